@@ -1,0 +1,3 @@
+//! The host process.
+#![forbid(unsafe_code)]
+fn main() {}
