@@ -1,0 +1,70 @@
+# The commands of this repository. `make demo` and `make test` are all that a newcomer needs.
+# They need Rust, Python 3.11 or newer, a C and C++ compiler and npm, and fetch the rest themselves.
+
+PYTHON ?= python3
+VENV   := .venv
+BUILD  := .build
+BIN    := $(VENV)/bin
+NAPI_HOSTD_ADDONS := $(CURDIR)/addons/build
+export NAPI_HOSTD_ADDONS
+# What is compiled into the wheel: when one of these changes, the package is installed anew.
+SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench audit clean addons package rust-test python-test rust-check python-check
+
+help: ## Shows this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: package addons $(BUILD)/npm ## Builds everything, calls real addons, crashes one on purpose and goes on.
+	$(BIN)/python tests/demo/demo.py
+
+test: rust-test python-test ## Runs every test: Rust, Python, conformance with Node, real addons.
+
+check: rust-check python-check ## Formatting, lints, types, stubs, documentation, architecture.
+
+bench: package addons ## Measures against Node in process: one run, one table.
+	$(BIN)/python tests/bench/bench.py
+
+audit: ## Checks dependencies against the advisory database (needs cargo-deny and the database).
+	cargo deny check
+
+clean: ## Removes everything that was built or fetched.
+	cargo clean
+	rm -rf $(VENV) $(BUILD) addons/build addons/node_modules tests/real/node_modules tests/conformance/node_modules
+	rm -rf client-py/python/napi_python/_bin client-py/python/napi_python/*.so
+
+# --- Parts ---------------------------------------------------------------------------------------
+
+rust-test: addons
+	cargo test --workspace --exclude sample-rust
+
+python-test: package addons $(BUILD)/npm
+	$(BIN)/python -m pytest tests
+
+rust-check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --exclude sample-rust
+
+python-check: package
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd $(BUILD) && ../$(BIN)/python -m mypy.stubtest napi_python._native --mypy-config-file ../pyproject.toml
+
+package: $(BUILD)/package ## Installs the Python package with its host into .venv.
+addons: $(BUILD)/addons ## Builds the sample addons.
+
+$(BUILD):
+	mkdir -p $(BUILD)
+
+$(BUILD)/venv: tests/requirements.txt | $(BUILD)
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+$(BUILD)/package: $(BUILD)/venv $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps ./client-py
+	touch $@

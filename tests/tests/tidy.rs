@@ -1,0 +1,334 @@
+//! Checks the architecture, not taste: who may name whom, where `unsafe` may stand, that one concept
+//! has one name everywhere, and that ARCHITECTURE.md tells the truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// The 28 concepts of Node-API: one module, one sample addon and one conformance script each.
+const CONCEPTS: [&str; 28] = [
+    "primitive",
+    "number",
+    "bigint",
+    "string",
+    "symbol",
+    "coerce",
+    "object",
+    "property",
+    "array",
+    "function",
+    "class",
+    "external",
+    "arraybuffer",
+    "typedarray",
+    "buffer",
+    "date",
+    "promise",
+    "error",
+    "fatal",
+    "reference",
+    "scope",
+    "finalizer",
+    "script",
+    "lifecycle",
+    "async_work",
+    "async_context",
+    "tsfn",
+    "module",
+];
+
+/// Which of our crates, and which of the fenced libraries, a crate may name outside its tests.
+const MAY_NAME: [(&str, &[&str]); 8] = [
+    ("hostd-shm", &[]),
+    ("hostd-protocol", &["hostd-shm", "bincode", "tokio", "interprocess"]),
+    ("hostd-engine", &["rquickjs-sys"]),
+    ("hostd-napi", &["hostd-engine", "libloading"]),
+    ("hostd-sandbox", &[]),
+    (
+        "napi-hostd",
+        &["hostd-protocol", "hostd-engine", "hostd-napi", "hostd-sandbox", "tokio", "interprocess"],
+    ),
+    ("hostd-client", &["hostd-protocol", "tokio", "interprocess"]),
+    ("napi-python", &["hostd-client", "hostd-protocol", "pyo3"]),
+];
+
+/// Libraries that stand for a kind of knowledge, so that naming them is a matter of architecture.
+const FENCED: [&str; 6] =
+    ["bincode", "tokio", "interprocess", "rquickjs-sys", "libloading", "pyo3"];
+
+/// The folders in which `unsafe` may be written.
+const ISLANDS: [&str; 5] = [
+    "protocol/shm/",
+    "server/engine/",
+    "server/sandbox/",
+    "server/napi/src/abi/",
+    "client-py/src/buffer.rs",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
+}
+
+/// All files below `directory` with that ending, build products left out.
+fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                let skipped = ["target", "node_modules", "build", "dist", "__pycache__"];
+                if !name.starts_with('.') && !skipped.contains(&name.as_str()) {
+                    open.push(path);
+                }
+            } else if name.ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<(String, String)> {
+    ["protocol", "server", "client-py", "tests"]
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), ".rs"))
+        .map(|path| (relative(&path), fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+/// The code of a line, without its comment and without what stands in string literals.
+fn code(line: &str) -> String {
+    let mut out = String::new();
+    let mut in_text = false;
+    let mut previous = ' ';
+    for (at, c) in line.char_indices() {
+        if !in_text && line[at..].starts_with("//") {
+            break;
+        }
+        if c == '"' && previous != '\\' && previous != '\'' {
+            in_text = !in_text;
+        }
+        if !in_text {
+            out.push(c);
+        }
+        previous = c;
+    }
+    out
+}
+
+#[test]
+fn crates_name_only_what_their_room_may() {
+    let metadata =
+        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let ours: BTreeSet<String> = metadata.packages.iter().map(|p| p.name.to_string()).collect();
+    let allowed: BTreeMap<&str, &[&str]> = MAY_NAME.into_iter().collect();
+    for package in &metadata.packages {
+        let Some(may) = allowed.get(package.name.as_str()) else { continue };
+        for dependency in &package.dependencies {
+            if dependency.kind != DependencyKind::Normal {
+                continue;
+            }
+            let name = dependency.name.as_str();
+            let fenced = ours.contains(name) || FENCED.contains(&name);
+            assert!(
+                !fenced || may.contains(&name),
+                "{} may not name {name}: see the table of crates in ARCHITECTURE.md",
+                package.name
+            );
+        }
+    }
+    for name in allowed.keys() {
+        assert!(ours.contains(*name), "crate {name} is in the table but not in the workspace");
+    }
+}
+
+#[test]
+fn unsafe_stands_only_on_the_islands() {
+    let tests = |file: &str| file.contains("/tests/") || file.contains("/examples/");
+    for (file, text) in sources() {
+        if ISLANDS.iter().any(|island| file.starts_with(island)) || tests(&file) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = code(line);
+            let words = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
+            assert!(
+                !words.iter().any(|word| code.contains(word)),
+                "{file}:{}: unsafe outside the islands",
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn safe_crates_forbid_unsafe_at_their_root() {
+    let forbid = "#![forbid(unsafe_code)]";
+    for file in
+        ["protocol/src/lib.rs", "client-py/client/src/lib.rs", "server/src/lib.rs", "server/src/main.rs"]
+    {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert!(text.contains(forbid), "{file} lacks {forbid}");
+    }
+    for path in files(&root().join("server/napi/src"), ".rs") {
+        let file = relative(&path);
+        let exempt = file.starts_with("server/napi/src/abi/") || file.ends_with("src/lib.rs");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(exempt || text.contains(forbid), "{file} lacks {forbid}");
+    }
+}
+
+#[test]
+fn libraries_are_named_in_their_one_place() {
+    for (file, text) in sources() {
+        if file.starts_with("tests/") {
+            continue;
+        }
+        let names = |word: &str| text.lines().any(|line| code(line).contains(word));
+        if names("bincode::") {
+            assert_eq!(file, "protocol/src/codec.rs", "only the codec may name bincode");
+        }
+        if names("rquickjs_sys") {
+            assert!(file.starts_with("server/engine/"), "{file} names the QuickJS bindings");
+        }
+    }
+}
+
+#[test]
+fn a_concept_has_one_name_everywhere() {
+    let wanted: BTreeSet<String> = CONCEPTS.iter().map(ToString::to_string).collect();
+    let modules: BTreeSet<String> = files(&root().join("server/napi/src/api"), ".rs")
+        .iter()
+        .filter(|path| path.parent().unwrap().ends_with("api"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| name != "mod")
+        .collect();
+    let missing: Vec<_> = wanted.difference(&modules).collect();
+    assert!(missing.is_empty(), "server/napi/src/api lacks {missing:?}");
+    let extra: Vec<_> = modules.difference(&wanted).collect();
+    assert!(extra.is_empty(), "server/napi/src/api has {extra:?}, which is no concept");
+    for concept in &wanted {
+        let addon = root().join("addons").join(concept).join(format!("{concept}.c"));
+        assert!(addon.exists(), "{} is missing", relative(&addon));
+        let script = root().join("tests/conformance").join(format!("{concept}.js"));
+        assert!(script.exists(), "{} is missing", relative(&script));
+    }
+}
+
+#[test]
+fn every_source_file_says_what_it_is() {
+    for (file, text) in sources() {
+        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        assert!(first.starts_with("//!"), "{file} does not open with a //! sentence");
+    }
+}
+
+#[test]
+fn nothing_is_put_off_or_kept_in_step_by_hand() {
+    let words = ["keep in sync", "kept in sync", concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+    for (file, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            for word in words {
+                let own = file.ends_with("tests/tidy.rs");
+                assert!(own || !line.contains(word), "{file}:{}: {word}", number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut tests = BTreeSet::new();
+    let mut add = |text: &str| {
+        for line in text.lines() {
+            let line = line.trim_start();
+            for start in ["fn ", "def ", "async def "] {
+                if let Some(rest) = line.strip_prefix(start) {
+                    let name: String =
+                        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                    tests.insert(name);
+                }
+            }
+        }
+    };
+    for (_, text) in sources() {
+        add(&text);
+    }
+    for path in files(&root().join("tests"), ".py") {
+        add(&fs::read_to_string(path).unwrap());
+    }
+    let mut invariants = 0;
+    for line in text.lines().filter(|line| line.starts_with("- **I-")) {
+        invariants += 1;
+        let name = line
+            .rsplit_once("(test: `")
+            .and_then(|(_, rest)| rest.split_once('`'))
+            .map(|(name, _)| name.rsplit("::").next().unwrap_or(name))
+            .unwrap_or_else(|| panic!("names no test: {line}"));
+        assert!(tests.contains(name), "no test called {name}: {line}");
+    }
+    assert!(invariants >= 10, "ARCHITECTURE.md lists its invariants as `- **I-n**`");
+}
+
+#[test]
+fn a_call_number_is_never_used_again() {
+    // Numbers that were ever released, with the call they mean. Add below; change nothing.
+    const GIVEN: [(u16, &str); 34] = [
+        (1, "Load"),
+        (2, "Call"),
+        (3, "Construct"),
+        (4, "CallMethod"),
+        (5, "Get"),
+        (6, "Set"),
+        (7, "Delete"),
+        (8, "Has"),
+        (9, "Keys"),
+        (10, "Describe"),
+        (11, "RunScript"),
+        (12, "Turn"),
+        (13, "Release"),
+        (14, "Stats"),
+        (15, "Watch"),
+        (16, "Iterate"),
+        (17, "Next"),
+        (18, "Coerce"),
+        (19, "NewObject"),
+        (20, "InstanceOf"),
+        (21, "Settle"),
+        (22, "Close"),
+        (32, "Invoke"),
+        (33, "RemoteGet"),
+        (34, "RemoteSet"),
+        (35, "RemoteHas"),
+        (36, "RemoteKeys"),
+        (37, "RemoteDelete"),
+        (38, "RemoteConstruct"),
+        (64, "Ring"),
+        (65, "Settled"),
+        (66, "Uncaught"),
+        (67, "Released"),
+        (0, ""),
+    ];
+    let given: BTreeMap<u16, &str> = GIVEN.into_iter().filter(|(number, _)| *number != 0).collect();
+    let text = fs::read_to_string(root().join("protocol/src/calls.rs")).unwrap();
+    let mut rows = 0;
+    for line in text.lines() {
+        let mut words = line.trim().split_whitespace();
+        let Some(Ok(number)) = words.next().map(str::parse::<u16>) else { continue };
+        let Some(name) = words.next() else { continue };
+        let name: String = name.chars().take_while(char::is_ascii_alphanumeric).collect();
+        rows += 1;
+        assert_eq!(given.get(&number), Some(&name.as_str()), "call {number} is {name}");
+    }
+    assert_eq!(rows, given.len(), "each call is one row `number Name` of protocol/src/calls.rs");
+}
