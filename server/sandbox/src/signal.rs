@@ -1,0 +1,68 @@
+//! Signals as an addon expects them, whatever the client had.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use rustix::io::Errno;
+
+use crate::{SingleThreaded, StepError};
+
+const STEP: &str = "reset_signals";
+/// Linux numbers signals from 1 to 64.
+const LAST_SIGNAL: libc::c_int = 64;
+
+/// Gives every signal its default action, ignores SIGPIPE, and blocks none.
+///
+/// Dispositions to ignore and the signal mask are inherited over `exec`, and Python changes both.
+/// SIGPIPE is ignored because Node ignores it: addons rely on `write` answering `EPIPE`. The two
+/// real-time signals that the C library keeps for itself are left to it.
+pub fn reset_signals(_alone: &SingleThreaded) -> Result<(), StepError> {
+    for signal in 1..=LAST_SIGNAL {
+        let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP);
+        let reserved = (32..libc::SIGRTMIN()).contains(&signal);
+        if fixed || reserved {
+            continue;
+        }
+        let action = if signal == libc::SIGPIPE {
+            libc::SIG_IGN
+        } else {
+            libc::SIG_DFL
+        };
+        set_action(signal, action)?;
+    }
+    unblock_all()
+}
+
+/// Sets one signal's action to `SIG_DFL` or `SIG_IGN`.
+fn set_action(signal: libc::c_int, action: libc::sighandler_t) -> Result<(), StepError> {
+    // SAFETY: C3; all-zero is a valid `sigaction`: no flags, an empty mask, SIG_DFL.
+    let mut wanted: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    wanted.sa_sigaction = action;
+    // SAFETY: C2 and C3; the action is SIG_DFL or SIG_IGN, so no code of ours is ever entered.
+    let answer = unsafe { libc::sigaction(signal, &raw const wanted, ptr::null_mut()) };
+    check(answer, "sigaction")
+}
+
+/// Empties the signal mask of the only thread.
+fn unblock_all() -> Result<(), StepError> {
+    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: C3; `sigemptyset` initialises the whole set it is given.
+    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    // SAFETY: C2 and C3; the set was initialised above and the old one is not asked for.
+    let answer = unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
+    check(answer, "sigprocmask")
+}
+
+fn check(answer: libc::c_int, call: &'static str) -> Result<(), StepError> {
+    if answer == 0 {
+        return Ok(());
+    }
+    let errno = std::io::Error::last_os_error()
+        .raw_os_error()
+        .unwrap_or(libc::EINVAL);
+    Err(StepError::Refused {
+        step: STEP,
+        call,
+        errno: Errno::from_raw_os_error(errno),
+    })
+}

@@ -1,0 +1,26 @@
+//! The proof that the process has one thread.
+
+use std::fs;
+use std::marker::PhantomData;
+
+use crate::StepError;
+
+/// A proof that the process had exactly one thread when [`single_threaded`] looked.
+///
+/// It cannot leave its thread, so it stays true until that thread starts another one: drop it
+/// before doing so.
+#[derive(Debug)]
+pub struct SingleThreaded(PhantomData<*const ()>);
+
+/// Checks that no thread but the calling one runs in this process.
+pub fn single_threaded() -> Result<SingleThreaded, StepError> {
+    const TASKS: &str = "/proc/self/task";
+    let threads = fs::read_dir(TASKS)
+        .map_err(StepError::proc("single_threaded", TASKS))?
+        .count();
+    if threads == 1 {
+        Ok(SingleThreaded(PhantomData))
+    } else {
+        Err(StepError::NotAlone { threads })
+    }
+}

@@ -1,0 +1,336 @@
+//! Every step, felt from inside a process that took it and seen from its parent.
+//!
+//! Steps change the whole process and want it single-threaded, so this test has no harness: it
+//! runs itself again, once per case, and each case is the `main` thread of a fresh process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test without a harness is not recognised as one"
+)]
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::{env, fs, process, thread};
+
+use hostd_sandbox::{
+    StepError, adopt_descriptor, close_other_descriptors, die_with_parent, main_stack,
+    no_core_dumps, own_session, reset_signals, single_threaded, stack_bytes,
+};
+use rustix::process::{Resource, Signal, getrlimit, getsid};
+
+/// A case is asserted inside a fresh process; roles are what the cases start in turn.
+type Case = (&'static str, fn());
+
+const CASES: &[Case] = &[
+    (
+        "single_threaded_alone_gives_the_proof",
+        alone_gives_the_proof,
+    ),
+    (
+        "single_threaded_with_a_thread_names_the_count",
+        thread_is_refused,
+    ),
+    (
+        "die_with_parent_with_another_parent_is_an_orphan",
+        wrong_parent_is_an_orphan,
+    ),
+    (
+        "die_with_parent_parent_killed_kills_the_host",
+        parent_killed_kills_the_host,
+    ),
+    ("own_session_leaves_the_clients_session", session_is_own),
+    (
+        "own_session_of_a_group_leader_is_refused",
+        group_leader_is_refused,
+    ),
+    (
+        "no_core_dumps_sets_both_limits_to_nothing",
+        core_limit_is_nothing,
+    ),
+    ("reset_signals_undoes_what_was_inherited", signals_are_reset),
+    (
+        "close_other_descriptors_keeps_only_what_is_named",
+        others_are_closed,
+    ),
+    ("adopt_descriptor_refuses_what_it_must", adoption_is_refused),
+    (
+        "adopt_descriptor_marks_close_on_exec",
+        adoption_closes_on_exec,
+    ),
+    ("main_stack_counts_what_lies_above", stack_is_measured),
+];
+
+const ROLES: &[Case] = &[
+    ("role_client", role_client),
+    ("role_host", role_host),
+    ("role_signals", role_signals),
+    ("role_group_leader", role_group_leader),
+    ("role_session", role_session),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [flag, name] = &arguments[..]
+        && flag == "--case"
+    {
+        let (_, run) = CASES
+            .iter()
+            .chain(ROLES)
+            .find(|(case, _)| case == name)
+            .unwrap();
+        run();
+        return ExitCode::SUCCESS;
+    }
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let mut failed = 0_u32;
+    for (name, _) in CASES {
+        if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
+            continue;
+        }
+        let passed = again(name).status().unwrap().success();
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        failed += u32::from(!passed);
+    }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// This program again, as one case or role.
+fn again(name: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--case", name]);
+    command
+}
+
+fn alone_gives_the_proof() {
+    single_threaded().unwrap();
+}
+
+fn thread_is_refused() {
+    let (started, wait) = std::sync::mpsc::channel::<()>();
+    let waiting = thread::Builder::new().spawn(move || wait.recv()).unwrap();
+    let error = single_threaded().unwrap_err();
+    assert!(
+        matches!(error, StepError::NotAlone { threads: 2 }),
+        "{error}"
+    );
+    drop(started);
+    waiting.join().unwrap().unwrap_err();
+}
+
+fn wrong_parent_is_an_orphan() {
+    let error = die_with_parent(process::id()).unwrap_err();
+    assert!(matches!(error, StepError::Orphaned { .. }), "{error}");
+    assert!(
+        error.to_string().contains("nobody is left to serve"),
+        "{error}"
+    );
+}
+
+fn parent_killed_kills_the_host() {
+    // The client starts a host, which says its process id and then sleeps for ever.
+    let mut client = again("role_client").stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(client.stdout.take().unwrap());
+    let mut host = String::new();
+    output.read_line(&mut host).unwrap();
+    assert!(host.trim().parse::<u32>().is_ok(), "the host said {host:?}");
+    client.kill().unwrap();
+    client.wait().unwrap();
+    // The pipe ends when its last writer, the host, is gone.
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+fn role_client() {
+    let mut host: Child = again("role_host")
+        .env("CLIENT", process::id().to_string())
+        .spawn()
+        .unwrap();
+    host.wait().unwrap();
+}
+
+fn role_host() {
+    die_with_parent(env::var("CLIENT").unwrap().parse().unwrap()).unwrap();
+    println!("{}", process::id());
+    loop {
+        thread::park();
+    }
+}
+
+fn session_is_own() {
+    let ours = getsid(None).unwrap();
+    let answer = again("role_session").output().unwrap();
+    assert!(
+        answer.status.success(),
+        "{}",
+        String::from_utf8_lossy(&answer.stderr)
+    );
+    let theirs: i32 = String::from_utf8(answer.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert_ne!(theirs, ours.as_raw_nonzero().get());
+}
+
+fn role_session() {
+    own_session().unwrap();
+    // A second time it is so already.
+    own_session().unwrap();
+    let session = getsid(None).unwrap();
+    assert_eq!(session, rustix::process::getpid());
+    assert!(
+        fs::File::open("/dev/tty").is_err(),
+        "still has a controlling terminal"
+    );
+    println!("{}", session.as_raw_nonzero());
+}
+
+fn group_leader_is_refused() {
+    let status = again("role_group_leader")
+        .process_group(0)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn role_group_leader() {
+    let error = own_session().unwrap_err();
+    assert!(error.to_string().starts_with("own_session"), "{error}");
+}
+
+fn core_limit_is_nothing() {
+    no_core_dumps().unwrap();
+    let limit = getrlimit(Resource::Core);
+    assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+}
+
+fn signals_are_reset() {
+    // A shell is how a process ends up with ignored signals in its child; the mask is blocked here.
+    let script = format!(
+        "trap '' INT HUP TERM; exec '{}' --case role_signals",
+        env::current_exe().unwrap().display()
+    );
+    let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+    assert!(status.success());
+}
+
+fn role_signals() {
+    let before = signal_sets();
+    let bit = |signal: Signal| 1_u64 << (signal.as_raw() - 1);
+    assert_ne!(
+        before.ignored & bit(Signal::INT),
+        0,
+        "the shell passed nothing on"
+    );
+    let alone = single_threaded().unwrap();
+    reset_signals(&alone).unwrap();
+    let after = signal_sets();
+    // Signals 32 and 33 belong to the C library.
+    let of_the_c_library = 0b11 << 31;
+    assert_eq!(after.ignored & !of_the_c_library, bit(Signal::PIPE));
+    assert_eq!(after.blocked, 0);
+    assert_eq!(after.caught, 0, "the runtime's own handlers are gone too");
+}
+
+struct SignalSets {
+    blocked: u64,
+    ignored: u64,
+    caught: u64,
+}
+
+fn signal_sets() -> SignalSets {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let set = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+    };
+    SignalSets {
+        blocked: set("SigBlk"),
+        ignored: set("SigIgn"),
+        caught: set("SigCgt"),
+    }
+}
+
+fn others_are_closed() {
+    let alone = single_threaded().unwrap();
+    let kept = fs::File::open("/dev/null").unwrap();
+    let lost: Vec<i32> = (0..4)
+        .map(|_| fs::File::open("/dev/null").unwrap().into_raw_fd())
+        .collect();
+    let also_kept = fs::File::open("/dev/null").unwrap();
+    close_other_descriptors(
+        &alone,
+        &[also_kept.as_fd(), kept.as_fd(), io::stderr().as_fd()],
+    )
+    .unwrap();
+    assert!(kept.metadata().is_ok() && also_kept.metadata().is_ok());
+    for number in lost {
+        assert!(
+            fs::read_link(format!("/proc/self/fd/{number}")).is_err(),
+            "{number} is open"
+        );
+    }
+    // The listing's own descriptor is the sixth.
+    assert_eq!(fs::read_dir("/proc/self/fd").unwrap().count(), 6);
+}
+
+fn adoption_is_refused() {
+    let alone = single_threaded().unwrap();
+    let refused = |number, reason: &str| {
+        let error = adopt_descriptor(&alone, number).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    };
+    refused(-1, "standard streams");
+    refused(2, "standard streams");
+    refused(1_000_000, "not open");
+    let number = fs::File::open("/dev/null").unwrap().into_raw_fd();
+    let owned = adopt_descriptor(&alone, number).unwrap();
+    refused(number, "adopted before");
+    drop(owned);
+}
+
+fn adoption_closes_on_exec() {
+    let alone = single_threaded().unwrap();
+    let (ours, theirs) = pipe_without_close_on_exec();
+    let adopted = adopt_descriptor(&alone, theirs).unwrap();
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(adopted);
+    // `cat` still runs; if it had inherited the writing end this would never see the end.
+    let mut rest = Vec::new();
+    fs::File::from(ours).read_to_end(&mut rest).unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+fn pipe_without_close_on_exec() -> (OwnedFd, i32) {
+    let (reading, writing) = rustix::pipe::pipe().unwrap();
+    rustix::io::fcntl_setfd(&reading, rustix::io::FdFlags::CLOEXEC).unwrap();
+    (reading, writing.into_raw_fd())
+}
+
+fn stack_is_measured() {
+    let stack = main_stack().unwrap();
+    let limit = getrlimit(Resource::Stack).current;
+    if let Some(limit) = limit {
+        assert_eq!(stack.limit as u64, limit.min(128 << 20));
+    }
+    // Arguments and environment lie above us.
+    let environment: usize = env::vars_os()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum();
+    assert!(stack.used > environment, "{stack:?}");
+    assert!(stack.used < 1 << 20, "{stack:?}");
+    assert!(stack_bytes().unwrap() <= stack.limit - environment);
+}
