@@ -1,0 +1,364 @@
+// What the benchmarks measure: the smallest addon code around one kind of crossing each.
+//
+// Arguments are trusted: a wrong one costs a status check, and gives undefined.
+#include "plain.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+
+static napi_value Noop(napi_env env, napi_callback_info info) { return NULL; }
+
+static napi_value Add(napi_env env, napi_callback_info info) {
+  napi_value args[2], result;
+  size_t argc = 2;
+  double a, b;
+  if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok) return NULL;
+  if (napi_get_value_double(env, args[0], &a) != napi_ok) return NULL;
+  if (napi_get_value_double(env, args[1], &b) != napi_ok) return NULL;
+  if (napi_create_double(env, a + b, &result) != napi_ok) return NULL;
+  return result;
+}
+
+static napi_value Echo(napi_env env, napi_callback_info info) {
+  napi_value value;
+  size_t argc = 1;
+  if (napi_get_cb_info(env, info, &argc, &value, NULL, NULL) != napi_ok) return NULL;
+  return value;
+}
+
+// Reads a string of up to 4095 bytes, and returns its length.
+static napi_value StringLength(napi_env env, napi_callback_info info) {
+  napi_value value, result;
+  size_t argc = 1, length;
+  char text[4096];
+  if (napi_get_cb_info(env, info, &argc, &value, NULL, NULL) != napi_ok) return NULL;
+  if (napi_get_value_string_utf8(env, value, text, sizeof text, &length) != napi_ok) return NULL;
+  if (napi_create_uint32(env, (uint32_t)length, &result) != napi_ok) return NULL;
+  return result;
+}
+
+// A class with a method and a getter.
+
+typedef struct {
+  double value;
+} Counter;
+
+static void drop_counter(napi_env env, void* data, void* hint) { free(data); }
+
+static napi_value NewCounter(napi_env env, napi_callback_info info) {
+  napi_value initial, self;
+  size_t argc = 1;
+  Counter* counter = calloc(1, sizeof *counter);
+  if (counter == NULL) return NULL;
+  if (napi_get_cb_info(env, info, &argc, &initial, &self, NULL) != napi_ok ||
+      napi_wrap(env, self, counter, drop_counter, NULL, NULL) != napi_ok) {
+    free(counter);
+    return NULL;
+  }
+  napi_get_value_double(env, initial, &counter->value);
+  return self;
+}
+
+static Counter* this_counter(napi_env env, napi_callback_info info) {
+  napi_value self;
+  Counter* counter = NULL;
+  if (napi_get_cb_info(env, info, NULL, NULL, &self, NULL) != napi_ok) return NULL;
+  if (napi_unwrap(env, self, (void**)&counter) != napi_ok) return NULL;
+  return counter;
+}
+
+static napi_value Increment(napi_env env, napi_callback_info info) {
+  Counter* counter = this_counter(env, info);
+  return counter == NULL ? NULL : plain_number(env, ++counter->value);
+}
+
+static napi_value Value(napi_env env, napi_callback_info info) {
+  Counter* counter = this_counter(env, info);
+  return counter == NULL ? NULL : plain_number(env, counter->value);
+}
+
+// Callbacks.
+
+// callTimes(callback, count): calls callback(0), callback(1) ... and returns the last result.
+static napi_value CallTimes(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 2);
+  uint32_t count;
+  napi_value undefined, result = NULL;
+  TRY(env, napi_get_value_uint32(env, args[1], &count));
+  TRY(env, napi_get_undefined(env, &undefined));
+  for (uint32_t i = 0; i < count; i++) {
+    napi_handle_scope scope;
+    napi_value argument;
+    bool last = i + 1 == count;
+    if (!last) TRY(env, napi_open_handle_scope(env, &scope));
+    TRY(env, napi_create_uint32(env, i, &argument));
+    TRY(env, napi_call_function(env, undefined, args[0], 1, &argument, &result));
+    if (!last) TRY(env, napi_close_handle_scope(env, scope));
+  }
+  return result;
+}
+
+static napi_value CallOnce(napi_env env, napi_callback_info info) {
+  napi_value args[2], undefined, result;
+  size_t argc = 2;
+  if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok) return NULL;
+  if (napi_get_undefined(env, &undefined) != napi_ok) return NULL;
+  if (napi_call_function(env, undefined, args[0], 1, args + 1, &result) != napi_ok) return NULL;
+  return result;
+}
+
+// Data.
+
+static napi_value SumList(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint32_t length;
+  double sum = 0;
+  TRY(env, napi_get_array_length(env, args[0], &length));
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value item;
+    double number;
+    TRY(env, napi_get_element(env, args[0], i, &item));
+    TRY(env, napi_get_value_double(env, item, &number));
+    sum += number;
+  }
+  return plain_number(env, sum);
+}
+
+static napi_value MakeList(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint32_t length;
+  napi_value list;
+  TRY(env, napi_get_value_uint32(env, args[0], &length));
+  TRY(env, napi_create_array_with_length(env, length, &list));
+  for (uint32_t i = 0; i < length; i++) {
+    TRY(env, napi_set_element(env, list, i, plain_number(env, i)));
+  }
+  return list;
+}
+
+// An object of 100 properties: { property0: 0, property1: 1, ... }.
+static napi_value MakeObject(napi_env env, napi_callback_info info) {
+  static char names[100][16];
+  if (names[0][0] == 0) {
+    for (int i = 0; i < 100; i++) snprintf(names[i], sizeof names[i], "property%d", i);
+  }
+  napi_value object;
+  if (napi_create_object(env, &object) != napi_ok) return NULL;
+  for (int i = 0; i < 100; i++) {
+    napi_value value;
+    if (napi_create_int32(env, i, &value) != napi_ok) return NULL;
+    if (napi_set_named_property(env, object, names[i], value) != napi_ok) return NULL;
+  }
+  return object;
+}
+
+// Reads 100 properties of the same names.
+static napi_value SumObject(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  double sum = 0;
+  for (int i = 0; i < 100; i++) {
+    char name[16];
+    napi_value value;
+    double number;
+    snprintf(name, sizeof name, "property%d", i);
+    TRY(env, napi_get_named_property(env, args[0], name, &value));
+    TRY(env, napi_get_value_double(env, value, &number));
+    sum += number;
+  }
+  return plain_number(env, sum);
+}
+
+static napi_value SumBuffer(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint8_t* bytes;
+  size_t length;
+  uint64_t sum = 0;
+  TRY(env, napi_get_buffer_info(env, args[0], (void**)&bytes, &length));
+  for (size_t i = 0; i < length; i++) sum += bytes[i];
+  return plain_number(env, (double)sum);
+}
+
+static napi_value MakeBuffer(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint32_t length;
+  void* bytes;
+  napi_value buffer;
+  TRY(env, napi_get_value_uint32(env, args[0], &length));
+  TRY(env, napi_create_buffer(env, length, &bytes, &buffer));
+  memset(bytes, 7, length);
+  return buffer;
+}
+
+// One Node-API function `count` times inside one call: measure("napi_get_property", count).
+
+static napi_value Measure(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 2);
+  char name[64];
+  size_t length;
+  uint32_t count;
+  TRY(env, napi_get_value_string_utf8(env, args[0], name, sizeof name, &length));
+  TRY(env, napi_get_value_uint32(env, args[1], &count));
+  napi_value object, key, number, list, text, function, symbol, undefined, result;
+  napi_valuetype type;
+  napi_ref reference;
+  double real;
+  char bytes[64];
+  TRY(env, napi_create_object(env, &object));
+  TRY(env, napi_create_string_utf8(env, "key", 3, &key));
+  TRY(env, napi_create_double(env, 1.5, &number));
+  TRY(env, napi_set_property(env, object, key, number));
+  TRY(env, napi_create_array_with_length(env, 4, &list));
+  TRY(env, napi_set_element(env, list, 1, number));
+  TRY(env, napi_create_string_utf8(env, "a string of some length", NAPI_AUTO_LENGTH, &text));
+  TRY(env, napi_create_function(env, "f", 1, Noop, NULL, &function));
+  TRY(env, napi_create_symbol(env, key, &symbol));
+  TRY(env, napi_get_undefined(env, &undefined));
+  TRY(env, napi_create_reference(env, object, 1, &reference));
+
+#define ROW(call)                                                  \
+  if (strncmp(#call, name, length) == 0 && #call[length] == '(') { \
+    napi_handle_scope scope;                                       \
+    for (uint32_t i = 0; i < count; i++) {                         \
+      if (i % 64 == 0) napi_open_handle_scope(env, &scope);        \
+      if ((call) != napi_ok) return NULL;                          \
+      if (i % 64 == 63 || i + 1 == count) napi_close_handle_scope(env, scope); \
+    }                                                              \
+    napi_delete_reference(env, reference);                         \
+    return args[1];                                                \
+  }
+  ROW(napi_create_double(env, 1.5, &result))
+  ROW(napi_get_value_double(env, number, &real))
+  ROW(napi_create_object(env, &result))
+  ROW(napi_create_array(env, &result))
+  ROW(napi_create_string_utf8(env, "a string", 8, &result))
+  ROW(napi_get_value_string_utf8(env, text, bytes, sizeof bytes, &length))
+  ROW(napi_typeof(env, object, &type))
+  ROW(napi_get_property(env, object, key, &result))
+  ROW(napi_get_named_property(env, object, "key", &result))
+  ROW(napi_set_property(env, object, key, number))
+  ROW(napi_set_named_property(env, object, "key", number))
+  ROW(napi_get_element(env, list, 1, &result))
+  ROW(napi_set_element(env, list, 1, number))
+  ROW(napi_call_function(env, undefined, function, 0, NULL, &result))
+  ROW(napi_create_function(env, "g", 1, Noop, NULL, &result))
+  ROW(napi_get_reference_value(env, reference, &result))
+#undef ROW
+  napi_delete_reference(env, reference);
+  napi_throw_error(env, NULL, "no such row");
+  return NULL;
+}
+
+// Threads.
+
+typedef struct {
+  napi_threadsafe_function function;
+  uint32_t count;
+  pthread_t thread;
+} Events;
+
+static void deliver(napi_env env, napi_value callback, void* context, void* data) {
+  napi_value undefined, number;
+  if (env == NULL || callback == NULL) return;
+  if (napi_get_undefined(env, &undefined) != napi_ok) return;
+  if (napi_create_uint32(env, (uint32_t)(uintptr_t)data, &number) != napi_ok) return;
+  napi_call_function(env, undefined, callback, 1, &number, NULL);
+}
+
+static void* send_events(void* data) {
+  Events* events = data;
+  for (uint32_t i = 0; i < events->count; i++) {
+    if (napi_call_threadsafe_function(events->function, (void*)(uintptr_t)i, napi_tsfn_blocking) !=
+        napi_ok) {
+      return NULL;
+    }
+  }
+  napi_release_threadsafe_function(events->function, napi_tsfn_release);
+  return NULL;
+}
+
+static void end_events(napi_env env, void* data, void* hint) {
+  Events* events = data;
+  pthread_join(events->thread, NULL);
+  free(events);
+}
+
+// sendEvents(callback, count): a thread sends 0, 1 ... to the callback.
+static napi_value SendEvents(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 2);
+  Events* events = calloc(1, sizeof *events);
+  if (events == NULL) return NULL;
+  napi_value name;
+  TRY(env, napi_get_value_uint32(env, args[1], &events->count));
+  TRY(env, napi_create_string_utf8(env, "bench", NAPI_AUTO_LENGTH, &name));
+  TRY(env, napi_create_threadsafe_function(env, args[0], NULL, name, 1024, 1, events, end_events,
+                                           NULL, deliver, &events->function));
+  if (pthread_create(&events->thread, NULL, send_events, events) != 0) abort();
+  return NULL;
+}
+
+// Async work.
+
+typedef struct {
+  napi_async_work work;
+  napi_deferred deferred;
+  double a, b;
+} Work;
+
+static void execute(napi_env env, void* data) {
+  Work* work = data;
+  work->a += work->b;
+}
+
+static void complete(napi_env env, napi_status status, void* data) {
+  Work* work = data;
+  napi_value sum;
+  if (napi_create_double(env, work->a, &sum) == napi_ok) {
+    napi_resolve_deferred(env, work->deferred, sum);
+  }
+  napi_delete_async_work(env, work->work);
+  free(work);
+}
+
+// asyncAdd(a, b): a promise of the sum, added up in the pool.
+static napi_value AsyncAdd(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 2);
+  Work* work = calloc(1, sizeof *work);
+  if (work == NULL) return NULL;
+  napi_value name, promise;
+  TRY(env, napi_get_value_double(env, args[0], &work->a));
+  TRY(env, napi_get_value_double(env, args[1], &work->b));
+  TRY(env, napi_create_string_utf8(env, "bench", NAPI_AUTO_LENGTH, &name));
+  TRY(env, napi_create_async_work(env, NULL, name, execute, complete, work, &work->work));
+  TRY(env, napi_create_promise(env, &work->deferred, &promise));
+  TRY(env, napi_queue_async_work(env, work->work));
+  return promise;
+}
+
+NAPI_MODULE_INIT() {
+  static const struct {
+    const char* name;
+    napi_callback callback;
+  } FUNCTIONS[] = {
+      {"noop", Noop},           {"add", Add},
+      {"echo", Echo},           {"stringLength", StringLength},
+      {"callOnce", CallOnce},   {"callTimes", CallTimes},
+      {"sumList", SumList},     {"makeList", MakeList},
+      {"makeObject", MakeObject}, {"sumObject", SumObject},
+      {"sumBuffer", SumBuffer}, {"makeBuffer", MakeBuffer},
+      {"measure", Measure},     {"sendEvents", SendEvents},
+      {"asyncAdd", AsyncAdd},
+  };
+  for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
+    if (plain_export(env, exports, FUNCTIONS[i].name, FUNCTIONS[i].callback) == NULL) return NULL;
+  }
+  napi_property_descriptor members[] = {
+      {"increment", NULL, Increment, NULL, NULL, NULL, napi_default_method, NULL},
+      {"value", NULL, NULL, Value, NULL, NULL, napi_default, NULL},
+  };
+  napi_value counter;
+  TRY(env, napi_define_class(env, "Counter", NAPI_AUTO_LENGTH, NewCounter, NULL, 2, members,
+                             &counter));
+  TRY(env, napi_set_named_property(env, exports, "Counter", counter));
+  return exports;
+}
