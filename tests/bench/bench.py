@@ -1,0 +1,249 @@
+"""One run, one table: isolated over lanes, over the socket, and Node in process, on the same addon.
+
+Every row is measured in turn by every system, nine rounds over, and the median is shown, so that a
+noisy machine disturbs all of them alike. Look at the ratios, never at times of different runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napi_python
+from napi_python import Addon, host, load_addon
+
+HERE = Path(__file__).parent
+ADDON = Path(os.environ["NAPI_HOSTD_ADDONS"]) / "bench.node"
+CRASH = Path(os.environ["NAPI_HOSTD_ADDONS"]) / "crash.node"
+ROUNDS = 9
+NUMBERS = list(range(1000))
+BLOCK = bytes([1]) * (1 << 20)
+
+Run = Callable[[int], None]
+
+#: row, repetitions a round over lanes, target ratio to Node of the first release
+ROWS = {
+    "add": ("add(1, 2)", 20_000),
+    "method": ("method call", 20_000),
+    "getter": ("getter", 20_000),
+    "callback": ("callback into Python", 10_000),
+    "list": ("list of 1000 numbers in", 1000),
+    "object": ("object of 100 properties out", 2000),
+    "buffer": ("1 MiB buffer in, read (copied)", 50),
+}
+
+
+def double(x: int) -> int:
+    """Is the callback of the benchmark."""
+    return x * 2
+
+
+def python_rows(addon: Addon) -> dict[str, Run]:
+    """Returns each row's loop over one loaded addon."""
+    counter = addon.Counter(0)
+    add, call, total, make, read = (
+        addon.add,
+        addon.callOnce,
+        addon.sumList,
+        addon.makeObject,
+        addon.sumBuffer,
+    )
+
+    def run_add(times: int) -> None:
+        for _ in range(times):
+            add(1, 2)
+
+    def run_method(times: int) -> None:
+        for _ in range(times):
+            counter.increment()
+
+    def run_getter(times: int) -> None:
+        for _ in range(times):
+            counter.value  # noqa: B018  the read is what is measured
+
+    def run_callback(times: int) -> None:
+        for _ in range(times):
+            call(double, 21)
+
+    def run_list(times: int) -> None:
+        for _ in range(times):
+            total(NUMBERS)
+
+    def run_object(times: int) -> None:
+        for _ in range(times):
+            make()
+
+    def run_buffer(times: int) -> None:
+        for _ in range(times):
+            read(BLOCK)
+
+    return {
+        "add": run_add,
+        "method": run_method,
+        "getter": run_getter,
+        "callback": run_callback,
+        "list": run_list,
+        "object": run_object,
+        "buffer": run_buffer,
+    }
+
+
+def nanoseconds(run: Run, times: int) -> float:
+    """Returns the time of one repetition."""
+    start = time.perf_counter_ns()
+    run(times)
+    return (time.perf_counter_ns() - start) / times
+
+
+class Node:
+    """Node with the addon in process."""
+
+    def __init__(self) -> None:
+        """Starts it."""
+        self.process = subprocess.Popen(
+            ["node", str(HERE / "node_side.cjs"), str(ADDON)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, question: str) -> float:
+        """Returns Node's answer to one line."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(question + "\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        """Ends it."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def resident(pid: int) -> float:
+    """Returns the resident memory of a process in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def start_load_call() -> float:
+    """Times start, load and first call of a fresh host, in nanoseconds."""
+    start = time.perf_counter_ns()
+    addon = load_addon(ADDON)
+    addon.add(1, 2)
+    taken = time.perf_counter_ns() - start
+    host(addon).close()
+    return taken
+
+
+def node_start() -> float:
+    """Times the same in a fresh Node."""
+    start = time.perf_counter_ns()
+    subprocess.run(["node", "-e", f"require({json.dumps(str(ADDON))}).add(1, 2)"], check=True)
+    return time.perf_counter_ns() - start
+
+
+def crash_times(addon: Addon) -> tuple[float, float]:
+    """Times from a call that crashes to its exception, and to the next good answer."""
+    addon.add(1, 2)
+    start = time.perf_counter_ns()
+    try:
+        addon.nullPointer()
+    except napi_python.AddonCrashed:
+        raised = time.perf_counter_ns()
+    else:
+        message = "the addon survived a null pointer"
+        raise AssertionError(message)
+    addon.add(1, 2)
+    return raised - start, time.perf_counter_ns() - start
+
+
+def one_cpu() -> None:
+    """Prints the time of a call with the whole process tree on one CPU: the child's part."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    addon = load_addon(ADDON)
+    run = python_rows(addon)["add"]
+    run(200)
+    sys.stdout.write(f"{statistics.median(nanoseconds(run, 500) for _ in range(ROUNDS))}\n")
+    host(addon).close()
+
+
+def pretty(value: float) -> str:
+    """Returns a time with the unit that suits it."""
+    for unit, size in (("ms", 1e6), ("µs", 1e3)):
+        if value >= size:
+            return f"{value / size:.2f} {unit}"
+    return f"{value:.0f} ns"
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    lanes, socket, node = load_addon(ADDON), load_addon(ADDON, carrier="socket"), Node()
+    over_lanes, over_socket = python_rows(lanes), python_rows(socket)
+    idle = resident(host(lanes).pid)
+    samples: dict[tuple[str, str], list[float]] = {}
+
+    def note(row: str, system: str, value: float) -> None:
+        samples.setdefault((row, system), []).append(value)
+
+    for row, (_, times) in ROWS.items():
+        over_lanes[row](max(times // 10, 10))
+        over_socket[row](max(times // 50, 10))
+        node.ask(f"{row} {times * 5}")
+    for _ in range(ROUNDS):
+        for row, (_, times) in ROWS.items():
+            note(row, "lanes", nanoseconds(over_lanes[row], times))
+            note(row, "socket", nanoseconds(over_socket[row], max(times // 20, 5)))
+            note(row, "node", node.ask(f"{row} {times * 5}"))
+        note("add", "floor", napi_python._native.floor(20_000))  # noqa: SLF001  a bench's privilege
+        note("start", "lanes", start_load_call())
+        note("start", "node", node_start())
+    crash = load_addon(CRASH, restart="on-crash")
+    for _ in range(ROUNDS):
+        raised, ready = crash_times(crash)
+        note("crash", "lanes", raised)
+        note("ready", "lanes", ready)
+    note("idle", "lanes", idle)
+    note("idle", "node", node.ask("memory 0"))
+    single = subprocess.run(
+        [sys.executable, __file__, "--one-cpu"], check=True, capture_output=True, text=True
+    )
+    note("one-cpu", "lanes", float(single.stdout))
+    for addon in (lanes, socket, crash):
+        host(addon).close()
+    node.close()
+    report({key: statistics.median(values) for key, values in samples.items()})
+
+
+def report(median: dict[tuple[str, str], float]) -> None:
+    """Prints the table."""
+    out = sys.stdout.write
+    out(f"{'':34}{'lanes':>12}{'socket':>12}{'Node':>12}{'lanes/Node':>12}{'socket/Node':>12}\n")
+    for row, (title, _) in {**ROWS, "start": ("start, load, first call", 0)}.items():
+        mine, his, wire = (median.get((row, name)) for name in ("lanes", "node", "socket"))
+        assert mine is not None and his is not None
+        out(f"{title:34}{pretty(mine):>12}{pretty(wire) if wire else '':>12}{pretty(his):>12}")
+        out(f"{mine / his:>12.2f}{f'{wire / his:.2f}' if wire else '':>12}\n")
+    mib = 1 << 20
+    out(f"{'memory of an idle host':34}{median['idle', 'lanes'] / mib:>8.1f} MiB{'':12}")
+    out(f"{median['idle', 'node'] / mib:>8.1f} MiB\n")
+    floor = median["add", "floor"]
+    out(f"{'floor: 16 bytes to a bare thread':34}{pretty(floor):>12}")
+    out(f"   add(1, 2) is {median['add', 'lanes'] / floor:.2f} times the floor\n")
+    out(f"{'add(1, 2) on one CPU':34}{pretty(median['one-cpu', 'lanes']):>12}\n")
+    out(f"{'crash to exception':34}{pretty(median['crash', 'lanes']):>12}\n")
+    out(f"{'crash to ready again':34}{pretty(median['ready', 'lanes']):>12}\n")
+
+
+if __name__ == "__main__":
+    if "--one-cpu" in sys.argv:
+        one_cpu()
+    else:
+        main()

@@ -1,0 +1,32 @@
+// Node's side of the benchmark: loads the addon in process and measures a row when asked on stdin.
+'use strict';
+const readline = require('node:readline');
+
+const addon = require(process.argv[2]);
+const counter = new addon.Counter(0);
+const numbers = Array.from({ length: 1000 }, (_, i) => i);
+const double = (x) => x * 2;
+const block = Buffer.alloc(1 << 20, 1);
+
+const rows = {
+  add: () => addon.add(1, 2),
+  method: () => counter.increment(),
+  getter: () => counter.value,
+  callback: () => addon.callOnce(double, 21),
+  list: () => addon.sumList(numbers),
+  object: () => addon.makeObject(),
+  buffer: () => addon.sumBuffer(block),
+};
+
+function measure(row, rounds) {
+  const run = rows[row];
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < rounds; i++) run();
+  return Number(process.hrtime.bigint() - start) / rounds;
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const [row, rounds] = line.split(' ');
+  const answer = row === 'memory' ? process.memoryUsage.rss() : measure(row, Number(rounds));
+  process.stdout.write(`${answer}\n`);
+});
