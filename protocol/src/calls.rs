@@ -1,0 +1,189 @@
+//! The calls: one row each, with a number that is never given to another call.
+//!
+//! A header carries the number; the body is read only once the number is known. An unknown number
+//! is answered with [`crate::error::RemoteError::Unsupported`].
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// The Python side.
+    Client,
+    /// The process with the addon, in the middle of a call.
+    Host,
+    /// The process with the addon, one way on the home lane.
+    Notice,
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $asker:ident $number:literal $name:ident;)*) => {
+        /// A call, by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum CallKind {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl CallKind {
+            /// Every call there is.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The number that travels.
+            #[inline]
+            pub const fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// The call with this number, if there is one.
+            #[inline]
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// Who asks.
+            pub const fn asker(self) -> Asker {
+                match self {
+                    $(Self::$name => Asker::$asker,)*
+                }
+            }
+        }
+    };
+}
+
+calls! {
+    /// `LoadRequest` → exports V, `u32 n, (name V, kind u8 [0 live, 1 value follows: V])*n`,
+    /// callable u8.
+    Client 1 Load;
+    /// target u32, this u8 (0 undefined; 1: V), argc u32, V* → V. One block.
+    Client 2 Call;
+    /// target u32, argc u32, V* → V
+    Client 3 Construct;
+    /// target u32, key V, argc u32, V* → V
+    Client 4 CallMethod;
+    /// target u32, key V → present u8, V
+    Client 5 Get;
+    /// target u32, key V, V → ()
+    Client 6 Set;
+    /// target u32, key V → u8
+    Client 7 Delete;
+    /// target u32, key V → u8
+    Client 8 Has;
+    /// target u32, mode u8 (0 own enumerable, 1 along the prototypes) → V array of strings
+    Client 9 Keys;
+    /// what u8 (0 object, 1 class), u32 → `Description`
+    Client 10 Describe;
+    /// source V → V
+    Client 11 RunScript;
+    /// () → more u8
+    Client 12 Turn;
+    /// () → ()
+    Client 13 Release;
+    /// () → `HostStats`
+    Client 14 Stats;
+    /// promise u32 → state u8 (0 pending, 1 fulfilled V, 2 rejected V)
+    Client 15 Watch;
+    /// target u32 → V iterator
+    Client 16 Iterate;
+    /// iterator u32 → done u8, V
+    Client 17 Next;
+    /// target u32, to u8 (0 string, 1 number) → V
+    Client 18 Coerce;
+    /// V → V, an object that lives in the host
+    Client 19 NewObject;
+    /// V, class u32 → u8
+    Client 20 InstanceOf;
+    /// awaitable u32, state u8, V → ()
+    Client 21 Settle;
+    /// () → (), then the host tears down
+    Client 22 Close;
+    /// callable u32, this u8 (0 undefined; 1: V), argc u32, V* → V
+    Host 32 Invoke;
+    /// target u32, key V → present u8, V
+    Host 33 RemoteGet;
+    /// target u32, key V, V → ()
+    Host 34 RemoteSet;
+    /// target u32, key V → u8
+    Host 35 RemoteHas;
+    /// target u32 → V array of strings
+    Host 36 RemoteKeys;
+    /// target u32, key V → u8
+    Host 37 RemoteDelete;
+    /// callable u32, argc u32, V* → V
+    Host 38 RemoteConstruct;
+    /// ()
+    Notice 64 Ring;
+    /// promise u32, state u8, V
+    Notice 65 Settled;
+    /// V, origin V
+    Notice 66 Uncaught;
+    /// a release block, nothing else
+    Notice 67 Released;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was ever given out. A row may be added at the end of its group, none may change.
+    const GOLDEN: &[(u16, &str)] = &[
+        (1, "Load"),
+        (2, "Call"),
+        (3, "Construct"),
+        (4, "CallMethod"),
+        (5, "Get"),
+        (6, "Set"),
+        (7, "Delete"),
+        (8, "Has"),
+        (9, "Keys"),
+        (10, "Describe"),
+        (11, "RunScript"),
+        (12, "Turn"),
+        (13, "Release"),
+        (14, "Stats"),
+        (15, "Watch"),
+        (16, "Iterate"),
+        (17, "Next"),
+        (18, "Coerce"),
+        (19, "NewObject"),
+        (20, "InstanceOf"),
+        (21, "Settle"),
+        (22, "Close"),
+        (32, "Invoke"),
+        (33, "RemoteGet"),
+        (34, "RemoteSet"),
+        (35, "RemoteHas"),
+        (36, "RemoteKeys"),
+        (37, "RemoteDelete"),
+        (38, "RemoteConstruct"),
+        (64, "Ring"),
+        (65, "Settled"),
+        (66, "Uncaught"),
+        (67, "Released"),
+    ];
+
+    #[test]
+    fn call_numbers_are_never_given_to_another_call() {
+        let rows: Vec<_> = CallKind::ALL
+            .iter()
+            .map(|call| (call.number(), call.name()))
+            .collect();
+        assert_eq!(rows, GOLDEN);
+    }
+
+    #[test]
+    fn call_number_of_no_call_is_none() {
+        for number in 0..=u16::MAX {
+            let known = GOLDEN.iter().any(|row| row.0 == number);
+            assert_eq!(CallKind::from_number(number).is_some(), known, "{number}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Objects that one side lends to the other: who counts what, without any I/O.
+//!
+//! The sender counts how often an id went out ([`Lent`]), the receiver how often it came in
+//! ([`Received`]); a release says the receiver's number. The object goes when the two are equal,
+//! so an id that is on its way out while its release is on its way in stays alive, and a slot is
+//! used again only when nobody can still mean its former tenant.
+
+use crate::error::{ProtocolError, Result};
+use crate::ids::SlotId;
+use crate::limits::LimitKind;
+
+/// The sender's side: what was lent, and how often.
+#[derive(Debug)]
+pub struct Lent<T> {
+    slots: Vec<Slot<T>>,
+    free: Option<u32>,
+    count: u32,
+    limit: u32,
+}
+
+#[derive(Debug)]
+enum Slot<T> {
+    Taken { object: T, sent: u64 },
+    Free { next: Option<u32> },
+}
+
+impl<T> Lent<T> {
+    /// An empty table for at most `limit` objects.
+    pub const fn new(limit: u32) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: None,
+            count: 0,
+            limit,
+        }
+    }
+
+    /// Lends an object that is not lent yet; counts one sending.
+    pub fn lend(&mut self, object: T) -> Result<SlotId> {
+        if self.count >= self.limit {
+            let found = u64::from(self.count) + 1;
+            return Err(ProtocolError::limit(
+                LimitKind::LentObjects,
+                self.limit,
+                found,
+            ));
+        }
+        let taken = Slot::Taken { object, sent: 1 };
+        let index = match self.free {
+            Some(index) => {
+                let slot = &mut self.slots[index as usize];
+                if let Slot::Free { next } = *slot {
+                    self.free = next;
+                }
+                *slot = taken;
+                index
+            }
+            None => {
+                self.slots.push(taken);
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX - 1)
+            }
+        };
+        self.count += 1;
+        SlotId::new(index + 1).ok_or(ProtocolError::violation("an id that is zero"))
+    }
+
+    /// Counts another sending of an object that is lent already.
+    pub fn again(&mut self, id: SlotId) -> Result {
+        match self.slot_mut(id) {
+            Some(Slot::Taken { sent, .. }) => {
+                *sent += 1;
+                Ok(())
+            }
+            _ => Err(ProtocolError::violation("an object that was not lent")),
+        }
+    }
+
+    /// Takes a sending back that was counted, but whose frame was never sent. Returns the object
+    /// if nobody else has it.
+    pub fn unsend(&mut self, id: SlotId) -> Option<T> {
+        self.release(id, 1).ok().flatten()
+    }
+
+    /// The object, if the id was issued and not released: all that an id of the other side may do.
+    #[inline]
+    pub fn get(&self, id: SlotId) -> Option<&T> {
+        match self.slots.get(id.get() as usize - 1) {
+            Some(Slot::Taken { object, .. }) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The object, to change what is kept about it.
+    pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
+        match self.slot_mut(id) {
+            Some(Slot::Taken { object, .. }) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The other side gives `times` receipts back. Returns the object if that was all of them.
+    pub fn release(&mut self, id: SlotId, times: u32) -> Result<Option<T>> {
+        let index = id.get() - 1;
+        let next = self.free;
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return Err(ProtocolError::violation("a release of what was never lent"));
+        };
+        let Slot::Taken { sent, .. } = slot else {
+            return Err(ProtocolError::violation(
+                "a release of what was released before",
+            ));
+        };
+        match sent.checked_sub(u64::from(times)) {
+            None => Err(ProtocolError::violation("a release of more than was sent")),
+            Some(0) => {
+                let former = std::mem::replace(slot, Slot::Free { next });
+                self.free = Some(index);
+                self.count -= 1;
+                match former {
+                    Slot::Taken { object, .. } => Ok(Some(object)),
+                    Slot::Free { .. } => Ok(None),
+                }
+            }
+            Some(left) => {
+                *sent = left;
+                Ok(None)
+            }
+        }
+    }
+
+    /// How many objects are lent.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether nothing is lent.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Everything that is lent.
+    pub fn iter(&self) -> impl Iterator<Item = (SlotId, &T)> {
+        self.slots
+            .iter()
+            .zip(1_u32..)
+            .filter_map(|(slot, number)| match slot {
+                Slot::Taken { object, .. } => SlotId::new(number).map(|id| (id, object)),
+                Slot::Free { .. } => None,
+            })
+    }
+
+    /// Takes everything back: the other side is gone.
+    pub fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.free = None;
+        self.count = 0;
+        std::mem::take(&mut self.slots)
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Taken { object, .. } => Some(object),
+                Slot::Free { .. } => None,
+            })
+    }
+
+    fn slot_mut(&mut self, id: SlotId) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(id.get() as usize - 1)
+    }
+}
+
+/// Whether an id came for the first time since it was last forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// There is no proxy for it yet.
+    First,
+    /// There is one.
+    Again,
+}
+
+/// The receiver's side: how often each id came in.
+///
+/// Counts lie in pages by id, so that a sender who makes ids up can't make a look-up slow, and
+/// costs a bounded amount of memory.
+#[derive(Debug)]
+pub struct Received {
+    pages: Vec<Option<Box<Page>>>,
+    count: u32,
+    limit: u32,
+}
+
+const PAGE: u32 = 256;
+
+#[derive(Debug)]
+struct Page {
+    counts: [u32; PAGE as usize],
+    used: u32,
+}
+
+impl Received {
+    /// An empty table for at most `limit` objects, whose ids are never higher than that.
+    pub const fn new(limit: u32) -> Self {
+        Self {
+            pages: Vec::new(),
+            count: 0,
+            limit,
+        }
+    }
+
+    /// Counts a receipt.
+    pub fn receive(&mut self, id: SlotId) -> Result<Receipt> {
+        if id.get() > self.limit {
+            return Err(ProtocolError::limit(
+                LimitKind::LentObjects,
+                self.limit,
+                id.get(),
+            ));
+        }
+        let (page, place) = place(id);
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let page = self.pages[page].get_or_insert_with(|| {
+            Box::new(Page {
+                counts: [0; PAGE as usize],
+                used: 0,
+            })
+        });
+        let count = &mut page.counts[place];
+        match *count {
+            0 => {
+                *count = 1;
+                page.used += 1;
+                self.count += 1;
+                Ok(Receipt::First)
+            }
+            u32::MAX => Err(ProtocolError::violation(
+                "an object that was sent 2^32 times",
+            )),
+            _ => {
+                *count += 1;
+                Ok(Receipt::Again)
+            }
+        }
+    }
+
+    /// How often an id came in, zero if it is not known.
+    pub fn times(&self, id: SlotId) -> u32 {
+        let (page, place) = place(id);
+        self.pages
+            .get(page)
+            .and_then(Option::as_ref)
+            .map_or(0, |page| page.counts[place])
+    }
+
+    /// Forgets an id whose proxy is gone: the number to release, or none if it is not known.
+    #[must_use = "what is not released stays alive at the sender"]
+    pub fn forget(&mut self, id: SlotId) -> Option<u32> {
+        let (number, place) = place(id);
+        let slot = self.pages.get_mut(number)?;
+        let page = slot.as_mut()?;
+        let times = std::mem::take(&mut page.counts[place]);
+        if times == 0 {
+            return None;
+        }
+        page.used -= 1;
+        self.count -= 1;
+        if page.used == 0 {
+            *slot = None;
+        }
+        Some(times)
+    }
+
+    /// How many ids are known.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether none is known.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+const fn place(id: SlotId) -> (usize, usize) {
+    let index = id.get() - 1;
+    ((index / PAGE) as usize, (index % PAGE) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u32) -> SlotId {
+        SlotId::new(number).unwrap()
+    }
+
+    #[test]
+    fn release_that_crosses_a_sending_keeps_the_object() {
+        let (mut sender, mut receiver) = (Lent::new(8), Received::new(8));
+        let a = sender.lend("a").unwrap();
+        assert_eq!(receiver.receive(a).unwrap(), Receipt::First);
+        // The proxy dies, its release sets out; meanwhile the sender sends the id again.
+        let times = receiver.forget(a).unwrap();
+        sender.again(a).unwrap();
+        assert_eq!(sender.release(a, times).unwrap(), None);
+        assert_eq!(sender.get(a), Some(&"a"));
+        // The second sending arrives: a new proxy, whose release ends it.
+        assert_eq!(receiver.receive(a).unwrap(), Receipt::First);
+        let times = receiver.forget(a).unwrap();
+        assert_eq!(sender.release(a, times).unwrap(), Some("a"));
+        assert_eq!(sender.get(a), None);
+    }
+
+    #[test]
+    fn slot_is_reused_only_after_the_counts_agree() {
+        let mut sender = Lent::new(8);
+        let a = sender.lend("a").unwrap();
+        sender.again(a).unwrap();
+        sender.release(a, 1).unwrap();
+        let b = sender.lend("b").unwrap();
+        assert_ne!(a, b);
+        assert_eq!(sender.release(a, 1).unwrap(), Some("a"));
+        assert_eq!(sender.lend("c").unwrap(), a);
+    }
+
+    #[test]
+    fn release_of_what_is_not_held_is_a_violation() {
+        let mut sender = Lent::new(8);
+        assert!(sender.release(id(1), 1).is_err());
+        assert!(sender.release(id(u32::MAX), 1).is_err());
+        let a = sender.lend("a").unwrap();
+        assert!(sender.release(a, 2).is_err());
+        assert_eq!(sender.get(a), Some(&"a"));
+        sender.release(a, 1).unwrap();
+        assert!(sender.release(a, 1).is_err());
+        assert!(sender.again(a).is_err());
+    }
+
+    #[test]
+    fn lending_past_the_limit_is_refused() {
+        let mut sender = Lent::new(2);
+        sender.lend(1).unwrap();
+        let b = sender.lend(2).unwrap();
+        assert!(sender.lend(3).is_err());
+        sender.unsend(b);
+        sender.lend(3).unwrap();
+        assert_eq!(sender.len(), 2);
+        assert_eq!(sender.drain().count(), 2);
+        assert!(sender.is_empty());
+    }
+
+    #[test]
+    fn received_ids_beyond_the_limit_allocate_nothing() {
+        let mut receiver = Received::new(1000);
+        assert!(receiver.receive(id(1001)).is_err());
+        assert!(receiver.receive(id(u32::MAX)).is_err());
+        assert!(receiver.pages.is_empty());
+        assert_eq!(receiver.forget(id(u32::MAX)), None);
+        receiver.receive(id(1000)).unwrap();
+        assert_eq!(receiver.receive(id(1000)).unwrap(), Receipt::Again);
+        assert_eq!(receiver.times(id(1000)), 2);
+        assert_eq!(receiver.forget(id(1000)), Some(2));
+        assert!(receiver.pages.iter().all(Option::is_none));
+    }
+}

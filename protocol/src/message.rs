@@ -1,0 +1,85 @@
+//! Bodies of calls that are records and not values: serde derives, in one piece.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::error::{ProtocolError, Result};
+use crate::limits::LimitKind;
+use crate::value::{ValueReader, ValueWriter};
+
+/// The largest message.
+pub const MESSAGE_BYTES: usize = codec::MESSAGE_BYTES;
+
+/// Asks the host to load an addon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadRequest {
+    /// The file, as the bytes of its path.
+    pub path: Vec<u8>,
+}
+
+/// What an object or a class of the host is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// A `HostKind` code.
+    pub kind: u8,
+    /// The name of the function or class, or of the object's class.
+    pub name: String,
+    /// The class id that lent instances carry (of a class: that of its instances), or zero.
+    pub class_id: u32,
+    /// Names along the prototypes whose values are functions.
+    pub methods: Vec<String>,
+    /// Names along the prototypes that are accessors.
+    pub accessors: Vec<String>,
+    /// The `length` of a function: how many arguments it expects.
+    pub length: u32,
+}
+
+/// What the host says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostStats {
+    /// Objects of the host that the client holds.
+    pub lent: u64,
+    /// Objects of the client that the host holds.
+    pub received: u64,
+    /// Calls served so far.
+    pub calls: u64,
+    /// Callbacks asked for so far.
+    pub callbacks: u64,
+    /// Bytes that the engine has allocated.
+    pub engine_bytes: u64,
+    /// Objects in the engine.
+    pub engine_objects: u64,
+}
+
+/// Appends a message to a body.
+pub fn write<T: Serialize>(body: &mut ValueWriter<'_>, message: &T) -> Result {
+    let mut bytes = Vec::new();
+    if !codec::put_message(&mut bytes, message) {
+        return Err(too_large());
+    }
+    body.put_u32(u32::try_from(bytes.len()).map_err(|_| too_large())?);
+    body.put_bytes(&bytes)
+}
+
+/// Reads a message from a body.
+pub fn read<T: DeserializeOwned>(body: &mut ValueReader<'_>) -> Result<T> {
+    let at = body.position();
+    let length = body.take_count(1)?;
+    let bytes = body.take_bytes(length as usize)?;
+    match codec::get_message(bytes) {
+        Some((message, used)) if used == bytes.len() => Ok(message),
+        _ => Err(ProtocolError::malformed(
+            "a message that can't be decoded",
+            at,
+        )),
+    }
+}
+
+fn too_large() -> ProtocolError {
+    ProtocolError::limit(
+        LimitKind::MessageBytes,
+        MESSAGE_BYTES as u64,
+        MESSAGE_BYTES as u64 + 1,
+    )
+}

@@ -1,0 +1,17 @@
+//! The value format: JavaScript and Python values as tagged bytes, written and read by hand.
+//!
+//! There is no tree in between: a [`ValueWriter`] appends to a frame, a [`ValueReader`] pulls
+//! tokens that borrow from one. Compounds are numbered 0, 1, 2 … in the order in which their
+//! tags appear in a block, the packed arrays, buffers and errors among them; [`Token::Ref`] names
+//! an earlier one, so aliases and cycles survive.
+
+mod reader;
+mod tag;
+mod writer;
+
+pub use reader::{Doubles, Ints, Token, Units, ValueReader, Words};
+pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
+pub use writer::{Open, ValueWriter};
+
+#[cfg(test)]
+mod tests;

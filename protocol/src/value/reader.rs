@@ -1,0 +1,616 @@
+//! Pulls a block of values, and the fixed fields around them, out of a frame, token by token.
+
+use std::slice::ChunksExact;
+
+use super::tag::{ElementKind, ErrorClass, Tag};
+use crate::codec::{Scalar, Source};
+use crate::error::{ProtocolError, Result};
+use crate::ids::SlotId;
+use crate::limits::{LimitKind, Limits};
+
+/// The beginning of a value; what follows a compound's token, the caller reads.
+///
+/// A count is checked against the bytes that are left before it is told, so it may be allocated
+/// for. After the last element of a compound that has elements (those marked *nested*) the
+/// caller calls [`ValueReader::leave`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Token<'a> {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number that is an integer of 32 bits.
+    Int32(i32),
+    /// A number that is an integer below 2^53 in size.
+    Int64(i64),
+    /// A number.
+    Float(f64),
+    /// A bigint.
+    BigInt {
+        /// Its sign.
+        negative: bool,
+        /// Its size, the lowest word first.
+        words: Words<'a>,
+    },
+    /// A string.
+    Str(&'a str),
+    /// A string with lone surrogates in it.
+    Str16(Units<'a>),
+    /// A date in milliseconds since 1970 UTC.
+    Date(f64),
+    /// Nested: `count` values follow.
+    Array {
+        /// Its number in the block.
+        index: u32,
+        /// How many values follow.
+        count: u32,
+    },
+    /// An array of integers.
+    ArrayI32 {
+        /// Its number in the block.
+        index: u32,
+        /// Its elements.
+        items: Ints<'a>,
+    },
+    /// An array of numbers.
+    ArrayF64 {
+        /// Its number in the block.
+        index: u32,
+        /// Its elements.
+        items: Doubles<'a>,
+    },
+    /// Nested: `count` pairs of [`ValueReader::key`] and a value follow.
+    Object {
+        /// Its number in the block.
+        index: u32,
+        /// How many pairs follow.
+        count: u32,
+    },
+    /// Nested: `count` pairs of values follow.
+    Map {
+        /// Its number in the block.
+        index: u32,
+        /// How many pairs follow.
+        count: u32,
+    },
+    /// Nested: `count` values follow.
+    Set {
+        /// Its number in the block.
+        index: u32,
+        /// How many values follow.
+        count: u32,
+    },
+    /// A buffer.
+    Buffer {
+        /// Its number in the block.
+        index: u32,
+        /// What it is.
+        element: ElementKind,
+        /// The host's lent object, if there is one.
+        id: Option<SlotId>,
+        /// Whether it may be changed.
+        writable: bool,
+        /// Its bytes: a whole number of elements.
+        bytes: &'a [u8],
+    },
+    /// Nested: five values (name, message, code, stack, cause) follow, then
+    /// [`ValueReader::own_fields`] pairs of a key and a value.
+    Error {
+        /// Its number in the block.
+        index: u32,
+        /// The sender's lent object, if there is one.
+        id: Option<SlotId>,
+        /// Its class.
+        class: ErrorClass,
+    },
+    /// A hole of an array.
+    Hole,
+    /// The compound with this number, whose token came earlier in this block.
+    Ref(u32),
+    /// An object that lives here.
+    Own(SlotId),
+    /// An object that lives at the sender. To be counted by the receiver.
+    Lent {
+        /// Its id there.
+        id: SlotId,
+        /// A `HostKind` or `ClientKind` code.
+        kind: u8,
+        /// The host's class id, or zero.
+        class: u32,
+    },
+    /// In a write-back block: a compound of the request. To be checked by the receiver.
+    Brought(u32),
+}
+
+macro_rules! packed {
+    ($($(#[$doc:meta])* $name:ident of $item:ty;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a>(&'a [u8]);
+
+        impl<'a> $name<'a> {
+            /// How many there are.
+            pub const fn len(&self) -> usize {
+                self.0.len() / size_of::<$item>()
+            }
+
+            /// Whether there are none.
+            pub const fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+
+            /// The bytes as they travelled: little endian.
+            pub const fn as_bytes(&self) -> &'a [u8] {
+                self.0
+            }
+
+            /// The numbers in order.
+            pub fn iter(&self) -> Packed<'a, $item> {
+                Packed { chunks: self.0.chunks_exact(size_of::<$item>()), make: |bytes| {
+                    bytes.try_into().map_or_else(|_| Default::default(), <$item>::from_le_bytes)
+                } }
+            }
+        }
+
+        impl<'a> IntoIterator for $name<'a> {
+            type Item = $item;
+            type IntoIter = Packed<'a, $item>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+
+        impl<'a> IntoIterator for &$name<'a> {
+            type Item = $item;
+            type IntoIter = Packed<'a, $item>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+    )* };
+}
+
+packed! {
+    /// The words of a bigint.
+    Words of u64;
+    /// The code units of a string.
+    Units of u16;
+    /// The elements of a packed array of integers.
+    Ints of i32;
+    /// The elements of a packed array of numbers.
+    Doubles of f64;
+}
+
+/// Numbers that lie packed in a frame.
+#[derive(Clone, Debug)]
+pub struct Packed<'a, T> {
+    chunks: ChunksExact<'a, u8>,
+    make: fn(&[u8]) -> T,
+}
+
+impl<T> Iterator for Packed<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        self.chunks.next().map(self.make)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.chunks.size_hint()
+    }
+}
+
+impl<T> ExactSizeIterator for Packed<'_, T> {}
+
+/// Reads one block: the compounds of everything read through one reader share a numbering.
+///
+/// The depth is limited whether the caller recurses or not, the number of values too, strings
+/// are valid, references point backwards. An error is final for the whole frame.
+#[derive(Clone, Debug)]
+pub struct ValueReader<'a> {
+    source: Source<'a>,
+    length: usize,
+    compounds: u32,
+    depth: u32,
+    values: u32,
+    limits: Limits,
+}
+
+impl<'a> ValueReader<'a> {
+    /// A reader of this block.
+    pub const fn new(block: &'a [u8], limits: &Limits) -> Self {
+        Self {
+            source: Source::new(block),
+            length: block.len(),
+            compounds: 0,
+            depth: 0,
+            values: limits.values,
+            limits: *limits,
+        }
+    }
+
+    /// Begins another block in the same frame: the numbering starts anew.
+    pub const fn restart_numbering(&mut self) {
+        self.compounds = 0;
+    }
+
+    /// How many compounds this block had so far.
+    pub const fn compounds(&self) -> u32 {
+        self.compounds
+    }
+
+    /// Bytes read so far.
+    #[inline]
+    pub const fn position(&self) -> usize {
+        self.length - self.source.remaining()
+    }
+
+    /// Bytes that are left.
+    pub const fn remaining(&self) -> usize {
+        self.source.remaining()
+    }
+
+    /// The bytes that are left.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.source.rest()
+    }
+
+    /// Checks that nothing is left.
+    pub const fn finish(&self) -> Result {
+        if self.source.remaining() == 0 {
+            Ok(())
+        } else {
+            Err(ProtocolError::malformed(
+                "bytes after the end of the message",
+                self.position(),
+            ))
+        }
+    }
+
+    // Fixed fields.
+
+    /// A field of one byte.
+    #[inline]
+    pub fn take_u8(&mut self) -> Result<u8> {
+        self.take()
+    }
+
+    /// A field of four bytes.
+    #[inline]
+    pub fn take_u32(&mut self) -> Result<u32> {
+        self.take()
+    }
+
+    /// A field of eight bytes.
+    #[inline]
+    pub fn take_u64(&mut self) -> Result<u64> {
+        self.take()
+    }
+
+    /// Bytes as they are.
+    #[inline]
+    pub fn take_bytes(&mut self, length: usize) -> Result<&'a [u8]> {
+        self.source.bytes(length).ok_or_else(|| self.short())
+    }
+
+    /// A field of one byte that is zero or one.
+    #[inline]
+    pub fn take_bool(&mut self) -> Result<bool> {
+        let at = self.position();
+        match self.take_u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(ProtocolError::malformed(
+                "a flag that is neither 0 nor 1",
+                at,
+            )),
+        }
+    }
+
+    /// An id that is there.
+    #[inline]
+    pub fn take_id(&mut self) -> Result<SlotId> {
+        let at = self.position();
+        SlotId::new(self.take_u32()?).ok_or(ProtocolError::malformed("an id that is zero", at))
+    }
+
+    /// A count of things that take `each` bytes or more: never more than can follow.
+    #[inline]
+    pub fn take_count(&mut self, each: usize) -> Result<u32> {
+        let at = self.position();
+        let count = self.take_u32()?;
+        if (count as usize).saturating_mul(each) > self.source.remaining() {
+            return Err(ProtocolError::malformed(
+                "a count beyond the end of the message",
+                at,
+            ));
+        }
+        Ok(count)
+    }
+
+    // Values.
+
+    /// The next value, or the beginning of one.
+    #[inline]
+    pub fn next(&mut self) -> Result<Token<'a>> {
+        let at = self.position();
+        self.spend(1)?;
+        let code = self.take_u8()?;
+        let Some(tag) = Tag::from_code(code) else {
+            return Err(ProtocolError::malformed("an unknown kind of value", at));
+        };
+        Ok(match tag {
+            Tag::Undefined => Token::Undefined,
+            Tag::Null => Token::Null,
+            Tag::False => Token::Bool(false),
+            Tag::True => Token::Bool(true),
+            Tag::Int32 => Token::Int32(self.take()?),
+            Tag::Float => Token::Float(self.take()?),
+            Tag::Str8 => Token::Str(self.text()?),
+            Tag::Array => {
+                let index = self.enter()?;
+                Token::Array {
+                    index,
+                    count: self.take_count(1)?,
+                }
+            }
+            Tag::Object => {
+                let index = self.enter()?;
+                Token::Object {
+                    index,
+                    count: self.take_count(KEY_BYTES + 1)?,
+                }
+            }
+            Tag::Own => Token::Own(self.take_id()?),
+            Tag::Ref => Token::Ref(self.backward()?),
+            Tag::Lent => {
+                let id = self.take_id()?;
+                Token::Lent {
+                    id,
+                    kind: self.take()?,
+                    class: self.take()?,
+                }
+            }
+            _ => self.rare(tag)?,
+        })
+    }
+
+    /// The key of an object, whose next value then follows.
+    #[inline]
+    pub fn key(&mut self) -> Result<Token<'a>> {
+        let at = self.position();
+        match self.next()? {
+            key @ (Token::Str(_) | Token::Str16(_)) => Ok(key),
+            _ => Err(ProtocolError::malformed("a key that is no string", at)),
+        }
+    }
+
+    /// A value that must be a string without lone surrogates.
+    pub fn str(&mut self) -> Result<&'a str> {
+        let at = self.position();
+        match self.next()? {
+            Token::Str(text) => Ok(text),
+            _ => Err(ProtocolError::malformed("expected a string", at)),
+        }
+    }
+
+    /// After the five values of an error: how many own properties follow.
+    pub fn own_fields(&mut self) -> Result<u32> {
+        self.take_count(2)
+    }
+
+    /// After the last value of a nested compound.
+    #[inline]
+    pub fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// Reads over one value with everything in it, without recursion.
+    pub fn skip(&mut self) -> Result {
+        // What is left to read per level; an error is read as its five values, then as its pairs.
+        let mut levels: Vec<(u64, bool)> = vec![(1, false)];
+        while let Some((left, error)) = levels.last_mut() {
+            if *left == 0 {
+                if *error {
+                    *error = false;
+                    *left = u64::from(self.own_fields()?) * 2;
+                } else {
+                    levels.pop();
+                    if !levels.is_empty() {
+                        self.leave();
+                    }
+                }
+                continue;
+            }
+            *left -= 1;
+            match self.next()? {
+                Token::Array { count, .. } | Token::Set { count, .. } => {
+                    levels.push((u64::from(count), false));
+                }
+                Token::Object { count, .. } | Token::Map { count, .. } => {
+                    levels.push((u64::from(count) * 2, false));
+                }
+                Token::Error { .. } => levels.push((5, true)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    // Helpers.
+
+    #[inline(never)]
+    fn rare(&mut self, tag: Tag) -> Result<Token<'a>> {
+        let at = self.position();
+        Ok(match tag {
+            Tag::Int64 => {
+                let value: i64 = self.take()?;
+                if value.unsigned_abs() >= 1 << 53 {
+                    return Err(ProtocolError::malformed("an integer beyond 2^53", at));
+                }
+                Token::Int64(value)
+            }
+            Tag::BigInt => {
+                let negative = self.take_bool()?;
+                let count = self.take_count(size_of::<u64>())?;
+                Token::BigInt {
+                    negative,
+                    words: Words(self.take_bytes(count as usize * size_of::<u64>())?),
+                }
+            }
+            Tag::Str16 => {
+                let count = self.take_count(size_of::<u16>())?;
+                Token::Str16(Units(self.take_bytes(count as usize * size_of::<u16>())?))
+            }
+            Tag::Date => Token::Date(self.take()?),
+            Tag::ArrayI32 => {
+                let index = self.number()?;
+                Token::ArrayI32 {
+                    index,
+                    items: Ints(self.elements(size_of::<i32>())?),
+                }
+            }
+            Tag::ArrayF64 => {
+                let index = self.number()?;
+                Token::ArrayF64 {
+                    index,
+                    items: Doubles(self.elements(size_of::<f64>())?),
+                }
+            }
+            Tag::Map => {
+                let index = self.enter()?;
+                Token::Map {
+                    index,
+                    count: self.take_count(2)?,
+                }
+            }
+            Tag::Set => {
+                let index = self.enter()?;
+                Token::Set {
+                    index,
+                    count: self.take_count(1)?,
+                }
+            }
+            Tag::Buffer => self.buffer()?,
+            Tag::Error => {
+                let index = self.enter()?;
+                let id = SlotId::new(self.take_u32()?);
+                let class = ErrorClass::from_code(self.take_u8()?)
+                    .ok_or(ProtocolError::malformed("an unknown class of error", at))?;
+                Token::Error { index, id, class }
+            }
+            Tag::Hole => Token::Hole,
+            Tag::Brought => Token::Brought(self.take()?),
+            _ => return Err(ProtocolError::malformed("an unknown kind of value", at)),
+        })
+    }
+
+    fn buffer(&mut self) -> Result<Token<'a>> {
+        let at = self.position();
+        let index = self.number()?;
+        let element = ElementKind::from_code(self.take_u8()?)
+            .ok_or(ProtocolError::malformed("an unknown kind of buffer", at))?;
+        let id = SlotId::new(self.take_u32()?);
+        let writable = self.take_bool()?;
+        let length = usize::try_from(self.take_u64()?).map_err(|_| self.short())?;
+        if !length.is_multiple_of(element.size()) {
+            return Err(ProtocolError::malformed(
+                "a buffer that ends inside an element",
+                at,
+            ));
+        }
+        Ok(Token::Buffer {
+            index,
+            element,
+            id,
+            writable,
+            bytes: self.take_bytes(length)?,
+        })
+    }
+
+    #[inline]
+    fn take<T: Scalar>(&mut self) -> Result<T> {
+        self.source.get().ok_or_else(|| self.short())
+    }
+
+    #[inline]
+    fn text(&mut self) -> Result<&'a str> {
+        let at = self.position();
+        let length = self.take_u32()?;
+        let bytes = self.take_bytes(length as usize)?;
+        std::str::from_utf8(bytes)
+            .map_err(|_| ProtocolError::malformed("a string that is not UTF-8", at))
+    }
+
+    fn elements(&mut self, each: usize) -> Result<&'a [u8]> {
+        let count = self.take_count(each)?;
+        self.spend(count)?;
+        self.take_bytes(count as usize * each)
+    }
+
+    fn backward(&mut self) -> Result<u32> {
+        let at = self.position();
+        let index = self.take_u32()?;
+        if index >= self.compounds {
+            return Err(ProtocolError::malformed(
+                "a reference to what has not come yet",
+                at,
+            ));
+        }
+        Ok(index)
+    }
+
+    #[inline]
+    fn enter(&mut self) -> Result<u32> {
+        if self.depth >= self.limits.depth {
+            let found = u64::from(self.depth) + 1;
+            return Err(ProtocolError::limit(
+                LimitKind::Depth,
+                self.limits.depth,
+                found,
+            ));
+        }
+        self.depth += 1;
+        self.number()
+    }
+
+    #[inline]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "reads as the others do where it is used"
+    )]
+    fn number(&mut self) -> Result<u32> {
+        let index = self.compounds;
+        // A compound takes a byte or more of a frame whose length is a `u32`.
+        self.compounds = index.wrapping_add(1);
+        Ok(index)
+    }
+
+    #[inline]
+    fn spend(&mut self, values: u32) -> Result {
+        match self.values.checked_sub(values) {
+            Some(left) => {
+                self.values = left;
+                Ok(())
+            }
+            None => Err(ProtocolError::limit(
+                LimitKind::Values,
+                self.limits.values,
+                u64::from(self.limits.values) + 1,
+            )),
+        }
+    }
+
+    #[cold]
+    const fn short(&self) -> ProtocolError {
+        ProtocolError::malformed("a message that ends too early", self.position())
+    }
+}
+
+/// The tag and the length of a key.
+const KEY_BYTES: usize = 5;

@@ -1,0 +1,175 @@
+//! The one-byte codes of the value format. A number is never given another meaning.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $visibility:vis enum $name:ident {
+        $($(#[$item:meta])* $variant:ident = $number:literal,)*
+    })*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        $visibility enum $name {
+            $($(#[$item])* $variant = $number,)*
+        }
+
+        impl $name {
+            /// The code as it travels.
+            $visibility const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// What the code means, if anything.
+            #[inline]
+            $visibility const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($number => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// Every code there is.
+            $visibility const ALL: &[Self] = &[$(Self::$variant),*];
+        }
+    )* };
+}
+
+codes! {
+    /// What a value begins with.
+    pub(crate) enum Tag {
+        Undefined = 0,
+        Null = 1,
+        False = 2,
+        True = 3,
+        Int32 = 4,
+        Int64 = 5,
+        Float = 6,
+        BigInt = 7,
+        Str8 = 8,
+        Str16 = 9,
+        Date = 10,
+        Array = 11,
+        ArrayI32 = 12,
+        ArrayF64 = 13,
+        Object = 14,
+        Map = 15,
+        Set = 16,
+        Buffer = 17,
+        Error = 18,
+        Hole = 19,
+        Ref = 20,
+        Own = 21,
+        Lent = 22,
+        Brought = 23,
+    }
+
+    /// What a buffer is a view of bytes as. The first twelve are Node-API's typed array types.
+    pub enum ElementKind {
+        /// `Int8Array`
+        Int8 = 0,
+        /// `Uint8Array`
+        Uint8 = 1,
+        /// `Uint8ClampedArray`
+        Uint8Clamped = 2,
+        /// `Int16Array`
+        Int16 = 3,
+        /// `Uint16Array`
+        Uint16 = 4,
+        /// `Int32Array`
+        Int32 = 5,
+        /// `Uint32Array`
+        Uint32 = 6,
+        /// `Float32Array`
+        Float32 = 7,
+        /// `Float64Array`
+        Float64 = 8,
+        /// `BigInt64Array`
+        BigInt64 = 9,
+        /// `BigUint64Array`
+        BigUint64 = 10,
+        /// `Float16Array`
+        Float16 = 11,
+        /// Node's `Buffer`
+        Buffer = 32,
+        /// `ArrayBuffer`
+        ArrayBuffer = 33,
+        /// `DataView`
+        DataView = 34,
+        /// `SharedArrayBuffer`
+        SharedArrayBuffer = 35,
+    }
+
+    /// What an object that the host lends is.
+    pub enum HostKind {
+        /// A function that is called.
+        Function = 0,
+        /// A function that is constructed.
+        Class = 1,
+        /// Any other object.
+        Object = 2,
+        /// A promise.
+        Promise = 3,
+        /// A symbol.
+        Symbol = 4,
+        /// A Node-API external.
+        External = 5,
+        /// An error object.
+        Error = 6,
+    }
+
+    /// What an object that the client lends is.
+    pub enum ClientKind {
+        /// It may be called, nothing else.
+        Callable = 0,
+        /// Live: the names in a table that the client keeps.
+        Exposed = 1,
+        /// A live mapping: its items.
+        Mapping = 2,
+        /// A live sequence: its items.
+        Sequence = 3,
+        /// Identity, nothing else.
+        Opaque = 4,
+        /// A promise in the host that the client settles.
+        Awaitable = 5,
+        /// The exception behind an error value.
+        Exception = 6,
+    }
+
+    /// The class of an error value.
+    pub enum ErrorClass {
+        /// `Error`
+        Error = 0,
+        /// `TypeError`
+        Type = 1,
+        /// `RangeError`
+        Range = 2,
+        /// `SyntaxError`
+        Syntax = 3,
+        /// `ReferenceError`
+        Reference = 4,
+        /// `EvalError`
+        Eval = 5,
+        /// `URIError`
+        Uri = 6,
+        /// `AggregateError`
+        Aggregate = 7,
+        /// A class of the addon's or of the client's own.
+        Other = 8,
+    }
+}
+
+impl ElementKind {
+    /// Bytes per element; a view without elements counts bytes.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Int8
+            | Self::Uint8
+            | Self::Uint8Clamped
+            | Self::Buffer
+            | Self::ArrayBuffer
+            | Self::DataView
+            | Self::SharedArrayBuffer => 1,
+            Self::Int16 | Self::Uint16 | Self::Float16 => 2,
+            Self::Int32 | Self::Uint32 | Self::Float32 => 4,
+            Self::Float64 | Self::BigInt64 | Self::BigUint64 => 8,
+        }
+    }
+}
