@@ -1,0 +1,244 @@
+//! The mapped memory of a segment and the only ways to touch it.
+
+#[cfg(loom)]
+pub(crate) use model::{Area, Bytes};
+#[cfg(not(loom))]
+pub(crate) use real::{Area, Bytes};
+
+use crate::layout::{Direction, LaneIndex};
+use crate::ring::RingView;
+
+impl Area {
+    /// The view of one ring of a lane.
+    #[inline]
+    pub(crate) fn ring(&self, lane: LaneIndex, direction: Direction) -> RingView<'_> {
+        let control = self.lane(lane);
+        let control = match direction {
+            Direction::ToHost => &control.to_host,
+            Direction::ToClient => &control.to_client,
+        };
+        RingView {
+            lane,
+            control,
+            bytes: self.bytes(lane, direction),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+mod real {
+    #![expect(
+        unsafe_code,
+        reason = "this island's work: see the invariants in lib.rs"
+    )]
+
+    use std::marker::PhantomData;
+    use std::mem::MaybeUninit;
+    use std::ptr::NonNull;
+
+    use crate::layout::{
+        CONTROL_OFFSET, DATA_OFFSET, Direction, Header, LaneControl, LaneIndex, RING_CAPACITY,
+    };
+
+    /// A mapped segment. Unmapped when dropped.
+    #[derive(Debug)]
+    pub(crate) struct Area {
+        base: NonNull<u8>,
+    }
+
+    // SAFETY: invariants 2 and 3: all access is through atomics or raw copies, from any thread.
+    unsafe impl Send for Area {}
+    // SAFETY: as above.
+    unsafe impl Sync for Area {}
+
+    impl Area {
+        /// # Safety
+        ///
+        /// `base` is as invariant 1 says, and nobody else unmaps it.
+        #[cfg(target_os = "linux")]
+        pub(crate) unsafe fn from_mapping(base: NonNull<u8>) -> Self {
+            Self { base }
+        }
+
+        /// Where the mapping begins.
+        #[cfg(target_os = "linux")]
+        pub(crate) fn base(&self) -> NonNull<u8> {
+            self.base
+        }
+
+        #[inline]
+        pub(crate) fn header(&self) -> &Header {
+            // SAFETY: invariants 1 and 2; the header is at offset zero.
+            unsafe { self.base.cast::<Header>().as_ref() }
+        }
+
+        #[inline]
+        pub(crate) fn lane(&self, lane: LaneIndex) -> &LaneControl {
+            let offset = CONTROL_OFFSET + lane.get() * size_of::<LaneControl>();
+            // SAFETY: invariant 1; a lane's number is below LANES, so this is inside the mapping.
+            let control = unsafe { self.base.add(offset) }.cast::<LaneControl>();
+            // SAFETY: invariants 1 and 2.
+            unsafe { control.as_ref() }
+        }
+
+        #[inline]
+        pub(crate) fn bytes(&self, lane: LaneIndex, direction: Direction) -> Bytes<'_> {
+            let ring = lane.get() * 2 + direction as usize;
+            // SAFETY: invariant 1; the ring's number is below 2 * LANES, so its bytes are inside.
+            let base = unsafe { self.base.add(DATA_OFFSET + ring * RING_CAPACITY) };
+            Bytes {
+                base,
+                area: PhantomData,
+            }
+        }
+    }
+
+    impl Drop for Area {
+        fn drop(&mut self) {
+            #[cfg(target_os = "linux")]
+            // SAFETY: invariant 1: the mapping is this long, ours, and nobody uses it any more.
+            let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), crate::SEGMENT_LEN) };
+        }
+    }
+
+    /// The bytes of one ring: `RING_CAPACITY` of them from `base` on.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Bytes<'a> {
+        base: NonNull<u8>,
+        area: PhantomData<&'a Area>,
+    }
+
+    impl Bytes<'_> {
+        /// Copies `source`, at most a ring full, to the ring from `index` on.
+        #[inline]
+        pub(crate) fn put(&self, index: u32, source: &[u8]) -> usize {
+            let (offset, first, second) = split(index, source.len());
+            let from = source.as_ptr();
+            // SAFETY: invariants 1 and 3: `offset` is inside the ring.
+            let to = unsafe { self.base.as_ptr().add(offset) };
+            // SAFETY: `first` bytes are inside the source and, from `offset` on, inside the ring.
+            unsafe { to.copy_from_nonoverlapping(from, first) };
+            if second > 0 {
+                // SAFETY: `first` is at most the source's length.
+                let from = unsafe { from.add(first) };
+                // SAFETY: `second` bytes are left in the source and are fewer than a ring has.
+                unsafe { self.base.as_ptr().copy_from_nonoverlapping(from, second) };
+            }
+            first + second
+        }
+
+        /// Copies from the ring, from `index` on, at most a ring full, and initialises as much of
+        /// `target` as it returns.
+        #[inline]
+        pub(crate) fn take(&self, index: u32, target: &mut [MaybeUninit<u8>]) -> usize {
+            let (offset, first, second) = split(index, target.len());
+            let to = target.as_mut_ptr().cast::<u8>();
+            // SAFETY: invariants 1 and 3: `offset` is inside the ring.
+            let from = unsafe { self.base.as_ptr().add(offset) };
+            // SAFETY: `first` bytes are inside the target and, from `offset` on, inside the ring.
+            unsafe { to.copy_from_nonoverlapping(from, first) };
+            if second > 0 {
+                // SAFETY: `first` is at most the target's length.
+                let to = unsafe { to.add(first) };
+                // SAFETY: `second` bytes are left in the target and are fewer than a ring has.
+                unsafe { to.copy_from_nonoverlapping(self.base.as_ptr(), second) };
+            }
+            forget_origin(to);
+            first + second
+        }
+    }
+
+    /// Where in the ring `index` is, and how many of `len` bytes go there and to the ring's start.
+    #[inline]
+    fn split(index: u32, len: usize) -> (usize, usize, usize) {
+        let offset = index as usize & (RING_CAPACITY - 1);
+        let len = len.min(RING_CAPACITY);
+        let first = len.min(RING_CAPACITY - offset);
+        (offset, first, len - first)
+    }
+
+    /// Makes the compiler forget where the bytes at `copy` came from, so that it can't read them
+    /// again from the ring, where they may have changed since they were checked (invariant 3).
+    #[inline]
+    fn forget_origin(copy: *mut u8) {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        // SAFETY: no instruction at all. As the compiler sees it, this may write all memory that
+        // is reachable, the copy included.
+        unsafe {
+            std::arch::asm!("/* {0} */", in(reg) copy, options(nostack, preserves_flags));
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        std::hint::black_box(copy);
+    }
+}
+
+#[cfg(loom)]
+mod model {
+    #![expect(
+        unsafe_code,
+        reason = "loom's cells are read and written through raw pointers"
+    )]
+
+    use std::mem::MaybeUninit;
+
+    use loom::cell::UnsafeCell;
+
+    use crate::layout::{Direction, Header, LANES, LaneControl, LaneIndex, RING_CAPACITY};
+
+    type Ring = [UnsafeCell<u8>; RING_CAPACITY];
+
+    /// A segment of the model, on the heap.
+    #[derive(Debug, Default)]
+    pub(crate) struct Area {
+        header: Header,
+        lanes: [LaneControl; LANES],
+        rings: [[Ring; 2]; LANES],
+    }
+
+    // SAFETY: the ring bytes are guarded by the indices, and loom checks that they are.
+    unsafe impl Sync for Area {}
+
+    impl Area {
+        pub(crate) fn header(&self) -> &Header {
+            &self.header
+        }
+
+        pub(crate) fn lane(&self, lane: LaneIndex) -> &LaneControl {
+            &self.lanes[lane.get()]
+        }
+
+        pub(crate) fn bytes(&self, lane: LaneIndex, direction: Direction) -> Bytes<'_> {
+            Bytes {
+                ring: &self.rings[lane.get()][direction as usize],
+            }
+        }
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Bytes<'a> {
+        ring: &'a Ring,
+    }
+
+    impl Bytes<'_> {
+        fn cell(&self, index: u32, step: usize) -> &UnsafeCell<u8> {
+            &self.ring[(index as usize + step) & (RING_CAPACITY - 1)]
+        }
+
+        pub(crate) fn put(&self, index: u32, source: &[u8]) -> usize {
+            for (step, &byte) in source.iter().enumerate() {
+                // SAFETY: loom fails the test if anybody else has access now.
+                self.cell(index, step)
+                    .with_mut(|cell| unsafe { cell.write(byte) });
+            }
+            source.len()
+        }
+
+        pub(crate) fn take(&self, index: u32, target: &mut [MaybeUninit<u8>]) -> usize {
+            for (step, byte) in target.iter_mut().enumerate() {
+                // SAFETY: loom fails the test if anybody writes now.
+                byte.write(self.cell(index, step).with(|cell| unsafe { cell.read() }));
+            }
+            target.len()
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The client's end: lanes leased to one thread at a time.
+
+#![expect(
+    unsafe_code,
+    reason = "leased lanes and buffers: see the invariants in lib.rs"
+)]
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::area::Area;
+use crate::bell::{HostSleep, publish_fence};
+use crate::error::{Stopped, Violation};
+use crate::layout::{Direction, HOME_LANE, Interest, LANES, LaneIndex, SLICE};
+use crate::lease::Leases;
+use crate::ring::{Consumer, Producer};
+use crate::spin::Spin;
+use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence};
+use crate::top::ClientTop;
+
+/// What a check says about a wait: it is asked before a thread sleeps, at least every
+/// [`SLICE`](crate::SLICE), and after [`Client::wake_all`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on waiting.
+    Continue,
+    /// Give up.
+    Stop,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// What was waited for is there.
+    Ready,
+    /// The check said so.
+    Stopped,
+}
+
+/// The client's end of a segment. Cloning it is cheap; any thread may use it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    area: Arc<Area>,
+    leases: Leases,
+    home_leased: AtomicBool,
+    lanes: [UnsafeCell<ClientLane>; LANES],
+}
+
+// SAFETY: a lane in its cell is reached through its lease only, and there is one at a time
+// (invariant 4); a `ClientLane` may be sent between threads. All else is `Sync` by itself.
+unsafe impl Sync for Shared {}
+// SAFETY: all parts may be sent.
+unsafe impl Send for Shared {}
+
+impl Client {
+    pub(crate) fn new(area: Arc<Area>) -> Self {
+        let lanes = std::array::from_fn(|number| {
+            let index = LaneIndex::new(number).unwrap_or(HOME_LANE);
+            UnsafeCell::new(ClientLane::new(Arc::clone(&area), index))
+        });
+        let home_leased = AtomicBool::new(false);
+        Self {
+            shared: Arc::new(Shared {
+                area,
+                leases: Leases::new(),
+                home_leased,
+                lanes,
+            }),
+        }
+    }
+
+    /// Leases a lane for a call, if one is free and nobody waits for one. Lock-free.
+    ///
+    /// `hint` is the lane that the calling thread had last: it gets that one if it is free, with
+    /// its memory warm and its spinning adapted.
+    #[inline]
+    pub fn try_lease(&self, hint: Option<LaneIndex>) -> Option<Lease> {
+        let index = self.shared.leases.try_lease(hint)?;
+        Some(Lease {
+            shared: Arc::clone(&self.shared),
+            index,
+        })
+    }
+
+    /// Leases a lane for a call; waits for one if none is free, first come first served, for as
+    /// long as `check` allows.
+    pub fn lease(
+        &self,
+        hint: Option<LaneIndex>,
+        check: &mut dyn FnMut() -> Verdict,
+    ) -> Result<Lease, Stopped> {
+        if let Some(lease) = self.try_lease(hint) {
+            return Ok(lease);
+        }
+        let index = self.shared.leases.lease(hint, check)?;
+        Ok(Lease {
+            shared: Arc::clone(&self.shared),
+            index,
+        })
+    }
+
+    /// Leases the home lane, on which the host's one-way frames come. None if it is leased.
+    pub fn try_lease_home(&self) -> Option<Lease> {
+        if self.shared.home_leased.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        Some(Lease {
+            shared: Arc::clone(&self.shared),
+            index: HOME_LANE,
+        })
+    }
+
+    /// Wakes every thread of this process that waits on a lane or for one, so that it asks its
+    /// check: for whoever has found out that the host is dead, after having set its flag.
+    pub fn wake_all(&self) {
+        for index in LaneIndex::all() {
+            self.shared.area.lane(index).bell.0.ring();
+        }
+        self.shared.leases.wake_all();
+    }
+
+    /// A handle to a lane that other threads may use while it is leased.
+    pub fn handle(&self, index: LaneIndex) -> LaneHandle {
+        LaneHandle {
+            area: Arc::clone(&self.shared.area),
+            index,
+        }
+    }
+
+    /// The word that says whether the JS thread is at its top.
+    pub fn top(&self) -> ClientTop {
+        ClientTop(Arc::clone(&self.shared.area))
+    }
+
+    /// To be called in a forked child, before it uses anything of this client. The child does not
+    /// inherit the mapping; this puts private memory in its place, so that frames of the parent
+    /// that unwind in the child write nothing that anybody sees, instead of faulting. The caller
+    /// makes its checks say [`Verdict::Stop`] there.
+    #[cfg(all(not(loom), target_os = "linux"))]
+    pub fn detach_forked(&self) -> Result<(), crate::SegmentError> {
+        self.shared.leases.forget_waiters();
+        self.shared.area.detach_forked()
+    }
+}
+
+/// A lane for as long as it is leased; given back when dropped.
+#[derive(Debug)]
+pub struct Lease {
+    shared: Arc<Shared>,
+    index: LaneIndex,
+}
+
+impl Deref for Lease {
+    type Target = ClientLane;
+
+    #[inline]
+    fn deref(&self) -> &ClientLane {
+        // SAFETY: invariant 4: this is the only lease of the lane, and it is borrowed shared.
+        unsafe { &*self.shared.lanes[self.index.get()].get() }
+    }
+}
+
+impl DerefMut for Lease {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut ClientLane {
+        // SAFETY: invariant 4: this is the only lease of the lane, and it is borrowed mutably.
+        unsafe { &mut *self.shared.lanes[self.index.get()].get() }
+    }
+}
+
+impl Drop for Lease {
+    #[inline]
+    fn drop(&mut self) {
+        self.notify();
+        if self.index == HOME_LANE {
+            self.shared.home_leased.store(false, Ordering::Release);
+        } else {
+            self.shared.leases.give_back(self.index);
+        }
+    }
+}
+
+/// The client's end of a lane: writes towards the host, reads what comes from it.
+#[derive(Debug)]
+pub struct ClientLane {
+    area: Arc<Area>,
+    index: LaneIndex,
+    to_host: Producer,
+    to_client: Consumer,
+    /// What the host was not told yet: bits of an [`Interest`], as the host would have it.
+    owed: u32,
+    spin: Spin,
+}
+
+impl ClientLane {
+    fn new(area: Arc<Area>, index: LaneIndex) -> Self {
+        let (to_host, to_client) = (Producer::default(), Consumer::default());
+        Self {
+            area,
+            index,
+            to_host,
+            to_client,
+            owed: 0,
+            spin: Spin::new(),
+        }
+    }
+
+    /// The lane's number.
+    pub fn index(&self) -> LaneIndex {
+        self.index
+    }
+
+    /// Writes what fits into the ring towards the host and returns how much that was. Never
+    /// blocks. Wakes nobody: see [`notify`](Self::notify).
+    #[inline]
+    pub fn write(&mut self, source: &[u8]) -> Result<usize, Violation> {
+        let written = self
+            .to_host
+            .write(self.area.ring(self.index, Direction::ToHost), source)?;
+        if written > 0 {
+            self.owed |= Interest::DATA_BIT;
+        }
+        Ok(written)
+    }
+
+    /// Reads what has come from the host, at most `target` full, and returns how much that was.
+    /// Never blocks.
+    #[inline]
+    pub fn read(&mut self, target: &mut [u8]) -> Result<usize, Violation> {
+        self.read_uninit(as_uninit(target))
+    }
+
+    /// Appends at most `limit` bytes of what has come from the host to `target`, and returns how
+    /// many that were. Never blocks.
+    #[inline]
+    pub fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize, Violation> {
+        let limit = limit.min(self.readable()?);
+        append(target, limit, |spare| self.read_uninit(spare))
+    }
+
+    fn read_uninit(&mut self, target: &mut [MaybeUninit<u8>]) -> Result<usize, Violation> {
+        let ring = self.area.ring(self.index, Direction::ToClient);
+        let read = self.to_client.read(ring, target)?;
+        if self.to_client.take_untold() {
+            self.owed |= Interest::SPACE_BIT;
+        }
+        Ok(read)
+    }
+
+    /// How many bytes can be read now.
+    #[inline]
+    pub fn readable(&mut self) -> Result<usize, Violation> {
+        self.to_client
+            .readable(self.area.ring(self.index, Direction::ToClient))
+    }
+
+    /// How many bytes can be written now.
+    #[inline]
+    pub fn writable(&mut self) -> Result<usize, Violation> {
+        self.to_host
+            .writable(self.area.ring(self.index, Direction::ToHost))
+    }
+
+    /// Tells the host, if it sleeps, of what was written and read since the last time. Waits do
+    /// this by themselves.
+    #[inline]
+    pub fn notify(&mut self) {
+        if self.owed != 0 {
+            let owed = std::mem::take(&mut self.owed);
+            tell_host(&self.area, self.index, owed);
+        }
+    }
+
+    /// Waits until there is something to read or room to write, as `interest` says, or `check`
+    /// says to stop. Spins before it sleeps; sleeps in slices.
+    #[inline]
+    pub fn wait(
+        &mut self,
+        interest: Interest,
+        check: &mut dyn FnMut() -> Verdict,
+    ) -> Result<Waited, Violation> {
+        self.notify();
+        let mut spin = self.spin;
+        let found = spin.until(|| self.look(interest).transpose());
+        self.spin = spin;
+        match found {
+            Some(found) => found.map(|()| Waited::Ready),
+            None => self.wait_asleep(interest, check),
+        }
+    }
+
+    #[cold]
+    fn wait_asleep(
+        &mut self,
+        interest: Interest,
+        check: &mut dyn FnMut() -> Verdict,
+    ) -> Result<Waited, Violation> {
+        let area = Arc::clone(&self.area);
+        let bell = &area.lane(self.index).bell.0;
+        let mut outcome = None;
+        loop {
+            bell.sleep(interest.bits(), Some(SLICE), || {
+                outcome = match self.look(interest).transpose() {
+                    Some(found) => Some(found.map(|()| Waited::Ready)),
+                    None if check() == Verdict::Stop => Some(Ok(Waited::Stopped)),
+                    None => None,
+                };
+                outcome.is_some()
+            });
+            if let Some(outcome) = outcome.take() {
+                return outcome;
+            }
+            if let Some(found) = self.look(interest).transpose() {
+                return found.map(|()| Waited::Ready);
+            }
+        }
+    }
+
+    /// `Some` if what `interest` names is there.
+    #[inline]
+    fn look(&mut self, interest: Interest) -> Result<Option<()>, Violation> {
+        let ready =
+            (interest.data() && self.readable()? > 0) || (interest.space() && self.writable()? > 0);
+        Ok(ready.then_some(()))
+    }
+
+    /// Never spin on this lane again (for measurements).
+    pub fn disable_spin(&mut self) {
+        self.spin = Spin::never();
+    }
+
+    /// A handle that other threads may use while this one waits.
+    pub fn handle(&self) -> LaneHandle {
+        LaneHandle {
+            area: Arc::clone(&self.area),
+            index: self.index,
+        }
+    }
+
+    /// Sets the cancel word: see [`LaneHandle::set_cancel`].
+    pub fn set_cancel(&self, word: u32) {
+        set_cancel(&self.area, self.index, word);
+    }
+}
+
+/// What other threads may do to a lane that is leased.
+#[derive(Debug, Clone)]
+pub struct LaneHandle {
+    area: Arc<Area>,
+    index: LaneIndex,
+}
+
+impl LaneHandle {
+    /// The lane's number.
+    pub fn index(&self) -> LaneIndex {
+        self.index
+    }
+
+    /// Wakes the thread of this process that waits on the lane, so that it asks its check.
+    pub fn wake(&self) {
+        self.area.lane(self.index).bell.0.ring();
+    }
+
+    /// Sets the cancel word, which the host reads with
+    /// [`HostLane::cancel`](crate::HostLane::cancel), and wakes the host if it waits on this lane.
+    /// Zero takes it back; what other values mean is up to the two sides.
+    pub fn set_cancel(&self, word: u32) {
+        set_cancel(&self.area, self.index, word);
+    }
+}
+
+fn set_cancel(area: &Area, index: LaneIndex, word: u32) {
+    area.lane(index).cancel.0.store(word, Release);
+    if word != 0 {
+        publish_fence();
+        let either = Interest::Either.bits();
+        let concerns = |announced| HostSleep::concerns(announced, index, either);
+        area.header().host.0.bell.wake_if(concerns);
+    }
+}
+
+/// The cancel word of a lane.
+pub(crate) fn cancel_word(area: &Area, index: LaneIndex) -> u32 {
+    area.lane(index).cancel.0.load(Acquire)
+}
+
+/// The waker's half of the sleeping protocol, towards the JS thread.
+#[inline]
+fn tell_host(area: &Area, index: LaneIndex, owed: u32) {
+    let host = &area.header().host.0;
+    publish_fence();
+    // A bit that is set need not be set again: the host clears it before it looks at the ring for
+    // the last time, so with the fences in between either it sees our bytes or we see it cleared.
+    if owed & Interest::DATA_BIT != 0 && host.ready.load(Relaxed) & index.bit() == 0 {
+        host.ready.fetch_or(index.bit(), SeqCst);
+        fence(SeqCst);
+    }
+    host.bell
+        .wake_if(|announced| HostSleep::concerns(announced, index, owed));
+}
+
+/// A slice whose bytes are initialised already.
+pub(crate) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (start, len) = (bytes.as_mut_ptr().cast(), bytes.len());
+    // SAFETY: same memory, length and lifetime; the callers only ever write initialised bytes.
+    unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// Appends to `target` what `read` reads into at most `limit` bytes of its spare room.
+pub(crate) fn append(
+    target: &mut Vec<u8>,
+    limit: usize,
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<usize, Violation>,
+) -> Result<usize, Violation> {
+    target.reserve(limit);
+    let spare = target.spare_capacity_mut();
+    let limit = limit.min(spare.len());
+    let read = read(&mut spare[..limit])?.min(limit);
+    let len = target.len() + read;
+    // SAFETY: the reader has initialised `read` bytes after the old length (invariant 3), and they
+    // are inside the capacity.
+    unsafe { target.set_len(len) };
+    Ok(read)
+}

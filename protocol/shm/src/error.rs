@@ -1,0 +1,67 @@
+//! What can go wrong, and whose fault it is.
+
+use crate::layout::{LaneIndex, SEGMENT_LEN};
+
+/// Why a segment could not be made or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// This platform has no shared-memory lanes; frames travel over the socket instead.
+    #[error("shared-memory lanes exist on Linux only; use the socket carrier")]
+    Unsupported,
+    /// The system refused a step.
+    #[error("the system refused to {step} the shared-memory segment: {source}")]
+    System {
+        /// The step that failed.
+        step: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The descriptor is not a memfd that is sealed against a change of size and of seals.
+    #[error(
+        "the descriptor is not a segment of this client: it is no memfd with the seals \
+         SHRINK, GROW and SEAL, and was not mapped"
+    )]
+    NotSealed,
+    /// The object has another size than a segment.
+    #[error(
+        "the descriptor is not a segment of this version: it has {found} bytes instead of \
+         {SEGMENT_LEN}, and was not mapped"
+    )]
+    WrongSize {
+        /// Its size in bytes.
+        found: u64,
+    },
+    /// The first word names another layout.
+    #[error(
+        "the segment has the layout {found:#018x}, this build knows {expected:#018x}: client and \
+         host are of different versions"
+    )]
+    WrongLayout {
+        /// The layout word found.
+        found: u64,
+        /// The layout word of this build.
+        expected: u64,
+    },
+}
+
+/// The other end of a lane published an index that can't be: it is broken or hostile.
+///
+/// There is no resynchronising: the session with this peer is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the peer broke the protocol of lane {lane}: it claims {claimed} bytes in a ring of {capacity}"
+)]
+pub struct Violation {
+    /// The lane.
+    pub lane: LaneIndex,
+    /// How many bytes the ring would hold if the peer's index were true.
+    pub claimed: u32,
+    /// How many it can hold.
+    pub capacity: u32,
+}
+
+/// The caller's own check ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the wait was stopped by its check")]
+pub struct Stopped;

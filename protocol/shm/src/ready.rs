@@ -1,0 +1,77 @@
+//! A set of lanes that have something to read, in the order in which they are to be served.
+
+use crate::layout::{LANES, LaneIndex};
+
+/// Lanes to serve. As an iterator it yields each once, beginning after the lane that was first in
+/// the round before, so that no lane can starve another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyBitmap {
+    bits: u64,
+    start: u8,
+}
+
+impl ReadyBitmap {
+    pub(crate) fn new(bits: u64, start: u8) -> Self {
+        Self { bits, start }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bits == 0
+    }
+
+    /// Whether this lane is among them.
+    pub fn contains(&self, lane: LaneIndex) -> bool {
+        self.bits & lane.bit() != 0
+    }
+
+    /// The set, a bit for each lane.
+    pub fn bits(&self) -> u64 {
+        self.bits
+    }
+
+    /// The lane to be served next.
+    pub(crate) fn first(&self) -> Option<LaneIndex> {
+        let turn = self
+            .bits
+            .rotate_right(u32::from(self.start))
+            .trailing_zeros();
+        if self.bits == 0 {
+            return None;
+        }
+        LaneIndex::new((turn as usize + usize::from(self.start)) % u64::BITS as usize)
+    }
+}
+
+impl Iterator for ReadyBitmap {
+    type Item = LaneIndex;
+
+    fn next(&mut self) -> Option<LaneIndex> {
+        let lane = self.first()?;
+        self.bits &= !lane.bit();
+        Some(lane)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.bits.count_ones() as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for ReadyBitmap {}
+
+/// Bits of all lanes that exist.
+pub(crate) const ALL_LANES: u64 = u64::MAX >> (u64::BITS as usize - LANES);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begins_at_its_start_and_wraps() {
+        let lanes = ReadyBitmap::new(1 << 1 | 1 << 5 | 1 << 63, 5);
+        assert_eq!(lanes.len(), 3);
+        assert_eq!(lanes.map(LaneIndex::get).collect::<Vec<_>>(), [5, 63, 1]);
+        assert_eq!(ReadyBitmap::new(0, 9).next(), None);
+    }
+}

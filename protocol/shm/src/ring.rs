@@ -1,0 +1,150 @@
+//! One byte ring: the private ends of its producer and its consumer.
+//!
+//! Indices run freely over all of `u32`; their difference is what the ring holds. Each end keeps
+//! its own index in private memory and believes the peer's only as far as it makes sense.
+
+use std::mem::MaybeUninit;
+
+use crate::area::Bytes;
+use crate::error::Violation;
+use crate::layout::{LaneIndex, Line, RING_CAPACITY};
+use crate::sync::{Acquire, AtomicU32, Release};
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked in layout.rs to be at most 2^30"
+)]
+const CAPACITY: u32 = RING_CAPACITY as u32;
+
+/// The published indices of a ring.
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+#[repr(C)]
+pub(crate) struct RingControl {
+    /// How many bytes were ever read.
+    head: Line<AtomicU32>,
+    /// How many bytes were ever written.
+    tail: Line<AtomicU32>,
+}
+
+/// A ring as an end sees it: the lane's number for its errors, the indices, the bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingView<'a> {
+    pub(crate) lane: LaneIndex,
+    pub(crate) control: &'a RingControl,
+    pub(crate) bytes: Bytes<'a>,
+}
+
+impl RingView<'_> {
+    /// How far `ahead` is before `behind`, if that is possible.
+    #[inline]
+    fn distance(&self, ahead: u32, behind: u32) -> Result<u32, Violation> {
+        let claimed = ahead.wrapping_sub(behind);
+        if claimed <= CAPACITY {
+            Ok(claimed)
+        } else {
+            Err(Violation {
+                lane: self.lane,
+                claimed,
+                capacity: CAPACITY,
+            })
+        }
+    }
+}
+
+/// The private side of the writer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Producer {
+    tail: u32,
+    /// The reader's index as last seen and believed.
+    head: u32,
+}
+
+impl Producer {
+    /// How many bytes can be written now.
+    #[inline]
+    pub(crate) fn writable(&mut self, ring: RingView<'_>) -> Result<usize, Violation> {
+        let read = ring.control.head.0.load(Acquire);
+        let held = ring.distance(self.tail, read)?;
+        self.head = read;
+        Ok((CAPACITY - held) as usize)
+    }
+
+    /// Writes what fits and returns how much that was.
+    #[inline]
+    pub(crate) fn write(&mut self, ring: RingView<'_>, source: &[u8]) -> Result<usize, Violation> {
+        let mut room = (CAPACITY - self.tail.wrapping_sub(self.head)) as usize;
+        if room < source.len() {
+            room = self.writable(ring)?;
+        }
+        let (source, _) = source.split_at(room.min(source.len()));
+        let written = ring.bytes.put(self.tail, source);
+        self.tail = advanced(self.tail, written);
+        ring.control.tail.0.store(self.tail, Release);
+        Ok(written)
+    }
+}
+
+/// The private side of the reader.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Consumer {
+    head: u32,
+    /// The writer's index as last seen and believed.
+    tail: u32,
+    /// Bytes read since the writer was told of room.
+    untold: u32,
+}
+
+/// So many bytes have to be read before the writer is told. It sleeps on a full ring only, so it
+/// hears of it before the ring is empty; and a conversation of short frames pays no fence for it.
+const WORTH_TELLING: u32 = CAPACITY / 2;
+
+impl Consumer {
+    /// How many bytes can be read now.
+    #[inline]
+    pub(crate) fn readable(&mut self, ring: RingView<'_>) -> Result<usize, Violation> {
+        let tail = ring.control.tail.0.load(Acquire);
+        let held = ring.distance(tail, self.head)?;
+        self.tail = tail;
+        Ok(held as usize)
+    }
+
+    /// Reads what is there, initialises that much of `target`, and returns how much it was.
+    #[inline]
+    pub(crate) fn read(
+        &mut self,
+        ring: RingView<'_>,
+        target: &mut [MaybeUninit<u8>],
+    ) -> Result<usize, Violation> {
+        let mut held = self.tail.wrapping_sub(self.head) as usize;
+        if held < target.len() {
+            held = self.readable(ring)?;
+        }
+        let (target, _) = target.split_at_mut(held.min(target.len()));
+        let read = ring.bytes.take(self.head, target);
+        self.head = advanced(self.head, read);
+        self.untold = advanced(self.untold, read);
+        ring.control.head.0.store(self.head, Release);
+        Ok(read)
+    }
+
+    /// Whether the writer has to be told of room now; it counts as told then.
+    #[inline]
+    pub(crate) fn take_untold(&mut self) -> bool {
+        let telling = self.untold >= WORTH_TELLING;
+        if telling {
+            self.untold = 0;
+        }
+        telling
+    }
+}
+
+/// `index` after `count` more bytes, which never are more than the capacity.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "at most the capacity, which is a u32"
+)]
+fn advanced(index: u32, count: usize) -> u32 {
+    index.wrapping_add(count as u32)
+}

@@ -1,0 +1,209 @@
+//! A segment: making it, sealing it, opening it.
+
+#![expect(unsafe_code, reason = "mapping memory: see the invariants in lib.rs")]
+
+use std::sync::Arc;
+
+use crate::area::Area;
+use crate::client::Client;
+use crate::host::Host;
+
+/// The shared memory between one client and one host process.
+///
+/// The client makes it with [`Segment::create`], lets the host process inherit the descriptor, and
+/// turns it into a [`Client`]. The host process opens the descriptor with [`Segment::open`], sends
+/// the segment to its JS thread and turns it into a [`Host`] there.
+#[derive(Debug)]
+pub struct Segment {
+    area: Arc<Area>,
+}
+
+impl Segment {
+    /// The client's end.
+    pub fn into_client(self) -> Client {
+        Client::new(self.area)
+    }
+
+    /// The host's end. It stays on the thread that makes it: the JS thread.
+    pub fn into_host(self) -> Host {
+        Host::new(self.area)
+    }
+}
+
+#[cfg(loom)]
+impl Segment {
+    /// A segment of the model, as both processes see it.
+    pub fn model() -> (Self, Self) {
+        let area = Arc::new(Area::default());
+        (
+            Self {
+                area: Arc::clone(&area),
+            },
+            Self { area },
+        )
+    }
+}
+
+#[cfg(all(not(loom), not(target_os = "linux"), unix))]
+impl Segment {
+    /// Shared-memory lanes exist on Linux only.
+    pub fn create() -> Result<(Self, std::os::fd::OwnedFd), crate::SegmentError> {
+        Err(crate::SegmentError::Unsupported)
+    }
+
+    /// Shared-memory lanes exist on Linux only.
+    pub fn open(_fd: std::os::fd::OwnedFd) -> Result<Self, crate::SegmentError> {
+        Err(crate::SegmentError::Unsupported)
+    }
+}
+
+#[cfg(all(not(loom), not(unix)))]
+impl Segment {
+    /// Shared-memory lanes exist on Linux only.
+    pub fn create() -> Result<(Self, std::convert::Infallible), crate::SegmentError> {
+        Err(crate::SegmentError::Unsupported)
+    }
+}
+
+#[cfg(all(not(loom), target_os = "linux"))]
+mod linux {
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::ptr::{self, NonNull};
+    use std::sync::Arc;
+
+    use rustix::fs::{self, MemfdFlags, SealFlags};
+    use rustix::io::Errno;
+    use rustix::mm::{self, Advice, MapFlags, ProtFlags};
+
+    use super::Segment;
+    use crate::SEGMENT_LEN;
+    use crate::area::Area;
+    use crate::error::SegmentError;
+    use crate::layout::LAYOUT;
+    use crate::sync::{Acquire, Release};
+
+    /// Without these a peer could take the memory away under our feet.
+    const SEALS: SealFlags = SealFlags::SHRINK
+        .union(SealFlags::GROW)
+        .union(SealFlags::SEAL);
+
+    impl Segment {
+        /// Makes a segment and the descriptor that the host process is to inherit (close-on-exec,
+        /// so the spawner has to pass it on by intent). The descriptor may be closed once the host
+        /// has started.
+        ///
+        /// A process that this one forks does not inherit the mapping: see
+        /// [`Client::detach_forked`](crate::Client::detach_forked).
+        pub fn create() -> Result<(Self, OwnedFd), SegmentError> {
+            let fd = memfd().map_err(failed("create"))?;
+            fs::ftruncate(&fd, SEGMENT_LEN as u64).map_err(failed("size"))?;
+            let area = map(fd.as_fd())?;
+            area.header().layout.0.store(LAYOUT, Release);
+            fs::fcntl_add_seals(&fd, SEALS).map_err(failed("seal"))?;
+            // SAFETY: the range is our own mapping (invariant 1); this changes what a forked child
+            // gets, not this process.
+            unsafe {
+                mm::madvise(
+                    area.base().as_ptr().cast(),
+                    SEGMENT_LEN,
+                    Advice::LinuxDontFork,
+                )
+            }
+            .map_err(failed("withhold from forked children"))?;
+            Ok((
+                Self {
+                    area: Arc::new(area),
+                },
+                fd,
+            ))
+        }
+
+        /// Opens the segment of which `fd` is an inherited descriptor. Maps nothing that is not
+        /// sealed and of the right size.
+        pub fn open(fd: OwnedFd) -> Result<Self, SegmentError> {
+            let seals = match fs::fcntl_get_seals(&fd) {
+                Ok(seals) => seals,
+                // What knows no seals at all.
+                Err(Errno::INVAL) => return Err(SegmentError::NotSealed),
+                Err(errno) => return Err(failed("read the seals of")(errno)),
+            };
+            if !seals.contains(SEALS) {
+                return Err(SegmentError::NotSealed);
+            }
+            let found = fs::fstat(&fd).map_err(failed("read the size of"))?.st_size;
+            let found = u64::try_from(found).unwrap_or_default();
+            if found != SEGMENT_LEN as u64 {
+                return Err(SegmentError::WrongSize { found });
+            }
+            let area = map(fd.as_fd())?;
+            // The mapping keeps the memory.
+            drop(fd);
+            let found = area.header().layout.0.load(Acquire);
+            if found != LAYOUT {
+                return Err(SegmentError::WrongLayout {
+                    found,
+                    expected: LAYOUT,
+                });
+            }
+            Ok(Self {
+                area: Arc::new(area),
+            })
+        }
+    }
+
+    impl Area {
+        /// Puts private zeroes where a forked child has nothing.
+        pub(crate) fn detach_forked(&self) -> Result<(), SegmentError> {
+            // SAFETY: replaces this very mapping, or the hole that the fork left of it, by memory
+            // of the same size, which keeps invariant 1. The child has one thread, and atomics are
+            // valid for every bit pattern (invariant 2).
+            let mapped = unsafe {
+                mm::mmap_anonymous(
+                    self.base().as_ptr().cast(),
+                    SEGMENT_LEN,
+                    ProtFlags::READ | ProtFlags::WRITE,
+                    MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
+                )
+            };
+            mapped
+                .map(drop)
+                .map_err(failed("detach a forked child from"))
+        }
+    }
+
+    fn memfd() -> Result<OwnedFd, Errno> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        match fs::memfd_create("napi-hostd-lanes", flags | MemfdFlags::NOEXEC_SEAL) {
+            // Before Linux 6.3.
+            Err(Errno::INVAL) => fs::memfd_create("napi-hostd-lanes", flags),
+            result => result,
+        }
+    }
+
+    fn map(fd: BorrowedFd<'_>) -> Result<Area, SegmentError> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping where the system likes it touches no memory that is in use.
+        let base = unsafe {
+            mm::mmap(
+                ptr::null_mut(),
+                SEGMENT_LEN,
+                protection,
+                MapFlags::SHARED,
+                fd,
+                0,
+            )
+        }
+        .map_err(failed("map"))?;
+        let base = NonNull::new(base.cast()).ok_or_else(|| failed("map")(Errno::NOMEM))?;
+        // SAFETY: this is invariant 1: mapped just now with this length; the object was sealed
+        // when opened, or is the creator's own, which seals it before anybody else sees it.
+        Ok(unsafe { Area::from_mapping(base) })
+    }
+
+    fn failed(step: &'static str) -> impl FnOnce(Errno) -> SegmentError {
+        move |errno| SegmentError::System {
+            step,
+            source: errno.into(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Atomics and the futex, or loom's models of them.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::time::Duration;
+
+/// A word to sleep on, shared between processes.
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+#[repr(C)]
+pub(crate) struct Futex {
+    word: AtomicU32,
+    #[cfg(loom)]
+    gate: (Mutex<()>, Condvar),
+}
+
+impl Futex {
+    /// The word as it is now; what its last bump published is visible after this.
+    pub(crate) fn seen(&self) -> u32 {
+        self.word.load(Acquire)
+    }
+
+    /// Changes the word and wakes every thread that sleeps on it.
+    pub(crate) fn ring(&self) {
+        self.word.fetch_add(1, Release);
+        self.wake();
+    }
+
+    /// The fault of a wake-up that does not change the word.
+    pub(crate) fn wake_only(&self) {
+        self.wake();
+    }
+
+    /// Sleeps if the word still is `seen`: until woken, for `timeout`, until a signal comes, or for
+    /// no reason at all.
+    #[cfg(all(not(loom), target_os = "linux"))]
+    pub(crate) fn wait(&self, seen: u32, timeout: Option<Duration>) {
+        use rustix::thread::futex::{Flags, Timespec, wait};
+        let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
+        // Every outcome means the same to a caller that looks again: EAGAIN, EINTR, ETIMEDOUT.
+        let _ = wait(&self.word, Flags::empty(), seen, timeout.as_ref());
+    }
+
+    #[cfg(all(not(loom), target_os = "linux"))]
+    fn wake(&self) {
+        use rustix::thread::futex::{Flags, wake};
+        let _ = wake(&self.word, Flags::empty(), i32::MAX.unsigned_abs());
+    }
+
+    /// Never reached: no segment can be made here.
+    #[cfg(all(not(loom), not(target_os = "linux")))]
+    pub(crate) fn wait(&self, _seen: u32, _timeout: Option<Duration>) {
+        std::thread::yield_now();
+    }
+
+    #[cfg(all(not(loom), not(target_os = "linux")))]
+    fn wake(&self) {}
+
+    /// Time does not pass in the model: who is not woken sleeps for ever, and loom reports it.
+    #[cfg(loom)]
+    pub(crate) fn wait(&self, seen: u32, _timeout: Option<Duration>) {
+        let guard = lock(&self.gate.0);
+        if self.word.load(Acquire) == seen {
+            drop(self.gate.1.wait(guard));
+        }
+    }
+
+    #[cfg(loom)]
+    fn wake(&self) {
+        let _guard = lock(&self.gate.0);
+        self.gate.1.notify_all();
+    }
+}
+
+/// Locks; a panic of another holder leaves nothing half-done here.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A deliberate fault of the sleeping protocol, for the test that the model finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(loom),
+    expect(unreachable_pub, reason = "exported to the model's test only")
+)]
+pub enum Fault {
+    /// The waker looks for a sleeper without a fence after its write.
+    NoWakerFence,
+    /// The sleeper does not look again after it has announced itself.
+    NoSecondLook,
+    /// The sleeper announces itself after its last look.
+    LateAnnouncement,
+    /// The sleeper takes the value of the word after its last look.
+    LateSeen,
+    /// A wake-up does not change the word.
+    NoBump,
+}
+
+/// Whether `fault` is to be made.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) const fn faulty(_fault: Fault) -> bool {
+    false
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    static FAULT: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(loom)]
+pub(crate) fn faulty(fault: Fault) -> bool {
+    // Loom runs the threads of a model as coroutines of one thread.
+    FAULT.get() == Some(fault)
+}
+
+/// Runs `body` with `fault` built in.
+#[cfg(loom)]
+pub fn with_fault<T>(fault: Fault, body: impl FnOnce() -> T) -> T {
+    FAULT.set(Some(fault));
+    let result = body();
+    FAULT.set(None);
+    result
+}
