@@ -38,7 +38,7 @@ impl<A: Scalar, B: Scalar, C: Scalar> Scalar for (A, B, C) {}
 struct Sink<'a>(&'a mut Vec<u8>);
 
 impl Writer for Sink<'_> {
-    #[inline(always)]
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         self.0.extend_from_slice(bytes);
         Ok(())
@@ -47,6 +47,7 @@ impl Writer for Sink<'_> {
 
 /// Appends a number.
 #[inline]
+#[expect(clippy::needless_pass_by_value, reason = "a number, in a register")]
 pub(crate) fn put<T: Scalar>(out: &mut Vec<u8>, value: T) {
     // A `Scalar` into a `Sink` has no way to fail.
     let _ = value.encode(&mut EncoderImpl::new(Sink(out), SCALARS));
@@ -91,7 +92,7 @@ impl<'a> Source<'a> {
 const SHORT: DecodeError = DecodeError::UnexpectedEnd { additional: 1 };
 
 impl Reader for Source<'_> {
-    #[inline(always)]
+    #[inline]
     fn read(&mut self, out: &mut [u8]) -> Result<(), DecodeError> {
         match self.bytes(out.len()) {
             Some(bytes) => {

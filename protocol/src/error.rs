@@ -209,13 +209,21 @@ const TEXT_BYTES: usize = 64 << 10;
 fn text(body: &mut ValueReader<'_>) -> Result<String> {
     let at = body.position();
     match body.next()? {
-        Token::Str(text) => Ok(text[..text.floor_char_boundary(TEXT_BYTES)].to_owned()),
+        Token::Str(text) => Ok(capped(text)),
         Token::Str16(units) => {
             let text = String::from_utf16_lossy(&units.iter().collect::<Vec<_>>());
-            Ok(text[..text.floor_char_boundary(TEXT_BYTES)].to_owned())
+            Ok(capped(&text))
         }
         _ => Err(ProtocolError::malformed("expected a text", at)),
     }
+}
+
+fn capped(text: &str) -> String {
+    let mut end = text.len().min(TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 impl From<SlotId> for RemoteError {

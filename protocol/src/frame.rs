@@ -116,10 +116,8 @@ impl Header {
             ));
         }
         if body_len > limits.frame_bytes {
-            return Err(ProtocolError::limit(
-                LimitKind::FrameBytes,
-                limits.frame_bytes,
-                body_len,
+            return Err(ProtocolError::violation(
+                "a frame beyond the limit of the session",
             ));
         }
         Ok(Self {

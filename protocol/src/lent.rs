@@ -46,19 +46,16 @@ impl<T> Lent<T> {
             ));
         }
         let taken = Slot::Taken { object, sent: 1 };
-        let index = match self.free {
-            Some(index) => {
-                let slot = &mut self.slots[index as usize];
-                if let Slot::Free { next } = *slot {
-                    self.free = next;
-                }
-                *slot = taken;
-                index
+        let index = if let Some(index) = self.free {
+            let slot = &mut self.slots[index as usize];
+            if let Slot::Free { next } = *slot {
+                self.free = next;
             }
-            None => {
-                self.slots.push(taken);
-                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX - 1)
-            }
+            *slot = taken;
+            index
+        } else {
+            self.slots.push(taken);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX - 1)
         };
         self.count += 1;
         SlotId::new(index + 1).ok_or(ProtocolError::violation("an id that is zero"))

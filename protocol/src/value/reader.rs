@@ -337,6 +337,10 @@ impl<'a> ValueReader<'a> {
 
     /// The next value, or the beginning of one.
     #[inline]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator can't be left and entered"
+    )]
     pub fn next(&mut self) -> Result<Token<'a>> {
         let at = self.position();
         self.spend(1)?;

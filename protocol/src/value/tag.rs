@@ -25,9 +25,6 @@ macro_rules! codes {
                     _ => None,
                 }
             }
-
-            /// Every code there is.
-            $visibility const ALL: &[Self] = &[$(Self::$variant),*];
         }
     )* };
 }

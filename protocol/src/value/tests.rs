@@ -130,7 +130,7 @@ fn nesting_past_the_limit_is_refused_on_both_sides() {
 fn kind_of_value_that_does_not_exist_is_refused() {
     for code in 0..=u8::MAX {
         let bytes = [[code].as_slice(), &[1; 64]].concat();
-        let known = tag::Tag::ALL.iter().any(|tag| tag.code() == code);
+        let known = code <= 23;
         let result = ValueReader::new(&bytes, &Limits::DEFAULT).next();
         let unknown = matches!(
             result,

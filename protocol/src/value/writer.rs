@@ -137,7 +137,7 @@ impl<'a> ValueWriter<'a> {
 
     /// A bigint of 64-bit words, the lowest first.
     pub fn bigint(&mut self, negative: bool, words: &[u64]) -> Result {
-        let count = self.count(words.len())?;
+        let count = Self::count(words.len())?;
         self.room(words.len().saturating_mul(8))?;
         codec::put(self.out, (Tag::BigInt.code(), u8::from(negative), count));
         for &word in words {
@@ -149,7 +149,7 @@ impl<'a> ValueWriter<'a> {
     /// A string.
     #[inline]
     pub fn str(&mut self, text: &str) -> Result {
-        let count = self.count(text.len())?;
+        let count = Self::count(text.len())?;
         self.room(text.len())?;
         codec::put(self.out, (Tag::Str8.code(), count));
         self.out.extend_from_slice(text.as_bytes());
@@ -158,7 +158,7 @@ impl<'a> ValueWriter<'a> {
 
     /// A string with lone surrogates in it.
     pub fn str16(&mut self, units: impl ExactSizeIterator<Item = u16>) -> Result {
-        let count = self.count(units.len())?;
+        let count = Self::count(units.len())?;
         self.room(units.len().saturating_mul(2))?;
         codec::put(self.out, (Tag::Str16.code(), count));
         for unit in units {
@@ -341,7 +341,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     #[inline]
-    fn count(&self, length: usize) -> Result<u32> {
+    fn count(length: usize) -> Result<u32> {
         u32::try_from(length)
             .map_err(|_| ProtocolError::limit(LimitKind::Count, u32::MAX, length as u64))
     }
