@@ -1,1 +1,71 @@
-//! See ARCHITECTURE.md.
+//! A safe vocabulary over QuickJS-ng: the only crate that names the bindings.
+//!
+//! One engine per thread; it is made once and never freed (the process ends with it), so every
+//! [`Runtime`] copy and every [`Value`] of a thread stays valid for as long as the thread runs.
+//!
+//! Invariants, cited by the SAFETY comments:
+//!
+//! - **E1** A `Runtime` exists only on the thread that made the engine: it and everything built
+//!   from it is `!Send + !Sync`, and the context and runtime pointers it holds are never freed.
+//! - **E2** A `Value` owns exactly one reference count (or is a primitive without one); passing its
+//!   bits to the engine borrows it, `into_raw` gives the count away, `Drop` releases it.
+//! - **E3** A JSValue that the engine returns is owned by us, or is `JS_EXCEPTION` with the
+//!   exception pending in the context; `adopt` turns it into one of the two at once.
+//! - **E4** The opaque pointer of an object of our classes is a `Box` of that class' payload, set
+//!   directly after creation and freed only by the class finalizer; payloads begin with `Base`.
+//! - **E5** No payload keeps a `JSValue`, so no class of ours needs `gc_mark`, and a finalizer never
+//!   touches the engine: it only moves plain words to the queue of dead tokens.
+//! - **E6** Callbacks that the engine calls run on the engine's thread, receive arguments that live
+//!   until they return, and catch every panic before it reaches C.
+//! - **E7** Text and bytes of the engine are lent out either by a guard that holds a reference count
+//!   on an immutable string, or copied; no slice into mutable engine memory is ever formed.
+//! - **E8** A `Key` owns one reference count of its atom.
+#![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
+
+mod arraybuffer;
+mod bigint;
+mod buffer_view;
+mod class;
+mod coerce;
+mod collection;
+mod date;
+mod error;
+mod external;
+mod finalizer;
+mod function;
+mod intrinsics;
+mod job;
+mod key;
+mod keys;
+mod number;
+mod object;
+mod promise;
+mod property;
+mod remote;
+mod runtime;
+mod script;
+mod set;
+mod slot;
+mod stack_trace;
+mod string;
+mod symbol;
+mod value;
+mod weak;
+
+pub use arraybuffer::{DataPointer, MAX_BUFFER_LENGTH};
+pub use buffer_view::{ElementType, View, ViewKind};
+pub use class::Brand;
+pub use error::{ErrorClass, JsResult, Thrown};
+pub use finalizer::{FinalizerId, FinalizerToken};
+pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};
+pub use key::{Key, KeyRef};
+pub use keys::{KeyQuery, Keys};
+pub use promise::{Deferred, PromiseState};
+pub use property::{Attributes, Content, Descriptor, Property};
+pub use remote::{RemoteClass, RemoteHooks};
+pub use runtime::{EngineError, Memory, Options, Runtime};
+pub use script::Bytecode;
+pub use slot::SlotData;
+pub use string::{Utf8, Utf16, Wtf8};
+pub use value::{Kind, Value};
+pub use weak::Weak;

@@ -1,0 +1,351 @@
+//! Array buffers: owned, external and shared ones, and copying in and out.
+//!
+//! The engine frees foreign memory at the moment of a detach, inside the call. So our free
+//! function only queues the token. Bytes are copied, never lent (E7): any call into the engine may
+//! detach or resize a buffer.
+
+use std::ffi::c_void;
+
+use rquickjs_sys as q;
+
+use crate::runtime::current;
+use crate::{FinalizerToken, JsResult, Runtime, Value};
+
+/// The longest buffer that the engine can make.
+pub const MAX_BUFFER_LENGTH: usize = i32::MAX as usize;
+
+/// Where the bytes of a buffer or view are, as plain numbers. They are valid until the buffer is
+/// detached, resized or dead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataPointer {
+    /// The address, 0 if there are no bytes.
+    pub address: usize,
+    /// The number of bytes.
+    pub length: usize,
+}
+
+/// What stands behind a buffer that we made.
+enum Backing {
+    /// Bytes of ours.
+    Owned(Vec<u8>),
+    /// Somebody else's bytes, and what to hand out when they are no longer used.
+    External(FinalizerToken, usize),
+}
+
+/// Frees (size 0) or resizes the bytes of a buffer; it may run inside a finalizer (E5).
+unsafe extern "C" fn reallocate(
+    _: *mut q::JSRuntime,
+    opaque: *mut c_void,
+    bytes: *mut c_void,
+    #[cfg_attr(windows, expect(unused_variables))] size: q::size_t,
+) -> *mut c_void {
+    let backing = opaque.cast::<Backing>();
+    if size == 0 {
+        // SAFETY: E4; the engine frees a buffer's memory exactly once.
+        let backing = unsafe { Box::from_raw(backing) };
+        if let Backing::External(token, _) = *backing {
+            queue(token);
+        }
+        return std::ptr::null_mut();
+    }
+    // SAFETY: E4; the backing lives until it is freed with size 0.
+    let backing = unsafe { &mut *backing };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "size_t is as wide as usize"
+    )]
+    let size = size as usize;
+    match backing {
+        Backing::Owned(vector) => {
+            if vector
+                .try_reserve_exact(size.saturating_sub(vector.len()))
+                .is_err()
+            {
+                return std::ptr::null_mut();
+            }
+            vector.resize(size, 0);
+            vector.as_mut_ptr().cast()
+        }
+        Backing::External(token, length) => {
+            let mut vector = Vec::new();
+            if vector.try_reserve_exact(size).is_err() {
+                return std::ptr::null_mut();
+            }
+            let kept = size.min(*length);
+            // SAFETY: E4; the foreign memory has `length` bytes until its token is queued.
+            vector
+                .extend_from_slice(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), kept) });
+            vector.resize(size, 0);
+            queue(*token);
+            let start = vector.as_mut_ptr();
+            *backing = Backing::Owned(vector);
+            start.cast()
+        }
+    }
+}
+
+fn queue(token: FinalizerToken) {
+    if let Some(state) = current() {
+        state.finalizers.borrow_mut().queue(token);
+    }
+}
+
+impl Runtime {
+    /// `new ArrayBuffer(length)`, zeroed. Over [`MAX_BUFFER_LENGTH`] it is a `RangeError`.
+    pub fn array_buffer(self, length: usize) -> JsResult {
+        const SMALL: usize = 4096;
+        static ZEROS: [u8; SMALL] = [0; SMALL];
+        self.check_length(length)?;
+        if let Some(zeros) = ZEROS.get(..length) {
+            return self.array_buffer_copy(zeros);
+        }
+        let mut bytes = Vec::<u8>::new();
+        if bytes.try_reserve_exact(length).is_err() {
+            return Err(self.range_error("Array buffer allocation failed"));
+        }
+        drop(bytes);
+        self.array_buffer_from(vec![0; length])
+    }
+
+    /// A buffer with a copy of the bytes.
+    pub fn array_buffer_copy(self, bytes: &[u8]) -> JsResult {
+        self.check_length(bytes.len())?;
+        // SAFETY: E1; the engine copies the bytes.
+        let raw = unsafe { q::JS_NewArrayBufferCopy(self.ctx(), bytes.as_ptr(), bytes.len() as _) };
+        self.adopt(raw)
+    }
+
+    /// A buffer that takes over the bytes without copying.
+    pub fn array_buffer_from(self, bytes: Vec<u8>) -> JsResult {
+        self.check_length(bytes.len())?;
+        let length = bytes.len();
+        let mut backing = Box::new(Backing::Owned(bytes));
+        let Backing::Owned(vector) = &mut *backing else {
+            return self.array_buffer_copy(&[]);
+        };
+        let start = vector.as_mut_ptr();
+        self.adopt_backing(start, length, backing)
+    }
+
+    /// A buffer over memory of somebody else. The token is queued when the buffer dies or is
+    /// detached, or at once if this fails.
+    ///
+    /// # Safety
+    ///
+    /// `length` bytes at `address` must stay readable and writable until the token has been taken
+    /// from the queue. The address may be 0 only if the length is.
+    pub unsafe fn external_array_buffer(
+        self,
+        address: usize,
+        length: usize,
+        token: FinalizerToken,
+    ) -> JsResult {
+        if let Err(thrown) = self.check_length(length) {
+            self.queue_finalizer(token);
+            return Err(thrown);
+        }
+        let start = if length == 0 {
+            // The engine would allocate for null and forget our free function.
+            std::ptr::NonNull::dangling().as_ptr()
+        } else {
+            std::ptr::with_exposed_provenance_mut(address)
+        };
+        self.adopt_backing(start, length, Box::new(Backing::External(token, length)))
+    }
+
+    fn adopt_backing(self, start: *mut u8, length: usize, backing: Box<Backing>) -> JsResult {
+        let opaque = Box::into_raw(backing);
+        // SAFETY: E1, E4; start has length bytes, which the backing keeps until it is freed.
+        let raw = unsafe {
+            q::JS_NewArrayBuffer(
+                self.ctx(),
+                start,
+                length as _,
+                0,
+                Some(reallocate),
+                opaque.cast(),
+                false,
+            )
+        };
+        self.adopt(raw).inspect_err(|_| {
+            // SAFETY: E4; the engine refused and keeps no pointer to it.
+            let backing = unsafe { Box::from_raw(opaque) };
+            if let Backing::External(token, _) = *backing {
+                queue(token);
+            }
+        })
+    }
+
+    fn check_length(self, length: usize) -> JsResult<()> {
+        if length <= MAX_BUFFER_LENGTH {
+            return Ok(());
+        }
+        let message = format!(
+            "Array buffer of {length} bytes: this host holds at most {MAX_BUFFER_LENGTH} in one \
+             (2 GiB - 1); split it"
+        );
+        Err(self.range_error(&message))
+    }
+
+    /// `new SharedArrayBuffer(length)`.
+    pub fn shared_array_buffer(self, length: usize) -> JsResult {
+        self.check_length(length)?;
+        #[expect(clippy::cast_precision_loss, reason = "checked to be below 2^31")]
+        let length = Value::from(length as f64);
+        self.construct_native(&self.intrinsics().shared_array_buffer, &[length])
+    }
+
+    /// Tells whether it is an `ArrayBuffer` (not a shared one).
+    #[inline]
+    pub fn is_array_buffer(self, value: &Value) -> bool {
+        // SAFETY: E2; answers false for all that is not one.
+        unsafe { q::JS_IsArrayBuffer(value.0) }
+    }
+
+    /// Tells whether it is a `SharedArrayBuffer`.
+    #[inline]
+    pub fn is_shared_array_buffer(self, value: &Value) -> bool {
+        value.is_object() && value.class_id() == self.intrinsics().shared_array_buffer_class
+    }
+
+    /// Detaches an array buffer; doing it twice is fine, other values are left alone.
+    pub fn detach(self, buffer: &Value) {
+        self.count_mutation();
+        // SAFETY: E1, E2; the engine ignores all that is not an array buffer.
+        unsafe { q::JS_DetachArrayBuffer(self.ctx(), buffer.0) };
+    }
+
+    /// Tells whether an array buffer is detached; false for other values.
+    pub fn is_detached(self, buffer: &Value) -> bool {
+        self.is_array_buffer(buffer) && self.raw_buffer(buffer).is_none()
+    }
+
+    /// The bytes of a buffer; nothing if it is detached or not a buffer.
+    #[inline]
+    fn raw_buffer(self, buffer: &Value) -> Option<(*mut u8, usize)> {
+        if !self.is_array_buffer(buffer) && !self.is_shared_array_buffer(buffer) {
+            return None;
+        }
+        let mut length = 0;
+        // SAFETY: E1, E2; the out-pointer lives on our stack.
+        let start = unsafe { q::JS_GetArrayBuffer(self.ctx(), &raw mut length, buffer.0) };
+        if start.is_null() {
+            drop(self.pending());
+            return None;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "size_t is as wide as usize"
+        )]
+        Some((start, length as usize))
+    }
+
+    /// The bytes of a buffer or view; none if it is detached, nothing for other values.
+    #[inline]
+    pub(crate) fn raw_bytes(self, value: &Value) -> Option<(*mut u8, usize)> {
+        if self.is_array_buffer(value) || self.is_shared_array_buffer(value) {
+            return Some(self.raw_buffer(value).unwrap_or((std::ptr::null_mut(), 0)));
+        }
+        let view = self.view(value)?;
+        let Some((start, length)) = self.raw_buffer(&view.buffer) else {
+            return Some((std::ptr::null_mut(), 0));
+        };
+        let fits = view
+            .byte_offset
+            .checked_add(view.byte_length)
+            .is_some_and(|end| end <= length);
+        // SAFETY: E7; the offset is within the buffer's bytes.
+        Some(if fits {
+            (unsafe { start.add(view.byte_offset) }, view.byte_length)
+        } else {
+            (start, 0)
+        })
+    }
+
+    /// Where the bytes of a buffer or view are. Counts as a change, for who knows the address may
+    /// write. Nothing for other values.
+    #[inline]
+    pub fn data_pointer(self, value: &Value) -> Option<DataPointer> {
+        let (start, length) = self.raw_bytes(value)?;
+        self.count_mutation();
+        let address = if length == 0 {
+            0
+        } else {
+            start.expose_provenance()
+        };
+        Some(DataPointer { address, length })
+    }
+
+    /// The number of bytes of a buffer or view, 0 if detached; nothing for other values.
+    pub fn byte_length(self, value: &Value) -> Option<usize> {
+        self.raw_bytes(value).map(|(_, length)| length)
+    }
+
+    /// Copies bytes of a buffer or view from `offset` on; false if it is not one or has not that
+    /// many.
+    pub fn read_bytes(self, value: &Value, offset: usize, into: &mut [u8]) -> bool {
+        let Some(start) = self.range(value, offset, into.len()) else {
+            return false;
+        };
+        // SAFETY: E7; `range` checked the length, and `into` is no engine memory.
+        unsafe { start.copy_to(into.as_mut_ptr(), into.len()) };
+        true
+    }
+
+    /// Copies bytes into a buffer or view from `offset` on; false if it is not one or has not that
+    /// many.
+    pub fn write_bytes(self, value: &Value, offset: usize, from: &[u8]) -> bool {
+        let Some(start) = self.range(value, offset, from.len()) else {
+            return false;
+        };
+        self.count_mutation();
+        // SAFETY: E7; `range` checked the length, and `from` is no engine memory.
+        unsafe { start.copy_from(from.as_ptr(), from.len()) };
+        true
+    }
+
+    /// A copy of the bytes of a buffer or view; nothing for other values.
+    pub fn copy_bytes(self, value: &Value) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.append_bytes(value, &mut bytes).then_some(bytes)
+    }
+
+    /// Appends the bytes of a buffer or view; false for other values.
+    pub fn append_bytes(self, value: &Value, into: &mut Vec<u8>) -> bool {
+        let Some((start, length)) = self.raw_bytes(value) else {
+            return false;
+        };
+        into.reserve(length);
+        let end = into.len();
+        if length > 0 {
+            // SAFETY: E7; the room was reserved, and nothing runs during the copy.
+            unsafe { start.copy_to(into.as_mut_ptr().add(end), length) };
+            // SAFETY: the bytes were written above.
+            unsafe { into.set_len(end + length) };
+        }
+        true
+    }
+
+    /// Tells whether the bytes of a buffer or view are exactly these.
+    pub fn bytes_equal(self, value: &Value, bytes: &[u8]) -> bool {
+        self.raw_bytes(value).is_some_and(|(start, length)| {
+            length == bytes.len()
+                && (length == 0
+                    // SAFETY: E7; compared at once, without a call into the engine.
+                    || unsafe { std::slice::from_raw_parts(start, length) } == bytes)
+        })
+    }
+
+    fn range(self, value: &Value, offset: usize, count: usize) -> Option<*mut u8> {
+        let (start, length) = self.raw_bytes(value)?;
+        if offset.checked_add(count)? > length {
+            return None;
+        }
+        // SAFETY: E7; the offset is within the bytes.
+        Some(if start.is_null() {
+            std::ptr::NonNull::dangling().as_ptr()
+        } else {
+            unsafe { start.add(offset) }
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! Bigints. Up to 64 bits by the C interface; larger ones travel as hexadecimal text through
+//! captured built-ins, which is exact and independent of the engine's private format.
+
+use std::fmt::Write as _;
+
+use rquickjs_sys as q;
+
+use crate::{JsResult, Runtime, Thrown, Value};
+
+/// The engine's largest bigint has 2^20 bits.
+const MAX_WORDS: usize = (1 << 20) / 64;
+
+impl Runtime {
+    /// Makes a bigint.
+    pub fn bigint_i64(self, value: i64) -> JsResult {
+        // SAFETY: E1.
+        let raw = unsafe { q::JS_NewBigInt64(self.ctx(), value) };
+        self.adopt(raw)
+    }
+
+    /// Makes a bigint.
+    pub fn bigint_u64(self, value: u64) -> JsResult {
+        // SAFETY: E1.
+        let raw = unsafe { q::JS_NewBigUint64(self.ctx(), value) };
+        self.adopt(raw)
+    }
+
+    /// Makes a bigint of sign and magnitude, the least significant word first.
+    pub fn bigint_words(self, negative: bool, words: &[u64]) -> JsResult {
+        let significant = words
+            .iter()
+            .rposition(|&word| word != 0)
+            .map_or(0, |last| last + 1);
+        let words = &words[..significant];
+        match (words, negative) {
+            ([], _) => return self.bigint_i64(0),
+            ([word], false) => return self.bigint_u64(*word),
+            ([word], true) if *word <= 1 << 63 => {
+                return self.bigint_i64(0_i64.wrapping_sub_unsigned(*word));
+            }
+            _ => {}
+        }
+        if significant > MAX_WORDS {
+            return Err(self.bigint_too_large());
+        }
+        let positive = self.bigint_of_hex(words)?;
+        if !negative {
+            return Ok(positive);
+        }
+        // asIntN(bits, 2^bits - n) is -n for n up to 2^(bits - 1).
+        let (complement, bits) = complement(words);
+        let complement = self.bigint_of_hex(&complement)?;
+        let intrinsics = self.intrinsics();
+        let args = [Value::from(bits), complement];
+        let result = self.call_native(&intrinsics.bigint_as_int_n, &intrinsics.bigint, &args);
+        result.map_err(|_| self.bigint_too_large())
+    }
+
+    /// The low 64 bits as a signed number, and whether that is the whole value; nothing for
+    /// other values.
+    #[inline]
+    pub fn bigint_as_i64(self, value: &Value) -> Option<(i64, bool)> {
+        if !value.is_bigint() {
+            return None;
+        }
+        let mut low = 0;
+        // SAFETY: E1, E2; the out-pointer lives on our stack.
+        let code = unsafe { q::JS_ToBigInt64(self.ctx(), &raw mut low, value.0) };
+        let same = self.answer(code).and_then(|_| self.bigint_i64(low)).ok()?;
+        Some((low, self.strict_equals(&same, value)))
+    }
+
+    /// The low 64 bits as an unsigned number, and whether that is the whole value; nothing for
+    /// other values.
+    #[inline]
+    pub fn bigint_as_u64(self, value: &Value) -> Option<(u64, bool)> {
+        let (low, _) = self.bigint_as_i64(value)?;
+        let low = low.cast_unsigned();
+        let same = self.bigint_u64(low).ok()?;
+        Some((low, self.strict_equals(&same, value)))
+    }
+
+    /// Sign and magnitude, the least significant word first, 0 as no words; nothing for other
+    /// values.
+    pub fn bigint_to_words(self, value: &Value) -> JsResult<Option<(bool, Vec<u64>)>> {
+        let Some((low, exact)) = self.bigint_as_i64(value) else {
+            return Ok(None);
+        };
+        if exact {
+            let words = if low == 0 {
+                Vec::new()
+            } else {
+                vec![low.unsigned_abs()]
+            };
+            return Ok(Some((low < 0, words)));
+        }
+        let radix = [Value::from(16)];
+        let text = self.call_native(&self.intrinsics().bigint_to_string, value, &radix)?;
+        let text = self.utf8(&text)?;
+        let (negative, digits) = match text.as_str().strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text.as_str()),
+        };
+        let words = digits.as_bytes().rchunks(16).map(parse_hex).collect();
+        Ok(Some((negative, words)))
+    }
+
+    fn bigint_of_hex(self, words: &[u64]) -> JsResult {
+        let mut text = String::with_capacity(2 + words.len() * 16);
+        text.push_str("0x");
+        for word in words.iter().rev() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{word:016x}");
+        }
+        let text = self.string_wtf8(text.as_bytes())?;
+        self.call_native(&self.intrinsics().bigint, &Value::UNDEFINED, &[text])
+            .map_err(|_| self.bigint_too_large())
+    }
+
+    fn bigint_too_large(self) -> Thrown {
+        self.range_error("Maximum BigInt size exceeded")
+    }
+}
+
+/// The two's complement of a magnitude in one word more, and its width in bits.
+fn complement(words: &[u64]) -> (Vec<u64>, i32) {
+    let mut carry = true;
+    let mut complement: Vec<u64> = words
+        .iter()
+        .chain(&[0])
+        .map(|word| {
+            let (word, overflow) = (!word).overflowing_add(u64::from(carry));
+            carry = overflow;
+            word
+        })
+        .collect();
+    // A narrower width is needed for the largest magnitudes, whose complement would be too wide.
+    let bits = i32::try_from(complement.len() * 64).unwrap_or(i32::MAX);
+    if words.len() == MAX_WORDS && words.last().is_some_and(|word| *word <= 1 << 63) {
+        complement.pop();
+        return (complement, bits - 64);
+    }
+    (complement, bits)
+}
+
+fn parse_hex(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |word, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
+        };
+        (word << 4) | u64::from(value & 15)
+    })
+}

@@ -1,0 +1,212 @@
+//! The engine classes of ours, and brands: which native constructor made an object.
+
+use rquickjs_sys as q;
+
+use crate::external::ExternalPayload;
+use crate::function::{self, FunctionPayload};
+use crate::remote::{self, RemotePayload};
+use crate::runtime::current;
+use crate::slot::Base;
+use crate::{JsResult, Runtime, Value};
+
+/// The mark of a native class: its constructor stamps it on what it makes, its methods demand it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Brand(pub(crate) u32);
+
+/// The ids of our classes, which follow one another.
+pub(crate) struct Classes {
+    first: q::JSClassID,
+}
+
+const COUNT: u32 = 6;
+
+impl Classes {
+    pub(crate) fn function(&self) -> q::JSClassID {
+        self.first
+    }
+
+    pub(crate) fn instance(&self) -> q::JSClassID {
+        self.first + 1
+    }
+
+    pub(crate) fn external(&self) -> q::JSClassID {
+        self.first + 2
+    }
+
+    pub(crate) fn slot(&self) -> q::JSClassID {
+        self.first + 3
+    }
+
+    pub(crate) fn remote_object(&self) -> q::JSClassID {
+        self.first + 4
+    }
+
+    pub(crate) fn remote_function(&self) -> q::JSClassID {
+        self.first + 5
+    }
+
+    /// Tells whether objects of the class have a payload of ours (E4).
+    #[inline]
+    pub(crate) fn is_own(&self, class: q::JSClassID) -> bool {
+        class.wrapping_sub(self.first) < COUNT
+    }
+
+    #[inline]
+    pub(crate) fn is_remote(&self, class: q::JSClassID) -> bool {
+        class == self.remote_object() || class == self.remote_function()
+    }
+
+    /// Registers the classes; nothing if memory is out.
+    pub(crate) fn register(rt: *mut q::JSRuntime) -> Option<Classes> {
+        let mut ids = [0; COUNT as usize];
+        for id in &mut ids {
+            // SAFETY: E1; the out-pointer lives on our stack.
+            unsafe { q::JS_NewClassID(rt, id) };
+        }
+        let classes = Classes { first: ids[0] };
+        let exotic = |methods| Box::into_raw(Box::new(methods));
+        let plain = std::ptr::null_mut();
+        let function_call: q::JSClassCall = Some(function::call_hook);
+        let definitions = [
+            (
+                c"NativeFunction",
+                finalize::<FunctionPayload> as Finalize,
+                function_call,
+                exotic(function::exotic_methods()),
+            ),
+            (c"Object", finalize::<InstancePayload>, None, plain),
+            (c"External", finalize::<ExternalPayload>, None, plain),
+            (c"Slot", finalize::<SlotPayload>, None, plain),
+            (
+                c"RemoteObject",
+                finalize::<RemotePayload>,
+                None,
+                exotic(remote::exotic_methods()),
+            ),
+            (
+                c"RemoteFunction",
+                finalize::<RemotePayload>,
+                Some(remote::call_hook as _),
+                exotic(remote::exotic_methods()),
+            ),
+        ];
+        for (id, (name, finalizer, call, exotic)) in ids.into_iter().zip(definitions) {
+            let definition = q::JSClassDef {
+                class_name: name.as_ptr(),
+                finalizer: Some(finalizer),
+                gc_mark: None,
+                call,
+                exotic,
+            };
+            // SAFETY: E1; the engine copies the definition, the exotic table is never freed.
+            if unsafe { q::JS_NewClass(rt, id, &raw const definition) } < 0 {
+                return None;
+            }
+        }
+        Some(classes)
+    }
+}
+
+type Finalize = unsafe extern "C" fn(*mut q::JSRuntime, q::JSValue);
+
+/// What an object of one of our classes carries. It begins with its `Base` (E4).
+pub(crate) trait Payload {
+    /// Runs when the object dies: only bookkeeping, never the engine (E5).
+    fn retire(&mut self);
+}
+
+/// The payload of an object that a native constructor made.
+#[repr(C)]
+pub(crate) struct InstancePayload {
+    pub(crate) base: Base,
+    pub(crate) brand: u32,
+}
+
+/// The payload of a value in the map of slots.
+#[repr(C)]
+pub(crate) struct SlotPayload {
+    pub(crate) base: Base,
+}
+
+impl Payload for InstancePayload {
+    fn retire(&mut self) {
+        self.base.retire();
+    }
+}
+
+impl Payload for SlotPayload {
+    fn retire(&mut self) {
+        self.base.retire();
+        if let Some(state) = current() {
+            state
+                .slot_objects
+                .set(state.slot_objects.get().saturating_sub(1));
+        }
+    }
+}
+
+unsafe extern "C" fn finalize<P: Payload>(_: *mut q::JSRuntime, value: q::JSValue) {
+    let mut class = 0;
+    // SAFETY: E4; reading the opaque pointer is allowed in a finalizer.
+    let payload = unsafe { q::JS_GetAnyOpaque(value, &raw mut class) }.cast::<P>();
+    if !payload.is_null() {
+        // SAFETY: E4; the object dies, nobody else will free the box.
+        let mut payload = unsafe { Box::from_raw(payload) };
+        payload.retire();
+    }
+}
+
+impl Runtime {
+    /// Makes an object of one of our classes with its payload.
+    pub(crate) fn object_of_class<P: Payload>(
+        self,
+        class: q::JSClassID,
+        prototype: &Value,
+        payload: P,
+    ) -> JsResult {
+        // SAFETY: E1, E2.
+        let raw = unsafe { q::JS_NewObjectProtoClass(self.ctx(), prototype.0, class) };
+        let object = self.adopt(raw)?;
+        let payload = Box::into_raw(Box::new(payload));
+        // SAFETY: E4; the class is one of ours, with this payload type.
+        unsafe { q::JS_SetOpaque(object.0, payload.cast()) };
+        Ok(object)
+    }
+
+    /// The payload of an object of that class of ours.
+    #[inline]
+    pub(crate) fn payload<P: Payload>(self, value: &Value, class: q::JSClassID) -> Option<&P> {
+        // SAFETY: E2, E4; null for objects of other classes.
+        let payload = unsafe { q::JS_GetOpaque(value.0, class) }.cast::<P>();
+        // SAFETY: E4; the borrow of the value keeps the object and its payload alive.
+        unsafe { payload.as_ref() }
+    }
+
+    /// A brand of its own.
+    pub fn new_brand(self) -> Brand {
+        let brand = self.state.brands.get().wrapping_add(1);
+        self.state.brands.set(brand);
+        Brand(brand)
+    }
+
+    /// Tells whether the class with that brand, or a subclass of it, made the object.
+    #[inline]
+    pub fn has_brand(self, value: &Value, brand: Brand) -> bool {
+        self.payload::<InstancePayload>(value, self.state.classes.instance())
+            .is_some_and(|payload| payload.brand == brand.0)
+    }
+
+    /// Tells whether a native constructor made the object.
+    pub fn is_native_instance(self, value: &Value) -> bool {
+        value.class_id() == self.state.classes.instance()
+    }
+
+    /// Makes an object as a native constructor does.
+    pub(crate) fn instance(self, prototype: &Value, brand: u32) -> JsResult {
+        let payload = InstancePayload {
+            base: Base::default(),
+            brand,
+        };
+        self.object_of_class(self.state.classes.instance(), prototype, payload)
+    }
+}

@@ -1,0 +1,48 @@
+//! Externals: opaque native data as an object without prototype or properties.
+
+use rquickjs_sys as q;
+
+use crate::class::Payload;
+use crate::slot::Base;
+use crate::{JsResult, Runtime, Value};
+
+#[repr(C)]
+pub(crate) struct ExternalPayload {
+    base: Base,
+    words: [usize; 3],
+}
+
+impl Payload for ExternalPayload {
+    fn retire(&mut self) {
+        self.base.retire();
+    }
+}
+
+impl Runtime {
+    /// Makes an external. Finalizers, tags and weak references attach to it as to any object.
+    pub fn external(self, words: [usize; 3]) -> JsResult {
+        let payload = ExternalPayload {
+            base: Base::default(),
+            words,
+        };
+        let external =
+            self.object_of_class(self.state.classes.external(), &Value::NULL, payload)?;
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_PreventExtensions(self.ctx(), external.0) };
+        self.answer(code)?;
+        Ok(external)
+    }
+
+    /// Tells whether it is an external.
+    #[inline]
+    pub fn is_external(self, value: &Value) -> bool {
+        value.is_object() && value.class_id() == self.state.classes.external()
+    }
+
+    /// The data of an external; nothing for other values.
+    #[inline]
+    pub fn external_words(self, value: &Value) -> Option<[usize; 3]> {
+        self.payload::<ExternalPayload>(value, self.state.classes.external())
+            .map(|payload| payload.words)
+    }
+}

@@ -1,0 +1,497 @@
+//! Native functions and calls.
+//!
+//! The engine's own C functions tell a plain call and `new` apart only by losing `this` or the
+//! data, so native functions have a class of their own. It has no stack check and no frame: the
+//! check is made here. `prototype` is made when it is first looked at, as V8 does it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rquickjs_sys as q;
+
+use crate::class::Payload;
+use crate::slot::Base;
+use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
+
+/// What a native function runs.
+pub type NativeCall = fn(Runtime, &Invocation<'_>) -> JsResult;
+
+/// One call of a native function.
+#[derive(Debug)]
+pub struct Invocation<'a> {
+    /// The function object itself.
+    pub callee: &'a Value,
+    /// Which kind of native function it is; the owner's own choice.
+    pub tag: u8,
+    /// Its data.
+    pub words: [usize; 3],
+    /// `this` as given: `undefined` stays `undefined`. In a construction, the new object.
+    pub this: &'a Value,
+    /// The arguments given.
+    pub args: &'a [Value],
+    /// What `new` was applied to; nothing in a plain call.
+    pub new_target: Option<&'a Value>,
+}
+
+/// What a native function is, read back from its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NativeFunction {
+    /// Which kind of native function it is.
+    pub tag: u8,
+    /// Its data.
+    pub words: [usize; 3],
+    /// The brand that it gives as a constructor.
+    pub brand: Option<Brand>,
+}
+
+/// What to make a native function of.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionSpec<'a> {
+    /// What it runs.
+    pub call: NativeCall,
+    /// Which kind of native function it is; the owner's own choice.
+    pub tag: u8,
+    /// Its data.
+    pub words: [usize; 3],
+    /// Its `name`, a string; nothing means the empty one.
+    pub name: Option<&'a Value>,
+    /// Its `length`.
+    pub length: u16,
+    /// Calls need a `this` of that brand, else they are a `TypeError` "Illegal invocation".
+    pub receiver: Option<Brand>,
+    /// Whether `new f()` works.
+    pub constructible: bool,
+}
+
+impl<'a> FunctionSpec<'a> {
+    /// A constructible function without a name, as all functions of Node-API are.
+    pub fn new(call: NativeCall, tag: u8, words: [usize; 3]) -> FunctionSpec<'a> {
+        let (name, length, receiver, constructible) = (None, 0, None, true);
+        FunctionSpec {
+            call,
+            tag,
+            words,
+            name,
+            length,
+            receiver,
+            constructible,
+        }
+    }
+
+    /// With that name.
+    #[must_use]
+    pub fn name(self, name: &'a Value) -> FunctionSpec<'a> {
+        FunctionSpec {
+            name: Some(name),
+            ..self
+        }
+    }
+
+    /// With that brand demanded of `this`.
+    #[must_use]
+    pub fn receiver(self, brand: Brand) -> FunctionSpec<'a> {
+        FunctionSpec {
+            receiver: Some(brand),
+            ..self
+        }
+    }
+
+    /// Without `new` and without a `prototype`.
+    #[must_use]
+    pub fn not_constructible(self) -> FunctionSpec<'a> {
+        FunctionSpec {
+            constructible: false,
+            ..self
+        }
+    }
+}
+
+#[repr(C)]
+pub(crate) struct FunctionPayload {
+    base: Base,
+    call: NativeCall,
+    words: [usize; 3],
+    /// The brand given by construction, 0 for none.
+    brand: u32,
+    /// The brand demanded of `this`, 0 for none.
+    receiver: u32,
+    tag: u8,
+    constructible: bool,
+    has_prototype: std::cell::Cell<bool>,
+}
+
+impl Payload for FunctionPayload {
+    fn retire(&mut self) {
+        self.base.retire();
+    }
+}
+
+/// The engine's hook for calls of native functions.
+pub(crate) unsafe extern "C" fn call_hook(
+    _: *mut q::JSContext,
+    function: q::JSValue,
+    this: q::JSValue,
+    argc: i32,
+    argv: *mut q::JSValue,
+    flags: i32,
+) -> q::JSValue {
+    let Some(rt) = Runtime::current() else {
+        return q::JS_EXCEPTION;
+    };
+    if !rt.stack_ok() {
+        return rt.raise(rt.stack_overflow());
+    }
+    let callee = Value::lent(&function);
+    let Some(payload) = rt.payload::<FunctionPayload>(callee, rt.state.classes.function()) else {
+        return rt.raise(rt.type_error("not a native function"));
+    };
+    let this = Value::lent(&this);
+    let args = lent_args(argc, &argv);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        if flags.cast_unsigned() & q::JS_CALL_FLAG_CONSTRUCTOR == 0 {
+            invoke(rt, payload, callee, this, args)
+        } else {
+            construct(rt, payload, callee, this, args)
+        }
+    }));
+    match outcome {
+        Ok(Ok(value)) => value.into_raw(),
+        Ok(Err(thrown)) => rt.raise(thrown),
+        Err(_) => rt.raise(rt.panicked()),
+    }
+}
+
+/// The arguments that the engine lends for the time of a call.
+#[inline]
+pub(crate) fn lent_args<'a>(argc: i32, argv: &'a *mut q::JSValue) -> &'a [Value] {
+    match usize::try_from(argc) {
+        Ok(count) if count > 0 && !argv.is_null() => {
+            // SAFETY: E2, E6; argv has argc values that live until the callback returns, and the
+            // borrow of the caller's own argument ends before that.
+            unsafe { std::slice::from_raw_parts(argv.cast::<Value>(), count) }
+        }
+        _ => &[],
+    }
+}
+
+#[inline]
+fn invoke(
+    rt: Runtime,
+    payload: &FunctionPayload,
+    callee: &Value,
+    this: &Value,
+    args: &[Value],
+) -> JsResult {
+    if payload.receiver != 0 && !rt.has_brand(this, Brand(payload.receiver)) {
+        return Err(rt.type_error("Illegal invocation"));
+    }
+    let (tag, words) = (payload.tag, payload.words);
+    (payload.call)(
+        rt,
+        &Invocation {
+            callee,
+            tag,
+            words,
+            this,
+            args,
+            new_target: None,
+        },
+    )
+}
+
+fn construct(
+    rt: Runtime,
+    payload: &FunctionPayload,
+    callee: &Value,
+    new_target: &Value,
+    args: &[Value],
+) -> JsResult {
+    let intrinsics = rt.intrinsics();
+    let prototype = rt.get(new_target, &intrinsics.keys.prototype)?;
+    let prototype = if prototype.is_object() {
+        &prototype
+    } else {
+        &intrinsics.object_prototype
+    };
+    let this = rt.instance(prototype, payload.brand)?;
+    let (tag, words) = (payload.tag, payload.words);
+    let new_target = Some(new_target);
+    let invocation = Invocation {
+        callee,
+        tag,
+        words,
+        this: &this,
+        args,
+        new_target,
+    };
+    let result = (payload.call)(rt, &invocation)?;
+    Ok(if result.is_object() { result } else { this })
+}
+
+/// The hooks that make `prototype` when it is first looked at.
+pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
+    q::JSClassExoticMethods {
+        get_own_property: Some(own_property_hook),
+        get_own_property_names: Some(own_names_hook),
+        delete_property: None,
+        define_own_property: None,
+        has_property: None,
+        get_property: None,
+        set_property: None,
+    }
+}
+
+unsafe extern "C" fn own_property_hook(
+    _: *mut q::JSContext,
+    found: *mut q::JSPropertyDescriptor,
+    function: q::JSValue,
+    key: q::JSAtom,
+) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return 0;
+    };
+    let Some(intrinsics) = rt.try_intrinsics() else {
+        return 0;
+    };
+    if key != intrinsics.keys.prototype.atom {
+        return 0;
+    }
+    let Some(prototype) = lazy_prototype(rt, Value::lent(&function)) else {
+        return 0;
+    };
+    // SAFETY: E6; the engine passes null or a descriptor to fill.
+    if let Some(found) = unsafe { found.as_mut() } {
+        found.flags = q::JS_PROP_WRITABLE.cast_signed();
+        found.value = prototype.into_raw();
+        found.getter = q::JS_UNDEFINED;
+        found.setter = q::JS_UNDEFINED;
+    }
+    1
+}
+
+unsafe extern "C" fn own_names_hook(
+    _: *mut q::JSContext,
+    table: *mut *mut q::JSPropertyEnum,
+    length: *mut u32,
+    function: q::JSValue,
+) -> i32 {
+    if let Some(rt) = Runtime::current()
+        && let Some(prototype) = lazy_prototype(rt, Value::lent(&function))
+    {
+        // The engine counted the own properties before it asked, so that the new one is ours to
+        // list this once; later it is an ordinary property.
+        drop(prototype);
+    }
+    // SAFETY: E6; out-pointers of the engine.
+    unsafe { table.write(std::ptr::null_mut()) };
+    // SAFETY: E6; out-pointers of the engine.
+    unsafe { length.write(0) };
+    0
+}
+
+/// Makes the `prototype` of a constructible function that has none yet.
+fn lazy_prototype(rt: Runtime, function: &Value) -> Option<Value> {
+    let payload = rt.payload::<FunctionPayload>(function, rt.state.classes.function())?;
+    if !payload.constructible || payload.has_prototype.replace(true) {
+        return None;
+    }
+    rt.make_prototype(function).ok()
+}
+
+impl Runtime {
+    /// Makes a native function.
+    pub fn function(self, spec: FunctionSpec<'_>) -> JsResult {
+        self.function_with_brand(spec, 0)
+    }
+
+    /// Makes a native class: a constructor that stamps the brand on what it makes, and its
+    /// `prototype`. Calling it without `new` calls it with the receiver as `this`.
+    pub fn class(self, spec: FunctionSpec<'_>, brand: Brand) -> JsResult<(Value, Value)> {
+        let spec = FunctionSpec {
+            constructible: true,
+            ..spec
+        };
+        let constructor = self.function_with_brand(spec, brand.0)?;
+        if let Some(payload) =
+            self.payload::<FunctionPayload>(&constructor, self.state.classes.function())
+        {
+            payload.has_prototype.set(true);
+        }
+        let prototype = self.make_prototype(&constructor)?;
+        Ok((constructor, prototype))
+    }
+
+    fn function_with_brand(self, spec: FunctionSpec<'_>, brand: u32) -> JsResult {
+        let intrinsics = self.intrinsics();
+        let payload = FunctionPayload {
+            base: Base::default(),
+            call: spec.call,
+            words: spec.words,
+            brand,
+            receiver: spec.receiver.map_or(0, |brand| brand.0),
+            tag: spec.tag,
+            constructible: spec.constructible,
+            has_prototype: std::cell::Cell::new(false),
+        };
+        let class = self.state.classes.function();
+        let function = self.object_of_class(class, &intrinsics.function_prototype, payload)?;
+        let hidden = q::JS_PROP_CONFIGURABLE.cast_signed();
+        let length = Value::from(i32::from(spec.length)).into_raw();
+        // SAFETY: E1, E2, E8; the engine takes the value's count over.
+        let code = unsafe {
+            q::JS_DefinePropertyValue(
+                self.ctx(),
+                function.0,
+                intrinsics.keys.length.atom,
+                length,
+                hidden,
+            )
+        };
+        self.answer(code)?;
+        let name = spec
+            .name
+            .unwrap_or(&intrinsics.empty_string)
+            .clone()
+            .into_raw();
+        // SAFETY: E1, E2, E8; the engine takes the value's count over.
+        let code = unsafe {
+            q::JS_DefinePropertyValue(
+                self.ctx(),
+                function.0,
+                intrinsics.keys.name.atom,
+                name,
+                hidden,
+            )
+        };
+        self.answer(code)?;
+        if spec.constructible {
+            // SAFETY: E1, E2.
+            unsafe { q::JS_SetConstructorBit(self.ctx(), function.0, true) };
+        }
+        Ok(function)
+    }
+
+    fn make_prototype(self, function: &Value) -> JsResult {
+        let keys = &self.intrinsics().keys;
+        let prototype = self.object()?;
+        let link = Descriptor::Value(function, Attributes::HIDDEN);
+        self.define(&prototype, &keys.constructor, link)?;
+        let writable = Attributes {
+            writable: true,
+            ..Attributes::NONE
+        };
+        self.define(
+            function,
+            &keys.prototype,
+            Descriptor::Value(&prototype, writable),
+        )?;
+        Ok(prototype)
+    }
+
+    /// What a native function was made of; nothing for other values.
+    #[inline]
+    pub fn native_function(self, value: &Value) -> Option<NativeFunction> {
+        let payload = self.payload::<FunctionPayload>(value, self.state.classes.function())?;
+        let brand = (payload.brand != 0).then_some(Brand(payload.brand));
+        Some(NativeFunction {
+            tag: payload.tag,
+            words: payload.words,
+            brand,
+        })
+    }
+
+    /// Calls a function.
+    #[inline]
+    pub fn call(self, function: &Value, this: &Value, args: &[Value]) -> JsResult {
+        self.count_call(function);
+        self.call_native(function, this, args)
+    }
+
+    /// Calls the method of that name.
+    pub fn invoke(self, object: &Value, key: &crate::Key, args: &[Value]) -> JsResult {
+        let method = self.get(object, key)?;
+        self.call(&method, object, args)
+    }
+
+    /// `new constructor(...args)`.
+    #[inline]
+    pub fn construct(self, constructor: &Value, args: &[Value]) -> JsResult {
+        self.count_call(constructor);
+        self.construct_native(constructor, args)
+    }
+
+    /// `Reflect.construct(constructor, args, new_target)`.
+    pub fn construct_with(
+        self,
+        constructor: &Value,
+        new_target: &Value,
+        args: &[Value],
+    ) -> JsResult {
+        self.count_call(constructor);
+        let Ok(argc) = i32::try_from(args.len()) else {
+            return Err(self.range_error("too many arguments"));
+        };
+        // SAFETY: E1, E2; the engine does not write to the arguments.
+        let raw = unsafe {
+            q::JS_CallConstructor2(
+                self.ctx(),
+                constructor.0,
+                new_target.0,
+                argc,
+                args.as_ptr().cast::<q::JSValue>().cast_mut(),
+            )
+        };
+        self.adopt(raw)
+    }
+
+    /// Calls without counting a change: for captured built-ins that change nothing of the user's.
+    #[inline]
+    pub(crate) fn call_native(self, function: &Value, this: &Value, args: &[Value]) -> JsResult {
+        let Ok(argc) = i32::try_from(args.len()) else {
+            return Err(self.range_error("too many arguments"));
+        };
+        // SAFETY: E1, E2; the engine does not write to the arguments.
+        let raw = unsafe {
+            q::JS_Call(
+                self.ctx(),
+                function.0,
+                this.0,
+                argc,
+                args.as_ptr().cast::<q::JSValue>().cast_mut(),
+            )
+        };
+        self.adopt(raw)
+    }
+
+    /// Constructs without counting a change.
+    pub(crate) fn construct_native(self, constructor: &Value, args: &[Value]) -> JsResult {
+        let Ok(argc) = i32::try_from(args.len()) else {
+            return Err(self.range_error("too many arguments"));
+        };
+        // SAFETY: E1, E2; the engine does not write to the arguments.
+        let raw = unsafe {
+            q::JS_CallConstructor(
+                self.ctx(),
+                constructor.0,
+                argc,
+                args.as_ptr().cast::<q::JSValue>().cast_mut(),
+            )
+        };
+        self.adopt(raw)
+    }
+
+    /// Native functions count what they change themselves.
+    #[inline]
+    fn count_call(self, function: &Value) {
+        let class = function.class_id();
+        if class == self.state.classes.function() || self.state.classes.is_remote(class) {
+            return;
+        }
+        self.count_mutation();
+        let makes_code = |maker: &Value| maker.identity() == function.identity();
+        if self.state.read_weight.get() == 0
+            && (makes_code(&self.intrinsics().function) || makes_code(&self.intrinsics().eval))
+        {
+            self.state.read_weight.set(1);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Pristine built-ins, captured before any foreign code can replace them.
+
+use rquickjs_sys as q;
+
+use crate::error::ErrorClass;
+use crate::{EngineError, Key, Runtime, Value};
+
+/// Built-in functions and objects that have no C interface, and keys used all the time.
+pub(crate) struct Intrinsics {
+    pub(crate) errors: [Value; 8],
+    pub(crate) type_error_prototype: Value,
+    pub(crate) object_prototype: Value,
+    pub(crate) array_prototype: Value,
+    pub(crate) weak_map_get: Value,
+    pub(crate) weak_map_set: Value,
+    pub(crate) slots: Value,
+    pub(crate) reflect_set: Value,
+    pub(crate) symbol: Value,
+    pub(crate) symbol_for: Value,
+    pub(crate) symbol_key_for: Value,
+    pub(crate) symbol_description: Value,
+    pub(crate) bigint: Value,
+    pub(crate) bigint_as_int_n: Value,
+    pub(crate) bigint_to_string: Value,
+    pub(crate) date_get_time: Value,
+    pub(crate) map: Value,
+    pub(crate) map_set: Value,
+    pub(crate) map_for_each: Value,
+    pub(crate) set: Value,
+    pub(crate) set_add: Value,
+    pub(crate) set_for_each: Value,
+    pub(crate) data_view: Value,
+    pub(crate) data_view_buffer: Value,
+    pub(crate) data_view_offset: Value,
+    pub(crate) data_view_length: Value,
+    pub(crate) typed_array_length: Value,
+    pub(crate) typed_array_buffer: Value,
+    pub(crate) typed_array_offset: Value,
+    pub(crate) function_prototype: Value,
+    pub(crate) shared_array_buffer: Value,
+    pub(crate) function: Value,
+    pub(crate) eval: Value,
+    pub(crate) proxy_class: q::JSClassID,
+    pub(crate) array_class: q::JSClassID,
+    pub(crate) shared_array_buffer_class: q::JSClassID,
+    pub(crate) empty_string: Value,
+    pub(crate) keys: KnownKeys,
+}
+
+/// Keys used all the time.
+pub(crate) struct KnownKeys {
+    pub(crate) length: Key,
+    pub(crate) name: Key,
+    pub(crate) message: Key,
+    pub(crate) prototype: Key,
+    pub(crate) constructor: Key,
+    pub(crate) then: Key,
+    pub(crate) to_json: Key,
+}
+
+type Captured<T> = Result<T, EngineError>;
+
+fn member(rt: Runtime, object: &Value, name: &'static str) -> Captured<Value> {
+    let missing = |_| EngineError::Missing(name);
+    let key = rt.key_utf8(name.as_bytes()).map_err(missing)?;
+    let value = rt.get(object, &key).map_err(missing)?;
+    if value.is_undefined() {
+        Err(EngineError::Missing(name))
+    } else {
+        Ok(value)
+    }
+}
+
+fn getter(rt: Runtime, object: &Value, name: &'static str) -> Captured<Value> {
+    let missing = |_| EngineError::Missing(name);
+    let key = rt.key_utf8(name.as_bytes()).map_err(missing)?;
+    match rt
+        .own_property(object, &key)
+        .map_err(missing)?
+        .map(|property| property.content)
+    {
+        Some(crate::Content::Accessor {
+            getter: Some(getter),
+            ..
+        }) => Ok(getter),
+        _ => Err(EngineError::Missing(name)),
+    }
+}
+
+impl KnownKeys {
+    fn new(rt: Runtime) -> Captured<KnownKeys> {
+        let key = |name: &'static str| {
+            rt.key_utf8(name.as_bytes())
+                .map_err(|_| EngineError::Missing(name))
+        };
+        Ok(KnownKeys {
+            length: key("length")?,
+            name: key("name")?,
+            message: key("message")?,
+            prototype: key("prototype")?,
+            constructor: key("constructor")?,
+            then: key("then")?,
+            to_json: key("toJSON")?,
+        })
+    }
+}
+
+impl Intrinsics {
+    pub(crate) fn capture(rt: Runtime) -> Captured<Intrinsics> {
+        let global = rt.global();
+        let prototype_of = |class: &Value, name| member(rt, &member(rt, class, "prototype")?, name);
+        let mut errors = [const { Value::UNDEFINED }; 8];
+        for (slot, (_, name)) in errors.iter_mut().zip(ErrorClass::ALL) {
+            *slot = member(rt, &global, name)?;
+        }
+        let type_error_prototype =
+            member(rt, &errors[ErrorClass::TypeError as usize], "prototype")?;
+        let weak_map = member(rt, &global, "WeakMap")?;
+        let symbol = member(rt, &global, "Symbol")?;
+        let bigint = member(rt, &global, "BigInt")?;
+        let map = member(rt, &global, "Map")?;
+        let set = member(rt, &global, "Set")?;
+        let data_view = member(rt, &global, "DataView")?;
+        let data_view_prototype = member(rt, &data_view, "prototype")?;
+        let construct = |class: &Value, args: &[Value], name| {
+            rt.construct_native(class, args)
+                .map_err(|_| EngineError::Missing(name))
+        };
+        let uint8_prototype = member(rt, &member(rt, &global, "Uint8Array")?, "prototype")?;
+        let typed_array_prototype = rt
+            .prototype(&uint8_prototype)
+            .map_err(|_| EngineError::Missing("%TypedArray%"))?;
+        let plain = rt.object().map_err(|_| EngineError::OutOfMemory)?;
+        let proxy = construct(
+            &member(rt, &global, "Proxy")?,
+            &[plain.clone(), plain],
+            "Proxy",
+        )?;
+        let array = rt.array().map_err(|_| EngineError::OutOfMemory)?;
+        let shared_array_buffer = member(rt, &global, "SharedArrayBuffer")?;
+        let shared = construct(&shared_array_buffer, &[Value::from(0)], "SharedArrayBuffer")?;
+        Ok(Intrinsics {
+            type_error_prototype,
+            errors,
+            object_prototype: member(rt, &member(rt, &global, "Object")?, "prototype")?,
+            array_prototype: member(rt, &member(rt, &global, "Array")?, "prototype")?,
+            weak_map_get: prototype_of(&weak_map, "get")?,
+            weak_map_set: prototype_of(&weak_map, "set")?,
+            slots: construct(&weak_map, &[], "WeakMap")?,
+            reflect_set: member(rt, &member(rt, &global, "Reflect")?, "set")?,
+            symbol_for: member(rt, &symbol, "for")?,
+            symbol_key_for: member(rt, &symbol, "keyFor")?,
+            symbol_description: getter(rt, &member(rt, &symbol, "prototype")?, "description")?,
+            symbol,
+            bigint_as_int_n: member(rt, &bigint, "asIntN")?,
+            bigint_to_string: prototype_of(&bigint, "toString")?,
+            bigint,
+            date_get_time: prototype_of(&member(rt, &global, "Date")?, "getTime")?,
+            map_set: prototype_of(&map, "set")?,
+            map_for_each: prototype_of(&map, "forEach")?,
+            map,
+            set_add: prototype_of(&set, "add")?,
+            set_for_each: prototype_of(&set, "forEach")?,
+            set,
+            data_view_buffer: getter(rt, &data_view_prototype, "buffer")?,
+            data_view_offset: getter(rt, &data_view_prototype, "byteOffset")?,
+            data_view_length: getter(rt, &data_view_prototype, "byteLength")?,
+            data_view,
+            typed_array_length: getter(rt, &typed_array_prototype, "byteLength")?,
+            typed_array_buffer: getter(rt, &typed_array_prototype, "buffer")?,
+            typed_array_offset: getter(rt, &typed_array_prototype, "byteOffset")?,
+            function_prototype: member(rt, &member(rt, &global, "Function")?, "prototype")?,
+            function: member(rt, &global, "Function")?,
+            eval: member(rt, &global, "eval")?,
+            proxy_class: proxy.class_id(),
+            array_class: array.class_id(),
+            shared_array_buffer_class: shared.class_id(),
+            shared_array_buffer,
+            empty_string: rt.string_utf8(b"").map_err(|_| EngineError::OutOfMemory)?,
+            keys: KnownKeys::new(rt)?,
+        })
+    }
+}
+
+impl Runtime {
+    /// The captured built-ins. While they are being captured, a few operations that need them
+    /// are not used.
+    #[inline]
+    pub(crate) fn intrinsics(self) -> &'static Intrinsics {
+        match self.state.intrinsics.get() {
+            Some(intrinsics) => intrinsics,
+            None => missing(),
+        }
+    }
+
+    /// The captured built-ins, or nothing while they are being captured.
+    #[inline]
+    pub(crate) fn try_intrinsics(self) -> Option<&'static Intrinsics> {
+        self.state.intrinsics.get()
+    }
+}
+
+#[cold]
+#[expect(
+    clippy::panic,
+    reason = "Runtime::new hands out no runtime before the capture is done"
+)]
+fn missing() -> ! {
+    panic!("the built-ins are not captured yet")
+}
+
+impl Runtime {
+    /// The original `Object.prototype`.
+    pub fn object_prototype(self) -> &'static Value {
+        &self.intrinsics().object_prototype
+    }
+
+    /// The original `Array.prototype`.
+    pub fn array_prototype(self) -> &'static Value {
+        &self.intrinsics().array_prototype
+    }
+}

@@ -1,0 +1,112 @@
+//! Microtasks, and the hooks by which the host takes part in running JavaScript.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use rquickjs_sys as q;
+
+use crate::{JsResult, Runtime, Thrown, Value};
+
+type Interrupt = Rc<dyn Fn() -> bool>;
+type Rejection = Rc<dyn Fn(Runtime, &Value, &Value, bool)>;
+type JobError = Rc<dyn Fn(Runtime, Thrown)>;
+
+/// The host's hooks.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    interrupt: RefCell<Option<Interrupt>>,
+    rejection: RefCell<Option<Rejection>>,
+    job_error: RefCell<Option<JobError>>,
+}
+
+unsafe extern "C" fn interrupt_hook(_: *mut q::JSRuntime, _: *mut c_void) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return 0;
+    };
+    let hook = rt.state.hooks.interrupt.borrow().clone();
+    let Some(hook) = hook else { return 0 };
+    if let Ok(stop) = catch_unwind(AssertUnwindSafe(|| hook())) {
+        return i32::from(stop);
+    }
+    rt.count_panic();
+    0
+}
+
+unsafe extern "C" fn rejection_hook(
+    _: *mut q::JSContext,
+    promise: q::JSValue,
+    reason: q::JSValue,
+    handled: bool,
+    _: *mut c_void,
+) {
+    let Some(rt) = Runtime::current() else { return };
+    let hook = rt.state.hooks.rejection.borrow().clone();
+    let Some(hook) = hook else { return };
+    let (promise, reason) = (Value::lent(&promise), Value::lent(&reason));
+    if catch_unwind(AssertUnwindSafe(|| hook(rt, promise, reason, handled))).is_err() {
+        rt.count_panic();
+    }
+}
+
+impl Runtime {
+    pub(crate) fn install_job_callbacks(self) {
+        let nothing = std::ptr::null_mut();
+        // SAFETY: E1, E6.
+        unsafe { q::JS_SetInterruptHandler(self.state.rt, Some(interrupt_hook), nothing) };
+        // SAFETY: E1, E6.
+        unsafe {
+            q::JS_SetHostPromiseRejectionTracker(self.state.rt, Some(rejection_hook), nothing);
+        };
+    }
+
+    /// Sets what is asked now and then while JavaScript code runs; true ends it with an exception
+    /// that no `catch` stops.
+    pub fn set_interrupt_hook(self, hook: Option<Rc<dyn Fn() -> bool>>) {
+        *self.state.hooks.interrupt.borrow_mut() = hook;
+    }
+
+    /// Sets what hears of rejected promises: promise, reason, and whether it is handled. A
+    /// rejection that gets its handler later is told twice, so report only after the microtasks.
+    pub fn set_rejection_hook(self, hook: Option<Rc<dyn Fn(Runtime, &Value, &Value, bool)>>) {
+        *self.state.hooks.rejection.borrow_mut() = hook;
+    }
+
+    /// Sets what hears of exceptions that microtasks threw.
+    pub fn set_job_error_hook(self, hook: Option<Rc<dyn Fn(Runtime, Thrown)>>) {
+        *self.state.hooks.job_error.borrow_mut() = hook;
+    }
+
+    /// Tells whether microtasks wait.
+    #[inline]
+    pub fn has_microtasks(self) -> bool {
+        // SAFETY: E1.
+        unsafe { q::JS_IsJobPending(self.state.rt) }
+    }
+
+    /// Runs microtasks until none is left; answers how many ran. Their exceptions go to the job
+    /// error hook, only an uncatchable one stops the run.
+    pub fn run_microtasks(self) -> JsResult<usize> {
+        let mut ran = 0;
+        while self.has_microtasks() {
+            self.count_mutation();
+            let mut context = std::ptr::null_mut();
+            // SAFETY: E1; the out-pointer lives on our stack.
+            let code = unsafe { q::JS_ExecutePendingJob(self.state.rt, &raw mut context) };
+            ran += 1;
+            if code >= 0 {
+                continue;
+            }
+            let thrown = self.pending();
+            if thrown.is_uncatchable() {
+                return Err(thrown);
+            }
+            let hook = self.state.hooks.job_error.borrow().clone();
+            if let Some(hook) = hook {
+                hook(self, thrown);
+            }
+        }
+        Ok(ran)
+    }
+}

@@ -1,0 +1,181 @@
+//! Property keys: the engine's atoms, owned.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+
+use rquickjs_sys as q;
+
+use crate::runtime::current;
+use crate::string::Wtf8;
+use crate::{JsResult, Runtime, Utf8, Value};
+
+/// An owned property key: a string, an index or a symbol. Equal keys have equal atoms.
+#[derive(PartialEq, Eq, Hash)]
+pub struct Key {
+    pub(crate) atom: q::JSAtom,
+    thread: PhantomData<*const ()>,
+}
+
+/// A key borrowed from a list of keys.
+pub struct KeyRef<'a> {
+    key: ManuallyDrop<Key>,
+    list: PhantomData<&'a ()>,
+}
+
+/// The engine keeps integers up to 2^31 - 1 in the atom itself, marked by the top bit.
+const INDEX_BIT: u32 = 1 << 31;
+
+impl Key {
+    /// Takes over an atom.
+    pub(crate) fn own(atom: q::JSAtom) -> Key {
+        Key {
+            atom,
+            thread: PhantomData,
+        }
+    }
+
+    /// The index, if the key is one below 2^31.
+    #[inline]
+    pub fn as_index(&self) -> Option<u32> {
+        (self.atom & INDEX_BIT != 0).then_some(self.atom & !INDEX_BIT)
+    }
+}
+
+impl<'a> KeyRef<'a> {
+    /// Borrows an atom that somebody else owns for `'a`.
+    pub(crate) fn lend(atom: q::JSAtom) -> KeyRef<'a> {
+        KeyRef {
+            key: ManuallyDrop::new(Key::own(atom)),
+            list: PhantomData,
+        }
+    }
+}
+
+impl Deref for KeyRef<'_> {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl Clone for Key {
+    fn clone(&self) -> Key {
+        if let Some(state) = current() {
+            // SAFETY: E1, E8.
+            unsafe { q::JS_DupAtomRT(state.rt, self.atom) };
+        }
+        Key::own(self.atom)
+    }
+}
+
+impl Drop for Key {
+    #[inline]
+    fn drop(&mut self) {
+        if self.atom & INDEX_BIT == 0
+            && let Some(state) = current()
+        {
+            // SAFETY: E1, E8; the one release of our count.
+            unsafe { q::JS_FreeAtomRT(state.rt, self.atom) };
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Runtime::current().map(|rt| rt.key_text(self)) {
+            Some(Ok(text)) => write!(f, "Key({})", text.as_str()),
+            _ => write!(f, "Key(#{})", self.atom),
+        }
+    }
+}
+
+impl fmt::Debug for KeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.fmt(f)
+    }
+}
+
+impl Runtime {
+    #[inline]
+    fn adopt_atom(self, atom: q::JSAtom) -> JsResult<Key> {
+        if atom == q::JS_ATOM_NULL {
+            Err(self.pending())
+        } else {
+            Ok(Key::own(atom))
+        }
+    }
+
+    /// Makes a key from a name; invalid UTF-8 becomes U+FFFD.
+    #[inline]
+    pub fn key_utf8(self, name: &[u8]) -> JsResult<Key> {
+        if name.is_ascii() {
+            // SAFETY: E1; the engine copies the bytes.
+            let atom = unsafe {
+                q::JS_NewAtomLen(
+                    self.ctx(),
+                    name.as_ptr().cast::<std::ffi::c_char>(),
+                    name.len() as _,
+                )
+            };
+            return self.adopt_atom(atom);
+        }
+        // The engine takes the bytes of a non-ASCII name for Latin-1 when such an atom exists
+        // already, so the name goes through a string.
+        self.key_value(&self.string_utf8(name)?)
+    }
+
+    /// Makes a key from a name in WTF-8.
+    #[inline]
+    pub fn key_wtf8(self, name: &[u8]) -> JsResult<Key> {
+        if name.is_ascii() {
+            self.key_utf8(name)
+        } else {
+            self.key_value(&self.string_wtf8(name)?)
+        }
+    }
+
+    /// Makes a key from any value, by `ToPropertyKey`.
+    #[inline]
+    pub fn key_value(self, value: &Value) -> JsResult<Key> {
+        self.count_script(value);
+        // SAFETY: E1, E2.
+        let atom = unsafe { q::JS_ValueToAtom(self.ctx(), value.0) };
+        self.adopt_atom(atom)
+    }
+
+    /// Makes a key from an index.
+    #[inline]
+    pub fn key_index(self, index: u32) -> JsResult<Key> {
+        // SAFETY: E1.
+        let atom = unsafe { q::JS_NewAtomUInt32(self.ctx(), index) };
+        self.adopt_atom(atom)
+    }
+
+    /// The key as a value: a string or a symbol.
+    #[inline]
+    pub fn key_to_value(self, key: &Key) -> JsResult {
+        // SAFETY: E1, E8.
+        let raw = unsafe { q::JS_AtomToValue(self.ctx(), key.atom) };
+        self.adopt(raw)
+    }
+
+    /// The text of a string key, or the description of a symbol.
+    #[inline]
+    pub fn key_text(self, key: &Key) -> JsResult<Utf8> {
+        Ok(Utf8::new(Wtf8::of_atom(self, key.atom)?))
+    }
+
+    /// The text of a string key in WTF-8.
+    #[inline]
+    pub fn key_wtf8_text(self, key: &Key) -> JsResult<Wtf8> {
+        Wtf8::of_atom(self, key.atom)
+    }
+
+    /// Tells whether the key is a symbol.
+    pub fn key_is_symbol(self, key: &Key) -> bool {
+        key.as_index().is_none() && self.key_to_value(key).is_ok_and(|value| value.is_symbol())
+    }
+}

@@ -1,0 +1,190 @@
+//! Lists of property keys.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use rquickjs_sys as q;
+
+use crate::key::KeyRef;
+use crate::{JsResult, Key, Runtime, Value};
+
+/// Which keys to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Node-API's filter has exactly these"
+)]
+pub struct KeyQuery {
+    /// Those of the prototypes too, without what is shadowed.
+    pub inherited: bool,
+    /// String keys, indexes among them.
+    pub strings: bool,
+    /// Symbol keys.
+    pub symbols: bool,
+    /// Only enumerable ones.
+    pub enumerable: bool,
+    /// Only writable ones (accessors count as not writable).
+    pub writable: bool,
+    /// Only configurable ones.
+    pub configurable: bool,
+}
+
+impl KeyQuery {
+    /// What `Object.keys` lists.
+    pub const OWN_ENUMERABLE: KeyQuery = KeyQuery {
+        inherited: false,
+        strings: true,
+        symbols: false,
+        enumerable: true,
+        writable: false,
+        configurable: false,
+    };
+    /// What `Reflect.ownKeys` lists.
+    pub const OWN: KeyQuery = KeyQuery {
+        symbols: true,
+        enumerable: false,
+        ..KeyQuery::OWN_ENUMERABLE
+    };
+}
+
+/// The own keys of an object, as the engine lists them: integers first, ascending, then strings,
+/// then symbols, in the order of creation.
+pub struct Keys {
+    table: *mut q::JSPropertyEnum,
+    length: u32,
+}
+
+impl Keys {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.length as usize
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = KeyRef<'_>> {
+        self.entries().iter().map(|entry| KeyRef::lend(entry.atom))
+    }
+
+    /// The keys, each with whether it is enumerable.
+    pub fn iter_enumerable(&self) -> impl ExactSizeIterator<Item = (KeyRef<'_>, bool)> {
+        self.entries()
+            .iter()
+            .map(|entry| (KeyRef::lend(entry.atom), entry.is_enumerable))
+    }
+
+    fn entries(&self) -> &[q::JSPropertyEnum] {
+        if self.table.is_null() {
+            return &[];
+        }
+        // SAFETY: E3, E8; the engine gave us the table and its counts, we free it in `Drop`.
+        unsafe { std::slice::from_raw_parts(self.table, self.length as usize) }
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if let Some(rt) = Runtime::current() {
+            // SAFETY: E1, E8; the one release of the table.
+            unsafe { q::JS_FreePropertyEnum(rt.ctx(), self.table, self.length) };
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Runtime {
+    /// Lists the own keys, strings and symbols, without filtering by attributes.
+    pub fn own_keys(self, object: &Value) -> JsResult<Keys> {
+        self.list_keys(
+            object,
+            q::JS_GPN_STRING_MASK | q::JS_GPN_SYMBOL_MASK | q::JS_GPN_SET_ENUM,
+        )
+    }
+
+    /// Lists the own enumerable string keys, as `Object.keys` does.
+    pub fn own_enumerable_keys(self, object: &Value) -> JsResult<Keys> {
+        self.list_keys(object, q::JS_GPN_STRING_MASK | q::JS_GPN_ENUM_ONLY)
+    }
+
+    /// Lists keys by a filter. Integer keys come first, per object of the prototype chain.
+    pub fn keys(self, object: &Value, query: KeyQuery) -> JsResult<Vec<Key>> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        let mut holder = object.clone();
+        while holder.is_object() {
+            for (key, enumerable) in self.own_keys(&holder)?.iter_enumerable() {
+                if query.inherited && !seen.insert((*key).clone()) {
+                    continue;
+                }
+                if self.matches(&holder, &key, enumerable, query)? {
+                    found.push((*key).clone());
+                }
+            }
+            if !query.inherited {
+                break;
+            }
+            holder = self.prototype(&holder)?;
+        }
+        Ok(found)
+    }
+
+    fn matches(
+        self,
+        holder: &Value,
+        key: &Key,
+        enumerable: bool,
+        query: KeyQuery,
+    ) -> JsResult<bool> {
+        if query.enumerable && !enumerable {
+            return Ok(false);
+        }
+        if !(query.strings && query.symbols) {
+            let wanted = if self.key_is_symbol(key) {
+                query.symbols
+            } else {
+                query.strings
+            };
+            if !wanted {
+                return Ok(false);
+            }
+        }
+        if query.writable || query.configurable {
+            let Some(property) = self.own_property(holder, key)? else {
+                return Ok(false);
+            };
+            let attributes = property.attributes;
+            return Ok((!query.writable || attributes.writable)
+                && (!query.configurable || attributes.configurable));
+        }
+        Ok(true)
+    }
+
+    fn list_keys(self, object: &Value, flags: u32) -> JsResult<Keys> {
+        self.count_read();
+        let mut keys = Keys {
+            table: std::ptr::null_mut(),
+            length: 0,
+        };
+        // SAFETY: E1, E2; the out-pointers live on our stack.
+        let code = unsafe {
+            q::JS_GetOwnPropertyNames(
+                self.ctx(),
+                &raw mut keys.table,
+                &raw mut keys.length,
+                object.0,
+                flags.cast_signed(),
+            )
+        };
+        self.answer(code)?;
+        Ok(keys)
+    }
+}

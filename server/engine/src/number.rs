@@ -1,0 +1,99 @@
+//! Numbers. They are canonical: what fits an `i32` has the engine's integer form, except -0.
+
+use rquickjs_sys as q;
+
+use crate::{Runtime, Value};
+
+impl Value {
+    /// Reads a number.
+    #[inline]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self.tag() {
+            // SAFETY: E2; the tag says what the union holds.
+            q::JS_TAG_INT => Some(f64::from(unsafe { q::JS_VALUE_GET_INT(self.0) })),
+            // SAFETY: E2; the tag says what the union holds.
+            q::JS_TAG_FLOAT64 => Some(unsafe { q::JS_VALUE_GET_FLOAT64(self.0) }),
+            _ => None,
+        }
+    }
+
+    /// Reads a number that is exactly an `i32` and not -0.
+    #[inline]
+    pub fn as_i32(&self) -> Option<i32> {
+        match self.tag() {
+            // SAFETY: E2; the tag says what the union holds.
+            q::JS_TAG_INT => Some(unsafe { q::JS_VALUE_GET_INT(self.0) }),
+            q::JS_TAG_FLOAT64 => {
+                // SAFETY: E2; the tag says what the union holds.
+                let double = unsafe { q::JS_VALUE_GET_FLOAT64(self.0) };
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "compared bit for bit below"
+                )]
+                let int = double as i32;
+                (f64::from(int).to_bits() == double.to_bits()).then_some(int)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads a number the way ECMAScript's `ToInt32` does: truncated, modulo 2^32.
+    #[inline]
+    pub fn as_wrapped_i32(&self) -> Option<i32> {
+        if self.tag() == q::JS_TAG_INT {
+            // SAFETY: E2; the tag says what the union holds.
+            return Some(unsafe { q::JS_VALUE_GET_INT(self.0) });
+        }
+        self.as_f64().map(wrap_i32)
+    }
+
+    /// Reads a number truncated and saturated to `i64`; NaN and the infinities give 0.
+    #[inline]
+    pub fn as_saturated_i64(&self) -> Option<i64> {
+        if self.tag() == q::JS_TAG_INT {
+            // SAFETY: E2; the tag says what the union holds.
+            return Some(i64::from(unsafe { q::JS_VALUE_GET_INT(self.0) }));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "saturation is what is asked for"
+        )]
+        self.as_f64()
+            .map(|double| if double.is_finite() { double as i64 } else { 0 })
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "modulo 2^32 is what is asked for"
+)]
+fn wrap_i32(double: f64) -> i32 {
+    const RANGE: f64 = 4_294_967_296.0;
+    if !double.is_finite() {
+        return 0;
+    }
+    if double.abs() < 9.0e18 {
+        return double as i64 as i32;
+    }
+    (double % RANGE) as i64 as i32
+}
+
+impl Runtime {
+    /// Makes a number.
+    #[inline]
+    pub fn number(self, value: f64) -> Value {
+        Value::from(value)
+    }
+
+    /// Makes a number from an integer.
+    #[inline]
+    pub fn int(self, value: i32) -> Value {
+        Value::from(value)
+    }
+
+    /// Makes a boolean.
+    #[inline]
+    pub fn boolean(self, value: bool) -> Value {
+        Value::from(value)
+    }
+}

@@ -1,0 +1,162 @@
+//! Objects and arrays: making them and asking about them as a whole.
+
+use rquickjs_sys as q;
+
+use crate::{JsResult, Key, Runtime, Value};
+
+impl Runtime {
+    /// `{}`.
+    #[inline]
+    pub fn object(self) -> JsResult {
+        // SAFETY: E1.
+        let raw = unsafe { q::JS_NewObject(self.ctx()) };
+        self.adopt(raw)
+    }
+
+    /// `Object.create(prototype)`; the prototype is an object or null.
+    pub fn object_with_prototype(self, prototype: &Value) -> JsResult {
+        // SAFETY: E1, E2.
+        let raw = unsafe { q::JS_NewObjectProto(self.ctx(), prototype.0) };
+        self.adopt(raw)
+    }
+
+    /// A plain object with these own properties, in this order; names and values go in pairs,
+    /// what has no partner is left out, and the last of equal names wins.
+    pub fn object_from(self, keys: &[Key], values: Vec<Value>) -> JsResult {
+        let object = self.object()?;
+        for (key, value) in keys.iter().zip(values) {
+            self.put(&object, key, value)?;
+        }
+        Ok(object)
+    }
+
+    /// `[]`.
+    #[inline]
+    pub fn array(self) -> JsResult {
+        // SAFETY: E1.
+        let raw = unsafe { q::JS_NewArray(self.ctx()) };
+        self.adopt(raw)
+    }
+
+    /// An array of `length` holes.
+    pub fn array_with_length(self, length: u32) -> JsResult {
+        let array = self.array()?;
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_SetLength(self.ctx(), array.0, i64::from(length)) };
+        self.answer(code)?;
+        Ok(array)
+    }
+
+    /// An array of these values.
+    pub fn array_from(self, values: Vec<Value>) -> JsResult {
+        let Ok(count) = i32::try_from(values.len()) else {
+            return Err(self.range_error("Invalid array length"));
+        };
+        let mut values = std::mem::ManuallyDrop::new(values);
+        // SAFETY: E1, E2; the engine takes over every count, also when it fails.
+        let raw = unsafe { q::JS_NewArrayFrom(self.ctx(), count, values.as_ptr().cast()) };
+        // SAFETY: E2; the elements were moved out above, only the allocation is left.
+        unsafe { values.set_len(0) };
+        drop(std::mem::ManuallyDrop::into_inner(values));
+        self.adopt(raw)
+    }
+
+    /// Tells whether it is an array; a proxy of one is not.
+    #[inline]
+    pub fn is_array(self, value: &Value) -> bool {
+        value.is_object() && value.class_id() == self.intrinsics().array_class
+    }
+
+    /// The length of an array; nothing for other values.
+    #[inline]
+    pub fn array_length(self, value: &Value) -> Option<u32> {
+        if !self.is_array(value) {
+            return None;
+        }
+        let length = self.get_raw(value, &self.intrinsics().keys.length).ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "an array's length is a u32"
+        )]
+        #[expect(clippy::cast_sign_loss, reason = "an array's length is a u32")]
+        length.as_f64().map(|length| length as u32)
+    }
+
+    /// Tells whether it is a proxy.
+    #[inline]
+    pub fn is_proxy(self, value: &Value) -> bool {
+        // SAFETY: E2; answers false for all that is not a proxy.
+        unsafe { q::JS_IsProxy(value.0) }
+    }
+
+    /// Tells whether it is a regular expression.
+    pub fn is_regexp(self, value: &Value) -> bool {
+        // SAFETY: E2; answers false for all that is not one.
+        unsafe { q::JS_IsRegExp(value.0) }
+    }
+
+    /// The prototype; a proxy's trap runs.
+    #[inline]
+    pub fn prototype(self, object: &Value) -> JsResult {
+        // SAFETY: E1, E2.
+        let raw = unsafe { q::JS_GetPrototype(self.ctx(), object.0) };
+        self.adopt(raw)
+    }
+
+    /// The prototype without running JavaScript: a proxy answers null.
+    #[inline]
+    pub fn prototype_quiet(self, object: &Value) -> JsResult {
+        if self.is_proxy(object) {
+            Ok(Value::NULL)
+        } else {
+            self.prototype(object)
+        }
+    }
+
+    /// Sets the prototype; refusal is a `TypeError`.
+    pub fn set_prototype(self, object: &Value, prototype: &Value) -> JsResult<()> {
+        self.count_mutation();
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_SetPrototype(self.ctx(), object.0, prototype.0) };
+        self.answer(code).map(drop)
+    }
+
+    /// Tells whether properties may be added; a proxy's trap runs.
+    pub fn is_extensible(self, object: &Value) -> JsResult<bool> {
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_IsExtensible(self.ctx(), object.0) };
+        self.answer(code)
+    }
+
+    /// `Object.freeze(object)`.
+    pub fn freeze(self, object: &Value) -> JsResult<()> {
+        self.count_mutation();
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_FreezeObject(self.ctx(), object.0) };
+        self.answer(code).map(drop)
+    }
+
+    /// `Object.seal(object)`.
+    pub fn seal(self, object: &Value) -> JsResult<()> {
+        self.count_mutation();
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_SealObject(self.ctx(), object.0) };
+        self.answer(code).map(drop)
+    }
+
+    /// `Object.preventExtensions(object)`; false if the object refused.
+    pub fn prevent_extensions(self, object: &Value) -> JsResult<bool> {
+        self.count_mutation();
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_PreventExtensions(self.ctx(), object.0) };
+        self.answer(code)
+    }
+
+    /// `value instanceof constructor`.
+    pub fn instance_of(self, value: &Value, constructor: &Value) -> JsResult<bool> {
+        self.count_read();
+        // SAFETY: E1, E2.
+        let code = unsafe { q::JS_IsInstanceOf(self.ctx(), value.0, constructor.0) };
+        self.answer(code)
+    }
+}

@@ -1,0 +1,261 @@
+//! Own and inherited properties: get, has, delete, define, describe.
+//!
+//! Setting has its own file, `set`: its rules are Node's, not the engine's.
+
+use rquickjs_sys as q;
+
+use crate::{JsResult, Key, Runtime, Value};
+
+/// What a property allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "JavaScript has exactly these three"
+)]
+pub struct Attributes {
+    /// It may be set (data properties only).
+    pub writable: bool,
+    /// `for in` and `Object.keys` list it.
+    pub enumerable: bool,
+    /// It may be deleted and redefined.
+    pub configurable: bool,
+}
+
+impl Attributes {
+    /// Those of an ordinary assignment.
+    pub const ALL: Attributes = Attributes {
+        writable: true,
+        enumerable: true,
+        configurable: true,
+    };
+    /// None: what `Object.defineProperty` takes for left out.
+    pub const NONE: Attributes = Attributes {
+        writable: false,
+        enumerable: false,
+        configurable: false,
+    };
+    /// Those of a built-in method.
+    pub const HIDDEN: Attributes = Attributes {
+        writable: true,
+        enumerable: false,
+        configurable: true,
+    };
+
+    fn bits(self) -> u32 {
+        u32::from(self.writable) * q::JS_PROP_WRITABLE
+            | u32::from(self.enumerable) * q::JS_PROP_ENUMERABLE
+            | u32::from(self.configurable) * q::JS_PROP_CONFIGURABLE
+    }
+}
+
+/// What to define.
+#[derive(Clone, Copy, Debug)]
+pub enum Descriptor<'a> {
+    /// A data property.
+    Value(&'a Value, Attributes),
+    /// An accessor property; what is left out is `undefined`. `writable` is ignored.
+    Accessor {
+        /// The getter.
+        getter: Option<&'a Value>,
+        /// The setter.
+        setter: Option<&'a Value>,
+        /// The attributes.
+        attributes: Attributes,
+    },
+}
+
+/// An own property.
+#[derive(Debug)]
+pub struct Property {
+    /// The value, or the accessor functions.
+    pub content: Content,
+    /// What it allows.
+    pub attributes: Attributes,
+}
+
+/// What an own property holds.
+#[derive(Debug)]
+pub enum Content {
+    /// A data property's value.
+    Value(Value),
+    /// An accessor property's functions.
+    Accessor {
+        /// The getter.
+        getter: Option<Value>,
+        /// The setter.
+        setter: Option<Value>,
+    },
+}
+
+impl Runtime {
+    /// Reads a property without counting: for what is known to run no foreign code.
+    #[inline]
+    pub(crate) fn get_raw(self, object: &Value, key: &Key) -> JsResult {
+        // SAFETY: E1, E2, E8.
+        let raw = unsafe { q::JS_GetProperty(self.ctx(), object.0, key.atom) };
+        self.adopt(raw)
+    }
+
+    /// `object[key]`, running getters and traps. Primitives work; undefined and null throw.
+    #[inline]
+    pub fn get(self, object: &Value, key: &Key) -> JsResult {
+        self.count_read();
+        self.get_raw(object, key)
+    }
+
+    /// `object[index]`.
+    #[inline]
+    pub fn get_index(self, object: &Value, index: u32) -> JsResult {
+        self.count_read();
+        // SAFETY: E1, E2.
+        let raw = unsafe { q::JS_GetPropertyUint32(self.ctx(), object.0, index) };
+        self.adopt(raw)
+    }
+
+    /// `object[name]` for an ASCII or UTF-8 name.
+    pub fn get_named(self, object: &Value, name: &str) -> JsResult {
+        let key = self.key_utf8(name.as_bytes())?;
+        self.get(object, &key)
+    }
+
+    /// `key in object`.
+    pub fn has(self, object: &Value, key: &Key) -> JsResult<bool> {
+        self.count_read();
+        // SAFETY: E1, E2, E8.
+        let code = unsafe { q::JS_HasProperty(self.ctx(), object.0, key.atom) };
+        self.answer(code)
+    }
+
+    /// `Object.hasOwn(object, key)`.
+    pub fn has_own(self, object: &Value, key: &Key) -> JsResult<bool> {
+        self.count_read();
+        // SAFETY: E1, E2, E8; a null descriptor asks for presence only.
+        let code =
+            unsafe { q::JS_GetOwnProperty(self.ctx(), std::ptr::null_mut(), object.0, key.atom) };
+        self.answer(code)
+    }
+
+    /// Describes an own property; getters do not run, a proxy's trap does.
+    pub fn own_property(self, object: &Value, key: &Key) -> JsResult<Option<Property>> {
+        self.count_read();
+        let mut found = q::JSPropertyDescriptor {
+            flags: 0,
+            value: q::JS_UNDEFINED,
+            getter: q::JS_UNDEFINED,
+            setter: q::JS_UNDEFINED,
+        };
+        // SAFETY: E1, E2, E8; the out-pointer lives on our stack.
+        let code = unsafe { q::JS_GetOwnProperty(self.ctx(), &raw mut found, object.0, key.atom) };
+        if !self.answer(code)? {
+            return Ok(None);
+        }
+        let (value, getter, setter) =
+            (Value(found.value), Value(found.getter), Value(found.setter));
+        let flags = found.flags.unsigned_abs();
+        let attributes = Attributes {
+            writable: flags & q::JS_PROP_WRITABLE != 0,
+            enumerable: flags & q::JS_PROP_ENUMERABLE != 0,
+            configurable: flags & q::JS_PROP_CONFIGURABLE != 0,
+        };
+        let content = if flags & q::JS_PROP_GETSET == 0 {
+            Content::Value(value)
+        } else {
+            let given = |function: Value| (!function.is_undefined()).then_some(function);
+            Content::Accessor {
+                getter: given(getter),
+                setter: given(setter),
+            }
+        };
+        Ok(Some(Property {
+            content,
+            attributes,
+        }))
+    }
+
+    /// `delete object[key]`, sloppy: false if the object keeps it.
+    pub fn delete(self, object: &Value, key: &Key) -> JsResult<bool> {
+        self.count_mutation();
+        // SAFETY: E1, E2, E8; without JS_PROP_THROW refusal is no exception.
+        let code = unsafe { q::JS_DeleteProperty(self.ctx(), object.0, key.atom, 0) };
+        self.answer(code)
+    }
+
+    /// `Reflect.defineProperty`: false if the object refuses; only proxies throw.
+    pub fn define(self, object: &Value, key: &Key, descriptor: Descriptor<'_>) -> JsResult<bool> {
+        const HAS_FLAGS: u32 = q::JS_PROP_HAS_CONFIGURABLE | q::JS_PROP_HAS_ENUMERABLE;
+        let undefined = Value::UNDEFINED;
+        let (value, getter, setter, flags) = match descriptor {
+            Descriptor::Value(value, attributes) => {
+                let has = HAS_FLAGS | q::JS_PROP_HAS_VALUE | q::JS_PROP_HAS_WRITABLE;
+                (value, &undefined, &undefined, has | attributes.bits())
+            }
+            Descriptor::Accessor {
+                getter,
+                setter,
+                attributes,
+            } => {
+                let bits = Attributes {
+                    writable: false,
+                    ..attributes
+                }
+                .bits();
+                let has = HAS_FLAGS | q::JS_PROP_HAS_GET | q::JS_PROP_HAS_SET;
+                (
+                    &undefined,
+                    getter.unwrap_or(&undefined),
+                    setter.unwrap_or(&undefined),
+                    has | bits,
+                )
+            }
+        };
+        self.count_mutation();
+        // SAFETY: E1, E2, E8; the engine takes counts of its own.
+        let code = unsafe {
+            q::JS_DefineProperty(
+                self.ctx(),
+                object.0,
+                key.atom,
+                value.0,
+                getter.0,
+                setter.0,
+                flags.cast_signed(),
+            )
+        };
+        self.answer(code)
+    }
+
+    /// Defines an ordinary data property (writable, enumerable, configurable), never setting
+    /// anything: the way to build up a fresh object. False if the object refuses.
+    #[inline]
+    pub fn put(self, object: &Value, key: &Key, value: Value) -> JsResult<bool> {
+        self.count_mutation();
+        // SAFETY: E1, E2, E8; the engine takes the value's count over.
+        let code = unsafe {
+            q::JS_DefinePropertyValue(
+                self.ctx(),
+                object.0,
+                key.atom,
+                value.into_raw(),
+                q::JS_PROP_C_W_E.cast_signed(),
+            )
+        };
+        self.answer(code)
+    }
+
+    /// Defines an ordinary element of an array or object.
+    #[inline]
+    pub fn put_index(self, object: &Value, index: u32, value: Value) -> JsResult<bool> {
+        self.count_mutation();
+        // SAFETY: E1, E2; the engine takes the value's count over.
+        let code = unsafe {
+            q::JS_DefinePropertyValueUint32(
+                self.ctx(),
+                object.0,
+                index,
+                value.into_raw(),
+                q::JS_PROP_C_W_E.cast_signed(),
+            )
+        };
+        self.answer(code)
+    }
+}

@@ -1,0 +1,333 @@
+//! Remote objects: exotic objects whose properties live elsewhere and are asked for by hooks.
+//!
+//! Symbols and the names that the engine itself probes for (`then`, `constructor`, `toJSON`) are
+//! answered here as absent; the prototype chain goes on from there.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use rquickjs_sys as q;
+
+use crate::class::Payload;
+use crate::function::lent_args;
+use crate::key::KeyRef;
+use crate::runtime::current;
+use crate::slot::Base;
+use crate::{FinalizerToken, JsResult, Key, Runtime, Thrown, Value};
+
+/// Whether a remote object can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RemoteClass {
+    /// Properties only.
+    Object,
+    /// Properties and calls; `typeof` says function.
+    Function,
+}
+
+/// What answers for the remote objects. Hooks may run JavaScript and throw.
+pub trait RemoteHooks {
+    /// Reads an own property; nothing if there is none.
+    fn get(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<Option<Value>>;
+    /// Tells whether there is such an own property.
+    fn has(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
+    /// Writes a property; false if that is refused.
+    fn set(&self, rt: Runtime, id: u64, key: &Key, value: &Value) -> JsResult<bool>;
+    /// Deletes a property; false if that is refused.
+    fn delete(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
+    /// Lists the own properties, integer keys first.
+    fn own_keys(&self, rt: Runtime, id: u64) -> JsResult<Vec<Key>>;
+    /// Calls the object (`RemoteClass::Function` only).
+    fn call(&self, rt: Runtime, id: u64, this: &Value, args: &[Value]) -> JsResult;
+}
+
+#[repr(C)]
+pub(crate) struct RemotePayload {
+    base: Base,
+    id: u64,
+    token: FinalizerToken,
+}
+
+impl Payload for RemotePayload {
+    fn retire(&mut self) {
+        self.base.retire();
+        if let Some(state) = current() {
+            state.finalizers.borrow_mut().queue(self.token);
+        }
+    }
+}
+
+impl Runtime {
+    /// Sets what answers for the remote objects of this thread.
+    pub fn set_remote_hooks(self, hooks: Rc<dyn RemoteHooks>) {
+        *self.state.remote.borrow_mut() = Some(hooks);
+    }
+
+    /// Makes a remote object; its token is queued when it dies.
+    pub fn remote_object(self, class: RemoteClass, id: u64, token: FinalizerToken) -> JsResult {
+        let intrinsics = self.intrinsics();
+        let (class, prototype) = match class {
+            RemoteClass::Object => (
+                self.state.classes.remote_object(),
+                &intrinsics.object_prototype,
+            ),
+            RemoteClass::Function => (
+                self.state.classes.remote_function(),
+                &intrinsics.function_prototype,
+            ),
+        };
+        self.object_of_class(
+            class,
+            prototype,
+            RemotePayload {
+                base: Base::default(),
+                id,
+                token,
+            },
+        )
+    }
+
+    /// The id of a remote object; nothing for other values.
+    #[inline]
+    pub fn remote_id(self, value: &Value) -> Option<u64> {
+        let class = value.class_id();
+        if !self.state.classes.is_remote(class) {
+            return None;
+        }
+        self.payload::<RemotePayload>(value, class)
+            .map(|payload| payload.id)
+    }
+
+    /// Runs a hook for a remote object; a panic becomes an exception.
+    fn ask_remote<T>(
+        self,
+        object: &Value,
+        ask: impl FnOnce(&dyn RemoteHooks, u64) -> JsResult<T>,
+    ) -> JsResult<T> {
+        if !self.stack_ok() {
+            return Err(self.stack_overflow());
+        }
+        let hooks = self.state.remote.borrow().clone();
+        let (Some(id), Some(hooks)) = (self.remote_id(object), hooks) else {
+            return Err(self.type_error("nothing answers for this remote object"));
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| ask(&*hooks, id)));
+        outcome.unwrap_or_else(|_| Err(self.panicked()))
+    }
+
+    /// Keys that are never asked for remotely.
+    fn is_local_key(self, key: &Key) -> bool {
+        if key.as_index().is_some() {
+            return false;
+        }
+        let keys = &self.intrinsics().keys;
+        *key == keys.then
+            || *key == keys.constructor
+            || *key == keys.to_json
+            || self.key_is_symbol(key)
+    }
+
+    fn raise_code(self, thrown: Thrown) -> i32 {
+        self.raise(thrown);
+        -1
+    }
+}
+
+pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
+    q::JSClassExoticMethods {
+        get_own_property: Some(own_property_hook),
+        get_own_property_names: Some(own_names_hook),
+        delete_property: Some(delete_hook),
+        define_own_property: Some(define_hook),
+        has_property: None,
+        get_property: None,
+        set_property: Some(set_hook),
+    }
+}
+
+unsafe extern "C" fn own_property_hook(
+    _: *mut q::JSContext,
+    found: *mut q::JSPropertyDescriptor,
+    object: q::JSValue,
+    key: q::JSAtom,
+) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return 0;
+    };
+    let (object, key) = (Value::lent(&object), KeyRef::lend(key));
+    if rt.is_local_key(&key) {
+        return 0;
+    }
+    // SAFETY: E6; the engine passes null or a descriptor to fill.
+    let Some(found) = (unsafe { found.as_mut() }) else {
+        return match rt.ask_remote(object, |hooks, id| hooks.has(rt, id, &key)) {
+            Ok(has) => i32::from(has),
+            Err(thrown) => rt.raise_code(thrown),
+        };
+    };
+    match rt.ask_remote(object, |hooks, id| hooks.get(rt, id, &key)) {
+        Ok(Some(value)) => {
+            found.flags = q::JS_PROP_C_W_E.cast_signed();
+            found.value = value.into_raw();
+            found.getter = q::JS_UNDEFINED;
+            found.setter = q::JS_UNDEFINED;
+            1
+        }
+        Ok(None) => 0,
+        Err(thrown) => rt.raise_code(thrown),
+    }
+}
+
+unsafe extern "C" fn own_names_hook(
+    ctx: *mut q::JSContext,
+    table: *mut *mut q::JSPropertyEnum,
+    length: *mut u32,
+    object: q::JSValue,
+) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return -1;
+    };
+    let keys = match rt.ask_remote(Value::lent(&object), |hooks, id| hooks.own_keys(rt, id)) {
+        Ok(keys) => keys,
+        Err(thrown) => return rt.raise_code(thrown),
+    };
+    let Ok(count) = u32::try_from(keys.len()) else {
+        return rt.raise_code(rt.range_error("too many properties"));
+    };
+    let bytes = keys.len().max(1) * size_of::<q::JSPropertyEnum>();
+    // SAFETY: E1; the engine frees the table by its own allocator.
+    let list = unsafe { q::js_malloc(ctx, bytes as _) }.cast::<q::JSPropertyEnum>();
+    if list.is_null() {
+        return -1;
+    }
+    for (index, key) in keys.into_iter().enumerate() {
+        let atom = std::mem::ManuallyDrop::new(key).atom;
+        // SAFETY: E8; the table has room for every key, whose count goes to the engine.
+        unsafe {
+            list.add(index).write(q::JSPropertyEnum {
+                is_enumerable: true,
+                atom,
+            })
+        };
+    }
+    // SAFETY: E6; out-pointers of the engine.
+    unsafe { table.write(list) };
+    // SAFETY: E6; out-pointers of the engine.
+    unsafe { length.write(count) };
+    0
+}
+
+unsafe extern "C" fn delete_hook(_: *mut q::JSContext, object: q::JSValue, key: q::JSAtom) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return -1;
+    };
+    let key = KeyRef::lend(key);
+    if rt.is_local_key(&key) {
+        return 1;
+    }
+    match rt.ask_remote(Value::lent(&object), |hooks, id| hooks.delete(rt, id, &key)) {
+        Ok(done) => i32::from(done),
+        Err(thrown) => rt.raise_code(thrown),
+    }
+}
+
+/// `Object.defineProperty` of a value is a set; accessors are refused.
+unsafe extern "C" fn define_hook(
+    ctx: *mut q::JSContext,
+    object: q::JSValue,
+    key: q::JSAtom,
+    value: q::JSValue,
+    getter: q::JSValue,
+    setter: q::JSValue,
+    flags: i32,
+) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return -1;
+    };
+    let lent = KeyRef::lend(key);
+    if rt.is_local_key(&lent) {
+        let flags = flags | q::JS_PROP_NO_EXOTIC.cast_signed();
+        // SAFETY: E1, E2, E6, E8; NO_EXOTIC keeps the engine from asking this hook again.
+        return unsafe { q::JS_DefineProperty(ctx, object, key, value, getter, setter, flags) };
+    }
+    if flags.cast_unsigned() & q::JS_PROP_HAS_VALUE == 0 {
+        return refuse(rt, flags);
+    }
+    let value = Value::lent(&value);
+    match rt.ask_remote(Value::lent(&object), |hooks, id| {
+        hooks.set(rt, id, &lent, value)
+    }) {
+        Ok(true) => 1,
+        Ok(false) => refuse(rt, flags),
+        Err(thrown) => rt.raise_code(thrown),
+    }
+}
+
+unsafe extern "C" fn set_hook(
+    ctx: *mut q::JSContext,
+    object: q::JSValue,
+    key: q::JSAtom,
+    value: q::JSValue,
+    receiver: q::JSValue,
+    flags: i32,
+) -> i32 {
+    let Some(rt) = Runtime::current() else {
+        return -1;
+    };
+    let lent = KeyRef::lend(key);
+    let itself = Value::lent(&object).identity() == Value::lent(&receiver).identity();
+    if !itself || rt.is_local_key(&lent) {
+        // The property becomes an ordinary one of the receiver.
+        let all = q::JS_PROP_C_W_E
+            | q::JS_PROP_HAS_VALUE
+            | q::JS_PROP_HAS_WRITABLE
+            | q::JS_PROP_HAS_ENUMERABLE
+            | q::JS_PROP_HAS_CONFIGURABLE;
+        let all = if itself {
+            all | q::JS_PROP_NO_EXOTIC
+        } else {
+            all
+        };
+        let all = all.cast_signed() | (flags & q::JS_PROP_THROW.cast_signed());
+        let none = q::JS_UNDEFINED;
+        // SAFETY: E1, E2, E6, E8; NO_EXOTIC keeps the engine from asking our hooks again.
+        return unsafe { q::JS_DefineProperty(ctx, receiver, key, value, none, none, all) };
+    }
+    let value = Value::lent(&value);
+    match rt.ask_remote(Value::lent(&object), |hooks, id| {
+        hooks.set(rt, id, &lent, value)
+    }) {
+        Ok(true) => 1,
+        Ok(false) => refuse(rt, flags),
+        Err(thrown) => rt.raise_code(thrown),
+    }
+}
+
+/// A refusal: false, or a `TypeError` where the engine wants one.
+fn refuse(rt: Runtime, flags: i32) -> i32 {
+    let throws = q::JS_PROP_THROW | q::JS_PROP_THROW_STRICT;
+    if flags.cast_unsigned() & throws == 0 {
+        return 0;
+    }
+    rt.raise_code(rt.type_error("the remote object refuses to be changed"))
+}
+
+/// The engine's hook for calls of remote functions.
+pub(crate) unsafe extern "C" fn call_hook(
+    _: *mut q::JSContext,
+    function: q::JSValue,
+    this: q::JSValue,
+    argc: i32,
+    argv: *mut q::JSValue,
+    _: i32,
+) -> q::JSValue {
+    let Some(rt) = Runtime::current() else {
+        return q::JS_EXCEPTION;
+    };
+    let (this, args) = (Value::lent(&this), lent_args(argc, &argv));
+    match rt.ask_remote(Value::lent(&function), |hooks, id| {
+        hooks.call(rt, id, this, args)
+    }) {
+        Ok(value) => value.into_raw(),
+        Err(thrown) => rt.raise(thrown),
+    }
+}

@@ -1,0 +1,305 @@
+//! The engine of this thread: its creation, its stack, its memory and its counters.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::hint::black_box;
+use std::rc::Rc;
+
+use rquickjs_sys as q;
+
+use crate::class::Classes;
+use crate::finalizer::Finalizers;
+use crate::intrinsics::Intrinsics;
+use crate::job::Hooks;
+use crate::remote::RemoteHooks;
+use crate::{Thrown, Value};
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static State>> = const { Cell::new(None) };
+}
+
+/// How the engine is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How much of the calling thread's stack JavaScript and native calls may use, counted from
+    /// the frame that calls [`Runtime::new`].
+    pub stack_bytes: usize,
+    /// The largest heap, in bytes; more is an `InternalError` "out of memory" in the script.
+    pub memory_limit: Option<usize>,
+}
+
+/// Why an engine could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// This thread has one already.
+    #[error("this thread already has a JavaScript engine; there is one per thread")]
+    AlreadyRunning,
+    /// The system has no memory for one, or the limit given is too small.
+    #[error("no memory for a JavaScript engine; raise the memory limit")]
+    OutOfMemory,
+    /// Another engine version than the one this crate was written for.
+    #[error("the JavaScript engine lacks {0}; this build is broken")]
+    Missing(&'static str),
+}
+
+/// A handle to this thread's engine.
+#[derive(Clone, Copy)]
+pub struct Runtime {
+    pub(crate) state: &'static State,
+}
+
+/// What the engine's heap holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes asked of the allocator and not given back.
+    pub allocated: u64,
+    /// Objects alive.
+    pub objects: u64,
+    /// Strings alive.
+    pub strings: u64,
+    /// Foreign memory that [`Runtime::adjust_external`] was told of.
+    pub external: i64,
+}
+
+pub(crate) struct State {
+    pub(crate) rt: *mut q::JSRuntime,
+    pub(crate) ctx: *mut q::JSContext,
+    pub(crate) classes: Classes,
+    pub(crate) intrinsics: std::cell::OnceCell<Intrinsics>,
+    pub(crate) finalizers: RefCell<Finalizers>,
+    pub(crate) remote: RefCell<Option<Rc<dyn RemoteHooks>>>,
+    pub(crate) hooks: Hooks,
+    pub(crate) brands: Cell<u32>,
+    /// Where values that a native callback collects go (see `collection`).
+    pub(crate) collected: RefCell<Vec<Value>>,
+    pub(crate) collector: std::cell::OnceCell<Value>,
+    /// How many objects lead to slots of objects that are not ours.
+    pub(crate) slot_objects: Cell<usize>,
+    mutations: Cell<u64>,
+    /// What a property read counts: 1 once foreign JavaScript code exists, whose getters may write.
+    pub(crate) read_weight: Cell<u64>,
+    panics: Cell<u64>,
+    stack_bytes: usize,
+    stack_limit: Cell<usize>,
+    external: Cell<i64>,
+    external_at_gc: Cell<i64>,
+}
+
+/// External memory that may grow before a collection is forced.
+const EXTERNAL_STEP: i64 = 64 * 1024 * 1024;
+
+#[inline]
+pub(crate) fn current() -> Option<&'static State> {
+    CURRENT.get()
+}
+
+/// The address of a local variable: close enough to the stack pointer.
+#[inline]
+fn stack_pointer() -> usize {
+    let marker = 0_u8;
+    black_box(&raw const marker).addr()
+}
+
+impl Runtime {
+    /// Makes the engine of this thread.
+    pub fn new(options: Options) -> Result<Runtime, EngineError> {
+        if CURRENT.get().is_some() {
+            return Err(EngineError::AlreadyRunning);
+        }
+        // SAFETY: E1; a plain constructor.
+        let rt = unsafe { q::JS_NewRuntime() };
+        if rt.is_null() {
+            return Err(EngineError::OutOfMemory);
+        }
+        // SAFETY: E1; just made.
+        unsafe { q::JS_SetMaxStackSize(rt, options.stack_bytes as _) };
+        if let Some(limit) = options.memory_limit {
+            // SAFETY: E1; just made.
+            unsafe { q::JS_SetMemoryLimit(rt, limit as _) };
+        }
+        // SAFETY: E1; just made.
+        let ctx = unsafe { q::JS_NewContext(rt) };
+        if ctx.is_null() {
+            // SAFETY: E1; nothing refers to it, not even a thread-local.
+            unsafe { q::JS_FreeRuntime(rt) };
+            return Err(EngineError::OutOfMemory);
+        }
+        let classes = Classes::register(rt).ok_or(EngineError::OutOfMemory)?;
+        let state: &'static State = Box::leak(Box::new(State {
+            rt,
+            ctx,
+            classes,
+            intrinsics: std::cell::OnceCell::new(),
+            finalizers: RefCell::default(),
+            remote: RefCell::new(None),
+            hooks: Hooks::default(),
+            brands: Cell::new(0),
+            collected: RefCell::default(),
+            collector: std::cell::OnceCell::new(),
+            slot_objects: Cell::new(0),
+            mutations: Cell::new(0),
+            read_weight: Cell::new(0),
+            panics: Cell::new(0),
+            stack_bytes: options.stack_bytes,
+            stack_limit: Cell::new(stack_pointer().saturating_sub(options.stack_bytes)),
+            external: Cell::new(0),
+            external_at_gc: Cell::new(0),
+        }));
+        CURRENT.set(Some(state));
+        let runtime = Runtime { state };
+        let intrinsics = Intrinsics::capture(runtime)?;
+        if state.intrinsics.set(intrinsics).is_err() {
+            return Err(EngineError::AlreadyRunning);
+        }
+        runtime
+            .install_stack_trace()
+            .map_err(|_| EngineError::Missing("Error.prepareStackTrace"))?;
+        let collector = runtime
+            .make_collector()
+            .map_err(|_| EngineError::OutOfMemory)?;
+        state
+            .collector
+            .set(collector)
+            .map_err(|_| EngineError::AlreadyRunning)?;
+        runtime.install_job_callbacks();
+        Ok(runtime)
+    }
+
+    /// The engine of this thread, if it was made.
+    #[inline]
+    pub fn current() -> Option<Runtime> {
+        current().map(|state| Runtime { state })
+    }
+
+    #[inline]
+    pub(crate) fn ctx(self) -> *mut q::JSContext {
+        self.state.ctx
+    }
+
+    /// The version of the engine.
+    pub fn version(self) -> &'static str {
+        // SAFETY: E1; a static C string.
+        let version = unsafe { std::ffi::CStr::from_ptr(q::JS_GetVersion()) };
+        version.to_str().unwrap_or("unknown")
+    }
+
+    /// Takes the caller's frame as the top of the stack that the limit counts from.
+    pub fn update_stack_top(self) {
+        // SAFETY: E1.
+        unsafe { q::JS_UpdateStackTop(self.state.rt) };
+        self.state
+            .stack_limit
+            .set(stack_pointer().saturating_sub(self.state.stack_bytes));
+    }
+
+    /// Tells whether the stack has room for another call. The engine checks only JavaScript code;
+    /// calls of native functions are checked with this.
+    #[inline]
+    pub fn stack_ok(self) -> bool {
+        stack_pointer() > self.state.stack_limit.get()
+    }
+
+    /// The `RangeError` of an exhausted stack.
+    #[cold]
+    pub fn stack_overflow(self) -> Thrown {
+        self.range_error("Maximum call stack size exceeded")
+    }
+
+    /// The global object.
+    pub fn global(self) -> Value {
+        // SAFETY: E1, E3; it cannot fail.
+        Value(unsafe { q::JS_GetGlobalObject(self.ctx()) })
+    }
+
+    /// How often JavaScript data may have changed: sets, defines, deletes, calls of functions
+    /// that are not native, data pointers handed out. It never goes down.
+    #[inline]
+    pub fn mutations(self) -> u64 {
+        self.state.mutations.get()
+    }
+
+    /// Counts one more change, for changes that the engine cannot see.
+    #[inline]
+    pub fn count_mutation(self) {
+        self.state
+            .mutations
+            .set(self.state.mutations.get().wrapping_add(1));
+    }
+
+    /// Counts a property read, which may run a getter once foreign code exists.
+    #[inline]
+    pub(crate) fn count_read(self) {
+        let sum = self
+            .state
+            .mutations
+            .get()
+            .wrapping_add(self.state.read_weight.get());
+        self.state.mutations.set(sum);
+    }
+
+    /// Collects garbage now. Dead objects' tokens are in the queue afterwards.
+    pub fn gc(self) {
+        self.state.external_at_gc.set(self.state.external.get());
+        // SAFETY: E1, E5.
+        unsafe { q::JS_RunGC(self.state.rt) };
+    }
+
+    /// Tells the collector about foreign memory that objects keep alive; answers the total.
+    pub fn adjust_external(self, change: i64) -> i64 {
+        let total = self.state.external.get().saturating_add(change);
+        self.state.external.set(total);
+        if total < self.state.external_at_gc.get() {
+            self.state.external_at_gc.set(total);
+        } else if total.saturating_sub(self.state.external_at_gc.get()) >= EXTERNAL_STEP {
+            self.gc();
+        }
+        total
+    }
+
+    /// Measures the heap; it walks all of it.
+    pub fn memory(self) -> Memory {
+        // SAFETY: plain integers, for which zero is valid.
+        let mut usage: q::JSMemoryUsage = unsafe { std::mem::zeroed() };
+        // SAFETY: E1; the out-pointer lives on our stack.
+        unsafe { q::JS_ComputeMemoryUsage(self.state.rt, &raw mut usage) };
+        Memory {
+            allocated: usage.malloc_size.unsigned_abs(),
+            objects: usage.obj_count.unsigned_abs(),
+            strings: usage.str_count.unsigned_abs(),
+            external: self.state.external.get(),
+        }
+    }
+
+    /// Sets the largest heap, in bytes; `None` lifts the limit.
+    pub fn set_memory_limit(self, limit: Option<usize>) {
+        // SAFETY: E1; 0 means no limit.
+        unsafe { q::JS_SetMemoryLimit(self.state.rt, limit.unwrap_or(0) as _) };
+    }
+
+    /// How many panics were caught in callbacks; each became an `InternalError` in JavaScript.
+    pub fn panics(self) -> u64 {
+        self.state.panics.get()
+    }
+
+    pub(crate) fn count_panic(self) {
+        self.state
+            .panics
+            .set(self.state.panics.get().wrapping_add(1));
+    }
+
+    /// Turns a caught panic into an exception.
+    #[cold]
+    pub(crate) fn panicked(self) -> Thrown {
+        self.count_panic();
+        self.throw(
+            crate::ErrorClass::InternalError,
+            "the host failed (a defect of the host)",
+        )
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Runtime")
+    }
+}

@@ -1,0 +1,195 @@
+//! Slots: hidden data of an object, shared by all who need some.
+//!
+//! A slot works on every object (frozen ones, proxies, functions) and on symbols that are not
+//! registered. Objects of our own classes carry it in their payload; for the others a captured
+//! `WeakMap` leads to an object of our slot class. A slot holds no JavaScript value, so nothing
+//! needs marking (E5); its death with the object queues tokens and clears weak references.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use rquickjs_sys as q;
+
+use crate::class::SlotPayload;
+use crate::finalizer::NO_ENTRY;
+use crate::runtime::current;
+use crate::weak::WeakCell;
+use crate::{JsResult, Runtime, Value};
+
+/// The plain data of a slot. All users share it; each touches its own field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotData {
+    /// Node-API's wrap: the id of its record.
+    pub wrap: Option<u64>,
+    /// Node-API's type tag.
+    pub type_tag: Option<[u64; 2]>,
+    /// The id under which the server lent the object out.
+    pub lent: Option<u64>,
+    /// For whoever comes later.
+    pub extra: Option<u64>,
+}
+
+/// The hidden part of an object, made when first needed.
+pub(crate) struct Record {
+    pub(crate) data: Cell<SlotData>,
+    /// The first of its entries in the table of finalizers.
+    pub(crate) first: Cell<u32>,
+    pub(crate) weak: Cell<Option<Rc<WeakCell>>>,
+}
+
+/// The beginning of every payload (E4): the record, or null.
+#[repr(transparent)]
+pub(crate) struct Base {
+    record: Cell<*mut Record>,
+}
+
+impl Default for Base {
+    fn default() -> Base {
+        Base {
+            record: Cell::new(std::ptr::null_mut()),
+        }
+    }
+}
+
+impl Base {
+    /// The record, if it was made.
+    #[inline]
+    pub(crate) fn record(&self) -> Option<&Record> {
+        // SAFETY: E4; the record lives as long as the payload and is only lent out shared.
+        unsafe { self.record.get().as_ref() }
+    }
+
+    fn record_or_new(&self) -> &Record {
+        if self.record.get().is_null() {
+            let record = Record {
+                data: Cell::default(),
+                first: Cell::new(NO_ENTRY),
+                weak: Cell::new(None),
+            };
+            self.record.set(Box::into_raw(Box::new(record)));
+        }
+        // SAFETY: E4; made above at the latest.
+        unsafe { &*self.record.get() }
+    }
+
+    /// The object died: queues its tokens and clears its weak references.
+    pub(crate) fn retire(&mut self) {
+        let record = self.record.replace(std::ptr::null_mut());
+        if record.is_null() {
+            return;
+        }
+        // SAFETY: E4; it came from a box and was just taken out.
+        let record = unsafe { Box::from_raw(record) };
+        if let Some(weak) = record.weak.take() {
+            weak.clear();
+        }
+        if record.first.get() != NO_ENTRY
+            && let Some(state) = current()
+        {
+            state.finalizers.borrow_mut().retire(record.first.get());
+        }
+    }
+}
+
+impl Runtime {
+    /// The data of a value's slot, if it has one.
+    #[inline]
+    pub fn slot(self, value: &Value) -> Option<SlotData> {
+        self.with_record(value, |record| record.data.get())
+    }
+
+    /// Writes a value's slot. It is a `TypeError` for values that can have none: primitives
+    /// and registered symbols.
+    pub fn set_slot(self, value: &Value, data: SlotData) -> JsResult<()> {
+        self.with_new_record(value, |record| record.data.set(data))
+    }
+
+    /// Tells whether something native hangs on the object: slot data, a finalizer or a weak
+    /// reference that is still held.
+    pub fn is_pinned(self, value: &Value) -> bool {
+        self.with_record(value, |record| {
+            let weak = record.weak.take();
+            let watched = weak.as_ref().is_some_and(|weak| Rc::strong_count(weak) > 1);
+            record.weak.set(weak);
+            watched || record.data.get() != SlotData::default() || record.first.get() != NO_ENTRY
+        })
+        .unwrap_or(false)
+    }
+
+    #[inline]
+    fn own_base(self, value: &Value) -> Option<&Base> {
+        let mut class = 0;
+        // SAFETY: E2; the class id tells whether the pointer is ours.
+        let payload = unsafe { q::JS_GetAnyOpaque(value.0, &raw mut class) }.cast::<Base>();
+        if self.state.classes.is_own(class) {
+            // SAFETY: E4; the borrow of the value keeps the object and its payload alive.
+            unsafe { payload.as_ref() }
+        } else {
+            None
+        }
+    }
+
+    /// Looks at a value's record, if there is one. `look` must not call the engine.
+    #[inline]
+    pub(crate) fn with_record<T>(
+        self,
+        value: &Value,
+        look: impl FnOnce(&Record) -> T,
+    ) -> Option<T> {
+        value.identity()?;
+        if let Some(base) = self.own_base(value) {
+            return base.record().map(look);
+        }
+        if self.state.slot_objects.get() == 0 {
+            return None;
+        }
+        let holder = self.slot_object(value)?;
+        let payload = self.payload::<SlotPayload>(&holder, self.state.classes.slot())?;
+        payload.base.record().map(look)
+    }
+
+    /// Looks at a value's record, making one if there is none. `look` must not call the engine.
+    pub(crate) fn with_new_record<T>(
+        self,
+        value: &Value,
+        look: impl FnOnce(&Record) -> T,
+    ) -> JsResult<T> {
+        if value.identity().is_none() {
+            return Err(self.type_error("only objects and symbols have a slot"));
+        }
+        if let Some(base) = self.own_base(value) {
+            return Ok(look(base.record_or_new()));
+        }
+        let holder = match self.slot_object(value) {
+            Some(holder) => holder,
+            None => self.new_slot_object(value)?,
+        };
+        match self.payload::<SlotPayload>(&holder, self.state.classes.slot()) {
+            Some(payload) => Ok(look(payload.base.record_or_new())),
+            None => Err(self.type_error("the slot of the object is broken")),
+        }
+    }
+
+    fn slot_object(self, value: &Value) -> Option<Value> {
+        let intrinsics = self.intrinsics();
+        let args = std::slice::from_ref(value);
+        let holder = self
+            .call_native(&intrinsics.weak_map_get, &intrinsics.slots, args)
+            .ok()?;
+        holder.is_object().then_some(holder)
+    }
+
+    fn new_slot_object(self, value: &Value) -> JsResult {
+        let intrinsics = self.intrinsics();
+        let payload = SlotPayload {
+            base: Base::default(),
+        };
+        let holder = self.object_of_class(self.state.classes.slot(), &Value::NULL, payload)?;
+        self.state
+            .slot_objects
+            .set(self.state.slot_objects.get() + 1);
+        let args = [value.clone(), holder.clone()];
+        self.call_native(&intrinsics.weak_map_set, &intrinsics.slots, &args)?;
+        Ok(holder)
+    }
+}

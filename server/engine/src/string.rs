@@ -1,0 +1,290 @@
+//! Strings in UTF-8, Latin-1, UTF-16 and WTF-8.
+//!
+//! Guards hold a reference count on an immutable string (E7), so that reading an ASCII string
+//! copies nothing. The engine takes three encoded surrogate bytes for a lone surrogate, Node for
+//! three errors: the UTF-8 functions do as Node, the WTF-8 ones keep lone surrogates.
+
+use std::fmt;
+use std::ops::Deref;
+
+use rquickjs_sys as q;
+
+use crate::runtime::current;
+use crate::{JsResult, Runtime, Value};
+
+/// A string as WTF-8: UTF-8 in which lone surrogates appear as three bytes (ED A0..BF xx).
+pub struct Wtf8 {
+    text: *const std::ffi::c_char,
+    length: usize,
+}
+
+/// A string as UTF-8; lone surrogates are replaced by U+FFFD.
+pub struct Utf8 {
+    text: Wtf8,
+    /// The text without lone surrogates, when it had some.
+    repaired: Option<String>,
+}
+
+/// A string as UTF-16 code units.
+pub struct Utf16 {
+    text: *const u16,
+    length: usize,
+}
+
+impl Wtf8 {
+    /// Reads a string, or any value by `ToString`.
+    pub(crate) fn new(rt: Runtime, value: &Value) -> JsResult<Wtf8> {
+        let mut length = 0;
+        // SAFETY: E1, E2; the out-pointer lives on our stack.
+        let text = unsafe { q::JS_ToCStringLen2(rt.ctx(), &raw mut length, value.0, false) };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "size_t is as wide as usize"
+        )]
+        if text.is_null() {
+            Err(rt.pending())
+        } else {
+            Ok(Wtf8 {
+                text,
+                length: length as usize,
+            })
+        }
+    }
+
+    /// Reads the text of a key.
+    pub(crate) fn of_atom(rt: Runtime, atom: q::JSAtom) -> JsResult<Wtf8> {
+        let mut length = 0;
+        // SAFETY: E1, E8; the out-pointer lives on our stack.
+        let text = unsafe { q::JS_AtomToCStringLen(rt.ctx(), &raw mut length, atom) };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "size_t is as wide as usize"
+        )]
+        if text.is_null() {
+            Err(rt.pending())
+        } else {
+            Ok(Wtf8 {
+                text,
+                length: length as usize,
+            })
+        }
+    }
+
+    /// The bytes.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: E7; the guard's count keeps the immutable string alive.
+        unsafe { std::slice::from_raw_parts(self.text.cast::<u8>(), self.length) }
+    }
+}
+
+impl Drop for Wtf8 {
+    fn drop(&mut self) {
+        if let Some(state) = current() {
+            // SAFETY: E1, E7; releases the guard's own count.
+            unsafe { q::JS_FreeCStringRT(state.rt, self.text) };
+        }
+    }
+}
+
+impl Utf8 {
+    pub(crate) fn new(text: Wtf8) -> Utf8 {
+        let repaired = find_surrogate(text.as_bytes()).map(|first| repair(text.as_bytes(), first));
+        Utf8 { text, repaired }
+    }
+
+    /// The text.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        match &self.repaired {
+            Some(repaired) => repaired,
+            // SAFETY: E7; the engine writes WTF-8 and `find_surrogate` found none of the only
+            // sequences in which that differs from UTF-8.
+            None => unsafe { std::str::from_utf8_unchecked(self.text.as_bytes()) },
+        }
+    }
+
+    /// The bytes of the text.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+
+    /// Tells whether lone surrogates were replaced.
+    pub fn is_lossy(&self) -> bool {
+        self.repaired.is_some()
+    }
+}
+
+impl Deref for Utf8 {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Deref for Wtf8 {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl Utf16 {
+    /// The code units.
+    #[inline]
+    pub fn as_units(&self) -> &[u16] {
+        // SAFETY: E7; the guard's count keeps the immutable string alive.
+        unsafe { std::slice::from_raw_parts(self.text, self.length) }
+    }
+}
+
+impl Deref for Utf16 {
+    type Target = [u16];
+
+    fn deref(&self) -> &[u16] {
+        self.as_units()
+    }
+}
+
+impl Drop for Utf16 {
+    fn drop(&mut self) {
+        if let Some(state) = current() {
+            // SAFETY: E1, E7; releases the guard's own count.
+            unsafe { q::JS_FreeCStringRT_UTF16(state.rt, self.text) };
+        }
+    }
+}
+
+impl fmt::Debug for Utf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Debug for Wtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        String::from_utf8_lossy(self.as_bytes()).fmt(f)
+    }
+}
+
+impl fmt::Debug for Utf16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        String::from_utf16_lossy(self.as_units()).fmt(f)
+    }
+}
+
+/// The place of the first encoded surrogate (ED followed by A0 or more).
+fn find_surrogate(bytes: &[u8]) -> Option<usize> {
+    if bytes.is_ascii() {
+        return None;
+    }
+    bytes
+        .windows(2)
+        .position(|pair| pair[0] == 0xED && pair[1] >= 0xA0)
+}
+
+/// Replaces encoded surrogates from `first` on by U+FFFD, which is as long.
+#[cold]
+fn repair(bytes: &[u8], first: usize) -> String {
+    let mut bytes = bytes.to_vec();
+    let mut at = first;
+    while at + 2 < bytes.len() {
+        if bytes[at] == 0xED && bytes[at + 1] >= 0xA0 {
+            bytes[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
+            at += 3;
+        } else {
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Runtime {
+    /// Makes a string; each invalid sequence becomes U+FFFD, as Node has it.
+    #[inline]
+    pub fn string_utf8(self, text: &[u8]) -> JsResult {
+        if text.is_ascii() || std::str::from_utf8(text).is_ok() {
+            return self.string_wtf8(text);
+        }
+        self.string_wtf8(String::from_utf8_lossy(text).as_bytes())
+    }
+
+    /// Makes a string from WTF-8: lone surrogates survive.
+    #[inline]
+    pub fn string_wtf8(self, text: &[u8]) -> JsResult {
+        // SAFETY: E1; the engine copies the bytes.
+        let raw = unsafe {
+            q::JS_NewStringLen(
+                self.ctx(),
+                text.as_ptr().cast::<std::ffi::c_char>(),
+                text.len() as _,
+            )
+        };
+        self.adopt(raw)
+    }
+
+    /// Makes a string whose code units are the bytes.
+    pub fn string_latin1(self, text: &[u8]) -> JsResult {
+        if text.is_ascii() {
+            return self.string_wtf8(text);
+        }
+        let units: Vec<u16> = text.iter().map(|&byte| u16::from(byte)).collect();
+        self.string_utf16(&units)
+    }
+
+    /// Makes a string from UTF-16 code units, paired or not.
+    pub fn string_utf16(self, units: &[u16]) -> JsResult {
+        // SAFETY: E1; the engine copies the units.
+        let raw = unsafe { q::JS_NewStringUTF16(self.ctx(), units.as_ptr(), units.len() as _) };
+        self.adopt(raw)
+    }
+
+    /// The empty string.
+    pub fn string_empty(self) -> Value {
+        self.intrinsics().empty_string.clone()
+    }
+
+    /// Reads a string (or any value by `ToString`) as UTF-8; copies nothing if it is ASCII.
+    #[inline]
+    pub fn utf8(self, value: &Value) -> JsResult<Utf8> {
+        Ok(Utf8::new(Wtf8::new(self, value)?))
+    }
+
+    /// Reads a string (or any value by `ToString`) as WTF-8; copies nothing if it is ASCII.
+    #[inline]
+    pub fn wtf8(self, value: &Value) -> JsResult<Wtf8> {
+        Wtf8::new(self, value)
+    }
+
+    /// Reads a string (or any value by `ToString`) as UTF-16.
+    pub fn utf16(self, value: &Value) -> JsResult<Utf16> {
+        let mut length = 0;
+        // SAFETY: E1, E2; the out-pointer lives on our stack.
+        let text = unsafe { q::JS_ToCStringLenUTF16(self.ctx(), &raw mut length, value.0) };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "size_t is as wide as usize"
+        )]
+        if text.is_null() {
+            Err(self.pending())
+        } else {
+            Ok(Utf16 {
+                text,
+                length: length as usize,
+            })
+        }
+    }
+
+    /// The number of UTF-16 code units of a string; nothing for other values.
+    #[inline]
+    pub fn string_length(self, value: &Value) -> Option<usize> {
+        if !value.is_string() {
+            return None;
+        }
+        let length = self.get_raw(value, &self.intrinsics().keys.length).ok()?;
+        usize::try_from(length.as_i32()?).ok()
+    }
+}

@@ -1,0 +1,257 @@
+//! A JavaScript value and what can be asked of it without running JavaScript.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+
+use rquickjs_sys as q;
+
+use crate::Runtime;
+use crate::runtime::current;
+
+/// A JavaScript value: an owned reference, or a primitive that needs none.
+///
+/// It is as large as the engine's own value, so that a slice of the engine's values is a slice of
+/// these.
+#[repr(transparent)]
+pub struct Value(pub(crate) q::JSValue);
+
+/// What `napi_typeof` tells of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `undefined`.
+    Undefined,
+    /// `null`.
+    Null,
+    /// A boolean.
+    Boolean,
+    /// A number.
+    Number,
+    /// A string.
+    String,
+    /// A symbol.
+    Symbol,
+    /// Any object that is neither callable nor an external.
+    Object,
+    /// A callable object, proxies of functions among them.
+    Function,
+    /// An object made by [`Runtime::external`].
+    External,
+    /// A bigint.
+    BigInt,
+}
+
+impl Value {
+    /// `undefined`.
+    pub const UNDEFINED: Value = Value(q::JS_UNDEFINED);
+    /// `null`.
+    pub const NULL: Value = Value(q::JS_NULL);
+    /// `true`.
+    pub const TRUE: Value = Value(q::JS_TRUE);
+    /// `false`.
+    pub const FALSE: Value = Value(q::JS_FALSE);
+
+    /// Borrows a value that the engine lent for the time of a callback.
+    pub(crate) fn lent(raw: &q::JSValue) -> &Value {
+        // SAFETY: E2 (repr(transparent)); the reference lives no longer than the lent JSValue.
+        unsafe { &*std::ptr::from_ref(raw).cast::<Value>() }
+    }
+
+    /// Gives the reference count away.
+    pub(crate) fn into_raw(self) -> q::JSValue {
+        ManuallyDrop::new(self).0
+    }
+
+    #[inline]
+    pub(crate) fn tag(&self) -> i32 {
+        // SAFETY: E2; reads a field of the plain struct.
+        unsafe { q::JS_VALUE_GET_TAG(self.0) }
+    }
+
+    /// Tells whether it is `undefined`.
+    #[inline]
+    pub fn is_undefined(&self) -> bool {
+        self.tag() == q::JS_TAG_UNDEFINED
+    }
+
+    /// Tells whether it is `null`.
+    #[inline]
+    pub fn is_null(&self) -> bool {
+        self.tag() == q::JS_TAG_NULL
+    }
+
+    /// Tells whether it is `undefined` or `null`.
+    #[inline]
+    pub fn is_nullish(&self) -> bool {
+        matches!(self.tag(), q::JS_TAG_UNDEFINED | q::JS_TAG_NULL)
+    }
+
+    /// Tells whether it is a boolean.
+    #[inline]
+    pub fn is_boolean(&self) -> bool {
+        self.tag() == q::JS_TAG_BOOL
+    }
+
+    /// Tells whether it is a number.
+    #[inline]
+    pub fn is_number(&self) -> bool {
+        matches!(self.tag(), q::JS_TAG_INT | q::JS_TAG_FLOAT64)
+    }
+
+    /// Tells whether it is a string.
+    #[inline]
+    pub fn is_string(&self) -> bool {
+        matches!(self.tag(), q::JS_TAG_STRING | q::JS_TAG_STRING_ROPE)
+    }
+
+    /// Tells whether it is a symbol.
+    #[inline]
+    pub fn is_symbol(&self) -> bool {
+        self.tag() == q::JS_TAG_SYMBOL
+    }
+
+    /// Tells whether it is a bigint.
+    #[inline]
+    pub fn is_bigint(&self) -> bool {
+        matches!(self.tag(), q::JS_TAG_BIG_INT | q::JS_TAG_SHORT_BIG_INT)
+    }
+
+    /// Tells whether it is an object of any kind, functions and externals included.
+    #[inline]
+    pub fn is_object(&self) -> bool {
+        self.tag() == q::JS_TAG_OBJECT
+    }
+
+    /// Reads a boolean.
+    #[inline]
+    pub fn as_bool(&self) -> Option<bool> {
+        // SAFETY: E2; the tag says that the union holds a boolean.
+        self.is_boolean()
+            .then(|| unsafe { q::JS_VALUE_GET_BOOL(self.0) })
+    }
+
+    /// The address of an object or symbol: equal exactly for the same one while both live.
+    #[inline]
+    pub fn identity(&self) -> Option<usize> {
+        matches!(self.tag(), q::JS_TAG_OBJECT | q::JS_TAG_SYMBOL)
+            // SAFETY: E2; the tag says that the union holds a pointer.
+            .then(|| unsafe { q::JS_VALUE_GET_PTR(self.0) }.addr())
+    }
+
+    #[inline]
+    pub(crate) fn class_id(&self) -> q::JSClassID {
+        // SAFETY: E2; answers 0 for all that is not an object.
+        unsafe { q::JS_GetClassID(self.0) }
+    }
+
+    #[inline]
+    fn counted(&self) -> bool {
+        self.tag() < 0
+    }
+}
+
+impl Clone for Value {
+    #[inline]
+    fn clone(&self) -> Value {
+        if self.counted() {
+            // SAFETY: E2; the engine ignores the runtime argument of a duplication.
+            Value(unsafe { q::JS_DupValueRT(std::ptr::null_mut(), self.0) })
+        } else {
+            Value(self.0)
+        }
+    }
+}
+
+impl Drop for Value {
+    #[inline]
+    fn drop(&mut self) {
+        if self.counted()
+            && let Some(state) = current()
+        {
+            // SAFETY: E1, E2; this is the one release of the count that we own.
+            unsafe { q::JS_FreeValueRT(state.rt, self.0) };
+        }
+    }
+}
+
+impl Default for Value {
+    fn default() -> Value {
+        Value::UNDEFINED
+    }
+}
+
+impl From<bool> for Value {
+    #[inline]
+    fn from(value: bool) -> Value {
+        if value { Value::TRUE } else { Value::FALSE }
+    }
+}
+
+impl From<i32> for Value {
+    #[inline]
+    fn from(value: i32) -> Value {
+        Value(q::JS_MKVAL(q::JS_TAG_INT, value))
+    }
+}
+
+impl From<f64> for Value {
+    /// Integral values of the i32 range take the engine's integer form; -0 stays a double.
+    #[inline]
+    fn from(value: f64) -> Value {
+        Value(q::JS_NewFloat64(value))
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Runtime::current() {
+            Some(rt) => write!(f, "Value({:?})", rt.kind(self)),
+            None => f.write_str("Value"),
+        }
+    }
+}
+
+impl Runtime {
+    /// Tells what kind of value it is, as `napi_typeof` sees it.
+    #[inline]
+    pub fn kind(self, value: &Value) -> Kind {
+        match value.tag() {
+            q::JS_TAG_UNDEFINED => Kind::Undefined,
+            q::JS_TAG_NULL => Kind::Null,
+            q::JS_TAG_BOOL => Kind::Boolean,
+            q::JS_TAG_INT | q::JS_TAG_FLOAT64 => Kind::Number,
+            q::JS_TAG_STRING | q::JS_TAG_STRING_ROPE => Kind::String,
+            q::JS_TAG_SYMBOL => Kind::Symbol,
+            q::JS_TAG_BIG_INT | q::JS_TAG_SHORT_BIG_INT => Kind::BigInt,
+            _ if self.is_function(value) => Kind::Function,
+            _ if self.is_external(value) => Kind::External,
+            _ => Kind::Object,
+        }
+    }
+
+    /// Tells whether the value is callable.
+    #[inline]
+    pub fn is_function(self, value: &Value) -> bool {
+        // SAFETY: E1, E2.
+        unsafe { q::JS_IsFunction(self.ctx(), value.0) }
+    }
+
+    /// Tells whether `new value()` is possible.
+    pub fn is_constructor(self, value: &Value) -> bool {
+        // SAFETY: E1, E2.
+        unsafe { q::JS_IsConstructor(self.ctx(), value.0) }
+    }
+
+    /// `left === right`.
+    #[inline]
+    pub fn strict_equals(self, left: &Value, right: &Value) -> bool {
+        // SAFETY: E1, E2.
+        unsafe { q::JS_IsStrictEqual(self.ctx(), left.0, right.0) }
+    }
+
+    /// `Object.is(left, right)`.
+    #[inline]
+    pub fn same_value(self, left: &Value, right: &Value) -> bool {
+        // SAFETY: E1, E2.
+        unsafe { q::JS_IsSameValue(self.ctx(), left.0, right.0) }
+    }
+}

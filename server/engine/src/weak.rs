@@ -1,0 +1,94 @@
+//! Weak references that are free to read.
+//!
+//! One cell per object holds its address; the death of the object's slot clears it. Between the
+//! moment an object's count reaches zero and the death of its slot only finalizers run, which
+//! read no weak reference (E5), so an address that is still there is that of a living object.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use rquickjs_sys as q;
+
+use crate::{JsResult, Runtime, Value};
+
+/// A weak reference to an object or symbol; a strong one to what cannot be held weakly
+/// (primitives and registered symbols, which never die).
+#[derive(Clone)]
+pub struct Weak(Target);
+
+#[derive(Clone)]
+enum Target {
+    Cell(Rc<WeakCell>),
+    Strong(Value),
+}
+
+/// The address of a living object, uncounted.
+pub(crate) struct WeakCell {
+    value: Cell<q::JSValue>,
+}
+
+impl WeakCell {
+    pub(crate) fn clear(&self) {
+        self.value.set(q::JS_UNDEFINED);
+    }
+}
+
+impl Weak {
+    /// The value, if it lives.
+    #[inline]
+    pub fn get(&self) -> Option<Value> {
+        match &self.0 {
+            Target::Cell(cell) => {
+                let raw = cell.value.get();
+                let target = Value::lent(&raw);
+                (!target.is_undefined()).then(|| target.clone())
+            }
+            Target::Strong(value) => Some(value.clone()),
+        }
+    }
+
+    /// Tells whether the value lives.
+    pub fn is_alive(&self) -> bool {
+        match &self.0 {
+            Target::Cell(cell) => {
+                let raw = cell.value.get();
+                !Value::lent(&raw).is_undefined()
+            }
+            Target::Strong(_) => true,
+        }
+    }
+
+    /// Tells whether it really is weak.
+    pub fn is_weak(&self) -> bool {
+        matches!(self.0, Target::Cell(_))
+    }
+}
+
+impl fmt::Debug for Weak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weak")
+            .field("alive", &self.is_alive())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Makes a weak reference.
+    pub fn weak(self, value: &Value) -> JsResult<Weak> {
+        let strong = || Ok(Weak(Target::Strong(value.clone())));
+        if value.identity().is_none() || (value.is_symbol() && self.is_registered(value)?) {
+            return strong();
+        }
+        let raw = value.0;
+        self.with_new_record(value, |record| {
+            let cell = record.weak.take().unwrap_or_else(|| {
+                Rc::new(WeakCell {
+                    value: Cell::new(raw),
+                })
+            });
+            record.weak.set(Some(Rc::clone(&cell)));
+            Weak(Target::Cell(cell))
+        })
+    }
+}
