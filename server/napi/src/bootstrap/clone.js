@@ -1,0 +1,74 @@
+// structuredClone for what an addon may hold: data, dates, expressions, maps, sets, errors, bytes.
+(function (native) {
+'use strict';
+
+const refuse = (what) => {
+  const error = new Error(`${what} could not be cloned.`);
+  Object.defineProperty(error, 'name', { value: 'DataCloneError', configurable: true, writable: true });
+  return Object.defineProperty(error, 'code', { value: 25, configurable: true });
+};
+const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+
+const clone = (value, seen) => {
+  if (typeof value === 'symbol') throw refuse(String(value));
+  if (typeof value === 'function') throw refuse(Function.prototype.toString.call(value));
+  if (typeof value !== 'object' || value === null) return value;
+  if (seen.has(value)) return seen.get(value);
+  const keep = (copy) => {
+    seen.set(value, copy);
+    return copy;
+  };
+  if (Array.isArray(value)) {
+    const copy = keep(new Array(value.length));
+    for (const key of Object.keys(value)) copy[key] = clone(value[key], seen);
+    return copy;
+  }
+  if (value instanceof Date) return keep(new Date(value.getTime()));
+  if (value instanceof RegExp) return keep(new RegExp(value.source, value.flags));
+  if (value instanceof ArrayBuffer) return keep(value.slice(0));
+  if (typeof SharedArrayBuffer === 'function' && value instanceof SharedArrayBuffer) return keep(value);
+  if (ArrayBuffer.isView(value)) {
+    const buffer = clone(value.buffer, seen);
+    const Class = value instanceof DataView ? DataView : globalThis[value[Symbol.toStringTag]];
+    return keep(new Class(buffer, value.byteOffset, value instanceof DataView ? value.byteLength : value.length));
+  }
+  if (value instanceof Map) {
+    const copy = keep(new Map());
+    for (const [key, item] of [...value]) copy.set(clone(key, seen), clone(item, seen));
+    return copy;
+  }
+  if (value instanceof Set) {
+    const copy = keep(new Set());
+    for (const item of [...value]) copy.add(clone(item, seen));
+    return copy;
+  }
+  if (value instanceof Error) {
+    const error = keep(new (ERRORS[value.name] ?? Error)(value.message));
+    for (const key of ['stack', 'cause']) {
+      if (key in value) Object.defineProperty(error, key, { value: clone(value[key], seen), writable: true, configurable: true });
+    }
+    return error;
+  }
+  for (const Class of [Number, String, Boolean, BigInt]) {
+    if (value instanceof Class) return keep(Object(value.valueOf()));
+  }
+  if (native.isPromise(value) || value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef || native.isExternal(value)) {
+    throw refuse(`#<${value.constructor?.name ?? 'Object'}>`);
+  }
+  const copy = keep({});
+  for (const key of Object.keys(value)) {
+    Object.defineProperty(copy, key, { value: clone(value[key], seen), enumerable: true, writable: true, configurable: true });
+  }
+  return copy;
+};
+
+return function structuredClone(value, options) {
+  if (arguments.length === 0) throw native.load('errors').named(TypeError, 'ERR_MISSING_ARGS', 'The "value" argument must be specified');
+  const copy = clone(value, new Map());
+  for (const buffer of options?.transfer ?? []) {
+    if (!(buffer instanceof ArrayBuffer)) throw refuse('Value in the transfer list');
+    buffer.transfer();
+  }
+  return copy;
+};
+})

@@ -1,0 +1,196 @@
+// process: what addons ask about where they run, its small emitter, and nextTick.
+(function (native) {
+'use strict';
+
+const errors = () => native.load('errors');
+const facts = native.facts();
+
+class EventEmitter {
+  on(name, listener) { return add(this, name, listener, false); }
+  prependListener(name, listener) { return add(this, name, listener, true); }
+  once(name, listener) { return add(this, name, onceOnly(this, name, listener), false); }
+  prependOnceListener(name, listener) { return add(this, name, onceOnly(this, name, listener), true); }
+  off(name, listener) {
+    errors().requireFunction(listener, 'listener');
+    const list = listeners(this).get(name) ?? [];
+    const at = list.findLastIndex((known) => known === listener || known.listener === listener);
+    if (at >= 0) {
+      const left = list.toSpliced(at, 1);
+      if (left.length) listeners(this).set(name, left);
+      else listeners(this).delete(name);
+      if (name !== 'removeListener') this.emit('removeListener', name, listener);
+    }
+    return this;
+  }
+  removeAllListeners(name) {
+    if (name === undefined) listeners(this).clear();
+    else listeners(this).delete(name);
+    return this;
+  }
+  emit(name, ...args) {
+    const list = listeners(this).get(name);
+    if (list === undefined) {
+      if (name !== 'error') return false;
+      throw args[0] instanceof Error ? args[0]
+        : errors().named(Error, 'ERR_UNHANDLED_ERROR', `Unhandled error. (${native.load('inspect').inspect(args[0])})`);
+    }
+    // The list is replaced, never changed, so listeners may add and remove while it runs.
+    for (const listener of list) Reflect.apply(listener, this, args);
+    return true;
+  }
+  listenerCount(name) { return listeners(this).get(name)?.length ?? 0; }
+  listeners(name) { return (listeners(this).get(name) ?? []).map((known) => known.listener ?? known); }
+  rawListeners(name) { return [...listeners(this).get(name) ?? []]; }
+  eventNames() { return [...listeners(this).keys()]; }
+  setMaxListeners() { return this; }
+  getMaxListeners() { return 10; }
+}
+EventEmitter.prototype.addListener = EventEmitter.prototype.on;
+EventEmitter.prototype.removeListener = EventEmitter.prototype.off;
+
+const registered = new WeakMap();
+const listeners = (emitter) => {
+  let all = registered.get(emitter);
+  if (all === undefined) registered.set(emitter, all = new Map());
+  return all;
+};
+const add = (emitter, name, listener, first) => {
+  errors().requireFunction(listener, 'listener');
+  const all = listeners(emitter);
+  if (all.has('newListener')) emitter.emit('newListener', name, listener.listener ?? listener);
+  const list = all.get(name) ?? [];
+  all.set(name, first ? [listener, ...list] : [...list, listener]);
+  return emitter;
+};
+const onceOnly = (emitter, name, listener) => {
+  errors().requireFunction(listener, 'listener');
+  const wrapped = function (...args) {
+    emitter.off(name, wrapped);
+    return Reflect.apply(listener, this, args);
+  };
+  wrapped.listener = listener;
+  return wrapped;
+};
+
+function process() { throw new TypeError('process is not a constructor'); }
+Object.setPrototypeOf(process.prototype, EventEmitter.prototype);
+Object.defineProperty(process.prototype, Symbol.toStringTag, { value: 'process', configurable: true });
+const self = Object.create(process.prototype);
+
+const stream = (fd) => Object.assign(Object.create(EventEmitter.prototype), {
+  fd,
+  isTTY: false,
+  writable: true,
+  write(chunk, encoding, callback) {
+    if (typeof chunk === 'string') {
+      const plain = typeof encoding !== 'string' || /^utf-?8$/i.test(encoding);
+      native.output(fd, plain ? chunk : globalThis.Buffer.from(chunk, encoding));
+    } else if (chunk instanceof Uint8Array) {
+      native.output(fd, chunk);
+    } else {
+      throw errors().invalidType('chunk', ['string', 'Buffer', 'TypedArray', 'DataView'], chunk);
+    }
+    const done = typeof encoding === 'function' ? encoding : callback;
+    if (typeof done === 'function') self.nextTick(done);
+    return true;
+  },
+  end(...args) {
+    if (args.length && typeof args[0] !== 'function') this.write(...args);
+    return this;
+  },
+});
+
+const hrtime = (previous) => {
+  const now = native.hrtime();
+  const seconds = Number(now / 1_000_000_000n), nanoseconds = Number(now % 1_000_000_000n);
+  if (previous === undefined) return [seconds, nanoseconds];
+  if (!Array.isArray(previous)) throw errors().invalidType('time', 'Array', previous);
+  if (previous.length !== 2) throw errors().outOfRange('time', 2, previous.length);
+  const borrow = nanoseconds < previous[1];
+  return [seconds - previous[0] - (borrow ? 1 : 0), nanoseconds - previous[1] + (borrow ? 1_000_000_000 : 0)];
+};
+hrtime.bigint = () => native.hrtime();
+
+const exitCodeOf = (code) => {
+  if (code === undefined || code === null) return undefined;
+  const number = typeof code === 'string' && code.trim() !== '' ? Number(code) : code;
+  errors().requireInteger(number, 'code', -0x80000000, 0xffffffff);
+  return number;
+};
+let exiting = false;
+
+const members = {
+  version: `v${facts.node}`,
+  versions: Object.freeze({ node: facts.node, modules: facts.modules, napi: facts.napi }),
+  arch: facts.arch,
+  platform: facts.platform,
+  release: { name: 'node', lts: facts.lts },
+  title: 'napi-hostd',
+  pid: facts.pid,
+  argv: facts.argv,
+  argv0: facts.argv[0],
+  execArgv: [],
+  execPath: facts.execPath,
+  env: Object.fromEntries(facts.env),
+  config: { target_defaults: {}, variables: {} },
+  features: { inspector: false, debug: false, uv: false, ipv6: true, tls: false, cached_builtins: true },
+  exitCode: undefined,
+  _exiting: false,
+  cwd() { return native.cwd(); },
+  uptime() { return Number(native.hrtime() - facts.started) / 1e9; },
+  hrtime,
+  memoryUsage: Object.assign(() => native.memory(), { rss: () => native.memory().rss }),
+  nextTick(callback, ...args) {
+    errors().requireFunction(callback, 'callback');
+    if (!exiting) native.nextTick(callback, args);
+  },
+  emitWarning(warning, type, code) {
+    let detail;
+    if (type !== null && typeof type === 'object' && !Array.isArray(type)) ({ type, code, detail } = type);
+    if (typeof type === 'function') type = undefined;
+    if (typeof code === 'function') code = undefined;
+    let error = warning;
+    if (typeof warning === 'string') {
+      error = new Error(warning);
+      error.name = String(type || 'Warning');
+      if (code !== undefined) error.code = code;
+      if (detail !== undefined) error.detail = detail;
+    } else if (!(warning instanceof Error)) {
+      throw errors().invalidType('warning', ['Error', 'string'], warning);
+    }
+    if (error.name === 'DeprecationWarning' && self.noDeprecation) return;
+    self.nextTick(() => {
+      const prefix = `(node:${self.pid}) ${error.code ? `[${error.code}] ` : ''}`;
+      native.output(2, `${prefix}${error.name}: ${error.message}\n${typeof error.detail === 'string' ? `${error.detail}\n` : ''}`);
+      self.emit('warning', error);
+    });
+  },
+  exit(code) {
+    const given = exitCodeOf(code);
+    if (given !== undefined) self.exitCode = given;
+    if (!exiting) {
+      exiting = self._exiting = true;
+      self.emit('exit', self.exitCode ?? 0);
+    }
+    self.reallyExit(exitCodeOf(self.exitCode) ?? 0);
+  },
+  reallyExit(code) { native.exit(code | 0); },
+  abort() { native.abort(); },
+  _rawDebug(...args) { native.output(2, `${native.load('inspect').format(args)}\n`); },
+  dlopen() {
+    throw new Error('process.dlopen is not supported yet: load the addon with load_addon of napi_python');
+  },
+};
+for (const name of Object.keys(members)) {
+  Object.defineProperty(self, name, { value: members[name], enumerable: true, writable: true, configurable: true });
+}
+for (const name of ['version', 'versions', 'arch', 'platform', 'release']) {
+  Object.defineProperty(self, name, { writable: false, configurable: false });
+}
+Object.defineProperty(self, 'ppid', { enumerable: true, configurable: true, get: () => native.parent() });
+for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
+  let made;
+  Object.defineProperty(self, name, { enumerable: true, configurable: true, get: () => made ??= stream(fd) });
+}
+return self;
+})

@@ -1,0 +1,397 @@
+//! Reads what a shared library says about itself: what it needs, imports, and defines.
+//!
+//! It goes by the program headers and the dynamic section, as the system's loader does, and never
+//! by section headers, which a file may lack. Every offset and count comes from the file and is
+//! checked; a hostile file gives an error or an odd answer, never a panic, a hang or a large
+//! allocation.
+#![forbid(unsafe_code)]
+
+use object::LittleEndian as Le;
+use object::elf;
+use object::pod::{Pod, from_bytes};
+
+use super::Platform;
+use super::file::Source;
+
+/// What is wrong with the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is something else, with its article.
+    Other(&'static str),
+    /// It was built for another platform.
+    Platform(Platform),
+    /// It contradicts itself.
+    Damaged(&'static str),
+}
+
+/// A version of a library's interface that is needed: the library's name and the version's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VersionNeed {
+    pub(super) library: String,
+    pub(super) version: String,
+}
+
+/// One dynamic symbol.
+#[derive(Debug, Clone, Copy)]
+struct Symbol {
+    name: u32,
+    defined: bool,
+    weak: bool,
+}
+
+/// A shared library, as far as loading is concerned.
+#[derive(Debug, Default)]
+pub(super) struct Image {
+    /// The libraries it is linked against.
+    pub(super) needed: Vec<String>,
+    /// Where it says they are; `$ORIGIN` not yet replaced.
+    pub(super) run_paths: Vec<String>,
+    /// The versions it needs of them.
+    pub(super) versions_needed: Vec<VersionNeed>,
+    /// The versions it has to offer.
+    pub(super) versions_defined: Vec<String>,
+    strings: Vec<u8>,
+    symbols: Vec<Symbol>,
+}
+
+impl Image {
+    /// The names that must be found elsewhere when they are used; weak ones may stay missing.
+    pub(super) fn imports(&self) -> impl Iterator<Item = &str> {
+        let wanted = self.symbols.iter().filter(|symbol| !symbol.defined && !symbol.weak);
+        wanted.filter_map(|symbol| text(&self.strings, symbol.name)).filter(|name| !name.is_empty())
+    }
+
+    /// Tells whether it defines that name for others.
+    pub(super) fn defines(&self, name: &str) -> bool {
+        let mut defined = self.symbols.iter().filter(|symbol| symbol.defined);
+        defined.any(|symbol| text(&self.strings, symbol.name) == Some(name))
+    }
+}
+
+const MAX_HEADERS: u16 = 1024;
+const MAX_DYNAMIC: u64 = 1 << 20;
+const MAX_SYMBOLS: u32 = 1 << 21;
+const MAX_VERSIONS: usize = 4096;
+const MAX_VERSION_BYTES: u64 = 1 << 16;
+
+/// Reads the image of a shared library for the host's platform.
+pub(super) fn read(source: &impl Source) -> Result<Image, Fault> {
+    let head = source.range(0, source.size().min(64)).ok_or(Fault::Damaged("it cannot be read"))?;
+    if !head.starts_with(b"\x7fELF") {
+        return Err(other_format(source, &head));
+    }
+    let header: elf::FileHeader64<Le> =
+        whole(&head).ok_or(Fault::Damaged("its header is cut off"))?;
+    check_platform(&header)?;
+    match header.e_type.get(Le) {
+        elf::ET_DYN => {}
+        elf::ET_EXEC => return Err(Fault::Other("a program")),
+        elf::ET_REL => return Err(Fault::Other("an object file that was not linked yet")),
+        elf::ET_CORE => return Err(Fault::Other("a memory image")),
+        _ => return Err(Fault::Damaged("its type is unknown")),
+    }
+    let segments = Segments::read(source, &header)?;
+    segments.image()
+}
+
+/// The loadable parts of a file, by the addresses they will have.
+struct Segments<'a, S> {
+    source: &'a S,
+    loads: Vec<elf::ProgramHeader64<Le>>,
+    dynamic: elf::ProgramHeader64<Le>,
+}
+
+impl<'a, S: Source> Segments<'a, S> {
+    fn read(source: &'a S, header: &elf::FileHeader64<Le>) -> Result<Self, Fault> {
+        const DAMAGED: Fault = Fault::Damaged("its program headers are cut off");
+        let count = header.e_phnum.get(Le);
+        let size = size_of::<elf::ProgramHeader64<Le>>();
+        if usize::from(header.e_phentsize.get(Le)) != size || count == 0 || count > MAX_HEADERS {
+            return Err(Fault::Damaged("its program headers make no sense"));
+        }
+        let length = u64::from(count) * size as u64;
+        let table = source.range(header.e_phoff.get(Le), length).ok_or(DAMAGED)?;
+        let all: Vec<elf::ProgramHeader64<Le>> = each(&table).collect();
+        let of_type = |wanted| all.iter().filter(move |p| p.p_type.get(Le) == wanted);
+        let dynamic = of_type(elf::PT_DYNAMIC).next().copied();
+        let loads: Vec<_> = of_type(elf::PT_LOAD).copied().collect();
+        for load in &loads {
+            let end = load.p_offset.get(Le).checked_add(load.p_filesz.get(Le));
+            if end.is_none_or(|end| end > source.size()) {
+                return Err(Fault::Damaged("it is shorter than it says"));
+            }
+        }
+        match dynamic {
+            Some(dynamic) => Ok(Self { source, loads, dynamic }),
+            None => Err(Fault::Other("a program or library without dynamic linking")),
+        }
+    }
+
+    /// Reads up to `length` bytes at an address, as many as the file has there.
+    fn at(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let (offset, room) = self.loads.iter().find_map(|load| {
+            let inside = address.checked_sub(load.p_vaddr.get(Le))?;
+            let room = load.p_filesz.get(Le).checked_sub(inside)?;
+            (room > 0).then_some((load.p_offset.get(Le).checked_add(inside)?, room))
+        })?;
+        self.source.range(offset, length.min(room))
+    }
+
+    /// Reads exactly `length` bytes at an address.
+    fn exactly(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        self.at(address, length).filter(|bytes| bytes.len() as u64 == length)
+    }
+
+    fn image(&self) -> Result<Image, Fault> {
+        let length = self.dynamic.p_filesz.get(Le);
+        if length > MAX_DYNAMIC {
+            return Err(Fault::Damaged("its dynamic section is too large"));
+        }
+        let table = self
+            .source
+            .range(self.dynamic.p_offset.get(Le), length)
+            .ok_or(Fault::Damaged("its dynamic section is cut off"))?;
+        let dynamic: Vec<(elf::DynamicTag, u64)> = each::<elf::Dyn64<Le>>(&table)
+            .map(|entry| (entry.d_tag.get(Le), entry.d_val.get(Le)))
+            .take_while(|&(tag, _)| tag != elf::DT_NULL)
+            .collect();
+        let value = |wanted| dynamic.iter().find(|(tag, _)| *tag == wanted).map(|&(_, value)| value);
+        // `DF_1_PIE`: a program that can be placed anywhere is a shared object by its type only.
+        if value(elf::DT_FLAGS_1).is_some_and(|flags| flags & 0x0800_0000 != 0) {
+            return Err(Fault::Other("a program"));
+        }
+        let strings = match (value(elf::DT_STRTAB), value(elf::DT_STRSZ)) {
+            (Some(address), Some(size)) => self.exactly(address, size),
+            _ => None,
+        }
+        .ok_or(Fault::Damaged("its names are missing"))?;
+
+        let all = |wanted| {
+            let named = dynamic.iter().filter(move |(tag, _)| *tag == wanted);
+            named.filter_map(|&(_, offset)| text(&strings, u32::try_from(offset).ok()?))
+        };
+        let needed = all(elf::DT_NEEDED).map(str::to_owned).collect();
+        let mut run_paths: Vec<String> = all(elf::DT_RUNPATH).flat_map(split_paths).collect();
+        if run_paths.is_empty() {
+            run_paths = all(elf::DT_RPATH).flat_map(split_paths).collect();
+        }
+        let mut image = Image { needed, run_paths, ..Image::default() };
+        if let Some(address) = value(elf::DT_VERNEED) {
+            image.versions_needed = self.versions_needed(address, &strings);
+        }
+        if let Some(address) = value(elf::DT_VERDEF) {
+            image.versions_defined = self.versions_defined(address, &strings);
+        }
+        if let Some(address) = value(elf::DT_SYMTAB) {
+            let count = match (value(elf::DT_HASH), value(elf::DT_GNU_HASH)) {
+                (Some(hash), _) => self.hash_count(hash),
+                (None, Some(hash)) => self.gnu_hash_count(hash),
+                (None, None) => None,
+            };
+            let count = count.ok_or(Fault::Damaged("its symbols cannot be counted"))?;
+            image.symbols = self.symbols(address, count)?;
+        }
+        image.strings = strings;
+        Ok(image)
+    }
+
+    fn symbols(&self, address: u64, count: u32) -> Result<Vec<Symbol>, Fault> {
+        if count > MAX_SYMBOLS {
+            return Err(Fault::Damaged("it has too many symbols"));
+        }
+        let length = u64::from(count) * size_of::<elf::Sym64<Le>>() as u64;
+        let table = if count == 0 { Some(Vec::new()) } else { self.exactly(address, length) };
+        let table = table.ok_or(Fault::Damaged("its symbols are cut off"))?;
+        let symbol = |symbol: elf::Sym64<Le>| Symbol {
+            name: symbol.st_name.get(Le),
+            defined: symbol.st_shndx.get(Le) != elf::SHN_UNDEF,
+            weak: symbol.st_info.0 >> 4 == elf::STB_WEAK.0,
+        };
+        // The first symbol stands for "none".
+        Ok(each(&table).skip(1).map(symbol).collect())
+    }
+
+    fn hash_count(&self, address: u64) -> Option<u32> {
+        let header: elf::HashHeader<Le> = whole(&self.exactly(address, 8)?)?;
+        Some(header.chain_count.get(Le))
+    }
+
+    /// The GNU hash table has no count: the last symbol is at the end of the last chain.
+    fn gnu_hash_count(&self, address: u64) -> Option<u32> {
+        let header: elf::GnuHashHeader<Le> = whole(&self.exactly(address, 16)?)?;
+        let (base, buckets) = (header.symbol_base.get(Le), header.bucket_count.get(Le));
+        if buckets > MAX_SYMBOLS || header.bloom_count.get(Le) > MAX_SYMBOLS {
+            return None;
+        }
+        let bucket_table = address.checked_add(16 + u64::from(header.bloom_count.get(Le)) * 8)?;
+        let table = if buckets == 0 {
+            Vec::new()
+        } else {
+            self.exactly(bucket_table, u64::from(buckets) * 4)?
+        };
+        let last = words(&table).max().unwrap_or(0);
+        if last < base {
+            return Some(base);
+        }
+        let chains = bucket_table.checked_add(u64::from(buckets) * 4)?;
+        let mut at = chains.checked_add(u64::from(last - base) * 4)?;
+        let mut count = last;
+        while count < MAX_SYMBOLS {
+            // Chains are short: the next few links hold the end, which is an odd hash.
+            let links = self.at(at, 64).filter(|links| links.len() >= 4)?;
+            for hash in words(&links) {
+                count += 1;
+                if hash & 1 != 0 {
+                    return Some(count);
+                }
+            }
+            at = at.checked_add(links.len() as u64)?;
+        }
+        None
+    }
+
+    fn versions_needed(&self, address: u64, strings: &[u8]) -> Vec<VersionNeed> {
+        let table = self.at(address, MAX_VERSION_BYTES).unwrap_or_default();
+        let mut found = Vec::new();
+        let mut at = 0_usize;
+        while let Some(need) = part::<elf::Verneed<Le>>(&table, at) {
+            let library = text(strings, need.vn_file.get(Le)).unwrap_or_default();
+            let mut aux = at.saturating_add(need.vn_aux.get(Le) as usize);
+            for _ in 0..need.vn_cnt.get(Le) {
+                let Some(version) = part::<elf::Vernaux<Le>>(&table, aux) else { break };
+                // Bit 1 marks a need that may stay unmet.
+                let weak = version.vna_flags.get(Le).0 & 2 != 0;
+                if let (false, Some(name)) = (weak, text(strings, version.vna_name.get(Le))) {
+                    found.push(VersionNeed { library: library.into(), version: name.into() });
+                }
+                let next = version.vna_next.get(Le) as usize;
+                if next == 0 || found.len() >= MAX_VERSIONS {
+                    break;
+                }
+                aux = aux.saturating_add(next);
+            }
+            let next = need.vn_next.get(Le) as usize;
+            if next == 0 || found.len() >= MAX_VERSIONS {
+                break;
+            }
+            at = at.saturating_add(next);
+        }
+        found
+    }
+
+    fn versions_defined(&self, address: u64, strings: &[u8]) -> Vec<String> {
+        let table = self.at(address, MAX_VERSION_BYTES).unwrap_or_default();
+        let mut found = Vec::new();
+        let mut at = 0_usize;
+        while let Some(definition) = part::<elf::Verdef<Le>>(&table, at) {
+            let aux = at.saturating_add(definition.vd_aux.get(Le) as usize);
+            let name = part::<elf::Verdaux<Le>>(&table, aux)
+                .and_then(|aux| text(strings, aux.vda_name.get(Le)));
+            found.extend(name.map(str::to_owned));
+            let next = definition.vd_next.get(Le) as usize;
+            if next == 0 || found.len() >= MAX_VERSIONS {
+                break;
+            }
+            at = at.saturating_add(next);
+        }
+        found
+    }
+}
+
+/// Names what is no ELF file at all.
+fn other_format(source: &impl Source, head: &[u8]) -> Fault {
+    let word = |at: usize| {
+        let bytes = head.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_le_bytes(bytes))
+    };
+    let built_for = |system, machine: &str| {
+        Fault::Platform(Platform { system, machine: machine.into() })
+    };
+    match head {
+        [b'M', b'Z', ..] => {
+            let machine = word(0x3c)
+                .and_then(|at| source.range(u64::from(at), 6))
+                .filter(|pe| pe.starts_with(b"PE\0\0"));
+            match machine.as_deref() {
+                Some([.., 0x64, 0x86]) => built_for("Windows", "x86_64"),
+                Some([.., 0x64, 0xaa]) => built_for("Windows", "aarch64"),
+                Some([.., 0x4c, 0x01]) => built_for("Windows", "x86"),
+                _ => built_for("Windows", "an unknown processor"),
+            }
+        }
+        [0xcf, 0xfa, 0xed, 0xfe, ..] => match word(4) {
+            Some(0x0100_0007) => built_for("macOS", "x86_64"),
+            Some(0x0100_000c) => built_for("macOS", "aarch64"),
+            _ => built_for("macOS", "an unknown processor"),
+        },
+        [0xca, 0xfe, 0xba, 0xbe, ..] => built_for("macOS", "several processors"),
+        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => Fault::Other("a static library"),
+        [0, b'a', b's', b'm', ..] => Fault::Other("a WebAssembly module"),
+        [b'P', b'K', 3, 4, ..] => Fault::Other("a zip archive"),
+        [0x1f, 0x8b, ..] => Fault::Other("a compressed file"),
+        _ if head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) => {
+            Fault::Other("a text file")
+        }
+        _ => Fault::Other("a file of an unknown format"),
+    }
+}
+
+fn check_platform(header: &elf::FileHeader64<Le>) -> Result<(), Fault> {
+    let ident = header.e_ident;
+    let little = ident.data == elf::ELFDATA2LSB;
+    let raw = header.e_machine.get(Le);
+    let code = if little { raw.0 } else { raw.0.swap_bytes() };
+    let machine = match elf::Machine(code) {
+        elf::EM_X86_64 => "x86_64",
+        elf::EM_AARCH64 => "aarch64",
+        elf::EM_386 => "x86",
+        elf::EM_ARM => "arm",
+        elf::EM_PPC64 if little => "powerpc64le",
+        elf::EM_PPC64 => "powerpc64",
+        elf::EM_S390 => "s390x",
+        elf::EM_RISCV => "riscv64",
+        elf::EM_LOONGARCH => "loongarch64",
+        elf::EM_MIPS => "mips",
+        _ => "an unknown processor",
+    };
+    let system = match ident.os_abi {
+        elf::ELFOSABI_SYSV | elf::ELFOSABI_GNU => "Linux",
+        elf::ELFOSABI_FREEBSD => "FreeBSD",
+        _ => "an unknown system",
+    };
+    let platform = Platform { system, machine: machine.into() };
+    let fits = little && ident.class == elf::ELFCLASS64 && platform == Platform::host();
+    if fits { Ok(()) } else { Err(Fault::Platform(platform)) }
+}
+
+/// Splits a run path at its colons.
+fn split_paths(paths: &str) -> impl Iterator<Item = String> {
+    paths.split(':').filter(|path| !path.is_empty()).map(str::to_owned)
+}
+
+/// The NUL-terminated text at that offset.
+fn text(strings: &[u8], offset: u32) -> Option<&str> {
+    let rest = strings.get(offset as usize..)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+/// The structure at the start of the bytes.
+fn whole<T: Pod>(bytes: &[u8]) -> Option<T> {
+    from_bytes::<T>(bytes).ok().map(|(value, _)| *value)
+}
+
+/// The structure at an offset into the bytes.
+fn part<T: Pod>(bytes: &[u8], at: usize) -> Option<T> {
+    whole(bytes.get(at..)?)
+}
+
+/// The structures that fill the bytes.
+fn each<T: Pod>(bytes: &[u8]) -> impl Iterator<Item = T> {
+    bytes.chunks_exact(size_of::<T>()).filter_map(whole)
+}
+
+/// The 32-bit words that fill the bytes.
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(4).filter_map(|word| Some(u32::from_le_bytes(word.try_into().ok()?)))
+}

@@ -1,0 +1,98 @@
+//! Opens the file of an addon for reading, whatever stands at the path, and reads parts of it.
+#![forbid(unsafe_code)]
+
+use std::fs::{File, FileType, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::LoadError;
+
+/// Bytes that can be read in parts: a file, or a slice in tests.
+pub(super) trait Source {
+    /// How many bytes there are.
+    fn size(&self) -> u64;
+    /// Reads exactly that range; `None` if it is not there.
+    fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>>;
+}
+
+/// The largest part that is ever read at once; real tables are a hundredth of it.
+const LARGEST_PART: u64 = 64 << 20;
+
+impl Source for &[u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        self.get(start..end).map(<[u8]>::to_vec)
+    }
+}
+
+/// An open regular file and its real path.
+#[derive(Debug)]
+pub(super) struct AddonFile {
+    /// The path without symbolic links, as `$ORIGIN` is understood.
+    pub(super) path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Source for AddonFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
+        if length > LARGEST_PART || offset.checked_add(length)? > self.size {
+            return None;
+        }
+        let mut part = vec![0; usize::try_from(length).ok()?];
+        self.file.read_exact_at(&mut part, offset).ok()?;
+        Some(part)
+    }
+}
+
+/// Opens a regular file that is not empty; says what else it is. Never waits, not even for a pipe.
+pub(super) fn open(path: &Path) -> Result<AddonFile, LoadError> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => LoadError::NotFound { path: path.into() },
+        _ => LoadError::Unreadable { path: path.into(), source },
+    };
+    let real = path.canonicalize().map_err(unreadable)?;
+    // Looked at before it is opened: opening some devices has effects.
+    let before = real.metadata().map_err(unreadable)?;
+    if let Some(what) = other_kind(before.file_type()) {
+        return Err(LoadError::NotAnAddon { path: path.into(), what });
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&real)
+        .map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if let Some(what) = other_kind(metadata.file_type()) {
+        return Err(LoadError::NotAnAddon { path: path.into(), what });
+    }
+    if metadata.len() == 0 {
+        return Err(LoadError::NotAnAddon { path: path.into(), what: "an empty file" });
+    }
+    Ok(AddonFile { path: real, file, size: metadata.len() })
+}
+
+/// Names what is not a regular file.
+fn other_kind(kind: FileType) -> Option<&'static str> {
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a directory")
+    } else if kind.is_fifo() {
+        Some("a named pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}

@@ -1,0 +1,188 @@
+//! Looks for the libraries an addon is linked against, where the system's loader would look.
+//!
+//! The answer explains a failure of `dlopen`; it does not decide: the loader knows places (its
+//! own environment, what is loaded already) that this search does not.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::elf::{self, Image};
+use super::file;
+use super::LoadError;
+
+/// A need that is not met.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unmet {
+    /// No such library; `needed_by` is the library that asks for it, unless the addon itself does.
+    Library { library: String, needed_by: Option<String> },
+    /// The library lacks a version; `found` is the newest of the same series.
+    Version { library: String, needed: String, found: Option<String> },
+}
+
+impl Unmet {
+    /// Makes the error for the addon at `path`.
+    pub(super) fn into_error(self, path: &Path) -> LoadError {
+        let path = path.to_path_buf();
+        match self {
+            Self::Library { library, needed_by } => {
+                LoadError::MissingLibrary { path, library, needed_by }
+            }
+            Self::Version { library, needed, found } => {
+                LoadError::SystemTooOld { path, library, needed, found }
+            }
+        }
+    }
+}
+
+/// A search ends here, however many libraries lead to more.
+const MAX_LIBRARIES: usize = 256;
+const CACHE: &str = "/etc/ld.so.cache";
+const DEFAULT_FOLDERS: [&str; 4] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+
+/// The places that do not depend on the library that asks.
+pub(super) struct Places {
+    cached: Vec<(String, PathBuf)>,
+    environment: Vec<PathBuf>,
+}
+
+impl Places {
+    /// Reads the system's list of libraries.
+    pub(super) fn of_system() -> Self {
+        let cached = fs::read(CACHE).map(|bytes| parse_cache(&bytes)).unwrap_or_default();
+        let environment = std::env::var_os("LD_LIBRARY_PATH")
+            .map(|paths| std::env::split_paths(&paths).collect())
+            .unwrap_or_default();
+        Self { cached, environment }
+    }
+
+    /// Finds a library that `image`, which lies in `folder`, asks for.
+    pub(super) fn find(&self, library: &str, image: &Image, folder: &Path) -> Option<PathBuf> {
+        if library.contains('/') {
+            return Some(PathBuf::from(library)).filter(|path| path.is_file());
+        }
+        let origin = folder.to_string_lossy();
+        let run_paths = image.run_paths.iter().map(|path| {
+            PathBuf::from(path.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
+        });
+        let cached = self.cached.iter().filter(|(name, _)| name == library).map(|(_, path)| path.clone());
+        run_paths
+            .chain(self.environment.iter().cloned())
+            .map(|folder| folder.join(library))
+            .chain(cached)
+            .chain(DEFAULT_FOLDERS.iter().map(|folder| Path::new(folder).join(library)))
+            .find(|path| path.is_file())
+    }
+
+    /// Finds the first need of an addon, or of a library it needs, that is not met.
+    pub(super) fn first_unmet(&self, addon: &Image, path: &Path) -> Option<Unmet> {
+        let mut seen: Vec<String> = Vec::new();
+        let mut open: Vec<(Option<String>, PathBuf, Image)> = Vec::new();
+        if let Some(unmet) = self.check(addon, path, None, &mut seen, &mut open) {
+            return Some(unmet);
+        }
+        while let Some((name, path, image)) = open.pop() {
+            if let Some(unmet) = self.check(&image, &path, name.as_deref(), &mut seen, &mut open) {
+                return Some(unmet);
+            }
+        }
+        None
+    }
+
+    fn check(
+        &self,
+        image: &Image,
+        path: &Path,
+        name: Option<&str>,
+        seen: &mut Vec<String>,
+        open: &mut Vec<(Option<String>, PathBuf, Image)>,
+    ) -> Option<Unmet> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        for library in &image.needed {
+            let Some(found) = self.find(library, image, folder) else {
+                return Some(Unmet::Library { library: library.clone(), needed_by: name.map(Into::into) });
+            };
+            let versions = image.versions_needed.iter().filter(|need| &need.library == library);
+            let versions: Vec<&str> = versions.map(|need| need.version.as_str()).collect();
+            let known = seen.contains(library);
+            if known && versions.is_empty() {
+                continue;
+            }
+            // What cannot be read is left to the system's loader to complain about.
+            let Some(read) = read(&found) else { continue };
+            for needed in versions {
+                let defined = &read.versions_defined;
+                if !defined.is_empty() && !defined.iter().any(|version| version == needed) {
+                    let found = newest_of_series(needed, defined);
+                    return Some(Unmet::Version { library: library.clone(), needed: needed.into(), found });
+                }
+            }
+            if !known && seen.len() < MAX_LIBRARIES {
+                seen.push(library.clone());
+                open.push((Some(library.clone()), found, read));
+            }
+        }
+        None
+    }
+
+    /// Tells whether a library that the addon is linked against directly defines the name.
+    pub(super) fn companion_defines(&self, addon: &Image, path: &Path, name: &str) -> bool {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        addon.needed.iter().filter(|library| !is_of_the_system(library)).any(|library| {
+            let found = self.find(library, addon, folder);
+            found.and_then(|found| read(&found)).is_some_and(|image| image.defines(name))
+        })
+    }
+}
+
+fn read(path: &Path) -> Option<Image> {
+    let file = file::open(path).ok()?;
+    elf::read(&file).ok()
+}
+
+/// Tells whether the library belongs to the C or C++ run time, which defines none of our names.
+pub(super) fn is_of_the_system(library: &str) -> bool {
+    const STEMS: [&str; 10] = [
+        "libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "libutil.so",
+        "libgcc_s.so", "libstdc++.so", "ld-linux", "libresolv.so",
+    ];
+    STEMS.iter().any(|stem| library.starts_with(stem))
+}
+
+/// The newest version of the same series: `GLIBC_2.36` for `GLIBC_2.38`.
+fn newest_of_series(needed: &str, defined: &[String]) -> Option<String> {
+    let (series, _) = needed.rsplit_once('_')?;
+    let number = |version: &str| -> Option<Vec<u32>> {
+        let (own, digits) = version.rsplit_once('_')?;
+        (own == series).then(|| digits.split('.').map_while(|digit| digit.parse().ok()).collect())
+    };
+    let newest = defined.iter().filter_map(|version| Some((number(version)?, version)));
+    newest.max_by(|a, b| a.0.cmp(&b.0)).map(|(_, version)| version.clone())
+}
+
+/// Reads the list that `ldconfig` writes: pairs of library name and path.
+fn parse_cache(bytes: &[u8]) -> Vec<(String, PathBuf)> {
+    const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+    const HEADER: usize = 48;
+    const ENTRY: usize = 24;
+    // The old format may stand before the new one.
+    let Some(start) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) else {
+        return Vec::new();
+    };
+    let cache = &bytes[start..];
+    let word = |at: usize| {
+        let bytes = cache.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    };
+    let text = |at: usize| {
+        let rest = cache.get(at..)?;
+        let end = rest.iter().position(|&byte| byte == 0)?;
+        std::str::from_utf8(&rest[..end]).ok()
+    };
+    let count = word(20).unwrap_or(0).min(cache.len() / ENTRY);
+    let entry = |index: usize| {
+        let at = HEADER + index * ENTRY;
+        Some((text(word(at + 4)?)?.to_owned(), PathBuf::from(text(word(at + 8)?)?)))
+    };
+    (0..count).filter_map(entry).collect()
+}

@@ -1,0 +1,127 @@
+//! Reads an addon's file before it is opened, and refuses what could not work, with the reason.
+//!
+//! Opening a library runs its code, and a function it lacks kills the process at the first call.
+//! Both are found out here, by reading alone.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::elf::{self, Fault, Image};
+use super::file;
+use super::libraries::Places;
+use super::{LoadError, Platform};
+
+/// What an addon's file says about itself.
+#[derive(Debug)]
+pub struct Facts {
+    /// The real path: without symbolic links, as the addon's run paths are understood.
+    pub path: PathBuf,
+    /// The libraries that it is linked against.
+    pub libraries: Vec<String>,
+    /// The Node-API functions that it imports; those that look them up at run time import none.
+    pub functions: Vec<String>,
+    /// Whether it defines `napi_register_module_v1`; if not, it must register itself when opened.
+    pub has_entry_point: bool,
+    image: Image,
+}
+
+/// Reads the file at `path` and finds whatever would keep it from loading here.
+///
+/// The search for libraries may miss a place that the system's loader knows, so the last two
+/// kinds of error ([`LoadError::MissingLibrary`], [`LoadError::SystemTooOld`]) are very likely but
+/// not certain. All others are.
+pub fn diagnose(path: &Path) -> Result<Facts, LoadError> {
+    let facts = inspect(path)?;
+    match facts.unmet() {
+        Some(error) => Err(error),
+        None => Ok(facts),
+    }
+}
+
+/// Reads the file at `path` and refuses what certainly does not work.
+pub(crate) fn inspect(path: &Path) -> Result<Facts, LoadError> {
+    let file = file::open(path)?;
+    let path = path.to_path_buf();
+    let image = elf::read(&file).map_err(|fault| match fault {
+        Fault::Other(what) => LoadError::NotAnAddon { path: path.clone(), what },
+        Fault::Damaged(what) => LoadError::Damaged { path: path.clone(), what },
+        Fault::Platform(file) => {
+            LoadError::OtherPlatform { path: path.clone(), file, host: Platform::host() }
+        }
+    })?;
+    check_libc(&path, &image)?;
+    check_imports(&path, &image, &file.path)?;
+    Ok(Facts {
+        path: file.path,
+        libraries: image.needed.clone(),
+        functions: image.imports().filter(|name| is_node_api(name)).map(Into::into).collect(),
+        has_entry_point: image.defines("napi_register_module_v1"),
+        image,
+    })
+}
+
+impl Facts {
+    /// Explains why the system's loader could not open the file, if a library is the reason.
+    pub(crate) fn unmet(&self) -> Option<LoadError> {
+        let unmet = Places::of_system().first_unmet(&self.image, &self.path)?;
+        Some(unmet.into_error(&self.path))
+    }
+}
+
+fn check_libc(path: &Path, image: &Image) -> Result<(), LoadError> {
+    const GLIBC: &str = "glibc";
+    const MUSL: &str = "musl";
+    let host = if cfg!(target_env = "musl") { MUSL } else { GLIBC };
+    let needs = |library: &str| match library {
+        "libc.so.6" => Some(GLIBC),
+        "libc.so" => Some(MUSL),
+        _ if library.starts_with("libc.musl-") => Some(MUSL),
+        _ => None,
+    };
+    match image.needed.iter().find_map(|library| needs(library)) {
+        Some(file) if file != host => Err(LoadError::OtherLibc { path: path.into(), file, host }),
+        _ => Ok(()),
+    }
+}
+
+fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadError> {
+    // Only a suspicious name makes it worth reading the addon's companion libraries.
+    let known: HashSet<&str> = crate::abi::exports::symbols().map(|row| row.name()).collect();
+    let mut places = None;
+    let mut companion_defines = |symbol: &str| {
+        let places = places.get_or_insert_with(Places::of_system);
+        places.companion_defines(image, real, symbol)
+    };
+    for symbol in image.imports() {
+        let refused: fn(PathBuf, String) -> LoadError = if is_v8(symbol) {
+            |path, symbol| LoadError::NeedsV8 { path, symbol }
+        } else if symbol.starts_with("uv_") {
+            |path, symbol| LoadError::NeedsLibuv { path, symbol }
+        } else if is_node_api(symbol) && !known.contains(symbol) {
+            |path, symbol| LoadError::UnknownFunction { path, symbol }
+        } else {
+            continue;
+        };
+        if !companion_defines(symbol) {
+            return Err(refused(path.into(), symbol.into()));
+        }
+    }
+    Ok(())
+}
+
+fn is_node_api(symbol: &str) -> bool {
+    symbol.starts_with("napi_") || symbol.starts_with("node_api_")
+}
+
+/// Names in the namespaces `v8` and `node`, whatever they are of (functions, their tables, types).
+fn is_v8(symbol: &str) -> bool {
+    if symbol == "node_module_register" {
+        return true;
+    }
+    let Some(mangled) = symbol.strip_prefix("_Z") else { return false };
+    let nested = mangled.trim_start_matches(|c| "TVISK".contains(c));
+    let Some(name) = nested.strip_prefix('N') else { return false };
+    let name = name.trim_start_matches(['K', 'R', 'O', 'V']);
+    name.starts_with("2v8") || name.starts_with("4node")
+}
