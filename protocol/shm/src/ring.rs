@@ -148,3 +148,128 @@ impl Consumer {
 fn advanced(index: u32, count: usize) -> u32 {
     index.wrapping_add(count as u32)
 }
+
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod tests {
+    use crate::layout::{Interest, RING_CAPACITY};
+    use crate::sync::Relaxed;
+    use crate::{Segment, Verdict, Violation};
+
+    /// What a hostile peer can do: the control words of the first lane for calls.
+    #[test]
+    fn an_impossible_index_of_the_host_is_a_violation() {
+        let (segment, _fd) = Segment::create().unwrap();
+        let area = segment.area.clone();
+        let client = segment.into_client();
+        let mut lease = client.try_lease(None).unwrap();
+        let index = lease.index();
+        let violation = |claimed| Violation {
+            lane: index,
+            claimed,
+            capacity: super::CAPACITY,
+        };
+
+        let tail = &area.lane(index).to_client.tail.0;
+        tail.store(super::CAPACITY, Relaxed);
+        assert_eq!(lease.readable(), Ok(RING_CAPACITY));
+        tail.store(super::CAPACITY + 1, Relaxed);
+        assert_eq!(lease.readable(), Err(violation(super::CAPACITY + 1)));
+        // Backwards is too far forwards.
+        tail.store(u32::MAX, Relaxed);
+        assert_eq!(lease.readable(), Err(violation(u32::MAX)));
+        // More than was believed to be there before.
+        assert_eq!(
+            lease.read(&mut [0; RING_CAPACITY + 1]),
+            Err(violation(u32::MAX))
+        );
+        assert_eq!(
+            lease.read_onto(&mut Vec::new(), 9),
+            Err(violation(u32::MAX))
+        );
+        let mut go_on = || Verdict::Continue;
+        assert_eq!(
+            lease.wait(Interest::Data, &mut go_on),
+            Err(violation(u32::MAX))
+        );
+
+        // The host claims to have read what was never written.
+        let head = &area.lane(index).to_host.head.0;
+        head.store(1, Relaxed);
+        assert_eq!(lease.writable(), Err(violation(u32::MAX)));
+        assert_eq!(
+            lease.wait(Interest::Space, &mut go_on),
+            Err(violation(u32::MAX))
+        );
+        assert_eq!(
+            lease.write(&[0; RING_CAPACITY + 1]),
+            Err(violation(u32::MAX))
+        );
+    }
+
+    #[test]
+    fn an_impossible_index_of_the_client_is_a_violation() {
+        let (segment, _fd) = Segment::create().unwrap();
+        let area = segment.area.clone();
+        let mut host = segment.into_host();
+        let index = host.lanes[5].index();
+        area.lane(index)
+            .to_host
+            .tail
+            .0
+            .store(super::CAPACITY + 7, Relaxed);
+        area.header().host.0.ready.store(index.bit(), Relaxed);
+        let claimed = super::CAPACITY + 7;
+        let violation = Violation {
+            lane: index,
+            claimed,
+            capacity: super::CAPACITY,
+        };
+        assert_eq!(host.waiter.wait(None), Err(violation));
+        assert_eq!(host.lanes[5].read(&mut [0; 8]), Err(violation));
+        area.lane(index).to_client.head.0.store(1, Relaxed);
+        assert!(host.lanes[5].writable().is_err());
+    }
+
+    #[test]
+    fn an_index_that_goes_back_within_reason_gives_garbage_at_most() {
+        let (segment, _fd) = Segment::create().unwrap();
+        let area = segment.area.clone();
+        let mut lease = segment.into_client().try_lease(None).unwrap();
+        let tail = &area.lane(lease.index()).to_client.tail.0;
+        tail.store(10, Relaxed);
+        assert_eq!(lease.readable(), Ok(10));
+        tail.store(3, Relaxed);
+        assert_eq!(lease.read(&mut [0; 20]), Ok(3));
+        assert_eq!(lease.read(&mut [0; 20]), Ok(0));
+    }
+
+    #[test]
+    fn indices_wrap_around_u32() {
+        let (segment, _fd) = Segment::create().unwrap();
+        let area = segment.area;
+        let lane = crate::LaneIndex::new(1).unwrap();
+        let near = u32::MAX - 99;
+        let ring = area.ring(lane, crate::layout::Direction::ToHost);
+        ring.control.head.0.store(near, Relaxed);
+        ring.control.tail.0.store(near, Relaxed);
+        let mut writer = super::Producer {
+            tail: near,
+            head: near,
+        };
+        let mut reader = super::Consumer {
+            head: near,
+            tail: near,
+            untold: 0,
+        };
+        let sent: Vec<u8> = (0..=u8::MAX).cycle().take(RING_CAPACITY).collect();
+        assert_eq!(writer.write(ring, &sent), Ok(RING_CAPACITY));
+        assert_eq!(writer.writable(ring), Ok(0));
+        let mut got = vec![0; RING_CAPACITY];
+        assert_eq!(
+            reader.read(ring, crate::client::as_uninit(&mut got)),
+            Ok(RING_CAPACITY)
+        );
+        assert_eq!(got, sent);
+        assert_eq!(writer.writable(ring), Ok(RING_CAPACITY));
+    }
+}

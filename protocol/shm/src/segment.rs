@@ -1,7 +1,5 @@
 //! A segment: making it, sealing it, opening it.
 
-#![expect(unsafe_code, reason = "mapping memory: see the invariants in lib.rs")]
-
 use std::sync::Arc;
 
 use crate::area::Area;
@@ -15,7 +13,7 @@ use crate::host::Host;
 /// the segment to its JS thread and turns it into a [`Host`] there.
 #[derive(Debug)]
 pub struct Segment {
-    area: Arc<Area>,
+    pub(crate) area: Arc<Area>,
 }
 
 impl Segment {
@@ -67,6 +65,8 @@ impl Segment {
 
 #[cfg(all(not(loom), target_os = "linux"))]
 mod linux {
+    #![expect(unsafe_code, reason = "mapping memory: see the invariants in lib.rs")]
+
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::ptr::{self, NonNull};
     use std::sync::Arc;

@@ -1,0 +1,181 @@
+//! Round trips of 16 bytes over a lane: between two processes and between two threads, spinning
+//! and sleeping, on two CPUs and on one.
+//!
+//! `cargo run --release -p hostd-shm --example ping`
+
+#[cfg(not(all(target_os = "linux", not(loom))))]
+fn main() {}
+
+#[cfg(all(target_os = "linux", not(loom)))]
+fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    linux::main()
+}
+
+#[cfg(all(target_os = "linux", not(loom)))]
+mod linux {
+    #![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
+    use std::error::Error;
+    use std::os::fd::AsFd;
+    use std::process::{Command, Stdio};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use hostd_shm::{ClientLane, Host, Interest, Segment, Verdict};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+    const FRAME: usize = 16;
+    const LARGE: usize = 1 << 20;
+    const STOP: u8 = 0xff;
+
+    pub(super) fn main() -> Outcome {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        if let [role, spin] = arguments.as_slice()
+            && role == "host"
+        {
+            // The segment is inherited in the place of the standard input.
+            let fd = std::io::stdin().as_fd().try_clone_to_owned()?;
+            return serve(Segment::open(fd)?.into_host(), spin == "spin");
+        }
+        let all = sched_getaffinity(None)?;
+        println!("{} CPUs, {FRAME} bytes each way", all.count());
+        for spin in [true, false] {
+            report("two processes", spin, between_processes(spin)?);
+            report("two threads", spin, between_threads(spin)?);
+        }
+        pin()?;
+        println!("pinned on one CPU");
+        report("two processes", true, between_processes(true)?);
+        report("two threads", true, between_threads(true)?);
+        sched_setaffinity(None, &all)?;
+        Ok(())
+    }
+
+    fn pin() -> Outcome {
+        let all = sched_getaffinity(None)?;
+        let first = (0..CpuSet::MAX_CPU)
+            .find(|&cpu| all.is_set(cpu))
+            .unwrap_or(0);
+        let mut one = CpuSet::new();
+        one.set(first);
+        Ok(sched_setaffinity(None, &one)?)
+    }
+
+    fn report(what: &str, spin: bool, (round_trip, large): (Duration, Duration)) {
+        let mode = if spin {
+            "spinning if it pays"
+        } else {
+            "never spinning"
+        };
+        println!(
+            "{what}, {mode}: {} ns, 1 MiB there: {large:?}",
+            round_trip.as_nanos()
+        );
+    }
+
+    fn between_processes(spin: bool) -> Outcome<(Duration, Duration)> {
+        let (segment, fd) = Segment::create()?;
+        let mut host = Command::new(std::env::current_exe()?)
+            .args(["host", if spin { "spin" } else { "sleep" }])
+            .stdin(Stdio::from(fd))
+            .spawn()?;
+        let measured = measure(segment, spin);
+        host.wait()?;
+        measured
+    }
+
+    fn between_threads(spin: bool) -> Outcome<(Duration, Duration)> {
+        let (segment, fd) = Segment::create()?;
+        let host = thread::Builder::new()
+            .name("host".into())
+            .spawn(move || serve(Segment::open(fd)?.into_host(), spin))?;
+        let measured = measure(segment, spin);
+        host.join().map_err(|_| "the host thread panicked")??;
+        measured
+    }
+
+    /// Echoes frames, swallows large ones, until it is told to stop.
+    fn serve(mut host: Host, spin: bool) -> Outcome {
+        if !spin {
+            host.waiter.disable_spin();
+        }
+        let mut frame = [0; FRAME];
+        let mut large = vec![0; LARGE];
+        loop {
+            for index in host.waiter.wait(None)?.lanes {
+                let lane = &mut host.lanes[index.get()];
+                lane.read(&mut frame)?;
+                match frame[0] {
+                    STOP => return Ok(()),
+                    1 => {
+                        let mut done = 0;
+                        while done < LARGE {
+                            let read = lane.read(&mut large[done..])?;
+                            done += read;
+                            if read == 0 {
+                                lane.wait(Interest::Data, 0, None)?;
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+                lane.write(&frame)?;
+                lane.notify();
+            }
+        }
+    }
+
+    fn measure(segment: Segment, spin: bool) -> Outcome<(Duration, Duration)> {
+        let client = segment.into_client();
+        let mut lease = client.try_lease(None).ok_or("no lane is free")?;
+        if !spin {
+            lease.disable_spin();
+        }
+        let count: u32 = if spin { 300_000 } else { 50_000 };
+        let mut best = Duration::MAX;
+        for _ in 0..5 {
+            let start = Instant::now();
+            for _ in 0..count {
+                round_trip(&mut lease, &[0; FRAME])?;
+            }
+            best = best.min(start.elapsed() / count);
+        }
+        let payload = vec![7; LARGE];
+        let mut large = Duration::MAX;
+        for _ in 0..50 {
+            let start = Instant::now();
+            lease.write(&[1; FRAME])?;
+            write_all(&mut lease, &payload)?;
+            read_reply(&mut lease)?;
+            large = large.min(start.elapsed());
+        }
+        lease.write(&[STOP; FRAME])?;
+        lease.notify();
+        Ok((best, large))
+    }
+
+    fn round_trip(lane: &mut ClientLane, frame: &[u8; FRAME]) -> Outcome {
+        lane.write(frame)?;
+        read_reply(lane)
+    }
+
+    fn read_reply(lane: &mut ClientLane) -> Outcome {
+        let mut reply = [0; FRAME];
+        lane.wait(Interest::Data, &mut || Verdict::Continue)?;
+        lane.read(&mut reply)?;
+        Ok(())
+    }
+
+    fn write_all(lane: &mut ClientLane, mut bytes: &[u8]) -> Outcome {
+        while !bytes.is_empty() {
+            let written = lane.write(bytes)?;
+            bytes = &bytes[written..];
+            if written == 0 {
+                lane.wait(Interest::Space, &mut || Verdict::Continue)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,434 @@
+//! Lanes: bytes there and back, waits, wake-ups.
+
+#![cfg(all(target_os = "linux", not(loom)))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use hostd_shm::{
+    Client, Host, HostWait, Interest, LANES, LaneIndex, Lease, RING_CAPACITY, SLICE, Segment,
+    TopState, Verdict, Waited,
+};
+
+/// Long enough for a sleeper to be asleep.
+const ASLEEP: Duration = Duration::from_millis(30);
+/// Far less than a slice, far more than a wake-up takes on a busy machine.
+const SOON: Duration = Duration::from_millis(80);
+
+fn pair() -> (Client, Host) {
+    let (segment, fd) = Segment::create().unwrap();
+    (
+        segment.into_client(),
+        Segment::open(fd).unwrap().into_host(),
+    )
+}
+
+fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::Builder::new()
+        .name("test".into())
+        .spawn(body)
+        .unwrap()
+}
+
+fn go_on() -> Verdict {
+    Verdict::Continue
+}
+
+fn lease(client: &Client) -> Lease {
+    client.try_lease(None).unwrap()
+}
+
+#[test]
+fn bytes_come_as_they_went_in_every_lane_and_direction() {
+    let (client, mut host) = pair();
+    let mut leases: Vec<Lease> = (1..LANES).map(|_| lease(&client)).collect();
+    leases.push(client.try_lease_home().unwrap());
+    for lease in &mut leases {
+        let number = u8::try_from(lease.index().get()).unwrap();
+        let lane = &mut host.lanes[lease.index().get()];
+        assert_eq!(lease.write(&[number, 1, 2]), Ok(3));
+        assert_eq!(lane.write(&[number, 3]), Ok(2));
+    }
+    for lease in &mut leases {
+        let number = u8::try_from(lease.index().get()).unwrap();
+        let lane = &mut host.lanes[lease.index().get()];
+        assert_eq!(lane.readable(), Ok(3));
+        let mut got = Vec::new();
+        assert_eq!(lane.read_onto(&mut got, 2), Ok(2));
+        assert_eq!(lane.read_onto(&mut got, 2), Ok(1));
+        assert_eq!(got, [number, 1, 2]);
+        let mut got = [0; 5];
+        assert_eq!(lease.read(&mut got), Ok(2));
+        assert_eq!(got, [number, 3, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_ring_is_full_and_empty_and_wraps() {
+    let (client, mut host) = pair();
+    let mut lease = lease(&client);
+    let lane = &mut host.lanes[lease.index().get()];
+    let pattern: Vec<u8> = (0..=250).cycle().take(2 * RING_CAPACITY).collect();
+
+    assert_eq!(lease.writable(), Ok(RING_CAPACITY));
+    assert_eq!(lease.write(&pattern), Ok(RING_CAPACITY));
+    assert_eq!((lease.writable(), lease.write(&[1])), (Ok(0), Ok(0)));
+    let mut got = vec![0; 1000];
+    assert_eq!(lane.read(&mut got), Ok(1000));
+    assert_eq!(lease.writable(), Ok(1000));
+    assert_eq!(lease.write(&pattern[RING_CAPACITY..]), Ok(1000));
+    assert_eq!(lane.read_onto(&mut got, usize::MAX), Ok(RING_CAPACITY));
+    assert_eq!(got, pattern[..RING_CAPACITY + 1000]);
+    assert_eq!((lane.readable(), lane.read(&mut [0])), (Ok(0), Ok(0)));
+    assert_eq!(lease.write(&[]), Ok(0));
+}
+
+#[test]
+fn odd_sizes_stream_past_every_offset() {
+    let (client, host) = pair();
+    drop(host);
+    drop(client);
+    let (segment, fd) = Segment::create().unwrap();
+    let sent: Vec<u8> = (0u32..1_000_003)
+        .map(|n| (n.wrapping_mul(31) >> 3) as u8)
+        .collect();
+    let expected = sent.clone();
+    let server = spawn(move || {
+        let mut host = Segment::open(fd).unwrap().into_host();
+        let lane = &mut host.lanes[1];
+        let mut got = Vec::new();
+        while got.len() < expected.len() {
+            if lane.read_onto(&mut got, 7919).unwrap() == 0 {
+                assert_eq!(lane.wait(Interest::Data, 0, None), Ok(HostWait::Ready));
+            }
+        }
+        assert!(got == expected);
+    });
+    let client = segment.into_client();
+    let mut lease = lease(&client);
+    let mut rest = &sent[..];
+    while !rest.is_empty() {
+        let written = lease.write(&rest[..rest.len().min(70_001)]).unwrap();
+        rest = &rest[written..];
+        if written == 0 {
+            assert_eq!(lease.wait(Interest::Space, &mut go_on), Ok(Waited::Ready));
+        }
+    }
+    lease.notify();
+    server.join().unwrap();
+}
+
+#[test]
+fn both_ends_wake_each_other_from_sleep() {
+    let (segment, fd) = Segment::create().unwrap();
+    let server = spawn(move || {
+        let mut host = Segment::open(fd).unwrap().into_host();
+        for _ in 0..3 {
+            let ready = host.waiter.wait(None).unwrap();
+            assert_eq!(ready.lanes.map(LaneIndex::get).collect::<Vec<_>>(), [1]);
+            assert_eq!(host.lanes[1].read(&mut [0; 8]), Ok(1));
+            thread::sleep(ASLEEP);
+            assert_eq!(host.lanes[1].write(b"r"), Ok(1));
+            host.lanes[1].notify();
+        }
+    });
+    let client = segment.into_client();
+    let mut lease = lease(&client);
+    for _ in 0..3 {
+        thread::sleep(ASLEEP);
+        assert_eq!(lease.write(b"c"), Ok(1));
+        let mut asked = 0;
+        let waited = lease.wait(Interest::Data, &mut || {
+            asked += 1;
+            Verdict::Continue
+        });
+        assert_eq!(waited, Ok(Waited::Ready));
+        assert!(asked >= 1, "it slept");
+        assert_eq!(lease.read(&mut [0; 8]), Ok(1));
+    }
+    server.join().unwrap();
+}
+
+#[test]
+fn a_stop_is_honoured_within_a_slice() {
+    let (client, _host) = pair();
+    let mut lease = lease(&client);
+    let stop = Arc::new(AtomicBool::new(false));
+    let setter = {
+        let stop = Arc::clone(&stop);
+        spawn(move || {
+            thread::sleep(ASLEEP);
+            stop.store(true, Ordering::Relaxed);
+        })
+    };
+    let start = Instant::now();
+    let waited = lease.wait(Interest::Data, &mut || {
+        if stop.load(Ordering::Relaxed) {
+            Verdict::Stop
+        } else {
+            Verdict::Continue
+        }
+    });
+    assert_eq!(waited, Ok(Waited::Stopped));
+    let took = start.elapsed();
+    assert!(took >= ASLEEP && took < ASLEEP + 2 * SLICE, "{took:?}");
+    setter.join().unwrap();
+}
+
+#[test]
+fn a_writer_without_room_is_stopped_as_well() {
+    let (client, _host) = pair();
+    let mut lease = lease(&client);
+    assert_eq!(lease.write(&vec![0; RING_CAPACITY]), Ok(RING_CAPACITY));
+    let waited = lease.wait(Interest::Space, &mut || Verdict::Stop);
+    assert_eq!(waited, Ok(Waited::Stopped));
+}
+
+#[test]
+fn data_wins_over_a_stop() {
+    let (client, mut host) = pair();
+    let mut lease = lease(&client);
+    host.lanes[lease.index().get()].write(b"x").unwrap();
+    assert_eq!(
+        lease.wait(Interest::Data, &mut || Verdict::Stop),
+        Ok(Waited::Ready)
+    );
+}
+
+#[test]
+fn death_wakes_all_who_wait_for_bytes_or_for_a_lane() {
+    let (client, _host) = pair();
+    let dead = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::new(AtomicU32::new(0));
+    let mut held: Vec<Lease> = (1..LANES).map(|_| lease(&client)).collect();
+    let wait_for_bytes = held.split_off(held.len() - 4).into_iter().map(|mut lease| {
+        let (dead, stopped) = (Arc::clone(&dead), Arc::clone(&stopped));
+        spawn(move || {
+            let mut check = || {
+                if dead.load(Ordering::Acquire) {
+                    Verdict::Stop
+                } else {
+                    Verdict::Continue
+                }
+            };
+            assert_eq!(lease.wait(Interest::Data, &mut check), Ok(Waited::Stopped));
+            stopped.fetch_add(1, Ordering::Relaxed);
+            lease
+        })
+    });
+    let bytes: Vec<_> = wait_for_bytes.collect();
+    let lanes: Vec<_> = (0..4)
+        .map(|_| {
+            let (dead, stopped, client) = (Arc::clone(&dead), Arc::clone(&stopped), client.clone());
+            spawn(move || {
+                let mut check = || {
+                    if dead.load(Ordering::Acquire) {
+                        Verdict::Stop
+                    } else {
+                        Verdict::Continue
+                    }
+                };
+                client.lease(None, &mut check).unwrap_err();
+                stopped.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    thread::sleep(ASLEEP + SLICE);
+    let start = Instant::now();
+    dead.store(true, Ordering::Release);
+    client.wake_all();
+    while stopped.load(Ordering::Relaxed) < 8 {
+        assert!(start.elapsed() < Duration::from_secs(5));
+        thread::yield_now();
+    }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    // Nobody gave a lane back before all who waited for one had left.
+    drop(
+        bytes
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect::<Vec<_>>(),
+    );
+    for thread in lanes {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_handle_wakes_one_lane() {
+    let (client, _host) = pair();
+    let mut lease = lease(&client);
+    let handle = lease.handle();
+    let asked = Arc::new(AtomicU32::new(0));
+    let waker = {
+        let asked = Arc::clone(&asked);
+        spawn(move || {
+            while asked.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            for _ in 0..1000 {
+                handle.wake();
+            }
+        })
+    };
+    let start = Instant::now();
+    let waited = lease.wait(Interest::Data, &mut || {
+        if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            Verdict::Continue
+        } else {
+            Verdict::Stop
+        }
+    });
+    assert_eq!(waited, Ok(Waited::Stopped));
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    waker.join().unwrap();
+}
+
+#[test]
+fn lanes_are_served_in_turn() {
+    let (client, mut host) = pair();
+    let mut leases: Vec<Lease> = (0..3).map(|_| lease(&client)).collect();
+    let mut firsts = Vec::new();
+    for _ in 0..6 {
+        for lease in &mut leases {
+            lease.write(b"x").unwrap();
+            lease.notify();
+        }
+        let ready = host.waiter.wait(None).unwrap();
+        assert_eq!(ready.lanes.len(), 3);
+        // The first alone is served, and still the others come to be first.
+        let first = ready.lanes.clone().next().unwrap();
+        firsts.push(first.get());
+        host.lanes[first.get()].read(&mut [0; 100]).unwrap();
+    }
+    assert_eq!(firsts, [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn the_host_times_out_and_is_rung() {
+    let (client, mut host) = pair();
+    let start = Instant::now();
+    assert!(host.waiter.wait(Some(ASLEEP)).unwrap().is_empty());
+    assert!(start.elapsed() >= ASLEEP);
+    let waited = host.lanes[1].wait(Interest::Data, 0, Some(ASLEEP));
+    assert_eq!(waited, Ok(HostWait::TimedOut));
+
+    let waker = host.waker.clone();
+    let other = spawn(move || {
+        thread::sleep(ASLEEP);
+        waker.wake();
+    });
+    let ready = host.waiter.wait(None).unwrap();
+    assert!(ready.rung && ready.lanes.is_empty());
+    assert!(
+        host.waiter.poll().unwrap().is_empty(),
+        "a ring is told once"
+    );
+    other.join().unwrap();
+
+    // While it waits on one lane, other lanes do not end the wait, and are not lost.
+    let mut one = client.try_lease(LaneIndex::new(1)).unwrap();
+    let mut two = client.try_lease(LaneIndex::new(2)).unwrap();
+    let other = spawn(move || {
+        two.write(b"2").unwrap();
+        two.notify();
+        thread::sleep(ASLEEP);
+        one.write(b"1").unwrap();
+        one.notify();
+        (one, two)
+    });
+    assert_eq!(
+        host.lanes[1].wait(Interest::Data, 0, None),
+        Ok(HostWait::Ready)
+    );
+    assert_eq!(host.lanes[1].read(&mut [0; 9]), Ok(1));
+    let leases = other.join().unwrap();
+    let ready = host.waiter.wait(None).unwrap();
+    assert_eq!(ready.lanes.map(LaneIndex::get).collect::<Vec<_>>(), [2]);
+    drop(leases);
+}
+
+#[test]
+fn a_cancel_is_seen_and_taken_back() {
+    let (client, mut host) = pair();
+    let lease = lease(&client);
+    let (handle, number) = (lease.handle(), lease.index().get());
+    assert_eq!(host.lanes[number].cancel(), 0);
+    let other = spawn(move || {
+        thread::sleep(ASLEEP);
+        handle.set_cancel(3);
+    });
+    let waited = host.lanes[number].wait(Interest::Data, 0, None);
+    assert_eq!(waited, Ok(HostWait::Cancelled));
+    other.join().unwrap();
+    assert_eq!(host.lanes[number].cancel_flag().get(), 3);
+    // Known already, it does not end a wait again.
+    let waited = host.lanes[number].wait(Interest::Data, 3, Some(ASLEEP));
+    assert_eq!(waited, Ok(HostWait::TimedOut));
+    lease.set_cancel(0);
+    assert_eq!(host.lanes[number].cancel(), 0);
+}
+
+#[test]
+fn a_turn_is_taken_at_the_top_only_and_once() {
+    let (client, host) = pair();
+    let top = client.top();
+    assert!(!top.try_take());
+    host.top.arrive();
+    assert_eq!(top.state(), TopState::AtTop);
+    assert!(top.try_take());
+    assert!(!top.try_take());
+    assert_eq!(host.top.leave(), TopState::Taken);
+    assert!(!top.try_take());
+    host.top.arrive();
+    assert_eq!(host.top.leave(), TopState::AtTop);
+}
+
+#[test]
+fn many_threads_call_at_once_and_each_gets_its_own_reply() {
+    const THREADS: u32 = 100;
+    const CALLS: u32 = 200;
+    let (segment, fd) = Segment::create().unwrap();
+    let server = spawn(move || {
+        let mut host = Segment::open(fd).unwrap().into_host();
+        let mut left = THREADS * CALLS;
+        while left > 0 {
+            for index in host.waiter.wait(None).unwrap().lanes {
+                let lane = &mut host.lanes[index.get()];
+                let mut frame = [0; 8];
+                assert_eq!(lane.read(&mut frame), Ok(8));
+                assert_eq!(lane.write(&frame), Ok(8));
+                lane.notify();
+                left -= 1;
+            }
+        }
+    });
+    let client = segment.into_client();
+    let callers: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let client = client.clone();
+            spawn(move || {
+                let mut hint = None;
+                for call in 0..CALLS {
+                    let mut lease = client.lease(hint, &mut go_on).unwrap();
+                    hint = Some(lease.index());
+                    let mut frame = [0; 8];
+                    frame[..4].copy_from_slice(&thread.to_ne_bytes());
+                    frame[4..].copy_from_slice(&call.to_ne_bytes());
+                    assert_eq!(lease.write(&frame), Ok(8));
+                    assert_eq!(lease.wait(Interest::Data, &mut go_on), Ok(Waited::Ready));
+                    let mut reply = [0; 8];
+                    assert_eq!(lease.read(&mut reply), Ok(8));
+                    assert_eq!(reply, frame);
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.join().unwrap();
+    }
+    server.join().unwrap();
+}
