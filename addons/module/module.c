@@ -53,6 +53,12 @@ static napi_value nullArguments(napi_env env, napi_callback_info info) {
   NULLS(napi_get_node_version(env, NULL));
   NULLS(node_api_get_module_file_name(NULL, &name));
   NULLS(node_api_get_module_file_name(env, NULL));
+  CASES_DONE;
+}
+
+static napi_value nullLoop(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  CASES;
   NULLS(napi_get_uv_event_loop(NULL, NULL));
   NULLS(napi_get_uv_event_loop(env, NULL));
   CASES_DONE;
@@ -87,6 +93,7 @@ static const Export EXPORTED[] = {
     WRAPPED(node_api_get_module_file_name),
     WRAPPED(napi_get_uv_event_loop),
     {"grantedVersion", grantedVersion},
+    {"nullLoop", nullLoop},
     {"nullArguments", nullArguments},
     {"pendingException", pendingException},
 };

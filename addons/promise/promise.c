@@ -48,7 +48,7 @@ static napi_value nullArguments(napi_env env, napi_callback_info info) {
   NULLS(napi_reject_deferred(env, deferred, NULL));
   NULLS(napi_is_promise(env, NULL, &truth));
   NULLS(napi_is_promise(env, result, NULL));
-  NULLS(napi_resolve_deferred(env, deferred, result));
+  NULLS(napi_resolve_deferred(env, deferred, cases.list));
   CASES_DONE;
 }
 

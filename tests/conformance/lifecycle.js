@@ -1,0 +1,16 @@
+call("napi_get_instance_data");
+call("napi_set_instance_data", 5);
+call("napi_get_instance_data");
+call("napi_set_instance_data", 6);
+call("napi_get_instance_data");
+for (const number of [1, 2, 3]) call("napi_add_env_cleanup_hook", number);
+call("napi_remove_env_cleanup_hook", 2);
+call("napi_remove_env_cleanup_hook", 42);
+for (const number of [0, 1, 2]) call("napi_add_async_cleanup_hook", number);
+call("napi_remove_async_cleanup_hook", 1);
+call("napi_add_env_cleanup_hook", 99);
+call("addRemovingHook");
+call("keepUntilTheEnd");
+call("addAskingHook");
+call("napi_add_env_cleanup_hook", 4);
+standard();

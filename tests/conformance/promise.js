@@ -1,0 +1,54 @@
+call("napi_create_promise", 0);
+op("prototype", () => Object.getPrototypeOf(addon.napi_create_promise(1).result) === Promise.prototype);
+call("napi_resolve_deferred", 0, 5);
+op("reactions wait", () => {
+  let seen = "nothing yet";
+  addon.napi_create_promise(2).result.then((value) => (seen = value));
+  return [outcome(addon.napi_resolve_deferred(2, "value")), seen];
+});
+op("resolve without a value, then with one", () => {
+  addon.napi_create_promise(3);
+  return [outcome(addon.napi_resolve_deferred(3)), outcome(addon.napi_resolve_deferred(3, 1))];
+});
+op("reject", () => {
+  const promise = addon.napi_create_promise(4).result;
+  promise.catch(() => {});
+  return addon.napi_reject_deferred(4, new Error("rejected"));
+});
+op("reject with a plain value", () => {
+  const promise = addon.napi_create_promise(5).result;
+  promise.catch(() => {});
+  return addon.napi_reject_deferred(5, undefined);
+});
+op("resolve with itself", () => {
+  const promise = addon.napi_create_promise(6).result;
+  promise.catch(() => {});
+  return addon.napi_resolve_deferred(6, promise);
+});
+op("resolve with a thenable", () => {
+  let asked = 0;
+  addon.napi_create_promise(7);
+  const thenable = {
+    get then() {
+      asked += 1;
+      return undefined;
+    },
+  };
+  return [outcome(addon.napi_resolve_deferred(7, thenable)), asked];
+});
+op("resolve with a thenable that throws", () => {
+  const promise = addon.napi_create_promise(8).result;
+  promise.catch(() => {});
+  return addon.napi_resolve_deferred(8, {
+    get then() {
+      throw new Error("then");
+    },
+  });
+});
+for (const value of [Promise.resolve(1), { then() {} }, {}, null, undefined, 1, Promise]) {
+  call("napi_is_promise", value);
+}
+op("a subclass", () => addon.napi_is_promise(new (class extends Promise {})(() => {})));
+op("an heir", () => addon.napi_is_promise(Object.create(Promise.prototype)));
+op("an async function's", () => addon.napi_is_promise((async () => 1)()));
+standard();

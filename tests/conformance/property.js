@@ -1,0 +1,184 @@
+const symbol = Symbol("s");
+op("set and get by any key", () => {
+  const object = {};
+  const keys = ["a", "\u00e9\u{1f600}", "1", 1.5, symbol, true, null, ""];
+  return keys.map((key) => [
+    addon.napi_set_property(object, key, "value").status,
+    addon.napi_get_property(object, key).result,
+    addon.napi_has_property(object, key).result,
+  ]);
+});
+call("napi_get_property", { a: 1 }, "b");
+call("napi_get_property", "text", "length");
+call("napi_get_property", "text", 1);
+call("napi_get_property", 5, "toFixed");
+engine.call("napi_get_property", null, "a");
+engine.call("napi_get_property", undefined, "a");
+engine.call("napi_set_property", null, "a", 1);
+engine.call("napi_has_property", undefined, "a");
+engine.call("napi_delete_property", null, "a");
+call("napi_set_property", 5, "a", 1);
+call("napi_has_property", { a: 1 }, "toString");
+call("napi_has_property", { a: undefined }, "a");
+for (const key of ["a", "toString", symbol, 1, {}, null, undefined]) {
+  call("napi_has_own_property", { a: 1, 1: 2 }, key);
+}
+engine.call("napi_has_own_property", null, "a");
+op("a getter that throws", () => addon.napi_get_property({ get a() { throw new Error("got"); } }, "a"));
+op("a setter that throws", () => {
+  return addon.napi_set_property({ set a(value) { throw new Error("set"); } }, "a", 1);
+});
+op("a key whose toString throws", () => {
+  return addon.napi_get_property({}, { toString() { throw new Error("key"); } });
+});
+op("set on a frozen object", () => {
+  const object = Object.freeze({ a: 1 });
+  return [outcome(addon.napi_set_property(object, "a", 2)), outcome(addon.napi_set_property(object, "b", 2)), object];
+});
+op("set without a setter", () => addon.napi_set_property({ get a() { return 1; } }, "a", 2));
+op("set through the prototype", () => {
+  const base = { set a(value) { this.seen = value; } };
+  const object = Object.create(base);
+  addon.napi_set_property(object, "a", 5);
+  return object.seen;
+});
+op("a proxy that refuses", () => addon.napi_set_property(new Proxy({}, { set: () => false }), "a", 1));
+op("a proxy that throws", () => {
+  const trap = () => { throw new Error("trap"); };
+  const proxy = new Proxy({}, { get: trap, set: trap, has: trap, deleteProperty: trap, ownKeys: trap });
+  return [
+    outcome(addon.napi_get_property(proxy, "a")),
+    outcome(addon.napi_set_property(proxy, "a", 1)),
+    outcome(addon.napi_has_property(proxy, "a")),
+    outcome(addon.napi_delete_property(proxy, "a")),
+    outcome(addon.napi_get_property_names(proxy)),
+  ];
+});
+op("delete", () => {
+  const object = { a: 1 };
+  return [outcome(addon.napi_delete_property(object, "a")), outcome(addon.napi_delete_property(object, "a")), object];
+});
+op("delete what can't be deleted", () => addon.napi_delete_property(Object.freeze({ a: 1 }), "a"));
+op("named", () => {
+  const object = {};
+  return [
+    outcome(addon.napi_set_named_property(object, "na\u00efve", 1)),
+    outcome(addon.napi_get_named_property(object, "na\u00efve")),
+    outcome(addon.napi_has_named_property(object, "na\u00efve")),
+    outcome(addon.napi_has_named_property(object, "absent")),
+    outcome(addon.napi_set_named_property(object, "", 2)),
+    outcome(addon.napi_set_named_property(object, "7", 3)),
+    Reflect.ownKeys(object),
+  ];
+});
+engine.call("napi_get_named_property", null, "a");
+engine.call("napi_set_named_property", undefined, "a", 1);
+call("napi_get_named_property", "text", "length");
+op("elements", () => {
+  const list = [1, , 3];
+  return [
+    outcome(addon.napi_get_element(list, 0)), outcome(addon.napi_get_element(list, 1)),
+    outcome(addon.napi_get_element(list, 9)), outcome(addon.napi_has_element(list, 1)),
+    outcome(addon.napi_has_element(list, 2)), outcome(addon.napi_set_element(list, 5, "five")),
+    outcome(addon.napi_delete_element(list, 0)), list, list.length,
+  ];
+});
+op("elements of objects and of large indices", () => {
+  const object = {};
+  return [
+    outcome(addon.napi_set_element(object, 4294967295, 1)),
+    outcome(addon.napi_set_element(object, 2147483648, 2)),
+    outcome(addon.napi_get_element(object, 4294967295)),
+    Reflect.ownKeys(object),
+  ];
+});
+call("napi_get_element", "text", 1);
+call("napi_get_element", new Uint8Array([5, 6]), 1);
+call("napi_set_element", new Uint8Array([5, 6]), 9, 1);
+call("napi_delete_element", new Uint8Array([5, 6]), 0);
+call("napi_delete_element", Object.freeze([1]), 0);
+engine.call("napi_get_element", null, 0);
+engine.call("napi_set_element", undefined, 0, 1);
+
+const base = Object.create({ inherited: 1, 3: "three", shared: 1 });
+Object.assign(base, { b: 1, a: 2, 10: "ten", 2: "two", shared: 2, [symbol]: 3 });
+Object.defineProperty(base, "hidden", { value: 1, enumerable: false, writable: true, configurable: true });
+Object.defineProperty(base, "fixed", { value: 1, enumerable: true });
+op("napi_get_property_names", () => addon.napi_get_property_names(base));
+for (const value of [[5, , 7], "ab", new Uint8Array(2), () => 1, 5]) call("napi_get_property_names", value);
+engine.call("napi_get_property_names", null);
+for (const mode of [0, 1]) {
+  for (const conversion of [0, 1]) {
+    for (const filter of [0, 1, 2, 4, 8, 16, 18, 7]) {
+      op(`napi_get_all_property_names(mode ${mode}, filter ${filter}, conversion ${conversion})`, () => {
+        const object = mode === 0 ? Object.create(Object.create(null, {})) : base;
+        if (mode === 0) {
+          Object.setPrototypeOf(object, null);
+          for (const key of Reflect.ownKeys(base)) {
+            Object.defineProperty(object, key, Object.getOwnPropertyDescriptor(base, key));
+          }
+        }
+        return addon.napi_get_all_property_names(object, mode, filter, conversion);
+      });
+    }
+  }
+}
+for (const [mode, filter, conversion] of [[2, 0, 0], [-1, 0, 0], [0, 0, 2], [0, 64, 0]]) {
+  call("napi_get_all_property_names", { a: 1 }, mode, filter, conversion);
+}
+
+for (const kind of ["value", "method", "getter", "setter", "accessor", "all"]) {
+  for (const flags of [0, 1, 2, 4, 7, 5, 1024]) {
+    op(`define ${kind} with ${flags}`, () => {
+      const object = {};
+      const report = addon.napi_define_properties(object, kind, "p", flags, "value");
+      return [outcome(report), attributes(object)];
+    });
+  }
+}
+op("a defined method", () => {
+  const object = {};
+  addon.napi_define_properties(object, "method", "p", 0, 0);
+  return [object.p(1, 2), object.p.name, object.p.length, "prototype" in object.p];
+});
+op("a defined accessor", () => {
+  const object = {};
+  addon.napi_define_properties(object, "accessor", "p", 0, 0);
+  object.p = 5;
+  const d = Object.getOwnPropertyDescriptor(object, "p");
+  return [object.p, object.wasSet, d.get.name, d.set.name];
+});
+op("define by symbol", () => {
+  const object = {};
+  addon.napi_define_properties(object, "value", symbol, 7, 1);
+  return [object[symbol], attributes(object)];
+});
+for (const name of [1, null, undefined, {}]) {
+  op(`define with the name ${show(name)}`, () => addon.napi_define_properties({}, "value", name, 7, 1));
+}
+for (const kind of ["value", "method", "accessor"]) {
+  op(`define ${kind} on a frozen object`, () => {
+    return addon.napi_define_properties(Object.freeze({}), kind, "p", 7, 1);
+  });
+  op(`define ${kind} over a fixed property`, () => {
+    const object = {};
+    Object.defineProperty(object, "p", { value: 0 });
+    return addon.napi_define_properties(object, kind, "p", 7, 1);
+  });
+  op(`define ${kind} on a proxy that throws`, () => {
+    const trap = () => { throw new Error("trap"); };
+    return addon.napi_define_properties(new Proxy({}, { defineProperty: trap }), kind, "p", 0, 1);
+  });
+}
+call("napi_define_properties", 5, "value", "p", 7, 1);
+engine.call("napi_define_properties", null, "value", "p", 7, 1);
+op("two names", () => {
+  const object = {};
+  return [outcome(addon.defineTwoNames(object, "fromName", 1)), object];
+});
+op("the first of two fails", () => {
+  const object = {};
+  Object.defineProperty(object, "first", { value: 0 });
+  return [outcome(addon.defineTwo(object, "first", 1)), attributes(object)];
+});
+standard();
