@@ -273,7 +273,7 @@ const methods = {
       offset = 0;
       end = this.length;
     } else {
-      errors().requireNumber(offset, 'offset', 0);
+      errors().requireNumber(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
       if (end === undefined) end = this.length;
       else errors().requireNumber(end, 'end', 0, this.length);
       if (offset >= end) return this;
@@ -321,14 +321,14 @@ const badOffset = (bytes, offset, size, name) => {
   const last = bytes.length - size;
   if (Math.floor(offset) !== offset) throw errors().outOfRange('offset', 'an integer', offset);
   if (last < 0) throw errors().outOfBounds();
-  throw errors().outOfRange('offset', `>= 0 && <= ${last}`, offset);
+  throw errors().outOfRange('offset', `>= 0 and <= ${last}`, offset);
 };
 
 const badValue = (value, low, high, size) => {
   const n = typeof low === 'bigint' ? 'n' : '';
   const bits = size * 8;
   let range = `>= ${low}${n} and <= ${high}${n}`;
-  if (size > 3) {
+  if (size > 4) {
     range = low == 0 ? `>= 0${n} and < 2${n} ** ${bits}${n}` : `>= -(2${n} ** ${bits - 1}${n}) and < 2${n} ** ${bits - 1}${n}`;
   }
   throw errors().outOfRange('value', range, value);
@@ -357,7 +357,7 @@ const sized = (name, alias, signed, big) => {
   const requireSize = (size) => {
     if (size === 1 || size === 2 || size === 3 || size === 4 || size === 5 || size === 6) return;
     if (typeof size !== 'number') throw errors().invalidType('byteLength', 'number', size);
-    throw errors().outOfRange('byteLength', Math.floor(size) === size ? '>= 1 && <= 6' : 'an integer', size);
+    throw errors().outOfRange('byteLength', Math.floor(size) === size ? '>= 1 and <= 6' : 'an integer', size);
   };
   const read = { [`read${name}`](offset, byteLength) {
     if (offset === undefined) throw errors().invalidType('offset', 'number', offset);
@@ -422,5 +422,6 @@ prototype[Symbol.for('nodejs.util.inspect.custom')] = function () {
   const rest = this.length - shown;
   return `<${this.constructor.name}${hex && ` ${hex}`}${rest > 0 ? ` ... ${rest} more byte${rest > 1 ? 's' : ''}` : ''}>`;
 };
+native.setBufferPrototype(prototype);
 return Buffer;
 })

@@ -4,6 +4,13 @@
 'use strict';
 
 const global = globalThis;
+
+const parts = new Map();
+native.load = (name) => {
+  if (!parts.has(name)) parts.set(name, native.evaluate(name)(native));
+  return parts.get(name);
+};
+
 const define = (name, value, enumerable = false) =>
   Object.defineProperty(global, name, { value, enumerable, writable: true, configurable: true });
 const lazy = (name, make, enumerable = false) => Object.defineProperty(global, name, {
@@ -20,9 +27,19 @@ lazy('TextDecoder', () => native.load('text').TextDecoder);
 lazy('console', () => native.load('console'));
 lazy('structuredClone', () => native.load('clone'), true);
 
+const { apply } = Reflect;
+const { then } = Promise.prototype;
+const settled = Promise.resolve();
 define('queueMicrotask', function queueMicrotask(callback) {
   native.load('errors').requireFunction(callback, 'callback');
-  native.queueMicrotask(callback);
+  // An exception of the callback is an uncaught one, and not a rejection.
+  apply(then, settled, [() => {
+    try {
+      callback();
+    } catch (error) {
+      native.uncaught(error);
+    }
+  }]);
 }, true);
 
 for (const name of ['setTimeout', 'setInterval', 'setImmediate']) {
@@ -38,27 +55,4 @@ for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) {
 for (const name of ['dispose', 'asyncDispose']) {
   if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
 }
-
-// The stack in V8's form: a header, then one line per call. The engine knows no native frames.
-const describe = (error) => {
-  try {
-    const { name = 'Error', message = '' } = error;
-    return `${name}` && `${message}` ? `${name}: ${message}` : `${name}${message}`;
-  } catch {
-    return '<error>';
-  }
-};
-const place = (site) => {
-  const file = site.getFileName();
-  if (site.isNative() || !file) return 'native';
-  return `${file}:${site.getLineNumber()}:${site.getColumnNumber()}`;
-};
-Error.prepareStackTrace = (error, sites) => {
-  let text = describe(error);
-  for (const site of sites) {
-    const name = site.getFunctionName();
-    text += name ? `\n    at ${name} (${place(site)})` : `\n    at ${place(site)}`;
-  }
-  return text;
-};
 })

@@ -45,7 +45,7 @@ const className = (value) => {
 const prefix = (value, fallback, size) => {
   const name = className(value);
   const count = size === undefined ? '' : `(${size})`;
-  const tag = typeof value[Symbol.toStringTag] === 'string' && value[Symbol.toStringTag] !== '' && value[Symbol.toStringTag] !== name
+  const tag = !hasOwn(value, Symbol.toStringTag) && typeof value[Symbol.toStringTag] === 'string' && value[Symbol.toStringTag] !== '' && value[Symbol.toStringTag] !== name
     ? `[${value[Symbol.toStringTag]}] ` : '';
   return name === null ? `[${fallback}${count}: null prototype] ${tag}` : `${name}${count} ${tag}`;
 };

@@ -192,5 +192,6 @@ for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
   let made;
   Object.defineProperty(self, name, { enumerable: true, configurable: true, get: () => made ??= stream(fd) });
 }
+native.setUncaughtListener((name, ...args) => self.emit(name, ...args));
 return self;
 })

@@ -1,6 +1,8 @@
 //! Loads addons: reads the file first, opens it, finds its entry point, and runs it.
 //!
 //! What can be refused by reading is refused before the system's loader runs any code of the file.
+//! Loading a file again makes a new environment and calls its `init` again, on the same image.
+#![forbid(unsafe_code)]
 
 mod elf;
 mod error;
@@ -8,4 +10,128 @@ mod file;
 mod libraries;
 pub mod preflight;
 
+use std::path::{Path, PathBuf};
+
+use hostd_engine::{Runtime, Thrown, Value};
+
+use crate::abi::callback::Init;
+use crate::abi::library::{self, Image};
+use crate::abi::registered::Registered;
+use crate::abi::types::NAPI_VERSION_EXPERIMENTAL;
+use crate::env::EnvId;
+use crate::host::Host;
+
 pub use error::{LoadError, Platform};
+use preflight::Facts;
+
+/// The newest stable version of Node-API that is supported.
+pub(crate) const SUPPORTED_VERSION: i32 = 10;
+/// What an addon gets that declares no version, or an older one.
+const OLDEST_VERSION: i32 = 8;
+
+/// A loaded addon.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its environment.
+    pub env: EnvId,
+    /// What it exports: the object its `init` filled, or whatever it returned instead.
+    pub exports: Value,
+    /// The Node-API version it runs under.
+    pub api_version: i32,
+    /// The real path of its file.
+    pub path: PathBuf,
+}
+
+/// Loads the addon at `path` and runs its `init`.
+pub(crate) fn load(host: &Host, path: &Path) -> Result<Loaded, LoadError> {
+    let facts = preflight::inspect(path)?;
+    let image = library::open(&facts.path).map_err(|error| cannot_open(&facts, &error))?;
+    let (init, declared) = entry_point(image, &facts.path)?;
+    let api_version = effective_version(declared, &facts.path)?;
+    let env = host.create_env(&facts.path, api_version);
+    let exports = host
+        .state()
+        .run_init(env, init)
+        .map_err(|thrown| init_threw(host.runtime(), &thrown, &facts.path))?;
+    Ok(Loaded { env: env.id(), exports, api_version, path: facts.path })
+}
+
+/// Explains why the system's loader refused the file: by a library, if one is the reason.
+fn cannot_open(facts: &Facts, error: &libloading::Error) -> LoadError {
+    facts.unmet().unwrap_or_else(|| LoadError::Open {
+        path: facts.path.clone(),
+        message: message_of(error),
+    })
+}
+
+/// The loader's own words, which are the innermost cause.
+fn message_of(error: &libloading::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// Finds the function that makes the exports, and the version its addon declares.
+///
+/// A module that registered itself while it was opened comes first; it has no say in the version.
+fn entry_point(image: Image, path: &Path) -> Result<(Init, Option<i32>), LoadError> {
+    let path = || path.to_path_buf();
+    match image.registered {
+        Some(Registered::Module(Some(init))) => Ok((init, None)),
+        Some(Registered::Module(None)) => Err(LoadError::NoEntryPoint { path: path() }),
+        Some(Registered::Foreign) => {
+            Err(LoadError::NeedsV8 { path: path(), symbol: "node_module_register".into() })
+        }
+        None => match image.init {
+            Some(init) => Ok((init, image.api_version)),
+            None => Err(LoadError::NotRegistered { path: path() }),
+        },
+    }
+}
+
+/// The version an addon runs under.
+fn effective_version(declared: Option<i32>, path: &Path) -> Result<i32, LoadError> {
+    match declared {
+        None | Some(..OLDEST_VERSION) => Ok(OLDEST_VERSION),
+        Some(version @ (OLDEST_VERSION..=SUPPORTED_VERSION | NAPI_VERSION_EXPERIMENTAL)) => {
+            Ok(version)
+        }
+        Some(declared) => Err(LoadError::UnsupportedVersion {
+            path: path.into(),
+            declared,
+            supported: SUPPORTED_VERSION,
+        }),
+    }
+}
+
+/// Takes from an exception what outlives the engine: its text and its stack.
+fn init_threw(rt: Runtime, thrown: &Thrown, path: &Path) -> LoadError {
+    let text = |value: &Value| rt.utf8(value).ok().map(|text| text.as_str().to_owned());
+    let message = text(&thrown.0).unwrap_or_else(|| "it threw something without text".into());
+    let stack = rt.is_error(&thrown.0).then(|| rt.get_named(&thrown.0, "stack").ok()).flatten();
+    let stack = stack.filter(Value::is_string).and_then(|stack| text(&stack));
+    LoadError::Init { path: path.into(), message, stack }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effective_version_follows_nodes_rules() {
+        let version = |declared| effective_version(declared, Path::new("x.node"));
+        assert_eq!(version(None).ok(), Some(8));
+        assert_eq!(version(Some(3)).ok(), Some(8));
+        assert_eq!(version(Some(-1)).ok(), Some(8));
+        assert_eq!(version(Some(9)).ok(), Some(9));
+        assert_eq!(version(Some(10)).ok(), Some(10));
+        assert_eq!(version(Some(i32::MAX)).ok(), Some(i32::MAX));
+        let error = version(Some(11)).expect_err("11 is not supported").to_string();
+        assert_eq!(
+            error,
+            "x.node requires Node-API version 11, but this host only supports version 10 add-ons"
+        );
+    }
+}

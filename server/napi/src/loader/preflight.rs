@@ -40,7 +40,7 @@ pub fn diagnose(path: &Path) -> Result<Facts, LoadError> {
 }
 
 /// Reads the file at `path` and refuses what certainly does not work.
-pub(crate) fn inspect(path: &Path) -> Result<Facts, LoadError> {
+pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
     let file = file::open(path)?;
     let path = path.to_path_buf();
     let image = elf::read(&file).map_err(|fault| match fault {
@@ -63,7 +63,7 @@ pub(crate) fn inspect(path: &Path) -> Result<Facts, LoadError> {
 
 impl Facts {
     /// Explains why the system's loader could not open the file, if a library is the reason.
-    pub(crate) fn unmet(&self) -> Option<LoadError> {
+    pub(super) fn unmet(&self) -> Option<LoadError> {
         let unmet = Places::of_system().first_unmet(&self.image, &self.path)?;
         Some(unmet.into_error(&self.path))
     }

@@ -1,0 +1,234 @@
+//! The encodings of `Buffer`, between bytes and UTF-16 or UTF-8, as Node reads and writes them.
+//!
+//! Reading is lenient where Node is: hexadecimal text ends at its first bad pair, base64 skips what
+//! is no digit and takes both alphabets.
+#![forbid(unsafe_code)]
+
+/// How a `Buffer` method understands text; the numbers are those of `buffer.js`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Utf8,
+    Utf16,
+    Latin1,
+    Ascii,
+    Hex,
+    Base64,
+    Base64Url,
+}
+
+impl Encoding {
+    /// The encoding with that number.
+    pub(super) fn from_number(number: i32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Utf8,
+            1 => Self::Utf16,
+            2 => Self::Latin1,
+            3 => Self::Ascii,
+            4 => Self::Hex,
+            5 => Self::Base64,
+            6 => Self::Base64Url,
+            _ => return None,
+        })
+    }
+}
+
+/// Reads pairs of hexadecimal digits up to the first that is none.
+pub(super) fn from_hex(text: &[u8]) -> Vec<u8> {
+    let pairs = text.chunks_exact(2);
+    let byte = |pair: &[u8]| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?);
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    bytes.extend(pairs.map_while(byte));
+    bytes
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Writes two lower-case hexadecimal digits per byte.
+pub(super) fn to_hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |&byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    text.extend(bytes.iter().flat_map(digits));
+    text
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The value of each base64 digit of either alphabet; 64 for what is none.
+const BASE64_VALUES: [u8; 256] = {
+    let mut values = [64; 256];
+    let mut digit = 0;
+    while digit < 64 {
+        values[BASE64[digit as usize] as usize] = digit;
+        values[BASE64_URL[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+};
+
+/// Reads base64 of either alphabet up to the first `=`.
+pub(super) fn from_base64(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for &digit in text.iter().take_while(|&&digit| digit != b'=') {
+        let value = BASE64_VALUES[usize::from(digit)];
+        if value == 64 {
+            continue;
+        }
+        bits = bits << 6 | u32::from(value);
+        count += 1;
+        if count == 4 {
+            let [_, a, b, c] = bits.to_be_bytes();
+            bytes.extend([a, b, c]);
+            (bits, count) = (0, 0);
+        }
+    }
+    let [_, a, b, _] = (bits << (6 * ((4 - count) % 4))).to_be_bytes();
+    match count {
+        2 => bytes.push(a),
+        3 => bytes.extend([a, b]),
+        _ => {}
+    }
+    bytes
+}
+
+/// Writes base64, padded.
+pub(super) fn to_base64(bytes: &[u8]) -> Vec<u8> {
+    let mut text = base64_digits(bytes, BASE64);
+    while !text.len().is_multiple_of(4) {
+        text.push(b'=');
+    }
+    text
+}
+
+/// Writes base64 for URLs, which is not padded.
+pub(super) fn to_base64_url(bytes: &[u8]) -> Vec<u8> {
+    base64_digits(bytes, BASE64_URL)
+}
+
+fn base64_digits(bytes: &[u8], alphabet: &[u8; 64]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digits = [18, 12, 6, 0].map(|shift| alphabet[(bits >> shift & 63) as usize]);
+        text.extend_from_slice(&digits[..=group.len()]);
+    }
+    text
+}
+
+/// Splits UTF-16 little-endian bytes into units; an odd last byte is left out.
+pub(super) fn from_utf16_le(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect()
+}
+
+/// Joins units to UTF-16 little-endian bytes.
+pub(super) fn to_utf16_le(units: &[u16]) -> Vec<u8> {
+    units.iter().flat_map(|unit| unit.to_le_bytes()).collect()
+}
+
+/// How many bytes of `text` fit into `room` without cutting a character.
+pub(super) fn whole_utf8(text: &[u8], room: usize) -> usize {
+    if text.len() <= room {
+        return text.len();
+    }
+    let is_inside = |&byte: &u8| byte & 0xc0 == 0x80;
+    let tail = text[..=room].iter().rev().take_while(|byte| is_inside(byte)).count();
+    room - tail
+}
+
+/// How many bytes at the end begin a UTF-8 character that they do not finish.
+pub(super) fn unfinished_utf8(bytes: &[u8]) -> usize {
+    let most = bytes.len().min(3);
+    let begins = |count: &usize| {
+        let tail = &bytes[bytes.len() - count..];
+        std::str::from_utf8(tail)
+            .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    };
+    (1..=most).find(begins).unwrap_or(0)
+}
+
+/// How many bytes at the end begin a UTF-16 character that they do not finish.
+pub(super) fn unfinished_utf16(bytes: &[u8]) -> usize {
+    let odd = bytes.len() % 2;
+    match bytes[..bytes.len() - odd] {
+        [.., _, high] if (0xd8..0xdc).contains(&high) => odd + 2,
+        _ => odd,
+    }
+}
+
+/// The units of windows-1252 bytes, which the web calls "latin1".
+pub(super) fn from_windows_1252(bytes: &[u8]) -> Vec<u16> {
+    const HIGH: [u16; 32] = [
+        0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039,
+        0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+        0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
+    ];
+    let unit = |&byte: &u8| match byte {
+        0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
+        _ => u16::from(byte),
+    };
+    bytes.iter().map(unit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_ends_at_the_first_bad_pair() {
+        assert_eq!(from_hex(b"abCDzz12"), [0xab, 0xcd]);
+        assert_eq!(from_hex(b"abc"), [0xab]);
+        assert_eq!(to_hex(&[0, 0xff, 0x1e]), b"00ff1e");
+    }
+
+    #[test]
+    fn base64_skips_what_is_no_digit_and_ends_at_padding() {
+        assert_eq!(from_base64(b"YW Jj\nZG!Vm"), b"abcdef");
+        assert_eq!(from_base64(b"YWJj=ZGVm"), b"abc");
+        assert_eq!(from_base64(b"-_-_"), from_base64(b"+/+/"));
+        assert_eq!(from_base64(b"Y"), b"");
+        assert_eq!(from_base64(b"YQ"), b"a");
+        assert_eq!(from_base64(b"YWI="), b"ab");
+        assert_eq!(from_base64(b""), b"");
+    }
+
+    #[test]
+    fn base64_round_trips_every_length() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for length in 0..bytes.len() {
+            assert_eq!(from_base64(&to_base64(&bytes[..length])), bytes[..length]);
+            assert_eq!(from_base64(&to_base64_url(&bytes[..length])), bytes[..length]);
+        }
+        assert_eq!(to_base64(b"a"), b"YQ==");
+        assert_eq!(to_base64_url(&[0xff, 0xfe]), b"__4");
+    }
+
+    #[test]
+    fn whole_utf8_never_cuts_a_character() {
+        let text = "a€😀".as_bytes();
+        let fits: Vec<usize> = (0..=9).map(|room| whole_utf8(text, room)).collect();
+        assert_eq!(fits, [0, 1, 1, 1, 4, 4, 4, 4, 8, 8]);
+    }
+
+    #[test]
+    fn unfinished_counts_only_beginnings() {
+        assert_eq!(unfinished_utf8(b"abc"), 0);
+        assert_eq!(unfinished_utf8(b"a\xe2\x82"), 2);
+        assert_eq!(unfinished_utf8(b"\xf0\x9f\x98"), 3);
+        assert_eq!(unfinished_utf8("€".as_bytes()), 0);
+        assert_eq!(unfinished_utf8(b"\x82\x82\x82"), 0);
+        assert_eq!(unfinished_utf16(&[65, 0, 1]), 1);
+        assert_eq!(unfinished_utf16(&[65, 0, 0x3d, 0xd8]), 2);
+        assert_eq!(unfinished_utf16(&[65, 0, 0x3d, 0xd8, 0]), 3);
+        assert_eq!(unfinished_utf16(&[]), 0);
+    }
+}

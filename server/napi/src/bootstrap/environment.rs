@@ -1,0 +1,219 @@
+//! The native functions under `process` and `console`: the host's process, its output, its clock.
+#![forbid(unsafe_code)]
+
+use std::cell::OnceCell;
+use std::fs;
+use std::io::{self, Write};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
+
+use super::bytes::argument;
+use crate::host::{Host, NodeVersion, Origin};
+
+/// When this process began, as far as `process.hrtime` and `process.uptime` are concerned.
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// `NODE_MODULE_VERSION` of the Node line that is followed.
+const MODULES: &str = "127";
+/// The name of that line.
+const LINE: &str = "Jod";
+
+thread_local! {
+    /// What `process` wants to be asked before an error counts as uncaught.
+    static LISTENER: OnceCell<std::mem::ManuallyDrop<Value>> = const { OnceCell::new() };
+}
+
+fn host(rt: Runtime) -> JsResult<Host> {
+    Host::current().ok_or_else(|| rt.throw(ErrorClass::InternalError, "this thread has no host"))
+}
+
+/// `facts()`: what `process` is made of.
+pub(super) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    LazyLock::force(&BEGIN);
+    let host = host(rt)?;
+    let NodeVersion { major, minor, patch } = host.node_version();
+    let executable = std::env::current_exe().unwrap_or_default();
+    let executable = executable.to_string_lossy();
+    let given = host.argv();
+    let argv: Vec<&str> = if given.is_empty() {
+        vec![&executable]
+    } else {
+        given.iter().map(String::as_str).collect()
+    };
+    let text = |text: &str| rt.string_utf8(text.as_bytes());
+    let texts = |items: &[&str]| {
+        let items: JsResult<Vec<Value>> = items.iter().map(|item| text(item)).collect();
+        rt.array_from(items?)
+    };
+    let variables: JsResult<Vec<Value>> = std::env::vars_os()
+        .map(|(name, value)| texts(&[&name.to_string_lossy(), &value.to_string_lossy()]))
+        .collect();
+    let all = [
+        ("node", text(&format!("{major}.{minor}.{patch}"))?),
+        ("napi", text(&crate::loader::SUPPORTED_VERSION.to_string())?),
+        ("modules", text(MODULES)?),
+        ("lts", text(LINE)?),
+        ("arch", text(node_arch())?),
+        ("platform", text(std::env::consts::OS)?),
+        ("pid", rt.number(f64::from(std::process::id()))),
+        ("argv", texts(&argv)?),
+        ("execPath", text(&executable)?),
+        ("env", rt.array_from(variables?)?),
+        ("started", rt.bigint_u64(0)?),
+    ];
+    object(rt, all)
+}
+
+/// Node's name of the processor.
+fn node_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        "x86" => "ia32",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+fn object<const N: usize>(rt: Runtime, members: [(&str, Value); N]) -> JsResult {
+    let (names, values): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+    let keys: JsResult<Vec<_>> = names.iter().map(|name| rt.key_utf8(name.as_bytes())).collect();
+    rt.object_from(&keys?, values)
+}
+
+/// `hrtime()`: nanoseconds since the host began, as a bigint.
+pub(super) fn hrtime(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    rt.bigint_u64(u64::try_from(BEGIN.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// `cwd()`.
+pub(super) fn cwd(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    match std::env::current_dir() {
+        Ok(path) => rt.string_utf8(path.to_string_lossy().as_bytes()),
+        Err(error) => Err(rt.throw(ErrorClass::Error, &format!("the working directory is gone: {error}"))),
+    }
+}
+
+/// `parent()`: the parent's process id.
+pub(super) fn parent(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(rt.number(f64::from(std::os::unix::process::parent_id())))
+}
+
+/// `memory()`: what `process.memoryUsage` answers.
+pub(super) fn memory(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| {
+        let kibibytes = line.strip_prefix("VmRSS:")?.split_whitespace().next()?;
+        kibibytes.parse::<f64>().ok()
+    });
+    let engine = rt.memory();
+    #[expect(clippy::cast_precision_loss, reason = "memory sizes stay far below 2^53")]
+    let (heap, external) = (engine.allocated as f64, engine.external as f64);
+    object(rt, [
+        ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
+        ("heapTotal", rt.number(heap)),
+        ("heapUsed", rt.number(heap)),
+        ("external", rt.number(external)),
+        ("arrayBuffers", rt.number(0.0)),
+    ])
+}
+
+/// `output(descriptor, text or view)`: to stdout (1) or stderr (2). A reader that is gone is no
+/// error of the addon's.
+pub(super) fn output(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let what = argument(call, 1);
+    let bytes = match rt.copy_bytes(what) {
+        Some(bytes) => bytes,
+        None => rt.utf8(what)?.as_bytes().to_vec(),
+    };
+    let written = if argument(call, 0).as_i32() == Some(1) {
+        let mut stream = io::stdout().lock();
+        stream.write_all(&bytes).and_then(|()| stream.flush())
+    } else {
+        io::stderr().lock().write_all(&bytes)
+    };
+    if let Err(error) = written {
+        tracing::debug!(%error, "output of the addon was lost");
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `exit(code)`: tells the embedder, and stops the script if that did not end the process.
+pub(super) fn exit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    host(rt)?.hooks().exit_requested(argument(call, 0).as_i32().unwrap_or(0));
+    Err(rt.throw(ErrorClass::Error, "process.exit was called: the host is about to end"))
+}
+
+/// `abort()`: ends the process as a crash, as in Node.
+pub(super) fn abort(_: Runtime, _: &Invocation<'_>) -> JsResult {
+    std::process::abort()
+}
+
+/// `nextTick(function, arguments)`.
+pub(super) fn next_tick(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let list = argument(call, 1);
+    let args: JsResult<Vec<Value>> =
+        (0..rt.array_length(list).unwrap_or(0)).map(|index| rt.get_index(list, index)).collect();
+    host(rt)?.push_tick(argument(call, 0).clone(), args?);
+    Ok(Value::UNDEFINED)
+}
+
+/// `uncaught(error)`: of a function given to `queueMicrotask`.
+pub(super) fn uncaught(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let thrown = Thrown(argument(call, 0).clone());
+    host(rt)?.state().uncaught(&thrown, Origin::Microtask);
+    Ok(Value::UNDEFINED)
+}
+
+/// `setUncaughtListener(function)`: by `process`, once it exists.
+pub(super) fn set_uncaught_listener(_: Runtime, call: &Invocation<'_>) -> JsResult {
+    let listener = std::mem::ManuallyDrop::new(argument(call, 0).clone());
+    LISTENER.with(|slot| slot.set(listener)).ok();
+    Ok(Value::UNDEFINED)
+}
+
+/// `setBufferPrototype(object)`: by `Buffer`, once it exists.
+pub(super) fn set_buffer_prototype(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    host(rt)?.set_buffer_prototype(argument(call, 0).clone());
+    Ok(Value::UNDEFINED)
+}
+
+/// Emits an event of `process`, such as `uncaughtException`. True if somebody listened and did not
+/// throw in turn.
+pub(crate) fn emit(rt: Runtime, event: &str, args: &[&Value]) -> bool {
+    let listener = LISTENER.with(|slot| slot.get().map(|listener| Value::clone(listener)));
+    let Some(listener) = listener else { return false };
+    let Ok(event) = rt.string_utf8(event.as_bytes()) else { return false };
+    let args: Vec<Value> = std::iter::once(event).chain(args.iter().map(|&arg| arg.clone())).collect();
+    match rt.call(&listener, &Value::UNDEFINED, &args) {
+        Ok(heard) => heard.as_bool().unwrap_or(false),
+        Err(_) => false,
+    }
+}
+
+/// `isPromise(value)`.
+pub(super) fn is_promise(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(rt.boolean(rt.is_promise(argument(call, 0))))
+}
+
+/// `promiseState(promise)`: its state in words, and its result.
+pub(super) fn promise_state(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let (word, value) = match rt.promise_state(argument(call, 0)) {
+        Some(PromiseState::Fulfilled(value)) => ("fulfilled", value),
+        Some(PromiseState::Rejected(reason)) => ("rejected", reason),
+        Some(PromiseState::Pending) | None => ("pending", Value::UNDEFINED),
+    };
+    rt.array_from(vec![rt.string_utf8(word.as_bytes())?, value])
+}
+
+/// `isProxy(value)`.
+pub(super) fn is_proxy(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(rt.boolean(rt.is_proxy(argument(call, 0))))
+}
+
+/// `isExternal(value)`.
+pub(super) fn is_external(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(rt.boolean(rt.is_external(argument(call, 0))))
+}
