@@ -42,13 +42,13 @@ mod linux {
         let all = sched_getaffinity(None)?;
         println!("{} CPUs, {FRAME} bytes each way", all.count());
         for spin in [true, false] {
-            report("two processes", spin, between_processes(spin)?);
-            report("two threads", spin, between_threads(spin)?);
+            report("two processes", spin, &between_processes(spin)?);
+            report("two threads", spin, &between_threads(spin)?);
         }
         pin()?;
         println!("pinned on one CPU");
-        report("two processes", true, between_processes(true)?);
-        report("two threads", true, between_threads(true)?);
+        report("two processes", true, &between_processes(true)?);
+        report("two threads", true, &between_threads(true)?);
         sched_setaffinity(None, &all)?;
         Ok(())
     }
@@ -63,19 +63,30 @@ mod linux {
         Ok(sched_setaffinity(None, &one)?)
     }
 
-    fn report(what: &str, spin: bool, (round_trip, large): (Duration, Duration)) {
+    /// What one pair of ends was found to take.
+    struct Measured {
+        /// One round trip after another.
+        round_trip: Duration,
+        /// One round trip after the client was busy for so many microseconds.
+        paused: Vec<(u64, Duration)>,
+        /// A large frame there, a small one back.
+        large: Duration,
+    }
+
+    fn report(what: &str, spin: bool, measured: &Measured) {
         let mode = if spin {
             "spinning if it pays"
         } else {
             "never spinning"
         };
-        println!(
-            "{what}, {mode}: {} ns, 1 MiB there: {large:?}",
-            round_trip.as_nanos()
-        );
+        println!("{what}, {mode}: {} ns", measured.round_trip.as_nanos());
+        for (pause, round_trip) in &measured.paused {
+            println!("    {} ns after {pause} µs", round_trip.as_nanos());
+        }
+        println!("    1 MiB there in {:?}", measured.large);
     }
 
-    fn between_processes(spin: bool) -> Outcome<(Duration, Duration)> {
+    fn between_processes(spin: bool) -> Outcome<Measured> {
         let (segment, fd) = Segment::create()?;
         let mut host = Command::new(std::env::current_exe()?)
             .args(["host", if spin { "spin" } else { "sleep" }])
@@ -86,7 +97,7 @@ mod linux {
         measured
     }
 
-    fn between_threads(spin: bool) -> Outcome<(Duration, Duration)> {
+    fn between_threads(spin: bool) -> Outcome<Measured> {
         let (segment, fd) = Segment::create()?;
         let host = thread::Builder::new()
             .name("host".into())
@@ -127,20 +138,34 @@ mod linux {
         }
     }
 
-    fn measure(segment: Segment, spin: bool) -> Outcome<(Duration, Duration)> {
+    fn measure(segment: Segment, spin: bool) -> Outcome<Measured> {
         let client = segment.into_client();
         let mut lease = client.try_lease(None).ok_or("no lane is free")?;
         if !spin {
             lease.disable_spin();
         }
         let count: u32 = if spin { 300_000 } else { 50_000 };
-        let mut best = Duration::MAX;
+        let mut fastest = Duration::MAX;
         for _ in 0..5 {
             let start = Instant::now();
             for _ in 0..count {
                 round_trip(&mut lease, &[0; FRAME])?;
             }
-            best = best.min(start.elapsed() / count);
+            fastest = fastest.min(start.elapsed() / count);
+        }
+        let mut paused = Vec::new();
+        for pause in [2, 5, 10, 20, 50] {
+            let (count, mut total) = (2_000, Duration::ZERO);
+            for _ in 0..count {
+                let end = Instant::now() + Duration::from_micros(pause);
+                while Instant::now() < end {
+                    std::hint::spin_loop();
+                }
+                let start = Instant::now();
+                round_trip(&mut lease, &[0; FRAME])?;
+                total += start.elapsed();
+            }
+            paused.push((pause, total / count));
         }
         let payload = vec![7; LARGE];
         let mut large = Duration::MAX;
@@ -153,7 +178,11 @@ mod linux {
         }
         lease.write(&[STOP; FRAME])?;
         lease.notify();
-        Ok((best, large))
+        Ok(Measured {
+            round_trip: fastest,
+            paused,
+            large,
+        })
     }
 
     fn round_trip(lane: &mut ClientLane, frame: &[u8; FRAME]) -> Outcome {

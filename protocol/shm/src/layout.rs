@@ -21,8 +21,9 @@ pub const RING_CAPACITY: usize = if cfg!(loom) { 4 } else { 64 * 1024 };
 /// The longest time for which the client sleeps without looking at its own state.
 pub const SLICE: Duration = Duration::from_millis(100);
 
-/// How long an end spins, at most, before it sleeps.
-pub const SPIN_TIME: Duration = Duration::from_micros(5);
+/// How long an end spins, at most, before it sleeps. Longer than it takes to wake the other end,
+/// else two ends that have fallen asleep once would never find each other awake again.
+pub const SPIN_TIME: Duration = Duration::from_micros(20);
 
 /// Bytes of a segment.
 pub const SEGMENT_LEN: usize = DATA_OFFSET + LANES * 2 * RING_CAPACITY;

@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(lease.readable(), Err(violation(u32::MAX)));
         // More than was believed to be there before.
         assert_eq!(
-            lease.read(&mut [0; RING_CAPACITY + 1]),
+            lease.read(&mut vec![0; RING_CAPACITY + 1]),
             Err(violation(u32::MAX))
         );
         assert_eq!(
@@ -201,7 +201,7 @@ mod tests {
             Err(violation(u32::MAX))
         );
         assert_eq!(
-            lease.write(&[0; RING_CAPACITY + 1]),
+            lease.write(&vec![0; RING_CAPACITY + 1]),
             Err(violation(u32::MAX))
         );
     }

@@ -88,13 +88,8 @@ fn a_ring_is_full_and_empty_and_wraps() {
 
 #[test]
 fn odd_sizes_stream_past_every_offset() {
-    let (client, host) = pair();
-    drop(host);
-    drop(client);
     let (segment, fd) = Segment::create().unwrap();
-    let sent: Vec<u8> = (0u32..1_000_003)
-        .map(|n| (n.wrapping_mul(31) >> 3) as u8)
-        .collect();
+    let sent: Vec<u8> = (0..=250).cycle().take(1_000_003).collect();
     let expected = sent.clone();
     let server = spawn(move || {
         let mut host = Segment::open(fd).unwrap().into_host();

@@ -83,9 +83,9 @@ fn no_lane_has_two_holders() {
             })
         })
         .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     all_of(&client);
 }
 

@@ -37,10 +37,7 @@ fn collect(host: &mut Host, mut bytes: Vec<u8>) {
             let mut byte = [0];
             let read = host.lanes[index.get()].read(&mut byte).unwrap();
             assert_eq!(read, 1, "a lane that is ready has something");
-            let at = bytes
-                .iter()
-                .position(|&b| b == byte[0])
-                .expect("a byte that was sent");
+            let at = bytes.iter().position(|&sent| sent == byte[0]).unwrap();
             bytes.swap_remove(at);
         }
     }
@@ -140,7 +137,7 @@ fn two_bytes_one_after_another_are_both_found() {
 fn a_full_ring_is_streamed_and_wraps() {
     check(|| {
         let (ours, theirs) = Segment::model();
-        let sent: Vec<u8> = (0..RING_CAPACITY as u8 + 2).collect();
+        let sent: Vec<u8> = (0..).take(RING_CAPACITY + 2).collect();
         let expected = sent.clone();
         let host = thread::spawn(move || {
             let mut host = theirs.into_host();
