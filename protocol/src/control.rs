@@ -1,4 +1,333 @@
-//! The messages of the control socket, after the handshake.
+//! The control plane after the handshake: packets on a byte stream, messages in them.
+//!
+//! `length u32 | kind u8 | payload`. A packet holds a message, a piece of a lane's bytes, or the
+//! cancel word of a lane; the last two only if the session's carrier is the socket.
 
-/// The largest packet on the control socket.
+use std::io::{Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::error::{ProtocolError, Result};
+use crate::handshake::{HELLO_BYTES, Hello};
+use crate::ids::{Generation, LaneIndex};
+use crate::limits::{LimitKind, Limits};
+
+/// The largest packet on the control socket, its length field not counted.
 pub const PACKET_BYTES: usize = 64 << 10;
+
+/// Bytes before a packet's payload.
+pub(crate) const PREFIX_BYTES: usize = 5;
+
+const MESSAGE: u8 = 0;
+const DATA: u8 = 1;
+const CANCEL: u8 = 2;
+
+/// Where the frames travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CarrierKind {
+    /// Shared-memory lanes.
+    Lanes,
+    /// The control socket.
+    Socket,
+}
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// Something is wrong.
+    Error,
+    /// Something may be.
+    Warn,
+    /// Worth knowing.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// What the client says about the session, first of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The generation that every frame carries.
+    pub generation: Generation,
+    /// What both sides keep to.
+    pub limits: Limits,
+    /// Where the frames travel.
+    pub carrier: CarrierKind,
+    /// The addon's name, for the host's log.
+    pub label: String,
+    /// What of the host's log is wanted.
+    pub log: LogLevel,
+}
+
+/// What the client says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientMessage {
+    /// The session's settings; once, after the hellos.
+    Setup(Setup),
+    /// Tear down and exit.
+    Shutdown,
+}
+
+/// What the host says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostMessage {
+    /// It serves; once, in answer to the setup.
+    Ready {
+        /// Its process.
+        pid: u32,
+        /// Bytes of stack that JavaScript and the addon may use.
+        stack_bytes: u64,
+        /// What it can do beyond this protocol.
+        features: Vec<String>,
+    },
+    /// It can't serve, and exits.
+    Refused {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// A line of its log.
+    Log {
+        /// How important.
+        level: LogLevel,
+        /// Which part of the host.
+        target: String,
+        /// What.
+        message: String,
+    },
+    /// It has torn down in order and exits with 0. An exit without this is a crash.
+    Goodbye,
+}
+
+/// A packet that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// A message, to be decoded with [`decode_message`].
+    Message(&'a [u8]),
+    /// Bytes that a lane carries.
+    Data {
+        /// The lane.
+        lane: LaneIndex,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The cancel word of a lane.
+    Cancel {
+        /// The lane.
+        lane: LaneIndex,
+        /// The word.
+        word: u32,
+    },
+}
+
+impl<'a> Packet<'a> {
+    /// The length of a packet from its first five bytes.
+    pub(crate) fn length(prefix: [u8; PREFIX_BYTES]) -> Result<(usize, u8)> {
+        let [a, b, c, d, kind] = prefix;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        if length > PACKET_BYTES {
+            return Err(ProtocolError::violation("a packet that is too large"));
+        }
+        Ok((length, kind))
+    }
+
+    /// Reads a packet's payload.
+    pub fn decode(kind: u8, payload: &'a [u8]) -> Result<Self> {
+        let lane = |bytes: [u8; 2]| {
+            let lane = LaneIndex(u16::from_le_bytes(bytes));
+            if lane.0 < LANES {
+                Ok(lane)
+            } else {
+                Err(ProtocolError::violation("no such lane"))
+            }
+        };
+        match (kind, payload) {
+            (MESSAGE, message) => Ok(Self::Message(message)),
+            (DATA, [a, b, bytes @ ..]) => Ok(Self::Data {
+                lane: lane([*a, *b])?,
+                bytes,
+            }),
+            (CANCEL, [a, b, word @ ..]) if word.len() == 4 => {
+                let word = word
+                    .iter()
+                    .rev()
+                    .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+                Ok(Self::Cancel {
+                    lane: lane([*a, *b])?,
+                    word,
+                })
+            }
+            _ => Err(ProtocolError::malformed("an unknown kind of packet", 4)),
+        }
+    }
+}
+
+/// Lanes of a session, on every carrier.
+pub const LANES: u16 = 64;
+
+/// Decodes a message.
+pub fn decode_message<T: DeserializeOwned>(payload: &[u8]) -> Result<T> {
+    match codec::get_message(payload) {
+        Some((message, used)) if used == payload.len() => Ok(message),
+        _ => Err(ProtocolError::malformed(
+            "a control message that can't be decoded",
+            0,
+        )),
+    }
+}
+
+/// Appends a packet with a message.
+pub fn encode_message<T: Serialize>(out: &mut Vec<u8>, message: &T) -> Result {
+    encode(out, MESSAGE, |out| codec::put_message(out, message))
+}
+
+/// Appends a packet with bytes of a lane: at most [`DATA_BYTES`] of them.
+pub(crate) fn encode_data(out: &mut Vec<u8>, lane: LaneIndex, bytes: &[u8]) -> Result {
+    encode(out, DATA, |out| {
+        codec::put(out, lane.0);
+        out.extend_from_slice(bytes);
+        true
+    })
+}
+
+/// How many of a lane's bytes go into one packet.
+pub(crate) const DATA_BYTES: usize = PACKET_BYTES - 2;
+
+/// Appends a packet with the cancel word of a lane.
+pub(crate) fn encode_cancel(out: &mut Vec<u8>, lane: LaneIndex, word: u32) -> Result {
+    encode(out, CANCEL, |out| {
+        codec::put(out, (lane.0, word));
+        true
+    })
+}
+
+fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>) -> bool) -> Result {
+    let start = out.len();
+    codec::put(out, (0_u32, kind));
+    let written = payload(out);
+    let length = out.len() - start - PREFIX_BYTES;
+    match u32::try_from(length) {
+        Ok(field) if written && length <= PACKET_BYTES => {
+            out[start..start + 4].copy_from_slice(&field.to_le_bytes());
+            Ok(())
+        }
+        _ => {
+            out.truncate(start);
+            Err(ProtocolError::limit(
+                LimitKind::MessageBytes,
+                PACKET_BYTES as u64,
+                PACKET_BYTES as u64 + 1,
+            ))
+        }
+    }
+}
+
+/// Says hello and hears the other side's, on a blocking stream. The version is not checked yet:
+/// each side says its hello first, so that both can say what is wrong.
+pub fn greet(stream: &mut (impl Read + Write)) -> Result<Hello> {
+    let io = |source| ProtocolError::Io {
+        what: "can't greet the other side",
+        source,
+    };
+    stream.write_all(&Hello::ours().encode()).map_err(io)?;
+    let mut bytes = [0; HELLO_BYTES];
+    stream
+        .read_exact(&mut bytes)
+        .map_err(|error| end_or(error, "can't hear the other side"))?;
+    Hello::decode(&bytes)
+}
+
+/// Writes one message to a blocking stream.
+pub fn write_message<T: Serialize>(stream: &mut impl Write, message: &T) -> Result {
+    let mut packet = Vec::new();
+    encode_message(&mut packet, message)?;
+    stream
+        .write_all(&packet)
+        .map_err(|source| ProtocolError::Io {
+            what: "can't write to the control socket",
+            source,
+        })
+}
+
+/// Reads one message from a blocking stream: not a byte more.
+pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
+    let what = "can't read from the control socket";
+    let mut prefix = [0; PREFIX_BYTES];
+    stream
+        .read_exact(&mut prefix)
+        .map_err(|error| end_or(error, what))?;
+    let (length, kind) = Packet::length(prefix)?;
+    let mut payload = vec![0; length];
+    stream
+        .read_exact(&mut payload)
+        .map_err(|error| end_or(error, what))?;
+    match Packet::decode(kind, &payload)? {
+        Packet::Message(payload) => decode_message(payload),
+        Packet::Data { .. } | Packet::Cancel { .. } => Err(ProtocolError::violation(
+            "data before the session has begun",
+        )),
+    }
+}
+
+/// The end of the stream is the other side's end, whatever the system calls it.
+pub(crate) fn end_or(error: std::io::Error, what: &'static str) -> ProtocolError {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | BrokenPipe => ProtocolError::Disconnected,
+        _ => ProtocolError::Io {
+            what,
+            source: error,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_is_read_as_written() {
+        let message = ClientMessage::Setup(Setup {
+            generation: Generation(3),
+            limits: Limits::DEFAULT,
+            carrier: CarrierKind::Lanes,
+            label: "x".into(),
+            log: LogLevel::Info,
+        });
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, &message).unwrap();
+        assert_eq!(
+            read_message::<ClientMessage>(&mut &bytes[..]).unwrap(),
+            message
+        );
+        for cut in 0..bytes.len() {
+            assert!(
+                read_message::<ClientMessage>(&mut &bytes[..cut]).is_err(),
+                "{cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn message_larger_than_a_packet_is_refused() {
+        let message = HostMessage::Refused {
+            message: "x".repeat(PACKET_BYTES),
+        };
+        let mut bytes = Vec::new();
+        assert!(encode_message(&mut bytes, &message).is_err());
+        assert!(bytes.is_empty());
+        let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0];
+        assert!(read_message::<HostMessage>(&mut &huge[..]).is_err());
+    }
+
+    #[test]
+    fn data_of_a_lane_that_does_not_exist_is_refused() {
+        assert!(Packet::decode(DATA, &[64, 0, 1]).is_err());
+        assert!(Packet::decode(DATA, &[63]).is_err());
+        assert!(Packet::decode(CANCEL, &[1, 0, 1]).is_err());
+        assert!(Packet::decode(9, &[]).is_err());
+    }
+}

@@ -7,12 +7,15 @@
 #![forbid(unsafe_code)]
 
 pub mod calls;
+pub mod carrier;
 mod codec;
 pub mod control;
 pub mod error;
 pub mod frame;
+pub mod handshake;
 pub mod ids;
 pub mod lent;
 pub mod limits;
 pub mod message;
+pub mod pending;
 pub mod value;

@@ -1,0 +1,328 @@
+//! The shared-memory carrier: frames through the rings of `hostd-shm`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hostd_shm::{HostWait, Interest as Wanted, Lease, ReadyBitmap, Verdict, Violation, Waited};
+
+use super::port::{self, Interest, Port, Terms};
+use super::{ClientEnd, HostEnd, Idle, Wake};
+use crate::error::{ProtocolError, Result};
+use crate::frame::Header;
+use crate::ids::{Generation, LaneIndex};
+use crate::limits::Limits;
+
+pub use hostd_shm::{Segment, SegmentError};
+
+/// The client's end of a segment that it made.
+pub fn client(segment: Segment, generation: Generation, limits: Limits) -> ClientEnd {
+    let session = Arc::new(Session {
+        gone: AtomicBool::new(false),
+        terms: Terms { generation, limits },
+    });
+    ClientEnd::lanes(LaneClient {
+        shared: segment.into_client(),
+        session,
+    })
+}
+
+/// The host's end of the client's segment; stays on the JS thread.
+pub fn host(segment: Segment, generation: Generation, limits: Limits) -> HostEnd {
+    HostEnd::lanes(LaneHost {
+        parts: segment.into_host(),
+        gone: Arc::new(AtomicBool::new(false)),
+        terms: Terms { generation, limits },
+        ready: None,
+        rung: false,
+    })
+}
+
+impl From<Violation> for ProtocolError {
+    fn from(_: Violation) -> Self {
+        Self::violation("an impossible index of a ring")
+    }
+}
+
+const fn wanted(interest: Interest) -> Wanted {
+    match interest {
+        Interest::Data => Wanted::Data,
+        Interest::Space => Wanted::Space,
+    }
+}
+
+pub(super) fn shm_index(lane: LaneIndex) -> Result<hostd_shm::LaneIndex> {
+    hostd_shm::LaneIndex::new(usize::from(lane.0))
+        .ok_or(ProtocolError::violation("a lane that does not exist"))
+}
+
+fn our_index(lane: hostd_shm::LaneIndex) -> LaneIndex {
+    // There are 64 of them.
+    LaneIndex(u16::try_from(lane.get()).unwrap_or(0))
+}
+
+#[derive(Debug)]
+struct Session {
+    gone: AtomicBool,
+    terms: Terms,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct LaneClient {
+    pub(super) shared: hostd_shm::Client,
+    session: Arc<Session>,
+}
+
+impl LaneClient {
+    #[inline]
+    pub(super) fn lease(&self, hint: Option<LaneIndex>, idle: &mut dyn Idle) -> Result<LeasedLane> {
+        let hint = hint.and_then(|lane| shm_index(lane).ok());
+        if self.is_gone() {
+            return Err(ProtocolError::Disconnected);
+        }
+        let lease = match self.shared.try_lease(hint) {
+            Some(lease) => lease,
+            None => self.wait_for_lease(hint, idle)?,
+        };
+        Ok(LeasedLane {
+            lease,
+            session: Arc::clone(&self.session),
+        })
+    }
+
+    #[cold]
+    fn wait_for_lease(
+        &self,
+        hint: Option<hostd_shm::LaneIndex>,
+        idle: &mut dyn Idle,
+    ) -> Result<Lease> {
+        let mut gone = false;
+        let mut check = || {
+            gone = self.is_gone();
+            if gone || idle.check().is_err() {
+                Verdict::Stop
+            } else {
+                Verdict::Continue
+            }
+        };
+        let lease = self.shared.lease(hint, &mut check);
+        lease.map_err(|_| {
+            if gone {
+                ProtocolError::Disconnected
+            } else {
+                ProtocolError::Interrupted
+            }
+        })
+    }
+
+    pub(super) fn home(&self) -> Option<LeasedLane> {
+        let lease = self.shared.try_lease_home()?;
+        Some(LeasedLane {
+            lease,
+            session: Arc::clone(&self.session),
+        })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.session.gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn disconnect(&self) {
+        self.session.gone.store(true, Ordering::Release);
+        self.shared.wake_all();
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct LeasedLane {
+    lease: Lease,
+    session: Arc<Session>,
+}
+
+impl LeasedLane {
+    pub(super) fn index(&self) -> LaneIndex {
+        our_index(self.lease.index())
+    }
+
+    pub(super) fn set_cancel(&self, word: u32) {
+        self.lease.set_cancel(word);
+    }
+
+    #[inline]
+    pub(super) fn send(&mut self, frame: &[u8], idle: &mut dyn Idle) -> Result {
+        port::send(self, frame, idle)
+    }
+
+    #[inline]
+    pub(super) fn receive(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header> {
+        let terms = self.session.terms;
+        port::receive(self, body, &terms, idle)
+    }
+
+    pub(super) fn notify(&mut self) {
+        self.lease.notify();
+    }
+}
+
+impl Port for LeasedLane {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        Ok(self.lease.write(bytes)?)
+    }
+
+    #[inline]
+    fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+        Ok(self.lease.read(target)?)
+    }
+
+    #[inline]
+    fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize> {
+        Ok(self.lease.read_onto(target, limit)?)
+    }
+
+    #[inline]
+    fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
+        let gone = &self.session.gone;
+        let mut interrupted = false;
+        let mut check = || {
+            if gone.load(Ordering::Acquire) {
+                return Verdict::Stop;
+            }
+            interrupted = idle.check().is_err();
+            if interrupted {
+                Verdict::Stop
+            } else {
+                Verdict::Continue
+            }
+        };
+        match self.lease.wait(wanted(interest), &mut check)? {
+            Waited::Ready => Ok(()),
+            Waited::Stopped if interrupted => Err(ProtocolError::Interrupted),
+            Waited::Stopped => Err(ProtocolError::Disconnected),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct LaneHost {
+    pub(super) parts: hostd_shm::Host,
+    pub(super) gone: Arc<AtomicBool>,
+    terms: Terms,
+    /// Lanes that were found ready and not told yet.
+    ready: Option<ReadyBitmap>,
+    /// A ring that came while one lane was served exclusively.
+    rung: bool,
+}
+
+impl LaneHost {
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<Wake> {
+        loop {
+            if self.gone.load(Ordering::Acquire) {
+                return Err(ProtocolError::Disconnected);
+            }
+            if std::mem::take(&mut self.rung) {
+                return Ok(Wake::Rung);
+            }
+            if let Some(lane) = self.next_ready()? {
+                return Ok(Wake::Lane(lane));
+            }
+            self.parts.top.arrive();
+            let found = self.parts.waiter.wait(timeout);
+            self.parts.top.leave();
+            let found = found?;
+            if found.is_empty() {
+                return Ok(Wake::TimedOut);
+            }
+            self.rung = found.rung;
+            self.ready = Some(found.lanes);
+        }
+    }
+
+    fn next_ready(&mut self) -> Result<Option<LaneIndex>> {
+        while let Some(lane) = self.ready.as_mut().and_then(Iterator::next) {
+            // A conversation may have read it meanwhile.
+            if self.parts.lanes[lane.get()].readable()? > 0 {
+                return Ok(Some(our_index(lane)));
+            }
+        }
+        self.ready = None;
+        Ok(None)
+    }
+
+    #[inline]
+    pub(super) fn send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result {
+        let mut port = self.port(lane)?;
+        port::send(&mut port, frame, &mut super::Patient)?;
+        port.lane.notify();
+        Ok(())
+    }
+
+    pub(super) fn try_send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result<bool> {
+        let port = self.port(lane)?;
+        if port.lane.writable()? < frame.len() {
+            return Ok(false);
+        }
+        port.lane.write(frame)?;
+        port.lane.notify();
+        Ok(true)
+    }
+
+    #[inline]
+    pub(super) fn receive(&mut self, lane: LaneIndex, body: &mut Vec<u8>) -> Result<Header> {
+        let terms = self.terms;
+        port::receive(&mut self.port(lane)?, body, &terms, &mut super::Patient)
+    }
+
+    #[inline]
+    fn port(&mut self, lane: LaneIndex) -> Result<HostPort<'_>> {
+        let lane = self
+            .parts
+            .lanes
+            .get_mut(usize::from(lane.0))
+            .ok_or(ProtocolError::violation("a lane that does not exist"))?;
+        Ok(HostPort {
+            lane,
+            gone: &self.gone,
+            rung: &mut self.rung,
+        })
+    }
+}
+
+struct HostPort<'a> {
+    lane: &'a mut hostd_shm::HostLane,
+    gone: &'a AtomicBool,
+    rung: &'a mut bool,
+}
+
+impl Port for HostPort<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        Ok(self.lane.write(bytes)?)
+    }
+
+    #[inline]
+    fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+        Ok(self.lane.read(target)?)
+    }
+
+    #[inline]
+    fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize> {
+        Ok(self.lane.read_onto(target, limit)?)
+    }
+
+    fn wait(&mut self, interest: Interest, _: &mut dyn Idle) -> Result {
+        loop {
+            if self.gone.load(Ordering::Acquire) {
+                return Err(ProtocolError::Disconnected);
+            }
+            // A cancelled call still ends with its reply: only other values than the present one
+            // would end this wait, and then it is begun again.
+            let cancel = self.lane.cancel();
+            match self.lane.wait(wanted(interest), cancel, None)? {
+                HostWait::Ready => return Ok(()),
+                HostWait::Rung => *self.rung = true,
+                HostWait::Cancelled | HostWait::TimedOut => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The first words of a session, in a layout of their own that every version can decode.
+//!
+//! `magic "NAPIHOSTD" | protocol u32 | length u8 | build text, 64 bytes`, little endian. Both
+//! sides say it first; nothing else is sent before the other's was read. No I/O here.
+
+use crate::error::{ProtocolError, Result};
+
+/// The protocol this build speaks. Raised with every change that an older build can't follow.
+pub const PROTOCOL: u32 = 1;
+
+/// Bytes of a hello.
+pub const HELLO_BYTES: usize = MAGIC.len() + 4 + 1 + BUILD_BYTES;
+
+const MAGIC: &[u8; 9] = b"NAPIHOSTD";
+const BUILD_BYTES: usize = 64;
+
+/// Who is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The protocol it speaks.
+    pub protocol: u32,
+    /// Its build, for messages: printable ASCII.
+    pub build: String,
+}
+
+impl Hello {
+    /// What this build says.
+    pub fn ours() -> Self {
+        Self {
+            protocol: PROTOCOL,
+            build: concat!("napi-hostd ", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+
+    /// The hello as it travels; a long build text is cut.
+    pub fn encode(&self) -> [u8; HELLO_BYTES] {
+        let mut bytes = [0; HELLO_BYTES];
+        let (magic, rest) = bytes.split_at_mut(MAGIC.len());
+        magic.copy_from_slice(MAGIC);
+        let (protocol, rest) = rest.split_at_mut(4);
+        protocol.copy_from_slice(&self.protocol.to_le_bytes());
+        let build: Vec<u8> = self
+            .build
+            .bytes()
+            .filter(|byte| is_printable(*byte))
+            .take(BUILD_BYTES)
+            .collect();
+        rest[0] = u8::try_from(build.len()).unwrap_or(0);
+        rest[1..=build.len()].copy_from_slice(&build);
+        bytes
+    }
+
+    /// Reads a hello of any version.
+    pub fn decode(bytes: &[u8; HELLO_BYTES]) -> Result<Self> {
+        let (magic, rest) = bytes.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(ProtocolError::malformed(
+                "no napi-hostd at the other end",
+                0,
+            ));
+        }
+        let (protocol, rest) = rest.split_at(4);
+        let protocol = protocol
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        let length = usize::from(rest[0]);
+        let build = rest[1..].get(..length).ok_or(ProtocolError::malformed(
+            "a build text that is too long",
+            MAGIC.len() + 4,
+        ))?;
+        let build = build
+            .iter()
+            .filter(|byte| is_printable(**byte))
+            .map(|byte| char::from(*byte));
+        Ok(Self {
+            protocol,
+            build: build.collect(),
+        })
+    }
+
+    /// Checks that the other side speaks our protocol.
+    pub fn check(&self) -> Result {
+        if self.protocol == PROTOCOL {
+            Ok(())
+        } else {
+            Err(ProtocolError::Version {
+                ours: PROTOCOL,
+                theirs: self.protocol,
+                build: self.build.clone(),
+            })
+        }
+    }
+}
+
+const fn is_printable(byte: u8) -> bool {
+    byte.is_ascii_graphic() || byte == b' '
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hello_is_read_as_written() {
+        let hello = Hello::ours();
+        assert_eq!(Hello::decode(&hello.encode()).unwrap(), hello);
+        hello.check().unwrap();
+    }
+
+    #[test]
+    fn hello_of_another_version_names_both() {
+        let theirs = Hello {
+            protocol: 77,
+            build: "napi-hostd 9.9".into(),
+        };
+        let read = Hello::decode(&theirs.encode()).unwrap();
+        let message = read.check().unwrap_err().to_string();
+        assert!(
+            message.contains("77") && message.contains("napi-hostd 9.9"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn hello_of_someone_else_is_refused() {
+        assert!(Hello::decode(&[b'G'; HELLO_BYTES]).is_err());
+        let mut bytes = Hello::ours().encode();
+        bytes[MAGIC.len() + 4] = 65;
+        assert!(Hello::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn build_text_is_cut_and_printable() {
+        let hello = Hello {
+            protocol: 1,
+            build: format!("\x1b[31m{}", "x".repeat(100)),
+        };
+        let read = Hello::decode(&hello.encode()).unwrap();
+        assert_eq!(read.build.len(), BUILD_BYTES);
+        assert!(!read.build.contains('\x1b'));
+    }
+}

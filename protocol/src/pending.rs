@@ -1,0 +1,248 @@
+//! Which requests are open on a lane, of both sides: a conversation is strictly nested.
+//!
+//! No I/O: whoever moves the frames says here what went out and what came in. A reply matches the
+//! innermost open request or the session is over.
+
+use crate::error::{ProtocolError, Result};
+use crate::frame::Header;
+use crate::ids::CallId;
+use crate::limits::{LimitKind, Limits};
+
+/// The open requests of one end of a lane. Kept and used again, so that a call allocates nothing.
+#[derive(Debug)]
+pub struct Pending {
+    next: CallId,
+    open: Vec<Open>,
+    limit: u32,
+}
+
+/// An open request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Its id, chosen by who asks.
+    pub call: CallId,
+    /// The number of its call.
+    pub number: u16,
+    /// Who asks.
+    pub by: By,
+}
+
+/// Who asked an open request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// This side.
+    Us,
+    /// The other side.
+    Them,
+}
+
+impl Pending {
+    /// No request is open.
+    pub const fn new(limits: &Limits) -> Self {
+        Self {
+            next: CallId(0),
+            open: Vec::new(),
+            limit: limits.nested_requests,
+        }
+    }
+
+    /// Opens a request of ours: the id to send it with.
+    #[inline]
+    pub fn ask(&mut self, number: u16) -> Result<CallId> {
+        if self.open.last().is_some_and(|open| open.by == By::Us) {
+            return Err(ProtocolError::violation(
+                "a request inside one that waits for its reply",
+            ));
+        }
+        self.room()?;
+        self.next = self.next.next();
+        self.open.push(Open {
+            call: self.next,
+            number,
+            by: By::Us,
+        });
+        Ok(self.next)
+    }
+
+    /// Takes back a request of ours that was opened, but of which nothing was sent.
+    pub fn unask(&mut self) {
+        if self.open.last().is_some_and(|open| open.by == By::Us) {
+            self.open.pop();
+        }
+    }
+
+    /// The other side's request has come. An error is the other side's fault.
+    #[inline]
+    pub fn asked(&mut self, header: &Header) -> Result {
+        if self.open.last().is_some_and(|open| open.by == By::Them) {
+            return Err(ProtocolError::violation(
+                "a request inside one that is being answered",
+            ));
+        }
+        self.room()?;
+        self.open.push(Open {
+            call: header.call,
+            number: header.number,
+            by: By::Them,
+        });
+        Ok(())
+    }
+
+    /// A reply or failure has come: closes the innermost request, which it must match.
+    #[inline]
+    pub fn answered(&mut self, header: &Header) -> Result {
+        match self.open.last() {
+            Some(open)
+                if open.by == By::Us
+                    && open.call == header.call
+                    && open.number == header.number =>
+            {
+                self.open.pop();
+                Ok(())
+            }
+            _ => Err(ProtocolError::violation("a reply to what was not asked")),
+        }
+    }
+
+    /// Answers the innermost request, which must be the other side's, and closes it.
+    #[inline]
+    pub fn answer(&mut self) -> Result<Open> {
+        match self.open.pop_if(|open| open.by == By::Them) {
+            Some(open) => Ok(open),
+            None => Err(ProtocolError::violation(
+                "a reply of ours to what was not asked",
+            )),
+        }
+    }
+
+    /// The innermost open request.
+    pub fn innermost(&self) -> Option<Open> {
+        self.open.last().copied()
+    }
+
+    /// How many requests are open, of both sides together.
+    pub const fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Forgets all open requests: their session is over.
+    pub fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    #[inline]
+    fn room(&self) -> Result {
+        if self.open.len() >= self.limit as usize {
+            return Err(ProtocolError::limit(
+                LimitKind::NestedRequests,
+                self.limit,
+                u64::from(self.limit) + 1,
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Flags, FrameKind};
+    use crate::ids::Generation;
+
+    fn header(kind: FrameKind, number: u16, call: CallId) -> Header {
+        Header {
+            body_len: 0,
+            kind,
+            flags: Flags::NONE,
+            number,
+            call,
+            generation: Generation(1),
+        }
+    }
+
+    #[test]
+    fn nested_conversation_closes_from_the_inside() {
+        let mut pending = Pending::new(&Limits::DEFAULT);
+        let outer = pending.ask(2).unwrap();
+        pending
+            .asked(&header(FrameKind::Request, 32, CallId(9)))
+            .unwrap();
+        let inner = pending.ask(5).unwrap();
+        assert_ne!(outer, inner);
+        assert!(
+            pending
+                .answered(&header(FrameKind::Reply, 2, outer))
+                .is_err()
+        );
+        pending
+            .answered(&header(FrameKind::Reply, 5, inner))
+            .unwrap();
+        assert_eq!(pending.answer().unwrap().call, CallId(9));
+        pending
+            .answered(&header(FrameKind::Failure, 2, outer))
+            .unwrap();
+        assert_eq!(pending.depth(), 0);
+    }
+
+    #[test]
+    fn reply_of_another_id_or_number_is_a_violation() {
+        let mut pending = Pending::new(&Limits::DEFAULT);
+        assert!(
+            pending
+                .answered(&header(FrameKind::Reply, 2, CallId(1)))
+                .is_err()
+        );
+        let call = pending.ask(2).unwrap();
+        assert!(
+            pending
+                .answered(&header(FrameKind::Reply, 2, call.next()))
+                .is_err()
+        );
+        assert!(
+            pending
+                .answered(&header(FrameKind::Reply, 3, call))
+                .is_err()
+        );
+        assert!(pending.answer().is_err());
+        pending
+            .answered(&header(FrameKind::Reply, 2, call))
+            .unwrap();
+        assert!(
+            pending
+                .answered(&header(FrameKind::Reply, 2, call))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn two_requests_in_a_row_are_a_violation() {
+        let mut pending = Pending::new(&Limits::DEFAULT);
+        pending
+            .asked(&header(FrameKind::Request, 2, CallId(1)))
+            .unwrap();
+        assert!(
+            pending
+                .asked(&header(FrameKind::Request, 2, CallId(2)))
+                .is_err()
+        );
+        pending.ask(32).unwrap();
+        assert!(pending.ask(32).is_err());
+    }
+
+    #[test]
+    fn nesting_past_the_limit_is_refused() {
+        let mut pending = Pending::new(&Limits {
+            nested_requests: 4,
+            ..Limits::DEFAULT
+        });
+        for _ in 0..2 {
+            pending.ask(2).unwrap();
+            pending
+                .asked(&header(FrameKind::Request, 32, CallId(1)))
+                .unwrap();
+        }
+        assert!(matches!(pending.ask(2), Err(ProtocolError::Limit { .. })));
+        pending.answer().unwrap();
+        assert_eq!(pending.depth(), 3);
+    }
+}
