@@ -1,0 +1,149 @@
+//! C function pointers that are not NULL, and the only places that call them.
+//!
+//! A call into the addon is sound under A4: the addon gave the pointer for this very purpose and its
+//! image is never unloaded. Calls are plain `extern "C"`: a C++ exception that reaches one ends the
+//! process, which is reported as a crash.
+
+use super::check::Data;
+use super::types::{
+    napi_addon_register_func, napi_async_cleanup_hook, napi_async_cleanup_hook_handle,
+    napi_callback, napi_callback_info, napi_cleanup_hook, napi_env, napi_finalize,
+    napi_threadsafe_function_call_js, napi_value, node_api_noenv_finalize,
+};
+use std::ffi::c_void;
+
+/// A native function that JavaScript can call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callback(unsafe extern "C" fn(napi_env, napi_callback_info) -> napi_value);
+
+impl Callback {
+    pub(super) fn new(function: napi_callback) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// The function as an integer, for the words of an engine function.
+    pub(crate) fn word(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The function that [`Callback::word`] was made of.
+    ///
+    /// # Safety
+    ///
+    /// `word` came from [`Callback::word`].
+    pub(super) unsafe fn from_word(word: usize) -> Self {
+        let pointer: *const () = std::ptr::with_exposed_provenance(word);
+        // SAFETY: the caller's word came from a function pointer of this very type.
+        Self(unsafe {
+            std::mem::transmute::<
+                *const (),
+                unsafe extern "C" fn(napi_env, napi_callback_info) -> napi_value,
+            >(pointer)
+        })
+    }
+
+    pub(super) fn call(self, env: napi_env, info: napi_callback_info) -> napi_value {
+        // SAFETY: A4 (an addon's callback, called with its env and a live callback info).
+        unsafe { (self.0)(env, info) }
+    }
+}
+
+/// A finalizer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finalize(unsafe extern "C" fn(napi_env, *mut c_void, *mut c_void));
+
+impl Finalize {
+    pub(super) fn new(function: napi_finalize) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it. Its data pointer is never used again by us.
+    pub(crate) fn call(self, env: napi_env, data: Data, hint: Data) {
+        // SAFETY: A4 (an addon's finalizer, called once with the pointers it was given with).
+        unsafe { (self.0)(env, data.0, hint.0) }
+    }
+}
+
+/// A finalizer without environment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoEnvFinalize(unsafe extern "C" fn(*mut c_void, *mut c_void));
+
+impl NoEnvFinalize {
+    pub(super) fn new(function: node_api_noenv_finalize) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it.
+    pub(crate) fn call(self, data: Data, hint: Data) {
+        // SAFETY: A4 (an addon's finalizer, called once with the pointers it was given with).
+        unsafe { (self.0)(data.0, hint.0) }
+    }
+}
+
+/// An environment cleanup hook. Two are equal when the function is the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CleanupHook(unsafe extern "C" fn(*mut c_void));
+
+impl CleanupHook {
+    pub(super) fn new(function: napi_cleanup_hook) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Whether both are the same function.
+    pub(crate) fn is(self, other: Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+
+    /// Calls it.
+    pub(crate) fn call(self, argument: Data) {
+        // SAFETY: A4 (an addon's hook, called with the argument it was added with).
+        unsafe { (self.0)(argument.0) }
+    }
+}
+
+/// An asynchronous environment cleanup hook.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsyncHook(
+    unsafe extern "C" fn(napi_async_cleanup_hook_handle, *mut c_void),
+);
+
+impl AsyncHook {
+    pub(super) fn new(function: napi_async_cleanup_hook) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it.
+    pub(crate) fn call(self, handle: napi_async_cleanup_hook_handle, argument: Data) {
+        // SAFETY: A4 (an addon's hook, called with its handle and argument).
+        unsafe { (self.0)(handle, argument.0) }
+    }
+}
+
+/// What a threadsafe function calls for each item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallJs(
+    #[expect(dead_code, reason = "called once calls are delivered, which they are not yet")]
+    unsafe extern "C" fn(napi_env, napi_value, *mut c_void, *mut c_void),
+);
+
+impl CallJs {
+    pub(super) fn new(function: napi_threadsafe_function_call_js) -> Option<Self> {
+        function.map(Self)
+    }
+}
+
+/// An addon's `init` function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Init(unsafe extern "C" fn(napi_env, napi_value) -> napi_value);
+
+impl Init {
+    pub(super) fn new(function: napi_addon_register_func) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it with the exports object the addon may fill or replace.
+    pub(crate) fn call(self, env: napi_env, exports: napi_value) -> napi_value {
+        // SAFETY: A4 (the addon's init function, called with a live env and handle).
+        unsafe { (self.0)(env, exports) }
+    }
+}

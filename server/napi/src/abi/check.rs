@@ -1,0 +1,577 @@
+//! Argument checks: raw C arguments in, checked values out.
+//!
+//! Each check returns the knowledge it gained as a type, so that no body checks again or touches a
+//! pointer. All are `unsafe fn` for one reason, A1: the pointer is what the header says it is.
+//! Lengths and pointers are checked together. Nothing here follows an id.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::marker::PhantomData;
+
+use super::callback::{AsyncHook, CallJs, Callback, CleanupHook, Finalize, NoEnvFinalize};
+use super::status::{NapiResult, Status};
+use super::types::{
+    NAPI_AUTO_LENGTH, OpaqueId, napi_async_cleanup_hook, napi_async_context, napi_callback,
+    napi_cleanup_hook, napi_env, napi_finalize, napi_property_descriptor,
+    napi_threadsafe_function_call_js, napi_type_tag, napi_value, node_api_noenv_finalize,
+};
+
+/// A handle that is not NULL. Whether it is alive is known when it is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handle(pub(crate) napi_value);
+
+/// A pointer of the addon's that is passed through and never followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Data(pub(crate) *mut c_void);
+
+impl Data {
+    /// The NULL pointer.
+    pub(crate) const NULL: Self = Self(std::ptr::null_mut());
+
+    /// The pointer as an integer, for storage.
+    pub(crate) fn word(self) -> usize {
+        self.0.expose_provenance()
+    }
+
+    /// The pointer that [`Data::word`] was made of.
+    pub(crate) fn from_word(word: usize) -> Self {
+        Self(std::ptr::with_exposed_provenance_mut(word))
+    }
+}
+
+/// A place where one result goes. Setting it consumes it.
+#[derive(Debug)]
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// Writes the result.
+    #[expect(clippy::unnecessary_wraps, reason = "the last expression of most bodies")]
+    pub(crate) fn set(self, value: T) -> NapiResult {
+        // SAFETY: A2 (out-pointers stay writable for the call); not NULL by `out`.
+        unsafe { self.0.write(value) };
+        Ok(())
+    }
+}
+
+/// A place where a result goes, if the addon wants it.
+#[derive(Debug)]
+pub(crate) struct OptOut<T>(*mut T);
+
+impl<T> OptOut<T> {
+    /// Whether the addon wants this result.
+    pub(crate) fn wanted(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// Writes the result if it is wanted.
+    #[expect(clippy::unnecessary_wraps, reason = "the last expression of some bodies")]
+    pub(crate) fn set(self, value: T) -> NapiResult {
+        if !self.0.is_null() {
+            // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
+            unsafe { self.0.write(value) };
+        }
+        Ok(())
+    }
+
+    /// Makes and writes the result if it is wanted.
+    pub(crate) fn set_with(self, make: impl FnOnce() -> T) {
+        if !self.0.is_null() {
+            let value = make();
+            // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
+            unsafe { self.0.write(value) };
+        }
+    }
+}
+
+/// A number that is read and then overwritten.
+#[derive(Debug)]
+pub(crate) struct InOut<T>(*mut T);
+
+impl<T: Copy> InOut<T> {
+    /// Reads what the addon put there.
+    pub(crate) fn get(&self) -> T {
+        // SAFETY: A2 (in-out pointers are readable for the call); not NULL by `in_out`.
+        unsafe { self.0.read() }
+    }
+
+    /// Overwrites it.
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: A2 (in-out pointers stay writable for the call); not NULL by `in_out`.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// A buffer of the addon's to be filled.
+#[derive(Debug)]
+pub(crate) struct OutSlice<'a, T> {
+    start: *mut T,
+    capacity: usize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+impl<T: Copy> OutSlice<'_, T> {
+    /// Whether there is a buffer at all.
+    pub(crate) fn is_null(&self) -> bool {
+        self.start.is_null()
+    }
+
+    /// How many elements fit.
+    pub(crate) fn capacity(&self) -> usize {
+        if self.start.is_null() { 0 } else { self.capacity }
+    }
+
+    /// Writes one element. Out of bounds is ignored.
+    pub(crate) fn put(&mut self, index: usize, value: T) {
+        if index < self.capacity() {
+            // SAFETY: A2 (the buffer has `capacity` elements); index was checked against it.
+            let place = unsafe { self.start.add(index) };
+            // SAFETY: A2 (the buffer is writable for the call).
+            unsafe { place.write(value) };
+        }
+    }
+
+    /// Copies as many elements as fit; returns how many those were.
+    pub(crate) fn copy_from(&mut self, from: &[T]) -> usize {
+        let count = from.len().min(self.capacity());
+        if count > 0 {
+            // SAFETY: A2 (the buffer has `capacity` elements); count is no more; the source is
+            // ours, so they do not overlap.
+            unsafe { self.start.copy_from_nonoverlapping(from.as_ptr(), count) };
+        }
+        count
+    }
+}
+
+/// An array of property descriptors, read one at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descriptors<'a> {
+    start: *const napi_property_descriptor,
+    count: usize,
+    lifetime: PhantomData<&'a [napi_property_descriptor]>,
+}
+
+/// One property descriptor, its pointers checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descriptor<'a> {
+    /// The name as UTF-8, preferred to `key`.
+    pub(crate) name: Option<&'a CStr>,
+    /// The name as a value.
+    pub(crate) key: Option<Handle>,
+    /// The method.
+    pub(crate) method: Option<Callback>,
+    /// The getter.
+    pub(crate) getter: Option<Callback>,
+    /// The setter.
+    pub(crate) setter: Option<Callback>,
+    /// The value.
+    pub(crate) value: Option<Handle>,
+    /// Attribute bits.
+    pub(crate) attributes: c_int,
+    /// Passed to method, getter and setter.
+    pub(crate) data: Data,
+}
+
+impl<'a> Descriptors<'a> {
+    /// Copies the descriptors out one by one, because an accessor may change the array meanwhile.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Descriptor<'a>> {
+        (0..self.count).map(move |index| {
+            // SAFETY: A1 (`count` descriptors at `start`); index is below count.
+            let place = unsafe { self.start.add(index) };
+            // SAFETY: A1 (readable for the call); the struct is `Copy`.
+            let raw = unsafe { place.read() };
+            let name = if raw.utf8name.is_null() {
+                None
+            } else {
+                // SAFETY: A1 (utf8name is NUL-terminated and outlives the call).
+                Some(unsafe { CStr::from_ptr(raw.utf8name) })
+            };
+            Descriptor {
+                name,
+                key: nonzero(raw.name),
+                method: Callback::new(raw.method),
+                getter: Callback::new(raw.getter),
+                setter: Callback::new(raw.setter),
+                value: nonzero(raw.value),
+                attributes: raw.attributes,
+                data: Data(raw.data),
+            }
+        })
+    }
+}
+
+fn nonzero(value: napi_value) -> Option<Handle> {
+    (value.0 != 0).then_some(Handle(value))
+}
+
+
+/// The largest length that Node accepts for texts.
+const MAX_LENGTH: usize = i32::MAX as usize;
+
+// The checks themselves. Safety, for all of them: A1.
+
+/// A value that is passed as it is.
+pub(crate) unsafe fn plain<T>(value: T) -> NapiResult<T> {
+    Ok(value)
+}
+
+/// A pointer that is passed through.
+pub(crate) unsafe fn data(pointer: *mut c_void) -> NapiResult<Data> {
+    Ok(Data(pointer))
+}
+
+/// A handle; NULL is refused.
+pub(crate) unsafe fn handle(value: napi_value) -> NapiResult<Handle> {
+    nonzero(value).ok_or(Status::InvalidArg)
+}
+
+/// A handle or NULL.
+pub(crate) unsafe fn opt_handle(value: napi_value) -> NapiResult<Option<Handle>> {
+    Ok(nonzero(value))
+}
+
+/// An array of handles; NULL only when it is empty.
+pub(crate) unsafe fn handles<'a>(
+    count: usize,
+    start: *const napi_value,
+) -> NapiResult<&'a [napi_value]> {
+    // SAFETY: A1 (`count` handles at `start`), passed on.
+    unsafe { slice(count, start) }
+}
+
+/// An array of plain elements; NULL only when it is empty.
+pub(crate) unsafe fn slice<'a, T: Copy>(count: usize, start: *const T) -> NapiResult<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if start.is_null() || count > MAX_LENGTH {
+        return Err(Status::InvalidArg);
+    }
+    // SAFETY: A1 (`count` elements at `start`, unchanged for the call); not NULL.
+    Ok(unsafe { std::slice::from_raw_parts(start, count) })
+}
+
+/// Two arrays of the same length.
+pub(crate) unsafe fn slices<'a>(
+    count: usize,
+    first: *const napi_value,
+    second: *const napi_value,
+) -> NapiResult<(&'a [napi_value], &'a [napi_value])> {
+    // SAFETY: A1, passed on.
+    let first = unsafe { slice(count, first) }?;
+    // SAFETY: A1, passed on.
+    let second = unsafe { slice(count, second) }?;
+    Ok((first, second))
+}
+
+/// A place for a result; NULL is refused.
+pub(crate) unsafe fn out<T>(pointer: *mut T) -> NapiResult<Out<T>> {
+    if pointer.is_null() { Err(Status::InvalidArg) } else { Ok(Out(pointer)) }
+}
+
+/// A place for a result, or NULL.
+pub(crate) unsafe fn opt_out<T>(pointer: *mut T) -> NapiResult<OptOut<T>> {
+    Ok(OptOut(pointer))
+}
+
+/// A buffer of known size to be filled, or NULL.
+pub(crate) unsafe fn buffer<'a, T>(start: *mut T, capacity: usize) -> NapiResult<OutSlice<'a, T>> {
+    Ok(OutSlice { start, capacity, lifetime: PhantomData })
+}
+
+/// A byte buffer of known size to be filled, or NULL.
+pub(crate) unsafe fn byte_buffer<'a>(
+    start: *mut c_char,
+    capacity: usize,
+) -> NapiResult<OutSlice<'a, u8>> {
+    Ok(OutSlice { start: start.cast(), capacity, lifetime: PhantomData })
+}
+
+/// Text with a length, NUL-terminated where that is `NAPI_AUTO_LENGTH`. NULL only when empty.
+pub(crate) unsafe fn text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
+    if start.is_null() {
+        return if length == 0 { Ok(&[]) } else { Err(Status::InvalidArg) };
+    }
+    if length == NAPI_AUTO_LENGTH {
+        // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH); not NULL.
+        return Ok(unsafe { CStr::from_ptr(start) }.to_bytes());
+    }
+    // SAFETY: A1 (`length` bytes at `start`), passed on.
+    unsafe { slice(length, start.cast()) }
+}
+
+/// UTF-16 text with a length in code units, NUL-terminated where that is `NAPI_AUTO_LENGTH`.
+pub(crate) unsafe fn text16<'a>(start: *const u16, length: usize) -> NapiResult<&'a [u16]> {
+    if start.is_null() {
+        return if length == 0 { Ok(&[]) } else { Err(Status::InvalidArg) };
+    }
+    let mut units = length;
+    if length == NAPI_AUTO_LENGTH {
+        units = 0;
+        // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH): no unit before the NUL is skipped.
+        while unsafe { start.add(units).read() } != 0 {
+            units += 1;
+        }
+    }
+    // SAFETY: A1 (`units` code units at `start`), passed on.
+    unsafe { slice(units, start) }
+}
+
+/// Text of which NULL means the empty one, whatever the length.
+pub(crate) unsafe fn opt_text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
+    if start.is_null() {
+        return Ok(&[]);
+    }
+    // SAFETY: A1, passed on.
+    unsafe { text(start, length) }
+}
+
+/// Text that may not be NULL, of any length.
+pub(crate) unsafe fn some_text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
+    if start.is_null() {
+        return Err(Status::InvalidArg);
+    }
+    // SAFETY: A1, passed on.
+    unsafe { text(start, length) }
+}
+
+/// A NUL-terminated text; NULL is refused.
+pub(crate) unsafe fn name<'a>(start: *const c_char) -> NapiResult<&'a [u8]> {
+    // SAFETY: A1 (NUL-terminated), passed on.
+    unsafe { text(start, NAPI_AUTO_LENGTH) }
+}
+
+/// A NUL-terminated text or NULL.
+pub(crate) unsafe fn opt_name<'a>(start: *const c_char) -> NapiResult<Option<&'a [u8]>> {
+    if start.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: A1 (NUL-terminated), passed on.
+    unsafe { name(start) }.map(Some)
+}
+
+/// Bytes to be copied; NULL only when there are none.
+pub(crate) unsafe fn bytes<'a>(count: usize, start: *const c_void) -> NapiResult<&'a [u8]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if start.is_null() || isize::try_from(count).is_err() {
+        return Err(Status::InvalidArg);
+    }
+    // SAFETY: A1 (`count` bytes at `start`, unchanged for the call); not NULL, fits an isize.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast(), count) })
+}
+
+/// A property descriptor array; NULL only when it is empty.
+pub(crate) unsafe fn descriptors<'a>(
+    count: usize,
+    start: *const napi_property_descriptor,
+) -> NapiResult<Descriptors<'a>> {
+    if count > 0 && start.is_null() {
+        return Err(Status::InvalidArg);
+    }
+    Ok(Descriptors { start, count, lifetime: PhantomData })
+}
+
+/// A type tag; NULL is refused.
+pub(crate) unsafe fn tag(pointer: *const napi_type_tag) -> NapiResult<napi_type_tag> {
+    if pointer.is_null() {
+        return Err(Status::InvalidArg);
+    }
+    // SAFETY: A1 (a readable tag); not NULL.
+    Ok(unsafe { pointer.read() })
+}
+
+/// A native function for JavaScript; NULL is refused.
+pub(crate) unsafe fn callback(function: napi_callback) -> NapiResult<Callback> {
+    Callback::new(function).ok_or(Status::InvalidArg)
+}
+
+/// A finalizer; NULL is refused.
+pub(crate) unsafe fn finalize(function: napi_finalize) -> NapiResult<Finalize> {
+    Finalize::new(function).ok_or(Status::InvalidArg)
+}
+
+/// A finalizer or NULL.
+pub(crate) unsafe fn opt_finalize(function: napi_finalize) -> NapiResult<Option<Finalize>> {
+    Ok(Finalize::new(function))
+}
+
+/// A finalizer without environment, or NULL.
+pub(crate) unsafe fn noenv_finalize(
+    function: node_api_noenv_finalize,
+) -> NapiResult<Option<NoEnvFinalize>> {
+    Ok(NoEnvFinalize::new(function))
+}
+
+/// A cleanup hook; NULL is refused.
+pub(crate) unsafe fn cleanup_hook(function: napi_cleanup_hook) -> NapiResult<CleanupHook> {
+    CleanupHook::new(function).ok_or(Status::InvalidArg)
+}
+
+/// An async cleanup hook; NULL is refused.
+pub(crate) unsafe fn async_hook(function: napi_async_cleanup_hook) -> NapiResult<AsyncHook> {
+    AsyncHook::new(function).ok_or(Status::InvalidArg)
+}
+
+/// Text that the engine may keep, with the address that its finalizer wants back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExternalText<'a, T> {
+    /// The text.
+    pub(crate) units: &'a [T],
+    /// Where it is.
+    pub(crate) data: Data,
+}
+
+/// Latin-1 text that the engine may keep.
+pub(crate) unsafe fn external_text<'a>(
+    start: *mut c_char,
+    length: usize,
+) -> NapiResult<ExternalText<'a, u8>> {
+    // SAFETY: A1, passed on.
+    let units = unsafe { text(start, length) }?;
+    Ok(ExternalText { units, data: Data(start.cast()) })
+}
+
+/// UTF-16 text that the engine may keep.
+pub(crate) unsafe fn external_text16<'a>(
+    start: *mut u16,
+    length: usize,
+) -> NapiResult<ExternalText<'a, u16>> {
+    // SAFETY: A1, passed on.
+    let units = unsafe { text16(start, length) }?;
+    Ok(ExternalText { units, data: Data(start.cast()) })
+}
+
+/// An array of plain elements that may not be NULL even when it is empty.
+pub(crate) unsafe fn some_slice<'a, T: Copy>(count: usize, start: *const T) -> NapiResult<&'a [T]> {
+    if start.is_null() {
+        return Err(Status::InvalidArg);
+    }
+    // SAFETY: A1, passed on.
+    unsafe { slice(count, start) }
+}
+
+/// The arguments that a callback asks for: how many it has room for, and where.
+#[derive(Debug)]
+pub(crate) struct Arguments<'a> {
+    /// Room before, real count after.
+    pub(crate) count: Option<InOut<usize>>,
+    /// Where they go.
+    pub(crate) values: OutSlice<'a, napi_value>,
+}
+
+/// The argument count and array of a callback. An array without a count is refused.
+pub(crate) unsafe fn arguments<'a>(
+    count: *mut usize,
+    start: *mut napi_value,
+) -> NapiResult<Arguments<'a>> {
+    if count.is_null() {
+        return if start.is_null() {
+            Ok(Arguments {
+                count: None,
+                values: OutSlice { start, capacity: 0, lifetime: PhantomData },
+            })
+        } else {
+            Err(Status::InvalidArg)
+        };
+    }
+    let count = InOut(count);
+    let capacity = count.get();
+    Ok(Arguments {
+        count: Some(count),
+        values: OutSlice { start, capacity, lifetime: PhantomData },
+    })
+}
+
+/// A bigint's words to be filled: how many there is room for, and where.
+#[derive(Debug)]
+pub(crate) struct Words<'a> {
+    /// Room before, number needed after.
+    pub(crate) count: InOut<usize>,
+    /// Where they go, if they are wanted.
+    pub(crate) words: OutSlice<'a, u64>,
+}
+
+/// The word count and array of a bigint; a NULL count is refused.
+pub(crate) unsafe fn words<'a>(count: *mut usize, start: *mut u64) -> NapiResult<Words<'a>> {
+    if count.is_null() {
+        return Err(Status::InvalidArg);
+    }
+    let count = InOut(count);
+    let capacity = count.get();
+    Ok(Words { count, words: OutSlice { start, capacity, lifetime: PhantomData } })
+}
+
+/// Memory of the addon's that JavaScript is to see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Where it is.
+    pub(crate) data: Data,
+    /// How many bytes it has.
+    pub(crate) length: usize,
+}
+
+/// Memory of the addon's; NULL only when it is empty.
+pub(crate) unsafe fn memory(start: *mut c_void, length: usize) -> NapiResult<Memory> {
+    if start.is_null() && length > 0 {
+        return Err(Status::InvalidArg);
+    }
+    Ok(Memory { data: Data(start), length })
+}
+
+/// Any opaque id; NULL is refused.
+pub(crate) unsafe fn id<T: OpaqueId>(id: T) -> NapiResult<T> {
+    if id.word() == 0 { Err(Status::InvalidArg) } else { Ok(id) }
+}
+
+/// An environment that is not looked at.
+pub(crate) unsafe fn unchecked_env(env: napi_env) -> NapiResult<napi_env> {
+    Ok(env)
+}
+
+/// An async context, or NULL for none.
+pub(crate) unsafe fn opt_async_context(
+    context: napi_async_context,
+) -> NapiResult<Option<napi_async_context>> {
+    Ok((context.0 != 0).then_some(context))
+}
+
+/// The name of an async resource and the resource itself; a NULL name is refused.
+pub(crate) unsafe fn async_resource(
+    resource: napi_value,
+    name: napi_value,
+) -> NapiResult<(Option<Handle>, Handle)> {
+    Ok((nonzero(resource), nonzero(name).ok_or(Status::InvalidArg)?))
+}
+
+/// The bounds of a threadsafe function: its queue's limit and its first threads.
+pub(crate) unsafe fn queue(limit: usize, threads: usize) -> NapiResult<(usize, usize)> {
+    if threads == 0 { Err(Status::InvalidArg) } else { Ok((limit, threads)) }
+}
+
+/// The native half of a threadsafe function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadCalls {
+    /// Passed to every call.
+    pub(crate) context: Data,
+    /// Called for each item; none for the default.
+    pub(crate) call_js: Option<CallJs>,
+    /// Passed to the finalizer.
+    pub(crate) finalize_data: Data,
+    /// Called when the last thread has released it.
+    pub(crate) finalize: Option<Finalize>,
+}
+
+/// The native half of a threadsafe function.
+pub(crate) unsafe fn thread_calls(
+    context: *mut c_void,
+    call_js: napi_threadsafe_function_call_js,
+    finalize_data: *mut c_void,
+    finalize: napi_finalize,
+) -> NapiResult<ThreadCalls> {
+    Ok(ThreadCalls {
+        context: Data(context),
+        call_js: CallJs::new(call_js),
+        finalize_data: Data(finalize_data),
+        finalize: Finalize::new(finalize),
+    })
+}

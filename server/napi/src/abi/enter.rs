@@ -1,0 +1,354 @@
+//! What every exported function does before and after its body, written once per entry mode.
+//!
+//! The order is Node's. `env` NULL or unknown: `napi_invalid_arg`, unrecorded. Then, for `js` only:
+//! exception pending: `napi_pending_exception`; JavaScript cannot run: `napi_cannot_run_js`, for
+//! modules below version 10 `napi_pending_exception`; clear the record. Arguments are checked after
+//! that, by the body's closure. The outcome goes to the last-error record. A panic is caught here,
+//! answers `napi_generic_failure` and poisons the environment: it answers nothing else from then on.
+//!
+//! The modes are generic over the body so that the few instructions of the usual path are inlined
+//! into each shim; everything unusual is out of line and compiled once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::status::{NapiResult, Status};
+use super::types::napi_env;
+use crate::env::{Cx, Env, flags};
+use crate::host;
+
+/// What is known of an exported function at run time.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// Enters a function that refuses while an exception is pending or JavaScript cannot run.
+#[inline]
+pub(crate) fn js(
+    env: napi_env,
+    row: &'static Row,
+    body: impl FnOnce(&Cx) -> NapiResult,
+) -> Status {
+    let Some(cx) = Cx::find(env, row) else {
+        return unknown_env(env, row);
+    };
+    if cx.env.flags() != 0
+        && let Some(status) = refuse_js(cx.env)
+    {
+        return status;
+    }
+    cx.env.record(Status::Ok);
+    finish(&cx, run(&cx, body))
+}
+
+/// Enters a function that works with a pending exception.
+///
+/// Node refuses it during garbage collection. Here no finalizer runs during garbage collection, so
+/// there is nothing to refuse.
+#[inline]
+pub(crate) fn env(
+    env: napi_env,
+    row: &'static Row,
+    body: impl FnOnce(&Cx) -> NapiResult,
+) -> Status {
+    basic(env, row, body)
+}
+
+/// Enters a function that basic finalizers may call.
+#[inline]
+pub(crate) fn basic(
+    env: napi_env,
+    row: &'static Row,
+    body: impl FnOnce(&Cx) -> NapiResult,
+) -> Status {
+    let Some(cx) = Cx::find(env, row) else {
+        return unknown_env(env, row);
+    };
+    if cx.env.flags() & flags::POISONED != 0 {
+        return poisoned(cx.env);
+    }
+    finish(&cx, run(&cx, body))
+}
+
+/// Enters a function whose success leaves the last-error record as it is.
+#[inline]
+pub(crate) fn peek(
+    env: napi_env,
+    row: &'static Row,
+    body: impl FnOnce(&Cx) -> NapiResult,
+) -> Status {
+    let Some(cx) = Cx::find(env, row) else {
+        return unknown_env(env, row);
+    };
+    match run(&cx, body) {
+        Ok(()) => Status::Ok,
+        failure => finish(&cx, failure),
+    }
+}
+
+/// Enters a function without environment. It may be on any thread.
+pub(crate) fn free(row: &'static Row, body: impl FnOnce() -> NapiResult) -> Status {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => Status::Ok,
+        Ok(Err(status)) => status,
+        Err(_) => {
+            tracing::error!(function = row.name, "panic in a Node-API function");
+            Status::GenericFailure
+        }
+    }
+}
+
+/// Answers a function that is not implemented.
+#[cold]
+pub(crate) fn todo(env: napi_env, row: &'static Row) -> Status {
+    let Some(cx) = Cx::find(env, row) else {
+        return unknown_env(env, row);
+    };
+    cx.host.warn_once(row, "is not implemented yet and answers napi_generic_failure");
+    cx.env.record(Status::GenericFailure);
+    Status::GenericFailure
+}
+
+/// Answers a function without environment that is not implemented.
+#[cold]
+pub(crate) fn todo_free(row: &'static Row) -> Status {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            function = row.name,
+            "is not implemented yet and answers napi_generic_failure"
+        );
+    }
+    Status::GenericFailure
+}
+
+#[inline]
+fn run(cx: &Cx, body: impl FnOnce(&Cx) -> NapiResult) -> NapiResult {
+    let outer = cx.host.swap_row(Some(cx.row));
+    let result = catch_unwind(AssertUnwindSafe(|| body(cx)));
+    cx.host.swap_row(outer);
+    match result {
+        Ok(result) => result,
+        Err(_) => Err(panicked(cx)),
+    }
+}
+
+#[inline]
+fn finish(cx: &Cx, result: NapiResult) -> Status {
+    match result {
+        Ok(()) => {
+            cx.env.record(Status::Ok);
+            Status::Ok
+        }
+        Err(status) => failed(cx, status),
+    }
+}
+
+#[cold]
+fn failed(cx: &Cx, status: Status) -> Status {
+    if status.is_recorded() {
+        cx.env.record(status);
+    }
+    tracing::trace!(function = cx.row.name, ?status, "failed");
+    status
+}
+
+#[cold]
+fn panicked(cx: &Cx) -> Status {
+    cx.env.poison();
+    tracing::error!(
+        function = cx.row.name,
+        "panic in a Node-API function; the addon's environment is unusable from now on"
+    );
+    Status::GenericFailure
+}
+
+#[cold]
+fn poisoned(env: &Env) -> Status {
+    env.record(Status::GenericFailure);
+    Status::GenericFailure
+}
+
+/// Why a `js` function may not run, if so.
+#[cold]
+fn refuse_js(env: &Env) -> Option<Status> {
+    let flags = env.flags();
+    let status = if flags & flags::POISONED != 0 {
+        Status::GenericFailure
+    } else if flags & flags::PENDING != 0 {
+        Status::PendingException
+    } else if flags & flags::NO_JS != 0 {
+        env.cannot_run_js()
+    } else {
+        return None;
+    };
+    env.record(status);
+    Some(status)
+}
+
+#[cold]
+fn unknown_env(env: napi_env, row: &'static Row) -> Status {
+    if env.0 != 0 {
+        match host::current() {
+            Some(host) => host.warn_once(row, "was given a napi_env that is not one"),
+            None => tracing::warn!(
+                function = row.name,
+                "was called on a thread without JavaScript: the addon must not do that"
+            ),
+        }
+    }
+    Status::InvalidArg
+}
+
+/// Turns a table of rows into exported functions.
+///
+/// A row is `mode module::name(C parameters) => (a check per argument of the body);`. The row
+/// `env array::napi_is_array(value: napi_value, result: *mut bool) => (handle(value), out(result));`
+/// becomes
+///
+/// ```text
+/// pub unsafe extern "C" fn napi_is_array(env: napi_env, value: napi_value, result: *mut bool) -> napi_status {
+///     const ROW: &Row = &Row { name: "napi_is_array" };
+///     enter::env(env, ROW, |cx| {
+///         api::array::napi_is_array(cx, unsafe { check::handle(value) }?, unsafe { check::out(result) }?)
+///     })
+/// }
+/// ```
+///
+/// and a line of the table. Rows under `todo` have no body and answer `napi_generic_failure`.
+macro_rules! napi_exports {
+    (
+        $(#[$doc:meta])*
+        static $table:ident: $header:literal;
+        todo { $($todo_mode:ident $todo:ident($($todo_arg:ident: $todo_ty:ty),*);)* }
+        $($mode:ident $module:ident::$name:ident($($arg:ident: $ty:ty),*)
+            => ($($check:ident($($from:ident),*)),*);)*
+    ) => {
+        $(
+            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
+            ///
+            /// # Safety
+            ///
+            /// A1 and A2: the pointers are what the header says.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name(env: napi_env, $($arg: $ty),*) -> napi_status {
+                const ROW: &$crate::abi::enter::Row =
+                    &$crate::abi::enter::Row { name: stringify!($name) };
+                $crate::abi::enter::$mode(env, ROW, |cx| {
+                    $crate::api::$module::$name(
+                        cx,
+                        // SAFETY: A1, A2 (the addon passes what the header requires).
+                        $(unsafe { $crate::abi::check::$check($($from),*) }?),*
+                    )
+                })
+            }
+        )*
+        $(
+            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($todo), ">")]
+            ///
+            /// # Safety
+            ///
+            /// None yet: no pointer is followed.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $todo(env: napi_env, $($todo_arg: $todo_ty),*) -> napi_status {
+                const ROW: &$crate::abi::enter::Row =
+                    &$crate::abi::enter::Row { name: stringify!($todo) };
+                let _ = ($($todo_arg,)*);
+                $crate::abi::enter::todo(env, ROW)
+            }
+        )*
+        $(#[$doc])*
+        #[used]
+        pub static $table: &[$crate::abi::exports::Symbol] = &[
+            $($crate::abi::exports::Symbol::new(
+                &$crate::abi::enter::Row { name: stringify!($name) },
+                $header,
+                $crate::abi::enter::entry::$mode,
+                $name as *const (),
+            ),)*
+            $($crate::abi::exports::Symbol::todo(
+                &$crate::abi::enter::Row { name: stringify!($todo) },
+                $header,
+                $crate::abi::enter::entry::$todo_mode,
+                $todo as *const (),
+            ),)*
+        ];
+    };
+}
+
+/// Turns a table of rows without environment into exported functions.
+///
+/// As [`napi_exports`], without mode and `env`: the body gets the checked arguments only.
+macro_rules! napi_free_exports {
+    (
+        $(#[$doc:meta])*
+        static $table:ident: $header:literal;
+        todo { $($todo:ident($($todo_arg:ident: $todo_ty:ty),*);)* }
+        $($module:ident::$name:ident($($arg:ident: $ty:ty),*)
+            => ($($check:ident($($from:ident),*)),*);)*
+    ) => {
+        $(
+            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
+            ///
+            /// # Safety
+            ///
+            /// A1 and A2: the pointers are what the header says.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name($($arg: $ty),*) -> napi_status {
+                const ROW: &$crate::abi::enter::Row =
+                    &$crate::abi::enter::Row { name: stringify!($name) };
+                $crate::abi::enter::free(ROW, || {
+                    $crate::api::$module::$name(
+                        // SAFETY: A1, A2 (the addon passes what the header requires).
+                        $(unsafe { $crate::abi::check::$check($($from),*) }?),*
+                    )
+                })
+            }
+        )*
+        $(
+            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($todo), ">")]
+            ///
+            /// # Safety
+            ///
+            /// None yet: no pointer is followed.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $todo($($todo_arg: $todo_ty),*) -> napi_status {
+                const ROW: &$crate::abi::enter::Row =
+                    &$crate::abi::enter::Row { name: stringify!($todo) };
+                let _ = ($($todo_arg,)*);
+                $crate::abi::enter::todo_free(ROW)
+            }
+        )*
+        $(#[$doc])*
+        #[used]
+        pub static $table: &[$crate::abi::exports::Symbol] = &[
+            $($crate::abi::exports::Symbol::new(
+                &$crate::abi::enter::Row { name: stringify!($name) },
+                $header,
+                $crate::abi::exports::Entry::None,
+                $name as *const (),
+            ),)*
+            $($crate::abi::exports::Symbol::todo(
+                &$crate::abi::enter::Row { name: stringify!($todo) },
+                $header,
+                $crate::abi::exports::Entry::None,
+                $todo as *const (),
+            ),)*
+        ];
+    };
+}
+
+pub(crate) use {napi_exports, napi_free_exports};
+
+/// The modes' names as the tables spell them.
+#[expect(non_upper_case_globals, reason = "looked up by the mode word of a row")]
+pub(crate) mod entry {
+    use crate::abi::exports::Entry;
+
+    pub(crate) const js: Entry = Entry::Js;
+    pub(crate) const env: Entry = Entry::Env;
+    pub(crate) const basic: Entry = Entry::Basic;
+    pub(crate) const peek: Entry = Entry::Peek;
+}

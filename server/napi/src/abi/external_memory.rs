@@ -1,0 +1,12 @@
+//! Array buffers over memory of the addon's.
+
+use hostd_engine::{FinalizerToken, JsResult, Runtime};
+
+use super::check::Memory;
+
+/// Makes an array buffer over the memory. The token comes back when it is no longer used, which is
+/// at once if this fails.
+pub(crate) fn array_buffer(rt: Runtime, memory: Memory, token: FinalizerToken) -> JsResult {
+    // SAFETY: A6 (the memory is handed over until the finalizer, which the token stands for).
+    unsafe { rt.external_array_buffer(memory.data.word(), memory.length, token) }
+}

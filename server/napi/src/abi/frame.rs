@@ -1,0 +1,124 @@
+//! Callback frames: what a `napi_callback_info` stands for.
+//!
+//! A frame lives on the Rust stack of the call it describes and is linked into the host's chain for
+//! as long. Arguments are not copied to the handle stack until the addon asks for them.
+
+use std::cell::Cell;
+use std::ptr;
+
+use hostd_engine::{Invocation, Value};
+
+use super::callback::Callback;
+use super::check::Data;
+use super::types::{napi_callback_info, napi_env, napi_value};
+
+/// One callback in flight.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    this: *const Value,
+    args: *const Value,
+    count: usize,
+    new_target: *const Value,
+    data: Data,
+    serial: usize,
+    outer: *const Frame,
+}
+
+impl Frame {
+    /// The receiver, as it was given.
+    pub(crate) fn this(&self) -> &Value {
+        // SAFETY: A3 (valid while the frame is pushed).
+        unsafe { &*self.this }
+    }
+
+    /// The arguments.
+    pub(crate) fn args(&self) -> &[Value] {
+        if self.count == 0 {
+            return &[];
+        }
+        // SAFETY: A3 (`count` values, valid while the frame is pushed); not empty.
+        unsafe { std::slice::from_raw_parts(self.args, self.count) }
+    }
+
+    /// `new.target`, if the call is a construction.
+    pub(crate) fn new_target(&self) -> Option<&Value> {
+        // SAFETY: A3 (null or valid while the frame is pushed).
+        unsafe { self.new_target.as_ref() }
+    }
+
+    /// The data pointer that the function was made with.
+    pub(crate) fn data(&self) -> Data {
+        self.data
+    }
+}
+
+/// The chain of a thread's frames, innermost first.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    top: Cell<*const Frame>,
+    serial: Cell<usize>,
+}
+
+/// Takes a frame off the chain when the callback ends, however it ends.
+struct Pop<'a> {
+    frames: &'a Frames,
+    outer: *const Frame,
+}
+
+impl Drop for Pop<'_> {
+    fn drop(&mut self) {
+        self.frames.top.set(self.outer);
+    }
+}
+
+impl Frames {
+    /// An empty chain.
+    pub(crate) fn new() -> Self {
+        Self { top: Cell::new(ptr::null()), serial: Cell::new(0) }
+    }
+
+    /// Calls the addon's function whose words an engine function carries.
+    ///
+    /// `invocation.words` are those that [`words`] made.
+    #[inline]
+    pub(crate) fn call(&self, env: napi_env, invocation: &Invocation<'_>) -> napi_value {
+        // SAFETY: the words of our function tags are made by `words` alone.
+        let callback = unsafe { Callback::from_word(invocation.words[0]) };
+        // Odd, so that it is never NULL and never looks like an address.
+        let serial = self.serial.get().wrapping_add(2) | 1;
+        self.serial.set(serial);
+        let frame = Frame {
+            this: invocation.this,
+            args: invocation.args.as_ptr(),
+            count: invocation.args.len(),
+            new_target: invocation.new_target.map_or(ptr::null(), ptr::from_ref),
+            data: Data::from_word(invocation.words[1]),
+            serial,
+            outer: self.top.get(),
+        };
+        let _pop = Pop { frames: self, outer: self.top.replace(&raw const frame) };
+        callback.call(env, napi_callback_info(serial))
+    }
+
+    /// Looks at the frame of a callback that is in flight.
+    pub(crate) fn read<R>(
+        &self,
+        info: napi_callback_info,
+        read: impl FnOnce(&Frame) -> R,
+    ) -> Option<R> {
+        let mut at = self.top.get();
+        // SAFETY: A3 (every frame of the chain is pushed, so it lives on the stack below us).
+        while let Some(frame) = unsafe { at.as_ref() } {
+            if frame.serial == info.0 {
+                return Some(read(frame));
+            }
+            at = frame.outer;
+        }
+        None
+    }
+}
+
+/// The words of an engine function that calls back into an addon: callback, data, environment.
+pub(crate) fn words(callback: Callback, data: Data, env: napi_env) -> [usize; 3] {
+    [callback.word(), data.word(), env.0]
+}

@@ -1,0 +1,44 @@
+//! Opens an addon's image: the only `dlopen` of the crate.
+//!
+//! Images are opened lazily and locally, as Node does it, and are never closed, so that function
+//! pointers of an addon stay callable for ever (A4).
+
+use std::path::Path;
+
+use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL, Symbol};
+
+use super::callback::Init;
+use super::registered::{self, Registered};
+use super::types::{napi_addon_register_func, node_api_addon_get_api_version_func};
+
+/// What an opened image offers.
+#[derive(Debug)]
+pub(crate) struct Image {
+    /// What its constructors registered.
+    pub(crate) registered: Option<Registered>,
+    /// `napi_register_module_v1`.
+    pub(crate) init: Option<Init>,
+    /// What `node_api_module_get_api_version_v1` answers, where it is exported.
+    pub(crate) api_version: Option<i32>,
+}
+
+/// Opens the image at `path`, which runs its constructors.
+pub(crate) fn open(path: &Path) -> Result<Image, libloading::Error> {
+    registered::reset();
+    // SAFETY: A4; running the constructors of an addon is what loading it means, and the caller
+    // asked for it.
+    let library = unsafe { Library::open(Some(path), RTLD_LAZY | RTLD_LOCAL) }?;
+    // SAFETY: A4; the type is the header's for this name.
+    let init: Option<Symbol<napi_addon_register_func>> =
+        unsafe { library.get(b"napi_register_module_v1\0") }.ok();
+    // SAFETY: A4; the type is the header's for this name.
+    let version: Option<Symbol<node_api_addon_get_api_version_func>> =
+        unsafe { library.get(b"node_api_module_get_api_version_v1\0") }.ok();
+    let api_version = version.and_then(|version| *version).map(|version| {
+        // SAFETY: A4 (a function of the image, without arguments).
+        unsafe { version() }
+    });
+    let init = init.and_then(|init| Init::new(*init));
+    let handle = library.into_raw();
+    Ok(Image { registered: registered::take(handle), init, api_version })
+}

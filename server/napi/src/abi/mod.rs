@@ -1,0 +1,35 @@
+//! The C boundary: the export tables, the checks, and all of this crate's `unsafe` code.
+//!
+//! Invariants, cited by the SAFETY comments:
+//!
+//! - **A1** The addon passes what the header requires: a pointer is NULL or points to what its type
+//!   says, arrays are as long as their lengths say, texts are NUL-terminated where no length is
+//!   given, and all of it stays readable and unchanged until the function returns.
+//! - **A2** Out-pointers that are not NULL stay writable until the function returns, and do not
+//!   point into memory of ours.
+//! - **A3** A frame's pointers to `this`, arguments and `new.target` are valid from the moment the
+//!   frame is pushed until its guard drops, because the engine lends them for the whole callback.
+//!   Frames are read on their own thread only and found only while they are pushed.
+//! - **A4** A function pointer of an addon stays callable, with the signature it was given under,
+//!   for as long as the process lives: images are never unloaded.
+//! - **A5** Memory that the host hands to C (error info, versions, file names) is never freed or
+//!   moved while the environment lives, and environments live as long as the process.
+//!
+//! - **A6** Memory that the addon hands over with an external buffer stays readable and writable
+//!   until its finalizer is called, or for ever if it gave none.
+//!
+//! What breaks A1 or A2 is the addon's own memory error: it costs this process and no other.
+//! Ids are not covered by any invariant because they are never trusted: each is looked up.
+#![expect(unsafe_code, reason = "unsafe island 3: the C ABI of Node-API")]
+
+pub(crate) mod callback;
+pub(crate) mod check;
+pub(crate) mod enter;
+pub mod exports;
+pub(crate) mod external_memory;
+pub(crate) mod frame;
+pub(crate) mod library;
+pub(crate) mod record;
+pub(crate) mod registered;
+pub mod status;
+pub mod types;

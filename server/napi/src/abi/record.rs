@@ -1,0 +1,41 @@
+//! The memory behind `napi_get_last_error_info`: one structure per environment, at a fixed address.
+
+use std::cell::UnsafeCell;
+use std::ptr;
+
+use super::status::Status;
+use super::types::napi_extended_error_info;
+
+/// The structure that C reads after asking for it.
+#[derive(Debug)]
+pub(crate) struct ErrorInfo(UnsafeCell<napi_extended_error_info>);
+
+impl ErrorInfo {
+    /// The record of a success.
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::new(napi_extended_error_info {
+            error_message: ptr::null(),
+            engine_reserved: ptr::null_mut(),
+            engine_error_code: 0,
+            error_code: Status::Ok,
+        }))
+    }
+
+    /// Fills the structure and returns its address.
+    pub(crate) fn publish(
+        &self,
+        status: Status,
+        engine_error_code: u32,
+    ) -> *const napi_extended_error_info {
+        let info = napi_extended_error_info {
+            error_message: status.message().map_or(ptr::null(), std::ffi::CStr::as_ptr),
+            engine_reserved: ptr::null_mut(),
+            engine_error_code,
+            error_code: status,
+        };
+        // SAFETY: A5; only this thread writes (the type is not Sync), and no Rust reference into
+        // the cell exists.
+        unsafe { self.0.get().write(info) };
+        self.0.get()
+    }
+}

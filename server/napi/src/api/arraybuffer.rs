@@ -1,0 +1,153 @@
+//! Array buffers, shared ones too.
+
+use std::ffi::c_void;
+
+use hostd_engine::Value;
+
+use crate::abi::callback::{Finalize, NoEnvFinalize};
+use crate::abi::check::{Data, Handle, Memory, OptOut, Out};
+use crate::abi::external_memory;
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_value;
+use crate::env::Cx;
+use crate::env::finalizer::{Call, Finalizer, Owner, token};
+
+impl Cx {
+    /// The address of a buffer's or view's bytes; NULL if there are none.
+    pub(super) fn address(&self, value: &Value) -> *mut c_void {
+        let pointer = self.rt().data_pointer(value).unwrap_or_default();
+        Data::from_word(pointer.address).0
+    }
+
+    /// Makes an array buffer over memory of the addon's.
+    pub(super) fn external_buffer(
+        &self,
+        memory: Memory,
+        finalize: Option<Finalize>,
+        hint: Data,
+    ) -> NapiResult<Value> {
+        let call = Call::from(finalize);
+        let finalizer = Finalizer::new(self.env, Owner::Buffer, call, memory.data, hint);
+        let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
+        self.js(external_memory::array_buffer(self.rt(), memory, token(id)))
+    }
+}
+
+/// Makes a zeroed array buffer.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_arraybuffer>
+pub(crate) fn napi_create_arraybuffer(
+    cx: &Cx,
+    length: usize,
+    data: OptOut<*mut c_void>,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let buffer = cx.js(cx.rt().array_buffer(length))?;
+    data.set_with(|| cx.address(&buffer));
+    result.set(cx.push(buffer))
+}
+
+/// Makes an array buffer over memory of the addon's, which the finalizer takes back.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_external_arraybuffer>
+pub(crate) fn napi_create_external_arraybuffer(
+    cx: &Cx,
+    memory: Memory,
+    finalize: Option<Finalize>,
+    hint: Data,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let buffer = cx.external_buffer(memory, finalize, hint)?;
+    result.set(cx.push(buffer))
+}
+
+/// Tells whether it is an array buffer; shared ones are not.
+///
+/// <https://nodejs.org/api/n-api.html#napi_is_arraybuffer>
+pub(crate) fn napi_is_arraybuffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
+    result.set(cx.read(value, |value| cx.rt().is_array_buffer(value))?)
+}
+
+/// Where an array buffer's bytes are and how many; shared ones too.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_arraybuffer_info>
+pub(crate) fn napi_get_arraybuffer_info(
+    cx: &Cx,
+    buffer: Handle,
+    data: OptOut<*mut c_void>,
+    length: OptOut<usize>,
+) -> NapiResult {
+    let buffer = cx.value(buffer)?;
+    if !cx.rt().is_array_buffer(&buffer) && !cx.rt().is_shared_array_buffer(&buffer) {
+        return Err(Status::InvalidArg);
+    }
+    data.set_with(|| cx.address(&buffer));
+    length.set_with(|| cx.rt().byte_length(&buffer).unwrap_or(0));
+    Ok(())
+}
+
+/// Detaches an array buffer; a second time is fine.
+///
+/// <https://nodejs.org/api/n-api.html#napi_detach_arraybuffer>
+pub(crate) fn napi_detach_arraybuffer(cx: &Cx, buffer: Handle) -> NapiResult {
+    let buffer = cx.value(buffer)?;
+    if !cx.rt().is_array_buffer(&buffer) {
+        return Err(Status::ArraybufferExpected);
+    }
+    cx.rt().detach(&buffer);
+    Ok(())
+}
+
+/// Tells whether it is a detached array buffer.
+///
+/// <https://nodejs.org/api/n-api.html#napi_is_detached_arraybuffer>
+pub(crate) fn napi_is_detached_arraybuffer(
+    cx: &Cx,
+    value: Handle,
+    result: Out<bool>,
+) -> NapiResult {
+    let value = cx.value(value)?;
+    result.set(cx.rt().is_detached(&value))
+}
+
+/// Tells whether it is a shared array buffer.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_is_sharedarraybuffer>
+pub(crate) fn node_api_is_sharedarraybuffer(
+    cx: &Cx,
+    value: Handle,
+    result: Out<bool>,
+) -> NapiResult {
+    result.set(cx.read(value, |value| cx.rt().is_shared_array_buffer(value))?)
+}
+
+/// Makes a zeroed shared array buffer.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_sharedarraybuffer>
+pub(crate) fn node_api_create_sharedarraybuffer(
+    cx: &Cx,
+    length: usize,
+    data: OptOut<*mut c_void>,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let buffer = cx.js(cx.rt().shared_array_buffer(length))?;
+    data.set_with(|| cx.address(&buffer));
+    result.set(cx.push(buffer))
+}
+
+/// Refuses, as a runtime may: the engine's shared memory is its own.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_external_sharedarraybuffer>
+///
+/// # Differs from Node
+///
+/// Always `napi_no_external_buffers_allowed`; the finalizer is not called.
+pub(crate) fn node_api_create_external_sharedarraybuffer(
+    _: &Cx,
+    _: Memory,
+    _: Option<NoEnvFinalize>,
+    _: Data,
+    _: Out<napi_value>,
+) -> NapiResult {
+    Err(Status::NoExternalBuffersAllowed)
+}

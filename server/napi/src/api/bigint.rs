@@ -1,0 +1,98 @@
+//! Bigints, as 64-bit integers and as words.
+
+use std::ffi::c_int;
+
+use crate::abi::check::{Handle, OptOut, Out, Words};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_value;
+use crate::env::Cx;
+
+/// Makes a bigint.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_bigint_int64>
+pub(crate) fn napi_create_bigint_int64(cx: &Cx, value: i64, result: Out<napi_value>) -> NapiResult {
+    let value = cx.quiet(cx.rt().bigint_i64(value))?;
+    result.set(cx.push(value))
+}
+
+/// Makes a bigint.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_bigint_uint64>
+pub(crate) fn napi_create_bigint_uint64(
+    cx: &Cx,
+    value: u64,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let value = cx.quiet(cx.rt().bigint_u64(value))?;
+    result.set(cx.push(value))
+}
+
+/// Makes a bigint of sign and words, the least significant first.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_bigint_words>
+///
+/// # Differs from Node
+///
+/// The engine's bigints have at most 2^20 bits, V8's 2^30. Beyond, both throw a `RangeError`.
+pub(crate) fn napi_create_bigint_words(
+    cx: &Cx,
+    sign_bit: c_int,
+    words: &[u64],
+    result: Out<napi_value>,
+) -> NapiResult {
+    let value = cx.js(cx.rt().bigint_words(sign_bit != 0, words))?;
+    result.set(cx.push(value))
+}
+
+/// Reads the low 64 bits and tells whether that is all of it.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_int64>
+pub(crate) fn napi_get_value_bigint_int64(
+    cx: &Cx,
+    value: Handle,
+    result: Out<i64>,
+    lossless: Out<bool>,
+) -> NapiResult {
+    let read = cx.read(value, |value| cx.rt().bigint_as_i64(value))?;
+    let (value, exact) = read.ok_or(Status::BigintExpected)?;
+    result.set(value)?;
+    lossless.set(exact)
+}
+
+/// Reads the low 64 bits and tells whether that is all of it.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_uint64>
+pub(crate) fn napi_get_value_bigint_uint64(
+    cx: &Cx,
+    value: Handle,
+    result: Out<u64>,
+    lossless: Out<bool>,
+) -> NapiResult {
+    let read = cx.read(value, |value| cx.rt().bigint_as_u64(value))?;
+    let (value, exact) = read.ok_or(Status::BigintExpected)?;
+    result.set(value)?;
+    lossless.set(exact)
+}
+
+/// Reads sign and words; without a place for either only the number of words.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_words>
+pub(crate) fn napi_get_value_bigint_words(
+    cx: &Cx,
+    value: Handle,
+    sign_bit: OptOut<c_int>,
+    mut target: Words<'_>,
+) -> NapiResult {
+    let value = cx.value(value)?;
+    let read = cx.quiet(cx.rt().bigint_to_words(&value))?;
+    let (negative, words) = read.ok_or(Status::BigintExpected)?;
+    if sign_bit.wanted() || !target.words.is_null() {
+        if !sign_bit.wanted() || target.words.is_null() {
+            return Err(Status::InvalidArg);
+        }
+        sign_bit.set(c_int::from(negative))?;
+        target.words.copy_from(&words);
+    }
+    target.count.set(words.len());
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Node's `Buffer`s.
+
+use std::ffi::c_void;
+
+use hostd_engine::ErrorClass;
+
+use crate::abi::callback::Finalize;
+use crate::abi::check::{Data, Handle, Memory, OptOut, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_value;
+use crate::env::Cx;
+
+/// Makes a zeroed buffer.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_buffer>
+pub(crate) fn napi_create_buffer(
+    cx: &Cx,
+    length: usize,
+    data: OptOut<*mut c_void>,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let memory = cx.js(cx.rt().array_buffer(length))?;
+    let buffer = cx.js(cx.host.buffer_over(&memory, 0, length))?;
+    data.set_with(|| cx.address(&memory));
+    result.set(cx.push(buffer))
+}
+
+/// Makes a buffer over memory of the addon's, which the finalizer takes back.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_external_buffer>
+pub(crate) fn napi_create_external_buffer(
+    cx: &Cx,
+    memory: Memory,
+    finalize: Option<Finalize>,
+    hint: Data,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let external = cx.external_buffer(memory, finalize, hint)?;
+    let buffer = cx.js(cx.host.buffer_over(&external, 0, memory.length))?;
+    result.set(cx.push(buffer))
+}
+
+/// Makes a buffer over a part of an array buffer. Out of range it answers `napi_ok` with a
+/// `RangeError` pending, as Node does.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_buffer_from_arraybuffer>
+pub(crate) fn node_api_create_buffer_from_arraybuffer(
+    cx: &Cx,
+    memory: Handle,
+    offset: usize,
+    length: usize,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let memory = cx.value(memory)?;
+    if !cx.rt().is_array_buffer(&memory) {
+        return Err(Status::InvalidArg);
+    }
+    let size = cx.rt().byte_length(&memory).unwrap_or(0);
+    if offset.checked_add(length).is_none_or(|end| end > size) {
+        let message = "The byte offset + length is out of range";
+        cx.throw_coded(ErrorClass::RangeError, "ERR_OUT_OF_RANGE", message);
+        return Ok(());
+    }
+    let buffer = cx.js(cx.host.buffer_over(&memory, offset, length))?;
+    result.set(cx.push(buffer))
+}
+
+/// Makes a buffer with a copy of the bytes.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_buffer_copy>
+pub(crate) fn napi_create_buffer_copy(
+    cx: &Cx,
+    bytes: &[u8],
+    data: OptOut<*mut c_void>,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let memory = cx.js(cx.rt().array_buffer_copy(bytes))?;
+    let buffer = cx.js(cx.host.buffer_over(&memory, 0, bytes.len()))?;
+    data.set_with(|| cx.address(&memory));
+    result.set(cx.push(buffer))
+}
+
+/// Tells whether it is a view of an array buffer: any typed array or data view.
+///
+/// <https://nodejs.org/api/n-api.html#napi_is_buffer>
+pub(crate) fn napi_is_buffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
+    let is_view = |value: &_| cx.rt().is_typed_array(value) || cx.rt().is_data_view(value);
+    result.set(cx.read(value, is_view)?)
+}
+
+/// Where the bytes of any view are and how many.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_buffer_info>
+pub(crate) fn napi_get_buffer_info(
+    cx: &Cx,
+    value: Handle,
+    data: OptOut<*mut c_void>,
+    length: OptOut<usize>,
+) -> NapiResult {
+    let value = cx.value(value)?;
+    if !cx.rt().is_typed_array(&value) && !cx.rt().is_data_view(&value) {
+        return Err(Status::InvalidArg);
+    }
+    if data.wanted() {
+        let pointer = cx.rt().data_pointer(&value).unwrap_or_default();
+        data.set(Data::from_word(pointer.address).0)?;
+        return length.set(pointer.length);
+    }
+    length.set_with(|| cx.rt().byte_length(&value).unwrap_or(0));
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Coercions and comparisons. Those of objects run JavaScript.
+
+use hostd_engine::{ErrorClass, Value};
+
+use crate::abi::check::{Handle, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_value;
+use crate::env::Cx;
+
+/// `Boolean(value)`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_coerce_to_bool>
+pub(crate) fn napi_coerce_to_bool(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
+    let value = cx.read(value, |value| cx.rt().to_bool(value))?;
+    result.set(cx.push(Value::from(value)))
+}
+
+/// `Number(value)`; what throws is `napi_number_expected`, with the exception pending.
+///
+/// <https://nodejs.org/api/n-api.html#napi_coerce_to_number>
+pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
+    let value = cx.value(value)?;
+    let number = cx.js(cx.rt().to_number(&value)).map_err(|_| Status::NumberExpected)?;
+    result.set(cx.push(number))
+}
+
+/// `Object(value)`; `undefined` and `null` are `napi_object_expected`, with a `TypeError` pending.
+///
+/// <https://nodejs.org/api/n-api.html#napi_coerce_to_object>
+pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
+    let object = cx.to_object(value)?;
+    result.set(cx.push(object))
+}
+
+/// `String(value)`; what throws is `napi_string_expected`, with the exception pending.
+///
+/// <https://nodejs.org/api/n-api.html#napi_coerce_to_string>
+pub(crate) fn napi_coerce_to_string(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
+    let value = cx.value(value)?;
+    let text = cx.js(cx.rt().to_string_value(&value)).map_err(|_| Status::StringExpected)?;
+    result.set(cx.push(text))
+}
+
+/// `lhs === rhs`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_strict_equals>
+pub(crate) fn napi_strict_equals(
+    cx: &Cx,
+    lhs: Handle,
+    rhs: Handle,
+    result: Out<bool>,
+) -> NapiResult {
+    let (lhs, rhs) = (cx.value(lhs)?, cx.value(rhs)?);
+    result.set(cx.rt().strict_equals(&lhs, &rhs))
+}
+
+/// `object instanceof constructor`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_instanceof>
+pub(crate) fn napi_instanceof(
+    cx: &Cx,
+    object: Handle,
+    constructor: Handle,
+    result: Out<bool>,
+) -> NapiResult {
+    let object = cx.value(object)?;
+    let constructor = cx.to_object(constructor)?;
+    if !cx.rt().is_function(&constructor) {
+        cx.throw_coded(
+            ErrorClass::TypeError,
+            "ERR_NAPI_CONS_FUNCTION",
+            "Constructor must be a function",
+        );
+        return Err(Status::FunctionExpected);
+    }
+    let answer = cx.rt().instance_of(&object, &constructor);
+    result.set(cx.js(answer).map_err(|_| Status::GenericFailure)?)
+}

@@ -1,0 +1,178 @@
+//! Errors and exceptions.
+
+use hostd_engine::{ErrorClass, JsResult, Thrown, Value};
+
+use crate::abi::check::{Handle, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{napi_extended_error_info, napi_value};
+use crate::env::{Cx, handles};
+
+/// Tells about the last call that was recorded. The record stays as it is.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_last_error_info>
+pub(crate) fn napi_get_last_error_info(
+    cx: &Cx,
+    result: Out<*const napi_extended_error_info>,
+) -> NapiResult {
+    result.set(cx.env.last_error())
+}
+
+/// Makes an `Error`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_error>
+pub(crate) fn napi_create_error(
+    cx: &Cx,
+    code: Option<Handle>,
+    message: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    create(cx, ErrorClass::Error, code, message, result)
+}
+
+/// Makes a `TypeError`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_type_error>
+pub(crate) fn napi_create_type_error(
+    cx: &Cx,
+    code: Option<Handle>,
+    message: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    create(cx, ErrorClass::TypeError, code, message, result)
+}
+
+/// Makes a `RangeError`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_range_error>
+pub(crate) fn napi_create_range_error(
+    cx: &Cx,
+    code: Option<Handle>,
+    message: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    create(cx, ErrorClass::RangeError, code, message, result)
+}
+
+/// Makes a `SyntaxError`.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_syntax_error>
+pub(crate) fn node_api_create_syntax_error(
+    cx: &Cx,
+    code: Option<Handle>,
+    message: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    create(cx, ErrorClass::SyntaxError, code, message, result)
+}
+
+fn create(
+    cx: &Cx,
+    class: ErrorClass,
+    code: Option<Handle>,
+    message: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let string = |handle| match cx.value(handle)? {
+        value if value.is_string() => Ok(value),
+        _ => Err(Status::StringExpected),
+    };
+    let message = string(message)?;
+    let code = code.map(string).transpose()?;
+    let error = cx.quiet(coded(cx, class, code, &message))?;
+    result.set(cx.push(error))
+}
+
+/// An error with an own, enumerable `code`, if there is one.
+fn coded(cx: &Cx, class: ErrorClass, code: Option<Value>, message: &Value) -> JsResult {
+    let error = cx.rt().error_with(class, message)?;
+    if let Some(code) = code {
+        let key = cx.rt().key_utf8(b"code")?;
+        cx.rt().set(&error, &key, code)?;
+    }
+    Ok(error)
+}
+
+impl Cx {
+    /// Leaves an error of our own making pending.
+    #[cold]
+    pub(super) fn throw_coded(&self, class: ErrorClass, code: &str, message: &str) -> Status {
+        self.throw(text_error(self, class, Some(code.as_bytes()), message.as_bytes()))
+    }
+}
+
+fn text_error(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> Thrown {
+    let make = || {
+        let code = code.map(|code| cx.rt().string_utf8(code)).transpose()?;
+        coded(cx, class, code, &cx.rt().string_utf8(message)?)
+    };
+    make().map_or_else(|thrown| thrown, Thrown)
+}
+
+/// Throws a value: it is pending until the callback returns.
+///
+/// <https://nodejs.org/api/n-api.html#napi_throw>
+pub(crate) fn napi_throw(cx: &Cx, error: Handle) -> NapiResult {
+    let error = cx.value(error)?;
+    cx.env.set_exception(Thrown(error));
+    Ok(())
+}
+
+/// Throws an `Error`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_throw_error>
+pub(crate) fn napi_throw_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+    throw(cx, ErrorClass::Error, code, message)
+}
+
+/// Throws a `TypeError`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_throw_type_error>
+pub(crate) fn napi_throw_type_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+    throw(cx, ErrorClass::TypeError, code, message)
+}
+
+/// Throws a `RangeError`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_throw_range_error>
+pub(crate) fn napi_throw_range_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+    throw(cx, ErrorClass::RangeError, code, message)
+}
+
+/// Throws a `SyntaxError`.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_throw_syntax_error>
+pub(crate) fn node_api_throw_syntax_error(
+    cx: &Cx,
+    code: Option<&[u8]>,
+    message: &[u8],
+) -> NapiResult {
+    throw(cx, ErrorClass::SyntaxError, code, message)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the outcome of the four bodies above")]
+fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+    cx.env.set_exception(text_error(cx, class, code, message));
+    Ok(())
+}
+
+/// Tells whether a constructor of errors made it, whatever its prototype is now.
+///
+/// <https://nodejs.org/api/n-api.html#napi_is_error>
+pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
+    result.set(cx.read(value, |value| cx.rt().is_error(value))?)
+}
+
+/// Tells whether an exception is pending.
+///
+/// <https://nodejs.org/api/n-api.html#napi_is_exception_pending>
+pub(crate) fn napi_is_exception_pending(cx: &Cx, result: Out<bool>) -> NapiResult {
+    result.set(cx.env.is_exception_pending())
+}
+
+/// Takes the pending exception; `undefined` without one.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_and_clear_last_exception>
+pub(crate) fn napi_get_and_clear_last_exception(cx: &Cx, result: Out<napi_value>) -> NapiResult {
+    let exception = cx.env.take_exception();
+    result.set(exception.map_or(handles::UNDEFINED, |thrown| cx.push(thrown.0)))
+}

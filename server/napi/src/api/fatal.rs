@@ -1,0 +1,26 @@
+//! The end: fatal errors and fatal exceptions.
+
+use std::io::Write as _;
+
+use crate::abi::check::Handle;
+use crate::abi::status::NapiResult;
+use crate::env::Cx;
+use crate::host::Origin;
+
+/// Prints the message as Node does and aborts.
+pub(crate) fn napi_fatal_error(location: &[u8], message: &[u8]) -> ! {
+    let (location, message) =
+        (String::from_utf8_lossy(location), String::from_utf8_lossy(message));
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(std::io::stderr(), "FATAL ERROR: {location} {message}");
+    std::process::abort()
+}
+
+/// Reports a value as an uncaught exception. The process goes on.
+///
+/// <https://nodejs.org/api/n-api.html#napi_fatal_exception>
+pub(crate) fn napi_fatal_exception(cx: &Cx, error: Handle) -> NapiResult {
+    let error = cx.value(error)?;
+    cx.host.uncaught(&hostd_engine::Thrown(error), Origin::FatalException);
+    Ok(())
+}

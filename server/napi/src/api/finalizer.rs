@@ -1,0 +1,59 @@
+//! Finalizers without a wrap, and the memory that objects stand for.
+
+use crate::abi::callback::Finalize;
+use crate::abi::check::{Data, Handle, OptOut, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_ref;
+use crate::env::Cx;
+use crate::env::finalizer::{Call, Finalizer, Owner};
+
+/// Has the finalizer called after the object's death.
+///
+/// <https://nodejs.org/api/n-api.html#napi_add_finalizer>
+pub(crate) fn napi_add_finalizer(
+    cx: &Cx,
+    object: Handle,
+    data: Data,
+    finalize: Finalize,
+    hint: Data,
+    result: OptOut<napi_ref>,
+) -> NapiResult {
+    let object = cx.value(object)?;
+    if !object.is_object() {
+        return Err(Status::InvalidArg);
+    }
+    let call = Call::Finalize(finalize);
+    let id = cx.attach(&object, Finalizer::new(cx.env, Owner::Object, call, data, hint))?;
+    if result.wanted() {
+        let reference = cx.new_reference(object, 0, Some(id))?;
+        result.set(reference)?;
+    }
+    Ok(())
+}
+
+/// Has the finalizer called when the outermost call ends.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_post_finalizer>
+pub(crate) fn node_api_post_finalizer(
+    cx: &Cx,
+    finalize: Finalize,
+    data: Data,
+    hint: Data,
+) -> NapiResult {
+    let call = Call::Finalize(finalize);
+    let finalizer = Finalizer::new(cx.env, Owner::Posted, call, data, hint);
+    let id = cx.host.finalizers.borrow_mut().insert(finalizer)?;
+    cx.host.post_finalizer(id);
+    Ok(())
+}
+
+/// Tells the collector of memory that objects keep alive; the result is the total.
+///
+/// <https://nodejs.org/api/n-api.html#napi_adjust_external_memory>
+pub(crate) fn napi_adjust_external_memory(
+    cx: &Cx,
+    change: i64,
+    result: Out<i64>,
+) -> NapiResult {
+    result.set(cx.rt().adjust_external(change))
+}

@@ -1,0 +1,131 @@
+//! Functions: making and calling them, and what a callback may ask about its call.
+
+use hostd_engine::{FunctionSpec, JsResult, Value};
+
+use crate::abi::callback::Callback;
+use crate::abi::check::{Arguments, Data, Handle, OptOut, Out};
+use crate::abi::frame;
+use crate::abi::status::NapiResult;
+use crate::abi::types::{napi_callback_info, napi_value};
+use crate::env::{Cx, handles};
+use crate::host::{self, TAG_CALLBACK};
+
+use std::ffi::c_void;
+
+impl Cx {
+    /// What a function of this addon's is made of.
+    pub(super) fn spec<'a>(&self, callback: Callback, data: Data) -> FunctionSpec<'a> {
+        let words = frame::words(callback, data, self.env.raw());
+        FunctionSpec::new(host::callback, TAG_CALLBACK, words)
+    }
+
+    /// Makes a function of this addon's.
+    pub(super) fn new_function(
+        &self,
+        name: Option<&Value>,
+        callback: Callback,
+        data: Data,
+    ) -> JsResult {
+        self.rt().function(FunctionSpec { name, ..self.spec(callback, data) })
+    }
+}
+
+/// Makes a function that calls into the addon.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_function>
+pub(crate) fn napi_create_function(
+    cx: &Cx,
+    name: &[u8],
+    callback: Callback,
+    data: Data,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let name = cx.js(cx.rt().string_utf8(name))?;
+    let function = cx.js(cx.new_function(Some(&name), callback, data))?;
+    result.set(cx.push(function))
+}
+
+/// Calls a function.
+///
+/// <https://nodejs.org/api/n-api.html#napi_call_function>
+pub(crate) fn napi_call_function(
+    cx: &Cx,
+    recv: Handle,
+    func: Handle,
+    args: &[napi_value],
+    result: OptOut<napi_value>,
+) -> NapiResult {
+    let this = cx.value(recv)?;
+    let function = cx.function(func)?;
+    let value = cx.with_values(args, |args| cx.rt().call(&function, &this, args))?;
+    let value = cx.js(value)?;
+    result.set_with(|| cx.push(value));
+    Ok(())
+}
+
+/// `new constructor(...args)`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_new_instance>
+pub(crate) fn napi_new_instance(
+    cx: &Cx,
+    constructor: Handle,
+    args: &[napi_value],
+    result: Out<napi_value>,
+) -> NapiResult {
+    let constructor = cx.function(constructor)?;
+    let value = cx.with_values(args, |args| cx.rt().construct(&constructor, args))?;
+    let value = cx.js(value)?;
+    result.set(cx.push(value))
+}
+
+/// Tells a callback its arguments, receiver and data.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_cb_info>
+pub(crate) fn napi_get_cb_info(
+    cx: &Cx,
+    info: napi_callback_info,
+    arguments: Arguments<'_>,
+    this: OptOut<napi_value>,
+    data: OptOut<*mut c_void>,
+) -> NapiResult {
+    let Arguments { count, mut values } = arguments;
+    let read = cx.host.frames.read(info, |frame| {
+        let args = frame.args();
+        for (index, value) in args.iter().take(values.capacity()).enumerate() {
+            values.put(index, cx.push(value.clone()));
+        }
+        for index in args.len()..values.capacity() {
+            values.put(index, handles::UNDEFINED);
+        }
+        if let Some(count) = count {
+            count.set(args.len());
+        }
+        this.set_with(|| cx.push(sloppy(cx, frame.this())));
+        data.set_with(|| frame.data().0);
+    });
+    read.ok_or_else(|| cx.stale("napi_callback_info"))
+}
+
+/// `this` as sloppy code sees it: nothing is the global object, primitives are boxed.
+fn sloppy(cx: &Cx, this: &Value) -> Value {
+    if this.is_object() {
+        this.clone()
+    } else if this.is_nullish() {
+        cx.rt().global()
+    } else {
+        cx.rt().to_object(this).unwrap_or_default()
+    }
+}
+
+/// Tells a callback what `new` was applied to; NULL in a plain call.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_new_target>
+pub(crate) fn napi_get_new_target(
+    cx: &Cx,
+    info: napi_callback_info,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let target = cx.host.frames.read(info, |frame| frame.new_target().cloned());
+    let target = target.ok_or_else(|| cx.stale("napi_callback_info"))?;
+    result.set(target.map_or(napi_value(0), |target| cx.push(target)))
+}

@@ -1,0 +1,95 @@
+//! What an addon keeps per environment, and what it wants called at the end.
+
+use std::ffi::c_void;
+
+use crate::abi::callback::{AsyncHook, CleanupHook, Finalize};
+use crate::abi::check::{Data, OptOut, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_async_cleanup_hook_handle;
+use crate::env::Cx;
+use crate::env::cleanup::{AsyncEntry, Hook};
+use crate::env::finalizer::{Call, Finalizer, Instance, Owner};
+use crate::host;
+
+/// Sets the instance data. The finalizer of what was set before is not called.
+///
+/// <https://nodejs.org/api/n-api.html#napi_set_instance_data>
+pub(crate) fn napi_set_instance_data(
+    cx: &Cx,
+    data: Data,
+    finalize: Option<Finalize>,
+    hint: Data,
+) -> NapiResult {
+    let mut finalizers = cx.host.finalizers.borrow_mut();
+    if let Some(id) = cx.env.instance.get().finalizer {
+        let _replaced = finalizers.remove(id);
+    }
+    let call = Call::from(finalize);
+    let id = finalizers.insert(Finalizer::new(cx.env, Owner::Instance, call, data, hint))?;
+    cx.env.instance.set(Instance { data, finalizer: Some(id) });
+    Ok(())
+}
+
+/// The instance data; NULL before it is set and from its finalizer on.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_instance_data>
+pub(crate) fn napi_get_instance_data(cx: &Cx, result: Out<*mut c_void>) -> NapiResult {
+    result.set(cx.env.instance.get().data.0)
+}
+
+/// Has the hook called at the end of the environment, youngest first.
+///
+/// <https://nodejs.org/api/n-api.html#napi_add_env_cleanup_hook>
+///
+/// # Differs from Node
+///
+/// A pair that was added already is `napi_invalid_arg`; Node ends the process.
+pub(crate) fn napi_add_env_cleanup_hook(cx: &Cx, hook: CleanupHook, argument: Data) -> NapiResult {
+    let mut hooks = cx.env.hooks.borrow_mut();
+    if hooks.contains(hook, argument) {
+        cx.host.warn_once(cx.row, "was given a hook and argument that it has already");
+        return Err(Status::InvalidArg);
+    }
+    hooks.push(Hook::Plain(hook, argument));
+    Ok(())
+}
+
+/// Removes a hook; one that was not added is passed over.
+///
+/// <https://nodejs.org/api/n-api.html#napi_remove_env_cleanup_hook>
+#[expect(clippy::unnecessary_wraps, reason = "all bodies have one shape")]
+pub(crate) fn napi_remove_env_cleanup_hook(
+    cx: &Cx,
+    hook: CleanupHook,
+    argument: Data,
+) -> NapiResult {
+    cx.env.hooks.borrow_mut().remove(hook, argument);
+    Ok(())
+}
+
+/// Has the hook called at the end of the environment; it says itself when it is done.
+///
+/// <https://nodejs.org/api/n-api.html#napi_add_async_cleanup_hook>
+pub(crate) fn napi_add_async_cleanup_hook(
+    cx: &Cx,
+    hook: AsyncHook,
+    argument: Data,
+    handle: OptOut<napi_async_cleanup_hook_handle>,
+) -> NapiResult {
+    let entry = AsyncEntry { env: cx.env.id(), hook, argument };
+    let id = cx.host.async_hooks.borrow_mut().insert(entry).ok_or(Status::GenericFailure)?;
+    cx.env.hooks.borrow_mut().push(Hook::Async(id));
+    handle.set(napi_async_cleanup_hook_handle(id))
+}
+
+/// Removes an async hook before it runs, or says that it is done.
+///
+/// <https://nodejs.org/api/n-api.html#napi_remove_async_cleanup_hook>
+pub(crate) fn napi_remove_async_cleanup_hook(handle: napi_async_cleanup_hook_handle) -> NapiResult {
+    let host = host::current().ok_or(Status::InvalidArg)?;
+    let entry = host.async_hooks.borrow_mut().remove(handle.0).ok_or(Status::InvalidArg)?;
+    if let Some(env) = host.env_by_id(entry.env) {
+        env.hooks.borrow_mut().remove_async(handle.0);
+    }
+    Ok(())
+}

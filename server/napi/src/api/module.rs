@@ -1,0 +1,39 @@
+//! Versions and the module's own file.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use crate::abi::check::Out;
+use crate::abi::status::NapiResult;
+use crate::abi::types::napi_node_version;
+use crate::env::Cx;
+
+/// The highest Node-API version that is complete here.
+pub(crate) const NODE_API_VERSION: u32 = 10;
+
+/// The highest Node-API version, whatever the module declared.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_version>
+pub(crate) fn napi_get_version(_: &Cx, result: Out<u32>) -> NapiResult {
+    result.set(NODE_API_VERSION)
+}
+
+/// The Node version that is claimed to be.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_node_version>
+pub(crate) fn napi_get_node_version(
+    cx: &Cx,
+    result: Out<*const napi_node_version>,
+) -> NapiResult {
+    result.set(ptr::from_ref(&cx.host.node_version_for_c))
+}
+
+/// The module's file as a `file:` URL.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_get_module_file_name>
+pub(crate) fn node_api_get_module_file_name(
+    cx: &Cx,
+    result: Out<*const c_char>,
+) -> NapiResult {
+    result.set(cx.env.file_url().as_ptr())
+}

@@ -1,0 +1,70 @@
+//! `undefined`, `null`, booleans, the global object, and what kind of value something is.
+
+use std::ffi::c_int;
+
+use hostd_engine::Kind;
+
+use crate::abi::check::{Handle, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{napi_value, napi_valuetype};
+use crate::env::{Cx, handles};
+
+/// Gives `undefined`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_undefined>
+pub(crate) fn napi_get_undefined(_: &Cx, result: Out<napi_value>) -> NapiResult {
+    result.set(handles::UNDEFINED)
+}
+
+/// Gives `null`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_null>
+pub(crate) fn napi_get_null(_: &Cx, result: Out<napi_value>) -> NapiResult {
+    result.set(handles::NULL)
+}
+
+/// Gives the global object.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_global>
+pub(crate) fn napi_get_global(cx: &Cx, result: Out<napi_value>) -> NapiResult {
+    result.set(cx.push(cx.rt().global()))
+}
+
+/// Gives `true` or `false`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_boolean>
+pub(crate) fn napi_get_boolean(_: &Cx, value: bool, result: Out<napi_value>) -> NapiResult {
+    result.set(if value { handles::TRUE } else { handles::FALSE })
+}
+
+/// Reads a boolean.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_bool>
+pub(crate) fn napi_get_value_bool(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
+    let value = cx.read(value, hostd_engine::Value::as_bool)?;
+    result.set(value.ok_or(Status::BooleanExpected)?)
+}
+
+/// Tells what kind of value it is.
+///
+/// <https://nodejs.org/api/n-api.html#napi_typeof>
+pub(crate) fn napi_typeof(cx: &Cx, value: Handle, result: Out<napi_valuetype>) -> NapiResult {
+    let kind = cx.read(value, |value| cx.rt().kind(value))?;
+    result.set(number_of(kind))
+}
+
+/// The header's number for a kind.
+fn number_of(kind: Kind) -> c_int {
+    match kind {
+        Kind::Undefined => 0,
+        Kind::Null => 1,
+        Kind::Boolean => 2,
+        Kind::Number => 3,
+        Kind::String => 4,
+        Kind::Symbol => 5,
+        Kind::Object => 6,
+        Kind::Function => 7,
+        Kind::External => 8,
+        Kind::BigInt => 9,
+    }
+}

@@ -1,0 +1,59 @@
+//! Promises and what settles them.
+
+use hostd_engine::{Deferred, Value};
+
+use crate::abi::check::{Handle, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{napi_deferred, napi_value};
+use crate::env::Cx;
+
+/// Makes a promise and what settles it, once.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_promise>
+pub(crate) fn napi_create_promise(
+    cx: &Cx,
+    deferred: Out<napi_deferred>,
+    promise: Out<napi_value>,
+) -> NapiResult {
+    let (value, settle) = cx.js(cx.rt().promise())?;
+    let id = cx.env.deferreds.borrow_mut().insert(settle).ok_or(Status::GenericFailure)?;
+    deferred.set(napi_deferred(id))?;
+    promise.set(cx.push(value))
+}
+
+/// Resolves a promise. Reactions run when the outermost call ends.
+///
+/// <https://nodejs.org/api/n-api.html#napi_resolve_deferred>
+pub(crate) fn napi_resolve_deferred(
+    cx: &Cx,
+    deferred: napi_deferred,
+    resolution: Handle,
+) -> NapiResult {
+    let (deferred, value) = take(cx, deferred, resolution)?;
+    cx.js(cx.rt().resolve(deferred, &value))
+}
+
+/// Rejects a promise.
+///
+/// <https://nodejs.org/api/n-api.html#napi_reject_deferred>
+pub(crate) fn napi_reject_deferred(
+    cx: &Cx,
+    deferred: napi_deferred,
+    rejection: Handle,
+) -> NapiResult {
+    let (deferred, value) = take(cx, deferred, rejection)?;
+    cx.js(cx.rt().reject(deferred, &value))
+}
+
+fn take(cx: &Cx, deferred: napi_deferred, value: Handle) -> NapiResult<(Deferred, Value)> {
+    let value = cx.value(value)?;
+    let deferred = cx.env.deferreds.borrow_mut().remove(deferred.0);
+    Ok((deferred.ok_or_else(|| cx.stale("napi_deferred"))?, value))
+}
+
+/// Tells whether it is a promise of the engine.
+///
+/// <https://nodejs.org/api/n-api.html#napi_is_promise>
+pub(crate) fn napi_is_promise(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
+    result.set(cx.read(value, |value| cx.rt().is_promise(value))?)
+}

@@ -1,0 +1,310 @@
+//! Properties: get, set, has, delete by key, name and index; names; definitions.
+//!
+//! Receivers go through `ToObject`. Setting is sloppy: a refusal is `napi_ok` without effect.
+
+use std::ffi::c_int;
+
+use hostd_engine::{Attributes, Descriptor as Definition, Key, KeyQuery, Value};
+
+use crate::abi::check::{Descriptor, Descriptors, Handle, OptOut, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{
+    napi_key_collection_mode, napi_key_conversion, napi_key_filter, napi_value,
+};
+use crate::env::Cx;
+
+const WRITABLE: c_int = 1;
+const ENUMERABLE: c_int = 1 << 1;
+const CONFIGURABLE: c_int = 1 << 2;
+const SKIP_STRINGS: c_int = 1 << 3;
+const SKIP_SYMBOLS: c_int = 1 << 4;
+
+/// Lists the enumerable string keys, inherited ones too.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_property_names>
+pub(crate) fn napi_get_property_names(
+    cx: &Cx,
+    object: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    napi_get_all_property_names(cx, object, 0, ENUMERABLE | SKIP_SYMBOLS, 1, result)
+}
+
+/// Lists keys by a filter, integers first.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_all_property_names>
+pub(crate) fn napi_get_all_property_names(
+    cx: &Cx,
+    object: Handle,
+    mode: napi_key_collection_mode,
+    filter: napi_key_filter,
+    conversion: napi_key_conversion,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let rt = cx.rt();
+    let object = cx.to_object(object)?;
+    if !matches!(mode, 0 | 1) || !matches!(conversion, 0 | 1) {
+        return Err(Status::InvalidArg);
+    }
+    let query = KeyQuery {
+        inherited: mode == 0,
+        strings: filter & SKIP_STRINGS == 0,
+        symbols: filter & SKIP_SYMBOLS == 0,
+        enumerable: filter & ENUMERABLE != 0,
+        writable: filter & WRITABLE != 0,
+        configurable: filter & CONFIGURABLE != 0,
+    };
+    let mut names = Vec::new();
+    for key in cx.js(rt.keys(&object, query))? {
+        names.push(match key.as_index() {
+            Some(index) if conversion == 0 => Value::from(f64::from(index)),
+            _ => cx.js(rt.key_to_value(&key))?,
+        });
+    }
+    let names = cx.js(rt.array_from(names))?;
+    result.set(cx.push(names))
+}
+
+/// `object[key] = value`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_set_property>
+pub(crate) fn napi_set_property(
+    cx: &Cx,
+    object: Handle,
+    key: Handle,
+    value: Handle,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let value = cx.value(value)?;
+    let key = key_of(cx, key)?;
+    cx.js(cx.rt().set(&object, &key, value)).map(drop)
+}
+
+/// `key in object`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_has_property>
+pub(crate) fn napi_has_property(
+    cx: &Cx,
+    object: Handle,
+    key: Handle,
+    result: Out<bool>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = key_of(cx, key)?;
+    result.set(cx.js(cx.rt().has(&object, &key))?)
+}
+
+/// Reads `object[key]`, running getters.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_property>
+pub(crate) fn napi_get_property(
+    cx: &Cx,
+    object: Handle,
+    key: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = key_of(cx, key)?;
+    let value = cx.js(cx.rt().get(&object, &key))?;
+    result.set(cx.push(value))
+}
+
+/// `delete object[key]`; the result is false if the object keeps it.
+///
+/// <https://nodejs.org/api/n-api.html#napi_delete_property>
+pub(crate) fn napi_delete_property(
+    cx: &Cx,
+    object: Handle,
+    key: Handle,
+    result: OptOut<bool>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = key_of(cx, key)?;
+    result.set(cx.js(cx.rt().delete(&object, &key))?)
+}
+
+/// `Object.hasOwn(object, key)`; the key must be a string or a symbol.
+///
+/// <https://nodejs.org/api/n-api.html#napi_has_own_property>
+pub(crate) fn napi_has_own_property(
+    cx: &Cx,
+    object: Handle,
+    key: Handle,
+    result: Out<bool>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = name_of(cx, key)?;
+    result.set(cx.js(cx.rt().has_own(&object, &key))?)
+}
+
+/// `object[name] = value`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_set_named_property>
+pub(crate) fn napi_set_named_property(
+    cx: &Cx,
+    object: Handle,
+    name: &[u8],
+    value: Handle,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let value = cx.value(value)?;
+    let key = cx.js(cx.rt().key_utf8(name))?;
+    cx.js(cx.rt().set(&object, &key, value)).map(drop)
+}
+
+/// `name in object`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_has_named_property>
+pub(crate) fn napi_has_named_property(
+    cx: &Cx,
+    object: Handle,
+    name: &[u8],
+    result: Out<bool>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = cx.js(cx.rt().key_utf8(name))?;
+    result.set(cx.js(cx.rt().has(&object, &key))?)
+}
+
+/// Reads `object[name]`, running getters.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_named_property>
+pub(crate) fn napi_get_named_property(
+    cx: &Cx,
+    object: Handle,
+    name: &[u8],
+    result: Out<napi_value>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = cx.js(cx.rt().key_utf8(name))?;
+    let value = cx.js(cx.rt().get(&object, &key))?;
+    result.set(cx.push(value))
+}
+
+/// `object[index] = value`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_set_element>
+pub(crate) fn napi_set_element(cx: &Cx, object: Handle, index: u32, value: Handle) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let value = cx.value(value)?;
+    cx.js(cx.rt().set_index(&object, index, value)).map(drop)
+}
+
+/// `index in object`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_has_element>
+pub(crate) fn napi_has_element(
+    cx: &Cx,
+    object: Handle,
+    index: u32,
+    result: Out<bool>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = cx.js(cx.rt().key_index(index))?;
+    result.set(cx.js(cx.rt().has(&object, &key))?)
+}
+
+/// Reads `object[index]`, running getters.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_element>
+pub(crate) fn napi_get_element(
+    cx: &Cx,
+    object: Handle,
+    index: u32,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let value = cx.js(cx.rt().get_index(&object, index))?;
+    result.set(cx.push(value))
+}
+
+/// `delete object[index]`; the result is false if the object keeps it.
+///
+/// <https://nodejs.org/api/n-api.html#napi_delete_element>
+pub(crate) fn napi_delete_element(
+    cx: &Cx,
+    object: Handle,
+    index: u32,
+    result: OptOut<bool>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    let key = cx.js(cx.rt().key_index(index))?;
+    result.set(cx.js(cx.rt().delete(&object, &key))?)
+}
+
+/// Defines properties exactly as the descriptors say.
+///
+/// <https://nodejs.org/api/n-api.html#napi_define_properties>
+pub(crate) fn napi_define_properties(
+    cx: &Cx,
+    object: Handle,
+    properties: Descriptors<'_>,
+) -> NapiResult {
+    let object = cx.to_object(object)?;
+    for property in properties.iter() {
+        define(cx, &object, &property, None)?;
+    }
+    Ok(())
+}
+
+/// Defines one property. `method` is the function of a method, if it is made already.
+///
+/// A refusal does not throw: it is `napi_invalid_arg`, for methods `napi_generic_failure`.
+pub(super) fn define(
+    cx: &Cx,
+    object: &Value,
+    property: &Descriptor<'_>,
+    method: Option<Value>,
+) -> NapiResult {
+    let rt = cx.rt();
+    let key = descriptor_key(cx, property)?;
+    let attributes = attributes_of(property.attributes);
+    let function = |callback| cx.js(cx.new_function(None, callback, property.data));
+    let (defined, refusal) = if property.getter.is_some() || property.setter.is_some() {
+        let getter = property.getter.map(function).transpose()?;
+        let setter = property.setter.map(function).transpose()?;
+        let (getter, setter) = (getter.as_ref(), setter.as_ref());
+        let accessor = Definition::Accessor { getter, setter, attributes };
+        (rt.define(object, &key, accessor), Status::InvalidArg)
+    } else if let Some(callback) = property.method {
+        let method = method.map_or_else(|| function(callback), Ok)?;
+        (rt.define(object, &key, Definition::Value(&method, attributes)), Status::GenericFailure)
+    } else {
+        let value = cx.value(property.value.ok_or(Status::InvalidArg)?)?;
+        (rt.define(object, &key, Definition::Value(&value, attributes)), Status::InvalidArg)
+    };
+    if cx.js(defined)? { Ok(()) } else { Err(refusal) }
+}
+
+/// The key of a descriptor: its UTF-8 name, else its name as a value.
+pub(super) fn descriptor_key(cx: &Cx, property: &Descriptor<'_>) -> NapiResult<Key> {
+    match (property.name, property.key) {
+        (Some(name), _) => cx.js(cx.rt().key_utf8(name.to_bytes())),
+        (None, Some(key)) => name_of(cx, key),
+        (None, None) => Err(Status::InvalidArg),
+    }
+}
+
+fn attributes_of(bits: c_int) -> Attributes {
+    Attributes {
+        writable: bits & WRITABLE != 0,
+        enumerable: bits & ENUMERABLE != 0,
+        configurable: bits & CONFIGURABLE != 0,
+    }
+}
+
+/// Any value as a key.
+fn key_of(cx: &Cx, key: Handle) -> NapiResult<Key> {
+    let key = cx.value(key)?;
+    cx.js(cx.rt().key_value(&key))
+}
+
+/// A string or symbol as a key; all else is `napi_name_expected`.
+fn name_of(cx: &Cx, key: Handle) -> NapiResult<Key> {
+    let key = cx.value(key)?;
+    if key.is_string() || key.is_symbol() {
+        cx.js(cx.rt().key_value(&key))
+    } else {
+        Err(Status::NameExpected)
+    }
+}

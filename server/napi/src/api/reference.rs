@@ -1,0 +1,63 @@
+//! References: values that outlive their handles.
+
+use hostd_engine::Kind;
+
+use crate::abi::check::{Handle, OptOut, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{napi_ref, napi_value};
+use crate::env::Cx;
+
+/// Makes a reference. Before version 10 only objects, functions, externals and symbols have them.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_reference>
+pub(crate) fn napi_create_reference(
+    cx: &Cx,
+    value: Handle,
+    count: u32,
+    result: Out<napi_ref>,
+) -> NapiResult {
+    let value = cx.value(value)?;
+    let kind = cx.rt().kind(&value);
+    let old = matches!(kind, Kind::Object | Kind::Function | Kind::External | Kind::Symbol);
+    if !old && !cx.env.is_version_10() {
+        return Err(Status::InvalidArg);
+    }
+    result.set(cx.new_reference(value, count, None)?)
+}
+
+/// Deletes a reference at any count.
+///
+/// <https://nodejs.org/api/n-api.html#napi_delete_reference>
+pub(crate) fn napi_delete_reference(cx: &Cx, reference: napi_ref) -> NapiResult {
+    cx.delete_reference(reference)
+}
+
+/// Counts up. A reference whose value is gone stays at 0, which is no failure.
+///
+/// <https://nodejs.org/api/n-api.html#napi_reference_ref>
+pub(crate) fn napi_reference_ref(cx: &Cx, reference: napi_ref, result: OptOut<u32>) -> NapiResult {
+    result.set(cx.reference_up(reference)?)
+}
+
+/// Counts down; at 0 the reference is weak.
+///
+/// <https://nodejs.org/api/n-api.html#napi_reference_unref>
+pub(crate) fn napi_reference_unref(
+    cx: &Cx,
+    reference: napi_ref,
+    result: OptOut<u32>,
+) -> NapiResult {
+    result.set(cx.reference_down(reference)?)
+}
+
+/// The value of a reference; NULL if it is gone.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_reference_value>
+pub(crate) fn napi_get_reference_value(
+    cx: &Cx,
+    reference: napi_ref,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let value = cx.reference_value(reference)?;
+    result.set(value.map_or(napi_value(0), |value| cx.push(value)))
+}

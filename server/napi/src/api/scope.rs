@@ -1,0 +1,88 @@
+//! Handle scopes.
+
+use crate::abi::check::{Handle, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{napi_escapable_handle_scope, napi_handle_scope, napi_value};
+use crate::env::Cx;
+use crate::env::scopes::Mismatch;
+
+/// Opens a scope: handles made from now on end when it is closed.
+///
+/// <https://nodejs.org/api/n-api.html#napi_open_handle_scope>
+pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) -> NapiResult {
+    let height = cx.host.handles.borrow().height();
+    result.set(napi_handle_scope(cx.host.scopes.borrow_mut().open(height, None)))
+}
+
+/// Closes the innermost scope.
+///
+/// <https://nodejs.org/api/n-api.html#napi_close_handle_scope>
+///
+/// # Differs from Node
+///
+/// A scope that is open but not the innermost one is `napi_handle_scope_mismatch`; Node closes
+/// another one than was meant.
+pub(crate) fn napi_close_handle_scope(cx: &Cx, scope: napi_handle_scope) -> NapiResult {
+    close(cx, scope.0, false)
+}
+
+/// Opens a scope from which one handle may escape.
+///
+/// <https://nodejs.org/api/n-api.html#napi_open_escapable_handle_scope>
+pub(crate) fn napi_open_escapable_handle_scope(
+    cx: &Cx,
+    result: Out<napi_escapable_handle_scope>,
+) -> NapiResult {
+    let mut handles = cx.host.handles.borrow_mut();
+    let escape = handles.push_slot(hostd_engine::Value::UNDEFINED);
+    let height = handles.height();
+    let id = cx.host.scopes.borrow_mut().open(height, Some(escape));
+    result.set(napi_escapable_handle_scope(id))
+}
+
+/// Closes the innermost scope.
+///
+/// <https://nodejs.org/api/n-api.html#napi_close_escapable_handle_scope>
+pub(crate) fn napi_close_escapable_handle_scope(
+    cx: &Cx,
+    scope: napi_escapable_handle_scope,
+) -> NapiResult {
+    close(cx, scope.0, true)
+}
+
+fn close(cx: &Cx, id: usize, escapable: bool) -> NapiResult {
+    let closed = cx.host.scopes.borrow_mut().close(id, escapable);
+    match closed {
+        Ok(scope) => {
+            cx.host.handles.borrow_mut().truncate(scope.height);
+            Ok(())
+        }
+        Err(Mismatch::Stale) => Err(cx.stale("handle scope")),
+        Err(Mismatch::NoneOpen | Mismatch::NotInnermost) => Err(Status::HandleScopeMismatch),
+    }
+}
+
+/// Lets one handle escape to the scope outside.
+///
+/// <https://nodejs.org/api/n-api.html#napi_escape_handle>
+pub(crate) fn napi_escape_handle(
+    cx: &Cx,
+    scope: napi_escapable_handle_scope,
+    escapee: Handle,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let value = cx.value(escapee)?;
+    let mut scopes = cx.host.scopes.borrow_mut();
+    let Some(scope) = scopes.escapable(scope.0) else {
+        return Err(cx.stale("handle scope"));
+    };
+    if scope.escaped {
+        return Err(Status::EscapeCalledTwice);
+    }
+    let place = scope.escape.ok_or(Status::InvalidArg)?;
+    if !cx.host.handles.borrow_mut().set(place, value) {
+        return Err(Status::HandleScopeMismatch);
+    }
+    scope.escaped = true;
+    result.set(place)
+}

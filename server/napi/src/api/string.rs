@@ -1,0 +1,225 @@
+//! Strings in three encodings, external strings, property keys.
+
+use hostd_engine::{JsResult, Value};
+
+use crate::abi::callback::Finalize;
+use crate::abi::check::{Data, ExternalText, Handle, OptOut, Out, OutSlice};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_value;
+use crate::env::Cx;
+use crate::env::finalizer::{Call, Finalizer, Owner};
+
+/// V8's longest string, in code units.
+const MAX_LENGTH: usize = (1 << 29) - 24;
+
+fn make(cx: &Cx, length: usize, value: impl FnOnce() -> JsResult, result: Out<napi_value>) -> NapiResult {
+    if length > MAX_LENGTH {
+        return Err(Status::GenericFailure);
+    }
+    let value = cx.quiet(value())?;
+    result.set(cx.push(value))
+}
+
+/// The number of code units; counted only where the number of bytes leaves a doubt.
+fn utf8_length(text: &[u8]) -> usize {
+    if text.len() <= MAX_LENGTH {
+        text.len()
+    } else {
+        String::from_utf8_lossy(text).encode_utf16().count()
+    }
+}
+
+/// Makes a string whose code units are the bytes.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_string_latin1>
+pub(crate) fn napi_create_string_latin1(
+    cx: &Cx,
+    text: &[u8],
+    result: Out<napi_value>,
+) -> NapiResult {
+    make(cx, text.len(), || cx.rt().string_latin1(text), result)
+}
+
+/// Makes a string; each invalid sequence becomes U+FFFD.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_string_utf8>
+pub(crate) fn napi_create_string_utf8(cx: &Cx, text: &[u8], result: Out<napi_value>) -> NapiResult {
+    make(cx, utf8_length(text), || cx.rt().string_utf8(text), result)
+}
+
+/// Makes a string of code units, paired or not.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_string_utf16>
+pub(crate) fn napi_create_string_utf16(
+    cx: &Cx,
+    text: &[u16],
+    result: Out<napi_value>,
+) -> NapiResult {
+    make(cx, text.len(), || cx.rt().string_utf16(text), result)
+}
+
+/// Makes a string and gives the text back at once.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_external_string_latin1>
+///
+/// # Differs from Node
+///
+/// The text is always copied, and the finalizer called before the function returns. The interface
+/// allows that: `copied` says so.
+pub(crate) fn node_api_create_external_string_latin1(
+    cx: &Cx,
+    text: ExternalText<'_, u8>,
+    finalize: Option<Finalize>,
+    hint: Data,
+    result: Out<napi_value>,
+    copied: OptOut<bool>,
+) -> NapiResult {
+    make(cx, text.units.len(), || cx.rt().string_latin1(text.units), result)?;
+    copied.set(!text.units.is_empty())?;
+    give_back(cx, finalize, text.data, hint);
+    Ok(())
+}
+
+/// Makes a string and gives the text back at once.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_external_string_utf16>
+///
+/// # Differs from Node
+///
+/// As [`node_api_create_external_string_latin1`].
+pub(crate) fn node_api_create_external_string_utf16(
+    cx: &Cx,
+    text: ExternalText<'_, u16>,
+    finalize: Option<Finalize>,
+    hint: Data,
+    result: Out<napi_value>,
+    copied: OptOut<bool>,
+) -> NapiResult {
+    make(cx, text.units.len(), || cx.rt().string_utf16(text.units), result)?;
+    copied.set(!text.units.is_empty())?;
+    give_back(cx, finalize, text.data, hint);
+    Ok(())
+}
+
+fn give_back(cx: &Cx, finalize: Option<Finalize>, data: Data, hint: Data) {
+    let call = Call::from(finalize);
+    cx.host.run_finalizer(&Finalizer::new(cx.env, Owner::Posted, call, data, hint));
+}
+
+/// Makes a string to be used as a property key.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_property_key_latin1>
+pub(crate) fn node_api_create_property_key_latin1(
+    cx: &Cx,
+    text: &[u8],
+    result: Out<napi_value>,
+) -> NapiResult {
+    make(cx, text.len(), || interned(cx, cx.rt().string_latin1(text)), result)
+}
+
+/// Makes a string to be used as a property key.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_property_key_utf8>
+pub(crate) fn node_api_create_property_key_utf8(
+    cx: &Cx,
+    text: &[u8],
+    result: Out<napi_value>,
+) -> NapiResult {
+    make(cx, utf8_length(text), || interned(cx, cx.rt().string_utf8(text)), result)
+}
+
+/// Makes a string to be used as a property key.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_create_property_key_utf16>
+pub(crate) fn node_api_create_property_key_utf16(
+    cx: &Cx,
+    text: &[u16],
+    result: Out<napi_value>,
+) -> NapiResult {
+    make(cx, text.len(), || interned(cx, cx.rt().string_utf16(text)), result)
+}
+
+/// The interned form of a string.
+fn interned(cx: &Cx, text: JsResult) -> JsResult {
+    let key = cx.rt().key_value(&text?)?;
+    cx.rt().key_to_value(&key)
+}
+
+/// Copies a string's bytes as Latin-1: the low byte of each code unit.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_string_latin1>
+pub(crate) fn napi_get_value_string_latin1(
+    cx: &Cx,
+    value: Handle,
+    buffer: OutSlice<'_, u8>,
+    result: OptOut<usize>,
+) -> NapiResult {
+    let value = string(cx, value)?;
+    let text = cx.quiet(cx.rt().wtf8(&value))?;
+    if text.is_ascii() {
+        return copy(&text, buffer, result, |_, end| end);
+    }
+    let units = cx.quiet(cx.rt().utf16(&value))?;
+    #[expect(clippy::cast_possible_truncation, reason = "the low byte is what is asked for")]
+    let bytes: Vec<u8> = units.iter().map(|unit| *unit as u8).collect();
+    copy(&bytes, buffer, result, |_, end| end)
+}
+
+/// Copies a string's bytes as UTF-8, never half a character.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_string_utf8>
+pub(crate) fn napi_get_value_string_utf8(
+    cx: &Cx,
+    value: Handle,
+    buffer: OutSlice<'_, u8>,
+    result: OptOut<usize>,
+) -> NapiResult {
+    let value = string(cx, value)?;
+    let text = cx.quiet(cx.rt().utf8(&value))?;
+    copy(text.as_bytes(), buffer, result, |bytes, mut end| {
+        // A continuation byte at the cut means that a character would be halved.
+        while end > 0 && bytes.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+            end -= 1;
+        }
+        end
+    })
+}
+
+/// Copies a string's code units.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_value_string_utf16>
+pub(crate) fn napi_get_value_string_utf16(
+    cx: &Cx,
+    value: Handle,
+    buffer: OutSlice<'_, u16>,
+    result: OptOut<usize>,
+) -> NapiResult {
+    let value = string(cx, value)?;
+    let text = cx.quiet(cx.rt().utf16(&value))?;
+    copy(&text, buffer, result, |_, end| end)
+}
+
+fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
+    let value = cx.value(value)?;
+    if value.is_string() { Ok(value) } else { Err(Status::StringExpected) }
+}
+
+/// Copies what fits beside the final NUL, cut where `cut` allows it; without a buffer tells the
+/// full length only.
+fn copy<T: Copy + Default>(
+    units: &[T],
+    mut buffer: OutSlice<'_, T>,
+    result: OptOut<usize>,
+    cut: impl FnOnce(&[T], usize) -> usize,
+) -> NapiResult {
+    if buffer.is_null() {
+        return if result.wanted() { result.set(units.len()) } else { Err(Status::InvalidArg) };
+    }
+    let Some(room) = buffer.capacity().checked_sub(1) else {
+        return result.set(0);
+    };
+    let end = if units.len() <= room { units.len() } else { cut(units, room) };
+    let copied = buffer.copy_from(units.get(..end).unwrap_or(units));
+    buffer.put(copied, T::default());
+    result.set(copied)
+}

@@ -1,0 +1,34 @@
+//! Symbols.
+
+use crate::abi::check::{Handle, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_value;
+use crate::env::Cx;
+
+/// Makes a symbol, with a description or without.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_symbol>
+pub(crate) fn napi_create_symbol(
+    cx: &Cx,
+    description: Option<Handle>,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let description = description.map(|handle| cx.value(handle)).transpose()?;
+    if description.as_ref().is_some_and(|value| !value.is_string()) {
+        return Err(Status::StringExpected);
+    }
+    let symbol = cx.quiet(cx.rt().symbol(description.as_ref()))?;
+    result.set(cx.push(symbol))
+}
+
+/// `Symbol.for(description)`.
+///
+/// <https://nodejs.org/api/n-api.html#node_api_symbol_for>
+pub(crate) fn node_api_symbol_for(
+    cx: &Cx,
+    description: &[u8],
+    result: Out<napi_value>,
+) -> NapiResult {
+    let symbol = cx.quiet(cx.rt().symbol_for(description))?;
+    result.set(cx.push(symbol))
+}

@@ -1,0 +1,83 @@
+//! Threadsafe functions: made, shared between threads, released. Calls are not delivered yet.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use crate::abi::check::{Handle, Out, ThreadCalls};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{
+    napi_env, napi_threadsafe_function, napi_threadsafe_function_release_mode,
+};
+use crate::env::{Cx, tsfn};
+
+/// `napi_tsfn_abort`.
+const ABORT: napi_threadsafe_function_release_mode = 1;
+
+/// Makes a threadsafe function.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_threadsafe_function>
+pub(crate) fn napi_create_threadsafe_function(
+    cx: &Cx,
+    function: Option<Handle>,
+    (_resource, name): (Option<Handle>, Handle),
+    (_limit, threads): (usize, usize),
+    calls: ThreadCalls,
+    result: Out<napi_threadsafe_function>,
+) -> NapiResult {
+    let function = function.map(|function| cx.function(function)).transpose()?;
+    if function.is_none() && calls.call_js.is_none() {
+        return Err(Status::InvalidArg);
+    }
+    let name = cx.value(name)?;
+    cx.rt().to_string_value(&name).map_err(|_| Status::StringExpected)?;
+    let inbox = Arc::clone(&cx.host.inbox);
+    let id = cx.env.new_threadsafe(inbox, function, threads, calls)?;
+    result.set(napi_threadsafe_function(id))
+}
+
+/// The context pointer. From any thread.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_threadsafe_function_context>
+pub(crate) fn napi_get_threadsafe_function_context(
+    function: napi_threadsafe_function,
+    result: Out<*mut c_void>,
+) -> NapiResult {
+    result.set(tsfn::context(function.0)?.0)
+}
+
+/// One more thread uses it. From any thread.
+///
+/// <https://nodejs.org/api/n-api.html#napi_acquire_threadsafe_function>
+pub(crate) fn napi_acquire_threadsafe_function(function: napi_threadsafe_function) -> NapiResult {
+    tsfn::acquire(function.0)
+}
+
+/// One thread less uses it. From any thread. The last one, or an abort, has it finalized.
+///
+/// <https://nodejs.org/api/n-api.html#napi_release_threadsafe_function>
+pub(crate) fn napi_release_threadsafe_function(
+    function: napi_threadsafe_function,
+    mode: napi_threadsafe_function_release_mode,
+) -> NapiResult {
+    tsfn::release(function.0, mode == ABORT)
+}
+
+/// Lets the host end although it is open.
+///
+/// <https://nodejs.org/api/n-api.html#napi_unref_threadsafe_function>
+pub(crate) fn napi_unref_threadsafe_function(
+    _: napi_env,
+    function: napi_threadsafe_function,
+) -> NapiResult {
+    tsfn::set_referenced(function.0, false)
+}
+
+/// Keeps the host busy while it is open.
+///
+/// <https://nodejs.org/api/n-api.html#napi_ref_threadsafe_function>
+pub(crate) fn napi_ref_threadsafe_function(
+    _: napi_env,
+    function: napi_threadsafe_function,
+) -> NapiResult {
+    tsfn::set_referenced(function.0, true)
+}

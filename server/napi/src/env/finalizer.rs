@@ -1,0 +1,179 @@
+//! Finalizers: what is owed to the addon when an object dies, and who may still claim it.
+//!
+//! One table per host. The engine keeps only an entry's id in the token it queues at the object's
+//! death, so whoever takes the entry out of the table first (death, `remove_wrap`, a deleted
+//! reference, teardown) is the only one to run it, and a late token finds nothing.
+
+use hostd_engine::{FinalizerId, FinalizerToken, Value};
+
+use super::slots::{IdKind, Slots};
+use super::{Cx, Env, EnvId};
+use crate::abi::callback::{Finalize, NoEnvFinalize};
+use crate::abi::check::Data;
+use crate::abi::status::{NapiResult, Status};
+use crate::host::TAG_FINALIZER;
+
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    /// Nothing: the entry only carries its data.
+    Nothing,
+    /// An ordinary finalizer.
+    Finalize(Finalize),
+    /// One without environment.
+    NoEnv(NoEnvFinalize),
+}
+
+impl From<Option<Finalize>> for Call {
+    fn from(finalize: Option<Finalize>) -> Self {
+        finalize.map_or(Self::Nothing, Self::Finalize)
+    }
+}
+
+/// What an entry belongs to, which decides when teardown runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A buffer or array buffer: first in teardown.
+    Buffer,
+    /// A wrap: its entry stays while the wrap does, whether it has a finalizer or not.
+    Wrap,
+    /// An external or `napi_add_finalizer`.
+    Object,
+    /// Instance data; no object.
+    Instance,
+    /// `node_api_post_finalizer`: already due.
+    Posted,
+}
+
+/// One entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finalizer {
+    /// Whose it is.
+    pub(crate) env: EnvId,
+    /// What it belongs to.
+    pub(crate) owner: Owner,
+    /// What is called.
+    pub(crate) call: Call,
+    /// The first pointer it is given.
+    pub(crate) data: Data,
+    /// The second pointer it is given.
+    pub(crate) hint: Data,
+    order: u64,
+    attached: Option<FinalizerId>,
+}
+
+impl Finalizer {
+    /// An entry of that environment.
+    pub(crate) fn new(env: &Env, owner: Owner, call: Call, data: Data, hint: Data) -> Self {
+        Self { env: env.id(), owner, call, data, hint, order: 0, attached: None }
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Finalizers {
+    slots: Slots<Finalizer>,
+    order: u64,
+}
+
+impl Finalizers {
+    /// An empty table.
+    pub(crate) fn new() -> Self {
+        Self { slots: Slots::new(IdKind::Finalizer), order: 0 }
+    }
+
+    /// Adds an entry and gives its id.
+    pub(crate) fn insert(&mut self, finalizer: Finalizer) -> NapiResult<usize> {
+        self.order += 1;
+        let order = self.order;
+        self.slots.insert(Finalizer { order, ..finalizer }).ok_or(Status::GenericFailure)
+    }
+
+    /// The entry with this id.
+    pub(crate) fn get(&self, id: usize) -> Option<&Finalizer> {
+        self.slots.get(id)
+    }
+
+    /// Takes an entry out; the taker decides whether it runs.
+    #[must_use]
+    pub(crate) fn remove(&mut self, id: usize) -> Option<Finalizer> {
+        self.slots.remove(id)
+    }
+
+    /// Makes an entry call nothing.
+    pub(crate) fn disarm(&mut self, id: usize) {
+        if let Some(finalizer) = self.slots.get_mut(id) {
+            finalizer.call = Call::Nothing;
+        }
+    }
+
+    /// The ids of an environment's entries that `which` accepts, youngest first.
+    pub(crate) fn of(&self, env: EnvId, which: impl Fn(Owner) -> bool) -> Vec<usize> {
+        let mut found: Vec<(u64, usize)> = self
+            .slots
+            .iter()
+            .filter(|(_, entry)| entry.env == env && which(entry.owner))
+            .map(|(id, entry)| (entry.order, id))
+            .collect();
+        found.sort_unstable_by(|left, right| right.cmp(left));
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+/// An environment's instance data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instance {
+    /// The addon's pointer.
+    pub(crate) data: Data,
+    /// The entry of its finalizer.
+    pub(crate) finalizer: Option<usize>,
+}
+
+impl Instance {
+    /// None was set.
+    pub(crate) const NONE: Self = Self { data: Data::NULL, finalizer: None };
+}
+
+/// The token for an entry.
+pub(crate) fn token(id: usize) -> FinalizerToken {
+    FinalizerToken { tag: TAG_FINALIZER, words: [id, 0, 0] }
+}
+
+impl Cx {
+    /// Adds an entry that comes due when the object dies.
+    pub(crate) fn attach(&self, object: &Value, finalizer: Finalizer) -> NapiResult<usize> {
+        let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
+        match self.rt().attach_finalizer(object, token(id)) {
+            Ok(attached) => {
+                if let Some(entry) = self.host.finalizers.borrow_mut().slots.get_mut(id) {
+                    entry.attached = Some(attached);
+                }
+                Ok(id)
+            }
+            Err(_) => {
+                let _never_due = self.host.finalizers.borrow_mut().remove(id);
+                Err(Status::GenericFailure)
+            }
+        }
+    }
+
+    /// Takes an entry out of the table and off its object, so that it never comes due.
+    pub(crate) fn detach(&self, id: usize) -> Option<Finalizer> {
+        let finalizer = self.host.finalizers.borrow_mut().remove(id)?;
+        if let Some(attached) = finalizer.attached {
+            self.rt().cancel_finalizer(attached);
+        }
+        Some(finalizer)
+    }
+
+    /// Makes an entry call nothing: its reference was deleted.
+    pub(crate) fn cancel(&self, id: usize) {
+        let owner = self.host.finalizers.borrow().get(id).map(|entry| entry.owner);
+        match owner {
+            // A wrap's entry holds the wrapped pointer too.
+            Some(Owner::Wrap) => self.host.finalizers.borrow_mut().disarm(id),
+            Some(_) => drop(self.detach(id)),
+            None => {}
+        }
+    }
+}

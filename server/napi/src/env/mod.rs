@@ -1,0 +1,230 @@
+//! What Node-API remembers: one [`Env`] per loaded addon, and the tables that ids are looked up in.
+//!
+//! Nothing here knows C: ids and statuses come from `abi`, the JavaScript side from the engine.
+//! Environments live as long as the process, as the engine does, so they are plain `&'static`s;
+//! closing one ends what it owns and leaves a tombstone that refuses JavaScript.
+#![forbid(unsafe_code)]
+
+pub(crate) mod cleanup;
+pub(crate) mod cx;
+pub(crate) mod finalizer;
+pub(crate) mod handles;
+pub(crate) mod pins;
+pub(crate) mod reference;
+pub(crate) mod scopes;
+pub(crate) mod slots;
+pub(crate) mod teardown;
+pub(crate) mod tsfn;
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use hostd_engine::{Deferred, Thrown};
+
+use crate::abi::record::ErrorInfo;
+use crate::abi::status::Status;
+use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error_info};
+
+pub(crate) use cx::Cx;
+
+use cleanup::Hooks;
+use reference::Reference;
+use slots::{IdKind, Slots};
+
+/// Names an addon's environment within its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EnvId(pub(crate) u32);
+
+impl EnvId {
+    /// The position among the host's environments, counted from 0.
+    pub fn index(self) -> u32 {
+        self.0
+    }
+}
+
+/// Why an environment is not in its usual state. All off is the usual case, tested at once.
+pub(crate) mod flags {
+    /// An exception is pending.
+    pub(crate) const PENDING: u8 = 1;
+    /// JavaScript cannot run: the environment is being or was closed.
+    pub(crate) const NO_JS: u8 = 2;
+    /// A defect of ours surfaced in it; it answers nothing but failures.
+    pub(crate) const POISONED: u8 = 4;
+}
+
+/// The high half of every `napi_env`, so that a stray integer is not taken for one.
+const ENV_MARK: usize = 0x006e_6170 << 32;
+
+/// One addon's environment.
+#[derive(Debug)]
+pub(crate) struct Env {
+    id: EnvId,
+    api_version: i32,
+    path: PathBuf,
+    file_url: CString,
+    flags: Cell<u8>,
+    last: Cell<(Status, u32)>,
+    info: ErrorInfo,
+    exception: RefCell<Option<Thrown>>,
+    pub(crate) references: RefCell<Slots<Reference>>,
+    pub(crate) deferreds: RefCell<Slots<Deferred>>,
+    pub(crate) hooks: RefCell<Hooks>,
+    pub(crate) instance: Cell<finalizer::Instance>,
+    pub(crate) threadsafe: RefCell<Vec<tsfn::Local>>,
+}
+
+impl Env {
+    /// Makes the environment for an addon's file.
+    pub(crate) fn new(id: EnvId, path: &Path, api_version: i32) -> Self {
+        Self {
+            id,
+            api_version,
+            path: path.to_owned(),
+            file_url: file_url(path),
+            flags: Cell::new(0),
+            last: Cell::new((Status::Ok, 0)),
+            info: ErrorInfo::new(),
+            exception: RefCell::new(None),
+            references: RefCell::new(Slots::new(IdKind::Reference)),
+            deferreds: RefCell::new(Slots::new(IdKind::Deferred)),
+            hooks: RefCell::new(Hooks::default()),
+            instance: Cell::new(finalizer::Instance::NONE),
+            threadsafe: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// What C knows it by.
+    pub(crate) fn raw(&self) -> napi_env {
+        napi_env(ENV_MARK | self.id.0 as usize)
+    }
+
+    /// Which index a `napi_env` names, if it is one.
+    #[inline]
+    pub(crate) fn index_of(raw: napi_env) -> Option<usize> {
+        let index = raw.0 ^ ENV_MARK;
+        (index <= u32::MAX as usize).then_some(index)
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> EnvId {
+        self.id
+    }
+
+    /// The Node-API version that the addon declared.
+    pub(crate) fn api_version(&self) -> i32 {
+        self.api_version
+    }
+
+    /// Whether the addon declared version 10 or is experimental.
+    pub(crate) fn is_version_10(&self) -> bool {
+        self.api_version >= 10
+    }
+
+    /// Whether the addon asked for experimental behaviour.
+    pub(crate) fn is_experimental(&self) -> bool {
+        self.api_version == NAPI_VERSION_EXPERIMENTAL
+    }
+
+    /// The addon's file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The addon's file as a `file:` URL.
+    pub(crate) fn file_url(&self) -> &CString {
+        &self.file_url
+    }
+
+    /// See [`flags`].
+    #[inline]
+    pub(crate) fn flags(&self) -> u8 {
+        self.flags.get()
+    }
+
+    /// Refuses everything from now on, after a panic of ours.
+    pub(crate) fn poison(&self) {
+        self.flags.set(self.flags.get() | flags::POISONED);
+    }
+
+    /// Refuses JavaScript from now on.
+    pub(crate) fn forbid_js(&self) {
+        self.flags.set(self.flags.get() | flags::NO_JS);
+    }
+
+    /// How `js` functions refuse when JavaScript cannot run.
+    pub(crate) fn cannot_run_js(&self) -> Status {
+        if self.is_version_10() { Status::CannotRunJs } else { Status::PendingException }
+    }
+
+    /// Writes the last-error record.
+    #[inline]
+    pub(crate) fn record(&self, status: Status) {
+        self.last.set((status, 0));
+    }
+
+    /// The last-error record, in the memory that C may read.
+    pub(crate) fn last_error(&self) -> *const napi_extended_error_info {
+        let (status, engine_code) = self.last.get();
+        self.info.publish(status, engine_code)
+    }
+
+    /// Leaves an exception pending. A later one replaces it, as in a `finally`.
+    pub(crate) fn set_exception(&self, thrown: Thrown) {
+        self.flags.set(self.flags.get() | flags::PENDING);
+        self.exception.replace(Some(thrown));
+    }
+
+    /// Takes the pending exception.
+    #[inline]
+    pub(crate) fn take_exception(&self) -> Option<Thrown> {
+        if self.flags.get() & flags::PENDING == 0 {
+            return None;
+        }
+        self.flags.set(self.flags.get() & !flags::PENDING);
+        self.exception.take()
+    }
+
+    /// Whether an exception is pending.
+    pub(crate) fn is_exception_pending(&self) -> bool {
+        self.flags.get() & flags::PENDING != 0
+    }
+}
+
+/// The `file:` URL of a path; empty for a path that has none.
+fn file_url(path: &Path) -> CString {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut url = "file://".to_owned();
+    for &byte in absolute.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    CString::new(url).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_url_escapes_what_is_not_plain() {
+        let url = file_url(Path::new("/a b/ü#.node"));
+        assert_eq!(url.to_str().unwrap(), "file:///a%20b/%C3%BC%23.node");
+    }
+
+    #[test]
+    fn env_ids_are_recognised_and_strays_are_not() {
+        let env = Env::new(EnvId(3), Path::new("/x.node"), 8);
+        assert_eq!(Env::index_of(env.raw()), Some(3));
+        for stray in [0, 1, usize::MAX, 0x7fff_0000_1234] {
+            assert_eq!(Env::index_of(napi_env(stray)), None, "{stray:#x}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! References: counted holds on values, weak at zero.
+
+use hostd_engine::{Value, Weak};
+
+use super::Cx;
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_ref;
+
+/// A counted reference.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    count: u32,
+    hold: Hold,
+    /// The finalizer that deleting this reference cancels.
+    finalizer: Option<usize>,
+}
+
+/// How a reference holds its value.
+#[derive(Debug)]
+enum Hold {
+    /// The count is above zero.
+    Strong(Value),
+    /// The count is zero and the value can die.
+    Weak(Weak),
+    /// The value was a primitive, dropped when the count reached zero.
+    Dropped,
+}
+
+impl Reference {
+    /// The object's address, if it is held strongly.
+    pub(crate) fn pinned(&self) -> Option<usize> {
+        match &self.hold {
+            Hold::Strong(value) if value.is_object() => value.identity(),
+            _ => None,
+        }
+    }
+
+    fn value(&self) -> Option<Value> {
+        match &self.hold {
+            Hold::Strong(value) => Some(value.clone()),
+            Hold::Weak(weak) => weak.get(),
+            Hold::Dropped => None,
+        }
+    }
+}
+
+impl Cx {
+    /// Makes a reference.
+    pub(crate) fn new_reference(
+        &self,
+        value: Value,
+        count: u32,
+        finalizer: Option<usize>,
+    ) -> NapiResult<napi_ref> {
+        let hold = if count > 0 { self.strong(value) } else { self.weak(&value)? };
+        let reference = Reference { count, hold, finalizer };
+        let id = self.env.references.borrow_mut().insert(reference);
+        id.map(napi_ref).ok_or(Status::GenericFailure)
+    }
+
+    /// Deletes a reference and cancels the finalizer that came with it.
+    pub(crate) fn delete_reference(&self, id: napi_ref) -> NapiResult {
+        let Some(reference) = self.env.references.borrow_mut().remove(id.0) else {
+            return Err(self.stale("napi_ref"));
+        };
+        if let Some(address) = reference.pinned() {
+            self.host.pins.borrow_mut().remove(address);
+        }
+        if let Some(finalizer) = reference.finalizer {
+            self.cancel(finalizer);
+        }
+        Ok(())
+    }
+
+    /// Counts up. A reference whose value is gone stays at zero.
+    pub(crate) fn reference_up(&self, id: napi_ref) -> NapiResult<u32> {
+        let mut references = self.env.references.borrow_mut();
+        let Some(reference) = references.get_mut(id.0) else {
+            return Err(self.stale("napi_ref"));
+        };
+        if reference.count == 0 {
+            let Some(value) = reference.value() else { return Ok(0) };
+            reference.hold = self.strong(value);
+        }
+        reference.count = reference.count.checked_add(1).ok_or(Status::GenericFailure)?;
+        Ok(reference.count)
+    }
+
+    /// Counts down. Below zero is `napi_generic_failure`.
+    pub(crate) fn reference_down(&self, id: napi_ref) -> NapiResult<u32> {
+        let mut references = self.env.references.borrow_mut();
+        let Some(reference) = references.get_mut(id.0) else {
+            return Err(self.stale("napi_ref"));
+        };
+        if reference.count == 0 {
+            return Err(Status::GenericFailure);
+        }
+        if reference.count == 1
+            && let Some(value) = reference.value()
+        {
+            let pinned = reference.pinned();
+            reference.hold = self.weak(&value)?;
+            if let Some(address) = pinned {
+                self.host.pins.borrow_mut().remove(address);
+            }
+        }
+        reference.count -= 1;
+        Ok(reference.count)
+    }
+
+    /// The value of a reference, if it lives.
+    pub(crate) fn reference_value(&self, id: napi_ref) -> NapiResult<Option<Value>> {
+        match self.env.references.borrow().get(id.0) {
+            Some(reference) => Ok(reference.value()),
+            None => Err(self.stale("napi_ref")),
+        }
+    }
+
+    fn strong(&self, value: Value) -> Hold {
+        if value.is_object()
+            && let Some(address) = value.identity()
+        {
+            self.host.pins.borrow_mut().add(address);
+        }
+        Hold::Strong(value)
+    }
+
+    fn weak(&self, value: &Value) -> NapiResult<Hold> {
+        if value.is_object() || value.is_symbol() {
+            Ok(Hold::Weak(self.quiet(self.rt().weak(value))?))
+        } else {
+            Ok(Hold::Dropped)
+        }
+    }
+}

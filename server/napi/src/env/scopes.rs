@@ -1,0 +1,126 @@
+//! Handle scopes: heights of the handle stack to fall back to.
+//!
+//! Scopes nest. Each callback starts with a floor: scopes below it belong to its callers and cannot
+//! be closed from it, and those it leaves open are closed for it.
+
+use super::slots::{IdKind, pack, unpack};
+use crate::abi::types::napi_value;
+
+/// An open scope.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    serial: u32,
+    /// The height to fall back to.
+    pub(crate) height: usize,
+    /// The slot below the scope where an escaping handle goes; none in plain scopes.
+    pub(crate) escape: Option<napi_value>,
+    /// Whether something escaped.
+    pub(crate) escaped: bool,
+}
+
+/// Why a scope could not be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// No scope is open here.
+    NoneOpen,
+    /// The id is of a scope that is closed, or of none.
+    Stale,
+    /// The scope is open, but not the innermost one.
+    NotInnermost,
+}
+
+/// The open scopes of a thread.
+#[derive(Debug, Default)]
+pub(crate) struct ScopeStack {
+    scopes: Vec<Scope>,
+    floor: usize,
+    serial: u32,
+}
+
+impl ScopeStack {
+    /// Opens a scope; gives its id.
+    pub(crate) fn open(&mut self, height: usize, escape: Option<napi_value>) -> usize {
+        self.serial = self.serial.wrapping_add(1);
+        let depth = u32::try_from(self.scopes.len()).unwrap_or(u32::MAX - 1);
+        self.scopes.push(Scope { serial: self.serial, height, escape, escaped: false });
+        pack(IdKind::Scope, self.serial, depth)
+    }
+
+    /// Closes the innermost scope, which must be this one.
+    pub(crate) fn close(&mut self, id: usize, escapable: bool) -> Result<Scope, Mismatch> {
+        if self.scopes.len() <= self.floor {
+            return Err(Mismatch::NoneOpen);
+        }
+        let position = self.position(id, escapable).ok_or(Mismatch::Stale)?;
+        if position + 1 != self.scopes.len() {
+            return Err(Mismatch::NotInnermost);
+        }
+        self.scopes.pop().ok_or(Mismatch::NoneOpen)
+    }
+
+    /// The open escapable scope with this id.
+    pub(crate) fn escapable(&mut self, id: usize) -> Option<&mut Scope> {
+        let position = self.position(id, true)?;
+        self.scopes.get_mut(position)
+    }
+
+    fn position(&self, id: usize, escapable: bool) -> Option<usize> {
+        let (serial, index) = unpack(IdKind::Scope, id)?;
+        let position = index as usize;
+        let scope = self.scopes.get(position)?;
+        let same = pack(IdKind::Scope, scope.serial, index) == pack(IdKind::Scope, serial, index);
+        (position >= self.floor && same && scope.escape.is_some() == escapable).then_some(position)
+    }
+
+    /// Starts a callback: gives the floor to come back to.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> usize {
+        std::mem::replace(&mut self.floor, self.scopes.len())
+    }
+
+    /// Ends a callback: closes what it left open and says how many those were.
+    #[inline]
+    pub(crate) fn leave(&mut self, outer_floor: usize) -> usize {
+        let left_open = self.scopes.len() - self.floor.min(self.scopes.len());
+        self.scopes.truncate(self.floor);
+        self.floor = outer_floor;
+        left_open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_close_from_the_inside_out_and_once() {
+        let mut stack = ScopeStack::default();
+        assert_eq!(stack.close(1, false).unwrap_err(), Mismatch::NoneOpen);
+        let outer = stack.open(5, None);
+        let inner = stack.open(6, None);
+        assert_eq!(stack.close(outer, false).unwrap_err(), Mismatch::NotInnermost);
+        assert_eq!(stack.close(inner, false).unwrap().height, 6);
+        assert_eq!(stack.close(inner, false).unwrap_err(), Mismatch::Stale);
+        assert_eq!(stack.close(outer, false).unwrap().height, 5);
+    }
+
+    #[test]
+    fn callback_cannot_close_scopes_of_its_caller_and_loses_its_own() {
+        let mut stack = ScopeStack::default();
+        let outer = stack.open(5, None);
+        let floor = stack.enter();
+        assert_eq!(stack.close(outer, false).unwrap_err(), Mismatch::NoneOpen);
+        stack.open(6, None);
+        assert_eq!(stack.close(outer, false).unwrap_err(), Mismatch::Stale);
+        assert_eq!(stack.leave(floor), 1);
+        assert_eq!(stack.close(outer, false).unwrap().height, 5);
+    }
+
+    #[test]
+    fn plain_and_escapable_scopes_are_told_apart() {
+        let mut stack = ScopeStack::default();
+        let plain = stack.open(5, None);
+        assert!(stack.escapable(plain).is_none());
+        assert_eq!(stack.close(plain, true).unwrap_err(), Mismatch::Stale);
+    }
+}

@@ -1,0 +1,81 @@
+//! The end of an environment, in Node's order: buffers' finalizers; cleanup hooks, youngest first;
+//! threadsafe functions; all other finalizers, youngest first; references without a call.
+//! JavaScript cannot run from the first step on.
+
+use super::Env;
+use super::cleanup::Hook;
+use super::finalizer::{Instance, Owner};
+use super::slots::{IdKind, Slots};
+use crate::abi::types::napi_async_cleanup_hook_handle;
+use crate::host::{HostState, Origin};
+
+impl Env {
+    /// Ends the environment.
+    pub(crate) fn close(&'static self, host: &'static HostState) {
+        self.forbid_js();
+        self.finalize_all(host, |owner| owner == Owner::Buffer);
+        self.run_hooks(host);
+        self.close_threadsafe(host);
+        self.finalize_all(host, |_| true);
+        self.instance.set(Instance::NONE);
+        let references =
+            self.references.replace(Slots::new(IdKind::Reference));
+        for address in references.iter().filter_map(|(_, reference)| reference.pinned()) {
+            host.pins.borrow_mut().remove(address);
+        }
+        drop(references);
+        drop(self.deferreds.replace(Slots::new(IdKind::Deferred)));
+    }
+
+    /// Runs finalizers, youngest first; those that are added meanwhile too.
+    fn finalize_all(&'static self, host: &'static HostState, which: fn(Owner) -> bool) {
+        loop {
+            let due = host.finalizers.borrow().of(self.id(), which);
+            if due.is_empty() {
+                return;
+            }
+            for id in due {
+                let finalizer = host.finalizers.borrow_mut().remove(id);
+                if let Some(finalizer) = finalizer {
+                    if self.instance.get().finalizer == Some(id) {
+                        self.instance.set(Instance::NONE);
+                    }
+                    host.run_finalizer(&finalizer);
+                }
+            }
+        }
+    }
+
+    fn run_hooks(&'static self, host: &'static HostState) {
+        loop {
+            let hook = self.hooks.borrow_mut().pop();
+            match hook {
+                None => break,
+                Some(Hook::Plain(hook, argument)) => {
+                    host.call_native(self, Origin::Finalizer, || hook.call(argument));
+                }
+                Some(Hook::Async(handle)) => {
+                    let entry = host.async_hooks.borrow().get(handle).copied();
+                    if let Some(entry) = entry {
+                        let raw = napi_async_cleanup_hook_handle(handle);
+                        host.call_native(self, Origin::Finalizer, || {
+                            entry.hook.call(raw, entry.argument);
+                        });
+                    }
+                }
+            }
+        }
+        let unfinished = {
+            let entries = host.async_hooks.borrow();
+            entries.iter().filter(|(_, entry)| entry.env == self.id()).count()
+        };
+        if unfinished > 0 {
+            // Nothing of ours could still finish them: there is no loop to run.
+            tracing::warn!(
+                unfinished,
+                addon = %self.path().display(),
+                "async cleanup hooks did not call napi_remove_async_cleanup_hook; going on without"
+            );
+        }
+    }
+}

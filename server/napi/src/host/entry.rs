@@ -1,0 +1,253 @@
+//! Entering and leaving: the outermost entry's end is where next ticks, microtasks and finalizers
+//! run, because nothing of an addon is on the stack then.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use hostd_engine::{JsResult, Runtime, Thrown, Value};
+
+use super::{Event, HostState, Origin, TAG_FINALIZER, Tick};
+use crate::env::finalizer::{Call, Finalizer};
+
+/// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
+const MAX_ROUNDS: usize = 1000;
+
+impl HostState {
+    /// See [`super::Host::enter`].
+    pub(super) fn enter<R>(&'static self, f: impl FnOnce(Runtime) -> R) -> R {
+        let depth = Depth::enter(self);
+        let result = f(self.rt);
+        if depth.is_outermost() && self.is_unsettled() {
+            self.settle();
+        }
+        result
+    }
+
+    /// Whether nobody has entered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.depth.get() == 0
+    }
+
+    /// Whether something is due at the end of an entry.
+    fn is_unsettled(&self) -> bool {
+        !self.ticks.borrow().is_empty()
+            || self.rt.has_microtasks()
+            || self.rt.has_finalized()
+            || !self.finalized.borrow().is_empty()
+            || !self.rejections.borrow().is_empty()
+    }
+
+    /// See [`super::Host::has_pending`].
+    pub(super) fn has_pending(&self) -> bool {
+        self.inbox.is_filled() || self.is_unsettled()
+    }
+
+    /// See [`super::Host::turn`].
+    pub(super) fn turn(&'static self, max_items: usize, max: Duration) -> bool {
+        let end = Instant::now().checked_add(max);
+        for _ in 0..max_items {
+            let Some(event) = self.inbox.next() else { break };
+            self.enter(|_| self.serve(event));
+            if end.is_some_and(|end| Instant::now() >= end) {
+                break;
+            }
+        }
+        self.enter(|_| ());
+        self.has_pending()
+    }
+
+    fn serve(&'static self, event: Event) {
+        match event {
+            Event::ThreadsafeFunction(id) => {
+                if let Some(env) = self.envs().into_iter().find(|env| env.owns_threadsafe(id)) {
+                    env.dispatch_threadsafe(self, id);
+                }
+            }
+        }
+    }
+
+    /// Runs what is due: next ticks, microtasks, rejections that stayed unhandled, finalizers, and
+    /// what those made due.
+    #[cold]
+    fn settle(&'static self) {
+        for _ in 0..MAX_ROUNDS {
+            self.run_ticks();
+            if let Err(thrown) = self.rt.run_microtasks() {
+                self.uncaught(&thrown, Origin::Microtask);
+            }
+            if !self.ticks.borrow().is_empty() {
+                continue;
+            }
+            self.report_rejections();
+            self.run_finalizers();
+            if !self.is_unsettled() {
+                return;
+            }
+        }
+        self.inbox.ring();
+    }
+
+    fn run_ticks(&self) {
+        loop {
+            let tick = self.ticks.borrow_mut().pop_front();
+            let Some(Tick { function, args }) = tick else { return };
+            if let Err(thrown) = self.rt.call(&function, &Value::UNDEFINED, &args) {
+                self.uncaught(&thrown, Origin::NextTick);
+            }
+        }
+    }
+
+    fn report_rejections(&self) {
+        let rejections = self.rejections.take();
+        for (_, reason) in rejections {
+            self.hooks.uncaught(self.rt, &reason, Origin::UnhandledRejection);
+        }
+    }
+
+    /// Notes a promise that was rejected without handler, or got one after all.
+    pub(super) fn note_rejection(&self, promise: &Value, reason: &Value, handled: bool) {
+        let mut rejections = self.rejections.borrow_mut();
+        if handled {
+            rejections.retain(|(other, _)| other.identity() != promise.identity());
+        } else {
+            rejections.push((promise.clone(), reason.clone()));
+        }
+    }
+
+    /// Runs the finalizers of everything that died until now.
+    fn run_finalizers(&'static self) {
+        loop {
+            let mut tokens = Vec::new();
+            self.rt.take_finalized(&mut tokens);
+            self.finalized.borrow_mut().extend(tokens);
+            let token = self.finalized.borrow_mut().pop_front();
+            let Some(token) = token else { return };
+            if token.tag != TAG_FINALIZER {
+                self.hooks.finalized(self.rt, &token);
+                continue;
+            }
+            let [id, ..] = token.words;
+            // A miss was claimed by somebody else: a removed wrap, a deleted reference.
+            let finalizer = self.finalizers.borrow_mut().remove(id);
+            if let Some(finalizer) = finalizer {
+                self.run_finalizer(&finalizer);
+            }
+        }
+    }
+
+    /// Makes a finalizer due without an object.
+    pub(crate) fn post_finalizer(&self, id: usize) {
+        let token = crate::env::finalizer::token(id);
+        self.finalized.borrow_mut().push_back(token);
+        if self.is_idle() {
+            self.inbox.ring();
+        }
+    }
+
+    /// Calls a finalizer that was taken out of the table.
+    pub(crate) fn run_finalizer(&'static self, finalizer: &Finalizer) {
+        let Some(env) = self.env_by_id(finalizer.env) else { return };
+        let Finalizer { data, hint, .. } = *finalizer;
+        match finalizer.call {
+            Call::Nothing => {}
+            Call::Finalize(finalize) => {
+                self.call_native(env, Origin::Finalizer, || finalize.call(env.raw(), data, hint));
+            }
+            Call::NoEnv(finalize) => finalize.call(data, hint),
+        }
+    }
+
+    /// Tells the embedder of an error that nobody caught.
+    pub(crate) fn uncaught(&self, thrown: &Thrown, origin: Origin) {
+        self.hooks.uncaught(self.rt, &thrown.0, origin);
+    }
+
+    /// See [`super::Host::is_pinned`].
+    pub(super) fn is_pinned(&self, value: &Value) -> bool {
+        let Some(address) = value.identity() else { return false };
+        if self.rt.is_pinned(value) {
+            return true;
+        }
+        let mut pins = self.pins.borrow_mut();
+        pins.contains(address, || {
+            let mut all = HashSet::new();
+            for env in self.envs() {
+                let references = env.references.borrow();
+                all.extend(references.iter().filter_map(|(_, reference)| reference.pinned()));
+            }
+            all
+        })
+    }
+
+    /// See [`super::Host::is_buffer`].
+    pub(super) fn is_buffer(&self, value: &Value) -> bool {
+        let Some(buffer) = self.buffer_prototype.get() else { return false };
+        let mut holder = value.clone();
+        if self.rt.element_type(value).is_none() {
+            return false;
+        }
+        while let Ok(prototype) = self.rt.prototype_quiet(&holder) {
+            if !prototype.is_object() {
+                return false;
+            }
+            if prototype.identity() == buffer.identity() {
+                return true;
+            }
+            holder = prototype;
+        }
+        false
+    }
+
+    /// See [`super::Host::buffer`].
+    pub(super) fn buffer(&self, bytes: Vec<u8>) -> JsResult {
+        let length = bytes.len();
+        let memory = self.rt.array_buffer_from(bytes)?;
+        self.buffer_over(&memory, 0, length)
+    }
+
+    /// Makes a `Buffer` over a part of an array buffer.
+    pub(crate) fn buffer_over(&self, memory: &Value, offset: usize, length: usize) -> JsResult {
+        let rt = self.rt;
+        let view = rt.typed_array(hostd_engine::ElementType::Uint8, memory, offset, length)?;
+        if let Some(prototype) = self.buffer_prototype.get() {
+            rt.set_prototype(&view, prototype)?;
+        }
+        Ok(view)
+    }
+
+    /// See [`super::Host::close`].
+    pub(super) fn close(&'static self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let _depth = Depth::enter(self);
+        for env in self.envs().into_iter().rev() {
+            env.close(self);
+        }
+    }
+}
+
+/// Counts an entry, also when it unwinds.
+struct Depth {
+    host: &'static HostState,
+}
+
+impl Depth {
+    #[inline]
+    fn enter(host: &'static HostState) -> Self {
+        host.depth.set(host.depth.get() + 1);
+        Self { host }
+    }
+
+    #[inline]
+    fn is_outermost(&self) -> bool {
+        self.host.depth.get() == 1
+    }
+}
+
+impl Drop for Depth {
+    #[inline]
+    fn drop(&mut self) {
+        self.host.depth.set(self.host.depth.get() - 1);
+    }
+}

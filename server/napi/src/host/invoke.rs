@@ -1,0 +1,109 @@
+//! Calls into an addon: callbacks that JavaScript made, `init`, finalizers and hooks.
+//!
+//! Each runs in a handle scope of its own. Scopes that the addon left open are closed for it, with
+//! a warning; Node would abort.
+
+use hostd_engine::{ErrorClass, Invocation, JsResult, Runtime, Thrown, Value};
+
+use super::{HostState, Origin, current};
+use crate::abi::callback::Init;
+use crate::abi::enter::Row;
+use crate::abi::status::Status;
+use crate::abi::types::napi_env;
+use crate::env::{Env, flags};
+
+const CALLBACK: &Row = &Row { name: "a callback" };
+const INIT: &Row = &Row { name: "the addon's init" };
+const NATIVE: &Row = &Row { name: "a finalizer or hook" };
+
+/// What engine functions with our tags run.
+pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
+    let raw = napi_env(invocation.words[2]);
+    let found = current().and_then(|host| Some((host, host.env(raw)?)));
+    let Some((host, env)) = found else {
+        return Err(rt.throw(ErrorClass::Error, "the addon of this function does not exist"));
+    };
+    if env.flags() & (flags::NO_JS | flags::POISONED) != 0 {
+        return Err(rt.throw(ErrorClass::Error, "the addon of this function was closed"));
+    }
+    let value = host.in_scope(env, CALLBACK, || {
+        let returned = host.frames.call(raw, invocation);
+        if returned.0 == 0 {
+            return Value::UNDEFINED;
+        }
+        let value = host.handles.borrow().get(returned).cloned();
+        value.unwrap_or_else(|| {
+            host.warn_stale(CALLBACK, "returned napi_value");
+            Value::UNDEFINED
+        })
+    });
+    match env.take_exception() {
+        None => Ok(value),
+        Some(thrown) => Err(thrown),
+    }
+}
+
+impl HostState {
+    /// Runs an addon's `init` and gives its exports.
+    pub(crate) fn run_init(&'static self, env: &'static Env, init: Init) -> JsResult {
+        let exports = self.rt.object()?;
+        let value = self.in_scope(env, INIT, || {
+            let handle = self.handles.borrow_mut().push(exports.clone());
+            let returned = init.call(env.raw(), handle);
+            if returned.0 == 0 || returned == handle {
+                return exports;
+            }
+            let value = self.handles.borrow().get(returned).cloned();
+            value.unwrap_or_else(|| {
+                self.warn_stale(INIT, "returned napi_value");
+                exports
+            })
+        });
+        match env.take_exception() {
+            None => Ok(value),
+            Some(thrown) => Err(thrown),
+        }
+    }
+
+    /// Calls something of an addon's that JavaScript does not wait for. Exceptions it leaves pending
+    /// go where Node sends them: to nobody, for old addons' threadsafe functions, else to the
+    /// embedder.
+    pub(crate) fn call_native(
+        &'static self,
+        env: &'static Env,
+        origin: Origin,
+        call: impl FnOnce(),
+    ) {
+        self.in_scope(env, NATIVE, call);
+        if let Some(thrown) = env.take_exception() {
+            self.dispose(env, &thrown, origin);
+        }
+    }
+
+    fn dispose(&self, env: &Env, thrown: &Thrown, origin: Origin) {
+        if origin == Origin::ThreadsafeFunction && !env.is_version_10() {
+            self.warn_once(
+                NATIVE,
+                "threw in a threadsafe function; Node-API versions before 10 swallow that",
+            );
+            return;
+        }
+        self.uncaught(thrown, origin);
+    }
+
+    /// Runs `call` in a handle scope of its own, with a clean last-error record.
+    #[inline]
+    fn in_scope<R>(&self, env: &Env, row: &'static Row, call: impl FnOnce() -> R) -> R {
+        env.record(Status::Ok);
+        let height = self.handles.borrow().height();
+        let floor = self.scopes.borrow_mut().enter();
+        let outer = self.swap_row(None);
+        let result = call();
+        self.swap_row(outer);
+        if self.scopes.borrow_mut().leave(floor) > 0 {
+            self.warn_once(row, "left a handle scope open, which ends the process in Node");
+        }
+        self.handles.borrow_mut().truncate(height);
+        result
+    }
+}

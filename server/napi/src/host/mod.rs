@@ -1,0 +1,279 @@
+//! The host of a thread: engine, bootstrap globals and every addon environment on it.
+//!
+//! There is one per thread, made once and never freed, as the engine is. It does not know whether
+//! its caller is a test, a benchmark or a process that serves another one.
+#![forbid(unsafe_code)]
+
+mod entry;
+mod inbox;
+mod init;
+mod invoke;
+mod options;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
+
+use crate::abi::callback::Init;
+use crate::abi::enter::Row;
+use crate::abi::frame::Frames;
+use crate::abi::types::{napi_env, napi_node_version};
+use crate::bootstrap;
+use crate::env::cleanup::AsyncEntry;
+use crate::env::finalizer::Finalizers;
+use crate::env::handles::HandleStack;
+use crate::env::pins::Pins;
+use crate::env::scopes::ScopeStack;
+use crate::env::slots::Slots;
+use crate::env::{Env, EnvId};
+use crate::loader::{LoadError, Loaded};
+
+pub(crate) use inbox::{Event, Inbox};
+pub(crate) use invoke::callback;
+pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError};
+
+/// The engine function tag of addons' callbacks.
+pub(crate) const TAG_CALLBACK: u8 = 0;
+/// The finalizer token tag of this crate.
+pub(crate) const TAG_FINALIZER: u8 = 0;
+/// The first tag, for functions and finalizer tokens alike, that belongs to the embedder.
+pub const FIRST_FOREIGN_TAG: u8 = 64;
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static HostState>> = const { Cell::new(None) };
+}
+
+/// This thread's host, if it has one.
+#[inline]
+pub(crate) fn current() -> Option<&'static HostState> {
+    CURRENT.get()
+}
+
+/// The Node-API function this thread is in, if any. Cheap enough for a crash handler.
+pub fn current_call() -> Option<&'static str> {
+    current()?.row.get().map(|row| row.name)
+}
+
+/// Node-API for one thread: the engine, the globals of the bootstrap and the addons' environments.
+///
+/// Copies are handles to the same host.
+#[derive(Clone, Copy)]
+pub struct Host {
+    state: &'static HostState,
+}
+
+/// What a host consists of.
+pub(crate) struct HostState {
+    pub(crate) rt: Runtime,
+    pub(crate) handles: RefCell<HandleStack>,
+    pub(crate) scopes: RefCell<ScopeStack>,
+    pub(crate) frames: Frames,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) pins: RefCell<Pins>,
+    /// What is owed to addons when objects die.
+    pub(crate) finalizers: RefCell<Finalizers>,
+    /// The async cleanup hooks of all environments, by handle.
+    pub(crate) async_hooks: RefCell<Slots<AsyncEntry>>,
+    pub(crate) node_version: NodeVersion,
+    /// The same in the memory that C is pointed to.
+    pub(crate) node_version_for_c: napi_node_version,
+    row: Cell<Option<&'static Row>>,
+    envs: RefCell<Vec<&'static Env>>,
+    hooks: Box<dyn HostHooks>,
+    argv: Vec<String>,
+    depth: Cell<u32>,
+    closed: Cell<bool>,
+    ticks: RefCell<VecDeque<Tick>>,
+    finalized: RefCell<VecDeque<FinalizerToken>>,
+    /// Promises that were rejected without handler, and why, until the microtasks are done.
+    rejections: RefCell<Vec<(Value, Value)>>,
+    warned: RefCell<HashSet<(&'static str, &'static str)>>,
+    buffer_prototype: OnceCell<Value>,
+}
+
+/// A function that `process.nextTick` was given.
+pub(crate) struct Tick {
+    function: Value,
+    args: Vec<Value>,
+}
+
+impl Host {
+    /// Makes this thread's engine and host and runs the bootstrap.
+    pub fn new(options: HostOptions) -> Result<Self, StartError> {
+        init::start(options)
+    }
+
+    /// This thread's host, if it has one.
+    pub fn current() -> Option<Self> {
+        current().map(|state| Self { state })
+    }
+
+    /// The engine.
+    pub fn runtime(&self) -> Runtime {
+        self.state.rt
+    }
+
+    /// Loads an addon and runs its `init`, inside [`Host::enter`].
+    pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
+        self.enter(|_| crate::loader::load(self, path))
+    }
+
+    /// Runs `f` with the engine. Leaving the outermost entry runs what is due: next ticks,
+    /// microtasks, then the finalizers of what died.
+    pub fn enter<R>(&self, f: impl FnOnce(Runtime) -> R) -> R {
+        self.state.enter(f)
+    }
+
+    /// Whether something about the object is known only by its identity: a wrap, a type tag, a
+    /// finalizer, a live strong reference. Such an object is not plain data.
+    pub fn is_pinned(&self, value: &Value) -> bool {
+        self.state.is_pinned(value)
+    }
+
+    /// Whether the host owes itself a turn.
+    pub fn has_pending(&self) -> bool {
+        self.state.has_pending()
+    }
+
+    /// Does what the host owes itself, within bounds. True if more is left.
+    pub fn turn(&self, max_items: usize, max: Duration) -> bool {
+        self.state.turn(max_items, max)
+    }
+
+    /// Whether an open threadsafe function keeps the host busy, as it keeps Node's loop alive.
+    pub fn is_kept_alive(&self) -> bool {
+        self.state.envs().iter().any(|env| env.has_referenced_threadsafe())
+    }
+
+    /// Sets a property of the global object.
+    pub fn set_global(&self, name: &str, value: Value) -> JsResult<()> {
+        let rt = self.state.rt;
+        let key = rt.key_utf8(name.as_bytes())?;
+        rt.set_strict(&rt.global(), &key, value)
+    }
+
+    /// Whether the value is an `ArrayBufferView` that inherits from `Buffer.prototype`.
+    pub fn is_buffer(&self, value: &Value) -> bool {
+        self.state.is_buffer(value)
+    }
+
+    /// Makes a `Buffer` that owns these bytes.
+    pub fn buffer(&self, bytes: Vec<u8>) -> JsResult {
+        self.state.buffer(bytes)
+    }
+
+    /// Ends every environment in Node's order: buffers' finalizers, cleanup hooks, threadsafe
+    /// functions, all other finalizers. JavaScript of addons cannot run from then on.
+    pub fn close(&self) {
+        self.state.close();
+    }
+
+    /// The host's own parts, for this crate.
+    pub(crate) fn state(&self) -> &'static HostState {
+        self.state
+    }
+
+    /// Makes an environment for an addon's file.
+    pub(crate) fn create_env(&self, path: &Path, api_version: i32) -> &'static Env {
+        self.state.create_env(path, api_version)
+    }
+
+    /// Runs an addon's `init` and gives its exports.
+    pub(crate) fn run_init(&self, env: &'static Env, init: Init) -> JsResult {
+        self.state.run_init(env, init)
+    }
+
+    /// What the embedder wants to be told.
+    pub(crate) fn hooks(&self) -> &'static dyn HostHooks {
+        &*self.state.hooks
+    }
+
+    /// What `process.argv` is to be.
+    pub(crate) fn argv(&self) -> &'static [String] {
+        &self.state.argv
+    }
+
+    /// What `process.version` and `napi_get_node_version` say.
+    pub(crate) fn node_version(&self) -> NodeVersion {
+        self.state.node_version
+    }
+
+    /// Queues a function of `process.nextTick`; it runs before microtasks.
+    pub(crate) fn push_tick(&self, function: Value, args: Vec<Value>) {
+        self.state.ticks.borrow_mut().push_back(Tick { function, args });
+    }
+
+    /// Says which prototype makes a typed array a `Buffer`. The first call counts.
+    pub(crate) fn set_buffer_prototype(&self, prototype: Value) {
+        // A second bootstrap cannot happen: there is one host per thread.
+        let _ = self.state.buffer_prototype.set(prototype);
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
+}
+
+impl fmt::Debug for HostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostState")
+    }
+}
+
+impl HostState {
+    /// The environment that a `napi_env` names.
+    #[inline]
+    pub(crate) fn env(&self, raw: napi_env) -> Option<&'static Env> {
+        self.envs.borrow().get(Env::index_of(raw)?).copied()
+    }
+
+    /// All environments, closed ones included.
+    pub(crate) fn envs(&self) -> Vec<&'static Env> {
+        self.envs.borrow().clone()
+    }
+
+    /// The environment with this id.
+    pub(crate) fn env_by_id(&self, id: EnvId) -> Option<&'static Env> {
+        self.envs.borrow().get(id.0 as usize).copied()
+    }
+
+    fn create_env(&self, path: &Path, api_version: i32) -> &'static Env {
+        let mut envs = self.envs.borrow_mut();
+        let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
+        let env: &'static Env = Box::leak(Box::new(Env::new(id, path, api_version)));
+        envs.push(env);
+        env
+    }
+
+    /// Notes which function is in flight; gives the one before.
+    #[inline]
+    pub(crate) fn swap_row(&self, row: Option<&'static Row>) -> Option<&'static Row> {
+        self.row.replace(row)
+    }
+
+    /// Warns once per function and kind of id.
+    #[cold]
+    pub(crate) fn warn_stale(&self, row: &'static Row, what: &'static str) {
+        if self.warned.borrow_mut().insert((row.name, what)) {
+            tracing::warn!(
+                function = row.name,
+                "was given a {what} that is not alive: freed, out of its scope, or made up"
+            );
+        }
+    }
+
+    /// Warns once per function and text.
+    #[cold]
+    pub(crate) fn warn_once(&self, row: &'static Row, text: &'static str) {
+        if self.warned.borrow_mut().insert((row.name, text)) {
+            tracing::warn!(function = row.name, "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a host is made from and what it tells its embedder.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hostd_engine::{EngineError, FinalizerToken, Runtime, Value};
+
+/// What a host is made from.
+pub struct HostOptions {
+    /// How much stack JavaScript and addons may use on this thread.
+    pub stack_bytes: usize,
+    /// The largest JavaScript heap.
+    pub memory_limit: Option<usize>,
+    /// What `process.argv` says.
+    pub argv: Vec<String>,
+    /// The Node version that is claimed to be.
+    pub node_version: NodeVersion,
+    /// What the embedder wants to be told.
+    pub hooks: Box<dyn HostHooks>,
+    /// Called from any thread when the host begins to owe itself a turn.
+    pub ring: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl HostOptions {
+    /// Options with these hooks, 4 MiB of stack and nobody to ring.
+    pub fn new(hooks: Box<dyn HostHooks>) -> Self {
+        Self {
+            stack_bytes: 4 * 1024 * 1024,
+            memory_limit: None,
+            argv: Vec::new(),
+            node_version: NodeVersion::default(),
+            hooks,
+            ring: Arc::new(|| {}),
+        }
+    }
+}
+
+impl fmt::Debug for HostOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostOptions")
+            .field("stack_bytes", &self.stack_bytes)
+            .field("memory_limit", &self.memory_limit)
+            .field("argv", &self.argv)
+            .field("node_version", &self.node_version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A Node version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeVersion {
+    /// Major version.
+    pub major: u32,
+    /// Minor version.
+    pub minor: u32,
+    /// Patch version.
+    pub patch: u32,
+}
+
+impl Default for NodeVersion {
+    /// The release whose behaviour is followed.
+    fn default() -> Self {
+        Self { major: 22, minor: 22, patch: 2 }
+    }
+}
+
+/// What the embedder of a host is told. Called on the host's thread only.
+pub trait HostHooks {
+    /// An error that nobody caught. The host goes on.
+    fn uncaught(&self, rt: Runtime, error: &Value, origin: Origin);
+
+    /// The addon asked for the end of the process, as by `process.exit`.
+    fn exit_requested(&self, code: i32);
+
+    /// A line for the log, as by `console.log`.
+    fn log(&self, level: LogLevel, text: &str);
+
+    /// An object died that the embedder attached a token to (tags from `FIRST_FOREIGN_TAG` on).
+    fn finalized(&self, rt: Runtime, token: &FinalizerToken);
+}
+
+/// Where an error came from that nobody caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A function of `process.nextTick`.
+    NextTick,
+    /// A microtask.
+    Microtask,
+    /// A rejected promise without handler.
+    UnhandledRejection,
+    /// A finalizer.
+    Finalizer,
+    /// The completion of async work.
+    AsyncWork,
+    /// A threadsafe function's call or finalizer.
+    ThreadsafeFunction,
+    /// `napi_fatal_exception`.
+    FatalException,
+}
+
+/// How serious a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `console.debug`.
+    Debug,
+    /// `console.log` and `console.info`.
+    Info,
+    /// `console.warn`.
+    Warn,
+    /// `console.error`.
+    Error,
+}
+
+/// Why a host could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The engine could not start.
+    #[error("cannot start the JavaScript engine")]
+    Engine(#[source] EngineError),
+    /// The bootstrap script failed, which is a defect of this build.
+    #[error("the bootstrap failed: {0}")]
+    Bootstrap(String),
+}
