@@ -254,12 +254,11 @@ impl Runtime {
             .byte_offset
             .checked_add(view.byte_length)
             .is_some_and(|end| end <= length);
+        if !fits {
+            return Some((start, 0));
+        }
         // SAFETY: E7; the offset is within the buffer's bytes.
-        Some(if fits {
-            (unsafe { start.add(view.byte_offset) }, view.byte_length)
-        } else {
-            (start, 0)
-        })
+        Some((unsafe { start.add(view.byte_offset) }, view.byte_length))
     }
 
     /// Where the bytes of a buffer or view are. Counts as a change, for who knows the address may
@@ -318,8 +317,9 @@ impl Runtime {
         into.reserve(length);
         let end = into.len();
         if length > 0 {
+            let room = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
             // SAFETY: E7; the room was reserved, and nothing runs during the copy.
-            unsafe { start.copy_to(into.as_mut_ptr().add(end), length) };
+            unsafe { start.copy_to(room, length) };
             // SAFETY: the bytes were written above.
             unsafe { into.set_len(end + length) };
         }
@@ -341,11 +341,10 @@ impl Runtime {
         if offset.checked_add(count)? > length {
             return None;
         }
+        if start.is_null() {
+            return Some(std::ptr::NonNull::dangling().as_ptr());
+        }
         // SAFETY: E7; the offset is within the bytes.
-        Some(if start.is_null() {
-            std::ptr::NonNull::dangling().as_ptr()
-        } else {
-            unsafe { start.add(offset) }
-        })
+        Some(unsafe { start.add(offset) })
     }
 }

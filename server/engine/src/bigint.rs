@@ -7,7 +7,8 @@ use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Thrown, Value};
 
-/// The engine's largest bigint has 2^20 bits.
+/// The engine's largest bigint has 2^20 bits, with the sign and its own rounding up: 16 383 words
+/// always fit.
 const MAX_WORDS: usize = (1 << 20) / 64;
 
 impl Runtime {
@@ -47,13 +48,18 @@ impl Runtime {
         if !negative {
             return Ok(positive);
         }
-        // asIntN(bits, 2^bits - n) is -n for n up to 2^(bits - 1).
-        let (complement, bits) = complement(words);
-        let complement = self.bigint_of_hex(&complement)?;
-        let intrinsics = self.intrinsics();
-        let args = [Value::from(bits), complement];
-        let result = self.call_native(&intrinsics.bigint_as_int_n, &intrinsics.bigint, &args);
-        result.map_err(|_| self.bigint_too_large())
+        self.call_native(self.negate()?, &Value::UNDEFINED, &[positive])
+    }
+
+    /// `-n`, for which there is neither a C function nor a built-in.
+    fn negate(self) -> JsResult<&'static Value> {
+        let cell = &self.state.negate;
+        if cell.get().is_none() {
+            let negate = self.eval_bootstrap("(n) => -n", "<bigint>")?;
+            // Somebody else cannot have been first: one thread.
+            let _ = cell.set(negate);
+        }
+        cell.get().ok_or_else(|| self.bigint_too_large())
     }
 
     /// The low 64 bits as a signed number, and whether that is the whole value; nothing for
@@ -120,27 +126,6 @@ impl Runtime {
     fn bigint_too_large(self) -> Thrown {
         self.range_error("Maximum BigInt size exceeded")
     }
-}
-
-/// The two's complement of a magnitude in one word more, and its width in bits.
-fn complement(words: &[u64]) -> (Vec<u64>, i32) {
-    let mut carry = true;
-    let mut complement: Vec<u64> = words
-        .iter()
-        .chain(&[0])
-        .map(|word| {
-            let (word, overflow) = (!word).overflowing_add(u64::from(carry));
-            carry = overflow;
-            word
-        })
-        .collect();
-    // A narrower width is needed for the largest magnitudes, whose complement would be too wide.
-    let bits = i32::try_from(complement.len() * 64).unwrap_or(i32::MAX);
-    if words.len() == MAX_WORDS && words.last().is_some_and(|word| *word <= 1 << 63) {
-        complement.pop();
-        return (complement, bits - 64);
-    }
-    (complement, bits)
 }
 
 fn parse_hex(digits: &[u8]) -> u64 {

@@ -88,8 +88,9 @@ impl ElementType {
     fn engine_type(self) -> q::JSTypedArrayEnum {
         ENGINE_ORDER
             .iter()
-            .position(|&other| other == self)
-            .map_or(0, |index| index as _)
+            .zip(0..)
+            .find(|(other, _)| **other == self)
+            .map_or(0, |(_, number)| number)
     }
 }
 

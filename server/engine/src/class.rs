@@ -111,6 +111,9 @@ type Finalize = unsafe extern "C" fn(*mut q::JSRuntime, q::JSValue);
 
 /// What an object of one of our classes carries. It begins with its `Base` (E4).
 pub(crate) trait Payload {
+    /// Tells whether objects of the class carry this type of payload.
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool;
+
     /// Runs when the object dies: only bookkeeping, never the engine (E5).
     fn retire(&mut self);
 }
@@ -129,12 +132,22 @@ pub(crate) struct SlotPayload {
 }
 
 impl Payload for InstancePayload {
+    #[inline]
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
+        class == classes.instance()
+    }
+
     fn retire(&mut self) {
         self.base.retire();
     }
 }
 
 impl Payload for SlotPayload {
+    #[inline]
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
+        class == classes.slot()
+    }
+
     fn retire(&mut self) {
         self.base.retire();
         if let Some(state) = current() {
@@ -164,6 +177,10 @@ impl Runtime {
         prototype: &Value,
         payload: P,
     ) -> JsResult {
+        debug_assert!(
+            P::belongs_to(&self.state.classes, class),
+            "another class' payload"
+        );
         // SAFETY: E1, E2.
         let raw = unsafe { q::JS_NewObjectProtoClass(self.ctx(), prototype.0, class) };
         let object = self.adopt(raw)?;
@@ -173,13 +190,18 @@ impl Runtime {
         Ok(object)
     }
 
-    /// The payload of an object of that class of ours.
+    /// The payload of an object of ours that has one of this type.
     #[inline]
-    pub(crate) fn payload<P: Payload>(self, value: &Value, class: q::JSClassID) -> Option<&P> {
-        // SAFETY: E2, E4; null for objects of other classes.
-        let payload = unsafe { q::JS_GetOpaque(value.0, class) }.cast::<P>();
-        // SAFETY: E4; the borrow of the value keeps the object and its payload alive.
-        unsafe { payload.as_ref() }
+    pub(crate) fn payload<P: Payload>(self, value: &Value) -> Option<&P> {
+        let mut class = 0;
+        // SAFETY: E2; the class tells whether the pointer is ours.
+        let payload = unsafe { q::JS_GetAnyOpaque(value.0, &raw mut class) }.cast::<P>();
+        if P::belongs_to(&self.state.classes, class) {
+            // SAFETY: E4; the borrow of the value keeps the object and its payload alive.
+            unsafe { payload.as_ref() }
+        } else {
+            None
+        }
     }
 
     /// A brand of its own.
@@ -192,7 +214,7 @@ impl Runtime {
     /// Tells whether the class with that brand, or a subclass of it, made the object.
     #[inline]
     pub fn has_brand(self, value: &Value, brand: Brand) -> bool {
-        self.payload::<InstancePayload>(value, self.state.classes.instance())
+        self.payload::<InstancePayload>(value)
             .is_some_and(|payload| payload.brand == brand.0)
     }
 

@@ -6,6 +6,7 @@ use rquickjs_sys as q;
 use crate::{FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 /// The callback of `Map.prototype.forEach`: (value, key).
+#[expect(clippy::unnecessary_wraps, reason = "a native function's signature")]
 fn collect(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if let [value, key, ..] = call.args {
         let mut collected = rt.state.collected.borrow_mut();

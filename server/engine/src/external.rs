@@ -2,7 +2,7 @@
 
 use rquickjs_sys as q;
 
-use crate::class::Payload;
+use crate::class::{Classes, Payload};
 use crate::slot::Base;
 use crate::{JsResult, Runtime, Value};
 
@@ -13,6 +13,11 @@ pub(crate) struct ExternalPayload {
 }
 
 impl Payload for ExternalPayload {
+    #[inline]
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
+        class == classes.external()
+    }
+
     fn retire(&mut self) {
         self.base.retire();
     }
@@ -42,7 +47,7 @@ impl Runtime {
     /// The data of an external; nothing for other values.
     #[inline]
     pub fn external_words(self, value: &Value) -> Option<[usize; 3]> {
-        self.payload::<ExternalPayload>(value, self.state.classes.external())
+        self.payload::<ExternalPayload>(value)
             .map(|payload| payload.words)
     }
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rquickjs_sys as q;
 
-use crate::class::Payload;
+use crate::class::{Classes, Payload};
 use crate::slot::Base;
 use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
 
@@ -120,6 +120,11 @@ pub(crate) struct FunctionPayload {
 }
 
 impl Payload for FunctionPayload {
+    #[inline]
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
+        class == classes.function()
+    }
+
     fn retire(&mut self) {
         self.base.retire();
     }
@@ -130,8 +135,8 @@ pub(crate) unsafe extern "C" fn call_hook(
     _: *mut q::JSContext,
     function: q::JSValue,
     this: q::JSValue,
-    argc: i32,
-    argv: *mut q::JSValue,
+    count: i32,
+    values: *mut q::JSValue,
     flags: i32,
 ) -> q::JSValue {
     let Some(rt) = Runtime::current() else {
@@ -141,11 +146,11 @@ pub(crate) unsafe extern "C" fn call_hook(
         return rt.raise(rt.stack_overflow());
     }
     let callee = Value::lent(&function);
-    let Some(payload) = rt.payload::<FunctionPayload>(callee, rt.state.classes.function()) else {
+    let Some(payload) = rt.payload::<FunctionPayload>(callee) else {
         return rt.raise(rt.type_error("not a native function"));
     };
     let this = Value::lent(&this);
-    let args = lent_args(argc, &argv);
+    let args = lent_args(count, &values);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         if flags.cast_unsigned() & q::JS_CALL_FLAG_CONSTRUCTOR == 0 {
             invoke(rt, payload, callee, this, args)
@@ -162,12 +167,12 @@ pub(crate) unsafe extern "C" fn call_hook(
 
 /// The arguments that the engine lends for the time of a call.
 #[inline]
-pub(crate) fn lent_args<'a>(argc: i32, argv: &'a *mut q::JSValue) -> &'a [Value] {
-    match usize::try_from(argc) {
-        Ok(count) if count > 0 && !argv.is_null() => {
-            // SAFETY: E2, E6; argv has argc values that live until the callback returns, and the
+pub(crate) fn lent_args(count: i32, values: &*mut q::JSValue) -> &[Value] {
+    match usize::try_from(count) {
+        Ok(count) if count > 0 && !values.is_null() => {
+            // SAFETY: E2, E6; there are count values that live until the callback returns, and the
             // borrow of the caller's own argument ends before that.
-            unsafe { std::slice::from_raw_parts(argv.cast::<Value>(), count) }
+            unsafe { std::slice::from_raw_parts(values.cast::<Value>(), count) }
         }
         _ => &[],
     }
@@ -227,11 +232,12 @@ fn construct(
     Ok(if result.is_object() { result } else { this })
 }
 
-/// The hooks that make `prototype` when it is first looked at.
+/// The hook that makes `prototype` when it is first looked at. Listing the keys does not make it
+/// (E9), so `Object.getOwnPropertyNames(f)` lacks it until then.
 pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
     q::JSClassExoticMethods {
         get_own_property: Some(own_property_hook),
-        get_own_property_names: Some(own_names_hook),
+        get_own_property_names: None,
         delete_property: None,
         define_own_property: None,
         has_property: None,
@@ -268,29 +274,9 @@ unsafe extern "C" fn own_property_hook(
     1
 }
 
-unsafe extern "C" fn own_names_hook(
-    _: *mut q::JSContext,
-    table: *mut *mut q::JSPropertyEnum,
-    length: *mut u32,
-    function: q::JSValue,
-) -> i32 {
-    if let Some(rt) = Runtime::current()
-        && let Some(prototype) = lazy_prototype(rt, Value::lent(&function))
-    {
-        // The engine counted the own properties before it asked, so that the new one is ours to
-        // list this once; later it is an ordinary property.
-        drop(prototype);
-    }
-    // SAFETY: E6; out-pointers of the engine.
-    unsafe { table.write(std::ptr::null_mut()) };
-    // SAFETY: E6; out-pointers of the engine.
-    unsafe { length.write(0) };
-    0
-}
-
 /// Makes the `prototype` of a constructible function that has none yet.
 fn lazy_prototype(rt: Runtime, function: &Value) -> Option<Value> {
-    let payload = rt.payload::<FunctionPayload>(function, rt.state.classes.function())?;
+    let payload = rt.payload::<FunctionPayload>(function)?;
     if !payload.constructible || payload.has_prototype.replace(true) {
         return None;
     }
@@ -311,9 +297,7 @@ impl Runtime {
             ..spec
         };
         let constructor = self.function_with_brand(spec, brand.0)?;
-        if let Some(payload) =
-            self.payload::<FunctionPayload>(&constructor, self.state.classes.function())
-        {
+        if let Some(payload) = self.payload::<FunctionPayload>(&constructor) {
             payload.has_prototype.set(true);
         }
         let prototype = self.make_prototype(&constructor)?;
@@ -374,12 +358,12 @@ impl Runtime {
         let keys = &self.intrinsics().keys;
         let prototype = self.object()?;
         let link = Descriptor::Value(function, Attributes::HIDDEN);
-        self.define(&prototype, &keys.constructor, link)?;
+        self.define_fresh(&prototype, &keys.constructor, link)?;
         let writable = Attributes {
             writable: true,
             ..Attributes::NONE
         };
-        self.define(
+        self.define_fresh(
             function,
             &keys.prototype,
             Descriptor::Value(&prototype, writable),
@@ -390,7 +374,7 @@ impl Runtime {
     /// What a native function was made of; nothing for other values.
     #[inline]
     pub fn native_function(self, value: &Value) -> Option<NativeFunction> {
-        let payload = self.payload::<FunctionPayload>(value, self.state.classes.function())?;
+        let payload = self.payload::<FunctionPayload>(value)?;
         let brand = (payload.brand != 0).then_some(Brand(payload.brand));
         Some(NativeFunction {
             tag: payload.tag,
@@ -427,7 +411,7 @@ impl Runtime {
         args: &[Value],
     ) -> JsResult {
         self.count_call(constructor);
-        let Ok(argc) = i32::try_from(args.len()) else {
+        let Ok(count) = i32::try_from(args.len()) else {
             return Err(self.range_error("too many arguments"));
         };
         // SAFETY: E1, E2; the engine does not write to the arguments.
@@ -436,7 +420,7 @@ impl Runtime {
                 self.ctx(),
                 constructor.0,
                 new_target.0,
-                argc,
+                count,
                 args.as_ptr().cast::<q::JSValue>().cast_mut(),
             )
         };
@@ -446,7 +430,7 @@ impl Runtime {
     /// Calls without counting a change: for captured built-ins that change nothing of the user's.
     #[inline]
     pub(crate) fn call_native(self, function: &Value, this: &Value, args: &[Value]) -> JsResult {
-        let Ok(argc) = i32::try_from(args.len()) else {
+        let Ok(count) = i32::try_from(args.len()) else {
             return Err(self.range_error("too many arguments"));
         };
         // SAFETY: E1, E2; the engine does not write to the arguments.
@@ -455,7 +439,7 @@ impl Runtime {
                 self.ctx(),
                 function.0,
                 this.0,
-                argc,
+                count,
                 args.as_ptr().cast::<q::JSValue>().cast_mut(),
             )
         };
@@ -464,7 +448,7 @@ impl Runtime {
 
     /// Constructs without counting a change.
     pub(crate) fn construct_native(self, constructor: &Value, args: &[Value]) -> JsResult {
-        let Ok(argc) = i32::try_from(args.len()) else {
+        let Ok(count) = i32::try_from(args.len()) else {
             return Err(self.range_error("too many arguments"));
         };
         // SAFETY: E1, E2; the engine does not write to the arguments.
@@ -472,7 +456,7 @@ impl Runtime {
             q::JS_CallConstructor(
                 self.ctx(),
                 constructor.0,
-                argc,
+                count,
                 args.as_ptr().cast::<q::JSValue>().cast_mut(),
             )
         };

@@ -9,16 +9,19 @@ use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Thrown, Value};
 
-type Interrupt = Rc<dyn Fn() -> bool>;
-type Rejection = Rc<dyn Fn(Runtime, &Value, &Value, bool)>;
-type JobError = Rc<dyn Fn(Runtime, Thrown)>;
+/// Tells whether JavaScript must stop.
+pub type InterruptHook = Rc<dyn Fn() -> bool>;
+/// Hears of a rejected promise: the promise, the reason, whether it is handled.
+pub type RejectionHook = Rc<dyn Fn(Runtime, &Value, &Value, bool)>;
+/// Hears of an exception that a microtask threw.
+pub type JobErrorHook = Rc<dyn Fn(Runtime, Thrown)>;
 
 /// The host's hooks.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    interrupt: RefCell<Option<Interrupt>>,
-    rejection: RefCell<Option<Rejection>>,
-    job_error: RefCell<Option<JobError>>,
+    interrupt: RefCell<Option<InterruptHook>>,
+    rejection: RefCell<Option<RejectionHook>>,
+    job_error: RefCell<Option<JobErrorHook>>,
 }
 
 unsafe extern "C" fn interrupt_hook(_: *mut q::JSRuntime, _: *mut c_void) -> i32 {
@@ -63,19 +66,19 @@ impl Runtime {
 
     /// Sets what is asked now and then while JavaScript code runs; true ends it with an exception
     /// that no `catch` stops.
-    pub fn set_interrupt_hook(self, hook: Option<Rc<dyn Fn() -> bool>>) {
-        *self.state.hooks.interrupt.borrow_mut() = hook;
+    pub fn set_interrupt_hook(self, hook: Option<InterruptHook>) {
+        drop(self.state.hooks.interrupt.replace(hook));
     }
 
     /// Sets what hears of rejected promises: promise, reason, and whether it is handled. A
     /// rejection that gets its handler later is told twice, so report only after the microtasks.
-    pub fn set_rejection_hook(self, hook: Option<Rc<dyn Fn(Runtime, &Value, &Value, bool)>>) {
-        *self.state.hooks.rejection.borrow_mut() = hook;
+    pub fn set_rejection_hook(self, hook: Option<RejectionHook>) {
+        drop(self.state.hooks.rejection.replace(hook));
     }
 
     /// Sets what hears of exceptions that microtasks threw.
-    pub fn set_job_error_hook(self, hook: Option<Rc<dyn Fn(Runtime, Thrown)>>) {
-        *self.state.hooks.job_error.borrow_mut() = hook;
+    pub fn set_job_error_hook(self, hook: Option<JobErrorHook>) {
+        drop(self.state.hooks.job_error.replace(hook));
     }
 
     /// Tells whether microtasks wait.

@@ -9,7 +9,7 @@
 //!   from it is `!Send + !Sync`, and the context and runtime pointers it holds are never freed.
 //! - **E2** A `Value` owns exactly one reference count (or is a primitive without one); passing its
 //!   bits to the engine borrows it, `into_raw` gives the count away, `Drop` releases it.
-//! - **E3** A JSValue that the engine returns is owned by us, or is `JS_EXCEPTION` with the
+//! - **E3** A `JSValue` that the engine returns is owned by us, or is `JS_EXCEPTION` with the
 //!   exception pending in the context; `adopt` turns it into one of the two at once.
 //! - **E4** The opaque pointer of an object of our classes is a `Box` of that class' payload, set
 //!   directly after creation and freed only by the class finalizer; payloads begin with `Base`.
@@ -20,6 +20,8 @@
 //! - **E7** Text and bytes of the engine are lent out either by a guard that holds a reference count
 //!   on an immutable string, or copied; no slice into mutable engine memory is ever formed.
 //! - **E8** A `Key` owns one reference count of its atom.
+//! - **E9** A hook by which the engine lists the keys of an object adds no property to it, for the
+//!   engine counts the properties before it calls and copies them after.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
 mod arraybuffer;
@@ -58,6 +60,7 @@ pub use class::Brand;
 pub use error::{ErrorClass, JsResult, Thrown};
 pub use finalizer::{FinalizerId, FinalizerToken};
 pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};
+pub use job::{InterruptHook, JobErrorHook, RejectionHook};
 pub use key::{Key, KeyRef};
 pub use keys::{KeyQuery, Keys};
 pub use promise::{Deferred, PromiseState};

@@ -35,17 +35,18 @@ impl Runtime {
 
     /// Resolves the promise: with a thenable it follows that one.
     pub fn resolve(self, deferred: Deferred, value: &Value) -> JsResult<()> {
+        let Deferred { resolve, .. } = deferred;
         self.count_script(value);
         let args = std::slice::from_ref(value);
-        self.call_native(&deferred.resolve, &Value::UNDEFINED, args)
+        self.call_native(&resolve, &Value::UNDEFINED, args)
             .map(drop)
     }
 
     /// Rejects the promise.
     pub fn reject(self, deferred: Deferred, reason: &Value) -> JsResult<()> {
+        let Deferred { reject, .. } = deferred;
         let args = std::slice::from_ref(reason);
-        self.call_native(&deferred.reject, &Value::UNDEFINED, args)
-            .map(drop)
+        self.call_native(&reject, &Value::UNDEFINED, args).map(drop)
     }
 
     /// Tells whether it is a promise of the engine (not merely a thenable).

@@ -8,10 +8,6 @@ use crate::{JsResult, Key, Runtime, Value};
 
 /// What a property allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "JavaScript has exactly these three"
-)]
 pub struct Attributes {
     /// It may be set (data properties only).
     pub writable: bool,
@@ -42,9 +38,10 @@ impl Attributes {
     };
 
     fn bits(self) -> u32 {
-        u32::from(self.writable) * q::JS_PROP_WRITABLE
-            | u32::from(self.enumerable) * q::JS_PROP_ENUMERABLE
-            | u32::from(self.configurable) * q::JS_PROP_CONFIGURABLE
+        let bit = |given, bit| if given { bit } else { 0 };
+        bit(self.writable, q::JS_PROP_WRITABLE)
+            | bit(self.enumerable, q::JS_PROP_ENUMERABLE)
+            | bit(self.configurable, q::JS_PROP_CONFIGURABLE)
     }
 }
 
@@ -182,6 +179,17 @@ impl Runtime {
 
     /// `Reflect.defineProperty`: false if the object refuses; only proxies throw.
     pub fn define(self, object: &Value, key: &Key, descriptor: Descriptor<'_>) -> JsResult<bool> {
+        self.count_mutation();
+        self.define_fresh(object, key, descriptor)
+    }
+
+    /// Defines without counting a change: for objects of ours that nobody has seen yet.
+    pub(crate) fn define_fresh(
+        self,
+        object: &Value,
+        key: &Key,
+        descriptor: Descriptor<'_>,
+    ) -> JsResult<bool> {
         const HAS_FLAGS: u32 = q::JS_PROP_HAS_CONFIGURABLE | q::JS_PROP_HAS_ENUMERABLE;
         let undefined = Value::UNDEFINED;
         let (value, getter, setter, flags) = match descriptor {
@@ -208,7 +216,6 @@ impl Runtime {
                 )
             }
         };
-        self.count_mutation();
         // SAFETY: E1, E2, E8; the engine takes counts of its own.
         let code = unsafe {
             q::JS_DefineProperty(

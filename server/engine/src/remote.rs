@@ -1,14 +1,16 @@
 //! Remote objects: exotic objects whose properties live elsewhere and are asked for by hooks.
 //!
 //! Symbols and the names that the engine itself probes for (`then`, `constructor`, `toJSON`) are
-//! answered here as absent; the prototype chain goes on from there.
+//! answered here as absent; the prototype chain goes on from there. They can't be set either, so a
+//! remote object has no property of its own on this side (E9). The engine does not tell a hook
+//! whether the code that assigns is strict, so a refused assignment in a script always throws.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::class::Payload;
+use crate::class::{Classes, Payload};
 use crate::function::lent_args;
 use crate::key::KeyRef;
 use crate::runtime::current;
@@ -34,7 +36,8 @@ pub trait RemoteHooks {
     fn set(&self, rt: Runtime, id: u64, key: &Key, value: &Value) -> JsResult<bool>;
     /// Deletes a property; false if that is refused.
     fn delete(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
-    /// Lists the own properties, integer keys first.
+    /// Lists the own properties, integer keys first. For `Object.keys` and the like the engine
+    /// then asks `get` for each of them.
     fn own_keys(&self, rt: Runtime, id: u64) -> JsResult<Vec<Key>>;
     /// Calls the object (`RemoteClass::Function` only).
     fn call(&self, rt: Runtime, id: u64, this: &Value, args: &[Value]) -> JsResult;
@@ -48,6 +51,11 @@ pub(crate) struct RemotePayload {
 }
 
 impl Payload for RemotePayload {
+    #[inline]
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
+        classes.is_remote(class)
+    }
+
     fn retire(&mut self) {
         self.base.retire();
         if let Some(state) = current() {
@@ -59,7 +67,7 @@ impl Payload for RemotePayload {
 impl Runtime {
     /// Sets what answers for the remote objects of this thread.
     pub fn set_remote_hooks(self, hooks: Rc<dyn RemoteHooks>) {
-        *self.state.remote.borrow_mut() = Some(hooks);
+        drop(self.state.remote.replace(Some(hooks)));
     }
 
     /// Makes a remote object; its token is queued when it dies.
@@ -89,11 +97,7 @@ impl Runtime {
     /// The id of a remote object; nothing for other values.
     #[inline]
     pub fn remote_id(self, value: &Value) -> Option<u64> {
-        let class = value.class_id();
-        if !self.state.classes.is_remote(class) {
-            return None;
-        }
-        self.payload::<RemotePayload>(value, class)
+        self.payload::<RemotePayload>(value)
             .map(|payload| payload.id)
     }
 
@@ -201,13 +205,14 @@ unsafe extern "C" fn own_names_hook(
     }
     for (index, key) in keys.into_iter().enumerate() {
         let atom = std::mem::ManuallyDrop::new(key).atom;
-        // SAFETY: E8; the table has room for every key, whose count goes to the engine.
-        unsafe {
-            list.add(index).write(q::JSPropertyEnum {
-                is_enumerable: true,
-                atom,
-            })
+        let entry = q::JSPropertyEnum {
+            is_enumerable: true,
+            atom,
         };
+        // SAFETY: E8; the table has room for every key.
+        let place = unsafe { list.add(index) };
+        // SAFETY: E8; the key's count goes to the engine.
+        unsafe { place.write(entry) };
     }
     // SAFETY: E6; out-pointers of the engine.
     unsafe { table.write(list) };
@@ -230,36 +235,29 @@ unsafe extern "C" fn delete_hook(_: *mut q::JSContext, object: q::JSValue, key: 
     }
 }
 
-/// `Object.defineProperty` of a value is a set; accessors are refused.
+/// `Object.defineProperty` of a value is a set; accessors and local keys are refused (E9).
 unsafe extern "C" fn define_hook(
-    ctx: *mut q::JSContext,
+    _: *mut q::JSContext,
     object: q::JSValue,
     key: q::JSAtom,
     value: q::JSValue,
-    getter: q::JSValue,
-    setter: q::JSValue,
+    _: q::JSValue,
+    _: q::JSValue,
     flags: i32,
 ) -> i32 {
     let Some(rt) = Runtime::current() else {
         return -1;
     };
-    let lent = KeyRef::lend(key);
-    if rt.is_local_key(&lent) {
-        let flags = flags | q::JS_PROP_NO_EXOTIC.cast_signed();
-        // SAFETY: E1, E2, E6, E8; NO_EXOTIC keeps the engine from asking this hook again.
-        return unsafe { q::JS_DefineProperty(ctx, object, key, value, getter, setter, flags) };
-    }
     if flags.cast_unsigned() & q::JS_PROP_HAS_VALUE == 0 {
         return refuse(rt, flags);
     }
-    let value = Value::lent(&value);
-    match rt.ask_remote(Value::lent(&object), |hooks, id| {
-        hooks.set(rt, id, &lent, value)
-    }) {
-        Ok(true) => 1,
-        Ok(false) => refuse(rt, flags),
-        Err(thrown) => rt.raise_code(thrown),
-    }
+    write(
+        rt,
+        Value::lent(&object),
+        &KeyRef::lend(key),
+        Value::lent(&value),
+        flags,
+    )
 }
 
 unsafe extern "C" fn set_hook(
@@ -273,29 +271,27 @@ unsafe extern "C" fn set_hook(
     let Some(rt) = Runtime::current() else {
         return -1;
     };
-    let lent = KeyRef::lend(key);
-    let itself = Value::lent(&object).identity() == Value::lent(&receiver).identity();
-    if !itself || rt.is_local_key(&lent) {
-        // The property becomes an ordinary one of the receiver.
-        let all = q::JS_PROP_C_W_E
-            | q::JS_PROP_HAS_VALUE
-            | q::JS_PROP_HAS_WRITABLE
-            | q::JS_PROP_HAS_ENUMERABLE
-            | q::JS_PROP_HAS_CONFIGURABLE;
-        let all = if itself {
-            all | q::JS_PROP_NO_EXOTIC
-        } else {
-            all
-        };
-        let all = all.cast_signed() | (flags & q::JS_PROP_THROW.cast_signed());
-        let none = q::JS_UNDEFINED;
-        // SAFETY: E1, E2, E6, E8; NO_EXOTIC keeps the engine from asking our hooks again.
-        return unsafe { q::JS_DefineProperty(ctx, receiver, key, value, none, none, all) };
+    let (object, lent) = (Value::lent(&object), Value::lent(&receiver));
+    if object.identity() == lent.identity() {
+        return write(rt, object, &KeyRef::lend(key), Value::lent(&value), flags);
     }
-    let value = Value::lent(&value);
-    match rt.ask_remote(Value::lent(&object), |hooks, id| {
-        hooks.set(rt, id, &lent, value)
-    }) {
+    // We are on the prototype chain of the receiver, which gets a property of its own.
+    let all = q::JS_PROP_C_W_E
+        | q::JS_PROP_HAS_VALUE
+        | q::JS_PROP_HAS_WRITABLE
+        | q::JS_PROP_HAS_ENUMERABLE
+        | q::JS_PROP_HAS_CONFIGURABLE;
+    let all = all.cast_signed() | (flags & q::JS_PROP_THROW.cast_signed());
+    let none = q::JS_UNDEFINED;
+    // SAFETY: E1, E2, E6, E8; the engine takes counts of its own.
+    unsafe { q::JS_DefineProperty(ctx, receiver, key, value, none, none, all) }
+}
+
+fn write(rt: Runtime, object: &Value, key: &Key, value: &Value, flags: i32) -> i32 {
+    if rt.is_local_key(key) {
+        return refuse(rt, flags);
+    }
+    match rt.ask_remote(object, |hooks, id| hooks.set(rt, id, key, value)) {
         Ok(true) => 1,
         Ok(false) => refuse(rt, flags),
         Err(thrown) => rt.raise_code(thrown),
@@ -316,14 +312,14 @@ pub(crate) unsafe extern "C" fn call_hook(
     _: *mut q::JSContext,
     function: q::JSValue,
     this: q::JSValue,
-    argc: i32,
-    argv: *mut q::JSValue,
+    count: i32,
+    values: *mut q::JSValue,
     _: i32,
 ) -> q::JSValue {
     let Some(rt) = Runtime::current() else {
         return q::JS_EXCEPTION;
     };
-    let (this, args) = (Value::lent(&this), lent_args(argc, &argv));
+    let (this, args) = (Value::lent(&this), lent_args(count, &values));
     match rt.ask_remote(Value::lent(&function), |hooks, id| {
         hooks.call(rt, id, this, args)
     }) {

@@ -73,6 +73,8 @@ pub(crate) struct State {
     /// Where values that a native callback collects go (see `collection`).
     pub(crate) collected: RefCell<Vec<Value>>,
     pub(crate) collector: std::cell::OnceCell<Value>,
+    /// Negation of bigints, made when first needed.
+    pub(crate) negate: std::cell::OnceCell<Value>,
     /// How many objects lead to slots of objects that are not ours.
     pub(crate) slot_objects: Cell<usize>,
     mutations: Cell<u64>,
@@ -136,6 +138,7 @@ impl Runtime {
             brands: Cell::new(0),
             collected: RefCell::default(),
             collector: std::cell::OnceCell::new(),
+            negate: std::cell::OnceCell::new(),
             slot_objects: Cell::new(0),
             mutations: Cell::new(0),
             read_weight: Cell::new(0),
@@ -178,8 +181,10 @@ impl Runtime {
 
     /// The version of the engine.
     pub fn version(self) -> &'static str {
-        // SAFETY: E1; a static C string.
-        let version = unsafe { std::ffi::CStr::from_ptr(q::JS_GetVersion()) };
+        // SAFETY: E1; takes nothing.
+        let version = unsafe { q::JS_GetVersion() };
+        // SAFETY: E1; the engine answers a static C string.
+        let version = unsafe { std::ffi::CStr::from_ptr(version) };
         version.to_str().unwrap_or("unknown")
     }
 

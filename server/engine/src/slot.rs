@@ -144,7 +144,7 @@ impl Runtime {
             return None;
         }
         let holder = self.slot_object(value)?;
-        let payload = self.payload::<SlotPayload>(&holder, self.state.classes.slot())?;
+        let payload = self.payload::<SlotPayload>(&holder)?;
         payload.base.record().map(look)
     }
 
@@ -164,7 +164,7 @@ impl Runtime {
             Some(holder) => holder,
             None => self.new_slot_object(value)?,
         };
-        match self.payload::<SlotPayload>(&holder, self.state.classes.slot()) {
+        match self.payload::<SlotPayload>(&holder) {
             Some(payload) => Ok(look(payload.base.record_or_new())),
             None => Err(self.type_error("the slot of the object is broken")),
         }

@@ -89,7 +89,10 @@ impl Drop for Wtf8 {
 
 impl Utf8 {
     pub(crate) fn new(text: Wtf8) -> Utf8 {
-        let repaired = find_surrogate(text.as_bytes()).map(|first| repair(text.as_bytes(), first));
+        let repaired = match std::str::from_utf8(text.as_bytes()) {
+            Ok(_) => None,
+            Err(error) => Some(repair(text.as_bytes(), error.valid_up_to())),
+        };
         Utf8 { text, repaired }
     }
 
@@ -98,8 +101,7 @@ impl Utf8 {
     pub fn as_str(&self) -> &str {
         match &self.repaired {
             Some(repaired) => repaired,
-            // SAFETY: E7; the engine writes WTF-8 and `find_surrogate` found none of the only
-            // sequences in which that differs from UTF-8.
+            // SAFETY: E7; `new` found the immutable text to be UTF-8.
             None => unsafe { std::str::from_utf8_unchecked(self.text.as_bytes()) },
         }
     }
@@ -174,16 +176,6 @@ impl fmt::Debug for Utf16 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         String::from_utf16_lossy(self.as_units()).fmt(f)
     }
-}
-
-/// The place of the first encoded surrogate (ED followed by A0 or more).
-fn find_surrogate(bytes: &[u8]) -> Option<usize> {
-    if bytes.is_ascii() {
-        return None;
-    }
-    bytes
-        .windows(2)
-        .position(|pair| pair[0] == 0xED && pair[1] >= 0xA0)
 }
 
 /// Replaces encoded surrogates from `first` on by U+FFFD, which is as long.

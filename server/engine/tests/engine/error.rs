@@ -1,0 +1,131 @@
+use hostd_engine::{ErrorClass, FunctionSpec, Invocation, JsResult, Runtime, Value};
+
+use crate::{ask, engine, js, text, thrown_text};
+
+fn fails(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    Err(rt.type_error("from native"))
+}
+
+fn stack(rt: Runtime, error: &Value) -> String {
+    match rt.get_named(error, "stack") {
+        Ok(stack) => text(rt, &stack),
+        Err(thrown) => panic!("{thrown:?}"),
+    }
+}
+
+#[test]
+fn every_class_makes_its_error() {
+    let rt = engine();
+    for (class, name) in [
+        (ErrorClass::Error, "Error"),
+        (ErrorClass::TypeError, "TypeError"),
+        (ErrorClass::RangeError, "RangeError"),
+        (ErrorClass::SyntaxError, "SyntaxError"),
+        (ErrorClass::ReferenceError, "ReferenceError"),
+        (ErrorClass::EvalError, "EvalError"),
+        (ErrorClass::UriError, "URIError"),
+        (ErrorClass::InternalError, "InternalError"),
+    ] {
+        let error = rt.error(class, "méssage").unwrap();
+        assert!(rt.is_error(&error));
+        assert_eq!(text(rt, &error), format!("{name}: méssage"));
+        let same = ask(
+            rt,
+            "(e, n) => e instanceof globalThis[n]",
+            &[error, rt.string_utf8(name.as_bytes()).unwrap()],
+        );
+        assert_eq!(same.as_bool(), Some(true));
+    }
+}
+
+#[test]
+fn the_stack_begins_with_a_header_as_in_v8() {
+    let rt = engine();
+    let error = js(
+        rt,
+        "function inner() { return new RangeError('deep') }\nfunction outer() { return inner() }\nouter()",
+    );
+    let stack = stack(rt, &error);
+    let lines: Vec<&str> = stack.lines().collect();
+    assert_eq!(lines[0], "RangeError: deep");
+    assert!(lines[1].starts_with("    at inner (test.js:1:"), "{stack}");
+    assert!(lines[2].starts_with("    at outer (test.js:2:"), "{stack}");
+    assert!(lines[3].contains("test.js:3:"), "{stack}");
+}
+
+#[test]
+fn errors_without_frames_have_the_header() {
+    let rt = engine();
+    assert_eq!(
+        stack(rt, &rt.error(ErrorClass::TypeError, "alone").unwrap()),
+        "TypeError: alone"
+    );
+    assert_eq!(
+        stack(rt, &rt.error(ErrorClass::Error, "").unwrap()),
+        "Error"
+    );
+    let function = rt.function(FunctionSpec::new(fails, 1, [0; 3])).unwrap();
+    let error = ask(
+        rt,
+        "f => { try { f() } catch (e) { return e } }",
+        &[function],
+    );
+    assert!(
+        stack(rt, &error).starts_with("TypeError: from native\n    at "),
+        "{}",
+        stack(rt, &error)
+    );
+}
+
+#[test]
+fn errors_of_the_engine_have_the_header_too() {
+    let rt = engine();
+    let error = js(rt, "try { null.x } catch (e) { e }");
+    assert!(stack(rt, &error).starts_with("TypeError: cannot read property 'x' of null\n    at "));
+    let error = rt.eval_script("let 1", "bad.js").unwrap_err();
+    assert!(
+        stack(rt, &error.0).starts_with("SyntaxError: "),
+        "{}",
+        stack(rt, &error.0)
+    );
+    assert!(
+        stack(rt, &error.0).contains("    at bad.js:1:"),
+        "{}",
+        stack(rt, &error.0)
+    );
+}
+
+#[test]
+fn foreign_code_may_format_stacks_itself() {
+    let rt = engine();
+    let stack = js(
+        rt,
+        "Error.prepareStackTrace = (e, sites) => 'mine ' + Array.isArray(sites); new Error('x').stack",
+    );
+    assert_eq!(text(rt, &stack), "mine true");
+}
+
+#[test]
+fn the_brand_is_native_not_the_prototype() {
+    let rt = engine();
+    for (source, is_error) in [
+        ("Object.create(Error.prototype)", false),
+        ("class E extends TypeError {}; new E()", true),
+        ("new AggregateError([])", true),
+        ("({name: 'Error'})", false),
+        ("Object.setPrototypeOf(new Error(), null)", true),
+    ] {
+        assert_eq!(rt.is_error(&js(rt, source)), is_error, "{source}");
+    }
+}
+
+#[test]
+fn anything_can_be_thrown() {
+    let rt = engine();
+    assert_eq!(
+        thrown_text(rt, rt.eval_script("throw 'text'", "t.js")),
+        "text"
+    );
+    let thrown = rt.eval_script("throw undefined", "t.js").unwrap_err();
+    assert!(thrown.0.is_undefined());
+}

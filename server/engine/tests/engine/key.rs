@@ -1,0 +1,56 @@
+use crate::{ask, engine, js, text};
+
+#[test]
+fn a_non_ascii_name_is_right_after_its_mojibake_twin() {
+    let rt = engine();
+    let object = rt.object().unwrap();
+    let twin = rt.key_utf8("Ã©k".as_bytes()).unwrap();
+    rt.put(&object, &twin, rt.int(1)).unwrap();
+    let key = rt.key_utf8("ék".as_bytes()).unwrap();
+    assert_ne!(twin, key);
+    assert_eq!(rt.string_length(&rt.key_to_value(&key).unwrap()), Some(2));
+    assert!(!rt.has(&object, &key).unwrap());
+}
+
+#[test]
+fn keys_of_one_name_are_equal() {
+    let rt = engine();
+    let name = rt.string_utf8(b"name").unwrap();
+    assert_eq!(rt.key_utf8(b"name").unwrap(), rt.key_value(&name).unwrap());
+    assert_eq!(rt.key_utf8(b"7").unwrap(), rt.key_index(7).unwrap());
+    assert_eq!(rt.key_utf8(b"7").unwrap().as_index(), Some(7));
+    assert_eq!(rt.key_utf8(b"07").unwrap().as_index(), None);
+}
+
+#[test]
+fn large_indexes_stay_exact() {
+    let rt = engine();
+    for index in [0, 1, i32::MAX.cast_unsigned(), 1 << 31, u32::MAX] {
+        let key = rt.key_index(index).unwrap();
+        assert_eq!(rt.key_text(&key).unwrap().as_str(), index.to_string());
+    }
+}
+
+#[test]
+fn symbols_are_keys() {
+    let rt = engine();
+    let symbol = js(rt, "globalThis.s = Symbol('sy')");
+    let key = rt.key_value(&symbol).unwrap();
+    assert!(rt.key_is_symbol(&key));
+    assert!(!rt.key_is_symbol(&rt.key_utf8(b"sy").unwrap()));
+    assert!(rt.strict_equals(&rt.key_to_value(&key).unwrap(), &symbol));
+    let object = js(rt, "({[s]: 'found'})");
+    assert_eq!(text(rt, &rt.get(&object, &key).unwrap()), "found");
+}
+
+#[test]
+fn a_key_outlives_its_string() {
+    let rt = engine();
+    let value = ask(rt, "() => 'key' + Math.random()", &[]);
+    let name = text(rt, &value);
+    let key = rt.key_value(&value).unwrap();
+    let copy = key.clone();
+    drop((value, key));
+    rt.gc();
+    assert_eq!(rt.key_text(&copy).unwrap().as_str(), name);
+}

@@ -1,0 +1,138 @@
+use hostd_engine::{Kind, Value};
+
+use crate::{ask, engine, js, text, thrown_text};
+
+#[test]
+fn kinds_are_those_of_napi_typeof() {
+    let rt = engine();
+    for (source, kind) in [
+        ("undefined", Kind::Undefined),
+        ("null", Kind::Null),
+        ("true", Kind::Boolean),
+        ("1.5", Kind::Number),
+        ("10n", Kind::BigInt),
+        ("2n ** 80n", Kind::BigInt),
+        ("'s'", Kind::String),
+        ("Symbol()", Kind::Symbol),
+        ("({})", Kind::Object),
+        ("[]", Kind::Object),
+        ("new Number(1)", Kind::Object),
+        ("(() => 1)", Kind::Function),
+        ("class A {}; A", Kind::Function),
+        ("Math.max", Kind::Function),
+        ("new Proxy({}, {})", Kind::Object),
+        ("new Proxy(() => 1, {})", Kind::Function),
+    ] {
+        assert_eq!(rt.kind(&js(rt, source)), kind, "{source}");
+    }
+    assert_eq!(rt.kind(&rt.external([0; 3]).unwrap()), Kind::External);
+}
+
+#[test]
+fn object_from_keeps_order_and_defines_proto() {
+    let rt = engine();
+    let key = |name: &str| rt.key_utf8(name.as_bytes()).unwrap();
+    let keys = [key("b"), key("__proto__"), key("a")];
+    let object = rt
+        .object_from(&keys, vec![rt.int(1), rt.object().unwrap(), rt.int(3)])
+        .unwrap();
+    let json = ask(
+        rt,
+        "o => JSON.stringify(o) + (Object.getPrototypeOf(o) === Object.prototype)",
+        &[object],
+    );
+    assert_eq!(text(rt, &json), r#"{"b":1,"__proto__":{},"a":3}true"#);
+}
+
+#[test]
+fn array_from_takes_the_values() {
+    let rt = engine();
+    let values = vec![rt.int(1), rt.string_utf8(b"two").unwrap(), Value::NULL];
+    let array = rt.array_from(values).unwrap();
+    assert_eq!(rt.array_length(&array), Some(3));
+    assert_eq!(
+        text(rt, &rt.json_stringify(&array).unwrap()),
+        r#"[1,"two",null]"#
+    );
+    assert_eq!(
+        rt.array_length(&rt.array_from(Vec::new()).unwrap()),
+        Some(0)
+    );
+}
+
+#[test]
+fn array_with_length_has_holes() {
+    let rt = engine();
+    let array = rt.array_with_length(5).unwrap();
+    assert_eq!(rt.array_length(&array), Some(5));
+    assert_eq!(ask(rt, "a => 0 in a", &[array]).as_bool(), Some(false));
+    assert_eq!(
+        rt.array_length(&rt.array_with_length(u32::MAX).unwrap()),
+        Some(u32::MAX)
+    );
+}
+
+#[test]
+fn only_real_arrays_are_arrays() {
+    let rt = engine();
+    assert!(rt.is_array(&js(rt, "class L extends Array {}; new L()")));
+    assert!(!rt.is_array(&js(rt, "new Proxy([], {})")));
+    assert_eq!(rt.array_length(&js(rt, "new Uint8Array(3)")), None);
+    assert_eq!(rt.array_length(&js(rt, "({length: 3})")), None);
+}
+
+#[test]
+fn the_quiet_prototype_of_a_proxy_is_null() {
+    let rt = engine();
+    let proxy = js(
+        rt,
+        "globalThis.ran = 0; new Proxy({}, {getPrototypeOf() { ran++; return Array.prototype }})",
+    );
+    assert!(rt.prototype_quiet(&proxy).unwrap().is_null());
+    assert_eq!(js(rt, "ran").as_i32(), Some(0));
+    assert!(rt.strict_equals(&rt.prototype(&proxy).unwrap(), rt.array_prototype()));
+}
+
+#[test]
+fn freezing_sealing_and_extending() {
+    let rt = engine();
+    let object = js(rt, "({a: 1})");
+    assert!(rt.is_extensible(&object).unwrap());
+    rt.seal(&object).unwrap();
+    assert!(!rt.is_extensible(&object).unwrap());
+    rt.freeze(&object).unwrap();
+    assert_eq!(
+        ask(rt, "o => Object.isFrozen(o)", &[object]).as_bool(),
+        Some(true)
+    );
+    let array = js(rt, "new Uint8Array(1)");
+    assert!(thrown_text(rt, rt.freeze(&array)).starts_with("TypeError"));
+}
+
+#[test]
+fn to_object_of_nothing_is_a_type_error() {
+    let rt = engine();
+    assert!(thrown_text(rt, rt.to_object(&Value::NULL)).starts_with("TypeError"));
+    assert_eq!(rt.kind(&rt.to_object(&rt.int(1)).unwrap()), Kind::Object);
+}
+
+#[test]
+fn instance_of_follows_symbol_has_instance() {
+    let rt = engine();
+    let even = js(rt, "({[Symbol.hasInstance](x) { return x % 2 === 0 }})");
+    assert!(rt.instance_of(&rt.int(2), &even).unwrap());
+    assert!(!rt.instance_of(&rt.int(3), &even).unwrap());
+    assert!(thrown_text(rt, rt.instance_of(&rt.int(3), &rt.int(3))).starts_with("TypeError"));
+}
+
+#[test]
+fn a_cycle_is_collected() {
+    let rt = engine();
+    let before = rt.memory().objects;
+    js(
+        rt,
+        "for (let i = 0; i < 1000; i++) { const a = {}; a.a = a; } null",
+    );
+    rt.gc();
+    assert!(rt.memory().objects < before + 100);
+}
