@@ -45,12 +45,25 @@ mod linux {
             report("two processes", spin, &between_processes(spin)?);
             report("two threads", spin, &between_threads(spin)?);
         }
+        println!("a lease taken and given back: {} ns", lease()?.as_nanos());
         pin()?;
         println!("pinned on one CPU");
         report("two processes", true, &between_processes(true)?);
         report("two threads", true, &between_threads(true)?);
         sched_setaffinity(None, &all)?;
         Ok(())
+    }
+
+    fn lease() -> Outcome<Duration> {
+        const COUNT: u32 = 1_000_000;
+        let client = Segment::create()?.0.into_client();
+        let mut hint = None;
+        let start = Instant::now();
+        for _ in 0..COUNT {
+            let lease = client.try_lease(hint).ok_or("no lane is free")?;
+            hint = Some(lease.index());
+        }
+        Ok(start.elapsed() / COUNT)
     }
 
     fn pin() -> Outcome {
