@@ -9,7 +9,7 @@ mod reader;
 mod tag;
 mod writer;
 
-pub use reader::{Doubles, Ints, Token, Units, ValueReader, Words};
+pub use reader::{Doubles, Ints, Number, Packed, Token, Units, ValueReader, Words};
 pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
 pub use writer::{Open, ValueWriter};
 

@@ -114,9 +114,9 @@ fn write(w: &mut ValueWriter<'_>, value: &Value) {
         }
         Value::Doubles(items) => {
             let open = w.open_array_f64().unwrap();
-            items
-                .iter()
-                .for_each(|item| w.push_f64(f64::from_bits(*item)));
+            for item in items {
+                w.push_f64(f64::from_bits(*item));
+            }
             w.close(open, count(items));
         }
         Value::Object(pairs) => {

@@ -1,5 +1,6 @@
 //! Pulls a block of values, and the fixed fields around them, out of a frame, token by token.
 
+use std::marker::PhantomData;
 use std::slice::ChunksExact;
 
 use super::tag::{ElementKind, ErrorClass, Tag};
@@ -147,10 +148,16 @@ macro_rules! packed {
             }
 
             /// The numbers in order.
+            #[inline]
             pub fn iter(&self) -> Packed<'a, $item> {
-                Packed { chunks: self.0.chunks_exact(size_of::<$item>()), make: |bytes| {
-                    bytes.try_into().map_or_else(|_| Default::default(), <$item>::from_le_bytes)
-                } }
+                Packed { chunks: self.0.chunks_exact(size_of::<$item>()), item: PhantomData }
+            }
+        }
+
+        impl Number for $item {
+            #[inline]
+            fn from_le(bytes: &[u8]) -> Self {
+                bytes.try_into().map_or_else(|_| Default::default(), Self::from_le_bytes)
             }
         }
 
@@ -185,19 +192,34 @@ packed! {
     Doubles of f64;
 }
 
+/// A number that lies packed in a frame.
+pub trait Number: private::Sealed {
+    /// The number from as many bytes as it has.
+    #[doc(hidden)]
+    fn from_le(bytes: &[u8]) -> Self;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for u16 {}
+    impl Sealed for u64 {}
+    impl Sealed for i32 {}
+    impl Sealed for f64 {}
+}
+
 /// Numbers that lie packed in a frame.
 #[derive(Clone, Debug)]
 pub struct Packed<'a, T> {
     chunks: ChunksExact<'a, u8>,
-    make: fn(&[u8]) -> T,
+    item: PhantomData<T>,
 }
 
-impl<T> Iterator for Packed<'_, T> {
+impl<T: Number> Iterator for Packed<'_, T> {
     type Item = T;
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        self.chunks.next().map(self.make)
+        self.chunks.next().map(T::from_le)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -205,7 +227,7 @@ impl<T> Iterator for Packed<'_, T> {
     }
 }
 
-impl<T> ExactSizeIterator for Packed<'_, T> {}
+impl<T: Number> ExactSizeIterator for Packed<'_, T> {}
 
 /// Reads one block: the compounds of everything read through one reader share a numbering.
 ///
