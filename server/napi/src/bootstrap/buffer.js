@@ -74,7 +74,7 @@ const fromObject = (object) => {
 };
 
 const allocate = (size) => {
-  errors().requireNumber(size, 'size', 0, Number.MAX_SAFE_INTEGER);
+  if (typeof size !== 'number' || !(size >= 0)) errors().requireNumber(size, 'size', 0, Number.MAX_SAFE_INTEGER);
   return new FastBuffer(size);
 };
 

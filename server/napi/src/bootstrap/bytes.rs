@@ -18,7 +18,11 @@ pub(super) fn argument<'a>(call: &Invocation<'a>, index: usize) -> &'a Value {
 /// The argument at an index as an offset or length.
 fn size(call: &Invocation<'_>, index: usize) -> Option<usize> {
     let number = argument(call, index).as_f64()?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked"
+    )]
     (number >= 0.0 && number <= 2_f64.powi(53) && number.fract() == 0.0).then_some(number as usize)
 }
 
@@ -40,10 +44,16 @@ fn encoded(rt: Runtime, text: &Value, encoding: Encoding) -> JsResult<Vec<u8>> {
     Ok(match encoding {
         Encoding::Utf8 => rt.utf8(text)?.as_bytes().to_vec(),
         Encoding::Utf16 => encoding::to_utf16_le(rt.utf16(text)?.as_units()),
-        #[expect(clippy::cast_possible_truncation, reason = "the low byte is what Node takes")]
-        Encoding::Latin1 | Encoding::Ascii => {
-            rt.utf16(text)?.as_units().iter().map(|&unit| unit as u8).collect()
-        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the low byte is what Node takes"
+        )]
+        Encoding::Latin1 | Encoding::Ascii => rt
+            .utf16(text)?
+            .as_units()
+            .iter()
+            .map(|&unit| unit as u8)
+            .collect(),
         Encoding::Hex => encoding::from_hex(rt.utf8(text)?.as_bytes()),
         Encoding::Base64 | Encoding::Base64Url => encoding::from_base64(rt.utf8(text)?.as_bytes()),
     })
@@ -90,7 +100,11 @@ pub(super) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let encoding = encoding(call, 4);
     let bytes = encoded(rt, argument(call, 1), encoding)?;
     // Asked after the text was read, which may have run a `toString`.
-    let room = rt.byte_length(view).unwrap_or(0).saturating_sub(offset).min(length);
+    let room = rt
+        .byte_length(view)
+        .unwrap_or(0)
+        .saturating_sub(offset)
+        .min(length);
     let count = match encoding {
         Encoding::Utf8 => encoding::whole_utf8(&bytes, room),
         Encoding::Utf16 => bytes.len().min(room & !1),
@@ -102,20 +116,34 @@ pub(super) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `byteLength(string)`: the number of bytes in UTF-8.
 pub(super) fn byte_length(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    Ok(length_value(rt, rt.utf8(argument(call, 0))?.as_bytes().len()))
+    Ok(length_value(
+        rt,
+        rt.utf8(argument(call, 0))?.as_bytes().len(),
+    ))
 }
 
 /// `compare(a, start, end, b, start, end)`: -1, 0 or 1.
 pub(super) fn compare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let side = |at: usize| part(rt, argument(call, at), size(call, at + 1)?, size(call, at + 2)?);
-    let (Some(left), Some(right)) = (side(0), side(3)) else { return Ok(Value::UNDEFINED) };
+    let side = |at: usize| {
+        part(
+            rt,
+            argument(call, at),
+            size(call, at + 1)?,
+            size(call, at + 2)?,
+        )
+    };
+    let (Some(left), Some(right)) = (side(0), side(3)) else {
+        return Ok(Value::UNDEFINED);
+    };
     Ok(rt.int(left.cmp(&right) as i32))
 }
 
 /// `indexOf(view, needle, start, forward, step)`: where the needle, a view or a byte, is next;
 /// with step 2, at even offsets only.
 pub(super) fn index_of(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let found = find(rt, call).and_then(|at| i32::try_from(at).ok()).unwrap_or(-1);
+    let found = find(rt, call)
+        .and_then(|at| i32::try_from(at).ok())
+        .unwrap_or(-1);
     Ok(rt.int(found))
 }
 
@@ -166,7 +194,9 @@ pub(super) fn fill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if pattern.is_empty() {
         return Ok(Value::UNDEFINED);
     }
-    let repeats = (CHUNK / pattern.len()).max(1).min(end.saturating_sub(at) / pattern.len() + 1);
+    let repeats = (CHUNK / pattern.len())
+        .max(1)
+        .min(end.saturating_sub(at) / pattern.len() + 1);
     let chunk = pattern.repeat(repeats);
     while at < end {
         let count = chunk.len().min(end - at);
@@ -180,7 +210,9 @@ pub(super) fn fill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 pub(super) fn swap(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let view = argument(call, 0);
     if let (Some(mut bytes), Some(size)) = (rt.copy_bytes(view), size(call, 1)) {
-        bytes.chunks_exact_mut(size.max(1)).for_each(<[u8]>::reverse);
+        bytes
+            .chunks_exact_mut(size.max(1))
+            .for_each(<[u8]>::reverse);
         rt.write_bytes(view, 0, &bytes);
     }
     Ok(Value::UNDEFINED)
@@ -198,7 +230,9 @@ struct Number {
 
 impl Number {
     fn of(code: i32) -> Option<Self> {
-        let size = usize::try_from(code & 15).ok().filter(|size| (1..=8).contains(size))?;
+        let size = usize::try_from(code & 15)
+            .ok()
+            .filter(|size| (1..=8).contains(size))?;
         let flag = |bit: i32| code & bit != 0;
         Some(Self {
             size,
@@ -228,7 +262,9 @@ impl Number {
 
 /// `readNumber(view, offset, code)`: the number; `undefined` if the offset is none of the view's.
 pub(super) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let Some((number, offset)) = place(call, 1, 2) else { return Ok(Value::UNDEFINED) };
+    let Some((number, offset)) = place(call, 1, 2) else {
+        return Ok(Value::UNDEFINED);
+    };
     let mut bytes = [0; 8];
     if !rt.read_bytes(argument(call, 0), offset, &mut bytes[..number.size]) {
         return Ok(Value::UNDEFINED);
@@ -261,7 +297,9 @@ pub(super) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `writeNumber(view, value, offset, code)`: the offset after it; `undefined` as `readNumber`.
 pub(super) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let Some((number, offset)) = place(call, 2, 3) else { return Ok(Value::UNDEFINED) };
+    let Some((number, offset)) = place(call, 2, 3) else {
+        return Ok(Value::UNDEFINED);
+    };
     let value = argument(call, 1);
     #[expect(
         clippy::cast_possible_truncation,
@@ -270,7 +308,11 @@ pub(super) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let bits = if number.bigint {
         match rt.bigint_as_u64(value) {
             Some((bits, _)) => bits,
-            None => return Err(rt.type_error("Cannot mix BigInt and other types, use explicit conversions")),
+            None => {
+                return Err(
+                    rt.type_error("Cannot mix BigInt and other types, use explicit conversions")
+                );
+            }
         }
     } else {
         let value = value.as_f64().unwrap_or(f64::NAN);
@@ -289,13 +331,18 @@ pub(super) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 }
 
 fn place(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Number, usize)> {
-    Some((Number::of(argument(call, code).as_i32()?)?, size(call, offset)?))
+    Some((
+        Number::of(argument(call, code).as_i32()?)?,
+        size(call, offset)?,
+    ))
 }
 
 /// `decodeText(view, encoding, fatal)`: UTF-8 (0), UTF-16LE (1) or windows-1252 (2) as `TextDecoder`
 /// reads them; `undefined` if the bytes are wrong and that is fatal.
 pub(super) fn decode_text(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let Some(bytes) = rt.copy_bytes(argument(call, 0)) else { return Ok(Value::UNDEFINED) };
+    let Some(bytes) = rt.copy_bytes(argument(call, 0)) else {
+        return Ok(Value::UNDEFINED);
+    };
     let fatal = argument(call, 2).as_bool().unwrap_or(false);
     match argument(call, 1).as_i32() {
         Some(0) if fatal && std::str::from_utf8(&bytes).is_err() => Ok(Value::UNDEFINED),
@@ -305,7 +352,13 @@ pub(super) fn decode_text(rt: Runtime, call: &Invocation<'_>) -> JsResult {
             let decoded = char::decode_utf16(encoding::from_utf16_le(&bytes));
             let end = odd.then_some(Ok(char::REPLACEMENT_CHARACTER));
             let text: Result<String, _> = decoded
-                .map(|unit| if fatal { unit } else { Ok(unit.unwrap_or(char::REPLACEMENT_CHARACTER)) })
+                .map(|unit| {
+                    if fatal {
+                        unit
+                    } else {
+                        Ok(unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+                    }
+                })
                 .chain(end)
                 .collect();
             match text {
@@ -334,6 +387,9 @@ pub(super) fn unfinished(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// A length as a number.
 fn length_value(rt: Runtime, length: usize) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "buffers are shorter than 2^31 bytes")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "buffers are shorter than 2^31 bytes"
+    )]
     rt.number(length as f64)
 }

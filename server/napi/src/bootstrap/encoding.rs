@@ -35,27 +35,41 @@ impl Encoding {
 /// Reads pairs of hexadecimal digits up to the first that is none.
 pub(super) fn from_hex(text: &[u8]) -> Vec<u8> {
     let pairs = text.chunks_exact(2);
-    let byte = |pair: &[u8]| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?);
     let mut bytes = Vec::with_capacity(text.len() / 2);
-    bytes.extend(pairs.map_while(byte));
+    for pair in pairs {
+        let (high, low) = (
+            HEX_VALUES[usize::from(pair[0])],
+            HEX_VALUES[usize::from(pair[1])],
+        );
+        if (high | low) > 15 {
+            break;
+        }
+        bytes.push(high << 4 | low);
+    }
     bytes
 }
 
-fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// The value of each hexadecimal digit; 16 for what is none.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let lower = b"0123456789abcdef"[digit as usize];
+        values[lower as usize] = digit;
+        values[lower.to_ascii_uppercase() as usize] = digit;
+        digit += 1;
     }
-}
+    values
+};
 
 /// Writes two lower-case hexadecimal digits per byte.
 pub(super) fn to_hex(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = |&byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    text.extend(bytes.iter().flat_map(digits));
+    let mut text = vec![0; bytes.len() * 2];
+    for (digits, &byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
+    }
     text
 }
 
@@ -77,8 +91,19 @@ const BASE64_VALUES: [u8; 256] = {
 /// Reads base64 of either alphabet up to the first `=`.
 pub(super) fn from_base64(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let mut rest = text;
+    // Whole groups of digits, as long as there is nothing to skip.
+    while let Some((group, after)) = rest.split_first_chunk::<4>() {
+        let digits = group.map(|digit| u32::from(BASE64_VALUES[usize::from(digit)]));
+        if digits.iter().fold(0, |all, digit| all | digit) > 63 {
+            break;
+        }
+        let bits = digits[0] << 18 | digits[1] << 12 | digits[2] << 6 | digits[3];
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
+        rest = after;
+    }
     let (mut bits, mut count) = (0_u32, 0_u32);
-    for &digit in text.iter().take_while(|&&digit| digit != b'=') {
+    for &digit in rest.iter().take_while(|&&digit| digit != b'=') {
         let value = BASE64_VALUES[usize::from(digit)];
         if value == 64 {
             continue;
@@ -86,8 +111,7 @@ pub(super) fn from_base64(text: &[u8]) -> Vec<u8> {
         bits = bits << 6 | u32::from(value);
         count += 1;
         if count == 4 {
-            let [_, a, b, c] = bits.to_be_bytes();
-            bytes.extend([a, b, c]);
+            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
             (bits, count) = (0, 0);
         }
     }
@@ -115,19 +139,30 @@ pub(super) fn to_base64_url(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn base64_digits(bytes: &[u8], alphabet: &[u8; 64]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let digits = [18, 12, 6, 0].map(|shift| alphabet[(bits >> shift & 63) as usize]);
-        text.extend_from_slice(&digits[..=group.len()]);
+    let digit = |bits: u32, shift: u32| alphabet[(bits >> shift & 63) as usize];
+    let groups = bytes.chunks_exact(3);
+    let rest = groups.remainder();
+    let mut text = vec![0; bytes.len() / 3 * 4];
+    for (digits, group) in text.chunks_exact_mut(4).zip(groups) {
+        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
+        digits.copy_from_slice(&[18, 12, 6, 0].map(|shift| digit(bits, shift)));
+    }
+    match *rest {
+        [a] => text.extend([18, 12].map(|shift| digit(u32::from_be_bytes([0, a, 0, 0]), shift))),
+        [a, b] => {
+            text.extend([18, 12, 6].map(|shift| digit(u32::from_be_bytes([0, a, b, 0]), shift)));
+        }
+        _ => {}
     }
     text
 }
 
 /// Splits UTF-16 little-endian bytes into units; an odd last byte is left out.
 pub(super) fn from_utf16_le(bytes: &[u8]) -> Vec<u16> {
-    bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect()
+    bytes
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+        .collect()
 }
 
 /// Joins units to UTF-16 little-endian bytes.
@@ -141,7 +176,11 @@ pub(super) fn whole_utf8(text: &[u8], room: usize) -> usize {
         return text.len();
     }
     let is_inside = |&byte: &u8| byte & 0xc0 == 0x80;
-    let tail = text[..=room].iter().rev().take_while(|byte| is_inside(byte)).count();
+    let tail = text[..=room]
+        .iter()
+        .rev()
+        .take_while(|byte| is_inside(byte))
+        .count();
     room - tail
 }
 
@@ -206,7 +245,10 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).collect();
         for length in 0..bytes.len() {
             assert_eq!(from_base64(&to_base64(&bytes[..length])), bytes[..length]);
-            assert_eq!(from_base64(&to_base64_url(&bytes[..length])), bytes[..length]);
+            assert_eq!(
+                from_base64(&to_base64_url(&bytes[..length])),
+                bytes[..length]
+            );
         }
         assert_eq!(to_base64(b"a"), b"YQ==");
         assert_eq!(to_base64_url(&[0xff, 0xfe]), b"__4");

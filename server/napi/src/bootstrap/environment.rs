@@ -33,7 +33,11 @@ fn host(rt: Runtime) -> JsResult<Host> {
 pub(super) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     LazyLock::force(&BEGIN);
     let host = host(rt)?;
-    let NodeVersion { major, minor, patch } = host.node_version();
+    let NodeVersion {
+        major,
+        minor,
+        patch,
+    } = host.node_version();
     let executable = std::env::current_exe().unwrap_or_default();
     let executable = executable.to_string_lossy();
     let given = host.argv();
@@ -79,7 +83,10 @@ fn node_arch() -> &'static str {
 
 fn object<const N: usize>(rt: Runtime, members: [(&str, Value); N]) -> JsResult {
     let (names, values): (Vec<_>, Vec<_>) = members.into_iter().unzip();
-    let keys: JsResult<Vec<_>> = names.iter().map(|name| rt.key_utf8(name.as_bytes())).collect();
+    let keys: JsResult<Vec<_>> = names
+        .iter()
+        .map(|name| rt.key_utf8(name.as_bytes()))
+        .collect();
     rt.object_from(&keys?, values)
 }
 
@@ -92,7 +99,10 @@ pub(super) fn hrtime(rt: Runtime, _: &Invocation<'_>) -> JsResult {
 pub(super) fn cwd(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     match std::env::current_dir() {
         Ok(path) => rt.string_utf8(path.to_string_lossy().as_bytes()),
-        Err(error) => Err(rt.throw(ErrorClass::Error, &format!("the working directory is gone: {error}"))),
+        Err(error) => Err(rt.throw(
+            ErrorClass::Error,
+            &format!("the working directory is gone: {error}"),
+        )),
     }
 }
 
@@ -109,15 +119,21 @@ pub(super) fn memory(rt: Runtime, _: &Invocation<'_>) -> JsResult {
         kibibytes.parse::<f64>().ok()
     });
     let engine = rt.memory();
-    #[expect(clippy::cast_precision_loss, reason = "memory sizes stay far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "memory sizes stay far below 2^53"
+    )]
     let (heap, external) = (engine.allocated as f64, engine.external as f64);
-    object(rt, [
-        ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
-        ("heapTotal", rt.number(heap)),
-        ("heapUsed", rt.number(heap)),
-        ("external", rt.number(external)),
-        ("arrayBuffers", rt.number(0.0)),
-    ])
+    object(
+        rt,
+        [
+            ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
+            ("heapTotal", rt.number(heap)),
+            ("heapUsed", rt.number(heap)),
+            ("external", rt.number(external)),
+            ("arrayBuffers", rt.number(0.0)),
+        ],
+    )
 }
 
 /// `output(descriptor, text or view)`: to stdout (1) or stderr (2). A reader that is gone is no
@@ -142,8 +158,13 @@ pub(super) fn output(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `exit(code)`: tells the embedder, and stops the script if that did not end the process.
 pub(super) fn exit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    host(rt)?.hooks().exit_requested(argument(call, 0).as_i32().unwrap_or(0));
-    Err(rt.throw(ErrorClass::Error, "process.exit was called: the host is about to end"))
+    host(rt)?
+        .hooks()
+        .exit_requested(argument(call, 0).as_i32().unwrap_or(0));
+    Err(rt.throw(
+        ErrorClass::Error,
+        "process.exit was called: the host is about to end",
+    ))
 }
 
 /// `abort()`: ends the process as a crash, as in Node.
@@ -154,8 +175,9 @@ pub(super) fn abort(_: Runtime, _: &Invocation<'_>) -> JsResult {
 /// `nextTick(function, arguments)`.
 pub(super) fn next_tick(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let list = argument(call, 1);
-    let args: JsResult<Vec<Value>> =
-        (0..rt.array_length(list).unwrap_or(0)).map(|index| rt.get_index(list, index)).collect();
+    let args: JsResult<Vec<Value>> = (0..rt.array_length(list).unwrap_or(0))
+        .map(|index| rt.get_index(list, index))
+        .collect();
     host(rt)?.push_tick(argument(call, 0).clone(), args?);
     Ok(Value::UNDEFINED)
 }
@@ -184,9 +206,15 @@ pub(super) fn set_buffer_prototype(rt: Runtime, call: &Invocation<'_>) -> JsResu
 /// throw in turn.
 pub(crate) fn emit(rt: Runtime, event: &str, args: &[&Value]) -> bool {
     let listener = LISTENER.with(|slot| slot.get().map(|listener| Value::clone(listener)));
-    let Some(listener) = listener else { return false };
-    let Ok(event) = rt.string_utf8(event.as_bytes()) else { return false };
-    let args: Vec<Value> = std::iter::once(event).chain(args.iter().map(|&arg| arg.clone())).collect();
+    let Some(listener) = listener else {
+        return false;
+    };
+    let Ok(event) = rt.string_utf8(event.as_bytes()) else {
+        return false;
+    };
+    let args: Vec<Value> = std::iter::once(event)
+        .chain(args.iter().map(|&arg| arg.clone()))
+        .collect();
     match rt.call(&listener, &Value::UNDEFINED, &args) {
         Ok(heard) => heard.as_bool().unwrap_or(false),
         Err(_) => false,

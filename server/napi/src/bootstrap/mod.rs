@@ -91,7 +91,8 @@ pub(crate) fn install(host: &Host) -> Result<(), Thrown> {
 pub(crate) fn load_buffer(rt: Runtime) -> JsResult<()> {
     let load = LOAD.with(|slot| slot.get().map(|load| Value::clone(load)));
     let Some(load) = load else { return Ok(()) };
-    rt.call(&load, &Value::UNDEFINED, &[rt.string_utf8(b"buffer")?]).map(drop)
+    rt.call(&load, &Value::UNDEFINED, &[rt.string_utf8(b"buffer")?])
+        .map(drop)
 }
 
 /// `evaluate(name)`: the function that a part consists of.

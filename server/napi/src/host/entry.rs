@@ -4,9 +4,11 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use hostd_engine::{JsResult, Runtime, Thrown, Value};
+use hostd_engine::{ElementType, JsResult, Runtime, Thrown, Value};
 
 use super::{Event, HostState, Origin, TAG_FINALIZER, Tick};
+use crate::bootstrap;
+use crate::bootstrap;
 use crate::env::finalizer::{Call, Finalizer};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
@@ -46,7 +48,9 @@ impl HostState {
     pub(super) fn turn(&'static self, max_items: usize, max: Duration) -> bool {
         let end = Instant::now().checked_add(max);
         for _ in 0..max_items {
-            let Some(event) = self.inbox.next() else { break };
+            let Some(event) = self.inbox.next() else {
+                break;
+            };
             self.enter(|_| self.serve(event));
             if end.is_some_and(|end| Instant::now() >= end) {
                 break;
@@ -90,7 +94,9 @@ impl HostState {
     fn run_ticks(&self) {
         loop {
             let tick = self.ticks.borrow_mut().pop_front();
-            let Some(Tick { function, args }) = tick else { return };
+            let Some(Tick { function, args }) = tick else {
+                return;
+            };
             if let Err(thrown) = self.rt.call(&function, &Value::UNDEFINED, &args) {
                 self.uncaught(&thrown, Origin::NextTick);
             }
@@ -99,8 +105,10 @@ impl HostState {
 
     fn report_rejections(&self) {
         let rejections = self.rejections.take();
-        for (_, reason) in rejections {
-            self.hooks.uncaught(self.rt, &reason, Origin::UnhandledRejection);
+        for (promise, reason) in rejections {
+            if !bootstrap::emit(self.rt, "unhandledRejection", &[&reason, &promise]) {
+                self.uncaught(&Thrown(reason), Origin::UnhandledRejection);
+            }
         }
     }
 
@@ -146,25 +154,35 @@ impl HostState {
 
     /// Calls a finalizer that was taken out of the table.
     pub(crate) fn run_finalizer(&'static self, finalizer: &Finalizer) {
-        let Some(env) = self.env_by_id(finalizer.env) else { return };
+        let Some(env) = self.env_by_id(finalizer.env) else {
+            return;
+        };
         let Finalizer { data, hint, .. } = *finalizer;
         match finalizer.call {
             Call::Nothing => {}
             Call::Finalize(finalize) => {
-                self.call_native(env, Origin::Finalizer, || finalize.call(env.raw(), data, hint));
+                self.call_native(env, Origin::Finalizer, || {
+                    finalize.call(env.raw(), data, hint)
+                });
             }
-            Call::NoEnv(finalize) => finalize.call(data, hint),
         }
     }
 
-    /// Tells the embedder of an error that nobody caught.
+    /// Tells the listeners of `uncaughtException`, or else the embedder, of an error that nobody
+    /// caught.
     pub(crate) fn uncaught(&self, thrown: &Thrown, origin: Origin) {
-        self.hooks.uncaught(self.rt, &thrown.0, origin);
+        let heard =
+            !thrown.is_uncatchable() && bootstrap::emit(self.rt, "uncaughtException", &[&thrown.0]);
+        if !heard {
+            self.hooks.uncaught(self.rt, &thrown.0, origin);
+        }
     }
 
     /// See [`super::Host::is_pinned`].
     pub(super) fn is_pinned(&self, value: &Value) -> bool {
-        let Some(address) = value.identity() else { return false };
+        let Some(address) = value.identity() else {
+            return false;
+        };
         if self.rt.is_pinned(value) {
             return true;
         }
@@ -173,7 +191,11 @@ impl HostState {
             let mut all = HashSet::new();
             for env in self.envs() {
                 let references = env.references.borrow();
-                all.extend(references.iter().filter_map(|(_, reference)| reference.pinned()));
+                all.extend(
+                    references
+                        .iter()
+                        .filter_map(|(_, reference)| reference.pinned()),
+                );
             }
             all
         })
@@ -181,7 +203,9 @@ impl HostState {
 
     /// See [`super::Host::is_buffer`].
     pub(super) fn is_buffer(&self, value: &Value) -> bool {
-        let Some(buffer) = self.buffer_prototype.get() else { return false };
+        let Some(buffer) = self.buffer_prototype.get() else {
+            return false;
+        };
         let mut holder = value.clone();
         if self.rt.element_type(value).is_none() {
             return false;
@@ -209,6 +233,9 @@ impl HostState {
     pub(crate) fn buffer_over(&self, memory: &Value, offset: usize, length: usize) -> JsResult {
         let rt = self.rt;
         let view = rt.typed_array(hostd_engine::ElementType::Uint8, memory, offset, length)?;
+        if self.buffer_prototype.get().is_none() {
+            bootstrap::load_buffer(rt)?;
+        }
         if let Some(prototype) = self.buffer_prototype.get() {
             rt.set_prototype(&view, prototype)?;
         }

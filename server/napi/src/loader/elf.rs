@@ -57,8 +57,13 @@ pub(super) struct Image {
 impl Image {
     /// The names that must be found elsewhere when they are used; weak ones may stay missing.
     pub(super) fn imports(&self) -> impl Iterator<Item = &str> {
-        let wanted = self.symbols.iter().filter(|symbol| !symbol.defined && !symbol.weak);
-        wanted.filter_map(|symbol| text(&self.strings, symbol.name)).filter(|name| !name.is_empty())
+        let wanted = self
+            .symbols
+            .iter()
+            .filter(|symbol| !symbol.defined && !symbol.weak);
+        wanted
+            .filter_map(|symbol| text(&self.strings, symbol.name))
+            .filter(|name| !name.is_empty())
     }
 
     /// Tells whether it defines that name for others.
@@ -76,7 +81,9 @@ const MAX_VERSION_BYTES: u64 = 1 << 16;
 
 /// Reads the image of a shared library for the host's platform.
 pub(super) fn read(source: &impl Source) -> Result<Image, Fault> {
-    let head = source.range(0, source.size().min(64)).ok_or(Fault::Damaged("it cannot be read"))?;
+    let head = source
+        .range(0, source.size().min(64))
+        .ok_or(Fault::Damaged("it cannot be read"))?;
     if !head.starts_with(b"\x7fELF") {
         return Err(other_format(source, &head));
     }
@@ -110,7 +117,9 @@ impl<'a, S: Source> Segments<'a, S> {
             return Err(Fault::Damaged("its program headers make no sense"));
         }
         let length = u64::from(count) * size as u64;
-        let table = source.range(header.e_phoff.get(Le), length).ok_or(DAMAGED)?;
+        let table = source
+            .range(header.e_phoff.get(Le), length)
+            .ok_or(DAMAGED)?;
         let all: Vec<elf::ProgramHeader64<Le>> = each(&table).collect();
         let of_type = |wanted| all.iter().filter(move |p| p.p_type.get(Le) == wanted);
         let dynamic = of_type(elf::PT_DYNAMIC).next().copied();
@@ -122,7 +131,11 @@ impl<'a, S: Source> Segments<'a, S> {
             }
         }
         match dynamic {
-            Some(dynamic) => Ok(Self { source, loads, dynamic }),
+            Some(dynamic) => Ok(Self {
+                source,
+                loads,
+                dynamic,
+            }),
             None => Err(Fault::Other("a program or library without dynamic linking")),
         }
     }
@@ -139,7 +152,8 @@ impl<'a, S: Source> Segments<'a, S> {
 
     /// Reads exactly `length` bytes at an address.
     fn exactly(&self, address: u64, length: u64) -> Option<Vec<u8>> {
-        self.at(address, length).filter(|bytes| bytes.len() as u64 == length)
+        self.at(address, length)
+            .filter(|bytes| bytes.len() as u64 == length)
     }
 
     fn image(&self) -> Result<Image, Fault> {
@@ -155,7 +169,12 @@ impl<'a, S: Source> Segments<'a, S> {
             .map(|entry| (entry.d_tag.get(Le), entry.d_val.get(Le)))
             .take_while(|&(tag, _)| tag != elf::DT_NULL)
             .collect();
-        let value = |wanted| dynamic.iter().find(|(tag, _)| *tag == wanted).map(|&(_, value)| value);
+        let value = |wanted| {
+            dynamic
+                .iter()
+                .find(|(tag, _)| *tag == wanted)
+                .map(|&(_, value)| value)
+        };
         // `DF_1_PIE`: a program that can be placed anywhere is a shared object by its type only.
         if value(elf::DT_FLAGS_1).is_some_and(|flags| flags & 0x0800_0000 != 0) {
             return Err(Fault::Other("a program"));
@@ -175,7 +194,11 @@ impl<'a, S: Source> Segments<'a, S> {
         if run_paths.is_empty() {
             run_paths = all(elf::DT_RPATH).flat_map(split_paths).collect();
         }
-        let mut image = Image { needed, run_paths, ..Image::default() };
+        let mut image = Image {
+            needed,
+            run_paths,
+            ..Image::default()
+        };
         if let Some(address) = value(elf::DT_VERNEED) {
             image.versions_needed = self.versions_needed(address, &strings);
         }
@@ -200,7 +223,11 @@ impl<'a, S: Source> Segments<'a, S> {
             return Err(Fault::Damaged("it has too many symbols"));
         }
         let length = u64::from(count) * size_of::<elf::Sym64<Le>>() as u64;
-        let table = if count == 0 { Some(Vec::new()) } else { self.exactly(address, length) };
+        let table = if count == 0 {
+            Some(Vec::new())
+        } else {
+            self.exactly(address, length)
+        };
         let table = table.ok_or(Fault::Damaged("its symbols are cut off"))?;
         let symbol = |symbol: elf::Sym64<Le>| Symbol {
             name: symbol.st_name.get(Le),
@@ -258,11 +285,16 @@ impl<'a, S: Source> Segments<'a, S> {
             let library = text(strings, need.vn_file.get(Le)).unwrap_or_default();
             let mut aux = at.saturating_add(need.vn_aux.get(Le) as usize);
             for _ in 0..need.vn_cnt.get(Le) {
-                let Some(version) = part::<elf::Vernaux<Le>>(&table, aux) else { break };
+                let Some(version) = part::<elf::Vernaux<Le>>(&table, aux) else {
+                    break;
+                };
                 // Bit 1 marks a need that may stay unmet.
                 let weak = version.vna_flags.get(Le).0 & 2 != 0;
                 if let (false, Some(name)) = (weak, text(strings, version.vna_name.get(Le))) {
-                    found.push(VersionNeed { library: library.into(), version: name.into() });
+                    found.push(VersionNeed {
+                        library: library.into(),
+                        version: name.into(),
+                    });
                 }
                 let next = version.vna_next.get(Le) as usize;
                 if next == 0 || found.len() >= MAX_VERSIONS {
@@ -305,7 +337,10 @@ fn other_format(source: &impl Source, head: &[u8]) -> Fault {
         Some(u32::from_le_bytes(bytes))
     };
     let built_for = |system, machine: &str| {
-        Fault::Platform(Platform { system, machine: machine.into() })
+        Fault::Platform(Platform {
+            system,
+            machine: machine.into(),
+        })
     };
     match head {
         [b'M', b'Z', ..] => {
@@ -329,7 +364,10 @@ fn other_format(source: &impl Source, head: &[u8]) -> Fault {
         [0, b'a', b's', b'm', ..] => Fault::Other("a WebAssembly module"),
         [b'P', b'K', 3, 4, ..] => Fault::Other("a zip archive"),
         [0x1f, 0x8b, ..] => Fault::Other("a compressed file"),
-        _ if head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) => {
+        _ if head
+            .iter()
+            .all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)) =>
+        {
             Fault::Other("a text file")
         }
         _ => Fault::Other("a file of an unknown format"),
@@ -359,14 +397,24 @@ fn check_platform(header: &elf::FileHeader64<Le>) -> Result<(), Fault> {
         elf::ELFOSABI_FREEBSD => "FreeBSD",
         _ => "an unknown system",
     };
-    let platform = Platform { system, machine: machine.into() };
+    let platform = Platform {
+        system,
+        machine: machine.into(),
+    };
     let fits = little && ident.class == elf::ELFCLASS64 && platform == Platform::host();
-    if fits { Ok(()) } else { Err(Fault::Platform(platform)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Fault::Platform(platform))
+    }
 }
 
 /// Splits a run path at its colons.
 fn split_paths(paths: &str) -> impl Iterator<Item = String> {
-    paths.split(':').filter(|path| !path.is_empty()).map(str::to_owned)
+    paths
+        .split(':')
+        .filter(|path| !path.is_empty())
+        .map(str::to_owned)
 }
 
 /// The NUL-terminated text at that offset.
@@ -393,5 +441,7 @@ fn each<T: Pod>(bytes: &[u8]) -> impl Iterator<Item = T> {
 
 /// The 32-bit words that fill the bytes.
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.chunks_exact(4).filter_map(|word| Some(u32::from_le_bytes(word.try_into().ok()?)))
+    bytes
+        .chunks_exact(4)
+        .filter_map(|word| Some(u32::from_le_bytes(word.try_into().ok()?)))
 }

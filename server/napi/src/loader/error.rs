@@ -173,8 +173,15 @@ pub struct Platform {
 impl Platform {
     /// What this host was built for.
     pub fn host() -> Self {
-        let system = if cfg!(target_os = "linux") { "Linux" } else { std::env::consts::OS };
-        Self { system, machine: std::env::consts::ARCH.into() }
+        let system = if cfg!(target_os = "linux") {
+            "Linux"
+        } else {
+            std::env::consts::OS
+        };
+        Self {
+            system,
+            machine: std::env::consts::ARCH.into(),
+        }
     }
 }
 
@@ -189,7 +196,8 @@ struct Newest<'a>(Option<&'a str>);
 
 impl fmt::Display for Newest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |found| write!(f, " (its newest is {found})"))
+        self.0
+            .map_or(Ok(()), |found| write!(f, " (its newest is {found})"))
     }
 }
 
@@ -198,6 +206,7 @@ struct Through<'a>(Option<&'a str>);
 
 impl fmt::Display for Through<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |library| write!(f, " (through {library})"))
+        self.0
+            .map_or(Ok(()), |library| write!(f, " (through {library})"))
     }
 }

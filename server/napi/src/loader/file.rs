@@ -59,13 +59,19 @@ impl Source for AddonFile {
 pub(super) fn open(path: &Path) -> Result<AddonFile, LoadError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound { path: path.into() },
-        _ => LoadError::Unreadable { path: path.into(), source },
+        _ => LoadError::Unreadable {
+            path: path.into(),
+            source,
+        },
     };
     let real = path.canonicalize().map_err(unreadable)?;
     // Looked at before it is opened: opening some devices has effects.
     let before = real.metadata().map_err(unreadable)?;
     if let Some(what) = other_kind(before.file_type()) {
-        return Err(LoadError::NotAnAddon { path: path.into(), what });
+        return Err(LoadError::NotAnAddon {
+            path: path.into(),
+            what,
+        });
     }
     let file = OpenOptions::new()
         .read(true)
@@ -74,12 +80,22 @@ pub(super) fn open(path: &Path) -> Result<AddonFile, LoadError> {
         .map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if let Some(what) = other_kind(metadata.file_type()) {
-        return Err(LoadError::NotAnAddon { path: path.into(), what });
+        return Err(LoadError::NotAnAddon {
+            path: path.into(),
+            what,
+        });
     }
     if metadata.len() == 0 {
-        return Err(LoadError::NotAnAddon { path: path.into(), what: "an empty file" });
+        return Err(LoadError::NotAnAddon {
+            path: path.into(),
+            what: "an empty file",
+        });
     }
-    Ok(AddonFile { path: real, file, size: metadata.len() })
+    Ok(AddonFile {
+        path: real,
+        file,
+        size: metadata.len(),
+    })
 }
 
 /// Names what is not a regular file.

@@ -7,17 +7,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::LoadError;
 use super::elf::{self, Image};
 use super::file;
-use super::LoadError;
 
 /// A need that is not met.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unmet {
     /// No such library; `needed_by` is the library that asks for it, unless the addon itself does.
-    Library { library: String, needed_by: Option<String> },
+    Library {
+        library: String,
+        needed_by: Option<String>,
+    },
     /// The library lacks a version; `found` is the newest of the same series.
-    Version { library: String, needed: String, found: Option<String> },
+    Version {
+        library: String,
+        needed: String,
+        found: Option<String>,
+    },
 }
 
 impl Unmet {
@@ -25,12 +32,21 @@ impl Unmet {
     pub(super) fn into_error(self, path: &Path) -> LoadError {
         let path = path.to_path_buf();
         match self {
-            Self::Library { library, needed_by } => {
-                LoadError::MissingLibrary { path, library, needed_by }
-            }
-            Self::Version { library, needed, found } => {
-                LoadError::SystemTooOld { path, library, needed, found }
-            }
+            Self::Library { library, needed_by } => LoadError::MissingLibrary {
+                path,
+                library,
+                needed_by,
+            },
+            Self::Version {
+                library,
+                needed,
+                found,
+            } => LoadError::SystemTooOld {
+                path,
+                library,
+                needed,
+                found,
+            },
         }
     }
 }
@@ -49,11 +65,16 @@ pub(super) struct Places {
 impl Places {
     /// Reads the system's list of libraries.
     pub(super) fn of_system() -> Self {
-        let cached = fs::read(CACHE).map(|bytes| parse_cache(&bytes)).unwrap_or_default();
+        let cached = fs::read(CACHE)
+            .map(|bytes| parse_cache(&bytes))
+            .unwrap_or_default();
         let environment = std::env::var_os("LD_LIBRARY_PATH")
             .map(|paths| std::env::split_paths(&paths).collect())
             .unwrap_or_default();
-        Self { cached, environment }
+        Self {
+            cached,
+            environment,
+        }
     }
 
     /// Finds a library that `image`, which lies in `folder`, asks for.
@@ -63,14 +84,25 @@ impl Places {
         }
         let origin = folder.to_string_lossy();
         let run_paths = image.run_paths.iter().map(|path| {
-            PathBuf::from(path.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
+            PathBuf::from(
+                path.replace("${ORIGIN}", &origin)
+                    .replace("$ORIGIN", &origin),
+            )
         });
-        let cached = self.cached.iter().filter(|(name, _)| name == library).map(|(_, path)| path.clone());
+        let cached = self
+            .cached
+            .iter()
+            .filter(|(name, _)| name == library)
+            .map(|(_, path)| path.clone());
         run_paths
             .chain(self.environment.iter().cloned())
             .map(|folder| folder.join(library))
             .chain(cached)
-            .chain(DEFAULT_FOLDERS.iter().map(|folder| Path::new(folder).join(library)))
+            .chain(
+                DEFAULT_FOLDERS
+                    .iter()
+                    .map(|folder| Path::new(folder).join(library)),
+            )
             .find(|path| path.is_file())
     }
 
@@ -100,9 +132,15 @@ impl Places {
         let folder = path.parent().unwrap_or(Path::new("/"));
         for library in &image.needed {
             let Some(found) = self.find(library, image, folder) else {
-                return Some(Unmet::Library { library: library.clone(), needed_by: name.map(Into::into) });
+                return Some(Unmet::Library {
+                    library: library.clone(),
+                    needed_by: name.map(Into::into),
+                });
             };
-            let versions = image.versions_needed.iter().filter(|need| &need.library == library);
+            let versions = image
+                .versions_needed
+                .iter()
+                .filter(|need| &need.library == library);
             let versions: Vec<&str> = versions.map(|need| need.version.as_str()).collect();
             let known = seen.contains(library);
             if known && versions.is_empty() {
@@ -114,7 +152,11 @@ impl Places {
                 let defined = &read.versions_defined;
                 if !defined.is_empty() && !defined.iter().any(|version| version == needed) {
                     let found = newest_of_series(needed, defined);
-                    return Some(Unmet::Version { library: library.clone(), needed: needed.into(), found });
+                    return Some(Unmet::Version {
+                        library: library.clone(),
+                        needed: needed.into(),
+                        found,
+                    });
                 }
             }
             if !known && seen.len() < MAX_LIBRARIES {
@@ -128,10 +170,16 @@ impl Places {
     /// Tells whether a library that the addon is linked against directly defines the name.
     pub(super) fn companion_defines(&self, addon: &Image, path: &Path, name: &str) -> bool {
         let folder = path.parent().unwrap_or(Path::new("/"));
-        addon.needed.iter().filter(|library| !is_of_the_system(library)).any(|library| {
-            let found = self.find(library, addon, folder);
-            found.and_then(|found| read(&found)).is_some_and(|image| image.defines(name))
-        })
+        addon
+            .needed
+            .iter()
+            .filter(|library| !is_of_the_system(library))
+            .any(|library| {
+                let found = self.find(library, addon, folder);
+                found
+                    .and_then(|found| read(&found))
+                    .is_some_and(|image| image.defines(name))
+            })
     }
 }
 
@@ -143,8 +191,16 @@ fn read(path: &Path) -> Option<Image> {
 /// Tells whether the library belongs to the C or C++ run time, which defines none of our names.
 pub(super) fn is_of_the_system(library: &str) -> bool {
     const STEMS: [&str; 10] = [
-        "libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "libutil.so",
-        "libgcc_s.so", "libstdc++.so", "ld-linux", "libresolv.so",
+        "libc.so",
+        "libm.so",
+        "libdl.so",
+        "libpthread.so",
+        "librt.so",
+        "libutil.so",
+        "libgcc_s.so",
+        "libstdc++.so",
+        "ld-linux",
+        "libresolv.so",
     ];
     STEMS.iter().any(|stem| library.starts_with(stem))
 }
@@ -154,10 +210,19 @@ fn newest_of_series(needed: &str, defined: &[String]) -> Option<String> {
     let (series, _) = needed.rsplit_once('_')?;
     let number = |version: &str| -> Option<Vec<u32>> {
         let (own, digits) = version.rsplit_once('_')?;
-        (own == series).then(|| digits.split('.').map_while(|digit| digit.parse().ok()).collect())
+        (own == series).then(|| {
+            digits
+                .split('.')
+                .map_while(|digit| digit.parse().ok())
+                .collect()
+        })
     };
-    let newest = defined.iter().filter_map(|version| Some((number(version)?, version)));
-    newest.max_by(|a, b| a.0.cmp(&b.0)).map(|(_, version)| version.clone())
+    let newest = defined
+        .iter()
+        .filter_map(|version| Some((number(version)?, version)));
+    newest
+        .max_by(|a, b| a.0.cmp(&b.0))
+        .map(|(_, version)| version.clone())
 }
 
 /// Reads the list that `ldconfig` writes: pairs of library name and path.
@@ -166,7 +231,10 @@ fn parse_cache(bytes: &[u8]) -> Vec<(String, PathBuf)> {
     const HEADER: usize = 48;
     const ENTRY: usize = 24;
     // The old format may stand before the new one.
-    let Some(start) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) else {
+    let Some(start) = bytes
+        .windows(MAGIC.len())
+        .position(|window| window == MAGIC)
+    else {
         return Vec::new();
     };
     let cache = &bytes[start..];
@@ -182,7 +250,10 @@ fn parse_cache(bytes: &[u8]) -> Vec<(String, PathBuf)> {
     let count = word(20).unwrap_or(0).min(cache.len() / ENTRY);
     let entry = |index: usize| {
         let at = HEADER + index * ENTRY;
-        Some((text(word(at + 4)?)?.to_owned(), PathBuf::from(text(word(at + 8)?)?)))
+        Some((
+            text(word(at + 4)?)?.to_owned(),
+            PathBuf::from(text(word(at + 8)?)?),
+        ))
     };
     (0..count).filter_map(entry).collect()
 }

@@ -53,7 +53,12 @@ pub(crate) fn load(host: &Host, path: &Path) -> Result<Loaded, LoadError> {
         .state()
         .run_init(env, init)
         .map_err(|thrown| init_threw(host.runtime(), &thrown, &facts.path))?;
-    Ok(Loaded { env: env.id(), exports, api_version, path: facts.path })
+    Ok(Loaded {
+        env: env.id(),
+        exports,
+        api_version,
+        path: facts.path,
+    })
 }
 
 /// Explains why the system's loader refused the file: by a library, if one is the reason.
@@ -81,9 +86,10 @@ fn entry_point(image: Image, path: &Path) -> Result<(Init, Option<i32>), LoadErr
     match image.registered {
         Some(Registered::Module(Some(init))) => Ok((init, None)),
         Some(Registered::Module(None)) => Err(LoadError::NoEntryPoint { path: path() }),
-        Some(Registered::Foreign) => {
-            Err(LoadError::NeedsV8 { path: path(), symbol: "node_module_register".into() })
-        }
+        Some(Registered::Foreign) => Err(LoadError::NeedsV8 {
+            path: path(),
+            symbol: "node_module_register".into(),
+        }),
         None => match image.init {
             Some(init) => Ok((init, image.api_version)),
             None => Err(LoadError::NotRegistered { path: path() }),
@@ -110,9 +116,18 @@ fn effective_version(declared: Option<i32>, path: &Path) -> Result<i32, LoadErro
 fn init_threw(rt: Runtime, thrown: &Thrown, path: &Path) -> LoadError {
     let text = |value: &Value| rt.utf8(value).ok().map(|text| text.as_str().to_owned());
     let message = text(&thrown.0).unwrap_or_else(|| "it threw something without text".into());
-    let stack = rt.is_error(&thrown.0).then(|| rt.get_named(&thrown.0, "stack").ok()).flatten();
-    let stack = stack.filter(Value::is_string).and_then(|stack| text(&stack));
-    LoadError::Init { path: path.into(), message, stack }
+    let stack = rt
+        .is_error(&thrown.0)
+        .then(|| rt.get_named(&thrown.0, "stack").ok())
+        .flatten();
+    let stack = stack
+        .filter(Value::is_string)
+        .and_then(|stack| text(&stack));
+    LoadError::Init {
+        path: path.into(),
+        message,
+        stack,
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +143,9 @@ mod tests {
         assert_eq!(version(Some(9)).ok(), Some(9));
         assert_eq!(version(Some(10)).ok(), Some(10));
         assert_eq!(version(Some(i32::MAX)).ok(), Some(i32::MAX));
-        let error = version(Some(11)).expect_err("11 is not supported").to_string();
+        let error = version(Some(11))
+            .expect_err("11 is not supported")
+            .to_string();
         assert_eq!(
             error,
             "x.node requires Node-API version 11, but this host only supports version 10 add-ons"

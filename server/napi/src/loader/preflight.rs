@@ -44,18 +44,30 @@ pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
     let file = file::open(path)?;
     let path = path.to_path_buf();
     let image = elf::read(&file).map_err(|fault| match fault {
-        Fault::Other(what) => LoadError::NotAnAddon { path: path.clone(), what },
-        Fault::Damaged(what) => LoadError::Damaged { path: path.clone(), what },
-        Fault::Platform(file) => {
-            LoadError::OtherPlatform { path: path.clone(), file, host: Platform::host() }
-        }
+        Fault::Other(what) => LoadError::NotAnAddon {
+            path: path.clone(),
+            what,
+        },
+        Fault::Damaged(what) => LoadError::Damaged {
+            path: path.clone(),
+            what,
+        },
+        Fault::Platform(file) => LoadError::OtherPlatform {
+            path: path.clone(),
+            file,
+            host: Platform::host(),
+        },
     })?;
     check_libc(&path, &image)?;
     check_imports(&path, &image, &file.path)?;
     Ok(Facts {
         path: file.path,
         libraries: image.needed.clone(),
-        functions: image.imports().filter(|name| is_node_api(name)).map(Into::into).collect(),
+        functions: image
+            .imports()
+            .filter(|name| is_node_api(name))
+            .map(Into::into)
+            .collect(),
         has_entry_point: image.defines("napi_register_module_v1"),
         image,
     })
@@ -72,7 +84,11 @@ impl Facts {
 fn check_libc(path: &Path, image: &Image) -> Result<(), LoadError> {
     const GLIBC: &str = "glibc";
     const MUSL: &str = "musl";
-    let host = if cfg!(target_env = "musl") { MUSL } else { GLIBC };
+    let host = if cfg!(target_env = "musl") {
+        MUSL
+    } else {
+        GLIBC
+    };
     let needs = |library: &str| match library {
         "libc.so.6" => Some(GLIBC),
         "libc.so" => Some(MUSL),
@@ -80,14 +96,20 @@ fn check_libc(path: &Path, image: &Image) -> Result<(), LoadError> {
         _ => None,
     };
     match image.needed.iter().find_map(|library| needs(library)) {
-        Some(file) if file != host => Err(LoadError::OtherLibc { path: path.into(), file, host }),
+        Some(file) if file != host => Err(LoadError::OtherLibc {
+            path: path.into(),
+            file,
+            host,
+        }),
         _ => Ok(()),
     }
 }
 
 fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadError> {
     // Only a suspicious name makes it worth reading the addon's companion libraries.
-    let known: HashSet<&str> = crate::abi::exports::symbols().map(|row| row.name()).collect();
+    let known: HashSet<&str> = crate::abi::exports::symbols()
+        .map(|row| row.name())
+        .collect();
     let mut places = None;
     let mut companion_defines = |symbol: &str| {
         let places = places.get_or_insert_with(Places::of_system);
@@ -119,9 +141,13 @@ fn is_v8(symbol: &str) -> bool {
     if symbol == "node_module_register" {
         return true;
     }
-    let Some(mangled) = symbol.strip_prefix("_Z") else { return false };
+    let Some(mangled) = symbol.strip_prefix("_Z") else {
+        return false;
+    };
     let nested = mangled.trim_start_matches(|c| "TVISK".contains(c));
-    let Some(name) = nested.strip_prefix('N') else { return false };
+    let Some(name) = nested.strip_prefix('N') else {
+        return false;
+    };
     let name = name.trim_start_matches(['K', 'R', 'O', 'V']);
     name.starts_with("2v8") || name.starts_with("4node")
 }
