@@ -71,8 +71,8 @@ def targets() -> list[Target]:
         sources = sorted([*folder.glob("*.c"), *folder.glob("*.cc")]) if folder.is_dir() else []
         if sources:
             found.append(Target(folder.name, sources, FLAGS.get(folder.name, [])))
-    for name, (source, flags) in VARIANTS.items():
-        found.append(Target(name, [HERE / source], flags))
+    for name, (shared, flags) in VARIANTS.items():
+        found.append(Target(name, [HERE / shared], flags))
     for source in sorted([*(HERE / "broken").glob("*.c"), *(HERE / "broken").glob("*.cc")]):
         found.append(Target(f"broken/{source.stem}", [source], FLAGS.get(source.stem, [])))
     return found
@@ -140,9 +140,7 @@ def build_rust(out: Path) -> str | None:
     """Builds the Rust sample with cargo, which itself knows what is out of date."""
     command = ["cargo", "build", "--profile", "addon", "-p", "sample-rust"]
     command += ["--message-format", "json-render-diagnostics"]
-    done = subprocess.run(
-        command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit("the Rust sample does not build")
     for line in done.stdout.splitlines():

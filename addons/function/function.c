@@ -98,7 +98,7 @@ WRAP(napi_get_cb_info) {
   size_t filled = 0;
   while (filled < 6 && argv[filled] != NULL) filled += 1;
   NUMBER("filled", filled);
-  if (room > 0) VALUE("last", argv[room - 1]);
+  if (room > 0) VALUE("final", argv[room - 1]);
   DONE;
 }
 
@@ -164,6 +164,6 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS(WRAPPED(napi_create_function), WRAPPED(napi_call_function), WRAPPED(napi_new_instance),
-        WRAPPED(napi_get_cb_info), WRAPPED(napi_get_new_target), {"describe", describe},
+        WRAPPED(napi_get_cb_info), WRAPPED(napi_get_new_target),
         {"callForNothing", callForNothing}, {"cbInfoParts", cbInfoParts},
         {"nullArguments", nullArguments}, {"pendingException", pendingException})

@@ -16,5 +16,7 @@ op("on a wrapped object", () => {
 });
 op("on an external", () => addon.napi_add_finalizer(addon.external(1).result, 2, 2));
 for (const change of [0, 1048576, -1048576]) call("napi_adjust_external_memory", change);
+call("node_api_post_finalizer", 1, 2);
+op("posting from a finalizer can be asked for", () => addon.addPosting({}, 3));
 op("none ran within this script", () => addon.takeEvents());
 standard();

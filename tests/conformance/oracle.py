@@ -19,11 +19,36 @@ TESTS = HERE.parent
 ADDONS = TESTS.parent / "addons"
 SECONDS = 60.0
 
-CONCEPTS = (
-    "primitive number bigint string symbol coerce object property array function class external "
-    "arraybuffer typedarray buffer date promise error fatal reference scope finalizer script "
-    "lifecycle async_work async_context tsfn module"
-).split()
+CONCEPTS = [
+    "primitive",
+    "number",
+    "bigint",
+    "string",
+    "symbol",
+    "coerce",
+    "object",
+    "property",
+    "array",
+    "function",
+    "class",
+    "external",
+    "arraybuffer",
+    "typedarray",
+    "buffer",
+    "date",
+    "promise",
+    "error",
+    "fatal",
+    "reference",
+    "scope",
+    "finalizer",
+    "script",
+    "lifecycle",
+    "async_work",
+    "async_context",
+    "tsfn",
+    "module",
+]
 
 # Scripts that are also run against another build of their addon.
 VARIANTS = {
@@ -104,7 +129,9 @@ def case(name: str) -> Case:
     return next(case for case in cases() if case.name == name)
 
 
-def run_in_node(name: str, node_binary: Path | str | None = None, *, later: bool = False) -> list[str]:
+def run_in_node(
+    name: str, node_binary: Path | str | None = None, *, later: bool = False
+) -> list[str]:
     """Returns the lines of a case in Node, without the operations that need a loop by default."""
     return _run(case(name), node_binary, later=later)[0]
 
@@ -125,9 +152,7 @@ def die_in_node(death: Death, node_binary: Path | str | None = None) -> tuple[in
     return done.returncode, done.stderr
 
 
-def _run(
-    case: Case, node_binary: Path | str | None, *, later: bool
-) -> tuple[list[str], list[str]]:
+def _run(case: Case, node_binary: Path | str | None, *, later: bool) -> tuple[list[str], list[str]]:
     done = subprocess.run(
         [str(node_binary or oracle_node()), str(HERE / "run_in_node.cjs")],
         input=json.dumps({"addon": str(case.addon), "source": case.source(later=later)}),
