@@ -54,6 +54,16 @@ function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+function showArrayBuffer(buffer) {
+  let bytes;
+  try {
+    bytes = hex(new Uint8Array(buffer));
+  } catch {
+    bytes = "detached";
+  }
+  return `ArrayBuffer(${buffer.byteLength}) ${bytes}`.trimEnd();
+}
+
 // The tag that no property can forge, unlike Object.prototype.toString.
 const tagOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
@@ -82,9 +92,7 @@ function showObject(value, depth, seen) {
     return `${name}(${value.length})${at} [${Array.from(value, (item) => show(item)).join(", ")}]`;
   }
   if (value instanceof DataView) return `DataView(${value.byteLength})@${value.byteOffset}`;
-  if (value instanceof ArrayBuffer) {
-    return `ArrayBuffer(${value.byteLength}) ${hex(new Uint8Array(value))}`.trimEnd();
-  }
+  if (value instanceof ArrayBuffer) return showArrayBuffer(value);
   if (typeof SharedArrayBuffer === "function" && value instanceof SharedArrayBuffer) {
     return `SharedArrayBuffer(${value.byteLength}) ${hex(new Uint8Array(value))}`.trimEnd();
   }
