@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV   := .venv
-BUILD  := .build
+WORK   := .work
 BIN    := $(VENV)/bin
 NAPI_HOSTD_ADDONS := $(CURDIR)/addons/build
 export NAPI_HOSTD_ADDONS
@@ -16,7 +16,7 @@ SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -
 help: ## Shows this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: package addons $(BUILD)/npm ## Builds everything, calls real addons, crashes one on purpose and goes on.
+demo: package addons $(WORK)/npm ## Builds everything, calls real addons, crashes one on purpose and goes on.
 	$(BIN)/python tests/demo/demo.py
 
 test: rust-test python-test ## Runs every test: Rust, Python, conformance with Node, real addons.
@@ -31,7 +31,7 @@ audit: ## Checks dependencies against the advisory database (needs cargo-deny an
 
 clean: ## Removes everything that was built or fetched.
 	cargo clean
-	rm -rf $(VENV) $(BUILD) addons/build addons/node_modules tests/real/node_modules tests/conformance/node_modules
+	rm -rf $(VENV) $(WORK) addons/build addons/node_modules tests/node_modules tests/real/node_modules
 	rm -rf client-py/python/napi_python/_bin client-py/python/napi_python/*.so
 
 # --- Parts ---------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ clean: ## Removes everything that was built or fetched.
 rust-test: addons
 	cargo test --workspace --exclude sample-rust
 
-python-test: package addons $(BUILD)/npm
+python-test: package addons $(WORK)/npm
 	$(BIN)/python -m pytest tests
 
 rust-check:
@@ -51,20 +51,34 @@ python-check: package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd $(BUILD) && ../$(BIN)/python -m mypy.stubtest napi_python._native --mypy-config-file ../pyproject.toml
+	cd $(WORK) && ../$(BIN)/python -m mypy.stubtest napi_python._native --mypy-config-file ../pyproject.toml
 
-package: $(BUILD)/package ## Installs the Python package with its host into .venv.
-addons: $(BUILD)/addons ## Builds the sample addons.
+package: $(WORK)/package ## Installs the Python package with its host into .venv.
+addons: $(WORK)/addons ## Builds the sample addons.
 
-$(BUILD):
-	mkdir -p $(BUILD)
+$(WORK):
+	mkdir -p $(WORK)
 
-$(BUILD)/venv: tests/requirements.txt | $(BUILD)
+$(WORK)/venv: tests/requirements.txt | $(WORK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-$(BUILD)/package: $(BUILD)/venv $(SOURCES)
+$(WORK)/package: $(WORK)/venv $(SOURCES)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps ./client-py
 	touch $@
+
+# build.py looks at each sample by itself; cargo decides about the one in Rust.
+$(WORK)/addons: FORCE | $(WORK)
+	$(PYTHON) addons/build.py
+	touch $@
+
+# The Node that is the oracle, and the published addons that are compared with it.
+$(WORK)/npm: tests/package-lock.json tests/real/package-lock.json | $(WORK)
+	npm ci --silent --prefix tests
+	npm ci --silent --prefix tests/real
+	touch $@
+
+.PHONY: FORCE
+FORCE:

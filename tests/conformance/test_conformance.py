@@ -1,0 +1,63 @@
+"""The same operations in Node and in the host: the answers are compared line by line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from napi_python import AddonCrashed, host, load_addon
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import oracle
+from differences import DIFFERENCES
+
+# What needs the event loop is left out of the scripts until the host has one.
+NEEDS_THE_LOOP = {"async_work", "async_context"}
+
+
+def in_host(case: oracle.Case) -> list[str]:
+    """Returns the lines of a case in the host."""
+    with load_addon(case.addon) as addon:
+        return list(host(addon).run_script(case.source(later=False)))
+
+
+@pytest.mark.parametrize("name", [case.name for case in oracle.cases()])
+def test_the_host_answers_as_node_does(name: str) -> None:
+    case = oracle.case(name)
+    expected = oracle.run_in_node(name)
+    if not expected and case.concept in NEEDS_THE_LOOP:
+        pytest.skip(f"all operations of {name} need the event loop, which the host has not yet")
+    assert expected, "a script without operations compares nothing"
+    known = DIFFERENCES.get(name, {})
+    stale = [line for line in known if line not in expected]
+    assert not stale, f"the list of differences names lines that Node does not give: {stale}"
+    expected = [known.get(line, line) for line in expected]
+    found = in_host(case)
+    difference = [
+        line
+        for line in difflib.unified_diff(expected, found, "Node", "host", n=0, lineterm="")
+        if not line.startswith("@@")
+    ]
+    assert not difference, "\n".join(difference)
+
+
+@pytest.mark.parametrize("death", oracle.FATAL, ids=lambda death: death.name)
+def test_a_deadly_call_ends_the_host_as_it_ends_node(
+    death: oracle.Death, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with load_addon(oracle.case("fatal").addon, restart="never") as addon:
+        with pytest.raises(AddonCrashed) as caught:
+            host(addon).run_script(f"addon.{death.expression}")
+        signal = -death.code if death.code < 0 else None
+        assert caught.value.signal == signal
+        assert caught.value.exit_code == (death.code if death.code >= 0 else None)
+        assert death.stderr in (caught.value.stderr or "")
+    capfd.readouterr()
+
+
+def test_the_oracle_is_the_node_that_is_pinned() -> None:
+    assert oracle.oracle_node().exists(), "run `make test`, which installs it"
+    assert os.access(oracle.oracle_node(), os.X_OK)
