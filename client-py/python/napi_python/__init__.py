@@ -1,0 +1,79 @@
+"""Load unmodified Node-API addons, each in a process of its own.
+
+```python
+from napi_python import load_addon
+
+addon = load_addon("path/to/addon.node")
+addon.add(1, 2)
+```
+"""
+
+from napi_python._addon import construct, host, load_addon, new_object
+from napi_python._aio import aio
+from napi_python._deadline import deadline
+from napi_python._errors import (
+    AddonCrashed,
+    AddonError,
+    AddonTimeout,
+    JSError,
+    JSRangeError,
+    JSSyntaxError,
+    JSTypeError,
+    LoadError,
+    NapiError,
+    ProtocolError,
+    SandboxViolation,
+    StaleHandleError,
+)
+from napi_python._native import (
+    Addon,
+    Buffer,
+    External,
+    Host,
+    JSClass,
+    JSFunction,
+    JSObject,
+    Promise,
+    Symbol,
+    __version__,
+)
+from napi_python._output import on_uncaught
+from napi_python._policy import by_ref, expose
+from napi_python._values import BigInt, Object, undefined
+
+__all__ = [
+    "Addon",
+    "AddonCrashed",
+    "AddonError",
+    "AddonTimeout",
+    "BigInt",
+    "Buffer",
+    "External",
+    "Host",
+    "JSClass",
+    "JSError",
+    "JSFunction",
+    "JSObject",
+    "JSRangeError",
+    "JSSyntaxError",
+    "JSTypeError",
+    "LoadError",
+    "NapiError",
+    "Object",
+    "Promise",
+    "ProtocolError",
+    "SandboxViolation",
+    "StaleHandleError",
+    "Symbol",
+    "__version__",
+    "aio",
+    "by_ref",
+    "construct",
+    "deadline",
+    "expose",
+    "host",
+    "load_addon",
+    "new_object",
+    "on_uncaught",
+    "undefined",
+]

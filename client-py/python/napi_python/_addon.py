@@ -1,0 +1,156 @@
+"""Loading addons, and the functions that work on loaded ones."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any, Literal
+
+from napi_python import _native
+from napi_python._errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
+
+
+def _host_binary() -> str:
+    """Returns the path of the host program."""
+    given = os.environ.get(HOST_VARIABLE)
+    if given:
+        if not os.access(given, os.X_OK):
+            text = f"{HOST_VARIABLE} names {given}, which is not there or not executable"
+            raise LoadError(text, path=given)
+        return given
+    bundled = pathlib.Path(__file__).with_name("_bin") / "napi-hostd"
+    if not os.access(bundled, os.X_OK):
+        text = (
+            f"the host program {bundled} is missing: install napi_python from its wheel, or set "
+            f"{HOST_VARIABLE} to the napi-hostd that was built"
+        )
+        raise LoadError(text, path=str(bundled))
+    return str(bundled)
+
+
+def _label(path: pathlib.Path) -> str:
+    """Returns the name of an addon in messages and logs."""
+    name = path.name.removesuffix(".node").removesuffix(".so")
+    return name.removeprefix("lib") or "addon"
+
+
+def _refuse_what_is_not_built(sandbox: str, isolated: bool) -> None:  # noqa: FBT001
+    if not isolated:
+        text = (
+            "isolated=False (the same engine in this process) is not built yet; leave it out: the "
+            "addon then runs in a process of its own"
+        )
+        raise NotImplementedError(text)
+    if sandbox != "none":
+        text = (
+            f"sandbox={sandbox!r}: confinement is not built yet, only sandbox='none' is; the addon "
+            "runs in a process of its own, but with all rights of this user"
+        )
+        raise NotImplementedError(text)
+
+
+def load_addon(  # noqa: PLR0913 - all but the path are options
+    path: str | os.PathLike[str],
+    *,
+    isolated: bool = True,
+    sandbox: str = "none",
+    remote: Literal["public", "exposed"] | None = None,
+    restart: Literal["on-crash", "never"] = "on-crash",
+    name: str | None = None,
+    env: Mapping[str, str] | None = None,
+    carrier: Literal["auto", "lanes", "socket"] = "auto",
+    start_timeout: float = 10.0,
+    on_start: Callable[[_native.Addon], object] | None = None,
+) -> _native.Addon:
+    """Loads a Node-API addon in a process of its own and returns its exports.
+
+    Args:
+        path: The `.node` file.
+        isolated: True; the addon in this very process is not built yet.
+        sandbox: "none"; confinement is not built yet.
+        remote: What of other Python objects the addon sees. "public" (the default without a
+            sandbox): instances of classes written in Python are live for their public names.
+            "exposed": nothing but what `expose` and `by_ref` show.
+        restart: Whether the call after a crash finds a fresh process ("on-crash") or raises
+            `AddonCrashed` again ("never").
+        name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
+        env: The environment of the process; this one's if left out.
+        carrier: How messages travel; "auto" takes shared memory where it is to be had.
+        start_timeout: Seconds that the process may take to be ready.
+        on_start: Called with the addon after each start of its process, the first included.
+
+    Raises:
+        LoadError: If the file is no addon, or can't be loaded.
+
+    """
+    _refuse_what_is_not_built(sandbox, isolated)
+    if remote not in (None, "public", "exposed"):
+        text = f"remote={remote!r}: it is 'public' or 'exposed'"
+        raise ValueError(text)
+    if restart not in ("on-crash", "never"):
+        text = f"restart={restart!r}: it is 'on-crash' or 'never'; a RestartPolicy is not built yet"
+        raise ValueError(text)
+    if carrier not in ("auto", "lanes", "socket"):
+        text = f"carrier={carrier!r}: it is 'auto', 'lanes' or 'socket'"
+        raise ValueError(text)
+    if not start_timeout > 0:
+        text = f"start_timeout={start_timeout!r}: it is a number of seconds above 0"
+        raise ValueError(text)
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        text = os.fsdecode(text)
+    if "\0" in text:
+        message = f"the path {text!r} has a NUL character in it"
+        raise LoadError(message, path=text)
+    file = pathlib.Path(text).absolute()
+    if not file.exists():
+        message = f"there is no file {file}; build or install the addon first"
+        raise LoadError(message, path=str(file))
+    if not file.is_file():
+        message = f"{file} is not a file; give the .node file in it"
+        raise LoadError(message, path=str(file))
+    return _native._open(  # noqa: SLF001 - of this package
+        str(file),
+        label=name or _label(file),
+        binary=_host_binary(),
+        public=remote != "exposed",
+        restart=restart == "on-crash",
+        env=None if env is None else [(str(k), str(v)) for k, v in env.items()],
+        carrier=carrier,
+        start_timeout=float(start_timeout),
+        on_start=on_start,
+    )
+
+
+def host(addon: _native.Addon, /) -> _native.Host:
+    """Returns the process of an addon: its pid, generation, statistics, restart and close."""
+    return _native._host(addon)  # noqa: SLF001 - of this package
+
+
+def construct(
+    function: _native.JSFunction | _native.JSClass | _native.Addon,
+    /,
+    *args: object,
+    **kwargs: object,
+) -> Any:  # noqa: ANN401 - any JavaScript value
+    """Returns `new function(...args)`: for functions that are meant to construct."""
+    return _native._construct(function, args, kwargs)  # noqa: SLF001 - of this package
+
+
+def new_object(addon: _native.Addon, value: object = None, /) -> _native.JSObject:
+    """Makes a JavaScript object that lives in the host, of plain data.
+
+    Passed to the addon it is the same object every time, unlike a dict, which is copied.
+    """
+    return _native._new_object(addon, {} if value is None else value)  # noqa: SLF001
+
+
+atexit.register(_native._shutdown)  # noqa: SLF001 - of this package
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native._after_fork)  # noqa: SLF001

@@ -1,0 +1,64 @@
+"""Deadlines: how long the calls of a block may take in all."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from typing import TYPE_CHECKING, final
+
+from napi_python._native import _deadlines
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_until: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+    "napi_python_deadline", default=None
+)
+
+
+def remaining() -> float | None:
+    """Returns the seconds until the innermost deadline, None if there is none."""
+    until = _until.get()
+    return None if until is None else until - time.monotonic()
+
+
+@final
+class deadline:  # noqa: N801 - used like a function
+    """Bounds every call to an addon inside of the block: `with deadline(2.0): ...`.
+
+    When the time is over the call raises `AddonTimeout`; an addon that does not stop within half a
+    second after that loses its process. Of nested deadlines the nearest counts. It belongs to the
+    thread or the asyncio task that entered it.
+    """
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float, /) -> None:
+        """Keeps the seconds; the time runs from `with` on."""
+        self._seconds = float(seconds)
+        if not self._seconds >= 0:
+            text = f"a deadline is a number of seconds from now, not {seconds!r}"
+            raise ValueError(text)
+        self._token: contextvars.Token[float | None] | None = None
+
+    def __enter__(self) -> None:
+        """Starts the time."""
+        if self._token is not None:
+            text = "this deadline is running already; make another one"
+            raise RuntimeError(text)
+        until = time.monotonic() + self._seconds
+        outer = _until.get()
+        self._token = _until.set(until if outer is None else min(outer, until))
+        _deadlines(1)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends it."""
+        token, self._token = self._token, None
+        if token is not None:
+            _deadlines(-1)
+            _until.reset(token)

@@ -1,0 +1,286 @@
+"""The exceptions of the package: one message each, the facts as attributes.
+
+Every class is picklable and copyable: what belongs to a process (the JavaScript object behind a
+`JSError`) stays behind.
+"""
+
+from __future__ import annotations
+
+import signal as _signal
+from typing import ClassVar, cast
+
+_PLAIN = (type(None), bool, int, float, str, bytes)
+
+
+def _portable(value: object, depth: int = 8) -> object:
+    """Returns `value` with everything that lives in a process replaced by its text."""
+    if isinstance(value, _PLAIN) or (isinstance(value, BaseException) and depth):
+        return value
+    if depth and isinstance(value, dict):
+        return {str(key): _portable(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, (list, tuple, set)):
+        return [_portable(item, depth - 1) for item in value]
+    return repr(value)
+
+
+def _rebuild(cls: type[AddonError], message: str, state: dict[str, object]) -> AddonError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class AddonError(Exception):
+    """The base of all errors of this package."""
+
+    _facts: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, message: str = "", /, **facts: object) -> None:
+        """Makes the error of one message and the facts its class knows."""
+        unknown = facts.keys() - set(self._facts)
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            text = f"{type(self).__name__} has no attribute {names}"
+            raise TypeError(text)
+        super().__init__(message)
+        for name in self._facts:
+            self.__dict__[name] = facts.get(name)
+
+    def __str__(self) -> str:
+        """Returns the message."""
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keeps the message and the facts, in a form that any process understands."""
+        state = {
+            name: _portable(value)
+            for name, value in self.__dict__.items()
+            if not name.startswith("_") or name == "__notes__"
+        }
+        return _rebuild, (type(self), str(self), state)
+
+
+NapiError = AddonError
+
+
+class JSError(AddonError, RuntimeError):
+    """Something that JavaScript code or the addon threw.
+
+    For an `Error`, `value` is None and the own properties of the object are attributes too; for
+    anything else that was thrown, `value` is the thing itself.
+    """
+
+    _facts = ("name", "message", "code", "stack", "cause", "value", "properties")
+
+    name: str | None
+    message: str
+    code: object
+    stack: str | None
+    cause: object
+    value: object
+    properties: dict[str, object]
+
+    def __init__(self, message: str = "", /, **facts: object) -> None:
+        """Makes the error; `message` may also be given as a fact, when it differs."""
+        text = facts.pop("message", None)
+        properties = facts.pop("properties", None)
+        super().__init__(message, **facts)
+        self.message = text if isinstance(text, str) else message
+        self.properties = dict(properties) if isinstance(properties, dict) else {}
+        for name, value in self.properties.items():
+            if not name.startswith("_") and not hasattr(type(self), name):
+                self.__dict__.setdefault(name, value)
+
+
+class JSTypeError(JSError, TypeError):
+    """A JavaScript `TypeError`."""
+
+
+class JSRangeError(JSError, ValueError):
+    """A JavaScript `RangeError`."""
+
+
+class JSSyntaxError(JSError, SyntaxError):
+    """A JavaScript `SyntaxError`."""
+
+
+class LoadError(AddonError, ImportError):
+    """The addon could not be loaded; the message says why and what to do."""
+
+    _facts = ("path", "detail")
+
+    path: str | None
+    detail: object
+
+
+class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
+    """The process of the addon ended without having been asked to.
+
+    What is unknown is None.
+    """
+
+    _facts = (
+        "signal",
+        "signal_name",
+        "address",
+        "exit_code",
+        "reason",
+        "export",
+        "node_api",
+        "backtrace",
+        "stderr",
+        "usage",
+        "generation",
+        "pid",
+    )
+
+    signal: int | None
+    signal_name: str | None
+    address: int | None
+    exit_code: int | None
+    reason: str | None
+    export: str | None
+    node_api: str | None
+    backtrace: list[str] | None
+    stderr: str | None
+    usage: object
+    generation: int | None
+    pid: int | None
+
+
+class SandboxViolation(AddonCrashed):
+    """The addon did what its sandbox forbids, and its process was ended for it."""
+
+
+class AddonTimeout(AddonError, TimeoutError):  # noqa: N818 - the name says what happened
+    """A deadline passed before the addon answered."""
+
+    _facts = ("seconds", "export")
+
+    seconds: float | None
+    export: str | None
+
+
+class StaleHandleError(AddonError, ReferenceError):
+    """The object lived in a process of the addon that is gone, or has been released."""
+
+
+class ProtocolError(AddonError):
+    """The host said something that is not in the protocol: a defect, or a hostile host."""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return _signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+_LIKELY = {
+    "SIGSEGV": "it read or wrote memory that is not its own, or its stack overflowed",
+    "SIGBUS": "it touched memory that is no longer there",
+    "SIGFPE": "an integer division by zero, most likely",
+    "SIGILL": "an instruction this processor does not have, or a compiler trap",
+    "SIGABRT": "it called abort(): an assertion, an uncaught C++ exception, a damaged heap",
+    "SIGKILL": "something killed it: the kernel when memory runs out, or a user",
+    "SIGSYS": "a system call that the sandbox forbids",
+}
+
+
+def _crash_message(label: str, facts: dict[str, object]) -> str:
+    where = f" while {facts['export']}() was running" if facts.get("export") else ""
+    number = facts.get("signal")
+    if facts.get("reason"):
+        how = f"its process was ended: {facts['reason']}"
+    elif isinstance(number, int):
+        name = _signal_name(number)
+        likely = _LIKELY.get(name)
+        how = f"its process died of {name}" + (f" ({likely})" if likely else "")
+    elif facts.get("exit_code") is not None:
+        how = f"its process exited with code {facts['exit_code']} without being asked to"
+    else:
+        how = "its process is gone"
+    text = f"the addon {label} crashed{where}: {how}. The next call starts a fresh process"
+    stderr = facts.get("stderr")
+    if isinstance(stderr, str) and stderr.strip():
+        lines = stderr.strip().splitlines()[-3:]
+        text += ". Last on its stderr: " + " | ".join(line.strip()[:200] for line in lines)
+    return text
+
+
+def crashed(label: str, facts: dict[str, object]) -> AddonCrashed:
+    """Makes the exception for a host that died, of what its supervisor knows."""
+    number = facts.get("signal")
+    if isinstance(number, int):
+        facts["signal_name"] = _signal_name(number)
+    cls = SandboxViolation if facts.get("signal_name") == "SIGSYS" else AddonCrashed
+    return cls(_crash_message(label, facts), **facts)
+
+
+_JS_CLASSES: tuple[type[JSError], ...] = (JSError, JSTypeError, JSRangeError, JSSyntaxError)
+_JS_NAMES = ("Error", "TypeError", "RangeError", "SyntaxError")
+
+
+def js_error(  # noqa: PLR0913 - the fields of the wire, in its order
+    kind: int,
+    name: object,
+    message: object,
+    code: object,
+    stack: object,
+    cause: object,
+    properties: dict[str, object],
+) -> JSError:
+    """Makes the exception for a JavaScript `Error` object."""
+    cls = _JS_CLASSES[kind] if kind < len(_JS_CLASSES) else JSError
+    own = _JS_NAMES[kind] if kind < len(_JS_NAMES) else "Error"
+    message = message if isinstance(message, str) else "" if message is None else str(message)
+    name = name if isinstance(name, str) and name else own
+    text = message if name == own else f"{name}: {message}" if message else name
+    error = cls(
+        text or name,
+        name=name,
+        message=message,
+        code=code,
+        stack=stack if isinstance(stack, str) else None,
+        cause=cause,
+        properties=properties,
+    )
+    if isinstance(cause, BaseException):
+        error.__cause__ = cause
+    return error
+
+
+def js_thrown(value: object) -> JSError:
+    """Makes the exception for something thrown that is not an `Error`."""
+    text = value if isinstance(value, str) else repr(value)
+    return JSError(f"JavaScript threw {text}"[:1000], value=value)
+
+
+def describe(error: BaseException) -> tuple[int, str, str, str, object, object]:
+    """Returns what an exception looks like to JavaScript.
+
+    The class number, name, message, traceback text, code and cause. Runs no code of the
+    exception but its `__str__`, and survives that.
+    """
+    if isinstance(error, JSError):
+        kind = next((i for i, cls in enumerate(_JS_CLASSES) if type(error) is cls), 0)
+        name = error.name or type(error).__name__
+        return kind, name, error.message, error.stack or "", error.code, error.cause
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - whatever its __str__ does, an error stays an error
+        message = "(its __str__ failed)"
+    kind = 1 if isinstance(error, TypeError) else 2 if isinstance(error, ValueError) else 0
+    name = type(error).__name__
+    stack = f"{name}: {message}"
+    try:
+        frames = []
+        traceback = error.__traceback__
+        while traceback is not None and len(frames) < 50:  # noqa: PLR2004
+            code = traceback.tb_frame.f_code
+            frames.append(f"    at {code.co_name} ({code.co_filename}:{traceback.tb_lineno})")
+            traceback = traceback.tb_next
+        stack = "\n".join([stack, *reversed(frames)])
+    except AttributeError:
+        pass
+    cause = cast("object", error.__cause__)
+    return kind, name, message, stack, None, cause

@@ -1,0 +1,97 @@
+"""What addons print and hosts log, and errors that nobody waits for."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HOST = logging.getLogger("napi_python.host")
+_LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG, 5)
+_LINE_LIMIT = 64 * 1024
+
+_ESCAPES = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
+_ESCAPES[ord("\r")] = "\r"
+
+_decoders: dict[tuple[str, bool], codecs.IncrementalDecoder] = {}
+_lines: dict[tuple[str, bool], str] = {}
+
+
+def _logger(label: str) -> logging.Logger:
+    return logging.getLogger(f"napi_python.addon.{label.replace('.', '_')}")
+
+
+def escape(text: str) -> str:
+    r"""Returns `text` without what a terminal would obey; `\n`, `\r` and `\t` stay."""
+    return text.translate(_ESCAPES)
+
+
+def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called from native code
+    """Shows what an addon printed, and logs its lines."""
+    key = (label, error)
+    decoder = _decoders.get(key)
+    if decoder is None:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="backslashreplace")
+        _decoders[key] = decoder
+    text = escape(decoder.decode(data))
+    stream = sys.stderr if error else sys.stdout
+    if stream is not None:
+        try:
+            stream.write(text)
+            stream.flush()
+        except (ValueError, OSError):
+            # Python's own stream is closed; the log still has it.
+            pass
+    *lines, rest = (_lines.get(key, "") + text).split("\n")
+    if len(rest) > _LINE_LIMIT:
+        lines.append(rest)
+        rest = ""
+    _lines[key] = rest
+    logger = _logger(label)
+    for line in lines:
+        logger.info("%s", line.rstrip("\r"), extra={"stream": "stderr" if error else "stdout"})
+
+
+def log(level: int, target: str, message: str) -> None:
+    """Hands a line of a host's log to Python's logging."""
+    number = _LEVELS[level] if level < len(_LEVELS) else logging.INFO
+    _HOST.log(number, "%s: %s", escape(target), escape(message)[:_LINE_LIMIT])
+
+
+_hook: Callable[[BaseException], object] | None = None
+
+
+def on_uncaught(
+    hook: Callable[[BaseException], object] | None, /
+) -> Callable[[BaseException], object] | None:
+    """Sets who is told of exceptions that no call can raise, and returns who was told before.
+
+    Such are those of threadsafe functions and finalizers, and rejections that nobody handles. With
+    None they are logged at ERROR with their traceback, as at first.
+    """
+    global _hook  # noqa: PLW0603 - one for the process, as with sys.excepthook
+    former, _hook = _hook, hook
+    return former
+
+
+def uncaught(label: str, error: BaseException, origin: object) -> None:
+    """Tells the hook, or logs."""
+    if _hook is not None:
+        _hook(error)
+        return
+    _logger(label).error(
+        "an exception that nobody waits for, from %s",
+        escape(str(origin))[:200],
+        exc_info=(type(error), error, error.__traceback__),
+    )
+
+
+def trouble(label: str, error: BaseException) -> None:
+    """Logs what went wrong in the background."""
+    _logger(label).error("in the background: %s", error, exc_info=error)

@@ -1,0 +1,372 @@
+"""Who may look: which Python objects an addon can see into, and by which names.
+
+The addon may be hostile and Python is reflective, so a name that comes from the host is only ever
+looked up in a table that was built here; it never reaches `getattr` on its own authority.
+What a look-up returns is classed by the same rules when it is converted.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import types
+import weakref
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from typing import Any, Final, Generic, TypeVar, cast, final
+
+_T = TypeVar("_T")
+
+_LOG = logging.getLogger("napi_python.remote")
+
+CALLABLE: Final = 0
+EXPOSED: Final = 1
+MAPPING: Final = 2
+SEQUENCE: Final = 3
+OPAQUE: Final = 4
+AWAITABLE: Final = 5
+
+ABSENT: Final = object()
+"""What a look-up returns when there is nothing to show."""
+
+_NEVER_LIVE: Final = (
+    types.ModuleType,
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodWrapperType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MappingProxyType,
+    types.FrameType,
+    types.CodeType,
+    types.CellType,
+    types.GeneratorType,
+    types.CoroutineType,
+    types.AsyncGeneratorType,
+    types.TracebackType,
+    types.GenericAlias,
+    property,
+    staticmethod,
+    classmethod,
+    super,
+    weakref.ref,
+)
+
+_HEAP_TYPE: Final = 1 << 9
+_IMMUTABLE_TYPE: Final = 1 << 8
+
+
+@final
+class Exposed(Generic[_T]):
+    """An object that the addon may look into; made by `expose`."""
+
+    __slots__ = ("__weakref__", "names", "target")
+
+    target: _T
+    names: frozenset[str] | None
+
+    def __init__(self, target: _T, names: frozenset[str] | None) -> None:
+        """Keeps the object and the names, None for the public ones."""
+        self.target = target
+        self.names = names
+
+    def __repr__(self) -> str:
+        """Says what is shown."""
+        shown = "public names" if self.names is None else ", ".join(sorted(self.names))
+        return f"<exposed {type(self.target).__name__}: {shown}>"
+
+
+@final
+class ByRef(Generic[_T]):
+    """A container that crosses by reference; made by `by_ref`."""
+
+    __slots__ = ("__weakref__", "kind", "target")
+
+    target: _T
+    kind: int
+
+    def __init__(self, target: _T, kind: int) -> None:
+        """Keeps the container and its kind."""
+        self.target = target
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        """Says what it refers to."""
+        return f"<by reference: {type(self.target).__name__}>"
+
+
+def expose(target: _T, /, *names: str) -> Exposed[_T]:
+    """Lets an addon look into `target`: the named attributes, or all public ones.
+
+    Pass the result to the addon in place of the object. The addon can get, set and call those
+    attributes and nothing else; passed back to Python it is `target` itself.
+
+    Raises:
+        TypeError: If `target` is a module, class, function, frame or the like, which would lead
+            the addon to the whole interpreter, or if a name is not a str.
+        ValueError: If a name starts with an underscore.
+
+    """
+    if isinstance(target, Exposed):
+        target = target.target
+    if isinstance(target, _NEVER_LIVE):
+        text = (
+            f"a {type(target).__name__} can't be exposed: from it an addon could reach the whole "
+            "interpreter; expose an instance, or pass a function to be called"
+        )
+        raise TypeError(text)
+    for name in names:
+        if not isinstance(name, str):
+            text = f"names of attributes are str, not {type(name).__name__}"
+            raise TypeError(text)
+        if name.startswith("_"):
+            text = f"{name!r} starts with an underscore; such names are never shown to an addon"
+            raise ValueError(text)
+    return Exposed(target, frozenset(names) if names else None)
+
+
+def by_ref(container: _T, /) -> ByRef[_T]:
+    """Lets an addon work on a mapping or sequence itself instead of on a copy.
+
+    The addon sees its items, never its attributes; passed back to Python it is `container` itself.
+
+    Raises:
+        TypeError: If it is neither a mapping nor a sequence.
+
+    """
+    if isinstance(container, ByRef):
+        return container
+    if isinstance(container, Mapping):
+        return ByRef(container, MAPPING)
+    if isinstance(container, Sequence) and not isinstance(container, str | bytes | bytearray):
+        return ByRef(container, SEQUENCE)
+    text = f"by_ref takes a mapping or a sequence, not {type(container).__name__}"
+    raise TypeError(text)
+
+
+def _is_python_defined(cls: type) -> bool:
+    """Tells whether `cls` was made by a class statement."""
+    flags = cls.__flags__
+    if not flags & _HEAP_TYPE or flags & _IMMUTABLE_TYPE:
+        return False
+    return any("__dict__" in base.__dict__ or "__slots__" in base.__dict__ for base in cls.__mro__)
+
+
+def classify(value: object, public: bool) -> int:  # noqa: FBT001 - called from native code
+    """Returns as what an object without plain data crosses."""
+    if isinstance(value, Exposed):
+        return EXPOSED
+    if isinstance(value, ByRef):
+        return value.kind
+    cls = type(value)
+    if callable(value):
+        return CALLABLE
+    if hasattr(cls, "__await__") or isinstance(value, types.CoroutineType):
+        return AWAITABLE
+    if public and not isinstance(value, _NEVER_LIVE) and _is_python_defined(cls):
+        return EXPOSED
+    return OPAQUE
+
+
+_tables: weakref.WeakKeyDictionary[type, dict[str, str]] = weakref.WeakKeyDictionary()
+
+
+def _class_table(cls: type) -> dict[str, str]:
+    table = _tables.get(cls)
+    if table is None:
+        table = {
+            name: name
+            for base in cls.__mro__
+            for name in base.__dict__
+            if isinstance(name, str) and not name.startswith("_")
+        }
+        _tables[cls] = table
+    return table
+
+
+def _instance_dict(target: object) -> dict[str, object]:
+    try:
+        found = object.__getattribute__(target, "__dict__")
+    except AttributeError:
+        return {}
+    return found if type(found) is dict else {}
+
+
+def _shown_name(value: object, key: str) -> str | None:
+    """Returns our own string for a name that may be looked at, None for all others."""
+    target, names = (
+        (value.target, value.names) if isinstance(value, Exposed) else (value, None)
+    )
+    if key.startswith("_"):
+        return None
+    if names is not None:
+        return next((name for name in names if name == key), None)
+    name = _class_table(type(target)).get(key)
+    if name is None and key in _instance_dict(target):
+        name = next((own for own in _instance_dict(target) if own == key), None)
+    return name
+
+
+_told: collections.OrderedDict[int, None] = collections.OrderedDict()
+_TOLD_LIMIT: Final = 4096
+
+
+def _refuse(value: object, key: str) -> None:
+    """Logs the first refused look at an object, with what would allow it."""
+    target = value.target if isinstance(value, Exposed) else value
+    mark = id(target)
+    if mark in _told:
+        return
+    _told[mark] = None
+    if len(_told) > _TOLD_LIMIT:
+        _told.popitem(last=False)
+    if key.startswith("_"):
+        _LOG.warning(
+            "an addon asked for %r of a %s; names with a leading underscore are never shown, and "
+            "expose() does not change that",
+            key[:80],
+            type(target).__name__,
+        )
+    else:
+        _LOG.warning(
+            "an addon asked for %r of a %s, which it may not look into; if it should, pass "
+            "expose(value, %r) instead of the value",
+            key[:80],
+            type(target).__name__,
+            key[:80],
+        )
+
+
+def _mapping_key(target: Mapping[Any, object], key: str) -> object:
+    if key in target:
+        return key
+    number = _index(key)
+    return number if number is not None and number in target else ABSENT
+
+
+def _index(key: str) -> int | None:
+    """Reads a canonical array index."""
+    if len(key) > 15 or not (key.isascii() and key.isdigit()) or (key[0] == "0" and key != "0"):  # noqa: PLR2004
+        return None
+    return int(key)
+
+
+def remote_get(value: object, key: str, public: bool) -> object:  # noqa: FBT001, PLR0911
+    """Reads one attribute or item for the host; ABSENT when there is none or it is not shown."""
+    if isinstance(value, ByRef):
+        target = value.target
+        if value.kind == MAPPING:
+            found = _mapping_key(target, key)
+            return ABSENT if found is ABSENT else target[found]
+        if key == "length":
+            return len(target)
+        index = _index(key)
+        return target[index] if index is not None and index < len(target) else ABSENT
+    if classify(value, public) != EXPOSED:
+        _refuse(value, key)
+        return ABSENT
+    name = _shown_name(value, key)
+    if name is None:
+        if key.startswith("_") or isinstance(value, Exposed):
+            _refuse(value, key)
+        return ABSENT
+    target = value.target if isinstance(value, Exposed) else value
+    try:
+        return getattr(target, name)
+    except AttributeError:
+        return ABSENT
+
+
+def remote_has(value: object, key: str, public: bool) -> bool:  # noqa: FBT001
+    """Tells whether the host may see an attribute or item of that name."""
+    if isinstance(value, ByRef):
+        target = value.target
+        if value.kind == MAPPING:
+            return _mapping_key(target, key) is not ABSENT
+        index = _index(key)
+        return key == "length" or (index is not None and index < len(target))
+    if classify(value, public) != EXPOSED:
+        return False
+    name = _shown_name(value, key)
+    return name is not None and hasattr(value.target if isinstance(value, Exposed) else value, name)
+
+
+def remote_set(value: object, key: str, item: object, public: bool) -> None:  # noqa: FBT001
+    """Sets one attribute or item for the host.
+
+    Raises:
+        TypeError: If it may not be set.
+
+    """
+    if isinstance(value, ByRef):
+        _set_item(value.target, value.kind, key, item)
+        return
+    name = _shown_name(value, key) if classify(value, public) == EXPOSED else None
+    target = value.target if isinstance(value, Exposed) else value
+    if name is None:
+        _refuse(value, key)
+        text = f"{key[:80]!r} of this Python object may not be set"
+        raise TypeError(text)
+    own = next((base.__dict__[name] for base in type(target).__mro__ if name in base.__dict__), None)
+    if callable(own) or isinstance(own, staticmethod | classmethod):
+        text = f"{name!r} is a method of a Python class and can't be replaced"
+        raise TypeError(text)
+    setattr(target, name, item)
+
+
+def _set_item(target: object, kind: int, key: str, item: object) -> None:
+    if kind == MAPPING and isinstance(target, MutableMapping):
+        found = _mapping_key(target, key)
+        target[key if found is ABSENT else found] = item
+        return
+    if kind == SEQUENCE and isinstance(target, MutableSequence):
+        index = _index(key)
+        if index is not None and index < len(target):
+            target[index] = item
+            return
+        if index is not None and index == len(target):
+            target.append(item)
+            return
+        text = f"index {key[:80]} is outside of this Python sequence"
+        raise TypeError(text)
+    text = f"this Python {type(target).__name__} is read-only"
+    raise TypeError(text)
+
+
+def remote_delete(value: object, key: str, public: bool) -> bool:  # noqa: FBT001
+    """Deletes one item for the host; attributes are never deleted.
+
+    Raises:
+        TypeError: If it may not be deleted.
+
+    """
+    if isinstance(value, ByRef) and isinstance(value.target, MutableMapping):
+        found = _mapping_key(value.target, key)
+        if found is not ABSENT:
+            del value.target[found]
+        return True
+    if not remote_has(value, key, public):
+        return True
+    text = f"{key[:80]!r} of this Python object can't be deleted"
+    raise TypeError(text)
+
+
+def remote_keys(value: object, public: bool) -> list[str]:  # noqa: FBT001
+    """Lists what the host may see."""
+    if isinstance(value, ByRef):
+        target = value.target
+        if value.kind == MAPPING:
+            return [str(key) for key in target if type(key) in (str, int)]
+        return [str(index) for index in range(len(target))]
+    if classify(value, public) != EXPOSED:
+        return []
+    target = value.target if isinstance(value, Exposed) else value
+    if isinstance(value, Exposed) and value.names is not None:
+        return sorted(value.names)
+    own = [name for name in _instance_dict(target) if not str(name).startswith("_")]
+    inherited = _class_table(type(target)).values()
+    return cast("list[str]", [*own, *(name for name in inherited if name not in own)])

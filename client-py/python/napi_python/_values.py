@@ -1,0 +1,124 @@
+"""Values that JavaScript has and Python has not: `undefined`, objects read by attribute, bigints."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from typing import Any, Final, final
+
+
+@final
+class Undefined:
+    """The type of `undefined`."""
+
+    __slots__ = ()
+    _only: Undefined | None = None
+
+    def __new__(cls) -> Undefined:
+        """Returns the only instance."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __repr__(self) -> str:
+        """Returns its name."""
+        return "undefined"
+
+    def __bool__(self) -> bool:
+        """Is false, as in JavaScript."""
+        return False
+
+    def __reduce__(self) -> str:
+        """Stays the only instance when pickled or copied."""
+        return "undefined"
+
+
+undefined: Final = Undefined()
+"""JavaScript's `undefined`. Python's None is `null`; both come back as None."""
+
+
+class Object(dict[str, Any]):
+    """A plain JavaScript object: a dict whose items can be read and set as attributes too.
+
+    The methods of dict win: an item called `keys` is read by `obj["keys"]`.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any item
+        """Reads the item of that name."""
+        try:
+            return self[name]
+        except KeyError:
+            text = f"this object has no property {name!r}"
+            raise AttributeError(text, name=name, obj=self) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Sets the item of that name."""
+        if hasattr(dict, name):
+            text = f"{name!r} is a method of dict; set the item with obj[{name!r}] = ..."
+            raise AttributeError(text)
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        """Deletes the item of that name."""
+        try:
+            del self[name]
+        except KeyError:
+            text = f"this object has no property {name!r}"
+            raise AttributeError(text, name=name, obj=self) from None
+
+    def __dir__(self) -> list[str]:
+        """Lists the items beside the methods of dict."""
+        return sorted({*dir(dict), *(key for key in self if key.isidentifier())})
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles as what it is."""
+        return Object, (dict(self),)
+
+    def __copy__(self) -> Object:
+        """Copies the items, not deeper."""
+        return Object(self)
+
+
+class BigInt(int):
+    """A JavaScript bigint: an int that goes back to JavaScript as a bigint."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Returns it as JavaScript writes it."""
+        return f"BigInt({int(self)})"
+
+    __str__ = int.__repr__
+
+
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def datetime_of(milliseconds: float) -> datetime.datetime | None:
+    """Returns the aware datetime of a JavaScript time value, None where Python has no such year."""
+    try:
+        return _EPOCH + datetime.timedelta(milliseconds=milliseconds)
+    except (OverflowError, ValueError):
+        return None
+
+
+def milliseconds_of(moment: datetime.datetime) -> float:
+    """Returns the JavaScript time value of a datetime; a naive one is local time."""
+    if moment.utcoffset() is None:
+        moment = moment.replace(tzinfo=None).astimezone()
+    return float((moment - _EPOCH) // datetime.timedelta(milliseconds=1))
+
+
+def enum_value(member: object) -> object:
+    """Returns the value of an enum member when it is a str or an int, else the member itself."""
+    if isinstance(member, enum.Enum):
+        value = member.value
+        if type(value) in (str, int):
+            return value
+        if isinstance(member, str):
+            return str.__str__(member)
+        if isinstance(member, int):
+            return int(member)
+    return member

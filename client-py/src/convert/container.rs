@@ -1,0 +1,263 @@
+//! Python containers → wire. Subclasses are read by their base layout, so that no code of theirs
+//! runs; code that runs all the same (`__index__`, buffer exporters, finalizers …) may change a
+//! container, which is looked at again after each element.
+
+use hostd_protocol::value::ElementKind;
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
+
+use super::encode::{Encoder, changed, wire};
+use crate::buffer;
+
+/// What an attempt at a packed array came to.
+enum Packed {
+    Done,
+    /// An element is not what the array packs.
+    Mixed,
+}
+
+impl<'py> Encoder<'_, 'py> {
+    pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> PyResult<()> {
+        if self.known(list.as_any()) {
+            return Ok(());
+        }
+        let count = list.len();
+        if count > 1 && self.packed(list, count)? {
+            return Ok(());
+        }
+        let open = wire(self.out.open_array())?;
+        self.number(list.as_any());
+        for position in 0..count {
+            let item = list.get_item(position).map_err(|_| changed("list"))?;
+            self.value(&item)?;
+            if list.len() != count {
+                return Err(changed("list"));
+            }
+        }
+        self.out.close(open, u32::try_from(count)?);
+        Ok(())
+    }
+
+    /// A list of numbers in one piece, if that is what it is. No Python code runs here.
+    fn packed(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<bool> {
+        let first = list.get_item(0)?;
+        let narrow = first.is_exact_instance_of::<PyInt>();
+        if !narrow && !first.is_exact_instance_of::<PyFloat>() {
+            return Ok(false);
+        }
+        let number = u32::try_from(count)?;
+        self.spend(number)?;
+        if narrow && matches!(self.packed_i32(list, count)?, Packed::Done) {
+            self.number(list.as_any());
+            return Ok(true);
+        }
+        if matches!(self.packed_f64(list, count)?, Packed::Done) {
+            self.number(list.as_any());
+            return Ok(true);
+        }
+        self.unspend(number);
+        Ok(false)
+    }
+
+    fn packed_i32(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<Packed> {
+        let open = wire(self.out.open_array_i32())?;
+        for position in 0..count {
+            let item = list.get_item(position)?;
+            let small = match item.cast_exact::<PyInt>() {
+                Ok(int) => int
+                    .extract::<i64>()
+                    .ok()
+                    .and_then(|n| i32::try_from(n).ok()),
+                Err(_) => None,
+            };
+            let Some(small) = small else {
+                self.out.rewind(open);
+                return Ok(Packed::Mixed);
+            };
+            self.out.push_i32(small);
+        }
+        self.out.close(open, u32::try_from(count)?);
+        Ok(Packed::Done)
+    }
+
+    fn packed_f64(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<Packed> {
+        let open = wire(self.out.open_array_f64())?;
+        for position in 0..count {
+            let item = list.get_item(position)?;
+            if let Ok(float) = item.cast_exact::<PyFloat>() {
+                self.out.push_f64(float.value());
+                continue;
+            }
+            let exact = match item.cast_exact::<PyInt>() {
+                Ok(int) => int
+                    .extract::<i64>()
+                    .ok()
+                    .filter(|n| n.unsigned_abs() < 1 << 53),
+                Err(_) => None,
+            };
+            let Some(exact) = exact else {
+                self.out.rewind(open);
+                return Ok(Packed::Mixed);
+            };
+            #[expect(clippy::cast_precision_loss, reason = "below 2^53, so it is exact")]
+            self.out.push_f64(exact as f64);
+        }
+        self.out.close(open, u32::try_from(count)?);
+        Ok(Packed::Done)
+    }
+
+    pub(super) fn tuple(&mut self, tuple: &Bound<'py, PyTuple>) -> PyResult<()> {
+        if self.known(tuple.as_any()) {
+            return Ok(());
+        }
+        let open = wire(self.out.open_array())?;
+        if tuple.is_empty() {
+            self.anonymous(tuple.as_any());
+        } else {
+            self.number(tuple.as_any());
+        }
+        for position in 0..tuple.len() {
+            self.value(tuple.get_borrowed_item(position)?.as_any())?;
+        }
+        self.out.close(open, u32::try_from(tuple.len())?);
+        Ok(())
+    }
+
+    pub(super) fn dict(&mut self, dict: &Bound<'py, PyDict>) -> PyResult<()> {
+        if self.known(dict.as_any()) {
+            return Ok(());
+        }
+        let open = wire(self.out.open_object())?;
+        self.number(dict.as_any());
+        let count = dict.len();
+        // The iterator panics when it is asked past the end of a dict that has changed; it is
+        // never asked then.
+        for (key, value) in dict.iter().take(count) {
+            self.key(dict, &key)?;
+            self.value(&value)?;
+            if dict.len() != count {
+                return Err(changed("dict"));
+            }
+        }
+        self.out.close(open, u32::try_from(count)?);
+        Ok(())
+    }
+
+    /// A key of a dict: a str, or an int written out.
+    fn key(&mut self, dict: &Bound<'py, PyDict>, key: &Bound<'py, PyAny>) -> PyResult<()> {
+        self.spend(1)?;
+        if let Ok(text) = key.cast::<PyString>() {
+            return self.string(text);
+        }
+        if let Ok(int) = key.cast::<PyInt>()
+            && !key.is_exact_instance_of::<PyBool>()
+        {
+            // The repr of int itself: a subclass has no say.
+            let text = self
+                .py
+                .get_type::<PyInt>()
+                .getattr("__repr__")?
+                .call1((int,))?
+                .cast_into::<PyString>()?;
+            if dict.contains(&text)? {
+                let text = text.to_str()?;
+                return Err(PyTypeError::new_err(format!(
+                    "the dict keys {text} and {text:?} are the same key in JavaScript; use one \
+                     of them"
+                )));
+            }
+            return self.string(&text);
+        }
+        let shown: String = key.repr().map_or_else(
+            |_| "?".to_owned(),
+            |text| text.to_string_lossy().chars().take(80).collect(),
+        );
+        Err(PyTypeError::new_err(format!(
+            "dict key {shown} is of type {}: keys of a JavaScript object are strings, so dict keys \
+             must be str or int",
+            key.get_type().name()?
+        )))
+    }
+
+    /// A set, iterated by the method of the base class.
+    pub(super) fn set(
+        &mut self,
+        set: &Bound<'py, PyAny>,
+        count: usize,
+        iterate: &Py<PyAny>,
+    ) -> PyResult<()> {
+        if self.known(set) {
+            return Ok(());
+        }
+        let open = wire(self.out.open_set())?;
+        self.number(set);
+        let items = iterate.bind(self.py).call1((set,))?;
+        let items = items.cast::<PyIterator>()?;
+        let mut written = 0_u32;
+        for item in items {
+            let item = item.map_err(|_| changed("set"))?;
+            self.value(&item)?;
+            written += 1;
+        }
+        if written as usize != count {
+            return Err(changed("set"));
+        }
+        self.out.close(open, written);
+        Ok(())
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &Bound<'py, PyBytes>) -> PyResult<()> {
+        if self.known(bytes.as_any()) {
+            return Ok(());
+        }
+        wire(
+            self.out
+                .buffer(ElementKind::Buffer, None, false, bytes.as_bytes()),
+        )?;
+        if bytes.as_bytes().is_empty() {
+            self.anonymous(bytes.as_any());
+        } else {
+            self.number(bytes.as_any());
+        }
+        Ok(())
+    }
+
+    /// Anything that exports a buffer: bytes become a Buffer, else a typed array of the element
+    /// type. Returns false, having written nothing, for a single item: that is a scalar.
+    pub(super) fn buffer(&mut self, object: &Bound<'py, PyAny>) -> PyResult<bool> {
+        if self.known(object) {
+            return Ok(true);
+        }
+        let view = PyUntypedBuffer::get(object)?;
+        if view.dimensions() == 0 {
+            return Ok(false);
+        }
+        let plain = self.is_plain_bytes(object);
+        let element = match buffer::element_of(&view) {
+            Some(ElementKind::Uint8) if plain => ElementKind::Buffer,
+            Some(element) => element,
+            None => {
+                return Err(PyTypeError::new_err(format!(
+                    "there is no JavaScript typed array for a buffer of format {:?} (of {}); \
+                     convert it to integers or floats of this machine's byte order",
+                    view.format().to_string_lossy(),
+                    object.get_type().name()?
+                )));
+            }
+        };
+        let writable = !view.readonly();
+        wire(buffer::with_bytes(self.py, &view, |bytes| {
+            self.out.buffer(element, None, writable, bytes)
+        })?)?;
+        view.release(self.py);
+        self.number(object);
+        Ok(true)
+    }
+
+    fn is_plain_bytes(&self, object: &Bound<'py, PyAny>) -> bool {
+        object.is_instance_of::<pyo3::types::PyByteArray>()
+            || object.get_type().is(&self.names.memory_view)
+    }
+}

@@ -1,0 +1,359 @@
+//! Python → wire: scalars, identity and order of the rules. Containers are in `container.rs`,
+//! objects with behaviour in `other.rs`.
+
+use std::sync::Arc;
+
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::limits::LimitKind;
+use hostd_protocol::value::{ClientKind, ValueWriter};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyNone, PySet,
+    PyString, PyTuple,
+};
+use rustc_hash::FxHashMap;
+
+use crate::errors;
+use crate::names::Names;
+use crate::session::Session;
+use crate::world::World;
+
+/// What a message brought: kept until its reply, so that changes find their objects.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    /// The compounds in the order of their numbers.
+    pub(crate) compounds: Vec<Py<PyAny>>,
+    /// Sendings that were counted, to be taken back if the message is never sent.
+    pub(crate) lent: Vec<SlotId>,
+    /// Awaitables that were lent for the first time, to be watched once the message is sent.
+    pub(crate) awaitables: Vec<(SlotId, Py<PyAny>)>,
+}
+
+impl Brought {
+    /// Forgets everything, keeping the memory.
+    pub(crate) fn clear(&mut self) {
+        self.compounds.clear();
+        self.lent.clear();
+        self.awaitables.clear();
+    }
+}
+
+/// Writes one block of values.
+pub(crate) struct Encoder<'a, 'py> {
+    pub(super) py: Python<'py>,
+    pub(super) names: &'py Names,
+    pub(super) session: &'a Arc<Session>,
+    pub(crate) world: &'a Arc<World>,
+    pub(crate) out: ValueWriter<'a>,
+    pub(super) brought: &'a mut Brought,
+    by_address: Addresses,
+    values_left: u32,
+}
+
+/// Compounds by the address of their objects: scanned while they are few.
+#[derive(Default)]
+struct Addresses {
+    few: Vec<(usize, u32)>,
+    many: FxHashMap<usize, u32>,
+}
+
+const FEW: usize = 12;
+
+impl Addresses {
+    fn get(&self, address: usize) -> Option<u32> {
+        if self.many.is_empty() {
+            return self
+                .few
+                .iter()
+                .find(|known| known.0 == address)
+                .map(|known| known.1);
+        }
+        self.many.get(&address).copied()
+    }
+
+    fn insert(&mut self, address: usize, index: u32) {
+        if self.many.is_empty() && self.few.len() < FEW {
+            self.few.push((address, index));
+            return;
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.few.drain(..));
+        }
+        self.many.insert(address, index);
+    }
+}
+
+const MAX_SAFE: i64 = (1 << 53) - 1;
+
+impl<'a, 'py> Encoder<'a, 'py> {
+    /// An encoder of one block.
+    pub(crate) fn new(
+        py: Python<'py>,
+        session: &'a Arc<Session>,
+        world: &'a Arc<World>,
+        out: ValueWriter<'a>,
+        brought: &'a mut Brought,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            py,
+            names: Names::get(py)?,
+            session,
+            world,
+            out,
+            brought,
+            by_address: Addresses::default(),
+            values_left: world.limits.values,
+        })
+    }
+
+    /// The addon that is spoken to.
+    pub(crate) const fn session(&self) -> &'a Arc<Session> {
+        self.session
+    }
+
+    /// The arguments of a call, with their count: keyword arguments are one trailing object.
+    pub(crate) fn arguments(
+        &mut self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<()> {
+        let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
+        let count = args.len() + usize::from(kwargs.is_some());
+        self.out.put_u32(u32::try_from(count)?);
+        for position in 0..args.len() {
+            self.value(args.get_borrowed_item(position)?.as_any())?;
+        }
+        if let Some(kwargs) = kwargs {
+            self.value(kwargs.as_any())?;
+        }
+        Ok(())
+    }
+
+    /// Any value.
+    #[inline]
+    pub(crate) fn value(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        self.spend(1)?;
+        if let Ok(int) = value.cast_exact::<PyInt>() {
+            return self.int(int);
+        }
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return self.string(text);
+        }
+        if let Ok(float) = value.cast_exact::<PyFloat>() {
+            self.out.float(float.value());
+            return Ok(());
+        }
+        if value.is_exact_instance_of::<PyNone>() {
+            self.out.null();
+            return Ok(());
+        }
+        if let Ok(flag) = value.cast_exact::<PyBool>() {
+            self.out.boolean(flag.is_true());
+            return Ok(());
+        }
+        if let Ok(list) = value.cast_exact::<PyList>() {
+            return self.list(list);
+        }
+        if let Ok(dict) = value.cast_exact::<PyDict>() {
+            return self.dict(dict);
+        }
+        self.less_common(value)
+    }
+
+    #[inline(never)]
+    fn less_common(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        if value.is(&self.names.undefined) {
+            self.out.undefined();
+            return Ok(());
+        }
+        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            return self.bytes(bytes);
+        }
+        if self.proxy(value)? {
+            return Ok(());
+        }
+        if let Ok(int) = value.cast::<PyInt>() {
+            if value.get_type().is(&self.names.bigint) {
+                return self.bigint(int);
+            }
+            return self.int(int);
+        }
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.string(text);
+        }
+        if let Ok(float) = value.cast::<PyFloat>() {
+            self.out.float(float.value());
+            return Ok(());
+        }
+        if let Ok(tuple) = value.cast::<PyTuple>() {
+            return self.tuple(tuple);
+        }
+        if let Ok(list) = value.cast::<PyList>() {
+            return self.list(list);
+        }
+        if let Ok(dict) = value.cast::<PyDict>() {
+            return self.dict(dict);
+        }
+        if let Ok(set) = value.cast::<PySet>() {
+            return self.set(set.as_any(), set.len(), &self.names.set_iter);
+        }
+        if let Ok(set) = value.cast::<PyFrozenSet>() {
+            return self.set(set.as_any(), set.len(), &self.names.frozenset_iter);
+        }
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            return self.bytes(bytes);
+        }
+        if value.is_instance_of::<PyByteArray>() {
+            return self.buffer(value).map(|_| ());
+        }
+        self.other(value)
+    }
+
+    /// An int: a number up to 2^53, else a bigint.
+    #[inline]
+    pub(super) fn int(&mut self, int: &Bound<'py, PyInt>) -> PyResult<()> {
+        match int.extract::<i64>() {
+            Ok(number) if (-MAX_SAFE..=MAX_SAFE).contains(&number) => {
+                self.out.integer(number);
+                Ok(())
+            }
+            _ => self.bigint(int),
+        }
+    }
+
+    /// An int of any size, as a bigint.
+    pub(super) fn bigint(&mut self, int: &Bound<'py, PyInt>) -> PyResult<()> {
+        if let Ok(number) = int.extract::<i64>() {
+            let words = [number.unsigned_abs()];
+            let words = if number == 0 { &words[..0] } else { &words[..] };
+            return wire(self.out.bigint(number < 0, words));
+        }
+        let negative = int.lt(0)?;
+        let magnitude = if negative {
+            int.neg()?
+        } else {
+            int.clone().into_any()
+        };
+        // The method of int itself: a subclass has no say.
+        let bits: usize = self
+            .py
+            .get_type::<PyInt>()
+            .getattr("bit_length")?
+            .call1((&magnitude,))?
+            .extract()?;
+        let length = bits.div_ceil(64) * 8;
+        let bytes = self
+            .names
+            .int_to_bytes
+            .bind(self.py)
+            .call1((magnitude, length, "little"))?;
+        let words: Vec<u64> = bytes
+            .cast::<PyBytes>()?
+            .as_bytes()
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|word| u64::from_le_bytes(*word))
+            .collect();
+        wire(self.out.bigint(negative, &words))
+    }
+
+    /// A string; lone surrogates survive.
+    #[inline]
+    pub(crate) fn string(&mut self, text: &Bound<'py, PyString>) -> PyResult<()> {
+        match text.to_str() {
+            Ok(text) => wire(self.out.str(text)),
+            Err(_) => self.string_with_surrogates(text),
+        }
+    }
+
+    #[cold]
+    fn string_with_surrogates(&mut self, text: &Bound<'py, PyString>) -> PyResult<()> {
+        let bytes =
+            self.names
+                .str_encode
+                .bind(self.py)
+                .call1((text, "utf-16-le", "surrogatepass"))?;
+        let bytes = bytes.cast_into::<PyBytes>()?;
+        let units = bytes.as_bytes().as_chunks::<2>().0;
+        wire(
+            self.out
+                .str16(units.iter().map(|unit| u16::from_le_bytes(*unit))),
+        )
+    }
+
+    // Identity.
+
+    /// Writes a reference if this object came earlier in the block.
+    pub(super) fn known(&mut self, object: &Bound<'py, PyAny>) -> bool {
+        match self.by_address.get(object.as_ptr() as usize) {
+            Some(index) => {
+                self.out.reference(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Gives an object the number of the compound that was just opened.
+    pub(super) fn number(&mut self, object: &Bound<'py, PyAny>) {
+        let index = self.anonymous(object);
+        self.by_address.insert(object.as_ptr() as usize, index);
+    }
+
+    /// As [`Self::number`], for an object that is never referred to again, because equal ones
+    /// are one object in Python.
+    pub(super) fn anonymous(&mut self, object: &Bound<'py, PyAny>) -> u32 {
+        let index = u32::try_from(self.brought.compounds.len()).unwrap_or(u32::MAX);
+        self.brought.compounds.push(object.clone().unbind());
+        index
+    }
+
+    /// Lends an object to the host.
+    pub(crate) fn lend(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        kind: ClientKind,
+    ) -> PyResult<SlotId> {
+        let (id, _) = self.world.lend(object, kind).map_err(errors::protocol)?;
+        self.brought.lent.push(id);
+        Ok(id)
+    }
+
+    /// Counts values against the limit of a message.
+    #[inline]
+    pub(super) fn spend(&mut self, values: u32) -> PyResult<()> {
+        match self.values_left.checked_sub(values) {
+            Some(left) => {
+                self.values_left = left;
+                Ok(())
+            }
+            None => Err(errors::limit(
+                LimitKind::Values,
+                u64::from(self.world.limits.values),
+            )),
+        }
+    }
+
+    /// Gives values back that were counted for an attempt.
+    pub(super) fn unspend(&mut self, values: u32) {
+        self.values_left = self.values_left.saturating_add(values);
+    }
+}
+
+/// What went wrong on the way into a frame, in Python.
+#[inline]
+pub(super) fn wire<T>(result: Result<T, ProtocolError>) -> PyResult<T> {
+    result.map_err(errors::protocol)
+}
+
+/// The container changed while it was read.
+#[cold]
+pub(super) fn changed(what: &str) -> PyErr {
+    PyRuntimeError::new_err(format!(
+        "a {what} changed during the call: converting one of its elements ran Python code that \
+         changed it"
+    ))
+}

@@ -1,0 +1,249 @@
+//! Everything that goes wrong, as the Python exception that is raised for it. The classes, and the
+//! texts about crashes, are in `napi_python/_errors.py`.
+
+use hostd_client::{ClientError, ExitReport};
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use hostd_protocol::limits::LimitKind;
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// An exception of `_errors.py` with this message and these facts.
+fn raise(class: &str, message: String, facts: &[(&str, Py<PyAny>)]) -> PyErr {
+    Python::attach(|py| {
+        let made = || -> PyResult<Bound<'_, PyAny>> {
+            let class = py.import("napi_python._errors")?.getattr(class)?;
+            let kwargs = PyDict::new(py);
+            for (name, value) in facts {
+                kwargs.set_item(name, value)?;
+            }
+            class.call((message.as_str(),), Some(&kwargs))
+        };
+        match made() {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    })
+}
+
+/// A message that can't be sent or understood.
+#[cold]
+pub(crate) fn protocol(error: ProtocolError) -> PyErr {
+    match error {
+        ProtocolError::Limit { kind, limit, found } => PyValueError::new_err(format!(
+            "{found} {} exceed the limit of {limit}; split the data, or keep it on one side with \
+             by_ref() or new_object()",
+            kind.what()
+        )),
+        error => raise(
+            "ProtocolError",
+            format!("{error}; the host is at fault, or of another version"),
+            &[],
+        ),
+    }
+}
+
+/// The host said what it may not say.
+#[cold]
+pub(crate) fn violation(what: &str) -> PyErr {
+    raise(
+        "ProtocolError",
+        format!("the host broke the protocol: it sent {what}; its process is ended"),
+        &[],
+    )
+}
+
+/// A limit was reached before anything was sent.
+#[cold]
+pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
+    PyValueError::new_err(format!(
+        "more {} than the limit of {limit}; split the data, or keep it on one side with by_ref() \
+         or new_object()",
+        kind.what()
+    ))
+}
+
+/// An object of a process that is gone.
+#[cold]
+pub(crate) fn stale(what: &str) -> PyErr {
+    raise(
+        "StaleHandleError",
+        format!(
+            "{what} lived in a process of the addon that has ended; get it anew from the addon, \
+             whose exported functions and classes work in the fresh process"
+        ),
+        &[],
+    )
+}
+
+/// The addon was closed.
+#[cold]
+pub(crate) fn closed(label: &str) -> PyErr {
+    raise(
+        "StaleHandleError",
+        format!("the addon {label} has been closed; load it again"),
+        &[],
+    )
+}
+
+/// A proxy that belongs elsewhere.
+#[cold]
+pub(crate) fn another_addon(label: &str) -> PyErr {
+    PyTypeError::new_err(format!(
+        "this object belongs to the addon {label}, and can't be passed to another one: each lives \
+         in a process of its own; pass plain data, or a function that calls it"
+    ))
+}
+
+/// A proxy can't leave the process.
+#[cold]
+pub(crate) fn not_picklable(class: &str) -> PyErr {
+    PyTypeError::new_err(format!(
+        "a {class} belongs to a process of an addon and can't be pickled or copied; pickle the \
+         data in it, or load the addon again where it is needed"
+    ))
+}
+
+/// A property that is not there.
+#[cold]
+pub(crate) fn no_attribute(owner: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyErr {
+    let class = owner
+        .get_type()
+        .name()
+        .map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    let error = PyAttributeError::new_err(format!(
+        "this {class} has no property {:?}",
+        name.to_string_lossy()
+    ));
+    let value = error.value(owner.py());
+    // For the suggestions of the interpreter; an error without them is as good.
+    let _ = value
+        .setattr("name", name)
+        .and_then(|()| value.setattr("obj", owner));
+    error
+}
+
+/// A promise was not settled in time.
+#[cold]
+pub(crate) fn promise_timeout(seconds: Option<f64>) -> PyErr {
+    let within = seconds.map_or_else(
+        || "before its deadline".to_owned(),
+        |seconds| format!("within {seconds} s"),
+    );
+    timeout(format!("the promise was not settled {within}"), seconds)
+}
+
+/// A call did not end before its deadline.
+#[cold]
+pub(crate) fn call_timeout(label: &str, export: Option<&str>) -> PyErr {
+    let what = export.unwrap_or("a call");
+    timeout(
+        format!("{what} of the addon {label} did not return before its deadline"),
+        None,
+    )
+}
+
+fn timeout(message: String, seconds: Option<f64>) -> PyErr {
+    let seconds =
+        Python::attach(|py| seconds.map(|s| pyo3::types::PyFloat::new(py, s).into_any().unbind()));
+    match seconds {
+        Some(seconds) => raise("AddonTimeout", message, &[("seconds", seconds)]),
+        None => raise("AddonTimeout", message, &[]),
+    }
+}
+
+/// What the host answered instead of a value.
+#[cold]
+pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
+    match error {
+        RemoteError::Load { message, detail } => Python::attach(|py| {
+            let mut facts = vec![];
+            if let Some(path) = path {
+                facts.push(("path", PyString::new(py, path).into_any().unbind()));
+            }
+            if !detail.is_empty() {
+                facts.push(("detail", PyString::new(py, &detail).into_any().unbind()));
+            }
+            raise("LoadError", message, &facts)
+        }),
+        RemoteError::Cancelled => raise("AddonTimeout", "the call was cancelled".to_owned(), &[]),
+        RemoteError::Limit(text) => PyValueError::new_err(text),
+        RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", text, &[]),
+        RemoteError::Stale(id) => raise(
+            "StaleHandleError",
+            format!("object {id} has been released by the host; get it anew from the addon"),
+            &[],
+        ),
+    }
+}
+
+/// The addon threw while it was loaded.
+#[cold]
+pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr) -> PyErr {
+    let mut facts = vec![];
+    if let Some(path) = path {
+        facts.push(("path", PyString::new(py, path).into_any().unbind()));
+    }
+    let error = raise(
+        "LoadError",
+        format!(
+            "the addon {} threw while it was initialised: {}; the fault is the addon's, or what \
+             it needs is missing",
+            path.unwrap_or_default(),
+            thrown.value(py)
+        ),
+        &facts,
+    );
+    error.set_cause(py, Some(thrown.clone_ref(py)));
+    error
+}
+
+/// The lane of a call went away while a callback of it ran.
+#[cold]
+pub(crate) fn lost_lane(label: &str) -> PyErr {
+    PyRuntimeError::new_err(format!(
+        "a callback of the addon {label} switched to another greenlet, which then used the addon: \
+         calls that are nested inside each other must end in the reverse order"
+    ))
+}
+
+/// The end of a process, for the call `export`.
+#[cold]
+pub(crate) fn crashed(label: &str, report: &ExitReport, export: Option<&str>) -> PyErr {
+    Python::attach(|py| {
+        let made = || -> PyResult<Bound<'_, PyAny>> {
+            let facts = PyDict::new(py);
+            facts.set_item("signal", report.signal)?;
+            facts.set_item("exit_code", report.exit_code)?;
+            facts.set_item("reason", report.reason.as_deref())?;
+            facts.set_item("export", export.or(report.export.as_deref()))?;
+            facts.set_item("stderr", report.stderr_tail.as_str())?;
+            facts.set_item("generation", report.generation)?;
+            facts.set_item("pid", report.pid)?;
+            py.import("napi_python._errors")?
+                .getattr("crashed")?
+                .call1((label, facts))
+        };
+        match made() {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    })
+}
+
+/// What the client of the host says. An interruption is the caller's own and not expected here.
+#[cold]
+pub(crate) fn client(label: &str, error: ClientError, export: Option<&str>) -> PyErr {
+    match error {
+        ClientError::Protocol(error) => protocol(error),
+        ClientError::Remote(error) => remote(error, None),
+        ClientError::HostDied(report) => crashed(label, &report, export),
+        ClientError::Closed => closed(label),
+        ClientError::Interrupted => PyRuntimeError::new_err("the call was interrupted"),
+        error => raise(
+            "LoadError",
+            format!("the host of the addon {label} could not be started: {error}"),
+            &[],
+        ),
+    }
+}

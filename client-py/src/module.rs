@@ -1,0 +1,181 @@
+//! The Python module: what `_native.pyi` describes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostd_client::{Carrier, HostOptions, RestartMode};
+use hostd_protocol::calls::CallKind;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::output;
+use crate::owner::Listener;
+use crate::proxy::addon::Host;
+use crate::proxy::{Addon, JSClass, JSFunction, Reference};
+use crate::session::{self, Session, Settings};
+
+/// The native part of `napi_python`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::{_after_fork, _construct, _host, _new_object, _open, _shutdown};
+    #[pymodule_export]
+    use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::floor::Floor;
+    #[pymodule_export]
+    use crate::idle::_deadlines;
+    #[pymodule_export]
+    use crate::proxy::addon::{Addon, Host};
+    #[pymodule_export]
+    use crate::proxy::class::JSClass;
+    #[pymodule_export]
+    use crate::proxy::function::JSFunction;
+    #[pymodule_export]
+    use crate::proxy::object::{JSIterator, JSObject};
+    #[pymodule_export]
+    use crate::proxy::opaque::{ErrorHandle, External, Symbol};
+    #[pymodule_export]
+    use crate::proxy::promise::Promise;
+    #[pymodule_export]
+    use crate::serve::Settler;
+
+    /// The version of the package, which is that of the workspace.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "the name that Python looks for")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// Loads an addon; `napi_python.load_addon` has checked what it was given.
+#[pyfunction]
+#[pyo3(signature = (path, *, label, binary, public, restart, env, carrier, start_timeout, on_start))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "keyword arguments, from one place"
+)]
+fn _open<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    label: String,
+    binary: PathBuf,
+    public: bool,
+    restart: bool,
+    env: Option<Vec<(OsString, OsString)>>,
+    carrier: &str,
+    start_timeout: f64,
+    on_start: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, Addon>> {
+    let session = Session::new(Settings {
+        label: label.clone(),
+        path: path.clone(),
+        public,
+        on_start,
+    });
+    let addon = Bound::new(
+        py,
+        Addon {
+            session: Arc::clone(&session),
+        },
+    )?;
+    let events = Arc::new(Listener {
+        label: label.clone(),
+        owner: session.owner.clone(),
+    });
+    let mut options = HostOptions::new(binary, path, events);
+    options.label = label;
+    options.env = env;
+    options.limits = session.limits;
+    options.carrier = match carrier {
+        "lanes" => Carrier::Lanes,
+        "socket" => Carrier::Socket,
+        _ => Carrier::Auto,
+    };
+    options.restart = if restart {
+        RestartMode::OnCrash
+    } else {
+        RestartMode::Never
+    };
+    options.start_timeout =
+        Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
+    session.connect(options, &addon)?;
+    session::register(&session);
+    if let Err(error) = session.running_world(py) {
+        session.close(py);
+        return Err(error);
+    }
+    Ok(addon)
+}
+
+/// The process of an addon.
+#[pyfunction]
+fn _host(addon: &Bound<'_, Addon>) -> Host {
+    Host {
+        session: Arc::clone(&addon.get().session),
+    }
+}
+
+/// `new function(...args)`
+#[pyfunction]
+fn _construct<'py>(
+    function: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = function.py();
+    if let Ok(function) = function.cast::<JSFunction>() {
+        return function
+            .get()
+            .reference(py)?
+            .construct(py, None, args, kwargs);
+    }
+    if let Ok(class) = function.cast::<JSClass>() {
+        return class.get().reference().construct(py, None, args, kwargs);
+    }
+    if let Ok(addon) = function.cast::<Addon>() {
+        return Reference::Exports(&addon.get().session).construct(py, None, args, kwargs);
+    }
+    Err(PyTypeError::new_err(format!(
+        "construct takes a JavaScript function or class, not {}",
+        function.get_type().name()?
+    )))
+}
+
+/// An object that lives in the host, made of plain data.
+#[pyfunction]
+fn _new_object<'py>(
+    addon: &Bound<'py, Addon>,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    addon.get().session.request(
+        addon.py(),
+        CallKind::NewObject,
+        None,
+        None,
+        |encoder| encoder.value(value),
+        |decoder| decoder.value(),
+    )
+}
+
+/// How long what was printed last may take to be shown when the interpreter ends.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The interpreter ends: closes every host.
+#[pyfunction]
+fn _shutdown(py: Python<'_>) {
+    for session in session::registered() {
+        session.close(py);
+    }
+    output::drain(py, LAST_WORDS);
+    output::end();
+}
+
+/// In a forked child: nothing of the parent's hosts is ours.
+#[pyfunction]
+fn _after_fork() {
+    for session in session::registered() {
+        session.forked();
+    }
+}

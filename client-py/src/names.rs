@@ -1,0 +1,102 @@
+//! Python objects that native code needs by name, looked up once: the classes and functions of
+//! `napi_python/_values.py`, `_policy.py`, `_errors.py`, `_aio.py`, `_output.py`, and a few of the
+//! standard library.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyType};
+
+/// What was looked up.
+pub(crate) struct Names {
+    pub(crate) undefined: Py<PyAny>,
+    pub(crate) object: Py<PyAny>,
+    pub(crate) bigint: Py<PyAny>,
+    pub(crate) enum_value: Py<PyAny>,
+    pub(crate) datetime_of: Py<PyAny>,
+    pub(crate) milliseconds_of: Py<PyAny>,
+    pub(crate) datetime: Py<PyType>,
+    pub(crate) enumeration: Py<PyType>,
+    pub(crate) function: Py<PyType>,
+    pub(crate) exposed: Py<PyType>,
+    pub(crate) by_ref: Py<PyType>,
+    pub(crate) memory_view: Py<PyType>,
+    pub(crate) classify: Py<PyAny>,
+    pub(crate) absent: Py<PyAny>,
+    pub(crate) remote_get: Py<PyAny>,
+    pub(crate) remote_has: Py<PyAny>,
+    pub(crate) remote_set: Py<PyAny>,
+    pub(crate) remote_delete: Py<PyAny>,
+    pub(crate) remote_keys: Py<PyAny>,
+    pub(crate) js_error_class: Py<PyType>,
+    pub(crate) js_error: Py<PyAny>,
+    pub(crate) js_thrown: Py<PyAny>,
+    pub(crate) describe_error: Py<PyAny>,
+    pub(crate) int_from_bytes: Py<PyAny>,
+    pub(crate) int_to_bytes: Py<PyAny>,
+    pub(crate) str_encode: Py<PyAny>,
+    pub(crate) set_iter: Py<PyAny>,
+    pub(crate) frozenset_iter: Py<PyAny>,
+    pub(crate) generic_getattr: Py<PyAny>,
+    pub(crate) handle_key: Py<PyString>,
+}
+
+static NAMES: PyOnceLock<Names> = PyOnceLock::new();
+
+impl Names {
+    /// The names, looked up at the first use.
+    #[inline]
+    pub(crate) fn get(py: Python<'_>) -> PyResult<&Self> {
+        match NAMES.get(py) {
+            Some(names) => Ok(names),
+            None => NAMES.get_or_try_init(py, || Self::look_up(py)),
+        }
+    }
+
+    fn look_up(py: Python<'_>) -> PyResult<Self> {
+        let values = py.import("napi_python._values")?;
+        let policy = py.import("napi_python._policy")?;
+        let errors = py.import("napi_python._errors")?;
+        let builtins = py.import("builtins")?;
+        let any = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyAny>> {
+            Ok(module.getattr(name)?.unbind())
+        };
+        let class = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyType>> {
+            Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind())
+        };
+        let method = |class: &str, name: &str| -> PyResult<Py<PyAny>> {
+            Ok(builtins.getattr(class)?.getattr(name)?.unbind())
+        };
+        Ok(Self {
+            undefined: any(&values, "undefined")?,
+            object: any(&values, "Object")?,
+            bigint: any(&values, "BigInt")?,
+            enum_value: any(&values, "enum_value")?,
+            datetime_of: any(&values, "datetime_of")?,
+            milliseconds_of: any(&values, "milliseconds_of")?,
+            datetime: class(&py.import("datetime")?, "datetime")?,
+            enumeration: class(&py.import("enum")?, "Enum")?,
+            function: class(&py.import("types")?, "FunctionType")?,
+            exposed: class(&policy, "Exposed")?,
+            by_ref: class(&policy, "ByRef")?,
+            memory_view: class(&builtins, "memoryview")?,
+            classify: any(&policy, "classify")?,
+            absent: any(&policy, "ABSENT")?,
+            remote_get: any(&policy, "remote_get")?,
+            remote_has: any(&policy, "remote_has")?,
+            remote_set: any(&policy, "remote_set")?,
+            remote_delete: any(&policy, "remote_delete")?,
+            remote_keys: any(&policy, "remote_keys")?,
+            js_error_class: class(&errors, "JSError")?,
+            js_error: any(&errors, "js_error")?,
+            js_thrown: any(&errors, "js_thrown")?,
+            describe_error: any(&errors, "describe")?,
+            int_from_bytes: method("int", "from_bytes")?,
+            int_to_bytes: method("int", "to_bytes")?,
+            str_encode: method("str", "encode")?,
+            set_iter: method("set", "__iter__")?,
+            frozenset_iter: method("frozenset", "__iter__")?,
+            generic_getattr: method("object", "__getattribute__")?,
+            handle_key: PyString::intern(py, "_handle").unbind(),
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! What addons print and hosts log, on its way to Python: one daemon thread for the process, so
+//! that neither the supervisor nor a host ever waits for the interpreter.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hostd_client::Stream;
+use hostd_protocol::control::LogLevel;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+enum Item {
+    Output {
+        label: String,
+        error: bool,
+        bytes: Vec<u8>,
+    },
+    Log {
+        level: u8,
+        target: String,
+        message: String,
+    },
+}
+
+/// An addon that prints faster than Python reads loses lines, not the other way round.
+const QUEUE: usize = 4096;
+
+struct Desk {
+    sender: SyncSender<Item>,
+    process: u32,
+    idle: Arc<(Mutex<bool>, Condvar)>,
+}
+
+static DESK: Mutex<Option<Desk>> = Mutex::new(None);
+static LOST: AtomicU32 = AtomicU32::new(0);
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+fn leave(item: Item) {
+    if ENDED.load(Ordering::Acquire) {
+        return;
+    }
+    let mut desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if desk.as_ref().is_none_or(|desk| desk.process != process) {
+        *desk = open(process);
+    }
+    let Some(desk) = &*desk else { return };
+    *desk.idle.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    if let Err(TrySendError::Full(_)) = desk.sender.try_send(item) {
+        LOST.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+fn open(process: u32) -> Option<Desk> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    let idle = Arc::new((Mutex::new(true), Condvar::new()));
+    let told = Arc::clone(&idle);
+    thread::Builder::new()
+        .name("napi-python-output".to_owned())
+        .spawn(move || deliver_all(&receiver, &told))
+        .ok()?;
+    Some(Desk {
+        sender,
+        process,
+        idle,
+    })
+}
+
+fn deliver_all(items: &Receiver<Item>, idle: &(Mutex<bool>, Condvar)) {
+    while let Ok(item) = items.recv() {
+        let mut next = Some(item);
+        let attached = Python::try_attach(|py| {
+            while let Some(item) = next.take() {
+                if let Err(error) = deliver(py, item) {
+                    error.write_unraisable(py, None);
+                }
+                next = items.try_recv().ok();
+            }
+            let lost = LOST.swap(0, Ordering::AcqRel);
+            if lost != 0 {
+                let text = format!("{lost} pieces of output of addons were lost: too fast");
+                let item = Item::Log {
+                    level: 1,
+                    target: "output".to_owned(),
+                    message: text,
+                };
+                if let Err(error) = deliver(py, item) {
+                    error.write_unraisable(py, None);
+                }
+            }
+        });
+        if attached.is_none() {
+            return;
+        }
+        *idle.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        idle.1.notify_all();
+    }
+}
+
+fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
+    let module = py.import("napi_python._output")?;
+    match item {
+        Item::Output {
+            label,
+            error,
+            bytes,
+        } => module
+            .getattr("show")?
+            .call1((label, error, PyBytes::new(py, &bytes)))?,
+        Item::Log {
+            level,
+            target,
+            message,
+        } => module.getattr("log")?.call1((level, target, message))?,
+    };
+    Ok(())
+}
+
+/// Something the addon printed.
+pub(crate) fn output(label: &str, stream: Stream, bytes: &[u8]) {
+    leave(Item::Output {
+        label: label.to_owned(),
+        error: matches!(stream, Stream::Stderr),
+        bytes: bytes.to_vec(),
+    });
+}
+
+/// A line of the host's log.
+pub(crate) fn log(level: LogLevel, target: &str, message: &str) {
+    leave(Item::Log {
+        level: level as u8,
+        target: target.to_owned(),
+        message: message.to_owned(),
+    });
+}
+
+/// Something went wrong that no call can be told of.
+pub(crate) fn trouble(py: Python<'_>, label: &str, error: &PyErr) {
+    let told = py
+        .import("napi_python._output")
+        .and_then(|module| module.getattr("trouble")?.call1((label, error.value(py))));
+    if let Err(error) = told {
+        error.write_unraisable(py, None);
+    }
+}
+
+/// An exception that nobody waits for: given to the hook, or logged.
+pub(crate) fn uncaught(
+    py: Python<'_>,
+    label: &str,
+    error: PyErr,
+    origin: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    py.import("napi_python._output")?
+        .getattr("uncaught")?
+        .call1((label, error.into_value(py), origin))
+        .map(drop)
+}
+
+/// Waits, without the interpreter, until what was printed has been shown, for at most this long.
+pub(crate) fn drain(py: Python<'_>, limit: Duration) {
+    let idle = {
+        let desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.as_ref()
+            .filter(|desk| desk.process == std::process::id())
+            .map(|desk| Arc::clone(&desk.idle))
+    };
+    let Some(idle) = idle else { return };
+    py.detach(|| {
+        let end = Instant::now() + limit;
+        let mut done = idle.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*done {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            done = idle
+                .1
+                .wait_timeout(done, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    });
+}
+
+/// Nothing is delivered any more: the interpreter ends.
+pub(crate) fn end() {
+    ENDED.store(true, Ordering::Release);
+}

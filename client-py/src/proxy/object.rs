@@ -1,0 +1,216 @@
+//! A JavaScript object that lives in the host, and its iterator.
+
+use std::sync::{Arc, OnceLock};
+
+use hostd_protocol::calls::CallKind;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::reference::{Reference, attribute};
+use super::{Handle, JSFunction, is_dunder};
+use crate::errors;
+use crate::names::Names;
+use crate::world::ClassInfo;
+
+/// A JavaScript object: attributes are its properties and methods.
+#[pyclass(frozen, weakref, module = "napi_python")]
+#[derive(Debug)]
+pub(crate) struct JSObject {
+    pub(crate) handle: Handle,
+    class: OnceLock<Arc<ClassInfo>>,
+}
+
+impl JSObject {
+    pub(crate) const fn new(handle: Handle) -> Self {
+        Self {
+            handle,
+            class: OnceLock::new(),
+        }
+    }
+
+    const fn reference(&self) -> Reference<'_> {
+        Reference::Lent(&self.handle)
+    }
+
+    /// Its class, asked for once per class and process; None for an object without one.
+    #[inline]
+    fn class(&self, py: Python<'_>) -> PyResult<Option<&Arc<ClassInfo>>> {
+        if self.handle.class == 0 {
+            return Ok(None);
+        }
+        if let Some(class) = self.class.get() {
+            return Ok(Some(class));
+        }
+        let id = self.handle.class;
+        let info = match self.handle.world.class(id) {
+            Some(info) => info,
+            None => {
+                let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
+                self.handle.world.learn_class(id, &info);
+                info
+            }
+        };
+        Ok(Some(self.class.get_or_init(|| info)))
+    }
+}
+
+#[pymethods]
+impl JSObject {
+    fn __getattribute__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if let Ok(text) = name.to_str() {
+            if is_dunder(text) {
+                return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
+            }
+            if let Some(class) = slf.get().class(py)?
+                && class.methods.contains(text)
+            {
+                return Ok(Bound::new(py, JSFunction::method(slf, name))?.into_any());
+            }
+        }
+        attribute(slf.as_any(), slf.get().reference(), name)
+    }
+
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        slf.get().reference().set(name.as_any(), value)
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let reference = slf.get().reference();
+        if !reference.test(CallKind::Has, name.as_any())? {
+            return Err(errors::no_attribute(slf.as_any(), name));
+        }
+        refuse_false(
+            reference.test(CallKind::Delete, name.as_any())?,
+            name.as_any(),
+        )
+    }
+
+    fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get()
+            .reference()
+            .get(key)?
+            .ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+    }
+
+    fn __setitem__(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        slf.get().reference().set(key, value)
+    }
+
+    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let reference = slf.get().reference();
+        if !reference.test(CallKind::Has, key)? {
+            return Err(PyKeyError::new_err(key.clone().unbind()));
+        }
+        refuse_false(reference.test(CallKind::Delete, key)?, key)
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.reference().test(CallKind::Has, key)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        for name in [intern!(py, "length"), intern!(py, "size")] {
+            if let Some(length) = self.reference().get(name.as_any())?
+                && let Ok(length) = length.extract()
+            {
+                return Ok(length);
+            }
+        }
+        Ok(self.reference().keys(py, 0)?.len())
+    }
+
+    #[expect(clippy::unused_self, reason = "an object is true in JavaScript")]
+    const fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let iterator = self.reference().ask(py, CallKind::Iterate, None)?;
+        match iterator.cast::<Self>() {
+            Ok(object) => Ok(Bound::new(
+                py,
+                JSIterator {
+                    object: object.clone().unbind(),
+                },
+            )?
+            .into_any()),
+            Err(_) => Err(PyTypeError::new_err(
+                "this JavaScript object is not iterable",
+            )),
+        }
+    }
+
+    fn __dir__(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.reference().keys(py, 1)
+    }
+
+    fn __str__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let text = slf
+            .get()
+            .reference()
+            .ask(slf.py(), CallKind::Coerce, Some(0))?;
+        Ok(text.str()?.to_string_lossy().into_owned())
+    }
+
+    fn __repr__(&self) -> String {
+        match self.class.get() {
+            Some(class) if !class.name.is_empty() => format!("<JSObject {}>", class.name),
+            _ => "<JSObject>".to_owned(),
+        }
+    }
+
+    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+        Err(errors::not_picklable("JSObject"))
+    }
+}
+
+fn refuse_false(done: bool, key: &Bound<'_, PyAny>) -> PyResult<()> {
+    if done {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "JavaScript refuses to delete {}",
+        key.str()?.to_string_lossy()
+    )))
+}
+
+/// Iterates over a JavaScript iterable: one message per item.
+#[pyclass(frozen, module = "napi_python")]
+#[derive(Debug)]
+pub(crate) struct JSIterator {
+    object: Py<JSObject>,
+}
+
+impl JSIterator {
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.object.get().handle
+    }
+}
+
+#[pymethods]
+impl JSIterator {
+    const fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.object.get().reference().next(py)
+    }
+}

@@ -1,0 +1,279 @@
+//! One request and everything that happens until its reply: sending, waiting without the
+//! interpreter, callbacks in between, changes to what was brought, the result.
+
+use std::sync::Arc;
+
+use hostd_client::ClientError;
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::Failure;
+use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
+use hostd_protocol::value::ValueReader;
+use pyo3::prelude::*;
+
+use crate::convert::{Decoder, Encoder, apply, read_changes};
+use crate::errors;
+use crate::idle::{self, Waiting};
+use crate::serve;
+use crate::session::Session;
+use crate::talk::{self, Scratch, Talk};
+use crate::world::World;
+
+/// How often a request is written anew because its host was replaced before it was sent.
+const ATTEMPTS: usize = 4;
+
+/// What came of sending.
+enum Sent {
+    Answered(Talk, Header),
+    /// Nothing was sent: the host that runs is not the one the message was written for.
+    Replaced,
+}
+
+impl Session {
+    /// Makes a request. `home` is the only world it makes sense in, if there is one; `export` names
+    /// what runs, for messages. `write` may run twice.
+    #[inline]
+    pub(crate) fn request<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        call: CallKind,
+        home: Option<&Arc<World>>,
+        export: Option<&str>,
+        mut write: impl FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
+        read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        if home.is_some_and(|home| !self.is_current(home)) {
+            return Err(self.not_current());
+        }
+        let mut scratch = Scratch::take(&self.limits);
+        let result = self.exchange(py, call, export, &mut scratch, &mut write);
+        let result = match result {
+            Ok((world, header)) => self.finish(py, &world, header, &scratch, read),
+            Err(error) => Err(error),
+        };
+        scratch.give();
+        result
+    }
+
+    #[cold]
+    fn not_current(&self) -> PyErr {
+        match self.client() {
+            Ok(_) => errors::stale("this object"),
+            Err(closed) => closed,
+        }
+    }
+
+    fn exchange<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        call: CallKind,
+        export: Option<&str>,
+        scratch: &mut Scratch,
+        write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
+    ) -> PyResult<(Arc<World>, Header)> {
+        for _ in 0..ATTEMPTS {
+            let nested = talk::parked_world(self);
+            let is_nested = nested.is_some();
+            let world = match nested {
+                Some(world) => world,
+                None => self.running_world(py)?,
+            };
+            self.write(
+                py,
+                &world,
+                FrameKind::Request,
+                call.number(),
+                scratch,
+                write,
+            )?;
+            let talk = if is_nested { talk::take(self) } else { None };
+            match self.send(py, talk, &world, export, scratch) {
+                Ok(Sent::Answered(talk, header)) => {
+                    if is_nested {
+                        talk::put_back(self, talk);
+                    }
+                    return Ok((world, header));
+                }
+                Ok(Sent::Replaced) => unsend(py, &world, scratch),
+                Err(error) => {
+                    unsend(py, &world, scratch);
+                    return Err(error);
+                }
+            }
+        }
+        Err(errors::stale(
+            "the host, which was replaced again and again,",
+        ))
+    }
+
+    /// Builds a frame: what is to be released, then what `write` writes.
+    pub(crate) fn write<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        world: &Arc<World>,
+        kind: FrameKind,
+        number: u16,
+        scratch: &mut Scratch,
+        write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
+    ) -> PyResult<()> {
+        scratch.brought.clear();
+        scratch.releases.clear();
+        scratch.builder.start(kind, number);
+        if world.has_releases() {
+            world.take_releases(py, &mut scratch.releases);
+            let entries = scratch.releases.iter();
+            scratch
+                .builder
+                .releases(entries.map(|release| (release.id, release.times)));
+        }
+        let body = scratch.builder.body();
+        let written = Encoder::new(py, self, world, body, &mut scratch.brought)
+            .and_then(|mut encoder| write(&mut encoder));
+        if let Err(error) = written {
+            unsend(py, world, scratch);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Sends the frame in `scratch` and serves callbacks until its answer comes.
+    fn send(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        mut talk: Option<Talk>,
+        world: &Arc<World>,
+        export: Option<&str>,
+        scratch: &mut Scratch,
+    ) -> PyResult<Sent> {
+        let client = self.client()?;
+        let mut waiting = Waiting::until(idle::deadline(py)?);
+        let sent = py.detach(|| {
+            let mut talk = match talk.take() {
+                Some(talk) => talk,
+                None => {
+                    let conversation = client.conversation(&mut waiting)?;
+                    if conversation.generation() != world.generation {
+                        return Ok(Sent::Replaced);
+                    }
+                    Talk {
+                        conversation,
+                        world: Arc::clone(world),
+                    }
+                }
+            };
+            talk.conversation.send(&mut scratch.builder)?;
+            scratch.releases.clear();
+            scratch.brought.lent.clear();
+            let header = talk.conversation.next(&mut scratch.body, &mut waiting)?;
+            Ok(Sent::Answered(talk, header))
+        });
+        let (mut talk, mut header) = match sent {
+            Ok(Sent::Answered(talk, header)) => (talk, header),
+            Ok(Sent::Replaced) => return Ok(Sent::Replaced),
+            Err(error) => return Err(self.error(error, waiting, export)),
+        };
+        if !scratch.brought.awaitables.is_empty() {
+            serve::watch_awaitables(py, self, world, &mut scratch.brought.awaitables);
+        }
+        while header.kind == FrameKind::Request {
+            (talk, header) = self.serve_one(py, talk, header, export, scratch)?;
+        }
+        Ok(Sent::Answered(talk, header))
+    }
+
+    /// Serves one request of the host and waits for what comes next.
+    fn serve_one(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        talk: Talk,
+        header: Header,
+        export: Option<&str>,
+        scratch: &mut Scratch,
+    ) -> PyResult<(Talk, Header)> {
+        let world = Arc::clone(&talk.world);
+        let mut answer = Scratch::take(&self.limits);
+        talk::park(self, talk);
+        let served = serve::serve(py, self, &world, header, scratch, &mut answer);
+        let talk = talk::unpark();
+        let result = served.and_then(|()| {
+            let Some(mut talk) = talk else {
+                return Err(errors::lost_lane(&self.label));
+            };
+            let mut waiting = Waiting::until(idle::deadline(py)?);
+            let next = py.detach(|| -> Result<Header, ClientError> {
+                talk.conversation.send(&mut answer.builder)?;
+                answer.releases.clear();
+                answer.brought.lent.clear();
+                talk.conversation.next(&mut scratch.body, &mut waiting)
+            });
+            match next {
+                Ok(header) => Ok((talk, header)),
+                Err(error) => Err(self.error(error, waiting, export)),
+            }
+        });
+        if result.is_err() {
+            unsend(py, &world, &mut answer);
+        } else if !answer.brought.awaitables.is_empty() {
+            serve::watch_awaitables(py, self, &world, &mut answer.brought.awaitables);
+        }
+        answer.give();
+        result
+    }
+
+    /// Reads the answer.
+    #[inline]
+    fn finish<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        world: &Arc<World>,
+        header: Header,
+        scratch: &Scratch,
+        read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let mut reader = ValueReader::new(&scratch.body, &self.limits);
+        if header.flags.contains(Flags::RELEASES) {
+            take_back(world, header.flags, &mut reader)?;
+        }
+        let mut decoder = Decoder::new(py, self, world, reader, &scratch.brought.compounds)?;
+        if header.flags.contains(Flags::WRITE_BACK) {
+            let changes = read_changes(&mut decoder)?;
+            apply(py, changes)?;
+        }
+        if header.kind == FrameKind::Failure {
+            return Err(self.failure(decoder));
+        }
+        let result = read(&mut decoder)?;
+        decoder.finish()?;
+        Ok(result)
+    }
+
+    #[cold]
+    fn failure(&self, mut decoder: Decoder<'_, '_>) -> PyErr {
+        match Failure::read(&mut decoder.reader) {
+            Ok(Failure::Thrown) => decoder.thrown().unwrap_or_else(|error| error),
+            Ok(Failure::Remote(error)) => errors::remote(error, None),
+            Err(error) => errors::protocol(error),
+        }
+    }
+}
+
+/// The host gives Python objects back; they are dropped here, where no lock is held.
+pub(crate) fn take_back(world: &World, flags: Flags, reader: &mut ValueReader<'_>) -> PyResult<()> {
+    let mut gone = Vec::new();
+    let read = read_releases(flags, reader, |id, times| {
+        gone.extend(world.released(id, times)?);
+        Ok(())
+    });
+    drop(gone);
+    read.map_err(errors::protocol)
+}
+
+/// The frame in `scratch` was not sent: takes back what it counted.
+#[cold]
+pub(crate) fn unsend(py: Python<'_>, world: &World, scratch: &mut Scratch) {
+    drop(world.unsend(&scratch.brought.lent));
+    scratch.brought.lent.clear();
+    for release in scratch.releases.drain(..) {
+        world.release(release.id, release.times);
+    }
+    let _ = py;
+}

@@ -1,0 +1,328 @@
+//! What the host may ask of Python in the middle of a call: to call what was lent to it, and to
+//! look into what `_policy.py` lets it look into.
+
+use std::sync::Arc;
+
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::{Failure, RemoteError};
+use hostd_protocol::frame::{Flags, FrameKind, Header};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::{ClientKind, ValueReader};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::convert::{Decoder, apply, read_changes};
+use crate::errors;
+use crate::names::Names;
+use crate::request::take_back;
+use crate::session::Session;
+use crate::talk::Scratch;
+use crate::world::World;
+
+/// What a request comes to before it is written down.
+enum Answer<'py> {
+    Value(Bound<'py, PyAny>),
+    Present(Option<Bound<'py, PyAny>>),
+    Flag(bool),
+    Nothing,
+    Thrown(PyErr),
+    Refused(RemoteError),
+}
+
+/// A request that was read completely: nothing of the frame is needed any more.
+struct Asked<'py> {
+    call: CallKind,
+    target: Option<Bound<'py, PyAny>>,
+    id: u32,
+    kind: Option<ClientKind>,
+    key: Option<Bound<'py, PyString>>,
+    arguments: Vec<Bound<'py, PyAny>>,
+}
+
+/// Serves a request whose body is in `scratch`, and leaves the frame to send in `answer`. An error
+/// is a breach of the protocol; what Python code raises is an answer.
+pub(crate) fn serve(
+    py: Python<'_>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    header: Header,
+    scratch: &Scratch,
+    answer: &mut Scratch,
+) -> PyResult<()> {
+    let mut reader = ValueReader::new(&scratch.body, &session.limits);
+    take_back(world, header.flags, &mut reader)?;
+    let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
+    if header.flags.contains(Flags::WRITE_BACK) {
+        let changes = read_changes(&mut decoder)?;
+        apply(py, changes)?;
+    }
+    let result = match CallKind::from_number(header.number) {
+        Some(call) => match read(py, world, call, &mut decoder)? {
+            Some(asked) => act(py, session, asked),
+            None => unsupported(header.number),
+        },
+        None => unsupported(header.number),
+    };
+    write(py, session, world, header.number, result, answer)
+}
+
+fn unsupported<'py>(number: u16) -> Answer<'py> {
+    Answer::Refused(RemoteError::Unsupported(format!(
+        "this client does not know the call {number}"
+    )))
+}
+
+fn read<'py>(
+    py: Python<'py>,
+    world: &Arc<World>,
+    call: CallKind,
+    decoder: &mut Decoder<'_, 'py>,
+) -> PyResult<Option<Asked<'py>>> {
+    let has_key = match call {
+        CallKind::Invoke | CallKind::RemoteKeys | CallKind::RemoteConstruct => false,
+        CallKind::RemoteGet
+        | CallKind::RemoteSet
+        | CallKind::RemoteHas
+        | CallKind::RemoteDelete => true,
+        _ => return Ok(None),
+    };
+    let id = decoder.reader.take_id().map_err(errors::protocol)?;
+    let lent = world.lent(py, id);
+    let mut asked = Asked {
+        call,
+        id: id.get(),
+        kind: lent.as_ref().map(|lent| lent.kind),
+        target: lent.map(|lent| lent.object.into_bound(py)),
+        key: None,
+        arguments: Vec::new(),
+    };
+    if has_key {
+        asked.key = decoder.value()?.cast_into::<PyString>().ok();
+    }
+    match call {
+        CallKind::RemoteSet => asked.arguments.push(decoder.value()?),
+        CallKind::Invoke | CallKind::RemoteConstruct => {
+            // A Python callable has no use for `this`.
+            if call == CallKind::Invoke && decoder.reader.take_bool().map_err(errors::protocol)? {
+                decoder.value()?;
+            }
+            let count = decoder.reader.take_count(1).map_err(errors::protocol)?;
+            for _ in 0..count {
+                asked.arguments.push(decoder.value()?);
+            }
+        }
+        _ => {}
+    }
+    decoder.finish()?;
+    Ok(Some(asked))
+}
+
+fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answer<'py> {
+    let Some(target) = asked.target else {
+        return Answer::Refused(RemoteError::Stale(asked.id));
+    };
+    if asked.call == CallKind::Invoke {
+        return invoke(py, &target, asked.kind, asked.arguments);
+    }
+    if asked.call == CallKind::RemoteConstruct {
+        return Answer::Thrown(PyTypeError::new_err(
+            "a Python callable is called, not constructed: leave out `new`",
+        ));
+    }
+    let names = match Names::get(py) {
+        Ok(names) => names,
+        Err(error) => return Answer::Thrown(error),
+    };
+    let public = session.public;
+    let looked = match (asked.call, asked.key) {
+        (CallKind::RemoteKeys, _) => names
+            .remote_keys
+            .bind(py)
+            .call1((target, public))
+            .map(Answer::Value),
+        // Symbols and the like name nothing in Python.
+        (CallKind::RemoteGet, None) => Ok(Answer::Present(None)),
+        (CallKind::RemoteHas, None) => Ok(Answer::Flag(false)),
+        (CallKind::RemoteDelete, None) => Ok(Answer::Flag(true)),
+        (_, None) => Err(PyTypeError::new_err(
+            "only strings name attributes and items of Python objects",
+        )),
+        (CallKind::RemoteGet, Some(key)) => names
+            .remote_get
+            .bind(py)
+            .call1((target, key, public))
+            .map(|found| Answer::Present((!found.is(&names.absent)).then_some(found))),
+        (CallKind::RemoteHas, Some(key)) => names
+            .remote_has
+            .bind(py)
+            .call1((target, key, public))
+            .and_then(|found| Ok(Answer::Flag(found.is_truthy()?))),
+        (CallKind::RemoteDelete, Some(key)) => names
+            .remote_delete
+            .bind(py)
+            .call1((target, key, public))
+            .and_then(|done| Ok(Answer::Flag(done.is_truthy()?))),
+        (_, Some(key)) => match asked.arguments.into_iter().next() {
+            Some(item) => names
+                .remote_set
+                .bind(py)
+                .call1((target, key, item, public))
+                .map(|_| Answer::Nothing),
+            None => Ok(Answer::Nothing),
+        },
+    };
+    looked.unwrap_or_else(Answer::Thrown)
+}
+
+fn invoke<'py>(
+    py: Python<'py>,
+    target: &Bound<'py, PyAny>,
+    kind: Option<ClientKind>,
+    arguments: Vec<Bound<'py, PyAny>>,
+) -> Answer<'py> {
+    if kind != Some(ClientKind::Callable) {
+        return Answer::Thrown(PyTypeError::new_err("this Python object is not a function"));
+    }
+    let called = PyTuple::new(py, arguments).and_then(|arguments| target.call1(arguments));
+    match called {
+        Ok(value) => Answer::Value(value),
+        Err(error) => Answer::Thrown(error),
+    }
+}
+
+fn write<'py>(
+    py: Python<'py>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    number: u16,
+    result: Answer<'py>,
+    answer: &mut Scratch,
+) -> PyResult<()> {
+    let thrown = match result {
+        Answer::Thrown(error) => error,
+        Answer::Refused(error) => return refuse(py, session, world, number, &error, answer),
+        good => {
+            let written = session.write(
+                py,
+                world,
+                FrameKind::Reply,
+                number,
+                answer,
+                &mut |encoder| match &good {
+                    Answer::Value(value) => encoder.value(value),
+                    Answer::Present(Some(value)) => {
+                        encoder.out.put_u8(1);
+                        encoder.value(value)
+                    }
+                    Answer::Present(None) => {
+                        encoder.out.put_u8(0);
+                        encoder.out.undefined();
+                        Ok(())
+                    }
+                    Answer::Flag(flag) => {
+                        encoder.out.put_u8(u8::from(*flag));
+                        Ok(())
+                    }
+                    Answer::Nothing | Answer::Thrown(_) | Answer::Refused(_) => Ok(()),
+                },
+            );
+            match written {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            }
+        }
+    };
+    let written = session.write(
+        py,
+        world,
+        FrameKind::Failure,
+        number,
+        answer,
+        &mut |encoder| {
+            Failure::write_thrown(&mut encoder.out);
+            encoder.exception(thrown.value(py))
+        },
+    );
+    match written {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let text = format!("an exception could not be passed on: {error}");
+            refuse(py, session, world, number, &RemoteError::Host(text), answer)
+        }
+    }
+}
+
+fn refuse(
+    py: Python<'_>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    number: u16,
+    error: &RemoteError,
+    answer: &mut Scratch,
+) -> PyResult<()> {
+    session.write(
+        py,
+        world,
+        FrameKind::Failure,
+        number,
+        answer,
+        &mut |encoder| Failure::write(&mut encoder.out, error).map_err(errors::protocol),
+    )
+}
+
+/// Sees to it that promises in the host are settled when these awaitables are.
+pub(crate) fn watch_awaitables(
+    py: Python<'_>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    awaitables: &mut Vec<(SlotId, Py<PyAny>)>,
+) {
+    for (id, awaitable) in awaitables.drain(..) {
+        let settler = Settler {
+            session: Arc::clone(session),
+            world: Arc::clone(world),
+            id,
+        };
+        let watched = Bound::new(py, settler).and_then(|settler| {
+            py.import("napi_python._aio")?
+                .getattr("settle_later")?
+                .call1((awaitable, settler))
+        });
+        if let Err(error) = watched {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+/// Settles one promise in the host.
+#[pyclass(frozen, name = "_Settler", module = "napi_python._native")]
+#[derive(Debug)]
+pub(crate) struct Settler {
+    session: Arc<Session>,
+    world: Arc<World>,
+    id: SlotId,
+}
+
+#[pymethods]
+impl Settler {
+    /// Fulfils the promise, or rejects it with an exception.
+    #[pyo3(signature = (value, rejected = false))]
+    fn __call__(&self, value: &Bound<'_, PyAny>, rejected: bool) -> PyResult<()> {
+        if !self.session.is_current(&self.world) {
+            return Ok(());
+        }
+        self.session.request(
+            value.py(),
+            CallKind::Settle,
+            Some(&self.world),
+            None,
+            |encoder| {
+                encoder.out.put_u32(self.id.get());
+                encoder.out.put_u8(if rejected { 2 } else { 1 });
+                encoder.value(value)
+            },
+            |_| Ok(()),
+        )
+    }
+}

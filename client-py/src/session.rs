@@ -1,0 +1,542 @@
+//! A loaded addon: its client, and the world of the generation that runs.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use hostd_client::{Client, ClientError, Conversation, HostOptions};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::Failure;
+use hostd_protocol::frame::{FrameBuilder, FrameKind};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::limits::Limits;
+use hostd_protocol::message::{self, HostStats, LoadRequest};
+use hostd_protocol::value::{HostKind, Token, ValueReader};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
+
+use crate::errors;
+use crate::idle::{self, Waiting};
+use crate::owner::Owner;
+use crate::proxy::{Addon, JSClass, JSFunction};
+use crate::world::World;
+
+/// A loaded addon.
+pub(crate) struct Session {
+    /// The addon's name in messages and logs.
+    pub(crate) label: String,
+    path: PathBuf,
+    /// Whether instances of Python-defined classes are live for their public names.
+    pub(crate) public: bool,
+    pub(crate) limits: Limits,
+    client: OnceLock<Client>,
+    world: ArcSwapOption<World>,
+    /// The exported functions and classes, in the order in which they were first seen.
+    exports: Mutex<Vec<KnownExport>>,
+    addon: OnceLock<Py<PyWeakrefReference>>,
+    on_start: Option<Py<PyAny>>,
+    /// Why the last start failed, when Python knows it better than the client.
+    failure: Mutex<Option<PyErr>>,
+    closed: AtomicBool,
+    pub(crate) owner: Owner,
+}
+
+struct KnownExport {
+    name: String,
+    class: bool,
+}
+
+/// An exported function or class: bound again by name in each generation.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) session: Arc<Session>,
+    pub(crate) number: usize,
+    pub(crate) name: String,
+}
+
+/// What `load_addon` was told.
+pub(crate) struct Settings {
+    pub(crate) label: String,
+    pub(crate) path: PathBuf,
+    pub(crate) public: bool,
+    pub(crate) on_start: Option<Py<PyAny>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// A session whose host is not started yet.
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        Arc::new_cyclic(|weak| Self {
+            label: settings.label,
+            path: settings.path,
+            public: settings.public,
+            limits: Limits::DEFAULT,
+            client: OnceLock::new(),
+            world: ArcSwapOption::empty(),
+            exports: Mutex::new(Vec::new()),
+            addon: OnceLock::new(),
+            on_start: settings.on_start,
+            failure: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            owner: Owner::new(Weak::clone(weak)),
+        })
+    }
+
+    /// Gives the session its client, which loads the addon whenever it has started a host.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        mut options: HostOptions,
+        addon: &Bound<'_, Addon>,
+    ) -> PyResult<()> {
+        let session = Arc::downgrade(self);
+        options.on_start = Some(Box::new(
+            move |conversation: &mut Conversation| match session.upgrade() {
+                Some(session) => session.load(conversation),
+                None => Err(ClientError::Closed),
+            },
+        ));
+        // Both are set once, here.
+        let _ = self.client.set(Client::new(options));
+        let _ = self.addon.set(PyWeakrefReference::new(addon)?.unbind());
+        Ok(())
+    }
+
+    pub(crate) fn client(&self) -> PyResult<&Client> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(errors::closed(&self.label));
+        }
+        self.client.get().ok_or_else(|| errors::closed(&self.label))
+    }
+
+    // Worlds.
+
+    /// The world of the generation that was started last, if any; it may be dead.
+    pub(crate) fn world(&self) -> Option<Arc<World>> {
+        self.world.load_full()
+    }
+
+    /// The world to speak to: that of the running generation, which is started if there is none.
+    #[inline]
+    pub(crate) fn running_world(self: &Arc<Self>, py: Python<'_>) -> PyResult<Arc<World>> {
+        let client = self.client()?;
+        if let Some(world) = self.world.load_full()
+            && world.generation.0 == client.generation()
+            && !client.is_dead()
+        {
+            return Ok(world);
+        }
+        self.start(py)
+    }
+
+    /// Whether this world's process is the one that runs.
+    #[inline]
+    pub(crate) fn is_current(&self, world: &Arc<World>) -> bool {
+        !world.is_dead()
+            && self.client.get().is_some_and(|client| {
+                world.generation.0 == client.generation() && !client.is_dead()
+            })
+    }
+
+    #[cold]
+    fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<Arc<World>> {
+        let client = self.client()?;
+        let mut waiting = Waiting::until(idle::deadline(py)?);
+        let started = py.detach(|| client.conversation(&mut waiting).map(drop));
+        if let Err(error) = started {
+            return Err(self.error(error, waiting, None));
+        }
+        let Some(world) = self.world.load_full() else {
+            return Err(errors::stale("the exports of the addon"));
+        };
+        if let Some(on_start) = &self.on_start
+            && let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade())
+        {
+            on_start.call1(py, (addon,))?;
+        }
+        Ok(world)
+    }
+
+    /// What to raise for an error of the client.
+    #[cold]
+    pub(crate) fn error(
+        &self,
+        error: ClientError,
+        waiting: Waiting,
+        export: Option<&str>,
+    ) -> PyErr {
+        if let Some(failure) = locked(&self.failure).take() {
+            return failure;
+        }
+        match (error, waiting.reason) {
+            (_, Some(idle::Reason::Signal(signal))) => signal,
+            (_, Some(idle::Reason::Deadline)) => errors::call_timeout(&self.label, export),
+            (ClientError::HostDied(report), None) => {
+                if let Some(world) = self.world.load_full()
+                    && world.generation.0 == report.generation
+                {
+                    self.bury(&world, &report);
+                }
+                errors::crashed(&self.label, &report, export)
+            }
+            (error, None) => errors::client(&self.label, error, export),
+        }
+    }
+
+    /// A process is gone: what was lent to it is dropped, pending promises fail.
+    pub(crate) fn bury(&self, world: &Arc<World>, report: &hostd_client::ExitReport) {
+        Python::attach(|py| {
+            drop(world.die());
+            for promise in world.promises(py) {
+                let error = errors::crashed(&self.label, report, None);
+                promise
+                    .get()
+                    .settle(py, crate::proxy::promise::Outcome::Rejected(error));
+            }
+        });
+    }
+
+    // Loading.
+
+    /// Asks a host that was just started to load the addon. Runs in the thread that wanted it.
+    fn load(self: &Arc<Self>, conversation: &mut Conversation) -> Result<(), ClientError> {
+        let nudge = {
+            let owner = self.owner.clone();
+            Box::new(move |waiting| owner.releases_wait(waiting))
+        };
+        let world = Arc::new(World::new(conversation.generation(), self.limits, nudge));
+        let mut builder = FrameBuilder::new(self.limits);
+        builder.start(FrameKind::Request, CallKind::Load.number());
+        let request = LoadRequest {
+            path: std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()).to_vec(),
+        };
+        message::write(&mut builder.body(), &request)?;
+        conversation.send(&mut builder)?;
+        let mut body = Vec::new();
+        let mut patience = Waiting::default();
+        let header = conversation.next(&mut body, &mut patience)?;
+        let loaded = Python::attach(|py| {
+            let mut reader = ValueReader::new(&body, &self.limits);
+            match header.kind {
+                FrameKind::Reply => self.loaded(py, &world, &mut reader),
+                FrameKind::Failure => Err(self.load_failure(py, &world, reader)),
+                _ => Err(errors::violation(
+                    "a request before it had loaded the addon",
+                )),
+            }
+        });
+        match loaded {
+            Ok(()) => {
+                self.world.store(Some(world));
+                self.owner.start();
+                Ok(())
+            }
+            Err(error) => {
+                let report = ClientError::Remote(hostd_protocol::error::RemoteError::Load {
+                    message: error.to_string(),
+                    detail: String::new(),
+                });
+                *locked(&self.failure) = Some(error);
+                Err(report)
+            }
+        }
+    }
+
+    fn load_failure(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        world: &Arc<World>,
+        mut reader: ValueReader<'_>,
+    ) -> PyErr {
+        match Failure::read(&mut reader) {
+            Ok(Failure::Remote(error)) => errors::remote(error, self.path.to_str()),
+            Ok(Failure::Thrown) => {
+                let thrown = crate::convert::Decoder::new(py, self, world, reader, &[])
+                    .and_then(|mut decoder| decoder.thrown());
+                match thrown {
+                    Ok(thrown) => errors::thrown_at_load(py, self.path.to_str(), &thrown),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => errors::protocol(error),
+        }
+    }
+
+    /// Reads what the addon exports, and binds functions and classes by name.
+    fn loaded(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        world: &Arc<World>,
+        reader: &mut ValueReader<'_>,
+    ) -> PyResult<()> {
+        let Token::Lent { id, kind, .. } = reader.next().map_err(errors::protocol)? else {
+            return Err(errors::violation("exports that are no object"));
+        };
+        let kind = HostKind::from_code(kind).unwrap_or(HostKind::Object);
+        // Set once: the world is new.
+        let _ = world.exports.set((id, kind));
+        let count = reader.take_count(6).map_err(errors::protocol)?;
+        let mut bound = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let name = match reader.next().map_err(errors::protocol)? {
+                Token::Str(name) => Some(name.to_owned()),
+                // A name that is no text in Python's sense is read live.
+                Token::Str16(_) => None,
+                _ => return Err(errors::violation("an export without a name")),
+            };
+            if !reader.take_bool().map_err(errors::protocol)? {
+                continue;
+            }
+            let Token::Lent { id, kind, class } = reader.next().map_err(errors::protocol)? else {
+                return Err(errors::violation("an export that is no function or class"));
+            };
+            let class_kind = match HostKind::from_code(kind) {
+                Some(HostKind::Function) => false,
+                Some(HostKind::Class) => true,
+                _ => return Err(errors::violation("an export that is no function or class")),
+            };
+            let _ = class;
+            bound.extend(name.map(|name| (name, class_kind, id)));
+        }
+        // Whether the exports can be called is said by their kind as well.
+        let _ = reader.take_bool().map_err(errors::protocol)?;
+        reader.finish().map_err(errors::protocol)?;
+        self.bind(py, world, bound)
+    }
+
+    fn bind(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        world: &Arc<World>,
+        bound: Vec<(String, bool, SlotId)>,
+    ) -> PyResult<()> {
+        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
+            return Ok(());
+        };
+        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
+        let mut numbers: Vec<Option<SlotId>> = Vec::new();
+        let mut fresh = Vec::new();
+        let mut known_again = Vec::new();
+        {
+            let mut exports = locked(&self.exports);
+            for (name, class, id) in bound {
+                let known = exports
+                    .iter()
+                    .position(|export| export.name == name && export.class == class);
+                let number = known.unwrap_or(exports.len());
+                if known.is_none() {
+                    exports.push(KnownExport {
+                        name: name.clone(),
+                        class,
+                    });
+                    fresh.push((name, class, number, id));
+                } else {
+                    known_again.push((name, class, number, id));
+                }
+                numbers.resize(exports.len(), None);
+                if let Some(slot) = numbers.get_mut(number) {
+                    *slot = Some(id);
+                }
+            }
+        }
+        world.bind_exports(numbers);
+        let gone: Vec<_> = attributes
+            .keys()
+            .iter()
+            .filter(|key| {
+                !fresh.iter().chain(&known_again).any(|export| {
+                    key.cast::<PyString>()
+                        .is_ok_and(|key| *key == export.0.as_str())
+                })
+            })
+            .collect();
+        for key in gone {
+            attributes.del_item(key)?;
+        }
+        for (name, class, number, id) in fresh {
+            let proxy = self.export_proxy(py, &name, class, number)?;
+            attributes.set_item(&name, &proxy)?;
+            world.remember(id, &proxy)?;
+        }
+        for (name, class, number, id) in known_again {
+            let proxy = match attributes.get_item(&name)? {
+                Some(proxy) => proxy,
+                None => self.export_proxy(py, &name, class, number)?,
+            };
+            attributes.set_item(&name, &proxy)?;
+            world.remember(id, &proxy)?;
+        }
+        Ok(())
+    }
+
+    fn export_proxy<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        name: &str,
+        class: bool,
+        number: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let export = Export {
+            session: Arc::clone(self),
+            number,
+            name: name.to_owned(),
+        };
+        Ok(if class {
+            Bound::new(py, JSClass::exported(export))?.into_any()
+        } else {
+            Bound::new(py, JSFunction::exported(export))?.into_any()
+        })
+    }
+
+    /// An attribute of the addon was set or deleted: it is read live from now on.
+    pub(crate) fn forget_export(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
+            return Ok(());
+        };
+        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
+        if attributes.contains(name)? {
+            attributes.del_item(name)?;
+        }
+        Ok(())
+    }
+
+    // The process.
+
+    /// The process id, None while no process runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let client = self.client.get()?;
+        if client.is_dead() || self.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        client.pid()
+    }
+
+    /// The generation that was started last.
+    pub(crate) fn generation(&self) -> u32 {
+        self.client.get().map_or(0, Client::generation)
+    }
+
+    /// What the host counts, and what this side counts.
+    pub(crate) fn stats<'py>(self: &Arc<Self>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats: HostStats = self.request(
+            py,
+            CallKind::Stats,
+            None,
+            None,
+            |_| Ok(()),
+            |decoder| message::read(&mut decoder.reader).map_err(errors::protocol),
+        )?;
+        let result = PyDict::new(py);
+        result.set_item("lent", stats.lent)?;
+        result.set_item("received", stats.received)?;
+        result.set_item("calls", stats.calls)?;
+        result.set_item("callbacks", stats.callbacks)?;
+        result.set_item("engine_bytes", stats.engine_bytes)?;
+        result.set_item("engine_objects", stats.engine_objects)?;
+        if let Some(world) = self.world.load_full() {
+            let (lent, proxies) = world.counts();
+            result.set_item("python_objects_lent", lent)?;
+            result.set_item("proxies", proxies)?;
+        }
+        result.set_item("generation", self.generation())?;
+        result.set_item("pid", self.pid())?;
+        Ok(result)
+    }
+
+    /// Ends the process and starts a fresh one.
+    pub(crate) fn restart(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let client = self.client()?;
+        let old = self.world.load_full();
+        py.detach(|| client.restart());
+        if let Some(old) = old {
+            drop(old.die());
+        }
+        self.start(py).map(drop)
+    }
+
+    /// Ends the process for good.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(client) = self.client.get() {
+            py.detach(|| client.close(GRACE));
+        }
+        if let Some(world) = self.world.load_full() {
+            drop(world.die());
+        }
+        self.owner.stop();
+    }
+
+    /// In a forked child: the parent's host is not ours, the next call starts one.
+    pub(crate) fn forked(&self) {
+        if let Some(world) = self.world.swap(None) {
+            // What was lent to the parent's host is the parent's; this copy is dropped.
+            drop(world.die());
+        }
+    }
+
+    /// The object that an export is in this world.
+    #[inline]
+    pub(crate) fn exported_in(&self, world: &World, number: usize) -> PyResult<SlotId> {
+        match world.exported(number) {
+            Some(id) => Ok(id),
+            None => Err(self.export_gone(number)),
+        }
+    }
+
+    #[cold]
+    fn export_gone(&self, number: usize) -> PyErr {
+        let name = locked(&self.exports)
+            .get(number)
+            .map_or_else(String::new, |export| export.name.clone());
+        errors::stale(&format!("the export {name} (no longer exported)"))
+    }
+}
+
+/// All sessions that may have a host.
+static SESSIONS: Mutex<Vec<Weak<Session>>> = Mutex::new(Vec::new());
+
+/// Remembers a session, to be closed when the interpreter ends.
+pub(crate) fn register(session: &Arc<Session>) {
+    let mut sessions = locked(&SESSIONS);
+    sessions.retain(|known| known.strong_count() > 0);
+    sessions.push(Arc::downgrade(session));
+}
+
+/// The sessions there are.
+pub(crate) fn registered() -> Vec<Arc<Session>> {
+    locked(&SESSIONS).iter().filter_map(Weak::upgrade).collect()
+}
+
+impl Drop for Session {
+    /// The last proxy is gone. The host is closed by a thread of its own: this runs wherever
+    /// Python drops an object.
+    fn drop(&mut self) {
+        self.owner.stop();
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(client) = self.client.take() {
+            let closing = std::thread::Builder::new()
+                .name("napi-python-close".to_owned())
+                .spawn(move || client.close(GRACE));
+            drop(closing);
+        }
+    }
+}
+
+/// How long a host may take to run its cleanup hooks.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}

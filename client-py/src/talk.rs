@@ -1,0 +1,141 @@
+//! The conversation of this thread: leased for an outermost call, parked while Python code runs in
+//! the middle of it, so that a nested call finds it and uses the same lane.
+//!
+//! Python code can run while values are encoded and decoded too, so those never borrow from a
+//! conversation: frames are built, and bodies kept, in buffers of this module, which each thread
+//! uses again and again.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use hostd_client::Conversation;
+use hostd_protocol::frame::FrameBuilder;
+use hostd_protocol::limits::Limits;
+
+use crate::convert::Brought;
+use crate::session::Session;
+use crate::world::{Release, World};
+
+/// A conversation and the world it speaks of.
+pub(crate) struct Talk {
+    pub(crate) conversation: Conversation,
+    pub(crate) world: Arc<World>,
+}
+
+struct Parked {
+    session: *const Session,
+    world: Arc<World>,
+    /// None while a nested call uses it.
+    talk: Option<Talk>,
+}
+
+/// What one exchange of messages needs.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    pub(crate) builder: FrameBuilder,
+    pub(crate) body: Vec<u8>,
+    pub(crate) brought: Brought,
+    pub(crate) releases: Vec<Release>,
+}
+
+thread_local! {
+    static PARKED: RefCell<Vec<Parked>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A body that was larger than this is given back to the allocator.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// The world of the conversation that this thread has under way with a session.
+#[inline]
+pub(crate) fn parked_world(session: &Arc<Session>) -> Option<Arc<World>> {
+    PARKED.with_borrow(|parked| {
+        parked
+            .iter()
+            .rev()
+            .find(|entry| std::ptr::eq(entry.session, Arc::as_ptr(session)) && entry.talk.is_some())
+            .map(|entry| Arc::clone(&entry.world))
+    })
+}
+
+/// Takes the conversation that this thread has under way, for a nested call.
+#[inline]
+pub(crate) fn take(session: &Arc<Session>) -> Option<Talk> {
+    PARKED.with_borrow_mut(|parked| {
+        parked
+            .iter_mut()
+            .rev()
+            .find(|entry| std::ptr::eq(entry.session, Arc::as_ptr(session)) && entry.talk.is_some())
+            .and_then(|entry| entry.talk.take())
+    })
+}
+
+/// Puts it back after a nested call; without a place for it, it is dropped.
+pub(crate) fn put_back(session: &Arc<Session>, talk: Talk) {
+    let left_over = PARKED.with_borrow_mut(|parked| {
+        let place = parked.iter_mut().rev().find(|entry| {
+            std::ptr::eq(entry.session, Arc::as_ptr(session)) && entry.talk.is_none()
+        });
+        match place {
+            Some(entry) => {
+                entry.talk = Some(talk);
+                None
+            }
+            None => Some(talk),
+        }
+    });
+    drop(left_over);
+}
+
+/// Parks a conversation while Python code runs in the middle of it.
+pub(crate) fn park(session: &Arc<Session>, talk: Talk) {
+    PARKED.with_borrow_mut(|parked| {
+        parked.push(Parked {
+            session: Arc::as_ptr(session),
+            world: Arc::clone(&talk.world),
+            talk: Some(talk),
+        });
+    });
+}
+
+/// Takes the conversation that was parked last out again; None if a nested call lost it.
+pub(crate) fn unpark() -> Option<Talk> {
+    PARKED
+        .with_borrow_mut(Vec::pop)
+        .and_then(|entry| entry.talk)
+}
+
+impl Scratch {
+    /// One of this thread's, or a new one.
+    #[inline]
+    pub(crate) fn take(limits: &Limits) -> Box<Self> {
+        SPARE
+            .with_borrow_mut(Vec::pop)
+            .unwrap_or_else(|| Box::new(Self::new(limits)))
+    }
+
+    fn new(limits: &Limits) -> Self {
+        Self {
+            builder: FrameBuilder::new(*limits),
+            body: Vec::new(),
+            brought: Brought::default(),
+            releases: Vec::new(),
+        }
+    }
+
+    /// Keeps it for the next exchange of this thread. Python objects in it are dropped first.
+    #[inline]
+    pub(crate) fn give(mut self: Box<Self>) {
+        self.brought.clear();
+        self.releases.clear();
+        if self.body.capacity() > KEPT_BYTES {
+            self.body = Vec::new();
+        }
+        // In a thread that is ending there is nothing to keep it in.
+        let _ = SPARE.try_with(|spare| {
+            if let Ok(mut spare) = spare.try_borrow_mut() {
+                spare.push(self);
+            }
+        });
+    }
+}

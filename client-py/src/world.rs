@@ -1,0 +1,314 @@
+//! One generation of a host as Python sees it: what was lent to it, what came from it.
+//!
+//! The tables are locked for moments in which no Python code can run: objects are cloned out, and
+//! dropped, outside of the lock.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::ids::{Generation, SlotId};
+use hostd_protocol::lent::Lent;
+use hostd_protocol::limits::Limits;
+use hostd_protocol::message::Description;
+use hostd_protocol::value::{ClientKind, HostKind};
+use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::proxy::Promise;
+
+/// A Python object that was lent to the host.
+#[derive(Debug)]
+pub(crate) struct LentObject {
+    /// The object, as it was passed: an `Exposed` or `ByRef` stays one here.
+    pub(crate) object: Py<PyAny>,
+    /// As what it was lent.
+    pub(crate) kind: ClientKind,
+}
+
+struct LentObjects {
+    table: Lent<LentObject>,
+    by_address: FxHashMap<usize, SlotId>,
+}
+
+/// A value that was lent by the host, before it has a proxy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub(crate) id: SlotId,
+    pub(crate) kind: HostKind,
+    pub(crate) class: u32,
+}
+
+/// A class of the host, asked for once.
+#[derive(Debug)]
+pub(crate) struct ClassInfo {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) methods: FxHashSet<String>,
+    pub(crate) names: Vec<String>,
+}
+
+impl From<Description> for ClassInfo {
+    fn from(description: Description) -> Self {
+        let mut names = description.accessors;
+        names.extend(description.methods.iter().cloned());
+        Self {
+            id: description.class_id,
+            name: description.name,
+            methods: description.methods.into_iter().collect(),
+            names,
+        }
+    }
+}
+
+/// A release that waits for the next frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    pub(crate) id: SlotId,
+    pub(crate) times: u32,
+}
+
+/// The tables of one generation.
+pub(crate) struct World {
+    pub(crate) generation: Generation,
+    pub(crate) limits: Limits,
+    lent: Mutex<LentObjects>,
+    proxies: Mutex<FxHashMap<u32, Py<PyWeakrefReference>>>,
+    classes: Mutex<FxHashMap<u32, Arc<ClassInfo>>>,
+    /// The exports object, once loaded.
+    pub(crate) exports: OnceLock<(SlotId, HostKind)>,
+    /// The exported functions and classes, by their number in the session.
+    exported: OnceLock<Box<[Option<SlotId>]>>,
+    releases: Sender<Release>,
+    waiting: Mutex<Receiver<Release>>,
+    pending: AtomicUsize,
+    dead: AtomicBool,
+    nudge: Box<dyn Fn(usize) + Send + Sync>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// An empty world. `nudge` is told how many releases wait, when that became more than none.
+    pub(crate) fn new(
+        generation: Generation,
+        limits: Limits,
+        nudge: Box<dyn Fn(usize) + Send + Sync>,
+    ) -> Self {
+        let (releases, waiting) = channel();
+        Self {
+            generation,
+            limits,
+            lent: Mutex::new(LentObjects {
+                table: Lent::new(limits.lent_objects),
+                by_address: FxHashMap::default(),
+            }),
+            proxies: Mutex::new(FxHashMap::default()),
+            classes: Mutex::new(FxHashMap::default()),
+            exports: OnceLock::new(),
+            exported: OnceLock::new(),
+            releases,
+            waiting: Mutex::new(waiting),
+            pending: AtomicUsize::new(0),
+            dead: AtomicBool::new(false),
+            nudge,
+        }
+    }
+
+    /// The process of this generation is gone: forgets what was lent to it. Returns the objects,
+    /// to be dropped by the caller.
+    pub(crate) fn die(&self) -> Vec<LentObject> {
+        self.dead.store(true, Ordering::Release);
+        let mut lent = locked(&self.lent);
+        lent.by_address.clear();
+        lent.table.drain().collect()
+    }
+
+    /// Whether the process of this generation is known to be gone.
+    #[inline]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    // What Python lends to the host.
+
+    /// Lends an object and counts the sending; the same object has the same id.
+    pub(crate) fn lend(
+        &self,
+        object: &Bound<'_, PyAny>,
+        kind: ClientKind,
+    ) -> Result<(SlotId, ClientKind), ProtocolError> {
+        let address = object.as_ptr() as usize;
+        let mut lent = locked(&self.lent);
+        if let Some(&id) = lent.by_address.get(&address) {
+            lent.table.again(id)?;
+            let kind = lent.table.get(id).map_or(kind, |entry| entry.kind);
+            return Ok((id, kind));
+        }
+        let id = lent.table.lend(LentObject {
+            object: object.clone().unbind(),
+            kind,
+        })?;
+        lent.by_address.insert(address, id);
+        Ok((id, kind))
+    }
+
+    /// Takes sendings back whose frame never went out. Returns what is to be dropped.
+    pub(crate) fn unsend(&self, ids: &[SlotId]) -> Vec<LentObject> {
+        let mut lent = locked(&self.lent);
+        let mut gone = Vec::new();
+        for &id in ids {
+            if let Some(object) = lent.table.unsend(id) {
+                lent.by_address.remove(&(object.object.as_ptr() as usize));
+                gone.push(object);
+            }
+        }
+        gone
+    }
+
+    /// The host gives an object back. Returns what is to be dropped.
+    pub(crate) fn released(
+        &self,
+        id: SlotId,
+        times: u32,
+    ) -> Result<Option<LentObject>, ProtocolError> {
+        let mut lent = locked(&self.lent);
+        let gone = lent.table.release(id, times)?;
+        if let Some(object) = &gone {
+            lent.by_address.remove(&(object.object.as_ptr() as usize));
+        }
+        Ok(gone)
+    }
+
+    /// An object that was lent, by the id the host says.
+    pub(crate) fn lent(&self, py: Python<'_>, id: SlotId) -> Option<LentObject> {
+        locked(&self.lent).table.get(id).map(|entry| LentObject {
+            object: entry.object.clone_ref(py),
+            kind: entry.kind,
+        })
+    }
+
+    /// How many Python objects the host holds, and how many of the host's have a proxy here.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (locked(&self.lent).table.len(), locked(&self.proxies).len())
+    }
+
+    // What the host lends to Python.
+
+    /// The living proxy of an object of the host.
+    pub(crate) fn proxy<'py>(&self, py: Python<'py>, id: SlotId) -> Option<Bound<'py, PyAny>> {
+        let reference = locked(&self.proxies)
+            .get(&id.get())
+            .map(|reference| reference.clone_ref(py))?;
+        reference.bind(py).upgrade()
+    }
+
+    /// The promises that are not settled yet.
+    pub(crate) fn promises(&self, py: Python<'_>) -> Vec<Py<Promise>> {
+        let references: Vec<_> = locked(&self.proxies)
+            .values()
+            .map(|reference| reference.clone_ref(py))
+            .collect();
+        references
+            .iter()
+            .filter_map(|reference| reference.bind(py).upgrade()?.cast_into::<Promise>().ok())
+            .filter(|promise| promise.get().is_pending())
+            .map(Bound::unbind)
+            .collect()
+    }
+
+    /// Remembers the proxy of an object of the host.
+    pub(crate) fn remember(&self, id: SlotId, proxy: &Bound<'_, PyAny>) -> PyResult<()> {
+        let reference = PyWeakrefReference::new(proxy)?.unbind();
+        let former = locked(&self.proxies).insert(id.get(), reference);
+        drop(former);
+        Ok(())
+    }
+
+    /// A proxy is gone: its receipts are released with a later frame. Does no I/O and takes no
+    /// lock, since it runs wherever Python drops an object.
+    pub(crate) fn release(&self, id: SlotId, times: u32) {
+        if self.is_dead() {
+            return;
+        }
+        if self.releases.send(Release { id, times }).is_ok() {
+            let before = self.pending.fetch_add(1, Ordering::AcqRel);
+            (self.nudge)(before + 1);
+        }
+    }
+
+    /// Whether releases wait.
+    #[inline]
+    pub(crate) fn has_releases(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes the releases that wait into `into`. Does nothing if another thread is at it.
+    pub(crate) fn take_releases(&self, py: Python<'_>, into: &mut Vec<Release>) {
+        let Ok(waiting) = self.waiting.try_lock() else {
+            return;
+        };
+        let before = into.len();
+        into.extend(waiting.try_iter().take(MAX_RELEASES));
+        drop(waiting);
+        self.pending
+            .fetch_sub(into.len() - before, Ordering::AcqRel);
+        let mut gone = Vec::new();
+        {
+            let mut proxies = locked(&self.proxies);
+            for release in &into[before..] {
+                if let Some(reference) = proxies.get(&release.id.get())
+                    && is_dead_reference(py, reference)
+                {
+                    gone.extend(proxies.remove(&release.id.get()));
+                }
+            }
+        }
+        drop(gone);
+    }
+
+    // Classes and exports.
+
+    /// What is known about a class.
+    pub(crate) fn class(&self, id: u32) -> Option<Arc<ClassInfo>> {
+        locked(&self.classes).get(&id).cloned()
+    }
+
+    /// Keeps what the host says about a class.
+    pub(crate) fn learn_class(&self, id: u32, info: &Arc<ClassInfo>) {
+        locked(&self.classes).insert(id, Arc::clone(info));
+    }
+
+    /// Binds the exports, each by its number in the session. Happens once.
+    pub(crate) fn bind_exports(&self, exported: Vec<Option<SlotId>>) {
+        // A second load in one generation does not happen.
+        let _ = self.exported.set(exported.into_boxed_slice());
+    }
+
+    /// The object that the export of this number is here.
+    #[inline]
+    pub(crate) fn exported(&self, number: usize) -> Option<SlotId> {
+        *self.exported.get()?.get(number)?
+    }
+}
+
+/// At most this many releases ride with one frame.
+const MAX_RELEASES: usize = 4096;
+
+/// Looks without making a strong reference whose drop could run Python code under a lock: an
+/// object that is alive here has another owner, because the interpreter is held.
+fn is_dead_reference(py: Python<'_>, reference: &Py<PyWeakrefReference>) -> bool {
+    reference.bind(py).upgrade().is_none()
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
