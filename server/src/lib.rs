@@ -1,1 +1,14 @@
-//! See ARCHITECTURE.md.
+//! The host process: one session of a client, with one addon.
+//!
+//! `main` is thin; everything is here so that tests run the real session over a carrier in memory.
+//! [`process`] is the process' life, [`session`] the JS thread's, `marshal` turns engine values
+//! into bytes and back, `lent` keeps what crosses by reference.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod control;
+mod lent;
+pub mod logs;
+mod marshal;
+pub mod process;
+pub mod session;

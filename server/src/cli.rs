@@ -1,0 +1,179 @@
+//! The command line: what the client passes, and what a curious human gets.
+
+use std::ffi::OsString;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Serve one session of a client over inherited descriptors.
+    Session(SessionArguments),
+    /// Print the version and end.
+    Version,
+    /// Print the help text and end.
+    Help,
+    /// Run by hand without a session: explain and end with an error.
+    Explain,
+}
+
+/// How the client started the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionArguments {
+    /// The process the host must not outlive.
+    pub parent: u32,
+    /// What the data frames travel on.
+    pub carrier: CarrierChoice,
+}
+
+/// What the data frames travel on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CarrierChoice {
+    /// Shared rings, whose mapping is descriptor 4.
+    Lanes,
+    /// Packets of the control socket.
+    Socket,
+}
+
+/// A command line that makes no sense.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UsageError {
+    /// A word that means nothing here.
+    #[error("unknown argument {0:?}; see napi-hostd --help")]
+    Unknown(String),
+    /// An option without its value, or with one that cannot be read.
+    #[error("{option} needs {expected}; see napi-hostd --help")]
+    Value {
+        /// The option.
+        option: &'static str,
+        /// What belongs behind it.
+        expected: &'static str,
+    },
+    /// A session needs to know whose it is.
+    #[error("--session needs --parent <pid>: the host must not outlive its client")]
+    NoParent,
+}
+
+/// What `napi-hostd --help` prints.
+pub const HELP: &str = "\
+napi-hostd: runs one Node-API addon in a process of its own
+
+Usage:
+  napi-hostd --session --parent <pid> [--carrier lanes|socket]
+  napi-hostd --version
+  napi-hostd --help
+
+--session   serve the client that started this process; descriptor 3 is the
+            control socket, descriptor 4 the shared lanes (absent with
+            --carrier socket)
+--parent    the client's process; the host ends when it does
+
+A session is started by a client, never by hand. From Python:
+
+  from napi_python import load_addon
+  addon = load_addon(\"path/to/addon.node\")
+";
+
+/// What the program says when it is run by hand.
+pub const EXPLANATION: &str = "\
+napi-hostd is the process in which the Python package napi_python runs a
+Node-API addon. It is started by load_addon() and has nothing to do by itself.
+See napi-hostd --help.
+";
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// Unknown words, and options without a proper value.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut session = false;
+    let mut parent = None;
+    let mut carrier = CarrierChoice::Lanes;
+    let mut seen_any = false;
+    let mut words = arguments.into_iter();
+    while let Some(word) = words.next() {
+        seen_any = true;
+        match word.to_str() {
+            Some("--version" | "-V") => return Ok(Command::Version),
+            Some("--help" | "-h") => return Ok(Command::Help),
+            Some("--session") => session = true,
+            Some("--parent") => {
+                let number = words.next().and_then(|text| text.to_str()?.parse().ok());
+                parent = Some(number.ok_or(UsageError::Value {
+                    option: "--parent",
+                    expected: "a process id",
+                })?);
+            }
+            Some("--carrier") => {
+                carrier = match words.next().as_ref().and_then(|text| text.to_str()) {
+                    Some("lanes") => CarrierChoice::Lanes,
+                    Some("socket") => CarrierChoice::Socket,
+                    _ => {
+                        return Err(UsageError::Value {
+                            option: "--carrier",
+                            expected: "\"lanes\" or \"socket\"",
+                        });
+                    }
+                }
+            }
+            _ => return Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
+        }
+    }
+    match (session, parent) {
+        (true, Some(parent)) => Ok(Command::Session(SessionArguments { parent, carrier })),
+        (true, None) => Err(UsageError::NoParent),
+        (false, _) if seen_any => Err(UsageError::Value {
+            option: "--parent and --carrier",
+            expected: "--session",
+        }),
+        (false, _) => Ok(Command::Explain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CarrierChoice, Command, SessionArguments, UsageError, parse};
+
+    fn line(words: &[&str]) -> Result<Command, UsageError> {
+        parse(words.iter().map(Into::into))
+    }
+
+    #[test]
+    fn session_with_parent_is_a_session_over_lanes() {
+        let expected = SessionArguments {
+            parent: 42,
+            carrier: CarrierChoice::Lanes,
+        };
+        assert_eq!(
+            line(&["--session", "--parent", "42"]),
+            Ok(Command::Session(expected))
+        );
+    }
+
+    #[test]
+    fn carrier_socket_is_understood_and_others_are_refused() {
+        let Ok(Command::Session(session)) =
+            line(&["--session", "--parent", "1", "--carrier", "socket"])
+        else {
+            panic!("a session");
+        };
+        assert_eq!(session.carrier, CarrierChoice::Socket);
+        assert!(matches!(
+            line(&["--session", "--carrier", "pigeon"]),
+            Err(UsageError::Value { .. })
+        ));
+    }
+
+    #[test]
+    fn nothing_at_all_explains_itself() {
+        assert_eq!(line(&[]), Ok(Command::Explain));
+    }
+
+    #[test]
+    fn nonsense_is_named_in_the_error() {
+        assert_eq!(
+            line(&["serve"]),
+            Err(UsageError::Unknown("serve".to_owned()))
+        );
+        assert_eq!(line(&["--session"]), Err(UsageError::NoParent));
+        assert!(line(&["--parent", "1"]).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! The host's objects that the client holds: one object, one id, and a strong value behind it.
+
+use hostd_engine::Value;
+use hostd_protocol::error::Result;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::lent::Lent;
+use hostd_protocol::value::HostKind;
+use rustc_hash::FxHashMap;
+
+/// An object that the client holds.
+#[derive(Debug)]
+pub(crate) struct LentObject {
+    /// The object; this is what keeps it alive.
+    pub(crate) value: Value,
+    /// What the client was told it is.
+    pub(crate) kind: HostKind,
+    /// The class id the client was told, or zero.
+    pub(crate) class: u32,
+}
+
+/// All objects that the client holds, by id and by identity.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    table: Lent<LentObject>,
+    ids: FxHashMap<usize, SlotId>,
+}
+
+impl Objects {
+    /// An empty table for at most `limit` objects.
+    pub(crate) fn new(limit: u32) -> Self {
+        Self {
+            table: Lent::new(limit),
+            ids: FxHashMap::default(),
+        }
+    }
+
+    /// The object with this id, if the client holds it.
+    #[inline]
+    pub(crate) fn get(&self, id: SlotId) -> Option<&LentObject> {
+        self.table.get(id)
+    }
+
+    /// The id of an object that the client holds.
+    #[inline]
+    pub(crate) fn find(&self, identity: usize) -> Option<SlotId> {
+        if self.ids.is_empty() {
+            return None;
+        }
+        self.ids.get(&identity).copied()
+    }
+
+    /// Counts another sending of an object that the client holds.
+    pub(crate) fn again(&mut self, id: SlotId) -> Result {
+        self.table.again(id)
+    }
+
+    /// Lends an object that is not lent yet; counts one sending. Values without an identity are
+    /// never looked up again, each sending is an id of its own.
+    pub(crate) fn lend(&mut self, object: LentObject) -> Result<SlotId> {
+        let identity = object.value.identity();
+        let id = self.table.lend(object)?;
+        if let Some(identity) = identity {
+            self.ids.insert(identity, id);
+        }
+        Ok(id)
+    }
+
+    /// Takes a sending back whose frame was never sent.
+    pub(crate) fn unsend(&mut self, id: SlotId) {
+        if let Some(object) = self.table.unsend(id) {
+            self.forget(&object);
+        }
+    }
+
+    /// The client gives receipts back.
+    pub(crate) fn release(&mut self, id: SlotId, times: u32) -> Result {
+        if let Some(object) = self.table.release(id, times)? {
+            self.forget(&object);
+        }
+        Ok(())
+    }
+
+    /// How many objects the client holds.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Takes everything back: the session is over.
+    pub(crate) fn clear(&mut self) {
+        self.ids.clear();
+        drop(self.table.drain());
+    }
+
+    fn forget(&mut self, object: &LentObject) {
+        if let Some(identity) = object.value.identity() {
+            self.ids.remove(&identity);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What one block keeps track of: the compounds it has so far, by identity when written, by number
+//! when read.
+
+use hostd_engine::Value;
+use rustc_hash::FxHashMap;
+
+/// Up to here a scan beats hashing.
+const SCANNED: usize = 12;
+
+/// The compounds that were written into a block, by identity: aliases and cycles become references.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    few: Vec<(usize, u32)>,
+    many: FxHashMap<usize, u32>,
+}
+
+impl Seen {
+    /// The number of the compound with this identity, if it was written.
+    #[inline]
+    pub(crate) fn find(&self, identity: usize) -> Option<u32> {
+        if self.many.is_empty() {
+            let found = self.few.iter().find(|entry| entry.0 == identity);
+            return found.map(|entry| entry.1);
+        }
+        self.many.get(&identity).copied()
+    }
+
+    /// Notes a compound before its contents are written.
+    #[inline]
+    pub(crate) fn insert(&mut self, identity: usize, index: u32) {
+        if self.many.is_empty() && self.few.len() < SCANNED {
+            self.few.push((identity, index));
+            return;
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.few.drain(..));
+        }
+        self.many.insert(identity, index);
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.few.clear();
+        self.many.clear();
+    }
+}
+
+/// The compounds that a request brought, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    values: Vec<Option<Value>>,
+    /// Where the outermost values with compounds in them begin in the body.
+    starts: Vec<usize>,
+}
+
+impl Brought {
+    /// Makes room for the compound with this number, which is being read.
+    #[inline]
+    pub(crate) fn reserve(&mut self, index: u32) {
+        let length = index as usize + 1;
+        if self.values.len() < length {
+            self.values.resize(length, None);
+        }
+    }
+
+    /// Says which object the compound with this number became.
+    #[inline]
+    pub(crate) fn set(&mut self, index: u32, value: Value) {
+        self.reserve(index);
+        if let Some(slot) = self.values.get_mut(index as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    /// The object of a compound, if it is known already.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&Value> {
+        self.values.get(index as usize)?.as_ref()
+    }
+
+    /// Whether there is no compound.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Notes that an outermost value with compounds in it begins here.
+    pub(crate) fn note_start(&mut self, position: usize) {
+        self.starts.push(position);
+    }
+
+    /// Where the outermost values with compounds in them begin.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = usize> {
+        self.starts.iter().copied()
+    }
+
+    /// The compounds with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Value)> {
+        (0_u32..)
+            .zip(&self.values)
+            .filter_map(|(index, value)| Some((index, value.as_ref()?)))
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.starts.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SCANNED, Seen};
+
+    #[test]
+    fn seen_finds_the_first_and_the_thousandth() {
+        let mut seen = Seen::default();
+        for index in 0..1000_u32 {
+            assert_eq!(seen.find(index as usize + 7), None);
+            seen.insert(index as usize + 7, index);
+        }
+        assert_eq!(seen.find(7), Some(0));
+        assert_eq!(seen.find(SCANNED + 7), Some(12));
+        assert_eq!(seen.find(1006), Some(999));
+        seen.clear();
+        assert_eq!(seen.find(7), None);
+    }
+}

@@ -1,0 +1,336 @@
+//! Wire → engine: reads one block of a frame and builds the values in the engine.
+//!
+//! Arrays and plain objects are built at once from their elements, unless an element refers to
+//! the container around it. Nothing here runs JavaScript of anybody else.
+
+use hostd_engine::{JsResult, Key, Runtime, Thrown, Value};
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::{Token, ValueReader};
+
+use super::{Brought, buffer, error};
+use crate::session::Session;
+
+/// Containers are built from lists that start no larger than this, whatever count was announced.
+const FIRST_ROOM: usize = 1 << 10;
+
+/// Why a block could not be turned into values.
+#[derive(Debug)]
+pub(crate) enum DecodeError {
+    /// The frame is wrong or too large.
+    Protocol(ProtocolError),
+    /// The engine refused: out of memory, a bigint too large.
+    Thrown(Thrown),
+    /// The frame is in order, but cannot be served.
+    Remote(RemoteError),
+}
+
+impl From<ProtocolError> for DecodeError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl From<Thrown> for DecodeError {
+    fn from(thrown: Thrown) -> Self {
+        Self::Thrown(thrown)
+    }
+}
+
+impl From<RemoteError> for DecodeError {
+    fn from(error: RemoteError) -> Self {
+        Self::Remote(error)
+    }
+}
+
+/// The result of reading.
+pub(crate) type Decoded<T = Value> = Result<T, DecodeError>;
+
+/// A container whose elements are being read, in case one of them refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unbuilt {
+    Array,
+    Object,
+}
+
+/// Reads one block.
+#[derive(Debug)]
+pub(crate) struct Decoder<'d, 'b> {
+    pub(super) session: &'d Session,
+    pub(super) rt: Runtime,
+    reader: ValueReader<'b>,
+    brought: &'d mut Brought,
+    unbuilt: Vec<(u32, Unbuilt)>,
+    stale: Option<SlotId>,
+}
+
+impl<'d, 'b> Decoder<'d, 'b> {
+    /// A decoder of what `reader` has left; the compounds go to `brought`.
+    pub(crate) fn new(
+        session: &'d Session,
+        reader: ValueReader<'b>,
+        brought: &'d mut Brought,
+    ) -> Self {
+        Self {
+            session,
+            rt: session.runtime(),
+            reader,
+            brought,
+            unbuilt: Vec::new(),
+            stale: None,
+        }
+    }
+
+    /// The fixed fields around the values.
+    pub(crate) fn fields(&mut self) -> &mut ValueReader<'b> {
+        &mut self.reader
+    }
+
+    /// Checks that the body is read to its end and named nothing that is gone.
+    pub(crate) fn finish(&self) -> Decoded<()> {
+        self.reader.finish()?;
+        match self.stale {
+            Some(id) => Err(RemoteError::Stale(id.get()).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the id of an object of this host and finds the object.
+    pub(crate) fn target(&mut self) -> Decoded {
+        let id = self.reader.take_id()?;
+        Ok(self.own(id))
+    }
+
+    /// Reads `count` values after a count field.
+    pub(crate) fn values(&mut self, into: &mut Vec<Value>) -> Decoded<()> {
+        let count = self.reader.take_count(1)?;
+        for _ in 0..count {
+            let value = self.value()?;
+            into.push(value);
+        }
+        Ok(())
+    }
+
+    /// Reads a property key: a string, a number, or a symbol of this host.
+    pub(crate) fn key(&mut self) -> Decoded<Key> {
+        let at = self.reader.position();
+        let key = match self.reader.next()? {
+            Token::Str(text) => self.rt.key_utf8(text.as_bytes())?,
+            Token::Int32(index) if index >= 0 => self.rt.key_index(index.unsigned_abs())?,
+            token @ (Token::Str16(_)
+            | Token::Int32(_)
+            | Token::Int64(_)
+            | Token::Float(_)
+            | Token::Own(_)) => {
+                let value = self.build(token)?;
+                if value.is_object() {
+                    return Err(malformed("a key that is an object", at));
+                }
+                self.rt.key_value(&value)?
+            }
+            _ => return Err(malformed("a key that is neither text, number nor symbol", at)),
+        };
+        Ok(key)
+    }
+
+    /// Reads an outermost value.
+    pub(crate) fn value(&mut self) -> Decoded {
+        let (position, compounds) = (self.reader.position(), self.reader.compounds());
+        let value = self.part()?;
+        if self.reader.compounds() != compounds {
+            self.brought.note_start(position);
+        }
+        Ok(value)
+    }
+
+    /// Reads a value inside another one.
+    pub(super) fn part(&mut self) -> Decoded {
+        let token = self.reader.next()?;
+        self.build(token)
+    }
+
+    #[inline]
+    fn build(&mut self, token: Token<'b>) -> Decoded {
+        Ok(match token {
+            Token::Undefined => Value::UNDEFINED,
+            Token::Null => Value::NULL,
+            Token::Bool(value) => value.into(),
+            Token::Int32(value) => value.into(),
+            Token::Float(value) => value.into(),
+            Token::Str(text) => self.rt.string_wtf8(text.as_bytes())?,
+            Token::Array { index, count } => self.array(index, count)?,
+            Token::Object { index, count } => self.object(index, count)?,
+            Token::Own(id) => self.own(id),
+            _ => self.build_rare(token)?,
+        })
+    }
+
+    #[inline(never)]
+    fn build_rare(&mut self, token: Token<'b>) -> Decoded {
+        let at = self.reader.position();
+        Ok(match token {
+            #[expect(clippy::cast_precision_loss, reason = "the reader checked |n| < 2^53")]
+            Token::Int64(value) => Value::from(value as f64),
+            Token::BigInt { negative, words } => {
+                let words: Vec<u64> = words.iter().collect();
+                self.rt.bigint_words(negative, &words)?
+            }
+            Token::Str16(units) => {
+                let units: Vec<u16> = units.iter().collect();
+                self.rt.string_utf16(&units)?
+            }
+            Token::Date(milliseconds) => self.rt.date(milliseconds)?,
+            Token::ArrayI32 { index, items } => {
+                let list = self.rt.array_from(items.iter().map(Value::from).collect())?;
+                self.keep(index, list)
+            }
+            Token::ArrayF64 { index, items } => {
+                let list = self.rt.array_from(items.iter().map(Value::from).collect())?;
+                self.keep(index, list)
+            }
+            Token::Map { index, count } => {
+                self.check_stack()?;
+                let map = self.rt.map(Vec::new())?;
+                let map = self.keep(index, map);
+                for _ in 0..count {
+                    let entry = [self.part()?, self.part()?];
+                    self.rt.call(&self.session.intrinsics().map_set, &map, &entry)?;
+                }
+                self.reader.leave();
+                map
+            }
+            Token::Set { index, count } => {
+                self.check_stack()?;
+                let set = self.rt.set_of(Vec::new())?;
+                let set = self.keep(index, set);
+                for _ in 0..count {
+                    let item = [self.part()?];
+                    self.rt.call(&self.session.intrinsics().set_add, &set, &item)?;
+                }
+                self.reader.leave();
+                set
+            }
+            Token::Buffer { index, element, id, bytes, .. } => {
+                let existing = id.map(|id| self.own(id));
+                let value = buffer::decode(self.session, element, existing, bytes)?;
+                self.keep(index, value)
+            }
+            Token::Error { index, id, class } => error::decode(self, index, id, class)?,
+            Token::Ref(index) => self.reference(index, at)?,
+            Token::Lent { id, kind, .. } => self.session.proxy(id, kind)?,
+            Token::Hole => return Err(malformed("a hole outside of an array", at)),
+            Token::Brought(_) => {
+                return Err(malformed("a written-back object outside of a write-back", at));
+            }
+            // The common ones were built by the caller.
+            _ => return Err(malformed("an unexpected kind of value", at)),
+        })
+    }
+
+    /// Notes which object a compound became.
+    pub(super) fn keep(&mut self, index: u32, value: Value) -> Value {
+        self.brought.set(index, value.clone());
+        value
+    }
+
+    fn own(&mut self, id: SlotId) -> Value {
+        let found = self.session.lent_value(id);
+        if found.is_none() {
+            self.stale.get_or_insert(id);
+        }
+        found.unwrap_or_default()
+    }
+
+    fn array(&mut self, index: u32, count: u32) -> Decoded {
+        self.check_stack()?;
+        self.brought.reserve(index);
+        self.unbuilt.push((index, Unbuilt::Array));
+        let mut items: Vec<Value> = Vec::with_capacity((count as usize).min(FIRST_ROOM));
+        let mut holes: Vec<u32> = Vec::new();
+        for place in 0..count {
+            let item = match self.reader.next()? {
+                Token::Hole => {
+                    holes.push(place);
+                    Value::UNDEFINED
+                }
+                token => self.build(token)?,
+            };
+            items.push(item);
+        }
+        self.reader.leave();
+        self.unbuilt.pop();
+        if holes.is_empty() && self.brought.get(index).is_none() {
+            let array = self.rt.array_from(items)?;
+            return Ok(self.keep(index, array));
+        }
+        let array = match self.brought.get(index) {
+            Some(array) => array.clone(),
+            None => self.rt.array()?,
+        };
+        let mut holes = holes.into_iter().peekable();
+        for (place, item) in (0_u32..).zip(items) {
+            if holes.next_if_eq(&place).is_none() {
+                self.rt.put_index(&array, place, item)?;
+            }
+        }
+        // Holes at the end leave the length to be set.
+        let length = self.rt.key_utf8(b"length")?;
+        self.rt.set_strict(&array, &length, Value::from(f64::from(count)))?;
+        Ok(self.keep(index, array))
+    }
+
+    fn object(&mut self, index: u32, count: u32) -> Decoded {
+        self.check_stack()?;
+        self.brought.reserve(index);
+        self.unbuilt.push((index, Unbuilt::Object));
+        let room = (count as usize).min(FIRST_ROOM);
+        let mut keys: Vec<Key> = Vec::with_capacity(room);
+        let mut values: Vec<Value> = Vec::with_capacity(room);
+        for _ in 0..count {
+            let key = match self.reader.key()? {
+                Token::Str(text) => self.rt.key_utf8(text.as_bytes())?,
+                token => {
+                    let name = self.build_rare(token)?;
+                    self.rt.key_value(&name)?
+                }
+            };
+            keys.push(key);
+            values.push(self.part()?);
+        }
+        self.reader.leave();
+        self.unbuilt.pop();
+        let Some(object) = self.brought.get(index).cloned() else {
+            let object = self.rt.object_from(&keys, values)?;
+            return Ok(self.keep(index, object));
+        };
+        for (key, value) in keys.iter().zip(values) {
+            self.rt.put(&object, key, value)?;
+        }
+        Ok(object)
+    }
+
+    fn reference(&mut self, index: u32, at: usize) -> Decoded {
+        if let Some(value) = self.brought.get(index) {
+            return Ok(value.clone());
+        }
+        let unbuilt = self.unbuilt.iter().find(|entry| entry.0 == index);
+        let container = match unbuilt.map(|entry| entry.1) {
+            Some(Unbuilt::Array) => self.rt.array()?,
+            Some(Unbuilt::Object) => self.rt.object()?,
+            None => return Err(malformed("a reference to what is no object", at)),
+        };
+        Ok(self.keep(index, container))
+    }
+
+    pub(super) fn check_stack(&self) -> JsResult<()> {
+        if self.rt.stack_ok() {
+            Ok(())
+        } else {
+            Err(self.rt.stack_overflow())
+        }
+    }
+}
+
+fn malformed(what: &'static str, at: usize) -> DecodeError {
+    DecodeError::Protocol(ProtocolError::Malformed { what, at })
+}

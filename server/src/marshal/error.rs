@@ -1,0 +1,186 @@
+//! Errors: class, name, message, code, stack, cause and own properties; an exception of the client
+//! comes back as itself.
+
+use hostd_engine::{Attributes, Content, Descriptor, ErrorClass as Native, Key, Runtime, Value};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::ErrorClass;
+
+use super::decode::{Decoded, Decoder};
+use super::encode::{Encoded, Encoder, count};
+use super::plain::read_quietly;
+use crate::session::Session;
+
+/// How far the prototypes of an error are searched for a known class.
+const MOST_PROTOTYPES: usize = 64;
+
+/// Builds an error; the living proxy of an exception stays what it is.
+pub(super) fn decode(
+    decoder: &mut Decoder<'_, '_>,
+    index: u32,
+    id: Option<SlotId>,
+    class: ErrorClass,
+) -> Decoded {
+    decoder.check_stack()?;
+    let (rt, session) = (decoder.rt, decoder.session);
+    let known = id.map(|id| session.receive(id)).transpose()?.flatten();
+    let fresh = known.is_none();
+    let error = match known {
+        Some(error) => error,
+        None => {
+            let error = rt.error(native_class(class), "")?;
+            if let Some(id) = id {
+                session.adopt_proxy(id, &error)?;
+            }
+            error
+        }
+    };
+    decoder.keep(index, error.clone());
+    let names = &session.intrinsics().error_keys;
+    for key in [&names.name, &names.message, &names.code, &names.stack, &names.cause] {
+        let part = decoder.part()?;
+        let ordinary = *key == names.name && is_native_name(rt, class, &part)?;
+        if fresh && !part.is_undefined() && !ordinary {
+            let attributes =
+                if *key == names.code { Attributes::ALL } else { Attributes::HIDDEN };
+            rt.define(&error, key, Descriptor::Value(&part, attributes))?;
+        }
+    }
+    for _ in 0..decoder.fields().own_fields()? {
+        let key = decoder.key()?;
+        let part = decoder.part()?;
+        if fresh {
+            rt.put(&error, &key, part)?;
+        }
+    }
+    decoder.fields().leave();
+    Ok(error)
+}
+
+/// Writes an error that is lent under this id.
+pub(super) fn encode(
+    encoder: &mut Encoder<'_, '_>,
+    value: &Value,
+    identity: usize,
+    id: SlotId,
+) -> Encoded {
+    if !encoder.rt.stack_ok() {
+        return Err(encoder.rt.stack_overflow().into());
+    }
+    let (rt, session) = (encoder.rt, encoder.session);
+    let class = class_of(session, value);
+    let mut open = encoder.out.open_error(Some(id), class)?;
+    encoder.seen.insert(identity, open.index());
+    let names = &session.intrinsics().error_keys;
+    for key in [&names.name, &names.message, &names.code] {
+        let part = read_quietly(rt, value, key).unwrap_or_default();
+        encoder.value(&part)?;
+    }
+    let stack = stack(session, value);
+    encoder.value(&stack)?;
+    let cause = read_quietly(rt, value, &names.cause).unwrap_or_default();
+    encoder.value(&cause)?;
+    encoder.out.own_fields(&mut open);
+    let mut written = 0;
+    for key in rt.own_keys(value)?.iter() {
+        let named = [&names.name, &names.message, &names.code, &names.stack, &names.cause];
+        if named.into_iter().any(|name| *name == *key) || rt.key_is_symbol(&key) {
+            continue;
+        }
+        let Some(property) = rt.own_property(value, &key)? else {
+            continue;
+        };
+        if let Content::Value(part) = property.content {
+            encoder.key(&key)?;
+            encoder.value(&part)?;
+            written += 1;
+        }
+    }
+    encoder.out.close(open, count(written)?);
+    Ok(())
+}
+
+/// The stack as text. The engine's own accessor may run, nobody else's.
+fn stack(session: &Session, error: &Value) -> Value {
+    let (rt, names) = (session.runtime(), &session.intrinsics().error_keys);
+    if let Some(stack) = read_quietly(rt, error, &names.stack) {
+        return stack;
+    }
+    let Some(getter) = &session.intrinsics().stack_getter else {
+        return Value::UNDEFINED;
+    };
+    rt.call(getter, error, &[]).unwrap_or_default()
+}
+
+fn class_of(session: &Session, error: &Value) -> ErrorClass {
+    let rt = session.runtime();
+    let classes = &session.intrinsics().error_prototypes;
+    let mut holder = rt.prototype_quiet(error).unwrap_or_default();
+    for _ in 0..MOST_PROTOTYPES {
+        if !holder.is_object() {
+            break;
+        }
+        let found = classes.iter().find(|entry| entry.1.identity() == holder.identity());
+        if let Some((class, _)) = found {
+            return *class;
+        }
+        holder = rt.prototype_quiet(&holder).unwrap_or_default();
+    }
+    ErrorClass::Other
+}
+
+fn native_class(class: ErrorClass) -> Native {
+    match class {
+        ErrorClass::Type => Native::TypeError,
+        ErrorClass::Range => Native::RangeError,
+        ErrorClass::Syntax => Native::SyntaxError,
+        ErrorClass::Reference => Native::ReferenceError,
+        ErrorClass::Eval => Native::EvalError,
+        ErrorClass::Uri => Native::UriError,
+        ErrorClass::Error | ErrorClass::Aggregate | ErrorClass::Other => Native::Error,
+    }
+}
+
+/// Whether a name is the one that the class gives anyway.
+fn is_native_name(rt: Runtime, class: ErrorClass, name: &Value) -> Decoded<bool> {
+    if !name.is_string() {
+        return Ok(false);
+    }
+    let expected = class_name(native_class(class));
+    Ok(rt.utf8(name)?.as_str() == expected)
+}
+
+fn class_name(class: Native) -> &'static str {
+    match class {
+        Native::Error => "Error",
+        Native::TypeError => "TypeError",
+        Native::RangeError => "RangeError",
+        Native::SyntaxError => "SyntaxError",
+        Native::ReferenceError => "ReferenceError",
+        Native::EvalError => "EvalError",
+        Native::UriError => "URIError",
+        Native::InternalError => "InternalError",
+    }
+}
+
+/// The keys of an error's parts.
+#[derive(Debug)]
+pub(crate) struct ErrorKeys {
+    pub(crate) name: Key,
+    pub(crate) message: Key,
+    pub(crate) code: Key,
+    pub(crate) stack: Key,
+    pub(crate) cause: Key,
+}
+
+/// The classes whose prototypes are known, by the names of their constructors.
+pub(crate) const ERROR_CLASSES: [(ErrorClass, &str); 8] = [
+    (ErrorClass::Error, "Error"),
+    (ErrorClass::Type, "TypeError"),
+    (ErrorClass::Range, "RangeError"),
+    (ErrorClass::Syntax, "SyntaxError"),
+    (ErrorClass::Reference, "ReferenceError"),
+    (ErrorClass::Eval, "EvalError"),
+    (ErrorClass::Uri, "URIError"),
+    (ErrorClass::Aggregate, "AggregateError"),
+];
+

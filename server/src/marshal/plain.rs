@@ -1,0 +1,210 @@
+//! What crosses by value, and what an object is called that crosses by reference.
+//!
+//! By value: arrays without other properties, objects without a class, accessors, symbols or
+//! functions, dates, maps, sets, buffers, errors. What something native hangs on, or what has a
+//! class of its own, is an object with behaviour.
+
+use hostd_engine::{Content, JsResult, Key, Keys, Runtime, Value};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::HostKind;
+
+use crate::session::Session;
+
+/// How an object crosses.
+#[derive(Debug)]
+pub(crate) enum Plain {
+    /// By reference.
+    No,
+    /// An array of that length.
+    Array(u32),
+    /// A plain object: its string keys and the values in their order.
+    Object(Keys, Vec<Value>),
+    /// A date.
+    Date(f64),
+    /// A map: its keys and values in turns.
+    Map(Vec<Value>),
+    /// A set.
+    Set(Vec<Value>),
+    /// A buffer or a view.
+    Buffer,
+    /// An error of this host.
+    Error,
+    /// An object of the client: goes back as itself.
+    Remote(SlotId),
+}
+
+/// Decides how an object crosses.
+pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
+    let rt = session.runtime();
+    if rt.is_function(value) {
+        return Ok(session.remote_slot(value).map_or(Plain::No, Plain::Remote));
+    }
+    if rt.is_array(value) {
+        return array(session, value);
+    }
+    if rt.is_proxy(value) {
+        return Ok(Plain::No);
+    }
+    let prototype = rt.prototype(value)?;
+    let classless = prototype.is_null()
+        || prototype.identity() == rt.object_prototype().identity();
+    if classless {
+        if let Some(id) = session.remote_slot(value) {
+            return Ok(Plain::Remote(id));
+        }
+        let opaque = rt.is_native_instance(value) || rt.is_external(value);
+        if !opaque && !rt.is_error(value) {
+            return object(session, value);
+        }
+    }
+    if rt.is_error(value) {
+        return Ok(session.remote_slot(value).map_or(Plain::Error, Plain::Remote));
+    }
+    if is_buffer(rt, value) {
+        return Ok(Plain::Buffer);
+    }
+    if let Some(milliseconds) = rt.date_value(value) {
+        return Ok(Plain::Date(milliseconds));
+    }
+    if rt.is_promise(value) {
+        return Ok(session.remote_slot(value).map_or(Plain::No, Plain::Remote));
+    }
+    let intrinsics = session.intrinsics();
+    if rt.is_map(value) && prototype.identity() == intrinsics.map_prototype.identity() {
+        if session.is_pinned(value) {
+            return Ok(Plain::No);
+        }
+        let entries = rt.map_entries(value)?;
+        return Ok(Plain::Map(entries.into_iter().flat_map(|(k, v)| [k, v]).collect()));
+    }
+    if rt.is_set(value) && prototype.identity() == intrinsics.set_prototype.identity() {
+        if session.is_pinned(value) {
+            return Ok(Plain::No);
+        }
+        return Ok(Plain::Set(rt.set_values(value)?));
+    }
+    Ok(Plain::No)
+}
+
+/// An array crosses by value if it has elements and nothing else.
+fn array(session: &Session, value: &Value) -> JsResult<Plain> {
+    let rt = session.runtime();
+    let Some(length) = rt.array_length(value) else {
+        return Ok(Plain::No);
+    };
+    let ordinary = rt.prototype(value)?.identity() == rt.array_prototype().identity();
+    if !ordinary || session.is_pinned(value) {
+        return Ok(Plain::No);
+    }
+    // Elements, and `length`.
+    let keys = rt.own_keys(value)?;
+    let elements = keys.iter().filter(|key| key.as_index().is_some()).count();
+    Ok(if elements + 1 == keys.len() { Plain::Array(length) } else { Plain::No })
+}
+
+/// An object crosses by value if it is data through and through.
+fn object(session: &Session, value: &Value) -> JsResult<Plain> {
+    let rt = session.runtime();
+    if session.is_pinned(value) {
+        return Ok(Plain::No);
+    }
+    let keys = rt.own_keys(value)?;
+    let mut values = Vec::with_capacity(keys.len());
+    for key in keys.iter() {
+        let Some(property) = rt.own_property(value, &key)? else {
+            return Ok(Plain::No);
+        };
+        let Content::Value(item) = property.content else {
+            return Ok(Plain::No);
+        };
+        if rt.is_function(&item) || rt.key_is_symbol(&key) {
+            return Ok(Plain::No);
+        }
+        values.push(item);
+    }
+    Ok(Plain::Object(keys, values))
+}
+
+/// Whether there is no element at this place of an array.
+pub(super) fn is_hole(rt: Runtime, array: &Value, place: u32) -> JsResult<bool> {
+    let key = rt.key_index(place)?;
+    Ok(!rt.has_own(array, &key)?)
+}
+
+/// Whether it is a buffer or a view of one.
+pub(super) fn is_buffer(rt: Runtime, value: &Value) -> bool {
+    rt.is_typed_array(value)
+        || rt.is_array_buffer(value)
+        || rt.is_data_view(value)
+        || rt.is_shared_array_buffer(value)
+}
+
+/// What an object is called that crosses by reference, and its class.
+pub(crate) fn nature(session: &Session, value: &Value) -> (HostKind, u32) {
+    let rt = session.runtime();
+    if value.is_symbol() {
+        return (HostKind::Symbol, 0);
+    }
+    if rt.is_function(value) {
+        return function_nature(session, value);
+    }
+    if rt.is_promise(value) {
+        return (HostKind::Promise, 0);
+    }
+    if rt.is_external(value) {
+        return (HostKind::External, 0);
+    }
+    let class = match rt.prototype_quiet(value) {
+        Ok(prototype) if has_class(rt, &prototype) => session.class_id(&prototype),
+        _ => 0,
+    };
+    (HostKind::Object, class)
+}
+
+fn has_class(rt: Runtime, prototype: &Value) -> bool {
+    prototype.is_object() && prototype.identity() != rt.object_prototype().identity()
+}
+
+/// A function is a class if Node-API or the keyword `class` made it one; built-in constructors,
+/// too, have a `prototype` that cannot be replaced.
+fn function_nature(session: &Session, value: &Value) -> (HostKind, u32) {
+    match class_prototype(session, value) {
+        Some(prototype) => (HostKind::Class, session.class_id(&prototype)),
+        None => (HostKind::Function, 0),
+    }
+}
+
+/// The `prototype` of a class; nothing for a function that is none.
+pub(crate) fn class_prototype(session: &Session, value: &Value) -> Option<Value> {
+    let rt = session.runtime();
+    if rt.is_proxy(value) || !rt.is_function(value) {
+        return None;
+    }
+    let native = rt.native_function(value);
+    if native.is_some_and(|function| function.brand.is_none()) {
+        return None;
+    }
+    let property = rt.own_property(value, &session.intrinsics().prototype).ok()??;
+    if native.is_none() && property.attributes.writable {
+        return None;
+    }
+    match property.content {
+        Content::Value(prototype) if prototype.is_object() => Some(prototype),
+        _ => None,
+    }
+}
+
+/// Reads a data property along the prototypes without running anything; accessors are passed over.
+pub(crate) fn read_quietly(rt: Runtime, value: &Value, key: &Key) -> Option<Value> {
+    let mut holder = value.clone();
+    while holder.is_object() && !rt.is_proxy(&holder) && rt.remote_id(&holder).is_none() {
+        if let Some(property) = rt.own_property(&holder, key).ok()? {
+            return match property.content {
+                Content::Value(value) => Some(value),
+                Content::Accessor { .. } => None,
+            };
+        }
+        holder = rt.prototype(&holder).ok()?;
+    }
+    None
+}

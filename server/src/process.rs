@@ -1,0 +1,151 @@
+//! The life of the process, in two phases.
+//!
+//! Phase A is single-threaded: parent, descriptors, signals, one step after the other. Phase B
+//! starts the control thread; the main thread becomes the JS thread and stays it.
+
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use hostd_protocol::carrier::{HostEnd, lane, socket};
+use hostd_protocol::control::{
+    self, CarrierKind, ClientMessage, HostMessage, Setup, greet, read_message,
+};
+
+use crate::cli::{CarrierChoice, SessionArguments};
+use crate::control::Control;
+use crate::logs;
+use crate::session::{Ended, Session, SessionOptions};
+
+/// Where the client leaves what it hands over.
+const CONTROL_DESCRIPTOR: i32 = 3;
+const LANES_DESCRIPTOR: i32 = 4;
+/// What is left of the stack for the host's own last frames.
+const STACK_MARGIN: usize = 512 << 10;
+/// How long the client may take for the handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// What phase A leaves behind.
+#[derive(Debug)]
+struct Prepared {
+    control: OwnedFd,
+    lanes: Option<OwnedFd>,
+    stack_bytes: usize,
+}
+
+/// Serves one session of the client that started this process.
+///
+/// # Errors
+/// A step of the start was refused, the handshake failed, or the client was lost.
+pub fn run(arguments: SessionArguments) -> anyhow::Result<()> {
+    let prepared = prepare(arguments)?;
+    serve(prepared, arguments.carrier)
+}
+
+/// Phase A. No thread, no file and no addon exists yet.
+fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
+    let alone = hostd_sandbox::single_threaded()?;
+    hostd_sandbox::die_with_parent(arguments.parent)?;
+    hostd_sandbox::own_session()?;
+    hostd_sandbox::reset_signals(&alone)?;
+    hostd_sandbox::no_core_dumps()?;
+    let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR)
+        .context("the control socket is missing; napi-hostd is started by its client")?;
+    let lanes = match arguments.carrier {
+        CarrierChoice::Socket => None,
+        CarrierChoice::Lanes => {
+            let lanes = hostd_sandbox::adopt_descriptor(&alone, LANES_DESCRIPTOR);
+            Some(lanes.context("the shared lanes are missing")?)
+        }
+    };
+    let mut keep = vec![control.as_fd()];
+    keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
+    hostd_sandbox::close_other_descriptors(&alone, &keep)?;
+    let stack_bytes = hostd_sandbox::stack_bytes()?;
+    Ok(Prepared { control, lanes, stack_bytes })
+}
+
+/// Phase B: handshake, then the session.
+fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
+    let mut stream = UnixStream::from(prepared.control);
+    let setup = shake_hands(&mut stream)?;
+    let (stack, lanes) = (prepared.stack_bytes, prepared.lanes);
+    let control = Control::default();
+    logs::install(&setup, control.outbox());
+    match start(&setup, carrier, lanes, stack, &control) {
+        Ok((session, connection)) => {
+            let ready = HostMessage::Ready {
+                pid: std::process::id(),
+                stack_bytes: stack as u64,
+                features: Vec::new(),
+            };
+            control.outbox().send(&ready)?;
+            let running = control.run(stream, connection, session)?;
+            match session.run() {
+                Ended::Closed => running.say_goodbye(),
+                Ended::Lost(error) => Err(error).context("the session ended early"),
+            }
+        }
+        Err(error) => {
+            let message = format!("{error:#}");
+            // If the client is gone, the error below goes to nobody either.
+            let _ = control::write_message(&mut stream, &HostMessage::Refused { message });
+            Err(error)
+        }
+    }
+}
+
+fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
+    stream.set_read_timeout(Some(HANDSHAKE_TIME))?;
+    greet(stream)?.check()?;
+    let message = read_message(&mut stream.by_ref())?;
+    stream.set_read_timeout(None)?;
+    match message {
+        ClientMessage::Setup(setup) => Ok(setup),
+        ClientMessage::Shutdown => Err(anyhow!("the client ended the session before it began")),
+    }
+}
+
+/// Makes the carrier and the session, and says what moves the carrier's bytes.
+fn start(
+    setup: &Setup,
+    carrier: CarrierChoice,
+    lanes: Option<OwnedFd>,
+    stack: usize,
+    control: &Control,
+) -> anyhow::Result<(&'static Session, socket::Connection)> {
+    let (generation, limits) = (setup.generation, setup.limits);
+    let end: HostEnd = match (carrier, setup.carrier, lanes) {
+        (CarrierChoice::Lanes, CarrierKind::Lanes, Some(lanes)) => {
+            let segment = lane::Segment::open(lanes).context("the shared lanes are unusable")?;
+            lane::host(segment, generation, limits)
+        }
+        (CarrierChoice::Socket, CarrierKind::Socket, _) => socket::host(generation, limits),
+        _ => {
+            return Err(anyhow!(
+                "the client's command line and its setup disagree about the carrier"
+            ));
+        }
+    };
+    let connection = control.connection(&end);
+    let session = Session::start(SessionOptions {
+        end,
+        generation,
+        limits,
+        stack_bytes: stack.saturating_sub(STACK_MARGIN),
+        exit,
+    })?;
+    Ok((session, connection))
+}
+
+/// The addon asked for the end of the process.
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "it must not return to the addon, and the client reports the exit code"
+)]
+fn exit(code: i32) {
+    std::process::exit(code);
+}

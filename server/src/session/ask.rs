@@ -1,0 +1,172 @@
+//! Asking the client in the middle of a call of its own: the conversation turns round, and until
+//! the reply comes the client's requests on this lane are served.
+
+use hostd_engine::{ErrorClass, JsResult, Thrown};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
+use hostd_protocol::frame::{FrameKind, Header};
+use hostd_protocol::ids::LaneIndex;
+use hostd_protocol::value::ValueReader;
+
+use super::Session;
+use super::level::Scratch;
+use crate::marshal::{DecodeError, Decoder, EncodeError, Encoded};
+
+/// What a callback that outlives its call is told.
+const OUTSIDE: &str = "the host calls Python only inside a call that Python made: this callback \
+                       outlived its call; give it to Python again, or call it during the call";
+
+impl Session {
+    /// Asks the client and waits for the reply.
+    pub(super) fn ask<T>(
+        &self,
+        call: CallKind,
+        write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
+        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
+    ) -> JsResult<T> {
+        let Some(lane) = self.lane.get() else {
+            return Err(self.rt.throw(ErrorClass::Error, OUTSIDE));
+        };
+        if self.is_lost() {
+            return Err(self.gone());
+        }
+        if self.is_cancelled() {
+            let text = "the call was cancelled: its callbacks are not run any more";
+            return Err(self.rt.throw(ErrorClass::Error, text));
+        }
+        if self.nested.get() >= self.limits.nested_requests {
+            let limit = self.limits.nested_requests;
+            let text = format!("more than {limit} calls between Python and the addon are nested");
+            return Err(self.rt.range_error(&text));
+        }
+        self.asked.set(self.asked.get() + 1);
+        let mut scratch = self.take_scratch();
+        let answered = self.exchange(lane, call, &mut scratch, write);
+        let answer = answered.and_then(|header| self.take_answer(&header, &mut scratch, read));
+        self.put_scratch(scratch);
+        answer
+    }
+
+    /// Sends the request and serves the lane until the reply is in `scratch.body`.
+    fn exchange(
+        &self,
+        lane: LaneIndex,
+        call: CallKind,
+        scratch: &mut Scratch,
+        write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
+    ) -> JsResult<Header> {
+        let level = self.open.borrow().last().cloned().unwrap_or_default();
+        let changes = self.find_changes(&level).map_err(|error| self.unsendable(error))?;
+        self.begin(scratch, FrameKind::Request, call.number());
+        let id = self.next_call.get();
+        self.next_call.set(id.next());
+        let written = self.compose_body(scratch, &level, changes.as_ref(), write);
+        let written = written.and_then(|()| {
+            scratch.builder.finish(id, self.generation)?;
+            Ok(())
+        });
+        if let Err(error) = written {
+            self.unsend(scratch);
+            self.remotes.borrow_mut().put_back(scratch.releases.drain(..));
+            return Err(self.unsendable(error));
+        }
+        if let Some(changes) = changes {
+            changes.settle(&mut level.baseline.borrow_mut());
+        }
+        level.compared.set(self.rt.mutations());
+        let frame = scratch.builder.finish(id, self.generation);
+        if let Err(error) = frame.and_then(|frame| self.end.borrow_mut().send(lane, frame)) {
+            self.lose(error);
+            return Err(self.gone());
+        }
+        self.nested.set(self.nested.get() + 1);
+        let reply = loop {
+            let received = self.end.borrow_mut().receive(lane, &mut scratch.body);
+            let header = match received {
+                Ok(header) => header,
+                Err(error) => break Err(error),
+            };
+            match header.kind {
+                FrameKind::Request => self.serve(lane, &header, &mut scratch.body),
+                FrameKind::Reply | FrameKind::Failure
+                    if header.call == id && header.number == call.number() =>
+                {
+                    break Ok(header);
+                }
+                _ => {
+                    let what = "a reply to what is not the innermost open request";
+                    break Err(ProtocolError::Violation { what });
+                }
+            }
+            if self.is_lost() {
+                break Err(ProtocolError::Disconnected);
+            }
+        };
+        self.nested.set(self.nested.get() - 1);
+        reply.map_err(|error| {
+            self.lose(error);
+            self.gone()
+        })
+    }
+
+    fn take_answer<T>(
+        &self,
+        header: &Header,
+        scratch: &mut Scratch,
+        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
+    ) -> JsResult<T> {
+        let before = self.rt.mutations();
+        let Scratch { body, brought, .. } = scratch;
+        let mut reader = ValueReader::new(body, &self.limits);
+        let answer = self
+            .take_releases(header.flags, &mut reader)
+            .map_err(DecodeError::from)
+            .and_then(|()| {
+                let failed = header.kind == FrameKind::Failure;
+                let failure = if failed { Some(Failure::read(&mut reader)?) } else { None };
+                let mut decoder = Decoder::new(self, reader, brought);
+                let answer = match failure {
+                    None => Ok(read(&mut decoder)?),
+                    Some(Failure::Thrown) => Err(Thrown(decoder.value()?)),
+                    Some(Failure::Remote(error)) => {
+                        Err(self.rt.throw(ErrorClass::Error, &error.to_string()))
+                    }
+                };
+                decoder.finish()?;
+                Ok(answer)
+            });
+        // What was built for the reply is new: nothing that the call brought.
+        if let Some(level) = self.open.borrow().last() {
+            let built = self.rt.mutations().wrapping_sub(before);
+            level.compared.set(level.compared.get().wrapping_add(built));
+        }
+        match answer {
+            Ok(answer) => answer,
+            Err(DecodeError::Thrown(thrown)) => Err(thrown),
+            Err(DecodeError::Remote(RemoteError::Stale(id))) => {
+                let text = format!("Python answered with object {id}, which it has released");
+                Err(self.rt.throw(ErrorClass::Error, &text))
+            }
+            Err(DecodeError::Remote(error)) => {
+                Err(self.rt.throw(ErrorClass::Error, &error.to_string()))
+            }
+            Err(DecodeError::Protocol(error)) if error.is_fatal() => {
+                self.lose(error);
+                Err(self.gone())
+            }
+            Err(DecodeError::Protocol(error)) => Err(self.rt.range_error(&error.to_string())),
+        }
+    }
+
+    fn unsendable(&self, error: EncodeError) -> Thrown {
+        match error {
+            EncodeError::Protocol(error) => self.rt.range_error(&error.to_string()),
+            EncodeError::Thrown(thrown) => thrown,
+        }
+    }
+
+    #[cold]
+    fn gone(&self) -> Thrown {
+        self.rt.throw(ErrorClass::Error, "the connection to Python is lost; the host ends")
+    }
+}

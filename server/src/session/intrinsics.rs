@@ -1,0 +1,87 @@
+//! Built-ins and keys that the session uses, taken before any addon can replace them.
+
+use hostd_engine::{Content, FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
+use hostd_protocol::value::ErrorClass;
+
+use crate::marshal::{ERROR_CLASSES, ErrorKeys};
+
+/// The engine function tag of a function that ignores what it is given.
+const IGNORE_TAG: u8 = 66;
+
+/// What the session uses of JavaScript's own.
+#[derive(Debug)]
+pub(crate) struct Intrinsics {
+    pub(crate) map_prototype: Value,
+    pub(crate) map_set: Value,
+    pub(crate) set_prototype: Value,
+    pub(crate) set_add: Value,
+    pub(crate) function_prototype: Value,
+    pub(crate) error_prototypes: Vec<(ErrorClass, Value)>,
+    pub(crate) error_keys: ErrorKeys,
+    /// The engine's accessor of `stack`, if it has one.
+    pub(crate) stack_getter: Option<Value>,
+    /// A function that does nothing: as a handler it takes note of a rejection.
+    pub(crate) ignore: Value,
+    pub(crate) prototype: Key,
+    pub(crate) length: Key,
+    pub(crate) name: Key,
+    pub(crate) constructor: Key,
+    pub(crate) iterator: Key,
+    pub(crate) next: Key,
+    pub(crate) done: Key,
+    pub(crate) value: Key,
+}
+
+fn ignore(_: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(Value::UNDEFINED)
+}
+
+impl Intrinsics {
+    /// Takes them from the globals as they are now.
+    pub(crate) fn capture(rt: Runtime) -> JsResult<Self> {
+        let global = rt.global();
+        let key = |name: &str| rt.key_utf8(name.as_bytes());
+        let prototype_of = |name: &str| -> JsResult {
+            rt.get_named(&rt.get_named(&global, name)?, "prototype")
+        };
+        let (map_prototype, set_prototype) = (prototype_of("Map")?, prototype_of("Set")?);
+        let mut error_prototypes = Vec::with_capacity(ERROR_CLASSES.len());
+        for (class, name) in ERROR_CLASSES {
+            if !rt.get_named(&global, name)?.is_undefined() {
+                error_prototypes.push((class, prototype_of(name)?));
+            }
+        }
+        let error_keys = ErrorKeys {
+            name: key("name")?,
+            message: key("message")?,
+            code: key("code")?,
+            stack: key("stack")?,
+            cause: key("cause")?,
+        };
+        let stack = rt.own_property(&prototype_of("Error")?, &error_keys.stack)?;
+        let stack_getter = match stack.map(|property| property.content) {
+            Some(Content::Accessor { getter, .. }) => getter,
+            _ => None,
+        };
+        let iterator = rt.get_named(&rt.get_named(&global, "Symbol")?, "iterator")?;
+        Ok(Self {
+            map_set: rt.get_named(&map_prototype, "set")?,
+            map_prototype,
+            set_add: rt.get_named(&set_prototype, "add")?,
+            set_prototype,
+            function_prototype: prototype_of("Function")?,
+            error_prototypes,
+            error_keys,
+            stack_getter,
+            ignore: rt.function(FunctionSpec::new(ignore, IGNORE_TAG, [0; 3]))?,
+            prototype: key("prototype")?,
+            length: key("length")?,
+            name: key("name")?,
+            constructor: key("constructor")?,
+            iterator: rt.key_value(&iterator)?,
+            next: key("next")?,
+            done: key("done")?,
+            value: key("value")?,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! What the host tells the client of its own accord, on the home lane: one way, never waiting.
+//!
+//! Rings are coalesced. Settled promises are kept by id and written when there is room. Uncaught
+//! errors are bounded, and the ones that did not fit are counted.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hostd_engine::{PromiseState, Value};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::frame::FrameKind;
+use hostd_protocol::ids::{CallId, SlotId};
+
+use super::Session;
+use super::answer::write_state;
+use crate::marshal::{Encoded, Encoder};
+
+/// How many uncaught errors wait for room.
+const MOST_UNCAUGHT: usize = 256;
+/// A notice larger than this never fits into the home lane at once.
+const LARGEST_NOTICE: usize = 60 << 10;
+/// When to look again for room, or for something to release.
+const AGAIN: Duration = Duration::from_millis(10);
+const IDLE: Duration = Duration::from_millis(50);
+
+/// What waits to be told.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    ring: bool,
+    settled: VecDeque<SlotId>,
+    uncaught: VecDeque<(Value, &'static str)>,
+    lost: u64,
+}
+
+impl Session {
+    /// Notes an error that nobody caught.
+    pub(super) fn note_uncaught(&self, error: &Value, origin: &'static str) {
+        let mut notices = self.notices.borrow_mut();
+        if notices.uncaught.len() < MOST_UNCAUGHT {
+            notices.uncaught.push_back((error.clone(), origin));
+        } else {
+            notices.lost += 1;
+        }
+    }
+
+    /// Notes that a watched promise is settled.
+    pub(super) fn note_settled(&self, promise: SlotId) {
+        self.notices.borrow_mut().settled.push_back(promise);
+    }
+
+    /// Notes that the client should take a turn.
+    pub(super) fn note_ring(&self) {
+        self.notices.borrow_mut().ring = true;
+    }
+
+    /// Tells what there is room for. How long the JS thread may sleep: for ever if nothing waits.
+    pub(super) fn flush_notices(&self) -> Option<Duration> {
+        if self.bell.take() {
+            self.note_ring();
+        }
+        let waiting = {
+            let notices = self.notices.borrow();
+            notices.ring
+                || !notices.settled.is_empty()
+                || !notices.uncaught.is_empty()
+                || notices.lost > 0
+        };
+        if waiting && !self.flush_all() {
+            return Some(AGAIN);
+        }
+        let owed = self.rt.has_finalized() || self.remotes.borrow().has_released();
+        owed.then_some(IDLE)
+    }
+
+    /// Nothing happened for a while: what died is released without waiting for a frame.
+    pub(super) fn flush_idle(&self) {
+        self.host.enter(|_| ());
+        if !self.remotes.borrow().has_released() {
+            return;
+        }
+        self.notify(CallKind::Released, |_| Ok(()));
+    }
+
+    fn flush_all(&self) -> bool {
+        let ring = self.notices.borrow().ring;
+        if ring {
+            if !self.notify(CallKind::Ring, |_| Ok(())) {
+                return false;
+            }
+            self.notices.borrow_mut().ring = false;
+        }
+        loop {
+            let next = self.notices.borrow().settled.front().copied();
+            let Some(id) = next else { break };
+            if !self.tell_settled(id) {
+                return false;
+            }
+            self.notices.borrow_mut().settled.pop_front();
+        }
+        loop {
+            let next = self.notices.borrow().uncaught.front().cloned();
+            let Some((error, origin)) = next else { break };
+            if !self.tell_uncaught(&error, origin) {
+                return false;
+            }
+            self.notices.borrow_mut().uncaught.pop_front();
+        }
+        let lost = std::mem::take(&mut self.notices.borrow_mut().lost);
+        if lost > 0 {
+            tracing::error!(target: "napi_hostd", lost, "more uncaught errors than can be told");
+        }
+        true
+    }
+
+    /// A value too large for a notice is told as pending: the client asks for it by a watch.
+    fn tell_settled(&self, id: SlotId) -> bool {
+        let Some(promise) = self.lent_value(id) else {
+            return true;
+        };
+        let state = self.rt.promise_state(&promise).unwrap_or(PromiseState::Pending);
+        let write = |state: &PromiseState, out: &mut Encoder<'_, '_>| {
+            out.fields().put_u32(id.get());
+            write_state(out, state)
+        };
+        if self.fits(|out| write(&state, out)) {
+            return self.notify(CallKind::Settled, |out| write(&state, out));
+        }
+        self.notify(CallKind::Settled, |out| write(&PromiseState::Pending, out))
+    }
+
+    fn tell_uncaught(&self, error: &Value, origin: &str) -> bool {
+        let write = |out: &mut Encoder<'_, '_>| {
+            out.value(error)?;
+            Ok(out.fields().str(origin)?)
+        };
+        if self.fits(write) {
+            return self.notify(CallKind::Uncaught, write);
+        }
+        self.notify(CallKind::Uncaught, |out| {
+            out.fields().str("an error too large to be told")?;
+            Ok(out.fields().str(origin)?)
+        })
+    }
+
+    /// Whether a body is small enough for a notice. Nothing stays counted as sent.
+    fn fits(&self, write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded) -> bool {
+        let mut scratch = self.take_scratch();
+        scratch.builder.start(FrameKind::Notice, 0);
+        scratch.sent.clear();
+        let written = {
+            let scratch = &mut *scratch;
+            let out = scratch.builder.body();
+            write(&mut Encoder::new(self, out, &mut scratch.seen, &mut scratch.sent))
+        };
+        let length = scratch.builder.body_bytes().len();
+        self.unsend(&mut scratch);
+        self.put_scratch(scratch);
+        written.is_ok() && length < LARGEST_NOTICE
+    }
+
+    /// Sends a notice if there is room for it; false if it has to wait.
+    fn notify(
+        &self,
+        call: CallKind,
+        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
+    ) -> bool {
+        let mut scratch = self.take_scratch();
+        if matches!(call, CallKind::Released) {
+            self.begin(&mut scratch, FrameKind::Notice, call.number());
+        } else {
+            scratch.builder.start(FrameKind::Notice, call.number());
+            scratch.sent.clear();
+        }
+        let written = {
+            let scratch = &mut *scratch;
+            let out = scratch.builder.body();
+            write(&mut Encoder::new(self, out, &mut scratch.seen, &mut scratch.sent))
+        };
+        let sent = written.is_ok() && {
+            let frame = scratch.builder.finish(CallId(0), self.generation);
+            match frame.and_then(|frame| self.end.borrow_mut().try_notice(frame)) {
+                Ok(sent) => sent,
+                Err(error) => {
+                    self.lose(error);
+                    false
+                }
+            }
+        };
+        if !sent {
+            self.unsend(&mut scratch);
+            self.remotes.borrow_mut().put_back(scratch.releases.drain(..));
+        }
+        self.put_scratch(scratch);
+        sent
+    }
+}

@@ -1,0 +1,87 @@
+//! The JS thread's loop: lanes as they become ready, notices in between.
+
+use std::sync::atomic::Ordering;
+
+use hostd_protocol::carrier::Wake;
+use hostd_protocol::error::{ProtocolError, Result};
+use hostd_protocol::frame::FrameKind;
+use hostd_protocol::ids::{HOME_LANE, LaneIndex};
+
+use super::Session;
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The client closed it: everything is torn down.
+    Closed,
+    /// The client is gone, or one side broke the protocol.
+    Lost(ProtocolError),
+}
+
+impl Session {
+    /// Serves the client until the session ends.
+    pub fn run(&self) -> Ended {
+        let mut body = Vec::new();
+        loop {
+            if let Some(error) = self.lost.borrow_mut().take() {
+                return Ended::Lost(error);
+            }
+            if self.closing.get() || self.bell.close.load(Ordering::Acquire) {
+                self.host.close();
+                self.objects.borrow_mut().clear();
+                self.bell.over.store(true, Ordering::Release);
+                return Ended::Closed;
+            }
+            let timeout = self.flush_notices();
+            let woken = self.end.borrow_mut().wait(timeout);
+            let outcome = match woken {
+                Ok(Wake::Lane(lane)) => self.serve_outermost(lane, &mut body),
+                Ok(Wake::Rung) => Ok(()),
+                Ok(Wake::TimedOut) => {
+                    self.flush_idle();
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                self.lose(error);
+            }
+        }
+    }
+
+    fn serve_outermost(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result {
+        if lane == HOME_LANE {
+            let what = "a request on the home lane";
+            return Err(ProtocolError::Violation { what });
+        }
+        let header = self.end.borrow_mut().receive(lane, body)?;
+        if header.kind != FrameKind::Request {
+            let what = "a reply to what was not asked";
+            return Err(ProtocolError::Violation { what });
+        }
+        self.know_cancel(lane)?;
+        self.lane.set(Some(lane));
+        self.serve(lane, &header, body);
+        self.lane.set(None);
+        if self.host.has_pending() {
+            self.note_ring();
+        }
+        Ok(())
+    }
+
+    /// Has the lane's cancel word at hand for the interrupt handler.
+    fn know_cancel(&self, lane: LaneIndex) -> Result {
+        let index = usize::from(lane.0);
+        let mut flags = self.cancels.borrow_mut();
+        if flags.get(index).is_none_or(Option::is_none) {
+            let flag = self.end.borrow().cancel_flag(lane)?;
+            if flags.len() <= index {
+                flags.resize(index + 1, None);
+            }
+            if let Some(slot) = flags.get_mut(index) {
+                *slot = Some(flag);
+            }
+        }
+        Ok(())
+    }
+}

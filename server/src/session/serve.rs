@@ -1,0 +1,224 @@
+//! Serving one request: dispatch, then reply, with what the call changed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use hostd_protocol::calls::{Asker, CallKind};
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
+use hostd_protocol::ids::{LaneIndex, SlotId};
+use hostd_protocol::value::ValueReader;
+use rustc_hash::FxHashMap;
+
+use super::Session;
+use super::answer::{Answer, Refusal};
+use super::level::{Level, Scratch};
+use crate::marshal::{Changes, Encoded, Encoder};
+
+impl Session {
+    /// Serves a request whose body is `body`, and leaves that memory behind for the next one.
+    pub(super) fn serve(&self, lane: LaneIndex, header: &Header, body: &mut Vec<u8>) {
+        let level = self.levels.borrow_mut().pop().unwrap_or_default();
+        level.body.replace(std::mem::take(body));
+        self.open.borrow_mut().push(Rc::clone(&level));
+        self.nested.set(self.nested.get() + 1);
+        self.served.set(self.served.get() + 1);
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let answer = self.host.enter(|_| self.dispatch(header, &level));
+            self.reply(lane, header, &level, answer);
+        }));
+        if served.is_err() {
+            self.panicked(lane, header, &level);
+        }
+        self.nested.set(self.nested.get() - 1);
+        self.open.borrow_mut().pop();
+        level.clear();
+        std::mem::swap(body, &mut level.body.borrow_mut());
+        self.levels.borrow_mut().push(level);
+    }
+
+    fn dispatch(&self, header: &Header, level: &Level) -> Result<Answer, Refusal> {
+        let body = level.body.borrow();
+        let mut reader = ValueReader::new(&body, &self.limits);
+        self.take_releases(header.flags, &mut reader)?;
+        let known = CallKind::from_number(header.number);
+        let Some(call) = known.filter(|call| call.asker() == Asker::Client) else {
+            let text = format!("this host does not know call {}", header.number);
+            return Err(RemoteError::Unsupported(text).into());
+        };
+        if self.nested.get() > self.limits.nested_requests {
+            let limit = self.limits.nested_requests;
+            let text = format!("more than {limit} calls are nested inside each other");
+            return Err(RemoteError::Limit(text).into());
+        }
+        if self.is_cancelled() {
+            return Err(RemoteError::Cancelled.into());
+        }
+        if self.poisoned.get() && !matches!(call, CallKind::Close | CallKind::Release) {
+            let text = "the host failed in an earlier call (a defect of the host); restart it";
+            return Err(RemoteError::Host(text.to_owned()).into());
+        }
+        self.run_call(call, reader, level)
+    }
+
+    /// Reads the block of releases of a frame, and checks that nothing else comes before the body.
+    pub(super) fn take_releases(
+        &self,
+        flags: Flags,
+        reader: &mut ValueReader<'_>,
+    ) -> Result<(), ProtocolError> {
+        read_releases(flags, reader, |id, times| self.objects.borrow_mut().release(id, times))?;
+        if flags.contains(Flags::WRITE_BACK) {
+            return Err(ProtocolError::Violation { what: "a write-back of the client" });
+        }
+        Ok(())
+    }
+
+    /// Sends the reply. What cannot be sent becomes a failure that says so.
+    fn reply(
+        &self,
+        lane: LaneIndex,
+        header: &Header,
+        level: &Level,
+        mut answer: Result<Answer, Refusal>,
+    ) {
+        let mut scratch = self.take_scratch();
+        let changes = self.find_changes(level).unwrap_or_else(|error| {
+            answer = Err(error.into());
+            None
+        });
+        let mut written = self.compose(&mut scratch, header, level, changes.as_ref(), &answer);
+        if let Err(error) = written {
+            answer = Err(error.into());
+            written = self.compose(&mut scratch, header, level, changes.as_ref(), &answer);
+        }
+        if written.is_ok() {
+            if let Some(changes) = changes {
+                changes.settle(&mut level.baseline.borrow_mut());
+            }
+        } else if let Err(error) = self.compose(&mut scratch, header, level, None, &answer) {
+            answer = Err(error.into());
+            let text = "the error that the call ended with cannot be sent: it is too large";
+            let last = Err(RemoteError::Limit(text.to_owned()).into());
+            let _ = self.compose(&mut scratch, header, level, None, &last);
+        }
+        self.transmit(lane, header, &mut scratch);
+        self.put_scratch(scratch);
+        if let Err(Refusal::Fatal(error)) = answer {
+            self.lose(error);
+        }
+    }
+
+    fn transmit(&self, lane: LaneIndex, header: &Header, scratch: &mut Scratch) {
+        let frame = scratch.builder.finish(header.call, self.generation);
+        let sent = frame.and_then(|frame| self.end.borrow_mut().send(lane, frame));
+        if let Err(error) = sent {
+            self.lose(error);
+        }
+    }
+
+    fn compose(
+        &self,
+        scratch: &mut Scratch,
+        header: &Header,
+        level: &Level,
+        changes: Option<&Changes>,
+        answer: &Result<Answer, Refusal>,
+    ) -> Encoded {
+        let kind = if answer.is_ok() { FrameKind::Reply } else { FrameKind::Failure };
+        self.begin(scratch, kind, header.number);
+        let written = self.compose_body(scratch, level, changes, |out| match answer {
+            Ok(answer) => answer.write(out),
+            Err(refusal) => refusal.write(self, out),
+        });
+        let written = written.and_then(|()| {
+            scratch.builder.finish(header.call, self.generation)?;
+            Ok(())
+        });
+        if written.is_err() {
+            self.unsend(scratch);
+        }
+        written
+    }
+
+    /// Begins a frame with the releases that wait.
+    pub(super) fn begin(&self, scratch: &mut Scratch, kind: FrameKind, number: u16) {
+        scratch.builder.start(kind, number);
+        scratch.sent.clear();
+        let mut remotes = self.remotes.borrow_mut();
+        if remotes.has_released() {
+            scratch.releases.extend(remotes.take_released());
+        }
+        if !scratch.releases.is_empty() {
+            scratch.builder.releases(scratch.releases.iter().copied());
+        }
+    }
+
+    /// Writes a body: the write-back, then the rest.
+    pub(super) fn compose_body(
+        &self,
+        scratch: &mut Scratch,
+        level: &Level,
+        changes: Option<&Changes>,
+        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
+    ) -> Encoded {
+        let Scratch { builder, seen, sent, .. } = scratch;
+        if let Some(changes) = changes {
+            let brought = level.brought.borrow();
+            let by_identity: FxHashMap<usize, u32> = brought
+                .iter()
+                .filter_map(|(index, value)| Some((value.identity()?, index)))
+                .collect();
+            builder.write_back();
+            let mut out =
+                Encoder::new(self, builder.body(), seen, sent).with_brought(&by_identity);
+            changes.write(&mut out)?;
+        }
+        write(&mut Encoder::new(self, builder.body(), seen, sent))
+    }
+
+    /// Takes back what was counted for a frame that is not sent.
+    pub(super) fn unsend(&self, scratch: &mut Scratch) {
+        let mut objects = self.objects.borrow_mut();
+        scratch.sent.drain(..).for_each(|id: SlotId| objects.unsend(id));
+    }
+
+    /// What the call changed in the data it brought, since the last time that was told.
+    pub(super) fn find_changes(&self, level: &Level) -> Encoded<Option<Changes>> {
+        if level.compared.get() == self.rt.mutations() || level.brought.borrow().is_empty() {
+            return Ok(None);
+        }
+        // Reading may run an accessor, which may ask the client, which looks for changes again.
+        let baseline = level.baseline.take();
+        let changes =
+            Changes::find(self, &level.body.borrow(), &level.brought.borrow(), &baseline);
+        level.baseline.replace(baseline);
+        level.compared.set(self.rt.mutations());
+        Ok(Some(changes?).filter(|changes| !changes.is_empty()))
+    }
+
+    pub(super) fn take_scratch(&self) -> Box<Scratch> {
+        let used = self.scratch.borrow_mut().pop();
+        used.unwrap_or_else(|| Box::new(Scratch::new(self.limits)))
+    }
+
+    pub(super) fn put_scratch(&self, mut scratch: Box<Scratch>) {
+        scratch.releases.clear();
+        scratch.brought.clear();
+        scratch.seen.clear();
+        self.scratch.borrow_mut().push(scratch);
+    }
+
+    #[cold]
+    fn panicked(&self, lane: LaneIndex, header: &Header, level: &Level) {
+        let call = CallKind::from_number(header.number).map_or("unknown call", CallKind::name);
+        tracing::error!(target: "napi_hostd", call, "the host panicked while it served a call");
+        self.poisoned.set(true);
+        let text = "the host failed while it served this call (a defect of the host)";
+        let refusal = Err(RemoteError::Host(text.to_owned()).into());
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.reply(lane, header, level, refusal)));
+        if outcome.is_err() {
+            self.lose(ProtocolError::Disconnected);
+        }
+    }
+}
