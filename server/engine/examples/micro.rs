@@ -1,5 +1,8 @@
 //! Times the operations that every Node-API call is made of: `cargo run --release --example micro`.
-#![expect(clippy::unnecessary_wraps, reason = "native functions have one signature")]
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "native functions have one signature"
+)]
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::hint::black_box;
@@ -122,6 +125,7 @@ fn hidden(rt: Runtime, object: &Value) -> JsResult<()> {
     time("slot of a plain object, none there", || Ok(rt.slot(object)))?;
     rt.set_slot(&external, data)?;
     time("slot of an external", || Ok(rt.slot(&external)))?;
+    time("slot_wrap of an external", || Ok(rt.slot_wrap(&external)))?;
     rt.set_slot(object, data)?;
     time("slot of a plain object", || Ok(rt.slot(object)))?;
     time("external (make and free)", || rt.external([1, 2, 3]))?;

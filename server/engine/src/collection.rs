@@ -3,6 +3,7 @@
 
 use rquickjs_sys as q;
 
+use crate::function::OWN_TAG;
 use crate::{FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 /// The callback of `Map.prototype.forEach`: (value, key).
@@ -18,7 +19,7 @@ fn collect(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 impl Runtime {
     pub(crate) fn make_collector(self) -> JsResult {
-        self.function(FunctionSpec::new(collect, u8::MAX, [0; 3]).not_constructible())
+        self.function(FunctionSpec::new(collect, OWN_TAG, [0; 3]).not_constructible())
     }
 
     /// Tells whether it is a `Map`.

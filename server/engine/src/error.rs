@@ -6,7 +6,9 @@ use rquickjs_sys as q;
 
 use crate::{Runtime, Value};
 
-/// What JavaScript threw; not necessarily an `Error`.
+/// What JavaScript threw; not necessarily an `Error`. Its `Debug` form converts the value to text,
+/// which runs JavaScript: for tests and last words only.
+#[derive(Clone)]
 pub struct Thrown(pub Value);
 
 /// What an operation that may run JavaScript answers.

@@ -12,6 +12,10 @@ use crate::class::{Classes, Payload};
 use crate::slot::Base;
 use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
 
+/// The tag of the engine's own native functions. They need little stack and are let through when
+/// it is nearly exhausted, for the stack trace of that very error.
+pub(crate) const OWN_TAG: u8 = u8::MAX;
+
 /// What a native function runs.
 pub type NativeCall = fn(Runtime, &Invocation<'_>) -> JsResult;
 
@@ -48,7 +52,7 @@ pub struct NativeFunction {
 pub struct FunctionSpec<'a> {
     /// What it runs.
     pub call: NativeCall,
-    /// Which kind of native function it is; the owner's own choice.
+    /// Which kind of native function it is; the owner's own choice, but 255 is the engine's.
     pub tag: u8,
     /// Its data.
     pub words: [usize; 3],
@@ -142,13 +146,13 @@ pub(crate) unsafe extern "C" fn call_hook(
     let Some(rt) = Runtime::current() else {
         return q::JS_EXCEPTION;
     };
-    if !rt.stack_ok() {
-        return rt.raise(rt.stack_overflow());
-    }
     let callee = Value::lent(&function);
     let Some(payload) = rt.payload::<FunctionPayload>(callee) else {
         return rt.raise(rt.type_error("not a native function"));
     };
+    if !rt.stack_ok() && payload.tag != OWN_TAG {
+        return rt.raise(rt.stack_overflow());
+    }
     let this = Value::lent(&this);
     let args = lent_args(count, &values);
     let outcome = catch_unwind(AssertUnwindSafe(|| {

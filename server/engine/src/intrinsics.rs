@@ -40,6 +40,7 @@ pub(crate) struct Intrinsics {
     pub(crate) function: Value,
     pub(crate) eval: Value,
     pub(crate) proxy_class: q::JSClassID,
+    pub(crate) object_class: q::JSClassID,
     pub(crate) array_class: q::JSClassID,
     pub(crate) shared_array_buffer_class: q::JSClassID,
     pub(crate) empty_string: Value,
@@ -130,6 +131,7 @@ impl Intrinsics {
             .prototype(&uint8_prototype)
             .map_err(|_| EngineError::Missing("%TypedArray%"))?;
         let plain = rt.object().map_err(|_| EngineError::OutOfMemory)?;
+        let object_class = plain.class_id();
         let proxy = construct(
             &member(rt, &global, "Proxy")?,
             &[plain.clone(), plain],
@@ -171,6 +173,7 @@ impl Intrinsics {
             function: member(rt, &global, "Function")?,
             eval: member(rt, &global, "eval")?,
             proxy_class: proxy.class_id(),
+            object_class,
             array_class: array.class_id(),
             shared_array_buffer_class: shared.class_id(),
             shared_array_buffer,

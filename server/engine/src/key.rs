@@ -43,6 +43,23 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Tells whether the key is an element's index, of any size.
+    pub(crate) fn is_element(&self) -> bool {
+        if self.as_index().is_some() {
+            return true;
+        }
+        let Some(rt) = Runtime::current() else {
+            return false;
+        };
+        !rt.key_is_symbol(self)
+            && rt.key_text(self).is_ok_and(|text| {
+                text.parse::<u32>()
+                    .is_ok_and(|index| index != u32::MAX && index.to_string() == text.as_str())
+            })
+    }
+}
+
 impl<'a> KeyRef<'a> {
     /// Borrows an atom that somebody else owns for `'a`.
     pub(crate) fn lend(atom: q::JSAtom) -> KeyRef<'a> {

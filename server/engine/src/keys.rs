@@ -115,6 +115,14 @@ impl Runtime {
         self.list_keys(object, q::JS_GPN_STRING_MASK | q::JS_GPN_ENUM_ONLY)
     }
 
+    /// Lists the own enumerable keys, strings and symbols.
+    pub(crate) fn own_enumerable_named(self, object: &Value) -> JsResult<Keys> {
+        self.list_keys(
+            object,
+            q::JS_GPN_STRING_MASK | q::JS_GPN_SYMBOL_MASK | q::JS_GPN_ENUM_ONLY,
+        )
+    }
+
     /// Lists keys by a filter. Integer keys come first, per object of the prototype chain.
     pub fn keys(self, object: &Value, query: KeyQuery) -> JsResult<Vec<Key>> {
         let mut found = Vec::new();

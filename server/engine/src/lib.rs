@@ -3,6 +3,29 @@
 //! One engine per thread; it is made once and never freed (the process ends with it), so every
 //! [`Runtime`] copy and every [`Value`] of a thread stays valid for as long as the thread runs.
 //!
+//! Nothing of an engine leaves its thread:
+//!
+//! ```compile_fail
+//! fn sent<T: Send>() {}
+//! sent::<hostd_engine::Runtime>();
+//! ```
+//! ```compile_fail
+//! fn sent<T: Send>() {}
+//! sent::<hostd_engine::Value>();
+//! ```
+//! ```compile_fail
+//! fn sent<T: Send>() {}
+//! sent::<hostd_engine::Key>();
+//! ```
+//! ```compile_fail
+//! fn sent<T: Send>() {}
+//! sent::<hostd_engine::Weak>();
+//! ```
+//! ```compile_fail
+//! fn sent<T: Send>() {}
+//! sent::<hostd_engine::Utf8>();
+//! ```
+//!
 //! Invariants, cited by the SAFETY comments:
 //!
 //! - **E1** A `Runtime` exists only on the thread that made the engine: it and everything built

@@ -159,4 +159,33 @@ impl Runtime {
         let code = unsafe { q::JS_IsInstanceOf(self.ctx(), value.0, constructor.0) };
         self.answer(code)
     }
+
+    /// Tells whether it is an object of the kind that `{}` makes, whose prototype is the original
+    /// `Object.prototype` or null. Nothing of JavaScript runs.
+    pub fn is_plain_object(self, value: &Value) -> bool {
+        let intrinsics = self.intrinsics();
+        value.is_object()
+            && value.class_id() == intrinsics.object_class
+            && self.prototype(value).is_ok_and(|prototype| {
+                prototype.is_null()
+                    || prototype.identity() == intrinsics.object_prototype.identity()
+            })
+    }
+
+    /// Tells whether it is an array whose prototype is the original `Array.prototype` and whose
+    /// enumerable own properties are elements only; holes are allowed.
+    pub fn is_plain_array(self, value: &Value) -> JsResult<bool> {
+        let intrinsics = self.intrinsics();
+        if !self.is_array(value)
+            || self.prototype(value)?.identity() != intrinsics.array_prototype.identity()
+        {
+            return Ok(false);
+        }
+        // Elements come first in the list, so the last key tells.
+        Ok(self
+            .own_enumerable_named(value)?
+            .iter()
+            .last()
+            .is_none_or(|key| key.is_element()))
+    }
 }

@@ -31,10 +31,31 @@ pub struct SlotData {
 
 /// The hidden part of an object, made when first needed.
 pub(crate) struct Record {
-    pub(crate) data: Cell<SlotData>,
+    wrap: Cell<Option<u64>>,
+    type_tag: Cell<Option<[u64; 2]>>,
+    lent: Cell<Option<u64>>,
+    extra: Cell<Option<u64>>,
     /// The first of its entries in the table of finalizers.
     pub(crate) first: Cell<u32>,
     pub(crate) weak: Cell<Option<Rc<WeakCell>>>,
+}
+
+impl Record {
+    fn data(&self) -> SlotData {
+        SlotData {
+            wrap: self.wrap.get(),
+            type_tag: self.type_tag.get(),
+            lent: self.lent.get(),
+            extra: self.extra.get(),
+        }
+    }
+
+    fn set_data(&self, data: SlotData) {
+        self.wrap.set(data.wrap);
+        self.type_tag.set(data.type_tag);
+        self.lent.set(data.lent);
+        self.extra.set(data.extra);
+    }
 }
 
 /// The beginning of every payload (E4): the record, or null.
@@ -62,7 +83,10 @@ impl Base {
     fn record_or_new(&self) -> &Record {
         if self.record.get().is_null() {
             let record = Record {
-                data: Cell::default(),
+                wrap: Cell::new(None),
+                type_tag: Cell::new(None),
+                lent: Cell::new(None),
+                extra: Cell::new(None),
                 first: Cell::new(NO_ENTRY),
                 weak: Cell::new(None),
             };
@@ -95,13 +119,25 @@ impl Runtime {
     /// The data of a value's slot, if it has one.
     #[inline]
     pub fn slot(self, value: &Value) -> Option<SlotData> {
-        self.with_record(value, |record| record.data.get())
+        self.with_record(value, Record::data)
+    }
+
+    /// The wrap of a value's slot: the part that is read all the time.
+    #[inline]
+    pub fn slot_wrap(self, value: &Value) -> Option<u64> {
+        self.with_record(value, |record| record.wrap.get())?
+    }
+
+    /// The id under which the value is lent out, by its slot.
+    #[inline]
+    pub fn slot_lent(self, value: &Value) -> Option<u64> {
+        self.with_record(value, |record| record.lent.get())?
     }
 
     /// Writes a value's slot. It is a `TypeError` for values that can have none: primitives
     /// and registered symbols.
     pub fn set_slot(self, value: &Value, data: SlotData) -> JsResult<()> {
-        self.with_new_record(value, |record| record.data.set(data))
+        self.with_new_record(value, |record| record.set_data(data))
     }
 
     /// Tells whether something native hangs on the object: slot data, a finalizer or a weak
@@ -111,7 +147,7 @@ impl Runtime {
             let weak = record.weak.take();
             let watched = weak.as_ref().is_some_and(|weak| Rc::strong_count(weak) > 1);
             record.weak.set(weak);
-            watched || record.data.get() != SlotData::default() || record.first.get() != NO_ENTRY
+            watched || record.data() != SlotData::default() || record.first.get() != NO_ENTRY
         })
         .unwrap_or(false)
     }

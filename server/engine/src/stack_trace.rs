@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::function::OWN_TAG;
 use crate::{FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 fn prepare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
@@ -69,7 +70,7 @@ fn answer(rt: Runtime, site: &Value, method: &str) -> Option<String> {
 impl Runtime {
     pub(crate) fn install_stack_trace(self) -> JsResult<()> {
         let prepare =
-            self.function(FunctionSpec::new(prepare, u8::MAX, [0; 3]).not_constructible())?;
+            self.function(FunctionSpec::new(prepare, OWN_TAG, [0; 3]).not_constructible())?;
         let key = self.key_utf8(b"prepareStackTrace")?;
         let constructor = &self.intrinsics().errors[crate::ErrorClass::Error as usize];
         self.set_strict(constructor, &key, prepare)

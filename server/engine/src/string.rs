@@ -89,9 +89,12 @@ impl Drop for Wtf8 {
 
 impl Utf8 {
     pub(crate) fn new(text: Wtf8) -> Utf8 {
-        let repaired = match std::str::from_utf8(text.as_bytes()) {
-            Ok(_) => None,
-            Err(error) => Some(repair(text.as_bytes(), error.valid_up_to())),
+        let bytes = text.as_bytes();
+        let repaired = if bytes.is_ascii() {
+            None
+        } else {
+            let error = std::str::from_utf8(bytes).err();
+            error.map(|error| repair(bytes, error.valid_up_to()))
         };
         Utf8 { text, repaired }
     }

@@ -129,3 +129,15 @@ fn anything_can_be_thrown() {
     let thrown = rt.eval_script("throw undefined", "t.js").unwrap_err();
     assert!(thrown.0.is_undefined());
 }
+
+#[test]
+fn an_exhausted_stack_still_has_a_trace() {
+    let rt = engine();
+    let script = "(function f() { try { f() } catch (e) { throw e } })()";
+    let thrown = rt.eval_script(script, "deep.js").unwrap_err();
+    let stack = stack(rt, &thrown.0);
+    assert!(
+        stack.starts_with("RangeError: Maximum call stack size exceeded\n    at "),
+        "{stack}"
+    );
+}

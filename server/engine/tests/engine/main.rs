@@ -1,7 +1,10 @@
 //! Tests of the engine's vocabulary, one module per concept. Each test has a thread, and so an
 //! engine, of its own.
 #![expect(clippy::panic, reason = "helpers of tests")]
-#![expect(clippy::unnecessary_wraps, reason = "native functions have one signature")]
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "native functions have one signature"
+)]
 
 mod arraybuffer;
 mod bigint;

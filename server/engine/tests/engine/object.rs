@@ -136,3 +136,46 @@ fn a_cycle_is_collected() {
     rt.gc();
     assert!(rt.memory().objects < before + 100);
 }
+
+#[test]
+fn plain_objects_are_told_from_others() {
+    let rt = engine();
+    for (source, plain) in [
+        ("({a: 1})", true),
+        ("Object.create(null)", true),
+        ("Object.freeze({})", true),
+        ("new (class A {})()", false),
+        ("Object.create({})", false),
+        ("Object.setPrototypeOf(new Map(), Object.prototype)", false),
+        ("[]", false),
+        ("(() => 1)", false),
+        ("new Proxy({}, {getPrototypeOf() { throw 1 }})", false),
+        ("(function () { return arguments })()", false),
+        ("1", false),
+    ] {
+        assert_eq!(rt.is_plain_object(&js(rt, source)), plain, "{source}");
+    }
+}
+
+#[test]
+fn plain_arrays_are_told_from_others() {
+    let rt = engine();
+    for (source, plain) in [
+        ("[1, 2]", true),
+        ("[]", true),
+        ("[1, , 3]", true),
+        ("const far = []; far[4294967294] = 1; far", true),
+        ("Object.assign([1], {extra: 1})", false),
+        ("Object.assign([1], {[Symbol()]: 1})", false),
+        ("Object.assign([1], {4294967295: 1})", false),
+        ("Object.assign([1], {'01': 1})", false),
+        ("class L extends Array {}; new L()", false),
+        ("({length: 0})", false),
+    ] {
+        assert_eq!(
+            rt.is_plain_array(&js(rt, source)).unwrap(),
+            plain,
+            "{source}"
+        );
+    }
+}
