@@ -66,17 +66,17 @@ impl Finalize {
 
 /// A finalizer without environment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NoEnvFinalize(unsafe extern "C" fn(*mut c_void, *mut c_void));
+pub(crate) struct NoEnvFinalize(
+    #[expect(
+        dead_code,
+        reason = "external shared memory is refused, so there is none to free"
+    )]
+    unsafe extern "C" fn(*mut c_void, *mut c_void),
+);
 
 impl NoEnvFinalize {
     pub(super) fn new(function: node_api_noenv_finalize) -> Option<Self> {
         function.map(Self)
-    }
-
-    /// Calls it.
-    pub(crate) fn call(self, data: Data, hint: Data) {
-        // SAFETY: A4 (an addon's finalizer, called once with the pointers it was given with).
-        unsafe { (self.0)(data.0, hint.0) }
     }
 }
 
@@ -103,9 +103,7 @@ impl CleanupHook {
 
 /// An asynchronous environment cleanup hook.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AsyncHook(
-    unsafe extern "C" fn(napi_async_cleanup_hook_handle, *mut c_void),
-);
+pub(crate) struct AsyncHook(unsafe extern "C" fn(napi_async_cleanup_hook_handle, *mut c_void));
 
 impl AsyncHook {
     pub(super) fn new(function: napi_async_cleanup_hook) -> Option<Self> {
@@ -122,7 +120,10 @@ impl AsyncHook {
 /// What a threadsafe function calls for each item.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallJs(
-    #[expect(dead_code, reason = "called once calls are delivered, which they are not yet")]
+    #[expect(
+        dead_code,
+        reason = "called once calls are delivered, which they are not yet"
+    )]
     unsafe extern "C" fn(napi_env, napi_value, *mut c_void, *mut c_void),
 );
 

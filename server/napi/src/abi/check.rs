@@ -3,6 +3,10 @@
 //! Each check returns the knowledge it gained as a type, so that no body checks again or touches a
 //! pointer. All are `unsafe fn` for one reason, A1: the pointer is what the header says it is.
 //! Lengths and pointers are checked together. Nothing here follows an id.
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table demands one shape of every check"
+)]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -44,7 +48,6 @@ pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
     /// Writes the result.
-    #[expect(clippy::unnecessary_wraps, reason = "the last expression of most bodies")]
     pub(crate) fn set(self, value: T) -> NapiResult {
         // SAFETY: A2 (out-pointers stay writable for the call); not NULL by `out`.
         unsafe { self.0.write(value) };
@@ -63,7 +66,6 @@ impl<T> OptOut<T> {
     }
 
     /// Writes the result if it is wanted.
-    #[expect(clippy::unnecessary_wraps, reason = "the last expression of some bodies")]
     pub(crate) fn set(self, value: T) -> NapiResult {
         if !self.0.is_null() {
             // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
@@ -116,7 +118,11 @@ impl<T: Copy> OutSlice<'_, T> {
 
     /// How many elements fit.
     pub(crate) fn capacity(&self) -> usize {
-        if self.start.is_null() { 0 } else { self.capacity }
+        if self.start.is_null() {
+            0
+        } else {
+            self.capacity
+        }
     }
 
     /// Writes one element. Out of bounds is ignored.
@@ -202,7 +208,6 @@ fn nonzero(value: napi_value) -> Option<Handle> {
     (value.0 != 0).then_some(Handle(value))
 }
 
-
 /// The largest length that Node accepts for texts.
 const MAX_LENGTH: usize = i32::MAX as usize;
 
@@ -264,7 +269,11 @@ pub(crate) unsafe fn slices<'a>(
 
 /// A place for a result; NULL is refused.
 pub(crate) unsafe fn out<T>(pointer: *mut T) -> NapiResult<Out<T>> {
-    if pointer.is_null() { Err(Status::InvalidArg) } else { Ok(Out(pointer)) }
+    if pointer.is_null() {
+        Err(Status::InvalidArg)
+    } else {
+        Ok(Out(pointer))
+    }
 }
 
 /// A place for a result, or NULL.
@@ -274,7 +283,11 @@ pub(crate) unsafe fn opt_out<T>(pointer: *mut T) -> NapiResult<OptOut<T>> {
 
 /// A buffer of known size to be filled, or NULL.
 pub(crate) unsafe fn buffer<'a, T>(start: *mut T, capacity: usize) -> NapiResult<OutSlice<'a, T>> {
-    Ok(OutSlice { start, capacity, lifetime: PhantomData })
+    Ok(OutSlice {
+        start,
+        capacity,
+        lifetime: PhantomData,
+    })
 }
 
 /// A byte buffer of known size to be filled, or NULL.
@@ -282,13 +295,21 @@ pub(crate) unsafe fn byte_buffer<'a>(
     start: *mut c_char,
     capacity: usize,
 ) -> NapiResult<OutSlice<'a, u8>> {
-    Ok(OutSlice { start: start.cast(), capacity, lifetime: PhantomData })
+    Ok(OutSlice {
+        start: start.cast(),
+        capacity,
+        lifetime: PhantomData,
+    })
 }
 
 /// Text with a length, NUL-terminated where that is `NAPI_AUTO_LENGTH`. NULL only when empty.
 pub(crate) unsafe fn text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
     if start.is_null() {
-        return if length == 0 { Ok(&[]) } else { Err(Status::InvalidArg) };
+        return if length == 0 {
+            Ok(&[])
+        } else {
+            Err(Status::InvalidArg)
+        };
     }
     if length == NAPI_AUTO_LENGTH {
         // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH); not NULL.
@@ -301,14 +322,21 @@ pub(crate) unsafe fn text<'a>(start: *const c_char, length: usize) -> NapiResult
 /// UTF-16 text with a length in code units, NUL-terminated where that is `NAPI_AUTO_LENGTH`.
 pub(crate) unsafe fn text16<'a>(start: *const u16, length: usize) -> NapiResult<&'a [u16]> {
     if start.is_null() {
-        return if length == 0 { Ok(&[]) } else { Err(Status::InvalidArg) };
+        return if length == 0 {
+            Ok(&[])
+        } else {
+            Err(Status::InvalidArg)
+        };
     }
     let mut units = length;
     if length == NAPI_AUTO_LENGTH {
         units = 0;
-        // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH): no unit before the NUL is skipped.
-        while unsafe { start.add(units).read() } != 0 {
+        let mut at = start;
+        // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH): nothing behind the NUL is read.
+        while unsafe { at.read() } != 0 {
             units += 1;
+            // SAFETY: A1; this was not the NUL, so there is a next unit.
+            at = unsafe { at.add(1) };
         }
     }
     // SAFETY: A1 (`units` code units at `start`), passed on.
@@ -368,7 +396,11 @@ pub(crate) unsafe fn descriptors<'a>(
     if count > 0 && start.is_null() {
         return Err(Status::InvalidArg);
     }
-    Ok(Descriptors { start, count, lifetime: PhantomData })
+    Ok(Descriptors {
+        start,
+        count,
+        lifetime: PhantomData,
+    })
 }
 
 /// A type tag; NULL is refused.
@@ -428,7 +460,10 @@ pub(crate) unsafe fn external_text<'a>(
 ) -> NapiResult<ExternalText<'a, u8>> {
     // SAFETY: A1, passed on.
     let units = unsafe { text(start, length) }?;
-    Ok(ExternalText { units, data: Data(start.cast()) })
+    Ok(ExternalText {
+        units,
+        data: Data(start.cast()),
+    })
 }
 
 /// UTF-16 text that the engine may keep.
@@ -438,7 +473,10 @@ pub(crate) unsafe fn external_text16<'a>(
 ) -> NapiResult<ExternalText<'a, u16>> {
     // SAFETY: A1, passed on.
     let units = unsafe { text16(start, length) }?;
-    Ok(ExternalText { units, data: Data(start.cast()) })
+    Ok(ExternalText {
+        units,
+        data: Data(start.cast()),
+    })
 }
 
 /// An array of plain elements that may not be NULL even when it is empty.
@@ -468,7 +506,11 @@ pub(crate) unsafe fn arguments<'a>(
         return if start.is_null() {
             Ok(Arguments {
                 count: None,
-                values: OutSlice { start, capacity: 0, lifetime: PhantomData },
+                values: OutSlice {
+                    start,
+                    capacity: 0,
+                    lifetime: PhantomData,
+                },
             })
         } else {
             Err(Status::InvalidArg)
@@ -478,7 +520,11 @@ pub(crate) unsafe fn arguments<'a>(
     let capacity = count.get();
     Ok(Arguments {
         count: Some(count),
-        values: OutSlice { start, capacity, lifetime: PhantomData },
+        values: OutSlice {
+            start,
+            capacity,
+            lifetime: PhantomData,
+        },
     })
 }
 
@@ -498,7 +544,14 @@ pub(crate) unsafe fn words<'a>(count: *mut usize, start: *mut u64) -> NapiResult
     }
     let count = InOut(count);
     let capacity = count.get();
-    Ok(Words { count, words: OutSlice { start, capacity, lifetime: PhantomData } })
+    Ok(Words {
+        count,
+        words: OutSlice {
+            start,
+            capacity,
+            lifetime: PhantomData,
+        },
+    })
 }
 
 /// Memory of the addon's that JavaScript is to see.
@@ -515,12 +568,19 @@ pub(crate) unsafe fn memory(start: *mut c_void, length: usize) -> NapiResult<Mem
     if start.is_null() && length > 0 {
         return Err(Status::InvalidArg);
     }
-    Ok(Memory { data: Data(start), length })
+    Ok(Memory {
+        data: Data(start),
+        length,
+    })
 }
 
 /// Any opaque id; NULL is refused.
 pub(crate) unsafe fn id<T: OpaqueId>(id: T) -> NapiResult<T> {
-    if id.word() == 0 { Err(Status::InvalidArg) } else { Ok(id) }
+    if id.word() == 0 {
+        Err(Status::InvalidArg)
+    } else {
+        Ok(id)
+    }
 }
 
 /// An environment that is not looked at.
@@ -545,7 +605,11 @@ pub(crate) unsafe fn async_resource(
 
 /// The bounds of a threadsafe function: its queue's limit and its first threads.
 pub(crate) unsafe fn queue(limit: usize, threads: usize) -> NapiResult<(usize, usize)> {
-    if threads == 0 { Err(Status::InvalidArg) } else { Ok((limit, threads)) }
+    if threads == 0 {
+        Err(Status::InvalidArg)
+    } else {
+        Ok((limit, threads))
+    }
 }
 
 /// The native half of a threadsafe function.

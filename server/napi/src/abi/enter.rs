@@ -18,18 +18,14 @@ use crate::host;
 
 /// What is known of an exported function at run time.
 #[derive(Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 /// Enters a function that refuses while an exception is pending or JavaScript cannot run.
 #[inline]
-pub(crate) fn js(
-    env: napi_env,
-    row: &'static Row,
-    body: impl FnOnce(&Cx) -> NapiResult,
-) -> Status {
+pub(crate) fn js(env: napi_env, row: &'static Row, body: impl FnOnce(&Cx) -> NapiResult) -> Status {
     let Some(cx) = Cx::find(env, row) else {
         return unknown_env(env, row);
     };
@@ -105,7 +101,10 @@ pub(crate) fn todo(env: napi_env, row: &'static Row) -> Status {
     let Some(cx) = Cx::find(env, row) else {
         return unknown_env(env, row);
     };
-    cx.host.warn_once(row, "is not implemented yet and answers napi_generic_failure");
+    cx.host.warn_once(
+        row,
+        "is not implemented yet and answers napi_generic_failure",
+    );
     cx.env.record(Status::GenericFailure);
     Status::GenericFailure
 }
@@ -191,12 +190,13 @@ fn refuse_js(env: &Env) -> Option<Status> {
 #[cold]
 fn unknown_env(env: napi_env, row: &'static Row) -> Status {
     if env.0 != 0 {
-        match host::current() {
-            Some(host) => host.warn_once(row, "was given a napi_env that is not one"),
-            None => tracing::warn!(
+        if let Some(host) = host::current() {
+            host.warn_once(row, "was given a napi_env that is not one");
+        } else {
+            tracing::warn!(
                 function = row.name,
                 "was called on a thread without JavaScript: the addon must not do that"
-            ),
+            );
         }
     }
     Status::InvalidArg

@@ -74,7 +74,10 @@ impl Drop for Pop<'_> {
 impl Frames {
     /// An empty chain.
     pub(crate) fn new() -> Self {
-        Self { top: Cell::new(ptr::null()), serial: Cell::new(0) }
+        Self {
+            top: Cell::new(ptr::null()),
+            serial: Cell::new(0),
+        }
     }
 
     /// Calls the addon's function whose words an engine function carries.
@@ -96,7 +99,10 @@ impl Frames {
             serial,
             outer: self.top.get(),
         };
-        let _pop = Pop { frames: self, outer: self.top.replace(&raw const frame) };
+        let _pop = Pop {
+            frames: self,
+            outer: self.top.replace(&raw const frame),
+        };
         callback.call(env, napi_callback_info(serial))
     }
 

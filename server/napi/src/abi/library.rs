@@ -40,5 +40,9 @@ pub(crate) fn open(path: &Path) -> Result<Image, libloading::Error> {
     });
     let init = init.and_then(|init| Init::new(*init));
     let handle = library.into_raw();
-    Ok(Image { registered: registered::take(handle), init, api_version })
+    Ok(Image {
+        registered: registered::take(handle),
+        init,
+        api_version,
+    })
 }

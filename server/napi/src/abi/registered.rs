@@ -56,6 +56,10 @@ pub(super) fn take(image: *mut c_void) -> Option<Registered> {
         if let Some(fresh) = fresh {
             images.push((image.addr(), fresh));
         }
-        images.iter().rev().find(|(handle, _)| *handle == image.addr()).map(|(_, found)| *found)
+        images
+            .iter()
+            .rev()
+            .find(|(handle, _)| *handle == image.addr())
+            .map(|(_, found)| *found)
     })
 }

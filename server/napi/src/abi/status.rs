@@ -69,6 +69,9 @@ impl Status {
 
     /// Whether the status is written to the last-error record. Node returns these two bare.
     pub(crate) fn is_recorded(self) -> bool {
-        !matches!(self, Self::HandleScopeMismatch | Self::CallbackScopeMismatch)
+        !matches!(
+            self,
+            Self::HandleScopeMismatch | Self::CallbackScopeMismatch
+        )
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn napi_make_callback(
         // `napi_async_init` makes none yet.
         return Err(cx.stale("napi_async_context"));
     }
-    let this = cx.to_object(recv)?;
+    let this = cx.object(recv)?;
     let function = cx.function(func)?;
     let call = || cx.with_values(args, |args| cx.rt().call(&function, &this, args));
     let value = match Host::current() {

@@ -50,12 +50,15 @@ fn method_of<'a>(
     property: &Descriptor<'_>,
     demand: impl FnOnce(FunctionSpec<'a>) -> FunctionSpec<'a>,
 ) -> NapiResult<Option<Value>> {
-    let Some(callback) = property.method else { return Ok(None) };
+    let Some(callback) = property.method else {
+        return Ok(None);
+    };
     let key = descriptor_key(cx, property)?;
     let name = cx.js(cx.rt().key_to_value(&key))?;
     let spec = demand(cx.spec(callback, property.data));
     let name = name.is_string().then_some(&name);
-    cx.js(cx.rt().function(FunctionSpec { name, ..spec })).map(Some)
+    cx.js(cx.rt().function(FunctionSpec { name, ..spec }))
+        .map(Some)
 }
 
 /// Puts a native pointer behind an object, once.
@@ -79,7 +82,13 @@ pub(crate) fn napi_wrap(
     }
     let finalizer = Finalizer::new(cx.env, Owner::Wrap, Call::from(finalize), native, hint);
     let id = cx.attach(&object, finalizer)?;
-    cx.js(cx.rt().set_slot(&object, SlotData { wrap: Some(id as u64), ..slot }))?;
+    cx.js(cx.rt().set_slot(
+        &object,
+        SlotData {
+            wrap: Some(id as u64),
+            ..slot
+        },
+    ))?;
     if result.wanted() {
         let reference = cx.new_reference(object, 0, Some(id))?;
         result.set(reference)?;
@@ -100,11 +109,7 @@ pub(crate) fn napi_unwrap(cx: &Cx, object: Handle, result: Out<*mut c_void>) -> 
 /// Takes the native pointer from behind an object; its finalizer will not run.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_remove_wrap>
-pub(crate) fn napi_remove_wrap(
-    cx: &Cx,
-    object: Handle,
-    result: OptOut<*mut c_void>,
-) -> NapiResult {
+pub(crate) fn napi_remove_wrap(cx: &Cx, object: Handle, result: OptOut<*mut c_void>) -> NapiResult {
     let (object, id) = wrap_of(cx, object)?;
     let slot = cx.rt().slot(&object).unwrap_or_default();
     cx.js(cx.rt().set_slot(&object, SlotData { wrap: None, ..slot }))?;
@@ -115,11 +120,22 @@ pub(crate) fn napi_remove_wrap(
 /// An object and the id of its wrap.
 fn wrap_of(cx: &Cx, object: Handle) -> NapiResult<(Value, usize)> {
     let object = object_of(cx, object)?;
-    let wrap = cx.rt().slot(&object).and_then(|slot| slot.wrap).ok_or(Status::InvalidArg)?;
-    Ok((object, usize::try_from(wrap).map_err(|_| Status::InvalidArg)?))
+    let wrap = cx
+        .rt()
+        .slot(&object)
+        .and_then(|slot| slot.wrap)
+        .ok_or(Status::InvalidArg)?;
+    Ok((
+        object,
+        usize::try_from(wrap).map_err(|_| Status::InvalidArg)?,
+    ))
 }
 
 fn object_of(cx: &Cx, object: Handle) -> NapiResult<Value> {
     let object = cx.value(object)?;
-    if object.is_object() { Ok(object) } else { Err(Status::InvalidArg) }
+    if object.is_object() {
+        Ok(object)
+    } else {
+        Err(Status::InvalidArg)
+    }
 }

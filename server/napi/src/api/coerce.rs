@@ -20,7 +20,9 @@ pub(crate) fn napi_coerce_to_bool(cx: &Cx, value: Handle, result: Out<napi_value
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_number>
 pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
     let value = cx.value(value)?;
-    let number = cx.js(cx.rt().to_number(&value)).map_err(|_| Status::NumberExpected)?;
+    let number = cx
+        .js(cx.rt().to_number(&value))
+        .map_err(|_| Status::NumberExpected)?;
     result.set(cx.push(number))
 }
 
@@ -28,7 +30,7 @@ pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_val
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_object>
 pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
-    let object = cx.to_object(value)?;
+    let object = cx.object(value)?;
     result.set(cx.push(object))
 }
 
@@ -37,7 +39,9 @@ pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_val
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_string>
 pub(crate) fn napi_coerce_to_string(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
     let value = cx.value(value)?;
-    let text = cx.js(cx.rt().to_string_value(&value)).map_err(|_| Status::StringExpected)?;
+    let text = cx
+        .js(cx.rt().to_string_value(&value))
+        .map_err(|_| Status::StringExpected)?;
     result.set(cx.push(text))
 }
 
@@ -64,7 +68,7 @@ pub(crate) fn napi_instanceof(
     result: Out<bool>,
 ) -> NapiResult {
     let object = cx.value(object)?;
-    let constructor = cx.to_object(constructor)?;
+    let constructor = cx.object(constructor)?;
     if !cx.rt().is_function(&constructor) {
         cx.throw_coded(
             ErrorClass::TypeError,

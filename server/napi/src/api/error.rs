@@ -96,7 +96,12 @@ impl Cx {
     /// Leaves an error of our own making pending.
     #[cold]
     pub(super) fn throw_coded(&self, class: ErrorClass, code: &str, message: &str) -> Status {
-        self.throw(text_error(self, class, Some(code.as_bytes()), message.as_bytes()))
+        self.throw(text_error(
+            self,
+            class,
+            Some(code.as_bytes()),
+            message.as_bytes(),
+        ))
     }
 }
 
@@ -149,7 +154,6 @@ pub(crate) fn node_api_throw_syntax_error(
     throw(cx, ErrorClass::SyntaxError, code, message)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the outcome of the four bodies above")]
 fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
     cx.env.set_exception(text_error(cx, class, code, message));
     Ok(())

@@ -9,8 +9,10 @@ use crate::host::Origin;
 
 /// Prints the message as Node does and aborts.
 pub(crate) fn napi_fatal_error(location: &[u8], message: &[u8]) -> ! {
-    let (location, message) =
-        (String::from_utf8_lossy(location), String::from_utf8_lossy(message));
+    let (location, message) = (
+        String::from_utf8_lossy(location),
+        String::from_utf8_lossy(message),
+    );
     // Nobody is left to tell if this fails.
     let _ = writeln!(std::io::stderr(), "FATAL ERROR: {location} {message}");
     std::process::abort()
@@ -21,6 +23,7 @@ pub(crate) fn napi_fatal_error(location: &[u8], message: &[u8]) -> ! {
 /// <https://nodejs.org/api/n-api.html#napi_fatal_exception>
 pub(crate) fn napi_fatal_exception(cx: &Cx, error: Handle) -> NapiResult {
     let error = cx.value(error)?;
-    cx.host.uncaught(&hostd_engine::Thrown(error), Origin::FatalException);
+    cx.host
+        .uncaught(&hostd_engine::Thrown(error), Origin::FatalException);
     Ok(())
 }

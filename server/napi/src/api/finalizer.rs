@@ -23,7 +23,10 @@ pub(crate) fn napi_add_finalizer(
         return Err(Status::InvalidArg);
     }
     let call = Call::Finalize(finalize);
-    let id = cx.attach(&object, Finalizer::new(cx.env, Owner::Object, call, data, hint))?;
+    let id = cx.attach(
+        &object,
+        Finalizer::new(cx.env, Owner::Object, call, data, hint),
+    )?;
     if result.wanted() {
         let reference = cx.new_reference(object, 0, Some(id))?;
         result.set(reference)?;
@@ -50,10 +53,6 @@ pub(crate) fn node_api_post_finalizer(
 /// Tells the collector of memory that objects keep alive; the result is the total.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_adjust_external_memory>
-pub(crate) fn napi_adjust_external_memory(
-    cx: &Cx,
-    change: i64,
-    result: Out<i64>,
-) -> NapiResult {
+pub(crate) fn napi_adjust_external_memory(cx: &Cx, change: i64, result: Out<i64>) -> NapiResult {
     result.set(cx.rt().adjust_external(change))
 }

@@ -26,7 +26,10 @@ impl Cx {
         callback: Callback,
         data: Data,
     ) -> JsResult {
-        self.rt().function(FunctionSpec { name, ..self.spec(callback, data) })
+        self.rt().function(FunctionSpec {
+            name,
+            ..self.spec(callback, data)
+        })
     }
 }
 
@@ -125,7 +128,10 @@ pub(crate) fn napi_get_new_target(
     info: napi_callback_info,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let target = cx.host.frames.read(info, |frame| frame.new_target().cloned());
+    let target = cx
+        .host
+        .frames
+        .read(info, |frame| frame.new_target().cloned());
     let target = target.ok_or_else(|| cx.stale("napi_callback_info"))?;
     result.set(target.map_or(napi_value(0), |target| cx.push(target)))
 }

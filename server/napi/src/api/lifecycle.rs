@@ -26,7 +26,10 @@ pub(crate) fn napi_set_instance_data(
     }
     let call = Call::from(finalize);
     let id = finalizers.insert(Finalizer::new(cx.env, Owner::Instance, call, data, hint))?;
-    cx.env.instance.set(Instance { data, finalizer: Some(id) });
+    cx.env.instance.set(Instance {
+        data,
+        finalizer: Some(id),
+    });
     Ok(())
 }
 
@@ -47,7 +50,8 @@ pub(crate) fn napi_get_instance_data(cx: &Cx, result: Out<*mut c_void>) -> NapiR
 pub(crate) fn napi_add_env_cleanup_hook(cx: &Cx, hook: CleanupHook, argument: Data) -> NapiResult {
     let mut hooks = cx.env.hooks.borrow_mut();
     if hooks.contains(hook, argument) {
-        cx.host.warn_once(cx.row, "was given a hook and argument that it has already");
+        cx.host
+            .warn_once(cx.row, "was given a hook and argument that it has already");
         return Err(Status::InvalidArg);
     }
     hooks.push(Hook::Plain(hook, argument));
@@ -57,7 +61,6 @@ pub(crate) fn napi_add_env_cleanup_hook(cx: &Cx, hook: CleanupHook, argument: Da
 /// Removes a hook; one that was not added is passed over.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_remove_env_cleanup_hook>
-#[expect(clippy::unnecessary_wraps, reason = "all bodies have one shape")]
 pub(crate) fn napi_remove_env_cleanup_hook(
     cx: &Cx,
     hook: CleanupHook,
@@ -76,8 +79,17 @@ pub(crate) fn napi_add_async_cleanup_hook(
     argument: Data,
     handle: OptOut<napi_async_cleanup_hook_handle>,
 ) -> NapiResult {
-    let entry = AsyncEntry { env: cx.env.id(), hook, argument };
-    let id = cx.host.async_hooks.borrow_mut().insert(entry).ok_or(Status::GenericFailure)?;
+    let entry = AsyncEntry {
+        env: cx.env.id(),
+        hook,
+        argument,
+    };
+    let id = cx
+        .host
+        .async_hooks
+        .borrow_mut()
+        .insert(entry)
+        .ok_or(Status::GenericFailure)?;
     cx.env.hooks.borrow_mut().push(Hook::Async(id));
     handle.set(napi_async_cleanup_hook_handle(id))
 }
@@ -87,7 +99,11 @@ pub(crate) fn napi_add_async_cleanup_hook(
 /// <https://nodejs.org/api/n-api.html#napi_remove_async_cleanup_hook>
 pub(crate) fn napi_remove_async_cleanup_hook(handle: napi_async_cleanup_hook_handle) -> NapiResult {
     let host = host::current().ok_or(Status::InvalidArg)?;
-    let entry = host.async_hooks.borrow_mut().remove(handle.0).ok_or(Status::InvalidArg)?;
+    let entry = host
+        .async_hooks
+        .borrow_mut()
+        .remove(handle.0)
+        .ok_or(Status::InvalidArg)?;
     if let Some(env) = host.env_by_id(entry.env) {
         env.hooks.borrow_mut().remove_async(handle.0);
     }

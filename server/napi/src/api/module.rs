@@ -21,19 +21,13 @@ pub(crate) fn napi_get_version(_: &Cx, result: Out<u32>) -> NapiResult {
 /// The Node version that is claimed to be.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_node_version>
-pub(crate) fn napi_get_node_version(
-    cx: &Cx,
-    result: Out<*const napi_node_version>,
-) -> NapiResult {
+pub(crate) fn napi_get_node_version(cx: &Cx, result: Out<*const napi_node_version>) -> NapiResult {
     result.set(ptr::from_ref(&cx.host.node_version_for_c))
 }
 
 /// The module's file as a `file:` URL.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_get_module_file_name>
-pub(crate) fn node_api_get_module_file_name(
-    cx: &Cx,
-    result: Out<*const c_char>,
-) -> NapiResult {
+pub(crate) fn node_api_get_module_file_name(cx: &Cx, result: Out<*const c_char>) -> NapiResult {
     result.set(cx.env.file_url().as_ptr())
 }

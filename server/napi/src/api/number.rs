@@ -31,7 +31,10 @@ pub(crate) fn napi_create_uint32(cx: &Cx, value: u32, result: Out<napi_value>) -
 /// Makes a number, rounded beyond 2^53.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_int64>
-#[expect(clippy::cast_precision_loss, reason = "a number has 53 bits; so says Node")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number has 53 bits; so says Node"
+)]
 pub(crate) fn napi_create_int64(cx: &Cx, value: i64, result: Out<napi_value>) -> NapiResult {
     result.set(cx.push(Value::from(value as f64)))
 }

@@ -49,7 +49,7 @@ pub(crate) fn node_api_create_object_with_properties(
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_prototype>
 pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value>) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let prototype = cx.js(cx.rt().prototype_quiet(&object))?;
     result.set(cx.push(prototype))
 }
@@ -58,7 +58,7 @@ pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_set_prototype>
 pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let value = cx.value(value)?;
     if !value.is_object() && !value.is_null() {
         return Err(Status::InvalidArg);
@@ -70,7 +70,7 @@ pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> 
 ///
 /// <https://nodejs.org/api/n-api.html#napi_object_freeze>
 pub(crate) fn napi_object_freeze(cx: &Cx, object: Handle) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     cx.js(cx.rt().freeze(&object))
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn napi_object_freeze(cx: &Cx, object: Handle) -> NapiResult {
 ///
 /// <https://nodejs.org/api/n-api.html#napi_object_seal>
 pub(crate) fn napi_object_seal(cx: &Cx, object: Handle) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     cx.js(cx.rt().seal(&object))
 }
 
@@ -91,7 +91,10 @@ pub(crate) fn napi_type_tag_object(cx: &Cx, value: Handle, tag: napi_type_tag) -
     if slot.type_tag.is_some() {
         return Err(Status::InvalidArg);
     }
-    let slot = SlotData { type_tag: Some([tag.lower, tag.upper]), ..slot };
+    let slot = SlotData {
+        type_tag: Some([tag.lower, tag.upper]),
+        ..slot
+    };
     cx.js(cx.rt().set_slot(&object, slot))
 }
 

@@ -16,7 +16,12 @@ pub(crate) fn napi_create_promise(
     promise: Out<napi_value>,
 ) -> NapiResult {
     let (value, settle) = cx.js(cx.rt().promise())?;
-    let id = cx.env.deferreds.borrow_mut().insert(settle).ok_or(Status::GenericFailure)?;
+    let id = cx
+        .env
+        .deferreds
+        .borrow_mut()
+        .insert(settle)
+        .ok_or(Status::GenericFailure)?;
     deferred.set(napi_deferred(id))?;
     promise.set(cx.push(value))
 }

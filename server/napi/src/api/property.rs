@@ -42,7 +42,7 @@ pub(crate) fn napi_get_all_property_names(
     result: Out<napi_value>,
 ) -> NapiResult {
     let rt = cx.rt();
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     if !matches!(mode, 0 | 1) || !matches!(conversion, 0 | 1) {
         return Err(Status::InvalidArg);
     }
@@ -68,13 +68,8 @@ pub(crate) fn napi_get_all_property_names(
 /// `object[key] = value`.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_set_property>
-pub(crate) fn napi_set_property(
-    cx: &Cx,
-    object: Handle,
-    key: Handle,
-    value: Handle,
-) -> NapiResult {
-    let object = cx.to_object(object)?;
+pub(crate) fn napi_set_property(cx: &Cx, object: Handle, key: Handle, value: Handle) -> NapiResult {
+    let object = cx.object(object)?;
     let value = cx.value(value)?;
     let key = key_of(cx, key)?;
     cx.js(cx.rt().set(&object, &key, value)).map(drop)
@@ -89,7 +84,7 @@ pub(crate) fn napi_has_property(
     key: Handle,
     result: Out<bool>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = key_of(cx, key)?;
     result.set(cx.js(cx.rt().has(&object, &key))?)
 }
@@ -103,7 +98,7 @@ pub(crate) fn napi_get_property(
     key: Handle,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = key_of(cx, key)?;
     let value = cx.js(cx.rt().get(&object, &key))?;
     result.set(cx.push(value))
@@ -118,7 +113,7 @@ pub(crate) fn napi_delete_property(
     key: Handle,
     result: OptOut<bool>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = key_of(cx, key)?;
     result.set(cx.js(cx.rt().delete(&object, &key))?)
 }
@@ -132,7 +127,7 @@ pub(crate) fn napi_has_own_property(
     key: Handle,
     result: Out<bool>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = name_of(cx, key)?;
     result.set(cx.js(cx.rt().has_own(&object, &key))?)
 }
@@ -146,7 +141,7 @@ pub(crate) fn napi_set_named_property(
     name: &[u8],
     value: Handle,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let value = cx.value(value)?;
     let key = cx.js(cx.rt().key_utf8(name))?;
     cx.js(cx.rt().set(&object, &key, value)).map(drop)
@@ -161,7 +156,7 @@ pub(crate) fn napi_has_named_property(
     name: &[u8],
     result: Out<bool>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = cx.js(cx.rt().key_utf8(name))?;
     result.set(cx.js(cx.rt().has(&object, &key))?)
 }
@@ -175,7 +170,7 @@ pub(crate) fn napi_get_named_property(
     name: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = cx.js(cx.rt().key_utf8(name))?;
     let value = cx.js(cx.rt().get(&object, &key))?;
     result.set(cx.push(value))
@@ -185,7 +180,7 @@ pub(crate) fn napi_get_named_property(
 ///
 /// <https://nodejs.org/api/n-api.html#napi_set_element>
 pub(crate) fn napi_set_element(cx: &Cx, object: Handle, index: u32, value: Handle) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let value = cx.value(value)?;
     cx.js(cx.rt().set_index(&object, index, value)).map(drop)
 }
@@ -199,7 +194,7 @@ pub(crate) fn napi_has_element(
     index: u32,
     result: Out<bool>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = cx.js(cx.rt().key_index(index))?;
     result.set(cx.js(cx.rt().has(&object, &key))?)
 }
@@ -213,7 +208,7 @@ pub(crate) fn napi_get_element(
     index: u32,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let value = cx.js(cx.rt().get_index(&object, index))?;
     result.set(cx.push(value))
 }
@@ -227,7 +222,7 @@ pub(crate) fn napi_delete_element(
     index: u32,
     result: OptOut<bool>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     let key = cx.js(cx.rt().key_index(index))?;
     result.set(cx.js(cx.rt().delete(&object, &key))?)
 }
@@ -240,7 +235,7 @@ pub(crate) fn napi_define_properties(
     object: Handle,
     properties: Descriptors<'_>,
 ) -> NapiResult {
-    let object = cx.to_object(object)?;
+    let object = cx.object(object)?;
     for property in properties.iter() {
         define(cx, &object, &property, None)?;
     }
@@ -264,16 +259,30 @@ pub(super) fn define(
         let getter = property.getter.map(function).transpose()?;
         let setter = property.setter.map(function).transpose()?;
         let (getter, setter) = (getter.as_ref(), setter.as_ref());
-        let accessor = Definition::Accessor { getter, setter, attributes };
+        let accessor = Definition::Accessor {
+            getter,
+            setter,
+            attributes,
+        };
         (rt.define(object, &key, accessor), Status::InvalidArg)
     } else if let Some(callback) = property.method {
         let method = method.map_or_else(|| function(callback), Ok)?;
-        (rt.define(object, &key, Definition::Value(&method, attributes)), Status::GenericFailure)
+        (
+            rt.define(object, &key, Definition::Value(&method, attributes)),
+            Status::GenericFailure,
+        )
     } else {
         let value = cx.value(property.value.ok_or(Status::InvalidArg)?)?;
-        (rt.define(object, &key, Definition::Value(&value, attributes)), Status::InvalidArg)
+        (
+            rt.define(object, &key, Definition::Value(&value, attributes)),
+            Status::InvalidArg,
+        )
     };
-    if cx.js(defined)? { Ok(()) } else { Err(refusal) }
+    if cx.js(defined)? {
+        Ok(())
+    } else {
+        Err(refusal)
+    }
 }
 
 /// The key of a descriptor: its UTF-8 name, else its name as a value.

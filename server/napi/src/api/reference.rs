@@ -18,7 +18,10 @@ pub(crate) fn napi_create_reference(
 ) -> NapiResult {
     let value = cx.value(value)?;
     let kind = cx.rt().kind(&value);
-    let old = matches!(kind, Kind::Object | Kind::Function | Kind::External | Kind::Symbol);
+    let old = matches!(
+        kind,
+        Kind::Object | Kind::Function | Kind::External | Kind::Symbol
+    );
     if !old && !cx.env.is_version_10() {
         return Err(Status::InvalidArg);
     }

@@ -11,7 +11,9 @@ use crate::env::scopes::Mismatch;
 /// <https://nodejs.org/api/n-api.html#napi_open_handle_scope>
 pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) -> NapiResult {
     let height = cx.host.handles.borrow().height();
-    result.set(napi_handle_scope(cx.host.scopes.borrow_mut().open(height, None)))
+    result.set(napi_handle_scope(
+        cx.host.scopes.borrow_mut().open(height, None),
+    ))
 }
 
 /// Closes the innermost scope.

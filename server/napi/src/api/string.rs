@@ -12,7 +12,12 @@ use crate::env::finalizer::{Call, Finalizer, Owner};
 /// V8's longest string, in code units.
 const MAX_LENGTH: usize = (1 << 29) - 24;
 
-fn make(cx: &Cx, length: usize, value: impl FnOnce() -> JsResult, result: Out<napi_value>) -> NapiResult {
+fn make(
+    cx: &Cx,
+    length: usize,
+    value: impl FnOnce() -> JsResult,
+    result: Out<napi_value>,
+) -> NapiResult {
     if length > MAX_LENGTH {
         return Err(Status::GenericFailure);
     }
@@ -74,7 +79,12 @@ pub(crate) fn node_api_create_external_string_latin1(
     result: Out<napi_value>,
     copied: OptOut<bool>,
 ) -> NapiResult {
-    make(cx, text.units.len(), || cx.rt().string_latin1(text.units), result)?;
+    make(
+        cx,
+        text.units.len(),
+        || cx.rt().string_latin1(text.units),
+        result,
+    )?;
     copied.set(!text.units.is_empty())?;
     give_back(cx, finalize, text.data, hint);
     Ok(())
@@ -95,7 +105,12 @@ pub(crate) fn node_api_create_external_string_utf16(
     result: Out<napi_value>,
     copied: OptOut<bool>,
 ) -> NapiResult {
-    make(cx, text.units.len(), || cx.rt().string_utf16(text.units), result)?;
+    make(
+        cx,
+        text.units.len(),
+        || cx.rt().string_utf16(text.units),
+        result,
+    )?;
     copied.set(!text.units.is_empty())?;
     give_back(cx, finalize, text.data, hint);
     Ok(())
@@ -103,7 +118,8 @@ pub(crate) fn node_api_create_external_string_utf16(
 
 fn give_back(cx: &Cx, finalize: Option<Finalize>, data: Data, hint: Data) {
     let call = Call::from(finalize);
-    cx.host.run_finalizer(&Finalizer::new(cx.env, Owner::Posted, call, data, hint));
+    cx.host
+        .run_finalizer(&Finalizer::new(cx.env, Owner::Posted, call, data, hint));
 }
 
 /// Makes a string to be used as a property key.
@@ -114,7 +130,12 @@ pub(crate) fn node_api_create_property_key_latin1(
     text: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
-    make(cx, text.len(), || interned(cx, cx.rt().string_latin1(text)), result)
+    make(
+        cx,
+        text.len(),
+        || interned(cx, cx.rt().string_latin1(text)),
+        result,
+    )
 }
 
 /// Makes a string to be used as a property key.
@@ -125,7 +146,12 @@ pub(crate) fn node_api_create_property_key_utf8(
     text: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
-    make(cx, utf8_length(text), || interned(cx, cx.rt().string_utf8(text)), result)
+    make(
+        cx,
+        utf8_length(text),
+        || interned(cx, cx.rt().string_utf8(text)),
+        result,
+    )
 }
 
 /// Makes a string to be used as a property key.
@@ -136,7 +162,12 @@ pub(crate) fn node_api_create_property_key_utf16(
     text: &[u16],
     result: Out<napi_value>,
 ) -> NapiResult {
-    make(cx, text.len(), || interned(cx, cx.rt().string_utf16(text)), result)
+    make(
+        cx,
+        text.len(),
+        || interned(cx, cx.rt().string_utf16(text)),
+        result,
+    )
 }
 
 /// The interned form of a string.
@@ -160,7 +191,10 @@ pub(crate) fn napi_get_value_string_latin1(
         return copy(&text, buffer, result, |_, end| end);
     }
     let units = cx.quiet(cx.rt().utf16(&value))?;
-    #[expect(clippy::cast_possible_truncation, reason = "the low byte is what is asked for")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low byte is what is asked for"
+    )]
     let bytes: Vec<u8> = units.iter().map(|unit| *unit as u8).collect();
     copy(&bytes, buffer, result, |_, end| end)
 }
@@ -201,7 +235,11 @@ pub(crate) fn napi_get_value_string_utf16(
 
 fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
     let value = cx.value(value)?;
-    if value.is_string() { Ok(value) } else { Err(Status::StringExpected) }
+    if value.is_string() {
+        Ok(value)
+    } else {
+        Err(Status::StringExpected)
+    }
 }
 
 /// Copies what fits beside the final NUL, cut where `cut` allows it; without a buffer tells the
@@ -213,12 +251,20 @@ fn copy<T: Copy + Default>(
     cut: impl FnOnce(&[T], usize) -> usize,
 ) -> NapiResult {
     if buffer.is_null() {
-        return if result.wanted() { result.set(units.len()) } else { Err(Status::InvalidArg) };
+        return if result.wanted() {
+            result.set(units.len())
+        } else {
+            Err(Status::InvalidArg)
+        };
     }
     let Some(room) = buffer.capacity().checked_sub(1) else {
         return result.set(0);
     };
-    let end = if units.len() <= room { units.len() } else { cut(units, room) };
+    let end = if units.len() <= room {
+        units.len()
+    } else {
+        cut(units, room)
+    };
     let copied = buffer.copy_from(units.get(..end).unwrap_or(units));
     buffer.put(copied, T::default());
     result.set(copied)

@@ -29,7 +29,9 @@ pub(crate) fn napi_create_threadsafe_function(
         return Err(Status::InvalidArg);
     }
     let name = cx.value(name)?;
-    cx.rt().to_string_value(&name).map_err(|_| Status::StringExpected)?;
+    cx.rt()
+        .to_string_value(&name)
+        .map_err(|_| Status::StringExpected)?;
     let inbox = Arc::clone(&cx.host.inbox);
     let id = cx.env.new_threadsafe(inbox, function, threads, calls)?;
     result.set(napi_threadsafe_function(id))

@@ -42,7 +42,9 @@ pub(crate) fn napi_create_typedarray(
         cx.throw_coded(ErrorClass::RangeError, code, &message);
         return Err(Status::GenericFailure);
     }
-    let end = length.checked_mul(size).and_then(|bytes| bytes.checked_add(offset));
+    let end = length
+        .checked_mul(size)
+        .and_then(|bytes| bytes.checked_add(offset));
     if end.is_none_or(|end| end > rt.byte_length(&buffer).unwrap_or(0)) {
         let code = "ERR_NAPI_INVALID_TYPEDARRAY_LENGTH";
         cx.throw_coded(ErrorClass::RangeError, code, "Invalid typed array length");
@@ -132,12 +134,7 @@ pub(crate) fn napi_get_dataview_info(
     finish(cx, view, buffer, offset)
 }
 
-fn finish(
-    cx: &Cx,
-    view: View,
-    buffer: OptOut<napi_value>,
-    offset: OptOut<usize>,
-) -> NapiResult {
+fn finish(cx: &Cx, view: View, buffer: OptOut<napi_value>, offset: OptOut<usize>) -> NapiResult {
     offset.set(view.byte_offset)?;
     buffer.set_with(|| cx.push(view.buffer));
     Ok(())

@@ -54,7 +54,8 @@ impl Hooks {
 
     /// Removes an asynchronous hook that has not run.
     pub(crate) fn remove_async(&mut self, handle: usize) {
-        self.0.retain(|hook| !matches!(hook, Hook::Async(other) if *other == handle));
+        self.0
+            .retain(|hook| !matches!(hook, Hook::Async(other) if *other == handle));
     }
 
     fn position(&self, hook: CleanupHook, argument: Data) -> Option<usize> {

@@ -25,7 +25,11 @@ impl Cx {
     #[inline]
     pub(crate) fn find(env: napi_env, row: &'static Row) -> Option<Self> {
         let host = host::current()?;
-        Some(Self { host, env: host.env(env)?, row })
+        Some(Self {
+            host,
+            env: host.env(env)?,
+            row,
+        })
     }
 
     /// The engine.
@@ -100,6 +104,7 @@ impl Cx {
     /// Answers `napi_generic_failure` for what cannot fail but for want of memory. For functions
     /// that leave exceptions alone.
     #[inline]
+    #[expect(clippy::unused_self, reason = "used like its sibling `js`")]
     pub(crate) fn quiet<T>(&self, result: JsResult<T>) -> NapiResult<T> {
         result.map_err(|_| Status::GenericFailure)
     }
@@ -107,19 +112,24 @@ impl Cx {
     /// `ToObject`: primitives are boxed, `undefined` and `null` leave a `TypeError` pending and
     /// answer `napi_object_expected`.
     #[inline]
-    pub(crate) fn to_object(&self, handle: Handle) -> NapiResult<Value> {
+    pub(crate) fn object(&self, handle: Handle) -> NapiResult<Value> {
         let value = self.value(handle)?;
         if value.is_object() {
             return Ok(value);
         }
-        self.js(self.rt().to_object(&value)).map_err(|_| Status::ObjectExpected)
+        self.js(self.rt().to_object(&value))
+            .map_err(|_| Status::ObjectExpected)
     }
 
     /// Resolves a handle to something callable; all else is `napi_invalid_arg`, as in Node.
     #[inline]
     pub(crate) fn function(&self, handle: Handle) -> NapiResult<Value> {
         let value = self.value(handle)?;
-        if self.rt().is_function(&value) { Ok(value) } else { Err(Status::InvalidArg) }
+        if self.rt().is_function(&value) {
+            Ok(value)
+        } else {
+            Err(Status::InvalidArg)
+        }
     }
 
     /// Answers an id that is stale, freed twice or made up.

@@ -8,7 +8,7 @@ use hostd_engine::{FinalizerId, FinalizerToken, Value};
 
 use super::slots::{IdKind, Slots};
 use super::{Cx, Env, EnvId};
-use crate::abi::callback::{Finalize, NoEnvFinalize};
+use crate::abi::callback::Finalize;
 use crate::abi::check::Data;
 use crate::abi::status::{NapiResult, Status};
 use crate::host::TAG_FINALIZER;
@@ -20,8 +20,6 @@ pub(crate) enum Call {
     Nothing,
     /// An ordinary finalizer.
     Finalize(Finalize),
-    /// One without environment.
-    NoEnv(NoEnvFinalize),
 }
 
 impl From<Option<Finalize>> for Call {
@@ -65,7 +63,15 @@ pub(crate) struct Finalizer {
 impl Finalizer {
     /// An entry of that environment.
     pub(crate) fn new(env: &Env, owner: Owner, call: Call, data: Data, hint: Data) -> Self {
-        Self { env: env.id(), owner, call, data, hint, order: 0, attached: None }
+        Self {
+            env: env.id(),
+            owner,
+            call,
+            data,
+            hint,
+            order: 0,
+            attached: None,
+        }
     }
 }
 
@@ -79,14 +85,19 @@ pub(crate) struct Finalizers {
 impl Finalizers {
     /// An empty table.
     pub(crate) fn new() -> Self {
-        Self { slots: Slots::new(IdKind::Finalizer), order: 0 }
+        Self {
+            slots: Slots::new(IdKind::Finalizer),
+            order: 0,
+        }
     }
 
     /// Adds an entry and gives its id.
     pub(crate) fn insert(&mut self, finalizer: Finalizer) -> NapiResult<usize> {
         self.order += 1;
         let order = self.order;
-        self.slots.insert(Finalizer { order, ..finalizer }).ok_or(Status::GenericFailure)
+        self.slots
+            .insert(Finalizer { order, ..finalizer })
+            .ok_or(Status::GenericFailure)
     }
 
     /// The entry with this id.
@@ -131,30 +142,32 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// None was set.
-    pub(crate) const NONE: Self = Self { data: Data::NULL, finalizer: None };
+    pub(crate) const NONE: Self = Self {
+        data: Data::NULL,
+        finalizer: None,
+    };
 }
 
 /// The token for an entry.
 pub(crate) fn token(id: usize) -> FinalizerToken {
-    FinalizerToken { tag: TAG_FINALIZER, words: [id, 0, 0] }
+    FinalizerToken {
+        tag: TAG_FINALIZER,
+        words: [id, 0, 0],
+    }
 }
 
 impl Cx {
     /// Adds an entry that comes due when the object dies.
     pub(crate) fn attach(&self, object: &Value, finalizer: Finalizer) -> NapiResult<usize> {
         let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
-        match self.rt().attach_finalizer(object, token(id)) {
-            Ok(attached) => {
-                if let Some(entry) = self.host.finalizers.borrow_mut().slots.get_mut(id) {
-                    entry.attached = Some(attached);
-                }
-                Ok(id)
-            }
-            Err(_) => {
-                let _never_due = self.host.finalizers.borrow_mut().remove(id);
-                Err(Status::GenericFailure)
-            }
+        let Ok(attached) = self.rt().attach_finalizer(object, token(id)) else {
+            let _never_due = self.host.finalizers.borrow_mut().remove(id);
+            return Err(Status::GenericFailure);
+        };
+        if let Some(entry) = self.host.finalizers.borrow_mut().slots.get_mut(id) {
+            entry.attached = Some(attached);
         }
+        Ok(id)
     }
 
     /// Takes an entry out of the table and off its object, so that it never comes due.
@@ -168,7 +181,12 @@ impl Cx {
 
     /// Makes an entry call nothing: its reference was deleted.
     pub(crate) fn cancel(&self, id: usize) {
-        let owner = self.host.finalizers.borrow().get(id).map(|entry| entry.owner);
+        let owner = self
+            .host
+            .finalizers
+            .borrow()
+            .get(id)
+            .map(|entry| entry.owner);
         match owner {
             // A wrap's entry holds the wrapped pointer too.
             Some(Owner::Wrap) => self.host.finalizers.borrow_mut().disarm(id),

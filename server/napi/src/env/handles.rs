@@ -37,8 +37,13 @@ impl HandleStack {
     /// A stack that holds the constants only.
     pub(crate) fn new() -> Self {
         let mut slots = Vec::with_capacity(1024);
-        let constants =
-            [Value::UNDEFINED, Value::UNDEFINED, Value::NULL, Value::TRUE, Value::FALSE];
+        let constants = [
+            Value::UNDEFINED,
+            Value::UNDEFINED,
+            Value::NULL,
+            Value::TRUE,
+            Value::FALSE,
+        ];
         slots.extend(constants.map(|value| Slot { serial: 0, value }));
         Self { slots, serial: 0 }
     }
@@ -80,7 +85,10 @@ impl HandleStack {
         // Serial 0 belongs to the constants.
         self.serial = self.serial.wrapping_add(1).max(1);
         let handle = join(self.serial, self.slots.len());
-        self.slots.push(Slot { serial: self.serial, value });
+        self.slots.push(Slot {
+            serial: self.serial,
+            value,
+        });
         handle
     }
 

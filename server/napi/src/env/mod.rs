@@ -24,7 +24,7 @@ use hostd_engine::{Deferred, Thrown};
 
 use crate::abi::record::ErrorInfo;
 use crate::abi::status::Status;
-use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error_info};
+use crate::abi::types::{napi_env, napi_extended_error_info};
 
 pub(crate) use cx::Cx;
 
@@ -103,7 +103,7 @@ impl Env {
     #[inline]
     pub(crate) fn index_of(raw: napi_env) -> Option<usize> {
         let index = raw.0 ^ ENV_MARK;
-        (index <= u32::MAX as usize).then_some(index)
+        u32::try_from(index).is_ok().then_some(index)
     }
 
     /// Its id.
@@ -111,19 +111,9 @@ impl Env {
         self.id
     }
 
-    /// The Node-API version that the addon declared.
-    pub(crate) fn api_version(&self) -> i32 {
-        self.api_version
-    }
-
     /// Whether the addon declared version 10 or is experimental.
     pub(crate) fn is_version_10(&self) -> bool {
         self.api_version >= 10
-    }
-
-    /// Whether the addon asked for experimental behaviour.
-    pub(crate) fn is_experimental(&self) -> bool {
-        self.api_version == NAPI_VERSION_EXPERIMENTAL
     }
 
     /// The addon's file.
@@ -154,7 +144,11 @@ impl Env {
 
     /// How `js` functions refuse when JavaScript cannot run.
     pub(crate) fn cannot_run_js(&self) -> Status {
-        if self.is_version_10() { Status::CannotRunJs } else { Status::PendingException }
+        if self.is_version_10() {
+            Status::CannotRunJs
+        } else {
+            Status::PendingException
+        }
     }
 
     /// Writes the last-error record.

@@ -18,7 +18,10 @@ pub(crate) struct Pins {
 impl Pins {
     /// An empty table.
     pub(crate) fn new() -> Self {
-        Self { counts: Box::new([0; BUCKETS]), exact: None }
+        Self {
+            counts: Box::new([0; BUCKETS]),
+            exact: None,
+        }
     }
 
     /// A strong reference to the object at this address was made.
@@ -42,7 +45,9 @@ impl Pins {
     /// Whether the address may be referenced; if not, that is certain.
     #[inline]
     pub(crate) fn may_contain(&self, address: usize) -> bool {
-        self.counts.get(bucket(address)).is_some_and(|count| *count > 0)
+        self.counts
+            .get(bucket(address))
+            .is_some_and(|count| *count > 0)
     }
 
     /// Whether the address is referenced, given a way to list all that are.
@@ -70,11 +75,14 @@ mod tests {
         let mut pins = Pins::new();
         let (held, other) = (0x1_0000, (0x1_0000..).step_by(16).skip(1));
         pins.add(held);
-        let other = other.take(1 << 16).find(|address| pins.may_contain(*address)).unwrap();
+        let other = other
+            .take(1 << 16)
+            .find(|address| pins.may_contain(*address))
+            .unwrap();
         let all = || HashSet::from([held]);
         assert!(pins.contains(held, all));
         assert!(!pins.contains(other, all));
         pins.remove(held);
-        assert!(!pins.contains(held, || unreachable!("the count is zero")));
+        assert!(!pins.contains(held, || panic!("the count is zero")));
     }
 }

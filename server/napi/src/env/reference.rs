@@ -52,8 +52,16 @@ impl Cx {
         count: u32,
         finalizer: Option<usize>,
     ) -> NapiResult<napi_ref> {
-        let hold = if count > 0 { self.strong(value) } else { self.weak(&value)? };
-        let reference = Reference { count, hold, finalizer };
+        let hold = if count > 0 {
+            self.strong(value)
+        } else {
+            self.weak(&value)?
+        };
+        let reference = Reference {
+            count,
+            hold,
+            finalizer,
+        };
         let id = self.env.references.borrow_mut().insert(reference);
         id.map(napi_ref).ok_or(Status::GenericFailure)
     }
@@ -79,10 +87,15 @@ impl Cx {
             return Err(self.stale("napi_ref"));
         };
         if reference.count == 0 {
-            let Some(value) = reference.value() else { return Ok(0) };
+            let Some(value) = reference.value() else {
+                return Ok(0);
+            };
             reference.hold = self.strong(value);
         }
-        reference.count = reference.count.checked_add(1).ok_or(Status::GenericFailure)?;
+        reference.count = reference
+            .count
+            .checked_add(1)
+            .ok_or(Status::GenericFailure)?;
         Ok(reference.count)
     }
 

@@ -42,7 +42,12 @@ impl ScopeStack {
     pub(crate) fn open(&mut self, height: usize, escape: Option<napi_value>) -> usize {
         self.serial = self.serial.wrapping_add(1);
         let depth = u32::try_from(self.scopes.len()).unwrap_or(u32::MAX - 1);
-        self.scopes.push(Scope { serial: self.serial, height, escape, escaped: false });
+        self.scopes.push(Scope {
+            serial: self.serial,
+            height,
+            escape,
+            escaped: false,
+        });
         pack(IdKind::Scope, self.serial, depth)
     }
 
@@ -98,7 +103,10 @@ mod tests {
         assert_eq!(stack.close(1, false).unwrap_err(), Mismatch::NoneOpen);
         let outer = stack.open(5, None);
         let inner = stack.open(6, None);
-        assert_eq!(stack.close(outer, false).unwrap_err(), Mismatch::NotInnermost);
+        assert_eq!(
+            stack.close(outer, false).unwrap_err(),
+            Mismatch::NotInnermost
+        );
         assert_eq!(stack.close(inner, false).unwrap().height, 6);
         assert_eq!(stack.close(inner, false).unwrap_err(), Mismatch::Stale);
         assert_eq!(stack.close(outer, false).unwrap().height, 5);

@@ -60,10 +60,9 @@ enum Content<T> {
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     kind: IdKind,
-    slots: Vec<Slot<T>>,
+    entries: Vec<Slot<T>>,
     /// The most recently freed slot, or [`NONE`].
     free: u32,
-    live: usize,
 }
 
 const NONE: u32 = u32::MAX;
@@ -71,40 +70,41 @@ const NONE: u32 = u32::MAX;
 impl<T> Slots<T> {
     /// An empty table.
     pub(crate) fn new(kind: IdKind) -> Self {
-        Self { kind, slots: Vec::new(), free: NONE, live: 0 }
-    }
-
-    /// How many are alive.
-    pub(crate) fn len(&self) -> usize {
-        self.live
+        Self {
+            kind,
+            entries: Vec::new(),
+            free: NONE,
+        }
     }
 
     /// Adds one and gives its id. None when the table is full.
     pub(crate) fn insert(&mut self, item: T) -> Option<usize> {
         let index = self.free;
-        if let Some(slot) = self.slots.get_mut(index as usize) {
+        if let Some(slot) = self.entries.get_mut(index as usize) {
             if let Content::Free { next } = slot.content {
                 self.free = next;
             }
             slot.content = Content::Live(item);
-            self.live += 1;
             return Some(pack(self.kind, slot.generation, index));
         }
-        let index = u32::try_from(self.slots.len()).ok().filter(|index| *index < NONE - 1)?;
-        self.slots.push(Slot { generation: 1, content: Content::Live(item) });
-        self.live += 1;
+        let index = u32::try_from(self.entries.len())
+            .ok()
+            .filter(|index| *index < NONE - 1)?;
+        self.entries.push(Slot {
+            generation: 1,
+            content: Content::Live(item),
+        });
         Some(pack(self.kind, 1, index))
     }
 
     /// The one with this id, if it is alive.
     pub(crate) fn get(&self, id: usize) -> Option<&T> {
         let (generation, index) = unpack(self.kind, id)?;
-        match self.slots.get(index as usize)? {
-            Slot { generation: current, content: Content::Live(item) }
-                if *current == generation =>
-            {
-                Some(item)
-            }
+        match self.entries.get(index as usize)? {
+            Slot {
+                generation: current,
+                content: Content::Live(item),
+            } if *current == generation => Some(item),
             _ => None,
         }
     }
@@ -112,12 +112,11 @@ impl<T> Slots<T> {
     /// The one with this id, if it is alive, to change it.
     pub(crate) fn get_mut(&mut self, id: usize) -> Option<&mut T> {
         let (generation, index) = unpack(self.kind, id)?;
-        match self.slots.get_mut(index as usize)? {
-            Slot { generation: current, content: Content::Live(item) }
-                if *current == generation =>
-            {
-                Some(item)
-            }
+        match self.entries.get_mut(index as usize)? {
+            Slot {
+                generation: current,
+                content: Content::Live(item),
+            } if *current == generation => Some(item),
             _ => None,
         }
     }
@@ -126,7 +125,7 @@ impl<T> Slots<T> {
     #[must_use]
     pub(crate) fn remove(&mut self, id: usize) -> Option<T> {
         let (generation, index) = unpack(self.kind, id)?;
-        let slot = self.slots.get_mut(index as usize)?;
+        let slot = self.entries.get_mut(index as usize)?;
         if slot.generation != generation || matches!(slot.content, Content::Free { .. }) {
             return None;
         }
@@ -135,7 +134,6 @@ impl<T> Slots<T> {
         slot.generation = (slot.generation & GENERATION_MASK).wrapping_add(1) & GENERATION_MASK;
         slot.generation = slot.generation.max(1);
         self.free = index;
-        self.live -= 1;
         match content {
             Content::Live(item) => Some(item),
             Content::Free { .. } => None,
@@ -144,10 +142,13 @@ impl<T> Slots<T> {
 
     /// All that are alive, with their ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.slots.iter().zip(0u32..).filter_map(|(slot, index)| match &slot.content {
-            Content::Live(item) => Some((pack(self.kind, slot.generation, index), item)),
-            Content::Free { .. } => None,
-        })
+        self.entries
+            .iter()
+            .zip(0u32..)
+            .filter_map(|(slot, index)| match &slot.content {
+                Content::Live(item) => Some((pack(self.kind, slot.generation, index), item)),
+                Content::Free { .. } => None,
+            })
     }
 }
 
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(slots.get(first), None);
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get(second), Some(&"b"));
-        assert_eq!(slots.len(), 1);
+        assert_eq!(slots.iter().count(), 1);
     }
 
     #[test]
@@ -191,8 +192,12 @@ mod tests {
     fn generation_wraps_without_becoming_zero() {
         let mut slots = Slots::new(IdKind::Reference);
         let id = slots.insert(0).unwrap();
-        slots.slots[0].generation = GENERATION_MASK;
-        let id = pack(IdKind::Reference, GENERATION_MASK, unpack(IdKind::Reference, id).unwrap().1);
+        slots.entries[0].generation = GENERATION_MASK;
+        let id = pack(
+            IdKind::Reference,
+            GENERATION_MASK,
+            unpack(IdKind::Reference, id).unwrap().1,
+        );
         assert_eq!(slots.remove(id), Some(0));
         let next = slots.insert(1).unwrap();
         assert_eq!(unpack(IdKind::Reference, next), Some((1, 0)));

@@ -18,9 +18,11 @@ impl Env {
         self.close_threadsafe(host);
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
-        let references =
-            self.references.replace(Slots::new(IdKind::Reference));
-        for address in references.iter().filter_map(|(_, reference)| reference.pinned()) {
+        let references = self.references.replace(Slots::new(IdKind::Reference));
+        for address in references
+            .iter()
+            .filter_map(|(_, reference)| reference.pinned())
+        {
             host.pins.borrow_mut().remove(address);
         }
         drop(references);
@@ -67,7 +69,10 @@ impl Env {
         }
         let unfinished = {
             let entries = host.async_hooks.borrow();
-            entries.iter().filter(|(_, entry)| entry.env == self.id()).count()
+            entries
+                .iter()
+                .filter(|(_, entry)| entry.env == self.id())
+                .count()
         };
         if unfinished > 0 {
             // Nothing of ours could still finish them: there is no loop to run.

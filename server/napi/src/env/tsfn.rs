@@ -51,7 +51,10 @@ enum Phase {
 
 static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 /// Touched only when functions are made and freed.
-static FREE: Mutex<FreeList> = Mutex::new(FreeList { freed: Vec::new(), used: 0 });
+static FREE: Mutex<FreeList> = Mutex::new(FreeList {
+    freed: Vec::new(),
+    used: 0,
+});
 
 #[derive(Debug)]
 struct FreeList {
@@ -81,7 +84,10 @@ fn slot_at(index: u32) -> Option<&'static Slot> {
 /// The slot that an id names, if it is alive.
 fn resolve(id: usize) -> Option<(&'static Slot, u32, u32)> {
     let (generation, index) = unpack(IdKind::ThreadsafeFunction, id)?;
-    let slot = SLOTS.get(index as usize / CHUNK)?.get()?.get(index as usize % CHUNK)?;
+    let slot = SLOTS
+        .get(index as usize / CHUNK)?
+        .get()?
+        .get(index as usize % CHUNK)?;
     let alive = generation != 0 && slot.generation.load(Ordering::Acquire) == generation;
     alive.then_some((slot, generation, index))
 }
@@ -111,7 +117,11 @@ fn allocate(threads: usize, context: Data, inbox: Arc<Inbox>) -> Option<usize> {
         }
     };
     let slot = slot_at(index)?;
-    *lock(&slot.state) = State { threads, phase: Phase::Open, inbox: Some(inbox) };
+    *lock(&slot.state) = State {
+        threads,
+        phase: Phase::Open,
+        inbox: Some(inbox),
+    };
     slot.context.store(context.word(), Ordering::Relaxed);
     slot.referenced.store(true, Ordering::Relaxed);
     let generation = slot.last.load(Ordering::Relaxed).wrapping_add(1) & 0x00ff_ffff;
@@ -197,7 +207,11 @@ impl Env {
         calls: ThreadCalls,
     ) -> NapiResult<usize> {
         let id = allocate(threads, calls.context, inbox).ok_or(Status::GenericFailure)?;
-        self.threadsafe.borrow_mut().push(Local { id, function, calls });
+        self.threadsafe.borrow_mut().push(Local {
+            id,
+            function,
+            calls,
+        });
         Ok(id)
     }
 
@@ -233,7 +247,9 @@ impl Env {
     /// Closes what is open, for teardown: youngest first.
     pub(crate) fn close_threadsafe(&'static self, host: &'static HostState) {
         loop {
-            let Some(id) = self.threadsafe.borrow().last().map(|local| local.id) else { return };
+            let Some(id) = self.threadsafe.borrow().last().map(|local| local.id) else {
+                return;
+            };
             if let Ok((_, mut state)) = locked(id) {
                 state.phase = Phase::Closing;
             }
@@ -245,7 +261,9 @@ impl Env {
     fn finalize_threadsafe(&'static self, host: &'static HostState, id: usize) {
         let local = {
             let mut locals = self.threadsafe.borrow_mut();
-            let Some(position) = locals.iter().position(|local| local.id == id) else { return };
+            let Some(position) = locals.iter().position(|local| local.id == id) else {
+                return;
+            };
             locals.remove(position)
         };
         if let Some(finalize) = local.calls.finalize {

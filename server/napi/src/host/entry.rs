@@ -8,7 +8,6 @@ use hostd_engine::{ElementType, JsResult, Runtime, Thrown, Value};
 
 use super::{Event, HostState, Origin, TAG_FINALIZER, Tick};
 use crate::bootstrap;
-use crate::bootstrap;
 use crate::env::finalizer::{Call, Finalizer};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
@@ -162,7 +161,7 @@ impl HostState {
             Call::Nothing => {}
             Call::Finalize(finalize) => {
                 self.call_native(env, Origin::Finalizer, || {
-                    finalize.call(env.raw(), data, hint)
+                    finalize.call(env.raw(), data, hint);
                 });
             }
         }
@@ -232,7 +231,7 @@ impl HostState {
     /// Makes a `Buffer` over a part of an array buffer.
     pub(crate) fn buffer_over(&self, memory: &Value, offset: usize, length: usize) -> JsResult {
         let rt = self.rt;
-        let view = rt.typed_array(hostd_engine::ElementType::Uint8, memory, offset, length)?;
+        let view = rt.typed_array(ElementType::Uint8, memory, offset, length)?;
         if self.buffer_prototype.get().is_none() {
             bootstrap::load_buffer(rt)?;
         }

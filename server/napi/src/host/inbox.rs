@@ -22,12 +22,19 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// An empty queue with this bell.
     pub(crate) fn new(ring: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { events: Mutex::default(), filled: AtomicBool::new(false), ring }
+        Self {
+            events: Mutex::default(),
+            filled: AtomicBool::new(false),
+            ring,
+        }
     }
 
     /// Adds an event; rings if the queue was empty.
     pub(crate) fn post(&self, event: Event) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(event);
         if !self.filled.swap(true, Ordering::SeqCst) {
             (self.ring)();
         }
@@ -56,7 +63,9 @@ impl Inbox {
 
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("filled", &self.is_filled()).finish_non_exhaustive()
+        f.debug_struct("Inbox")
+            .field("filled", &self.is_filled())
+            .finish_non_exhaustive()
     }
 }
 

@@ -75,5 +75,8 @@ fn install_engine_hooks(rt: Runtime) {
 }
 
 fn describe(rt: Runtime, thrown: &Thrown) -> String {
-    rt.utf8(&thrown.0).map_or_else(|_| "an error without text".to_owned(), |text| (*text).to_owned())
+    rt.utf8(&thrown.0).map_or_else(
+        |_| "an error without text".to_owned(),
+        |text| (*text).to_owned(),
+    )
 }

@@ -13,15 +13,22 @@ use crate::abi::types::napi_env;
 use crate::env::{Env, flags};
 
 const CALLBACK: &Row = &Row { name: "a callback" };
-const INIT: &Row = &Row { name: "the addon's init" };
-const NATIVE: &Row = &Row { name: "a finalizer or hook" };
+const INIT: &Row = &Row {
+    name: "the addon's init",
+};
+const NATIVE: &Row = &Row {
+    name: "a finalizer or hook",
+};
 
 /// What engine functions with our tags run.
 pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
     let raw = napi_env(invocation.words[2]);
     let found = current().and_then(|host| Some((host, host.env(raw)?)));
     let Some((host, env)) = found else {
-        return Err(rt.throw(ErrorClass::Error, "the addon of this function does not exist"));
+        return Err(rt.throw(
+            ErrorClass::Error,
+            "the addon of this function does not exist",
+        ));
     };
     if env.flags() & (flags::NO_JS | flags::POISONED) != 0 {
         return Err(rt.throw(ErrorClass::Error, "the addon of this function was closed"));
@@ -101,7 +108,10 @@ impl HostState {
         let result = call();
         self.swap_row(outer);
         if self.scopes.borrow_mut().leave(floor) > 0 {
-            self.warn_once(row, "left a handle scope open, which ends the process in Node");
+            self.warn_once(
+                row,
+                "left a handle scope open, which ends the process in Node",
+            );
         }
         self.handles.borrow_mut().truncate(height);
         result

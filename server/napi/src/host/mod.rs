@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
 
-use crate::abi::callback::Init;
 use crate::abi::enter::Row;
 use crate::abi::frame::Frames;
 use crate::abi::types::{napi_env, napi_node_version};
@@ -147,7 +146,10 @@ impl Host {
 
     /// Whether an open threadsafe function keeps the host busy, as it keeps Node's loop alive.
     pub fn is_kept_alive(&self) -> bool {
-        self.state.envs().iter().any(|env| env.has_referenced_threadsafe())
+        self.state
+            .envs()
+            .iter()
+            .any(|env| env.has_referenced_threadsafe())
     }
 
     /// Sets a property of the global object.
@@ -174,42 +176,40 @@ impl Host {
     }
 
     /// The host's own parts, for this crate.
-    pub(crate) fn state(&self) -> &'static HostState {
+    pub(crate) fn state(self) -> &'static HostState {
         self.state
     }
 
     /// Makes an environment for an addon's file.
-    pub(crate) fn create_env(&self, path: &Path, api_version: i32) -> &'static Env {
+    pub(crate) fn create_env(self, path: &Path, api_version: i32) -> &'static Env {
         self.state.create_env(path, api_version)
     }
 
-    /// Runs an addon's `init` and gives its exports.
-    pub(crate) fn run_init(&self, env: &'static Env, init: Init) -> JsResult {
-        self.state.run_init(env, init)
-    }
-
     /// What the embedder wants to be told.
-    pub(crate) fn hooks(&self) -> &'static dyn HostHooks {
+    pub(crate) fn hooks(self) -> &'static dyn HostHooks {
         &*self.state.hooks
     }
 
     /// What `process.argv` is to be.
-    pub(crate) fn argv(&self) -> &'static [String] {
+    pub(crate) fn argv(self) -> &'static [String] {
         &self.state.argv
     }
 
     /// What `process.version` and `napi_get_node_version` say.
-    pub(crate) fn node_version(&self) -> NodeVersion {
+    pub(crate) fn node_version(self) -> NodeVersion {
         self.state.node_version
     }
 
     /// Queues a function of `process.nextTick`; it runs before microtasks.
-    pub(crate) fn push_tick(&self, function: Value, args: Vec<Value>) {
-        self.state.ticks.borrow_mut().push_back(Tick { function, args });
+    pub(crate) fn push_tick(self, function: Value, args: Vec<Value>) {
+        self.state
+            .ticks
+            .borrow_mut()
+            .push_back(Tick { function, args });
     }
 
     /// Says which prototype makes a typed array a `Buffer`. The first call counts.
-    pub(crate) fn set_buffer_prototype(&self, prototype: Value) {
+    pub(crate) fn set_buffer_prototype(self, prototype: Value) {
         // A second bootstrap cannot happen: there is one host per thread.
         let _ = self.state.buffer_prototype.set(prototype);
     }

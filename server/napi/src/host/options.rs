@@ -60,7 +60,11 @@ pub struct NodeVersion {
 impl Default for NodeVersion {
     /// The release whose behaviour is followed.
     fn default() -> Self {
-        Self { major: 22, minor: 22, patch: 2 }
+        Self {
+            major: 22,
+            minor: 22,
+            patch: 2,
+        }
     }
 }
 

@@ -3,7 +3,12 @@
 use std::ffi::{c_char, c_int, c_void};
 
 use crate::abi::enter::napi_exports;
-use crate::abi::types::*;
+use crate::abi::types::{
+    napi_callback, napi_callback_info, napi_deferred, napi_env, napi_escapable_handle_scope,
+    napi_extended_error_info, napi_finalize, napi_handle_scope, napi_key_collection_mode,
+    napi_key_conversion, napi_key_filter, napi_property_descriptor, napi_ref, napi_status,
+    napi_type_tag, napi_typedarray_type, napi_value, napi_valuetype, node_api_noenv_finalize,
+};
 
 napi_exports! {
     /// The rows of `js_native_api.h`.

@@ -43,7 +43,13 @@ impl Symbol {
         entry: Entry,
         address: *const (),
     ) -> Self {
-        Self { row, header, entry, todo: false, address }
+        Self {
+            row,
+            header,
+            entry,
+            todo: false,
+            address,
+        }
     }
 
     pub(super) const fn todo(
@@ -52,7 +58,13 @@ impl Symbol {
         entry: Entry,
         address: *const (),
     ) -> Self {
-        Self { row, header, entry, todo: true, address }
+        Self {
+            row,
+            header,
+            entry,
+            todo: true,
+            address,
+        }
     }
 
     /// The name that addons link to.

@@ -2,8 +2,14 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::abi::enter::{self, Row, napi_exports, napi_free_exports};
-use crate::abi::types::*;
+use crate::abi::enter::{Row, napi_exports, napi_free_exports};
+use crate::abi::types::{
+    napi_async_cleanup_hook, napi_async_cleanup_hook_handle, napi_async_complete_callback,
+    napi_async_context, napi_async_execute_callback, napi_async_work, napi_callback_scope,
+    napi_cleanup_hook, napi_env, napi_finalize, napi_module, napi_node_version, napi_status,
+    napi_threadsafe_function, napi_threadsafe_function_call_js, napi_threadsafe_function_call_mode,
+    napi_threadsafe_function_release_mode, napi_value,
+};
 use crate::abi::{check, registered};
 use crate::api;
 
@@ -133,19 +139,25 @@ pub unsafe extern "C" fn node_module_register(_module: *mut c_void) {
 #[used]
 pub(super) static NODE_API_BY_HAND: [Symbol; 3] = [
     Symbol::new(
-        &Row { name: "napi_fatal_error" },
+        &Row {
+            name: "napi_fatal_error",
+        },
         "node_api.h",
         Entry::None,
         napi_fatal_error as *const (),
     ),
     Symbol::new(
-        &Row { name: "napi_module_register" },
+        &Row {
+            name: "napi_module_register",
+        },
         "node_api.h",
         Entry::None,
         napi_module_register as *const (),
     ),
     Symbol::new(
-        &Row { name: "node_module_register" },
+        &Row {
+            name: "node_module_register",
+        },
         "node.h",
         Entry::None,
         node_module_register as *const (),

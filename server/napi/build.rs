@@ -1,0 +1,45 @@
+//! Exports the Node-API names from the binaries of this package, and no other name.
+//!
+//! Addons find the functions in the executable that opens them, when they are opened or by name at
+//! run time. The same file serves each package with such binaries, because link arguments reach no
+//! further than their own package.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+const NAMES: [&str; 3] = ["napi_*", "node_api_*", "node_module_register"];
+const TARGETS: [(&str, &str); 4] = [
+    ("bins", "src/main.rs"),
+    ("tests", "tests"),
+    ("examples", "examples"),
+    ("benches", "benches"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
+    for (kind, place) in TARGETS {
+        if !has_target(Path::new(place)) {
+            continue;
+        }
+        for name in NAMES {
+            let argument = if macos {
+                format!("-Wl,-exported_symbol,_{name}")
+            } else {
+                format!("-Wl,--export-dynamic-symbol={name}")
+            };
+            println!("cargo::rustc-link-arg-{kind}={argument}");
+        }
+    }
+}
+
+/// Whether cargo finds a target there: it refuses arguments for a kind that has none.
+fn has_target(place: &Path) -> bool {
+    let is_target = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").exists()
+    };
+    place.is_file()
+        || fs::read_dir(place)
+            .is_ok_and(|entries| entries.flatten().any(|entry| is_target(&entry.path())))
+}
