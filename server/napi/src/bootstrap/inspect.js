@@ -52,7 +52,7 @@ const prefix = (value, fallback, size) => {
 
 const keyText = (key) => {
   if (typeof key === 'symbol') return `[${primitive(key)}]`;
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : quote(key);
+  return /^[A-Za-z_]\w*$/.test(key) ? key : quote(key);
 };
 
 const isKind = (probe) => (value) => {
@@ -102,18 +102,21 @@ const property = (state, object, key, level, inArray) => {
   return `${own.enumerable ? keyText(key) : `[${typeof key === 'symbol' ? primitive(key) : key}]`}: ${text}`;
 };
 
+const isIndex = (key) => /^(0|[1-9]\d*)$/.test(key);
+
 const elements = (state, value, length, level) => {
   const output = [];
-  let at = 0;
+  let at = 0, present;
   while (at < length && output.length < ITEMS) {
     if (hasOwn(value, at)) {
       output.push(property(state, value, String(at), level, true));
       at += 1;
     } else {
-      let end = at + 1;
-      while (end < length && end - at < 1 << 16 && !hasOwn(value, end)) end += 1;
-      output.push(`<${end - at} empty item${end - at > 1 ? 's' : ''}>`);
-      at = end;
+      // Holes may be as many as an array is long, so they are counted by the keys there are.
+      present ??= Object.keys(value).filter(isIndex).map(Number);
+      const next = present.find((index) => index > at) ?? length;
+      output.push(`<${next - at} empty item${next - at > 1 ? 's' : ''}>`);
+      at = next;
     }
   }
   if (at < length) output.push(more(length - at));
@@ -121,7 +124,7 @@ const elements = (state, value, length, level) => {
 };
 
 const ownKeys = (value, indexed) => {
-  const keys = Object.keys(value).filter((key) => !indexed || !/^(0|[1-9]\d*)$/.test(key));
+  const keys = Object.keys(value).filter((key) => !indexed || !isIndex(key));
   return keys.concat(Object.getOwnPropertySymbols(value).filter((key) => Object.getOwnPropertyDescriptor(value, key)?.enumerable));
 };
 
