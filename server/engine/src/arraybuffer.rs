@@ -155,6 +155,14 @@ impl Runtime {
         self.adopt_backing(start, length, Box::new(Backing::External(token, length)))
     }
 
+    /// A buffer over memory that lives for ever and that nobody else uses until the token, which
+    /// is queued as that of [`Runtime::external_array_buffer`], has come back.
+    pub fn array_buffer_static(self, bytes: &'static mut [u8], token: FinalizerToken) -> JsResult {
+        let address = bytes.as_mut_ptr().expose_provenance();
+        // SAFETY: the exclusive static borrow was given to us for good.
+        unsafe { self.external_array_buffer(address, bytes.len(), token) }
+    }
+
     fn adopt_backing(self, start: *mut u8, length: usize, backing: Box<Backing>) -> JsResult {
         let opaque = Box::into_raw(backing);
         // SAFETY: E1, E4; start has length bytes, which the backing keeps until it is freed.

@@ -33,6 +33,7 @@ pub struct Utf16 {
 
 impl Wtf8 {
     /// Reads a string, or any value by `ToString`.
+    #[inline]
     pub(crate) fn new(rt: Runtime, value: &Value) -> JsResult<Wtf8> {
         let mut length = 0;
         // SAFETY: E1, E2; the out-pointer lives on our stack.
@@ -88,6 +89,7 @@ impl Drop for Wtf8 {
 }
 
 impl Utf8 {
+    #[inline]
     pub(crate) fn new(text: Wtf8) -> Utf8 {
         let bytes = text.as_bytes();
         let repaired = if bytes.is_ascii() {

@@ -147,3 +147,14 @@ fn shared_buffers_are_told_apart() {
     assert!(rt.bytes_equal(&shared, b"1234"));
     assert_eq!(rt.data_pointer(&shared).unwrap().length, 4);
 }
+
+#[test]
+fn static_memory_needs_no_unsafe() {
+    let rt = engine();
+    let buffer = rt
+        .array_buffer_static(Box::leak(vec![1, 2, 3].into_boxed_slice()), TOKEN)
+        .unwrap();
+    assert!(rt.bytes_equal(&buffer, &[1, 2, 3]));
+    drop(buffer);
+    assert_eq!(dead(rt), 1);
+}
