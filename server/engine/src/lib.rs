@@ -50,6 +50,7 @@
 mod arraybuffer;
 mod bigint;
 mod buffer_view;
+mod call;
 mod class;
 mod coerce;
 mod collection;
