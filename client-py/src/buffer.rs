@@ -246,7 +246,7 @@ impl Buffer {
         format!("<Buffer {} of {}>", self.type_name(), self.shape[0])
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(PyTypeError::new_err(
             "a Buffer belongs to an addon's process and can't be pickled or copied; take \
              bytes(buffer)",

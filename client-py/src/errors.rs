@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 /// An exception of `_errors.py` with this message and these facts.
-fn raise(class: &str, message: String, facts: &[(&str, Py<PyAny>)]) -> PyErr {
+fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let class = py.import("napi_python._errors")?.getattr(class)?;
@@ -17,7 +17,7 @@ fn raise(class: &str, message: String, facts: &[(&str, Py<PyAny>)]) -> PyErr {
             for (name, value) in facts {
                 kwargs.set_item(name, value)?;
             }
-            class.call((message.as_str(),), Some(&kwargs))
+            class.call((message,), Some(&kwargs))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),
@@ -37,7 +37,7 @@ pub(crate) fn protocol(error: ProtocolError) -> PyErr {
         )),
         error => raise(
             "ProtocolError",
-            format!("{error}; the host is at fault, or of another version"),
+            &format!("{error}; the host is at fault, or of another version"),
             &[],
         ),
     }
@@ -48,7 +48,7 @@ pub(crate) fn protocol(error: ProtocolError) -> PyErr {
 pub(crate) fn violation(what: &str) -> PyErr {
     raise(
         "ProtocolError",
-        format!("the host broke the protocol: it sent {what}; its process is ended"),
+        &format!("the host broke the protocol: it sent {what}; its process is ended"),
         &[],
     )
 }
@@ -68,7 +68,7 @@ pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
 pub(crate) fn stale(what: &str) -> PyErr {
     raise(
         "StaleHandleError",
-        format!(
+        &format!(
             "{what} lived in a process of the addon that has ended; get it anew from the addon, \
              whose exported functions and classes work in the fresh process"
         ),
@@ -81,7 +81,7 @@ pub(crate) fn stale(what: &str) -> PyErr {
 pub(crate) fn closed(label: &str) -> PyErr {
     raise(
         "StaleHandleError",
-        format!("the addon {label} has been closed; load it again"),
+        &format!("the addon {label} has been closed; load it again"),
         &[],
     )
 }
@@ -130,7 +130,7 @@ pub(crate) fn promise_timeout(seconds: Option<f64>) -> PyErr {
         || "before its deadline".to_owned(),
         |seconds| format!("within {seconds} s"),
     );
-    timeout(format!("the promise was not settled {within}"), seconds)
+    timeout(&format!("the promise was not settled {within}"), seconds)
 }
 
 /// A call did not end before its deadline.
@@ -138,12 +138,12 @@ pub(crate) fn promise_timeout(seconds: Option<f64>) -> PyErr {
 pub(crate) fn call_timeout(label: &str, export: Option<&str>) -> PyErr {
     let what = export.unwrap_or("a call");
     timeout(
-        format!("{what} of the addon {label} did not return before its deadline"),
+        &format!("{what} of the addon {label} did not return before its deadline"),
         None,
     )
 }
 
-fn timeout(message: String, seconds: Option<f64>) -> PyErr {
+fn timeout(message: &str, seconds: Option<f64>) -> PyErr {
     let seconds =
         Python::attach(|py| seconds.map(|s| pyo3::types::PyFloat::new(py, s).into_any().unbind()));
     match seconds {
@@ -164,14 +164,14 @@ pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
             if !detail.is_empty() {
                 facts.push(("detail", PyString::new(py, &detail).into_any().unbind()));
             }
-            raise("LoadError", message, &facts)
+            raise("LoadError", &message, &facts)
         }),
-        RemoteError::Cancelled => raise("AddonTimeout", "the call was cancelled".to_owned(), &[]),
+        RemoteError::Cancelled => raise("AddonTimeout", "the call was cancelled", &[]),
         RemoteError::Limit(text) => PyValueError::new_err(text),
-        RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", text, &[]),
+        RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", &text, &[]),
         RemoteError::Stale(id) => raise(
             "StaleHandleError",
-            format!("object {id} has been released by the host; get it anew from the addon"),
+            &format!("object {id} has been released by the host; get it anew from the addon"),
             &[],
         ),
     }
@@ -186,7 +186,7 @@ pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr)
     }
     let error = raise(
         "LoadError",
-        format!(
+        &format!(
             "the addon {} threw while it was initialised: {}; the fault is the addon's, or what \
              it needs is missing",
             path.unwrap_or_default(),
@@ -242,7 +242,7 @@ pub(crate) fn client(label: &str, error: ClientError, export: Option<&str>) -> P
         ClientError::Interrupted => PyRuntimeError::new_err("the call was interrupted"),
         error => raise(
             "LoadError",
-            format!("the host of the addon {label} could not be started: {error}"),
+            &format!("the host of the addon {label} could not be started: {error}"),
             &[],
         ),
     }

@@ -67,6 +67,10 @@ impl Waiting {
     }
 }
 
+fn signals(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()
+}
+
 impl Idle for Waiting {
     fn check(&mut self) -> Result<(), Interrupted> {
         if self
@@ -76,7 +80,7 @@ impl Idle for Waiting {
             self.reason = Some(Reason::Deadline);
             return Err(Interrupted);
         }
-        match Python::try_attach(|py| py.check_signals()) {
+        match Python::try_attach(signals) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => {
                 self.reason = Some(Reason::Signal(error));

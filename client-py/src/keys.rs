@@ -11,8 +11,10 @@ use rustc_hash::FxHasher;
 const KEPT: usize = 512;
 const MAX_BYTES: usize = 40;
 
+type Kept = Option<(Box<str>, Py<PyString>)>;
+
 thread_local! {
-    static KEYS: RefCell<Vec<Option<(Box<str>, Py<PyString>)>>> = const { RefCell::new(Vec::new()) };
+    static KEYS: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The Python string of a key.
@@ -22,7 +24,6 @@ pub(crate) fn key<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
     }
     let mut hasher = FxHasher::default();
     hasher.write(text.as_bytes());
-    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
     let place = (hasher.finish() >> 20) as usize % KEPT;
     let known = KEYS.with(|keys| {
         let keys = keys.try_borrow().ok()?;

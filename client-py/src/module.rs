@@ -15,6 +15,7 @@ use crate::output;
 use crate::owner::Listener;
 use crate::proxy::addon::Host;
 use crate::proxy::{Addon, JSClass, JSFunction, Reference};
+use crate::request::{self, Ask};
 use crate::session::{self, Session, Settings};
 
 /// The native part of `napi_python`.
@@ -45,7 +46,7 @@ mod _native {
 
     /// The version of the package, which is that of the workspace.
     #[pymodule_export]
-    #[allow(non_upper_case_globals, reason = "the name that Python looks for")]
+    #[expect(non_upper_case_globals, reason = "the name that Python looks for")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }
 
@@ -151,11 +152,9 @@ fn _new_object<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     addon.get().session.request(
         addon.py(),
-        CallKind::NewObject,
-        None,
-        None,
+        Ask::of(CallKind::NewObject),
         |encoder| encoder.value(value),
-        |decoder| decoder.value(),
+        request::value,
     )
 }
 

@@ -20,7 +20,7 @@ use crate::errors;
 use crate::output;
 use crate::proxy::Promise;
 use crate::proxy::promise::read_outcome;
-use crate::request::take_back;
+use crate::request::{Ask, take_back};
 use crate::session::Session;
 
 /// What the supervisor's thread leaves for the owner: it never waits for Python itself.
@@ -177,9 +177,7 @@ impl Shared {
                 // A host that died meanwhile has nothing to release any more.
                 let _ = session.request(
                     py,
-                    CallKind::Release,
-                    Some(&world),
-                    None,
+                    Ask::at(CallKind::Release, &world),
                     |_| Ok(()),
                     |_| Ok(()),
                 );
@@ -268,9 +266,7 @@ fn take_turns(py: Python<'_>, session: &Arc<Session>) -> PyResult<()> {
         };
         let more = session.request(
             py,
-            CallKind::Turn,
-            Some(&world),
-            None,
+            Ask::at(CallKind::Turn, &world),
             |_| Ok(()),
             |decoder| decoder.reader.take_bool().map_err(errors::protocol),
         )?;
@@ -288,7 +284,7 @@ pub(crate) struct Listener {
 
 impl Events for Listener {
     fn output(&self, stream: Stream, bytes: &[u8]) {
-        output::output(&self.label, stream, bytes);
+        output::output(&self.label, &stream, bytes);
     }
 
     fn log(&self, level: LogLevel, target: &str, message: &str) {

@@ -21,6 +21,36 @@ use crate::world::World;
 /// How often a request is written anew because its host was replaced before it was sent.
 const ATTEMPTS: usize = 4;
 
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) call: CallKind,
+    /// The only world in which it makes sense, if there is one.
+    pub(crate) home: Option<&'a Arc<World>>,
+    /// The name of what runs, for messages.
+    pub(crate) export: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    /// A question to whichever host runs.
+    pub(crate) const fn of(call: CallKind) -> Self {
+        Self {
+            call,
+            home: None,
+            export: None,
+        }
+    }
+
+    /// A question to the host of this world.
+    pub(crate) const fn at(call: CallKind, home: &'a Arc<World>) -> Self {
+        Self {
+            call,
+            home: Some(home),
+            export: None,
+        }
+    }
+}
+
 /// What came of sending.
 enum Sent {
     Answered(Talk, Header),
@@ -29,23 +59,20 @@ enum Sent {
 }
 
 impl Session {
-    /// Makes a request. `home` is the only world it makes sense in, if there is one; `export` names
-    /// what runs, for messages. `write` may run twice.
+    /// Makes a request. `write` may run twice.
     #[inline]
     pub(crate) fn request<'py, R>(
         self: &Arc<Self>,
         py: Python<'py>,
-        call: CallKind,
-        home: Option<&Arc<World>>,
-        export: Option<&str>,
+        ask: Ask<'_>,
         mut write: impl FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
         read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<R> {
-        if home.is_some_and(|home| !self.is_current(home)) {
+        if ask.home.is_some_and(|home| !self.is_current(home)) {
             return Err(self.not_current());
         }
         let mut scratch = Scratch::take(&self.limits);
-        let result = self.exchange(py, call, export, &mut scratch, &mut write);
+        let result = self.exchange(py, ask, &mut scratch, &mut write);
         let result = match result {
             Ok((world, header)) => self.finish(py, &world, header, &scratch, read),
             Err(error) => Err(error),
@@ -65,8 +92,7 @@ impl Session {
     fn exchange<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
-        call: CallKind,
-        export: Option<&str>,
+        ask: Ask<'_>,
         scratch: &mut Scratch,
         write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
     ) -> PyResult<(Arc<World>, Header)> {
@@ -80,13 +106,12 @@ impl Session {
             self.write(
                 py,
                 &world,
-                FrameKind::Request,
-                call.number(),
+                (FrameKind::Request, ask.call.number()),
                 scratch,
                 write,
             )?;
             let talk = if is_nested { talk::take(self) } else { None };
-            match self.send(py, talk, &world, export, scratch) {
+            match self.send(py, talk, &world, ask.export, scratch) {
                 Ok(Sent::Answered(talk, header)) => {
                     if is_nested {
                         talk::put_back(self, talk);
@@ -110,8 +135,7 @@ impl Session {
         self: &Arc<Self>,
         py: Python<'py>,
         world: &Arc<World>,
-        kind: FrameKind,
-        number: u16,
+        (kind, number): (FrameKind, u16),
         scratch: &mut Scratch,
         write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
     ) -> PyResult<()> {
@@ -147,17 +171,16 @@ impl Session {
         let client = self.client()?;
         let mut waiting = Waiting::until(idle::deadline(py)?);
         let sent = py.detach(|| {
-            let mut talk = match talk.take() {
-                Some(talk) => talk,
-                None => {
-                    let conversation = client.conversation(&mut waiting)?;
-                    if conversation.generation() != world.generation {
-                        return Ok(Sent::Replaced);
-                    }
-                    Talk {
-                        conversation,
-                        world: Arc::clone(world),
-                    }
+            let mut talk = if let Some(talk) = talk.take() {
+                talk
+            } else {
+                let conversation = client.conversation(&mut waiting)?;
+                if conversation.generation() != world.generation {
+                    return Ok(Sent::Replaced);
+                }
+                Talk {
+                    conversation,
+                    world: Arc::clone(world),
                 }
             };
             talk.conversation.send(&mut scratch.builder)?;
@@ -239,21 +262,27 @@ impl Session {
             apply(py, changes)?;
         }
         if header.kind == FrameKind::Failure {
-            return Err(self.failure(decoder));
+            return Err(failure(decoder));
         }
         let result = read(&mut decoder)?;
         decoder.finish()?;
         Ok(result)
     }
+}
 
-    #[cold]
-    fn failure(&self, mut decoder: Decoder<'_, '_>) -> PyErr {
-        match Failure::read(&mut decoder.reader) {
-            Ok(Failure::Thrown) => decoder.thrown().unwrap_or_else(|error| error),
-            Ok(Failure::Remote(error)) => errors::remote(error, None),
-            Err(error) => errors::protocol(error),
-        }
+#[cold]
+fn failure(mut decoder: Decoder<'_, '_>) -> PyErr {
+    match Failure::read(&mut decoder.reader) {
+        Ok(Failure::Thrown) => decoder.thrown().unwrap_or_else(|error| error),
+        Ok(Failure::Remote(error)) => errors::remote(error, None),
+        Err(error) => errors::protocol(error),
     }
+}
+
+/// Reads an answer that is one value.
+#[inline]
+pub(crate) fn value<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    decoder.value()
 }
 
 /// The host gives Python objects back; they are dropped here, where no lock is held.
@@ -269,11 +298,10 @@ pub(crate) fn take_back(world: &World, flags: Flags, reader: &mut ValueReader<'_
 
 /// The frame in `scratch` was not sent: takes back what it counted.
 #[cold]
-pub(crate) fn unsend(py: Python<'_>, world: &World, scratch: &mut Scratch) {
+pub(crate) fn unsend(_: Python<'_>, world: &World, scratch: &mut Scratch) {
     drop(world.unsend(&scratch.brought.lent));
     scratch.brought.lent.clear();
     for release in scratch.releases.drain(..) {
         world.release(release.id, release.times);
     }
-    let _ = py;
 }

@@ -15,7 +15,7 @@ use pyo3::types::{PyString, PyTuple};
 use crate::convert::{Decoder, apply, read_changes};
 use crate::errors;
 use crate::names::Names;
-use crate::request::take_back;
+use crate::request::{Ask, take_back};
 use crate::session::Session;
 use crate::talk::Scratch;
 use crate::world::World;
@@ -206,8 +206,7 @@ fn write<'py>(
             let written = session.write(
                 py,
                 world,
-                FrameKind::Reply,
-                number,
+                (FrameKind::Reply, number),
                 answer,
                 &mut |encoder| match &good {
                     Answer::Value(value) => encoder.value(value),
@@ -236,8 +235,7 @@ fn write<'py>(
     let written = session.write(
         py,
         world,
-        FrameKind::Failure,
-        number,
+        (FrameKind::Failure, number),
         answer,
         &mut |encoder| {
             Failure::write_thrown(&mut encoder.out);
@@ -264,8 +262,7 @@ fn refuse(
     session.write(
         py,
         world,
-        FrameKind::Failure,
-        number,
+        (FrameKind::Failure, number),
         answer,
         &mut |encoder| Failure::write(&mut encoder.out, error).map_err(errors::protocol),
     )
@@ -314,9 +311,7 @@ impl Settler {
         }
         self.session.request(
             value.py(),
-            CallKind::Settle,
-            Some(&self.world),
-            None,
+            Ask::at(CallKind::Settle, &self.world),
             |encoder| {
                 encoder.out.put_u32(self.id.get());
                 encoder.out.put_u8(if rejected { 2 } else { 1 });

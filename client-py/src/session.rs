@@ -21,6 +21,7 @@ use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::owner::Owner;
 use crate::proxy::{Addon, JSClass, JSFunction};
+use crate::request::Ask;
 use crate::world::World;
 
 /// A loaded addon.
@@ -424,9 +425,7 @@ impl Session {
     pub(crate) fn stats<'py>(self: &Arc<Self>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats: HostStats = self.request(
             py,
-            CallKind::Stats,
-            None,
-            None,
+            Ask::of(CallKind::Stats),
             |_| Ok(()),
             |decoder| message::read(&mut decoder.reader).map_err(errors::protocol),
         )?;

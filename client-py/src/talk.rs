@@ -38,9 +38,11 @@ pub(crate) struct Scratch {
     pub(crate) releases: Vec<Release>,
 }
 
+type Spare = Vec<Box<Scratch>>;
+
 thread_local! {
     static PARKED: RefCell<Vec<Parked>> = const { RefCell::new(Vec::new()) };
-    static SPARE: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const { RefCell::new(Vec::new()) };
 }
 
 /// A body that was larger than this is given back to the allocator.

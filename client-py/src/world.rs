@@ -44,21 +44,15 @@ pub(crate) struct Token {
 /// A class of the host, asked for once.
 #[derive(Debug)]
 pub(crate) struct ClassInfo {
-    pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) methods: FxHashSet<String>,
-    pub(crate) names: Vec<String>,
 }
 
 impl From<Description> for ClassInfo {
     fn from(description: Description) -> Self {
-        let mut names = description.accessors;
-        names.extend(description.methods.iter().cloned());
         Self {
-            id: description.class_id,
             name: description.name,
             methods: description.methods.into_iter().collect(),
-            names,
         }
     }
 }

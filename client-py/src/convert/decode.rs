@@ -50,10 +50,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         })
     }
 
-    pub(super) const fn py(&self) -> Python<'py> {
-        self.py
-    }
-
     pub(super) const fn brought_count(&self) -> usize {
         self.brought.len()
     }

@@ -17,17 +17,17 @@ impl<'py> Encoder<'_, 'py> {
     /// One of our own proxies: the very object. Returns false if it is none.
     pub(super) fn proxy(&mut self, value: &Bound<'py, PyAny>) -> PyResult<bool> {
         let class = value.get_type();
-        if class.is(&JSObject::type_object(self.py)) {
+        if class.is(JSObject::type_object(self.py)) {
             return self.own(&value.cast::<JSObject>()?.get().handle);
         }
-        if class.is(&JSFunction::type_object(self.py)) {
+        if class.is(JSFunction::type_object(self.py)) {
             let reference = value.cast::<JSFunction>()?.get().reference(self.py)?;
             return self.refer(reference);
         }
-        if class.is(&JSClass::type_object(self.py)) {
+        if class.is(JSClass::type_object(self.py)) {
             return self.refer(value.cast::<JSClass>()?.get().reference());
         }
-        if class.is(&Buffer::type_object(self.py)) {
+        if class.is(Buffer::type_object(self.py)) {
             let buffer = value.cast::<Buffer>()?.get();
             if let Some(handle) = &buffer.handle {
                 return self.own(handle);
@@ -39,19 +39,19 @@ impl<'py> Encoder<'_, 'py> {
             }
             return Ok(true);
         }
-        if class.is(&Promise::type_object(self.py)) {
+        if class.is(Promise::type_object(self.py)) {
             return self.own(&value.cast::<Promise>()?.get().handle);
         }
-        if class.is(&opaque::Symbol::type_object(self.py)) {
+        if class.is(opaque::Symbol::type_object(self.py)) {
             return self.own(&value.cast::<opaque::Symbol>()?.get().handle);
         }
-        if class.is(&opaque::External::type_object(self.py)) {
+        if class.is(opaque::External::type_object(self.py)) {
             return self.own(&value.cast::<opaque::External>()?.get().handle);
         }
-        if class.is(&JSIterator::type_object(self.py)) {
+        if class.is(JSIterator::type_object(self.py)) {
             return self.own(value.cast::<JSIterator>()?.get().handle());
         }
-        if class.is(&Addon::type_object(self.py)) {
+        if class.is(Addon::type_object(self.py)) {
             return self.refer(Reference::Exports(&value.cast::<Addon>()?.get().session));
         }
         Ok(false)
@@ -217,14 +217,7 @@ impl<'py> Encoder<'_, 'py> {
             }
         }
         let description = self.names.describe_error.bind(py).call1((error,))?;
-        let (class, name, message, stack, code, cause): (
-            u8,
-            Bound<'py, PyString>,
-            Bound<'py, PyString>,
-            Bound<'py, PyString>,
-            Bound<'py, PyAny>,
-            Bound<'py, PyAny>,
-        ) = description.extract()?;
+        let (class, name, message, stack, code, cause): Described<'py> = description.extract()?;
         let id = self.lend(error.as_any(), ClientKind::Exception)?;
         let class = ErrorClass::from_code(class).unwrap_or(ErrorClass::Error);
         let mut open = wire(self.out.open_error(Some(id), class))?;
@@ -247,6 +240,16 @@ impl<'py> Encoder<'_, 'py> {
         Ok(())
     }
 }
+
+/// What `_errors.describe` returns: class, name, message, stack, code, cause.
+type Described<'py> = (
+    u8,
+    Bound<'py, PyString>,
+    Bound<'py, PyString>,
+    Bound<'py, PyString>,
+    Bound<'py, PyAny>,
+    Bound<'py, PyAny>,
+);
 
 /// numpy's bool is no bool and no number of Python's.
 fn is_numpy_bool(class: &Bound<'_, PyType>) -> PyResult<bool> {

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::is_dunder;
 use super::reference::{Reference, attribute};
 use crate::errors;
+use crate::request::{self, Ask};
 use crate::session::Session;
 
 /// A loaded addon: its exports are its attributes.
@@ -93,7 +94,7 @@ impl Addon {
         format!("<Addon {}>", self.session.label)
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(errors::not_picklable("Addon"))
     }
 }
@@ -142,11 +143,9 @@ impl Host {
     ) -> PyResult<Bound<'py, PyAny>> {
         self.session.request(
             py,
-            CallKind::RunScript,
-            None,
-            None,
+            Ask::of(CallKind::RunScript),
             |encoder| encoder.string(source),
-            |decoder| decoder.value(),
+            request::value,
         )
     }
 

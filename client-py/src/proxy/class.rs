@@ -148,7 +148,7 @@ impl JSClass {
         }
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(crate::errors::not_picklable("JSClass"))
     }
 }

@@ -222,7 +222,7 @@ impl JSFunction {
         }
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(crate::errors::not_picklable("JSFunction"))
     }
 }

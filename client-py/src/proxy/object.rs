@@ -44,13 +44,12 @@ impl JSObject {
             return Ok(Some(class));
         }
         let id = self.handle.class;
-        let info = match self.handle.world.class(id) {
-            Some(info) => info,
-            None => {
-                let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
-                self.handle.world.learn_class(id, &info);
-                info
-            }
+        let info = if let Some(info) = self.handle.world.class(id) {
+            info
+        } else {
+            let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
+            self.handle.world.learn_class(id, &info);
+            info
         };
         Ok(Some(self.class.get_or_init(|| info)))
     }
@@ -176,7 +175,7 @@ impl JSObject {
         }
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(errors::not_picklable("JSObject"))
     }
 }

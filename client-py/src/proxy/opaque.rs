@@ -19,7 +19,7 @@ impl Symbol {
         "<Symbol>"
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(crate::errors::not_picklable("Symbol"))
     }
 }
@@ -38,7 +38,7 @@ impl External {
         "<External>"
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(crate::errors::not_picklable("External"))
     }
 }

@@ -8,10 +8,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::Handle;
-use super::reference::Reference;
 use crate::convert::Decoder;
 use crate::errors;
 use crate::idle;
+use crate::request::Ask;
 
 /// A JavaScript promise.
 #[pyclass(frozen, weakref, module = "napi_python")]
@@ -102,12 +102,9 @@ impl Promise {
             }
             *state = State::Watched(Vec::new());
         }
-        let reference = Reference::Lent(&self.handle);
         let outcome = self.handle.session.request(
             py,
-            CallKind::Watch,
-            reference.home(),
-            None,
+            Ask::at(CallKind::Watch, &self.handle.world),
             |encoder| {
                 encoder.out.put_u32(self.handle.id.get());
                 Ok(())
@@ -206,7 +203,7 @@ impl Promise {
         }
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(errors::not_picklable("Promise"))
     }
 }

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::{Handle, JSFunction};
 use crate::convert::Encoder;
 use crate::errors;
+use crate::request::{self, Ask};
 use crate::session::{Export, Session};
 use crate::world::World;
 
@@ -69,6 +70,15 @@ impl<'a> Reference<'a> {
     }
 
     #[inline]
+    fn asking(self, call: CallKind, export: Option<&'a str>) -> Ask<'a> {
+        Ask {
+            call,
+            home: self.home(),
+            export,
+        }
+    }
+
+    #[inline]
     fn put(self, encoder: &mut Encoder<'_, '_>) -> PyResult<()> {
         let id = self.id_in(encoder.session(), encoder.world)?;
         encoder.out.put_u32(id.get());
@@ -86,16 +96,14 @@ impl<'a> Reference<'a> {
     pub(crate) fn call<'py>(
         self,
         py: Python<'py>,
-        name: Option<&str>,
+        name: Option<&'a str>,
         this: Option<Reference<'_>>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.session().request(
             py,
-            CallKind::Call,
-            self.home(),
-            name,
+            self.asking(CallKind::Call, name),
             |encoder| {
                 self.put(encoder)?;
                 match this {
@@ -107,7 +115,7 @@ impl<'a> Reference<'a> {
                 }
                 encoder.arguments(args, kwargs)
             },
-            |decoder| decoder.value(),
+            request::value,
         )
     }
 
@@ -121,16 +129,14 @@ impl<'a> Reference<'a> {
     ) -> PyResult<Bound<'py, PyAny>> {
         self.session().request(
             py,
-            CallKind::Call,
-            self.home(),
-            None,
+            self.asking(CallKind::Call, None),
             |encoder| {
                 self.put(encoder)?;
                 encoder.out.put_u8(1);
                 encoder.value(this)?;
                 encoder.arguments(args, kwargs)
             },
-            |decoder| decoder.value(),
+            request::value,
         )
     }
 
@@ -138,41 +144,37 @@ impl<'a> Reference<'a> {
     pub(crate) fn construct<'py>(
         self,
         py: Python<'py>,
-        name: Option<&str>,
+        name: Option<&'a str>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.session().request(
             py,
-            CallKind::Construct,
-            self.home(),
-            name,
+            self.asking(CallKind::Construct, name),
             |encoder| {
                 self.put(encoder)?;
                 encoder.arguments(args, kwargs)
             },
-            |decoder| decoder.value(),
+            request::value,
         )
     }
 
     /// `self[key](...args)`
     pub(crate) fn call_method<'py>(
         self,
-        key: &Bound<'py, PyString>,
+        key: &'a Bound<'py, PyString>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.session().request(
             key.py(),
-            CallKind::CallMethod,
-            self.home(),
-            key.to_str().ok(),
+            self.asking(CallKind::CallMethod, key.to_str().ok()),
             |encoder| {
                 self.put(encoder)?;
                 encoder.string(key)?;
                 encoder.arguments(args, kwargs)
             },
-            |decoder| decoder.value(),
+            request::value,
         )
     }
 
@@ -180,9 +182,7 @@ impl<'a> Reference<'a> {
     pub(crate) fn get<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.session().request(
             key.py(),
-            CallKind::Get,
-            self.home(),
-            None,
+            self.asking(CallKind::Get, None),
             |encoder| {
                 self.put(encoder)?;
                 encoder.value(key)
@@ -203,9 +203,7 @@ impl<'a> Reference<'a> {
     ) -> PyResult<()> {
         self.session().request(
             key.py(),
-            CallKind::Set,
-            self.home(),
-            None,
+            self.asking(CallKind::Set, None),
             |encoder| {
                 self.put(encoder)?;
                 encoder.value(key)?;
@@ -216,12 +214,10 @@ impl<'a> Reference<'a> {
     }
 
     /// `delete self[key]` or `key in self`.
-    pub(crate) fn test<'py>(self, call: CallKind, key: &Bound<'py, PyAny>) -> PyResult<bool> {
+    pub(crate) fn test(self, call: CallKind, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.session().request(
             key.py(),
-            call,
-            self.home(),
-            None,
+            self.asking(call, None),
             |encoder| {
                 self.put(encoder)?;
                 encoder.value(key)
@@ -234,9 +230,7 @@ impl<'a> Reference<'a> {
     pub(crate) fn keys(self, py: Python<'_>, mode: u8) -> PyResult<Vec<String>> {
         self.session().request(
             py,
-            CallKind::Keys,
-            self.home(),
-            None,
+            self.asking(CallKind::Keys, None),
             |encoder| {
                 self.put(encoder)?;
                 encoder.out.put_u8(mode);
@@ -252,17 +246,15 @@ impl<'a> Reference<'a> {
     }
 
     /// A request that says only which object, and is answered by a value.
-    pub(crate) fn ask<'py>(
+    pub(crate) fn ask(
         self,
-        py: Python<'py>,
+        py: Python<'_>,
         call: CallKind,
         mode: Option<u8>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Bound<'_, PyAny>> {
         self.session().request(
             py,
-            call,
-            self.home(),
-            None,
+            self.asking(call, None),
             |encoder| {
                 self.put(encoder)?;
                 if let Some(mode) = mode {
@@ -270,7 +262,7 @@ impl<'a> Reference<'a> {
                 }
                 Ok(())
             },
-            |decoder| decoder.value(),
+            request::value,
         )
     }
 
@@ -278,9 +270,7 @@ impl<'a> Reference<'a> {
     pub(crate) fn next(self, py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         self.session().request(
             py,
-            CallKind::Next,
-            self.home(),
-            None,
+            self.asking(CallKind::Next, None),
             |encoder| self.put(encoder),
             |decoder| {
                 let done = decoder.reader.take_bool().map_err(errors::protocol)?;
@@ -294,20 +284,14 @@ impl<'a> Reference<'a> {
     pub(crate) fn describe(self, py: Python<'_>, class: Option<u32>) -> PyResult<Description> {
         self.session().request(
             py,
-            CallKind::Describe,
-            self.home(),
-            None,
+            self.asking(CallKind::Describe, None),
             |encoder| {
-                match class {
-                    Some(class) => {
-                        encoder.out.put_u8(1);
-                        encoder.out.put_u32(class);
-                    }
-                    None => {
-                        encoder.out.put_u8(0);
-                        self.put(encoder)?;
-                    }
-                }
+                let Some(class) = class else {
+                    encoder.out.put_u8(0);
+                    return self.put(encoder);
+                };
+                encoder.out.put_u8(1);
+                encoder.out.put_u32(class);
                 Ok(())
             },
             |decoder| message::read(&mut decoder.reader).map_err(errors::protocol),
@@ -318,9 +302,7 @@ impl<'a> Reference<'a> {
     pub(crate) fn is_instance(self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.session().request(
             value.py(),
-            CallKind::InstanceOf,
-            self.home(),
-            None,
+            self.asking(CallKind::InstanceOf, None),
             |encoder| {
                 encoder.value(value)?;
                 self.put(encoder)

@@ -1,0 +1,118 @@
+"""The build backend of the package: maturin, with the host program built first.
+
+A wheel holds two things made by cargo: the extension module, which maturin builds, and the program
+`napi-hostd`, which is built here and put where maturin takes it along. `docs/decisions.md` says
+why it is done so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import maturin
+
+_HERE = pathlib.Path(__file__).resolve().parent.parent
+_PROGRAM = "napi-hostd"
+_PLACE = _HERE / "python" / "napi_python" / "_bin"
+
+Settings = dict[str, Any] | None
+
+
+def _cargo(*arguments: str, capture: bool = False) -> str:
+    cargo = os.environ.get("CARGO") or shutil.which("cargo")
+    if cargo is None:
+        text = "building napi-python needs Rust: install it from https://rustup.rs, and a C compiler"
+        raise SystemExit(text)
+    done = subprocess.run(  # noqa: S603 - cargo, with arguments of ours
+        [cargo, *arguments],
+        cwd=_HERE,
+        check=True,
+        stdout=subprocess.PIPE if capture else sys.stderr,
+        text=True,
+    )
+    return done.stdout or ""
+
+
+def _profile(settings: Settings) -> str:
+    """Returns the cargo profile: `pip install -C profile=dev` asks for another than release."""
+    return str((settings or {}).get("profile", "release"))
+
+
+def _build_host(settings: Settings) -> None:
+    """Builds the program and puts it into the package, executable."""
+    profile = _profile(settings)
+    _cargo("build", "--locked", "--package", _PROGRAM, "--bin", _PROGRAM, "--profile", profile)
+    metadata = json.loads(_cargo("metadata", "--no-deps", "--format-version=1", capture=True))
+    folder = "debug" if profile == "dev" else profile
+    built = pathlib.Path(metadata["target_directory"]) / folder / _PROGRAM
+    _PLACE.mkdir(exist_ok=True)
+    # Replaced in one step: a host that runs from the old file goes on.
+    fresh = _PLACE / f"{_PROGRAM}.new"
+    shutil.copyfile(built, fresh)
+    fresh.chmod(0o755)
+    fresh.replace(_PLACE / _PROGRAM)
+
+
+def _for_maturin(settings: Settings) -> Settings:
+    kept = {key: value for key, value in (settings or {}).items() if key != "profile"}
+    kept.setdefault("build-args", f"--locked --profile {_profile(settings)}")
+    return kept
+
+
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
+    """Needs what maturin needs."""
+    return list(maturin.get_requires_for_build_wheel(config_settings))
+
+
+def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
+    """Needs what maturin needs."""
+    return list(maturin.get_requires_for_build_editable(config_settings))
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: Settings = None
+) -> str:
+    """Writes the metadata; nothing is compiled for that."""
+    settings = _for_maturin(config_settings)
+    return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, settings))
+
+
+prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: Settings = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """Builds the host program, then the wheel with it."""
+    _build_host(config_settings)
+    settings = _for_maturin(config_settings)
+    return str(maturin.build_wheel(wheel_directory, settings, metadata_directory))
+
+
+def build_editable(
+    wheel_directory: str,
+    config_settings: Settings = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """Builds the host program into the source tree, then the editable wheel."""
+    _build_host(config_settings)
+    settings = _for_maturin(config_settings)
+    return str(maturin.build_editable(wheel_directory, settings, metadata_directory))
+
+
+def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
+    """Refuses: the host program is made of crates outside of this folder."""
+    del sdist_directory, config_settings
+    text = (
+        "a source distribution of client-py alone could not build its host program, which lies "
+        "beside it in the repository; build a wheel instead: pip wheel ./client-py"
+    )
+    raise SystemExit(text)
