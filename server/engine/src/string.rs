@@ -247,17 +247,20 @@ impl Runtime {
     /// Reads a string (or any value by `ToString`) as UTF-8; copies nothing if it is ASCII.
     #[inline]
     pub fn utf8(self, value: &Value) -> JsResult<Utf8> {
+        self.count_script(value);
         Ok(Utf8::new(Wtf8::new(self, value)?))
     }
 
     /// Reads a string (or any value by `ToString`) as WTF-8; copies nothing if it is ASCII.
     #[inline]
     pub fn wtf8(self, value: &Value) -> JsResult<Wtf8> {
+        self.count_script(value);
         Wtf8::new(self, value)
     }
 
     /// Reads a string (or any value by `ToString`) as UTF-16.
     pub fn utf16(self, value: &Value) -> JsResult<Utf16> {
+        self.count_script(value);
         let mut length = 0;
         // SAFETY: E1, E2; the out-pointer lives on our stack.
         let text = unsafe { q::JS_ToCStringLenUTF16(self.ctx(), &raw mut length, value.0) };

@@ -71,3 +71,18 @@ fn once_foreign_code_exists_reads_count_for_getters_may_write() {
         .unwrap();
     assert!(counts(rt, || drop(rt.get(&object, &key))));
 }
+
+#[test]
+fn conversions_of_objects_count_for_they_call_their_methods() {
+    let rt = engine();
+    let object = rt.object().unwrap();
+    let text = rt.string_utf8(b"x").unwrap();
+    assert!(counts(rt, || drop(rt.utf8(&object))));
+    assert!(counts(rt, || drop(rt.to_number(&object))));
+    assert!(counts(rt, || drop(rt.key_value(&object))));
+    assert!(!counts(rt, || drop((
+        rt.utf8(&text),
+        rt.to_number(&text),
+        rt.key_value(&text)
+    ))));
+}
