@@ -2,6 +2,12 @@
 //!
 //! `NODE` names the Node to compare with; without any the comparisons are skipped and say so.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are not recognised as tests"
+)]
+
 use std::cell::RefCell;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -16,7 +22,7 @@ const CASES: &str = include_str!("bootstrap/cases.txt");
 const SHOWS: &str = include_str!("bootstrap/shows.txt");
 
 /// Evaluates one expression of `cases.txt` to text, in the global scope of either side.
-const EVALUATE: &str = r#"
+const EVALUATE: &str = r"
 globalThis.evaluateCase = (source) => {
   try {
     const value = (0, eval)('(' + source + ')');
@@ -26,7 +32,7 @@ globalThis.evaluateCase = (source) => {
     return 'throws ' + error.name + ' ' + error.code + ' ' + error.message;
   }
 };
-"#;
+";
 const BEGIN: &str = "<<begin>>\n";
 const END: &str = "<<end>>\n";
 
@@ -64,7 +70,7 @@ fn start() -> (Host, Rc<Log>) {
     (Host::new(options).expect("a host"), log)
 }
 
-fn eval(host: &Host, source: &str) -> String {
+fn eval(host: Host, source: &str) -> String {
     host.enter(|rt| match rt.eval_script(source, "test.js") {
         Ok(value) => rt.utf8(&value).expect("text").as_str().to_owned(),
         Err(thrown) => format!("throws {thrown:?}"),
@@ -102,7 +108,7 @@ fn literal(text: &str) -> String {
 #[test]
 fn every_case_is_as_in_node() {
     let (host, _) = start();
-    eval(&host, EVALUATE);
+    eval(host, EVALUATE);
     let cases: Vec<&str> = CASES.lines().collect();
     let list: Vec<String> = cases.iter().map(|case| literal(case)).collect();
     let script = format!(
@@ -116,7 +122,7 @@ fn every_case_is_as_in_node() {
         "JSON.stringify([{}].map(evaluateCase), null, 1)",
         list.join(",\n")
     );
-    let found = eval(&host, &source);
+    let found = eval(host, &source);
     // One line per case, between two brackets.
     let differ = cases
         .iter()
@@ -171,7 +177,7 @@ fn is_child(name: &str) -> bool {
 fn child_shows() {
     if is_child("child_shows") {
         let (host, _) = start();
-        eval(&host, &shows_script());
+        eval(host, &shows_script());
     }
 }
 
@@ -194,7 +200,7 @@ fn child_streams() {
     if is_child("child_streams") {
         let (host, _) = start();
         eval(
-            &host,
+            host,
             "console.log('to stdout'); console.warn('to stderr'); console.group('g'); \
              console.info('in\\nside'); console.groupEnd(); console.error('%s', 'bad'); \
              process.stdout.write('plain'); process.stdout.write(Buffer.from(' bytes\\n')); \
@@ -229,7 +235,7 @@ fn child_broken_pipe() {
             .read_line(&mut String::new())
             .expect("the signal to go on");
         let text = eval(
-            &host,
+            host,
             "for (let i = 0; i < 50; i++) { console.log('x'.repeat(5000)); console.error('y'.repeat(5000)); } \
              'survived'",
         );
@@ -284,8 +290,8 @@ order.push('script');
 #[test]
 fn next_ticks_run_before_microtasks_as_in_node() {
     let (host, _) = start();
-    eval(&host, ORDER);
-    let found = eval(&host, "order.join()");
+    eval(host, ORDER);
+    let found = eval(host, "order.join()");
     assert_eq!(
         found,
         "script,tick 1,tick 2,tick from tick,promise 1,microtask,promise from tick,promise 2,\
@@ -302,16 +308,16 @@ fn next_ticks_run_before_microtasks_as_in_node() {
 fn errors_nobody_catches_reach_the_hooks_unless_somebody_listens() {
     let (host, log) = start();
     eval(
-        &host,
+        host,
         "process.nextTick(() => { throw new Error('tick') }); 0",
     );
     eval(
-        &host,
+        host,
         "queueMicrotask(() => { throw new TypeError('micro') }); 0",
     );
-    eval(&host, "Promise.reject(new RangeError('nobody')); 0");
+    eval(host, "Promise.reject(new RangeError('nobody')); 0");
     eval(
-        &host,
+        host,
         "{ const p = Promise.reject(1); p.catch(() => {}); } 0",
     );
     let expected = [
@@ -324,38 +330,38 @@ fn errors_nobody_catches_reach_the_hooks_unless_somebody_listens() {
     assert_eq!(found, expected);
 
     eval(
-        &host,
+        host,
         "globalThis.heard = []; process.on('uncaughtException', (e) => heard.push(e.message)); 0",
     );
     eval(
-        &host,
+        host,
         "process.nextTick(() => { throw new Error('listened') }); 0",
     );
-    eval(&host, "Promise.reject(new Error('also listened')); 0");
-    assert_eq!(eval(&host, "heard.join()"), "listened,also listened");
+    eval(host, "Promise.reject(new Error('also listened')); 0");
+    assert_eq!(eval(host, "heard.join()"), "listened,also listened");
     assert!(log.uncaught.borrow().is_empty());
     eval(
-        &host,
+        host,
         "process.on('unhandledRejection', (r) => heard.push('rejection ' + r)); Promise.reject(7); 0",
     );
-    assert_eq!(eval(&host, "heard.at(-1)"), "rejection 7");
+    assert_eq!(eval(host, "heard.at(-1)"), "rejection 7");
 }
 
 #[test]
 fn exit_tells_the_hooks_once_and_ends_the_script() {
     let (host, log) = start();
     let text = eval(
-        &host,
+        host,
         "globalThis.after = 0; process.on('exit', (code) => { globalThis.seen = code }); \
          process.exit(3); globalThis.after = 1",
     );
     assert!(text.starts_with("throws"), "{text}");
     assert_eq!(*log.exits.borrow(), [3]);
     assert_eq!(
-        eval(&host, "`${after},${seen},${process.exitCode}`"),
+        eval(host, "`${after},${seen},${process.exitCode}`"),
         "0,3,3"
     );
-    assert!(eval(&host, "process.exit('x')").contains("\"code\""));
+    assert!(eval(host, "process.exit('x')").contains("\"code\""));
 }
 
 #[test]
@@ -363,22 +369,22 @@ fn what_is_absent_is_absent_and_timers_say_so() {
     let (host, _) = start();
     let absent = "['URL','Intl','WebAssembly','AbortController','ReadableStream','fetch','crypto','require','module']\
                   .filter((name) => name in globalThis).join()";
-    assert_eq!(eval(&host, absent), "");
+    assert_eq!(eval(host, absent), "");
     for name in ["setTimeout", "setInterval", "setImmediate"] {
-        let text = eval(&host, &format!("{name}(() => 0, 1)"));
+        let text = eval(host, &format!("{name}(() => 0, 1)"));
         assert!(
             text.contains(&format!("{name} is not supported yet")),
             "{text}"
         );
     }
-    assert_eq!(eval(&host, "clearTimeout(undefined)"), "undefined");
+    assert_eq!(eval(host, "clearTimeout(undefined)"), "undefined");
     let versions = "[process.versions.electron, process.versions.nw, process.versions.bun, process.isBun].join()";
-    assert_eq!(eval(&host, versions), ",,,");
-    assert_eq!(eval(&host, "process.versions.napi"), "10");
+    assert_eq!(eval(host, versions), ",,,");
+    assert_eq!(eval(host, "process.versions.napi"), "10");
     let found = "[typeof Reflect, typeof Symbol.iterator, typeof Symbol.toPrimitive, typeof Symbol.dispose, \
                  typeof Iterator, typeof Float16Array, typeof WeakMap, typeof Proxy].join()";
     assert_eq!(
-        eval(&host, found),
+        eval(host, found),
         "object,symbol,symbol,symbol,function,function,function,function"
     );
 }
@@ -391,7 +397,7 @@ fn a_buffer_made_by_the_host_is_one_before_any_script_asked_for_buffer() {
     host.set_global("made", buffer).expect("set");
     assert_eq!(
         eval(
-            &host,
+            host,
             "`${made instanceof Buffer} ${made} ${made.toString('hex')}`"
         ),
         "true hello 68656c6c6f"
@@ -402,11 +408,11 @@ fn a_buffer_made_by_the_host_is_one_before_any_script_asked_for_buffer() {
 fn globals_can_be_replaced_by_assignment() {
     let (host, _) = start();
     assert_eq!(
-        eval(&host, "Buffer = 5; process = 6; Buffer + process"),
+        eval(host, "Buffer = 5; process = 6; Buffer + process"),
         "11"
     );
     assert_eq!(
-        eval(&host, "Object.keys(globalThis).includes('Buffer')"),
+        eval(host, "Object.keys(globalThis).includes('Buffer')"),
         "false"
     );
 }
@@ -430,23 +436,21 @@ fn child_hostile() {
             console.log(deep, wide, ring, thrower, liar, named, proxy, custom, long, 'x'.repeat(50000));
             console.log('%s %d %j %o', proxy, thrower, ring, liar);
             console.log('survived');";
-        eval(&host, hostile);
+        eval(host, hostile);
     }
 }
 
 #[test]
 fn hostile_values_do_not_break_console() {
     let output = String::from_utf8(child("child_hostile").stdout).expect("UTF-8");
-    assert!(output.contains("\nsurvived\n"), "{:.2000}", output);
+    assert!(output.contains("\nsurvived\n"), "{output:.2000}");
     assert!(
         output.contains("[object that cannot be shown: 1]"),
-        "{:.2000}",
-        output
+        "{output:.2000}"
     );
     assert!(
         output.contains("<4294967295 empty items>"),
-        "{:.2000}",
-        output
+        "{output:.2000}"
     );
     assert!(output.len() < 100_000, "{} bytes", output.len());
 }
@@ -457,7 +461,7 @@ fn start_is_quick() {
     let (host, _) = start();
     let started = begin.elapsed();
     let begin = Instant::now();
-    eval(&host, "Buffer.from('x'); process.version");
+    eval(host, "Buffer.from('x'); process.version");
     println!("host {started:?}, Buffer and process {:?}", begin.elapsed());
     // A generous bound for debug builds on busy machines; the figures are printed.
     assert!(started.as_millis() < 250, "{started:?}");

@@ -1,6 +1,12 @@
 //! The loader on small addons, written and compiled here, one per rule of registration, and on
 //! files that are no addons. Skipped, saying so, where there is no C compiler.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are not recognised as tests"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,9 +73,16 @@ impl Workshop {
     }
 
     fn cc(&self, arguments: &[&str]) {
-        let output = Command::new("cc").args(arguments).current_dir(self.0.path()).output();
+        let output = Command::new("cc")
+            .args(arguments)
+            .current_dir(self.0.path())
+            .output();
         let output = output.expect("the compiler");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// Compiles a shared library from C text, with further arguments for the linker.
@@ -93,10 +106,10 @@ const GOOD: &str = "napi_value napi_register_module_v1(napi_env env, napi_value 
 fn loaded(path: &Path, expression: &str) -> String {
     let host = host();
     let addon = host.load(path).expect("it loads");
-    answer(&host, addon.exports, expression)
+    answer(host, addon.exports, expression)
 }
 
-fn answer(host: &Host, exports: Value, expression: &str) -> String {
+fn answer(host: Host, exports: Value, expression: &str) -> String {
     host.set_global("addon", exports).expect("set");
     host.enter(|rt| {
         let value = rt.eval_script(expression, "test.js").expect("no exception");
@@ -110,18 +123,22 @@ fn refused(path: &Path) -> LoadError {
 
 #[test]
 fn init_fills_the_exports() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let path = workshop.addon(GOOD);
     let host = host();
     let addon = host.load(&path).expect("it loads");
     assert_eq!(addon.api_version, 8);
     assert_eq!(addon.path, path.canonicalize().expect("its real path"));
-    assert_eq!(answer(&host, addon.exports, "addon.answer"), "42");
+    assert_eq!(answer(host, addon.exports, "addon.answer"), "42");
 }
 
 #[test]
 fn init_that_returns_null_keeps_the_exports_and_another_value_replaces_them() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let null = workshop.library(
         "null.node",
         "napi_value napi_register_module_v1(napi_env env, napi_value exports) { answer(env, exports, 7); return 0; }",
@@ -144,19 +161,30 @@ fn init_that_returns_null_keeps_the_exports_and_another_value_replaces_them() {
 
 #[test]
 fn init_that_throws_is_an_error_with_its_text() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let path = workshop.addon(
         "napi_value napi_register_module_v1(napi_env env, napi_value exports) { napi_throw_error(env, \"E_CODE\", \"no licence\"); return 0; }",
     );
     let error = refused(&path);
-    assert!(error.to_string().ends_with("failed to initialise: Error: no licence"), "{error}");
-    let LoadError::Init { stack, .. } = error else { panic!("{error:?}") };
+    assert!(
+        error
+            .to_string()
+            .ends_with("failed to initialise: Error: no licence"),
+        "{error}"
+    );
+    let LoadError::Init { stack, .. } = error else {
+        panic!("{error:?}")
+    };
     assert!(stack.expect("a stack").starts_with("Error: no licence"));
 }
 
 #[test]
 fn declared_versions_are_taken_or_refused() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let declare = |name: &str, version: &str| {
         let source = format!(
             "{GOOD}\nint32_t node_api_module_get_api_version_v1(void) {{ return {version}; }}"
@@ -174,13 +202,20 @@ fn declared_versions_are_taken_or_refused() {
         let addon = host.load(&declare(name, declared)).expect("it loads");
         assert_eq!(addon.api_version, effective, "{name}");
     }
-    let error = host.load(&declare("v11.node", "11")).expect_err("11 is refused");
-    assert!(error.to_string().contains("requires Node-API version 11"), "{error}");
+    let error = host
+        .load(&declare("v11.node", "11"))
+        .expect_err("11 is refused");
+    assert!(
+        error.to_string().contains("requires Node-API version 11"),
+        "{error}"
+    );
 }
 
 #[test]
 fn module_registered_by_a_constructor_loads_twice() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let path = workshop.addon(
         "static int loads;
          static napi_value init(napi_env env, napi_value exports) { return answer(env, exports, ++loads); }
@@ -195,13 +230,15 @@ fn module_registered_by_a_constructor_loads_twice() {
     // No constructor runs the second time, but the image is the same and so is its memory.
     let second = host.load(&path).expect("it loads again");
     assert_ne!(first.env, second.env);
-    assert_eq!(answer(&host, first.exports, "addon.answer"), "1");
-    assert_eq!(answer(&host, second.exports, "addon.answer"), "2");
+    assert_eq!(answer(host, first.exports, "addon.answer"), "1");
+    assert_eq!(answer(host, second.exports, "addon.answer"), "2");
 }
 
 #[test]
 fn module_registered_without_entry_point_is_refused() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let path = workshop.addon(
         "static napi_module module = { 1, 0, \"x\", 0, \"x\" };
          __attribute__((constructor)) static void enroll(void) { napi_module_register(&module); }",
@@ -212,55 +249,101 @@ fn module_registered_without_entry_point_is_refused() {
 
 #[test]
 fn library_that_is_no_addon_did_not_register() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let error = refused(&workshop.addon("int harmless(void) { return 1; }"));
-    assert!(error.to_string().starts_with("Module did not self-register: '"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("Module did not self-register: '"),
+        "{error}"
+    );
 }
 
 #[test]
 fn v8_libuv_and_unknown_functions_are_refused_before_any_code_runs() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     // A constructor that ends the process shows that nothing was run.
-    let trap = "#include <stdlib.h>\n__attribute__((constructor)) static void run(void) { abort(); }\n";
+    let trap =
+        "#include <stdlib.h>\n__attribute__((constructor)) static void run(void) { abort(); }\n";
     let using = |name: &str, symbol: &str| {
-        let source = format!("{trap}extern int {symbol}(void); int use(void) {{ return {symbol}(); }}\n{GOOD}");
+        let source = format!(
+            "{trap}extern int {symbol}(void); int use(void) {{ return {symbol}(); }}\n{GOOD}"
+        );
         workshop.library(name, &source, &[])
     };
     let error = refused(&using("v8.node", "_ZN2v87Isolate10GetCurrentEv"));
-    assert!(error.to_string().contains("(_ZN2v87Isolate10GetCurrentEv)"), "{error}");
+    assert!(
+        error.to_string().contains("(_ZN2v87Isolate10GetCurrentEv)"),
+        "{error}"
+    );
     assert!(matches!(error, LoadError::NeedsV8 { .. }));
-    let error = diagnose(&using("node.node", "_ZN4node19GetCurrentEventLoopEPN2v87IsolateE"));
+    let error = diagnose(&using(
+        "node.node",
+        "_ZN4node19GetCurrentEventLoopEPN2v87IsolateE",
+    ));
     assert!(matches!(error, Err(LoadError::NeedsV8 { .. })), "{error:?}");
     let error = diagnose(&using("uv.node", "uv_default_loop"));
-    assert!(matches!(error, Err(LoadError::NeedsLibuv { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(LoadError::NeedsLibuv { .. })),
+        "{error:?}"
+    );
     let error = diagnose(&using("new.node", "napi_invent_something"));
-    assert!(matches!(error, Err(LoadError::UnknownFunction { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(LoadError::UnknownFunction { .. })),
+        "{error:?}"
+    );
     let error = diagnose(&using("newer.node", "node_api_invent_something"));
-    assert!(matches!(error, Err(LoadError::UnknownFunction { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(LoadError::UnknownFunction { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn weak_imports_and_companions_may_use_any_name() {
-    let Some(workshop) = Workshop::open() else { return };
-    let weak = format!("extern int napi_invent(void) __attribute__((weak)); int use(void) {{ return napi_invent ? napi_invent() : 0; }}\n{GOOD}");
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
+    let weak = format!(
+        "extern int napi_invent(void) __attribute__((weak)); int use(void) {{ return napi_invent ? napi_invent() : 0; }}\n{GOOD}"
+    );
     diagnose(&workshop.library("weak.node", &weak, &[])).expect("weak names may be missing");
-    workshop.library("libcompanion.so", "int napi_of_ours(void) { return 1; }", &[]);
-    let source = format!("extern int napi_of_ours(void); int use(void) {{ return napi_of_ours(); }}\n{GOOD}");
+    workshop.library(
+        "libcompanion.so",
+        "int napi_of_ours(void) { return 1; }",
+        &[],
+    );
+    let source = format!(
+        "extern int napi_of_ours(void); int use(void) {{ return napi_of_ours(); }}\n{GOOD}"
+    );
     let link = ["-L.", "-lcompanion", "-Wl,-rpath,$ORIGIN"];
     let path = workshop.library("with.node", &source, &link);
     let facts = diagnose(&path).expect("the companion has the name");
     assert!(facts.has_entry_point);
-    assert!(facts.functions.contains(&"napi_create_int32".to_owned()), "{facts:?}");
+    assert!(
+        facts.functions.contains(&"napi_create_int32".to_owned()),
+        "{facts:?}"
+    );
     assert_eq!(loaded(&path, "addon.answer"), "42");
 }
 
 #[test]
 fn companion_is_found_beside_the_real_file_through_a_link() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     workshop.library("libbeside.so", "int beside(void) { return 5; }", &[]);
     let source = "extern int beside(void);
         napi_value napi_register_module_v1(napi_env env, napi_value exports) { return answer(env, exports, beside()); }";
-    let real = workshop.library("real.node", source, &["-L.", "-lbeside", "-Wl,-rpath,$ORIGIN"]);
+    let real = workshop.library(
+        "real.node",
+        source,
+        &["-L.", "-lbeside", "-Wl,-rpath,$ORIGIN"],
+    );
     let elsewhere = TempDir::new().expect("a folder");
     let link = elsewhere.path().join("link.node");
     std::os::unix::fs::symlink(real, &link).expect("a link");
@@ -269,32 +352,56 @@ fn companion_is_found_beside_the_real_file_through_a_link() {
 
 #[test]
 fn missing_library_is_named_with_who_needs_it() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     workshop.library("libabsent.so", "int absent(void) { return 1; }", &[]);
     let uses = "extern int absent(void); int middle(void) { return absent(); }";
-    workshop.library("libmiddle.so", uses, &["-L.", "-labsent", "-Wl,-rpath,$ORIGIN"]);
-    let direct = workshop.library("direct.node", &format!("{uses}\n{GOOD}"), &["-L.", "-labsent"]);
+    workshop.library(
+        "libmiddle.so",
+        uses,
+        &["-L.", "-labsent", "-Wl,-rpath,$ORIGIN"],
+    );
+    let direct = workshop.library(
+        "direct.node",
+        &format!("{uses}\n{GOOD}"),
+        &["-L.", "-labsent"],
+    );
     let source = format!("extern int middle(void); int use(void) {{ return middle(); }}\n{GOOD}");
-    let link = ["-L.", "-lmiddle", "-Wl,-rpath,$ORIGIN", "-Wl,--allow-shlib-undefined"];
+    let link = [
+        "-L.",
+        "-lmiddle",
+        "-Wl,-rpath,$ORIGIN",
+        "-Wl,--allow-shlib-undefined",
+    ];
     let indirect = workshop.library("indirect.node", &source, &link);
     fs::remove_file(workshop.path("libabsent.so")).expect("removed");
 
     let error = refused(&direct).to_string();
-    assert!(error.contains("needs the library libabsent.so, which is not on this system"), "{error}");
+    assert!(
+        error.contains("needs the library libabsent.so, which is not on this system"),
+        "{error}"
+    );
     let error = diagnose(&indirect).expect_err("it misses one").to_string();
-    assert!(error.contains("libabsent.so (through libmiddle.so)"), "{error}");
+    assert!(
+        error.contains("libabsent.so (through libmiddle.so)"),
+        "{error}"
+    );
 }
 
 #[test]
 fn library_too_old_for_the_addon_is_named_with_both_versions() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let versions = |names: &str| fs::write(workshop.path("versions"), names).expect("written");
     versions("SERIES_1.9 { local: *; }; SERIES_1.10 { global: grow; };");
     let source = "int grow(void) { return 1; }";
     let script = ["-Wl,--version-script=versions", "-Wl,-soname,libgrow.so"];
     workshop.library("libgrow.so", source, &script);
     let link = ["-L.", "-lgrow", "-Wl,-rpath,$ORIGIN"];
-    let source_of_addon = format!("extern int grow(void); int use(void) {{ return grow(); }}\n{GOOD}");
+    let source_of_addon =
+        format!("extern int grow(void); int use(void) {{ return grow(); }}\n{GOOD}");
     let path = workshop.library("addon.node", &source_of_addon, &link);
     versions("SERIES_1.8 { local: *; }; SERIES_1.9 { global: grow; };");
     workshop.library("libgrow.so", source, &script);
@@ -306,13 +413,26 @@ fn library_too_old_for_the_addon_is_named_with_both_versions() {
 
 #[test]
 fn addon_for_the_other_c_library_is_refused() {
-    let Some(workshop) = Workshop::open() else { return };
-    let (soname, here) = if cfg!(target_env = "musl") { ("libc.so.6", "musl") } else { ("libc.musl-x86_64.so.1", "glibc") };
-    workshop.library("libother.so", "int other(void) { return 1; }", &[&format!("-Wl,-soname,{soname}")]);
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
+    let (soname, here) = if cfg!(target_env = "musl") {
+        ("libc.so.6", "musl")
+    } else {
+        ("libc.musl-x86_64.so.1", "glibc")
+    };
+    workshop.library(
+        "libother.so",
+        "int other(void) { return 1; }",
+        &[&format!("-Wl,-soname,{soname}")],
+    );
     let source = format!("extern int other(void); int use(void) {{ return other(); }}\n{GOOD}");
     let path = workshop.library("addon.node", &source, &["-L.", "-lother"]);
     let error = refused(&path).to_string();
-    assert!(error.contains(&format!("this host runs on {here}")), "{error}");
+    assert!(
+        error.contains(&format!("this host runs on {here}")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -332,15 +452,30 @@ fn what_is_no_shared_library_is_named() {
     says(&file("empty.node", b""), "is an empty file");
     says(&file("text.node", b"#!/bin/sh\nexit\n"), "is a text file");
     says(&file("archive.a", b"!<arch>\n"), "is a static library");
-    says(&file("random.node", &[0, 1, 2, 3, 255]), "a file of an unknown format");
+    says(
+        &file("random.node", &[0, 1, 2, 3, 255]),
+        "a file of an unknown format",
+    );
     says(&file("head.node", b"\x7fELF"), "its header is cut off");
-    says(&file("mac.node", b"\xcf\xfa\xed\xfe\x0c\0\0\x01"), "was built for macOS on aarch64");
+    says(
+        &file("mac.node", b"\xcf\xfa\xed\xfe\x0c\0\0\x01"),
+        "was built for macOS on aarch64",
+    );
     says(Path::new("/dev/null"), "is a device");
-    says(&std::env::current_exe().expect("this program"), "is a program");
+    says(
+        &std::env::current_exe().expect("this program"),
+        "is a program",
+    );
     says(Path::new("nul\0inside"), "cannot read");
     says(&file("text.node", b"x").join("below"), "cannot read");
     let pipe = path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .expect("mkfifo")
+            .success()
+    );
     says(&pipe, "is a named pipe");
     let socket = path("socket");
     let _listening = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
@@ -349,19 +484,26 @@ fn what_is_no_shared_library_is_named() {
 
 #[test]
 fn other_processor_is_named() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let path = workshop.addon(GOOD);
     let mut bytes = fs::read(&path).expect("read");
     // `e_machine`: 32-bit ARM is never a host.
     bytes[18..20].copy_from_slice(&40_u16.to_le_bytes());
     fs::write(&path, &bytes).expect("written");
     let error = refused(&path).to_string();
-    assert!(error.contains("was built for Linux on arm, and this is Linux on "), "{error}");
+    assert!(
+        error.contains("was built for Linux on arm, and this is Linux on "),
+        "{error}"
+    );
 }
 
 #[test]
 fn damaged_files_are_errors_and_never_more() {
-    let Some(workshop) = Workshop::open() else { return };
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
     let whole = fs::read(workshop.addon(GOOD)).expect("read");
     let path = workshop.path("damaged.node");
     let check = |bytes: &[u8]| {

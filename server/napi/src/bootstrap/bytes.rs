@@ -3,6 +3,10 @@
 //! They trust the script that calls them for the order of arguments and for nothing else: what does
 //! not fit is answered with `undefined`.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine calls every native function by one signature"
+)]
 
 use hostd_engine::{Invocation, JsResult, Runtime, Value};
 use memchr::memmem;
@@ -82,7 +86,9 @@ pub(super) fn decode(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         Encoding::Utf16 => rt.string_utf16(&encoding::from_utf16_le(&bytes)),
         Encoding::Latin1 => rt.string_latin1(&bytes),
         Encoding::Ascii => {
-            bytes.iter_mut().for_each(|byte| *byte &= 0x7f);
+            for byte in &mut bytes {
+                *byte &= 0x7f;
+            }
             rt.string_latin1(&bytes)
         }
         Encoding::Hex => rt.string_latin1(&encoding::to_hex(&bytes)),
@@ -158,7 +164,7 @@ fn find(rt: Runtime, call: &Invocation<'_>) -> Option<usize> {
     // Offsets between two units count as the unit they lie in.
     let start = size(call, 2)? / step * step;
     let last = hay.len().checked_sub(needle.len())?;
-    let fits = |at: &usize| at % step == 0;
+    let fits = |at: &usize| at.is_multiple_of(step);
     if forward {
         let finder = memmem::Finder::new(&needle);
         let mut from = start;
@@ -220,6 +226,10 @@ pub(super) fn swap(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// A number in memory, as `buffer.js` describes it in one integer.
 #[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the script's flags, one each"
+)]
 struct Number {
     size: usize,
     signed: bool,

@@ -2,11 +2,7 @@
 (function (native) {
 'use strict';
 
-const refuse = (what) => {
-  const error = new Error(`${what} could not be cloned.`);
-  Object.defineProperty(error, 'name', { value: 'DataCloneError', configurable: true, writable: true });
-  return Object.defineProperty(error, 'code', { value: 25, configurable: true });
-};
+const refuse = (what) => new DOMException(`${what} could not be cloned.`, 'DataCloneError');
 const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 
 const clone = (value, seen) => {

@@ -1,5 +1,9 @@
 //! The native functions under `process` and `console`: the host's process, its output, its clock.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine calls every native function by one signature"
+)]
 
 use std::cell::OnceCell;
 use std::fs;

@@ -73,7 +73,7 @@ thread_local! {
 }
 
 /// Puts the globals in place.
-pub(crate) fn install(host: &Host) -> Result<(), Thrown> {
+pub(crate) fn install(host: Host) -> Result<(), Thrown> {
     let rt = host.runtime();
     let native = rt.object_with_prototype(&Value::NULL)?;
     for (name, call) in FUNCTIONS {

@@ -57,7 +57,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
     CURRENT.set(Some(state));
     install_engine_hooks(rt);
     let host = Host { state };
-    bootstrap::install(&host).map_err(|thrown| StartError::Bootstrap(describe(rt, &thrown)))?;
+    bootstrap::install(host).map_err(|thrown| StartError::Bootstrap(describe(rt, &thrown)))?;
     Ok(host)
 }
 

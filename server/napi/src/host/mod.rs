@@ -119,7 +119,7 @@ impl Host {
 
     /// Loads an addon and runs its `init`, inside [`Host::enter`].
     pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
-        self.enter(|_| crate::loader::load(self, path))
+        self.enter(|_| crate::loader::load(*self, path))
     }
 
     /// Runs `f` with the engine. Leaving the outermost entry runs what is due: next ticks,

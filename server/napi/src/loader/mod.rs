@@ -43,10 +43,10 @@ pub struct Loaded {
 }
 
 /// Loads the addon at `path` and runs its `init`.
-pub(crate) fn load(host: &Host, path: &Path) -> Result<Loaded, LoadError> {
+pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
     let facts = preflight::inspect(path)?;
     let image = library::open(&facts.path).map_err(|error| cannot_open(&facts, &error))?;
-    let (init, declared) = entry_point(image, &facts.path)?;
+    let (init, declared) = entry_point(&image, &facts.path)?;
     let api_version = effective_version(declared, &facts.path)?;
     let env = host.create_env(&facts.path, api_version);
     let exports = host
@@ -81,7 +81,7 @@ fn message_of(error: &libloading::Error) -> String {
 /// Finds the function that makes the exports, and the version its addon declares.
 ///
 /// A module that registered itself while it was opened comes first; it has no say in the version.
-fn entry_point(image: Image, path: &Path) -> Result<(Init, Option<i32>), LoadError> {
+fn entry_point(image: &Image, path: &Path) -> Result<(Init, Option<i32>), LoadError> {
     let path = || path.to_path_buf();
     match image.registered {
         Some(Registered::Module(Some(init))) => Ok((init, None)),

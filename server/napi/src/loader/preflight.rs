@@ -11,6 +11,7 @@ use super::elf::{self, Fault, Image};
 use super::file;
 use super::libraries::Places;
 use super::{LoadError, Platform};
+use crate::abi::exports::{self, Symbol};
 
 /// What an addon's file says about itself.
 #[derive(Debug)]
@@ -107,9 +108,7 @@ fn check_libc(path: &Path, image: &Image) -> Result<(), LoadError> {
 
 fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadError> {
     // Only a suspicious name makes it worth reading the addon's companion libraries.
-    let known: HashSet<&str> = crate::abi::exports::symbols()
-        .map(|row| row.name())
-        .collect();
+    let known: HashSet<&str> = exports::symbols().map(Symbol::name).collect();
     let mut places = None;
     let mut companion_defines = |symbol: &str| {
         let places = places.get_or_insert_with(Places::of_system);
