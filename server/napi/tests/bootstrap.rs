@@ -365,6 +365,20 @@ fn exit_tells_the_hooks_once_and_ends_the_script() {
 }
 
 #[test]
+fn exit_listener_that_throws_does_not_keep_the_host() {
+    let (host, log) = start();
+    eval(
+        host,
+        "process.on('exit', () => { throw new Error('late') }); process.exit(4)",
+    );
+    assert_eq!(*log.exits.borrow(), [4]);
+    assert_eq!(
+        log.uncaught.take(),
+        [(Origin::Microtask, "Error: late".to_owned())]
+    );
+}
+
+#[test]
 fn what_is_absent_is_absent_and_timers_say_so() {
     let (host, _) = start();
     let absent = "['URL','Intl','WebAssembly','AbortController','ReadableStream','fetch','crypto','require','module']\

@@ -170,7 +170,12 @@ const members = {
     if (given !== undefined) self.exitCode = given;
     if (!exiting) {
       exiting = self._exiting = true;
-      self.emit('exit', self.exitCode ?? 0);
+      try {
+        self.emit('exit', self.exitCode ?? 0);
+      } catch (error) {
+        // A listener that fails does not keep the process alive.
+        native.uncaught(error);
+      }
     }
     self.reallyExit(exitCodeOf(self.exitCode) ?? 0);
   },
