@@ -38,6 +38,27 @@ ROWS = {
     "buffer": ("1 MiB buffer in, read (copied)", 50),
 }
 
+#: functions of Node-API that the addon calls in a loop of its own, in the host and in Node
+FUNCTIONS = [
+    "napi_create_double",
+    "napi_get_value_double",
+    "napi_create_object",
+    "napi_create_array",
+    "napi_create_string_utf8",
+    "napi_get_value_string_utf8",
+    "napi_typeof",
+    "napi_get_property",
+    "napi_get_named_property",
+    "napi_set_property",
+    "napi_set_named_property",
+    "napi_get_element",
+    "napi_set_element",
+    "napi_call_function",
+    "napi_create_function",
+    "napi_get_reference_value",
+]
+LOOP = 20_000
+
 
 def double(x: int) -> int:
     """Is the callback of the benchmark."""
@@ -202,6 +223,11 @@ def main() -> None:
             note(row, "lanes", nanoseconds(over_lanes[row], times))
             note(row, "socket", nanoseconds(over_socket[row], max(times // 20, 5)))
             note(row, "node", node.ask(f"{row} {times * 5}"))
+        for name in FUNCTIONS:
+            start = time.perf_counter_ns()
+            lanes.measure(name, LOOP)
+            note(name, "lanes", (time.perf_counter_ns() - start) / LOOP)
+            note(name, "node", node.ask(f"{name} {LOOP}"))
         note("add", "floor", napi_python._native.floor(20_000))  # noqa: SLF001  a bench's privilege
         note("start", "lanes", start_load_call())
         note("start", "node", node_start())
@@ -231,6 +257,12 @@ def report(median: dict[tuple[str, str], float]) -> None:
         assert mine is not None and his is not None
         out(f"{title:34}{pretty(mine):>12}{pretty(wire) if wire else '':>12}{pretty(his):>12}")
         out(f"{mine / his:>12.2f}{f'{wire / his:.2f}' if wire else '':>12}\n")
+    ratios = []
+    for name in FUNCTIONS:
+        mine, his = median[name, "lanes"], median[name, "node"]
+        ratios.append(mine / his)
+        out(f"{name:34}{pretty(mine):>12}{'':12}{pretty(his):>12}{mine / his:>12.2f}\n")
+    out(f"{'geometric mean of these':34}{'':36}{statistics.geometric_mean(ratios):>12.2f}\n")
     mib = 1 << 20
     out(f"{'memory of an idle host':34}{median['idle', 'lanes'] / mib:>8.1f} MiB{'':12}")
     out(f"{median['idle', 'node'] / mib:>8.1f} MiB\n")
