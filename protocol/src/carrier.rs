@@ -17,7 +17,7 @@ mod pipe;
 mod port;
 pub mod socket;
 
-pub use end::{CancelFlag, ClientEnd, ClientLane, HostEnd, HostWaker, Wake};
+pub use end::{CancelFlag, Canceller, ClientEnd, ClientLane, HostEnd, HostWaker, Wake};
 
 /// The wait is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

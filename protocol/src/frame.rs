@@ -203,6 +203,18 @@ impl FrameBuilder {
         &mut self.bytes
     }
 
+    /// [`Self::finish`], under another number: an answer repeats that of its request.
+    #[inline]
+    pub fn finish_as(
+        &mut self,
+        number: u16,
+        call: CallId,
+        generation: Generation,
+    ) -> Result<&[u8]> {
+        self.number = number;
+        self.finish(call, generation)
+    }
+
     /// The kind of the frame that was started.
     pub const fn kind(&self) -> FrameKind {
         self.kind

@@ -1,1 +1,30 @@
-//! See ARCHITECTURE.md.
+//! Starts `napi-hostd` processes, talks to them over lanes, notices at once when one dies and
+//! starts the next. Knows no Python: a Rust program can use it.
+//!
+//! A [`Client`] stands for one addon's host, whichever process that is at the moment. A thread
+//! that wants to say something leases a [`Conversation`]; if no host runs, that starts one. All
+//! hosts of the process are spawned and watched by one thread, which lives as long as the process:
+//! the signal that ends a host with its parent follows the thread that spawned it.
+//!
+//! Between leasing a conversation and its reply, nothing here takes a lock, allocates or enters
+//! the kernel, unless a thread has to wait.
+#![forbid(unsafe_code)]
+
+mod client;
+mod conversation;
+mod error;
+mod fork;
+mod launch;
+mod options;
+mod output;
+mod report;
+mod session;
+mod supervise;
+
+pub use client::{Client, ClientStats};
+pub use conversation::Conversation;
+pub use error::{ClientError, SpawnError};
+pub use fork::forked;
+pub use hostd_protocol::carrier::{Idle, Interrupted, Patient};
+pub use options::{Carrier, Events, HostOptions, OnStart, RestartMode, Stream};
+pub use report::{ExitReport, Usage};

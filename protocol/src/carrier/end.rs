@@ -74,6 +74,14 @@ impl ClientEnd {
         }
     }
 
+    /// Sets the cancel word of a lane while whoever has leased it uses it.
+    pub fn canceller(&self, lane: LaneIndex) -> Result<Canceller> {
+        Ok(Canceller(match &self.0 {
+            Client::Lanes(end) => Cancels::Lane(end.shared.handle(shm_index(lane)?)),
+            Client::Pipes(end) => Cancels::Pipe(Arc::clone(&end.pipes), lane),
+        }))
+    }
+
     /// To be called in a forked child, before it uses anything of this end.
     #[cfg(target_os = "linux")]
     pub fn detach_forked(&self) {
@@ -144,6 +152,26 @@ impl ClientLane {
         match &mut self.0 {
             Leased::Lane(lane) => lane.notify(),
             Leased::Pipe(_) => {}
+        }
+    }
+}
+
+/// Sets the cancel word of a lane, from any thread.
+#[derive(Clone, Debug)]
+pub struct Canceller(Cancels);
+
+#[derive(Clone, Debug)]
+enum Cancels {
+    Lane(hostd_shm::LaneHandle),
+    Pipe(Arc<Pipes>, LaneIndex),
+}
+
+impl Canceller {
+    /// Sets the word; zero takes it back.
+    pub fn set(&self, word: u32) {
+        match &self.0 {
+            Cancels::Lane(lane) => lane.set_cancel(word),
+            Cancels::Pipe(pipes, lane) => pipes.set_cancel(*lane, word),
         }
     }
 }

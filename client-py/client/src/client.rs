@@ -1,0 +1,308 @@
+//! An addon's host, whichever process that is at the moment.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use hostd_protocol::carrier::Idle;
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::ids::Generation;
+
+use crate::error::SpawnError;
+use crate::options::{HostOptions, RestartMode};
+use crate::session::Session;
+use crate::{ClientError, Conversation, ExitReport, fork, supervise};
+
+/// A thread that waits for another's start looks at its own idling this often.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// How long a host may take to end when its client is dropped.
+const DROP_GRACE: Duration = Duration::from_secs(1);
+
+/// Beyond its grace, what it takes to kill a process and to see it end.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An addon's host. Cloning it is cheap; the host ends with the last clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Arc<HostOptions>,
+    /// The host that serves, or the last one that did.
+    current: ArcSwapOption<Session>,
+    generation: AtomicU32,
+    starts: AtomicU64,
+    crashes: AtomicU64,
+    phase: Mutex<Phase>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nobody is starting a host.
+    Settled {
+        /// How the last one died, where that ends everything.
+        last: Option<Arc<ExitReport>>,
+    },
+    /// A thread is starting one.
+    Starting {
+        by: ThreadId,
+        epoch: u32,
+        session: Option<Arc<Session>>,
+    },
+    Closed,
+}
+
+/// What a client has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientStats {
+    /// Hosts that were started.
+    pub starts: u64,
+    /// Hosts that died without being told to.
+    pub crashes: u64,
+}
+
+impl Client {
+    /// A client whose host is not started yet.
+    pub fn new(options: HostOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                options: Arc::new(options),
+                current: ArcSwapOption::empty(),
+                generation: AtomicU32::new(0),
+                starts: AtomicU64::new(0),
+                crashes: AtomicU64::new(0),
+                phase: Mutex::new(Phase::Settled { last: None }),
+                changed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// The generation that was started last, zero before the first.
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether no host serves at the moment.
+    #[inline]
+    pub fn is_dead(&self) -> bool {
+        !self
+            .shared
+            .current
+            .load()
+            .as_ref()
+            .is_some_and(|session| session.is_alive())
+    }
+
+    /// The process of the host that serves.
+    pub fn pid(&self) -> Option<u32> {
+        let session = self.shared.current.load_full()?;
+        session.is_alive().then(|| session.process.pid)
+    }
+
+    /// What was seen so far.
+    pub fn stats(&self) -> ClientStats {
+        ClientStats {
+            starts: self.shared.starts.load(Ordering::Relaxed),
+            crashes: self.shared.crashes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Leases a lane of the host that serves; starts one if there is none.
+    #[inline]
+    pub fn conversation(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
+        if let Some(session) = self.shared.current.load_full()
+            && session.is_alive()
+        {
+            match Conversation::lease(session, idle) {
+                Err(ProtocolError::Disconnected) => {}
+                leased => return leased.map_err(interrupted),
+            }
+        }
+        self.begin(idle)
+    }
+
+    #[cold]
+    fn begin(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
+        let shared = &self.shared;
+        loop {
+            if let Some(session) = shared.current.load_full()
+                && session.is_alive()
+            {
+                match Conversation::lease(session, idle) {
+                    Err(ProtocolError::Disconnected) => {}
+                    leased => return leased.map_err(interrupted),
+                }
+            }
+            let mut phase = shared.lock();
+            match &*phase {
+                Phase::Closed => return Err(ClientError::Closed),
+                Phase::Starting { by, epoch, session } if *epoch == fork::epoch() => {
+                    // What is said first may itself lead to calls.
+                    if *by == thread::current().id()
+                        && let Some(session) = session.clone()
+                    {
+                        drop(phase);
+                        return Conversation::lease(session, idle).map_err(interrupted);
+                    }
+                    drop(shared.changed.wait_timeout(phase, SLICE));
+                    idle.check().map_err(|_| ClientError::Interrupted)?;
+                    continue;
+                }
+                Phase::Starting { .. } | Phase::Settled { .. } => {}
+            }
+            if shared
+                .current
+                .load()
+                .as_ref()
+                .is_some_and(|session| session.is_alive())
+            {
+                continue;
+            }
+            if let Some(report) = shared.last_death(&mut phase) {
+                return Err(ClientError::HostDied(Box::new(ExitReport::clone(&report))));
+            }
+            *phase = Phase::Starting {
+                by: thread::current().id(),
+                epoch: fork::epoch(),
+                session: None,
+            };
+            drop(phase);
+            let started = shared.start(idle);
+            let mut phase = shared.lock();
+            let closed = matches!(*phase, Phase::Closed);
+            if !closed {
+                *phase = Phase::Settled { last: None };
+            }
+            drop(phase);
+            shared.changed.notify_all();
+            let session = started?;
+            if closed {
+                session.end(Duration::ZERO);
+                return Err(ClientError::Closed);
+            }
+        }
+    }
+
+    /// Ends the host in order, or by force after `grace`. There will be no other.
+    pub fn close(&self, grace: Duration) {
+        let mut phase = self.shared.lock();
+        let starting = match &*phase {
+            Phase::Starting { session, .. } => session.clone(),
+            Phase::Settled { .. } | Phase::Closed => None,
+        };
+        *phase = Phase::Closed;
+        drop(phase);
+        self.shared.changed.notify_all();
+        for session in [self.shared.current.load_full(), starting]
+            .into_iter()
+            .flatten()
+        {
+            end(&session, grace);
+        }
+    }
+
+    /// Ends the host in order, or by force after a second. The next conversation starts another,
+    /// even if it had died and is not to be replaced.
+    pub fn restart(&self) {
+        if let Some(session) = self.shared.current.swap(None) {
+            end(&session, DROP_GRACE);
+        }
+        let mut phase = self.shared.lock();
+        if let Phase::Settled { last } = &mut *phase {
+            *last = None;
+        }
+    }
+}
+
+fn end(session: &Session, grace: Duration) {
+    if session.is_ours() {
+        session.end(grace);
+        // A host that can't even be killed is left to the system.
+        let _ = session.wait_for_report(grace + KILL_TIMEOUT);
+    }
+}
+
+fn interrupted(error: ProtocolError) -> ClientError {
+    match error {
+        ProtocolError::Interrupted => ClientError::Interrupted,
+        error => ClientError::Protocol(error),
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the last host died, if no other may follow it.
+    fn last_death(&self, phase: &mut Phase) -> Option<Arc<ExitReport>> {
+        if self.options.restart == RestartMode::OnCrash {
+            return None;
+        }
+        let Phase::Settled { last } = phase else {
+            return None;
+        };
+        if last.is_none() {
+            let session = self
+                .current
+                .load_full()
+                .filter(|session| session.is_ours())?;
+            *last = session
+                .wait_for_report(KILL_TIMEOUT)
+                .filter(|report| !report.expected);
+        }
+        last.clone()
+    }
+
+    /// Starts a host and says to it what is to be said first.
+    fn start(&self, idle: &mut dyn Idle) -> Result<Arc<Session>, ClientError> {
+        let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
+        let (sender, receiver) = mpsc::channel();
+        supervise::start(Arc::clone(&self.options), generation, sender).map_err(|source| {
+            SpawnError::System {
+                what: "no thread to watch it",
+                source,
+            }
+        })?;
+        let session = loop {
+            match receiver.recv_timeout(SLICE) {
+                Ok(started) => break started?,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    // Without a receiver, a host that is still to come is killed.
+                    idle.check().map_err(|_| ClientError::Interrupted)?;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ClientError::Closed),
+            }
+        };
+        self.starts.fetch_add(1, Ordering::Relaxed);
+        if let Some(on_start) = &self.options.on_start {
+            if let Phase::Starting { session: slot, .. } = &mut *self.lock() {
+                *slot = Some(Arc::clone(&session));
+            }
+            let said = Conversation::lease(Arc::clone(&session), idle)
+                .map_err(interrupted)
+                .and_then(|mut conversation| on_start(&mut conversation));
+            if let Err(error) = said {
+                session.end(DROP_GRACE);
+                return Err(error);
+            }
+        }
+        self.current.store(Some(Arc::clone(&session)));
+        Ok(session)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(session) = self.current.swap(None) {
+            session.end(DROP_GRACE);
+        }
+    }
+}

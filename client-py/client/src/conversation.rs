@@ -1,0 +1,272 @@
+//! A leased lane, and what is said on it.
+
+use std::cell::Cell;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hostd_protocol::carrier::{ClientLane, Idle, Interrupted};
+use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
+use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
+use hostd_protocol::ids::{Generation, LaneIndex};
+use hostd_protocol::pending::{By, Pending};
+
+use crate::ClientError;
+use crate::session::Session;
+
+/// After an interruption the host has this long to end the call; then it is killed.
+const GRACE: Duration = Duration::from_millis(500);
+
+thread_local! {
+    /// The lane that this thread had last: its memory is warm.
+    static LAST_LANE: Cell<Option<LaneIndex>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Pending>> = const { Cell::new(None) };
+}
+
+/// A lane of one generation of the host, leased for an outermost call and whatever is nested in
+/// it. Given back when dropped; if requests are open then, the host is killed, because nobody
+/// would answer it.
+#[derive(Debug)]
+pub struct Conversation {
+    session: Arc<Session>,
+    lane: ClientLane,
+    pending: Pending,
+    export: Option<Arc<str>>,
+    /// Since when the caller wants the innermost call to end.
+    interrupted: Option<Instant>,
+    discarded: Option<(Header, Vec<u8>)>,
+}
+
+impl Conversation {
+    /// Leases a lane. An error `Disconnected` means that the session is over.
+    #[inline]
+    pub(crate) fn lease(session: Arc<Session>, idle: &mut dyn Idle) -> Result<Self, ProtocolError> {
+        let lane = session.end.lease(LAST_LANE.get(), idle)?;
+        LAST_LANE.set(Some(lane.index()));
+        let pending = SPARE
+            .take()
+            .unwrap_or_else(|| Pending::new(&session.limits));
+        Ok(Self {
+            session,
+            lane,
+            pending,
+            export: None,
+            interrupted: None,
+            discarded: None,
+        })
+    }
+
+    /// The generation of the host that is spoken to.
+    #[inline]
+    pub fn generation(&self) -> Generation {
+        self.session.generation
+    }
+
+    /// How many requests are open, of both sides.
+    pub fn depth(&self) -> usize {
+        self.pending.depth()
+    }
+
+    /// Names the exported function that is being called, for the report of a death.
+    #[inline]
+    pub fn set_export(&mut self, export: Arc<str>) {
+        self.export = Some(export);
+    }
+
+    /// Sends what was built: a request, or the answer to the host's innermost request. Waits
+    /// without end if the host does not read: see [`Self::send_while`].
+    ///
+    /// On an error with a limit nothing was sent, and the conversation goes on.
+    #[inline]
+    pub fn send(&mut self, frame: &mut FrameBuilder) -> Result<(), ClientError> {
+        self.send_while(frame, &mut hostd_protocol::carrier::Patient)
+    }
+
+    /// Sends what was built, for as long as `idle` allows: then the call is interrupted as by
+    /// [`Self::next`], which is to be called next and says so.
+    #[inline]
+    pub fn send_while(
+        &mut self,
+        frame: &mut FrameBuilder,
+        idle: &mut dyn Idle,
+    ) -> Result<(), ClientError> {
+        if !self.session.is_ours() {
+            return Err(ClientError::Forked);
+        }
+        let number = frame.number();
+        let sent = match frame.kind() {
+            FrameKind::Request => {
+                let call = self.pending.ask(number)?;
+                match frame.finish(call, self.session.generation) {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        self.pending.unask();
+                        return Err(error.into());
+                    }
+                }
+            }
+            FrameKind::Reply | FrameKind::Failure => {
+                let Some(open) = self.pending.innermost().filter(|open| open.by == By::Them) else {
+                    return Err(nothing_to_answer());
+                };
+                frame.finish_as(open.number, open.call, self.session.generation)?;
+                self.pending.answer()?;
+                frame.finish_as(open.number, open.call, self.session.generation)?
+            }
+            FrameKind::Notice => return Err(nothing_to_answer()),
+        };
+        let mut grace = Grace {
+            idle,
+            cancel: None,
+            since: &mut self.interrupted,
+        };
+        match self.lane.send(sent, &mut grace) {
+            Ok(()) => {
+                if self.interrupted.is_some() {
+                    self.lane.set_cancel(1);
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Waits for what the host says next: the answer to the innermost request, or a request of
+    /// its own, which is to be answered first. `body` is replaced by the frame's body.
+    ///
+    /// If `idle` ends the wait, the call is cancelled; callbacks of it are refused, and if the host
+    /// has not answered after half a second it is killed. Only then does this return
+    /// [`ClientError::Interrupted`], so that no lane is left behind. An answer that came after all
+    /// is in [`Self::take_discarded`].
+    #[inline]
+    pub fn next(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header, ClientError> {
+        if !self.session.is_ours() {
+            return Err(ClientError::Forked);
+        }
+        loop {
+            let mut grace = Grace {
+                idle: &mut *idle,
+                cancel: Some((&self.session, self.lane.index())),
+                since: &mut self.interrupted,
+            };
+            let received = self.lane.receive(body, &mut grace);
+            let header = match received {
+                Ok(header) => header,
+                Err(error) => return Err(self.failed(error)),
+            };
+            let accepted = match header.kind {
+                FrameKind::Request => self.pending.asked(&header),
+                FrameKind::Reply | FrameKind::Failure => self.pending.answered(&header),
+                FrameKind::Notice => Err(violation()),
+            };
+            if let Err(error) = accepted {
+                return Err(self.failed(error));
+            }
+            if self.interrupted.is_none() {
+                return Ok(header);
+            }
+            if let Some(ended) = self.wind_down(header, body)? {
+                return Err(ended);
+            }
+        }
+    }
+
+    /// After an interruption: refuses a callback, or ends with the answer of the call.
+    #[cold]
+    fn wind_down(
+        &mut self,
+        header: Header,
+        body: &mut Vec<u8>,
+    ) -> Result<Option<ClientError>, ClientError> {
+        if header.kind == FrameKind::Request {
+            let mut refusal = FrameBuilder::new(self.session.limits);
+            refusal.start(FrameKind::Failure, header.number);
+            Failure::write(&mut refusal.body(), &RemoteError::Cancelled)?;
+            self.send(&mut refusal)?;
+            return Ok(None);
+        }
+        self.interrupted = None;
+        self.lane.set_cancel(0);
+        self.discarded = Some((header, mem::take(body)));
+        Ok(Some(ClientError::Interrupted))
+    }
+
+    /// The answer of an interrupted call: what was lent in it is to be given back.
+    pub fn take_discarded(&mut self) -> Option<(Header, Vec<u8>)> {
+        self.discarded.take()
+    }
+
+    /// What an error of the lane means.
+    #[cold]
+    fn failed(&mut self, error: ProtocolError) -> ClientError {
+        self.pending.clear();
+        match error {
+            ProtocolError::Disconnected => self.session.death(self.export.as_deref()),
+            ProtocolError::Interrupted => {
+                let reason = "it did not end a call within 0.5 s after that was interrupted";
+                self.session.kill(|| reason.to_owned());
+                ClientError::Interrupted
+            }
+            error => {
+                self.session.kill(|| error.to_string());
+                ClientError::Protocol(error)
+            }
+        }
+    }
+}
+
+impl Drop for Conversation {
+    #[inline]
+    fn drop(&mut self) {
+        let mut pending = mem::replace(&mut self.pending, Pending::new(&self.session.limits));
+        if pending.depth() > 0 {
+            self.session
+                .kill(|| "a call was given up in the middle".to_owned());
+            pending.clear();
+        }
+        // In a thread that is ending there is nothing to keep it in.
+        let _ = SPARE.try_with(|spare| spare.set(Some(pending)));
+    }
+}
+
+#[cold]
+fn violation() -> ProtocolError {
+    ProtocolError::Violation {
+        what: "a notice on a lane for calls",
+    }
+}
+
+#[cold]
+fn nothing_to_answer() -> ClientError {
+    ClientError::Protocol(ProtocolError::Violation {
+        what: "an answer of ours to nothing",
+    })
+}
+
+/// The caller's idling, and after its end the host's time to end the call.
+struct Grace<'a> {
+    idle: &'a mut dyn Idle,
+    /// None while the request is still being sent: its cancel word is set afterwards.
+    cancel: Option<(&'a Session, LaneIndex)>,
+    since: &'a mut Option<Instant>,
+}
+
+impl Idle for Grace<'_> {
+    fn check(&mut self) -> Result<(), Interrupted> {
+        match self.since {
+            Some(since) if since.elapsed() >= GRACE => Err(Interrupted),
+            Some(_) => Ok(()),
+            None => {
+                if self.idle.check().is_err() {
+                    *self.since = Some(Instant::now());
+                    if let Some((session, lane)) = self.cancel
+                        && let Ok(cancel) = session.end.canceller(lane)
+                    {
+                        cancel.set(1);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Why a conversation failed, grouped by what the caller can do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use thiserror::Error;
+
+use crate::ExitReport;
+
+/// Why a conversation could not begin or end.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A message is beyond a limit (then nothing of it was sent), or the host broke the protocol
+    /// (then it was killed).
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The host refused what was said to it first.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The host died.
+    #[error("{0}")]
+    HostDied(Box<ExitReport>),
+    /// No host could be started.
+    #[error(transparent)]
+    Spawn(#[from] Box<SpawnError>),
+    /// The client was closed.
+    #[error("the host was closed")]
+    Closed,
+    /// The caller's own idling ended the wait.
+    #[error("the call was interrupted")]
+    Interrupted,
+    /// The conversation belongs to the process that this one was forked from.
+    #[error("the call belongs to the parent of this forked process")]
+    Forked,
+}
+
+/// Why no host could be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// There is no such file.
+    #[error("there is no host program at {}: install napi_python again, or build napi-hostd", .0.display())]
+    Missing(PathBuf),
+    /// The file is not a program that can run here.
+    #[error("the host program {} can't be run: {source}", binary.display())]
+    NotExecutable {
+        /// The file.
+        binary: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refused a step.
+    #[error("the host process can't be started: {what}")]
+    System {
+        /// The step.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Shared memory is not to be had, and nothing else was allowed.
+    #[error("the host process can't be started over lanes: {0}")]
+    NoLanes(#[source] hostd_protocol::carrier::lane::SegmentError),
+    /// It is of another version, or no host at all.
+    #[error("the host program {} does not fit: {source}", binary.display())]
+    Handshake {
+        /// The file.
+        binary: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ProtocolError,
+    },
+    /// It said why it can't serve.
+    #[error("the host process refused to serve: {0}")]
+    Refused(String),
+    /// It died before it served.
+    #[error("the host process died at its start: {0}")]
+    Died(Box<ExitReport>),
+    /// It did not serve in time, and was killed.
+    #[error("the host process was not ready after {} s, and was killed", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
+impl From<SpawnError> for ClientError {
+    fn from(error: SpawnError) -> Self {
+        Self::Spawn(Box::new(error))
+    }
+}

@@ -1,0 +1,202 @@
+//! Starts a host process: descriptors, environment, command line. Runs on the supervisor's thread,
+//! because the signal that ends a host with its parent follows the thread that spawned it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use command_fds::{CommandFdExt, FdMapping};
+use hostd_protocol::carrier::lane::{Segment, SegmentError};
+use hostd_protocol::carrier::{ClientEnd, lane, socket};
+use hostd_protocol::control::{CarrierKind, LogLevel};
+use hostd_protocol::ids::Generation;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+
+use crate::error::SpawnError;
+use crate::options::{Carrier, HostOptions};
+use crate::session::Process;
+
+/// The descriptors as the host finds them.
+const CONTROL_FD: i32 = 3;
+const LANES_FD: i32 = 4;
+
+/// A process that was started and has not said anything yet.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) process: Process,
+    pub(crate) control: UnixStream,
+    pub(crate) end: ClientEnd,
+    pub(crate) carrier: CarrierKind,
+    pub(crate) stdout: Option<OwnedFd>,
+    pub(crate) stderr: Option<OwnedFd>,
+}
+
+pub(crate) fn launch(
+    options: &HostOptions,
+    generation: Generation,
+) -> Result<Launched, SpawnError> {
+    let system = |what| move |source| SpawnError::System { what, source };
+    let (control, theirs) = UnixStream::pair().map_err(system("no socket pair"))?;
+    let mut fds = vec![FdMapping {
+        parent_fd: OwnedFd::from(theirs),
+        child_fd: CONTROL_FD,
+    }];
+    let (end, carrier) = match segment(options, Segment::create)? {
+        Some((segment, fd)) => {
+            fds.push(FdMapping {
+                parent_fd: fd,
+                child_fd: LANES_FD,
+            });
+            (
+                lane::client(segment, generation, options.limits),
+                CarrierKind::Lanes,
+            )
+        }
+        None => (
+            socket::client(generation, options.limits),
+            CarrierKind::Socket,
+        ),
+    };
+
+    let mut command = Command::new(&options.binary);
+    command.args(["--session", "--parent", &std::process::id().to_string()]);
+    if carrier == CarrierKind::Socket {
+        command.args(["--carrier", "socket"]);
+    }
+    if let Some(env) = &options.env {
+        command
+            .env_clear()
+            .envs(env.iter().map(|(name, value)| (name, value)));
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+        .fd_mappings(fds)
+        .map_err(|error| SpawnError::System {
+            what: "descriptors",
+            source: io::Error::other(error),
+        })?;
+    let child = command.spawn().map_err(|source| refused(options, source))?;
+    // With the command go this side's copies of the host's descriptors: else its end is not seen.
+    drop(command);
+    let (process, stdout, stderr) = watch(child)?;
+    Ok(Launched {
+        process,
+        control,
+        end,
+        carrier,
+        stdout,
+        stderr,
+    })
+}
+
+/// The shared memory, if that is what frames shall travel over.
+fn segment(
+    options: &HostOptions,
+    create: impl FnOnce() -> Result<(Segment, OwnedFd), SegmentError>,
+) -> Result<Option<(Segment, OwnedFd)>, SpawnError> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if options.carrier == Carrier::Socket {
+        return Ok(None);
+    }
+    match create() {
+        Ok(made) => Ok(Some(made)),
+        Err(error) if options.carrier == Carrier::Lanes => Err(SpawnError::NoLanes(error)),
+        Err(error) => {
+            if !SAID.swap(true, Ordering::Relaxed) {
+                let message = format!(
+                    "no shared memory for calls, they go over the socket and take longer: {error}"
+                );
+                options.events.log(LogLevel::Warn, "client", &message);
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn refused(options: &HostOptions, source: io::Error) -> SpawnError {
+    let binary = options.binary.clone();
+    if !binary.exists() {
+        return SpawnError::Missing(binary);
+    }
+    match source.kind() {
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => SpawnError::System {
+            what: "no process",
+            source,
+        },
+        _ => SpawnError::NotExecutable { binary, source },
+    }
+}
+
+fn watch(mut child: Child) -> Result<(Process, Option<OwnedFd>, Option<OwnedFd>), SpawnError> {
+    let pid = Pid::from_child(&child);
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => {
+            let stdout = child.stdout.take().map(OwnedFd::from);
+            let stderr = child.stderr.take().map(OwnedFd::from);
+            Ok((Process::new(child.id(), pidfd), stdout, stderr))
+        }
+        Err(error) => {
+            // Unwatched it must not go on.
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(SpawnError::System {
+                what: "it can't be watched",
+                source: error.into(),
+            })
+        }
+    }
+}
+
+/// Kills a process that is not wanted after all.
+pub(crate) fn kill(process: &Process) {
+    let _ = rustix::process::pidfd_send_signal(process.pidfd.as_fd(), Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use hostd_protocol::frame::Header;
+
+    use super::*;
+    use crate::options::{Events, Stream};
+    use crate::report::ExitReport;
+
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+
+    impl Events for Log {
+        fn output(&self, _: Stream, _: &[u8]) {}
+        fn log(&self, _: LogLevel, _: &str, message: &str) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+        fn died(&self, _: &ExitReport) {}
+        fn notice(&self, _: Header, _: &[u8]) {}
+    }
+
+    #[test]
+    fn missing_shared_memory_falls_back_and_is_said_once() {
+        let log = Arc::new(Log::default());
+        let mut options = HostOptions::new(
+            "/nowhere".into(),
+            "x.node".into(),
+            Arc::clone(&log) as Arc<dyn Events>,
+        );
+        for _ in 0..3 {
+            assert!(
+                segment(&options, || Err(SegmentError::Unsupported))
+                    .unwrap()
+                    .is_none()
+            );
+        }
+        assert_eq!(log.0.lock().unwrap().len(), 1);
+        options.carrier = Carrier::Lanes;
+        let error = segment(&options, || Err(SegmentError::Unsupported)).unwrap_err();
+        assert!(matches!(error, SpawnError::NoLanes(_)));
+    }
+}

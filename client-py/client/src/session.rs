@@ -1,0 +1,211 @@
+//! One generation of a client's host: the process, its carrier, and how it ended.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hostd_protocol::carrier::ClientEnd;
+use hostd_protocol::carrier::socket::Outbox;
+use hostd_protocol::control::ClientMessage;
+use hostd_protocol::ids::Generation;
+use hostd_protocol::limits::Limits;
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::sync::Notify;
+
+use crate::{ClientError, ExitReport, fork};
+
+/// Longer than it can take the supervisor to find out how a host ended.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A host process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    killed: Mutex<Option<String>>,
+    epoch: u32,
+}
+
+impl Process {
+    pub(crate) fn new(pid: u32, pidfd: OwnedFd) -> Self {
+        Self {
+            pid,
+            pidfd,
+            killed: Mutex::new(None),
+            epoch: fork::epoch(),
+        }
+    }
+
+    /// Kills it; the first reason is the one that is reported.
+    pub(crate) fn kill(&self, reason: impl FnOnce() -> String) {
+        if self.epoch != fork::epoch() {
+            return;
+        }
+        let mut killed = lock(&self.killed);
+        if killed.is_none() {
+            *killed = Some(reason());
+            // It may be dead already: then the reason is not used.
+            let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
+        }
+    }
+
+    pub(crate) fn killed_because(&self) -> Option<String> {
+        lock(&self.killed).clone()
+    }
+}
+
+/// A host that served, or serves.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) generation: Generation,
+    pub(crate) process: Arc<Process>,
+    pub(crate) end: ClientEnd,
+    pub(crate) limits: Limits,
+    pub(crate) outbox: Outbox,
+    pub(crate) ending: Ending,
+    dead: AtomicBool,
+    report: Mutex<Option<Arc<ExitReport>>>,
+    reported: Condvar,
+    epoch: u32,
+}
+
+/// Whether and until when the host was told to end.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    until: Mutex<Option<Instant>>,
+    pub(crate) changed: Notify,
+}
+
+impl Ending {
+    pub(crate) fn until(&self) -> Option<Instant> {
+        *lock(&self.until)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    pub(crate) fn new(
+        generation: Generation,
+        process: Arc<Process>,
+        end: ClientEnd,
+        limits: Limits,
+        outbox: Outbox,
+    ) -> Arc<Self> {
+        let session = Arc::new(Self {
+            generation,
+            process,
+            end,
+            limits,
+            outbox,
+            ending: Ending::default(),
+            dead: AtomicBool::new(false),
+            report: Mutex::new(None),
+            reported: Condvar::new(),
+            epoch: fork::epoch(),
+        });
+        fork::register(Arc::downgrade(&session));
+        session
+    }
+
+    /// Whether conversations may begin.
+    #[inline]
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.dead.load(Ordering::Acquire) && self.is_ours()
+    }
+
+    /// Whether this process started it, and not one that it was forked from.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.epoch == fork::epoch()
+    }
+
+    /// Nobody shall begin a conversation any more.
+    pub(crate) fn retire(&self) {
+        self.dead.store(true, Ordering::Release);
+    }
+
+    /// Tells the host to end; it is killed after `grace`. Does not wait.
+    pub(crate) fn end(&self, grace: Duration) {
+        self.retire();
+        if !self.is_ours() {
+            return;
+        }
+        // The message is small; a host that is gone does not need it.
+        let _ = self.outbox.send(&ClientMessage::Shutdown);
+        let until = Instant::now() + grace;
+        let mut earliest = lock(&self.ending.until);
+        *earliest = Some(earliest.map_or(until, |other| other.min(until)));
+        drop(earliest);
+        self.ending.changed.notify_one();
+    }
+
+    /// The supervisor has found out how the host ended: everybody who waits is told.
+    pub(crate) fn bury(&self, report: Arc<ExitReport>) {
+        self.retire();
+        *lock(&self.report) = Some(report);
+        self.reported.notify_all();
+        self.end.disconnect();
+    }
+
+    /// How the host ended, once that is known; none if that takes longer than `timeout`.
+    pub(crate) fn wait_for_report(&self, timeout: Duration) -> Option<Arc<ExitReport>> {
+        if !self.is_ours() {
+            return None;
+        }
+        let deadline = Instant::now() + timeout;
+        let mut report = lock(&self.report);
+        loop {
+            if let Some(report) = &*report {
+                return Some(Arc::clone(report));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            report = self
+                .reported
+                .wait_timeout(report, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// What to tell a conversation that lost its host.
+    #[cold]
+    pub(crate) fn death(&self, export: Option<&str>) -> ClientError {
+        if !self.is_ours() {
+            return ClientError::Forked;
+        }
+        let mut report = match self.wait_for_report(REPORT_TIMEOUT) {
+            Some(report) if report.expected => return ClientError::Closed,
+            Some(report) => ExitReport::clone(&report),
+            None => ExitReport {
+                generation: self.generation.0,
+                pid: self.process.pid,
+                reason: Some("it closed its connection, and its end was not seen".to_owned()),
+                ..ExitReport::default()
+            },
+        };
+        if report.export.is_none() {
+            report.export = export.map(str::to_owned);
+        }
+        ClientError::HostDied(Box::new(report))
+    }
+
+    /// Ends it for a reason of this side's.
+    #[cold]
+    pub(crate) fn kill(&self, reason: impl FnOnce() -> String) {
+        self.retire();
+        self.process.kill(reason);
+    }
+
+    /// In a forked child: what unwinds there touches nothing of the parent's.
+    pub(crate) fn detach_forked(&self) {
+        #[cfg(target_os = "linux")]
+        self.end.detach_forked();
+    }
+}

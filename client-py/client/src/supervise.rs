@@ -1,0 +1,417 @@
+//! The thread that spawns and watches all hosts of the process.
+//!
+//! It lives as long as the process, and so do the hosts' parent-death signals. It waits for
+//! nobody: what it tells others, it hands over.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hostd_protocol::carrier::socket::{self, Connection, Outbox};
+use hostd_protocol::carrier::{ClientEnd, Patient};
+use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::frame::FrameKind;
+use hostd_protocol::ids::Generation;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Builder, Handle};
+use tokio::time::timeout;
+
+use crate::error::SpawnError;
+use crate::launch::{self, Launched};
+use crate::options::{HostOptions, Stream};
+use crate::output::Output;
+use crate::report::{ExitReport, Usage};
+use crate::session::{Process, Session};
+
+/// What is still in sockets and pipes after a death is read for this long at most.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// How long a host may live on after it has closed its connection.
+const AFTER_DISCONNECTION: Duration = Duration::from_millis(200);
+
+struct Supervisor {
+    runtime: Handle,
+    process: u32,
+}
+
+static SUPERVISOR: Mutex<Option<Supervisor>> = Mutex::new(None);
+
+/// Starts a host on the supervisor's thread, and the supervisor if there is none in this process.
+/// The outcome is sent to `started`; if nobody listens there any more, the host is killed.
+pub(crate) fn start(
+    options: Arc<HostOptions>,
+    generation: Generation,
+    started: Sender<Result<Arc<Session>, SpawnError>>,
+) -> io::Result<()> {
+    let mut supervisor = SUPERVISOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    let runtime = match &*supervisor {
+        Some(supervisor) if supervisor.process == process => supervisor.runtime.clone(),
+        _ => {
+            let runtime = begin()?;
+            *supervisor = Some(Supervisor {
+                runtime: runtime.clone(),
+                process,
+            });
+            runtime
+        }
+    };
+    drop(supervisor);
+    runtime.spawn(supervise(options, generation, started));
+    Ok(())
+}
+
+fn begin() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let handle = runtime.handle().clone();
+    spawn_quiet("hostd-supervisor", move || {
+        runtime.block_on(std::future::pending::<()>());
+    })?;
+    Ok(handle)
+}
+
+/// Starts a thread that no signal is delivered to: they are the program's.
+fn spawn_quiet(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    before.thread_set_mask()?;
+    spawned.map(drop)
+}
+
+/// The life of one host, from its start to its report.
+async fn supervise(
+    options: Arc<HostOptions>,
+    generation: Generation,
+    started: Sender<Result<Arc<Session>, SpawnError>>,
+) {
+    let launched = match launch::launch(&options, generation) {
+        Ok(launched) => launched,
+        Err(error) => {
+            // Whoever asked may have gone meanwhile.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let Launched {
+        process,
+        control,
+        end,
+        carrier,
+        stdout,
+        stderr,
+    } = launched;
+    let host = Host {
+        process: Arc::new(process),
+        generation,
+        stdout: Output::read(stdout, Stream::Stdout, Arc::clone(&options.events)),
+        stderr: Output::read(stderr, Stream::Stderr, Arc::clone(&options.events)),
+    };
+    let setup = Setup {
+        generation,
+        limits: options.limits,
+        carrier,
+        label: options.label.clone(),
+        log: options.log,
+    };
+    let mut stream = match socket::adopt(control) {
+        Ok(stream) => stream,
+        Err(source) => {
+            launch::kill(&host.process);
+            let binary = options.binary.clone();
+            let _ = started.send(Err(SpawnError::Handshake { binary, source }));
+            host.report(false).await;
+            return;
+        }
+    };
+    let greeted = timeout(options.start_timeout, greet(&mut stream, &options, setup)).await;
+    let refused = match greeted {
+        Ok(Ok(())) => return serve(host, stream, end, &options, &started).await,
+        Ok(Err(error)) => error,
+        Err(_) => SpawnError::Timeout(options.start_timeout),
+    };
+    // A host that died says nothing: how it died is the better answer.
+    let died = matches!(
+        &refused,
+        SpawnError::Handshake {
+            source: ProtocolError::Disconnected,
+            ..
+        }
+    ) && timeout(AFTER_DISCONNECTION, host.end()).await.is_ok();
+    if !died {
+        launch::kill(&host.process);
+    }
+    let report = host.report(false).await;
+    let refused = if died {
+        SpawnError::Died(Box::new(report))
+    } else {
+        refused
+    };
+    let _ = started.send(Err(refused));
+}
+
+/// Greets the host and hears whether it serves.
+async fn greet(
+    stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+    options: &HostOptions,
+    setup: Setup,
+) -> Result<(), SpawnError> {
+    let handshake = |source| SpawnError::Handshake {
+        binary: options.binary.clone(),
+        source,
+    };
+    let hello = socket::greet(stream).await.map_err(handshake)?;
+    hello.check().map_err(handshake)?;
+    let setup = ClientMessage::Setup(setup);
+    socket::write_message(stream, &setup)
+        .await
+        .map_err(handshake)?;
+    loop {
+        match socket::read_message(stream).await.map_err(handshake)? {
+            HostMessage::Ready { .. } => return Ok(()),
+            HostMessage::Refused { message } => return Err(SpawnError::Refused(message)),
+            HostMessage::Log {
+                level,
+                target,
+                message,
+            } => {
+                options.events.log(level, &target, &message);
+            }
+            HostMessage::Goodbye => return Err(handshake(ProtocolError::Disconnected)),
+        }
+    }
+}
+
+/// Watches a host that serves, until it has ended.
+async fn serve(
+    host: Host,
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite,
+    end: ClientEnd,
+    options: &Arc<HostOptions>,
+    started: &Sender<Result<Arc<Session>, SpawnError>>,
+) {
+    let outbox = Outbox::default();
+    let process = Arc::clone(&host.process);
+    let connection = Connection::of_client(&end, outbox.clone());
+    let session = Session::new(host.generation, process, end, options.limits, outbox);
+    let notices = {
+        let (session, options) = (Arc::clone(&session), Arc::clone(options));
+        spawn_quiet("hostd-notices", move || hear_notices(&session, &options))
+    };
+    if let Err(error) = notices {
+        session.kill(|| format!("there is no thread for its notices: {error}"));
+    }
+    if started.send(Ok(Arc::clone(&session))).is_err() {
+        session.kill(|| "nobody waits for it any more".to_owned());
+    }
+
+    let mut said_goodbye = false;
+    let on_message = |message: HostMessage| match message {
+        HostMessage::Log {
+            level,
+            target,
+            message,
+        } => {
+            options.events.log(level, &target, &message);
+        }
+        HostMessage::Goodbye => said_goodbye = true,
+        HostMessage::Ready { .. } | HostMessage::Refused { .. } => {
+            session.kill(|| "it broke the protocol: it said twice that it is ready".to_owned());
+        }
+    };
+    {
+        let mut connection = std::pin::pin!(connection.run(stream, on_message));
+        let mut connected = true;
+        loop {
+            tokio::select! {
+                () = host.end() => break,
+                ended = &mut connection, if connected => {
+                    connected = false;
+                    lost_connection(&session, &host, ended).await;
+                }
+                () = time_out(&session) => {
+                    session.kill(|| "it did not end in time when it was told to".to_owned());
+                    host.end().await;
+                    break;
+                }
+            }
+        }
+        if connected {
+            // What it said before its end is still in the socket.
+            let _ = timeout(LAST_WORDS, connection).await;
+        }
+    }
+    let told = session.ending.until().is_some();
+    let report = Arc::new(host.report(told && said_goodbye).await);
+    session.bury(Arc::clone(&report));
+    if !told {
+        options.events.died(&report);
+    }
+}
+
+/// The connection is lost: the host dies by itself or is killed.
+async fn lost_connection(session: &Session, host: &Host, ended: Result<(), ProtocolError>) {
+    session.retire();
+    match ended {
+        Ok(()) | Err(ProtocolError::Disconnected) => {
+            if session.ending.until().is_none()
+                && timeout(AFTER_DISCONNECTION, host.end()).await.is_err()
+            {
+                session.kill(|| "it closed its connection".to_owned());
+            }
+        }
+        Err(error) => session.kill(|| error.to_string()),
+    }
+}
+
+/// Comes back when the host was told to end and its time is over.
+async fn time_out(session: &Session) {
+    loop {
+        match session.ending.until() {
+            None => session.ending.changed.notified().await,
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return;
+                }
+                // It may be told again, to end sooner.
+                let _ = timeout(left, session.ending.changed.notified()).await;
+            }
+        }
+    }
+}
+
+/// Hears what the host says on the home lane, until it is gone.
+fn hear_notices(session: &Session, options: &HostOptions) {
+    let Some(mut home) = session.end.home() else {
+        return;
+    };
+    let mut body = Vec::new();
+    loop {
+        match home.receive(&mut body, &mut Patient) {
+            Ok(header) if header.kind == FrameKind::Notice => {
+                options.events.notice(header, &body);
+            }
+            Ok(_) => {
+                session.kill(|| "it broke the protocol: a request on the home lane".to_owned());
+                return;
+            }
+            Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => return,
+            Err(error) => {
+                session.kill(|| error.to_string());
+                return;
+            }
+        }
+    }
+}
+
+/// A process and what it prints.
+struct Host {
+    process: Arc<Process>,
+    generation: Generation,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Host {
+    /// Comes back when the process has ended. It is not reaped yet.
+    fn end(&self) -> impl Future<Output = ()> {
+        let process = Arc::clone(&self.process);
+        async move {
+            let watched = process.pidfd.try_clone().and_then(watch);
+            if let Ok(watched) = watched
+                && watched.readable().await.is_ok()
+            {
+                return;
+            }
+            // No descriptor left to watch it with: look from time to time.
+            while has_ended(&process) == Some(false) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Waits for the end and says how it was; `expected` if it had been told to, and said goodbye.
+    async fn report(mut self, expected: bool) -> ExitReport {
+        self.end().await;
+        let words = async {
+            self.stdout.finish().await;
+            self.stderr.finish().await;
+        };
+        let _ = timeout(LAST_WORDS, words).await;
+        let usage = usage(self.process.pid);
+        let options = WaitIdOptions::EXITED;
+        // No status: somebody else has reaped it, or the program ignores SIGCHLD.
+        let status = waitid(WaitId::PidFd(self.process.pidfd.as_fd()), options)
+            .ok()
+            .flatten();
+        let signal = status
+            .as_ref()
+            .and_then(rustix::process::WaitIdStatus::terminating_signal);
+        let exit_code = status
+            .as_ref()
+            .and_then(rustix::process::WaitIdStatus::exit_status);
+        let killed = self.process.killed_because();
+        let unknown = || {
+            "how it ended is unknown: its status was taken by another part of this program"
+                .to_owned()
+        };
+        ExitReport {
+            generation: self.generation.0,
+            pid: self.process.pid,
+            signal,
+            exit_code,
+            reason: killed.or_else(|| (signal.is_none() && exit_code.is_none()).then(unknown)),
+            export: None,
+            stderr_tail: self.stderr.tail(),
+            stdout_tail: self.stdout.tail(),
+            usage,
+            expected,
+        }
+    }
+}
+
+/// Watches a descriptor that is owned until it is not watched any more.
+#[expect(
+    deprecated,
+    reason = "sound for an owned descriptor; its successor is unsafe to call"
+)]
+fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
+}
+
+/// Whether the process has ended, if that can be told.
+fn has_ended(process: &Process) -> Option<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::PidFd(process.pidfd.as_fd()), options)
+        .ok()
+        .map(|status| status.is_some())
+}
+
+/// What a process that has ended, but is not reaped, used up.
+fn usage(pid: u32) -> Option<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name, in parentheses, and may contain anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    let user = fields.nth(10)?.parse::<u64>().ok()?;
+    let system = fields.next()?.parse::<u64>().ok()?;
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let time = |count: u64| Duration::from_millis(count.saturating_mul(1000) / ticks);
+    // Anything else is another process with the same number.
+    (state == "Z").then(|| Usage {
+        user: time(user),
+        system: time(system),
+    })
+}
