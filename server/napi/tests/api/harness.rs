@@ -9,11 +9,6 @@ use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
-use hostd_napi::abi::exports::js_native_api::{
-    napi_create_string_utf8, napi_get_and_clear_last_exception, napi_get_value_string_utf8,
-    napi_run_script,
-};
-pub(crate) use hostd_napi::abi::exports::{js_native_api, node_api};
 pub(crate) use hostd_napi::abi::status::Status;
 pub(crate) use hostd_napi::abi::types::*;
 use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
