@@ -218,6 +218,12 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, export: Option<&str>) ->
             facts.set_item("reason", report.reason.as_deref())?;
             facts.set_item("export", export.or(report.export.as_deref()))?;
             facts.set_item("stderr", report.stderr_tail.as_str())?;
+            if let Some(usage) = report.usage {
+                let used = PyDict::new(py);
+                used.set_item("user", usage.user.as_secs_f64())?;
+                used.set_item("system", usage.system.as_secs_f64())?;
+                facts.set_item("usage", used)?;
+            }
             facts.set_item("generation", report.generation)?;
             facts.set_item("pid", report.pid)?;
             py.import("napi_python._errors")?
@@ -239,11 +245,11 @@ pub(crate) fn client(label: &str, error: ClientError, export: Option<&str>) -> P
         ClientError::Remote(error) => remote(error, None),
         ClientError::HostDied(report) => crashed(label, &report, export),
         ClientError::Closed => closed(label),
-        ClientError::Interrupted => PyRuntimeError::new_err("the call was interrupted"),
-        error => raise(
+        ClientError::Spawn(error) => raise(
             "LoadError",
             &format!("the host of the addon {label} could not be started: {error}"),
             &[],
         ),
+        error => PyRuntimeError::new_err(error.to_string()),
     }
 }

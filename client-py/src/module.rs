@@ -174,6 +174,7 @@ fn _shutdown(py: Python<'_>) {
 /// In a forked child: nothing of the parent's hosts is ours.
 #[pyfunction]
 fn _after_fork() {
+    hostd_client::forked();
     for session in session::registered() {
         session.forked();
     }

@@ -120,7 +120,7 @@ fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
 }
 
 /// Something the addon printed.
-pub(crate) fn output(label: &str, stream: &Stream, bytes: &[u8]) {
+pub(crate) fn output(label: &str, stream: Stream, bytes: &[u8]) {
     leave(Item::Output {
         label: label.to_owned(),
         error: matches!(stream, Stream::Stderr),

@@ -19,9 +19,10 @@ use crate::convert::Decoder;
 use crate::errors;
 use crate::output;
 use crate::proxy::Promise;
-use crate::proxy::promise::read_outcome;
+use crate::proxy::promise::{Outcome, read_outcome};
 use crate::request::{Ask, take_back};
 use crate::session::Session;
+use crate::world::World;
 
 /// What the supervisor's thread leaves for the owner: it never waits for Python itself.
 enum Job {
@@ -226,9 +227,14 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
         Some(CallKind::Settled) => {
             let id = reader.take_id().map_err(errors::protocol)?;
             let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
-            let outcome = read_outcome(&mut decoder)?;
-            decoder.finish()?;
-            settle(py, &world, id, outcome)
+            match read_outcome(&mut decoder)? {
+                Some(outcome) => {
+                    settle(py, &world, id, outcome);
+                    Ok(())
+                }
+                // Too large for a notice: asked for.
+                None => ask_again(py, &world, id),
+            }
         }
         Some(CallKind::Uncaught) => {
             let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
@@ -241,21 +247,22 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
     }
 }
 
-fn settle(
-    py: Python<'_>,
-    world: &crate::world::World,
-    id: SlotId,
-    outcome: Option<crate::proxy::promise::Outcome>,
-) -> PyResult<()> {
-    let Some(outcome) = outcome else {
-        return Err(errors::violation("a promise that was settled as pending"));
-    };
+fn settle(py: Python<'_>, world: &World, id: SlotId, outcome: Outcome) {
     if let Some(proxy) = world.proxy(py, id)
         && let Ok(promise) = proxy.cast::<Promise>()
     {
         promise.get().settle(py, outcome);
     }
-    Ok(())
+}
+
+fn ask_again(py: Python<'_>, world: &World, id: SlotId) -> PyResult<()> {
+    match world.proxy(py, id) {
+        Some(proxy) => match proxy.cast::<Promise>() {
+            Ok(promise) => promise.get().ask(py),
+            Err(_) => Ok(()),
+        },
+        None => Ok(()),
+    }
 }
 
 /// Lets the host run what it owes itself, until nothing is left.
@@ -284,7 +291,7 @@ pub(crate) struct Listener {
 
 impl Events for Listener {
     fn output(&self, stream: Stream, bytes: &[u8]) {
-        output::output(&self.label, &stream, bytes);
+        output::output(&self.label, stream, bytes);
     }
 
     fn log(&self, level: LogLevel, target: &str, message: &str) {

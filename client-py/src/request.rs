@@ -53,7 +53,7 @@ impl<'a> Ask<'a> {
 
 /// What came of sending.
 enum Sent {
-    Answered(Talk, Header),
+    Answered(Header),
     /// Nothing was sent: the host that runs is not the one the message was written for.
     Replaced,
 }
@@ -110,14 +110,15 @@ impl Session {
                 scratch,
                 write,
             )?;
-            let talk = if is_nested { talk::take(self) } else { None };
-            match self.send(py, talk, &world, ask.export, scratch) {
-                Ok(Sent::Answered(talk, header)) => {
-                    if is_nested {
-                        talk::put_back(self, talk);
-                    }
-                    return Ok((world, header));
-                }
+            let mut talk = if is_nested { talk::take(self) } else { None };
+            let sent = self.send(py, &mut talk, &world, ask, scratch);
+            match talk {
+                // Whatever came of it, the calls around this one go on.
+                Some(talk) if is_nested => talk::put_back(self, talk),
+                other => drop(other),
+            }
+            match sent {
+                Ok(Sent::Answered(header)) => return Ok((world, header)),
                 Ok(Sent::Replaced) => unsend(py, &world, scratch),
                 Err(error) => {
                     unsend(py, &world, scratch);
@@ -159,79 +160,85 @@ impl Session {
         Ok(())
     }
 
-    /// Sends the frame in `scratch` and serves callbacks until its answer comes.
+    /// Sends the frame in `scratch` and serves callbacks until its answer comes. Leaves the
+    /// conversation in `talk`, leased if it was none, unless it can't go on.
     fn send(
         self: &Arc<Self>,
         py: Python<'_>,
-        mut talk: Option<Talk>,
+        talk: &mut Option<Talk>,
         world: &Arc<World>,
-        export: Option<&str>,
+        ask: Ask<'_>,
         scratch: &mut Scratch,
     ) -> PyResult<Sent> {
         let client = self.client()?;
         let mut waiting = Waiting::until(idle::deadline(py)?);
         let sent = py.detach(|| {
-            let mut talk = if let Some(talk) = talk.take() {
-                talk
-            } else {
-                let conversation = client.conversation(&mut waiting)?;
-                if conversation.generation() != world.generation {
-                    return Ok(Sent::Replaced);
-                }
-                Talk {
-                    conversation,
-                    world: Arc::clone(world),
+            let talk = match &mut *talk {
+                Some(talk) => talk,
+                none => {
+                    let conversation = client.conversation(&mut waiting)?;
+                    if conversation.generation() != world.generation {
+                        return Ok(Sent::Replaced);
+                    }
+                    none.insert(Talk {
+                        conversation,
+                        world: Arc::clone(world),
+                    })
                 }
             };
-            talk.conversation.send(&mut scratch.builder)?;
+            talk.conversation
+                .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
             scratch.brought.lent.clear();
-            let header = talk.conversation.next(&mut scratch.body, &mut waiting)?;
-            Ok(Sent::Answered(talk, header))
+            talk.conversation
+                .next(&mut scratch.body, &mut waiting)
+                .map(Sent::Answered)
         });
-        let (mut talk, mut header) = match sent {
-            Ok(Sent::Answered(talk, header)) => (talk, header),
+        let mut header = match sent {
+            Ok(Sent::Answered(header)) => header,
             Ok(Sent::Replaced) => return Ok(Sent::Replaced),
-            Err(error) => return Err(self.error(error, waiting, export)),
+            Err(error) => return Err(self.interrupted(py, talk, ask, error, waiting)),
         };
         if !scratch.brought.awaitables.is_empty() {
             serve::watch_awaitables(py, self, world, &mut scratch.brought.awaitables);
         }
         while header.kind == FrameKind::Request {
-            (talk, header) = self.serve_one(py, talk, header, export, scratch)?;
+            header = self.serve_one(py, talk, header, ask, scratch)?;
         }
-        Ok(Sent::Answered(talk, header))
+        Ok(Sent::Answered(header))
     }
 
     /// Serves one request of the host and waits for what comes next.
     fn serve_one(
         self: &Arc<Self>,
         py: Python<'_>,
-        talk: Talk,
+        talk: &mut Option<Talk>,
         header: Header,
-        export: Option<&str>,
+        ask: Ask<'_>,
         scratch: &mut Scratch,
-    ) -> PyResult<(Talk, Header)> {
-        let world = Arc::clone(&talk.world);
+    ) -> PyResult<Header> {
+        let Some(busy) = talk.take() else {
+            return Err(errors::lost_lane(&self.label));
+        };
+        let world = Arc::clone(&busy.world);
         let mut answer = Scratch::take(&self.limits);
-        talk::park(self, talk);
+        talk::park(self, busy);
         let served = serve::serve(py, self, &world, header, scratch, &mut answer);
-        let talk = talk::unpark();
+        let back = talk::unpark();
         let result = served.and_then(|()| {
-            let Some(mut talk) = talk else {
+            let Some(back) = back else {
                 return Err(errors::lost_lane(&self.label));
             };
+            let back = talk.insert(back);
             let mut waiting = Waiting::until(idle::deadline(py)?);
             let next = py.detach(|| -> Result<Header, ClientError> {
-                talk.conversation.send(&mut answer.builder)?;
+                back.conversation
+                    .send_while(&mut answer.builder, &mut waiting)?;
                 answer.releases.clear();
                 answer.brought.lent.clear();
-                talk.conversation.next(&mut scratch.body, &mut waiting)
+                back.conversation.next(&mut scratch.body, &mut waiting)
             });
-            match next {
-                Ok(header) => Ok((talk, header)),
-                Err(error) => Err(self.error(error, waiting, export)),
-            }
+            next.map_err(|error| self.interrupted(py, talk, ask, error, waiting))
         });
         if result.is_err() {
             unsend(py, &world, &mut answer);
@@ -240,6 +247,38 @@ impl Session {
         }
         answer.give();
         result
+    }
+
+    /// What to raise when a wait ended with an error. What came in an answer that nobody wants any
+    /// more is given back.
+    #[cold]
+    fn interrupted(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        talk: &mut Option<Talk>,
+        ask: Ask<'_>,
+        error: ClientError,
+        waiting: Waiting,
+    ) -> PyErr {
+        if let Some(talk) = talk
+            && let Some((header, body)) = talk.conversation.take_discarded()
+        {
+            let mut reader = ValueReader::new(&body, &self.limits);
+            let discarded = take_back(&talk.world, header.flags, &mut reader)
+                .and_then(|()| Decoder::new(py, self, &talk.world, reader, &[]))
+                .and_then(|mut decoder| match ask.call {
+                    CallKind::Call | CallKind::Construct | CallKind::CallMethod
+                        if header.kind == FrameKind::Reply
+                            && !header.flags.contains(Flags::WRITE_BACK) =>
+                    {
+                        decoder.value().map(drop)
+                    }
+                    _ => Ok(()),
+                });
+            // The interruption is what is to be told.
+            drop(discarded);
+        }
+        self.error(error, waiting, ask.export)
     }
 
     /// Reads the answer.

@@ -10,7 +10,7 @@ use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ClientKind, ValueReader};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyInt, PyString, PyTuple};
 
 use crate::convert::{Decoder, apply, read_changes};
 use crate::errors;
@@ -98,7 +98,19 @@ fn read<'py>(
         arguments: Vec::new(),
     };
     if has_key {
-        asked.key = decoder.value()?.cast_into::<PyString>().ok();
+        let key = decoder.value()?;
+        // An index arrives as a number.
+        asked.key = match key.cast_into::<PyString>() {
+            Ok(name) => Some(name),
+            Err(other) => {
+                let other = other.into_inner();
+                if other.is_instance_of::<PyInt>() {
+                    Some(other.str()?)
+                } else {
+                    None
+                }
+            }
+        };
     }
     match call {
         CallKind::RemoteSet => asked.arguments.push(decoder.value()?),

@@ -220,7 +220,7 @@ _JS_CLASSES: tuple[type[JSError], ...] = (JSError, JSTypeError, JSRangeError, JS
 _JS_NAMES = ("Error", "TypeError", "RangeError", "SyntaxError")
 
 
-def js_error(  # noqa: PLR0913 - the fields of the wire, in its order
+def js_error(  # noqa: PLR0913, PLR0917 - the fields of the wire, in its order
     kind: int,
     name: object,
     message: object,
@@ -273,7 +273,7 @@ def describe(error: BaseException) -> tuple[int, str, str, str, object, object]:
     name = type(error).__name__
     stack = f"{name}: {message}"
     try:
-        frames = []
+        frames: list[str] = []
         traceback = error.__traceback__
         while traceback is not None and len(frames) < 50:  # noqa: PLR2004
             code = traceback.tb_frame.f_code

@@ -75,7 +75,7 @@ def on_uncaught(
     Such are those of threadsafe functions and finalizers, and rejections that nobody handles. With
     None they are logged at ERROR with their traceback, as at first.
     """
-    global _hook  # noqa: PLW0603 - one for the process, as with sys.excepthook
+    global _hook
     former, _hook = _hook, hook
     return former
 

@@ -182,7 +182,7 @@ def _class_table(cls: type) -> dict[str, str]:
             name: name
             for base in cls.__mro__
             for name in base.__dict__
-            if isinstance(name, str) and not name.startswith("_")
+            if not name.startswith("_")
         }
         _tables[cls] = table
     return table
@@ -198,9 +198,7 @@ def _instance_dict(target: object) -> dict[str, object]:
 
 def _shown_name(value: object, key: str) -> str | None:
     """Returns our own string for a name that may be looked at, None for all others."""
-    target, names = (
-        (value.target, value.names) if isinstance(value, Exposed) else (value, None)
-    )
+    target, names = (value.target, value.names) if isinstance(value, Exposed) else (value, None)
     if key.startswith("_"):
         return None
     if names is not None:
@@ -311,7 +309,9 @@ def remote_set(value: object, key: str, item: object, public: bool) -> None:  # 
         _refuse(value, key)
         text = f"{key[:80]!r} of this Python object may not be set"
         raise TypeError(text)
-    own = next((base.__dict__[name] for base in type(target).__mro__ if name in base.__dict__), None)
+    own = next(
+        (base.__dict__[name] for base in type(target).__mro__ if name in base.__dict__), None
+    )
     if callable(own) or isinstance(own, staticmethod | classmethod):
         text = f"{name!r} is a method of a Python class and can't be replaced"
         raise TypeError(text)

@@ -1,8 +1,8 @@
-"""Values that JavaScript has and Python has not: `undefined`, objects read by attribute, bigints."""
+"""Values that JavaScript has and Python has not: `undefined`, objects by attribute, bigints."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 from typing import Any, Final, final
 
@@ -93,22 +93,22 @@ class BigInt(int):
     __str__ = int.__repr__
 
 
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def datetime_of(milliseconds: float) -> datetime.datetime | None:
+def datetime_of(milliseconds: float) -> dt.datetime | None:
     """Returns the aware datetime of a JavaScript time value, None where Python has no such year."""
     try:
-        return _EPOCH + datetime.timedelta(milliseconds=milliseconds)
+        return _EPOCH + dt.timedelta(milliseconds=milliseconds)
     except (OverflowError, ValueError):
         return None
 
 
-def milliseconds_of(moment: datetime.datetime) -> float:
+def milliseconds_of(moment: dt.datetime) -> float:
     """Returns the JavaScript time value of a datetime; a naive one is local time."""
     if moment.utcoffset() is None:
         moment = moment.replace(tzinfo=None).astimezone()
-    return float((moment - _EPOCH) // datetime.timedelta(milliseconds=1))
+    return float((moment - _EPOCH) // dt.timedelta(milliseconds=1))
 
 
 def enum_value(member: object) -> object:

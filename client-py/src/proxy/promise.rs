@@ -102,6 +102,18 @@ impl Promise {
             }
             *state = State::Watched(Vec::new());
         }
+        let asked = self.ask(py);
+        if asked.is_err() {
+            let mut state = self.state();
+            if matches!(*state, State::Watched(_)) {
+                *state = State::Unknown;
+            }
+        }
+        asked
+    }
+
+    /// Asks the host how it stands; if it is pending a notice follows.
+    pub(crate) fn ask(&self, py: Python<'_>) -> PyResult<()> {
         let outcome = self.handle.session.request(
             py,
             Ask::at(CallKind::Watch, &self.handle.world),
@@ -111,20 +123,10 @@ impl Promise {
             },
             read_outcome,
         );
-        match outcome {
-            Ok(None) => Ok(()),
-            Ok(Some(outcome)) => {
-                self.settle(py, outcome);
-                Ok(())
-            }
-            Err(error) => {
-                let mut state = self.state();
-                if matches!(*state, State::Watched(_)) {
-                    *state = State::Unknown;
-                }
-                Err(error)
-            }
+        if let Some(outcome) = outcome? {
+            self.settle(py, outcome);
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,51 @@
+"""What the tests of the Python package share: the sample addons, and JavaScript at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from napi_python import Addon, host, load_addon
+
+_DEFAULT = Path(__file__).resolve().parents[2] / "addons" / "build"
+
+Script = Callable[[str], Any]
+
+
+def addon_path(name: str) -> Path:
+    """Returns the built file of a sample addon."""
+    folder = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))
+    path = folder / f"{name}.node"
+    if not path.is_file():
+        pytest.fail(f"{path} is not built; run: python addons/build.py", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def addon() -> Iterator[Addon]:
+    """An addon whose host the tests of a module share."""
+    with load_addon(addon_path("primitive")) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def js(addon: Addon) -> Script:
+    """Runs JavaScript in the host; a function comes back as something to call."""
+    return host(addon).run_script
+
+
+@pytest.fixture
+def crash() -> Iterator[Addon]:
+    """An addon that knows every way to die, in a host of its own."""
+    with load_addon(addon_path("crash")) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def rust() -> Iterator[Addon]:
+    """The Rust sample."""
+    with load_addon(addon_path("sample_rust")) as loaded:
+        yield loaded
