@@ -154,6 +154,8 @@ pub(crate) fn with_env(body: impl FnOnce(napi_env) + 'static) {
     bench().run(8, body);
 }
 
+type SetInit = unsafe extern "C" fn(extern "C" fn(napi_env, napi_value) -> napi_value);
+
 /// Builds the shim for a version, once per process and version.
 fn shim(version: i32) -> PathBuf {
     static BUILT: Mutex<Vec<(i32, PathBuf)>> = Mutex::new(Vec::new());
@@ -166,7 +168,6 @@ fn shim(version: i32) -> PathBuf {
     compile("shim.c", &[&format!("-DVERSION={version}")], &path);
     // SAFETY: the shim has no constructors.
     let library = unsafe { libloading::Library::new(&path) }.unwrap();
-    type SetInit = unsafe extern "C" fn(extern "C" fn(napi_env, napi_value) -> napi_value);
     // SAFETY: the shim declares it so.
     let set_init = unsafe { library.get::<SetInit>(b"set_init\0") }.unwrap();
     // SAFETY: the shim keeps the pointer of a function that is never unloaded.

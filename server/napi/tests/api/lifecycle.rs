@@ -1,1 +1,226 @@
-//! Tests.
+//! Instance data, cleanup hooks and the order of the end.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::ptr;
+
+use crate::harness::*;
+
+thread_local! {
+    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static ENV: Cell<napi_env> = const { Cell::new(napi_env(0)) };
+    static HANDLE: Cell<napi_async_cleanup_hook_handle> =
+        const { Cell::new(napi_async_cleanup_hook_handle(0)) };
+}
+
+fn log(text: String) {
+    LOG.with_borrow_mut(|log| log.push(text));
+}
+
+fn data(number: usize) -> *mut c_void {
+    ptr::without_provenance_mut(number)
+}
+
+extern "C" fn hook(argument: *mut c_void) {
+    log(format!("hook {}", argument.addr()));
+}
+
+extern "C" fn finalize(_: napi_env, data: *mut c_void, _: *mut c_void) {
+    log(format!("finalize {}", data.addr()));
+}
+
+extern "C" fn async_hook(handle: napi_async_cleanup_hook_handle, argument: *mut c_void) {
+    log(format!("async {}", argument.addr()));
+    assert_eq!(call!(napi_remove_async_cleanup_hook(handle)), Status::Ok);
+}
+
+#[test]
+fn instance_data_is_per_environment_and_a_replaced_one_is_not_finalized() {
+    let bench = bench();
+    bench.run(8, |env| {
+        assert!(get!(napi_get_instance_data(env)).is_null());
+        let null = ptr::null_mut();
+        assert_eq!(
+            call!(napi_set_instance_data(env, data(1), Some(finalize), null)),
+            Status::Ok
+        );
+        assert_eq!(
+            call!(napi_set_instance_data(env, data(2), Some(finalize), null)),
+            Status::Ok
+        );
+        assert_eq!(get!(napi_get_instance_data(env)), data(2));
+    });
+    bench.run(8, |env| {
+        assert!(get!(napi_get_instance_data(env)).is_null());
+    });
+    bench.host.close();
+    assert_eq!(LOG.take(), ["finalize 2"]);
+}
+
+#[test]
+fn environment_ends_in_nodes_order() {
+    extern "C" fn finalize_buffer(_: napi_env, _: *mut c_void, _: *mut c_void) {
+        log("buffer".to_owned());
+    }
+    extern "C" fn last_words(_: *mut c_void) {
+        let env = ENV.get();
+        let object = get!(napi_create_object(env));
+        let mut result = NULL;
+        let status = call!(napi_get_named_property(
+            env,
+            object,
+            c"x".as_ptr(),
+            &raw mut result
+        ));
+        log(format!(
+            "{status:?} {}",
+            get!(napi_is_exception_pending(env))
+        ));
+    }
+    static mut MEMORY: [u8; 1] = [0];
+    let bench = bench();
+    bench.run(10, |env| {
+        ENV.set(env);
+        let null = ptr::null_mut();
+        assert_eq!(
+            call!(napi_set_instance_data(env, data(1), Some(finalize), null)),
+            Status::Ok
+        );
+        let object = get!(napi_create_object(env));
+        set_global(env, "kept", object);
+        let status = call!(napi_wrap(
+            env,
+            object,
+            data(2),
+            Some(finalize),
+            null,
+            ptr::null_mut()
+        ));
+        assert_eq!(status, Status::Ok);
+        let memory = (&raw mut MEMORY).cast();
+        let buffer = get!(napi_create_external_arraybuffer(
+            env,
+            memory,
+            1,
+            Some(finalize_buffer),
+            null
+        ));
+        set_global(env, "buffer", buffer);
+        assert_eq!(
+            call!(napi_add_env_cleanup_hook(env, Some(hook), data(3))),
+            Status::Ok
+        );
+        let status = call!(napi_add_async_cleanup_hook(
+            env,
+            Some(async_hook),
+            data(4),
+            ptr::null_mut()
+        ));
+        assert_eq!(status, Status::Ok);
+        assert_eq!(
+            call!(napi_add_env_cleanup_hook(env, Some(last_words), null)),
+            Status::Ok
+        );
+        let external = get!(napi_create_external(env, data(5), Some(finalize), null));
+        set_global(env, "external", external);
+    });
+    assert!(LOG.with_borrow(Vec::is_empty));
+    bench.host.close();
+    assert_eq!(
+        LOG.take(),
+        [
+            "buffer",
+            "CannotRunJs false",
+            "async 4",
+            "hook 3",
+            "finalize 5",
+            "finalize 2",
+            "finalize 1"
+        ]
+    );
+    bench.host.close();
+    assert!(LOG.take().is_empty(), "closing again does nothing");
+}
+
+#[test]
+fn old_modules_are_told_of_a_pending_exception_when_javascript_cannot_run() {
+    extern "C" fn ask(_: *mut c_void) {
+        let env = ENV.get();
+        log(format!(
+            "{:?}",
+            call!(napi_throw_error(env, ptr::null(), c"late".as_ptr()))
+        ));
+    }
+    let bench = bench();
+    bench.run(8, |env| {
+        ENV.set(env);
+        assert_eq!(
+            call!(napi_add_env_cleanup_hook(env, Some(ask), ptr::null_mut())),
+            Status::Ok
+        );
+    });
+    bench.host.close();
+    assert_eq!(LOG.take(), ["PendingException"]);
+}
+
+#[test]
+fn hooks_are_removed_and_doubles_refused() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let add = |number| call!(napi_add_env_cleanup_hook(env, Some(hook), data(number)));
+        let remove = |number| call!(napi_remove_env_cleanup_hook(env, Some(hook), data(number)));
+        assert_eq!(
+            (add(1), add(2), add(1)),
+            (Status::Ok, Status::Ok, Status::InvalidArg)
+        );
+        assert_eq!((remove(1), remove(9)), (Status::Ok, Status::Ok));
+        assert_eq!(
+            call!(napi_add_env_cleanup_hook(env, None, data(1))),
+            Status::InvalidArg
+        );
+        let mut handle = napi_async_cleanup_hook_handle(0);
+        let status = call!(napi_add_async_cleanup_hook(
+            env,
+            Some(async_hook),
+            data(3),
+            &raw mut handle
+        ));
+        assert_eq!(status, Status::Ok);
+        HANDLE.set(handle);
+        assert_eq!(call!(napi_remove_async_cleanup_hook(handle)), Status::Ok);
+        assert_eq!(
+            call!(napi_remove_async_cleanup_hook(handle)),
+            Status::InvalidArg
+        );
+        let null = napi_async_cleanup_hook_handle(0);
+        assert_eq!(
+            call!(napi_remove_async_cleanup_hook(null)),
+            Status::InvalidArg
+        );
+    });
+    bench.host.close();
+    assert_eq!(LOG.take(), ["hook 2"]);
+}
+
+#[test]
+fn function_of_a_closed_environment_throws() {
+    extern "C" fn never(_: napi_env, _: napi_callback_info) -> napi_value {
+        log("called".to_owned());
+        NULL
+    }
+    let bench = bench();
+    bench.run(8, |env| {
+        let f = function(env, Some(never));
+        set_global(env, "f", f);
+    });
+    bench.host.close();
+    let rt = bench.host.runtime();
+    let text = rt
+        .eval_script("try { f() } catch (e) { String(e) }", "test")
+        .unwrap();
+    assert_eq!(
+        &*rt.utf8(&text).unwrap(),
+        "Error: the addon of this function was closed"
+    );
+    assert!(LOG.take().is_empty());
+}

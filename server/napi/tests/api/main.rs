@@ -2,6 +2,11 @@
 //!
 //! One file per concept. Each test has a thread, a host and an environment of its own.
 #![expect(unsafe_code, reason = "the functions under test are C's")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail by panic"
+)]
 
 #[macro_use]
 mod harness;

@@ -1,1 +1,126 @@
-//! Tests.
+//! Handle scopes.
+
+use crate::harness::*;
+
+#[test]
+fn handle_ends_with_its_scope() {
+    with_env(|env| {
+        let scope = get!(napi_open_handle_scope(env));
+        let value = number(env, 1.0);
+        assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+        let mut kind = 0;
+        assert_eq!(
+            call!(napi_typeof(env, value, &raw mut kind)),
+            Status::InvalidArg
+        );
+        let other = number(env, 2.0);
+        assert_ne!(other, value);
+        assert_eq!(
+            call!(napi_typeof(env, value, &raw mut kind)),
+            Status::InvalidArg
+        );
+    });
+}
+
+#[test]
+fn one_handle_escapes_once() {
+    with_env(|env| {
+        let scope = get!(napi_open_escapable_handle_scope(env));
+        let inner = string(env, "escaped");
+        let outer = get!(napi_escape_handle(env, scope, inner));
+        let mut again = NULL;
+        assert_eq!(
+            call!(napi_escape_handle(env, scope, inner, &raw mut again)),
+            Status::EscapeCalledTwice
+        );
+        assert_eq!(
+            call!(napi_escape_handle(env, scope, NULL, &raw mut again)),
+            Status::InvalidArg
+        );
+        assert_eq!(
+            call!(napi_close_escapable_handle_scope(env, scope)),
+            Status::Ok
+        );
+        assert_eq!(text(env, outer), "escaped");
+        let mut kind = 0;
+        assert_eq!(
+            call!(napi_typeof(env, inner, &raw mut kind)),
+            Status::InvalidArg
+        );
+        assert_eq!(
+            call!(napi_close_escapable_handle_scope(env, scope)),
+            Status::HandleScopeMismatch
+        );
+    });
+}
+
+#[test]
+fn constants_escape_too() {
+    with_env(|env| {
+        let scope = get!(napi_open_escapable_handle_scope(env));
+        let yes = get!(napi_get_boolean(env, true));
+        let outer = get!(napi_escape_handle(env, scope, yes));
+        assert_eq!(
+            call!(napi_close_escapable_handle_scope(env, scope)),
+            Status::Ok
+        );
+        assert!(get!(napi_get_value_bool(env, outer)));
+    });
+}
+
+#[test]
+fn closing_without_an_open_scope_is_a_mismatch_and_not_recorded() {
+    with_env(|env| {
+        let scope = get!(napi_open_handle_scope(env));
+        assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+        assert_eq!(
+            call!(napi_close_handle_scope(env, scope)),
+            Status::HandleScopeMismatch
+        );
+        assert_eq!(last_error(env), (Status::Ok, None));
+        let outer = get!(napi_open_handle_scope(env));
+        let inner = get!(napi_open_handle_scope(env));
+        assert_eq!(
+            call!(napi_close_handle_scope(env, outer)),
+            Status::HandleScopeMismatch
+        );
+        assert_eq!(
+            call!(napi_close_handle_scope(env, napi_handle_scope(5))),
+            Status::InvalidArg
+        );
+        assert_eq!(call!(napi_close_handle_scope(env, inner)), Status::Ok);
+        assert_eq!(call!(napi_close_handle_scope(env, outer)), Status::Ok);
+    });
+}
+
+#[test]
+fn scope_left_open_by_a_callback_is_closed_for_it() {
+    extern "C" fn leaves(env: napi_env, _: napi_callback_info) -> napi_value {
+        get!(napi_open_handle_scope(env));
+        string(env, "result")
+    }
+    with_env(|env| {
+        let scope = get!(napi_open_handle_scope(env));
+        let f = function(env, Some(leaves));
+        set_global(env, "f", f);
+        assert_eq!(global_text(env, "f()"), "result");
+        assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+    });
+}
+
+#[test]
+fn many_handles_in_many_scopes_do_not_mix() {
+    with_env(|env| {
+        for round in 0..50u32 {
+            let scope = get!(napi_open_handle_scope(env));
+            let values: Vec<napi_value> = (0..1000)
+                .map(|index| number(env, f64::from(round * 1000 + index) + 0.5))
+                .collect();
+            for (value, index) in values.iter().zip(0..) {
+                let read = get!(napi_get_value_double(env, *value));
+                assert!((read - f64::from(round * 1000 + index) - 0.5).abs() < f64::EPSILON);
+            }
+            assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+        }
+    });
+}

@@ -40,7 +40,7 @@ fn tables_have_exactly_the_functions_of_the_headers_in_nodes_entry_modes() {
 fn functions_that_are_not_implemented_are_these() {
     let todo: Vec<&str> = symbols()
         .filter(|symbol| symbol.todo)
-        .map(|symbol| symbol.name())
+        .map(hostd_napi::abi::exports::Symbol::name)
         .collect();
     assert_eq!(
         todo,
