@@ -1,0 +1,143 @@
+//! Callables of the client: called in the middle of a call, nested, and outside of one.
+
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::frame::FrameKind;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::limits::Limits;
+use hostd_protocol::value::ValueWriter;
+
+use crate::peer::Peer;
+
+fn callable(w: &mut ValueWriter<'_>, id: u32) {
+    w.lent(SlotId::new(id).unwrap(), 0, 0);
+}
+
+#[test]
+fn callback_is_called_with_values_and_answers_with_one() {
+    let mut peer = Peer::start();
+    let id = peer.lend("((f, list) => list.map(x => f(x, 'extra')))");
+    let mut seen = Vec::new();
+    let answer = peer.call_with(
+        id,
+        2,
+        |w| {
+            callable(w, 3);
+            let list = w.open_array_i32().unwrap();
+            w.push_i32(4);
+            w.push_i32(5);
+            w.close(list, 2);
+        },
+        &mut |_, asked, w| {
+            assert_eq!((asked.call, asked.target), (CallKind::Invoke, 3));
+            seen.push(asked.values.clone());
+            w.int32(seen.len().try_into().unwrap());
+            FrameKind::Reply
+        },
+    );
+    assert_eq!(answer.unwrap(), "i32[1, 2]");
+    assert_eq!(seen, [["4", "\"extra\""], ["5", "\"extra\""]]);
+}
+
+#[test]
+fn callback_calls_the_host_again_on_the_same_lane() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => f() + 1)");
+    let mut depth = 0;
+    let answer = recurse(&mut peer, id, &mut depth);
+    assert_eq!(answer.unwrap(), "21");
+}
+
+/// A call whose callback makes the same call, twenty deep.
+fn recurse(peer: &mut Peer, id: u32, depth: &mut i32) -> Result<String, String> {
+    peer.call_with(id, 1, |w| callable(w, 3), &mut |peer, _, w| {
+        *depth += 1;
+        if *depth < 21 {
+            let inner = recurse(peer, id, depth).unwrap();
+            w.int32(inner.parse().unwrap());
+        } else {
+            w.int32(0);
+        }
+        FrameKind::Reply
+    })
+}
+
+#[test]
+fn nesting_past_the_limit_is_an_error_that_says_so() {
+    let mut peer = Peer::with(Limits { nested_requests: 6, ..Limits::DEFAULT });
+    let id = peer.lend("(f => { try { return f() } catch (e) { return String(e) } })");
+    fn dive(peer: &mut Peer, id: u32) -> Result<String, String> {
+        peer.call_with(id, 1, |w| callable(w, 3), &mut |peer, _, w| {
+            let text = dive(peer, id).unwrap_or_else(|error| error);
+            w.str(&text).unwrap();
+            FrameKind::Reply
+        })
+    }
+    let text = dive(&mut peer, id).unwrap();
+    assert!(text.contains("nested"), "{text}");
+}
+
+#[test]
+fn one_callable_is_one_function() {
+    let mut peer = Peer::start();
+    let id = peer.lend("((f, g) => [f === g, typeof f, f.x, (f.x = 1, g.x), f])");
+    let text = peer
+        .call(id, 2, |w| {
+            callable(w, 3);
+            callable(w, 3);
+        })
+        .unwrap();
+    assert_eq!(text, "[true, \"function\", undefined, 1, own(3)]");
+}
+
+#[test]
+fn callable_is_only_ever_called() {
+    let mut peer = Peer::start();
+    // Every one of these would travel as a callback, and the script's peer refuses those.
+    let id = peer.lend(
+        "(f => [f.__globals__, f.__class__, f.gi_frame, Object.keys(f), 'x' in f, delete f.y])",
+    );
+    let text = peer.call(id, 1, |w| callable(w, 3)).unwrap();
+    assert_eq!(text, "[undefined, undefined, undefined, [], false, true]");
+    let id = peer.lend("(f => new f())");
+    let error = peer.call(id, 1, |w| callable(w, 3)).unwrap_err();
+    assert!(error.contains("error(Type"), "{error}");
+}
+
+#[test]
+fn callback_that_outlives_its_call_explains_itself() {
+    let mut peer = Peer::start();
+    let keep = peer.lend("(f => { globalThis.kept = f })");
+    peer.call(keep, 1, |w| callable(w, 3)).unwrap();
+    // Inside another call it works.
+    let mut asked = 0;
+    let call = peer.lend("(() => kept())");
+    let answer = peer.call_with(call, 0, |_| (), &mut |_, _, w| {
+        asked += 1;
+        w.str("late").unwrap();
+        FrameKind::Reply
+    });
+    assert_eq!((answer.unwrap().as_str(), asked), ("\"late\"", 1));
+}
+
+#[test]
+fn dead_function_is_released_with_a_later_frame() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => 0)");
+    for _ in 0..3 {
+        peer.call(id, 1, |w| callable(w, 8)).unwrap();
+    }
+    peer.script("0").unwrap();
+    peer.script("0").unwrap();
+    let times: u32 = peer.released.iter().filter(|entry| entry.0 == 8).map(|entry| entry.1).sum();
+    assert_eq!(times, 3, "{:?}", peer.released);
+}
+
+#[test]
+fn idle_host_releases_by_a_notice() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => 0)");
+    peer.call(id, 1, |w| callable(w, 8)).unwrap();
+    let (call, _) = peer.notice();
+    assert_eq!(call, CallKind::Released);
+    assert_eq!(peer.released, [(8, 1)]);
+}

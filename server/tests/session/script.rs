@@ -1,0 +1,52 @@
+//! Scripts in the global scope, and microtasks after each call.
+
+use crate::peer::Peer;
+
+#[test]
+fn script_runs_in_the_global_scope() {
+    let mut peer = Peer::start();
+    peer.script("var counter = 1; function bump() { return ++counter }").unwrap();
+    assert_eq!(peer.script("bump() + globalThis.counter").unwrap(), "4");
+}
+
+#[test]
+fn microtasks_run_before_the_reply_is_written() {
+    let mut peer = Peer::start();
+    let source = "var o = {}; Promise.resolve().then(() => { o.done = true }); o";
+    assert_eq!(peer.script(source).unwrap(), "{done: true}");
+}
+
+#[test]
+fn syntax_error_is_thrown() {
+    let mut peer = Peer::start();
+    let error = peer.script("1 +").unwrap_err();
+    assert!(error.starts_with("thrown lent error(Syntax \"SyntaxError\""), "{error}");
+}
+
+#[test]
+fn runaway_recursion_is_a_range_error() {
+    let mut peer = Peer::start();
+    let error = peer.script("(function f() { return f() + 1 })()").unwrap_err();
+    assert!(error.contains("error(Range") && error.contains("call stack"), "{error}");
+    assert_eq!(peer.script("1").unwrap(), "1");
+}
+
+#[test]
+fn cancel_word_ends_an_endless_loop() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => { f(); for (;;) ; })");
+    // The callback sets the word while the call is under way.
+    let answer = peer.call_with(
+        id,
+        1,
+        |w| w.lent(hostd_protocol::ids::SlotId::new(1).unwrap(), 0, 0),
+        &mut |peer, _, w| {
+            peer.set_cancel(1);
+            w.undefined();
+            hostd_protocol::frame::FrameKind::Reply
+        },
+    );
+    assert_eq!(answer.unwrap_err(), "Cancelled");
+    peer.set_cancel(0);
+    assert_eq!(peer.script("1").unwrap(), "1");
+}

@@ -1,0 +1,143 @@
+//! What a call changes in the data it brought comes back, and nothing else does.
+
+use hostd_protocol::frame::FrameKind;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::{ElementKind, ValueWriter};
+
+use crate::peer::Peer;
+
+/// Calls a function with the arguments; the write-back that came with the reply.
+fn changes(source: &str, count: u32, arguments: impl FnOnce(&mut ValueWriter<'_>)) -> Vec<String> {
+    let mut peer = Peer::start();
+    let id = peer.lend(source);
+    peer.call(id, count, arguments).unwrap();
+    peer.changes.clone()
+}
+
+/// `["a", {k: 1, l: [2]}, 3.5]`: compounds 0, 1 and 2.
+fn nested(w: &mut ValueWriter<'_>) {
+    let list = w.open_array().unwrap();
+    w.str("a").unwrap();
+    let object = w.open_object().unwrap();
+    w.str("k").unwrap();
+    w.int32(1);
+    w.str("l").unwrap();
+    let inner = w.open_array_i32().unwrap();
+    w.push_i32(2);
+    w.close(inner, 1);
+    w.close(object, 2);
+    w.float(3.5);
+    w.close(list, 3);
+}
+
+#[test]
+fn nothing_comes_back_when_nothing_changed() {
+    assert!(changes("(x => JSON.stringify(x).length)", 1, nested).is_empty());
+    assert!(changes("(x => { x[0] = 'b'; x[0] = 'a' })", 1, nested).is_empty());
+}
+
+#[test]
+fn changed_slots_come_back() {
+    assert_eq!(changes("(x => { x[0] = 'b' })", 1, nested), ["0: array 3 0=\"b\""]);
+    assert_eq!(changes("(x => { x.push(null, x) })", 1, nested), [
+        "0: array 5 3=null 4=brought(0)"
+    ]);
+    assert_eq!(changes("(x => { x.length = 1 })", 1, nested), ["0: array 1"]);
+    assert_eq!(changes("(x => { x[1].l[0] = 7 })", 1, nested), ["2: array 1 0=7"]);
+}
+
+#[test]
+fn changed_keys_come_back() {
+    let source = "(x => { x[1].k = 2; delete x[1].l; x[1].m = x[0] })";
+    assert_eq!(changes(source, 1, nested), ["1: object \"k\"=2 \"m\"=\"a\" -\"l\""]);
+}
+
+#[test]
+fn new_objects_in_old_ones_come_along_and_old_ones_are_named() {
+    let source = "(x => { x[0] = [x[1], {n: 1}] })";
+    assert_eq!(changes(source, 1, nested), ["0: array 3 0=[brought(1), {n: 1}]"]);
+}
+
+#[test]
+fn every_argument_is_looked_at() {
+    let source = "((a, n, b) => { b.y = 1 })";
+    let arguments = |w: &mut ValueWriter<'_>| {
+        nested(w);
+        w.int32(1);
+        let object = w.open_object().unwrap();
+        w.close(object, 0);
+    };
+    assert_eq!(changes(source, 3, arguments), ["3: object \"y\"=1"]);
+}
+
+#[test]
+fn sets_and_maps_are_refilled() {
+    let set = |w: &mut ValueWriter<'_>| {
+        let set = w.open_set().unwrap();
+        w.int32(1);
+        w.close(set, 1);
+    };
+    assert_eq!(changes("(s => { s.add('n') })", 1, set), ["0: refilled 1 \"n\""]);
+    assert!(changes("(s => { s.add(1) })", 1, set).is_empty());
+    let map = |w: &mut ValueWriter<'_>| {
+        let map = w.open_map().unwrap();
+        w.int32(1);
+        w.str("a").unwrap();
+        w.close(map, 1);
+    };
+    assert_eq!(changes("(m => { m.set(2, m) })", 1, map), ["0: refilled 1 \"a\" 2 brought(0)"]);
+}
+
+#[test]
+fn bytes_come_back_from_where_they_changed() {
+    let buffer = |writable| {
+        move |w: &mut ValueWriter<'_>| {
+            w.buffer(ElementKind::Buffer, None, writable, &[1, 2, 3, 4, 5]).unwrap();
+        }
+    };
+    assert_eq!(changes("(b => { b[1] = 9; b[3] = 8 })", 1, buffer(true)), [
+        "0: bytes 1 [9, 3, 8]"
+    ]);
+    assert!(changes("(b => { b[1] = 9 })", 1, buffer(false)).is_empty());
+    assert!(changes("(b => { b[1] = 2 })", 1, buffer(true)).is_empty());
+}
+
+#[test]
+fn changes_come_before_each_callback_and_only_once() {
+    let mut peer = Peer::start();
+    let id = peer.lend("((x, f) => { x[0] = 'b'; f(); f(); x.pop(); x[1].k = 0; f(x[1]); x[0] = 'c' })");
+    let mut seen = Vec::new();
+    let arguments = |w: &mut ValueWriter<'_>| {
+        nested(w);
+        w.lent(SlotId::new(2).unwrap(), 0, 0);
+    };
+    peer.call_with(id, 2, arguments, &mut |peer, _, w| {
+        seen.push(std::mem::take(&mut peer.changes));
+        w.undefined();
+        FrameKind::Reply
+    })
+    .unwrap();
+    assert_eq!(seen, [
+        vec!["0: array 3 0=\"b\"".to_owned()],
+        vec![],
+        vec!["0: array 2; 1: object \"k\"=0".to_owned()],
+    ]);
+    assert_eq!(peer.changes, ["0: array 2 0=\"c\""]);
+}
+
+#[test]
+fn changes_come_back_with_a_failure_too() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(x => { x[0] = 'b'; throw 1 })");
+    assert_eq!(peer.call(id, 1, nested).unwrap_err(), "thrown 1");
+    assert_eq!(peer.changes, ["0: array 3 0=\"b\""]);
+}
+
+#[test]
+fn array_that_became_endless_is_a_limit() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(x => { x.length = 2 ** 32 - 1 })");
+    let error = peer.call(id, 1, nested).unwrap_err();
+    assert!(error.contains("Limit"), "{error}");
+    assert_eq!(peer.script("1").unwrap(), "1");
+}
