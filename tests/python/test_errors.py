@@ -68,7 +68,7 @@ def test_error_carries_code_cause_and_own_properties(js: Script) -> None:
 
 def test_error_with_a_name_of_its_own(js: Script) -> None:
     with pytest.raises(JSError, match="MyError: m") as caught:
-        js("class MyError extends Error { get name() { return 'MyError'; } }; throw new MyError('m')")
+        js("class MyError extends Error { name = 'MyError'; }; throw new MyError('m')")
     assert caught.value.name == "MyError"
 
 

@@ -1,0 +1,116 @@
+"""Promises, so far as they are settled without async work."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from napi_python import AddonTimeout, JSError, JSTypeError, Promise
+
+if TYPE_CHECKING:
+    from conftest import Script
+
+
+def test_result_of_a_settled_promise(js: Script) -> None:
+    promise = js("Promise.resolve([1, 'a'])")
+    assert isinstance(promise, Promise)
+    assert promise.result() == [1, "a"]
+    assert promise.done()
+    assert promise.result(0) == [1, "a"]
+
+
+def test_rejection_raises(js: Script) -> None:
+    promise = js("Promise.reject(new TypeError('no'))")
+    for _ in range(2):
+        with pytest.raises(JSTypeError, match="no"):
+            promise.result(5)
+    with pytest.raises(JSError) as caught:
+        js("Promise.reject(5)").result(5)
+    assert caught.value.value == 5
+
+
+def test_await_on_asyncio(js: Script) -> None:
+    async def main() -> Any:
+        first = await js("Promise.resolve(1)")
+        second = await js("(async () => { await null; return 2; })()")
+        return first, second
+
+    assert asyncio.run(main()) == (1, 2)
+
+
+def test_await_of_a_rejection(js: Script) -> None:
+    async def main() -> None:
+        await js("Promise.reject(new RangeError('r'))")
+
+    with pytest.raises(JSError, match="r"):
+        asyncio.run(main())
+
+
+def test_promise_settled_by_a_later_call(js: Script) -> None:
+    promise = js("new Promise((resolve) => { globalThis.resolveLater = resolve; })")
+    assert promise.done() is False
+    with pytest.raises(AddonTimeout, match="not settled within"):
+        promise.result(0.05)
+    timer = threading.Timer(0.1, lambda: js("resolveLater('late')"))
+    timer.start()
+    assert promise.result(10) == "late"
+    timer.join()
+
+
+def test_await_of_a_promise_settled_by_a_later_call(js: Script) -> None:
+    async def main() -> Any:
+        promise = js("new Promise((resolve) => { globalThis.resolveSoon = resolve; })")
+        task = asyncio.ensure_future(promise)
+        await asyncio.sleep(0.05)
+        js("resolveSoon({n: 1})")
+        return await asyncio.wait_for(task, 10)
+
+    assert asyncio.run(main()) == {"n": 1}
+
+
+def test_large_value_of_a_promise_arrives(js: Script) -> None:
+    promise = js("new Promise((resolve) => { globalThis.resolveBig = resolve; })")
+    assert not promise.done()
+    js("resolveBig('x'.repeat(1 << 20))")
+    assert len(promise.result(10)) == 1 << 20
+
+
+def test_promise_passed_back_is_the_very_object(js: Script) -> None:
+    js("globalThis.aPromise = Promise.resolve(1)")
+    promise = js("aPromise")
+    assert js("(p) => p === aPromise")(promise)
+    assert js("aPromise") is promise
+
+
+def test_coroutine_is_a_promise(js: Script) -> None:
+    async def work(n: int) -> int:
+        await asyncio.sleep(0)
+        return n + 1
+
+    async def main() -> Any:
+        return await js("async (f) => 1 + await f(5)")(work)
+
+    assert asyncio.run(main()) == 7
+
+
+def test_coroutine_that_raises_rejects(js: Script) -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("mine")
+
+    async def main() -> Any:
+        return await js("async (f) => { try { await f(); } catch (e) { return e.message; } }")(
+            fails
+        )
+
+    assert asyncio.run(main()) == "mine"
+
+
+def test_coroutine_without_a_loop_runs_in_a_thread(js: Script) -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "worked"
+
+    assert js("async (f) => await f()")(work).result(10) == "worked"
