@@ -2,6 +2,11 @@
 //!
 //! `operations ADDON < SCRIPT` prints the strings that the script's value lists, a line each: what
 //! `tests/conformance/run_in_node.cjs` is for Node.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a tool of the tests"
+)]
 
 use std::io::{Read, Write};
 use std::path::Path;
