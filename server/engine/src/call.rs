@@ -8,8 +8,13 @@ impl Runtime {
     /// Calls a function.
     #[inline]
     pub fn call(self, function: &Value, this: &Value, args: &[Value]) -> JsResult {
-        self.count_call(function);
-        self.call_native(function, this, args)
+        if !self.count_call(function) {
+            return self.call_native(function, this, args);
+        }
+        let result = self.call_native(function, this, args);
+        // What it did after it last called out is to be seen, too.
+        self.count_mutation();
+        result
     }
 
     /// Calls the method of that name.
@@ -21,8 +26,12 @@ impl Runtime {
     /// `new constructor(...args)`.
     #[inline]
     pub fn construct(self, constructor: &Value, args: &[Value]) -> JsResult {
-        self.count_call(constructor);
-        self.construct_native(constructor, args)
+        let counted = self.count_call(constructor);
+        let result = self.construct_native(constructor, args);
+        if counted {
+            self.count_mutation();
+        }
+        result
     }
 
     /// `Reflect.construct(constructor, args, new_target)`.
@@ -85,12 +94,12 @@ impl Runtime {
         self.adopt(raw)
     }
 
-    /// Native functions count what they change themselves.
+    /// Native functions count what they change themselves; true for all others.
     #[inline]
-    fn count_call(self, function: &Value) {
+    fn count_call(self, function: &Value) -> bool {
         let class = function.class_id();
         if class == self.state.classes.function() || self.state.classes.is_remote(class) {
-            return;
+            return false;
         }
         self.count_mutation();
         let makes_code = |maker: &Value| maker.identity() == function.identity();
@@ -99,5 +108,6 @@ impl Runtime {
         {
             self.state.read_weight.set(1);
         }
+        true
     }
 }

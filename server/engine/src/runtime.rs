@@ -223,6 +223,14 @@ impl Runtime {
         self.state.mutations.get()
     }
 
+    /// Tells whether JavaScript code exists that is not the host's own. As long as there is none,
+    /// nothing changes behind the back of who watches [`mutations`](Self::mutations); code of that
+    /// kind is counted when it is called and when it returns, not for each thing that it does.
+    #[inline]
+    pub fn has_foreign_code(self) -> bool {
+        self.state.read_weight.get() != 0
+    }
+
     /// Counts one more change, for changes that the engine cannot see.
     #[inline]
     pub fn count_mutation(self) {

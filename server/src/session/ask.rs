@@ -31,8 +31,7 @@ impl Session {
             return Err(self.gone());
         }
         if self.is_cancelled() {
-            let text = "the call was cancelled: its callbacks are not run any more";
-            return Err(self.rt.throw(ErrorClass::Error, text));
+            return Err(Thrown(self.intrinsics.cancelled.clone()));
         }
         if self.nested.get() >= self.limits.nested_requests {
             let limit = self.limits.nested_requests;
@@ -135,10 +134,16 @@ impl Session {
                 decoder.finish()?;
                 Ok(answer)
             });
-        // What was built for the reply is new: nothing that the call brought.
         if let Some(level) = self.open.borrow().last() {
             let built = self.rt.mutations().wrapping_sub(before);
-            level.compared.set(level.compared.get().wrapping_add(built));
+            let compared = if self.rt.has_foreign_code() {
+                // A script may go on and change what it likes without being counted again.
+                self.rt.mutations().wrapping_sub(1)
+            } else {
+                // What was built for the reply is new: nothing that the call brought.
+                level.compared.get().wrapping_add(built)
+            };
+            level.compared.set(compared);
         }
         match answer {
             Ok(answer) => answer,
@@ -165,8 +170,9 @@ impl Session {
         }
     }
 
-    #[cold]
+    /// Made beforehand: who makes an error runs JavaScript for its stack, and an interrupt that
+    /// came there would be lost.
     fn gone(&self) -> Thrown {
-        self.rt.throw(ErrorClass::Error, "the connection to Python is lost; the host ends")
+        Thrown(self.intrinsics.gone.clone())
     }
 }

@@ -1,12 +1,15 @@
 //! Built-ins and keys that the session uses, taken before any addon can replace them.
 
-use hostd_engine::{Content, FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
+use hostd_engine::{Content, ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
 use hostd_protocol::value::ErrorClass;
 
 use crate::marshal::{ERROR_CLASSES, ErrorKeys};
 
 /// The engine function tag of a function that ignores what it is given.
 const IGNORE_TAG: u8 = 66;
+
+const CANCELLED: &str = "the call was cancelled: its callbacks are not run any more";
+const GONE: &str = "the connection to Python is lost; the host ends";
 
 /// What the session uses of JavaScript's own.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub(crate) struct Intrinsics {
     pub(crate) stack_getter: Option<Value>,
     /// A function that does nothing: as a handler it takes note of a rejection.
     pub(crate) ignore: Value,
+    /// What a callback of a cancelled call throws.
+    pub(crate) cancelled: Value,
+    /// What every callback throws once the client is gone.
+    pub(crate) gone: Value,
     pub(crate) prototype: Key,
     pub(crate) length: Key,
     pub(crate) name: Key,
@@ -74,6 +81,8 @@ impl Intrinsics {
             error_keys,
             stack_getter,
             ignore: rt.function(FunctionSpec::new(ignore, IGNORE_TAG, [0; 3]))?,
+            cancelled: rt.error(ErrorKind::Error, CANCELLED)?,
+            gone: rt.error(ErrorKind::Error, GONE)?,
             prototype: key("prototype")?,
             length: key("length")?,
             name: key("name")?,

@@ -68,13 +68,12 @@ impl Session {
         if waiting && !self.flush_all() {
             return Some(AGAIN);
         }
-        let owed = self.rt.has_finalized() || self.remotes.borrow().has_released();
+        let owed = self.remotes.borrow().has_released();
         owed.then_some(IDLE)
     }
 
     /// Nothing happened for a while: what died is released without waiting for a frame.
     pub(super) fn flush_idle(&self) {
-        self.host.enter(|_| ());
         if !self.remotes.borrow().has_released() {
             return;
         }

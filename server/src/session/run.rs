@@ -63,6 +63,10 @@ impl Session {
         self.lane.set(Some(lane));
         self.serve(lane, &header, body);
         self.lane.set(None);
+        // The arguments died after the reply was sent.
+        if self.rt.has_finalized() {
+            self.host.enter(|_| ());
+        }
         if self.host.has_pending() {
             self.note_ring();
         }

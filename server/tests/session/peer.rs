@@ -19,41 +19,41 @@ const GENERATION: Generation = Generation(7);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One client with one lane.
-pub struct Peer {
-    pub end: ClientEnd,
+pub(crate) struct Peer {
+    pub(crate) end: ClientEnd,
     lane: ClientLane,
     limits: Limits,
     builder: FrameBuilder,
     call: CallId,
     host: Option<JoinHandle<String>>,
     /// What came with the frames: releases, and write-backs as text.
-    pub released: Vec<(u32, u32)>,
-    pub changes: Vec<String>,
+    pub(crate) released: Vec<(u32, u32)>,
+    pub(crate) changes: Vec<String>,
 }
 
 /// A reply or failure, as text.
-pub type Answer = Result<String, String>;
+pub(crate) type Answer = Result<String, String>;
 
 /// What the host asks, taken apart.
 #[derive(Debug)]
-pub struct Asked {
-    pub call: CallKind,
-    pub target: u32,
+pub(crate) struct Asked {
+    pub(crate) call: CallKind,
+    pub(crate) target: u32,
     /// Key and values, or the arguments.
-    pub values: Vec<String>,
+    pub(crate) values: Vec<String>,
     /// The ids in the values that the host lent, in their order.
-    pub lent: Vec<u32>,
+    pub(crate) lent: Vec<u32>,
 }
 
 /// How the client answers: writes a reply, or a failure.
-pub type Respond<'a> = &'a mut dyn FnMut(&mut Peer, &Asked, &mut ValueWriter<'_>) -> FrameKind;
+pub(crate) type Respond<'a> = &'a mut dyn FnMut(&mut Peer, &Asked, &mut ValueWriter<'_>) -> FrameKind;
 
 impl Peer {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(Limits::DEFAULT)
     }
 
-    pub fn with(limits: Limits) -> Self {
+    pub(crate) fn with(limits: Limits) -> Self {
         let (end, host_end) = memory::pair(GENERATION, limits);
         let host = thread::Builder::new()
             .name("js".into())
@@ -86,7 +86,7 @@ impl Peer {
     }
 
     /// Asks, and expects no callback.
-    pub fn ask(&mut self, call: CallKind, write: impl FnOnce(&mut ValueWriter<'_>)) -> Answer {
+    pub(crate) fn ask(&mut self, call: CallKind, write: impl FnOnce(&mut ValueWriter<'_>)) -> Answer {
         let mut refuse = |_: &mut Peer, asked: &Asked, _: &mut ValueWriter<'_>| -> FrameKind {
             panic!("an unexpected callback: {asked:?}")
         };
@@ -94,7 +94,7 @@ impl Peer {
     }
 
     /// Asks, and answers callbacks by `respond`.
-    pub fn ask_with(
+    pub(crate) fn ask_with(
         &mut self,
         call: CallKind,
         write: impl FnOnce(&mut ValueWriter<'_>),
@@ -132,7 +132,7 @@ impl Peer {
     }
 
     /// Sends a frame of any kind.
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         kind: FrameKind,
         number: u16,
@@ -148,12 +148,12 @@ impl Peer {
     }
 
     /// Sends bytes that need not be a frame.
-    pub fn send_raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.lane.send(bytes, &mut patience()).expect("a host");
     }
 
     /// Gives receipts of the host's objects back.
-    pub fn release(&mut self, entries: &[(u32, u32)]) -> Answer {
+    pub(crate) fn release(&mut self, entries: &[(u32, u32)]) -> Answer {
         let call = CallKind::Release;
         let id = self.call;
         self.call = id.next();
@@ -172,7 +172,7 @@ impl Peer {
     }
 
     /// Sets the cancel word of this client's lane.
-    pub fn set_cancel(&self, word: u32) {
+    pub(crate) fn set_cancel(&self, word: u32) {
         self.lane.set_cancel(word);
     }
 
@@ -191,7 +191,7 @@ impl Peer {
     }
 
     /// The failure that answers a request that was sent by hand.
-    pub fn failure(&mut self) -> String {
+    pub(crate) fn failure(&mut self) -> String {
         let mut body = Vec::new();
         let header = self.lane.receive(&mut body, &mut patience()).expect("an answer");
         assert_eq!(header.kind, FrameKind::Failure);
@@ -200,18 +200,18 @@ impl Peer {
     }
 
     /// Runs a script; what it comes to.
-    pub fn script(&mut self, source: &str) -> Answer {
+    pub(crate) fn script(&mut self, source: &str) -> Answer {
         self.ask(CallKind::RunScript, |out| out.str(source).unwrap())
     }
 
     /// Runs a script that comes to an object; its id.
-    pub fn lend(&mut self, source: &str) -> u32 {
+    pub(crate) fn lend(&mut self, source: &str) -> u32 {
         let text = self.script(source).expect("a value");
         id_of(&text)
     }
 
     /// Calls a function with arguments.
-    pub fn call(
+    pub(crate) fn call(
         &mut self,
         function: u32,
         count: u32,
@@ -224,7 +224,7 @@ impl Peer {
     }
 
     /// Calls a function with arguments, and answers its callbacks.
-    pub fn call_with(
+    pub(crate) fn call_with(
         &mut self,
         function: u32,
         count: u32,
@@ -239,7 +239,7 @@ impl Peer {
     }
 
     /// The next notice on the home lane.
-    pub fn notice(&mut self) -> (CallKind, String) {
+    pub(crate) fn notice(&mut self) -> (CallKind, String) {
         let mut home = self.end.home().expect("the home lane");
         let mut body = Vec::new();
         let header = home.receive(&mut body, &mut patience()).expect("a notice");
@@ -264,7 +264,7 @@ impl Peer {
     }
 
     /// Waits for the end of the session and says what it was.
-    pub fn ended(mut self) -> String {
+    pub(crate) fn ended(mut self) -> String {
         self.host.take().unwrap().join().expect("no panic")
     }
 }
@@ -288,7 +288,7 @@ fn head(out: &mut ValueWriter<'_>, function: u32, count: u32) {
 }
 
 /// The id in `lent(3 Function)`.
-pub fn id_of(text: &str) -> u32 {
+pub(crate) fn id_of(text: &str) -> u32 {
     let inner = text.split_once("lent(").unwrap_or_else(|| panic!("not lent: {text}")).1;
     let digits: String = inner.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().expect("an id")

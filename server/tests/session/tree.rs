@@ -3,7 +3,7 @@
 use hostd_protocol::value::{HostKind, Token, ValueReader};
 
 /// Reads one value and writes it down: `[1, {a: "b"}]`, `lent(1 Function)`, `ref(0)`.
-pub fn text(reader: &mut ValueReader<'_>) -> String {
+pub(crate) fn text(reader: &mut ValueReader<'_>) -> String {
     let token = reader.next().expect("a value");
     token_text(token, reader)
 }

@@ -120,7 +120,7 @@ fn changes_come_before_each_callback_and_only_once() {
     assert_eq!(seen, [
         vec!["0: array 3 0=\"b\"".to_owned()],
         vec![],
-        vec!["0: array 2; 1: object \"k\"=0".to_owned()],
+        vec!["1: object \"k\"=0; 0: array 2".to_owned()],
     ]);
     assert_eq!(peer.changes, ["0: array 2 0=\"c\""]);
 }
@@ -140,4 +140,24 @@ fn array_that_became_endless_is_a_limit() {
     let error = peer.call(id, 1, nested).unwrap_err();
     assert!(error.contains("Limit"), "{error}");
     assert_eq!(peer.script("1").unwrap(), "1");
+}
+
+#[test]
+fn changes_that_a_script_makes_after_a_callback_are_seen() {
+    let mut peer = Peer::start();
+    let id = peer.lend("((x, f) => { x.push(1); f(); x.push(2); f(); x.push(3) })");
+    let mut seen = Vec::new();
+    let arguments = |w: &mut ValueWriter<'_>| {
+        let list = w.open_array().unwrap();
+        w.close(list, 0);
+        w.lent(SlotId::new(2).unwrap(), 0, 0);
+    };
+    peer.call_with(id, 2, arguments, &mut |peer, _, w| {
+        seen.append(&mut peer.changes);
+        w.undefined();
+        FrameKind::Reply
+    })
+    .unwrap();
+    assert_eq!(seen, ["0: array 1 0=1", "0: array 2 1=2"]);
+    assert_eq!(peer.changes, ["0: array 3 2=3"]);
 }
