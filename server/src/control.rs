@@ -59,7 +59,10 @@ impl Control {
                 }
             })
             .context("cannot start the control thread")?;
-        Ok(Running { outbox: self.outbox, thread })
+        Ok(Running {
+            outbox: self.outbox,
+            thread,
+        })
     }
 }
 

@@ -37,13 +37,18 @@ pub struct LogLayer<F> {
 impl<F: Fn(Line) -> bool> LogLayer<F> {
     /// A layer over this sink, which answers whether it took the line.
     pub fn new(sink: F) -> Self {
-        Self { sink, lost: AtomicU64::new(0) }
+        Self {
+            sink,
+            lost: AtomicU64::new(0),
+        }
     }
 }
 
 impl<F> fmt::Debug for LogLayer<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogLayer").field("lost", &self.lost).finish_non_exhaustive()
+        f.debug_struct("LogLayer")
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,7 +65,11 @@ pub fn install(setup: &Setup, outbox: &Outbox) {
     let layer = LogLayer::new(move |line: Line| {
         let level = level_of(line.level);
         let (target, message) = (line.target, line.message);
-        outbox.send_or_drop(&HostMessage::Log { level, target, message })
+        outbox.send_or_drop(&HostMessage::Log {
+            level,
+            target,
+            message,
+        })
     });
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(wanted));
     // The process has no other; in a test that has one, that one stays.
@@ -112,8 +121,8 @@ impl Text {
     fn finish(mut self) -> String {
         self.message.push_str(&self.fields);
         if self.message.len() > LONGEST_LINE {
-            let cut = self.message.floor_char_boundary(LONGEST_LINE);
-            self.message.truncate(cut);
+            let cut = (0..=LONGEST_LINE).rfind(|&at| self.message.is_char_boundary(at));
+            self.message.truncate(cut.unwrap_or(0));
             self.message.push_str(" [cut]");
         }
         self.message

@@ -64,7 +64,11 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
     hostd_sandbox::close_other_descriptors(&alone, &keep)?;
     let stack_bytes = hostd_sandbox::stack_bytes()?;
-    Ok(Prepared { control, lanes, stack_bytes })
+    Ok(Prepared {
+        control,
+        lanes,
+        stack_bytes,
+    })
 }
 
 /// Phase B: handshake, then the session.

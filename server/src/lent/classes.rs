@@ -21,17 +21,19 @@ impl Classes {
         };
         if let Some(&id) = self.ids.get(&identity) {
             // The address may have another tenant by now.
-            if self.prototypes.get(id as usize - 1).is_some_and(Weak::is_alive) {
+            if self
+                .prototypes
+                .get(id as usize - 1)
+                .is_some_and(Weak::is_alive)
+            {
                 return id;
             }
         }
         if self.prototypes.len() >= MOST {
             return 0;
         }
-        let (Ok(weak), Ok(id)) = (
-            rt.weak(prototype),
-            u32::try_from(self.prototypes.len() + 1),
-        ) else {
+        let (Ok(weak), Ok(id)) = (rt.weak(prototype), u32::try_from(self.prototypes.len() + 1))
+        else {
             return 0;
         };
         self.prototypes.push(weak);

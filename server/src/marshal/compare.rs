@@ -24,13 +24,14 @@ pub(super) fn matches(
         Token::Float(expected) => same_number(value, expected),
         Token::Str(expected) => {
             value.is_string()
-                && rt.utf8(value).is_ok_and(|text| !text.is_lossy() && &*text == expected)
+                && rt
+                    .utf8(value)
+                    .is_ok_and(|text| !text.is_lossy() && &*text == expected)
         }
         Token::Str16(expected) => {
             value.is_string()
                 && rt.utf16(value).is_ok_and(|units| {
-                    units.len() == expected.len()
-                        && units.iter().copied().eq(expected.iter())
+                    units.len() == expected.len() && units.iter().copied().eq(expected.iter())
                 })
         }
         Token::BigInt { negative, words } => match rt.bigint_to_words(value) {
@@ -43,9 +44,9 @@ pub(super) fn matches(
             }
             _ => false,
         },
-        Token::Date(expected) => rt.date_value(value).is_some_and(|found| {
-            found == expected || (found.is_nan() && expected.is_nan())
-        }),
+        Token::Date(expected) => rt
+            .date_value(value)
+            .is_some_and(|found| same_double(found, expected)),
         Token::Array { index, .. }
         | Token::ArrayI32 { index, .. }
         | Token::ArrayF64 { index, .. }
@@ -54,8 +55,12 @@ pub(super) fn matches(
         | Token::Set { index, .. }
         | Token::Buffer { index, .. }
         | Token::Error { index, .. }
-        | Token::Ref(index) => brought.get(index).is_some_and(|expected| same(value, expected)),
-        Token::Own(id) => session.lent_value(id).is_some_and(|expected| same(value, &expected)),
+        | Token::Ref(index) => brought
+            .get(index)
+            .is_some_and(|expected| same(value, expected)),
+        Token::Own(id) => session
+            .lent_value(id)
+            .is_some_and(|expected| same(value, &expected)),
         Token::Lent { id, .. } => session.remote_slot(value) == Some(id),
         Token::Brought(_) => false,
     }
@@ -65,14 +70,20 @@ pub(super) fn matches(
 pub(super) fn same(left: &Value, right: &Value) -> bool {
     match (left.identity(), right.identity()) {
         (Some(left), Some(right)) => left == right,
-        (None, None) => hostd_engine::Runtime::current()
-            .is_some_and(|rt| rt.same_value(left, right)),
+        (None, None) => {
+            hostd_engine::Runtime::current().is_some_and(|rt| rt.same_value(left, right))
+        }
         _ => false,
     }
 }
 
 fn same_number(value: &Value, expected: f64) -> bool {
-    value.as_f64().is_some_and(|found| {
-        found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan())
-    })
+    value
+        .as_f64()
+        .is_some_and(|found| same_double(found, expected))
+}
+
+/// Whether two doubles are the same number: −0 is not 0, and NaN is NaN.
+pub(super) fn same_double(left: f64, right: f64) -> bool {
+    left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
 }

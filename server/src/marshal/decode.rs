@@ -128,7 +128,12 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 }
                 self.rt.key_value(&value)?
             }
-            _ => return Err(malformed("a key that is neither text, number nor symbol", at)),
+            _ => {
+                return Err(malformed(
+                    "a key that is neither text, number nor symbol",
+                    at,
+                ));
+            }
         };
         Ok(key)
     }
@@ -181,11 +186,15 @@ impl<'d, 'b> Decoder<'d, 'b> {
             }
             Token::Date(milliseconds) => self.rt.date(milliseconds)?,
             Token::ArrayI32 { index, items } => {
-                let list = self.rt.array_from(items.iter().map(Value::from).collect())?;
+                let list = self
+                    .rt
+                    .array_from(items.iter().map(Value::from).collect())?;
                 self.keep(index, list)
             }
             Token::ArrayF64 { index, items } => {
-                let list = self.rt.array_from(items.iter().map(Value::from).collect())?;
+                let list = self
+                    .rt
+                    .array_from(items.iter().map(Value::from).collect())?;
                 self.keep(index, list)
             }
             Token::Map { index, count } => {
@@ -194,7 +203,8 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 let map = self.keep(index, map);
                 for _ in 0..count {
                     let entry = [self.part()?, self.part()?];
-                    self.rt.call(&self.session.intrinsics().map_set, &map, &entry)?;
+                    self.rt
+                        .call(&self.session.intrinsics().map_set, &map, &entry)?;
                 }
                 self.reader.leave();
                 map
@@ -205,12 +215,19 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 let set = self.keep(index, set);
                 for _ in 0..count {
                     let item = [self.part()?];
-                    self.rt.call(&self.session.intrinsics().set_add, &set, &item)?;
+                    self.rt
+                        .call(&self.session.intrinsics().set_add, &set, &item)?;
                 }
                 self.reader.leave();
                 set
             }
-            Token::Buffer { index, element, id, bytes, .. } => {
+            Token::Buffer {
+                index,
+                element,
+                id,
+                bytes,
+                ..
+            } => {
                 let existing = id.map(|id| self.own(id));
                 let value = buffer::decode(self.session, element, existing, bytes)?;
                 self.keep(index, value)
@@ -220,7 +237,10 @@ impl<'d, 'b> Decoder<'d, 'b> {
             Token::Lent { id, kind, .. } => self.session.proxy(id, kind)?,
             Token::Hole => return Err(malformed("a hole outside of an array", at)),
             Token::Brought(_) => {
-                return Err(malformed("a written-back object outside of a write-back", at));
+                return Err(malformed(
+                    "a written-back object outside of a write-back",
+                    at,
+                ));
             }
             // The common ones were built by the caller.
             _ => return Err(malformed("an unexpected kind of value", at)),
@@ -275,7 +295,8 @@ impl<'d, 'b> Decoder<'d, 'b> {
         }
         // Holes at the end leave the length to be set.
         let length = self.rt.key_utf8(b"length")?;
-        self.rt.set_strict(&array, &length, Value::from(f64::from(count)))?;
+        self.rt
+            .set_strict(&array, &length, Value::from(f64::from(count)))?;
         Ok(self.keep(index, array))
     }
 
@@ -333,4 +354,14 @@ impl<'d, 'b> Decoder<'d, 'b> {
 
 fn malformed(what: &'static str, at: usize) -> DecodeError {
     DecodeError::Protocol(ProtocolError::Malformed { what, at })
+}
+
+/// Reads a request that is one value.
+pub(crate) fn one_value(frame: &mut Decoder<'_, '_>) -> Decoded {
+    frame.value()
+}
+
+/// Reads a request that is one object of this host.
+pub(crate) fn one_target(frame: &mut Decoder<'_, '_>) -> Decoded {
+    frame.target()
 }

@@ -67,12 +67,22 @@ impl<'e, 'w> Encoder<'e, 'w> {
     ) -> Self {
         seen.clear();
         let rt = session.runtime();
-        Self { session, rt, out, seen, sent, brought: None }
+        Self {
+            session,
+            rt,
+            out,
+            seen,
+            sent,
+            brought: None,
+        }
     }
 
     /// In a write-back block, the compounds of the request are named by their numbers.
     pub(crate) fn with_brought(self, brought: &'e FxHashMap<usize, u32>) -> Self {
-        Self { brought: Some(brought), ..self }
+        Self {
+            brought: Some(brought),
+            ..self
+        }
     }
 
     /// The fixed fields around the values.
@@ -113,7 +123,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
 
     /// Writes an object by reference whatever it is.
     pub(crate) fn lend(&mut self, value: &Value) -> Encoded {
-        let remote = value.identity().and_then(|_| self.session.remote_slot(value));
+        let remote = value
+            .identity()
+            .and_then(|_| self.session.remote_slot(value));
         if let Some(id) = remote {
             self.out.own(id);
             return Ok(());
@@ -242,13 +254,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
         let mut whole = true;
         for place in 0..length {
             let item = self.rt.get_index(value, place)?;
-            match item.as_i32() {
-                Some(int) => self.out.push_i32(int),
-                None => {
-                    whole = false;
-                    break;
-                }
-            }
+            let Some(int) = item.as_i32() else {
+                whole = false;
+                break;
+            };
+            self.out.push_i32(int);
         }
         if whole {
             self.seen.insert(identity, open.index());
@@ -258,13 +268,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
         self.out.rewind(open);
         let open = self.out.open_array_f64()?;
         for place in 0..length {
-            match self.rt.get_index(value, place)?.as_f64() {
-                Some(number) => self.out.push_f64(number),
-                None => {
-                    self.out.rewind(open);
-                    return Ok(false);
-                }
-            }
+            let Some(number) = self.rt.get_index(value, place)?.as_f64() else {
+                self.out.rewind(open);
+                return Ok(false);
+            };
+            self.out.push_f64(number);
         }
         self.seen.insert(identity, open.index());
         self.out.close(open, length);
@@ -298,7 +306,10 @@ impl<'e, 'w> Encoder<'e, 'w> {
     }
 
     fn by_reference(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded {
-        if let Some(id) = value.identity().and_then(|identity| self.session.lent_id(identity)) {
+        if let Some(id) = value
+            .identity()
+            .and_then(|identity| self.session.lent_id(identity))
+        {
             let (kind, class) = self.session.lend_again(id)?;
             self.sent.push(id);
             self.out.lent(id, kind.code(), class);
@@ -322,6 +333,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
 pub(super) fn count(length: usize) -> Encoded<u32> {
     u32::try_from(length).map_err(|_| {
         let (kind, limit) = (LimitKind::Count, u64::from(u32::MAX));
-        ProtocolError::Limit { kind, limit, found: length as u64 }.into()
+        ProtocolError::Limit {
+            kind,
+            limit,
+            found: length as u64,
+        }
+        .into()
     })
 }

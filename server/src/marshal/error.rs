@@ -24,24 +24,32 @@ pub(super) fn decode(
     let (rt, session) = (decoder.rt, decoder.session);
     let known = id.map(|id| session.receive(id)).transpose()?.flatten();
     let fresh = known.is_none();
-    let error = match known {
-        Some(error) => error,
-        None => {
-            let error = rt.error(native_class(class), "")?;
-            if let Some(id) = id {
-                session.adopt_proxy(id, &error)?;
-            }
-            error
+    let error = if let Some(error) = known {
+        error
+    } else {
+        let error = rt.error(native_class(class), "")?;
+        if let Some(id) = id {
+            session.adopt_proxy(id, &error)?;
         }
+        error
     };
     decoder.keep(index, error.clone());
     let names = &session.intrinsics().error_keys;
-    for key in [&names.name, &names.message, &names.code, &names.stack, &names.cause] {
+    for key in [
+        &names.name,
+        &names.message,
+        &names.code,
+        &names.stack,
+        &names.cause,
+    ] {
         let part = decoder.part()?;
         let ordinary = *key == names.name && is_native_name(rt, class, &part)?;
         if fresh && !part.is_undefined() && !ordinary {
-            let attributes =
-                if *key == names.code { Attributes::ALL } else { Attributes::HIDDEN };
+            let attributes = if *key == names.code {
+                Attributes::ALL
+            } else {
+                Attributes::HIDDEN
+            };
             rt.define(&error, key, Descriptor::Value(&part, attributes))?;
         }
     }
@@ -82,8 +90,14 @@ pub(super) fn encode(
     encoder.out.own_fields(&mut open);
     let mut written = 0;
     for key in rt.own_keys(value)?.iter() {
-        let named = [&names.name, &names.message, &names.code, &names.stack, &names.cause];
-        if named.into_iter().any(|name| *name == *key) || rt.key_is_symbol(&key) {
+        let parts = [
+            &names.name,
+            &names.message,
+            &names.code,
+            &names.stack,
+            &names.cause,
+        ];
+        if parts.into_iter().any(|part| *part == *key) || rt.key_is_symbol(&key) {
             continue;
         }
         let Some(property) = rt.own_property(value, &key)? else {
@@ -119,7 +133,9 @@ fn class_of(session: &Session, error: &Value) -> ErrorClass {
         if !holder.is_object() {
             break;
         }
-        let found = classes.iter().find(|entry| entry.1.identity() == holder.identity());
+        let found = classes
+            .iter()
+            .find(|entry| entry.1.identity() == holder.identity());
         if let Some((class, _)) = found {
             return *class;
         }
@@ -183,4 +199,3 @@ pub(crate) const ERROR_CLASSES: [(ErrorClass, &str); 8] = [
     (ErrorClass::Uri, "URIError"),
     (ErrorClass::Aggregate, "AggregateError"),
 ];
-

@@ -12,7 +12,7 @@ mod plain;
 mod write_back;
 
 pub(crate) use block::{Brought, Seen};
-pub(crate) use decode::{DecodeError, Decoder};
+pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
 pub(crate) use encode::{EncodeError, Encoded, Encoder};
 pub(crate) use error::{ERROR_CLASSES, ErrorKeys};
 pub(crate) use plain::{class_prototype, nature, read_quietly};

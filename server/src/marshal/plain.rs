@@ -45,20 +45,14 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
     if rt.is_proxy(value) {
         return Ok(Plain::No);
     }
-    let prototype = rt.prototype(value)?;
-    let classless = prototype.is_null()
-        || prototype.identity() == rt.object_prototype().identity();
-    if classless {
-        if let Some(id) = session.remote_slot(value) {
-            return Ok(Plain::Remote(id));
-        }
-        let opaque = rt.is_native_instance(value) || rt.is_external(value);
-        if !opaque && !rt.is_error(value) {
-            return object(session, value);
-        }
+    if rt.is_plain_object(value) {
+        return object(session, value);
+    }
+    if let Some(id) = session.remote_slot(value) {
+        return Ok(Plain::Remote(id));
     }
     if rt.is_error(value) {
-        return Ok(session.remote_slot(value).map_or(Plain::Error, Plain::Remote));
+        return Ok(Plain::Error);
     }
     if is_buffer(rt, value) {
         return Ok(Plain::Buffer);
@@ -66,16 +60,16 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
     if let Some(milliseconds) = rt.date_value(value) {
         return Ok(Plain::Date(milliseconds));
     }
-    if rt.is_promise(value) {
-        return Ok(session.remote_slot(value).map_or(Plain::No, Plain::Remote));
-    }
     let intrinsics = session.intrinsics();
+    let prototype = rt.prototype(value)?;
     if rt.is_map(value) && prototype.identity() == intrinsics.map_prototype.identity() {
         if session.is_pinned(value) {
             return Ok(Plain::No);
         }
         let entries = rt.map_entries(value)?;
-        return Ok(Plain::Map(entries.into_iter().flat_map(|(k, v)| [k, v]).collect()));
+        return Ok(Plain::Map(
+            entries.into_iter().flat_map(|(k, v)| [k, v]).collect(),
+        ));
     }
     if rt.is_set(value) && prototype.identity() == intrinsics.set_prototype.identity() {
         if session.is_pinned(value) {
@@ -89,17 +83,11 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
 /// An array crosses by value if it has elements and nothing else.
 fn array(session: &Session, value: &Value) -> JsResult<Plain> {
     let rt = session.runtime();
-    let Some(length) = rt.array_length(value) else {
-        return Ok(Plain::No);
-    };
-    let ordinary = rt.prototype(value)?.identity() == rt.array_prototype().identity();
-    if !ordinary || session.is_pinned(value) {
-        return Ok(Plain::No);
-    }
-    // Elements, and `length`.
-    let keys = rt.own_keys(value)?;
-    let elements = keys.iter().filter(|key| key.as_index().is_some()).count();
-    Ok(if elements + 1 == keys.len() { Plain::Array(length) } else { Plain::No })
+    let plain = !session.is_pinned(value) && rt.is_plain_array(value)?;
+    Ok(rt
+        .array_length(value)
+        .filter(|_| plain)
+        .map_or(Plain::No, Plain::Array))
 }
 
 /// An object crosses by value if it is data through and through.
@@ -184,7 +172,9 @@ pub(crate) fn class_prototype(session: &Session, value: &Value) -> Option<Value>
     if native.is_some_and(|function| function.brand.is_none()) {
         return None;
     }
-    let property = rt.own_property(value, &session.intrinsics().prototype).ok()??;
+    let property = rt
+        .own_property(value, &session.intrinsics().prototype)
+        .ok()??;
     if native.is_none() && property.attributes.writable {
         return None;
     }

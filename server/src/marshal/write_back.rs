@@ -21,10 +21,19 @@ const BYTES: u8 = 3;
 /// What one compound became.
 #[derive(Debug)]
 enum Change {
-    Array { length: u32, slots: Vec<(u32, Value)> },
-    Object { sets: Vec<(Key, Value)>, deletes: Vec<Key> },
+    Array {
+        length: u32,
+        slots: Vec<(u32, Value)>,
+    },
+    Object {
+        sets: Vec<(Key, Value)>,
+        deletes: Vec<Key>,
+    },
     Refilled(Vec<Value>),
-    Bytes { offset: usize, bytes: Vec<u8> },
+    Bytes {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
 }
 
 /// The contents of a compound at the last write-back.
@@ -66,7 +75,14 @@ impl Changes {
     ) -> Encoded<Self> {
         let (rt, changes) = (session.runtime(), Self::default());
         let block = ValueReader::new(body, session.limits());
-        let mut search = Search { session, rt, block, brought, baseline, changes };
+        let mut search = Search {
+            session,
+            rt,
+            block,
+            brought,
+            baseline,
+            changes,
+        };
         for start in brought.starts() {
             let between = start.saturating_sub(search.block.position());
             search.block.take_bytes(between)?;
@@ -150,7 +166,12 @@ impl<'b> Search<'_, 'b> {
             Token::Object { index, count } => self.object(index, count)?,
             Token::Map { index, count } => self.collection(index, u64::from(count) * 2)?,
             Token::Set { index, count } => self.collection(index, u64::from(count))?,
-            Token::Buffer { index, writable: true, bytes, .. } => self.bytes(index, bytes),
+            Token::Buffer {
+                index,
+                writable: true,
+                bytes,
+                ..
+            } => self.bytes(index, bytes),
             Token::Error { .. } => {
                 for _ in 0..5 {
                     self.field()?;
@@ -191,10 +212,9 @@ impl<'b> Search<'_, 'b> {
         if self.known_list(index).is_none() {
             for (place, expected) in (0..length).zip(items) {
                 let item = element(self.rt, &array, place)?;
-                let same = item.as_f64().is_some_and(|found| {
-                    found.to_bits() == expected.to_bits()
-                        || (found.is_nan() && expected.is_nan())
-                });
+                let same = item
+                    .as_f64()
+                    .is_some_and(|found| compare::same_double(found, expected));
                 if !same {
                     slots.push((place, item));
                 }
@@ -232,7 +252,9 @@ impl<'b> Search<'_, 'b> {
             .map(|place| element(self.rt, array, place))
             .collect::<JsResult<_>>()?;
         self.changes.now.push((index, Known::Array(now)));
-        self.changes.changed.push((index, Change::Array { length, slots }));
+        self.changes
+            .changed
+            .push((index, Change::Array { length, slots }));
         Ok(())
     }
 
@@ -289,11 +311,16 @@ impl<'b> Search<'_, 'b> {
             }
             former.insert(key.clone());
         }
-        let added = now.in_order.iter().filter(|entry| !former.contains(&entry.0));
+        let added = now
+            .in_order
+            .iter()
+            .filter(|entry| !former.contains(&entry.0));
         sets.extend(added.cloned());
         if !sets.is_empty() || !deletes.is_empty() {
             self.changes.now.push((index, Known::Object(now.in_order)));
-            self.changes.changed.push((index, Change::Object { sets, deletes }));
+            self.changes
+                .changed
+                .push((index, Change::Object { sets, deletes }));
         }
         Ok(())
     }
@@ -313,13 +340,19 @@ impl<'b> Search<'_, 'b> {
         let collection = self.brought.get(index).cloned().unwrap_or_default();
         let now: Vec<Value> = if self.rt.is_map(&collection) {
             let entries = self.rt.map_entries(&collection)?;
-            entries.into_iter().flat_map(|(key, value)| [key, value]).collect()
+            entries
+                .into_iter()
+                .flat_map(|(key, value)| [key, value])
+                .collect()
         } else {
             self.rt.set_values(&collection)?
         };
         let known = self.known_list(index).map(|known| {
             known.len() == now.len()
-                && known.iter().zip(&now).all(|(left, right)| compare::same(left, right))
+                && known
+                    .iter()
+                    .zip(&now)
+                    .all(|(left, right)| compare::same(left, right))
         });
         let mut same = known.unwrap_or(count == now.len() as u64);
         let mut items = now.iter();
@@ -334,7 +367,9 @@ impl<'b> Search<'_, 'b> {
         }
         self.block.leave();
         if !same {
-            self.changes.now.push((index, Known::Collection(now.clone())));
+            self.changes
+                .now
+                .push((index, Known::Collection(now.clone())));
             self.changes.changed.push((index, Change::Refilled(now)));
         }
         Ok(())
@@ -361,10 +396,20 @@ impl<'b> Search<'_, 'b> {
         let Some(first) = now.iter().zip(expected).position(differs) else {
             return;
         };
-        let end = now.iter().zip(expected).rposition(differs).map_or(first, |last| last + 1);
+        let end = now
+            .iter()
+            .zip(expected)
+            .rposition(differs)
+            .map_or(first, |last| last + 1);
         let bytes = now.get(first..end).unwrap_or_default().to_vec();
         self.changes.now.push((index, Known::Bytes(now)));
-        self.changes.changed.push((index, Change::Bytes { offset: first, bytes }));
+        self.changes.changed.push((
+            index,
+            Change::Bytes {
+                offset: first,
+                bytes,
+            },
+        ));
     }
 }
 
@@ -397,7 +442,9 @@ fn entries(rt: Runtime, object: &Value) -> JsResult<Entries> {
             continue;
         };
         if let Content::Value(value) = property.content {
-            entries.by_key.insert((*key).clone(), entries.in_order.len());
+            entries
+                .by_key
+                .insert((*key).clone(), entries.in_order.len());
             entries.in_order.push(((*key).clone(), value));
         }
     }
@@ -405,5 +452,7 @@ fn entries(rt: Runtime, object: &Value) -> JsResult<Entries> {
 }
 
 fn unreadable() -> ProtocolError {
-    ProtocolError::Violation { what: "a request that cannot be read twice" }
+    ProtocolError::Violation {
+        what: "a request that cannot be read twice",
+    }
 }

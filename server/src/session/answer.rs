@@ -66,7 +66,11 @@ impl From<RemoteError> for Refusal {
 
 impl From<ProtocolError> for Refusal {
     fn from(error: ProtocolError) -> Self {
-        if error.is_fatal() { Self::Fatal(error) } else { RemoteError::Limit(error.to_string()).into() }
+        if error.is_fatal() {
+            Self::Fatal(error)
+        } else {
+            RemoteError::Limit(error.to_string()).into()
+        }
     }
 }
 
@@ -125,7 +129,8 @@ impl Answer {
 impl Exports {
     fn write(&self, out: &mut Encoder<'_, '_>) -> Encoded {
         out.lend(&self.object)?;
-        out.fields().put_u32(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        out.fields()
+            .put_u32(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
         for (name, value) in &self.names {
             out.value(name)?;
             out.fields().put_u8(u8::from(value.is_some()));

@@ -55,7 +55,9 @@ impl Session {
         write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
     ) -> JsResult<Header> {
         let level = self.open.borrow().last().cloned().unwrap_or_default();
-        let changes = self.find_changes(&level).map_err(|error| self.unsendable(error))?;
+        let changes = self
+            .find_changes(&level)
+            .map_err(|error| self.unsendable(error))?;
         self.begin(scratch, FrameKind::Request, call.number());
         let id = self.next_call.get();
         self.next_call.set(id.next());
@@ -66,7 +68,9 @@ impl Session {
         });
         if let Err(error) = written {
             self.unsend(scratch);
-            self.remotes.borrow_mut().put_back(scratch.releases.drain(..));
+            self.remotes
+                .borrow_mut()
+                .put_back(scratch.releases.drain(..));
             return Err(self.unsendable(error));
         }
         if let Some(changes) = changes {
@@ -122,7 +126,11 @@ impl Session {
             .map_err(DecodeError::from)
             .and_then(|()| {
                 let failed = header.kind == FrameKind::Failure;
-                let failure = if failed { Some(Failure::read(&mut reader)?) } else { None };
+                let failure = if failed {
+                    Some(Failure::read(&mut reader)?)
+                } else {
+                    None
+                };
                 let mut decoder = Decoder::new(self, reader, brought);
                 let answer = match failure {
                     None => Ok(read(&mut decoder)?),

@@ -18,7 +18,7 @@ use hostd_protocol::value::ValueReader;
 use super::Session;
 use super::answer::{Answer, Exports, Refusal};
 use super::level::Level;
-use crate::marshal::{DecodeError, Decoder};
+use crate::marshal::{DecodeError, Decoder, one_target, one_value};
 
 /// How much a turn does at most before it lets others have their say.
 const TURN_ITEMS: usize = 1000;
@@ -31,12 +31,7 @@ type Served = Result<Answer, Refusal>;
 
 impl Session {
     /// Serves one call.
-    pub(super) fn run_call(
-        &self,
-        call: CallKind,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Served {
+    pub(super) fn run_call(&self, call: CallKind, body: ValueReader<'_>, level: &Level) -> Served {
         match call {
             CallKind::Call => self.call(body, level),
             CallKind::CallMethod => self.call_method(body, level),
@@ -53,7 +48,7 @@ impl Session {
             CallKind::Next => self.next(body, level),
             CallKind::Coerce => self.coerce(body, level),
             CallKind::NewObject => {
-                let value = self.read(level, body, |frame| frame.value())?;
+                let value = self.read(level, body, one_value)?;
                 if !value.is_object() {
                     let text = "new_object() needs a dict, a list or another container";
                     return Err(self.runtime().type_error(text).into());
@@ -121,7 +116,11 @@ impl Session {
         let (function, this) = self.read(level, body, |frame| {
             let function = frame.target()?;
             let given = frame.fields().take_bool()?;
-            let this = if given { frame.value()? } else { Value::UNDEFINED };
+            let this = if given {
+                frame.value()?
+            } else {
+                Value::UNDEFINED
+            };
             frame.values(&mut arguments)?;
             Ok((function, this))
         })?;
@@ -142,7 +141,9 @@ impl Session {
         let method = rt.get(&object, &key)?;
         if !rt.is_function(&method) {
             let name = rt.key_text(&key)?;
-            return Err(rt.type_error(&format!("{} is not a function", name.as_str())).into());
+            return Err(rt
+                .type_error(&format!("{} is not a function", name.as_str()))
+                .into());
         }
         let result = rt.call(&method, &object, &arguments);
         level.arguments.replace(arguments);
@@ -175,8 +176,7 @@ impl Session {
     }
 
     fn get(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key) =
-            self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
+        let (object, key) = self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
         let rt = self.runtime();
         let value = rt.get(&object, &key)?;
         let present = !value.is_undefined() || !object.is_object() || rt.has(&object, &key)?;
@@ -184,33 +184,37 @@ impl Session {
     }
 
     fn set(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key, value) = self
-            .read(level, body, |frame| Ok((frame.target()?, frame.key()?, frame.value()?)))?;
+        let (object, key, value) = self.read(level, body, |frame| {
+            Ok((frame.target()?, frame.key()?, frame.value()?))
+        })?;
         self.runtime().set_strict(&object, &key, value)?;
         Ok(Answer::Nothing)
     }
 
     fn delete(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key) =
-            self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
+        let (object, key) = self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
         Ok(Answer::Flag(self.runtime().delete(&object, &key)?))
     }
 
     fn has(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key) =
-            self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
+        let (object, key) = self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
         let rt = self.runtime();
         Ok(Answer::Flag(object.is_object() && rt.has(&object, &key)?))
     }
 
     fn keys(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, along) = self
-            .read(level, body, |frame| Ok((frame.target()?, frame.fields().take_bool()?)))?;
+        let (object, along) = self.read(level, body, |frame| {
+            Ok((frame.target()?, frame.fields().take_bool()?))
+        })?;
         let rt = self.runtime();
         let mut names = Vec::new();
         if along {
             for holder in self.prototypes(&object, true)? {
-                for key in rt.own_keys(&holder)?.iter().filter(|key| !rt.key_is_symbol(key)) {
+                for key in rt
+                    .own_keys(&holder)?
+                    .iter()
+                    .filter(|key| !rt.key_is_symbol(key))
+                {
                     names.push((*key).clone());
                 }
             }
@@ -222,13 +226,19 @@ impl Session {
         // Indexes travel as text, as `Object.keys` has them.
         let texts = names.iter().map(|key| {
             let name = rt.key_to_value(key)?;
-            if name.is_string() { Ok(name) } else { rt.to_string_value(&name) }
+            if name.is_string() {
+                Ok(name)
+            } else {
+                rt.to_string_value(&name)
+            }
         });
-        Ok(Answer::Value(rt.array_from(texts.collect::<JsResult<_>>()?)?))
+        Ok(Answer::Value(
+            rt.array_from(texts.collect::<JsResult<_>>()?)?,
+        ))
     }
 
     fn run_script(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let source = self.read(level, body, |frame| frame.value())?;
+        let source = self.read(level, body, one_value)?;
         let rt = self.runtime();
         if !source.is_string() {
             return Err(rt.type_error("run_script() needs a str").into());
@@ -238,7 +248,7 @@ impl Session {
     }
 
     fn iterate(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let object = self.read(level, body, |frame| frame.target())?;
+        let object = self.read(level, body, one_target)?;
         let (rt, intrinsics) = (self.runtime(), self.intrinsics());
         let method = rt.get(&object, &intrinsics.iterator)?;
         if !rt.is_function(&method) {
@@ -246,17 +256,21 @@ impl Session {
         }
         let iterator = rt.call(&method, &object, &[])?;
         if !iterator.is_object() {
-            return Err(rt.type_error("the iterator of this object is not an object").into());
+            return Err(rt
+                .type_error("the iterator of this object is not an object")
+                .into());
         }
         Ok(Answer::Lent(iterator))
     }
 
     fn next(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let iterator = self.read(level, body, |frame| frame.target())?;
+        let iterator = self.read(level, body, one_target)?;
         let (rt, intrinsics) = (self.runtime(), self.intrinsics());
         let step = rt.invoke(&iterator, &intrinsics.next, &[])?;
         if !step.is_object() {
-            return Err(rt.type_error("the iterator gave something that is not an object").into());
+            return Err(rt
+                .type_error("the iterator gave something that is not an object")
+                .into());
         }
         let done = rt.get(&step, &intrinsics.done)?;
         if rt.to_bool(&done) {
@@ -266,14 +280,19 @@ impl Session {
     }
 
     fn coerce(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (value, number) = self
-            .read(level, body, |frame| Ok((frame.target()?, frame.fields().take_bool()?)))?;
+        let (value, number) = self.read(level, body, |frame| {
+            Ok((frame.target()?, frame.fields().take_bool()?))
+        })?;
         let rt = self.runtime();
         let result = if number {
             rt.to_number(&value)?
         } else if value.is_symbol() {
             let description = rt.symbol_description(&value)?;
-            let text = if description.is_undefined() { rt.string_empty() } else { description };
+            let text = if description.is_undefined() {
+                rt.string_empty()
+            } else {
+                description
+            };
             rt.string_utf8(format!("Symbol({})", rt.utf8(&text)?.as_str()).as_bytes())?
         } else {
             rt.to_string_value(&value)?
@@ -289,7 +308,10 @@ impl Session {
             return Err(RemoteError::Host(text.to_owned()).into());
         }
         let path = PathBuf::from(OsString::from_vec(request.path));
-        let loaded = self.host().load(&path).map_err(|error| load_error(&error))?;
+        let loaded = self
+            .host()
+            .load(&path)
+            .map_err(|error| load_error(&error))?;
         self.loaded.set(true);
         let rt = self.runtime();
         self.host().set_global("addon", loaded.exports.clone())?;
@@ -319,7 +341,11 @@ fn load_error(error: &LoadError) -> Refusal {
         detail.push_str(&inner.to_string());
         cause = inner.source();
     }
-    RemoteError::Load { message: error.to_string(), detail }.into()
+    RemoteError::Load {
+        message: error.to_string(),
+        detail,
+    }
+    .into()
 }
 
 /// The functions and classes among the exports go along; the rest is read when it is needed.
@@ -327,12 +353,20 @@ fn exports(rt: Runtime, object: Value) -> JsResult<Exports> {
     let mut names = Vec::new();
     let readable = object.is_object() && !rt.is_proxy(&object);
     if readable {
-        for key in rt.own_keys(&object)?.iter().filter(|key| !rt.key_is_symbol(key)) {
+        for key in rt
+            .own_keys(&object)?
+            .iter()
+            .filter(|key| !rt.key_is_symbol(key))
+        {
             let Some(property) = rt.own_property(&object, &key)? else {
                 continue;
             };
             let name = rt.key_to_value(&key)?;
-            let name = if name.is_string() { name } else { rt.to_string_value(&name)? };
+            let name = if name.is_string() {
+                name
+            } else {
+                rt.to_string_value(&name)?
+            };
             let function = match property.content {
                 Content::Value(value) if rt.is_function(&value) => Some(value),
                 _ => None,
@@ -341,5 +375,9 @@ fn exports(rt: Runtime, object: Value) -> JsResult<Exports> {
         }
     }
     let callable = rt.is_function(&object);
-    Ok(Exports { object, names, callable })
+    Ok(Exports {
+        object,
+        names,
+        callable,
+    })
 }

@@ -17,31 +17,28 @@ const MOST_PROTOTYPES: usize = 256;
 const MOST_NAMES: usize = 4096;
 
 impl Session {
-    pub(super) fn describe(
-        &self,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn describe(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
         let (object, class) = self.read(level, body, |frame| {
             if frame.fields().take_bool()? {
                 return Ok((None, frame.fields().take_u32()?));
             }
             Ok((Some(frame.target()?), 0))
         })?;
-        let description = match object {
-            Some(object) => self.describe_object(&object)?,
-            None => {
-                let prototype = self.classes.borrow().prototype(class);
-                let prototype = prototype.ok_or(RemoteError::Stale(class))?;
-                self.describe_class(&prototype, class)?
-            }
+        let description = if let Some(object) = object {
+            self.describe_object(&object)?
+        } else {
+            let prototype = self.classes.borrow().prototype(class);
+            let prototype = prototype.ok_or(RemoteError::Stale(class))?;
+            self.describe_class(&prototype, class)?
         };
         Ok(Answer::Description(Box::new(description)))
     }
 
     fn describe_object(&self, object: &Value) -> JsResult<Description> {
         let rt = self.runtime();
-        let id = object.identity().and_then(|identity| self.lent_id(identity));
+        let id = object
+            .identity()
+            .and_then(|identity| self.lent_id(identity));
         let told = id.and_then(|id| {
             let objects = self.objects.borrow();
             objects.get(id).map(|object| (object.kind, object.class))
@@ -57,7 +54,14 @@ impl Session {
             _ => 0,
         };
         let (methods, accessors) = self.names(object)?;
-        Ok(Description { kind: kind.code(), name, class_id, methods, accessors, length })
+        Ok(Description {
+            kind: kind.code(),
+            name,
+            class_id,
+            methods,
+            accessors,
+            length,
+        })
     }
 
     fn describe_class(&self, prototype: &Value, class_id: u32) -> JsResult<Description> {
@@ -76,8 +80,10 @@ impl Session {
     /// be asked for without running code.
     pub(super) fn prototypes(&self, object: &Value, own: bool) -> JsResult<Vec<Value>> {
         let rt = self.runtime();
-        let general =
-            [rt.object_prototype().identity(), self.intrinsics().function_prototype.identity()];
+        let general = [
+            rt.object_prototype().identity(),
+            self.intrinsics().function_prototype.identity(),
+        ];
         let mut chain = Vec::new();
         let mut holder = object.clone();
         while holder.is_object()
@@ -146,7 +152,9 @@ impl Session {
         let length = &self.intrinsics().length;
         let length = crate::marshal::read_quietly(self.runtime(), function, length);
         let length = length.and_then(|length| length.as_i32());
-        length.and_then(|length| u32::try_from(length).ok()).unwrap_or(0)
+        length
+            .and_then(|length| u32::try_from(length).ok())
+            .unwrap_or(0)
     }
 }
 
@@ -154,5 +162,8 @@ fn text(session: &Session, value: &Value) -> String {
     if !value.is_string() {
         return String::new();
     }
-    session.runtime().utf8(value).map_or_else(|_| String::new(), |text| text.as_str().to_owned())
+    session
+        .runtime()
+        .utf8(value)
+        .map_or_else(|_| String::new(), |text| text.as_str().to_owned())
 }

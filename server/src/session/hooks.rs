@@ -15,7 +15,7 @@ use hostd_protocol::value::ClientKind;
 
 use super::Session;
 use crate::lent::REMOTE_TOKEN;
-use crate::marshal::{DecodeError, Encoded, Encoder};
+use crate::marshal::{DecodeError, Encoded, Encoder, one_value};
 
 /// The engine function tag of the client's callables.
 pub(super) const CALLABLE_TAG: u8 = 64;
@@ -74,9 +74,9 @@ fn origin_name(origin: Origin) -> &'static str {
 /// Tells the engine where to call.
 pub(super) fn install(session: &'static Session) {
     session.rt.set_remote_hooks(Rc::new(Remote));
-    session
-        .rt
-        .set_interrupt_hook(Some(Rc::new(|| session.is_cancelled() || session.is_lost())));
+    session.rt.set_interrupt_hook(Some(Rc::new(|| {
+        session.is_cancelled() || session.is_lost()
+    })));
 }
 
 impl Session {
@@ -141,7 +141,7 @@ fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
             frame.fields().put_u8(0);
             frame.values(call.args)
         },
-        |reply| reply.value(),
+        one_value,
     )
 }
 
@@ -229,7 +229,7 @@ impl RemoteHooks for Remote {
                 frame.fields().put_u32(id);
                 Ok(())
             },
-            |reply| reply.value(),
+            one_value,
         )?;
         let length = rt.array_length(&list).unwrap_or(0);
         let mut keys = (0..length)

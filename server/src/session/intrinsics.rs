@@ -1,6 +1,8 @@
 //! Built-ins and keys that the session uses, taken before any addon can replace them.
 
-use hostd_engine::{Content, ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
+use hostd_engine::{
+    Content, ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, Runtime, Value,
+};
 use hostd_protocol::value::ErrorClass;
 
 use crate::marshal::{ERROR_CLASSES, ErrorKeys};
@@ -39,6 +41,10 @@ pub(crate) struct Intrinsics {
     pub(crate) value: Key,
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine's type of a native function"
+)]
 fn ignore(_: Runtime, _: &Invocation<'_>) -> JsResult {
     Ok(Value::UNDEFINED)
 }
@@ -48,9 +54,8 @@ impl Intrinsics {
     pub(crate) fn capture(rt: Runtime) -> JsResult<Self> {
         let global = rt.global();
         let key = |name: &str| rt.key_utf8(name.as_bytes());
-        let prototype_of = |name: &str| -> JsResult {
-            rt.get_named(&rt.get_named(&global, name)?, "prototype")
-        };
+        let prototype_of =
+            |name: &str| -> JsResult { rt.get_named(&rt.get_named(&global, name)?, "prototype") };
         let (map_prototype, set_prototype) = (prototype_of("Map")?, prototype_of("Set")?);
         let mut error_prototypes = Vec::with_capacity(ERROR_CLASSES.len());
         for (class, name) in ERROR_CLASSES {

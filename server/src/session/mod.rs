@@ -134,7 +134,7 @@ pub struct Session {
     /// The requests of the client that are open on the lane that is being served, outermost first.
     open: RefCell<Vec<Rc<Level>>>,
     levels: RefCell<Vec<Rc<Level>>>,
-    scratch: RefCell<Vec<Box<Scratch>>>,
+    scratch: RefCell<Vec<Scratch>>,
     lane: Cell<Option<LaneIndex>>,
     cancels: RefCell<Vec<Option<CancelFlag>>>,
     nested: Cell<u32>,
@@ -171,7 +171,10 @@ impl Session {
         })?;
         let rt = host.runtime();
         let intrinsics = Intrinsics::capture(rt).map_err(|_| SessionError::Intrinsics)?;
-        let limits = Limits { depth: options.limits.depth.min(DEEPEST), ..options.limits };
+        let limits = Limits {
+            depth: options.limits.depth.min(DEEPEST),
+            ..options.limits
+        };
         let session: &'static Self = Box::leak(Box::new(Self {
             host,
             rt,
@@ -242,7 +245,10 @@ impl Session {
 
     /// The object that the client means by an id, if it holds it.
     pub(crate) fn lent_value(&self, id: SlotId) -> Option<Value> {
-        self.objects.borrow().get(id).map(|object| object.value.clone())
+        self.objects
+            .borrow()
+            .get(id)
+            .map(|object| object.value.clone())
     }
 
     /// The id of an object that the client holds.
@@ -283,14 +289,18 @@ impl Session {
         }
         if let Some(function) = self.rt.native_function(value) {
             let ours = function.tag == hooks::CALLABLE_TAG;
-            return ours.then(|| SlotId::new(u32::try_from(function.words[0]).ok()?)).flatten();
+            return ours
+                .then(|| SlotId::new(u32::try_from(function.words[0]).ok()?))
+                .flatten();
         }
         if !self.rt.is_error(value) && !self.rt.is_promise(value) {
             return None;
         }
         let marked = self.rt.slot(value)?.extra?;
         let number = marked & !REMOTE_MARK;
-        (marked & REMOTE_MARK != 0).then(|| SlotId::new(u32::try_from(number).ok()?)).flatten()
+        (marked & REMOTE_MARK != 0)
+            .then(|| SlotId::new(u32::try_from(number).ok()?))
+            .flatten()
     }
 
     /// Counts a receipt of a client's id; its proxy, if that lives.
@@ -303,7 +313,13 @@ impl Session {
         let token = self.remotes.borrow_mut().token(id);
         let marked = Some(u64::from(id.get()) | REMOTE_MARK);
         let data = self.rt.slot(value).unwrap_or_default();
-        self.rt.set_slot(value, SlotData { extra: marked, ..data })?;
+        self.rt.set_slot(
+            value,
+            SlotData {
+                extra: marked,
+                ..data
+            },
+        )?;
         self.rt.attach_finalizer(value, token)?;
         let weak = self.rt.weak(value)?;
         self.remotes.borrow_mut().insert(id, token, weak);
@@ -317,7 +333,8 @@ impl Session {
         };
         self.cancels.try_borrow().is_ok_and(|flags| {
             let flag = flags.get(usize::from(lane.0));
-            flag.and_then(Option::as_ref).is_some_and(|flag| flag.get() != 0)
+            flag.and_then(Option::as_ref)
+                .is_some_and(|flag| flag.get() != 0)
         })
     }
 

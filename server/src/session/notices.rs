@@ -116,7 +116,10 @@ impl Session {
         let Some(promise) = self.lent_value(id) else {
             return true;
         };
-        let state = self.rt.promise_state(&promise).unwrap_or(PromiseState::Pending);
+        let state = self
+            .rt
+            .promise_state(&promise)
+            .unwrap_or(PromiseState::Pending);
         let write = |state: &PromiseState, out: &mut Encoder<'_, '_>| {
             out.fields().put_u32(id.get());
             write_state(out, state)
@@ -147,9 +150,14 @@ impl Session {
         scratch.builder.start(FrameKind::Notice, 0);
         scratch.sent.clear();
         let written = {
-            let scratch = &mut *scratch;
+            let scratch = &mut scratch;
             let out = scratch.builder.body();
-            write(&mut Encoder::new(self, out, &mut scratch.seen, &mut scratch.sent))
+            write(&mut Encoder::new(
+                self,
+                out,
+                &mut scratch.seen,
+                &mut scratch.sent,
+            ))
         };
         let length = scratch.builder.body_bytes().len();
         self.unsend(&mut scratch);
@@ -158,11 +166,7 @@ impl Session {
     }
 
     /// Sends a notice if there is room for it; false if it has to wait.
-    fn notify(
-        &self,
-        call: CallKind,
-        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
-    ) -> bool {
+    fn notify(&self, call: CallKind, write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded) -> bool {
         let mut scratch = self.take_scratch();
         if matches!(call, CallKind::Released) {
             self.begin(&mut scratch, FrameKind::Notice, call.number());
@@ -171,9 +175,14 @@ impl Session {
             scratch.sent.clear();
         }
         let written = {
-            let scratch = &mut *scratch;
+            let scratch = &mut scratch;
             let out = scratch.builder.body();
-            write(&mut Encoder::new(self, out, &mut scratch.seen, &mut scratch.sent))
+            write(&mut Encoder::new(
+                self,
+                out,
+                &mut scratch.seen,
+                &mut scratch.sent,
+            ))
         };
         let sent = written.is_ok() && {
             let frame = scratch.builder.finish(CallId(0), self.generation);
@@ -187,7 +196,9 @@ impl Session {
         };
         if !sent {
             self.unsend(&mut scratch);
-            self.remotes.borrow_mut().put_back(scratch.releases.drain(..));
+            self.remotes
+                .borrow_mut()
+                .put_back(scratch.releases.drain(..));
         }
         self.put_scratch(scratch);
         sent

@@ -14,6 +14,10 @@ use super::level::Level;
 const WATCH_TAG: u8 = 65;
 
 /// A watched promise was settled.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine's type of a native function"
+)]
 fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
     let [id, identity, _] = call.words;
     let id = u32::try_from(id).ok().and_then(SlotId::new);
@@ -30,11 +34,7 @@ fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
 
 impl Session {
     /// Says how far a promise is; a pending one is told of when it is settled.
-    pub(super) fn watch(
-        &self,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn watch(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
         let (id, promise) = self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
             let promise = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
@@ -59,11 +59,7 @@ impl Session {
     }
 
     /// Settles an awaitable of the client. One that died here meanwhile needs nothing.
-    pub(super) fn settle(
-        &self,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn settle(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
         let (id, state, value) = self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
             let state = frame.fields().take_u8()?;
@@ -87,7 +83,8 @@ impl Session {
     /// A promise goes to the client, which hears of its rejection: that is not unhandled.
     pub(super) fn take_care_of(&self, promise: &Value) -> JsResult<()> {
         let ignore = &self.intrinsics().ignore;
-        self.runtime().promise_then(promise, &Value::UNDEFINED, ignore)?;
+        self.runtime()
+            .promise_then(promise, &Value::UNDEFINED, ignore)?;
         Ok(())
     }
 }

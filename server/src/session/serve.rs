@@ -67,9 +67,13 @@ impl Session {
         flags: Flags,
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
-        read_releases(flags, reader, |id, times| self.objects.borrow_mut().release(id, times))?;
+        read_releases(flags, reader, |id, times| {
+            self.objects.borrow_mut().release(id, times)
+        })?;
         if flags.contains(Flags::WRITE_BACK) {
-            return Err(ProtocolError::Violation { what: "a write-back of the client" });
+            return Err(ProtocolError::Violation {
+                what: "a write-back of the client",
+            });
         }
         Ok(())
     }
@@ -125,7 +129,11 @@ impl Session {
         changes: Option<&Changes>,
         answer: &Result<Answer, Refusal>,
     ) -> Encoded {
-        let kind = if answer.is_ok() { FrameKind::Reply } else { FrameKind::Failure };
+        let kind = if answer.is_ok() {
+            FrameKind::Reply
+        } else {
+            FrameKind::Failure
+        };
         self.begin(scratch, kind, header.number);
         let written = self.compose_body(scratch, level, changes, |out| match answer {
             Ok(answer) => answer.write(out),
@@ -162,7 +170,12 @@ impl Session {
         changes: Option<&Changes>,
         write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
     ) -> Encoded {
-        let Scratch { builder, seen, sent, .. } = scratch;
+        let Scratch {
+            builder,
+            seen,
+            sent,
+            ..
+        } = scratch;
         if let Some(changes) = changes {
             let brought = level.brought.borrow();
             let by_identity: FxHashMap<usize, u32> = brought
@@ -170,8 +183,7 @@ impl Session {
                 .filter_map(|(index, value)| Some((value.identity()?, index)))
                 .collect();
             builder.write_back();
-            let mut out =
-                Encoder::new(self, builder.body(), seen, sent).with_brought(&by_identity);
+            let mut out = Encoder::new(self, builder.body(), seen, sent).with_brought(&by_identity);
             changes.write(&mut out)?;
         }
         write(&mut Encoder::new(self, builder.body(), seen, sent))
@@ -180,7 +192,10 @@ impl Session {
     /// Takes back what was counted for a frame that is not sent.
     pub(super) fn unsend(&self, scratch: &mut Scratch) {
         let mut objects = self.objects.borrow_mut();
-        scratch.sent.drain(..).for_each(|id: SlotId| objects.unsend(id));
+        scratch
+            .sent
+            .drain(..)
+            .for_each(|id: SlotId| objects.unsend(id));
     }
 
     /// What the call changed in the data it brought, since the last time that was told.
@@ -190,19 +205,23 @@ impl Session {
         }
         // Reading may run an accessor, which may ask the client, which looks for changes again.
         let baseline = level.baseline.take();
-        let changes =
-            Changes::find(self, &level.body.borrow(), &level.brought.borrow(), &baseline);
+        let changes = Changes::find(
+            self,
+            &level.body.borrow(),
+            &level.brought.borrow(),
+            &baseline,
+        );
         level.baseline.replace(baseline);
         level.compared.set(self.rt.mutations());
         Ok(Some(changes?).filter(|changes| !changes.is_empty()))
     }
 
-    pub(super) fn take_scratch(&self) -> Box<Scratch> {
+    pub(super) fn take_scratch(&self) -> Scratch {
         let used = self.scratch.borrow_mut().pop();
-        used.unwrap_or_else(|| Box::new(Scratch::new(self.limits)))
+        used.unwrap_or_else(|| Scratch::new(self.limits))
     }
 
-    pub(super) fn put_scratch(&self, mut scratch: Box<Scratch>) {
+    pub(super) fn put_scratch(&self, mut scratch: Scratch) {
         scratch.releases.clear();
         scratch.brought.clear();
         scratch.seen.clear();
@@ -216,7 +235,9 @@ impl Session {
         self.poisoned.set(true);
         let text = "the host failed while it served this call (a defect of the host)";
         let refusal = Err(RemoteError::Host(text.to_owned()).into());
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.reply(lane, header, level, refusal)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.reply(lane, header, level, refusal);
+        }));
         if outcome.is_err() {
             self.lose(ProtocolError::Disconnected);
         }

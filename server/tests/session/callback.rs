@@ -61,17 +61,22 @@ fn recurse(peer: &mut Peer, id: u32, depth: &mut i32) -> Result<String, String> 
     })
 }
 
+/// Calls itself in its callback until somebody stops it.
+fn dive(peer: &mut Peer, id: u32) -> Result<String, String> {
+    peer.call_with(id, 1, |w| callable(w, 3), &mut |peer, _, w| {
+        let text = dive(peer, id).unwrap_or_else(|error| error);
+        w.str(&text).unwrap();
+        FrameKind::Reply
+    })
+}
+
 #[test]
 fn nesting_past_the_limit_is_an_error_that_says_so() {
-    let mut peer = Peer::with(Limits { nested_requests: 6, ..Limits::DEFAULT });
+    let mut peer = Peer::with(Limits {
+        nested_requests: 6,
+        ..Limits::DEFAULT
+    });
     let id = peer.lend("(f => { try { return f() } catch (e) { return String(e) } })");
-    fn dive(peer: &mut Peer, id: u32) -> Result<String, String> {
-        peer.call_with(id, 1, |w| callable(w, 3), &mut |peer, _, w| {
-            let text = dive(peer, id).unwrap_or_else(|error| error);
-            w.str(&text).unwrap();
-            FrameKind::Reply
-        })
-    }
     let text = dive(&mut peer, id).unwrap();
     assert!(text.contains("nested"), "{text}");
 }
@@ -128,7 +133,12 @@ fn dead_function_is_released_with_a_later_frame() {
     }
     peer.script("0").unwrap();
     peer.script("0").unwrap();
-    let times: u32 = peer.released.iter().filter(|entry| entry.0 == 8).map(|entry| entry.1).sum();
+    let times: u32 = peer
+        .released
+        .iter()
+        .filter(|entry| entry.0 == 8)
+        .map(|entry| entry.1)
+        .sum();
     assert_eq!(times, 3, "{:?}", peer.released);
 }
 

@@ -37,8 +37,15 @@ fn class_is_constructed_and_its_instance_used() {
         out.int32(5);
     });
     assert_eq!(called.unwrap(), "15");
-    assert_eq!(peer.ask(CallKind::Get, |out| at(out, id, "value")).unwrap(), "15");
-    assert_eq!(peer.ask(CallKind::Get, |out| at(out, id, "nothing")).unwrap(), "absent");
+    assert_eq!(
+        peer.ask(CallKind::Get, |out| at(out, id, "value")).unwrap(),
+        "15"
+    );
+    assert_eq!(
+        peer.ask(CallKind::Get, |out| at(out, id, "nothing"))
+            .unwrap(),
+        "absent"
+    );
     let is = peer.ask(CallKind::InstanceOf, |out| {
         out.own(hostd_protocol::ids::SlotId::new(id).unwrap());
         out.put_u32(class);
@@ -46,7 +53,10 @@ fn class_is_constructed_and_its_instance_used() {
     assert_eq!(is.unwrap(), "true");
     // The class of the instance is the one that the class said of itself.
     let class_of = |text: &str| text.rsplit_once("class ").map(|parts| parts.1.to_owned());
-    assert_eq!(class_of(&instance), class_of(&peer.script("Counter").unwrap()));
+    assert_eq!(
+        class_of(&instance),
+        class_of(&peer.script("Counter").unwrap())
+    );
 }
 
 #[test]
@@ -57,7 +67,11 @@ fn property_set_that_is_refused_throws() {
         at(out, id, "x");
         out.int32(1);
     };
-    assert!(peer.ask(CallKind::Set, set).unwrap_err().contains("error(Type"));
+    assert!(
+        peer.ask(CallKind::Set, set)
+            .unwrap_err()
+            .contains("error(Type")
+    );
     let id = peer.lend("globalThis.p = {f() {}}; p");
     let set = |out: &mut ValueWriter<'_>| {
         at(out, id, "x");
@@ -65,9 +79,18 @@ fn property_set_that_is_refused_throws() {
     };
     peer.ask(CallKind::Set, set).unwrap();
     assert_eq!(peer.script("p.x").unwrap(), "1");
-    assert_eq!(peer.ask(CallKind::Has, |out| at(out, id, "x")).unwrap(), "true");
-    assert_eq!(peer.ask(CallKind::Delete, |out| at(out, id, "x")).unwrap(), "true");
-    assert_eq!(peer.ask(CallKind::Has, |out| at(out, id, "x")).unwrap(), "false");
+    assert_eq!(
+        peer.ask(CallKind::Has, |out| at(out, id, "x")).unwrap(),
+        "true"
+    );
+    assert_eq!(
+        peer.ask(CallKind::Delete, |out| at(out, id, "x")).unwrap(),
+        "true"
+    );
+    assert_eq!(
+        peer.ask(CallKind::Has, |out| at(out, id, "x")).unwrap(),
+        "false"
+    );
 }
 
 #[test]
@@ -81,14 +104,20 @@ fn description_names_methods_and_accessors() {
     });
     let text = described.unwrap();
     assert!(text.contains("name: \"Counter\""), "{text}");
-    assert!(text.contains("methods: [\"constructor\", \"increment\"]"), "{text}");
+    assert!(
+        text.contains("methods: [\"constructor\", \"increment\"]"),
+        "{text}"
+    );
     assert!(text.contains("accessors: [\"value\"]"), "{text}");
     let described = peer.ask(CallKind::Describe, |out| {
         out.put_u8(0);
         out.put_u32(class);
     });
     let text = described.unwrap();
-    assert!(text.contains("kind: 1") && text.contains("\"of\""), "{text}");
+    assert!(
+        text.contains("kind: 1") && text.contains("\"of\""),
+        "{text}"
+    );
     assert!(text.contains("length: 1"), "{text}");
 }
 
@@ -114,10 +143,15 @@ fn iterator_is_followed_to_its_end() {
     let id = peer.lend("(function* () { yield 1; yield 'b' })()");
     let iterator = peer.ask(CallKind::Iterate, |out| out.put_u32(id)).unwrap();
     let iterator = id_of(&iterator);
-    let mut next = || peer.ask(CallKind::Next, |out| out.put_u32(iterator)).unwrap();
+    let mut next = || {
+        peer.ask(CallKind::Next, |out| out.put_u32(iterator))
+            .unwrap()
+    };
     assert_eq!([next(), next(), next()], ["1", "\"b\"", "done"]);
     let plain = peer.lend("({f() {}})");
-    let error = peer.ask(CallKind::Iterate, |out| out.put_u32(plain)).unwrap_err();
+    let error = peer
+        .ask(CallKind::Iterate, |out| out.put_u32(plain))
+        .unwrap_err();
     assert!(error.contains("not iterable"), "{error}");
 }
 

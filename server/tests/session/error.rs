@@ -22,7 +22,10 @@ fn thrown_error_carries_its_parts() {
         "thrown lent error(Uri \"URIError\" \"u\" code=undefined cause=undefined {})"
     );
     assert_eq!(peer.script("throw 'text'").unwrap_err(), "thrown \"text\"");
-    assert_eq!(peer.script("throw undefined").unwrap_err(), "thrown undefined");
+    assert_eq!(
+        peer.script("throw undefined").unwrap_err(),
+        "thrown undefined"
+    );
 }
 
 #[test]
@@ -81,6 +84,9 @@ fn hostile_error_objects_run_no_code() {
         Object.defineProperty(e, 'name', {get() { ran++; throw 1 }});
         Object.defineProperty(e, 'code', {get() { ran++; return 2 }}); throw e";
     let error = peer.script(source).unwrap_err();
-    assert!(error.starts_with("thrown lent error(Error undefined \"m\""), "{error}");
+    assert!(
+        error.starts_with("thrown lent error(Error undefined \"m\""),
+        "{error}"
+    );
     assert_eq!(peer.script("ran").unwrap(), "0");
 }

@@ -14,7 +14,10 @@ fn one_object_has_one_id() {
     let mut peer = Peer::start();
     let id = peer.lend("globalThis.f = () => 1; f");
     assert_eq!(peer.lend("f"), id);
-    assert_eq!(peer.script("[f, f]").unwrap(), format!("[lent({id} Function), lent({id} Function)]"));
+    assert_eq!(
+        peer.script("[f, f]").unwrap(),
+        format!("[lent({id} Function), lent({id} Function)]")
+    );
     let symbol = peer.lend("globalThis.s = Symbol(); s");
     assert_eq!(peer.lend("s"), symbol);
 }
@@ -29,7 +32,10 @@ fn object_goes_when_the_counts_agree() {
     assert_eq!(peer.call(id, 0, |_| ()).unwrap(), "1");
     peer.release(&[(id, 1)]).unwrap();
     assert_eq!(stats(&mut peer), "lent 0 received 0");
-    assert_eq!(peer.call(id, 0, |_| ()).unwrap_err(), format!("Stale({id})"));
+    assert_eq!(
+        peer.call(id, 0, |_| ()).unwrap_err(),
+        format!("Stale({id})")
+    );
 }
 
 #[test]
@@ -54,6 +60,8 @@ fn new_object_lives_here_whatever_it_is() {
     let slot = SlotId::new(id).unwrap();
     let again = peer.call(identity, 1, |w| w.own(slot)).unwrap();
     assert_eq!(id_of(&again), id);
-    let error = peer.ask(CallKind::NewObject, |out| out.int32(1)).unwrap_err();
+    let error = peer
+        .ask(CallKind::NewObject, |out| out.int32(1))
+        .unwrap_err();
     assert!(error.contains("needs a dict"), "{error}");
 }

@@ -1,15 +1,27 @@
 //! The real session loop on a thread, over the carrier in memory, with a scripted client.
 
+#[cfg(test)]
 mod peer;
+#[cfg(test)]
 mod tree;
 
+#[cfg(test)]
 mod callback;
+#[cfg(test)]
 mod class;
+#[cfg(test)]
 mod error;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod lent;
+#[cfg(test)]
 mod promise;
+#[cfg(test)]
 mod remote;
+#[cfg(test)]
 mod script;
+#[cfg(test)]
 mod values;
+#[cfg(test)]
 mod write_back;

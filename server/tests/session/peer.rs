@@ -9,7 +9,7 @@ use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header, read_releases};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::limits::Limits;
-use hostd_protocol::value::{Token, ValueReader, ValueWriter};
+use hostd_protocol::value::{ValueReader, ValueWriter};
 use napi_hostd::session::{Ended, Session, SessionOptions};
 
 use crate::tree;
@@ -41,12 +41,11 @@ pub(crate) struct Asked {
     pub(crate) target: u32,
     /// Key and values, or the arguments.
     pub(crate) values: Vec<String>,
-    /// The ids in the values that the host lent, in their order.
-    pub(crate) lent: Vec<u32>,
 }
 
 /// How the client answers: writes a reply, or a failure.
-pub(crate) type Respond<'a> = &'a mut dyn FnMut(&mut Peer, &Asked, &mut ValueWriter<'_>) -> FrameKind;
+pub(crate) type Respond<'a> =
+    &'a mut dyn FnMut(&mut Peer, &Asked, &mut ValueWriter<'_>) -> FrameKind;
 
 impl Peer {
     pub(crate) fn start() -> Self {
@@ -86,7 +85,11 @@ impl Peer {
     }
 
     /// Asks, and expects no callback.
-    pub(crate) fn ask(&mut self, call: CallKind, write: impl FnOnce(&mut ValueWriter<'_>)) -> Answer {
+    pub(crate) fn ask(
+        &mut self,
+        call: CallKind,
+        write: impl FnOnce(&mut ValueWriter<'_>),
+    ) -> Answer {
         let mut refuse = |_: &mut Peer, asked: &Asked, _: &mut ValueWriter<'_>| -> FrameKind {
             panic!("an unexpected callback: {asked:?}")
         };
@@ -103,7 +106,10 @@ impl Peer {
         let id = self.send(FrameKind::Request, call.number(), write);
         loop {
             let mut body = Vec::new();
-            let header = self.lane.receive(&mut body, &mut patience()).expect("an answer");
+            let header = self
+                .lane
+                .receive(&mut body, &mut patience())
+                .expect("an answer");
             let mut reader = self.front(&header, &body);
             match header.kind {
                 FrameKind::Reply => {
@@ -127,7 +133,10 @@ impl Peer {
         let kind = respond(self, &asked, &mut ValueWriter::new(&mut body, &limits));
         self.builder.start(kind, header.number);
         self.builder.body_bytes().extend_from_slice(&body);
-        let frame = self.builder.finish(header.call, GENERATION).expect("a frame");
+        let frame = self
+            .builder
+            .finish(header.call, GENERATION)
+            .expect("a frame");
         self.lane.send(frame, &mut patience()).expect("a host");
     }
 
@@ -158,12 +167,17 @@ impl Peer {
         let id = self.call;
         self.call = id.next();
         self.builder.start(FrameKind::Request, call.number());
-        let slots = entries.iter().map(|&(id, times)| (SlotId::new(id).unwrap(), times));
+        let slots = entries
+            .iter()
+            .map(|&(id, times)| (SlotId::new(id).unwrap(), times));
         self.builder.releases(slots);
         let frame = self.builder.finish(id, GENERATION).expect("a frame");
         self.lane.send(frame, &mut patience()).expect("a host");
         let mut body = Vec::new();
-        let header = self.lane.receive(&mut body, &mut patience()).expect("an answer");
+        let header = self
+            .lane
+            .receive(&mut body, &mut patience())
+            .expect("an answer");
         let mut reader = self.front(&header, &body);
         match header.kind {
             FrameKind::Reply => Ok(String::new()),
@@ -193,7 +207,10 @@ impl Peer {
     /// The failure that answers a request that was sent by hand.
     pub(crate) fn failure(&mut self) -> String {
         let mut body = Vec::new();
-        let header = self.lane.receive(&mut body, &mut patience()).expect("an answer");
+        let header = self
+            .lane
+            .receive(&mut body, &mut patience())
+            .expect("an answer");
         assert_eq!(header.kind, FrameKind::Failure);
         let mut reader = self.front(&header, &body);
         failure_text(&mut reader)
@@ -249,8 +266,11 @@ impl Peer {
             CallKind::Settled => {
                 let id = reader.take_u32().unwrap();
                 let state = reader.take_u8().unwrap();
-                let value =
-                    if state == 0 { String::new() } else { tree::text(&mut reader) };
+                let value = if state == 0 {
+                    String::new()
+                } else {
+                    tree::text(&mut reader)
+                };
                 format!("{id} {state} {value}")
             }
             CallKind::Uncaught => {
@@ -289,14 +309,23 @@ fn head(out: &mut ValueWriter<'_>, function: u32, count: u32) {
 
 /// The id in `lent(3 Function)`.
 pub(crate) fn id_of(text: &str) -> u32 {
-    let inner = text.split_once("lent(").unwrap_or_else(|| panic!("not lent: {text}")).1;
+    let inner = text
+        .split_once("lent(")
+        .unwrap_or_else(|| panic!("not lent: {text}"))
+        .1;
     let digits: String = inner.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().expect("an id")
 }
 
 fn patience() -> impl FnMut() -> Result<(), Interrupted> {
     let end = Instant::now() + PATIENCE;
-    move || if Instant::now() < end { Ok(()) } else { Err(Interrupted) }
+    move || {
+        if Instant::now() < end {
+            Ok(())
+        } else {
+            Err(Interrupted)
+        }
+    }
 }
 
 fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
@@ -336,9 +365,9 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         CallKind::Load => {
             let mut text = tree::text(reader);
             for _ in 0..reader.take_u32().unwrap() {
-                text += &format!(" {}", tree::text(reader));
+                text = format!("{text} {}", tree::text(reader));
                 if reader.take_bool().unwrap() {
-                    text += &format!("={}", tree::text(reader));
+                    text = format!("{text}={}", tree::text(reader));
                 }
             }
             let callable = reader.take_bool().unwrap();
@@ -384,8 +413,9 @@ fn changes_text(reader: &mut ValueReader<'_>) -> String {
                 format!("object {}", [sets, deletes].concat().join(" "))
             }
             2 => {
-                let values: Vec<_> =
-                    (0..reader.take_u32().unwrap()).map(|_| tree::text(reader)).collect();
+                let values: Vec<_> = (0..reader.take_u32().unwrap())
+                    .map(|_| tree::text(reader))
+                    .collect();
                 format!("refilled {}", values.join(" "))
             }
             _ => {
@@ -404,7 +434,6 @@ fn asked(header: &Header, reader: &mut ValueReader<'_>) -> Asked {
     let call = CallKind::from_number(header.number).expect("a call");
     let target = reader.take_u32().unwrap();
     let mut values = Vec::new();
-    let mut lent = Vec::new();
     let count = match call {
         CallKind::Invoke => {
             assert!(!reader.take_bool().unwrap(), "no `this` is sent");
@@ -415,11 +444,12 @@ fn asked(header: &Header, reader: &mut ValueReader<'_>) -> Asked {
         _ => 1,
     };
     for _ in 0..count {
-        if let Ok(Token::Lent { id, .. }) = reader.clone().next() {
-            lent.push(id.get());
-        }
         values.push(tree::text(reader));
     }
     reader.finish().expect("nothing more");
-    Asked { call, target, values, lent }
+    Asked {
+        call,
+        target,
+        values,
+    }
 }

@@ -28,9 +28,13 @@ fn pending_promise_is_told_of_once() {
     assert_eq!(watch(&mut peer, id).unwrap(), "pending");
     assert_eq!(watch(&mut peer, id).unwrap(), "pending");
     peer.script("resolve([1, 'x'])").unwrap();
-    assert_eq!(peer.notice(), (CallKind::Settled, format!("{id} 1 [1, \"x\"]")));
+    assert_eq!(
+        peer.notice(),
+        (CallKind::Settled, format!("{id} 1 [1, \"x\"]"))
+    );
     peer.script("Promise.reject('after')").unwrap();
-    peer.script("queueMicrotask(() => { throw 'uncaught' })").unwrap();
+    peer.script("queueMicrotask(() => { throw 'uncaught' })")
+        .unwrap();
     // The next notice is another one: the promise was told of once.
     assert_eq!(peer.notice().0, CallKind::Uncaught);
 }
@@ -42,7 +46,10 @@ fn value_too_large_for_a_notice_is_asked_for() {
     watch(&mut peer, id).unwrap();
     peer.script("resolve('x'.repeat(100000))").unwrap();
     assert_eq!(peer.notice(), (CallKind::Settled, format!("{id} 0 ")));
-    assert_eq!(watch(&mut peer, id).unwrap().len(), "fulfilled ".len() + 100_002);
+    assert_eq!(
+        watch(&mut peer, id).unwrap().len(),
+        "fulfilled ".len() + 100_002
+    );
 }
 
 #[test]
@@ -51,7 +58,10 @@ fn unhandled_rejection_is_told() {
     peer.script("Promise.reject(new Error('lost')); 0").unwrap();
     let (call, text) = peer.notice();
     assert_eq!(call, CallKind::Uncaught);
-    assert!(text.contains("\"lost\"") && text.contains("unhandled rejection"), "{text}");
+    assert!(
+        text.contains("\"lost\"") && text.contains("unhandled rejection"),
+        "{text}"
+    );
 }
 
 #[test]

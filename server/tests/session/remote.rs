@@ -14,7 +14,10 @@ fn remote(w: &mut ValueWriter<'_>, kind: ClientKind) {
 /// A client whose object has `x` = 1 and takes every set of `y`.
 fn answer(asked: &Asked, w: &mut ValueWriter<'_>, log: &mut Vec<String>) -> FrameKind {
     log.push(format!("{:?} {}", asked.call, asked.values.join(" ")));
-    let known = asked.values.first().is_some_and(|key| key == "\"x\"" || key == "0");
+    let known = asked
+        .values
+        .first()
+        .is_some_and(|key| key == "\"x\"" || key == "0");
     match asked.call {
         CallKind::RemoteGet => {
             w.put_u8(u8::from(known));
@@ -37,7 +40,9 @@ fn run(source: &str, kind: ClientKind) -> (String, Vec<String>) {
     let id = peer.lend(source);
     let mut log = Vec::new();
     let text = peer
-        .call_with(id, 1, |w| remote(w, kind), &mut |_, asked, w| answer(asked, w, &mut log))
+        .call_with(id, 1, |w| remote(w, kind), &mut |_, asked, w| {
+            answer(asked, w, &mut log)
+        })
         .unwrap_or_else(|error| error);
     (text, log)
 }
@@ -63,7 +68,8 @@ fn index_travels_as_a_number() {
 
 #[test]
 fn symbols_and_the_engine_s_own_questions_stay_here() {
-    let source = "(o => [o[Symbol.iterator], o.then, o.constructor === Object, o.toJSON, typeof o])";
+    let source =
+        "(o => [o[Symbol.iterator], o.then, o.constructor === Object, o.toJSON, typeof o])";
     let (text, log) = run(source, ClientKind::Exposed);
     assert_eq!(text, "[undefined, undefined, true, undefined, \"object\"]");
     assert!(log.is_empty(), "{log:?}");
@@ -81,8 +87,13 @@ fn opaque_object_is_identity_and_nothing_else() {
 fn unknown_kind_is_refused_and_released() {
     let mut peer = Peer::start();
     let id = peer.lend("(o => o)");
-    let error = peer.call(id, 1, |w| w.lent(SlotId::new(6).unwrap(), 99, 0)).unwrap_err();
-    assert!(error.contains("Unsupported") && error.contains("99"), "{error}");
+    let error = peer
+        .call(id, 1, |w| w.lent(SlotId::new(6).unwrap(), 99, 0))
+        .unwrap_err();
+    assert!(
+        error.contains("Unsupported") && error.contains("99"),
+        "{error}"
+    );
     peer.script("0").unwrap();
     assert_eq!(peer.released, [(6, 1)]);
 }

@@ -5,7 +5,8 @@ use crate::peer::Peer;
 #[test]
 fn script_runs_in_the_global_scope() {
     let mut peer = Peer::start();
-    peer.script("var counter = 1; function bump() { return ++counter }").unwrap();
+    peer.script("var counter = 1; function bump() { return ++counter }")
+        .unwrap();
     assert_eq!(peer.script("bump() + globalThis.counter").unwrap(), "4");
 }
 
@@ -20,14 +21,22 @@ fn microtasks_run_before_the_reply_is_written() {
 fn syntax_error_is_thrown() {
     let mut peer = Peer::start();
     let error = peer.script("1 +").unwrap_err();
-    assert!(error.starts_with("thrown lent error(Syntax \"SyntaxError\""), "{error}");
+    assert!(
+        error.starts_with("thrown lent error(Syntax \"SyntaxError\""),
+        "{error}"
+    );
 }
 
 #[test]
 fn runaway_recursion_is_a_range_error() {
     let mut peer = Peer::start();
-    let error = peer.script("(function f() { return f() + 1 })()").unwrap_err();
-    assert!(error.contains("error(Range") && error.contains("call stack"), "{error}");
+    let error = peer
+        .script("(function f() { return f() + 1 })()")
+        .unwrap_err();
+    assert!(
+        error.contains("error(Range") && error.contains("call stack"),
+        "{error}"
+    );
     assert_eq!(peer.script("1").unwrap(), "1");
 }
 

@@ -62,7 +62,9 @@ fn token_text(token: Token<'_>, reader: &mut ValueReader<'_>) -> String {
             format!("map({body})")
         }
         Token::Set { count, .. } => format!("set({})", list(count, reader)),
-        Token::Buffer { element, id, bytes, .. } => {
+        Token::Buffer {
+            element, id, bytes, ..
+        } => {
             let lent = if id.is_some() { "lent " } else { "" };
             format!("{lent}{element:?}{bytes:?}")
         }
@@ -82,7 +84,11 @@ fn token_text(token: Token<'_>, reader: &mut ValueReader<'_>) -> String {
         Token::Own(id) => format!("own({id})"),
         Token::Lent { id, kind, class } => {
             let kind = HostKind::from_code(kind).expect("a kind");
-            let class = if class == 0 { String::new() } else { format!(" class {class}") };
+            let class = if class == 0 {
+                String::new()
+            } else {
+                format!(" class {class}")
+            };
             format!("lent({id} {kind:?}{class})")
         }
         Token::Brought(index) => format!("brought({index})"),

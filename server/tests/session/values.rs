@@ -7,7 +7,8 @@ use crate::peer::Peer;
 
 /// What a script's value is on the wire.
 fn out(peer: &mut Peer, source: &str) -> String {
-    peer.script(source).unwrap_or_else(|error| format!("failed: {error}"))
+    peer.script(source)
+        .unwrap_or_else(|error| format!("failed: {error}"))
 }
 
 #[test]
@@ -64,8 +65,14 @@ fn containers_cross_by_value() {
 fn aliases_and_cycles_are_references() {
     let mut peer = Peer::start();
     assert_eq!(out(&mut peer, "var a = {}; [a, a]"), "[{}, ref(1)]");
-    assert_eq!(out(&mut peer, "var c = {n: 1}; c.me = c; c"), "{n: 1, me: ref(0)}");
-    assert_eq!(out(&mut peer, "var m = new Map(); m.set('m', m); m"), "map(m => ref(0))");
+    assert_eq!(
+        out(&mut peer, "var c = {n: 1}; c.me = c; c"),
+        "{n: 1, me: ref(0)}"
+    );
+    assert_eq!(
+        out(&mut peer, "var m = new Map(); m.set('m', m); m"),
+        "map(m => ref(0))"
+    );
     let many = "var x = []; for (let i = 0; i < 40; i++) x.push([]); x.push(x[0], x[39]); x";
     assert!(out(&mut peer, many).ends_with("ref(1), ref(40)]"));
 }
@@ -89,7 +96,10 @@ fn behaviour_crosses_by_reference() {
         "new Number(1)",
     ] {
         let text = out(&mut peer, source);
-        assert!(text.starts_with("lent(") && text.contains("Object"), "{source}: {text}");
+        assert!(
+            text.starts_with("lent(") && text.contains("Object"),
+            "{source}: {text}"
+        );
     }
     assert!(out(&mut peer, "(function f() {})").contains("Function"));
     assert!(out(&mut peer, "(class C {})").contains("Class class"));
@@ -102,15 +112,35 @@ fn behaviour_crosses_by_reference() {
 fn buffers_carry_bytes_and_identity() {
     let mut peer = Peer::start();
     assert_eq!(out(&mut peer, "Buffer.from([1, 2])"), "lent Buffer[1, 2]");
-    assert_eq!(out(&mut peer, "new Uint16Array([258])"), "lent Uint16[2, 1]");
-    assert_eq!(out(&mut peer, "new ArrayBuffer(2)"), "lent ArrayBuffer[0, 0]");
-    assert_eq!(out(&mut peer, "new DataView(new ArrayBuffer(3), 1)"), "lent DataView[0, 0]");
-    assert_eq!(out(&mut peer, "new BigInt64Array(1)"), "lent BigInt64[0, 0, 0, 0, 0, 0, 0, 0]");
-    assert_eq!(out(&mut peer, "new SharedArrayBuffer(1)"), "lent SharedArrayBuffer[0]");
-    assert_eq!(out(&mut peer, "new Uint8Array([9,8,7]).subarray(1)"), "lent Uint8[8, 7]");
+    assert_eq!(
+        out(&mut peer, "new Uint16Array([258])"),
+        "lent Uint16[2, 1]"
+    );
+    assert_eq!(
+        out(&mut peer, "new ArrayBuffer(2)"),
+        "lent ArrayBuffer[0, 0]"
+    );
+    assert_eq!(
+        out(&mut peer, "new DataView(new ArrayBuffer(3), 1)"),
+        "lent DataView[0, 0]"
+    );
+    assert_eq!(
+        out(&mut peer, "new BigInt64Array(1)"),
+        "lent BigInt64[0, 0, 0, 0, 0, 0, 0, 0]"
+    );
+    assert_eq!(
+        out(&mut peer, "new SharedArrayBuffer(1)"),
+        "lent SharedArrayBuffer[0]"
+    );
+    assert_eq!(
+        out(&mut peer, "new Uint8Array([9,8,7]).subarray(1)"),
+        "lent Uint8[8, 7]"
+    );
     let identity = peer.lend("(b => b)");
     let same = peer.lend("globalThis.kept = new Uint8Array([5, 6]); (x => x === kept && x[0])");
-    let kept = peer.ask(hostd_protocol::calls::CallKind::RunScript, |w| w.str("kept").unwrap());
+    let kept = peer.ask(hostd_protocol::calls::CallKind::RunScript, |w| {
+        w.str("kept").unwrap();
+    });
     assert_eq!(kept.unwrap(), "lent Uint8[5, 6]");
     // The third object that was lent is the kept array; its new bytes arrive in it.
     let id = hostd_protocol::ids::SlotId::new(same + 1);
@@ -119,22 +149,28 @@ fn buffers_carry_bytes_and_identity() {
     });
     assert_eq!(changed.unwrap(), "9");
     let fresh = peer.call(identity, 1, |w| {
-        w.buffer(ElementKind::Float64, None, false, &1.5_f64.to_le_bytes()).unwrap();
+        w.buffer(ElementKind::Float64, None, false, &1.5_f64.to_le_bytes())
+            .unwrap();
     });
     assert_eq!(fresh.unwrap(), "lent Float64[0, 0, 0, 0, 0, 0, 248, 63]");
 }
+
+type Write<'a> = &'a dyn Fn(&mut ValueWriter<'_>);
 
 #[test]
 fn values_come_back_as_they_went() {
     let mut peer = Peer::start();
     let identity = peer.lend("(x => x)");
-    let cases: [(&dyn Fn(&mut ValueWriter<'_>), &str); 12] = [
+    let cases: [(Write<'_>, &str); 12] = [
         (&|w| w.undefined(), "undefined"),
         (&|w| w.float(-0.0), "-0.0f"),
         (&|w| w.integer(1 << 40), "1099511627776L"),
         (&|w| w.float(3.0), "3"),
         (&|w| w.bigint(true, &[5, 0, 1]).unwrap(), "-0x5_0_1n"),
-        (&|w| w.str16([0xdc00_u16].into_iter()).unwrap(), "utf16[dc00]"),
+        (
+            &|w| w.str16([0xdc00_u16].into_iter()).unwrap(),
+            "utf16[dc00]",
+        ),
         (&|w| w.date(-1.0), "date(-1)"),
         (&nested_object, "{__proto__: {a: 1}, b: [1, hole]}"),
         (&cyclic_array, "[ref(0), \"x\"]"),
@@ -211,18 +247,30 @@ fn too_deep_a_result_is_an_error_that_says_so() {
     let deep = |n| format!("var d = 0; for (let i = 0; i < {n}; i++) d = [d]; d");
     assert!(peer.script(&deep(63)).is_ok());
     let error = peer.script(&deep(65)).unwrap_err();
-    assert!(error.contains("Limit") && error.contains("levels of nesting"), "{error}");
+    assert!(
+        error.contains("Limit") && error.contains("levels of nesting"),
+        "{error}"
+    );
     // A million levels neither overflow the stack nor end the session.
-    assert!(peer.script(&deep(1_000_000)).unwrap_err().contains("levels of nesting"));
+    assert!(
+        peer.script(&deep(1_000_000))
+            .unwrap_err()
+            .contains("levels of nesting")
+    );
     assert_eq!(peer.script("1").unwrap(), "1");
 }
 
 #[test]
 fn too_large_a_result_is_an_error_that_says_so() {
-    let mut peer = Peer::with(Limits { frame_bytes: 1 << 20, ..Limits::DEFAULT });
+    let mut peer = Peer::with(Limits {
+        frame_bytes: 1 << 20,
+        ..Limits::DEFAULT
+    });
     let error = peer.script("'x'.repeat(2 ** 20)").unwrap_err();
     assert!(error.contains("bytes in one message"), "{error}");
-    let error = peer.script("throw new Error('x'.repeat(2 ** 20))").unwrap_err();
+    let error = peer
+        .script("throw new Error('x'.repeat(2 ** 20))")
+        .unwrap_err();
     assert!(error.contains("bytes in one message"), "{error}");
     assert_eq!(peer.script("'x'.repeat(2 ** 19).length").unwrap(), "524288");
 }

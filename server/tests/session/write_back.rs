@@ -38,24 +38,40 @@ fn nothing_comes_back_when_nothing_changed() {
 
 #[test]
 fn changed_slots_come_back() {
-    assert_eq!(changes("(x => { x[0] = 'b' })", 1, nested), ["0: array 3 0=\"b\""]);
-    assert_eq!(changes("(x => { x.push(null, x) })", 1, nested), [
-        "0: array 5 3=null 4=brought(0)"
-    ]);
-    assert_eq!(changes("(x => { x.length = 1 })", 1, nested), ["0: array 1"]);
-    assert_eq!(changes("(x => { x[1].l[0] = 7 })", 1, nested), ["2: array 1 0=7"]);
+    assert_eq!(
+        changes("(x => { x[0] = 'b' })", 1, nested),
+        ["0: array 3 0=\"b\""]
+    );
+    assert_eq!(
+        changes("(x => { x.push(null, x) })", 1, nested),
+        ["0: array 5 3=null 4=brought(0)"]
+    );
+    assert_eq!(
+        changes("(x => { x.length = 1 })", 1, nested),
+        ["0: array 1"]
+    );
+    assert_eq!(
+        changes("(x => { x[1].l[0] = 7 })", 1, nested),
+        ["2: array 1 0=7"]
+    );
 }
 
 #[test]
 fn changed_keys_come_back() {
     let source = "(x => { x[1].k = 2; delete x[1].l; x[1].m = x[0] })";
-    assert_eq!(changes(source, 1, nested), ["1: object \"k\"=2 \"m\"=\"a\" -\"l\""]);
+    assert_eq!(
+        changes(source, 1, nested),
+        ["1: object \"k\"=2 \"m\"=\"a\" -\"l\""]
+    );
 }
 
 #[test]
 fn new_objects_in_old_ones_come_along_and_old_ones_are_named() {
     let source = "(x => { x[0] = [x[1], {n: 1}] })";
-    assert_eq!(changes(source, 1, nested), ["0: array 3 0=[brought(1), {n: 1}]"]);
+    assert_eq!(
+        changes(source, 1, nested),
+        ["0: array 3 0=[brought(1), {n: 1}]"]
+    );
 }
 
 #[test]
@@ -77,7 +93,10 @@ fn sets_and_maps_are_refilled() {
         w.int32(1);
         w.close(set, 1);
     };
-    assert_eq!(changes("(s => { s.add('n') })", 1, set), ["0: refilled 1 \"n\""]);
+    assert_eq!(
+        changes("(s => { s.add('n') })", 1, set),
+        ["0: refilled 1 \"n\""]
+    );
     assert!(changes("(s => { s.add(1) })", 1, set).is_empty());
     let map = |w: &mut ValueWriter<'_>| {
         let map = w.open_map().unwrap();
@@ -85,19 +104,24 @@ fn sets_and_maps_are_refilled() {
         w.str("a").unwrap();
         w.close(map, 1);
     };
-    assert_eq!(changes("(m => { m.set(2, m) })", 1, map), ["0: refilled 1 \"a\" 2 brought(0)"]);
+    assert_eq!(
+        changes("(m => { m.set(2, m) })", 1, map),
+        ["0: refilled 1 \"a\" 2 brought(0)"]
+    );
 }
 
 #[test]
 fn bytes_come_back_from_where_they_changed() {
     let buffer = |writable| {
         move |w: &mut ValueWriter<'_>| {
-            w.buffer(ElementKind::Buffer, None, writable, &[1, 2, 3, 4, 5]).unwrap();
+            w.buffer(ElementKind::Buffer, None, writable, &[1, 2, 3, 4, 5])
+                .unwrap();
         }
     };
-    assert_eq!(changes("(b => { b[1] = 9; b[3] = 8 })", 1, buffer(true)), [
-        "0: bytes 1 [9, 3, 8]"
-    ]);
+    assert_eq!(
+        changes("(b => { b[1] = 9; b[3] = 8 })", 1, buffer(true)),
+        ["0: bytes 1 [9, 3, 8]"]
+    );
     assert!(changes("(b => { b[1] = 9 })", 1, buffer(false)).is_empty());
     assert!(changes("(b => { b[1] = 2 })", 1, buffer(true)).is_empty());
 }
@@ -105,7 +129,8 @@ fn bytes_come_back_from_where_they_changed() {
 #[test]
 fn changes_come_before_each_callback_and_only_once() {
     let mut peer = Peer::start();
-    let id = peer.lend("((x, f) => { x[0] = 'b'; f(); f(); x.pop(); x[1].k = 0; f(x[1]); x[0] = 'c' })");
+    let id =
+        peer.lend("((x, f) => { x[0] = 'b'; f(); f(); x.pop(); x[1].k = 0; f(x[1]); x[0] = 'c' })");
     let mut seen = Vec::new();
     let arguments = |w: &mut ValueWriter<'_>| {
         nested(w);
@@ -117,11 +142,14 @@ fn changes_come_before_each_callback_and_only_once() {
         FrameKind::Reply
     })
     .unwrap();
-    assert_eq!(seen, [
-        vec!["0: array 3 0=\"b\"".to_owned()],
-        vec![],
-        vec!["1: object \"k\"=0; 0: array 2".to_owned()],
-    ]);
+    assert_eq!(
+        seen,
+        [
+            vec!["0: array 3 0=\"b\"".to_owned()],
+            vec![],
+            vec!["1: object \"k\"=0; 0: array 2".to_owned()],
+        ]
+    );
     assert_eq!(peer.changes, ["0: array 2 0=\"c\""]);
 }
 
