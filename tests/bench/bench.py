@@ -17,10 +17,12 @@ from pathlib import Path
 
 import napi_python
 from napi_python import Addon, host, load_addon
+from napi_python._native import Floor
 
 HERE = Path(__file__).parent
-ADDON = Path(os.environ["NAPI_HOSTD_ADDONS"]) / "bench.node"
-CRASH = Path(os.environ["NAPI_HOSTD_ADDONS"]) / "crash.node"
+SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parent.parent / "addons" / "build"))
+ADDON = SAMPLES / "bench.node"
+CRASH = SAMPLES / "crash.node"
 ROUNDS = 9
 NUMBERS = list(range(1000))
 BLOCK = bytes([1]) * (1 << 20)
@@ -209,6 +211,13 @@ def main() -> None:
     lanes, socket, node = load_addon(ADDON), load_addon(ADDON, carrier="socket"), Node()
     over_lanes, over_socket = python_rows(lanes), python_rows(socket)
     idle = resident(host(lanes).pid)
+    floor = Floor()
+
+    def run_floor(times: int) -> None:
+        for _ in range(times):
+            floor.call()
+
+    run_floor(1000)
     samples: dict[tuple[str, str], list[float]] = {}
 
     def note(row: str, system: str, value: float) -> None:
@@ -228,7 +237,7 @@ def main() -> None:
             lanes.measure(name, LOOP)
             note(name, "lanes", (time.perf_counter_ns() - start) / LOOP)
             note(name, "node", node.ask(f"{name} {LOOP}"))
-        note("add", "floor", napi_python._native.floor(20_000))  # noqa: SLF001  a bench's privilege
+        note("add", "floor", nanoseconds(run_floor, ROWS["add"][1]))
         note("start", "lanes", start_load_call())
         note("start", "node", node_start())
     crash = load_addon(CRASH, restart="on-crash")
@@ -245,6 +254,7 @@ def main() -> None:
     for addon in (lanes, socket, crash):
         host(addon).close()
     node.close()
+    floor.close()
     report({key: statistics.median(values) for key, values in samples.items()})
 
 

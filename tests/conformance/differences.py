@@ -2,5 +2,25 @@
 
 from __future__ import annotations
 
+_PROPERTY = "napi_get_all_property_names({a: 1}, 0, 64, 0): napi_ok result="
+
 #: case -> what Node says -> what the host says
-DIFFERENCES: dict[str, dict[str, str]] = {}
+DIFFERENCES: dict[str, dict[str, str]] = {
+    # The order of the built-in properties of Object.prototype is the engine's.
+    "property": {
+        f'{_PROPERTY}["a", "constructor", "__defineGetter__", "__defineSetter__", '
+        '"hasOwnProperty", "__lookupGetter__", "__lookupSetter__", "isPrototypeOf", '
+        '"propertyIsEnumerable", "toString", "valueOf", "__proto__", "toLocaleString"]': (
+            f'{_PROPERTY}["a", "toString", "toLocaleString", "valueOf", "hasOwnProperty", '
+            '"isPrototypeOf", "propertyIsEnumerable", "__proto__", "__defineGetter__", '
+            '"__defineSetter__", "__lookupGetter__", "__lookupSetter__", "constructor"]'
+        )
+    },
+    # Shared memory of the addon's own is refused, as the interface allows.
+    "arraybuffer": {
+        "node_api_create_external_sharedarraybuffer(3): napi_ok "
+        "result=SharedArrayBuffer(3) 010203": (
+            "node_api_create_external_sharedarraybuffer(3): napi_no_external_buffers_allowed"
+        )
+    },
+}

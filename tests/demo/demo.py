@@ -13,7 +13,7 @@ from pathlib import Path
 from napi_python import AddonCrashed, host, load_addon
 
 TESTS = Path(__file__).parent.parent
-SAMPLES = Path(os.environ["NAPI_HOSTD_ADDONS"])
+SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", TESTS.parent / "addons" / "build"))
 PACKAGES = TESTS / "real" / "node_modules"
 PLATFORM = "linux-x64-gnu"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="220" height="48">
