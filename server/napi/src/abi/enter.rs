@@ -147,7 +147,7 @@ fn finish(cx: &Cx, result: NapiResult) -> Status {
 
 #[cold]
 fn failed(cx: &Cx, status: Status) -> Status {
-    if status.is_recorded() {
+    if status.is_recorded() && !cx.env.take_unrecorded() {
         cx.env.record(status);
     }
     tracing::trace!(function = cx.row.name, ?status, "failed");

@@ -10,7 +10,7 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;
 
-/// Makes a zeroed buffer.
+/// Makes a zeroed buffer. Too large a one is `napi_generic_failure`, with the exception pending.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_buffer>
 pub(crate) fn napi_create_buffer(
@@ -19,7 +19,9 @@ pub(crate) fn napi_create_buffer(
     data: OptOut<*mut c_void>,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let memory = cx.js(cx.rt().array_buffer(length))?;
+    let memory = cx
+        .js(cx.rt().array_buffer(length))
+        .map_err(|_| Status::GenericFailure)?;
     let buffer = cx.js(cx.host.buffer_over(&memory, 0, length))?;
     data.set_with(|| cx.address(&memory));
     result.set(cx.push(buffer))
@@ -41,7 +43,7 @@ pub(crate) fn napi_create_external_buffer(
 }
 
 /// Makes a buffer over a part of an array buffer. Out of range it answers `napi_ok` with a
-/// `RangeError` pending, as Node does.
+/// `RangeError` pending, and for other values `napi_invalid_arg` that is not recorded, as Node does.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_create_buffer_from_arraybuffer>
 pub(crate) fn node_api_create_buffer_from_arraybuffer(
@@ -53,7 +55,7 @@ pub(crate) fn node_api_create_buffer_from_arraybuffer(
 ) -> NapiResult {
     let memory = cx.value(memory)?;
     if !cx.rt().is_array_buffer(&memory) {
-        return Err(Status::InvalidArg);
+        return Err(cx.unrecorded(Status::InvalidArg));
     }
     let size = cx.rt().byte_length(&memory).unwrap_or(0);
     if offset.checked_add(length).is_none_or(|end| end > size) {
@@ -74,7 +76,9 @@ pub(crate) fn napi_create_buffer_copy(
     data: OptOut<*mut c_void>,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let memory = cx.js(cx.rt().array_buffer_copy(bytes))?;
+    let memory = cx
+        .js(cx.rt().array_buffer_copy(bytes))
+        .map_err(|_| Status::GenericFailure)?;
     let buffer = cx.js(cx.host.buffer_over(&memory, 0, bytes.len()))?;
     data.set_with(|| cx.address(&memory));
     result.set(cx.push(buffer))

@@ -2,11 +2,13 @@
 
 use std::ffi::{c_int, c_void};
 
-use hostd_engine::{FunctionSpec, SlotData, Value};
+use hostd_engine::{
+    Attributes, Content, Descriptor, FunctionSpec, JsResult, Property, SlotData, Value,
+};
 
 use super::property::{define, descriptor_key};
 use crate::abi::callback::{Callback, Finalize};
-use crate::abi::check::{Data, Descriptor, Descriptors, Handle, OptOut, Out};
+use crate::abi::check::{self, Data, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_ref, napi_value};
 use crate::env::Cx;
@@ -41,13 +43,32 @@ pub(crate) fn napi_define_class(
         let method = method_of(cx, &property, |spec| spec.receiver(brand))?;
         define(cx, &prototype, &property, method)?;
     }
+    cx.js(put_constructor_last(cx, &class, &prototype))?;
     result.set(cx.push(class))
+}
+
+/// Lists `constructor` behind the class's own properties, as Node does, unless one of these is it.
+fn put_constructor_last(cx: &Cx, class: &Value, prototype: &Value) -> JsResult<()> {
+    let rt = cx.rt();
+    let key = rt.key_utf8(b"constructor")?;
+    let Some(Property {
+        content: Content::Value(found),
+        attributes,
+    }) = rt.own_property(prototype, &key)?
+    else {
+        return Ok(());
+    };
+    if attributes == Attributes::HIDDEN && found.identity() == class.identity() {
+        rt.delete(prototype, &key)?;
+        rt.define(prototype, &key, Descriptor::Value(class, attributes))?;
+    }
+    Ok(())
 }
 
 /// The function of a prototype method, named after its property.
 fn method_of<'a>(
     cx: &Cx,
-    property: &Descriptor<'_>,
+    property: &check::Descriptor<'_>,
     demand: impl FnOnce(FunctionSpec<'a>) -> FunctionSpec<'a>,
 ) -> NapiResult<Option<Value>> {
     let Some(callback) = property.method else {

@@ -54,16 +54,22 @@ pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value
     result.set(cx.push(prototype))
 }
 
-/// `Object.setPrototypeOf(object, value)`.
+/// Sets the prototype. A refusal is `napi_generic_failure` without an exception, what a proxy's trap
+/// throws is pending, and a value that is no prototype is passed over.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_set_prototype>
 pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> NapiResult {
     let object = cx.object(object)?;
     let value = cx.value(value)?;
     if !value.is_object() && !value.is_null() {
-        return Err(Status::InvalidArg);
+        return Ok(());
     }
-    cx.js(cx.rt().set_prototype(&object, &value))
+    let set = cx.rt().set_prototype(&object, &value);
+    if cx.rt().is_proxy(&object) {
+        cx.js(set)
+    } else {
+        cx.quiet(set)
+    }
 }
 
 /// `Object.freeze(object)`.

@@ -78,7 +78,7 @@ pub(crate) fn napi_get_typedarray_info(
     finish(cx, view, buffer, offset)
 }
 
-/// Makes a data view over a part of an array buffer.
+/// Makes a data view over a part of an array buffer, shared or not.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_dataview>
 pub(crate) fn napi_create_dataview(
@@ -90,7 +90,7 @@ pub(crate) fn napi_create_dataview(
 ) -> NapiResult {
     let rt = cx.rt();
     let buffer = cx.value(buffer)?;
-    if !rt.is_array_buffer(&buffer) {
+    if !rt.is_array_buffer(&buffer) && !rt.is_shared_array_buffer(&buffer) {
         return Err(Status::InvalidArg);
     }
     let end = length.checked_add(offset);

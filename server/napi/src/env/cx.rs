@@ -132,6 +132,13 @@ impl Cx {
         }
     }
 
+    /// A failure that leaves the last-error record as it is, where Node returns it bare.
+    #[cold]
+    pub(crate) fn unrecorded(&self, status: Status) -> Status {
+        self.env.set_unrecorded();
+        status
+    }
+
     /// Answers an id that is stale, freed twice or made up.
     #[cold]
     pub(crate) fn stale(&self, what: &'static str) -> Status {

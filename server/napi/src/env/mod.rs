@@ -64,6 +64,7 @@ pub(crate) struct Env {
     path: PathBuf,
     file_url: CString,
     flags: Cell<u8>,
+    unrecorded: Cell<bool>,
     last: Cell<(Status, u32)>,
     info: ErrorInfo,
     exception: RefCell<Option<Thrown>>,
@@ -83,6 +84,7 @@ impl Env {
             path: path.to_owned(),
             file_url: file_url(path),
             flags: Cell::new(0),
+            unrecorded: Cell::new(false),
             last: Cell::new((Status::Ok, 0)),
             info: ErrorInfo::new(),
             exception: RefCell::new(None),
@@ -155,6 +157,16 @@ impl Env {
     #[inline]
     pub(crate) fn record(&self, status: Status) {
         self.last.set((status, 0));
+    }
+
+    /// Keeps the failure that is about to be returned out of the record.
+    pub(crate) fn set_unrecorded(&self) {
+        self.unrecorded.set(true);
+    }
+
+    /// Whether the failure that is being returned stays out of the record.
+    pub(crate) fn take_unrecorded(&self) -> bool {
+        self.unrecorded.take()
     }
 
     /// The last-error record, in the memory that C may read.

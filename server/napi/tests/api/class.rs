@@ -98,6 +98,10 @@ fn class_constructs_wraps_and_is_extended() {
         assert_eq!(global_text(env, "Native.name"), "Native");
         assert_eq!(global_text(env, "Native()"), "called");
         assert_eq!(global_text(env, "new Native().three"), "3");
+        assert_eq!(
+            global_text(env, "Object.getOwnPropertyNames(Native.prototype)"),
+            "method,accessor,three,constructor"
+        );
     });
 }
 

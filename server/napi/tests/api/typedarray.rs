@@ -165,19 +165,19 @@ fn bad_ranges_are_coded_range_errors() {
 }
 
 #[test]
-fn typed_array_takes_shared_memory_and_data_view_does_not() {
+fn shared_memory_has_views_and_objects_have_none() {
     with_env(|env| {
         let shared = eval(env, "new SharedArrayBuffer(8)");
         let array = get!(napi_create_typedarray(env, INT32, 2, shared, 0));
         assert_eq!(info(env, array).length, 2);
         let object = get!(napi_create_object(env));
         let mut result = NULL;
-        for value in [shared, object] {
-            assert_eq!(
-                call!(napi_create_dataview(env, 1, value, 0, &raw mut result)),
-                Status::InvalidArg
-            );
-        }
+        let view = get!(napi_create_dataview(env, 8, shared, 0));
+        assert!(get!(napi_is_dataview(env, view)));
+        assert_eq!(
+            call!(napi_create_dataview(env, 1, object, 0, &raw mut result)),
+            Status::InvalidArg
+        );
         assert_eq!(
             call!(napi_create_typedarray(
                 env,
