@@ -27,7 +27,9 @@ Settings = dict[str, Any] | None
 def _cargo(*arguments: str, capture: bool = False) -> str:
     cargo = os.environ.get("CARGO") or shutil.which("cargo")
     if cargo is None:
-        text = "building napi-python needs Rust: install it from https://rustup.rs, and a C compiler"
+        text = (
+            "building napi-python needs Rust: install it from https://rustup.rs, and a C compiler"
+        )
         raise SystemExit(text)
     done = subprocess.run(  # noqa: S603 - cargo, with arguments of ours
         [cargo, *arguments],

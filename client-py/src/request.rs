@@ -231,7 +231,12 @@ impl Session {
             };
             let back = talk.insert(back);
             let mut waiting = Waiting::until(idle::deadline(py)?);
+            let current = self.is_current(&world);
             let next = py.detach(|| -> Result<Header, ClientError> {
+                if !current {
+                    // The host died while the callback ran: the lane says how.
+                    return back.conversation.next(&mut scratch.body, &mut waiting);
+                }
                 back.conversation
                     .send_while(&mut answer.builder, &mut waiting)?;
                 answer.releases.clear();

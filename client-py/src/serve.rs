@@ -244,6 +244,8 @@ fn write<'py>(
             }
         }
     };
+    // With its traceback, which before 3.12 is kept beside the exception.
+    let thrown = thrown.into_value(py).into_bound(py);
     let written = session.write(
         py,
         world,
@@ -251,7 +253,7 @@ fn write<'py>(
         answer,
         &mut |encoder| {
             Failure::write_thrown(&mut encoder.out);
-            encoder.exception(thrown.value(py))
+            encoder.exception(&thrown)
         },
     );
     match written {

@@ -24,7 +24,7 @@ def test_callback_gets_arguments_and_gives_a_result(js: Script) -> None:
 
 
 def test_callables_of_every_kind_can_be_called(js: Script) -> None:
-    class Callable_:
+    class Adder:
         def __call__(self, x: int) -> int:
             return x + 1
 
@@ -32,8 +32,8 @@ def test_callables_of_every_kind_can_be_called(js: Script) -> None:
             return x + 2
 
     call = js("(f, x) => f(x)")
-    assert call(Callable_(), 1) == 2
-    assert call(Callable_().method, 1) == 3
+    assert call(Adder(), 1) == 2
+    assert call(Adder().method, 1) == 3
     assert call(functools.partial(max, 5), 1) == 5
     assert call(len, "abc") == 3
     assert call(str, 5) == "5"

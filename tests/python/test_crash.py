@@ -25,6 +25,7 @@ from napi_python import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -116,7 +117,8 @@ def test_proxies_of_a_crashed_process_are_stale(crash: Addon) -> None:
     function = host(crash).run_script("() => 1")
     with pytest.raises(AddonCrashed):
         crash.abort()
-    for use in (lambda: thing.x, lambda: function(), lambda: crash.add(thing, 1)):
+    uses: list[Callable[[], Any]] = [lambda: thing.x, function, lambda: crash.add(thing, 1)]
+    for use in uses:
         with pytest.raises(StaleHandleError, match="process of the addon that has ended"):
             use()
     assert crash.add(1, 2) == 3
@@ -179,7 +181,7 @@ def test_init_that_returns_nothing_leaves_empty_exports() -> None:
 
 
 def test_no_such_file() -> None:
-    with pytest.raises(LoadError, match="there is no file .*nowhere.node"):
+    with pytest.raises(LoadError, match=r"there is no file .*nowhere\.node"):
         load_addon("/nowhere.node")
     with pytest.raises(LoadError, match="not a file"):
         load_addon("/tmp")  # noqa: S108 - a folder that is there
@@ -236,7 +238,12 @@ def test_closed_addon_says_so() -> None:
     assert pid is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    for use in (lambda: loaded.add(1, 2), lambda: counter.value, lambda: loaded.missing):
+    uses: list[Callable[[], Any]] = [
+        lambda: loaded.add(1, 2),
+        lambda: counter.value,
+        lambda: loaded.missing,
+    ]
+    for use in uses:
         with pytest.raises(StaleHandleError, match="closed"):
             use()
     assert host(loaded).pid is None
@@ -267,7 +274,9 @@ def test_no_orphan_when_python_is_killed() -> None:
         time.sleep(60)
         """
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as python:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as python:
         assert python.stdout is not None
         pid = int(python.stdout.readline())
         python.kill()

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 def test_error_is_of_the_class(source: str, cls: Any, builtin: Any, js: Script) -> None:
     with pytest.raises(cls) as caught:
         js(f"throw {source}")
-    error = caught.value
+    assert isinstance(caught.value, builtin)
+    assert isinstance(caught.value, AddonError)
+    error: Any = caught.value
     assert type(error) is cls
-    assert isinstance(error, builtin)
-    assert isinstance(error, AddonError)
     assert error.message == "m"
     assert str(error) == "m"
     assert error.name == source.split("(", maxsplit=1)[0].removeprefix("new ")
@@ -105,7 +105,7 @@ def test_syntax_error_of_a_script(js: Script) -> None:
 
 
 def test_errors_of_the_rust_sample(rust: Addon) -> None:
-    with pytest.raises(JSError, match="[Dd]ivi"):
+    with pytest.raises(JSError, match=r"[Dd]ivi"):
         rust.divide(1, 0)
     with pytest.raises(JSError):
         rust.add("not a number", 1)

@@ -41,7 +41,7 @@ def test_nesting_past_the_limit_names_the_limit(echo: Any) -> None:
 
 
 def test_nesting_past_the_limit_from_javascript_is_an_error(js: Script) -> None:
-    with pytest.raises((ValueError, AddonError), match="nest|depth|deep"):
+    with pytest.raises((ValueError, AddonError), match=r"nest|depth|deep"):
         js("(() => { let a = []; for (let i = 0; i < 200; i++) a = [a]; return a; })()")
     assert js("1") == 1
 

@@ -6,7 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from conftest import addon_path
 from napi_python import Addon, host, load_addon, on_uncaught
 from napi_python._output import escape
@@ -14,6 +13,7 @@ from napi_python._output import escape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
     from conftest import Script
 
 

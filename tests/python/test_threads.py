@@ -132,16 +132,16 @@ def test_control_c_ends_a_wait() -> None:
 
 
 def test_signal_handler_runs_while_a_call_waits(js: Script) -> None:
-    class Rung(Exception):
+    class RungError(Exception):
         pass
 
     def ring(_number: int, _frame: Any) -> None:
-        raise Rung
+        raise RungError
 
     former = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
-        with pytest.raises(Rung):
+        with pytest.raises(RungError):
             js("for (;;) {}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

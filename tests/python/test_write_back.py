@@ -7,6 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -119,10 +120,8 @@ def test_changes_are_seen_by_callbacks(js: Script) -> None:
 
 def test_changes_survive_a_throw(js: Script) -> None:
     value = [1]
-    try:
+    with pytest.raises(RuntimeError, match="after"):
         js("(a) => { a.push(2); throw new Error('after'); }")(value)
-    except RuntimeError:
-        pass
     assert value == [1, 2]
 
 

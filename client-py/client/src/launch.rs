@@ -1,5 +1,7 @@
 //! Starts a host process: descriptors, environment, command line. Runs on the supervisor's thread,
 //! because the signal that ends a host with its parent follows the thread that spawned it.
+//!
+//! That thread blocks all signals, and a process inherits this: a host begins by resetting them.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -101,7 +101,7 @@ mod tests {
         tail.append(b"first ");
         tail.append(&vec![b'x'; TAIL_BYTES - 4]);
         assert_eq!(tail.text().len(), TAIL_BYTES);
-        assert!(tail.text().starts_with("st x"));
+        assert!(tail.text().starts_with("rst x"));
         tail.append(&vec![b'y'; TAIL_BYTES * 2]);
         tail.append(b"end");
         assert_eq!(tail.text().len(), TAIL_BYTES);

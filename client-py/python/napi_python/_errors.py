@@ -7,7 +7,7 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 from __future__ import annotations
 
 import signal as _signal
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
@@ -78,6 +78,11 @@ class JSError(AddonError, RuntimeError):
     cause: object
     value: object
     properties: dict[str, object]
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an own property of the object
+            """Own properties of the JavaScript object are attributes."""
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
         """Makes the error; `message` may also be given as a fact, when it differs."""

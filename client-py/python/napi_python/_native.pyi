@@ -4,12 +4,36 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, final
 
+__all__ = [
+    "Addon",
+    "Buffer",
+    "External",
+    "Floor",
+    "Host",
+    "JSClass",
+    "JSFunction",
+    "JSIterator",
+    "JSObject",
+    "Promise",
+    "Symbol",
+    "_ErrorHandle",
+    "_Settler",
+    "__version__",
+    "_after_fork",
+    "_construct",
+    "_deadlines",
+    "_host",
+    "_new_object",
+    "_open",
+    "_shutdown",
+]
+
 __version__: Final[str]
 
 @final
 class Addon:
     """A loaded addon: its exports are its attributes."""
-    def __getattr__(self, name: str, /) -> Any: ...
+    def __getattribute__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...

@@ -179,10 +179,7 @@ def _class_table(cls: type) -> dict[str, str]:
     table = _tables.get(cls)
     if table is None:
         table = {
-            name: name
-            for base in cls.__mro__
-            for name in base.__dict__
-            if not name.startswith("_")
+            name: name for base in cls.__mro__ for name in base.__dict__ if not name.startswith("_")
         }
         _tables[cls] = table
     return table

@@ -1,0 +1,78 @@
+//! Clients whose whole process matters.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use hostd_client::{Client, ClientError, ExitReport, forked};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use crate::cases::{World, ask, run};
+
+pub(crate) fn play(name: &str) -> ExitCode {
+    let world = World::default();
+    let client = Client::new(world.options());
+    println!("host {}", ask(&client, "pid").unwrap());
+    match name {
+        // The process returns from main while a host serves.
+        "leave" => {}
+        // The process waits to be killed.
+        "stay" => thread::sleep(Duration::from_secs(60)),
+        // A host dies although nobody can ask how: SIGCHLD is ignored.
+        "ignore" => println!("{}", describe(&died(&client))),
+        // A host dies, and another part of the program takes its status.
+        "reap" => {
+            let reaper = thread::Builder::new().spawn(|| {
+                loop {
+                    if waitid(WaitId::All, WaitIdOptions::EXITED).is_ok() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let report = died(&client);
+            reaper.unwrap().join().unwrap();
+            println!("{}", describe(&report));
+        }
+        // As after a fork, in the child: the parent's host is left alone.
+        "fork" => {
+            let mut talk = client.conversation(&mut hostd_client::Patient).unwrap();
+            let before = client.pid().unwrap();
+            forked();
+            let refused = run(&mut talk, "pid").unwrap_err();
+            drop(talk);
+            assert!(matches!(refused, ClientError::Forked), "{refused}");
+            assert!(client.is_dead());
+            let own: u32 = ask(&client, "pid").unwrap().parse().unwrap();
+            assert_ne!(own, before);
+            let alive = std::fs::read_to_string(format!("/proc/{before}/stat")).unwrap();
+            assert!(!alive.contains(") Z "), "{alive}");
+            client.close(Duration::from_secs(5));
+            println!("apart");
+        }
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}
+
+fn died(client: &Client) -> ExitReport {
+    match ask(client, "die 11").unwrap_err() {
+        ClientError::HostDied(report) => *report,
+        error => panic!("{error}"),
+    }
+}
+
+/// One of two truths: the status was still to be had, or it says that it was not.
+fn describe(report: &ExitReport) -> &'static str {
+    match (report.signal, &report.reason) {
+        (Some(11), None) => "known",
+        (None, Some(reason)) if reason.contains("unknown") => "unknown",
+        _ => "wrong",
+    }
+}
