@@ -6,6 +6,8 @@ mod peer;
 mod tree;
 
 #[cfg(test)]
+mod addon;
+#[cfg(test)]
 mod callback;
 #[cfg(test)]
 mod class;
