@@ -7,6 +7,8 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -28,15 +30,17 @@ pub(crate) fn play(name: &str) -> ExitCode {
         "ignore" => println!("{}", describe(&died(&client))),
         // A host dies, and another part of the program takes its status.
         "reap" => {
-            let reaper = thread::Builder::new().spawn(|| {
-                loop {
-                    if waitid(WaitId::All, WaitIdOptions::EXITED).is_ok() {
-                        return;
-                    }
+            let done = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&done);
+            let reaper = thread::Builder::new().spawn(move || {
+                while !told.load(Ordering::Relaxed)
+                    && waitid(WaitId::All, WaitIdOptions::EXITED).is_err()
+                {
                     thread::sleep(Duration::from_millis(1));
                 }
             });
             let report = died(&client);
+            done.store(true, Ordering::Relaxed);
             reaper.unwrap().join().unwrap();
             println!("{}", describe(&report));
         }
