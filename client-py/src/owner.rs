@@ -20,6 +20,7 @@ use crate::errors;
 use crate::output;
 use crate::proxy::Promise;
 use crate::proxy::promise::{Outcome, read_outcome};
+use crate::quiet;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
 use crate::world::World;
@@ -82,11 +83,8 @@ impl Owner {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let started = thread::Builder::new()
-            .name("napi-python-owner".to_owned())
-            .spawn(move || shared.run());
-        if let Ok(handle) = started {
-            *locked(&self.shared.thread) = Some(handle.thread().clone());
+        if let Ok(thread) = quiet::start("napi-python-owner", move || shared.run()) {
+            *locked(&self.shared.thread) = Some(thread);
         } else {
             // Without a thread promises stay pending; the next start tries again.
             self.shared.process.store(0, Ordering::Release);
