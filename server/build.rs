@@ -23,7 +23,11 @@ const TARGETS: [(&str, &str); 4] = [
 ];
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    for place in ["build.rs", "tests", "examples", "benches"] {
+        if Path::new(place).exists() {
+            println!("cargo::rerun-if-changed={place}");
+        }
+    }
     let macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
     for (kind, place) in TARGETS {
         if !has_target(Path::new(place)) {
