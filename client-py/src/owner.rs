@@ -105,6 +105,25 @@ impl Owner {
         }
     }
 
+    /// In the owner's own thread, where a callback waits for something: does what has come
+    /// meanwhile. Returns whether this is that thread.
+    pub(crate) fn attend_if_owner(&self) -> bool {
+        let is_owner = locked(&self.shared.thread)
+            .as_ref()
+            .is_some_and(|thread| thread.id() == thread::current().id());
+        if is_owner {
+            loop {
+                let Some(job) = locked(&self.shared.jobs).pop_front() else {
+                    break;
+                };
+                if !self.shared.attend(job) {
+                    break;
+                }
+            }
+        }
+        is_owner
+    }
+
     fn leave(&self, job: Job) {
         {
             let mut jobs = locked(&self.shared.jobs);
@@ -203,6 +222,7 @@ impl Shared {
                 Job::Notice(header, body) => notice(py, &session, header, &body),
             };
             if let Err(error) = attended {
+                session.end_if_broken(py);
                 output::trouble(py, &session.label, &error);
             }
             drop(session);
