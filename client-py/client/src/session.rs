@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::ClientMessage;
-use hostd_protocol::ids::Generation;
+use hostd_protocol::ids::{Generation, LaneIndex};
 use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
@@ -17,6 +17,9 @@ use crate::{ClientError, ExitReport, fork};
 
 /// Longer than it can take the supervisor to find out how a host ended.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a call that died with another waits to hear which one that was.
+const NAME_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// A host process.
 #[derive(Debug)]
@@ -67,6 +70,9 @@ pub(crate) struct Session {
     dead: AtomicBool,
     report: Mutex<Option<Arc<ExitReport>>>,
     reported: Condvar,
+    /// What its last call was, once the caller has said so.
+    running: Mutex<Option<Option<String>>>,
+    said: Condvar,
     epoch: u32,
 }
 
@@ -105,6 +111,8 @@ impl Session {
             dead: AtomicBool::new(false),
             report: Mutex::new(None),
             reported: Condvar::new(),
+            running: Mutex::new(None),
+            said: Condvar::new(),
             epoch: fork::epoch(),
         });
         fork::register(Arc::downgrade(&session));
@@ -174,9 +182,9 @@ impl Session {
         }
     }
 
-    /// What to tell a conversation that lost its host.
+    /// What to tell a conversation on a lane that lost its host.
     #[cold]
-    pub(crate) fn death(&self, export: Option<&str>) -> ClientError {
+    pub(crate) fn death(&self, lane: LaneIndex, export: Option<&str>) -> ClientError {
         if !self.is_ours() {
             return ClientError::Forked;
         }
@@ -190,10 +198,33 @@ impl Session {
                 ..ExitReport::default()
             },
         };
-        if report.export.is_none() {
-            report.export = export.map(str::to_owned);
-        }
+        report.export = match report.lane {
+            // Whose call was running is unknown: each caller takes it for its own.
+            None => export.map(str::to_owned),
+            Some(None) => None,
+            Some(Some(running)) if running == lane.0 => {
+                // The innermost call of the lane is the first to come here.
+                let mut said = lock(&self.running);
+                let name = said
+                    .get_or_insert_with(|| export.map(str::to_owned))
+                    .clone();
+                drop(said);
+                self.said.notify_all();
+                name
+            }
+            Some(Some(_)) => self.wait_for_running(),
+        };
         ClientError::HostDied(Box::new(report))
+    }
+
+    /// The name of the call that was running, when the thread that made it has said so.
+    fn wait_for_running(&self) -> Option<String> {
+        let said = lock(&self.running);
+        let waited = self
+            .said
+            .wait_timeout_while(said, NAME_TIMEOUT, |said| said.is_none());
+        let (said, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        said.clone().flatten()
     }
 
     /// Ends it for a reason of this side's.
