@@ -68,7 +68,12 @@ pub(crate) fn play(name: &str) -> ExitCode {
             (0..50).for_each(|_| crash());
             let end = Instant::now() + Duration::from_secs(5);
             // Threads of dead hosts may be on their way out still, then and now.
-            let grown = || possessions().iter().zip(before).any(|(now, before)| *now > before);
+            let grown = || {
+                possessions()
+                    .iter()
+                    .zip(before)
+                    .any(|(now, before)| *now > before)
+            };
             while grown() && Instant::now() < end {
                 thread::sleep(Duration::from_millis(5));
             }
