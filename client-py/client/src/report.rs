@@ -37,8 +37,20 @@ pub struct ExitReport {
     pub usage: Option<Usage>,
     /// Whether this side had told it to end, and it did so in order.
     pub expected: bool,
-    /// The lane whose call was running; none if no call was. None at all if that is unknown.
-    pub(crate) lane: Option<Option<u16>>,
+    /// Whose call was running.
+    pub(crate) running: Running,
+}
+
+/// Whose call was running when a host died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// It did not say.
+    #[default]
+    Unknown,
+    /// No call was running.
+    Nobody,
+    /// That of the thread that had leased this lane.
+    Lane(u16),
 }
 
 /// One function on the stack of a host that died.

@@ -13,6 +13,7 @@ use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
 
+use crate::report::Running;
 use crate::{ClientError, ExitReport, fork};
 
 /// Longer than it can take the supervisor to find out how a host ended.
@@ -70,10 +71,17 @@ pub(crate) struct Session {
     dead: AtomicBool,
     report: Mutex<Option<Arc<ExitReport>>>,
     reported: Condvar,
-    /// What its last call was, once the caller has said so.
-    running: Mutex<Option<Option<String>>>,
+    /// What it died of.
+    last_call: Mutex<LastCall>,
     said: Condvar,
     epoch: u32,
+}
+
+/// The call that was running when the host died.
+#[derive(Debug, Default)]
+struct LastCall {
+    is_said: bool,
+    export: Option<String>,
 }
 
 /// Whether and until when the host was told to end.
@@ -111,7 +119,7 @@ impl Session {
             dead: AtomicBool::new(false),
             report: Mutex::new(None),
             reported: Condvar::new(),
-            running: Mutex::new(None),
+            last_call: Mutex::default(),
             said: Condvar::new(),
             epoch: fork::epoch(),
         });
@@ -198,33 +206,35 @@ impl Session {
                 ..ExitReport::default()
             },
         };
-        report.export = match report.lane {
-            // Whose call was running is unknown: each caller takes it for its own.
-            None => export.map(str::to_owned),
-            Some(None) => None,
-            Some(Some(running)) if running == lane.0 => {
-                // The innermost call of the lane is the first to come here.
-                let mut said = lock(&self.running);
-                let name = said
-                    .get_or_insert_with(|| export.map(str::to_owned))
-                    .clone();
-                drop(said);
-                self.said.notify_all();
-                name
-            }
-            Some(Some(_)) => self.wait_for_running(),
+        report.export = match report.running {
+            // Each caller takes it for its own.
+            Running::Unknown => export.map(str::to_owned),
+            Running::Nobody => None,
+            Running::Lane(running) if running == lane.0 => self.say_last_call(export),
+            Running::Lane(_) => self.wait_for_last_call(),
         };
         ClientError::HostDied(Box::new(report))
     }
 
+    /// Names the call that was running. The innermost one of its lane is the first to come here.
+    fn say_last_call(&self, export: Option<&str>) -> Option<String> {
+        let mut last = lock(&self.last_call);
+        if !last.is_said {
+            last.is_said = true;
+            last.export = export.map(str::to_owned);
+        }
+        self.said.notify_all();
+        last.export.clone()
+    }
+
     /// The name of the call that was running, when the thread that made it has said so.
-    fn wait_for_running(&self) -> Option<String> {
-        let said = lock(&self.running);
+    fn wait_for_last_call(&self) -> Option<String> {
+        let last = lock(&self.last_call);
         let waited = self
             .said
-            .wait_timeout_while(said, NAME_TIMEOUT, |said| said.is_none());
-        let (said, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        said.clone().flatten()
+            .wait_timeout_while(last, NAME_TIMEOUT, |last| !last.is_said);
+        let (last, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        last.export.clone()
     }
 
     /// Ends it for a reason of this side's.

@@ -390,7 +390,7 @@ impl Host {
             stdout_tail: self.stdout.tail(),
             usage,
             expected,
-            lane: findings.lane,
+            running: findings.running,
         }
     }
 }

@@ -104,10 +104,6 @@ impl<'b> Pieces<'b> {
     }
 }
 
-#[expect(
-    clippy::map_err_ignore,
-    reason = "the library's trait has no reason to give"
-)]
 impl<'a> ReadRef<'a> for &'a Pieces<'_> {
     fn len(self) -> Result<u64, ()> {
         Ok(self.length)

@@ -38,21 +38,21 @@ impl<'a, 'b> Placed<'a, 'b> {
         let elf = Elf::parse(pieces).ok()?;
         let endian = elf.endian();
         let mut bias = None;
-        let mut range = u64::MAX..0;
+        let (mut low, mut high) = (u64::MAX, 0);
         for header in elf.elf_program_headers() {
             if header.p_type(endian) != PT_LOAD {
                 continue;
             }
             let (start, length) = (header.p_vaddr(endian), header.p_memsz(endian));
-            range.start = range.start.min(start);
-            range.end = range.end.max(start.checked_add(length)?);
+            low = low.min(start);
+            high = high.max(start.checked_add(length)?);
             let inside = offset.wrapping_sub(header.p_offset(endian));
             if header.p_flags(endian).0 & PF_X.0 != 0 && inside < header.p_filesz(endian) {
                 bias = Some(address.wrapping_sub(start.checked_add(inside)?));
             }
         }
         let bias = bias?;
-        let range = bias.checked_add(range.start)?..bias.checked_add(range.end)?;
+        let range = bias.checked_add(low)?..bias.checked_add(high)?;
         Some(Self { elf, bias, range })
     }
 

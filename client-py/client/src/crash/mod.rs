@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(crate) use page::CrashPage;
 use page::Record;
 
-use crate::report::Frame;
+use crate::report::{Frame, Running};
 use file::Budget;
 
 /// How long it may take to name the frames; what is not named by then stays unnamed.
@@ -29,8 +29,8 @@ const READING: u64 = 64 << 20;
 /// What is known of a death beyond the wait status.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// The lane whose call was running; none if no call was. None at all if that is unknown.
-    pub(crate) lane: Option<Option<u16>>,
+    /// Whose call was running.
+    pub(crate) running: Running,
     /// The address whose use failed.
     pub(crate) address: Option<u64>,
     /// The name of the thread, if it is not the JS thread.
@@ -43,11 +43,11 @@ pub(crate) struct Findings {
 
 /// Reads what a host left behind that was ended by `signal`, if by any.
 pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
-    let Some((lane, record)) = page.read() else {
+    let Some((running, record)) = page.read() else {
         return Findings::default();
     };
     let mut findings = Findings {
-        lane: Some(lane),
+        running,
         ..Findings::default()
     };
     let Some(record) = record.filter(|record| Some(record.signal) == signal) else {

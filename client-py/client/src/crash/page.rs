@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::{Errno, pread};
 
+use crate::report::Running;
+
 /// What stands where; a test compares it with what the host writes.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
 pub(super) const HEAD_BYTES: usize = 4096;
@@ -47,6 +49,13 @@ pub(super) struct Record {
     pub(super) program_counter: u64,
     pub(super) stack_pointer: u64,
     pub(super) frame_pointer: u64,
+    #[cfg_attr(
+        not(target_arch = "aarch64"),
+        expect(
+            dead_code,
+            reason = "this processor keeps return addresses on the stack"
+        )
+    )]
     pub(super) link_register: u64,
     pub(super) thread_name: String,
     pub(super) node_api: String,
@@ -76,18 +85,18 @@ impl CrashPage {
     }
 
     /// Reads which lane's call was running, and the record, if one was written.
-    pub(super) fn read(&self) -> Option<(Option<u16>, Option<Record>)> {
+    pub(super) fn read(&self) -> Option<(Running, Option<Record>)> {
         let head = self.copy(0, HEAD_BYTES)?;
         let head = Head(&head);
         if head.u64(0) != MAGIC {
             return None;
         }
-        let lane = match head.u32(LANE) {
-            NO_LANE => None,
-            lane => Some(u16::try_from(lane).ok()?),
+        let running = match head.u32(LANE) {
+            NO_LANE => Running::Nobody,
+            lane => Running::Lane(u16::try_from(lane).ok()?),
         };
         if head.u32(STATE) < FACTS {
-            return Some((lane, None));
+            return Some((running, None));
         }
         let maps = self.part(HEAD_BYTES, head.u64(MAPS_LENGTH), MAPS_BYTES);
         let stack = self.part(HEAD_BYTES + MAPS_BYTES, head.u64(STACK_LENGTH), STACK_BYTES);
@@ -106,7 +115,7 @@ impl CrashPage {
             stack_address: head.u64(STACK_ADDRESS),
             stack,
         };
-        Some((lane, Some(record)))
+        Some((running, Some(record)))
     }
 
     /// A part whose length the host states.
@@ -230,9 +239,9 @@ mod tests {
         write(&page, 0, &[0xff; HEAD_BYTES]);
         write(&page, 0, &MAGIC.to_ne_bytes());
         write(&page, LANE, &7_u32.to_ne_bytes());
-        let (lane, record) = page.read().unwrap();
+        let (running, record) = page.read().unwrap();
         let record = record.unwrap();
-        assert_eq!(lane, Some(7));
+        assert_eq!(running, Running::Lane(7));
         assert_eq!(record.maps.len(), MAPS_BYTES);
         assert_eq!(record.stack.len(), STACK_BYTES);
         assert_eq!(record.word(u64::MAX), Some(0));
