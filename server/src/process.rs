@@ -150,6 +150,7 @@ fn start(
         generation,
         limits,
         stack_bytes: stack.saturating_sub(STACK_MARGIN),
+        nested_threads: setup.nested_threads,
         exit,
     })?;
     Ok((session, connection))

@@ -15,6 +15,7 @@ mod conversation;
 mod error;
 mod fork;
 mod launch;
+mod ledger;
 mod options;
 mod output;
 mod report;

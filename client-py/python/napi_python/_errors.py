@@ -191,7 +191,7 @@ _LIKELY = {
 }
 
 
-def _crash_message(label: str, facts: dict[str, object]) -> str:
+def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> str:
     where = f" while {facts['export']}() was running" if facts.get("export") else ""
     number = facts.get("signal")
     if facts.get("reason"):
@@ -204,7 +204,8 @@ def _crash_message(label: str, facts: dict[str, object]) -> str:
         how = f"its process exited with code {facts['exit_code']} without being asked to"
     else:
         how = "its process is gone"
-    text = f"the addon {label} crashed{where}: {how}. The next call starts a fresh process"
+    text = f"the addon {label} crashed{where}: {how}. "
+    text += policy[0].upper() + policy[1:] if policy else "The next call starts a fresh process"
     stderr = facts.get("stderr")
     if isinstance(stderr, str) and stderr.strip():
         lines = stderr.strip().splitlines()[-3:]
@@ -212,13 +213,15 @@ def _crash_message(label: str, facts: dict[str, object]) -> str:
     return text
 
 
-def crashed(label: str, facts: dict[str, object]) -> AddonCrashed:
+def crashed(
+    label: str, facts: dict[str, object], policy: str | None = None
+) -> AddonCrashed:
     """Makes the exception for a host that died, of what its supervisor knows."""
     number = facts.get("signal")
     if isinstance(number, int):
         facts["signal_name"] = _signal_name(number)
     cls = SandboxViolation if facts.get("signal_name") == "SIGSYS" else AddonCrashed
-    return cls(_crash_message(label, facts), **facts)
+    return cls(_crash_message(label, facts, policy), **facts)
 
 
 _JS_CLASSES: tuple[type[JSError], ...] = (JSError, JSTypeError, JSRangeError, JSSyntaxError)
