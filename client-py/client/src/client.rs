@@ -208,7 +208,7 @@ impl Client {
         *phase = Phase::Closed;
         drop(phase);
         self.shared.changed.notify_all();
-        for session in [self.shared.current.load_full(), starting]
+        for session in [self.shared.current.swap(None), starting]
             .into_iter()
             .flatten()
         {
