@@ -133,7 +133,7 @@ impl<'a> Queue<'a> {
                     self.told = true;
                     let threads: Vec<u64> = seen.iter().map(|callback| callback.0).collect();
                     let told = py.import("napi_python._output").and_then(|output| {
-                        output.call_method1("queued", (&self.session.label, threads))
+                        output.call_method1("queued", (&*self.session.label, threads))
                     });
                     if let Err(error) = told {
                         error.write_unraisable(py, None);

@@ -30,7 +30,7 @@ pub(crate) struct Ask<'a> {
     /// The only world in which it makes sense, if there is one.
     pub(crate) home: Option<&'a Arc<World>>,
     /// The name of what runs, for messages.
-    pub(crate) export: Option<&'a str>,
+    pub(crate) export: Option<&'a Arc<str>>,
 }
 
 impl<'a> Ask<'a> {
@@ -211,7 +211,7 @@ impl Session {
         let until = self.until(py, outer.flatten())?;
         let mut waiting = Waiting::of(self, until);
         if until.is_some() && waiting.is_late() {
-            return Err(self.error(ClientError::Interrupted, waiting, ask.export));
+            return Err(self.error(ClientError::Interrupted, waiting, ask.export.map(|name| &**name)));
         }
         let sent = py.detach(|| {
             let talk = match &mut *talk {
@@ -235,6 +235,9 @@ impl Session {
                 }
             };
             talk.until = until;
+            if let Some(export) = ask.export {
+                talk.conversation.set_export(Arc::clone(export));
+            }
             talk.conversation
                 .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
@@ -289,6 +292,10 @@ impl Session {
                 return Err(errors::lost_lane(&self.label));
             };
             let back = talk.insert(back);
+            if let Some(export) = ask.export {
+                // A call that was nested in the callback had named itself.
+                back.conversation.set_export(Arc::clone(export));
+            }
             let mut waiting = Waiting::of(self, until);
             let current = self.is_current(&world);
             // What ended a call inside of the callback, or the callback, ends this call too.
@@ -356,7 +363,7 @@ impl Session {
             // The interruption is what is to be told.
             drop(discarded);
         }
-        self.error(error, waiting, ask.export)
+        self.error(error, waiting, ask.export.map(|name| &**name))
     }
 
     /// Reads the answer.
