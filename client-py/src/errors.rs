@@ -6,7 +6,7 @@ use std::cell::Cell;
 use hostd_client::{ClientError, ExitReport};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
-use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -76,17 +76,54 @@ pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
     ))
 }
 
-/// An object of a process that is gone.
+/// An object of a process that is gone: that of generation `own`, while it is `current` now.
 #[cold]
-pub(crate) fn stale(what: &str) -> PyErr {
+pub(crate) fn stale(what: &str, own: u32, current: u32) -> PyErr {
+    let now = if current > own {
+        format!("generation {current} runs now")
+    } else {
+        "none runs now".to_owned()
+    };
     raise(
         "StaleHandleError",
         &format!(
-            "{what} lived in a process of the addon that has ended; get it anew from the addon, \
-             whose exported functions and classes work in the fresh process"
+            "{what} lived in a process of the addon that has ended, generation {own}; {now}; get \
+             it anew from the addon, whose exported functions and classes work in the fresh process"
         ),
         &[],
     )
+}
+
+/// The addon has no such export any more.
+#[cold]
+pub(crate) fn export_gone(name: &str, generation: u32) -> PyErr {
+    raise(
+        "StaleHandleError",
+        &format!("the addon does not export {name} any more, since generation {generation}"),
+        &[],
+    )
+}
+
+/// The host was replaced whenever something was to be said to it.
+#[cold]
+pub(crate) fn replaced(label: &str, generation: u32) -> PyErr {
+    raise(
+        "StaleHandleError",
+        &format!(
+            "the process of the addon {label} was replaced again and again while a call to it was \
+             written, up to generation {generation}: it is restarted too often to be used"
+        ),
+        &[],
+    )
+}
+
+/// What an interruption said to the wait of the call around it.
+pub(crate) fn ends_calls(py: Python<'_>, error: &PyErr) -> bool {
+    !error.is_instance_of::<PyException>(py)
+        || py
+            .import("napi_python._errors")
+            .and_then(|errors| errors.getattr("AddonTimeout"))
+            .is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
 /// The addon was closed.
@@ -150,8 +187,23 @@ pub(crate) fn promise_timeout(seconds: Option<f64>) -> PyErr {
 #[cold]
 pub(crate) fn call_timeout(label: &str, export: Option<&str>) -> PyErr {
     let what = export.unwrap_or("a call");
+    let message = format!("{what} of the addon {label} did not return before its deadline");
+    let export =
+        Python::attach(|py| export.map(|export| PyString::new(py, export).into_any().unbind()));
+    match export {
+        Some(export) => raise("AddonTimeout", &message, &[("export", export)]),
+        None => raise("AddonTimeout", &message, &[]),
+    }
+}
+
+/// The addon's own initialisation took too long.
+#[cold]
+pub(crate) fn load_timeout(label: &str) -> PyErr {
     timeout(
-        &format!("{what} of the addon {label} did not return before its deadline"),
+        &format!(
+            "the addon {label} was not loaded in time: its initialisation does not end, or needs \
+             a longer start_timeout"
+        ),
         None,
     )
 }
@@ -223,6 +275,16 @@ pub(crate) fn lost_lane(label: &str) -> PyErr {
 /// The end of a process.
 #[cold]
 pub(crate) fn crashed(label: &str, report: &ExitReport) -> PyErr {
+    ended(label, report, None)
+}
+
+/// The end of the last process there is, since the policy allows no other.
+#[cold]
+pub(crate) fn given_up(label: &str, report: &ExitReport, policy: &str) -> PyErr {
+    ended(label, report, Some(policy))
+}
+
+fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let facts = PyDict::new(py);
@@ -249,7 +311,7 @@ pub(crate) fn crashed(label: &str, report: &ExitReport) -> PyErr {
             facts.set_item("pid", report.pid)?;
             py.import("napi_python._errors")?
                 .getattr("crashed")?
-                .call1((label, facts))
+                .call1((label, facts, policy))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),

@@ -7,6 +7,9 @@ use hostd_client::{Idle, Interrupted};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::queue::Queue;
+use crate::session::Session;
+
 /// How many `deadline` blocks are open in this process: while none is, nobody asks.
 static OPEN_DEADLINES: AtomicUsize = AtomicUsize::new(0);
 
@@ -51,36 +54,82 @@ pub(crate) enum Reason {
     Deadline,
 }
 
-/// The idling of one wait.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    pub(crate) deadline: Option<Instant>,
-    pub(crate) reason: Option<Reason>,
+/// The nearer of two deadlines.
+#[inline]
+pub(crate) fn nearer(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
-impl Waiting {
+/// The idling of one wait.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting<'a> {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) reason: Option<Reason>,
+    queue: Option<Queue<'a>>,
+}
+
+impl<'a> Waiting<'a> {
     pub(crate) const fn until(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
             reason: None,
+            queue: None,
+        }
+    }
+
+    /// Waits for this session's host, possibly behind other calls.
+    pub(crate) const fn of(session: &'a Session, deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            reason: None,
+            queue: Some(Queue::new(session)),
+        }
+    }
+
+    /// Whether the deadline has passed.
+    #[inline]
+    pub(crate) fn is_late(&mut self) -> bool {
+        let late = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
+        if late {
+            self.reason = Some(Reason::Deadline);
+        }
+        late
+    }
+
+    /// Whether the wait is to end before it has begun, with the interpreter at hand.
+    #[inline]
+    pub(crate) fn is_over(&mut self, py: Python<'_>) -> bool {
+        if self.is_late() {
+            return true;
+        }
+        match py.check_signals() {
+            Ok(()) => false,
+            Err(error) => {
+                self.reason = Some(Reason::Signal(error));
+                true
+            }
         }
     }
 }
 
-fn signals(py: Python<'_>) -> PyResult<()> {
-    py.check_signals()
-}
-
-impl Idle for Waiting {
+impl Idle for Waiting<'_> {
     fn check(&mut self) -> Result<(), Interrupted> {
-        if self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
-            self.reason = Some(Reason::Deadline);
+        if self.is_late() {
             return Err(Interrupted);
         }
-        match Python::try_attach(signals) {
+        let queue = &mut self.queue;
+        let looked = Python::try_attach(|py| {
+            if let Some(queue) = queue {
+                queue.look(py);
+            }
+            py.check_signals()
+        });
+        match looked {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => {
                 self.reason = Some(Reason::Signal(error));

@@ -13,6 +13,7 @@ mod names;
 mod output;
 mod owner;
 mod proxy;
+mod queue;
 mod quiet;
 mod request;
 mod serve;

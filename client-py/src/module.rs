@@ -53,7 +53,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, env, carrier, start_timeout, on_start))]
+#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, carrier, start_timeout, timeout, nested_threads, on_start))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -64,17 +64,27 @@ fn _open<'py>(
     label: String,
     binary: PathBuf,
     public: bool,
-    restart: bool,
+    restart: (u32, f64, f64),
+    policy: String,
     env: Option<Vec<(OsString, OsString)>>,
     carrier: &str,
     start_timeout: f64,
+    timeout: Option<f64>,
+    nested_threads: bool,
     on_start: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
+    let start_timeout =
+        Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
     let session = Session::new(Settings {
         label: label.clone(),
         path: path.clone(),
         public,
         on_start,
+        // What is beyond a duration is no limit.
+        timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        start_timeout,
+        policy,
+        nested_threads,
     });
     let addon = Bound::new(
         py,
@@ -95,13 +105,17 @@ fn _open<'py>(
         "socket" => Carrier::Socket,
         _ => Carrier::Auto,
     };
-    options.restart = if restart {
-        RestartMode::OnCrash
-    } else {
-        RestartMode::Never
+    options.restart = match restart {
+        (0, ..) => RestartMode::Never,
+        (u32::MAX, ..) => RestartMode::OnCrash,
+        (max, window, backoff) => RestartMode::Limited {
+            max,
+            window: Duration::try_from_secs_f64(window).unwrap_or(Duration::MAX),
+            backoff: Duration::try_from_secs_f64(backoff).unwrap_or(Duration::MAX),
+        },
     };
-    options.start_timeout =
-        Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
+    options.start_timeout = start_timeout;
+    options.nested_threads = nested_threads;
     session.connect(options, &addon)?;
     session::register(&session);
     if let Err(error) = session.running_world(py) {

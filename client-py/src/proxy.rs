@@ -65,7 +65,11 @@ impl Handle {
             return Ok(self.id);
         }
         if Arc::ptr_eq(&self.session, session) {
-            Err(errors::stale("this object"))
+            Err(errors::stale(
+                "this object",
+                self.world.generation.0,
+                world.generation.0,
+            ))
         } else {
             Err(errors::another_addon(&self.session.label))
         }

@@ -8,11 +8,13 @@ use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
 use hostd_protocol::value::ValueReader;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::convert::{Decoder, Encoder, apply, read_changes};
 use crate::errors;
-use crate::idle::{self, Waiting};
+use crate::idle::Waiting;
+use crate::queue::InCallback;
 use crate::serve;
 use crate::session::Session;
 use crate::talk::{self, Scratch, Talk};
@@ -39,6 +41,14 @@ impl<'a> Ask<'a> {
             home: None,
             export: None,
         }
+    }
+
+    /// Whether an answer shows that the addon works: not what this package asks on its own account.
+    const fn proves(&self) -> bool {
+        !matches!(
+            self.call,
+            CallKind::Turn | CallKind::Release | CallKind::Stats | CallKind::Settle
+        )
     }
 
     /// A question to the host of this world.
@@ -68,19 +78,26 @@ impl Session {
         mut write: impl FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
         read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<R> {
-        if ask.home.is_some_and(|home| !self.is_current(home)) {
-            return Err(self.not_current());
+        if let Some(home) = ask.home
+            && !self.is_current(home)
+        {
+            return Err(self.not_current(home));
         }
         let mut scratch = Scratch::take(&self.limits);
         let result = self.exchange(py, ask, &mut scratch, &mut write);
         let result = match result {
-            Ok((world, header)) => match self.finish(py, &world, header, &scratch, read) {
-                Ok(found) => Ok(found),
-                Err(error) => {
-                    self.end_if_broken(py);
-                    Err(error)
+            Ok((world, header)) => {
+                if world.is_unproven() && ask.proves() {
+                    self.prove(&world);
                 }
-            },
+                match self.finish(py, &world, header, &scratch, read) {
+                    Ok(found) => Ok(found),
+                    Err(error) => {
+                        self.end_if_broken(py);
+                        Err(error)
+                    }
+                }
+            }
             Err(error) => Err(error),
         };
         scratch.give();
@@ -89,11 +106,11 @@ impl Session {
 
     /// After an error: ends a host that broke the protocol.
     #[cold]
-    pub(crate) fn end_if_broken(&self, py: Python<'_>) {
+    pub(crate) fn end_if_broken(&self, _: Python<'_>) {
         if errors::take_breach()
             && let Ok(client) = self.client()
         {
-            py.detach(|| client.restart());
+            client.kill("it broke the protocol");
             if let Some(world) = self.world() {
                 drop(world.die());
             }
@@ -101,9 +118,9 @@ impl Session {
     }
 
     #[cold]
-    fn not_current(&self) -> PyErr {
+    fn not_current(&self, home: &World) -> PyErr {
         match self.client() {
-            Ok(_) => errors::stale("this object"),
+            Ok(client) => errors::stale("this object", home.generation.0, client.generation()),
             Err(closed) => closed,
         }
     }
@@ -118,9 +135,11 @@ impl Session {
         for _ in 0..ATTEMPTS {
             let nested = talk::parked_world(self);
             let is_nested = nested.is_some();
-            let world = match nested {
-                Some(world) => world,
-                None => self.running_world(py)?,
+            let world = match (nested, ask.home) {
+                (Some(world), _) => world,
+                (None, Some(home)) if self.is_current(home) => Arc::clone(home),
+                (None, Some(home)) => return Err(self.not_current(home)),
+                (None, None) => self.running_world(py)?,
             };
             self.write(
                 py,
@@ -145,9 +164,7 @@ impl Session {
                 }
             }
         }
-        Err(errors::stale(
-            "the host, which was replaced again and again,",
-        ))
+        Err(errors::replaced(&self.label, self.generation()))
     }
 
     /// Builds a frame: what is to be released, then what `write` writes.
@@ -190,21 +207,34 @@ impl Session {
         scratch: &mut Scratch,
     ) -> PyResult<Sent> {
         let client = self.client()?;
-        let mut waiting = Waiting::until(idle::deadline(py)?);
+        let outer = talk.as_ref().map(|talk| talk.until);
+        let until = self.until(py, outer.flatten())?;
+        let mut waiting = Waiting::of(self, until);
+        if until.is_some() && waiting.is_late() {
+            return Err(self.error(ClientError::Interrupted, waiting, ask.export.map(|name| &**name)));
+        }
         let sent = py.detach(|| {
             let talk = match &mut *talk {
                 Some(talk) => talk,
                 none => {
-                    let conversation = client.conversation(&mut waiting)?;
+                    let conversation = match ask.home {
+                        None => client.conversation(&mut waiting)?,
+                        Some(_) => match client.conversation_of(world.generation, &mut waiting)? {
+                            Some(conversation) => conversation,
+                            None => return Ok(Sent::Replaced),
+                        },
+                    };
                     if conversation.generation() != world.generation {
                         return Ok(Sent::Replaced);
                     }
                     none.insert(Talk {
                         conversation,
                         world: Arc::clone(world),
+                        until: None,
                     })
                 }
             };
+            talk.until = until;
             if let Some(export) = ask.export {
                 talk.conversation.set_export(Arc::clone(export));
             }
@@ -227,6 +257,9 @@ impl Session {
         while header.kind == FrameKind::Request {
             header = self.serve_one(py, talk, header, ask, scratch)?;
         }
+        if let (Some(talk), Some(outer)) = (talk, outer) {
+            talk.until = outer;
+        }
         Ok(Sent::Answered(header))
     }
 
@@ -244,14 +277,17 @@ impl Session {
         };
         let world = Arc::clone(&busy.world);
         let mut answer = Scratch::take(&self.limits);
+        let until = busy.until;
         talk::park(self, busy);
+        let in_callback = InCallback::enter(py, self);
         let served = serve::serve(py, self, &world, header, scratch, &mut answer);
+        drop(in_callback);
         let back = talk::unpark();
         if served.is_err() {
             // The conversation is given up, which ends the host.
             errors::take_breach();
         }
-        let result = served.and_then(|()| {
+        let result = served.and_then(|raised| {
             let Some(back) = back else {
                 return Err(errors::lost_lane(&self.label));
             };
@@ -260,8 +296,19 @@ impl Session {
                 // A call that was nested in the callback had named itself.
                 back.conversation.set_export(Arc::clone(export));
             }
-            let mut waiting = Waiting::until(idle::deadline(py)?);
+            let mut waiting = Waiting::of(self, until);
             let current = self.is_current(&world);
+            // What ended a call inside of the callback, or the callback, ends this call too.
+            let raised = raised.filter(|raised| match current {
+                true => raised.is_instance_of::<PyKeyboardInterrupt>(py),
+                false => errors::ends_calls(py, raised),
+            });
+            match raised {
+                Some(raised) if !current => return Err(raised),
+                Some(_) => back.conversation.interrupt(),
+                None if waiting.is_over(py) => back.conversation.interrupt(),
+                None => {}
+            }
             let next = py.detach(|| -> Result<Header, ClientError> {
                 if !current {
                     // The host died while the callback ran: the lane says how.
@@ -273,7 +320,10 @@ impl Session {
                 answer.brought.lent.clear();
                 back.conversation.next(&mut scratch.body, &mut waiting)
             });
-            next.map_err(|error| self.interrupted(py, talk, ask, error, waiting))
+            next.map_err(|error| {
+                let error = self.interrupted(py, talk, ask, error, waiting);
+                raised.unwrap_or(error)
+            })
         });
         if result.is_err() {
             unsend(py, &world, &mut answer);
@@ -293,7 +343,7 @@ impl Session {
         talk: &mut Option<Talk>,
         ask: Ask<'_>,
         error: ClientError,
-        waiting: Waiting,
+        waiting: Waiting<'_>,
     ) -> PyErr {
         if let Some(talk) = talk
             && let Some((header, body)) = talk.conversation.take_discarded()

@@ -41,7 +41,7 @@ struct Asked<'py> {
 }
 
 /// Serves a request whose body is in `scratch`, and leaves the frame to send in `answer`. An error
-/// is a breach of the protocol; what Python code raises is an answer.
+/// is a breach of the protocol; what Python code raises is an answer, and told.
 pub(crate) fn serve(
     py: Python<'_>,
     session: &Arc<Session>,
@@ -49,7 +49,7 @@ pub(crate) fn serve(
     header: Header,
     scratch: &Scratch,
     answer: &mut Scratch,
-) -> PyResult<()> {
+) -> PyResult<Option<PyErr>> {
     let mut reader = ValueReader::new(&scratch.body, &session.limits);
     take_back(world, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
@@ -231,10 +231,13 @@ fn write<'py>(
     number: u16,
     result: Answer<'py>,
     answer: &mut Scratch,
-) -> PyResult<()> {
+) -> PyResult<Option<PyErr>> {
     let thrown = match result {
         Answer::Thrown(error) => error,
-        Answer::Refused(error) => return refuse(py, session, world, number, &error, answer),
+        Answer::Refused(error) => {
+            refuse(py, session, world, number, &error, answer)?;
+            return Ok(None);
+        }
         good => {
             let written = session.write(
                 py,
@@ -260,7 +263,7 @@ fn write<'py>(
                 },
             );
             match written {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(None),
                 Err(error) => error,
             }
         }
@@ -278,12 +281,13 @@ fn write<'py>(
         },
     );
     match written {
-        Ok(()) => Ok(()),
+        Ok(()) => {}
         Err(error) => {
             let text = format!("an exception could not be passed on: {error}");
-            refuse(py, session, world, number, &RemoteError::Host(text), answer)
+            refuse(py, session, world, number, &RemoteError::Host(text), answer)?;
         }
     }
+    Ok(Some(PyErr::from_value(thrown.into_any())))
 }
 
 fn refuse(

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use hostd_client::{Client, ClientError, Conversation, HostOptions};
@@ -41,7 +42,15 @@ pub(crate) struct Session {
     addon: OnceLock<Py<PyWeakrefReference>>,
     on_start: Option<Py<PyAny>>,
     /// Why the last start failed, when Python knows it better than the client.
-    failure: Mutex<Option<PyErr>>,
+    failure: Mutex<Option<(ThreadId, PyErr)>>,
+    /// How long each call may take.
+    pub(crate) timeout: Option<Duration>,
+    /// How long the addon may take to load.
+    start_timeout: Duration,
+    /// What is said about the policy when it allows no further process.
+    policy: String,
+    /// Whether calls of other threads run while a callback waits.
+    pub(crate) nested_threads: bool,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -65,6 +74,10 @@ pub(crate) struct Settings {
     pub(crate) path: PathBuf,
     pub(crate) public: bool,
     pub(crate) on_start: Option<Py<PyAny>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) start_timeout: Duration,
+    pub(crate) policy: String,
+    pub(crate) nested_threads: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,6 +98,10 @@ impl Session {
             addon: OnceLock::new(),
             on_start: settings.on_start,
             failure: Mutex::new(None),
+            timeout: settings.timeout,
+            start_timeout: settings.start_timeout,
+            policy: settings.policy,
+            nested_threads: settings.nested_threads,
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -99,7 +116,9 @@ impl Session {
         let session = Arc::downgrade(self);
         options.on_start = Some(Box::new(
             move |conversation: &mut Conversation| match session.upgrade() {
-                Some(session) => session.load(conversation),
+                Some(session) => session
+                    .load(conversation)
+                    .and_then(|()| session.first_words(conversation)),
                 None => Err(ClientError::Closed),
             },
         ));
@@ -140,27 +159,47 @@ impl Session {
     #[inline]
     pub(crate) fn is_current(&self, world: &Arc<World>) -> bool {
         !world.is_dead()
-            && self.client.get().is_some_and(|client| {
-                world.generation.0 == client.generation() && !client.is_dead()
-            })
+            && self
+                .client
+                .get()
+                .is_some_and(|client| client.serves(world.generation))
+    }
+
+    /// Until when a call may take that begins now.
+    #[inline]
+    pub(crate) fn until(
+        &self,
+        py: Python<'_>,
+        outer: Option<Instant>,
+    ) -> PyResult<Option<Instant>> {
+        let own = self
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let open = idle::deadline(py)?;
+        Ok(idle::nearer(idle::nearer(own, open), outer))
+    }
+
+    /// A call has come back: the budget of crashes is whole again.
+    #[cold]
+    pub(crate) fn prove(&self, world: &World) {
+        if world.take_unproven()
+            && let Some(client) = self.client.get()
+        {
+            client.succeeded(world.generation);
+        }
     }
 
     #[cold]
     fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<Arc<World>> {
         let client = self.client()?;
-        let mut waiting = Waiting::until(idle::deadline(py)?);
+        let mut waiting = Waiting::of(self, idle::deadline(py)?);
         let started = py.detach(|| client.conversation(&mut waiting).map(drop));
         if let Err(error) = started {
             return Err(self.error(error, waiting, None));
         }
         let Some(world) = self.world.load_full() else {
-            return Err(errors::stale("the exports of the addon"));
+            return Err(errors::replaced(&self.label, client.generation()));
         };
-        if let Some(on_start) = &self.on_start
-            && let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade())
-        {
-            on_start.call1(py, (addon,))?;
-        }
         Ok(world)
     }
 
@@ -169,10 +208,10 @@ impl Session {
     pub(crate) fn error(
         &self,
         error: ClientError,
-        waiting: Waiting,
+        waiting: Waiting<'_>,
         export: Option<&str>,
     ) -> PyErr {
-        if let Some(failure) = locked(&self.failure).take() {
+        if let Some(failure) = self.take_failure() {
             return failure;
         }
         match (error, waiting.reason) {
@@ -185,6 +224,9 @@ impl Session {
                     self.bury(&world, &report);
                 }
                 errors::crashed(&self.label, &report)
+            }
+            (ClientError::GivenUp(report), None) => {
+                errors::given_up(&self.label, &report, &self.policy)
             }
             (error, None) => errors::client(&self.label, error),
         }
@@ -203,7 +245,44 @@ impl Session {
         });
     }
 
+    /// Leaves for [`Self::error`] in this thread what is to be raised.
+    fn fail(&self, error: PyErr) {
+        let former = locked(&self.failure).replace((thread::current().id(), error));
+        drop(former);
+    }
+
+    fn take_failure(&self) -> Option<PyErr> {
+        let mut failure = locked(&self.failure);
+        let own = failure
+            .as_ref()
+            .is_some_and(|failure| failure.0 == thread::current().id());
+        let taken = if own { failure.take() } else { None };
+        drop(failure);
+        taken.map(|failure| failure.1)
+    }
+
     // Loading.
+
+    /// Lets `on_start` say what is to be said before anybody else speaks to the new host.
+    fn first_words(self: &Arc<Self>, conversation: &Conversation) -> Result<(), ClientError> {
+        let told = Python::attach(|py| {
+            let addon = self.addon.get().and_then(|addon| addon.bind(py).upgrade());
+            match (&self.on_start, addon) {
+                (Some(on_start), Some(addon)) => on_start.call1(py, (addon,)).map(drop),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = told {
+            self.fail(error);
+            return Err(ClientError::Closed);
+        }
+        if let Some(world) = self.world.load_full()
+            && world.generation == conversation.generation()
+        {
+            world.expect_proof();
+        }
+        Ok(())
+    }
 
     /// Asks a host that was just started to load the addon. Runs in the thread that wanted it.
     fn load(self: &Arc<Self>, conversation: &mut Conversation) -> Result<(), ClientError> {
@@ -220,8 +299,20 @@ impl Session {
         message::write(&mut builder.body(), &request)?;
         conversation.send(&mut builder)?;
         let mut body = Vec::new();
-        let mut patience = Waiting::default();
-        let header = conversation.next(&mut body, &mut patience)?;
+        let limit = Instant::now().checked_add(self.start_timeout);
+        let deadline = Python::attach(idle::deadline).unwrap_or_default();
+        let mut patience = Waiting::until(idle::nearer(limit, deadline));
+        let header = match conversation.next(&mut body, &mut patience) {
+            Ok(header) => header,
+            Err(error) => {
+                match patience.reason.take() {
+                    Some(idle::Reason::Signal(signal)) => self.fail(signal),
+                    Some(idle::Reason::Deadline) => self.fail(errors::load_timeout(&self.label)),
+                    None => {}
+                }
+                return Err(error);
+            }
+        };
         let loaded = Python::attach(|py| {
             let mut reader = ValueReader::new(&body, &self.limits);
             match header.kind {
@@ -243,7 +334,7 @@ impl Session {
                     message: error.to_string(),
                     detail: String::new(),
                 });
-                *locked(&self.failure) = Some(error);
+                self.fail(error);
                 Err(report)
             }
         }
@@ -497,7 +588,7 @@ impl Session {
         let name = locked(&self.exports)
             .get(number)
             .map_or_else(String::new, |export| export.name.clone());
-        errors::stale(&format!("the export {name} (no longer exported)"))
+        errors::export_gone(&name, self.generation())
     }
 }
 

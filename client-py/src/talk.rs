@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hostd_client::Conversation;
 use hostd_protocol::frame::FrameBuilder;
@@ -20,6 +21,8 @@ use crate::world::{Release, World};
 pub(crate) struct Talk {
     pub(crate) conversation: Conversation,
     pub(crate) world: Arc<World>,
+    /// Until when the innermost call may take, and so every call inside it.
+    pub(crate) until: Option<Instant>,
 }
 
 struct Parked {

@@ -79,6 +79,8 @@ pub(crate) struct World {
     waiting: Mutex<Receiver<Release>>,
     pending: AtomicUsize,
     dead: AtomicBool,
+    /// No call has come back yet.
+    unproven: AtomicBool,
     nudge: Box<dyn Fn(usize) + Send + Sync>,
 }
 
@@ -109,6 +111,7 @@ impl World {
             waiting: Mutex::new(waiting),
             pending: AtomicUsize::new(0),
             dead: AtomicBool::new(false),
+            unproven: AtomicBool::new(false),
             nudge,
         }
     }
@@ -126,6 +129,21 @@ impl World {
     #[inline]
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
+    }
+
+    /// Its first call that comes back is to be told from now on.
+    pub(crate) fn expect_proof(&self) {
+        self.unproven.store(true, Ordering::Release);
+    }
+
+    /// Whether no call has come back yet.
+    #[inline]
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.unproven.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_unproven(&self) -> bool {
+        self.unproven.swap(false, Ordering::AcqRel)
     }
 
     // What Python lends to the host.

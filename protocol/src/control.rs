@@ -61,6 +61,8 @@ pub struct Setup {
     pub label: String,
     /// What of the host's log is wanted.
     pub log: LogLevel,
+    /// Whether the host serves other lanes while it waits for the answer to a request of its own.
+    pub nested_threads: bool,
 }
 
 /// What the client says.
@@ -296,6 +298,7 @@ mod tests {
             carrier: CarrierKind::Lanes,
             label: "x".into(),
             log: LogLevel::Info,
+            nested_threads: false,
         });
         let mut bytes = Vec::new();
         write_message(&mut bytes, &message).unwrap();

@@ -10,6 +10,7 @@ pub mod calls;
 pub mod carrier;
 mod codec;
 pub mod control;
+pub mod door;
 pub mod error;
 pub mod frame;
 pub mod handshake;

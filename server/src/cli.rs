@@ -1,12 +1,15 @@
 //! The command line: what the client passes, and what a curious human gets.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve one session of a client over inherited descriptors.
     Session(SessionArguments),
+    /// Serve clients at a named socket: this one, or one with a name of its own.
+    Serve(Option<PathBuf>),
     /// Print the version and end.
     Version,
     /// Print the help text and end.
@@ -60,6 +63,7 @@ napi-hostd: runs one Node-API addon in a process of its own
 
 Usage:
   napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
+  napi-hostd serve [--socket <path>]
   napi-hostd --version
   napi-hostd --help
 
@@ -68,6 +72,11 @@ Usage:
               --carrier socket)
 --parent      the client's process; the host ends when it does
 --crash-page  descriptor 5 is a file in which a crash is written down
+
+serve         start a session for each client of this user that connects to the
+              socket, whose path is printed; its folder is for this user only.
+              SIGTERM ends it, after 5 s at most for sessions that run
+              From Python: load_addon(path, address=socket)
 
 A session is started by a client, never by hand. From Python:
 
@@ -94,6 +103,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut seen_any = false;
     let mut words = arguments.into_iter();
     while let Some(word) = words.next() {
+        if !seen_any && word == "serve" {
+            return serve(words);
+        }
         seen_any = true;
         match word.to_str() {
             Some("--version" | "-V") => return Ok(Command::Version),
@@ -135,6 +147,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         }),
         (false, _) => Ok(Command::Explain),
     }
+}
+
+fn serve(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut socket = None;
+    while let Some(word) = words.next() {
+        if word == "--socket" {
+            let path = words.next().filter(|path| !path.is_empty());
+            socket = Some(PathBuf::from(path.ok_or(UsageError::Value {
+                option: "--socket",
+                expected: "a path",
+            })?));
+        } else {
+            return Err(UsageError::Unknown(word.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(Command::Serve(socket))
 }
 
 #[cfg(test)]
@@ -184,10 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn serve_takes_a_socket_or_none() {
+        assert_eq!(line(&["serve"]), Ok(Command::Serve(None)));
+        assert_eq!(
+            line(&["serve", "--socket", "/run/x/s"]),
+            Ok(Command::Serve(Some("/run/x/s".into())))
+        );
+        assert!(line(&["serve", "--socket"]).is_err());
+        assert!(line(&["serve", "more"]).is_err());
+    }
+
+    #[test]
     fn nonsense_is_named_in_the_error() {
         assert_eq!(
-            line(&["serve"]),
-            Err(UsageError::Unknown("serve".to_owned()))
+            line(&["nonsense"]),
+            Err(UsageError::Unknown("nonsense".to_owned()))
         );
         assert_eq!(line(&["--session"]), Err(UsageError::NoParent));
         assert!(line(&["--parent", "1"]).is_err());

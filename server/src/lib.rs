@@ -11,4 +11,5 @@ mod lent;
 pub mod logs;
 mod marshal;
 pub mod process;
+pub mod serve;
 pub mod session;

@@ -20,9 +20,9 @@ use crate::logs;
 use crate::session::{Ended, Session, SessionOptions};
 
 /// Where the client leaves what it hands over.
-const CONTROL_DESCRIPTOR: i32 = 3;
-const LANES_DESCRIPTOR: i32 = 4;
-const CRASH_DESCRIPTOR: i32 = 5;
+pub(crate) const CONTROL_DESCRIPTOR: i32 = 3;
+pub(crate) const LANES_DESCRIPTOR: i32 = 4;
+pub(crate) const CRASH_DESCRIPTOR: i32 = 5;
 /// What is left of the stack for the host's own last frames.
 const STACK_MARGIN: usize = 512 << 10;
 /// How long the client may take for the handshake.
@@ -150,6 +150,7 @@ fn start(
         generation,
         limits,
         stack_bytes: stack.saturating_sub(STACK_MARGIN),
+        nested_threads: setup.nested_threads,
         exit,
     })?;
     Ok((session, connection))

@@ -15,6 +15,22 @@ _DEFAULT = Path(__file__).resolve().parents[2] / "addons" / "build"
 Script = Callable[[str], Any]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds what makes tests of chance longer."""
+    parser.addoption(
+        "--moments",
+        type=int,
+        default=20,
+        help="how many times Python is killed at a random moment",
+    )
+    parser.addoption(
+        "--rounds",
+        type=int,
+        default=200,
+        help="how many times a host crashes while threads call",
+    )
+
+
 def addon_path(name: str) -> Path:
     """Returns the built file of a sample addon."""
     folder = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))

@@ -11,6 +11,7 @@ use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 
 use crate::error::SpawnError;
+use crate::ledger::Ledger;
 use crate::options::{HostOptions, RestartMode};
 use crate::session::Session;
 use crate::{ClientError, Conversation, ExitReport, fork, supervise};
@@ -37,7 +38,7 @@ struct Shared {
     current: ArcSwapOption<Session>,
     generation: AtomicU32,
     starts: AtomicU64,
-    crashes: AtomicU64,
+    ledger: Arc<Ledger>,
     phase: Mutex<Phase>,
     changed: Condvar,
 }
@@ -45,10 +46,7 @@ struct Shared {
 #[derive(Debug)]
 enum Phase {
     /// Nobody is starting a host.
-    Settled {
-        /// How the last one died, where that ends everything.
-        last: Option<Arc<ExitReport>>,
-    },
+    Settled,
     /// A thread is starting one.
     Starting {
         by: ThreadId,
@@ -70,14 +68,15 @@ pub struct ClientStats {
 impl Client {
     /// A client whose host is not started yet.
     pub fn new(options: HostOptions) -> Self {
+        let ledger = Ledger::new(options.restart);
         Self {
             shared: Arc::new(Shared {
                 options: Arc::new(options),
                 current: ArcSwapOption::empty(),
                 generation: AtomicU32::new(0),
                 starts: AtomicU64::new(0),
-                crashes: AtomicU64::new(0),
-                phase: Mutex::new(Phase::Settled { last: None }),
+                ledger: Arc::new(ledger),
+                phase: Mutex::new(Phase::Settled),
                 changed: Condvar::new(),
             }),
         }
@@ -119,7 +118,7 @@ impl Client {
     pub fn stats(&self) -> ClientStats {
         ClientStats {
             starts: self.shared.starts.load(Ordering::Relaxed),
-            crashes: self.shared.crashes.load(Ordering::Relaxed),
+            crashes: self.shared.ledger.total(),
         }
     }
 
@@ -164,7 +163,7 @@ impl Client {
                     idle.check().map_err(|_| ClientError::Interrupted)?;
                     continue;
                 }
-                Phase::Starting { .. } | Phase::Settled { .. } => {}
+                Phase::Starting { .. } | Phase::Settled => {}
             }
             if shared
                 .current
@@ -174,8 +173,8 @@ impl Client {
             {
                 continue;
             }
-            if let Some(report) = shared.last_death(&mut phase) {
-                return Err(ClientError::HostDied(Box::new(ExitReport::clone(&report))));
+            if let Some(report) = shared.last_death() {
+                return Err(ClientError::GivenUp(Box::new(ExitReport::clone(&report))));
             }
             *phase = Phase::Starting {
                 by: thread::current().id(),
@@ -187,7 +186,7 @@ impl Client {
             let mut phase = shared.lock();
             let closed = matches!(*phase, Phase::Closed);
             if !closed {
-                *phase = Phase::Settled { last: None };
+                *phase = Phase::Settled;
             }
             drop(phase);
             shared.changed.notify_all();
@@ -204,12 +203,12 @@ impl Client {
         let mut phase = self.shared.lock();
         let starting = match &*phase {
             Phase::Starting { session, .. } => session.clone(),
-            Phase::Settled { .. } | Phase::Closed => None,
+            Phase::Settled | Phase::Closed => None,
         };
         *phase = Phase::Closed;
         drop(phase);
         self.shared.changed.notify_all();
-        for session in [self.shared.current.load_full(), starting]
+        for session in [self.shared.current.swap(None), starting]
             .into_iter()
             .flatten()
         {
@@ -221,11 +220,53 @@ impl Client {
     /// even if it had died and is not to be replaced.
     pub fn restart(&self) {
         if let Some(session) = self.shared.current.swap(None) {
+            if session.is_alive() {
+                session.restarted();
+            }
             end(&session, DROP_GRACE);
         }
-        let mut phase = self.shared.lock();
-        if let Phase::Settled { last } = &mut *phase {
-            *last = None;
+        self.shared.ledger.forgive(u32::MAX);
+    }
+
+    /// Kills the host that serves, for a reason that everybody who waits for it is told.
+    pub fn kill(&self, reason: &str) {
+        if let Some(session) = self.shared.current.load_full() {
+            session.kill(|| reason.to_owned());
+        }
+    }
+
+    /// A call of this generation has come back: the budget of [`RestartMode::Limited`] is whole
+    /// again.
+    pub fn succeeded(&self, generation: Generation) {
+        self.shared.ledger.forgive(generation.0);
+    }
+
+    /// Whether the host of this generation serves, or is being told what comes first.
+    #[inline]
+    pub fn serves(&self, generation: Generation) -> bool {
+        let current = self.shared.current.load();
+        match current.as_ref() {
+            Some(session) if session.generation == generation => session.is_alive(),
+            _ => self.shared.starting(generation).is_some(),
+        }
+    }
+
+    /// Leases a lane of the host of this generation, and of no other: `None` if it is gone.
+    /// Unlike [`Self::conversation`] this does not wait until all was said that comes first.
+    pub fn conversation_of(
+        &self,
+        generation: Generation,
+        idle: &mut dyn Idle,
+    ) -> Result<Option<Conversation>, ClientError> {
+        let current = self.shared.current.load_full();
+        let session = current.filter(|session| session.generation == generation);
+        let session = session.or_else(|| self.shared.starting(generation));
+        match session.filter(|session| session.is_alive()) {
+            Some(session) => match Conversation::lease(session, idle) {
+                Err(ProtocolError::Disconnected) => Ok(None),
+                leased => leased.map(Some).map_err(interrupted),
+            },
+            None => Ok(None),
         }
     }
 }
@@ -250,31 +291,51 @@ impl Shared {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The host of this generation, while what comes first is said to it.
+    #[cold]
+    fn starting(&self, generation: Generation) -> Option<Arc<Session>> {
+        match &*self.lock() {
+            Phase::Starting {
+                session: Some(session),
+                ..
+            } if session.generation == generation && session.is_alive() => {
+                Some(Arc::clone(session))
+            }
+            _ => None,
+        }
+    }
+
     /// How the last host died, if no other may follow it.
-    fn last_death(&self, phase: &mut Phase) -> Option<Arc<ExitReport>> {
+    fn last_death(&self) -> Option<Arc<ExitReport>> {
         if self.options.restart == RestartMode::OnCrash {
             return None;
         }
-        let Phase::Settled { last } = phase else {
-            return None;
-        };
-        if last.is_none() {
-            let session = self
-                .current
-                .load_full()
-                .filter(|session| session.is_ours())?;
-            *last = session
-                .wait_for_report(KILL_TIMEOUT)
-                .filter(|report| !report.expected);
+        if let Some(session) = self.current.load_full().filter(|last| last.is_ours()) {
+            // What it died of is counted once it is known.
+            let _ = session.wait_for_report(KILL_TIMEOUT);
         }
-        last.clone()
+        self.ledger.verdict()
+    }
+
+    /// Waits until a host may be started after one died.
+    fn pause(&self, idle: &mut dyn Idle) -> Result<(), ClientError> {
+        loop {
+            let left = self.ledger.pause();
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(SLICE));
+            idle.check().map_err(|_| ClientError::Interrupted)?;
+        }
     }
 
     /// Starts a host and says to it what is to be said first.
     fn start(&self, idle: &mut dyn Idle) -> Result<Arc<Session>, ClientError> {
+        self.pause(idle)?;
         let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
         let (sender, receiver) = mpsc::channel();
-        supervise::start(Arc::clone(&self.options), generation, sender).map_err(|source| {
+        let (options, ledger) = (Arc::clone(&self.options), Arc::clone(&self.ledger));
+        supervise::start(options, ledger, generation, sender).map_err(|source| {
             SpawnError::System {
                 what: "no thread to watch it",
                 source,

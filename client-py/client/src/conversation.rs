@@ -191,6 +191,12 @@ impl Conversation {
         Ok(Some(ClientError::Interrupted))
     }
 
+    /// Has the innermost call of this side ended as by an interruption: to be called before the
+    /// host's request is answered, whose answer it still gets.
+    pub fn interrupt(&mut self) {
+        self.interrupted.get_or_insert_with(Instant::now);
+    }
+
     /// The answer of an interrupted call: what was lent in it is to be given back.
     pub fn take_discarded(&mut self) -> Option<(Header, Vec<u8>)> {
         self.discarded.take()

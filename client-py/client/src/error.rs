@@ -23,6 +23,9 @@ pub enum ClientError {
     /// The host died.
     #[error("{0}")]
     HostDied(Box<ExitReport>),
+    /// The host died, and no other is started: so the options will have it.
+    #[error("{0}; it is not started again")]
+    GivenUp(Box<ExitReport>),
     /// No host could be started.
     #[error(transparent)]
     Spawn(#[from] Box<SpawnError>),

@@ -16,6 +16,7 @@ mod crash;
 mod error;
 mod fork;
 mod launch;
+mod ledger;
 mod options;
 mod output;
 mod report;

@@ -30,6 +30,8 @@ pub struct HostOptions {
     pub start_timeout: Duration,
     /// What follows a death.
     pub restart: RestartMode,
+    /// Whether the host serves other lanes while it waits for the answer to a request of its own.
+    pub nested_threads: bool,
     /// What of the host's log is wanted.
     pub log: LogLevel,
     /// Who is told what happens.
@@ -58,6 +60,7 @@ impl HostOptions {
             limits: Limits::DEFAULT,
             start_timeout: Duration::from_secs(10),
             restart: RestartMode::OnCrash,
+            nested_threads: false,
             log: LogLevel::Info,
             events,
             on_start: None,
@@ -96,6 +99,16 @@ pub enum RestartMode {
     OnCrash,
     /// Every further conversation is refused with the report of the death.
     Never,
+    /// As long as no more than `max` hosts died without a successful call in between; then further
+    /// conversations are refused with the report of the last death.
+    Limited {
+        /// How many deaths it takes.
+        max: u32,
+        /// Deaths that are longer ago are forgotten.
+        window: Duration,
+        /// The pause before a host is started after a death; doubled by each further one.
+        backoff: Duration,
+    },
 }
 
 /// Where the addon printed something.

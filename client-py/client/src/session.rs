@@ -69,6 +69,8 @@ pub(crate) struct Session {
     pub(crate) outbox: Outbox,
     pub(crate) ending: Ending,
     dead: AtomicBool,
+    /// Whether it was told to end so that another can follow.
+    restarted: AtomicBool,
     report: Mutex<Option<Arc<ExitReport>>>,
     reported: Condvar,
     /// What it died of.
@@ -117,6 +119,7 @@ impl Session {
             outbox,
             ending: Ending::default(),
             dead: AtomicBool::new(false),
+            restarted: AtomicBool::new(false),
             report: Mutex::new(None),
             reported: Condvar::new(),
             last_call: Mutex::default(),
@@ -142,6 +145,11 @@ impl Session {
     /// Nobody shall begin a conversation any more.
     pub(crate) fn retire(&self) {
         self.dead.store(true, Ordering::Release);
+    }
+
+    /// It is told to end only so that another can follow.
+    pub(crate) fn restarted(&self) {
+        self.restarted.store(true, Ordering::Release);
     }
 
     /// Tells the host to end; it is killed after `grace`. Does not wait.
@@ -197,6 +205,10 @@ impl Session {
             return ClientError::Forked;
         }
         let mut report = match self.wait_for_report(REPORT_TIMEOUT) {
+            Some(report) if self.restarted.load(Ordering::Acquire) => ExitReport {
+                reason: Some("the program restarted it while the call waited".to_owned()),
+                ..ExitReport::clone(&report)
+            },
             Some(report) if report.expected => return ClientError::Closed,
             Some(report) => ExitReport::clone(&report),
             None => ExitReport {

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use crate::crash::{self, CrashPage, Findings};
 use crate::error::SpawnError;
 use crate::launch::{self, Launched};
+use crate::ledger::Ledger;
 use crate::options::{HostOptions, Stream};
 use crate::output::Output;
 use crate::report::{ExitReport, Usage};
@@ -53,6 +54,7 @@ static SUPERVISOR: Mutex<Option<Supervisor>> = Mutex::new(None);
 /// The outcome is sent to `started`; if nobody listens there any more, the host is killed.
 pub(crate) fn start(
     options: Arc<HostOptions>,
+    ledger: Arc<Ledger>,
     generation: Generation,
     started: Sender<Result<Arc<Session>, SpawnError>>,
 ) -> io::Result<()> {
@@ -70,7 +72,7 @@ pub(crate) fn start(
         }
     };
     drop(supervisor);
-    runtime.spawn(supervise(options, generation, started));
+    runtime.spawn(supervise(options, ledger, generation, started));
     Ok(())
 }
 
@@ -97,6 +99,7 @@ fn spawn_quiet(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<(
 /// The life of one host, from its start to its report.
 async fn supervise(
     options: Arc<HostOptions>,
+    ledger: Arc<Ledger>,
     generation: Generation,
     started: Sender<Result<Arc<Session>, SpawnError>>,
 ) {
@@ -130,6 +133,7 @@ async fn supervise(
         carrier,
         label: options.label.clone(),
         log: options.log,
+        nested_threads: options.nested_threads,
     };
     let mut stream = match socket::adopt(control) {
         Ok(stream) => stream,
@@ -143,7 +147,7 @@ async fn supervise(
     };
     let greeted = timeout(options.start_timeout, greet(&mut stream, &options, setup)).await;
     let refused = match greeted {
-        Ok(Ok(())) => return serve(host, stream, end, &options, &started).await,
+        Ok(Ok(())) => return serve(host, stream, end, &options, &ledger, &started).await,
         Ok(Err(error)) => error,
         Err(_) => SpawnError::Timeout(options.start_timeout),
     };
@@ -160,6 +164,7 @@ async fn supervise(
     }
     let report = host.report(false).await;
     let refused = if died {
+        ledger.crashed(Arc::new(report.clone()));
         SpawnError::Died(Box::new(report))
     } else {
         refused
@@ -205,6 +210,7 @@ async fn serve(
     stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite,
     end: ClientEnd,
     options: &Arc<HostOptions>,
+    ledger: &Ledger,
     started: &Sender<Result<Arc<Session>, SpawnError>>,
 ) {
     let outbox = Outbox::default();
@@ -260,6 +266,9 @@ async fn serve(
     }
     let told = session.ending.until().is_some();
     let report = Arc::new(host.report(told && said_goodbye).await);
+    if !told {
+        ledger.crashed(Arc::clone(&report));
+    }
     session.bury(Arc::clone(&report));
     if !told {
         options.events.died(&report);

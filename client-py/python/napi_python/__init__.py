@@ -39,6 +39,7 @@ from napi_python._native import (
 )
 from napi_python._output import on_uncaught
 from napi_python._policy import by_ref, expose
+from napi_python._restart import RestartPolicy
 from napi_python._values import BigInt, Object, undefined
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Object",
     "Promise",
     "ProtocolError",
+    "RestartPolicy",
     "SandboxViolation",
     "StaleHandleError",
     "Symbol",

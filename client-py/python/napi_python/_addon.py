@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napi_python import _native
 from napi_python._errors import LoadError
+from napi_python._restart import RestartPolicy, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,11 +62,13 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     isolated: bool = True,
     sandbox: str = "none",
     remote: Literal["public", "exposed"] | None = None,
-    restart: Literal["on-crash", "never"] = "on-crash",
+    restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
     name: str | None = None,
     env: Mapping[str, str] | None = None,
     carrier: Literal["auto", "lanes", "socket"] = "auto",
     start_timeout: float = 10.0,
+    timeout: float | None = None,
+    nested_threads: bool = False,
     on_start: Callable[[_native.Addon], object] | None = None,
 ) -> _native.Addon:
     """Loads a Node-API addon in a process of its own and returns its exports.
@@ -78,12 +81,18 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             sandbox): instances of classes written in Python are live for their public names.
             "exposed": nothing but what `expose` and `by_ref` show.
         restart: Whether the call after a crash finds a fresh process ("on-crash") or raises
-            `AddonCrashed` again ("never").
+            `AddonCrashed` again ("never"); a `RestartPolicy` is a budget of crashes.
         name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
         env: The environment of the process; this one's if left out.
         carrier: How messages travel; "auto" takes shared memory where it is to be had.
-        start_timeout: Seconds that the process may take to be ready.
-        on_start: Called with the addon after each start of its process, the first included.
+        start_timeout: Seconds that the process may take to be ready, and then the addon to load.
+        timeout: Seconds that each call may take, what is nested in it included; then it raises
+            `AddonTimeout`, as under `deadline`. Without it, calls wait without end.
+        nested_threads: Whether calls of other threads run while a Python callback is waited for,
+            on top of it. Without it they wait, since JavaScript runs to completion.
+        on_start: Called with the addon after each start of its process, the first included, before
+            any other thread's call reaches it. What it raises is raised by the call that started
+            the process, which is ended.
 
     Raises:
         LoadError: If the file is no addon, or can't be loaded.
@@ -93,14 +102,15 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if remote not in (None, "public", "exposed"):
         text = f"remote={remote!r}: it is 'public' or 'exposed'"
         raise ValueError(text)
-    if restart not in ("on-crash", "never"):
-        text = f"restart={restart!r}: it is 'on-crash' or 'never'; a RestartPolicy is not built yet"
-        raise ValueError(text)
+    numbers, policy = native(restart)
     if carrier not in ("auto", "lanes", "socket"):
         text = f"carrier={carrier!r}: it is 'auto', 'lanes' or 'socket'"
         raise ValueError(text)
     if not start_timeout > 0:
         text = f"start_timeout={start_timeout!r}: it is a number of seconds above 0"
+        raise ValueError(text)
+    if timeout is not None and not timeout > 0:
+        text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
         raise ValueError(text)
     text = os.fspath(path)
     if not isinstance(text, str):
@@ -120,10 +130,13 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         label=name or _label(file),
         binary=_host_binary(),
         public=remote != "exposed",
-        restart=restart == "on-crash",
+        restart=numbers,
+        policy=policy,
         env=None if env is None else [(str(k), str(v)) for k, v in env.items()],
         carrier=carrier,
         start_timeout=float(start_timeout),
+        timeout=None if timeout is None else float(timeout),
+        nested_threads=bool(nested_threads),
         on_start=on_start,
     )
 

@@ -225,7 +225,7 @@ def _cause(name: str, facts: dict[str, object]) -> str:
     return f"{text} ({likely})" if likely else text
 
 
-def _crash_message(label: str, facts: dict[str, object]) -> str:
+def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> str:
     where = f" while {facts['export']}() was running" if facts.get("export") else ""
     number = facts.get("signal")
     if facts.get("reason"):
@@ -236,7 +236,8 @@ def _crash_message(label: str, facts: dict[str, object]) -> str:
         how = f"its process exited with code {facts['exit_code']} without being asked to"
     else:
         how = "its process is gone"
-    text = f"the addon {label} crashed{where}: {how}. The next call starts a fresh process"
+    text = f"the addon {label} crashed{where}: {how}. "
+    text += policy[0].upper() + policy[1:] if policy else "The next call starts a fresh process"
     stderr = facts.get("stderr")
     if isinstance(stderr, str) and stderr.strip():
         lines = stderr.strip().splitlines()[-3:]
@@ -244,7 +245,9 @@ def _crash_message(label: str, facts: dict[str, object]) -> str:
     return text
 
 
-def crashed(label: str, facts: dict[str, object]) -> AddonCrashed:
+def crashed(
+    label: str, facts: dict[str, object], policy: str | None = None
+) -> AddonCrashed:
     """Makes the exception for a host that died, of what its supervisor knows."""
     # The addon may have written any of it.
     for name, value in facts.items():
@@ -256,7 +259,7 @@ def crashed(label: str, facts: dict[str, object]) -> AddonCrashed:
     if isinstance(number, int):
         facts["signal_name"] = _signal_name(number)
     cls = SandboxViolation if facts.get("signal_name") == "SIGSYS" else AddonCrashed
-    message = _crash_message(label, facts)
+    message = _crash_message(label, facts, policy)
     # What only the message says.
     for name in ("overflowed", "thread"):
         facts.pop(name, None)

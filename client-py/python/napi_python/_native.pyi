@@ -155,10 +155,13 @@ def _open(
     label: str,
     binary: str,
     public: bool,
-    restart: bool,
+    restart: tuple[int, float, float],
+    policy: str,
     env: list[tuple[str, str]] | None,
     carrier: str,
     start_timeout: float,
+    timeout: float | None,
+    nested_threads: bool,
     on_start: Callable[[Addon], object] | None,
 ) -> Addon: ...
 def _host(addon: Addon) -> Host: ...

@@ -153,10 +153,7 @@ impl Promise {
         };
         self.watch(py)?;
         let deadline = idle::deadline(py)?;
-        let until = match (limit, deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let until = idle::nearer(limit, deadline);
         loop {
             match &*self.state() {
                 State::Fulfilled(value) => return Ok(value.clone_ref(py)),

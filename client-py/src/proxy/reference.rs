@@ -64,7 +64,7 @@ impl<'a> Reference<'a> {
                     .exports
                     .get()
                     .map(|exports| exports.0)
-                    .ok_or_else(|| errors::stale("the exports"))
+                    .ok_or_else(|| errors::export_gone("anything", world.generation.0))
             }
         }
     }

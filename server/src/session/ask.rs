@@ -3,7 +3,8 @@
 
 use hostd_engine::{ErrorClass, JsResult, Thrown};
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
+use hostd_protocol::carrier::Wake;
+use hostd_protocol::error::{Failure, ProtocolError, RemoteError, Result as Carried};
 use hostd_protocol::frame::{FrameKind, Header};
 use hostd_protocol::ids::LaneIndex;
 use hostd_protocol::value::ValueReader;
@@ -84,7 +85,7 @@ impl Session {
         }
         self.nested.set(self.nested.get() + 1);
         let reply = loop {
-            let received = self.end.borrow_mut().receive(lane, &mut scratch.body);
+            let received = self.receive_on(lane, &mut scratch.body);
             let header = match received {
                 Ok(header) => header,
                 Err(error) => break Err(error),
@@ -110,6 +111,55 @@ impl Session {
             self.lose(error);
             self.gone()
         })
+    }
+
+    /// Receives what this lane's client says next. Meanwhile other lanes are served, on top of
+    /// what waits here, if the client wants it so.
+    fn receive_on(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
+        if !self.nested_threads {
+            return self.end.borrow_mut().receive(lane, body);
+        }
+        loop {
+            let early = self.early.borrow_mut().remove(&lane);
+            if let Some((header, bytes)) = early {
+                *body = bytes;
+                return Ok(header);
+            }
+            // Some depth is left to the calls that are open already.
+            if self.nested.get() >= self.limits.nested_requests / 2 {
+                return self.end.borrow_mut().receive(lane, body);
+            }
+            let woken = self.end.borrow_mut().wait(None)?;
+            match woken {
+                Wake::Lane(ready) if ready == lane => {
+                    return self.end.borrow_mut().receive(lane, body);
+                }
+                Wake::Lane(other) => self.serve_on_top(other)?,
+                // What it rang for is looked at when the JS thread is at its top.
+                Wake::Rung | Wake::TimedOut => {}
+            }
+        }
+    }
+
+    /// Serves a lane while another one waits for its client. What answers a request that is open
+    /// further down is kept for it.
+    fn serve_on_top(&self, lane: LaneIndex) -> Carried<()> {
+        let mut body = Vec::new();
+        let header = self.end.borrow_mut().receive(lane, &mut body)?;
+        if header.kind != FrameKind::Request {
+            self.early.borrow_mut().insert(lane, (header, body));
+            return Ok(());
+        }
+        self.know_cancel(lane)?;
+        let below = self.lane.replace(Some(lane));
+        let outer = hostd_sandbox::crash::swap_lane(u32::from(lane.0));
+        self.serve(lane, &header, &mut body);
+        hostd_sandbox::crash::swap_lane(outer);
+        self.lane.set(below);
+        if self.is_lost() {
+            return Err(ProtocolError::Disconnected);
+        }
+        Ok(())
     }
 
     fn take_answer<T>(

@@ -25,6 +25,7 @@ use hostd_engine::{Deferred, JsResult, Runtime, SlotData, Value};
 use hostd_napi::{Host, HostOptions, StartError};
 use hostd_protocol::carrier::{CancelFlag, HostEnd, HostWaker};
 use hostd_protocol::error::{ProtocolError, Result as Carried};
+use hostd_protocol::frame::Header;
 use hostd_protocol::ids::{CallId, Generation, LaneIndex, SlotId};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::HostKind;
@@ -58,6 +59,8 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// How much stack JavaScript and the addon may use on this thread.
     pub stack_bytes: usize,
+    /// Whether other lanes are served while the client's answer is waited for.
+    pub nested_threads: bool,
     /// What ends the process when the addon asks for it, as by `process.exit`.
     pub exit: fn(i32),
 }
@@ -114,6 +117,9 @@ impl Bell {
     }
 }
 
+/// An answer that came while something else was on top.
+type Early = (Header, Vec<u8>);
+
 /// A session of a client.
 #[derive(Debug)]
 pub struct Session {
@@ -138,6 +144,9 @@ pub struct Session {
     lane: Cell<Option<LaneIndex>>,
     cancels: RefCell<Vec<Option<CancelFlag>>>,
     nested: Cell<u32>,
+    nested_threads: bool,
+    /// Frames of lanes whose request is open further down: their time comes.
+    early: RefCell<FxHashMap<LaneIndex, Early>>,
     next_call: Cell<CallId>,
     lost: RefCell<Option<ProtocolError>>,
     closing: Cell<bool>,
@@ -196,6 +205,8 @@ impl Session {
             lane: Cell::new(None),
             cancels: RefCell::default(),
             nested: Cell::new(0),
+            nested_threads: options.nested_threads,
+            early: RefCell::default(),
             next_call: Cell::new(CallId(0)),
             lost: RefCell::new(None),
             closing: Cell::new(false),

@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// Has the lane's cancel word at hand for the interrupt handler.
-    fn know_cancel(&self, lane: LaneIndex) -> Result {
+    pub(super) fn know_cancel(&self, lane: LaneIndex) -> Result {
         let index = usize::from(lane.0);
         let mut flags = self.cancels.borrow_mut();
         if flags.get(index).is_none_or(Option::is_none) {

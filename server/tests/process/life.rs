@@ -59,6 +59,7 @@ fn setup(carrier: CarrierKind) -> ClientMessage {
         carrier,
         label: "test".into(),
         log: LogLevel::Info,
+        nested_threads: false,
     })
 }
 

@@ -67,6 +67,7 @@ impl Peer {
                     generation: GENERATION,
                     limits,
                     stack_bytes: 6 << 20,
+                    nested_threads: false,
                     exit: |code| EXIT.store(code, Ordering::SeqCst),
                 };
                 match Session::start(options).expect("a session").run() {

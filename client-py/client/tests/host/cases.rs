@@ -202,7 +202,7 @@ pub(crate) fn ask(client: &Client, script: &str) -> Result<String, ClientError> 
 
 fn death(result: Result<String, ClientError>) -> ExitReport {
     match result {
-        Err(ClientError::HostDied(report)) => *report,
+        Err(ClientError::HostDied(report) | ClientError::GivenUp(report)) => *report,
         Err(error) => panic!("{error}"),
         Ok(text) => panic!("it answered {text}"),
     }

@@ -1,0 +1,62 @@
+"""What follows when the process of an addon dies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+_NO_LIMIT: Final = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """How many crashes are put up with before no fresh process is started.
+
+    After `max` crashes without a successful call in between, the last `AddonCrashed` is raised
+    again by every further call, until `host(addon).restart()`. Crashes longer ago than `window`
+    seconds are forgotten. Before a process is started after a crash, `backoff` seconds pass, twice
+    as many after each further one, at most a minute or `backoff`, if that is longer.
+    """
+
+    max: int = 3
+    window: float = 300.0
+    backoff: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        if not isinstance(self.max, int) or isinstance(self.max, bool):
+            text = f"max={self.max!r}: it is a number of crashes, an int"
+            raise TypeError(text)
+        if not 1 <= self.max < _NO_LIMIT:
+            text = f"max={self.max!r}: it is at least 1; restart='never' stops at the first crash"
+            raise ValueError(text)
+        if not (isinstance(self.window, int | float) and self.window > 0):
+            text = f"window={self.window!r}: it is a number of seconds above 0"
+            raise ValueError(text)
+        if not (
+            isinstance(self.backoff, int | float)
+            and self.backoff >= 0
+            and math.isfinite(self.backoff)
+        ):
+            text = f"backoff={self.backoff!r}: it is a number of seconds, 0 or more"
+            raise ValueError(text)
+
+
+def native(restart: object) -> tuple[tuple[int, float, float], str]:
+    """Returns a policy as native code takes it, and what is said when it allows no more."""
+    again = "host(addon).restart() starts it anew"
+    if isinstance(restart, RestartPolicy):
+        numbers = (restart.max, float(restart.window), float(restart.backoff))
+        times = "once" if restart.max == 1 else f"{restart.max} times"
+        told = (
+            f"it is not started again: it crashed {times} without a successful call in between, "
+            f"which is all that {restart} allows; {again}"
+        )
+        return numbers, told
+    if restart == "on-crash":
+        return (_NO_LIMIT, 0.0, 0.0), ""
+    if restart == "never":
+        return (0, 0.0, 0.0), f"it is not started again, because of restart='never'; {again}"
+    text = f"restart={restart!r}: it is 'on-crash' or 'never' or a RestartPolicy"
+    raise ValueError(text)

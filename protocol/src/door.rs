@@ -1,0 +1,180 @@
+//! What is said at the door of `napi-hostd serve`, before the session's own first words.
+//!
+//! The client knocks: `magic "NAPIDOOR" | version u8 | carrier u8 | crash page u8 | zero u8`, and
+//! with these bytes go descriptors, in this order: where the addon's output and its errors go,
+//! where the server writes how the process ended, the shared lanes if the carrier is those, the
+//! crash page if there is one. The server answers: `magic | version u8 | zero u8 x3 | process u32 |
+//! length u32 | text`; process zero means that it refuses, and the text says why. Then the
+//! connection is the session's. At the end of the process the server writes `signal u32 | code
+//! u32`, one of them zero, unless the process is another's by then. Little endian. No I/O here.
+
+use crate::control::CarrierKind;
+use crate::error::{ProtocolError, Result};
+
+const MAGIC: &[u8; 8] = b"NAPIDOOR";
+const VERSION: u8 = 1;
+
+/// Bytes of a knock.
+pub const KNOCK_BYTES: usize = 12;
+/// Bytes of an answer before its text.
+pub const ANSWER_BYTES: usize = 20;
+/// Bytes of the word on how a process ended.
+pub const STATUS_BYTES: usize = 8;
+/// The longest text of a refusal.
+pub const TEXT_BYTES: usize = 1024;
+/// The most descriptors that go with a knock.
+pub const DESCRIPTORS: usize = 5;
+
+/// What a client wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knock {
+    /// Where the frames travel.
+    pub carrier: CarrierKind,
+    /// Whether there is a page for the record of a crash.
+    pub crash_page: bool,
+}
+
+impl Knock {
+    /// The knock as it travels.
+    pub fn encode(self) -> [u8; KNOCK_BYTES] {
+        let mut bytes = [0; KNOCK_BYTES];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8] = VERSION;
+        bytes[9] = u8::from(self.carrier == CarrierKind::Socket);
+        bytes[10] = u8::from(self.crash_page);
+        bytes
+    }
+
+    /// Reads a knock.
+    pub fn decode(bytes: &[u8; KNOCK_BYTES]) -> Result<Self> {
+        let flag = |byte| match byte {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(ProtocolError::malformed("a knock of another kind", 9)),
+        };
+        if !bytes.starts_with(MAGIC) || bytes[8] != VERSION || bytes[11] != 0 {
+            let what = "a knock that this version does not know";
+            return Err(ProtocolError::malformed(what, 0));
+        }
+        Ok(Self {
+            carrier: if flag(bytes[9])? {
+                CarrierKind::Socket
+            } else {
+                CarrierKind::Lanes
+            },
+            crash_page: flag(bytes[10])?,
+        })
+    }
+
+    /// How many descriptors go with it.
+    pub fn descriptors(self) -> usize {
+        3 + usize::from(self.carrier == CarrierKind::Lanes) + usize::from(self.crash_page)
+    }
+}
+
+/// The answer that a process is there.
+pub fn welcome(process: u32) -> Vec<u8> {
+    answer(process, "")
+}
+
+/// The answer that there will be none, and why.
+pub fn refuse(text: &str) -> Vec<u8> {
+    answer(0, text)
+}
+
+fn answer(process: u32, text: &str) -> Vec<u8> {
+    let text = &text.as_bytes()[..text.len().min(TEXT_BYTES)];
+    let mut bytes = Vec::with_capacity(ANSWER_BYTES + text.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
+    bytes.extend_from_slice(&process.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(0).to_le_bytes());
+    bytes.extend_from_slice(text);
+    bytes
+}
+
+/// Reads the fixed part of an answer: the process, or zero, and the length of the text.
+pub fn decode_answer(bytes: &[u8; ANSWER_BYTES]) -> Result<(u32, usize)> {
+    if !bytes.starts_with(MAGIC) || bytes[8] != VERSION {
+        let what = "no napi-hostd serve of this version at the other end";
+        return Err(ProtocolError::malformed(what, 0));
+    }
+    let [.., a, b, c, d, e, f, g, h] = *bytes;
+    let length = u32::from_le_bytes([e, f, g, h]) as usize;
+    if length > TEXT_BYTES {
+        return Err(ProtocolError::malformed("a refusal that is too long", 16));
+    }
+    Ok((u32::from_le_bytes([a, b, c, d]), length))
+}
+
+/// How a process ended, as it travels: its signal, or its exit code.
+pub fn status(signal: Option<i32>, code: Option<i32>) -> [u8; STATUS_BYTES] {
+    let word = |number: Option<i32>| number.unwrap_or(0).to_le_bytes();
+    let ([a, b, c, d], [e, f, g, h]) = (word(signal), word(code));
+    [a, b, c, d, e, f, g, h]
+}
+
+/// Reads how a process ended: its signal, or its exit code.
+pub fn decode_status(bytes: [u8; STATUS_BYTES]) -> (Option<i32>, Option<i32>) {
+    let [a, b, c, d, e, f, g, h] = bytes;
+    let signal = i32::from_le_bytes([a, b, c, d]);
+    let code = i32::from_le_bytes([e, f, g, h]);
+    match signal {
+        0 => (None, Some(code)),
+        signal => (Some(signal), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knock_survives_the_way_and_counts_its_descriptors() {
+        for (carrier, crash_page, count) in [
+            (CarrierKind::Lanes, true, 5),
+            (CarrierKind::Lanes, false, 4),
+            (CarrierKind::Socket, false, 3),
+        ] {
+            let knock = Knock {
+                carrier,
+                crash_page,
+            };
+            assert_eq!(Knock::decode(&knock.encode()).unwrap(), knock);
+            assert_eq!(knock.descriptors(), count);
+        }
+    }
+
+    #[test]
+    fn strange_knocks_are_refused() {
+        let good = Knock {
+            carrier: CarrierKind::Lanes,
+            crash_page: true,
+        }
+        .encode();
+        for place in 0..KNOCK_BYTES {
+            let mut bytes = good;
+            bytes[place] ^= 0x80;
+            assert!(Knock::decode(&bytes).is_err(), "{place}");
+        }
+    }
+
+    #[test]
+    fn answers_are_read_and_long_ones_are_refused() {
+        let bytes: [u8; ANSWER_BYTES] = welcome(77).try_into().unwrap();
+        assert_eq!(decode_answer(&bytes).unwrap(), (77, 0));
+        let refusal = refuse("no");
+        let head: [u8; ANSWER_BYTES] = refusal[..ANSWER_BYTES].try_into().unwrap();
+        assert_eq!(decode_answer(&head).unwrap(), (0, 2));
+        let mut long = bytes;
+        long[18] = 1;
+        assert!(decode_answer(&long).is_err());
+        assert!(decode_answer(&[0; ANSWER_BYTES]).is_err());
+    }
+
+    #[test]
+    fn status_is_a_signal_or_a_code() {
+        assert_eq!(decode_status(status(Some(11), None)), (Some(11), None));
+        assert_eq!(decode_status(status(None, Some(0))), (None, Some(0)));
+    }
+}

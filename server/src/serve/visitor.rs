@@ -1,0 +1,115 @@
+//! Who knocks: of the same user, with what a session needs.
+
+use std::io::{IoSliceMut, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use command_fds::{CommandFdExt as _, FdMapping};
+use hostd_protocol::control::CarrierKind;
+use hostd_protocol::door::{self, DESCRIPTORS, KNOCK_BYTES, Knock};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
+
+use super::Running;
+use crate::process::{CONTROL_DESCRIPTOR, CRASH_DESCRIPTOR, LANES_DESCRIPTOR};
+
+/// How long a client may take to read an answer of a few bytes.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
+
+/// A knock with its descriptors.
+#[derive(Debug)]
+pub(super) struct Visit {
+    knock: Knock,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Lets in only who could start a process of this user anyway.
+pub(super) fn check(stream: &UnixStream) -> anyhow::Result<()> {
+    let peer = sockopt::socket_peercred(stream).context("cannot tell who knocks")?;
+    if peer.uid != rustix::process::geteuid() {
+        bail!("this server is for another user");
+    }
+    stream.set_write_timeout(Some(ANSWER_TIME))?;
+    Ok(())
+}
+
+pub(super) fn refuse(mut stream: &UnixStream, text: &str) {
+    // Who has gone needs no answer.
+    let _ = stream.write_all(&door::refuse(text));
+}
+
+impl Visit {
+    /// Receives a knock; none if the client went away.
+    pub(super) fn receive(stream: &UnixStream) -> anyhow::Result<Option<Self>> {
+        let mut bytes = [0; KNOCK_BYTES];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(
+            stream,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+        )
+        .context("cannot hear a knock")?;
+        let mut descriptors = Vec::with_capacity(DESCRIPTORS);
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                descriptors.extend(rights);
+            }
+        }
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        if received.bytes != KNOCK_BYTES {
+            bail!("a knock that was cut short");
+        }
+        let knock = Knock::decode(&bytes)?;
+        if descriptors.len() != knock.descriptors() {
+            bail!(
+                "a knock with {} descriptors where {} belong to it",
+                descriptors.len(),
+                knock.descriptors()
+            );
+        }
+        Ok(Some(Self { knock, descriptors }))
+    }
+
+    /// Starts the session's process. The connection becomes its own.
+    pub(super) fn start(self, stream: &UnixStream) -> anyhow::Result<Running> {
+        let mut descriptors = self.descriptors.into_iter();
+        let mut next = || descriptors.next().context("a descriptor is missing");
+        let (stdout, stderr, status) = (next()?, next()?, next()?);
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["--session", "--parent", &std::process::id().to_string()]);
+        let mut fds = vec![FdMapping {
+            parent_fd: stream.as_fd().try_clone_to_owned()?,
+            child_fd: CONTROL_DESCRIPTOR,
+        }];
+        if self.knock.carrier == CarrierKind::Lanes {
+            fds.push(FdMapping {
+                parent_fd: next()?,
+                child_fd: LANES_DESCRIPTOR,
+            });
+        } else {
+            command.args(["--carrier", "socket"]);
+        }
+        if self.knock.crash_page {
+            fds.push(FdMapping {
+                parent_fd: next()?,
+                child_fd: CRASH_DESCRIPTOR,
+            });
+            command.arg("--crash-page");
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(stdout))
+            .stderr(Stdio::from(stderr))
+            .fd_mappings(fds)
+            .context("the descriptors of a session collide")?;
+        let child = command.spawn().context("cannot start a session")?;
+        Ok(Running { child, status })
+    }
+}

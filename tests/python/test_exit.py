@@ -1,0 +1,326 @@
+"""The end: of hosts, of the interpreter, of the client by force; and nothing that is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import addon_path
+from napi_python import AddonCrashed, StaleHandleError, host, load_addon
+
+CRASH = str(addon_path("crash"))
+
+HEAD = f"""
+import os, signal, sys, threading, time
+from napi_python import AddonCrashed, host, load_addon
+addon = load_addon({CRASH!r})
+print(host(addon).pid, flush=True)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def gone_within(pid: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while is_alive(pid):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def run(body: str) -> tuple[subprocess.CompletedProcess[str], float, int]:
+    """Runs a program to its end; returns also how long that took, and the host's process."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HEAD + textwrap.dedent(body)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done, time.monotonic() - started, int(done.stdout.split()[0])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "keep = [host(addon).run_script('new (class A {})') for _ in range(100)]",
+        "host(addon).run_script('new Promise(() => {})').done()",
+        "threading.Thread(target=addon.loopForever, daemon=True).start(); time.sleep(0.2)",
+        "threading.Thread(target=addon.deadlock, daemon=True).start(); time.sleep(0.2)",
+        "threading.Thread(target=addon.call, args=(lambda: time.sleep(60),), daemon=True).start();"
+        "time.sleep(0.2)",
+        "host(addon).close()",
+        "addon.__exit__(None, None, None)",
+        "del addon",
+        "sys.exit(0)",
+        "import atexit; atexit.register(lambda: addon.add(1, 2))",
+        "import atexit; atexit.register(host(addon).close)",
+        "globals()['late'] = type('L', (), {'__del__': lambda s: addon and addon.add})()",
+    ],
+)
+def test_interpreter_ends_in_time_and_leaves_nothing(body: str) -> None:
+    done, took, pid = run(body)
+    assert done.returncode == 0, done.stderr
+    assert took < 6
+    assert gone_within(pid, 1)
+
+
+def test_end_by_an_exception_and_by_os_exit() -> None:
+    done, _, pid = run("1 / 0")
+    assert done.returncode == 1
+    assert gone_within(pid, 1)
+    done, _, pid = run("os._exit(3)")
+    assert done.returncode == 3
+    assert gone_within(pid, 1)
+
+
+def test_exit_in_a_callback() -> None:
+    done, took, pid = run("addon.call(lambda: sys.exit(5))")
+    assert done.returncode == 5, done.stderr
+    assert took < 6
+    assert gone_within(pid, 1)
+
+
+def test_exec_leaves_no_host() -> None:
+    done, _, pid = run("os.execv(sys.executable, [sys.executable, '-c', 'print(\"other\")'])")
+    assert done.returncode == 0
+    assert done.stdout.split()[1] == "other"
+    assert gone_within(pid, 1)
+
+
+def test_cleanup_hooks_run_when_it_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
+    with load_addon(CRASH) as loaded:
+        pid = host(loaded).pid
+        assert pid is not None
+    assert gone_within(pid, 1)
+    with pytest.raises(StaleHandleError, match="closed"):
+        loaded.add(1, 2)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_close_ends_a_host_that_hangs() -> None:
+    loaded = load_addon(CRASH)
+    pid = host(loaded).pid
+    assert pid is not None
+    thread = threading.Thread(target=lambda: pytest.raises(Exception, loaded.loopForever))
+    thread.start()
+    time.sleep(0.2)
+    started = time.monotonic()
+    host(loaded).close()
+    assert time.monotonic() - started < 4
+    thread.join(10)
+    assert not thread.is_alive()
+    assert gone_within(pid, 1)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+        """
+def reap(*_):
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]: pass
+    except ChildProcessError: pass
+signal.signal(signal.SIGCHLD, reap)
+""",
+        """
+def reap():
+    while True:
+        try: os.waitpid(-1, 0)
+        except ChildProcessError: time.sleep(0.001)
+threading.Thread(target=reap, daemon=True).start()
+""",
+    ],
+    ids=["ignored", "handler", "thread"],
+)
+def test_status_taken_by_someone_else(prepare: str) -> None:
+    body = """
+for n in range(5):
+    try:
+        addon.nullPointer()
+    except AddonCrashed as error:
+        assert error.signal_name in (None, "SIGSEGV"), error
+    assert addon.add(1, n) == 1 + n
+print("survived", host(addon).generation)
+"""
+    done, took, pid = run(prepare + body)
+    assert done.stdout.split()[1:] == ["survived", "6"], done.stderr
+    assert done.returncode == 0
+    assert took < 10
+    assert gone_within(pid, 1)
+
+
+def test_client_that_is_stopped_for_a_while() -> None:
+    body = """
+end = time.monotonic() + 4
+calls = 0
+while time.monotonic() < end:
+    assert addon.call(lambda: addon.add(1, 2)) == 3
+    calls += 1
+print("calls", host(addon).generation)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", HEAD + body], stdout=subprocess.PIPE, text=True
+    ) as python:
+        assert python.stdout is not None
+        pid = int(python.stdout.readline())
+        for _ in range(3):
+            time.sleep(0.2)
+            python.send_signal(signal.SIGSTOP)
+            time.sleep(0.7)
+            assert is_alive(pid)
+            python.send_signal(signal.SIGCONT)
+        assert python.stdout.read() == "calls 1\n"
+        assert python.wait(20) == 0
+    assert gone_within(pid, 1)
+
+
+def test_host_that_is_stopped_for_a_while() -> None:
+    with load_addon(CRASH) as loaded:
+        pid = host(loaded).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+        assert loaded.add(1, 2) == 3
+        assert host(loaded).generation == 1
+
+
+def test_no_orphan_whenever_the_client_is_killed(request: pytest.FixtureRequest) -> None:
+    """`kill -9` of Python at random moments: while it loads, calls, is called, closes."""
+    body = """
+def work():
+    while True:
+        addon.call(lambda: addon.add(1, 2))
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+while True:
+    try: addon.abort() if time.time_ns() % 3 == 0 else addon.add(1, 2)
+    except AddonCrashed: print(0, flush=True)
+    print(host(addon).pid, flush=True)
+"""
+    seed = random.randrange(2**32)
+    moments = random.Random(seed)
+    taken: list[float] = []
+    for _ in range(request.config.getoption("--moments")):
+        with subprocess.Popen(
+            [sys.executable, "-c", HEAD + body], stdout=subprocess.PIPE, text=True
+        ) as python:
+            time.sleep(moments.uniform(0.05, 0.5))
+            children = hosts_named(python.pid)
+            python.kill()
+            killed = time.monotonic()
+            # Those that were started in the meantime count as well.
+            python.wait()
+            for pid in children | hosts_named(python.pid):
+                assert gone_within(pid, 2), (seed, pid)
+            taken.append(time.monotonic() - killed)
+            assert not hosts_named(python.pid), seed
+    # A busy machine may take longer once in a while.
+    assert statistics.median(taken) < 0.1, (seed, taken)
+    assert max(taken) < 1.0, (seed, taken)
+
+
+def _commands() -> dict[int, list[str]]:
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if "--session" in command:
+                found[int(folder.name)] = command
+    return found
+
+
+def hosts_named(parent: int) -> set[int]:
+    """The living hosts that were started for this process."""
+    return {
+        pid
+        for pid, command in _commands().items()
+        if "--parent" in command and command[command.index("--parent") + 1] == str(parent)
+    }
+
+
+def _inventory() -> dict[str, int]:
+    gc.collect()
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    children = sum(
+        len(task.read_text(encoding="ascii").split())
+        for task in Path("/proc/self/task").glob("*/children")
+    )
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "threads": len(os.listdir("/proc/self/task")),
+        "children": children,
+        "lanes": maps.count("memfd:"),
+    }
+
+
+def _settled(baseline: dict[str, int]) -> dict[str, int]:
+    end = time.monotonic() + 5
+    while True:
+        now = _inventory()
+        if all(now[name] <= baseline[name] for name in now) or time.monotonic() > end:
+            return now
+        time.sleep(0.05)
+
+
+def _cycle() -> None:
+    with load_addon(CRASH) as loaded:
+        assert loaded.call(lambda: loaded.add(1, 2)) == 3
+
+
+def test_a_hundred_starts_and_stops_leave_nothing() -> None:
+    _cycle()
+    time.sleep(0.5)
+    baseline = _inventory()
+    for _ in range(100):
+        _cycle()
+    now = _settled(baseline)
+    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+
+
+def test_crashes_leave_nothing() -> None:
+    _cycle()
+    time.sleep(0.5)
+    baseline = _inventory()
+    with load_addon(CRASH) as loaded:
+        for _ in range(50):
+            with pytest.raises(AddonCrashed):
+                loaded.nullPointer()
+            assert loaded.add(1, 2) == 3
+    now = _settled(baseline)
+    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+
+
+def test_dropped_addons_leave_nothing() -> None:
+    _cycle()
+    time.sleep(0.5)
+    baseline = _inventory()
+    for _ in range(20):
+        loaded = load_addon(CRASH)
+        assert loaded.add(1, 2) == 3
+        del loaded
+    now = _settled(baseline)
+    assert all(now[name] <= baseline[name] for name in now), (baseline, now)

@@ -1,0 +1,225 @@
+"""Forked, spawned and replaced processes: each has a host of its own, and leaves others alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import addon_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = f"""
+import gc, multiprocessing, os, sys, threading, time
+from concurrent.futures import ProcessPoolExecutor
+from napi_python import AddonCrashed, StaleHandleError, host, load_addon
+PATH = {str(addon_path("crash"))!r}
+
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+def run(body: str, seconds: float = 60) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HEAD + textwrap.dedent(body)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_child_has_a_host_of_its_own_and_stale_objects() -> None:
+    out = run(
+        """
+        addon = load_addon(PATH)
+        thing = host(addon).run_script("new (class A { constructor() { this.x = 1; } })")
+        first = host(addon).pid
+        def work():
+            assert host(addon).pid is None
+            try: thing.x
+            except StaleHandleError: pass
+            else: raise AssertionError("not stale")
+            assert addon.add(1, 2) == 3
+            assert addon.call(lambda: addon.add(1, 2)) == 3
+            assert host(addon).pid not in (None, first)
+            try: addon.nullPointer()
+            except AddonCrashed: pass
+            assert addon.add(1, 2) == 3
+            host(addon).close()
+        print(child(work), thing.x, addon.add(2, 2), host(addon).pid == first)
+        """
+    )
+    assert out == "0 1 4 True"
+
+
+def test_child_that_does_nothing_leaves_the_parent_alone() -> None:
+    out = run(
+        """
+        addon = load_addon(PATH)
+        things = [host(addon).run_script("new (class A {})") for _ in range(50)]
+        def work():
+            global things, addon
+            things = None
+            gc.collect()
+            host(addon).close()
+            addon = None
+            gc.collect()
+        first = host(addon).pid
+        for _ in range(5):
+            assert child(work) == 0
+        del things
+        gc.collect()
+        print(addon.add(1, 2), host(addon).pid == first, host(addon).generation)
+        """
+    )
+    assert out == "3 True 1"
+
+
+def test_child_ends_like_a_program() -> None:
+    out = run(
+        """
+        addon = load_addon(PATH)
+        pid = os.fork()
+        if pid == 0:
+            assert addon.add(1, 2) == 3
+            sys.exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(code, addon.add(1, 2), host(addon).generation)
+        """
+    )
+    assert out == "0 3 1"
+
+
+def test_fork_inside_a_callback() -> None:
+    """The frames of the parent that unwind in the child write nothing."""
+    out = run(
+        """
+        addon = load_addon(PATH)
+        first = host(addon).pid
+        def callback():
+            global forked
+            forked = os.fork()
+            return 7
+        try:
+            found = addon.call(callback)
+        except BaseException as error:
+            found = type(error).__name__
+        if forked == 0:
+            ok = found not in (7, None) and addon.add(1, 2) == 3 and host(addon).pid != first
+            os._exit(0 if ok else 1)
+        code = os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1])
+        print(code, found, addon.add(1, 2), host(addon).generation)
+        """
+    )
+    assert out == "0 7 3 1"
+
+
+def test_fork_while_threads_call() -> None:
+    out = run(
+        """
+        addon = load_addon(PATH)
+        done = False
+        calls = 0
+        def busy():
+            global calls
+            while not done:
+                assert addon.call(lambda: addon.add(1, 2)) == 3
+                calls += 1
+        threads = [threading.Thread(target=busy) for _ in range(3)]
+        for thread in threads: thread.start()
+        def work():
+            assert addon.add(1, 2) == 3
+            host(addon).close()
+        codes = [child(work) for _ in range(10)]
+        done = True
+        for thread in threads: thread.join(20)
+        print(codes == [0] * 10, calls > 0, host(addon).generation)
+        """
+    )
+    assert out == "True True 1"
+
+
+def test_grandchildren() -> None:
+    out = run(
+        """
+        addon = load_addon(PATH)
+        def deeper():
+            assert addon.add(1, 2) == 3
+        def work():
+            assert addon.add(1, 2) == 3
+            assert child(deeper) == 0
+            assert addon.add(1, 2) == 3
+        print(child(work), addon.add(1, 2))
+        """
+    )
+    assert out == "0 3"
+
+
+def test_parent_ends_before_the_child() -> None:
+    out = run(
+        """
+        addon = load_addon(PATH)
+        out = os.dup(1)
+        if os.fork() == 0:
+            assert addon.add(1, 2) == 3
+            time.sleep(0.5)
+            os.write(out, b"%d\\n" % addon.add(2, 2))
+            host(addon).close()
+            os._exit(0)
+        """
+    )
+    assert out == "4"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(method: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        HEAD
+        + textwrap.dedent(
+            f"""
+            addon = load_addon(PATH)
+
+            def work(number):
+                return addon.add(number, 1), host(addon).pid
+
+            if __name__ == "__main__":
+                context = multiprocessing.get_context({method!r})
+                with context.Pool(2) as pool:
+                    found = pool.map(work, range(20))
+                with ProcessPoolExecutor(2, mp_context=context) as pool:
+                    found += pool.map(work, range(20))
+                assert [value for value, _ in found] == list(range(1, 21)) * 2
+                assert host(addon).pid not in [pid for _, pid in found]
+                print(addon.add(1, 2), host(addon).generation)
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "3 1"

@@ -1,0 +1,300 @@
+"""What follows a crash: policies, budgets, `on_start`, generations, and restarts on demand."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import addon_path
+from napi_python import (
+    Addon,
+    AddonCrashed,
+    AddonError,
+    AddonTimeout,
+    RestartPolicy,
+    StaleHandleError,
+    deadline,
+    host,
+    load_addon,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def kill(addon: Addon) -> AddonCrashed:
+    with pytest.raises(AddonCrashed) as caught:
+        addon.abort()
+    return caught.value
+
+
+def test_policy_is_a_frozen_value() -> None:
+    policy = RestartPolicy()
+    assert (policy.max, policy.window, policy.backoff) == (3, 300.0, 0.0)
+    assert policy == RestartPolicy(3, 300.0)
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        policy.max = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"max": 0}, ValueError, "at least 1"),
+        ({"max": 1.5}, TypeError, "an int"),
+        ({"max": True}, TypeError, "an int"),
+        ({"window": 0}, ValueError, "above 0"),
+        ({"window": float("nan")}, ValueError, "above 0"),
+        ({"backoff": -1}, ValueError, "0 or more"),
+        ({"backoff": float("inf")}, ValueError, "0 or more"),
+    ],
+)
+def test_policy_checks_its_numbers(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        RestartPolicy(**options)
+
+
+def test_budget_is_spent_by_crashes_in_a_row() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=2)) as loaded:
+        kill(loaded)
+        second = kill(loaded)
+        assert host(loaded).generation == 2
+        for _ in range(3):
+            with pytest.raises(AddonCrashed, match=r"RestartPolicy\(max=2") as caught:
+                loaded.add(1, 2)
+            assert caught.value.pid == second.pid
+            assert caught.value.signal_name == "SIGABRT"
+        assert host(loaded).generation == 2
+        host(loaded).restart()
+        assert loaded.add(1, 2) == 3
+        assert host(loaded).generation == 3
+
+
+def test_call_that_comes_back_makes_the_budget_whole() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=2)) as loaded:
+        for _ in range(5):
+            kill(loaded)
+            assert loaded.add(1, 2) == 3
+
+
+def test_call_that_throws_has_come_back_too() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=2)) as loaded:
+        for _ in range(4):
+            kill(loaded)
+            with pytest.raises(AddonError, match="thrown"):
+                host(loaded).run_script("throw new Error('thrown')")
+
+
+def test_statistics_are_no_successful_call() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=2)) as loaded:
+        kill(loaded)
+        host(loaded).restart()
+        for _ in range(2):
+            host(loaded).stats()
+            kill(loaded)
+        with pytest.raises(AddonCrashed, match="RestartPolicy"):
+            host(loaded).stats()
+
+
+def test_old_crashes_are_forgotten() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=1, window=0.3)) as loaded:
+        kill(loaded)
+        with pytest.raises(AddonCrashed, match="RestartPolicy"):
+            loaded.add(1, 2)
+        time.sleep(0.35)
+        assert loaded.add(1, 2) == 3
+
+
+def test_backoff_passes_before_the_next_start() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=9, backoff=0.4)) as loaded:
+        kill(loaded)
+        started = time.monotonic()
+        assert loaded.add(1, 2) == 3
+        assert 0.3 < time.monotonic() - started < 5
+        kill(loaded)
+        with pytest.raises(AddonTimeout), deadline(0.1):
+            loaded.add(1, 2)
+        assert loaded.add(1, 2) == 3
+
+
+def test_never_names_itself() -> None:
+    with load_addon(addon_path("crash"), restart="never") as loaded:
+        kill(loaded)
+        with pytest.raises(AddonCrashed, match="restart='never'"):
+            loaded.add(1, 2)
+        host(loaded).restart()
+        assert loaded.add(1, 2) == 3
+
+
+def test_crash_at_load_again_and_again(tmp_path: Path) -> None:
+    file = tmp_path / "changing.node"
+    shutil.copy(addon_path("crash"), file)
+    with load_addon(file, restart=RestartPolicy(max=3)) as loaded:
+        file.unlink()
+        shutil.copy(addon_path("broken/crash_in_init"), file)
+        kill(loaded)
+        for _ in range(2):
+            with pytest.raises(AddonCrashed) as caught:
+                loaded.add(1, 2)
+            assert "RestartPolicy" not in str(caught.value)
+        with pytest.raises(AddonCrashed, match="RestartPolicy"):
+            loaded.add(1, 2)
+        assert host(loaded).generation == 3
+        file.unlink()
+        shutil.copy(addon_path("crash"), file)
+        host(loaded).restart()
+        assert loaded.add(1, 2) == 3
+
+
+def test_crash_at_load_over_and_over_without_a_budget() -> None:
+    for _ in range(20):
+        with pytest.raises(AddonCrashed):
+            load_addon(addon_path("broken/crash_at_load"))
+
+
+def test_on_start_is_the_first_to_speak() -> None:
+    order: list[str] = []
+
+    def greet(addon: Addon) -> None:
+        host(addon).run_script("globalThis.greeted = 'yes'")
+        time.sleep(0.2)
+        order.append(f"started {host(addon).generation}")
+
+    with load_addon(addon_path("crash"), on_start=greet) as loaded:
+        kill(loaded)
+        found: list[Any] = []
+
+        def work() -> None:
+            found.append(host(loaded).run_script("globalThis.greeted"))
+            order.append("called")
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert found == ["yes"] * 8
+        assert order == ["started 1", "started 2", *["called"] * 8]
+
+
+def test_on_start_uses_objects_and_promises_and_callbacks() -> None:
+    seen: list[Any] = []
+
+    def greet(addon: Addon) -> None:
+        thing = host(addon).run_script("new (class A { constructor() { this.x = 5; } })")
+        seen.append(thing.x)
+        seen.append(host(addon).run_script("(f) => f()")(lambda: "called"))
+        seen.append(host(addon).run_script("Promise.resolve(7)").result(5))
+
+    with load_addon(addon_path("crash"), on_start=greet):
+        assert seen == [5, "called", 7]
+
+
+def test_exception_of_on_start_is_raised_and_ends_the_process() -> None:
+    trouble = [False, True, False]
+
+    def greet(_addon: Addon) -> None:
+        if trouble.pop(0):
+            text = "not today"
+            raise ValueError(text)
+
+    with load_addon(addon_path("crash"), on_start=greet) as loaded:
+        kill(loaded)
+        with pytest.raises(ValueError, match="not today"):
+            loaded.add(1, 2)
+        assert host(loaded).pid is None
+        assert loaded.add(1, 2) == 3
+        assert trouble == []
+
+
+def test_crash_in_on_start() -> None:
+    starts: list[int] = []
+
+    def greet(addon: Addon) -> None:
+        starts.append(host(addon).generation)
+        addon.add(1, 1)
+        if len(starts) > 1:
+            addon.abort()
+
+    with load_addon(
+        addon_path("crash"), restart=RestartPolicy(max=3), on_start=greet
+    ) as loaded:
+        kill(loaded)
+        for _ in range(2):
+            with pytest.raises(AddonCrashed) as caught:
+                loaded.add(1, 2)
+            assert caught.value.export == "abort"
+        with pytest.raises(AddonCrashed, match="RestartPolicy"):
+            loaded.add(1, 2)
+        assert starts == [1, 2, 3]
+
+
+def test_stale_objects_name_both_generations() -> None:
+    with load_addon(addon_path("crash")) as loaded:
+        thing = host(loaded).run_script("new (class A { constructor() { this.x = 1; } })")
+        function = host(loaded).run_script("() => 1")
+        kill(loaded)
+        with pytest.raises(StaleHandleError, match="generation 1; none runs now"):
+            _ = thing.x
+        assert loaded.add(1, 2) == 3
+        kill(loaded)
+        assert loaded.add(1, 2) == 3
+        for use in (lambda: thing.x, function, lambda: loaded.add(thing, 1)):
+            with pytest.raises(StaleHandleError, match="generation 1; generation 3 runs now"):
+                use()
+
+
+def test_restart_while_calls_wait() -> None:
+    with load_addon(addon_path("crash")) as loaded:
+        ended: list[object] = []
+
+        def work() -> None:
+            try:
+                loaded.sleep(60_000)
+            except AddonError as error:
+                ended.append(error)
+            else:
+                ended.append(None)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        host(loaded).restart()
+        for thread in threads:
+            thread.join(20)
+        # Those that were still waiting for their turn may have been served by the fresh process.
+        assert ended
+        for error in ended:
+            assert isinstance(error, AddonCrashed)
+            assert error.reason is not None
+            assert "restarted" in error.reason
+        assert loaded.add(1, 2) == 3
+        assert host(loaded).generation == 2
+
+
+def test_restarts_from_several_threads() -> None:
+    with load_addon(addon_path("crash")) as loaded:
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                for _ in range(5):
+                    host(loaded).restart()
+            except BaseException as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert failed == []
+        assert loaded.add(1, 2) == 3

@@ -1,0 +1,262 @@
+"""Threads and callbacks: more threads than lanes, threads that end, and calls that wait."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import addon_path
+from napi_python import Addon, AddonCrashed, AddonTimeout, deadline, host, load_addon
+
+if TYPE_CHECKING:
+    from conftest import Script
+
+
+def run_all(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_hundred_threads_at_once(js: Script) -> None:
+    call = js("(f, n) => f(n) + 1")
+    together = threading.Barrier(100)
+    found: list[int] = []
+
+    def work(number: int) -> None:
+        together.wait(30)
+        found.extend(call(lambda n: n, number) for _ in range(20))
+
+    run_all([threading.Thread(target=work, args=(number,)) for number in range(100)])
+    assert sorted(found) == sorted(number + 1 for number in range(100) for _ in range(20))
+
+
+def test_a_hundred_threads_that_each_sleep_in_a_callback(js: Script) -> None:
+    call = js("(f) => f()")
+    found: list[object] = []
+
+    def work() -> None:
+        found.append(call(lambda: time.sleep(0.002)))
+
+    run_all([threading.Thread(target=work) for _ in range(100)])
+    assert found == [None] * 100
+
+
+def test_two_hundred_short_lived_threads(js: Script, addon: Addon) -> None:
+    add = js("(a, b) => a + b")
+    found: list[int] = []
+    for number in range(200):
+        thread = threading.Thread(target=lambda n=number: found.append(add(n, 1)))
+        thread.start()
+        thread.join(10)
+    assert found == [number + 1 for number in range(200)]
+    assert host(addon).generation == 1
+
+
+def test_thread_that_ends_in_a_callback(js: Script, addon: Addon) -> None:
+    call = js("(f) => { try { return f(); } finally { globalThis.tidied = true; } }")
+    js("globalThis.tidied = false")
+
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            call(sys.exit)
+        except SystemExit as error:
+            ended.append(error)
+
+    run_all([threading.Thread(target=work) for _ in range(70)])
+    assert len(ended) == 70
+    assert js("globalThis.tidied") is True
+    assert js("1 + 1") == 2
+    assert host(addon).generation == 1
+
+
+def test_callback_that_starts_threads_which_call(js: Script) -> None:
+    call = js("(f) => f()")
+    pool = ThreadPoolExecutor(4)
+    waiting = call(lambda: [pool.submit(js, f"{n} * 2") for n in range(8)])
+    # A list of futures is nothing plain: it came back as what it was.
+    assert [future.result(10) for future in waiting] == [0, 2, 4, 6, 8, 10, 12, 14]
+    pool.shutdown()
+
+
+def test_call_behind_a_callback_is_reported_once_with_both_stacks(
+    js: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = js("(f) => f()")
+    inside, done = threading.Event(), threading.Event()
+
+    def the_callback_that_waits() -> None:
+        inside.set()
+        done.wait(10)
+
+    def the_call_that_waits() -> None:
+        assert js("1") == 1
+
+    first = threading.Thread(target=lambda: call(the_callback_that_waits), name="first")
+    second = threading.Thread(target=the_call_that_waits, name="second")
+    with caplog.at_level(logging.WARNING, "napi_python"):
+        first.start()
+        inside.wait(5)
+        started = time.monotonic()
+        second.start()
+        while not caplog.records and time.monotonic() - started < 5:
+            time.sleep(0.02)
+        taken = time.monotonic() - started
+        time.sleep(1.3)
+        done.set()
+        first.join(10)
+        second.join(10)
+    assert 0.9 < taken < 3
+    assert len(caplog.records) == 1
+    text = caplog.records[0].getMessage()
+    for expected in (
+        "first",
+        "second",
+        "the_callback_that_waits",
+        "the_call_that_waits",
+        "nested_threads=True",
+        "deadline()",
+    ):
+        assert expected in text
+
+
+def test_busy_callbacks_are_not_reported(js: Script, caplog: pytest.LogCaptureFixture) -> None:
+    forever = js("(f) => { const end = Date.now() + 1800; while (Date.now() < end) f(); }")
+    with caplog.at_level(logging.WARNING, "napi_python"):
+        run_all(
+            [
+                threading.Thread(target=lambda: forever(lambda: None)),
+                threading.Thread(target=lambda: (time.sleep(0.1), js("1"))),
+            ]
+        )
+    assert caplog.records == []
+
+
+def test_callback_that_waits_for_another_threads_call_is_ended_by_a_deadline() -> None:
+    with load_addon(addon_path("primitive")) as loaded:
+        run = host(loaded).run_script
+        failed: list[BaseException] = []
+
+        def bounded() -> None:
+            try:
+                with deadline(0.3):
+                    run("1")
+            except AddonTimeout as error:
+                failed.append(error)
+
+        def wait() -> None:
+            thread = threading.Thread(target=bounded)
+            thread.start()
+            thread.join(10)
+
+        with pytest.raises(AddonCrashed, match="interrupted"):
+            run("(f) => f()")(wait)
+        assert len(failed) == 1
+        assert run("1") == 1
+
+
+@pytest.fixture
+def nesting() -> Any:
+    """An addon whose threads run on top of waiting callbacks."""
+    with load_addon(addon_path("crash"), nested_threads=True) as loaded:
+        yield loaded
+
+
+def test_nested_threads_run_on_top_of_a_waiting_callback(nesting: Addon) -> None:
+    def wait() -> Any:
+        found: list[Any] = []
+        threads = [
+            threading.Thread(target=lambda: found.append(nesting.call(lambda: nesting.add(1, 2))))
+            for _ in range(8)
+        ]
+        run_all(threads)
+        return found
+
+    assert nesting.call(wait) == [3] * 8
+    assert host(nesting).generation == 1
+
+
+def test_nested_threads_answer_in_any_order(nesting: Addon) -> None:
+    """The first callback ends before the second, which is on top of it."""
+    first_inside, second_inside = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    def first() -> str:
+        first_inside.set()
+        second_inside.wait(10)
+        return "first"
+
+    def second() -> str:
+        second_inside.set()
+        time.sleep(0.3)
+        return "second"
+
+    def call(f: Any) -> None:
+        found.append(nesting.call(f))
+
+    one = threading.Thread(target=call, args=(first,))
+    two = threading.Thread(target=call, args=(second,))
+    one.start()
+    first_inside.wait(10)
+    two.start()
+    one.join(20)
+    two.join(20)
+    assert sorted(found) == ["first", "second"]
+    assert nesting.add(1, 2) == 3
+    assert host(nesting).generation == 1
+
+
+def test_nested_threads_under_load(nesting: Addon) -> None:
+    def down(n: int) -> int:
+        return 0 if n == 0 else 1 + int(nesting.call(lambda: down(n - 1)))
+
+    found: list[int] = []
+    run_all(
+        [
+            threading.Thread(target=lambda: found.extend(down(3) for _ in range(20)))
+            for _ in range(70)
+        ]
+    )
+    assert found == [3] * 1400
+    assert host(nesting).generation == 1
+
+
+def test_daemon_threads_in_calls_do_not_hold_the_exit() -> None:
+    script = textwrap.dedent(
+        f"""
+        import threading, time
+        from napi_python import load_addon, host
+        addon = load_addon({str(addon_path("crash"))!r})
+        print(host(addon).pid, flush=True)
+        def work(kind):
+            while True:
+                if kind == 0: addon.add(1, 2)
+                elif kind == 1: addon.call(lambda: time.sleep(0.01))
+                else: addon.sleep(60_000)
+        for n in range(8):
+            threading.Thread(target=work, args=(n % 2,), daemon=True).start()
+        time.sleep(0.2)
+        threading.Thread(target=work, args=(2,), daemon=True).start()
+        time.sleep(0.1)
+        """
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
