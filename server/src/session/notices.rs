@@ -4,7 +4,7 @@
 //! errors are bounded, and the ones that did not fit are counted.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_engine::{PromiseState, Value};
 use hostd_protocol::calls::CallKind;
@@ -22,6 +22,11 @@ const LARGEST_NOTICE: usize = 60 << 10;
 /// When to look again for room, or for something to release.
 const AGAIN: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(50);
+/// How much a turn does at most before it lets others have their say.
+const TURN_ITEMS: usize = 1000;
+const TURN_TIME: Duration = Duration::from_millis(5);
+/// A turn that was not taken for so long is asked for again when there is occasion.
+const FORGOTTEN: Duration = Duration::from_millis(20);
 
 /// What waits to be told.
 #[derive(Debug, Default)]
@@ -48,15 +53,31 @@ impl Session {
         self.notices.borrow_mut().settled.push_back(promise);
     }
 
-    /// Notes that the client should take a turn.
-    pub(super) fn note_ring(&self) {
-        self.notices.borrow_mut().ring = true;
+    /// Notes that the client should take a turn. One that was told so lately is not told again: it
+    /// has not come to it yet.
+    pub(super) fn owe_turn(&self) {
+        let told = self.owed.get();
+        if told.is_none_or(|told| told.elapsed() > FORGOTTEN) {
+            self.owed.set(Some(Instant::now()));
+            self.notices.borrow_mut().ring = true;
+        }
+    }
+
+    /// Runs what the host owes itself; true if more is left, which the client need not be rung for.
+    pub(super) fn take_turn(&self) -> bool {
+        self.owed.set(None);
+        let more = self.host.turn(TURN_ITEMS, TURN_TIME);
+        if more {
+            self.owed.set(Some(Instant::now()));
+        }
+        more
     }
 
     /// Tells what there is room for. How long the JS thread may sleep: for ever if nothing waits.
     pub(super) fn flush_notices(&self) -> Option<Duration> {
-        if self.bell.take() {
-            self.note_ring();
+        // What rang may have been done by a turn that was under way.
+        if self.bell.take() && self.host.has_pending() {
+            self.owe_turn();
         }
         let waiting = {
             let notices = self.notices.borrow();

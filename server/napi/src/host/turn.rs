@@ -46,20 +46,18 @@ impl HostState {
         if self.is_nested() || self.is_closed() || max_items == 0 {
             return self.has_pending();
         }
-        {
-            let _depth = Depth::enter(self);
-            let mut budget = Budget::new(max_items, max);
-            self.settle_item();
-            loop {
-                self.run_timers(&mut budget);
-                self.serve_events(&mut budget);
-                self.run_immediates(&mut budget);
-                if budget.is_spent() || !self.has_pending() {
-                    break;
-                }
+        // One entry deep, whoever made it: that is where items are settled.
+        let _depth = self.is_idle().then(|| Depth::enter(self));
+        let mut budget = Budget::new(max_items, max);
+        self.settle_item();
+        loop {
+            self.run_timers(&mut budget);
+            self.serve_events(&mut budget);
+            self.run_immediates(&mut budget);
+            if budget.is_spent() || !self.has_pending() {
+                break;
             }
         }
-        self.enter(|_| ());
         self.has_pending()
     }
 
