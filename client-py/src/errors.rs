@@ -1,6 +1,8 @@
 //! Everything that goes wrong, as the Python exception that is raised for it. The classes, and the
 //! texts about crashes, are in `napi_python/_errors.py`.
 
+use std::cell::Cell;
+
 use hostd_client::{ClientError, ExitReport};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
@@ -26,9 +28,19 @@ fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
     })
 }
 
+thread_local! {
+    static BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread came upon a breach of the protocol since it last asked.
+pub(crate) fn take_breach() -> bool {
+    BROKEN.take()
+}
+
 /// A message that can't be sent or understood.
 #[cold]
 pub(crate) fn protocol(error: ProtocolError) -> PyErr {
+    BROKEN.set(error.is_fatal());
     match error {
         ProtocolError::Limit { kind, limit, found } => PyValueError::new_err(format!(
             "{found} {} exceed the limit of {limit}; split the data, or keep it on one side with \
@@ -46,6 +58,7 @@ pub(crate) fn protocol(error: ProtocolError) -> PyErr {
 /// The host said what it may not say.
 #[cold]
 pub(crate) fn violation(what: &str) -> PyErr {
+    BROKEN.set(true);
     raise(
         "ProtocolError",
         &format!("the host broke the protocol: it sent {what}; its process is ended"),

@@ -74,11 +74,30 @@ impl Session {
         let mut scratch = Scratch::take(&self.limits);
         let result = self.exchange(py, ask, &mut scratch, &mut write);
         let result = match result {
-            Ok((world, header)) => self.finish(py, &world, header, &scratch, read),
+            Ok((world, header)) => match self.finish(py, &world, header, &scratch, read) {
+                Ok(found) => Ok(found),
+                Err(error) => {
+                    self.end_if_broken(py);
+                    Err(error)
+                }
+            },
             Err(error) => Err(error),
         };
         scratch.give();
         result
+    }
+
+    /// After an error: ends a host that broke the protocol.
+    #[cold]
+    pub(crate) fn end_if_broken(&self, py: Python<'_>) {
+        if errors::take_breach()
+            && let Ok(client) = self.client()
+        {
+            py.detach(|| client.restart());
+            if let Some(world) = self.world() {
+                drop(world.die());
+            }
+        }
     }
 
     #[cold]
@@ -225,6 +244,10 @@ impl Session {
         talk::park(self, busy);
         let served = serve::serve(py, self, &world, header, scratch, &mut answer);
         let back = talk::unpark();
+        if served.is_err() {
+            // The conversation is given up, which ends the host.
+            errors::take_breach();
+        }
         let result = served.and_then(|()| {
             let Some(back) = back else {
                 return Err(errors::lost_lane(&self.label));

@@ -21,6 +21,7 @@ use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::owner::Owner;
 use crate::proxy::{Addon, JSClass, JSFunction};
+use crate::quiet;
 use crate::request::Ask;
 use crate::world::World;
 
@@ -521,10 +522,8 @@ impl Drop for Session {
             return;
         }
         if let Some(client) = self.client.take() {
-            let closing = std::thread::Builder::new()
-                .name("napi-python-close".to_owned())
-                .spawn(move || client.close(GRACE));
-            drop(closing);
+            // Without a thread the host ends with this process.
+            let _ = quiet::start("napi-python-close", move || client.close(GRACE));
         }
     }
 }
