@@ -93,7 +93,7 @@ class Timeout {
   }
   hasRef() { return this.#referenced; }
   close() {
-    Timeout.clear(this);
+    clear(this);
     return this;
   }
   [Symbol.toPrimitive]() {
@@ -101,7 +101,7 @@ class Timeout {
     if (!this._destroyed) numbered.set(String(this.#number), this);
     return this.#number;
   }
-  [Symbol.dispose]() { Timeout.clear(this); }
+  [Symbol.dispose]() { clear(this); }
 }
 const { run: runTimeout, clear, is } = Timeout;
 for (const name of ['run', 'clear', 'is']) delete Timeout[name];
