@@ -412,6 +412,7 @@ impl Env {
                 return;
             }
         }
+        drop(function);
         self.finalize_threadsafe(host, id);
         host.settle_item();
     }

@@ -49,8 +49,9 @@ impl HostState {
         // One entry deep, whoever made it: that is where items are settled.
         let _depth = self.is_idle().then(|| Depth::enter(self));
         let mut budget = Budget::new(max_items, max);
-        self.settle_item();
         loop {
+            // What died with an item after it was settled counts as pending too.
+            self.settle_item();
             self.run_timers(&mut budget);
             self.serve_events(&mut budget);
             self.run_immediates(&mut budget);

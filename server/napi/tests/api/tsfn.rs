@@ -504,6 +504,25 @@ fn turn_is_bounded_and_the_rest_is_not_lost() {
 }
 
 #[test]
+fn turn_ends_when_nothing_is_left() {
+    let bench = bench();
+    // The function dies with the threadsafe function: that is not left pending.
+    for death in [
+        "() => 0",
+        "() => { new FinalizationRegistry(() => 0).register({}) }",
+    ] {
+        bench.run(8, move |env| {
+            let function = create_calling(env, &format!("({death})"), 0, 1, None);
+            assert_eq!(call(function, 0, 0), Status::Ok);
+            assert_eq!(release(function, RELEASE), Status::Ok);
+        });
+        let begun = std::time::Instant::now();
+        assert!(!bench.host.turn(1000, Duration::from_secs(30)));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
 fn turn_inside_javascript_does_nothing() {
     let bench = bench();
     bench.run(8, |env| {
