@@ -2,7 +2,7 @@
 
 The oracle is the Node that `tests/package.json` pins. A script is run by anything that can evaluate
 a text in the global scope, with the exports of an addon as the global `addon`; its value is a list
-of lines.
+of lines, or a promise of one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ CONCEPTS = [
     "async_work",
     "async_context",
     "tsfn",
+    "order",
     "module",
 ]
 

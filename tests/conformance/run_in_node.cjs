@@ -10,4 +10,7 @@ const vm = require("node:vm");
 const { addon, source } = JSON.parse(fs.readFileSync(0, "utf8"));
 globalThis.addon = require(addon);
 const lines = vm.runInThisContext(source, { filename: "operations.js" });
-fs.writeSync(1, `${JSON.stringify(lines)}\n`);
+const write = (all) => fs.writeSync(1, `${JSON.stringify(all)}\n`);
+// Without a promise it is written at once: what the addon writes at the end comes after it.
+if (lines instanceof Promise) lines.then(write);
+else write(lines);

@@ -50,6 +50,17 @@ ROWS = [
         "tailwindcss-oxide.linux-x64-gnu.node",
     ),
     Row("swc", "@swc/core-linux-x64-gnu", "swc.linux-x64-gnu.node"),
+    Row("argon2_async", "@node-rs/argon2-linux-x64-gnu", "argon2.linux-x64-gnu.node"),
+    Row("bcrypt", "bcrypt", "prebuilds/linux-x64/bcrypt.glibc.node"),
+    Row("jieba", "@node-rs/jieba-linux-x64-gnu", "jieba.linux-x64-gnu.node"),
+    Row("snappy", "@napi-rs/snappy-linux-x64-gnu", "snappy.linux-x64-gnu.node"),
+    Row("oxc_parser", "@oxc-parser/binding-linux-x64-gnu", "parser.linux-x64-gnu.node"),
+    Row("rollup", "@rollup/rollup-linux-x64-gnu", "rollup.linux-x64-gnu.node"),
+    Row("lightningcss_async", "lightningcss-linux-x64-gnu", "lightningcss.linux-x64-gnu.node"),
+    Row("ast_grep", "@ast-grep/napi-linux-x64-gnu", "ast-grep-napi.linux-x64-gnu.node"),
+    Row("watcher", "@parcel/watcher-linux-x64-glibc", "watcher.node"),
+    Row("classic_level", "classic-level", "prebuilds/linux-x64/classic-level.node"),
+    Row("libsql", "@libsql/linux-x64-gnu", "index.node"),
     # Declares version 10 of Node-API, on which Node 20 dies.
     Row("better_sqlite3", "better-sqlite3", "prebuilds/linux-x64.node", newer_node=True),
 ]

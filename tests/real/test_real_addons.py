@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
+import queue
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +170,129 @@ def better_sqlite3(addon: Any) -> Any:
     error: Any = caught.value
     database.close()
     return [one, every, each, [error.code, error.message]]
+
+
+@calls
+def argon2_async(addon: Any) -> Any:
+    options = {"salt": b"\1" * 16, "memoryCost": 4096}
+
+    async def main() -> Any:
+        hashed = await addon.hash("pw", options)
+        both = await asyncio.gather(addon.verify(hashed, "pw"), addon.verify(hashed, "no"))
+        return [hashed, *both, await addon.hashRaw("pw", options)]
+
+    return asyncio.run(main())
+
+
+@calls
+def bcrypt(addon: Any) -> Any:
+    salt = "$2b$04$.OC/.OC/.OC/.OC/.OC/.O"
+    hashed = addon.encrypt_sync(b"pw", salt)
+    told: queue.Queue[Any] = queue.Queue()
+    addon.encrypt(b"pw", salt, lambda error, result: told.put(result))
+    encrypted = told.get(timeout=30)
+    addon.compare("pw", hashed, lambda error, result: told.put([error, result]))
+    return [hashed, encrypted, told.get(timeout=30)]
+
+
+@calls
+def jieba(addon: Any) -> Any:
+    words = "\u6211 1000 r\n\u6765\u5230 1000 v\n\u5317\u4eac 1000 ns\n"
+    dictionary = addon.Jieba.withDict(words.encode())
+    return dictionary.cutAsync("\u6211\u6765\u5230\u5317\u4eac", False).result(30)
+
+
+@calls
+def snappy(addon: Any) -> Any:
+    text = "abc" * 100
+    compressed = bytes(addon.compressSync(text.encode()))
+    again = bytes(addon.compress(text).result(30))
+    back = addon.uncompress(compressed, asBuffer=False).result(30)
+    return [compressed, compressed == again, back == text]
+
+
+@calls
+def oxc_parser(addon: Any) -> Any:
+    program = json.loads(addon.parse("a.js", "let x").result(30).program)
+    return program.get("node", program)["type"]
+
+
+@calls
+def rollup(addon: Any) -> Any:
+    tree = addon.parseAsync("let b=2", False, False).result(30)
+    return [len(tree), addon.xxhashBase16(b"hello")]
+
+
+@calls
+def lightningcss_async(addon: Any) -> Any:
+    files = {"/a.css": '@import "b.css"; .a{color:red}', "/b.css": ".b{color:blue}"}
+
+    async def read(name: str) -> str:
+        return files[name]
+
+    async def main() -> Any:
+        return await addon.bundleAsync(
+            filename="/a.css",
+            minify=True,
+            resolver={"read": read, "resolve": lambda specifier, origin: f"/{specifier}"},
+        )
+
+    return bytes(asyncio.run(main()).code).decode()
+
+
+@calls
+def ast_grep(addon: Any) -> Any:
+    pattern = "console.log($A)"
+    root = addon.parse("JavaScript", 'console.log("x")').root()
+    seen = []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "x.js").write_text("console.log(1); console.log(2)", encoding="utf-8")
+        count = addon.js.findInFiles(
+            {"paths": [folder], "matcher": {"rule": {"pattern": pattern}}},
+            lambda error, found: seen.append([node.text() for node in found]),
+        ).result(30)
+    return [root.find(pattern).getMatch("A").text(), count, seen]
+
+
+@calls
+def watcher(addon: Any) -> Any:
+    told: queue.Queue[Any] = queue.Queue()
+
+    def heard(error: Any, events: Any) -> None:
+        told.put([error, [(event.type, event.path) for event in events]])
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        addon.subscribe(str(folder), heard, {}).result(30)
+        (folder / "new.txt").write_text("x", encoding="utf-8")
+        error, events = told.get(timeout=30)
+        addon.unsubscribe(str(folder), heard, {}).result(30)
+    return [error, [f"{kind}:{path.removeprefix(str(folder))}" for kind, path in events]]
+
+
+@calls
+def classic_level(addon: Any) -> Any:
+    async def main(folder: str) -> Any:
+        database = addon.db_init()
+        await addon.db_open(database, folder, createIfMissing=True)
+        await addon.db_put(database, "k", "v", {})
+        value = await addon.db_get(database, 1, "k", None)
+        await addon.db_close(database)
+        return value
+
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(main(folder))
+
+
+@calls
+def libsql(addon: Any) -> Any:
+    # These functions take what they work on as `this`.
+    on = host(addon).run_script("(self, name, ...args) => addon[name].apply(self, args)")
+    database = addon.databaseOpen(":memory:", "", "aes256cbc", "", 0, "")
+    on(database, "databaseExecAsync", "create table t(a); insert into t values (1), (2)").result(30)
+    statement = on(database, "databasePrepareAsync", "select a from t where a > ?").result(30)
+    on(statement, "statementRaw", True)
+    return [on(statement, "statementIsReader"), on(statement, "statementGet", [1])]
 
 
 def canonical(value: Any) -> Any:

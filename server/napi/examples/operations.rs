@@ -1,6 +1,7 @@
 //! Loads an addon in this process and runs a script of operations over it, without any client.
 //!
-//! `operations ADDON < SCRIPT` prints the strings that the script's value lists, a line each: what
+//! `operations ADDON < SCRIPT` prints the strings that the script's value, or the promise that it is,
+//! lists, a line each: what
 //! `tests/conformance/run_in_node.cjs` is for Node.
 #![expect(
     clippy::unwrap_used,
@@ -10,8 +11,9 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
-use hostd_engine::{FinalizerToken, Runtime, Value};
+use hostd_engine::{FinalizerToken, PromiseState, Runtime, Value};
 use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
 
 #[derive(Debug)]
@@ -48,6 +50,18 @@ fn main() {
         Quiet.uncaught(rt, &thrown.0, Origin::Microtask);
         Value::UNDEFINED
     });
+    if rt.is_promise(&lines) {
+        run_to_the_end(host);
+    }
+    let lines = match rt.promise_state(&lines) {
+        Some(PromiseState::Fulfilled(lines)) => lines,
+        Some(PromiseState::Rejected(reason)) => {
+            Quiet.uncaught(rt, &reason, Origin::Microtask);
+            Value::UNDEFINED
+        }
+        Some(PromiseState::Pending) => Value::UNDEFINED,
+        None => lines,
+    };
     let mut out = std::io::stdout().lock();
     for index in 0..rt.array_length(&lines).unwrap_or(0) {
         let line = rt.get_index(&lines, index).unwrap_or(Value::UNDEFINED);
@@ -56,5 +70,15 @@ fn main() {
         out.write_all(b"\n").expect("standard output");
     }
     drop(out);
+    run_to_the_end(host);
     host.close();
+}
+
+/// Takes turns until nothing keeps the host busy, as Node's loop does.
+fn run_to_the_end(host: Host) {
+    while host.has_pending() || host.is_kept_alive() {
+        if !host.turn(1000, Duration::from_secs(1)) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
 }

@@ -6,7 +6,6 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hostd_engine::{Content, JsResult, KeyQuery, Runtime, Value};
 use hostd_napi::LoadError;
@@ -19,10 +18,6 @@ use super::Session;
 use super::answer::{Answer, Exports, Refusal};
 use super::level::Level;
 use crate::marshal::{DecodeError, Decoder, one_target, one_value};
-
-/// How much a turn does at most before it lets others have their say.
-const TURN_ITEMS: usize = 1000;
-const TURN_TIME: Duration = Duration::from_millis(5);
 
 /// What a script of the client is called in stack traces.
 const SCRIPT: &str = "<run_script>";
@@ -64,7 +59,7 @@ impl Session {
             CallKind::Settle => self.settle(body, level),
             CallKind::Turn => {
                 self.read(level, body, |_| Ok(()))?;
-                Ok(Answer::Flag(self.host().turn(TURN_ITEMS, TURN_TIME)))
+                Ok(Answer::Flag(self.take_turn()))
             }
             CallKind::Release => {
                 self.read(level, body, |_| Ok(()))?;

@@ -65,6 +65,7 @@ fn origin_name(origin: Origin) -> &'static str {
         Origin::Microtask => "microtask",
         Origin::UnhandledRejection => "unhandled rejection",
         Origin::Finalizer => "finalizer",
+        Origin::Timer => "timer",
         Origin::AsyncWork => "async work",
         Origin::ThreadsafeFunction => "threadsafe function",
         Origin::FatalException => "napi_fatal_exception",

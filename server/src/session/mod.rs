@@ -20,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use hostd_engine::{Deferred, JsResult, Runtime, SlotData, Value};
 use hostd_napi::{Host, HostOptions, StartError};
@@ -152,6 +153,8 @@ pub struct Session {
     closing: Cell<bool>,
     poisoned: Cell<bool>,
     loaded: Cell<bool>,
+    /// When the client was told that a turn is due, if it has taken none since.
+    owed: Cell<Option<Instant>>,
     served: Cell<u64>,
     asked: Cell<u64>,
 }
@@ -212,6 +215,7 @@ impl Session {
             closing: Cell::new(false),
             poisoned: Cell::new(false),
             loaded: Cell::new(false),
+            owed: Cell::new(None),
             served: Cell::new(0),
             asked: Cell::new(0),
         }));

@@ -4,7 +4,7 @@
 //! errors are bounded, and the ones that did not fit are counted.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_engine::{PromiseState, Value};
 use hostd_protocol::calls::CallKind;
@@ -22,6 +22,14 @@ const LARGEST_NOTICE: usize = 60 << 10;
 /// When to look again for room, or for something to release.
 const AGAIN: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(50);
+/// How long a client may take to read a notice, and how many errors are kept for it.
+const READ_BY_THEN: Duration = Duration::from_secs(5);
+const MOST_TOLD: usize = 4096;
+/// How much a turn does at most before it lets others have their say.
+const TURN_ITEMS: usize = 1000;
+const TURN_TIME: Duration = Duration::from_millis(5);
+/// A turn that was not taken for so long is asked for again when there is occasion.
+const FORGOTTEN: Duration = Duration::from_millis(20);
 
 /// What waits to be told.
 #[derive(Debug, Default)]
@@ -30,6 +38,9 @@ pub(super) struct Notices {
     settled: VecDeque<SlotId>,
     uncaught: VecDeque<(Value, &'static str)>,
     lost: u64,
+    /// Errors that were told lately. Those of the client's own are not released before it has read
+    /// the notice: a release may overtake it, for it goes by another lane.
+    told: VecDeque<(Instant, Value)>,
 }
 
 impl Session {
@@ -48,15 +59,31 @@ impl Session {
         self.notices.borrow_mut().settled.push_back(promise);
     }
 
-    /// Notes that the client should take a turn.
-    pub(super) fn note_ring(&self) {
-        self.notices.borrow_mut().ring = true;
+    /// Notes that the client should take a turn. One that was told so lately is not told again: it
+    /// has not come to it yet.
+    pub(super) fn owe_turn(&self) {
+        let told = self.owed.get();
+        if told.is_none_or(|told| told.elapsed() > FORGOTTEN) {
+            self.owed.set(Some(Instant::now()));
+            self.notices.borrow_mut().ring = true;
+        }
+    }
+
+    /// Runs what the host owes itself; true if more is left, which the client need not be rung for.
+    pub(super) fn take_turn(&self) -> bool {
+        self.owed.set(None);
+        let more = self.host.turn(TURN_ITEMS, TURN_TIME);
+        if more {
+            self.owed.set(Some(Instant::now()));
+        }
+        more
     }
 
     /// Tells what there is room for. How long the JS thread may sleep: for ever if nothing waits.
     pub(super) fn flush_notices(&self) -> Option<Duration> {
-        if self.bell.take() {
-            self.note_ring();
+        // What rang may have been done by a turn that was under way.
+        if self.bell.take() && self.host.has_pending() {
+            self.owe_turn();
         }
         let waiting = {
             let notices = self.notices.borrow();
@@ -102,13 +129,31 @@ impl Session {
             if !self.tell_uncaught(&error, origin) {
                 return false;
             }
-            self.notices.borrow_mut().uncaught.pop_front();
+            let mut notices = self.notices.borrow_mut();
+            if let Some((error, _)) = notices.uncaught.pop_front() {
+                notices.told.push_back((Instant::now(), error));
+            }
         }
+        self.forget_told();
         let lost = std::mem::take(&mut self.notices.borrow_mut().lost);
         if lost > 0 {
             tracing::error!(target: "napi_hostd", lost, "more uncaught errors than can be told");
         }
         true
+    }
+
+    /// Lets go of the errors that were told long ago.
+    fn forget_told(&self) {
+        let mut gone = Vec::new();
+        {
+            let told = &mut self.notices.borrow_mut().told;
+            while let Some((when, _)) = told.front()
+                && (when.elapsed() > READ_BY_THEN || told.len() > MOST_TOLD)
+            {
+                gone.extend(told.pop_front());
+            }
+        }
+        drop(gone);
     }
 
     /// A value too large for a notice is told as pending: the client asks for it by a watch.

@@ -1,6 +1,7 @@
 //! The JS thread's loop: lanes as they become ready, notices in between.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, Result};
@@ -32,7 +33,7 @@ impl Session {
                 self.bell.over.store(true, Ordering::Release);
                 return Ended::Closed;
             }
-            let timeout = self.flush_notices();
+            let timeout = self.time_to_sleep();
             let woken = self.end.borrow_mut().wait(timeout);
             let outcome = match woken {
                 Ok(Wake::Lane(lane)) => self.serve_outermost(lane, &mut body),
@@ -46,6 +47,22 @@ impl Session {
             if let Err(error) = outcome {
                 self.lose(error);
             }
+        }
+    }
+
+    /// Tells what waits, a timer that is due among it. How long the JS thread may sleep then: for
+    /// ever if nothing comes of itself.
+    fn time_to_sleep(&self) -> Option<Duration> {
+        let timer = self.host.next_deadline().and_then(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.owe_turn();
+            }
+            Some(left).filter(|left| !left.is_zero())
+        });
+        match (self.flush_notices(), timer) {
+            (Some(notices), Some(timer)) => Some(notices.min(timer)),
+            (one, other) => one.or(other),
         }
     }
 
@@ -71,7 +88,7 @@ impl Session {
             self.host.enter(|_| ());
         }
         if self.host.has_pending() {
-            self.note_ring();
+            self.owe_turn();
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod peer;
 #[cfg(test)]
 mod tree;
+mod turn;
 
 #[cfg(test)]
 mod addon;

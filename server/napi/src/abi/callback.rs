@@ -7,8 +7,9 @@
 use super::check::Data;
 use super::types::{
     napi_addon_register_func, napi_async_cleanup_hook, napi_async_cleanup_hook_handle,
-    napi_callback, napi_callback_info, napi_cleanup_hook, napi_env, napi_finalize,
-    napi_threadsafe_function_call_js, napi_value, node_api_noenv_finalize,
+    napi_async_complete_callback, napi_async_execute_callback, napi_callback, napi_callback_info,
+    napi_cleanup_hook, napi_env, napi_finalize, napi_status, napi_threadsafe_function_call_js,
+    napi_value, node_api_noenv_finalize,
 };
 use super::wall::through;
 use std::ffi::c_void;
@@ -136,17 +137,49 @@ impl AsyncHook {
 
 /// What a threadsafe function calls for each item.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CallJs(
-    #[expect(
-        dead_code,
-        reason = "called once calls are delivered, which they are not yet"
-    )]
-    unsafe extern "C" fn(napi_env, napi_value, *mut c_void, *mut c_void),
-);
+pub(crate) struct CallJs(unsafe extern "C" fn(napi_env, napi_value, *mut c_void, *mut c_void));
 
 impl CallJs {
     pub(super) fn new(function: napi_threadsafe_function_call_js) -> Option<Self> {
         function.map(Self)
+    }
+
+    /// Calls it. With a NULL env it only frees the item's data.
+    pub(crate) fn call(self, env: napi_env, function: napi_value, context: Data, data: Data) {
+        // SAFETY: A4 (an addon's callback, called once per item with the pointers it was given).
+        unsafe { (self.0)(env, function, context.0, data.0) }
+    }
+}
+
+/// The part of async work that runs on a thread of the pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Execute(unsafe extern "C" fn(napi_env, *mut c_void));
+
+impl Execute {
+    pub(super) fn new(function: napi_async_execute_callback) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it.
+    pub(crate) fn call(self, env: napi_env, data: Data) {
+        // SAFETY: A4 (an addon's callback, called with the pointer it was given with).
+        unsafe { (self.0)(env, data.0) }
+    }
+}
+
+/// The part of async work that runs on the JavaScript thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Complete(unsafe extern "C" fn(napi_env, napi_status, *mut c_void));
+
+impl Complete {
+    pub(super) fn new(function: napi_async_complete_callback) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it.
+    pub(crate) fn call(self, env: napi_env, status: napi_status, data: Data) {
+        // SAFETY: A4 (an addon's callback, called once per queueing with its own pointer).
+        unsafe { (self.0)(env, status, data.0) }
     }
 }
 

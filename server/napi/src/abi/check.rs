@@ -11,12 +11,15 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 
-use super::callback::{AsyncHook, CallJs, Callback, CleanupHook, Finalize, NoEnvFinalize};
+use super::callback::{
+    AsyncHook, CallJs, Callback, CleanupHook, Complete, Execute, Finalize, NoEnvFinalize,
+};
 use super::status::{NapiResult, Status};
 use super::types::{
-    NAPI_AUTO_LENGTH, OpaqueId, napi_async_cleanup_hook, napi_async_context, napi_callback,
-    napi_cleanup_hook, napi_env, napi_finalize, napi_property_descriptor,
-    napi_threadsafe_function_call_js, napi_type_tag, napi_value, node_api_noenv_finalize,
+    NAPI_AUTO_LENGTH, OpaqueId, napi_async_cleanup_hook, napi_async_complete_callback,
+    napi_async_context, napi_async_execute_callback, napi_callback, napi_cleanup_hook, napi_env,
+    napi_finalize, napi_property_descriptor, napi_threadsafe_function_call_js, napi_type_tag,
+    napi_value, node_api_noenv_finalize,
 };
 
 /// A handle that is not NULL. Whether it is alive is known when it is resolved.
@@ -637,5 +640,29 @@ pub(crate) unsafe fn thread_calls(
         call_js: CallJs::new(call_js),
         finalize_data: Data(finalize_data),
         finalize: Finalize::new(finalize),
+    })
+}
+
+/// The native half of async work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkCalls {
+    /// Runs on a thread of the pool.
+    pub(crate) execute: Execute,
+    /// Runs on the JavaScript thread afterwards.
+    pub(crate) complete: Option<Complete>,
+    /// Passed to both.
+    pub(crate) data: Data,
+}
+
+/// The native half of async work; without `execute` it is refused.
+pub(crate) unsafe fn work_calls(
+    execute: napi_async_execute_callback,
+    complete: napi_async_complete_callback,
+    data: *mut c_void,
+) -> NapiResult<WorkCalls> {
+    Ok(WorkCalls {
+        execute: Execute::new(execute).ok_or(Status::InvalidArg)?,
+        complete: Complete::new(complete),
+        data: Data(data),
     })
 }

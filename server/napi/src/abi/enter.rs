@@ -109,20 +109,6 @@ pub(crate) fn todo(env: napi_env, row: &'static Row) -> Status {
     Status::GenericFailure
 }
 
-/// Answers a function without environment that is not implemented.
-#[cold]
-pub(crate) fn todo_free(row: &'static Row) -> Status {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
-        tracing::warn!(
-            function = row.name,
-            "is not implemented yet and answers napi_generic_failure"
-        );
-    }
-    Status::GenericFailure
-}
-
 #[inline]
 fn run(cx: &Cx, body: impl FnOnce(&Cx) -> NapiResult) -> NapiResult {
     let outer = cx.host.swap_row(Some(cx.row));
@@ -285,7 +271,6 @@ macro_rules! napi_free_exports {
     (
         $(#[$doc:meta])*
         static $table:ident: $header:literal;
-        todo { $($todo:ident($($todo_arg:ident: $todo_ty:ty),*);)* }
         $($module:ident::$name:ident($($arg:ident: $ty:ty),*)
             => ($($check:ident($($from:ident),*)),*);)*
     ) => {
@@ -307,20 +292,6 @@ macro_rules! napi_free_exports {
                 })
             }
         )*
-        $(
-            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($todo), ">")]
-            ///
-            /// # Safety
-            ///
-            /// None yet: no pointer is followed.
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $todo($($todo_arg: $todo_ty),*) -> napi_status {
-                const ROW: &$crate::abi::enter::Row =
-                    &$crate::abi::enter::Row { name: stringify!($todo) };
-                let _ = ($($todo_arg,)*);
-                $crate::abi::enter::todo_free(ROW)
-            }
-        )*
         $(#[$doc])*
         #[used]
         pub static $table: &[$crate::abi::exports::Symbol] = &[
@@ -329,12 +300,6 @@ macro_rules! napi_free_exports {
                 $header,
                 $crate::abi::exports::Entry::None,
                 $name as *const (),
-            ),)*
-            $($crate::abi::exports::Symbol::todo(
-                &$crate::abi::enter::Row { name: stringify!($todo) },
-                $header,
-                $crate::abi::exports::Entry::None,
-                $todo as *const (),
             ),)*
         ];
     };

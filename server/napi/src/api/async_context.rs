@@ -1,10 +1,85 @@
-//! Async contexts. All but `napi_make_callback` are `todo` in the table.
+//! Async contexts, callback scopes, and calls that end like a task of their own.
 
-use crate::abi::check::{Handle, OptOut};
-use crate::abi::status::NapiResult;
-use crate::abi::types::{napi_async_context, napi_value};
+use crate::abi::check::{Handle, OptOut, Out};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::{napi_async_context, napi_callback_scope, napi_value};
 use crate::env::Cx;
 use crate::host::Host;
+
+/// Checks the name of an async resource, and the resource if there is one.
+pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) -> NapiResult {
+    let rt = cx.rt();
+    if let Some(resource) = resource {
+        let resource = cx.value(resource)?;
+        rt.to_object(&resource)
+            .map_err(|_| Status::ObjectExpected)?;
+    }
+    let name = cx.value(name)?;
+    rt.to_string_value(&name)
+        .map_err(|_| Status::StringExpected)?;
+    Ok(())
+}
+
+/// Makes an async context. Nobody traces them here: it is an id that is checked when it is used.
+///
+/// <https://nodejs.org/api/n-api.html#napi_async_init>
+pub(crate) fn napi_async_init(
+    cx: &Cx,
+    (resource, name): (Option<Handle>, Handle),
+    result: Out<napi_async_context>,
+) -> NapiResult {
+    check_resource(cx, resource, name)?;
+    let id = cx.host.contexts.borrow_mut().insert(cx.env.id());
+    result.set(napi_async_context(id.ok_or(Status::GenericFailure)?))
+}
+
+/// Ends an async context.
+///
+/// <https://nodejs.org/api/n-api.html#napi_async_destroy>
+pub(crate) fn napi_async_destroy(cx: &Cx, context: napi_async_context) -> NapiResult {
+    let known = cx.host.contexts.borrow_mut().remove(context.0);
+    known
+        .map(drop)
+        .ok_or_else(|| cx.stale("napi_async_context"))
+}
+
+fn check_context(cx: &Cx, context: napi_async_context) -> NapiResult {
+    if cx.host.contexts.borrow().get(context.0).is_some() {
+        Ok(())
+    } else {
+        Err(cx.stale("napi_async_context"))
+    }
+}
+
+/// Opens a callback scope: closing the outermost one runs next ticks and microtasks.
+///
+/// <https://nodejs.org/api/n-api.html#napi_open_callback_scope>
+///
+/// # Differs from Node
+///
+/// A context that is not alive is `napi_invalid_arg`; Node reads freed memory. NULL stands for none.
+pub(crate) fn napi_open_callback_scope(
+    cx: &Cx,
+    _resource: Option<Handle>,
+    context: napi_async_context,
+    result: Out<napi_callback_scope>,
+) -> NapiResult {
+    if context.0 != 0 {
+        check_context(cx, context)?;
+    }
+    result.set(napi_callback_scope(cx.host.open_callback_scope()))
+}
+
+/// Closes the innermost callback scope.
+///
+/// <https://nodejs.org/api/n-api.html#napi_close_callback_scope>
+pub(crate) fn napi_close_callback_scope(cx: &Cx, scope: napi_callback_scope) -> NapiResult {
+    if cx.host.close_callback_scope(scope.0) {
+        Ok(())
+    } else {
+        Err(Status::CallbackScopeMismatch)
+    }
+}
 
 /// Calls a function; as the outermost call it also runs next ticks and microtasks.
 ///
@@ -17,9 +92,8 @@ pub(crate) fn napi_make_callback(
     args: &[napi_value],
     result: OptOut<napi_value>,
 ) -> NapiResult {
-    if context.is_some() {
-        // `napi_async_init` makes none yet.
-        return Err(cx.stale("napi_async_context"));
+    if let Some(context) = context {
+        check_context(cx, context)?;
     }
     let this = cx.object(recv)?;
     let function = cx.function(func)?;

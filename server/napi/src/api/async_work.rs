@@ -1,1 +1,73 @@
-//! Async work. Its four functions are `todo` in the table: they answer `napi_generic_failure`.
+//! Async work: made, queued, cancelled, deleted.
+
+use crate::abi::check::{Handle, Out, WorkCalls};
+use crate::abi::status::{NapiResult, Status};
+use crate::abi::types::napi_async_work;
+use crate::env::Cx;
+use crate::env::work::{Cancel, Queue, Work};
+
+/// What libuv says of work that runs or was executed: `UV_EBUSY`.
+const BUSY: i32 = -16;
+/// What libuv says of work that was not queued: `UV_EINVAL`.
+const INVALID: i32 = -22;
+
+/// Makes a piece of work. It runs when it is queued.
+///
+/// <https://nodejs.org/api/n-api.html#napi_create_async_work>
+pub(crate) fn napi_create_async_work(
+    cx: &Cx,
+    (resource, name): (Option<Handle>, Handle),
+    calls: WorkCalls,
+    result: Out<napi_async_work>,
+) -> NapiResult {
+    super::async_context::check_resource(cx, resource, name)?;
+    let work = Work::new(cx.env.id(), calls);
+    let id = cx.host.works.borrow_mut().insert(work);
+    result.set(napi_async_work(id.ok_or(Status::GenericFailure)?))
+}
+
+/// Forgets a piece of work. What was queued and has not begun does not run.
+///
+/// <https://nodejs.org/api/n-api.html#napi_delete_async_work>
+pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
+    match cx.host.delete_work(work.0) {
+        true => Ok(()),
+        false => Err(cx.stale("napi_async_work")),
+    }
+}
+
+/// Has the work run on a thread of the pool, and completed on this one.
+///
+/// <https://nodejs.org/api/n-api.html#napi_queue_async_work>
+///
+/// # Differs from Node
+///
+/// Work that is queued or running already is `napi_generic_failure`; Node does as it may.
+pub(crate) fn napi_queue_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
+    match cx.host.queue_work(work.0) {
+        Queue::Queued => Ok(()),
+        Queue::Unknown => Err(cx.stale("napi_async_work")),
+        Queue::Busy => {
+            cx.host
+                .warn_once(cx.row, "was given work that is queued already");
+            Err(Status::GenericFailure)
+        }
+        Queue::NoThread => {
+            cx.host
+                .warn_once(cx.row, "could not start a thread for the work");
+            Err(Status::GenericFailure)
+        }
+    }
+}
+
+/// Takes work back that has not begun; it completes with `napi_cancelled`.
+///
+/// <https://nodejs.org/api/n-api.html#napi_cancel_async_work>
+pub(crate) fn napi_cancel_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
+    match cx.host.cancel_work(work.0) {
+        Cancel::Cancelled => Ok(()),
+        Cancel::Unknown => Err(cx.stale("napi_async_work")),
+        Cancel::NotQueued => Err(cx.engine_failure(Status::InvalidArg, INVALID)),
+        Cancel::Begun => Err(cx.engine_failure(Status::GenericFailure, BUSY)),
+    }
+}

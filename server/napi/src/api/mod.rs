@@ -8,7 +8,7 @@
 pub(crate) mod array;
 pub(crate) mod arraybuffer;
 pub(crate) mod async_context;
-mod async_work;
+pub(crate) mod async_work;
 pub(crate) mod bigint;
 pub(crate) mod buffer;
 pub(crate) mod class;

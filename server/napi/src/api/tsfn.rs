@@ -1,17 +1,21 @@
-//! Threadsafe functions: made, shared between threads, released. Calls are not delivered yet.
+//! Threadsafe functions: made, shared between threads, called, released.
 
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use crate::abi::check::{Handle, Out, ThreadCalls};
+use crate::abi::check::{Data, Handle, Out, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{
-    napi_env, napi_threadsafe_function, napi_threadsafe_function_release_mode,
+    napi_env, napi_threadsafe_function, napi_threadsafe_function_call_mode,
+    napi_threadsafe_function_release_mode,
 };
+use crate::env::tsfn::Recipe;
 use crate::env::{Cx, tsfn};
 
 /// `napi_tsfn_abort`.
 const ABORT: napi_threadsafe_function_release_mode = 1;
+/// `napi_tsfn_nonblocking`.
+const NONBLOCKING: napi_threadsafe_function_call_mode = 0;
 
 /// Makes a threadsafe function.
 ///
@@ -19,8 +23,8 @@ const ABORT: napi_threadsafe_function_release_mode = 1;
 pub(crate) fn napi_create_threadsafe_function(
     cx: &Cx,
     function: Option<Handle>,
-    (_resource, name): (Option<Handle>, Handle),
-    (_limit, threads): (usize, usize),
+    (resource, name): (Option<Handle>, Handle),
+    (limit, threads): (usize, usize),
     calls: ThreadCalls,
     result: Out<napi_threadsafe_function>,
 ) -> NapiResult {
@@ -28,13 +32,32 @@ pub(crate) fn napi_create_threadsafe_function(
     if function.is_none() && calls.call_js.is_none() {
         return Err(Status::InvalidArg);
     }
-    let name = cx.value(name)?;
-    cx.rt()
-        .to_string_value(&name)
-        .map_err(|_| Status::StringExpected)?;
+    super::async_context::check_resource(cx, resource, name)?;
     let inbox = Arc::clone(&cx.host.inbox);
-    let id = cx.env.new_threadsafe(inbox, function, threads, calls)?;
+    let recipe = Recipe {
+        function,
+        limit,
+        threads,
+        calls,
+    };
+    let id = cx.env.new_threadsafe(inbox, recipe)?;
     result.set(napi_threadsafe_function(id))
+}
+
+/// Queues a call of the function. From any thread.
+///
+/// <https://nodejs.org/api/n-api.html#napi_call_threadsafe_function>
+///
+/// # Differs from Node
+///
+/// A blocking call on the host's own thread that finds the queue full is `napi_would_deadlock`; Node
+/// waits for ever.
+pub(crate) fn napi_call_threadsafe_function(
+    function: napi_threadsafe_function,
+    data: Data,
+    mode: napi_threadsafe_function_call_mode,
+) -> NapiResult {
+    tsfn::call(function.0, data, mode != NONBLOCKING)
 }
 
 /// The context pointer. From any thread.

@@ -42,14 +42,11 @@ define('queueMicrotask', function queueMicrotask(callback) {
   }]);
 }, true);
 
-for (const name of ['setTimeout', 'setInterval', 'setImmediate']) {
-  define(name, { [name]() {
-    throw new Error(`${name} is not supported yet: the host runs no timers; use a timer of Python's and call the addon from it`);
-  } }[name], true);
+for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate']) {
+  lazy(name, () => native.load('timers')[name], true);
 }
-for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) {
-  // Without timers there is nothing to clear, and clearing nothing is allowed.
-  define(name, { [name]() {} }[name], true);
+for (const name of ['Event', 'EventTarget', 'AbortSignal', 'AbortController']) {
+  lazy(name, () => native.load('abort')[name]);
 }
 
 for (const name of ['dispose', 'asyncDispose']) {

@@ -1,5 +1,5 @@
-//! What stands on the global object before any addon is loaded: `Buffer`, `process`, `console` and
-//! the few more that addons look up. Written in JavaScript, over native functions.
+//! What stands on the global object before any addon is loaded: `Buffer`, `process`, `console`,
+//! timers and the few more that addons look up. Written in JavaScript, over native functions.
 //!
 //! At the start only `globals.js` is run; it defines accessors that evaluate the other parts when
 //! they are first looked at. What differs from Node is listed in `docs/differences.md`.
@@ -8,6 +8,7 @@
 mod bytes;
 mod encoding;
 mod environment;
+mod timers;
 
 use std::cell::OnceCell;
 use std::mem::ManuallyDrop;
@@ -19,7 +20,7 @@ use crate::host::Host;
 pub(crate) use environment::emit;
 
 /// The parts, by the name under which scripts load each other.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 9] = [
     ("errors", include_str!("errors.js")),
     ("buffer", include_str!("buffer.js")),
     ("text", include_str!("text.js")),
@@ -27,6 +28,8 @@ const PARTS: [(&str, &str); 7] = [
     ("console", include_str!("console.js")),
     ("inspect", include_str!("inspect.js")),
     ("clone", include_str!("clone.js")),
+    ("timers", include_str!("timers.js")),
+    ("abort", include_str!("abort.js")),
 ];
 const GLOBALS: &str = include_str!("globals.js");
 
@@ -34,7 +37,7 @@ const GLOBALS: &str = include_str!("globals.js");
 const TAG: u8 = 32;
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 29] = [
+const FUNCTIONS: [(&str, NativeCall); 34] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -64,6 +67,11 @@ const FUNCTIONS: [(&str, NativeCall); 29] = [
     ("promiseState", environment::promise_state),
     ("isProxy", environment::is_proxy),
     ("isExternal", environment::is_external),
+    ("startTimer", timers::start),
+    ("stopTimer", timers::stop),
+    ("referenceTimer", timers::reference),
+    ("addImmediate", timers::add_immediate),
+    ("setTimerCalls", timers::set_calls),
 ];
 
 thread_local! {

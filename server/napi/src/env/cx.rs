@@ -139,6 +139,14 @@ impl Cx {
         status
     }
 
+    /// A failure with a number of libuv's in the last-error record.
+    #[cold]
+    pub(crate) fn engine_failure(&self, status: Status, code: i32) -> Status {
+        self.env.record_engine(status, code.cast_unsigned());
+        self.env.set_unrecorded();
+        status
+    }
+
     /// Answers an id that is stale, freed twice or made up.
     #[cold]
     pub(crate) fn stale(&self, what: &'static str) -> Status {

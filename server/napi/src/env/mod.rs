@@ -15,6 +15,7 @@ pub(crate) mod scopes;
 pub(crate) mod slots;
 pub(crate) mod teardown;
 pub(crate) mod tsfn;
+pub(crate) mod work;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CString;
@@ -72,7 +73,7 @@ pub(crate) struct Env {
     pub(crate) deferreds: RefCell<Slots<Deferred>>,
     pub(crate) hooks: RefCell<Hooks>,
     pub(crate) instance: Cell<finalizer::Instance>,
-    pub(crate) threadsafe: RefCell<Vec<tsfn::Local>>,
+    pub(crate) threadsafe: RefCell<tsfn::Locals>,
 }
 
 impl Env {
@@ -92,7 +93,7 @@ impl Env {
             deferreds: RefCell::new(Slots::new(IdKind::Deferred)),
             hooks: RefCell::new(Hooks::default()),
             instance: Cell::new(finalizer::Instance::NONE),
-            threadsafe: RefCell::new(Vec::new()),
+            threadsafe: RefCell::default(),
         }
     }
 
@@ -157,6 +158,11 @@ impl Env {
     #[inline]
     pub(crate) fn record(&self, status: Status) {
         self.last.set((status, 0));
+    }
+
+    /// Writes the last-error record, with a number of libuv's.
+    pub(crate) fn record_engine(&self, status: Status, code: u32) {
+        self.last.set((status, code));
     }
 
     /// Keeps the failure that is about to be returned out of the record.

@@ -19,6 +19,12 @@ pub(crate) enum IdKind {
     ThreadsafeFunction = 5,
     /// `napi_handle_scope` and its escapable twin.
     Scope = 6,
+    /// `napi_async_work`.
+    AsyncWork = 7,
+    /// `napi_async_context`.
+    AsyncContext = 8,
+    /// `napi_callback_scope`.
+    CallbackScope = 9,
 }
 
 const INDEX_BITS: u32 = 32;

@@ -1,6 +1,8 @@
-//! The end of an environment, in Node's order: buffers' finalizers; cleanup hooks, youngest first;
-//! threadsafe functions; all other finalizers, youngest first; references without a call.
+//! The end of an environment, in Node's order: async work; buffers' finalizers; cleanup hooks, youngest first;
+//! threadsafe functions, youngest first; all other finalizers, youngest first; references without a call.
 //! JavaScript cannot run from the first step on.
+
+use std::time::Instant;
 
 use super::Env;
 use super::cleanup::Hook;
@@ -10,11 +12,12 @@ use crate::abi::types::napi_async_cleanup_hook_handle;
 use crate::host::{HostState, Origin};
 
 impl Env {
-    /// Ends the environment.
-    pub(crate) fn close(&'static self, host: &'static HostState) {
+    /// Ends the environment. It waits until then for what the addon has under way.
+    pub(crate) fn close(&'static self, host: &'static HostState, end: Instant) {
         self.forbid_js();
+        self.finish_works(host, end);
         self.finalize_all(host, |owner| owner == Owner::Buffer);
-        self.run_hooks(host);
+        self.run_hooks(host, end);
         self.close_threadsafe(host);
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
@@ -48,7 +51,7 @@ impl Env {
         }
     }
 
-    fn run_hooks(&'static self, host: &'static HostState) {
+    fn run_hooks(&'static self, host: &'static HostState, end: Instant) {
         loop {
             let hook = self.hooks.borrow_mut().pop();
             match hook {
@@ -67,19 +70,20 @@ impl Env {
                 }
             }
         }
-        let unfinished = {
+        let count = || {
             let entries = host.async_hooks.borrow();
             entries
                 .iter()
                 .filter(|(_, entry)| entry.env == self.id())
                 .count()
         };
+        host.serve_until(end, || count() == 0);
+        let unfinished = count();
         if unfinished > 0 {
-            // Nothing of ours could still finish them: there is no loop to run.
             tracing::warn!(
                 unfinished,
                 addon = %self.path().display(),
-                "async cleanup hooks did not call napi_remove_async_cleanup_hook; going on without"
+                "async cleanup hooks did not call napi_remove_async_cleanup_hook in time; going on without"
             );
         }
     }

@@ -2,13 +2,14 @@
 //! run, because nothing of an addon is on the stack then.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hostd_engine::{ElementType, JsResult, Runtime, Thrown, Value};
 
-use super::{Event, HostState, Origin, TAG_FINALIZER, Tick};
+use super::{HostState, Origin, TAG_FINALIZER, Tick};
 use crate::bootstrap;
 use crate::env::finalizer::{Call, Finalizer};
+use crate::env::slots::{IdKind, pack};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
 const MAX_ROUNDS: usize = 1000;
@@ -30,7 +31,7 @@ impl HostState {
     }
 
     /// Whether something is due at the end of an entry.
-    fn is_unsettled(&self) -> bool {
+    pub(super) fn is_unsettled(&self) -> bool {
         !self.ticks.borrow().is_empty()
             || self.rt.has_microtasks()
             || self.rt.has_finalized()
@@ -38,34 +39,82 @@ impl HostState {
             || !self.rejections.borrow().is_empty()
     }
 
-    /// See [`super::Host::has_pending`].
-    pub(super) fn has_pending(&self) -> bool {
-        self.inbox.is_filled() || self.is_unsettled()
+    /// Whether JavaScript may be waiting on the stack below the innermost entry.
+    pub(super) fn is_nested(&self) -> bool {
+        self.depth.get() > 1
     }
 
-    /// See [`super::Host::turn`].
-    pub(super) fn turn(&'static self, max_items: usize, max: Duration) -> bool {
-        let end = Instant::now().checked_add(max);
-        for _ in 0..max_items {
-            let Some(event) = self.inbox.next() else {
-                break;
-            };
-            self.enter(|_| self.serve(event));
-            if end.is_some_and(|end| Instant::now() >= end) {
-                break;
-            }
+    /// Whether the host was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// What follows each item of a turn. JavaScript cannot run at the end, so nothing follows then.
+    #[inline]
+    pub(crate) fn settle_item(&'static self) {
+        if self.is_unsettled() && !self.is_nested() && !self.is_closed() {
+            self.settle();
         }
-        self.enter(|_| ());
-        self.has_pending()
     }
 
-    fn serve(&'static self, event: Event) {
-        match event {
-            Event::ThreadsafeFunction(id) => {
-                if let Some(env) = self.envs().into_iter().find(|env| env.owns_threadsafe(id)) {
-                    env.dispatch_threadsafe(self, id);
-                }
+    /// Opens a callback scope; gives its id.
+    pub(crate) fn open_callback_scope(&self) -> usize {
+        self.depth.set(self.depth.get() + 1);
+        let serial = self.scope_serial.get().wrapping_add(1);
+        self.scope_serial.set(serial);
+        let mut open = self.callback_scopes.borrow_mut();
+        let id = pack(
+            IdKind::CallbackScope,
+            serial,
+            u32::try_from(open.len()).unwrap_or(u32::MAX - 1),
+        );
+        open.push(id);
+        id
+    }
+
+    /// Closes the innermost callback scope, which must be this one. Closing the outermost one runs
+    /// what is due.
+    pub(crate) fn close_callback_scope(&'static self, id: usize) -> bool {
+        {
+            let mut open = self.callback_scopes.borrow_mut();
+            if open.len() <= self.scope_floor.get() || open.last() != Some(&id) {
+                return false;
             }
+            open.pop();
+        }
+        self.leave_callback_scope();
+        true
+    }
+
+    fn leave_callback_scope(&'static self) {
+        self.settle_item();
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// Starts a call into the addon: callback scopes below are its callers'. Gives the floor to come
+    /// back to.
+    #[inline]
+    pub(super) fn raise_scope_floor(&self) -> usize {
+        self.scope_floor
+            .replace(self.callback_scopes.borrow().len())
+    }
+
+    /// Ends a call into the addon: closes the callback scopes it left open; true if there were any.
+    #[inline]
+    pub(super) fn restore_scope_floor(&'static self, outer: usize) -> bool {
+        let floor = self.scope_floor.replace(outer);
+        let left_open = self.callback_scopes.borrow().len() > floor;
+        if left_open {
+            self.drop_callback_scopes(floor);
+        }
+        left_open
+    }
+
+    #[cold]
+    fn drop_callback_scopes(&'static self, floor: usize) {
+        while self.callback_scopes.borrow().len() > floor {
+            self.callback_scopes.borrow_mut().pop();
+            self.leave_callback_scope();
         }
     }
 
@@ -247,20 +296,22 @@ impl HostState {
             return;
         }
         let _depth = Depth::enter(self);
+        let now = Instant::now();
+        let end = now.checked_add(self.grace).unwrap_or(now);
         for env in self.envs().into_iter().rev() {
-            env.close(self);
+            env.close(self, end);
         }
     }
 }
 
 /// Counts an entry, also when it unwinds.
-struct Depth {
+pub(super) struct Depth {
     host: &'static HostState,
 }
 
 impl Depth {
     #[inline]
-    fn enter(host: &'static HostState) -> Self {
+    pub(super) fn enter(host: &'static HostState) -> Self {
         host.depth.set(host.depth.get() + 1);
         Self { host }
     }

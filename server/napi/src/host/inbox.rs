@@ -3,38 +3,62 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Something that a thread wants done on the host's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A threadsafe function has something to do or is to be closed.
     ThreadsafeFunction(usize),
+    /// Async work was executed, or cancelled before it was.
+    WorkDone {
+        /// The work.
+        id: usize,
+        /// Whether it was cancelled.
+        cancelled: bool,
+    },
 }
 
 /// The queue and the bell.
 pub(crate) struct Inbox {
-    events: Mutex<VecDeque<Event>>,
+    queue: Mutex<Queue>,
+    /// The host's thread waits on it, at the end only.
+    arrived: Condvar,
     filled: AtomicBool,
     ring: Arc<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    awaited: bool,
 }
 
 impl Inbox {
     /// An empty queue with this bell.
     pub(crate) fn new(ring: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self {
-            events: Mutex::default(),
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
             filled: AtomicBool::new(false),
             ring,
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds an event; rings if the queue was empty.
     pub(crate) fn post(&self, event: Event) {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(event);
+        {
+            let mut queue = self.lock();
+            queue.events.push_back(event);
+            if queue.awaited {
+                self.arrived.notify_one();
+            }
+        }
         if !self.filled.swap(true, Ordering::SeqCst) {
             (self.ring)();
         }
@@ -50,14 +74,39 @@ impl Inbox {
         self.filled.load(Ordering::SeqCst)
     }
 
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().events.len()
+    }
+
     /// Takes the next event.
     pub(crate) fn next(&self) -> Option<Event> {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = events.pop_front();
-        if events.is_empty() {
+        let mut queue = self.lock();
+        let event = queue.events.pop_front();
+        if queue.events.is_empty() {
             self.filled.store(false, Ordering::SeqCst);
         }
         event
+    }
+
+    /// Takes the next event, waiting for one until then.
+    pub(crate) fn next_until(&self, end: Instant) -> Option<Event> {
+        let mut queue = self.lock();
+        while queue.events.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            queue.awaited = true;
+            queue = self
+                .arrived
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            queue.awaited = false;
+        }
+        drop(queue);
+        self.next()
     }
 }
 
@@ -90,5 +139,21 @@ mod tests {
         assert_eq!(inbox.next(), None);
         inbox.post(Event::ThreadsafeFunction(3));
         assert_eq!(RINGS.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn inbox_waits_for_an_event_of_another_thread_and_no_longer_than_told() {
+        use std::time::Duration;
+
+        let inbox = Arc::new(Inbox::new(Arc::new(|| {})));
+        let soon = Instant::now() + Duration::from_millis(5);
+        assert_eq!(inbox.next_until(soon), None);
+        assert!(Instant::now() >= soon);
+        let other = Arc::clone(&inbox);
+        let thread = std::thread::spawn(move || other.post(Event::ThreadsafeFunction(7)));
+        let late = Instant::now() + Duration::from_secs(10);
+        assert_eq!(inbox.next_until(late), Some(Event::ThreadsafeFunction(7)));
+        thread.join().unwrap();
+        assert!(!inbox.is_filled());
     }
 }

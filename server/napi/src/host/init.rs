@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use hostd_engine::{Options, Runtime, Thrown};
 
-use super::{CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, bootstrap, current};
+use super::{
+    CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, bootstrap, current,
+};
 use crate::abi::exports;
 use crate::abi::frame::Frames;
 use crate::abi::types::napi_node_version;
@@ -35,6 +37,14 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         pins: RefCell::new(Pins::new()),
         finalizers: RefCell::new(Finalizers::new()),
         async_hooks: RefCell::new(Slots::new(IdKind::AsyncHook)),
+        works: RefCell::new(Slots::new(IdKind::AsyncWork)),
+        contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),
+        timers: RefCell::new(Timers::new()),
+        timer_calls: OnceCell::new(),
+        callback_scopes: RefCell::default(),
+        scope_floor: Cell::new(0),
+        scope_serial: Cell::new(0),
+        grace: options.grace,
         node_version: options.node_version,
         node_version_for_c: napi_node_version {
             major: options.node_version.major,

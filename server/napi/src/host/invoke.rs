@@ -73,8 +73,8 @@ impl HostState {
     }
 
     /// Calls something of an addon's that JavaScript does not wait for. Exceptions it leaves pending
-    /// go where Node sends them: to nobody, for old addons' threadsafe functions, else to the
-    /// embedder.
+    /// go where Node sends them, except that the embedder hears of those too that Node swallows: of
+    /// old addons' threadsafe functions.
     pub(crate) fn call_native(
         &'static self,
         env: &'static Env,
@@ -87,12 +87,11 @@ impl HostState {
         }
     }
 
-    fn dispose(&self, env: &Env, thrown: &Thrown, origin: Origin) {
+    /// Tells of an exception that JavaScript does not wait for.
+    pub(crate) fn dispose(&self, env: &Env, thrown: &Thrown, origin: Origin) {
         if origin == Origin::ThreadsafeFunction && !env.is_version_10() {
-            self.warn_once(
-                NATIVE,
-                "threw in a threadsafe function; Node-API versions before 10 swallow that",
-            );
+            // Node swallows it, with a warning: no listener of the process hears of it.
+            self.hooks.uncaught(self.rt, &thrown.0, origin);
             return;
         }
         self.uncaught(thrown, origin);
@@ -100,13 +99,20 @@ impl HostState {
 
     /// Runs `call` in a handle scope of its own, with a clean last-error record.
     #[inline]
-    fn in_scope<R>(&self, env: &Env, row: &'static Row, call: impl FnOnce() -> R) -> R {
+    fn in_scope<R>(&'static self, env: &Env, row: &'static Row, call: impl FnOnce() -> R) -> R {
         env.record(Status::Ok);
         let height = self.handles.borrow().height();
         let floor = self.scopes.borrow_mut().enter();
+        let scope_floor = self.raise_scope_floor();
         let outer = self.swap_row(None);
         let result = call();
         self.swap_row(outer);
+        if self.restore_scope_floor(scope_floor) {
+            self.warn_once(
+                row,
+                "left a callback scope open, which ends the process in Node",
+            );
+        }
         if self.scopes.borrow_mut().leave(floor) > 0 {
             self.warn_once(
                 row,

@@ -9,13 +9,16 @@ mod inbox;
 mod init;
 mod invoke;
 mod options;
+pub(crate) mod pool;
+mod timers;
+mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
 
@@ -29,12 +32,16 @@ use crate::env::handles::HandleStack;
 use crate::env::pins::Pins;
 use crate::env::scopes::ScopeStack;
 use crate::env::slots::Slots;
+use crate::env::work::Work;
 use crate::env::{Env, EnvId};
 use crate::loader::{LoadError, Loaded};
 
 pub(crate) use inbox::{Event, Inbox};
 pub(crate) use invoke::callback;
 pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError};
+pub(crate) use pool::{Job, Ticket};
+pub(crate) use timers::Timers;
+pub(crate) use turn::Budget;
 
 /// The engine function tag of addons' callbacks.
 pub(crate) const TAG_CALLBACK: u8 = 0;
@@ -78,6 +85,19 @@ pub(crate) struct HostState {
     pub(crate) finalizers: RefCell<Finalizers>,
     /// The async cleanup hooks of all environments, by handle.
     pub(crate) async_hooks: RefCell<Slots<AsyncEntry>>,
+    /// The async work of all environments.
+    pub(crate) works: RefCell<Slots<Work>>,
+    /// The async contexts of all environments, and whose they are.
+    pub(crate) contexts: RefCell<Slots<EnvId>>,
+    pub(crate) timers: RefCell<Timers>,
+    /// What runs a timer and what an immediate.
+    timer_calls: OnceCell<(Value, Value)>,
+    /// The open callback scopes, outermost first.
+    callback_scopes: RefCell<Vec<usize>>,
+    scope_floor: Cell<usize>,
+    scope_serial: Cell<u32>,
+    /// How long the end waits for what the addons have under way.
+    grace: Duration,
     pub(crate) node_version: NodeVersion,
     /// The same in the memory that C is pointed to.
     pub(crate) node_version_for_c: napi_node_version,
@@ -139,17 +159,31 @@ impl Host {
         self.state.has_pending()
     }
 
-    /// Does what the host owes itself, within bounds. True if more is left.
+    /// When the host will owe itself a turn though nobody rings: the next timer. Asked for after
+    /// each entry and turn.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.state.timers.borrow().deadline()
+    }
+
+    /// How many calls wait in the queues of threadsafe functions.
+    pub fn queued_calls(&self) -> usize {
+        let envs = self.state.envs();
+        envs.iter().map(|env| env.queued_threadsafe()).sum()
+    }
+
+    /// Does what the host owes itself, within bounds: timers that are due, what threads posted,
+    /// immediates. True if more is left. Called from inside JavaScript it does nothing.
     pub fn turn(&self, max_items: usize, max: Duration) -> bool {
         self.state.turn(max_items, max)
     }
 
-    /// Whether an open threadsafe function keeps the host busy, as it keeps Node's loop alive.
+    /// Whether something keeps the host busy, as it keeps Node's loop alive: an open threadsafe
+    /// function, async work, a timer.
     pub fn is_kept_alive(&self) -> bool {
-        self.state
-            .envs()
-            .iter()
-            .any(|env| env.has_referenced_threadsafe())
+        let envs = self.state.envs();
+        envs.iter().any(|env| env.has_referenced_threadsafe())
+            || self.state.has_queued_work()
+            || self.state.timers.borrow().is_referenced()
     }
 
     /// Sets a property of the global object.
@@ -169,7 +203,7 @@ impl Host {
         self.state.buffer(bytes)
     }
 
-    /// Ends every environment in Node's order: buffers' finalizers, cleanup hooks, threadsafe
+    /// Ends every environment in Node's order: async work, buffers' finalizers, cleanup hooks, threadsafe
     /// functions, all other finalizers. JavaScript of addons cannot run from then on.
     pub fn close(&self) {
         self.state.close();
@@ -206,6 +240,12 @@ impl Host {
             .ticks
             .borrow_mut()
             .push_back(Tick { function, args });
+    }
+
+    /// Says what runs a timer and what an immediate. The first call counts.
+    pub(crate) fn set_timer_calls(self, timer: Value, immediate: Value) {
+        // The part of the bootstrap that calls this is evaluated once.
+        let _ = self.state.timer_calls.set((timer, immediate));
     }
 
     /// Says which prototype makes a typed array a `Buffer`. The first call counts.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hostd_engine::{EngineError, FinalizerToken, Runtime, Value};
 
@@ -17,12 +18,14 @@ pub struct HostOptions {
     pub node_version: NodeVersion,
     /// What the embedder wants to be told.
     pub hooks: Box<dyn HostHooks>,
+    /// How long the end waits for async work that runs and for async cleanup hooks.
+    pub grace: Duration,
     /// Called from any thread when the host begins to owe itself a turn.
     pub ring: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl HostOptions {
-    /// Options with these hooks, 4 MiB of stack and nobody to ring.
+    /// Options with these hooks, 4 MiB of stack, a second of grace and nobody to ring.
     pub fn new(hooks: Box<dyn HostHooks>) -> Self {
         Self {
             stack_bytes: 4 * 1024 * 1024,
@@ -30,6 +33,7 @@ impl HostOptions {
             argv: Vec::new(),
             node_version: NodeVersion::default(),
             hooks,
+            grace: Duration::from_secs(1),
             ring: Arc::new(|| {}),
         }
     }
@@ -41,6 +45,7 @@ impl fmt::Debug for HostOptions {
             .field("stack_bytes", &self.stack_bytes)
             .field("memory_limit", &self.memory_limit)
             .field("argv", &self.argv)
+            .field("grace", &self.grace)
             .field("node_version", &self.node_version)
             .finish_non_exhaustive()
     }
@@ -94,6 +99,8 @@ pub enum Origin {
     UnhandledRejection,
     /// A finalizer.
     Finalizer,
+    /// A timer or an immediate.
+    Timer,
     /// The completion of async work.
     AsyncWork,
     /// A threadsafe function's call or finalizer.

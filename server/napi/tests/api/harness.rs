@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
 pub(crate) use hostd_napi::abi::status::Status;
@@ -60,6 +61,8 @@ zero! {
     napi_value = napi_value(0); napi_ref = napi_ref(0); napi_handle_scope = napi_handle_scope(0);
     napi_escapable_handle_scope = napi_escapable_handle_scope(0);
     napi_threadsafe_function = napi_threadsafe_function(0);
+    napi_async_work = napi_async_work(0); napi_async_context = napi_async_context(0);
+    napi_callback_scope = napi_callback_scope(0);
     *mut c_void = ptr::null_mut(); *const c_char = ptr::null();
     *const napi_extended_error_info = ptr::null(); *const napi_node_version = ptr::null();
 }
@@ -115,9 +118,15 @@ pub(crate) struct Bench {
 
 /// Makes this thread's host.
 pub(crate) fn bench() -> Bench {
+    bench_with_ring(Arc::new(|| {}))
+}
+
+/// Makes this thread's host, with a bell.
+pub(crate) fn bench_with_ring(ring: Arc<dyn Fn() + Send + Sync>) -> Bench {
     let told = Rc::new(Told::default());
     let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&told))));
     options.stack_bytes = 1024 * 1024;
+    options.ring = ring;
     Bench {
         host: Host::new(options).unwrap(),
         told,
@@ -146,6 +155,28 @@ impl Bench {
             napi_value(0)
         };
         self.load(version, body).unwrap();
+    }
+}
+
+impl Bench {
+    /// Evaluates a script from outside of any addon; gives its value as text.
+    pub(crate) fn script(&self, source: &str) -> String {
+        self.host
+            .enter(|rt| match rt.eval_script(source, "test.js") {
+                Ok(value) => (*rt.utf8(&value).unwrap()).to_owned(),
+                Err(thrown) => format!("throws {thrown:?}"),
+            })
+    }
+
+    /// Takes turns until nothing keeps the host busy, as Node's loop does.
+    pub(crate) fn run_to_the_end(&self) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.host.has_pending() || self.host.is_kept_alive() {
+            assert!(Instant::now() < end, "the host stays busy");
+            if !self.host.turn(1000, Duration::from_secs(1)) {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
     }
 }
 

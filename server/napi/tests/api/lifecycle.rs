@@ -11,6 +11,7 @@ thread_local! {
     static ENV: Cell<napi_env> = const { Cell::new(napi_env(0)) };
     static HANDLE: Cell<napi_async_cleanup_hook_handle> =
         const { Cell::new(napi_async_cleanup_hook_handle(0)) };
+    static WORK: Cell<napi_async_work> = const { Cell::new(napi_async_work(0)) };
 }
 
 fn log(text: String) {
@@ -223,4 +224,74 @@ fn function_of_a_closed_environment_throws() {
         "Error: the addon of this function was closed"
     );
     assert!(LOG.take().is_empty());
+}
+
+extern "C" fn work_hook(handle: napi_async_cleanup_hook_handle, argument: *mut c_void) {
+    log(format!("async {}", argument.addr()));
+    HANDLE.set(handle);
+    let status = call!(napi_queue_async_work(ENV.get(), WORK.get()));
+    assert_eq!(status, Status::Ok);
+}
+
+extern "C" fn idle_hook(_: napi_async_cleanup_hook_handle, _: *mut c_void) {
+    log("idle".to_owned());
+}
+
+extern "C" fn execute(_: napi_env, _: *mut c_void) {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
+extern "C" fn complete(_: napi_env, status: napi_status, _: *mut c_void) {
+    log(format!("complete {status:?}"));
+    let status = call!(napi_remove_async_cleanup_hook(HANDLE.get()));
+    assert_eq!(status, Status::Ok);
+}
+
+fn add_async(env: napi_env, hook: napi_async_cleanup_hook, number: usize) {
+    let status = call!(napi_add_async_cleanup_hook(
+        env,
+        hook,
+        data(number),
+        ptr::null_mut()
+    ));
+    assert_eq!(status, Status::Ok);
+}
+
+#[test]
+fn end_waits_for_an_async_hook_that_has_work_done() {
+    let bench = bench();
+    bench.run(8, |env| {
+        ENV.set(env);
+        let name = string(env, "work");
+        let (execute, complete) = (Some(execute as _), Some(complete as _));
+        WORK.set(get!(napi_create_async_work(
+            env,
+            NULL,
+            name,
+            execute,
+            complete,
+            ptr::null_mut()
+        )));
+        let null = ptr::null_mut();
+        let status = call!(napi_set_instance_data(env, data(1), Some(finalize), null));
+        assert_eq!(status, Status::Ok);
+        let status = call!(napi_add_env_cleanup_hook(env, Some(hook), data(2)));
+        assert_eq!(status, Status::Ok);
+        add_async(env, Some(work_hook), 3);
+    });
+    bench.host.close();
+    assert_eq!(
+        LOG.take(),
+        ["async 3", "hook 2", "complete Ok", "finalize 1"]
+    );
+}
+
+#[test]
+fn end_does_not_wait_for_ever_for_an_async_hook() {
+    let bench = bench();
+    bench.run(8, |env| add_async(env, Some(idle_hook), 1));
+    let begun = std::time::Instant::now();
+    bench.host.close();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!(LOG.take(), ["idle"]);
 }

@@ -1,6 +1,6 @@
-//! Threadsafe functions: made, shared, released, finalized.
+//! Threadsafe functions: made, shared, called, released, finalized.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 use std::time::Duration;
@@ -220,22 +220,6 @@ fn wrong_ids_are_invalid_arg_on_any_thread() {
 }
 
 #[test]
-fn calls_are_not_delivered_yet_and_say_so() {
-    let bench = bench();
-    bench.run(8, |env| {
-        create(env, 1);
-    });
-    assert_eq!(
-        call!(napi_call_threadsafe_function(
-            MADE.get(),
-            ptr::null_mut(),
-            0
-        )),
-        Status::GenericFailure
-    );
-}
-
-#[test]
 fn threads_that_acquire_and_release_leave_the_count_right() {
     let bench = bench();
     bench.run(8, |env| {
@@ -263,4 +247,384 @@ fn threads_that_acquire_and_release_leave_the_count_right() {
     );
     turn(&bench);
     assert_eq!(FINALIZED.get().0, 1);
+}
+
+// Calls.
+
+thread_local! {
+    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn see(text: String) {
+    SEEN.with_borrow_mut(|seen| seen.push(text));
+}
+
+fn seen() -> String {
+    SEEN.take().join(" ")
+}
+
+extern "C" fn deliver(
+    env: napi_env,
+    function: napi_value,
+    context: *mut c_void,
+    data: *mut c_void,
+) {
+    if env.0 == 0 {
+        assert_eq!(function, NULL);
+        see(format!("left{}", data.addr()));
+        return;
+    }
+    see(format!("{}", data.addr()));
+    assert_eq!(context.addr(), 6);
+    let undefined = get!(napi_get_undefined(env));
+    let argument = number(env, f64::from(u32::try_from(data.addr()).unwrap()));
+    let mut result = NULL;
+    call!(napi_call_function(
+        env,
+        undefined,
+        function,
+        1,
+        &raw const argument,
+        &raw mut result
+    ));
+}
+
+extern "C" fn finalize_seen(_: napi_env, _: *mut c_void, _: *mut c_void) {
+    see("end".to_owned());
+}
+
+fn create_calling(
+    env: napi_env,
+    source: &str,
+    limit: usize,
+    threads: usize,
+    call_js: napi_threadsafe_function_call_js,
+) -> napi_threadsafe_function {
+    let (function, name) = (eval(env, source), string(env, "name"));
+    let made = get!(napi_create_threadsafe_function(
+        env,
+        function,
+        NULL,
+        name,
+        limit,
+        threads,
+        ptr::null_mut(),
+        Some(finalize_seen),
+        ptr::without_provenance_mut(6),
+        call_js,
+    ));
+    MADE.set(made);
+    made
+}
+
+fn call(function: napi_threadsafe_function, data: usize, mode: i32) -> Status {
+    call!(napi_call_threadsafe_function(
+        function,
+        ptr::without_provenance_mut(data),
+        mode
+    ))
+}
+
+fn release(function: napi_threadsafe_function, mode: i32) -> Status {
+    call!(napi_release_threadsafe_function(function, mode))
+}
+
+#[test]
+fn default_call_has_no_arguments_and_undefined_as_this() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let source =
+            "(function () { 'use strict'; globalThis.got = [this === undefined, arguments.length] })";
+        let function = create_calling(env, source, 0, 1, None);
+        assert_eq!(call(function, 5, 0), Status::Ok);
+    });
+    assert_eq!(bench.host.queued_calls(), 1);
+    assert!(!turn(&bench));
+    assert_eq!(bench.script("got.join()"), "true,0");
+    assert_eq!(bench.host.queued_calls(), 0);
+}
+
+#[test]
+fn calls_of_a_thread_are_delivered_in_order_then_the_end() {
+    let bench = bench();
+    bench.run(8, |env| {
+        create_calling(
+            env,
+            "(x => { globalThis.sum = (globalThis.sum ?? 0) + x })",
+            0,
+            1,
+            Some(deliver),
+        );
+    });
+    let function = MADE.get();
+    std::thread::spawn(move || {
+        for data in 1..=5 {
+            assert_eq!(call(function, data, 1), Status::Ok);
+        }
+        assert_eq!(release(function, RELEASE), Status::Ok);
+    })
+    .join()
+    .unwrap();
+    assert!(!turn(&bench));
+    assert_eq!(seen(), "1 2 3 4 5 end");
+    assert_eq!(bench.script("sum"), "15");
+    assert_eq!(call(function, 6, 0), Status::InvalidArg);
+}
+
+#[test]
+fn microtasks_and_ticks_run_between_calls() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let source = "(() => { order.push('call'); Promise.resolve().then(() => order.push('then')); \
+                      process.nextTick(() => order.push('tick')) })";
+        eval(env, "globalThis.order = []");
+        let function = create_calling(env, source, 0, 1, None);
+        assert_eq!(call(function, 0, 0), Status::Ok);
+        assert_eq!(call(function, 0, 0), Status::Ok);
+    });
+    // A turn that is taken inside an entry settles after each item too.
+    bench.host.enter(|_| turn(&bench));
+    assert_eq!(
+        bench.script("order.join()"),
+        "call,tick,then,call,tick,then"
+    );
+}
+
+#[test]
+fn full_queue_refuses_or_waits() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let function = create_calling(env, "(() => 0)", 2, 2, Some(deliver));
+        assert_eq!(call(function, 1, 0), Status::Ok);
+        assert_eq!(call(function, 2, 1), Status::Ok);
+        assert_eq!(call(function, 3, 0), Status::QueueFull);
+        assert_eq!(call(function, 3, 1), Status::WouldDeadlock);
+    });
+    let function = MADE.get();
+    let thread = std::thread::spawn(move || call(function, 3, 1));
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!thread.is_finished());
+    turn(&bench);
+    assert_eq!(thread.join().unwrap(), Status::Ok);
+    turn(&bench);
+    assert_eq!(seen(), "1 2 3");
+}
+
+#[test]
+fn abort_gives_back_what_was_not_delivered_and_wakes_who_waits() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let function = create_calling(env, "(() => 0)", 2, 3, Some(deliver));
+        assert_eq!(call(function, 1, 0), Status::Ok);
+        assert_eq!(call(function, 2, 0), Status::Ok);
+    });
+    let function = MADE.get();
+    let waiting = std::thread::spawn(move || call(function, 3, 1));
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(release(function, ABORT), Status::Ok);
+    assert_eq!(waiting.join().unwrap(), Status::Closing);
+    // The one that found it closing does not hold it any more: one of three is left.
+    assert_eq!(call(function, 4, 0), Status::Closing);
+    assert_eq!(call(function, 4, 0), Status::InvalidArg);
+    turn(&bench);
+    assert_eq!(seen(), "left1 left2 end");
+}
+
+#[test]
+fn close_gives_calls_back_and_threads_that_still_call_find_it_closing() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let function = create_calling(env, "(() => 0)", 0, 2, Some(deliver));
+        assert_eq!(call(function, 1, 0), Status::Ok);
+    });
+    let function = MADE.get();
+    bench.host.close();
+    assert_eq!(seen(), "left1 end");
+    let late = std::thread::spawn(move || {
+        [
+            call(function, 2, 1),
+            call(function, 2, 1),
+            call(function, 2, 1),
+        ]
+    });
+    assert_eq!(
+        late.join().unwrap(),
+        [Status::Closing, Status::Closing, Status::InvalidArg]
+    );
+}
+
+#[test]
+fn exception_goes_to_the_listeners_from_version_10_on_and_to_the_embedder_always() {
+    for version in [8, 10] {
+        std::thread::spawn(move || {
+            let bench = bench();
+            bench.run(version, |env| {
+                let function =
+                    create_calling(env, "(() => { throw new Error('tsfn') })", 0, 1, None);
+                assert_eq!(call(function, 0, 0), Status::Ok);
+            });
+            turn(&bench);
+            let told = bench.told.uncaught.take();
+            let expected = (
+                hostd_napi::Origin::ThreadsafeFunction,
+                "Error: tsfn".to_owned(),
+            );
+            assert_eq!(told, [expected]);
+            bench
+                .script("globalThis.heard = 0; process.on('uncaughtException', () => { heard++ })");
+            assert_eq!(call(MADE.get(), 0, 0), Status::Ok);
+            turn(&bench);
+            let heard = bench.script("heard");
+            assert_eq!(heard, if version == 10 { "1" } else { "0" });
+            assert_eq!(
+                bench.told.uncaught.borrow().len(),
+                usize::from(version == 8)
+            );
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
+fn turn_is_bounded_and_the_rest_is_not_lost() {
+    let bench = bench();
+    bench.run(8, |env| {
+        eval(env, "globalThis.count = 0");
+        let function = create_calling(env, "(() => { count++ })", 0, 1, None);
+        for _ in 0..2500 {
+            assert_eq!(call(function, 0, 0), Status::Ok);
+        }
+    });
+    assert!(bench.host.turn(1000, Duration::from_secs(10)));
+    assert_eq!(bench.script("count"), "1000");
+    assert!(bench.host.turn(1000, Duration::from_secs(10)));
+    assert!(!bench.host.turn(1000, Duration::from_secs(10)));
+    assert_eq!(bench.script("count"), "2500");
+}
+
+#[test]
+fn turn_ends_when_nothing_is_left() {
+    let bench = bench();
+    // The function dies with the threadsafe function: that is not left pending.
+    for death in [
+        "() => 0",
+        "() => { new FinalizationRegistry(() => 0).register({}) }",
+    ] {
+        bench.run(8, move |env| {
+            let function = create_calling(env, &format!("({death})"), 0, 1, None);
+            assert_eq!(call(function, 0, 0), Status::Ok);
+            assert_eq!(release(function, RELEASE), Status::Ok);
+        });
+        let begun = std::time::Instant::now();
+        assert!(!bench.host.turn(1000, Duration::from_secs(30)));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn turn_inside_javascript_does_nothing() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let function = create_calling(env, "(() => { globalThis.called = 1 })", 0, 1, None);
+        assert_eq!(call(function, 0, 0), Status::Ok);
+    });
+    bench.host.enter(|_| {
+        bench.host.enter(|_| assert!(turn(&bench)));
+    });
+    assert_eq!(bench.script("typeof called"), "undefined");
+    assert!(!turn(&bench));
+    assert_eq!(bench.script("called"), "1");
+}
+
+#[test]
+fn burst_of_a_thread_rings_once() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let rings = Arc::new(AtomicUsize::new(0));
+    let bench = bench_with_ring({
+        let rings = Arc::clone(&rings);
+        Arc::new(move || {
+            rings.fetch_add(1, Ordering::SeqCst);
+        })
+    });
+    bench.run(8, |env| {
+        create_calling(env, "(() => 0)", 0, 1, None);
+    });
+    let function = MADE.get();
+    let before = rings.load(Ordering::SeqCst);
+    for _ in 0..1000 {
+        assert_eq!(call(function, 0, 0), Status::Ok);
+    }
+    assert_eq!(rings.load(Ordering::SeqCst), before + 1);
+    turn(&bench);
+    assert_eq!(call(function, 0, 0), Status::Ok);
+    assert_eq!(rings.load(Ordering::SeqCst), before + 2);
+}
+
+#[test]
+fn events_of_eight_threads_all_arrive_in_order_per_thread() {
+    const EACH: usize = 5_000;
+    thread_local! {
+        static NEXT: RefCell<[usize; 8]> = const { RefCell::new([0; 8]) };
+    }
+    extern "C" fn check(_: napi_env, _: napi_value, _: *mut c_void, data: *mut c_void) {
+        let (thread, number) = (data.addr() / EACH, data.addr() % EACH);
+        NEXT.with_borrow_mut(|next| {
+            assert_eq!(next[thread], number);
+            next[thread] += 1;
+        });
+    }
+    let bench = bench();
+    bench.run(8, |env| {
+        create_calling(env, "(() => 0)", 16, 8, Some(check));
+    });
+    let function = MADE.get();
+    let threads: Vec<_> = (0..8)
+        .map(|thread| {
+            std::thread::spawn(move || {
+                for number in 0..EACH {
+                    assert_eq!(call(function, thread * EACH + number, 1), Status::Ok);
+                }
+                assert_eq!(release(function, RELEASE), Status::Ok);
+            })
+        })
+        .collect();
+    bench.run_to_the_end();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    assert_eq!(NEXT.take(), [EACH; 8]);
+    assert_eq!(seen(), "end");
+}
+
+#[test]
+fn environment_ends_while_threads_still_call() {
+    let bench = bench();
+    bench.run(8, |env| {
+        create_calling(env, "(() => 0)", 4, 8, Some(deliver));
+    });
+    let function = MADE.get();
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(move || {
+                for data in 0.. {
+                    match call(function, data, 1) {
+                        Status::Ok => {}
+                        status => return status,
+                    }
+                }
+                Status::Ok
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(5));
+    turn(&bench);
+    bench.host.close();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Status::Closing);
+    }
+    assert_eq!(call(function, 0, 1), Status::InvalidArg);
+    assert!(seen().ends_with("end"));
 }

@@ -20,17 +20,25 @@ napi_exports! {
     static NODE_API: "node_api.h";
 
     todo {
-        env   napi_async_init(async_resource: napi_value, async_resource_name: napi_value, result: *mut napi_async_context);
-        env   napi_async_destroy(async_context: napi_async_context);
-        env   napi_create_async_work(async_resource: napi_value, async_resource_name: napi_value, execute: napi_async_execute_callback, complete: napi_async_complete_callback, data: *mut c_void, result: *mut napi_async_work);
-        env   napi_delete_async_work(work: napi_async_work);
-        basic napi_queue_async_work(work: napi_async_work);
-        basic napi_cancel_async_work(work: napi_async_work);
         basic napi_get_uv_event_loop(loop_: *mut *mut c_void);
-        basic napi_open_callback_scope(resource_object: napi_value, context: napi_async_context, result: *mut napi_callback_scope);
-        basic napi_close_callback_scope(scope: napi_callback_scope);
     }
 
+    env   async_context::napi_async_init(async_resource: napi_value, async_resource_name: napi_value, result: *mut napi_async_context)
+              => (async_resource(async_resource, async_resource_name), out(result));
+    env   async_context::napi_async_destroy(async_context: napi_async_context)
+              => (id(async_context));
+    env   async_work::napi_create_async_work(async_resource: napi_value, async_resource_name: napi_value, execute: napi_async_execute_callback, complete: napi_async_complete_callback, data: *mut c_void, result: *mut napi_async_work)
+              => (async_resource(async_resource, async_resource_name), work_calls(execute, complete, data), out(result));
+    env   async_work::napi_delete_async_work(work: napi_async_work)
+              => (id(work));
+    basic async_work::napi_queue_async_work(work: napi_async_work)
+              => (id(work));
+    basic async_work::napi_cancel_async_work(work: napi_async_work)
+              => (id(work));
+    basic async_context::napi_open_callback_scope(resource_object: napi_value, context: napi_async_context, result: *mut napi_callback_scope)
+              => (opt_handle(resource_object), plain(context), out(result));
+    basic async_context::napi_close_callback_scope(scope: napi_callback_scope)
+              => (id(scope));
     js    async_context::napi_make_callback(async_context: napi_async_context, recv: napi_value, func: napi_value, argc: usize, argv: *const napi_value, result: *mut napi_value)
               => (opt_async_context(async_context), handle(recv), handle(func), handles(argc, argv), opt_out(result));
 
@@ -70,10 +78,8 @@ napi_free_exports! {
     /// The rows of `node_api.h` that check no environment: callable from any thread.
     static NODE_API_FREE: "node_api.h";
 
-    todo {
-        napi_call_threadsafe_function(func: napi_threadsafe_function, data: *mut c_void, is_blocking: napi_threadsafe_function_call_mode);
-    }
-
+    tsfn::napi_call_threadsafe_function(func: napi_threadsafe_function, data: *mut c_void, is_blocking: napi_threadsafe_function_call_mode)
+        => (id(func), data(data), plain(is_blocking));
     tsfn::napi_get_threadsafe_function_context(func: napi_threadsafe_function, result: *mut *mut c_void)
         => (id(func), out(result));
     tsfn::napi_acquire_threadsafe_function(func: napi_threadsafe_function)

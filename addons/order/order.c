@@ -1,0 +1,97 @@
+// What runs when: events of a threadsafe function, completions of work, and calls in between.
+#include "addon.h"
+
+#include <pthread.h>
+
+typedef struct {
+  napi_threadsafe_function function;
+  int32_t count;
+} Sender;
+
+typedef struct {
+  napi_async_work work;
+  napi_ref callback;
+} Task;
+
+static void deliver(napi_env env, napi_value callback, void* context, void* data) {
+  if (env == NULL) return;
+  napi_value undefined, number;
+  MUST(napi_get_undefined(env, &undefined));
+  MUST(napi_create_int32(env, (int32_t)(intptr_t)data, &number));
+  napi_call_function(env, undefined, callback, 1, &number, NULL);
+}
+
+static void* send(void* data) {
+  Sender* sender = data;
+  for (int32_t i = 0; i < sender->count; i++) {
+    napi_call_threadsafe_function(sender->function, (void*)(intptr_t)i, napi_tsfn_blocking);
+  }
+  napi_release_threadsafe_function(sender->function, napi_tsfn_release);
+  free(sender);
+  return NULL;
+}
+
+static Sender* sender(napi_env env, napi_value callback, napi_value count) {
+  napi_value name;
+  Sender* sender = calloc(1, sizeof *sender);
+  if (sender == NULL) abort();
+  sender->count = (int32_t)integer(env, count);
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, callback, NULL, name, 0, 1, NULL, NULL, NULL, deliver,
+                                       &sender->function));
+  return sender;
+}
+
+// events(callback, count): callback(0), callback(1) ... sent from this very thread.
+static napi_value events(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  send(sender(env, ARG(0), ARG(1)));
+  return NULL;
+}
+
+// eventsOfThread(callback, count): the same from another thread.
+static napi_value eventsOfThread(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, send, sender(env, ARG(0), ARG(1))) != 0) abort();
+  pthread_detach(thread);
+  return NULL;
+}
+
+static void execute(napi_env env, void* data) {}
+
+static void complete(napi_env env, napi_status status, void* data) {
+  Task* task = data;
+  napi_value undefined, callback;
+  MUST(napi_get_undefined(env, &undefined));
+  MUST(napi_get_reference_value(env, task->callback, &callback));
+  MUST(napi_delete_reference(env, task->callback));
+  MUST(napi_delete_async_work(env, task->work));
+  free(task);
+  napi_call_function(env, undefined, callback, 0, NULL, NULL);
+}
+
+// work(callback): callback() when a piece of work is completed.
+static napi_value work(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name;
+  Task* task = calloc(1, sizeof *task);
+  if (task == NULL) abort();
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_reference(env, ARG(0), 1, &task->callback));
+  MUST(napi_create_async_work(env, NULL, name, execute, complete, task, &task->work));
+  MUST(napi_queue_async_work(env, task->work));
+  return NULL;
+}
+
+// makeCallback(function): called as from outside, although JavaScript is on the stack.
+static napi_value makeCallback(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value global, result = NULL;
+  MUST(napi_get_global(env, &global));
+  napi_make_callback(env, NULL, global, ARG(0), 0, NULL, &result);
+  return result;
+}
+
+EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"work", work},
+        {"makeCallback", makeCallback})

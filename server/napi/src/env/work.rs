@@ -1,0 +1,179 @@
+//! Async work: what is known of each piece on the host's thread.
+//!
+//! A piece is idle, or queued until its completion. Completing makes it idle again, before the
+//! addon's callback runs, so that the callback may delete it or queue it anew.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Env, EnvId, flags};
+use crate::abi::check::WorkCalls;
+use crate::abi::status::Status;
+use crate::host::{Event, HostState, Job, Origin, Ticket, pool};
+
+/// One piece of work.
+#[derive(Debug)]
+pub(crate) struct Work {
+    env: EnvId,
+    calls: WorkCalls,
+    /// What it waits or runs under, while it is queued.
+    ticket: Option<Arc<Ticket>>,
+}
+
+impl Work {
+    /// A piece that is not queued.
+    pub(crate) fn new(env: EnvId, calls: WorkCalls) -> Self {
+        Self {
+            env,
+            calls,
+            ticket: None,
+        }
+    }
+}
+
+/// What became of an attempt to queue work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// It is queued.
+    Queued,
+    /// It was queued already.
+    Busy,
+    /// There is no such work.
+    Unknown,
+    /// The pool has no thread and cannot start one.
+    NoThread,
+}
+
+/// What became of an attempt to cancel work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// It will not run; its completion follows.
+    Cancelled,
+    /// It is not queued.
+    NotQueued,
+    /// It runs, or was executed.
+    Begun,
+    /// There is no such work.
+    Unknown,
+}
+
+impl HostState {
+    /// Queues work.
+    pub(crate) fn queue_work(&self, id: usize) -> Queue {
+        let mut works = self.works.borrow_mut();
+        let Some(work) = works.get_mut(id) else {
+            return Queue::Unknown;
+        };
+        if work.ticket.is_some() {
+            return Queue::Busy;
+        }
+        let Some(env) = self.env_by_id(work.env) else {
+            return Queue::Unknown;
+        };
+        let ticket = Arc::new(Ticket::new());
+        let job = Job {
+            work: id,
+            env: env.raw(),
+            execute: work.calls.execute,
+            data: work.calls.data.word(),
+            ticket: Arc::clone(&ticket),
+            inbox: Arc::clone(&self.inbox),
+        };
+        if !pool::submit(job) {
+            return Queue::NoThread;
+        }
+        work.ticket = Some(ticket);
+        Queue::Queued
+    }
+
+    /// Takes work back that has not begun.
+    pub(crate) fn cancel_work(&self, id: usize) -> Cancel {
+        let works = self.works.borrow();
+        let Some(work) = works.get(id) else {
+            return Cancel::Unknown;
+        };
+        match &work.ticket {
+            None => Cancel::NotQueued,
+            Some(ticket) if ticket.withdraw() => {
+                self.inbox.post(Event::WorkDone {
+                    id,
+                    cancelled: true,
+                });
+                Cancel::Cancelled
+            }
+            Some(_) => Cancel::Begun,
+        }
+    }
+
+    /// Forgets work; false if there is none. What has not begun does not begin.
+    pub(crate) fn delete_work(&self, id: usize) -> bool {
+        let Some(work) = self.works.borrow_mut().remove(id) else {
+            return false;
+        };
+        if let Some(ticket) = work.ticket {
+            let _had_not_begun = ticket.withdraw();
+        }
+        true
+    }
+
+    /// Completes work. A miss was deleted meanwhile.
+    pub(crate) fn complete_work(&'static self, id: usize, cancelled: bool) {
+        let found = {
+            let mut works = self.works.borrow_mut();
+            works.get_mut(id).map(|work| {
+                work.ticket = None;
+                (work.env, work.calls)
+            })
+        };
+        let Some((env, calls)) = found else { return };
+        let (Some(env), Some(complete)) = (self.env_by_id(env), calls.complete) else {
+            return;
+        };
+        if env.flags() & flags::POISONED != 0 {
+            return;
+        }
+        let status = if cancelled {
+            Status::Cancelled
+        } else {
+            Status::Ok
+        };
+        self.call_native(env, Origin::AsyncWork, || {
+            complete.call(env.raw(), status, calls.data);
+        });
+    }
+
+    /// Whether work is queued or runs.
+    pub(crate) fn has_queued_work(&self) -> bool {
+        let works = self.works.borrow();
+        works.iter().any(|(_, work)| work.ticket.is_some())
+    }
+}
+
+impl Env {
+    /// Cancels what has not begun and waits until then for what runs; all of it completes. What
+    /// runs longer is left alone and does not complete.
+    pub(crate) fn finish_works(&'static self, host: &'static HostState, end: Instant) {
+        let queued = || -> Vec<usize> {
+            let works = host.works.borrow();
+            let mine = works.iter().filter(|(_, work)| work.env == self.id());
+            mine.filter(|(_, work)| work.ticket.is_some())
+                .map(|(id, _)| id)
+                .collect()
+        };
+        for id in queued() {
+            host.cancel_work(id);
+        }
+        host.serve_until(end, || queued().is_empty());
+        let left = queued();
+        if !left.is_empty() {
+            tracing::warn!(
+                works = left.len(),
+                addon = %self.path().display(),
+                "async work was still running at the end; going on without"
+            );
+            for id in left {
+                host.delete_work(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The thread pool of async work, one per process as libuv's is.
+//!
+//! Threads are started when work finds none idle, up to `UV_THREADPOOL_SIZE` (4 if it is not set).
+//! They live as long as the process.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::{Event, Inbox};
+use crate::abi::callback::Execute;
+use crate::abi::check::Data;
+use crate::abi::types::napi_env;
+
+/// How many threads there are at most, if the environment does not say.
+const DEFAULT_SIZE: usize = 4;
+/// The most threads that the environment can ask for, as in libuv.
+const LARGEST_SIZE: usize = 1024;
+/// What libuv gives its threads where the system has no other wish.
+const STACK: usize = 8 << 20;
+
+const WAITING: u8 = 0;
+const BEGUN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// Decides, once, whether a job runs or is taken back.
+#[derive(Debug)]
+pub(crate) struct Ticket(AtomicU8);
+
+impl Ticket {
+    /// Of a job that waits.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU8::new(WAITING))
+    }
+
+    /// Takes the job back; false if it has begun, or was taken back before.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.decide(WITHDRAWN)
+    }
+
+    fn begin(&self) -> bool {
+        self.decide(BEGUN)
+    }
+
+    fn decide(&self, fate: u8) -> bool {
+        self.0
+            .compare_exchange(WAITING, fate, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+/// One execution of a piece of work.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The work's id.
+    pub(crate) work: usize,
+    /// What `execute` is given.
+    pub(crate) env: napi_env,
+    /// What is run.
+    pub(crate) execute: Execute,
+    /// What it is given, as an integer.
+    pub(crate) data: usize,
+    /// Whether it may run.
+    pub(crate) ticket: Arc<Ticket>,
+    /// Where its end is told.
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+impl Job {
+    fn run(self) {
+        if !self.ticket.begin() {
+            return;
+        }
+        self.execute.call(self.env, Data::from_word(self.data));
+        self.inbox.post(Event::WorkDone {
+            id: self.work,
+            cancelled: false,
+        });
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    jobs: VecDeque::new(),
+    threads: 0,
+    idle: 0,
+});
+static READY: Condvar = Condvar::new();
+static SIZE: LazyLock<usize> = LazyLock::new(|| {
+    let wish = std::env::var("UV_THREADPOOL_SIZE").ok();
+    wish.map_or(DEFAULT_SIZE, |wish| size(&wish))
+});
+
+fn lock() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The size that a setting asks for; what is no number counts as 0, and 0 as 1, as in libuv.
+fn size(wish: &str) -> usize {
+    let digits: String = wish
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let number = match digits.parse() {
+        Ok(number) => number,
+        Err(_) if digits.is_empty() => 0,
+        Err(_) => LARGEST_SIZE,
+    };
+    number.clamp(1, LARGEST_SIZE)
+}
+
+/// Queues a job. False if there is no thread to run it and none can be started.
+pub(crate) fn submit(job: Job) -> bool {
+    let mut queue = lock();
+    if queue.idle <= queue.jobs.len() && queue.threads < *SIZE {
+        let started = thread::Builder::new()
+            .name("napi-pool".to_owned())
+            .stack_size(STACK)
+            .spawn(serve);
+        match started {
+            Ok(_detached) => queue.threads += 1,
+            Err(_) if queue.threads == 0 => return false,
+            Err(error) => tracing::warn!(%error, "cannot start another thread for async work"),
+        }
+    }
+    queue.jobs.push_back(job);
+    if queue.idle > 0 {
+        READY.notify_one();
+    }
+    true
+}
+
+fn serve() {
+    loop {
+        let job = {
+            let mut queue = lock();
+            loop {
+                if let Some(job) = queue.jobs.pop_front() {
+                    break job;
+                }
+                queue.idle += 1;
+                queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
+            }
+        };
+        job.run();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_is_read_as_libuv_reads_it() {
+        for (wish, expected) in [
+            ("4", 4),
+            (" 12", 12),
+            ("0", 1),
+            ("", 1),
+            ("many", 1),
+            ("-3", 1),
+            ("8 threads", 8),
+            ("1000000", 1024),
+            ("99999999999999999999999", 1024),
+        ] {
+            assert_eq!(size(wish), expected, "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn ticket_decides_once() {
+        let ticket = Ticket::new();
+        assert!(ticket.withdraw());
+        assert!(!ticket.begin());
+        assert!(!ticket.withdraw());
+        let ticket = Ticket::new();
+        assert!(ticket.begin());
+        assert!(!ticket.withdraw());
+    }
+}

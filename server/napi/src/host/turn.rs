@@ -1,0 +1,139 @@
+//! A turn: what the host owes itself, in the order of Node's loop. Timers that are due, then what
+//! threads posted, then immediates, and round again while the budget lasts. After each single item
+//! next ticks, microtasks and finalizers run, as after each callback of Node's.
+
+use std::time::{Duration, Instant};
+
+use super::entry::Depth;
+use super::{Event, HostState, Origin};
+use crate::env::tsfn;
+
+/// How much a turn may still do.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    items: usize,
+    end: Option<Instant>,
+}
+
+impl Budget {
+    fn new(items: usize, time: Duration) -> Self {
+        Self {
+            items,
+            end: Instant::now().checked_add(time),
+        }
+    }
+
+    /// Counts an item that was done. False if that was the last one.
+    pub(crate) fn spend(&mut self) -> bool {
+        self.items = self.items.saturating_sub(1);
+        !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.items == 0 || self.end.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+impl HostState {
+    /// See [`super::Host::has_pending`].
+    pub(super) fn has_pending(&self) -> bool {
+        self.inbox.is_filled() || self.timers.borrow().is_due() || self.is_unsettled()
+    }
+
+    /// See [`super::Host::turn`].
+    pub(super) fn turn(&'static self, max_items: usize, max: Duration) -> bool {
+        // JavaScript that waits on the stack runs to completion first.
+        if self.is_nested() || self.is_closed() || max_items == 0 {
+            return self.has_pending();
+        }
+        // One entry deep, whoever made it: that is where items are settled.
+        let _depth = self.is_idle().then(|| Depth::enter(self));
+        let mut budget = Budget::new(max_items, max);
+        loop {
+            // What died with an item after it was settled counts as pending too.
+            self.settle_item();
+            self.run_timers(&mut budget);
+            self.serve_events(&mut budget);
+            self.run_immediates(&mut budget);
+            if budget.is_spent() || !self.has_pending() {
+                break;
+            }
+        }
+        self.has_pending()
+    }
+
+    fn run_timers(&'static self, budget: &mut Budget) {
+        while !budget.is_spent() {
+            let due = self.timers.borrow_mut().next_due();
+            let (Some(timer), Some((call, _))) = (due, self.timer_calls.get()) else {
+                return;
+            };
+            if let Err(thrown) = self
+                .rt
+                .call(call, &hostd_engine::Value::UNDEFINED, &[timer])
+            {
+                self.uncaught(&thrown, Origin::Timer);
+            }
+            self.settle_item();
+            budget.spend();
+        }
+    }
+
+    /// Serves the events that are there; those that come meanwhile wait for the next round.
+    fn serve_events(&'static self, budget: &mut Budget) {
+        for _ in 0..self.inbox.len() {
+            if budget.is_spent() {
+                return;
+            }
+            let Some(event) = self.inbox.next() else {
+                return;
+            };
+            self.serve(event, budget);
+        }
+    }
+
+    fn run_immediates(&'static self, budget: &mut Budget) {
+        let mut batch = self.timers.borrow_mut().take_immediates();
+        while !budget.is_spent() {
+            let (Some(immediate), Some((_, call))) = (batch.pop_front(), self.timer_calls.get())
+            else {
+                return;
+            };
+            let undefined = hostd_engine::Value::UNDEFINED;
+            if let Err(thrown) = self.rt.call(call, &undefined, &[immediate]) {
+                self.uncaught(&thrown, Origin::Timer);
+            }
+            self.settle_item();
+            budget.spend();
+        }
+        self.timers.borrow_mut().give_back(batch);
+    }
+
+    fn serve(&'static self, event: Event, budget: &mut Budget) {
+        match event {
+            Event::ThreadsafeFunction(id) => {
+                let env = tsfn::owner(id).and_then(|owner| self.env_by_id(owner));
+                if let Some(env) = env {
+                    env.dispatch_threadsafe(self, id, budget);
+                }
+            }
+            Event::WorkDone { id, cancelled } => {
+                self.complete_work(id, cancelled);
+                self.settle_item();
+                budget.spend();
+            }
+        }
+    }
+
+    /// Serves events, and waits for more, until something is done or its time is over. For the end,
+    /// when nobody takes turns any more.
+    pub(crate) fn serve_until(&'static self, end: Instant, is_done: impl Fn() -> bool) {
+        while !is_done() && Instant::now() < end {
+            let Some(event) = self.inbox.next_until(end) else {
+                return;
+            };
+            let left = end.saturating_duration_since(Instant::now());
+            self.serve(event, &mut Budget::new(usize::MAX, left));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Timers, immediates, ticks, microtasks and abort signals against Node's: the same scripts, run to
+//! their end in both.
+//!
+//! `NODE` names the Node to compare with; without any the comparisons are skipped and say so.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are not recognised as tests"
+)]
+
+use std::cell::RefCell;
+use std::env;
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hostd_engine::{FinalizerToken, Runtime, Value};
+use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+
+/// One script per part, between lines of `//`; each calls `log` as it goes.
+const SCRIPTS: &str = include_str!("timers/scripts.js");
+
+#[derive(Default)]
+struct Uncaught(RefCell<Vec<(Origin, String)>>);
+
+struct Hooks(Rc<Uncaught>);
+
+impl HostHooks for Hooks {
+    fn uncaught(&self, rt: Runtime, error: &Value, origin: Origin) {
+        let text = rt
+            .utf8(error)
+            .map(|text| text.as_str().to_owned())
+            .unwrap_or_default();
+        self.0.0.borrow_mut().push((origin, text));
+    }
+    fn exit_requested(&self, _: i32) {}
+    fn log(&self, _: LogLevel, _: &str) {}
+    fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
+}
+
+fn start() -> (Host, Rc<Uncaught>) {
+    let uncaught = Rc::new(Uncaught::default());
+    let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&uncaught))));
+    // Tests run on threads with 2 MiB of stack.
+    options.stack_bytes = 1 << 20;
+    (Host::new(options).expect("a host"), uncaught)
+}
+
+fn eval(host: Host, source: &str) -> String {
+    host.enter(|rt| match rt.eval_script(source, "test.js") {
+        Ok(value) => rt.utf8(&value).expect("text").as_str().to_owned(),
+        Err(thrown) => format!("throws {thrown:?}"),
+    })
+}
+
+/// Takes turns as a client does: when the host says that one is due.
+fn run_to_the_end(host: Host) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while host.has_pending() || host.is_kept_alive() {
+        assert!(Instant::now() < end, "the host stays busy");
+        if host.turn(1000, Duration::from_secs(1)) {
+            continue;
+        }
+        if let Some(deadline) = host.next_deadline() {
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        }
+    }
+}
+
+fn in_node(script: &str) -> Option<String> {
+    let program = env::var("NODE").unwrap_or_else(|_| "node".into());
+    let source = format!(
+        "globalThis.lines = []; globalThis.log = (...words) => lines.push(words.join(' ')); \
+         process.on('exit', () => console.log(lines.join('\\n')));{script}"
+    );
+    match Command::new(&program).args(["-e", &source]).output() {
+        Ok(output) => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{errors}");
+            let text = String::from_utf8(output.stdout).expect("UTF-8");
+            Some(text.trim_end().to_owned())
+        }
+        Err(error) => {
+            println!("SKIPPED: {program} cannot be started to compare with: {error}");
+            None
+        }
+    }
+}
+
+fn in_host(script: &str) -> String {
+    let script = script.to_owned();
+    // A thread has one host.
+    let thread = std::thread::spawn(move || {
+        let (host, _) = start();
+        eval(
+            host,
+            "globalThis.lines = []; globalThis.log = (...words) => lines.push(words.join(' '))",
+        );
+        let outcome = eval(host, &format!("{script}\n;0"));
+        assert_eq!(outcome, "0", "{script}");
+        run_to_the_end(host);
+        eval(host, "lines.join('\\n')")
+    });
+    thread.join().expect("no panic")
+}
+
+#[test]
+fn order_is_nodes() {
+    let scripts: Vec<&str> = SCRIPTS.split("\n//\n").collect();
+    assert!(scripts.len() > 10);
+    for script in scripts {
+        let Some(expected) = in_node(script) else {
+            return;
+        };
+        assert_eq!(in_host(script), expected, "{script}");
+    }
+}
+
+#[test]
+fn error_of_a_timer_is_uncaught_and_the_rest_runs() {
+    let (host, uncaught) = start();
+    eval(
+        host,
+        "globalThis.seen = ''; setTimeout(() => { throw new TypeError('no') }, 1); \
+         setImmediate(() => { throw 'immediate' }); setImmediate(() => { seen += 'i' }); \
+         const t = setInterval(() => { seen += 't'; if (seen.length > 3) clearInterval(t) }, 1)",
+    );
+    run_to_the_end(host);
+    let mut told = uncaught.0.take();
+    told.sort_by(|a, b| a.1.cmp(&b.1));
+    assert_eq!(
+        told,
+        [
+            (Origin::Timer, "TypeError: no".to_owned()),
+            (Origin::Timer, "immediate".to_owned())
+        ]
+    );
+    assert_eq!(eval(host, "seen"), "ittt");
+}
+
+#[test]
+fn deadline_is_that_of_the_next_timer() {
+    let (host, _) = start();
+    assert!(host.next_deadline().is_none());
+    eval(
+        host,
+        "globalThis.t = setTimeout(() => 0, 60000); setTimeout(() => 0, 30000).unref(); 0",
+    );
+    let deadline = host.next_deadline().expect("a deadline");
+    let left = deadline.saturating_duration_since(Instant::now());
+    assert!(left > Duration::from_secs(28) && left <= Duration::from_secs(30));
+    assert!(!host.has_pending());
+    assert!(host.is_kept_alive());
+    eval(host, "clearTimeout(t)");
+    assert!(!host.is_kept_alive());
+    assert!(host.next_deadline().is_some());
+}
+
+#[test]
+fn microtasks_that_never_end_do_not_end_the_turn_bounds() {
+    let (host, _) = start();
+    eval(
+        host,
+        "globalThis.n = 0; const again = () => { n++; setImmediate(again) }; again()",
+    );
+    assert!(host.turn(50, Duration::from_secs(5)));
+    assert_eq!(eval(host, "n"), "51");
+}
