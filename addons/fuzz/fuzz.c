@@ -1,5 +1,5 @@
-// A byte string as a sequence of Node-API calls. `run(bytes, show, values, misuse)` runs one and
-// returns what came of it, call by call: the same bytes give the same text in every host.
+// A byte string as a sequence of Node-API calls. `run(bytes, show, values, misuse, showNames)`
+// runs one and returns what came of it, call by call: the same bytes give the same text in every host.
 //
 // The bytes choose functions, values and lengths. Whatever they are, the calls stay inside what
 // Node defines; with `misuse` they don't, which only a host that checks its ids survives.
@@ -226,14 +226,20 @@ static napi_value prototype(void) {
 }
 // A prototype that is neither object nor null ends Node.
 ACTS(node_api_set_prototype, node_api_set_prototype(env, value(OBJECT), prototype()))
-MAKES(napi_get_property_names, napi_get_property_names(env, value(OBJECT), RESULT))
+// Lists of names are not stored: what is built in, and so the places of the others, is the
+// engine's affair.
+OP(napi_get_property_names) {
+  napi_value result = NULL;
+  DO(napi_get_property_names(env, value(OBJECT), RESULT));
+  if (SUCCEEDED) show_with(machine->show_names, result);
+}
 OP(napi_get_all_property_names) {
   napi_value result = NULL;
   int mode = rarely(32) ? 7 : (int)below(2);
   int filter = (int)(byte() & 31);
   int conversion = rarely(32) ? 7 : (int)below(2);
   DO(napi_get_all_property_names(env, value(OBJECT), mode, filter, conversion, RESULT));
-  if (SUCCEEDED) store(result);
+  if (SUCCEEDED) show_with(machine->show_names, result);
 }
 ACTS(napi_set_property, napi_set_property(env, value(OBJECT), value(NAME), inheritable(value(ANY))))
 MAKES(napi_get_property, napi_get_property(env, value(OBJECT), value(NAME), RESULT))
@@ -258,7 +264,10 @@ static size_t describe(napi_property_descriptor* into, size_t limit, bool of_cla
   for (size_t i = 0; i < count; i++) {
     napi_property_descriptor* one = &into[i];
     memset(one, 0, sizeof *one);
-    if (rarely(3)) {
+    // Names that come twice in a class are undefined in Node.
+    if (of_class) {
+      one->utf8name = NAMES[4 * i + below(4)];
+    } else if (rarely(3)) {
       one->name = solid(NAME);
     } else {
       one->utf8name = CHOOSE(NAMES);
@@ -371,8 +380,8 @@ static napi_ref new_reference(napi_ref reference) {
 OP(napi_wrap) {
   napi_ref reference = NULL;
   bool wanted = rarely(3);
+  // Nobody deletes the reference: in Node, the wrap would dangle.
   DO(napi_wrap(env, value(OBJECT), pointer(), finalizer(), NULL, wanted ? &reference : NULL));
-  if (SUCCEEDED && wanted) new_reference(reference);
 }
 OP(napi_unwrap) {
   void* result = NULL;
@@ -580,7 +589,8 @@ OP(napi_get_typedarray_info) {
   napi_value buffer = NULL;
   DO(napi_get_typedarray_info(env, value(VIEW), OUT(type), OUT(length), OUT(data), OUT(buffer),
                               OUT(offset)));
-  say(" %d %zu %zu %d", (int)type, length, offset, data != NULL);
+  // Where nothing is, its address is the engine's affair.
+  say(" %d %zu %zu %d", (int)type, length, offset, data != NULL && length > 0);
   if (SUCCEEDED && buffer != NULL) store(buffer);
 }
 OP(napi_create_dataview) {
@@ -817,6 +827,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   the.at = bytes;
   the.end = bytes + length;
   the.show = given.at[1];
+  the.show_names = given.at[4];
   the.info = info;
   for (int i = 0; i < REGISTERS; i++) {
     napi_value value_;

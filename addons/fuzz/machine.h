@@ -64,6 +64,7 @@ typedef struct {
   int level;
   int depth;
   napi_value show;
+  napi_value show_names;
   napi_value info_this;
   napi_callback_info info;
   bool misuse;
@@ -180,7 +181,7 @@ static void put(int index, napi_value value) {
 }
 
 // Writes a value to the log, as the script shows it. Scripts can't run with an exception pending.
-static void show(napi_value value) {
+static void show_with(napi_value function, napi_value value) {
   napi_env env = machine->env;
   bool pending = false;
   napi_valuetype type;
@@ -198,7 +199,7 @@ static void show(napi_value value) {
   MUST(napi_open_handle_scope(env, &scope));
   napi_value text;
   char bytes[400];
-  if (napi_call_function(env, machine->show, machine->show, 1, &value, &text) == napi_ok) {
+  if (napi_call_function(env, function, function, 1, &value, &text) == napi_ok) {
     MUST(napi_get_value_string_utf8(env, text, bytes, sizeof bytes, NULL));
     say(" %s", bytes);
   } else {
@@ -208,6 +209,8 @@ static void show(napi_value value) {
   }
   MUST(napi_close_handle_scope(env, scope));
 }
+
+static void show(napi_value value) { show_with(machine->show, value); }
 
 // The results of calls: into a register, into the log.
 static void store(napi_value value) {
@@ -254,11 +257,23 @@ static napi_value good(Kind kind) {
   return machine->registers[at].value;
 }
 
+static bool is_external(napi_value given) {
+  for (int i = 0; i < REGISTERS; i++) {
+    if (machine->registers[i].value == given) {
+      return machine->registers[i].kinds & (1u << EXTERNAL);
+    }
+  }
+  return false;
+}
+
 // A value, mostly of the kind; sometimes NULL, where Node looks at that.
 static napi_value value(Kind kind) {
   if (machine->misuse && rarely(4)) return (napi_value)garbage();
   if (rarely(64)) return NULL;
-  return good(kind);
+  napi_value chosen = good(kind);
+  // Node ends on a good part of what is done to an external as an object.
+  bool untouchable = kind == OBJECT && !machine->misuse && is_external(chosen);
+  return untouchable ? machine->registers[0].value : chosen;
 }
 
 // A value that Node doesn't check for NULL.
@@ -279,14 +294,6 @@ static napi_value strict(Kind kind) {
 }
 
 // What may become a prototype: Node ends where an object inherits from an external.
-static bool is_external(napi_value given) {
-  for (int i = 0; i < REGISTERS; i++) {
-    if (machine->registers[i].value == given) {
-      return machine->registers[i].kinds & (1u << EXTERNAL);
-    }
-  }
-  return false;
-}
 static napi_value inheritable(napi_value given) {
   return is_external(given) && !machine->misuse ? machine->registers[0].value : given;
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use rquickjs_sys as q;
 
 use crate::key::KeyRef;
-use crate::{JsResult, Key, Runtime, Value};
+use crate::{Content, JsResult, Key, Runtime, Value};
 
 /// Which keys to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct KeyQuery {
     pub symbols: bool,
     /// Only enumerable ones.
     pub enumerable: bool,
-    /// Only writable ones (accessors count as not writable).
+    /// Only writable ones (accessors count as writable, as in V8).
     pub writable: bool,
     /// Only configurable ones.
     pub configurable: bool,
@@ -170,7 +170,9 @@ impl Runtime {
                 return Ok(false);
             };
             let attributes = property.attributes;
-            return Ok((!query.writable || attributes.writable)
+            let writable =
+                attributes.writable || matches!(property.content, Content::Accessor { .. });
+            return Ok((!query.writable || writable)
                 && (!query.configurable || attributes.configurable));
         }
         Ok(true)

@@ -74,16 +74,20 @@ impl HostState {
 
     /// Calls something of an addon's that JavaScript does not wait for. Exceptions it leaves pending
     /// go where Node sends them: to nobody, for old addons' threadsafe functions, else to the
-    /// embedder.
+    /// embedder. One that was pending before stays so.
     pub(crate) fn call_native(
         &'static self,
         env: &'static Env,
         origin: Origin,
         call: impl FnOnce(),
     ) {
+        let outer = env.take_exception();
         self.in_scope(env, NATIVE, call);
         if let Some(thrown) = env.take_exception() {
             self.dispose(env, &thrown, origin);
+        }
+        if let Some(outer) = outer {
+            env.set_exception(outer);
         }
     }
 
