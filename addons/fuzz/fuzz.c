@@ -20,7 +20,6 @@ static int place_of(const void* given) {
 static void finalize_nothing(node_api_basic_env env, void* data, void* hint) {}
 static void finalize_memory(node_api_basic_env env, void* data, void* hint) { free(data); }
 static void hook(void* argument) {}
-static void free_text(node_api_basic_env env, void* data, void* hint) { free(data); }
 
 static napi_finalize finalizer(void) { return rarely(3) ? NULL : finalize_nothing; }
 
@@ -145,14 +144,13 @@ TEXTUAL(node_api_create_property_key_latin1, some_text, char)
 TEXTUAL(node_api_create_property_key_utf16, wide_text, char16_t)
 TEXTUAL(node_api_symbol_for, some_text, char)
 OP(node_api_create_external_string_latin1) {
-  // The engine may keep the bytes, so they are its own. Whether it copies is its own affair.
+  // Whether the engine copies is its affair. There is no finalizer: Node runs it while it collects
+  // garbage, and loses the exception that is pending then.
   napi_value result = NULL;
   const Bytes* chosen = &TEXTS[below(sizeof TEXTS / sizeof TEXTS[0])];
-  char* chars = malloc(chosen->length + 1);
-  memcpy(chars, chosen->bytes, chosen->length + 1);
   bool copied;
-  DO(node_api_create_external_string_latin1(env, chars, chosen->length, free_text, NULL, &result,
-                                            &copied));
+  DO(node_api_create_external_string_latin1(env, (char*)chosen->bytes, chosen->length, NULL, NULL,
+                                            &result, &copied));
   if (SUCCEEDED) store(result);
 }
 MAKES(napi_create_symbol, napi_create_symbol(env, value(STRING), RESULT))
@@ -246,7 +244,11 @@ MAKES(napi_get_property, napi_get_property(env, value(OBJECT), value(NAME), RESU
 ASKS(napi_has_property, napi_has_property(env, value(OBJECT), value(NAME), RESULT))
 ASKS(napi_has_own_property, napi_has_own_property(env, value(OBJECT), value(NAME), RESULT))
 ASKS(napi_delete_property, napi_delete_property(env, value(OBJECT), value(NAME), RESULT))
-static const char* name_or_null(void) { return rarely(48) ? NULL : CHOOSE(NAMES); }
+static const char* name_or_null(void) {
+  const char* chosen = rarely(48) ? NULL : CHOOSE(NAMES);
+  if (machine->trace) say(" .%s", chosen == NULL ? "NULL" : chosen);
+  return chosen;
+}
 ACTS(napi_set_named_property,
      napi_set_named_property(env, value(OBJECT), name_or_null(), inheritable(value(ANY))))
 MAKES(napi_get_named_property,
@@ -280,6 +282,9 @@ static size_t describe(napi_property_descriptor* into, size_t limit, bool of_cla
     one->attributes |= byte() & 7;
     if (rarely(4)) one->attributes |= napi_static;
     if (of_class && what > 4 && !machine->misuse) one->value = strict(rarely(2) ? STRING : NUMBER);
+    if (machine->trace) {
+      say(" .%s attributes %d kind %u", one->utf8name ? one->utf8name : "", one->attributes, what);
+    }
   }
   return count;
 }
@@ -463,17 +468,17 @@ OP(napi_delete_reference) {
 // Scopes.
 OP(napi_open_handle_scope) {
   if (machine->scope_count == SCOPES) return;
-  Scope scope = {NULL, NULL};
-  DO(napi_open_handle_scope(env, &scope.plain));
-  machine->scopes[machine->scope_count++] = scope;
+  Scope* scope = &machine->scopes[machine->scope_count++];
+  *scope = (Scope){NULL, NULL};
   machine->level++;
+  DO(napi_open_handle_scope(env, &scope->plain));
 }
 OP(napi_open_escapable_handle_scope) {
   if (machine->scope_count == SCOPES) return;
-  Scope scope = {NULL, NULL};
-  DO(napi_open_escapable_handle_scope(env, &scope.escapable));
-  machine->scopes[machine->scope_count++] = scope;
+  Scope* scope = &machine->scopes[machine->scope_count++];
+  *scope = (Scope){NULL, NULL};
   machine->level++;
+  DO(napi_open_escapable_handle_scope(env, &scope->escapable));
 }
 static void close_innermost(napi_env env) {
   Scope* scope = &machine->scopes[--machine->scope_count];
@@ -826,6 +831,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   the.env = env;
   the.at = bytes;
   the.end = bytes + length;
+  the.trace = getenv("FUZZ_TRACE") != NULL;
   the.show = given.at[1];
   the.show_names = given.at[4];
   the.info = info;

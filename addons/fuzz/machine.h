@@ -68,6 +68,7 @@ typedef struct {
   napi_value info_this;
   napi_callback_info info;
   bool misuse;
+  bool trace;  // Whether the values that are passed are logged, for somebody who looks for a cause.
   uintptr_t stale[STALE];  // Ids of all kinds that were once good.
   int stale_count;
   char log[LOG];
@@ -273,13 +274,17 @@ static napi_value value(Kind kind) {
   napi_value chosen = good(kind);
   // Node ends on a good part of what is done to an external as an object.
   bool untouchable = kind == OBJECT && !machine->misuse && is_external(chosen);
-  return untouchable ? machine->registers[0].value : chosen;
+  if (untouchable) chosen = machine->registers[0].value;
+  if (machine->trace) show(chosen);
+  return chosen;
 }
 
 // A value that Node doesn't check for NULL.
 static napi_value solid(Kind kind) {
   if (machine->misuse && rarely(4)) return rarely(4) ? NULL : (napi_value)garbage();
-  return good(kind);
+  napi_value chosen = good(kind);
+  if (machine->trace) show(chosen);
+  return chosen;
 }
 
 // A value that has to be of the kind, or else the first register: for what Node doesn't check.

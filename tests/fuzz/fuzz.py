@@ -133,6 +133,17 @@ def batches(first: int, count: int) -> Iterator[range]:
         yield range(start, min(start + BATCH, first + count))
 
 
+def trace(seed: int, host: Runner) -> int:
+    """Prints the log of a program in Node, with the values that are passed, and where they part."""
+    ENVIRONMENT["FUZZ_TRACE"] = os.environ["FUZZ_TRACE"] = "1"
+    name = ADDONS[seed // BATCH % len(ADDONS)]
+    text = source(range(seed, seed + 1), misuse=False)
+    node, found = in_node(addon(name), text)[0], host(addon(name), text)[0]
+    print(node)
+    print(compare(seed, name, node, found) or "no difference")
+    return 0 if node == found else 1
+
+
 def main() -> int:
     """Runs what the command line asks for; fails on a difference."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -141,8 +152,11 @@ def main() -> int:
     parser.add_argument("--misuse", action="store_true")
     parser.add_argument("--operations")
     parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--trace", type=int, metavar="SEED", help="show one program's logs")
     options = parser.parse_args()
     host = in_operations(options.operations) if options.operations else in_host
+    if options.trace is not None:
+        return trace(options.trace, host)
     found = 0
     for index, seeds in enumerate(batches(options.first, options.programs)):
         name = ADDONS[index % len(ADDONS)]

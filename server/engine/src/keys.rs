@@ -169,6 +169,9 @@ impl Runtime {
             let Some(property) = self.own_property(holder, key)? else {
                 return Ok(false);
             };
+            if key.is_element() && holder.class_id() == self.boxed_string_class()? {
+                return Ok(true);
+            }
             let attributes = property.attributes;
             let writable =
                 attributes.writable || matches!(property.content, Content::Accessor { .. });
@@ -176,6 +179,11 @@ impl Runtime {
                 && (!query.configurable || attributes.configurable));
         }
         Ok(true)
+    }
+
+    /// The class of `Object("")`, whose elements V8 lists whatever their attributes are.
+    fn boxed_string_class(self) -> JsResult<q::JSClassID> {
+        Ok(self.to_object(&self.string_empty())?.class_id())
     }
 
     fn list_keys(self, object: &Value, flags: u32) -> JsResult<Keys> {

@@ -86,6 +86,20 @@ impl Runtime {
         }
     }
 
+    /// Whether a typed array could take the key for a number, and so convert what is set.
+    fn may_be_numeric(self, key: &Key) -> bool {
+        let Ok(name) = self.key_to_value(key) else {
+            return true;
+        };
+        if !name.is_string() {
+            return false;
+        }
+        self.wtf8(&name).map_or(true, |text| {
+            let text = text.as_bytes();
+            matches!(text.first(), Some(b'0'..=b'9' | b'-')) || matches!(text, b"NaN" | b"Infinity")
+        })
+    }
+
     fn is_refusal(self, object: &Value, key: &Key, number: bool, thrown: &Value) -> bool {
         let intrinsics = self.intrinsics();
         let own_type_error = self.is_error(thrown)
@@ -103,7 +117,7 @@ impl Runtime {
             if self.answers_for_itself(&holder) {
                 return false;
             }
-            if self.is_typed_array(&holder) && !number {
+            if self.is_typed_array(&holder) && !number && self.may_be_numeric(key) {
                 return false;
             }
             match self.own_property(&holder, key) {
