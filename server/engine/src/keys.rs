@@ -166,12 +166,12 @@ impl Runtime {
             }
         }
         if query.writable || query.configurable {
+            if self.has_free_attributes(holder, key)? {
+                return Ok(true);
+            }
             let Some(property) = self.own_property(holder, key)? else {
                 return Ok(false);
             };
-            if key.is_element() && holder.class_id() == self.boxed_string_class()? {
-                return Ok(true);
-            }
             let attributes = property.attributes;
             let writable =
                 attributes.writable || matches!(property.content, Content::Accessor { .. });
@@ -181,9 +181,17 @@ impl Runtime {
         Ok(true)
     }
 
-    /// The class of `Object("")`, whose elements V8 lists whatever their attributes are.
-    fn boxed_string_class(self) -> JsResult<q::JSClassID> {
-        Ok(self.to_object(&self.string_empty())?.class_id())
+    /// Whether V8 lists the property whatever its attributes are: those of proxies, and elements of
+    /// boxed strings and of what was frozen or sealed.
+    fn has_free_attributes(self, holder: &Value, key: &Key) -> JsResult<bool> {
+        if self.is_proxy(holder) {
+            return Ok(true);
+        }
+        if !key.is_element() {
+            return Ok(false);
+        }
+        let boxed_string = self.to_object(&self.string_empty())?.class_id();
+        Ok(holder.class_id() == boxed_string || !self.is_extensible(holder)?)
     }
 
     fn list_keys(self, object: &Value, flags: u32) -> JsResult<Keys> {

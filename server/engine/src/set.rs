@@ -7,7 +7,7 @@
 
 use rquickjs_sys as q;
 
-use crate::{Content, JsResult, Key, Runtime, Thrown, Value};
+use crate::{Content, JsResult, Key, Property, Runtime, Thrown, Value};
 
 impl Runtime {
     /// `object[key] = value` in sloppy code: true unless the object refused silently.
@@ -96,7 +96,8 @@ impl Runtime {
         }
         self.wtf8(&name).map_or(true, |text| {
             let text = text.as_bytes();
-            matches!(text.first(), Some(b'0'..=b'9' | b'-')) || matches!(text, b"NaN" | b"Infinity")
+            let digits = |byte: &u8| byte.is_ascii_digit() || b"+-.e".contains(byte);
+            text.iter().all(digits) || matches!(text, b"NaN" | b"Infinity" | b"-Infinity")
         })
     }
 
@@ -110,7 +111,11 @@ impl Runtime {
             return false;
         }
         if *key == intrinsics.keys.length && self.is_array(object) && !number {
-            return false;
+            // A length that can be set is converted first, which may throw.
+            return matches!(
+                self.own_property(object, key),
+                Ok(Some(Property { attributes, .. })) if !attributes.writable
+            );
         }
         let mut holder = object.clone();
         while holder.is_object() {
