@@ -72,10 +72,11 @@ def targets() -> list[Target]:
         sources = sorted([*folder.glob("*.c"), *folder.glob("*.cc")]) if folder.is_dir() else []
         if sources:
             found.append(Target(folder.name, sources, FLAGS.get(folder.name, [])))
-    for name, (shared, flags) in VARIANTS.items():
-        found.append(Target(name, [HERE / shared], flags))
-    for source in sorted([*(HERE / "broken").glob("*.c"), *(HERE / "broken").glob("*.cc")]):
-        found.append(Target(f"broken/{source.stem}", [source], FLAGS.get(source.stem, [])))
+    found.extend(Target(name, [HERE / shared], flags) for name, (shared, flags) in VARIANTS.items())
+    found.extend(
+        Target(f"broken/{source.stem}", [source], FLAGS.get(source.stem, []))
+        for source in sorted([*(HERE / "broken").glob("*.c"), *(HERE / "broken").glob("*.cc")])
+    )
     return found
 
 
@@ -88,7 +89,8 @@ def run(command: list[str]) -> None:
     """Runs a compiler; its output is shown only where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
+        text = f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+        raise SystemExit(text)
     sys.stderr.write(done.stderr)
 
 

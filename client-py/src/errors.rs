@@ -1,6 +1,8 @@
 //! Everything that goes wrong, as the Python exception that is raised for it. The classes, and the
 //! texts about crashes, are in `napi_python/_errors.py`.
 
+use std::cell::Cell;
+
 use hostd_client::{ClientError, ExitReport};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
@@ -26,9 +28,19 @@ fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
     })
 }
 
+thread_local! {
+    static BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread came upon a breach of the protocol since it last asked.
+pub(crate) fn take_breach() -> bool {
+    BROKEN.take()
+}
+
 /// A message that can't be sent or understood.
 #[cold]
 pub(crate) fn protocol(error: ProtocolError) -> PyErr {
+    BROKEN.set(error.is_fatal());
     match error {
         ProtocolError::Limit { kind, limit, found } => PyValueError::new_err(format!(
             "{found} {} exceed the limit of {limit}; split the data, or keep it on one side with \
@@ -46,6 +58,7 @@ pub(crate) fn protocol(error: ProtocolError) -> PyErr {
 /// The host said what it may not say.
 #[cold]
 pub(crate) fn violation(what: &str) -> PyErr {
+    BROKEN.set(true);
     raise(
         "ProtocolError",
         &format!("the host broke the protocol: it sent {what}; its process is ended"),
@@ -207,16 +220,22 @@ pub(crate) fn lost_lane(label: &str) -> PyErr {
     ))
 }
 
-/// The end of a process, for the call `export`.
+/// The end of a process.
 #[cold]
-pub(crate) fn crashed(label: &str, report: &ExitReport, export: Option<&str>) -> PyErr {
+pub(crate) fn crashed(label: &str, report: &ExitReport) -> PyErr {
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let facts = PyDict::new(py);
             facts.set_item("signal", report.signal)?;
             facts.set_item("exit_code", report.exit_code)?;
             facts.set_item("reason", report.reason.as_deref())?;
-            facts.set_item("export", export.or(report.export.as_deref()))?;
+            facts.set_item("export", report.export.as_deref())?;
+            facts.set_item("address", report.address)?;
+            facts.set_item("node_api", report.node_api.as_deref())?;
+            if let Some(backtrace) = &report.backtrace {
+                let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
+                facts.set_item("backtrace", frames)?;
+            }
             facts.set_item("stderr", report.stderr_tail.as_str())?;
             if let Some(usage) = report.usage {
                 let used = PyDict::new(py);
@@ -239,11 +258,11 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, export: Option<&str>) ->
 
 /// What the client of the host says. An interruption is the caller's own and not expected here.
 #[cold]
-pub(crate) fn client(label: &str, error: ClientError, export: Option<&str>) -> PyErr {
+pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
     match error {
         ClientError::Protocol(error) => protocol(error),
         ClientError::Remote(error) => remote(error, None),
-        ClientError::HostDied(report) => crashed(label, &report, export),
+        ClientError::HostDied(report) => crashed(label, &report),
         ClientError::Closed => closed(label),
         ClientError::Spawn(error) => raise(
             "LoadError",

@@ -2,7 +2,6 @@
 //! leased, sixteen bytes are sent, and their echo is waited for without the interpreter.
 
 use std::sync::Mutex;
-use std::thread;
 
 use hostd_protocol::carrier::lane::{self, Segment};
 use hostd_protocol::carrier::{ClientEnd, HostEnd, Patient, Wake};
@@ -12,12 +11,20 @@ use hostd_protocol::limits::Limits;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::quiet;
+
 /// A thread that echoes frames, and a lane to it.
 #[pyclass(frozen, name = "Floor", module = "napi_python._native")]
 #[derive(Debug)]
 pub(crate) struct Floor {
     end: ClientEnd,
     state: Mutex<(Option<LaneIndex>, FrameBuilder, Vec<u8>)>,
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        self.end.disconnect();
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> PyErr {
@@ -30,10 +37,10 @@ impl Floor {
     fn new() -> PyResult<Self> {
         let (ours, fd) = Segment::create().map_err(failed)?;
         let theirs = Segment::open(fd).map_err(failed)?;
-        thread::Builder::new()
-            .name("napi-python-floor".to_owned())
-            .spawn(move || echo(lane::host(theirs, Generation(1), Limits::DEFAULT)))
-            .map_err(failed)?;
+        quiet::start("napi-python-floor", move || {
+            echo(lane::host(theirs, Generation(1), Limits::DEFAULT));
+        })
+        .map_err(failed)?;
         Ok(Self {
             end: lane::client(ours, Generation(1), Limits::DEFAULT),
             state: Mutex::new((None, FrameBuilder::new(Limits::DEFAULT), Vec::new())),

@@ -13,6 +13,7 @@ mod names;
 mod output;
 mod owner;
 mod proxy;
+mod quiet;
 mod request;
 mod serve;
 mod session;

@@ -15,6 +15,7 @@ use crate::output;
 use crate::owner::Listener;
 use crate::proxy::addon::Host;
 use crate::proxy::{Addon, JSClass, JSFunction, Reference};
+use crate::quiet;
 use crate::request::{self, Ask};
 use crate::session::{self, Session, Settings};
 
@@ -169,12 +170,14 @@ fn _shutdown(py: Python<'_>) {
     }
     output::drain(py, LAST_WORDS);
     output::end();
+    quiet::join(py, LAST_WORDS);
 }
 
 /// In a forked child: nothing of the parent's hosts is ours.
 #[pyfunction]
 fn _after_fork() {
     hostd_client::forked();
+    quiet::forked();
     for session in session::registered() {
         session.forked();
     }

@@ -4,13 +4,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use hostd_client::Stream;
 use hostd_protocol::control::LogLevel;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+use crate::quiet;
 
 enum Item {
     Output {
@@ -58,10 +59,7 @@ fn open(process: u32) -> Option<Desk> {
     let (sender, receiver) = sync_channel(QUEUE);
     let idle = Arc::new((Mutex::new(true), Condvar::new()));
     let told = Arc::clone(&idle);
-    thread::Builder::new()
-        .name("napi-python-output".to_owned())
-        .spawn(move || deliver_all(&receiver, &told))
-        .ok()?;
+    quiet::start("napi-python-output", move || deliver_all(&receiver, &told)).ok()?;
     Some(Desk {
         sender,
         process,
@@ -189,4 +187,7 @@ pub(crate) fn drain(py: Python<'_>, limit: Duration) {
 /// Nothing is delivered any more: the interpreter ends.
 pub(crate) fn end() {
     ENDED.store(true, Ordering::Release);
+    // Without a sender the thread ends.
+    let desk = DESK.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(desk);
 }

@@ -20,6 +20,7 @@ use crate::errors;
 use crate::output;
 use crate::proxy::Promise;
 use crate::proxy::promise::{Outcome, read_outcome};
+use crate::quiet;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
 use crate::world::World;
@@ -82,11 +83,8 @@ impl Owner {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let started = thread::Builder::new()
-            .name("napi-python-owner".to_owned())
-            .spawn(move || shared.run());
-        if let Ok(handle) = started {
-            *locked(&self.shared.thread) = Some(handle.thread().clone());
+        if let Ok(thread) = quiet::start("napi-python-owner", move || shared.run()) {
+            *locked(&self.shared.thread) = Some(thread);
         } else {
             // Without a thread promises stay pending; the next start tries again.
             self.shared.process.store(0, Ordering::Release);
@@ -105,6 +103,25 @@ impl Owner {
         if waiting == FLUSH_AT || !self.shared.awake.swap(true, Ordering::AcqRel) {
             self.shared.wake();
         }
+    }
+
+    /// In the owner's own thread, where a callback waits for something: does what has come
+    /// meanwhile. Returns whether this is that thread.
+    pub(crate) fn attend_if_owner(&self) -> bool {
+        let is_owner = locked(&self.shared.thread)
+            .as_ref()
+            .is_some_and(|thread| thread.id() == thread::current().id());
+        if is_owner {
+            loop {
+                let Some(job) = locked(&self.shared.jobs).pop_front() else {
+                    break;
+                };
+                if !self.shared.attend(job) {
+                    break;
+                }
+            }
+        }
+        is_owner
     }
 
     fn leave(&self, job: Job) {
@@ -205,6 +222,7 @@ impl Shared {
                 Job::Notice(header, body) => notice(py, &session, header, &body),
             };
             if let Err(error) = attended {
+                session.end_if_broken(py);
                 output::trouble(py, &session.label, &error);
             }
             drop(session);

@@ -28,7 +28,7 @@ pub(crate) struct Ask<'a> {
     /// The only world in which it makes sense, if there is one.
     pub(crate) home: Option<&'a Arc<World>>,
     /// The name of what runs, for messages.
-    pub(crate) export: Option<&'a str>,
+    pub(crate) export: Option<&'a Arc<str>>,
 }
 
 impl<'a> Ask<'a> {
@@ -74,11 +74,30 @@ impl Session {
         let mut scratch = Scratch::take(&self.limits);
         let result = self.exchange(py, ask, &mut scratch, &mut write);
         let result = match result {
-            Ok((world, header)) => self.finish(py, &world, header, &scratch, read),
+            Ok((world, header)) => match self.finish(py, &world, header, &scratch, read) {
+                Ok(found) => Ok(found),
+                Err(error) => {
+                    self.end_if_broken(py);
+                    Err(error)
+                }
+            },
             Err(error) => Err(error),
         };
         scratch.give();
         result
+    }
+
+    /// After an error: ends a host that broke the protocol.
+    #[cold]
+    pub(crate) fn end_if_broken(&self, py: Python<'_>) {
+        if errors::take_breach()
+            && let Ok(client) = self.client()
+        {
+            py.detach(|| client.restart());
+            if let Some(world) = self.world() {
+                drop(world.die());
+            }
+        }
     }
 
     #[cold]
@@ -186,6 +205,9 @@ impl Session {
                     })
                 }
             };
+            if let Some(export) = ask.export {
+                talk.conversation.set_export(Arc::clone(export));
+            }
             talk.conversation
                 .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
@@ -225,11 +247,19 @@ impl Session {
         talk::park(self, busy);
         let served = serve::serve(py, self, &world, header, scratch, &mut answer);
         let back = talk::unpark();
+        if served.is_err() {
+            // The conversation is given up, which ends the host.
+            errors::take_breach();
+        }
         let result = served.and_then(|()| {
             let Some(back) = back else {
                 return Err(errors::lost_lane(&self.label));
             };
             let back = talk.insert(back);
+            if let Some(export) = ask.export {
+                // A call that was nested in the callback had named itself.
+                back.conversation.set_export(Arc::clone(export));
+            }
             let mut waiting = Waiting::until(idle::deadline(py)?);
             let current = self.is_current(&world);
             let next = py.detach(|| -> Result<Header, ClientError> {
@@ -283,7 +313,7 @@ impl Session {
             // The interruption is what is to be told.
             drop(discarded);
         }
-        self.error(error, waiting, ask.export)
+        self.error(error, waiting, ask.export.map(|name| &**name))
     }
 
     /// Reads the answer.

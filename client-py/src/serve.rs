@@ -10,7 +10,7 @@ use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ClientKind, ValueReader};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyString, PyTuple};
+use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 
 use crate::convert::{Decoder, apply, read_changes};
 use crate::errors;
@@ -142,6 +142,18 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
             "a Python callable is called, not constructed: leave out `new`",
         ));
     }
+    if !may_look(asked.kind) {
+        // No name is looked up in a function, an awaitable or an exception.
+        return match asked.call {
+            CallKind::RemoteGet => Answer::Present(None),
+            CallKind::RemoteHas => Answer::Flag(false),
+            CallKind::RemoteDelete => Answer::Flag(true),
+            CallKind::RemoteKeys => Answer::Value(PyList::empty(py).into_any()),
+            _ => Answer::Thrown(PyTypeError::new_err(
+                "attributes of this Python object can't be set",
+            )),
+        };
+    }
     let names = match Names::get(py) {
         Ok(names) => names,
         Err(error) => return Answer::Thrown(error),
@@ -185,6 +197,15 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
         },
     };
     looked.unwrap_or_else(Answer::Thrown)
+}
+
+/// Whether an object was lent as something to look into. What is opaque is asked too, so that the
+/// refusal can be logged.
+const fn may_look(kind: Option<ClientKind>) -> bool {
+    matches!(
+        kind,
+        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence | ClientKind::Opaque)
+    )
 }
 
 fn invoke<'py>(

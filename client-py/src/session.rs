@@ -21,13 +21,14 @@ use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::owner::Owner;
 use crate::proxy::{Addon, JSClass, JSFunction};
+use crate::quiet;
 use crate::request::Ask;
 use crate::world::World;
 
 /// A loaded addon.
 pub(crate) struct Session {
     /// The addon's name in messages and logs.
-    pub(crate) label: String,
+    pub(crate) label: Arc<str>,
     path: PathBuf,
     /// Whether instances of Python-defined classes are live for their public names.
     pub(crate) public: bool,
@@ -54,7 +55,7 @@ struct KnownExport {
 pub(crate) struct Export {
     pub(crate) session: Arc<Session>,
     pub(crate) number: usize,
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 /// What `load_addon` was told.
@@ -73,7 +74,7 @@ impl Session {
     /// A session whose host is not started yet.
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new_cyclic(|weak| Self {
-            label: settings.label,
+            label: settings.label.into(),
             path: settings.path,
             public: settings.public,
             limits: Limits::DEFAULT,
@@ -182,9 +183,9 @@ impl Session {
                 {
                     self.bury(&world, &report);
                 }
-                errors::crashed(&self.label, &report, export)
+                errors::crashed(&self.label, &report)
             }
-            (error, None) => errors::client(&self.label, error, export),
+            (error, None) => errors::client(&self.label, error),
         }
     }
 
@@ -193,7 +194,7 @@ impl Session {
         Python::attach(|py| {
             drop(world.die());
             for promise in world.promises(py) {
-                let error = errors::crashed(&self.label, report, None);
+                let error = errors::crashed(&self.label, report);
                 promise
                     .get()
                     .settle(py, crate::proxy::promise::Outcome::Rejected(error));
@@ -315,10 +316,6 @@ impl Session {
         world: &Arc<World>,
         bound: Vec<(String, bool, SlotId)>,
     ) -> PyResult<()> {
-        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
-            return Ok(());
-        };
-        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
         let mut numbers: Vec<Option<SlotId>> = Vec::new();
         let mut fresh = Vec::new();
         let mut known_again = Vec::new();
@@ -345,6 +342,11 @@ impl Session {
             }
         }
         world.bind_exports(numbers);
+        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
+            // Only some of its functions are still in use: they are bound by number.
+            return Ok(());
+        };
+        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
         let gone: Vec<_> = attributes
             .keys()
             .iter()
@@ -384,7 +386,7 @@ impl Session {
         let export = Export {
             session: Arc::clone(self),
             number,
-            name: name.to_owned(),
+            name: name.into(),
         };
         Ok(if class {
             Bound::new(py, JSClass::exported(export))?.into_any()
@@ -521,10 +523,8 @@ impl Drop for Session {
             return;
         }
         if let Some(client) = self.client.take() {
-            let closing = std::thread::Builder::new()
-                .name("napi-python-close".to_owned())
-                .spawn(move || client.close(GRACE));
-            drop(closing);
+            // Without a thread the host ends with this process.
+            let _ = quiet::start("napi-python-close", move || client.close(GRACE));
         }
     }
 }

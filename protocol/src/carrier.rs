@@ -25,7 +25,8 @@ pub struct Interrupted;
 
 /// What a thread does while it waits.
 pub trait Idle {
-    /// Asked before the first sleep, about every 100 ms after that, and at wake-ups.
+    /// Asked about every 100 ms of a wait and at wake-ups (a signal is one). Over lanes not before
+    /// the first sleep: most sleeps are short, and asking may be dear.
     fn check(&mut self) -> Result<(), Interrupted>;
 }
 

@@ -4,11 +4,11 @@
 //! go through in one piece, with a limit on what a length in them can make us allocate.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian, NoLimit};
-use bincode::de::read::{BorrowReader, Reader};
+use bincode::de::read::SliceReader;
 use bincode::de::{Decode, DecoderImpl};
-use bincode::enc::write::Writer;
+use bincode::enc::write::{SliceWriter, Writer};
 use bincode::enc::{Encode, EncoderImpl};
-use bincode::error::{DecodeError, EncodeError};
+use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,23 +22,74 @@ const MESSAGES: Fixed<Limit<MESSAGE_BYTES>> = bincode::config::standard()
     .with_fixed_int_encoding()
     .with_limit::<MESSAGE_BYTES>();
 
-/// A number of fixed width: writing one into a `Vec` can't fail.
-pub(crate) trait Scalar: Encode + Decode<()> {}
+/// A number of fixed width, or a few of them: it goes through a piece of stack of just its size,
+/// so that there is one check for room, and no way to fail.
+pub(crate) trait Scalar: Encode + Decode<()> {
+    /// Appends it.
+    fn put(&self, out: &mut Vec<u8>);
+    /// Takes it from the front of `rest`, if there is enough.
+    fn take(rest: &mut &[u8]) -> Option<Self>;
+}
 
-impl Scalar for u8 {}
-impl Scalar for u16 {}
-impl Scalar for u32 {}
-impl Scalar for u64 {}
-impl Scalar for i32 {}
-impl Scalar for i64 {}
-impl Scalar for f64 {}
-impl<A: Scalar, B: Scalar> Scalar for (A, B) {}
-impl<A: Scalar, B: Scalar, C: Scalar> Scalar for (A, B, C) {}
+macro_rules! scalars {
+    ($($scalar:ty: $size:literal,)*) => {
+        $(
+            impl Scalar for $scalar {
+                #[inline]
+                fn put(&self, out: &mut Vec<u8>) {
+                    let mut bytes = [0; $size];
+                    let writer = SliceWriter::new(&mut bytes);
+                    // It fits: see the test.
+                    let _ = self.encode(&mut EncoderImpl::new(writer, SCALARS));
+                    out.extend_from_slice(&bytes);
+                }
+
+                #[inline]
+                fn take(rest: &mut &[u8]) -> Option<Self> {
+                    let (bytes, left) = rest.split_first_chunk::<$size>()?;
+                    *rest = left;
+                    let reader = SliceReader::new(bytes);
+                    Self::decode(&mut DecoderImpl::new(reader, SCALARS, ())).ok()
+                }
+            }
+        )*
+
+        #[cfg(test)]
+        #[test]
+        fn scalars_have_the_size_that_is_set_aside_for_them() {
+            $(
+                let bytes = bincode::encode_to_vec(<$scalar>::default(), SCALARS).unwrap();
+                assert_eq!(bytes.len(), $size, stringify!($scalar));
+            )*
+        }
+    };
+}
+
+scalars! {
+    u8: 1,
+    u16: 2,
+    u32: 4,
+    u64: 8,
+    i32: 4,
+    i64: 8,
+    f64: 8,
+    (u8, u32): 5,
+    (u8, i32): 5,
+    (u8, i64): 9,
+    (u8, f64): 9,
+    (u8, u8, u32): 6,
+    (u8, u32, u8): 6,
+    (u16, u32): 6,
+    (u16, u32, u32): 10,
+    (u32, u8): 5,
+    (u32, u8, u8): 6,
+    (u32, u8, u32): 9,
+    (u32, u32): 8,
+}
 
 struct Sink<'a>(&'a mut Vec<u8>);
 
 impl Writer for Sink<'_> {
-    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         self.0.extend_from_slice(bytes);
         Ok(())
@@ -49,8 +100,7 @@ impl Writer for Sink<'_> {
 #[inline]
 #[expect(clippy::needless_pass_by_value, reason = "a number, in a register")]
 pub(crate) fn put<T: Scalar>(out: &mut Vec<u8>, value: T) {
-    // A `Scalar` into a `Sink` has no way to fail.
-    let _ = value.encode(&mut EncoderImpl::new(Sink(out), SCALARS));
+    value.put(out);
 }
 
 /// Bytes that are read from front to back.
@@ -84,30 +134,7 @@ impl<'a> Source<'a> {
     /// The next number, if there are enough bytes for it.
     #[inline]
     pub(crate) fn get<T: Scalar>(&mut self) -> Option<T> {
-        T::decode(&mut DecoderImpl::new(&mut *self, SCALARS, ())).ok()
-    }
-}
-
-/// What `Source` says at its end; never shown, the callers know more.
-const SHORT: DecodeError = DecodeError::UnexpectedEnd { additional: 1 };
-
-impl Reader for Source<'_> {
-    #[inline]
-    fn read(&mut self, out: &mut [u8]) -> Result<(), DecodeError> {
-        match self.bytes(out.len()) {
-            Some(bytes) => {
-                out.copy_from_slice(bytes);
-                Ok(())
-            }
-            None => Err(SHORT),
-        }
-    }
-}
-
-impl<'a> BorrowReader<'a> for Source<'a> {
-    #[inline]
-    fn take_bytes(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
-        self.bytes(length).ok_or(SHORT)
+        T::take(&mut self.rest)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Exports the Node-API names from the binaries of this package, and no other name.
+//! Exports the Node-API names from the binaries of this package, and no other name but the one by
+//! which the crash record reaches every thread (where that is linked in).
 //!
 //! Addons find the functions in the executable that opens them, when they are opened or by name at
 //! run time. The same file serves each package with such binaries, because link arguments reach no
@@ -8,7 +9,12 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-const NAMES: [&str; 3] = ["napi_*", "node_api_*", "node_module_register"];
+const NAMES: [&str; 4] = [
+    "napi_*",
+    "node_api_*",
+    "node_module_register",
+    "pthread_create",
+];
 const TARGETS: [(&str, &str); 4] = [
     ("bins", "src/main.rs"),
     ("tests", "tests"),
@@ -17,7 +23,11 @@ const TARGETS: [(&str, &str); 4] = [
 ];
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    for place in ["build.rs", "tests", "examples", "benches"] {
+        if Path::new(place).exists() {
+            println!("cargo::rerun-if-changed={place}");
+        }
+    }
     let macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
     for (kind, place) in TARGETS {
         if !has_target(Path::new(place)) {

@@ -22,6 +22,8 @@ pub struct SessionArguments {
     pub parent: u32,
     /// What the data frames travel on.
     pub carrier: CarrierChoice,
+    /// Whether descriptor 5 is a file for the record of a crash.
+    pub crash_page: bool,
 }
 
 /// What the data frames travel on.
@@ -57,14 +59,15 @@ pub const HELP: &str = "\
 napi-hostd: runs one Node-API addon in a process of its own
 
 Usage:
-  napi-hostd --session --parent <pid> [--carrier lanes|socket]
+  napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
   napi-hostd --version
   napi-hostd --help
 
---session   serve the client that started this process; descriptor 3 is the
-            control socket, descriptor 4 the shared lanes (absent with
-            --carrier socket)
---parent    the client's process; the host ends when it does
+--session     serve the client that started this process; descriptor 3 is the
+              control socket, descriptor 4 the shared lanes (absent with
+              --carrier socket)
+--parent      the client's process; the host ends when it does
+--crash-page  descriptor 5 is a file in which a crash is written down
 
 A session is started by a client, never by hand. From Python:
 
@@ -87,6 +90,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut session = false;
     let mut parent = None;
     let mut carrier = CarrierChoice::Lanes;
+    let mut crash_page = false;
     let mut seen_any = false;
     let mut words = arguments.into_iter();
     while let Some(word) = words.next() {
@@ -95,6 +99,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Some("--version" | "-V") => return Ok(Command::Version),
             Some("--help" | "-h") => return Ok(Command::Help),
             Some("--session") => session = true,
+            Some("--crash-page") => crash_page = true,
             Some("--parent") => {
                 let number = words.next().and_then(|text| text.to_str()?.parse().ok());
                 parent = Some(number.ok_or(UsageError::Value {
@@ -118,10 +123,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         }
     }
     match (session, parent) {
-        (true, Some(parent)) => Ok(Command::Session(SessionArguments { parent, carrier })),
+        (true, Some(parent)) => Ok(Command::Session(SessionArguments {
+            parent,
+            carrier,
+            crash_page,
+        })),
         (true, None) => Err(UsageError::NoParent),
         (false, _) if seen_any => Err(UsageError::Value {
-            option: "--parent and --carrier",
+            option: "--parent, --carrier and --crash-page",
             expected: "--session",
         }),
         (false, _) => Ok(Command::Explain),
@@ -141,6 +150,7 @@ mod tests {
         let expected = SessionArguments {
             parent: 42,
             carrier: CarrierChoice::Lanes,
+            crash_page: false,
         };
         assert_eq!(
             line(&["--session", "--parent", "42"]),
@@ -150,12 +160,18 @@ mod tests {
 
     #[test]
     fn carrier_socket_is_understood_and_others_are_refused() {
-        let Ok(Command::Session(session)) =
-            line(&["--session", "--parent", "1", "--carrier", "socket"])
-        else {
+        let Ok(Command::Session(session)) = line(&[
+            "--session",
+            "--parent",
+            "1",
+            "--carrier",
+            "socket",
+            "--crash-page",
+        ]) else {
             panic!("a session");
         };
         assert_eq!(session.carrier, CarrierChoice::Socket);
+        assert!(session.crash_page);
         assert!(matches!(
             line(&["--session", "--carrier", "pigeon"]),
             Err(UsageError::Value { .. })

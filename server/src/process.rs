@@ -22,6 +22,7 @@ use crate::session::{Ended, Session, SessionOptions};
 /// Where the client leaves what it hands over.
 const CONTROL_DESCRIPTOR: i32 = 3;
 const LANES_DESCRIPTOR: i32 = 4;
+const CRASH_DESCRIPTOR: i32 = 5;
 /// What is left of the stack for the host's own last frames.
 const STACK_MARGIN: usize = 512 << 10;
 /// How long the client may take for the handshake.
@@ -60,9 +61,19 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
             Some(lanes.context("the shared lanes are missing")?)
         }
     };
+    let crash_page = if arguments.crash_page {
+        let page = hostd_sandbox::adopt_descriptor(&alone, CRASH_DESCRIPTOR);
+        Some(page.context("the crash page is missing")?)
+    } else {
+        None
+    };
     let mut keep = vec![control.as_fd()];
     keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
+    keep.extend(crash_page.as_ref().map(OwnedFd::as_fd));
     hostd_sandbox::close_other_descriptors(&alone, &keep)?;
+    if let Some(page) = crash_page {
+        hostd_sandbox::crash::install(&alone, &page, hostd_napi::current_call)?;
+    }
     let stack_bytes = hostd_sandbox::stack_bytes()?;
     Ok(Prepared {
         control,

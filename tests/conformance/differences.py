@@ -1,4 +1,4 @@
-"""Where the host answers otherwise than Node, line by line; the reasons are in docs/differences.md."""
+"""Where the host answers otherwise than Node, line by line: docs/differences.md says why."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def test_plain_object_is_read_by_attribute_too(js: Script) -> None:
     assert found["keys"] == 1
     assert callable(found.keys), "the methods of dict win"
     with pytest.raises(AttributeError, match="missing"):
-        found.missing
+        found.missing  # noqa: B018 - read for its error
     assert js("({})") == {}
 
 

@@ -201,7 +201,9 @@ impl Conversation {
     fn failed(&mut self, error: ProtocolError) -> ClientError {
         self.pending.clear();
         match error {
-            ProtocolError::Disconnected => self.session.death(self.export.as_deref()),
+            ProtocolError::Disconnected => self
+                .session
+                .death(self.lane.index(), self.export.as_deref()),
             ProtocolError::Interrupted => {
                 let reason = "it did not end a call within 0.5 s after that was interrupted";
                 self.session.kill(|| reason.to_owned());

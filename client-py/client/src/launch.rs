@@ -16,6 +16,7 @@ use hostd_protocol::control::{CarrierKind, LogLevel};
 use hostd_protocol::ids::Generation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
+use crate::crash::CrashPage;
 use crate::error::SpawnError;
 use crate::options::{Carrier, HostOptions};
 use crate::session::Process;
@@ -23,6 +24,7 @@ use crate::session::Process;
 /// The descriptors as the host finds them.
 const CONTROL_FD: i32 = 3;
 const LANES_FD: i32 = 4;
+const CRASH_FD: i32 = 5;
 
 /// A process that was started and has not said anything yet.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Launched {
     pub(crate) control: UnixStream,
     pub(crate) end: ClientEnd,
     pub(crate) carrier: CarrierKind,
+    /// Where it writes down how it dies, if there is memory for that.
+    pub(crate) crash_page: Option<CrashPage>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
 }
@@ -62,10 +66,21 @@ pub(crate) fn launch(
         ),
     };
 
+    let crash_page = CrashPage::create().ok().map(|(page, fd)| {
+        fds.push(FdMapping {
+            parent_fd: fd,
+            child_fd: CRASH_FD,
+        });
+        page
+    });
+
     let mut command = Command::new(&options.binary);
     command.args(["--session", "--parent", &std::process::id().to_string()]);
     if carrier == CarrierKind::Socket {
         command.args(["--carrier", "socket"]);
+    }
+    if crash_page.is_some() {
+        command.arg("--crash-page");
     }
     if let Some(env) = &options.env {
         command
@@ -91,6 +106,7 @@ pub(crate) fn launch(
         control,
         end,
         carrier,
+        crash_page,
         stdout,
         stderr,
     })

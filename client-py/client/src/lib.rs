@@ -12,6 +12,7 @@
 
 mod client;
 mod conversation;
+mod crash;
 mod error;
 mod fork;
 mod launch;
@@ -27,4 +28,4 @@ pub use error::{ClientError, SpawnError};
 pub use fork::forked;
 pub use hostd_protocol::carrier::{Idle, Interrupted, Patient};
 pub use options::{Carrier, Events, HostOptions, OnStart, RestartMode, Stream};
-pub use report::{ExitReport, Usage};
+pub use report::{ExitReport, Frame, Usage};

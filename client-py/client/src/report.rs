@@ -19,8 +19,16 @@ pub struct ExitReport {
     pub exit_code: Option<i32>,
     /// Why it was killed, if this side did it, or what is known beyond signal and code.
     pub reason: Option<String>,
-    /// The exported function that was running, as far as the caller had named it.
+    /// The exported function that was running, as far as its caller had named it.
     pub export: Option<String>,
+    /// The address whose use failed.
+    pub address: Option<u64>,
+    /// The Node-API function that the thread was in.
+    pub node_api: Option<String>,
+    /// The name of the thread it happened on, if that is not the JS thread.
+    pub thread: Option<String>,
+    /// Where the thread was, innermost first.
+    pub backtrace: Option<Vec<Frame>>,
     /// The last it wrote to its standard error, at most 64 KiB.
     pub stderr_tail: String,
     /// The last it wrote to its standard output, at most 64 KiB.
@@ -29,6 +37,53 @@ pub struct ExitReport {
     pub usage: Option<Usage>,
     /// Whether this side had told it to end, and it did so in order.
     pub expected: bool,
+    /// Whose call was running.
+    pub(crate) running: Running,
+}
+
+/// Whose call was running when a host died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// It did not say.
+    #[default]
+    Unknown,
+    /// No call was running.
+    Nobody,
+    /// That of the thread that had leased this lane.
+    Lane(u16),
+}
+
+/// One function on the stack of a host that died.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Where it was in memory.
+    pub address: u64,
+    /// The name of the file that the code came from; without one, it came from none.
+    pub module: Option<String>,
+    /// The function, if the file names it.
+    pub symbol: Option<String>,
+    /// How far into the function, or else into the file.
+    pub offset: u64,
+}
+
+impl Frame {
+    /// A place of which nothing but the address is known.
+    pub(crate) fn unnamed(address: u64) -> Self {
+        Self {
+            address,
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.module, &self.symbol) {
+            (Some(module), Some(symbol)) => write!(f, "{module}!{symbol}+{:#x}", self.offset),
+            (Some(module), None) => write!(f, "{module}+{:#x}", self.offset),
+            (None, _) => write!(f, "{:#x}", self.address),
+        }
+    }
 }
 
 /// What a host used up.

@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::ClientMessage;
-use hostd_protocol::ids::Generation;
+use hostd_protocol::ids::{Generation, LaneIndex};
 use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
 
+use crate::report::Running;
 use crate::{ClientError, ExitReport, fork};
 
 /// Longer than it can take the supervisor to find out how a host ended.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a call that died with another waits to hear which one that was.
+const NAME_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// A host process.
 #[derive(Debug)]
@@ -67,7 +71,17 @@ pub(crate) struct Session {
     dead: AtomicBool,
     report: Mutex<Option<Arc<ExitReport>>>,
     reported: Condvar,
+    /// What it died of.
+    last_call: Mutex<LastCall>,
+    said: Condvar,
     epoch: u32,
+}
+
+/// The call that was running when the host died.
+#[derive(Debug, Default)]
+struct LastCall {
+    is_said: bool,
+    export: Option<String>,
 }
 
 /// Whether and until when the host was told to end.
@@ -105,6 +119,8 @@ impl Session {
             dead: AtomicBool::new(false),
             report: Mutex::new(None),
             reported: Condvar::new(),
+            last_call: Mutex::default(),
+            said: Condvar::new(),
             epoch: fork::epoch(),
         });
         fork::register(Arc::downgrade(&session));
@@ -174,9 +190,9 @@ impl Session {
         }
     }
 
-    /// What to tell a conversation that lost its host.
+    /// What to tell a conversation on a lane that lost its host.
     #[cold]
-    pub(crate) fn death(&self, export: Option<&str>) -> ClientError {
+    pub(crate) fn death(&self, lane: LaneIndex, export: Option<&str>) -> ClientError {
         if !self.is_ours() {
             return ClientError::Forked;
         }
@@ -190,10 +206,35 @@ impl Session {
                 ..ExitReport::default()
             },
         };
-        if report.export.is_none() {
-            report.export = export.map(str::to_owned);
-        }
+        report.export = match report.running {
+            // Each caller takes it for its own.
+            Running::Unknown => export.map(str::to_owned),
+            Running::Nobody => None,
+            Running::Lane(running) if running == lane.0 => self.say_last_call(export),
+            Running::Lane(_) => self.wait_for_last_call(),
+        };
         ClientError::HostDied(Box::new(report))
+    }
+
+    /// Names the call that was running. The innermost one of its lane is the first to come here.
+    fn say_last_call(&self, export: Option<&str>) -> Option<String> {
+        let mut last = lock(&self.last_call);
+        if !last.is_said {
+            last.is_said = true;
+            last.export = export.map(str::to_owned);
+        }
+        self.said.notify_all();
+        last.export.clone()
+    }
+
+    /// The name of the call that was running, when the thread that made it has said so.
+    fn wait_for_last_call(&self) -> Option<String> {
+        let last = lock(&self.last_call);
+        let waited = self
+            .said
+            .wait_timeout_while(last, NAME_TIMEOUT, |last| !last.is_said);
+        let (last, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        last.export.clone()
     }
 
     /// Ends it for a reason of this side's.

@@ -25,6 +25,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
+use crate::crash::{self, CrashPage, Findings};
 use crate::error::SpawnError;
 use crate::launch::{self, Launched};
 use crate::options::{HostOptions, Stream};
@@ -34,6 +35,9 @@ use crate::session::{Process, Session};
 
 /// What is still in sockets and pipes after a death is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// Longer than it takes to find out where a host died, unless a file cannot be read.
+const EXAMINATION: Duration = Duration::from_millis(500);
 
 /// How long a host may live on after it has closed its connection.
 const AFTER_DISCONNECTION: Duration = Duration::from_millis(200);
@@ -109,12 +113,14 @@ async fn supervise(
         control,
         end,
         carrier,
+        crash_page,
         stdout,
         stderr,
     } = launched;
     let host = Host {
         process: Arc::new(process),
         generation,
+        crash_page,
         stdout: Output::read(stdout, Stream::Stdout, Arc::clone(&options.events)),
         stderr: Output::read(stderr, Stream::Stderr, Arc::clone(&options.events)),
     };
@@ -320,6 +326,7 @@ fn hear_notices(session: &Session, options: &HostOptions) {
 struct Host {
     process: Arc<Process>,
     generation: Generation,
+    crash_page: Option<CrashPage>,
     stdout: Output,
     stderr: Output,
 }
@@ -362,6 +369,7 @@ impl Host {
         let exit_code = status
             .as_ref()
             .and_then(rustix::process::WaitIdStatus::exit_status);
+        let findings = examine(self.crash_page.take(), signal).await;
         let killed = self.process.killed_because();
         let unknown = || {
             "how it ended is unknown: its status was taken by another part of this program"
@@ -374,11 +382,30 @@ impl Host {
             exit_code,
             reason: killed.or_else(|| (signal.is_none() && exit_code.is_none()).then(unknown)),
             export: None,
+            address: findings.address,
+            node_api: findings.node_api,
+            thread: findings.thread,
+            backtrace: findings.backtrace,
             stderr_tail: self.stderr.tail(),
             stdout_tail: self.stdout.tail(),
             usage,
             expected,
+            running: findings.running,
         }
+    }
+}
+
+/// Reads what a host left behind, on a thread of its own: that may take its time, and no other
+/// host shall wait for it.
+async fn examine(page: Option<CrashPage>, signal: Option<i32>) -> Findings {
+    let Some(page) = page else {
+        return Findings::default();
+    };
+    let examined = tokio::task::spawn_blocking(move || crash::examine(&page, signal));
+    match timeout(EXAMINATION, examined).await {
+        Ok(Ok(findings)) => findings,
+        // It did not come back: the report goes out without.
+        Ok(Err(_)) | Err(_) => Findings::default(),
     }
 }
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal as _signal
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from napi_python._output import escape
+
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
 
@@ -214,6 +216,12 @@ def _crash_message(label: str, facts: dict[str, object]) -> str:
 
 def crashed(label: str, facts: dict[str, object]) -> AddonCrashed:
     """Makes the exception for a host that died, of what its supervisor knows."""
+    # The addon may have written any of it.
+    for name, value in facts.items():
+        if isinstance(value, str):
+            facts[name] = escape(value)
+        elif isinstance(value, list):
+            facts[name] = [escape(str(line)) for line in value]
     number = facts.get("signal")
     if isinstance(number, int):
         facts["signal_name"] = _signal_name(number)

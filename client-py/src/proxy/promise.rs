@@ -51,6 +51,8 @@ pub(crate) fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Out
 
 /// The wait looks at signals and deadlines this often.
 const SLICE: Duration = Duration::from_millis(100);
+/// The owner, who would tell, looks by itself.
+const OWNER_SLICE: Duration = Duration::from_millis(2);
 
 impl Promise {
     pub(crate) const fn new(handle: Handle) -> Self {
@@ -165,7 +167,15 @@ impl Promise {
             if until.is_some_and(|until| until <= now) {
                 return Err(errors::promise_timeout(timeout));
             }
-            let slice = until.map_or(SLICE, |until| SLICE.min(until - now));
+            let slice = if self.handle.session.owner.attend_if_owner() {
+                if !self.is_pending() {
+                    continue;
+                }
+                OWNER_SLICE
+            } else {
+                SLICE
+            };
+            let slice = until.map_or(slice, |until| slice.min(until - now));
             py.detach(|| {
                 let state = self.state();
                 if matches!(*state, State::Unknown | State::Watched(_)) {

@@ -183,12 +183,12 @@ impl Port for LeasedLane {
     #[inline]
     fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
         let gone = &self.session.gone;
-        let mut interrupted = false;
+        let (mut asked, mut interrupted) = (false, false);
         let mut check = || {
             if gone.load(Ordering::Acquire) {
                 return Verdict::Stop;
             }
-            interrupted = idle.check().is_err();
+            interrupted = std::mem::replace(&mut asked, true) && idle.check().is_err();
             if interrupted {
                 Verdict::Stop
             } else {

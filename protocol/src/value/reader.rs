@@ -364,11 +364,10 @@ impl<'a> ValueReader<'a> {
         reason = "an iterator can't be left and entered"
     )]
     pub fn next(&mut self) -> Result<Token<'a>> {
-        let at = self.position();
         self.spend(1)?;
         let code = self.take_u8()?;
         let Some(tag) = Tag::from_code(code) else {
-            return Err(ProtocolError::malformed("an unknown kind of value", at));
+            return Err(self.unknown());
         };
         Ok(match tag {
             Tag::Undefined => Token::Undefined,
@@ -630,6 +629,11 @@ impl<'a> ValueReader<'a> {
                 u64::from(self.limits.values) + 1,
             )),
         }
+    }
+
+    #[cold]
+    const fn unknown(&self) -> ProtocolError {
+        ProtocolError::malformed("an unknown kind of value", self.position() - 1)
     }
 
     #[cold]

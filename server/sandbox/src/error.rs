@@ -47,6 +47,16 @@ pub enum StepError {
         /// How many threads there are.
         threads: usize,
     },
+    /// The file for the crash record is of another size: client and host do not belong together.
+    #[error(
+        "the crash page has {found} bytes instead of {expected}; client and host are of different versions"
+    )]
+    CrashPage {
+        /// How many bytes it has in this version.
+        expected: usize,
+        /// How many it has.
+        found: i64,
+    },
     /// The descriptor is not open, reserved, or has an owner already.
     #[error("descriptor {number} cannot be adopted: {reason}")]
     Descriptor {

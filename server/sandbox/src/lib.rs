@@ -12,12 +12,22 @@
 //!   no other thread can hold a descriptor, a signal handler or a mask that they change.
 //! - **C3** — structures handed to the kernel are plain data, fully initialised, and outlive the
 //!   call.
+//! - **C4** — the crash page is mapped once, whole, shared and for good, from a file of exactly
+//!   [`crash::FILE_BYTES`]; its size is sealed by the client. Both sides write and read it by
+//!   atomic words, or behind the offsets of [`crash::Layout`], within the lengths stated there.
+//! - **C5** — what runs in a signal handler calls only what may be called there, allocates
+//!   nothing, takes no lock and cannot panic.
+//! - **C6** — what the kernel passes to a handler is valid until the handler returns.
+//! - **C7** — a stack for the handler outlives its use; other memory that the handler reads was
+//!   found readable first, and a fault there is survived by the handler being entered again.
+//! - **C8** — `pthread_create` keeps the contract of the C library's, on both of its sides.
 
 #![expect(
     unsafe_code,
     reason = "island 4: system calls without a safe wrapper; see the invariants above"
 )]
 
+pub mod crash;
 mod descriptor;
 mod dump;
 mod error;

@@ -72,12 +72,13 @@ impl Objects {
         }
     }
 
-    /// The client gives receipts back.
-    pub(crate) fn release(&mut self, id: SlotId, times: u32) -> Result {
-        if let Some(object) = self.table.release(id, times)? {
-            self.forget(&object);
+    /// The client gives receipts back; true if that was all of them.
+    pub(crate) fn release(&mut self, id: SlotId, times: u32) -> Result<bool> {
+        let released = self.table.release(id, times)?;
+        if let Some(object) = &released {
+            self.forget(object);
         }
-        Ok(())
+        Ok(released.is_some())
     }
 
     /// How many objects the client holds.

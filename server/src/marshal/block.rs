@@ -4,6 +4,8 @@
 use hostd_engine::Value;
 use rustc_hash::FxHashMap;
 
+/// How many entries' memory is kept for the next block.
+pub(crate) const KEPT: usize = 1 << 12;
 /// Up to here a scan beats hashing.
 const SCANNED: usize = 12;
 
@@ -38,10 +40,11 @@ impl Seen {
         self.many.insert(identity, index);
     }
 
-    /// Forgets everything and keeps the memory.
+    /// Forgets everything and keeps an ordinary amount of memory.
     pub(crate) fn clear(&mut self) {
         self.few.clear();
         self.many.clear();
+        self.many.shrink_to(KEPT);
     }
 }
 
@@ -101,10 +104,12 @@ impl Brought {
             .filter_map(|(index, value)| Some((index, value.as_ref()?)))
     }
 
-    /// Forgets everything and keeps the memory.
+    /// Forgets everything and keeps an ordinary amount of memory.
     pub(crate) fn clear(&mut self) {
         self.values.clear();
         self.starts.clear();
+        self.values.shrink_to(KEPT);
+        self.starts.shrink_to(KEPT);
     }
 }
 

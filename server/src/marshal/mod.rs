@@ -11,7 +11,7 @@ mod error;
 mod plain;
 mod write_back;
 
-pub(crate) use block::{Brought, Seen};
+pub(crate) use block::{Brought, KEPT, Seen};
 pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
 pub(crate) use encode::{EncodeError, Encoded, Encoder};
 pub(crate) use error::{ERROR_CLASSES, ErrorKeys};

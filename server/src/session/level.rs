@@ -7,7 +7,7 @@ use hostd_protocol::frame::FrameBuilder;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::Limits;
 
-use crate::marshal::{Baseline, Brought, Seen};
+use crate::marshal::{Baseline, Brought, KEPT, Seen};
 
 /// A request of the client that is being served: kept for the write-back until its reply is sent.
 #[derive(Debug, Default)]
@@ -29,7 +29,9 @@ impl Level {
     pub(crate) fn clear(&self) {
         self.brought.borrow_mut().clear();
         self.baseline.borrow_mut().clear();
-        self.arguments.borrow_mut().clear();
+        let mut arguments = self.arguments.borrow_mut();
+        arguments.clear();
+        arguments.shrink_to(KEPT);
     }
 }
 

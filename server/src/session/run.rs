@@ -61,7 +61,10 @@ impl Session {
         }
         self.know_cancel(lane)?;
         self.lane.set(Some(lane));
+        // Who was running is to be known if the process does not live to say it.
+        let outer = hostd_sandbox::crash::swap_lane(u32::from(lane.0));
         self.serve(lane, &header, body);
+        hostd_sandbox::crash::swap_lane(outer);
         self.lane.set(None);
         // The arguments died after the reply was sent.
         if self.rt.has_finalized() {

@@ -68,7 +68,10 @@ impl Session {
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
         read_releases(flags, reader, |id, times| {
-            self.objects.borrow_mut().release(id, times)
+            if self.objects.borrow_mut().release(id, times)? {
+                self.watched.borrow_mut().remove(&id.get());
+            }
+            Ok(())
         })?;
         if flags.contains(Flags::WRITE_BACK) {
             return Err(ProtocolError::Violation {

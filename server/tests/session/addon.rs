@@ -52,7 +52,9 @@ fn with_export(name: &str) -> (Peer, u32) {
 
 fn ints(w: &mut ValueWriter<'_>, items: &[i32]) {
     let open = w.open_array_i32().unwrap();
-    items.iter().for_each(|&item| w.push_i32(item));
+    for &item in items {
+        w.push_i32(item);
+    }
     w.close(open, items.len().try_into().unwrap());
 }
 

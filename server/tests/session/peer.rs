@@ -1,5 +1,6 @@
 //! A scripted client: asks the host and answers its callbacks.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ use crate::tree;
 const GENERATION: Generation = Generation(7);
 /// A host that does not answer for so long has hung.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The code with which an addon wanted to end the process. One test looks at it.
+pub(crate) static EXIT: AtomicI32 = AtomicI32::new(-1);
 
 /// One client with one lane.
 pub(crate) struct Peer {
@@ -63,7 +67,7 @@ impl Peer {
                     generation: GENERATION,
                     limits,
                     stack_bytes: 6 << 20,
-                    exit: |code| panic!("exit {code}"),
+                    exit: |code| EXIT.store(code, Ordering::SeqCst),
                 };
                 match Session::start(options).expect("a session").run() {
                     Ended::Closed => "closed".into(),

@@ -59,3 +59,19 @@ fn cancel_word_ends_an_endless_loop() {
     peer.set_cancel(0);
     assert_eq!(peer.script("1").unwrap(), "1");
 }
+
+#[test]
+fn exit_of_the_addon_reaches_the_process() {
+    let mut peer = Peer::start();
+    // The process of a real host is gone by now.
+    let _ = peer.script("process.exit(3)");
+    let code = crate::peer::EXIT.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(code, 3);
+}
+
+#[test]
+fn turn_of_an_idle_host_has_nothing_more_to_do() {
+    let mut peer = Peer::start();
+    let turn = peer.ask(hostd_protocol::calls::CallKind::Turn, |_| ());
+    assert_eq!(turn.unwrap(), "false");
+}

@@ -67,6 +67,7 @@ cases! {
     ignored_sigchld_leaves_the_status_unknown
     foreign_reaper_leaves_the_status_unknown_or_known
     forked_child_has_a_host_of_its_own
+    crashes_leave_nothing_behind
 }
 
 /// What a client was told.
@@ -735,6 +736,10 @@ fn ignored_sigchld_leaves_the_status_unknown() {
 fn foreign_reaper_leaves_the_status_unknown_or_known() {
     let line = &scenario("reap", &[])[1];
     assert!(line == "unknown" || line == "known", "{line}");
+}
+
+fn crashes_leave_nothing_behind() {
+    assert_eq!(scenario("crashes", &[])[1], "nothing left");
 }
 
 fn forked_child_has_a_host_of_its_own() {

@@ -7,8 +7,10 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_client::{Client, ClientError, ExitReport, forked};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -28,15 +30,17 @@ pub(crate) fn play(name: &str) -> ExitCode {
         "ignore" => println!("{}", describe(&died(&client))),
         // A host dies, and another part of the program takes its status.
         "reap" => {
-            let reaper = thread::Builder::new().spawn(|| {
-                loop {
-                    if waitid(WaitId::All, WaitIdOptions::EXITED).is_ok() {
-                        return;
-                    }
+            let done = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&done);
+            let reaper = thread::Builder::new().spawn(move || {
+                while !told.load(Ordering::Relaxed)
+                    && waitid(WaitId::All, WaitIdOptions::EXITED).is_err()
+                {
                     thread::sleep(Duration::from_millis(1));
                 }
             });
             let report = died(&client);
+            done.store(true, Ordering::Relaxed);
             reaper.unwrap().join().unwrap();
             println!("{}", describe(&report));
         }
@@ -55,6 +59,26 @@ pub(crate) fn play(name: &str) -> ExitCode {
             assert!(!alive.contains(") Z "), "{alive}");
             client.close(Duration::from_secs(5));
             println!("apart");
+        }
+        // Hosts die and are replaced, again and again.
+        "crashes" => {
+            let crash = || assert_eq!(died(&client).signal, Some(11));
+            (0..5).for_each(|_| crash());
+            let before = possessions();
+            (0..50).for_each(|_| crash());
+            let end = Instant::now() + Duration::from_secs(5);
+            // Threads of dead hosts may be on their way out still, then and now.
+            let grown = || {
+                possessions()
+                    .iter()
+                    .zip(before)
+                    .any(|(now, before)| *now > before)
+            };
+            while grown() && Instant::now() < end {
+                thread::sleep(Duration::from_millis(5));
+            }
+            assert!(!grown(), "{before:?} has become {:?}", possessions());
+            println!("nothing left");
         }
         _ => return ExitCode::from(2),
     }
@@ -75,4 +99,23 @@ fn describe(report: &ExitReport) -> &'static str {
         (None, Some(reason)) if reason.contains("unknown") => "unknown",
         _ => "wrong",
     }
+}
+
+/// Descriptors, threads, shared mappings and children of this process.
+fn possessions() -> [usize; 4] {
+    let entries = |path| std::fs::read_dir(path).unwrap().count();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let children = std::fs::read_dir("/proc/self/task").unwrap().map(|task| {
+        let path = task.unwrap().path().join("children");
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .split_whitespace()
+            .count()
+    });
+    [
+        entries("/proc/self/fd"),
+        entries("/proc/self/task"),
+        maps.lines().filter(|line| line.contains("memfd")).count(),
+        children.sum(),
+    ]
 }

@@ -1,3 +1,5 @@
+//! Array buffers: owned, external, shared, detached.
+
 #![expect(unsafe_code, reason = "external buffers are unsafe to make")]
 
 use hostd_engine::{FinalizerToken, MAX_BUFFER_LENGTH, Runtime, Value};

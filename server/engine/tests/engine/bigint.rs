@@ -1,3 +1,5 @@
+//! Bigints of every size.
+
 use crate::{ask, engine, js, text, thrown_text};
 
 #[test]

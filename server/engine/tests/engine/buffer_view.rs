@@ -1,3 +1,5 @@
+//! Typed arrays and data views.
+
 use hostd_engine::{ElementType, ViewKind};
 
 use crate::{ask, engine, js, text, thrown_text};

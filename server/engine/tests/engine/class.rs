@@ -1,3 +1,5 @@
+//! Native classes and brands.
+
 use hostd_engine::{Brand, FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 use crate::{ask, engine, text, thrown_text};

@@ -1,3 +1,5 @@
+//! Maps and sets.
+
 use crate::{engine, js, text, thrown_text};
 
 #[test]

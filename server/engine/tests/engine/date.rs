@@ -1,3 +1,5 @@
+//! Dates.
+
 use crate::{ask, engine, js};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Errors and what is thrown.
+
 use hostd_engine::{ErrorClass, FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 use crate::{ask, engine, js, text, thrown_text};

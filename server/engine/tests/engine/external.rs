@@ -1,3 +1,5 @@
+//! Externals.
+
 use hostd_engine::Value;
 
 use crate::{ask, engine, text};

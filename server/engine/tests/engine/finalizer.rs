@@ -1,3 +1,5 @@
+//! Finalizers: when their tokens come, and how often.
+
 use hostd_engine::{FinalizerToken, FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 use crate::{engine, js};

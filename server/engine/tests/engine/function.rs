@@ -1,3 +1,5 @@
+//! Native functions: calls, construction, recursion, panics.
+
 use hostd_engine::{
     ErrorClass, FunctionSpec, Invocation, JsResult, NativeFunction, Runtime, Value,
 };

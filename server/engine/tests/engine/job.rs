@@ -1,3 +1,5 @@
+//! Microtasks and the hooks.
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

@@ -1,3 +1,5 @@
+//! Property keys.
+
 use crate::{ask, engine, js, text};
 
 #[test]

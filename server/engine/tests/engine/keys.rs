@@ -1,3 +1,5 @@
+//! Lists of keys and their filters.
+
 use hostd_engine::{KeyQuery, Runtime, Value};
 
 use crate::{engine, js};

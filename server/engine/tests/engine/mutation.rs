@@ -1,3 +1,5 @@
+//! What counts as a change.
+
 use hostd_engine::{Attributes, Descriptor, FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 use crate::engine;

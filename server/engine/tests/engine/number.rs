@@ -1,3 +1,5 @@
+//! Numbers and their conversions.
+
 use hostd_engine::Value;
 
 use crate::{ask, engine, js};

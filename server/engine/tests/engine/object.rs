@@ -1,3 +1,5 @@
+//! Objects, arrays and prototypes.
+
 use hostd_engine::{Kind, Value};
 
 use crate::{ask, engine, js, text, thrown_text};

@@ -1,3 +1,5 @@
+//! Promises.
+
 use hostd_engine::{FunctionSpec, Invocation, JsResult, PromiseState, Runtime, Value};
 
 use crate::{engine, js, text, thrown_text};

@@ -1,3 +1,5 @@
+//! Reading, writing and defining properties.
+
 use hostd_engine::{Attributes, Content, Descriptor};
 
 use crate::{ask, engine, js, text, thrown_text};

@@ -1,3 +1,5 @@
+//! Objects whose properties are asked of hooks.
+
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -1,3 +1,5 @@
+//! The engine itself: one per thread, its limits.
+
 use hostd_engine::{EngineError, Options, Runtime, Value};
 
 use crate::{engine, js, text, thrown_text};

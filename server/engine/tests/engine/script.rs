@@ -1,3 +1,5 @@
+//! Scripts.
+
 use crate::{engine, js, text, thrown_text};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Sloppy sets: what is refused in silence and what throws.
+
 use crate::{ask, engine, js, thrown_text};
 
 #[test]

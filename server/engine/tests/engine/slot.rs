@@ -1,3 +1,5 @@
+//! Hidden storage of objects, whatever kind they are.
+
 use hostd_engine::{FinalizerToken, FunctionSpec, Invocation, JsResult, Runtime, SlotData, Value};
 
 use crate::{engine, js, thrown_text};

@@ -1,3 +1,5 @@
+//! Strings in and out, in every encoding.
+
 use crate::{ask, engine, js, text};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Symbols.
+
 use crate::{engine, js, text};
 
 #[test]

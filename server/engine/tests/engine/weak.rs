@@ -1,3 +1,5 @@
+//! Weak references.
+
 use crate::{engine, js};
 
 #[test]

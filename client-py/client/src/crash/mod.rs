@@ -1,0 +1,69 @@
+//! What a host that died by a signal left behind, and what it says to a human.
+//!
+//! The record is written by the process of the addon, so nothing in it is believed: it is copied
+//! once, measured, and read as bytes; the files that it names are read as files and within a
+//! budget; text out of either is escaped and cut. How the process ended is not asked of the record:
+//! what the wait status says stands, and a record that tells another story is left aside.
+
+mod backtrace;
+mod file;
+mod image;
+mod maps;
+mod name;
+mod page;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::time::{Duration, Instant};
+
+pub(crate) use page::CrashPage;
+use page::Record;
+
+use crate::report::{Frame, Running};
+use file::Budget;
+
+/// How long it may take to name the frames; what is not named by then stays unnamed.
+const NAMING: Duration = Duration::from_millis(250);
+/// How many bytes of files may be read for it.
+const READING: u64 = 64 << 20;
+
+/// What is known of a death beyond the wait status.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Whose call was running.
+    pub(crate) running: Running,
+    /// The address whose use failed.
+    pub(crate) address: Option<u64>,
+    /// The name of the thread, if it is not the JS thread.
+    pub(crate) thread: Option<String>,
+    /// The Node-API function that the thread was in.
+    pub(crate) node_api: Option<String>,
+    /// Where the thread was.
+    pub(crate) backtrace: Option<Vec<Frame>>,
+}
+
+/// Reads what a host left behind that was ended by `signal`, if by any.
+pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
+    let Some((running, record)) = page.read() else {
+        return Findings::default();
+    };
+    let mut findings = Findings {
+        running,
+        ..Findings::default()
+    };
+    let Some(record) = record.filter(|record| Some(record.signal) == signal) else {
+        return findings;
+    };
+    findings.address = record.fault_address();
+    findings.thread = (!record.is_js_thread).then(|| name::escape(&record.thread_name));
+    findings.node_api = (!record.node_api.is_empty()).then(|| name::escape(&record.node_api));
+    findings.backtrace = Some(trace(&record));
+    findings
+}
+
+/// The frames, or at least the address at which it happened.
+fn trace(record: &Record) -> Vec<Frame> {
+    let budget = Budget::new(READING, Instant::now() + NAMING);
+    // The libraries meet here what they were not made for.
+    let traced = panic::catch_unwind(AssertUnwindSafe(|| backtrace::trace(record, &budget)));
+    traced.unwrap_or_else(|_| vec![Frame::unnamed(record.program_counter)])
+}

@@ -1,0 +1,250 @@
+//! The file in which a host writes down how it died: made here, written over there, read here.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::io::{Errno, pread};
+
+use crate::report::Running;
+
+/// What stands where; a test compares it with what the host writes.
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
+pub(super) const HEAD_BYTES: usize = 4096;
+pub(super) const MAPS_BYTES: usize = 128 << 10;
+pub(super) const STACK_BYTES: usize = 256 << 10;
+const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
+const STATE: usize = 8;
+const LANE: usize = 12;
+const SIGNAL: usize = 16;
+const CODE: usize = 20;
+const ADDRESS: usize = 24;
+const JS_THREAD: usize = 36;
+const PROGRAM_COUNTER: usize = 40;
+const STACK_POINTER: usize = 48;
+const FRAME_POINTER: usize = 56;
+const LINK_REGISTER: usize = 64;
+const MAPS_LENGTH: usize = 72;
+const STACK_ADDRESS: usize = 80;
+const STACK_LENGTH: usize = 88;
+const THREAD_NAME: (usize, usize) = (96, 16);
+const NODE_API: (usize, usize) = (112, 64);
+
+/// From this state on, everything but the stack is there.
+const FACTS: u32 = 2;
+const NO_LANE: u32 = u32::MAX;
+
+/// The file of one host.
+#[derive(Debug)]
+pub(crate) struct CrashPage {
+    file: OwnedFd,
+}
+
+/// A record that is whole, as far as its writer says so.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) signal: i32,
+    pub(super) code: i32,
+    pub(super) address: u64,
+    pub(super) is_js_thread: bool,
+    pub(super) program_counter: u64,
+    pub(super) stack_pointer: u64,
+    pub(super) frame_pointer: u64,
+    #[cfg_attr(
+        not(target_arch = "aarch64"),
+        expect(
+            dead_code,
+            reason = "this processor keeps return addresses on the stack"
+        )
+    )]
+    pub(super) link_register: u64,
+    pub(super) thread_name: String,
+    pub(super) node_api: String,
+    pub(super) maps: String,
+    pub(super) stack_address: u64,
+    pub(super) stack: Vec<u8>,
+}
+
+impl CrashPage {
+    /// Makes the file; returns it and the host's descriptor of it.
+    pub(crate) fn create() -> Result<(Self, OwnedFd), Errno> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let name = "napi-hostd-crash";
+        let file = match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+            // Before Linux 6.3.
+            Err(Errno::INVAL) => memfd_create(name, flags),
+            made => made,
+        }?;
+        ftruncate(&file, FILE_BYTES as u64)?;
+        let seals = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        fcntl_add_seals(&file, seals)?;
+        let theirs = file
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::MFILE))?;
+        Ok((Self { file }, theirs))
+    }
+
+    /// Reads which lane's call was running, and the record, if one was written.
+    pub(super) fn read(&self) -> Option<(Running, Option<Record>)> {
+        let head = self.copy(0, HEAD_BYTES)?;
+        let head = Head(&head);
+        if head.u64(0) != MAGIC {
+            return None;
+        }
+        let running = match head.u32(LANE) {
+            NO_LANE => Running::Nobody,
+            lane => Running::Lane(u16::try_from(lane).ok()?),
+        };
+        if head.u32(STATE) < FACTS {
+            return Some((running, None));
+        }
+        let maps = self.part(HEAD_BYTES, head.u64(MAPS_LENGTH), MAPS_BYTES);
+        let stack = self.part(HEAD_BYTES + MAPS_BYTES, head.u64(STACK_LENGTH), STACK_BYTES);
+        let record = Record {
+            signal: head.u32(SIGNAL).cast_signed(),
+            code: head.u32(CODE).cast_signed(),
+            address: head.u64(ADDRESS),
+            is_js_thread: head.u32(JS_THREAD) == 1,
+            program_counter: head.u64(PROGRAM_COUNTER),
+            stack_pointer: head.u64(STACK_POINTER),
+            frame_pointer: head.u64(FRAME_POINTER),
+            link_register: head.u64(LINK_REGISTER),
+            thread_name: head.text(THREAD_NAME),
+            node_api: head.text(NODE_API),
+            maps: String::from_utf8_lossy(&maps).into_owned(),
+            stack_address: head.u64(STACK_ADDRESS),
+            stack,
+        };
+        Some((running, Some(record)))
+    }
+
+    /// A part whose length the host states.
+    fn part(&self, offset: usize, stated: u64, most: usize) -> Vec<u8> {
+        let length = usize::try_from(stated).unwrap_or(most).min(most);
+        self.copy(offset, length).unwrap_or_default()
+    }
+
+    fn copy(&self, offset: usize, length: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let mut have = 0;
+        while have < length {
+            match pread(&self.file, bytes.get_mut(have..)?, (offset + have) as u64) {
+                Ok(0) => return None,
+                Ok(count) => have += count,
+                Err(Errno::INTR) => {}
+                Err(_) => return None,
+            }
+        }
+        Some(bytes)
+    }
+}
+
+impl Record {
+    /// The address whose use failed, where the kernel says so: not for a signal that was sent.
+    pub(super) fn fault_address(&self) -> Option<u64> {
+        const SIGNALS: [i32; 4] = [4, 7, 8, 11]; // SIGILL, SIGBUS, SIGFPE, SIGSEGV
+        (self.code > 0 && SIGNALS.contains(&self.signal)).then_some(self.address)
+    }
+
+    /// The word of the stack at an address, if that part was kept.
+    pub(super) fn word(&self, address: u64) -> Option<u64> {
+        let offset = usize::try_from(address.checked_sub(self.stack_address)?).ok()?;
+        let bytes = self.stack.get(offset..)?.first_chunk::<8>()?;
+        Some(u64::from_ne_bytes(*bytes))
+    }
+}
+
+/// The first part of the file. What is beyond it reads as zero.
+struct Head<'a>(&'a [u8]);
+
+impl Head<'_> {
+    fn bytes<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let found = self.0.get(offset..).and_then(<[u8]>::first_chunk);
+        found.copied().unwrap_or([0; N])
+    }
+
+    fn u32(&self, offset: usize) -> u32 {
+        u32::from_ne_bytes(self.bytes(offset))
+    }
+
+    fn u64(&self, offset: usize) -> u64 {
+        u64::from_ne_bytes(self.bytes(offset))
+    }
+
+    fn text(&self, (offset, length): (usize, usize)) -> String {
+        let field = self.0.get(offset..offset + length).unwrap_or_default();
+        let text = field.split(|&byte| byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostd_sandbox::crash::{FILE_BYTES as THEIRS, Layout, NO_LANE as NONE};
+    use rustix::io::pwrite;
+
+    use super::*;
+
+    fn write(page: &CrashPage, offset: usize, bytes: &[u8]) {
+        assert_eq!(pwrite(&page.file, bytes, offset as u64), Ok(bytes.len()));
+    }
+
+    #[test]
+    fn layout_is_the_hosts() {
+        let layout = Layout::CURRENT;
+        assert_eq!(layout.magic, MAGIC);
+        assert_eq!(
+            layout.fields,
+            [
+                0,
+                STATE,
+                LANE,
+                SIGNAL,
+                CODE,
+                ADDRESS,
+                32,
+                JS_THREAD,
+                PROGRAM_COUNTER,
+                STACK_POINTER,
+                FRAME_POINTER,
+                LINK_REGISTER,
+                MAPS_LENGTH,
+                STACK_ADDRESS,
+                STACK_LENGTH,
+                THREAD_NAME.0,
+                NODE_API.0
+            ]
+        );
+        assert_eq!(layout.maps, (HEAD_BYTES, MAPS_BYTES));
+        assert_eq!(layout.stack, (HEAD_BYTES + MAPS_BYTES, STACK_BYTES));
+        assert_eq!((THEIRS, NONE), (FILE_BYTES, NO_LANE));
+    }
+
+    #[test]
+    fn page_nobody_wrote_to_says_nothing() {
+        let (page, _theirs) = CrashPage::create().unwrap();
+        assert!(page.read().is_none());
+    }
+
+    #[test]
+    fn file_cannot_be_resized_by_the_host() {
+        let (_page, theirs) = CrashPage::create().unwrap();
+        assert_eq!(ftruncate(&theirs, 0), Err(Errno::PERM));
+        assert_eq!(ftruncate(&theirs, 1 << 30), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn record_full_of_lies_is_cut_to_what_there_is() {
+        let (page, _theirs) = CrashPage::create().unwrap();
+        write(&page, 0, &[0xff; HEAD_BYTES]);
+        write(&page, 0, &MAGIC.to_ne_bytes());
+        write(&page, LANE, &7_u32.to_ne_bytes());
+        let (running, record) = page.read().unwrap();
+        let record = record.unwrap();
+        assert_eq!(running, Running::Lane(7));
+        assert_eq!(record.maps.len(), MAPS_BYTES);
+        assert_eq!(record.stack.len(), STACK_BYTES);
+        assert_eq!(record.word(u64::MAX), Some(0));
+        assert_eq!(record.word(0), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! The real process, spoken to without the client crate.
+
+#[cfg(test)]
+mod life;
