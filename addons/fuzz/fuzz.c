@@ -494,11 +494,10 @@ OP(napi_open_escapable_handle_scope) {
 static void close_innermost(napi_env env) {
   Scope* scope = &machine->scopes[--machine->scope_count];
   remember((uintptr_t)(scope->plain != NULL ? (void*)scope->plain : (void*)scope->escapable));
-  if (scope->plain != NULL) {
-    MUST(napi_close_handle_scope(env, scope->plain));
-  } else {
-    MUST(napi_close_escapable_handle_scope(env, scope->escapable));
-  }
+  napi_status status = scope->plain != NULL
+                           ? napi_close_handle_scope(env, scope->plain)
+                           : napi_close_escapable_handle_scope(env, scope->escapable);
+  if (!machine->misuse) MUST(status);
   forget_above(--machine->level);
 }
 OP(napi_close_handle_scope) {
@@ -704,7 +703,7 @@ static const char* const SCRIPTS[] = {
     "fuzz.class()", "fuzz.deep()", "fuzz.inherits()"};
 OP(napi_run_script) {
   napi_value script, result = NULL;
-  MUST(napi_create_string_utf8(env, CHOOSE(SCRIPTS), NAPI_AUTO_LENGTH, &script));
+  MUST(napi_create_string_utf8(machine->env, CHOOSE(SCRIPTS), NAPI_AUTO_LENGTH, &script));
   DO(napi_run_script(env, rarely(16) ? value(ANY) : script, RESULT));
   if (SUCCEEDED) store(result);
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
+DEBUG_VARIABLE = "NAPI_HOSTD_DEBUG"
 
 
 def _host_binary() -> str:
@@ -67,6 +68,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     carrier: Literal["auto", "lanes", "socket"] = "auto",
     start_timeout: float = 10.0,
     on_start: Callable[[_native.Addon], object] | None = None,
+    debug: bool = False,
 ) -> _native.Addon:
     """Loads a Node-API addon in a process of its own and returns its exports.
 
@@ -84,6 +86,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         carrier: How messages travel; "auto" takes shared memory where it is to be had.
         start_timeout: Seconds that the process may take to be ready.
         on_start: Called with the addon after each start of its process, the first included.
+        debug: Whether the addon's misuse of Node-API and what it never gives back are reported to
+            the logger `napi_python.host`, with native stacks. Slow. See docs/debug.md.
 
     Raises:
         LoadError: If the file is no addon, or can't be loaded.
@@ -102,6 +106,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if not start_timeout > 0:
         text = f"start_timeout={start_timeout!r}: it is a number of seconds above 0"
         raise ValueError(text)
+    if debug:
+        env = {**(os.environ if env is None else env), DEBUG_VARIABLE: "1"}
     text = os.fspath(path)
     if not isinstance(text, str):
         text = os.fsdecode(text)

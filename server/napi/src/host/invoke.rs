@@ -40,7 +40,7 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
         }
         let value = host.handles.borrow().get(returned).cloned();
         value.unwrap_or_else(|| {
-            host.warn_stale(CALLBACK, "returned napi_value");
+            host.stale(CALLBACK, env, "returned napi_value", returned.0);
             Value::UNDEFINED
         })
     });
@@ -62,7 +62,7 @@ impl HostState {
             }
             let value = self.handles.borrow().get(returned).cloned();
             value.unwrap_or_else(|| {
-                self.warn_stale(INIT, "returned napi_value");
+                self.stale(INIT, env, "returned napi_value", returned.0);
                 exports
             })
         });

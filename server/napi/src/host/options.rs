@@ -15,6 +15,9 @@ pub struct HostOptions {
     pub argv: Vec<String>,
     /// The Node version that is claimed to be.
     pub node_version: NodeVersion,
+    /// Whether misuse is reported with the stacks of the call and of where the id was made, and
+    /// what an addon never gave back is listed when it is closed. Slow.
+    pub debug: bool,
     /// What the embedder wants to be told.
     pub hooks: Box<dyn HostHooks>,
     /// Called from any thread when the host begins to owe itself a turn.
@@ -29,6 +32,7 @@ impl HostOptions {
             memory_limit: None,
             argv: Vec::new(),
             node_version: NodeVersion::default(),
+            debug: false,
             hooks,
             ring: Arc::new(|| {}),
         }
