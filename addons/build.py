@@ -38,6 +38,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "reference_v10": ("reference/reference.c", ["-DADDON_VERSION=10"]),
     "error_v10": ("error/error.c", ["-DADDON_VERSION=10"]),
     "lifecycle_v10": ("lifecycle/lifecycle.c", ["-DADDON_VERSION=10"]),
+    "fuzz_v10": ("fuzz/fuzz.c", ["-DADDON_VERSION=10"]),
     "finalizer_experimental": ("finalizer/finalizer.c", ["-DADDON_VERSION=2147483647"]),
     "module_legacy": ("module/module.c", ["-DADDON_LEGACY"]),
     "module_default": ("module/module.c", ["-DADDON_NO_VERSION"]),
@@ -114,7 +115,8 @@ def compile_objects(target: Target, objects: Path) -> tuple[list[str], bool]:
 def build(target: Target, out: Path) -> str | None:
     """Builds one addon where it is out of date; returns its name if it was."""
     output = target.output(out)
-    inputs = [*target.sources, *COMMON.glob("*.h"), Path(__file__), HERE / "package-lock.json"]
+    headers = [header for source in target.sources for header in source.parent.glob("*.h")]
+    inputs = [*target.sources, *headers, *COMMON.glob("*.h"), Path(__file__), HERE / "package-lock.json"]
     if output.exists() and output.stat().st_mtime > newest(inputs):
         return None
     output.parent.mkdir(parents=True, exist_ok=True)

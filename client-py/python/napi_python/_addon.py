@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
+DEBUG_VARIABLE = "NAPI_HOSTD_DEBUG"
 
 
 def _host_binary() -> str:
@@ -70,6 +71,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     timeout: float | None = None,
     nested_threads: bool = False,
     on_start: Callable[[_native.Addon], object] | None = None,
+    debug: bool = False,
 ) -> _native.Addon:
     """Loads a Node-API addon in a process of its own and returns its exports.
 
@@ -93,6 +95,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         on_start: Called with the addon after each start of its process, the first included, before
             any other thread's call reaches it. What it raises is raised by the call that started
             the process, which is ended.
+        debug: Whether the addon's misuse of Node-API and what it never gives back are reported to
+            the logger `napi_python.host`, with native stacks. Slow. See docs/debug.md.
 
     Raises:
         LoadError: If the file is no addon, or can't be loaded.
@@ -112,6 +116,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if timeout is not None and not timeout > 0:
         text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
         raise ValueError(text)
+    if debug:
+        env = {**(os.environ if env is None else env), DEBUG_VARIABLE: "1"}
     text = os.fspath(path)
     if not isinstance(text, str):
         text = os.fsdecode(text)

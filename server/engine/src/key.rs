@@ -46,17 +46,21 @@ impl Key {
 impl Key {
     /// Tells whether the key is an element's index, of any size.
     pub(crate) fn is_element(&self) -> bool {
-        if self.as_index().is_some() {
-            return true;
+        self.as_element().is_some()
+    }
+
+    /// The index, if the key is one of any size that arrays have.
+    pub fn as_element(&self) -> Option<u32> {
+        if let Some(index) = self.as_index() {
+            return Some(index);
         }
-        let Some(rt) = Runtime::current() else {
-            return false;
-        };
-        !rt.key_is_symbol(self)
-            && rt.key_text(self).is_ok_and(|text| {
-                text.parse::<u32>()
-                    .is_ok_and(|index| index != u32::MAX && index.to_string() == text.as_str())
-            })
+        let rt = Runtime::current()?;
+        if rt.key_is_symbol(self) {
+            return None;
+        }
+        let text = rt.key_text(self).ok()?;
+        let index = text.parse::<u32>().ok()?;
+        (index != u32::MAX && index.to_string() == text.as_str()).then_some(index)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use rquickjs_sys as q;
 
 use crate::key::KeyRef;
-use crate::{JsResult, Key, Runtime, Value};
+use crate::{Content, JsResult, Key, Runtime, Value};
 
 /// Which keys to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct KeyQuery {
     pub symbols: bool,
     /// Only enumerable ones.
     pub enumerable: bool,
-    /// Only writable ones (accessors count as not writable).
+    /// Only writable ones (accessors count as writable, as in V8).
     pub writable: bool,
     /// Only configurable ones.
     pub configurable: bool,
@@ -166,14 +166,32 @@ impl Runtime {
             }
         }
         if query.writable || query.configurable {
+            if self.has_free_attributes(holder, key)? {
+                return Ok(true);
+            }
             let Some(property) = self.own_property(holder, key)? else {
                 return Ok(false);
             };
             let attributes = property.attributes;
-            return Ok((!query.writable || attributes.writable)
+            let writable =
+                attributes.writable || matches!(property.content, Content::Accessor { .. });
+            return Ok((!query.writable || writable)
                 && (!query.configurable || attributes.configurable));
         }
         Ok(true)
+    }
+
+    /// Whether V8 lists the property whatever its attributes are: those of proxies, and elements of
+    /// boxed strings and of what was frozen or sealed.
+    fn has_free_attributes(self, holder: &Value, key: &Key) -> JsResult<bool> {
+        if self.is_proxy(holder) {
+            return Ok(true);
+        }
+        if !key.is_element() {
+            return Ok(false);
+        }
+        let boxed_string = self.to_object(&self.string_empty())?.class_id();
+        Ok(holder.class_id() == boxed_string || !self.is_extensible(holder)?)
     }
 
     fn list_keys(self, object: &Value, flags: u32) -> JsResult<Keys> {

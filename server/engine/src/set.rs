@@ -7,7 +7,7 @@
 
 use rquickjs_sys as q;
 
-use crate::{Content, JsResult, Key, Runtime, Thrown, Value};
+use crate::{Content, JsResult, Key, Property, Runtime, Thrown, Value};
 
 impl Runtime {
     /// `object[key] = value` in sloppy code: true unless the object refused silently.
@@ -86,6 +86,21 @@ impl Runtime {
         }
     }
 
+    /// Whether a typed array could take the key for a number, and so convert what is set.
+    fn may_be_numeric(self, key: &Key) -> bool {
+        let Ok(name) = self.key_to_value(key) else {
+            return true;
+        };
+        if !name.is_string() {
+            return false;
+        }
+        self.wtf8(&name).map_or(true, |text| {
+            let text = text.as_bytes();
+            let digits = |byte: &u8| byte.is_ascii_digit() || b"+-.e".contains(byte);
+            text.iter().all(digits) || matches!(text, b"NaN" | b"Infinity" | b"-Infinity")
+        })
+    }
+
     fn is_refusal(self, object: &Value, key: &Key, number: bool, thrown: &Value) -> bool {
         let intrinsics = self.intrinsics();
         let own_type_error = self.is_error(thrown)
@@ -96,14 +111,18 @@ impl Runtime {
             return false;
         }
         if *key == intrinsics.keys.length && self.is_array(object) && !number {
-            return false;
+            // A length that can be set is converted first, which may throw.
+            return matches!(
+                self.own_property(object, key),
+                Ok(Some(Property { attributes, .. })) if !attributes.writable
+            );
         }
         let mut holder = object.clone();
         while holder.is_object() {
             if self.answers_for_itself(&holder) {
                 return false;
             }
-            if self.is_typed_array(&holder) && !number {
+            if self.is_typed_array(&holder) && !number && self.may_be_numeric(key) {
                 return false;
             }
             match self.own_property(&holder, key) {

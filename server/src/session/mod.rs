@@ -159,6 +159,9 @@ pub struct Session {
     asked: Cell<u64>,
 }
 
+/// The variable that turns debug mode on: set to anything.
+const DEBUG: &str = "NAPI_HOSTD_DEBUG";
+
 impl Session {
     /// Makes this thread's engine, host and session.
     ///
@@ -178,6 +181,7 @@ impl Session {
         let host = Host::new(HostOptions {
             stack_bytes: options.stack_bytes,
             argv: vec!["napi-hostd".to_owned()],
+            debug: std::env::var_os(DEBUG).is_some(),
             ring: Arc::new(move || ring.ring()),
             ..HostOptions::new(Box::new(hooks::Hooks))
         })?;

@@ -77,6 +77,15 @@ impl<T> OptOut<T> {
         Ok(())
     }
 
+    /// The place, where a result must be wanted but other checks come first.
+    pub(crate) fn required(self) -> NapiResult<Out<T>> {
+        if self.0.is_null() {
+            Err(Status::InvalidArg)
+        } else {
+            Ok(Out(self.0))
+        }
+    }
+
     /// Makes and writes the result if it is wanted.
     pub(crate) fn set_with(self, make: impl FnOnce() -> T) {
         if !self.0.is_null() {
@@ -406,13 +415,10 @@ pub(crate) unsafe fn descriptors<'a>(
     })
 }
 
-/// A type tag; NULL is refused.
-pub(crate) unsafe fn tag(pointer: *const napi_type_tag) -> NapiResult<napi_type_tag> {
-    if pointer.is_null() {
-        return Err(Status::InvalidArg);
-    }
-    // SAFETY: A1 (a readable tag); not NULL.
-    Ok(unsafe { pointer.read() })
+/// A type tag or NULL.
+pub(crate) unsafe fn opt_tag(pointer: *const napi_type_tag) -> NapiResult<Option<napi_type_tag>> {
+    // SAFETY: A1 (a readable tag, or NULL).
+    Ok(unsafe { pointer.as_ref() }.copied())
 }
 
 /// A native function for JavaScript; NULL is refused.

@@ -46,6 +46,10 @@ pub(crate) fn napi_create_external_buffer(
 /// `RangeError` pending, and for other values `napi_invalid_arg` that is not recorded, as Node does.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_create_buffer_from_arraybuffer>
+///
+/// # Differs from Node
+///
+/// An empty buffer over a detached array buffer has another array buffer, detached too.
 pub(crate) fn node_api_create_buffer_from_arraybuffer(
     cx: &Cx,
     memory: Handle,
@@ -62,6 +66,12 @@ pub(crate) fn node_api_create_buffer_from_arraybuffer(
         let message = "The byte offset + length is out of range";
         cx.throw_coded(ErrorClass::RangeError, "ERR_OUT_OF_RANGE", message);
         return Ok(());
+    }
+    if cx.rt().is_detached(&memory) {
+        let stand_in = cx.js(cx.rt().array_buffer(0))?;
+        let buffer = cx.js(cx.host.buffer_over(&stand_in, 0, 0))?;
+        cx.rt().detach(&stand_in);
+        return result.set(cx.push(buffer));
     }
     let buffer = cx.js(cx.host.buffer_over(&memory, offset, length))?;
     result.set(cx.push(buffer))

@@ -2,7 +2,7 @@
 
 use hostd_engine::{SlotData, Value};
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::check::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_type_tag, napi_value};
 use crate::env::Cx;
@@ -91,8 +91,13 @@ pub(crate) fn napi_object_seal(cx: &Cx, object: Handle) -> NapiResult {
 /// Tags an object, once. A primitive's tag has no effect.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_type_tag_object>
-pub(crate) fn napi_type_tag_object(cx: &Cx, value: Handle, tag: napi_type_tag) -> NapiResult {
+pub(crate) fn napi_type_tag_object(
+    cx: &Cx,
+    value: Handle,
+    tag: Option<napi_type_tag>,
+) -> NapiResult {
     let object = object_or_throw(cx, value)?;
+    let tag = tag.ok_or(Status::InvalidArg)?;
     let slot = cx.rt().slot(&object).unwrap_or_default();
     if slot.type_tag.is_some() {
         return Err(Status::InvalidArg);
@@ -110,10 +115,12 @@ pub(crate) fn napi_type_tag_object(cx: &Cx, value: Handle, tag: napi_type_tag) -
 pub(crate) fn napi_check_object_type_tag(
     cx: &Cx,
     value: Handle,
-    tag: napi_type_tag,
-    result: Out<bool>,
+    tag: Option<napi_type_tag>,
+    result: OptOut<bool>,
 ) -> NapiResult {
     let object = object_or_throw(cx, value)?;
+    let tag = tag.ok_or(Status::InvalidArg)?;
+    let result = result.required()?;
     let found = cx.rt().slot(&object).and_then(|slot| slot.type_tag);
     result.set(found == Some([tag.lower, tag.upper]))
 }

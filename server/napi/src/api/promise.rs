@@ -22,6 +22,7 @@ pub(crate) fn napi_create_promise(
         .borrow_mut()
         .insert(settle)
         .ok_or(Status::GenericFailure)?;
+    cx.made(id);
     deferred.set(napi_deferred(id))?;
     promise.set(cx.push(value))
 }
@@ -52,8 +53,12 @@ pub(crate) fn napi_reject_deferred(
 
 fn take(cx: &Cx, deferred: napi_deferred, value: Handle) -> NapiResult<(Deferred, Value)> {
     let value = cx.value(value)?;
-    let deferred = cx.env.deferreds.borrow_mut().remove(deferred.0);
-    Ok((deferred.ok_or_else(|| cx.stale("napi_deferred"))?, value))
+    let id = deferred.0;
+    let deferred = cx.env.deferreds.borrow_mut().remove(id);
+    Ok((
+        deferred.ok_or_else(|| cx.stale_id("napi_deferred", id))?,
+        value,
+    ))
 }
 
 /// Tells whether it is a promise of the engine.

@@ -56,7 +56,7 @@ pub(crate) fn napi_get_all_property_names(
     };
     let mut names = Vec::new();
     for key in cx.js(rt.keys(&object, query))? {
-        names.push(match key.as_index() {
+        names.push(match key.as_element() {
             Some(index) if conversion == 0 => Value::from(f64::from(index)),
             _ => cx.js(rt.key_to_value(&key))?,
         });

@@ -59,7 +59,7 @@ fn close(cx: &Cx, id: usize, escapable: bool) -> NapiResult {
             cx.host.handles.borrow_mut().truncate(scope.height);
             Ok(())
         }
-        Err(Mismatch::Stale) => Err(cx.stale("handle scope")),
+        Err(Mismatch::Stale) => Err(cx.stale_id("handle scope", id)),
         Err(Mismatch::NoneOpen | Mismatch::NotInnermost) => Err(Status::HandleScopeMismatch),
     }
 }
@@ -75,8 +75,9 @@ pub(crate) fn napi_escape_handle(
 ) -> NapiResult {
     let value = cx.value(escapee)?;
     let mut scopes = cx.host.scopes.borrow_mut();
-    let Some(scope) = scopes.escapable(scope.0) else {
-        return Err(cx.stale("handle scope"));
+    let id = scope.0;
+    let Some(scope) = scopes.escapable(id) else {
+        return Err(cx.stale_id("handle scope", id));
     };
     if scope.escaped {
         return Err(Status::EscapeCalledTwice);

@@ -19,6 +19,10 @@ pub(crate) fn napi_is_typedarray(cx: &Cx, value: Handle, result: Out<bool>) -> N
 /// Makes a typed array over a part of an array buffer.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_typedarray>
+///
+/// # Differs from Node
+///
+/// An empty array over a detached buffer has another buffer, detached too.
 pub(crate) fn napi_create_typedarray(
     cx: &Cx,
     kind: napi_typedarray_type,
@@ -49,6 +53,13 @@ pub(crate) fn napi_create_typedarray(
         let code = "ERR_NAPI_INVALID_TYPEDARRAY_LENGTH";
         cx.throw_coded(ErrorClass::RangeError, code, "Invalid typed array length");
         return Err(Status::GenericFailure);
+    }
+    if rt.is_detached(&buffer) {
+        // What is left of it can only be empty. The engine refuses to look at a detached buffer.
+        let stand_in = cx.js(rt.array_buffer(0))?;
+        let array = cx.js(rt.typed_array(element, &stand_in, 0, 0))?;
+        rt.detach(&stand_in);
+        return result.set(cx.push(array));
     }
     let array = cx.js(rt.typed_array(element, &buffer, offset, length))?;
     result.set(cx.push(array))
@@ -81,6 +92,10 @@ pub(crate) fn napi_get_typedarray_info(
 /// Makes a data view over a part of an array buffer, shared or not.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_dataview>
+///
+/// # Differs from Node
+///
+/// As [`napi_create_typedarray`].
 pub(crate) fn napi_create_dataview(
     cx: &Cx,
     length: usize,
@@ -101,6 +116,12 @@ pub(crate) fn napi_create_dataview(
             "byte_offset + byte_length should be less than or equal to the size in bytes of the \
              array passed in",
         ));
+    }
+    if rt.is_detached(&buffer) {
+        let stand_in = cx.js(rt.array_buffer(0))?;
+        let view = cx.js(rt.data_view(&stand_in, 0, 0))?;
+        rt.detach(&stand_in);
+        return result.set(cx.push(view));
     }
     let view = cx.js(rt.data_view(&buffer, offset, length))?;
     result.set(cx.push(view))

@@ -78,14 +78,18 @@ impl Cx {
     pub(crate) fn read<R>(&self, handle: Handle, read: impl FnOnce(&Value) -> R) -> NapiResult<R> {
         match self.host.handles.borrow().get(handle.0) {
             Some(value) => Ok(read(value)),
-            None => Err(self.stale("napi_value")),
+            None => Err(self.stale_id("napi_value", handle.0.0)),
         }
     }
 
     /// Makes a handle in the current scope.
     #[inline]
     pub(crate) fn push(&self, value: Value) -> napi_value {
-        self.host.handles.borrow_mut().push(value)
+        let handle = self.host.handles.borrow_mut().push(value);
+        if let Some(debug) = &self.host.debug {
+            debug.handle_made(handle.0);
+        }
+        handle
     }
 
     /// Keeps a thrown exception pending and answers `napi_pending_exception` for it.
@@ -145,6 +149,21 @@ impl Cx {
         self.env.record_engine(status, code.cast_unsigned());
         self.env.set_unrecorded();
         status
+    }
+
+    /// Notes where an id was made, in debug mode.
+    #[inline]
+    pub(crate) fn made(&self, id: usize) {
+        if let Some(debug) = &self.host.debug {
+            debug.id_made(id);
+        }
+    }
+
+    /// Answers an id that is stale, freed twice or made up, and says which.
+    #[cold]
+    pub(crate) fn stale_id(&self, what: &'static str, id: usize) -> Status {
+        self.host.stale(self.row, self.env, what, id);
+        Status::InvalidArg
     }
 
     /// Answers an id that is stale, freed twice or made up.

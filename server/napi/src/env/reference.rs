@@ -35,6 +35,16 @@ impl Reference {
         }
     }
 
+    /// Whether it came with a wrap or finalizer, and so goes with it.
+    pub(crate) fn belongs_to_finalizer(&self) -> bool {
+        self.finalizer.is_some()
+    }
+
+    /// How often it holds its value.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     fn value(&self) -> Option<Value> {
         match &self.hold {
             Hold::Strong(value) => Some(value.clone()),
@@ -63,13 +73,15 @@ impl Cx {
             finalizer,
         };
         let id = self.env.references.borrow_mut().insert(reference);
-        id.map(napi_ref).ok_or(Status::GenericFailure)
+        let id = id.ok_or(Status::GenericFailure)?;
+        self.made(id);
+        Ok(napi_ref(id))
     }
 
     /// Deletes a reference and cancels the finalizer that came with it.
     pub(crate) fn delete_reference(&self, id: napi_ref) -> NapiResult {
         let Some(reference) = self.env.references.borrow_mut().remove(id.0) else {
-            return Err(self.stale("napi_ref"));
+            return Err(self.stale_id("napi_ref", id.0));
         };
         if let Some(address) = reference.pinned() {
             self.host.pins.borrow_mut().remove(address);
@@ -84,7 +96,7 @@ impl Cx {
     pub(crate) fn reference_up(&self, id: napi_ref) -> NapiResult<u32> {
         let mut references = self.env.references.borrow_mut();
         let Some(reference) = references.get_mut(id.0) else {
-            return Err(self.stale("napi_ref"));
+            return Err(self.stale_id("napi_ref", id.0));
         };
         if reference.count == 0 {
             let Some(value) = reference.value() else {
@@ -103,7 +115,7 @@ impl Cx {
     pub(crate) fn reference_down(&self, id: napi_ref) -> NapiResult<u32> {
         let mut references = self.env.references.borrow_mut();
         let Some(reference) = references.get_mut(id.0) else {
-            return Err(self.stale("napi_ref"));
+            return Err(self.stale_id("napi_ref", id.0));
         };
         if reference.count == 0 {
             return Err(Status::GenericFailure);
@@ -125,7 +137,7 @@ impl Cx {
     pub(crate) fn reference_value(&self, id: napi_ref) -> NapiResult<Option<Value>> {
         match self.env.references.borrow().get(id.0) {
             Some(reference) => Ok(reference.value()),
-            None => Err(self.stale("napi_ref")),
+            None => Err(self.stale_id("napi_ref", id.0)),
         }
     }
 

@@ -21,6 +21,9 @@ impl Env {
         self.close_threadsafe(host);
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
+        if let Some(debug) = &host.debug {
+            debug.leaked(self);
+        }
         let references = self.references.replace(Slots::new(IdKind::Reference));
         for address in references
             .iter()

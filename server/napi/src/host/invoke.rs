@@ -40,7 +40,7 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
         }
         let value = host.handles.borrow().get(returned).cloned();
         value.unwrap_or_else(|| {
-            host.warn_stale(CALLBACK, "returned napi_value");
+            host.stale(CALLBACK, env, "returned napi_value", returned.0);
             Value::UNDEFINED
         })
     });
@@ -62,7 +62,7 @@ impl HostState {
             }
             let value = self.handles.borrow().get(returned).cloned();
             value.unwrap_or_else(|| {
-                self.warn_stale(INIT, "returned napi_value");
+                self.stale(INIT, env, "returned napi_value", returned.0);
                 exports
             })
         });
@@ -74,16 +74,20 @@ impl HostState {
 
     /// Calls something of an addon's that JavaScript does not wait for. Exceptions it leaves pending
     /// go where Node sends them, except that the embedder hears of those too that Node swallows: of
-    /// old addons' threadsafe functions.
+    /// old addons' threadsafe functions. One that was pending before stays so.
     pub(crate) fn call_native(
         &'static self,
         env: &'static Env,
         origin: Origin,
         call: impl FnOnce(),
     ) {
+        let outer = env.take_exception();
         self.in_scope(env, NATIVE, call);
         if let Some(thrown) = env.take_exception() {
             self.dispose(env, &thrown, origin);
+        }
+        if let Some(outer) = outer {
+            env.set_exception(outer);
         }
     }
 

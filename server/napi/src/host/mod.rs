@@ -4,6 +4,7 @@
 //! its caller is a test, a benchmark or a process that serves another one.
 #![forbid(unsafe_code)]
 
+mod debug;
 mod entry;
 mod inbox;
 mod init;
@@ -103,6 +104,8 @@ pub(crate) struct HostState {
     pub(crate) node_version_for_c: napi_node_version,
     row: Cell<Option<&'static Row>>,
     envs: RefCell<Vec<&'static Env>>,
+    /// What debug mode remembers, if it is on.
+    pub(crate) debug: Option<debug::Debug>,
     hooks: Box<dyn HostHooks>,
     argv: Vec<String>,
     depth: Cell<u32>,

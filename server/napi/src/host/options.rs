@@ -16,6 +16,9 @@ pub struct HostOptions {
     pub argv: Vec<String>,
     /// The Node version that is claimed to be.
     pub node_version: NodeVersion,
+    /// Whether misuse is reported with the stacks of the call and of where the id was made, and
+    /// what an addon never gave back is listed when it is closed. Slow.
+    pub debug: bool,
     /// What the embedder wants to be told.
     pub hooks: Box<dyn HostHooks>,
     /// How long the end waits for async work that runs and for async cleanup hooks.
@@ -32,6 +35,7 @@ impl HostOptions {
             memory_limit: None,
             argv: Vec::new(),
             node_version: NodeVersion::default(),
+            debug: false,
             hooks,
             grace: Duration::from_secs(1),
             ring: Arc::new(|| {}),

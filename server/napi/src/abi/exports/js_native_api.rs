@@ -276,9 +276,9 @@ napi_exports! {
               => (handle(value), out(result));
 
     js    object::napi_type_tag_object(value: napi_value, type_tag: *const napi_type_tag)
-              => (handle(value), tag(type_tag));
+              => (handle(value), opt_tag(type_tag));
     js    object::napi_check_object_type_tag(value: napi_value, type_tag: *const napi_type_tag, result: *mut bool)
-              => (handle(value), tag(type_tag), out(result));
+              => (handle(value), opt_tag(type_tag), opt_out(result));
     js    object::napi_object_freeze(object: napi_value)
               => (handle(object));
     js    object::napi_object_seal(object: napi_value)

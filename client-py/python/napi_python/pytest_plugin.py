@@ -1,0 +1,52 @@
+"""The pytest fixture `napi_leakcheck`: a test fails where an addon misuses Node-API or leaks.
+
+Switch it on with `pytest_plugins = ["napi_python.pytest_plugin"]` in a `conftest.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napi_python._addon import DEBUG_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class LeakCheck(logging.Handler):
+    """What the hosts that a test started have reported."""
+
+    def __init__(self) -> None:
+        """Starts with nothing reported."""
+        super().__init__(logging.WARNING)
+        self.reports: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a line of a host's log, if it is a report of debug mode."""
+        message = record.getMessage()
+        if "misuse: " in message or "leak: " in message:
+            self.reports.append(message)
+
+
+@pytest.fixture
+def napi_leakcheck(monkeypatch: pytest.MonkeyPatch) -> Iterator[LeakCheck]:
+    """Loads addons in debug mode; fails the test if one misused Node-API or leaked.
+
+    The addons must be closed in the test: leaks are listed when one is closed. A test that expects
+    reports takes them out of `reports`.
+    """
+    monkeypatch.setenv(DEBUG_VARIABLE, "1")
+    check = LeakCheck()
+    logger = logging.getLogger("napi_python.host")
+    logger.addHandler(check)
+    try:
+        yield check
+        gc.collect()
+    finally:
+        logger.removeHandler(check)
+    if check.reports:
+        pytest.fail("\n".join(check.reports), pytrace=False)

@@ -1,0 +1,176 @@
+//! Debug mode: which function of which addon was given an id that is not alive, from where, where the
+//! id was made, and what an addon never gave back.
+//!
+//! It costs a walk of the stack for every id that is made, so nothing of it runs unless
+//! [`HostOptions::debug`](super::HostOptions::debug) is set.
+
+use std::backtrace::Backtrace;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+
+use super::HostState;
+use crate::abi::enter::Row;
+use crate::env::Env;
+
+/// How many of the handles made last can still be told where they were made.
+const HANDLES: usize = 1 << 14;
+/// The same for references, deferreds and scopes, which live longer.
+const IDS: usize = 1 << 16;
+/// The longest stack that is shown, in frames.
+const FRAMES: usize = 16;
+/// How many reports a host writes before it falls silent.
+const REPORTS: u32 = 1000;
+
+/// What debug mode remembers.
+#[derive(Debug)]
+pub(crate) struct Debug {
+    handles: RefCell<Made>,
+    ids: RefCell<Made>,
+    reports: std::cell::Cell<u32>,
+}
+
+/// Where ids were made; the oldest are forgotten.
+#[derive(Debug)]
+struct Made {
+    stacks: HashMap<usize, Backtrace>,
+    order: VecDeque<usize>,
+    limit: usize,
+}
+
+impl Made {
+    fn new(limit: usize) -> RefCell<Self> {
+        RefCell::new(Self {
+            stacks: HashMap::new(),
+            order: VecDeque::new(),
+            limit,
+        })
+    }
+
+    fn add(&mut self, id: usize) {
+        self.stacks.insert(id, Backtrace::force_capture());
+        self.order.push_back(id);
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.stacks.remove(&oldest);
+        }
+    }
+
+    fn stack(&self, id: usize) -> String {
+        self.stacks
+            .get(&id)
+            .map_or_else(|| "an unknown place".to_owned(), frames)
+    }
+}
+
+impl Debug {
+    /// Nothing was made yet.
+    pub(super) fn new() -> Self {
+        Self {
+            handles: Made::new(HANDLES),
+            ids: Made::new(IDS),
+            reports: std::cell::Cell::new(0),
+        }
+    }
+
+    /// Notes where a handle was made.
+    pub(crate) fn handle_made(&self, id: usize) {
+        self.handles.borrow_mut().add(id);
+    }
+
+    /// Notes where an id of another kind was made.
+    pub(crate) fn id_made(&self, id: usize) {
+        self.ids.borrow_mut().add(id);
+    }
+
+    fn may_report(&self) -> bool {
+        self.reports.set(self.reports.get().saturating_add(1));
+        self.reports.get() <= REPORTS
+    }
+
+    /// Reports an id that is not alive.
+    pub(crate) fn misused(&self, row: &Row, env: &Env, what: &str, id: usize) {
+        if !self.may_report() {
+            return;
+        }
+        let made = if what.contains("napi_value") {
+            self.handles.borrow().stack(id)
+        } else {
+            self.ids.borrow().stack(id)
+        };
+        tracing::warn!(
+            addon = %env.path().display(),
+            "misuse: {} was given a {what} ({id:#x}) that is not alive: freed, out of its scope, or \
+             made up; called from {}; made at {made}",
+            row.name,
+            frames(&Backtrace::force_capture()),
+        );
+    }
+
+    /// Reports what an environment still owns although nothing of it runs any more.
+    pub(crate) fn leaked(&self, env: &Env) {
+        let references = env.references.borrow();
+        let owned = references
+            .iter()
+            .filter(|(_, reference)| !reference.belongs_to_finalizer());
+        for (id, reference) in owned {
+            self.leak(env, id, &format!("napi_ref (count {})", reference.count()));
+        }
+        for (id, _) in env.deferreds.borrow().iter() {
+            self.leak(env, id, "napi_deferred");
+        }
+    }
+
+    fn leak(&self, env: &Env, id: usize, what: &str) {
+        if self.may_report() {
+            tracing::warn!(
+                addon = %env.path().display(),
+                "leak: a {what} was never given back; made at {}",
+                self.ids.borrow().stack(id),
+            );
+        }
+    }
+}
+
+/// The frames of an addon in a stack: from the Node-API function outwards to our own again.
+fn frames(stack: &Backtrace) -> String {
+    let text = stack.to_string();
+    let mut shown = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        let line = line.trim();
+        let Some((number, name)) = line.split_once(": ") else {
+            continue;
+        };
+        if number.parse::<u32>().is_err() {
+            continue;
+        }
+        let exported = name.starts_with("napi_") || name.starts_with("node_api_");
+        if exported {
+            inside = true;
+            shown.clear();
+        } else if inside && name.contains("hostd_") {
+            break;
+        }
+        if inside && shown.len() < FRAMES {
+            shown.push(name);
+        }
+    }
+    if shown.is_empty() {
+        "an unknown place".to_owned()
+    } else {
+        shown.join(" < ")
+    }
+}
+
+impl HostState {
+    /// Answers an id of `env` that is not alive: a report in debug mode, else one warning per
+    /// function and kind.
+    #[cold]
+    pub(crate) fn stale(&self, row: &'static Row, env: &Env, what: &'static str, id: usize) {
+        match &self.debug {
+            Some(debug) => debug.misused(row, env, what, id),
+            None => self.warn_stale(row, what),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+"""Random programs of Node-API calls, run in Node and in the host: the logs have to be equal.
+
+    python3 tests/fuzz/fuzz.py [--programs 100000] [--first SEED] [--misuse] [--operations BINARY]
+
+A seed makes a program, whatever the machine. `--misuse` breaks the rules on purpose, in the host
+alone, which has to survive. With `--operations` the host is the example of that name of
+`server/napi`, instead of the one in the installed package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "conformance"))
+import oracle
+
+#: How many programs go to a process at a time.
+BATCH = 500
+LENGTH = 240
+#: Builds of the addon: the same source for version 9 and 10.
+ADDONS = ["fuzz", "fuzz_v10"]
+#: What both processes run with: the zone is part of dates' texts.
+ENVIRONMENT = {**os.environ, "TZ": "UTC"}
+
+Runner = Callable[[Path, str], list[str]]
+
+
+def program(seed: int) -> str:
+    """Returns the program of a seed, in hexadecimal."""
+    dice = random.Random(seed)
+    return dice.randbytes(dice.randrange(20, LENGTH)).hex()
+
+
+def source(seeds: range, *, misuse: bool) -> str:
+    """Returns the text to evaluate in the global scope; its value is the list of logs."""
+    script = (HERE / "fuzz.js").read_text(encoding="utf-8")
+    programs = json.dumps([program(seed) for seed in seeds])
+    head = f"const PROGRAMS = {programs};\nconst MISUSE = {str(misuse).lower()};"
+    return f"(function () {{\n{head}\n{script}\n}})()"
+
+
+def addon(name: str) -> Path:
+    """Returns a build of the addon."""
+    return oracle.build_folder() / f"{name}.node"
+
+
+def _run(command: list[str], text: str) -> str:
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+    if done.returncode != 0:
+        message = f"{command[0]} ended with {done.returncode}: {done.stderr[-4000:]}"
+        raise RuntimeError(message)
+    return done.stdout
+
+
+def in_node(path: Path, text: str) -> list[str]:
+    """Returns the logs that Node gives."""
+    command = [str(oracle.oracle_node()), str(HERE.parent / "conformance" / "run_in_node.cjs")]
+    output = _run(command, json.dumps({"addon": str(path), "source": text}))
+    logs: list[str] = json.loads(output.splitlines()[0])
+    return logs
+
+
+def in_host(path: Path, text: str) -> list[str]:
+    """Returns the logs that the host of the package gives."""
+    from napi_python import host, load_addon
+
+    os.environ["TZ"] = "UTC"
+    with load_addon(path) as loaded:
+        return list(host(loaded).run_script(text))
+
+
+def in_operations(binary: str) -> Runner:
+    """Returns a runner that uses the example `operations`."""
+
+    def run(path: Path, text: str) -> list[str]:
+        # The logs have lines of their own, so they come as one text.
+        text = f"[JSON.stringify({text})]"
+        logs: list[str] = json.loads(_run([binary, str(path)], text))
+        return logs
+
+    return run
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two logs part."""
+
+    seed: int
+    addon: str
+    before: list[str]
+    node: str
+    host: str
+
+    def __str__(self) -> str:
+        """Returns the difference with the calls before it."""
+        lines = [f"seed {self.seed}, {self.addon}", *(f"    {line}" for line in self.before)]
+        return "\n".join([*lines, f"  Node {self.node}", f"  host {self.host}"])
+
+
+def compare(seed: int, name: str, node: str, host: str) -> Difference | None:
+    """Returns the first line in which two logs differ."""
+    if node == host:
+        return None
+    left, right = [*node.split("\n"), "<end>"], [*host.split("\n"), "<end>"]
+    index = next(i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b)
+    return Difference(seed, name, left[max(0, index - 3) : index], left[index], right[index])
+
+
+def differences(seeds: range, name: str, host: Runner) -> Iterator[Difference]:
+    """Runs programs in Node and in a host; yields what differs."""
+    text = source(seeds, misuse=False)
+    node_logs, host_logs = in_node(addon(name), text), host(addon(name), text)
+    for seed, left, right in zip(seeds, node_logs, host_logs, strict=True):
+        found = compare(seed, name, left, right)
+        if found is not None:
+            yield found
+
+
+def batches(first: int, count: int) -> Iterator[range]:
+    """Cuts a number of seeds into batches."""
+    for start in range(first, first + count, BATCH):
+        yield range(start, min(start + BATCH, first + count))
+
+
+def trace(seed: int, host: Runner) -> int:
+    """Prints the log of a program in Node, with the values that are passed, and where they part."""
+    ENVIRONMENT["FUZZ_TRACE"] = os.environ["FUZZ_TRACE"] = "1"
+    name = ADDONS[seed // BATCH % len(ADDONS)]
+    text = source(range(seed, seed + 1), misuse=False)
+    node, found = in_node(addon(name), text)[0], host(addon(name), text)[0]
+    print(node)
+    print(compare(seed, name, node, found) or "no difference")
+    return 0 if node == found else 1
+
+
+def main() -> int:
+    """Runs what the command line asks for; fails on a difference."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--programs", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--misuse", action="store_true")
+    parser.add_argument("--operations")
+    parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--trace", type=int, metavar="SEED", help="show one program's logs")
+    options = parser.parse_args()
+    host = in_operations(options.operations) if options.operations else in_host
+    if options.trace is not None:
+        return trace(options.trace, host)
+    found = 0
+    for index, seeds in enumerate(batches(options.first, options.programs)):
+        name = ADDONS[index % len(ADDONS)]
+        if options.misuse:
+            host(addon(name), source(seeds, misuse=True))
+        else:
+            for difference in differences(seeds, name, host):
+                found += 1
+                if found <= options.show:
+                    print(difference, flush=True)
+        if index % 20 == 19:
+            print(f"{seeds.stop - options.first} programs, {found} differ", flush=True)
+    print(f"{options.programs} programs, {found} differ")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
