@@ -202,3 +202,21 @@ impl Task for Addition {
 pub fn async_add(a: f64, b: f64) -> AsyncTask<Addition> {
     AsyncTask::new(Addition { a, b })
 }
+
+/// Panics where napi-rs turns that into an error for JavaScript.
+#[napi(catch_unwind)]
+pub fn panic_caught() {
+    give_up("caught on its way out")
+}
+
+/// Panics where nothing catches it: a panic cannot pass a function that C calls.
+#[napi]
+pub fn panic_uncaught() {
+    give_up("nobody catches this")
+}
+
+#[inline(never)]
+#[expect(clippy::panic, reason = "that is what it is for")]
+fn give_up(why: &str) -> ! {
+    panic!("{why}")
+}
