@@ -63,6 +63,7 @@ mod intrinsics;
 mod job;
 mod key;
 mod keys;
+mod memory;
 mod number;
 mod object;
 mod promise;

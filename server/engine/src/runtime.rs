@@ -108,8 +108,7 @@ impl Runtime {
         if CURRENT.get().is_some() {
             return Err(EngineError::AlreadyRunning);
         }
-        // SAFETY: E1; a plain constructor.
-        let rt = unsafe { q::JS_NewRuntime() };
+        let rt = crate::memory::new_runtime();
         if rt.is_null() {
             return Err(EngineError::OutOfMemory);
         }
