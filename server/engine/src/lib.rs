@@ -63,7 +63,6 @@ mod intrinsics;
 mod job;
 mod key;
 mod keys;
-mod memory;
 mod number;
 mod object;
 mod promise;

@@ -108,7 +108,8 @@ impl Runtime {
         if CURRENT.get().is_some() {
             return Err(EngineError::AlreadyRunning);
         }
-        let rt = crate::memory::new_runtime();
+        // SAFETY: E1; a plain constructor.
+        let rt = unsafe { q::JS_NewRuntime() };
         if rt.is_null() {
             return Err(EngineError::OutOfMemory);
         }

@@ -42,6 +42,9 @@ define('queueMicrotask', function queueMicrotask(callback) {
   }]);
 }, true);
 
+// As Node has it with --expose-gc.
+define('gc', function gc() { native.collect(); });
+
 for (const name of ['setTimeout', 'setInterval', 'setImmediate']) {
   define(name, { [name]() {
     throw new Error(`${name} is not supported yet: the host runs no timers; use a timer of Python's and call the addon from it`);
