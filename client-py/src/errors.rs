@@ -231,6 +231,8 @@ pub(crate) fn crashed(label: &str, report: &ExitReport) -> PyErr {
             facts.set_item("reason", report.reason.as_deref())?;
             facts.set_item("export", report.export.as_deref())?;
             facts.set_item("address", report.address)?;
+            facts.set_item("overflowed", report.overflowed)?;
+            facts.set_item("thread", report.thread.as_deref())?;
             facts.set_item("node_api", report.node_api.as_deref())?;
             if let Some(backtrace) = &report.backtrace {
                 let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();

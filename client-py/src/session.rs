@@ -19,6 +19,7 @@ use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::errors;
 use crate::idle::{self, Waiting};
+use crate::output;
 use crate::owner::Owner;
 use crate::proxy::{Addon, JSClass, JSFunction};
 use crate::quiet;
@@ -466,6 +467,7 @@ impl Session {
         }
         if let Some(client) = self.client.get() {
             py.detach(|| client.close(GRACE));
+            output::drain(py, output::LAST_WORDS);
         }
         if let Some(world) = self.world.load_full() {
             drop(world.die());
