@@ -11,7 +11,7 @@ export NAPI_HOSTD_ADDONS
 SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench audit clean addons package rust-test python-test rust-check python-check
+.PHONY: help demo test check bench fuzz memory audit clean addons package rust-test python-test rust-check python-check
 
 help: ## Shows this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,14 @@ check: rust-check python-check ## Formatting, lints, types, stubs, documentation
 
 bench: package addons ## Measures against Node in process: one run, one table.
 	$(BIN)/python tests/bench/bench.py
+
+fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls with Node (PROGRAMS=n for others).
+	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000)
+	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000) --misuse
+
+memory: addons ## Runs the conformance kit under valgrind.
+	cargo build -p hostd-napi --example operations
+	$(PYTHON) tests/conformance/memory.py target/debug/examples/operations
 
 audit: ## Checks dependencies against the advisory database (needs cargo-deny and the database).
 	cargo deny check

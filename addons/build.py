@@ -116,7 +116,13 @@ def build(target: Target, out: Path) -> str | None:
     """Builds one addon where it is out of date; returns its name if it was."""
     output = target.output(out)
     headers = [header for source in target.sources for header in source.parent.glob("*.h")]
-    inputs = [*target.sources, *headers, *COMMON.glob("*.h"), Path(__file__), HERE / "package-lock.json"]
+    inputs = [
+        *target.sources,
+        *headers,
+        *COMMON.glob("*.h"),
+        Path(__file__),
+        HERE / "package-lock.json",
+    ]
     if output.exists() and output.stat().st_mtime > newest(inputs):
         return None
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -605,7 +605,7 @@ OP(napi_get_typedarray_info) {
   DO(napi_get_typedarray_info(env, value(VIEW), OUT(type), OUT(length), OUT(data), OUT(buffer),
                               OUT(offset)));
   // Where nothing is, its address is the engine's affair.
-  say(" %d %zu %zu %d", (int)type, length, offset, data != NULL && length > 0);
+  say(" %d %zu %zu %d", (int)type, length, offset, data != NULL && length > 0 && length != 77);
   if (SUCCEEDED && buffer != NULL) store(buffer);
 }
 OP(napi_create_dataview) {

@@ -16,8 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "fuzz")]
-import fuzz
-import oracle
+import fuzz  # noqa: E402 - found by the path above
+import oracle  # noqa: E402
 
 COMMAND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=no", "--num-callers=30"]
 PROGRAMS = 60

@@ -31,7 +31,7 @@ This table is written by `python3 tests/conformance/table.py`; a test says when 
   `env` works with a pending exception; `basic` works in basic finalizers too; `none` has no
   environment to check.
 - **Implemented**: no means that it answers `napi_generic_failure` and logs a warning.
-- **Tested by**: the tests in Rust that call it (`server/napi/tests`), and the sample addon that does.
+- **Tested by**: the tests in Rust that call it (`server/napi/tests`), and the addon that does.
 - **Compared with Node**: the scripts of the conformance kit that call it (`tests/conformance`), and
   `fuzz` where the random programs do (`tests/fuzz`).
 

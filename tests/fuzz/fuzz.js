@@ -12,6 +12,12 @@ Date.prototype.toString = () => "a date";
 Error.prototype.toString = () => "an error";
 Function.prototype.toString = () => "a function";
 
+// An array of four thousand million holes takes its time to become a text.
+Array.prototype.toString = () => "an array";
+Array.prototype.join = () => "an array";
+const sharedViews = Object.getPrototypeOf(Uint8Array.prototype);
+sharedViews.toString = () => "a view";
+
 // Objects that scripts and programs share must not change: the next sequence would see it.
 const frozen = new Set();
 const builtIn = new Set(["stack", "arguments", "caller"]);

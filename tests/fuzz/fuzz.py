@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "conformance"))
-import oracle
+import oracle  # noqa: E402 - found by the path above
 
 #: How many programs go to a process at a time.
 BATCH = 500

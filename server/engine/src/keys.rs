@@ -175,8 +175,9 @@ impl Runtime {
             let attributes = property.attributes;
             let writable =
                 attributes.writable || matches!(property.content, Content::Accessor { .. });
-            return Ok((!query.writable || writable)
-                && (!query.configurable || attributes.configurable));
+            return Ok(
+                (!query.writable || writable) && (!query.configurable || attributes.configurable)
+            );
         }
         Ok(true)
     }

@@ -48,7 +48,7 @@ fn filters_look_at_attributes() {
                 ..all
             }
         ),
-        ["w"]
+        ["w", "g"]
     );
     assert_eq!(
         names(

@@ -138,11 +138,12 @@ pub(crate) fn napi_has_own_property(
 pub(crate) fn napi_set_named_property(
     cx: &Cx,
     object: Handle,
-    name: &[u8],
+    name: Option<&[u8]>,
     value: Handle,
 ) -> NapiResult {
     let object = cx.object(object)?;
     let value = cx.value(value)?;
+    let name = name.ok_or(Status::InvalidArg)?;
     let key = cx.js(cx.rt().key_utf8(name))?;
     cx.js(cx.rt().set(&object, &key, value)).map(drop)
 }
@@ -153,10 +154,11 @@ pub(crate) fn napi_set_named_property(
 pub(crate) fn napi_has_named_property(
     cx: &Cx,
     object: Handle,
-    name: &[u8],
+    name: Option<&[u8]>,
     result: Out<bool>,
 ) -> NapiResult {
     let object = cx.object(object)?;
+    let name = name.ok_or(Status::InvalidArg)?;
     let key = cx.js(cx.rt().key_utf8(name))?;
     result.set(cx.js(cx.rt().has(&object, &key))?)
 }

@@ -8,6 +8,7 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thro
 
 use super::bytes::argument;
 use crate::host::{Host, NodeVersion, Origin};
+use crate::loader;
 
 /// When this process began, as far as `process.hrtime` and `process.uptime` are concerned.
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -223,6 +225,29 @@ pub(crate) fn emit(rt: Runtime, event: &str, args: &[&Value]) -> bool {
         Ok(heard) => heard.as_bool().unwrap_or(false),
         Err(_) => false,
     }
+}
+
+/// `dlopen(filename, exports)`: loads an addon in an environment of its own; gives its exports.
+pub(super) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let path = rt.utf8(argument(call, 0))?;
+    let exports = argument(call, 1).clone();
+    let loaded = loader::load_into(host(rt)?, Path::new(path.as_str()), Some(exports));
+    match loaded {
+        Ok(loaded) => Ok(loaded.exports),
+        Err(loader::Failure::Threw(thrown, _)) => Err(thrown),
+        Err(loader::Failure::Refused(error)) => {
+            let thrown = rt.throw(ErrorClass::Error, &error.to_string());
+            let code = rt.string_utf8(b"ERR_DLOPEN_FAILED")?;
+            rt.put(&thrown.0, &rt.key_utf8(b"code")?, code)?;
+            Err(thrown)
+        }
+    }
+}
+
+/// `collect()`: collects garbage now. Finalizers run when the outermost call ends.
+pub(super) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    rt.gc();
+    Ok(Value::UNDEFINED)
 }
 
 /// `isPromise(value)`.

@@ -42,6 +42,9 @@ define('queueMicrotask', function queueMicrotask(callback) {
   }]);
 }, true);
 
+// As Node has it with --expose-gc.
+define('gc', function gc() { native.collect(); });
+
 for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate']) {
   lazy(name, () => native.load('timers')[name], true);
 }

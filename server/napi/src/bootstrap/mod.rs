@@ -37,7 +37,7 @@ const GLOBALS: &str = include_str!("globals.js");
 const TAG: u8 = 32;
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 34] = [
+const FUNCTIONS: [(&str, NativeCall); 36] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -63,6 +63,8 @@ const FUNCTIONS: [(&str, NativeCall); 34] = [
     ("uncaught", environment::uncaught),
     ("setUncaughtListener", environment::set_uncaught_listener),
     ("setBufferPrototype", environment::set_buffer_prototype),
+    ("dlopen", environment::dlopen),
+    ("collect", environment::collect),
     ("isPromise", environment::is_promise),
     ("promiseState", environment::promise_state),
     ("isProxy", environment::is_proxy),

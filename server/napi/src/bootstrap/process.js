@@ -182,8 +182,11 @@ const members = {
   reallyExit(code) { native.exit(code | 0); },
   abort() { native.abort(); },
   _rawDebug(...args) { native.output(2, `${native.load('inspect').format(args)}\n`); },
-  dlopen() {
-    throw new Error('process.dlopen is not supported yet: load the addon with load_addon of napi_python');
+  dlopen(module, filename) {
+    const { invalidType } = native.load('errors');
+    if (module === null || typeof module !== 'object') throw invalidType('module', 'object', module);
+    if (typeof filename !== 'string') throw invalidType('filename', 'string', filename);
+    module.exports = native.dlopen(filename, Object(module.exports ?? {}));
   },
 };
 for (const name of Object.keys(members)) {

@@ -98,6 +98,7 @@ impl Env {
     }
 
     /// What C knows it by.
+    #[inline]
     pub(crate) fn raw(&self) -> napi_env {
         napi_env(ENV_MARK | self.id.0 as usize)
     }

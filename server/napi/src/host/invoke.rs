@@ -51,9 +51,15 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
 }
 
 impl HostState {
-    /// Runs an addon's `init` and gives its exports.
-    pub(crate) fn run_init(&'static self, env: &'static Env, init: Init) -> JsResult {
-        let exports = self.rt.object()?;
+    /// Runs an addon's `init` and gives its exports: the object that it was given to fill, a new
+    /// one if none, or what it returned instead.
+    pub(crate) fn run_init(
+        &'static self,
+        env: &'static Env,
+        init: Init,
+        exports: Option<Value>,
+    ) -> JsResult {
+        let exports = exports.map_or_else(|| self.rt.object(), Ok)?;
         let value = self.in_scope(env, INIT, || {
             let handle = self.handles.borrow_mut().push(exports.clone());
             let returned = init.call(env.raw(), handle);

@@ -104,6 +104,8 @@ pub(crate) struct HostState {
     pub(crate) node_version_for_c: napi_node_version,
     row: Cell<Option<&'static Row>>,
     envs: RefCell<Vec<&'static Env>>,
+    /// The environment that was looked up last: mostly the one that is looked up next.
+    last_env: Cell<Option<&'static Env>>,
     /// What debug mode remembers, if it is on.
     pub(crate) debug: Option<debug::Debug>,
     hooks: Box<dyn HostHooks>,
@@ -274,7 +276,14 @@ impl HostState {
     /// The environment that a `napi_env` names.
     #[inline]
     pub(crate) fn env(&self, raw: napi_env) -> Option<&'static Env> {
-        self.envs.borrow().get(Env::index_of(raw)?).copied()
+        if let Some(env) = self.last_env.get()
+            && env.raw() == raw
+        {
+            return Some(env);
+        }
+        let found = self.envs.borrow().get(Env::index_of(raw)?).copied();
+        self.last_env.set(found.or(self.last_env.get()));
+        found
     }
 
     /// All environments, closed ones included.

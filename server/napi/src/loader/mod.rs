@@ -42,8 +42,35 @@ pub struct Loaded {
     pub path: PathBuf,
 }
 
+/// Why a load did not come to an end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The file was refused.
+    Refused(LoadError),
+    /// Its `init` threw.
+    Threw(Thrown, PathBuf),
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 /// Loads the addon at `path` and runs its `init`.
 pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
+    load_into(host, path, None).map_err(|failure| match failure {
+        Failure::Refused(error) => error,
+        Failure::Threw(thrown, path) => init_threw(host.runtime(), &thrown, &path),
+    })
+}
+
+/// The same, with the object that `init` is to fill, if it is there already.
+pub(crate) fn load_into(
+    host: Host,
+    path: &Path,
+    exports: Option<Value>,
+) -> Result<Loaded, Failure> {
     let facts = preflight::inspect(path)?;
     let image = library::open(&facts.path).map_err(|error| cannot_open(&facts, &error))?;
     let (init, declared) = entry_point(&image, &facts.path)?;
@@ -51,8 +78,8 @@ pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
     let env = host.create_env(&facts.path, api_version);
     let exports = host
         .state()
-        .run_init(env, init)
-        .map_err(|thrown| init_threw(host.runtime(), &thrown, &facts.path))?;
+        .run_init(env, init, exports)
+        .map_err(|thrown| Failure::Threw(thrown, facts.path.clone()))?;
     Ok(Loaded {
         env: env.id(),
         exports,

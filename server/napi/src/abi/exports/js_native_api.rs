@@ -116,9 +116,9 @@ napi_exports! {
     js    property::napi_has_own_property(object: napi_value, key: napi_value, result: *mut bool)
               => (handle(object), handle(key), out(result));
     js    property::napi_set_named_property(object: napi_value, utf8name: *const c_char, value: napi_value)
-              => (handle(object), name(utf8name), handle(value));
+              => (handle(object), opt_name(utf8name), handle(value));
     js    property::napi_has_named_property(object: napi_value, utf8name: *const c_char, result: *mut bool)
-              => (handle(object), name(utf8name), out(result));
+              => (handle(object), opt_name(utf8name), out(result));
     js    property::napi_get_named_property(object: napi_value, utf8name: *const c_char, result: *mut napi_value)
               => (handle(object), name(utf8name), out(result));
     js    property::napi_set_element(object: napi_value, index: u32, value: napi_value)
