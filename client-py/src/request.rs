@@ -211,7 +211,11 @@ impl Session {
         let until = self.until(py, outer.flatten())?;
         let mut waiting = Waiting::of(self, until);
         if until.is_some() && waiting.is_late() {
-            return Err(self.error(ClientError::Interrupted, waiting, ask.export.map(|name| &**name)));
+            return Err(self.error(
+                ClientError::Interrupted,
+                waiting,
+                ask.export.map(|name| &**name),
+            ));
         }
         let sent = py.detach(|| {
             let talk = match &mut *talk {
