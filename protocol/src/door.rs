@@ -99,30 +99,35 @@ pub fn decode_answer(bytes: &[u8; ANSWER_BYTES]) -> Result<(u32, usize)> {
         let what = "no napi-hostd serve of this version at the other end";
         return Err(ProtocolError::malformed(what, 0));
     }
-    let [.., a, b, c, d, e, f, g, h] = *bytes;
-    let length = u32::from_le_bytes([e, f, g, h]) as usize;
+    let length = word(bytes, ANSWER_BYTES - 4) as usize;
     if length > TEXT_BYTES {
         return Err(ProtocolError::malformed("a refusal that is too long", 16));
     }
-    Ok((u32::from_le_bytes([a, b, c, d]), length))
+    Ok((word(bytes, ANSWER_BYTES - 8), length))
 }
 
 /// How a process ended, as it travels: its signal, or its exit code.
 pub fn status(signal: Option<i32>, code: Option<i32>) -> [u8; STATUS_BYTES] {
-    let word = |number: Option<i32>| number.unwrap_or(0).to_le_bytes();
-    let ([a, b, c, d], [e, f, g, h]) = (word(signal), word(code));
-    [a, b, c, d, e, f, g, h]
+    let mut bytes = [0; STATUS_BYTES];
+    bytes[..4].copy_from_slice(&signal.unwrap_or(0).to_le_bytes());
+    bytes[4..].copy_from_slice(&code.unwrap_or(0).to_le_bytes());
+    bytes
 }
 
 /// Reads how a process ended: its signal, or its exit code.
 pub fn decode_status(bytes: [u8; STATUS_BYTES]) -> (Option<i32>, Option<i32>) {
-    let [a, b, c, d, e, f, g, h] = bytes;
-    let signal = i32::from_le_bytes([a, b, c, d]);
-    let code = i32::from_le_bytes([e, f, g, h]);
-    match signal {
-        0 => (None, Some(code)),
+    match word(&bytes, 0).cast_signed() {
+        0 => (None, Some(word(&bytes, 4).cast_signed())),
         signal => (Some(signal), None),
     }
+}
+
+/// The number at a place that is inside.
+fn word(bytes: &[u8], place: usize) -> u32 {
+    bytes[place..place + 4]
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
 
-PROGRAM = _addon._host_binary()
+PROGRAM = _addon._host_binary()  # noqa: SLF001
 CRASH = addon_path("crash")
 
 
@@ -181,7 +181,7 @@ def test_socket_in_use_is_refused_and_a_stale_one_replaced(server: Server) -> No
 
 def test_no_server_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    with pytest.raises(LoadError, match="server at .*nothing"):
+    with pytest.raises(LoadError, match=r"server at .*nothing"):
         load_addon(CRASH, address=tmp_path / "nothing")
     with pytest.raises(ValueError, match="env="):
         load_addon(CRASH, address=tmp_path / "nothing", env={})
@@ -255,7 +255,13 @@ def test_sessions_die_with_their_client(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [b"", b"x", b"GET / HTTP/1.1\r\n\r\n", b"NAPIDOOR\x01\x00\x00\x00", b"NAPIDOOR\x09\x00\x00\x00"],
+    [
+        b"",
+        b"x",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"NAPIDOOR\x01\x00\x00\x00",
+        b"NAPIDOOR\x09\x00\x00\x00",
+    ],
 )
 def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
     with socket.socket(socket.AF_UNIX) as stranger:
@@ -276,7 +282,7 @@ def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
 
 def test_many_sessions_leave_nothing(server: Server) -> None:
     def descriptors() -> int:
-        return len(os.listdir(f"/proc/{server.pid}/fd"))
+        return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
 
     before = descriptors()
     for _ in range(20):

@@ -40,8 +40,8 @@ pub(crate) struct Admitted {
 /// Knocks with these descriptors, and waits for the answer.
 pub(crate) fn knock(
     address: &Path,
-    lanes: Option<OwnedFd>,
-    crash_page: Option<OwnedFd>,
+    lanes: Option<&OwnedFd>,
+    crash_page: Option<&OwnedFd>,
     patience: Duration,
 ) -> Result<Admitted, SpawnError> {
     let failed = |source| SpawnError::Door {
@@ -49,7 +49,7 @@ pub(crate) fn knock(
         source,
     };
     let (control, pid, stdout, stderr, status) =
-        enter(address, lanes.as_ref(), crash_page.as_ref(), patience).map_err(failed)?;
+        enter(address, lanes, crash_page, patience).map_err(failed)?;
     let watched = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
@@ -129,6 +129,9 @@ fn enter(
     Ok((stream, pid, stdout, stderr, status))
 }
 
+/// The permission bits of the group and of others.
+const OTHERS_BITS: u32 = 6;
+
 /// Who may write in the socket's folder could put another server there.
 fn check_folder(address: &Path) -> io::Result<()> {
     let folder = match address.parent() {
@@ -136,7 +139,7 @@ fn check_folder(address: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     let found = fs::symlink_metadata(folder)?;
-    if found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0 {
+    if found.uid() == geteuid().as_raw() && found.mode().trailing_zeros() >= OTHERS_BITS {
         Ok(())
     } else {
         Err(io::Error::other(

@@ -66,7 +66,12 @@ pub(crate) fn launch(
             stdout,
             stderr,
             status,
-        } = door::knock(address, lanes, crash_fd, options.start_timeout)?;
+        } = door::knock(
+            address,
+            lanes.as_ref(),
+            crash_fd.as_ref(),
+            options.start_timeout,
+        )?;
         return Ok(Launched {
             process,
             control,
