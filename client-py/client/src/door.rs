@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use hostd_protocol::control::CarrierKind;
 use hostd_protocol::door::{
-    ANSWER_BYTES, DESCRIPTORS, Knock, STATUS_BYTES, decode_answer, decode_status,
+    DESCRIPTORS, Knock, PROCESS_BYTES, REFUSAL_BYTES, STATUS_BYTES, decode_refusal, decode_status,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt::socket_peercred,
 };
@@ -116,17 +117,42 @@ fn enter(
     if sent != bytes.len() {
         return Err(io::ErrorKind::WriteZero.into());
     }
-    let mut answer = [0; ANSWER_BYTES];
-    stream.read_exact(&mut answer)?;
-    let (pid, length) = decode_answer(&answer).map_err(io::Error::other)?;
-    if pid == 0 {
-        let mut text = vec![0; length];
-        stream.read_exact(&mut text)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        return Err(io::Error::other(format!("it refuses: {text}")));
+    // The server's copies are all there are, so that its refusal is seen as the pipe's end.
+    drop((their_stdout, their_stderr, their_status));
+    let mut process = [0; PROCESS_BYTES];
+    if read_within(&status, &mut process, patience)? != PROCESS_BYTES {
+        return Err(refusal(&mut stream));
     }
+    let pid = u32::from_le_bytes(process);
     stream.set_read_timeout(None)?;
     Ok((stream, pid, stdout, stderr, status))
+}
+
+fn refusal(stream: &mut UnixStream) -> io::Error {
+    let mut read = || -> io::Result<String> {
+        let mut head = [0; REFUSAL_BYTES];
+        stream.read_exact(&mut head)?;
+        let mut text = vec![0; decode_refusal(&head).map_err(io::Error::other)?];
+        stream.read_exact(&mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    match read() {
+        Ok(text) => io::Error::other(format!("it refuses: {text}")),
+        Err(error) => error,
+    }
+}
+
+/// Reads from a pipe, for at most this long; nothing if it was closed.
+fn read_within(pipe: &OwnedFd, bytes: &mut [u8], time: Duration) -> io::Result<usize> {
+    let time = Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    let mut fds = [PollFd::new(pipe, PollFlags::IN)];
+    match poll(&mut fds, Some(&time))? {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(rustix::io::read(pipe, bytes)?),
+    }
 }
 
 /// The permission bits of the group and of others.
@@ -155,20 +181,9 @@ pub(crate) struct Status(OwnedFd);
 impl Status {
     /// The signal or the exit code, once the process has ended; waits shortly.
     pub(crate) fn read(&self) -> (Option<i32>, Option<i32>) {
-        let time = rustix::time::Timespec {
-            tv_sec: 0,
-            tv_nsec: STATUS_TIME.subsec_nanos().into(),
-        };
-        let mut fds = [rustix::event::PollFd::new(
-            &self.0,
-            rustix::event::PollFlags::IN,
-        )];
         let mut bytes = [0; STATUS_BYTES];
-        match rustix::event::poll(&mut fds, Some(&time)) {
-            Ok(1..) => match rustix::io::read(&self.0, &mut bytes) {
-                Ok(STATUS_BYTES) => decode_status(bytes),
-                _ => (None, None),
-            },
+        match read_within(&self.0, &mut bytes, STATUS_TIME) {
+            Ok(STATUS_BYTES) => decode_status(bytes),
             _ => (None, None),
         }
     }
