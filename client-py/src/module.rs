@@ -53,7 +53,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, carrier, start_timeout, timeout, nested_threads, on_start))]
+#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, nested_threads, on_start))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -67,6 +67,7 @@ fn _open<'py>(
     restart: (u32, f64, f64),
     policy: String,
     env: Option<Vec<(OsString, OsString)>>,
+    address: Option<PathBuf>,
     carrier: &str,
     start_timeout: f64,
     timeout: Option<f64>,
@@ -99,6 +100,7 @@ fn _open<'py>(
     let mut options = HostOptions::new(binary, path, events);
     options.label = label;
     options.env = env;
+    options.address = address;
     options.limits = session.limits;
     options.carrier = match carrier {
         "lanes" => Carrier::Lanes,

@@ -211,7 +211,11 @@ impl Session {
         let until = self.until(py, outer.flatten())?;
         let mut waiting = Waiting::of(self, until);
         if until.is_some() && waiting.is_late() {
-            return Err(self.error(ClientError::Interrupted, waiting, ask.export.map(|name| &**name)));
+            return Err(self.error(
+                ClientError::Interrupted,
+                waiting,
+                ask.export.map(|name| &**name),
+            ));
         }
         let sent = py.detach(|| {
             let talk = match &mut *talk {
@@ -299,9 +303,12 @@ impl Session {
             let mut waiting = Waiting::of(self, until);
             let current = self.is_current(&world);
             // What ended a call inside of the callback, or the callback, ends this call too.
-            let raised = raised.filter(|raised| match current {
-                true => raised.is_instance_of::<PyKeyboardInterrupt>(py),
-                false => errors::ends_calls(py, raised),
+            let raised = raised.filter(|raised| {
+                if current {
+                    raised.is_instance_of::<PyKeyboardInterrupt>(py)
+                } else {
+                    errors::ends_calls(py, raised)
+                }
             });
             match raised {
                 Some(raised) if !current => return Err(raised),

@@ -3,10 +3,10 @@
 //! The client knocks: `magic "NAPIDOOR" | version u8 | carrier u8 | crash page u8 | zero u8`, and
 //! with these bytes go descriptors, in this order: where the addon's output and its errors go,
 //! where the server writes how the process ended, the shared lanes if the carrier is those, the
-//! crash page if there is one. The server answers: `magic | version u8 | zero u8 x3 | process u32 |
-//! length u32 | text`; process zero means that it refuses, and the text says why. Then the
-//! connection is the session's. At the end of the process the server writes `signal u32 | code
-//! u32`, one of them zero, unless the process is another's by then. Little endian. No I/O here.
+//! crash page if there is one. From then on the connection is the session's; what the server has to
+//! say goes through the pipe: `process u32`, and at its end `signal u32 | code u32`, one of them
+//! zero. A refusal closes the pipe and is said on the connection: `magic | version u8 | zero u8 x3 |
+//! length u32 | text`. Little endian. No I/O here.
 
 use crate::control::CarrierKind;
 use crate::error::{ProtocolError, Result};
@@ -16,8 +16,10 @@ const VERSION: u8 = 1;
 
 /// Bytes of a knock.
 pub const KNOCK_BYTES: usize = 12;
-/// Bytes of an answer before its text.
-pub const ANSWER_BYTES: usize = 20;
+/// Bytes of a refusal before its text.
+pub const REFUSAL_BYTES: usize = 16;
+/// Bytes of the word on which process it is.
+pub const PROCESS_BYTES: usize = 4;
 /// Bytes of the word on how a process ended.
 pub const STATUS_BYTES: usize = 8;
 /// The longest text of a refusal.
@@ -72,57 +74,52 @@ impl Knock {
     }
 }
 
-/// The answer that a process is there.
-pub fn welcome(process: u32) -> Vec<u8> {
-    answer(process, "")
-}
-
-/// The answer that there will be none, and why.
+/// The answer that there will be no process, and why.
 pub fn refuse(text: &str) -> Vec<u8> {
-    answer(0, text)
-}
-
-fn answer(process: u32, text: &str) -> Vec<u8> {
     let text = &text.as_bytes()[..text.len().min(TEXT_BYTES)];
-    let mut bytes = Vec::with_capacity(ANSWER_BYTES + text.len());
+    let mut bytes = Vec::with_capacity(REFUSAL_BYTES + text.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
-    bytes.extend_from_slice(&process.to_le_bytes());
     bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(0).to_le_bytes());
     bytes.extend_from_slice(text);
     bytes
 }
 
-/// Reads the fixed part of an answer: the process, or zero, and the length of the text.
-pub fn decode_answer(bytes: &[u8; ANSWER_BYTES]) -> Result<(u32, usize)> {
+/// Reads the fixed part of a refusal: the length of its text.
+pub fn decode_refusal(bytes: &[u8; REFUSAL_BYTES]) -> Result<usize> {
     if !bytes.starts_with(MAGIC) || bytes[8] != VERSION {
         let what = "no napi-hostd serve of this version at the other end";
         return Err(ProtocolError::malformed(what, 0));
     }
-    let [.., a, b, c, d, e, f, g, h] = *bytes;
-    let length = u32::from_le_bytes([e, f, g, h]) as usize;
+    let length = word(bytes, REFUSAL_BYTES - 4) as usize;
     if length > TEXT_BYTES {
-        return Err(ProtocolError::malformed("a refusal that is too long", 16));
+        return Err(ProtocolError::malformed("a refusal that is too long", 12));
     }
-    Ok((u32::from_le_bytes([a, b, c, d]), length))
+    Ok(length)
 }
 
 /// How a process ended, as it travels: its signal, or its exit code.
 pub fn status(signal: Option<i32>, code: Option<i32>) -> [u8; STATUS_BYTES] {
-    let word = |number: Option<i32>| number.unwrap_or(0).to_le_bytes();
-    let ([a, b, c, d], [e, f, g, h]) = (word(signal), word(code));
-    [a, b, c, d, e, f, g, h]
+    let mut bytes = [0; STATUS_BYTES];
+    bytes[..4].copy_from_slice(&signal.unwrap_or(0).to_le_bytes());
+    bytes[4..].copy_from_slice(&code.unwrap_or(0).to_le_bytes());
+    bytes
 }
 
 /// Reads how a process ended: its signal, or its exit code.
 pub fn decode_status(bytes: [u8; STATUS_BYTES]) -> (Option<i32>, Option<i32>) {
-    let [a, b, c, d, e, f, g, h] = bytes;
-    let signal = i32::from_le_bytes([a, b, c, d]);
-    let code = i32::from_le_bytes([e, f, g, h]);
-    match signal {
-        0 => (None, Some(code)),
+    match word(&bytes, 0).cast_signed() {
+        0 => (None, Some(word(&bytes, 4).cast_signed())),
         signal => (Some(signal), None),
     }
+}
+
+/// The number at a place that is inside.
+fn word(bytes: &[u8], place: usize) -> u32 {
+    bytes[place..place + 4]
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]
@@ -160,16 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read_and_long_ones_are_refused() {
-        let bytes: [u8; ANSWER_BYTES] = welcome(77).try_into().unwrap();
-        assert_eq!(decode_answer(&bytes).unwrap(), (77, 0));
+    fn refusals_are_read_and_long_ones_are_refused() {
         let refusal = refuse("no");
-        let head: [u8; ANSWER_BYTES] = refusal[..ANSWER_BYTES].try_into().unwrap();
-        assert_eq!(decode_answer(&head).unwrap(), (0, 2));
-        let mut long = bytes;
-        long[18] = 1;
-        assert!(decode_answer(&long).is_err());
-        assert!(decode_answer(&[0; ANSWER_BYTES]).is_err());
+        let head: [u8; REFUSAL_BYTES] = refusal[..REFUSAL_BYTES].try_into().unwrap();
+        assert_eq!(decode_refusal(&head).unwrap(), 2);
+        let mut long = head;
+        long[14] = 1;
+        assert!(decode_refusal(&long).is_err());
+        assert!(decode_refusal(&[0; REFUSAL_BYTES]).is_err());
     }
 
     #[test]

@@ -223,9 +223,7 @@ def test_crash_in_on_start() -> None:
         if len(starts) > 1:
             addon.abort()
 
-    with load_addon(
-        addon_path("crash"), restart=RestartPolicy(max=3), on_start=greet
-    ) as loaded:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=3), on_start=greet) as loaded:
         kill(loaded)
         for _ in range(2):
             with pytest.raises(AddonCrashed) as caught:

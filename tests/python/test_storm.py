@@ -77,10 +77,11 @@ def callbacks(loaded: Addon) -> Any:
 def objects(loaded: Addon) -> Any:
     try:
         thing = host(loaded).run_script("new (class A { constructor() { this.x = 3; } })")
-        return thing.x
+        found = thing.x
     except StaleHandleError:
         # The process died between the two calls.
         return 3
+    return found
 
 
 @pytest.mark.parametrize("work", [calls, callbacks, objects])

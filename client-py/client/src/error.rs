@@ -55,6 +55,14 @@ pub enum SpawnError {
         /// Why.
         source: io::Error,
     },
+    /// The server that was to start it can't be reached, or refuses.
+    #[error("the server at {} can't be used: {source}", address.display())]
+    Door {
+        /// Its socket.
+        address: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The system refused a step.
     #[error("the host process can't be started: {what}")]
     System {

@@ -17,6 +17,7 @@ use hostd_protocol::ids::Generation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::crash::CrashPage;
+use crate::door::{self, Admitted, Status};
 use crate::error::SpawnError;
 use crate::options::{Carrier, HostOptions};
 use crate::session::Process;
@@ -37,43 +38,74 @@ pub(crate) struct Launched {
     pub(crate) crash_page: Option<CrashPage>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
+    /// Who says how it ended, if it is no child of this process.
+    pub(crate) status: Option<Status>,
 }
 
 pub(crate) fn launch(
     options: &HostOptions,
     generation: Generation,
 ) -> Result<Launched, SpawnError> {
-    let system = |what| move |source| SpawnError::System { what, source };
-    let (control, theirs) = UnixStream::pair().map_err(system("no socket pair"))?;
-    let mut fds = vec![FdMapping {
-        parent_fd: OwnedFd::from(theirs),
-        child_fd: CONTROL_FD,
-    }];
-    let (end, carrier) = match segment(options, Segment::create)? {
-        Some((segment, fd)) => {
-            fds.push(FdMapping {
-                parent_fd: fd,
-                child_fd: LANES_FD,
-            });
-            (
-                lane::client(segment, generation, options.limits),
-                CarrierKind::Lanes,
-            )
-        }
+    let (end, carrier, lanes) = match segment(options, Segment::create)? {
+        Some((segment, fd)) => (
+            lane::client(segment, generation, options.limits),
+            CarrierKind::Lanes,
+            Some(fd),
+        ),
         None => (
             socket::client(generation, options.limits),
             CarrierKind::Socket,
+            None,
         ),
     };
-
-    let crash_page = CrashPage::create().ok().map(|(page, fd)| {
-        fds.push(FdMapping {
-            parent_fd: fd,
-            child_fd: CRASH_FD,
+    let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
+    if let Some(address) = &options.address {
+        let Admitted {
+            process,
+            control,
+            stdout,
+            stderr,
+            status,
+        } = door::knock(
+            address,
+            lanes.as_ref(),
+            crash_fd.as_ref(),
+            options.start_timeout,
+        )?;
+        return Ok(Launched {
+            process,
+            control,
+            end,
+            carrier,
+            crash_page,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            status: Some(status),
         });
-        page
-    });
+    }
+    let (process, control, stdout, stderr) = spawn(options, carrier, lanes, crash_fd)?;
+    Ok(Launched {
+        process,
+        control,
+        end,
+        carrier,
+        crash_page,
+        stdout,
+        stderr,
+        status: None,
+    })
+}
 
+type Spawned = (Process, UnixStream, Option<OwnedFd>, Option<OwnedFd>);
+
+fn spawn(
+    options: &HostOptions,
+    carrier: CarrierKind,
+    lanes: Option<OwnedFd>,
+    crash_page: Option<OwnedFd>,
+) -> Result<Spawned, SpawnError> {
+    let system = |what| move |source| SpawnError::System { what, source };
+    let (control, theirs) = UnixStream::pair().map_err(system("no socket pair"))?;
     let mut command = Command::new(&options.binary);
     command.args(["--session", "--parent", &std::process::id().to_string()]);
     if carrier == CarrierKind::Socket {
@@ -91,6 +123,20 @@ pub(crate) fn launch(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let fds = [
+        (Some(OwnedFd::from(theirs)), CONTROL_FD),
+        (lanes, LANES_FD),
+        (crash_page, CRASH_FD),
+    ]
+    .into_iter()
+    .filter_map(|(fd, child_fd)| {
+        let parent_fd = fd?;
+        Some(FdMapping {
+            parent_fd,
+            child_fd,
+        })
+    })
+    .collect();
     command
         .fd_mappings(fds)
         .map_err(|error| SpawnError::System {
@@ -101,15 +147,7 @@ pub(crate) fn launch(
     // With the command go this side's copies of the host's descriptors: else its end is not seen.
     drop(command);
     let (process, stdout, stderr) = watch(child)?;
-    Ok(Launched {
-        process,
-        control,
-        end,
-        carrier,
-        crash_page,
-        stdout,
-        stderr,
-    })
+    Ok((process, control, stdout, stderr))
 }
 
 /// The shared memory, if that is what frames shall travel over.

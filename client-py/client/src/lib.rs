@@ -13,6 +13,7 @@
 mod client;
 mod conversation;
 mod crash;
+mod door;
 mod error;
 mod fork;
 mod launch;

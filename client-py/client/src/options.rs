@@ -16,6 +16,8 @@ use crate::{ClientError, Conversation, ExitReport};
 pub struct HostOptions {
     /// The `napi-hostd` executable.
     pub binary: PathBuf,
+    /// The socket of a server that starts the process in place of this side, if there is one.
+    pub address: Option<PathBuf>,
     /// The addon's file, for messages; what is loaded is said by [`Self::on_start`].
     pub addon: PathBuf,
     /// The addon's name, for messages and logs.
@@ -53,6 +55,7 @@ impl HostOptions {
             .into_owned();
         Self {
             binary,
+            address: None,
             addon,
             label,
             carrier: Carrier::Auto,

@@ -26,6 +26,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
 use crate::crash::{self, CrashPage, Findings};
+use crate::door::Status;
 use crate::error::SpawnError;
 use crate::launch::{self, Launched};
 use crate::ledger::Ledger;
@@ -103,7 +104,21 @@ async fn supervise(
     generation: Generation,
     started: Sender<Result<Arc<Session>, SpawnError>>,
 ) {
-    let launched = match launch::launch(&options, generation) {
+    let launched = if options.address.is_some() {
+        // A server may take its time, and no other host shall wait for it.
+        let options = Arc::clone(&options);
+        tokio::task::spawn_blocking(move || launch::launch(&options, generation))
+            .await
+            .unwrap_or_else(|error| {
+                Err(SpawnError::System {
+                    what: "knocking failed",
+                    source: io::Error::other(error),
+                })
+            })
+    } else {
+        launch::launch(&options, generation)
+    };
+    let launched = match launched {
         Ok(launched) => launched,
         Err(error) => {
             // Whoever asked may have gone meanwhile.
@@ -119,11 +134,13 @@ async fn supervise(
         crash_page,
         stdout,
         stderr,
+        status,
     } = launched;
     let host = Host {
         process: Arc::new(process),
         generation,
         crash_page,
+        status,
         stdout: Output::read(stdout, Stream::Stdout, Arc::clone(&options.events)),
         stderr: Output::read(stderr, Stream::Stderr, Arc::clone(&options.events)),
     };
@@ -336,6 +353,7 @@ struct Host {
     process: Arc<Process>,
     generation: Generation,
     crash_page: Option<CrashPage>,
+    status: Option<Status>,
     stdout: Output,
     stderr: Output,
 }
@@ -378,6 +396,12 @@ impl Host {
         let exit_code = status
             .as_ref()
             .and_then(rustix::process::WaitIdStatus::exit_status);
+        let (signal, exit_code) = match self.status.take() {
+            None => (signal, exit_code),
+            Some(status) => tokio::task::spawn_blocking(move || status.read())
+                .await
+                .unwrap_or_default(),
+        };
         let findings = examine(self.crash_page.take(), signal).await;
         let killed = self.process.killed_because();
         let unknown = || {

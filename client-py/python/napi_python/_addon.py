@@ -66,6 +66,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
     name: str | None = None,
     env: Mapping[str, str] | None = None,
+    address: str | os.PathLike[str] | None = None,
     carrier: Literal["auto", "lanes", "socket"] = "auto",
     start_timeout: float = 10.0,
     timeout: float | None = None,
@@ -86,6 +87,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             `AddonCrashed` again ("never"); a `RestartPolicy` is a budget of crashes.
         name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
         env: The environment of the process; this one's if left out.
+        address: The socket of a running `napi-hostd serve` of this user, which starts the process
+            in its own environment; left out, this process starts it.
         carrier: How messages travel; "auto" takes shared memory where it is to be had.
         start_timeout: Seconds that the process may take to be ready, and then the addon to load.
         timeout: Seconds that each call may take, what is nested in it included; then it raises
@@ -113,6 +116,9 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if not start_timeout > 0:
         text = f"start_timeout={start_timeout!r}: it is a number of seconds above 0"
         raise ValueError(text)
+    if address is not None and env is not None:
+        text = "env=: with address= the environment is that of the server; give it to that one"
+        raise ValueError(text)
     if timeout is not None and not timeout > 0:
         text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
         raise ValueError(text)
@@ -134,11 +140,12 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     return _native._open(  # noqa: SLF001 - of this package
         str(file),
         label=name or _label(file),
-        binary=_host_binary(),
+        binary=_host_binary() if address is None else os.fsdecode(address),
         public=remote != "exposed",
         restart=numbers,
         policy=policy,
         env=None if env is None else [(str(k), str(v)) for k, v in env.items()],
+        address=None if address is None else str(pathlib.Path(os.fsdecode(address)).absolute()),
         carrier=carrier,
         start_timeout=float(start_timeout),
         timeout=None if timeout is None else float(timeout),

@@ -248,9 +248,7 @@ def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> 
     return text
 
 
-def crashed(
-    label: str, facts: dict[str, object], policy: str | None = None
-) -> AddonCrashed:
+def crashed(label: str, facts: dict[str, object], policy: str | None = None) -> AddonCrashed:
     """Makes the exception for a host that died, of what its supervisor knows."""
     # The addon may have written any of it.
     for name, value in facts.items():

@@ -158,6 +158,7 @@ def _open(
     restart: tuple[int, float, float],
     policy: str,
     env: list[tuple[str, str]] | None,
+    address: str | None,
     carrier: str,
     start_timeout: float,
     timeout: float | None,

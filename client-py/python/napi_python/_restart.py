@@ -25,20 +25,16 @@ class RestartPolicy:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        if not isinstance(self.max, int) or isinstance(self.max, bool):
+        if type(self.max) is not int:
             text = f"max={self.max!r}: it is a number of crashes, an int"
             raise TypeError(text)
         if not 1 <= self.max < _NO_LIMIT:
             text = f"max={self.max!r}: it is at least 1; restart='never' stops at the first crash"
             raise ValueError(text)
-        if not (isinstance(self.window, int | float) and self.window > 0):
+        if not self.window > 0:
             text = f"window={self.window!r}: it is a number of seconds above 0"
             raise ValueError(text)
-        if not (
-            isinstance(self.backoff, int | float)
-            and self.backoff >= 0
-            and math.isfinite(self.backoff)
-        ):
+        if not (self.backoff >= 0 and math.isfinite(self.backoff)):
             text = f"backoff={self.backoff!r}: it is a number of seconds, 0 or more"
             raise ValueError(text)
 

@@ -100,7 +100,7 @@ impl Server {
             }
             for place in ready.silent.into_iter().rev() {
                 let Silent { stream, .. } = self.silent.swap_remove(place);
-                self.admit(stream);
+                self.admit(&stream);
             }
             self.silent
                 .retain(|connection| connection.since.elapsed() < SILENCE);
@@ -176,23 +176,22 @@ impl Server {
     }
 
     /// A connection has something to say: a knock, or its end.
-    fn admit(&mut self, stream: UnixStream) {
-        let started = Visit::receive(&stream).and_then(|visit| match visit {
-            Some(visit) => visit.start(&stream).map(Some),
+    fn admit(&mut self, stream: &UnixStream) {
+        let started = Visit::receive(stream).and_then(|visit| match visit {
+            Some(visit) => visit.start(stream).map(Some),
             None => Ok(None),
         });
         match started {
             Ok(Some(running)) => {
-                let answer = door::welcome(running.child.id());
-                self.running.push(running);
                 // A client that is gone is found out by the session.
-                let _ = (&stream).write_all(&answer);
+                let _ = rustix::io::write(&running.status, &running.child.id().to_le_bytes());
+                self.running.push(running);
             }
             Ok(None) => {}
             Err(error) => {
                 let text = format!("{error:#}");
                 complain(&text);
-                visitor::refuse(&stream, &text);
+                visitor::refuse(stream, &text);
             }
         }
     }

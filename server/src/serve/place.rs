@@ -19,20 +19,17 @@ pub(super) struct Place {
 impl Place {
     /// Opens the socket that was asked for, or one with a name of its own.
     pub(super) fn open(socket: Option<PathBuf>) -> anyhow::Result<(Self, UnixListener)> {
-        let (socket, made) = match socket {
-            Some(socket) => {
-                let folder = folder_of(&socket)?;
-                (socket, make(&folder)?.then_some(folder))
+        let (socket, made) = if let Some(socket) = socket {
+            let folder = folder_of(&socket)?;
+            (socket, make(&folder)?.then_some(folder))
+        } else {
+            let folder = std::env::var_os("XDG_RUNTIME_DIR")
+                .map_or_else(std::env::temp_dir, PathBuf::from)
+                .join(format!("napi-hostd-{}", std::process::id()));
+            if !make(&folder)? {
+                bail!("{} is there already: remove it", folder.display());
             }
-            None => {
-                let folder = std::env::var_os("XDG_RUNTIME_DIR")
-                    .map_or_else(std::env::temp_dir, PathBuf::from)
-                    .join(format!("napi-hostd-{}", std::process::id()));
-                if !make(&folder)? {
-                    bail!("{} is there already: remove it", folder.display());
-                }
-                (folder.join("socket"), Some(folder))
-            }
+            (folder.join("socket"), Some(folder))
         };
         let mut place = Self {
             socket,
@@ -108,11 +105,14 @@ fn make(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
+/// The permission bits of the group and of others.
+const OTHERS_BITS: u32 = 6;
+
 fn check(folder: &Path) -> anyhow::Result<()> {
     let found = fs::symlink_metadata(folder)
         .with_context(|| format!("cannot look at {}", folder.display()))?;
     let own = rustix::process::geteuid().as_raw();
-    if !found.is_dir() || found.uid() != own || found.mode() & 0o077 != 0 {
+    if !found.is_dir() || found.uid() != own || found.mode().trailing_zeros() < OTHERS_BITS {
         bail!(
             "{} is not a folder of this user that nobody else may enter: chmod 700, or name \
              another socket",

@@ -1,0 +1,303 @@
+"""`napi-hostd serve` and `load_addon(path, address=...)`: hosts that someone else starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
+
+PROGRAM = _addon._host_binary()  # noqa: SLF001
+CRASH = addon_path("crash")
+
+
+class Server(subprocess.Popen[str]):
+    """A server, and where it listens."""
+
+    def __init__(self, *arguments: str, **options: Any) -> None:
+        super().__init__(
+            [PROGRAM, "serve", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        assert self.stdout is not None
+        self.address = Path(self.stdout.readline().rstrip("\n"))
+
+
+@contextmanager
+def serving(*arguments: str, **options: Any) -> Iterator[Server]:
+    with Server(*arguments, **options) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server in a folder of its own."""
+    with serving("--socket", str(tmp_path / "door" / "socket")) as started:
+        yield started
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def gone_within(pid: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while is_alive(pid):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def parent_of(pid: int) -> int:
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    return int(text.rsplit(")", 1)[1].split()[1])
+
+
+@pytest.mark.parametrize("carrier", ["lanes", "socket"])
+def test_everything_works_at_an_address(carrier: Any, server: Server) -> None:
+    with load_addon(CRASH, address=server.address, carrier=carrier) as loaded:
+        assert loaded.add(1, 2) == 3
+        assert loaded.call(lambda: loaded.add(1, 2)) == 3
+        pid = host(loaded).pid
+        assert pid is not None
+        assert parent_of(pid) == server.pid
+        command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+        assert ("--carrier" in command) == (carrier == "socket")
+    assert gone_within(pid, 2)
+
+
+def test_each_session_has_a_process_of_its_own(server: Server) -> None:
+    loaded = [load_addon(CRASH, address=str(server.address)) for _ in range(5)]
+    assert len({host(addon).pid for addon in loaded}) == 5
+    with pytest.raises(AddonCrashed):
+        loaded[0].abort()
+    assert [addon.add(1, 2) for addon in loaded] == [3] * 5
+    for addon in loaded:
+        host(addon).close()
+
+
+@pytest.mark.parametrize(
+    ("export", "signal_name", "code"),
+    [("nullPointer", "SIGSEGV", None), ("abort", "SIGABRT", None), ("exitNow", None, 7)],
+)
+def test_crash_says_why_and_the_next_call_knocks_again(
+    export: str, signal_name: str | None, code: int | None, server: Server
+) -> None:
+    with load_addon(CRASH, address=server.address) as loaded:
+        loaded.printError("last words\n")
+        with pytest.raises(AddonCrashed) as caught:
+            getattr(loaded, export)()
+        error = caught.value
+        assert (error.signal_name, error.exit_code) == (signal_name, code)
+        assert error.export == export
+        assert "last words" in (error.stderr or "")
+        assert loaded.add(1, 2) == 3
+        assert host(loaded).generation == 2
+
+
+def test_deadline_kills_a_session_that_hangs(server: Server) -> None:
+    with load_addon(CRASH, address=server.address) as loaded:
+        with pytest.raises(AddonTimeout), deadline(0.1):
+            loaded.loopForever()
+        assert loaded.add(1, 2) == 3
+
+
+def test_output_comes_to_this_side(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    with load_addon(CRASH, address=server.address) as loaded:
+        loaded.print("hello from afar\n")
+    assert "hello from afar" in capfd.readouterr().out
+
+
+def test_folder_and_socket_are_for_this_user_only(server: Server) -> None:
+    assert stat.S_IMODE(server.address.parent.stat().st_mode) == 0o700
+
+
+def test_generated_address(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    with serving(env=environment) as server:
+        assert server.address.is_relative_to(tmp_path)
+        assert stat.S_IMODE(server.address.parent.stat().st_mode) == 0o700
+        with load_addon(CRASH, address=server.address) as loaded:
+            assert loaded.add(1, 2) == 3
+        server.terminate()
+        assert server.wait(5) == 0
+        assert not server.address.parent.exists()
+
+
+def test_open_folder_is_refused_by_both(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with serving("--socket", str(folder / "socket")) as server:
+        assert server.wait(5) == 1
+        assert server.stderr is not None
+        assert "chmod 700" in server.stderr.read()
+    folder.chmod(0o700)
+    with serving("--socket", str(folder / "socket")) as server:
+        folder.chmod(0o755)
+        with pytest.raises(LoadError, match="chmod 700"):
+            load_addon(CRASH, address=server.address)
+
+
+def test_socket_in_use_is_refused_and_a_stale_one_replaced(server: Server) -> None:
+    with serving("--socket", str(server.address)) as second:
+        assert second.wait(5) == 1
+        assert second.stderr is not None
+        assert "in use" in second.stderr.read()
+    with load_addon(CRASH, address=server.address) as loaded:
+        assert loaded.add(1, 2) == 3
+    server.kill()
+    server.wait()
+    assert server.address.exists()
+    with (
+        serving("--socket", str(server.address)) as third,
+        load_addon(CRASH, address=third.address) as loaded,
+    ):
+        assert loaded.add(1, 2) == 3
+
+
+def test_no_server_says_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(LoadError, match=r"server at .*nothing"):
+        load_addon(CRASH, address=tmp_path / "nothing")
+    with pytest.raises(ValueError, match="env="):
+        load_addon(CRASH, address=tmp_path / "nothing", env={})
+
+
+def test_end_in_order(server: Server) -> None:
+    loaded = load_addon(CRASH, address=server.address)
+    pid = host(loaded).pid
+    assert pid is not None
+    server.terminate()
+    end = time.monotonic() + 5
+    while server.address.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    # Nobody new comes in, who is there goes on.
+    with pytest.raises(LoadError):
+        load_addon(CRASH, address=server.address)
+    assert loaded.add(1, 2) == 3
+    assert server.poll() is None
+    host(loaded).close()
+    assert server.wait(5) == 0
+    assert gone_within(pid, 1)
+
+
+def test_end_at_once_when_told_twice(server: Server) -> None:
+    loaded = load_addon(CRASH, address=server.address)
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            loaded.loopForever()
+        except AddonCrashed as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.2)
+    server.terminate()
+    time.sleep(0.2)
+    server.terminate()
+    assert server.wait(5) == 0
+    thread.join(5)
+    assert len(failed) == 1
+    with pytest.raises(LoadError, match="server at"):
+        loaded.add(1, 2)
+
+
+def test_sessions_die_with_the_server(server: Server) -> None:
+    loaded = load_addon(CRASH, address=server.address)
+    pid = host(loaded).pid
+    assert pid is not None
+    server.kill()
+    assert gone_within(pid, 2)
+    with pytest.raises((AddonCrashed, LoadError)):
+        loaded.add(1, 2)
+
+
+def test_sessions_die_with_their_client(server: Server) -> None:
+    script = (
+        "import sys, time; from napi_python import *;"
+        f"a = load_addon({str(CRASH)!r}, address={str(server.address)!r});"
+        "print(host(a).pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as python:
+        assert python.stdout is not None
+        pid = int(python.stdout.readline())
+        python.kill()
+    assert gone_within(pid, 2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"",
+        b"x",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"NAPIDOOR\x01\x00\x00\x00",
+        b"NAPIDOOR\x09\x00\x00\x00",
+    ],
+)
+def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(str(server.address))
+        if words:
+            stranger.sendall(words)
+            stranger.settimeout(5)
+            assert stranger.recv(100).startswith(b"NAPIDOOR")
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+    for stranger in silent:
+        stranger.connect(str(server.address))
+    with load_addon(CRASH, address=server.address) as loaded:
+        assert loaded.add(1, 2) == 3
+    for stranger in silent:
+        stranger.close()
+    assert server.poll() is None
+
+
+def test_many_sessions_leave_nothing(server: Server) -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+
+    before = descriptors()
+    for _ in range(20):
+        with load_addon(CRASH, address=server.address) as loaded:
+            assert loaded.add(1, 2) == 3
+    end = time.monotonic() + 5
+    while descriptors() > before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert descriptors() <= before
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii")
+    assert children == ""
+
+
+def test_interrupt_ends_it_too(tmp_path: Path) -> None:
+    with serving("--socket", str(tmp_path / "d" / "s")) as server:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(5) == 0
+        assert not server.address.exists()
