@@ -91,7 +91,8 @@ fn in_node(script: &str) -> Option<String> {
 fn in_host(script: &str) -> String {
     let script = script.to_owned();
     // A thread has one host.
-    let thread = std::thread::spawn(move || {
+    let builder = std::thread::Builder::new().name("js".to_owned());
+    let thread = builder.spawn(move || {
         let (host, _) = start();
         eval(
             host,
@@ -102,7 +103,7 @@ fn in_host(script: &str) -> String {
         run_to_the_end(host);
         eval(host, "lines.join('\\n')")
     });
-    thread.join().expect("no panic")
+    thread.expect("a thread").join().expect("no panic")
 }
 
 #[test]

@@ -5,7 +5,7 @@ use hostd_protocol::calls::CallKind;
 use crate::peer::Peer;
 
 fn turn(peer: &mut Peer) -> String {
-    peer.ask(CallKind::Turn, |_| ()).unwrap()
+    peer.ask(CallKind::Turn, |_| ()).expect("a turn")
 }
 
 fn ring(peer: &mut Peer) {
