@@ -220,16 +220,24 @@ pub(crate) fn lost_lane(label: &str) -> PyErr {
     ))
 }
 
-/// The end of a process, for the call `export`.
+/// The end of a process.
 #[cold]
-pub(crate) fn crashed(label: &str, report: &ExitReport, export: Option<&str>) -> PyErr {
+pub(crate) fn crashed(label: &str, report: &ExitReport) -> PyErr {
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let facts = PyDict::new(py);
             facts.set_item("signal", report.signal)?;
             facts.set_item("exit_code", report.exit_code)?;
             facts.set_item("reason", report.reason.as_deref())?;
-            facts.set_item("export", export.or(report.export.as_deref()))?;
+            facts.set_item("export", report.export.as_deref())?;
+            facts.set_item("address", report.address)?;
+            facts.set_item("overflowed", report.overflowed)?;
+            facts.set_item("thread", report.thread.as_deref())?;
+            facts.set_item("node_api", report.node_api.as_deref())?;
+            if let Some(backtrace) = &report.backtrace {
+                let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
+                facts.set_item("backtrace", frames)?;
+            }
             facts.set_item("stderr", report.stderr_tail.as_str())?;
             if let Some(usage) = report.usage {
                 let used = PyDict::new(py);
@@ -252,11 +260,11 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, export: Option<&str>) ->
 
 /// What the client of the host says. An interruption is the caller's own and not expected here.
 #[cold]
-pub(crate) fn client(label: &str, error: ClientError, export: Option<&str>) -> PyErr {
+pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
     match error {
         ClientError::Protocol(error) => protocol(error),
         ClientError::Remote(error) => remote(error, None),
-        ClientError::HostDied(report) => crashed(label, &report, export),
+        ClientError::HostDied(report) => crashed(label, &report),
         ClientError::Closed => closed(label),
         ClientError::Spawn(error) => raise(
             "LoadError",

@@ -159,18 +159,15 @@ fn _new_object<'py>(
     )
 }
 
-/// How long what was printed last may take to be shown when the interpreter ends.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
 /// The interpreter ends: closes every host.
 #[pyfunction]
 fn _shutdown(py: Python<'_>) {
     for session in session::registered() {
         session.close(py);
     }
-    output::drain(py, LAST_WORDS);
+    output::drain(py, output::LAST_WORDS);
     output::end();
-    quiet::join(py, LAST_WORDS);
+    quiet::join(py, output::LAST_WORDS);
 }
 
 /// In a forked child: nothing of the parent's hosts is ours.

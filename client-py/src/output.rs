@@ -29,10 +29,14 @@ enum Item {
 /// An addon that prints faster than Python reads loses lines, not the other way round.
 const QUEUE: usize = 4096;
 
+/// For so long the end of an addon, or of the interpreter, waits for what is still to be shown.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
+
 struct Desk {
     sender: SyncSender<Item>,
     process: u32,
-    idle: Arc<(Mutex<bool>, Condvar)>,
+    /// How many items are on their way, and who waits for the last of them.
+    open: Arc<(Mutex<usize>, Condvar)>,
 }
 
 static DESK: Mutex<Option<Desk>> = Mutex::new(None);
@@ -49,29 +53,43 @@ fn leave(item: Item) {
         *desk = open(process);
     }
     let Some(desk) = &*desk else { return };
-    *desk.idle.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
-    if let Err(TrySendError::Full(_)) = desk.sender.try_send(item) {
-        LOST.fetch_add(1, Ordering::AcqRel);
+    *desk.open.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    if let Err(error) = desk.sender.try_send(item) {
+        done(&desk.open, 1);
+        if matches!(error, TrySendError::Full(_)) {
+            LOST.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// So many items need not be waited for any more.
+fn done(open: &(Mutex<usize>, Condvar), items: usize) {
+    let mut left = open.0.lock().unwrap_or_else(PoisonError::into_inner);
+    *left = left.saturating_sub(items);
+    if *left == 0 {
+        open.1.notify_all();
     }
 }
 
 fn open(process: u32) -> Option<Desk> {
     let (sender, receiver) = sync_channel(QUEUE);
-    let idle = Arc::new((Mutex::new(true), Condvar::new()));
-    let told = Arc::clone(&idle);
+    let open = Arc::new((Mutex::new(0), Condvar::new()));
+    let told = Arc::clone(&open);
     quiet::start("napi-python-output", move || deliver_all(&receiver, &told)).ok()?;
     Some(Desk {
         sender,
         process,
-        idle,
+        open,
     })
 }
 
-fn deliver_all(items: &Receiver<Item>, idle: &(Mutex<bool>, Condvar)) {
+fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
     while let Ok(item) = items.recv() {
         let mut next = Some(item);
+        let mut delivered = 0;
         let attached = Python::try_attach(|py| {
             while let Some(item) = next.take() {
+                delivered += 1;
                 if let Err(error) = deliver(py, item) {
                     error.write_unraisable(py, None);
                 }
@@ -93,8 +111,7 @@ fn deliver_all(items: &Receiver<Item>, idle: &(Mutex<bool>, Condvar)) {
         if attached.is_none() {
             return;
         }
-        *idle.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        idle.1.notify_all();
+        done(open, delivered);
     }
 }
 
@@ -160,24 +177,24 @@ pub(crate) fn uncaught(
 
 /// Waits, without the interpreter, until what was printed has been shown, for at most this long.
 pub(crate) fn drain(py: Python<'_>, limit: Duration) {
-    let idle = {
+    let open = {
         let desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
         desk.as_ref()
             .filter(|desk| desk.process == std::process::id())
-            .map(|desk| Arc::clone(&desk.idle))
+            .map(|desk| Arc::clone(&desk.open))
     };
-    let Some(idle) = idle else { return };
+    let Some(open) = open else { return };
     py.detach(|| {
         let end = Instant::now() + limit;
-        let mut done = idle.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*done {
+        let mut left_over = open.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while *left_over != 0 {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            done = idle
+            left_over = open
                 .1
-                .wait_timeout(done, left)
+                .wait_timeout(left_over, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }

@@ -28,7 +28,7 @@ pub(crate) struct Ask<'a> {
     /// The only world in which it makes sense, if there is one.
     pub(crate) home: Option<&'a Arc<World>>,
     /// The name of what runs, for messages.
-    pub(crate) export: Option<&'a str>,
+    pub(crate) export: Option<&'a Arc<str>>,
 }
 
 impl<'a> Ask<'a> {
@@ -205,6 +205,9 @@ impl Session {
                     })
                 }
             };
+            if let Some(export) = ask.export {
+                talk.conversation.set_export(Arc::clone(export));
+            }
             talk.conversation
                 .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
@@ -253,6 +256,10 @@ impl Session {
                 return Err(errors::lost_lane(&self.label));
             };
             let back = talk.insert(back);
+            if let Some(export) = ask.export {
+                // A call that was nested in the callback had named itself.
+                back.conversation.set_export(Arc::clone(export));
+            }
             let mut waiting = Waiting::until(idle::deadline(py)?);
             let current = self.is_current(&world);
             let next = py.detach(|| -> Result<Header, ClientError> {
@@ -306,7 +313,7 @@ impl Session {
             // The interruption is what is to be told.
             drop(discarded);
         }
-        self.error(error, waiting, ask.export)
+        self.error(error, waiting, ask.export.map(|name| &**name))
     }
 
     /// Reads the answer.

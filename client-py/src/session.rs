@@ -19,6 +19,7 @@ use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::errors;
 use crate::idle::{self, Waiting};
+use crate::output;
 use crate::owner::Owner;
 use crate::proxy::{Addon, JSClass, JSFunction};
 use crate::quiet;
@@ -28,7 +29,7 @@ use crate::world::World;
 /// A loaded addon.
 pub(crate) struct Session {
     /// The addon's name in messages and logs.
-    pub(crate) label: String,
+    pub(crate) label: Arc<str>,
     path: PathBuf,
     /// Whether instances of Python-defined classes are live for their public names.
     pub(crate) public: bool,
@@ -55,7 +56,7 @@ struct KnownExport {
 pub(crate) struct Export {
     pub(crate) session: Arc<Session>,
     pub(crate) number: usize,
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 /// What `load_addon` was told.
@@ -74,7 +75,7 @@ impl Session {
     /// A session whose host is not started yet.
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new_cyclic(|weak| Self {
-            label: settings.label,
+            label: settings.label.into(),
             path: settings.path,
             public: settings.public,
             limits: Limits::DEFAULT,
@@ -183,9 +184,9 @@ impl Session {
                 {
                     self.bury(&world, &report);
                 }
-                errors::crashed(&self.label, &report, export)
+                errors::crashed(&self.label, &report)
             }
-            (error, None) => errors::client(&self.label, error, export),
+            (error, None) => errors::client(&self.label, error),
         }
     }
 
@@ -194,7 +195,7 @@ impl Session {
         Python::attach(|py| {
             drop(world.die());
             for promise in world.promises(py) {
-                let error = errors::crashed(&self.label, report, None);
+                let error = errors::crashed(&self.label, report);
                 promise
                     .get()
                     .settle(py, crate::proxy::promise::Outcome::Rejected(error));
@@ -316,10 +317,6 @@ impl Session {
         world: &Arc<World>,
         bound: Vec<(String, bool, SlotId)>,
     ) -> PyResult<()> {
-        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
-            return Ok(());
-        };
-        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
         let mut numbers: Vec<Option<SlotId>> = Vec::new();
         let mut fresh = Vec::new();
         let mut known_again = Vec::new();
@@ -346,6 +343,11 @@ impl Session {
             }
         }
         world.bind_exports(numbers);
+        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
+            // Only some of its functions are still in use: they are bound by number.
+            return Ok(());
+        };
+        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
         let gone: Vec<_> = attributes
             .keys()
             .iter()
@@ -385,7 +387,7 @@ impl Session {
         let export = Export {
             session: Arc::clone(self),
             number,
-            name: name.to_owned(),
+            name: name.into(),
         };
         Ok(if class {
             Bound::new(py, JSClass::exported(export))?.into_any()
@@ -465,6 +467,7 @@ impl Session {
         }
         if let Some(client) = self.client.get() {
             py.detach(|| client.close(GRACE));
+            output::drain(py, output::LAST_WORDS);
         }
         if let Some(world) = self.world.load_full() {
             drop(world.die());

@@ -45,14 +45,14 @@ pub(crate) struct Token {
 #[derive(Debug)]
 pub(crate) struct ClassInfo {
     pub(crate) name: String,
-    pub(crate) methods: FxHashSet<String>,
+    pub(crate) methods: FxHashSet<Arc<str>>,
 }
 
 impl From<Description> for ClassInfo {
     fn from(description: Description) -> Self {
         Self {
             name: description.name,
-            methods: description.methods.into_iter().collect(),
+            methods: description.methods.into_iter().map(Arc::from).collect(),
         }
     }
 }

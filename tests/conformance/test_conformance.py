@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import queue
 import sys
 from pathlib import Path
 
 import pytest
-from napi_python import AddonCrashed, host, load_addon
+from napi_python import AddonCrashed, host, load_addon, on_uncaught
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import oracle
@@ -39,10 +40,31 @@ def test_the_host_answers_as_node_does(name: str) -> None:
     assert not difference, "\n".join(difference)
 
 
+@pytest.mark.parametrize("name", ["lifecycle", "lifecycle_v10"])
+def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    expected = oracle.end_in_node(name)
+    assert expected, "an addon that says nothing at its end compares nothing"
+    capfd.readouterr()
+    in_host(oracle.case(name))
+    assert capfd.readouterr().out.splitlines() == expected
+
+
 @pytest.mark.parametrize("death", oracle.FATAL, ids=lambda death: death.name)
 def test_a_deadly_call_ends_the_host_as_it_ends_node(
     death: oracle.Death, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    if death.name == "exception":
+        # Node ends; here the error goes to the client and the host goes on: docs/differences.md.
+        with load_addon(oracle.case("fatal").addon, restart="never") as addon:
+            told: queue.Queue[BaseException] = queue.Queue()
+            former = on_uncaught(told.put)
+            try:
+                host(addon).run_script(f"addon.{death.expression}")
+                assert str(told.get(timeout=oracle.SECONDS)) == "nobody cares"
+                assert host(addon).run_script("1 + 1") == 2
+            finally:
+                on_uncaught(former)
+        return
     with load_addon(oracle.case("fatal").addon, restart="never") as addon:
         with pytest.raises(AddonCrashed) as caught:
             host(addon).run_script(f"addon.{death.expression}")

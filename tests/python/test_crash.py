@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
@@ -297,3 +298,47 @@ def test_over_the_socket_everything_is_the_same() -> None:
         with pytest.raises(AddonCrashed):
             loaded.nullPointer()
         assert loaded.add(1, 2) == 3
+
+
+def test_host_ends_with_the_last_that_needs_it() -> None:
+    loaded = load_addon(addon_path("crash"))
+    add, abort, get_pid = loaded.add, loaded.abort, loaded.pid
+    del loaded
+    gc.collect()
+    assert add(1, 2) == 3
+    with pytest.raises(AddonCrashed):
+        abort()
+    assert add(2, 2) == 4, "its functions are bound again without the addon"
+    pid = get_pid()
+    os.kill(pid, 0)
+    del add, abort, get_pid
+    gc.collect()
+    ended = time.monotonic() + 10
+    while time.monotonic() < ended:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"process {pid} lives on")
+
+
+def test_crash_in_a_method_names_the_method(crash: Addon) -> None:
+    with pytest.raises(AddonCrashed) as caught:
+        crash.Deadly(True).die()
+    assert caught.value.signal_name == "SIGSEGV"
+    assert caught.value.export == "die"
+
+
+def test_crash_after_a_nested_call_names_the_outer_call(crash: Addon) -> None:
+    calls: list[int] = []
+
+    def nested() -> None:
+        calls.append(crash.add(1, 1))
+        crash.print("")
+
+    script = host(crash).run_script("(f) => { f(); addon.abort(); }")
+    with pytest.raises(AddonCrashed) as caught:
+        script(nested)
+    assert calls == [2]
+    assert caught.value.signal_name == "SIGABRT"

@@ -1,6 +1,11 @@
 //! Checks the architecture, not taste: who may name whom, where `unsafe` may stand, that one concept
 //! has one name everywhere, and that ARCHITECTURE.md tells the truth.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a tree that can't be read fails the test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -346,8 +351,9 @@ fn every_invariant_names_a_test_that_exists() {
         let name = line
             .rsplit_once("(test: `")
             .and_then(|(_, rest)| rest.split_once('`'))
-            .map(|(name, _)| name.rsplit("::").next().unwrap_or(name))
-            .unwrap_or_else(|| panic!("names no test: {line}"));
+            .map_or("none at all", |(name, _)| {
+                name.rsplit("::").next().unwrap_or(name)
+            });
         assert!(tests.contains(name), "no test called {name}: {line}");
     }
     assert!(

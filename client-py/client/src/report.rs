@@ -23,6 +23,8 @@ pub struct ExitReport {
     pub export: Option<String>,
     /// The address whose use failed.
     pub address: Option<u64>,
+    /// Whether the thread had used up its stack.
+    pub overflowed: bool,
     /// The Node-API function that the thread was in.
     pub node_api: Option<String>,
     /// The name of the thread it happened on, if that is not the JS thread.

@@ -383,6 +383,7 @@ impl Host {
             reason: killed.or_else(|| (signal.is_none() && exit_code.is_none()).then(unknown)),
             export: None,
             address: findings.address,
+            overflowed: findings.overflowed,
             node_api: findings.node_api,
             thread: findings.thread,
             backtrace: findings.backtrace,

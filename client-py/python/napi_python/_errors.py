@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal as _signal
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from napi_python._output import escape
+
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
 
@@ -120,7 +122,12 @@ class LoadError(AddonError, ImportError):
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
     """The process of the addon ended without having been asked to.
 
-    What is unknown is None.
+    `signal` and `signal_name`, or `exit_code`, say how; `reason` why, where this side ended it;
+    `export` is the exported function that was running, `node_api` the Node-API function that this
+    was in, `address` the one whose use failed; `backtrace` the native functions, innermost first,
+    each as `file!function+offset`; `stderr` the last that was printed; `usage` the processor time
+    in seconds. What is unknown is None. All but signal and exit code is what the process said
+    of itself, and an addon that is hostile may have said it.
     """
 
     _facts = (
@@ -191,15 +198,40 @@ _LIKELY = {
 }
 
 
+# Nothing is ever mapped below this address.
+_NULL_END = 0x10000
+
+
+def _cause(name: str, facts: dict[str, object]) -> str:
+    """Returns a signal with where it was raised and what it means most likely."""
+    text = name
+    backtrace = facts.get("backtrace")
+    if isinstance(backtrace, list):
+        inside = (str(frame) for frame in backtrace if ".node!" in str(frame))
+        function = next(inside, "").rpartition("+")[0]
+        text += f" in {function}" if function else ""
+    if facts.get("thread") is not None:
+        text += f" on a thread of its own ({facts['thread']})"
+    likely = _LIKELY.get(name)
+    address = facts.get("address")
+    if facts.get("overflowed"):
+        likely = "its stack overflowed"
+    elif isinstance(address, int) and name == "SIGSEGV":
+        likely = (
+            "it used a null pointer"
+            if address < _NULL_END
+            else f"it read, wrote or ran memory that is not its own, at {address:#x}"
+        )
+    return f"{text} ({likely})" if likely else text
+
+
 def _crash_message(label: str, facts: dict[str, object]) -> str:
     where = f" while {facts['export']}() was running" if facts.get("export") else ""
     number = facts.get("signal")
     if facts.get("reason"):
         how = f"its process was ended: {facts['reason']}"
     elif isinstance(number, int):
-        name = _signal_name(number)
-        likely = _LIKELY.get(name)
-        how = f"its process died of {name}" + (f" ({likely})" if likely else "")
+        how = f"its process died of {_cause(_signal_name(number), facts)}"
     elif facts.get("exit_code") is not None:
         how = f"its process exited with code {facts['exit_code']} without being asked to"
     else:
@@ -214,11 +246,21 @@ def _crash_message(label: str, facts: dict[str, object]) -> str:
 
 def crashed(label: str, facts: dict[str, object]) -> AddonCrashed:
     """Makes the exception for a host that died, of what its supervisor knows."""
+    # The addon may have written any of it.
+    for name, value in facts.items():
+        if isinstance(value, str):
+            facts[name] = escape(value)
+        elif isinstance(value, list):
+            facts[name] = [escape(str(line)) for line in value]
     number = facts.get("signal")
     if isinstance(number, int):
         facts["signal_name"] = _signal_name(number)
     cls = SandboxViolation if facts.get("signal_name") == "SIGSYS" else AddonCrashed
-    return cls(_crash_message(label, facts), **facts)
+    message = _crash_message(label, facts)
+    # What only the message says.
+    for name in ("overflowed", "thread"):
+        facts.pop(name, None)
+    return cls(message, **facts)
 
 
 _JS_CLASSES: tuple[type[JSError], ...] = (JSError, JSTypeError, JSRangeError, JSSyntaxError)

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::reference::{Reference, attribute};
 use super::{Handle, JSObject, is_dunder};
+use crate::errors;
 use crate::names::Names;
 use crate::session::Export;
 
@@ -56,7 +57,7 @@ impl JSClass {
 
     fn shown_name(&self, py: Python<'_>) -> String {
         if let Target::Exported(export) = &self.target {
-            return export.name.clone();
+            return export.name.to_string();
         }
         if let Some(name) = self.name.get() {
             return name.clone();
@@ -78,7 +79,7 @@ impl JSClass {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let name = match &self.target {
-            Target::Exported(export) => Some(export.name.as_str()),
+            Target::Exported(export) => Some(&export.name),
             Target::Lent(_) => None,
         };
         self.reference().construct(py, name, args, kwargs)
@@ -119,6 +120,11 @@ impl JSClass {
         attribute(slf.as_any(), slf.get().reference(), name)
     }
 
+    /// Asked only after the above found nothing: says so.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        Err(errors::no_attribute(slf.as_any(), name))
+    }
+
     fn __setattr__(
         slf: &Bound<'_, Self>,
         name: &Bound<'_, PyString>,
@@ -138,7 +144,7 @@ impl JSClass {
 
     fn __repr__(&self) -> String {
         let name = match &self.target {
-            Target::Exported(export) => export.name.clone(),
+            Target::Exported(export) => export.name.to_string(),
             Target::Lent(_) => self.name.get().cloned().unwrap_or_default(),
         };
         if name.is_empty() {
@@ -149,6 +155,6 @@ impl JSClass {
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(crate::errors::not_picklable("JSClass"))
+        Err(errors::not_picklable("JSClass"))
     }
 }

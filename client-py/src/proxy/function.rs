@@ -1,5 +1,7 @@
 //! A JavaScript function: lent, exported, or read from an object and then bound to it.
 
+use std::sync::Arc;
+
 use hostd_protocol::calls::CallKind;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -8,6 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::reference::{Reference, attribute};
 use super::{Handle, JSObject, is_dunder};
+use crate::errors;
 use crate::names::Names;
 use crate::session::Export;
 
@@ -24,6 +27,8 @@ enum Target {
     Method {
         object: Py<JSObject>,
         name: Py<PyString>,
+        /// The same, for messages.
+        label: Arc<str>,
         real: PyOnceLock<Py<JSFunction>>,
     },
     /// A function that was read from an object.
@@ -47,11 +52,16 @@ impl JSFunction {
         }
     }
 
-    pub(crate) fn method(object: &Bound<'_, JSObject>, name: &Bound<'_, PyString>) -> Self {
+    pub(crate) fn method(
+        object: &Bound<'_, JSObject>,
+        name: &Bound<'_, PyString>,
+        label: &Arc<str>,
+    ) -> Self {
         Self {
             target: Target::Method {
                 object: object.clone().unbind(),
                 name: name.clone().unbind(),
+                label: Arc::clone(label),
                 real: PyOnceLock::new(),
             },
         }
@@ -83,13 +93,15 @@ impl JSFunction {
             Target::Lent(handle) => Ok(Reference::Lent(handle)),
             Target::Exported(export) => Ok(Reference::Exported(export)),
             Target::Bound { function, .. } => function.get().reference(py),
-            Target::Method { object, name, real } => {
+            Target::Method {
+                object, name, real, ..
+            } => {
                 let real = real.get_or_try_init(py, || {
                     let key = name.bind(py);
                     let owner = object.bind(py).as_any();
                     let value = Reference::Lent(&object.get().handle).get(key.as_any())?;
                     let Some(value) = value else {
-                        return Err(crate::errors::no_attribute(owner, key));
+                        return Err(errors::no_attribute(owner, key));
                     };
                     value.cast_into::<Self>().map(Bound::unbind).map_err(|_| {
                         PyTypeError::new_err(format!(
@@ -106,7 +118,7 @@ impl JSFunction {
     fn shown_name(&self, py: Python<'_>) -> Option<String> {
         match &self.target {
             Target::Lent(_) => None,
-            Target::Exported(export) => Some(export.name.clone()),
+            Target::Exported(export) => Some(export.name.to_string()),
             Target::Method { name, .. } | Target::Bound { name, .. } => {
                 Some(name.bind(py).to_string_lossy().into_owned())
             }
@@ -132,9 +144,17 @@ impl JSFunction {
                 kwargs,
             ),
             Target::Lent(handle) => Reference::Lent(handle).call(py, None, None, args, kwargs),
-            Target::Method { object, name, .. } => {
-                Reference::Lent(&object.get().handle).call_method(name.bind(py), args, kwargs)
-            }
+            Target::Method {
+                object,
+                name,
+                label,
+                ..
+            } => Reference::Lent(&object.get().handle).call_method(
+                name.bind(py),
+                label,
+                args,
+                kwargs,
+            ),
             Target::Bound { function, this, .. } => {
                 function
                     .get()
@@ -158,6 +178,11 @@ impl JSFunction {
             return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
         }
         attribute(slf.as_any(), slf.get().reference(py)?, name)
+    }
+
+    /// Asked only after the above found nothing: says so.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        Err(errors::no_attribute(slf.as_any(), name))
     }
 
     fn __setattr__(
@@ -223,6 +248,6 @@ impl JSFunction {
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(crate::errors::not_picklable("JSFunction"))
+        Err(errors::not_picklable("JSFunction"))
     }
 }

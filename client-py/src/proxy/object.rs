@@ -67,12 +67,17 @@ impl JSObject {
                 return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
             }
             if let Some(class) = slf.get().class(py)?
-                && class.methods.contains(text)
+                && let Some(label) = class.methods.get(text)
             {
-                return Ok(Bound::new(py, JSFunction::method(slf, name))?.into_any());
+                return Ok(Bound::new(py, JSFunction::method(slf, name, label))?.into_any());
             }
         }
         attribute(slf.as_any(), slf.get().reference(), name)
+    }
+
+    /// Asked only after the above found nothing: says so.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        Err(errors::no_attribute(slf.as_any(), name))
     }
 
     fn __setattr__(

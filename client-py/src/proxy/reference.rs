@@ -70,7 +70,7 @@ impl<'a> Reference<'a> {
     }
 
     #[inline]
-    fn asking(self, call: CallKind, export: Option<&'a str>) -> Ask<'a> {
+    fn asking(self, call: CallKind, export: Option<&'a Arc<str>>) -> Ask<'a> {
         Ask {
             call,
             home: self.home(),
@@ -96,7 +96,7 @@ impl<'a> Reference<'a> {
     pub(crate) fn call<'py>(
         self,
         py: Python<'py>,
-        name: Option<&'a str>,
+        name: Option<&'a Arc<str>>,
         this: Option<Reference<'_>>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -144,7 +144,7 @@ impl<'a> Reference<'a> {
     pub(crate) fn construct<'py>(
         self,
         py: Python<'py>,
-        name: Option<&'a str>,
+        name: Option<&'a Arc<str>>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -162,13 +162,14 @@ impl<'a> Reference<'a> {
     /// `self[key](...args)`
     pub(crate) fn call_method<'py>(
         self,
-        key: &'a Bound<'py, PyString>,
+        key: &Bound<'py, PyString>,
+        label: &'a Arc<str>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.session().request(
             key.py(),
-            self.asking(CallKind::CallMethod, key.to_str().ok()),
+            self.asking(CallKind::CallMethod, Some(label)),
             |encoder| {
                 self.put(encoder)?;
                 encoder.string(key)?;

@@ -33,6 +33,8 @@ pub(crate) struct Findings {
     pub(crate) running: Running,
     /// The address whose use failed.
     pub(crate) address: Option<u64>,
+    /// Whether the thread had used up its stack.
+    pub(crate) overflowed: bool,
     /// The name of the thread, if it is not the JS thread.
     pub(crate) thread: Option<String>,
     /// The Node-API function that the thread was in.
@@ -54,6 +56,7 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
         return findings;
     };
     findings.address = record.fault_address();
+    findings.overflowed = record.overflowed();
     findings.thread = (!record.is_js_thread).then(|| name::escape(&record.thread_name));
     findings.node_api = (!record.node_api.is_empty()).then(|| name::escape(&record.node_api));
     findings.backtrace = Some(trace(&record));

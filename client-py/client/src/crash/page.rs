@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::sys::signal::Signal;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::{Errno, pread};
 
@@ -32,6 +33,15 @@ const NODE_API: (usize, usize) = (112, 64);
 /// From this state on, everything but the stack is there.
 const FACTS: u32 = 2;
 const NO_LANE: u32 = u32::MAX;
+
+const SIGSEGV: i32 = Signal::SIGSEGV as i32;
+/// The signals with which the kernel says at which address something failed.
+const ABOUT_ADDRESSES: [i32; 4] = [
+    SIGSEGV,
+    Signal::SIGBUS as i32,
+    Signal::SIGILL as i32,
+    Signal::SIGFPE as i32,
+];
 
 /// The file of one host.
 #[derive(Debug)]
@@ -142,8 +152,21 @@ impl CrashPage {
 impl Record {
     /// The address whose use failed, where the kernel says so: not for a signal that was sent.
     pub(super) fn fault_address(&self) -> Option<u64> {
-        const SIGNALS: [i32; 4] = [4, 7, 8, 11]; // SIGILL, SIGBUS, SIGFPE, SIGSEGV
-        (self.code > 0 && SIGNALS.contains(&self.signal)).then_some(self.address)
+        (self.code > 0 && ABOUT_ADDRESSES.contains(&self.signal)).then_some(self.address)
+    }
+
+    /// Whether the address that failed is where the stack was to grow.
+    ///
+    /// Just below and above the stack pointer there is nothing else that could fail: the system
+    /// lets a stack grow as long as it may.
+    pub(super) fn overflowed(&self) -> bool {
+        const BELOW: u64 = 64 << 10;
+        const ABOVE: u64 = 4096;
+        let lowest = self.stack_pointer.saturating_sub(BELOW);
+        self.fault_address().is_some_and(|address| {
+            self.signal == SIGSEGV
+                && (lowest..self.stack_pointer.saturating_add(ABOVE)).contains(&address)
+        })
     }
 
     /// The word of the stack at an address, if that part was kept.

@@ -1,8 +1,8 @@
 //! C function pointers that are not NULL, and the only places that call them.
 //!
 //! A call into the addon is sound under A4: the addon gave the pointer for this very purpose and its
-//! image is never unloaded. Calls are plain `extern "C"`: a C++ exception that reaches one ends the
-//! process, which is reported as a crash.
+//! image is never unloaded. Calls go through [`wall`](super::wall): a C++ exception that reaches it
+//! ends the process, which is reported as a crash.
 
 use super::check::Data;
 use super::types::{
@@ -11,6 +11,7 @@ use super::types::{
     napi_cleanup_hook, napi_env, napi_finalize, napi_status, napi_threadsafe_function_call_js,
     napi_value, node_api_noenv_finalize,
 };
+use super::wall::through;
 use std::ffi::c_void;
 
 /// A native function that JavaScript can call.
@@ -45,7 +46,7 @@ impl Callback {
 
     pub(super) fn call(self, env: napi_env, info: napi_callback_info) -> napi_value {
         // SAFETY: A4 (an addon's callback, called with its env and a live callback info).
-        unsafe { (self.0)(env, info) }
+        napi_value(unsafe { through(env.0, info.0, 0, 0, self.0 as *const ()) })
     }
 }
 
@@ -61,7 +62,15 @@ impl Finalize {
     /// Calls it. Its data pointer is never used again by us.
     pub(crate) fn call(self, env: napi_env, data: Data, hint: Data) {
         // SAFETY: A4 (an addon's finalizer, called once with the pointers it was given with).
-        unsafe { (self.0)(env, data.0, hint.0) }
+        unsafe {
+            through(
+                env.0,
+                data.0.expose_provenance(),
+                hint.0.expose_provenance(),
+                0,
+                self.0 as *const (),
+            )
+        };
     }
 }
 
@@ -98,7 +107,7 @@ impl CleanupHook {
     /// Calls it.
     pub(crate) fn call(self, argument: Data) {
         // SAFETY: A4 (an addon's hook, called with the argument it was added with).
-        unsafe { (self.0)(argument.0) }
+        unsafe { through(argument.0.expose_provenance(), 0, 0, 0, self.0 as *const ()) };
     }
 }
 
@@ -114,7 +123,15 @@ impl AsyncHook {
     /// Calls it.
     pub(crate) fn call(self, handle: napi_async_cleanup_hook_handle, argument: Data) {
         // SAFETY: A4 (an addon's hook, called with its handle and argument).
-        unsafe { (self.0)(handle, argument.0) }
+        unsafe {
+            through(
+                handle.0,
+                argument.0.expose_provenance(),
+                0,
+                0,
+                self.0 as *const (),
+            )
+        };
     }
 }
 
@@ -178,6 +195,6 @@ impl Init {
     /// Calls it with the exports object the addon may fill or replace.
     pub(crate) fn call(self, env: napi_env, exports: napi_value) -> napi_value {
         // SAFETY: A4 (the addon's init function, called with a live env and handle).
-        unsafe { (self.0)(env, exports) }
+        napi_value(unsafe { through(env.0, exports.0, 0, 0, self.0 as *const ()) })
     }
 }

@@ -33,3 +33,4 @@ pub(crate) mod record;
 pub(crate) mod registered;
 pub mod status;
 pub mod types;
+mod wall;

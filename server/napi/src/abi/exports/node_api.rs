@@ -94,6 +94,10 @@ napi_free_exports! {
         => (id(remove_handle));
 }
 
+const FATAL_ERROR: &Row = &Row {
+    name: "napi_fatal_error",
+};
+
 /// Ends the process with a message.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_fatal_error>
@@ -112,6 +116,10 @@ pub unsafe extern "C" fn napi_fatal_error(
     let location = unsafe { check::opt_text(location, location_len) }.unwrap_or_default();
     // SAFETY: A1, as the header requires; NULL is answered with an empty text.
     let message = unsafe { check::opt_text(message, message_len) }.unwrap_or_default();
+    if let Some(host) = crate::host::current() {
+        // It does not come back: this is for the record of the crash.
+        host.swap_row(Some(FATAL_ERROR));
+    }
     api::fatal::napi_fatal_error(location, message)
 }
 
@@ -145,9 +153,7 @@ pub unsafe extern "C" fn node_module_register(_module: *mut c_void) {
 #[used]
 pub(super) static NODE_API_BY_HAND: [Symbol; 3] = [
     Symbol::new(
-        &Row {
-            name: "napi_fatal_error",
-        },
+        FATAL_ERROR,
         "node_api.h",
         Entry::None,
         napi_fatal_error as *const (),
