@@ -168,3 +168,22 @@ fn microtasks_that_never_end_do_not_end_the_turn_bounds() {
     assert!(host.turn(50, Duration::from_secs(5)));
     assert_eq!(eval(host, "n"), "51");
 }
+
+#[test]
+fn turn_that_was_cut_short_goes_on_where_it_stopped() {
+    let (host, _) = start();
+    eval(
+        host,
+        "globalThis.seen = ''; setTimeout(() => { seen += 'a'; setImmediate(() => { seen += 'i' }); \
+         setTimeout(() => { seen += 't' }, 100) }, 1); setTimeout(() => { seen += 'b' }, 1)",
+    );
+    std::thread::sleep(Duration::from_millis(5));
+    assert!(host.turn(2, Duration::from_secs(5)));
+    assert_eq!(eval(host, "seen"), "ab");
+    std::thread::sleep(Duration::from_millis(120));
+    // A timer is due by now, and would come first in a new round.
+    assert!(host.turn(1, Duration::from_secs(5)));
+    assert_eq!(eval(host, "seen"), "abi");
+    run_to_the_end(host);
+    assert_eq!(eval(host, "seen"), "abit");
+}
