@@ -202,3 +202,17 @@ impl Task for Addition {
 pub fn async_add(a: f64, b: f64) -> AsyncTask<Addition> {
     AsyncTask::new(Addition { a, b })
 }
+
+/// Panics where napi-rs turns that into an error for JavaScript.
+#[napi(catch_unwind)]
+#[expect(clippy::panic, reason = "that is what it is for")]
+pub fn panic_caught() {
+    panic!("caught on its way out")
+}
+
+/// Panics where nothing catches it: a panic cannot pass a function that C calls.
+#[napi]
+#[expect(clippy::panic, reason = "that is what it is for")]
+pub fn panic_uncaught() {
+    panic!("nobody catches this")
+}

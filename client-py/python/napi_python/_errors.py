@@ -198,6 +198,8 @@ _LIKELY = {
 }
 
 
+# The ways in which Rust code in an addon comes to its end: no author wrote these.
+_OTHERS = ("std::", "core::", "alloc::", "__rustc::", "<core::", "<alloc::", "<std::", "rust_")
 # Nothing is ever mapped below this address.
 _NULL_END = 0x10000
 
@@ -207,8 +209,9 @@ def _cause(name: str, facts: dict[str, object]) -> str:
     text = name
     backtrace = facts.get("backtrace")
     if isinstance(backtrace, list):
-        inside = (str(frame) for frame in backtrace if ".node!" in str(frame))
-        function = next(inside, "").rpartition("+")[0]
+        inside = [str(frame).rpartition("+")[0] for frame in backtrace if ".node!" in str(frame)]
+        own = (name for name in inside if not name.partition("!")[2].startswith(_OTHERS))
+        function = next(own, "") or next(iter(inside), "")
         text += f" in {function}" if function else ""
     if facts.get("thread") is not None:
         text += f" on a thread of its own ({facts['thread']})"

@@ -11,12 +11,12 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs, process, thread};
 
 use hostd_sandbox::{
-    StepError, adopt_descriptor, close_other_descriptors, die_with_parent, main_stack,
+    StepError, adopt_descriptor, close_other_descriptors, crash, die_with_parent, main_stack,
     no_core_dumps, own_session, reset_signals, single_threaded, stack_bytes,
 };
 use rustix::process::{Resource, Signal, getrlimit, getsid};
@@ -61,6 +61,18 @@ const CASES: &[Case] = &[
         adoption_closes_on_exec,
     ),
     ("main_stack_counts_what_lies_above", stack_is_measured),
+    (
+        "crash_is_written_down_and_ends_the_process_all_the_same",
+        crash_is_written_down,
+    ),
+    (
+        "crash_of_a_forked_child_is_not_written_down",
+        child_is_not_written_down,
+    ),
+    (
+        "crash_install_refuses_a_file_of_another_size",
+        other_size_is_refused,
+    ),
 ];
 
 const ROLES: &[Case] = &[
@@ -69,6 +81,8 @@ const ROLES: &[Case] = &[
     ("role_signals", role_signals),
     ("role_group_leader", role_group_leader),
     ("role_session", role_session),
+    ("role_crash", role_crash),
+    ("role_crash_in_child", role_crash_in_child),
 ];
 
 fn main() -> ExitCode {
@@ -333,4 +347,105 @@ fn stack_is_measured() {
     assert!(stack.used > environment, "{stack:?}");
     assert!(stack.used < 1 << 20, "{stack:?}");
     assert!(stack_bytes().unwrap() <= stack.limit - environment);
+}
+
+/// A file as the client makes it, given to a process that plays the role.
+fn crash_page_of(role: &str) -> (Option<i32>, Vec<u8>) {
+    let file = tempfile(crash::FILE_BYTES);
+    let page = file.try_clone().unwrap();
+    let mut command = again(role);
+    command.stdin(Stdio::from(page));
+    let status = command.status().unwrap();
+    let mut bytes = vec![0; crash::FILE_BYTES];
+    let read = rustix::io::pread(&file, &mut bytes, 0).unwrap();
+    assert_eq!(read, bytes.len());
+    (status.signal(), bytes)
+}
+
+fn tempfile(bytes: usize) -> OwnedFd {
+    let file = rustix::fs::memfd_create("page", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&file, bytes as u64).unwrap();
+    file
+}
+
+fn word(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_ne_bytes(*bytes[offset..].first_chunk().unwrap())
+}
+
+fn crash_is_written_down() {
+    let (signal, bytes) = crash_page_of("role_crash");
+    assert_eq!(signal, Some(Signal::ABORT.as_raw()));
+    let layout = crash::Layout::CURRENT;
+    let [magic, state, lane, signal, ..] = layout.fields;
+    assert_eq!(word(&bytes, magic), layout.magic);
+    assert_eq!(bytes[state], 3, "the record is not whole");
+    assert_eq!(bytes[lane], 9);
+    assert_eq!(i32::from(bytes[signal]), Signal::ABORT.as_raw());
+    let maps = &bytes[layout.maps.0..][..layout.maps.1];
+    assert!(String::from_utf8_lossy(maps).contains("[stack]"));
+    let [
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        maps,
+        address,
+        length,
+        _,
+        node_api,
+    ] = layout.fields;
+    assert!(word(&bytes, maps) > 100);
+    assert!(word(&bytes, address) > 0);
+    assert!(word(&bytes, length) > 100);
+    assert!(bytes[node_api..].starts_with(b"napi_nothing\0"));
+}
+
+fn role_crash() {
+    install();
+    crash::swap_lane(9);
+    process::abort();
+}
+
+fn child_is_not_written_down() {
+    let (signal, bytes) = crash_page_of("role_crash_in_child");
+    assert_eq!(signal, None);
+    let state = crash::Layout::CURRENT.fields[1];
+    assert_eq!(bytes[state], 0);
+}
+
+#[expect(unsafe_code, reason = "a fork is what this is about")]
+fn role_crash_in_child() {
+    install();
+    // SAFETY: the process has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        process::abort();
+    }
+    let (_, status) = rustix::process::wait(rustix::process::WaitOptions::empty())
+        .unwrap()
+        .unwrap();
+    assert_eq!(status.terminating_signal(), Some(Signal::ABORT.as_raw()));
+}
+
+fn install() {
+    let alone = single_threaded().unwrap();
+    reset_signals(&alone).unwrap();
+    let page = io::stdin().as_fd().try_clone_to_owned().unwrap();
+    crash::install(&alone, &page, || Some("napi_nothing")).unwrap();
+}
+
+fn other_size_is_refused() {
+    let alone = single_threaded().unwrap();
+    for bytes in [0, 4096, crash::FILE_BYTES + 1] {
+        let error = crash::install(&alone, &tempfile(bytes), || None).unwrap_err();
+        assert!(matches!(error, StepError::CrashPage { .. }), "{error}");
+    }
 }

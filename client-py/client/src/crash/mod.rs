@@ -70,3 +70,23 @@ fn trace(record: &Record) -> Vec<Frame> {
     let traced = panic::catch_unwind(AssertUnwindSafe(|| backtrace::trace(record, &budget)));
     traced.unwrap_or_else(|_| vec![Frame::unnamed(record.program_counter)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::page::tests::page_with;
+    use super::*;
+
+    const SIGSEGV: i32 = 11;
+    const SIGABRT: i32 = 6;
+
+    #[test]
+    fn record_that_tells_another_story_is_left_aside() {
+        let (page, _theirs) = page_with(3, SIGSEGV);
+        for signal in [None, Some(SIGABRT)] {
+            let findings = examine(&page, signal);
+            assert_eq!(findings.running, Running::Lane(3));
+            assert!(findings.address.is_none() && findings.backtrace.is_none());
+        }
+        assert!(examine(&page, Some(SIGSEGV)).backtrace.is_some());
+    }
+}

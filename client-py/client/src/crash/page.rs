@@ -202,7 +202,7 @@ impl Head<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use hostd_sandbox::crash::{FILE_BYTES as THEIRS, Layout, NO_LANE as NONE};
     use rustix::io::pwrite;
 
@@ -210,6 +210,16 @@ mod tests {
 
     fn write(page: &CrashPage, offset: usize, bytes: &[u8]) {
         assert_eq!(pwrite(&page.file, bytes, offset as u64), Ok(bytes.len()));
+    }
+
+    /// A page with a record about a signal, and the host's descriptor of it.
+    pub(crate) fn page_with(lane: u32, signal: i32) -> (CrashPage, OwnedFd) {
+        let (page, theirs) = CrashPage::create().unwrap();
+        write(&page, 0, &MAGIC.to_ne_bytes());
+        write(&page, STATE, &FACTS.to_ne_bytes());
+        write(&page, LANE, &lane.to_ne_bytes());
+        write(&page, SIGNAL, &signal.to_ne_bytes());
+        (page, theirs)
     }
 
     #[test]
