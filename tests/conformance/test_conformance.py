@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import oracle
 from differences import DIFFERENCES
 
+
 def in_host(case: oracle.Case) -> list[str]:
     """Returns the lines of a case in the host."""
     with load_addon(case.addon) as addon:

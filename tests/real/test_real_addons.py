@@ -189,7 +189,7 @@ def bcrypt(addon: Any) -> Any:
     salt = "$2b$04$.OC/.OC/.OC/.OC/.OC/.O"
     hashed = addon.encrypt_sync(b"pw", salt)
     told: queue.Queue[Any] = queue.Queue()
-    addon.encrypt(b"pw", salt, lambda error, result: told.put(result))
+    addon.encrypt(b"pw", salt, lambda _error, result: told.put(result))
     encrypted = told.get(timeout=30)
     addon.compare("pw", hashed, lambda error, result: told.put([error, result]))
     return [hashed, encrypted, told.get(timeout=30)]
@@ -234,7 +234,7 @@ def lightningcss_async(addon: Any) -> Any:
         return await addon.bundleAsync(
             filename="/a.css",
             minify=True,
-            resolver={"read": read, "resolve": lambda specifier, origin: f"/{specifier}"},
+            resolver={"read": read, "resolve": lambda specifier, _origin: f"/{specifier}"},
         )
 
     return bytes(asyncio.run(main()).code).decode()
@@ -249,7 +249,7 @@ def ast_grep(addon: Any) -> Any:
         Path(folder, "x.js").write_text("console.log(1); console.log(2)", encoding="utf-8")
         count = addon.js.findInFiles(
             {"paths": [folder], "matcher": {"rule": {"pattern": pattern}}},
-            lambda error, found: seen.append([node.text() for node in found]),
+            lambda _error, found: seen.append([node.text() for node in found]),
         ).result(30)
     return [root.find(pattern).getMatch("A").text(), count, seen]
 

@@ -5,7 +5,8 @@ use hostd_protocol::calls::CallKind;
 use crate::peer::Peer;
 
 fn turn(peer: &mut Peer) -> String {
-    peer.ask(CallKind::Turn, |_| ()).unwrap()
+    peer.ask(CallKind::Turn, |_| ())
+        .unwrap_or_else(|failure| failure)
 }
 
 fn ring(peer: &mut Peer) {

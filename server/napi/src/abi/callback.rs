@@ -147,7 +147,15 @@ impl CallJs {
     /// Calls it. With a NULL env it only frees the item's data.
     pub(crate) fn call(self, env: napi_env, function: napi_value, context: Data, data: Data) {
         // SAFETY: A4 (an addon's callback, called once per item with the pointers it was given).
-        unsafe { (self.0)(env, function, context.0, data.0) }
+        unsafe {
+            through(
+                env.0,
+                function.0,
+                context.0.expose_provenance(),
+                data.0.expose_provenance(),
+                self.0 as *const (),
+            )
+        };
     }
 }
 
@@ -163,7 +171,7 @@ impl Execute {
     /// Calls it.
     pub(crate) fn call(self, env: napi_env, data: Data) {
         // SAFETY: A4 (an addon's callback, called with the pointer it was given with).
-        unsafe { (self.0)(env, data.0) }
+        unsafe { through(env.0, data.0.expose_provenance(), 0, 0, self.0 as *const ()) };
     }
 }
 
@@ -179,7 +187,15 @@ impl Complete {
     /// Calls it.
     pub(crate) fn call(self, env: napi_env, status: napi_status, data: Data) {
         // SAFETY: A4 (an addon's callback, called once per queueing with its own pointer).
-        unsafe { (self.0)(env, status, data.0) }
+        unsafe {
+            through(
+                env.0,
+                status as usize,
+                data.0.expose_provenance(),
+                0,
+                self.0 as *const (),
+            )
+        };
     }
 }
 

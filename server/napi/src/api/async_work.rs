@@ -30,9 +30,10 @@ pub(crate) fn napi_create_async_work(
 ///
 /// <https://nodejs.org/api/n-api.html#napi_delete_async_work>
 pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
-    match cx.host.delete_work(work.0) {
-        true => Ok(()),
-        false => Err(cx.stale("napi_async_work")),
+    if cx.host.delete_work(work.0) {
+        Ok(())
+    } else {
+        Err(cx.stale("napi_async_work"))
     }
 }
 

@@ -52,14 +52,17 @@ impl Inbox {
 
     /// Adds an event; rings if the queue was empty.
     pub(crate) fn post(&self, event: Event) {
-        {
+        let was_filled = {
             let mut queue = self.lock();
             queue.events.push_back(event);
             if queue.awaited {
                 self.arrived.notify_one();
             }
-        }
-        if !self.filled.swap(true, Ordering::SeqCst) {
+            // Under the lock, or the host's thread could take the event first and find a flag
+            // afterwards that nothing takes down.
+            self.filled.swap(true, Ordering::SeqCst)
+        };
+        if !was_filled {
             (self.ring)();
         }
     }
@@ -150,7 +153,10 @@ mod tests {
         assert_eq!(inbox.next_until(soon), None);
         assert!(Instant::now() >= soon);
         let other = Arc::clone(&inbox);
-        let thread = std::thread::spawn(move || other.post(Event::ThreadsafeFunction(7)));
+        let thread = std::thread::Builder::new()
+            .name("addon".to_owned())
+            .spawn(move || other.post(Event::ThreadsafeFunction(7)))
+            .unwrap();
         let late = Instant::now() + Duration::from_secs(10);
         assert_eq!(inbox.next_until(late), Some(Event::ThreadsafeFunction(7)));
         thread.join().unwrap();

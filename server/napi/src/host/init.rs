@@ -41,6 +41,8 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),
         timers: RefCell::new(Timers::new()),
         timer_calls: OnceCell::new(),
+        phase: Cell::default(),
+        phase_items: Cell::new(0),
         callback_scopes: RefCell::default(),
         scope_floor: Cell::new(0),
         scope_serial: Cell::new(0),

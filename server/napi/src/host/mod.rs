@@ -42,7 +42,7 @@ pub(crate) use invoke::callback;
 pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError};
 pub(crate) use pool::{Job, Ticket};
 pub(crate) use timers::Timers;
-pub(crate) use turn::Budget;
+pub(crate) use turn::{Budget, Phase};
 
 /// The engine function tag of addons' callbacks.
 pub(crate) const TAG_CALLBACK: u8 = 0;
@@ -93,6 +93,10 @@ pub(crate) struct HostState {
     pub(crate) timers: RefCell<Timers>,
     /// What runs a timer and what an immediate.
     timer_calls: OnceCell<(Value, Value)>,
+    /// Where the next turn goes on.
+    phase: Cell<Phase>,
+    /// How much was done in that phase already.
+    phase_items: Cell<usize>,
     /// The open callback scopes, outermost first.
     callback_scopes: RefCell<Vec<usize>>,
     scope_floor: Cell<usize>,

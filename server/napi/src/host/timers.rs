@@ -73,10 +73,20 @@ impl Timers {
         self.begin.checked_add(Duration::from_millis(due))
     }
 
+    /// Whether a timer is due.
+    pub(crate) fn is_timer_due(&self) -> bool {
+        let timer = self.waiting.first_key_value();
+        timer.is_some_and(|(&(due, _), _)| due <= self.now())
+    }
+
+    /// Whether there are immediates.
+    pub(crate) fn has_immediates(&self) -> bool {
+        !self.immediates.is_empty()
+    }
+
     /// Whether a timer or an immediate is due.
     pub(crate) fn is_due(&self) -> bool {
-        let timer = self.waiting.first_key_value();
-        !self.immediates.is_empty() || timer.is_some_and(|(&(due, _), _)| due <= self.now())
+        self.has_immediates() || self.is_timer_due()
     }
 
     /// Whether one keeps the host busy.

@@ -34,6 +34,22 @@ impl Budget {
     }
 }
 
+/// A phase that was cut short goes on in the next turn until so much was done in it: what comes
+/// without end does not keep the other phases from having their turn.
+const PHASE_ITEMS: usize = 1000;
+
+/// Where in its round a loop is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Timers that are due.
+    #[default]
+    Timers,
+    /// What threads posted.
+    Events,
+    /// Immediates.
+    Immediates,
+}
+
 impl HostState {
     /// See [`super::Host::has_pending`].
     pub(super) fn has_pending(&self) -> bool {
@@ -52,10 +68,29 @@ impl HostState {
         loop {
             // What died with an item after it was settled counts as pending too.
             self.settle_item();
-            self.run_timers(&mut budget);
-            self.serve_events(&mut budget);
-            self.run_immediates(&mut budget);
-            if budget.is_spent() || !self.has_pending() {
+            // What a turn did not come to is where the next one goes on, or timers would overtake
+            // immediates.
+            let (phase, before) = (self.phase.get(), budget.items);
+            let (next, is_left) = match phase {
+                Phase::Timers => {
+                    self.run_timers(&mut budget);
+                    (Phase::Events, self.timers.borrow().is_timer_due())
+                }
+                Phase::Events => {
+                    self.serve_events(&mut budget);
+                    (Phase::Immediates, self.inbox.is_filled())
+                }
+                Phase::Immediates => {
+                    self.run_immediates(&mut budget);
+                    (Phase::Timers, self.timers.borrow().has_immediates())
+                }
+            };
+            let done = self.phase_items.get() + before.saturating_sub(budget.items);
+            let goes_on = budget.is_spent() && is_left && done < PHASE_ITEMS;
+            self.phase_items.set(if goes_on { done } else { 0 });
+            self.phase.set(if goes_on { phase } else { next });
+            let is_round = next == Phase::Timers && !self.has_pending();
+            if budget.is_spent() || is_round {
                 break;
             }
         }

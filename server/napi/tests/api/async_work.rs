@@ -225,6 +225,13 @@ fn fill(env: napi_env) -> Filled {
     Filled
 }
 
+impl Filled {
+    /// Leaves the threads busy; the test releases them itself.
+    fn keep(self) -> std::mem::ManuallyDrop<Self> {
+        std::mem::ManuallyDrop::new(self)
+    }
+}
+
 impl Drop for Filled {
     fn drop(&mut self) {
         HOLD.store(false, Ordering::SeqCst);
@@ -293,7 +300,7 @@ fn close_cancels_what_waits_and_completes_what_runs() {
         let running = create(env, Some(wait_for_release), Some(note), ptr::null_mut());
         assert_eq!(queue(env, waiting), Status::Ok);
         assert_eq!(queue(env, running), Status::Ok);
-        std::thread::spawn(move || {
+        spawn(move || {
             std::thread::sleep(Duration::from_millis(30));
             drop(filled);
         });
@@ -310,7 +317,7 @@ fn close_goes_on_without_work_that_runs_for_ever() {
     let bench = bench();
     let begun = std::time::Instant::now();
     bench.run(8, |env| {
-        std::mem::forget(fill(env));
+        let _held_until_the_end_of_the_test = fill(env).keep();
         let work = create(env, Some(add_one), Some(note), ptr::null_mut());
         WORK.set(work);
     });

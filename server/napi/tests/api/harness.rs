@@ -230,6 +230,14 @@ pub(crate) fn compile(source: &str, flags: &[&str], path: &Path) {
     );
 }
 
+/// Starts a thread of the addon's.
+pub(crate) fn spawn<T: Send + 'static>(
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    let builder = std::thread::Builder::new().name("addon".to_owned());
+    builder.spawn(body).unwrap()
+}
+
 /// Makes a string.
 pub(crate) fn string(env: napi_env, text: &str) -> napi_value {
     get!(napi_create_string_utf8(

@@ -357,7 +357,7 @@ fn calls_of_a_thread_are_delivered_in_order_then_the_end() {
         );
     });
     let function = MADE.get();
-    std::thread::spawn(move || {
+    spawn(move || {
         for data in 1..=5 {
             assert_eq!(call(function, data, 1), Status::Ok);
         }
@@ -401,7 +401,7 @@ fn full_queue_refuses_or_waits() {
         assert_eq!(call(function, 3, 1), Status::WouldDeadlock);
     });
     let function = MADE.get();
-    let thread = std::thread::spawn(move || call(function, 3, 1));
+    let thread = spawn(move || call(function, 3, 1));
     std::thread::sleep(Duration::from_millis(20));
     assert!(!thread.is_finished());
     turn(&bench);
@@ -419,7 +419,7 @@ fn abort_gives_back_what_was_not_delivered_and_wakes_who_waits() {
         assert_eq!(call(function, 2, 0), Status::Ok);
     });
     let function = MADE.get();
-    let waiting = std::thread::spawn(move || call(function, 3, 1));
+    let waiting = spawn(move || call(function, 3, 1));
     std::thread::sleep(Duration::from_millis(20));
     assert_eq!(release(function, ABORT), Status::Ok);
     assert_eq!(waiting.join().unwrap(), Status::Closing);
@@ -440,7 +440,7 @@ fn close_gives_calls_back_and_threads_that_still_call_find_it_closing() {
     let function = MADE.get();
     bench.host.close();
     assert_eq!(seen(), "left1 end");
-    let late = std::thread::spawn(move || {
+    let late = spawn(move || {
         [
             call(function, 2, 1),
             call(function, 2, 1),
@@ -456,7 +456,7 @@ fn close_gives_calls_back_and_threads_that_still_call_find_it_closing() {
 #[test]
 fn exception_goes_to_the_listeners_from_version_10_on_and_to_the_embedder_always() {
     for version in [8, 10] {
-        std::thread::spawn(move || {
+        spawn(move || {
             let bench = bench();
             bench.run(version, |env| {
                 let function =
@@ -583,7 +583,7 @@ fn events_of_eight_threads_all_arrive_in_order_per_thread() {
     let function = MADE.get();
     let threads: Vec<_> = (0..8)
         .map(|thread| {
-            std::thread::spawn(move || {
+            spawn(move || {
                 for number in 0..EACH {
                     assert_eq!(call(function, thread * EACH + number, 1), Status::Ok);
                 }
@@ -592,9 +592,9 @@ fn events_of_eight_threads_all_arrive_in_order_per_thread() {
         })
         .collect();
     bench.run_to_the_end();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(NEXT.take(), [EACH; 8]);
     assert_eq!(seen(), "end");
 }
@@ -608,7 +608,7 @@ fn environment_ends_while_threads_still_call() {
     let function = MADE.get();
     let threads: Vec<_> = (0..8)
         .map(|_| {
-            std::thread::spawn(move || {
+            spawn(move || {
                 for data in 0.. {
                     match call(function, data, 1) {
                         Status::Ok => {}

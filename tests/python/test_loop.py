@@ -1,0 +1,175 @@
+"""What happens of itself: async work, threadsafe functions, timers, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import host, load_addon, on_uncaught
+
+SECONDS = 30.0
+
+
+@pytest.fixture
+def order() -> Iterator[Any]:
+    with load_addon(addon_path("order")) as addon:
+        yield addon
+
+
+def test_ten_thousand_promises_of_async_work_at_once() -> None:
+    with load_addon(addon_path("sample_rust")) as addon:
+
+        async def main() -> list[Any]:
+            return await asyncio.gather(*[addon.asyncAdd(n, 1) for n in range(10_000)])
+
+        assert asyncio.run(main()) == list(range(1, 10_001))
+        assert addon.asyncAdd(1, 2).result(SECONDS) == 3
+
+
+def test_events_of_threads_arrive_each_once_in_the_order_of_their_thread(order: Any) -> None:
+    each = 5_000
+    seen: list[list[int]] = [[] for _ in range(8)]
+    done = threading.Semaphore(0)
+
+    def hear(number: int, into: list[int]) -> None:
+        into.append(number)
+        if len(into) == each:
+            done.release()
+
+    for into in seen:
+        order.eventsOfThread(lambda number, into=into: hear(number, into), each)
+    for _ in seen:
+        assert done.acquire(timeout=SECONDS)
+    assert seen == [list(range(each))] * 8
+
+
+def test_exception_in_a_callback_that_nobody_waits_for_is_told_as_it_is(order: Any) -> None:
+    told: list[BaseException] = []
+    enough = threading.Event()
+    error = ValueError("of a callback")
+
+    def hear(caught: BaseException) -> None:
+        told.append(caught)
+        if len(told) == 3:
+            enough.set()
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    former = on_uncaught(hear)
+    try:
+        order.eventsOfThread(fail, 2)
+        order.work(fail)
+        assert enough.wait(SECONDS)
+    finally:
+        on_uncaught(former)
+    assert all(caught is error for caught in told)
+    heard: list[int] = []
+    order.eventsOfThread(heard.append, 1)
+    until = time.monotonic() + SECONDS
+    while not heard and time.monotonic() < until:
+        time.sleep(0.001)
+    assert heard == [0]
+
+
+def test_a_loop_that_is_blocked_deadlocks_with_nobody(order: Any) -> None:
+    heard = threading.Event()
+
+    async def main() -> int:
+        order.eventsOfThread(lambda number: heard.set() if number == 99 else None, 100)
+        # Blocks the loop; the events come all the same.
+        assert heard.wait(SECONDS)
+        return 1
+
+    assert asyncio.run(main()) == 1
+
+
+def test_timers_run_without_being_asked_for(order: Any) -> None:
+    script = host(order).run_script
+    started = time.monotonic()
+    assert script("new Promise(done => setTimeout(done, 30, 'timer'))").result(SECONDS) == "timer"
+    assert time.monotonic() - started >= 0.028
+    ticks: list[int] = []
+    done = threading.Event()
+
+    def tick(number: int) -> None:
+        ticks.append(number)
+        if number == 3:
+            done.set()
+
+    script(
+        """(tick) => {
+            let number = 0;
+            const timer = setInterval(() => {
+                tick(++number);
+                if (number === 3) clearInterval(timer);
+            }, 2);
+        }"""
+    )(tick)
+    assert done.wait(SECONDS)
+    assert ticks == [1, 2, 3]
+
+
+def test_an_abort_signal_tells_its_listeners(order: Any) -> None:
+    heard: list[str] = []
+    controller = host(order).run_script(
+        """(hear) => {
+            const controller = new AbortController();
+            controller.signal.onabort = (event) => hear(event.type);
+            return controller;
+        }"""
+    )(heard.append)
+    controller.abort("enough")
+    assert heard == ["abort"]
+    assert controller.signal.reason == "enough"
+
+
+def test_an_idle_host_with_timers_far_away_takes_no_time(order: Any) -> None:
+    script = host(order).run_script
+    script("setTimeout(() => 0, 1e6); setInterval(() => 0, 1e6); 0")
+    before = script("process.hrtime.bigint(), 1") and cpu_seconds(host(order).pid)
+    time.sleep(1.0)
+    assert cpu_seconds(host(order).pid) - before < 0.05
+
+
+def cpu_seconds(process: int) -> float:
+    """Returns the processor time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+ENDS = {
+    "idle": "",
+    "threads": "addon.eventsOfThread(lambda number: None, 10_000_000)",
+    "pending": "promise = host(addon).run_script('new Promise(() => 0)'); promise.done()",
+    "timers": "host(addon).run_script('setInterval(() => 0, 1)')",
+}
+
+
+@pytest.mark.parametrize("what", ENDS.values(), ids=ENDS)
+def test_the_interpreter_ends_whatever_goes_on(what: str) -> None:
+    source = (
+        "from napi_python import host, load_addon\n"
+        f"addon = load_addon({str(addon_path('order'))!r})\n{what}\n"
+        "print(host(addon).pid)\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - started < 10
+    process = Path("/proc", done.stdout.strip())
+    until = time.monotonic() + SECONDS
+    while process.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not process.exists()
