@@ -21,7 +21,7 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_a_million_calls_leave_both_processes_as_they_were() -> None:
     samples = Path(os.environ["NAPI_HOSTD_ADDONS"])
     with load_addon(samples / "sample_rust.node") as addon:

@@ -346,8 +346,11 @@ fn every_invariant_names_a_test_that_exists() {
         add(&fs::read_to_string(path).unwrap());
     }
     let mut invariants = 0;
+    let mut numbers = BTreeSet::new();
     for line in text.lines().filter(|line| line.starts_with("- **I-")) {
         invariants += 1;
+        let number = line.trim_start_matches("- **").split("**").next().unwrap();
+        assert!(numbers.insert(number), "{number} stands twice");
         let name = line
             .rsplit_once("(test: `")
             .and_then(|(_, rest)| rest.split_once('`'))
