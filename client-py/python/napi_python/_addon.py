@@ -122,21 +122,12 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if timeout is not None and not timeout > 0:
         text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
         raise ValueError(text)
+    if debug and address is not None:
+        text = "debug=True: with address= it is the server's environment that says so"
+        raise ValueError(text)
     if debug:
         env = {**(os.environ if env is None else env), DEBUG_VARIABLE: "1"}
-    text = os.fspath(path)
-    if not isinstance(text, str):
-        text = os.fsdecode(text)
-    if "\0" in text:
-        message = f"the path {text!r} has a NUL character in it"
-        raise LoadError(message, path=text)
-    file = pathlib.Path(text).absolute()
-    if not file.exists():
-        message = f"there is no file {file}; build or install the addon first"
-        raise LoadError(message, path=str(file))
-    if not file.is_file():
-        message = f"{file} is not a file; give the .node file in it"
-        raise LoadError(message, path=str(file))
+    file = _addon_file(path)
     return _native._open(  # noqa: SLF001 - of this package
         str(file),
         label=name or _label(file),
@@ -152,6 +143,24 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         nested_threads=bool(nested_threads),
         on_start=on_start,
     )
+
+
+def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the addon's file, or raises a `LoadError` that says why there is none."""
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        text = os.fsdecode(text)
+    if "\0" in text:
+        message = f"the path {text!r} has a NUL character in it"
+        raise LoadError(message, path=text)
+    file = pathlib.Path(text).absolute()
+    if not file.exists():
+        message = f"there is no file {file}; build or install the addon first"
+        raise LoadError(message, path=str(file))
+    if not file.is_file():
+        message = f"{file} is not a file; give the .node file in it"
+        raise LoadError(message, path=str(file))
+    return file
 
 
 def host(addon: _native.Addon, /) -> _native.Host:

@@ -25,7 +25,7 @@
 //!
 //! # Invariants of this unsafe island
 //!
-//! 1. **Mapping.** An [`Area`](area::Area) points to a live, page-aligned, readable and writable
+//! 1. **Mapping.** An `Area` points to a live, page-aligned, readable and writable
 //!    mapping of exactly `SEGMENT_LEN` bytes until it is dropped, and whoever uses the mapping
 //!    holds the area. The object behind it is a memfd sealed against shrinking and growing, so no
 //!    peer can make an access fault.

@@ -1,7 +1,7 @@
 //! One session of a client: the JS thread's own state, and who may touch it.
 //!
 //! There is one session per thread, made once and never freed, as the engine is. Everything in it
-//! belongs to the JS thread; other threads reach it through a [`Bell`] only. No cell is borrowed
+//! belongs to the JS thread; other threads reach it through a `Bell` only. No cell is borrowed
 //! while JavaScript, the addon or the client can run.
 
 mod answer;
