@@ -11,7 +11,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
-use hostd_protocol::calls::CallKind;
 
 /// The 28 concepts of Node-API: one module, one sample addon and one conformance script each.
 const CONCEPTS: [&str; 28] = [
@@ -363,56 +362,4 @@ fn every_invariant_names_a_test_that_exists() {
         invariants >= 10,
         "ARCHITECTURE.md lists its invariants as `- **I-n**`"
     );
-}
-
-#[test]
-fn a_call_number_is_never_used_again() {
-    // Numbers that were ever released, with the call they mean. Add below; change nothing.
-    const GIVEN: [(u16, &str); 33] = [
-        (1, "Load"),
-        (2, "Call"),
-        (3, "Construct"),
-        (4, "CallMethod"),
-        (5, "Get"),
-        (6, "Set"),
-        (7, "Delete"),
-        (8, "Has"),
-        (9, "Keys"),
-        (10, "Describe"),
-        (11, "RunScript"),
-        (12, "Turn"),
-        (13, "Release"),
-        (14, "Stats"),
-        (15, "Watch"),
-        (16, "Iterate"),
-        (17, "Next"),
-        (18, "Coerce"),
-        (19, "NewObject"),
-        (20, "InstanceOf"),
-        (21, "Settle"),
-        (22, "Close"),
-        (32, "Invoke"),
-        (33, "RemoteGet"),
-        (34, "RemoteSet"),
-        (35, "RemoteHas"),
-        (36, "RemoteKeys"),
-        (37, "RemoteDelete"),
-        (38, "RemoteConstruct"),
-        (64, "Ring"),
-        (65, "Settled"),
-        (66, "Uncaught"),
-        (67, "Released"),
-    ];
-    let calls: Vec<(u16, &str)> = CallKind::ALL
-        .iter()
-        .map(|call| (call.number(), call.name()))
-        .collect();
-    for call in &calls {
-        assert!(
-            GIVEN.contains(call),
-            "{call:?} is not in the list of given numbers"
-        );
-    }
-    let numbers: BTreeSet<u16> = GIVEN.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers.len(), GIVEN.len(), "a number was given twice");
 }
