@@ -11,8 +11,11 @@ use crate::StepError;
 /// is left as it is. A process that leads its group, but no session, gets an error: spawn the
 /// host without a process group of its own.
 pub fn own_session() -> Result<(), StepError> {
-    let leads_already = process::getsid(None).is_ok_and(|session| session == process::getpid());
-    if leads_already {
+    // Not rustix's getsid, which takes every answer for positive: where the session began outside
+    // of this pid namespace, as in many a container, the kernel answers 0.
+    // SAFETY: C3; getsid takes a number and no pointer.
+    let session = unsafe { libc::getsid(0) };
+    if session == process::getpid().as_raw_nonzero().get() {
         return Ok(());
     }
     process::setsid()
