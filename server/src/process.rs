@@ -52,6 +52,7 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     hostd_sandbox::own_session()?;
     hostd_sandbox::reset_signals(&alone)?;
     hostd_sandbox::no_core_dumps()?;
+    hostd_sandbox::keep_freed_memory(&alone);
     let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR)
         .context("the control socket is missing; napi-hostd is started by its client")?;
     let lanes = match arguments.carrier {

@@ -93,20 +93,11 @@ fn queue(token: FinalizerToken) {
 impl Runtime {
     /// `new ArrayBuffer(length)`, zeroed. Over [`MAX_BUFFER_LENGTH`] it is a `RangeError`.
     pub fn array_buffer(self, length: usize) -> JsResult {
-        const SMALL: usize = 4096;
-        const LARGE: usize = 1 << 20;
-        static ZEROS: [u8; SMALL] = [0; SMALL];
         self.check_length(length)?;
-        if let Some(zeros) = ZEROS.get(..length) {
-            return self.array_buffer_copy(zeros);
-        }
-        // The zeroed allocation below cannot fail softly, so a large one is tried first.
-        let mut bytes = Vec::<u8>::new();
-        if length >= LARGE && bytes.try_reserve_exact(length).is_err() {
-            return Err(self.range_error("Array buffer allocation failed"));
-        }
-        drop(bytes);
-        self.array_buffer_from(vec![0; length])
+        // SAFETY: E1; without bytes to copy the engine's own allocation is left zeroed.
+        let raw = unsafe { q::JS_NewArrayBufferCopy(self.ctx(), std::ptr::null(), length as _) };
+        self.adopt(raw)
+            .map_err(|_| self.range_error("Array buffer allocation failed"))
     }
 
     /// A buffer with a copy of the bytes.

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use rquickjs_sys as q;
 
 use crate::runtime::current;
-use crate::string::Wtf8;
+use crate::string::{Wtf8, is_ascii};
 use crate::{JsResult, Runtime, Utf8, Value};
 
 /// An owned property key: a string, an index or a symbol. Equal keys have equal atoms.
@@ -132,7 +132,7 @@ impl Runtime {
     /// Makes a key from a name; invalid UTF-8 becomes U+FFFD.
     #[inline]
     pub fn key_utf8(self, name: &[u8]) -> JsResult<Key> {
-        if name.is_ascii() {
+        if is_ascii(name) {
             // SAFETY: E1; the engine copies the bytes.
             let atom = unsafe {
                 q::JS_NewAtomLen(
@@ -151,7 +151,7 @@ impl Runtime {
     /// Makes a key from a name in WTF-8.
     #[inline]
     pub fn key_wtf8(self, name: &[u8]) -> JsResult<Key> {
-        if name.is_ascii() {
+        if is_ascii(name) {
             self.key_utf8(name)
         } else {
             self.key_value(&self.string_wtf8(name)?)

@@ -126,6 +126,13 @@ impl Runtime {
             unsafe { q::JS_FreeRuntime(rt) };
             return Err(EngineError::OutOfMemory);
         }
+        // SAFETY: E1, E3; just made, and it cannot fail.
+        let global = Value(unsafe { q::JS_GetGlobalObject(ctx) });
+        if !global.count_is_found() {
+            return Err(EngineError::Missing("reference counts before its blocks"));
+        }
+        // Another owner, the context, remains: nothing is freed before there is a current engine.
+        drop(global);
         let classes = Classes::register(rt).ok_or(EngineError::OutOfMemory)?;
         let state: &'static State = Box::leak(Box::new(State {
             rt,

@@ -3,7 +3,7 @@
 //! Scopes nest. Each callback starts with a floor: scopes below it belong to its callers and cannot
 //! be closed from it, and those it leaves open are closed for it.
 
-use super::slots::{IdKind, pack, unpack};
+use super::slots::{IdKind, masked, pack, unpack};
 use crate::abi::types::napi_value;
 
 /// An open scope.
@@ -39,6 +39,7 @@ pub(crate) struct ScopeStack {
 
 impl ScopeStack {
     /// Opens a scope; gives its id.
+    #[inline]
     pub(crate) fn open(&mut self, height: usize, escape: Option<napi_value>) -> usize {
         self.serial = self.serial.wrapping_add(1);
         let depth = u32::try_from(self.scopes.len()).unwrap_or(u32::MAX - 1);
@@ -52,6 +53,7 @@ impl ScopeStack {
     }
 
     /// Closes the innermost scope, which must be this one.
+    #[inline]
     pub(crate) fn close(&mut self, id: usize, escapable: bool) -> Result<Scope, Mismatch> {
         if self.scopes.len() <= self.floor {
             return Err(Mismatch::NoneOpen);
@@ -69,11 +71,12 @@ impl ScopeStack {
         self.scopes.get_mut(position)
     }
 
+    #[inline]
     fn position(&self, id: usize, escapable: bool) -> Option<usize> {
         let (serial, index) = unpack(IdKind::Scope, id)?;
         let position = index as usize;
         let scope = self.scopes.get(position)?;
-        let same = pack(IdKind::Scope, scope.serial, index) == pack(IdKind::Scope, serial, index);
+        let same = masked(scope.serial) == serial;
         (position >= self.floor && same && scope.escape.is_some() == escapable).then_some(position)
     }
 

@@ -31,14 +31,22 @@ const INDEX_BITS: u32 = 32;
 const GENERATION_BITS: u32 = 24;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 
+/// What an id keeps of a generation.
+#[inline]
+pub(crate) fn masked(generation: u32) -> u32 {
+    generation & GENERATION_MASK
+}
+
 /// Makes an id of its parts.
+#[inline]
 pub(crate) fn pack(kind: IdKind, generation: u32, index: u32) -> usize {
     let kind = kind as usize;
-    let generation = (generation & GENERATION_MASK) as usize;
+    let generation = masked(generation) as usize;
     kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | (index as usize + 1)
 }
 
 /// Takes an id apart: generation and index, if it is of that kind.
+#[inline]
 pub(crate) fn unpack(kind: IdKind, id: usize) -> Option<(u32, u32)> {
     if id >> (INDEX_BITS + GENERATION_BITS) != kind as usize {
         return None;
@@ -46,7 +54,7 @@ pub(crate) fn unpack(kind: IdKind, id: usize) -> Option<(u32, u32)> {
     #[expect(clippy::cast_possible_truncation, reason = "the low half is the index")]
     let index = (id as u32).checked_sub(1)?;
     #[expect(clippy::cast_possible_truncation, reason = "masked to 24 bits")]
-    let generation = (id >> INDEX_BITS) as u32 & GENERATION_MASK;
+    let generation = masked((id >> INDEX_BITS) as u32);
     Some((generation, index))
 }
 
