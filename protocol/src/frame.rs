@@ -6,7 +6,8 @@ use std::ops::BitOr;
 
 use crate::codec::{self, Source};
 use crate::error::{ProtocolError, Result};
-use crate::ids::{CallId, Generation, SlotId};
+use crate::ids::{CallId, Generation};
+use crate::lent::Release;
 use crate::limits::{LimitKind, Limits};
 use crate::value::{ValueReader, ValueWriter};
 
@@ -171,12 +172,13 @@ impl FrameBuilder {
     }
 
     /// Writes the release block. Comes first, at most once; without any entry there is none.
-    pub fn releases(&mut self, entries: impl IntoIterator<Item = (SlotId, u32)>) {
+    pub fn releases(&mut self, entries: impl IntoIterator<Item = Release>) {
         let start = self.bytes.len();
         let mut count = 0_u32;
         codec::put(&mut self.bytes, count);
-        for (id, times) in entries {
-            codec::put(&mut self.bytes, (id.get(), times));
+        for entry in entries {
+            let fields = (entry.id.get(), entry.received, entry.returned);
+            codec::put(&mut self.bytes, fields);
             count += 1;
         }
         if count == 0 {
@@ -250,18 +252,24 @@ impl FrameBuilder {
     }
 }
 
+/// Bytes of one entry of a release block.
+pub const RELEASE_BYTES: usize = 20;
+
 /// The release block at the beginning of a body that has one.
 pub fn read_releases(
     flags: Flags,
     body: &mut ValueReader<'_>,
-    mut each: impl FnMut(SlotId, u32) -> Result,
+    mut each: impl FnMut(Release) -> Result,
 ) -> Result {
     if !flags.contains(Flags::RELEASES) {
         return Ok(());
     }
-    for _ in 0..body.take_count(8)? {
-        let id = body.take_id()?;
-        each(id, body.take_u32()?)?;
+    for _ in 0..body.take_count(RELEASE_BYTES)? {
+        each(Release {
+            id: body.take_id()?,
+            received: body.take_u64()?,
+            returned: body.take_u64()?,
+        })?;
     }
     Ok(())
 }

@@ -18,7 +18,6 @@ from napi_python import (
     Addon,
     AddonCrashed,
     AddonTimeout,
-    ProtocolError,
     deadline,
     host,
     load_addon,
@@ -99,11 +98,6 @@ def test_callback_that_starts_threads_which_call(js: Script) -> None:
         assert [future.result(10) for future in started] == [0, 2, 4, 6, 8, 10, 12, 14]
 
 
-@pytest.mark.xfail(
-    reason="a release that comes on another lane may overtake the answer that means the object",
-    raises=ProtocolError,
-    strict=False,
-)
 def test_objects_that_come_back_while_other_threads_call() -> None:
     with load_addon(addon_path("primitive")) as loaded:
         run = host(loaded).run_script

@@ -34,7 +34,7 @@ pub struct Conversation {
     export: Option<Arc<str>>,
     /// Since when the caller wants the innermost call to end.
     interrupted: Option<Instant>,
-    discarded: Option<(Header, Vec<u8>)>,
+    discarded: Vec<(Header, Vec<u8>)>,
 }
 
 impl Conversation {
@@ -52,7 +52,7 @@ impl Conversation {
             pending,
             export: None,
             interrupted: None,
-            discarded: None,
+            discarded: Vec::new(),
         })
     }
 
@@ -136,8 +136,8 @@ impl Conversation {
     ///
     /// If `idle` ends the wait, the call is cancelled; callbacks of it are refused, and if the host
     /// has not answered after half a second it is killed. Only then does this return
-    /// [`ClientError::Interrupted`], so that no lane is left behind. An answer that came after all
-    /// is in [`Self::take_discarded`].
+    /// [`ClientError::Interrupted`], so that no lane is left behind. What came after all is in
+    /// [`Self::take_discarded`].
     #[inline]
     pub fn next(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header, ClientError> {
         if !self.session.is_ours() {
@@ -178,6 +178,7 @@ impl Conversation {
         header: Header,
         body: &mut Vec<u8>,
     ) -> Result<Option<ClientError>, ClientError> {
+        self.discarded.push((header, mem::take(body)));
         if header.kind == FrameKind::Request {
             let mut refusal = FrameBuilder::new(self.session.limits);
             refusal.start(FrameKind::Failure, header.number);
@@ -187,7 +188,6 @@ impl Conversation {
         }
         self.interrupted = None;
         self.lane.set_cancel(0);
-        self.discarded = Some((header, mem::take(body)));
         Ok(Some(ClientError::Interrupted))
     }
 
@@ -197,9 +197,10 @@ impl Conversation {
         self.interrupted.get_or_insert_with(Instant::now);
     }
 
-    /// The answer of an interrupted call: what was lent in it is to be given back.
-    pub fn take_discarded(&mut self) -> Option<(Header, Vec<u8>)> {
-        self.discarded.take()
+    /// What came after a call was interrupted, its answer last: callbacks that were refused, and the
+    /// answer. What was lent in them is to be given back.
+    pub fn take_discarded(&mut self) -> Vec<(Header, Vec<u8>)> {
+        mem::take(&mut self.discarded)
     }
 
     /// What an error of the lane means.

@@ -25,6 +25,9 @@ use crate::world::World;
 pub(crate) struct Brought {
     /// The compounds in the order of their numbers.
     pub(crate) compounds: Vec<Py<PyAny>>,
+    /// Proxies whose ids were written: kept until the host has read them, since the release of one
+    /// that is dropped goes by whichever lane speaks next.
+    pub(crate) proxies: Vec<Py<PyAny>>,
     /// Sendings that were counted, to be taken back if the message is never sent.
     pub(crate) lent: Vec<SlotId>,
     /// Awaitables that were lent for the first time, to be watched once the message is sent.
@@ -35,6 +38,7 @@ impl Brought {
     /// Forgets everything, keeping the memory.
     pub(crate) fn clear(&mut self) {
         self.compounds.clear();
+        self.proxies.clear();
         self.lent.clear();
         self.awaitables.clear();
     }

@@ -327,6 +327,11 @@ impl Session {
         self.remotes.borrow_mut().receive(id)
     }
 
+    /// Counts that an object of the client's is sent back to it.
+    pub(crate) fn send_back(&self, id: SlotId) -> Carried<()> {
+        self.remotes.borrow_mut().send_back(id)
+    }
+
     /// Makes an ordinary object (an error, a promise) the proxy of a client's id.
     pub(crate) fn adopt_proxy(&self, id: SlotId, value: &Value) -> JsResult<()> {
         let token = self.remotes.borrow_mut().token(id);

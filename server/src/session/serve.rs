@@ -6,14 +6,14 @@ use std::rc::Rc;
 use hostd_protocol::calls::{Asker, CallKind};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
-use hostd_protocol::ids::{LaneIndex, SlotId};
+use hostd_protocol::ids::LaneIndex;
 use hostd_protocol::value::ValueReader;
 use rustc_hash::FxHashMap;
 
 use super::Session;
 use super::answer::{Answer, Refusal};
 use super::level::{Level, Scratch};
-use crate::marshal::{Changes, Encoded, Encoder};
+use crate::marshal::{Changes, Encoded, Encoder, Sent};
 
 impl Session {
     /// Serves a request whose body is `body`, and leaves that memory behind for the next one.
@@ -67,9 +67,9 @@ impl Session {
         flags: Flags,
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
-        read_releases(flags, reader, |id, times| {
-            if self.objects.borrow_mut().release(id, times)? {
-                self.watched.borrow_mut().remove(&id.get());
+        read_releases(flags, reader, |release| {
+            if self.objects.borrow_mut().release(release)? {
+                self.watched.borrow_mut().remove(&release.id.get());
             }
             Ok(())
         })?;
@@ -194,11 +194,12 @@ impl Session {
 
     /// Takes back what was counted for a frame that is not sent.
     pub(super) fn unsend(&self, scratch: &mut Scratch) {
-        let mut objects = self.objects.borrow_mut();
-        scratch
-            .sent
-            .drain(..)
-            .for_each(|id: SlotId| objects.unsend(id));
+        for sent in scratch.sent.drain(..) {
+            match sent {
+                Sent::Ours(id) => self.objects.borrow_mut().unsend(id),
+                Sent::Theirs(id) => self.remotes.borrow_mut().unsend_back(id),
+            }
+        }
     }
 
     /// What the call changed in the data it brought, since the last time that was told.

@@ -133,7 +133,7 @@ fn dead_function_is_released_with_a_later_frame() {
     }
     peer.script("0").unwrap();
     peer.script("0").unwrap();
-    let times: u32 = peer
+    let times: u64 = peer
         .released
         .iter()
         .filter(|entry| entry.0 == 8)
@@ -149,5 +149,25 @@ fn idle_host_releases_by_a_notice() {
     peer.call(id, 1, |w| callable(w, 8)).unwrap();
     let (call, _) = peer.notice();
     assert_eq!(call, CallKind::Released);
-    assert_eq!(peer.released, [(8, 1)]);
+    assert_eq!(peer.released, [(8, 1, 0)]);
+}
+
+#[test]
+fn object_that_was_sent_back_says_so_when_it_is_released() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => [f, f])");
+    let answer = peer.call(id, 1, |w| callable(w, 8)).unwrap();
+    assert_eq!(answer, "[own(8), own(8)]");
+    peer.script("0").unwrap();
+    assert_eq!(peer.released, [(8, 1, 2)]);
+}
+
+#[test]
+fn object_whose_answer_cannot_be_sent_was_not_sent_back() {
+    let mut peer = Peer::start();
+    let id =
+        peer.lend("(f => { let d = [f, 1]; for (let i = 0; i < 70; i++) d = [f, d]; return d; })");
+    assert!(peer.call(id, 1, |w| callable(w, 8)).is_err());
+    peer.script("0").unwrap();
+    assert_eq!(peer.released, [(8, 1, 0)]);
 }
