@@ -249,7 +249,7 @@ impl Session {
             talk.conversation
                 .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
-            scratch.brought.lent.clear();
+            scratch.brought.was_sent();
             talk.conversation
                 .next(&mut scratch.body, &mut waiting)
                 .map(Sent::Answered)
@@ -259,7 +259,7 @@ impl Session {
             Ok(Sent::Replaced) => return Ok(Sent::Replaced),
             Err(error) => return Err(self.interrupted(py, talk, ask, (error, waiting), scratch)),
         };
-        if !scratch.brought.awaitables.is_empty() {
+        if !scratch.brought.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {
             serve::watch_awaitables(py, self, world, &mut scratch.brought.awaitables);
         }
         while header.kind == FrameKind::Request {
@@ -328,7 +328,7 @@ impl Session {
                 back.conversation
                     .send_while(&mut answer.builder, &mut waiting)?;
                 answer.releases.clear();
-                answer.brought.lent.clear();
+                answer.brought.was_sent();
                 back.conversation.next(&mut scratch.body, &mut waiting)
             });
             next.map_err(|error| {
@@ -387,6 +387,7 @@ impl Session {
             read_changes(&mut decoder)?;
         }
         if header.kind == FrameKind::Failure {
+            take_in(world, header, scratch);
             drop(failure(decoder));
             return Ok(());
         }
@@ -413,11 +414,20 @@ impl Session {
             apply(py, changes)?;
         }
         if header.kind == FrameKind::Failure {
+            take_in(world, header, scratch);
             return Err(failure(decoder));
         }
         let result = read(&mut decoder)?;
         decoder.finish()?;
         Ok(result)
+    }
+}
+
+/// Takes back what a request lent that the host has not read.
+#[cold]
+fn take_in(world: &World, header: Header, scratch: &Scratch) {
+    if header.flags.contains(Flags::UNREAD) {
+        drop(world.unsend(&scratch.brought.sent));
     }
 }
 

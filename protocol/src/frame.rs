@@ -28,7 +28,7 @@ pub enum FrameKind {
     Notice = 4,
 }
 
-/// What a body begins with.
+/// What a body begins with, and what became of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(u8);
 
@@ -39,8 +39,11 @@ impl Flags {
     pub const RELEASES: Self = Self(1);
     /// A write-back block, after the release block if there is one.
     pub const WRITE_BACK: Self = Self(2);
+    /// Of a failure: the request was not read beyond its release block, so nothing that it lent was
+    /// received.
+    pub const UNREAD: Self = Self(4);
 
-    const ALL: u8 = 3;
+    const ALL: u8 = 7;
 
     /// Whether all of these are set.
     pub const fn contains(self, other: Self) -> bool {
@@ -192,6 +195,11 @@ impl FrameBuilder {
     /// Says that a write-back block comes next.
     pub fn write_back(&mut self) {
         self.flags = self.flags | Flags::WRITE_BACK;
+    }
+
+    /// Says that the request that this answers was not read.
+    pub fn unread(&mut self) {
+        self.flags = self.flags | Flags::UNREAD;
     }
 
     /// A writer for what comes next in the body.

@@ -117,7 +117,7 @@ impl Conversation {
         };
         let mut grace = Grace {
             idle,
-            cancel: None,
+            cancel: (&self.session, self.lane.index()),
             since: &mut self.interrupted,
         };
         match self.lane.send(sent, &mut grace) {
@@ -146,7 +146,7 @@ impl Conversation {
         loop {
             let mut grace = Grace {
                 idle: &mut *idle,
-                cancel: Some((&self.session, self.lane.index())),
+                cancel: (&self.session, self.lane.index()),
                 since: &mut self.interrupted,
             };
             let received = self.lane.receive(body, &mut grace);
@@ -255,8 +255,7 @@ fn nothing_to_answer() -> ClientError {
 /// The caller's idling, and after its end the host's time to end the call.
 struct Grace<'a> {
     idle: &'a mut dyn Idle,
-    /// None while the request is still being sent: its cancel word is set afterwards.
-    cancel: Option<(&'a Session, LaneIndex)>,
+    cancel: (&'a Session, LaneIndex),
     since: &'a mut Option<Instant>,
 }
 
@@ -268,9 +267,8 @@ impl Idle for Grace<'_> {
             None => {
                 if self.idle.check().is_err() {
                     *self.since = Some(Instant::now());
-                    if let Some((session, lane)) = self.cancel
-                        && let Ok(cancel) = session.end.canceller(lane)
-                    {
+                    let (session, lane) = self.cancel;
+                    if let Ok(cancel) = session.end.canceller(lane) {
                         cancel.set(1);
                     }
                 }

@@ -44,19 +44,19 @@ impl Session {
         let known = CallKind::from_number(header.number);
         let Some(call) = known.filter(|call| call.asker() == Asker::Client) else {
             let text = format!("this host does not know call {}", header.number);
-            return Err(RemoteError::Unsupported(text).into());
+            return Err(Refusal::Unread(RemoteError::Unsupported(text)));
         };
         if self.nested.get() > self.limits.nested_requests {
             let limit = self.limits.nested_requests;
             let text = format!("more than {limit} calls are nested inside each other");
-            return Err(RemoteError::Limit(text).into());
+            return Err(Refusal::Unread(RemoteError::Limit(text)));
         }
         if self.is_cancelled() {
-            return Err(RemoteError::Cancelled.into());
+            return Err(Refusal::Unread(RemoteError::Cancelled));
         }
         if self.poisoned.get() && !matches!(call, CallKind::Close | CallKind::Release) {
             let text = "the host failed in an earlier call (a defect of the host); restart it";
-            return Err(RemoteError::Host(text.to_owned()).into());
+            return Err(Refusal::Unread(RemoteError::Host(text.to_owned())));
         }
         self.run_call(call, reader, level)
     }
@@ -138,6 +138,9 @@ impl Session {
             FrameKind::Failure
         };
         self.begin(scratch, kind, header.number);
+        if let Err(Refusal::Unread(_)) = answer {
+            scratch.builder.unread();
+        }
         let written = self.compose_body(scratch, level, changes, |out| match answer {
             Ok(answer) => answer.write(out),
             Err(refusal) => refusal.write(self, out),

@@ -171,3 +171,26 @@ fn object_whose_answer_cannot_be_sent_was_not_sent_back() {
     peer.script("0").unwrap();
     assert_eq!(peer.released, [(8, 1, 0)]);
 }
+
+#[test]
+fn call_that_was_given_up_behind_a_callback_is_refused_unread() {
+    let mut peer = Peer::start();
+    let touch = peer.lend("(f => { globalThis.touched = f })");
+    let call = peer.lend("(f => f())");
+    let mut refused = None;
+    let answer = peer.call_with(call, 1, |w| callable(w, 3), &mut |peer, _, w| {
+        refused = Some(peer.withdraw(touch, |w| callable(w, 9)));
+        w.str("went on").unwrap();
+        FrameKind::Reply
+    });
+    assert_eq!(answer.unwrap(), "\"went on\"");
+    assert_eq!(refused.unwrap(), (true, "Cancelled".to_owned()));
+    assert_eq!(peer.script("typeof touched").unwrap(), "\"undefined\"");
+    peer.script("0").unwrap();
+    // What the refused call lent was never received.
+    assert!(
+        peer.released.iter().all(|entry| entry.0 != 9),
+        "{:?}",
+        peer.released
+    );
+}

@@ -198,6 +198,32 @@ impl Peer {
         self.lane.set_cancel(word);
     }
 
+    /// Calls a function with one argument on another lane and gives that up at once. Whether it
+    /// was refused unread, and what with.
+    pub(crate) fn withdraw(
+        &self,
+        function: u32,
+        write: impl FnOnce(&mut ValueWriter<'_>),
+    ) -> (bool, String) {
+        let mut lane = self.end.lease(None, &mut patience()).expect("a lane");
+        let mut builder = FrameBuilder::new(self.limits);
+        builder.start(FrameKind::Request, CallKind::Call.number());
+        let mut out = builder.body();
+        out.put_u32(function);
+        out.put_u8(0);
+        out.put_u32(1);
+        write(&mut out);
+        let frame = builder.finish(CallId(0), GENERATION).expect("a frame");
+        lane.send(frame, &mut patience()).expect("a host");
+        lane.set_cancel(1);
+        let mut body = Vec::new();
+        let header = lane.receive(&mut body, &mut patience()).expect("an answer");
+        assert_eq!(header.kind, FrameKind::Failure);
+        let text = failure_text(&mut ValueReader::new(&body, &self.limits));
+        lane.set_cancel(0);
+        (header.flags.contains(Flags::UNREAD), text)
+    }
+
     fn front<'a>(&mut self, header: &Header, body: &'a [u8]) -> ValueReader<'a> {
         let mut reader = ValueReader::new(body, &self.limits);
         read_releases(header.flags, &mut reader, |release| {
