@@ -85,7 +85,7 @@ impl Session {
         }
         level.compared.set(self.rt.mutations());
         let frame = scratch.builder.finish(id, self.generation);
-        if let Err(error) = frame.and_then(|frame| self.end.borrow_mut().send(lane, frame)) {
+        if let Err(error) = frame.and_then(|frame| self.send_frame(lane, frame)) {
             self.lose(error);
             return Err(self.gone());
         }
@@ -138,7 +138,7 @@ impl Session {
             let woken = self.end.borrow_mut().wait(None)?;
             match woken {
                 Wake::Lane(ready) if ready == lane => {
-                    return self.end.borrow_mut().receive(lane, body);
+                    return self.receive_frame(lane, body);
                 }
                 Wake::Lane(other) => self.serve_on_top(other)?,
                 // What it rang for is looked at when the JS thread is at its top.
@@ -157,7 +157,7 @@ impl Session {
                 self.serve_on_top(other)?;
             }
         }
-        self.end.borrow_mut().receive(lane, body)
+        self.receive_frame(lane, body)
     }
 
     /// Serves a lane while another one waits for its client. A call that was given up is refused
@@ -165,7 +165,7 @@ impl Session {
     /// further down is kept for it.
     fn serve_on_top(&self, lane: LaneIndex) -> Carried<()> {
         let mut body = Vec::new();
-        let header = self.end.borrow_mut().receive(lane, &mut body)?;
+        let header = self.receive_frame(lane, &mut body)?;
         if header.kind != FrameKind::Request {
             self.early.borrow_mut().insert(lane, (header, body));
             return Ok(());

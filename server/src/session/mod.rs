@@ -15,6 +15,7 @@ mod notices;
 mod promises;
 mod run;
 mod serve;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

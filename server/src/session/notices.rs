@@ -208,7 +208,7 @@ impl Session {
         };
         let sent = written.is_ok() && {
             let frame = scratch.builder.finish(CallId(0), self.generation);
-            match frame.and_then(|frame| self.end.borrow_mut().try_notice(frame)) {
+            match frame.and_then(|frame| self.send_notice(frame)) {
                 Ok(sent) => sent,
                 Err(error) => {
                     self.lose(error);

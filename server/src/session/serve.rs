@@ -118,7 +118,7 @@ impl Session {
 
     fn transmit(&self, lane: LaneIndex, header: &Header, scratch: &mut Scratch) {
         let frame = scratch.builder.finish(header.call, self.generation);
-        let sent = frame.and_then(|frame| self.end.borrow_mut().send(lane, frame));
+        let sent = frame.and_then(|frame| self.send_frame(lane, frame));
         if let Err(error) = sent {
             self.lose(error);
         }
