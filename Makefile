@@ -11,7 +11,7 @@ export NAPI_HOSTD_ADDONS
 SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz memory audit clean addons package rust-test python-test rust-check python-check
+.PHONY: help demo test check bench fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
 
 help: ## Shows this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,12 +47,13 @@ clean: ## Removes everything that was built or fetched.
 rust-test: addons
 	cargo test --workspace --exclude sample-rust
 
-python-test: package addons $(WORK)/npm
+python-test: package addons faults $(WORK)/npm
 	$(BIN)/python -m pytest tests
 
 rust-check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p napi-hostd --features faults --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --exclude sample-rust
 
 python-check: package
@@ -63,6 +64,8 @@ python-check: package
 
 package: $(WORK)/package ## Installs the Python package with its host into .venv.
 addons: $(WORK)/addons ## Builds the sample addons.
+faults: ## Builds the host that fails on demand, for tests/python/test_faults.py.
+	cargo build -p napi-hostd --features faults --example faulty-hostd
 
 $(WORK):
 	mkdir -p $(WORK)

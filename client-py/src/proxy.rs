@@ -9,9 +9,10 @@ pub(crate) mod promise;
 pub(crate) mod reference;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hostd_protocol::ids::SlotId;
+use hostd_protocol::lent::Release;
 use hostd_protocol::value::HostKind;
 use pyo3::prelude::*;
 
@@ -33,7 +34,7 @@ pub(crate) struct Handle {
     pub(crate) world: Arc<World>,
     pub(crate) id: SlotId,
     pub(crate) class: u32,
-    times: AtomicU32,
+    times: AtomicU64,
 }
 
 impl Handle {
@@ -43,14 +44,14 @@ impl Handle {
         world: &Arc<World>,
         id: SlotId,
         class: u32,
-        times: u32,
+        times: u64,
     ) -> Self {
         Self {
             session: Arc::clone(session),
             world: Arc::clone(world),
             id,
             class,
-            times: AtomicU32::new(times),
+            times: AtomicU64::new(times),
         }
     }
 
@@ -78,9 +79,13 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let times = self.times.load(Ordering::Acquire);
-        if times != 0 {
-            self.world.release(self.id, times);
+        let received = self.times.load(Ordering::Acquire);
+        if received != 0 {
+            self.world.release(Release {
+                id: self.id,
+                received,
+                returned: 0,
+            });
         }
     }
 }

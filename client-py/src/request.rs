@@ -98,7 +98,14 @@ impl Session {
                     }
                 }
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if let Some((world, header)) = scratch.unwanted.take() {
+                    // The interruption is what is to be told.
+                    let _ = self.count(py, &world, header, &scratch, read);
+                    self.end_if_broken(py);
+                }
+                Err(error)
+            }
         };
         scratch.give();
         result
@@ -181,10 +188,7 @@ impl Session {
         scratch.builder.start(kind, number);
         if world.has_releases() {
             world.take_releases(py, &mut scratch.releases);
-            let entries = scratch.releases.iter();
-            scratch
-                .builder
-                .releases(entries.map(|release| (release.id, release.times)));
+            scratch.builder.releases(scratch.releases.iter().copied());
         }
         let body = scratch.builder.body();
         let written = Encoder::new(py, self, world, body, &mut scratch.brought)
@@ -245,7 +249,7 @@ impl Session {
             talk.conversation
                 .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
-            scratch.brought.lent.clear();
+            scratch.brought.was_sent();
             talk.conversation
                 .next(&mut scratch.body, &mut waiting)
                 .map(Sent::Answered)
@@ -253,9 +257,9 @@ impl Session {
         let mut header = match sent {
             Ok(Sent::Answered(header)) => header,
             Ok(Sent::Replaced) => return Ok(Sent::Replaced),
-            Err(error) => return Err(self.interrupted(py, talk, ask, error, waiting)),
+            Err(error) => return Err(self.interrupted(py, talk, ask, (error, waiting), scratch)),
         };
-        if !scratch.brought.awaitables.is_empty() {
+        if !scratch.brought.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {
             serve::watch_awaitables(py, self, world, &mut scratch.brought.awaitables);
         }
         while header.kind == FrameKind::Request {
@@ -324,11 +328,11 @@ impl Session {
                 back.conversation
                     .send_while(&mut answer.builder, &mut waiting)?;
                 answer.releases.clear();
-                answer.brought.lent.clear();
+                answer.brought.was_sent();
                 back.conversation.next(&mut scratch.body, &mut waiting)
             });
             next.map_err(|error| {
-                let error = self.interrupted(py, talk, ask, error, waiting);
+                let error = self.interrupted(py, talk, ask, (error, waiting), scratch);
                 raised.unwrap_or(error)
             })
         });
@@ -341,36 +345,53 @@ impl Session {
         result
     }
 
-    /// What to raise when a wait ended with an error. What came in an answer that nobody wants any
-    /// more is given back.
+    /// What to raise when a wait ended with an error. What came in callbacks that were refused is
+    /// given back; an answer that nobody wants any more is left in `scratch`.
     #[cold]
     fn interrupted(
         self: &Arc<Self>,
         py: Python<'_>,
         talk: &mut Option<Talk>,
         ask: Ask<'_>,
-        error: ClientError,
-        waiting: Waiting<'_>,
+        (error, waiting): (ClientError, Waiting<'_>),
+        scratch: &mut Scratch,
     ) -> PyErr {
-        if let Some(talk) = talk
-            && let Some((header, body)) = talk.conversation.take_discarded()
-        {
-            let mut reader = ValueReader::new(&body, &self.limits);
-            let discarded = take_back(&talk.world, header.flags, &mut reader)
-                .and_then(|()| Decoder::new(py, self, &talk.world, reader, &[]))
-                .and_then(|mut decoder| match ask.call {
-                    CallKind::Call | CallKind::Construct | CallKind::CallMethod
-                        if header.kind == FrameKind::Reply
-                            && !header.flags.contains(Flags::WRITE_BACK) =>
-                    {
-                        decoder.value().map(drop)
-                    }
-                    _ => Ok(()),
-                });
-            // The interruption is what is to be told.
-            drop(discarded);
+        if let Some(talk) = talk {
+            for (header, body) in talk.conversation.take_discarded() {
+                scratch.body = body;
+                if header.kind == FrameKind::Request {
+                    // The interruption is what is to be told.
+                    let _ = serve::count(py, self, &talk.world, header, scratch);
+                } else {
+                    scratch.unwanted = Some((Arc::clone(&talk.world), header));
+                }
+            }
         }
         self.error(error, waiting, ask.export.map(|name| &**name))
+    }
+
+    /// Reads an answer that nobody wants any more, for the objects in it.
+    #[cold]
+    fn count<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        world: &Arc<World>,
+        header: Header,
+        scratch: &Scratch,
+        read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<()> {
+        let mut reader = ValueReader::new(&scratch.body, &self.limits);
+        take_back(world, header.flags, &mut reader)?;
+        let mut decoder = Decoder::new(py, self, world, reader, &scratch.brought.compounds)?;
+        if header.flags.contains(Flags::WRITE_BACK) {
+            read_changes(&mut decoder)?;
+        }
+        if header.kind == FrameKind::Failure {
+            take_in(world, header, scratch);
+            drop(failure(decoder));
+            return Ok(());
+        }
+        read(&mut decoder).map(drop)
     }
 
     /// Reads the answer.
@@ -393,11 +414,20 @@ impl Session {
             apply(py, changes)?;
         }
         if header.kind == FrameKind::Failure {
+            take_in(world, header, scratch);
             return Err(failure(decoder));
         }
         let result = read(&mut decoder)?;
         decoder.finish()?;
         Ok(result)
+    }
+}
+
+/// Takes back what a request lent that the host has not read.
+#[cold]
+fn take_in(world: &World, header: Header, scratch: &Scratch) {
+    if header.flags.contains(Flags::UNREAD) {
+        drop(world.unsend(&scratch.brought.sent));
     }
 }
 
@@ -419,8 +449,8 @@ pub(crate) fn value<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Bound<'py, 
 /// The host gives Python objects back; they are dropped here, where no lock is held.
 pub(crate) fn take_back(world: &World, flags: Flags, reader: &mut ValueReader<'_>) -> PyResult<()> {
     let mut gone = Vec::new();
-    let read = read_releases(flags, reader, |id, times| {
-        gone.extend(world.released(id, times)?);
+    let read = read_releases(flags, reader, |release| {
+        gone.extend(world.released(release)?);
         Ok(())
     });
     drop(gone);
@@ -433,6 +463,6 @@ pub(crate) fn unsend(_: Python<'_>, world: &World, scratch: &mut Scratch) {
     drop(world.unsend(&scratch.brought.lent));
     scratch.brought.lent.clear();
     for release in scratch.releases.drain(..) {
-        world.release(release.id, release.times);
+        world.release(release);
     }
 }

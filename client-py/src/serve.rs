@@ -67,6 +67,27 @@ pub(crate) fn serve(
     write(py, session, world, header.number, result, answer)
 }
 
+/// Reads a request that was refused unread, for the objects in it.
+#[cold]
+pub(crate) fn count(
+    py: Python<'_>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    header: Header,
+    scratch: &Scratch,
+) -> PyResult<()> {
+    let mut reader = ValueReader::new(&scratch.body, &session.limits);
+    take_back(world, header.flags, &mut reader)?;
+    let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
+    if header.flags.contains(Flags::WRITE_BACK) {
+        read_changes(&mut decoder)?;
+    }
+    match CallKind::from_number(header.number) {
+        Some(call) => read(py, world, call, &mut decoder).map(drop),
+        None => Ok(()),
+    }
+}
+
 fn unsupported<'py>(number: u16) -> Answer<'py> {
     Answer::Refused(RemoteError::Unsupported(format!(
         "this client does not know the call {number}"

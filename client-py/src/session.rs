@@ -232,10 +232,20 @@ impl Session {
         }
     }
 
+    /// What to raise where a message of this world's process can't be read any more, because what
+    /// it speaks of was dropped when the process ended.
+    #[cold]
+    pub(crate) fn ended(&self, world: &World) -> PyErr {
+        match world.report() {
+            Some(report) => errors::crashed(&self.label, report),
+            None => errors::stale("this answer", world.generation.0, self.generation()),
+        }
+    }
+
     /// A process is gone: what was lent to it is dropped, pending promises fail.
     pub(crate) fn bury(&self, world: &Arc<World>, report: &hostd_client::ExitReport) {
         Python::attach(|py| {
-            drop(world.die());
+            drop(world.die_of(report));
             for promise in world.promises(py) {
                 let error = errors::crashed(&self.label, report);
                 promise

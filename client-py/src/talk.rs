@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hostd_client::Conversation;
-use hostd_protocol::frame::FrameBuilder;
+use hostd_protocol::frame::{FrameBuilder, Header};
+use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 
 use crate::convert::Brought;
 use crate::session::Session;
-use crate::world::{Release, World};
+use crate::world::World;
 
 /// A conversation and the world it speaks of.
 pub(crate) struct Talk {
@@ -39,6 +40,8 @@ pub(crate) struct Scratch {
     pub(crate) body: Vec<u8>,
     pub(crate) brought: Brought,
     pub(crate) releases: Vec<Release>,
+    /// The answer of an interrupted call, if its body is here.
+    pub(crate) unwanted: Option<(Arc<World>, Header)>,
 }
 
 type Spare = Vec<Box<Scratch>>;
@@ -125,6 +128,7 @@ impl Scratch {
             body: Vec::new(),
             brought: Brought::default(),
             releases: Vec::new(),
+            unwanted: None,
         }
     }
 

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use hostd_client::ExitReport;
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::{Generation, SlotId};
-use hostd_protocol::lent::Lent;
+use hostd_protocol::lent::{Lent, Release};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::Description;
 use hostd_protocol::value::{ClientKind, HostKind};
@@ -57,13 +58,6 @@ impl From<Description> for ClassInfo {
     }
 }
 
-/// A release that waits for the next frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Release {
-    pub(crate) id: SlotId,
-    pub(crate) times: u32,
-}
-
 /// The tables of one generation.
 pub(crate) struct World {
     pub(crate) generation: Generation,
@@ -79,6 +73,8 @@ pub(crate) struct World {
     waiting: Mutex<Receiver<Release>>,
     pending: AtomicUsize,
     dead: AtomicBool,
+    /// How the process ended, if it was not ended in order.
+    report: OnceLock<ExitReport>,
     /// No call has come back yet.
     unproven: AtomicBool,
     nudge: Box<dyn Fn(usize) + Send + Sync>,
@@ -111,6 +107,7 @@ impl World {
             waiting: Mutex::new(waiting),
             pending: AtomicUsize::new(0),
             dead: AtomicBool::new(false),
+            report: OnceLock::new(),
             unproven: AtomicBool::new(false),
             nudge,
         }
@@ -123,6 +120,17 @@ impl World {
         let mut lent = locked(&self.lent);
         lent.by_address.clear();
         lent.table.drain().collect()
+    }
+
+    /// As [`Self::die`], of what this report says.
+    pub(crate) fn die_of(&self, report: &ExitReport) -> Vec<LentObject> {
+        let _ = self.report.set(report.clone());
+        self.die()
+    }
+
+    /// How the process of this generation ended, if that is known.
+    pub(crate) fn report(&self) -> Option<&ExitReport> {
+        self.report.get()
     }
 
     /// Whether the process of this generation is known to be gone.
@@ -183,17 +191,13 @@ impl World {
     }
 
     /// The host gives an object back. Returns what is to be dropped.
-    pub(crate) fn released(
-        &self,
-        id: SlotId,
-        times: u32,
-    ) -> Result<Option<LentObject>, ProtocolError> {
+    pub(crate) fn released(&self, release: Release) -> Result<Option<LentObject>, ProtocolError> {
         let mut lent = locked(&self.lent);
         if self.is_dead() {
             // The table was emptied when the process died; this was said before.
             return Ok(None);
         }
-        let gone = lent.table.release(id, times)?;
+        let gone = lent.table.release(release)?;
         if let Some(object) = &gone {
             lent.by_address.remove(&(object.object.as_ptr() as usize));
         }
@@ -206,6 +210,22 @@ impl World {
             object: entry.object.clone_ref(py),
             kind: entry.kind,
         })
+    }
+
+    /// An object that was lent and comes back: the host means it in a message. Also what is to be
+    /// dropped if the host had released it already.
+    pub(crate) fn came_back(
+        &self,
+        py: Python<'_>,
+        id: SlotId,
+    ) -> Option<(Py<PyAny>, Option<LentObject>)> {
+        let mut lent = locked(&self.lent);
+        let object = lent.table.get(id)?.object.clone_ref(py);
+        let gone = lent.table.came_back(id).ok()?;
+        if gone.is_some() {
+            lent.by_address.remove(&(object.as_ptr() as usize));
+        }
+        Some((object, gone))
     }
 
     /// How many Python objects the host holds, and how many of the host's have a proxy here.
@@ -247,11 +267,11 @@ impl World {
 
     /// A proxy is gone: its receipts are released with a later frame. Does no I/O and takes no
     /// lock, since it runs wherever Python drops an object.
-    pub(crate) fn release(&self, id: SlotId, times: u32) {
+    pub(crate) fn release(&self, release: Release) {
         if self.is_dead() {
             return;
         }
-        if self.releases.send(Release { id, times }).is_ok() {
+        if self.releases.send(release).is_ok() {
             let before = self.pending.fetch_add(1, Ordering::AcqRel);
             (self.nudge)(before + 1);
         }

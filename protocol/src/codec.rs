@@ -85,6 +85,7 @@ scalars! {
     (u32, u8, u8): 6,
     (u32, u8, u32): 9,
     (u32, u32): 8,
+    (u32, u64, u64): 20,
 }
 
 struct Sink<'a>(&'a mut Vec<u8>);

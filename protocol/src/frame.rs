@@ -6,7 +6,8 @@ use std::ops::BitOr;
 
 use crate::codec::{self, Source};
 use crate::error::{ProtocolError, Result};
-use crate::ids::{CallId, Generation, SlotId};
+use crate::ids::{CallId, Generation};
+use crate::lent::Release;
 use crate::limits::{LimitKind, Limits};
 use crate::value::{ValueReader, ValueWriter};
 
@@ -27,7 +28,7 @@ pub enum FrameKind {
     Notice = 4,
 }
 
-/// What a body begins with.
+/// What a body begins with, and what became of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(u8);
 
@@ -38,8 +39,11 @@ impl Flags {
     pub const RELEASES: Self = Self(1);
     /// A write-back block, after the release block if there is one.
     pub const WRITE_BACK: Self = Self(2);
+    /// Of a failure: the request was not read beyond its release block, so nothing that it lent was
+    /// received.
+    pub const UNREAD: Self = Self(4);
 
-    const ALL: u8 = 3;
+    const ALL: u8 = 7;
 
     /// Whether all of these are set.
     pub const fn contains(self, other: Self) -> bool {
@@ -171,12 +175,13 @@ impl FrameBuilder {
     }
 
     /// Writes the release block. Comes first, at most once; without any entry there is none.
-    pub fn releases(&mut self, entries: impl IntoIterator<Item = (SlotId, u32)>) {
+    pub fn releases(&mut self, entries: impl IntoIterator<Item = Release>) {
         let start = self.bytes.len();
         let mut count = 0_u32;
         codec::put(&mut self.bytes, count);
-        for (id, times) in entries {
-            codec::put(&mut self.bytes, (id.get(), times));
+        for entry in entries {
+            let fields = (entry.id.get(), entry.received, entry.returned);
+            codec::put(&mut self.bytes, fields);
             count += 1;
         }
         if count == 0 {
@@ -190,6 +195,11 @@ impl FrameBuilder {
     /// Says that a write-back block comes next.
     pub fn write_back(&mut self) {
         self.flags = self.flags | Flags::WRITE_BACK;
+    }
+
+    /// Says that the request that this answers was not read.
+    pub fn unread(&mut self) {
+        self.flags = self.flags | Flags::UNREAD;
     }
 
     /// A writer for what comes next in the body.
@@ -250,18 +260,24 @@ impl FrameBuilder {
     }
 }
 
+/// Bytes of one entry of a release block.
+pub const RELEASE_BYTES: usize = 20;
+
 /// The release block at the beginning of a body that has one.
 pub fn read_releases(
     flags: Flags,
     body: &mut ValueReader<'_>,
-    mut each: impl FnMut(SlotId, u32) -> Result,
+    mut each: impl FnMut(Release) -> Result,
 ) -> Result {
     if !flags.contains(Flags::RELEASES) {
         return Ok(());
     }
-    for _ in 0..body.take_count(8)? {
-        let id = body.take_id()?;
-        each(id, body.take_u32()?)?;
+    for _ in 0..body.take_count(RELEASE_BYTES)? {
+        each(Release {
+            id: body.take_id()?,
+            received: body.take_u64()?,
+            returned: body.take_u64()?,
+        })?;
     }
     Ok(())
 }

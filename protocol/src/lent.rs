@@ -4,6 +4,13 @@
 //! ([`Received`]); a release says the receiver's number. The object goes when the two are equal,
 //! so an id that is on its way out while its release is on its way in stays alive, and a slot is
 //! used again only when nobody can still mean its former tenant.
+//!
+//! A release goes by whichever lane speaks next, so it may overtake a message that means the object
+//! by its id. What is sent back is therefore counted as well, by the receiver when it writes the id
+//! and by the sender when it reads it, and the object stays until these numbers agree too. They are
+//! kept apart from the others: a sum of both would be zero with one message under way in each
+//! direction. A side whose own lane waits for the answer to such a message needs no count: it keeps
+//! what holds the id until the answer is there.
 
 use crate::error::{ProtocolError, Result};
 use crate::ids::SlotId;
@@ -20,8 +27,28 @@ pub struct Lent<T> {
 
 #[derive(Debug)]
 enum Slot<T> {
-    Taken { object: T, sent: u64 },
-    Free { next: Option<u32> },
+    Taken {
+        object: T,
+        /// Sendings whose receipts were not given back.
+        sent: u64,
+        /// What came back, less what the other side said it had sent back: below zero while that
+        /// is on its way.
+        back: i64,
+    },
+    Free {
+        next: Option<u32>,
+    },
+}
+
+/// What a receiver gives back: all that it has counted for one id, of which at least one receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The object.
+    pub id: SlotId,
+    /// How often it came in.
+    pub received: u64,
+    /// How often it was sent back.
+    pub returned: u64,
 }
 
 impl<T> Lent<T> {
@@ -45,7 +72,11 @@ impl<T> Lent<T> {
                 found,
             ));
         }
-        let taken = Slot::Taken { object, sent: 1 };
+        let taken = Slot::Taken {
+            object,
+            sent: 1,
+            back: 0,
+        };
         let index = if let Some(index) = self.free {
             let slot = &mut self.slots[index as usize];
             if let Slot::Free { next } = *slot {
@@ -75,7 +106,26 @@ impl<T> Lent<T> {
     /// Takes a sending back that was counted, but whose frame was never sent. Returns the object
     /// if nobody else has it.
     pub fn unsend(&mut self, id: SlotId) -> Option<T> {
-        self.release(id, 1).ok().flatten()
+        let release = Release {
+            id,
+            received: 1,
+            returned: 0,
+        };
+        self.release(release).ok().flatten()
+    }
+
+    /// Counts that the object came back. Returns it if nobody else has it any more: the other side
+    /// had released it before this was read.
+    pub fn came_back(&mut self, id: SlotId) -> Result<Option<T>> {
+        let Some(Slot::Taken { sent, back, .. }) = self.slot_mut(id) else {
+            return Err(ProtocolError::violation("an object that was not lent"));
+        };
+        *back = back.saturating_add(1);
+        Ok(if *sent == 0 && *back == 0 {
+            self.free(id)
+        } else {
+            None
+        })
     }
 
     /// The object, if the id was issued and not released: all that an id of the other side may do.
@@ -95,34 +145,29 @@ impl<T> Lent<T> {
         }
     }
 
-    /// The other side gives `times` receipts back. Returns the object if that was all of them.
-    pub fn release(&mut self, id: SlotId, times: u32) -> Result<Option<T>> {
-        let index = id.get() - 1;
-        let next = self.free;
-        let Some(slot) = self.slots.get_mut(index as usize) else {
+    /// The other side gives back what it counted. Returns the object if nobody has it any more.
+    pub fn release(&mut self, release: Release) -> Result<Option<T>> {
+        let Release { id, .. } = release;
+        let Some(slot) = self.slot_mut(id) else {
             return Err(ProtocolError::violation("a release of what was never lent"));
         };
-        let Slot::Taken { sent, .. } = slot else {
+        let Slot::Taken { sent, back, .. } = slot else {
             return Err(ProtocolError::violation(
                 "a release of what was released before",
             ));
         };
-        match sent.checked_sub(u64::from(times)) {
-            None => Err(ProtocolError::violation("a release of more than was sent")),
-            Some(0) => {
-                let former = std::mem::replace(slot, Slot::Free { next });
-                self.free = Some(index);
-                self.count -= 1;
-                match former {
-                    Slot::Taken { object, .. } => Ok(Some(object)),
-                    Slot::Free { .. } => Ok(None),
-                }
-            }
-            Some(left) => {
-                *sent = left;
-                Ok(None)
-            }
-        }
+        let (Some(left), Some(owed)) = (
+            sent.checked_sub(release.received),
+            back.checked_sub_unsigned(release.returned),
+        ) else {
+            return Err(ProtocolError::violation("a release of more than was sent"));
+        };
+        (*sent, *back) = (left, owed);
+        Ok(if left == 0 && owed == 0 {
+            self.free(id)
+        } else {
+            None
+        })
     }
 
     /// How many objects are lent.
@@ -158,6 +203,18 @@ impl<T> Lent<T> {
             })
     }
 
+    fn free(&mut self, id: SlotId) -> Option<T> {
+        let next = self.free;
+        let slot = self.slot_mut(id)?;
+        let former = std::mem::replace(slot, Slot::Free { next });
+        self.free = Some(id.get() - 1);
+        self.count -= 1;
+        match former {
+            Slot::Taken { object, .. } => Some(object),
+            Slot::Free { .. } => None,
+        }
+    }
+
     fn slot_mut(&mut self, id: SlotId) -> Option<&mut Slot<T>> {
         self.slots.get_mut(id.get() as usize - 1)
     }
@@ -172,7 +229,7 @@ pub enum Receipt {
     Again,
 }
 
-/// The receiver's side: how often each id came in.
+/// The receiver's side: how often each id came in, and was sent back.
 ///
 /// Counts lie in pages by id, so that a sender who makes ids up can't make a look-up slow, and
 /// costs a bounded amount of memory.
@@ -187,8 +244,14 @@ const PAGE: u32 = 256;
 
 #[derive(Debug)]
 struct Page {
-    counts: [u32; PAGE as usize],
+    counts: [Counts; PAGE as usize],
     used: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    received: u64,
+    returned: u64,
 }
 
 impl Received {
@@ -216,53 +279,64 @@ impl Received {
         }
         let page = self.pages[page].get_or_insert_with(|| {
             Box::new(Page {
-                counts: [0; PAGE as usize],
+                counts: [Counts::default(); PAGE as usize],
                 used: 0,
             })
         });
-        let count = &mut page.counts[place];
-        match *count {
-            0 => {
-                *count = 1;
-                page.used += 1;
-                self.count += 1;
-                Ok(Receipt::First)
+        let count = &mut page.counts[place].received;
+        *count += 1;
+        if *count > 1 {
+            return Ok(Receipt::Again);
+        }
+        page.used += 1;
+        self.count += 1;
+        Ok(Receipt::First)
+    }
+
+    /// Counts that a known id is sent back in a message.
+    pub fn send_back(&mut self, id: SlotId) -> Result {
+        match self.counts(id) {
+            Some(counts) => {
+                counts.returned += 1;
+                Ok(())
             }
-            u32::MAX => Err(ProtocolError::violation(
-                "an object that was sent 2^32 times",
-            )),
-            _ => {
-                *count += 1;
-                Ok(Receipt::Again)
-            }
+            None => Err(ProtocolError::violation("an object that is not held")),
+        }
+    }
+
+    /// Takes that back: the message was never sent.
+    pub fn unsend_back(&mut self, id: SlotId) {
+        if let Some(counts) = self.counts(id) {
+            counts.returned = counts.returned.saturating_sub(1);
         }
     }
 
     /// How often an id came in, zero if it is not known.
-    pub fn times(&self, id: SlotId) -> u32 {
+    pub fn times(&self, id: SlotId) -> u64 {
         let (page, place) = place(id);
         self.pages
             .get(page)
             .and_then(Option::as_ref)
-            .map_or(0, |page| page.counts[place])
+            .map_or(0, |page| page.counts[place].received)
     }
 
-    /// Forgets an id whose proxy is gone: the number to release, or none if it is not known.
+    /// Forgets an id whose proxy is gone: what to release, or none if it is not known.
     #[must_use = "what is not released stays alive at the sender"]
-    pub fn forget(&mut self, id: SlotId) -> Option<u32> {
-        let (number, place) = place(id);
+    pub fn forget(&mut self, id: SlotId) -> Option<Release> {
+        let counts = std::mem::take(self.counts(id)?);
+        let (number, _) = place(id);
         let slot = self.pages.get_mut(number)?;
         let page = slot.as_mut()?;
-        let times = std::mem::take(&mut page.counts[place]);
-        if times == 0 {
-            return None;
-        }
         page.used -= 1;
         self.count -= 1;
         if page.used == 0 {
             *slot = None;
         }
-        Some(times)
+        Some(Release {
+            id,
+            received: counts.received,
+            returned: counts.returned,
+        })
     }
 
     /// How many ids are known.
@@ -273,6 +347,14 @@ impl Received {
     /// Whether none is known.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The counts of an id that is known.
+    fn counts(&mut self, id: SlotId) -> Option<&mut Counts> {
+        let (page, place) = place(id);
+        let page = self.pages.get_mut(page)?.as_mut()?;
+        let counts = &mut page.counts[place];
+        (counts.received > 0).then_some(counts)
     }
 }
 
@@ -289,21 +371,72 @@ mod tests {
         SlotId::new(number).unwrap()
     }
 
+    fn receipts(id: SlotId, received: u64) -> Release {
+        Release {
+            id,
+            received,
+            returned: 0,
+        }
+    }
+
     #[test]
     fn release_that_crosses_a_sending_keeps_the_object() {
         let (mut sender, mut receiver) = (Lent::new(8), Received::new(8));
         let a = sender.lend("a").unwrap();
         assert_eq!(receiver.receive(a).unwrap(), Receipt::First);
         // The proxy dies, its release sets out; meanwhile the sender sends the id again.
-        let times = receiver.forget(a).unwrap();
+        let release = receiver.forget(a).unwrap();
         sender.again(a).unwrap();
-        assert_eq!(sender.release(a, times).unwrap(), None);
+        assert_eq!(sender.release(release).unwrap(), None);
         assert_eq!(sender.get(a), Some(&"a"));
         // The second sending arrives: a new proxy, whose release ends it.
         assert_eq!(receiver.receive(a).unwrap(), Receipt::First);
-        let times = receiver.forget(a).unwrap();
-        assert_eq!(sender.release(a, times).unwrap(), Some("a"));
+        let release = receiver.forget(a).unwrap();
+        assert_eq!(sender.release(release).unwrap(), Some("a"));
         assert_eq!(sender.get(a), None);
+    }
+
+    #[test]
+    fn release_that_overtakes_an_object_on_its_way_back_keeps_it() {
+        let (mut sender, mut receiver) = (Lent::new(8), Received::new(8));
+        let a = sender.lend("a").unwrap();
+        receiver.receive(a).unwrap();
+        receiver.send_back(a).unwrap();
+        let release = receiver.forget(a).unwrap();
+        assert_eq!(sender.release(release).unwrap(), None);
+        assert_eq!(sender.get(a), Some(&"a"));
+        assert_eq!(sender.came_back(a).unwrap(), Some("a"));
+        assert_eq!(sender.get(a), None);
+        assert!(sender.came_back(a).is_err());
+    }
+
+    #[test]
+    fn sending_and_return_under_way_do_not_cancel_each_other() {
+        let (mut sender, mut receiver) = (Lent::new(8), Received::new(8));
+        let a = sender.lend("a").unwrap();
+        receiver.receive(a).unwrap();
+        receiver.send_back(a).unwrap();
+        sender.again(a).unwrap();
+        let release = receiver.forget(a).unwrap();
+        // One receipt and one return were given back for two sendings: the sum says nothing.
+        assert_eq!(sender.release(release).unwrap(), None);
+        assert_eq!(sender.came_back(a).unwrap(), None);
+        receiver.receive(a).unwrap();
+        let release = receiver.forget(a).unwrap();
+        assert_eq!(sender.release(release).unwrap(), Some("a"));
+    }
+
+    #[test]
+    fn return_that_was_never_sent_is_taken_back() {
+        let (mut sender, mut receiver) = (Lent::new(8), Received::new(8));
+        let a = sender.lend("a").unwrap();
+        assert!(receiver.send_back(a).is_err());
+        receiver.receive(a).unwrap();
+        receiver.send_back(a).unwrap();
+        receiver.unsend_back(a);
+        let release = receiver.forget(a).unwrap();
+        assert_eq!(release.returned, 0);
+        assert_eq!(sender.release(release).unwrap(), Some("a"));
     }
 
     #[test]
@@ -311,23 +444,23 @@ mod tests {
         let mut sender = Lent::new(8);
         let a = sender.lend("a").unwrap();
         sender.again(a).unwrap();
-        sender.release(a, 1).unwrap();
+        sender.release(receipts(a, 1)).unwrap();
         let b = sender.lend("b").unwrap();
         assert_ne!(a, b);
-        assert_eq!(sender.release(a, 1).unwrap(), Some("a"));
+        assert_eq!(sender.release(receipts(a, 1)).unwrap(), Some("a"));
         assert_eq!(sender.lend("c").unwrap(), a);
     }
 
     #[test]
     fn release_of_what_is_not_held_is_a_violation() {
         let mut sender = Lent::new(8);
-        assert!(sender.release(id(1), 1).is_err());
-        assert!(sender.release(id(u32::MAX), 1).is_err());
+        assert!(sender.release(receipts(id(1), 1)).is_err());
+        assert!(sender.release(receipts(id(u32::MAX), 1)).is_err());
         let a = sender.lend("a").unwrap();
-        assert!(sender.release(a, 2).is_err());
+        assert!(sender.release(receipts(a, 2)).is_err());
         assert_eq!(sender.get(a), Some(&"a"));
-        sender.release(a, 1).unwrap();
-        assert!(sender.release(a, 1).is_err());
+        sender.release(receipts(a, 1)).unwrap();
+        assert!(sender.release(receipts(a, 1)).is_err());
         assert!(sender.again(a).is_err());
     }
 
@@ -354,7 +487,7 @@ mod tests {
         receiver.receive(id(1000)).unwrap();
         assert_eq!(receiver.receive(id(1000)).unwrap(), Receipt::Again);
         assert_eq!(receiver.times(id(1000)), 2);
-        assert_eq!(receiver.forget(id(1000)), Some(2));
+        assert_eq!(receiver.forget(id(1000)), Some(receipts(id(1000), 2)));
         assert!(receiver.pages.iter().all(Option::is_none));
     }
 }

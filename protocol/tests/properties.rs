@@ -6,6 +6,7 @@ use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_releases};
 use hostd_protocol::handshake::{HELLO_BYTES, Hello};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
+use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, Description};
 use hostd_protocol::value::{ElementKind, ErrorClass, Token, ValueReader, ValueWriter};
@@ -315,10 +316,16 @@ proptest! {
 
     #[test]
     fn release_blocks_are_read_as_written(
-        entries in prop::collection::vec((1..u32::MAX, any::<u32>()), 0..10),
+        entries in prop::collection::vec((1..u32::MAX, any::<u64>(), any::<u64>()), 0..10),
     ) {
-        let entries: Vec<_> =
-            entries.into_iter().map(|(id, times)| (SlotId::new(id).unwrap(), times)).collect();
+        let entries: Vec<_> = entries
+            .into_iter()
+            .map(|(id, received, returned)| Release {
+                id: SlotId::new(id).unwrap(),
+                received,
+                returned,
+            })
+            .collect();
         let mut builder = FrameBuilder::new(Limits::DEFAULT);
         builder.start(FrameKind::Request, 13);
         builder.releases(entries.iter().copied());
@@ -329,8 +336,8 @@ proptest! {
         prop_assert_eq!(header.body_len as usize, frame.len() - HEADER_BYTES);
         let mut reader = ValueReader::new(&frame[HEADER_BYTES..], &Limits::DEFAULT);
         let mut read = Vec::new();
-        read_releases(header.flags, &mut reader, |id, times| {
-            read.push((id, times));
+        read_releases(header.flags, &mut reader, |release| {
+            read.push(release);
             Ok(())
         })
         .unwrap();

@@ -7,6 +7,8 @@
 
 pub mod cli;
 pub mod control;
+#[cfg(feature = "faults")]
+pub mod fault;
 mod lent;
 pub mod logs;
 mod marshal;

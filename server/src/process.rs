@@ -97,10 +97,16 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
                 stack_bytes: stack as u64,
                 features: Vec::new(),
             };
+            #[cfg(feature = "faults")]
+            spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);
             control.outbox().send(&ready)?;
             let running = control.run(stream, connection, session)?;
             match session.run() {
-                Ended::Closed => running.say_goodbye(),
+                Ended::Closed => {
+                    #[cfg(feature = "faults")]
+                    crate::fault::read("goodbye", crate::fault::Place::Before);
+                    running.say_goodbye()
+                }
                 Ended::Lost(error) => Err(error).context("the session ended early"),
             }
         }
@@ -115,13 +121,33 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
 
 fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
     stream.set_read_timeout(Some(HANDSHAKE_TIME))?;
+    #[cfg(feature = "faults")]
+    spoil(stream, "hello", b"NAPIHOSTD\x01\0\0\0");
     greet(stream)?.check()?;
     let message = read_message(&mut stream.by_ref())?;
     stream.set_read_timeout(None)?;
     match message {
-        ClientMessage::Setup(setup) => Ok(setup),
+        ClientMessage::Setup(setup) => {
+            #[cfg(feature = "faults")]
+            {
+                crate::fault::is_generation(setup.generation.0);
+                crate::fault::read("setup", crate::fault::Place::Read);
+            }
+            Ok(setup)
+        }
         ClientMessage::Shutdown => Err(anyhow!("the client ended the session before it began")),
     }
+}
+
+/// Comes to a step of the handshake, whose first bytes these are. Bytes are written only by a fault
+/// that ends the process after them, or by one that writes others.
+#[cfg(feature = "faults")]
+fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
+    crate::fault::spoil(step, bytes, |bytes| {
+        use std::io::Write as _;
+        // The client may be gone: then nobody minds.
+        let _ = stream.write_all(bytes);
+    });
 }
 
 /// Makes the carrier and the session, and says what moves the carrier's bytes.

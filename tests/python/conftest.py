@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=200,
         help="how many times a host crashes while threads call",
     )
+    parser.addoption(
+        "--faults",
+        type=int,
+        default=2,
+        help="how many hosts fail at each step of the protocol",
+    )
 
 
 def addon_path(name: str) -> Path:

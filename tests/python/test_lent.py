@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
+import os
+import signal
 import threading
 import time
 import weakref
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import addon_path
-from napi_python import Addon, AddonCrashed, host, load_addon
+from napi_python import Addon, AddonCrashed, AddonTimeout, deadline, host, load_addon
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -212,3 +216,101 @@ def test_drop_during_encoding_does_no_harm(lender: Addon) -> None:
     for _ in range(50):
         assert echo(Dropping(), make(), Dropping()) == 3
     assert host(lender).generation == 1
+
+
+def test_objects_that_come_back_while_their_release_overtakes_them(lender: Addon) -> None:
+    """Each answer means an object that JavaScript has dropped when the answer is on its way."""
+    run = host(lender).run_script
+    give = run("(f) => [f, { f }, f]")
+    many = run("(...f) => f")
+    baseline = stats(lender)["python_objects_lent"]
+    wrong: list[object] = []
+
+    def work() -> None:
+        try:
+            for _ in range(300):
+                function = weak_function()
+                first, box, last = give(function)
+                if not first is box["f"] is last is function:
+                    wrong.append("another function")
+                functions = [weak_function() for _ in range(5)]
+                if many(*functions) != functions:
+                    wrong.append("other functions")
+        except BaseException as error:
+            wrong.append(error)
+
+    run_all([threading.Thread(target=work) for _ in range(8)])
+    assert wrong == []
+    assert host(lender).generation == 1
+    assert eventually(lambda: stats(lender)["python_objects_lent"] <= baseline)
+
+
+def test_proxy_that_dies_while_its_id_is_on_its_way(lender: Addon) -> None:
+    """Another thread's call would take the release along before the list is sent."""
+    run = host(lender).run_script
+    make = run("() => new (class Made { constructor() { this.x = 1; } })()")
+    look = run("(items) => items[0].x")
+    call = run("(f) => f()[0].x")
+    baseline = stats(lender)["lent"]
+    items: list[Any] = []
+
+    class Emptying:
+        def __index__(self) -> int:
+            items.clear()
+            run_all([threading.Thread(target=lambda: run("1"))])
+            return 1
+
+    for _ in range(5):
+        items.append(make())
+        assert look(items, Emptying()) == 1
+        # What a callback returns has no other owner.
+        assert call(lambda: [make(), 1]) == 1
+    assert eventually(lambda: gc.collect() >= 0 and stats(lender)["lent"] <= baseline)
+
+
+def test_interrupted_calls_leave_nothing_lent(lender: Addon) -> None:
+    """What comes after the interruption is refused or dropped, but counted."""
+    run = host(lender).run_script
+    forever = run("(f) => { for (;;) f(new (class A {})(), f, [f]); }")
+    give = run(
+        "(f, n) => { const end = Date.now() + n; while (Date.now() < end); return [f, () => 1]; }"
+    )
+    pid = host(lender).pid
+    baseline = stats(lender)
+    function = weak_function()
+    dropped = weakref.ref(function)
+    for number in range(20):
+        with pytest.raises(AddonTimeout), deadline(0.01 + number / 1000):
+            forever(lambda *_: None)
+        with contextlib.suppress(AddonTimeout), deadline(0.01):
+            give(function, 10)
+    del function
+    assert eventually(lambda: gc.collect() >= 0 and dropped() is None)
+    assert eventually(lambda: stats(lender)["lent"] <= baseline["lent"])
+    assert stats(lender)["python_objects_lent"] <= baseline["python_objects_lent"]
+    assert host(lender).pid == pid
+
+
+def test_object_that_comes_back_from_a_dead_process_is_no_breach(lender: Addon) -> None:
+    """The process dies while its answer, which means objects of ours, is being read."""
+    pid = host(lender).pid
+    assert pid is not None
+    kill = functools.partial(os.kill, pid, signal.SIGKILL)
+
+    class Key:
+        """Hashing it kills the process, and waits until what it held is dropped."""
+
+        def __hash__(self) -> int:
+            kill()
+            assert eventually(lambda: dropped() is None)
+            return 1
+
+    kept = weak_function()
+    dropped = weakref.ref(kept)
+    host(lender).run_script("(x) => { globalThis.kept = x; }")(kept)
+    del kept
+    give = host(lender).run_script("(key, f) => [new Map([[key, 1]]), f]")
+    with pytest.raises(AddonCrashed) as caught:
+        give(Key(), weak_function())
+    assert caught.value.signal == signal.SIGKILL
+    assert lender.add(1, 2) == 3

@@ -34,7 +34,7 @@ pub struct Conversation {
     export: Option<Arc<str>>,
     /// Since when the caller wants the innermost call to end.
     interrupted: Option<Instant>,
-    discarded: Option<(Header, Vec<u8>)>,
+    discarded: Vec<(Header, Vec<u8>)>,
 }
 
 impl Conversation {
@@ -52,7 +52,7 @@ impl Conversation {
             pending,
             export: None,
             interrupted: None,
-            discarded: None,
+            discarded: Vec::new(),
         })
     }
 
@@ -117,7 +117,7 @@ impl Conversation {
         };
         let mut grace = Grace {
             idle,
-            cancel: None,
+            cancel: (&self.session, self.lane.index()),
             since: &mut self.interrupted,
         };
         match self.lane.send(sent, &mut grace) {
@@ -136,8 +136,8 @@ impl Conversation {
     ///
     /// If `idle` ends the wait, the call is cancelled; callbacks of it are refused, and if the host
     /// has not answered after half a second it is killed. Only then does this return
-    /// [`ClientError::Interrupted`], so that no lane is left behind. An answer that came after all
-    /// is in [`Self::take_discarded`].
+    /// [`ClientError::Interrupted`], so that no lane is left behind. What came after all is in
+    /// [`Self::take_discarded`].
     #[inline]
     pub fn next(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header, ClientError> {
         if !self.session.is_ours() {
@@ -146,7 +146,7 @@ impl Conversation {
         loop {
             let mut grace = Grace {
                 idle: &mut *idle,
-                cancel: Some((&self.session, self.lane.index())),
+                cancel: (&self.session, self.lane.index()),
                 since: &mut self.interrupted,
             };
             let received = self.lane.receive(body, &mut grace);
@@ -178,6 +178,7 @@ impl Conversation {
         header: Header,
         body: &mut Vec<u8>,
     ) -> Result<Option<ClientError>, ClientError> {
+        self.discarded.push((header, mem::take(body)));
         if header.kind == FrameKind::Request {
             let mut refusal = FrameBuilder::new(self.session.limits);
             refusal.start(FrameKind::Failure, header.number);
@@ -187,7 +188,6 @@ impl Conversation {
         }
         self.interrupted = None;
         self.lane.set_cancel(0);
-        self.discarded = Some((header, mem::take(body)));
         Ok(Some(ClientError::Interrupted))
     }
 
@@ -197,9 +197,10 @@ impl Conversation {
         self.interrupted.get_or_insert_with(Instant::now);
     }
 
-    /// The answer of an interrupted call: what was lent in it is to be given back.
-    pub fn take_discarded(&mut self) -> Option<(Header, Vec<u8>)> {
-        self.discarded.take()
+    /// What came after a call was interrupted, its answer last: callbacks that were refused, and the
+    /// answer. What was lent in them is to be given back.
+    pub fn take_discarded(&mut self) -> Vec<(Header, Vec<u8>)> {
+        mem::take(&mut self.discarded)
     }
 
     /// What an error of the lane means.
@@ -254,8 +255,7 @@ fn nothing_to_answer() -> ClientError {
 /// The caller's idling, and after its end the host's time to end the call.
 struct Grace<'a> {
     idle: &'a mut dyn Idle,
-    /// None while the request is still being sent: its cancel word is set afterwards.
-    cancel: Option<(&'a Session, LaneIndex)>,
+    cancel: (&'a Session, LaneIndex),
     since: &'a mut Option<Instant>,
 }
 
@@ -267,9 +267,8 @@ impl Idle for Grace<'_> {
             None => {
                 if self.idle.check().is_err() {
                     *self.since = Some(Instant::now());
-                    if let Some((session, lane)) = self.cancel
-                        && let Ok(cancel) = session.end.canceller(lane)
-                    {
+                    let (session, lane) = self.cancel;
+                    if let Ok(cancel) = session.end.canceller(lane) {
                         cancel.set(1);
                     }
                 }

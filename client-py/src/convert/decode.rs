@@ -253,7 +253,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         let copy = PyBytes::new(py, bytes);
         let handle = id.map(|id| {
             // An older proxy with older bytes has counted this receipt already.
-            let times = u32::from(known.is_none());
+            let times = u64::from(known.is_none());
             Handle::new(self.session, self.world, id, 0, times)
         });
         let buffer = Bound::new(py, Buffer::new(handle, element, copy)?)?.into_any();
@@ -268,17 +268,26 @@ impl<'a, 'py> Decoder<'a, 'py> {
     /// An object of ours that the host gives back.
     fn own(&self, id: SlotId) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let Some(lent) = self.world.lent(py, id) else {
-            return Err(errors::violation(
-                "a Python object that was never lent to it",
-            ));
+        let Some((object, gone)) = self.world.came_back(py, id) else {
+            return Err(self.unknown());
         };
-        let object = lent.object.into_bound(py);
+        let object = object.into_bound(py);
+        drop(gone);
         let class = object.get_type();
         if class.is(&self.names.exposed) || class.is(&self.names.by_ref) {
             return object.getattr("target");
         }
         Ok(object)
+    }
+
+    /// An id that means nothing: never lent, or forgotten because the process has died since it sent
+    /// this.
+    #[cold]
+    fn unknown(&self) -> PyErr {
+        if self.world.is_dead() {
+            return self.session.ended(self.world);
+        }
+        errors::violation("a Python object that was never lent to it")
     }
 
     fn lent(&self, id: SlotId, kind: u8, class: u32) -> PyResult<Bound<'py, PyAny>> {

@@ -25,17 +25,30 @@ use crate::world::World;
 pub(crate) struct Brought {
     /// The compounds in the order of their numbers.
     pub(crate) compounds: Vec<Py<PyAny>>,
+    /// Proxies whose ids were written: kept until the host has read them, since the release of one
+    /// that is dropped goes by whichever lane speaks next.
+    pub(crate) proxies: Vec<Py<PyAny>>,
     /// Sendings that were counted, to be taken back if the message is never sent.
     pub(crate) lent: Vec<SlotId>,
+    /// The same, of a message that was sent: taken back if the host says that it did not read it.
+    pub(crate) sent: Vec<SlotId>,
     /// Awaitables that were lent for the first time, to be watched once the message is sent.
     pub(crate) awaitables: Vec<(SlotId, Py<PyAny>)>,
 }
 
 impl Brought {
+    /// The message was sent.
+    #[inline]
+    pub(crate) fn was_sent(&mut self) {
+        std::mem::swap(&mut self.lent, &mut self.sent);
+    }
+
     /// Forgets everything, keeping the memory.
     pub(crate) fn clear(&mut self) {
         self.compounds.clear();
+        self.proxies.clear();
         self.lent.clear();
+        self.sent.clear();
         self.awaitables.clear();
     }
 }

@@ -18,19 +18,19 @@ impl<'py> Encoder<'_, 'py> {
     pub(super) fn proxy(&mut self, value: &Bound<'py, PyAny>) -> PyResult<bool> {
         let class = value.get_type();
         if class.is(JSObject::type_object(self.py)) {
-            return self.own(&value.cast::<JSObject>()?.get().handle);
+            return self.own(value, &value.cast::<JSObject>()?.get().handle);
         }
         if class.is(JSFunction::type_object(self.py)) {
             let reference = value.cast::<JSFunction>()?.get().reference(self.py)?;
-            return self.refer(reference);
+            return self.refer(value, reference);
         }
         if class.is(JSClass::type_object(self.py)) {
-            return self.refer(value.cast::<JSClass>()?.get().reference());
+            return self.refer(value, value.cast::<JSClass>()?.get().reference());
         }
         if class.is(Buffer::type_object(self.py)) {
             let buffer = value.cast::<Buffer>()?.get();
             if let Some(handle) = &buffer.handle {
-                return self.own(handle);
+                return self.own(value, handle);
             }
             if !self.known(value) {
                 let bytes = buffer.contents(self.py);
@@ -40,33 +40,36 @@ impl<'py> Encoder<'_, 'py> {
             return Ok(true);
         }
         if class.is(Promise::type_object(self.py)) {
-            return self.own(&value.cast::<Promise>()?.get().handle);
+            return self.own(value, &value.cast::<Promise>()?.get().handle);
         }
         if class.is(opaque::Symbol::type_object(self.py)) {
-            return self.own(&value.cast::<opaque::Symbol>()?.get().handle);
+            return self.own(value, &value.cast::<opaque::Symbol>()?.get().handle);
         }
         if class.is(opaque::External::type_object(self.py)) {
-            return self.own(&value.cast::<opaque::External>()?.get().handle);
+            return self.own(value, &value.cast::<opaque::External>()?.get().handle);
         }
         if class.is(JSIterator::type_object(self.py)) {
-            return self.own(value.cast::<JSIterator>()?.get().handle());
+            return self.own(value, value.cast::<JSIterator>()?.get().handle());
         }
         if class.is(Addon::type_object(self.py)) {
-            return self.refer(Reference::Exports(&value.cast::<Addon>()?.get().session));
+            let exports = Reference::Exports(&value.cast::<Addon>()?.get().session);
+            return self.refer(value, exports);
         }
         Ok(false)
     }
 
     /// An object of the host, which must be of this host and this generation.
-    pub(crate) fn own(&mut self, handle: &Handle) -> PyResult<bool> {
+    pub(super) fn own(&mut self, proxy: &Bound<'py, PyAny>, handle: &Handle) -> PyResult<bool> {
         let id = handle.id_in(self.session, self.world)?;
         self.out.own(id);
+        self.brought.proxies.push(proxy.clone().unbind());
         Ok(true)
     }
 
-    fn refer(&mut self, reference: Reference<'_>) -> PyResult<bool> {
+    fn refer(&mut self, proxy: &Bound<'py, PyAny>, reference: Reference<'_>) -> PyResult<bool> {
         let id = reference.id_in(self.session, self.world)?;
         self.out.own(id);
+        self.brought.proxies.push(proxy.clone().unbind());
         Ok(true)
     }
 
@@ -207,7 +210,7 @@ impl<'py> Encoder<'_, 'py> {
                 && let Ok(handle) = handle.cast::<opaque::ErrorHandle>()
                 && handle.get().handle.id_in(self.session, self.world).is_ok()
             {
-                self.own(&handle.get().handle)?;
+                self.own(handle.as_any(), &handle.get().handle)?;
                 return Ok(());
             }
             // A thrown value that was no Error goes back as that value.

@@ -19,6 +19,6 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(header) = Header::decode(head, generation, &Limits::DEFAULT) {
         assert_eq!(&header.encode(), head);
         let mut reader = ValueReader::new(body, &Limits::DEFAULT);
-        let _ = read_releases(header.flags, &mut reader, |_, _| Ok(()));
+        let _ = read_releases(header.flags, &mut reader, |_| Ok(()));
     }
 });

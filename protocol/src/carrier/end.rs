@@ -226,6 +226,25 @@ impl HostEnd {
         }
     }
 
+    /// Waits until there is something to receive on this lane, serving it exclusively; false if
+    /// nothing came for `timeout`, or for as long as this carrier waits at a time.
+    #[inline]
+    pub fn wait_for(&mut self, lane: LaneIndex, timeout: Duration) -> Result<bool> {
+        match &mut self.0 {
+            Host::Lanes(end) => end.wait_for(lane, timeout),
+            Host::Pipes(end) => end.wait_for(lane, timeout),
+        }
+    }
+
+    /// A lane other than this one that has something to receive although its client has cancelled
+    /// it: the call is not wanted any more.
+    pub fn withdrawn(&mut self, other_than: LaneIndex) -> Result<Option<LaneIndex>> {
+        match &mut self.0 {
+            Host::Lanes(end) => end.withdrawn(other_than),
+            Host::Pipes(end) => Ok(end.withdrawn(other_than)),
+        }
+    }
+
     /// Sends a frame on this lane, and wakes its reader. Waits while there is no room.
     #[inline]
     pub fn send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result {

@@ -274,6 +274,22 @@ impl LaneHost {
     }
 
     #[inline]
+    pub(super) fn wait_for(&mut self, lane: LaneIndex, timeout: Duration) -> Result<bool> {
+        self.port(lane)?.wait_at_most(Wanted::Data, Some(timeout))
+    }
+
+    #[cold]
+    pub(super) fn withdrawn(&mut self, other_than: LaneIndex) -> Result<Option<LaneIndex>> {
+        for lane in &mut self.parts.lanes {
+            let index = our_index(lane.index());
+            if index != other_than && lane.cancel() != 0 && lane.readable()? > 0 {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
     fn port(&mut self, lane: LaneIndex) -> Result<HostPort<'_>> {
         let lane = self
             .parts
@@ -311,6 +327,14 @@ impl Port for HostPort<'_> {
     }
 
     fn wait(&mut self, interest: Interest, _: &mut dyn Idle) -> Result {
+        while !self.wait_at_most(wanted(interest), None)? {}
+        Ok(())
+    }
+}
+
+impl HostPort<'_> {
+    /// Waits; false if the time was over.
+    fn wait_at_most(&mut self, interest: Wanted, timeout: Option<Duration>) -> Result<bool> {
         loop {
             if self.gone.load(Ordering::Acquire) {
                 return Err(ProtocolError::Disconnected);
@@ -318,10 +342,11 @@ impl Port for HostPort<'_> {
             // A cancelled call still ends with its reply: only other values than the present one
             // would end this wait, and then it is begun again.
             let cancel = self.lane.cancel();
-            match self.lane.wait(wanted(interest), cancel, None)? {
-                HostWait::Ready => return Ok(()),
+            match self.lane.wait(interest, cancel, timeout)? {
+                HostWait::Ready => return Ok(true),
                 HostWait::Rung => *self.rung = true,
-                HostWait::Cancelled | HostWait::TimedOut => {}
+                HostWait::Cancelled => {}
+                HostWait::TimedOut => return Ok(false),
             }
         }
     }

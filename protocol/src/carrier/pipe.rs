@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::port::{self, Interest, Port, Terms};
-use super::{Idle, Patient, Wake};
+use super::{Idle, Interrupted, Patient, Wake};
 use crate::control::LANES;
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
@@ -535,6 +535,30 @@ impl PipeHost {
             self.pipes.to_client.push(lane, frame)?;
         }
         Ok(fits)
+    }
+
+    pub(super) fn wait_for(&mut self, lane: LaneIndex, timeout: Duration) -> Result<bool> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut idle = || match deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(Interrupted),
+            _ => Ok(()),
+        };
+        let pipes = &self.pipes;
+        let waited = pipes
+            .to_host
+            .wait(lane, Interest::Data, &pipes.gone, &mut idle);
+        match waited {
+            Ok(()) => Ok(true),
+            Err(ProtocolError::Interrupted) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn withdrawn(&self, other_than: LaneIndex) -> Option<LaneIndex> {
+        let mut lanes = (1..LANES).map(LaneIndex);
+        lanes.find(|&lane| {
+            lane != other_than && self.pipes.cancel(lane) != 0 && self.pipes.to_host.has(lane)
+        })
     }
 
     pub(super) fn receive(&mut self, lane: LaneIndex, body: &mut Vec<u8>) -> Result<Header> {

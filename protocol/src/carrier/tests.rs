@@ -308,7 +308,7 @@ fn bad_headers() -> [[u8; HEADER_BYTES]; 5] {
     [
         [0xA5; HEADER_BYTES],
         with(4, 5),
-        with(5, 4),
+        with(5, 8),
         with(12, 8),
         with(3, 0x7F),
     ]
@@ -556,6 +556,51 @@ fn cancel_word_is_seen_while_the_host_works(pair: Pair) {
     assert_eq!(served.found(), 9);
 }
 
+fn withdrawn_lane_is_found_while_another_is_served(pair: Pair) {
+    let (sent, wait) = mpsc::channel();
+    let served = Served::new(pair, move |host| {
+        let first = next_lane(host).unwrap();
+        host.receive(first, &mut Vec::new()).unwrap();
+        wait.recv().unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        let found = loop {
+            assert!(!host.wait_for(first, Duration::from_millis(1)).unwrap());
+            let found = host.withdrawn(first).unwrap();
+            if found.is_some() || Instant::now() > end {
+                break found;
+            }
+        };
+        let second = found.expect("a lane that was given up");
+        let header = host.receive(second, &mut Vec::new()).unwrap();
+        assert_eq!(header.call, CallId(2));
+        assert_eq!(host.withdrawn(first).unwrap(), None);
+        for (lane, call) in [(second, CallId(2)), (first, CallId(1))] {
+            host.send(lane, &frame(FrameKind::Failure, 2, call, b""))
+                .unwrap();
+        }
+    });
+    let mut lanes: Vec<_> = (1..3)
+        .map(|call| {
+            let mut lane = served.client.lease(None, &mut patience()).unwrap();
+            let request = frame(FrameKind::Request, 2, CallId(call), b"");
+            lane.send(&request, &mut patience()).unwrap();
+            lane.notify();
+            if call == 1 {
+                // What the host serves exclusively is the first.
+                sent.send(()).unwrap();
+            }
+            lane
+        })
+        .collect();
+    lanes[1].set_cancel(1);
+    for lane in lanes.iter_mut().rev() {
+        let header = lane.receive(&mut Vec::new(), &mut patience()).unwrap();
+        assert_eq!(header.kind, FrameKind::Failure);
+    }
+    drop(lanes);
+    served.found();
+}
+
 fn notice_never_waits(pair: Pair) {
     let (done, wait) = mpsc::channel();
     let served = Served::new(pair, move |host| {
@@ -659,6 +704,7 @@ macro_rules! suite {
             interrupted_wait_says_so
             last_lane_goes_to_who_waits_first
             cancel_word_is_seen_while_the_host_works
+            withdrawn_lane_is_found_while_another_is_served
             notice_never_waits
             ring_wakes_the_host_and_is_not_lost
             client_sees_the_host_at_its_top

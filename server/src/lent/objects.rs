@@ -3,7 +3,7 @@
 use hostd_engine::Value;
 use hostd_protocol::error::Result;
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::lent::Lent;
+use hostd_protocol::lent::{Lent, Release};
 use hostd_protocol::value::HostKind;
 use rustc_hash::FxHashMap;
 
@@ -73,8 +73,8 @@ impl Objects {
     }
 
     /// The client gives receipts back; true if that was all of them.
-    pub(crate) fn release(&mut self, id: SlotId, times: u32) -> Result<bool> {
-        let released = self.table.release(id, times)?;
+    pub(crate) fn release(&mut self, release: Release) -> Result<bool> {
+        let released = self.table.release(release)?;
         if let Some(object) = &released {
             self.forget(object);
         }

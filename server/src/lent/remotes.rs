@@ -7,11 +7,14 @@
 use hostd_engine::{FinalizerToken, Value, Weak};
 use hostd_protocol::error::Result;
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::lent::Received;
+use hostd_protocol::lent::{Received, Release};
 use rustc_hash::FxHashMap;
 
 /// The tag of the tokens that dead proxies leave behind.
 pub(crate) const REMOTE_TOKEN: u8 = 64;
+
+/// So many releases ride with one frame: they fit into a notice.
+const MOST_RELEASES: usize = 2048;
 
 /// The client's objects that are known here.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(crate) struct Remotes {
     received: Received,
     proxies: FxHashMap<u32, Proxy>,
     serial: usize,
-    released: Vec<(SlotId, u32)>,
+    released: Vec<Release>,
 }
 
 #[derive(Debug)]
@@ -79,9 +82,17 @@ impl Remotes {
 
     /// Gives back every receipt of an id that has no proxy.
     pub(crate) fn give_back(&mut self, id: SlotId) {
-        if let Some(times) = self.received.forget(id) {
-            self.released.push((id, times));
-        }
+        self.released.extend(self.received.forget(id));
+    }
+
+    /// Counts that an object which has a proxy here is sent back to the client.
+    pub(crate) fn send_back(&mut self, id: SlotId) -> Result {
+        self.received.send_back(id)
+    }
+
+    /// Takes that back: the frame was never sent.
+    pub(crate) fn unsend_back(&mut self, id: SlotId) {
+        self.received.unsend_back(id);
     }
 
     /// Whether releases wait.
@@ -89,13 +100,14 @@ impl Remotes {
         !self.released.is_empty()
     }
 
-    /// The releases that wait, for the next frame.
-    pub(crate) fn take_released(&mut self) -> std::vec::Drain<'_, (SlotId, u32)> {
-        self.released.drain(..)
+    /// The releases that wait, for the next frame: as many as are sent at a time.
+    pub(crate) fn take_released(&mut self) -> std::vec::Drain<'_, Release> {
+        let most = self.released.len().min(MOST_RELEASES);
+        self.released.drain(..most)
     }
 
     /// Takes back releases whose frame was never sent.
-    pub(crate) fn put_back(&mut self, releases: impl Iterator<Item = (SlotId, u32)>) {
+    pub(crate) fn put_back(&mut self, releases: impl Iterator<Item = Release>) {
         self.released.extend(releases);
     }
 

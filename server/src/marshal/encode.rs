@@ -44,6 +44,15 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The dates that fit into the years 1 to 9999.
 const DATES: std::ops::Range<f64> = -62_135_596_800_000.0..253_402_300_800_000.0;
 
+/// What was counted for a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sent {
+    /// One of the host's objects was lent.
+    Ours(SlotId),
+    /// One of the client's objects was sent back.
+    Theirs(SlotId),
+}
+
 /// Writes one block.
 #[derive(Debug)]
 pub(crate) struct Encoder<'e, 'w> {
@@ -51,8 +60,8 @@ pub(crate) struct Encoder<'e, 'w> {
     pub(super) rt: Runtime,
     pub(super) out: ValueWriter<'w>,
     pub(super) seen: &'e mut Seen,
-    /// What was counted as sent, to be taken back if the frame is never sent.
-    sent: &'e mut Vec<SlotId>,
+    /// What was counted, to be taken back if the frame is never sent.
+    sent: &'e mut Vec<Sent>,
     /// In a write-back: the compounds of the request, by identity.
     brought: Option<&'e FxHashMap<usize, u32>>,
 }
@@ -63,7 +72,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
         session: &'e Session,
         out: ValueWriter<'w>,
         seen: &'e mut Seen,
-        sent: &'e mut Vec<SlotId>,
+        sent: &'e mut Vec<Sent>,
     ) -> Self {
         seen.clear();
         let rt = session.runtime();
@@ -127,8 +136,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             .identity()
             .and_then(|_| self.session.remote_slot(value));
         if let Some(id) = remote {
-            self.out.own(id);
-            return Ok(());
+            return self.send_back(id);
         }
         let (kind, class) = plain::nature(self.session, value);
         self.by_reference(value, kind, class)
@@ -215,10 +223,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
                 let id = self.count_lent(value, HostKind::Error, 0)?;
                 error::encode(self, value, identity, id)
             }
-            Plain::Remote(id) => {
-                self.out.own(id);
-                Ok(())
-            }
+            Plain::Remote(id) => self.send_back(id),
             Plain::Date(_) | Plain::No => {
                 let (kind, class) = plain::nature(self.session, value);
                 self.by_reference(value, kind, class)
@@ -292,7 +297,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
 
     fn lent_again(&mut self, value: &Value, identity: usize, id: SlotId) -> Encoded {
         let (kind, class) = self.session.lend_again(id)?;
-        self.sent.push(id);
+        self.sent.push(Sent::Ours(id));
         match kind {
             HostKind::Error => error::encode(self, value, identity, id),
             HostKind::Object if plain::is_buffer(self.rt, value) => {
@@ -311,7 +316,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             .and_then(|identity| self.session.lent_id(identity))
         {
             let (kind, class) = self.session.lend_again(id)?;
-            self.sent.push(id);
+            self.sent.push(Sent::Ours(id));
             self.out.lent(id, kind.code(), class);
             return Ok(());
         }
@@ -320,11 +325,19 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
+    /// Writes an object of the client's and counts that it goes back.
+    fn send_back(&mut self, id: SlotId) -> Encoded {
+        self.session.send_back(id)?;
+        self.sent.push(Sent::Theirs(id));
+        self.out.own(id);
+        Ok(())
+    }
+
     /// Enters an object into the table and counts one sending.
     fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
         let value = value.clone();
         let id = self.session.lend(LentObject { value, kind, class })?;
-        self.sent.push(id);
+        self.sent.push(Sent::Ours(id));
         Ok(id)
     }
 }

@@ -48,6 +48,8 @@ pub(super) enum Refusal {
     Thrown(Thrown),
     /// The host refuses.
     Remote(RemoteError),
+    /// The host refuses, and has read nothing of the request.
+    Unread(RemoteError),
     /// The client broke the protocol: the session ends after this.
     Fatal(ProtocolError),
 }
@@ -172,7 +174,7 @@ impl Refusal {
                 Failure::write_thrown(out.fields());
                 return out.value(&thrown.0);
             }
-            Self::Remote(error) => error.clone(),
+            Self::Remote(error) | Self::Unread(error) => error.clone(),
             Self::Fatal(error) => RemoteError::Host(format!("{error}; this session ends")),
         };
         Failure::write(out.fields(), &error)?;

@@ -1,6 +1,8 @@
 //! Asking the client in the middle of a call of its own: the conversation turns round, and until
 //! the reply comes the client's requests on this lane are served.
 
+use std::time::Duration;
+
 use hostd_engine::{ErrorClass, JsResult, Thrown};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::Wake;
@@ -16,6 +18,10 @@ use crate::marshal::{DecodeError, Decoder, EncodeError, Encoded};
 /// What a callback that outlives its call is told.
 const OUTSIDE: &str = "the host calls Python only inside a call that Python made: this callback \
                        outlived its call; give it to Python again, or call it during the call";
+
+/// While the client's answer is waited for, it is looked this often for calls of other threads that
+/// were given up: well within the time after which their client would kill this process.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 impl Session {
     /// Asks the client and waits for the reply.
@@ -79,7 +85,7 @@ impl Session {
         }
         level.compared.set(self.rt.mutations());
         let frame = scratch.builder.finish(id, self.generation);
-        if let Err(error) = frame.and_then(|frame| self.end.borrow_mut().send(lane, frame)) {
+        if let Err(error) = frame.and_then(|frame| self.send_frame(lane, frame)) {
             self.lose(error);
             return Err(self.gone());
         }
@@ -117,7 +123,7 @@ impl Session {
     /// what waits here, if the client wants it so.
     fn receive_on(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
         if !self.nested_threads {
-            return self.end.borrow_mut().receive(lane, body);
+            return self.receive_alone(lane, body);
         }
         loop {
             let early = self.early.borrow_mut().remove(&lane);
@@ -127,12 +133,12 @@ impl Session {
             }
             // Some depth is left to the calls that are open already.
             if self.nested.get() >= self.limits.nested_requests / 2 {
-                return self.end.borrow_mut().receive(lane, body);
+                return self.receive_alone(lane, body);
             }
             let woken = self.end.borrow_mut().wait(None)?;
             match woken {
                 Wake::Lane(ready) if ready == lane => {
-                    return self.end.borrow_mut().receive(lane, body);
+                    return self.receive_frame(lane, body);
                 }
                 Wake::Lane(other) => self.serve_on_top(other)?,
                 // What it rang for is looked at when the JS thread is at its top.
@@ -141,11 +147,25 @@ impl Session {
         }
     }
 
-    /// Serves a lane while another one waits for its client. What answers a request that is open
+    /// Receives from this lane alone. Calls of other lanes that their clients have given up
+    /// meanwhile are answered, since nothing else would ever end them but what is waited for here.
+    fn receive_alone(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
+        while !self.end.borrow_mut().wait_for(lane, LOOK_AROUND)? {
+            loop {
+                let withdrawn = self.end.borrow_mut().withdrawn(lane)?;
+                let Some(other) = withdrawn else { break };
+                self.serve_on_top(other)?;
+            }
+        }
+        self.receive_frame(lane, body)
+    }
+
+    /// Serves a lane while another one waits for its client. A call that was given up is refused
+    /// before anything of it runs. What answers a request that is open
     /// further down is kept for it.
     fn serve_on_top(&self, lane: LaneIndex) -> Carried<()> {
         let mut body = Vec::new();
-        let header = self.end.borrow_mut().receive(lane, &mut body)?;
+        let header = self.receive_frame(lane, &mut body)?;
         if header.kind != FrameKind::Request {
             self.early.borrow_mut().insert(lane, (header, body));
             return Ok(());

@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 
 use hostd_engine::Value;
 use hostd_protocol::frame::FrameBuilder;
-use hostd_protocol::ids::SlotId;
+use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 
-use crate::marshal::{Baseline, Brought, KEPT, Seen};
+use crate::marshal::{Baseline, Brought, KEPT, Seen, Sent};
 
 /// A request of the client that is being served: kept for the write-back until its reply is sent.
 #[derive(Debug, Default)]
@@ -40,8 +40,8 @@ impl Level {
 pub(crate) struct Scratch {
     pub(crate) builder: FrameBuilder,
     pub(crate) seen: Seen,
-    pub(crate) sent: Vec<SlotId>,
-    pub(crate) releases: Vec<(SlotId, u32)>,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) releases: Vec<Release>,
     /// The body of the reply.
     pub(crate) body: Vec<u8>,
     /// The compounds of the reply.

@@ -15,6 +15,7 @@ mod notices;
 mod promises;
 mod run;
 mod serve;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -325,6 +326,11 @@ impl Session {
     /// Counts a receipt of a client's id; its proxy, if that lives.
     pub(crate) fn receive(&self, id: SlotId) -> Carried<Option<Value>> {
         self.remotes.borrow_mut().receive(id)
+    }
+
+    /// Counts that an object of the client's is sent back to it.
+    pub(crate) fn send_back(&self, id: SlotId) -> Carried<()> {
+        self.remotes.borrow_mut().send_back(id)
     }
 
     /// Makes an ordinary object (an error, a promise) the proxy of a client's id.

@@ -22,9 +22,6 @@ const LARGEST_NOTICE: usize = 60 << 10;
 /// When to look again for room, or for something to release.
 const AGAIN: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(50);
-/// How long a client may take to read a notice, and how many errors are kept for it.
-const READ_BY_THEN: Duration = Duration::from_secs(5);
-const MOST_TOLD: usize = 4096;
 /// How much a turn does at most before it lets others have their say.
 const TURN_ITEMS: usize = 1000;
 const TURN_TIME: Duration = Duration::from_millis(5);
@@ -38,9 +35,6 @@ pub(super) struct Notices {
     settled: VecDeque<SlotId>,
     uncaught: VecDeque<(Value, &'static str)>,
     lost: u64,
-    /// Errors that were told lately. Those of the client's own are not released before it has read
-    /// the notice: a release may overtake it, for it goes by another lane.
-    told: VecDeque<(Instant, Value)>,
 }
 
 impl Session {
@@ -129,31 +123,14 @@ impl Session {
             if !self.tell_uncaught(&error, origin) {
                 return false;
             }
-            let mut notices = self.notices.borrow_mut();
-            if let Some((error, _)) = notices.uncaught.pop_front() {
-                notices.told.push_back((Instant::now(), error));
-            }
+            let told = self.notices.borrow_mut().uncaught.pop_front();
+            drop(told);
         }
-        self.forget_told();
         let lost = std::mem::take(&mut self.notices.borrow_mut().lost);
         if lost > 0 {
             tracing::error!(target: "napi_hostd", lost, "more uncaught errors than can be told");
         }
         true
-    }
-
-    /// Lets go of the errors that were told long ago.
-    fn forget_told(&self) {
-        let mut gone = Vec::new();
-        {
-            let told = &mut self.notices.borrow_mut().told;
-            while let Some((when, _)) = told.front()
-                && (when.elapsed() > READ_BY_THEN || told.len() > MOST_TOLD)
-            {
-                gone.extend(told.pop_front());
-            }
-        }
-        drop(gone);
     }
 
     /// A value too large for a notice is told as pending: the client asks for it by a watch.
@@ -231,7 +208,7 @@ impl Session {
         };
         let sent = written.is_ok() && {
             let frame = scratch.builder.finish(CallId(0), self.generation);
-            match frame.and_then(|frame| self.end.borrow_mut().try_notice(frame)) {
+            match frame.and_then(|frame| self.send_notice(frame)) {
                 Ok(sent) => sent,
                 Err(error) => {
                     self.lose(error);

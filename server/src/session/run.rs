@@ -71,7 +71,7 @@ impl Session {
             let what = "a request on the home lane";
             return Err(ProtocolError::Violation { what });
         }
-        let header = self.end.borrow_mut().receive(lane, body)?;
+        let header = self.receive_frame(lane, body)?;
         if header.kind != FrameKind::Request {
             let what = "a reply to what was not asked";
             return Err(ProtocolError::Violation { what });

@@ -6,14 +6,14 @@ use std::rc::Rc;
 use hostd_protocol::calls::{Asker, CallKind};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
-use hostd_protocol::ids::{LaneIndex, SlotId};
+use hostd_protocol::ids::LaneIndex;
 use hostd_protocol::value::ValueReader;
 use rustc_hash::FxHashMap;
 
 use super::Session;
 use super::answer::{Answer, Refusal};
 use super::level::{Level, Scratch};
-use crate::marshal::{Changes, Encoded, Encoder};
+use crate::marshal::{Changes, Encoded, Encoder, Sent};
 
 impl Session {
     /// Serves a request whose body is `body`, and leaves that memory behind for the next one.
@@ -44,19 +44,19 @@ impl Session {
         let known = CallKind::from_number(header.number);
         let Some(call) = known.filter(|call| call.asker() == Asker::Client) else {
             let text = format!("this host does not know call {}", header.number);
-            return Err(RemoteError::Unsupported(text).into());
+            return Err(Refusal::Unread(RemoteError::Unsupported(text)));
         };
         if self.nested.get() > self.limits.nested_requests {
             let limit = self.limits.nested_requests;
             let text = format!("more than {limit} calls are nested inside each other");
-            return Err(RemoteError::Limit(text).into());
+            return Err(Refusal::Unread(RemoteError::Limit(text)));
         }
         if self.is_cancelled() {
-            return Err(RemoteError::Cancelled.into());
+            return Err(Refusal::Unread(RemoteError::Cancelled));
         }
         if self.poisoned.get() && !matches!(call, CallKind::Close | CallKind::Release) {
             let text = "the host failed in an earlier call (a defect of the host); restart it";
-            return Err(RemoteError::Host(text.to_owned()).into());
+            return Err(Refusal::Unread(RemoteError::Host(text.to_owned())));
         }
         self.run_call(call, reader, level)
     }
@@ -67,9 +67,9 @@ impl Session {
         flags: Flags,
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
-        read_releases(flags, reader, |id, times| {
-            if self.objects.borrow_mut().release(id, times)? {
-                self.watched.borrow_mut().remove(&id.get());
+        read_releases(flags, reader, |release| {
+            if self.objects.borrow_mut().release(release)? {
+                self.watched.borrow_mut().remove(&release.id.get());
             }
             Ok(())
         })?;
@@ -118,7 +118,7 @@ impl Session {
 
     fn transmit(&self, lane: LaneIndex, header: &Header, scratch: &mut Scratch) {
         let frame = scratch.builder.finish(header.call, self.generation);
-        let sent = frame.and_then(|frame| self.end.borrow_mut().send(lane, frame));
+        let sent = frame.and_then(|frame| self.send_frame(lane, frame));
         if let Err(error) = sent {
             self.lose(error);
         }
@@ -138,6 +138,9 @@ impl Session {
             FrameKind::Failure
         };
         self.begin(scratch, kind, header.number);
+        if let Err(Refusal::Unread(_)) = answer {
+            scratch.builder.unread();
+        }
         let written = self.compose_body(scratch, level, changes, |out| match answer {
             Ok(answer) => answer.write(out),
             Err(refusal) => refusal.write(self, out),
@@ -194,11 +197,12 @@ impl Session {
 
     /// Takes back what was counted for a frame that is not sent.
     pub(super) fn unsend(&self, scratch: &mut Scratch) {
-        let mut objects = self.objects.borrow_mut();
-        scratch
-            .sent
-            .drain(..)
-            .for_each(|id: SlotId| objects.unsend(id));
+        for sent in scratch.sent.drain(..) {
+            match sent {
+                Sent::Ours(id) => self.objects.borrow_mut().unsend(id),
+                Sent::Theirs(id) => self.remotes.borrow_mut().unsend_back(id),
+            }
+        }
     }
 
     /// What the call changed in the data it brought, since the last time that was told.

@@ -133,7 +133,7 @@ fn dead_function_is_released_with_a_later_frame() {
     }
     peer.script("0").unwrap();
     peer.script("0").unwrap();
-    let times: u32 = peer
+    let times: u64 = peer
         .released
         .iter()
         .filter(|entry| entry.0 == 8)
@@ -149,5 +149,48 @@ fn idle_host_releases_by_a_notice() {
     peer.call(id, 1, |w| callable(w, 8)).unwrap();
     let (call, _) = peer.notice();
     assert_eq!(call, CallKind::Released);
-    assert_eq!(peer.released, [(8, 1)]);
+    assert_eq!(peer.released, [(8, 1, 0)]);
+}
+
+#[test]
+fn object_that_was_sent_back_says_so_when_it_is_released() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => [f, f])");
+    let answer = peer.call(id, 1, |w| callable(w, 8)).unwrap();
+    assert_eq!(answer, "[own(8), own(8)]");
+    peer.script("0").unwrap();
+    assert_eq!(peer.released, [(8, 1, 2)]);
+}
+
+#[test]
+fn object_whose_answer_cannot_be_sent_was_not_sent_back() {
+    let mut peer = Peer::start();
+    let id =
+        peer.lend("(f => { let d = [f, 1]; for (let i = 0; i < 70; i++) d = [f, d]; return d; })");
+    assert!(peer.call(id, 1, |w| callable(w, 8)).is_err());
+    peer.script("0").unwrap();
+    assert_eq!(peer.released, [(8, 1, 0)]);
+}
+
+#[test]
+fn call_that_was_given_up_behind_a_callback_is_refused_unread() {
+    let mut peer = Peer::start();
+    let touch = peer.lend("(f => { globalThis.touched = f })");
+    let call = peer.lend("(f => f())");
+    let mut refused = None;
+    let answer = peer.call_with(call, 1, |w| callable(w, 3), &mut |peer, _, w| {
+        refused = Some(peer.withdraw(touch, |w| callable(w, 9)));
+        w.str("went on").unwrap();
+        FrameKind::Reply
+    });
+    assert_eq!(answer.unwrap(), "\"went on\"");
+    assert_eq!(refused.unwrap(), (true, "Cancelled".to_owned()));
+    assert_eq!(peer.script("typeof touched").unwrap(), "\"undefined\"");
+    peer.script("0").unwrap();
+    // What the refused call lent was never received.
+    assert!(
+        peer.released.iter().all(|entry| entry.0 != 9),
+        "{:?}",
+        peer.released
+    );
 }

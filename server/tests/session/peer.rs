@@ -9,6 +9,7 @@ use hostd_protocol::carrier::{ClientEnd, ClientLane, Interrupted, memory};
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header, read_releases};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
+use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{ValueReader, ValueWriter};
 use napi_hostd::session::{Ended, Session, SessionOptions};
@@ -31,7 +32,7 @@ pub(crate) struct Peer {
     call: CallId,
     host: Option<JoinHandle<String>>,
     /// What came with the frames: releases, and write-backs as text.
-    pub(crate) released: Vec<(u32, u32)>,
+    pub(crate) released: Vec<(u32, u64, u64)>,
     pub(crate) changes: Vec<String>,
 }
 
@@ -167,14 +168,16 @@ impl Peer {
     }
 
     /// Gives receipts of the host's objects back.
-    pub(crate) fn release(&mut self, entries: &[(u32, u32)]) -> Answer {
+    pub(crate) fn release(&mut self, entries: &[(u32, u64)]) -> Answer {
         let call = CallKind::Release;
         let id = self.call;
         self.call = id.next();
         self.builder.start(FrameKind::Request, call.number());
-        let slots = entries
-            .iter()
-            .map(|&(id, times)| (SlotId::new(id).unwrap(), times));
+        let slots = entries.iter().map(|&(id, received)| Release {
+            id: SlotId::new(id).unwrap(),
+            received,
+            returned: 0,
+        });
         self.builder.releases(slots);
         let frame = self.builder.finish(id, GENERATION).expect("a frame");
         self.lane.send(frame, &mut patience()).expect("a host");
@@ -195,10 +198,41 @@ impl Peer {
         self.lane.set_cancel(word);
     }
 
+    /// Calls a function with one argument on another lane and gives that up at once. Whether it
+    /// was refused unread, and what with.
+    pub(crate) fn withdraw(
+        &self,
+        function: u32,
+        write: impl FnOnce(&mut ValueWriter<'_>),
+    ) -> (bool, String) {
+        let mut lane = self.end.lease(None, &mut patience()).expect("a lane");
+        let mut builder = FrameBuilder::new(self.limits);
+        builder.start(FrameKind::Request, CallKind::Call.number());
+        let mut out = builder.body();
+        out.put_u32(function);
+        out.put_u8(0);
+        out.put_u32(1);
+        write(&mut out);
+        let frame = builder.finish(CallId(0), GENERATION).expect("a frame");
+        lane.send(frame, &mut patience()).expect("a host");
+        lane.set_cancel(1);
+        let mut body = Vec::new();
+        let header = lane.receive(&mut body, &mut patience()).expect("an answer");
+        assert_eq!(header.kind, FrameKind::Failure);
+        let text = failure_text(&mut ValueReader::new(&body, &self.limits));
+        lane.set_cancel(0);
+        (header.flags.contains(Flags::UNREAD), text)
+    }
+
     fn front<'a>(&mut self, header: &Header, body: &'a [u8]) -> ValueReader<'a> {
         let mut reader = ValueReader::new(body, &self.limits);
-        read_releases(header.flags, &mut reader, |id, times| {
-            self.released.push((id.get(), times));
+        read_releases(header.flags, &mut reader, |release| {
+            let Release {
+                id,
+                received,
+                returned,
+            } = release;
+            self.released.push((id.get(), received, returned));
             Ok(())
         })
         .expect("releases");

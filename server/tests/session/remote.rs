@@ -95,5 +95,5 @@ fn unknown_kind_is_refused_and_released() {
         "{error}"
     );
     peer.script("0").unwrap();
-    assert_eq!(peer.released, [(6, 1)]);
+    assert_eq!(peer.released, [(6, 1, 0)]);
 }

@@ -1,0 +1,13 @@
+//! The host process with deliberate faults, for the tests: see `napi_hostd::fault`.
+#![forbid(unsafe_code)]
+
+use anyhow::anyhow;
+use napi_hostd::cli::{self, Command};
+use napi_hostd::process;
+
+fn main() -> anyhow::Result<()> {
+    match cli::parse(std::env::args_os().skip(1))? {
+        Command::Session(arguments) => process::run(arguments),
+        _ => Err(anyhow!("this host is for tests, it only serves sessions")),
+    }
+}
