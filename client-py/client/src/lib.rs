@@ -24,7 +24,7 @@ mod report;
 mod session;
 mod supervise;
 
-pub use client::{Client, ClientStats};
+pub use client::{Client, ClientStats, Closing};
 pub use conversation::Conversation;
 pub use error::{ClientError, SpawnError};
 pub use fork::forked;
