@@ -259,7 +259,7 @@ def test_sessions_die_with_their_client(server: Server) -> None:
         b"",
         b"x",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"NAPIDOOR\x01\x00\x00\x00",
+        b"NAPIDOOR\x02\x00\x00\x00",
         b"NAPIDOOR\x09\x00\x00\x00",
     ],
 )

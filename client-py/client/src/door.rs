@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hostd_protocol::control::CarrierKind;
 use hostd_protocol::door::{
-    DESCRIPTORS, Knock, PROCESS_BYTES, REFUSAL_BYTES, STATUS_BYTES, decode_refusal, decode_status,
+    DESCRIPTORS, Knock, PROCESS_BYTES, REFUSAL_BYTES, Remains, STATUS_BYTES, decode_refusal,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -179,12 +179,12 @@ fn check_folder(address: &Path) -> io::Result<()> {
 pub(crate) struct Status(OwnedFd);
 
 impl Status {
-    /// The signal or the exit code, once the process has ended; waits shortly.
-    pub(crate) fn read(&self) -> (Option<i32>, Option<i32>) {
+    /// What the server says, once the process has ended; waits shortly.
+    pub(crate) fn read(&self) -> Option<Remains> {
         let mut bytes = [0; STATUS_BYTES];
         match read_within(&self.0, &mut bytes, STATUS_TIME) {
-            Ok(STATUS_BYTES) => decode_status(bytes),
-            _ => (None, None),
+            Ok(STATUS_BYTES) => Some(Remains::decode(&bytes)),
+            _ => None,
         }
     }
 }
