@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
+from processes import gone_within
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001
 CRASH = addon_path("crash")
@@ -52,23 +53,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """A server in a folder of its own."""
     with serving("--socket", str(tmp_path / "door" / "socket")) as started:
         yield started
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def gone_within(pid: int, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while is_alive(pid):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def parent_of(pid: int) -> int:

@@ -127,8 +127,9 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     `export` is the exported function that was running, `node_api` the Node-API function that this
     was in, `address` the one whose use failed; `backtrace` the native functions, innermost first,
     each as `file!function+offset`; `stderr` the last that was printed; `usage` what it used:
-    `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown is None. All but signal and exit code is what the process said
-    of itself, and an addon that is hostile may have said it.
+    `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown is None. All
+    but signal and exit code is what the process said of itself, and an addon that is hostile may
+    have said it.
     """
 
     _facts = (
