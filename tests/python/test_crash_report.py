@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import resource
 import shutil
 import statistics
 import threading
@@ -130,47 +129,6 @@ def test_kill_from_outside_names_the_export_that_ran(crash: Addon) -> None:
     assert error.signal_name == "SIGKILL"
     assert error.reason is None
     assert error.usage is not None
-
-
-def test_memory_that_is_exhausted(crash: Addon) -> None:
-    pid = host(crash).pid
-    assert pid is not None
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + (64 << 20)
-    resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
-    error = death(crash, "exhaustMemory", 1e9)
-    assert error.signal_name == "SIGABRT"
-    assert "crash.node!ExhaustMemory" in functions(error)
-    assert error.reason is not None
-    assert error.reason.startswith("maybe out of memory")
-    assert error.reason in str(error)
-    assert isinstance(error.usage, dict)
-    assert 32 << 20 < error.usage["peak_memory"] < 200 << 20
-    assert crash.add(1, 2) == 3
-
-
-def test_usage_is_what_the_process_used(crash: Addon) -> None:
-    started = time.monotonic()
-    crash.exhaustMemory(100)
-    error = death(crash, "nullPointer")
-    assert isinstance(error.usage, dict)
-    assert set(error.usage) == {"user", "system", "wall", "peak_memory"}
-    assert 100 << 20 < error.usage["peak_memory"] < 200 << 20
-    assert error.usage["user"] + error.usage["system"] > 0
-    assert 0 < error.usage["wall"] < time.monotonic() - started + 5
-
-
-def test_memory_of_a_process_that_left_no_record() -> None:
-    """The kernel counts what a process inherited, too: what is less than that says nothing."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    with load_addon(addon_path("crash")) as loaded:
-        error = death(loaded, "raiseKill")
-        assert isinstance(error.usage, dict)
-        assert error.usage["peak_memory"] is None
-        loaded.exhaustMemory(own + 50)
-        error = death(loaded, "raiseKill")
-        assert isinstance(error.usage, dict)
-        assert error.usage["peak_memory"] >> 20 >= own + 50
 
 
 def test_rust_panic_that_is_caught_is_an_error(rust: Addon) -> None:

@@ -102,6 +102,43 @@ def test_crash_says_why_and_the_next_call_knocks_again(
         assert host(loaded).generation == 2
 
 
+@pytest.mark.parametrize("carrier", ["lanes", "socket"])
+def test_crash_has_the_same_facts_as_one_of_an_own_process(carrier: Any, server: Server) -> None:
+    with (
+        load_addon(CRASH, address=server.address, carrier=carrier) as there,
+        load_addon(CRASH, carrier=carrier) as here,
+    ):
+        for export in ("nullPointer", "stackOverflowOnThread", "fatalError", "cppException"):
+            found = []
+            for loaded in (there, here):
+                with pytest.raises(AddonCrashed) as caught:
+                    getattr(loaded, export)()
+                found.append(caught.value)
+            far, near = found
+            for fact in ("signal_name", "export", "node_api", "exit_code", "reason"):
+                assert getattr(far, fact) == getattr(near, fact), (export, fact)
+            assert near.backtrace
+            assert [frame for frame in far.backtrace or [] if "crash.node!" in frame] == [
+                frame for frame in near.backtrace if "crash.node!" in frame
+            ]
+            assert (far.address is None) == (near.address is None)
+            for error in found:
+                assert isinstance(error.usage, dict)
+                assert error.usage["wall"] > 0
+                assert error.usage["peak_memory"] > 1 << 20
+
+
+def test_usage_of_a_session_that_leaves_no_record(server: Server) -> None:
+    with load_addon(CRASH, address=server.address) as loaded:
+        loaded.exhaustMemory(100)
+        with pytest.raises(AddonCrashed) as caught:
+            loaded.raiseKill()
+        assert caught.value.export == "raiseKill"
+        assert isinstance(caught.value.usage, dict)
+        assert 100 << 20 < caught.value.usage["peak_memory"] < 300 << 20
+        assert caught.value.usage["user"] + caught.value.usage["system"] > 0
+
+
 def test_deadline_kills_a_session_that_hangs(server: Server) -> None:
     with load_addon(CRASH, address=server.address) as loaded:
         with pytest.raises(AddonTimeout), deadline(0.1):
