@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -259,19 +260,29 @@ def test_sessions_die_with_the_server(server: Server) -> None:
         loaded.add(1, 2)
 
 
-def test_sessions_die_with_their_client(server: Server) -> None:
+@pytest.mark.parametrize("fork", ["", "os.fork() == 0 and [os.close(1), time.sleep(60)];"])
+def test_sessions_die_with_their_client(fork: str, server: Server) -> None:
+    """A forked child holds the connection open, and is not the client."""
     script = (
-        "import sys, time; from napi_python import *;"
+        "import os, time; from napi_python import *;"
         f"a = load_addon({str(CRASH)!r}, address={str(server.address)!r});"
-        "print(host(a).pid, flush=True); time.sleep(60)"
+        f"{fork} print(host(a).pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "ignore", "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as python:
         assert python.stdout is not None
         pid = int(python.stdout.readline())
         python.kill()
-    assert gone_within(pid, 2)
+        python.wait()
+        try:
+            assert gone_within(pid, 2)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(python.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
