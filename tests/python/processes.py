@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import time
@@ -48,6 +49,39 @@ def children(pid: int) -> set[int]:
         with contextlib.suppress(OSError):
             found.update(int(child) for child in task.read_text(encoding="ascii").split())
     return found
+
+
+def inventory(pid: int) -> dict[str, int]:
+    """What a process holds of what could be left over; anonymous memory is the allocator's."""
+    gc.collect()
+    folder = Path(f"/proc/{pid}")
+    maps = (folder / "maps").read_text(encoding="utf-8").splitlines()
+    return {
+        "descriptors": len(list((folder / "fd").iterdir())),
+        "threads": len(list((folder / "task").iterdir())),
+        "children": len(children(pid)),
+        "files": sum("/" in line for line in maps),
+        "memory": sum("memfd:" in line for line in maps),
+    }
+
+
+def settled(wanted: dict[str, int] | None = None, pid: int | None = None) -> dict[str, int]:
+    """What a process, this one if none is named, holds when that changes no more.
+
+    With something wanted, waits for that or for less, and returns what is held of it at most.
+    """
+    process = os.getpid() if pid is None else pid
+    end = time.monotonic() + 10
+    before = inventory(process)
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        now = inventory(process)
+        if wanted is not None and all(now[name] <= wanted[name] for name in now):
+            return wanted
+        if wanted is None and now == before:
+            return now
+        before = now
+    return before
 
 
 class Watch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import signal
@@ -12,12 +11,11 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, StaleHandleError, host, load_addon
-from processes import Watch, children, gone_within, is_alive, marked
+from processes import Watch, children, gone_within, is_alive, marked, settled
 
 CRASH = str(addon_path("crash"))
 
@@ -274,30 +272,6 @@ while True:
     assert worst < 0.1, (seed, sorted(taken)[-10:])
 
 
-def _inventory() -> dict[str, int]:
-    gc.collect()
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
-    children = sum(
-        len(task.read_text(encoding="ascii").split())
-        for task in Path("/proc/self/task").glob("*/children")
-    )
-    return {
-        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
-        "threads": len(list(Path("/proc/self/task").iterdir())),
-        "children": children,
-        "lanes": maps.count("memfd:"),
-    }
-
-
-def _settled(baseline: dict[str, int]) -> dict[str, int]:
-    end = time.monotonic() + 5
-    while True:
-        now = _inventory()
-        if all(now[name] <= baseline[name] for name in now) or time.monotonic() > end:
-            return now
-        time.sleep(0.05)
-
-
 def _cycle() -> None:
     with load_addon(CRASH) as loaded:
         assert loaded.call(lambda: loaded.add(1, 2)) == 3
@@ -305,34 +279,28 @@ def _cycle() -> None:
 
 def test_a_hundred_starts_and_stops_leave_nothing() -> None:
     _cycle()
-    time.sleep(0.5)
-    baseline = _inventory()
+    baseline = settled()
     for _ in range(100):
         _cycle()
-    now = _settled(baseline)
-    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+    assert settled(baseline) == baseline
 
 
 def test_crashes_leave_nothing() -> None:
     _cycle()
-    time.sleep(0.5)
-    baseline = _inventory()
+    baseline = settled()
     with load_addon(CRASH) as loaded:
         for _ in range(50):
             with pytest.raises(AddonCrashed):
                 loaded.nullPointer()
             assert loaded.add(1, 2) == 3
-    now = _settled(baseline)
-    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+    assert settled(baseline) == baseline
 
 
 def test_dropped_addons_leave_nothing() -> None:
     _cycle()
-    time.sleep(0.5)
-    baseline = _inventory()
+    baseline = settled()
     for _ in range(20):
         loaded = load_addon(CRASH)
         assert loaded.add(1, 2) == 3
         del loaded
-    now = _settled(baseline)
-    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+    assert settled(baseline) == baseline

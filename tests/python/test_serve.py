@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
-from processes import gone_within
+from processes import gone_within, settled
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001
 CRASH = addon_path("crash")
@@ -312,20 +312,18 @@ def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
     assert server.poll() is None
 
 
-def test_many_sessions_leave_nothing(server: Server) -> None:
-    def descriptors() -> int:
-        return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
-
-    before = descriptors()
-    for _ in range(20):
+def test_a_hundred_sessions_leave_nothing(server: Server) -> None:
+    def session() -> None:
         with load_addon(CRASH, address=server.address) as loaded:
-            assert loaded.add(1, 2) == 3
-    end = time.monotonic() + 5
-    while descriptors() > before and time.monotonic() < end:
-        time.sleep(0.02)
-    assert descriptors() <= before
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii")
-    assert children == ""
+            assert loaded.call(lambda: loaded.add(1, 2)) == 3
+
+    session()
+    ours, theirs = settled(), settled(pid=server.pid)
+    assert theirs["children"] == 0
+    for _ in range(100):
+        session()
+    assert settled(ours) == ours
+    assert settled(theirs, server.pid) == theirs
 
 
 def test_interrupt_ends_it_too(tmp_path: Path) -> None:
