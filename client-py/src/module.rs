@@ -180,7 +180,7 @@ fn _new_object<'py>(
 fn _shutdown(py: Python<'_>) {
     // One bound for all of it, however many addons there are and wherever it stops.
     let end = Instant::now() + session::GRACE + output::LAST_WORDS;
-    session::close_all(py);
+    session::close_all(py, end);
     output::drain(py, output::LAST_WORDS);
     output::end();
     quiet::join(py, end);

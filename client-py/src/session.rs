@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use hostd_client::{Client, ClientError, Closing, Conversation, HostOptions};
+use hostd_client::{Client, ClientError, Conversation, HostOptions};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
@@ -607,8 +607,9 @@ pub(crate) fn register(session: &Arc<Session>) {
     sessions.push(Arc::downgrade(session));
 }
 
-/// The interpreter ends: all processes are told at once, so that they share one grace.
-pub(crate) fn close_all(py: Python<'_>) {
+/// The interpreter ends: all processes are told at once, so that they share one grace, and waited
+/// for until `end` at most.
+pub(crate) fn close_all(py: Python<'_>, end: Instant) {
     let mut sessions = registered();
     sessions.retain(|session| !session.closed.swap(true, Ordering::AcqRel));
     let closing: Vec<_> = sessions
@@ -616,7 +617,7 @@ pub(crate) fn close_all(py: Python<'_>) {
         .filter_map(|session| session.client.get())
         .map(|client| client.close(GRACE))
         .collect();
-    py.detach(|| closing.into_iter().for_each(Closing::wait));
+    py.detach(|| closing.into_iter().for_each(|one| one.wait_until(end)));
     for session in sessions {
         session.let_go();
     }

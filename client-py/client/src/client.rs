@@ -67,9 +67,17 @@ pub struct Closing {
 impl Closing {
     /// Waits until it has ended.
     pub fn wait(self) {
+        let until = self.until;
+        self.wait_until(until);
+    }
+
+    /// Waits until it has ended, at most until `end`: then it is left to the system, which ends it
+    /// with this process.
+    pub fn wait_until(self, end: Instant) {
+        let end = end.min(self.until);
         for session in self.sessions {
-            // A host that can't even be killed is left to the system.
-            let left = self.until.saturating_duration_since(Instant::now());
+            // A host that can't even be killed is left to the system, too.
+            let left = end.saturating_duration_since(Instant::now());
             let _ = session.wait_for_report(left);
         }
     }
