@@ -101,6 +101,14 @@ static napi_value ExhaustMemory(napi_env env, napi_callback_info info) {
   return plain_number(env, taken);
 }
 
+static napi_value RefusedMemory(napi_env env, napi_callback_info info) {
+  // Asks for more than there is, and goes on without having looked.
+  volatile size_t much = SIZE_MAX / 4;
+  volatile char* block = malloc(much);
+  block[0] = 1;
+  return NULL;
+}
+
 // Stack.
 
 static volatile int depth;
@@ -252,6 +260,7 @@ static const struct {
     {"wildJump", WildJump},
     {"doubleFree", DoubleFree},
     {"exhaustMemory", ExhaustMemory},
+    {"refusedMemory", RefusedMemory},
     {"stackOverflow", StackOverflow},
     {"stackOverflowOnThread", StackOverflowOnThread},
     {"nullPointerOnThread", NullPointerOnThread},

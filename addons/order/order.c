@@ -2,6 +2,8 @@
 #include "addon.h"
 
 #include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 
 typedef struct {
   napi_threadsafe_function function;
@@ -58,7 +60,34 @@ static napi_value eventsOfThread(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static void* sendForever(void* data) {
+  Sender* sender = data;
+  const struct timespec pause = {0, 100000};
+  napi_status status = napi_ok;
+  while (status == napi_ok) {
+    status = napi_call_threadsafe_function(sender->function, NULL, napi_tsfn_blocking);
+    nanosleep(&pause, NULL);
+  }
+  free(sender);
+  return NULL;
+}
+
+// eventsForever(callback): callback(0) ten thousand times a second, until the end.
+static napi_value eventsForever(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  pthread_t thread;
+  napi_value none;
+  MUST(napi_create_int32(env, 0, &none));
+  if (pthread_create(&thread, NULL, sendForever, sender(env, ARG(0), none)) != 0) abort();
+  pthread_detach(thread);
+  return NULL;
+}
+
 static void execute(napi_env env, void* data) {}
+
+static void executeForever(napi_env env, void* data) {
+  for (;;) pause();
+}
 
 static void complete(napi_env env, napi_status status, void* data) {
   Task* task = data;
@@ -71,16 +100,27 @@ static void complete(napi_env env, napi_status status, void* data) {
   napi_call_function(env, undefined, callback, 0, NULL, NULL);
 }
 
-// work(callback): callback() when a piece of work is completed.
-static napi_value work(napi_env env, napi_callback_info info) {
-  ARGUMENTS;
+static void queue(napi_env env, napi_value callback, napi_async_execute_callback execute) {
   napi_value name;
   Task* task = calloc(1, sizeof *task);
   if (task == NULL) abort();
   MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
-  MUST(napi_create_reference(env, ARG(0), 1, &task->callback));
+  MUST(napi_create_reference(env, callback, 1, &task->callback));
   MUST(napi_create_async_work(env, NULL, name, execute, complete, task, &task->work));
   MUST(napi_queue_async_work(env, task->work));
+}
+
+// work(callback): callback() when a piece of work is completed.
+static napi_value work(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  queue(env, ARG(0), execute);
+  return NULL;
+}
+
+// workForever(callback): a piece of work that is never completed.
+static napi_value workForever(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  queue(env, ARG(0), executeForever);
   return NULL;
 }
 
@@ -93,5 +133,5 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
   return result;
 }
 
-EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"work", work},
-        {"makeCallback", makeCallback})
+EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
+        {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})

@@ -305,6 +305,8 @@ fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
                 let used = PyDict::new(py);
                 used.set_item("user", usage.user.as_secs_f64())?;
                 used.set_item("system", usage.system.as_secs_f64())?;
+                used.set_item("wall", usage.wall.as_secs_f64())?;
+                used.set_item("peak_memory", usage.peak_memory)?;
                 facts.set_item("usage", used)?;
             }
             facts.set_item("generation", report.generation)?;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_client::{Carrier, HostOptions, RestartMode};
 use hostd_protocol::calls::CallKind;
@@ -178,12 +178,12 @@ fn _new_object<'py>(
 /// The interpreter ends: closes every host.
 #[pyfunction]
 fn _shutdown(py: Python<'_>) {
-    for session in session::registered() {
-        session.close(py);
-    }
+    // One bound for all of it, however many addons there are and wherever it stops.
+    let end = Instant::now() + session::GRACE + output::LAST_WORDS;
+    session::close_all(py, end);
     output::drain(py, output::LAST_WORDS);
     output::end();
-    quiet::join(py, output::LAST_WORDS);
+    quiet::join(py, end);
 }
 
 /// In a forked child: nothing of the parent's hosts is ours.

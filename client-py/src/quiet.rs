@@ -30,10 +30,9 @@ pub(crate) fn start(
     Ok(thread)
 }
 
-/// Waits, without the interpreter, until these threads have ended, for at most this long.
-pub(crate) fn join(py: Python<'_>, limit: Duration) {
+/// Waits, without the interpreter, until these threads have ended, at most until `end`.
+pub(crate) fn join(py: Python<'_>, end: Instant) {
     py.detach(|| {
-        let end = Instant::now() + limit;
         let running = || {
             let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
             threads.iter().any(|thread| !thread.is_finished())

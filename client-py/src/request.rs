@@ -305,23 +305,24 @@ impl Session {
                 back.conversation.set_export(Arc::clone(export));
             }
             let mut waiting = Waiting::of(self, until);
-            let current = self.is_current(&world);
+            // One that is to end is owed its answer all the same: it ends when the call has.
+            let gone = back.conversation.is_over();
             // What ended a call inside of the callback, or the callback, ends this call too.
             let raised = raised.filter(|raised| {
-                if current {
-                    raised.is_instance_of::<PyKeyboardInterrupt>(py)
-                } else {
+                if gone {
                     errors::ends_calls(py, raised)
+                } else {
+                    raised.is_instance_of::<PyKeyboardInterrupt>(py)
                 }
             });
             match raised {
-                Some(raised) if !current => return Err(raised),
+                Some(raised) if gone => return Err(raised),
                 Some(_) => back.conversation.interrupt(),
                 None if waiting.is_over(py) => back.conversation.interrupt(),
                 None => {}
             }
             let next = py.detach(|| -> Result<Header, ClientError> {
-                if !current {
+                if gone {
                     // The host died while the callback ran: the lane says how.
                     return back.conversation.next(&mut scratch.body, &mut waiting);
                 }

@@ -567,9 +567,14 @@ impl Session {
             return;
         }
         if let Some(client) = self.client.get() {
-            py.detach(|| client.close(GRACE));
+            py.detach(|| client.close(GRACE).wait());
             output::drain(py, output::LAST_WORDS);
         }
+        self.let_go();
+    }
+
+    /// The process has ended for good.
+    fn let_go(&self) {
         if let Some(world) = self.world.load_full() {
             drop(world.die());
         }
@@ -612,6 +617,22 @@ pub(crate) fn register(session: &Arc<Session>) {
     sessions.push(Arc::downgrade(session));
 }
 
+/// The interpreter ends: all processes are told at once, so that they share one grace, and waited
+/// for until `end` at most.
+pub(crate) fn close_all(py: Python<'_>, end: Instant) {
+    let mut sessions = registered();
+    sessions.retain(|session| !session.closed.swap(true, Ordering::AcqRel));
+    let closing: Vec<_> = sessions
+        .iter()
+        .filter_map(|session| session.client.get())
+        .map(|client| client.close(GRACE))
+        .collect();
+    py.detach(|| closing.into_iter().for_each(|one| one.wait_until(end)));
+    for session in sessions {
+        session.let_go();
+    }
+}
+
 /// The sessions there are.
 pub(crate) fn registered() -> Vec<Arc<Session>> {
     locked(&SESSIONS).iter().filter_map(Weak::upgrade).collect()
@@ -627,13 +648,14 @@ impl Drop for Session {
         }
         if let Some(client) = self.client.take() {
             // Without a thread the host ends with this process.
-            let _ = quiet::start("napi-python-close", move || client.close(GRACE));
+            let _ = quiet::start("napi-python-close", move || client.close(GRACE).wait());
         }
     }
 }
 
-/// How long a host may take to run its cleanup hooks.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a host may take to end: what is running, then the cleanup hooks, which the host itself
+/// gives a second.
+pub(crate) const GRACE: Duration = Duration::from_millis(1500);
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

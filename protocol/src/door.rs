@@ -5,14 +5,17 @@
 //! where the server writes how the process ended, the shared lanes if the carrier is those, the
 //! crash page if there is one. From then on the connection is the session's; what the server has to
 //! say goes through the pipe: `process u32`, and at its end `signal u32 | code u32`, one of them
-//! zero. A refusal closes the pipe and is said on the connection: `magic | version u8 | zero u8 x3 |
+//! zero, and what it used: `user u64 | system u64`, in microseconds, and `peak u64`, the bytes of
+//! memory it had at most, zero if that is not known. A refusal closes the pipe and is said on the connection: `magic | version u8 | zero u8 x3 |
 //! length u32 | text`. Little endian. No I/O here.
+
+use std::time::Duration;
 
 use crate::control::CarrierKind;
 use crate::error::{ProtocolError, Result};
 
 const MAGIC: &[u8; 8] = b"NAPIDOOR";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes of a knock.
 pub const KNOCK_BYTES: usize = 12;
@@ -21,7 +24,7 @@ pub const REFUSAL_BYTES: usize = 16;
 /// Bytes of the word on which process it is.
 pub const PROCESS_BYTES: usize = 4;
 /// Bytes of the word on how a process ended.
-pub const STATUS_BYTES: usize = 8;
+pub const STATUS_BYTES: usize = 32;
 /// The longest text of a refusal.
 pub const TEXT_BYTES: usize = 1024;
 /// The most descriptors that go with a knock.
@@ -98,19 +101,45 @@ pub fn decode_refusal(bytes: &[u8; REFUSAL_BYTES]) -> Result<usize> {
     Ok(length)
 }
 
-/// How a process ended, as it travels: its signal, or its exit code.
-pub fn status(signal: Option<i32>, code: Option<i32>) -> [u8; STATUS_BYTES] {
-    let mut bytes = [0; STATUS_BYTES];
-    bytes[..4].copy_from_slice(&signal.unwrap_or(0).to_le_bytes());
-    bytes[4..].copy_from_slice(&code.unwrap_or(0).to_le_bytes());
-    bytes
+/// How a process ended, and what it used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// What it exited with.
+    pub exit_code: Option<i32>,
+    /// Processor time in its own code.
+    pub user: Duration,
+    /// Processor time in the kernel.
+    pub system: Duration,
+    /// The most memory it had at a time, in bytes, if that is known.
+    pub peak_memory: Option<u64>,
 }
 
-/// Reads how a process ended: its signal, or its exit code.
-pub fn decode_status(bytes: [u8; STATUS_BYTES]) -> (Option<i32>, Option<i32>) {
-    match word(&bytes, 0).cast_signed() {
-        0 => (None, Some(word(&bytes, 4).cast_signed())),
-        signal => (Some(signal), None),
+impl Remains {
+    /// Them as they travel.
+    pub fn encode(&self) -> [u8; STATUS_BYTES] {
+        let time = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let mut bytes = [0; STATUS_BYTES];
+        bytes[..4].copy_from_slice(&self.signal.unwrap_or(0).to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.exit_code.unwrap_or(0).to_le_bytes());
+        bytes[8..16].copy_from_slice(&time(self.user).to_le_bytes());
+        bytes[16..24].copy_from_slice(&time(self.system).to_le_bytes());
+        bytes[24..].copy_from_slice(&self.peak_memory.unwrap_or(0).to_le_bytes());
+        bytes
+    }
+
+    /// Reads them.
+    pub fn decode(bytes: &[u8; STATUS_BYTES]) -> Self {
+        let long = |place| u64::from(word(bytes, place)) | u64::from(word(bytes, place + 4)) << 32;
+        let signal = word(bytes, 0).cast_signed();
+        Self {
+            signal: (signal != 0).then_some(signal),
+            exit_code: (signal == 0).then(|| word(bytes, 4).cast_signed()),
+            user: Duration::from_micros(long(8)),
+            system: Duration::from_micros(long(16)),
+            peak_memory: Some(long(24)).filter(|peak| *peak != 0),
+        }
     }
 }
 
@@ -168,8 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn status_is_a_signal_or_a_code() {
-        assert_eq!(decode_status(status(Some(11), None)), (Some(11), None));
-        assert_eq!(decode_status(status(None, Some(0))), (None, Some(0)));
+    fn remains_survive_the_way() {
+        let killed = Remains {
+            signal: Some(11),
+            user: Duration::from_micros(u64::from(u32::MAX) + 7),
+            peak_memory: Some(5 << 32),
+            ..Remains::default()
+        };
+        let exited = Remains {
+            exit_code: Some(0),
+            system: Duration::from_secs(1),
+            ..Remains::default()
+        };
+        for remains in [killed, exited] {
+            assert_eq!(Remains::decode(&remains.encode()), remains);
+        }
     }
 }

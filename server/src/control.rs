@@ -1,13 +1,20 @@
 //! The control thread: messages to and from the client, and the end of the process when the client
 //! is gone, whatever the JS thread is doing.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
 use hostd_protocol::carrier::socket::{Connection, Outbox, adopt};
 use hostd_protocol::control::{ClientMessage, HostMessage};
-use hostd_protocol::error::Result as Carried;
+use hostd_protocol::error::{ProtocolError, Result as Carried};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{PidfdFlags, getppid, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::session::{Closer, Session};
 
@@ -67,15 +74,49 @@ impl Control {
 }
 
 async fn serve(stream: UnixStream, connection: Connection, closer: &Closer) -> Carried<()> {
+    let client = client(&stream)?;
     let stream = adopt(stream)?;
-    connection
-        .run(stream, |message| match message {
-            ClientMessage::Shutdown => closer.close(),
-            ClientMessage::Setup(_) => {
-                tracing::warn!(target: "napi_hostd", "a second setup was ignored");
-            }
-        })
-        .await
+    let talk = connection.run(stream, |message| match message {
+        ClientMessage::Shutdown => closer.close(),
+        ClientMessage::Setup(_) => {
+            tracing::warn!(target: "napi_hostd", "a second setup was ignored");
+        }
+    });
+    match client {
+        None => talk.await,
+        Some(client) => tokio::select! {
+            ended = talk => ended,
+            _ = client.readable() => Err(ProtocolError::Disconnected),
+        },
+    }
+}
+
+/// The process of the client, if it did not start this one: the system does not see to it then that
+/// both end together, and a child that it forked holds the connection open.
+fn client(stream: &UnixStream) -> Carried<Option<AsyncFd<OwnedFd>>> {
+    let watched = socket_peercred(stream).and_then(|peer| {
+        let is_parent = getppid() == Some(peer.pid);
+        let open = || pidfd_open(peer.pid, PidfdFlags::empty());
+        (!is_parent).then(open).transpose()
+    });
+    let watched = match watched {
+        Ok(process) => process.map(watch).transpose(),
+        Err(Errno::SRCH) => return Err(ProtocolError::Disconnected),
+        Err(error) => Err(error.into()),
+    };
+    Ok(watched.unwrap_or_else(|error| {
+        tracing::warn!(target: "napi_hostd", %error, "the client's process can't be watched");
+        None
+    }))
+}
+
+/// Watches a descriptor that is owned until it is not watched any more.
+#[expect(
+    deprecated,
+    reason = "sound for an owned descriptor; its successor is unsafe to call"
+)]
+fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(process, Interest::READABLE)
 }
 
 impl Running {

@@ -20,8 +20,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--moments",
         type=int,
-        default=20,
+        default=10,
         help="how many times Python is killed at a random moment",
+    )
+    parser.addoption(
+        "--exits",
+        type=int,
+        default=1,
+        help="how many times the interpreter ends in each of the states that it can end in",
+    )
+    parser.addoption(
+        "--tries",
+        type=int,
+        default=10,
+        help="how many times a loop is blocked in each way while an addon's threads call",
     )
     parser.addoption(
         "--rounds",

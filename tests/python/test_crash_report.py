@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import resource
 import shutil
 import statistics
 import threading
@@ -130,18 +129,6 @@ def test_kill_from_outside_names_the_export_that_ran(crash: Addon) -> None:
     assert error.signal_name == "SIGKILL"
     assert error.reason is None
     assert error.usage is not None
-
-
-def test_memory_that_is_exhausted(crash: Addon) -> None:
-    pid = host(crash).pid
-    assert pid is not None
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + (64 << 20)
-    resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
-    error = death(crash, "exhaustMemory", 1e9)
-    assert error.signal_name == "SIGABRT"
-    assert "crash.node!ExhaustMemory" in functions(error)
-    assert crash.add(1, 2) == 3
 
 
 def test_rust_panic_that_is_caught_is_an_error(rust: Addon) -> None:

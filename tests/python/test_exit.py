@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import signal
@@ -12,11 +11,11 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, StaleHandleError, host, load_addon
+from processes import Watch, children, gone_within, is_alive, marked, settled
 
 CRASH = str(addon_path("crash"))
 
@@ -26,23 +25,6 @@ from napi_python import AddonCrashed, host, load_addon
 addon = load_addon({CRASH!r})
 print(host(addon).pid, flush=True)
 """
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def gone_within(pid: int, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while is_alive(pid):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.001)
-    return True
 
 
 def run(body: str) -> tuple[subprocess.CompletedProcess[str], float, int]:
@@ -79,7 +61,7 @@ def run(body: str) -> tuple[subprocess.CompletedProcess[str], float, int]:
 def test_interpreter_ends_in_time_and_leaves_nothing(body: str) -> None:
     done, took, pid = run(body)
     assert done.returncode == 0, done.stderr
-    assert took < 6
+    assert took < 5
     assert gone_within(pid, 1)
 
 
@@ -95,7 +77,7 @@ def test_end_by_an_exception_and_by_os_exit() -> None:
 def test_exit_in_a_callback() -> None:
     done, took, pid = run("addon.call(lambda: sys.exit(5))")
     assert done.returncode == 5, done.stderr
-    assert took < 6
+    assert took < 5
     assert gone_within(pid, 1)
 
 
@@ -136,6 +118,31 @@ def test_close_ends_a_host_that_hangs() -> None:
     assert gone_within(pid, 1)
 
 
+def test_callback_that_runs_when_it_is_closed_is_still_answered() -> None:
+    """A close lets the call that is under way come to its end."""
+    loaded = load_addon(CRASH)
+    inside, closing = threading.Event(), threading.Event()
+    found: list[object] = []
+
+    def callback() -> int:
+        inside.set()
+        closing.wait(10)
+        return 7
+
+    calling = threading.Thread(target=lambda: found.append(loaded.call(callback)))
+    calling.start()
+    assert inside.wait(10)
+    closer = threading.Thread(target=host(loaded).close)
+    closer.start()
+    end = time.monotonic() + 10
+    while host(loaded).pid is not None and time.monotonic() < end:
+        time.sleep(0.001)
+    closing.set()
+    calling.join(10)
+    closer.join(10)
+    assert found == [7]
+
+
 @pytest.mark.parametrize(
     "prepare",
     [
@@ -174,27 +181,33 @@ print("survived", host(addon).generation)
     assert gone_within(pid, 1)
 
 
-def test_client_that_is_stopped_for_a_while() -> None:
-    body = """
-end = time.monotonic() + 4
-calls = 0
+def test_client_that_is_stopped_for_five_seconds() -> None:
+    """Its host waits, and what an addon's threads had to say meanwhile is heard."""
+    body = f"""
+order = load_addon({str(addon_path("order"))!r})
+heard, told = [], 0
+end = time.monotonic() + 7
 while time.monotonic() < end:
     assert addon.call(lambda: addon.add(1, 2)) == 3
-    calls += 1
-print("calls", host(addon).generation)
+    if told < 10_000:
+        order.eventsOfThread(heard.append, 10)
+        told += 10
+end = time.monotonic() + 30
+while len(heard) < told and time.monotonic() < end: time.sleep(0.01)
+print(told - len(heard), host(addon).generation, host(order).generation)
 """
     with subprocess.Popen(
         [sys.executable, "-c", HEAD + body], stdout=subprocess.PIPE, text=True
     ) as python:
         assert python.stdout is not None
         pid = int(python.stdout.readline())
-        for _ in range(3):
+        for seconds in (0.2, 5.2):
             time.sleep(0.2)
             python.send_signal(signal.SIGSTOP)
-            time.sleep(0.7)
+            time.sleep(seconds)
             assert is_alive(pid)
             python.send_signal(signal.SIGCONT)
-        assert python.stdout.read() == "calls 1\n"
+        assert python.stdout.read() == "0 1 1\n"
         assert python.wait(20) == 0
     assert gone_within(pid, 1)
 
@@ -209,7 +222,9 @@ def test_host_that_is_stopped_for_a_while() -> None:
         assert host(loaded).generation == 1
 
 
-def test_no_orphan_whenever_the_client_is_killed(request: pytest.FixtureRequest) -> None:
+def test_no_orphan_whenever_the_client_is_killed(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`kill -9` of Python at random moments: while it loads, calls, is called, closes."""
     body = """
 def work():
@@ -225,69 +240,36 @@ while True:
     seed = random.randrange(2**32)
     moments = random.Random(seed)
     taken: list[float] = []
-    for _ in range(request.config.getoption("--moments")):
+    moments_wanted = request.config.getoption("--moments")
+    number = 0
+    # At some moments there is no host, not yet or between two: they do not count.
+    while len(taken) < moments_wanted:
+        number += 1
+        assert number <= 10 * moments_wanted, "there is never a host to be killed"
+        mark = f"napi-test-{os.getpid()}-{number}"
         with subprocess.Popen(
-            [sys.executable, "-c", HEAD + body], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", HEAD + body],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "NAPI_TEST_MARK": mark},
         ) as python:
-            time.sleep(moments.uniform(0.05, 0.5))
-            children = hosts_named(python.pid)
-            python.kill()
-            killed = time.monotonic()
-            # Those that were started in the meantime count as well.
+            time.sleep(moments.uniform(0.1, 1.0))
+            with Watch(children(python.pid)) as known:
+                killed = time.monotonic()
+                python.kill()
+                gone = known.last_end(5)
             python.wait()
-            for pid in children | hosts_named(python.pid):
-                assert gone_within(pid, 2), (seed, pid)
-            taken.append(time.monotonic() - killed)
-            assert not hosts_named(python.pid), seed
-    # A busy machine may take longer once in a while.
-    assert statistics.median(taken) < 0.1, (seed, taken)
-    assert max(taken) < 1.0, (seed, taken)
-
-
-def _commands() -> dict[int, list[str]]:
-    found = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if "--session" in command:
-                found[int(folder.name)] = command
-    return found
-
-
-def hosts_named(parent: int) -> set[int]:
-    """The living hosts that were started for this process."""
-    return {
-        pid
-        for pid, command in _commands().items()
-        if "--parent" in command and command[command.index("--parent") + 1] == str(parent)
-    }
-
-
-def _inventory() -> dict[str, int]:
-    gc.collect()
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
-    children = sum(
-        len(task.read_text(encoding="ascii").split())
-        for task in Path("/proc/self/task").glob("*/children")
-    )
-    return {
-        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
-        "threads": len(list(Path("/proc/self/task").iterdir())),
-        "children": children,
-        "lanes": maps.count("memfd:"),
-    }
-
-
-def _settled(baseline: dict[str, int]) -> dict[str, int]:
-    end = time.monotonic() + 5
-    while True:
-        now = _inventory()
-        if all(now[name] <= baseline[name] for name in now) or time.monotonic() > end:
-            return now
-        time.sleep(0.05)
+            # What was started between the look and the kill, be it a program yet or not.
+            with Watch(marked(mark)) as late:
+                if late:
+                    gone = late.last_end(5)
+            if known or late:
+                taken.append(gone - killed)
+        assert not marked(mark), seed
+    median, worst = statistics.median(taken), max(taken)
+    with capsys.disabled():
+        text = f"{len(taken)} hosts gone in {1e3 * median:.1f} ms, at most {1e3 * worst:.1f} ms"
+        print(f" [{text}]", end="")
+    assert worst < 0.1, (seed, sorted(taken)[-10:])
 
 
 def _cycle() -> None:
@@ -297,34 +279,28 @@ def _cycle() -> None:
 
 def test_a_hundred_starts_and_stops_leave_nothing() -> None:
     _cycle()
-    time.sleep(0.5)
-    baseline = _inventory()
+    baseline = settled()
     for _ in range(100):
         _cycle()
-    now = _settled(baseline)
-    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+    assert settled(baseline) == baseline
 
 
 def test_crashes_leave_nothing() -> None:
     _cycle()
-    time.sleep(0.5)
-    baseline = _inventory()
+    baseline = settled()
     with load_addon(CRASH) as loaded:
         for _ in range(50):
             with pytest.raises(AddonCrashed):
                 loaded.nullPointer()
             assert loaded.add(1, 2) == 3
-    now = _settled(baseline)
-    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+    assert settled(baseline) == baseline
 
 
 def test_dropped_addons_leave_nothing() -> None:
     _cycle()
-    time.sleep(0.5)
-    baseline = _inventory()
+    baseline = settled()
     for _ in range(20):
         loaded = load_addon(CRASH)
         assert loaded.add(1, 2) == 3
         del loaded
-    now = _settled(baseline)
-    assert all(now[name] <= baseline[name] for name in now), (baseline, now)
+    assert settled(baseline) == baseline

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import addon_path
+from processes import gone_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,3 +227,50 @@ def test_multiprocessing(method: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "3 1"
+
+
+def test_crash_is_noticed_while_a_forked_child_lives() -> None:
+    """The child holds the connection to the host open."""
+    out = run(
+        """
+        addon = load_addon(PATH)
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        for _ in range(3):
+            begun = time.monotonic()
+            try: addon.nullPointer()
+            except AddonCrashed as error: assert error.signal_name == "SIGSEGV"
+            assert addon.add(1, 2) == 3
+        print(time.monotonic() - begun < 5, host(addon).generation)
+        os.kill(child, 9)
+        """
+    )
+    assert out == "True 4"
+
+
+def test_host_dies_with_its_client_while_a_forked_child_lives() -> None:
+    body = """
+        addon = load_addon(PATH)
+        print(host(addon).pid, flush=True)
+        if os.fork() == 0:
+            os.close(1)
+        time.sleep(60)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HEAD + textwrap.dedent(body)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as python:
+        assert python.stdout is not None
+        pid = int(python.stdout.readline())
+        # The pipe ends when the child has closed its side and the client is gone.
+        python.kill()
+        python.wait()
+        try:
+            assert gone_within(pid, 2)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(python.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
+from processes import gone_within, settled
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001
 CRASH = addon_path("crash")
@@ -52,23 +54,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """A server in a folder of its own."""
     with serving("--socket", str(tmp_path / "door" / "socket")) as started:
         yield started
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def gone_within(pid: int, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while is_alive(pid):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def parent_of(pid: int) -> int:
@@ -116,6 +101,43 @@ def test_crash_says_why_and_the_next_call_knocks_again(
         assert "last words" in (error.stderr or "")
         assert loaded.add(1, 2) == 3
         assert host(loaded).generation == 2
+
+
+@pytest.mark.parametrize("carrier", ["lanes", "socket"])
+def test_crash_has_the_same_facts_as_one_of_an_own_process(carrier: Any, server: Server) -> None:
+    with (
+        load_addon(CRASH, address=server.address, carrier=carrier) as there,
+        load_addon(CRASH, carrier=carrier) as here,
+    ):
+        for export in ("nullPointer", "stackOverflowOnThread", "fatalError", "cppException"):
+            found = []
+            for loaded in (there, here):
+                with pytest.raises(AddonCrashed) as caught:
+                    getattr(loaded, export)()
+                found.append(caught.value)
+            far, near = found
+            for fact in ("signal_name", "export", "node_api", "exit_code", "reason"):
+                assert getattr(far, fact) == getattr(near, fact), (export, fact)
+            assert near.backtrace
+            assert [frame for frame in far.backtrace or [] if "crash.node!" in frame] == [
+                frame for frame in near.backtrace if "crash.node!" in frame
+            ]
+            assert (far.address is None) == (near.address is None)
+            for error in found:
+                assert isinstance(error.usage, dict)
+                assert error.usage["wall"] > 0
+                assert error.usage["peak_memory"] > 1 << 20
+
+
+def test_usage_of_a_session_that_leaves_no_record(server: Server) -> None:
+    with load_addon(CRASH, address=server.address) as loaded:
+        loaded.exhaustMemory(100)
+        with pytest.raises(AddonCrashed) as caught:
+            loaded.raiseKill()
+        assert caught.value.export == "raiseKill"
+        assert isinstance(caught.value.usage, dict)
+        assert 100 << 20 < caught.value.usage["peak_memory"] < 300 << 20
+        assert caught.value.usage["user"] + caught.value.usage["system"] > 0
 
 
 def test_deadline_kills_a_session_that_hangs(server: Server) -> None:
@@ -238,19 +260,29 @@ def test_sessions_die_with_the_server(server: Server) -> None:
         loaded.add(1, 2)
 
 
-def test_sessions_die_with_their_client(server: Server) -> None:
+@pytest.mark.parametrize("fork", ["", "os.fork() == 0 and [os.close(1), time.sleep(60)];"])
+def test_sessions_die_with_their_client(fork: str, server: Server) -> None:
+    """A forked child holds the connection open, and is not the client."""
     script = (
-        "import sys, time; from napi_python import *;"
+        "import os, time; from napi_python import *;"
         f"a = load_addon({str(CRASH)!r}, address={str(server.address)!r});"
-        "print(host(a).pid, flush=True); time.sleep(60)"
+        f"{fork} print(host(a).pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "ignore", "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as python:
         assert python.stdout is not None
         pid = int(python.stdout.readline())
         python.kill()
-    assert gone_within(pid, 2)
+        python.wait()
+        try:
+            assert gone_within(pid, 2)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(python.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +291,7 @@ def test_sessions_die_with_their_client(server: Server) -> None:
         b"",
         b"x",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"NAPIDOOR\x01\x00\x00\x00",
+        b"NAPIDOOR\x02\x00\x00\x00",
         b"NAPIDOOR\x09\x00\x00\x00",
     ],
 )
@@ -280,20 +312,18 @@ def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
     assert server.poll() is None
 
 
-def test_many_sessions_leave_nothing(server: Server) -> None:
-    def descriptors() -> int:
-        return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
-
-    before = descriptors()
-    for _ in range(20):
+def test_a_hundred_sessions_leave_nothing(server: Server) -> None:
+    def session() -> None:
         with load_addon(CRASH, address=server.address) as loaded:
-            assert loaded.add(1, 2) == 3
-    end = time.monotonic() + 5
-    while descriptors() > before and time.monotonic() < end:
-        time.sleep(0.02)
-    assert descriptors() <= before
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii")
-    assert children == ""
+            assert loaded.call(lambda: loaded.add(1, 2)) == 3
+
+    session()
+    ours, theirs = settled(), settled(pid=server.pid)
+    assert theirs["children"] == 0
+    for _ in range(100):
+        session()
+    assert settled(ours) == ours
+    assert settled(theirs, server.pid) == theirs
 
 
 def test_interrupt_ends_it_too(tmp_path: Path) -> None:

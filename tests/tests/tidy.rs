@@ -258,6 +258,64 @@ fn libraries_are_named_in_their_one_place() {
     }
 }
 
+/// Where function pointers of addons are: their types, the rows and checks that take them, the
+/// loader, and the wrappers, which alone call them.
+const FUNCTIONS_OF_ADDONS: [&str; 6] = [
+    "types",
+    "exports",
+    "check",
+    "library",
+    "registered",
+    "callback",
+];
+
+#[test]
+fn addons_are_called_through_the_wall() {
+    let abi = "server/napi/src/abi/";
+    let types = fs::read_to_string(root().join(abi).join("types.rs")).unwrap();
+    // A type that is too long for its line begins on the next.
+    let functions: Vec<&str> = types
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub type ")?.split_once(" ="))
+        .filter(|(_, rest)| rest.is_empty() || rest.contains("fn("))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(functions.len(), 10, "{functions:?}");
+    let sources = sources().into_iter();
+    for (file, text) in sources.filter(|(file, _)| file.starts_with("server/napi/src/")) {
+        let place = file.strip_prefix(abi).unwrap_or_default();
+        let may_hold = FUNCTIONS_OF_ADDONS.iter().any(|may| {
+            let rest = place.strip_prefix(may);
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        });
+        let lines: Vec<String> = text.lines().map(code).collect();
+        for (number, line) in lines.iter().enumerate() {
+            let at = format!("{file}:{}", number + 1);
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert!(
+                may_hold || !words.any(|word| functions.contains(&word)),
+                "{at}: a function pointer of an addon, which abi/callback.rs is to wrap"
+            );
+            assert!(
+                !line.contains(".0)("),
+                "{at}: an addon's function that is called directly, not through abi/wall.rs"
+            );
+        }
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("// SAFETY: A4") {
+                let end = lines[number..].iter().position(|line| line.contains(';'));
+                let statement = lines[number..=number + end.unwrap()].concat();
+                let calls = ["through(", "library.get(", "Library::open("];
+                assert!(
+                    calls.iter().any(|call| statement.contains(call)),
+                    "{file}:{}: an addon is called, and not through abi/wall.rs",
+                    number + 1
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_concept_has_one_name_everywhere() {
     let wanted: BTreeSet<String> = CONCEPTS.iter().map(ToString::to_string).collect();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use hostd_protocol::carrier::Idle;
@@ -54,6 +54,33 @@ enum Phase {
         session: Option<Arc<Session>>,
     },
     Closed,
+}
+
+/// A host that was told to end.
+#[derive(Debug)]
+#[must_use = "the host has not ended yet"]
+pub struct Closing {
+    sessions: Vec<Arc<Session>>,
+    until: Instant,
+}
+
+impl Closing {
+    /// Waits until it has ended.
+    pub fn wait(self) {
+        let until = self.until;
+        self.wait_until(until);
+    }
+
+    /// Waits until it has ended, at most until `end`: then it is left to the system, which ends it
+    /// with this process.
+    pub fn wait_until(self, end: Instant) {
+        let end = end.min(self.until);
+        for session in self.sessions {
+            // A host that can't even be killed is left to the system, too.
+            let left = end.saturating_duration_since(Instant::now());
+            let _ = session.wait_for_report(left);
+        }
+    }
 }
 
 /// What a client has seen.
@@ -198,8 +225,9 @@ impl Client {
         }
     }
 
-    /// Ends the host in order, or by force after `grace`. There will be no other.
-    pub fn close(&self, grace: Duration) {
+    /// Ends the host in order, or by force after `grace`. There will be no other. Who has several
+    /// to close tells all of them first, and waits then.
+    pub fn close(&self, grace: Duration) -> Closing {
         let mut phase = self.shared.lock();
         let starting = match &*phase {
             Phase::Starting { session, .. } => session.clone(),
@@ -208,11 +236,17 @@ impl Client {
         *phase = Phase::Closed;
         drop(phase);
         self.shared.changed.notify_all();
-        for session in [self.shared.current.swap(None), starting]
+        let sessions: Vec<_> = [self.shared.current.swap(None), starting]
             .into_iter()
             .flatten()
-        {
-            end(&session, grace);
+            .filter(|session| session.is_ours())
+            .collect();
+        for session in &sessions {
+            session.end(grace);
+        }
+        Closing {
+            sessions,
+            until: Instant::now() + grace + KILL_TIMEOUT,
         }
     }
 

@@ -82,6 +82,12 @@ impl Conversation {
         self.send_while(frame, &mut hostd_protocol::carrier::Patient)
     }
 
+    /// Whether the host has ended, or belongs to the process that this one was forked from.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.session.is_over()
+    }
+
     /// Sends what was built, for as long as `idle` allows: then the call is interrupted as by
     /// [`Self::next`], which is to be called next and says so.
     #[inline]

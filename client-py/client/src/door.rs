@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use hostd_protocol::control::CarrierKind;
 use hostd_protocol::door::{
-    DESCRIPTORS, Knock, PROCESS_BYTES, REFUSAL_BYTES, STATUS_BYTES, decode_refusal, decode_status,
+    DESCRIPTORS, Knock, PROCESS_BYTES, REFUSAL_BYTES, Remains, STATUS_BYTES, decode_refusal,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt::socket_peercred,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Uid, geteuid, pidfd_open};
 
 use crate::error::SpawnError;
 use crate::session::Process;
@@ -79,9 +79,7 @@ fn enter(
 ) -> io::Result<Entered> {
     check_folder(address)?;
     let mut stream = UnixStream::connect(address)?;
-    if socket_peercred(&stream)?.uid != geteuid() {
-        return Err(io::Error::other("its server runs as another user"));
-    }
+    trust(socket_peercred(&stream)?.uid, geteuid())?;
     stream.set_read_timeout(Some(patience))?;
     let pipe = || pipe_with(PipeFlags::CLOEXEC);
     let (stdout, their_stdout) = pipe()?;
@@ -158,6 +156,15 @@ fn read_within(pipe: &OwnedFd, bytes: &mut [u8], time: Duration) -> io::Result<u
 /// The permission bits of the group and of others.
 const OTHERS_BITS: u32 = 6;
 
+/// What a server of another user starts is not this user's addon.
+fn trust(server: Uid, own: Uid) -> io::Result<()> {
+    if server == own {
+        Ok(())
+    } else {
+        Err(io::Error::other("its server runs as another user"))
+    }
+}
+
 /// Who may write in the socket's folder could put another server there.
 fn check_folder(address: &Path) -> io::Result<()> {
     let folder = match address.parent() {
@@ -179,12 +186,27 @@ fn check_folder(address: &Path) -> io::Result<()> {
 pub(crate) struct Status(OwnedFd);
 
 impl Status {
-    /// The signal or the exit code, once the process has ended; waits shortly.
-    pub(crate) fn read(&self) -> (Option<i32>, Option<i32>) {
+    /// What the server says, once the process has ended; waits shortly.
+    pub(crate) fn read(&self) -> Option<Remains> {
         let mut bytes = [0; STATUS_BYTES];
         match read_within(&self.0, &mut bytes, STATUS_TIME) {
-            Ok(STATUS_BYTES) => decode_status(bytes),
-            _ => (None, None),
+            Ok(STATUS_BYTES) => Some(Remains::decode(&bytes)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_of_the_same_user_is_trusted() {
+        let (own, other) = (Uid::from_raw(7), Uid::from_raw(8));
+        trust(own, own).unwrap();
+        for (server, client) in [(other, own), (Uid::ROOT, own), (own, Uid::ROOT)] {
+            let text = trust(server, client).unwrap_err().to_string();
+            assert!(text.contains("another user"), "{text}");
         }
     }
 }

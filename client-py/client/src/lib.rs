@@ -18,13 +18,15 @@ mod error;
 mod fork;
 mod launch;
 mod ledger;
+mod memory;
 mod options;
 mod output;
+mod reap;
 mod report;
 mod session;
 mod supervise;
 
-pub use client::{Client, ClientStats};
+pub use client::{Client, ClientStats, Closing};
 pub use conversation::Conversation;
 pub use error::{ClientError, SpawnError};
 pub use fork::forked;

@@ -95,6 +95,11 @@ pub struct Usage {
     pub user: Duration,
     /// Processor time in the kernel.
     pub system: Duration,
+    /// How long it lived.
+    pub wall: Duration,
+    /// The most memory it had at a time, in bytes, if that is known: of a host that was killed only
+    /// if it had more than the process that started it.
+    pub peak_memory: Option<u64>,
 }
 
 impl ExitReport {

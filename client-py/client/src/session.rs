@@ -69,6 +69,8 @@ pub(crate) struct Session {
     pub(crate) outbox: Outbox,
     pub(crate) ending: Ending,
     dead: AtomicBool,
+    /// Whether its end has been seen.
+    over: AtomicBool,
     /// Whether it was told to end so that another can follow.
     restarted: AtomicBool,
     report: Mutex<Option<Arc<ExitReport>>>,
@@ -119,6 +121,7 @@ impl Session {
             outbox,
             ending: Ending::default(),
             dead: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             restarted: AtomicBool::new(false),
             report: Mutex::new(None),
             reported: Condvar::new(),
@@ -140,6 +143,12 @@ impl Session {
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
         self.epoch == fork::epoch()
+    }
+
+    /// Whether nothing can come of a conversation any more.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire) || !self.is_ours()
     }
 
     /// Nobody shall begin a conversation any more.
@@ -170,6 +179,7 @@ impl Session {
     /// The supervisor has found out how the host ended: everybody who waits is told.
     pub(crate) fn bury(&self, report: Arc<ExitReport>) {
         self.retire();
+        self.over.store(true, Ordering::Release);
         *lock(&self.report) = Some(report);
         self.reported.notify_all();
         self.end.disconnect();

@@ -3,7 +3,6 @@
 //! It lives as long as the process, and so do the hosts' parent-death signals. It waits for
 //! nobody: what it tells others, it hands over.
 
-use std::fs;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,8 +29,10 @@ use crate::door::Status;
 use crate::error::SpawnError;
 use crate::launch::{self, Launched};
 use crate::ledger::Ledger;
+use crate::memory;
 use crate::options::{HostOptions, Stream};
 use crate::output::Output;
+use crate::reap::Birth;
 use crate::report::{ExitReport, Usage};
 use crate::session::{Process, Session};
 
@@ -83,6 +84,7 @@ fn begin() -> io::Result<Handle> {
         .enable_time()
         .build()?;
     let handle = runtime.handle().clone();
+    memory::begin();
     spawn_quiet("hostd-supervisor", move || {
         runtime.block_on(std::future::pending::<()>());
     })?;
@@ -104,6 +106,7 @@ async fn supervise(
     generation: Generation,
     started: Sender<Result<Arc<Session>, SpawnError>>,
 ) {
+    let birth = Birth::now();
     let launched = if options.address.is_some() {
         // A server may take its time, and no other host shall wait for it.
         let options = Arc::clone(&options);
@@ -141,6 +144,7 @@ async fn supervise(
         generation,
         crash_page,
         status,
+        birth,
         stdout: Output::read(stdout, Stream::Stdout, Arc::clone(&options.events)),
         stderr: Output::read(stderr, Stream::Stderr, Arc::clone(&options.events)),
     };
@@ -354,6 +358,7 @@ struct Host {
     generation: Generation,
     crash_page: Option<CrashPage>,
     status: Option<Status>,
+    birth: Birth,
     stdout: Output,
     stderr: Output,
 }
@@ -384,25 +389,21 @@ impl Host {
             self.stderr.finish().await;
         };
         let _ = timeout(LAST_WORDS, words).await;
-        let usage = usage(self.process.pid);
-        let options = WaitIdOptions::EXITED;
-        // No status: somebody else has reaped it, or the program ignores SIGCHLD.
-        let status = waitid(WaitId::PidFd(self.process.pidfd.as_fd()), options)
-            .ok()
-            .flatten();
-        let signal = status
-            .as_ref()
-            .and_then(rustix::process::WaitIdStatus::terminating_signal);
-        let exit_code = status
-            .as_ref()
-            .and_then(rustix::process::WaitIdStatus::exit_status);
-        let (signal, exit_code) = match self.status.take() {
-            None => (signal, exit_code),
+        let remains = match self.status.take() {
+            None => self.birth.reap(&self.process),
             Some(status) => tokio::task::spawn_blocking(move || status.read())
                 .await
                 .unwrap_or_default(),
         };
+        let (signal, exit_code) =
+            remains.map_or((None, None), |remains| (remains.signal, remains.exit_code));
         let findings = examine(self.crash_page.take(), signal).await;
+        let usage = remains.map(|remains| Usage {
+            user: remains.user,
+            system: remains.system,
+            wall: self.birth.elapsed(),
+            peak_memory: findings.peak_memory.or(remains.peak_memory),
+        });
         let killed = self.process.killed_because();
         let unknown = || {
             "how it ended is unknown: its status was taken by another part of this program"
@@ -413,7 +414,9 @@ impl Host {
             pid: self.process.pid,
             signal,
             exit_code,
-            reason: killed.or_else(|| (signal.is_none() && exit_code.is_none()).then(unknown)),
+            reason: killed
+                .or_else(|| remains.is_none().then(unknown))
+                .or_else(|| memory::verdict(signal, &findings, usage.as_ref())),
             export: None,
             address: findings.address,
             overflowed: findings.overflowed,
@@ -458,21 +461,4 @@ fn has_ended(process: &Process) -> Option<bool> {
     waitid(WaitId::PidFd(process.pidfd.as_fd()), options)
         .ok()
         .map(|status| status.is_some())
-}
-
-/// What a process that has ended, but is not reaped, used up.
-fn usage(pid: u32) -> Option<Usage> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name, in parentheses, and may contain anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?;
-    let user = fields.nth(10)?.parse::<u64>().ok()?;
-    let system = fields.next()?.parse::<u64>().ok()?;
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let time = |count: u64| Duration::from_millis(count.saturating_mul(1000) / ticks);
-    // Anything else is another process with the same number.
-    (state == "Z").then(|| Usage {
-        user: time(user),
-        system: time(system),
-    })
 }

@@ -122,12 +122,14 @@ class LoadError(AddonError, ImportError):
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
     """The process of the addon ended without having been asked to.
 
-    `signal` and `signal_name`, or `exit_code`, say how; `reason` why, where this side ended it;
+    `signal` and `signal_name`, or `exit_code`, say how; `reason` why, where this side ended it, or
+    "maybe out of memory" where the figures speak for that;
     `export` is the exported function that was running, `node_api` the Node-API function that this
     was in, `address` the one whose use failed; `backtrace` the native functions, innermost first,
-    each as `file!function+offset`; `stderr` the last that was printed; `usage` the processor time
-    in seconds. What is unknown is None. All but signal and exit code is what the process said
-    of itself, and an addon that is hostile may have said it.
+    each as `file!function+offset`; `stderr` the last that was printed; `usage` what it used:
+    `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown is None. All
+    but signal and exit code is what the process said of itself, and an addon that is hostile may
+    have said it.
     """
 
     _facts = (
@@ -200,6 +202,8 @@ _LIKELY = {
 
 # The ways in which Rust code in an addon comes to its end: no author wrote these.
 _OTHERS = ("std::", "core::", "alloc::", "__rustc::", "<core::", "<alloc::", "<std::", "rust_")
+# How a reason begins that nobody is sure of.
+_GUESS = "maybe "
 # Nothing is ever mapped below this address.
 _NULL_END = 0x10000
 
@@ -231,10 +235,13 @@ def _cause(name: str, facts: dict[str, object]) -> str:
 def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> str:
     where = f" while {facts['export']}() was running" if facts.get("export") else ""
     number = facts.get("signal")
-    if facts.get("reason"):
-        how = f"its process was ended: {facts['reason']}"
+    reason = facts.get("reason")
+    is_guess = isinstance(reason, str) and reason.startswith(_GUESS)
+    if reason and not is_guess:
+        how = f"its process was ended: {reason}"
     elif isinstance(number, int):
         how = f"its process died of {_cause(_signal_name(number), facts)}"
+        how += f", {reason}" if is_guess else ""
     elif facts.get("exit_code") is not None:
         how = f"its process exited with code {facts['exit_code']} without being asked to"
     else:

@@ -420,8 +420,13 @@ fn crash_is_written_down() {
         length,
         _,
         node_api,
+        _,
+        status,
     ] = layout.fields;
     assert!(word(&bytes, maps) > 100);
+    assert!(word(&bytes, status) > 100);
+    let figures = &bytes[layout.status.0..][..layout.status.1];
+    assert!(String::from_utf8_lossy(figures).contains("VmHWM:"));
     assert!(word(&bytes, address) > 0);
     assert!(word(&bytes, length) > 100);
     assert!(bytes[node_api..].starts_with(b"napi_nothing\0"));

@@ -9,15 +9,18 @@ mod visitor;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hostd_protocol::door;
+use hostd_protocol::door::Remains;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wait4::Wait4 as _;
 
 use place::Place;
 use visitor::Visit;
@@ -197,13 +200,22 @@ impl Server {
     }
 
     fn reap(&mut self) {
+        let own = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
+        let own = u64::try_from(own).unwrap_or(0).saturating_mul(1024);
         self.running.retain_mut(|running| {
-            let Ok(Some(status)) = running.child.try_wait() else {
+            let Ok(Some(ended)) = running.child.try_wait4() else {
                 return true;
             };
-            let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-            let word = door::status(signal, status.code());
-            // Its reader may be gone; a pipe takes eight bytes at once or not at all.
+            let word = Remains {
+                signal: ended.status.signal(),
+                exit_code: ended.status.code(),
+                user: ended.rusage.utime,
+                system: ended.rusage.stime,
+                // It began as a copy of this process, and that is counted, too.
+                peak_memory: Some(ended.rusage.maxrss).filter(|peak| *peak > own),
+            }
+            .encode();
+            // Its reader may be gone; a pipe takes a few bytes at once or not at all.
             let _ = rustix::io::write(&running.status, &word);
             false
         });

@@ -12,6 +12,7 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use hostd_protocol::control::CarrierKind;
 use hostd_protocol::door::{self, DESCRIPTORS, KNOCK_BYTES, Knock};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
+use rustix::process::Uid;
 
 use super::Running;
 use crate::process::{CONTROL_DESCRIPTOR, CRASH_DESCRIPTOR, LANES_DESCRIPTOR};
@@ -29,10 +30,16 @@ pub(super) struct Visit {
 /// Lets in only who could start a process of this user anyway.
 pub(super) fn check(stream: &UnixStream) -> anyhow::Result<()> {
     let peer = sockopt::socket_peercred(stream).context("cannot tell who knocks")?;
-    if peer.uid != rustix::process::geteuid() {
+    admit(peer.uid, rustix::process::geteuid())?;
+    stream.set_write_timeout(Some(ANSWER_TIME))?;
+    Ok(())
+}
+
+/// Not even the system's administrator: addons would run as somebody who did not ask for it.
+fn admit(peer: Uid, own: Uid) -> anyhow::Result<()> {
+    if peer != own {
         bail!("this server is for another user");
     }
-    stream.set_write_timeout(Some(ANSWER_TIME))?;
     Ok(())
 }
 
@@ -111,5 +118,27 @@ impl Visit {
             .context("the descriptors of a session collide")?;
         let child = command.spawn().context("cannot start a session")?;
         Ok(Running { child, status })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_user_is_let_in() {
+        let (own, other, administrator) = (Uid::from_raw(7), Uid::from_raw(8), Uid::ROOT);
+        assert!(admit(own, own).is_ok());
+        assert!(admit(administrator, administrator).is_ok());
+        for (peer, server) in [(other, own), (administrator, own), (own, administrator)] {
+            let text = admit(peer, server).unwrap_err().to_string();
+            assert!(text.contains("another user"), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_knocks_is_asked_of_the_system() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        check(&ours).unwrap();
     }
 }

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 pub(crate) use page::CrashPage;
 use page::Record;
 
+use crate::memory;
 use crate::report::{Frame, Running};
 use file::Budget;
+use rustix::io::Errno;
 
 /// How long it may take to name the frames; what is not named by then stays unnamed.
 const NAMING: Duration = Duration::from_millis(250);
@@ -41,6 +43,10 @@ pub(crate) struct Findings {
     pub(crate) node_api: Option<String>,
     /// Where the thread was.
     pub(crate) backtrace: Option<Vec<Frame>>,
+    /// Whether the last error that the thread had heard of was that there is no memory.
+    pub(crate) lacked_memory: bool,
+    /// The most memory that the process had, in bytes.
+    pub(crate) peak_memory: Option<u64>,
 }
 
 /// Reads what a host left behind that was ended by `signal`, if by any.
@@ -59,6 +65,8 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     findings.overflowed = record.overflowed();
     findings.thread = (!record.is_js_thread).then(|| name::escape(&record.thread_name));
     findings.node_api = (!record.node_api.is_empty()).then(|| name::escape(&record.node_api));
+    findings.lacked_memory = record.error == Errno::NOMEM.raw_os_error();
+    findings.peak_memory = memory::peak(&record.status);
     findings.backtrace = Some(trace(&record));
     findings
 }

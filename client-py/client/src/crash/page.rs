@@ -29,6 +29,10 @@ const STACK_ADDRESS: usize = 80;
 const STACK_LENGTH: usize = 88;
 const THREAD_NAME: (usize, usize) = (96, 16);
 const NODE_API: (usize, usize) = (112, 64);
+const ERROR: usize = 176;
+const STATUS_LENGTH: usize = 184;
+const STATUS_BYTES: usize = 2048;
+const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 
 /// From this state on, everything but the stack is there.
 const FACTS: u32 = 2;
@@ -69,6 +73,10 @@ pub(super) struct Record {
     pub(super) link_register: u64,
     pub(super) thread_name: String,
     pub(super) node_api: String,
+    /// The last error that the C library reported on the thread.
+    pub(super) error: i32,
+    /// What the kernel said of the process, from `/proc/self/status`.
+    pub(super) status: String,
     pub(super) maps: String,
     pub(super) stack_address: u64,
     pub(super) stack: Vec<u8>,
@@ -108,6 +116,7 @@ impl CrashPage {
         if head.u32(STATE) < FACTS {
             return Some((running, None));
         }
+        let status = self.part(STATUS, head.u64(STATUS_LENGTH), STATUS_BYTES);
         let maps = self.part(HEAD_BYTES, head.u64(MAPS_LENGTH), MAPS_BYTES);
         let stack = self.part(HEAD_BYTES + MAPS_BYTES, head.u64(STACK_LENGTH), STACK_BYTES);
         let record = Record {
@@ -121,6 +130,8 @@ impl CrashPage {
             link_register: head.u64(LINK_REGISTER),
             thread_name: head.text(THREAD_NAME),
             node_api: head.text(NODE_API),
+            error: head.u32(ERROR).cast_signed(),
+            status: String::from_utf8_lossy(&status).into_owned(),
             maps: String::from_utf8_lossy(&maps).into_owned(),
             stack_address: head.u64(STACK_ADDRESS),
             stack,
@@ -245,9 +256,12 @@ pub(super) mod tests {
                 STACK_ADDRESS,
                 STACK_LENGTH,
                 THREAD_NAME.0,
-                NODE_API.0
+                NODE_API.0,
+                ERROR,
+                STATUS_LENGTH
             ]
         );
+        assert_eq!(layout.status, (STATUS, STATUS_BYTES));
         assert_eq!(layout.maps, (HEAD_BYTES, MAPS_BYTES));
         assert_eq!(layout.stack, (HEAD_BYTES + MAPS_BYTES, STACK_BYTES));
         assert_eq!((THEIRS, NONE), (FILE_BYTES, NO_LANE));

@@ -511,19 +511,19 @@ fn close_ends_the_host_in_order() {
     let world = World::default();
     let client = world.client();
     let pid = ask(&client, "pid").unwrap();
-    client.close(Duration::from_secs(20));
+    client.close(Duration::from_secs(20)).wait();
     assert!(fs::metadata(format!("/proc/{pid}")).is_err());
     let refused = client.conversation(&mut Patient).unwrap_err();
     assert!(matches!(refused, ClientError::Closed), "{refused}");
     assert!(world.told.lists.lock().unwrap().deaths.is_empty());
-    client.close(Duration::ZERO);
+    client.close(Duration::ZERO).wait();
 }
 
 fn stubborn_host_is_killed_after_its_grace() {
     let client = World::of("stubborn").client();
     let pid = ask(&client, "pid").unwrap();
     let start = Instant::now();
-    client.close(Duration::from_millis(100));
+    client.close(Duration::from_millis(100)).wait();
     assert!(start.elapsed() >= Duration::from_millis(100));
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(fs::metadata(format!("/proc/{pid}")).is_err());

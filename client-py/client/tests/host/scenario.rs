@@ -57,7 +57,7 @@ pub(crate) fn play(name: &str) -> ExitCode {
             assert_ne!(own, before);
             let alive = std::fs::read_to_string(format!("/proc/{before}/stat")).unwrap();
             assert!(!alive.contains(") Z "), "{alive}");
-            client.close(Duration::from_secs(5));
+            client.close(Duration::from_secs(5)).wait();
             println!("apart");
         }
         // Hosts die and are replaced, again and again.

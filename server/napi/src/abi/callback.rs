@@ -9,7 +9,7 @@ use super::types::{
     napi_addon_register_func, napi_async_cleanup_hook, napi_async_cleanup_hook_handle,
     napi_async_complete_callback, napi_async_execute_callback, napi_callback, napi_callback_info,
     napi_cleanup_hook, napi_env, napi_finalize, napi_status, napi_threadsafe_function_call_js,
-    napi_value, node_api_noenv_finalize,
+    napi_value, node_api_addon_get_api_version_func, node_api_noenv_finalize,
 };
 use super::wall::through;
 use std::ffi::c_void;
@@ -212,5 +212,24 @@ impl Init {
     pub(crate) fn call(self, env: napi_env, exports: napi_value) -> napi_value {
         // SAFETY: A4 (the addon's init function, called with a live env and handle).
         napi_value(unsafe { through(env.0, exports.0, 0, 0, self.0 as *const ()) })
+    }
+}
+
+/// An addon's declaration of its Node-API version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApiVersion(unsafe extern "C" fn() -> i32);
+
+impl ApiVersion {
+    pub(super) fn new(function: node_api_addon_get_api_version_func) -> Option<Self> {
+        function.map(Self)
+    }
+
+    /// Calls it.
+    pub(crate) fn call(self) -> i32 {
+        // SAFETY: A4 (a function of the image, without arguments).
+        let answer = unsafe { through(0, 0, 0, 0, self.0 as *const ()) };
+        // What it returned is the lower half of a register.
+        let [first, second, third, fourth, ..] = answer.to_le_bytes();
+        i32::from_le_bytes([first, second, third, fourth])
     }
 }

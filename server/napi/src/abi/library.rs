@@ -7,7 +7,7 @@ use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL, Symbol};
 
-use super::callback::Init;
+use super::callback::{ApiVersion, Init};
 use super::registered::{self, Registered};
 use super::types::{napi_addon_register_func, node_api_addon_get_api_version_func};
 
@@ -34,10 +34,9 @@ pub(crate) fn open(path: &Path) -> Result<Image, libloading::Error> {
     // SAFETY: A4; the type is the header's for this name.
     let version: Option<Symbol<node_api_addon_get_api_version_func>> =
         unsafe { library.get(b"node_api_module_get_api_version_v1\0") }.ok();
-    let api_version = version.and_then(|version| *version).map(|version| {
-        // SAFETY: A4 (a function of the image, without arguments).
-        unsafe { version() }
-    });
+    let api_version = version
+        .and_then(|version| ApiVersion::new(*version))
+        .map(ApiVersion::call);
     let init = init.and_then(|init| Init::new(*init));
     let handle = library.into_raw();
     Ok(Image {

@@ -5,13 +5,15 @@
 //! whose pages are asked about first; should it fault nevertheless, the handler is entered once
 //! more on the same thread, and ends the process with what there is.
 
+use std::ffi::CStr;
+use std::io;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use super::page::{self, MAPS_BYTES, NAME_BYTES, Page, STACK_BYTES, state};
+use super::page::{self, Layout, NAME_BYTES, Page, STACK_BYTES, state};
 use crate::StepError;
 
 /// The signals that end a process for what it did itself.
@@ -42,14 +44,16 @@ static JS_THREAD: AtomicU32 = AtomicU32::new(0);
 /// The thread whose record is being written, and the signal it is about.
 static WRITER: AtomicU32 = AtomicU32::new(0);
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
-/// `/proc/self/maps`, opened while that is allowed.
-static MAPS: AtomicI32 = AtomicI32::new(-1);
+/// What the kernel says of the process.
+static MAPS: Report = Report::of(c"/proc/self/maps");
+static STATUS: Report = Report::of(c"/proc/self/status");
 
 /// Notes what the handler needs to know. The calling thread is the JS thread.
 pub(super) fn prepare(node_api: NodeApi) {
     PROCESS.store(this_process(), Ordering::Relaxed);
     JS_THREAD.store(this_thread(), Ordering::Relaxed);
-    MAPS.store(open_maps(), Ordering::Relaxed);
+    MAPS.open();
+    STATUS.open();
     NODE_API.store(node_api as *mut (), Ordering::Release);
 }
 
@@ -76,12 +80,15 @@ pub(super) fn install() -> Result<(), StepError> {
 
 /// The handler.
 extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // Read first: what follows has errors of its own.
+    let error = io::Error::last_os_error().raw_os_error().unwrap_or(0);
     let thread = this_thread();
     match WRITER.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             SIGNAL.store(signal, Ordering::Relaxed);
             let is_ours = this_process() == PROCESS.load(Ordering::Relaxed);
             if is_ours && let Some(page) = page::page() {
+                page.error.store(error, Ordering::Relaxed);
                 write(page, thread, signal, info, context);
             }
             die(signal);
@@ -157,7 +164,8 @@ fn write(
         .store(registers.frame_pointer, Ordering::Relaxed);
     page.link_register
         .store(registers.link_register, Ordering::Relaxed);
-    copy_maps(page);
+    STATUS.copy(Layout::CURRENT.status, &page.status_bytes);
+    MAPS.copy(Layout::CURRENT.maps, &page.maps_bytes);
     page.state.store(state::FACTS, Ordering::Release);
     copy_stack(page, registers.stack_pointer);
     page.state.store(state::WHOLE, Ordering::Release);
@@ -230,35 +238,54 @@ fn registers(context: *mut libc::c_void) -> Registers {
     }
 }
 
-fn open_maps() -> libc::c_int {
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    // SAFETY: C3; the path is a constant that ends with a zero.
-    unsafe { libc::open(c"/proc/self/maps".as_ptr(), flags) }
+/// A file of the kernel's about this process, opened while that is allowed.
+struct Report {
+    path: &'static CStr,
+    descriptor: AtomicI32,
 }
 
-/// Copies the memory map, as far as it fits.
-fn copy_maps(page: &Page) {
-    let mut from = MAPS.load(Ordering::Relaxed);
-    let mut reopened = false;
-    let mut have = 0;
-    while have < MAPS_BYTES {
-        let to = page::part::<u8>(page::Layout::CURRENT.maps.0.wrapping_add(have));
-        let room = MAPS_BYTES.saturating_sub(have);
-        let offset = libc::off_t::try_from(have).unwrap_or(0);
-        // SAFETY: C4; the part of the mapping behind `to` is at least `room` bytes long.
-        let read = unsafe { libc::pread(from, to.cast(), room, offset) };
-        match usize::try_from(read) {
-            Ok(0) => break,
-            Ok(count) => {
-                have = have.saturating_add(count);
-                page.maps_bytes.store(have as u64, Ordering::Relaxed);
+impl Report {
+    const fn of(path: &'static CStr) -> Self {
+        Self {
+            path,
+            descriptor: AtomicI32::new(-1),
+        }
+    }
+
+    fn open(&self) {
+        self.descriptor.store(self.opened(), Ordering::Relaxed);
+    }
+
+    fn opened(&self) -> libc::c_int {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        // SAFETY: C3; the path is a constant that ends with a zero.
+        unsafe { libc::open(self.path.as_ptr(), flags) }
+    }
+
+    /// Copies it into a part of the page, as far as it fits; `count` says how far that was.
+    fn copy(&self, (begin, most): (usize, usize), count: &AtomicU64) {
+        let mut from = self.descriptor.load(Ordering::Relaxed);
+        let mut reopened = false;
+        let mut have = 0;
+        while have < most {
+            let to = page::part::<u8>(begin.wrapping_add(have));
+            let room = most.saturating_sub(have);
+            let offset = libc::off_t::try_from(have).unwrap_or(0);
+            // SAFETY: C4; the part of the mapping behind `to` is at least `room` bytes long.
+            let read = unsafe { libc::pread(from, to.cast(), room, offset) };
+            match usize::try_from(read) {
+                Ok(0) => break,
+                Ok(more) => {
+                    have = have.saturating_add(more);
+                    count.store(have as u64, Ordering::Relaxed);
+                }
+                // The addon has closed what is not its own.
+                Err(_) if have == 0 && !reopened => {
+                    reopened = true;
+                    from = self.opened();
+                }
+                Err(_) => break,
             }
-            // The addon has closed what is not its own.
-            Err(_) if have == 0 && !reopened => {
-                reopened = true;
-                from = open_maps();
-            }
-            Err(_) => break,
         }
     }
 }
@@ -320,7 +347,7 @@ fn readable(address: usize) -> bool {
             8_usize,
         )
     };
-    answer == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
+    answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
 }
 
 fn this_process() -> u32 {

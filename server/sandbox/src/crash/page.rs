@@ -14,6 +14,9 @@ use crate::StepError;
 /// The first words of a record of this layout; another layout has another number at its end.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
 const HEAD_BYTES: usize = 4096;
+/// Where in the head the kernel's figures about the process are kept: what comes first of them.
+pub(super) const STATUS_BYTES: usize = 2048;
+const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 /// How much of the memory map is kept: some thousand lines.
 pub(super) const MAPS_BYTES: usize = 128 << 10;
 /// How much of the stack is kept.
@@ -59,6 +62,10 @@ pub(super) struct Page {
     /// Texts end with the first zero, or with the field.
     pub(super) thread_name: [AtomicU64; 2],
     pub(super) node_api: [AtomicU64; NAME_BYTES / 8],
+    /// The last error that a function of the C library reported on the thread.
+    pub(super) error: AtomicI32,
+    /// How many bytes of the figures there are.
+    pub(super) status_bytes: AtomicU64,
 }
 
 /// What stands where, for a reader that is another program.
@@ -68,7 +75,9 @@ pub struct Layout {
     /// The first eight bytes.
     pub magic: u64,
     /// Offsets of the fields, in their order.
-    pub fields: [usize; 17],
+    pub fields: [usize; 19],
+    /// Where the figures begin, and how long they can be.
+    pub status: (usize, usize),
     /// Where the memory map begins, and how long it can be.
     pub maps: (usize, usize),
     /// Where the stack begins, and how long it can be.
@@ -97,7 +106,10 @@ impl Layout {
             offset_of!(Page, stack_bytes),
             offset_of!(Page, thread_name),
             offset_of!(Page, node_api),
+            offset_of!(Page, error),
+            offset_of!(Page, status_bytes),
         ],
+        status: (STATUS, STATUS_BYTES),
         maps: (HEAD_BYTES, MAPS_BYTES),
         stack: (HEAD_BYTES + MAPS_BYTES, STACK_BYTES),
     };
@@ -147,10 +159,10 @@ pub(super) fn map(file: &OwnedFd) -> Result<(), StepError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAD_BYTES, Page};
+    use super::{Page, STATUS};
 
     #[test]
     fn record_fits_its_page() {
-        assert!(size_of::<Page>() <= HEAD_BYTES);
+        assert!(size_of::<Page>() <= STATUS);
     }
 }

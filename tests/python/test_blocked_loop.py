@@ -1,0 +1,97 @@
+"""A loop that is blocked, in whatever way, while an addon's threads call: nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import aio, deadline, host, load_addon
+
+SECONDS = 30.0
+EVENTS = 20
+
+
+@pytest.fixture
+def order() -> Iterator[Any]:
+    with load_addon(addon_path("order")) as addon:
+        yield addon
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+Ways = Callable[[Any, ThreadPoolExecutor], None]
+
+
+def in_a_synchronous_call(order: Any, _: ThreadPoolExecutor) -> None:
+    with deadline(SECONDS):
+        assert order.makeCallback(lambda: order.makeCallback(lambda: 7)) == 7
+
+
+def in_a_map_of_an_executor(order: Any, pool: ThreadPoolExecutor) -> None:
+    calls = [lambda n=n: n for n in range(8)]
+    assert list(pool.map(order.makeCallback, calls, timeout=SECONDS)) == list(range(8))
+
+
+def in_acquiring_a_lock(order: Any, pool: ThreadPoolExecutor) -> None:
+    """Held by a thread that calls the addon, and in a callback of it."""
+    lock, held = threading.Lock(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            assert order.makeCallback(lambda: 7) == 7
+
+    holding = pool.submit(hold)
+    assert held.wait(SECONDS)
+    assert lock.acquire(timeout=SECONDS)
+    lock.release()
+    holding.result(SECONDS)
+
+
+def in_joining_a_thread(order: Any, _: ThreadPoolExecutor) -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(order.makeCallback(lambda: 7)))
+    thread.start()
+    thread.join(SECONDS)
+    assert found == [7]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [in_a_synchronous_call, in_a_map_of_an_executor, in_acquiring_a_lock, in_joining_a_thread],
+)
+def test_blocked(
+    block: Ways, order: Any, pool: ThreadPoolExecutor, request: pytest.FixtureRequest
+) -> None:
+    tries = request.config.getoption("--tries")
+
+    async def main() -> None:
+        # From here on this loop takes what the addon has to tell.
+        resolve = host(order).run_script("(n) => Promise.resolve(n)")
+        for number in range(tries):
+            heard: list[int] = []
+            done = threading.Event()
+
+            def hear(event: int, heard: list[int] = heard, done: threading.Event = done) -> None:
+                heard.append(event)
+                if len(heard) == 2 * EVENTS:
+                    done.set()
+
+            order.eventsOfThread(hear, EVENTS)
+            assert await asyncio.wait_for(resolve(number), SECONDS) == number
+            order.eventsOfThread(hear, EVENTS)
+            block(order, pool)
+            assert await aio(order.makeCallback)(lambda number=number: number) == number
+            assert await asyncio.to_thread(done.wait, SECONDS)
+
+    asyncio.run(main())
+    assert host(order).generation == 1

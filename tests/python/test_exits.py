@@ -1,0 +1,123 @@
+"""The interpreter ends within three seconds whatever goes on, and leaves no process."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+
+import pytest
+from conftest import addon_path
+from processes import Watch, marked
+
+SECONDS = 3.0
+
+# Where the program comes to its end, and the addons with which it does.
+HEAD = f"""
+import asyncio, atexit, threading, time
+from napi_python import aio, host, load_addon
+order = load_addon({str(addon_path("order"))!r})
+crash = load_addon({str(addon_path("crash"))!r})
+atexit.register(lambda: print(time.monotonic(), flush=True))
+def daemon(function, *args):
+    def work():
+        # Calls end with their process, while threads may still say so.
+        try: function(*args)
+        except Exception: pass
+    threading.Thread(target=work, daemon=True).start()
+"""
+
+STATES = {
+    "idle": "",
+    "threadsafe function": """
+        heard = threading.Event()
+        order.eventsForever(lambda _: heard.set())
+        assert heard.wait(30)
+    """,
+    "threadsafe function that is slow": """
+        heard = threading.Event()
+        order.eventsForever(lambda _: (heard.set(), time.sleep(60)))
+        assert heard.wait(30)
+    """,
+    "promise pending": """
+        promise = host(order).run_script("new Promise(() => 0)")
+        assert not promise.done()
+        daemon(promise.result, 60)
+    """,
+    "promise awaited": """
+        promise = host(order).run_script("new Promise(() => 0)")
+        waiting = threading.Event()
+        async def wait():
+            waiting.set()
+            await promise
+        daemon(lambda: asyncio.run(wait()))
+        assert waiting.wait(30)
+    """,
+    "async work": "for _ in range(8): order.workForever(lambda: None)",
+    "callback": """
+        inside = threading.Event()
+        daemon(crash.call, lambda: (inside.set(), time.sleep(60)))
+        assert inside.wait(30)
+    """,
+    "hung in native code": """
+        daemon(crash.loopForever)
+        time.sleep(0.05)
+    """,
+    "hung in JavaScript": """
+        daemon(host(order).run_script, "for (;;) {}")
+        time.sleep(0.05)
+    """,
+    "several hung": """
+        hung = [load_addon(crash_path) for _ in range(3)]
+        for one in hung: daemon(one.deadlock)
+        daemon(crash.loopForever)
+        time.sleep(0.05)
+    """,
+    "dropped while it hung": """
+        daemon(crash.loopForever)
+        time.sleep(0.05)
+        del crash
+    """,
+}
+
+
+def _program(body: str) -> str:
+    lines = [line[8:] if line.startswith(" " * 8) else line for line in body.splitlines()]
+    return f"{HEAD}crash_path = {str(addon_path('crash'))!r}\n" + "\n".join(lines)
+
+
+def _exit_once(program: str, mark: str) -> float:
+    """Runs a program and returns how long its exit took."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NAPI_TEST_MARK": mark},
+    ) as python:
+        with Watch([python.pid]) as watch:
+            out, errors = python.communicate(timeout=60)
+            ended = watch.last_end(0)
+        # What the host gave up is said there; nothing else is.
+        assert python.returncode == 0, errors
+        assert "Traceback" not in errors
+        assert "crashed" not in errors
+    with Watch(marked(mark)) as left:
+        left.last_end(1)
+    assert not marked(mark)
+    return ended - float(out.split()[0])
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_exit(
+    state: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = request.config.getoption("--exits")
+    program = _program(STATES[state])
+    taken = [_exit_once(program, f"napi-exit-{os.getpid()}-{n}") for n in range(times)]
+    if times > 1:
+        with capsys.disabled():
+            median, worst = statistics.median(taken), max(taken)
+            print(f" [{state}: {median:.2f} s, at most {worst:.2f} s]", end="")
+    assert max(taken) < SECONDS
