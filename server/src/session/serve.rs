@@ -68,8 +68,10 @@ impl Session {
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
         read_releases(flags, reader, |id, times| {
-            if self.objects.borrow_mut().release(id, times)? {
+            let released = self.objects.borrow_mut().release(id, times)?;
+            if let Some(object) = released {
                 self.watched.borrow_mut().remove(&id.get());
+                self.released(object);
             }
             Ok(())
         })?;

@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
+use hostd_engine::{FinalizerToken, JsResult, Runtime, Thrown, Value};
 
 use crate::abi::enter::Row;
 use crate::abi::frame::Frames;
@@ -155,6 +155,11 @@ impl Host {
     /// microtasks, then the finalizers of what died.
     pub fn enter<R>(&self, f: impl FnOnce(Runtime) -> R) -> R {
         self.state.enter(f)
+    }
+
+    /// Tells of an error that nobody caught: listeners of `process` first, then the embedder.
+    pub fn uncaught(&self, thrown: &Thrown, origin: Origin) {
+        self.state.uncaught(thrown, origin);
     }
 
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a
