@@ -237,6 +237,9 @@ fn invoke<'py>(
     }
 }
 
+/// The step of an iterator that all of them can take.
+const NEXT: u8 = 0;
+
 /// One step of an iterator: `_iterate.py` takes it.
 fn step<'py>(
     py: Python<'py>,
@@ -245,12 +248,13 @@ fn step<'py>(
     kind: Option<ClientKind>,
     (step, value): (u8, Option<Bound<'py, PyAny>>),
 ) -> Answer<'py> {
-    let is_async = match kind {
-        Some(ClientKind::Iterator | ClientKind::Generator) => false,
-        Some(ClientKind::AsyncIterator | ClientKind::AsyncGenerator) => true,
+    // Only a generator can do more than go on.
+    let is_async = match (kind, step) {
+        (Some(ClientKind::Iterator), NEXT) | (Some(ClientKind::Generator), _) => false,
+        (Some(ClientKind::AsyncIterator), NEXT) | (Some(ClientKind::AsyncGenerator), _) => true,
         _ => {
             return Answer::Thrown(PyTypeError::new_err(
-                "this Python object is not an iterator",
+                "this Python object is not an iterator with that step",
             ));
         }
     };

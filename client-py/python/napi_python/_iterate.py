@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import types
 import weakref
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, Final, final
 
 from napi_python._errors import js_thrown
@@ -18,7 +19,6 @@ from napi_python._values import undefined
 
 if TYPE_CHECKING:
     import concurrent.futures
-    from collections.abc import AsyncGenerator
 
 NEXT: Final = 0
 RETURN: Final = 1
@@ -42,8 +42,10 @@ def _thrown(value: object) -> BaseException:
 def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - any iterator
     """Takes one step of an iterator for an addon: `next`, or of a generator `return` or `throw`.
 
+    Native code has made sure that only generators are asked for the latter two.
+
     Raises:
-        TypeError: If the iterator has no such step.
+        TypeError: If there is no such step.
 
     """
     try:
@@ -61,7 +63,7 @@ def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - a
 
 
 def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterator
-    if value is None or not hasattr(type(iterator), "send"):
+    if value is None or not isinstance(iterator, Generator):
         return next(iterator)
     # What the first `next` is given goes nowhere, in JavaScript as in Python.
     is_fresh = (
@@ -119,7 +121,7 @@ async def _async_step(home: _Home, iterator: Any, which: int, value: object) -> 
         begun, home.begun = home.begun, True
         try:
             if which == NEXT:
-                takes = begun and value is not None and hasattr(type(iterator), "asend")
+                takes = begun and value is not None and isinstance(iterator, AsyncGenerator)
                 return _given(await (iterator.asend(value) if takes else anext(iterator)))
             if which == RETURN:
                 await iterator.aclose()
