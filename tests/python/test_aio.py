@@ -85,37 +85,31 @@ def test_many_in_flight(rust: Addon) -> None:
     asyncio.run(main())
 
 
-def hold(js: Script, calls: int) -> tuple[threading.Event, list[asyncio.Future[Any]]]:
-    """Has every thread of `aio` wait in a callback."""
-    release = threading.Event()
-    holding = [
-        asyncio.ensure_future(aio(js("(f) => f()"))(release.wait, SECONDS)) for _ in range(calls)
-    ]
-    return release, holding
-
-
 def test_call_that_is_cancelled_before_it_started_never_runs(js: Script) -> None:
     called: list[int] = []
 
     async def main() -> None:
-        release, holding = hold(js, 32)
+        release = threading.Event()
+        # Every thread of `aio` is busy.
+        holding = [asyncio.ensure_future(aio(release.wait)(SECONDS)) for _ in range(32)]
         await asyncio.sleep(0)
-        call = asyncio.ensure_future(aio(js("(f) => f()"))(lambda: called.append(1)))
+        run = js("(f) => f()")
+        call = asyncio.ensure_future(aio(run)(lambda: called.append(1)))
         await asyncio.sleep(0.01)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         with pytest.raises(AddonTimeout, match="did not start"), deadline(0.05):
-            await aio(js("(f) => f()"))(lambda: called.append(2))
+            await aio(run)(lambda: called.append(2))
         with deadline(SECONDS):
-            call = asyncio.ensure_future(aio(js("(f) => f()"))(lambda: called.append(3)))
+            call = asyncio.ensure_future(aio(run)(lambda: called.append(3)))
             await asyncio.sleep(0.01)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
         release.set()
         await asyncio.gather(*holding)
-        assert await aio(js("1 + 1; (x) => x"))(4) == 4
+        assert await aio(run)(lambda: 4) == 4
         assert called == []
 
     asyncio.run(main())
@@ -239,22 +233,26 @@ def test_timeout_of_the_addon_bounds_aio_and_promises() -> None:
         assert host(addon).generation == 1
 
 
-def test_busy_host_is_not_lost_to_a_promise_that_is_settled_late() -> None:
-    """A settlement waits for its turn, whatever calls may take."""
+def test_settlement_waits_for_its_turn_longer_than_a_call_may_take() -> None:
     with load_addon(addon_path("primitive"), timeout=0.3) as addon:
         script = host(addon).run_script
-        spin = script(SPIN)
 
         async def main() -> None:
             future = asyncio.get_running_loop().create_future()
             promise = script("async (p) => await p")(future)
-            callback = script("(f) => { try { f(); } catch { } }")
-            call = asyncio.ensure_future(aio(callback)(lambda: time.sleep(0.25)))
-            await asyncio.sleep(0.05)
+            held = threading.Event()
+
+            def hold() -> None:
+                held.set()
+                time.sleep(0.6)
+
+            call = asyncio.ensure_future(aio(script("(f) => f()"))(hold))
+            while not held.is_set():
+                await asyncio.sleep(0.001)
             future.set_result("settled")
-            await call
+            with pytest.raises(AddonTimeout):
+                await call
             assert await promise == "settled"
-            assert spin(1) == 1
 
         asyncio.run(main())
         assert host(addon).generation == 1
