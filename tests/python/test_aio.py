@@ -127,8 +127,7 @@ def test_call_that_is_cancelled_while_it_runs_goes_on(js: Script) -> None:
             ended.set()
 
         call = asyncio.ensure_future(aio(js("(f, g) => { f(); g(); }"))(work, end))
-        while not started.is_set():
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(started.wait, SECONDS)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -173,7 +172,7 @@ def test_deadline_belongs_to_its_task(js: Script) -> None:
         return await js("new Promise((done) => setTimeout(done, 300, 'in time'))")
 
     async def main() -> list[Any]:
-        return await asyncio.gather(bounded(), free())
+        return list(await asyncio.gather(bounded(), free()))
 
     assert asyncio.run(main()) == ["late", "in time"]
 
@@ -247,8 +246,7 @@ def test_settlement_waits_for_its_turn_longer_than_a_call_may_take() -> None:
                 time.sleep(0.6)
 
             call = asyncio.ensure_future(aio(script("(f) => f()"))(hold))
-            while not held.is_set():
-                await asyncio.sleep(0.001)
+            assert await asyncio.to_thread(held.wait, SECONDS)
             future.set_result("settled")
             with pytest.raises(AddonTimeout):
                 await call

@@ -8,7 +8,7 @@ import functools
 import gc
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,9 +148,9 @@ def test_what_the_addon_sends_arrives_in_the_generator(js: Script) -> None:
 
 
 def test_value_that_a_generator_returns_is_that_of_its_last_step(js: Script) -> None:
-    def work() -> Iterator[int]:
+    def work() -> Generator[int, None, str]:
         yield 1
-        return "result"  # noqa: B901 - what is tested
+        return "result"
 
     assert js("(g) => [g.next(), g.next(), g.next()]")(work()) == [
         {"done": False, "value": 1},
@@ -192,7 +192,7 @@ def test_error_that_is_thrown_in_is_raised_at_the_yield(js: Script) -> None:
     def careful() -> Iterator[str]:
         try:
             yield "first"
-        except Exception as error:  # noqa: BLE001 - what is tested
+        except Exception as error:
             caught.append(error)
             yield "recovered"
 
@@ -541,19 +541,17 @@ def test_async_for_over_what_has_symbol_async_iterator(js: Script) -> None:
 
 def test_async_for_that_is_left_closes_the_generator(js: Script) -> None:
     source = (
-        "(async function* () { try { for (let n = 0; ; ++n) yield n; }"
-        " finally { globalThis.finished = 'yes'; } })()"
+        "(async function* () { try { for (let n = 0; ; ++n) yield n; } finally { finished(); } })()"
     )
 
     async def main() -> None:
-        js("globalThis.finished = 'no'")
+        loop, finished = asyncio.get_running_loop(), asyncio.Event()
+        js("(f) => { globalThis.finished = f; }")(lambda: loop.call_soon_threadsafe(finished.set))
         async for item in js(source):
             if item == 2:
                 break
         # The loop closes what was left.
-        async with asyncio.timeout(SECONDS):
-            while js("finished") != "yes":
-                await asyncio.sleep(0.001)
+        await asyncio.wait_for(finished.wait(), SECONDS)
 
     asyncio.run(main())
 

@@ -134,7 +134,7 @@ async def _cancel_all() -> None:
 
 
 def _after_fork() -> None:
-    global _own, _lock  # noqa: PLW0603 - the thread stayed with the parent
+    global _own, _lock
     _own, _lock = None, threading.Lock()
     _started.clear()
 

@@ -174,8 +174,10 @@ def _is_python_defined(cls: type) -> bool:
     return any("__dict__" in base.__dict__ or "__slots__" in base.__dict__ for base in cls.__mro__)
 
 
-def _iterator_kind(value: object) -> int | None:
+def _iterator_kind(cls: type, value: object) -> int | None:
     """Returns as what an iterator crosses, None if it is none."""
+    if not hasattr(cls, "__next__") and not hasattr(cls, "__anext__"):
+        return None
     if isinstance(value, Generator):
         is_coroutine = (
             isinstance(value, types.GeneratorType)
@@ -203,13 +205,11 @@ def classify(value: object, public: bool) -> int:  # noqa: FBT001 - called from 
         return CALLABLE
     if hasattr(cls, "__await__") or isinstance(value, _AWAITABLE):
         return AWAITABLE
-    if hasattr(cls, "__next__") or hasattr(cls, "__anext__"):
-        kind = _iterator_kind(value)
-        if kind is not None:
-            return kind
-    if public and not isinstance(value, _NEVER_LIVE) and _is_python_defined(cls):
-        return EXPOSED
-    return OPAQUE
+    kind = _iterator_kind(cls, value)
+    if kind is not None:
+        return kind
+    is_live = public and not isinstance(value, _NEVER_LIVE) and _is_python_defined(cls)
+    return EXPOSED if is_live else OPAQUE
 
 
 _tables: weakref.WeakKeyDictionary[type, dict[str, str]] = weakref.WeakKeyDictionary()

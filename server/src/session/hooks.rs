@@ -159,7 +159,9 @@ struct Remote;
 /// The id behind a remote object's words, and whether there is nothing to be seen of it.
 fn parts(words: u64) -> (u32, bool) {
     let id = u32::try_from(words & u64::from(u32::MAX)).unwrap_or_default();
-    let kind = u8::try_from(words >> 32).ok().and_then(ClientKind::from_code);
+    let kind = u8::try_from(words >> 32)
+        .ok()
+        .and_then(ClientKind::from_code);
     let live = matches!(
         kind,
         Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence)

@@ -88,7 +88,9 @@ fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         CallKind::RemoteStep,
         |frame| {
             frame.fields().put_u32(id.get());
-            frame.fields().put_u8(u8::try_from(step).unwrap_or_default());
+            frame
+                .fields()
+                .put_u8(u8::try_from(step).unwrap_or_default());
             frame.value(&sent)
         },
         one_value,
@@ -117,7 +119,8 @@ impl Session {
         level: &Level,
     ) -> Result<Answer, Refusal> {
         let symbol = &self.intrinsics().iterators.async_symbol;
-        let complaint = "this object is not asynchronously iterable; it has no Symbol.asyncIterator";
+        let complaint =
+            "this object is not asynchronously iterable; it has no Symbol.asyncIterator";
         self.iterator_by(symbol, complaint, body, level)
     }
 

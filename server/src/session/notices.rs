@@ -12,8 +12,8 @@ use hostd_protocol::calls::CallKind;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::{CallId, SlotId};
 
-use super::{Due, Session};
 use super::answer::write_state;
+use super::{Due, Session};
 use crate::marshal::{Encoded, Encoder};
 
 /// How many uncaught errors wait for room.

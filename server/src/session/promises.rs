@@ -6,9 +6,9 @@ use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ValueReader;
 
-use super::{Due, Session};
 use super::answer::{Answer, Refusal};
 use super::level::Level;
+use super::{Due, Session};
 
 /// The engine function tag of the functions that wait for a watched promise.
 const WATCH_TAG: u8 = 65;
