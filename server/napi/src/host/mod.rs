@@ -15,7 +15,7 @@ mod timers;
 mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ pub(crate) struct HostState {
     /// What is owed to addons when objects die.
     pub(crate) finalizers: RefCell<Finalizers>,
     /// The async cleanup hooks of all environments, by handle.
-    pub(crate) async_hooks: RefCell<Slots<AsyncEntry>>,
+    pub(crate) async_hooks: RefCell<HashMap<usize, AsyncEntry>>,
     /// The async work of all environments.
     pub(crate) works: RefCell<Slots<Work>>,
     /// The async contexts of all environments, and whose they are.
