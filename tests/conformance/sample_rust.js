@@ -113,4 +113,4 @@ async function main() {
   await abortable();
   return lines;
 }
-return main();
+return LATER ? main() : lines;

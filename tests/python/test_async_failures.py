@@ -19,6 +19,7 @@ from napi_python import (
     AddonTimeout,
     JSError,
     JSRangeError,
+    construct,
     host,
     load_addon,
     on_uncaught,
@@ -186,6 +187,29 @@ def test_work_that_crashes_fails_what_is_pending_once(crash: Addon) -> None:
         assert host(crash).generation == 2
 
     asyncio.run(main())
+
+
+def test_task_of_napi_rs_that_is_aborted() -> None:
+    with load_addon(addon_path("sample_rust"), env={"UV_THREADPOOL_SIZE": "1"}) as rust:
+        script = host(rust).run_script
+        controller = script("new AbortController()")
+        other = construct(script("AbortController"))
+
+        async def main() -> None:
+            # The only thread is busy with this one.
+            first = rust.behindGate(1)
+            called_off = asyncio.ensure_future(rust.behindGate(2, controller.signal))
+            spared = rust.behindGate(3, other.signal)
+            await asyncio.sleep(0)
+            controller.abort()
+            with pytest.raises(JSError) as caught:
+                await called_off
+            assert caught.value.name == "AbortError"
+            assert controller.signal.aborted
+            rust.setGate(True)
+            assert list(await asyncio.gather(first, spared)) == [1, 3]
+
+        asyncio.run(main())
 
 
 # What nobody catches.

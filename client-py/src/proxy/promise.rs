@@ -160,7 +160,8 @@ impl Promise {
             }
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
-                return Err(errors::promise_timeout(timeout));
+                let own = limit.is_some_and(|limit| limit <= now);
+                return Err(errors::promise_timeout(timeout.filter(|_| own)));
             }
             let slice = if self.handle.session.owner.attend_if_owner() {
                 if !self.is_pending() {
