@@ -88,6 +88,29 @@ def test_awaitable_passed_back_is_the_very_object(js: Script) -> None:
     asyncio.run(main())
 
 
+def test_coroutine_that_is_given_again_is_run_once(js: Script) -> None:
+    ran: list[int] = []
+
+    async def work() -> str:
+        ran.append(1)
+        await asyncio.sleep(0)
+        return "once"
+
+    async def main() -> None:
+        coroutine = work()
+        both = js("(a, b) => Promise.all([a, b, a === b])")
+        promise = both(coroutine, coroutine)
+        later = js("async (p) => await p")(coroutine)
+        assert await promise == ["once", "once", True]
+        assert await later == "once"
+        # What JavaScript had of it is gone, and comes anew.
+        js("gc(); 0")
+        assert await js("async (p) => await p")(coroutine) == "once"
+
+    asyncio.run(main())
+    assert ran == [1]
+
+
 def test_finished_future_needs_no_loop(js: Script) -> None:
     loop = asyncio.new_event_loop()
     future = loop.create_future()

@@ -111,8 +111,14 @@ async def await_promise(promise: Promise) -> Any:  # noqa: ANN401 - any JavaScri
     return promise.result(0)
 
 
+_Running = asyncio.Future[Any] | concurrent.futures.Future[Any]
+
+_runs: Final[_loops.Remembered[_Running]] = _loops.Remembered()
+"""What became of coroutines: one that is given again is not run again."""
+
+
 def settle_later(
-    awaitable: Awaitable[object] | concurrent.futures.Future[object],
+    awaitable: Awaitable[object] | _Running,
     settler: _Settler,
     addon: int,
     of_itself: bool,  # noqa: FBT001 - called from native code
@@ -123,32 +129,38 @@ def settle_later(
     """
     settle = functools.partial(_settle, settler, addon)
     try:
-        if isinstance(awaitable, concurrent.futures.Future):
-            awaitable.add_done_callback(functools.partial(_tell, settle))
-        elif asyncio.isfuture(awaitable):
-            _watch(awaitable, settle)
+        if isinstance(awaitable, concurrent.futures.Future) or asyncio.isfuture(awaitable):
+            running: _Running = awaitable
+            _loops.note_running(addon)
         else:
-            loop = _loops.loop_for(addon, of_itself=of_itself)
-            _loops.start(_await(awaitable, settle), loop)
+            known = _runs.get(awaitable)
+            if known is None:
+                loop = _loops.loop_for(addon, of_itself=of_itself)
+                known = _loops.start(_await(awaitable), loop)
+                _runs.set(awaitable, known)
+            running = known
+        _watch(running, settle)
     except RuntimeError as error:
         settle(error, rejected=True)
 
 
-def _watch(future: asyncio.Future[object], settle: Callable[..., None]) -> None:
-    loop = future.get_loop()
-    if future.done():
-        _tell(settle, future)
-    elif loop is _loops.running_loop():
-        future.add_done_callback(functools.partial(_tell, settle))
+async def _await(awaitable: Awaitable[object]) -> object:
+    return await awaitable
+
+
+def _watch(running: _Running, settle: Callable[..., None]) -> None:
+    tell = functools.partial(_tell, settle)
+    if isinstance(running, concurrent.futures.Future):
+        running.add_done_callback(tell)
+    elif running.done():
+        tell(running)
+    elif running.get_loop() is _loops.running_loop():
+        running.add_done_callback(tell)
     else:
-        watch = functools.partial(future.add_done_callback, functools.partial(_tell, settle))
-        loop.call_soon_threadsafe(watch)
+        running.get_loop().call_soon_threadsafe(running.add_done_callback, tell)
 
 
-def _tell(
-    settle: Callable[..., None],
-    future: asyncio.Future[object] | concurrent.futures.Future[object],
-) -> None:
+def _tell(settle: Callable[..., None], future: _Running) -> None:
     if future.cancelled():
         settle(asyncio.CancelledError(), rejected=True)
         return
@@ -157,20 +169,6 @@ def _tell(
         settle(future.result())
     else:
         settle(error, rejected=True)
-
-
-async def _await(awaitable: Awaitable[object], settle: Callable[..., None]) -> None:
-    try:
-        value = await awaitable
-    except GeneratorExit:
-        settle(RuntimeError("the event loop ended before the awaitable did"), rejected=True)
-        raise
-    except BaseException as error:
-        settle(error, rejected=True)
-        if not isinstance(error, Exception):
-            raise
-    else:
-        settle(value)
 
 
 def _settle(settler: _Settler, addon: int, value: object, *, rejected: bool = False) -> None:

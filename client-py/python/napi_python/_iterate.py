@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import types
-import weakref
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, Final, final
 
 from napi_python._errors import js_thrown
-from napi_python._loops import loop_for, start
+from napi_python._loops import Remembered, loop_for, start
 from napi_python._native import JSObject, Promise
 from napi_python._values import undefined
 
@@ -85,26 +84,14 @@ class _Home:
         self.begun = False
 
 
-_homes: dict[int, tuple[weakref.ref[Any], _Home]] = {}
+_homes: Final[Remembered[_Home]] = Remembered()
 
 
 def _home_of(iterator: object, addon: int) -> _Home:
-    key = id(iterator)
-    known = _homes.get(key)
-    if known is not None and known[0]() is iterator and not known[1].loop.is_closed():
-        return known[1]
-    home = _Home(loop_for(addon, of_itself=True))
-
-    def forget(dead: weakref.ref[Any]) -> None:
-        current = _homes.get(key)
-        if current is not None and current[0] is dead:
-            del _homes[key]
-
-    try:
-        _homes[key] = weakref.ref(iterator, forget), home
-    except TypeError:
-        # One that can't be remembered finds its loop anew for each step.
-        _homes.pop(key, None)
+    home = _homes.get(iterator)
+    if home is None or home.loop.is_closed():
+        home = _Home(loop_for(addon, of_itself=True))
+        _homes.set(iterator, home)
     return home
 
 

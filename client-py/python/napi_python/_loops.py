@@ -13,13 +13,15 @@ import contextlib
 import contextvars
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
 from napi_python._threads import forget_in_child
 
 if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Coroutine
+
+_T = TypeVar("_T")
 
 waiting: Final[contextvars.ContextVar[asyncio.AbstractEventLoop | None]] = contextvars.ContextVar(
     "napi_python_waiting_loop", default=None
@@ -46,14 +48,21 @@ def note(addon: int, loop: asyncio.AbstractEventLoop) -> None:
         _last[addon] = loop
 
 
+def note_running(addon: int) -> asyncio.AbstractEventLoop | None:
+    """Notes, and returns, the loop that runs in this thread."""
+    loop = running_loop()
+    if loop is not None:
+        note(addon, loop)
+    return loop
+
+
 def loop_for(addon: int, *, of_itself: bool) -> asyncio.AbstractEventLoop:
     """Returns the loop for a coroutine that this thread gives to an addon.
 
     `of_itself` says that nobody called the addon: it does something on its own account.
     """
-    loop = running_loop()
+    loop = note_running(addon)
     if loop is not None:
-        note(addon, loop)
         return loop
     loop = waiting.get()
     if loop is None and of_itself:
@@ -61,6 +70,32 @@ def loop_for(addon: int, *, of_itself: bool) -> asyncio.AbstractEventLoop:
     if loop is not None and loop.is_running():
         return loop
     return _own_loop()
+
+
+@final
+class Remembered(Generic[_T]):
+    """What belongs to objects that are told apart by identity, for as long as they live."""
+
+    def __init__(self) -> None:
+        """Remembers nothing yet."""
+        self._known: dict[int, tuple[weakref.ref[Any], _T]] = {}
+
+    def get(self, owner: object) -> _T | None:
+        """Returns what belongs to this very object."""
+        known = self._known.get(id(owner))
+        return known[1] if known is not None and known[0]() is owner else None
+
+    def set(self, owner: object, value: _T) -> None:
+        """Keeps something for an object; for one that can't be watched, nothing is kept."""
+        key = id(owner)
+
+        def forget(dead: weakref.ref[Any]) -> None:
+            known = self._known.get(key)
+            if known is not None and known[0] is dead:
+                del self._known[key]
+
+        with contextlib.suppress(TypeError):
+            self._known[key] = weakref.ref(owner, forget), value
 
 
 _started: set[Any] = set()

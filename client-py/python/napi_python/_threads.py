@@ -87,18 +87,23 @@ class Queues:
         forget_in_child(self._forget)
 
     def _forget(self) -> None:
-        self._lock = threading.Lock()
+        # Whoever holds it may be interrupted by a finalizer that submits something.
+        self._lock = threading.RLock()
         self._jobs: dict[int, deque[Callable[[], None]]] = {}
 
     def submit(self, key: int, job: Callable[[], None]) -> None:
         """Has `job`, which must not raise, run after all that was submitted with this key."""
+        first = deque([job])
         with self._lock:
-            waiting = self._jobs.get(key)
-            if waiting is not None:
+            waiting = self._jobs.setdefault(key, first)
+            if waiting is not first:
                 waiting.append(job)
                 return
-            self._jobs[key] = deque([job])
-        self._threads.submit(partial(self._work, key))
+        try:
+            self._threads.submit(partial(self._work, key))
+        except RuntimeError:
+            # There are no threads to be had, as at the end of the interpreter.
+            self._work(key)
 
     def _work(self, key: int) -> None:
         while True:
