@@ -149,6 +149,36 @@ static napi_value NullPointerOnThread(napi_env env, napi_callback_info info) {
   return on_thread(die_on_thread);
 }
 
+// Async work, with others that are pending.
+
+typedef struct {
+  napi_async_work work;
+  napi_deferred deferred;
+  bool deadly;
+} Job;
+
+static void execute_job(napi_env env, void* data) {
+  if (((Job*)data)->deadly) *null = 1;
+  // Whoever lives waits for one that does not.
+  for (;;) pause();
+}
+
+static void complete_job(napi_env env, napi_status status, void* data) {}
+
+// `work(deadly)`: a promise that is never settled; work that dies takes the process with it.
+static napi_value Work(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  Job* job = calloc(1, sizeof *job);
+  if (job == NULL) return NULL;
+  napi_value promise, name;
+  TRY(env, napi_get_value_bool(env, args[0], &job->deadly));
+  TRY(env, napi_create_promise(env, &job->deferred, &promise));
+  TRY(env, napi_create_string_utf8(env, "work", NAPI_AUTO_LENGTH, &name));
+  TRY(env, napi_create_async_work(env, NULL, name, execute_job, complete_job, job, &job->work));
+  TRY(env, napi_queue_async_work(env, job->work));
+  return promise;
+}
+
 // Instructions.
 
 static napi_value DivideByZero(napi_env env, napi_callback_info info) {
@@ -264,6 +294,7 @@ static const struct {
     {"stackOverflow", StackOverflow},
     {"stackOverflowOnThread", StackOverflowOnThread},
     {"nullPointerOnThread", NullPointerOnThread},
+    {"work", Work},
     {"divideByZero", DivideByZero},
     {"illegalInstruction", IllegalInstruction},
     {"abort", Abort},

@@ -1,5 +1,6 @@
 //! Python objects that native code needs by name, looked up once: the classes and functions of
-//! `napi_python/_values.py`, `_policy.py`, `_errors.py`, `_aio.py`, `_output.py`, and a few of the
+//! `napi_python/_values.py`, `_policy.py`, `_errors.py`, `_iterate.py`, `_aio.py`,
+//! `_output.py`, and a few of the
 //! standard library.
 
 use pyo3::prelude::*;
@@ -27,6 +28,8 @@ pub(crate) struct Names {
     pub(crate) remote_set: Py<PyAny>,
     pub(crate) remote_delete: Py<PyAny>,
     pub(crate) remote_keys: Py<PyAny>,
+    pub(crate) step: Py<PyAny>,
+    pub(crate) async_step: Py<PyAny>,
     pub(crate) js_error_class: Py<PyType>,
     pub(crate) js_error: Py<PyAny>,
     pub(crate) js_thrown: Py<PyAny>,
@@ -55,6 +58,7 @@ impl Names {
     fn look_up(py: Python<'_>) -> PyResult<Self> {
         let values = py.import("napi_python._values")?;
         let policy = py.import("napi_python._policy")?;
+        let iterate = py.import("napi_python._iterate")?;
         let errors = py.import("napi_python._errors")?;
         let builtins = py.import("builtins")?;
         let any = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyAny>> {
@@ -86,6 +90,8 @@ impl Names {
             remote_set: any(&policy, "remote_set")?,
             remote_delete: any(&policy, "remote_delete")?,
             remote_keys: any(&policy, "remote_keys")?,
+            step: any(&iterate, "step")?,
+            async_step: any(&iterate, "async_step")?,
             js_error_class: class(&errors, "JSError")?,
             js_error: any(&errors, "js_error")?,
             js_thrown: any(&errors, "js_thrown")?,

@@ -212,7 +212,11 @@ impl Session {
     ) -> PyResult<Sent> {
         let client = self.client()?;
         let outer = talk.as_ref().map(|talk| talk.until);
-        let until = self.until(py, outer.flatten())?;
+        let until = match ask.call {
+            // It only waits for its turn, and costs no process for that.
+            CallKind::Settle => outer.flatten(),
+            _ => self.until(py, outer.flatten())?,
+        };
         let mut waiting = Waiting::of(self, until);
         if until.is_some() && waiting.is_late() {
             return Err(self.error(
@@ -260,7 +264,8 @@ impl Session {
             Err(error) => return Err(self.interrupted(py, talk, ask, (error, waiting), scratch)),
         };
         if !scratch.brought.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {
-            serve::watch_awaitables(py, self, world, &mut scratch.brought.awaitables);
+            let awaitables = &mut scratch.brought.awaitables;
+            serve::watch_awaitables(py, self, world, ask.call, awaitables);
         }
         while header.kind == FrameKind::Request {
             header = self.serve_one(py, talk, header, ask, scratch)?;
@@ -340,7 +345,8 @@ impl Session {
         if result.is_err() {
             unsend(py, &world, &mut answer);
         } else if !answer.brought.awaitables.is_empty() {
-            serve::watch_awaitables(py, self, &world, &mut answer.brought.awaitables);
+            let awaitables = &mut answer.brought.awaitables;
+            serve::watch_awaitables(py, self, &world, ask.call, awaitables);
         }
         answer.give();
         result

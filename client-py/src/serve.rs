@@ -37,6 +37,7 @@ struct Asked<'py> {
     id: u32,
     kind: Option<ClientKind>,
     key: Option<Bound<'py, PyString>>,
+    step: u8,
     arguments: Vec<Bound<'py, PyAny>>,
 }
 
@@ -101,7 +102,10 @@ fn read<'py>(
     decoder: &mut Decoder<'_, 'py>,
 ) -> PyResult<Option<Asked<'py>>> {
     let has_key = match call {
-        CallKind::Invoke | CallKind::RemoteKeys | CallKind::RemoteConstruct => false,
+        CallKind::Invoke
+        | CallKind::RemoteKeys
+        | CallKind::RemoteConstruct
+        | CallKind::RemoteStep => false,
         CallKind::RemoteGet
         | CallKind::RemoteSet
         | CallKind::RemoteHas
@@ -116,6 +120,7 @@ fn read<'py>(
         kind: lent.as_ref().map(|lent| lent.kind),
         target: lent.map(|lent| lent.object.into_bound(py)),
         key: None,
+        step: 0,
         arguments: Vec::new(),
     };
     if has_key {
@@ -135,6 +140,10 @@ fn read<'py>(
     }
     match call {
         CallKind::RemoteSet => asked.arguments.push(decoder.value()?),
+        CallKind::RemoteStep => {
+            asked.step = decoder.reader.take_u8().map_err(errors::protocol)?;
+            asked.arguments.push(decoder.value()?);
+        }
         CallKind::Invoke | CallKind::RemoteConstruct => {
             // A Python callable has no use for `this`.
             if call == CallKind::Invoke && decoder.reader.take_bool().map_err(errors::protocol)? {
@@ -162,6 +171,10 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
         return Answer::Thrown(PyTypeError::new_err(
             "a Python callable is called, not constructed: leave out `new`",
         ));
+    }
+    if asked.call == CallKind::RemoteStep {
+        let value = asked.arguments.into_iter().next();
+        return step(py, session, &target, asked.kind, (asked.step, value));
     }
     if !may_look(asked.kind) {
         // No name is looked up in a function, an awaitable or an exception.
@@ -240,6 +253,41 @@ fn invoke<'py>(
     }
     let called = PyTuple::new(py, arguments).and_then(|arguments| target.call1(arguments));
     match called {
+        Ok(value) => Answer::Value(value),
+        Err(error) => Answer::Thrown(error),
+    }
+}
+
+/// The step of an iterator that all of them can take.
+const NEXT: u8 = 0;
+
+/// One step of an iterator: `_iterate.py` takes it.
+fn step<'py>(
+    py: Python<'py>,
+    session: &Arc<Session>,
+    target: &Bound<'py, PyAny>,
+    kind: Option<ClientKind>,
+    (step, value): (u8, Option<Bound<'py, PyAny>>),
+) -> Answer<'py> {
+    // Only a generator can do more than go on.
+    let is_async = match (kind, step) {
+        (Some(ClientKind::Iterator), NEXT) | (Some(ClientKind::Generator), _) => false,
+        (Some(ClientKind::AsyncIterator), NEXT) | (Some(ClientKind::AsyncGenerator), _) => true,
+        _ => {
+            return Answer::Thrown(PyTypeError::new_err(
+                "this Python object is not an iterator with that step",
+            ));
+        }
+    };
+    let stepped = Names::get(py).and_then(|names| {
+        if is_async {
+            let task = (target, step, value, session.number);
+            names.async_step.bind(py).call1(task)
+        } else {
+            names.step.bind(py).call1((target, step, value))
+        }
+    });
+    match stepped {
         Ok(value) => Answer::Value(value),
         Err(error) => Answer::Thrown(error),
     }
@@ -333,8 +381,11 @@ pub(crate) fn watch_awaitables(
     py: Python<'_>,
     session: &Arc<Session>,
     world: &Arc<World>,
+    call: CallKind,
     awaitables: &mut Vec<(SlotId, Py<PyAny>)>,
 ) {
+    // In these a thread of ours waits, on nobody's behalf.
+    let of_itself = matches!(call, CallKind::Turn | CallKind::Settle);
     for (id, awaitable) in awaitables.drain(..) {
         let settler = Settler {
             session: Arc::clone(session),
@@ -344,7 +395,7 @@ pub(crate) fn watch_awaitables(
         let watched = Bound::new(py, settler).and_then(|settler| {
             py.import("napi_python._aio")?
                 .getattr("settle_later")?
-                .call1((awaitable, settler))
+                .call1((awaitable, settler, session.number, of_itself))
         });
         if let Err(error) = watched {
             error.write_unraisable(py, None);

@@ -1,7 +1,7 @@
 //! A loaded addon: its client, and the world of the generation that runs.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ use crate::world::World;
 
 /// A loaded addon.
 pub(crate) struct Session {
+    /// Which one it is, in this process.
+    pub(crate) number: u64,
     /// The addon's name in messages and logs.
     pub(crate) label: Arc<str>,
     path: PathBuf,
@@ -54,6 +56,8 @@ pub(crate) struct Session {
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 struct KnownExport {
     name: String,
@@ -88,6 +92,7 @@ impl Session {
     /// A session whose host is not started yet.
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new_cyclic(|weak| Self {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             label: settings.label.into(),
             path: settings.path,
             public: settings.public,

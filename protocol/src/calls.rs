@@ -105,6 +105,10 @@ calls! {
     Client 21 Settle;
     /// () → (), then the host tears down
     Client 22 Close;
+    /// iterator u32 → (): its `return` is called, if it has one
+    Client 23 CloseIterator;
+    /// target u32 → V asynchronous iterator
+    Client 24 IterateAsync;
     /// callable u32, this u8 (0 undefined; 1: V), argc u32, V* → V
     Host 32 Invoke;
     /// target u32, key V → present u8, V
@@ -119,6 +123,8 @@ calls! {
     Host 37 RemoteDelete;
     /// callable u32, argc u32, V* → V
     Host 38 RemoteConstruct;
+    /// iterator u32, step u8 (0 next, 1 return, 2 throw), V → V, `{done, value}` or a promise of it
+    Host 39 RemoteStep;
     /// ()
     Notice 64 Ring;
     /// promise u32, state u8, V
@@ -157,6 +163,8 @@ mod tests {
         (20, "InstanceOf"),
         (21, "Settle"),
         (22, "Close"),
+        (23, "CloseIterator"),
+        (24, "IterateAsync"),
         (32, "Invoke"),
         (33, "RemoteGet"),
         (34, "RemoteSet"),
@@ -164,6 +172,7 @@ mod tests {
         (36, "RemoteKeys"),
         (37, "RemoteDelete"),
         (38, "RemoteConstruct"),
+        (39, "RemoteStep"),
         (64, "Ring"),
         (65, "Settled"),
         (66, "Uncaught"),

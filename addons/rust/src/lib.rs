@@ -1,11 +1,14 @@
 //! The Rust sample: a small addon on napi-rs, as an author of one would write it.
 //!
 //! It shows one of each: plain functions, objects, arrays, callbacks, a class, errors, optional
-//! arguments, buffers and a task off the JS thread. It knows nothing of the host that loads it.
+//! arguments, buffers, a task off the JS thread, iterators and promises. It knows nothing of the host that loads it.
 #![expect(
     clippy::needless_pass_by_value,
     reason = "arguments arrive owned from JavaScript"
 )]
+
+pub mod abort;
+pub mod iterate;
 
 use napi::bindgen_prelude::{
     AsyncTask, Buffer, Env, Error, Function, Result, Status, Task, Unknown,

@@ -8,10 +8,22 @@ What a look-up returns is classed by the same rules when it is converted.
 from __future__ import annotations
 
 import collections
+import concurrent.futures
+import inspect
+import io
 import logging
 import types
 import weakref
-from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Generator,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+)
 from typing import Any, Final, Generic, TypeVar, cast, final
 
 _T = TypeVar("_T")
@@ -24,6 +36,10 @@ MAPPING: Final = 2
 SEQUENCE: Final = 3
 OPAQUE: Final = 4
 AWAITABLE: Final = 5
+ITERATOR: Final = 7
+GENERATOR: Final = 8
+ASYNC_ITERATOR: Final = 9
+ASYNC_GENERATOR: Final = 10
 
 ABSENT: Final = object()
 """What a look-up returns when there is nothing to show."""
@@ -55,6 +71,8 @@ _NEVER_LIVE: Final = (
     super,
     weakref.ref,
 )
+
+_AWAITABLE: Final = (types.CoroutineType, concurrent.futures.Future)
 
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
@@ -156,6 +174,26 @@ def _is_python_defined(cls: type) -> bool:
     return any("__dict__" in base.__dict__ or "__slots__" in base.__dict__ for base in cls.__mro__)
 
 
+def _iterator_kind(cls: type, value: object) -> int | None:
+    """Returns as what an iterator crosses, None if it is none."""
+    if not hasattr(cls, "__next__") and not hasattr(cls, "__anext__"):
+        return None
+    if isinstance(value, Generator):
+        is_coroutine = (
+            isinstance(value, types.GeneratorType)
+            and value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+        )
+        return AWAITABLE if is_coroutine else GENERATOR
+    if isinstance(value, AsyncGenerator):
+        return ASYNC_GENERATOR
+    if isinstance(value, AsyncIterator):
+        return ASYNC_ITERATOR
+    # Who passes a file on does not mean to have it read.
+    if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
+        return ITERATOR
+    return None
+
+
 def classify(value: object, public: bool) -> int:  # noqa: FBT001 - called from native code
     """Returns as what an object without plain data crosses."""
     if isinstance(value, Exposed):
@@ -165,11 +203,13 @@ def classify(value: object, public: bool) -> int:  # noqa: FBT001 - called from 
     cls = type(value)
     if callable(value):
         return CALLABLE
-    if hasattr(cls, "__await__") or isinstance(value, types.CoroutineType):
+    if hasattr(cls, "__await__") or isinstance(value, _AWAITABLE):
         return AWAITABLE
-    if public and not isinstance(value, _NEVER_LIVE) and _is_python_defined(cls):
-        return EXPOSED
-    return OPAQUE
+    kind = _iterator_kind(cls, value)
+    if kind is not None:
+        return kind
+    is_live = public and not isinstance(value, _NEVER_LIVE) and _is_python_defined(cls)
+    return EXPOSED if is_live else OPAQUE
 
 
 _tables: weakref.WeakKeyDictionary[type, dict[str, str]] = weakref.WeakKeyDictionary()

@@ -161,6 +161,14 @@ impl JSObject {
         }
     }
 
+    /// An asynchronous generator of Python's, which asyncio closes where a loop is left early.
+    fn __aiter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let iterator = self.reference().ask(py, CallKind::IterateAsync, None)?;
+        py.import("napi_python._iterate")?
+            .getattr("read_async")?
+            .call1((iterator,))
+    }
+
     fn __dir__(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.reference().keys(py, 1)
     }
@@ -195,7 +203,8 @@ fn refuse_false(done: bool, key: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-/// Iterates over a JavaScript iterable: one message per item.
+/// Iterates over a JavaScript iterable: one message per item. Dropped in the middle it has the host
+/// call the iterator's `return`, some time later.
 #[pyclass(frozen, module = "napi_python")]
 #[derive(Debug)]
 pub(crate) struct JSIterator {
@@ -216,5 +225,14 @@ impl JSIterator {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.object.get().reference().next(py)
+    }
+
+    /// Calls the iterator's `return`, as JavaScript does where a loop is left early.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.object.get().reference().close_iterator(py)
+    }
+
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Err(errors::not_picklable("JSIterator"))
     }
 }

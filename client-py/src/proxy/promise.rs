@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use super::Handle;
 use crate::convert::Decoder;
 use crate::errors;
-use crate::idle;
 use crate::request::Ask;
 
 /// A JavaScript promise.
@@ -152,8 +151,7 @@ impl Promise {
             }
         };
         self.watch(py)?;
-        let deadline = idle::deadline(py)?;
-        let until = idle::nearer(limit, deadline);
+        let until = self.handle.session.until(py, limit)?;
         loop {
             match &*self.state() {
                 State::Fulfilled(value) => return Ok(value.clone_ref(py)),
@@ -162,7 +160,8 @@ impl Promise {
             }
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
-                return Err(errors::promise_timeout(timeout));
+                let own = limit.is_some_and(|limit| limit <= now);
+                return Err(errors::promise_timeout(timeout.filter(|_| own)));
             }
             let slice = if self.handle.session.owner.attend_if_owner() {
                 if !self.is_pending() {
@@ -181,6 +180,14 @@ impl Promise {
             });
             py.check_signals()?;
         }
+    }
+
+    /// The number of its addon, and for how many seconds it may be waited for from now on.
+    fn _bounds(&self, py: Python<'_>) -> PyResult<(u64, Option<f64>)> {
+        let session = &self.handle.session;
+        let until = session.until(py, None)?;
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        Ok((session.number, left.map(|left| left.as_secs_f64())))
     }
 
     /// Calls `callback()` once the promise is settled, in whichever thread learns it.

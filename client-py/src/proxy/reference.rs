@@ -281,6 +281,16 @@ impl<'a> Reference<'a> {
         )
     }
 
+    /// Has an iterator's `return` called.
+    pub(crate) fn close_iterator(self, py: Python<'_>) -> PyResult<()> {
+        self.session().request(
+            py,
+            self.asking(CallKind::CloseIterator, None),
+            |encoder| self.put(encoder),
+            |_| Ok(()),
+        )
+    }
+
     /// What it is. Asks about the class with this id, or about the object itself.
     pub(crate) fn describe(self, py: Python<'_>, class: Option<u32>) -> PyResult<Description> {
         self.session().request(

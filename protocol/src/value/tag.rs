@@ -128,6 +128,14 @@ codes! {
         Awaitable = 5,
         /// The exception behind an error value.
         Exception = 6,
+        /// It gives one item after another, nothing else.
+        Iterator = 7,
+        /// As an iterator; it can also be ended, and told of an error.
+        Generator = 8,
+        /// It gives promises of one item after another, nothing else.
+        AsyncIterator = 9,
+        /// As an asynchronous iterator; it can also be ended, and told of an error.
+        AsyncGenerator = 10,
     }
 
     /// The class of an error value.

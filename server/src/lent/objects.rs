@@ -16,6 +16,8 @@ pub(crate) struct LentObject {
     pub(crate) kind: HostKind,
     /// The class id the client was told, or zero.
     pub(crate) class: u32,
+    /// An iterator that the client has begun to read and not come to the end of.
+    pub(crate) unfinished: bool,
 }
 
 /// All objects that the client holds, by id and by identity.
@@ -72,13 +74,20 @@ impl Objects {
         }
     }
 
-    /// The client gives receipts back; true if that was all of them.
-    pub(crate) fn release(&mut self, release: Release) -> Result<bool> {
+    /// The client gives receipts back; the object if that was all of them.
+    pub(crate) fn release(&mut self, release: Release) -> Result<Option<LentObject>> {
         let released = self.table.release(release)?;
         if let Some(object) = &released {
             self.forget(object);
         }
-        Ok(released.is_some())
+        Ok(released)
+    }
+
+    /// Notes whether the client is in the middle of an iterator.
+    pub(crate) fn set_unfinished(&mut self, id: SlotId, unfinished: bool) {
+        if let Some(object) = self.table.get_mut(id) {
+            object.unfinished = unfinished;
+        }
     }
 
     /// How many objects the client holds.

@@ -336,7 +336,12 @@ impl<'e, 'w> Encoder<'e, 'w> {
     /// Enters an object into the table and counts one sending.
     fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
         let value = value.clone();
-        let id = self.session.lend(LentObject { value, kind, class })?;
+        let id = self.session.lend(LentObject {
+            value,
+            kind,
+            class,
+            unfinished: false,
+        })?;
         self.sent.push(Sent::Ours(id));
         Ok(id)
     }

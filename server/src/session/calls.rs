@@ -17,7 +17,7 @@ use hostd_protocol::value::ValueReader;
 use super::Session;
 use super::answer::{Answer, Exports, Refusal};
 use super::level::Level;
-use crate::marshal::{DecodeError, Decoder, one_target, one_value};
+use crate::marshal::{DecodeError, Decoder, one_value};
 
 /// What a script of the client is called in stack traces.
 const SCRIPT: &str = "<run_script>";
@@ -40,7 +40,9 @@ impl Session {
             CallKind::Load => self.load(body, level),
             CallKind::RunScript => self.run_script(body, level),
             CallKind::Iterate => self.iterate(body, level),
+            CallKind::IterateAsync => self.iterate_async(body, level),
             CallKind::Next => self.next(body, level),
+            CallKind::CloseIterator => self.close_iterator(body, level),
             CallKind::Coerce => self.coerce(body, level),
             CallKind::NewObject => {
                 let value = self.read(level, body, one_value)?;
@@ -81,6 +83,7 @@ impl Session {
             | CallKind::RemoteKeys
             | CallKind::RemoteDelete
             | CallKind::RemoteConstruct
+            | CallKind::RemoteStep
             | CallKind::Ring
             | CallKind::Settled
             | CallKind::Uncaught
@@ -240,38 +243,6 @@ impl Session {
         }
         let source = rt.utf8(&source)?;
         self.result(rt.eval_script(&source, SCRIPT))
-    }
-
-    fn iterate(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let object = self.read(level, body, one_target)?;
-        let (rt, intrinsics) = (self.runtime(), self.intrinsics());
-        let method = rt.get(&object, &intrinsics.iterator)?;
-        if !rt.is_function(&method) {
-            return Err(rt.type_error("this object is not iterable").into());
-        }
-        let iterator = rt.call(&method, &object, &[])?;
-        if !iterator.is_object() {
-            return Err(rt
-                .type_error("the iterator of this object is not an object")
-                .into());
-        }
-        Ok(Answer::Lent(iterator))
-    }
-
-    fn next(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let iterator = self.read(level, body, one_target)?;
-        let (rt, intrinsics) = (self.runtime(), self.intrinsics());
-        let step = rt.invoke(&iterator, &intrinsics.next, &[])?;
-        if !step.is_object() {
-            return Err(rt
-                .type_error("the iterator gave something that is not an object")
-                .into());
-        }
-        let done = rt.get(&step, &intrinsics.done)?;
-        if rt.to_bool(&done) {
-            return Ok(Answer::Step(None));
-        }
-        Ok(Answer::Step(Some(rt.get(&step, &intrinsics.value)?)))
     }
 
     fn coerce(&self, body: ValueReader<'_>, level: &Level) -> Served {

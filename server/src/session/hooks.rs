@@ -112,10 +112,17 @@ impl Session {
             ClientKind::Exposed
             | ClientKind::Mapping
             | ClientKind::Sequence
-            | ClientKind::Opaque => {
+            | ClientKind::Opaque
+            | ClientKind::Iterator
+            | ClientKind::Generator
+            | ClientKind::AsyncIterator
+            | ClientKind::AsyncGenerator => {
                 let token = self.remotes.borrow_mut().token(id);
                 let words = u64::from(kind.code()) << 32 | u64::from(number);
                 let object = rt.remote_object(RemoteClass::Object, words, token)?;
+                if let Some(prototype) = self.intrinsics().iterators.prototype(kind) {
+                    rt.set_prototype(&object, prototype)?;
+                }
                 let weak = rt.weak(&object)?;
                 self.remotes.borrow_mut().insert(id, token, weak);
                 return Ok(object);
@@ -149,11 +156,17 @@ fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
 /// What answers for exposed objects and live containers.
 struct Remote;
 
-/// The id and kind behind a remote object's words.
+/// The id behind a remote object's words, and whether there is nothing to be seen of it.
 fn parts(words: u64) -> (u32, bool) {
     let id = u32::try_from(words & u64::from(u32::MAX)).unwrap_or_default();
-    let opaque = words >> 32 == u64::from(ClientKind::Opaque.code());
-    (id, opaque)
+    let kind = u8::try_from(words >> 32)
+        .ok()
+        .and_then(ClientKind::from_code);
+    let live = matches!(
+        kind,
+        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence)
+    );
+    (id, !live)
 }
 
 /// Writes a target and a key: indexes as numbers, names as text.

@@ -5,6 +5,7 @@ use hostd_engine::{
 };
 use hostd_protocol::value::ErrorClass;
 
+use super::iterators::Iterators;
 use crate::marshal::{ERROR_CLASSES, ErrorKeys};
 
 /// The engine function tag of a function that ignores what it is given.
@@ -36,6 +37,7 @@ pub(crate) struct Intrinsics {
     pub(crate) name: Key,
     pub(crate) constructor: Key,
     pub(crate) iterator: Key,
+    pub(super) iterators: Iterators,
     pub(crate) next: Key,
     pub(crate) done: Key,
     pub(crate) value: Key,
@@ -93,6 +95,7 @@ impl Intrinsics {
             name: key("name")?,
             constructor: key("constructor")?,
             iterator: rt.key_value(&iterator)?,
+            iterators: Iterators::make(rt)?,
             next: key("next")?,
             done: key("done")?,
             value: key("value")?,

@@ -10,6 +10,7 @@ mod calls;
 mod describe;
 mod hooks;
 mod intrinsics;
+mod iterators;
 mod level;
 mod notices;
 mod promises;
@@ -119,6 +120,15 @@ impl Bell {
     }
 }
 
+/// What the session itself does in the next turn.
+#[derive(Debug)]
+enum Due {
+    /// An awaitable of the client has come to its end: well, or with an error.
+    Settle(Deferred, Result<Value, Value>),
+    /// The client has dropped an iterator in the middle.
+    CloseIterator(Value),
+}
+
 /// An answer that came while something else was on top.
 type Early = (Header, Vec<u8>);
 
@@ -138,6 +148,8 @@ pub struct Session {
     classes: RefCell<Classes>,
     awaitables: RefCell<FxHashMap<u32, Deferred>>,
     watched: RefCell<FxHashMap<u32, usize>>,
+    /// What the next turn begins with.
+    due: RefCell<Vec<Due>>,
     notices: RefCell<Notices>,
     /// The requests of the client that are open on the lane that is being served, outermost first.
     open: RefCell<Vec<Rc<Level>>>,
@@ -206,6 +218,7 @@ impl Session {
             classes: RefCell::default(),
             awaitables: RefCell::default(),
             watched: RefCell::default(),
+            due: RefCell::default(),
             notices: RefCell::default(),
             open: RefCell::default(),
             levels: RefCell::default(),

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use hostd_engine::{PromiseState, Value};
+use hostd_napi::Origin;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::{CallId, SlotId};
 
-use super::Session;
 use super::answer::write_state;
+use super::{Due, Session};
 use crate::marshal::{Encoded, Encoder};
 
 /// How many uncaught errors wait for room.
@@ -63,10 +64,39 @@ impl Session {
         }
     }
 
+    /// Has something done at the beginning of the next turn.
+    pub(super) fn do_in_turn(&self, due: Due) {
+        self.due.borrow_mut().push(due);
+        self.owe_turn();
+    }
+
+    fn do_what_is_due(&self) {
+        for due in self.due.take() {
+            let done = match due {
+                Due::Settle(deferred, Ok(value)) => self.rt.resolve(deferred, &value),
+                Due::Settle(deferred, Err(error)) => self.rt.reject(deferred, &error),
+                Due::CloseIterator(iterator) => self.close(&iterator),
+            };
+            if let Err(thrown) = done {
+                self.host.uncaught(&thrown, Origin::Microtask);
+            }
+        }
+    }
+
+    /// Whether a turn has something to do.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.due.borrow().is_empty() || self.host.has_pending()
+    }
+
     /// Runs what the host owes itself; true if more is left, which the client need not be rung for.
     pub(super) fn take_turn(&self) -> bool {
         self.owed.set(None);
-        let more = self.host.turn(TURN_ITEMS, TURN_TIME);
+        // JavaScript that waits further down runs to completion first.
+        let is_outermost = self.nested.get() <= 1;
+        if is_outermost {
+            self.do_what_is_due();
+        }
+        let more = self.host.turn(TURN_ITEMS, TURN_TIME) || (is_outermost && self.has_pending());
         if more {
             self.owed.set(Some(Instant::now()));
         }
@@ -76,7 +106,7 @@ impl Session {
     /// Tells what there is room for. How long the JS thread may sleep: for ever if nothing waits.
     pub(super) fn flush_notices(&self) -> Option<Duration> {
         // What rang may have been done by a turn that was under way.
-        if self.bell.take() && self.host.has_pending() {
+        if self.bell.take() && self.has_pending() {
             self.owe_turn();
         }
         let waiting = {

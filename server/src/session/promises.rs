@@ -6,9 +6,9 @@ use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ValueReader;
 
-use super::Session;
 use super::answer::{Answer, Refusal};
 use super::level::Level;
+use super::{Due, Session};
 
 /// The engine function tag of the functions that wait for a watched promise.
 const WATCH_TAG: u8 = 65;
@@ -58,7 +58,8 @@ impl Session {
         Ok(Answer::Promise(state))
     }
 
-    /// Settles an awaitable of the client. One that died here meanwhile needs nothing.
+    /// Settles an awaitable of the client, in the next turn: what waits for it runs where turns are
+    /// taken. One that died here meanwhile needs nothing.
     pub(super) fn settle(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
         let (id, state, value) = self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
@@ -71,11 +72,8 @@ impl Session {
         }
         let deferred = self.awaitables.borrow_mut().remove(&id.get());
         if let Some(deferred) = deferred {
-            if state == 1 {
-                self.runtime().resolve(deferred, &value)?;
-            } else {
-                self.runtime().reject(deferred, &value)?;
-            }
+            let outcome = if state == 1 { Ok(value) } else { Err(value) };
+            self.do_in_turn(Due::Settle(deferred, outcome));
         }
         Ok(Answer::Nothing)
     }

@@ -87,7 +87,7 @@ impl Session {
         if self.rt.has_finalized() {
             self.host.enter(|_| ());
         }
-        if self.host.has_pending() {
+        if self.has_pending() {
             self.owe_turn();
         }
         Ok(())

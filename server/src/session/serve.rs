@@ -68,8 +68,10 @@ impl Session {
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
         read_releases(flags, reader, |release| {
-            if self.objects.borrow_mut().release(release)? {
+            let released = self.objects.borrow_mut().release(release)?;
+            if let Some(object) = released {
                 self.watched.borrow_mut().remove(&release.id.get());
+                self.released(object);
             }
             Ok(())
         })?;

@@ -17,6 +17,8 @@ mod error;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod iterators;
+#[cfg(test)]
 mod lent;
 #[cfg(test)]
 mod promise;

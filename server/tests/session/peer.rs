@@ -380,7 +380,11 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         CallKind::Delete | CallKind::Has | CallKind::InstanceOf | CallKind::Turn => {
             reader.take_bool().unwrap().to_string()
         }
-        CallKind::Set | CallKind::Release | CallKind::Settle | CallKind::Close => String::new(),
+        CallKind::Set
+        | CallKind::Release
+        | CallKind::Settle
+        | CallKind::CloseIterator
+        | CallKind::Close => String::new(),
         CallKind::Watch => match reader.take_u8().unwrap() {
             0 => "pending".into(),
             1 => format!("fulfilled {}", tree::text(reader)),
@@ -480,6 +484,11 @@ fn asked(header: &Header, reader: &mut ValueReader<'_>) -> Asked {
         }
         CallKind::RemoteSet => 2,
         CallKind::RemoteKeys => 0,
+        CallKind::RemoteStep => {
+            let step = reader.take_u8().unwrap();
+            values.push(["next", "return", "throw"][usize::from(step)].to_owned());
+            1
+        }
         _ => 1,
     };
     for _ in 0..count {

@@ -77,5 +77,9 @@ fn awaitable_of_the_client_is_a_promise_that_it_settles() {
         out.str("done").unwrap();
     })
     .unwrap();
+    // What waits for it runs in a turn, wherever the client takes that.
+    assert_eq!(peer.notice(), (CallKind::Ring, String::new()));
+    assert_eq!(peer.script("typeof got").unwrap(), "\"undefined\"");
+    assert_eq!(peer.ask(CallKind::Turn, |_| ()).unwrap(), "false");
     assert_eq!(peer.script("got").unwrap(), "\"done\"");
 }

@@ -7,9 +7,9 @@ use crate::abi::check::{Data, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_async_cleanup_hook_handle;
 use crate::env::Cx;
-use crate::env::cleanup::{AsyncEntry, Hook};
+use crate::env::cleanup::{self, AsyncEntry, Hook};
 use crate::env::finalizer::{Call, Finalizer, Instance, Owner};
-use crate::host;
+use crate::host::{self, Event};
 
 /// Sets the instance data. The finalizer of what was set before is not called.
 ///
@@ -84,28 +84,20 @@ pub(crate) fn napi_add_async_cleanup_hook(
         hook,
         argument,
     };
-    let id = cx
-        .host
-        .async_hooks
-        .borrow_mut()
-        .insert(entry)
-        .ok_or(Status::GenericFailure)?;
+    let id = cleanup::new_handle(&cx.host.inbox).ok_or(Status::GenericFailure)?;
+    cx.host.async_hooks.borrow_mut().insert(id, entry);
     cx.env.hooks.borrow_mut().push(Hook::Async(id));
     handle.set(napi_async_cleanup_hook_handle(id))
 }
 
-/// Removes an async hook before it runs, or says that it is done.
+/// Removes an async hook before it runs, or says that it is done, on any thread.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_remove_async_cleanup_hook>
 pub(crate) fn napi_remove_async_cleanup_hook(handle: napi_async_cleanup_hook_handle) -> NapiResult {
-    let host = host::current().ok_or(Status::InvalidArg)?;
-    let entry = host
-        .async_hooks
-        .borrow_mut()
-        .remove(handle.0)
-        .ok_or(Status::InvalidArg)?;
-    if let Some(env) = host.env_by_id(entry.env) {
-        env.hooks.borrow_mut().remove_async(handle.0);
+    let owner = cleanup::take_handle(handle.0).ok_or(Status::InvalidArg)?;
+    match host::current() {
+        Some(host) if host.forget_async_hook(handle.0) => {}
+        _ => owner.post(Event::AsyncHookDone(handle.0)),
     }
     Ok(())
 }

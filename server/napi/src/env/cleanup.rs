@@ -1,9 +1,13 @@
 //! Cleanup hooks of an environment: plain, asynchronous, and those of threadsafe functions, in one
 //! list, run youngest first.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::EnvId;
+use super::slots::{IdKind, Slots};
 use crate::abi::callback::{AsyncHook, CleanupHook};
 use crate::abi::check::Data;
+use crate::host::Inbox;
 
 /// One hook.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +27,24 @@ pub(crate) struct AsyncEntry {
     pub(crate) hook: AsyncHook,
     /// What it is called with.
     pub(crate) argument: Data,
+}
+
+/// Whose thread an asynchronous hook belongs to: the thread that does the work of the hook may be
+/// another one, and says that it is done.
+static OWNERS: Mutex<Slots<Arc<Inbox>>> = Mutex::new(Slots::new(IdKind::AsyncHook));
+
+fn owners() -> MutexGuard<'static, Slots<Arc<Inbox>>> {
+    OWNERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives an asynchronous hook its handle. None when there are too many.
+pub(crate) fn new_handle(inbox: &Arc<Inbox>) -> Option<usize> {
+    owners().insert(Arc::clone(inbox))
+}
+
+/// Takes the handle of a hook that is done or removed, once: who is to be told of it.
+pub(crate) fn take_handle(handle: usize) -> Option<Arc<Inbox>> {
+    owners().remove(handle)
 }
 
 /// The hooks of an environment, oldest first.

@@ -83,7 +83,7 @@ const NONE: u32 = u32::MAX;
 
 impl<T> Slots<T> {
     /// An empty table.
-    pub(crate) fn new(kind: IdKind) -> Self {
+    pub(crate) const fn new(kind: IdKind) -> Self {
         Self {
             kind,
             entries: Vec::new(),

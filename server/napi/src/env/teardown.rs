@@ -63,7 +63,7 @@ impl Env {
                     host.call_native(self, Origin::Finalizer, || hook.call(argument));
                 }
                 Some(Hook::Async(handle)) => {
-                    let entry = host.async_hooks.borrow().get(handle).copied();
+                    let entry = host.async_hooks.borrow().get(&handle).copied();
                     if let Some(entry) = entry {
                         let raw = napi_async_cleanup_hook_handle(handle);
                         host.call_native(self, Origin::Finalizer, || {
@@ -76,8 +76,8 @@ impl Env {
         let count = || {
             let entries = host.async_hooks.borrow();
             entries
-                .iter()
-                .filter(|(_, entry)| entry.env == self.id())
+                .values()
+                .filter(|entry| entry.env == self.id())
                 .count()
         };
         host.serve_until(end, || count() == 0);

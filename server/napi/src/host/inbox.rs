@@ -18,6 +18,8 @@ pub(crate) enum Event {
         /// Whether it was cancelled.
         cancelled: bool,
     },
+    /// An asynchronous cleanup hook is done or removed.
+    AsyncHookDone(usize),
 }
 
 /// The queue and the bell.

@@ -15,13 +15,13 @@ mod timers;
 mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
+use hostd_engine::{FinalizerToken, JsResult, Runtime, Thrown, Value};
 
 use crate::abi::enter::Row;
 use crate::abi::frame::Frames;
@@ -85,7 +85,7 @@ pub(crate) struct HostState {
     /// What is owed to addons when objects die.
     pub(crate) finalizers: RefCell<Finalizers>,
     /// The async cleanup hooks of all environments, by handle.
-    pub(crate) async_hooks: RefCell<Slots<AsyncEntry>>,
+    pub(crate) async_hooks: RefCell<HashMap<usize, AsyncEntry>>,
     /// The async work of all environments.
     pub(crate) works: RefCell<Slots<Work>>,
     /// The async contexts of all environments, and whose they are.
@@ -155,6 +155,11 @@ impl Host {
     /// microtasks, then the finalizers of what died.
     pub fn enter<R>(&self, f: impl FnOnce(Runtime) -> R) -> R {
         self.state.enter(f)
+    }
+
+    /// Tells of an error that nobody caught: listeners of `process` first, then the embedder.
+    pub fn uncaught(&self, thrown: &Thrown, origin: Origin) {
+        self.state.uncaught(thrown, origin);
     }
 
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a

@@ -157,7 +157,21 @@ impl HostState {
                 self.settle_item();
                 budget.spend();
             }
+            Event::AsyncHookDone(handle) => {
+                self.forget_async_hook(handle);
+            }
         }
+    }
+
+    /// Forgets an asynchronous cleanup hook; false if it is none of this host's.
+    pub(crate) fn forget_async_hook(&self, handle: usize) -> bool {
+        let Some(entry) = self.async_hooks.borrow_mut().remove(&handle) else {
+            return false;
+        };
+        if let Some(env) = self.env_by_id(entry.env) {
+            env.hooks.borrow_mut().remove_async(handle);
+        }
+        true
     }
 
     /// Serves events, and waits for more, until something is done or its time is over. For the end,

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
+use std::thread::JoinHandle;
 
 use crate::harness::*;
 
@@ -12,6 +13,7 @@ thread_local! {
     static HANDLE: Cell<napi_async_cleanup_hook_handle> =
         const { Cell::new(napi_async_cleanup_hook_handle(0)) };
     static WORK: Cell<napi_async_work> = const { Cell::new(napi_async_work(0)) };
+    static THREAD: Cell<Option<JoinHandle<(Status, Status)>>> = const { Cell::new(None) };
 }
 
 fn log(text: String) {
@@ -284,6 +286,57 @@ fn end_waits_for_an_async_hook_that_has_work_done() {
         LOG.take(),
         ["async 3", "hook 2", "complete Ok", "finalize 1"]
     );
+}
+
+extern "C" fn threaded_hook(handle: napi_async_cleanup_hook_handle, _: *mut c_void) {
+    log("hook".to_owned());
+    let thread = std::thread::Builder::new().name("addon".to_owned());
+    let work = move || {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let handle = napi_async_cleanup_hook_handle(handle.0);
+        let first = call!(napi_remove_async_cleanup_hook(handle));
+        (first, call!(napi_remove_async_cleanup_hook(handle)))
+    };
+    THREAD.set(Some(thread.spawn(work).unwrap()));
+}
+
+#[test]
+fn async_hook_is_done_when_another_thread_says_so() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let null = ptr::null_mut();
+        let status = call!(napi_set_instance_data(env, data(1), Some(finalize), null));
+        assert_eq!(status, Status::Ok);
+        add_async(env, Some(threaded_hook), 3);
+    });
+    let started = std::time::Instant::now();
+    bench.host.close();
+    let took = started.elapsed();
+    assert!(took >= std::time::Duration::from_millis(20), "{took:?}");
+    let statuses = THREAD.take().unwrap().join().unwrap();
+    assert_eq!(statuses, (Status::Ok, Status::InvalidArg));
+    assert_eq!(LOG.take(), ["hook", "finalize 1"]);
+}
+
+#[test]
+fn async_hook_that_another_thread_removes_does_not_run() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let mut handle = napi_async_cleanup_hook_handle(0);
+        let status = call!(napi_add_async_cleanup_hook(
+            env,
+            Some(idle_hook),
+            data(1),
+            &raw mut handle
+        ));
+        assert_eq!(status, Status::Ok);
+        let thread = std::thread::Builder::new().name("addon".to_owned());
+        let thread = thread.spawn(move || call!(napi_remove_async_cleanup_hook(handle)));
+        assert_eq!(thread.unwrap().join().unwrap(), Status::Ok);
+    });
+    bench.host.turn(10, std::time::Duration::from_secs(1));
+    bench.host.close();
+    assert!(LOG.take().is_empty());
 }
 
 #[test]

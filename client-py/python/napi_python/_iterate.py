@@ -1,0 +1,164 @@
+"""Iterators that cross: Python's, which an addon reads, and those of addons that are asynchronous.
+
+An addon takes steps of an iterator; it never sees the object, nor any attribute of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import types
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING, Any, Final, final
+
+from napi_python._errors import js_thrown
+from napi_python._loops import Remembered, loop_for, start
+from napi_python._native import JSObject, Promise
+from napi_python._values import undefined
+
+if TYPE_CHECKING:
+    import concurrent.futures
+
+NEXT: Final = 0
+RETURN: Final = 1
+THROW: Final = 2
+
+_Step = dict[str, Any]
+
+
+def _given(value: object) -> _Step:
+    return {"done": False, "value": value}
+
+
+def _finished(value: object) -> _Step:
+    return {"done": True, "value": undefined if value is None else value}
+
+
+def _thrown(value: object) -> BaseException:
+    return value if isinstance(value, BaseException) else js_thrown(value)
+
+
+def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - any iterator
+    """Takes one step of an iterator for an addon: `next`, or of a generator `return` or `throw`.
+
+    Native code has made sure that only generators are asked for the latter two.
+
+    Raises:
+        TypeError: If there is no such step.
+
+    """
+    try:
+        if which == NEXT:
+            return _given(_next(iterator, value))
+        if which == RETURN:
+            result = iterator.close()
+            return _finished(value if result is None else result)
+        if which == THROW:
+            return _given(iterator.throw(_thrown(value)))
+    except StopIteration as stop:
+        return _finished(stop.value)
+    text = f"an iterator has no step {which}"
+    raise TypeError(text)
+
+
+def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterator
+    if value is None or not isinstance(iterator, Generator):
+        return next(iterator)
+    # What the first `next` is given goes nowhere, in JavaScript as in Python.
+    is_fresh = (
+        isinstance(iterator, types.GeneratorType)
+        and inspect.getgeneratorstate(iterator) == inspect.GEN_CREATED
+    )
+    return next(iterator) if is_fresh else iterator.send(value)
+
+
+@final
+class _Home:
+    """Where an asynchronous iterator lives: its steps are taken on one loop, one by one."""
+
+    __slots__ = ("begun", "loop", "turn")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.turn = asyncio.Lock()
+        self.begun = False
+
+
+_homes: Final[Remembered[_Home]] = Remembered()
+
+
+def _home_of(iterator: object, addon: int) -> _Home:
+    home = _homes.get(iterator)
+    if home is None or home.loop.is_closed():
+        home = _Home(loop_for(addon, of_itself=True))
+        _homes.set(iterator, home)
+    return home
+
+
+def async_step(
+    iterator: object, which: int, value: object, addon: int
+) -> asyncio.Task[_Step] | concurrent.futures.Future[_Step]:
+    """Takes one step of an asynchronous iterator for an addon, after those asked for before."""
+    home = _home_of(iterator, addon)
+    return start(_async_step(home, iterator, which, value), home.loop)
+
+
+async def _async_step(home: _Home, iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401
+    async with home.turn:
+        begun, home.begun = home.begun, True
+        try:
+            if which == NEXT:
+                takes = begun and value is not None and isinstance(iterator, AsyncGenerator)
+                return _given(await (iterator.asend(value) if takes else anext(iterator)))
+            if which == RETURN:
+                await iterator.aclose()
+                return _finished(value)
+            if which == THROW:
+                return _given(await iterator.athrow(_thrown(value)))
+        except StopAsyncIteration:
+            return _finished(None)
+    text = f"an asynchronous iterator has no step {which}"
+    raise TypeError(text)
+
+
+async def read_async(iterator: JSObject) -> AsyncGenerator[Any, Any]:
+    """Reads an asynchronous iterator of an addon; left early, it is told so.
+
+    Yields:
+        One item after another.
+
+    """
+    result = iterator.next()
+    while True:
+        item = await _item(result)
+        if item is None:
+            return
+        try:
+            sent = yield item[0]
+        except GeneratorExit:
+            if getattr(iterator, "return", None) is not None:
+                await _settled(getattr(iterator, "return")())
+            raise
+        except Exception as error:
+            if getattr(iterator, "throw", None) is None:
+                raise
+            result = iterator.throw(error)
+        else:
+            result = iterator.next() if sent is None else iterator.next(sent)
+
+
+async def _settled(value: object) -> object:
+    return await value if isinstance(value, Promise) else value
+
+
+async def _item(result: object) -> tuple[Any] | None:
+    """Returns the item of a step, alone in a tuple, or None at the end."""
+    stepped = await _settled(result)
+    if isinstance(stepped, dict):
+        done, value = stepped.get("done"), stepped.get("value")
+    elif isinstance(stepped, JSObject):
+        done, value = getattr(stepped, "done", None), getattr(stepped, "value", None)
+    else:
+        text = f"the iterator gave {type(stepped).__name__}, not an object with done and value"
+        raise TypeError(text)
+    return None if done else (value,)
