@@ -48,6 +48,7 @@ CONCEPTS = [
     "async_context",
     "tsfn",
     "order",
+    "uv",
     "module",
 ]
 

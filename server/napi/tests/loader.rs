@@ -288,7 +288,7 @@ fn v8_libuv_and_unknown_functions_are_refused_before_any_code_runs() {
     assert!(matches!(error, Err(LoadError::NeedsV8 { .. })), "{error:?}");
     let error = diagnose(&using("uv.node", "uv_default_loop"));
     assert!(
-        matches!(error, Err(LoadError::NeedsLibuv { .. })),
+        matches!(error, Err(LoadError::UnknownLibuv { .. })),
         "{error:?}"
     );
     let error = diagnose(&using("new.node", "napi_invent_something"));

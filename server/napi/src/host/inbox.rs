@@ -18,6 +18,8 @@ pub(crate) enum Event {
         /// Whether it was cancelled.
         cancelled: bool,
     },
+    /// There is something to poll for in libuv's loop.
+    Loop,
 }
 
 /// The queue and the bell.
