@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=Cargo.toml");
     if env::var("CARGO_CFG_TARGET_OS")? != "linux" {
-        return Err("libuv is built for Linux only: its list of sources is another elsewhere".into());
+        return Err(
+            "libuv is built for Linux only: its list of sources is another elsewhere".into(),
+        );
     }
     let libuv = carrier()?.join("libuv");
     compile(&libuv);

@@ -107,6 +107,7 @@ async function main() {
   });
   write(turns.join());
   clearInterval(alive);
+  addon.holdUntilTheEnd();
   return lines;
 }
 return main();

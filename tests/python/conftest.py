@@ -24,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many times Python is killed at a random moment",
     )
     parser.addoption(
+        "--idle",
+        type=float,
+        default=1.0,
+        help="for how many seconds an idle loop is watched",
+    )
+    parser.addoption(
         "--rounds",
         type=int,
         default=200,

@@ -23,7 +23,7 @@ const IDLE: c_uint = 6;
 const PREPARE: c_uint = 9;
 const RUN_DEFAULT: usize = 0;
 
-// SAFETY: libuv's header declares them so; handles and loops are pointers here.
+// As libuv's header declares them; loops and handles are pointers here.
 unsafe extern "C" {
     fn uv_version_string() -> *const c_char;
     fn uv_default_loop() -> Raw;
@@ -158,7 +158,15 @@ impl Loop {
         unsafe { uv_idle_start(self.idle, nothing) };
         // SAFETY: A7; the handle before polling stops the loop after this round. An exception of an
         // addon's callback ends in front of this frame.
-        unsafe { through(shared.raw.addr(), RUN_DEFAULT, 0, 0, uv_run as *const ()) };
+        unsafe {
+            through(
+                shared.raw.expose_provenance(),
+                RUN_DEFAULT,
+                0,
+                0,
+                uv_run as *const (),
+            )
+        };
         // SAFETY: A7.
         unsafe { uv_idle_stop(self.idle) };
         shared.running.set(false);
@@ -226,6 +234,18 @@ fn memory(bytes: usize) -> Raw {
         .cast()
 }
 
+/// What a handle of ours points to.
+///
+/// # Safety
+///
+/// It is one of ours, with its data.
+unsafe fn shared(handle: Raw) -> &'static Shared {
+    // SAFETY: A7.
+    let data = unsafe { uv_handle_get_data(handle) };
+    // SAFETY: the caller says that this was set as its data.
+    unsafe { &*data.cast() }
+}
+
 /// Runs `what` if the round is ours. A panic is kept for the one that runs the loop: it may not
 /// pass through libuv.
 fn run(shared: &Shared, what: fn()) {
@@ -237,8 +257,8 @@ fn run(shared: &Shared, what: fn()) {
 }
 
 unsafe extern "C" fn before_polling(handle: Raw) {
-    // SAFETY: A7 (one of ours, with its data).
-    let shared: &Shared = unsafe { &*uv_handle_get_data(handle).cast() };
+    // SAFETY: A7 (started for a handle of ours).
+    let shared = unsafe { shared(handle) };
     if shared.running.get() {
         // SAFETY: A7.
         unsafe { uv_stop(shared.raw) };
@@ -247,8 +267,8 @@ unsafe extern "C" fn before_polling(handle: Raw) {
 }
 
 unsafe extern "C" fn after_polling(handle: Raw) {
-    // SAFETY: A7 (one of ours, with its data).
-    let shared: &Shared = unsafe { &*uv_handle_get_data(handle).cast() };
+    // SAFETY: A7 (started for a handle of ours).
+    let shared = unsafe { shared(handle) };
     run(shared, shared.middle.after);
 }
 

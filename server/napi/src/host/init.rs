@@ -8,7 +8,8 @@ use std::sync::Arc;
 use hostd_engine::{Options, Runtime, Thrown};
 
 use super::{
-    CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, Uv, bootstrap, current,
+    CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, Uv, bootstrap,
+    current,
 };
 use crate::abi::exports;
 use crate::abi::frame::Frames;

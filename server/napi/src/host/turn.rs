@@ -54,7 +54,10 @@ pub(crate) enum Phase {
 impl HostState {
     /// See [`super::Host::has_pending`].
     pub(super) fn has_pending(&self) -> bool {
-        self.inbox.is_filled() || self.timers.borrow().is_due() || self.is_unsettled() || self.uv.is_due()
+        self.inbox.is_filled()
+            || self.timers.borrow().is_due()
+            || self.is_unsettled()
+            || self.uv.is_due()
     }
 
     /// See [`super::Host::turn`].
@@ -80,7 +83,11 @@ impl HostState {
                 Phase::Events if self.uv.is_open() => {
                     self.run_uv(&mut budget);
                     let is_cut = budget.is_spent() && self.timers.borrow().has_immediates();
-                    let next = if is_cut { Phase::Immediates } else { Phase::Timers };
+                    let next = if is_cut {
+                        Phase::Immediates
+                    } else {
+                        Phase::Timers
+                    };
                     (next, self.inbox.is_filled())
                 }
                 Phase::Events => {

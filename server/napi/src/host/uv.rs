@@ -60,7 +60,8 @@ impl Watch {
                 let mut seen = Vec::with_capacity(1);
                 loop {
                     seen.clear();
-                    let waited = epoll::wait(&theirs, rustix::buffer::spare_capacity(&mut seen), None);
+                    let waited =
+                        epoll::wait(&theirs, rustix::buffer::spare_capacity(&mut seen), None);
                     if waited.is_ok() && !seen.is_empty() {
                         tell.store(true, Ordering::Release);
                         inbox.post(Event::Loop);
