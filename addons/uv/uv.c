@@ -98,6 +98,15 @@ static napi_value unrefTimer(napi_env env, napi_callback_info info) {
   return start_timer(env, info, false, false);
 }
 
+// defaultTimer(callback, milliseconds): on the loop that libuv itself gives.
+static napi_value defaultTimer(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  uv_handle_t* timer = new_handle(UV_TIMER, new_call(env, ARG(0), false));
+  uv_timer_init(uv_default_loop(), timer);
+  uv_timer_start(timer, timer_is_due, (uint64_t)integer(env, ARG(1)), 0);
+  return NULL;
+}
+
 // Signs from threads.
 
 typedef struct {
@@ -395,7 +404,7 @@ static napi_value holdSyncUntilTheEnd(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS({"sameLoop", sameLoop}, {"timer", timer}, {"bareTimer", bareTimer},
-        {"unrefTimer", unrefTimer}, {"signs", signs}, {"work", work}, {"poll", poll},
+        {"unrefTimer", unrefTimer}, {"defaultTimer", defaultTimer}, {"signs", signs}, {"work", work}, {"poll", poll},
         {"idlePoll", idlePoll}, {"pipePut", pipePut}, {"stat", stat}, {"phases", phases},
         {"event", event}, {"runNested", runNested}, {"now", now},
         {"holdUntilTheEnd", holdUntilTheEnd}, {"holdSyncUntilTheEnd", holdSyncUntilTheEnd})

@@ -45,6 +45,12 @@ def test_callbacks_of_the_loop_reach_python_on_the_thread_of_its_turns(uv: Any) 
     assert asyncio.run(main()) == ["8000", "end", "one", "two"]
 
 
+def test_default_loop_runs_in_a_host_that_was_not_asked_for_a_loop(uv: Any) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    uv.defaultTimer(told.put, 1)
+    assert told.get(timeout=SECONDS) == "timer"
+
+
 def test_number_of_threads_is_read_by_libuv(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each piece of work waits for all others, which takes as many threads.
     monkeypatch.setenv("UV_THREADPOOL_SIZE", "9")
