@@ -104,6 +104,7 @@ def test_idle_loop_costs_no_cpu(uv: Any, pytestconfig: pytest.Config) -> None:
     uv.pipePut(writing, "abc")
     assert told.get(timeout=SECONDS) == "abc"
     pid = host(uv).pid
+    assert pid is not None
     me = threading.get_native_id()
     time.sleep(0.2)  # The threads that took part go to sleep.
     before = nanoseconds(pid), nanoseconds(os.getpid(), without=me)

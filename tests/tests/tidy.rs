@@ -224,6 +224,7 @@ fn safe_crates_forbid_unsafe_at_their_root() {
     for file in [
         "protocol/src/lib.rs",
         "client-py/client/src/lib.rs",
+        "server/libuv/src/lib.rs",
         "server/src/lib.rs",
         "server/src/main.rs",
     ] {
