@@ -54,6 +54,20 @@ async function main() {
   });
   await pause();
 
+  // What a callback throws stays with the addon, which may ask for it, until it is called again.
+  const heard = (error) => write("uncaught", error.message);
+  process.on("uncaughtException", heard);
+  for (const start of ["timer", "bareTimer"]) {
+    addon[start](() => {
+      process.nextTick(() => write("tick of what throws"));
+      throw new Error(`thrown by ${start}`);
+    }, 1);
+    await pause();
+    op("the call after it", () => addon.sameLoop());
+    op("and the next", () => addon.sameLoop());
+  }
+  process.off("uncaughtException", heard);
+
   // A pipe is read as it fills.
   const parts = [];
   await once((resolve) => {
