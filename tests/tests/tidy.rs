@@ -53,10 +53,7 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
     ),
     ("hostd-engine", &["rquickjs-sys"]),
     ("hostd-libuv", &["libuv-sys2"]),
-    (
-        "hostd-napi",
-        &["hostd-engine", "hostd-libuv", "libloading"],
-    ),
+    ("hostd-napi", &["hostd-engine", "hostd-libuv", "libloading"]),
     ("hostd-sandbox", &[]),
     (
         "napi-hostd",

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
@@ -133,7 +133,10 @@ impl Uv {
 
     /// Whether the loop has something to do.
     pub(crate) fn is_due(&self) -> bool {
-        self.deadline().is_some_and(|due| due <= Instant::now())
+        self.idle().is_some_and(|uv| {
+            uv.of.update_time();
+            uv.of.timeout() == Some(Duration::ZERO) || uv.watch.is_ready()
+        })
     }
 
     /// An addon is about to be called: timers that it starts count from now.
