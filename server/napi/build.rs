@@ -1,5 +1,6 @@
-//! Exports the Node-API names from the binaries of this package, and no other name but the one by
-//! which the crash record reaches every thread (where that is linked in).
+//! Exports the names of Node-API and libuv from the binaries of this package, and no other name but
+//! the one by which the crash record reaches every thread (where that is linked in). What libuv has
+//! for itself alone (`uv__*`) is hidden when it is compiled.
 //!
 //! Addons find the functions in the executable that opens them, when they are opened or by name at
 //! run time. The same file serves each package with such binaries, because link arguments reach no
@@ -9,11 +10,12 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "napi_*",
     "node_api_*",
     "node_module_register",
     "pthread_create",
+    "uv_*",
 ];
 const TARGETS: [(&str, &str); 4] = [
     ("bins", "src/main.rs"),

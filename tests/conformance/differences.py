@@ -4,18 +4,6 @@ from __future__ import annotations
 
 _PROPERTY = "napi_get_all_property_names({a: 1}, 0, 64, 0): napi_ok result="
 
-# There is no libuv to give a loop of: the function says so whatever it is given.
-_NO_LOOP = {
-    "napi_get_uv_event_loop(): napi_ok given=true": (
-        "napi_get_uv_event_loop(): napi_generic_failure"
-    ),
-    'no loop: ["napi_get_uv_event_loop(NULL, NULL): napi_invalid_arg last=napi_ok", '
-    '"napi_get_uv_event_loop(env, NULL): napi_invalid_arg"]': (
-        'no loop: ["napi_get_uv_event_loop(NULL, NULL): napi_invalid_arg last=napi_ok", '
-        '"napi_get_uv_event_loop(env, NULL): napi_generic_failure"]'
-    ),
-}
-
 #: case -> what Node says -> what the host says
 DIFFERENCES: dict[str, dict[str, str]] = {
     # The order of the built-in properties of Object.prototype is the engine's.
@@ -35,7 +23,4 @@ DIFFERENCES: dict[str, dict[str, str]] = {
             "node_api_create_external_sharedarraybuffer(3): napi_no_external_buffers_allowed"
         )
     },
-    "module": _NO_LOOP,
-    "module_default": _NO_LOOP,
-    "module_legacy": _NO_LOOP,
 }

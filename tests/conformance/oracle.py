@@ -49,6 +49,7 @@ CONCEPTS = [
     "tsfn",
     "order",
     "sample_rust",
+    "uv",
     "module",
 ]
 

@@ -30,7 +30,6 @@ This table is written by `python3 tests/conformance/table.py`; a test says when 
 - **Mode**: how it is entered. `js` refuses while an exception is pending or JavaScript cannot run;
   `env` works with a pending exception; `basic` works in basic finalizers too; `none` has no
   environment to check.
-- **Implemented**: no means that it answers `napi_generic_failure` and logs a warning.
 - **Tested by**: the tests in Rust that call it (`server/napi/tests`), and the addon that does.
 - **Compared with Node**: the scripts of the conformance kit that call it (`tests/conformance`), and
   `fuzz` where the random programs do (`tests/fuzz`).
@@ -47,7 +46,7 @@ class Row:
 
     name: str
     mode: str
-    module: str | None
+    module: str
 
 
 def rows() -> list[Row]:
@@ -56,15 +55,13 @@ def rows() -> list[Row]:
     for file in ["js_native_api.rs", "node_api.rs"]:
         text = (EXPORTS / file).read_text(encoding="utf-8")
         for mode, module, name in re.findall(
-            r"^    (js|env|basic|peek)\s+(?:(\w+)::)?(n\w+)\(", text, re.MULTILINE
+            r"^    (js|env|basic|peek)\s+(\w+)::(n\w+)\(", text, re.MULTILINE
         ):
-            found.append(Row(name, "basic" if mode == "peek" else mode, module or None))
-        indented = re.findall(r"^        (js|env|basic|peek)\s+(n\w+)\(", text, re.MULTILINE)
-        found += [Row(name, "basic" if mode == "peek" else mode, None) for mode, name in indented]
+            found.append(Row(name, "basic" if mode == "peek" else mode, module))
         free = text.partition("napi_free_exports! {")[2].partition("\n}")[0]
         found += [
-            Row(name, "none", module or None)
-            for module, name in re.findall(r"^ +(?:(\w+)::)?(n\w+)\(", free, re.MULTILINE)
+            Row(name, "none", module)
+            for module, name in re.findall(r"^ +(\w+)::(n\w+)\(", free, re.MULTILINE)
         ]
         by_hand = re.findall(r'pub unsafe extern "C" fn (n\w+)\(', text)
         found += [Row(name, "none", "fatal" if "fatal" in name else "module") for name in by_hand]
@@ -109,25 +106,22 @@ def document() -> str:
         names,
     )
     fuzzed = mentions([ROOT / "addons" / "fuzz" / "fuzz.c"], names)
-    lines = ["| Function | Version | Mode | Implemented | Tested by | Compared with Node |"]
-    lines.append("|---|---|---|---|---|---|")
+    lines = ["| Function | Version | Mode | Tested by | Compared with Node |"]
+    lines.append("|---|---|---|---|---|")
     for row in functions:
         tests = [f"{name}.rs" for name in rust[row.name] if name not in {"harness", "symbols"}]
         addons = samples[row.name]
         tests += [f"{name}.c" for name in addons]
         compared = [*addons, *(["fuzz"] if fuzzed[row.name] else [])]
-        done = row.module is not None
         cells = [
             f"`{row.name}`",
             since.get(row.name, "experimental"),
             row.mode,
-            "yes" if done else "no",
-            ", ".join(dict.fromkeys(tests)) if done else "",
-            ", ".join(dict.fromkeys(compared)) if done else "",
+            ", ".join(dict.fromkeys(tests)),
+            ", ".join(dict.fromkeys(compared)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    done = sum(row.module is not None for row in functions)
-    summary = f"{done} of {len(functions)} functions are implemented.\n\n"
+    summary = f"All {len(functions)} functions are implemented.\n\n"
     return INTRODUCTION + summary + "\n".join(lines) + "\n"
 
 

@@ -41,7 +41,7 @@ def test_the_host_answers_as_node_does(name: str) -> None:
     assert not difference, "\n".join(difference)
 
 
-@pytest.mark.parametrize("name", ["lifecycle", "lifecycle_v10"])
+@pytest.mark.parametrize("name", ["lifecycle", "lifecycle_v10", "uv"])
 def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     expected = oracle.end_in_node(name)
     assert expected, "an addon that says nothing at its end compares nothing"

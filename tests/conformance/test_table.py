@@ -19,8 +19,9 @@ def test_every_function_of_the_headers_is_in_the_table() -> None:
     assert set(table.versions()) <= names
 
 
-def test_what_is_implemented_is_tested_and_compared() -> None:
-    for line in table.document().splitlines():
+def test_every_function_is_tested_and_compared() -> None:
+    rows = [line for line in table.document().splitlines() if line.startswith("| `")]
+    assert len(rows) == len(table.rows())
+    for line in rows:
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if len(cells) == 6 and cells[3] == "yes":
-            assert all(cells), line
+        assert all(cells), line

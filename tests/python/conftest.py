@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many times a loop is blocked in each way while an addon's threads call",
     )
     parser.addoption(
+        "--idle",
+        type=float,
+        default=1.0,
+        help="for how many seconds an idle loop is watched",
+    )
+    parser.addoption(
         "--rounds",
         type=int,
         default=200,

@@ -61,6 +61,8 @@ ROWS = [
     Row("watcher", "@parcel/watcher-linux-x64-glibc", "watcher.node"),
     Row("classic_level", "classic-level", "prebuilds/linux-x64/classic-level.node"),
     Row("libsql", "@libsql/linux-x64-gnu", "index.node"),
+    Row("sodium_native", "sodium-native", "prebuilds/linux-x64/sodium-native.node"),
+    Row("zeromq", "zeromq", "build/linux/x64/node/glibc-127-Release/addon.node"),
     # Declares version 10 of Node-API, on which Node 20 dies.
     Row("better_sqlite3", "better-sqlite3", "prebuilds/linux-x64.node", newer_node=True),
 ]

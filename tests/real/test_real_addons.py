@@ -295,6 +295,60 @@ def libsql(addon: Any) -> Any:
     return [on(statement, "statementIsReader"), on(statement, "statementGet", [1])]
 
 
+@calls
+def sodium_native(addon: Any) -> Any:
+    # It takes and fills bare array buffers, which live over there.
+    ours = host(addon).run_script(
+        """({
+            empty: (length) => new ArrayBuffer(length),
+            from: (...bytes) => Uint8Array.from(bytes).buffer,
+        })"""
+    )
+    hello, salt = ours["from"](*b"hello"), ours["from"](*[1] * 16)
+    hashed = ours.empty(32)
+    view = host(addon).run_script("(memory) => Buffer.from(memory)")
+    addon.crypto_generichash(hashed, 0, 32, hello, 0, 5, ours.empty(0), 0, 0)
+    memory = addon.sodium_malloc(16)
+    key = ours.empty(16)
+    told: queue.Queue[Any] = queue.Queue()
+    addon.crypto_pwhash_async(key, 0, 16, hello, 0, 5, salt, 0, 16, 1, 8192, 2, told.put)
+    return [view(hashed), len(memory), told.get(timeout=30), view(key)]
+
+
+@calls
+def zeromq(addon: Any) -> Any:
+    pair, pull, push = 0, 7, 8
+
+    def texts(parts: Any) -> list[str]:
+        return [bytes(part).decode() for part in parts]
+
+    async def main(place: str) -> Any:
+        pusher, puller = addon.Socket(push), addon.Socket(pull)
+        await pusher.bind("inproc://x")
+        puller.connect("inproc://x")
+        await pusher.send(["hi", "there"])
+        first = texts(await puller.receive())
+        later = puller.receive()
+        await pusher.send(["later"])
+        second = texts(await later)
+        one, other = addon.Socket(pair), addon.Socket(pair)
+        await one.bind(place)
+        other.connect(place)
+        count = 0
+        while count < 50:
+            await one.send([str(count)])
+            await other.send(await other.receive())
+            if texts(await one.receive()) != [str(count)]:
+                break
+            count += 1
+        for socket in [pusher, puller, one, other]:
+            socket.close()
+        return [first, second, count]
+
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(main(f"ipc://{folder}/pair"))
+
+
 def canonical(value: Any) -> Any:
     """Puts a value into the form that the oracle scripts print."""
     if isinstance(value, BigInt):

@@ -286,11 +286,13 @@ fn v8_libuv_and_unknown_functions_are_refused_before_any_code_runs() {
         "_ZN4node19GetCurrentEventLoopEPN2v87IsolateE",
     ));
     assert!(matches!(error, Err(LoadError::NeedsV8 { .. })), "{error:?}");
-    let error = diagnose(&using("uv.node", "uv_default_loop"));
+    let error = diagnose(&using("newer_uv.node", "uv_invent_something"));
     assert!(
-        matches!(error, Err(LoadError::NeedsLibuv { .. })),
+        matches!(error, Err(LoadError::UnknownLibuv { .. })),
         "{error:?}"
     );
+    let facts = diagnose(&using("uv.node", "uv_default_loop"));
+    assert!(facts.is_ok_and(|facts| facts.uses_libuv));
     let error = diagnose(&using("new.node", "napi_invent_something"));
     assert!(
         matches!(error, Err(LoadError::UnknownFunction { .. })),

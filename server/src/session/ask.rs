@@ -47,7 +47,8 @@ impl Session {
         }
         self.asked.set(self.asked.get() + 1);
         let mut scratch = self.take_scratch();
-        let answered = self.exchange(lane, call, &mut scratch, write);
+        let exchange = || self.exchange(lane, call, &mut scratch, write);
+        let answered = self.host.nest(exchange);
         let answer = answered.and_then(|header| self.take_answer(&header, &mut scratch, read));
         self.put_scratch(scratch);
         answer

@@ -95,20 +95,6 @@ pub(crate) fn free(row: &'static Row, body: impl FnOnce() -> NapiResult) -> Stat
     }
 }
 
-/// Answers a function that is not implemented.
-#[cold]
-pub(crate) fn todo(env: napi_env, row: &'static Row) -> Status {
-    let Some(cx) = Cx::find(env, row) else {
-        return unknown_env(env, row);
-    };
-    cx.host.warn_once(
-        row,
-        "is not implemented yet and answers napi_generic_failure",
-    );
-    cx.env.record(Status::GenericFailure);
-    Status::GenericFailure
-}
-
 #[inline]
 fn run(cx: &Cx, body: impl FnOnce(&Cx) -> NapiResult) -> NapiResult {
     let outer = cx.host.swap_row(Some(cx.row));
@@ -203,12 +189,11 @@ fn unknown_env(env: napi_env, row: &'static Row) -> Status {
 /// }
 /// ```
 ///
-/// and a line of the table. Rows under `todo` have no body and answer `napi_generic_failure`.
+/// and a line of the table.
 macro_rules! napi_exports {
     (
         $(#[$doc:meta])*
         static $table:ident: $header:literal;
-        todo { $($todo_mode:ident $todo:ident($($todo_arg:ident: $todo_ty:ty),*);)* }
         $($mode:ident $module:ident::$name:ident($($arg:ident: $ty:ty),*)
             => ($($check:ident($($from:ident),*)),*);)*
     ) => {
@@ -231,20 +216,6 @@ macro_rules! napi_exports {
                 })
             }
         )*
-        $(
-            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($todo), ">")]
-            ///
-            /// # Safety
-            ///
-            /// None yet: no pointer is followed.
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $todo(env: napi_env, $($todo_arg: $todo_ty),*) -> napi_status {
-                const ROW: &$crate::abi::enter::Row =
-                    &$crate::abi::enter::Row { name: stringify!($todo) };
-                let _ = ($($todo_arg,)*);
-                $crate::abi::enter::todo(env, ROW)
-            }
-        )*
         $(#[$doc])*
         #[used]
         pub static $table: &[$crate::abi::exports::Symbol] = &[
@@ -253,12 +224,6 @@ macro_rules! napi_exports {
                 $header,
                 $crate::abi::enter::entry::$mode,
                 $name as *const (),
-            ),)*
-            $($crate::abi::exports::Symbol::todo(
-                &$crate::abi::enter::Row { name: stringify!($todo) },
-                $header,
-                $crate::abi::enter::entry::$todo_mode,
-                $todo as *const (),
             ),)*
         ];
     };

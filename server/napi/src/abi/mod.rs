@@ -17,6 +17,9 @@
 //!
 //! - **A6** Memory that the addon hands over with an external buffer stays readable and writable
 //!   until its finalizer is called, or for ever if it gave none.
+//! - **A7** A loop of libuv and our handles in it are used on the thread of their host alone, and are
+//!   never closed, freed or moved. Callbacks of libuv's are called by it, on the thread that runs the
+//!   loop, with the handle they were started for.
 //!
 //! What breaks A1 or A2 is the addon's own memory error: it costs this process and no other.
 //! Ids are not covered by any invariant because they are never trusted: each is looked up.
@@ -33,4 +36,5 @@ pub(crate) mod record;
 pub(crate) mod registered;
 pub mod status;
 pub mod types;
+pub(crate) mod uv;
 mod wall;

@@ -1,10 +1,10 @@
-//! Versions and the module's own file.
+//! Versions, the module's own file, and the loop of libuv.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use crate::abi::check::Out;
-use crate::abi::status::NapiResult;
+use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_node_version;
 use crate::env::Cx;
 
@@ -30,4 +30,15 @@ pub(crate) fn napi_get_node_version(cx: &Cx, result: Out<*const napi_node_versio
 /// <https://nodejs.org/api/n-api.html#node_api_get_module_file_name>
 pub(crate) fn node_api_get_module_file_name(cx: &Cx, result: Out<*const c_char>) -> NapiResult {
     result.set(cx.env.file_url().as_ptr())
+}
+
+/// The loop of libuv that runs on this thread, made now if nobody asked for it before.
+///
+/// <https://nodejs.org/api/n-api.html#napi_get_uv_event_loop>
+pub(crate) fn napi_get_uv_event_loop(cx: &Cx, result: Out<*mut c_void>) -> NapiResult {
+    let raw = cx.host.uv_loop().map_err(|error| {
+        tracing::error!(%error, "cannot make a loop of libuv");
+        Status::GenericFailure
+    })?;
+    result.set(raw)
 }

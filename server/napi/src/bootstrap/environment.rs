@@ -15,6 +15,7 @@ use std::time::Instant;
 use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
 
 use super::bytes::argument;
+use crate::abi::uv;
 use crate::host::{Host, NodeVersion, Origin};
 use crate::loader;
 
@@ -64,6 +65,7 @@ pub(super) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
         ("node", text(&format!("{major}.{minor}.{patch}"))?),
         ("napi", text(&crate::loader::SUPPORTED_VERSION.to_string())?),
         ("modules", text(MODULES)?),
+        ("uv", text(&uv::version())?),
         ("lts", text(LINE)?),
         ("arch", text(node_arch())?),
         ("platform", text(std::env::consts::OS)?),

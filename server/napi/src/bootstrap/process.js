@@ -121,7 +121,7 @@ let exiting = false;
 
 const members = {
   version: `v${facts.node}`,
-  versions: Object.freeze({ node: facts.node, modules: facts.modules, napi: facts.napi }),
+  versions: Object.freeze({ node: facts.node, modules: facts.modules, napi: facts.napi, uv: facts.uv }),
   arch: facts.arch,
   platform: facts.platform,
   release: { name: 'node', lts: facts.lts },

@@ -73,6 +73,8 @@ impl Env {
                 }
             }
         }
+        // Handles that hooks closed are closed in the next round of their loop.
+        host.finish_uv();
         let count = || {
             let entries = host.async_hooks.borrow();
             entries

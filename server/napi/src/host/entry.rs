@@ -18,6 +18,9 @@ impl HostState {
     /// See [`super::Host::enter`].
     pub(super) fn enter<R>(&'static self, f: impl FnOnce(Runtime) -> R) -> R {
         let depth = Depth::enter(self);
+        if depth.is_outermost() {
+            self.uv.enter();
+        }
         let result = f(self.rt);
         if depth.is_outermost() && self.is_unsettled() {
             self.settle();
@@ -307,13 +310,21 @@ impl HostState {
 /// Counts an entry, also when it unwinds.
 pub(super) struct Depth {
     host: &'static HostState,
+    outer: u32,
 }
 
 impl Depth {
     #[inline]
     pub(super) fn enter(host: &'static HostState) -> Self {
-        host.depth.set(host.depth.get() + 1);
-        Self { host }
+        let outer = host.depth.get();
+        host.depth.set(outer + 1);
+        Self { host, outer }
+    }
+
+    /// Has what comes be outermost, although something has entered.
+    pub(super) fn suspend(host: &'static HostState) -> Self {
+        let outer = host.depth.replace(0);
+        Self { host, outer }
     }
 
     #[inline]
@@ -325,6 +336,6 @@ impl Depth {
 impl Drop for Depth {
     #[inline]
     fn drop(&mut self) {
-        self.host.depth.set(self.host.depth.get() - 1);
+        self.host.depth.set(self.outer);
     }
 }

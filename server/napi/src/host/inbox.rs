@@ -20,6 +20,8 @@ pub(crate) enum Event {
     },
     /// An asynchronous cleanup hook is done or removed.
     AsyncHookDone(usize),
+    /// There is something to poll for in libuv's loop.
+    Loop,
 }
 
 /// The queue and the bell.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use hostd_engine::{Options, Runtime, Thrown};
 
 use super::{
-    CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, bootstrap, current,
+    CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, Uv, bootstrap,
+    current,
 };
 use crate::abi::exports;
 use crate::abi::frame::Frames;
@@ -43,6 +44,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         timer_calls: OnceCell::new(),
         phase: Cell::default(),
         phase_items: Cell::new(0),
+        uv: Uv::default(),
         callback_scopes: RefCell::default(),
         scope_floor: Cell::new(0),
         scope_serial: Cell::new(0),

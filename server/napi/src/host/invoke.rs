@@ -19,6 +19,9 @@ const INIT: &Row = &Row {
 const NATIVE: &Row = &Row {
     name: "a finalizer or hook",
 };
+const LOOP: &Row = &Row {
+    name: "a callback of libuv",
+};
 
 /// What engine functions with our tags run.
 pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
@@ -107,10 +110,20 @@ impl HostState {
         self.uncaught(thrown, origin);
     }
 
+    /// Runs what may call addons of any environment, in a handle scope of its own.
+    pub(super) fn in_native_scope<R>(&'static self, call: impl FnOnce() -> R) -> R {
+        self.scoped(LOOP, call)
+    }
+
     /// Runs `call` in a handle scope of its own, with a clean last-error record.
     #[inline]
     fn in_scope<R>(&'static self, env: &Env, row: &'static Row, call: impl FnOnce() -> R) -> R {
         env.record(Status::Ok);
+        self.scoped(row, call)
+    }
+
+    #[inline]
+    fn scoped<R>(&'static self, row: &'static Row, call: impl FnOnce() -> R) -> R {
         let height = self.handles.borrow().height();
         let floor = self.scopes.borrow_mut().enter();
         let scope_floor = self.raise_scope_floor();

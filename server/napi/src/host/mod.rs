@@ -13,6 +13,7 @@ mod options;
 pub(crate) mod pool;
 mod timers;
 mod turn;
+mod uv;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -43,6 +44,7 @@ pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartEr
 pub(crate) use pool::{Job, Ticket};
 pub(crate) use timers::Timers;
 pub(crate) use turn::{Budget, Phase};
+pub(crate) use uv::Uv;
 
 /// The engine function tag of addons' callbacks.
 pub(crate) const TAG_CALLBACK: u8 = 0;
@@ -97,6 +99,7 @@ pub(crate) struct HostState {
     phase: Cell<Phase>,
     /// How much was done in that phase already.
     phase_items: Cell<usize>,
+    pub(crate) uv: Uv,
     /// The open callback scopes, outermost first.
     callback_scopes: RefCell<Vec<usize>>,
     scope_floor: Cell<usize>,
@@ -168,15 +171,27 @@ impl Host {
         self.state.is_pinned(value)
     }
 
+    /// Keeps what is called meanwhile from being outermost: for whoever waits in the middle of
+    /// JavaScript and serves others. A callback of libuv's may have called that JavaScript, and it
+    /// is outermost itself.
+    pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _depth = entry::Depth::enter(self.state);
+        f()
+    }
+
     /// Whether the host owes itself a turn.
     pub fn has_pending(&self) -> bool {
         self.state.has_pending()
     }
 
-    /// When the host will owe itself a turn though nobody rings: the next timer. Asked for after
+    /// When the host will owe itself a turn though nobody rings: the next timer, libuv. Asked for after
     /// each entry and turn.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.state.timers.borrow().deadline()
+        let timer = self.state.timers.borrow().deadline();
+        match (timer, self.state.uv.deadline()) {
+            (Some(timer), Some(uv)) => Some(timer.min(uv)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// How many calls wait in the queues of threadsafe functions.
@@ -192,12 +207,13 @@ impl Host {
     }
 
     /// Whether something keeps the host busy, as it keeps Node's loop alive: an open threadsafe
-    /// function, async work, a timer.
+    /// function, async work, a timer, a handle of libuv.
     pub fn is_kept_alive(&self) -> bool {
         let envs = self.state.envs();
         envs.iter().any(|env| env.has_referenced_threadsafe())
             || self.state.has_queued_work()
             || self.state.timers.borrow().is_referenced()
+            || self.state.uv.is_alive()
     }
 
     /// Sets a property of the global object.

@@ -1,5 +1,6 @@
 //! A turn: what the host owes itself, in the order of Node's loop. Timers that are due, then what
-//! threads posted, then immediates, and round again while the budget lasts. After each single item
+//! threads posted, then immediates, and round again while the budget lasts. Where an addon uses libuv, its
+//! loop runs in place of the latter two, and they in the middle of it. After each single item
 //! next ticks, microtasks and finalizers run, as after each callback of Node's.
 
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use super::{Event, HostState, Origin};
 use crate::env::tsfn;
 
 /// How much a turn may still do.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Budget {
     items: usize,
     end: Option<Instant>,
@@ -53,7 +54,10 @@ pub(crate) enum Phase {
 impl HostState {
     /// See [`super::Host::has_pending`].
     pub(super) fn has_pending(&self) -> bool {
-        self.inbox.is_filled() || self.timers.borrow().is_due() || self.is_unsettled()
+        self.inbox.is_filled()
+            || self.timers.borrow().is_due()
+            || self.is_unsettled()
+            || self.uv.is_due()
     }
 
     /// See [`super::Host::turn`].
@@ -75,6 +79,16 @@ impl HostState {
                 Phase::Timers => {
                     self.run_timers(&mut budget);
                     (Phase::Events, self.timers.borrow().is_timer_due())
+                }
+                Phase::Events if self.uv.is_open() => {
+                    self.run_uv(&mut budget);
+                    let is_cut = budget.is_spent() && self.timers.borrow().has_immediates();
+                    let next = if is_cut {
+                        Phase::Immediates
+                    } else {
+                        Phase::Timers
+                    };
+                    (next, self.inbox.is_filled())
                 }
                 Phase::Events => {
                     self.serve_events(&mut budget);
@@ -115,7 +129,7 @@ impl HostState {
     }
 
     /// Serves the events that are there; those that come meanwhile wait for the next round.
-    fn serve_events(&'static self, budget: &mut Budget) {
+    pub(super) fn serve_events(&'static self, budget: &mut Budget) {
         for _ in 0..self.inbox.len() {
             if budget.is_spent() {
                 return;
@@ -127,7 +141,7 @@ impl HostState {
         }
     }
 
-    fn run_immediates(&'static self, budget: &mut Budget) {
+    pub(super) fn run_immediates(&'static self, budget: &mut Budget) {
         let mut batch = self.timers.borrow_mut().take_immediates();
         while !budget.is_spent() {
             let (Some(immediate), Some((_, call))) = (batch.pop_front(), self.timer_calls.get())
@@ -160,6 +174,8 @@ impl HostState {
             Event::AsyncHookDone(handle) => {
                 self.forget_async_hook(handle);
             }
+            // It did its work by coming: the loop runs in every turn.
+            Event::Loop => {}
         }
     }
 
@@ -178,11 +194,21 @@ impl HostState {
     /// when nobody takes turns any more.
     pub(crate) fn serve_until(&'static self, end: Instant, is_done: impl Fn() -> bool) {
         while !is_done() && Instant::now() < end {
-            let Some(event) = self.inbox.next_until(end) else {
-                return;
+            let mut budget = Budget {
+                items: usize::MAX,
+                end: Some(end),
             };
-            let left = end.saturating_duration_since(Instant::now());
-            self.serve(event, &mut Budget::new(usize::MAX, left));
+            let mut until = end;
+            if self.uv.is_open() {
+                self.run_uv(&mut budget);
+                until = self.uv.deadline().unwrap_or(end).min(end);
+                if is_done() {
+                    return;
+                }
+            }
+            if let Some(event) = self.inbox.next_until(until) {
+                self.serve(event, &mut budget);
+            }
         }
     }
 }

@@ -99,12 +99,16 @@ pub enum LoadError {
         /// One of the symbols.
         symbol: String,
     },
-    /// The file uses libuv.
-    #[error("{} uses libuv ({symbol}), which is not supported yet", path.display())]
-    NeedsLibuv {
+    /// The file uses a function that libuv does not have here.
+    #[error(
+        "{} uses {symbol}, which the libuv of this host does not have; \
+         the addon was built for another system or a newer libuv: use an older build of it, or a newer napi-hostd",
+        path.display()
+    )]
+    UnknownLibuv {
         /// The file.
         path: PathBuf,
-        /// One of the symbols.
+        /// The function.
         symbol: String,
     },
     /// The file uses a Node-API function that does not exist here.

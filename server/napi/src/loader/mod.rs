@@ -72,6 +72,11 @@ pub(crate) fn load_into(
     exports: Option<Value>,
 ) -> Result<Loaded, Failure> {
     let facts = preflight::inspect(path)?;
+    if facts.uses_libuv
+        && let Err(error) = host.state().uv_loop()
+    {
+        tracing::error!(%error, "cannot make a loop of libuv for the addon");
+    }
     let image = library::open(&facts.path).map_err(|error| cannot_open(&facts, &error))?;
     let (init, declared) = entry_point(&image, &facts.path)?;
     let api_version = effective_version(declared, &facts.path)?;

@@ -22,6 +22,8 @@ pub struct Facts {
     pub libraries: Vec<String>,
     /// The Node-API functions that it imports; those that look them up at run time import none.
     pub functions: Vec<String>,
+    /// Whether it imports functions of libuv.
+    pub uses_libuv: bool,
     /// Whether it defines `napi_register_module_v1`; if not, it must register itself when opened.
     pub has_entry_point: bool,
     image: Image,
@@ -61,6 +63,7 @@ pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
     })?;
     check_libc(&path, &image)?;
     check_imports(&path, &image, &file.path)?;
+    let uses_libuv = image.imports().any(hostd_libuv::has);
     Ok(Facts {
         path: file.path,
         libraries: image.needed.clone(),
@@ -69,6 +72,7 @@ pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
             .filter(|name| is_node_api(name))
             .map(Into::into)
             .collect(),
+        uses_libuv,
         has_entry_point: image.defines("napi_register_module_v1"),
         image,
     })
@@ -117,8 +121,8 @@ fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadErro
     for symbol in image.imports() {
         let refused: fn(PathBuf, String) -> LoadError = if is_v8(symbol) {
             |path, symbol| LoadError::NeedsV8 { path, symbol }
-        } else if symbol.starts_with("uv_") {
-            |path, symbol| LoadError::NeedsLibuv { path, symbol }
+        } else if symbol.starts_with("uv_") && !hostd_libuv::has(symbol) {
+            |path, symbol| LoadError::UnknownLibuv { path, symbol }
         } else if is_node_api(symbol) && !known.contains(symbol) {
             |path, symbol| LoadError::UnknownFunction { path, symbol }
         } else {

@@ -41,3 +41,4 @@ mod symbol;
 mod symbols;
 mod tsfn;
 mod typedarray;
+mod uv;

@@ -1,6 +1,6 @@
 //! Versions, file names and registration.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::path::Path;
 
 use crate::harness::*;
@@ -51,13 +51,14 @@ fn module_that_registers_itself_is_loaded_each_time_anew() {
 }
 
 #[test]
-fn uv_loop_is_refused() {
+fn loop_of_libuv_is_the_same_every_time() {
     with_env(|env| {
-        let mut event_loop = std::ptr::null_mut();
+        let first: *mut c_void = get!(napi_get_uv_event_loop(env));
+        assert!(!first.is_null());
+        assert_eq!(first, get!(napi_get_uv_event_loop(env)));
         assert_eq!(
-            call!(napi_get_uv_event_loop(env, &raw mut event_loop)),
-            Status::GenericFailure
+            call!(napi_get_uv_event_loop(env, std::ptr::null_mut())),
+            Status::InvalidArg
         );
-        assert!(event_loop.is_null());
     });
 }

@@ -14,8 +14,6 @@ napi_exports! {
     /// The rows of `js_native_api.h`.
     static JS_NATIVE_API: "js_native_api.h";
 
-    todo {}
-
     peek  error::napi_get_last_error_info(result: *mut *const napi_extended_error_info)
               => (out(result));
 

@@ -28,8 +28,6 @@ pub struct Symbol {
     pub header: &'static str,
     /// How it is entered.
     pub entry: Entry,
-    /// Whether it only answers `napi_generic_failure`.
-    pub todo: bool,
     address: *const (),
 }
 
@@ -47,22 +45,6 @@ impl Symbol {
             row,
             header,
             entry,
-            todo: false,
-            address,
-        }
-    }
-
-    pub(super) const fn todo(
-        row: &'static Row,
-        header: &'static str,
-        entry: Entry,
-        address: *const (),
-    ) -> Self {
-        Self {
-            row,
-            header,
-            entry,
-            todo: true,
             address,
         }
     }

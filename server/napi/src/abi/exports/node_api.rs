@@ -19,10 +19,6 @@ napi_exports! {
     /// The rows of `node_api.h` that have an environment.
     static NODE_API: "node_api.h";
 
-    todo {
-        basic napi_get_uv_event_loop(loop_: *mut *mut c_void);
-    }
-
     env   async_context::napi_async_init(async_resource: napi_value, async_resource_name: napi_value, result: *mut napi_async_context)
               => (async_resource(async_resource, async_resource_name), out(result));
     env   async_context::napi_async_destroy(async_context: napi_async_context)
@@ -70,6 +66,8 @@ napi_exports! {
 
     basic lifecycle::napi_add_async_cleanup_hook(hook: napi_async_cleanup_hook, arg: *mut c_void, remove_handle: *mut napi_async_cleanup_hook_handle)
               => (async_hook(hook), data(arg), opt_out(remove_handle));
+    basic module::napi_get_uv_event_loop(loop_: *mut *mut c_void)
+              => (out(loop_));
     basic module::node_api_get_module_file_name(result: *mut *const c_char)
               => (out(result));
 }
