@@ -87,7 +87,12 @@ pub(crate) fn peek(
 pub(crate) fn free(row: &'static Row, body: impl FnOnce() -> NapiResult) -> Status {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => Status::Ok,
-        Ok(Err(status)) => status,
+        Ok(Err(status)) => {
+            if status == Status::InvalidArg {
+                host::debug::refused_anywhere(row);
+            }
+            status
+        }
         Err(_) => {
             tracing::error!(function = row.name, "panic in a Node-API function");
             Status::GenericFailure

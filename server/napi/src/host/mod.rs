@@ -4,7 +4,7 @@
 //! its caller is a test, a benchmark or a process that serves another one.
 #![forbid(unsafe_code)]
 
-mod debug;
+pub(crate) mod debug;
 mod entry;
 mod inbox;
 mod init;
