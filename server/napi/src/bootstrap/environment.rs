@@ -244,9 +244,10 @@ pub(super) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     }
 }
 
-/// `collect()`: collects garbage now. Finalizers run when the outermost call ends.
+/// `collect()`: collects garbage now. Basic finalizers run at once, others when the outermost call
+/// ends.
 pub(super) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    rt.gc();
+    host(rt)?.state().collect();
     Ok(Value::UNDEFINED)
 }
 

@@ -25,7 +25,7 @@ use hostd_engine::{Deferred, Thrown};
 
 use crate::abi::record::ErrorInfo;
 use crate::abi::status::Status;
-use crate::abi::types::{napi_env, napi_extended_error_info};
+use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error_info};
 
 pub(crate) use cx::Cx;
 
@@ -50,6 +50,8 @@ pub(crate) mod flags {
     pub(crate) const PENDING: u8 = 1;
     /// JavaScript cannot run: the environment is being or was closed.
     pub(crate) const NO_JS: u8 = 2;
+    /// A finalizer runs that may only call basic functions.
+    pub(crate) const BASIC_ONLY: u8 = 8;
     /// A defect of ours surfaced in it; it answers nothing but failures.
     pub(crate) const POISONED: u8 = 4;
 }
@@ -118,6 +120,20 @@ impl Env {
     /// Whether the addon declared version 10 or is experimental.
     pub(crate) fn is_version_10(&self) -> bool {
         self.api_version >= 10
+    }
+
+    /// Whether the addon declared itself experimental.
+    pub(crate) fn is_experimental(&self) -> bool {
+        self.api_version == NAPI_VERSION_EXPERIMENTAL
+    }
+
+    /// Runs a finalizer that may only call basic functions.
+    pub(crate) fn with_basic_only(&self, finalizer: impl FnOnce()) {
+        let before = self.flags.get() & flags::BASIC_ONLY;
+        self.flags.set(self.flags.get() | flags::BASIC_ONLY);
+        finalizer();
+        self.flags
+            .set(self.flags.get() & !flags::BASIC_ONLY | before);
     }
 
     /// The addon's file.

@@ -84,6 +84,8 @@ pub(crate) struct HostState {
     pub(crate) pins: RefCell<Pins>,
     /// What is owed to addons when objects die.
     pub(crate) finalizers: RefCell<Finalizers>,
+    /// Whether there is an addon whose finalizers may run before an entry ends.
+    has_experimental: Cell<bool>,
     /// The async cleanup hooks of all environments, by handle.
     pub(crate) async_hooks: RefCell<Slots<AsyncEntry>>,
     /// The async work of all environments.
@@ -304,6 +306,9 @@ impl HostState {
         let mut envs = self.envs.borrow_mut();
         let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
         let env: &'static Env = Box::leak(Box::new(Env::new(id, path, api_version)));
+        if env.is_experimental() {
+            self.has_experimental.set(true);
+        }
         envs.push(env);
         env
     }
