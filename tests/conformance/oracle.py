@@ -54,6 +54,7 @@ CONCEPTS = [
 SUBJECTS = {
     "order": "order",
     "gc": "finalizer",
+    "loading": "loading",
     "version": "version",
 }
 
@@ -66,6 +67,7 @@ VARIANTS = {
     "gc_experimental": ("gc", "finalizer_experimental"),
     "module_default": ("module", "module_default"),
     "module_legacy": ("module", "module_legacy"),
+    "loading_legacy": ("loading", "loading_legacy"),
     "version_v6": ("version", "version_v6"),
     "version_v8": ("version", "version_v8"),
     "version_v10": ("version", "version_v10"),

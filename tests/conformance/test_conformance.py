@@ -42,7 +42,8 @@ def test_the_host_answers_as_node_does(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [case.name for case in oracle.cases() if case.subject in {"lifecycle", "version"}]
+    "name",
+    [case.name for case in oracle.cases() if case.subject in {"lifecycle", "loading", "version"}],
 )
 def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     expected = oracle.end_in_node(name)

@@ -80,12 +80,12 @@ pub(crate) struct Env {
 
 impl Env {
     /// Makes the environment for an addon's file.
-    pub(crate) fn new(id: EnvId, path: &Path, api_version: i32) -> Self {
+    pub(crate) fn new(id: EnvId, path: &Path, filename: Option<&Path>, api_version: i32) -> Self {
         Self {
             id,
             api_version,
             path: path.to_owned(),
-            file_url: file_url(path),
+            file_url: filename.map(file_url).unwrap_or_default(),
             flags: Cell::new(0),
             unrecorded: Cell::new(false),
             last: Cell::new((Status::Ok, 0)),
@@ -141,7 +141,7 @@ impl Env {
         &self.path
     }
 
-    /// The addon's file as a `file:` URL.
+    /// What the addon takes for its file, as a `file:` URL; empty if a script did not say.
     pub(crate) fn file_url(&self) -> &CString {
         &self.file_url
     }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn env_ids_are_recognised_and_strays_are_not() {
-        let env = Env::new(EnvId(3), Path::new("/x.node"), 8);
+        let env = Env::new(EnvId(3), Path::new("/x.node"), None, 8);
         assert_eq!(Env::index_of(env.raw()), Some(3));
         for stray in [0, 1, usize::MAX, 0x7fff_0000_1234] {
             assert_eq!(Env::index_of(napi_env(stray)), None, "{stray:#x}");

@@ -225,9 +225,14 @@ impl Host {
         self.state
     }
 
-    /// Makes an environment for an addon's file.
-    pub(crate) fn create_env(self, path: &Path, api_version: i32) -> &'static Env {
-        self.state.create_env(path, api_version)
+    /// Makes an environment for an addon's file, and says what it is to take for its file.
+    pub(crate) fn create_env(
+        self,
+        path: &Path,
+        filename: Option<&Path>,
+        api_version: i32,
+    ) -> &'static Env {
+        self.state.create_env(path, filename, api_version)
     }
 
     /// What the embedder wants to be told.
@@ -302,10 +307,10 @@ impl HostState {
         self.envs.borrow().get(id.0 as usize).copied()
     }
 
-    fn create_env(&self, path: &Path, api_version: i32) -> &'static Env {
+    fn create_env(&self, path: &Path, filename: Option<&Path>, api_version: i32) -> &'static Env {
         let mut envs = self.envs.borrow_mut();
         let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
-        let env: &'static Env = Box::leak(Box::new(Env::new(id, path, api_version)));
+        let env: &'static Env = Box::leak(Box::new(Env::new(id, path, filename, api_version)));
         if env.is_experimental() {
             self.has_experimental.set(true);
         }

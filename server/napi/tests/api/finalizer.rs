@@ -156,7 +156,7 @@ fn finalizer_of_an_experimental_addon_runs_while_garbage_is_collected() {
         (10, &[][..], &[1, 2, 101, 102][..]),
         (i32::MAX, &[1, 2], &[101, 102]),
     ] {
-        let code = std::thread::spawn(move || {
+        let thread = spawn(move || {
             bench().run(version, move |env| {
                 let scope = get!(napi_open_handle_scope(env));
                 for number in [1, 2] {
@@ -169,7 +169,7 @@ fn finalizer_of_an_experimental_addon_runs_while_garbage_is_collected() {
             });
             assert_eq!(RAN.take(), afterwards, "version {version}");
         });
-        code.join().unwrap();
+        thread.join().unwrap();
     }
 }
 
