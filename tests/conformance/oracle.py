@@ -192,6 +192,7 @@ def _run(case: Case, node_binary: Path | str | None, *, later: bool) -> tuple[li
     if done.returncode != 0:
         message = f"Node ended with {done.returncode} in {case.name}: {done.stderr}"
         raise RuntimeError(message)
-    first, *rest = done.stdout.splitlines()
+    # Not splitlines(): texts of JavaScript may hold other separators of lines.
+    first, *rest = done.stdout.removesuffix("\n").split("\n")
     lines: list[str] = json.loads(first)
     return lines, rest
