@@ -56,6 +56,7 @@ SUBJECTS = {
     "gc": "finalizer",
     "loading": "loading",
     "version": "version",
+    "cpp": "cpp",
 }
 
 # Scripts that are also run against another build of their addon: the script and the build.
