@@ -57,6 +57,7 @@ SUBJECTS = {
     "loading": "loading",
     "version": "version",
     "cpp": "cpp",
+    "rust": "sample_rust",
 }
 
 # Scripts that are also run against another build of their addon: the script and the build.

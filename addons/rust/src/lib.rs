@@ -7,6 +7,9 @@
     reason = "arguments arrive owned from JavaScript"
 )]
 
+mod objects;
+mod threads;
+
 use napi::bindgen_prelude::{
     AsyncTask, Buffer, Env, Error, Function, Result, Status, Task, Unknown,
 };
