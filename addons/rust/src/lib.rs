@@ -7,8 +7,8 @@
     reason = "arguments arrive owned from JavaScript"
 )]
 
-mod objects;
-mod threads;
+pub mod objects;
+pub mod threads;
 
 use napi::bindgen_prelude::{
     AsyncTask, Buffer, Env, Error, Function, Result, Status, Task, Unknown,

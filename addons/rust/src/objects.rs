@@ -89,6 +89,10 @@ impl Shape {
 }
 
 /// A shape that another one holds.
+#[expect(
+    missing_debug_implementations,
+    reason = "references of napi-rs have none"
+)]
 #[napi]
 pub struct Frame {
     shape: Reference<Shape>,
@@ -279,6 +283,10 @@ pub fn construct<'a>(class: Function<'a, f64, Unknown<'a>>, value: f64) -> Resul
 }
 
 /// A function that is kept, to be called again.
+#[expect(
+    missing_debug_implementations,
+    reason = "references of napi-rs have none"
+)]
 #[napi]
 pub struct Keeper {
     callback: FunctionRef<f64, f64>,
