@@ -43,13 +43,24 @@ def sources() -> list[tuple[str, Path, str]]:
     return found
 
 
+def execute(command: list[str], text: str) -> subprocess.CompletedProcess[str]:
+    """Runs one script."""
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS,
+        env={**os.environ, "TZ": "UTC", "ASAN_OPTIONS": SANITIZER},
+    )  # fmt: skip
+
+
+def finds_faults(command: list[str]) -> bool:
+    """Tells whether a fault that is there is found."""
+    addon = oracle.build_folder() / "crash.node"
+    return execute([*command, str(addon)], "addon.doubleFree()").returncode == FOUND
+
+
 def run(command: list[str], text: str) -> str | None:
     """Runs one script; returns what is wrong, if anything is."""
     try:
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS,
-            env={**os.environ, "TZ": "UTC", "ASAN_OPTIONS": SANITIZER},
-        )  # fmt: skip
+        done = execute(command, text)
     except subprocess.TimeoutExpired:
         return f"still ran after {SECONDS:.0f} seconds"
     if done.returncode != 0:
@@ -66,13 +77,15 @@ def main() -> int:
     parser.add_argument("--valgrind", action="store_true", help="run it under valgrind")
     parser.add_argument("--only", action="append", help="a case; all if none is named")
     options = parser.parse_args()
-    before = VALGRIND if options.valgrind else []
+    command = [*(VALGRIND if options.valgrind else []), options.operations]
+    if not finds_faults(command):
+        parser.error(f"{options.operations} does not notice a double free: how was it built?")
     failed = 0
     for name, addon, text in sources():
         if options.only and name not in options.only:
             continue
         start = time.monotonic()
-        wrong = run([*before, options.operations, str(addon)], text)
+        wrong = run([*command, str(addon)], text)
         failed += wrong is not None
         took = time.monotonic() - start
         print(f"{name}: {wrong or 'nothing found'} ({took:.1f} s)", flush=True)
