@@ -107,9 +107,9 @@ def test_a_syntax_error_says_where(bench: Addon) -> None:
     with pytest.raises(JSSyntaxError) as caught:
         host(bench).run_script("1 +\n  @ 2")
     assert "<run_script>:2:3" in (caught.value.stack or "")
-    with pytest.raises(JSError) as caught:
+    with pytest.raises(JSError) as thrown:
         host(bench).run_script("// one\n\nthrow new Error('three')")
-    assert "<run_script>:3:" in (caught.value.stack or "")
+    assert "<run_script>:3:" in (thrown.value.stack or "")
 
 
 def test_nesting_that_is_too_deep_is_a_range_error(bench: Addon) -> None:
