@@ -1,6 +1,7 @@
 //! What every exported function does before and after its body, written once per entry mode.
 //!
-//! The order is Node's. `env` NULL or unknown: `napi_invalid_arg`, unrecorded. Then, for `js` only:
+//! The order is Node's. `env` NULL or unknown: `napi_invalid_arg`, unrecorded. In a basic finalizer
+//! `env` and `js` functions end the process. Then, for `js` only:
 //! exception pending: `napi_pending_exception`; JavaScript cannot run: `napi_cannot_run_js`, for
 //! modules below version 10 `napi_pending_exception`; clear the record. Arguments are checked after
 //! that, by the body's closure. The outcome goes to the last-error record. A panic is caught here,
