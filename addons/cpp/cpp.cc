@@ -1,5 +1,6 @@
-// The C++ sample, on node-addon-api: classes, callbacks, errors, arrays, buffers, strings.
-#include <napi.h>
+// The C++ sample, on node-addon-api: classes, callbacks, errors, arrays, buffers, strings. Its other
+// parts are beside it.
+#include "cpp.h"
 
 #include <algorithm>
 #include <string>
@@ -199,6 +200,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("settledPromise", Napi::Function::New<SettledPromise>(env, "settledPromise"));
   exports.Set("factorial", Napi::Function::New<Factorial>(env, "factorial"));
   exports.Set("version", Napi::String::New(env, "1.0"));
+  addAsync(env, exports);
+  addObjects(env, exports);
   return exports;
 }
 

@@ -53,7 +53,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, nested_threads, on_start))]
+#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, nested_threads, debug, on_start))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -72,6 +72,7 @@ fn _open<'py>(
     start_timeout: f64,
     timeout: Option<f64>,
     nested_threads: bool,
+    debug: bool,
     on_start: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
     let start_timeout =
@@ -118,6 +119,7 @@ fn _open<'py>(
     };
     options.start_timeout = start_timeout;
     options.nested_threads = nested_threads;
+    options.debug = debug;
     session.connect(options, &addon)?;
     session::register(&session);
     if let Err(error) = session.running_world(py) {

@@ -63,6 +63,8 @@ pub struct Setup {
     pub log: LogLevel,
     /// Whether the host serves other lanes while it waits for the answer to a request of its own.
     pub nested_threads: bool,
+    /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
+    pub debug: bool,
 }
 
 /// What the client says.
@@ -299,6 +301,7 @@ mod tests {
             label: "x".into(),
             log: LogLevel::Info,
             nested_threads: false,
+            debug: true,
         });
         let mut bytes = Vec::new();
         write_message(&mut bytes, &message).unwrap();

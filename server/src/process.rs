@@ -178,6 +178,7 @@ fn start(
         limits,
         stack_bytes: stack.saturating_sub(STACK_MARGIN),
         nested_threads: setup.nested_threads,
+        debug: setup.debug,
         exit,
     })?;
     Ok((session, connection))

@@ -47,46 +47,64 @@ CONCEPTS = [
     "async_work",
     "async_context",
     "tsfn",
-    "order",
-    "sample_rust",
-    "uv",
     "module",
 ]
 
-# Scripts that are also run against another build of their addon.
+# Scripts about what belongs to no single concept, and the addons that they are run with.
+SUBJECTS = {
+    "order": "order",
+    "gc": "finalizer",
+    "loading": "loading",
+    "version": "version",
+    "cpp": "cpp",
+    "rust": "sample_rust",
+    "generators": "sample_rust",
+    "uv": "uv",
+}
+
+# Scripts that are also run against another build of their addon: the script and the build.
 VARIANTS = {
-    "reference_v10": "reference",
-    "error_v10": "error",
-    "lifecycle_v10": "lifecycle",
-    "finalizer_experimental": "finalizer",
-    "module_default": "module",
-    "module_legacy": "module",
+    "reference_v10": ("reference", "reference_v10"),
+    "error_v10": ("error", "error_v10"),
+    "lifecycle_v10": ("lifecycle", "lifecycle_v10"),
+    "finalizer_experimental": ("finalizer", "finalizer_experimental"),
+    "gc_experimental": ("gc", "finalizer_experimental"),
+    "module_default": ("module", "module_default"),
+    "module_legacy": ("module", "module_legacy"),
+    "loading_legacy": ("loading", "loading_legacy"),
+    "version_v6": ("version", "version_v6"),
+    "version_v8": ("version", "version_v8"),
+    "version_v10": ("version", "version_v10"),
+    "version_experimental": ("version", "version_experimental"),
+    "version_default": ("version", "version_default"),
+    "version_legacy": ("version", "version_legacy"),
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """One script of operations and the addon it is about."""
+    """A script of operations, and the build of an addon that it is run with."""
 
     name: str
-    concept: str
+    subject: str
+    build: str
 
     @property
     def addon(self) -> Path:
         """Returns the built addon."""
-        return build_folder() / f"{self.name}.node"
+        return build_folder() / f"{self.build}.node"
 
     @property
     def script(self) -> Path:
         """Returns the script."""
-        return HERE / f"{self.concept}.js"
+        return HERE / f"{self.subject}.js"
 
     def source(self, *, later: bool) -> str:
         """Returns the text to evaluate in the global scope, with what needs a loop or without."""
         prelude = (HERE / "prelude.js").read_text(encoding="utf-8")
         script = self.script.read_text(encoding="utf-8")
-        constant = f"const LATER = {str(later).lower()};"
-        return f"(function () {{\n{constant}\n{prelude}\n{script}\nreturn lines;\n}})()"
+        constants = f"const LATER = {str(later).lower()}, BUILD = {json.dumps(self.build)};"
+        return f"(function () {{\n{constants}\n{prelude}\n{script}\nreturn lines;\n}})()"
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,16 @@ class Death:
     expression: str
     code: int
     stderr: str
+    build: str = "fatal"
 
+
+# What a finalizer is told that may only call basic functions and calls another.
+NOT_BASIC = """\
+FATAL ERROR: Finalizer is calling a function that may affect GC state.
+The finalizers are run directly from GC and must not affect GC state.
+Use `node_api_post_finalizer` from inside of the finalizer to work around this issue.
+It schedules the call as a new task in the event loop.
+"""
 
 # What is expected of Node, and so of a host: how the process ends, and a line on standard error.
 FATAL = [
@@ -108,6 +135,10 @@ FATAL = [
     Death("pending", "fatalWhilePending()", -signal.SIGABRT, "FATAL ERROR: fatal.c while pending"),
     Death("exception", "napi_fatal_exception(new RangeError('nobody cares'))",
           1, "RangeError: nobody cares"),
+    *(Death(f"basic {export}", f"{export}({argument}); gc()", -signal.SIGABRT, NOT_BASIC,
+            "finalizer_experimental")
+      for export, argument in [("addCallingOther", "{}, 1"), ("addThrowing", "{}, 1"),
+                               ("wrapCallingOther", "{}, 1"), ("externalCallingOther", "1")]),
 ]  # fmt: skip
 
 
@@ -123,8 +154,9 @@ def oracle_node() -> Path:
 
 def cases() -> list[Case]:
     """Lists every script, under every build of its addon."""
-    every = [Case(concept, concept) for concept in CONCEPTS]
-    return every + [Case(name, concept) for name, concept in VARIANTS.items()]
+    every = [Case(concept, concept, concept) for concept in CONCEPTS]
+    every += [Case(subject, subject, build) for subject, build in SUBJECTS.items()]
+    return every + [Case(name, subject, build) for name, (subject, build) in VARIANTS.items()]
 
 
 def case(name: str) -> Case:
@@ -146,10 +178,10 @@ def end_in_node(name: str, node_binary: Path | str | None = None) -> list[str]:
 
 def die_in_node(death: Death, node_binary: Path | str | None = None) -> tuple[int, str]:
     """Runs a deadly call in Node; returns the exit code (negative: a signal) and standard error."""
-    path = json.dumps(str(case("fatal").addon))
+    path = json.dumps(str(build_folder() / f"{death.build}.node"))
     source = f"require({path}).{death.expression}"
     done = subprocess.run(
-        [str(node_binary or oracle_node()), "-e", source],
+        [str(node_binary or oracle_node()), "--expose-gc", "-e", source],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr
@@ -157,13 +189,14 @@ def die_in_node(death: Death, node_binary: Path | str | None = None) -> tuple[in
 
 def _run(case: Case, node_binary: Path | str | None, *, later: bool) -> tuple[list[str], list[str]]:
     done = subprocess.run(
-        [str(node_binary or oracle_node()), str(HERE / "run_in_node.cjs")],
+        [str(node_binary or oracle_node()), "--expose-gc", str(HERE / "run_in_node.cjs")],
         input=json.dumps({"addon": str(case.addon), "source": case.source(later=later)}),
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     if done.returncode != 0:
         message = f"Node ended with {done.returncode} in {case.name}: {done.stderr}"
         raise RuntimeError(message)
-    first, *rest = done.stdout.splitlines()
+    # Not splitlines(): texts of JavaScript may hold other separators of lines.
+    first, *rest = done.stdout.removesuffix("\n").split("\n")
     lines: list[str] = json.loads(first)
     return lines, rest

@@ -41,7 +41,14 @@ def test_the_host_answers_as_node_does(name: str) -> None:
     assert not difference, "\n".join(difference)
 
 
-@pytest.mark.parametrize("name", ["lifecycle", "lifecycle_v10", "uv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        case.name
+        for case in oracle.cases()
+        if case.subject in {"lifecycle", "loading", "version", "uv"}
+    ],
+)
 def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     expected = oracle.end_in_node(name)
     assert expected, "an addon that says nothing at its end compares nothing"
@@ -66,7 +73,7 @@ def test_a_deadly_call_ends_the_host_as_it_ends_node(
             finally:
                 on_uncaught(former)
         return
-    with load_addon(oracle.case("fatal").addon, restart="never") as addon:
+    with load_addon(oracle.build_folder() / f"{death.build}.node", restart="never") as addon:
         with pytest.raises(AddonCrashed) as caught:
             host(addon).run_script(f"addon.{death.expression}")
         signal = -death.code if death.code < 0 else None

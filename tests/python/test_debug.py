@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napi_python import host, load_addon
+import pytest
+from napi_python import AddonCrashed, host, load_addon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +50,84 @@ def test_misuse_names_the_caller_and_where_the_id_was_made(napi_leakcheck: LeakC
     assert "misuse: napi_resolve_deferred was given a napi_deferred" in report
     assert "called from napi_resolve_deferred < call_napi_resolve_deferred" in report
     assert "made at napi_create_promise < call_napi_create_promise" in report
+
+
+def test_work_that_is_never_deleted_is_a_leak(napi_leakcheck: LeakCheck) -> None:
+    with load_addon(sample("async_work")) as addon:
+        done = host(addon).run_script(
+            "addon.napi_create_async_work(0, 'kept');"
+            "new Promise((resolve) => {"
+            "  addon.napi_create_async_work(1, 'deleted', () => {"
+            "    addon.napi_delete_async_work(1);"
+            "    resolve('completed');"
+            "  });"
+            "  addon.napi_queue_async_work(1);"
+            "})"
+        )
+        assert done.result(30.0) == "completed"
+    (report,) = napi_leakcheck.reports
+    napi_leakcheck.reports.clear()
+    assert "leak: a napi_async_work was never given back" in report
+    assert "made at napi_create_async_work < call_napi_create_async_work" in report
+
+
+def test_a_threadsafe_function_that_is_never_released_is_a_leak(
+    napi_leakcheck: LeakCheck,
+) -> None:
+    with load_addon(sample("tsfn")) as addon:
+        host(addon).run_script(
+            "addon.napi_create_threadsafe_function(0, () => 1, 'kept', 0, 2);"
+            "addon.napi_create_threadsafe_function(1, () => 1, 'released', 0, 1);"
+            "addon.napi_release_threadsafe_function(1, 0);"
+            "addon.napi_create_threadsafe_function(2, () => 1, 'aborted', 0, 1);"
+            "addon.napi_release_threadsafe_function(2, 1).status"
+        )
+    (report,) = napi_leakcheck.reports
+    napi_leakcheck.reports.clear()
+    assert "leak: a napi_threadsafe_function (held 2 times) was never given back" in report
+    assert (
+        "made at napi_create_threadsafe_function < call_napi_create_threadsafe_function" in report
+    )
+
+
+def test_an_async_context_that_is_never_destroyed_is_a_leak(napi_leakcheck: LeakCheck) -> None:
+    with load_addon(sample("async_context")) as addon:
+        host(addon).run_script("addon.napi_async_init(0, {}, 'kept').status")
+    (report,) = napi_leakcheck.reports
+    napi_leakcheck.reports.clear()
+    assert "leak: a napi_async_context was never given back; made at napi_async_init" in report
+
+
+def test_a_release_too_many_is_misuse_with_the_stack(napi_leakcheck: LeakCheck) -> None:
+    with load_addon(sample("tsfn")) as addon:
+        status = host(addon).run_script(
+            "addon.napi_create_threadsafe_function(0, () => 1, 'released', 0, 1);"
+            "addon.napi_release_threadsafe_function(0, 0);"
+            "addon.napi_release_threadsafe_function(0, 0).status"
+        )
+        assert status == "napi_invalid_arg"
+    (report,) = napi_leakcheck.reports
+    napi_leakcheck.reports.clear()
+    assert "misuse: napi_release_threadsafe_function was given an id that is not alive" in report
+    assert "napi_release_threadsafe_function < call_napi_release_threadsafe_function" in report
+
+
+def test_what_the_environment_says_does_not_turn_debug_mode_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NAPI_HOSTD_DEBUG", "1")
+    with load_addon(sample("reference")) as addon:
+        host(addon).run_script("addon.napi_create_reference(3, {}, 2).status")
+    assert "leak" not in caplog.text
+
+
+def test_debug_mode_outlives_a_crash(caplog: pytest.LogCaptureFixture) -> None:
+    with load_addon(sample("crash"), debug=True) as addon:
+        with pytest.raises(AddonCrashed):
+            addon.nullPointer()
+        host(addon).run_script(
+            "const other = {exports: {}};"
+            f"process.dlopen(other, {str(sample('reference'))!r});"
+            "other.exports.napi_create_reference(3, {}, 2).status"
+        )
+    assert "leak: a napi_ref (count 2)" in caplog.text

@@ -331,3 +331,12 @@ def test_interrupt_ends_it_too(tmp_path: Path) -> None:
         server.send_signal(signal.SIGINT)
         assert server.wait(5) == 0
         assert not server.address.exists()
+
+
+def test_debug_mode_is_asked_for_by_the_client(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    for debug in (False, True):
+        with load_addon(addon_path("reference"), address=server.address, debug=debug) as loaded:
+            host(loaded).run_script("addon.napi_create_reference(3, {}, 2).status")
+        assert ("leak: a napi_ref (count 2)" in caplog.text) is debug

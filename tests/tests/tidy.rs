@@ -349,6 +349,21 @@ fn a_concept_has_one_name_everywhere() {
 }
 
 #[test]
+fn the_oracle_has_the_same_concepts() {
+    let text = fs::read_to_string(root().join("tests/conformance/oracle.py")).unwrap();
+    let list = text
+        .split_once("\nCONCEPTS = [\n")
+        .and_then(|(_, rest)| rest.split_once("\n]\n"))
+        .map(|(list, _)| list)
+        .unwrap();
+    let found: Vec<&str> = list
+        .lines()
+        .map(|line| line.trim().trim_end_matches(',').trim_matches('"'))
+        .collect();
+    assert_eq!(found, CONCEPTS, "oracle.py and this file list the concepts");
+}
+
+#[test]
 fn every_source_file_says_what_it_is() {
     for (file, text) in sources() {
         let first = text

@@ -9,6 +9,8 @@
 
 pub mod abort;
 pub mod iterate;
+pub mod objects;
+pub mod threads;
 
 use napi::bindgen_prelude::{
     AsyncTask, Buffer, Env, Error, Function, Result, Status, Task, Unknown,

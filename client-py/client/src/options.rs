@@ -34,6 +34,8 @@ pub struct HostOptions {
     pub restart: RestartMode,
     /// Whether the host serves other lanes while it waits for the answer to a request of its own.
     pub nested_threads: bool,
+    /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
+    pub debug: bool,
     /// What of the host's log is wanted.
     pub log: LogLevel,
     /// Who is told what happens.
@@ -64,6 +66,7 @@ impl HostOptions {
             start_timeout: Duration::from_secs(10),
             restart: RestartMode::OnCrash,
             nested_threads: false,
+            debug: false,
             log: LogLevel::Info,
             events,
             on_start: None,

@@ -155,6 +155,7 @@ async fn supervise(
         label: options.label.clone(),
         log: options.log,
         nested_threads: options.nested_threads,
+        debug: options.debug,
     };
     let mut stream = match socket::adopt(control) {
         Ok(stream) => stream,

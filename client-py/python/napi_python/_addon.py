@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
-DEBUG_VARIABLE = "NAPI_HOSTD_DEBUG"
+# Whether every addon is loaded in debug mode; the pytest fixture says so while its test runs.
+debug_everywhere = False
 
 
 def _host_binary() -> str:
@@ -122,11 +123,6 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if timeout is not None and not timeout > 0:
         text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
         raise ValueError(text)
-    if debug and address is not None:
-        text = "debug=True: with address= it is the server's environment that says so"
-        raise ValueError(text)
-    if debug:
-        env = {**(os.environ if env is None else env), DEBUG_VARIABLE: "1"}
     file = _addon_file(path)
     return _native._open(  # noqa: SLF001 - of this package
         str(file),
@@ -141,6 +137,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         start_timeout=float(start_timeout),
         timeout=None if timeout is None else float(timeout),
         nested_threads=bool(nested_threads),
+        debug=bool(debug or debug_everywhere),
         on_start=on_start,
     )
 

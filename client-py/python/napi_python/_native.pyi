@@ -167,6 +167,7 @@ def _open(
     start_timeout: float,
     timeout: float | None,
     nested_threads: bool,
+    debug: bool,
     on_start: Callable[[Addon], object] | None,
 ) -> Addon: ...
 def _host(addon: Addon) -> Host: ...

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napi_python._addon import DEBUG_VARIABLE
+from napi_python import _addon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def napi_leakcheck(monkeypatch: pytest.MonkeyPatch) -> Iterator[LeakCheck]:
     The addons must be closed in the test: leaks are listed when one is closed. A test that expects
     reports takes them out of `reports`.
     """
-    monkeypatch.setenv(DEBUG_VARIABLE, "1")
+    monkeypatch.setattr(_addon, "debug_everywhere", True)
     check = LeakCheck()
     logger = logging.getLogger("napi_python.host")
     logger.addHandler(check)

@@ -4,7 +4,7 @@ use rquickjs_sys as q;
 
 use std::ffi::CString;
 
-use crate::{JsResult, Runtime, Value};
+use crate::{JsResult, Runtime, Value, Wtf8};
 
 /// Compiled code of this very engine build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,13 @@ impl Runtime {
         self.state.read_weight.set(1);
         self.count_mutation();
         self.eval(source, filename, q::JS_EVAL_TYPE_GLOBAL)
+    }
+
+    /// The same of a text that may have lone surrogates.
+    pub fn eval_wtf8(self, source: &Wtf8, filename: &str) -> JsResult {
+        self.state.read_weight.set(1);
+        self.count_mutation();
+        self.eval_bytes(source, filename, q::JS_EVAL_TYPE_GLOBAL)
     }
 
     /// Runs a script of the host's own, whose code changes nobody's data behind the back.
@@ -81,9 +88,13 @@ impl Runtime {
     }
 
     fn eval(self, source: &str, filename: &str, flags: u32) -> JsResult {
+        self.eval_bytes(source.as_bytes(), filename, flags)
+    }
+
+    fn eval_bytes(self, source: &[u8], filename: &str, flags: u32) -> JsResult {
         // The engine wants a NUL after the source, which it does not count.
         let mut text = Vec::with_capacity(source.len() + 1);
-        text.extend_from_slice(source.as_bytes());
+        text.extend_from_slice(source);
         text.push(0);
         let filename: Vec<u8> = filename.bytes().filter(|&byte| byte != 0).collect();
         let filename = CString::new(filename).unwrap_or_default();

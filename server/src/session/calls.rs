@@ -241,8 +241,8 @@ impl Session {
         if !source.is_string() {
             return Err(rt.type_error("run_script() needs a str").into());
         }
-        let source = rt.utf8(&source)?;
-        self.result(rt.eval_script(&source, SCRIPT))
+        let source = rt.wtf8(&source)?;
+        self.result(rt.eval_wtf8(&source, SCRIPT))
     }
 
     fn coerce(&self, body: ValueReader<'_>, level: &Level) -> Served {

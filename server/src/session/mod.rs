@@ -64,6 +64,8 @@ pub struct SessionOptions {
     pub stack_bytes: usize,
     /// Whether other lanes are served while the client's answer is waited for.
     pub nested_threads: bool,
+    /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
+    pub debug: bool,
     /// What ends the process when the addon asks for it, as by `process.exit`.
     pub exit: fn(i32),
 }
@@ -172,9 +174,6 @@ pub struct Session {
     asked: Cell<u64>,
 }
 
-/// The variable that turns debug mode on: set to anything.
-const DEBUG: &str = "NAPI_HOSTD_DEBUG";
-
 impl Session {
     /// Makes this thread's engine, host and session.
     ///
@@ -194,7 +193,7 @@ impl Session {
         let host = Host::new(HostOptions {
             stack_bytes: options.stack_bytes,
             argv: vec!["napi-hostd".to_owned()],
-            debug: std::env::var_os(DEBUG).is_some(),
+            debug: options.debug,
             ring: Arc::new(move || ring.ring()),
             ..HostOptions::new(Box::new(hooks::Hooks))
         })?;

@@ -69,6 +69,7 @@ impl Peer {
                     limits,
                     stack_bytes: 6 << 20,
                     nested_threads: false,
+                    debug: false,
                     exit: |code| EXIT.store(code, Ordering::SeqCst),
                 };
                 match Session::start(options).expect("a session").run() {

@@ -1,6 +1,7 @@
 //! What every exported function does before and after its body, written once per entry mode.
 //!
-//! The order is Node's. `env` NULL or unknown: `napi_invalid_arg`, unrecorded. Then, for `js` only:
+//! The order is Node's. `env` NULL or unknown: `napi_invalid_arg`, unrecorded. In a basic finalizer
+//! `env` and `js` functions end the process. Then, for `js` only:
 //! exception pending: `napi_pending_exception`; JavaScript cannot run: `napi_cannot_run_js`, for
 //! modules below version 10 `napi_pending_exception`; clear the record. Arguments are checked after
 //! that, by the body's closure. The outcome goes to the last-error record. A panic is caught here,
@@ -30,7 +31,7 @@ pub(crate) fn js(env: napi_env, row: &'static Row, body: impl FnOnce(&Cx) -> Nap
         return unknown_env(env, row);
     };
     if cx.env.flags() != 0
-        && let Some(status) = refuse_js(cx.env)
+        && let Some(status) = refuse_js(cx.env, row)
     {
         return status;
     }
@@ -38,17 +39,20 @@ pub(crate) fn js(env: napi_env, row: &'static Row, body: impl FnOnce(&Cx) -> Nap
     finish(&cx, run(&cx, body))
 }
 
-/// Enters a function that works with a pending exception.
-///
-/// Node refuses it during garbage collection. Here no finalizer runs during garbage collection, so
-/// there is nothing to refuse.
+/// Enters a function that works with a pending exception, but not in a basic finalizer.
 #[inline]
 pub(crate) fn env(
     env: napi_env,
     row: &'static Row,
     body: impl FnOnce(&Cx) -> NapiResult,
 ) -> Status {
-    basic(env, row, body)
+    let Some(cx) = Cx::find(env, row) else {
+        return unknown_env(env, row);
+    };
+    if cx.env.flags() & (flags::POISONED | flags::BASIC_ONLY) != 0 {
+        return refuse_env(cx.env, row);
+    }
+    finish(&cx, run(&cx, body))
 }
 
 /// Enters a function that basic finalizers may call.
@@ -87,7 +91,12 @@ pub(crate) fn peek(
 pub(crate) fn free(row: &'static Row, body: impl FnOnce() -> NapiResult) -> Status {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => Status::Ok,
-        Ok(Err(status)) => status,
+        Ok(Err(status)) => {
+            if status == Status::InvalidArg {
+                host::debug::refused_anywhere(row);
+            }
+            status
+        }
         Err(_) => {
             tracing::error!(function = row.name, "panic in a Node-API function");
             Status::GenericFailure
@@ -142,10 +151,26 @@ fn poisoned(env: &Env) -> Status {
     Status::GenericFailure
 }
 
+/// Why an `env` function may not run. In a basic finalizer it ends the process, as in Node.
+#[cold]
+fn refuse_env(env: &Env, row: &'static Row) -> Status {
+    if env.flags() & flags::BASIC_ONLY != 0 {
+        if let Some(host) = host::current() {
+            // It does not come back: this is for the record of the crash.
+            host.swap_row(Some(row));
+        }
+        crate::api::fatal::not_basic();
+    }
+    poisoned(env)
+}
+
 /// Why a `js` function may not run, if so.
 #[cold]
-fn refuse_js(env: &Env) -> Option<Status> {
+fn refuse_js(env: &Env, row: &'static Row) -> Option<Status> {
     let flags = env.flags();
+    if flags & flags::BASIC_ONLY != 0 {
+        return Some(refuse_env(env, row));
+    }
     let status = if flags & flags::POISONED != 0 {
         Status::GenericFailure
     } else if flags & flags::PENDING != 0 {

@@ -1,8 +1,9 @@
 //! Opens an addon's image: the only `dlopen` of the crate.
 //!
-//! Images are opened lazily and locally, as Node does it, and are never closed, so that function
-//! pointers of an addon stay callable for ever (A4).
+//! Images are opened lazily and locally, as Node does it unless a script says otherwise, and are never
+//! closed, so that function pointers of an addon stay callable for ever (A4).
 
+use std::ffi::c_int;
 use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL, Symbol};
@@ -22,12 +23,15 @@ pub(crate) struct Image {
     pub(crate) api_version: Option<i32>,
 }
 
-/// Opens the image at `path`, which runs its constructors.
-pub(crate) fn open(path: &Path) -> Result<Image, libloading::Error> {
+/// How images are opened if nobody says otherwise.
+pub(crate) const FLAGS: c_int = RTLD_LAZY | RTLD_LOCAL;
+
+/// Opens the image at `path`, which runs its constructors. The flags are those of `dlopen`.
+pub(crate) fn open(path: &Path, flags: c_int) -> Result<Image, libloading::Error> {
     registered::reset();
     // SAFETY: A4; running the constructors of an addon is what loading it means, and the caller
     // asked for it.
-    let library = unsafe { Library::open(Some(path), RTLD_LAZY | RTLD_LOCAL) }?;
+    let library = unsafe { Library::open(Some(path), flags) }?;
     // SAFETY: A4; the type is the header's for this name.
     let init: Option<Symbol<napi_addon_register_func>> =
         unsafe { library.get(b"napi_register_module_v1\0") }.ok();

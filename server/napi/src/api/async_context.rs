@@ -30,7 +30,9 @@ pub(crate) fn napi_async_init(
 ) -> NapiResult {
     check_resource(cx, resource, name)?;
     let id = cx.host.contexts.borrow_mut().insert(cx.env.id());
-    result.set(napi_async_context(id.ok_or(Status::GenericFailure)?))
+    let id = id.ok_or(Status::GenericFailure)?;
+    cx.made(id);
+    result.set(napi_async_context(id))
 }
 
 /// Ends an async context.
@@ -40,14 +42,14 @@ pub(crate) fn napi_async_destroy(cx: &Cx, context: napi_async_context) -> NapiRe
     let known = cx.host.contexts.borrow_mut().remove(context.0);
     known
         .map(drop)
-        .ok_or_else(|| cx.stale("napi_async_context"))
+        .ok_or_else(|| cx.stale_id("napi_async_context", context.0))
 }
 
 fn check_context(cx: &Cx, context: napi_async_context) -> NapiResult {
     if cx.host.contexts.borrow().get(context.0).is_some() {
         Ok(())
     } else {
-        Err(cx.stale("napi_async_context"))
+        Err(cx.stale_id("napi_async_context", context.0))
     }
 }
 

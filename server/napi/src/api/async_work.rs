@@ -23,7 +23,9 @@ pub(crate) fn napi_create_async_work(
     super::async_context::check_resource(cx, resource, name)?;
     let work = Work::new(cx.env.id(), calls);
     let id = cx.host.works.borrow_mut().insert(work);
-    result.set(napi_async_work(id.ok_or(Status::GenericFailure)?))
+    let id = id.ok_or(Status::GenericFailure)?;
+    cx.made(id);
+    result.set(napi_async_work(id))
 }
 
 /// Forgets a piece of work. What was queued and has not begun does not run.
@@ -33,7 +35,7 @@ pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResu
     if cx.host.delete_work(work.0) {
         Ok(())
     } else {
-        Err(cx.stale("napi_async_work"))
+        Err(cx.stale_id("napi_async_work", work.0))
     }
 }
 
@@ -47,7 +49,7 @@ pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResu
 pub(crate) fn napi_queue_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
     match cx.host.queue_work(work.0) {
         Queue::Queued => Ok(()),
-        Queue::Unknown => Err(cx.stale("napi_async_work")),
+        Queue::Unknown => Err(cx.stale_id("napi_async_work", work.0)),
         Queue::Busy => {
             cx.host
                 .warn_once(cx.row, "was given work that is queued already");
@@ -67,7 +69,7 @@ pub(crate) fn napi_queue_async_work(cx: &Cx, work: napi_async_work) -> NapiResul
 pub(crate) fn napi_cancel_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
     match cx.host.cancel_work(work.0) {
         Cancel::Cancelled => Ok(()),
-        Cancel::Unknown => Err(cx.stale("napi_async_work")),
+        Cancel::Unknown => Err(cx.stale_id("napi_async_work", work.0)),
         Cancel::NotQueued => Err(cx.engine_failure(Status::InvalidArg, INVALID)),
         Cancel::Begun => Err(cx.engine_failure(Status::GenericFailure, BUSY)),
     }

@@ -13,8 +13,23 @@ pub(crate) fn napi_fatal_error(location: &[u8], message: &[u8]) -> ! {
         String::from_utf8_lossy(location),
         String::from_utf8_lossy(message),
     );
+    end(&format!("{location} {message}"))
+}
+
+/// Ends the process because a basic finalizer called a function that is not basic. What is printed is
+/// what Node prints, for those who look for it.
+pub(crate) fn not_basic() -> ! {
+    end(
+        "Finalizer is calling a function that may affect GC state.\n\
+         The finalizers are run directly from GC and must not affect GC state.\n\
+         Use `node_api_post_finalizer` from inside of the finalizer to work around this issue.\n\
+         It schedules the call as a new task in the event loop.",
+    )
+}
+
+fn end(message: &str) -> ! {
     // Nobody is left to tell if this fails.
-    let _ = writeln!(std::io::stderr(), "FATAL ERROR: {location} {message}");
+    let _ = writeln!(std::io::stderr(), "FATAL ERROR: {message}");
     std::process::abort()
 }
 

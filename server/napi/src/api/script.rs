@@ -9,17 +9,13 @@ use crate::env::Cx;
 /// pending.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_run_script>
-///
-/// # Differs from Node
-///
-/// Lone surrogates in the source are U+FFFD.
 pub(crate) fn napi_run_script(cx: &Cx, script: Handle, result: Out<napi_value>) -> NapiResult {
     let script = cx.value(script)?;
     if !script.is_string() {
         return Err(Status::StringExpected);
     }
-    let source = cx.js(cx.rt().utf8(&script))?;
-    let value = cx.rt().eval_script(&source, "napi_run_script");
+    let source = cx.js(cx.rt().wtf8(&script))?;
+    let value = cx.rt().eval_wtf8(&source, "<anonymous>");
     let value = cx.js(value).map_err(|_| Status::GenericFailure)?;
     result.set(cx.push(value))
 }

@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -16,8 +16,9 @@ use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thro
 
 use super::bytes::argument;
 use crate::abi::uv;
+use crate::abi::library;
 use crate::host::{Host, NodeVersion, Origin};
-use crate::loader;
+use crate::loader::{self, LoadError};
 
 /// When this process began, as far as `process.hrtime` and `process.uptime` are concerned.
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -229,26 +230,39 @@ pub(crate) fn emit(rt: Runtime, event: &str, args: &[&Value]) -> bool {
     }
 }
 
-/// `dlopen(filename, exports)`: loads an addon in an environment of its own; gives its exports.
+/// `dlopen(filename, exports, flags or undefined, the module's filename or undefined)`: loads an addon
+/// in an environment of its own; gives its exports.
 pub(super) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let path = rt.utf8(argument(call, 0))?;
-    let exports = argument(call, 1).clone();
-    let loaded = loader::load_into(host(rt)?, Path::new(path.as_str()), Some(exports));
-    match loaded {
+    let named = argument(call, 3);
+    let filename = if named.is_string() {
+        Some(PathBuf::from(rt.utf8(named)?.as_str()))
+    } else {
+        None
+    };
+    let wish = loader::Wish {
+        exports: argument(call, 1).clone(),
+        flags: argument(call, 2).as_i32().unwrap_or(library::FLAGS),
+        filename,
+    };
+    match loader::load_as(host(rt)?, Path::new(path.as_str()), Some(wish)) {
         Ok(loaded) => Ok(loaded.exports),
         Err(loader::Failure::Threw(thrown, _)) => Err(thrown),
         Err(loader::Failure::Refused(error)) => {
             let thrown = rt.throw(ErrorClass::Error, &error.to_string());
-            let code = rt.string_utf8(b"ERR_DLOPEN_FAILED")?;
-            rt.put(&thrown.0, &rt.key_utf8(b"code")?, code)?;
+            if !matches!(error, LoadError::NoEntryPoint { .. }) {
+                let code = rt.string_utf8(b"ERR_DLOPEN_FAILED")?;
+                rt.put(&thrown.0, &rt.key_utf8(b"code")?, code)?;
+            }
             Err(thrown)
         }
     }
 }
 
-/// `collect()`: collects garbage now. Finalizers run when the outermost call ends.
+/// `collect()`: collects garbage now. Basic finalizers run at once, others when the outermost call
+/// ends.
 pub(super) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    rt.gc();
+    host(rt)?.state().collect();
     Ok(Value::UNDEFINED)
 }
 

@@ -182,11 +182,22 @@ const members = {
   reallyExit(code) { native.exit(code | 0); },
   abort() { native.abort(); },
   _rawDebug(...args) { native.output(2, `${native.load('inspect').format(args)}\n`); },
-  dlopen(module, filename) {
-    const { invalidType } = native.load('errors');
-    if (module === null || typeof module !== 'object') throw invalidType('module', 'object', module);
-    if (typeof filename !== 'string') throw invalidType('filename', 'string', filename);
-    module.exports = native.dlopen(filename, Object(module.exports ?? {}));
+  dlopen(...args) {
+    const { named } = native.load('errors');
+    if (args.length < 2) {
+      throw named(TypeError, 'ERR_MISSING_ARGS', 'process.dlopen needs at least 2 arguments.');
+    }
+    const toObject = (value) => {
+      if (value == null) throw new TypeError('Cannot convert undefined or null to object');
+      return Object(value);
+    };
+    const flags = args.length > 2 ? args[2] | 0 : undefined;
+    const module = toObject(args[0]);
+    const exports = toObject(module.exports);
+    // A symbol is no name of a file: it is looked for as if nothing were given.
+    const filename = typeof args[1] === 'symbol' ? '' : String(args[1]);
+    const made = native.dlopen(filename, exports, flags, module.filename);
+    if (made !== exports) Reflect.set(module, 'exports', made);
   },
 };
 for (const name of Object.keys(members)) {

@@ -25,7 +25,7 @@ use hostd_engine::{Deferred, Thrown};
 
 use crate::abi::record::ErrorInfo;
 use crate::abi::status::Status;
-use crate::abi::types::{napi_env, napi_extended_error_info};
+use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error_info};
 
 pub(crate) use cx::Cx;
 
@@ -50,6 +50,8 @@ pub(crate) mod flags {
     pub(crate) const PENDING: u8 = 1;
     /// JavaScript cannot run: the environment is being or was closed.
     pub(crate) const NO_JS: u8 = 2;
+    /// A finalizer runs that may only call basic functions.
+    pub(crate) const BASIC_ONLY: u8 = 8;
     /// A defect of ours surfaced in it; it answers nothing but failures.
     pub(crate) const POISONED: u8 = 4;
 }
@@ -78,12 +80,12 @@ pub(crate) struct Env {
 
 impl Env {
     /// Makes the environment for an addon's file.
-    pub(crate) fn new(id: EnvId, path: &Path, api_version: i32) -> Self {
+    pub(crate) fn new(id: EnvId, path: &Path, filename: Option<&Path>, api_version: i32) -> Self {
         Self {
             id,
             api_version,
             path: path.to_owned(),
-            file_url: file_url(path),
+            file_url: filename.map(file_url).unwrap_or_default(),
             flags: Cell::new(0),
             unrecorded: Cell::new(false),
             last: Cell::new((Status::Ok, 0)),
@@ -120,12 +122,26 @@ impl Env {
         self.api_version >= 10
     }
 
+    /// Whether the addon declared itself experimental.
+    pub(crate) fn is_experimental(&self) -> bool {
+        self.api_version == NAPI_VERSION_EXPERIMENTAL
+    }
+
+    /// Runs a finalizer that may only call basic functions.
+    pub(crate) fn with_basic_only(&self, finalizer: impl FnOnce()) {
+        let before = self.flags.get() & flags::BASIC_ONLY;
+        self.flags.set(self.flags.get() | flags::BASIC_ONLY);
+        finalizer();
+        self.flags
+            .set(self.flags.get() & !flags::BASIC_ONLY | before);
+    }
+
     /// The addon's file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The addon's file as a `file:` URL.
+    /// What the addon takes for its file, as a `file:` URL; empty if a script did not say.
     pub(crate) fn file_url(&self) -> &CString {
         &self.file_url
     }
@@ -234,7 +250,7 @@ mod tests {
 
     #[test]
     fn env_ids_are_recognised_and_strays_are_not() {
-        let env = Env::new(EnvId(3), Path::new("/x.node"), 8);
+        let env = Env::new(EnvId(3), Path::new("/x.node"), None, 8);
         assert_eq!(Env::index_of(env.raw()), Some(3));
         for stray in [0, 1, usize::MAX, 0x7fff_0000_1234] {
             assert_eq!(Env::index_of(napi_env(stray)), None, "{stray:#x}");

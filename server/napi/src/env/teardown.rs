@@ -18,11 +18,14 @@ impl Env {
         self.finish_works(host, end);
         self.finalize_all(host, |owner| owner == Owner::Buffer);
         self.run_hooks(host, end);
-        self.close_threadsafe(host);
+        let open = self.close_threadsafe(host);
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
         if let Some(debug) = &host.debug {
-            debug.leaked(self);
+            debug.leaked(host, self, &open);
+        }
+        for id in host.works_of(self) {
+            host.delete_work(id);
         }
         let references = self.references.replace(Slots::new(IdKind::Reference));
         for address in references

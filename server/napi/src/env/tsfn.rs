@@ -280,6 +280,11 @@ pub(crate) fn owner(id: usize) -> Option<EnvId> {
     locked(id).ok().and_then(|(_, state)| state.owner)
 }
 
+/// How often threads hold it; 0 if it is gone.
+pub(crate) fn holders(id: usize) -> usize {
+    locked(id).map_or(0, |(_, state)| state.threads)
+}
+
 /// Whether it keeps the host busy. Flags, not counters.
 pub(crate) fn set_referenced(id: usize, referenced: bool) -> NapiResult {
     let (slot, _, _) = resolve(id).ok_or(Status::InvalidArg)?;
@@ -445,16 +450,20 @@ impl Env {
         }
     }
 
-    /// Closes what is open, for teardown: youngest first.
-    pub(crate) fn close_threadsafe(&'static self, host: &'static HostState) {
+    /// Closes what is open, for teardown: youngest first. Gives those that threads held.
+    pub(crate) fn close_threadsafe(&'static self, host: &'static HostState) -> Vec<usize> {
+        let mut held = Vec::new();
         loop {
             let youngest = {
                 let locals = self.threadsafe.borrow();
                 let found = locals.by_id.iter().max_by_key(|(_, local)| local.serial);
                 found.map(|(id, _)| *id)
             };
-            let Some(id) = youngest else { return };
+            let Some(id) = youngest else { return held };
             if let Ok((slot, mut state)) = locked(id) {
+                if state.phase == Phase::Open && state.threads > 0 {
+                    held.push(id);
+                }
                 state.phase = Phase::Closing;
                 wake_all(slot, &state);
             }

@@ -142,6 +142,13 @@ impl HostState {
         });
     }
 
+    /// The work that an environment owns.
+    pub(crate) fn works_of(&self, env: &Env) -> Vec<usize> {
+        let works = self.works.borrow();
+        let mine = works.iter().filter(|(_, work)| work.env == env.id());
+        mine.map(|(id, _)| id).collect()
+    }
+
     /// Whether work is queued or runs.
     pub(crate) fn has_queued_work(&self) -> bool {
         let works = self.works.borrow();
@@ -172,6 +179,9 @@ impl Env {
                 "async work was still running at the end; going on without"
             );
             for id in left {
+                if let Some(debug) = &host.debug {
+                    debug.leak(self, id, "napi_async_work (still running)");
+                }
                 host.delete_work(id);
             }
         }

@@ -6,11 +6,13 @@
 
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::HostState;
 use crate::abi::enter::Row;
-use crate::env::Env;
+use crate::env::{Env, tsfn};
 
 /// How many of the handles made last can still be told where they were made.
 const HANDLES: usize = 1 << 14;
@@ -66,6 +68,7 @@ impl Made {
 impl Debug {
     /// Nothing was made yet.
     pub(super) fn new() -> Self {
+        ON.store(true, Ordering::Relaxed);
         Self {
             handles: Made::new(HANDLES),
             ids: Made::new(IDS),
@@ -107,8 +110,9 @@ impl Debug {
         );
     }
 
-    /// Reports what an environment still owns although nothing of it runs any more.
-    pub(crate) fn leaked(&self, env: &Env) {
+    /// Reports what an environment still owns although nothing of it runs any more. `open` are the
+    /// threadsafe functions that its end had to close.
+    pub(crate) fn leaked(&self, host: &HostState, env: &Env, open: &[usize]) {
         let references = env.references.borrow();
         let owned = references
             .iter()
@@ -119,9 +123,25 @@ impl Debug {
         for (id, _) in env.deferreds.borrow().iter() {
             self.leak(env, id, "napi_deferred");
         }
+        for id in host.works_of(env) {
+            self.leak(env, id, "napi_async_work");
+        }
+        for (id, owner) in host.contexts.borrow().iter() {
+            if *owner == env.id() {
+                self.leak(env, id, "napi_async_context");
+            }
+        }
+        for id in open {
+            let threads = tsfn::holders(*id);
+            if threads > 0 {
+                let what = format!("napi_threadsafe_function (held {threads} times)");
+                self.leak(env, *id, &what);
+            }
+        }
     }
 
-    fn leak(&self, env: &Env, id: usize, what: &str) {
+    /// Reports one thing that was never given back.
+    pub(crate) fn leak(&self, env: &Env, id: usize, what: &str) {
         if self.may_report() {
             tracing::warn!(
                 addon = %env.path().display(),
@@ -129,6 +149,30 @@ impl Debug {
                 self.ids.borrow().stack(id),
             );
         }
+    }
+}
+
+/// Whether a host of this process is in debug mode: for threads that have no host to ask.
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// Tells that a function that any thread may call was given an id that is not alive, or no longer
+/// held: with the stack in debug mode, else once per function.
+#[cold]
+pub(crate) fn refused_anywhere(row: &'static Row) {
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    static WARNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let what = "was given an id that is not alive, or that its holders released already";
+    if !ON.load(Ordering::Relaxed) {
+        let first = WARNED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(row.name);
+        if first {
+            tracing::warn!(function = row.name, "{what}");
+        }
+    } else if TOLD.fetch_add(1, Ordering::Relaxed) < REPORTS {
+        let from = frames(&Backtrace::force_capture());
+        tracing::warn!("misuse: {} {what}; called from {from}", row.name);
     }
 }
 

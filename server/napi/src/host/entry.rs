@@ -1,14 +1,15 @@
 //! Entering and leaving: the outermost entry's end is where next ticks, microtasks and finalizers
 //! run, because nothing of an addon is on the stack then.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
-use hostd_engine::{ElementType, JsResult, Runtime, Thrown, Value};
+use hostd_engine::{ElementType, FinalizerToken, JsResult, Runtime, Thrown, Value};
 
 use super::{HostState, Origin, TAG_FINALIZER, Tick};
 use crate::bootstrap;
-use crate::env::finalizer::{Call, Finalizer};
+use crate::env::Env;
+use crate::env::finalizer::{Call, Finalizer, Owner};
 use crate::env::slots::{IdKind, pack};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
@@ -126,6 +127,7 @@ impl HostState {
     #[cold]
     fn settle(&'static self) {
         for _ in 0..MAX_ROUNDS {
+            self.run_basic_finalizers();
             self.run_ticks();
             if let Err(thrown) = self.rt.run_microtasks() {
                 self.uncaught(&thrown, Origin::Microtask);
@@ -173,24 +175,81 @@ impl HostState {
         }
     }
 
+    /// Collects garbage, and runs the finalizers that Node runs while it does.
+    pub(crate) fn collect(&'static self) {
+        self.rt.gc();
+        self.run_basic_finalizers();
+    }
+
+    /// Takes over the tokens of what died until now.
+    fn note_finalized(&self) {
+        let mut tokens = Vec::new();
+        self.rt.take_finalized(&mut tokens);
+        self.finalized.borrow_mut().extend(tokens);
+    }
+
+    /// Runs those finalizers of what died that Node runs during the collection itself: of objects of
+    /// experimental addons. They cannot touch the engine, so JavaScript may wait below.
+    fn run_basic_finalizers(&'static self) {
+        if !self.has_experimental.get() {
+            return;
+        }
+        loop {
+            self.note_finalized();
+            let all = self.finalized.take();
+            let (basic, others) = all
+                .into_iter()
+                .partition(|token| self.is_basic_token(token));
+            self.finalized.replace(others);
+            let basic: VecDeque<FinalizerToken> = basic;
+            if basic.is_empty() {
+                return;
+            }
+            for token in basic {
+                self.run_token(&token);
+            }
+        }
+    }
+
+    fn is_basic_token(&self, token: &FinalizerToken) -> bool {
+        let finalizers = self.finalizers.borrow();
+        let entry = finalizers.get(token.words[0]);
+        token.tag == TAG_FINALIZER && entry.is_some_and(|entry| self.is_basic(entry))
+    }
+
+    /// Whether Node runs a finalizer during the collection itself. Those of buffers and those that
+    /// were posted wait in any case.
+    fn is_basic(&self, finalizer: &Finalizer) -> bool {
+        matches!(finalizer.owner, Owner::Wrap | Owner::Object)
+            && self
+                .env_by_id(finalizer.env)
+                .is_some_and(Env::is_experimental)
+    }
+
     /// Runs the finalizers of everything that died until now.
     fn run_finalizers(&'static self) {
         loop {
-            let mut tokens = Vec::new();
-            self.rt.take_finalized(&mut tokens);
-            self.finalized.borrow_mut().extend(tokens);
+            self.note_finalized();
             let token = self.finalized.borrow_mut().pop_front();
             let Some(token) = token else { return };
             if token.tag != TAG_FINALIZER {
                 self.hooks.finalized(self.rt, &token);
                 continue;
             }
-            let [id, ..] = token.words;
-            // A miss was claimed by somebody else: a removed wrap, a deleted reference.
-            let finalizer = self.finalizers.borrow_mut().remove(id);
-            if let Some(finalizer) = finalizer {
-                self.run_finalizer(&finalizer);
+            self.run_token(&token);
+        }
+    }
+
+    fn run_token(&'static self, token: &FinalizerToken) {
+        let [id, ..] = token.words;
+        // A miss was claimed by somebody else: a removed wrap, a deleted reference.
+        let finalizer = self.finalizers.borrow_mut().remove(id);
+        let Some(finalizer) = finalizer else { return };
+        match self.env_by_id(finalizer.env) {
+            Some(env) if self.is_basic(&finalizer) => {
+                env.with_basic_only(|| self.run_finalizer(&finalizer));
             }
+            _ => self.run_finalizer(&finalizer),
         }
     }
 
@@ -222,11 +281,20 @@ impl HostState {
     /// Tells the listeners of `uncaughtException`, or else the embedder, of an error that nobody
     /// caught.
     pub(crate) fn uncaught(&self, thrown: &Thrown, origin: Origin) {
-        let heard =
-            !thrown.is_uncatchable() && bootstrap::emit(self.rt, "uncaughtException", &[&thrown.0]);
+        let heard = !thrown.is_uncatchable() && self.emit_uncaught(thrown, origin);
         if !heard {
             self.hooks.uncaught(self.rt, &thrown.0, origin);
         }
+    }
+
+    fn emit_uncaught(&self, thrown: &Thrown, origin: Origin) -> bool {
+        let kind = if origin == Origin::UnhandledRejection {
+            "unhandledRejection"
+        } else {
+            "uncaughtException"
+        };
+        let kind = self.rt.string_utf8(kind.as_bytes());
+        kind.is_ok_and(|kind| bootstrap::emit(self.rt, "uncaughtException", &[&thrown.0, &kind]))
     }
 
     /// See [`super::Host::is_pinned`].

@@ -37,6 +37,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         inbox: Arc::new(Inbox::new(options.ring)),
         pins: RefCell::new(Pins::new()),
         finalizers: RefCell::new(Finalizers::new()),
+        has_experimental: Cell::new(false),
         async_hooks: RefCell::default(),
         works: RefCell::new(Slots::new(IdKind::AsyncWork)),
         contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),

@@ -4,7 +4,7 @@
 //! its caller is a test, a benchmark or a process that serves another one.
 #![forbid(unsafe_code)]
 
-mod debug;
+pub(crate) mod debug;
 mod entry;
 mod inbox;
 mod init;
@@ -86,6 +86,8 @@ pub(crate) struct HostState {
     pub(crate) pins: RefCell<Pins>,
     /// What is owed to addons when objects die.
     pub(crate) finalizers: RefCell<Finalizers>,
+    /// Whether there is an addon whose finalizers may run before an entry ends.
+    has_experimental: Cell<bool>,
     /// The async cleanup hooks of all environments, by handle.
     pub(crate) async_hooks: RefCell<HashMap<usize, AsyncEntry>>,
     /// The async work of all environments.
@@ -244,9 +246,14 @@ impl Host {
         self.state
     }
 
-    /// Makes an environment for an addon's file.
-    pub(crate) fn create_env(self, path: &Path, api_version: i32) -> &'static Env {
-        self.state.create_env(path, api_version)
+    /// Makes an environment for an addon's file, and says what it is to take for its file.
+    pub(crate) fn create_env(
+        self,
+        path: &Path,
+        filename: Option<&Path>,
+        api_version: i32,
+    ) -> &'static Env {
+        self.state.create_env(path, filename, api_version)
     }
 
     /// What the embedder wants to be told.
@@ -321,10 +328,13 @@ impl HostState {
         self.envs.borrow().get(id.0 as usize).copied()
     }
 
-    fn create_env(&self, path: &Path, api_version: i32) -> &'static Env {
+    fn create_env(&self, path: &Path, filename: Option<&Path>, api_version: i32) -> &'static Env {
         let mut envs = self.envs.borrow_mut();
         let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
-        let env: &'static Env = Box::leak(Box::new(Env::new(id, path, api_version)));
+        let env: &'static Env = Box::leak(Box::new(Env::new(id, path, filename, api_version)));
+        if env.is_experimental() {
+            self.has_experimental.set(true);
+        }
         envs.push(env);
         env
     }

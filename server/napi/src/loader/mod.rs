@@ -57,30 +57,41 @@ impl From<LoadError> for Failure {
     }
 }
 
+/// What a script says about a load by `process.dlopen`.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// The object that `init` is to fill.
+    pub(crate) exports: Value,
+    /// The flags of `dlopen`.
+    pub(crate) flags: i32,
+    /// What the addon is to take for its own file, if anything.
+    pub(crate) filename: Option<PathBuf>,
+}
+
 /// Loads the addon at `path` and runs its `init`.
 pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
-    load_into(host, path, None).map_err(|failure| match failure {
+    load_as(host, path, None).map_err(|failure| match failure {
         Failure::Refused(error) => error,
         Failure::Threw(thrown, path) => init_threw(host.runtime(), &thrown, &path),
     })
 }
 
-/// The same, with the object that `init` is to fill, if it is there already.
-pub(crate) fn load_into(
-    host: Host,
-    path: &Path,
-    exports: Option<Value>,
-) -> Result<Loaded, Failure> {
+/// The same, as a script wishes.
+pub(crate) fn load_as(host: Host, path: &Path, wish: Option<Wish>) -> Result<Loaded, Failure> {
     let facts = preflight::inspect(path)?;
     if facts.uses_libuv
         && let Err(error) = host.state().uv_loop()
     {
         tracing::error!(%error, "cannot make a loop of libuv for the addon");
     }
-    let image = library::open(&facts.path).map_err(|error| cannot_open(&facts, &error))?;
+    let (exports, flags, filename) = match wish {
+        Some(wish) => (Some(wish.exports), wish.flags, wish.filename),
+        None => (None, library::FLAGS, Some(facts.path.clone())),
+    };
+    let image = library::open(&facts.path, flags).map_err(|error| cannot_open(&facts, &error))?;
     let (init, declared) = entry_point(&image, &facts.path)?;
     let api_version = effective_version(declared, &facts.path)?;
-    let env = host.create_env(&facts.path, api_version);
+    let env = host.create_env(&facts.path, filename.as_deref(), api_version);
     let exports = host
         .state()
         .run_init(env, init, exports)

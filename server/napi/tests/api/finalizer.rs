@@ -142,6 +142,38 @@ fn posted_finalizer_runs_after_the_call() {
 }
 
 #[test]
+fn finalizer_of_an_experimental_addon_runs_while_garbage_is_collected() {
+    extern "C" fn posts(env: napi_env, data: *mut c_void, _: *mut c_void) {
+        RAN.with_borrow_mut(|ran| ran.push(data.addr()));
+        let null = ptr::null_mut();
+        let later = ptr::without_provenance_mut(data.addr() + 100);
+        assert_eq!(
+            call!(node_api_post_finalizer(env, Some(finalize), later, null)),
+            Status::Ok
+        );
+    }
+    for (version, at_once, afterwards) in [
+        (10, &[][..], &[1, 2, 101, 102][..]),
+        (i32::MAX, &[1, 2], &[101, 102]),
+    ] {
+        let thread = spawn(move || {
+            bench().run(version, move |env| {
+                let scope = get!(napi_open_handle_scope(env));
+                for number in [1, 2] {
+                    let null = ptr::null_mut();
+                    get!(napi_create_external(env, data(number), Some(posts), null));
+                }
+                assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+                eval(env, "gc()");
+                assert_eq!(RAN.take(), at_once, "version {version}");
+            });
+            assert_eq!(RAN.take(), afterwards, "version {version}");
+        });
+        thread.join().unwrap();
+    }
+}
+
+#[test]
 fn finalizer_needs_a_function_and_an_object() {
     with_env(|env| {
         let (object, one) = (get!(napi_create_object(env)), number(env, 1.0));
