@@ -839,8 +839,11 @@ static napi_value run(napi_env env, napi_callback_info info) {
   MUST(napi_get_value_bool(env, given.at[3], &the.misuse));
   machine = &the;
   the.env = env;
-  the.at = bytes;
-  the.end = bytes + length;
+  // A copy: the sequence may find its own program among the arguments, and detach it.
+  if (length > sizeof the.program) length = sizeof the.program;
+  memcpy(the.program, bytes, length);
+  the.at = the.program;
+  the.end = the.program + length;
   the.trace = getenv("FUZZ_TRACE") != NULL;
   the.show = given.at[1];
   the.show_names = given.at[4];

@@ -16,6 +16,7 @@ enum {
   KEPT = 4096,
   DEPTH = 3,
   STALE = 32,
+  PROGRAM = 4096,
   LOG = 1 << 16
 };
 
@@ -49,6 +50,7 @@ typedef struct {
 
 typedef struct {
   napi_env env;
+  uint8_t program[PROGRAM];
   const uint8_t* at;
   const uint8_t* end;
   Register registers[REGISTERS];

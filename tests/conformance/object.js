@@ -54,6 +54,22 @@ engine.op("set a prototype to a number", () => addon.node_api_set_prototype({}, 
 engine.op("set the prototype of a frozen object", () => {
   return addon.node_api_set_prototype(Object.freeze({}), Array.prototype);
 });
+for (const refusal of [() => false, () => { throw new Error("trap"); }, () => true]) {
+  engine.op(`set the prototype of a proxy: ${refusal}`, () => {
+    const proxy = new Proxy(Object.freeze({}), { setPrototypeOf: refusal });
+    return addon.node_api_set_prototype(proxy, Array.prototype);
+  });
+}
+op("set the prototype of a proxy of a frozen object", () => {
+  return addon.node_api_set_prototype(new Proxy(Object.freeze({}), {}), Array.prototype);
+});
+for (const fix of ["napi_object_freeze", "napi_object_seal"]) {
+  op(`${fix} of a function of an addon's`, () => {
+    const maker = addon[fix];
+    const report = addon[fix](maker);
+    return [outcome(report), typeof maker.prototype, Object.getOwnPropertyDescriptor(maker, "prototype").writable];
+  });
+}
 engine.op("set a prototype cycle", () => {
   const a = {};
   const b = Object.create(a);

@@ -131,6 +131,7 @@ impl Runtime {
     /// `Object.freeze(object)`.
     pub fn freeze(self, object: &Value) -> JsResult<()> {
         self.count_mutation();
+        self.make_lazy_prototype(object);
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_FreezeObject(self.ctx(), object.0) };
         self.answer(code).map(drop)
@@ -139,6 +140,7 @@ impl Runtime {
     /// `Object.seal(object)`.
     pub fn seal(self, object: &Value) -> JsResult<()> {
         self.count_mutation();
+        self.make_lazy_prototype(object);
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_SealObject(self.ctx(), object.0) };
         self.answer(code).map(drop)

@@ -275,10 +275,16 @@ pub(super) fn define(
         )
     } else {
         let value = cx.value(property.value.ok_or(Status::InvalidArg)?)?;
-        (
-            rt.define(object, &key, Definition::Value(&value, attributes)),
-            Status::InvalidArg,
-        )
+        let defined = rt.define(object, &key, Definition::Value(&value, attributes));
+        // With all attributes Node creates a data property, which typed arrays refuse loudly.
+        if attributes == Attributes::ALL
+            && matches!(defined, Ok(false))
+            && rt.is_typed_array(object)
+            && rt.key_is_numeric(&key)
+        {
+            return Err(cx.throw(rt.type_error("Cannot redefine an element of a typed array")));
+        }
+        (defined, Status::InvalidArg)
     };
     if cx.js(defined)? {
         Ok(())
