@@ -25,11 +25,15 @@ import oracle  # noqa: E402 - found by the path above
 
 #: How many programs go to a process at a time.
 BATCH = 500
-LENGTH = 240
+LENGTH = 320
+#: How long a batch may take in the host.
+SECONDS = 120.0
 #: Builds of the addon: the same source for version 9 and 10.
 ADDONS = ["fuzz", "fuzz_v10"]
-#: What both processes run with: the zone is part of dates' texts.
-ENVIRONMENT = {**os.environ, "TZ": "UTC"}
+#: What both processes run with: the zone is part of dates' texts, and the addon wants one thread
+#: in the pool.
+SETTINGS = {"TZ": "UTC", "UV_THREADPOOL_SIZE": "1"}
+ENVIRONMENT = {**os.environ, **SETTINGS}
 
 Runner = Callable[[Path, str], list[str]]
 
@@ -41,7 +45,7 @@ def program(seed: int) -> str:
 
 
 def source(seeds: range, *, misuse: bool) -> str:
-    """Returns the text to evaluate in the global scope; its value is the list of logs."""
+    """Returns the text to evaluate in the global scope; its value is a promise of the logs."""
     script = (HERE / "fuzz.js").read_text(encoding="utf-8")
     programs = json.dumps([program(seed) for seed in seeds])
     head = f"const PROGRAMS = {programs};\nconst MISUSE = {str(misuse).lower()};"
@@ -75,9 +79,9 @@ def in_host(path: Path, text: str) -> list[str]:
     """Returns the logs that the host of the package gives."""
     from napi_python import host, load_addon
 
-    os.environ["TZ"] = "UTC"
+    os.environ.update(SETTINGS)
     with load_addon(path) as loaded:
-        return list(host(loaded).run_script(text))
+        return list(host(loaded).run_script(text).result(SECONDS))
 
 
 def in_operations(binary: str) -> Runner:
@@ -85,7 +89,7 @@ def in_operations(binary: str) -> Runner:
 
     def run(path: Path, text: str) -> list[str]:
         # The logs have lines of their own, so they come as one text.
-        text = f"[JSON.stringify({text})]"
+        text = f"{text}.then((logs) => [JSON.stringify(logs)])"
         logs: list[str] = json.loads(_run([binary, str(path)], text))
         return logs
 
