@@ -34,10 +34,20 @@ ACTS(napi_detach_arraybuffer, napi_detach_arraybuffer(env, value(ARRAYBUFFER)))
 ASKS(napi_is_detached_arraybuffer,
      napi_is_detached_arraybuffer(env, value(ARRAYBUFFER), RESULT))
 ASKS(node_api_is_sharedarraybuffer, node_api_is_sharedarraybuffer(env, value(OBJECT), RESULT))
+static void forget_memory(void* data, void* hint) {}
 OP(node_api_create_sharedarraybuffer) {
   void* data = NULL;
   napi_value result = NULL;
   DO(node_api_create_sharedarraybuffer(env, CHOOSE(SIZES), OUT(data), RESULT));
+  if (SUCCEEDED) store(result);
+}
+OP(node_api_create_external_sharedarraybuffer) {
+  // Not often: what comes after a known difference is not compared.
+  static char bytes[1000];
+  napi_value result = NULL;
+  if (!rarely(64)) return;
+  DO(node_api_create_external_sharedarraybuffer(env, bytes, CHOOSE(SIZES), forget_memory, NULL,
+                                                RESULT));
   if (SUCCEEDED) store(result);
 }
 ASKS(napi_is_typedarray, napi_is_typedarray(env, value(VIEW), RESULT))
@@ -112,7 +122,7 @@ OP(napi_get_buffer_info) {
     LIST(napi_is_arraybuffer), LIST(napi_create_arraybuffer),                                   \
     LIST(napi_create_external_arraybuffer), LIST(napi_get_arraybuffer_info),                    \
     LIST(napi_detach_arraybuffer), LIST(napi_is_detached_arraybuffer),                          \
-    LIST(node_api_is_sharedarraybuffer), LIST(node_api_create_sharedarraybuffer),               \
+    LIST(node_api_is_sharedarraybuffer), LIST(node_api_create_sharedarraybuffer), LIST(node_api_create_external_sharedarraybuffer),               \
     LIST(napi_is_typedarray), LIST(napi_create_typedarray), LIST(napi_get_typedarray_info),     \
     LIST(napi_create_dataview), LIST(napi_is_dataview), LIST(napi_get_dataview_info),           \
     LIST(napi_create_buffer), LIST(napi_create_buffer_copy), LIST(napi_create_external_buffer), \

@@ -61,9 +61,7 @@ static size_t describe(napi_property_descriptor* into, size_t limit, bool of_cla
     } else if (rarely(3)) {
       one->name = solid(NAME);
     } else {
-      // The length of an array converts what it is defined with before it refuses, or after.
       one->utf8name = CHOOSE(NAMES);
-      if (strcmp(one->utf8name, "length") == 0) one->utf8name = "extra";
     }
     unsigned what = below(8);
     if (what == 0 || what == 2) one->getter = callback;
@@ -106,17 +104,8 @@ static const napi_type_tag* tag(void) {
 }
 ACTS(napi_type_tag_object, napi_type_tag_object(env, value(OBJECT), tag()))
 ASKS(napi_check_object_type_tag, napi_check_object_type_tag(env, value(OBJECT), tag(), RESULT))
-// Views are left out: whether they can be sealed depends, in Node, on what was tried before.
-static napi_value no_view(void) {
-  napi_value chosen = value(OBJECT);
-  bool view = false, data = false;
-  if (chosen == NULL || machine->misuse) return chosen;
-  MUST(napi_is_typedarray(machine->env, chosen, &view));
-  MUST(napi_is_dataview(machine->env, chosen, &data));
-  return view || data ? machine->registers[0].value : chosen;
-}
-ACTS(napi_object_freeze, napi_object_freeze(env, no_view()))
-ACTS(napi_object_seal, napi_object_seal(env, no_view()))
+ACTS(napi_object_freeze, napi_object_freeze(env, value(OBJECT)))
+ACTS(napi_object_seal, napi_object_seal(env, value(OBJECT)))
 
 #define PROPERTY_OPERATIONS                                                                      \
     LIST(napi_get_prototype), LIST(node_api_set_prototype), LIST(napi_get_property_names),       \

@@ -9,7 +9,6 @@ that the engine leaves at the end is its own affair: it is never freed.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ def sources() -> list[tuple[str, Path, str]]:
         for misuse in (False, True):
             text = fuzz.source(range(PROGRAMS), misuse=misuse)
             label = f"{name}{' misused' if misuse else ''}"
-            found.append((label, fuzz.addon(name), f"[JSON.stringify({text})]"))
+            found.append((label, fuzz.addon(name), fuzz.as_one_line(text)))
     return found
 
 
@@ -42,7 +41,7 @@ def main() -> int:
         done = subprocess.run(
             [*COMMAND, binary, str(addon)],
             input=text, capture_output=True, text=True, check=False,
-            env={**os.environ, "TZ": "UTC"},
+            env=fuzz.ENVIRONMENT,
         )  # fmt: skip
         if done.returncode != 0:
             failed += 1

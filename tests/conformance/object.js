@@ -63,6 +63,18 @@ for (const refusal of [() => false, () => { throw new Error("trap"); }, () => tr
 op("set the prototype of a proxy of a frozen object", () => {
   return addon.node_api_set_prototype(new Proxy(Object.freeze({}), {}), Array.prototype);
 });
+// A typed array with elements cannot be fixed, but for what is not an element.
+for (const steps of [["seal"], ["freeze"], ["seal", "seal"], ["freeze", "seal"], ["seal", "freeze"], ["freeze", "freeze"]]) {
+  for (const length of [0, 2]) {
+    for (const prepare of [Object, Object.preventExtensions]) {
+      engine.op(`${steps} of a typed array of ${length}`, () => {
+        const view = prepare(Object.assign(new Uint8Array(length), { a: 1, [Symbol.for("b")]: 1 }));
+        Object.defineProperty(view, "c", { get: () => 1, configurable: true });
+        return [steps.map((step) => outcome(addon[`napi_object_${step}`](view))), attributes(view)];
+      });
+    }
+  }
+}
 for (const fix of ["napi_object_freeze", "napi_object_seal"]) {
   op(`${fix} of a function of an addon's`, () => {
     const maker = addon[fix];

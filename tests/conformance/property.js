@@ -198,6 +198,10 @@ op("keys of what is fixed by their attributes", () => {
     return [1, 4].map((filter) => addon.napi_get_all_property_names(fixed, 1, filter, 1).result);
   }));
 });
+op("an element that was defined with attributes is frozen", () => {
+  const object = Object.freeze(Object.defineProperty({}, 0, { value: 1 }));
+  return addon.napi_get_all_property_names(object, 1, 1, 1);
+});
 for (const [mode, filter, conversion] of [[2, 0, 0], [-1, 0, 0], [0, 0, 2], [0, 64, 0]]) {
   call("napi_get_all_property_names", { a: 1 }, mode, filter, conversion);
 }
@@ -244,6 +248,18 @@ for (const kind of ["value", "method", "accessor"]) {
     const trap = () => { throw new Error("trap"); };
     return addon.napi_define_properties(new Proxy({}, { defineProperty: trap }), kind, "p", 0, 1);
   });
+}
+for (const flags of [0, 1, 2, 7]) {
+  for (const fixed of [false, true]) {
+    engine.op(`define the length of an array with ${flags}${fixed ? ", which is fixed" : ""}`, () => {
+      const asked = [];
+      const length = { valueOf() { asked.push("asked"); return 1; } };
+      return [-1, "no number", length, 3, 2].map((value) => {
+        const list = Object.defineProperty([1, 2, 3], "length", { writable: !fixed });
+        return [outcome(addon.napi_define_properties(list, "value", "length", flags, value)), list.length, asked.length];
+      });
+    });
+  }
 }
 // A typed array throws where a data property is created, and is silent where one is defined.
 for (const Class of [Uint8Array, BigInt64Array]) {
