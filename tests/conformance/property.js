@@ -249,6 +249,12 @@ for (const kind of ["value", "method", "accessor"]) {
     return addon.napi_define_properties(new Proxy({}, { defineProperty: trap }), kind, "p", 0, 1);
   });
 }
+op("an array that refuses an element keeps its length", () => {
+  return ["3", "4294967294", "1"].flatMap((name) => [0, 7].map((flags) => {
+    const list = Object.preventExtensions([1, 2, 3]);
+    return [outcome(addon.napi_define_properties(list, "value", name, flags, 1)), list.length];
+  }));
+});
 for (const flags of [0, 1, 2, 7]) {
   for (const fixed of [false, true]) {
     engine.op(`define the length of an array with ${flags}${fixed ? ", which is fixed" : ""}`, () => {
