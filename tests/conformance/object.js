@@ -103,6 +103,9 @@ engine.call("napi_object_freeze", new Uint8Array(2));
 call("napi_object_freeze", new Uint8Array(0));
 engine.call("napi_object_seal", new Uint8Array(2));
 engine.call("napi_object_freeze", null);
+engine.call("napi_object_seal", undefined);
+engine.call("node_api_set_prototype", null, {});
+call("node_api_set_prototype", 5, {});
 call("napi_object_freeze", 1);
 call("napi_object_seal", "text");
 op("freeze a proxy that throws", () => {

@@ -164,6 +164,11 @@ call("napi_set_element", new Uint8Array([5, 6]), 9, 1);
 call("napi_delete_element", new Uint8Array([5, 6]), 0);
 call("napi_delete_element", Object.freeze([1]), 0);
 engine.call("napi_get_element", null, 0);
+engine.call("napi_has_element", null, 0);
+engine.call("napi_delete_element", undefined, 0);
+engine.call("napi_has_named_property", null, "a");
+engine.call("napi_get_all_property_names", undefined, 0, 0, 0);
+call("napi_has_element", "text", 1);
 engine.call("napi_set_element", undefined, 0, 1);
 
 const base = Object.create({ inherited: 1, 3: "three", shared: 1 });
