@@ -131,6 +131,13 @@ static napi_value nullArguments(napi_env env, napi_callback_info info) {
   NULLS(napi_detach_arraybuffer(env, NULL));
   NULLS(napi_is_detached_arraybuffer(env, NULL, &truth));
   NULLS(napi_is_detached_arraybuffer(env, buffer, NULL));
+  if (node_api_create_sharedarraybuffer != NULL) {
+    NULLS(node_api_create_sharedarraybuffer(NULL, 4, &data, &result));
+    NULLS(node_api_create_sharedarraybuffer(env, 4, &data, NULL));
+    NULLS(node_api_create_sharedarraybuffer(env, 4, NULL, &result));
+    NULLS(node_api_is_sharedarraybuffer(env, NULL, &truth));
+    NULLS(node_api_is_sharedarraybuffer(env, buffer, NULL));
+  }
   CASES_DONE;
 }
 

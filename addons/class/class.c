@@ -81,6 +81,21 @@ static napi_value defineThrowing(napi_env env, napi_callback_info info) {
   DONE;
 }
 
+// defineStatic(name, kind): a class with one static member.
+static napi_value defineStatic(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  Text kind_text;
+  const char* kind = text(env, ARG(1), &kind_text);
+  napi_value result = NULL;
+  napi_property_descriptor member = {.name = ARG(0), .attributes = napi_static};
+  if (strcmp(kind, "method") == 0) member.method = self;
+  if (strcmp(kind, "accessor") == 0) member.getter = get_value;
+  if (strcmp(kind, "value") == 0) member.value = ARG(0);
+  CALL(napi_define_class(env, "Static", NAPI_AUTO_LENGTH, construct, NULL, 1, &member, &result));
+  VALUE("result", result);
+  DONE;
+}
+
 WRAP(napi_wrap) {
   ARGUMENTS;
   CALL(napi_wrap(env, ARG(0), (void*)(intptr_t)integer(env, ARG(1)), count_finalizer, NULL, NULL));
@@ -181,7 +196,7 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS(WRAPPED(napi_define_class), WRAPPED(napi_wrap), WRAPPED(napi_unwrap),
-        WRAPPED(napi_remove_wrap), {"defineThrowing", defineThrowing},
+        WRAPPED(napi_remove_wrap), {"defineThrowing", defineThrowing}, {"defineStatic", defineStatic},
         {"wrapWithReference", wrapWithReference}, {"removeForNothing", removeForNothing},
         {"finalizedCount", finalizedCount}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

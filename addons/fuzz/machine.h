@@ -16,6 +16,7 @@ enum {
   KEPT = 4096,
   DEPTH = 3,
   STALE = 32,
+  PROGRAM = 4096,
   LOG = 1 << 16
 };
 
@@ -49,6 +50,7 @@ typedef struct {
 
 typedef struct {
   napi_env env;
+  uint8_t program[PROGRAM];
   const uint8_t* at;
   const uint8_t* end;
   Register registers[REGISTERS];
@@ -67,7 +69,10 @@ typedef struct {
   napi_value show_names;
   napi_value info_this;
   napi_callback_info info;
+  unsigned theme;
   bool misuse;
+  bool late;  // Whether this is the program of a part that runs later.
+  int own;    // The threadsafe function that called the part, or -1.
   bool trace;  // Whether the values that are passed are logged, for somebody who looks for a cause.
   uintptr_t stale[STALE];  // Ids of all kinds that were once good.
   int stale_count;

@@ -14,6 +14,9 @@ later.call("napi_make_callback", 0, {}, () => {
 if (LATER) {
   engine.call("napi_make_callback", 0, null, () => 1);
   engine.call("napi_make_callback", 0, undefined, () => 1);
+  // The receiver is looked at before the function.
+  engine.call("napi_make_callback", 0, null);
+  engine.call("napi_make_callback", 0, null, 5);
 }
 later.call("napi_make_callback", 0, {}, 5);
 later.call("napi_open_callback_scope", 0, () => "inside");

@@ -43,6 +43,17 @@ engine.op("read-only accessor, strict", () => {
 op("value on the prototype", () => [new K().number, K.prototype.number, "number" in K]);
 op("statics", () => [K.staticMethod() === K, K.staticNumber, K.staticAccessor]);
 op("static method on nothing", () => (0, K.staticMethod)() === globalThis);
+for (const kind of ["method", "accessor", "value"]) {
+  for (const name of ["prototype", "name", "length", "other", Symbol.for("s"), 5, null]) {
+    if (kind === "value" && typeof name === "object") continue;
+    op(`static ${kind} ${show(name)}`, () => {
+      const report = addon.defineStatic(name, kind);
+      if (report.status !== "napi_ok") return report;
+      const { result } = report;
+      return ["name", "length", "prototype"].map((key) => typeof Object.getOwnPropertyDescriptor(result, key).value);
+    });
+  }
+}
 op("method on the prototype itself", () => K.prototype.method());
 op("method on another object", () => K.prototype.method.call({}));
 op("method on an heir of an instance", () => Object.create(new K(1)).method());

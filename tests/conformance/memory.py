@@ -12,7 +12,6 @@ garbage that the engine leaves at the end is its own affair: it is never freed.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -39,7 +38,7 @@ def sources() -> list[tuple[str, Path, str]]:
         for misuse in (False, True):
             text = fuzz.source(range(PROGRAMS), misuse=misuse)
             label = f"{name}{' misused' if misuse else ''}"
-            found.append((label, fuzz.addon(name), f"[JSON.stringify({text})]"))
+            found.append((label, fuzz.addon(name), fuzz.as_one_line(text)))
     return found
 
 
@@ -47,7 +46,7 @@ def execute(command: list[str], text: str) -> subprocess.CompletedProcess[str]:
     """Runs one script."""
     return subprocess.run(
         command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS,
-        env={**os.environ, "TZ": "UTC", "ASAN_OPTIONS": SANITIZER},
+        env={**fuzz.ENVIRONMENT, "ASAN_OPTIONS": SANITIZER},
     )  # fmt: skip
 
 

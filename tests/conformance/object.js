@@ -54,6 +54,34 @@ engine.op("set a prototype to a number", () => addon.node_api_set_prototype({}, 
 engine.op("set the prototype of a frozen object", () => {
   return addon.node_api_set_prototype(Object.freeze({}), Array.prototype);
 });
+for (const refusal of [() => false, () => { throw new Error("trap"); }, () => true]) {
+  engine.op(`set the prototype of a proxy: ${refusal}`, () => {
+    const proxy = new Proxy(Object.freeze({}), { setPrototypeOf: refusal });
+    return addon.node_api_set_prototype(proxy, Array.prototype);
+  });
+}
+op("set the prototype of a proxy of a frozen object", () => {
+  return addon.node_api_set_prototype(new Proxy(Object.freeze({}), {}), Array.prototype);
+});
+// A typed array with elements cannot be fixed, but for what is not an element.
+for (const steps of [["seal"], ["freeze"], ["seal", "seal"], ["freeze", "seal"], ["seal", "freeze"], ["freeze", "freeze"]]) {
+  for (const length of [0, 2]) {
+    for (const prepare of [Object, Object.preventExtensions]) {
+      engine.op(`${steps} of a typed array of ${length}`, () => {
+        const view = prepare(Object.assign(new Uint8Array(length), { a: 1, [Symbol.for("b")]: 1 }));
+        Object.defineProperty(view, "c", { get: () => 1, configurable: true });
+        return [steps.map((step) => outcome(addon[`napi_object_${step}`](view))), attributes(view)];
+      });
+    }
+  }
+}
+for (const fix of ["napi_object_freeze", "napi_object_seal"]) {
+  op(`${fix} of a function of an addon's`, () => {
+    const maker = addon[fix];
+    const report = addon[fix](maker);
+    return [outcome(report), typeof maker.prototype, Object.getOwnPropertyDescriptor(maker, "prototype").writable];
+  });
+}
 engine.op("set a prototype cycle", () => {
   const a = {};
   const b = Object.create(a);
@@ -75,6 +103,9 @@ engine.call("napi_object_freeze", new Uint8Array(2));
 call("napi_object_freeze", new Uint8Array(0));
 engine.call("napi_object_seal", new Uint8Array(2));
 engine.call("napi_object_freeze", null);
+engine.call("napi_object_seal", undefined);
+engine.call("node_api_set_prototype", null, {});
+call("node_api_set_prototype", 5, {});
 call("napi_object_freeze", 1);
 call("napi_object_seal", "text");
 op("freeze a proxy that throws", () => {

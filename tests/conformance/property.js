@@ -54,6 +54,72 @@ op("a proxy that throws", () => {
     outcome(addon.napi_get_property_names(proxy)),
   ];
 });
+// What is on the prototype chain may refuse too, or throw.
+const refusing = () => new Proxy({}, { set: () => false });
+const throwing = (value) => new Proxy({}, { set() { throw value; } });
+const strictly = () => new Proxy({}, {
+  set(target, key, value) {
+    "use strict";
+    Object.freeze({})[key] = value;
+    return true;
+  },
+});
+for (const [what, make] of [
+  ["a proxy that refuses", refusing],
+  ["a proxy of a frozen object", () => new Proxy(Object.freeze({ a: 1 }), {})],
+  ["a proxy of what has no setter", () => new Proxy({ get a() { return 1; } }, {})],
+  ["a proxy that throws", () => throwing(new Error("trap"))],
+  ["a proxy that throws what a refusal would", () => throwing(new TypeError("proxy: cannot set property"))],
+  ["a proxy that sets strictly", strictly],
+  ["a proxy that sets on a proxy strictly", () => new Proxy({}, {
+    set(target, key, value) {
+      "use strict";
+      refusing()[key] = value;
+      return true;
+    },
+  })],
+  ["a proxy that is revoked", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    const heir = Object.create(proxy);
+    revoke();
+    return Object.getPrototypeOf(heir);
+  }],
+  ["a proxy whose trap is no function", () => new Proxy({}, { set: 5 })],
+  ["a typed array", () => new Uint8Array(2)],
+]) {
+  for (const heir of [(proto) => Object.create(proto), (proto) => Object.freeze(Object.create(proto)),
+    (proto) => Object.setPrototypeOf([1], proto)]) {
+    engine.op(`set through ${what}`, () => {
+      const object = heir(make());
+      return [
+        outcome(addon.napi_set_property(object, "a", symbol)),
+        outcome(addon.napi_set_named_property(object, "b", 1)),
+        outcome(addon.napi_set_element(object, 1, symbol)),
+        Reflect.ownKeys(object),
+      ];
+    });
+  }
+}
+op("the length of an array that is fixed is not converted", () => {
+  const asked = [];
+  const length = { valueOf() { asked.push("asked"); return 1; } };
+  return [
+    ...[Object.freeze([1, 2]), Object.defineProperty([1, 2], "length", { writable: false })]
+      .flatMap((list) => [-1, "no number", length, 1].map((value) => {
+        return outcome(addon.napi_set_named_property(list, "length", value));
+      })),
+    asked,
+  ];
+});
+engine.op("the length of an array", () => {
+  const list = [1, 2, 3];
+  return [
+    outcome(addon.napi_set_named_property(list, "length", -1)),
+    outcome(addon.napi_set_named_property(list, "length", "no number")),
+    outcome(addon.napi_set_named_property(list, "length", "1")),
+    list,
+  ];
+});
 op("delete", () => {
   const object = { a: 1 };
   return [outcome(addon.napi_delete_property(object, "a")), outcome(addon.napi_delete_property(object, "a")), object];
@@ -98,6 +164,11 @@ call("napi_set_element", new Uint8Array([5, 6]), 9, 1);
 call("napi_delete_element", new Uint8Array([5, 6]), 0);
 call("napi_delete_element", Object.freeze([1]), 0);
 engine.call("napi_get_element", null, 0);
+engine.call("napi_has_element", null, 0);
+engine.call("napi_delete_element", undefined, 0);
+engine.call("napi_has_named_property", null, "a");
+engine.call("napi_get_all_property_names", undefined, 0, 0, 0);
+call("napi_has_element", "text", 1);
 engine.call("napi_set_element", undefined, 0, 1);
 
 const base = Object.create({ inherited: 1, 3: "three", shared: 1 });
@@ -123,6 +194,19 @@ for (const mode of [0, 1]) {
     }
   }
 }
+op("keys of what is fixed by their attributes", () => {
+  const objects = [
+    { 0: 1, 1: 2, a: 1 }, { 5000: 1, a: 1 }, { 2147483648: 1 }, { 4294967294: 1 }, { 4294967295: 1 }, [1, 2], { 0: 1, 900: 1 },
+  ];
+  return objects.flatMap((object) => [Object.freeze, Object.seal, Object.preventExtensions].map((fix) => {
+    const fixed = fix(Array.isArray(object) ? [...object] : { ...object });
+    return [1, 4].map((filter) => addon.napi_get_all_property_names(fixed, 1, filter, 1).result);
+  }));
+});
+op("an element that was defined with attributes is frozen", () => {
+  const object = Object.freeze(Object.defineProperty({}, 0, { value: 1 }));
+  return addon.napi_get_all_property_names(object, 1, 1, 1);
+});
 for (const [mode, filter, conversion] of [[2, 0, 0], [-1, 0, 0], [0, 0, 2], [0, 64, 0]]) {
   call("napi_get_all_property_names", { a: 1 }, mode, filter, conversion);
 }
@@ -170,6 +254,54 @@ for (const kind of ["value", "method", "accessor"]) {
     return addon.napi_define_properties(new Proxy({}, { defineProperty: trap }), kind, "p", 0, 1);
   });
 }
+op("an array that refuses an element keeps its length", () => {
+  return ["3", "4294967294", "1"].flatMap((name) => [0, 7].map((flags) => {
+    const list = Object.preventExtensions([1, 2, 3]);
+    return [outcome(addon.napi_define_properties(list, "value", name, flags, 1)), list.length];
+  }));
+});
+for (const flags of [0, 1, 2, 7]) {
+  for (const fixed of [false, true]) {
+    engine.op(`define the length of an array with ${flags}${fixed ? ", which is fixed" : ""}`, () => {
+      const asked = [];
+      const length = { valueOf() { asked.push("asked"); return 1; } };
+      return [-1, "no number", length, 3, 2].map((value) => {
+        const list = Object.defineProperty([1, 2, 3], "length", { writable: !fixed });
+        return [outcome(addon.napi_define_properties(list, "value", "length", flags, value)), list.length, asked.length];
+      });
+    });
+  }
+}
+// A typed array throws where a data property is created, and is silent where one is defined.
+for (const Class of [Uint8Array, BigInt64Array]) {
+  for (const name of ["0", "9", "-0", "-1", "1.5", "Infinity", "1e21", "01", "+1", "", "a"]) {
+    for (const [kind, flags] of [["value", 7], ["value", 5], ["method", 7], ["accessor", 7]]) {
+      engine.op(`define ${kind} ${show(name)} with ${flags} in ${Class.name}`, () => {
+        const view = new Class(2);
+        const report = addon.napi_define_properties(view, kind, name, flags, 1);
+        return [outcome(report), typeof view[name]];
+      });
+    }
+  }
+}
+op("define in a typed array that is fixed", () => {
+  return addon.napi_define_properties(Object.preventExtensions(new Uint8Array(2)), "value", "a", 7, 1);
+});
+// The `prototype` of a function of an addon's is there before anybody looked at it.
+for (const [kind, flags] of [["value", 7], ["value", 1], ["value", 0], ["method", 7], ["accessor", 7]]) {
+  op(`define ${kind} prototype with ${flags} of a function`, () => {
+    const maker = {};
+    addon.napi_define_properties(maker, "method", "p", 0, 0);
+    const report = addon.napi_define_properties(maker.p, kind, "prototype", flags, 1);
+    const { writable, configurable } = Object.getOwnPropertyDescriptor(maker.p, "prototype");
+    return [outcome(report), typeof maker.p.prototype, writable, configurable];
+  });
+}
+op("delete the prototype of a function", () => {
+  const maker = {};
+  addon.napi_define_properties(maker, "method", "p", 0, 0);
+  return [outcome(addon.napi_delete_property(maker.p, "prototype")), delete maker.p.prototype];
+});
 call("napi_define_properties", 5, "value", "p", 7, 1);
 engine.call("napi_define_properties", null, "value", "p", 7, 1);
 op("two names", () => {

@@ -105,7 +105,7 @@ def document() -> str:
         ],
         names,
     )
-    fuzzed = mentions([ROOT / "addons" / "fuzz" / "fuzz.c"], names)
+    fuzzed = mentions(sorted((ROOT / "addons" / "fuzz").glob("*.h")), names)
     lines = ["| Function | Version | Mode | Tested by | Compared with Node |"]
     lines.append("|---|---|---|---|---|")
     for row in functions:

@@ -53,9 +53,16 @@ const typedArrayName = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStri
 const proxies = new WeakSet();
 const HIDDEN = new Set(["stack", "arguments", "caller", "length", "name", "prototype"]);
 
-const late = [];
+// What scripts have to say: a list of lines for each part of the program that runs later, for in
+// which order those come up is open. What has no part is the sequence's own.
+let late;
+let lines;
+function enter(part) {
+  lines = [];
+  late.set(part, lines);
+}
 if (typeof process === "object") {
-  process.on("uncaughtException", (error) => late.push(`uncaught ${show(error)}`));
+  process.on("uncaughtException", (error) => lines.push(`uncaught ${show(error)}`));
   process.on("unhandledRejection", () => {});
 }
 
@@ -178,7 +185,7 @@ globalThis.fuzz = {
   map: () => new Map([["a", 1]]),
   thenable: () => ({
     then(resolve) {
-      late.push("then");
+      lines.push("then");
       resolve(1);
     },
   }),
@@ -200,10 +207,33 @@ function values() {
   ];
 }
 
-function run(program) {
-  const bytes = new Uint8Array(program.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(program.slice(2 * i, 2 * i + 2), 16);
-  return addon.run(bytes, (value) => show(value), values(), MISUSE, showNames);
+// A function for a threadsafe function that calls it itself.
+function target(part, throws) {
+  return function () {
+    enter(`${part}, ${late.size}`);
+    lines.push(`called ${show(this)} ${arguments.length}`);
+    if (throws) throw new RangeError("fuzz: of a target");
+  };
 }
 
-return PROGRAMS.map(run);
+const rest = () => new Promise((resolve) => setImmediate(resolve));
+
+async function run(program) {
+  const bytes = new Uint8Array(program.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(program.slice(2 * i, 2 * i + 2), 16);
+  late = new Map();
+  enter("");
+  const log = addon.run(bytes, MISUSE, (value) => show(value), showNames, values, enter, target);
+  await rest();
+  // Who breaks the rules may wait in vain.
+  for (let round = 0; addon.isBusy() && !(MISUSE && round > 100); round++) await rest();
+  const said = [...late].filter(([, words]) => words.length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `${log}${addon.partLogs()}${said.map(([part, words]) => `\n${part}: ${words.join("\n")}`).join("")}`;
+}
+
+async function main() {
+  const logs = [];
+  for (const program of PROGRAMS) logs.push(await run(program).catch((error) => `failed: ${error.stack}`));
+  return logs;
+}
+return main();

@@ -242,12 +242,46 @@ pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
     q::JSClassExoticMethods {
         get_own_property: Some(own_property_hook),
         get_own_property_names: None,
-        delete_property: None,
-        define_own_property: None,
+        delete_property: Some(delete_hook),
+        define_own_property: Some(define_hook),
         has_property: None,
         get_property: None,
         set_property: None,
     }
+}
+
+/// What is deleted is not there, but for a `prototype` that nobody looked at yet: that stays.
+unsafe extern "C" fn delete_hook(
+    _: *mut q::JSContext,
+    function: q::JSValue,
+    key: q::JSAtom,
+) -> i32 {
+    i32::from(!has_lazy_prototype(Value::lent(&function), key))
+}
+
+/// What is defined is new, but for a `prototype` that nobody looked at yet.
+unsafe extern "C" fn define_hook(
+    ctx: *mut q::JSContext,
+    function: q::JSValue,
+    key: q::JSAtom,
+    value: q::JSValue,
+    getter: q::JSValue,
+    setter: q::JSValue,
+    flags: i32,
+) -> i32 {
+    has_lazy_prototype(Value::lent(&function), key);
+    let flags = flags | q::JS_PROP_NO_EXOTIC.cast_signed();
+    // SAFETY: E1, E2, E6, E8; the engine takes counts of its own.
+    unsafe { q::JS_DefineProperty(ctx, function, key, value, getter, setter, flags) }
+}
+
+/// Makes the `prototype` if the key asks for it and it is not made yet.
+fn has_lazy_prototype(function: &Value, key: q::JSAtom) -> bool {
+    Runtime::current().is_some_and(|rt| {
+        rt.try_intrinsics()
+            .is_some_and(|intrinsics| key == intrinsics.keys.prototype.atom)
+            && lazy_prototype(rt, function).is_some()
+    })
 }
 
 unsafe extern "C" fn own_property_hook(
@@ -322,7 +356,7 @@ impl Runtime {
         };
         let class = self.state.classes.function();
         let function = self.object_of_class(class, &intrinsics.function_prototype, payload)?;
-        let hidden = q::JS_PROP_CONFIGURABLE.cast_signed();
+        let hidden = (q::JS_PROP_CONFIGURABLE | q::JS_PROP_NO_EXOTIC).cast_signed();
         let length = Value::from(i32::from(spec.length)).into_raw();
         // SAFETY: E1, E2, E8; the engine takes the value's count over.
         let code = unsafe {
@@ -356,6 +390,13 @@ impl Runtime {
             unsafe { q::JS_SetConstructorBit(self.ctx(), function.0, true) };
         }
         Ok(function)
+    }
+
+    /// Makes the `prototype` of a native function before nothing can be added to it any more.
+    pub(crate) fn make_lazy_prototype(self, object: &Value) {
+        if object.is_object() {
+            lazy_prototype(self, object);
+        }
     }
 
     fn make_prototype(self, function: &Value) -> JsResult {

@@ -195,6 +195,27 @@ impl Runtime {
         Wtf8::of_atom(self, key.atom)
     }
 
+    /// Tells whether typed arrays take the key for a number: whether it is the text of one.
+    pub fn key_is_numeric(self, key: &Key) -> bool {
+        if key.as_index().is_some() {
+            return true;
+        }
+        let Ok(name) = self.key_to_value(key) else {
+            return false;
+        };
+        if !name.is_string() {
+            return false;
+        }
+        let text = |value: &Value| self.utf8(value).ok();
+        let number = self.to_number(&name).and_then(|n| self.to_string_value(&n));
+        match (text(&name), number.ok().as_ref().and_then(text)) {
+            (Some(name), Some(number)) => {
+                name.as_bytes() == b"-0" || name.as_bytes() == number.as_bytes()
+            }
+            _ => false,
+        }
+    }
+
     /// Tells whether the key is a symbol.
     pub fn key_is_symbol(self, key: &Key) -> bool {
         key.as_index().is_none() && self.key_to_value(key).is_ok_and(|value| value.is_symbol())

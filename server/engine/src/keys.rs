@@ -101,6 +101,44 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// Which keys of an object V8 lists whether they are writable and configurable or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Free {
+    /// None.
+    None,
+    /// The elements: those of boxed strings, and those in a row of what was frozen or sealed.
+    Elements,
+    /// All: a proxy's.
+    All,
+}
+
+impl Free {
+    fn of(rt: Runtime, holder: &Value, keys: &Keys, query: KeyQuery) -> JsResult<Free> {
+        if !query.writable && !query.configurable {
+            return Ok(Free::None);
+        }
+        if rt.is_proxy(holder) {
+            return Ok(Free::All);
+        }
+        let boxed_string = rt.to_object(&rt.string_empty())?.class_id();
+        let elements = holder.class_id() == boxed_string
+            || (!rt.is_extensible(holder)? && !Free::has_gap(keys));
+        Ok(if elements { Free::Elements } else { Free::None })
+    }
+
+    /// Whether so many elements are missing in a row that V8 keeps them in a dictionary, with their
+    /// attributes.
+    fn has_gap(keys: &Keys) -> bool {
+        const GAP: u32 = 1024;
+        let mut next = 0;
+        keys.iter().map_while(|key| key.as_element()).any(|index| {
+            let gap = index - next >= GAP;
+            next = index + 1;
+            gap
+        })
+    }
+}
+
 impl Runtime {
     /// Lists the own keys, strings and symbols, without filtering by attributes.
     pub fn own_keys(self, object: &Value) -> JsResult<Keys> {
@@ -129,11 +167,13 @@ impl Runtime {
         let mut seen = HashSet::new();
         let mut holder = object.clone();
         while holder.is_object() {
-            for (key, enumerable) in self.own_keys(&holder)?.iter_enumerable() {
+            let keys = self.own_keys(&holder)?;
+            let free = Free::of(self, &holder, &keys, query)?;
+            for (key, enumerable) in keys.iter_enumerable() {
                 if query.inherited && !seen.insert((*key).clone()) {
                     continue;
                 }
-                if self.matches(&holder, &key, enumerable, query)? {
+                if self.matches(&holder, &key, enumerable, query, free)? {
                     found.push((*key).clone());
                 }
             }
@@ -151,6 +191,7 @@ impl Runtime {
         key: &Key,
         enumerable: bool,
         query: KeyQuery,
+        free: Free,
     ) -> JsResult<bool> {
         if query.enumerable && !enumerable {
             return Ok(false);
@@ -166,7 +207,7 @@ impl Runtime {
             }
         }
         if query.writable || query.configurable {
-            if self.has_free_attributes(holder, key)? {
+            if free == Free::All || (free == Free::Elements && key.is_element()) {
                 return Ok(true);
             }
             let Some(property) = self.own_property(holder, key)? else {
@@ -180,19 +221,6 @@ impl Runtime {
             );
         }
         Ok(true)
-    }
-
-    /// Whether V8 lists the property whatever its attributes are: those of proxies, and elements of
-    /// boxed strings and of what was frozen or sealed.
-    fn has_free_attributes(self, holder: &Value, key: &Key) -> JsResult<bool> {
-        if self.is_proxy(holder) {
-            return Ok(true);
-        }
-        if !key.is_element() {
-            return Ok(false);
-        }
-        let boxed_string = self.to_object(&self.string_empty())?.class_id();
-        Ok(holder.class_id() == boxed_string || !self.is_extensible(holder)?)
     }
 
     fn list_keys(self, object: &Value, flags: u32) -> JsResult<Keys> {

@@ -2,7 +2,7 @@
 
 use rquickjs_sys as q;
 
-use crate::{JsResult, Key, Runtime, Value};
+use crate::{Attributes, Content, Descriptor, JsResult, Key, Runtime, Value};
 
 impl Runtime {
     /// `{}`.
@@ -128,20 +128,64 @@ impl Runtime {
         self.answer(code)
     }
 
-    /// `Object.freeze(object)`.
+    /// `Object.freeze(object)`, as V8 does it: a typed array with elements throws at the end.
     pub fn freeze(self, object: &Value) -> JsResult<()> {
         self.count_mutation();
+        self.make_lazy_prototype(object);
+        if self.has_typed_elements(object) {
+            self.fix_names(object, true)?;
+            return Err(self.type_error("Cannot freeze array buffer views with elements"));
+        }
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_FreezeObject(self.ctx(), object.0) };
         self.answer(code).map(drop)
     }
 
-    /// `Object.seal(object)`.
+    /// `Object.seal(object)`, as V8 does it: a typed array with elements throws at the end, if there
+    /// was anything to do.
     pub fn seal(self, object: &Value) -> JsResult<()> {
         self.count_mutation();
+        self.make_lazy_prototype(object);
+        if self.has_typed_elements(object) {
+            if self.fix_names(object, false)? {
+                return Err(self.type_error("Cannot seal array buffer views with elements"));
+            }
+            return Ok(());
+        }
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_SealObject(self.ctx(), object.0) };
         self.answer(code).map(drop)
+    }
+
+    fn has_typed_elements(self, object: &Value) -> bool {
+        self.is_typed_array(object) && self.byte_length(object).is_some_and(|length| length > 0)
+    }
+
+    /// Seals or freezes an object and its properties but for the elements; false if it was sealed.
+    fn fix_names(self, object: &Value, freeze: bool) -> JsResult<bool> {
+        let mut changed = self.is_extensible(object)?;
+        self.prevent_extensions(object)?;
+        for key in self.own_keys(object)?.iter().filter(|key| !key.is_element()) {
+            let Some(property) = self.own_property(object, &key)? else {
+                continue;
+            };
+            changed |= property.attributes.configurable;
+            let attributes = Attributes {
+                configurable: false,
+                writable: property.attributes.writable && !freeze,
+                ..property.attributes
+            };
+            let descriptor = match &property.content {
+                Content::Value(value) => Descriptor::Value(value, attributes),
+                Content::Accessor { getter, setter } => Descriptor::Accessor {
+                    getter: getter.as_ref(),
+                    setter: setter.as_ref(),
+                    attributes,
+                },
+            };
+            self.define(object, &key, descriptor)?;
+        }
+        Ok(changed)
     }
 
     /// `Object.preventExtensions(object)`; false if the object refused.

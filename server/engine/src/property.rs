@@ -180,6 +180,14 @@ impl Runtime {
     /// `Reflect.defineProperty`: false if the object refuses; only proxies throw.
     pub fn define(self, object: &Value, key: &Key, descriptor: Descriptor<'_>) -> JsResult<bool> {
         self.count_mutation();
+        // The engine would lengthen an array before it refuses it a new element.
+        if self.is_array(object)
+            && key.is_element()
+            && !self.is_extensible(object)?
+            && !self.has_own(object, key)?
+        {
+            return Ok(false);
+        }
         self.define_fresh(object, key, descriptor)
     }
 

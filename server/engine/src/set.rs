@@ -3,7 +3,7 @@
 //! The engine's own set is the fast path. When it throws, the throw counts only if JavaScript code
 //! (a setter, a trap, a conversion) could have made it; else the engine itself refused, which a
 //! sloppy set passes over. Proxies and remote objects go through the captured `Reflect.set`, whose
-//! answer tells a refusal from a throw.
+//! answer tells a refusal from a throw; those on the prototype chain are told apart by the error.
 
 use rquickjs_sys as q;
 
@@ -16,6 +16,9 @@ impl Runtime {
         self.count_mutation();
         if self.answers_for_itself(object) {
             return self.set_reflect(object, &self.key_to_value(key)?, value);
+        }
+        if *key == self.intrinsics().keys.length && self.has_fixed_length(object) {
+            return Ok(false);
         }
         let number = value.is_number();
         // SAFETY: E1, E2, E8; the engine takes the value's count over.
@@ -65,6 +68,15 @@ impl Runtime {
         class == self.intrinsics().proxy_class || self.state.classes.is_remote(class)
     }
 
+    /// Whether it is an array whose length cannot be set: the engine converts what is set first.
+    fn has_fixed_length(self, object: &Value) -> bool {
+        self.is_array(object)
+            && matches!(
+                self.own_property(object, &self.intrinsics().keys.length),
+                Ok(Some(Property { attributes, .. })) if !attributes.writable
+            )
+    }
+
     fn set_reflect(self, object: &Value, key: &Value, value: Value) -> JsResult<bool> {
         let args = [object.clone(), key.clone(), value];
         let answer = self.call_native(&self.intrinsics().reflect_set, &Value::UNDEFINED, &args)?;
@@ -86,19 +98,36 @@ impl Runtime {
         }
     }
 
-    /// Whether a typed array could take the key for a number, and so convert what is set.
-    fn may_be_numeric(self, key: &Key) -> bool {
-        let Ok(name) = self.key_to_value(key) else {
-            return true;
+    /// Whether the engine made the error in this very call, and for a refusal: no JavaScript code
+    /// did, for an error that is made now has the same call sites.
+    fn is_made_here(self, thrown: &Value) -> bool {
+        const REFUSALS: [&str; 5] = [
+            "no setter for property",
+            "not an object",
+            "object is not extensible",
+            "proxy: cannot set property",
+            "setter is forbidden",
+        ];
+        let keys = &self.intrinsics().keys;
+        let message = self.get_raw(thrown, &keys.message);
+        let Ok(Ok(message)) = message.map(|message| self.utf8(&message)) else {
+            return false;
         };
-        if !name.is_string() {
+        let message = message.as_str();
+        if !REFUSALS.contains(&message) && !message.ends_with("' is read-only") {
             return false;
         }
-        self.wtf8(&name).map_or(true, |text| {
-            let text = text.as_bytes();
-            let digits = |byte: &u8| byte.is_ascii_digit() || b"+-.e".contains(byte);
-            text.iter().all(digits) || matches!(text, b"NaN" | b"Infinity" | b"-Infinity")
-        })
+        let sites = |error: &Value| {
+            let stack = self.call_native(&self.intrinsics().error_stack, error, &[]);
+            let text = self.utf8(&stack.ok().filter(Value::is_string)?).ok()?;
+            let sites = text.as_str().split_once("\n    at ")?.1;
+            Some(sites.to_owned())
+        };
+        // The error of a constructor may lack the outermost site, which its own frame displaced.
+        match (sites(thrown), sites(&self.type_error("").0)) {
+            (Some(thrown), Some(now)) => thrown.starts_with(&now),
+            (thrown, _) => thrown.is_none(),
+        }
     }
 
     fn is_refusal(self, object: &Value, key: &Key, number: bool, thrown: &Value) -> bool {
@@ -112,17 +141,17 @@ impl Runtime {
         }
         if *key == intrinsics.keys.length && self.is_array(object) && !number {
             // A length that can be set is converted first, which may throw.
-            return matches!(
-                self.own_property(object, key),
-                Ok(Some(Property { attributes, .. })) if !attributes.writable
-            );
+            return false;
+        }
+        if self.is_typed_array(object) && !number && self.key_is_numeric(key) {
+            return false;
         }
         let mut holder = object.clone();
         while holder.is_object() {
-            if self.answers_for_itself(&holder) {
-                return false;
+            if self.is_proxy(&holder) {
+                return self.is_made_here(thrown);
             }
-            if self.is_typed_array(&holder) && !number && self.may_be_numeric(key) {
+            if self.answers_for_itself(&holder) {
                 return false;
             }
             match self.own_property(&holder, key) {

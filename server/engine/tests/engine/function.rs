@@ -124,6 +124,36 @@ fn the_prototype_appears_when_looked_at() {
 }
 
 #[test]
+fn the_prototype_is_fixed_before_anybody_looked_at_it() {
+    let rt = engine();
+    let scripts = [
+        ("f => delete f.prototype", "false"),
+        (
+            "f => Reflect.defineProperty(f, 'prototype', {get() {}})",
+            "false",
+        ),
+        (
+            "f => (Object.defineProperty(f, 'prototype', {value: 1}), \
+             Object.getOwnPropertyDescriptor(f, 'prototype').writable)",
+            "true",
+        ),
+        (
+            "f => Reflect.defineProperty(f, 'other', {value: 1}) && f.other",
+            "1",
+        ),
+    ];
+    for (script, expected) in scripts {
+        let function = rt.function(FunctionSpec::new(describe, 1, [0; 3])).unwrap();
+        let found = ask(rt, script, &[function]);
+        assert_eq!(text(rt, &found), expected, "{script}");
+    }
+    let function = rt.function(FunctionSpec::new(describe, 1, [0; 3])).unwrap();
+    rt.freeze(&function).unwrap();
+    let script = "f => Object.getOwnPropertyDescriptor(f, 'prototype').writable";
+    assert_eq!(text(rt, &ask(rt, script, &[function])), "false");
+}
+
+#[test]
 fn a_frozen_function_can_still_be_listed_and_constructed() {
     let rt = engine();
     let function = rt.function(FunctionSpec::new(describe, 1, [0; 3])).unwrap();

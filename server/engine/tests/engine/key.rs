@@ -56,3 +56,27 @@ fn a_key_outlives_its_string() {
     rt.gc();
     assert_eq!(rt.key_text(&copy).unwrap().as_str(), name);
 }
+
+#[test]
+fn numeric_keys_are_the_texts_of_numbers() {
+    let rt = engine();
+    let is_numeric = |name: &str| rt.key_is_numeric(&rt.key_utf8(name.as_bytes()).unwrap());
+    for name in [
+        "0",
+        "7",
+        "4294967296",
+        "-1",
+        "-0",
+        "1.5",
+        "1e+21",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+    ] {
+        assert!(is_numeric(name), "{name}");
+    }
+    for name in ["", "01", "+1", "1e21", "1.50", " 1", "a", "infinity"] {
+        assert!(!is_numeric(name), "{name}");
+    }
+    assert!(!rt.key_is_numeric(&rt.key_value(&js(rt, "Symbol('1')")).unwrap()));
+}

@@ -86,6 +86,24 @@ fn filters_look_at_attributes() {
 }
 
 #[test]
+fn elements_in_a_row_of_what_is_fixed_pass_the_filters() {
+    let rt = engine();
+    let writable = KeyQuery {
+        writable: true,
+        ..KeyQuery::OWN
+    };
+    for (source, expected) in [
+        ("Object.freeze({0: 1, 9: 1, a: 1})", &["0", "9"][..]),
+        ("Object.freeze({0: 1, 5000: 1})", &[]),
+        ("Object.freeze({2147483648: 1})", &[]),
+        ("new Proxy(Object.freeze({a: 1}), {})", &["a"]),
+    ] {
+        let object = js(rt, source);
+        assert_eq!(names(rt, &object, writable), expected, "{source}");
+    }
+}
+
+#[test]
 fn inherited_keys_come_once_and_shadowed_ones_not() {
     let rt = engine();
     let object = js(

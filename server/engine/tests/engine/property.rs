@@ -89,6 +89,24 @@ fn define_on_a_frozen_object_is_refused_without_exception() {
 }
 
 #[test]
+fn an_array_that_refuses_an_element_keeps_its_length() {
+    let rt = engine();
+    let array = js(rt, "Object.preventExtensions([1, 2])");
+    for index in [2, 4_294_967_294] {
+        let key = rt.key_index(index).unwrap();
+        let value = Descriptor::Value(&array, Attributes::NONE);
+        assert!(!rt.define(&array, &key, value).unwrap());
+        assert_eq!(rt.array_length(&array), Some(2));
+    }
+    let value = rt.int(7);
+    let key = rt.key_index(1).unwrap();
+    assert!(
+        rt.define(&array, &key, Descriptor::Value(&value, Attributes::NONE))
+            .unwrap()
+    );
+}
+
+#[test]
 fn put_defines_where_set_would_run_a_setter() {
     let rt = engine();
     js(

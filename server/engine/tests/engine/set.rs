@@ -66,6 +66,29 @@ fn a_proxy_that_says_no_is_no_exception() {
 }
 
 #[test]
+fn a_proxy_on_the_chain_refuses_silently_and_throws_aloud() {
+    let rt = engine();
+    let key = rt.key_utf8(b"a").unwrap();
+    for source in [
+        "new Proxy({}, {set() { return false }})",
+        "new Proxy(Object.freeze({a: 1}), {})",
+        "new Proxy({get a() { return 1 }}, {})",
+    ] {
+        let heir = js(rt, &format!("Object.create({source})"));
+        assert!(!rt.set(&heir, &key, rt.int(1)).unwrap(), "{source}");
+    }
+    for source in [
+        "new Proxy({}, {set() { 'use strict'; Object.freeze([]).a = 1; return true }})",
+        "new Proxy({}, {set() { throw new TypeError('proxy: cannot set property') }})",
+        "new Proxy({}, {set: 5})",
+    ] {
+        let heir = js(rt, &format!("Object.create({source})"));
+        let thrown = thrown_text(rt, rt.set(&heir, &key, rt.int(1)));
+        assert!(thrown.starts_with("TypeError"), "{source}: {thrown}");
+    }
+}
+
+#[test]
 fn a_proxy_breaking_its_invariant_throws() {
     let rt = engine();
     let key = rt.key_utf8(b"a").unwrap();
@@ -86,6 +109,10 @@ fn a_bad_array_length_throws_and_a_frozen_one_does_not() {
     assert_eq!(rt.array_length(&array), Some(1));
     let frozen = js(rt, "Object.freeze([1])");
     assert!(!rt.set(&frozen, &key, rt.int(0)).unwrap());
+    // Nothing is converted for it.
+    let length = js(rt, "({valueOf() { throw 'asked' }})");
+    assert!(!rt.set(&frozen, &key, length).unwrap());
+    assert!(!rt.set(&frozen, &key, rt.int(-1)).unwrap());
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(crate) fn napi_make_callback(
     cx: &Cx,
     context: Option<napi_async_context>,
     recv: Handle,
-    func: Handle,
+    func: Option<Handle>,
     args: &[napi_value],
     result: OptOut<napi_value>,
 ) -> NapiResult {
@@ -98,7 +98,7 @@ pub(crate) fn napi_make_callback(
         check_context(cx, context)?;
     }
     let this = cx.object(recv)?;
-    let function = cx.function(func)?;
+    let function = cx.function(func.ok_or(Status::InvalidArg)?)?;
     let call = || cx.with_values(args, |args| cx.rt().call(&function, &this, args));
     let value = match Host::current() {
         Some(host) if cx.host.is_idle() => host.enter(|_| call()),

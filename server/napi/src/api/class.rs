@@ -35,16 +35,18 @@ pub(crate) fn napi_define_class(
     let name = cx.js(rt.string_utf8(name))?;
     let brand = rt.new_brand();
     let (class, prototype) = cx.js(rt.class(cx.spec(constructor, data).name(&name), brand))?;
-    for property in properties.iter() {
-        if property.attributes & STATIC != 0 {
-            define(cx, &class, &property, None)?;
-            continue;
-        }
+    let is_static = |property: &check::Descriptor<'_>| property.attributes & STATIC != 0;
+    for property in properties.iter().filter(|property| !is_static(property)) {
         let method = method_of(cx, &property, |spec| spec.receiver(brand))?;
         define(cx, &prototype, &property, method)?;
     }
     cx.js(put_constructor_last(cx, &class, &prototype))?;
-    result.set(cx.push(class))
+    // Where a static property fails, the class is there, as in Node.
+    result.set(cx.push(class.clone()))?;
+    for property in properties.iter().filter(is_static) {
+        define(cx, &class, &property, None)?;
+    }
+    Ok(())
 }
 
 /// Lists `constructor` behind the class's own properties, as Node does, unless one of these is it.

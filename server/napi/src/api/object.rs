@@ -54,8 +54,8 @@ pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value
     result.set(cx.push(prototype))
 }
 
-/// Sets the prototype. A refusal is `napi_generic_failure` without an exception, what a proxy's trap
-/// throws is pending, and a value that is no prototype is passed over.
+/// Sets the prototype. A refusal is `napi_generic_failure` without an exception, whatever a proxy's
+/// trap throws, and a value that is no prototype is passed over.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_set_prototype>
 pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> NapiResult {
@@ -64,12 +64,7 @@ pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> 
     if !value.is_object() && !value.is_null() {
         return Ok(());
     }
-    let set = cx.rt().set_prototype(&object, &value);
-    if cx.rt().is_proxy(&object) {
-        cx.js(set)
-    } else {
-        cx.quiet(set)
-    }
+    cx.quiet(cx.rt().set_prototype(&object, &value))
 }
 
 /// `Object.freeze(object)`.

@@ -4,7 +4,9 @@
 
 use std::ffi::c_int;
 
-use hostd_engine::{Attributes, Descriptor as Definition, Key, KeyQuery, Value};
+use hostd_engine::{
+    Attributes, Descriptor as Definition, JsResult, Key, KeyQuery, Runtime, Value,
+};
 
 use crate::abi::check::{Descriptor, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
@@ -275,16 +277,31 @@ pub(super) fn define(
         )
     } else {
         let value = cx.value(property.value.ok_or(Status::InvalidArg)?)?;
-        (
-            rt.define(object, &key, Definition::Value(&value, attributes)),
-            Status::InvalidArg,
-        )
+        let defined = if attributes == Attributes::ALL {
+            create(rt, object, &key, &value)
+        } else {
+            rt.define(object, &key, Definition::Value(&value, attributes))
+        };
+        (defined, Status::InvalidArg)
     };
     if cx.js(defined)? {
         Ok(())
     } else {
         Err(refusal)
     }
+}
+
+/// Creates an ordinary data property, as Node does where all attributes are asked for: typed arrays
+/// throw where they refuse, and the length of an array is never converted.
+fn create(rt: Runtime, object: &Value, key: &Key, value: &Value) -> JsResult<bool> {
+    if rt.is_array(object) && rt.key_text(key)?.as_str() == "length" {
+        return Ok(false);
+    }
+    let created = rt.define(object, key, Definition::Value(value, Attributes::ALL))?;
+    if !created && rt.is_typed_array(object) && rt.key_is_numeric(key) {
+        return Err(rt.type_error("Cannot redefine an element of a typed array"));
+    }
+    Ok(created)
 }
 
 /// The key of a descriptor: its UTF-8 name, else its name as a value.

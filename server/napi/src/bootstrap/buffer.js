@@ -199,18 +199,27 @@ const wholeOr = (value, fallback) => {
   return Number.isNaN(value) || value < Number.MIN_SAFE_INTEGER || value > Number.MAX_SAFE_INTEGER ? fallback : Math.floor(value);
 };
 
-const slice = (bytes, encoding, start, end) => {
-  const length = bytes.length;
+// The number of elements of a typed array; a TypeError for anything else.
+const viewLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length').get;
+
+const slice = (bytes, length, encoding, start, end) => {
   if (start <= 0) start = 0;
   else if (start >= length) return '';
   else start = Math.trunc(start) || 0;
   end = end === undefined || end > length ? length : Math.trunc(end) || 0;
-  return end <= start ? '' : native.decode(bytes, encoding, start, end);
+  if (end <= start) return '';
+  return native.decode(bytes, encoding === undefined ? UTF8 : requireEncoding(encoding), start, end);
 };
 
 const methods = {
   toString(encoding, start, end) {
-    return slice(this, encoding === undefined ? UTF8 : requireEncoding(encoding), start, end);
+    if (arguments.length === 0) {
+      const length = this.length;
+      if (!ArrayBuffer.isView(this)) throw errors().coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a buffer');
+      return native.decode(this, UTF8, 0, length === undefined ? this.byteLength : length);
+    }
+    const length = viewLength.call(this);
+    return slice(this, length, encoding, start, end);
   },
   toJSON() { return { type: 'Buffer', data: Array.from(this) }; },
   equals(other) {
@@ -400,8 +409,8 @@ for (const size of [2, 4, 8]) {
   } }[name];
 }
 
-for (const [name, code] of [['utf8', UTF8], ['ucs2', UTF16], ['latin1', LATIN1], ['ascii', ASCII], ['hex', HEX], ['base64', BASE64], ['base64url', BASE64URL]]) {
-  methods[`${name}Slice`] = function (start, end) { return slice(this, code, start, end); };
+for (const name of ['utf8', 'ucs2', 'latin1', 'ascii', 'hex', 'base64', 'base64url']) {
+  methods[`${name}Slice`] = function (start, end) { return slice(this, this.length, name, start, end); };
   methods[`${name}Write`] = function (string, offset, length) { return this.write(string, offset, length ?? this.length - (offset ?? 0), name); };
 }
 

@@ -2,9 +2,15 @@
 (function (native) {
 'use strict';
 
-const named = (Class, code, message) => {
+// As Node's own C++ code makes them.
+const coded = (Class, code, message) => {
   const error = new Class(message);
   Object.defineProperty(error, 'code', { value: code, enumerable: true, writable: true, configurable: true });
+  return error;
+};
+
+const named = (Class, code, message) => {
+  const error = coded(Class, code, message);
   Object.defineProperty(error, 'toString', {
     value() { return `${this.name} [${code}]: ${this.message}`; },
     writable: true, configurable: true,
@@ -85,5 +91,5 @@ const requireFunction = (value, name) => {
   if (typeof value !== 'function') throw invalidType(name, 'function', value);
 };
 
-return { named, invalidType, outOfRange, invalidValue, outOfBounds, unknownEncoding, requireNumber, requireInteger, requireFunction };
+return { coded, named, invalidType, outOfRange, invalidValue, outOfBounds, unknownEncoding, requireNumber, requireInteger, requireFunction };
 })

@@ -101,6 +101,8 @@ impl HostState {
                 });
                 Cancel::Cancelled
             }
+            // Until it completes it may be cancelled again.
+            Some(ticket) if ticket.is_withdrawn() => Cancel::Cancelled,
             Some(_) => Cancel::Begun,
         }
     }

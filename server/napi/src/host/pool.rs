@@ -39,6 +39,11 @@ impl Ticket {
         self.decide(WITHDRAWN)
     }
 
+    /// Whether it was taken back.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.0.load(Ordering::Acquire) == WITHDRAWN
+    }
+
     fn begin(&self) -> bool {
         self.decide(BEGUN)
     }
