@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
+use crate::confinement::{Confinement, Mechanism};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, LaneIndex};
@@ -63,6 +64,8 @@ pub struct Setup {
     pub log: LogLevel,
     /// Whether the host serves other lanes while it waits for the answer to a request of its own.
     pub nested_threads: bool,
+    /// How the host is to confine itself before it is ready, if it is to.
+    pub confinement: Option<Box<Confinement>>,
 }
 
 /// What the client says.
@@ -77,6 +80,11 @@ pub enum ClientMessage {
 /// What the host says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostMessage {
+    /// It has confined itself, or failed to; once, in answer to a setup with a policy.
+    Confined {
+        /// What was applied.
+        applied: Vec<Mechanism>,
+    },
     /// It serves; once, in answer to the setup.
     Ready {
         /// Its process.
@@ -299,6 +307,7 @@ mod tests {
             label: "x".into(),
             log: LogLevel::Info,
             nested_threads: false,
+            confinement: None,
         });
         let mut bytes = Vec::new();
         write_message(&mut bytes, &message).unwrap();

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+mod confine;
 pub mod control;
 mod lent;
 pub mod logs;

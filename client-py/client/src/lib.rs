@@ -10,6 +10,7 @@
 //! the kernel, unless a thread has to wait.
 #![forbid(unsafe_code)]
 
+mod attest;
 mod client;
 mod conversation;
 mod crash;
@@ -21,6 +22,7 @@ mod ledger;
 mod options;
 mod output;
 mod report;
+mod scratch;
 mod session;
 mod supervise;
 

@@ -60,6 +60,7 @@ fn setup(carrier: CarrierKind) -> ClientMessage {
         label: "test".into(),
         log: LogLevel::Info,
         nested_threads: false,
+        confinement: None,
     })
 }
 
