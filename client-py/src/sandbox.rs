@@ -50,6 +50,7 @@ impl Sandbox {
             read: bytes(self.read),
             write: bytes(self.write),
             scratch: self.scratch.map(OsStringExt::into_vec),
+            scratch_is_temporary: self.own_scratch,
             network: self.network,
             subprocess: self.subprocess,
             watch: self.watch,

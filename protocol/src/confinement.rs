@@ -30,6 +30,8 @@ pub struct Confinement {
     pub write: Vec<Vec<u8>>,
     /// The folder for what the addon leaves behind.
     pub scratch: Option<Vec<u8>>,
+    /// Whether that folder goes with the host.
+    pub scratch_is_temporary: bool,
     /// Whether the network may be used.
     pub network: bool,
     /// Whether programs may be started.
@@ -153,6 +155,7 @@ mod tests {
             read: vec![],
             write: vec![],
             scratch: None,
+            scratch_is_temporary: false,
             network: false,
             subprocess: false,
             watch: false,

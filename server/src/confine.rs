@@ -36,6 +36,8 @@ fn policy(asked: &Confinement, parent: u32) -> Policy {
         read: asked.read.iter().map(|bytes| path(bytes)).collect(),
         write: asked.write.iter().map(|bytes| path(bytes)).collect(),
         scratch: asked.scratch.as_deref().map(path),
+        scratch_is_temporary: asked.scratch_is_temporary,
+        limit_threads: asked.threads.is_some(),
         network: asked.network,
         subprocess: asked.subprocess,
         watch: asked.watch,

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use hostd_protocol::confinement::{Applied, Confinement, Mechanism, MechanismState};
+use hostd_protocol::confinement::{Applied, Confinement, Mechanism, MechanismState, PolicyName};
 
 use crate::error::SpawnError;
 use crate::options::HostOptions;
@@ -35,6 +35,7 @@ fn missing(
     if let Some((name, entry)) = confinement.missing(applied) {
         return Some((name, entry.cloned().map(Box::new)));
     }
+    let pid = host_of(pid, Some(confinement));
     // Elsewhere the number may be another process', or nobody's.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     for (name, line) in [
@@ -54,4 +55,19 @@ fn missing(
         }
     }
     None
+}
+
+/// The host itself, where the process that was started is only the one outside of its jail: then
+/// it is the only child of its only child.
+pub(crate) fn host_of(pid: u32, confinement: Option<&Confinement>) -> u32 {
+    let jailed = confinement.is_some_and(|asked| asked.policy == PolicyName::Strict);
+    let child = |pid: u32| -> Option<u32> {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        children.split_ascii_whitespace().next()?.parse().ok()
+    };
+    if jailed {
+        child(pid).and_then(child).unwrap_or(pid)
+    } else {
+        pid
+    }
 }

@@ -526,8 +526,13 @@ fn usage(pid: u32) -> Option<Usage> {
     // The second field is the name, in parentheses, and may contain anything.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
-    let user = fields.nth(10)?.parse::<u64>().ok()?;
-    let system = fields.next()?.parse::<u64>().ok()?;
+    let mut next = |skipped| fields.nth(skipped)?.parse::<u64>().ok();
+    let (user, system) = (next(10)?, next(0)?);
+    // A jailed host is a descendant of the process that is watched.
+    let (user, system) = (
+        user.saturating_add(next(0)?),
+        system.saturating_add(next(0)?),
+    );
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     let time = |count: u64| Duration::from_millis(count.saturating_mul(1000) / ticks);
     // Anything else is another process with the same number.

@@ -4,9 +4,9 @@ use rustix::io::Errno;
 
 use crate::SingleThreaded;
 use crate::policy::{Namespaces, Policy};
-use crate::report::{Failure, Report, Requested};
+use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
-use crate::{landlock, limits, rights, selftest};
+use crate::{jail, landlock, limits, namespaces, rights, selftest};
 
 use Requested::{Required, Wanted};
 
@@ -17,6 +17,21 @@ use Requested::{Required, Wanted};
 pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let mut report = Report::default();
     let jail = policy.preset.namespaces == Namespaces::Jail;
+    let mut parent = policy.parent;
+    match policy.preset.namespaces {
+        Namespaces::Jail => {
+            if !enter_jail(alone, policy, &mut report) {
+                return report;
+            }
+            parent = namespaces::INIT;
+        }
+        Namespaces::IfAsked if policy.limit_threads => {
+            report.note("threads", Required, limit_threads(alone, policy));
+        }
+        Namespaces::IfAsked => {
+            report.say("threads", State::Skipped, "no limit was asked for");
+        }
+    }
     report.note("oom_score", Wanted, rights::die_first());
     report.note("limits", Required, limits::set_limits(policy));
     report.note("no_new_privs", Required, rights::no_new_privileges());
@@ -31,7 +46,7 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
         return report;
     }
     report.note("capabilities", Wanted, rights::drop_capabilities());
-    report.note("parent_death", Required, follow_parent(policy.parent));
+    report.note("parent_death", Required, follow_parent(parent));
     report.note("not_inspectable", Wanted, rights::not_inspectable());
     let allowed = allowed(policy, jail, version.unwrap_or(0));
     report.note("seccomp", Required, filter(alone, &allowed));
@@ -39,6 +54,46 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
         report.note("self_test", Required, selftest::self_test(policy));
     }
     report
+}
+
+/// Goes on in a new process of a new process namespace, in which nothing exists but what is granted.
+fn enter_jail(alone: &SingleThreaded, policy: &Policy, report: &mut Report) -> bool {
+    let entered = wanted_namespaces(policy).and_then(|()| {
+        let text = namespaces::enter_all(alone, policy.network, policy.parent)?;
+        let parts = jail::enter(policy)?;
+        Ok(format!("{text}; {parts}"))
+    });
+    if !report.note("namespaces", Required, entered) {
+        return false;
+    }
+    let threads = policy.preset.threads;
+    let by_number = jail::limit_processes(threads);
+    let limited = if rustix::process::geteuid().is_root() {
+        by_number
+    } else {
+        limits::set_thread_limit(threads)
+    };
+    report.note("threads", Required, limited)
+}
+
+/// Limits threads without a jail: by the number of processes of a user, in a namespace of its own.
+fn limit_threads(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
+    if rustix::process::geteuid().is_root() {
+        return Err(Failure::because(
+            "the kernel does not count the threads of root; the policy \"strict\" has another way",
+        ));
+    }
+    wanted_namespaces(policy)?;
+    namespaces::enter_user(alone)?;
+    limits::set_thread_limit(policy.preset.threads)
+}
+
+fn wanted_namespaces(policy: &Policy) -> Result<(), Failure> {
+    if policy.namespaces_exist {
+        Ok(())
+    } else {
+        Err(Failure::because("a test says that there are none"))
+    }
 }
 
 fn may_go_on(report: &Report, policy: &Policy) -> bool {

@@ -34,8 +34,8 @@ pub fn version(at_most: u32) -> Result<u32, Errno> {
     if let Ok(version) = u32::try_from(answer) {
         return Ok(version.min(at_most).min(NEWEST));
     }
-            let errno = std::io::Error::last_os_error().raw_os_error();
-            Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOSYS)))
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOSYS)))
 }
 
 /// The rights that a version knows.

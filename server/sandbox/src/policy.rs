@@ -14,9 +14,9 @@ pub enum Name {
 /// What separates a process from the rest of the system beyond its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Namespaces {
-    /// A user, a network and an IPC namespace where the system allows them.
-    IfPossible,
-    /// Those and a process and a mount namespace, in which nothing exists but what is allowed.
+    /// A user namespace, if threads are to be counted.
+    IfAsked,
+    /// One of every kind, in which nothing exists but what is granted.
     Jail,
 }
 
@@ -39,19 +39,22 @@ pub struct Preset {
     pub file_size: u64,
     /// Threads, where they can be counted.
     pub threads: u64,
+    /// Bytes of the scratch folder, where it is a file system of its own.
+    pub scratch: u64,
 }
 
 /// The named policies.
 pub const PRESETS: [Preset; 2] = [
     Preset {
         name: Name::Default,
-        namespaces: Namespaces::IfPossible,
+        namespaces: Namespaces::IfAsked,
         landlock: 1,
         exec_memory: true,
         memory: 2 << 30,
         files: 512,
         file_size: 1 << 30,
         threads: 256,
+        scratch: 1 << 30,
     },
     Preset {
         name: Name::Strict,
@@ -62,6 +65,7 @@ pub const PRESETS: [Preset; 2] = [
         files: 256,
         file_size: 256 << 20,
         threads: 64,
+        scratch: 512 << 20,
     },
 ];
 
@@ -137,6 +141,10 @@ pub struct Policy {
     pub write: Vec<PathBuf>,
     /// Its own folder for what it leaves behind, if it has one.
     pub scratch: Option<PathBuf>,
+    /// Whether that folder goes with the process.
+    pub scratch_is_temporary: bool,
+    /// Whether threads are to be limited even if the preset can do without.
+    pub limit_threads: bool,
     /// Whether it may use the network.
     pub network: bool,
     /// Whether it may start programs.
