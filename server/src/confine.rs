@@ -30,10 +30,13 @@ fn policy(asked: &Confinement, parent: u32) -> Policy {
     preset.threads = asked.threads.unwrap_or(preset.threads);
     preset.files = asked.files.unwrap_or(preset.files);
     preset.file_size = asked.file_size.unwrap_or(preset.file_size);
+    let mut read: Vec<PathBuf> = asked.read.iter().map(|bytes| path(bytes)).collect();
+    // Where a native stack leads through the host itself, its own file tells how.
+    read.extend(std::env::current_exe());
     let at_most = std::env::var(LANDLOCK_VARIABLE).ok();
     Policy {
         preset,
-        read: asked.read.iter().map(|bytes| path(bytes)).collect(),
+        read,
         write: asked.write.iter().map(|bytes| path(bytes)).collect(),
         scratch: asked.scratch.as_deref().map(path),
         scratch_is_temporary: asked.scratch_is_temporary,

@@ -93,9 +93,8 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
 fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let mut stream = UnixStream::from(prepared.control);
     let setup = shake_hands(&mut stream)?;
-    let alone = prepared.alone;
     if let Some(confinement) = &setup.confinement {
-        let applied = confine(&alone, confinement, prepared.parent);
+        let applied = confine(&prepared.alone, confinement, prepared.parent);
         let missing = confinement.missing(&applied).map(|(name, _)| name);
         control::write_message(&mut stream, &HostMessage::Confined { applied })?;
         if let Some(name) = missing.filter(|_| !confinement.degrade) {
@@ -104,9 +103,8 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     }
     if let Some(page) = prepared.crash_page {
         // After the confinement, which may go on in a new process.
-        hostd_sandbox::crash::install(&alone, &page, hostd_napi::current_call)?;
+        hostd_sandbox::crash::install(&prepared.alone, &page, hostd_napi::current_call)?;
     }
-    drop(alone);
     let (stack, lanes) = (prepared.stack_bytes, prepared.lanes);
     let control = Control::default();
     logs::install(&setup, control.outbox());

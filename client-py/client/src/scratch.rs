@@ -1,9 +1,11 @@
 //! A folder of a host's own, for what its addon leaves behind: made before it, gone after it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use tempfile::TempDir;
+use tempfile::{Builder, TempDir};
 
 use crate::error::SpawnError;
 
@@ -18,10 +20,14 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn create() -> Result<Self, SpawnError> {
-        let folder = TempDir::with_prefix("napi-hostd-").map_err(|source| SpawnError::System {
-            what: "no folder for what its addon leaves behind",
-            source,
-        })?;
+        let folder = Builder::new()
+            .prefix("napi-hostd-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()
+            .map_err(|source| SpawnError::System {
+                what: "no folder for what its addon leaves behind",
+                source,
+            })?;
         Ok(Self { folder })
     }
 

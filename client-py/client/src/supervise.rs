@@ -232,13 +232,13 @@ async fn greet(
         .map_err(handshake)?;
     loop {
         match socket::read_message(stream).await.map_err(handshake)? {
-            HostMessage::Confined { applied } => match &confinement {
-                Some(confinement) => attested = Some(attest(options, confinement, pid, applied)?),
-                None => {
+            HostMessage::Confined { applied } => {
+                let Some(confinement) = &confinement else {
                     let unasked = "a report about a sandbox that nobody asked for";
                     return Err(handshake(ProtocolError::violation(unasked)));
-                }
-            },
+                };
+                attested = Some(attest(options, confinement, pid, applied)?);
+            }
             // Without a report, what must hold does not.
             HostMessage::Ready { .. } => {
                 return match (attested, &confinement) {
@@ -460,7 +460,14 @@ impl Host {
                 .unwrap_or_default(),
         };
         if let Some(scratch) = self.scratch.take() {
-            scratch.remove().await;
+            let removed = scratch.remove();
+            // Who closes a host finds nothing left; who waits for the report of a crash waits for
+            // no more than that.
+            if expected {
+                removed.await;
+            } else {
+                tokio::spawn(removed);
+            }
         }
         let findings = examine(self.crash_page.take(), signal).await;
         let killed = self.process.killed_because();

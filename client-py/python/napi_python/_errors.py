@@ -193,7 +193,7 @@ class ProtocolError(AddonError):
 
 
 _WAYS_OUT = {
-    "landlock": "it needs Linux 5.13, or 6.12 for the policy 'strict', with Landlock among its LSMs",
+    "landlock": "it needs Linux 5.13, or 6.12 for the policy 'strict', and Landlock to be on",
     "seccomp": "it needs a kernel with seccomp filters, and a container that allows them",
     "namespaces": (
         "it needs user namespaces: see user.max_user_namespaces, AppArmor's restriction of them, "
@@ -231,6 +231,7 @@ _LIKELY = {
     "SIGABRT": "it called abort(): an assertion, an uncaught C++ exception, a damaged heap",
     "SIGKILL": "something killed it: the kernel when memory runs out, or a user",
     "SIGSYS": "a system call that the sandbox forbids",
+    "SIGXCPU": "it used up the processor time that its sandbox allows, cpu=...",
 }
 
 

@@ -48,7 +48,9 @@ def _bytes_of(name: str, value: object) -> int | None:
         found = _SIZE.fullmatch(value)
         unit = _UNITS.get(found[2].upper()) if found else None
         if found is None or unit is None:
-            text = f"{name}={value!r}: it is a number of bytes, or a text such as '512 MiB' or '2 GB'"
+            text = (
+                f"{name}={value!r}: it is a number of bytes, or a text such as '512 MiB' or '2 GB'"
+            )
             raise ValueError(text)
         size = int(float(found[1]) * unit)
     return _count_of(name, size)
@@ -81,7 +83,7 @@ def _granted_path(name: str, path: object) -> str:
         raise TypeError(text)
     real = os.path.realpath(os.fspath(path))
     try:
-        mode = os.stat(real).st_mode
+        mode = pathlib.Path(real).stat().st_mode
     except OSError as error:
         text = f"{name}: {os.fspath(path)!r} can't be granted, it is not there: {error.strerror}"
         raise FileNotFoundError(text) from error
@@ -92,15 +94,29 @@ def _granted_path(name: str, path: object) -> str:
 
 
 def _scratch(value: object) -> str | None:
-    """Returns the folder for what the addon leaves behind: "auto", a folder of this user, or None."""
+    """Returns where the addon leaves things behind: "auto", a folder of this user, or None."""
     if value is None or value == "auto":
-        return cast("str | None", value)
+        return value
     real = _granted_path("scratch", value)
-    found = os.stat(real)
+    found = pathlib.Path(real).stat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        text = f"scratch={value!r}: it is not a folder of this user; leave it out for one of its own"
+        text = (
+            f"scratch={value!r}: it is not a folder of this user; leave it out for one of its own"
+        )
         raise ValueError(text)
     return real
+
+
+def _environment_of(given: object) -> dict[str, str]:
+    """Returns variables and their values, if that is what they are."""
+    if not isinstance(given, Mapping):
+        text = f"env={given!r}: it is a dict of names and values"
+        raise TypeError(text)
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, str) or "\0" in name + value:
+            text = f"env: {name!r}={value!r}: names and values are str"
+            raise TypeError(text)
+    return dict(given)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -152,10 +168,21 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         """Checks every option, and makes each what it is."""
-
-        def keep(name: str, value: object) -> None:
+        self._check_choices()
+        values: dict[str, object] = {
+            "read": _granted("read", self.read),
+            "write": _granted("write", self.write),
+            "scratch": _scratch(self.scratch),
+            "memory": _bytes_of("memory", self.memory),
+            "file_size": _bytes_of("file_size", self.file_size),
+            "env": types.MappingProxyType(_environment_of(self.env)),
+        }
+        for name in ("cpu", "threads", "files"):
+            values[name] = _count_of(name, getattr(self, name))
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    def _check_choices(self) -> None:
         if self.policy not in ("default", "strict"):
             text = f"policy={self.policy!r}: it is 'default' or 'strict'"
             raise ValueError(text)
@@ -172,18 +199,6 @@ class Sandbox:
         if self.exec_memory not in (None, True, False):
             text = f"exec_memory={self.exec_memory!r}: it is True, False or None"
             raise TypeError(text)
-        keep("read", _granted("read", self.read))
-        keep("write", _granted("write", self.write))
-        keep("scratch", _scratch(self.scratch))
-        keep("memory", _bytes_of("memory", self.memory))
-        keep("file_size", _bytes_of("file_size", self.file_size))
-        for name in ("cpu", "threads", "files"):
-            keep(name, _count_of(name, getattr(self, name)))
-        for key, value in self.env.items():
-            if not isinstance(key, str) or not isinstance(value, str):
-                text = f"env: {key!r}={value!r}: names and values are str"
-                raise TypeError(text)
-        keep("env", types.MappingProxyType(dict(self.env)))
 
     def __repr__(self) -> str:
         """Names what differs from the default policy; values of the environment are not shown."""
@@ -210,7 +225,7 @@ def parse(value: object) -> Sandbox | None:
     if value == "none":
         return None
     if value in ("default", "strict"):
-        return Sandbox(policy=cast("Literal['default', 'strict']", value))
+        return Sandbox(policy=value)
     text = f"sandbox={value!r}: it is 'default', 'strict', 'none' or a Sandbox(...)"
     raise (ValueError if isinstance(value, str) else TypeError)(text)
 
@@ -241,7 +256,7 @@ def _is_shared(folder: pathlib.Path) -> bool:
     """Tells whether a folder holds more than one package: a home, or what anybody may write to."""
     home = pathlib.Path(os.path.realpath(pathlib.Path.home()))
     temporary = pathlib.Path(os.path.realpath(tempfile.gettempdir()))
-    if folder == temporary or folder == home or folder in home.parents:
+    if folder in (temporary, home, *home.parents):
         return True
     return bool(folder.stat().st_mode & stat.S_IWOTH)
 

@@ -8,6 +8,8 @@ use crate::report::Failure;
 /// Limits memory, descriptors, the size of files and, if the policy says so, processor time, and
 /// returns them as text.
 ///
+/// A file that gets too long is an error for who writes it, and no signal.
+///
 /// Memory is what the process has for itself, stacks of threads included. What several processes
 /// can share is bounded by the filter for system calls, which allows none to be made.
 pub(crate) fn set_limits(policy: &Policy) -> Result<String, Failure> {
@@ -15,6 +17,7 @@ pub(crate) fn set_limits(policy: &Policy) -> Result<String, Failure> {
     limit(Resource::Data, preset.memory, "setrlimit(RLIMIT_DATA)")?;
     limit(Resource::Nofile, preset.files, "setrlimit(RLIMIT_NOFILE)")?;
     limit(Resource::Fsize, preset.file_size, "setrlimit(RLIMIT_FSIZE)")?;
+    crate::signal::ignore(libc::SIGXFSZ).map_err(|error| Failure::because(error.to_string()))?;
     let mut text = format!(
         "memory {} MiB, files {}, file size {} MiB",
         preset.memory >> 20,
