@@ -220,7 +220,11 @@ impl Session {
         }
         match (error, waiting.reason) {
             (_, Some(idle::Reason::Signal(signal))) => signal,
-            (_, Some(idle::Reason::Deadline)) => errors::call_timeout(&self.label, export),
+            (_, Some(idle::Reason::Deadline)) => {
+                let error = errors::call_timeout(&self.label, export);
+                Python::attach(|py| self.annotate(py, &error));
+                error
+            }
             (ClientError::HostDied(report), None) => {
                 if let Some(world) = self.world.load_full()
                     && world.generation.0 == report.generation
@@ -323,7 +327,11 @@ impl Session {
             Err(error) => {
                 match patience.reason.take() {
                     Some(idle::Reason::Signal(signal)) => self.fail(signal),
-                    Some(idle::Reason::Deadline) => self.fail(errors::load_timeout(&self.label)),
+                    Some(idle::Reason::Deadline) => {
+                        let error = errors::load_timeout(&self.label);
+                        Python::attach(|py| self.annotate(py, &error));
+                        self.fail(error);
+                    }
                     None => {}
                 }
                 return Err(error);

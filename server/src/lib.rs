@@ -8,6 +8,7 @@
 pub mod cli;
 mod confine;
 pub mod control;
+pub mod doctor;
 mod lent;
 pub mod logs;
 mod marshal;

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from napi_python._errors import AddonError
+from napi_python._errors import AddonError, AddonTimeout
 from napi_python._output import escape
 
 if TYPE_CHECKING:
@@ -394,9 +394,19 @@ _HINTS: Final = (
 )
 
 
+_TIMEOUT_NOTE: Final = (
+    "The addon runs under the sandbox policy {!r}. An addon that does not expect to be denied "
+    "something may wait for ever; watch=True lets it watch files, network=True use the network, "
+    "in sandbox=Sandbox(...)."
+)
+
+
 def annotate(error: BaseException, sandbox: Sandbox) -> None:
     """Adds a note to what a confined addon threw, if the sandbox may be the reason for it."""
     if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
+        return
+    if isinstance(error, AddonTimeout):
+        error.add_note(_TIMEOUT_NOTE.format(sandbox.policy))
         return
     said = f"{error} {getattr(error, 'code', '')}"
     lower = said.lower()

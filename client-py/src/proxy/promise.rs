@@ -162,7 +162,9 @@ impl Promise {
             }
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
-                return Err(errors::promise_timeout(timeout));
+                let error = errors::promise_timeout(timeout);
+                self.handle.session.annotate(py, &error);
+                return Err(error);
             }
             let slice = if self.handle.session.owner.attend_if_owner() {
                 if !self.is_pending() {

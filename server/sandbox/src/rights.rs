@@ -57,7 +57,8 @@ pub(crate) fn drop_capabilities() -> Result<String, Failure> {
     // SAFETY: C3; version 3 reads one header and writes two of the structures.
     let answer = unsafe { libc::syscall(libc::SYS_capget, &raw const header, held.as_mut_ptr()) };
     check(answer).map_err(Failure::of("capget"))?;
-    let kept = held[0].permitted & DAC_OVERRIDE;
+    let is_root = rustix::process::geteuid().is_root();
+    let kept = held[0].permitted & if is_root { DAC_OVERRIDE } else { 0 };
     let wanted = [
         Sets {
             effective: kept,

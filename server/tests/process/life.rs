@@ -89,6 +89,18 @@ fn program_says_what_it_is() {
 }
 
 #[test]
+fn doctor_tells_of_each_policy_and_layer() {
+    let output = run(&["doctor"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["Landlock", "\"default\" can", "\"strict\" can", "limits"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Either a layer is missing, or all were tried out.
+    assert!(text.contains("UNAVAILABLE") || text.matches("self_test").count() == 2);
+}
+
+#[test]
 fn session_by_hand_names_the_step_that_failed() {
     let parent = std::process::id().to_string();
     let output = run(&["--session", "--parent", &parent]);
