@@ -14,6 +14,8 @@ pub enum Command {
     Session(SessionArguments),
     /// Serve clients at a named socket: this one, or one with a name of its own.
     Serve(Option<PathBuf>),
+    /// Load an addon, and say what it was denied.
+    Audit(PathBuf),
     /// Say what this system offers to a sandbox.
     Doctor,
     /// Try one policy, and say what of it holds.
@@ -73,6 +75,7 @@ Usage:
   napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
   napi-hostd serve [--socket <path>]
   napi-hostd doctor
+  napi-hostd audit <addon>
   napi-hostd --version
   napi-hostd --help
 
@@ -89,6 +92,9 @@ serve         start a session for each client of this user that connects to the
 
 doctor        try each sandbox policy on this system, and say what holds and what
               is missing
+
+audit         load an addon under the default policy, and say what it was denied and
+              which option would allow it
 
 A session is started by a client, never by hand. From Python:
 
@@ -117,6 +123,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     while let Some(word) = words.next() {
         if !seen_any && word == "serve" {
             return serve(words);
+        }
+        if !seen_any && word == "audit" {
+            return match (words.next(), words.next()) {
+                (Some(addon), None) => Ok(Command::Audit(addon.into())),
+                _ => Err(UsageError::Value {
+                    option: "audit",
+                    expected: "the path of one addon",
+                }),
+            };
         }
         if !seen_any && word == "doctor" {
             return doctor(words);
@@ -251,6 +266,14 @@ mod tests {
         );
         assert!(line(&["serve", "--socket"]).is_err());
         assert!(line(&["serve", "more"]).is_err());
+    }
+
+    #[test]
+    fn audit_takes_one_addon() {
+        let expected = Command::Audit("x.node".into());
+        assert_eq!(line(&["audit", "x.node"]), Ok(expected));
+        assert!(line(&["audit"]).is_err());
+        assert!(line(&["audit", "x.node", "y.node"]).is_err());
     }
 
     #[test]

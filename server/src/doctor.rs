@@ -57,9 +57,7 @@ pub fn run() -> anyhow::Result<String> {
 /// The process is not fit to be confined.
 pub fn attempt(name: Name) -> anyhow::Result<(String, bool)> {
     let alone = hostd_sandbox::single_threaded()?;
-    let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-    let parent = parent.unsigned_abs();
-    let report = hostd_sandbox::confine(&alone, &policy(name, parent));
+    let report = hostd_sandbox::confine(&alone, &policy(name));
     let mut text = String::new();
     for entry in &report.entries {
         writeln!(text, "  {}", line(entry))?;
@@ -67,7 +65,14 @@ pub fn attempt(name: Name) -> anyhow::Result<(String, bool)> {
     Ok((text, report.missing().is_none()))
 }
 
-fn policy(name: Name, parent: u32) -> Policy {
+/// The default policy for this process, kept away from the one that started it.
+pub(crate) fn default_policy() -> Policy {
+    policy(Name::Default)
+}
+
+fn policy(name: Name) -> Policy {
+    let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    let parent = parent.unsigned_abs();
     Policy {
         preset: Preset::named(name),
         read: Vec::new(),

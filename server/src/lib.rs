@@ -5,9 +5,11 @@
 //! into bytes and back, `lent` keeps what crosses by reference.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cli;
 mod confine;
 pub mod control;
+mod denials;
 pub mod doctor;
 mod lent;
 pub mod logs;

@@ -20,6 +20,7 @@ use hostd_sandbox::SingleThreaded;
 use crate::cli::{CarrierChoice, SessionArguments};
 use crate::confine::confine;
 use crate::control::Control;
+use crate::denials;
 use crate::logs;
 use crate::session::{Ended, Session, SessionOptions};
 
@@ -105,9 +106,16 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
         // After the confinement, which may go on in a new process.
         hostd_sandbox::crash::install(&prepared.alone, &page, hostd_napi::current_call)?;
     }
+    let diagnosed = setup
+        .confinement
+        .as_ref()
+        .is_some_and(|confinement| confinement.diagnose);
     let (stack, lanes) = (prepared.stack_bytes, prepared.lanes);
     let control = Control::default();
     logs::install(&setup, control.outbox());
+    if diagnosed {
+        denials::watch()?;
+    }
     match start(&setup, carrier, lanes, stack, &control) {
         Ok((session, connection)) => {
             let ready = HostMessage::Ready {
@@ -118,7 +126,12 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
             control.outbox().send(&ready)?;
             let running = control.run(stream, connection, session)?;
             match session.run() {
-                Ended::Closed => running.say_goodbye(),
+                Ended::Closed => {
+                    if diagnosed {
+                        denials::tell();
+                    }
+                    running.say_goodbye()
+                }
                 Ended::Lost(error) => Err(error).context("the session ended early"),
             }
         }

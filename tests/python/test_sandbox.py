@@ -23,10 +23,12 @@ from napi_python import (
     Sandbox,
     SandboxUnavailable,
     SandboxViolation,
+    _addon,
     host,
     load_addon,
 )
 
+PROGRAM = _addon._host_binary()  # noqa: SLF001 - the one that is tested
 POLICIES = ("default", "strict")
 IS_ROOT = os.geteuid() == 0
 
@@ -520,3 +522,35 @@ def test_confined_host_ends_with_its_client(no_jail: str) -> None:
             for fd in watched:
                 assert select.select([fd], [], [], 10)[0], policy
                 os.close(fd)
+
+
+def test_diagnosis_names_call_path_and_option(
+    confined: Callable[..., Addon],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: pathlib.Path,
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    for policy, denied in (("default", EACCES), ("strict", ENOENT)):
+        caplog.clear()
+        probe = confined(policy, diagnose=True)
+        assert opened(probe, secret) == denied
+        assert opened(probe, "/dev/null") >= 0
+        assert probe.call(SOCKET, 2, 1, 0) == EPERM
+        assert probe.call(EXECVE, "/bin/true", None, None) == EPERM
+        assert probe.call(OPEN, 16, 0, 0) == -errno.EFAULT
+        probe.__exit__(None, None, None)
+        lines = [record.getMessage() for record in caplog.records]
+        for text in (f"read=['{secret}']".replace("'", '"'), "network=True", "subprocess=True"):
+            assert sum(text in line and "denied: " in line for line in lines) == 1, (text, lines)
+        assert not any("/dev/null" in line for line in lines)
+
+
+def test_audit_tells_what_an_addon_tried() -> None:
+    run = subprocess.run(
+        [PROGRAM, "audit", str(addon_path("probe"))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert 'read=["/etc/passwd"] would allow it' in run.stdout

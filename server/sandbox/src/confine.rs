@@ -6,7 +6,7 @@ use crate::SingleThreaded;
 use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
-use crate::{jail, landlock, limits, namespaces, rights, selftest};
+use crate::{diagnose, jail, landlock, limits, namespaces, rights, selftest};
 
 use Requested::{Required, Wanted};
 
@@ -52,6 +52,7 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     report.note("seccomp", Required, filter(alone, &allowed));
     if may_go_on(&report, policy) {
         report.note("self_test", Required, selftest::self_test(policy));
+        diagnose::forget();
     }
     report
 }
@@ -133,7 +134,22 @@ fn allowed(policy: &Policy, jailed: bool, landlock: u32) -> Allowed {
 }
 
 fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> {
-    let program = seccomp::emit(&seccomp::table(allowed));
+    if cfg!(not(target_arch = "x86_64")) {
+        return Err(Failure::because(
+            "the system calls of this kind of processor are not known; x86-64 is",
+        ));
+    }
+    let program = if allowed.diagnose {
+        diagnose::prepare(allowed.jailed)?;
+        let plain = Allowed {
+            diagnose: false,
+            ..*allowed
+        };
+        let (noted, through) = (seccomp::table(allowed), seccomp::table(&plain));
+        seccomp::emit_with_gate(&noted, diagnose::gate(), &through)
+    } else {
+        seccomp::emit(&seccomp::table(allowed))
+    };
     seccomp::install(alone, &program).map_err(Failure::of("seccomp"))?;
     Ok(format!("{} instructions", program.len()))
 }

@@ -30,6 +30,7 @@
 mod confine;
 pub mod crash;
 mod descriptor;
+pub mod diagnose;
 mod dump;
 mod error;
 mod jail;

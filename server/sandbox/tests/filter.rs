@@ -16,7 +16,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use hostd_sandbox::seccomp::{
-    Allowed, Answer, Call, Half, Instruction, Rule, Verdict, emit, evaluate, table,
+    Allowed, Answer, Call, Half, Instruction, Rule, Verdict, emit, emit_with_gate, evaluate, table,
 };
 
 /// Beyond any number that the kernel has given.
@@ -216,10 +216,41 @@ fn foreign_tables_of_numbers_end_the_process() {
             architecture: I386,
             number,
             arguments: [0; 6],
+            address: 0,
         };
         assert_eq!(evaluate(&program, &call), Answer::Verdict(Verdict::Kill));
     }
     assert_eq!(answer(&program, u32::MAX, [0; 6]), Verdict::Kill);
+}
+
+#[test]
+fn gate_is_one_address_and_leads_to_the_same_rules() {
+    let gate = 0x7fff_1234_5678;
+    let noted = table(&Allowed {
+        diagnose: true,
+        ..default()
+    });
+    let through = table(&default());
+    let program = emit_with_gate(&noted, gate, &through);
+    let plain = emit(&through);
+    for number in 0..NUMBERS {
+        for arguments in [[0; 6], [u64::MAX; 6]] {
+            let from = |address| {
+                let call = Call {
+                    address,
+                    ..Call::new(number, arguments)
+                };
+                evaluate(&program, &call)
+            };
+            let expected = Answer::Verdict(answer(&plain, number, arguments));
+            assert_eq!(from(gate), expected, "{number}");
+            let outside = emit(&noted);
+            let expected = Answer::Verdict(answer(&outside, number, arguments));
+            for address in [0, gate + 1, gate ^ 1 << 40, gate & 0xffff_ffff] {
+                assert_eq!(from(address), expected, "{number}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -23,9 +23,11 @@ pub(super) const IF_ANY: u16 = 0x45;
 /// End with this answer.
 pub(super) const RETURN: u16 = 0x06;
 
-/// Where the kernel puts the number, the architecture, and the first argument.
+/// Where the kernel puts the number, the architecture, where the call came from, and the first
+/// argument.
 pub(super) const AT_NUMBER: u32 = 0;
 pub(super) const AT_ARCHITECTURE: u32 = 4;
+pub(super) const AT_ADDRESS: u32 = 8;
 pub(super) const AT_ARGUMENTS: u32 = 16;
 
 pub(super) const RETURN_ALLOW: u32 = 0x7fff_0000;
@@ -83,17 +85,44 @@ enum Answer<'a> {
 
 /// Writes the program for a table that is sorted by number.
 pub fn emit(table: &[Rule]) -> Vec<Instruction> {
+    let mut program = entrance();
+    program.extend(tree(&leaves(table)));
+    program
+}
+
+/// Writes the program for a table that is sorted by number, and another for what seems to come from
+/// the address `gate`.
+pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instruction> {
+    let low = u32::try_from(gate & u64::from(u32::MAX)).unwrap_or(0);
+    let high = u32::try_from(gate >> 32).unwrap_or(0);
+    let number = Instruction::new(LOAD, AT_NUMBER);
+    let mut outside = vec![number];
+    outside.extend(tree(&leaves(table)));
+    let mut program = entrance();
+    program.extend([
+        Instruction::new(LOAD, AT_ADDRESS),
+        Instruction::branch(IF_EQUAL, low, 0, 3),
+        Instruction::new(LOAD, AT_ADDRESS + 4),
+        Instruction::branch(IF_EQUAL, high, 0, 1),
+        Instruction::new(JUMP, length(&outside)),
+    ]);
+    program.extend(outside);
+    program.push(number);
+    program.extend(tree(&leaves(through)));
+    program
+}
+
+/// What is foreign ends the process; else the number is loaded.
+fn entrance() -> Vec<Instruction> {
     let kill = Instruction::answer(Verdict::Kill);
-    let mut program = vec![
+    vec![
         Instruction::new(LOAD, AT_ARCHITECTURE),
         Instruction::branch(IF_EQUAL, ARCHITECTURE, 1, 0),
         kill,
         Instruction::new(LOAD, AT_NUMBER),
         Instruction::branch(IF_ANY, X32, 0, 1),
         kill,
-    ];
-    program.extend(tree(&leaves(table)));
-    program
+    ]
 }
 
 /// The table without its gaps: neighbours with the same plain answer are one leaf.

@@ -1,8 +1,8 @@
 //! Reads a program as the kernel does, so that a test can ask it about every number.
 
 use super::emit::{
-    AND, AT_ARCHITECTURE, AT_ARGUMENTS, AT_NUMBER, IF_ANY, IF_AT_LEAST, IF_EQUAL, Instruction,
-    JUMP, LOAD, RETURN, RETURN_ALLOW, RETURN_ERRNO, RETURN_KILL, RETURN_TRAP,
+    AND, AT_ADDRESS, AT_ARCHITECTURE, AT_ARGUMENTS, AT_NUMBER, IF_ANY, IF_AT_LEAST, IF_EQUAL,
+    Instruction, JUMP, LOAD, RETURN, RETURN_ALLOW, RETURN_ERRNO, RETURN_KILL, RETURN_TRAP,
 };
 use super::rules::Verdict;
 
@@ -15,6 +15,8 @@ pub struct Call {
     pub number: u32,
     /// Its arguments.
     pub arguments: [u64; 6],
+    /// Where in memory it comes from.
+    pub address: u64,
 }
 
 impl Call {
@@ -24,6 +26,7 @@ impl Call {
             architecture: super::emit::ARCHITECTURE,
             number,
             arguments,
+            address: 0,
         }
     }
 
@@ -32,11 +35,14 @@ impl Call {
             AT_NUMBER => Some(self.number),
             AT_ARCHITECTURE => Some(self.architecture),
             _ => {
-                let offset = offset.checked_sub(AT_ARGUMENTS)?;
-                let argument = self.arguments.get(offset as usize / 8)?;
+                let word = match offset.checked_sub(AT_ARGUMENTS) {
+                    Some(offset) => *self.arguments.get(offset as usize / 8)?,
+                    None if offset >= AT_ADDRESS => self.address,
+                    None => return None,
+                };
                 match offset % 8 {
-                    0 => u32::try_from(argument & u64::from(u32::MAX)).ok(),
-                    4 => u32::try_from(argument >> 32).ok(),
+                    0 => u32::try_from(word & u64::from(u32::MAX)).ok(),
+                    4 => u32::try_from(word >> 32).ok(),
                     _ => None,
                 }
             }

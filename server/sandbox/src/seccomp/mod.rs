@@ -10,7 +10,8 @@ mod install;
 mod numbers;
 mod rules;
 
-pub use emit::{Instruction, emit};
+pub use emit::{Instruction, emit, emit_with_gate};
 pub use evaluate::{Answer, Call, evaluate};
 pub use install::install;
 pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, table};
+pub use rules::{name_of, path_of};

@@ -428,21 +428,48 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     rules.sort_by_key(|rule| rule.number);
     if allowed.diagnose {
         for rule in &mut rules {
-            rule.otherwise = noted(rule.otherwise);
+            let by_path = path_of(rule.number).is_some() && rule.number != numbers::execve;
+            rule.otherwise = noted(rule.otherwise, by_path);
             for clause in &mut rule.clauses {
-                clause.verdict = noted(clause.verdict);
+                clause.verdict = noted(clause.verdict, by_path);
             }
         }
     }
     rules
 }
 
-/// Denials are noted; what is only not known here, or no terminal, is none.
-fn noted(verdict: Verdict) -> Verdict {
+/// Denials are noted; what is only not known here, or no terminal, is none. Of a call with a path
+/// it shows only when it is made.
+fn noted(verdict: Verdict, by_path: bool) -> Verdict {
     match verdict {
         Verdict::Errno(libc::EPERM) => Verdict::Trap(libc::EPERM),
+        Verdict::Allow if by_path => Verdict::Trap(0),
         other => other,
     }
+}
+
+/// Calls that another layer may deny for the path they name, and which argument that is.
+#[rustfmt::skip]
+const BY_PATH: [(u32, u8); 23] = [
+    (numbers::open, 0), (numbers::openat, 1), (numbers::creat, 0), (numbers::mkdir, 0),
+    (numbers::mkdirat, 1), (numbers::rmdir, 0), (numbers::unlink, 0), (numbers::unlinkat, 1),
+    (numbers::rename, 0), (numbers::renameat, 1), (numbers::renameat2, 1), (numbers::link, 0),
+    (numbers::linkat, 1), (numbers::symlink, 1), (numbers::symlinkat, 2), (numbers::truncate, 0),
+    (numbers::execve, 0), (numbers::execveat, 1), (numbers::chmod, 0), (numbers::chown, 0),
+    (numbers::fchmodat, 1), (numbers::setxattr, 0), (numbers::inotify_add_watch, 1),
+];
+
+/// Which argument of a call is a path, if one is.
+pub fn path_of(number: u32) -> Option<u8> {
+    let found = BY_PATH.iter().find(|(call, _)| *call == number);
+    found.map(|(_, argument)| *argument)
+}
+
+/// The name of a call that the table knows.
+pub fn name_of(number: u32) -> Option<&'static str> {
+    let table = table(&Allowed::default());
+    let rule = table.into_iter().find(|rule| rule.number == number);
+    rule.map(|rule| rule.name)
 }
 
 impl fmt::Display for Verdict {
@@ -456,6 +483,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Allow => f.write_str("allow"),
             Self::Errno(errno) => f.write_str(name(*errno)),
+            Self::Trap(0) => f.write_str("allow (noted if it fails)"),
             Self::Trap(errno) => write!(f, "{} (noted)", name(*errno)),
             Self::Kill => f.write_str("KILL"),
         }
