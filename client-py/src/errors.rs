@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use hostd_client::{ClientError, ExitReport};
+use hostd_client::{ClientError, ExitReport, SpawnError};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
 use pyo3::exceptions::{PyAttributeError, PyException, PyRuntimeError, PyTypeError, PyValueError};
@@ -322,6 +322,26 @@ fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
     })
 }
 
+/// The host could not be confined.
+fn unavailable(label: &str, error: SpawnError) -> PyErr {
+    let why = error.to_string();
+    let SpawnError::Sandbox { mechanism, entry } = error else {
+        return PyRuntimeError::new_err(why);
+    };
+    Python::attach(|py| {
+        let made = || -> PyResult<Bound<'_, PyAny>> {
+            let errno = entry.as_ref().and_then(|entry| entry.errno);
+            py.import("napi_python._errors")?
+                .getattr("sandbox_unavailable")?
+                .call1((label, why, mechanism, errno))
+        };
+        match made() {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    })
+}
+
 /// What the client of the host says. An interruption is the caller's own and not expected here.
 #[cold]
 pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
@@ -330,6 +350,9 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
         ClientError::Remote(error) => remote(error, None),
         ClientError::HostDied(report) => crashed(label, &report),
         ClientError::Closed => closed(label),
+        ClientError::Spawn(error) if matches!(*error, SpawnError::Sandbox { .. }) => {
+            unavailable(label, *error)
+        }
         ClientError::Spawn(error) => raise(
             "LoadError",
             &format!("the host of the addon {label} could not be started: {error}"),

@@ -16,6 +16,7 @@ mod proxy;
 mod queue;
 mod quiet;
 mod request;
+mod sandbox;
 mod serve;
 mod session;
 mod talk;

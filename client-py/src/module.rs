@@ -17,6 +17,7 @@ use crate::proxy::addon::Host;
 use crate::proxy::{Addon, JSClass, JSFunction, Reference};
 use crate::quiet;
 use crate::request::{self, Ask};
+use crate::sandbox::Sandbox;
 use crate::session::{self, Session, Settings};
 
 /// The native part of `napi_python`.
@@ -53,7 +54,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, nested_threads, debug, on_start))]
+#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, nested_threads, debug, on_start, sandbox, policy_of_sandbox))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -74,6 +75,8 @@ fn _open<'py>(
     nested_threads: bool,
     debug: bool,
     on_start: Option<Py<PyAny>>,
+    sandbox: Option<Sandbox>,
+    policy_of_sandbox: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
     let start_timeout =
         Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
@@ -87,6 +90,7 @@ fn _open<'py>(
         start_timeout,
         policy,
         nested_threads,
+        sandbox: policy_of_sandbox,
     });
     let addon = Bound::new(
         py,
@@ -102,6 +106,8 @@ fn _open<'py>(
     options.label = label;
     options.env = env;
     options.address = address;
+    options.scratch = sandbox.as_ref().is_some_and(Sandbox::own_scratch);
+    options.confinement = sandbox.map(Sandbox::into_confinement);
     options.limits = session.limits;
     options.carrier = match carrier {
         "lanes" => Carrier::Lanes,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hostd_client::{Events, ExitReport, Stream};
 use hostd_protocol::calls::CallKind;
+use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
 use hostd_protocol::ids::SlotId;
@@ -318,6 +319,15 @@ impl Events for Listener {
 
     fn died(&self, report: &ExitReport) {
         self.owner.leave(Job::Died(Box::new(report.clone())));
+    }
+
+    fn degraded(&self, missing: &str, _: &Applied) {
+        let message = format!(
+            "the addon {} runs without {missing}, which its sandbox should have: degrade=\"allow\"; \
+             host(addon).sandbox has the whole report",
+            self.label
+        );
+        output::log(LogLevel::Warn, "sandbox", &message);
     }
 
     fn notice(&self, header: Header, body: &[u8]) {

@@ -53,6 +53,8 @@ pub(crate) struct Session {
     policy: String,
     /// Whether calls of other threads run while a callback waits.
     pub(crate) nested_threads: bool,
+    /// What confines its hosts, as Python knows it; None if nothing does.
+    pub(crate) sandbox: Option<Py<PyAny>>,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -82,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) start_timeout: Duration,
     pub(crate) policy: String,
     pub(crate) nested_threads: bool,
+    pub(crate) sandbox: Option<Py<PyAny>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,6 +110,7 @@ impl Session {
             start_timeout: settings.start_timeout,
             policy: settings.policy,
             nested_threads: settings.nested_threads,
+            sandbox: settings.sandbox,
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -221,7 +225,11 @@ impl Session {
         }
         match (error, waiting.reason) {
             (_, Some(idle::Reason::Signal(signal))) => signal,
-            (_, Some(idle::Reason::Deadline)) => errors::call_timeout(&self.label, export),
+            (_, Some(idle::Reason::Deadline)) => {
+                let error = errors::call_timeout(&self.label, export);
+                Python::attach(|py| self.annotate(py, &error));
+                error
+            }
             (ClientError::HostDied(report), None) => {
                 if let Some(world) = self.world.load_full()
                     && world.generation.0 == report.generation
@@ -276,6 +284,18 @@ impl Session {
         taken.map(|failure| failure.1)
     }
 
+    /// Adds to what the addon threw that its sandbox may be the reason.
+    #[cold]
+    pub(crate) fn annotate(&self, py: Python<'_>, error: &PyErr) {
+        if let Some(sandbox) = &self.sandbox {
+            // An error without the note is as good.
+            let _ = py
+                .import("napi_python._sandbox")
+                .and_then(|module| module.getattr("annotate"))
+                .and_then(|annotate| annotate.call1((error.value(py), sandbox)));
+        }
+    }
+
     // Loading.
 
     /// Lets `on_start` say what is to be said before anybody else speaks to the new host.
@@ -322,7 +342,11 @@ impl Session {
             Err(error) => {
                 match patience.reason.take() {
                     Some(idle::Reason::Signal(signal)) => self.fail(signal),
-                    Some(idle::Reason::Deadline) => self.fail(errors::load_timeout(&self.label)),
+                    Some(idle::Reason::Deadline) => {
+                        let error = errors::load_timeout(&self.label);
+                        Python::attach(|py| self.annotate(py, &error));
+                        self.fail(error);
+                    }
                     None => {}
                 }
                 return Err(error);
@@ -332,7 +356,11 @@ impl Session {
             let mut reader = ValueReader::new(&body, &self.limits);
             match header.kind {
                 FrameKind::Reply => self.loaded(py, &world, &mut reader),
-                FrameKind::Failure => Err(self.load_failure(py, &world, reader)),
+                FrameKind::Failure => {
+                    let failure = self.load_failure(py, &world, reader);
+                    self.annotate(py, &failure);
+                    Err(failure)
+                }
                 _ => Err(errors::violation(
                     "a request before it had loaded the addon",
                 )),

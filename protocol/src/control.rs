@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
+use crate::confinement::{Confinement, Mechanism};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, LaneIndex};
@@ -65,6 +66,8 @@ pub struct Setup {
     pub nested_threads: bool,
     /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
     pub debug: bool,
+    /// How the host is to confine itself before it is ready, if it is to.
+    pub confinement: Option<Box<Confinement>>,
 }
 
 /// What the client says.
@@ -79,6 +82,11 @@ pub enum ClientMessage {
 /// What the host says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostMessage {
+    /// It has confined itself, or failed to; once, in answer to a setup with a policy.
+    Confined {
+        /// What was applied.
+        applied: Vec<Mechanism>,
+    },
     /// It serves; once, in answer to the setup.
     Ready {
         /// Its process.
@@ -302,6 +310,7 @@ mod tests {
             log: LogLevel::Info,
             nested_threads: false,
             debug: true,
+            confinement: None,
         });
         let mut bytes = Vec::new();
         write_message(&mut bytes, &message).unwrap();

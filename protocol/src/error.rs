@@ -77,7 +77,8 @@ impl ProtocolError {
         Self::Malformed { what, at }
     }
 
-    pub(crate) const fn violation(what: &'static str) -> Self {
+    /// A message that breaks the rules of the conversation.
+    pub const fn violation(what: &'static str) -> Self {
         Self::Violation { what }
     }
 

@@ -9,6 +9,7 @@
 pub mod calls;
 pub mod carrier;
 mod codec;
+pub mod confinement;
 pub mod control;
 pub mod door;
 pub mod error;

@@ -3,6 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use hostd_sandbox::policy::Name;
+
+use crate::doctor;
+
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -10,6 +14,12 @@ pub enum Command {
     Session(SessionArguments),
     /// Serve clients at a named socket: this one, or one with a name of its own.
     Serve(Option<PathBuf>),
+    /// Load an addon, and say what it was denied.
+    Audit(PathBuf),
+    /// Say what this system offers to a sandbox.
+    Doctor,
+    /// Try one policy, and say what of it holds.
+    TryPolicy(Name),
     /// Print the version and end.
     Version,
     /// Print the help text and end.
@@ -64,6 +74,8 @@ napi-hostd: runs one Node-API addon in a process of its own
 Usage:
   napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
   napi-hostd serve [--socket <path>]
+  napi-hostd doctor
+  napi-hostd audit <addon>
   napi-hostd --version
   napi-hostd --help
 
@@ -77,6 +89,12 @@ serve         start a session for each client of this user that connects to the
               socket, whose path is printed; its folder is for this user only.
               SIGTERM ends it, after 5 s at most for sessions that run
               From Python: load_addon(path, address=socket)
+
+doctor        try each sandbox policy on this system, and say what holds and what
+              is missing
+
+audit         load an addon under the default policy, and say what it was denied and
+              which option would allow it
 
 A session is started by a client, never by hand. From Python:
 
@@ -105,6 +123,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     while let Some(word) = words.next() {
         if !seen_any && word == "serve" {
             return serve(words);
+        }
+        if !seen_any && word == "audit" {
+            return match (words.next(), words.next()) {
+                (Some(addon), None) => Ok(Command::Audit(addon.into())),
+                _ => Err(UsageError::Value {
+                    option: "audit",
+                    expected: "the path of one addon",
+                }),
+            };
+        }
+        if !seen_any && word == "doctor" {
+            return doctor(words);
         }
         seen_any = true;
         match word.to_str() {
@@ -165,8 +195,24 @@ fn serve(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageErro
     Ok(Command::Serve(socket))
 }
 
+fn doctor(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+    match words.next() {
+        None => Ok(Command::Doctor),
+        Some(word) if word == doctor::TRY => {
+            let name = words.next().and_then(|text| doctor::named(text.to_str()?));
+            Ok(Command::TryPolicy(name.ok_or(UsageError::Value {
+                option: doctor::TRY,
+                expected: "\"default\" or \"strict\"",
+            })?))
+        }
+        Some(word) => Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use hostd_sandbox::policy::Name;
+
     use super::{CarrierChoice, Command, SessionArguments, UsageError, parse};
 
     fn line(words: &[&str]) -> Result<Command, UsageError> {
@@ -220,6 +266,25 @@ mod tests {
         );
         assert!(line(&["serve", "--socket"]).is_err());
         assert!(line(&["serve", "more"]).is_err());
+    }
+
+    #[test]
+    fn audit_takes_one_addon() {
+        let expected = Command::Audit("x.node".into());
+        assert_eq!(line(&["audit", "x.node"]), Ok(expected));
+        assert!(line(&["audit"]).is_err());
+        assert!(line(&["audit", "x.node", "y.node"]).is_err());
+    }
+
+    #[test]
+    fn doctor_takes_a_policy_to_try_or_none() {
+        assert_eq!(line(&["doctor"]), Ok(Command::Doctor));
+        assert_eq!(
+            line(&["doctor", "--try", "strict"]),
+            Ok(Command::TryPolicy(Name::Strict))
+        );
+        assert!(line(&["doctor", "--try", "loose"]).is_err());
+        assert!(line(&["doctor", "who"]).is_err());
     }
 
     #[test]

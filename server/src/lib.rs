@@ -5,8 +5,12 @@
 //! into bytes and back, `lent` keeps what crosses by reference.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cli;
+mod confine;
 pub mod control;
+mod denials;
+pub mod doctor;
 #[cfg(feature = "faults")]
 pub mod fault;
 mod lent;

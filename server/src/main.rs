@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use napi_hostd::cli::{self, Command};
-use napi_hostd::{process, serve};
+use napi_hostd::{audit, doctor, process, serve};
 
 fn main() -> ExitCode {
     // The first word is the program itself.
@@ -17,6 +17,22 @@ fn main() -> ExitCode {
         Command::Version => say(concat!("napi-hostd ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Help => say(cli::HELP),
         Command::Explain => complain(cli::EXPLANATION),
+        Command::Audit(addon) => match audit::run(&addon) {
+            Ok(text) => say(&text),
+            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
+        },
+        Command::Doctor => match doctor::run() {
+            Ok(text) => say(&text),
+            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
+        },
+        Command::TryPolicy(name) => match doctor::attempt(name) {
+            Ok((text, true)) => say(&text),
+            Ok((text, false)) => {
+                say(&text);
+                ExitCode::FAILURE
+            }
+            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
+        },
         Command::Serve(socket) => match serve::run(socket) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&format!("napi-hostd: {error:#}\n")),

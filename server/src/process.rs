@@ -1,7 +1,8 @@
 //! The life of the process, in two phases.
 //!
-//! Phase A is single-threaded: parent, descriptors, signals, one step after the other. Phase B
-//! starts the control thread; the main thread becomes the JS thread and stays it.
+//! Phase A is single-threaded: parent, descriptors, signals, one step after the other, then the
+//! handshake, which brings the policy, and the confinement that this asks for. Phase B starts the
+//! control thread; the main thread becomes the JS thread and stays it.
 
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -14,8 +15,12 @@ use hostd_protocol::control::{
     self, CarrierKind, ClientMessage, HostMessage, Setup, greet, read_message,
 };
 
+use hostd_sandbox::SingleThreaded;
+
 use crate::cli::{CarrierChoice, SessionArguments};
+use crate::confine::confine;
 use crate::control::Control;
+use crate::denials;
 use crate::logs;
 use crate::session::{Ended, Session, SessionOptions};
 
@@ -31,8 +36,11 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// What phase A leaves behind.
 #[derive(Debug)]
 struct Prepared {
+    alone: SingleThreaded,
+    parent: u32,
     control: OwnedFd,
     lanes: Option<OwnedFd>,
+    crash_page: Option<OwnedFd>,
     stack_bytes: usize,
 }
 
@@ -72,24 +80,43 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
     keep.extend(crash_page.as_ref().map(OwnedFd::as_fd));
     hostd_sandbox::close_other_descriptors(&alone, &keep)?;
-    if let Some(page) = crash_page {
-        hostd_sandbox::crash::install(&alone, &page, hostd_napi::current_call)?;
-    }
     let stack_bytes = hostd_sandbox::stack_bytes()?;
     Ok(Prepared {
+        alone,
+        parent: arguments.parent,
         control,
         lanes,
+        crash_page,
         stack_bytes,
     })
 }
 
-/// Phase B: handshake, then the session.
+/// The rest of phase A, handshake and confinement; then phase B, the session.
 fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let mut stream = UnixStream::from(prepared.control);
     let setup = shake_hands(&mut stream)?;
+    if let Some(confinement) = &setup.confinement {
+        let applied = confine(&prepared.alone, confinement, prepared.parent);
+        let missing = confinement.missing(&applied).map(|(name, _)| name);
+        control::write_message(&mut stream, &HostMessage::Confined { applied })?;
+        if let Some(name) = missing.filter(|_| !confinement.degrade) {
+            return Err(anyhow!("the sandbox is incomplete without {name}"));
+        }
+    }
+    if let Some(page) = prepared.crash_page {
+        // After the confinement, which may go on in a new process.
+        hostd_sandbox::crash::install(&prepared.alone, &page, hostd_napi::current_call)?;
+    }
+    let diagnosed = setup
+        .confinement
+        .as_ref()
+        .is_some_and(|confinement| confinement.diagnose);
     let (stack, lanes) = (prepared.stack_bytes, prepared.lanes);
     let control = Control::default();
     logs::install(&setup, control.outbox());
+    if diagnosed {
+        denials::watch()?;
+    }
     match start(&setup, carrier, lanes, stack, &control) {
         Ok((session, connection)) => {
             let ready = HostMessage::Ready {
@@ -103,6 +130,9 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
             let running = control.run(stream, connection, session)?;
             match session.run() {
                 Ended::Closed => {
+                    if diagnosed {
+                        denials::tell();
+                    }
                     #[cfg(feature = "faults")]
                     crate::fault::read("goodbye", crate::fault::Place::Before);
                     running.say_goodbye()

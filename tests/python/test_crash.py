@@ -216,7 +216,7 @@ def test_host_program_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     ("options", "error", "text"),
     [
         ({"isolated": False}, NotImplementedError, "not built yet"),
-        ({"sandbox": "default"}, NotImplementedError, "confinement is not built yet"),
+        ({"sandbox": "loose"}, ValueError, "'default', 'strict', 'none'"),
         ({"remote": "everything"}, ValueError, "'public' or 'exposed'"),
         ({"restart": "always"}, ValueError, "'on-crash' or 'never'"),
         ({"carrier": "pigeon"}, ValueError, "'auto', 'lanes' or 'socket'"),

@@ -21,6 +21,7 @@ class Row:
     package: str
     file: str
     newer_node: bool = False
+    watches: bool = False
 
     @property
     def path(self) -> Path:
@@ -58,7 +59,7 @@ ROWS = [
     Row("rollup", "@rollup/rollup-linux-x64-gnu", "rollup.linux-x64-gnu.node"),
     Row("lightningcss_async", "lightningcss-linux-x64-gnu", "lightningcss.linux-x64-gnu.node"),
     Row("ast_grep", "@ast-grep/napi-linux-x64-gnu", "ast-grep-napi.linux-x64-gnu.node"),
-    Row("watcher", "@parcel/watcher-linux-x64-glibc", "watcher.node"),
+    Row("watcher", "@parcel/watcher-linux-x64-glibc", "watcher.node", watches=True),
     Row("classic_level", "classic-level", "prebuilds/linux-x64/classic-level.node"),
     Row("libsql", "@libsql/linux-x64-gnu", "index.node"),
     Row("sodium_native", "sodium-native", "prebuilds/linux-x64/sodium-native.node"),

@@ -10,10 +10,18 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from napi_python import AddonError, BigInt, Buffer, host, load_addon
+from napi_python import (
+    AddonError,
+    BigInt,
+    Buffer,
+    Sandbox,
+    SandboxUnavailable,
+    host,
+    load_addon,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from rows import ROWS, Row, node_output
@@ -362,13 +370,23 @@ def canonical(value: Any) -> Any:
     return value
 
 
+@pytest.mark.parametrize("policy", ["default", "strict"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_real_addon_answers_as_in_node(
-    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    row: Row,
+    policy: Literal["default", "strict"],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert row.path.is_file(), "run `npm ci` in tests/real"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with load_addon(row.path) as addon:
+    # Where the rows make the files that the addon is to work on.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sandbox = Sandbox(policy=policy, write=[tmp_path], watch=row.watches)
+    try:
+        loaded = load_addon(row.path, sandbox=sandbox)
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    with loaded as addon:
         result = canonical(CALLS[row.name](addon))
     ours = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     assert ours == node_output(row, tmp_path)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use hostd_protocol::carrier::Idle;
+use hostd_protocol::confinement::Applied;
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 
@@ -130,6 +131,12 @@ impl Client {
     pub fn pid(&self) -> Option<u32> {
         let session = self.shared.current.load_full()?;
         session.is_alive().then(|| session.process.pid)
+    }
+
+    /// What confines the host that serves, or the last one that did; empty without a policy.
+    pub fn applied(&self) -> Applied {
+        let session = self.shared.current.load_full();
+        session.map_or_else(Vec::new, |session| session.applied.clone())
     }
 
     /// Announces a turn to the host that serves, if its JS thread is at its top: then the turn is

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hostd_protocol::confinement::Mechanism;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use thiserror::Error;
 
@@ -87,12 +88,36 @@ pub enum SpawnError {
     /// It said why it can't serve.
     #[error("the host process refused to serve: {0}")]
     Refused(String),
+    /// It could not be confined as its policy wants it.
+    #[error("{}", unavailable(mechanism, entry.as_deref()))]
+    Sandbox {
+        /// What is missing.
+        mechanism: String,
+        /// What the host said about it.
+        entry: Option<Box<Mechanism>>,
+    },
     /// It died before it served.
     #[error("the host process died at its start: {0}")]
     Died(Box<ExitReport>),
     /// It did not serve in time, and was killed.
     #[error("the host process was not ready after {} s, and was killed", .0.as_secs_f64())]
     Timeout(Duration),
+}
+
+/// Says what is missing, why, and what can be done.
+fn unavailable(mechanism: &str, entry: Option<&Mechanism>) -> String {
+    let mut text = format!("the sandbox needs {mechanism}, which can't be had here");
+    if let Some(entry) = entry {
+        if !entry.detail.is_empty() {
+            text = format!("{text}: {}", entry.detail);
+        }
+        if let Some(errno) = entry.errno {
+            text = format!("{text}: {}", io::Error::from_raw_os_error(errno));
+        }
+    } else {
+        text = format!("{text}: the host does not say that it holds");
+    }
+    text
 }
 
 impl From<SpawnError> for ClientError {

@@ -20,6 +20,7 @@ use crate::crash::CrashPage;
 use crate::door::{self, Admitted, Status};
 use crate::error::SpawnError;
 use crate::options::{Carrier, HostOptions};
+use crate::scratch::Scratch;
 use crate::session::Process;
 
 /// The descriptors as the host finds them.
@@ -40,6 +41,8 @@ pub(crate) struct Launched {
     pub(crate) stderr: Option<OwnedFd>,
     /// Who says how it ended, if it is no child of this process.
     pub(crate) status: Option<Status>,
+    /// Its own folder.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 pub(crate) fn launch(
@@ -59,6 +62,7 @@ pub(crate) fn launch(
         ),
     };
     let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
+    let scratch = options.scratch.then(Scratch::create).transpose()?;
     if let Some(address) = &options.address {
         let Admitted {
             process,
@@ -81,9 +85,11 @@ pub(crate) fn launch(
             stdout: Some(stdout),
             stderr: Some(stderr),
             status: Some(status),
+            scratch,
         });
     }
-    let (process, control, stdout, stderr) = spawn(options, carrier, lanes, crash_fd)?;
+    let (process, control, stdout, stderr) =
+        spawn(options, carrier, lanes, crash_fd, scratch.as_ref())?;
     Ok(Launched {
         process,
         control,
@@ -93,6 +99,7 @@ pub(crate) fn launch(
         stdout,
         stderr,
         status: None,
+        scratch,
     })
 }
 
@@ -103,6 +110,7 @@ fn spawn(
     carrier: CarrierKind,
     lanes: Option<OwnedFd>,
     crash_page: Option<OwnedFd>,
+    scratch: Option<&Scratch>,
 ) -> Result<Spawned, SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
     let (control, theirs) = UnixStream::pair().map_err(system("no socket pair"))?;
@@ -118,6 +126,9 @@ fn spawn(
         command
             .env_clear()
             .envs(env.iter().map(|(name, value)| (name, value)));
+    }
+    if let Some(scratch) = scratch {
+        scratch.is_home_of(&mut command);
     }
     command
         .stdin(Stdio::null())

@@ -10,6 +10,7 @@
 //! the kernel, unless a thread has to wait.
 #![forbid(unsafe_code)]
 
+mod attest;
 mod client;
 mod conversation;
 mod crash;
@@ -23,6 +24,7 @@ mod options;
 mod output;
 mod reap;
 mod report;
+mod scratch;
 mod session;
 mod supervise;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostd_protocol::confinement::{Applied, Confinement};
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
 use hostd_protocol::limits::Limits;
@@ -26,6 +27,11 @@ pub struct HostOptions {
     pub carrier: Carrier,
     /// The environment of the host: this process's, if none is given.
     pub env: Option<Vec<(OsString, OsString)>>,
+    /// How the host is confined, if it is.
+    pub confinement: Option<Confinement>,
+    /// Whether it gets a folder of its own for what it leaves behind, which is its home and goes
+    /// with it. Only together with [`Self::confinement`].
+    pub scratch: bool,
     /// What both sides keep to.
     pub limits: Limits,
     /// How long a host may take until it serves.
@@ -62,6 +68,8 @@ impl HostOptions {
             label,
             carrier: Carrier::Auto,
             env: None,
+            confinement: None,
+            scratch: false,
             limits: Limits::DEFAULT,
             start_timeout: Duration::from_secs(10),
             restart: RestartMode::OnCrash,
@@ -136,6 +144,8 @@ pub trait Events: Send + Sync {
     fn log(&self, level: LogLevel, target: &str, message: &str);
     /// A host died that nobody had told to end.
     fn died(&self, report: &ExitReport);
+    /// The host serves although something that its policy requires is missing, as it was allowed to.
+    fn degraded(&self, _missing: &str, _applied: &Applied) {}
     /// The host sent a notice.
     fn notice(&self, header: Header, body: &[u8]);
 }

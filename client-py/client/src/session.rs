@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::Outbox;
+use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::ClientMessage;
 use hostd_protocol::ids::{Generation, LaneIndex};
 use hostd_protocol::limits::Limits;
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) process: Arc<Process>,
     pub(crate) end: ClientEnd,
     pub(crate) limits: Limits,
+    /// What confines it.
+    pub(crate) applied: Applied,
     pub(crate) outbox: Outbox,
     pub(crate) ending: Ending,
     dead: AtomicBool,
@@ -111,6 +114,7 @@ impl Session {
         process: Arc<Process>,
         end: ClientEnd,
         limits: Limits,
+        applied: Applied,
         outbox: Outbox,
     ) -> Arc<Self> {
         let session = Arc::new(Self {
@@ -118,6 +122,7 @@ impl Session {
             process,
             end,
             limits,
+            applied,
             outbox,
             ending: Ending::default(),
             dead: AtomicBool::new(false),

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{ClientEnd, Patient};
+use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::FrameKind;
@@ -24,6 +26,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
+use crate::attest::attest;
 use crate::crash::{self, CrashPage, Findings};
 use crate::door::Status;
 use crate::error::SpawnError;
@@ -34,6 +37,7 @@ use crate::options::{HostOptions, Stream};
 use crate::output::Output;
 use crate::reap::Birth;
 use crate::report::{ExitReport, Usage};
+use crate::scratch::Scratch;
 use crate::session::{Process, Session};
 
 /// What is still in sockets and pipes after a death is read for this long at most.
@@ -138,8 +142,17 @@ async fn supervise(
         stdout,
         stderr,
         status,
+        scratch,
     } = launched;
+    let confinement = options.confinement.clone().map(|mut confinement| {
+        confinement.client = std::process::id();
+        if let Some(scratch) = &scratch {
+            confinement.scratch = Some(scratch.path().as_os_str().as_bytes().to_vec());
+        }
+        Box::new(confinement)
+    });
     let host = Host {
+        scratch,
         process: Arc::new(process),
         generation,
         crash_page,
@@ -156,6 +169,7 @@ async fn supervise(
         log: options.log,
         nested_threads: options.nested_threads,
         debug: options.debug,
+        confinement,
     };
     let mut stream = match socket::adopt(control) {
         Ok(stream) => stream,
@@ -167,9 +181,17 @@ async fn supervise(
             return;
         }
     };
-    let greeted = timeout(options.start_timeout, greet(&mut stream, &options, setup)).await;
+    let greeted = greet(&mut stream, &options, setup, host.process.pid);
+    let greeted = timeout(options.start_timeout, greeted).await;
     let refused = match greeted {
-        Ok(Ok(())) => return serve(host, stream, end, &options, &ledger, &started).await,
+        Ok(Ok(applied)) => {
+            let served = Served {
+                stream,
+                end,
+                applied,
+            };
+            return serve(host, served, &options, &ledger, &started).await;
+        }
         Ok(Err(error)) => error,
         Err(_) => SpawnError::Timeout(options.start_timeout),
     };
@@ -199,20 +221,36 @@ async fn greet(
     stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
     options: &HostOptions,
     setup: Setup,
-) -> Result<(), SpawnError> {
+    pid: u32,
+) -> Result<Applied, SpawnError> {
     let handshake = |source| SpawnError::Handshake {
         binary: options.binary.clone(),
         source,
     };
     let hello = socket::greet(stream).await.map_err(handshake)?;
     hello.check().map_err(handshake)?;
+    let confinement = setup.confinement.clone();
+    let mut attested = None;
     let setup = ClientMessage::Setup(setup);
     socket::write_message(stream, &setup)
         .await
         .map_err(handshake)?;
     loop {
         match socket::read_message(stream).await.map_err(handshake)? {
-            HostMessage::Ready { .. } => return Ok(()),
+            HostMessage::Confined { applied } => {
+                let Some(confinement) = &confinement else {
+                    let unasked = "a report about a sandbox that nobody asked for";
+                    return Err(handshake(ProtocolError::violation(unasked)));
+                };
+                attested = Some(attest(options, confinement, pid, applied)?);
+            }
+            // Without a report, what must hold does not.
+            HostMessage::Ready { .. } => {
+                return match (attested, &confinement) {
+                    (None, Some(confinement)) => attest(options, confinement, pid, Vec::new()),
+                    (applied, _) => Ok(applied.unwrap_or_default()),
+                };
+            }
             HostMessage::Refused { message } => return Err(SpawnError::Refused(message)),
             HostMessage::Log {
                 level,
@@ -226,19 +264,37 @@ async fn greet(
     }
 }
 
-/// Watches a host that serves, until it has ended.
-async fn serve(
-    host: Host,
-    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite,
+/// A host that has said that it serves.
+struct Served<S> {
+    stream: S,
     end: ClientEnd,
+    applied: Applied,
+}
+
+/// Watches a host that serves, until it has ended.
+async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
+    host: Host,
+    served: Served<S>,
     options: &Arc<HostOptions>,
     ledger: &Ledger,
     started: &Sender<Result<Arc<Session>, SpawnError>>,
 ) {
+    let Served {
+        stream,
+        end,
+        applied,
+    } = served;
     let outbox = Outbox::default();
     let process = Arc::clone(&host.process);
     let connection = Connection::of_client(&end, outbox.clone());
-    let session = Session::new(host.generation, process, end, options.limits, outbox);
+    let session = Session::new(
+        host.generation,
+        process,
+        end,
+        options.limits,
+        applied,
+        outbox,
+    );
     let notices = {
         let (session, options) = (Arc::clone(&session), Arc::clone(options));
         spawn_quiet("hostd-notices", move || hear_notices(&session, &options))
@@ -260,7 +316,7 @@ async fn serve(
             options.events.log(level, &target, &message);
         }
         HostMessage::Goodbye => said_goodbye = true,
-        HostMessage::Ready { .. } | HostMessage::Refused { .. } => {
+        HostMessage::Ready { .. } | HostMessage::Refused { .. } | HostMessage::Confined { .. } => {
             session.kill(|| "it broke the protocol: it said twice that it is ready".to_owned());
         }
     };
@@ -355,6 +411,7 @@ fn hear_notices(session: &Session, options: &HostOptions) {
 
 /// A process and what it prints.
 struct Host {
+    scratch: Option<Scratch>,
     process: Arc<Process>,
     generation: Generation,
     crash_page: Option<CrashPage>,
@@ -398,6 +455,16 @@ impl Host {
         };
         let (signal, exit_code) =
             remains.map_or((None, None), |remains| (remains.signal, remains.exit_code));
+        if let Some(scratch) = self.scratch.take() {
+            let removed = scratch.remove();
+            // Who closes a host finds nothing left; who waits for the report of a crash waits for
+            // no more than that.
+            if expected {
+                removed.await;
+            } else {
+                tokio::spawn(removed);
+            }
+        }
         let findings = examine(self.crash_page.take(), signal).await;
         let usage = remains.map(|remains| Usage {
             user: remains.user,

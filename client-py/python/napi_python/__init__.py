@@ -22,6 +22,7 @@ from napi_python._errors import (
     LoadError,
     NapiError,
     ProtocolError,
+    SandboxUnavailable,
     SandboxViolation,
     StaleHandleError,
 )
@@ -40,6 +41,7 @@ from napi_python._native import (
 from napi_python._output import on_uncaught
 from napi_python._policy import by_ref, expose
 from napi_python._restart import RestartPolicy
+from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
 from napi_python._values import BigInt, Object, undefined
 
 __all__ = [
@@ -59,11 +61,15 @@ __all__ = [
     "JSSyntaxError",
     "JSTypeError",
     "LoadError",
+    "Mechanism",
     "NapiError",
     "Object",
     "Promise",
     "ProtocolError",
     "RestartPolicy",
+    "Sandbox",
+    "SandboxReport",
+    "SandboxUnavailable",
     "SandboxViolation",
     "StaleHandleError",
     "Symbol",

@@ -7,12 +7,14 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any, Literal
 
-from napi_python import _native
+from napi_python import _native, _sandbox
 from napi_python._errors import LoadError
 from napi_python._restart import RestartPolicy, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from napi_python._sandbox import Sandbox
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
 # Whether every addon is loaded in debug mode; the pytest fixture says so while its test runs.
@@ -43,17 +45,11 @@ def _label(path: pathlib.Path) -> str:
     return name.removeprefix("lib") or "addon"
 
 
-def _refuse_what_is_not_built(sandbox: str, isolated: bool) -> None:  # noqa: FBT001
+def _refuse_what_is_not_built(isolated: bool) -> None:  # noqa: FBT001
     if not isolated:
         text = (
             "isolated=False (the same engine in this process) is not built yet; leave it out: the "
             "addon then runs in a process of its own"
-        )
-        raise NotImplementedError(text)
-    if sandbox != "none":
-        text = (
-            f"sandbox={sandbox!r}: confinement is not built yet, only sandbox='none' is; the addon "
-            "runs in a process of its own, but with all rights of this user"
         )
         raise NotImplementedError(text)
 
@@ -62,7 +58,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     path: str | os.PathLike[str],
     *,
     isolated: bool = True,
-    sandbox: str = "none",
+    sandbox: Literal["default", "strict", "none"] | Sandbox = "none",
     remote: Literal["public", "exposed"] | None = None,
     restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
     name: str | None = None,
@@ -80,14 +76,18 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     Args:
         path: The `.node` file.
         isolated: True; the addon in this very process is not built yet.
-        sandbox: "none"; confinement is not built yet.
+        sandbox: What the addon may do: "default" (its own files and a folder for what it leaves
+            behind; no network, no other processes), "strict" (the same, and nothing else exists
+            for it), "none" (everything this user may), or a `Sandbox` with options. See
+            docs/sandbox.md.
         remote: What of other Python objects the addon sees. "public" (the default without a
             sandbox): instances of classes written in Python are live for their public names.
-            "exposed": nothing but what `expose` and `by_ref` show.
+            "exposed" (the default with a sandbox): nothing but what `expose` and `by_ref` show.
         restart: Whether the call after a crash finds a fresh process ("on-crash") or raises
             `AddonCrashed` again ("never"); a `RestartPolicy` is a budget of crashes.
         name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
-        env: The environment of the process; this one's if left out.
+        env: The environment of the process. Left out, it is this one's, or, with a sandbox, what
+            this one says of language and time zone.
         address: The socket of a running `napi-hostd serve` of this user, which starts the process
             in its own environment; left out, this process starts it.
         carrier: How messages travel; "auto" takes shared memory where it is to be had.
@@ -104,9 +104,11 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
 
     Raises:
         LoadError: If the file is no addon, or can't be loaded.
+        SandboxUnavailable: If this system can't confine it as the policy requires.
 
     """
-    _refuse_what_is_not_built(sandbox, isolated)
+    _refuse_what_is_not_built(isolated)
+    confined = _sandbox.parse(sandbox)
     if remote not in (None, "public", "exposed"):
         text = f"remote={remote!r}: it is 'public' or 'exposed'"
         raise ValueError(text)
@@ -124,11 +126,13 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
         raise ValueError(text)
     file = _addon_file(path)
+    if confined is not None and address is None:
+        env = _sandbox.environment(confined, env)
     return _native._open(  # noqa: SLF001 - of this package
         str(file),
         label=name or _label(file),
         binary=_host_binary() if address is None else os.fsdecode(address),
-        public=remote != "exposed",
+        public=remote == "public" or (remote is None and confined is None),
         restart=numbers,
         policy=policy,
         env=None if env is None else [(str(k), str(v)) for k, v in env.items()],
@@ -139,6 +143,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         nested_threads=bool(nested_threads),
         debug=bool(debug or debug_everywhere),
         on_start=on_start,
+        sandbox=None if confined is None else _sandbox.native(confined, file),
+        policy_of_sandbox=confined,
     )
 
 

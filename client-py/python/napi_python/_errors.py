@@ -165,6 +165,18 @@ class SandboxViolation(AddonCrashed):
     """The addon did what its sandbox forbids, and its process was ended for it."""
 
 
+class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happened
+    """A layer that the sandbox of an addon requires can't be had on this system.
+
+    `mechanism` is its name, `errno` what the kernel answered, if it refused.
+    """
+
+    _facts = ("mechanism", "errno")
+
+    mechanism: str | None
+    errno: int | None
+
+
 class AddonTimeout(AddonError, TimeoutError):  # noqa: N818 - the name says what happened
     """A deadline passed before the addon answered."""
 
@@ -182,6 +194,30 @@ class ProtocolError(AddonError):
     """The host said something that is not in the protocol: a defect, or a hostile host."""
 
 
+_WAYS_OUT = {
+    "landlock": "it needs Linux 5.13, or 6.12 for the policy 'strict', and Landlock to be on",
+    "seccomp": "it needs a kernel with seccomp filters, and a container that allows them",
+    "namespaces": (
+        "it needs user namespaces: see user.max_user_namespaces, AppArmor's restriction of them, "
+        "and the container's own filter"
+    ),
+}
+
+
+def sandbox_unavailable(
+    label: str, why: str, mechanism: str, errno: int | None
+) -> SandboxUnavailable:
+    """Makes the exception for a host that could not be confined."""
+    way_out = _WAYS_OUT.get(mechanism)
+    way_out = f"{way_out}. Or" if way_out else "Either mend that, or"
+    text = (
+        f"the addon {label} was not loaded: {escape(why)}. {way_out} choose what can be had here: "
+        "sandbox=Sandbox(degrade='allow') runs it without, sandbox='none' with all rights of this "
+        "user; `napi-hostd doctor` lists what this system offers"
+    )
+    return SandboxUnavailable(text, mechanism=escape(mechanism), errno=errno)
+
+
 def _signal_name(number: int) -> str:
     try:
         return _signal.Signals(number).name
@@ -197,6 +233,7 @@ _LIKELY = {
     "SIGABRT": "it called abort(): an assertion, an uncaught C++ exception, a damaged heap",
     "SIGKILL": "something killed it: the kernel when memory runs out, or a user",
     "SIGSYS": "a system call that the sandbox forbids",
+    "SIGXCPU": "it used up the processor time that its sandbox allows, cpu=...",
 }
 
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, final
 
+from napi_python._sandbox import Sandbox, SandboxReport
+
 __all__ = [
     "Addon",
     "Buffer",
@@ -55,6 +57,8 @@ class Host:
     def pid(self) -> int | None: ...
     @property
     def generation(self) -> int: ...
+    @property
+    def sandbox(self) -> SandboxReport: ...
     def stats(self) -> dict[str, int | None]: ...
     def restart(self) -> None: ...
     def close(self) -> None: ...
@@ -169,6 +173,8 @@ def _open(
     nested_threads: bool,
     debug: bool,
     on_start: Callable[[Addon], object] | None,
+    sandbox: dict[str, Any] | None,
+    policy_of_sandbox: Sandbox | None,
 ) -> Addon: ...
 def _host(addon: Addon) -> Host: ...
 def _construct(

@@ -342,10 +342,13 @@ impl<'a, 'py> Decoder<'a, 'py> {
     pub(crate) fn thrown(&mut self) -> PyResult<PyErr> {
         let value = self.value()?;
         if value.is_instance_of::<PyBaseException>() {
-            return Ok(PyErr::from_value(value));
+            let error = PyErr::from_value(value);
+            self.session.annotate(self.py, &error);
+            return Ok(error);
         }
-        let error = self.names.js_thrown.bind(self.py).call1((value,))?;
-        Ok(PyErr::from_value(error))
+        let error = PyErr::from_value(self.names.js_thrown.bind(self.py).call1((value,))?);
+        self.session.annotate(self.py, &error);
+        Ok(error)
     }
 }
 

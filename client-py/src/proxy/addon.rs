@@ -12,6 +12,7 @@ use super::is_dunder;
 use super::reference::{Reference, attribute};
 use crate::errors;
 use crate::request::{self, Ask};
+use crate::sandbox;
 use crate::session::Session;
 
 /// A loaded addon: its exports are its attributes.
@@ -118,6 +119,18 @@ impl Host {
     #[getter]
     fn generation(&self) -> u32 {
         self.session.generation()
+    }
+
+    /// What confines the process: a `SandboxReport`.
+    #[getter]
+    fn sandbox<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let policy = self
+            .session
+            .sandbox
+            .as_ref()
+            .map_or_else(|| py.None(), |policy| policy.clone_ref(py));
+        let applied = self.session.client()?.applied();
+        sandbox::report(py, &policy, applied)
     }
 
     /// What the process says about itself, and what this side counts.

@@ -161,7 +161,9 @@ impl Promise {
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
                 let own = limit.is_some_and(|limit| limit <= now);
-                return Err(errors::promise_timeout(timeout.filter(|_| own)));
+                let error = errors::promise_timeout(timeout.filter(|_| own));
+                self.handle.session.annotate(py, &error);
+                return Err(error);
             }
             let slice = if self.handle.session.owner.attend_if_owner() {
                 if !self.is_pending() {

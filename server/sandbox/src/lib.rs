@@ -27,21 +27,34 @@
     reason = "island 4: system calls without a safe wrapper; see the invariants above"
 )]
 
+mod confine;
 pub mod crash;
 mod descriptor;
+pub mod diagnose;
 mod dump;
 mod error;
 mod heap;
+mod jail;
+mod landlock;
+mod limits;
+mod namespaces;
 mod parent;
+pub mod policy;
+pub mod report;
+mod rights;
+pub mod seccomp;
+mod selftest;
 mod session;
 mod signal;
 mod stack;
 mod thread;
 
+pub use confine::confine;
 pub use descriptor::{adopt_descriptor, close_other_descriptors};
 pub use dump::no_core_dumps;
 pub use error::StepError;
 pub use heap::keep_freed_memory;
+pub use landlock::version as landlock_version;
 pub use parent::die_with_parent;
 pub use session::own_session;
 pub use signal::reset_signals;

@@ -33,6 +33,11 @@ pub fn reset_signals(_alone: &SingleThreaded) -> Result<(), StepError> {
     unblock_all()
 }
 
+/// Has the process go on where the signal would end it; the call that led to it fails.
+pub(crate) fn ignore(signal: libc::c_int) -> Result<(), StepError> {
+    set_action(signal, libc::SIG_IGN)
+}
+
 /// Sets one signal's action to `SIG_DFL` or `SIG_IGN`.
 fn set_action(signal: libc::c_int, action: libc::sighandler_t) -> Result<(), StepError> {
     // SAFETY: C3; all-zero is a valid `sigaction`: no flags, an empty mask, SIG_DFL.

@@ -61,6 +61,7 @@ fn setup(carrier: CarrierKind) -> ClientMessage {
         log: LogLevel::Info,
         nested_threads: false,
         debug: false,
+        confinement: None,
     })
 }
 
@@ -86,6 +87,18 @@ fn program_says_what_it_is() {
     assert!(String::from_utf8_lossy(&alone.stderr).contains("load_addon()"));
     let nonsense = run(&["--frobnicate"]);
     assert!(String::from_utf8_lossy(&nonsense.stderr).contains("--frobnicate"));
+}
+
+#[test]
+fn doctor_tells_of_each_policy_and_layer() {
+    let output = run(&["doctor"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["Landlock", "\"default\" can", "\"strict\" can", "limits"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Either a layer is missing, or all were tried out.
+    assert!(text.contains("UNAVAILABLE") || text.matches("self_test").count() == 2);
 }
 
 #[test]

@@ -1,0 +1,419 @@
+"""What an addon may do: the options of a sandbox, and the report of what was applied."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import re
+import stat
+import tempfile
+import types
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from napi_python._errors import AddonError, AddonTimeout
+from napi_python._output import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Path = str | os.PathLike[str]
+
+_UNITS: Final = {
+    "": 1,
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "TB": 1000**4,
+    "KIB": 1 << 10,
+    "MIB": 1 << 20,
+    "GIB": 1 << 30,
+    "TIB": 1 << 40,
+}
+_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_LARGEST: Final = (1 << 63) - 1
+
+# What the host itself needs to come up.
+_LEAST: Final = {"memory": 64 << 20, "file_size": 4096, "threads": 8, "files": 32, "cpu": 1}
+
+
+def _bytes_of(name: str, value: object) -> int | None:
+    """Returns a size in bytes."""
+    if value is None:
+        return None
+    size = value
+    if isinstance(value, str):
+        found = _SIZE.fullmatch(value)
+        unit = _UNITS.get(found[2].upper()) if found else None
+        if found is None or unit is None:
+            text = (
+                f"{name}={value!r}: it is a number of bytes, or a text such as '512 MiB' or '2 GB'"
+            )
+            raise ValueError(text)
+        size = int(float(found[1]) * unit)
+    return _count_of(name, size)
+
+
+def _count_of(name: str, value: object) -> int | None:
+    """Returns a number that is large enough for the host itself."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        text = f"{name}={value!r}: it is a whole number, or None"
+        raise TypeError(text)
+    if not _LEAST[name] <= value <= _LARGEST:
+        text = f"{name}={value!r}: it is at least {_LEAST[name]}, or the host itself can't run"
+        raise ValueError(text)
+    return value
+
+
+def _granted(name: str, paths: object) -> tuple[str, ...]:
+    """Returns paths as they are without links, or raises for what can't be granted."""
+    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+        text = f"{name}={paths!r}: it is a list of paths"
+        raise TypeError(text)
+    return tuple(_granted_path(name, path) for path in paths)
+
+
+def _granted_path(name: str, path: object) -> str:
+    if not isinstance(path, str | os.PathLike):
+        text = f"{name}: {path!r} is not a path"
+        raise TypeError(text)
+    real = os.path.realpath(os.fspath(path))
+    try:
+        mode = pathlib.Path(real).stat().st_mode
+    except OSError as error:
+        text = f"{name}: {os.fspath(path)!r} can't be granted, it is not there: {error.strerror}"
+        raise FileNotFoundError(text) from error
+    if stat.S_ISSOCK(mode):
+        text = f"{name}: {os.fspath(path)!r} is a socket; a sandbox can't grant sockets of files"
+        raise ValueError(text)
+    return real
+
+
+def _scratch(value: object) -> str | None:
+    """Returns where the addon leaves things behind: "auto", a folder of this user, or None."""
+    if value is None or value == "auto":
+        return value
+    real = _granted_path("scratch", value)
+    found = pathlib.Path(real).stat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        text = (
+            f"scratch={value!r}: it is not a folder of this user; leave it out for one of its own"
+        )
+        raise ValueError(text)
+    return real
+
+
+def _environment_of(given: object) -> dict[str, str]:
+    """Returns variables and their values, if that is what they are."""
+    if not isinstance(given, Mapping):
+        text = f"env={given!r}: it is a dict of names and values"
+        raise TypeError(text)
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, str) or "\0" in name + value:
+            text = f"env: {name!r}={value!r}: names and values are str"
+            raise TypeError(text)
+    return dict(given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Sandbox:
+    """What an addon may do beyond, or less than, a named policy.
+
+    Without any option this is `sandbox="default"`: the addon reads the system's libraries, fonts,
+    time zones and certificates and its own package, writes to a folder of its own that goes with
+    its process, and does nothing else to files, the network or other processes. docs/sandbox.md
+    says what each option opens.
+
+    Attributes:
+        policy: The named policy it starts from, "default" or "strict".
+        read: Files and folders it may read.
+        write: Files and folders it may read and change.
+        network: Whether it may use the network.
+        subprocess: Whether it may start programs, confined like itself.
+        watch: Whether it may be told when files change.
+        exec_memory: Whether memory that it wrote may be run, as a compiler at run time needs.
+        memory: What it may have for itself, in bytes or as "2 GiB".
+        cpu: Seconds of processor time, after which its process ends.
+        threads: How many threads it may have, the host's own included.
+        files: How many files it may have open.
+        file_size: How long one file may get, in bytes or as "1 GiB".
+        env: Environment variables it gets besides the language, the time zone and its folders.
+        scratch: "auto" for a folder of its own; a path for that folder, which stays; None for none.
+        degrade: "allow" lets it run, with a warning, although a layer that its policy requires
+            can't be had; "error" raises `SandboxUnavailable`.
+        diagnose: Whether what is denied is noted.
+
+    """
+
+    policy: Literal["default", "strict"] = "default"
+    read: Iterable[Path] = ()
+    write: Iterable[Path] = ()
+    network: bool = False
+    subprocess: bool = False
+    watch: bool = False
+    exec_memory: bool | None = None
+    memory: int | str | None = None
+    cpu: int | None = None
+    threads: int | None = None
+    files: int | None = None
+    file_size: int | str | None = None
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scratch: Path | None = "auto"
+    degrade: Literal["error", "allow"] = "error"
+    diagnose: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks every option, and makes each what it is."""
+        self._check_choices()
+        values: dict[str, object] = {
+            "read": _granted("read", self.read),
+            "write": _granted("write", self.write),
+            "scratch": _scratch(self.scratch),
+            "memory": _bytes_of("memory", self.memory),
+            "file_size": _bytes_of("file_size", self.file_size),
+            "env": types.MappingProxyType(_environment_of(self.env)),
+        }
+        for name in ("cpu", "threads", "files"):
+            values[name] = _count_of(name, getattr(self, name))
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check_choices(self) -> None:
+        if self.policy not in ("default", "strict"):
+            text = f"policy={self.policy!r}: it is 'default' or 'strict'"
+            raise ValueError(text)
+        if self.degrade not in ("error", "allow"):
+            text = f"degrade={self.degrade!r}: it is 'error' or 'allow'"
+            raise ValueError(text)
+        if self.degrade == "allow" and self.policy == "strict":
+            text = "degrade='allow' contradicts policy='strict', which is whole or not at all"
+            raise ValueError(text)
+        for name in ("network", "subprocess", "watch", "diagnose"):
+            if not isinstance(getattr(self, name), bool):
+                text = f"{name}={getattr(self, name)!r}: it is True or False"
+                raise TypeError(text)
+        if self.exec_memory not in (None, True, False):
+            text = f"exec_memory={self.exec_memory!r}: it is True, False or None"
+            raise TypeError(text)
+
+    def __repr__(self) -> str:
+        """Names what differs from the default policy; values of the environment are not shown."""
+        shown = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "env":
+                shown += [f"env={sorted(value)}"] if value else []
+            elif field.name in ("read", "write"):
+                shown += [f"{field.name}={list(value)}"] if value else []
+            elif value != field.default:
+                shown.append(f"{field.name}={value!r}")
+        return f"Sandbox({', '.join(shown)})"
+
+    def __hash__(self) -> int:
+        """Allows it in sets, as every frozen thing."""
+        return hash(repr(self))
+
+
+def parse(value: object) -> Sandbox | None:
+    """Returns what `load_addon(sandbox=...)` means: None for no sandbox."""
+    if isinstance(value, Sandbox):
+        return value
+    if value == "none":
+        return None
+    if value in ("default", "strict"):
+        return Sandbox(policy=value)
+    text = f"sandbox={value!r}: it is 'default', 'strict', 'none' or a Sandbox(...)"
+    raise (ValueError if isinstance(value, str) else TypeError)(text)
+
+
+_PASSED_ON: Final = ("LANG", "LANGUAGE", "TZ", "NODE_ENV", "RUST_BACKTRACE")
+_PASSED_ON_BY_PREFIX: Final = ("LC_", "NAPI_HOSTD_")
+
+
+def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, str]:
+    """Returns the environment of a confined host, but for the names of its folder.
+
+    What was given for it is passed on whole; of this process' own, language and time zone are.
+    """
+    if given is None:
+        given = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _PASSED_ON or name.startswith(_PASSED_ON_BY_PREFIX)
+        }
+    passed = {str(name): str(value) for name, value in given.items()} | dict(sandbox.env)
+    if sandbox.scratch not in (None, "auto"):
+        for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            passed.setdefault(name, cast("str", sandbox.scratch))
+    return passed
+
+
+def _is_shared(folder: pathlib.Path) -> bool:
+    """Tells whether a folder holds more than one package: a home, or what anybody may write to."""
+    home = pathlib.Path(os.path.realpath(pathlib.Path.home()))
+    temporary = pathlib.Path(os.path.realpath(tempfile.gettempdir()))
+    if folder in (temporary, home, *home.parents):
+        return True
+    return bool(folder.stat().st_mode & stat.S_IWOTH)
+
+
+def package_of(file: pathlib.Path) -> list[str]:
+    """Returns what an addon needs to be able to read of its own.
+
+    The nearest `node_modules` around it, since packages for one platform lie beside each other
+    there; else the nearest folder with a `package.json`; else its folder. Of a folder that holds
+    other things as well, such as a home, only the file and the libraries beside it.
+    """
+    paths = []
+    for path in dict.fromkeys((file, pathlib.Path(os.path.realpath(file)))):
+        folder = path.parent
+        parents = path.parents
+        modules = next((parent for parent in parents if parent.name == "node_modules"), None)
+        package = next((parent for parent in parents if (parent / "package.json").is_file()), None)
+        root = next((r for r in (modules, package, folder) if r and not _is_shared(r)), None)
+        if root is not None:
+            paths.append(str(root))
+        else:
+            paths += [str(path), *(str(library) for library in folder.glob("*.so*"))]
+    return list(dict.fromkeys(os.path.realpath(path) for path in paths))
+
+
+def native(sandbox: Sandbox, file: pathlib.Path) -> dict[str, Any]:
+    """Returns the policy for one addon, as native code takes it."""
+    own = sandbox.scratch == "auto"
+    return {
+        "strict": sandbox.policy == "strict",
+        "read": [*cast("tuple[str, ...]", sandbox.read), *package_of(file)],
+        "write": list(cast("tuple[str, ...]", sandbox.write)),
+        "scratch": None if own else sandbox.scratch,
+        "own_scratch": own,
+        "network": sandbox.network,
+        "subprocess": sandbox.subprocess,
+        "watch": sandbox.watch,
+        "exec_memory": sandbox.exec_memory,
+        "memory": sandbox.memory,
+        "cpu": sandbox.cpu,
+        "threads": sandbox.threads,
+        "files": sandbox.files,
+        "file_size": sandbox.file_size,
+        "degrade": sandbox.degrade == "allow",
+        "diagnose": sandbox.diagnose,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Mechanism:
+    """One layer of a sandbox.
+
+    Attributes:
+        name: Which one.
+        required: Whether the policy can't do without it.
+        state: "applied", "partial", "unavailable" or "skipped".
+        errno: What the kernel answered, if it refused.
+        detail: What else there is to know.
+
+    """
+
+    name: str
+    required: bool
+    state: Literal["applied", "partial", "unavailable", "skipped"]
+    errno: int | None
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class SandboxReport:
+    """What confines the process of an addon: its policy, and each layer with what became of it.
+
+    Attributes:
+        policy: "none", "default" or "strict".
+        options: What was asked for; None without a sandbox.
+        mechanisms: The layers, in the order in which they were applied.
+
+    """
+
+    policy: str
+    options: Sandbox | None
+    mechanisms: tuple[Mechanism, ...]
+
+    def __iter__(self) -> Iterator[Mechanism]:
+        """Goes through the layers."""
+        return iter(self.mechanisms)
+
+    def __getitem__(self, name: str) -> Mechanism:
+        """Returns the layer of that name."""
+        for mechanism in self.mechanisms:
+            if mechanism.name == name:
+                return mechanism
+        raise KeyError(name)
+
+    @property
+    def degraded(self) -> list[str]:
+        """The names of layers that the policy requires and that do not hold."""
+        return [m.name for m in self.mechanisms if m.required and m.state != "applied"]
+
+    def __repr__(self) -> str:
+        """Returns a line for the policy and one for each layer."""
+        lines = [f"<SandboxReport: policy {self.policy}"]
+        for one in self.mechanisms:
+            need = "required" if one.required else "wanted"
+            error = f", {os.strerror(one.errno)}" if one.errno is not None else ""
+            detail = f" ({one.detail}{error})" if one.detail or error else ""
+            lines.append(f"  {one.name}: {one.state}, {need}{detail}")
+        return "\n".join(lines) + ">"
+
+
+def report(options: Sandbox | None, entries: list[tuple[Any, ...]]) -> SandboxReport:
+    """Makes the report of what native code knows."""
+    mechanisms = tuple(
+        Mechanism(escape(name), required, state, errno, escape(detail))
+        for name, required, state, errno, detail in entries
+    )
+    return SandboxReport("none" if options is None else options.policy, options, mechanisms)
+
+
+# What the system says when something is denied or used up, and which option changes that.
+_HINTS: Final = (
+    (("ENOENT", "no such file"), "paths that do not exist for it: read=[...] or write=[...]"),
+    (
+        ("EACCES", "permission denied"),
+        "files outside of its own: read=[...] or write=[...]",
+    ),
+    (
+        ("EPERM", "operation not permitted"),
+        "network=True, subprocess=True or watch=True, whichever it needs",
+    ),
+    (("EFBIG", "file too large"), "file_size=..., which limits how long a file may get"),
+    (("EMFILE", "too many open files"), "files=..., which limits how many may be open"),
+    (("ENOMEM", "cannot allocate memory", "out of memory"), "memory=..., which limits it"),
+    (("EAGAIN", "resource temporarily unavailable"), "threads=..., which limits them"),
+)
+
+
+_TIMEOUT_NOTE: Final = (
+    "The addon runs under the sandbox policy {!r}. An addon that does not expect to be denied "
+    "something may wait for ever; watch=True lets it watch files, network=True use the network, "
+    "in sandbox=Sandbox(...)."
+)
+
+
+def annotate(error: BaseException, sandbox: Sandbox) -> None:
+    """Adds a note to what a confined addon threw, if the sandbox may be the reason for it."""
+    if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
+        return
+    if isinstance(error, AddonTimeout):
+        error.add_note(_TIMEOUT_NOTE.format(sandbox.policy))
+        return
+    said = f"{error} {getattr(error, 'code', '')}"
+    lower = said.lower()
+    for (code, *texts), option in _HINTS:
+        if re.search(rf"\b{code}\b", said) or any(text in lower for text in texts):
+            error.add_note(
+                f"The addon runs under the sandbox policy {sandbox.policy!r}, which may be the "
+                f"reason. What would change that: {option}, in sandbox=Sandbox(...)."
+            )
+            return

@@ -1,0 +1,346 @@
+//! Notes what a confined process is denied, while it goes on with the denial.
+//!
+//! The filter sends a denied call to a handler, which notes it and makes it fail as it would have.
+//! Of calls with a path, the filter can't tell which will be denied by Landlock: it sends them all,
+//! and the handler makes them once more from one place, the *gate*, from which the filter lets them
+//! through to the same rules as ever. Code that jumps there gains nothing.
+//!
+//! A thread that blocks SIGSYS is ended by its first denied call: this is for finding out.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use rustix::io::Errno;
+
+use crate::report::Failure;
+use crate::seccomp::{name_of, path_of};
+
+/// So many different calls are noted.
+const MOST: usize = 512;
+/// Bytes of a path that are kept.
+const PATH_BYTES: usize = 256;
+const WORDS: usize = PATH_BYTES / 8;
+/// Where a thread that notes something finds another one at it, it tries this often.
+const PATIENCE: u32 = 1 << 20;
+
+/// One denied call, and how often it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The call's number.
+    pub number: u32,
+    /// The error it got.
+    pub errno: i32,
+    /// Its arguments, as numbers.
+    pub arguments: [u64; 6],
+    /// The path, if it has one.
+    pub path: Option<String>,
+}
+
+struct Entry {
+    number: AtomicU32,
+    errno: AtomicI32,
+    arguments: [AtomicU64; 6],
+    path: [AtomicU64; WORDS],
+}
+
+static ENTRIES: [Entry; MOST] = [const {
+    Entry {
+        number: AtomicU32::new(0),
+        errno: AtomicI32::new(0),
+        arguments: [const { AtomicU64::new(0) }; 6],
+        path: [const { AtomicU64::new(0) }; WORDS],
+    }
+}; MOST];
+/// How many entries are whole.
+static FILLED: AtomicUsize = AtomicUsize::new(0);
+static BUSY: AtomicBool = AtomicBool::new(false);
+/// Through these a path is read: the kernel tells whether it is there.
+static PIPE: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
+/// Whether a file that is not there may be one that is not shown.
+static JAILED: AtomicBool = AtomicBool::new(false);
+
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".hidden hostd_sandbox_gate",
+    ".hidden hostd_sandbox_gate_end",
+    ".globl hostd_sandbox_gate",
+    ".globl hostd_sandbox_gate_end",
+    "hostd_sandbox_gate:",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov r10, r8",
+    "mov r8, r9",
+    "mov r9, [rsp + 8]",
+    "syscall",
+    "hostd_sandbox_gate_end:",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn hostd_sandbox_gate(number: i64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64;
+    static hostd_sandbox_gate_end: u8;
+}
+
+/// Where a call that comes through the gate seems to come from, as the kernel says it.
+pub(crate) fn gate() -> u64 {
+    (&raw const hostd_sandbox_gate_end).addr() as u64
+}
+
+/// Makes what the handler needs. Before the filter.
+pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
+    let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
+    let (read, write) = rustix::pipe::pipe_with(flags).map_err(Failure::of("pipe2"))?;
+    use std::os::fd::IntoRawFd as _;
+    PIPE[0].store(read.into_raw_fd(), Ordering::Relaxed);
+    PIPE[1].store(write.into_raw_fd(), Ordering::Relaxed);
+    JAILED.store(jailed, Ordering::Relaxed);
+    listen().map_err(Failure::of("sigaction"))
+}
+
+/// Has denied calls noted from now on, in place of what else handles SIGSYS.
+pub fn listen() -> Result<(), Errno> {
+    // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = handle as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    // SAFETY: C3 and C5; the handler is as this module's documentation says.
+    let answer = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(Errno::INVAL)
+    }
+}
+
+/// Forgets what was noted: the tries of the self-test.
+pub(crate) fn forget() {
+    FILLED.store(0, Ordering::Release);
+}
+
+/// Returns what was noted beyond the first so many.
+pub fn denied(beyond: usize) -> Vec<Denied> {
+    let filled = FILLED.load(Ordering::Acquire);
+    let entries = ENTRIES.iter().take(filled).skip(beyond);
+    entries.map(Entry::read).collect()
+}
+
+/// What the kernel says about a call that the filter sends here.
+#[repr(C)]
+struct Told {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    padding: i32,
+    address: *mut libc::c_void,
+    number: i32,
+    architecture: u32,
+}
+
+#[cfg(target_arch = "x86_64")]
+extern "C" fn handle(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: C6; for SIGSYS the kernel fills the structure as laid out above.
+    let told = unsafe { info.cast::<Told>().as_ref() };
+    // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
+    let context = unsafe { context.cast::<libc::ucontext_t>().as_mut() };
+    let (Some(told), Some(context)) = (told, context) else {
+        return;
+    };
+    let registers = &mut context.uc_mcontext.gregs;
+    let read = |register: libc::c_int| {
+        let place = usize::try_from(register).unwrap_or(0);
+        registers.get(place).map_or(0, |word| word.cast_unsigned())
+    };
+    let arguments = [
+        read(libc::REG_RDI),
+        read(libc::REG_RSI),
+        read(libc::REG_RDX),
+        read(libc::REG_R10),
+        read(libc::REG_R8),
+        read(libc::REG_R9),
+    ];
+    let number = told.number.cast_unsigned();
+    let answer = match told.errno {
+        0 => {
+            let [a, b, c, d, e, f] = arguments;
+            // SAFETY: C5 and C6; the call that the interrupted code made, with its own arguments.
+            let answer = unsafe { hostd_sandbox_gate(told.number.into(), a, b, c, d, e, f) };
+            let errno = i32::try_from(answer.saturating_neg()).unwrap_or(0);
+            if is_denial(errno) {
+                note(number, errno, &arguments);
+            }
+            answer
+        }
+        errno => {
+            note(number, errno, &arguments);
+            i64::from(errno).saturating_neg()
+        }
+    };
+    let place = usize::try_from(libc::REG_RAX).unwrap_or(0);
+    if let Some(register) = registers.get_mut(place) {
+        *register = answer;
+    }
+}
+
+fn is_denial(errno: i32) -> bool {
+    matches!(errno, libc::EACCES | libc::EPERM | libc::EROFS)
+        || errno == libc::ENOENT && JAILED.load(Ordering::Relaxed)
+}
+
+/// Writes down a call, unless it is there already. One thread at a time; who waits too long goes.
+fn note(number: u32, errno: i32, arguments: &[u64; 6]) {
+    let free = (0..PATIENCE).any(|_| !BUSY.swap(true, Ordering::Acquire));
+    if !free {
+        return;
+    }
+    let mut path = [0_u64; WORDS];
+    let named = path_of(number).and_then(|argument| arguments.get(usize::from(argument)));
+    if let Some(address) = named {
+        read_path(*address, &mut path);
+    }
+    let filled = FILLED.load(Ordering::Relaxed);
+    let known = ENTRIES
+        .iter()
+        .take(filled)
+        .any(|entry| entry.is(number, errno, arguments, &path, named.is_some()));
+    if !known && let Some(entry) = ENTRIES.get(filled) {
+        entry.number.store(number, Ordering::Relaxed);
+        entry.errno.store(errno, Ordering::Relaxed);
+        for (to, from) in entry.arguments.iter().zip(arguments) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        for (to, from) in entry.path.iter().zip(path) {
+            to.store(from, Ordering::Relaxed);
+        }
+        FILLED.store(filled + 1, Ordering::Release);
+    }
+    BUSY.store(false, Ordering::Release);
+}
+
+/// Reads a text at an address that may be anything.
+fn read_path(address: u64, path: &mut [u64; WORDS]) {
+    let [read, write] = [&PIPE[0], &PIPE[1]].map(|end| end.load(Ordering::Relaxed));
+    let address =
+        ptr::with_exposed_provenance::<libc::c_void>(usize::try_from(address).unwrap_or(0));
+    // SAFETY: C5; the kernel reads there, and answers EFAULT where nothing is.
+    let written = unsafe { libc::write(write, address, PATH_BYTES) };
+    let Ok(length) = usize::try_from(written) else {
+        return;
+    };
+    let mut bytes = [0_u8; PATH_BYTES];
+    // SAFETY: C3 and C5; as many bytes as the array has are asked for at most.
+    unsafe { libc::read(read, bytes.as_mut_ptr().cast(), length.min(PATH_BYTES)) };
+    let end = bytes.iter().position(|byte| *byte == 0);
+    for byte in bytes.iter_mut().skip(end.unwrap_or(PATH_BYTES)) {
+        *byte = 0;
+    }
+    let (chunks, _) = bytes.as_chunks::<8>();
+    for (word, chunk) in path.iter_mut().zip(chunks) {
+        *word = u64::from_ne_bytes(*chunk);
+    }
+}
+
+impl Entry {
+    fn is(
+        &self,
+        number: u32,
+        errno: i32,
+        arguments: &[u64; 6],
+        path: &[u64; WORDS],
+        by_path: bool,
+    ) -> bool {
+        let same_path = || {
+            let words = self.path.iter().zip(path);
+            words
+                .into_iter()
+                .all(|(one, other)| one.load(Ordering::Relaxed) == *other)
+        };
+        // The first argument tells most calls apart: a family, a process, an option.
+        let same_argument = || {
+            let first = self
+                .arguments
+                .first()
+                .map(|word| word.load(Ordering::Relaxed));
+            first == arguments.first().copied()
+        };
+        self.number.load(Ordering::Relaxed) == number
+            && self.errno.load(Ordering::Relaxed) == errno
+            && if by_path {
+                same_path()
+            } else {
+                same_argument()
+            }
+    }
+
+    fn read(&self) -> Denied {
+        let number = self.number.load(Ordering::Relaxed);
+        let words = self.path.iter().map(|word| word.load(Ordering::Relaxed));
+        let bytes: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
+        let end = bytes
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(PATH_BYTES);
+        let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        Denied {
+            number,
+            errno: self.errno.load(Ordering::Relaxed),
+            arguments: std::array::from_fn(|place| self.arguments[place].load(Ordering::Relaxed)),
+            path: path_of(number).map(|_| text),
+        }
+    }
+}
+
+impl Denied {
+    /// The call's name.
+    pub fn name(&self) -> &'static str {
+        name_of(self.number).unwrap_or("a call")
+    }
+
+    /// The option that would allow it, as it is written in Python; none if there is none.
+    pub fn option(&self) -> Option<String> {
+        let path = self.path.as_deref().unwrap_or("...");
+        match self.name() {
+            "socket" | "connect" | "bind" | "listen" | "accept" | "accept4" | "sendto"
+            | "setsockopt" => Some("network=True".to_owned()),
+            "fork" | "vfork" | "clone" | "execve" | "execveat" => {
+                Some("subprocess=True".to_owned())
+            }
+            "inotify_init" | "inotify_init1" | "inotify_add_watch" => Some("watch=True".to_owned()),
+            "open" if !self.is_writing(1) => Some(format!("read=[{path:?}]")),
+            "openat" if !self.is_writing(2) => Some(format!("read=[{path:?}]")),
+            _ if self.path.is_some() && !matches!(self.name(), "chmod" | "chown") => {
+                Some(format!("write=[{path:?}]"))
+            }
+            "mmap" | "mprotect" => Some("exec_memory=True".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn is_writing(&self, flags: usize) -> bool {
+        let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
+        let flags = self.arguments.get(flags).copied().unwrap_or(0);
+        flags & u64::from(writing.cast_unsigned()) != 0
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.name())?;
+        let path = path_of(self.number).map(usize::from);
+        for (place, argument) in self.arguments.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            match &self.path {
+                Some(text) if path == Some(place) => write!(f, "{comma}{text:?}")?,
+                _ => write!(f, "{comma}{argument:#x}")?,
+            }
+        }
+        write!(f, "): {}", std::io::Error::from_raw_os_error(self.errno))?;
+        match self.option() {
+            Some(option) => write!(f, "; {option} would allow it"),
+            None => f.write_str("; no option allows it"),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The filter for system calls: a table of rules, the program that carries it out, and a reading of
+//! that program that tests compare with a table in the repository.
+//!
+//! What the kernel may not be asked at all answers EPERM, what nobody knows ENOSYS (the C library
+//! falls back on what it does know), and calls by a foreign table of numbers end the process.
+
+mod emit;
+mod evaluate;
+mod install;
+mod numbers;
+mod rules;
+
+pub use emit::{Instruction, emit, emit_with_gate};
+pub use evaluate::{Answer, Call, evaluate};
+pub use install::install;
+pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, table};
+pub use rules::{name_of, path_of};

@@ -1,0 +1,512 @@
+//! Which system call is answered how, as data.
+//!
+//! A rule is a list of clauses, each some tests of arguments and a verdict; the first clause whose
+//! tests all hold decides. A number without a rule is answered ENOSYS.
+
+use std::fmt;
+
+use super::numbers;
+
+/// What the kernel does with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is carried out.
+    Allow,
+    /// It fails with this error.
+    Errno(i32),
+    /// It fails with this error after the process' handler for SIGSYS has noted it.
+    Trap(i32),
+    /// The process ends with SIGSYS.
+    Kill,
+}
+
+/// Which half of an argument is compared: the kernel reads most of them as 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// The low 32 bits.
+    Low,
+    /// The high 32 bits.
+    High,
+}
+
+/// Holds if the masked half of the argument has this value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// Which argument, from 0.
+    pub argument: u8,
+    /// Which half of it.
+    pub half: Half,
+    /// The bits that count.
+    pub mask: u32,
+    /// What they must be.
+    pub value: u32,
+}
+
+/// Decides if all its tests hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    /// The tests.
+    pub tests: Vec<Test>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// How one system call is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// What decides, the first first.
+    pub clauses: Vec<Clause>,
+    /// The verdict if no clause decides.
+    pub otherwise: Verdict,
+}
+
+/// What a filter is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub struct Allowed {
+    /// The process that may send itself signals.
+    pub pid: u32,
+    /// Sockets of the internet.
+    pub network: bool,
+    /// Processes of its own.
+    pub subprocess: bool,
+    /// Notices about changed files.
+    pub watch: bool,
+    /// Whether another layer governs `truncate` by path.
+    pub truncate: bool,
+    /// Whether no file but the allowed ones exists for the process, so that it may change modes.
+    pub jailed: bool,
+    /// Whether signals can't leave the sandbox anyway, so that processes may send them.
+    pub signals: bool,
+    /// Whether a denied call is noted.
+    pub diagnose: bool,
+}
+
+const EPERM: Verdict = Verdict::Errno(libc::EPERM);
+
+const fn low(argument: u8, mask: u32, value: u32) -> Test {
+    Test {
+        argument,
+        half: Half::Low,
+        mask,
+        value,
+    }
+}
+
+/// The argument is this number, as far as the kernel reads it.
+const fn is(argument: u8, value: u32) -> Test {
+    low(argument, u32::MAX, value)
+}
+
+/// The argument is a null pointer.
+const fn is_null(argument: u8) -> [Test; 2] {
+    let high = Test {
+        argument,
+        half: Half::High,
+        mask: u32::MAX,
+        value: 0,
+    };
+    [is(argument, 0), high]
+}
+
+fn clause(tests: impl Into<Vec<Test>>, verdict: Verdict) -> Clause {
+    Clause {
+        tests: tests.into(),
+        verdict,
+    }
+}
+
+fn allow(tests: impl Into<Vec<Test>>) -> Clause {
+    clause(tests, Verdict::Allow)
+}
+
+fn deny(tests: impl Into<Vec<Test>>) -> Clause {
+    clause(tests, EPERM)
+}
+
+/// Allows the call if the argument is one of these numbers.
+fn one_of(argument: u8, values: &[u32]) -> Vec<Clause> {
+    values
+        .iter()
+        .map(|&value| allow([is(argument, value)]))
+        .collect()
+}
+
+/// Name and number of system calls, by the name that both the C library and the kernel use.
+macro_rules! calls {
+    ($($name:ident)*) => { [$((numbers::$name, stringify!($name))),*] };
+}
+
+/// What any program may do: files by what other layers govern, memory, time, threads, itself.
+#[rustfmt::skip]
+fn plain() -> impl Iterator<Item = (u32, &'static str)> {
+    calls!(
+        read write close stat fstat lstat poll lseek mprotect munmap brk rt_sigaction rt_sigprocmask
+        rt_sigreturn pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore
+        madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile recvfrom sendmsg
+        recvmsg shutdown getsockname getpeername getsockopt exit wait4 uname flock fsync fdatasync
+        ftruncate getdents getcwd chdir fchdir rename mkdir rmdir creat link unlink symlink readlink
+        umask gettimeofday getrlimit getrusage sysinfo times getuid getgid geteuid getegid getppid
+        getpgrp getpgid getsid getgroups getresuid getresgid capget rt_sigpending rt_sigtimedwait
+        rt_sigsuspend sigaltstack statfs fstatfs getpriority sched_getparam sched_getscheduler
+        sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock mlockall
+        munlockall arch_prctl gettid readahead time futex sched_getaffinity epoll_create getdents64
+        set_tid_address restart_syscall fadvise64 timer_create timer_settime timer_gettime
+        timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep exit_group epoll_wait
+        epoll_ctl mbind get_mempolicy waitid ioprio_get mkdirat newfstatat unlinkat renameat linkat
+        symlinkat readlinkat faccessat pselect6 ppoll set_robust_list splice tee sync_file_range
+        vmsplice epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime
+        signalfd4 eventfd2 epoll_create1 dup3 pipe2 preadv pwritev recvmmsg syncfs sendmmsg getcpu
+        sched_getattr renameat2 getrandom membarrier mlock2 copy_file_range preadv2 pwritev2
+        pkey_mprotect pkey_alloc pkey_free statx rseq close_range faccessat2 epoll_pwait2 futex_waitv
+        cachestat map_shadow_stack futex_wake futex_wait futex_requeue mseal
+    )
+    .into_iter()
+}
+
+/// What reaches beyond the process, or into parts of the kernel that no addon needs.
+#[rustfmt::skip]
+fn dangerous() -> impl Iterator<Item = (u32, &'static str)> {
+    calls!(
+        // Other processes.
+        ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_open
+        pidfd_send_signal pidfd_getfd kcmp tkill migrate_pages move_pages
+        // New programs, sessions and identities.
+        fork vfork execve execveat setsid setpgid setuid setgid setreuid setregid setresuid setresgid
+        setfsuid setfsgid setgroups capset setrlimit setpriority ioprio_set sched_setparam
+        sched_setscheduler sched_setattr
+        // Sockets, and memory and queues that have names.
+        socket connect bind listen accept accept4 memfd_create memfd_secret
+        shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl
+        mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
+        // Files by other ways than those that are governed.
+        open_by_handle_at name_to_handle_at inotify_init inotify_init1 inotify_add_watch
+        inotify_rm_watch fanotify_init fanotify_mark chmod fchmod fchmodat fchmodat2 chown fchown lchown
+        fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr utime utimes
+        futimesat mknod mknodat truncate
+        // The kernel.
+        io_uring_setup io_uring_enter io_uring_register bpf perf_event_open userfaultfd keyctl add_key
+        request_key seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
+        modify_ldt mount umount2 pivot_root chroot unshare setns open_tree move_mount fsopen fsconfig
+        fsmount fspick mount_setattr swapon swapoff reboot sethostname setdomainname iopl ioperm
+        init_module finit_module delete_module kexec_load kexec_file_load syslog acct settimeofday
+        adjtimex clock_settime clock_adjtime quotactl quotactl_fd vhangup sync
+    )
+    .into_iter()
+}
+
+const CLONE_THREAD: u32 = libc::CLONE_THREAD.cast_unsigned();
+/// Every flag of `clone` that makes a namespace, that of time included.
+const CLONE_NEW: u32 = 0x7e02_0080;
+const FASTOPEN: u32 = libc::MSG_FASTOPEN.cast_unsigned();
+const SHARED_ANONYMOUS: u32 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS).cast_unsigned();
+const ACCESS_MODE: u32 = libc::O_ACCMODE.cast_unsigned();
+const TRUNCATE: u32 = libc::O_TRUNC.cast_unsigned();
+/// The options of `prctl` that change or read nothing but the process' own small things. Those
+/// that would undo what was set up for it are not among them.
+const PRCTL: [u32; 17] = [
+    2,           // PR_GET_PDEATHSIG
+    3,           // PR_GET_DUMPABLE
+    7,           // PR_GET_KEEPCAPS
+    15,          // PR_SET_NAME
+    16,          // PR_GET_NAME
+    21,          // PR_GET_SECCOMP
+    23,          // PR_CAPBSET_READ
+    29,          // PR_SET_TIMERSLACK
+    30,          // PR_GET_TIMERSLACK
+    37,          // PR_GET_CHILD_SUBREAPER
+    39,          // PR_GET_NO_NEW_PRIVS
+    40,          // PR_GET_TID_ADDRESS
+    41,          // PR_SET_THP_DISABLE
+    42,          // PR_GET_THP_DISABLE
+    52,          // PR_GET_SPECULATION_CTRL
+    66,          // PR_GET_MDWE
+    0x5356_4d41, // PR_SET_VMA
+];
+/// What may be asked of a device: its size, how much it has to read, whether it blocks.
+const IOCTL: [u32; 9] = [
+    0x5401,      // TCGETS
+    0x802c_542a, // TCGETS2
+    0x5413,      // TIOCGWINSZ
+    0x541b,      // FIONREAD
+    0x5421,      // FIONBIO
+    0x5450,      // FIONCLEX
+    0x5451,      // FIOCLEX
+    0x4004_9409, // FICLONE
+    0x4020_940d, // FICLONERANGE
+];
+/// Commands of `fcntl` that make the kernel send signals.
+const FCNTL_SIGNALS: [u32; 5] = [
+    8,    // F_SETOWN
+    10,   // F_SETSIG
+    15,   // F_SETOWN_EX
+    1024, // F_SETLEASE
+    1026, // F_NOTIFY
+];
+
+/// What depends on its arguments, whatever is allowed.
+fn checked(allowed: &Allowed) -> Vec<Rule> {
+    let rule = |(number, name), clauses, otherwise| Rule {
+        number,
+        name,
+        clauses,
+        otherwise,
+    };
+    macro_rules! rule {
+        ($name:ident, $clauses:expr, $otherwise:expr) => {
+            rule((numbers::$name, stringify!($name)), $clauses, $otherwise)
+        };
+    }
+    let own = |argument| allow([is(argument, allowed.pid)]);
+    let opened = |flags| {
+        vec![
+            deny([low(flags, ACCESS_MODE, ACCESS_MODE)]),
+            deny([low(flags, ACCESS_MODE | TRUNCATE, TRUNCATE)]),
+        ]
+    };
+    let [null_address, null_address_high] = is_null(4);
+    let [null_limit, null_limit_high] = is_null(2);
+    let [null_path, null_path_high] = is_null(1);
+    vec![
+        rule!(
+            clone,
+            vec![allow([low(0, CLONE_THREAD | CLONE_NEW, CLONE_THREAD)])],
+            EPERM
+        ),
+        // Its flags lie in memory that a filter can't read; without it, `clone` is used.
+        rule!(clone3, vec![], Verdict::Errno(libc::ENOSYS)),
+        rule!(openat2, vec![], Verdict::Errno(libc::ENOSYS)),
+        rule!(open, opened(1), Verdict::Allow),
+        rule!(openat, opened(2), Verdict::Allow),
+        rule!(
+            mmap,
+            vec![deny([low(3, SHARED_ANONYMOUS, SHARED_ANONYMOUS)])],
+            Verdict::Allow
+        ),
+        rule!(ioctl, one_of(1, &IOCTL), Verdict::Errno(libc::ENOTTY)),
+        rule!(
+            fcntl,
+            FCNTL_SIGNALS
+                .iter()
+                .map(|&command| deny([is(1, command)]))
+                .collect(),
+            Verdict::Allow
+        ),
+        rule!(prctl, one_of(0, &PRCTL), EPERM),
+        rule!(kill, vec![own(0)], EPERM),
+        rule!(tgkill, vec![own(0)], EPERM),
+        rule!(rt_sigqueueinfo, vec![own(0)], EPERM),
+        rule!(rt_tgsigqueueinfo, vec![own(0)], EPERM),
+        rule!(get_robust_list, vec![allow([is(0, 0)])], EPERM),
+        rule!(sched_setaffinity, vec![allow([is(0, 0)])], EPERM),
+        rule!(
+            prlimit64,
+            vec![
+                allow([is(0, 0), null_limit, null_limit_high]),
+                allow([is(0, allowed.pid), null_limit, null_limit_high]),
+            ],
+            EPERM
+        ),
+        rule!(utimensat, vec![allow([null_path, null_path_high])], EPERM),
+        rule!(personality, vec![allow([is(0, u32::MAX)])], EPERM),
+        rule!(
+            socketpair,
+            vec![allow([
+                is(0, libc::AF_UNIX.cast_unsigned()),
+                low(1, 0xff, libc::SOCK_STREAM.cast_unsigned()),
+            ])],
+            EPERM
+        ),
+        rule!(
+            sendto,
+            vec![
+                deny([low(3, FASTOPEN, FASTOPEN)]),
+                allow([null_address, null_address_high]),
+            ],
+            EPERM
+        ),
+        rule!(
+            setsockopt,
+            vec![allow([is(1, libc::SOL_SOCKET.cast_unsigned())])],
+            EPERM
+        ),
+    ]
+}
+
+/// What an option gives back, in place of the rule of that name.
+fn granted(allowed: &Allowed) -> Vec<Rule> {
+    let free = |(number, name)| Rule {
+        number,
+        name,
+        clauses: vec![],
+        otherwise: Verdict::Allow,
+    };
+    let mut rules: Vec<Rule> = Vec::new();
+    if allowed.network {
+        let stream = libc::SOCK_STREAM.cast_unsigned();
+        let datagram = libc::SOCK_DGRAM.cast_unsigned();
+        let mut clauses = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            for (kind, protocol) in [
+                (stream, libc::IPPROTO_IP),
+                (stream, libc::IPPROTO_TCP),
+                (datagram, libc::IPPROTO_IP),
+                (datagram, libc::IPPROTO_UDP),
+            ] {
+                clauses.push(allow([
+                    is(0, family.cast_unsigned()),
+                    low(1, 0xff, kind),
+                    is(2, protocol.cast_unsigned()),
+                ]));
+            }
+        }
+        rules.push(Rule {
+            number: numbers::socket,
+            name: "socket",
+            clauses,
+            otherwise: EPERM,
+        });
+        rules.push(Rule {
+            number: numbers::sendto,
+            name: "sendto",
+            clauses: vec![deny([low(3, FASTOPEN, FASTOPEN)])],
+            otherwise: Verdict::Allow,
+        });
+        rules.extend(calls!(connect bind listen accept accept4 setsockopt).map(free));
+    }
+    if allowed.subprocess {
+        rules.push(Rule {
+            number: numbers::clone,
+            name: "clone",
+            clauses: vec![allow([low(0, CLONE_NEW, 0)])],
+            otherwise: EPERM,
+        });
+        rules.extend(calls!(fork vfork execve setpgid).map(free));
+    }
+    if allowed.subprocess && allowed.signals {
+        rules.extend(calls!(kill tgkill rt_sigqueueinfo rt_tgsigqueueinfo).map(free));
+    }
+    if allowed.watch {
+        let calls = calls!(inotify_init inotify_init1 inotify_add_watch inotify_rm_watch);
+        rules.extend(calls.map(free));
+    }
+    if allowed.truncate {
+        rules.extend(calls!(truncate).map(free));
+    }
+    if allowed.jailed {
+        rules.extend(calls!(fchmod fchown utimensat chmod fchmodat).map(free));
+    }
+    rules
+}
+
+/// The whole table, by number.
+pub fn table(allowed: &Allowed) -> Vec<Rule> {
+    let simple = |verdict| {
+        move |(number, name)| Rule {
+            number,
+            name,
+            clauses: vec![],
+            otherwise: verdict,
+        }
+    };
+    let mut rules: Vec<Rule> = plain()
+        .map(simple(Verdict::Allow))
+        .chain(dangerous().map(simple(EPERM)))
+        .chain(checked(allowed))
+        .collect();
+    for rule in granted(allowed) {
+        rules.retain(|other| other.number != rule.number);
+        rules.push(rule);
+    }
+    rules.sort_by_key(|rule| rule.number);
+    if allowed.diagnose {
+        for rule in &mut rules {
+            let by_path = path_of(rule.number).is_some() && rule.number != numbers::execve;
+            rule.otherwise = noted(rule.otherwise, by_path);
+            for clause in &mut rule.clauses {
+                clause.verdict = noted(clause.verdict, by_path);
+            }
+        }
+    }
+    rules
+}
+
+/// Denials are noted; what is only not known here, or no terminal, is none. Of a call with a path
+/// it shows only when it is made.
+fn noted(verdict: Verdict, by_path: bool) -> Verdict {
+    match verdict {
+        Verdict::Errno(libc::EPERM) => Verdict::Trap(libc::EPERM),
+        Verdict::Allow if by_path => Verdict::Trap(0),
+        other => other,
+    }
+}
+
+/// Calls that another layer may deny for the path they name, and which argument that is.
+#[rustfmt::skip]
+const BY_PATH: [(u32, u8); 23] = [
+    (numbers::open, 0), (numbers::openat, 1), (numbers::creat, 0), (numbers::mkdir, 0),
+    (numbers::mkdirat, 1), (numbers::rmdir, 0), (numbers::unlink, 0), (numbers::unlinkat, 1),
+    (numbers::rename, 0), (numbers::renameat, 1), (numbers::renameat2, 1), (numbers::link, 0),
+    (numbers::linkat, 1), (numbers::symlink, 1), (numbers::symlinkat, 2), (numbers::truncate, 0),
+    (numbers::execve, 0), (numbers::execveat, 1), (numbers::chmod, 0), (numbers::chown, 0),
+    (numbers::fchmodat, 1), (numbers::setxattr, 0), (numbers::inotify_add_watch, 1),
+];
+
+/// Which argument of a call is a path, if one is.
+pub fn path_of(number: u32) -> Option<u8> {
+    let found = BY_PATH.iter().find(|(call, _)| *call == number);
+    found.map(|(_, argument)| *argument)
+}
+
+/// The name of a call that the table knows.
+pub fn name_of(number: u32) -> Option<&'static str> {
+    let table = table(&Allowed::default());
+    let rule = table.into_iter().find(|rule| rule.number == number);
+    rule.map(|rule| rule.name)
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |errno| match errno {
+            libc::EPERM => "EPERM",
+            libc::ENOSYS => "ENOSYS",
+            libc::ENOTTY => "ENOTTY",
+            _ => "another error",
+        };
+        match self {
+            Self::Allow => f.write_str("allow"),
+            Self::Errno(errno) => f.write_str(name(*errno)),
+            Self::Trap(0) => f.write_str("allow (noted if it fails)"),
+            Self::Trap(errno) => write!(f, "{} (noted)", name(*errno)),
+            Self::Kill => f.write_str("KILL"),
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let half = if self.half == Half::High { ".high" } else { "" };
+        match self.mask {
+            u32::MAX => write!(f, "a{}{half}=={:#x}", self.argument, self.value),
+            mask => write!(f, "a{}{half}&{mask:#x}=={:#x}", self.argument, self.value),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}:", self.number, self.name)?;
+        for clause in &self.clauses {
+            let tests: Vec<String> = clause.tests.iter().map(ToString::to_string).collect();
+            write!(f, " {} if {};", clause.verdict, tests.join(" and "))?;
+        }
+        write!(f, " {}", self.otherwise)
+    }
+}

@@ -1,0 +1,304 @@
+//! The filter for system calls, asked about every number.
+//!
+//! What it answers stands in `golden/`: the whole table of the default policy, and for each option
+//! the lines that it changes. A new line there is a decision; `UPDATE_GOLDEN=1` writes the files
+//! anew, for a person to read the difference.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of a test are not recognised as one"
+)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use hostd_sandbox::seccomp::{
+    Allowed, Answer, Call, Half, Instruction, Rule, Verdict, emit, emit_with_gate, evaluate, table,
+};
+
+/// Beyond any number that the kernel has given.
+const NUMBERS: u32 = 1024;
+const PID: u32 = 4711;
+const X32: u32 = 0x4000_0000;
+const I386: u32 = 0x4000_0003;
+
+fn default() -> Allowed {
+    Allowed {
+        pid: PID,
+        truncate: true,
+        signals: true,
+        ..Allowed::default()
+    }
+}
+
+fn variants() -> Vec<(&'static str, Allowed)> {
+    let base = default();
+    vec![
+        (
+            "network",
+            Allowed {
+                network: true,
+                ..base
+            },
+        ),
+        (
+            "subprocess",
+            Allowed {
+                subprocess: true,
+                ..base
+            },
+        ),
+        (
+            "watch",
+            Allowed {
+                watch: true,
+                ..base
+            },
+        ),
+        (
+            "strict",
+            Allowed {
+                jailed: true,
+                ..base
+            },
+        ),
+        (
+            "landlock_1",
+            Allowed {
+                truncate: false,
+                signals: false,
+                ..base
+            },
+        ),
+        (
+            "diagnose",
+            Allowed {
+                diagnose: true,
+                ..base
+            },
+        ),
+    ]
+}
+
+/// What the rule says, read in the plainest way.
+fn ruled(rule: &Rule, arguments: &[u64; 6]) -> Verdict {
+    let half = |argument: u8, half: Half| {
+        let word = arguments[usize::from(argument)];
+        u32::try_from(if half == Half::High {
+            word >> 32
+        } else {
+            word & 0xffff_ffff
+        })
+        .unwrap()
+    };
+    rule.clauses
+        .iter()
+        .find(|clause| {
+            clause
+                .tests
+                .iter()
+                .all(|test| half(test.argument, test.half) & test.mask == test.value)
+        })
+        .map_or(rule.otherwise, |clause| clause.verdict)
+}
+
+/// Arguments that each clause of a rule takes, and those that just miss it.
+fn interesting(rule: &Rule) -> Vec<[u64; 6]> {
+    let mut found = vec![[0; 6], [u64::MAX; 6]];
+    for clause in &rule.clauses {
+        for rest in [0, u64::MAX] {
+            let mut taken = [rest; 6];
+            for test in &clause.tests {
+                let shift = if test.half == Half::High { 32 } else { 0 };
+                let word = &mut taken[usize::from(test.argument)];
+                *word &= !(u64::from(test.mask) << shift);
+                *word |= u64::from(test.value) << shift;
+            }
+            found.push(taken);
+            for argument in 0..6 {
+                for bit in 0..64 {
+                    let mut missed = taken;
+                    missed[argument] ^= 1 << bit;
+                    found.push(missed);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn answer(program: &[Instruction], number: u32, arguments: [u64; 6]) -> Verdict {
+    match evaluate(program, &Call::new(number, arguments)) {
+        Answer::Verdict(verdict) => verdict,
+        Answer::Nonsense => panic!("the program is broken at call {number}"),
+    }
+}
+
+fn text(allowed: &Allowed) -> String {
+    let mut text = String::new();
+    for rule in table(allowed) {
+        writeln!(text, "{rule}").unwrap();
+    }
+    text
+}
+
+/// Compares with a file, or writes it.
+fn compare(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(format!("{name}.txt"));
+    if env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, found).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        expected,
+        found,
+        "{} differs; see the top of this test",
+        path.display()
+    );
+}
+
+#[test]
+fn table_is_the_one_in_the_repository() {
+    let whole = text(&default());
+    compare("default", &whole);
+    let lines: BTreeSet<&str> = whole.lines().collect();
+    for (name, allowed) in variants() {
+        let changed: Vec<String> = text(&allowed)
+            .lines()
+            .filter(|line| !lines.contains(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        compare(name, &changed.concat());
+    }
+}
+
+#[test]
+fn program_answers_every_number_as_the_table_says() {
+    for (name, allowed) in variants().into_iter().chain([("default", default())]) {
+        let table = table(&allowed);
+        let program = emit(&table);
+        assert!(program.len() < 4096, "the kernel takes no more");
+        let mut rules = table.iter().peekable();
+        for number in 0..NUMBERS {
+            match rules.next_if(|rule| rule.number == number) {
+                None => {
+                    let unknown = Verdict::Errno(libc::ENOSYS);
+                    assert_eq!(answer(&program, number, [0; 6]), unknown, "{name} {number}");
+                    assert_eq!(answer(&program, number, [u64::MAX; 6]), unknown);
+                }
+                Some(rule) => {
+                    for arguments in interesting(rule) {
+                        let found = answer(&program, number, arguments);
+                        assert_eq!(
+                            found,
+                            ruled(rule, &arguments),
+                            "{name} {rule} {arguments:x?}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(rules.next().is_none(), "{name}: a number is out of order");
+    }
+}
+
+#[test]
+fn foreign_tables_of_numbers_end_the_process() {
+    let program = emit(&table(&default()));
+    for number in 0..NUMBERS {
+        assert_eq!(answer(&program, number | X32, [0; 6]), Verdict::Kill);
+        let call = Call {
+            architecture: I386,
+            number,
+            arguments: [0; 6],
+            address: 0,
+        };
+        assert_eq!(evaluate(&program, &call), Answer::Verdict(Verdict::Kill));
+    }
+    assert_eq!(answer(&program, u32::MAX, [0; 6]), Verdict::Kill);
+}
+
+#[test]
+fn gate_is_one_address_and_leads_to_the_same_rules() {
+    let gate = 0x7fff_1234_5678;
+    let noted = table(&Allowed {
+        diagnose: true,
+        ..default()
+    });
+    let through = table(&default());
+    let program = emit_with_gate(&noted, gate, &through);
+    let plain = emit(&through);
+    for number in 0..NUMBERS {
+        for arguments in [[0; 6], [u64::MAX; 6]] {
+            let from = |address| {
+                let call = Call {
+                    address,
+                    ..Call::new(number, arguments)
+                };
+                evaluate(&program, &call)
+            };
+            let expected = Answer::Verdict(answer(&plain, number, arguments));
+            assert_eq!(from(gate), expected, "{number}");
+            let outside = emit(&noted);
+            let expected = Answer::Verdict(answer(&outside, number, arguments));
+            for address in [0, gate + 1, gate ^ 1 << 40, gate & 0xffff_ffff] {
+                assert_eq!(from(address), expected, "{number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn known_ways_out_are_closed_by_their_arguments() {
+    let program = emit(&table(&default()));
+    let eperm = Verdict::Errno(libc::EPERM);
+    let call = |number: libc::c_long, arguments: &[i64]| {
+        let mut all = [0; 6];
+        for (place, argument) in arguments.iter().enumerate() {
+            all[place] = argument.cast_unsigned();
+        }
+        answer(&program, u32::try_from(number).unwrap(), all)
+    };
+    let pid = i64::from(PID);
+    let (thread, vm) = (i64::from(libc::CLONE_THREAD), i64::from(libc::CLONE_VM));
+    assert_eq!(call(libc::SYS_clone, &[thread | vm]), Verdict::Allow);
+    assert_eq!(call(libc::SYS_clone, &[i64::from(libc::SIGCHLD)]), eperm);
+    let namespace = i64::from(libc::CLONE_NEWUSER);
+    assert_eq!(call(libc::SYS_clone, &[thread | namespace]), eperm);
+    // The pid as the kernel reads it, whatever stands above its 32 bits.
+    assert_eq!(call(libc::SYS_kill, &[pid | 1 << 40, 9]), Verdict::Allow);
+    assert_eq!(call(libc::SYS_kill, &[pid + 1, 9]), eperm);
+    assert_eq!(call(libc::SYS_kill, &[-1, 9]), eperm);
+    let shared = i64::from(libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    assert_eq!(call(libc::SYS_mmap, &[0, 1, 0, shared]), eperm);
+    let validate = i64::from(libc::MAP_SHARED_VALIDATE | libc::MAP_ANONYMOUS);
+    assert_eq!(call(libc::SYS_mmap, &[0, 1, 0, validate]), eperm);
+    let truncating = i64::from(libc::O_RDONLY | libc::O_TRUNC);
+    assert_eq!(call(libc::SYS_openat, &[0, 0, truncating]), eperm);
+    // An access mode that no layer below governs.
+    assert_eq!(call(libc::SYS_openat, &[0, 0, 3]), eperm);
+    let unix = i64::from(libc::AF_UNIX);
+    let stream = i64::from(libc::SOCK_STREAM | libc::SOCK_CLOEXEC);
+    assert_eq!(call(libc::SYS_socketpair, &[unix, stream]), Verdict::Allow);
+    let datagram = i64::from(libc::SOCK_DGRAM);
+    assert_eq!(call(libc::SYS_socketpair, &[unix, datagram]), eperm);
+    // An address above 4 GiB is no null pointer.
+    assert_eq!(call(libc::SYS_sendto, &[3, 0, 0, 0, 1 << 32]), eperm);
+    assert_eq!(
+        call(libc::SYS_prctl, &[i64::from(libc::PR_SET_PDEATHSIG)]),
+        eperm
+    );
+    assert_eq!(
+        call(libc::SYS_prctl, &[i64::from(libc::PR_SET_DUMPABLE)]),
+        eperm
+    );
+    assert_eq!(call(libc::SYS_prlimit64, &[0, 0, 1 << 32]), eperm);
+    let tiocsti = Verdict::Errno(libc::ENOTTY);
+    assert_eq!(call(libc::SYS_ioctl, &[0, 0x5412]), tiocsti);
+    assert_eq!(call(libc::SYS_ioctl, &[0, 0x5412 | 1 << 32]), tiocsti);
+}

@@ -1,0 +1,129 @@
+//! `napi-hostd doctor`: what each policy would apply on this system, found out by applying it.
+//!
+//! Each policy is tried by a process of its own, which ends when it has said what holds.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context as _;
+use hostd_sandbox::policy::{Name, Policy, Preset};
+use hostd_sandbox::report::{Applied, Requested, State};
+
+/// What the process that tries a policy is started with.
+pub const TRY: &str = "--try";
+
+/// Tries the policies, and returns what to print.
+///
+/// # Errors
+/// A process to try them can't be started.
+pub fn run() -> anyhow::Result<String> {
+    let mut text = String::new();
+    let kernel = rustix::system::uname();
+    let release = kernel.release().to_string_lossy().into_owned();
+    let landlock = hostd_sandbox::landlock_version(u32::MAX).map_or_else(
+        |errno| format!("none ({errno})"),
+        |version| version.to_string(),
+    );
+    let user = if rustix::process::geteuid().is_root() {
+        "root"
+    } else {
+        "an ordinary user"
+    };
+    writeln!(text, "Linux {release}, Landlock {landlock}, as {user}")?;
+    let this = std::env::current_exe().context("this program can't be found again")?;
+    for name in [Name::Default, Name::Strict] {
+        let tried = Command::new(&this)
+            .args(["doctor", TRY, label(name)])
+            .output()
+            .context("no process to try a policy in")?;
+        let whole = tried.status.success();
+        let verdict = if whole {
+            "can be had"
+        } else {
+            "can NOT be had"
+        };
+        writeln!(text, "\n\"{}\" {verdict}:", label(name))?;
+        text.push_str(&String::from_utf8_lossy(&tried.stdout));
+        text.push_str(&String::from_utf8_lossy(&tried.stderr));
+    }
+    text.push_str("\ndocs/sandbox.md tells what each layer is for.\n");
+    Ok(text)
+}
+
+/// Applies a policy to this process, and returns what to print and whether it is whole.
+///
+/// # Errors
+/// The process is not fit to be confined.
+pub fn attempt(name: Name) -> anyhow::Result<(String, bool)> {
+    let alone = hostd_sandbox::single_threaded()?;
+    let report = hostd_sandbox::confine(&alone, &policy(name));
+    let mut text = String::new();
+    for entry in &report.entries {
+        writeln!(text, "  {}", line(entry))?;
+    }
+    Ok((text, report.missing().is_none()))
+}
+
+/// The default policy for this process, kept away from the one that started it.
+pub(crate) fn default_policy() -> Policy {
+    policy(Name::Default)
+}
+
+fn policy(name: Name) -> Policy {
+    let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    let parent = parent.unsigned_abs();
+    Policy {
+        preset: Preset::named(name),
+        read: Vec::new(),
+        write: Vec::new(),
+        scratch: Some(PathBuf::from("/tmp")),
+        scratch_is_temporary: true,
+        limit_threads: false,
+        network: false,
+        subprocess: false,
+        watch: false,
+        cpu: None,
+        client: parent,
+        parent,
+        degrade: false,
+        diagnose: false,
+        landlock_at_most: u32::MAX,
+        namespaces_exist: true,
+    }
+}
+
+/// A policy by its name, as it is written.
+pub fn named(text: &str) -> Option<Name> {
+    [Name::Default, Name::Strict]
+        .into_iter()
+        .find(|name| label(*name) == text)
+}
+
+fn label(name: Name) -> &'static str {
+    match name {
+        Name::Default => "default",
+        Name::Strict => "strict",
+    }
+}
+
+fn line(entry: &Applied) -> String {
+    let state = match entry.state {
+        State::Applied => "applied",
+        State::Partial => "partial",
+        State::Unavailable => "UNAVAILABLE",
+        State::Skipped => "skipped",
+    };
+    let need = match entry.requested {
+        Requested::Required => "required",
+        Requested::Wanted => "wanted",
+    };
+    let mut line = format!("{:<16} {state}, {need}", entry.mechanism);
+    if !entry.detail.is_empty() {
+        line = format!("{line}: {}", entry.detail);
+    }
+    if let Some(errno) = entry.errno {
+        line = format!("{line}: {}", std::io::Error::from_raw_os_error(errno));
+    }
+    line
+}

@@ -1,0 +1,556 @@
+"""What a confined addon can't do, what it still can, and what is said about it."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import os
+import pathlib
+import pickle
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import (
+    Addon,
+    AddonCrashed,
+    JSError,
+    Sandbox,
+    SandboxUnavailable,
+    SandboxViolation,
+    _addon,
+    host,
+    load_addon,
+)
+
+PROGRAM = _addon._host_binary()  # noqa: SLF001 - the one that is tested
+POLICIES = ("default", "strict")
+IS_ROOT = os.geteuid() == 0
+
+# Numbers of system calls on x86-64.
+READ, WRITE, OPEN, STAT, MMAP, MPROTECT = 0, 1, 2, 4, 9, 10
+SOCKET, CONNECT, SENDTO, SOCKETPAIR, CLONE, FORK, EXECVE, KILL = 41, 42, 44, 53, 56, 57, 59, 62
+CHDIR, RENAME, MKDIR, UNLINK, CHMOD, PTRACE, PRCTL, UNSHARE = 80, 82, 83, 87, 90, 101, 157, 272
+TRUNCATE, INOTIFY_ADD_WATCH, INOTIFY_INIT1, MEMFD, EXECVEAT = 76, 254, 294, 319, 322
+SYMLINK, LINK, SETXATTR, IO_URING_SETUP, PIDFD_OPEN, CLONE3 = 88, 86, 188, 425, 434, 435
+PROCESS_VM_READV, PRLIMIT, SCHED_SETAFFINITY, GETPID, OPENAT2 = 310, 302, 203, 39, 437
+
+EPERM, EACCES, ENOENT, ENOSYS = -errno.EPERM, -errno.EACCES, -errno.ENOENT, -errno.ENOSYS
+EROFS, ESRCH = -errno.EROFS, -errno.ESRCH
+CREATE = os.O_CREAT | os.O_WRONLY
+SIGCHLD, NEWUSER = 17, 0x10000000
+
+
+def _can_jail() -> str:
+    """Returns why no jail can be had here, or nothing."""
+    try:
+        load_addon(addon_path("probe"), sandbox="strict").__exit__(None, None, None)
+    except SandboxUnavailable as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture(scope="module")
+def no_jail() -> str:
+    """Why no jail can be had here, or nothing; asked once."""
+    return _can_jail()
+
+
+@pytest.fixture
+def confined(request: pytest.FixtureRequest, no_jail: str) -> Iterator[Callable[..., Addon]]:
+    """Loads the probe under a policy; skips, and says why, what this system can't do."""
+    loaded: list[Addon] = []
+
+    def load(policy: str, **options: Any) -> Addon:
+        if policy == "strict" and no_jail:
+            pytest.skip(no_jail)
+        addon = load_addon(
+            addon_path("probe"),
+            sandbox=Sandbox(policy=policy, **options),  # type: ignore[arg-type]
+        )
+        loaded.append(addon)
+        return addon
+
+    yield load
+    for addon in loaded:
+        addon.__exit__(None, None, None)
+
+
+@pytest.fixture(params=POLICIES)
+def probe(request: pytest.FixtureRequest, confined: Callable[..., Addon]) -> Addon:
+    """The probe under each policy."""
+    return confined(request.param)
+
+
+def opened(probe: Addon, path: os.PathLike[str] | str, flags: int = os.O_RDONLY) -> int:
+    """Opens a file in the host and returns what the kernel said."""
+    return int(probe.call(OPEN, os.fspath(path), flags, 0o600))
+
+
+def test_report_names_every_layer(probe: Addon) -> None:
+    report = host(probe).sandbox
+    assert report.degraded == []
+    for name in ("limits", "no_new_privs", "landlock", "seccomp", "self_test"):
+        assert report[name].required
+        assert report[name].state == "applied"
+        assert name in repr(report)
+    status = pathlib.Path(f"/proc/{host(probe).pid}/status").read_text()
+    if report.policy == "default":
+        assert "Seccomp:\t2" in status
+        assert "NoNewPrivs:\t1" in status
+
+
+def test_without_a_sandbox_the_report_says_so() -> None:
+    with load_addon(addon_path("probe"), sandbox="none") as probe:
+        report = host(probe).sandbox
+        assert report.policy == "none"
+        assert list(report) == []
+        assert opened(probe, "/etc/passwd") >= 0
+        assert probe.atLoad == 0
+
+
+def test_constructor_runs_confined(probe: Addon) -> None:
+    assert probe.atLoad in (EACCES, ENOENT)
+
+
+def test_files_of_the_user_are_out_of_reach(probe: Addon, tmp_path: pathlib.Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    secret.chmod(0o644)
+    denied = (EACCES, ENOENT, EPERM, EROFS)
+    assert opened(probe, secret) in denied
+    assert opened(probe, secret, os.O_WRONLY | os.O_TRUNC) in denied
+    assert opened(probe, secret, os.O_RDONLY | os.O_TRUNC) in denied
+    assert opened(probe, tmp_path / "new", CREATE) in denied
+    for number, *arguments in (
+        (TRUNCATE, 0),
+        (UNLINK,),
+        (RENAME, str(tmp_path / "other")),
+        (CHMOD, 0),
+        (LINK, str(tmp_path / "other")),
+        (SETXATTR, "user.x", "x", 1, 0),
+    ):
+        assert probe.call(number, str(secret), *arguments) in denied, number
+    assert probe.call(MKDIR, str(tmp_path / "folder"), 0o700) in denied
+    assert probe.call(SYMLINK, "/", str(tmp_path / "link")) in denied
+    assert secret.read_text() == "mine"
+    assert secret.stat().st_mode & 0o777 == 0o644
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret"]
+    assert opened(probe, "/etc/passwd") in denied
+    assert opened(probe, pathlib.Path.home()) in denied
+
+
+def test_strict_hides_that_files_exist(
+    confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    found = bytes(256)
+    assert confined("default").call(STAT, str(secret), bytearray(found)) == 0
+    assert confined("strict").call(STAT, str(secret), bytearray(found)) == ENOENT
+
+
+def test_the_client_is_out_of_reach(probe: Addon) -> None:
+    this = os.getpid()
+    for file in ("mem", "environ", "maps", "fd", "root"):
+        assert opened(probe, f"/proc/{this}/{file}") in (EACCES, ENOENT), file
+    assert probe.call(KILL, this, 0) == EPERM
+    assert probe.call(KILL, -1, 0) == EPERM
+    for number in (PTRACE, PROCESS_VM_READV, PIDFD_OPEN):
+        assert probe.call(number, this, this, 0) == EPERM, number
+    assert probe.call(SCHED_SETAFFINITY, this, 8, bytes(8)) == EPERM
+    assert probe.call(PRLIMIT, this, 0, None, bytes(16)) == EPERM
+
+
+def test_the_network_is_out_of_reach(probe: Addon) -> None:
+    for family in (1, 2, 10, 16, 17, 38, 40):
+        for kind in (1, 2, 3):
+            assert probe.call(SOCKET, family, kind, 0) == EPERM, (family, kind)
+    for protocol in (132, 262):  # SCTP, MPTCP
+        assert probe.call(SOCKET, 2, 1, protocol) == EPERM
+    assert probe.call(SOCKETPAIR, 1, 2, 0, bytes(8)) == EPERM
+    assert probe.call(SOCKETPAIR, 1, 1, 0, bytes(8)) == 0
+
+
+def test_no_other_process_can_be_made(probe: Addon, tmp_path: pathlib.Path) -> None:
+    assert probe.call(FORK) == EPERM
+    assert probe.call(CLONE, SIGCHLD, 0, 0, 0, 0) == EPERM
+    assert probe.call(CLONE3, bytes(88), 88) == ENOSYS
+    assert probe.call(EXECVE, "/bin/true", None, None) == EPERM
+    assert probe.call(EXECVEAT, -100, "/bin/true", None, None, 0) == EPERM
+
+
+def test_dangerous_parts_of_the_kernel_are_closed(probe: Addon) -> None:
+    assert probe.call(UNSHARE, NEWUSER) == EPERM
+    assert probe.call(IO_URING_SETUP, 8, bytes(120)) == EPERM
+    assert probe.call(MEMFD, "x", 0) == EPERM
+    assert probe.call(INOTIFY_INIT1, 0) == EPERM
+    assert probe.call(MMAP, 0, 4096, 3, 0x21, -1, 0) == EPERM
+    assert probe.call(OPENAT2, -100, "/", bytes(24), 24) == ENOSYS
+    assert probe.call(PRCTL, 1, 0) == EPERM  # PR_SET_PDEATHSIG
+    assert probe.call(PRCTL, 4, 1) == EPERM  # PR_SET_DUMPABLE
+    assert probe.call(100000) == ENOSYS
+
+
+def test_written_memory_runs_under_default_only(confined: Callable[..., Addon]) -> None:
+    run_and_write = 7
+    page = confined("default").call(MMAP, 0, 4096, run_and_write, 0x22, -1, 0)
+    assert page > 0
+    assert confined("strict").call(MMAP, 0, 4096, run_and_write, 0x22, -1, 0) == EACCES
+
+
+def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -> None:
+    probe = confined("default")
+    with pytest.raises(SandboxViolation) as caught:
+        probe.foreign()
+    assert caught.value.signal_name == "SIGSYS"
+    assert probe.call(GETPID) > 0
+
+
+def test_environment_is_not_passed_on(
+    confined: Callable[..., Addon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("LC_TIME", "C")
+    for policy in POLICIES:
+        probe = confined(policy, env={"ADDON_MODE": "quick"})
+        fd = opened(probe, "/proc/self/environ")
+        if fd < 0:
+            # Not of this process, for who may not be looked into.
+            assert fd == EACCES
+            continue
+        text = host(probe).run_script(
+            f"const b = Buffer.alloc(65536);b.subarray(0, addon.call(0, {fd}, b, 65536)).toString()"
+        )
+        assert "hunter2" not in text
+        assert "LC_TIME=C" in text
+        assert "ADDON_MODE=quick" in text
+
+
+def test_scratch_is_home_and_goes_with_the_host(
+    confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    for policy in POLICIES:
+        probe = confined(policy)
+        folder = scratch_of(probe)
+        assert opened(probe, f"{folder}/kept", CREATE) >= 0
+        assert probe.call(MKDIR, f"{folder}/deep", 0o700) == 0
+        assert pathlib.Path(folder).stat().st_mode & 0o777 == 0o700
+        # In a jail it is in the memory of that alone.
+        assert pathlib.Path(folder, "kept").exists() == (policy == "default")
+        probe.__exit__(None, None, None)
+        assert not pathlib.Path(folder).exists()
+    given = tmp_path / "given"
+    given.mkdir()
+    for policy in POLICIES:
+        probe = confined(policy, scratch=given)
+        assert opened(probe, given / policy, CREATE) >= 0
+        probe.__exit__(None, None, None)
+        assert (given / policy).exists()
+
+
+def scratch_of(probe: Addon) -> str:
+    """Returns the folder that a host has for itself, by what it was started with."""
+    pid = host(probe).pid
+    environ = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return next(line[5:] for line in environ if line.startswith("HOME="))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_granted_paths_are_granted(
+    policy: str, confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    readable, writable = tmp_path / "readable", tmp_path / "writable"
+    for folder in (readable, writable):
+        folder.mkdir()
+        (folder / "file").write_text("text")
+    link = tmp_path / "link"
+    link.symlink_to(readable)
+    probe = confined(policy, read=[link, readable / "file"], write=[writable])
+    assert opened(probe, readable / "file") >= 0
+    assert opened(probe, readable / "file", os.O_WRONLY) in (EACCES, EROFS)
+    assert opened(probe, readable / "new", CREATE) in (EACCES, EROFS)
+    assert opened(probe, writable / "file", os.O_RDWR | os.O_TRUNC) >= 0
+    assert opened(probe, writable / "new", CREATE) >= 0
+    assert probe.call(RENAME, str(writable / "new"), str(writable / "other")) == 0
+    assert probe.call(UNLINK, str(writable / "other")) == 0
+    assert opened(probe, tmp_path) in (EACCES, ENOENT, 0) or policy == "strict"
+    assert (writable / "file").read_text() == ""
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_working_folder_keeps_its_name(
+    policy: str,
+    confined: Callable[..., Addon],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").write_text("text")
+    assert opened(confined(policy), "here") in (EACCES, ENOENT)
+    assert opened(confined(policy, read=["."]), "here") >= 0
+
+
+def test_network_is_opened_by_its_option(confined: Callable[..., Addon]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        address = b"\x02\x00" + port.to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
+        for policy in POLICIES:
+            probe = confined(policy, network=True)
+            fd = probe.call(SOCKET, 2, 1, 0)
+            assert fd >= 0
+            assert probe.call(CONNECT, fd, address, 16) == 0
+            accepted, _ = server.accept()
+            accepted.close()
+            assert probe.call(SOCKET, 1, 1, 0) == EPERM
+            assert probe.call(SOCKET, 2, 1, 262) == EPERM
+
+
+def test_watching_is_opened_by_its_option(
+    confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    probe = confined("default", watch=True, read=[tmp_path])
+    fd = probe.call(INOTIFY_INIT1, 0)
+    assert fd >= 0
+    assert probe.call(INOTIFY_ADD_WATCH, fd, str(tmp_path), 2) >= 0
+
+
+def test_memory_ends_at_its_limit(confined: Callable[..., Addon]) -> None:
+    for policy in POLICIES:
+        got = confined(policy, memory="256 MiB").memory(1024)
+        assert 64 < got < 256, policy
+
+
+def test_files_end_at_their_limit(confined: Callable[..., Addon], tmp_path: pathlib.Path) -> None:
+    probe = confined("default", files=64)
+    answers = [opened(probe, "/dev/null") for _ in range(80)]
+    assert answers[-1] == -errno.EMFILE
+    probe = confined("default", file_size=8192, write=[tmp_path])
+    fd = opened(probe, tmp_path / "large", CREATE)
+    assert probe.call(WRITE, fd, bytes(8192), 8192) == 8192
+    assert probe.call(WRITE, fd, bytes(1), 1) == -errno.EFBIG
+
+
+def test_threads_end_at_their_limit(confined: Callable[..., Addon]) -> None:
+    assert confined("strict", threads=32).threads(400) < 400
+    if IS_ROOT:
+        with pytest.raises(SandboxUnavailable, match="threads of root"):
+            confined("default", threads=32)
+    else:
+        assert confined("default", threads=32).threads(400) <= 32
+
+
+def test_processor_time_ends_the_host(confined: Callable[..., Addon]) -> None:
+    with pytest.raises(AddonCrashed, match="processor time"):
+        confined("default", cpu=1).spin()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_crash_in_the_sandbox_is_reported_as_ever(
+    policy: str, no_jail: str, confined: Callable[..., Addon]
+) -> None:
+    if policy == "strict" and no_jail:
+        pytest.skip(no_jail)
+    with load_addon(addon_path("crash"), sandbox=policy) as crash:  # type: ignore[arg-type]
+        for name, signal in (("nullPointer", "SIGSEGV"), ("abort", "SIGABRT")):
+            if not hasattr(crash, name):
+                continue
+            with pytest.raises(AddonCrashed) as caught:
+                getattr(crash, name)()
+            assert caught.value.signal_name == signal
+            assert any(
+                name in frame or "crash.node" in frame for frame in caught.value.backtrace or []
+            )
+        assert crash.add(1, 2) == 3
+
+
+def test_errors_name_the_policy_and_the_option(confined: Callable[..., Addon]) -> None:
+    probe = confined("default")
+    for text, option in (
+        ("EACCES: permission denied, open '/etc/passwd'", "read="),
+        ("spawn failed: Operation not permitted", "subprocess=True"),
+        ("EMFILE", "files="),
+    ):
+        with pytest.raises(JSError) as caught:
+            probe.fail(text)
+        (note,) = caught.value.__notes__
+        assert "'default'" in note
+        assert option in note
+    with pytest.raises(JSError) as caught:
+        probe.fail("an ordinary mistake")
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_python_objects_are_not_shown_without_being_exposed(
+    confined: Callable[..., Addon],
+) -> None:
+    class Plain:
+        shown = 1
+
+    probe = confined("default")
+    look = host(probe).run_script("(o) => String(o.shown)")
+    assert look(Plain()) == "undefined"
+    with load_addon(addon_path("probe"), sandbox="none") as free:
+        assert host(free).run_script("(o) => String(o.shown)")(Plain()) == "1"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"memory": "two pigs"}, ValueError, "number of bytes"),
+        ({"memory": "1 KiB"}, ValueError, "at least"),
+        ({"memory": True}, TypeError, "whole number"),
+        ({"memory": "99999999 TiB"}, ValueError, "at least"),
+        ({"cpu": 0}, ValueError, "at least 1"),
+        ({"threads": "many"}, TypeError, "whole number"),
+        ({"read": ["/there/is/no/such"]}, FileNotFoundError, "not there"),
+        ({"read": "/etc"}, TypeError, "list of paths"),
+        ({"write": [1]}, TypeError, "not a path"),
+        ({"policy": "loose"}, ValueError, "'default' or 'strict'"),
+        ({"policy": "strict", "degrade": "allow"}, ValueError, "contradicts"),
+        ({"degrade": True}, ValueError, "'error' or 'allow'"),
+        ({"network": 1}, TypeError, "True or False"),
+        ({"env": {"A": 1}}, TypeError, "are str"),
+        ({"scratch": "/etc/passwd"}, ValueError, "not a folder of this user"),
+        ({"colour": "red"}, TypeError, "colour"),
+    ],
+)
+def test_options_that_make_no_sense(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        Sandbox(**options)
+
+
+def test_sockets_of_files_are_not_granted(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        with pytest.raises(ValueError, match="is a socket"):
+            Sandbox(read=[path])
+
+
+def test_options_are_a_value(tmp_path: pathlib.Path) -> None:
+    one = Sandbox(read=[tmp_path], memory="2 GiB", env={"TOKEN": "secret"})
+    assert one == Sandbox(read=(tmp_path,), memory=2 << 30, env={"TOKEN": "secret"})
+    assert repr(one) == f"Sandbox(read=[{str(tmp_path)!r}], memory={2 << 30}, env=['TOKEN'])"
+    assert repr(Sandbox()) == "Sandbox()"
+    with pytest.raises(AttributeError):
+        one.network = True  # type: ignore[misc]
+    assert len({one, copy.copy(one)}) == 1
+
+
+def test_sandbox_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    with pytest.raises(SandboxUnavailable, match="sandbox='none'") as caught:
+        load_addon(addon_path("probe"), sandbox="default")
+    assert caught.value.mechanism == "landlock"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.mechanism) == (str(caught.value), "landlock")
+    monkeypatch.setenv("NAPI_HOSTD_TEST_NO_NAMESPACES", "1")
+    monkeypatch.delenv("NAPI_HOSTD_TEST_LANDLOCK_ABI")
+    with pytest.raises(SandboxUnavailable) as caught:
+        load_addon(addon_path("probe"), sandbox="strict")
+    assert caught.value.mechanism == "namespaces"
+
+
+def test_degrading_is_asked_for_and_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    with load_addon(addon_path("probe"), sandbox=Sandbox(degrade="allow")) as probe:
+        report = host(probe).sandbox
+        assert "landlock" in report.degraded
+        assert report["seccomp"].state == "applied"
+        assert probe.call(SOCKET, 2, 1, 0) == EPERM
+        host(probe).close()
+    assert any("runs without landlock" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("version", ["1", "2", "3", "4", "5", "6"])
+def test_older_landlock_is_made_up_for(
+    version: str,
+    confined: Callable[..., Addon],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+) -> None:
+    monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", version)
+    probe = confined("default", read=[tmp_path])
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    assert host(probe).sandbox["landlock"].detail.startswith(f"version {version}")
+    assert opened(probe, secret) >= 0
+    assert probe.call(TRUNCATE, str(secret), 0) in (EPERM, EACCES)
+    assert opened(probe, secret, os.O_TRUNC) in (EPERM, EACCES)
+    assert probe.call(KILL, os.getpid(), 0) == EPERM
+    assert secret.read_text() == "mine"
+    test_the_client_is_out_of_reach(probe)
+    test_the_network_is_out_of_reach(probe)
+
+
+def test_confined_host_ends_with_its_client(no_jail: str) -> None:
+    script = (
+        "import os, sys\n"
+        "from napi_python import load_addon, host\n"
+        "addon = load_addon(sys.argv[1], sandbox=sys.argv[2])\n"
+        "pids = [host(addon).pid]\n"
+        "for pid in pids:\n"
+        "    pids += open(f'/proc/{pid}/task/{pid}/children').read().split()\n"
+        "print(*pids, flush=True)\n"
+        "sys.stdin.read()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    for policy in POLICIES:
+        if policy == "strict" and no_jail:
+            continue
+        with subprocess.Popen(
+            [sys.executable, "-c", script, str(addon_path("probe")), policy],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            pids = [int(pid) for pid in client.stdout.readline().split()]
+            assert len(pids) == (3 if policy == "strict" else 1)
+            watched = [os.pidfd_open(pid) for pid in pids]
+            client.stdin.close()
+            for fd in watched:
+                assert select.select([fd], [], [], 10)[0], policy
+                os.close(fd)
+
+
+def test_diagnosis_names_call_path_and_option(
+    confined: Callable[..., Addon],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: pathlib.Path,
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    for policy, denied in (("default", EACCES), ("strict", ENOENT)):
+        caplog.clear()
+        probe = confined(policy, diagnose=True)
+        assert opened(probe, secret) == denied
+        assert opened(probe, "/dev/null") >= 0
+        assert probe.call(SOCKET, 2, 1, 0) == EPERM
+        assert probe.call(EXECVE, "/bin/true", None, None) == EPERM
+        assert probe.call(OPEN, 16, 0, 0) == -errno.EFAULT
+        probe.__exit__(None, None, None)
+        lines = [record.getMessage() for record in caplog.records]
+        for text in (f"read=['{secret}']".replace("'", '"'), "network=True", "subprocess=True"):
+            assert sum(text in line and "denied: " in line for line in lines) == 1, (text, lines)
+        assert not any("/dev/null" in line for line in lines)
+
+
+def test_audit_tells_what_an_addon_tried() -> None:
+    run = subprocess.run(
+        [PROGRAM, "audit", str(addon_path("probe"))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert 'read=["/etc/passwd"] would allow it' in run.stdout
