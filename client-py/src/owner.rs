@@ -19,8 +19,8 @@ use pyo3::prelude::*;
 use crate::convert::Decoder;
 use crate::errors;
 use crate::output;
-use crate::proxy::Promise;
-use crate::proxy::promise::{Outcome, read_outcome};
+use crate::proxy::promise::read_outcome;
+use crate::proxy::{self, Promise};
 use crate::quiet;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
@@ -245,10 +245,13 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
         Some(CallKind::Ring) => take_turns(py, session),
         Some(CallKind::Settled) => {
             let id = reader.take_id().map_err(errors::protocol)?;
+            let promise = proxy::receive_mention(py, &world, id);
             let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
             match read_outcome(&mut decoder)? {
                 Some(outcome) => {
-                    settle(py, &world, id, outcome);
+                    if let Some(promise) = promise.and_then(|known| known.cast_into().ok()) {
+                        Promise::settle(promise.get(), py, outcome);
+                    }
                     Ok(())
                 }
                 // Too large for a notice: asked for.
@@ -263,14 +266,6 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
             output::uncaught(py, &session.label, error, &origin)
         }
         _ => Ok(()),
-    }
-}
-
-fn settle(py: Python<'_>, world: &World, id: SlotId, outcome: Outcome) {
-    if let Some(proxy) = world.proxy(py, id)
-        && let Ok(promise) = proxy.cast::<Promise>()
-    {
-        promise.get().settle(py, outcome);
     }
 }
 

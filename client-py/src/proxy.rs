@@ -123,6 +123,25 @@ pub(crate) fn proxy<'py>(
     Ok(new)
 }
 
+/// Counts a receipt of an id that came without anything to make a proxy of. Its proxy, if there is
+/// one; else the receipt is given back.
+pub(crate) fn receive_mention<'py>(
+    py: Python<'py>,
+    world: &World,
+    id: SlotId,
+) -> Option<Bound<'py, PyAny>> {
+    let known = world.proxy(py, id);
+    match known.as_ref().and_then(handle_of) {
+        Some(handle) => handle.count(),
+        None => world.release(Release {
+            id,
+            received: 1,
+            returned: 0,
+        }),
+    }
+    known
+}
+
 /// The handle behind a proxy; exported functions and classes have none.
 fn handle_of<'a>(proxy: &'a Bound<'_, PyAny>) -> Option<&'a Handle> {
     if let Ok(object) = proxy.cast::<JSObject>() {

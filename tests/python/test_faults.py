@@ -239,7 +239,8 @@ def test_every_call_returns_or_raises(
         with contextlib.suppress(AddonError):
             loaded.abort()
         storm = Storm(loaded, work, allowed(step, action))
-        storm.rage(rounds, 2 + rounds * 0.5)
+        storm.rage(rounds, 2 + rounds * 0.2)
+        print(f"{host(loaded).generation - 2} hosts failed, {len(storm.failed)} calls raised")
         assert storm.wrong == []
         # Something failed, or, where bytes were damaged, a host was replaced at least.
         assert storm.failed or host(loaded).generation > 2 or action == "garbage"

@@ -184,7 +184,11 @@ impl Conversation {
         header: Header,
         body: &mut Vec<u8>,
     ) -> Result<Option<ClientError>, ClientError> {
-        self.discarded.push((header, mem::take(body)));
+        // More than one for each open call comes only of a host that does not heed.
+        let kept = self.session.limits.nested_requests as usize;
+        if header.kind != FrameKind::Request || self.discarded.len() < kept {
+            self.discarded.push((header, mem::take(body)));
+        }
         if header.kind == FrameKind::Request {
             let mut refusal = FrameBuilder::new(self.session.limits);
             refusal.start(FrameKind::Failure, header.number);

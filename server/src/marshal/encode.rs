@@ -325,6 +325,15 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
+    /// Writes the id of an object that the client holds, where nothing but an id can stand, and
+    /// counts one sending.
+    pub(crate) fn mention(&mut self, id: SlotId) -> Encoded {
+        self.session.lend_again(id)?;
+        self.sent.push(Sent::Ours(id));
+        self.out.put_u32(id.get());
+        Ok(())
+    }
+
     /// Writes an object of the client's and counts that it goes back.
     fn send_back(&mut self, id: SlotId) -> Encoded {
         self.session.send_back(id)?;

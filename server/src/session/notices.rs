@@ -173,7 +173,7 @@ impl Session {
             .promise_state(&promise)
             .unwrap_or(PromiseState::Pending);
         let write = |state: &PromiseState, out: &mut Encoder<'_, '_>| {
-            out.fields().put_u32(id.get());
+            out.mention(id)?;
             write_state(out, state)
         };
         if self.fits(|out| write(&state, out)) {

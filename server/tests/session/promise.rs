@@ -83,3 +83,17 @@ fn awaitable_of_the_client_is_a_promise_that_it_settles() {
     assert_eq!(peer.ask(CallKind::Turn, |_| ()).unwrap(), "false");
     assert_eq!(peer.script("got").unwrap(), "\"done\"");
 }
+
+#[test]
+fn promise_stays_until_the_notice_about_it_is_counted() {
+    let mut peer = Peer::start();
+    let id = peer.lend("new Promise(r => { globalThis.resolve = r })");
+    watch(&mut peer, id).unwrap();
+    peer.script("resolve(1)").unwrap();
+    assert_eq!(peer.notice().0, CallKind::Settled);
+    // The notice means it by its id: that has no other tenant before both were read.
+    peer.release(&[(id, 1)]).unwrap();
+    assert_ne!(peer.lend("new Promise(() => {})"), id);
+    peer.release(&[(id, 1)]).unwrap();
+    assert_eq!(peer.lend("new Promise(() => {})"), id);
+}
