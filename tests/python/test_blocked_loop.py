@@ -65,6 +65,8 @@ def in_joining_a_thread(order: Any, _: ThreadPoolExecutor) -> None:
     assert found == [7]
 
 
+# Each wait has a limit of its own; an option says how many there are.
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize(
     "block",
     [in_a_synchronous_call, in_a_map_of_an_executor, in_acquiring_a_lock, in_joining_a_thread],

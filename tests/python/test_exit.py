@@ -222,6 +222,8 @@ def test_host_that_is_stopped_for_a_while() -> None:
         assert host(loaded).generation == 1
 
 
+# Each wait has a limit of its own; an option says how many there are.
+@pytest.mark.timeout(0)
 def test_no_orphan_whenever_the_client_is_killed(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,8 @@ def _exit_once(program: str, mark: str) -> float:
     return ended - float(out.split()[0])
 
 
+# Each program has a limit of its own; an option says how many there are.
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize("state", STATES)
 def test_exit(
     state: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
