@@ -232,6 +232,13 @@ op("a defined accessor", () => {
   const d = Object.getOwnPropertyDescriptor(object, "p");
   return [object.p, object.wasSet, d.get.name, d.set.name];
 });
+op("half of an accessor is defined over another", () => {
+  return [["getter", "setter"], ["setter", "getter"], ["accessor", "getter"], ["value", "setter"], ["getter", "value"]].map((kinds) => {
+    const object = {};
+    for (const kind of kinds) addon.napi_define_properties(object, kind, "p", 4, 1);
+    return attributes(object);
+  });
+});
 op("define by symbol", () => {
   const object = {};
   addon.napi_define_properties(object, "value", symbol, 7, 1);

@@ -50,7 +50,8 @@ impl Attributes {
 pub enum Descriptor<'a> {
     /// A data property.
     Value(&'a Value, Attributes),
-    /// An accessor property; what is left out is `undefined`. `writable` is ignored.
+    /// An accessor property; what is left out stays as it is, or is `undefined` in a new one.
+    /// `writable` is ignored.
     Accessor {
         /// The getter.
         getter: Option<&'a Value>,
@@ -215,7 +216,10 @@ impl Runtime {
                     ..attributes
                 }
                 .bits();
-                let has = HAS_FLAGS | q::JS_PROP_HAS_GET | q::JS_PROP_HAS_SET;
+                let has = |given: Option<_>, flag| if given.is_some() { flag } else { 0 };
+                let has = HAS_FLAGS
+                    | has(getter, q::JS_PROP_HAS_GET)
+                    | has(setter, q::JS_PROP_HAS_SET);
                 (
                     &undefined,
                     getter.unwrap_or(&undefined),

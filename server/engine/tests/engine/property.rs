@@ -81,6 +81,21 @@ fn define_makes_accessors() {
 }
 
 #[test]
+fn half_of_an_accessor_leaves_the_other_half() {
+    let rt = engine();
+    let object = js(rt, "({get x() { return 'got' }})");
+    let key = rt.key_utf8(b"x").unwrap();
+    let setter = js(rt, "(function () {})");
+    let accessor = Descriptor::Accessor {
+        getter: None,
+        setter: Some(&setter),
+        attributes: Attributes::ALL,
+    };
+    assert!(rt.define(&object, &key, accessor).unwrap());
+    assert_eq!(text(rt, &rt.get(&object, &key).unwrap()), "got");
+}
+
+#[test]
 fn define_on_a_frozen_object_is_refused_without_exception() {
     let rt = engine();
     let object = js(rt, "Object.freeze({})");
