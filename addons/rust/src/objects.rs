@@ -1,6 +1,6 @@
 //! Classes, errors and values as napi-rs has them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use napi::bindgen_prelude::{
     BigInt, Buffer, ClassInstance, Either, Env, Error, External, Float64Array, Function,
@@ -228,10 +228,8 @@ pub fn make_symbol(description: String) -> Symbol {
 
 /// Adds up what is under each name.
 #[napi]
-pub fn sum_of_map(map: HashMap<String, f64>) -> f64 {
-    let mut numbers: Vec<f64> = map.into_values().collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers.into_iter().sum()
+pub fn sum_of_map(map: BTreeMap<String, f64>) -> f64 {
+    map.into_values().sum()
 }
 
 /// Names and values of an object, changed on the way.
