@@ -49,6 +49,9 @@ const EXAMINATION: Duration = Duration::from_millis(500);
 /// How long a host may live on after it has closed its connection.
 const AFTER_DISCONNECTION: Duration = Duration::from_millis(200);
 
+/// How long a thread that waited for files stays for the next one.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
 struct Supervisor {
     runtime: Handle,
     process: u32,
@@ -86,6 +89,7 @@ fn begin() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        .thread_keep_alive(KEEP_ALIVE)
         .build()?;
     let handle = runtime.handle().clone();
     memory::begin();

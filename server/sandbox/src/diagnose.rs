@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::os::fd::IntoRawFd as _;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -69,19 +70,20 @@ std::arch::global_asm!(
     ".globl hostd_sandbox_gate_end",
     "hostd_sandbox_gate:",
     "mov rax, rdi",
-    "mov rdi, rsi",
-    "mov rsi, rdx",
-    "mov rdx, rcx",
-    "mov r10, r8",
-    "mov r8, r9",
-    "mov r9, [rsp + 8]",
+    "mov rdi, [rsi]",
+    "mov rdx, [rsi + 16]",
+    "mov r10, [rsi + 24]",
+    "mov r8, [rsi + 32]",
+    "mov r9, [rsi + 40]",
+    "mov rsi, [rsi + 8]",
     "syscall",
     "hostd_sandbox_gate_end:",
     "ret",
 );
 
 unsafe extern "C" {
-    fn hostd_sandbox_gate(number: i64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64;
+    /// Makes a call from the place that the filter knows.
+    fn hostd_sandbox_gate(number: i64, arguments: *const u64) -> i64;
     static hostd_sandbox_gate_end: u8;
 }
 
@@ -94,7 +96,6 @@ pub(crate) fn gate() -> u64 {
 pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
     let (read, write) = rustix::pipe::pipe_with(flags).map_err(Failure::of("pipe2"))?;
-    use std::os::fd::IntoRawFd as _;
     PIPE[0].store(read.into_raw_fd(), Ordering::Relaxed);
     PIPE[1].store(write.into_raw_fd(), Ordering::Relaxed);
     JAILED.store(jailed, Ordering::Relaxed);
@@ -165,9 +166,8 @@ extern "C" fn handle(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
     let number = told.number.cast_unsigned();
     let answer = match told.errno {
         0 => {
-            let [a, b, c, d, e, f] = arguments;
-            // SAFETY: C5 and C6; the call that the interrupted code made, with its own arguments.
-            let answer = unsafe { hostd_sandbox_gate(told.number.into(), a, b, c, d, e, f) };
+            // SAFETY: C5 and C6; the call that the interrupted code made, with its six arguments.
+            let answer = unsafe { hostd_sandbox_gate(told.number.into(), arguments.as_ptr()) };
             let errno = i32::try_from(answer.saturating_neg()).unwrap_or(0);
             if is_denial(errno) {
                 note(number, errno, &arguments);
