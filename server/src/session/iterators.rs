@@ -7,6 +7,7 @@
 use hostd_engine::{FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::RemoteError;
+use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ClientKind, ValueReader};
 
 use super::answer::{Answer, Refusal};
@@ -145,13 +146,17 @@ impl Session {
         Ok(Answer::Lent(iterator))
     }
 
+    fn read_lent(&self, body: ValueReader<'_>, level: &Level) -> Result<(SlotId, Value), Refusal> {
+        self.read(level, body, |frame| {
+            let id = frame.fields().take_id()?;
+            let value = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
+            Ok((id, value))
+        })
+    }
+
     /// Gives the next item of an iterator.
     pub(super) fn next(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let (id, iterator) = self.read(level, body, |frame| {
-            let id = frame.fields().take_id()?;
-            let iterator = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
-            Ok((id, iterator))
-        })?;
+        let (id, iterator) = self.read_lent(body, level)?;
         let (rt, intrinsics) = (self.runtime(), self.intrinsics());
         let unfinished = |is: bool| self.objects.borrow_mut().set_unfinished(id, is);
         // An iterator that throws is at its end.
@@ -176,11 +181,7 @@ impl Session {
         body: ValueReader<'_>,
         level: &Level,
     ) -> Result<Answer, Refusal> {
-        let (id, iterator) = self.read(level, body, |frame| {
-            let id = frame.fields().take_id()?;
-            let iterator = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
-            Ok((id, iterator))
-        })?;
+        let (id, iterator) = self.read_lent(body, level)?;
         self.objects.borrow_mut().set_unfinished(id, false);
         self.close(&iterator)?;
         Ok(Answer::Nothing)
