@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <node_api.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MOST 7
@@ -149,6 +151,27 @@ static napi_value foreign(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// Starts a program with one argument, if it is given one, and returns what it exits with, or the
+// error as a negative number.
+static napi_value run(napi_env env, napi_callback_info info) {
+  size_t count = 2, length;
+  napi_value values[2], result = NULL;
+  char texts[2][1024] = {"", ""};
+  pid_t child;
+  int status = 0;
+  napi_get_cb_info(env, info, &count, values, NULL, NULL);
+  for (size_t i = 0; i < count && i < 2; i++) {
+    napi_get_value_string_utf8(env, values[i], texts[i], sizeof texts[i], &length);
+  }
+  char* arguments[] = {texts[0], count > 1 ? texts[1] : NULL, NULL};
+  char* nothing[] = {NULL};
+  int error = posix_spawn(&child, texts[0], NULL, NULL, arguments, nothing);
+  if (error == 0 && waitpid(child, &status, 0) < 0) error = errno;
+  napi_create_int32(env, error != 0 ? -error : WIFEXITED(status) ? WEXITSTATUS(status) : 256,
+                    &result);
+  return result;
+}
+
 static napi_value fail(napi_env env, napi_callback_info info) {
   size_t count = 1, length = 0;
   napi_value argument;
@@ -167,6 +190,7 @@ NAPI_MODULE_INIT() {
       {"memory", NULL, memory, NULL, NULL, NULL, napi_default_jsproperty, NULL},
       {"spin", NULL, spin, NULL, NULL, NULL, napi_default_jsproperty, NULL},
       {"foreign", NULL, foreign, NULL, NULL, NULL, napi_default_jsproperty, NULL},
+      {"run", NULL, run, NULL, NULL, NULL, napi_default_jsproperty, NULL},
       {"fail", NULL, fail, NULL, NULL, NULL, napi_default_jsproperty, NULL},
   };
   napi_value at_load;

@@ -8,6 +8,7 @@ import os
 import pathlib
 import pickle
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -311,6 +312,49 @@ def test_network_is_opened_by_its_option(confined: Callable[..., Addon]) -> None
             assert probe.call(SOCKET, 2, 1, 262) == EPERM
 
 
+def test_programs_are_started_by_their_option_and_confined(
+    confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    for policy in POLICIES:
+        assert confined(policy).run("/bin/true") == EPERM
+        probe = confined(policy, subprocess=True)
+        assert probe.run("/bin/true") == 0
+        assert probe.run("/bin/false") == 1
+        # It reads no more than who started it.
+        assert probe.run("/bin/cat", "/dev/null") == 0
+        assert probe.run("/bin/cat", str(secret)) == 1
+        assert probe.call(KILL, os.getpid(), 0) in (EPERM, ESRCH)
+
+
+def test_a_home_is_no_package(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, no_jail: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    addon = tmp_path / "probe.node"
+    shutil.copy(addon_path("probe"), addon)
+    link = tmp_path / "link.node"
+    link.symlink_to(addon)
+    (tmp_path / "secret").write_text("mine")
+    for policy in POLICIES:
+        if policy == "strict" and no_jail:
+            continue
+        with load_addon(link, sandbox=policy) as probe:  # type: ignore[arg-type]
+            assert opened(probe, addon) >= 0
+            assert opened(probe, tmp_path / "secret") in (EACCES, ENOENT)
+    package = tmp_path / "package"
+    inner = package / "build"
+    inner.mkdir(parents=True)
+    (package / "package.json").write_text("{}")
+    (package / "data").write_text("public")
+    shutil.copy(addon, inner / "probe.node")
+    with load_addon(inner / "probe.node", sandbox="default") as probe:
+        assert opened(probe, package / "data") >= 0
+        assert opened(probe, package / "data", os.O_RDWR) == EACCES
+        assert opened(probe, tmp_path / "secret") == EACCES
+
+
 def test_watching_is_opened_by_its_option(
     confined: Callable[..., Addon], tmp_path: pathlib.Path
 ) -> None:
@@ -442,7 +486,7 @@ def test_options_are_a_value(tmp_path: pathlib.Path) -> None:
     assert repr(Sandbox()) == "Sandbox()"
     with pytest.raises(AttributeError):
         one.network = True  # type: ignore[misc]
-    assert len({one, copy.copy(one)}) == 1
+    assert len({one, copy.copy(one), pickle.loads(pickle.dumps(one))}) == 1
 
 
 def test_sandbox_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

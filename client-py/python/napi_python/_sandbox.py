@@ -213,9 +213,18 @@ class Sandbox:
                 shown.append(f"{field.name}={value!r}")
         return f"Sandbox({', '.join(shown)})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keeps the options."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _rebuild, (values | {"env": dict(self.env)},)
+
     def __hash__(self) -> int:
         """Allows it in sets, as every frozen thing."""
         return hash(repr(self))
+
+
+def _rebuild(options: dict[str, Any]) -> Sandbox:
+    return Sandbox(**options)
 
 
 def parse(value: object) -> Sandbox | None:
@@ -268,18 +277,14 @@ def package_of(file: pathlib.Path) -> list[str]:
     there; else the nearest folder with a `package.json`; else its folder. Of a folder that holds
     other things as well, such as a home, only the file and the libraries beside it.
     """
-    paths = []
-    for path in dict.fromkeys((file, pathlib.Path(os.path.realpath(file)))):
-        folder = path.parent
-        parents = path.parents
-        modules = next((parent for parent in parents if parent.name == "node_modules"), None)
-        package = next((parent for parent in parents if (parent / "package.json").is_file()), None)
-        root = next((r for r in (modules, package, folder) if r and not _is_shared(r)), None)
-        if root is not None:
-            paths.append(str(root))
-        else:
-            paths += [str(path), *(str(library) for library in folder.glob("*.so*"))]
-    return list(dict.fromkeys(os.path.realpath(path) for path in paths))
+    parents = file.parents
+    modules = next((parent for parent in parents if parent.name == "node_modules"), None)
+    package = next((parent for parent in parents if (parent / "package.json").is_file()), None)
+    for root in (modules, package, file.parent):
+        if root is not None and not _is_shared(root):
+            return [str(root)]
+    libraries = (path for path in file.parent.glob("*.so*") if path.is_file())
+    return [str(file), *(str(library) for library in libraries)]
 
 
 def native(sandbox: Sandbox, file: pathlib.Path) -> dict[str, Any]:
