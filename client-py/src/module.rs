@@ -87,6 +87,7 @@ fn _open<'py>(
         start_timeout,
         policy,
         nested_threads,
+        debug,
     });
     let addon = Bound::new(
         py,

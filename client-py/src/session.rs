@@ -51,6 +51,8 @@ pub(crate) struct Session {
     policy: String,
     /// Whether calls of other threads run while a callback waits.
     pub(crate) nested_threads: bool,
+    /// Whether the host has leaks to report when it ends.
+    debug: bool,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -78,6 +80,7 @@ pub(crate) struct Settings {
     pub(crate) start_timeout: Duration,
     pub(crate) policy: String,
     pub(crate) nested_threads: bool,
+    pub(crate) debug: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,6 +105,7 @@ impl Session {
             start_timeout: settings.start_timeout,
             policy: settings.policy,
             nested_threads: settings.nested_threads,
+            debug: settings.debug,
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -557,8 +561,13 @@ impl Session {
             return;
         }
         if let Some(client) = self.client.get() {
-            py.detach(|| client.close(GRACE));
-            output::drain(py, output::LAST_WORDS);
+            let (grace, words) = if self.debug {
+                (REPORT_GRACE, REPORT_GRACE)
+            } else {
+                (GRACE, output::LAST_WORDS)
+            };
+            py.detach(|| client.close(grace));
+            output::drain(py, words);
         }
         if let Some(world) = self.world.load_full() {
             drop(world.die());
@@ -624,6 +633,9 @@ impl Drop for Session {
 
 /// How long a host may take to run its cleanup hooks.
 const GRACE: Duration = Duration::from_secs(2);
+/// The same in debug mode: to find the names of functions takes seconds on a busy machine, and a host
+/// that is killed reports nothing.
+const REPORT_GRACE: Duration = Duration::from_secs(30);
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
