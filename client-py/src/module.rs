@@ -91,6 +91,7 @@ fn _open<'py>(
         policy,
         nested_threads,
         sandbox: policy_of_sandbox,
+        debug,
     });
     let addon = Bound::new(
         py,

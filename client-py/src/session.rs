@@ -55,6 +55,8 @@ pub(crate) struct Session {
     pub(crate) nested_threads: bool,
     /// What confines its hosts, as Python knows it; None if nothing does.
     pub(crate) sandbox: Option<Py<PyAny>>,
+    /// Whether the host has leaks to report when it ends.
+    debug: bool,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -85,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) policy: String,
     pub(crate) nested_threads: bool,
     pub(crate) sandbox: Option<Py<PyAny>>,
+    pub(crate) debug: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -111,6 +114,7 @@ impl Session {
             policy: settings.policy,
             nested_threads: settings.nested_threads,
             sandbox: settings.sandbox,
+            debug: settings.debug,
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -600,8 +604,13 @@ impl Session {
             return;
         }
         if let Some(client) = self.client.get() {
-            py.detach(|| client.close(GRACE).wait());
-            output::drain(py, output::LAST_WORDS);
+            let (grace, words) = if self.debug {
+                (REPORT_GRACE, REPORT_GRACE)
+            } else {
+                (GRACE, output::LAST_WORDS)
+            };
+            py.detach(|| client.close(grace).wait());
+            output::drain(py, words);
         }
         self.let_go();
     }
@@ -689,6 +698,9 @@ impl Drop for Session {
 /// How long a host may take to end: what is running, then the cleanup hooks, which the host itself
 /// gives a second.
 pub(crate) const GRACE: Duration = Duration::from_millis(1500);
+/// The same in debug mode: to find the names of functions takes seconds on a busy machine, and a host
+/// that is killed reports nothing.
+const REPORT_GRACE: Duration = Duration::from_secs(30);
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
