@@ -147,7 +147,7 @@ static void enter(napi_env env, const char* name) {
 
 static void run_part(napi_env env, Part* part, bool leave) {
   static Machine the;
-  if (machine != NULL) return;
+  if (machine != NULL || part == NULL) return;
   enter(env, part->name);
   begin(&the, env, part->program, part->length);
   the.late = true;
@@ -183,6 +183,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   MUST(sem_init(&later.open, 0, 0) == 0 ? napi_ok : napi_generic_failure);
   MUST(napi_get_buffer_info(env, given.at[0], (void**)&bytes, &length));
   MUST(napi_get_value_bool(env, given.at[1], &session.misuse));
+  breaks_rules = session.misuse;
   for (int i = 0; i < GIVEN_FUNCTIONS; i++) {
     if (session.functions[i] != NULL) MUST(napi_delete_reference(env, session.functions[i]));
     MUST(napi_create_reference(env, given.at[2 + i], 1, &session.functions[i]));

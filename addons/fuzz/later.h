@@ -52,14 +52,19 @@ static struct {
   int outstanding;  // Completions and closings to come.
 } later;
 
+// Whether the sequence may break the rules, for the threads of the pool too.
+static volatile bool breaks_rules;
+
 // Runs the program of a part; what it leaves pending stays so if the caller wants it.
 static void run_part(napi_env env, Part* part, bool leave);
 static void run_steps(napi_env env, unsigned steps);
 // A function of the script that says under this name that it was called.
 static napi_value target(napi_env env, const char* name);
 
+// Who breaks the rules is called back after its sequence too: then nothing is noted.
 static void note(Part* part, const char* format, ...) {
   va_list list;
+  if (part == NULL || breaks_rules) return;
   va_start(list, format);
   size_t room = PART_LOG - part->logged;
   int count = vsnprintf(part->log + part->logged, room, format, list);
@@ -201,7 +206,8 @@ static void gate_is_open(napi_env env, napi_status status, void* data) {
 }
 static void close_gate(napi_env env) {
   napi_value name;
-  if (later.gate != NULL) return;
+  // Who breaks the rules may delete the gate, and wait for ever.
+  if (later.gate != NULL || machine->misuse) return;
   MUST(napi_create_string_utf8(env, "gate", 4, &name));
   MUST(napi_create_async_work(env, NULL, name, wait_for_gate, gate_is_open, NULL, &later.gate));
   MUST(napi_queue_async_work(env, later.gate));
@@ -244,7 +250,7 @@ OP(napi_queue_async_work) {
   Part* part = new_part("work", -1);
   if (part == NULL) return;
   if (!one->queued) one->part = part;
-  close_gate(env);
+  close_gate(machine->env);
   DO(napi_queue_async_work(env, one->work));
   if (!SUCCEEDED) return;
   one->queued = true;
@@ -306,7 +312,7 @@ OP(napi_create_threadsafe_function) {
   bool direct = rarely(4);
   size_t limit = below(4), threads = below(4);
   napi_value resource = rarely(2) ? strict(OBJECT) : NULL;
-  napi_value function = direct ? target(env, one->part->name) : rarely(2) ? value(FUNCTION) : NULL;
+  napi_value function = direct ? target(machine->env, one->part->name) : rarely(2) ? value(FUNCTION) : NULL;
   one->bounded = limit > 0;
   one->threads = threads;
   DO(napi_create_threadsafe_function(env, function, resource, name_of_resource(), limit, threads, one,
@@ -398,7 +404,9 @@ static void release_all(napi_env env) {
   for (int i = 0; i < FUNCTIONS; i++) {
     Function* one = &later.functions[i];
     if (one->function == NULL) continue;
-    for (size_t rest = one->threads; rest > 0 && rest < 100; rest--) {
+    // Who breaks the rules has lost count.
+    if (machine->misuse) napi_release_threadsafe_function(one->function, napi_tsfn_abort);
+    for (size_t rest = one->threads; rest > 0 && !machine->misuse; rest--) {
       say("released %d\n", napi_release_threadsafe_function(one->function, napi_tsfn_release));
     }
     one->threads = 0;

@@ -118,15 +118,16 @@ OP(napi_get_buffer_info) {
   say(" %zu", length);
 }
 
-#define MEMORY_OPERATIONS                                                                       \
-    LIST(napi_is_arraybuffer), LIST(napi_create_arraybuffer),                                   \
-    LIST(napi_create_external_arraybuffer), LIST(napi_get_arraybuffer_info),                    \
-    LIST(napi_detach_arraybuffer), LIST(napi_is_detached_arraybuffer),                          \
-    LIST(node_api_is_sharedarraybuffer), LIST(node_api_create_sharedarraybuffer), LIST(node_api_create_external_sharedarraybuffer),               \
-    LIST(napi_is_typedarray), LIST(napi_create_typedarray), LIST(napi_get_typedarray_info),     \
-    LIST(napi_create_dataview), LIST(napi_is_dataview), LIST(napi_get_dataview_info),           \
-    LIST(napi_create_buffer), LIST(napi_create_buffer_copy), LIST(napi_create_external_buffer), \
-    LIST(node_api_create_buffer_from_arraybuffer), LIST(napi_is_buffer),                        \
+#define MEMORY_OPERATIONS                                                                     \
+    LIST(napi_is_arraybuffer), LIST(napi_create_arraybuffer),                                 \
+    LIST(napi_create_external_arraybuffer), LIST(napi_get_arraybuffer_info),                  \
+    LIST(napi_detach_arraybuffer), LIST(napi_is_detached_arraybuffer),                        \
+    LIST(node_api_is_sharedarraybuffer), LIST(node_api_create_sharedarraybuffer),             \
+    LIST(node_api_create_external_sharedarraybuffer), LIST(napi_is_typedarray),               \
+    LIST(napi_create_typedarray), LIST(napi_get_typedarray_info), LIST(napi_create_dataview), \
+    LIST(napi_is_dataview), LIST(napi_get_dataview_info), LIST(napi_create_buffer),           \
+    LIST(napi_create_buffer_copy), LIST(napi_create_external_buffer),                         \
+    LIST(node_api_create_buffer_from_arraybuffer), LIST(napi_is_buffer),                      \
     LIST(napi_get_buffer_info)
 
 #endif

@@ -175,25 +175,25 @@ OP(node_api_get_module_file_name) {
   if (SUCCEEDED) say(" %s", strrchr(result, '/'));
 }
 
-#define VALUE_OPERATIONS                                                                          \
-    LIST(napi_get_undefined), LIST(napi_get_null), LIST(napi_get_global), LIST(napi_get_boolean), \
-    LIST(napi_create_object), LIST(napi_create_array), LIST(napi_create_array_with_length),       \
-    LIST(napi_create_double), LIST(napi_create_int32), LIST(napi_create_uint32),                  \
-    LIST(napi_create_int64), LIST(napi_create_date), LIST(napi_create_bigint_int64),              \
-    LIST(napi_create_bigint_uint64), LIST(napi_create_bigint_words),                              \
-    LIST(napi_create_string_utf8), LIST(napi_create_string_latin1),                               \
-    LIST(napi_create_string_utf16), LIST(node_api_create_property_key_utf8),                      \
-    LIST(node_api_create_property_key_latin1), LIST(node_api_create_property_key_utf16),          \
-    LIST(node_api_symbol_for), LIST(node_api_create_external_string_latin1),\
-    LIST(node_api_create_external_string_utf16), LIST(napi_get_node_version),\
-    LIST(node_api_get_module_file_name),                      \
-    LIST(napi_create_symbol), LIST(napi_typeof), LIST(napi_get_value_double),                     \
-    LIST(napi_get_value_int32), LIST(napi_get_value_uint32), LIST(napi_get_value_int64),          \
-    LIST(napi_get_date_value), LIST(napi_get_value_bool), LIST(napi_get_value_bigint_int64),      \
-    LIST(napi_get_value_bigint_uint64), LIST(napi_get_value_bigint_words),                        \
-    LIST(napi_get_value_string_latin1), LIST(napi_get_value_string_utf8),                         \
-    LIST(napi_get_value_string_utf16), LIST(napi_coerce_to_bool), LIST(napi_coerce_to_number),    \
-    LIST(napi_coerce_to_object), LIST(napi_coerce_to_string), LIST(napi_strict_equals),           \
+#define VALUE_OPERATIONS                                                                        \
+    LIST(napi_get_undefined), LIST(napi_get_null), LIST(napi_get_global),                       \
+    LIST(napi_get_boolean), LIST(napi_create_object), LIST(napi_create_array),                  \
+    LIST(napi_create_array_with_length), LIST(napi_create_double), LIST(napi_create_int32),     \
+    LIST(napi_create_uint32), LIST(napi_create_int64), LIST(napi_create_date),                  \
+    LIST(napi_create_bigint_int64), LIST(napi_create_bigint_uint64),                            \
+    LIST(napi_create_bigint_words), LIST(napi_create_string_utf8),                              \
+    LIST(napi_create_string_latin1), LIST(napi_create_string_utf16),                            \
+    LIST(node_api_create_property_key_utf8), LIST(node_api_create_property_key_latin1),         \
+    LIST(node_api_create_property_key_utf16), LIST(node_api_symbol_for),                        \
+    LIST(node_api_create_external_string_latin1), LIST(node_api_create_external_string_utf16),  \
+    LIST(napi_get_node_version), LIST(node_api_get_module_file_name), LIST(napi_create_symbol), \
+    LIST(napi_typeof), LIST(napi_get_value_double), LIST(napi_get_value_int32),                 \
+    LIST(napi_get_value_uint32), LIST(napi_get_value_int64), LIST(napi_get_date_value),         \
+    LIST(napi_get_value_bool), LIST(napi_get_value_bigint_int64),                               \
+    LIST(napi_get_value_bigint_uint64), LIST(napi_get_value_bigint_words),                      \
+    LIST(napi_get_value_string_latin1), LIST(napi_get_value_string_utf8),                       \
+    LIST(napi_get_value_string_utf16), LIST(napi_coerce_to_bool), LIST(napi_coerce_to_number),  \
+    LIST(napi_coerce_to_object), LIST(napi_coerce_to_string), LIST(napi_strict_equals),         \
     LIST(napi_instanceof), LIST(napi_is_date), LIST(napi_get_version)
 
 #endif

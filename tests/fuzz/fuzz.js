@@ -116,10 +116,14 @@ function showNames(names) {
   return show(names.filter((name) => !builtIn.has(name)));
 }
 
+// The engines' messages may begin with one of these, for they name values.
+const OWN = /^(?:fuzz: (?:given|thrown|of (?:a )?\w+)|Illegal invocation.*)$/;
+
 // The message of an error, where it is not the engine's own.
 function words(error, message) {
-  const own = typeof message === "string" && /^(fuzz:|Illegal invocation)/.test(message);
-  return own || Object.hasOwn(error, "code") ? show(message) : "...";
+  const own = typeof message === "string" && OWN.test(message);
+  const code = Object.getOwnPropertyDescriptor(error, "code");
+  return own || typeof code?.value === "string" ? show(message) : "...";
 }
 
 function kind(value) {

@@ -165,7 +165,11 @@ impl Runtime {
     fn fix_names(self, object: &Value, freeze: bool) -> JsResult<bool> {
         let mut changed = self.is_extensible(object)?;
         self.prevent_extensions(object)?;
-        for key in self.own_keys(object)?.iter().filter(|key| !key.is_element()) {
+        for key in self
+            .own_keys(object)?
+            .iter()
+            .filter(|key| !key.is_element())
+        {
             let Some(property) = self.own_property(object, &key)? else {
                 continue;
             };

@@ -217,9 +217,8 @@ impl Runtime {
                 }
                 .bits();
                 let has = |given: Option<_>, flag| if given.is_some() { flag } else { 0 };
-                let has = HAS_FLAGS
-                    | has(getter, q::JS_PROP_HAS_GET)
-                    | has(setter, q::JS_PROP_HAS_SET);
+                let has =
+                    HAS_FLAGS | has(getter, q::JS_PROP_HAS_GET) | has(setter, q::JS_PROP_HAS_SET);
                 (
                     &undefined,
                     getter.unwrap_or(&undefined),

@@ -4,9 +4,7 @@
 
 use std::ffi::c_int;
 
-use hostd_engine::{
-    Attributes, Descriptor as Definition, JsResult, Key, KeyQuery, Runtime, Value,
-};
+use hostd_engine::{Attributes, Descriptor as Definition, JsResult, Key, KeyQuery, Runtime, Value};
 
 use crate::abi::check::{Descriptor, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
