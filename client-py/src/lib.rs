@@ -19,4 +19,5 @@ mod request;
 mod serve;
 mod session;
 mod talk;
+mod turns;
 mod world;

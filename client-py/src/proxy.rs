@@ -115,6 +115,9 @@ pub(crate) fn proxy<'py>(
         HostKind::Error => return Err(errors::violation("an error that is lent without its text")),
     };
     world.remember(token.id, &new)?;
+    if let Ok(promise) = new.cast::<Promise>() {
+        promise.get().remembered();
+    }
     Ok(new)
 }
 

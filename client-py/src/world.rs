@@ -70,6 +70,8 @@ pub(crate) struct World {
     pub(crate) limits: Limits,
     lent: Mutex<LentObjects>,
     proxies: Mutex<FxHashMap<u32, Py<PyWeakrefReference>>>,
+    /// The watch of each promise that was told last: the word may be quicker than the promise.
+    told: Mutex<FxHashMap<u32, u32>>,
     classes: Mutex<FxHashMap<u32, Arc<ClassInfo>>>,
     /// The exports object, once loaded.
     pub(crate) exports: OnceLock<(SlotId, HostKind)>,
@@ -104,6 +106,7 @@ impl World {
                 by_address: FxHashMap::default(),
             }),
             proxies: Mutex::new(FxHashMap::default()),
+            told: Mutex::new(FxHashMap::default()),
             classes: Mutex::new(FxHashMap::default()),
             exports: OnceLock::new(),
             exported: OnceLock::new(),
@@ -221,6 +224,16 @@ impl World {
             .get(&id.get())
             .map(|reference| reference.clone_ref(py))?;
         reference.bind(py).upgrade()
+    }
+
+    /// How the promise ended that is watched under this number was told.
+    pub(crate) fn tell(&self, id: SlotId, watch: u32) {
+        locked(&self.told).insert(id.get(), watch);
+    }
+
+    /// Whether it was told already how the promise ended that is watched under this number.
+    pub(crate) fn was_told(&self, id: SlotId, watch: u32) -> bool {
+        locked(&self.told).get(&id.get()) == Some(&watch)
     }
 
     /// The promises that are not settled yet.

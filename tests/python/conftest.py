@@ -29,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=200,
         help="how many times a host crashes while threads call",
     )
+    parser.addoption(
+        "--whole",
+        action="store_true",
+        help="run the tests of turns and events in full: millions of events, 1000 tries",
+    )
 
 
 def addon_path(name: str) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from napi_python._native import Promise, _Settler
+    from napi_python._native import _Settler
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -27,25 +27,6 @@ def aio(function: Callable[_P, _R], /) -> Callable[_P, Awaitable[_R]]:
         return await asyncio.to_thread(function, *args, **kwargs)
 
     return call
-
-
-async def await_promise(promise: Promise) -> Any:  # noqa: ANN401 - any JavaScript value
-    """Waits for a promise on the running loop."""
-    loop = asyncio.get_running_loop()
-    settled: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not settled.done():
-            settled.set_result(None)
-
-    def told() -> None:
-        # A loop that was closed meanwhile has nobody left to tell.
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(wake)
-
-    promise._add_callback(told)  # noqa: SLF001 - of this package
-    await settled
-    return promise.result(0)
 
 
 async def _settle(awaitable: Awaitable[object], settler: _Settler) -> None:

@@ -85,6 +85,12 @@ impl<'e, 'w> Encoder<'e, 'w> {
         }
     }
 
+    /// Begins another block in the same frame.
+    pub(crate) fn restart(&mut self) {
+        self.seen.clear();
+        self.out.restart_numbering();
+    }
+
     /// The fixed fields around the values.
     pub(crate) fn fields(&mut self) -> &mut ValueWriter<'w> {
         &mut self.out
@@ -316,6 +322,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
             return Ok(());
         }
         let id = self.count_lent(value, kind, class)?;
+        let class = if kind == HostKind::Promise {
+            self.session.adopt_watch(id, value)
+        } else {
+            class
+        };
         self.out.lent(id, kind.code(), class);
         Ok(())
     }

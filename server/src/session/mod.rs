@@ -15,8 +15,10 @@ mod notices;
 mod promises;
 mod run;
 mod serve;
+mod settled;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,8 @@ use crate::marshal::nature;
 use intrinsics::Intrinsics;
 use level::{Level, Scratch};
 use notices::Notices;
+use promises::Watch;
+use settled::Settled;
 
 pub use run::Ended;
 
@@ -136,7 +140,12 @@ pub struct Session {
     remotes: RefCell<Remotes>,
     classes: RefCell<Classes>,
     awaitables: RefCell<FxHashMap<u32, Deferred>>,
-    watched: RefCell<FxHashMap<u32, usize>>,
+    watched: RefCell<FxHashMap<u32, Watch>>,
+    /// The number of the last watch.
+    watches: Cell<u32>,
+    /// A promise that is watched before it is lent, which is about to happen.
+    fresh: Cell<Option<Watch>>,
+    settled: RefCell<VecDeque<Settled>>,
     notices: RefCell<Notices>,
     /// The requests of the client that are open on the lane that is being served, outermost first.
     open: RefCell<Vec<Rc<Level>>>,
@@ -205,6 +214,9 @@ impl Session {
             classes: RefCell::default(),
             awaitables: RefCell::default(),
             watched: RefCell::default(),
+            watches: Cell::new(0),
+            fresh: Cell::new(None),
+            settled: RefCell::default(),
             notices: RefCell::default(),
             open: RefCell::default(),
             levels: RefCell::default(),
@@ -281,7 +293,10 @@ impl Session {
         let mut objects = self.objects.borrow_mut();
         objects.again(id)?;
         let told = objects.get(id).map(|object| (object.kind, object.class));
-        Ok(told.unwrap_or((HostKind::Object, 0)))
+        Ok(match told {
+            Some((HostKind::Promise, _)) => (HostKind::Promise, self.watch_of(id)),
+            told => told.unwrap_or((HostKind::Object, 0)),
+        })
     }
 
     /// Lends an object that the client does not hold yet.

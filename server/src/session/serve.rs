@@ -6,7 +6,7 @@ use std::rc::Rc;
 use hostd_protocol::calls::{Asker, CallKind};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
-use hostd_protocol::ids::{LaneIndex, SlotId};
+use hostd_protocol::ids::LaneIndex;
 use hostd_protocol::value::ValueReader;
 use rustc_hash::FxHashMap;
 
@@ -109,6 +109,7 @@ impl Session {
             let last = Err(RemoteError::Limit(text.to_owned()).into());
             let _ = self.compose(&mut scratch, header, level, None, &last);
         }
+        self.fresh.set(None);
         self.transmit(lane, header, &mut scratch);
         self.put_scratch(scratch);
         if let Err(Refusal::Fatal(error)) = answer {
@@ -139,7 +140,7 @@ impl Session {
         };
         self.begin(scratch, kind, header.number);
         let written = self.compose_body(scratch, level, changes, |out| match answer {
-            Ok(answer) => answer.write(out),
+            Ok(answer) => answer.write(self, out),
             Err(refusal) => refusal.write(self, out),
         });
         let written = written.and_then(|()| {
@@ -195,10 +196,12 @@ impl Session {
     /// Takes back what was counted for a frame that is not sent.
     pub(super) fn unsend(&self, scratch: &mut Scratch) {
         let mut objects = self.objects.borrow_mut();
-        scratch
-            .sent
-            .drain(..)
-            .for_each(|id: SlotId| objects.unsend(id));
+        for id in scratch.sent.drain(..) {
+            objects.unsend(id);
+            if objects.get(id).is_none() {
+                self.watched.borrow_mut().remove(&id.get());
+            }
+        }
     }
 
     /// What the call changed in the data it brought, since the last time that was told.
