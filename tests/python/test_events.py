@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import addon_path
+from conftest import addon_path, until
 from napi_python import host, load_addon
 
 SECONDS = 120.0
@@ -53,9 +52,7 @@ def test_events_of_eight_threads(order: Any, whole: bool, on_loop: bool) -> None
 
     async def main() -> None:
         send()
-        until = time.monotonic() + SECONDS
-        while sum(map(len, seen)) < 8 * each and time.monotonic() < until:
-            await asyncio.sleep(0.002)
+        await until(lambda: sum(map(len, seen)) == 8 * each, SECONDS)
 
     if on_loop:
         asyncio.run(main())
@@ -79,7 +76,7 @@ def test_fifty_threads_that_are_faster_than_python(tsfn: Any, whole: bool) -> No
         seen[number] += 1
         total[0] += 1
         if total[0] % 1000 == 0:
-            most[0] = max(most[0], host(tsfn).stats()["queued_events"])
+            most[0] = max(most[0], host(tsfn).stats()["queued_events"] or 0)
         if total[0] == threads * each:
             done.set()
 
@@ -100,8 +97,7 @@ def test_what_is_queued_without_a_bound_is_counted(order: Any) -> None:
         order.events(heard.append, 5_000)
         assert host(order).stats()["queued_events"] == 5_000
         assert heard == []
-        while len(heard) < 5_000:
-            await asyncio.sleep(0.001)
+        await until(lambda: len(heard) == 5_000)
         assert host(order).stats()["queued_events"] == 0
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))

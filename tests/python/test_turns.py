@@ -1,4 +1,4 @@
-"""Who takes the turns: the asyncio loop that has to do with the addon, a waiting thread, a daemon."""
+"""Who takes the turns: the loop that has to do with the addon, a waiting thread, a daemon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import addon_path
+from conftest import addon_path, until
 from napi_python import Addon, host, load_addon
 
 SECONDS = 30.0
@@ -32,7 +32,7 @@ async def heard_on(order: Any) -> threading.Thread:
 
     def hear(_: int) -> None:
         thread = threading.current_thread()
-        loop.call_soon_threadsafe(lambda: heard.done() or heard.set_result(thread))
+        loop.call_soon_threadsafe(heard.set_result, thread)
 
     order.eventsOfThread(hear, 1)
     return await asyncio.wait_for(heard, SECONDS)
@@ -69,8 +69,7 @@ def test_the_loop_that_awaited_something_takes_the_turns(order: Any) -> None:
         await host(order).run_script("new Promise(done => setTimeout(done, 1))")
         # Registered by a thread without a loop.
         await asyncio.to_thread(send)
-        while not done.is_set():
-            await asyncio.sleep(0.001)
+        await until(done.is_set)
 
     asyncio.run(main())
     assert heard == [threading.current_thread()]
@@ -102,7 +101,7 @@ def test_turns_are_handed_over_when_a_loop_stands_still(order: Any) -> None:
 class Unwatching(asyncio.SelectorEventLoop):
     """Can't watch descriptors, as the loop of Windows that can start processes."""
 
-    def add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+    def add_reader(self, *_: Any) -> None:  # type: ignore[override]  # whatever is asked
         # The loop itself, which watches its own wake-up by another way, does not come here.
         raise NotImplementedError
 
@@ -253,7 +252,12 @@ def join(work: Callable[[], Any]) -> None:
 def lock(work: Callable[[], Any]) -> None:
     held = threading.Lock()
     held.acquire()
-    thread = threading.Thread(target=lambda: (work(), held.release()))
+
+    def release() -> None:
+        work()
+        held.release()
+
+    thread = threading.Thread(target=release)
     thread.start()
     assert held.acquire(timeout=SECONDS)
     thread.join()
@@ -286,22 +290,12 @@ def test_a_loop_that_is_blocked_deadlocks_with_nobody(
 
     async def main() -> None:
         heard: list[int] = []
-        done = asyncio.Event()
-
-        def hear(number: int) -> None:
-            heard.append(number)
-            if number == 9:
-                asyncio.get_running_loop().call_soon_threadsafe(done.set)
-
         for _ in range(tries):
             heard.clear()
-            done.clear()
             order.eventsOfThread(heard.append, 10)
             await asyncio.sleep(0)
             block(work)
-            until = time.monotonic() + SECONDS
-            while len(heard) < 10 and time.monotonic() < until:
-                await asyncio.sleep(0.0005)
+            await until(lambda: len(heard) == 10)
             assert heard == list(range(10))
 
     asyncio.run(main())

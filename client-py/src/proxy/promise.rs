@@ -185,7 +185,7 @@ impl Promise {
         thread: ThreadId,
     ) -> PyResult<()> {
         if thread == thread::current().id() {
-            return self._fill(py, future);
+            return self.fill(py, future);
         }
         let Some(promise) = self.handle.world.proxy(py, self.handle.id) else {
             return Ok(());
@@ -256,7 +256,8 @@ impl Promise {
     fn check_wait(&self, py: Python<'_>, in_callback: bool) -> PyResult<()> {
         let session = &self.handle.session;
         let is_loop = !in_callback && session.owner.turns().is_kept_here(py)?;
-        if !is_loop && !(in_callback && !session.nested_threads) {
+        let is_endless = is_loop || (in_callback && !session.nested_threads);
+        if !is_endless {
             return Ok(());
         }
         self.ask(py)?;
@@ -370,7 +371,8 @@ impl Promise {
     }
 
     /// Passes on how it ended, in the thread of the future's loop.
-    fn _fill(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[pyo3(name = "_fill")]
+    fn fill(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
             return Ok(());
         }
@@ -404,7 +406,7 @@ impl Promise {
             state.outcome.is_some()
         };
         if is_settled {
-            this._fill(py, &future)?;
+            this.fill(py, &future)?;
         }
         let future = future.call_method0(intern!(py, "__await__"))?.unbind();
         let promise = slf.clone().unbind();
