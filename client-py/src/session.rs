@@ -174,6 +174,13 @@ impl Session {
                 .is_some_and(|client| client.serves(world.generation))
     }
 
+    /// Until when a call may take that begins now, by what the addon was loaded with.
+    #[inline]
+    pub(crate) fn own_timeout(&self) -> Option<Instant> {
+        self.timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+
     /// Until when a call may take that begins now.
     #[inline]
     pub(crate) fn until(
@@ -181,9 +188,7 @@ impl Session {
         py: Python<'_>,
         outer: Option<Instant>,
     ) -> PyResult<Option<Instant>> {
-        let own = self
-            .timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let own = self.own_timeout();
         let open = idle::deadline(py)?;
         Ok(idle::nearer(idle::nearer(own, open), outer))
     }
@@ -571,6 +576,7 @@ impl Session {
         result.set_item("received", stats.received)?;
         result.set_item("calls", stats.calls)?;
         result.set_item("callbacks", stats.callbacks)?;
+        result.set_item("queued_events", stats.queued_events)?;
         result.set_item("engine_bytes", stats.engine_bytes)?;
         result.set_item("engine_objects", stats.engine_objects)?;
         if let Some(world) = self.world.load_full() {
@@ -616,6 +622,7 @@ impl Session {
 
     /// In a forked child: the parent's host is not ours, the next call starts one.
     pub(crate) fn forked(&self) {
+        self.owner.forked();
         if let Some(world) = self.world.swap(None) {
             // What was lent to the parent's host is the parent's; this copy is dropped.
             drop(world.die());
