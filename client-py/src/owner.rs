@@ -381,7 +381,10 @@ impl Shared {
             };
             if let Err(error) = attended {
                 session.end_if_broken(py);
-                output::trouble(py, &session.label, &error);
+                // Of a host that is being closed nobody wants to hear any more.
+                if !session.is_closed() {
+                    output::trouble(py, &session.label, &error);
+                }
             }
             drop(session);
         })

@@ -620,6 +620,11 @@ impl Session {
         self.owner.stop();
     }
 
+    /// Whether it was closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// In a forked child: the parent's host is not ours, the next call starts one.
     pub(crate) fn forked(&self) {
         self.owner.forked();

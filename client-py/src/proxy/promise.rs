@@ -16,7 +16,7 @@ use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
 use crate::talk;
-use crate::turns::{IMPATIENT, running_loop};
+use crate::turns::{IMPATIENT, Waiting, running_loop};
 use crate::world::World;
 
 /// A JavaScript promise.
@@ -90,6 +90,7 @@ pub(crate) fn read_settled(decoder: &mut Decoder<'_, '_>) -> PyResult<Vec<Settle
 
 /// Tells promises how they ended. Those that are gone need nothing.
 pub(crate) fn settle(py: Python<'_>, world: &World, settled: Vec<Settled>) -> PyResult<()> {
+    let mut result = Ok(());
     for Settled { id, watch, outcome } in settled {
         world.tell(id, watch);
         let Some(proxy) = world.proxy(py, id) else {
@@ -105,10 +106,11 @@ pub(crate) fn settle(py: Python<'_>, world: &World, settled: Vec<Settled>) -> Py
         }
         match outcome {
             Some(outcome) => promise.settle(py, outcome),
-            None => promise.settled_unseen(py)?,
+            // The others are told whatever comes of asking for this one.
+            None => result = promise.settled_unseen(py).and(result),
         }
     }
-    Ok(())
+    result
 }
 
 /// Reads the state of a promise and, if it is settled, its value.
@@ -357,7 +359,8 @@ impl Promise {
         if limit.is_none_or(|limit| limit > Instant::now()) {
             self.check_wait(py, in_callback)?;
         }
-        let waiting = session.owner.turns().wait(&session.owner);
+        // Who is inside a callback can't take turns.
+        let waiting = (!in_callback).then(|| session.owner.turns().wait(&session.owner));
         {
             let mut state = self.state();
             if state.outcome.is_none() {
@@ -378,7 +381,7 @@ impl Promise {
             let slice = if in_callback {
                 self.ask(py)?;
                 CALLBACK_SLICE
-            } else if waiting.is_asked() {
+            } else if waiting.as_ref().is_some_and(Waiting::is_asked) {
                 session.owner.give_turn(py)?;
                 continue;
             } else if session.owner.turns().is_kept() {
