@@ -208,6 +208,20 @@ impl Promise {
         if is_awaited { self.ask(py) } else { Ok(()) }
     }
 
+    /// Nobody waits for this future any more.
+    fn leave(&self, future: &Py<PyAny>) {
+        let gone: Vec<_> = self
+            .state()
+            .waiters
+            .extract_if(.., |waiter| match waiter {
+                Waiter::Future { future: other, .. } => other.is(future),
+                Waiter::Thread(_) => false,
+            })
+            .collect();
+        // Python code may run.
+        drop(gone);
+    }
+
     /// Whether it is not known how it ended.
     pub(crate) fn is_pending(&self) -> bool {
         self.state().outcome.is_none()
@@ -280,9 +294,9 @@ impl Promise {
 #[pyclass(frozen, module = "napi_python")]
 #[derive(Debug)]
 struct Awaiting {
-    /// The iterator of a future.
     future: Py<PyAny>,
-    #[expect(dead_code, reason = "kept alive")]
+    /// The future's.
+    iterator: Py<PyAny>,
     promise: Py<Promise>,
     /// What the loop calls at the deadline, if there is one.
     timer: Option<Py<PyAny>>,
@@ -290,12 +304,18 @@ struct Awaiting {
 
 impl Drop for Awaiting {
     fn drop(&mut self) {
-        if let Some(timer) = self.timer.take() {
-            Python::try_attach(|py| {
+        Python::try_attach(|py| {
+            // The interpreter drops this on the way of an exception, which stays what it is.
+            let on_its_way = PyErr::take(py);
+            if let Some(timer) = self.timer.take() {
                 // One that has run already needs nothing.
                 let _ = timer.call_method0(py, intern!(py, "cancel"));
-            });
-        }
+            }
+            self.promise.get().leave(&self.future);
+            if let Some(error) = on_its_way {
+                error.restore(py);
+            }
+        });
     }
 }
 
@@ -306,7 +326,7 @@ impl Awaiting {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.future.bind(py).call_method0(intern!(py, "__next__"))
+        self.iterator.bind(py).call_method0(intern!(py, "__next__"))
     }
 }
 
@@ -363,7 +383,9 @@ impl Promise {
         let waiting = (!in_callback).then(|| session.owner.turns().wait(&session.owner));
         {
             let mut state = self.state();
-            if state.outcome.is_none() {
+            // It may have waited before, and given up.
+            let is_known = |waiter: &Waiter| matches!(waiter, Waiter::Thread(known) if known.id() == thread::current().id());
+            if state.outcome.is_none() && !state.waiters.iter().any(is_known) {
                 state.waiters.push(Waiter::Thread(thread::current()));
             }
         }
@@ -456,11 +478,11 @@ impl Promise {
             let handle = event_loop.call_method1(intern!(py, "call_later"), later)?;
             timer = Some(handle.unbind());
         }
-        let future = future.call_method0(intern!(py, "__await__"))?.unbind();
-        let promise = slf.clone().unbind();
+        let iterator = future.call_method0(intern!(py, "__await__"))?.unbind();
         Ok(Awaiting {
-            future,
-            promise,
+            future: future.unbind(),
+            iterator,
+            promise: slf.clone().unbind(),
             timer,
         })
     }
