@@ -183,6 +183,18 @@ pub(crate) fn promise_timeout(seconds: Option<f64>) -> PyErr {
     timeout(&format!("the promise was not settled {within}"), seconds)
 }
 
+/// A turn was not taken; told to nobody.
+#[cold]
+pub(crate) fn busy(label: &str) -> PyErr {
+    PyRuntimeError::new_err(format!("the addon {label} is busy with another call"))
+}
+
+/// A wait for a promise that would never end.
+#[cold]
+pub(crate) fn would_wait_for_ever(why: &str) -> PyErr {
+    PyRuntimeError::new_err(format!("result() would wait for ever: {why}"))
+}
+
 /// A call did not end before its deadline.
 #[cold]
 pub(crate) fn call_timeout(label: &str, export: Option<&str>) -> PyErr {

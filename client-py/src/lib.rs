@@ -20,4 +20,5 @@ mod sandbox;
 mod serve;
 mod session;
 mod talk;
+mod turns;
 mod world;

@@ -1,34 +1,39 @@
-//! The owner of an addon: the daemon thread that takes the host's turns, learns how promises end
-//! and flushes releases, so that none of it happens in a thread that only dropped an object.
+//! The owner of an addon: sees to it that the host's turns are taken and that promises learn how
+//! they end, and flushes releases, so that none of it happens in a thread that only dropped an
+//! object.
+//!
+//! A daemon thread does what nobody else does. See `turns` for who else takes turns.
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_client::{Events, ExitReport, Stream};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
-use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ValueReader;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::convert::Decoder;
 use crate::errors;
 use crate::output;
-use crate::proxy::promise::read_outcome;
-use crate::proxy::{self, Promise};
+use crate::proxy::promise;
 use crate::quiet;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
-use crate::world::World;
+use crate::turns::{Asked, STALE, Turns, running_loop};
 
-/// What the supervisor's thread leaves for the owner: it never waits for Python itself.
+/// What the client's threads leave for the owner.
 enum Job {
     Notice(Header, Vec<u8>),
+    /// Nobody else takes a turn that is due.
+    Turn,
     Died(Box<ExitReport>),
 }
 
@@ -38,9 +43,12 @@ pub(crate) struct Owner {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     session: Weak<Session>,
+    turns: Turns,
     jobs: Mutex<VecDeque<Job>>,
+    /// The process in which a thread is doing the jobs, or 0.
+    at_work: AtomicU32,
     thread: Mutex<Option<Thread>>,
     /// The process that the thread runs in: a forked child has none.
     process: AtomicU32,
@@ -48,6 +56,8 @@ struct Shared {
     waiting: AtomicUsize,
     /// The thread looks again within [`FLUSH_AFTER`].
     awake: AtomicBool,
+    /// The thread looks again within [`STALE`]: others were rung for lately.
+    watching: AtomicBool,
     stopped: AtomicBool,
 }
 
@@ -57,6 +67,10 @@ const FLUSH_AFTER: Duration = Duration::from_millis(50);
 const FLUSH_AT: usize = 256;
 /// A host that queues more notices than this is not served further: it is out of its mind.
 const MAX_JOBS: usize = 1 << 20;
+/// Without a ring for so long, the thread does not look after those who take turns any more.
+const UNWATCHED: Duration = Duration::from_secs(1);
+/// A loop that is busy is looked after this often at least.
+const MOST_PATIENT: Duration = Duration::from_millis(500);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -67,14 +81,25 @@ impl Owner {
         Self {
             shared: Arc::new(Shared {
                 session,
+                turns: Turns::default(),
                 jobs: Mutex::new(VecDeque::new()),
+                at_work: AtomicU32::new(0),
                 thread: Mutex::new(None),
                 process: AtomicU32::new(0),
                 waiting: AtomicUsize::new(0),
                 awake: AtomicBool::new(false),
+                watching: AtomicBool::new(false),
                 stopped: AtomicBool::new(false),
             }),
         }
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
+    }
+
+    pub(crate) fn upgrade(shared: &Weak<Shared>) -> Option<Self> {
+        shared.upgrade().map(|shared| Self { shared })
     }
 
     /// Starts the thread, if this process has none yet.
@@ -92,10 +117,16 @@ impl Owner {
         }
     }
 
-    /// Ends the thread soon.
+    /// Ends the thread soon; no loop has anything to do with the addon any more.
     pub(crate) fn stop(&self) {
         self.shared.stopped.store(true, Ordering::Release);
         self.shared.wake();
+        self.shared.turns.dismiss();
+    }
+
+    /// In a forked child: nobody of the parent's takes turns here.
+    pub(crate) fn forked(&self) {
+        self.shared.turns.forget();
     }
 
     /// Releases wait; called wherever Python drops an object.
@@ -106,34 +137,94 @@ impl Owner {
         }
     }
 
-    /// In the owner's own thread, where a callback waits for something: does what has come
-    /// meanwhile. Returns whether this is that thread.
-    pub(crate) fn attend_if_owner(&self) -> bool {
-        let is_owner = locked(&self.shared.thread)
-            .as_ref()
-            .is_some_and(|thread| thread.id() == thread::current().id());
-        if is_owner {
-            loop {
-                let Some(job) = locked(&self.shared.jobs).pop_front() else {
-                    break;
-                };
-                if !self.shared.attend(job) {
-                    break;
-                }
-            }
-        }
-        is_owner
+    /// Who takes turns.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.shared.turns
     }
 
-    fn leave(&self, job: Job) {
-        {
-            let mut jobs = locked(&self.shared.jobs);
-            if jobs.len() >= MAX_JOBS {
-                return;
-            }
-            jobs.push_back(job);
+    /// A callable or an awaitable goes to the host: the loop that runs in this thread, if there is
+    /// one and no other was first, takes the turns from now on.
+    #[inline]
+    pub(crate) fn adopt_running(&self, py: Python<'_>) -> PyResult<()> {
+        if self.shared.turns.is_kept() {
+            return Ok(());
         }
-        self.shared.wake();
+        match running_loop(py)? {
+            Some(event_loop) => self.adopt(py, &event_loop),
+            None => Ok(()),
+        }
+    }
+
+    /// This running loop waits for something of the addon.
+    pub(crate) fn adopt(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(session) = self.shared.session.upgrade() else {
+            return Ok(());
+        };
+        // A turn that has to wait in the host for other calls would stop the loop.
+        if self.shared.stopped.load(Ordering::Acquire) || !session.client()?.sees_top() {
+            return Ok(());
+        }
+        self.shared.turns.adopt(py, self, event_loop)
+    }
+
+    /// The loop was rung for: takes one turn, and then others of the loop's have theirs.
+    pub(crate) fn turn_of_loop(&self, py: Python<'_>) -> PyResult<()> {
+        match self.give_turn(py) {
+            Ok(()) => Ok(()),
+            // As asyncio does with its own.
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                if let Some(session) = self.shared.session.upgrade() {
+                    session.end_if_broken(py);
+                    output::trouble(py, &session.label, &error);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the host a turn if it is free for one; else it rings again. So it does if more is
+    /// left.
+    pub(crate) fn give_turn(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(session) = self.shared.session.upgrade() else {
+            return Ok(());
+        };
+        self.shared.turns.begin();
+        if take_turn(py, &session)? == Turn::More {
+            self.pass_on();
+        }
+        Ok(())
+    }
+
+    /// A turn is due, and whoever heard of it does not take it.
+    pub(crate) fn pass_on(&self) {
+        match self.shared.turns.ring() {
+            Asked::Nobody => {
+                self.shared.leave(Job::Turn);
+                // Whoever is at work looks again afterwards.
+                if self.shared.at_work.load(Ordering::Acquire) != std::process::id() {
+                    self.shared.wake();
+                }
+            }
+            Asked::Loop | Asked::Waiter => self.shared.watch(),
+        }
+    }
+
+    /// Does what the host says, in the thread that hears it if no other is at it.
+    fn hear(&self, header: Header, body: &[u8]) {
+        let is_bare_ring = header.number == CallKind::Ring.number() && body.is_empty();
+        let job = if is_bare_ring {
+            match self.shared.turns.ring() {
+                Asked::Nobody => Job::Turn,
+                Asked::Loop | Asked::Waiter => return self.shared.watch(),
+            }
+        } else {
+            Job::Notice(header, body.to_vec())
+        };
+        if self.shared.leave(job) {
+            let _visit = quiet::visit();
+            self.shared.work();
+        }
     }
 }
 
@@ -148,35 +239,100 @@ impl Shared {
         }
     }
 
+    /// Has the thread look whether those who were rung for come.
+    fn watch(&self) {
+        if !self.watching.swap(true, Ordering::AcqRel) {
+            self.wake();
+        }
+    }
+
+    fn leave(&self, job: Job) -> bool {
+        let mut jobs = locked(&self.jobs);
+        if jobs.len() >= MAX_JOBS {
+            return false;
+        }
+        jobs.push_back(job);
+        true
+    }
+
     fn run(self: Arc<Self>) {
+        let mut watched = Instant::now();
         while !self.stopped.load(Ordering::Acquire) {
-            let job = locked(&self.jobs).pop_front();
-            match job {
-                Some(job) => {
-                    if !self.attend(job) {
-                        return;
-                    }
+            if !self.work() {
+                return;
+            }
+            if self.waiting.load(Ordering::Acquire) >= FLUSH_AT {
+                if !self.flush() {
+                    return;
                 }
-                None if self.waiting.load(Ordering::Acquire) >= FLUSH_AT => {
-                    if !self.flush() {
-                        return;
-                    }
+            } else if self.waiting.load(Ordering::Acquire) > 0 {
+                thread::park_timeout(FLUSH_AFTER);
+                if locked(&self.jobs).is_empty() && !self.flush() {
+                    return;
                 }
-                None if self.waiting.load(Ordering::Acquire) > 0 => {
-                    thread::park_timeout(FLUSH_AFTER);
-                    if locked(&self.jobs).is_empty() && !self.flush() {
-                        return;
-                    }
-                }
-                None => {
-                    self.awake.store(false, Ordering::Release);
-                    if self.waiting.load(Ordering::Acquire) == 0 && locked(&self.jobs).is_empty() {
-                        if self.session.strong_count() == 0 {
-                            return;
+            } else if self.watching.load(Ordering::Acquire) {
+                match self.turns.overdue() {
+                    Some(time) if time >= STALE => self.take_over(),
+                    Some(_) => watched = Instant::now(),
+                    None if watched.elapsed() > UNWATCHED => {
+                        self.watching.store(false, Ordering::Release);
+                        // Who rang in between found somebody watching.
+                        if self.turns.overdue().is_some() {
+                            self.watching.store(true, Ordering::Release);
                         }
-                        thread::park_timeout(Duration::from_secs(10));
+                        watched = Instant::now();
                     }
+                    None => {}
                 }
+                let patience = self.turns.overdue().unwrap_or_default() / 2;
+                thread::park_timeout(patience.clamp(STALE, MOST_PATIENT));
+            } else {
+                self.awake.store(false, Ordering::Release);
+                let is_idle = self.waiting.load(Ordering::Acquire) == 0;
+                if is_idle && !self.watching.load(Ordering::Acquire) {
+                    if self.session.strong_count() == 0 {
+                        return;
+                    }
+                    thread::park_timeout(Duration::from_secs(10));
+                    watched = Instant::now();
+                }
+            }
+        }
+    }
+
+    /// Somebody was rung for and did not come. A loop that only is busy takes its turn later, as
+    /// Node's does; one that stands still has none any more.
+    fn take_over(&self) {
+        let is_free = !self.turns.is_kept()
+            || Python::try_attach(|py| self.turns.dismiss_if_still(py)).unwrap_or(false);
+        if is_free {
+            self.leave(Job::Turn);
+        }
+    }
+
+    /// Does the jobs that are there, unless another thread is at it. Returns false when the
+    /// interpreter ends.
+    fn work(&self) -> bool {
+        let process = std::process::id();
+        loop {
+            let before = self.at_work.swap(process, Ordering::AcqRel);
+            if before == process {
+                // Whoever is at it looks again after it has said that it is not any more.
+                return true;
+            }
+            let mut goes_on = true;
+            while goes_on && !self.stopped.load(Ordering::Acquire) {
+                let Some(job) = locked(&self.jobs).pop_front() else {
+                    break;
+                };
+                goes_on = self.attend(job);
+            }
+            self.at_work.store(0, Ordering::Release);
+            if !goes_on {
+                return false;
+            }
+            if self.stopped.load(Ordering::Acquire) || locked(&self.jobs).is_empty() {
+                return true;
             }
         }
     }
@@ -220,11 +376,15 @@ impl Shared {
                     }
                     Ok(())
                 }
+                Job::Turn => session.owner.give_turn(py),
                 Job::Notice(header, body) => notice(py, &session, header, &body),
             };
             if let Err(error) = attended {
                 session.end_if_broken(py);
-                output::trouble(py, &session.label, &error);
+                // Of a host that is being closed nobody wants to hear any more.
+                if !session.is_closed() {
+                    output::trouble(py, &session.label, &error);
+                }
             }
             drop(session);
         })
@@ -242,21 +402,15 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
     let mut reader = ValueReader::new(body, &session.limits);
     take_back(&world, header.flags, &mut reader)?;
     match CallKind::from_number(header.number) {
-        Some(CallKind::Ring) => take_turns(py, session),
+        Some(CallKind::Ring) => {
+            session.owner.pass_on();
+            Ok(())
+        }
         Some(CallKind::Settled) => {
-            let id = reader.take_id().map_err(errors::protocol)?;
-            let promise = proxy::receive_mention(py, &world, id);
             let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
-            match read_outcome(&mut decoder)? {
-                Some(outcome) => {
-                    if let Some(promise) = promise.and_then(|known| known.cast_into().ok()) {
-                        Promise::settle(promise.get(), py, outcome);
-                    }
-                    Ok(())
-                }
-                // Too large for a notice: asked for.
-                None => ask_again(py, &world, id),
-            }
+            let settled = promise::read_settled(&mut decoder)?;
+            decoder.finish()?;
+            promise::settle(py, &world, settled)
         }
         Some(CallKind::Uncaught) => {
             let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
@@ -269,35 +423,45 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
     }
 }
 
-fn ask_again(py: Python<'_>, world: &World, id: SlotId) -> PyResult<()> {
-    match world.proxy(py, id) {
-        Some(proxy) => match proxy.cast::<Promise>() {
-            Ok(promise) => promise.get().ask(py),
-            Err(_) => Ok(()),
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Done,
+    More,
+    /// The JS thread was not at its top; the host rings again when it is.
+    Declined,
+}
+
+/// Lets the host run what it owes itself, and settles the promises that ended.
+fn take_turn(py: Python<'_>, session: &Arc<Session>) -> PyResult<Turn> {
+    let Some(world) = session.world().filter(|world| session.is_current(world)) else {
+        return Ok(Turn::Done);
+    };
+    let declined = Cell::new(false);
+    // Read even if the turn was interrupted: nobody tells it again.
+    let told = RefCell::new((false, Vec::new()));
+    let taken = session.request(
+        py,
+        Ask::turn(&world, &declined),
+        |_| Ok(()),
+        |decoder| {
+            let more = decoder.reader.take_bool().map_err(errors::protocol)?;
+            told.replace((more, promise::read_settled(decoder)?));
+            Ok(())
         },
-        None => Ok(()),
+    );
+    if declined.get() {
+        return Ok(Turn::Declined);
     }
+    let (more, settled) = told.into_inner();
+    promise::settle(py, &world, settled)?;
+    if more && taken.is_err() {
+        session.owner.pass_on();
+    }
+    taken.map(|()| if more { Turn::More } else { Turn::Done })
 }
 
-/// Lets the host run what it owes itself, until nothing is left.
-fn take_turns(py: Python<'_>, session: &Arc<Session>) -> PyResult<()> {
-    loop {
-        let Some(world) = session.world().filter(|world| session.is_current(world)) else {
-            return Ok(());
-        };
-        let more = session.request(
-            py,
-            Ask::at(CallKind::Turn, &world),
-            |_| Ok(()),
-            |decoder| decoder.reader.take_bool().map_err(errors::protocol),
-        )?;
-        if !more {
-            return Ok(());
-        }
-    }
-}
-
-/// What the client's own threads tell: passed on, and nothing waited for.
+/// What the client's own threads tell.
 pub(crate) struct Listener {
     pub(crate) label: String,
     pub(crate) owner: Owner,
@@ -313,7 +477,10 @@ impl Events for Listener {
     }
 
     fn died(&self, report: &ExitReport) {
-        self.owner.leave(Job::Died(Box::new(report.clone())));
+        // The supervisor never waits for Python.
+        let shared = &self.owner.shared;
+        shared.leave(Job::Died(Box::new(report.clone())));
+        shared.wake();
     }
 
     fn degraded(&self, missing: &str, _: &Applied) {
@@ -326,6 +493,6 @@ impl Events for Listener {
     }
 
     fn notice(&self, header: Header, body: &[u8]) {
-        self.owner.leave(Job::Notice(header, body.to_vec()));
+        self.owner.hear(header, body);
     }
 }

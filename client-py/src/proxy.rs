@@ -120,26 +120,10 @@ pub(crate) fn proxy<'py>(
         HostKind::Error => return Err(errors::violation("an error that is lent without its text")),
     };
     world.remember(token.id, &new)?;
-    Ok(new)
-}
-
-/// Counts a receipt of an id that came without anything to make a proxy of. Its proxy, if there is
-/// one; else the receipt is given back.
-pub(crate) fn receive_mention<'py>(
-    py: Python<'py>,
-    world: &World,
-    id: SlotId,
-) -> Option<Bound<'py, PyAny>> {
-    let known = world.proxy(py, id);
-    match known.as_ref().and_then(handle_of) {
-        Some(handle) => handle.count(),
-        None => world.release(Release {
-            id,
-            received: 1,
-            returned: 0,
-        }),
+    if let Ok(promise) = new.cast::<Promise>() {
+        promise.get().remembered();
     }
-    known
+    Ok(new)
 }
 
 /// The handle behind a proxy; exported functions and classes have none.

@@ -1,6 +1,7 @@
 //! Threads of our own: they leave every signal to Python's, and can be waited for.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -30,12 +31,32 @@ pub(crate) fn start(
     Ok(thread)
 }
 
+/// How many threads of others are doing something here.
+static VISITS: AtomicUsize = AtomicUsize::new(0);
+
+/// A thread that was not started here does something that [`join`] waits for.
+#[derive(Debug)]
+pub(crate) struct Visit(());
+
+/// Begins a visit.
+pub(crate) fn visit() -> Visit {
+    VISITS.fetch_add(1, Ordering::AcqRel);
+    Visit(())
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        VISITS.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Waits, without the interpreter, until these threads have ended, at most until `end`.
 pub(crate) fn join(py: Python<'_>, end: Instant) {
     py.detach(|| {
         let running = || {
             let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-            threads.iter().any(|thread| !thread.is_finished())
+            let visited = VISITS.load(Ordering::Acquire) > 0;
+            visited || threads.iter().any(|thread| !thread.is_finished())
         };
         while running() && Instant::now() < end {
             thread::sleep(Duration::from_millis(1));
@@ -45,6 +66,7 @@ pub(crate) fn join(py: Python<'_>, end: Instant) {
 
 /// In a forked child there are no such threads.
 pub(crate) fn forked() {
+    VISITS.store(0, Ordering::Release);
     if let Ok(mut threads) = THREADS.try_lock() {
         threads.clear();
     }

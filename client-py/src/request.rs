@@ -1,6 +1,7 @@
 //! One request and everything that happens until its reply: sending, waiting without the
 //! interpreter, callbacks in between, changes to what was brought, the result.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hostd_client::ClientError;
@@ -31,6 +32,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) home: Option<&'a Arc<World>>,
     /// The name of what runs, for messages.
     pub(crate) export: Option<&'a Arc<str>>,
+    /// Only if the JS thread is at its top: here it is noted if it was not, and nothing was asked.
+    pub(crate) declined: Option<&'a Cell<bool>>,
 }
 
 impl<'a> Ask<'a> {
@@ -40,6 +43,17 @@ impl<'a> Ask<'a> {
             call,
             home: None,
             export: None,
+            declined: None,
+        }
+    }
+
+    /// A turn for the host of this world, if it is free for one.
+    pub(crate) const fn turn(home: &'a Arc<World>, declined: &'a Cell<bool>) -> Self {
+        Self {
+            call: CallKind::Turn,
+            home: Some(home),
+            export: None,
+            declined: Some(declined),
         }
     }
 
@@ -57,6 +71,7 @@ impl<'a> Ask<'a> {
             call,
             home: Some(home),
             export: None,
+            declined: None,
         }
     }
 }
@@ -66,6 +81,8 @@ enum Sent {
     Answered(Header),
     /// Nothing was sent: the host that runs is not the one the message was written for.
     Replaced,
+    /// Nothing was sent: the JS thread is not at its top.
+    Declined,
 }
 
 impl Session {
@@ -165,6 +182,13 @@ impl Session {
             match sent {
                 Ok(Sent::Answered(header)) => return Ok((world, header)),
                 Ok(Sent::Replaced) => unsend(py, &world, scratch),
+                Ok(Sent::Declined) => {
+                    unsend(py, &world, scratch);
+                    if let Some(declined) = ask.declined {
+                        declined.set(true);
+                    }
+                    return Err(errors::busy(&self.label));
+                }
                 Err(error) => {
                     unsend(py, &world, scratch);
                     return Err(error);
@@ -212,9 +236,12 @@ impl Session {
     ) -> PyResult<Sent> {
         let client = self.client()?;
         let outer = talk.as_ref().map(|talk| talk.until);
+        let is_turn = ask.declined.is_some();
         let until = match ask.call {
             // It only waits for its turn, and costs no process for that.
             CallKind::Settle => outer.flatten(),
+            // What runs in a turn has nothing to do with the deadlines of who takes it.
+            _ if is_turn => self.own_timeout(),
             _ => self.until(py, outer.flatten())?,
         };
         let mut waiting = Waiting::of(self, until);
@@ -246,6 +273,9 @@ impl Session {
                     })
                 }
             };
+            if is_turn && !talk.conversation.try_take_top() {
+                return Ok(Sent::Declined);
+            }
             talk.until = until;
             if let Some(export) = ask.export {
                 talk.conversation.set_export(Arc::clone(export));
@@ -260,7 +290,7 @@ impl Session {
         });
         let mut header = match sent {
             Ok(Sent::Answered(header)) => header,
-            Ok(Sent::Replaced) => return Ok(Sent::Replaced),
+            Ok(nothing) => return Ok(nothing),
             Err(error) => return Err(self.interrupted(py, talk, ask, (error, waiting), scratch)),
         };
         if !scratch.brought.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {

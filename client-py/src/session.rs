@@ -178,6 +178,13 @@ impl Session {
                 .is_some_and(|client| client.serves(world.generation))
     }
 
+    /// Until when a call may take that begins now, by what the addon was loaded with.
+    #[inline]
+    pub(crate) fn own_timeout(&self) -> Option<Instant> {
+        self.timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+
     /// Until when a call may take that begins now.
     #[inline]
     pub(crate) fn until(
@@ -185,9 +192,7 @@ impl Session {
         py: Python<'_>,
         outer: Option<Instant>,
     ) -> PyResult<Option<Instant>> {
-        let own = self
-            .timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let own = self.own_timeout();
         let open = idle::deadline(py)?;
         Ok(idle::nearer(idle::nearer(own, open), outer))
     }
@@ -575,6 +580,7 @@ impl Session {
         result.set_item("received", stats.received)?;
         result.set_item("calls", stats.calls)?;
         result.set_item("callbacks", stats.callbacks)?;
+        result.set_item("queued_events", stats.queued_events)?;
         result.set_item("engine_bytes", stats.engine_bytes)?;
         result.set_item("engine_objects", stats.engine_objects)?;
         if let Some(world) = self.world.load_full() {
@@ -623,8 +629,14 @@ impl Session {
         self.owner.stop();
     }
 
+    /// Whether it was closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// In a forked child: the parent's host is not ours, the next call starts one.
     pub(crate) fn forked(&self) {
+        self.owner.forked();
         if let Some(world) = self.world.swap(None) {
             // What was lent to the parent's host is the parent's; this copy is dropped.
             drop(world.die());

@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) limits: Limits,
     lent: Mutex<LentObjects>,
     proxies: Mutex<FxHashMap<u32, Py<PyWeakrefReference>>>,
+    /// The watch of each promise that was told last: the word may be quicker than the promise.
+    told: Mutex<FxHashMap<u32, u32>>,
     classes: Mutex<FxHashMap<u32, Arc<ClassInfo>>>,
     /// The exports object, once loaded.
     pub(crate) exports: OnceLock<(SlotId, HostKind)>,
@@ -100,6 +102,7 @@ impl World {
                 by_address: FxHashMap::default(),
             }),
             proxies: Mutex::new(FxHashMap::default()),
+            told: Mutex::new(FxHashMap::default()),
             classes: Mutex::new(FxHashMap::default()),
             exports: OnceLock::new(),
             exported: OnceLock::new(),
@@ -241,6 +244,24 @@ impl World {
             .get(&id.get())
             .map(|reference| reference.clone_ref(py))?;
         reference.bind(py).upgrade()
+    }
+
+    /// How the promise ended that is watched under this number was told. Words go by several lanes:
+    /// an earlier one may come last. The host lends no id beyond the limit.
+    pub(crate) fn tell(&self, id: SlotId, watch: u32) {
+        if id.get() > self.limits.lent_objects {
+            return;
+        }
+        let mut told = locked(&self.told);
+        let last = told.entry(id.get()).or_insert(watch);
+        if watch.wrapping_sub(*last) < 1 << 31 {
+            *last = watch;
+        }
+    }
+
+    /// Whether it was told already how the promise ended that is watched under this number.
+    pub(crate) fn was_told(&self, id: SlotId, watch: u32) -> bool {
+        locked(&self.told).get(&id.get()) == Some(&watch)
     }
 
     /// The promises that are not settled yet.

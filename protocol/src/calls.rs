@@ -83,13 +83,13 @@ calls! {
     Client 10 Describe;
     /// source V → V
     Client 11 RunScript;
-    /// () → more u8
+    /// () → more u8, then as in `Settled`
     Client 12 Turn;
     /// () → ()
     Client 13 Release;
     /// () → `HostStats`
     Client 14 Stats;
-    /// promise u32 → state u8 (0 pending, 1 fulfilled V, 2 rejected V)
+    /// promise u32 → state u8 (0 pending: watch u32, 1 fulfilled V, 2 rejected V)
     Client 15 Watch;
     /// target u32 → V iterator
     Client 16 Iterate;
@@ -127,7 +127,8 @@ calls! {
     Host 39 RemoteStep;
     /// ()
     Notice 64 Ring;
-    /// promise u32, state u8, V
+    /// `u32 n, (promise u32, watch u32, state u8 (0 settled, but too large to be told, 1 V, 2 V))*n`,
+    /// each a block of its own
     Notice 65 Settled;
     /// V, origin V
     Notice 66 Uncaught;

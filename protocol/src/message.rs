@@ -46,6 +46,8 @@ pub struct HostStats {
     pub calls: u64,
     /// Callbacks asked for so far.
     pub callbacks: u64,
+    /// Calls of threadsafe functions that were made and not delivered yet.
+    pub queued_events: u64,
     /// Bytes that the engine has allocated.
     pub engine_bytes: u64,
     /// Objects in the engine.

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napi_python
+import turns
 from napi_python import Addon, host, load_addon
 from napi_python._native import Floor
 
@@ -231,6 +232,10 @@ def main() -> None:
     def note(row: str, system: str, value: float) -> None:
         samples.setdefault((row, system), []).append(value)
 
+    of_itself = turns.rows()
+    for row, (_, times) in turns.ROWS.items():
+        of_itself[row](times)
+        node.ask(f"{row} {times}")
     for row, (_, times) in ROWS.items():
         over_lanes[row](max(times // 10, 10))
         over_socket[row](max(times // 50, 10))
@@ -240,6 +245,9 @@ def main() -> None:
             note(row, "lanes", nanoseconds(over_lanes[row], times))
             note(row, "socket", nanoseconds(over_socket[row], max(times // 20, 5)))
             note(row, "node", node.ask(f"{row} {times * 5}"))
+        for row, (_, times) in turns.ROWS.items():
+            note(row, "lanes", of_itself[row](times))
+            note(row, "node", node.ask(f"{row} {times}"))
         for name in FUNCTIONS + OTHERS:
             start = time.perf_counter_ns()
             lanes.measure(name, LOOP)
@@ -269,31 +277,32 @@ def main() -> None:
 def report(median: dict[tuple[str, str], float]) -> None:
     """Prints the table."""
     out = sys.stdout.write
-    out(f"{'':34}{'lanes':>12}{'socket':>12}{'Node':>12}{'lanes/Node':>12}{'socket/Node':>12}\n")
-    for row, (title, _) in {**ROWS, "start": ("start, load, first call", 0)}.items():
+    out(f"{'':40}{'lanes':>12}{'socket':>12}{'Node':>12}{'lanes/Node':>12}{'socket/Node':>12}\n")
+    rows = {**ROWS, **turns.ROWS, "start": ("start, load, first call", 0)}
+    for row, (title, _) in rows.items():
         mine, his, wire = (median.get((row, name)) for name in ("lanes", "node", "socket"))
         assert mine is not None and his is not None
-        out(f"{title:34}{pretty(mine):>12}{pretty(wire) if wire else '':>12}{pretty(his):>12}")
+        out(f"{title:40}{pretty(mine):>12}{pretty(wire) if wire else '':>12}{pretty(his):>12}")
         out(f"{mine / his:>12.2f}{f'{wire / his:.2f}' if wire else '':>12}\n")
 
     def ratio(name: str) -> float:
         mine, his = median[name, "lanes"], median[name, "node"]
-        out(f"{name:34}{pretty(mine):>12}{'':12}{pretty(his):>12}{mine / his:>12.2f}\n")
+        out(f"{name:40}{pretty(mine):>12}{'':12}{pretty(his):>12}{mine / his:>12.2f}\n")
         return mine / his
 
     mean = statistics.geometric_mean([ratio(name) for name in FUNCTIONS])
-    out(f"{'geometric mean of these':34}{'':36}{mean:>12.2f}\n")
+    out(f"{'geometric mean of these':40}{'':36}{mean:>12.2f}\n")
     for name in OTHERS:
         ratio(name)
     mib = 1 << 20
-    out(f"{'memory of an idle host':34}{median['idle', 'lanes'] / mib:>8.1f} MiB{'':12}")
+    out(f"{'memory of an idle host':40}{median['idle', 'lanes'] / mib:>8.1f} MiB{'':12}")
     out(f"{median['idle', 'node'] / mib:>8.1f} MiB\n")
     floor = median["add", "floor"]
-    out(f"{'floor: 16 bytes to a bare thread':34}{pretty(floor):>12}")
+    out(f"{'floor: 16 bytes to a bare thread':40}{pretty(floor):>12}")
     out(f"   add(1, 2) is {median['add', 'lanes'] / floor:.2f} times the floor\n")
-    out(f"{'add(1, 2) on one CPU':34}{pretty(median['one-cpu', 'lanes']):>12}\n")
-    out(f"{'crash to exception':34}{pretty(median['crash', 'lanes']):>12}\n")
-    out(f"{'crash to ready again':34}{pretty(median['ready', 'lanes']):>12}\n")
+    out(f"{'add(1, 2) on one CPU':40}{pretty(median['one-cpu', 'lanes']):>12}\n")
+    out(f"{'crash to exception':40}{pretty(median['crash', 'lanes']):>12}\n")
+    out(f"{'crash to ready again':40}{pretty(median['ready', 'lanes']):>12}\n")
 
 
 if __name__ == "__main__":

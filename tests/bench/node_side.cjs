@@ -1,5 +1,6 @@
 // Node's side of the benchmark: loads the addon in process and measures a row when asked on stdin.
 'use strict';
+const path = require('node:path');
 const readline = require('node:readline');
 
 const addon = require(process.argv[2]);
@@ -33,8 +34,36 @@ function measure(row, rounds) {
   return Number(process.hrtime.bigint() - start) / rounds;
 }
 
-readline.createInterface({ input: process.stdin }).on('line', (line) => {
-  const [row, rounds] = line.split(' ');
-  const answer = row === 'memory' ? process.memoryUsage.rss() : measure(row, Number(rounds));
+// What happens of itself, as in turns.py.
+const sample = (name) => require(path.join(path.dirname(process.argv[2]), name));
+const events = (count) => new Promise((done) => {
+  sample('order.node').eventsOfThread((number) => { if (number === count - 1) done(); }, count);
+});
+const turns = {
+  event: events,
+  events,
+  'many-events': events,
+  awaited: async (count) => {
+    for (let i = 0; i < count; i++) await sample('sample_rust.node').asyncAdd(i, 1);
+  },
+  gathered: (count) => {
+    const { asyncAdd } = sample('sample_rust.node');
+    return Promise.all(Array.from({ length: count }, (_, i) => asyncAdd(i, 1)));
+  },
+};
+
+async function measureTurns(row, rounds) {
+  const start = process.hrtime.bigint();
+  await turns[row](rounds);
+  return Number(process.hrtime.bigint() - start) / rounds;
+}
+
+readline.createInterface({ input: process.stdin }).on('line', async (line) => {
+  const [row, text] = line.split(' ');
+  const rounds = Number(text);
+  let answer;
+  if (row === 'memory') answer = process.memoryUsage.rss();
+  else if (row in turns) answer = await measureTurns(row, rounds);
+  else answer = measure(row, rounds);
   process.stdout.write(`${answer}\n`);
 });

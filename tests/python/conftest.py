@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=2,
         help="how many hosts fail at each step of the protocol",
     )
+    parser.addoption(
+        "--whole",
+        action="store_true",
+        help="run the tests of turns and events in full: millions of events, 1000 tries",
+    )
+
+
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Waits on the loop for what a callback or another thread brings about."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:  # noqa: ASYNC110  nobody tells
+        await asyncio.sleep(0.0005)
 
 
 def addon_path(name: str) -> Path:

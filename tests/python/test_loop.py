@@ -80,18 +80,6 @@ def test_exception_in_a_callback_that_nobody_waits_for_is_told_as_it_is(order: A
     assert heard == [0]
 
 
-def test_a_loop_that_is_blocked_deadlocks_with_nobody(order: Any) -> None:
-    heard = threading.Event()
-
-    async def main() -> int:
-        order.eventsOfThread(lambda number: heard.set() if number == 99 else None, 100)
-        # Blocks the loop; the events come all the same.
-        assert heard.wait(SECONDS)
-        return 1
-
-    assert asyncio.run(main()) == 1
-
-
 def test_timers_run_without_being_asked_for(order: Any) -> None:
     script = host(order).run_script
     started = time.monotonic()

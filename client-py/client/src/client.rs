@@ -139,13 +139,13 @@ impl Client {
         session.map_or_else(Vec::new, |session| session.applied.clone())
     }
 
-    /// Announces a turn to the host that serves, if its JS thread is at its top: then the turn is
-    /// to be sent at once, else the host rings again.
-    pub fn try_take_top(&self) -> bool {
+    /// Whether a turn can be announced so that it waits for nobody: see
+    /// [`Conversation::try_take_top`].
+    pub fn sees_top(&self) -> bool {
         let session = self.shared.current.load();
         session
             .as_ref()
-            .is_some_and(|session| session.is_alive() && session.end.try_take_top())
+            .is_some_and(|session| session.is_alive() && session.end.sees_top())
     }
 
     /// What was seen so far.

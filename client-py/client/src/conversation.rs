@@ -62,6 +62,12 @@ impl Conversation {
         self.session.generation
     }
 
+    /// Announces a turn, if the JS thread is at its top: then the turn is to be sent at once, else
+    /// the host rings again when it is.
+    pub fn try_take_top(&self) -> bool {
+        self.session.is_alive() && self.lane.try_take_top()
+    }
+
     /// How many requests are open, of both sides.
     pub fn depth(&self) -> usize {
         self.pending.depth()

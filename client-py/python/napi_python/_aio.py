@@ -17,7 +17,7 @@ from napi_python._threads import Queues, Threads
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from napi_python._native import Promise, _Settler
+    from napi_python._native import _Settler
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -82,33 +82,6 @@ async def _finish(future: concurrent.futures.Future[_R]) -> _R:
             raise AddonTimeout(text)
     # A call that has started looks at its deadline itself.
     return await waiting
-
-
-async def await_promise(promise: Promise) -> Any:  # noqa: ANN401 - any JavaScript value
-    """Waits for a promise on the running loop, until its deadline."""
-    loop = asyncio.get_running_loop()
-    addon, left = promise._bounds()  # noqa: SLF001 - of this package
-    _loops.note(addon, loop)
-    settled: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not settled.done():
-            settled.set_result(None)
-
-    def told() -> None:
-        # A loop that was closed meanwhile has nobody left to tell.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(wake)
-
-    promise._add_callback(told)  # noqa: SLF001 - of this package
-    if left is None:
-        await settled
-    else:
-        await asyncio.wait({settled}, timeout=max(left, 0))
-        if not settled.done():
-            text = "the promise was not settled before its deadline"
-            raise AddonTimeout(text)
-    return promise.result(0)
 
 
 _Running = asyncio.Future[Any] | concurrent.futures.Future[Any]

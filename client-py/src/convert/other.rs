@@ -150,6 +150,9 @@ impl<'py> Encoder<'_, 'py> {
     }
 
     fn lend_as(&mut self, value: &Bound<'py, PyAny>, kind: ClientKind) -> PyResult<()> {
+        if matches!(kind, ClientKind::Callable | ClientKind::Awaitable) {
+            self.session.owner.adopt_running(self.py)?;
+        }
         let id = self.lend(value, kind)?;
         if kind == ClientKind::Awaitable {
             self.brought.awaitables.push((id, value.clone().unbind()));

@@ -1,16 +1,23 @@
 //! A JavaScript promise: awaitable on asyncio, or waited for in a thread.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
-use pyo3::exceptions::PyValueError;
+use hostd_protocol::ids::SlotId;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use super::Handle;
 use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
+use crate::talk;
+use crate::turns::{IMPATIENT, Waiting, running_loop};
+use crate::world::World;
 
 /// A JavaScript promise.
 #[pyclass(frozen, weakref, module = "napi_python")]
@@ -18,17 +25,27 @@ use crate::request::Ask;
 pub(crate) struct Promise {
     pub(crate) handle: Handle,
     state: Mutex<State>,
-    settled: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    /// The number under which the host will tell how it ends; zero if it will not.
+    watch: u32,
+    waiters: Vec<Waiter>,
+    outcome: Option<Outcome>,
+}
+
+/// Who is told how a promise ends.
 #[derive(Debug)]
-enum State {
-    /// The host has not been asked yet.
-    Unknown,
-    /// It tells when it is settled.
-    Watched(Vec<Py<PyAny>>),
-    Fulfilled(Py<PyAny>),
-    Rejected(PyErr),
+enum Waiter {
+    /// A future of a loop.
+    Future {
+        future: Py<PyAny>,
+        event_loop: Py<PyAny>,
+        thread: ThreadId,
+    },
+    /// A thread that sleeps.
+    Thread(Thread),
 }
 
 /// How a promise ended.
@@ -38,8 +55,66 @@ pub(crate) enum Outcome {
     Rejected(PyErr),
 }
 
+impl Outcome {
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self {
+            Self::Fulfilled(value) => Ok(value.clone_ref(py)),
+            Self::Rejected(error) => Err(error.clone_ref(py)),
+        }
+    }
+}
+
+/// What the host tells of a watched promise.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    id: SlotId,
+    watch: u32,
+    /// None if it is too large to be told without being asked for.
+    outcome: Option<Outcome>,
+}
+
+/// Reads the promises that ended.
+pub(crate) fn read_settled(decoder: &mut Decoder<'_, '_>) -> PyResult<Vec<Settled>> {
+    let count = decoder.reader.take_count(9).map_err(errors::protocol)?;
+    let mut settled = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        decoder.restart();
+        settled.push(Settled {
+            id: decoder.reader.take_id().map_err(errors::protocol)?,
+            watch: decoder.reader.take_u32().map_err(errors::protocol)?,
+            outcome: read_outcome(decoder)?,
+        });
+    }
+    Ok(settled)
+}
+
+/// Tells promises how they ended. Those that are gone need nothing.
+pub(crate) fn settle(py: Python<'_>, world: &World, settled: Vec<Settled>) -> PyResult<()> {
+    let mut result = Ok(());
+    for Settled { id, watch, outcome } in settled {
+        world.tell(id, watch);
+        let Some(proxy) = world.proxy(py, id) else {
+            continue;
+        };
+        let Ok(promise) = proxy.cast::<Promise>() else {
+            continue;
+        };
+        let promise = promise.get();
+        // An id may have had another tenant, and an old promise another watch.
+        if promise.state().watch != watch {
+            continue;
+        }
+        match outcome {
+            Some(outcome) => promise.settle(py, outcome),
+            // The others are told whatever comes of asking for this one.
+            None => result = promise.settled_unseen(py).and(result),
+        }
+    }
+    result
+}
+
 /// Reads the state of a promise and, if it is settled, its value.
-pub(crate) fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
+fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
     match decoder.reader.take_u8().map_err(errors::protocol)? {
         0 => Ok(None),
         1 => Ok(Some(Outcome::Fulfilled(decoder.value()?.unbind()))),
@@ -50,15 +125,27 @@ pub(crate) fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Out
 
 /// The wait looks at signals and deadlines this often.
 const SLICE: Duration = Duration::from_millis(100);
-/// The owner, who would tell, looks by itself.
-const OWNER_SLICE: Duration = Duration::from_millis(2);
+/// Inside a callback nobody else tells: the host is asked this often.
+const CALLBACK_SLICE: Duration = Duration::from_millis(2);
 
 impl Promise {
-    pub(crate) const fn new(handle: Handle) -> Self {
+    /// A promise whose host tells how it ends if the handle has the number of a watch.
+    pub(crate) fn new(handle: Handle) -> Self {
+        let state = State {
+            watch: handle.class,
+            ..State::default()
+        };
         Self {
             handle,
-            state: Mutex::new(State::Unknown),
-            settled: Condvar::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Its proxy is known from now on: what was told before is asked for again.
+    pub(crate) fn remembered(&self) {
+        let mut state = self.state();
+        if state.watch != 0 && self.handle.world.was_told(self.handle.id, state.watch) {
+            state.watch = 0;
         }
     }
 
@@ -68,67 +155,199 @@ impl Promise {
 
     /// Keeps how it ended and tells those who wait. The first word counts.
     pub(crate) fn settle(&self, py: Python<'_>, outcome: Outcome) {
-        let next = match outcome {
-            Outcome::Fulfilled(value) => State::Fulfilled(value),
-            Outcome::Rejected(error) => State::Rejected(error),
-        };
-        let former = {
+        let waiters = {
             let mut state = self.state();
-            if matches!(*state, State::Fulfilled(_) | State::Rejected(_)) {
+            if state.outcome.is_some() {
                 return;
             }
-            std::mem::replace(&mut *state, next)
+            state.outcome = Some(outcome);
+            std::mem::take(&mut state.waiters)
         };
-        self.settled.notify_all();
-        if let State::Watched(callbacks) = former {
-            for callback in callbacks {
-                if let Err(error) = callback.call0(py) {
-                    error.write_unraisable(py, None);
+        for waiter in waiters {
+            match waiter {
+                Waiter::Thread(thread) => thread.unpark(),
+                Waiter::Future {
+                    future,
+                    event_loop,
+                    thread,
+                } => {
+                    let told = self.tell_future(py, future.bind(py), event_loop.bind(py), thread);
+                    // A loop that was closed meanwhile has nobody left to tell.
+                    drop(told);
                 }
             }
         }
     }
 
-    /// Whether somebody waits for it.
-    pub(crate) fn is_pending(&self) -> bool {
-        matches!(*self.state(), State::Unknown | State::Watched(_))
+    fn tell_future(
+        &self,
+        py: Python<'_>,
+        future: &Bound<'_, PyAny>,
+        event_loop: &Bound<'_, PyAny>,
+        thread: ThreadId,
+    ) -> PyResult<()> {
+        if thread == thread::current().id() {
+            return self.fill(py, future);
+        }
+        let Some(promise) = self.handle.world.proxy(py, self.handle.id) else {
+            return Ok(());
+        };
+        let fill = promise.getattr(intern!(py, "_fill"))?;
+        event_loop
+            .call_method1(intern!(py, "call_soon_threadsafe"), (fill, future))
+            .map(drop)
     }
 
-    /// Asks the host once to tell how it ends.
-    fn watch(&self, py: Python<'_>) -> PyResult<()> {
-        {
+    /// It ended, and how is to be asked for by whoever wants to know.
+    fn settled_unseen(&self, py: Python<'_>) -> PyResult<()> {
+        let is_awaited = {
             let mut state = self.state();
-            if !matches!(*state, State::Unknown) {
+            state.watch = 0;
+            !state.waiters.is_empty()
+        };
+        if is_awaited { self.ask(py) } else { Ok(()) }
+    }
+
+    /// Nobody waits for this future any more.
+    fn leave(&self, future: &Py<PyAny>) {
+        let gone: Vec<_> = self
+            .state()
+            .waiters
+            .extract_if(.., |waiter| match waiter {
+                Waiter::Future { future: other, .. } => other.is(future),
+                Waiter::Thread(_) => false,
+            })
+            .collect();
+        // Python code may run.
+        drop(gone);
+    }
+
+    /// Whether it is not known how it ended.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state().outcome.is_none()
+    }
+
+    fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+        let state = self.state();
+        state.outcome.as_ref().map(|outcome| outcome.result(py))
+    }
+
+    /// Sees to it that the host tells how it ends.
+    fn watch(&self, py: Python<'_>) -> PyResult<()> {
+        let is_watched = {
+            let state = self.state();
+            state.watch != 0 || state.outcome.is_some()
+        };
+        if is_watched { Ok(()) } else { self.ask(py) }
+    }
+
+    /// Asks the host how it stands; if it is pending the host tells how it ends.
+    fn ask(&self, py: Python<'_>) -> PyResult<()> {
+        loop {
+            let (outcome, watch) = self.handle.session.request(
+                py,
+                Ask::at(CallKind::Watch, &self.handle.world),
+                |encoder| {
+                    encoder.out.put_u32(self.handle.id.get());
+                    Ok(())
+                },
+                |decoder| match read_outcome(decoder)? {
+                    None => Ok((None, decoder.reader.take_u32().map_err(errors::protocol)?)),
+                    outcome => Ok((outcome, 0)),
+                },
+            )?;
+            if let Some(outcome) = outcome {
+                self.settle(py, outcome);
                 return Ok(());
             }
-            *state = State::Watched(Vec::new());
-        }
-        let asked = self.ask(py);
-        if asked.is_err() {
-            let mut state = self.state();
-            if matches!(*state, State::Watched(_)) {
-                *state = State::Unknown;
+            self.state().watch = watch;
+            // The word may have come before this answer was read.
+            if !self.handle.world.was_told(self.handle.id, watch) {
+                return Ok(());
             }
         }
-        asked
     }
 
-    /// Asks the host how it stands; if it is pending a notice follows.
-    pub(crate) fn ask(&self, py: Python<'_>) -> PyResult<()> {
-        let outcome = self.handle.session.request(
-            py,
-            Ask::at(CallKind::Watch, &self.handle.world),
-            |encoder| {
-                encoder.out.put_u32(self.handle.id.get());
-                Ok(())
-            },
-            read_outcome,
-        );
-        if let Some(outcome) = outcome? {
-            self.settle(py, outcome);
+    /// Why waiting here would never end, if so. Looks at the host's own word first.
+    fn check_wait(&self, py: Python<'_>, in_callback: bool) -> PyResult<()> {
+        let session = &self.handle.session;
+        let is_loop = !in_callback && session.owner.turns().is_kept_here(py)?;
+        let is_endless = is_loop || (in_callback && !session.nested_threads);
+        if !is_endless {
+            return Ok(());
         }
-        Ok(())
+        self.ask(py)?;
+        if !self.is_pending() {
+            return Ok(());
+        }
+        Err(errors::would_wait_for_ever(if is_loop {
+            "the event loop of this thread is what lets the addon go on, and it does not run while \
+             result() waits; await the promise, or call result() in another thread"
+        } else {
+            "the addon waits for the callback in which it was called; return from the callback \
+             first, or have another thread wait"
+        }))
     }
+}
+
+/// Goes through one `await`: that is what keeps the promise alive meanwhile.
+#[pyclass(frozen, module = "napi_python")]
+#[derive(Debug)]
+struct Awaiting {
+    future: Py<PyAny>,
+    /// The future's.
+    iterator: Py<PyAny>,
+    promise: Py<Promise>,
+    /// What the loop calls at the deadline, if there is one.
+    timer: Option<Py<PyAny>>,
+}
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        Python::try_attach(|py| {
+            // The interpreter drops this on the way of an exception, which stays what it is.
+            let on_its_way = PyErr::take(py);
+            if let Some(timer) = self.timer.take() {
+                // One that has run already needs nothing.
+                let _ = timer.call_method0(py, intern!(py, "cancel"));
+            }
+            self.promise.get().leave(&self.future);
+            if let Some(error) = on_its_way {
+                error.restore(py);
+            }
+        });
+    }
+}
+
+#[pymethods]
+impl Awaiting {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.iterator.bind(py).call_method0(intern!(py, "__next__"))
+    }
+}
+
+/// Coroutines that the addon is given where no loop runs may run on this one: see `_loops`.
+fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+    static NOTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    NOTE.import(py, "napi_python._loops", "note")?
+        .call1((addon, event_loop))
+        .map(drop)
+}
+
+fn set_exception<'py>(future: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+    let py = future.py();
+    let set = intern!(py, "set_exception");
+    let value = error.into_value(py);
+    future.call_method1(set, (&value,)).or_else(|_| {
+        // No future takes a StopIteration.
+        let other = PyRuntimeError::new_err("a promise was rejected with StopIteration");
+        other.set_cause(py, Some(PyErr::from_value(value.into_bound(py).into_any())));
+        future.call_method1(set, (other.into_value(py),))
+    })
 }
 
 #[pymethods]
@@ -151,12 +370,28 @@ impl Promise {
             }
         };
         self.watch(py)?;
-        let until = self.handle.session.until(py, limit)?;
+        if let Some(outcome) = self.outcome(py) {
+            return outcome;
+        }
+        let session = Arc::clone(&self.handle.session);
+        let until = session.until(py, limit)?;
+        let in_callback = talk::parked_world(&session).is_some();
+        if limit.is_none_or(|limit| limit > Instant::now()) {
+            self.check_wait(py, in_callback)?;
+        }
+        // Who is inside a callback can't take turns.
+        let waiting = (!in_callback).then(|| session.owner.turns().wait(&session.owner));
+        {
+            let mut state = self.state();
+            // It may have waited before, and given up.
+            let is_known = |waiter: &Waiter| matches!(waiter, Waiter::Thread(known) if known.id() == thread::current().id());
+            if state.outcome.is_none() && !state.waiters.iter().any(is_known) {
+                state.waiters.push(Waiter::Thread(thread::current()));
+            }
+        }
         loop {
-            match &*self.state() {
-                State::Fulfilled(value) => return Ok(value.clone_ref(py)),
-                State::Rejected(error) => return Err(error.clone_ref(py)),
-                State::Unknown | State::Watched(_) => {}
+            if let Some(outcome) = self.outcome(py) {
+                return outcome;
             }
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
@@ -165,59 +400,98 @@ impl Promise {
                 self.handle.session.annotate(py, &error);
                 return Err(error);
             }
-            let slice = if self.handle.session.owner.attend_if_owner() {
-                if !self.is_pending() {
-                    continue;
-                }
-                OWNER_SLICE
+            let slice = if in_callback {
+                self.ask(py)?;
+                CALLBACK_SLICE
+            } else if waiting.as_ref().is_some_and(Waiting::is_asked) {
+                session.owner.give_turn(py)?;
+                continue;
+            } else if session.owner.turns().is_kept() {
+                IMPATIENT
             } else {
                 SLICE
             };
             let slice = until.map_or(slice, |until| slice.min(until - now));
-            py.detach(|| {
-                let state = self.state();
-                if matches!(*state, State::Unknown | State::Watched(_)) {
-                    drop(self.settled.wait_timeout(state, slice));
-                }
-            });
+            if self.is_pending() {
+                py.detach(|| thread::park_timeout(slice));
+            }
             py.check_signals()?;
         }
     }
 
-    /// The number of its addon, and for how many seconds it may be waited for from now on.
-    fn _bounds(&self, py: Python<'_>) -> PyResult<(u64, Option<f64>)> {
-        let session = &self.handle.session;
-        let until = session.until(py, None)?;
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        Ok((session.number, left.map(|left| left.as_secs_f64())))
-    }
-
-    /// Calls `callback()` once the promise is settled, in whichever thread learns it.
-    fn _add_callback(&self, py: Python<'_>, callback: Bound<'_, PyAny>) -> PyResult<()> {
-        self.watch(py)?;
-        {
-            let mut state = self.state();
-            if let State::Watched(callbacks) = &mut *state {
-                callbacks.push(callback.unbind());
-                return Ok(());
-            }
+    /// Passes on how it ended, in the thread of the future's loop.
+    #[pyo3(name = "_fill")]
+    fn fill(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
         }
-        callback.call0().map(|_| ())
+        match self.outcome(py) {
+            Some(Ok(value)) => future.call_method1(intern!(py, "set_result"), (value,)),
+            Some(Err(error)) => set_exception(future, error),
+            None => return Ok(()),
+        }
+        .map(drop)
     }
 
-    fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py()
-            .import("napi_python._aio")?
-            .getattr("await_promise")?
-            .call1((slf,))?
-            .call_method0("__await__")
+    /// The time is over for one `await`; the promise goes on.
+    #[pyo3(name = "_give_up")]
+    fn give_up(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
+        }
+        let error = errors::promise_timeout(None);
+        self.handle.session.annotate(py, &error);
+        set_exception(future, error).map(drop)
+    }
+
+    fn __await__(slf: &Bound<'_, Self>) -> PyResult<Awaiting> {
+        let (py, this) = (slf.py(), slf.get());
+        let Some(event_loop) = running_loop(py)? else {
+            return Err(PyRuntimeError::new_err(
+                "a promise is awaited on a running asyncio loop; in other code call its result()",
+            ));
+        };
+        let session = &this.handle.session;
+        let until = session.until(py, None)?;
+        session.owner.adopt(py, &event_loop)?;
+        note_loop(py, session.number, &event_loop)?;
+        this.watch(py)?;
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let is_settled = {
+            let mut state = this.state();
+            if state.outcome.is_none() {
+                state.waiters.push(Waiter::Future {
+                    future: future.clone().unbind(),
+                    event_loop: event_loop.clone().unbind(),
+                    thread: thread::current().id(),
+                });
+            }
+            state.outcome.is_some()
+        };
+        let mut timer = None;
+        if is_settled {
+            this.fill(py, &future)?;
+        } else if let Some(until) = until {
+            let left = until.saturating_duration_since(Instant::now());
+            let give_up = slf.getattr(intern!(py, "_give_up"))?;
+            let later = (left.as_secs_f64(), give_up, &future);
+            let handle = event_loop.call_method1(intern!(py, "call_later"), later)?;
+            timer = Some(handle.unbind());
+        }
+        let iterator = future.call_method0(intern!(py, "__await__"))?.unbind();
+        Ok(Awaiting {
+            future: future.unbind(),
+            iterator,
+            promise: slf.clone().unbind(),
+            timer,
+        })
     }
 
     fn __repr__(&self) -> &'static str {
-        match *self.state() {
-            State::Unknown | State::Watched(_) => "<Promise pending>",
-            State::Fulfilled(_) => "<Promise fulfilled>",
-            State::Rejected(_) => "<Promise rejected>",
+        match &self.state().outcome {
+            None => "<Promise pending>",
+            Some(Outcome::Fulfilled(_)) => "<Promise fulfilled>",
+            Some(Outcome::Rejected(_)) => "<Promise rejected>",
         }
     }
 

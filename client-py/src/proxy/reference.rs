@@ -75,6 +75,7 @@ impl<'a> Reference<'a> {
             call,
             home: self.home(),
             export,
+            declined: None,
         }
     }
 

@@ -349,6 +349,11 @@ impl ClientLane {
         }
     }
 
+    /// Announces a turn on this lane: see [`ClientTop::try_take`].
+    pub fn try_take_top(&self) -> bool {
+        ClientTop(Arc::clone(&self.area)).try_take(self.index)
+    }
+
     /// Sets the cancel word: see [`LaneHandle::set_cancel`].
     pub fn set_cancel(&self, word: u32) {
         set_cancel(&self.area, self.index, word);

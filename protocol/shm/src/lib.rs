@@ -63,7 +63,7 @@ pub use layout::{
 };
 pub use ready::ReadyBitmap;
 pub use segment::Segment;
-pub use top::{ClientTop, HostTop, TopState};
+pub use top::{ClientTop, HostTop, Top, TopState};
 
 #[cfg(loom)]
 pub use sync::{Fault, with_fault};

@@ -1,31 +1,57 @@
 //! Whether the JS thread is at its top, so that the owner of pending work may give it a turn.
+//!
+//! The word says what the JS thread does, which lane a turn comes on that was announced, and
+//! whether somebody wanted to give one and could not: then the host rings again.
 
 use std::sync::Arc;
 
 use crate::area::Area;
-use crate::sync::{AcqRel, Acquire, AtomicU32, Relaxed};
+use crate::layout::LaneIndex;
+use crate::sync::{AcqRel, Acquire, AtomicU32};
 
 /// What the JS thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 pub enum TopState {
     /// It runs a call, or waits for a callback inside one.
-    Busy = 0,
+    Busy,
     /// It waits at its top for whatever comes.
-    AtTop = 1,
-    /// It was at its top, and an owner has announced a turn.
-    Taken = 2,
+    AtTop,
+    /// It was at its top, and an owner has announced a turn on this lane.
+    Taken(LaneIndex),
 }
+
+/// What the host finds in the word when it changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Top {
+    /// What was said until now.
+    pub state: TopState,
+    /// A turn was declined since: it is to be rung for again.
+    pub declined: bool,
+}
+
+const BUSY: u32 = 0;
+const AT_TOP: u32 = 1;
+const TAKEN: u32 = 2;
+const KIND: u32 = 0xff;
+const LANE_SHIFT: u32 = 8;
+const DECLINED: u32 = 1 << 31;
+const TRIES: usize = 64;
 
 fn word(area: &Area) -> &AtomicU32 {
     &area.header().top.0
 }
 
-fn state(word: u32) -> TopState {
-    match word {
-        1 => TopState::AtTop,
-        2 => TopState::Taken,
+/// Whatever the other side wrote means something: the word is a hint between two who may lie.
+fn decode(word: u32) -> Top {
+    let lane = (word & !DECLINED) >> LANE_SHIFT;
+    let state = match (word & KIND, LaneIndex::new(lane as usize)) {
+        (AT_TOP, _) => TopState::AtTop,
+        (TAKEN, Some(lane)) => TopState::Taken(lane),
         _ => TopState::Busy,
+    };
+    Top {
+        state,
+        declined: word & DECLINED != 0,
     }
 }
 
@@ -34,18 +60,31 @@ fn state(word: u32) -> TopState {
 pub struct ClientTop(pub(crate) Arc<Area>);
 
 impl ClientTop {
-    /// Announces a turn, if the JS thread is at its top and no other turn is announced. Then the
-    /// turn is to be sent at once; else the host rings again when it is at its top.
-    pub fn try_take(&self) -> bool {
-        let (top, taken) = (TopState::AtTop as u32, TopState::Taken as u32);
-        word(&self.0)
-            .compare_exchange(top, taken, AcqRel, Relaxed)
-            .is_ok()
+    /// Announces a turn on this lane, if the JS thread is at its top and no other turn is
+    /// announced. Then the turn is to be sent at once: the host waits for it. Else the host rings
+    /// again when it comes to its top.
+    pub fn try_take(&self, lane: LaneIndex) -> bool {
+        let word = word(&self.0);
+        let mut seen = word.load(Acquire);
+        // A host that changes it for ever is not waited for.
+        for _ in 0..TRIES {
+            let free = seen & KIND == AT_TOP;
+            let next = if free {
+                TAKEN | u32::from(lane.number()) << LANE_SHIFT | seen & DECLINED
+            } else {
+                seen | DECLINED
+            };
+            match word.compare_exchange(seen, next, AcqRel, Acquire) {
+                Ok(_) => return free,
+                Err(now) => seen = now,
+            }
+        }
+        false
     }
 
     /// The state as the host claims it.
     pub fn state(&self) -> TopState {
-        state(word(&self.0).load(Acquire))
+        decode(word(&self.0).load(Acquire)).state
     }
 }
 
@@ -55,13 +94,12 @@ pub struct HostTop(pub(crate) Arc<Area>);
 
 impl HostTop {
     /// Says that the JS thread is at its top.
-    pub fn arrive(&self) {
-        word(&self.0).swap(TopState::AtTop as u32, AcqRel);
+    pub fn arrive(&self) -> Top {
+        decode(word(&self.0).swap(AT_TOP, AcqRel))
     }
 
-    /// Says that it is busy, and returns what was said until now: after
-    /// [`Taken`](TopState::Taken) a turn is on its way.
-    pub fn leave(&self) -> TopState {
-        state(word(&self.0).swap(TopState::Busy as u32, AcqRel))
+    /// Says that it is busy: after [`Taken`](TopState::Taken) a turn is on its way.
+    pub fn leave(&self) -> Top {
+        decode(word(&self.0).swap(BUSY, AcqRel))
     }
 }

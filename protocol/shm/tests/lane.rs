@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hostd_shm::{
-    Client, Host, HostWait, Interest, LANES, LaneIndex, Lease, RING_CAPACITY, SLICE, Segment,
+    Client, Host, HostWait, Interest, LANES, LaneIndex, Lease, RING_CAPACITY, SLICE, Segment, Top,
     TopState, Verdict, Waited,
 };
 
@@ -381,15 +381,20 @@ fn a_cancel_is_seen_and_taken_back() {
 fn a_turn_is_taken_at_the_top_only_and_once() {
     let (client, host) = pair();
     let top = client.top();
-    assert!(!top.try_take());
-    host.top.arrive();
+    let lane = |number| LaneIndex::new(number).unwrap();
+    let said = |state, declined| Top { state, declined };
+    assert!(!top.try_take(lane(3)));
+    assert_eq!(host.top.arrive(), said(TopState::Busy, true));
     assert_eq!(top.state(), TopState::AtTop);
-    assert!(top.try_take());
-    assert!(!top.try_take());
-    assert_eq!(host.top.leave(), TopState::Taken);
-    assert!(!top.try_take());
-    host.top.arrive();
-    assert_eq!(host.top.leave(), TopState::AtTop);
+    assert!(top.try_take(lane(63)));
+    assert_eq!(host.top.leave(), said(TopState::Taken(lane(63)), false));
+    assert_eq!(host.top.arrive(), said(TopState::Busy, false));
+    assert!(top.try_take(lane(2)));
+    assert!(!top.try_take(lane(1)));
+    assert_eq!(host.top.leave(), said(TopState::Taken(lane(2)), true));
+    assert!(!top.try_take(lane(1)));
+    assert_eq!(host.top.arrive(), said(TopState::Busy, true));
+    assert_eq!(host.top.leave(), said(TopState::AtTop, false));
 }
 
 #[test]

@@ -65,12 +65,12 @@ impl ClientEnd {
         }
     }
 
-    /// Announces a turn, if the JS thread is at its top and no other turn is announced. Over the
-    /// socket that can't be seen: then a turn may always be sent, and waits in the host.
-    pub fn try_take_top(&self) -> bool {
+    /// Whether this side sees when the JS thread is at its top. Over the socket it does not: then
+    /// a turn may always be sent, and waits in the host.
+    pub fn sees_top(&self) -> bool {
         match &self.0 {
-            Client::Lanes(end) => end.shared.top().try_take(),
-            Client::Pipes(end) => end.pipes.try_take_top(),
+            Client::Lanes(_) => true,
+            Client::Pipes(end) => end.pipes.sees_top(),
         }
     }
 
@@ -116,6 +116,15 @@ impl ClientLane {
         match &self.0 {
             Leased::Lane(lane) => lane.index(),
             Leased::Pipe(lane) => lane.index(),
+        }
+    }
+
+    /// Announces a turn on this lane, if the JS thread is at its top and no other turn is
+    /// announced: then it is to be sent at once. Else the host rings again.
+    pub fn try_take_top(&self) -> bool {
+        match &self.0 {
+            Leased::Lane(lane) => lane.try_take_top(),
+            Leased::Pipe(lane) => lane.try_take_top(),
         }
     }
 
@@ -259,6 +268,15 @@ impl HostEnd {
         match &mut self.0 {
             Host::Lanes(end) => end.try_send(HOME_LANE, frame),
             Host::Pipes(end) => end.try_send(HOME_LANE, frame),
+        }
+    }
+
+    /// Whether a turn was declined since this was asked last, because the JS thread was not at its
+    /// top: it is to be rung for again.
+    pub fn take_declined(&mut self) -> bool {
+        match &mut self.0 {
+            Host::Lanes(end) => end.take_declined(),
+            Host::Pipes(end) => end.take_declined(),
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hostd_shm::{HostWait, Interest as Wanted, Lease, ReadyBitmap, Verdict, Violation, Waited};
+use hostd_shm::{
+    HostWait, Interest as Wanted, Lease, ReadyBitmap, Top, TopState, Verdict, Violation, Waited,
+};
 
 use super::port::{self, Interest, Port, Terms};
 use super::{ClientEnd, HostEnd, Idle, Wake};
@@ -35,6 +37,8 @@ pub fn host(segment: Segment, generation: Generation, limits: Limits) -> HostEnd
         terms: Terms { generation, limits },
         ready: None,
         rung: false,
+        announced: None,
+        declined: false,
     })
 }
 
@@ -148,6 +152,10 @@ impl LeasedLane {
         self.lease.set_cancel(word);
     }
 
+    pub(super) fn try_take_top(&self) -> bool {
+        self.lease.try_take_top()
+    }
+
     #[inline]
     pub(super) fn send(&mut self, frame: &[u8], idle: &mut dyn Idle) -> Result {
         port::send(self, frame, idle)
@@ -212,7 +220,14 @@ pub(super) struct LaneHost {
     ready: Option<ReadyBitmap>,
     /// A ring that came while one lane was served exclusively.
     rung: bool,
+    /// The lane on which a turn was announced that was not served yet.
+    announced: Option<hostd_shm::LaneIndex>,
+    /// Somebody wanted to give a turn while the JS thread was not at its top.
+    declined: bool,
 }
+
+/// What was announced comes at once, unless its sender died in between.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 impl LaneHost {
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<Wake> {
@@ -220,15 +235,27 @@ impl LaneHost {
             if self.gone.load(Ordering::Acquire) {
                 return Err(ProtocolError::Disconnected);
             }
+            if let Some(lane) = self.announced.take()
+                && self.is_kept(lane)?
+            {
+                return Ok(Wake::Lane(our_index(lane)));
+            }
             if std::mem::take(&mut self.rung) {
                 return Ok(Wake::Rung);
             }
             if let Some(lane) = self.next_ready()? {
                 return Ok(Wake::Lane(lane));
             }
-            self.parts.top.arrive();
+            let before = self.parts.top.arrive();
+            if before.declined {
+                self.left(before);
+                return Ok(Wake::Rung);
+            }
             let found = self.parts.waiter.wait(timeout);
-            self.parts.top.leave();
+            let top = self.parts.top.leave();
+            if top.state != TopState::AtTop || top.declined {
+                self.left(top);
+            }
             let found = found?;
             if found.is_empty() {
                 return Ok(Wake::TimedOut);
@@ -236,6 +263,45 @@ impl LaneHost {
             self.rung = found.rung;
             self.ready = Some(found.lanes);
         }
+    }
+
+    /// Notes what was said of turns while the JS thread was at its top or on its way there.
+    #[cold]
+    fn left(&mut self, found: Top) {
+        let now = if found.state == TopState::Busy {
+            self.parts.top.leave()
+        } else {
+            found
+        };
+        self.declined |= found.declined | now.declined;
+        if let TopState::Taken(lane) = now.state {
+            self.announced = Some(lane);
+        }
+    }
+
+    /// Waits for the turn that was announced on a lane: nothing of another lane comes before it,
+    /// or who gives it would wait for that.
+    fn is_kept(&mut self, index: hostd_shm::LaneIndex) -> Result<bool> {
+        let end = Instant::now() + AT_ONCE;
+        let lane = &mut self.parts.lanes[index.get()];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let cancel = lane.cancel();
+            match lane.wait(Wanted::Data, cancel, Some(left))? {
+                HostWait::Ready => return Ok(true),
+                HostWait::Rung => self.rung = true,
+                HostWait::Cancelled => {}
+                HostWait::TimedOut => return Ok(false),
+            }
+            if self.gone.load(Ordering::Acquire) {
+                return Err(ProtocolError::Disconnected);
+            }
+        }
+    }
+
+    /// Whether a turn was declined since this was asked last.
+    pub(super) fn take_declined(&mut self) -> bool {
+        std::mem::take(&mut self.declined)
     }
 
     fn next_ready(&mut self) -> Result<Option<LaneIndex>> {

@@ -51,6 +51,8 @@ pub(super) struct Pipes {
     pub(super) to_client: Direction,
     cancels: [AtomicU32; LANES as usize],
     at_top: AtomicU32,
+    /// A turn was wanted while the JS thread was not at its top.
+    declined: AtomicBool,
     gone: AtomicBool,
     leases: Leases,
     terms: Terms,
@@ -64,6 +66,7 @@ impl Pipes {
             to_client: Direction::new(),
             cancels: std::array::from_fn(|_| AtomicU32::new(0)),
             at_top: AtomicU32::new(0),
+            declined: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             leases: Leases::new(),
             terms,
@@ -104,13 +107,21 @@ impl Pipes {
             .map_or(0, |cancel| cancel.load(Ordering::Acquire))
     }
 
+    pub(super) fn sees_top(&self) -> bool {
+        self.top == Top::Here
+    }
+
     /// Takes the announcement that the JS thread is at its top.
-    pub(super) fn try_take_top(&self) -> bool {
-        self.top == Top::Elsewhere
+    fn try_take_top(&self) -> bool {
+        let taken = self.top == Top::Elsewhere
             || self
                 .at_top
                 .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
+                .is_ok();
+        if !taken {
+            self.declined.store(true, Ordering::Release);
+        }
+        taken
     }
 }
 
@@ -393,6 +404,10 @@ impl PipeLane {
         self.pipes.set_cancel(self.lane, word);
     }
 
+    pub(super) fn try_take_top(&self) -> bool {
+        self.pipes.try_take_top()
+    }
+
     pub(super) fn send(&mut self, frame: &[u8], idle: &mut dyn Idle) -> Result {
         if self.pipes.is_gone() {
             return Err(ProtocolError::Disconnected);
@@ -450,6 +465,8 @@ pub(super) struct PipeHost {
     pub(super) pipes: Arc<Pipes>,
     ready: u64,
     last: u32,
+    /// A turn was declined, and that was not told yet.
+    declined: bool,
 }
 
 impl PipeHost {
@@ -458,12 +475,22 @@ impl PipeHost {
             pipes,
             ready: 0,
             last: 0,
+            declined: false,
         }
+    }
+
+    pub(super) fn take_declined(&mut self) -> bool {
+        std::mem::take(&mut self.declined)
     }
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<Wake> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.pipes.at_top.store(1, Ordering::Release);
+        if self.pipes.declined.swap(false, Ordering::AcqRel) {
+            self.declined = true;
+            self.pipes.at_top.store(0, Ordering::Release);
+            return Ok(Wake::Rung);
+        }
         let woken = self.wait_until(deadline);
         self.pipes.at_top.store(0, Ordering::Release);
         woken

@@ -665,12 +665,23 @@ fn ring_wakes_the_host_and_is_not_lost(pair: Pair) {
 fn client_sees_the_host_at_its_top(pair: Pair) {
     // Over a socket there is no word that both see, and it is always so.
     let served = Served::new(pair, echo);
+    let mut lane = served.client.lease(None, &mut patience()).unwrap();
     let end = Instant::now() + Duration::from_secs(10);
     let mut taken = false;
     while !taken && Instant::now() < end {
-        taken = served.client.try_take_top();
+        taken = lane.try_take_top();
     }
     assert!(taken);
+    // What was announced is served.
+    lane.send(
+        &frame(FrameKind::Request, 2, CallId(1), b"turn"),
+        &mut patience(),
+    )
+    .unwrap();
+    let mut body = Vec::new();
+    lane.receive(&mut body, &mut patience()).unwrap();
+    assert_eq!(body, b"turn");
+    drop(lane);
     served.end();
 }
 

@@ -94,6 +94,12 @@ impl<'e, 'w> Encoder<'e, 'w> {
         }
     }
 
+    /// Begins another block in the same frame.
+    pub(crate) fn restart(&mut self) {
+        self.seen.clear();
+        self.out.restart_numbering();
+    }
+
     /// The fixed fields around the values.
     pub(crate) fn fields(&mut self) -> &mut ValueWriter<'w> {
         &mut self.out
@@ -321,16 +327,12 @@ impl<'e, 'w> Encoder<'e, 'w> {
             return Ok(());
         }
         let id = self.count_lent(value, kind, class)?;
+        let class = if kind == HostKind::Promise {
+            self.session.adopt_watch(id, value)
+        } else {
+            class
+        };
         self.out.lent(id, kind.code(), class);
-        Ok(())
-    }
-
-    /// Writes the id of an object that the client holds, where nothing but an id can stand, and
-    /// counts one sending.
-    pub(crate) fn mention(&mut self, id: SlotId) -> Encoded {
-        self.session.lend_again(id)?;
-        self.sent.push(Sent::Ours(id));
-        self.out.put_u32(id.get());
         Ok(())
     }
 

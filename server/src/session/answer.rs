@@ -5,6 +5,7 @@ use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::message::{self, Description, HostStats};
 
 use super::Session;
+use super::settled::Settled;
 use crate::marshal::{DecodeError, EncodeError, Encoded, Encoder};
 
 /// The reply to a request.
@@ -22,6 +23,10 @@ pub(super) enum Answer {
     Property(Option<Value>),
     /// How far a promise is.
     Promise(PromiseState),
+    /// A pending promise is watched under this number.
+    Watched(u32),
+    /// A turn was taken: whether more is left, and the promises that ended.
+    Turn(bool, Vec<Settled>),
     /// What an iterator gave: nothing at its end.
     Step(Option<Value>),
     /// What an object is.
@@ -97,7 +102,7 @@ impl From<EncodeError> for Refusal {
 
 impl Answer {
     /// Writes the body of the reply.
-    pub(super) fn write(&self, out: &mut Encoder<'_, '_>) -> Encoded {
+    pub(super) fn write(&self, session: &Session, out: &mut Encoder<'_, '_>) -> Encoded {
         match self {
             Self::Nothing => Ok(()),
             Self::Flag(flag) => {
@@ -111,6 +116,16 @@ impl Answer {
                 out.value(property.as_ref().unwrap_or(&Value::UNDEFINED))
             }
             Self::Promise(state) => write_state(out, state),
+            Self::Watched(serial) => {
+                write_state(out, &PromiseState::Pending)?;
+                out.fields().put_u32(*serial);
+                Ok(())
+            }
+            Self::Turn(more, settled) => {
+                out.fields().put_u8(u8::from(*more));
+                session.write_settled(out, settled.iter(), usize::MAX)?;
+                Ok(())
+            }
             Self::Step(step) => {
                 out.fields().put_u8(u8::from(step.is_none()));
                 out.value(step.as_ref().unwrap_or(&Value::UNDEFINED))

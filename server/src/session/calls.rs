@@ -61,7 +61,7 @@ impl Session {
             CallKind::Settle => self.settle(body, level),
             CallKind::Turn => {
                 self.read(level, body, |_| Ok(()))?;
-                Ok(Answer::Flag(self.take_turn()))
+                Ok(self.take_turn())
             }
             CallKind::Release => {
                 self.read(level, body, |_| Ok(()))?;
@@ -291,6 +291,7 @@ impl Session {
             received: self.remotes.borrow().len() as u64,
             calls: self.served.get(),
             callbacks: self.asked.get(),
+            queued_events: self.host.queued_calls() as u64,
             engine_bytes: memory.allocated,
             engine_objects: memory.objects,
         }

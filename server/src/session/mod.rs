@@ -16,9 +16,11 @@ mod notices;
 mod promises;
 mod run;
 mod serve;
+mod settled;
 mod wire;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +41,8 @@ use crate::marshal::nature;
 use intrinsics::Intrinsics;
 use level::{Level, Scratch};
 use notices::Notices;
+use promises::Watch;
+use settled::Settled;
 
 pub use run::Ended;
 
@@ -149,7 +153,12 @@ pub struct Session {
     remotes: RefCell<Remotes>,
     classes: RefCell<Classes>,
     awaitables: RefCell<FxHashMap<u32, Deferred>>,
-    watched: RefCell<FxHashMap<u32, usize>>,
+    watched: RefCell<FxHashMap<u32, Watch>>,
+    /// The number of the last watch.
+    watches: Cell<u32>,
+    /// A promise that is watched before it is lent, which is about to happen.
+    fresh: Cell<Option<Watch>>,
+    settled: RefCell<VecDeque<Settled>>,
     /// What the next turn begins with.
     due: RefCell<Vec<Due>>,
     notices: RefCell<Notices>,
@@ -217,6 +226,9 @@ impl Session {
             classes: RefCell::default(),
             awaitables: RefCell::default(),
             watched: RefCell::default(),
+            watches: Cell::new(0),
+            fresh: Cell::new(None),
+            settled: RefCell::default(),
             due: RefCell::default(),
             notices: RefCell::default(),
             open: RefCell::default(),
@@ -294,7 +306,10 @@ impl Session {
         let mut objects = self.objects.borrow_mut();
         objects.again(id)?;
         let told = objects.get(id).map(|object| (object.kind, object.class));
-        Ok(told.unwrap_or((HostKind::Object, 0)))
+        Ok(match told {
+            Some((HostKind::Promise, _)) => (HostKind::Promise, self.watch_of(id)),
+            told => told.unwrap_or((HostKind::Object, 0)),
+        })
     }
 
     /// Lends an object that the client does not hold yet.

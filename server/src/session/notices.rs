@@ -1,18 +1,17 @@
 //! What the host tells the client of its own accord, on the home lane: one way, never waiting.
 //!
-//! Rings are coalesced. Settled promises are kept by id and written when there is room. Uncaught
-//! errors are bounded, and the ones that did not fit are counted.
+//! Rings are coalesced. Uncaught errors are bounded, and the ones that did not fit are counted.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use hostd_engine::{PromiseState, Value};
+use hostd_engine::Value;
 use hostd_napi::Origin;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::frame::FrameKind;
-use hostd_protocol::ids::{CallId, SlotId};
+use hostd_protocol::ids::CallId;
 
-use super::answer::write_state;
+use super::answer::Answer;
 use super::{Due, Session};
 use crate::marshal::{Encoded, Encoder};
 
@@ -33,7 +32,6 @@ const FORGOTTEN: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     ring: bool,
-    settled: VecDeque<SlotId>,
     uncaught: VecDeque<(Value, &'static str)>,
     lost: u64,
 }
@@ -47,11 +45,6 @@ impl Session {
         } else {
             notices.lost += 1;
         }
-    }
-
-    /// Notes that a watched promise is settled.
-    pub(super) fn note_settled(&self, promise: SlotId) {
-        self.notices.borrow_mut().settled.push_back(promise);
     }
 
     /// Notes that the client should take a turn. One that was told so lately is not told again: it
@@ -88,8 +81,16 @@ impl Session {
         !self.due.borrow().is_empty() || self.host.has_pending()
     }
 
-    /// Runs what the host owes itself; true if more is left, which the client need not be rung for.
-    pub(super) fn take_turn(&self) -> bool {
+    /// Somebody wanted to give a turn and could not: that is asked for again.
+    pub(super) fn owe_again(&self) {
+        self.owed.set(None);
+        if self.has_pending() {
+            self.owe_turn();
+        }
+    }
+
+    /// Runs what the host owes itself. The client need not be rung for what is left.
+    pub(super) fn take_turn(&self) -> Answer {
         self.owed.set(None);
         // JavaScript that waits further down runs to completion first.
         let is_outermost = self.nested.get() <= 1;
@@ -100,7 +101,8 @@ impl Session {
         if more {
             self.owed.set(Some(Instant::now()));
         }
-        more
+        let settled = self.take_settled();
+        Answer::Turn(more || self.has_settled(), settled)
     }
 
     /// Tells what there is room for. How long the JS thread may sleep: for ever if nothing waits.
@@ -111,10 +113,7 @@ impl Session {
         }
         let waiting = {
             let notices = self.notices.borrow();
-            notices.ring
-                || !notices.settled.is_empty()
-                || !notices.uncaught.is_empty()
-                || notices.lost > 0
+            notices.ring || self.has_settled() || !notices.uncaught.is_empty() || notices.lost > 0
         };
         if waiting && !self.flush_all() {
             return Some(AGAIN);
@@ -139,13 +138,8 @@ impl Session {
             }
             self.notices.borrow_mut().ring = false;
         }
-        loop {
-            let next = self.notices.borrow().settled.front().copied();
-            let Some(id) = next else { break };
-            if !self.tell_settled(id) {
-                return false;
-            }
-            self.notices.borrow_mut().settled.pop_front();
+        if !self.tell_settled() {
+            return false;
         }
         loop {
             let next = self.notices.borrow().uncaught.front().cloned();
@@ -163,31 +157,12 @@ impl Session {
         true
     }
 
-    /// A value too large for a notice is told as pending: the client asks for it by a watch.
-    fn tell_settled(&self, id: SlotId) -> bool {
-        let Some(promise) = self.lent_value(id) else {
-            return true;
-        };
-        let state = self
-            .rt
-            .promise_state(&promise)
-            .unwrap_or(PromiseState::Pending);
-        let write = |state: &PromiseState, out: &mut Encoder<'_, '_>| {
-            out.mention(id)?;
-            write_state(out, state)
-        };
-        if self.fits(|out| write(&state, out)) {
-            return self.notify(CallKind::Settled, |out| write(&state, out));
-        }
-        self.notify(CallKind::Settled, |out| write(&PromiseState::Pending, out))
-    }
-
     fn tell_uncaught(&self, error: &Value, origin: &str) -> bool {
         let write = |out: &mut Encoder<'_, '_>| {
             out.value(error)?;
             Ok(out.fields().str(origin)?)
         };
-        if self.fits(write) {
+        if self.fits(LARGEST_NOTICE, write) {
             return self.notify(CallKind::Uncaught, write);
         }
         self.notify(CallKind::Uncaught, |out| {
@@ -196,8 +171,12 @@ impl Session {
         })
     }
 
-    /// Whether a body is small enough for a notice. Nothing stays counted as sent.
-    fn fits(&self, write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded) -> bool {
+    /// Whether a body is smaller than that. Nothing stays counted as sent.
+    pub(super) fn fits(
+        &self,
+        largest: usize,
+        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
+    ) -> bool {
         let mut scratch = self.take_scratch();
         scratch.builder.start(FrameKind::Notice, 0);
         scratch.sent.clear();
@@ -214,11 +193,15 @@ impl Session {
         let length = scratch.builder.body_bytes().len();
         self.unsend(&mut scratch);
         self.put_scratch(scratch);
-        written.is_ok() && length < LARGEST_NOTICE
+        written.is_ok() && length < largest
     }
 
     /// Sends a notice if there is room for it; false if it has to wait.
-    fn notify(&self, call: CallKind, write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded) -> bool {
+    pub(super) fn notify(
+        &self,
+        call: CallKind,
+        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
+    ) -> bool {
         let mut scratch = self.take_scratch();
         if matches!(call, CallKind::Released) {
             self.begin(&mut scratch, FrameKind::Notice, call.number());

@@ -8,6 +8,7 @@ use hostd_protocol::value::ValueReader;
 
 use super::answer::{Answer, Refusal};
 use super::level::Level;
+use super::settled::Settled;
 use super::{Due, Session};
 
 /// The engine function tag of the functions that wait for a watched promise.
@@ -19,17 +20,39 @@ const WATCH_TAG: u8 = 65;
     reason = "the engine's type of a native function"
 )]
 fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
-    let [id, identity, _] = call.words;
-    let id = u32::try_from(id).ok().and_then(SlotId::new);
-    if let (Some(session), Some(id)) = (Session::current(), id) {
-        let watched = session.watched.borrow_mut().remove(&id.get());
-        // The id may have another tenant by now.
-        let tenant = session.lent_value(id).and_then(|value| value.identity());
-        if watched == Some(identity) && tenant == Some(identity) {
-            session.note_settled(id);
+    let [identity, serial, _] = call.words;
+    let Some(session) = Session::current() else {
+        return Ok(Value::UNDEFINED);
+    };
+    // The client may have given it back meanwhile.
+    let Some(id) = session.lent_id(identity) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let mut watched = session.watched.borrow_mut();
+    if let Some(watch) = watched.get(&id.get()).copied()
+        && watch.identity == identity
+        && watch.serial as usize == serial
+    {
+        watched.remove(&id.get());
+        if let Some(promise) = session.lent_value(id) {
+            let serial = watch.serial;
+            session.note_settled(Settled {
+                id,
+                serial,
+                promise,
+            });
         }
     }
     Ok(Value::UNDEFINED)
+}
+
+/// A pending promise of which the client will be told how it ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    /// Which promise.
+    identity: usize,
+    /// Tells this watch from earlier ones of the same id; never zero.
+    serial: u32,
 }
 
 impl Session {
@@ -44,18 +67,54 @@ impl Session {
         let Some(state) = rt.promise_state(&promise) else {
             return Err(rt.type_error("only a promise can be awaited").into());
         };
-        let identity = promise.identity().unwrap_or_default();
-        let known = self.watched.borrow().get(&id.get()) == Some(&identity);
-        if matches!(state, PromiseState::Pending) && !known {
-            let words = [id.get() as usize, identity, 0];
-            let spec = FunctionSpec::new(settled, WATCH_TAG, words).not_constructible();
-            let function = rt.function(spec)?;
-            rt.promise_then(&promise, &function, &function)?;
-            self.watched.borrow_mut().insert(id.get(), identity);
-        } else {
+        if !matches!(state, PromiseState::Pending) {
             rt.mark_handled(&promise);
+            return Ok(Answer::Promise(state));
         }
-        Ok(Answer::Promise(state))
+        if self.watch_of(id) == 0 {
+            let watch = self.begin_watch(&promise)?;
+            self.watched.borrow_mut().insert(id.get(), watch);
+        }
+        Ok(Answer::Watched(self.watch_of(id)))
+    }
+
+    fn begin_watch(&self, promise: &Value) -> JsResult<Watch> {
+        let rt = self.runtime();
+        let watch = Watch {
+            identity: promise.identity().unwrap_or_default(),
+            serial: self.watches.get().wrapping_add(1).max(1),
+        };
+        self.watches.set(watch.serial);
+        let words = [watch.identity, watch.serial as usize, 0];
+        let spec = FunctionSpec::new(settled, WATCH_TAG, words).not_constructible();
+        let function = rt.function(spec)?;
+        rt.promise_then(promise, &function, &function)?;
+        Ok(watch)
+    }
+
+    /// The number of the watch of a promise that the client holds; zero if it is not watched.
+    pub(super) fn watch_of(&self, id: SlotId) -> u32 {
+        self.watched
+            .borrow()
+            .get(&id.get())
+            .map_or(0, |watch| watch.serial)
+    }
+
+    /// A promise is being lent for the first time: the watch that was begun for that, if any. One
+    /// that was settled meanwhile, when nobody held it yet, is to be asked for.
+    pub(crate) fn adopt_watch(&self, id: SlotId, promise: &Value) -> u32 {
+        let state = self.runtime().promise_state(promise);
+        match self.fresh.get() {
+            Some(watch)
+                if Some(watch.identity) == promise.identity()
+                    && matches!(state, Some(PromiseState::Pending)) =>
+            {
+                self.fresh.set(None);
+                self.watched.borrow_mut().insert(id.get(), watch);
+                watch.serial
+            }
+            _ => 0,
+        }
     }
 
     /// Settles an awaitable of the client, in the next turn: what waits for it runs where turns are
@@ -78,8 +137,16 @@ impl Session {
         Ok(Answer::Nothing)
     }
 
-    /// A promise goes to the client, which hears of its rejection: that is not unhandled.
+    /// A promise goes to the client, which hears how it ends without asking: a rejection is not
+    /// unhandled.
     pub(super) fn take_care_of(&self, promise: &Value) -> JsResult<()> {
+        let state = self.runtime().promise_state(promise);
+        let is_lent = promise.identity().and_then(|it| self.lent_id(it)).is_some();
+        if matches!(state, Some(PromiseState::Pending)) && !is_lent {
+            let watch = self.begin_watch(promise)?;
+            self.fresh.set(Some(watch));
+            return Ok(());
+        }
         let ignore = &self.intrinsics().ignore;
         self.runtime()
             .promise_then(promise, &Value::UNDEFINED, ignore)?;

@@ -37,7 +37,12 @@ impl Session {
             let woken = self.end.borrow_mut().wait(timeout);
             let outcome = match woken {
                 Ok(Wake::Lane(lane)) => self.serve_outermost(lane, &mut body),
-                Ok(Wake::Rung) => Ok(()),
+                Ok(Wake::Rung) => {
+                    if self.end.borrow_mut().take_declined() {
+                        self.owe_again();
+                    }
+                    Ok(())
+                }
                 Ok(Wake::TimedOut) => {
                     self.flush_idle();
                     Ok(())

@@ -111,6 +111,7 @@ impl Session {
             let last = Err(RemoteError::Limit(text.to_owned()).into());
             let _ = self.compose(&mut scratch, header, level, None, &last);
         }
+        self.fresh.set(None);
         self.transmit(lane, header, &mut scratch);
         self.put_scratch(scratch);
         if let Err(Refusal::Fatal(error)) = answer {
@@ -144,7 +145,7 @@ impl Session {
             scratch.builder.unread();
         }
         let written = self.compose_body(scratch, level, changes, |out| match answer {
-            Ok(answer) => answer.write(out),
+            Ok(answer) => answer.write(self, out),
             Err(refusal) => refusal.write(self, out),
         });
         let written = written.and_then(|()| {
@@ -201,7 +202,13 @@ impl Session {
     pub(super) fn unsend(&self, scratch: &mut Scratch) {
         for sent in scratch.sent.drain(..) {
             match sent {
-                Sent::Ours(id) => self.objects.borrow_mut().unsend(id),
+                Sent::Ours(id) => {
+                    let mut objects = self.objects.borrow_mut();
+                    objects.unsend(id);
+                    if objects.get(id).is_none() {
+                        self.watched.borrow_mut().remove(&id.get());
+                    }
+                }
                 Sent::Theirs(id) => self.remotes.borrow_mut().unsend_back(id),
             }
         }

@@ -303,16 +303,7 @@ impl Peer {
         let mut reader = self.front(&header, &body);
         let call = CallKind::from_number(header.number).expect("a call");
         let text = match call {
-            CallKind::Settled => {
-                let id = reader.take_u32().unwrap();
-                let state = reader.take_u8().unwrap();
-                let value = if state == 0 {
-                    String::new()
-                } else {
-                    tree::text(&mut reader)
-                };
-                format!("{id} {state} {value}")
-            }
+            CallKind::Settled => settled_text(&mut reader),
             CallKind::Uncaught => {
                 let value = tree::text(&mut reader);
                 format!("{value} {}", tree::text(&mut reader))
@@ -378,8 +369,12 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
                 "absent".into()
             }
         }
-        CallKind::Delete | CallKind::Has | CallKind::InstanceOf | CallKind::Turn => {
+        CallKind::Delete | CallKind::Has | CallKind::InstanceOf => {
             reader.take_bool().unwrap().to_string()
+        }
+        CallKind::Turn => {
+            let more = reader.take_bool().unwrap();
+            format!("{more} {}", settled_text(reader)).trim_end().into()
         }
         CallKind::Set
         | CallKind::Release
@@ -387,7 +382,7 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         | CallKind::CloseIterator
         | CallKind::Close => String::new(),
         CallKind::Watch => match reader.take_u8().unwrap() {
-            0 => "pending".into(),
+            0 => format!("pending {}", reader.take_u32().unwrap()),
             1 => format!("fulfilled {}", tree::text(reader)),
             _ => format!("rejected {}", tree::text(reader)),
         },
@@ -421,6 +416,21 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
     };
     reader.finish().expect("nothing more");
     text
+}
+
+/// Each promise as `id/watch state value`.
+fn settled_text(reader: &mut ValueReader<'_>) -> String {
+    let count = reader.take_u32().unwrap();
+    let each = (0..count).map(|_| {
+        reader.restart_numbering();
+        let id = reader.take_u32().unwrap();
+        let watch = reader.take_u32().unwrap();
+        match reader.take_u8().unwrap() {
+            0 => format!("{id}/{watch} 0"),
+            state => format!("{id}/{watch} {state} {}", tree::text(reader)),
+        }
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn failure_text(reader: &mut ValueReader<'_>) -> String {

@@ -24,13 +24,16 @@ fn settled_promise_answers_at_once() {
 #[test]
 fn pending_promise_is_told_of_once() {
     let mut peer = Peer::start();
-    let id = peer.lend("new Promise(r => { globalThis.resolve = r })");
-    assert_eq!(watch(&mut peer, id).unwrap(), "pending");
-    assert_eq!(watch(&mut peer, id).unwrap(), "pending");
+    // Nobody asks: the number of the watch comes with the promise.
+    let lent = peer
+        .script("new Promise(r => { globalThis.resolve = r })")
+        .unwrap();
+    assert_eq!(lent, "lent(1 Promise class 1)");
+    assert_eq!(watch(&mut peer, 1).unwrap(), "pending 1");
     peer.script("resolve([1, 'x'])").unwrap();
     assert_eq!(
         peer.notice(),
-        (CallKind::Settled, format!("{id} 1 [1, \"x\"]"))
+        (CallKind::Settled, "1/1 1 [1, \"x\"]".to_owned())
     );
     peer.script("Promise.reject('after')").unwrap();
     peer.script("queueMicrotask(() => { throw 'uncaught' })")
@@ -43,13 +46,83 @@ fn pending_promise_is_told_of_once() {
 fn value_too_large_for_a_notice_is_asked_for() {
     let mut peer = Peer::start();
     let id = peer.lend("new Promise(r => { globalThis.resolve = r })");
-    watch(&mut peer, id).unwrap();
     peer.script("resolve('x'.repeat(100000))").unwrap();
-    assert_eq!(peer.notice(), (CallKind::Settled, format!("{id} 0 ")));
+    assert_eq!(peer.notice(), (CallKind::Settled, format!("{id}/1 0")));
     assert_eq!(
         watch(&mut peer, id).unwrap().len(),
         "fulfilled ".len() + 100_002
     );
+}
+
+#[test]
+fn many_that_end_together_are_told_together() {
+    let mut peer = Peer::start();
+    let many = "globalThis.ends = []; globalThis.shared = ['both'];
+        () => new Promise(r => { ends.push(r) })";
+    let make = peer.lend(many);
+    for _ in 0..100 {
+        peer.call(make, 0, |_| ()).unwrap();
+    }
+    peer.script("ends.forEach((end, n) => end(n < 2 ? shared : n)); 0")
+        .unwrap();
+    let (call, text) = peer.notice();
+    let told: Vec<_> = text.split("; ").collect();
+    assert_eq!((call, told.len()), (CallKind::Settled, 100));
+    // Each is a message of its own: what they share is told twice.
+    assert_eq!(told[0], "2/1 1 [\"both\"]");
+    assert_eq!(told[1], "3/2 1 [\"both\"]");
+    assert_eq!(told[99], "101/100 1 99");
+}
+
+#[test]
+fn more_than_fits_into_one_notice_is_told_in_several() {
+    let mut peer = Peer::start();
+    let make = peer.lend("globalThis.ends = []; () => new Promise(r => { ends.push(r) })");
+    for _ in 0..40 {
+        peer.call(make, 0, |_| ()).unwrap();
+    }
+    peer.script("ends.forEach(end => end('x'.repeat(5000))); 0")
+        .unwrap();
+    let mut told = 0;
+    let mut notices = 0;
+    while told < 40 {
+        let (call, text) = peer.notice();
+        assert_eq!(call, CallKind::Settled);
+        told += text.split("; ").count();
+        notices += 1;
+    }
+    assert_eq!(told, 40);
+    assert!(notices > 3);
+}
+
+#[test]
+fn turn_tells_what_ended_in_it() {
+    let mut peer = Peer::start();
+    peer.script("new Promise((_, no) => setImmediate(no, 'no'))")
+        .unwrap();
+    assert_eq!(peer.notice().0, CallKind::Ring);
+    let turn = peer.ask(CallKind::Turn, |_| ()).unwrap();
+    assert_eq!(turn, "false 1/1 2 \"no\"");
+}
+
+#[test]
+fn promise_that_was_given_back_is_not_told_of() {
+    let mut peer = Peer::start();
+    let id = peer.lend("new Promise(r => { globalThis.first = r })");
+    peer.release(&[(id, 1)]).unwrap();
+    // The same id, another promise, another watch.
+    let lent = peer.script("new Promise(r => { globalThis.second = r })");
+    assert_eq!(lent.unwrap(), "lent(1 Promise class 2)");
+    peer.script("first(1); second(2); 0").unwrap();
+    assert_eq!(peer.notice(), (CallKind::Settled, "1/2 1 2".to_owned()));
+}
+
+#[test]
+fn promise_that_is_settled_before_it_is_sent_is_not_watched() {
+    let mut peer = Peer::start();
+    let lent = peer.script("(async () => { await null; return 1; })()");
+    assert_eq!(lent.unwrap(), "lent(1 Promise)");
+    assert_eq!(watch(&mut peer, 1).unwrap(), "fulfilled 1");
 }
 
 #[test]
@@ -82,18 +155,4 @@ fn awaitable_of_the_client_is_a_promise_that_it_settles() {
     assert_eq!(peer.script("typeof got").unwrap(), "\"undefined\"");
     assert_eq!(peer.ask(CallKind::Turn, |_| ()).unwrap(), "false");
     assert_eq!(peer.script("got").unwrap(), "\"done\"");
-}
-
-#[test]
-fn promise_stays_until_the_notice_about_it_is_counted() {
-    let mut peer = Peer::start();
-    let id = peer.lend("new Promise(r => { globalThis.resolve = r })");
-    watch(&mut peer, id).unwrap();
-    peer.script("resolve(1)").unwrap();
-    assert_eq!(peer.notice().0, CallKind::Settled);
-    // The notice means it by its id: that has no other tenant before both were read.
-    peer.release(&[(id, 1)]).unwrap();
-    assert_ne!(peer.lend("new Promise(() => {})"), id);
-    peer.release(&[(id, 1)]).unwrap();
-    assert_eq!(peer.lend("new Promise(() => {})"), id);
 }

@@ -1,0 +1,67 @@
+"""The rows of what happens of itself: events of threads, and promises of async work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from napi_python import load_addon
+
+_DEFAULT = Path(__file__).parents[2] / "addons" / "build"
+SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))
+
+#: row, repetitions a round; Node does as many
+ROWS = {
+    "event": ("event of a thread, alone", 1),
+    "events": ("event of a thread, in a burst of 1000", 1000),
+    "many-events": ("event of a thread, in a burst of 50 000", 50_000),
+    "awaited": ("promise of work, one after another", 300),
+    "gathered": ("promise of work, 10 000 at once", 10_000),
+}
+
+
+def rows() -> dict[str, Callable[[int], float]]:
+    """Returns for each row what measures it: nanoseconds a repetition."""
+    order, sample = load_addon(SAMPLES / "order.node"), load_addon(SAMPLES / "sample_rust.node")
+
+    def events(count: int) -> float:
+        done, seen = threading.Event(), [0]
+
+        def hear(number: int) -> None:
+            if number == count - 1:
+                seen[0] = time.perf_counter_ns()
+                done.set()
+
+        start = time.perf_counter_ns()
+        order.eventsOfThread(hear, count)
+        if not done.wait(60):
+            message = "events were lost"
+            raise AssertionError(message)
+        return (seen[0] - start) / count
+
+    async def one_by_one(count: int) -> None:
+        for number in range(count):
+            await sample.asyncAdd(number, 1)
+
+    async def together(count: int) -> None:
+        await asyncio.gather(*[sample.asyncAdd(number, 1) for number in range(count)])
+
+    def timed(run: Callable[[int], Coroutine[None, None, None]]) -> Callable[[int], float]:
+        async def measure(count: int) -> float:
+            start = time.perf_counter_ns()
+            await run(count)
+            return (time.perf_counter_ns() - start) / count
+
+        return lambda count: asyncio.run(measure(count))
+
+    return {
+        "event": events,
+        "events": events,
+        "many-events": events,
+        "awaited": timed(one_by_one),
+        "gathered": timed(together),
+    }

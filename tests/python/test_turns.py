@@ -1,0 +1,338 @@
+"""Who takes the turns: the loop that has to do with the addon, a waiting thread, a daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import addon_path, until
+from napi_python import Addon, host, load_addon
+
+SECONDS = 30.0
+#: how often each way to block a loop is tried; `--whole` tries it 1000 times
+TRIES = 20
+
+
+@pytest.fixture
+def order() -> Iterator[Any]:
+    with load_addon(addon_path("order")) as addon:
+        yield addon
+
+
+async def heard_on(order: Any) -> threading.Thread:
+    """Returns the thread that an event of the addon is heard in."""
+    loop = asyncio.get_running_loop()
+    heard: asyncio.Future[threading.Thread] = loop.create_future()
+
+    def hear(_: int) -> None:
+        thread = threading.current_thread()
+        loop.call_soon_threadsafe(heard.set_result, thread)
+
+    order.eventsOfThread(hear, 1)
+    return await asyncio.wait_for(heard, SECONDS)
+
+
+def heard_in_thread(order: Any) -> threading.Thread:
+    heard: list[threading.Thread] = []
+    done = threading.Event()
+
+    def hear(_: int) -> None:
+        heard.append(threading.current_thread())
+        done.set()
+
+    order.eventsOfThread(hear, 1)
+    assert done.wait(SECONDS)
+    return heard[0]
+
+
+def test_the_loop_that_registered_something_takes_the_turns(order: Any) -> None:
+    assert asyncio.run(heard_on(order)) is threading.current_thread()
+
+
+def test_the_loop_that_awaited_something_takes_the_turns(order: Any) -> None:
+    heard: list[threading.Thread] = []
+    done = threading.Event()
+
+    def hear(_: int) -> None:
+        heard.append(threading.current_thread())
+        done.set()
+
+    send = functools.partial(order.eventsOfThread, hear, 1)
+
+    async def main() -> None:
+        await host(order).run_script("new Promise(done => setTimeout(done, 1))")
+        # Registered by a thread without a loop.
+        await asyncio.to_thread(send)
+        await until(done.is_set)
+
+    asyncio.run(main())
+    assert heard == [threading.current_thread()]
+
+
+def test_without_a_loop_a_thread_of_the_package_takes_them(order: Any) -> None:
+    assert heard_in_thread(order) is not threading.current_thread()
+
+
+def test_turns_are_handed_over_when_a_loop_ends_and_another_starts(order: Any) -> None:
+    main = threading.current_thread()
+    for _ in range(3):
+        assert asyncio.run(heard_on(order)) is main
+        assert heard_in_thread(order) is not main
+
+
+def test_turns_are_handed_over_when_a_loop_stands_still(order: Any) -> None:
+    main = threading.current_thread()
+    loop = asyncio.new_event_loop()
+    try:
+        assert loop.run_until_complete(heard_on(order)) is main
+        assert heard_in_thread(order) is not main
+        assert loop.run_until_complete(heard_on(order)) is main
+    finally:
+        loop.close()
+    assert heard_in_thread(order) is not main
+
+
+class Unwatching(asyncio.SelectorEventLoop):
+    """Can't watch descriptors, as the loop of Windows that can start processes."""
+
+    def add_reader(self, *_: Any) -> None:  # type: ignore[override]  # whatever is asked
+        # The loop itself, which watches its own wake-up by another way, does not come here.
+        raise NotImplementedError
+
+
+def test_loop_that_cannot_watch_descriptors_leaves_the_turns_to_a_thread(order: Any) -> None:
+    loop = Unwatching()
+    try:
+        assert loop.run_until_complete(heard_on(order)) is not threading.current_thread()
+        script = host(order).run_script
+        promise = script("new Promise(done => setTimeout(done, 5, 'timer'))")
+        assert loop.run_until_complete(asyncio.wait_for(promise, SECONDS)) == "timer"
+    finally:
+        loop.close()
+
+
+def test_over_the_socket_a_thread_takes_the_turns() -> None:
+    """A turn would wait in the host there, and the loop with it."""
+    with load_addon(addon_path("order"), carrier="socket") as addon:
+        assert asyncio.run(heard_on(addon)) is not threading.current_thread()
+
+
+def test_two_loops_in_two_threads(order: Any) -> None:
+    script = host(order).run_script
+    both = threading.Barrier(2)
+
+    async def main(number: int) -> list[int]:
+        both.wait(SECONDS)
+        seen = []
+        for step in range(50):
+            source = f"new Promise(done => setTimeout(done, 1, {number * 100 + step}))"
+            seen.append(await asyncio.wait_for(script(source), SECONDS))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda number: asyncio.run(main(number)), [0, 1])
+    assert first == list(range(50))
+    assert second == list(range(100, 150))
+
+
+def test_promise_is_awaited_in_two_loops_at_once(order: Any) -> None:
+    promise = host(order).run_script("new Promise(done => { globalThis.end = done; })")
+
+    async def main() -> Any:
+        return await asyncio.wait_for(promise, SECONDS), asyncio.get_running_loop()
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(lambda: asyncio.run(main())) for _ in range(2)]
+        time.sleep(0.01)
+        host(order).run_script("end({n: 1})")
+        found = [task.result(SECONDS) for task in waiting]
+    assert [value for value, _ in found] == [{"n": 1}] * 2
+    assert found[0][1] is not found[1][1]
+
+
+def test_asyncio_run_twice_with_one_promise(order: Any) -> None:
+    promise = host(order).run_script("new Promise(done => { globalThis.end = done; })")
+
+    async def impatient() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(promise, 0.01)
+
+    async def patient() -> Any:
+        asyncio.get_running_loop().call_later(0.01, host(order).run_script, "end(7)")
+        return await asyncio.wait_for(promise, SECONDS)
+
+    asyncio.run(impatient())
+    assert asyncio.run(patient()) == 7
+    assert promise.result(0) == 7
+
+
+def test_loop_closed_while_promises_are_pending(order: Any) -> None:
+    script = host(order).run_script
+    ends = "new Promise(done => { (globalThis.ends ??= []).push(done); })"
+    promises = [script(ends) for _ in range(10)]
+
+    async def main() -> None:
+        for promise in promises:
+            asyncio.ensure_future(promise)  # noqa: RUF006  given up with the loop
+        await asyncio.sleep(0.005)
+
+    asyncio.run(main())
+    script("ends.forEach((end, n) => end(n))")
+    assert [promise.result(SECONDS) for promise in promises] == list(range(10))
+
+
+def test_promise_lives_for_as_long_as_it_is_awaited(order: Any) -> None:
+    async def main() -> list[Any]:
+        source = "new Promise(done => setTimeout(done, 5, {}))"
+        return await asyncio.gather(*[host(order).run_script(source) for _ in range(100)])
+
+    assert asyncio.run(main()) == [{}] * 100
+
+
+def test_result_on_the_loop_that_takes_the_turns_explains_itself(order: Any) -> None:
+    script = host(order).run_script
+
+    async def main() -> None:
+        assert await script("new Promise(done => setTimeout(done, 1, 1))") == 1
+        pending = script("new Promise(done => setTimeout(done, 1, 2))")
+        with pytest.raises(RuntimeError, match="await the promise"):
+            pending.result(SECONDS)
+        with pytest.raises(TimeoutError):
+            pending.result(0)
+        assert await asyncio.to_thread(pending.result, SECONDS) == 2
+        assert pending.result() == 2
+        assert script("Promise.resolve(3)").result() == 3
+
+    asyncio.run(main())
+
+
+def test_result_inside_a_callback_explains_itself(order: Any) -> None:
+    script = host(order).run_script
+    pending = script("new Promise(done => { globalThis.end = done; })")
+    raised: list[str] = []
+
+    def wait() -> Any:
+        try:
+            pending.result(SECONDS)
+        except RuntimeError as error:
+            raised.append(str(error))
+        script("end(5)")
+        return pending.result(SECONDS)
+
+    assert script("f => f()")(wait) == 5
+    assert len(raised) == 1
+    assert "return from the callback first" in raised[0]
+
+
+def test_deadline_of_the_code_that_came_first_does_not_bound_later_turns(order: Any) -> None:
+    from napi_python import deadline
+
+    async def main() -> Any:
+        with deadline(0.05):
+            await host(order).run_script("new Promise(done => setTimeout(done, 1))")
+        await asyncio.sleep(0.06)
+        return await host(order).run_script("new Promise(done => setTimeout(done, 1, 'late'))")
+
+    assert asyncio.run(main()) == "late"
+
+
+def join(work: Callable[[], Any]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def lock(work: Callable[[], Any]) -> None:
+    held = threading.Lock()
+    held.acquire()
+
+    def release() -> None:
+        work()
+        held.release()
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    assert held.acquire(timeout=SECONDS)
+    thread.join()
+
+
+def pool(work: Callable[[], Any]) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: work(), range(8), timeout=SECONDS))
+
+
+def call(work: Callable[[], Any]) -> None:
+    work()
+
+
+@pytest.mark.parametrize("block", [call, join, lock, pool])
+def test_a_loop_that_is_blocked_deadlocks_with_nobody(
+    order: Any, block: Callable[[Callable[[], Any]], None], request: pytest.FixtureRequest
+) -> None:
+    """The addon serves other threads meanwhile, and events wait for the loop."""
+    tries = 1000 if request.config.getoption("--whole") else TRIES
+    script = host(order).run_script
+    double = script("(f, n) => f(n) * 2")
+    later = script("n => new Promise(done => setTimeout(done, 0, n))")
+
+    def work() -> None:
+        assert double(lambda n: n, 21) == 42
+        if block is not call:
+            # Waits for a turn, which this thread takes because the loop does not.
+            assert later(5).result(SECONDS) == 5
+
+    async def main() -> None:
+        heard: list[int] = []
+        for _ in range(tries):
+            heard.clear()
+            order.eventsOfThread(heard.append, 10)
+            await asyncio.sleep(0)
+            block(work)
+            await until(lambda: len(heard) == 10)
+            assert heard == list(range(10))
+
+    asyncio.run(main())
+
+
+def test_callback_of_a_turn_may_wait_for_other_threads_calls(order: Any) -> None:
+    """A loop that takes a turn while another thread's callback waits for that very loop."""
+    script = host(order).run_script
+    ask = script("f => f()")
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        await script("new Promise(done => setTimeout(done, 0))")
+
+        async def answer() -> int:
+            return 1
+
+        def wait_for_loop() -> int:
+            order.eventsOfThread(lambda _: None, 3)
+            return asyncio.run_coroutine_threadsafe(answer(), loop).result(SECONDS)
+
+        with ThreadPoolExecutor(1) as threads:
+            total = 0
+            for _ in range(200):
+                total += await loop.run_in_executor(threads, ask, wait_for_loop)
+        return total
+
+    assert asyncio.run(main()) == 200
+
+
+def test_addon_dropped_while_its_loop_runs() -> None:
+    async def main() -> None:
+        for _ in range(3):
+            addon: Addon = load_addon(addon_path("order"))
+            assert await heard_on(addon) is threading.current_thread()
+            host(addon).close()
+            del addon
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
