@@ -58,7 +58,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     path: str | os.PathLike[str],
     *,
     isolated: bool = True,
-    sandbox: Literal["default", "strict", "none"] | Sandbox = "none",
+    sandbox: Literal["default", "strict", "none"] | Sandbox = "default",
     remote: Literal["public", "exposed"] | None = None,
     restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
     name: str | None = None,
@@ -80,9 +80,9 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             behind; no network, no other processes), "strict" (the same, and nothing else exists
             for it), "none" (everything this user may), or a `Sandbox` with options. See
             docs/sandbox.md.
-        remote: What of other Python objects the addon sees. "public" (the default without a
-            sandbox): instances of classes written in Python are live for their public names.
-            "exposed" (the default with a sandbox): nothing but what `expose` and `by_ref` show.
+        remote: What of other Python objects the addon sees. "public" (the default with
+            sandbox="none"): instances of classes written in Python are live for their public names.
+            "exposed" (the default with any other): nothing but what `expose` and `by_ref` show.
         restart: Whether the call after a crash finds a fresh process ("on-crash") or raises
             `AddonCrashed` again ("never"); a `RestartPolicy` is a budget of crashes.
         name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
