@@ -15,8 +15,8 @@ use std::time::Instant;
 use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
 
 use super::bytes::argument;
-use crate::abi::uv;
 use crate::abi::library;
+use crate::abi::uv;
 use crate::host::{Host, NodeVersion, Origin};
 use crate::loader::{self, LoadError};
 
