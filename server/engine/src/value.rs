@@ -151,8 +151,10 @@ impl Value {
     /// Where the engine counts the references to what a counted value points to.
     #[inline]
     fn count(&self) -> *mut i32 {
-        // SAFETY: E2, E10; the tag says that the union holds a pointer, and the count lies before.
-        unsafe { q::JS_VALUE_GET_PTR(self.0).cast::<i32>().sub(1) }
+        // SAFETY: E2; the tag says that the union holds a pointer.
+        let block = unsafe { q::JS_VALUE_GET_PTR(self.0) }.cast::<i32>();
+        // SAFETY: E10; every block of the engine has its count right before it.
+        unsafe { block.sub(1) }
     }
 
     /// Tells whether the count is where [`count`](Self::count) looks for it: the engine's own
@@ -189,13 +191,13 @@ impl Drop for Value {
             return;
         }
         let count = self.count();
-        // SAFETY: E1, E2, E10; this is the one release of the count that we own, and another owner
-        // keeps the value alive.
-        unsafe {
-            if *count > 1 {
-                *count -= 1;
-                return;
-            }
+        // SAFETY: E1, E10; nobody else counts at the same moment.
+        let others = unsafe { count.read() } - 1;
+        if others > 0 {
+            // SAFETY: E1, E2, E10; this is the one release of the count that we own, and another
+            // owner keeps the value alive.
+            unsafe { count.write(others) };
+            return;
         }
         if let Some(state) = current() {
             // SAFETY: E1, E2; this is the one release of the count that we own.
