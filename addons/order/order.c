@@ -26,7 +26,12 @@ static void deliver(napi_env env, napi_value callback, void* context, void* data
 static void* send(void* data) {
   Sender* sender = data;
   for (int32_t i = 0; i < sender->count; i++) {
-    napi_call_threadsafe_function(sender->function, (void*)(intptr_t)i, napi_tsfn_blocking);
+    void* number = (void*)(intptr_t)i;
+    if (napi_call_threadsafe_function(sender->function, number, napi_tsfn_blocking) != napi_ok) {
+      // It is closing, and no longer this thread's to use.
+      free(sender);
+      return NULL;
+    }
   }
   napi_release_threadsafe_function(sender->function, napi_tsfn_release);
   free(sender);

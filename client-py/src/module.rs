@@ -11,6 +11,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::names::Names;
 use crate::output;
 use crate::owner::Listener;
 use crate::proxy::addon::Host;
@@ -19,6 +20,7 @@ use crate::quiet;
 use crate::request::{self, Ask};
 use crate::sandbox::Sandbox;
 use crate::session::{self, Session, Settings};
+use crate::turns::running_loop;
 
 /// The native part of `napi_python`.
 #[pymodule]
@@ -80,6 +82,9 @@ fn _open<'py>(
 ) -> PyResult<Bound<'py, Addon>> {
     let start_timeout =
         Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
+    // Looked up before any thread calls: a child forked in the middle of it would wait for ever.
+    Names::get(py)?;
+    running_loop(py)?;
     let session = Session::new(Settings {
         label: label.clone(),
         path: path.clone(),
