@@ -107,6 +107,26 @@ fn spawn_quiet(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<(
     spawned.map(drop)
 }
 
+/// Starts a host, or has a server start one.
+async fn launch_or_knock(
+    options: &Arc<HostOptions>,
+    generation: Generation,
+) -> Result<Launched, SpawnError> {
+    if options.address.is_none() {
+        return launch::launch(options, generation);
+    }
+    // A server may take its time, and no other host shall wait for it.
+    let options = Arc::clone(options);
+    tokio::task::spawn_blocking(move || launch::launch(&options, generation))
+        .await
+        .unwrap_or_else(|error| {
+            Err(SpawnError::System {
+                what: "knocking failed",
+                source: io::Error::other(error),
+            })
+        })
+}
+
 /// The life of one host, from its start to its report.
 async fn supervise(
     options: Arc<HostOptions>,
@@ -115,20 +135,7 @@ async fn supervise(
     started: Sender<Result<Arc<Session>, SpawnError>>,
 ) {
     let birth = Birth::now();
-    let launched = if options.address.is_some() {
-        // A server may take its time, and no other host shall wait for it.
-        let options = Arc::clone(&options);
-        tokio::task::spawn_blocking(move || launch::launch(&options, generation))
-            .await
-            .unwrap_or_else(|error| {
-                Err(SpawnError::System {
-                    what: "knocking failed",
-                    source: io::Error::other(error),
-                })
-            })
-    } else {
-        launch::launch(&options, generation)
-    };
+    let launched = launch_or_knock(&options, generation).await;
     let launched = match launched {
         Ok(launched) => launched,
         Err(error) => {

@@ -17,9 +17,11 @@ const KEPT: i32 = 16 << 20;
 /// Allocators that know no such settings are left as they are.
 pub fn keep_freed_memory(_alone: &SingleThreaded) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: C3; two numbers go in, and no other thread allocates (C2) while they change.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_IN_HEAP);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    for (setting, value) in [
+        (libc::M_MMAP_THRESHOLD, LARGEST_IN_HEAP),
+        (libc::M_TRIM_THRESHOLD, KEPT),
+    ] {
+        // SAFETY: C3; two numbers go in, and no other thread allocates (C2) while they change.
+        unsafe { libc::mallopt(setting, value) };
     }
 }
