@@ -42,7 +42,7 @@ impl Control {
         Connection::of_host(end, self.outbox.clone())
     }
 
-    /// Starts the thread.
+    /// Starts the thread. `client` is what [`client`] found.
     ///
     /// # Errors
     /// The system has no thread or no descriptor left.
@@ -50,6 +50,7 @@ impl Control {
         self,
         stream: UnixStream,
         connection: Connection,
+        client: Option<OwnedFd>,
         session: &Session,
     ) -> anyhow::Result<Running> {
         let closer = session.closer();
@@ -60,7 +61,7 @@ impl Control {
         let thread = thread::Builder::new()
             .name("hostd-control".to_owned())
             .spawn(move || {
-                let ended = runtime.block_on(serve(stream, connection, &closer));
+                let ended = runtime.block_on(serve(stream, connection, client, &closer));
                 if !closer.is_over() {
                     die(ended);
                 }
@@ -73,8 +74,19 @@ impl Control {
     }
 }
 
-async fn serve(stream: UnixStream, connection: Connection, closer: &Closer) -> Carried<()> {
-    let client = client(&stream)?;
+async fn serve(
+    stream: UnixStream,
+    connection: Connection,
+    client: Option<OwnedFd>,
+    closer: &Closer,
+) -> Carried<()> {
+    let client = client.and_then(|client| {
+        let watched = watch(client);
+        if let Err(error) = &watched {
+            unwatched(error);
+        }
+        watched.ok()
+    });
     let stream = adopt(stream)?;
     let talk = connection.run(stream, |message| match message {
         ClientMessage::Shutdown => closer.close(),
@@ -93,21 +105,29 @@ async fn serve(stream: UnixStream, connection: Connection, closer: &Closer) -> C
 
 /// The process of the client, if it did not start this one: the system does not see to it then that
 /// both end together, and a child that it forked holds the connection open.
-fn client(stream: &UnixStream) -> Carried<Option<AsyncFd<OwnedFd>>> {
+///
+/// A confined process can't ask for it any more.
+///
+/// # Errors
+/// The client is gone.
+pub fn client(stream: &UnixStream) -> Result<Option<OwnedFd>, ProtocolError> {
     let watched = socket_peercred(stream).and_then(|peer| {
         let is_parent = getppid() == Some(peer.pid);
         let open = || pidfd_open(peer.pid, PidfdFlags::empty());
         (!is_parent).then(open).transpose()
     });
-    let watched = match watched {
-        Ok(process) => process.map(watch).transpose(),
-        Err(Errno::SRCH) => return Err(ProtocolError::Disconnected),
-        Err(error) => Err(error.into()),
-    };
-    Ok(watched.unwrap_or_else(|error| {
-        tracing::warn!(target: "napi_hostd", %error, "the client's process can't be watched");
-        None
-    }))
+    match watched {
+        Ok(process) => Ok(process),
+        Err(Errno::SRCH) => Err(ProtocolError::Disconnected),
+        Err(error) => {
+            unwatched(&error.into());
+            Ok(None)
+        }
+    }
+}
+
+fn unwatched(error: &io::Error) {
+    tracing::warn!(target: "napi_hostd", %error, "the client's process can't be watched");
 }
 
 /// Watches a descriptor that is owned until it is not watched any more.

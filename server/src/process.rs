@@ -19,7 +19,7 @@ use hostd_sandbox::SingleThreaded;
 
 use crate::cli::{CarrierChoice, SessionArguments};
 use crate::confine::confine;
-use crate::control::Control;
+use crate::control::{Control, client};
 use crate::denials;
 use crate::logs;
 use crate::session::{Ended, Session, SessionOptions};
@@ -95,6 +95,7 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
 fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let mut stream = UnixStream::from(prepared.control);
     let setup = shake_hands(&mut stream)?;
+    let client = client(&stream)?;
     if let Some(confinement) = &setup.confinement {
         let applied = confine(&prepared.alone, confinement, prepared.parent);
         let missing = confinement.missing(&applied).map(|(name, _)| name);
@@ -127,7 +128,7 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
             #[cfg(feature = "faults")]
             spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);
             control.outbox().send(&ready)?;
-            let running = control.run(stream, connection, session)?;
+            let running = control.run(stream, connection, client, session)?;
             match session.run() {
                 Ended::Closed => {
                     if diagnosed {

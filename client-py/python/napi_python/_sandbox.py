@@ -239,14 +239,18 @@ def parse(value: object) -> Sandbox | None:
     raise (ValueError if isinstance(value, str) else TypeError)(text)
 
 
-_PASSED_ON: Final = ("LANG", "LANGUAGE", "TZ", "NODE_ENV", "RUST_BACKTRACE")
+_PASSED_ON: Final = (
+    "LANG", "LANGUAGE", "TZ", "NODE_ENV", "RUST_BACKTRACE",
+    "UV_THREADPOOL_SIZE", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "TOKIO_WORKER_THREADS",
+)  # fmt: skip
 _PASSED_ON_BY_PREFIX: Final = ("LC_", "NAPI_HOSTD_")
 
 
 def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, str]:
     """Returns the environment of a confined host, but for the names of its folder.
 
-    What was given for it is passed on whole; of this process' own, language and time zone are.
+    What was given for it is passed on whole; of this process' own, language, time zone and
+    numbers of threads are.
     """
     if given is None:
         given = {
