@@ -9,9 +9,9 @@ system, what came of each attack, and what was found wrong besides.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
-import encodings.ascii  # Found no more by who may not read where it is.
 import fcntl
 import json
 import os
@@ -25,9 +25,8 @@ import time
 import traceback
 from typing import Any
 
-import napi_python
 from napi_python import Addon, AddonCrashed, Sandbox, SandboxUnavailable, host, load_addon
-from processes import inventory, is_alive, settled
+from processes import gone_within, inventory, settled
 
 # What makes a system look older, for the policies that run on it.
 SYSTEMS: dict[str, dict[str, str]] = {
@@ -163,14 +162,14 @@ def one_policy(
         return {"load": "unavailable"}, [] if str(error) else ["SandboxUnavailable says nothing"]
     with addon, load_addon(given["other"], sandbox="none") as other:
         neighbour = host(other).pid
-        pids = {host(addon).pid}
+        pids = [neighbour, host(addon).pid]
         outcomes["load"] = "loaded"
         at_load = dict(line.split(" ", 1) for line in str(addon.atLoad).splitlines())
         outcomes["E23_at_relocation"] = str(addon.atRelocation)
         for name in CONTROLS if policy == "none" else str(addon.names).split():
             for turn in range(repeats):
                 outcome = attacked(addon, name)
-                pids.add(host(addon).pid)
+                pids.append(host(addon).pid)
                 if outcomes.setdefault(name, outcome) != outcome:
                     wrong.append(f"{name}: {outcomes[name]}, and at turn {turn}: {outcome}")
                     if outcome == "allowed":
@@ -187,11 +186,9 @@ def one_policy(
             if host(other).pid != neighbour or host(other).run_script("1 + 2") != 3:
                 wrong.append(f"{name}: disturbed another host")
     end = time.monotonic() + 10
-    while any(is_alive(pid) for pid in (*pids, neighbour)):
-        if time.monotonic() > end:
-            wrong.append(f"still there: {[pid for pid in pids if is_alive(pid)]}")
-            break
-        time.sleep(0.01)
+    for pid in {pid for pid in pids if pid is not None}:
+        if not gone_within(pid, max(0.0, end - time.monotonic())):
+            wrong.append(f"still there: {pid}")
     target.heard()
     target.before = target.seen()
     return outcomes, wrong
@@ -209,6 +206,8 @@ def become(uid: int) -> None:
     """Becomes an ordinary user, who can be looked into by others of that name as users can."""
     if os.geteuid() == uid:
         return
+    # Read from a file that the user may not be able to read.
+    codecs.lookup("ascii")
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -250,7 +249,6 @@ def main() -> None:
         report["wrong"].append(traceback.format_exc())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    report["package"] = napi_python.__name__
     json.dump(report, answers)
     answers.close()
 
