@@ -90,9 +90,7 @@ class Target:
         (folder / "empty").mkdir()
         (folder / "points").symlink_to("/")
         self.before = self.seen()
-        self.tcp = self._server(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
-        port = self.tcp.getsockname()[1]
-        self._server(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", port))
+        port = self._pair_of_servers()
         stream, datagram = str(folder) + "-stream", str(folder) + "-datagram"
         abstract = f"redteam-{os.getpid()}-{port}"
         self._server(socket.AF_UNIX, socket.SOCK_STREAM, stream)
@@ -110,9 +108,26 @@ class Target:
             "REDTEAM_TTY": os.ttyname(0) if os.isatty(0) else "/dev/tty",
         }
 
+    def _pair_of_servers(self) -> int:
+        """Listens by TCP and by UDP at a port that is free for both."""
+        while True:
+            tcp = self._server(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                self._server(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", port))
+            except OSError:
+                self.sockets.remove(tcp)
+                tcp.close()
+            else:
+                return port
+
     def _server(self, family: int, kind: int, address: Any) -> socket.socket:
         made = socket.socket(family, kind)
-        made.bind(address)
+        try:
+            made.bind(address)
+        except OSError:
+            made.close()
+            raise
         if kind == socket.SOCK_STREAM:
             made.listen(64)
         made.setblocking(False)
@@ -144,7 +159,9 @@ def attacked(addon: Addon, name: str) -> str:
     try:
         return str(getattr(addon, name)())
     except AddonCrashed as crash:
-        return f"killed: {crash.signal_name}"
+        # The next process works, and so the budget of crashes is whole again.
+        after = addon.C01_read_own_file()
+        return f"killed: {crash.signal_name}" + ("" if after == "allowed" else f", then {after}")
 
 
 def one_policy(
