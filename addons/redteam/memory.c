@@ -1,4 +1,4 @@
-// E21, E22, S01: foreign tables of calls, memory that runs, and the memory shared with the client.
+// E21, E22, M02, S01: foreign tables of calls, memory that runs, and that shared with the client.
 #include "redteam.h"
 
 #include <fcntl.h>
@@ -55,6 +55,20 @@ static int run_own_file(void) {
   return error;
 }
 
+// A page of a file that is shorter than it by now: no answer, but the end.
+static int bus_error(void) {
+  char path[512];
+  int fd = open(own(path, sizeof path, "short"), O_CREAT | O_RDWR, 0600);
+  if (fd < 0) return errno;
+  unlink(path);
+  volatile char* page = ftruncate(fd, PAGE) != 0
+                            ? MAP_FAILED
+                            : mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (page == MAP_FAILED || ftruncate(fd, 0) != 0) return errno;
+  *page = 1;
+  return 0;
+}
+
 // The first descriptor that is memory with seals, which is what the client made and shared.
 static int shared_memory(void) {
   for (int fd = 3; fd < 512; fd++) {
@@ -85,6 +99,7 @@ const struct attack MEMORY[] = {
     {"E22_mprotect_rx", write_then_run, 0},
     {"E22_memfd_rx", run_memfd, 0},
     {"E22_own_file_rx", run_own_file, 0},
+    {"M02_bus_error", bus_error, 1},
     {"S01_shrink", shrink, 0},
     {"S01_grow", grow, 0},
     {"S01_allocate", allocate, 0},
