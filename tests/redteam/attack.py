@@ -174,7 +174,7 @@ def one_policy(
     if policy != "none":
         sandbox = Sandbox(policy=policy, env={**target.names, "REDTEAM_AT_LOAD": "1"})  # type: ignore[arg-type]
     try:
-        addon = load_addon(given["addon"], sandbox=sandbox)
+        addon = load_addon(given["addon"], sandbox=sandbox, timeout=60)
     except SandboxUnavailable as error:
         return {"load": "unavailable"}, [] if str(error) else ["SandboxUnavailable says nothing"]
     with addon, load_addon(given["other"], sandbox="none") as other:
@@ -183,10 +183,16 @@ def one_policy(
         outcomes["load"] = "loaded"
         at_load = dict(line.split(" ", 1) for line in str(addon.atLoad).splitlines())
         outcomes["E23_at_relocation"] = str(addon.atRelocation)
+        # What the constructor reached counts, too.
+        wrong += [f"at load: reached {server}" for server in target.heard()]
         for name in CONTROLS if policy == "none" else str(addon.names).split():
             for turn in range(repeats):
                 outcome = attacked(addon, name)
                 pids.append(host(addon).pid)
+                # Each time, or servers that nobody listens at would be full.
+                heard = target.heard()
+                if policy != "none":
+                    wrong += [f"{name}: reached {server}" for server in heard]
                 if outcomes.setdefault(name, outcome) != outcome:
                     wrong.append(f"{name}: {outcomes[name]}, and at turn {turn}: {outcome}")
                     if outcome == "allowed":
@@ -196,7 +202,6 @@ def one_policy(
                     wrong.append(f"{name}: {outcomes[name]}, and in a constructor: {at_load[name]}")
                     if at_load[name] == "allowed":
                         outcomes[name] = "allowed"
-                wrong += [f"{name}: reached {server}" for server in target.heard()]
                 if target.seen() != target.before:
                     wrong.append(f"{name}: changed a file: {target.before} to {target.seen()}")
                     target.before = target.seen()
