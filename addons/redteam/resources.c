@@ -1,0 +1,142 @@
+// R04 to R10: taking more than one's share. Each gives everything back before it returns.
+#include "redteam.h"
+
+#include <fcntl.h>
+#include <mqueue.h>
+#include <pthread.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/wait.h>
+
+static int forks(void) {
+  int made = 0, error = 0;
+  for (int i = 0; i < 32; i++) {
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    if (child < 0) {
+      error = errno;
+    } else {
+      made++;
+      waitpid(child, NULL, 0);
+    }
+  }
+  return made > 0 ? 0 : error;
+}
+
+static void* idle(void* stop) {
+  pthread_mutex_lock(stop);
+  pthread_mutex_unlock(stop);
+  return NULL;
+}
+
+// More than any limit that a policy sets by itself.
+#define THREADS 400
+
+static int threads(void) {
+  static pthread_t all[THREADS];
+  pthread_mutex_t stop = PTHREAD_MUTEX_INITIALIZER;
+  pthread_attr_t small;
+  int started = 0, error = 0;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 64 << 10);
+  pthread_mutex_lock(&stop);
+  while (started < THREADS &&
+         (error = pthread_create(&all[started], &small, idle, &stop)) == 0) {
+    started++;
+  }
+  pthread_mutex_unlock(&stop);
+  for (int i = 0; i < started; i++) pthread_join(all[i], NULL);
+  return error;
+}
+
+// Address space only: it is what the limit counts, and costs the machine nothing.
+static int pieces(int flags) {
+  void* all[128];
+  size_t piece = 64 << 20;
+  int got = 0, error = 0;
+  while (got < 128) {
+    all[got] = mmap(NULL, piece, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+    if (all[got] == MAP_FAILED) {
+      error = errno;
+      break;
+    }
+    got++;
+  }
+  while (got > 0) munmap(all[--got], piece);
+  return error;
+}
+static int memory(void) { return pieces(MAP_PRIVATE | MAP_NORESERVE); }
+static int memory_shared(void) { return pieces(MAP_SHARED | MAP_NORESERVE); }
+
+static int memory_file(void) { return answer_fd(syscall(SYS_memfd_create, "bomb", 0)); }
+static int memory_folder(void) {
+  return answer_fd(open("/dev/shm/redteam", O_CREAT | O_RDWR, 0600));
+}
+static int memory_zero(void) {
+  int fd = open("/dev/zero", O_RDWR);
+  if (fd < 0) return errno;
+  void* page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  int error = page == MAP_FAILED ? errno : 0;
+  if (error == 0) munmap(page, 4096);
+  close(fd);
+  return error;
+}
+static int segment(void) {
+  int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+  return id < 0 ? errno : answer(shmctl(id, IPC_RMID, NULL));
+}
+static int semaphores(void) { return answer(syscall(SYS_semget, IPC_PRIVATE, 1, 0600)); }
+static int messages(void) { return answer(syscall(SYS_msgget, IPC_PRIVATE, 0600)); }
+static int queue(void) {
+  return answer_fd(syscall(SYS_mq_open, "redteam", O_CREAT | O_RDWR, 0600, NULL));
+}
+
+static int descriptors(void) {
+  static int all[2048];
+  int got = 0, error = 0;
+  while (got < 2048) {
+    if ((all[got] = dup(2)) < 0) {
+      error = errno;
+      break;
+    }
+    got++;
+  }
+  while (got > 0) close(all[--got]);
+  return error;
+}
+
+static int large(int (*enlarge)(int fd)) {
+  char path[512];
+  int fd = open(own(path, sizeof path, "large"), O_CREAT | O_RDWR, 0600);
+  if (fd < 0) return errno;
+  int error = answer(enlarge(fd));
+  close(fd);
+  unlink(path);
+  return error;
+}
+static int by_length(int fd) { return ftruncate(fd, 2L << 30); }
+static int by_blocks(int fd) { return fallocate(fd, 0, 2L << 30, 4096); }
+static int by_writing(int fd) { return pwrite(fd, "x", 1, 2L << 30) == 1 ? 0 : -1; }
+static int large_length(void) { return large(by_length); }
+static int large_blocks(void) { return large(by_blocks); }
+static int large_write(void) { return large(by_writing); }
+
+const struct attack RESOURCES[] = {
+    {"R04_forks", forks, 1},
+    {"R05_threads", threads, 1},
+    {"R06_memory", memory, 1},
+    {"R07_shared_anonymous", memory_shared, 1},
+    {"R07_shared_zero", memory_zero, 1},
+    {"R08_memfd", memory_file, 1},
+    {"R08_dev_shm", memory_folder, 1},
+    {"R08_shmget", segment, 1},
+    {"R08_semget", semaphores, 1},
+    {"R08_msgget", messages, 1},
+    {"R08_mq_open", queue, 1},
+    {"R09_descriptors", descriptors, 1},
+    {"R10_length", large_length, 1},
+    {"R10_blocks", large_blocks, 1},
+    {"R10_write", large_write, 1},
+    {NULL, NULL, 0},
+};

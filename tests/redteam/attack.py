@@ -1,0 +1,279 @@
+"""Runs every attack of the addon `redteam` against this system and says what came of each.
+
+    python attack.py '{"addon": "redteam.node", "other": "primitive.node", "uid": 65534, ...}'
+
+It is a client of its own, with a terminal, a secret in its environment, servers that somebody could
+reach, and a file that is nobody's business. It prints one object of JSON: for each policy on each
+system, what came of each attack, and what was found wrong besides.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import socket
+import sys
+import tempfile
+import termios
+import time
+import traceback
+from typing import Any
+
+from napi_python import Addon, AddonCrashed, Sandbox, SandboxUnavailable, host, load_addon
+from processes import gone_within, inventory, settled
+
+# What makes a system look older, for the policies that run on it.
+SYSTEMS: dict[str, dict[str, str]] = {
+    "now": {},
+    "landlock-4": {"NAPI_HOSTD_TEST_LANDLOCK_ABI": "4"},
+    "landlock-1": {"NAPI_HOSTD_TEST_LANDLOCK_ABI": "1"},
+    "no-landlock": {"NAPI_HOSTD_TEST_LANDLOCK_ABI": "0"},
+    "no-namespaces": {"NAPI_HOSTD_TEST_NO_NAMESPACES": "1"},
+}
+HOOKS = sorted({name for hooks in SYSTEMS.values() for name in hooks})
+
+# Without a sandbox these show that an attack does what its name says. They harm nobody; the others
+# would.
+CONTROLS = (
+    "C01_read_own_file",
+    "E01_read_secret",
+    "E01_read_passwd",
+    "E01_list_folder",
+    "E01_read_by_proc_root",
+    "E03_write",
+    "E03_chmod",
+    "E05_stat",
+    "E05_chdir",
+    "E08_tcp_connect",
+    "E08_tcp_bind",
+    "E08_listen_unbound",
+    "E09_udp",
+    "E10_unix_pathname",
+    "E10_unix_abstract",
+    "E10_datagram_pair_to_path",
+    "E11_kill",
+    "E11_tgkill",
+    "E11_setaffinity",
+    "E11_prlimit",
+    "E11_proc_status",
+    "E14_fork",
+    "E14_posix_spawn",
+    "E14_system",
+    "E16_environ",
+    "E16_proc_self_environ",
+    "E18_dumpable",
+    "E22_mmap_rwx",
+    "E22_mprotect_rx",
+    "R04_forks",
+    "R07_shared_zero",
+)
+PR_SET_DUMPABLE = 4
+
+
+class Target:
+    """What the attacks are aimed at: files, servers and a terminal of the client."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        """Puts all of it in a new folder, and names it in the environment."""
+        self.folder = folder
+        self.secret = folder / "secret"
+        self.sockets: list[socket.socket] = []
+        folder.mkdir(mode=0o700)
+        self.secret.write_text("mine")
+        self.secret.chmod(0o644)
+        (folder / "empty").mkdir()
+        (folder / "points").symlink_to("/")
+        self.before = self.seen()
+        port = self._pair_of_servers()
+        stream, datagram = str(folder) + "-stream", str(folder) + "-datagram"
+        abstract = f"redteam-{os.getpid()}-{port}"
+        self._server(socket.AF_UNIX, socket.SOCK_STREAM, stream)
+        self._server(socket.AF_UNIX, socket.SOCK_DGRAM, datagram)
+        # As long as the addon says it is: with the NUL at its end.
+        self._server(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{abstract}")
+        self.names = {
+            "REDTEAM_SECRET": str(self.secret),
+            "REDTEAM_FOLDER": str(folder),
+            "REDTEAM_CLIENT": str(os.getpid()),
+            "REDTEAM_PORT": str(port),
+            "REDTEAM_SOCKET": stream,
+            "REDTEAM_DATAGRAM": datagram,
+            "REDTEAM_ABSTRACT": abstract,
+            "REDTEAM_TTY": os.ttyname(0) if os.isatty(0) else "/dev/tty",
+        }
+
+    def _pair_of_servers(self) -> int:
+        """Listens by TCP and by UDP at a port that is free for both."""
+        while True:
+            tcp = self._server(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                self._server(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", port))
+            except OSError:
+                self.sockets.remove(tcp)
+                tcp.close()
+            else:
+                return port
+
+    def _server(self, family: int, kind: int, address: Any) -> socket.socket:
+        made = socket.socket(family, kind)
+        try:
+            made.bind(address)
+        except OSError:
+            made.close()
+            raise
+        if kind == socket.SOCK_STREAM:
+            made.listen(64)
+        made.setblocking(False)
+        self.sockets.append(made)
+        return made
+
+    def seen(self) -> list[Any]:
+        """What an attack could have changed."""
+        found = self.secret.stat()
+        names = sorted(path.name for path in self.folder.iterdir())
+        return [names, self.secret.read_text(), found.st_mode, found.st_uid, found.st_mtime_ns]
+
+    def heard(self) -> list[str]:
+        """Which of the servers somebody has spoken to; each forgets it."""
+        said = []
+        for server in self.sockets:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    if server.type == socket.SOCK_STREAM:
+                        server.accept()[0].close()
+                    else:
+                        server.recv(64)
+                    said.append(f"{server.family.name} {server.type.name}")
+        return said
+
+
+def attacked(addon: Addon, name: str) -> str:
+    """Runs one attack; says what came of it."""
+    try:
+        return str(getattr(addon, name)())
+    except AddonCrashed as crash:
+        # The next process works, and so the budget of crashes is whole again.
+        after = addon.C01_read_own_file()
+        return f"killed: {crash.signal_name}" + ("" if after == "allowed" else f", then {after}")
+
+
+def one_policy(
+    policy: str, given: dict[str, Any], target: Target, repeats: int
+) -> tuple[dict[str, str], list[str]]:
+    """Runs the attacks under a policy; returns their outcomes, and what else went wrong."""
+    wrong: list[str] = []
+    outcomes: dict[str, str] = {}
+    sandbox: Any = "none"
+    if policy != "none":
+        sandbox = Sandbox(policy=policy, env={**target.names, "REDTEAM_AT_LOAD": "1"})  # type: ignore[arg-type]
+    try:
+        addon = load_addon(given["addon"], sandbox=sandbox, timeout=60)
+    except SandboxUnavailable as error:
+        return {"load": "unavailable"}, [] if str(error) else ["SandboxUnavailable says nothing"]
+    with addon, load_addon(given["other"], sandbox="none") as other:
+        neighbour = host(other).pid
+        pids = [neighbour, host(addon).pid]
+        outcomes["load"] = "loaded"
+        at_load = dict(line.split(" ", 1) for line in str(addon.atLoad).splitlines())
+        outcomes["E23_at_relocation"] = str(addon.atRelocation)
+        # What the constructor reached counts, too.
+        wrong += [f"at load: reached {server}" for server in target.heard()]
+        for name in CONTROLS if policy == "none" else str(addon.names).split():
+            for turn in range(repeats):
+                outcome = attacked(addon, name)
+                pids.append(host(addon).pid)
+                # Each time, or servers that nobody listens at would be full.
+                heard = target.heard()
+                if policy != "none":
+                    wrong += [f"{name}: reached {server}" for server in heard]
+                if outcomes.setdefault(name, outcome) != outcome:
+                    wrong.append(f"{name}: {outcomes[name]}, and at turn {turn}: {outcome}")
+                    if outcome == "allowed":
+                        outcomes[name] = outcome
+            if policy != "none":
+                if at_load.get(name, outcomes[name]) != outcomes[name]:
+                    wrong.append(f"{name}: {outcomes[name]}, and in a constructor: {at_load[name]}")
+                    if at_load[name] == "allowed":
+                        outcomes[name] = "allowed"
+                if target.seen() != target.before:
+                    wrong.append(f"{name}: changed a file: {target.before} to {target.seen()}")
+                    target.before = target.seen()
+            if host(other).pid != neighbour or host(other).run_script("1 + 2") != 3:
+                wrong.append(f"{name}: disturbed another host")
+    end = time.monotonic() + 10
+    for pid in {pid for pid in pids if pid is not None}:
+        if not gone_within(pid, max(0.0, end - time.monotonic())):
+            wrong.append(f"still there: {pid}")
+    target.heard()
+    target.before = target.seen()
+    return outcomes, wrong
+
+
+def take_terminal() -> None:
+    """Gets a session with a terminal, as a user at a keyboard has."""
+    os.setsid()
+    _, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    os.dup2(terminal, 0)
+
+
+def become(uid: int) -> None:
+    """Becomes an ordinary user, who can be looked into by others of that name as users can."""
+    if os.geteuid() == uid:
+        return
+    # Read from a file that the user may not be able to read.
+    codecs.lookup("ascii")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0:
+        raise OSError("can't be inspectable again")
+
+
+def main() -> None:
+    """Does what the argument says."""
+    given = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    take_terminal()
+    become(given["uid"])
+    os.environ["REDTEAM_HIDDEN"] = "hunter2"
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="redteam-"))
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder / "temporary")
+    (folder / "temporary").mkdir()
+    report: dict[str, Any] = {"outcomes": {}, "wrong": []}
+    try:
+        target = Target(folder / "home")
+        os.environ.update(target.names)
+        with load_addon(given["other"], sandbox="none") as first:
+            host(first).run_script("1 + 2")
+        before = settled()
+        for policy, system in given["columns"]:
+            for hook in HOOKS:
+                os.environ.pop(hook, None)
+            os.environ.update(SYSTEMS[system])
+            outcomes, wrong = one_policy(policy, given, target, given["repeats"])
+            report["outcomes"][f"{policy}/{system}"] = outcomes
+            report["wrong"] += [f"{policy}/{system}: {text}" for text in wrong]
+            # What the client itself holds must not grow by being attacked.
+            if settled(before) != before:
+                report["wrong"].append(f"{policy}/{system}: {inventory(os.getpid())} of {before}")
+        left = [path.name for path in (folder / "temporary").iterdir()]
+        report["wrong"] += [f"left behind: {name}" for name in left]
+    except Exception:
+        report["wrong"].append(traceback.format_exc())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    json.dump(report, answers)
+    answers.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Every attack of the addon `redteam` ends as matrix.txt says, for root and for an ordinary user.
+
+Two variables change what is done: ATTACKS=100 makes each attack so often, and GOLDEN=1 writes the
+matrix anew, after a change that is meant. What may be allowed at all stands here, not there.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from napi_python import _addon
+
+HERE = pathlib.Path(__file__).resolve().parent
+MATRIX = HERE / "matrix.txt"
+ADDONS = pathlib.Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parents[1] / "addons" / "build"))
+NOBODY = 65534
+USERS = ("root", "user")
+COLUMNS = (
+    ("none", "now"),
+    ("default", "now"),
+    ("default", "landlock-4"),
+    ("default", "landlock-1"),
+    ("default", "no-landlock"),
+    ("default", "no-namespaces"),
+    ("strict", "now"),
+    ("strict", "landlock-4"),
+    ("strict", "no-namespaces"),
+)
+
+# What may be allowed, and why. Nothing else may, whatever the matrix says.
+GRANTED = {
+    "load": "it is loaded",
+    "C01_read_own_file": "an addon may read itself",
+    "C02_write_scratch": "its folder is its own",
+}
+BY_DEFAULT = GRANTED | {
+    "E05_stat": "that a file exists, its size and times are seen",
+    "E05_access": "the same",
+    "E05_open_path": "the same: nothing can be read by it",
+    "E05_readlink": "the same",
+    "E05_chdir": "the same: nothing can be opened by it",
+    "E22_mmap_rwx": "compilers at run time need it",
+    "E22_mprotect_rx": "the same",
+    "E22_own_file_rx": "the same",
+    "R05_threads": "threads have no limit unless one is given",
+}
+STRICTLY = GRANTED | {
+    "E03_suid_in_own": "nobody else sees its files, and no new privileges come of them",
+    "E22_own_file_rx": "a file in its own folder may be a library",
+}
+ALLOWED = {"default": BY_DEFAULT, "strict": STRICTLY}
+
+Outcomes = dict[tuple[str, str, str], str]
+
+
+def _uid(user: str) -> int:
+    """Returns who attacks, or skips and says why that can't be."""
+    if user == "root":
+        if os.geteuid() != 0:
+            pytest.skip("only root can say what root may do")
+        return 0
+    if os.geteuid() != 0:
+        return os.geteuid()
+    try:
+        subprocess.run(
+            ["/bin/true"], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", check=True
+        )
+    except OSError as error:
+        pytest.skip(f"there is no user {NOBODY} to become here: {error}")
+    return NOBODY
+
+
+@pytest.fixture(scope="module")
+def kit() -> Iterator[pathlib.Path]:
+    """What the attacks need, where every user may read it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="redteam-kit-"))
+    shutil.copy(_addon._host_binary(), folder / "napi-hostd")  # noqa: SLF001 - it is copied
+    # Each addon in a package of its own.
+    for name in ("redteam", "primitive"):
+        (folder / name).mkdir()
+        (folder / name / "package.json").write_text("{}")
+        shutil.copy(ADDONS / f"{name}.node", folder / name)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def attack(kit: pathlib.Path) -> Any:
+    """Runs all attacks as a user, once; returns what came of them, and what else went wrong."""
+    repeats = int(os.environ.get("ATTACKS", "2"))
+
+    @functools.cache
+    def run(user: str) -> dict[str, Any]:
+        given = {
+            "addon": str(kit / "redteam" / "redteam.node"),
+            "other": str(kit / "primitive" / "primitive.node"),
+            "uid": _uid(user),
+            "repeats": repeats,
+            "columns": COLUMNS,
+        }
+        path = os.pathsep.join([*sys.path, str(HERE.parent / "python")])
+        done = subprocess.run(
+            [sys.executable, str(HERE / "attack.py"), json.dumps(given)],
+            env={
+                **os.environ,
+                "PYTHONPATH": path,
+                "NAPI_PYTHON_HOSTD": str(kit / "napi-hostd"),
+                "TMPDIR": tempfile.gettempdir(),
+            },
+            cwd="/",
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    return run
+
+
+def outcomes(report: dict[str, Any], user: str) -> Outcomes:
+    """What came of each attack, by its name, who made it, and under what."""
+    return {
+        (name, user, column): outcome
+        for column, found in report["outcomes"].items()
+        for name, outcome in found.items()
+        if not column.startswith("none/")
+    }
+
+
+def written() -> Outcomes:
+    """Reads the matrix."""
+    found: Outcomes = {}
+    name = ""
+    for line in MATRIX.read_text().splitlines():
+        if line.startswith("#") or not line:
+            continue
+        if not line.startswith(" "):
+            name = line
+            continue
+        outcome, _, where = line.strip().partition(" <- ")
+        for place in where.split(" "):
+            user, column = place.split(":")
+            found[name, user, column] = outcome
+    return found
+
+
+def write(found: Outcomes) -> None:
+    """Writes the matrix: below each attack its outcomes, and where it has them."""
+    lines = ["# What comes of each attack. Written by: GOLDEN=1 python -m pytest tests/redteam"]
+    for name in dict.fromkeys(name for name, _, _ in found):
+        lines.append(name)
+        places: dict[str, list[str]] = {}
+        for (attack, user, column), outcome in found.items():
+            if attack == name:
+                places.setdefault(outcome, []).append(f"{user}:{column}")
+        lines += [f"  {outcome} <- {' '.join(where)}" for outcome, where in places.items()]
+    MATRIX.write_text("\n".join(lines) + "\n")
+
+
+def _holes(found: Outcomes) -> list[str]:
+    return [
+        f"{name} is allowed to {user} under {column}"
+        for (name, user, column), outcome in found.items()
+        if outcome == "allowed" and name not in ALLOWED[column.partition("/")[0]]
+    ]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("user", USERS)
+def test_attacks_end_as_the_matrix_says(user: str, attack: Any) -> None:
+    found = outcomes(attack(user), user)
+    holes = _holes(found)
+    assert not holes, "\n".join(holes)
+    if os.environ.get("GOLDEN"):
+        kept = written() if MATRIX.exists() else {}
+        write({**{place: text for place, text in kept.items() if place[1] != user}, **found})
+    matrix = {place: text for place, text in written().items() if place[1] == user}
+    differences = [
+        f"{' '.join(place)}: {found.get(place, 'not tried')}, not {matrix.get(place, 'written')}"
+        for place in sorted(found.keys() | matrix.keys())
+        if found.get(place) != matrix.get(place)
+    ]
+    assert not differences, "\n".join(differences)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("user", USERS)
+def test_attacks_disturb_nobody_and_leave_nothing(user: str, attack: Any) -> None:
+    wrong = attack(user)["wrong"]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("user", USERS)
+def test_attacks_work_without_a_sandbox(user: str, attack: Any) -> None:
+    found = attack(user)["outcomes"]["none/now"]
+    assert len(found) > 20
+    assert {name: text for name, text in found.items() if text != "allowed"} == {"load": "loaded"}
+
+
+def test_matrix_allows_nothing_but_what_is_meant() -> None:
+    assert not _holes(written())
+    assert {user for _, user, _ in written()} == set(USERS)
