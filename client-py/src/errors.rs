@@ -41,6 +41,12 @@ pub(crate) fn take_breach() -> bool {
 #[cold]
 pub(crate) fn protocol(error: ProtocolError) -> PyErr {
     BROKEN.set(error.is_fatal());
+    unspeakable(error)
+}
+
+/// A message that can't be sent or understood, of which whoever carries it has drawn the conclusions.
+#[cold]
+fn unspeakable(error: ProtocolError) -> PyErr {
     match error {
         ProtocolError::Limit { kind, limit, found } => PyValueError::new_err(format!(
             "{found} {} exceed the limit of {limit}; split the data, or keep it on one side with \
@@ -358,7 +364,8 @@ fn unavailable(label: &str, error: SpawnError) -> PyErr {
 #[cold]
 pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
     match error {
-        ClientError::Protocol(error) => protocol(error),
+        // The conversation has ended its host if that was at fault.
+        ClientError::Protocol(error) => unspeakable(error),
         ClientError::Remote(error) => remote(error, None),
         ClientError::HostDied(report) => crashed(label, &report),
         ClientError::Closed => closed(label),

@@ -28,6 +28,7 @@ use crate::quiet;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
 use crate::turns::{Asked, STALE, Turns, running_loop};
+use crate::world::World;
 
 /// What the client's threads leave for the owner.
 enum Job {
@@ -58,6 +59,8 @@ pub(crate) struct Shared {
     awake: AtomicBool,
     /// The thread looks again within [`STALE`]: others were rung for lately.
     watching: AtomicBool,
+    /// A host rang while it loaded its addon: nobody could give it a turn yet.
+    early: AtomicBool,
     stopped: AtomicBool,
 }
 
@@ -89,6 +92,7 @@ impl Owner {
                 waiting: AtomicUsize::new(0),
                 awake: AtomicBool::new(false),
                 watching: AtomicBool::new(false),
+                early: AtomicBool::new(false),
                 stopped: AtomicBool::new(false),
             }),
         }
@@ -190,10 +194,27 @@ impl Owner {
             return Ok(());
         };
         self.shared.turns.begin();
-        if take_turn(py, &session)? == Turn::More {
+        let current = || session.world().filter(|world| session.is_current(world));
+        let world = current().or_else(|| {
+            self.shared.early.swap(true, Ordering::SeqCst);
+            // It may have come in between: then nobody looks any more.
+            current()
+        });
+        let Some(world) = world else {
+            return Ok(());
+        };
+        if take_turn(py, &session, &world)? == Turn::More {
             self.pass_on();
         }
         Ok(())
+    }
+
+    /// The world of a host is there: gives the turn that it rang for before. The host takes it that
+    /// it was heard, and need not ring again.
+    pub(crate) fn world_is_there(&self) {
+        if self.shared.early.swap(false, Ordering::SeqCst) {
+            self.pass_on();
+        }
     }
 
     /// A turn is due, and whoever heard of it does not take it.
@@ -433,16 +454,13 @@ enum Turn {
 }
 
 /// Lets the host run what it owes itself, and settles the promises that ended.
-fn take_turn(py: Python<'_>, session: &Arc<Session>) -> PyResult<Turn> {
-    let Some(world) = session.world().filter(|world| session.is_current(world)) else {
-        return Ok(Turn::Done);
-    };
+fn take_turn(py: Python<'_>, session: &Arc<Session>, world: &Arc<World>) -> PyResult<Turn> {
     let declined = Cell::new(false);
     // Read even if the turn was interrupted: nobody tells it again.
     let told = RefCell::new((false, Vec::new()));
     let taken = session.request(
         py,
-        Ask::turn(&world, &declined),
+        Ask::turn(world, &declined),
         |_| Ok(()),
         |decoder| {
             let more = decoder.reader.take_bool().map_err(errors::protocol)?;
@@ -454,7 +472,7 @@ fn take_turn(py: Python<'_>, session: &Arc<Session>) -> PyResult<Turn> {
         return Ok(Turn::Declined);
     }
     let (more, settled) = told.into_inner();
-    promise::settle(py, &world, settled)?;
+    promise::settle(py, world, settled)?;
     if more && taken.is_err() {
         session.owner.pass_on();
     }

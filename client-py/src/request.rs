@@ -173,10 +173,14 @@ impl Session {
                 write,
             )?;
             let mut talk = if is_nested { talk::take(self) } else { None };
+            let outer = talk.as_ref().and_then(|talk| talk.until);
             let sent = self.send(py, &mut talk, &world, ask, scratch);
             match talk {
-                // Whatever came of it, the calls around this one go on.
-                Some(talk) if is_nested => talk::put_back(self, talk),
+                // Whatever came of it, the calls around this one go on, until when they could.
+                Some(mut talk) if is_nested => {
+                    talk.until = outer;
+                    talk::put_back(self, talk);
+                }
                 other => drop(other),
             }
             match sent {
@@ -235,14 +239,14 @@ impl Session {
         scratch: &mut Scratch,
     ) -> PyResult<Sent> {
         let client = self.client()?;
-        let outer = talk.as_ref().map(|talk| talk.until);
+        let outer = talk.as_ref().and_then(|talk| talk.until);
         let is_turn = ask.declined.is_some();
         let until = match ask.call {
             // It only waits for its turn, and costs no process for that.
-            CallKind::Settle => outer.flatten(),
+            CallKind::Settle => outer,
             // What runs in a turn has nothing to do with the deadlines of who takes it.
             _ if is_turn => self.own_timeout(),
-            _ => self.until(py, outer.flatten())?,
+            _ => self.until(py, outer)?,
         };
         let mut waiting = Waiting::of(self, until);
         if until.is_some() && waiting.is_late() {
@@ -299,9 +303,6 @@ impl Session {
         }
         while header.kind == FrameKind::Request {
             header = self.serve_one(py, talk, header, ask, scratch)?;
-        }
-        if let (Some(talk), Some(outer)) = (talk, outer) {
-            talk.until = outer;
         }
         Ok(Sent::Answered(header))
     }
@@ -398,7 +399,9 @@ impl Session {
                 scratch.body = body;
                 if header.kind == FrameKind::Request {
                     // The interruption is what is to be told.
-                    let _ = serve::count(py, self, &talk.world, header, scratch);
+                    if serve::count(py, self, &talk.world, header, scratch).is_err() {
+                        self.end_if_broken(py);
+                    }
                 } else {
                     scratch.unwanted = Some((Arc::clone(&talk.world), header));
                 }

@@ -379,6 +379,7 @@ impl Session {
             Ok(()) => {
                 self.world.store(Some(world));
                 self.owner.start();
+                self.owner.world_is_there();
                 Ok(())
             }
             Err(error) => {

@@ -116,7 +116,8 @@ def test_nested_call_that_was_interrupted_may_be_handled(js: Script) -> None:
             with deadline(0.1):
                 js(LOOP)
         except AddonTimeout:
-            return "handled"
+            # A deadline that has passed bounds nothing else.
+            return str(js("'handled'"))
         return "not reached"
 
     assert call(lambda: call(careful)) == "handled"
@@ -140,6 +141,29 @@ def test_native_code_that_never_returns_inside_a_callback(interruption: Any, cra
     with pytest.raises(error), interrupt(0.1):
         crash.call(lambda: crash.call(crash.loopForever))
     assert crash.add(1, 2) == 3
+
+
+def test_callback_goes_on_after_the_host_was_killed_inside_it(crash: Addon) -> None:
+    inner: list[BaseException] = []
+
+    def careful() -> None:
+        with pytest.raises(AddonTimeout), deadline(0.1):
+            crash.loopForever()
+        try:
+            crash.add(1, 2)
+        except AddonError as error:
+            inner.append(error)
+
+    with pytest.raises(AddonCrashed) as caught:
+        crash.call(careful)
+    for error in (caught.value, *inner):
+        assert isinstance(error, AddonCrashed)
+        assert "0.5 s after that was interrupted" in str(error.reason)
+    assert len(inner) == 1
+    # An end that was seen is not held against the next process.
+    with pytest.raises(AddonTimeout), deadline(0.1):
+        host(crash).run_script(LOOP)
+    assert host(crash).generation == 2
 
 
 def test_others_learn_the_reason(crash: Addon) -> None:

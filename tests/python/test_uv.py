@@ -45,6 +45,15 @@ def test_callbacks_of_the_loop_reach_python_on_the_thread_of_its_turns(uv: Any) 
     assert asyncio.run(main()) == ["8000", "end", "one", "two"]
 
 
+def test_host_that_rings_while_it_loads_is_heard() -> None:
+    # It rings when it opens the loop, and not again so soon: many times, it comes too early.
+    for _ in range(15):
+        told: queue.Queue[str] = queue.Queue()
+        with load_addon(addon_path("uv")) as addon:
+            addon.timer(told.put, 1)
+            assert told.get(timeout=SECONDS) == "timer"
+
+
 def test_default_loop_runs_in_a_host_that_was_not_asked_for_a_loop(uv: Any) -> None:
     told: queue.Queue[str] = queue.Queue()
     uv.defaultTimer(told.put, 1)

@@ -35,6 +35,8 @@ pub struct Conversation {
     /// Since when the caller wants the innermost call to end.
     interrupted: Option<Instant>,
     discarded: Vec<(Header, Vec<u8>)>,
+    /// The lane has failed: nothing more is said on it, and the host is dead or about to be.
+    has_failed: bool,
 }
 
 impl Conversation {
@@ -53,6 +55,7 @@ impl Conversation {
             export: None,
             interrupted: None,
             discarded: Vec::new(),
+            has_failed: false,
         })
     }
 
@@ -88,10 +91,11 @@ impl Conversation {
         self.send_while(frame, &mut hostd_protocol::carrier::Patient)
     }
 
-    /// Whether the host has ended, or belongs to the process that this one was forked from.
+    /// Whether the host has ended or was killed for this conversation, or belongs to the process that
+    /// this one was forked from.
     #[inline]
     pub fn is_over(&self) -> bool {
-        self.session.is_over()
+        self.has_failed || self.session.is_over()
     }
 
     /// Sends what was built, for as long as `idle` allows: then the call is interrupted as by
@@ -104,6 +108,9 @@ impl Conversation {
     ) -> Result<(), ClientError> {
         if !self.session.is_ours() {
             return Err(ClientError::Forked);
+        }
+        if self.has_failed {
+            return Err(self.death());
         }
         let number = frame.number();
         let sent = match frame.kind() {
@@ -154,6 +161,9 @@ impl Conversation {
     pub fn next(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header, ClientError> {
         if !self.session.is_ours() {
             return Err(ClientError::Forked);
+        }
+        if self.has_failed {
+            return Err(self.death());
         }
         loop {
             let mut grace = Grace {
@@ -223,10 +233,9 @@ impl Conversation {
     #[cold]
     fn failed(&mut self, error: ProtocolError) -> ClientError {
         self.pending.clear();
+        self.has_failed = true;
         match error {
-            ProtocolError::Disconnected => self
-                .session
-                .death(self.lane.index(), self.export.as_deref()),
+            ProtocolError::Disconnected => self.death(),
             ProtocolError::Interrupted => {
                 let reason = "it did not end a call within 0.5 s after that was interrupted";
                 self.session.kill(|| reason.to_owned());
@@ -237,6 +246,13 @@ impl Conversation {
                 ClientError::Protocol(error)
             }
         }
+    }
+
+    /// How the host ended, which this waits for.
+    #[cold]
+    fn death(&self) -> ClientError {
+        let export = self.export.as_deref();
+        self.session.death(self.lane.index(), export)
     }
 }
 

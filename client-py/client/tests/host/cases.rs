@@ -584,6 +584,13 @@ fn interrupted_call_that_hangs_kills_the_host() {
     let error = run_idly(&mut talk, "hang", &mut impatient(2)).unwrap_err();
     assert!(matches!(error, ClientError::Interrupted), "{error}");
     assert!(start.elapsed() >= Duration::from_millis(500));
+    // Whatever is said next, to answer an outer callback too, learns of the death at once.
+    assert!(talk.is_over());
+    let mut answer = FrameBuilder::new(Limits::DEFAULT);
+    answer.start(FrameKind::Reply, 0);
+    let error = talk.send(&mut answer).unwrap_err();
+    assert!(matches!(error, ClientError::HostDied(_)), "{error}");
+    assert_eq!(death(run(&mut talk, "echo on")).signal, Some(9));
     let report = world.told.until(|lists| lists.deaths.first().cloned());
     assert!(report.reason.unwrap().contains("interrupted"));
     drop(talk);
