@@ -179,6 +179,8 @@ pub struct Session {
     loaded: Cell<bool>,
     /// When the client was told that a turn is due, if it has taken none since.
     owed: Cell<Option<Instant>>,
+    /// How often it was rung for again.
+    reminders: Cell<u32>,
     served: Cell<u64>,
     asked: Cell<u64>,
 }
@@ -245,6 +247,7 @@ impl Session {
             poisoned: Cell::new(false),
             loaded: Cell::new(false),
             owed: Cell::new(None),
+            reminders: Cell::new(0),
             served: Cell::new(0),
             asked: Cell::new(0),
         }));

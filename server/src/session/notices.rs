@@ -27,6 +27,10 @@ const TURN_ITEMS: usize = 1000;
 const TURN_TIME: Duration = Duration::from_millis(5);
 /// A turn that was not taken for so long is asked for again when there is occasion.
 const FORGOTTEN: Duration = Duration::from_millis(20);
+/// A turn that was not taken for so long is asked for again without any occasion.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How often that time doubles while no turn comes: to two seconds, for a loop may be busy for long.
+const MOST_REMINDERS: u32 = 3;
 
 /// What waits to be told.
 #[derive(Debug, Default)]
@@ -55,6 +59,26 @@ impl Session {
             self.owed.set(Some(Instant::now()));
             self.notices.borrow_mut().ring = true;
         }
+    }
+
+    /// Rings again for a turn that was rung for and did not come; says when to look again. What a
+    /// ring meets over there (a loop that ends, a world that is being made) may lose it, and nothing
+    /// here would come of itself.
+    pub(super) fn remind(&self, is_due: bool) -> Option<Duration> {
+        let told = self.owed.get()?;
+        if !is_due && !self.has_pending() {
+            return None;
+        }
+        let patience = PATIENCE * (1 << self.reminders.get());
+        let left = patience.saturating_sub(told.elapsed());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        let next = (self.reminders.get() + 1).min(MOST_REMINDERS);
+        self.reminders.set(next);
+        self.owed.set(None);
+        self.owe_turn();
+        Some(PATIENCE * (1 << next))
     }
 
     /// Has something done at the beginning of the next turn.
@@ -92,6 +116,7 @@ impl Session {
     /// Runs what the host owes itself. The client need not be rung for what is left.
     pub(super) fn take_turn(&self) -> Answer {
         self.owed.set(None);
+        self.reminders.set(0);
         // JavaScript that waits further down runs to completion first.
         let is_outermost = self.nested.get() <= 1;
         if is_outermost {

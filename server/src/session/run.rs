@@ -44,6 +44,9 @@ impl Session {
                     Ok(())
                 }
                 Ok(Wake::TimedOut) => {
+                    if self.end.borrow_mut().take_declined() {
+                        self.owe_again();
+                    }
                     self.flush_idle();
                     Ok(())
                 }
@@ -58,17 +61,18 @@ impl Session {
     /// Tells what waits, a timer that is due among it. How long the JS thread may sleep then: for
     /// ever if nothing comes of itself.
     fn time_to_sleep(&self) -> Option<Duration> {
+        let mut is_due = false;
         let timer = self.host.next_deadline().and_then(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            is_due = left.is_zero();
+            if is_due {
                 self.owe_turn();
             }
             Some(left).filter(|left| !left.is_zero())
         });
-        match (self.flush_notices(), timer) {
-            (Some(notices), Some(timer)) => Some(notices.min(timer)),
-            (one, other) => one.or(other),
-        }
+        let reminder = self.remind(is_due);
+        let notices = self.flush_notices();
+        [timer, reminder, notices].into_iter().flatten().min()
     }
 
     fn serve_outermost(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result {

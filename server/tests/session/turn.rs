@@ -69,3 +69,15 @@ fn turn_that_nobody_owes_does_nothing() {
     let mut peer = Peer::start();
     assert_eq!(turn(&mut peer), "false");
 }
+
+#[test]
+fn ring_that_brings_no_turn_comes_again() {
+    let mut peer = Peer::start();
+    peer.script("setTimeout(() => { globalThis.ran = true }, 0); 0")
+        .unwrap();
+    for _ in 0..3 {
+        ring(&mut peer);
+    }
+    assert_eq!(turn(&mut peer), "false");
+    assert_eq!(peer.script("ran").unwrap(), "true");
+}
