@@ -129,7 +129,7 @@ def cases() -> Iterator[Any]:
 @pytest.fixture(scope="module", autouse=True)
 def settled() -> None:
     """The first addon of a process opens what stays open."""
-    host(load_addon(addon_path("crash"))).close()
+    host(load_addon(addon_path("crash"), sandbox="none")).close()
 
 
 @pytest.fixture(autouse=True)
@@ -231,7 +231,7 @@ def test_every_call_returns_or_raises(
     rounds = request.config.getoption("--faults")
     gc.collect()
     before, open_before = children(), descriptors()
-    with load_addon(addon_path("crash")) as loaded:
+    with load_addon(addon_path("crash"), sandbox="none") as loaded:
         assert loaded.add(1, 2) == 3
         spread = 1 if step in ONCE + SELDOM else 5
         monkeypatch.setenv(FAULT, f"{step}:{place}:{action}:{spread}")
@@ -265,7 +265,7 @@ def test_host_that_dies_at_its_end_was_closed(monkeypatch: pytest.MonkeyPatch) -
     before = children()
     for action in ("kill", "exit"):
         monkeypatch.setenv(FAULT, f"goodbye:before:{action}:1")
-        loaded = load_addon(addon_path("crash"))
+        loaded = load_addon(addon_path("crash"), sandbox="none")
         assert loaded.add(1, 2) == 3
         started = time.monotonic()
         host(loaded).close()
@@ -279,6 +279,6 @@ def test_host_that_never_starts_is_a_load_error(step: str, monkeypatch: pytest.M
     monkeypatch.setenv(FAULT, f"{step}:{'before' if step in ('hello', 'ready') else 'read'}:kill:1")
     for _ in range(3):
         with pytest.raises((LoadError, AddonCrashed)):
-            load_addon(addon_path("crash"))
+            load_addon(addon_path("crash"), sandbox="none")
     assert eventually(lambda: children() <= before)
     assert eventually(lambda: gc.collect() >= 0 and descriptors() == open_before), descriptors()
