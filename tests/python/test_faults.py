@@ -94,7 +94,6 @@ WRITTEN = {
     "load": calls,
     "turn": promises,
     "ring": promises,
-    "settled": promises,
     "uncaught": uncaught,
     "release": idling,
     "released": idling,

@@ -22,6 +22,7 @@ class Row:
     file: str
     newer_node: bool = False
     watches: bool = False
+    confined: bool = True
 
     @property
     def path(self) -> Path:
@@ -63,7 +64,8 @@ ROWS = [
     Row("classic_level", "classic-level", "prebuilds/linux-x64/classic-level.node"),
     Row("libsql", "@libsql/linux-x64-gnu", "index.node"),
     Row("sodium_native", "sodium-native", "prebuilds/linux-x64/sodium-native.node"),
-    Row("zeromq", "zeromq", "build/linux/x64/node/glibc-127-Release/addon.node"),
+    # Its sockets, local ones too, can't be had under a policy.
+    Row("zeromq", "zeromq", "build/linux/x64/node/glibc-127-Release/addon.node", confined=False),
     # Declares version 10 of Node-API, on which Node 20 dies.
     Row("better_sqlite3", "better-sqlite3", "prebuilds/linux-x64.node", newer_node=True),
 ]
