@@ -35,7 +35,7 @@ LONGEST = 20.0
 LARGE = "x" * 200_000
 # What comes once in a life of a host, and what comes seldom.
 ONCE = ("hello", "setup", "ready", "load")
-SELDOM = ("release", "released")
+SELDOM = ("release",)
 
 Work = Callable[[Addon], Any]
 
@@ -96,7 +96,6 @@ WRITTEN = {
     "ring": promises,
     "uncaught": uncaught,
     "release": idling,
-    "released": idling,
 }
 READ = {
     "request": calls,
