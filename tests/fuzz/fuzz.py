@@ -91,8 +91,7 @@ def in_host(path: Path, text: str) -> list[str]:
     """Returns the logs that the host of the package gives."""
     from napi_python import host, load_addon
 
-    os.environ.update(SETTINGS)
-    with load_addon(path) as loaded:
+    with load_addon(path, env=ENVIRONMENT) as loaded:
         return list(host(loaded).run_script(text).result(SECONDS))
 
 
@@ -159,7 +158,7 @@ def batches(first: int, count: int) -> Iterator[range]:
 
 def trace(seed: int, host: Runner) -> int:
     """Prints the log of a program in Node, with the values that are passed, and where they part."""
-    ENVIRONMENT["FUZZ_TRACE"] = os.environ["FUZZ_TRACE"] = "1"
+    ENVIRONMENT["FUZZ_TRACE"] = "1"
     name = ADDONS[seed // BATCH % len(ADDONS)]
     text = source(range(seed, seed + 1), misuse=False)
     node, found = in_node(addon(name), text)[0], host(addon(name), text)[0]
