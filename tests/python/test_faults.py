@@ -5,6 +5,7 @@ The host is `faulty-hostd`, which `make faults` builds; `server/src/fault.rs` sa
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -35,7 +36,8 @@ LONGEST = 20.0
 LARGE = "x" * 200_000
 # What comes once in a life of a host, and what comes seldom.
 ONCE = ("hello", "setup", "ready", "load")
-SELDOM = ("release",)
+SELDOM = ("release", "released")
+RESTED = threading.Barrier(THREADS)
 
 Work = Callable[[Addon], Any]
 
@@ -45,6 +47,13 @@ class Thing:
 
     def __call__(self) -> int:
         return 3
+
+
+def rest() -> None:
+    """All threads are silent for a while at the same time."""
+    with contextlib.suppress(threading.BrokenBarrierError):
+        RESTED.wait(LONGEST)
+        time.sleep(0.1)
 
 
 def calls(addon: Addon) -> None:
@@ -80,11 +89,35 @@ def uncaught(addon: Addon) -> None:
     time.sleep(0.01)
 
 
+def settling(addon: Addon) -> None:
+    """Promises that end in a call and not in a turn, which are told by notices."""
+    make = "(() => { let end; return [new Promise((done) => (end = done)), end]; })()"
+    promise, end = host(addon).run_script(make)
+
+    async def watch() -> int:
+        # The promise is watched as soon as the task waits.
+        task = asyncio.ensure_future(promise)
+        await asyncio.sleep(0)
+        end(3)
+        # One whose notice was damaged is never settled.
+        async with asyncio.timeout(5):
+            value: int = await task
+            return value
+
+    assert asyncio.run(watch()) == 3
+
+
+def handing_back(addon: Addon) -> None:
+    """Python objects that JavaScript gives back as results, and lets go when the call is over."""
+    thing = Thing()
+    assert addon.call(lambda: thing) is thing
+    rest()
+
+
 def idling(addon: Addon) -> None:
     """Objects of both sides that are released when nothing is said."""
     host(addon).run_script("(f) => new (class A {})()")(Thing())
-    # All threads are silent for a while at the same time.
-    time.sleep(0.2 - time.monotonic() % 0.2)
+    rest()
 
 
 WRITTEN = {
@@ -94,8 +127,10 @@ WRITTEN = {
     "load": calls,
     "turn": promises,
     "ring": promises,
+    "settled": settling,
     "uncaught": uncaught,
     "release": idling,
+    "released": handing_back,
 }
 READ = {
     "request": calls,
@@ -206,6 +241,7 @@ class Storm:
     def rage(self, deaths: int, seconds: float, patience: float) -> None:
         """Rages for so many seconds; for more, up to `patience`, while nothing has failed."""
         threads = [threading.Thread(target=self.call) for _ in range(THREADS)]
+        RESTED.reset()
         for thread in threads:
             thread.start()
         end = time.monotonic() + seconds
@@ -218,6 +254,7 @@ class Storm:
         ):
             time.sleep(0.005)
         self.over.set()
+        RESTED.abort()
         for thread in threads:
             thread.join(LONGEST)
         assert not any(thread.is_alive() for thread in threads), "a call hangs"
