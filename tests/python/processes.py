@@ -6,8 +6,11 @@ import contextlib
 import gc
 import os
 import select
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +32,29 @@ def gone_within(pid: int, seconds: float) -> bool:
             return False
         time.sleep(0.001)
     return True
+
+
+@contextlib.contextmanager
+def killed_client(script: str) -> Iterator[int]:
+    """The process that a script printed the number of, after the script was killed.
+
+    What the script forked lives until the block is left.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as python:
+        assert python.stdout is not None
+        pid = int(python.stdout.readline())
+        python.kill()
+        python.wait()
+        try:
+            yield pid
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(python.pid, signal.SIGKILL)
 
 
 def marked(mark: str) -> set[int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -24,6 +22,7 @@ from napi_python import (
     host,
     load_addon,
 )
+from processes import gone_within, killed_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -275,20 +274,8 @@ def test_no_orphan_when_python_is_killed() -> None:
         time.sleep(60)
         """
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
-    ) as python:
-        assert python.stdout is not None
-        pid = int(python.stdout.readline())
-        python.kill()
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
-    pytest.fail(f"process {pid} lives on")
+    with killed_client(script) as pid:
+        assert gone_within(pid, 10)
 
 
 def test_over_the_socket_everything_is_the_same() -> None:
@@ -313,14 +300,7 @@ def test_host_ends_with_the_last_that_needs_it() -> None:
     os.kill(pid, 0)
     del add, abort, get_pid
     gc.collect()
-    ended = time.monotonic() + 10
-    while time.monotonic() < ended:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
-    pytest.fail(f"process {pid} lives on")
+    assert gone_within(pid, 10)
 
 
 def test_crash_in_a_method_names_the_method(crash: Addon) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import addon_path
-from processes import gone_within
+from processes import gone_within, killed_client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,19 +255,6 @@ def test_host_dies_with_its_client_while_a_forked_child_lives() -> None:
             os.close(1)
         time.sleep(60)
     """
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", HEAD + textwrap.dedent(body)],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as python:
-        assert python.stdout is not None
-        pid = int(python.stdout.readline())
-        # The pipe ends when the child has closed its side and the client is gone.
-        python.kill()
-        python.wait()
-        try:
-            assert gone_within(pid, 2)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(python.pid, signal.SIGKILL)
+    # The pipe ends when the child has closed its side and the client is gone.
+    with killed_client(HEAD + textwrap.dedent(body)) as pid:
+        assert gone_within(pid, 2)

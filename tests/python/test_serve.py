@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from typing import Any
 import pytest
 from conftest import addon_path
 from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
-from processes import gone_within, settled
+from processes import gone_within, killed_client, settled
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001
 CRASH = addon_path("crash")
@@ -271,21 +269,8 @@ def test_sessions_die_with_their_client(fork: str, server: Server) -> None:
         f"a = load_addon({str(CRASH)!r}, address={str(server.address)!r});"
         f"{fork} print(host(a).pid, flush=True); time.sleep(60)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", script],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as python:
-        assert python.stdout is not None
-        pid = int(python.stdout.readline())
-        python.kill()
-        python.wait()
-        try:
-            assert gone_within(pid, 2)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(python.pid, signal.SIGKILL)
+    with killed_client(script) as pid:
+        assert gone_within(pid, 2)
 
 
 @pytest.mark.parametrize(
