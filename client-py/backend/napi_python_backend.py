@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 import maturin
+import third_party
 
 _HERE = pathlib.Path(__file__).resolve().parent.parent
 _PROGRAM = "napi-hostd"
@@ -47,10 +48,10 @@ def _profile(settings: Settings) -> str:
 
 
 def _build_host(settings: Settings) -> None:
-    """Builds the program and puts it into the package, executable."""
+    """Builds the program and puts it into the package, executable, with the licences."""
     profile = _profile(settings)
     _cargo("build", "--locked", "--package", _PROGRAM, "--bin", _PROGRAM, "--profile", profile)
-    metadata = json.loads(_cargo("metadata", "--no-deps", "--format-version=1", capture=True))
+    metadata = json.loads(_cargo(*third_party.METADATA, capture=True))
     folder = "debug" if profile == "dev" else profile
     built = pathlib.Path(metadata["target_directory"]) / folder / _PROGRAM
     _PLACE.mkdir(exist_ok=True)
@@ -59,6 +60,8 @@ def _build_host(settings: Settings) -> None:
     shutil.copyfile(built, fresh)
     fresh.chmod(0o755)
     fresh.replace(_PLACE / _PROGRAM)
+    own = (_HERE.parent / "LICENSE").read_text(encoding="utf-8")
+    (_PLACE / "LICENSES.txt").write_text(third_party.notices(metadata, own), encoding="utf-8")
 
 
 def _for_maturin(settings: Settings) -> Settings:
