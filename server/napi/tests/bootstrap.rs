@@ -8,15 +8,15 @@
     reason = "helpers of tests are not recognised as tests"
 )]
 
-use std::cell::RefCell;
+mod harness;
+
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
-use std::rc::Rc;
 use std::time::Instant;
 
-use hostd_engine::{FinalizerToken, Runtime, Value};
-use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use harness::{eval, node, start};
+use hostd_napi::Origin;
 
 const CASES: &str = include_str!("bootstrap/cases.txt");
 const SHOWS: &str = include_str!("bootstrap/shows.txt");
@@ -35,69 +35,6 @@ globalThis.evaluateCase = (source) => {
 ";
 const BEGIN: &str = "<<begin>>\n";
 const END: &str = "<<end>>\n";
-
-#[derive(Default)]
-struct Log {
-    uncaught: RefCell<Vec<(Origin, String)>>,
-    exits: RefCell<Vec<i32>>,
-}
-
-struct Hooks(Rc<Log>);
-
-impl HostHooks for Hooks {
-    fn uncaught(&self, rt: Runtime, error: &Value, origin: Origin) {
-        let text = rt
-            .utf8(error)
-            .map(|text| text.as_str().to_owned())
-            .unwrap_or_default();
-        self.0.uncaught.borrow_mut().push((origin, text));
-    }
-
-    fn exit_requested(&self, code: i32) {
-        self.0.exits.borrow_mut().push(code);
-    }
-
-    fn log(&self, _: LogLevel, _: &str) {}
-
-    fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
-}
-
-fn start() -> (Host, Rc<Log>) {
-    let log = Rc::new(Log::default());
-    let mut options = HostOptions::new(Box::new(Hooks(log.clone())));
-    // Tests run on threads with 2 MiB of stack.
-    options.stack_bytes = 1 << 20;
-    (Host::new(options).expect("a host"), log)
-}
-
-fn eval(host: Host, source: &str) -> String {
-    host.enter(|rt| match rt.eval_script(source, "test.js") {
-        Ok(value) => rt.utf8(&value).expect("text").as_str().to_owned(),
-        Err(thrown) => format!("throws {thrown:?}"),
-    })
-}
-
-/// What Node prints for a script, or nothing where there is no Node.
-fn node(script: &str) -> Option<String> {
-    let program = env::var("NODE").unwrap_or_else(|_| "node".into());
-    match Command::new(&program)
-        .args(["--no-deprecation", "-e", script])
-        .output()
-    {
-        Ok(output) => {
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            Some(String::from_utf8(output.stdout).expect("UTF-8"))
-        }
-        Err(error) => {
-            println!("SKIPPED: {program} cannot be started to compare with: {error}");
-            None
-        }
-    }
-}
 
 /// A text as a JavaScript string literal.
 fn literal(text: &str) -> String {

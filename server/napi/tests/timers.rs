@@ -9,50 +9,15 @@
     reason = "helpers of tests are not recognised as tests"
 )]
 
-use std::cell::RefCell;
-use std::env;
-use std::process::Command;
-use std::rc::Rc;
+mod harness;
+
 use std::time::{Duration, Instant};
 
-use hostd_engine::{FinalizerToken, Runtime, Value};
-use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use harness::{eval, node, start};
+use hostd_napi::{Host, Origin};
 
 /// One script per part, between lines of `//`; each calls `log` as it goes.
 const SCRIPTS: &str = include_str!("timers/scripts.js");
-
-#[derive(Default)]
-struct Uncaught(RefCell<Vec<(Origin, String)>>);
-
-struct Hooks(Rc<Uncaught>);
-
-impl HostHooks for Hooks {
-    fn uncaught(&self, rt: Runtime, error: &Value, origin: Origin) {
-        let text = rt
-            .utf8(error)
-            .map(|text| text.as_str().to_owned())
-            .unwrap_or_default();
-        self.0.0.borrow_mut().push((origin, text));
-    }
-    fn exit_requested(&self, _: i32) {}
-    fn log(&self, _: LogLevel, _: &str) {}
-    fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
-}
-
-fn start() -> (Host, Rc<Uncaught>) {
-    let uncaught = Rc::new(Uncaught::default());
-    let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&uncaught))));
-    // Tests run on threads with 2 MiB of stack.
-    options.stack_bytes = 1 << 20;
-    (Host::new(options).expect("a host"), uncaught)
-}
-
-fn eval(host: Host, source: &str) -> String {
-    host.enter(|rt| match rt.eval_script(source, "test.js") {
-        Ok(value) => rt.utf8(&value).expect("text").as_str().to_owned(),
-        Err(thrown) => format!("throws {thrown:?}"),
-    })
-}
 
 /// Takes turns as a client does: when the host says that one is due.
 fn run_to_the_end(host: Host) {
@@ -69,23 +34,11 @@ fn run_to_the_end(host: Host) {
 }
 
 fn in_node(script: &str) -> Option<String> {
-    let program = env::var("NODE").unwrap_or_else(|_| "node".into());
     let source = format!(
         "globalThis.lines = []; globalThis.log = (...words) => lines.push(words.join(' ')); \
          process.on('exit', () => console.log(lines.join('\\n')));{script}"
     );
-    match Command::new(&program).args(["-e", &source]).output() {
-        Ok(output) => {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{errors}");
-            let text = String::from_utf8(output.stdout).expect("UTF-8");
-            Some(text.trim_end().to_owned())
-        }
-        Err(error) => {
-            println!("SKIPPED: {program} cannot be started to compare with: {error}");
-            None
-        }
-    }
+    node(&source).map(|text| text.trim_end().to_owned())
 }
 
 fn in_host(script: &str) -> String {
@@ -120,7 +73,7 @@ fn order_is_nodes() {
 
 #[test]
 fn error_of_a_timer_is_uncaught_and_the_rest_runs() {
-    let (host, uncaught) = start();
+    let (host, log) = start();
     eval(
         host,
         "globalThis.seen = ''; setTimeout(() => { throw new TypeError('no') }, 1); \
@@ -129,7 +82,7 @@ fn error_of_a_timer_is_uncaught_and_the_rest_runs() {
          const t = setInterval(() => { seen += 't'; if (--left === 0) clearInterval(t) }, 1)",
     );
     run_to_the_end(host);
-    let mut told = uncaught.0.take();
+    let mut told = log.uncaught.take();
     told.sort_by(|a, b| a.1.cmp(&b.1));
     assert_eq!(
         told,
