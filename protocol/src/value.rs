@@ -7,10 +7,12 @@
 
 mod reader;
 mod tag;
+mod token;
 mod writer;
 
-pub use reader::{Doubles, Ints, Number, Packed, Token, Units, ValueReader, Words};
+pub use reader::ValueReader;
 pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
+pub use token::{Doubles, Ints, Number, Packed, Token, Units, Words};
 pub use writer::{Open, ValueWriter};
 
 #[cfg(test)]

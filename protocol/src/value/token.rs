@@ -1,0 +1,227 @@
+//! What a reader meets in a block of values, and the numbers that lie packed in one.
+
+use std::marker::PhantomData;
+use std::slice::ChunksExact;
+
+use super::tag::{ElementKind, ErrorClass};
+use crate::ids::SlotId;
+
+/// The beginning of a value; what follows a compound's token, the caller reads.
+///
+/// A count is checked against the bytes that are left before it is told, so it may be allocated
+/// for. After the last element of a compound that has elements (those marked *nested*) the
+/// caller calls [`ValueReader::leave`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Token<'a> {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number that is an integer of 32 bits.
+    Int32(i32),
+    /// A number that is an integer below 2^53 in size.
+    Int64(i64),
+    /// A number.
+    Float(f64),
+    /// A bigint.
+    BigInt {
+        /// Its sign.
+        negative: bool,
+        /// Its size, the lowest word first.
+        words: Words<'a>,
+    },
+    /// A string.
+    Str(&'a str),
+    /// A string with lone surrogates in it.
+    Str16(Units<'a>),
+    /// A date in milliseconds since 1970 UTC.
+    Date(f64),
+    /// Nested: `count` values follow.
+    Array {
+        /// Its number in the block.
+        index: u32,
+        /// How many values follow.
+        count: u32,
+    },
+    /// An array of integers.
+    ArrayI32 {
+        /// Its number in the block.
+        index: u32,
+        /// Its elements.
+        items: Ints<'a>,
+    },
+    /// An array of numbers.
+    ArrayF64 {
+        /// Its number in the block.
+        index: u32,
+        /// Its elements.
+        items: Doubles<'a>,
+    },
+    /// Nested: `count` pairs of [`ValueReader::key`] and a value follow.
+    Object {
+        /// Its number in the block.
+        index: u32,
+        /// How many pairs follow.
+        count: u32,
+    },
+    /// Nested: `count` pairs of values follow.
+    Map {
+        /// Its number in the block.
+        index: u32,
+        /// How many pairs follow.
+        count: u32,
+    },
+    /// Nested: `count` values follow.
+    Set {
+        /// Its number in the block.
+        index: u32,
+        /// How many values follow.
+        count: u32,
+    },
+    /// A buffer.
+    Buffer {
+        /// Its number in the block.
+        index: u32,
+        /// What it is.
+        element: ElementKind,
+        /// The host's lent object, if there is one.
+        id: Option<SlotId>,
+        /// Whether it may be changed.
+        writable: bool,
+        /// Its bytes: a whole number of elements.
+        bytes: &'a [u8],
+    },
+    /// Nested: five values (name, message, code, stack, cause) follow, then
+    /// [`ValueReader::own_fields`] pairs of a key and a value.
+    Error {
+        /// Its number in the block.
+        index: u32,
+        /// The sender's lent object, if there is one.
+        id: Option<SlotId>,
+        /// Its class.
+        class: ErrorClass,
+    },
+    /// A hole of an array.
+    Hole,
+    /// The compound with this number, whose token came earlier in this block.
+    Ref(u32),
+    /// An object that lives here.
+    Own(SlotId),
+    /// An object that lives at the sender. To be counted by the receiver.
+    Lent {
+        /// Its id there.
+        id: SlotId,
+        /// A `HostKind` or `ClientKind` code.
+        kind: u8,
+        /// The host's class id, or zero.
+        class: u32,
+    },
+    /// In a write-back block: a compound of the request. To be checked by the receiver.
+    Brought(u32),
+}
+
+macro_rules! packed {
+    ($($(#[$doc:meta])* $name:ident of $item:ty;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a>(pub(super) &'a [u8]);
+
+        impl<'a> $name<'a> {
+            /// How many there are.
+            pub const fn len(&self) -> usize {
+                self.0.len() / size_of::<$item>()
+            }
+
+            /// Whether there are none.
+            pub const fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+
+            /// The bytes as they travelled: little endian.
+            pub const fn as_bytes(&self) -> &'a [u8] {
+                self.0
+            }
+
+            /// The numbers in order.
+            #[inline]
+            pub fn iter(&self) -> Packed<'a, $item> {
+                Packed { chunks: self.0.chunks_exact(size_of::<$item>()), item: PhantomData }
+            }
+        }
+
+        impl Number for $item {
+            #[inline]
+            fn from_le(bytes: &[u8]) -> Self {
+                bytes.try_into().map_or_else(|_| Default::default(), Self::from_le_bytes)
+            }
+        }
+
+        impl<'a> IntoIterator for $name<'a> {
+            type Item = $item;
+            type IntoIter = Packed<'a, $item>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+
+        impl<'a> IntoIterator for &$name<'a> {
+            type Item = $item;
+            type IntoIter = Packed<'a, $item>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+    )* };
+}
+
+packed! {
+    /// The words of a bigint.
+    Words of u64;
+    /// The code units of a string.
+    Units of u16;
+    /// The elements of a packed array of integers.
+    Ints of i32;
+    /// The elements of a packed array of numbers.
+    Doubles of f64;
+}
+
+/// A number that lies packed in a frame.
+pub trait Number: private::Sealed {
+    /// The number from as many bytes as it has.
+    #[doc(hidden)]
+    fn from_le(bytes: &[u8]) -> Self;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for u16 {}
+    impl Sealed for u64 {}
+    impl Sealed for i32 {}
+    impl Sealed for f64 {}
+}
+
+/// Numbers that lie packed in a frame.
+#[derive(Clone, Debug)]
+pub struct Packed<'a, T> {
+    chunks: ChunksExact<'a, u8>,
+    item: PhantomData<T>,
+}
+
+impl<T: Number> Iterator for Packed<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        self.chunks.next().map(T::from_le)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.chunks.size_hint()
+    }
+}
+
+impl<T: Number> ExactSizeIterator for Packed<'_, T> {}
