@@ -1,0 +1,120 @@
+//! Calls, replies and callbacks.
+
+use super::*;
+
+pub(super) fn round_trip(pair: Pair) {
+    let served = Served::new(pair, echo);
+    let mut body = Vec::new();
+    for call in 0..200 {
+        let mut lane = served.client.lease(None, &mut patience()).unwrap();
+        let sent = pattern(call * 7);
+        let id = CallId(u32::try_from(call).unwrap());
+        lane.send(&frame(FrameKind::Request, 2, id, &sent), &mut patience())
+            .unwrap();
+        let header = lane.receive(&mut body, &mut patience()).unwrap();
+        assert_eq!(
+            (header.kind, header.number, header.call),
+            (FrameKind::Reply, 2, id)
+        );
+        assert_eq!(body, sent);
+    }
+    let (count, error) = served.end();
+    assert_eq!(count, 200);
+    assert!(matches!(error, ProtocolError::Disconnected), "{error}");
+}
+
+pub(super) fn frame_larger_than_the_ring_is_streamed(pair: Pair) {
+    let served = Served::new(pair, echo);
+    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let sent = pattern(10 << 20);
+    lane.send(
+        &frame(FrameKind::Request, 2, CallId(1), &sent),
+        &mut patience(),
+    )
+    .unwrap();
+    let mut body = Vec::new();
+    lane.receive(&mut body, &mut patience()).unwrap();
+    assert!(body == sent);
+    drop(lane);
+    assert_eq!(served.end().0, 1);
+}
+
+/// Each side asks the other `depth` times, each inside the other's request.
+pub(super) fn conversation_nests(pair: Pair) {
+    const DEPTH: u8 = 20;
+
+    fn host_serves(host: &mut HostEnd, lane: LaneIndex, pending: &mut Pending) -> Result {
+        let mut body = Vec::new();
+        let header = host.receive(lane, &mut body)?;
+        pending.asked(&header)?;
+        let level = body[0];
+        if level < DEPTH {
+            let call = pending.ask(32)?;
+            host.send(lane, &frame(FrameKind::Request, 32, call, &[level + 1]))?;
+            host_serves(host, lane, pending)?;
+            let header = host.receive(lane, &mut body)?;
+            pending.answered(&header)?;
+            assert_eq!(body, [level + 1]);
+        }
+        let open = pending.answer()?;
+        host.send(
+            lane,
+            &frame(FrameKind::Reply, open.number, open.call, &[level]),
+        )
+    }
+
+    fn client_asks(lane: &mut ClientLane, pending: &mut Pending, level: u8) -> Result {
+        let mut body = Vec::new();
+        let call = pending.ask(2)?;
+        lane.send(
+            &frame(FrameKind::Request, 2, call, &[level]),
+            &mut patience(),
+        )?;
+        if level < DEPTH {
+            let header = lane.receive(&mut body, &mut patience())?;
+            pending.asked(&header)?;
+            client_asks(lane, pending, body[0])?;
+            let open = pending.answer()?;
+            lane.send(
+                &frame(FrameKind::Reply, open.number, open.call, &body),
+                &mut patience(),
+            )?;
+        }
+        let header = lane.receive(&mut body, &mut patience())?;
+        pending.answered(&header)?;
+        assert_eq!(body, [level]);
+        Ok(())
+    }
+
+    let served = Served::new(pair, |host| {
+        let lane = next_lane(host).unwrap();
+        host_serves(host, lane, &mut Pending::new(&LIMITS))
+    });
+    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    client_asks(&mut lane, &mut Pending::new(&LIMITS), 0).unwrap();
+    drop(lane);
+    served.found().unwrap();
+}
+
+pub(super) fn calls_of_many_threads_get_their_own_replies(pair: Pair) {
+    let served = Served::new(pair, echo);
+    thread::scope(|scope| {
+        for number in 0..8_u8 {
+            let client = &served.client;
+            scope.spawn(move || {
+                let mut body = Vec::new();
+                let mut hint = None;
+                for call in 0..100 {
+                    let mut lane = client.lease(hint, &mut patience()).unwrap();
+                    hint = Some(lane.index());
+                    let sent = vec![number; 1 + call * 13];
+                    let request = frame(FrameKind::Request, 2, CallId(1), &sent);
+                    lane.send(&request, &mut patience()).unwrap();
+                    lane.receive(&mut body, &mut patience()).unwrap();
+                    assert_eq!(body, sent);
+                }
+            });
+        }
+    });
+    assert_eq!(served.end().0, 800);
+}

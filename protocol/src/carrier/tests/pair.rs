@@ -1,0 +1,165 @@
+//! The two ends of each carrier, and what the cases do with them.
+
+use super::*;
+
+pub(super) const GENERATION: Generation = Generation(7);
+pub(super) const LIMITS: Limits = Limits {
+    frame_bytes: 16 << 20,
+    ..Limits::DEFAULT
+};
+
+/// A client's end, and how to make the host's end on its own thread.
+pub(super) struct Pair {
+    pub(super) client: ClientEnd,
+    pub(super) host: Box<dyn FnOnce() -> HostEnd + Send>,
+}
+
+pub(super) fn memory() -> Pair {
+    let (client, host) = memory::pair(GENERATION, LIMITS);
+    Pair {
+        client,
+        host: Box::new(move || host.into_end()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn lane() -> Pair {
+    let (segment, fd) = lane::Segment::create().unwrap();
+    let client = lane::client(segment, GENERATION, LIMITS);
+    let host = move || lane::host(lane::Segment::open(fd).unwrap(), GENERATION, LIMITS);
+    Pair {
+        client,
+        host: Box::new(host),
+    }
+}
+
+#[cfg(unix)]
+pub(super) fn socket() -> Pair {
+    use crate::control::{ClientMessage, HostMessage};
+    use socket::{Connection, Outbox};
+
+    fn serve<M: serde::de::DeserializeOwned + 'static>(
+        connection: Connection,
+        socket: std::os::unix::net::UnixStream,
+    ) {
+        let serve = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build();
+            // Ends with an error as soon as either side goes: the suite looks at the lanes.
+            let _ = runtime.unwrap().block_on(async {
+                connection
+                    .run::<M>(socket::adopt(socket).unwrap(), |_| {})
+                    .await
+            });
+        };
+        thread::Builder::new().spawn(serve).unwrap();
+    }
+
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let client = socket::client(GENERATION, LIMITS);
+    serve::<HostMessage>(Connection::of_client(&client, Outbox::default()), ours);
+    let host = move || {
+        let host = socket::host(GENERATION, LIMITS);
+        serve::<ClientMessage>(Connection::of_host(&host, Outbox::default()), theirs);
+        host
+    };
+    Pair {
+        client,
+        host: Box::new(host),
+    }
+}
+
+/// A host on a thread of its own that does what it is told and returns what it found.
+pub(super) struct Served<T> {
+    pub(super) client: ClientEnd,
+    waker: HostWaker,
+    thread: Option<JoinHandle<T>>,
+}
+
+impl<T: Send + 'static> Served<T> {
+    pub(super) fn new(pair: Pair, script: impl FnOnce(&mut HostEnd) -> T + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let host = pair.host;
+        let run = move || {
+            let mut host = host();
+            sender.send(host.waker()).unwrap();
+            script(&mut host)
+        };
+        let thread = thread::Builder::new().spawn(run).unwrap();
+        Self {
+            client: pair.client,
+            waker: receiver.recv().unwrap(),
+            thread: Some(thread),
+        }
+    }
+
+    /// Ends the session as the death of both sides would, and returns what the host found.
+    pub(super) fn end(mut self) -> T {
+        self.client.disconnect();
+        self.waker.disconnect();
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// What the host found by itself.
+    pub(super) fn found(mut self) -> T {
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+/// Gives up after a time that is only reached if something is broken.
+pub(super) struct Patience(Instant);
+
+pub(super) fn patience() -> Patience {
+    Patience(Instant::now() + Duration::from_secs(30))
+}
+
+impl Idle for Patience {
+    fn check(&mut self) -> std::result::Result<(), Interrupted> {
+        if Instant::now() < self.0 {
+            Ok(())
+        } else {
+            Err(Interrupted)
+        }
+    }
+}
+
+pub(super) fn frame(kind: FrameKind, number: u16, call: CallId, body: &[u8]) -> Vec<u8> {
+    let mut builder = FrameBuilder::new(LIMITS);
+    builder.start(kind, number);
+    builder.body_bytes().extend_from_slice(body);
+    builder.finish(call, GENERATION).unwrap().to_vec()
+}
+
+pub(super) fn next_lane(host: &mut HostEnd) -> Result<LaneIndex> {
+    loop {
+        if let Wake::Lane(lane) = host.wait(None)? {
+            return Ok(lane);
+        }
+    }
+}
+
+/// Answers every request with its own body until the end.
+pub(super) fn echo(host: &mut HostEnd) -> (u32, ProtocolError) {
+    let mut served = 0;
+    let mut body = Vec::new();
+    let mut serve = || -> Result {
+        loop {
+            let lane = next_lane(host)?;
+            let header = host.receive(lane, &mut body)?;
+            served += 1;
+            host.send(
+                lane,
+                &frame(FrameKind::Reply, header.number, header.call, &body),
+            )?;
+        }
+    };
+    let error = serve().unwrap_err();
+    (served, error)
+}
+
+pub(super) fn pattern(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|index| u8::try_from(index * 31 % 251).unwrap())
+        .collect()
+}
