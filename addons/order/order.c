@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -129,6 +130,30 @@ static napi_value workForever(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static void linger(napi_env env, napi_value callback, void* context, void* data) {
+  const struct timespec pause = {0, 1000000};
+  if (env == NULL) nanosleep(&pause, NULL);
+}
+
+static void lingered(napi_env env, void* data, void* hint) {
+  printf("lingered\n");
+  fflush(stdout);
+}
+
+// eventsThatLinger(callback, count): each takes a millisecond to be given back.
+static napi_value eventsThatLinger(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name;
+  napi_threadsafe_function function;
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, 0, 1, NULL, lingered, NULL, linger,
+                                       &function));
+  for (int32_t left = (int32_t)integer(env, ARG(1)); left > 0; left--) {
+    MUST(napi_call_threadsafe_function(function, NULL, napi_tsfn_nonblocking));
+  }
+  return NULL;
+}
+
 // makeCallback(function): called as from outside, although JavaScript is on the stack.
 static napi_value makeCallback(napi_env env, napi_callback_info info) {
   ARGUMENTS;
@@ -139,4 +164,4 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
-        {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})
+        {"eventsThatLinger", eventsThatLinger}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})

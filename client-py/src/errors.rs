@@ -37,6 +37,11 @@ pub(crate) fn take_breach() -> bool {
     BROKEN.take()
 }
 
+/// Whether [`take_breach`] would say so.
+pub(crate) fn is_breach() -> bool {
+    BROKEN.get()
+}
+
 /// A message that can't be sent or understood.
 #[cold]
 pub(crate) fn protocol(error: ProtocolError) -> PyErr {

@@ -4,6 +4,7 @@
 
 mod buffer;
 mod convert;
+mod early;
 mod errors;
 mod floor;
 mod idle;

@@ -11,16 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use hostd_client::{Events, ExitReport, Stream};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
+use hostd_protocol::ids::Generation;
 use hostd_protocol::value::ValueReader;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::convert::Decoder;
+use crate::early::Early;
 use crate::errors;
 use crate::output;
 use crate::proxy::promise;
@@ -50,7 +53,7 @@ pub(crate) struct Shared {
     jobs: Mutex<VecDeque<Job>>,
     /// The process in which a thread is doing the jobs, or 0.
     at_work: AtomicU32,
-    thread: Mutex<Option<Thread>>,
+    thread: ArcSwapOption<Thread>,
     /// The process that the thread runs in: a forked child has none.
     process: AtomicU32,
     /// Releases that wait in the world.
@@ -59,8 +62,8 @@ pub(crate) struct Shared {
     awake: AtomicBool,
     /// The thread looks again within [`STALE`]: others were rung for lately.
     watching: AtomicBool,
-    /// A host rang while it loaded its addon: nobody could give it a turn yet.
-    early: AtomicBool,
+    /// What a host said while it loaded its addon.
+    early: Early,
     stopped: AtomicBool,
 }
 
@@ -87,12 +90,12 @@ impl Owner {
                 turns: Turns::default(),
                 jobs: Mutex::new(VecDeque::new()),
                 at_work: AtomicU32::new(0),
-                thread: Mutex::new(None),
+                thread: ArcSwapOption::empty(),
                 process: AtomicU32::new(0),
                 waiting: AtomicUsize::new(0),
                 awake: AtomicBool::new(false),
                 watching: AtomicBool::new(false),
-                early: AtomicBool::new(false),
+                early: Early::default(),
                 stopped: AtomicBool::new(false),
             }),
         }
@@ -114,7 +117,9 @@ impl Owner {
         }
         let shared = Arc::clone(&self.shared);
         if let Ok(thread) = quiet::start("napi-python-owner", move || shared.run()) {
-            *locked(&self.shared.thread) = Some(thread);
+            self.shared.thread.store(Some(Arc::new(thread)));
+            // Who left something in between had nobody to wake.
+            self.shared.wake();
         } else {
             // Without a thread promises stay pending; the next start tries again.
             self.shared.process.store(0, Ordering::Release);
@@ -178,7 +183,6 @@ impl Owner {
             // As asyncio does with its own.
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 if let Some(session) = self.shared.session.upgrade() {
-                    session.end_if_broken(py);
                     output::trouble(py, &session.label, &error);
                 }
                 Ok(())
@@ -196,7 +200,7 @@ impl Owner {
         self.shared.turns.begin();
         let current = || session.world().filter(|world| session.is_current(world));
         let world = current().or_else(|| {
-            self.shared.early.swap(true, Ordering::SeqCst);
+            self.shared.early.ring();
             // It may have come in between: then nobody looks any more.
             current()
         });
@@ -209,12 +213,40 @@ impl Owner {
         Ok(())
     }
 
-    /// The world of a host is there: gives the turn that it rang for before. The host takes it that
-    /// it was heard, and need not ring again.
-    pub(crate) fn world_is_there(&self) {
-        if self.shared.early.swap(false, Ordering::SeqCst) {
+    /// The world of a host is there: does what it said before.
+    pub(crate) fn world_is_there(&self, generation: Generation) {
+        let said = self.shared.early.take(generation);
+        let is_told = !said.notices.is_empty();
+        for (header, body) in said.notices {
+            self.shared.leave(Job::Notice(header, body));
+        }
+        if is_told {
+            self.shared.wake();
+        }
+        if said.is_rung {
             self.pass_on();
         }
+    }
+
+    /// The world that a notice speaks of. If that is still to come, the notice is kept for it.
+    fn world_of(&self, session: &Session, header: Header, body: &[u8]) -> Option<Arc<World>> {
+        let generation = header.generation;
+        let known = || session.world().map(|world| (world.generation, world));
+        match known() {
+            Some((known, world)) if known == generation => return Some(world),
+            // Of a host that was replaced nothing is to be done any more.
+            Some((known, _)) if known.0 > generation.0 => return None,
+            _ => {}
+        }
+        if !self.shared.early.keep(header, body) {
+            let text = "more notices than are kept while the addon loads; what they tell is lost";
+            output::log(LogLevel::Warn, &session.label, text);
+        }
+        // It may have come in between: then nobody looks any more.
+        if known().is_some_and(|(known, _)| known == generation) {
+            self.world_is_there(generation);
+        }
+        None
     }
 
     /// A turn is due, and whoever heard of it does not take it.
@@ -251,11 +283,7 @@ impl Owner {
 
 impl Shared {
     fn wake(&self) {
-        // A thread that drops an object must not wait: whoever holds this lock is starting the
-        // thread, which looks at everything then.
-        if let Ok(thread) = self.thread.try_lock()
-            && let Some(thread) = &*thread
-        {
+        if let Some(thread) = &*self.thread.load() {
             thread.unpark();
         }
     }
@@ -390,18 +418,13 @@ impl Shared {
         Python::try_attach(|py| {
             let attended = match job {
                 Job::Died(report) => {
-                    if let Some(world) = session.world()
-                        && world.generation.0 == report.generation
-                    {
-                        session.bury(&world, &report);
-                    }
+                    session.bury(&report);
                     Ok(())
                 }
                 Job::Turn => session.owner.give_turn(py),
                 Job::Notice(header, body) => notice(py, &session, header, &body),
             };
             if let Err(error) = attended {
-                session.end_if_broken(py);
                 // Of a host that is being closed nobody wants to hear any more.
                 if !session.is_closed() {
                     output::trouble(py, &session.label, &error);
@@ -414,27 +437,40 @@ impl Shared {
 }
 
 fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -> PyResult<()> {
-    let Some(world) = session
-        .world()
-        .filter(|world| world.generation == header.generation)
-    else {
+    let Some(world) = session.owner.world_of(session, header, body) else {
         return Ok(());
     };
+    let told = tell(py, session, &world, header, body);
+    if told.is_err() {
+        session.end_if_broken(&world);
+    }
+    told
+}
+
+/// Does what a notice of this world says.
+fn tell(
+    py: Python<'_>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    header: Header,
+    body: &[u8],
+) -> PyResult<()> {
     let mut reader = ValueReader::new(body, &session.limits);
-    take_back(&world, header.flags, &mut reader)?;
+    take_back(world, header.flags, &mut reader)?;
     match CallKind::from_number(header.number) {
         Some(CallKind::Ring) => {
             session.owner.pass_on();
             Ok(())
         }
         Some(CallKind::Settled) => {
-            let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
-            let settled = promise::read_settled(&mut decoder)?;
-            decoder.finish()?;
-            promise::settle(py, &world, settled)
+            let mut decoder = Decoder::new(py, session, world, reader, &[])?;
+            let mut settled = Vec::new();
+            let read =
+                promise::read_settled(&mut decoder, &mut settled).and_then(|()| decoder.finish());
+            promise::settle(py, world, settled).and(read)
         }
         Some(CallKind::Uncaught) => {
-            let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
+            let mut decoder = Decoder::new(py, session, world, reader, &[])?;
             let error = decoder.thrown()?;
             let origin = decoder.value()?;
             decoder.finish()?;
@@ -457,22 +493,21 @@ enum Turn {
 fn take_turn(py: Python<'_>, session: &Arc<Session>, world: &Arc<World>) -> PyResult<Turn> {
     let declined = Cell::new(false);
     // Read even if the turn was interrupted: nobody tells it again.
-    let told = RefCell::new((false, Vec::new()));
+    let (left, told) = (Cell::new(false), RefCell::new(Vec::new()));
     let taken = session.request(
         py,
         Ask::turn(world, &declined),
         |_| Ok(()),
         |decoder| {
-            let more = decoder.reader.take_bool().map_err(errors::protocol)?;
-            told.replace((more, promise::read_settled(decoder)?));
-            Ok(())
+            left.set(decoder.reader.take_bool().map_err(errors::protocol)?);
+            promise::read_settled(decoder, &mut told.borrow_mut())
         },
     );
     if declined.get() {
         return Ok(Turn::Declined);
     }
-    let (more, settled) = told.into_inner();
-    promise::settle(py, world, settled)?;
+    let more = left.get();
+    promise::settle(py, world, told.into_inner())?;
     if more && taken.is_err() {
         session.owner.pass_on();
     }
@@ -495,10 +530,17 @@ impl Events for Listener {
     }
 
     fn died(&self, report: &ExitReport) {
-        // The supervisor never waits for Python.
-        let shared = &self.owner.shared;
-        shared.leave(Job::Died(Box::new(report.clone())));
-        shared.wake();
+        // The supervisor never waits for Python, and a death for nobody: who does the owner's jobs
+        // may be inside of a callback that waits for what died.
+        let (shared, told) = (Arc::clone(&self.owner.shared), Box::new(report.clone()));
+        let told = move || {
+            shared.attend(Job::Died(told));
+        };
+        if quiet::start("napi-python-death", told).is_err() {
+            let shared = &self.owner.shared;
+            shared.leave(Job::Died(Box::new(report.clone())));
+            shared.wake();
+        }
     }
 
     fn degraded(&self, missing: &str, _: &Applied) {

@@ -110,7 +110,7 @@ impl Session {
                 match self.finish(py, &world, header, &scratch, read) {
                     Ok(found) => Ok(found),
                     Err(error) => {
-                        self.end_if_broken(py);
+                        self.end_if_broken(&world);
                         Err(error)
                     }
                 }
@@ -119,7 +119,7 @@ impl Session {
                 if let Some((world, header)) = scratch.unwanted.take() {
                     // The interruption is what is to be told.
                     let _ = self.count(py, &world, header, &scratch, read);
-                    self.end_if_broken(py);
+                    self.end_if_broken(&world);
                 }
                 Err(error)
             }
@@ -128,16 +128,14 @@ impl Session {
         result
     }
 
-    /// After an error: ends a host that broke the protocol.
+    /// After an error: ends the host of this world, and no later one, if it broke the protocol.
     #[cold]
-    pub(crate) fn end_if_broken(&self, _: Python<'_>) {
+    pub(crate) fn end_if_broken(&self, world: &World) {
         if errors::take_breach()
             && let Ok(client) = self.client()
         {
-            client.kill("it broke the protocol");
-            if let Some(world) = self.world() {
-                drop(world.die());
-            }
+            client.kill(world.generation, "it broke the protocol");
+            drop(world.die());
         }
     }
 
@@ -400,7 +398,7 @@ impl Session {
                 if header.kind == FrameKind::Request {
                     // The interruption is what is to be told.
                     if serve::count(py, self, &talk.world, header, scratch).is_err() {
-                        self.end_if_broken(py);
+                        self.end_if_broken(&talk.world);
                     }
                 } else {
                     scratch.unwanted = Some((Arc::clone(&talk.world), header));

@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use hostd_client::{Client, ClientError, Conversation, HostOptions};
+use hostd_client::{Client, ClientError, Conversation, ExitReport, HostOptions};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
@@ -22,10 +22,11 @@ use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::output;
 use crate::owner::Owner;
+use crate::proxy::promise::Outcome;
 use crate::proxy::{Addon, JSClass, JSFunction};
 use crate::quiet;
 use crate::request::Ask;
-use crate::world::World;
+use crate::world::{End, World};
 
 /// A loaded addon.
 pub(crate) struct Session {
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) limits: Limits,
     client: OnceLock<Client>,
     world: ArcSwapOption<World>,
+    /// All that live, also those of hosts that were replaced: their promises are owed an end.
+    worlds: Mutex<Vec<Weak<World>>>,
     /// The exported functions and classes, in the order in which they were first seen.
     exports: Mutex<Vec<KnownExport>>,
     addon: OnceLock<Py<PyWeakrefReference>>,
@@ -105,6 +108,7 @@ impl Session {
             limits: Limits::DEFAULT,
             client: OnceLock::new(),
             world: ArcSwapOption::empty(),
+            worlds: Mutex::default(),
             exports: Mutex::new(Vec::new()),
             addon: OnceLock::new(),
             on_start: settings.on_start,
@@ -240,11 +244,7 @@ impl Session {
                 error
             }
             (ClientError::HostDied(report), None) => {
-                if let Some(world) = self.world.load_full()
-                    && world.generation.0 == report.generation
-                {
-                    self.bury(&world, &report);
-                }
+                self.bury(&report);
                 errors::crashed(&self.label, &report)
             }
             (ClientError::GivenUp(report), None) => {
@@ -258,23 +258,52 @@ impl Session {
     /// it speaks of was dropped when the process ended.
     #[cold]
     pub(crate) fn ended(&self, world: &World) -> PyErr {
-        match world.report() {
-            Some(report) => errors::crashed(&self.label, report),
+        match world.end() {
+            Some(End::Died(report)) => errors::crashed(&self.label, report),
+            Some(End::Closed) => errors::closed(&self.label),
             None => errors::stale("this answer", world.generation.0, self.generation()),
         }
     }
 
-    /// A process is gone: what was lent to it is dropped, pending promises fail.
-    pub(crate) fn bury(&self, world: &Arc<World>, report: &hostd_client::ExitReport) {
-        Python::attach(|py| {
-            drop(world.die_of(report));
-            for promise in world.promises(py) {
-                let error = errors::crashed(&self.label, report);
-                promise
-                    .get()
-                    .settle(py, crate::proxy::promise::Outcome::Rejected(error));
+    /// A process is gone, whether or not another runs meanwhile: pending promises fail, what was
+    /// lent to it is dropped.
+    pub(crate) fn bury(&self, report: &ExitReport) {
+        for world in self.worlds() {
+            if world.generation.0 == report.generation {
+                self.end_world(&world, End::Died(Box::new(report.clone())));
             }
+        }
+    }
+
+    fn end_world(&self, world: &World, end: End) {
+        Python::attach(|py| {
+            let lent = world.die_of(end);
+            for promise in world.promises(py) {
+                let error = self.ended(world);
+                promise.get().settle(py, Outcome::Rejected(error));
+            }
+            // Whatever runs when these are dropped, nobody waits for it.
+            drop(lent);
         });
+    }
+
+    /// The worlds that somebody holds, the one that was made last among them.
+    fn worlds(&self) -> Vec<Arc<World>> {
+        locked(&self.worlds)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    fn enter_world(&self, world: Arc<World>) {
+        let mut worlds = locked(&self.worlds);
+        worlds.retain(|world| world.strong_count() > 0);
+        worlds.push(Arc::downgrade(&world));
+        drop(worlds);
+        let generation = world.generation;
+        self.world.store(Some(world));
+        self.owner.start();
+        self.owner.world_is_there(generation);
     }
 
     /// Leaves for [`Self::error`] in this thread what is to be raised.
@@ -377,9 +406,7 @@ impl Session {
         });
         match loaded {
             Ok(()) => {
-                self.world.store(Some(world));
-                self.owner.start();
-                self.owner.world_is_there();
+                self.enter_world(world);
                 Ok(())
             }
             Err(error) => {
@@ -597,10 +624,8 @@ impl Session {
     /// Ends the process and starts a fresh one.
     pub(crate) fn restart(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let client = self.client()?;
-        let old = self.world.load_full();
-        py.detach(|| client.restart());
-        if let Some(old) = old {
-            drop(old.die());
+        if let Some(report) = py.detach(|| client.restart()) {
+            self.bury(&report);
         }
         self.start(py).map(drop)
     }
@@ -619,13 +644,8 @@ impl Session {
             py.detach(|| client.close(grace).wait());
             output::drain(py, words);
         }
-        self.let_go();
-    }
-
-    /// The process has ended for good.
-    fn let_go(&self) {
-        if let Some(world) = self.world.load_full() {
-            drop(world.die());
+        for world in self.worlds() {
+            self.end_world(&world, End::Closed);
         }
         self.owner.stop();
     }
@@ -684,7 +704,11 @@ pub(crate) fn close_all(py: Python<'_>, end: Instant) {
         .collect();
     py.detach(|| closing.into_iter().for_each(|one| one.wait_until(end)));
     for session in sessions {
-        session.let_go();
+        for world in session.worlds() {
+            // Promises stay as they are: Python ends, and their loops with it.
+            drop(world.die());
+        }
+        session.owner.stop();
     }
 }
 

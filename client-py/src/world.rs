@@ -58,6 +58,15 @@ impl From<Description> for ClassInfo {
     }
 }
 
+/// How a world came to its end.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// Its process died, or was ended so that another can follow.
+    Died(Box<ExitReport>),
+    /// The addon was closed.
+    Closed,
+}
+
 /// The tables of one generation.
 pub(crate) struct World {
     pub(crate) generation: Generation,
@@ -75,8 +84,8 @@ pub(crate) struct World {
     waiting: Mutex<Receiver<Release>>,
     pending: AtomicUsize,
     dead: AtomicBool,
-    /// How the process ended, if it was not ended in order.
-    report: OnceLock<ExitReport>,
+    /// How it came to its end, once that is known.
+    end: OnceLock<End>,
     /// No call has come back yet.
     unproven: AtomicBool,
     nudge: Box<dyn Fn(usize) + Send + Sync>,
@@ -110,7 +119,7 @@ impl World {
             waiting: Mutex::new(waiting),
             pending: AtomicUsize::new(0),
             dead: AtomicBool::new(false),
-            report: OnceLock::new(),
+            end: OnceLock::new(),
             unproven: AtomicBool::new(false),
             nudge,
         }
@@ -125,15 +134,16 @@ impl World {
         lent.table.drain().collect()
     }
 
-    /// As [`Self::die`], of what this report says.
-    pub(crate) fn die_of(&self, report: &ExitReport) -> Vec<LentObject> {
-        let _ = self.report.set(report.clone());
+    /// As [`Self::die`], and says how; the first word counts.
+    pub(crate) fn die_of(&self, end: End) -> Vec<LentObject> {
+        let _ = self.end.set(end);
         self.die()
     }
 
-    /// How the process of this generation ended, if that is known.
-    pub(crate) fn report(&self) -> Option<&ExitReport> {
-        self.report.get()
+    /// How it came to its end, if that is known: then no promise of it that is remembered is
+    /// overlooked by who tells them.
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.end.get()
     }
 
     /// Whether the process of this generation is known to be gone.

@@ -257,21 +257,28 @@ impl Client {
         }
     }
 
-    /// Ends the host in order, or by force after a second. The next conversation starts another,
-    /// even if it had died and is not to be replaced.
-    pub fn restart(&self) {
-        if let Some(session) = self.shared.current.swap(None) {
+    /// Ends the host in order, or by force after a second; says how it ended. The next conversation
+    /// starts another, even if it had died and is not to be replaced.
+    pub fn restart(&self) -> Option<ExitReport> {
+        let ended = self.shared.current.swap(None).and_then(|session| {
             if session.is_alive() {
                 session.restarted();
             }
-            end(&session, DROP_GRACE);
-        }
+            session.is_ours().then(|| {
+                session.end(DROP_GRACE);
+                session.how_it_died(DROP_GRACE + KILL_TIMEOUT)
+            })
+        });
         self.shared.ledger.forgive(u32::MAX);
+        ended
     }
 
-    /// Kills the host that serves, for a reason that everybody who waits for it is told.
-    pub fn kill(&self, reason: &str) {
-        if let Some(session) = self.shared.current.load_full() {
+    /// Kills the host of this generation, if it still runs, for a reason that everybody who waits
+    /// for it is told.
+    pub fn kill(&self, generation: Generation, reason: &str) {
+        let current = self.shared.current.load_full();
+        let session = current.filter(|session| session.generation == generation);
+        if let Some(session) = session.or_else(|| self.shared.starting(generation)) {
             session.kill(|| reason.to_owned());
         }
     }
@@ -309,14 +316,6 @@ impl Client {
             },
             None => Ok(None),
         }
-    }
-}
-
-fn end(session: &Session, grace: Duration) {
-    if session.is_ours() {
-        session.end(grace);
-        // A host that can't even be killed is left to the system.
-        let _ = session.wait_for_report(grace + KILL_TIMEOUT);
     }
 }
 

@@ -219,20 +219,10 @@ impl Session {
         if !self.is_ours() {
             return ClientError::Forked;
         }
-        let mut report = match self.wait_for_report(REPORT_TIMEOUT) {
-            Some(report) if self.restarted.load(Ordering::Acquire) => ExitReport {
-                reason: Some("the program restarted it while the call waited".to_owned()),
-                ..ExitReport::clone(&report)
-            },
-            Some(report) if report.expected => return ClientError::Closed,
-            Some(report) => ExitReport::clone(&report),
-            None => ExitReport {
-                generation: self.generation.0,
-                pid: self.process.pid,
-                reason: Some("it closed its connection, and its end was not seen".to_owned()),
-                ..ExitReport::default()
-            },
-        };
+        let mut report = self.how_it_died(REPORT_TIMEOUT);
+        if report.expected && !self.restarted.load(Ordering::Acquire) {
+            return ClientError::Closed;
+        }
         report.export = match report.running {
             // Each caller takes it for its own.
             Running::Unknown => export.map(str::to_owned),
@@ -241,6 +231,24 @@ impl Session {
             Running::Lane(_) => self.wait_for_last_call(),
         };
         ClientError::HostDied(Box::new(report))
+    }
+
+    /// How the host ended, once that is known, or that it is not known after `timeout`.
+    pub(crate) fn how_it_died(&self, timeout: Duration) -> ExitReport {
+        let report = match self.wait_for_report(timeout) {
+            Some(report) => ExitReport::clone(&report),
+            None => ExitReport {
+                generation: self.generation.0,
+                pid: self.process.pid,
+                reason: Some("it closed its connection, and its end was not seen".to_owned()),
+                ..ExitReport::default()
+            },
+        };
+        if self.restarted.load(Ordering::Acquire) {
+            let reason = Some("the program restarted it while the call waited".to_owned());
+            return ExitReport { reason, ..report };
+        }
+        report
     }
 
     /// Names the call that was running. The innermost one of its lane is the first to come here.

@@ -50,6 +50,10 @@ impl<'a, 'py> Decoder<'a, 'py> {
         })
     }
 
+    pub(crate) const fn py(&self) -> Python<'py> {
+        self.py
+    }
+
     pub(super) const fn brought_count(&self) -> usize {
         self.brought.len()
     }

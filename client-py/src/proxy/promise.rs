@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::ids::SlotId;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -73,19 +73,37 @@ pub(crate) struct Settled {
     outcome: Option<Outcome>,
 }
 
-/// Reads the promises that ended.
-pub(crate) fn read_settled(decoder: &mut Decoder<'_, '_>) -> PyResult<Vec<Settled>> {
+/// Reads the promises that ended into `settled`. What Python makes of one value fails that promise
+/// alone; what interrupts it is raised when all are read, and that promise is to be asked for.
+pub(crate) fn read_settled(
+    decoder: &mut Decoder<'_, '_>,
+    settled: &mut Vec<Settled>,
+) -> PyResult<()> {
     let count = decoder.reader.take_count(9).map_err(errors::protocol)?;
-    let mut settled = Vec::with_capacity(count as usize);
+    settled.reserve(count as usize);
+    let mut result = Ok(());
     for _ in 0..count {
         decoder.restart();
-        settled.push(Settled {
-            id: decoder.reader.take_id().map_err(errors::protocol)?,
-            watch: decoder.reader.take_u32().map_err(errors::protocol)?,
-            outcome: read_outcome(decoder)?,
-        });
+        let id = decoder.reader.take_id().map_err(errors::protocol)?;
+        let watch = decoder.reader.take_u32().map_err(errors::protocol)?;
+        let before = decoder.reader.clone();
+        let outcome = match read_outcome(decoder) {
+            Ok(outcome) => outcome,
+            Err(error) if errors::is_breach() => return Err(error),
+            Err(error) => {
+                decoder.reader = before;
+                skip_outcome(decoder)?;
+                if error.is_instance_of::<PyException>(decoder.py()) {
+                    Some(Outcome::Rejected(error))
+                } else {
+                    result = Err(error);
+                    None
+                }
+            }
+        };
+        settled.push(Settled { id, watch, outcome });
     }
-    Ok(settled)
+    result
 }
 
 /// Tells promises how they ended. Those that are gone need nothing.
@@ -123,6 +141,16 @@ fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
     }
 }
 
+#[cold]
+fn skip_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<()> {
+    let reader = &mut decoder.reader;
+    let skipped = reader.take_u8().and_then(|state| match state {
+        0 => Ok(()),
+        _ => reader.skip(),
+    });
+    skipped.map_err(errors::protocol)
+}
+
 /// The wait looks at signals and deadlines this often.
 const SLICE: Duration = Duration::from_millis(100);
 /// Inside a callback nobody else tells: the host is asked this often.
@@ -141,10 +169,16 @@ impl Promise {
         }
     }
 
-    /// Its proxy is known from now on: what was told before is asked for again.
-    pub(crate) fn remembered(&self) {
+    /// Its proxy is known from now on: what was told before is asked for again, and if its world
+    /// has ended before, nobody else tells it so.
+    pub(crate) fn remembered(&self, py: Python<'_>) {
+        let Handle { session, world, .. } = &self.handle;
+        if world.end().is_some() {
+            let error = session.ended(world);
+            self.settle(py, Outcome::Rejected(error));
+        }
         let mut state = self.state();
-        if state.watch != 0 && self.handle.world.was_told(self.handle.id, state.watch) {
+        if state.watch != 0 && world.was_told(self.handle.id, state.watch) {
             state.watch = 0;
         }
     }

@@ -18,7 +18,7 @@ impl Env {
         self.finish_works(host, end);
         self.finalize_all(host, |owner| owner == Owner::Buffer);
         self.run_hooks(host, end);
-        let open = self.close_threadsafe(host);
+        let open = self.close_threadsafe(host, end);
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
         if let Some(debug) = &host.debug {

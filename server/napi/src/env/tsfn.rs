@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use hostd_engine::Value;
 
@@ -20,6 +21,10 @@ use crate::abi::check::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};
 use crate::host::{self, Budget, Event, HostState, Inbox, Origin};
+
+/// At the end of an environment, calls are given back for so long at least, and after the end of its
+/// grace no longer: a host that is killed gives nothing back, and calls no finalizer either.
+const GIVING_BACK: Duration = Duration::from_millis(200);
 
 const CHUNK: usize = 64;
 const CHUNKS: usize = 1024;
@@ -418,7 +423,7 @@ impl Env {
             }
         }
         drop(function);
-        self.finalize_threadsafe(host, id);
+        self.finalize_threadsafe(host, id, None);
         host.settle_item();
     }
 
@@ -451,7 +456,12 @@ impl Env {
     }
 
     /// Closes what is open, for teardown: youngest first. Gives those that threads held.
-    pub(crate) fn close_threadsafe(&'static self, host: &'static HostState) -> Vec<usize> {
+    pub(crate) fn close_threadsafe(
+        &'static self,
+        host: &'static HostState,
+        end: Instant,
+    ) -> Vec<usize> {
+        let end = end.max(Instant::now() + GIVING_BACK);
         let mut held = Vec::new();
         loop {
             let youngest = {
@@ -467,13 +477,18 @@ impl Env {
                 state.phase = Phase::Closing;
                 wake_all(slot, &state);
             }
-            self.finalize_threadsafe(host, id);
+            self.finalize_threadsafe(host, id, Some(end));
         }
     }
 
     /// Gives the calls back that were not delivered, so that their data can be freed, and runs the
     /// finalizer, once; frees the slot when no thread holds it.
-    fn finalize_threadsafe(&'static self, host: &'static HostState, id: usize) {
+    fn finalize_threadsafe(
+        &'static self,
+        host: &'static HostState,
+        id: usize,
+        end: Option<Instant>,
+    ) {
         let Some(local) = self.threadsafe.borrow_mut().by_id.remove(&id) else {
             return;
         };
@@ -483,7 +498,10 @@ impl Env {
             Err(_) => VecDeque::new(),
         };
         if let Some(call_js) = calls.call_js {
-            for data in left {
+            for (count, data) in left.into_iter().enumerate() {
+                if count % CHUNK == 0 && end.is_some_and(|end| end < Instant::now()) {
+                    break;
+                }
                 let data = Data::from_word(data);
                 call_js.call(napi_env(0), napi_value(0), calls.context, data);
             }
