@@ -245,7 +245,7 @@ impl Session {
                 {
                     self.bury(&world, &report);
                 }
-                errors::crashed(&self.label, &report)
+                self.crashed(&report)
             }
             (ClientError::GivenUp(report), None) => {
                 errors::given_up(&self.label, &report, &self.policy)
@@ -259,9 +259,17 @@ impl Session {
     #[cold]
     pub(crate) fn ended(&self, world: &World) -> PyErr {
         match world.report() {
-            Some(report) => errors::crashed(&self.label, report),
+            Some(report) => self.crashed(report),
             None => errors::stale("this answer", world.generation.0, self.generation()),
         }
+    }
+
+    /// What to raise for a process that died, with what its sandbox may have to do with that.
+    #[cold]
+    fn crashed(&self, report: &hostd_client::ExitReport) -> PyErr {
+        let error = errors::crashed(&self.label, report);
+        Python::attach(|py| self.annotate(py, &error));
+        error
     }
 
     /// A process is gone: what was lent to it is dropped, pending promises fail.
@@ -269,7 +277,7 @@ impl Session {
         Python::attach(|py| {
             drop(world.die_of(report));
             for promise in world.promises(py) {
-                let error = errors::crashed(&self.label, report);
+                let error = self.crashed(report);
                 promise
                     .get()
                     .settle(py, crate::proxy::promise::Outcome::Rejected(error));
