@@ -564,7 +564,7 @@ def test_sandbox_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("NAPI_HOSTD_TEST_LANDLOCK_ABI")
     for sandbox in ("strict", Sandbox(unix=[])):
         with pytest.raises(SandboxUnavailable) as caught:
-            load_addon(addon_path("probe"), sandbox=sandbox)  # type: ignore[arg-type]
+            load_addon(addon_path("probe"), sandbox=sandbox)
         assert caught.value.mechanism == "namespaces"
 
 

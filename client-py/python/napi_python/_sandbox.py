@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import stat
-import tempfile
 import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -274,38 +273,12 @@ def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, 
     return passed
 
 
-def _is_shared(folder: pathlib.Path) -> bool:
-    """Tells whether a folder holds more than one package: a home, or what anybody may write to."""
-    home = pathlib.Path(os.path.realpath(pathlib.Path.home()))
-    temporary = pathlib.Path(os.path.realpath(tempfile.gettempdir()))
-    if folder in (temporary, home, *home.parents):
-        return True
-    return bool(folder.stat().st_mode & stat.S_IWOTH)
-
-
-def package_of(file: pathlib.Path) -> list[str]:
-    """Returns what an addon needs to be able to read of its own.
-
-    The nearest `node_modules` around it, since packages for one platform lie beside each other
-    there; else the nearest folder with a `package.json`; else its folder. Of a folder that holds
-    other things as well, such as a home, only the file and the libraries beside it.
-    """
-    parents = file.parents
-    modules = next((parent for parent in parents if parent.name == "node_modules"), None)
-    package = next((parent for parent in parents if (parent / "package.json").is_file()), None)
-    for root in (modules, package, file.parent):
-        if root is not None and not _is_shared(root):
-            return [str(root)]
-    libraries = (path for path in file.parent.glob("*.so*") if path.is_file())
-    return [str(file), *(str(library) for library in libraries)]
-
-
-def native(sandbox: Sandbox, file: pathlib.Path) -> dict[str, Any]:
-    """Returns the policy for one addon, as native code takes it."""
+def native(sandbox: Sandbox) -> dict[str, Any]:
+    """Returns the policy as native code takes it, which adds what the addon needs of its own."""
     own = sandbox.scratch == "auto"
     return {
         "strict": sandbox.policy == "strict",
-        "read": [*cast("tuple[str, ...]", sandbox.read), *package_of(file)],
+        "read": list(cast("tuple[str, ...]", sandbox.read)),
         "write": [*cast("tuple[str, ...]", sandbox.write), *cast("Any", sandbox.unix or ())],
         "scratch": None if own else sandbox.scratch,
         "own_scratch": own,
@@ -408,8 +381,7 @@ _HINTS: Final = (
     ),
     (
         ("EPERM", "operation not permitted"),
-        "network=True, unix=[...], subprocess=True, watch=True or exec_memory=True, whichever it "
-        "needs",
+        "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True: what it needs",
     ),
     (("EFBIG", "file too large"), "file_size=..., which limits how long a file may get"),
     (("EMFILE", "too many open files"), "files=..., which limits how many may be open"),
