@@ -108,12 +108,14 @@ fn _open<'py>(
         label: label.clone(),
         owner: session.owner.clone(),
     });
+    let own_scratch = sandbox.as_ref().is_some_and(Sandbox::own_scratch);
+    let confinement = sandbox.map(|sandbox| sandbox.into_confinement(&path));
     let mut options = HostOptions::new(binary, path, events);
     options.label = label;
     options.env = env;
     options.address = address;
-    options.scratch = sandbox.as_ref().is_some_and(Sandbox::own_scratch);
-    options.confinement = sandbox.map(Sandbox::into_confinement);
+    options.scratch = own_scratch;
+    options.confinement = confinement;
     options.limits = session.limits;
     options.carrier = match carrier {
         "lanes" => Carrier::Lanes,

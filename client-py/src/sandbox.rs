@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 use hostd_protocol::confinement::{Confinement, Mechanism, PolicyName};
+use hostd_protocol::package::package_of;
 use pyo3::prelude::*;
 
 /// The items of the dict that Python passes; sizes and paths were checked there.
@@ -22,6 +24,7 @@ pub(crate) struct Sandbox {
     network: bool,
     subprocess: bool,
     watch: bool,
+    unix: bool,
     exec_memory: Option<bool>,
     memory: Option<u64>,
     cpu: Option<u64>,
@@ -38,9 +41,11 @@ impl Sandbox {
         self.own_scratch
     }
 
-    /// The policy as it travels.
-    pub(crate) fn into_confinement(self) -> Confinement {
+    /// The policy for an addon as it travels.
+    pub(crate) fn into_confinement(mut self, addon: &Path) -> Confinement {
         let bytes = |paths: Vec<OsString>| paths.into_iter().map(OsStringExt::into_vec).collect();
+        let own = package_of(addon);
+        self.read.extend(own.into_iter().map(OsString::from));
         Confinement {
             policy: if self.strict {
                 PolicyName::Strict
@@ -54,6 +59,7 @@ impl Sandbox {
             network: self.network,
             subprocess: self.subprocess,
             watch: self.watch,
+            unix: self.unix,
             exec_memory: self.exec_memory,
             memory: self.memory,
             cpu: self.cpu,

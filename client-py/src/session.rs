@@ -245,7 +245,7 @@ impl Session {
             }
             (ClientError::HostDied(report), None) => {
                 self.bury(&report);
-                errors::crashed(&self.label, &report)
+                self.crashed(&report)
             }
             (ClientError::GivenUp(report), None) => {
                 errors::given_up(&self.label, &report, &self.policy)
@@ -259,10 +259,18 @@ impl Session {
     #[cold]
     pub(crate) fn ended(&self, world: &World) -> PyErr {
         match world.end() {
-            Some(End::Died(report)) => errors::crashed(&self.label, report),
+            Some(End::Died(report)) => self.crashed(report),
             Some(End::Closed) => errors::closed(&self.label),
             None => errors::stale("this answer", world.generation.0, self.generation()),
         }
+    }
+
+    /// What to raise for a process that died, with what its sandbox may have to do with that.
+    #[cold]
+    fn crashed(&self, report: &ExitReport) -> PyErr {
+        let error = errors::crashed(&self.label, report);
+        Python::attach(|py| self.annotate(py, &error));
+        error
     }
 
     /// A process is gone, whether or not another runs meanwhile: pending promises fail, what was

@@ -38,6 +38,8 @@ pub struct Confinement {
     pub subprocess: bool,
     /// Whether changes of files may be watched.
     pub watch: bool,
+    /// Whether local sockets may be used, where files may be changed.
+    pub unix: bool,
     /// Whether written memory may be run, if the policy's own answer is not wanted.
     pub exec_memory: Option<bool>,
     /// Bytes of memory, if not the policy's own.
@@ -102,17 +104,42 @@ pub struct Mechanism {
 pub type Applied = Vec<Mechanism>;
 
 /// The mechanisms that must hold under every policy.
-const REQUIRED: [&str; 5] = ["limits", "no_new_privs", "landlock", "seccomp", "self_test"];
-/// Those that must hold under the strict one as well.
-const REQUIRED_STRICT: [&str; 2] = ["namespaces", "threads"];
+const REQUIRED: [&str; 4] = ["limits", "no_new_privs", "seccomp", "self_test"];
+/// What keeps files away: under the default policy one of these does.
+const JAIL: &str = "namespaces";
+const LANDLOCK: &str = "landlock";
+/// What must hold under the strict policy as well.
+const REQUIRED_STRICT: [&str; 3] = [JAIL, LANDLOCK, "threads"];
+/// What must hold in a jail.
+const REQUIRED_JAILED: &str = "kernel_settings";
+
+/// Whether the report is that of a host in namespaces of its own.
+pub fn is_jailed(applied: &[Mechanism]) -> bool {
+    applied
+        .iter()
+        .any(|entry| entry.name == JAIL && entry.state == MechanismState::Applied)
+}
 
 impl Confinement {
-    /// The names of what must hold.
-    pub fn required(&self) -> Vec<&'static str> {
+    /// Whether a host may go on without this mechanism, which is missing: as far as its user lets it,
+    /// and not where it got stuck halfway into its jail.
+    pub fn can_do_without(&self, mechanism: &str) -> bool {
+        self.degrade && mechanism != JAIL
+    }
+
+    /// The names of what must hold, for a host that is in a jail or not.
+    fn required(&self, jailed: bool) -> Vec<&'static str> {
         let mut required = Vec::new();
-        if self.policy == PolicyName::Strict {
-            required.extend(REQUIRED_STRICT);
+        match self.policy {
+            PolicyName::Strict => required.extend(REQUIRED_STRICT),
+            PolicyName::Default if self.unix => {
+                required.push(JAIL);
+                // Where its network is everybody's, abstract sockets are kept apart by this alone.
+                required.extend(self.network.then_some(LANDLOCK));
+            }
+            PolicyName::Default => required.extend((!jailed).then_some(LANDLOCK)),
         }
+        required.extend(jailed.then_some(REQUIRED_JAILED));
         required.extend(REQUIRED);
         required
     }
@@ -129,7 +156,7 @@ impl Confinement {
                 .iter()
                 .any(|entry| entry.name == *name && holds(entry))
         };
-        let name = self.required().into_iter().find(absent)?;
+        let name = self.required(is_jailed(applied)).into_iter().find(absent)?;
         let entry = applied.iter().find(|entry| entry.name == name);
         Some((name.to_owned(), entry))
     }
@@ -159,6 +186,7 @@ mod tests {
             network: false,
             subprocess: false,
             watch: false,
+            unix: false,
             exec_memory: None,
             memory: None,
             cpu: None,
@@ -174,10 +202,13 @@ mod tests {
     #[test]
     fn report_that_leaves_something_out_is_not_enough() {
         let policy = confinement(PolicyName::Default);
-        let whole: Applied = REQUIRED
-            .iter()
-            .map(|name| entry(name, true, MechanismState::Applied))
-            .collect();
+        let report = |extra: &[&str]| -> Applied {
+            let names = REQUIRED.iter().chain(extra);
+            names
+                .map(|name| entry(name, true, MechanismState::Applied))
+                .collect()
+        };
+        let whole = report(&[LANDLOCK]);
         assert_eq!(policy.missing(&whole), None);
         for left_out in 0..whole.len() {
             let mut cut = whole.clone();
@@ -185,7 +216,34 @@ mod tests {
             assert_eq!(policy.missing(&cut), Some((gone.name, None)));
         }
         let strict = confinement(PolicyName::Strict);
-        assert_eq!(strict.missing(&whole), Some(("namespaces".into(), None)));
+        assert_eq!(strict.missing(&whole), Some((JAIL.into(), None)));
+        let whole = report(&[JAIL, LANDLOCK, "threads", REQUIRED_JAILED]);
+        assert_eq!(strict.missing(&whole), None);
+        let bare = report(&[JAIL, "threads", REQUIRED_JAILED]);
+        assert_eq!(strict.missing(&bare), Some((LANDLOCK.into(), None)));
+    }
+
+    #[test]
+    fn jail_does_in_place_of_landlock_by_default_only() {
+        let report = |names: &[&str]| -> Applied {
+            let names = REQUIRED.iter().chain(names);
+            names
+                .map(|name| entry(name, true, MechanismState::Applied))
+                .collect()
+        };
+        let mut policy = confinement(PolicyName::Default);
+        let jail = report(&[JAIL, REQUIRED_JAILED]);
+        assert_eq!(policy.missing(&jail), None);
+        assert_eq!(
+            policy.missing(&report(&[JAIL])),
+            Some((REQUIRED_JAILED.into(), None))
+        );
+        policy.unix = true;
+        assert_eq!(policy.missing(&jail), None);
+        let without = report(&[LANDLOCK]);
+        assert_eq!(policy.missing(&without), Some((JAIL.into(), None)));
+        policy.network = true;
+        assert_eq!(policy.missing(&jail), Some((LANDLOCK.into(), None)));
     }
 
     #[test]
@@ -193,6 +251,7 @@ mod tests {
         let policy = confinement(PolicyName::Default);
         let mut report: Applied = REQUIRED
             .iter()
+            .chain([&LANDLOCK])
             .map(|name| entry(name, false, MechanismState::Applied))
             .collect();
         report.push(entry("moat", true, MechanismState::Partial));

@@ -19,5 +19,6 @@ pub mod ids;
 pub mod lent;
 pub mod limits;
 pub mod message;
+pub mod package;
 pub mod pending;
 pub mod value;

@@ -1,12 +1,13 @@
 //! `napi-hostd audit x.node`: what an addon tries while it is loaded, and what would allow it.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use hostd_protocol::package::package_of;
 use hostd_sandbox::diagnose;
 
 use crate::doctor;
@@ -34,7 +35,7 @@ pub fn run(addon: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("there is no addon {}", addon.display()))?;
     let alone = hostd_sandbox::single_threaded()?;
     let mut policy = doctor::default_policy();
-    policy.read.push(package_of(&addon));
+    policy.read.extend(package_of(&addon));
     policy.read.extend(std::env::current_exe());
     policy.scratch = None;
     policy.diagnose = true;
@@ -73,14 +74,4 @@ pub fn run(addon: &Path) -> anyhow::Result<String> {
          load_addon(..., sandbox=Sandbox(diagnose=True)).\n",
     );
     Ok(text)
-}
-
-/// What an addon needs of its own; the client grants the same or less.
-fn package_of(addon: &Path) -> PathBuf {
-    let parents = || addon.ancestors().skip(1);
-    let modules = parents().find(|folder| folder.ends_with("node_modules"));
-    let package = || parents().find(|folder| folder.join("package.json").is_file());
-    let own = || addon.parent();
-    let found = modules.or_else(package).or_else(own);
-    found.map_or_else(|| addon.to_owned(), Path::to_owned)
 }

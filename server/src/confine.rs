@@ -5,19 +5,25 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use hostd_protocol::confinement::{Confinement, Mechanism, MechanismState, PolicyName};
-use hostd_sandbox::SingleThreaded;
 use hostd_sandbox::policy::{Name, Policy, Preset};
 use hostd_sandbox::report::{Applied, Requested, State};
+use hostd_sandbox::{SingleThreaded, Tightening};
 
 /// Takes the kernel's Landlock for no newer than this: for tests, which can only lower it.
 const LANDLOCK_VARIABLE: &str = "NAPI_HOSTD_TEST_LANDLOCK_ABI";
 /// Takes the system for one without user namespaces: for tests.
 const NAMESPACES_VARIABLE: &str = "NAPI_HOSTD_TEST_NO_NAMESPACES";
 
-/// Confines this process, and returns what was applied.
-pub(crate) fn confine(alone: &SingleThreaded, asked: &Confinement, parent: u32) -> Vec<Mechanism> {
-    let report = hostd_sandbox::confine(alone, &policy(asked, parent));
-    report.entries.into_iter().map(mechanism).collect()
+/// Confines this process; returns what was applied, and what is to be once the addon is loaded.
+pub(crate) fn confine(
+    alone: &SingleThreaded,
+    asked: &Confinement,
+    parent: u32,
+) -> (Vec<Mechanism>, Option<Tightening>) {
+    let policy = policy(asked, parent);
+    let report = hostd_sandbox::confine(alone, &policy);
+    let applied = report.entries.into_iter().map(mechanism).collect();
+    (applied, Tightening::of(&policy))
 }
 
 fn policy(asked: &Confinement, parent: u32) -> Policy {
@@ -44,6 +50,7 @@ fn policy(asked: &Confinement, parent: u32) -> Policy {
         network: asked.network,
         subprocess: asked.subprocess,
         watch: asked.watch,
+        unix: asked.unix,
         cpu: asked.cpu,
         client: asked.client,
         parent,

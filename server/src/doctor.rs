@@ -83,6 +83,7 @@ fn policy(name: Name) -> Policy {
         network: false,
         subprocess: false,
         watch: false,
+        unix: false,
         cpu: None,
         client: parent,
         parent,

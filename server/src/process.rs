@@ -15,7 +15,7 @@ use hostd_protocol::control::{
     self, CarrierKind, ClientMessage, HostMessage, Setup, greet, read_message,
 };
 
-use hostd_sandbox::SingleThreaded;
+use hostd_sandbox::{SingleThreaded, Tightening};
 
 use crate::cli::{CarrierChoice, SessionArguments};
 use crate::confine::confine;
@@ -96,11 +96,13 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let mut stream = UnixStream::from(prepared.control);
     let setup = shake_hands(&mut stream)?;
     let client = client(&stream)?;
+    let mut tightening = None;
     if let Some(confinement) = &setup.confinement {
-        let applied = confine(&prepared.alone, confinement, prepared.parent);
+        let (applied, later) = confine(&prepared.alone, confinement, prepared.parent);
+        tightening = later;
         let missing = confinement.missing(&applied).map(|(name, _)| name);
         control::write_message(&mut stream, &HostMessage::Confined { applied })?;
-        if let Some(name) = missing.filter(|_| !confinement.degrade) {
+        if let Some(name) = missing.filter(|name| !confinement.can_do_without(name)) {
             return Err(anyhow!("the sandbox is incomplete without {name}"));
         }
     }
@@ -118,7 +120,7 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     if diagnosed {
         denials::watch()?;
     }
-    match start(&setup, carrier, lanes, stack, &control) {
+    match start(&setup, carrier, lanes, stack, tightening, &control) {
         Ok((session, connection)) => {
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
@@ -187,6 +189,7 @@ fn start(
     carrier: CarrierChoice,
     lanes: Option<OwnedFd>,
     stack: usize,
+    tightening: Option<Tightening>,
     control: &Control,
 ) -> anyhow::Result<(&'static Session, socket::Connection)> {
     let (generation, limits) = (setup.generation, setup.limits);
@@ -210,6 +213,7 @@ fn start(
         stack_bytes: stack.saturating_sub(STACK_MARGIN),
         nested_threads: setup.nested_threads,
         debug: setup.debug,
+        tightening,
         exit,
     })?;
     Ok((session, connection))

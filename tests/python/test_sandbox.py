@@ -39,6 +39,7 @@ SOCKET, CONNECT, SENDTO, SOCKETPAIR, CLONE, FORK, EXECVE, KILL = 41, 42, 44, 53,
 CHDIR, RENAME, MKDIR, UNLINK, CHMOD, PTRACE, PRCTL, UNSHARE = 80, 82, 83, 87, 90, 101, 157, 272
 TRUNCATE, INOTIFY_ADD_WATCH, INOTIFY_INIT1, MEMFD, EXECVEAT = 76, 254, 294, 319, 322
 SYMLINK, LINK, SETXATTR, IO_URING_SETUP, PIDFD_OPEN, CLONE3 = 88, 86, 188, 425, 434, 435
+BIND, SECCOMP, PKEY_MPROTECT, READ_ONLY = 49, 317, 329, 1
 PROCESS_VM_READV, PRLIMIT, SCHED_SETAFFINITY, GETPID, OPENAT2 = 310, 302, 203, 39, 437
 
 EPERM, EACCES, ENOENT, ENOSYS = -errno.EPERM, -errno.EACCES, -errno.ENOENT, -errno.ENOSYS
@@ -203,6 +204,69 @@ def test_written_memory_runs_under_default_only(confined: Callable[..., Addon]) 
     page = confined("default").call(MMAP, 0, 4096, run_and_write, 0x22, -1, 0)
     assert page > 0
     assert confined("strict").call(MMAP, 0, 4096, run_and_write, 0x22, -1, 0) == EACCES
+
+
+def test_nothing_becomes_code_once_a_strict_addon_is_loaded(
+    confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    write, run, private, anonymous = 2, 4, 2, 0x20
+    library = next(pathlib.Path("/usr/lib").rglob("libc.so.6"))
+
+    def mapped(probe: Addon, path: os.PathLike[str] | str, protection: int) -> int:
+        fd = opened(probe, path)
+        assert fd >= 0
+        return int(probe.call(MMAP, 0, 4096, protection, private, fd, 0))
+
+    probe = confined("strict", write=[tmp_path])
+    assert host(probe).sandbox["no_new_code"].state == "applied"
+    (tmp_path / "code").write_bytes(bytes(4096))
+    for path in (library, addon_path("probe"), tmp_path / "code"):
+        assert mapped(probe, path, READ_ONLY) > 0
+        assert mapped(probe, path, READ_ONLY | run) == EPERM
+    page = probe.call(MMAP, 0, 4096, READ_ONLY, private | anonymous, -1, 0)
+    assert page > 0
+    assert probe.call(MPROTECT, page, 4096, READ_ONLY | run) == EACCES
+    assert probe.call(PKEY_MPROTECT, page, 4096, READ_ONLY | run, 0) == EACCES
+    assert probe.call(MPROTECT, page, 4096, READ_ONLY | write) == 0
+    assert probe.call(SECCOMP, 1, 1, bytes(16)) == EPERM
+    # Code may run that comes from where it can't be written.
+    probe = confined("strict", write=[tmp_path], exec_memory=True)
+    assert "no_new_code" not in {layer.name for layer in host(probe).sandbox}
+    assert mapped(probe, tmp_path / "code", READ_ONLY | run) > 0
+    # Programs load themselves.
+    assert confined("strict", subprocess=True).run("/bin/true") == 0
+    # The default policy, with less.
+    assert mapped(confined("default", exec_memory=False), library, READ_ONLY | run) == EPERM
+
+
+def test_local_sockets_are_opened_by_their_option(
+    confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    def address(path: pathlib.Path) -> bytes:
+        return b"\x01\x00" + os.fsencode(path) + b"\x00"
+
+    granted, other = tmp_path / "granted", tmp_path / "other"
+    granted.mkdir()
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as apart:
+        for made, path in ((server, granted / "socket"), (apart, other)):
+            made.bind(str(path))
+            made.listen()
+        for policy in POLICIES:
+            for grant in (granted, granted / "socket"):
+                probe = confined(policy, unix=[grant])
+                for path, answer in ((granted / "socket", 0), (other, ENOENT)):
+                    fd = probe.call(SOCKET, 1, 1, 0)
+                    assert fd >= 0
+                    where = address(path)
+                    assert probe.call(CONNECT, fd, where, len(where)) == answer, (policy, path)
+                assert probe.call(SOCKET, 2, 1, 0) == EPERM
+                server.accept()[0].close()
+            # A name in a list of its own.
+            where = b"\x01\x00\x00redteam"
+            fd = probe.call(SOCKET, 1, 1, 0)
+            assert probe.call(BIND, fd, where, len(where)) == 0
+    with pytest.raises(ValueError, match="contradicts"):
+        Sandbox(unix=[], degrade="allow")
 
 
 def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -> None:
@@ -475,7 +539,7 @@ def test_sockets_of_files_are_not_granted(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-        with pytest.raises(ValueError, match="is a socket"):
+        with pytest.raises(ValueError, match="granted by unix="):
             Sandbox(read=[path])
 
 
@@ -491,25 +555,53 @@ def test_options_are_a_value(tmp_path: pathlib.Path) -> None:
 
 def test_sandbox_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    monkeypatch.setenv("NAPI_HOSTD_TEST_NO_NAMESPACES", "1")
     with pytest.raises(SandboxUnavailable, match="sandbox='none'") as caught:
         load_addon(addon_path("probe"), sandbox="default")
     assert caught.value.mechanism == "landlock"
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.mechanism) == (str(caught.value), "landlock")
-    monkeypatch.setenv("NAPI_HOSTD_TEST_NO_NAMESPACES", "1")
     monkeypatch.delenv("NAPI_HOSTD_TEST_LANDLOCK_ABI")
-    with pytest.raises(SandboxUnavailable) as caught:
-        load_addon(addon_path("probe"), sandbox="strict")
-    assert caught.value.mechanism == "namespaces"
+    for sandbox in ("strict", Sandbox(unix=[])):
+        with pytest.raises(SandboxUnavailable) as caught:
+            load_addon(addon_path("probe"), sandbox=sandbox)
+        assert caught.value.mechanism == "namespaces"
+
+
+def test_jail_stands_in_for_landlock(
+    monkeypatch: pytest.MonkeyPatch, confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    granted, secret = tmp_path / "granted", tmp_path / "secret"
+    for path in (granted, secret):
+        path.write_text("mine")
+    try:
+        probe = confined("default", read=[granted])
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    report = host(probe).sandbox
+    assert report.degraded == []
+    assert (report["namespaces"].state, report["namespaces"].required) == ("applied", True)
+    assert (report["landlock"].state, report["landlock"].required) == ("unavailable", False)
+    assert opened(probe, granted) >= 0
+    assert opened(probe, granted, os.O_WRONLY) == EROFS
+    assert opened(probe, secret) == ENOENT
+    assert opened(probe, f"{scratch_of(probe)}/new", CREATE) >= 0
+    # Root of a namespace is who may change these.
+    assert opened(probe, "/proc/sys/kernel/core_pattern", os.O_WRONLY) == EROFS
+    assert opened(probe, "/proc/1/mem") in (EACCES, ENOENT)
+    test_the_client_is_out_of_reach(probe)
+    test_the_network_is_out_of_reach(probe)
 
 
 def test_degrading_is_asked_for_and_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    monkeypatch.setenv("NAPI_HOSTD_TEST_NO_NAMESPACES", "1")
     with load_addon(addon_path("probe"), sandbox=Sandbox(degrade="allow")) as probe:
         report = host(probe).sandbox
-        assert "landlock" in report.degraded
+        assert report.degraded == ["landlock", "self_test"]
         assert report["seccomp"].state == "applied"
         assert probe.call(SOCKET, 2, 1, 0) == EPERM
         host(probe).close()

@@ -22,7 +22,8 @@ class Row:
     file: str
     newer_node: bool = False
     watches: bool = False
-    confined: bool = True
+    talks: bool = False
+    runs_own: bool = False
 
     @property
     def path(self) -> Path:
@@ -51,7 +52,8 @@ ROWS = [
         "@tailwindcss/oxide-linux-x64-gnu",
         "tailwindcss-oxide.linux-x64-gnu.node",
     ),
-    Row("swc", "@swc/core-linux-x64-gnu", "swc.linux-x64-gnu.node"),
+    # It unpacks itself, and loads what it has written.
+    Row("swc", "@swc/core-linux-x64-gnu", "swc.linux-x64-gnu.node", runs_own=True),
     Row("argon2_async", "@node-rs/argon2-linux-x64-gnu", "argon2.linux-x64-gnu.node"),
     Row("bcrypt", "bcrypt", "prebuilds/linux-x64/bcrypt.glibc.node"),
     Row("jieba", "@node-rs/jieba-linux-x64-gnu", "jieba.linux-x64-gnu.node"),
@@ -64,8 +66,7 @@ ROWS = [
     Row("classic_level", "classic-level", "prebuilds/linux-x64/classic-level.node"),
     Row("libsql", "@libsql/linux-x64-gnu", "index.node"),
     Row("sodium_native", "sodium-native", "prebuilds/linux-x64/sodium-native.node"),
-    # Its sockets, local ones too, can't be had under a policy.
-    Row("zeromq", "zeromq", "build/linux/x64/node/glibc-127-Release/addon.node", confined=False),
+    Row("zeromq", "zeromq", "build/linux/x64/node/glibc-127-Release/addon.node", talks=True),
     # Declares version 10 of Node-API, on which Node 20 dies.
     Row("better_sqlite3", "better-sqlite3", "prebuilds/linux-x64.node", newer_node=True),
 ]

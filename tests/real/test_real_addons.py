@@ -24,7 +24,7 @@ from napi_python import (
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from rows import ROWS, Row, node_output
+from rows import ROWS, Row, node_output, row
 
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),
@@ -381,15 +381,41 @@ def test_real_addon_answers_as_in_node(
     assert row.path.is_file(), "run `npm ci` in tests/real"
     # Where the rows make the files that the addon is to work on.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    confined = Sandbox(policy=policy, write=[tmp_path], watch=row.watches)
+    confined = Sandbox(
+        policy=policy,
+        write=[tmp_path],
+        watch=row.watches,
+        unix=[tmp_path] if row.talks else None,
+        exec_memory=row.runs_own or None,
+    )
     try:
-        loaded = load_addon(row.path, sandbox=confined if row.confined else "none")
+        loaded = load_addon(row.path, sandbox=confined)
     except SandboxUnavailable as error:
         pytest.skip(str(error))
     with loaded as addon:
         result = canonical(CALLS[row.name](addon))
     ours = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     assert ours == node_output(row, tmp_path)
+
+
+def test_addon_that_needs_sockets_names_the_option() -> None:
+    with (
+        load_addon(row("zeromq").path, sandbox="default") as addon,
+        pytest.raises(AddonError) as caught,
+    ):
+        CALLS["zeromq"](addon)
+    (note,) = caught.value.__notes__
+    assert "unix=" in note
+
+
+def test_addon_that_runs_what_it_wrote_names_the_option() -> None:
+    try:
+        with pytest.raises(AddonError) as caught:
+            load_addon(row("swc").path, sandbox="strict")
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    (note,) = caught.value.__notes__
+    assert "exec_memory=True" in note
 
 
 def test_every_row_is_called() -> None:

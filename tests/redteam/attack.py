@@ -35,6 +35,7 @@ SYSTEMS: dict[str, dict[str, str]] = {
     "landlock-1": {"NAPI_HOSTD_TEST_LANDLOCK_ABI": "1"},
     "no-landlock": {"NAPI_HOSTD_TEST_LANDLOCK_ABI": "0"},
     "no-namespaces": {"NAPI_HOSTD_TEST_NO_NAMESPACES": "1"},
+    "neither": {"NAPI_HOSTD_TEST_LANDLOCK_ABI": "0", "NAPI_HOSTD_TEST_NO_NAMESPACES": "1"},
 }
 HOOKS = sorted({name for hooks in SYSTEMS.values() for name in hooks})
 

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use hostd_protocol::confinement::{Applied, Confinement, Mechanism, MechanismState, PolicyName};
+use hostd_protocol::confinement::{Applied, Confinement, Mechanism, MechanismState, is_jailed};
 
 use crate::error::SpawnError;
 use crate::options::HostOptions;
@@ -20,7 +20,7 @@ pub(crate) fn attest(
     let Some((mechanism, entry)) = missing(confinement, pid, &applied) else {
         return Ok(applied);
     };
-    if confinement.degrade {
+    if confinement.can_do_without(&mechanism) {
         options.events.degraded(&mechanism, &applied);
         return Ok(applied);
     }
@@ -35,7 +35,11 @@ fn missing(
     if let Some((name, entry)) = confinement.missing(applied) {
         return Some((name, entry.cloned().map(Box::new)));
     }
-    let pid = host_of(pid, Some(confinement));
+    let pid = if is_jailed(applied) {
+        host_in_jail(pid)
+    } else {
+        pid
+    };
     // Elsewhere the number may be another process', or nobody's.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     for (name, line) in [
@@ -57,17 +61,12 @@ fn missing(
     None
 }
 
-/// The host itself, where the process that was started is only the one outside of its jail: then
-/// it is the only child of its only child.
-pub(crate) fn host_of(pid: u32, confinement: Option<&Confinement>) -> u32 {
-    let jailed = confinement.is_some_and(|asked| asked.policy == PolicyName::Strict);
+/// The host itself, where the process that was started is only the one outside of its jail: it is
+/// the only child of its only child.
+fn host_in_jail(pid: u32) -> u32 {
     let child = |pid: u32| -> Option<u32> {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         children.split_ascii_whitespace().next()?.parse().ok()
     };
-    if jailed {
-        child(pid).and_then(child).unwrap_or(pid)
-    } else {
-        pid
-    }
+    child(pid).and_then(child).unwrap_or(pid)
 }

@@ -195,7 +195,10 @@ class ProtocolError(AddonError):
 
 
 _WAYS_OUT = {
-    "landlock": "it needs Linux 5.13, or 6.12 for the policy 'strict', and Landlock to be on",
+    "landlock": (
+        "it needs Linux 5.13, or 6.12 for the policy 'strict', and Landlock to be on; or, for the "
+        "policy 'default', user namespaces in its place"
+    ),
     "seccomp": "it needs a kernel with seccomp filters, and a container that allows them",
     "namespaces": (
         "it needs user namespaces: see user.max_user_namespaces, AppArmor's restriction of them, "

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import stat
-import tempfile
 import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -87,8 +86,8 @@ def _granted_path(name: str, path: object) -> str:
     except OSError as error:
         text = f"{name}: {os.fspath(path)!r} can't be granted, it is not there: {error.strerror}"
         raise FileNotFoundError(text) from error
-    if stat.S_ISSOCK(mode):
-        text = f"{name}: {os.fspath(path)!r} is a socket; a sandbox can't grant sockets of files"
+    if stat.S_ISSOCK(mode) and name != "unix":
+        text = f"{name}: {os.fspath(path)!r} is a socket, which is granted by unix=[...]"
         raise ValueError(text)
     return real
 
@@ -135,6 +134,8 @@ class Sandbox:
         network: Whether it may use the network.
         subprocess: Whether it may start programs, confined like itself.
         watch: Whether it may be told when files change.
+        unix: Folders in which it may make and reach local (unix) sockets, and write, or such
+            sockets themselves; an empty list for sockets of its own alone. None for no sockets.
         exec_memory: Whether memory that it wrote may be run, as a compiler at run time needs.
         memory: What it may have for itself, in bytes or as "2 GiB".
         cpu: Seconds of processor time, after which its process ends.
@@ -155,6 +156,7 @@ class Sandbox:
     network: bool = False
     subprocess: bool = False
     watch: bool = False
+    unix: Iterable[Path] | None = None
     exec_memory: bool | None = None
     memory: int | str | None = None
     cpu: int | None = None
@@ -172,6 +174,7 @@ class Sandbox:
         values: dict[str, object] = {
             "read": _granted("read", self.read),
             "write": _granted("write", self.write),
+            "unix": None if self.unix is None else _granted("unix", self.unix),
             "scratch": _scratch(self.scratch),
             "memory": _bytes_of("memory", self.memory),
             "file_size": _bytes_of("file_size", self.file_size),
@@ -192,6 +195,9 @@ class Sandbox:
         if self.degrade == "allow" and self.policy == "strict":
             text = "degrade='allow' contradicts policy='strict', which is whole or not at all"
             raise ValueError(text)
+        if self.degrade == "allow" and self.unix is not None:
+            text = "degrade='allow' contradicts unix=[...], which needs a jail or is not had at all"
+            raise ValueError(text)
         for name in ("network", "subprocess", "watch", "diagnose"):
             if not isinstance(getattr(self, name), bool):
                 text = f"{name}={getattr(self, name)!r}: it is True or False"
@@ -209,6 +215,8 @@ class Sandbox:
                 shown += [f"env={sorted(value)}"] if value else []
             elif field.name in ("read", "write"):
                 shown += [f"{field.name}={list(value)}"] if value else []
+            elif field.name == "unix":
+                shown += [f"unix={list(value)}"] if value is not None else []
             elif value != field.default:
                 shown.append(f"{field.name}={value!r}")
         return f"Sandbox({', '.join(shown)})"
@@ -265,44 +273,19 @@ def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, 
     return passed
 
 
-def _is_shared(folder: pathlib.Path) -> bool:
-    """Tells whether a folder holds more than one package: a home, or what anybody may write to."""
-    home = pathlib.Path(os.path.realpath(pathlib.Path.home()))
-    temporary = pathlib.Path(os.path.realpath(tempfile.gettempdir()))
-    if folder in (temporary, home, *home.parents):
-        return True
-    return bool(folder.stat().st_mode & stat.S_IWOTH)
-
-
-def package_of(file: pathlib.Path) -> list[str]:
-    """Returns what an addon needs to be able to read of its own.
-
-    The nearest `node_modules` around it, since packages for one platform lie beside each other
-    there; else the nearest folder with a `package.json`; else its folder. Of a folder that holds
-    other things as well, such as a home, only the file and the libraries beside it.
-    """
-    parents = file.parents
-    modules = next((parent for parent in parents if parent.name == "node_modules"), None)
-    package = next((parent for parent in parents if (parent / "package.json").is_file()), None)
-    for root in (modules, package, file.parent):
-        if root is not None and not _is_shared(root):
-            return [str(root)]
-    libraries = (path for path in file.parent.glob("*.so*") if path.is_file())
-    return [str(file), *(str(library) for library in libraries)]
-
-
-def native(sandbox: Sandbox, file: pathlib.Path) -> dict[str, Any]:
-    """Returns the policy for one addon, as native code takes it."""
+def native(sandbox: Sandbox) -> dict[str, Any]:
+    """Returns the policy as native code takes it, which adds what the addon needs of its own."""
     own = sandbox.scratch == "auto"
     return {
         "strict": sandbox.policy == "strict",
-        "read": [*cast("tuple[str, ...]", sandbox.read), *package_of(file)],
-        "write": list(cast("tuple[str, ...]", sandbox.write)),
+        "read": list(cast("tuple[str, ...]", sandbox.read)),
+        "write": [*cast("tuple[str, ...]", sandbox.write), *cast("Any", sandbox.unix or ())],
         "scratch": None if own else sandbox.scratch,
         "own_scratch": own,
         "network": sandbox.network,
         "subprocess": sandbox.subprocess,
         "watch": sandbox.watch,
+        "unix": sandbox.unix is not None,
         "exec_memory": sandbox.exec_memory,
         "memory": sandbox.memory,
         "cpu": sandbox.cpu,
@@ -387,6 +370,10 @@ def report(options: Sandbox | None, entries: list[tuple[Any, ...]]) -> SandboxRe
 
 # What the system says when something is denied or used up, and which option changes that.
 _HINTS: Final = (
+    (
+        ("noexec", "failed to map segment", "cannot enable executable"),
+        "exec_memory=True, if it makes code, or loads more of it after it was loaded itself",
+    ),
     (("ENOENT", "no such file"), "paths that do not exist for it: read=[...] or write=[...]"),
     (
         ("EACCES", "permission denied"),
@@ -394,7 +381,7 @@ _HINTS: Final = (
     ),
     (
         ("EPERM", "operation not permitted"),
-        "network=True, subprocess=True or watch=True, whichever it needs",
+        "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True: what it needs",
     ),
     (("EFBIG", "file too large"), "file_size=..., which limits how long a file may get"),
     (("EMFILE", "too many open files"), "files=..., which limits how many may be open"),
@@ -406,7 +393,7 @@ _HINTS: Final = (
 _TIMEOUT_NOTE: Final = (
     "The addon runs under the sandbox policy {!r}. An addon that does not expect to be denied "
     "something may wait for ever; watch=True lets it watch files, network=True use the network, "
-    "in sandbox=Sandbox(...)."
+    "unix=[...] local sockets, in sandbox=Sandbox(...)."
 )
 
 

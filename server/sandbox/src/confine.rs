@@ -6,7 +6,7 @@ use crate::SingleThreaded;
 use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
-use crate::{diagnose, jail, landlock, limits, namespaces, rights, selftest};
+use crate::{Tightening, diagnose, jail, landlock, limits, namespaces, rights, selftest};
 
 use Requested::{Required, Wanted};
 
@@ -16,31 +16,36 @@ use Requested::{Required, Wanted};
 /// Where [`Report::missing`] names one, and the policy does not, the caller must not go on either.
 pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let mut report = Report::default();
-    let jail = policy.preset.namespaces == Namespaces::Jail;
+    let version = landlock::version(policy.landlock_at_most);
+    let governed = version.is_ok_and(|version| version >= landlock_needed(policy));
+    let jail = jail_wanted(alone, policy, governed, &mut report);
     let mut parent = policy.parent;
-    match policy.preset.namespaces {
-        Namespaces::Jail => {
-            if !enter_jail(alone, policy, &mut report) {
-                return report;
-            }
-            parent = namespaces::INIT;
+    if jail {
+        if !enter_jail(alone, policy, &mut report) {
+            return report;
         }
-        Namespaces::IfAsked if policy.limit_threads => {
-            report.note("threads", Required, limit_threads(alone, policy));
-        }
-        Namespaces::IfAsked => {
-            report.say("threads", State::Skipped, "no limit was asked for");
-        }
+        parent = namespaces::INIT;
+    } else if policy.limit_threads {
+        report.note("threads", Required, limit_threads(alone, policy));
+    } else {
+        report.say("threads", State::Skipped, "no limit was asked for");
     }
     report.note("oom_score", Wanted, rights::die_first());
+    if jail {
+        report.note("kernel_settings", Required, jail::read_only_settings());
+    }
     report.note("limits", Required, limits::set_limits(policy));
     report.note("no_new_privs", Required, rights::no_new_privileges());
     if !policy.preset.exec_memory {
         report.note("no_written_code", Required, rights::no_written_code());
     }
-    let version = landlock::version(policy.landlock_at_most);
+    let need = if jail && !needs_landlock_too(policy) {
+        Wanted
+    } else {
+        Required
+    };
     if !may_go_on(&report, policy)
-        || !report.note("landlock", Required, restrict_files(policy, version))
+        || !report.note("landlock", need, restrict_files(policy, version))
             && !may_go_on(&report, policy)
     {
         return report;
@@ -51,10 +56,59 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let allowed = allowed(policy, jail, version.unwrap_or(0));
     report.note("seccomp", Required, filter(alone, &allowed));
     if may_go_on(&report, policy) {
-        report.note("self_test", Required, selftest::self_test(policy));
+        // A jail without Landlock shows which folders were granted, and nothing in them.
+        let hides_root = governed || !jail;
+        report.note(
+            "self_test",
+            Required,
+            selftest::self_test(policy, hides_root),
+        );
         diagnose::forget();
     }
+    if allowed.tightens {
+        report.say("no_new_code", State::Applied, "once the addon is loaded");
+    }
     report
+}
+
+/// Whether a file system of its own is what keeps the host from files and sockets: where the policy
+/// says so, and in place of Landlock on a system without it.
+fn jail_wanted(
+    alone: &SingleThreaded,
+    policy: &Policy,
+    governed: bool,
+    report: &mut Report,
+) -> bool {
+    if policy.preset.namespaces == Namespaces::Jail || policy.unix {
+        return true;
+    }
+    if governed {
+        return false;
+    }
+    // What can't be had must not be begun: half of it would be worse than nothing.
+    let tried = wanted_namespaces(policy).and_then(|()| namespaces::try_out(alone, policy));
+    let can_be_had = tried.is_ok();
+    if !can_be_had {
+        report.note("namespaces", Wanted, tried);
+    }
+    can_be_had
+}
+
+/// Whether a jail does not do in place of Landlock: where abstract sockets would lead out of it.
+fn needs_landlock_too(policy: &Policy) -> bool {
+    policy.preset.namespaces == Namespaces::Jail || policy.unix && policy.network
+}
+
+/// The least version of Landlock that will do.
+fn landlock_needed(policy: &Policy) -> u32 {
+    /// The first that keeps abstract sockets apart, as a network of its own does.
+    const SCOPES: u32 = 6;
+    let needed = policy.preset.landlock;
+    if policy.unix && policy.network {
+        needed.max(SCOPES)
+    } else {
+        needed
+    }
 }
 
 /// Goes on in a new process of a new process namespace, in which nothing exists but what is granted.
@@ -66,6 +120,11 @@ fn enter_jail(alone: &SingleThreaded, policy: &Policy, report: &mut Report) -> b
     });
     if !report.note("namespaces", Required, entered) {
         return false;
+    }
+    let is_strict = policy.preset.namespaces == Namespaces::Jail;
+    if !is_strict && !policy.limit_threads {
+        report.say("threads", State::Skipped, "no limit was asked for");
+        return true;
     }
     let threads = policy.preset.threads;
     let by_number = jail::limit_processes(threads);
@@ -109,7 +168,7 @@ fn follow_parent(parent: u32) -> Result<String, Failure> {
 }
 
 fn restrict_files(policy: &Policy, version: Result<u32, Errno>) -> Result<String, Failure> {
-    let needed = policy.preset.landlock;
+    let needed = landlock_needed(policy);
     let version = version.map_err(Failure::of("landlock_create_ruleset"))?;
     if version < needed {
         return Err(Failure::because(format!(
@@ -126,6 +185,8 @@ fn allowed(policy: &Policy, jailed: bool, landlock: u32) -> Allowed {
         network: policy.network,
         subprocess: policy.subprocess,
         watch: policy.watch,
+        unix: policy.unix,
+        tightens: Tightening::of(policy).is_some(),
         truncate: landlock >= 3,
         jailed,
         signals: landlock >= 6 || jailed,

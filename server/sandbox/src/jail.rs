@@ -12,7 +12,7 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
-use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
+use crate::policy::{NETWORK_READ, Namespaces, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
 /// Where the new root is put until it is one: a folder that every system has.
@@ -51,8 +51,12 @@ pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
         let size = policy.preset.scratch.to_string();
         let files = SCRATCH_FILES.to_string();
         let options = [("mode", "0700"), ("size", &size), ("nr_inodes", &files)];
-        // What addons unpack there they also load.
-        put(&make("tmpfs", &options, MountAttrFlags::empty())?, &place)?;
+        let attributes = if policy.preset.exec_memory {
+            MountAttrFlags::empty()
+        } else {
+            no_programs
+        };
+        put(&make("tmpfs", &options, attributes)?, &place)?;
     }
     make_place(&staged(Path::new("/proc")), true)?;
     put(&processes, &staged(Path::new("/proc")))?;
@@ -66,6 +70,14 @@ pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
         .or_else(|_| std::env::set_current_dir("/"))
         .map_err(|error| failed("chdir", &error))?;
     Ok(format!("{} parts of the file system", parts.len()))
+}
+
+/// Lets nobody change the kernel's settings any more, root included, nor files about processes.
+pub(crate) fn read_only_settings() -> Result<String, Failure> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, "/proc", flags).map_err(Failure::of("open_tree(/proc)"))?;
+    tighten(&tree, READ_ONLY, Depth::This)?;
+    Ok(String::new())
 }
 
 /// Sets how many processes and threads there may be in this process namespace, whoever they run as.
@@ -102,6 +114,11 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
         if path.starts_with("/proc") || !path.exists() {
             continue;
         }
+        // Memory that is shared through it counts for no limit. Only Landlock keeps it from being
+        // opened for writing, and is not always there.
+        if path == Path::new("/dev/zero") && policy.preset.namespaces == Namespaces::IfAsked {
+            continue;
+        }
         let attributes = if SYSTEM_WRITE.iter().any(|device| path == Path::new(device))
             || path.starts_with("/dev")
         {
@@ -119,7 +136,12 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
         .iter()
         .filter(|_| !policy.scratch_is_temporary);
     for path in policy.write.iter().chain(kept_scratch) {
-        parts.push(part(path, NO_SETUID | NO_DEVICES)?);
+        let running = if policy.preset.exec_memory {
+            0
+        } else {
+            NO_PROGRAMS
+        };
+        parts.push(part(path, NO_SETUID | NO_DEVICES | running)?);
     }
     // Folders before what lies in them; of the same place, the last, which may be written, on top.
     parts.sort_by(|one, other| one.path.cmp(&other.path));
@@ -208,6 +230,7 @@ fn failed(what: &str, error: &std::io::Error) -> Failure {
 
 const NO_SETUID: u64 = 2;
 const NO_DEVICES: u64 = 4;
+const NO_PROGRAMS: u64 = 8;
 const READ_ONLY: u64 = 1 | NO_SETUID | NO_DEVICES;
 
 /// Which mounts are meant.

@@ -48,6 +48,7 @@ mod session;
 mod signal;
 mod stack;
 mod thread;
+mod tighten;
 
 pub use confine::confine;
 pub use descriptor::{adopt_descriptor, close_other_descriptors};
@@ -60,3 +61,4 @@ pub use session::own_session;
 pub use signal::reset_signals;
 pub use stack::{MainStack, main_stack, stack_bytes};
 pub use thread::{SingleThreaded, single_threaded};
+pub use tighten::Tightening;

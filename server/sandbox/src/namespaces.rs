@@ -19,8 +19,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::UnshareFlags;
 
-use crate::SingleThreaded;
+use crate::policy::Policy;
 use crate::report::Failure;
+use crate::{SingleThreaded, jail, rights};
 
 /// The first process of a process namespace.
 pub(crate) const INIT: u32 = 1;
@@ -73,9 +74,39 @@ pub(crate) fn enter_all(
                 "user, mount, process, network, ipc, uts".to_owned()
             })
         }
-        Ok(Some(host)) => reap(host, tell),
+        Ok(Some(host)) => {
+            // The host may see it, and must not look into it.
+            let _ = rights::not_inspectable();
+            reap(host, tell)
+        }
         Err(_) => end(1),
     }
+}
+
+/// Tries in a process of its own whether [`enter_all`] and the file system of a jail can be had.
+/// Nothing of it stays.
+pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
+    let Some(child) = fork(alone)? else {
+        let parent = original();
+        let entered = enter_all(alone, policy.network, parent).and_then(|_| jail::enter(policy));
+        // As a code it is the error of the kernel's.
+        end(entered.map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
+    };
+    let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
+    let ended = status.map_err(Failure::of("waitpid"))?;
+    match ended.and_then(|(_, status)| status.exit_status()) {
+        Some(0) => Ok(String::new()),
+        code => Err(Failure {
+            errno: code,
+            detail: "trying them".to_owned(),
+        }),
+    }
+}
+
+/// The process that this one is a copy of.
+fn original() -> u32 {
+    let parent = rustix::process::getppid();
+    parent.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
 }
 
 /// Unshares, and stays who this process was.

@@ -151,6 +151,8 @@ pub struct Policy {
     pub subprocess: bool,
     /// Whether it may be told of changed files.
     pub watch: bool,
+    /// Whether it may use local sockets: where it may write, and of its own.
+    pub unix: bool,
     /// Seconds of processor time, if they are limited.
     pub cpu: Option<u64>,
     /// The process it is to be kept away from first of all.

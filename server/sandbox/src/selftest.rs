@@ -11,7 +11,8 @@ use crate::report::Failure;
 type Attempt = (&'static str, libc::c_long);
 
 /// Tries to leave the sandbox by each way there is, and fails if one of them is open.
-pub(crate) fn self_test(policy: &Policy) -> Result<String, Failure> {
+/// `hides_root` is whether the root folder may not be listed.
+pub(crate) fn self_test(policy: &Policy, hides_root: bool) -> Result<String, Failure> {
     // In a process namespace the client's number may be that of this process: then it is nobody's.
     let is_this = policy.client == std::process::id();
     let client = if is_this { u32::MAX } else { policy.client };
@@ -30,17 +31,17 @@ pub(crate) fn self_test(policy: &Policy) -> Result<String, Failure> {
             "opening a raw socket",
             socket(libc::AF_PACKET, libc::SOCK_RAW),
         ),
-        (
-            "opening a unix socket",
-            socket(libc::AF_UNIX, libc::SOCK_STREAM),
-        ),
     ];
+    if !policy.unix {
+        let local = socket(libc::AF_UNIX, libc::SOCK_STREAM);
+        attempts.push(("opening a unix socket", local));
+    }
     if !policy.network {
         let internet = socket(libc::AF_INET, libc::SOCK_STREAM);
         attempts.push(("opening an internet socket", internet));
     }
     let grants_all = |paths: &[std::path::PathBuf]| paths.iter().any(|path| path == Path::new("/"));
-    if !grants_all(&policy.read) && !grants_all(&policy.write) {
+    if hides_root && !grants_all(&policy.read) && !grants_all(&policy.write) {
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         attempts.push(("listing the root folder", open("/", flags)));
     }

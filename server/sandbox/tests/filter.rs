@@ -16,7 +16,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use hostd_sandbox::seccomp::{
-    Allowed, Answer, Call, Half, Instruction, Rule, Verdict, emit, emit_with_gate, evaluate, table,
+    Allowed, Answer, Call, Half, Instruction, Rule, Verdict, after_loading, emit, emit_over,
+    emit_with_gate, evaluate, table,
 };
 
 /// Beyond any number that the kernel has given.
@@ -62,6 +63,15 @@ fn variants() -> Vec<(&'static str, Allowed)> {
             "strict",
             Allowed {
                 jailed: true,
+                tightens: true,
+                ..base
+            },
+        ),
+        (
+            "unix",
+            Allowed {
+                jailed: true,
+                unix: true,
                 ..base
             },
         ),
@@ -137,9 +147,9 @@ fn answer(program: &[Instruction], number: u32, arguments: [u64; 6]) -> Verdict 
     }
 }
 
-fn text(allowed: &Allowed) -> String {
+fn text(rules: &[Rule]) -> String {
     let mut text = String::new();
-    for rule in table(allowed) {
+    for rule in rules {
         writeln!(text, "{rule}").unwrap();
     }
     text
@@ -164,11 +174,12 @@ fn compare(name: &str, found: &str) {
 
 #[test]
 fn table_is_the_one_in_the_repository() {
-    let whole = text(&default());
+    let whole = text(&table(&default()));
     compare("default", &whole);
+    compare("after_loading", &text(&after_loading(false)));
     let lines: BTreeSet<&str> = whole.lines().collect();
     for (name, allowed) in variants() {
-        let changed: Vec<String> = text(&allowed)
+        let changed: Vec<String> = text(&table(&allowed))
             .lines()
             .filter(|line| !lines.contains(line))
             .map(|line| format!("{line}\n"))
@@ -205,6 +216,31 @@ fn program_answers_every_number_as_the_table_says() {
         }
         assert!(rules.next().is_none(), "{name}: a number is out of order");
     }
+}
+
+#[test]
+fn second_program_takes_away_what_its_table_says_and_nothing_else() {
+    for diagnose in [false, true] {
+        let rules = after_loading(diagnose);
+        let program = emit_over(&rules);
+        for number in 0..NUMBERS {
+            let rule = rules.iter().find(|rule| rule.number == number);
+            let arguments = rule.map_or_else(|| vec![[0; 6], [u64::MAX; 6]], interesting);
+            for arguments in arguments {
+                let expected = rule.map_or(Verdict::Allow, |rule| ruled(rule, &arguments));
+                assert_eq!(answer(&program, number, arguments), expected, "{number}");
+            }
+        }
+    }
+    let program = emit_over(&after_loading(false));
+    let (run, private) = (5, 2);
+    let map = u32::try_from(libc::SYS_mmap).unwrap();
+    let eperm = Verdict::Errno(libc::EPERM);
+    assert_eq!(answer(&program, map, [0, 1, run, private, 3, 0]), eperm);
+    assert_eq!(
+        answer(&program, map, [0, 1, 3, private, 3, 0]),
+        Verdict::Allow
+    );
 }
 
 #[test]

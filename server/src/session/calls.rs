@@ -14,6 +14,8 @@ use hostd_protocol::error::RemoteError;
 use hostd_protocol::message::{self, HostStats, LoadRequest};
 use hostd_protocol::value::ValueReader;
 
+use hostd_sandbox::StepError;
+
 use super::Session;
 use super::answer::{Answer, Exports, Refusal};
 use super::level::Level;
@@ -279,6 +281,9 @@ impl Session {
             .load(&path)
             .map_err(|error| load_error(&error))?;
         self.loaded.set(true);
+        if let Some(tightening) = self.tightening.take() {
+            tightening.apply().map_err(|error| not_tightened(&error))?;
+        }
         let rt = self.runtime();
         self.host().set_global("addon", loaded.exports.clone())?;
         Ok(Answer::Exports(Box::new(exports(rt, loaded.exports)?)))
@@ -296,6 +301,17 @@ impl Session {
             engine_objects: memory.objects,
         }
     }
+}
+
+/// The addon is in memory, and can do more than its policy says.
+fn not_tightened(error: &StepError) -> Refusal {
+    RemoteError::Load {
+        message: "the addon did something while it was loaded that keeps its sandbox from being \
+                  completed; exec_memory=True does without that"
+            .to_owned(),
+        detail: error.to_string(),
+    }
+    .into()
 }
 
 fn load_error(error: &LoadError) -> Refusal {

@@ -34,6 +34,7 @@ use hostd_protocol::frame::Header;
 use hostd_protocol::ids::{CallId, Generation, LaneIndex, SlotId};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::HostKind;
+use hostd_sandbox::Tightening;
 use rustc_hash::FxHashMap;
 
 use crate::lent::{Classes, LentObject, Objects, Remotes};
@@ -70,6 +71,8 @@ pub struct SessionOptions {
     pub nested_threads: bool,
     /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
     pub debug: bool,
+    /// What is taken from this process once the addon is loaded.
+    pub tightening: Option<Tightening>,
     /// What ends the process when the addon asks for it, as by `process.exit`.
     pub exit: fn(i32),
 }
@@ -177,6 +180,7 @@ pub struct Session {
     closing: Cell<bool>,
     poisoned: Cell<bool>,
     loaded: Cell<bool>,
+    tightening: Cell<Option<Tightening>>,
     /// When the client was told that a turn is due, if it has taken none since.
     owed: Cell<Option<Instant>>,
     /// How often it was rung for again.
@@ -246,6 +250,7 @@ impl Session {
             closing: Cell::new(false),
             poisoned: Cell::new(false),
             loaded: Cell::new(false),
+            tightening: Cell::new(options.tightening),
             owed: Cell::new(None),
             reminders: Cell::new(0),
             served: Cell::new(0),

@@ -64,6 +64,7 @@ impl Peer {
             .stack_size(8 << 20)
             .spawn(move || {
                 let options = SessionOptions {
+                    tightening: None,
                     end: host_end.into_end(),
                     generation: GENERATION,
                     limits,

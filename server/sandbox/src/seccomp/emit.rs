@@ -35,6 +35,9 @@ pub(super) const RETURN_ERRNO: u32 = 0x0005_0000;
 pub(super) const RETURN_TRAP: u32 = 0x0003_0000;
 pub(super) const RETURN_KILL: u32 = 0x8000_0000;
 
+/// The answer to a number that nobody knows.
+const UNKNOWN: Verdict = Verdict::Errno(libc::ENOSYS);
+
 /// One instruction, laid out as the kernel reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -83,10 +86,21 @@ enum Answer<'a> {
     Checked(&'a Rule),
 }
 
-/// Writes the program for a table that is sorted by number.
+/// Writes the program for a table that is sorted by number; of a number without a rule, nobody
+/// knows.
 pub fn emit(table: &[Rule]) -> Vec<Instruction> {
+    emit_or(table, UNKNOWN)
+}
+
+/// Writes the program for a table that only takes away: a number without a rule is left to the
+/// filters that are there already, the strictest of which decides.
+pub fn emit_over(table: &[Rule]) -> Vec<Instruction> {
+    emit_or(table, Verdict::Allow)
+}
+
+fn emit_or(table: &[Rule], unknown: Verdict) -> Vec<Instruction> {
     let mut program = entrance();
-    program.extend(tree(&leaves(table)));
+    program.extend(tree(&leaves(table, unknown)));
     program
 }
 
@@ -97,7 +111,7 @@ pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instru
     let high = u32::try_from(gate >> 32).unwrap_or(0);
     let number = Instruction::new(LOAD, AT_NUMBER);
     let mut outside = vec![number];
-    outside.extend(tree(&leaves(table)));
+    outside.extend(tree(&leaves(table, UNKNOWN)));
     let mut program = entrance();
     program.extend([
         Instruction::new(LOAD, AT_ADDRESS),
@@ -108,7 +122,7 @@ pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instru
     ]);
     program.extend(outside);
     program.push(number);
-    program.extend(tree(&leaves(through)));
+    program.extend(tree(&leaves(through, UNKNOWN)));
     program
 }
 
@@ -126,8 +140,8 @@ fn entrance() -> Vec<Instruction> {
 }
 
 /// The table without its gaps: neighbours with the same plain answer are one leaf.
-fn leaves(table: &[Rule]) -> Vec<Leaf<'_>> {
-    let unknown = Answer::Plain(Verdict::Errno(libc::ENOSYS));
+fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
+    let unknown = Answer::Plain(unknown);
     let mut leaves: Vec<Leaf<'_>> = vec![Leaf {
         from: 0,
         answer: unknown,

@@ -5,9 +5,10 @@ use rustix::io::Errno;
 use super::emit::Instruction;
 use crate::SingleThreaded;
 
-const SET_MODE_FILTER: libc::c_ulong = 1;
+/// What the call is asked to do; the first filter knows both numbers.
+pub(super) const SET_MODE_FILTER: u32 = 1;
 /// All threads, or none.
-const ALL_THREADS: libc::c_ulong = 1;
+pub(super) const ALL_THREADS: u32 = 1;
 
 /// What the kernel is told about a program.
 #[repr(C)]
@@ -21,6 +22,14 @@ struct Program {
 /// # Errors
 /// What the kernel says: it has no filters, or the process may still gain rights.
 pub fn install(_alone: &SingleThreaded, program: &[Instruction]) -> Result<(), Errno> {
+    install_everywhere(program)
+}
+
+/// Puts a further filter on all threads of this process, for good.
+///
+/// # Errors
+/// What the kernel says: a thread may have made itself another filter meanwhile.
+pub fn install_everywhere(program: &[Instruction]) -> Result<(), Errno> {
     let given = Program {
         length: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
         instructions: program.as_ptr(),
@@ -29,8 +38,8 @@ pub fn install(_alone: &SingleThreaded, program: &[Instruction]) -> Result<(), E
     let answer = unsafe {
         libc::syscall(
             libc::SYS_seccomp,
-            SET_MODE_FILTER,
-            ALL_THREADS,
+            libc::c_ulong::from(SET_MODE_FILTER),
+            libc::c_ulong::from(ALL_THREADS),
             &raw const given,
         )
     };

@@ -10,8 +10,8 @@ mod install;
 mod numbers;
 mod rules;
 
-pub use emit::{Instruction, emit, emit_with_gate};
+pub use emit::{Instruction, emit, emit_over, emit_with_gate};
 pub use evaluate::{Answer, Call, evaluate};
-pub use install::install;
-pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, table};
+pub use install::{install, install_everywhere};
+pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, after_loading, table};
 pub use rules::{name_of, path_of};

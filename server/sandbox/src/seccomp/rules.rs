@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::install::{ALL_THREADS, SET_MODE_FILTER};
 use super::numbers;
 
 /// What the kernel does with a call.
@@ -79,9 +80,14 @@ pub struct Allowed {
     pub subprocess: bool,
     /// Notices about changed files.
     pub watch: bool,
+    /// Local sockets.
+    pub unix: bool,
+    /// Whether a further filter is to come, when the addon is loaded.
+    pub tightens: bool,
     /// Whether another layer governs `truncate` by path.
     pub truncate: bool,
-    /// Whether no file but the allowed ones exists for the process, so that it may change modes.
+    /// Whether no file and process but its own exist for the process, so that it may change modes
+    /// and how its threads are scheduled.
     pub jailed: bool,
     /// Whether signals can't leave the sandbox anyway, so that processes may send them.
     pub signals: bool,
@@ -340,6 +346,34 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
     ]
 }
 
+/// The sockets that may be made: those of the protocols that no other layer has holes for.
+fn sockets(allowed: &Allowed) -> Vec<Clause> {
+    let stream = libc::SOCK_STREAM.cast_unsigned();
+    let datagram = libc::SOCK_DGRAM.cast_unsigned();
+    let mut clauses = Vec::new();
+    let mut add = |family: libc::c_int, kind, protocol: libc::c_int| {
+        clauses.push(allow([
+            is(0, family.cast_unsigned()),
+            low(1, 0xff, kind),
+            is(2, protocol.cast_unsigned()),
+        ]));
+    };
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        if allowed.network {
+            add(family, stream, libc::IPPROTO_IP);
+            add(family, stream, libc::IPPROTO_TCP);
+            add(family, datagram, libc::IPPROTO_IP);
+            add(family, datagram, libc::IPPROTO_UDP);
+        }
+    }
+    if allowed.unix {
+        for kind in [stream, datagram, libc::SOCK_SEQPACKET.cast_unsigned()] {
+            add(libc::AF_UNIX, kind, 0);
+        }
+    }
+    clauses
+}
+
 /// What an option gives back, in place of the rule of that name.
 fn granted(allowed: &Allowed) -> Vec<Rule> {
     let free = |(number, name)| Rule {
@@ -349,28 +383,11 @@ fn granted(allowed: &Allowed) -> Vec<Rule> {
         otherwise: Verdict::Allow,
     };
     let mut rules: Vec<Rule> = Vec::new();
-    if allowed.network {
-        let stream = libc::SOCK_STREAM.cast_unsigned();
-        let datagram = libc::SOCK_DGRAM.cast_unsigned();
-        let mut clauses = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            for (kind, protocol) in [
-                (stream, libc::IPPROTO_IP),
-                (stream, libc::IPPROTO_TCP),
-                (datagram, libc::IPPROTO_IP),
-                (datagram, libc::IPPROTO_UDP),
-            ] {
-                clauses.push(allow([
-                    is(0, family.cast_unsigned()),
-                    low(1, 0xff, kind),
-                    is(2, protocol.cast_unsigned()),
-                ]));
-            }
-        }
+    if allowed.network || allowed.unix {
         rules.push(Rule {
             number: numbers::socket,
             name: "socket",
-            clauses,
+            clauses: sockets(allowed),
             otherwise: EPERM,
         });
         rules.push(Rule {
@@ -380,6 +397,24 @@ fn granted(allowed: &Allowed) -> Vec<Rule> {
             otherwise: Verdict::Allow,
         });
         rules.extend(calls!(connect bind listen accept accept4 setsockopt).map(free));
+    }
+    if allowed.unix {
+        let local = is(0, libc::AF_UNIX.cast_unsigned());
+        rules.push(Rule {
+            number: numbers::socketpair,
+            name: "socketpair",
+            clauses: vec![allow([local])],
+            otherwise: EPERM,
+        });
+    }
+    if allowed.tightens {
+        let clauses = vec![allow([is(0, SET_MODE_FILTER), is(1, ALL_THREADS)])];
+        rules.push(Rule {
+            number: numbers::seccomp,
+            name: "seccomp",
+            clauses,
+            otherwise: EPERM,
+        });
     }
     if allowed.subprocess {
         rules.push(Rule {
@@ -401,7 +436,7 @@ fn granted(allowed: &Allowed) -> Vec<Rule> {
         rules.extend(calls!(truncate).map(free));
     }
     if allowed.jailed {
-        rules.extend(calls!(fchmod fchown utimensat chmod fchmodat).map(free));
+        rules.extend(calls!(fchmod fchown utimensat chmod fchmodat sched_setscheduler).map(free));
     }
     rules
 }
@@ -427,22 +462,61 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     }
     rules.sort_by_key(|rule| rule.number);
     if allowed.diagnose {
-        for rule in &mut rules {
-            let by_path = path_of(rule.number).is_some() && rule.number != numbers::execve;
-            rule.otherwise = noted(rule.otherwise, by_path);
-            for clause in &mut rule.clauses {
-                clause.verdict = noted(clause.verdict, by_path);
-            }
-        }
+        note_all(&mut rules, |rule| {
+            path_of(rule.number).is_some() && rule.number != numbers::execve
+        });
     }
     rules
+}
+
+/// What is taken away once the addon is loaded, by number: what only loading needs. What may run
+/// is in memory by then. Each says what other layers say to the same thing.
+pub fn after_loading(diagnose: bool) -> Vec<Rule> {
+    const EXECUTE: u32 = libc::PROT_EXEC.cast_unsigned();
+    const ANONYMOUS: u32 = libc::MAP_ANONYMOUS.cast_unsigned();
+    let runs = low(2, EXECUTE, EXECUTE);
+    let gained = || vec![clause([runs], Verdict::Errno(libc::EACCES))];
+    let anonymous = low(3, ANONYMOUS, ANONYMOUS);
+    let mapped = vec![
+        clause([runs, anonymous], Verdict::Errno(libc::EACCES)),
+        deny([runs]),
+    ];
+    let rule = |(number, name), clauses, otherwise| Rule {
+        number,
+        name,
+        clauses,
+        otherwise,
+    };
+    let [map, protect, protect_with_key, filter] = calls!(mmap mprotect pkey_mprotect seccomp);
+    let mut rules = vec![
+        rule(map, mapped, Verdict::Allow),
+        rule(protect, gained(), Verdict::Allow),
+        rule(protect_with_key, gained(), Verdict::Allow),
+        rule(filter, vec![], EPERM),
+    ];
+    rules.sort_by_key(|rule| rule.number);
+    if diagnose {
+        note_all(&mut rules, |_| false);
+    }
+    rules
+}
+
+/// Has the denials of these rules noted.
+fn note_all(rules: &mut [Rule], by_path: impl Fn(&Rule) -> bool) {
+    for rule in rules {
+        let by_path = by_path(rule);
+        rule.otherwise = noted(rule.otherwise, by_path);
+        for clause in &mut rule.clauses {
+            clause.verdict = noted(clause.verdict, by_path);
+        }
+    }
 }
 
 /// Denials are noted; what is only not known here, or no terminal, is none. Of a call with a path
 /// it shows only when it is made.
 fn noted(verdict: Verdict, by_path: bool) -> Verdict {
     match verdict {
-        Verdict::Errno(libc::EPERM) => Verdict::Trap(libc::EPERM),
+        Verdict::Errno(errno @ (libc::EPERM | libc::EACCES)) => Verdict::Trap(errno),
         Verdict::Allow if by_path => Verdict::Trap(0),
         other => other,
     }
@@ -476,6 +550,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |errno| match errno {
             libc::EPERM => "EPERM",
+            libc::EACCES => "EACCES",
             libc::ENOSYS => "ENOSYS",
             libc::ENOTTY => "ENOTTY",
             _ => "another error",
