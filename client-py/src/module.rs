@@ -202,10 +202,10 @@ fn _shutdown(py: Python<'_>) {
 
 /// In a forked child: nothing of the parent's hosts is ours.
 #[pyfunction]
-fn _after_fork() {
+fn _after_fork(py: Python<'_>) {
     hostd_client::forked();
     quiet::forked();
     for session in session::registered() {
-        session.forked();
+        session.forked(py);
     }
 }

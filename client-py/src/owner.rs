@@ -35,7 +35,7 @@ enum Job {
     Notice(Header, Vec<u8>),
     /// Nobody else takes a turn that is due.
     Turn,
-    Died(Box<ExitReport>),
+    Ended(Box<ExitReport>),
 }
 
 /// The owner of one addon.
@@ -389,12 +389,8 @@ impl Shared {
         };
         Python::try_attach(|py| {
             let attended = match job {
-                Job::Died(report) => {
-                    if let Some(world) = session.world()
-                        && world.generation.0 == report.generation
-                    {
-                        session.bury(&world, &report);
-                    }
+                Job::Ended(report) => {
+                    session.bury(&report);
                     Ok(())
                 }
                 Job::Turn => session.owner.give_turn(py),
@@ -495,10 +491,14 @@ impl Events for Listener {
     }
 
     fn died(&self, report: &ExitReport) {
-        // The supervisor never waits for Python.
+        // The supervisor never waits for Python. This is told once, however long the queue is.
         let shared = &self.owner.shared;
-        shared.leave(Job::Died(Box::new(report.clone())));
+        locked(&shared.jobs).push_back(Job::Ended(Box::new(report.clone())));
         shared.wake();
+    }
+
+    fn left(&self, report: &ExitReport) {
+        self.died(report);
     }
 
     fn degraded(&self, missing: &str, _: &Applied) {

@@ -121,7 +121,7 @@ pub(crate) fn proxy<'py>(
     };
     world.remember(token.id, &new)?;
     if let Ok(promise) = new.cast::<Promise>() {
-        promise.get().remembered();
+        promise.get().remembered(py);
     }
     Ok(new)
 }

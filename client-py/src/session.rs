@@ -39,6 +39,9 @@ pub(crate) struct Session {
     pub(crate) limits: Limits,
     client: OnceLock<Client>,
     world: ArcSwapOption<World>,
+    /// The worlds whose process is not known to have ended: the last one, and any before it of
+    /// which that is still to be told.
+    unburied: Mutex<Vec<Arc<World>>>,
     /// The exported functions and classes, in the order in which they were first seen.
     exports: Mutex<Vec<KnownExport>>,
     addon: OnceLock<Py<PyWeakrefReference>>,
@@ -105,6 +108,7 @@ impl Session {
             limits: Limits::DEFAULT,
             client: OnceLock::new(),
             world: ArcSwapOption::empty(),
+            unburied: Mutex::new(Vec::new()),
             exports: Mutex::new(Vec::new()),
             addon: OnceLock::new(),
             on_start: settings.on_start,
@@ -240,11 +244,7 @@ impl Session {
                 error
             }
             (ClientError::HostDied(report), None) => {
-                if let Some(world) = self.world.load_full()
-                    && world.generation.0 == report.generation
-                {
-                    self.bury(&world, &report);
-                }
+                self.bury(&report);
                 errors::crashed(&self.label, &report)
             }
             (ClientError::GivenUp(report), None) => {
@@ -254,27 +254,42 @@ impl Session {
         }
     }
 
-    /// What to raise where a message of this world's process can't be read any more, because what
-    /// it speaks of was dropped when the process ended.
+    /// What to raise for `what` of a world whose process has ended: an answer that speaks of what
+    /// was dropped since, a promise that nobody will settle.
     #[cold]
-    pub(crate) fn ended(&self, world: &World) -> PyErr {
+    pub(crate) fn ended(&self, what: &str, world: &World) -> PyErr {
         match world.report() {
             Some(report) => errors::crashed(&self.label, report),
-            None => errors::stale("this answer", world.generation.0, self.generation()),
+            None if self.is_closed() => errors::closed(&self.label),
+            None => errors::stale(what, world.generation.0, self.generation()),
         }
     }
 
-    /// A process is gone: what was lent to it is dropped, pending promises fail.
-    pub(crate) fn bury(&self, world: &Arc<World>, report: &hostd_client::ExitReport) {
+    /// A process has ended: what was lent to it is dropped, pending promises fail. It may not be
+    /// the last one: a call that comes first starts the next before this is told.
+    pub(crate) fn bury(&self, report: &hostd_client::ExitReport) {
         Python::attach(|py| {
-            drop(world.die_of(report));
-            for promise in world.promises(py) {
-                let error = errors::crashed(&self.label, report);
-                promise
-                    .get()
-                    .settle(py, crate::proxy::promise::Outcome::Rejected(error));
+            for world in self.take_unburied(py, |world| world.generation.0 == report.generation) {
+                if !report.expected {
+                    world.reported(report);
+                }
+                self.forget(py, &world);
             }
         });
+    }
+
+    /// Locked with the interpreter held only: whoever forks holds it, too.
+    fn take_unburied(&self, _: Python<'_>, which: impl Fn(&World) -> bool) -> Vec<Arc<World>> {
+        let mut unburied = locked(&self.unburied);
+        unburied.extract_if(.., |world| which(world)).collect()
+    }
+
+    /// Nothing comes of this world any more. A promise that is read later fails by itself.
+    fn forget(&self, py: Python<'_>, world: &Arc<World>) {
+        drop(world.die());
+        for promise in world.promises(py) {
+            promise.get().fail(py);
+        }
     }
 
     /// Leaves for [`Self::error`] in this thread what is to be raised.
@@ -377,6 +392,7 @@ impl Session {
         });
         match loaded {
             Ok(()) => {
+                Python::attach(|_| locked(&self.unburied).push(Arc::clone(&world)));
                 self.world.store(Some(world));
                 self.owner.start();
                 self.owner.world_is_there();
@@ -597,10 +613,10 @@ impl Session {
     /// Ends the process and starts a fresh one.
     pub(crate) fn restart(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let client = self.client()?;
-        let old = self.world.load_full();
+        let generation = client.generation();
         py.detach(|| client.restart());
-        if let Some(old) = old {
-            drop(old.die());
+        for world in self.take_unburied(py, |world| world.generation.0 <= generation) {
+            self.forget(py, &world);
         }
         self.start(py).map(drop)
     }
@@ -619,13 +635,13 @@ impl Session {
             py.detach(|| client.close(grace).wait());
             output::drain(py, words);
         }
-        self.let_go();
+        self.let_go(py);
     }
 
     /// The process has ended for good.
-    fn let_go(&self) {
-        if let Some(world) = self.world.load_full() {
-            drop(world.die());
+    fn let_go(&self, py: Python<'_>) {
+        for world in self.take_unburied(py, |_| true) {
+            self.forget(py, &world);
         }
         self.owner.stop();
     }
@@ -636,11 +652,12 @@ impl Session {
     }
 
     /// In a forked child: the parent's host is not ours, the next call starts one.
-    pub(crate) fn forked(&self) {
+    pub(crate) fn forked(&self, py: Python<'_>) {
         self.owner.forked();
-        if let Some(world) = self.world.swap(None) {
+        self.world.store(None);
+        for world in self.take_unburied(py, |_| true) {
             // What was lent to the parent's host is the parent's; this copy is dropped.
-            drop(world.die());
+            self.forget(py, &world);
         }
     }
 
@@ -684,7 +701,7 @@ pub(crate) fn close_all(py: Python<'_>, end: Instant) {
         .collect();
     py.detach(|| closing.into_iter().for_each(|one| one.wait_until(end)));
     for session in sessions {
-        session.let_go();
+        session.let_go(py);
     }
 }
 

@@ -125,10 +125,9 @@ impl World {
         lent.table.drain().collect()
     }
 
-    /// As [`Self::die`], of what this report says.
-    pub(crate) fn die_of(&self, report: &ExitReport) -> Vec<LentObject> {
+    /// What the process ended of is known, before it is dead here. The first word counts.
+    pub(crate) fn reported(&self, report: &ExitReport) {
         let _ = self.report.set(report.clone());
-        self.die()
     }
 
     /// How the process of this generation ended, if that is known.

@@ -144,6 +144,8 @@ pub trait Events: Send + Sync {
     fn log(&self, level: LogLevel, target: &str, message: &str);
     /// A host died that nobody had told to end.
     fn died(&self, report: &ExitReport);
+    /// A host ended that had been told to.
+    fn left(&self, _report: &ExitReport) {}
     /// The host serves although something that its policy requires is missing, as it was allowed to.
     fn degraded(&self, _missing: &str, _applied: &Applied) {}
     /// The host sent a notice.

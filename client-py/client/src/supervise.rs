@@ -359,7 +359,9 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         ledger.crashed(Arc::clone(&report));
     }
     session.bury(Arc::clone(&report));
-    if !told {
+    if told {
+        options.events.left(&report);
+    } else {
         options.events.died(&report);
     }
 }

@@ -285,7 +285,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
     #[cold]
     fn unknown(&self) -> PyErr {
         if self.world.is_dead() {
-            return self.session.ended(self.world);
+            return self.session.ended("this answer", self.world);
         }
         errors::violation("a Python object that was never lent to it")
     }

@@ -141,12 +141,23 @@ impl Promise {
         }
     }
 
-    /// Its proxy is known from now on: what was told before is asked for again.
-    pub(crate) fn remembered(&self) {
+    /// Its proxy is known from now on: what was told before is asked for again. If its process
+    /// ended before, nobody else tells it.
+    pub(crate) fn remembered(&self, py: Python<'_>) {
+        if self.handle.world.is_dead() {
+            return self.fail(py);
+        }
         let mut state = self.state();
         if state.watch != 0 && self.handle.world.was_told(self.handle.id, state.watch) {
             state.watch = 0;
         }
+    }
+
+    /// Its process has ended.
+    pub(crate) fn fail(&self, py: Python<'_>) {
+        let handle = &self.handle;
+        let error = handle.session.ended("this promise", &handle.world);
+        self.settle(py, Outcome::Rejected(error));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
