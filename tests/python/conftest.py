@@ -56,6 +56,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many hosts fail at each step of the protocol",
     )
     parser.addoption(
+        "--kills",
+        type=int,
+        default=60,
+        help="how many hosts are killed at random moments of a mixed load",
+    )
+    parser.addoption(
         "--whole",
         action="store_true",
         help="run the tests of turns and events in full: millions of events, 1000 tries",

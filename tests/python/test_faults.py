@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import threading
@@ -28,11 +29,11 @@ from napi_python import (
     host,
     load_addon,
 )
+from processes import children as children_of
+from storms import LONGEST, Storm
 
 THREADS = 4
 FAULT = "NAPI_HOSTD_FAULT"
-# A call may wait for a few starts of a host, on a machine that does other things as well.
-LONGEST = 20.0
 LARGE = "x" * 200_000
 # What comes once in a life of a host, and what comes seldom.
 ONCE = ("hello", "setup", "ready", "load")
@@ -177,11 +178,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def children() -> set[int]:
-    found: set[int] = set()
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found.update(int(pid) for pid in (task / "children").read_text().split())
-    return found
+    return children_of(os.getpid())
 
 
 def descriptors() -> list[str]:
@@ -213,51 +210,24 @@ def allowed(step: str, action: str) -> tuple[type[BaseException], ...]:
     return (AddonCrashed, StaleHandleError)
 
 
-class Storm:
-    """Four threads that work until hosts have died so many times, and what came of it."""
-
-    def __init__(self, addon: Addon, work: Work, raises: tuple[type[BaseException], ...]) -> None:
-        self.addon, self.work, self.raises = addon, work, raises
-        self.over = threading.Event()
-        self.failed: list[BaseException] = []
-        self.wrong: list[BaseException] = []
-        self.longest = 0.0
-
-    def call(self) -> None:
-        while not self.over.is_set():
-            begun = time.monotonic()
-            try:
-                self.work(self.addon)
-            except self.raises as error:
-                self.failed.append(error)
-            except BaseException as error:
-                self.wrong.append(error)
-                return
-            self.longest = max(self.longest, time.monotonic() - begun)
-
-    def has_met(self, start: int) -> bool:
-        return bool(self.failed) or host(self.addon).generation > start
-
-    def rage(self, deaths: int, seconds: float, patience: float) -> None:
-        """Rages for so many seconds; for more, up to `patience`, while nothing has failed."""
-        threads = [threading.Thread(target=self.call) for _ in range(THREADS)]
-        RESTED.reset()
-        for thread in threads:
-            thread.start()
+def rage(storm: Storm, addon: Addon, deaths: int, seconds: float, patience: float) -> None:
+    """Rages for so many seconds; for more, up to `patience`, while nothing has failed."""
+    start = host(addon).generation
+    RESTED.reset()
+    with storm:
         end = time.monotonic() + seconds
-        start = host(self.addon).generation
         while (
-            host(self.addon).generation < start + deaths
-            and len(self.failed) < deaths * THREADS
-            and time.monotonic() < end + (0 if self.has_met(start) else patience)
-            and any(thread.is_alive() for thread in threads)
+            host(addon).generation < start + deaths
+            and storm.failed < deaths * THREADS
+            and not storm.over.is_set()
         ):
+            has_met = bool(storm.failed) or host(addon).generation > start
+            if time.monotonic() > end + (0 if has_met else patience):
+                break
             time.sleep(0.005)
-        self.over.set()
+        # Who rests would wait for the others.
+        storm.over.set()
         RESTED.abort()
-        for thread in threads:
-            thread.join(LONGEST)
-        assert not any(thread.is_alive() for thread in threads), "a call hangs"
 
 
 @pytest.mark.parametrize("fault", list(cases()))
@@ -277,10 +247,10 @@ def test_every_call_returns_or_raises(
         # The host that runs was started before: its end is the first.
         with contextlib.suppress(AddonError):
             loaded.abort()
-        storm = Storm(loaded, work, allowed(step, action))
+        storm = Storm([functools.partial(work, loaded)] * THREADS, allowed(step, action))
         # Some steps come only now and then.
-        storm.rage(rounds, 2 + rounds * 0.2, 0 if action == "garbage" else 20)
-        print(f"{host(loaded).generation - 2} hosts failed, {len(storm.failed)} calls raised")
+        rage(storm, loaded, rounds, 2 + rounds * 0.2, 0 if action == "garbage" else 20)
+        print(f"{host(loaded).generation - 2} hosts failed, {storm.failed} calls raised")
         assert storm.wrong == []
         # Something failed, or, where bytes were damaged, a host was replaced at least.
         assert storm.failed or host(loaded).generation > 2 or action == "garbage"

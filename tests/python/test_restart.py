@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import os
 import pickle
 import shutil
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -296,3 +299,67 @@ def test_restarts_from_several_threads() -> None:
             thread.join(60)
         assert failed == []
         assert loaded.add(1, 2) == 3
+
+
+@pytest.mark.parametrize("on_loop", [False, True])
+@pytest.mark.parametrize(
+    ("end", "expected", "words"),
+    [("restart", AddonCrashed, "restarted"), ("close", StaleHandleError, "closed")],
+)
+def test_promise_of_a_process_that_is_ended_fails(
+    end: str, expected: type[Exception], words: str, on_loop: bool
+) -> None:
+    with load_addon(addon_path("crash")) as loaded:
+        promise = loaded.work(False)
+        raised: list[BaseException] = []
+        waits = threading.Event()
+
+        async def awaits() -> None:
+            waits.set()
+            await promise
+
+        def wait() -> None:
+            try:
+                if on_loop:
+                    asyncio.run(awaits())
+                else:
+                    waits.set()
+                    promise.result()
+            except expected as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        assert waits.wait(10)
+        getattr(host(loaded), end)()
+        thread.join(10)
+        assert len(raised) == 1, "it still waits"
+        # Whoever asks later is told the same.
+        with pytest.raises(expected, match=words):
+            promise.result(0)
+
+
+def test_promise_of_a_process_before_the_last_fails() -> None:
+    """The next process may be there before anybody was told how the one before it ended."""
+    with load_addon(addon_path("order")) as loaded:
+        promise = host(loaded).run_script("new Promise(() => {})")
+        busy, over = threading.Event(), threading.Event()
+
+        def hear(_: int) -> None:
+            busy.set()
+            assert over.wait(30)
+
+        # The thread that is told of deaths is at something else.
+        loaded.eventsOfThread(hear, 1)
+        assert busy.wait(10)
+        pid = host(loaded).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while host(loaded).pid == pid and time.monotonic() < end:
+            time.sleep(0.001)
+        assert loaded.makeCallback(lambda: 7) == 7
+        assert host(loaded).generation == 2
+        over.set()
+        with pytest.raises(AddonCrashed, match="SIGKILL"):
+            promise.result(10)

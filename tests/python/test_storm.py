@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import addon_path
 from napi_python import Addon, AddonCrashed, StaleHandleError, host, load_addon
+from storms import Storm
 
 THREADS = 4
 
@@ -19,35 +20,18 @@ THREADS = 4
 def storm(rounds: int, work: Callable[[Addon], Any], crash: Callable[[Addon], Any]) -> None:
     """Crashes the host `rounds` times while four threads do `work`."""
     with load_addon(addon_path("crash")) as loaded:
-        over = threading.Event()
-        returned, raised = [0] * THREADS, [0] * THREADS
-        wrong: list[BaseException] = []
 
-        def call(place: int) -> None:
-            while not over.is_set():
-                try:
-                    assert work(loaded) == 3
-                    returned[place] += 1
-                except AddonCrashed:
-                    raised[place] += 1
-                except BaseException as error:
-                    wrong.append(error)
-                    return
+        def call() -> None:
+            assert work(loaded) == 3
 
-        threads = [threading.Thread(target=call, args=(place,)) for place in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for _ in range(rounds):
-            crash(loaded)
-        over.set()
-        for thread in threads:
-            thread.join(30)
-        assert not any(thread.is_alive() for thread in threads)
-        assert wrong == []
+        with Storm([call] * THREADS, (AddonCrashed,)) as threads:
+            for _ in range(rounds):
+                crash(loaded)
+        assert threads.wrong == []
         assert loaded.add(1, 2) == 3
         assert host(loaded).generation > rounds // 2
-        assert sum(returned) > 0
-        assert sum(raised) > 0
+        assert threads.returned > 0
+        assert threads.failed > 0
 
 
 def from_inside(loaded: Addon) -> None:
