@@ -10,7 +10,7 @@ use crate::ids::SlotId;
 ///
 /// A count is checked against the bytes that are left before it is told, so it may be allocated
 /// for. After the last element of a compound that has elements (those marked *nested*) the
-/// caller calls [`ValueReader::leave`].
+/// caller calls [`super::ValueReader::leave`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Token<'a> {
     /// `undefined`
@@ -59,7 +59,7 @@ pub enum Token<'a> {
         /// Its elements.
         items: Doubles<'a>,
     },
-    /// Nested: `count` pairs of [`ValueReader::key`] and a value follow.
+    /// Nested: `count` pairs of [`super::ValueReader::key`] and a value follow.
     Object {
         /// Its number in the block.
         index: u32,
@@ -94,7 +94,7 @@ pub enum Token<'a> {
         bytes: &'a [u8],
     },
     /// Nested: five values (name, message, code, stack, cause) follow, then
-    /// [`ValueReader::own_fields`] pairs of a key and a value.
+    /// [`super::ValueReader::own_fields`] pairs of a key and a value.
     Error {
         /// Its number in the block.
         index: u32,
