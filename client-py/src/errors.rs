@@ -319,6 +319,12 @@ fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
             facts.set_item("overflowed", report.overflowed)?;
             facts.set_item("thread", report.thread.as_deref())?;
             facts.set_item("node_api", report.node_api.as_deref())?;
+            if let Some(call) = &report.forbidden {
+                facts.set_item("call", call.name.as_str())?;
+                facts.set_item("table", call.table)?;
+                facts.set_item("arguments", call.arguments)?;
+                facts.set_item("path", call.path.as_deref())?;
+            }
             if let Some(backtrace) = &report.backtrace {
                 let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
                 facts.set_item("backtrace", frames)?;

@@ -18,8 +18,6 @@ static TOLD: Mutex<usize> = Mutex::new(0);
 /// # Errors
 /// The system has no thread left, or no handler.
 pub(crate) fn watch() -> anyhow::Result<()> {
-    // The record of crashes handles that signal, too, and was set up in between.
-    diagnose::listen().context("denied calls can't be noted")?;
     thread::Builder::new()
         .name("hostd-denials".to_owned())
         .spawn(|| {
@@ -39,6 +37,7 @@ pub(crate) fn tell() {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     for denied in diagnose::denied(*told) {
         *told += 1;
-        tracing::warn!(target: "napi_hostd::sandbox", "denied: {denied}");
+        let stack = denied.stack.join(" < ");
+        tracing::warn!(target: "napi_hostd::sandbox", "denied: {denied}; in {stack}");
     }
 }

@@ -39,6 +39,7 @@ SOCKET, CONNECT, SENDTO, SOCKETPAIR, CLONE, FORK, EXECVE, KILL = 41, 42, 44, 53,
 CHDIR, RENAME, MKDIR, UNLINK, CHMOD, PTRACE, PRCTL, UNSHARE = 80, 82, 83, 87, 90, 101, 157, 272
 TRUNCATE, INOTIFY_ADD_WATCH, INOTIFY_INIT1, MEMFD, EXECVEAT = 76, 254, 294, 319, 322
 SYMLINK, LINK, SETXATTR, IO_URING_SETUP, PIDFD_OPEN, CLONE3 = 88, 86, 188, 425, 434, 435
+SIGACTION, X32, SIGSYS = 13, 0x40000000, 31
 BIND, SECCOMP, PKEY_MPROTECT, READ_ONLY = 49, 317, 329, 1
 PROCESS_VM_READV, PRLIMIT, SCHED_SETAFFINITY, GETPID, OPENAT2 = 310, 302, 203, 39, 437
 
@@ -270,11 +271,34 @@ def test_local_sockets_are_opened_by_their_option(
 
 
 def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -> None:
-    probe = confined("default")
-    with pytest.raises(SandboxViolation) as caught:
-        probe.foreign()
-    assert caught.value.signal_name == "SIGSYS"
-    assert probe.call(GETPID) > 0
+    for policy in POLICIES:
+        probe = confined(policy)
+        with pytest.raises(SandboxViolation, match="getpid.* 32-bit x86") as caught:
+            probe.foreign()
+        death = caught.value
+        assert death.signal_name == "SIGSYS"
+        assert (death.call, death.table) == ("getpid", "32-bit x86")
+        assert death.path is None
+        assert death.arguments is not None
+        assert len(death.arguments) == 6
+        assert death.backtrace is not None
+        assert any("probe.node!foreign" in frame for frame in death.backtrace)
+        again = pickle.loads(pickle.dumps(death))
+        assert (again.call, again.arguments) == (death.call, death.arguments)
+        with pytest.raises(SandboxViolation) as caught:
+            probe.call(X32 | OPEN, "/etc/passwd", os.O_RDONLY, 7)
+        death = caught.value
+        assert (death.call, death.table, death.path) == ("open", "x32", "/etc/passwd")
+        assert death.arguments is not None
+        assert death.arguments[1:3] == [os.O_RDONLY, 7]
+        # What happens then is nobody's to change.
+        assert probe.call(SIGACTION, SIGSYS, bytes(32), None, 8) == EPERM
+        assert probe.call(SIGACTION, SIGSYS, None, bytes(32), 8) == 0
+        with pytest.raises(AddonCrashed) as crash:
+            probe.call(KILL, probe.call(GETPID), SIGSYS)
+        assert crash.value.signal_name == "SIGSYS"
+        assert not isinstance(crash.value, SandboxViolation)
+        assert probe.call(GETPID) > 0
 
 
 def test_environment_is_not_passed_on(
@@ -675,11 +699,16 @@ def test_diagnosis_names_call_path_and_option(
         assert probe.call(SOCKET, 2, 1, 0) == EPERM
         assert probe.call(EXECVE, "/bin/true", None, None) == EPERM
         assert probe.call(OPEN, 16, 0, 0) == -errno.EFAULT
+        probe.foreign()
         probe.__exit__(None, None, None)
         lines = [record.getMessage() for record in caplog.records]
         for text in (f"read=['{secret}']".replace("'", '"'), "network=True", "subprocess=True"):
             assert sum(text in line and "denied: " in line for line in lines) == 1, (text, lines)
         assert not any("/dev/null" in line for line in lines)
+        # Each with where it came from.
+        denied_lines = [line for line in lines if "denied: " in line]
+        assert all("; in " in line for line in denied_lines)
+        assert all("probe.node!" in line for line in denied_lines), denied_lines
 
 
 def test_audit_tells_what_an_addon_tried() -> None:

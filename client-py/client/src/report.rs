@@ -29,6 +29,8 @@ pub struct ExitReport {
     pub node_api: Option<String>,
     /// The name of the thread it happened on, if that is not the JS thread.
     pub thread: Option<String>,
+    /// The call that its sandbox ended it for.
+    pub forbidden: Option<ForbiddenCall>,
     /// Where the thread was, innermost first.
     pub backtrace: Option<Vec<Frame>>,
     /// The last it wrote to its standard error, at most 64 KiB.
@@ -41,6 +43,19 @@ pub struct ExitReport {
     pub expected: bool,
     /// Whose call was running.
     pub(crate) running: Running,
+}
+
+/// A call to the kernel that the sandbox of a host ended it for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForbiddenCall {
+    /// Its name.
+    pub name: String,
+    /// Which table its number was from.
+    pub table: &'static str,
+    /// Its arguments, as numbers.
+    pub arguments: [u64; 6],
+    /// The path among them, where there is one.
+    pub path: Option<String>,
 }
 
 /// Whose call was running when a host died.

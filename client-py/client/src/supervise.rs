@@ -501,6 +501,7 @@ impl Host {
             overflowed: findings.overflowed,
             node_api: findings.node_api,
             thread: findings.thread,
+            forbidden: findings.forbidden,
             backtrace: findings.backtrace,
             stderr_tail: self.stderr.tail(),
             stdout_tail: self.stdout.tail(),

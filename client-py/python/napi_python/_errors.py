@@ -162,7 +162,19 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
 
 
 class SandboxViolation(AddonCrashed):
-    """The addon did what its sandbox forbids, and its process was ended for it."""
+    """The addon did what its sandbox forbids, and its process was ended for it.
+
+    `call` is the name of the call to the kernel, `table` the table of numbers it is from,
+    `arguments` its arguments as numbers, `path` the path among them where there is one; all None
+    if the process ended without a record.
+    """
+
+    _facts = (*AddonCrashed._facts, "call", "table", "arguments", "path")
+
+    call: str | None
+    table: str | None
+    arguments: list[int] | None
+    path: str | None
 
 
 class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happened
@@ -260,6 +272,8 @@ def _cause(name: str, facts: dict[str, object]) -> str:
     if facts.get("thread") is not None:
         text += f" on a thread of its own ({facts['thread']})"
     likely = _LIKELY.get(name)
+    if name == "SIGSYS" and facts.get("backtrace") is not None:
+        likely = f"{likely}: {_called(facts)}" if facts.get("call") is not None else None
     address = facts.get("address")
     if facts.get("overflowed"):
         likely = "its stack overflowed"
@@ -270,6 +284,14 @@ def _cause(name: str, facts: dict[str, object]) -> str:
             else f"it read, wrote or ran memory that is not its own, at {address:#x}"
         )
     return f"{text} ({likely})" if likely else text
+
+
+def _called(facts: dict[str, object]) -> str:
+    """Returns a call to the kernel as one would write it."""
+    arguments = facts.get("arguments")
+    numbers = [f"{number:#x}" for number in arguments] if isinstance(arguments, list) else []
+    path = f", path {facts['path']!r}" if facts.get("path") else ""
+    return f"{facts['call']}({', '.join(numbers)}) by the numbers of {facts['table']}{path}"
 
 
 def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> str:
@@ -301,16 +323,22 @@ def crashed(label: str, facts: dict[str, object], policy: str | None = None) -> 
     for name, value in facts.items():
         if isinstance(value, str):
             facts[name] = escape(value)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and name != "arguments":
             facts[name] = [escape(str(line)) for line in value]
     number = facts.get("signal")
     if isinstance(number, int):
         facts["signal_name"] = _signal_name(number)
-    cls = SandboxViolation if facts.get("signal_name") == "SIGSYS" else AddonCrashed
+    # Of a signal that was just sent there is a record, and no call in it.
+    is_sent = facts.get("backtrace") is not None and facts.get("call") is None
+    is_violation = facts.get("signal_name") == "SIGSYS" and not is_sent
+    cls = SandboxViolation if is_violation else AddonCrashed
     message = _crash_message(label, facts, policy)
     # What only the message says.
     for name in ("overflowed", "thread"):
         facts.pop(name, None)
+    if cls is AddonCrashed:
+        for name in ("call", "table", "arguments", "path"):
+            facts.pop(name, None)
     return cls(message, **facts)
 
 

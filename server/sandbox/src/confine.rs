@@ -6,7 +6,7 @@ use crate::SingleThreaded;
 use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
-use crate::{Tightening, diagnose, jail, landlock, limits, namespaces, rights, selftest};
+use crate::{Tightening, crash, diagnose, jail, landlock, limits, namespaces, rights, selftest};
 
 use Requested::{Required, Wanted};
 
@@ -200,6 +200,7 @@ fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> 
             "the system calls of this kind of processor are not known; x86-64 is",
         ));
     }
+    crash::guard().map_err(Failure::of("sigaction"))?;
     let program = if allowed.diagnose {
         diagnose::prepare(allowed.jailed)?;
         let plain = Allowed {

@@ -17,6 +17,8 @@ use rustix::io::Errno;
 
 use crate::report::Failure;
 use crate::seccomp::{name_of, path_of};
+use crate::trap::Told;
+use crate::{crash, frames};
 
 /// So many different calls are noted.
 const MOST: usize = 512;
@@ -37,6 +39,10 @@ pub struct Denied {
     pub arguments: [u64; 6],
     /// The path, if it has one.
     pub path: Option<String>,
+    /// Whether the number is from a table of another kind of program.
+    pub foreign: bool,
+    /// The native functions that were running when it was made first, innermost first.
+    pub stack: Vec<String>,
 }
 
 struct Entry {
@@ -44,6 +50,9 @@ struct Entry {
     errno: AtomicI32,
     arguments: [AtomicU64; 6],
     path: [AtomicU64; WORDS],
+    foreign: AtomicBool,
+    has_path: AtomicBool,
+    stack: [AtomicU64; frames::MOST],
 }
 
 static ENTRIES: [Entry; MOST] = [const {
@@ -52,10 +61,15 @@ static ENTRIES: [Entry; MOST] = [const {
         errno: AtomicI32::new(0),
         arguments: [const { AtomicU64::new(0) }; 6],
         path: [const { AtomicU64::new(0) }; WORDS],
+        foreign: AtomicBool::new(false),
+        has_path: AtomicBool::new(false),
+        stack: [const { AtomicU64::new(0) }; frames::MOST],
     }
 }; MOST];
 /// How many entries are whole.
 static FILLED: AtomicUsize = AtomicUsize::new(0);
+/// The thread that gives names to stacks, for which it opens files: that is nobody's doing.
+static READER: AtomicU32 = AtomicU32::new(0);
 static BUSY: AtomicBool = AtomicBool::new(false);
 /// Through these a path is read: the kernel tells whether it is there.
 static PIPE: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
@@ -102,12 +116,13 @@ pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     listen().map_err(Failure::of("sigaction"))
 }
 
-/// Has denied calls noted from now on, in place of what else handles SIGSYS.
-pub fn listen() -> Result<(), Errno> {
+/// Has denied calls noted, in place of what else handles SIGSYS: for good, once there is a filter.
+fn listen() -> Result<(), Errno> {
     // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = handle as *const () as libc::sighandler_t;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    // On the stack that made the call: following it takes more than that for crashes has.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
     // SAFETY: C3 and C5; the handler is as this module's documentation says.
     let answer = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) };
     if answer == 0 {
@@ -125,60 +140,51 @@ pub(crate) fn forget() {
 /// Returns what was noted beyond the first so many.
 pub fn denied(beyond: usize) -> Vec<Denied> {
     let filled = FILLED.load(Ordering::Acquire);
+    if filled <= beyond {
+        return Vec::new();
+    }
     let entries = ENTRIES.iter().take(filled).skip(beyond);
-    entries.map(Entry::read).collect()
+    frames::refresh();
+    let former = READER.swap(this_thread(), Ordering::Relaxed);
+    let denied = entries.map(Entry::read).collect();
+    READER.store(former, Ordering::Relaxed);
+    denied
 }
 
-/// What the kernel says about a call that the filter sends here.
-#[repr(C)]
-struct Told {
-    signal: i32,
-    errno: i32,
-    code: i32,
-    padding: i32,
-    address: *mut libc::c_void,
-    number: i32,
-    architecture: u32,
+fn this_thread() -> u32 {
+    // SAFETY: C5; no pointer is passed.
+    let number = unsafe { libc::syscall(libc::SYS_gettid) };
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(target_arch = "x86_64")]
-extern "C" fn handle(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: C6; for SIGSYS the kernel fills the structure as laid out above.
-    let told = unsafe { info.cast::<Told>().as_ref() };
+extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, at: *mut libc::c_void) {
     // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
-    let context = unsafe { context.cast::<libc::ucontext_t>().as_mut() };
-    let (Some(told), Some(context)) = (told, context) else {
-        return;
+    let context = unsafe { at.cast::<libc::ucontext_t>().as_mut() };
+    let (Some(told), Some(context)) = (Told::of(info), context) else {
+        return crash::pass_on(signal, info, at);
     };
-    let registers = &mut context.uc_mcontext.gregs;
-    let read = |register: libc::c_int| {
-        let place = usize::try_from(register).unwrap_or(0);
-        registers.get(place).map_or(0, |word| word.cast_unsigned())
-    };
-    let arguments = [
-        read(libc::REG_RDI),
-        read(libc::REG_RSI),
-        read(libc::REG_RDX),
-        read(libc::REG_R10),
-        read(libc::REG_R8),
-        read(libc::REG_R9),
-    ];
-    let number = told.number.cast_unsigned();
+    let arguments = told.arguments(context);
+    let place = usize::try_from(libc::REG_RIP).unwrap_or(0);
+    let interrupted = context.uc_mcontext.gregs.get(place);
+    let interrupted = interrupted.map_or(0, |word| word.cast_unsigned());
     let answer = match told.errno {
         0 => {
+            let number = told.number().into();
             // SAFETY: C5 and C6; the call that the interrupted code made, with its six arguments.
-            let answer = unsafe { hostd_sandbox_gate(told.number.into(), arguments.as_ptr()) };
+            let answer = unsafe { hostd_sandbox_gate(number, arguments.as_ptr()) };
             let errno = i32::try_from(answer.saturating_neg()).unwrap_or(0);
             if is_denial(errno) {
-                note(number, errno, &arguments);
+                note(told, errno, &arguments, interrupted);
             }
             answer
         }
         errno => {
-            note(number, errno, &arguments);
+            note(told, errno, &arguments, interrupted);
             i64::from(errno).saturating_neg()
         }
     };
+    let registers = &mut context.uc_mcontext.gregs;
     let place = usize::try_from(libc::REG_RAX).unwrap_or(0);
     if let Some(register) = registers.get_mut(place) {
         *register = answer;
@@ -191,13 +197,17 @@ fn is_denial(errno: i32) -> bool {
 }
 
 /// Writes down a call, unless it is there already. One thread at a time; who waits too long goes.
-fn note(number: u32, errno: i32, arguments: &[u64; 6]) {
+fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u64) {
+    if READER.load(Ordering::Relaxed) == this_thread() {
+        return;
+    }
+    let number = told.number();
     let free = (0..PATIENCE).any(|_| !BUSY.swap(true, Ordering::Acquire));
     if !free {
         return;
     }
     let mut path = [0_u64; WORDS];
-    let named = path_of(number).and_then(|argument| arguments.get(usize::from(argument)));
+    let named = told.path_argument().and_then(|place| arguments.get(place));
     if let Some(address) = named {
         read_path(*address, &mut path);
     }
@@ -205,7 +215,7 @@ fn note(number: u32, errno: i32, arguments: &[u64; 6]) {
     let known = ENTRIES
         .iter()
         .take(filled)
-        .any(|entry| entry.is(number, errno, arguments, &path, named.is_some()));
+        .any(|entry| entry.is(told, errno, arguments, &path));
     if !known && let Some(entry) = ENTRIES.get(filled) {
         entry.number.store(number, Ordering::Relaxed);
         entry.errno.store(errno, Ordering::Relaxed);
@@ -213,6 +223,12 @@ fn note(number: u32, errno: i32, arguments: &[u64; 6]) {
             to.store(*from, Ordering::Relaxed);
         }
         for (to, from) in entry.path.iter().zip(path) {
+            to.store(from, Ordering::Relaxed);
+        }
+        entry.foreign.store(told.is_foreign(), Ordering::Relaxed);
+        entry.has_path.store(named.is_some(), Ordering::Relaxed);
+        let stack = frames::capture(interrupted);
+        for (to, from) in entry.stack.iter().zip(stack) {
             to.store(from, Ordering::Relaxed);
         }
         FILLED.store(filled + 1, Ordering::Release);
@@ -244,14 +260,7 @@ fn read_path(address: u64, path: &mut [u64; WORDS]) {
 }
 
 impl Entry {
-    fn is(
-        &self,
-        number: u32,
-        errno: i32,
-        arguments: &[u64; 6],
-        path: &[u64; WORDS],
-        by_path: bool,
-    ) -> bool {
+    fn is(&self, told: &Told, errno: i32, arguments: &[u64; 6], path: &[u64; WORDS]) -> bool {
         let same_path = || {
             let words = self.path.iter().zip(path);
             words
@@ -266,9 +275,10 @@ impl Entry {
                 .map(|word| word.load(Ordering::Relaxed));
             first == arguments.first().copied()
         };
-        self.number.load(Ordering::Relaxed) == number
+        self.number.load(Ordering::Relaxed) == told.number()
+            && self.foreign.load(Ordering::Relaxed) == told.is_foreign()
             && self.errno.load(Ordering::Relaxed) == errno
-            && if by_path {
+            && if told.path_argument().is_some() {
                 same_path()
             } else {
                 same_argument()
@@ -288,7 +298,14 @@ impl Entry {
             number,
             errno: self.errno.load(Ordering::Relaxed),
             arguments: std::array::from_fn(|place| self.arguments[place].load(Ordering::Relaxed)),
-            path: path_of(number).map(|_| text),
+            path: self.has_path.load(Ordering::Relaxed).then_some(text),
+            foreign: self.foreign.load(Ordering::Relaxed),
+            stack: frames::describe(
+                self.stack
+                    .iter()
+                    .map(|word| word.load(Ordering::Relaxed))
+                    .take_while(|address| *address != 0),
+            ),
         }
     }
 }
@@ -296,27 +313,42 @@ impl Entry {
 impl Denied {
     /// The call's name.
     pub fn name(&self) -> &'static str {
+        if self.foreign {
+            return "a call by a foreign table of numbers";
+        }
         name_of(self.number).unwrap_or("a call")
     }
 
     /// The option that would allow it, as it is written in Python; none if there is none.
     pub fn option(&self) -> Option<String> {
+        const LOCAL: u64 = libc::AF_UNIX.cast_unsigned() as u64;
         let path = self.path.as_deref().unwrap_or("...");
         match self.name() {
+            "socket" | "socketpair" if self.arguments.first() == Some(&LOCAL) => {
+                Some("unix=[...]".to_owned())
+            }
             "socket" | "connect" | "bind" | "listen" | "accept" | "accept4" | "sendto"
             | "setsockopt" => Some("network=True".to_owned()),
             "fork" | "vfork" | "clone" | "execve" | "execveat" => {
                 Some("subprocess=True".to_owned())
             }
             "inotify_init" | "inotify_init1" | "inotify_add_watch" => Some("watch=True".to_owned()),
+            _ if self.foreign => None,
             "open" if !self.is_writing(1) => Some(format!("read=[{path:?}]")),
             "openat" if !self.is_writing(2) => Some(format!("read=[{path:?}]")),
             _ if self.path.is_some() && !matches!(self.name(), "chmod" | "chown") => {
                 Some(format!("write=[{path:?}]"))
             }
-            "mmap" | "mprotect" => Some("exec_memory=True".to_owned()),
+            "mmap" | "mprotect" | "pkey_mprotect" if self.is_code() => {
+                Some("exec_memory=True".to_owned())
+            }
             _ => None,
         }
+    }
+
+    fn is_code(&self) -> bool {
+        let execute = u64::from(libc::PROT_EXEC.cast_unsigned());
+        self.arguments.get(2).copied().unwrap_or(0) & execute != 0
     }
 
     fn is_writing(&self, flags: usize) -> bool {
@@ -328,7 +360,11 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}(", self.name())?;
+        if self.foreign {
+            write!(f, "call {} by a foreign table of numbers(", self.number)?;
+        } else {
+            write!(f, "{}(", self.name())?;
+        }
         let path = path_of(self.number).map(usize::from);
         for (place, argument) in self.arguments.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };

@@ -20,6 +20,9 @@
 //! - **C6** — what the kernel passes to a handler is valid until the handler returns.
 //! - **C7** — a stack for the handler outlives its use; other memory that the handler reads was
 //!   found readable first, and a fault there is survived by the handler being entered again.
+//! - **C9** — only a host that is diagnosed follows its stack in a handler: what is called there
+//!   takes no lock that the interrupted code of this thread could hold (system calls are made
+//!   outside of the unwinder's own locks) and allocates nothing; an image stays once it is loaded.
 //! - **C8** — `pthread_create` keeps the contract of the C library's, on both of its sides.
 
 #![expect(
@@ -33,6 +36,7 @@ mod descriptor;
 pub mod diagnose;
 mod dump;
 mod error;
+mod frames;
 mod heap;
 mod jail;
 mod landlock;
@@ -49,6 +53,7 @@ mod signal;
 mod stack;
 mod thread;
 mod tighten;
+mod trap;
 
 pub use confine::confine;
 pub use descriptor::{adopt_descriptor, close_other_descriptors};

@@ -244,19 +244,28 @@ fn second_program_takes_away_what_its_table_says_and_nothing_else() {
 }
 
 #[test]
-fn foreign_tables_of_numbers_end_the_process() {
+fn foreign_tables_of_numbers_are_never_served() {
     let program = emit(&table(&default()));
     for number in 0..NUMBERS {
-        assert_eq!(answer(&program, number | X32, [0; 6]), Verdict::Kill);
+        assert_eq!(
+            answer(&program, number | X32, [0; 6]),
+            Verdict::Trap(libc::ENOSYS)
+        );
         let call = Call {
             architecture: I386,
             number,
             arguments: [0; 6],
             address: 0,
         };
-        assert_eq!(evaluate(&program, &call), Answer::Verdict(Verdict::Kill));
+        assert_eq!(
+            evaluate(&program, &call),
+            Answer::Verdict(Verdict::Trap(libc::ENOSYS))
+        );
     }
-    assert_eq!(answer(&program, u32::MAX, [0; 6]), Verdict::Kill);
+    assert_eq!(
+        answer(&program, u32::MAX, [0; 6]),
+        Verdict::Trap(libc::ENOSYS)
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! what the wait status says stands, and a record that tells another story is left aside.
 
 mod backtrace;
+mod call;
 mod file;
 mod image;
 mod maps;
@@ -19,7 +20,7 @@ pub(crate) use page::CrashPage;
 use page::Record;
 
 use crate::memory;
-use crate::report::{Frame, Running};
+use crate::report::{ForbiddenCall, Frame, Running};
 use file::Budget;
 use rustix::io::Errno;
 
@@ -45,6 +46,8 @@ pub(crate) struct Findings {
     pub(crate) backtrace: Option<Vec<Frame>>,
     /// Whether the last error that the thread had heard of was that there is no memory.
     pub(crate) lacked_memory: bool,
+    /// The call that it was ended for.
+    pub(crate) forbidden: Option<ForbiddenCall>,
     /// The most memory that the process had, in bytes.
     pub(crate) peak_memory: Option<u64>,
 }
@@ -67,6 +70,7 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     findings.node_api = (!record.node_api.is_empty()).then(|| name::escape(&record.node_api));
     findings.lacked_memory = record.error == Errno::NOMEM.raw_os_error();
     findings.peak_memory = memory::peak(&record.status);
+    findings.forbidden = call::forbidden(&record);
     findings.backtrace = Some(trace(&record));
     findings
 }

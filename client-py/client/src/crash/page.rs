@@ -31,6 +31,10 @@ const THREAD_NAME: (usize, usize) = (96, 16);
 const NODE_API: (usize, usize) = (112, 64);
 const ERROR: usize = 176;
 const STATUS_LENGTH: usize = 184;
+const CALL_TABLE: usize = 192;
+const CALL_NUMBER: usize = 196;
+const CALL_ARGUMENTS: usize = 200;
+const CALL_PATH: (usize, usize) = (248, 256);
 const STATUS_BYTES: usize = 2048;
 const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 
@@ -75,11 +79,21 @@ pub(super) struct Record {
     pub(super) node_api: String,
     /// The last error that the C library reported on the thread.
     pub(super) error: i32,
+    pub(super) call: Called,
     /// What the kernel said of the process, from `/proc/self/status`.
     pub(super) status: String,
     pub(super) maps: String,
     pub(super) stack_address: u64,
     pub(super) stack: Vec<u8>,
+}
+
+/// The call that was running, if the signal is about one; the table is 0 if it is not.
+#[derive(Debug, Default)]
+pub(super) struct Called {
+    pub(super) table: u32,
+    pub(super) number: u32,
+    pub(super) arguments: [u64; 6],
+    pub(super) path: String,
 }
 
 impl CrashPage {
@@ -131,6 +145,12 @@ impl CrashPage {
             thread_name: head.text(THREAD_NAME),
             node_api: head.text(NODE_API),
             error: head.u32(ERROR).cast_signed(),
+            call: Called {
+                table: head.u32(CALL_TABLE),
+                number: head.u32(CALL_NUMBER),
+                arguments: std::array::from_fn(|place| head.u64(CALL_ARGUMENTS + 8 * place)),
+                path: head.text(CALL_PATH),
+            },
             status: String::from_utf8_lossy(&status).into_owned(),
             maps: String::from_utf8_lossy(&maps).into_owned(),
             stack_address: head.u64(STACK_ADDRESS),
@@ -258,7 +278,11 @@ pub(super) mod tests {
                 THREAD_NAME.0,
                 NODE_API.0,
                 ERROR,
-                STATUS_LENGTH
+                STATUS_LENGTH,
+                CALL_TABLE,
+                CALL_NUMBER,
+                CALL_ARGUMENTS,
+                CALL_PATH.0
             ]
         );
         assert_eq!(layout.status, (STATUS, STATUS_BYTES));

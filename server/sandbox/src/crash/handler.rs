@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use super::page::{self, Layout, NAME_BYTES, Page, STACK_BYTES, state};
+use super::page::{self, Layout, PATH_BYTES, Page, STACK_BYTES, state};
 use crate::StepError;
+use crate::trap::Told;
 
 /// The signals that end a process for what it did itself.
 const SIGNALS: [libc::c_int; 7] = [
@@ -27,6 +28,8 @@ const SIGNALS: [libc::c_int; 7] = [
     libc::SIGTRAP,
 ];
 
+/// A call of the x32 table, which every filter ends.
+const FOREIGN: libc::c_long = 0x4000_0000;
 /// The smallest unit of memory that is there or not.
 const MEMORY_PAGE: usize = 4096;
 /// How far above a stack pointer that points to nowhere the stack is looked for: as far as an
@@ -60,26 +63,44 @@ pub(super) fn prepare(node_api: NodeApi) {
 /// Has the signals written down from now on.
 pub(super) fn install() -> Result<(), StepError> {
     for signal in SIGNALS {
-        // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
-        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-        action.sa_sigaction = handle as *const () as libc::sighandler_t;
-        // A fault in the handler must reach it, and not end the process with another signal.
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-        // SAFETY: C3 and C5; the handler is as this module's documentation says.
-        let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
-        if answer != 0 {
-            return Err(StepError::Refused {
-                step: "crash::install",
-                call: "sigaction",
-                errno: Errno::INVAL,
-            });
+        // Where there is a filter, its calls are handled already.
+        if signal != libc::SIGSYS || !is_handled(signal) {
+            install_for(signal).map_err(StepError::refused("crash::install", "sigaction"))?;
         }
     }
     Ok(())
 }
 
+fn is_handled(signal: libc::c_int) -> bool {
+    // SAFETY: C3; all-zero is a valid `sigaction`: the default action.
+    let mut now: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: C3; nothing is changed, and the structure is written whole.
+    unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) };
+    now.sa_sigaction != libc::SIG_DFL
+}
+
+/// Has one signal written down from now on.
+pub(super) fn install_for(signal: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = handle as *const () as libc::sighandler_t;
+    // A fault in the handler must reach it, and not end the process with another signal.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    // SAFETY: C3 and C5; the handler is as this module's documentation says.
+    let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    if answer == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error().raw_os_error();
+    Err(Errno::from_raw_os_error(error.unwrap_or(libc::EINVAL)))
+}
+
 /// The handler.
-extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+pub(super) extern "C" fn handle(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // Read first: what follows has errors of its own.
     let error = io::Error::last_os_error().raw_os_error().unwrap_or(0);
     let thread = this_thread();
@@ -117,12 +138,19 @@ fn die(signal: libc::c_int) {
     // SAFETY: C3; all-zero is a valid `sigaction`: the default action.
     let action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     // SAFETY: C3 and C5.
-    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    let reset = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: C3; `sigemptyset` initialises the whole set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: C3; it was initialised above.
     unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    if reset != 0 {
+        // The filter keeps the handler: a call that it ends, on a thread that can't be told of it.
+        // SAFETY: C3 and C5; the old mask is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()) };
+        // SAFETY: C5; no pointer is passed.
+        unsafe { libc::syscall(FOREIGN) };
+    }
     // SAFETY: C3 and C5; the old mask is not asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut()) };
     // SAFETY: C5; no pointer is passed.
@@ -144,6 +172,11 @@ fn write(
         // SAFETY: C6; whether the field means anything is told by the code.
         let address = unsafe { info.si_addr() };
         page.address.store(address.addr() as u64, Ordering::Relaxed);
+    }
+    if signal == libc::SIGSYS
+        && let Some(told) = Told::of(info)
+    {
+        write_call(page, told, context);
     }
     page.thread.store(thread, Ordering::Relaxed);
     let is_js = thread == JS_THREAD.load(Ordering::Relaxed);
@@ -171,6 +204,50 @@ fn write(
     page.state.store(state::WHOLE, Ordering::Release);
 }
 
+/// Notes the call that the filter ended: its number, its arguments and its path.
+fn write_call(page: &Page, told: &Told, context: *mut libc::c_void) {
+    // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
+    let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_ref() }) else {
+        return;
+    };
+    let arguments = told.arguments(context);
+    page.call_number.store(told.number(), Ordering::Relaxed);
+    for (to, from) in page.call_arguments.iter().zip(arguments) {
+        to.store(from, Ordering::Relaxed);
+    }
+    let path = told.path_argument();
+    if let Some(address) = path.and_then(|place| arguments.get(place)) {
+        let mut text = [0_u8; PATH_BYTES];
+        read_text(*address, &mut text);
+        store(&page.call_path, &text);
+    }
+    // Says that there is a call.
+    page.call_table.store(told.architecture, Ordering::Relaxed);
+}
+
+/// Reads a text as far as it can be read.
+fn read_text(address: u64, text: &mut [u8; PATH_BYTES]) {
+    let Ok(mut from) = usize::try_from(address) else {
+        return;
+    };
+    let mut word = None;
+    for to in text {
+        if word != Some(from & !7) {
+            if !readable(from & !7) {
+                return;
+            }
+            word = Some(from & !7);
+        }
+        let byte = ptr::with_exposed_provenance::<u8>(from);
+        // SAFETY: C7; the word around it was readable a moment ago.
+        *to = unsafe { byte.read_volatile() };
+        if *to == 0 {
+            return;
+        }
+        from = from.wrapping_add(1);
+    }
+}
+
 fn node_api() -> Option<&'static str> {
     let function = NODE_API.load(Ordering::Acquire);
     if function.is_null() {
@@ -183,7 +260,6 @@ fn node_api() -> Option<&'static str> {
 
 /// Stores a text, as far as it fits.
 fn store(field: &[AtomicU64], text: &[u8]) {
-    let text = text.get(..NAME_BYTES).unwrap_or(text);
     for (word, bytes) in field.iter().zip(text.chunks(8)) {
         let mut whole = [0_u8; 8];
         for (to, from) in whole.iter_mut().zip(bytes) {

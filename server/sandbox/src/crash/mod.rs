@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use page::{FILE_BYTES, Layout};
 
+use rustix::io::Errno;
+
 use crate::{SingleThreaded, StepError};
 
 /// What the record says when no call is running.
@@ -43,6 +45,17 @@ pub fn install(
     stack::give_main_thread()?;
     thread::prepare();
     handler::install()
+}
+
+/// Has a call that the filter ends written down, from before there is a filter: afterwards nobody
+/// can change what happens then.
+pub(crate) fn guard() -> Result<(), Errno> {
+    handler::install_for(libc::SIGSYS)
+}
+
+/// Ends the process for a signal that somebody sent it.
+pub(crate) fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    handler::handle(signal, info, context);
 }
 
 /// Notes which lane's call is running, if any; returns what was noted before.

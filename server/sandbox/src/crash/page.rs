@@ -24,6 +24,8 @@ pub(super) const STACK_BYTES: usize = 256 << 10;
 /// The size of the file.
 pub const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
 pub(super) const NAME_BYTES: usize = 64;
+/// How much of a path is kept.
+pub(super) const PATH_BYTES: usize = 256;
 
 /// How far a record got.
 pub(super) mod state {
@@ -66,6 +68,11 @@ pub(super) struct Page {
     pub(super) error: AtomicI32,
     /// How many bytes of the figures there are.
     pub(super) status_bytes: AtomicU64,
+    /// The call that the filter ended: which table its number is from, or 0 if there is none.
+    pub(super) call_table: AtomicU32,
+    pub(super) call_number: AtomicU32,
+    pub(super) call_arguments: [AtomicU64; 6],
+    pub(super) call_path: [AtomicU64; PATH_BYTES / 8],
 }
 
 /// What stands where, for a reader that is another program.
@@ -75,7 +82,7 @@ pub struct Layout {
     /// The first eight bytes.
     pub magic: u64,
     /// Offsets of the fields, in their order.
-    pub fields: [usize; 19],
+    pub fields: [usize; 23],
     /// Where the figures begin, and how long they can be.
     pub status: (usize, usize),
     /// Where the memory map begins, and how long it can be.
@@ -108,6 +115,10 @@ impl Layout {
             offset_of!(Page, node_api),
             offset_of!(Page, error),
             offset_of!(Page, status_bytes),
+            offset_of!(Page, call_table),
+            offset_of!(Page, call_number),
+            offset_of!(Page, call_arguments),
+            offset_of!(Page, call_path),
         ],
         status: (STATUS, STATUS_BYTES),
         maps: (HEAD_BYTES, MAPS_BYTES),

@@ -126,16 +126,16 @@ pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instru
     program
 }
 
-/// What is foreign ends the process; else the number is loaded.
+/// What is foreign is sent to a handler, which ends the process; else the number is loaded.
 fn entrance() -> Vec<Instruction> {
-    let kill = Instruction::answer(Verdict::Kill);
+    let foreign = Instruction::answer(Verdict::Trap(libc::ENOSYS));
     vec![
         Instruction::new(LOAD, AT_ARCHITECTURE),
         Instruction::branch(IF_EQUAL, ARCHITECTURE, 1, 0),
-        kill,
+        foreign,
         Instruction::new(LOAD, AT_NUMBER),
         Instruction::branch(IF_ANY, X32, 0, 1),
-        kill,
+        foreign,
     ]
 }
 

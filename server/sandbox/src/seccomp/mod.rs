@@ -2,7 +2,8 @@
 //! that program that tests compare with a table in the repository.
 //!
 //! What the kernel may not be asked at all answers EPERM, what nobody knows ENOSYS (the C library
-//! falls back on what it does know), and calls by a foreign table of numbers end the process.
+//! falls back on what it does know), and calls by a foreign table of numbers are sent to a handler that nobody may replace: it writes
+//! them down and ends the process.
 
 mod emit;
 mod evaluate;

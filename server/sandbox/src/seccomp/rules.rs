@@ -154,7 +154,7 @@ macro_rules! calls {
 #[rustfmt::skip]
 fn plain() -> impl Iterator<Item = (u32, &'static str)> {
     calls!(
-        read write close stat fstat lstat poll lseek mprotect munmap brk rt_sigaction rt_sigprocmask
+        read write close stat fstat lstat poll lseek mprotect munmap brk rt_sigprocmask
         rt_sigreturn pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore
         madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile recvfrom sendmsg
         recvmsg shutdown getsockname getpeername getsockopt exit wait4 uname flock fsync fdatasync
@@ -280,6 +280,7 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
     let [null_address, null_address_high] = is_null(4);
     let [null_limit, null_limit_high] = is_null(2);
     let [null_path, null_path_high] = is_null(1);
+    let [null_action, null_action_high] = is_null(1);
     vec![
         rule!(
             clone,
@@ -288,6 +289,15 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
         ),
         // Its flags lie in memory that a filter can't read; without it, `clone` is used.
         rule!(clone3, vec![], Verdict::Errno(libc::ENOSYS)),
+        // The handler of what the filter sends there stays what it is.
+        rule!(
+            rt_sigaction,
+            vec![
+                allow([null_action, null_action_high]),
+                deny([is(0, libc::SIGSYS.cast_unsigned())]),
+            ],
+            Verdict::Allow
+        ),
         rule!(openat2, vec![], Verdict::Errno(libc::ENOSYS)),
         rule!(open, opened(1), Verdict::Allow),
         rule!(openat, opened(2), Verdict::Allow),
