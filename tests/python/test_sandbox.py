@@ -507,6 +507,7 @@ def test_errors_name_the_policy_and_the_option(confined: Callable[..., Addon]) -
         ("EACCES: permission denied, open '/etc/passwd'", "read="),
         ("spawn failed: Operation not permitted", "subprocess=True"),
         ("EMFILE", "files="),
+        ("no access to the storage: PermissionDenied", "unix="),
     ):
         with pytest.raises(JSError) as caught:
             probe.fail(text)

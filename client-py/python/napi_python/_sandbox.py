@@ -374,6 +374,11 @@ _HINTS: Final = (
         ("noexec", "failed to map segment", "cannot enable executable"),
         "exec_memory=True, if it makes code, or loads more of it after it was loaded itself",
     ),
+    (
+        # As Rust's errors say it, of either of two reasons.
+        ("PermissionDenied",),
+        "read=[...], write=[...], network=True, unix=[...], subprocess=True: what it needs",
+    ),
     (("ENOENT", "no such file"), "paths that do not exist for it: read=[...] or write=[...]"),
     (
         ("EACCES", "permission denied"),
