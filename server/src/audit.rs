@@ -169,12 +169,13 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
             missing.mechanism
         );
     }
-    thread::spawn(|| {
+    let teller = thread::Builder::new().name("hostd-denials".to_owned());
+    teller.spawn(|| {
         loop {
             tell();
             thread::sleep(PACE);
         }
-    });
+    })?;
     let host = Host::new(HostOptions::new(Box::new(Silent)))
         .map_err(|error| anyhow!("the engine can't be started: {error}"))?;
     let name = addon.display();
@@ -182,8 +183,8 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
         Err(error) => format!("{name} does not load under \"default\": {error}\n"),
         Ok(loaded) => {
             say(&format!("{name} loads under \"default\".\n"));
-            let used = script.map(|script| use_addon(&host, loaded.exports, &script));
-            take_turns(&host, || host.has_pending());
+            let used = script.map(|script| use_addon(host, loaded.exports, &script));
+            take_turns(host, || host.has_pending());
             used.unwrap_or_default()
         }
     };
@@ -217,7 +218,7 @@ fn source(script: &Script) -> anyhow::Result<(OsString, String)> {
 }
 
 /// Runs a script, waits for the promise it gives, and returns what came of it.
-fn use_addon(host: &Host, exports: Value, (name, text): &(OsString, String)) -> String {
+fn use_addon(host: Host, exports: Value, (name, text): &(OsString, String)) -> String {
     let rt = host.runtime();
     let name = name.to_string_lossy();
     let result = host
@@ -246,7 +247,7 @@ fn use_addon(host: &Host, exports: Value, (name, text): &(OsString, String)) -> 
 }
 
 /// Runs what is due as long as that is so, and not for ever.
-fn take_turns(host: &Host, go_on: impl Fn() -> bool) {
+fn take_turns(host: Host, go_on: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
     while go_on() && Instant::now() < until {
         host.turn(1000, Duration::from_millis(100));

@@ -273,7 +273,7 @@ def test_local_sockets_are_opened_by_their_option(
 def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -> None:
     for policy in POLICIES:
         probe = confined(policy)
-        with pytest.raises(SandboxViolation, match="getpid.* 32-bit x86") as caught:
+        with pytest.raises(SandboxViolation, match=r"getpid.* 32-bit x86") as caught:
             probe.foreign()
         death = caught.value
         assert death.signal_name == "SIGSYS"
