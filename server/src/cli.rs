@@ -14,8 +14,8 @@ pub enum Command {
     Session(SessionArguments),
     /// Serve clients at a named socket: this one, or one with a name of its own.
     Serve(Option<PathBuf>),
-    /// Load an addon, and say what it was denied.
-    Audit(PathBuf),
+    /// Load an addon, use it as the script says, and say what it was denied.
+    Audit(PathBuf, Option<Script>),
     /// Say what this system offers to a sandbox.
     Doctor,
     /// Try one policy, and say what of it holds.
@@ -26,6 +26,15 @@ pub enum Command {
     Help,
     /// Run by hand without a session: explain and end with an error.
     Explain,
+}
+
+/// How an addon is to be used once it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// By a file of JavaScript, in which `addon` is what the addon exports.
+    File(PathBuf),
+    /// By a call, written without the `addon.` before it.
+    Call(String),
 }
 
 /// How the client started the session.
@@ -75,7 +84,7 @@ Usage:
   napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
   napi-hostd serve [--socket <path>]
   napi-hostd doctor
-  napi-hostd audit <addon>
+  napi-hostd audit <addon> [--run <file.js> | --call <call>]
   napi-hostd --version
   napi-hostd --help
 
@@ -95,6 +104,8 @@ doctor        try each sandbox policy on this system, and say what holds and wha
 
 audit         load an addon under the default policy, and say what it was denied and
               which option would allow it
+--run         then run a file of JavaScript, in which the addon is `addon`
+--call        then make a call, such as 'open(\"/etc/hosts\", 0)'
 
 A session is started by a client, never by hand. From Python:
 
@@ -125,13 +136,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             return serve(words);
         }
         if !seen_any && word == "audit" {
-            return match (words.next(), words.next()) {
-                (Some(addon), None) => Ok(Command::Audit(addon.into())),
-                _ => Err(UsageError::Value {
-                    option: "audit",
-                    expected: "the path of one addon",
-                }),
-            };
+            return audit(words);
         }
         if !seen_any && word == "doctor" {
             return doctor(words);
@@ -195,6 +200,28 @@ fn serve(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageErro
     Ok(Command::Serve(socket))
 }
 
+fn audit(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+    let value = |option, expected| UsageError::Value { option, expected };
+    let addon = words.next();
+    let addon = addon.ok_or(value("audit", "the path of one addon"))?.into();
+    let Some(word) = words.next() else {
+        return Ok(Command::Audit(addon, None));
+    };
+    let given = words.next();
+    let script = match word.to_str() {
+        Some("--run") => Script::File(given.ok_or(value("--run", "a file of JavaScript"))?.into()),
+        Some("--call") => {
+            let call = given.and_then(|text| text.into_string().ok());
+            Script::Call(call.ok_or(value("--call", "a call in JavaScript"))?)
+        }
+        _ => return Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
+    };
+    match words.next() {
+        None => Ok(Command::Audit(addon, Some(script))),
+        Some(word) => Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
+    }
+}
+
 fn doctor(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
     match words.next() {
         None => Ok(Command::Doctor),
@@ -213,7 +240,7 @@ fn doctor(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageErr
 mod tests {
     use hostd_sandbox::policy::Name;
 
-    use super::{CarrierChoice, Command, SessionArguments, UsageError, parse};
+    use super::{CarrierChoice, Command, Script, SessionArguments, UsageError, parse};
 
     fn line(words: &[&str]) -> Result<Command, UsageError> {
         parse(words.iter().map(Into::into))
@@ -270,8 +297,18 @@ mod tests {
 
     #[test]
     fn audit_takes_one_addon() {
-        let expected = Command::Audit("x.node".into());
-        assert_eq!(line(&["audit", "x.node"]), Ok(expected));
+        let expected = |script| Ok(Command::Audit("x.node".into(), script));
+        assert_eq!(line(&["audit", "x.node"]), expected(None));
+        assert_eq!(
+            line(&["audit", "x.node", "--run", "y.js"]),
+            expected(Some(Script::File("y.js".into())))
+        );
+        assert_eq!(
+            line(&["audit", "x.node", "--call", "f(1)"]),
+            expected(Some(Script::Call("f(1)".into())))
+        );
+        assert!(line(&["audit", "x.node", "--run"]).is_err());
+        assert!(line(&["audit", "x.node", "--call", "f()", "more"]).is_err());
         assert!(line(&["audit"]).is_err());
         assert!(line(&["audit", "x.node", "y.node"]).is_err());
     }

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Command::Version => say(concat!("napi-hostd ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Help => say(cli::HELP),
         Command::Explain => complain(cli::EXPLANATION),
-        Command::Audit(addon) => match audit::run(&addon) {
+        Command::Audit(addon, script) => match audit::run(&addon, script.as_ref()) {
             Ok(text) => say(&text),
             Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
         },

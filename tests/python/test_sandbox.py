@@ -273,7 +273,7 @@ def test_local_sockets_are_opened_by_their_option(
 def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -> None:
     for policy in POLICIES:
         probe = confined(policy)
-        with pytest.raises(SandboxViolation, match="getpid.* 32-bit x86") as caught:
+        with pytest.raises(SandboxViolation, match=r"getpid.* 32-bit x86") as caught:
             probe.foreign()
         death = caught.value
         assert death.signal_name == "SIGSYS"
@@ -712,11 +712,37 @@ def test_diagnosis_names_call_path_and_option(
         assert all("probe.node!" in line for line in denied_lines), denied_lines
 
 
-def test_audit_tells_what_an_addon_tried() -> None:
+def audit(*arguments: str, addon: str = "probe", **variables: str) -> str:
+    """Returns what the audit of a sample says."""
     run = subprocess.run(
-        [PROGRAM, "audit", str(addon_path("probe"))],
+        [PROGRAM, "audit", str(addon_path(addon)), *arguments],
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, **variables},
     )
-    assert 'read=["/etc/passwd"] would allow it' in run.stdout
+    return run.stdout
+
+
+def test_audit_tells_what_an_addon_tried(tmp_path: pathlib.Path) -> None:
+    said = audit()
+    assert 'read=["/etc/passwd"] would allow it' in said
+    assert "in libc.so.6!" in said
+    said = audit("--call", f"call({SOCKET}, 2, 1, 0)", TMPDIR=str(tmp_path))
+    assert f"It returned: {EPERM}" in said
+    assert said.splitlines()[-1] == 'What would allow it: network=True, read=["/etc/passwd"]'
+    script = tmp_path / "script.js"
+    # Its own folder it may write to.
+    script.write_text(
+        f"const new_ = addon.call({OPEN}, `${{process.env.HOME}}/new`, {CREATE}, 0o600);"
+        f"Promise.resolve([new_ >= 0, addon.call({FORK})])"
+    )
+    said = audit("--run", str(script), TMPDIR=str(tmp_path))
+    assert f"It returned: true,{EPERM}" in said
+    assert "subprocess=True" in said
+    assert "write=" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["script.js"]
+    assert "It threw: TypeError" in audit("--call", "nothing()")
+    assert "It was denied nothing" in audit(addon="primitive")
+    assert "subprocess=True would allow that" in audit("--call", "run('/bin/true')")
+    assert "by signal 11" in audit("--call", "nullPointer()", addon="crash")

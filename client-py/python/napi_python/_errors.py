@@ -132,7 +132,7 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     have said it.
     """
 
-    _facts = (
+    _facts: ClassVar[tuple[str, ...]] = (
         "signal",
         "signal_name",
         "address",
@@ -169,7 +169,13 @@ class SandboxViolation(AddonCrashed):
     if the process ended without a record.
     """
 
-    _facts = (*AddonCrashed._facts, "call", "table", "arguments", "path")
+    _facts: ClassVar[tuple[str, ...]] = (
+        *AddonCrashed._facts,  # noqa: SLF001 - its base
+        "call",
+        "table",
+        "arguments",
+        "path",
+    )
 
     call: str | None
     table: str | None

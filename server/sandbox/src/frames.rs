@@ -28,16 +28,25 @@ pub(crate) fn capture(interrupted: u64) -> [u64; MOST] {
     frames
 }
 
-/// Names them, up to the first that is of this program: what came before it was its own doing.
+/// Names them, down to the first that is of this program: what called that was its own doing.
 pub(crate) fn describe(addresses: impl Iterator<Item = u64>) -> Vec<String> {
-    let (_, own) = image(describe_one as *const libc::c_void);
+    let (_, own) = image((refresh as fn()) as *const libc::c_void);
     let mut named = Vec::new();
     for address in addresses {
-        let (text, base) = describe_one(address);
-        named.push(text);
+        // The call is before the address to which it returns.
+        let before = usize::try_from(address).unwrap_or(0).wrapping_sub(1);
+        let place = ptr::with_exposed_provenance_mut::<libc::c_void>(before);
+        let (file, base) = image(place);
+        let file = file.unwrap_or_default();
         if base == own {
+            named.push(file);
             break;
         }
+        let function = function(place);
+        named.push(function.map_or_else(
+            || format!("{file}+{:#x}", address.wrapping_sub(base)),
+            |name| format!("{file}!{name}"),
+        ));
     }
     named
 }
@@ -47,24 +56,14 @@ pub(crate) fn refresh() {
     backtrace::clear_symbol_cache();
 }
 
-/// The file of the code and the function, or how far into the file it is; and where that begins.
-fn describe_one(address: u64) -> (String, u64) {
-    let place =
-        ptr::with_exposed_provenance_mut::<libc::c_void>(usize::try_from(address).unwrap_or(0));
-    // The call is before the address to which it returns.
-    let place = place.wrapping_byte_sub(1);
-    let (file, base) = image(place);
-    let file = file.unwrap_or_default();
+/// The innermost function there, if its file names it.
+fn function(place: *mut libc::c_void) -> Option<String> {
     let mut function = None;
     backtrace::resolve(place, |symbol| {
         let name = symbol.name().map(|name| format!("{name:#}"));
         function = function.take().or(name);
     });
-    let text = function.map_or_else(
-        || format!("{file}+{:#x}", address.wrapping_sub(base)),
-        |name| format!("{file}!{name}"),
-    );
-    (text, base)
+    function
 }
 
 /// The name of the file that the code there is from, and where that begins.

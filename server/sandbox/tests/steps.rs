@@ -422,6 +422,7 @@ fn crash_is_written_down() {
         node_api,
         _,
         status,
+        ..,
     ] = layout.fields;
     assert!(word(&bytes, maps) > 100);
     assert!(word(&bytes, status) > 100);

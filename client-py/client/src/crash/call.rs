@@ -59,7 +59,7 @@ mod tests {
     fn number_is_named_by_its_own_table() {
         let named = |table, number| of(table, number).map(|call| (call.name, call.table));
         assert_eq!(named(I386, 20), Some(("getpid".into(), "32-bit x86")));
-        assert_eq!(named(X86_64, X32 | 39), Some(("getpid".into(), "x32")));
+        assert_eq!(named(X86_64, X32 | 0x27), Some(("getpid".into(), "x32")));
         assert_eq!(named(X86_64, 101), Some(("ptrace".into(), "x86-64")));
         assert_eq!(named(7, 39), Some(("call 39".into(), "unknown")));
         assert_eq!(
