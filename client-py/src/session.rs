@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use hostd_client::{Client, ClientError, Conversation, HostOptions};
+use hostd_client::{Client, ClientError, Conversation, HostOptions, Limit};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
@@ -312,11 +312,16 @@ impl Session {
     #[cold]
     pub(crate) fn annotate(&self, py: Python<'_>, error: &PyErr) {
         if let Some(sandbox) = &self.sandbox {
+            let bounds = self.client.get().and_then(Client::bounds);
+            let advice: Vec<_> = Limit::ALL
+                .into_iter()
+                .filter_map(|limit| Some((limit.option(), limit.advice(bounds.as_ref()?)?)))
+                .collect();
             // An error without the note is as good.
             let _ = py
                 .import("napi_python._sandbox")
                 .and_then(|module| module.getattr("annotate"))
-                .and_then(|annotate| annotate.call1((error.value(py), sandbox)));
+                .and_then(|annotate| annotate.call1((error.value(py), sandbox, advice)));
         }
     }
 
@@ -605,6 +610,7 @@ impl Session {
             result.set_item("python_objects_lent", lent)?;
             result.set_item("proxies", proxies)?;
         }
+        result.set_item("output_dropped", self.owner.dropped())?;
         result.set_item("generation", self.generation())?;
         result.set_item("pid", self.pid())?;
         Ok(result)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use hostd_protocol::confinement::{Confinement, Mechanism, MechanismState, PolicyName};
+use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState, PolicyName};
 use hostd_sandbox::SingleThreaded;
 use hostd_sandbox::policy::{Name, Policy, Preset};
 use hostd_sandbox::report::{Applied, Requested, State};
@@ -14,10 +14,21 @@ const LANDLOCK_VARIABLE: &str = "NAPI_HOSTD_TEST_LANDLOCK_ABI";
 /// Takes the system for one without user namespaces: for tests.
 const NAMESPACES_VARIABLE: &str = "NAPI_HOSTD_TEST_NO_NAMESPACES";
 
-/// Confines this process, and returns what was applied.
-pub(crate) fn confine(alone: &SingleThreaded, asked: &Confinement, parent: u32) -> Vec<Mechanism> {
+/// Confines this process, and returns what was applied, and what it may use up.
+pub(crate) fn confine(
+    alone: &SingleThreaded,
+    asked: &Confinement,
+    parent: u32,
+) -> (Vec<Mechanism>, Option<Bounds>) {
     let report = hostd_sandbox::confine(alone, &policy(asked, parent));
-    report.entries.into_iter().map(mechanism).collect()
+    let bounds = report.bounds.map(|bounds| Bounds {
+        memory: bounds.memory,
+        threads: bounds.threads,
+        files: bounds.files,
+        file_size: bounds.file_size,
+        cpu: bounds.cpu,
+    });
+    (report.entries.into_iter().map(mechanism).collect(), bounds)
 }
 
 fn policy(asked: &Confinement, parent: u32) -> Policy {

@@ -97,9 +97,9 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let setup = shake_hands(&mut stream)?;
     let client = client(&stream)?;
     if let Some(confinement) = &setup.confinement {
-        let applied = confine(&prepared.alone, confinement, prepared.parent);
+        let (applied, bounds) = confine(&prepared.alone, confinement, prepared.parent);
         let missing = confinement.missing(&applied).map(|(name, _)| name);
-        control::write_message(&mut stream, &HostMessage::Confined { applied })?;
+        control::write_message(&mut stream, &HostMessage::Confined { applied, bounds })?;
         if let Some(name) = missing.filter(|_| !confinement.degrade) {
             return Err(anyhow!("the sandbox is incomplete without {name}"));
         }

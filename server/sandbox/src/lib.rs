@@ -55,6 +55,7 @@ pub use dump::no_core_dumps;
 pub use error::StepError;
 pub use heap::keep_freed_memory;
 pub use landlock::version as landlock_version;
+pub use limits::Bounds;
 pub use parent::die_with_parent;
 pub use session::own_session;
 pub use signal::reset_signals;
