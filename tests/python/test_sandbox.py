@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -253,6 +254,58 @@ def test_scratch_is_home_and_goes_with_the_host(
         assert opened(probe, given / policy, CREATE) >= 0
         probe.__exit__(None, None, None)
         assert (given / policy).exists()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_folder_of_a_client_that_was_killed_goes_with_the_next(
+    policy: str, no_jail: str, tmp_path: pathlib.Path
+) -> None:
+    if policy == "strict" and no_jail:
+        pytest.skip(no_jail)
+    script = (
+        "import sys, time\n"
+        "from napi_python import load_addon, host\n"
+        "addon = load_addon(sys.argv[1], sandbox=sys.argv[2])\n"
+        "print(host(addon).pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script, str(addon_path("probe")), policy]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+
+    def client() -> subprocess.Popen[bytes]:
+        started = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        assert started.stdout is not None
+        assert int(started.stdout.readline()) > 0
+        return started
+
+    def folders() -> set[pathlib.Path]:
+        return set(tmp_path.glob("napi-hostd-scratch-*"))
+
+    foreign = tmp_path / "napi-hostd-scratch-not-so"
+    foreign.symlink_to("/etc")
+    with client() as first:
+        (own,) = folders() - {foreign}
+        with client() as second:
+            # It lives, and so does what is its own.
+            assert own in folders()
+            kept = folders() - {foreign, own}
+            first.kill()
+            first.wait()
+            with client() as third:
+                assert eventually(lambda: own not in folders())
+                assert kept < folders()
+                third.communicate()
+            second.communicate()
+    assert eventually(lambda: folders() == {foreign})
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds()
 
 
 def scratch_of(probe: Addon) -> str:
