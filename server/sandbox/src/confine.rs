@@ -7,7 +7,7 @@ use crate::limits::Bounds;
 use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
-use crate::{diagnose, jail, landlock, limits, namespaces, rights, selftest};
+use crate::{diagnose, jail, landlock, limits, namespaces, rights, selftest, trap};
 
 use Requested::{Required, Wanted};
 
@@ -187,7 +187,7 @@ fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> 
             ..*allowed
         };
         let (noted, through) = (seccomp::table(allowed), seccomp::table(&plain));
-        seccomp::emit_with_gate(&noted, diagnose::gate(), &through)
+        seccomp::emit_with_gate(&noted, trap::gate(), &through)
     } else {
         seccomp::emit(&seccomp::table(allowed))
     };

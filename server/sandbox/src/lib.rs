@@ -48,6 +48,7 @@ mod session;
 mod signal;
 mod stack;
 mod thread;
+mod trap;
 
 pub use confine::confine;
 pub use descriptor::{adopt_descriptor, close_other_descriptors};
