@@ -144,12 +144,12 @@ impl Owner {
         }
     }
 
-    /// Who takes turns.
     /// How many bytes that hosts printed nobody was shown.
     pub(crate) fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
+    /// Who takes turns.
     pub(crate) fn turns(&self) -> &Turns {
         &self.shared.turns
     }

@@ -1,7 +1,7 @@
 //! A loaded addon: its client, and the world of the generation that runs.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -42,6 +42,9 @@ pub(crate) struct Session {
     /// The worlds whose process is not known to have ended: the last one, and any before it of
     /// which that is still to be told.
     unburied: Mutex<Vec<Arc<World>>>,
+    /// The last generation whose process is known to have ended. One may end while its answer to
+    /// the load is being read, before it has a world.
+    ended: AtomicU32,
     /// The exported functions and classes, in the order in which they were first seen.
     exports: Mutex<Vec<KnownExport>>,
     addon: OnceLock<Py<PyWeakrefReference>>,
@@ -109,6 +112,7 @@ impl Session {
             client: OnceLock::new(),
             world: ArcSwapOption::empty(),
             unburied: Mutex::new(Vec::new()),
+            ended: AtomicU32::new(0),
             exports: Mutex::new(Vec::new()),
             addon: OnceLock::new(),
             on_start: settings.on_start,
@@ -269,11 +273,12 @@ impl Session {
     /// the last one: a call that comes first starts the next before this is told.
     pub(crate) fn bury(&self, report: &hostd_client::ExitReport) {
         Python::attach(|py| {
+            self.ended.fetch_max(report.generation, Ordering::AcqRel);
             for world in self.take_unburied(py, |world| world.generation.0 == report.generation) {
                 if !report.expected {
                     world.reported(report);
                 }
-                self.forget(py, &world);
+                world.end(py);
             }
         });
     }
@@ -282,14 +287,6 @@ impl Session {
     fn take_unburied(&self, _: Python<'_>, which: impl Fn(&World) -> bool) -> Vec<Arc<World>> {
         let mut unburied = locked(&self.unburied);
         unburied.extract_if(.., |world| which(world)).collect()
-    }
-
-    /// Nothing comes of this world any more. A promise that is read later fails by itself.
-    fn forget(&self, py: Python<'_>, world: &Arc<World>) {
-        drop(world.die());
-        for promise in world.promises(py) {
-            promise.get().fail(py);
-        }
     }
 
     /// Leaves for [`Self::error`] in this thread what is to be raised.
@@ -397,7 +394,13 @@ impl Session {
         });
         match loaded {
             Ok(()) => {
-                Python::attach(|_| locked(&self.unburied).push(Arc::clone(&world)));
+                Python::attach(|py| {
+                    if self.ended.load(Ordering::Acquire) >= world.generation.0 {
+                        world.end(py);
+                    } else {
+                        locked(&self.unburied).push(Arc::clone(&world));
+                    }
+                });
                 self.world.store(Some(world));
                 self.owner.start();
                 self.owner.world_is_there();
@@ -622,7 +625,7 @@ impl Session {
         let generation = client.generation();
         py.detach(|| client.restart());
         for world in self.take_unburied(py, |world| world.generation.0 <= generation) {
-            self.forget(py, &world);
+            world.end(py);
         }
         self.start(py).map(drop)
     }
@@ -647,7 +650,7 @@ impl Session {
     /// The process has ended for good.
     fn let_go(&self, py: Python<'_>) {
         for world in self.take_unburied(py, |_| true) {
-            self.forget(py, &world);
+            world.end(py);
         }
         self.owner.stop();
     }
@@ -663,7 +666,7 @@ impl Session {
         self.world.store(None);
         for world in self.take_unburied(py, |_| true) {
             // What was lent to the parent's host is the parent's; this copy is dropped.
-            self.forget(py, &world);
+            world.end(py);
         }
     }
 

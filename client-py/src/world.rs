@@ -130,6 +130,15 @@ impl World {
         let _ = self.report.set(report.clone());
     }
 
+    /// The process of this generation is gone: what was lent to it is dropped, and promises fail.
+    /// One that is read later fails by itself.
+    pub(crate) fn end(&self, py: Python<'_>) {
+        drop(self.die());
+        for promise in self.promises(py) {
+            promise.get().fail(py);
+        }
+    }
+
     /// How the process of this generation ended, if that is known.
     pub(crate) fn report(&self) -> Option<&ExitReport> {
         self.report.get()

@@ -2,6 +2,7 @@
 //!
 //! After a change, raise `PROTOCOL` and run this test with `NAPI_HOSTD_WRITE_GOLDEN=1`, which writes
 //! the file of a number that has none yet. Only the newest is kept.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fmt::Write as _;
 use std::fs;

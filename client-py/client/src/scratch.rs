@@ -12,6 +12,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 use tempfile::{Builder, TempDir};
 
@@ -92,8 +93,7 @@ fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
     let folder = match open(path, flags, Mode::empty()) {
         Ok(folder) => folder,
         // A link, a file, another user's, or nothing any more.
-        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR)
-        | Err(rustix::io::Errno::ACCESS | rustix::io::Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let found = fstat(&folder)?;
@@ -169,11 +169,14 @@ mod tests {
     #[test]
     fn folder_is_free_when_its_client_is_gone() {
         let parent = tempfile::tempdir().unwrap();
-        let Scratch { folder, _lock } = Scratch::create_in(parent.path()).unwrap();
+        let Scratch {
+            folder,
+            _lock: lock,
+        } = Scratch::create_in(parent.path()).unwrap();
         let path = folder.keep();
         sweep(parent.path());
         assert!(path.exists());
-        drop(_lock);
+        drop(lock);
         sweep(parent.path());
         assert!(!path.exists());
     }

@@ -218,36 +218,29 @@ mod tests {
             .arg("60")
             .spawn()
             .unwrap();
-        let heard = std::thread::spawn({
-            let (busy, idle) = (busy.id(), idle.id());
-            move || {
-                // As the supervisor does.
-                SigSet::all().thread_block().unwrap();
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                runtime.block_on(async {
-                    let mut working = Pulse::of(busy);
-                    let mut sleeping = Pulse::of(idle);
-                    assert!(matches!(working, Pulse::Spent(_)));
-                    let quiet = async {
-                        // A fresh process spends some at its start.
-                        while tokio::time::timeout(Duration::from_millis(300), sleeping.beat())
-                            .await
-                            .is_ok()
-                        {}
-                    };
-                    quiet.await;
-                    for _ in 0..5 {
-                        tokio::time::timeout(Duration::from_secs(30), working.beat())
-                            .await
-                            .unwrap();
-                    }
-                });
-            }
-        })
-        .join();
+        let (busy_pid, idle_pid) = (busy.id(), idle.id());
+        let hearing = std::thread::Builder::new().spawn(move || {
+            // As the supervisor does.
+            SigSet::all().thread_block().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let (mut working, mut sleeping) = (Pulse::of(busy_pid), Pulse::of(idle_pid));
+                assert!(matches!(working, Pulse::Spent(_)));
+                let quiet = Duration::from_millis(300);
+                // A fresh process spends some at its start.
+                while tokio::time::timeout(quiet, sleeping.beat()).await.is_ok() {}
+                for _ in 0..5 {
+                    let patience = Duration::from_secs(30);
+                    tokio::time::timeout(patience, working.beat())
+                        .await
+                        .unwrap();
+                }
+            });
+        });
+        let heard = hearing.unwrap().join();
         for child in [&mut busy, &mut idle] {
             child.kill().unwrap();
             child.wait().unwrap();
