@@ -315,6 +315,7 @@ NAPI_MODULE_INIT() {
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
     if (plain_export(env, exports, FUNCTIONS[i].name, FUNCTIONS[i].callback) == NULL) return NULL;
   }
+  if (!crash_export_greedy(env, exports)) return NULL;
   napi_property_descriptor members[] = {
       {"die", NULL, NullPointer, NULL, NULL, NULL, napi_default_method, NULL},
       {"death", NULL, NULL, NullPointer, NULL, NULL, napi_enumerable, NULL},

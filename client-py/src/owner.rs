@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     /// What a host said while it loaded its addon.
     early: Early,
     stopped: AtomicBool,
+    /// Bytes that hosts printed and nobody was shown.
+    dropped: AtomicU64,
 }
 
 /// Releases wait for a frame to ride with for this long.
@@ -97,6 +99,7 @@ impl Owner {
                 watching: AtomicBool::new(false),
                 early: Early::default(),
                 stopped: AtomicBool::new(false),
+                dropped: AtomicU64::new(0),
             }),
         }
     }
@@ -144,6 +147,11 @@ impl Owner {
         if waiting == FLUSH_AT || !self.shared.awake.swap(true, Ordering::AcqRel) {
             self.shared.wake();
         }
+    }
+
+    /// How many bytes that hosts printed nobody was shown.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     /// Who takes turns.
@@ -523,6 +531,23 @@ pub(crate) struct Listener {
 impl Events for Listener {
     fn output(&self, stream: Stream, bytes: &[u8]) {
         output::output(&self.label, stream, bytes);
+    }
+
+    fn dropped(&self, stream: Stream, bytes: u64) {
+        self.owner
+            .shared
+            .dropped
+            .fetch_add(bytes, Ordering::Relaxed);
+        let stream = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        let message = format!(
+            "the addon {} prints too fast: {bytes} bytes of its {stream} were dropped here; 8 MiB \
+             at once and 4 MiB a second are shown",
+            self.label
+        );
+        output::log(LogLevel::Warn, "output", &message);
     }
 
     fn log(&self, level: LogLevel, target: &str, message: &str) {

@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use hostd_client::{Client, ClientError, Conversation, ExitReport, HostOptions};
+use hostd_client::{Client, ClientError, Conversation, ExitReport, HostOptions, Limit};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
@@ -42,6 +42,9 @@ pub(crate) struct Session {
     world: ArcSwapOption<World>,
     /// All that live, also those of hosts that were replaced: their promises are owed an end.
     worlds: Mutex<Vec<Weak<World>>>,
+    /// How the last process ended of which that is known. One may end while its answer to the load
+    /// is being read, before it has a world.
+    last_end: Mutex<Option<ExitReport>>,
     /// The exported functions and classes, in the order in which they were first seen.
     exports: Mutex<Vec<KnownExport>>,
     addon: OnceLock<Py<PyWeakrefReference>>,
@@ -109,6 +112,7 @@ impl Session {
             client: OnceLock::new(),
             world: ArcSwapOption::empty(),
             worlds: Mutex::default(),
+            last_end: Mutex::default(),
             exports: Mutex::new(Vec::new()),
             addon: OnceLock::new(),
             on_start: settings.on_start,
@@ -276,6 +280,14 @@ impl Session {
     /// A process is gone, whether or not another runs meanwhile: pending promises fail, what was
     /// lent to it is dropped.
     pub(crate) fn bury(&self, report: &ExitReport) {
+        let mut last = locked(&self.last_end);
+        if last
+            .as_ref()
+            .is_none_or(|last| last.generation < report.generation)
+        {
+            *last = Some(report.clone());
+        }
+        drop(last);
         for world in self.worlds() {
             if world.generation.0 == report.generation {
                 self.end_world(&world, End::Died(Box::new(report.clone())));
@@ -309,6 +321,10 @@ impl Session {
         worlds.push(Arc::downgrade(&world));
         drop(worlds);
         let generation = world.generation;
+        let last = locked(&self.last_end).clone();
+        if let Some(report) = last.filter(|last| last.generation == generation.0) {
+            self.end_world(&world, End::Died(Box::new(report)));
+        }
         self.world.store(Some(world));
         self.owner.start();
         self.owner.world_is_there(generation);
@@ -334,11 +350,16 @@ impl Session {
     #[cold]
     pub(crate) fn annotate(&self, py: Python<'_>, error: &PyErr) {
         if let Some(sandbox) = &self.sandbox {
+            let bounds = self.client.get().and_then(Client::bounds);
+            let advice: Vec<_> = Limit::ALL
+                .into_iter()
+                .filter_map(|limit| Some((limit.option(), limit.advice(bounds.as_ref()?)?)))
+                .collect();
             // An error without the note is as good.
             let _ = py
                 .import("napi_python._sandbox")
                 .and_then(|module| module.getattr("annotate"))
-                .and_then(|annotate| annotate.call1((error.value(py), sandbox)));
+                .and_then(|annotate| annotate.call1((error.value(py), sandbox, advice)));
         }
     }
 
@@ -624,6 +645,7 @@ impl Session {
             result.set_item("python_objects_lent", lent)?;
             result.set_item("proxies", proxies)?;
         }
+        result.set_item("output_dropped", self.owner.dropped())?;
         result.set_item("generation", self.generation())?;
         result.set_item("pid", self.pid())?;
         Ok(result)

@@ -100,6 +100,21 @@ pub struct Mechanism {
     pub detail: String,
 }
 
+/// What a confined host may use up, as its report says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Bytes of memory of its own.
+    pub memory: u64,
+    /// Threads, whether the kernel keeps to that or the client.
+    pub threads: u64,
+    /// Open descriptors.
+    pub files: u64,
+    /// Bytes of one file.
+    pub file_size: u64,
+    /// Seconds of processor time, if they are limited.
+    pub cpu: Option<u64>,
+}
+
 /// What was applied, in the order in which it was.
 pub type Applied = Vec<Mechanism>;
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
-use crate::confinement::{Confinement, Mechanism};
+use crate::confinement::{Bounds, Confinement, Mechanism};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, LaneIndex};
@@ -86,6 +86,8 @@ pub enum HostMessage {
     Confined {
         /// What was applied.
         applied: Vec<Mechanism>,
+        /// What it may use up, if that could be limited.
+        bounds: Option<Bounds>,
     },
     /// It serves; once, in answer to the setup.
     Ready {

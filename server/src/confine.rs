@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use hostd_protocol::confinement::{Confinement, Mechanism, MechanismState, PolicyName};
+use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState, PolicyName};
 use hostd_sandbox::policy::{Name, Policy, Preset};
 use hostd_sandbox::report::{Applied, Requested, State};
 use hostd_sandbox::{SingleThreaded, Tightening};
@@ -14,16 +14,24 @@ const LANDLOCK_VARIABLE: &str = "NAPI_HOSTD_TEST_LANDLOCK_ABI";
 /// Takes the system for one without user namespaces: for tests.
 const NAMESPACES_VARIABLE: &str = "NAPI_HOSTD_TEST_NO_NAMESPACES";
 
-/// Confines this process; returns what was applied, and what is to be once the addon is loaded.
+/// Confines this process; returns what was applied, what it may use up, and what is to be applied
+/// once the addon is loaded.
 pub(crate) fn confine(
     alone: &SingleThreaded,
     asked: &Confinement,
     parent: u32,
-) -> (Vec<Mechanism>, Option<Tightening>) {
+) -> (Vec<Mechanism>, Option<Bounds>, Option<Tightening>) {
     let policy = policy(asked, parent);
     let report = hostd_sandbox::confine(alone, &policy);
+    let bounds = report.bounds.map(|bounds| Bounds {
+        memory: bounds.memory,
+        threads: bounds.threads,
+        files: bounds.files,
+        file_size: bounds.file_size,
+        cpu: bounds.cpu,
+    });
     let applied = report.entries.into_iter().map(mechanism).collect();
-    (applied, Tightening::of(&policy))
+    (applied, bounds, Tightening::of(&policy))
 }
 
 fn policy(asked: &Confinement, parent: u32) -> Policy {

@@ -98,10 +98,10 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let client = client(&stream)?;
     let mut tightening = None;
     if let Some(confinement) = &setup.confinement {
-        let (applied, later) = confine(&prepared.alone, confinement, prepared.parent);
+        let (applied, bounds, later) = confine(&prepared.alone, confinement, prepared.parent);
         tightening = later;
         let missing = confinement.missing(&applied).map(|(name, _)| name);
-        control::write_message(&mut stream, &HostMessage::Confined { applied })?;
+        control::write_message(&mut stream, &HostMessage::Confined { applied, bounds })?;
         if let Some(name) = missing.filter(|name| !confinement.can_do_without(name)) {
             return Err(anyhow!("the sandbox is incomplete without {name}"));
         }

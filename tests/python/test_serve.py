@@ -17,7 +17,17 @@ from typing import Any
 
 import pytest
 from conftest import addon_path
-from napi_python import AddonCrashed, AddonTimeout, LoadError, _addon, deadline, host, load_addon
+from napi_python import (
+    AddonCrashed,
+    AddonTimeout,
+    JSError,
+    LoadError,
+    Sandbox,
+    _addon,
+    deadline,
+    host,
+    load_addon,
+)
 from processes import gone_within, killed_client, settled
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001
@@ -206,8 +216,29 @@ def test_no_server_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     with pytest.raises(LoadError, match=r"server at .*nothing"):
         load_addon(CRASH, address=tmp_path / "nothing")
-    with pytest.raises(ValueError, match="env="):
-        load_addon(CRASH, address=tmp_path / "nothing", env={})
+    options: list[dict[str, Any]] = [{"env": {}}, {"sandbox": Sandbox(env={"MODE": "quick"})}]
+    for option in options:
+        with pytest.raises(ValueError, match=r"env=.*that of the server"):
+            load_addon(CRASH, address=tmp_path / "nothing", **option)
+
+
+def test_environment_of_a_confined_addon_is_the_servers(tmp_path: Path) -> None:
+    folder = tmp_path / "for-addons"
+    folder.mkdir(mode=0o700)
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "TMPDIR": str(folder)}
+    with serving("--socket", str(tmp_path / "d" / "s"), env=environment) as server:
+        sandbox = Sandbox(scratch=folder, file_size="1 MiB")
+        with load_addon(CRASH, address=server.address, sandbox=sandbox) as loaded:
+            seen = host(loaded).run_script("({...process.env})")
+            assert seen == environment
+            loaded.longFile(f"{seen['TMPDIR']}/kept", 4096)
+            with pytest.raises(JSError, match="EACCES"):
+                loaded.longFile(f"{tmp_path}/elsewhere", 4096)
+            # Its limits hold as anywhere.
+            with pytest.raises(JSError, match="EFBIG") as refused:
+                loaded.longFile(f"{seen['TMPDIR']}/long", 2 << 20)
+            assert "sandbox=Sandbox(file_size=" in "".join(refused.value.__notes__)
+    assert {path.name for path in folder.iterdir()} == {"kept", "long"}
 
 
 def test_end_in_order(server: Server) -> None:

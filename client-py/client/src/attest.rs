@@ -35,11 +35,7 @@ fn missing(
     if let Some((name, entry)) = confinement.missing(applied) {
         return Some((name, entry.cloned().map(Box::new)));
     }
-    let pid = if is_jailed(applied) {
-        host_in_jail(pid)
-    } else {
-        pid
-    };
+    let pid = host_of(pid, applied);
     // Elsewhere the number may be another process', or nobody's.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     for (name, line) in [
@@ -61,12 +57,16 @@ fn missing(
     None
 }
 
-/// The host itself, where the process that was started is only the one outside of its jail: it is
-/// the only child of its only child.
-fn host_in_jail(pid: u32) -> u32 {
+/// The host itself, where the process that was started is only the one outside of its jail: then
+/// it is the only child of its only child.
+pub(crate) fn host_of(pid: u32, applied: &[Mechanism]) -> u32 {
     let child = |pid: u32| -> Option<u32> {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         children.split_ascii_whitespace().next()?.parse().ok()
     };
-    child(pid).and_then(child).unwrap_or(pid)
+    if is_jailed(applied) {
+        child(pid).and_then(child).unwrap_or(pid)
+    } else {
+        pid
+    }
 }

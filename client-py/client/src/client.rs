@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use hostd_protocol::carrier::Idle;
-use hostd_protocol::confinement::Applied;
+use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 
@@ -137,6 +137,11 @@ impl Client {
     pub fn applied(&self) -> Applied {
         let session = self.shared.current.load_full();
         session.map_or_else(Vec::new, |session| session.applied.clone())
+    }
+
+    /// What the host that serves may use up, or the last one that did; none without a policy.
+    pub fn bounds(&self) -> Option<Bounds> {
+        self.shared.current.load().as_ref()?.bounds
     }
 
     /// Whether a turn can be announced so that it waits for nobody: see

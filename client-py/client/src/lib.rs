@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod attest;
+mod bounds;
 mod client;
 mod conversation;
 mod crash;
@@ -27,7 +28,9 @@ mod report;
 mod scratch;
 mod session;
 mod supervise;
+mod watchdog;
 
+pub use bounds::Limit;
 pub use client::{Client, ClientStats, Closing};
 pub use conversation::Conversation;
 pub use error::{ClientError, SpawnError};

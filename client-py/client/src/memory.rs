@@ -5,8 +5,10 @@
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hostd_protocol::confinement::Bounds;
 use nix::sys::signal::Signal;
 
+use crate::bounds::Limit;
 use crate::crash::Findings;
 use crate::report::Usage;
 
@@ -35,6 +37,7 @@ pub(crate) fn verdict(
     signal: Option<i32>,
     findings: &Findings,
     usage: Option<&Usage>,
+    bounds: Option<&Bounds>,
 ) -> Option<String> {
     let signal = signal?;
     let peak = usage.and_then(|usage| usage.peak_memory);
@@ -47,7 +50,9 @@ pub(crate) fn verdict(
     let is_null = findings.address.is_none_or(|address| address < NULL_END);
     (findings.lacked_memory && is_null && REFUSED.contains(&signal)).then(|| {
         let had = peak.map_or_else(String::new, |peak| format!("; it had {}", size(peak)));
-        format!("maybe out of memory: its thread had just been refused some (ENOMEM){had}")
+        let limit = bounds.and_then(|bounds| Limit::Memory.advice(bounds));
+        let limit = limit.map_or_else(String::new, |advice| format!("; {advice}"));
+        format!("maybe out of memory: its thread had just been refused some (ENOMEM){had}{limit}")
     })
 }
 
@@ -95,7 +100,7 @@ pub(crate) fn peak(status: &str) -> Option<u64> {
 }
 
 /// A line such as `VmHWM:   1234 kB`, in bytes.
-fn kibibytes(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     let number: u64 = rest.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     number.checked_mul(1024)
@@ -133,14 +138,20 @@ mod tests {
             ..Findings::default()
         };
         for signal in REFUSED {
-            let said = verdict(Some(signal), &findings, None).unwrap();
+            let said = verdict(Some(signal), &findings, None, None).unwrap();
             assert!(said.starts_with("maybe out of memory"), "{said}");
         }
-        assert_eq!(verdict(Some(Signal::SIGFPE as i32), &findings, None), None);
+        assert_eq!(
+            verdict(Some(Signal::SIGFPE as i32), &findings, None, None),
+            None
+        );
         findings.address = Some(0xdead_beef_0000);
-        assert_eq!(verdict(Some(SIGSEGV), &findings, None), None);
-        assert_eq!(verdict(Some(SIGSEGV), &Findings::default(), None), None);
-        assert_eq!(verdict(None, &findings, None), None);
+        assert_eq!(verdict(Some(SIGSEGV), &findings, None, None), None);
+        assert_eq!(
+            verdict(Some(SIGSEGV), &Findings::default(), None, None),
+            None
+        );
+        assert_eq!(verdict(None, &findings, None, None), None);
     }
 
     #[test]

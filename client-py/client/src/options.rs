@@ -140,6 +140,8 @@ pub enum Stream {
 pub trait Events: Send + Sync {
     /// The addon printed something.
     fn output(&self, stream: Stream, bytes: &[u8]);
+    /// So many bytes that the addon printed were dropped: it prints faster than anybody reads.
+    fn dropped(&self, _stream: Stream, _bytes: u64) {}
     /// The host or this crate has something for the log.
     fn log(&self, level: LogLevel, target: &str, message: &str);
     /// A host died that nobody had told to end.

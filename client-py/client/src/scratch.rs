@@ -1,10 +1,19 @@
 //! A folder of a host's own, for what its addon leaves behind: made before it, gone after it.
+//!
+//! A client that is killed removes nothing. So the folder is locked as long as its client lives, and
+//! the next client removes those of this user that nobody holds.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use tempfile::{Builder, TempDir};
 
 use crate::error::SpawnError;
@@ -12,23 +21,49 @@ use crate::error::SpawnError;
 /// What points programs to the folder in which they may leave things.
 const VARIABLES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
 
+/// How the names of these folders begin.
+const PREFIX: &str = "napi-hostd-scratch-";
+/// Only this user may enter.
+const MODE: u32 = 0o700;
+/// Another client may take a fresh folder for one that was left, but hardly every one.
+const ATTEMPTS: u32 = 16;
+
 /// A folder that only this user may enter.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     folder: TempDir,
+    /// Says that its client lives.
+    _lock: OwnedFd,
 }
 
 impl Scratch {
+    /// Makes one. To be called inside the supervisor's runtime: what others have left is removed in
+    /// the background, once.
     pub(crate) fn create() -> Result<Self, SpawnError> {
-        let folder = Builder::new()
-            .prefix("napi-hostd-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir()
-            .map_err(|source| SpawnError::System {
-                what: "no folder for what its addon leaves behind",
-                source,
-            })?;
-        Ok(Self { folder })
+        static SWEPT: AtomicBool = AtomicBool::new(false);
+        if !SWEPT.swap(true, Ordering::Relaxed) {
+            drop(tokio::task::spawn_blocking(|| sweep(&std::env::temp_dir())));
+        }
+        Self::create_in(&std::env::temp_dir()).map_err(|source| SpawnError::System {
+            what: "no folder for what its addon leaves behind",
+            source,
+        })
+    }
+
+    fn create_in(parent: &Path) -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let folder = Builder::new()
+                .prefix(PREFIX)
+                .permissions(Permissions::from_mode(MODE))
+                .tempdir_in(parent)?;
+            if let Some(lock) = lock(folder.path())? {
+                return Ok(Self {
+                    folder,
+                    _lock: lock,
+                });
+            }
+        }
+        Err(io::Error::other("other programs remove what was just made"))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -48,5 +83,111 @@ impl Scratch {
     pub(crate) async fn remove(self) {
         // Without a thread for it, it goes here.
         let _ = tokio::task::spawn_blocking(move || self.folder.close()).await;
+    }
+}
+
+/// Locks a folder of this user's that nobody else may enter; none if it is no such folder, or is
+/// locked, or was removed meanwhile.
+fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    let folder = match open(path, flags, Mode::empty()) {
+        Ok(folder) => folder,
+        // A link, a file, another user's, or nothing any more.
+        Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let found = fstat(&folder)?;
+    let is_ours = found.st_uid == geteuid().as_raw() && found.st_mode & 0o7777 == MODE;
+    if !is_ours || flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(None);
+    }
+    // Whoever removes it does so with the lock.
+    let is_there = fs::symlink_metadata(path)
+        .is_ok_and(|there| (there.dev(), there.ino()) == (found.st_dev, found.st_ino));
+    Ok(is_there.then_some(folder))
+}
+
+/// Removes the folders of clients that are gone.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes())
+        {
+            continue;
+        }
+        let path = entry.path();
+        if let Ok(Some(_lock)) = lock(&path) {
+            // What an addon has made to be hard to remove stays.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(parent: &Path, name: &str, mode: u32) -> std::path::PathBuf {
+        let path = parent.join(name);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("file"), "text").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_nobody_holds_is_removed_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let parent = parent.path();
+        let held = Scratch::create_in(parent).unwrap();
+        let gone = left(parent, "napi-hostd-scratch-gone", MODE);
+        let elsewhere = left(parent, "elsewhere", MODE);
+        std::os::unix::fs::symlink(&elsewhere, gone.join("link")).unwrap();
+        let kept = [
+            left(parent, "napi-hostd-other", MODE),
+            left(parent, "napi-hostd-scratch-open", 0o755),
+            elsewhere.clone(),
+        ];
+        let link = parent.join("napi-hostd-scratch-link");
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let file = parent.join("napi-hostd-scratch-file");
+        fs::write(&file, "text").unwrap();
+        sweep(parent);
+        assert!(!gone.exists());
+        assert!(held.path().exists());
+        for folder in kept {
+            assert!(folder.join("file").exists(), "{}", folder.display());
+        }
+        assert!(link.exists() && file.exists());
+    }
+
+    #[test]
+    fn folder_is_free_when_its_client_is_gone() {
+        let parent = tempfile::tempdir().unwrap();
+        let Scratch {
+            folder,
+            _lock: lock,
+        } = Scratch::create_in(parent.path()).unwrap();
+        let path = folder.keep();
+        sweep(parent.path());
+        assert!(path.exists());
+        drop(lock);
+        sweep(parent.path());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn folder_that_was_removed_meanwhile_is_not_locked() {
+        let parent = tempfile::tempdir().unwrap();
+        assert!(lock(&parent.path().join("nothing")).unwrap().is_none());
+        let path = left(parent.path(), "napi-hostd-scratch-x", MODE);
+        let first = lock(&path).unwrap();
+        assert!(first.is_some());
+        assert!(lock(&path).unwrap().is_none());
     }
 }

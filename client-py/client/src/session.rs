@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::Outbox;
-use hostd_protocol::confinement::Applied;
+use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::control::ClientMessage;
 use hostd_protocol::ids::{Generation, LaneIndex};
 use hostd_protocol::limits::Limits;
@@ -69,6 +69,8 @@ pub(crate) struct Session {
     pub(crate) limits: Limits,
     /// What confines it.
     pub(crate) applied: Applied,
+    /// What it may use up.
+    pub(crate) bounds: Option<Bounds>,
     pub(crate) outbox: Outbox,
     pub(crate) ending: Ending,
     dead: AtomicBool,
@@ -114,7 +116,7 @@ impl Session {
         process: Arc<Process>,
         end: ClientEnd,
         limits: Limits,
-        applied: Applied,
+        (applied, bounds): (Applied, Option<Bounds>),
         outbox: Outbox,
     ) -> Arc<Self> {
         let session = Arc::new(Self {
@@ -123,6 +125,7 @@ impl Session {
             end,
             limits,
             applied,
+            bounds,
             outbox,
             ending: Ending::default(),
             dead: AtomicBool::new(false),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{ClientEnd, Patient};
-use hostd_protocol::confinement::Applied;
+use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::FrameKind;
@@ -26,7 +26,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
-use crate::attest::attest;
+use crate::attest::{attest, host_of};
+use crate::bounds;
 use crate::crash::{self, CrashPage, Findings};
 use crate::door::Status;
 use crate::error::SpawnError;
@@ -39,6 +40,7 @@ use crate::reap::Birth;
 use crate::report::{ExitReport, Usage};
 use crate::scratch::Scratch;
 use crate::session::{Process, Session};
+use crate::watchdog;
 
 /// What is still in sockets and pipes after a death is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(20);
@@ -162,7 +164,8 @@ async fn supervise(
         }
         Box::new(confinement)
     });
-    let host = Host {
+    let mut host = Host {
+        bounds: None,
         scratch,
         process: Arc::new(process),
         generation,
@@ -195,7 +198,8 @@ async fn supervise(
     let greeted = greet(&mut stream, &options, setup, host.process.pid);
     let greeted = timeout(options.start_timeout, greeted).await;
     let refused = match greeted {
-        Ok(Ok(applied)) => {
+        Ok(Ok((applied, bounds))) => {
+            host.bounds = bounds;
             let served = Served {
                 stream,
                 end,
@@ -233,7 +237,7 @@ async fn greet(
     options: &HostOptions,
     setup: Setup,
     pid: u32,
-) -> Result<Applied, SpawnError> {
+) -> Result<(Applied, Option<Bounds>), SpawnError> {
     let handshake = |source| SpawnError::Handshake {
         binary: options.binary.clone(),
         source,
@@ -242,25 +246,28 @@ async fn greet(
     hello.check().map_err(handshake)?;
     let confinement = setup.confinement.clone();
     let mut attested = None;
+    let mut limited = None;
     let setup = ClientMessage::Setup(setup);
     socket::write_message(stream, &setup)
         .await
         .map_err(handshake)?;
     loop {
         match socket::read_message(stream).await.map_err(handshake)? {
-            HostMessage::Confined { applied } => {
+            HostMessage::Confined { applied, bounds } => {
                 let Some(confinement) = &confinement else {
                     let unasked = "a report about a sandbox that nobody asked for";
                     return Err(handshake(ProtocolError::violation(unasked)));
                 };
                 attested = Some(attest(options, confinement, pid, applied)?);
+                limited = bounds;
             }
             // Without a report, what must hold does not.
             HostMessage::Ready { .. } => {
-                return match (attested, &confinement) {
-                    (None, Some(confinement)) => attest(options, confinement, pid, Vec::new()),
-                    (applied, _) => Ok(applied.unwrap_or_default()),
+                let applied = match (attested, &confinement) {
+                    (None, Some(confinement)) => attest(options, confinement, pid, Vec::new())?,
+                    (applied, _) => applied.unwrap_or_default(),
                 };
+                return Ok((applied, limited));
             }
             HostMessage::Refused { message } => return Err(SpawnError::Refused(message)),
             HostMessage::Log {
@@ -297,13 +304,14 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     } = served;
     let outbox = Outbox::default();
     let process = Arc::clone(&host.process);
+    let pid = host_of(process.pid, &applied);
     let connection = Connection::of_client(&end, outbox.clone());
     let session = Session::new(
         host.generation,
         process,
         end,
         options.limits,
-        applied,
+        (applied, host.bounds),
         outbox,
     );
     let notices = {
@@ -333,6 +341,13 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     };
     {
         let mut connection = std::pin::pin!(connection.run(stream, on_message));
+        let bounds = host.bounds;
+        let mut beyond = std::pin::pin!(async {
+            match bounds {
+                Some(bounds) => watchdog::watch(pid, bounds).await,
+                None => std::future::pending().await,
+            }
+        });
         let mut connected = true;
         loop {
             tokio::select! {
@@ -340,6 +355,11 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
                 ended = &mut connection, if connected => {
                     connected = false;
                     lost_connection(&session, &host, ended).await;
+                }
+                reason = &mut beyond => {
+                    session.kill(|| reason);
+                    host.end().await;
+                    break;
                 }
                 () = time_out(&session) => {
                     session.kill(|| "it did not end in time when it was told to".to_owned());
@@ -422,6 +442,7 @@ fn hear_notices(session: &Session, options: &HostOptions) {
 
 /// A process and what it prints.
 struct Host {
+    bounds: Option<Bounds>,
     scratch: Option<Scratch>,
     process: Arc<Process>,
     generation: Generation,
@@ -484,6 +505,7 @@ impl Host {
             peak_memory: findings.peak_memory.or(remains.peak_memory),
         });
         let killed = self.process.killed_because();
+        let limits = self.bounds.as_ref();
         let unknown = || {
             "how it ended is unknown: its status was taken by another part of this program"
                 .to_owned()
@@ -495,7 +517,8 @@ impl Host {
             exit_code,
             reason: killed
                 .or_else(|| remains.is_none().then(unknown))
-                .or_else(|| memory::verdict(signal, &findings, usage.as_ref())),
+                .or_else(|| bounds::verdict(signal, limits, usage.as_ref()))
+                .or_else(|| memory::verdict(signal, &findings, usage.as_ref(), limits)),
             export: None,
             address: findings.address,
             overflowed: findings.overflowed,

@@ -89,7 +89,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         env: The environment of the process. Left out, it is this one's, or, with a sandbox, what
             this one says of language and time zone.
         address: The socket of a running `napi-hostd serve` of this user, which starts the process
-            in its own environment; left out, this process starts it.
+            in its own environment, whatever the sandbox says of that; left out, this process starts
+            it.
         carrier: How messages travel; "auto" takes shared memory where it is to be had.
         start_timeout: Seconds that the process may take to be ready, and then the addon to load.
         timeout: Seconds that each call may take, what is nested in it included; then it raises
@@ -119,8 +120,11 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if not start_timeout > 0:
         text = f"start_timeout={start_timeout!r}: it is a number of seconds above 0"
         raise ValueError(text)
-    if address is not None and env is not None:
-        text = "env=: with address= the environment is that of the server; give it to that one"
+    if address is not None and (env is not None or (confined is not None and confined.env)):
+        text = (
+            "env=: with address= the environment is that of the server, HOME and TMPDIR included; "
+            "start that one with it"
+        )
         raise ValueError(text)
     if timeout is not None and not timeout > 0:
         text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"

@@ -368,7 +368,7 @@ def report(options: Sandbox | None, entries: list[tuple[Any, ...]]) -> SandboxRe
     return SandboxReport("none" if options is None else options.policy, options, mechanisms)
 
 
-# What the system says when something is denied or used up, and which option changes that.
+# What the system says when something is denied, and which option changes that.
 _HINTS: Final = (
     (
         ("noexec", "failed to map segment", "cannot enable executable"),
@@ -388,10 +388,13 @@ _HINTS: Final = (
         ("EPERM", "operation not permitted"),
         "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True: what it needs",
     ),
-    (("EFBIG", "file too large"), "file_size=..., which limits how long a file may get"),
-    (("EMFILE", "too many open files"), "files=..., which limits how many may be open"),
-    (("ENOMEM", "cannot allocate memory", "out of memory"), "memory=..., which limits it"),
-    (("EAGAIN", "resource temporarily unavailable"), "threads=..., which limits them"),
+)
+# What the system says when something is used up, and which limit that is.
+_LIMITS: Final = (
+    (("EFBIG", "file too large"), "file_size"),
+    (("EMFILE", "too many open files"), "files"),
+    (("ENOMEM", "cannot allocate memory", "out of memory"), "memory"),
+    (("EAGAIN", "resource temporarily unavailable"), "threads"),
 )
 
 
@@ -402,19 +405,36 @@ _TIMEOUT_NOTE: Final = (
 )
 
 
-def annotate(error: BaseException, sandbox: Sandbox) -> None:
-    """Adds a note to what a confined addon threw, if the sandbox may be the reason for it."""
+def annotate(error: BaseException, sandbox: Sandbox, advice: Iterable[tuple[str, str]]) -> None:
+    """Adds a note to what a confined addon threw, if the sandbox may be the reason for it.
+
+    `advice` has the limits by their options, and what would raise each.
+    """
     if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
         return
     if isinstance(error, AddonTimeout):
         error.add_note(_TIMEOUT_NOTE.format(sandbox.policy))
         return
     said = f"{error} {getattr(error, 'code', '')}"
+    known = dict(advice)
+    limit = _find(said, _LIMITS)
+    option = _find(said, _HINTS)
+    if limit in known:
+        why = known[limit]
+    elif option is not None:
+        why = f"what would change that: {option}, in sandbox=Sandbox(...)"
+    else:
+        return
+    error.add_note(
+        f"The addon runs under the sandbox policy {sandbox.policy!r}, which may be the reason: "
+        f"{why}."
+    )
+
+
+def _find(said: str, table: Iterable[tuple[tuple[str, ...], str]]) -> str | None:
+    """Returns what belongs to the code, or a text, that is in what was said."""
     lower = said.lower()
-    for (code, *texts), option in _HINTS:
+    for (code, *texts), found in table:
         if re.search(rf"\b{code}\b", said) or any(text in lower for text in texts):
-            error.add_note(
-                f"The addon runs under the sandbox policy {sandbox.policy!r}, which may be the "
-                f"reason. What would change that: {option}, in sandbox=Sandbox(...)."
-            )
-            return
+            return found
+    return None

@@ -3,10 +3,13 @@
 use rustix::io::Errno;
 
 use crate::SingleThreaded;
+use crate::limits::Bounds;
 use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
-use crate::{Tightening, crash, diagnose, jail, landlock, limits, namespaces, rights, selftest};
+use crate::{
+    Tightening, crash, diagnose, gate, jail, landlock, limits, namespaces, rights, selftest,
+};
 
 use Requested::{Required, Wanted};
 
@@ -20,21 +23,26 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let governed = version.is_ok_and(|version| version >= landlock_needed(policy));
     let jail = jail_wanted(alone, policy, governed, &mut report);
     let mut parent = policy.parent;
+    let mut bounds = Bounds {
+        threads: policy.preset.threads,
+        ..Bounds::default()
+    };
     if jail {
-        if !enter_jail(alone, policy, &mut report) {
+        if !enter_jail(alone, policy, &mut report, &mut bounds) {
             return report;
         }
         parent = namespaces::INIT;
-    } else if policy.limit_threads {
-        report.note("threads", Required, limit_threads(alone, policy));
     } else {
-        report.say("threads", State::Skipped, "no limit was asked for");
+        limit_threads(alone, policy, &mut report, &mut bounds);
     }
     report.note("oom_score", Wanted, rights::die_first());
     if jail {
         report.note("kernel_settings", Required, jail::read_only_settings());
     }
-    report.note("limits", Required, limits::set_limits(policy));
+    let limited = limits::set_limits(policy, &mut bounds);
+    if report.note("limits", Required, limited) {
+        report.bounds = Some(bounds);
+    }
     report.note("no_new_privs", Required, rights::no_new_privileges());
     if !policy.preset.exec_memory {
         report.note("no_written_code", Required, rights::no_written_code());
@@ -112,7 +120,12 @@ fn landlock_needed(policy: &Policy) -> u32 {
 }
 
 /// Goes on in a new process of a new process namespace, in which nothing exists but what is granted.
-fn enter_jail(alone: &SingleThreaded, policy: &Policy, report: &mut Report) -> bool {
+fn enter_jail(
+    alone: &SingleThreaded,
+    policy: &Policy,
+    report: &mut Report,
+    bounds: &mut Bounds,
+) -> bool {
     let entered = wanted_namespaces(policy).and_then(|()| {
         let text = namespaces::enter_all(alone, policy.network, policy.parent)?;
         let parts = jail::enter(policy)?;
@@ -133,19 +146,52 @@ fn enter_jail(alone: &SingleThreaded, policy: &Policy, report: &mut Report) -> b
     } else {
         limits::set_thread_limit(threads)
     };
-    report.note("threads", Required, limited)
+    let limited = limited.inspect(|threads| bounds.threads = *threads);
+    report.note("threads", Required, limited.map(text_of_threads))
 }
 
-/// Limits threads without a jail: by the number of processes of a user, in a namespace of its own.
-fn limit_threads(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
-    if rustix::process::geteuid().is_root() {
-        return Err(Failure::because(
-            "the kernel does not count the threads of root; the policy \"strict\" has another way",
-        ));
+/// Limits threads without a jail: by the number of processes of a user, in a namespace of its own,
+/// if that was asked for and can be had. Else it is left to the client.
+fn limit_threads(
+    alone: &SingleThreaded,
+    policy: &Policy,
+    report: &mut Report,
+    bounds: &mut Bounds,
+) {
+    let threads = policy.preset.threads;
+    let user = rustix::process::geteuid();
+    let limited = if !policy.limit_threads {
+        Err(Failure::because("no limit was asked for"))
+    } else if user.is_root() {
+        Err(Failure::because(
+            "the kernel does not count the threads of root",
+        ))
+    } else {
+        wanted_namespaces(policy)
+            .and_then(|()| namespaces::enter_user(alone))
+            .and_then(|_| limits::set_thread_limit(threads))
+    };
+    match limited {
+        Ok(threads) => {
+            bounds.threads = threads;
+            report.note("threads", Wanted, Ok(text_of_threads(threads)));
+        }
+        // It is nobody in a namespace that is half made.
+        Err(failure) if rustix::process::geteuid() != user => {
+            report.note("threads", Required, Err(failure));
+        }
+        Err(failure) => {
+            let detail = format!(
+                "{threads} threads, counted by the client: {}",
+                failure.detail
+            );
+            report.say("threads", State::Partial, &detail);
+        }
     }
-    wanted_namespaces(policy)?;
-    namespaces::enter_user(alone)?;
-    limits::set_thread_limit(policy.preset.threads)
+}
+
+fn text_of_threads(threads: u64) -> String {
+    format!("{threads} threads")
 }
 
 fn wanted_namespaces(policy: &Policy) -> Result<(), Failure> {
@@ -208,7 +254,7 @@ fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> 
             ..*allowed
         };
         let (noted, through) = (seccomp::table(allowed), seccomp::table(&plain));
-        seccomp::emit_with_gate(&noted, diagnose::gate(), &through)
+        seccomp::emit_with_gate(&noted, gate::gate(), &through)
     } else {
         seccomp::emit(&seccomp::table(allowed))
     };

@@ -1,24 +1,19 @@
-//! Notes what a confined process is denied, while it goes on with the denial.
-//!
-//! The filter sends a denied call to a handler, which notes it and makes it fail as it would have.
-//! Of calls with a path, the filter can't tell which will be denied by Landlock: it sends them all,
-//! and the handler makes them once more from one place, the *gate*, from which the filter lets them
-//! through to the same rules as ever. Code that jumps there gains nothing.
-//!
-//! A thread that blocks SIGSYS is ended by its first denied call: this is for finding out.
+//! Notes what a confined process is denied, while it goes on with the denial: see [`crate::gate`],
+//! which tells of it.
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "nothing is caught there, so nothing is noted")
+)]
 
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::os::fd::IntoRawFd as _;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use rustix::io::Errno;
-
 use crate::report::Failure;
 use crate::seccomp::{name_of, path_of};
 use crate::trap::Told;
-use crate::{crash, frames};
+use crate::{frames, gate};
 
 /// So many different calls are noted.
 const MOST: usize = 512;
@@ -76,36 +71,6 @@ static PIPE: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 /// Whether a file that is not there may be one that is not shown.
 static JAILED: AtomicBool = AtomicBool::new(false);
 
-#[cfg(target_arch = "x86_64")]
-std::arch::global_asm!(
-    ".hidden hostd_sandbox_gate",
-    ".hidden hostd_sandbox_gate_end",
-    ".globl hostd_sandbox_gate",
-    ".globl hostd_sandbox_gate_end",
-    "hostd_sandbox_gate:",
-    "mov rax, rdi",
-    "mov rdi, [rsi]",
-    "mov rdx, [rsi + 16]",
-    "mov r10, [rsi + 24]",
-    "mov r8, [rsi + 32]",
-    "mov r9, [rsi + 40]",
-    "mov rsi, [rsi + 8]",
-    "syscall",
-    "hostd_sandbox_gate_end:",
-    "ret",
-);
-
-unsafe extern "C" {
-    /// Makes a call from the place that the filter knows.
-    fn hostd_sandbox_gate(number: i64, arguments: *const u64) -> i64;
-    static hostd_sandbox_gate_end: u8;
-}
-
-/// Where a call that comes through the gate seems to come from, as the kernel says it.
-pub(crate) fn gate() -> u64 {
-    (&raw const hostd_sandbox_gate_end).addr() as u64
-}
-
 /// Makes what the handler needs. Before the filter.
 pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
@@ -113,23 +78,7 @@ pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     PIPE[0].store(read.into_raw_fd(), Ordering::Relaxed);
     PIPE[1].store(write.into_raw_fd(), Ordering::Relaxed);
     JAILED.store(jailed, Ordering::Relaxed);
-    listen().map_err(Failure::of("sigaction"))
-}
-
-/// Has denied calls noted, in place of what else handles SIGSYS: for good, once there is a filter.
-fn listen() -> Result<(), Errno> {
-    // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
-    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    action.sa_sigaction = handle as *const () as libc::sighandler_t;
-    // On the stack that made the call: following it takes more than that for crashes has.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
-    // SAFETY: C3 and C5; the handler is as this module's documentation says.
-    let answer = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) };
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(Errno::INVAL)
-    }
+    gate::listen().map_err(Failure::of("sigaction"))
 }
 
 /// Forgets what was noted: the tries of the self-test.
@@ -157,47 +106,14 @@ fn this_thread() -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-#[cfg(target_arch = "x86_64")]
-extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, at: *mut libc::c_void) {
-    // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
-    let context = unsafe { at.cast::<libc::ucontext_t>().as_mut() };
-    let (Some(told), Some(context)) = (Told::of(info), context) else {
-        return crash::pass_on(signal, info, at);
-    };
-    let arguments = told.arguments(context);
-    let place = usize::try_from(libc::REG_RIP).unwrap_or(0);
-    let interrupted = context.uc_mcontext.gregs.get(place);
-    let interrupted = interrupted.map_or(0, |word| word.cast_unsigned());
-    let answer = match told.errno {
-        0 => {
-            let number = told.number().into();
-            // SAFETY: C5 and C6; the call that the interrupted code made, with its six arguments.
-            let answer = unsafe { hostd_sandbox_gate(number, arguments.as_ptr()) };
-            let errno = i32::try_from(answer.saturating_neg()).unwrap_or(0);
-            if is_denial(errno) {
-                note(told, errno, &arguments, interrupted);
-            }
-            answer
-        }
-        errno => {
-            note(told, errno, &arguments, interrupted);
-            i64::from(errno).saturating_neg()
-        }
-    };
-    let registers = &mut context.uc_mcontext.gregs;
-    let place = usize::try_from(libc::REG_RAX).unwrap_or(0);
-    if let Some(register) = registers.get_mut(place) {
-        *register = answer;
-    }
-}
-
-fn is_denial(errno: i32) -> bool {
+/// Whether a call was refused, and did not fail otherwise.
+pub(crate) fn is_denial(errno: i32) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM | libc::EROFS)
         || errno == libc::ENOENT && JAILED.load(Ordering::Relaxed)
 }
 
 /// Writes down a call, unless it is there already. One thread at a time; who waits too long goes.
-fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u64) {
+pub(crate) fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u64) {
     if READER.load(Ordering::Relaxed) == this_thread() {
         return;
     }

@@ -80,15 +80,16 @@ pub(crate) fn read_only_settings() -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Sets how many processes and threads there may be in this process namespace, whoever they run as.
-pub(crate) fn limit_processes(threads: u64) -> Result<String, Failure> {
+/// Sets how many processes and threads there may be in this process namespace, whoever they run as,
+/// and returns how many threads the host may have.
+pub(crate) fn limit_processes(threads: u64) -> Result<u64, Failure> {
     /// What the kernel takes at least.
     const LEAST: u64 = 301;
     // The numbers of init and of the host are among them.
     let most = threads.saturating_add(3).max(LEAST);
     fs::write("/proc/sys/kernel/pid_max", most.to_string())
         .map_err(|error| failed("/proc/sys/kernel/pid_max", &error))?;
-    Ok(format!("{} threads", most - 3))
+    Ok(most - 3)
 }
 
 /// The folder that exists only in the jail, and only as long as it.

@@ -37,7 +37,7 @@ pub struct Preset {
     pub files: u64,
     /// Bytes of one file.
     pub file_size: u64,
-    /// Threads, where they can be counted.
+    /// Threads. The kernel keeps to it in a jail, and in a user namespace if it was asked for.
     pub threads: u64,
     /// Bytes of the scratch folder, where it is a file system of its own.
     pub scratch: u64,
@@ -53,7 +53,7 @@ pub const PRESETS: [Preset; 2] = [
         memory: 2 << 30,
         files: 512,
         file_size: 1 << 30,
-        threads: 256,
+        threads: 1024,
         scratch: 1 << 30,
     },
     Preset {
@@ -143,7 +143,7 @@ pub struct Policy {
     pub scratch: Option<PathBuf>,
     /// Whether that folder goes with the process.
     pub scratch_is_temporary: bool,
-    /// Whether threads are to be limited even if the preset can do without.
+    /// Whether threads are to be limited by the kernel even if the preset can do without.
     pub limit_threads: bool,
     /// Whether it may use the network.
     pub network: bool,

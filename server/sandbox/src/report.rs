@@ -2,6 +2,8 @@
 
 use rustix::io::Errno;
 
+use crate::limits::Bounds;
+
 /// Whether the policy can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {
@@ -69,6 +71,8 @@ impl Failure {
 pub struct Report {
     /// The entries.
     pub entries: Vec<Applied>,
+    /// What may be used up; where that could not be set, nothing is known.
+    pub bounds: Option<Bounds>,
 }
 
 impl Report {
@@ -94,7 +98,7 @@ impl Report {
         applied
     }
 
-    /// Notes what was not tried, or not wholly applied.
+    /// Notes what was not tried, or not wholly applied, and need not be.
     pub(crate) fn say(&mut self, mechanism: &'static str, state: State, detail: &str) {
         self.entries.push(Applied {
             mechanism,

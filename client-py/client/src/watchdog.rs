@@ -1,0 +1,250 @@
+//! Looks after what the kernel does not bound: memory that counts as nobody's, such as what was
+//! written and then made read-only, and threads outside of a namespace of their own.
+//!
+//! It looks each time that the host has spent a little processor time, which is what taking either
+//! costs. The kernel tells of that by a timer on the host's own clock, so that a host that does
+//! nothing costs nothing, and one that does can't hide it; where there is no such timer, time of
+//! day has to do.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostd_protocol::confinement::Bounds;
+use nix::sys::signal::{SigEvent, SigSet, SigevNotify, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
+use nix::unistd::{Pid, gettid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::bounds::Limit;
+use crate::memory;
+
+/// It looks after so much processor time.
+const SPENT: Duration = Duration::from_millis(20);
+/// Without a timer on the host's clock, it looks this often.
+const PASSED: Duration = Duration::from_millis(250);
+/// What a host may have beyond its limit, since the kernel's limit counts other things: the first
+/// thread's stack, and what the linker wrote before it made it read-only.
+const SLACK: u64 = 32 << 20;
+/// What the timers send to the supervisor's thread, and to it alone. It blocks all signals, and by
+/// default this one does nothing.
+const SIGNAL: Signal = Signal::SIGURG;
+
+/// Waits until a host is beyond its bounds, and returns what to tell of it.
+pub(crate) async fn watch(pid: u32, bounds: Bounds) -> String {
+    let mut pulse = Pulse::of(pid);
+    loop {
+        pulse.beat().await;
+        // It may be gone: whoever waits for its end hears of that.
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        if let Some(text) = exceeded(&status, &bounds) {
+            return text;
+        }
+    }
+}
+
+/// What a process has too much of, by what the kernel says of it.
+fn exceeded(status: &str, bounds: &Bounds) -> Option<String> {
+    let has = |name| memory::kibibytes(status, name).unwrap_or(0);
+    let memory = has("RssAnon:").saturating_add(has("VmSwap:"));
+    if memory > bounds.memory.saturating_add(SLACK) {
+        let advice = Limit::Memory.advice(bounds)?;
+        let mebibytes = memory >> 20;
+        return Some(format!("it had {mebibytes} MiB of memory: {advice}"));
+    }
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"));
+    let threads: u64 = line.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    if threads > bounds.threads {
+        let advice = Limit::Threads.advice(bounds)?;
+        return Some(format!("it had {threads} threads: {advice}"));
+    }
+    None
+}
+
+/// When to look.
+enum Pulse {
+    /// When the process has spent time.
+    Spent(Heart),
+    /// When time has passed.
+    Passed,
+}
+
+impl Pulse {
+    fn of(pid: u32) -> Self {
+        Heart::of(pid).map_or(Self::Passed, Self::Spent)
+    }
+
+    async fn beat(&mut self) {
+        match self {
+            Self::Spent(heart) => heart.beat.notified().await,
+            Self::Passed => tokio::time::sleep(PASSED).await,
+        }
+    }
+}
+
+/// Who is to be told by the timer of this number.
+struct Heart {
+    number: isize,
+    beat: Arc<Notify>,
+}
+
+/// What this thread hears.
+#[derive(Default)]
+struct Ear {
+    hearing: Option<JoinHandle<()>>,
+    last: isize,
+    hearts: HashMap<isize, (Timer, Arc<Notify>)>,
+}
+
+thread_local! {
+    /// Timers tell a thread: the supervisor's.
+    static EAR: RefCell<Ear> = RefCell::default();
+}
+
+impl Heart {
+    /// Has the kernel tell when the process has spent time; none if it can't.
+    fn of(pid: u32) -> Option<Self> {
+        EAR.with_borrow_mut(|ear| {
+            if ear.hearing.is_none() {
+                let mask = SigSet::from(SIGNAL);
+                let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+                let signals = SignalFd::with_flags(&mask, flags).ok()?;
+                ear.hearing = Some(tokio::spawn(hear(listen(signals).ok()?)));
+            }
+            ear.last = ear.last.wrapping_add(1);
+            let number = ear.last;
+            let beat = Arc::new(Notify::new());
+            let timer = timer(pid, number)?;
+            ear.hearts.insert(number, (timer, Arc::clone(&beat)));
+            Some(Self { number, beat })
+        })
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        EAR.with_borrow_mut(|ear| ear.hearts.remove(&self.number));
+    }
+}
+
+/// A timer on the clock of that process, which tells this thread.
+fn timer(pid: u32, number: isize) -> Option<Timer> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
+    let event = SigEvent::new(SigevNotify::SigevThreadId {
+        signal: SIGNAL,
+        thread_id: gettid().as_raw(),
+        si_value: number,
+    });
+    let mut timer = Timer::new(clock, event).ok()?;
+    let every = Expiration::Interval(SPENT.into());
+    timer.set(every, TimerSetTimeFlags::empty()).ok()?;
+    Some(timer)
+}
+
+#[expect(
+    deprecated,
+    reason = "sound for an owned descriptor; its successor is unsafe to call"
+)]
+fn listen(signals: SignalFd) -> std::io::Result<AsyncFd<SignalFd>> {
+    AsyncFd::with_interest(signals, Interest::READABLE)
+}
+
+async fn hear(signals: AsyncFd<SignalFd>) {
+    while let Ok(mut ready) = signals.readable().await {
+        while let Ok(Some(signal)) = signals.get_ref().read_signal() {
+            let number = isize::try_from(signal.ssi_ptr).unwrap_or(0);
+            EAR.with_borrow(|ear| {
+                if let Some((_, beat)) = ear.hearts.get(&number) {
+                    beat.notify_one();
+                }
+            });
+        }
+        ready.clear_ready();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        memory: 64 << 20,
+        threads: 8,
+        files: 512,
+        file_size: 1 << 20,
+        cpu: None,
+    };
+
+    fn status(anonymous: u64, swap: u64, threads: u64) -> String {
+        let anonymous = anonymous << 10;
+        let swap = swap << 10;
+        format!("RssAnon:\t{anonymous} kB\nVmSwap:\t{swap} kB\nThreads:\t{threads}\n")
+    }
+
+    #[test]
+    fn what_is_within_bounds_is_left_alone() {
+        assert_eq!(exceeded(&status(90, 0, 8), &BOUNDS), None);
+        assert_eq!(exceeded("", &BOUNDS), None);
+        assert_eq!(exceeded("RssAnon: much\nThreads: many\n", &BOUNDS), None);
+    }
+
+    #[test]
+    fn what_is_beyond_them_is_named() {
+        for (memory, swap) in [(97, 0), (60, 37), (u64::MAX >> 21, u64::MAX >> 21)] {
+            let text = exceeded(&status(memory, swap, 1), &BOUNDS).unwrap();
+            assert!(text.contains("memory=\"64 MiB\""), "{text}");
+        }
+        let text = exceeded(&status(1, 0, 9), &BOUNDS).unwrap();
+        assert!(text.contains("9 threads: its limit is threads=8"), "{text}");
+    }
+
+    #[test]
+    fn process_that_spends_time_is_heard_and_one_that_does_not_is_not() {
+        let mut busy = std::process::Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .unwrap();
+        let mut idle = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let (busy_pid, idle_pid) = (busy.id(), idle.id());
+        let hearing = std::thread::Builder::new().spawn(move || {
+            // As the supervisor does.
+            SigSet::all().thread_block().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let (mut working, mut sleeping) = (Pulse::of(busy_pid), Pulse::of(idle_pid));
+                assert!(matches!(working, Pulse::Spent(_)));
+                let quiet = Duration::from_millis(300);
+                // A fresh process spends some at its start.
+                while tokio::time::timeout(quiet, sleeping.beat()).await.is_ok() {}
+                for _ in 0..5 {
+                    let patience = Duration::from_secs(30);
+                    tokio::time::timeout(patience, working.beat())
+                        .await
+                        .unwrap();
+                }
+            });
+        });
+        let heard = hearing.unwrap().join();
+        for child in [&mut busy, &mut idle] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        heard.unwrap();
+    }
+}

@@ -1,0 +1,289 @@
+//! What travels stands in a file for each protocol number: what changes without the number fails.
+//!
+//! After a change, raise `PROTOCOL` and run this test with `NAPI_HOSTD_WRITE_GOLDEN=1`, which writes
+//! the file of a number that has none yet. Only the newest is kept.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState, PolicyName};
+use hostd_protocol::control::{
+    CarrierKind, ClientMessage, HostMessage, LogLevel, Setup, write_message,
+};
+use hostd_protocol::door::{Knock, Remains, refuse};
+use hostd_protocol::error::{Failure, RemoteError};
+use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header};
+use hostd_protocol::handshake::PROTOCOL;
+use hostd_protocol::ids::{CallId, Generation, SlotId};
+use hostd_protocol::lent::Release;
+use hostd_protocol::limits::Limits;
+use hostd_protocol::message::{self, Description, HostStats, LoadRequest};
+use serde::Serialize;
+
+/// What a call's body consists of is said where its number is given.
+const CALLS: &str = include_str!("../src/calls.rs");
+/// What a value begins with, and what its codes mean.
+const TAGS: &str = include_str!("../src/value/tag.rs");
+
+#[derive(Default)]
+struct Fingerprint(String);
+
+impl Fingerprint {
+    fn bytes(&mut self, name: &str, bytes: &[u8]) {
+        write!(self.0, "{name} =").unwrap();
+        for chunk in bytes.chunks(4) {
+            self.0.push(' ');
+            for byte in chunk {
+                write!(self.0, "{byte:02x}").unwrap();
+            }
+        }
+        self.0.push('\n');
+    }
+
+    fn control<T: Serialize>(&mut self, name: &str, message: &T) {
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, message).unwrap();
+        self.bytes(name, &bytes);
+    }
+
+    fn record<T: Serialize>(&mut self, name: &str, record: &T) {
+        let mut frame = FrameBuilder::new(Limits::DEFAULT);
+        frame.start(FrameKind::Request, 1);
+        message::write(&mut frame.body(), record).unwrap();
+        let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
+        self.bytes(name, bytes);
+    }
+
+    fn failure(&mut self, name: &str, error: &RemoteError) {
+        let mut frame = FrameBuilder::new(Limits::DEFAULT);
+        frame.start(FrameKind::Failure, 1);
+        Failure::write(&mut frame.body(), error).unwrap();
+        let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
+        self.bytes(name, bytes);
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        frame_bytes: 1,
+        depth: 2,
+        values: 3,
+        nested_requests: 4,
+        lent_objects: 5,
+    }
+}
+
+fn setup(policy: PolicyName) -> ClientMessage {
+    ClientMessage::Setup(Setup {
+        generation: Generation(6),
+        limits: limits(),
+        carrier: CarrierKind::Socket,
+        label: "label".into(),
+        log: LogLevel::Debug,
+        nested_threads: true,
+        debug: false,
+        confinement: Some(Box::new(Confinement {
+            policy,
+            read: vec![b"/r".to_vec()],
+            write: vec![b"/w".to_vec()],
+            scratch: Some(b"/s".to_vec()),
+            scratch_is_temporary: true,
+            network: false,
+            subprocess: true,
+            watch: false,
+            exec_memory: Some(true),
+            memory: Some(7),
+            cpu: Some(8),
+            threads: Some(9),
+            files: Some(10),
+            file_size: Some(11),
+            client: 12,
+            degrade: true,
+            diagnose: false,
+        })),
+    })
+}
+
+fn control(all: &mut Fingerprint) {
+    all.control("setup default", &setup(PolicyName::Default));
+    all.control("setup strict", &setup(PolicyName::Strict));
+    all.control("shutdown", &ClientMessage::Shutdown);
+    let states = [
+        MechanismState::Applied,
+        MechanismState::Partial,
+        MechanismState::Unavailable,
+        MechanismState::Skipped,
+    ];
+    let confined = HostMessage::Confined {
+        applied: states
+            .map(|state| Mechanism {
+                name: "name".into(),
+                required: true,
+                state,
+                errno: Some(13),
+                detail: "detail".into(),
+            })
+            .into(),
+        bounds: Some(Bounds {
+            memory: 14,
+            threads: 15,
+            files: 16,
+            file_size: 17,
+            cpu: Some(18),
+        }),
+    };
+    all.control("confined", &confined);
+    let ready = HostMessage::Ready {
+        pid: 19,
+        stack_bytes: 20,
+        features: vec!["feature".into()],
+    };
+    all.control("ready", &ready);
+    let refused = HostMessage::Refused {
+        message: "message".into(),
+    };
+    all.control("refused", &refused);
+    for level in [
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+        LogLevel::Trace,
+    ] {
+        let log = HostMessage::Log {
+            level,
+            target: "target".into(),
+            message: "message".into(),
+        };
+        all.control("log", &log);
+    }
+    all.control("goodbye", &HostMessage::Goodbye);
+}
+
+fn frames(all: &mut Fingerprint) {
+    let header = Header {
+        body_len: 1,
+        kind: FrameKind::Notice,
+        flags: Flags::RELEASES | Flags::WRITE_BACK | Flags::UNREAD,
+        number: 2,
+        call: CallId(3),
+        generation: Generation(4),
+    };
+    all.bytes("header", &header.encode());
+    let mut frame = FrameBuilder::new(Limits::DEFAULT);
+    frame.start(FrameKind::Reply, 1);
+    frame.releases([Release {
+        id: SlotId::new(5).unwrap(),
+        received: 6,
+        returned: 7,
+    }]);
+    let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
+    all.bytes("releases", bytes);
+    let path = b"/x".to_vec();
+    all.record("load", &LoadRequest { path });
+    let description = Description {
+        kind: 1,
+        name: "name".into(),
+        class_id: 2,
+        methods: vec!["method".into()],
+        accessors: vec!["accessor".into()],
+        length: 3,
+    };
+    all.record("description", &description);
+    let stats = HostStats {
+        lent: 1,
+        received: 2,
+        calls: 3,
+        callbacks: 4,
+        queued_events: 5,
+        engine_bytes: 6,
+        engine_objects: 7,
+    };
+    all.record("stats", &stats);
+    let load = RemoteError::Load {
+        message: "message".into(),
+        detail: "detail".into(),
+    };
+    all.failure("failure load", &load);
+    all.failure(
+        "failure unsupported",
+        &RemoteError::Unsupported("it".into()),
+    );
+    all.failure("failure cancelled", &RemoteError::Cancelled);
+    all.failure("failure limit", &RemoteError::Limit("it".into()));
+    all.failure("failure host", &RemoteError::Host("it".into()));
+    all.failure("failure stale", &RemoteError::Stale(1));
+}
+
+fn door(all: &mut Fingerprint) {
+    let knock = Knock {
+        carrier: CarrierKind::Socket,
+        crash_page: true,
+    };
+    all.bytes("knock", &knock.encode());
+    all.bytes("refusal", &refuse("text"));
+    let remains = Remains {
+        signal: Some(1),
+        exit_code: Some(2),
+        user: Duration::from_micros(3),
+        system: Duration::from_micros(4),
+        peak_memory: Some(5),
+    };
+    all.bytes("remains", &remains.encode());
+}
+
+/// The rows of the tables: what is said of each call, and each code.
+fn tables(all: &mut Fingerprint) {
+    let (_, rows) = CALLS.split_once("\ncalls! {\n").unwrap();
+    let (rows, _) = rows.split_once("\n}\n").unwrap();
+    all.0
+        .extend(rows.lines().flat_map(|row| [row.trim(), "\n"]));
+    for row in TAGS.lines().map(str::trim) {
+        let code = row.strip_suffix(',').and_then(|row| row.split_once(" = "));
+        if row.contains("enum ") || code.is_some_and(|(_, code)| code.parse::<u8>().is_ok()) {
+            all.0.extend([row, "\n"]);
+        }
+    }
+}
+
+fn golden(number: u32) -> PathBuf {
+    let name = format!("tests/golden/protocol-{number}.txt");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+#[test]
+fn what_travels_changes_with_the_protocol_number_only() {
+    let mut all = Fingerprint::default();
+    control(&mut all);
+    frames(&mut all);
+    door(&mut all);
+    tables(&mut all);
+    let path = golden(PROTOCOL);
+    if std::env::var_os("NAPI_HOSTD_WRITE_GOLDEN").is_some() && !path.exists() {
+        fs::write(&path, &all.0).unwrap();
+        // It is history.
+        let _ = fs::remove_file(golden(PROTOCOL - 1));
+    }
+    let known = fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; NAPI_HOSTD_WRITE_GOLDEN=1 makes it",
+            path.display()
+        )
+    });
+    let differing = all
+        .0
+        .lines()
+        .zip(known.lines())
+        .find(|(now, then)| now != then);
+    assert!(
+        all.0 == known,
+        "what travels has changed, {}: raise PROTOCOL in protocol/src/handshake.rs, which is \
+         {PROTOCOL}, say so in CHANGELOG.md, and run this with NAPI_HOSTD_WRITE_GOLDEN=1",
+        differing.map_or("a line more or less".to_owned(), |(now, then)| format!(
+            "\nnow  {now}\nthen {then}\n"
+        ))
+    );
+}
