@@ -47,6 +47,9 @@
 //!   engine counts the properties before it calls and copies them after.
 //! - **E10** The engine counts the references to a block in the `int` right before it. That is a
 //!   detail of the pinned version; a start that does not find it so fails.
+//! - **E11** A string that is no rope begins with its length, whose top bit says that the units are
+//!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. That
+//!   is as much a detail, and looked for at the start, too.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
 mod arraybuffer;

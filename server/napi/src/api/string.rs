@@ -22,7 +22,7 @@ fn make(
         return Err(Status::GenericFailure);
     }
     let value = cx.quiet(value())?;
-    result.set(cx.push(value))
+    result.set(cx.push_new(value))
 }
 
 /// The number of code units; counted only where the number of bytes leaves a doubt.
@@ -186,9 +186,8 @@ pub(crate) fn napi_get_value_string_latin1(
     result: OptOut<usize>,
 ) -> NapiResult {
     let value = string(cx, value)?;
-    let text = cx.quiet(cx.rt().wtf8(&value))?;
-    if text.is_ascii() {
-        return copy(&text, buffer, result, |_, end| end);
+    if let Some(text) = value.as_latin1() {
+        return copy(text, buffer, result, |_, end| end);
     }
     let units = cx.quiet(cx.rt().utf16(&value))?;
     #[expect(
@@ -209,6 +208,9 @@ pub(crate) fn napi_get_value_string_utf8(
     result: OptOut<usize>,
 ) -> NapiResult {
     let value = string(cx, value)?;
+    if let Some(text) = value.as_ascii() {
+        return copy(text, buffer, result, |_, end| end);
+    }
     let text = cx.quiet(cx.rt().utf8(&value))?;
     copy(text.as_bytes(), buffer, result, |bytes, mut end| {
         // A continuation byte at the cut means that a character would be halved.
@@ -233,6 +235,7 @@ pub(crate) fn napi_get_value_string_utf16(
     copy(&text, buffer, result, |_, end| end)
 }
 
+#[inline]
 fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
     let value = cx.value(value)?;
     if value.is_string() {
