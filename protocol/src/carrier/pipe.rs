@@ -467,6 +467,8 @@ pub(super) struct PipeHost {
     last: u32,
     /// A turn was declined, and that was not told yet.
     declined: bool,
+    /// Notices that the client hears of when the JS thread is at its top.
+    held: Vec<u8>,
 }
 
 impl PipeHost {
@@ -476,6 +478,7 @@ impl PipeHost {
             ready: 0,
             last: 0,
             declined: false,
+            held: Vec::new(),
         }
     }
 
@@ -490,6 +493,10 @@ impl PipeHost {
             self.declined = true;
             self.pipes.at_top.store(0, Ordering::Release);
             return Ok(Wake::Rung);
+        }
+        if !self.held.is_empty() {
+            self.pipes.to_client.push(HOME_LANE, &self.held)?;
+            self.held.clear();
         }
         let woken = self.wait_until(deadline);
         self.pipes.at_top.store(0, Ordering::Release);
@@ -554,12 +561,13 @@ impl PipeHost {
         )
     }
 
-    pub(super) fn try_send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result<bool> {
-        let channel = self.pipes.to_client.channel(lane)?;
+    pub(super) fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
+        let channel = self.pipes.to_client.channel(HOME_LANE)?;
         // Only this end writes, so what is free stays free.
-        let fits = lock(&channel.queue).len() + frame.len() <= QUEUE_BYTES;
+        let queued = lock(&channel.queue).len() + self.held.len();
+        let fits = queued + frame.len() <= QUEUE_BYTES;
         if fits {
-            self.pipes.to_client.push(lane, frame)?;
+            self.held.extend_from_slice(frame);
         }
         Ok(fits)
     }
