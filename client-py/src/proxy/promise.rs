@@ -487,7 +487,7 @@ impl Promise {
         };
         let session = &this.handle.session;
         let until = session.until(py, None)?;
-        session.owner.adopt(py, &event_loop)?;
+        session.owner.adopt(py, &event_loop, true)?;
         note_loop(py, session.number, &event_loop)?;
         this.watch(py)?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
