@@ -163,17 +163,34 @@ impl Owner {
     /// one and no other was first, takes the turns from now on.
     #[inline]
     pub(crate) fn adopt_running(&self, py: Python<'_>) -> PyResult<()> {
-        if self.shared.turns.is_kept() {
+        if self.shared.turns.is_firm() {
             return Ok(());
         }
         match running_loop(py)? {
-            Some(event_loop) => self.adopt(py, &event_loop),
+            Some(event_loop) => self.adopt(py, &event_loop, true),
             None => Ok(()),
         }
     }
 
-    /// This running loop waits for something of the addon.
-    pub(crate) fn adopt(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// A promise comes from the host: the loop that runs in this thread will most likely await it.
+    #[inline]
+    pub(crate) fn ask_running(&self, py: Python<'_>) -> PyResult<()> {
+        if self.shared.turns.is_kept() {
+            return Ok(());
+        }
+        match running_loop(py)? {
+            Some(event_loop) => self.adopt(py, &event_loop, false),
+            None => Ok(()),
+        }
+    }
+
+    /// This running loop waits for something of the addon, or may soon if that is not `firm`.
+    pub(crate) fn adopt(
+        &self,
+        py: Python<'_>,
+        event_loop: &Bound<'_, PyAny>,
+        firm: bool,
+    ) -> PyResult<()> {
         let Some(session) = self.shared.session.upgrade() else {
             return Ok(());
         };
@@ -181,7 +198,7 @@ impl Owner {
         if self.shared.stopped.load(Ordering::Acquire) || !session.client()?.sees_top() {
             return Ok(());
         }
-        self.shared.turns.adopt(py, self, event_loop)
+        self.shared.turns.adopt(py, self, event_loop, firm)
     }
 
     /// The loop was rung for: takes one turn, and then others of the loop's have theirs.
@@ -329,7 +346,7 @@ impl Shared {
                 }
             } else if self.watching.load(Ordering::Acquire) {
                 match self.turns.overdue() {
-                    Some(time) if time >= STALE => self.take_over(),
+                    Some(time) if time >= STALE => self.take_over(time),
                     Some(_) => watched = Instant::now(),
                     None if watched.elapsed() > UNWATCHED => {
                         self.watching.store(false, Ordering::Release);
@@ -359,9 +376,9 @@ impl Shared {
 
     /// Somebody was rung for and did not come. A loop that only is busy takes its turn later, as
     /// Node's does; one that stands still has none any more.
-    fn take_over(&self) {
+    fn take_over(&self, overdue: Duration) {
         let is_free = !self.turns.is_kept()
-            || Python::try_attach(|py| self.turns.dismiss_if_still(py)).unwrap_or(false);
+            || Python::try_attach(|py| self.turns.dismiss_if_still(py, overdue)).unwrap_or(false);
         if is_free {
             self.leave(Job::Turn);
         }

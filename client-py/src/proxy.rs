@@ -122,6 +122,7 @@ pub(crate) fn proxy<'py>(
     world.remember(token.id, &new)?;
     if let Ok(promise) = new.cast::<Promise>() {
         promise.get().remembered(py);
+        session.owner.ask_running(py)?;
     }
     Ok(new)
 }

@@ -4,6 +4,10 @@
 //! The loop watches a pipe that a ring makes readable. It is the loop's for as long as the loop
 //! keeps that pipe, or until a ring finds the loop standing still. No lock is held while Python
 //! code can run.
+//!
+//! A loop that was given a promise will most likely await it, and until then turns that a thread takes
+//! would get into the way of the loop's own calls. It is asked to take them already, but has not
+//! promised to: if it does not come, or waits for the promise in another way, it is asked no more.
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsRawFd;
@@ -20,6 +24,8 @@ use crate::owner::Owner;
 
 /// A ring that nobody has answered for so long is looked into.
 pub(crate) const STALE: Duration = Duration::from_millis(20);
+/// A loop that was given a promise and has not awaited it may be busy for so long.
+const HESITATION: Duration = Duration::from_millis(250);
 /// A thread that waits for a promise takes a turn that its owner has not taken for so long.
 pub(crate) const IMPATIENT: Duration = Duration::from_millis(5);
 
@@ -41,8 +47,10 @@ pub(crate) struct Turns {
     /// Since when a turn is due that nobody has begun.
     due: Mutex<Option<Instant>>,
     keeper: Mutex<Option<Keeper>>,
-    /// Whether there is a keeper: looked at on the way of every callable.
+    /// Whether there is a keeper: looked at on the way of every promise.
     is_kept: AtomicBool,
+    /// Whether it has promised to take turns: looked at on the way of every callable.
+    is_firm: AtomicBool,
     /// A loop that can't watch descriptors, by address.
     unfit: AtomicUsize,
     waiters: Mutex<Vec<Arc<Waiter>>>,
@@ -88,24 +96,39 @@ impl Turns {
         self.is_kept.load(Ordering::Relaxed)
     }
 
-    /// Whether the loop that takes the turns is the one that runs in this thread.
+    /// Whether a loop takes the turns that awaited or registered something.
+    #[inline]
+    pub(crate) fn is_firm(&self) -> bool {
+        self.is_firm.load(Ordering::Relaxed)
+    }
+
+    /// Whether the loop that takes the turns is the one that runs in this thread, which is about to
+    /// wait. One that has not promised to take turns takes none any more.
     pub(crate) fn is_kept_here(&self, py: Python<'_>) -> PyResult<bool> {
         let keeper = locked(&self.keeper)
             .as_ref()
             .filter(|keeper| keeper.thread == thread::current().id())
             .map(|keeper| keeper.event_loop.clone_ref(py));
-        Ok(match (keeper, running_loop(py)?) {
+        let is_here = match (keeper, running_loop(py)?) {
             (Some(keeper), Some(running)) => running.is(&keeper),
             _ => false,
-        })
+        };
+        if is_here && !self.is_firm() {
+            // A turn that is due is taken by whoever waits, or passed on by who watches.
+            self.dismiss();
+            return Ok(false);
+        }
+        Ok(is_here)
     }
 
-    /// Makes this running loop the one that takes the turns, if no other running one does.
+    /// Makes this running loop the one that takes the turns, if no other running one does; `firm` if
+    /// it has awaited or registered something.
     pub(crate) fn adopt(
         &self,
         py: Python<'_>,
         owner: &Owner,
         event_loop: &Bound<'_, PyAny>,
+        firm: bool,
     ) -> PyResult<()> {
         if self.unfit.load(Ordering::Relaxed) == event_loop.as_ptr() as usize {
             return Ok(());
@@ -114,10 +137,14 @@ impl Turns {
             let keeper = locked(&self.keeper)
                 .as_ref()
                 .map(|keeper| keeper.event_loop.clone_ref(py));
-            if let Some(keeper) = keeper
-                && (keeper.is(event_loop) || is_running(keeper.bind(py))?)
-            {
-                return Ok(());
+            if let Some(keeper) = keeper {
+                let is_own = keeper.is(event_loop);
+                if is_own || ((self.is_firm() || !firm) && is_running(keeper.bind(py))?) {
+                    if is_own && firm {
+                        self.is_firm.store(true, Ordering::Release);
+                    }
+                    return Ok(());
+                }
             }
             self.dismiss();
         }
@@ -148,6 +175,7 @@ impl Turns {
         };
         let former = locked(&self.keeper).replace(keeper);
         self.is_kept.store(true, Ordering::Release);
+        self.is_firm.store(firm, Ordering::Release);
         if let Some(former) = former {
             former.bell.retire();
         }
@@ -165,8 +193,13 @@ impl Turns {
         }
     }
 
-    /// Whether the loop that takes the turns stands still; then it does not any more.
-    pub(crate) fn dismiss_if_still(&self, py: Python<'_>) -> bool {
+    /// Whether the loop that takes the turns stands still, or has not come although it was rung for
+    /// so long ago; then it takes none any more.
+    pub(crate) fn dismiss_if_still(&self, py: Python<'_>, overdue: Duration) -> bool {
+        if !self.is_firm() && overdue >= HESITATION {
+            self.dismiss();
+            return true;
+        }
         let keeper = locked(&self.keeper)
             .as_ref()
             .map(|keeper| keeper.event_loop.clone_ref(py));
@@ -189,6 +222,7 @@ impl Turns {
             return None;
         }
         self.is_kept.store(false, Ordering::Release);
+        self.is_firm.store(false, Ordering::Release);
         keeper.take()
     }
 
@@ -209,6 +243,7 @@ impl Turns {
     /// In a forked child: the parent's loop and threads are not here.
     pub(crate) fn forget(&self) {
         self.is_kept.store(false, Ordering::Release);
+        self.is_firm.store(false, Ordering::Release);
         if let Ok(mut keeper) = self.keeper.try_lock() {
             drop(keeper.take());
         }

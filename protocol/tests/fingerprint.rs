@@ -94,6 +94,7 @@ fn setup(policy: PolicyName) -> ClientMessage {
             network: false,
             subprocess: true,
             watch: false,
+            unix: true,
             exec_memory: Some(true),
             memory: Some(7),
             cpu: Some(8),

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import addon_path
+from conftest import addon_path, until
 from napi_python import AddonCrashed, aio, host, load_addon
 
 if TYPE_CHECKING:
@@ -370,6 +370,29 @@ def test_loop_is_not_blocked_by_a_host_that_is_busy(js: Script) -> None:
         return [await call, await promise]
 
     assert asyncio.run(main()) == ["answered", "settled"]
+
+
+def test_await_does_not_wait_for_a_host_that_is_busy(js: Script) -> None:
+    """The callback of a call in a thread waits for the loop, which begins to await a promise."""
+    inside, over = threading.Event(), threading.Event()
+
+    def wait() -> bool:
+        inside.set()
+        return over.wait(SECONDS)
+
+    async def main() -> list[Any]:
+        # The host is asked for it by whoever awaits it: it was not returned by itself.
+        promise = js("[new Promise((done) => { globalThis.doneSoon = done; })]")[0]
+        call = asyncio.ensure_future(aio(js("(f) => f()"))(wait))
+        await until(inside.is_set)
+        waiting = asyncio.ensure_future(promise)
+        await asyncio.sleep(0)
+        over.set()
+        answered = await call
+        js("doneSoon('soon')")
+        return [answered, await waiting]
+
+    assert asyncio.run(main()) == [True, "soon"]
 
 
 def test_host_that_dies_is_told_of_nothing(crash: Addon) -> None:

@@ -195,6 +195,46 @@ def test_promise_lives_for_as_long_as_it_is_awaited(order: Any) -> None:
     assert asyncio.run(main()) == [{}] * 100
 
 
+def test_loop_that_was_given_a_promise_is_asked_for_turns(order: Any) -> None:
+    """It has not awaited anything: turns of a thread would only get into its way."""
+    script = host(order).run_script
+    heard: list[threading.Thread] = []
+    script("(f) => { globalThis.hear = f; }")(lambda: heard.append(threading.current_thread()))
+
+    async def main() -> None:
+        promises = [script("new Promise(done => setTimeout(done, 1, 1))") for _ in range(3)]
+        script("setTimeout(hear, 1); 0")
+        await until(lambda: heard)
+        assert heard == [threading.current_thread()]
+        assert await asyncio.gather(*promises) == [1] * 3
+
+    asyncio.run(main())
+
+
+def test_loop_that_was_given_a_promise_may_wait_for_it_in_result(order: Any) -> None:
+    script = host(order).run_script
+
+    async def main() -> None:
+        for number in range(3):
+            pending = script(f"new Promise(done => setTimeout(done, 5, {number}))")
+            assert pending.result(SECONDS) == number
+
+    asyncio.run(main())
+
+
+def test_loop_that_was_given_a_promise_and_is_blocked_is_not_waited_for(order: Any) -> None:
+    script = host(order).run_script
+    heard = threading.Event()
+    script("(f) => { globalThis.hear = f; }")(heard.set)
+
+    async def main() -> None:
+        script("new Promise(() => 0)")
+        script("setTimeout(hear, 1); 0")
+        assert heard.wait(SECONDS)
+
+    asyncio.run(main())
+
+
 def test_result_on_the_loop_that_takes_the_turns_explains_itself(order: Any) -> None:
     script = host(order).run_script
 

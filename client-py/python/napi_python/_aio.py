@@ -17,7 +17,7 @@ from napi_python._threads import Queues, Threads
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from napi_python._native import _Settler
+    from napi_python._native import Promise, _Settler
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -147,6 +147,17 @@ def _tell(settle: Callable[..., None], future: _Running) -> None:
 def _settle(settler: _Settler, addon: int, value: object, *, rejected: bool = False) -> None:
     """Has a promise settled by a thread of its addon: a host may be busy, and no loop waits."""
     _settlers.submit(addon, functools.partial(_settle_now, settler, value, rejected))
+
+
+def watch_later(promise: Promise, addon: int) -> None:
+    """Has a thread of its addon ask how a promise stands: a host may be busy, and no loop waits."""
+    _settlers.submit(addon, functools.partial(_watch_now, promise))
+
+
+def _watch_now(promise: Promise) -> None:
+    # What ends the host, or the time, is told to who awaits the promise anyway.
+    with contextlib.suppress(AddonError):
+        promise._watch()  # noqa: SLF001 - one package
 
 
 def _settle_now(settler: _Settler, value: object, rejected: bool) -> None:  # noqa: FBT001 - of `_settle`

@@ -1,5 +1,6 @@
 //! A JavaScript promise: awaitable on asyncio, or waited for in a thread.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
@@ -266,21 +267,53 @@ impl Promise {
         state.outcome.as_ref().map(|outcome| outcome.result(py))
     }
 
+    fn is_watched(&self) -> bool {
+        let state = self.state();
+        state.watch != 0 || state.outcome.is_some()
+    }
+
     /// Sees to it that the host tells how it ends.
     fn watch(&self, py: Python<'_>) -> PyResult<()> {
-        let is_watched = {
-            let state = self.state();
-            state.watch != 0 || state.outcome.is_some()
-        };
-        if is_watched { Ok(()) } else { self.ask(py) }
+        if self.is_watched() {
+            Ok(())
+        } else {
+            self.ask(py)
+        }
+    }
+
+    /// As [`Self::watch`], for a loop: a host that runs something, which may be the callback of a
+    /// thread that waits for this loop, is asked by a thread.
+    fn watch_on_loop(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let session = &this.handle.session;
+        if this.is_watched() {
+            return Ok(());
+        }
+        if talk::parked_world(session).is_some() {
+            return this.ask(py);
+        }
+        let declined = Cell::new(false);
+        match this.ask_if(py, Some(&declined)) {
+            Err(_) if declined.get() => watch_later(slf, session.number),
+            asked => asked,
+        }
     }
 
     /// Asks the host how it stands; if it is pending the host tells how it ends.
     fn ask(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask_if(py, None)
+    }
+
+    /// As [`Self::ask`]; with `declined` only if the host is free, which is noted there.
+    fn ask_if(&self, py: Python<'_>, declined: Option<&Cell<bool>>) -> PyResult<()> {
         loop {
+            let ask = Ask {
+                declined,
+                ..Ask::at(CallKind::Watch, &self.handle.world)
+            };
             let (outcome, watch) = self.handle.session.request(
                 py,
-                Ask::at(CallKind::Watch, &self.handle.world),
+                ask,
                 |encoder| {
                     encoder.out.put_u32(self.handle.id.get());
                     Ok(())
@@ -372,6 +405,16 @@ fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyRes
         .map(drop)
 }
 
+/// Has a thread ask for the promise: see `_aio`.
+#[cold]
+fn watch_later(promise: &Bound<'_, Promise>, addon: u64) -> PyResult<()> {
+    static LATER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    LATER
+        .import(promise.py(), "napi_python._aio", "watch_later")?
+        .call1((promise, addon))
+        .map(drop)
+}
+
 fn set_exception<'py>(future: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
     let py = future.py();
     let set = intern!(py, "set_exception");
@@ -453,6 +496,12 @@ impl Promise {
         }
     }
 
+    /// Sees to it that the host tells how it ends, however long the host is busy.
+    #[pyo3(name = "_watch")]
+    fn watch_patiently(&self, py: Python<'_>) -> PyResult<()> {
+        self.watch(py)
+    }
+
     /// Passes on how it ended, in the thread of the future's loop.
     #[pyo3(name = "_fill")]
     fn fill(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -487,9 +536,9 @@ impl Promise {
         };
         let session = &this.handle.session;
         let until = session.until(py, None)?;
-        session.owner.adopt(py, &event_loop)?;
+        session.owner.adopt(py, &event_loop, true)?;
         note_loop(py, session.number, &event_loop)?;
-        this.watch(py)?;
+        Self::watch_on_loop(slf)?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         let is_settled = {
             let mut state = this.state();

@@ -9,7 +9,7 @@ use super::lane::{LaneClient, LaneHost, LeasedLane, shm_index};
 use super::pipe::{PipeClient, PipeHost, PipeLane, Pipes};
 use crate::error::Result;
 use crate::frame::Header;
-use crate::ids::{HOME_LANE, LaneIndex};
+use crate::ids::LaneIndex;
 
 /// The client's end of a session. Cloning it is cheap; any thread may use it.
 #[derive(Clone, Debug)]
@@ -263,11 +263,12 @@ impl HostEnd {
         }
     }
 
-    /// Sends a notice on the home lane if there is room for all of it; never waits.
+    /// Sends a notice on the home lane if there is room for all of it; never waits. The client hears of
+    /// it with the next wait, when a turn can be given.
     pub fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
         match &mut self.0 {
-            Host::Lanes(end) => end.try_send(HOME_LANE, frame),
-            Host::Pipes(end) => end.try_send(HOME_LANE, frame),
+            Host::Lanes(end) => end.try_notice(frame),
+            Host::Pipes(end) => end.try_notice(frame),
         }
     }
 

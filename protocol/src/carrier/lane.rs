@@ -12,7 +12,7 @@ use super::port::{self, Interest, Port, Terms};
 use super::{ClientEnd, HostEnd, Idle, Wake};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
-use crate::ids::{Generation, LaneIndex};
+use crate::ids::{Generation, HOME_LANE, LaneIndex};
 use crate::limits::Limits;
 
 pub use hostd_shm::{Segment, SegmentError};
@@ -238,13 +238,13 @@ impl LaneHost {
             if let Some(lane) = self.announced.take()
                 && self.is_kept(lane)?
             {
-                return Ok(Wake::Lane(our_index(lane)));
+                return Ok(self.serving(our_index(lane)));
             }
             if std::mem::take(&mut self.rung) {
                 return Ok(Wake::Rung);
             }
             if let Some(lane) = self.next_ready()? {
-                return Ok(Wake::Lane(lane));
+                return Ok(self.serving(lane));
             }
             let before = self.parts.top.arrive();
             if before.declined {
@@ -263,6 +263,16 @@ impl LaneHost {
             self.rung = found.rung;
             self.ready = Some(found.lanes);
         }
+    }
+
+    /// A lane is served before the next wait: whoever was not told of a notice yet is told now, and
+    /// not when that has come to its end.
+    #[inline]
+    fn serving(&mut self, lane: LaneIndex) -> Wake {
+        if let Some(home) = self.parts.lanes.first_mut() {
+            home.notify();
+        }
+        Wake::Lane(lane)
     }
 
     /// Notes what was said of turns while the JS thread was at its top or on its way there.
@@ -323,13 +333,14 @@ impl LaneHost {
         Ok(())
     }
 
-    pub(super) fn try_send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result<bool> {
-        let port = self.port(lane)?;
+    pub(super) fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
+        let port = self.port(HOME_LANE)?;
         if port.lane.writable()? < frame.len() {
             return Ok(false);
         }
         port.lane.write(frame)?;
-        port.lane.notify();
+        // The next wait tells of it, when the state word says that the JS thread is at its top: who
+        // hears of a ring while it does not, as where there is no CPU for both, takes no turn.
         Ok(true)
     }
 

@@ -57,6 +57,7 @@ macro_rules! suite {
             notice_never_waits
             ring_wakes_the_host_and_is_not_lost
             client_sees_the_host_at_its_top
+            notice_is_heard_when_a_turn_can_be_given
         }
     )* };
 }

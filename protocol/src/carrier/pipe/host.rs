@@ -11,7 +11,7 @@ use crate::carrier::{Idle, Interrupted, Patient, Wake};
 use crate::control::LANES;
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
-use crate::ids::LaneIndex;
+use crate::ids::{HOME_LANE, LaneIndex};
 
 /// The host's end.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(in crate::carrier) struct PipeHost {
     last: u32,
     /// A turn was declined, and that was not told yet.
     declined: bool,
+    /// Notices that the client hears of when the JS thread is at its top.
+    held: Vec<u8>,
 }
 
 impl PipeHost {
@@ -30,6 +32,7 @@ impl PipeHost {
             ready: 0,
             last: 0,
             declined: false,
+            held: Vec::new(),
         }
     }
 
@@ -44,6 +47,10 @@ impl PipeHost {
             self.declined = true;
             self.pipes.at_top.store(0, Ordering::Release);
             return Ok(Wake::Rung);
+        }
+        if !self.held.is_empty() {
+            self.pipes.to_client.push(HOME_LANE, &self.held)?;
+            self.held.clear();
         }
         let woken = self.wait_until(deadline);
         self.pipes.at_top.store(0, Ordering::Release);
@@ -108,12 +115,13 @@ impl PipeHost {
         )
     }
 
-    pub(in crate::carrier) fn try_send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result<bool> {
-        let channel = self.pipes.to_client.channel(lane)?;
+    pub(in crate::carrier) fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
+        let channel = self.pipes.to_client.channel(HOME_LANE)?;
         // Only this end writes, so what is free stays free.
-        let fits = lock(&channel.queue).len() + frame.len() <= QUEUE_BYTES;
+        let queued = lock(&channel.queue).len() + self.held.len();
+        let fits = queued + frame.len() <= QUEUE_BYTES;
         if fits {
-            self.pipes.to_client.push(lane, frame)?;
+            self.held.extend_from_slice(frame);
         }
         Ok(fits)
     }

@@ -131,6 +131,8 @@ pub(super) fn notice_never_waits(pair: Pair) {
                 break;
             }
         }
+        // The client hears of them here; it may have gone when this comes to its end.
+        let _ = host.wait(Some(Duration::from_millis(1)));
         wait.recv().unwrap();
         sent
     });
@@ -201,4 +203,39 @@ pub(super) fn client_sees_the_host_at_its_top(pair: Pair) {
     assert_eq!(body, b"turn");
     drop(lane);
     served.end();
+}
+
+pub(super) fn notice_is_heard_when_a_turn_can_be_given(pair: Pair) {
+    const ROUNDS: u32 = 20;
+    let served = Served::new(pair, |host| {
+        for _ in 0..ROUNDS {
+            let ring = frame(FrameKind::Notice, 64, CallId(0), b"");
+            assert!(host.try_notice(&ring).unwrap());
+            // Other processes have the CPU for a while.
+            thread::sleep(Duration::from_millis(20));
+            if let Wake::Lane(lane) = host.wait(Some(Duration::from_millis(200))).unwrap() {
+                host.receive(lane, &mut Vec::new()).unwrap();
+                host.send(lane, &frame(FrameKind::Reply, 2, CallId(1), b""))
+                    .unwrap();
+                return true;
+            }
+        }
+        false
+    });
+    let mut home = served.client.home().unwrap();
+    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    for _ in 0..ROUNDS {
+        home.receive(&mut Vec::new(), &mut patience()).unwrap();
+        if lane.try_take_top() {
+            lane.send(
+                &frame(FrameKind::Request, 2, CallId(1), b""),
+                &mut patience(),
+            )
+            .unwrap();
+            lane.receive(&mut Vec::new(), &mut patience()).unwrap();
+            break;
+        }
+    }
+    drop((home, lane));
+    assert!(served.found());
 }

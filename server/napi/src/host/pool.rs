@@ -137,7 +137,10 @@ pub(crate) fn submit(job: Job) -> bool {
         }
     }
     queue.jobs.push_back(job);
-    if queue.idle > 0 {
+    let is_awaited = queue.idle > 0;
+    // Who is woken under the lock falls asleep again, on the lock.
+    drop(queue);
+    if is_awaited {
         READY.notify_one();
     }
     true
