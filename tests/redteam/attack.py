@@ -87,6 +87,9 @@ STORM_CALLS = 10
 BREAKS = ("S12_descriptors", "S18_hang_up")
 # Elsewhere the folder has no bounds, and nobody says so.
 BOUNDED_IN_A_JAIL = ("R10_files", "R10_space")
+# They take a while: not a hundred times.
+LONG = (*BOUNDED_IN_A_JAIL, "R11_flood", "S13_storm")
+LONGEST = 10
 
 # What a container's filter denies, by the numbers of x86-64: clone and unshare of namespaces,
 # mounts, tracing, keys, and other parts of the kernel. `clone3` it does not know.
@@ -254,7 +257,7 @@ def one_policy(
         for name in names:
             if name in BOUNDED_IN_A_JAIL and policy != "strict":
                 continue
-            for turn in range(repeats):
+            for turn in range(min(repeats, LONGEST) if name in LONG else repeats):
                 outcome = made(addon, other, name, wrong)
                 pids.append(host(addon).pid)
                 # Each time, or servers that nobody listens at would be full.
