@@ -129,6 +129,7 @@ def build(target: Target, out: Path) -> str | None:
     inputs = [
         *target.sources,
         *headers,
+        *target.sources[0].parent.glob("needed/*.c"),
         *COMMON.glob("*.h"),
         Path(__file__),
         HERE / "package-lock.json",
@@ -141,10 +142,22 @@ def build(target: Target, out: Path) -> str | None:
     made, cplusplus = compile_objects(target, objects)
     compiler = shlex.split(os.environ.get(*(("CXX", "c++") if cplusplus else ("CC", "cc"))))
     extra = companion(out) if target.name == "broken/missing_library" else []
+    extra += needed(target, out) if target.name == "redteam" else []
     fresh = output.with_suffix(".new")
     run([*compiler, *SHARED, *made, *extra, "-o", str(fresh)])
     fresh.rename(output)  # A host that has the old file mapped keeps it.
     return target.name
+
+
+def needed(target: Target, out: Path) -> list[str]:
+    """Makes the library that lies beside an addon, and how it is told of that and of its start."""
+    source = target.sources[0].parent / "needed" / "needed.c"
+    library = out / f"lib{target.name}_needed.so"
+    fresh = library.with_suffix(".new")
+    run([*shlex.split(os.environ.get("CC", "cc")), *SHARED, str(source), "-o", str(fresh)])
+    fresh.rename(library)
+    beside = ["-L", str(out), f"-l{target.name}_needed", "-Wl,-rpath,$ORIGIN"]
+    return [*beside, f"-Wl,-init={target.name}_init"]
 
 
 def companion(out: Path) -> list[str]:

@@ -2,27 +2,32 @@
 //
 // Each returns "allowed" or "denied: " and the name of the error. `names` lists them. `atLoad` is
 // what the attacks answered that a constructor made, where REDTEAM_AT_LOAD asked for them, and
-// `atRelocation` what an attempt to read answered that ran before any constructor.
+// `atRelocation` what an attempt to read answered that ran before any constructor; `atInit`,
+// `atThreadEnd` and `atNeeded` are the same from other places that run while it is loaded.
 #include "redteam.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <node_api.h>
 
-static const struct attack* const ALL[] = {FILES, SOCKETS, PROCESSES, KERNEL, MEMORY, RESOURCES};
+static const struct attack* const ALL[] = {FILES,  SOCKETS,   PROCESSES, KERNEL,
+                                            MEMORY, RESOURCES, PROTOCOL};
 #define FOR_EACH(attack)                                             \
   for (size_t topic = 0; topic < sizeof ALL / sizeof *ALL; topic++) \
     for (const struct attack* attack = ALL[topic]; attack->name != NULL; attack++)
 
 static char at_load[1 << 16], every[1 << 14];
 
-static const char* outcome(const struct attack* attack, char* text, size_t size) {
-  errno = 0;
-  int error = attack->run();
+static const char* in_words(int error, char* text, size_t size) {
   if (error == 0) return "allowed";
   const char* name = strerrorname_np(error);
   snprintf(text, size, "denied: %s", name != NULL ? name : "?");
   return text;
+}
+
+static const char* outcome(const struct attack* attack, char* text, size_t size) {
+  errno = 0;
+  return in_words(attack->run(), text, size);
 }
 
 __attribute__((constructor)) static void before_everything(void) {
@@ -76,12 +81,10 @@ static int say(napi_env env, napi_value exports, const char* name, const char* t
 }
 
 NAPI_MODULE_INIT() {
-  char first[64] = "allowed";
+  char text[64];
   char* end = every;
   redteam_resolved();
-  if (relocation < 0) {
-    snprintf(first, sizeof first, "denied: %s", strerrorname_np((int)-relocation));
-  }
+  int first = relocation < 0 ? (int)-relocation : 0;
   FOR_EACH(attack) {
     napi_value function;
     end += snprintf(end, (size_t)(every + sizeof every - end), "%s ", attack->name);
@@ -92,7 +95,11 @@ NAPI_MODULE_INIT() {
     }
   }
   return say(env, exports, "names", every) && say(env, exports, "atLoad", at_load) &&
-                 say(env, exports, "atRelocation", first)
+                 say(env, exports, "atRelocation", in_words(first, text, sizeof text)) &&
+                 say(env, exports, "atInit", in_words(answer_at_init(), text, sizeof text)) &&
+                 say(env, exports, "atThreadEnd",
+                     in_words(answer_at_thread_end(), text, sizeof text)) &&
+                 say(env, exports, "atNeeded", in_words(answer_at_needed(), text, sizeof text))
              ? exports
              : NULL;
 }

@@ -23,7 +23,11 @@ struct attack {
 };
 
 // Each ends with an attack without a name.
-extern const struct attack FILES[], SOCKETS[], PROCESSES[], KERNEL[], MEMORY[], RESOURCES[];
+extern const struct attack FILES[], SOCKETS[], PROCESSES[], KERNEL[], MEMORY[], RESOURCES[],
+    PROTOCOL[];
+
+// What attempts to read answered that ran while the addon was loaded.
+int answer_at_init(void), answer_at_thread_end(void), answer_at_needed(void);
 
 // What is to be attacked, which the client says in variables of the environment.
 static inline const char* target(const char* name) {

@@ -1,4 +1,4 @@
-// R04 to R10: taking more than one's share. Each gives everything back before it returns.
+// R04 to R11: taking more than one's share. Each gives everything back before it returns.
 #include "redteam.h"
 
 #include <fcntl.h>
@@ -122,6 +122,55 @@ static int large_length(void) { return large(by_length); }
 static int large_blocks(void) { return large(by_blocks); }
 static int large_write(void) { return large(by_writing); }
 
+// So many small files that there are no more, or so much in them; then none.
+static int files(void) {
+  enum { MANY = 70000 };
+  char path[512], name[32];
+  int made = 0, error = 0;
+  while (made < MANY) {
+    snprintf(name, sizeof name, "file-%d", made);
+    int fd = open(own(path, sizeof path, name), O_CREAT | O_WRONLY, 0600);
+    if (fd < 0) {
+      error = errno;
+      break;
+    }
+    close(fd);
+    made++;
+  }
+  while (made > 0) {
+    snprintf(name, sizeof name, "file-%d", --made);
+    unlink(own(path, sizeof path, name));
+  }
+  return error;
+}
+static int space(void) {
+  char path[512], name[32];
+  int made = 0, error = 0;
+  while (made < 16 && error == 0) {
+    snprintf(name, sizeof name, "full-%d", made);
+    int fd = open(own(path, sizeof path, name), O_CREAT | O_WRONLY, 0600);
+    if (fd < 0) return errno;
+    error = answer(fallocate(fd, 0, 0, 200 << 20));
+    close(fd);
+    made++;
+  }
+  while (made > 0) {
+    snprintf(name, sizeof name, "full-%d", --made);
+    unlink(own(path, sizeof path, name));
+  }
+  return error;
+}
+
+// Output without an end of a line.
+static int flood(void) {
+  static char text[64 << 10];
+  memset(text, 'x', sizeof text);
+  for (int i = 0; i < 64; i++) {
+    if (write(1, text, sizeof text) < 0 || write(2, text, sizeof text) < 0) return errno;
+  }
+  return 0;
+}
+
 const struct attack RESOURCES[] = {
     {"R04_forks", forks, 1},
     {"R05_threads", threads, 1},
@@ -138,5 +187,8 @@ const struct attack RESOURCES[] = {
     {"R10_length", large_length, 1},
     {"R10_blocks", large_blocks, 1},
     {"R10_write", large_write, 1},
+    {"R10_files", files, 1},
+    {"R10_space", space, 1},
+    {"R11_flood", flood, 1},
     {NULL, NULL, 0},
 };

@@ -22,6 +22,7 @@ from napi_python import (
     Addon,
     AddonCrashed,
     JSError,
+    LoadError,
     Sandbox,
     SandboxUnavailable,
     SandboxViolation,
@@ -239,6 +240,15 @@ def test_nothing_becomes_code_once_a_strict_addon_is_loaded(
     assert confined("strict", subprocess=True).run("/bin/true") == 0
     # The default policy, with less.
     assert mapped(confined("default", exec_memory=False), library, READ_ONLY | run) == EPERM
+
+
+def test_addon_that_keeps_its_sandbox_from_being_completed_is_refused(no_jail: str) -> None:
+    if no_jail:
+        pytest.skip(no_jail)
+    sandbox = Sandbox(policy="strict", env={"REDTEAM_FILTER": "1"})
+    with pytest.raises(LoadError, match="being completed") as caught:
+        load_addon(addon_path("redteam"), sandbox=sandbox)
+    assert "seccomp" in str(caught.value.detail)
 
 
 def test_local_sockets_are_opened_by_their_option(

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pytest
 from napi_python import (
     AddonError,
+    AddonTimeout,
     BigInt,
     Buffer,
     Sandbox,
@@ -406,6 +407,20 @@ def test_addon_that_needs_sockets_names_the_option() -> None:
         CALLS["zeromq"](addon)
     (note,) = caught.value.__notes__
     assert "unix=" in note
+
+
+def test_addon_that_hangs_for_a_denial_names_the_option(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    confined = Sandbox(write=[tmp_path], diagnose=True)
+    with load_addon(row("watcher").path, sandbox=confined, timeout=2) as addon:
+        with pytest.raises(AddonTimeout) as caught:
+            addon.subscribe(str(tmp_path), lambda *_: None, {"backend": "inotify"}).result(2)
+        (note,) = caught.value.__notes__
+        assert "watch=True" in note
+        assert "napi_python.host" in note
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("denied: inotify_init" in line and "watch=True" in line for line in lines), lines
 
 
 def test_addon_that_runs_what_it_wrote_names_the_option() -> None:

@@ -18,9 +18,11 @@ import os
 import pathlib
 import shutil
 import socket
+import struct
 import sys
 import tempfile
 import termios
+import threading
 import time
 import traceback
 from typing import Any
@@ -75,6 +77,27 @@ CONTROLS = (
     "R07_shared_zero",
 )
 PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+# How much the client may grow by all floods of output together, of which it keeps 64 MiB at most
+# for whoever reads it; and how often another host must be served in a third of a second.
+FLOOD_ROOM = 96 << 20
+BEFORE_FLOODS: list[int] = []
+STORM_CALLS = 10
+# They break the connection.
+BREAKS = ("S12_descriptors", "S18_hang_up")
+# Elsewhere the folder has no bounds, and nobody says so.
+BOUNDED_IN_A_JAIL = ("R10_files", "R10_space")
+# They take a while: not a hundred times.
+LONG = (*BOUNDED_IN_A_JAIL, "R11_flood", "S13_storm")
+LONGEST = 10
+
+# What a container's filter denies, by the numbers of x86-64: clone and unshare of namespaces,
+# mounts, tracing, keys, and other parts of the kernel. `clone3` it does not know.
+CONTAINER_DENIES = (
+    101, 155, 161, 165, 166, 167, 168, 169, 175, 176, 246, 248, 249, 250, 272, 298, 304, 308, 310,
+    311, 312, 313, 320, 321, 323, 425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 442,
+)  # fmt: skip
+CLONE, CLONE3, NAMESPACES = 56, 435, 0x7E020000
 
 
 class Target:
@@ -165,6 +188,49 @@ def attacked(addon: Addon, name: str) -> str:
         return f"killed: {crash.signal_name}" + ("" if after == "allowed" else f", then {after}")
 
 
+def resident(figure: str) -> int:
+    """Returns how much memory this process has, or had at most, in bytes."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    figures = dict(line.split(":", 1) for line in status.splitlines())
+    return int(figures[figure].split()[0]) << 10
+
+
+def flooded(addon: Addon, wrong: list[str]) -> str:
+    """Has the addon print 8 MiB without an end of a line."""
+    BEFORE_FLOODS.append(resident("VmRSS"))
+    outcome = attacked(addon, "R11_flood")
+    grown = resident("VmHWM") - BEFORE_FLOODS[0]
+    if grown > FLOOD_ROOM:
+        wrong.append(f"R11_flood: {len(BEFORE_FLOODS)} took {grown >> 20} MiB of the client")
+    return outcome
+
+
+def stormed(addon: Addon, other: Addon, wrong: list[str]) -> str:
+    """Has the addon ring every bell, while another host is called."""
+    outcomes: list[str] = []
+    storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, "S13_storm")))
+    storm.start()
+    served = 0
+    while storm.is_alive():
+        host(other).run_script("1 + 2")
+        served += 1
+    storm.join()
+    if served < STORM_CALLS:
+        wrong.append(f"S13_storm: another host served {served} calls meanwhile")
+    return outcomes[0]
+
+
+def made(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
+    """Makes one attack, with what it needs around it."""
+    if name == "R11_flood":
+        return flooded(addon, wrong)
+    if name == "S13_storm":
+        return stormed(addon, other, wrong)
+    outcome = attacked(addon, name)
+    # The host itself notices as well that its client is lost: who is first is all the same.
+    return outcome.partition(":")[0] if name in BREAKS else outcome
+
+
 def one_policy(
     policy: str, given: dict[str, Any], target: Target, repeats: int
 ) -> tuple[dict[str, str], list[str]]:
@@ -183,12 +249,16 @@ def one_policy(
         pids = [neighbour, host(addon).pid]
         outcomes["load"] = "loaded"
         at_load = dict(line.split(" ", 1) for line in str(addon.atLoad).splitlines())
-        outcomes["E23_at_relocation"] = str(addon.atRelocation)
+        for place in ("Relocation", "Init", "Needed", "ThreadEnd"):
+            outcomes[f"E23_at_{place.lower()}"] = str(getattr(addon, f"at{place}"))
         # What the constructor reached counts, too.
         wrong += [f"at load: reached {server}" for server in target.heard()]
-        for name in CONTROLS if policy == "none" else str(addon.names).split():
-            for turn in range(repeats):
-                outcome = attacked(addon, name)
+        names = CONTROLS if policy == "none" else str(addon.names).split()
+        for name in names:
+            if name in BOUNDED_IN_A_JAIL and policy != "strict":
+                continue
+            for turn in range(min(repeats, LONGEST) if name in LONG else repeats):
+                outcome = made(addon, other, name, wrong)
                 pids.append(host(addon).pid)
                 # Each time, or servers that nobody listens at would be full.
                 heard = target.heard()
@@ -238,13 +308,37 @@ def become(uid: int) -> None:
         raise OSError("can't be inspectable again")
 
 
+def enter_container() -> None:
+    """Puts a filter like a container's on this process."""
+    load, equal, any_bit, answer = 0x20, 0x15, 0x45, 0x06
+    allow, eperm, enosys = 0x7FFF0000, 0x00050001, 0x00050026
+    program = [(load, 0, 0, 0)]
+    for number in CONTAINER_DENIES:
+        program += [(equal, 0, 1, number), (answer, 0, 0, eperm)]
+    program += [
+        (equal, 0, 1, CLONE3), (answer, 0, 0, enosys),
+        (equal, 0, 3, CLONE), (load, 0, 0, 16), (any_bit, 0, 1, NAMESPACES), (answer, 0, 0, eperm),
+        (answer, 0, 0, allow),
+    ]  # fmt: skip
+    packed = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    code = ctypes.create_string_buffer(packed)
+    given = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or libc.syscall(317, 1, 0, given) != 0:
+        raise OSError(ctypes.get_errno(), "no filter")
+
+
 def main() -> None:
     """Does what the argument says."""
     given = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # What addons print is nobody's concern here.
+    sys.stdout = sys.stderr = pathlib.Path(os.devnull).open("w")  # noqa: SIM115 - to the end
     take_terminal()
     become(given["uid"])
+    if given["contained"]:
+        enter_container()
     os.environ["REDTEAM_HIDDEN"] = "hunter2"
     folder = pathlib.Path(tempfile.mkdtemp(prefix="redteam-"))
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder / "temporary")

@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 MATRIX = HERE / "matrix.txt"
 ADDONS = pathlib.Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parents[1] / "addons" / "build"))
 NOBODY = 65534
-USERS = ("root", "user")
+USERS = ("root", "user", "contained")
 COLUMNS = (
     ("none", "now"),
     ("default", "now"),
@@ -38,11 +38,16 @@ COLUMNS = (
     ("strict", "no-namespaces"),
 )
 
+# What a client tries whose container has a filter of its own.
+CONTAINED = (("none", "now"), ("default", "now"), ("strict", "now"))
+
 # What may be allowed, and why. Nothing else may, whatever the matrix says.
 GRANTED = {
     "load": "it is loaded",
     "C01_read_own_file": "an addon may read itself",
     "C02_write_scratch": "its folder is its own",
+    "R11_flood": "it may print; what is kept of it has an end",
+    "S13_storm": "it may ring; nobody is kept from work by it",
 }
 BY_DEFAULT = GRANTED | {
     "E05_stat": "that a file exists, its size and times are seen",
@@ -92,6 +97,7 @@ def kit() -> Iterator[pathlib.Path]:
         (folder / name).mkdir()
         (folder / name / "package.json").write_text("{}")
         shutil.copy(ADDONS / f"{name}.node", folder / name)
+    shutil.copy(ADDONS / "libredteam_needed.so", folder / "redteam")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
     yield folder
@@ -110,7 +116,8 @@ def attack(kit: pathlib.Path) -> Any:
             "other": str(kit / "primitive" / "primitive.node"),
             "uid": _uid(user),
             "repeats": repeats,
-            "columns": COLUMNS,
+            "contained": user == "contained",
+            "columns": CONTAINED if user == "contained" else COLUMNS,
         }
         path = os.pathsep.join([*sys.path, str(HERE.parent / "python")])
         done = subprocess.run(

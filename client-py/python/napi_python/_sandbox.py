@@ -413,7 +413,12 @@ def annotate(error: BaseException, sandbox: Sandbox, advice: Iterable[tuple[str,
     if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
         return
     if isinstance(error, AddonTimeout):
-        error.add_note(_TIMEOUT_NOTE.format(sandbox.policy))
+        where = (
+            " What it was denied stands in the log napi_python.host."
+            if sandbox.diagnose
+            else " diagnose=True there logs what it is denied."
+        )
+        error.add_note(_TIMEOUT_NOTE.format(sandbox.policy) + where)
         return
     said = f"{error} {getattr(error, 'code', '')}"
     known = dict(advice)

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use super::page::{self, Layout, PATH_BYTES, Page, STACK_BYTES, state};
+use super::call;
+use super::page::{self, Layout, Page, STACK_BYTES, state};
 use crate::StepError;
 use crate::trap::Told;
 
@@ -176,7 +177,7 @@ fn write(
     if signal == libc::SIGSYS
         && let Some(told) = Told::of(info)
     {
-        write_call(page, told, context);
+        call::write(page, told, context);
     }
     page.thread.store(thread, Ordering::Relaxed);
     let is_js = thread == JS_THREAD.load(Ordering::Relaxed);
@@ -204,50 +205,6 @@ fn write(
     page.state.store(state::WHOLE, Ordering::Release);
 }
 
-/// Notes the call that the filter ended: its number, its arguments and its path.
-fn write_call(page: &Page, told: &Told, context: *mut libc::c_void) {
-    // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
-    let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_ref() }) else {
-        return;
-    };
-    let arguments = told.arguments(context);
-    page.call_number.store(told.number(), Ordering::Relaxed);
-    for (to, from) in page.call_arguments.iter().zip(arguments) {
-        to.store(from, Ordering::Relaxed);
-    }
-    let path = told.path_argument();
-    if let Some(address) = path.and_then(|place| arguments.get(place)) {
-        let mut text = [0_u8; PATH_BYTES];
-        read_text(*address, &mut text);
-        store(&page.call_path, &text);
-    }
-    // Says that there is a call.
-    page.call_table.store(told.architecture, Ordering::Relaxed);
-}
-
-/// Reads a text as far as it can be read.
-fn read_text(address: u64, text: &mut [u8; PATH_BYTES]) {
-    let Ok(mut from) = usize::try_from(address) else {
-        return;
-    };
-    let mut word = None;
-    for to in text {
-        if word != Some(from & !7) {
-            if !readable(from & !7) {
-                return;
-            }
-            word = Some(from & !7);
-        }
-        let byte = ptr::with_exposed_provenance::<u8>(from);
-        // SAFETY: C7; the word around it was readable a moment ago.
-        *to = unsafe { byte.read_volatile() };
-        if *to == 0 {
-            return;
-        }
-        from = from.wrapping_add(1);
-    }
-}
-
 fn node_api() -> Option<&'static str> {
     let function = NODE_API.load(Ordering::Acquire);
     if function.is_null() {
@@ -259,7 +216,7 @@ fn node_api() -> Option<&'static str> {
 }
 
 /// Stores a text, as far as it fits.
-fn store(field: &[AtomicU64], text: &[u8]) {
+pub(super) fn store(field: &[AtomicU64], text: &[u8]) {
     for (word, bytes) in field.iter().zip(text.chunks(8)) {
         let mut whole = [0_u8; 8];
         for (to, from) in whole.iter_mut().zip(bytes) {
@@ -410,7 +367,7 @@ fn next_page(address: usize) -> usize {
 ///
 /// The kernel is asked to read a signal set from there for an operation that does not exist: it
 /// reads first, and complains about the operation only then.
-fn readable(address: usize) -> bool {
+pub(super) fn readable(address: usize) -> bool {
     const NO_OPERATION: libc::c_long = -1;
     let nothing = ptr::null_mut::<libc::c_void>();
     // SAFETY: C5; the kernel checks the address, and changes nothing.

@@ -11,6 +11,7 @@
 //! Every thread that the process starts after [`install`] has a stack for the handler, too,
 //! because this program exports a `pthread_create` of its own: see `thread`.
 
+mod call;
 mod handler;
 mod page;
 mod stack;

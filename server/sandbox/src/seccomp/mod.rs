@@ -8,11 +8,13 @@
 mod emit;
 mod evaluate;
 mod install;
+mod loaded;
 mod numbers;
 mod rules;
 
 pub use emit::{Instruction, emit, emit_over, emit_with_gate};
 pub use evaluate::{Answer, Call, evaluate};
 pub use install::{install, install_everywhere};
-pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, after_loading, table};
+pub use loaded::after_loading;
+pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, table};
 pub use rules::{name_of, path_of};

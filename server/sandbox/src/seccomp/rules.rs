@@ -95,9 +95,9 @@ pub struct Allowed {
     pub diagnose: bool,
 }
 
-const EPERM: Verdict = Verdict::Errno(libc::EPERM);
+pub(super) const EPERM: Verdict = Verdict::Errno(libc::EPERM);
 
-const fn low(argument: u8, mask: u32, value: u32) -> Test {
+pub(super) const fn low(argument: u8, mask: u32, value: u32) -> Test {
     Test {
         argument,
         half: Half::Low,
@@ -122,7 +122,7 @@ const fn is_null(argument: u8) -> [Test; 2] {
     [is(argument, 0), high]
 }
 
-fn clause(tests: impl Into<Vec<Test>>, verdict: Verdict) -> Clause {
+pub(super) fn clause(tests: impl Into<Vec<Test>>, verdict: Verdict) -> Clause {
     Clause {
         tests: tests.into(),
         verdict,
@@ -479,40 +479,8 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     rules
 }
 
-/// What is taken away once the addon is loaded, by number: what only loading needs. What may run
-/// is in memory by then. Each says what other layers say to the same thing.
-pub fn after_loading(diagnose: bool) -> Vec<Rule> {
-    const EXECUTE: u32 = libc::PROT_EXEC.cast_unsigned();
-    const ANONYMOUS: u32 = libc::MAP_ANONYMOUS.cast_unsigned();
-    let runs = low(2, EXECUTE, EXECUTE);
-    let gained = || vec![clause([runs], Verdict::Errno(libc::EACCES))];
-    let anonymous = low(3, ANONYMOUS, ANONYMOUS);
-    let mapped = vec![
-        clause([runs, anonymous], Verdict::Errno(libc::EACCES)),
-        deny([runs]),
-    ];
-    let rule = |(number, name), clauses, otherwise| Rule {
-        number,
-        name,
-        clauses,
-        otherwise,
-    };
-    let [map, protect, protect_with_key, filter] = calls!(mmap mprotect pkey_mprotect seccomp);
-    let mut rules = vec![
-        rule(map, mapped, Verdict::Allow),
-        rule(protect, gained(), Verdict::Allow),
-        rule(protect_with_key, gained(), Verdict::Allow),
-        rule(filter, vec![], EPERM),
-    ];
-    rules.sort_by_key(|rule| rule.number);
-    if diagnose {
-        note_all(&mut rules, |_| false);
-    }
-    rules
-}
-
 /// Has the denials of these rules noted.
-fn note_all(rules: &mut [Rule], by_path: impl Fn(&Rule) -> bool) {
+pub(super) fn note_all(rules: &mut [Rule], by_path: impl Fn(&Rule) -> bool) {
     for rule in rules {
         let by_path = by_path(rule);
         rule.otherwise = noted(rule.otherwise, by_path);
