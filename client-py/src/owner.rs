@@ -433,7 +433,7 @@ fn notice(py: Python<'_>, session: &Arc<Session>, header: Header, body: &[u8]) -
         }
         Some(CallKind::Settled) => {
             let mut decoder = Decoder::new(py, session, &world, reader, &[])?;
-            let settled = promise::read_settled(&mut decoder)?;
+            let settled = promise::read_settled(py, &mut decoder)?;
             decoder.finish()?;
             promise::settle(py, &world, settled)
         }
@@ -468,7 +468,7 @@ fn take_turn(py: Python<'_>, session: &Arc<Session>, world: &Arc<World>) -> PyRe
         |_| Ok(()),
         |decoder| {
             let more = decoder.reader.take_bool().map_err(errors::protocol)?;
-            told.replace((more, promise::read_settled(decoder)?));
+            told.replace((more, promise::read_settled(py, decoder)?));
             Ok(())
         },
     );

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::ids::SlotId;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyValueError};
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -52,14 +54,18 @@ enum Waiter {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Fulfilled(Py<PyAny>),
-    Rejected(PyErr),
+    Rejected(Py<PyBaseException>),
 }
 
 impl Outcome {
+    fn rejected(py: Python<'_>, error: PyErr) -> Self {
+        Self::Rejected(error.into_value(py))
+    }
+
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self {
             Self::Fulfilled(value) => Ok(value.clone_ref(py)),
-            Self::Rejected(error) => Err(error.clone_ref(py)),
+            Self::Rejected(error) => Err(PyErr::from_value(error.bind(py).clone().into_any())),
         }
     }
 }
@@ -74,7 +80,10 @@ pub(crate) struct Settled {
 }
 
 /// Reads the promises that ended.
-pub(crate) fn read_settled(decoder: &mut Decoder<'_, '_>) -> PyResult<Vec<Settled>> {
+pub(crate) fn read_settled(
+    py: Python<'_>,
+    decoder: &mut Decoder<'_, '_>,
+) -> PyResult<Vec<Settled>> {
     let count = decoder.reader.take_count(9).map_err(errors::protocol)?;
     let mut settled = Vec::with_capacity(count as usize);
     for _ in 0..count {
@@ -82,7 +91,7 @@ pub(crate) fn read_settled(decoder: &mut Decoder<'_, '_>) -> PyResult<Vec<Settle
         settled.push(Settled {
             id: decoder.reader.take_id().map_err(errors::protocol)?,
             watch: decoder.reader.take_u32().map_err(errors::protocol)?,
-            outcome: read_outcome(decoder)?,
+            outcome: read_outcome(py, decoder)?,
         });
     }
     Ok(settled)
@@ -114,11 +123,13 @@ pub(crate) fn settle(py: Python<'_>, world: &World, settled: Vec<Settled>) -> Py
 }
 
 /// Reads the state of a promise and, if it is settled, its value.
-fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
+fn read_outcome(py: Python<'_>, decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
     match decoder.reader.take_u8().map_err(errors::protocol)? {
         0 => Ok(None),
         1 => Ok(Some(Outcome::Fulfilled(decoder.value()?.unbind()))),
-        2 => Ok(Some(Outcome::Rejected(decoder.thrown()?))),
+        2 => decoder
+            .thrown()
+            .map(|error| Some(Outcome::rejected(py, error))),
         _ => Err(errors::violation("an unknown state of a promise")),
     }
 }
@@ -157,7 +168,7 @@ impl Promise {
     pub(crate) fn fail(&self, py: Python<'_>) {
         let handle = &self.handle;
         let error = handle.session.ended("this promise", &handle.world);
-        self.settle(py, Outcome::Rejected(error));
+        self.settle(py, Outcome::rejected(py, error));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -262,7 +273,7 @@ impl Promise {
                     encoder.out.put_u32(self.handle.id.get());
                     Ok(())
                 },
-                |decoder| match read_outcome(decoder)? {
+                |decoder| match read_outcome(py, decoder)? {
                     None => Ok((None, decoder.reader.take_u32().map_err(errors::protocol)?)),
                     outcome => Ok((outcome, 0)),
                 },
@@ -363,6 +374,35 @@ fn set_exception<'py>(future: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Boun
 
 #[pymethods]
 impl Promise {
+    /// What it was rejected with has, once raised, a traceback, whose frames have the promise.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Whoever has the lock holds the interpreter, and is not collecting.
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        match &state.outcome {
+            Some(Outcome::Fulfilled(value)) => visit.call(value)?,
+            Some(Outcome::Rejected(error)) => visit.call(error)?,
+            None => {}
+        }
+        for waiter in &state.waiters {
+            if let Waiter::Future {
+                future, event_loop, ..
+            } = waiter
+            {
+                visit.call(future)?;
+                visit.call(event_loop)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let state = std::mem::take(&mut *self.state());
+        // Python code may run.
+        drop(state);
+    }
+
     /// Tells whether the promise is settled.
     fn done(&self, py: Python<'_>) -> PyResult<bool> {
         self.watch(py)?;

@@ -1,4 +1,4 @@
-//! Notes what a confined process is denied, while it goes on with the denial: see [`crate::trap`],
+//! Notes what a confined process is denied, while it goes on with the denial: see `trap.rs`,
 //! which tells of it.
 #![cfg_attr(
     not(target_arch = "x86_64"),
