@@ -300,7 +300,7 @@ impl Session {
             let lent = world.die_of(end);
             for promise in world.promises(py) {
                 let error = self.ended(world);
-                promise.get().settle(py, Outcome::Rejected(error));
+                promise.get().settle(py, Outcome::rejected(py, error));
             }
             // Whatever runs when these are dropped, nobody waits for it.
             drop(lent);

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import functools
 import gc
+import logging
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -270,13 +272,19 @@ def rage(kills: int) -> dict[str, Any]:
 
 @pytest.mark.timeout(1200)
 def test_every_operation_ends_and_nothing_is_left(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     kills = request.config.getoption("--kills")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # What is logged is kept until the end of a test.
+    caplog.set_level(logging.CRITICAL, logger="napi_python")
     # What a process opens once stays open.
     rage(6)
-    before, memory = settled(), resident()
+    gc.collect()
+    before, memory, blocks = settled(), resident(), sys.getallocatedblocks()
     outcome = rage(kills)
     print(outcome)
     assert outcome["killed"] >= kills
@@ -286,6 +294,8 @@ def test_every_operation_ends_and_nothing_is_left(
         time.sleep(0.05)
     assert list(tmp_path.iterdir()) == []
     gc.collect()
-    grown = resident() - memory
-    print(f"the client grew by {grown >> 10} KiB")
-    assert grown < (32 << 20)
+    grown, more = resident() - memory, sys.getallocatedblocks() - blocks
+    print(f"the client grew by {grown >> 10} KiB, Python's objects by {more} blocks")
+    assert more < 20_000
+    # What threads of the allocator keep for each other.
+    assert grown < 32 << 20

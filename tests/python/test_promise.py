@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +32,22 @@ def test_rejection_raises(js: Script) -> None:
     with pytest.raises(JSError) as caught:
         js("Promise.reject(5)").result(5)
     assert caught.value.value == 5
+
+
+@pytest.mark.parametrize("value", ["Promise.reject(new TypeError('no'))", "Promise.resolve({})"])
+def test_promise_is_freed_with_what_it_was_settled_with(value: str, js: Script) -> None:
+    """What was raised has a traceback, and its frames the promise, which has what was raised."""
+
+    def use() -> weakref.ref[Any]:
+        promise = js(value)
+        with contextlib.suppress(JSTypeError):
+            # A value that refers to its promise makes the same circle.
+            promise.result(5)["promise"] = promise
+        return weakref.ref(promise)
+
+    freed = use()
+    gc.collect()
+    assert freed() is None
 
 
 def test_await_on_asyncio(js: Script) -> None:

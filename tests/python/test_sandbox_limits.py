@@ -178,8 +178,7 @@ def test_output_that_was_dropped_is_in_the_stats(capfd: pytest.CaptureFixture[st
             time.sleep(0.01)
         dropped = host(addon).stats()["output_dropped"]
     capfd.readouterr()
-    assert dropped is not None
-    assert dropped > 0
+    assert dropped
 
 
 def test_host_that_does_nothing_costs_nothing_to_watch(confined: Confined) -> None:

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::ids::SlotId;
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -53,14 +55,18 @@ enum Waiter {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Fulfilled(Py<PyAny>),
-    Rejected(PyErr),
+    Rejected(Py<PyBaseException>),
 }
 
 impl Outcome {
+    pub(crate) fn rejected(py: Python<'_>, error: PyErr) -> Self {
+        Self::Rejected(error.into_value(py))
+    }
+
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self {
             Self::Fulfilled(value) => Ok(value.clone_ref(py)),
-            Self::Rejected(error) => Err(error.clone_ref(py)),
+            Self::Rejected(error) => Err(PyErr::from_value(error.bind(py).clone().into_any())),
         }
     }
 }
@@ -95,7 +101,7 @@ pub(crate) fn read_settled(
                 decoder.reader = before;
                 skip_outcome(decoder)?;
                 if error.is_instance_of::<PyException>(decoder.py()) {
-                    Some(Outcome::Rejected(error))
+                    Some(Outcome::rejected(decoder.py(), error))
                 } else {
                     result = Err(error);
                     None
@@ -137,7 +143,9 @@ fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
     match decoder.reader.take_u8().map_err(errors::protocol)? {
         0 => Ok(None),
         1 => Ok(Some(Outcome::Fulfilled(decoder.value()?.unbind()))),
-        2 => Ok(Some(Outcome::Rejected(decoder.thrown()?))),
+        2 => decoder
+            .thrown()
+            .map(|error| Some(Outcome::rejected(decoder.py(), error))),
         _ => Err(errors::violation("an unknown state of a promise")),
     }
 }
@@ -176,7 +184,7 @@ impl Promise {
         let Handle { session, world, .. } = &self.handle;
         if world.end().is_some() {
             let error = session.ended(world);
-            self.settle(py, Outcome::Rejected(error));
+            self.settle(py, Outcome::rejected(py, error));
         }
         let mut state = self.state();
         if state.watch != 0 && world.was_told(self.handle.id, state.watch) {
@@ -429,6 +437,35 @@ fn set_exception<'py>(future: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Boun
 
 #[pymethods]
 impl Promise {
+    /// What it was rejected with has, once raised, a traceback, whose frames have the promise.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Whoever has the lock holds the interpreter, and is not collecting.
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        match &state.outcome {
+            Some(Outcome::Fulfilled(value)) => visit.call(value)?,
+            Some(Outcome::Rejected(error)) => visit.call(error)?,
+            None => {}
+        }
+        for waiter in &state.waiters {
+            if let Waiter::Future {
+                future, event_loop, ..
+            } = waiter
+            {
+                visit.call(future)?;
+                visit.call(event_loop)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let state = std::mem::take(&mut *self.state());
+        // Python code may run.
+        drop(state);
+    }
+
     /// Tells whether the promise is settled.
     fn done(&self, py: Python<'_>) -> PyResult<bool> {
         self.watch(py)?;

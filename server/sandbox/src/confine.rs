@@ -159,10 +159,11 @@ fn limit_threads(
     bounds: &mut Bounds,
 ) {
     let threads = policy.preset.threads;
-    let user = rustix::process::geteuid();
+    let identity = || (rustix::process::geteuid(), rustix::process::getegid());
+    let before = identity();
     let limited = if !policy.limit_threads {
         Err(Failure::because("no limit was asked for"))
-    } else if user.is_root() {
+    } else if before.0.is_root() {
         Err(Failure::because(
             "the kernel does not count the threads of root",
         ))
@@ -177,7 +178,7 @@ fn limit_threads(
             report.note("threads", Wanted, Ok(text_of_threads(threads)));
         }
         // It is nobody in a namespace that is half made.
-        Err(failure) if rustix::process::geteuid() != user => {
+        Err(failure) if identity() != before => {
             report.note("threads", Required, Err(failure));
         }
         Err(failure) => {

@@ -1,4 +1,4 @@
-//! Notes what a confined process is denied, while it goes on with the denial: see [`crate::gate`],
+//! Notes what a confined process is denied, while it goes on with the denial: see `gate.rs`,
 //! which tells of it.
 #![cfg_attr(
     not(target_arch = "x86_64"),

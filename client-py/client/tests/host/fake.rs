@@ -19,7 +19,7 @@ use hostd_protocol::carrier::{HostEnd, Wake, lane};
 use hostd_protocol::control::{self, CarrierKind, ClientMessage, HostMessage, LogLevel};
 use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
-use hostd_protocol::handshake::{Hello, PROTOCOL};
+use hostd_protocol::handshake::Hello;
 use hostd_protocol::ids::{CallId, LaneIndex};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{Token, ValueReader};
@@ -58,7 +58,7 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
         }
         "old" => {
             let hello = Hello {
-                protocol: PROTOCOL + 98,
+                protocol: 99,
                 build: "napi-hostd 99.0".into(),
             };
             control.write_all(&hello.encode()).unwrap();
