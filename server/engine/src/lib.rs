@@ -40,8 +40,9 @@
 //!   touches the engine: it only moves plain words to the queue of dead tokens.
 //! - **E6** Callbacks that the engine calls run on the engine's thread, receive arguments that live
 //!   until they return, and catch every panic before it reaches C.
-//! - **E7** Text and bytes of the engine are lent out either by a guard that holds a reference count
-//!   on an immutable string, or copied; no slice into mutable engine memory is ever formed.
+//! - **E7** Text and bytes of the engine are lent out either for the life of a reference count on an
+//!   immutable string, a guard's or that of the borrowed value, or copied; no slice into mutable
+//!   engine memory is ever formed.
 //! - **E8** A `Key` owns one reference count of its atom.
 //! - **E9** A hook by which the engine lists the keys of an object adds no property to it, for the
 //!   engine counts the properties before it calls and copies them after.

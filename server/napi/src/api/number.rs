@@ -80,7 +80,7 @@ pub(crate) fn quick_create_double(
     value: f64,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_number(Value::from(value))?))
+    Some(result.set(cx.quick_handle(&Value::from(value))?))
 }
 
 /// See [`napi_create_int32`].
@@ -90,7 +90,7 @@ pub(crate) fn quick_create_int32(
     value: i32,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_number(Value::from(value))?))
+    Some(result.set(cx.quick_handle(&Value::from(value))?))
 }
 
 /// See [`napi_create_uint32`].
@@ -100,7 +100,7 @@ pub(crate) fn quick_create_uint32(
     value: u32,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_number(Value::from(f64::from(value)))?))
+    Some(result.set(cx.quick_handle(&Value::from(f64::from(value)))?))
 }
 
 /// See [`napi_get_value_double`].

@@ -46,6 +46,18 @@ pub(crate) fn napi_reference_unref(
     result.set(cx.reference_down(reference)?)
 }
 
+/// The quick way of [`napi_get_reference_value`].
+#[inline]
+pub(crate) fn quick_value(
+    cx: &Cx,
+    reference: napi_ref,
+    result: Out<napi_value>,
+) -> Option<NapiResult> {
+    let references = cx.env.references.try_borrow().ok()?;
+    let value = references.get(reference.0)?.strong()?;
+    Some(result.set(cx.quick_handle(value)?))
+}
+
 /// The value of a reference; NULL if it is gone.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_reference_value>

@@ -26,6 +26,7 @@ fn make(
 }
 
 /// The number of code units; counted only where the number of bytes leaves a doubt.
+#[inline]
 fn utf8_length(text: &[u8]) -> usize {
     if text.len() <= MAX_LENGTH {
         text.len()

@@ -153,14 +153,14 @@ impl Cx {
         read(self.host.handles.try_borrow().ok()?.get(handle.0)?)
     }
 
-    /// Makes a handle of a number, as [`quick_read`](Self::quick_read) reads one.
+    /// Makes a handle, as [`quick_read`](Self::quick_read) reads one.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the quick way calls nothing")]
-    pub(crate) fn quick_number(&self, value: Value) -> Option<napi_value> {
+    pub(crate) fn quick_handle(&self, value: &Value) -> Option<napi_value> {
         if self.host.debug.is_some() {
             return None;
         }
-        if let Some(handle) = handles::without_slot(&value) {
+        if let Some(handle) = handles::without_slot(value) {
             return Some(handle);
         }
         self.host.handles.try_borrow_mut().ok()?.quick_push(value)

@@ -121,8 +121,8 @@ impl HandleStack {
 
     /// Adds a value if there is room.
     #[inline]
-    pub(crate) fn quick_push(&mut self, value: Value) -> Option<napi_value> {
-        (self.slots.len() < self.slots.capacity()).then(|| self.push(value))
+    pub(crate) fn quick_push(&mut self, value: &Value) -> Option<napi_value> {
+        (self.slots.len() < self.slots.capacity()).then(|| self.push(value.clone()))
     }
 
     /// Replaces the value of a slot that is alive.

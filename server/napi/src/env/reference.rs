@@ -45,6 +45,15 @@ impl Reference {
         self.count
     }
 
+    /// The value, if it is held strongly.
+    #[inline]
+    pub(crate) fn strong(&self) -> Option<&Value> {
+        match &self.hold {
+            Hold::Strong(value) => Some(value),
+            _ => None,
+        }
+    }
+
     fn value(&self) -> Option<Value> {
         match &self.hold {
             Hold::Strong(value) => Some(value.clone()),

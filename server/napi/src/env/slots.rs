@@ -113,6 +113,7 @@ impl<T> Slots<T> {
     }
 
     /// The one with this id, if it is alive.
+    #[inline]
     pub(crate) fn get(&self, id: usize) -> Option<&T> {
         let (generation, index) = unpack(self.kind, id)?;
         match self.entries.get(index as usize)? {

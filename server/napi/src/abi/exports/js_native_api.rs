@@ -171,7 +171,7 @@ napi_exports! {
     env   reference::napi_reference_unref(reference: napi_ref, result: *mut u32)
               => (id(reference), opt_out(result));
     env   reference::napi_get_reference_value(reference: napi_ref, result: *mut napi_value)
-              => (id(reference), out(result));
+              => (id(reference), out(result)) or quick_value;
 
     env   scope::napi_open_handle_scope(result: *mut napi_handle_scope)
               => (out(result)) or quick_open;
