@@ -40,13 +40,17 @@
 //!   touches the engine: it only moves plain words to the queue of dead tokens.
 //! - **E6** Callbacks that the engine calls run on the engine's thread, receive arguments that live
 //!   until they return, and catch every panic before it reaches C.
-//! - **E7** Text and bytes of the engine are lent out either by a guard that holds a reference count
-//!   on an immutable string, or copied; no slice into mutable engine memory is ever formed.
+//! - **E7** Text and bytes of the engine are lent out either for the life of a reference count on an
+//!   immutable string, a guard's or that of the borrowed value, or copied; no slice into mutable
+//!   engine memory is ever formed.
 //! - **E8** A `Key` owns one reference count of its atom.
 //! - **E9** A hook by which the engine lists the keys of an object adds no property to it, for the
 //!   engine counts the properties before it calls and copies them after.
 //! - **E10** The engine counts the references to a block in the `int` right before it. That is a
 //!   detail of the pinned version; a start that does not find it so fails.
+//! - **E11** A string that is no rope begins with its length, whose top bit says that the units are
+//!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. That
+//!   is as much a detail, and looked for at the start, too.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
 mod arraybuffer;

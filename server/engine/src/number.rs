@@ -17,6 +17,13 @@ impl Value {
         }
     }
 
+    /// Reads a number that has the engine's integer form.
+    #[inline]
+    pub fn as_int(&self) -> Option<i32> {
+        // SAFETY: E2; the tag says what the union holds.
+        (self.tag() == q::JS_TAG_INT).then(|| unsafe { q::JS_VALUE_GET_INT(self.0) })
+    }
+
     /// Reads a number that is exactly an `i32` and not -0.
     #[inline]
     pub fn as_i32(&self) -> Option<i32> {
@@ -67,15 +74,28 @@ impl Value {
     clippy::cast_possible_truncation,
     reason = "modulo 2^32 is what is asked for"
 )]
+#[inline]
 fn wrap_i32(double: f64) -> i32 {
-    const RANGE: f64 = 4_294_967_296.0;
-    if !double.is_finite() {
-        return 0;
-    }
     if double.abs() < 9.0e18 {
-        return double as i64 as i32;
+        double as i64 as i32
+    } else {
+        wrap_far(double)
     }
-    (double % RANGE) as i64 as i32
+}
+
+/// [`wrap_i32`] of what is too large for an `i64`, or infinite, or no number.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "modulo 2^32 is what is asked for"
+)]
+#[cold]
+fn wrap_far(double: f64) -> i32 {
+    const RANGE: f64 = 4_294_967_296.0;
+    if double.is_finite() {
+        (double % RANGE) as i64 as i32
+    } else {
+        0
+    }
 }
 
 impl Runtime {

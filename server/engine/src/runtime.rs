@@ -161,6 +161,9 @@ impl Runtime {
         if state.intrinsics.set(intrinsics).is_err() {
             return Err(EngineError::AlreadyRunning);
         }
+        if !runtime.string_units_are_found() {
+            return Err(EngineError::Missing("code units behind a string's head"));
+        }
         runtime
             .install_stack_trace()
             .map_err(|_| EngineError::Missing("Error.prepareStackTrace"))?;

@@ -220,14 +220,83 @@ fn repair(bytes: &[u8], first: usize) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// How long the head of a string's block is (E11).
+const HEAD: usize = 24;
+/// In its first word, besides the number of code units: they have 16 bits.
+const WIDE: u32 = 1 << 31;
+/// In its second word: the units are not right behind the head.
+const ELSEWHERE: u32 = 3 << 28;
+
+impl Value {
+    /// The block of a string that is no rope, and the words that it begins with.
+    #[inline]
+    fn string_block(&self) -> Option<(*const u8, [u32; 2])> {
+        if self.tag() != q::JS_TAG_STRING {
+            return None;
+        }
+        // SAFETY: E2; the tag says that the union holds a pointer.
+        let block = unsafe { q::JS_VALUE_GET_PTR(self.0) };
+        // SAFETY: E11; the borrowed value keeps the block alive.
+        let words = unsafe { block.cast::<[u32; 2]>().read() };
+        Some((block.cast(), words))
+    }
+
+    /// The code units of a string that the engine keeps as bytes in one piece: what can be read
+    /// without asking it.
+    #[inline]
+    pub fn as_latin1(&self) -> Option<&[u8]> {
+        let (block, [length, flags]) = self.string_block()?;
+        if length & WIDE != 0 || flags & ELSEWHERE != 0 {
+            return None;
+        }
+        // SAFETY: E11; the units are right behind the head.
+        let units = unsafe { block.add(HEAD) };
+        // SAFETY: E7, E11; the borrowed value keeps the immutable string alive.
+        Some(unsafe { std::slice::from_raw_parts(units, length as usize) })
+    }
+
+    /// [`as_latin1`](Self::as_latin1) if that is ASCII.
+    #[inline]
+    pub fn as_ascii(&self) -> Option<&[u8]> {
+        self.as_latin1().filter(|units| is_ascii(units))
+    }
+}
+
 impl Runtime {
+    /// Tells whether [`Value::as_ascii`] finds the units where it looks for them.
+    pub(crate) fn string_units_are_found(self) -> bool {
+        let narrow = |text: &[u8]| {
+            let value = self.string_wtf8(text);
+            value.is_ok_and(|value| value.as_latin1() == Some(text))
+        };
+        let wide = self.string_utf16(&[0x20AC; 3]).ok();
+        let wide = wide.as_ref().and_then(Value::string_block);
+        narrow(b"x")
+            && narrow(b"a text that is longer than the head")
+            && wide.is_some_and(|(_, [length, _])| length == WIDE | 3)
+    }
+
     /// Makes a string; each invalid sequence becomes U+FFFD, as Node has it.
     #[inline]
     pub fn string_utf8(self, text: &[u8]) -> JsResult {
-        if is_ascii(text) || std::str::from_utf8(text).is_ok() {
-            return self.string_wtf8(text);
+        let value = self.string_wtf8(text)?;
+        // What is not ASCII has fewer units than bytes, or wide ones.
+        if value
+            .as_latin1()
+            .is_some_and(|units| units.len() == text.len())
+        {
+            return Ok(value);
         }
-        self.string_wtf8(String::from_utf8_lossy(text).as_bytes())
+        self.checked_utf8(text, value)
+    }
+
+    /// Answers the string that the engine made of the text if that is UTF-8.
+    #[cold]
+    fn checked_utf8(self, text: &[u8], value: Value) -> JsResult {
+        match std::str::from_utf8(text) {
+            Ok(_) => Ok(value),
+            Err(_) => self.string_wtf8(String::from_utf8_lossy(text).as_bytes()),
+        }
     }
 
     /// Makes a string from WTF-8: lone surrogates survive.

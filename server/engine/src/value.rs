@@ -192,7 +192,7 @@ impl Drop for Value {
         }
         let count = self.count();
         // SAFETY: E1, E10; nobody else counts at the same moment.
-        let others = unsafe { count.read() } - 1;
+        let others = unsafe { count.read() }.wrapping_sub(1);
         if others > 0 {
             // SAFETY: E1, E2, E10; this is the one release of the count that we own, and another
             // owner keeps the value alive.

@@ -1,5 +1,7 @@
 //! Strings in and out, in every encoding.
 
+use hostd_engine::Value;
+
 use crate::{ask, engine, js, text};
 
 #[test]
@@ -18,6 +20,60 @@ fn invalid_utf8_becomes_replacement_characters_as_in_node() {
     assert_eq!(rt.string_length(&value), Some(3));
     let value = rt.string_utf8(b"a\xFF\xC3").unwrap();
     assert_eq!(text(rt, &value), "a\u{FFFD}\u{FFFD}");
+}
+
+#[test]
+fn every_byte_alone_becomes_what_it_is_in_utf8() {
+    let rt = engine();
+    for byte in 0..=u8::MAX {
+        let bytes = [b'x', byte];
+        let value = rt.string_utf8(&bytes).unwrap();
+        assert_eq!(text(rt, &value), String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn text_in_one_piece_can_be_read_in_place() {
+    let rt = engine();
+    for ascii in ["", "x", "a text that is longer than the head of its block"] {
+        let value = rt.string_utf8(ascii.as_bytes()).unwrap();
+        assert_eq!(value.as_ascii(), Some(ascii.as_bytes()));
+        assert_eq!(value.as_latin1(), Some(ascii.as_bytes()));
+    }
+    let latin1 = rt.string_utf8("café".as_bytes()).unwrap();
+    assert_eq!(latin1.as_latin1(), Some(&b"caf\xE9"[..]));
+    assert_eq!(latin1.as_ascii(), None);
+    // What is wide, a part of another string or a rope may be read as nothing, but not as another
+    // text.
+    let made = "const part = '0123456789'.repeat(100)";
+    for (source, expected) in [
+        ("'€'".to_owned(), "€".to_owned()),
+        (
+            format!("{made}; part.slice(5, 905)"),
+            "5678901234".repeat(90),
+        ),
+        (
+            format!("{made}; part + part + part"),
+            "0123456789".repeat(300),
+        ),
+        ("/x/.source".to_owned(), "x".to_owned()),
+    ] {
+        let value = js(rt, &format!("(() => {{ {} }})()", at_the_end(&source)));
+        if let Some(found) = value.as_ascii() {
+            assert_eq!(found, expected.as_bytes(), "{source}");
+        }
+        assert_eq!(text(rt, &value), expected);
+    }
+    for primitive in [Value::NULL, Value::from(1), Value::from(1.5)] {
+        assert_eq!(primitive.as_ascii(), None);
+    }
+    assert_eq!(rt.object().unwrap().as_ascii(), None);
+}
+
+/// The statements with the last one returned.
+fn at_the_end(source: &str) -> String {
+    let (before, last) = source.rsplit_once("; ").unwrap_or(("", source));
+    format!("{before}; return {last};")
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //! answers `napi_generic_failure` and poisons the environment: it answers nothing else from then on.
 //!
 //! The modes are generic over the body so that the few instructions of the usual path are inlined
-//! into each shim; everything unusual is out of line and compiled once.
+//! into each shim. What is unusual (a refusal, another environment than that of the last call) is
+//! out of line and ends in making the call again, so that the usual path keeps nothing for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,17 +27,19 @@ pub(crate) struct Row {
 
 /// Enters a function that refuses while an exception is pending or JavaScript cannot run.
 #[inline]
-pub(crate) fn js(env: napi_env, row: &'static Row, body: impl FnOnce(&Cx) -> NapiResult) -> Status {
-    let Some(cx) = Cx::find(env, row) else {
-        return unknown_env(env, row);
-    };
-    if cx.env.flags() != 0
-        && let Some(status) = refuse_js(cx.env, row)
-    {
-        return status;
+pub(crate) fn js(
+    env: napi_env,
+    row: &'static Row,
+    body: impl FnOnce(&Cx) -> NapiResult,
+    again: impl FnOnce() -> Status,
+) -> Status {
+    match Cx::usual(env, row) {
+        Some(cx) if cx.env.flags() == 0 => {
+            cx.env.record(Status::Ok);
+            run(&cx, body)
+        }
+        _ => unusual(env, row, refuse_js, again),
     }
-    cx.env.record(Status::Ok);
-    finish(&cx, run(&cx, body))
 }
 
 /// Enters a function that works with a pending exception, but not in a basic finalizer.
@@ -45,14 +48,12 @@ pub(crate) fn env(
     env: napi_env,
     row: &'static Row,
     body: impl FnOnce(&Cx) -> NapiResult,
+    again: impl FnOnce() -> Status,
 ) -> Status {
-    let Some(cx) = Cx::find(env, row) else {
-        return unknown_env(env, row);
-    };
-    if cx.env.flags() & (flags::POISONED | flags::BASIC_ONLY) != 0 {
-        return refuse_env(cx.env, row);
+    match Cx::usual(env, row) {
+        Some(cx) if cx.env.flags() & (flags::POISONED | flags::BASIC_ONLY) == 0 => run(&cx, body),
+        _ => unusual(env, row, refuse_env, again),
     }
-    finish(&cx, run(&cx, body))
 }
 
 /// Enters a function that basic finalizers may call.
@@ -61,14 +62,42 @@ pub(crate) fn basic(
     env: napi_env,
     row: &'static Row,
     body: impl FnOnce(&Cx) -> NapiResult,
+    again: impl FnOnce() -> Status,
 ) -> Status {
-    let Some(cx) = Cx::find(env, row) else {
-        return unknown_env(env, row);
-    };
-    if cx.env.flags() & flags::POISONED != 0 {
-        return poisoned(cx.env);
+    match Cx::usual(env, row) {
+        Some(cx) if cx.env.flags() & flags::POISONED == 0 => run(&cx, body),
+        _ => unusual(env, row, refuse_basic, again),
     }
-    finish(&cx, run(&cx, body))
+}
+
+/// Tries the quick way of an `env` function: a body that calls nothing, so that registers need not
+/// be saved, and that does all or, answering nothing, nothing. False if it is to be done generally.
+#[inline]
+pub(crate) fn quick(
+    env: napi_env,
+    row: &'static Row,
+    body: impl FnOnce(&Cx) -> Option<NapiResult>,
+) -> bool {
+    let Some(cx) = Cx::usual(env, row) else {
+        return false;
+    };
+    if cx.env.flags() & (flags::POISONED | flags::BASIC_ONLY) != 0 {
+        return false;
+    }
+    // For the record, should a pointer be bad.
+    let outer = cx.host.swap_row(Some(cx.row));
+    let done = matches!(body(&cx), Some(Ok(())));
+    cx.host.swap_row(outer);
+    if done {
+        cx.env.record(Status::Ok);
+    }
+    done
+}
+
+/// Keeps what is done generally out of the quick way.
+#[inline(never)]
+pub(crate) fn generally(general: impl FnOnce() -> Status) -> Status {
+    general()
 }
 
 /// Enters a function whose success leaves the last-error record as it is.
@@ -77,13 +106,39 @@ pub(crate) fn peek(
     env: napi_env,
     row: &'static Row,
     body: impl FnOnce(&Cx) -> NapiResult,
+    again: impl FnOnce() -> Status,
 ) -> Status {
-    let Some(cx) = Cx::find(env, row) else {
-        return unknown_env(env, row);
-    };
-    match run(&cx, body) {
-        Ok(()) => Status::Ok,
-        failure => finish(&cx, failure),
+    match Cx::usual(env, row) {
+        Some(cx) => match caught(&cx, body) {
+            Ok(()) => Status::Ok,
+            Err(status) => failed(cx.env, row, status),
+        },
+        None => unusual(env, row, |_, _| None, again),
+    }
+}
+
+/// Refuses the call, or remembers the caller so that the call works when made again.
+#[cold]
+fn unusual(
+    env: napi_env,
+    row: &'static Row,
+    refuse: fn(&Env, &'static Row) -> Option<Status>,
+    again: impl FnOnce() -> Status,
+) -> Status {
+    match prepare(env, row, refuse) {
+        Some(status) => status,
+        None => again(),
+    }
+}
+
+fn prepare(
+    env: napi_env,
+    row: &'static Row,
+    refuse: fn(&Env, &'static Row) -> Option<Status>,
+) -> Option<Status> {
+    match host::caller(env) {
+        Some(caller) => refuse(caller.env, row),
+        None => Some(unknown_env(env, row)),
     }
 }
 
@@ -105,55 +160,57 @@ pub(crate) fn free(row: &'static Row, body: impl FnOnce() -> NapiResult) -> Stat
 }
 
 #[inline]
-fn run(cx: &Cx, body: impl FnOnce(&Cx) -> NapiResult) -> NapiResult {
+fn run(cx: &Cx, body: impl FnOnce(&Cx) -> NapiResult) -> Status {
+    match caught(cx, body) {
+        Ok(()) => {
+            cx.env.record(Status::Ok);
+            Status::Ok
+        }
+        Err(status) => failed(cx.env, cx.row, status),
+    }
+}
+
+#[inline]
+fn caught(cx: &Cx, body: impl FnOnce(&Cx) -> NapiResult) -> NapiResult {
     let outer = cx.host.swap_row(Some(cx.row));
     let result = catch_unwind(AssertUnwindSafe(|| body(cx)));
     cx.host.swap_row(outer);
     match result {
         Ok(result) => result,
-        Err(_) => Err(panicked(cx)),
-    }
-}
-
-#[inline]
-fn finish(cx: &Cx, result: NapiResult) -> Status {
-    match result {
-        Ok(()) => {
-            cx.env.record(Status::Ok);
-            Status::Ok
-        }
-        Err(status) => failed(cx, status),
+        Err(_) => Err(panicked(cx.env, cx.row)),
     }
 }
 
 #[cold]
-fn failed(cx: &Cx, status: Status) -> Status {
-    if status.is_recorded() && !cx.env.take_unrecorded() {
-        cx.env.record(status);
+fn failed(env: &Env, row: &'static Row, status: Status) -> Status {
+    if status.is_recorded() && !env.take_unrecorded() {
+        env.record(status);
     }
-    tracing::trace!(function = cx.row.name, ?status, "failed");
+    tracing::trace!(function = row.name, ?status, "failed");
     status
 }
 
 #[cold]
-fn panicked(cx: &Cx) -> Status {
-    cx.env.poison();
+fn panicked(env: &Env, row: &'static Row) -> Status {
+    env.poison();
     tracing::error!(
-        function = cx.row.name,
+        function = row.name,
         "panic in a Node-API function; the addon's environment is unusable from now on"
     );
     Status::GenericFailure
 }
 
-#[cold]
-fn poisoned(env: &Env) -> Status {
+/// Why a `basic` function may not run, if so.
+fn refuse_basic(env: &Env, _: &'static Row) -> Option<Status> {
+    if env.flags() & flags::POISONED == 0 {
+        return None;
+    }
     env.record(Status::GenericFailure);
-    Status::GenericFailure
+    Some(Status::GenericFailure)
 }
 
-/// Why an `env` function may not run. In a basic finalizer it ends the process, as in Node.
-#[cold]
-fn refuse_env(env: &Env, row: &'static Row) -> Status {
+/// Why an `env` function may not run, if so. In a basic finalizer it ends the process, as in Node.
+fn refuse_env(env: &Env, row: &'static Row) -> Option<Status> {
     if env.flags() & flags::BASIC_ONLY != 0 {
         if let Some(host) = host::current() {
             // It does not come back: this is for the record of the crash.
@@ -161,19 +218,16 @@ fn refuse_env(env: &Env, row: &'static Row) -> Status {
         }
         crate::api::fatal::not_basic();
     }
-    poisoned(env)
+    refuse_basic(env, row)
 }
 
 /// Why a `js` function may not run, if so.
-#[cold]
 fn refuse_js(env: &Env, row: &'static Row) -> Option<Status> {
-    let flags = env.flags();
-    if flags & flags::BASIC_ONLY != 0 {
-        return Some(refuse_env(env, row));
+    if let Some(status) = refuse_env(env, row) {
+        return Some(status);
     }
-    let status = if flags & flags::POISONED != 0 {
-        Status::GenericFailure
-    } else if flags & flags::PENDING != 0 {
+    let flags = env.flags();
+    let status = if flags & flags::PENDING != 0 {
         Status::PendingException
     } else if flags & flags::NO_JS != 0 {
         env.cannot_run_js()
@@ -199,6 +253,22 @@ fn unknown_env(env: napi_env, row: &'static Row) -> Status {
     Status::InvalidArg
 }
 
+/// Tries what is quick, else does it the general way.
+macro_rules! quickly {
+    ([] $module:ident $env:ident $row:ident ($($checked:expr),*) $general:expr) => {
+        $general
+    };
+    ([$quick:ident] $module:ident $env:ident $row:ident ($($checked:expr),*) $general:expr) => {
+        if $crate::abi::enter::quick($env, $row, |cx| {
+            $crate::api::$module::$quick(cx, $($checked.ok()?),*)
+        }) {
+            $crate::abi::status::Status::Ok
+        } else {
+            $crate::abi::enter::generally(move || $general)
+        }
+    };
+}
+
 /// Turns a table of rows into exported functions.
 ///
 /// A row is `mode module::name(C parameters) => (a check per argument of the body);`. The row
@@ -208,19 +278,23 @@ fn unknown_env(env: napi_env, row: &'static Row) -> Status {
 /// ```text
 /// pub unsafe extern "C" fn napi_is_array(env: napi_env, value: napi_value, result: *mut bool) -> napi_status {
 ///     const ROW: &Row = &Row { name: "napi_is_array" };
-///     enter::env(env, ROW, |cx| {
-///         api::array::napi_is_array(cx, unsafe { check::handle(value) }?, unsafe { check::out(result) }?)
-///     })
+///     enter::env(
+///         env,
+///         ROW,
+///         move |cx| api::array::napi_is_array(cx, unsafe { check::handle(value) }?, unsafe { check::out(result) }?),
+///         move || unsafe { napi_is_array(env, value, result) },
+///     )
 /// }
 /// ```
 ///
-/// and a line of the table.
+/// and a line of the table. With `or quick_name` behind it, `api::array::quick_name` is tried first,
+/// see [`quick`].
 macro_rules! napi_exports {
     (
         $(#[$doc:meta])*
         static $table:ident: $header:literal;
         $($mode:ident $module:ident::$name:ident($($arg:ident: $ty:ty),*)
-            => ($($check:ident($($from:ident),*)),*);)*
+            => ($($check:ident($($from:ident),*)),*) $(or $quick:ident)?;)*
     ) => {
         $(
             #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
@@ -232,13 +306,24 @@ macro_rules! napi_exports {
             pub unsafe extern "C" fn $name(env: napi_env, $($arg: $ty),*) -> napi_status {
                 const ROW: &$crate::abi::enter::Row =
                     &$crate::abi::enter::Row { name: stringify!($name) };
-                $crate::abi::enter::$mode(env, ROW, |cx| {
-                    $crate::api::$module::$name(
-                        cx,
-                        // SAFETY: A1, A2 (the addon passes what the header requires).
-                        $(unsafe { $crate::abi::check::$check($($from),*) }?),*
+                $crate::abi::enter::quickly!(
+                    [$($quick)?] $module env ROW
+                    // SAFETY: A1, A2 (the addon passes what the header requires).
+                    ($(unsafe { $crate::abi::check::$check($($from),*) }),*)
+                    $crate::abi::enter::$mode(
+                        env,
+                        ROW,
+                        move |cx| {
+                            $crate::api::$module::$name(
+                                cx,
+                                // SAFETY: A1, A2 (the addon passes what the header requires).
+                                $(unsafe { $crate::abi::check::$check($($from),*) }?),*
+                            )
+                        },
+                        // SAFETY: A1, A2, passed on.
+                        move || unsafe { $name(env, $($arg),*) },
                     )
-                })
+                )
             }
         )*
         $(#[$doc])*
@@ -295,7 +380,7 @@ macro_rules! napi_free_exports {
     };
 }
 
-pub(crate) use {napi_exports, napi_free_exports};
+pub(crate) use {napi_exports, napi_free_exports, quickly};
 
 /// The modes' names as the tables spell them.
 #[expect(non_upper_case_globals, reason = "looked up by the mode word of a row")]

@@ -10,7 +10,7 @@ use crate::env::Cx;
 /// <https://nodejs.org/api/n-api.html#napi_create_array>
 pub(crate) fn napi_create_array(cx: &Cx, result: Out<napi_value>) -> NapiResult {
     let array = cx.quiet(cx.rt().array())?;
-    result.set(cx.push(array))
+    result.set(cx.push_new(array))
 }
 
 /// An array of holes. A length beyond C's `int` is 0, as in Node.

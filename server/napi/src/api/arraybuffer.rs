@@ -44,7 +44,7 @@ pub(crate) fn napi_create_arraybuffer(
 ) -> NapiResult {
     let buffer = cx.js(cx.rt().array_buffer(length))?;
     data.set_with(|| cx.address(&buffer));
-    result.set(cx.push(buffer))
+    result.set(cx.push_new(buffer))
 }
 
 /// Makes an array buffer over memory of the addon's, which the finalizer takes back.

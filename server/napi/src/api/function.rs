@@ -45,7 +45,7 @@ pub(crate) fn napi_create_function(
 ) -> NapiResult {
     let name = cx.js(cx.rt().string_utf8(name))?;
     let function = cx.js(cx.new_function(Some(&name), callback, data))?;
-    result.set(cx.push(function))
+    result.set(cx.push_new(function))
 }
 
 /// Calls a function.

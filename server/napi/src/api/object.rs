@@ -12,7 +12,7 @@ use crate::env::Cx;
 /// <https://nodejs.org/api/n-api.html#napi_create_object>
 pub(crate) fn napi_create_object(cx: &Cx, result: Out<napi_value>) -> NapiResult {
     let object = cx.quiet(cx.rt().object())?;
-    result.set(cx.push(object))
+    result.set(cx.push_new(object))
 }
 
 /// An object with a prototype and these properties.

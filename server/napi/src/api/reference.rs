@@ -1,7 +1,5 @@
 //! References: values that outlive their handles.
 
-use hostd_engine::Kind;
-
 use crate::abi::check::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_ref, napi_value};
@@ -17,12 +15,7 @@ pub(crate) fn napi_create_reference(
     result: Out<napi_ref>,
 ) -> NapiResult {
     let value = cx.value(value)?;
-    let kind = cx.rt().kind(&value);
-    let old = matches!(
-        kind,
-        Kind::Object | Kind::Function | Kind::External | Kind::Symbol
-    );
-    if !old && !cx.env.is_version_10() {
+    if !value.is_object() && !value.is_symbol() && !cx.env.is_version_10() {
         return Err(Status::InvalidArg);
     }
     result.set(cx.new_reference(value, count, None)?)
@@ -51,6 +44,18 @@ pub(crate) fn napi_reference_unref(
     result: OptOut<u32>,
 ) -> NapiResult {
     result.set(cx.reference_down(reference)?)
+}
+
+/// The quick way of [`napi_get_reference_value`].
+#[inline]
+pub(crate) fn quick_value(
+    cx: &Cx,
+    reference: napi_ref,
+    result: Out<napi_value>,
+) -> Option<NapiResult> {
+    let references = cx.env.references.try_borrow().ok()?;
+    let value = references.get(reference.0)?.strong()?;
+    Some(result.set(cx.quick_handle(value)?))
 }
 
 /// The value of a reference; NULL if it is gone.

@@ -16,6 +16,22 @@ pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) ->
     ))
 }
 
+/// The quick way of [`napi_open_handle_scope`].
+#[inline]
+pub(crate) fn quick_open(cx: &Cx, result: Out<napi_handle_scope>) -> Option<NapiResult> {
+    let height = cx.host.handles.try_borrow().ok()?.height();
+    let id = cx.host.scopes.try_borrow_mut().ok()?.quick_open(height)?;
+    Some(result.set(napi_handle_scope(id)))
+}
+
+/// The quick way of [`napi_close_handle_scope`].
+#[inline]
+pub(crate) fn quick_close(cx: &Cx, scope: napi_handle_scope) -> Option<NapiResult> {
+    let height = cx.host.handles.try_borrow().ok()?.height();
+    let mut scopes = cx.host.scopes.try_borrow_mut().ok()?;
+    scopes.quick_close(scope.0, height).map(Ok)
+}
+
 /// Closes the innermost scope.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_close_handle_scope>
@@ -36,7 +52,7 @@ pub(crate) fn napi_open_escapable_handle_scope(
     result: Out<napi_escapable_handle_scope>,
 ) -> NapiResult {
     let mut handles = cx.host.handles.borrow_mut();
-    let escape = handles.push_slot(hostd_engine::Value::UNDEFINED);
+    let escape = handles.push(hostd_engine::Value::UNDEFINED);
     let height = handles.height();
     let id = cx.host.scopes.borrow_mut().open(height, Some(escape));
     result.set(napi_escapable_handle_scope(id))

@@ -22,10 +22,11 @@ fn make(
         return Err(Status::GenericFailure);
     }
     let value = cx.quiet(value())?;
-    result.set(cx.push(value))
+    result.set(cx.push_new(value))
 }
 
 /// The number of code units; counted only where the number of bytes leaves a doubt.
+#[inline]
 fn utf8_length(text: &[u8]) -> usize {
     if text.len() <= MAX_LENGTH {
         text.len()
@@ -186,9 +187,8 @@ pub(crate) fn napi_get_value_string_latin1(
     result: OptOut<usize>,
 ) -> NapiResult {
     let value = string(cx, value)?;
-    let text = cx.quiet(cx.rt().wtf8(&value))?;
-    if text.is_ascii() {
-        return copy(&text, buffer, result, |_, end| end);
+    if let Some(text) = value.as_latin1() {
+        return copy(text, buffer, result, |_, end| end);
     }
     let units = cx.quiet(cx.rt().utf16(&value))?;
     #[expect(
@@ -208,7 +208,13 @@ pub(crate) fn napi_get_value_string_utf8(
     buffer: OutSlice<'_, u8>,
     result: OptOut<usize>,
 ) -> NapiResult {
-    let value = string(cx, value)?;
+    let value = cx.value(value)?;
+    if let Some(text) = value.as_ascii() {
+        return copy(text, buffer, result, |_, end| end);
+    }
+    if !value.is_string() {
+        return Err(Status::StringExpected);
+    }
     let text = cx.quiet(cx.rt().utf8(&value))?;
     copy(text.as_bytes(), buffer, result, |bytes, mut end| {
         // A continuation byte at the cut means that a character would be halved.

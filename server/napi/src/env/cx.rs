@@ -2,12 +2,16 @@
 
 use hostd_engine::{JsResult, Runtime, Thrown, Value};
 
-use super::Env;
+use super::{Env, handles};
 use crate::abi::check::Handle;
 use crate::abi::enter::Row;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};
-use crate::host::{self, HostState};
+use crate::host::debug::Debug;
+use crate::host::{self, Caller, HostState};
+
+/// So many values are lent without an allocation.
+const FEW: usize = 8;
 
 /// One call of a Node-API function: whose it is and what it may touch.
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +25,11 @@ pub(crate) struct Cx {
 }
 
 impl Cx {
-    /// The context of a call, if `env` names an environment of this thread.
+    /// The context of a call from where the last one came.
     #[inline]
-    pub(crate) fn find(env: napi_env, row: &'static Row) -> Option<Self> {
-        let host = host::current()?;
-        Some(Self {
-            host,
-            env: host.env(env)?,
-            row,
-        })
+    pub(crate) fn usual(env: napi_env, row: &'static Row) -> Option<Self> {
+        let Caller { host, env } = host::last_caller(env)?;
+        Some(Self { host, env, row })
     }
 
     /// The engine.
@@ -41,7 +41,19 @@ impl Cx {
     /// Resolves a handle.
     #[inline]
     pub(crate) fn value(&self, handle: Handle) -> NapiResult<Value> {
-        self.read(handle, Value::clone)
+        match self.host.handles.borrow().get(handle.0) {
+            Some(value) => Ok(value.clone()),
+            None => self.value_without_slot(handle),
+        }
+    }
+
+    /// Resolves a handle that has no slot.
+    #[cold]
+    fn value_without_slot(&self, handle: Handle) -> NapiResult<Value> {
+        match handles::integer(handle.0) {
+            Some(integer) => Ok(Value::from(integer)),
+            None => Err(self.stale_id("napi_value", handle.0.0)),
+        }
     }
 
     /// Resolves a handle of an array of handles, in which NULL is refused too.
@@ -60,22 +72,31 @@ impl Cx {
         handles: &[napi_value],
         use_them: impl FnOnce(&[Value]) -> R,
     ) -> NapiResult<R> {
-        const FEW: usize = 8;
-        let mut few = [const { Value::UNDEFINED }; FEW];
-        if let Some(values) = few.get_mut(..handles.len()) {
-            for (value, handle) in values.iter_mut().zip(handles) {
-                *value = self.element(*handle)?;
+        match *handles {
+            [] => Ok(use_them(&[])),
+            [only] => Ok(use_them(&[self.element(only)?])),
+            [first, second] => Ok(use_them(&[self.element(first)?, self.element(second)?])),
+            _ if handles.len() <= FEW => {
+                let mut few = [const { Value::UNDEFINED }; FEW];
+                for (value, handle) in few.iter_mut().zip(handles) {
+                    *value = self.element(*handle)?;
+                }
+                Ok(use_them(few.get(..handles.len()).unwrap_or_default()))
             }
-            return Ok(use_them(values));
+            _ => {
+                let values: NapiResult<Vec<Value>> =
+                    handles.iter().map(|handle| self.element(*handle)).collect();
+                Ok(use_them(&values?))
+            }
         }
-        let values: NapiResult<Vec<Value>> =
-            handles.iter().map(|handle| self.element(*handle)).collect();
-        Ok(use_them(&values?))
     }
 
     /// Resolves a handle for reading only: `read` may not make handles or run JavaScript.
     #[inline]
     pub(crate) fn read<R>(&self, handle: Handle, read: impl FnOnce(&Value) -> R) -> NapiResult<R> {
+        if let Some(integer) = handles::integer(handle.0) {
+            return Ok(read(&Value::from(integer)));
+        }
         match self.host.handles.borrow().get(handle.0) {
             Some(value) => Ok(read(value)),
             None => Err(self.stale_id("napi_value", handle.0.0)),
@@ -83,13 +104,66 @@ impl Cx {
     }
 
     /// Makes a handle in the current scope.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "most callers know what kind of value it is"
+    )]
     pub(crate) fn push(&self, value: Value) -> napi_value {
-        let handle = self.host.handles.borrow_mut().push(value);
         if let Some(debug) = &self.host.debug {
-            debug.handle_made(handle.0);
+            return self.push_noted(debug, value);
         }
+        match handles::without_slot(&value) {
+            Some(handle) => handle,
+            None => self.host.handles.borrow_mut().push(value),
+        }
+    }
+
+    /// Makes a handle of a value that needs a slot, as an object that was just made.
+    #[inline]
+    pub(crate) fn push_new(&self, value: Value) -> napi_value {
+        match &self.host.debug {
+            Some(debug) => self.push_noted(debug, value),
+            None => self.host.handles.borrow_mut().push(value),
+        }
+    }
+
+    /// Makes a handle and remembers where. Integers have slots in debug mode, so that those that
+    /// outlived their scope are found.
+    #[cold]
+    fn push_noted(&self, debug: &Debug, value: Value) -> napi_value {
+        let handle = match handles::without_slot(&value) {
+            Some(handle) if handles::integer(handle).is_none() => handle,
+            _ => self.host.handles.borrow_mut().push(value),
+        };
+        debug.handle_made(handle.0);
         handle
+    }
+
+    /// [`read`](Self::read) for the quick way: calls nothing, answers nothing where that takes more.
+    #[inline]
+    pub(crate) fn quick_read<R>(
+        &self,
+        handle: Handle,
+        read: impl FnOnce(&Value) -> Option<R>,
+    ) -> Option<R> {
+        if let Some(integer) = handles::integer(handle.0) {
+            return read(&Value::from(integer));
+        }
+        read(self.host.handles.try_borrow().ok()?.get(handle.0)?)
+    }
+
+    /// Makes a handle, as [`quick_read`](Self::quick_read) reads one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the quick way calls nothing")]
+    pub(crate) fn quick_handle(&self, value: &Value) -> Option<napi_value> {
+        if self.host.debug.is_some() {
+            return None;
+        }
+        if let Some(handle) = handles::without_slot(value) {
+            return Some(handle);
+        }
+        self.host.handles.try_borrow_mut().ok()?.quick_push(value)
     }
 
     /// Keeps a thrown exception pending and answers `napi_pending_exception` for it.

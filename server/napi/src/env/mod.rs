@@ -63,6 +63,7 @@ const ENV_MARK: usize = 0x006e_6170 << 32;
 #[derive(Debug)]
 pub(crate) struct Env {
     id: EnvId,
+    raw: napi_env,
     api_version: i32,
     path: PathBuf,
     file_url: CString,
@@ -83,6 +84,7 @@ impl Env {
     pub(crate) fn new(id: EnvId, path: &Path, filename: Option<&Path>, api_version: i32) -> Self {
         Self {
             id,
+            raw: napi_env(ENV_MARK | id.0 as usize),
             api_version,
             path: path.to_owned(),
             file_url: filename.map(file_url).unwrap_or_default(),
@@ -102,7 +104,7 @@ impl Env {
     /// What C knows it by.
     #[inline]
     pub(crate) fn raw(&self) -> napi_env {
-        napi_env(ENV_MARK | self.id.0 as usize)
+        self.raw
     }
 
     /// Which index a `napi_env` names, if it is one.

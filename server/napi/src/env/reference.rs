@@ -45,6 +45,15 @@ impl Reference {
         self.count
     }
 
+    /// The value, if it is held strongly.
+    #[inline]
+    pub(crate) fn strong(&self) -> Option<&Value> {
+        match &self.hold {
+            Hold::Strong(value) => Some(value),
+            _ => None,
+        }
+    }
+
     fn value(&self) -> Option<Value> {
         match &self.hold {
             Hold::Strong(value) => Some(value.clone()),
@@ -56,6 +65,7 @@ impl Reference {
 
 impl Cx {
     /// Makes a reference.
+    #[inline]
     pub(crate) fn new_reference(
         &self,
         value: Value,
@@ -79,6 +89,7 @@ impl Cx {
     }
 
     /// Deletes a reference and cancels the finalizer that came with it.
+    #[inline]
     pub(crate) fn delete_reference(&self, id: napi_ref) -> NapiResult {
         let Some(reference) = self.env.references.borrow_mut().remove(id.0) else {
             return Err(self.stale_id("napi_ref", id.0));
@@ -141,6 +152,7 @@ impl Cx {
         }
     }
 
+    #[inline]
     fn strong(&self, value: Value) -> Hold {
         if value.is_object()
             && let Some(address) = value.identity()

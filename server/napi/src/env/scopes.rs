@@ -3,13 +3,13 @@
 //! Scopes nest. Each callback starts with a floor: scopes below it belong to its callers and cannot
 //! be closed from it, and those it leaves open are closed for it.
 
-use super::slots::{IdKind, masked, pack, unpack};
+use super::slots::{IdKind, pack};
 use crate::abi::types::napi_value;
 
 /// An open scope.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope {
-    serial: u32,
+    id: usize,
     /// The height to fall back to.
     pub(crate) height: usize,
     /// The slot below the scope where an escaping handle goes; none in plain scopes.
@@ -43,26 +43,58 @@ impl ScopeStack {
     pub(crate) fn open(&mut self, height: usize, escape: Option<napi_value>) -> usize {
         self.serial = self.serial.wrapping_add(1);
         let depth = u32::try_from(self.scopes.len()).unwrap_or(u32::MAX - 1);
+        let id = pack(IdKind::Scope, self.serial, depth);
         self.scopes.push(Scope {
-            serial: self.serial,
+            id,
             height,
             escape,
             escaped: false,
         });
-        pack(IdKind::Scope, self.serial, depth)
+        id
+    }
+
+    /// Opens a plain scope if there is room.
+    #[inline]
+    pub(crate) fn quick_open(&mut self, height: usize) -> Option<usize> {
+        (self.scopes.len() < self.scopes.capacity()).then(|| self.open(height, None))
+    }
+
+    /// Closes the innermost scope if it is this one, a plain one, and nothing ends with it.
+    #[inline]
+    pub(crate) fn quick_close(&mut self, id: usize, height: usize) -> Option<()> {
+        let scope = self.scopes.last()?;
+        let plain = scope.id == id && scope.escape.is_none() && scope.height == height;
+        (plain && self.scopes.len() > self.floor).then(|| {
+            self.scopes.pop();
+        })
     }
 
     /// Closes the innermost scope, which must be this one.
     #[inline]
     pub(crate) fn close(&mut self, id: usize, escapable: bool) -> Result<Scope, Mismatch> {
+        match self.scopes.last() {
+            Some(&scope)
+                if scope.id == id
+                    && scope.escape.is_some() == escapable
+                    && self.scopes.len() > self.floor =>
+            {
+                self.scopes.pop();
+                Ok(scope)
+            }
+            _ => Err(self.mismatch(id, escapable)),
+        }
+    }
+
+    /// Why it cannot be closed.
+    #[cold]
+    fn mismatch(&self, id: usize, escapable: bool) -> Mismatch {
         if self.scopes.len() <= self.floor {
-            return Err(Mismatch::NoneOpen);
+            Mismatch::NoneOpen
+        } else if self.position(id, escapable).is_some() {
+            Mismatch::NotInnermost
+        } else {
+            Mismatch::Stale
         }
-        let position = self.position(id, escapable).ok_or(Mismatch::Stale)?;
-        if position + 1 != self.scopes.len() {
-            return Err(Mismatch::NotInnermost);
-        }
-        self.scopes.pop().ok_or(Mismatch::NoneOpen)
     }
 
     /// The open escapable scope with this id.
@@ -71,13 +103,12 @@ impl ScopeStack {
         self.scopes.get_mut(position)
     }
 
-    #[inline]
     fn position(&self, id: usize, escapable: bool) -> Option<usize> {
-        let (serial, index) = unpack(IdKind::Scope, id)?;
-        let position = index as usize;
-        let scope = self.scopes.get(position)?;
-        let same = masked(scope.serial) == serial;
-        (position >= self.floor && same && scope.escape.is_some() == escapable).then_some(position)
+        let open = self.scopes.get(self.floor..)?;
+        let position = open
+            .iter()
+            .rposition(|scope| scope.id == id && scope.escape.is_some() == escapable)?;
+        Some(self.floor + position)
     }
 
     /// Starts a callback: gives the floor to come back to.

@@ -92,12 +92,13 @@ impl<T> Slots<T> {
     }
 
     /// Adds one and gives its id. None when the table is full.
+    #[inline]
     pub(crate) fn insert(&mut self, item: T) -> Option<usize> {
         let index = self.free;
-        if let Some(slot) = self.entries.get_mut(index as usize) {
-            if let Content::Free { next } = slot.content {
-                self.free = next;
-            }
+        if let Some(slot) = self.entries.get_mut(index as usize)
+            && let Content::Free { next } = slot.content
+        {
+            self.free = next;
             slot.content = Content::Live(item);
             return Some(pack(self.kind, slot.generation, index));
         }
@@ -112,6 +113,7 @@ impl<T> Slots<T> {
     }
 
     /// The one with this id, if it is alive.
+    #[inline]
     pub(crate) fn get(&self, id: usize) -> Option<&T> {
         let (generation, index) = unpack(self.kind, id)?;
         match self.entries.get(index as usize)? {
@@ -137,6 +139,7 @@ impl<T> Slots<T> {
 
     /// Takes the one with this id out. The one answer that decides who may use it up.
     #[must_use]
+    #[inline]
     pub(crate) fn remove(&mut self, id: usize) -> Option<T> {
         let (generation, index) = unpack(self.kind, id)?;
         let slot = self.entries.get_mut(index as usize)?;

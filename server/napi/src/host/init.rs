@@ -59,7 +59,6 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         },
         row: Cell::new(None),
         envs: RefCell::new(Vec::new()),
-        last_env: Cell::new(None),
         debug: options.debug.then(super::debug::Debug::new),
         hooks: options.hooks,
         argv: options.argv,

@@ -5,7 +5,7 @@
 
 use hostd_engine::{ErrorClass, Invocation, JsResult, Runtime, Thrown, Value};
 
-use super::{HostState, Origin, current};
+use super::{Caller, HostState, Origin, caller};
 use crate::abi::callback::Init;
 use crate::abi::enter::Row;
 use crate::abi::status::Status;
@@ -26,8 +26,7 @@ const LOOP: &Row = &Row {
 /// What engine functions with our tags run.
 pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
     let raw = napi_env(invocation.words[2]);
-    let found = current().and_then(|host| Some((host, host.env(raw)?)));
-    let Some((host, env)) = found else {
+    let Some(Caller { host, env }) = caller(raw) else {
         return Err(rt.throw(
             ErrorClass::Error,
             "the addon of this function does not exist",
@@ -41,7 +40,7 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
         if returned.0 == 0 {
             return Value::UNDEFINED;
         }
-        let value = host.handles.borrow().get(returned).cloned();
+        let value = host.handles.borrow().value(returned);
         value.unwrap_or_else(|| {
             host.stale(CALLBACK, env, "returned napi_value", returned.0);
             Value::UNDEFINED
@@ -69,7 +68,7 @@ impl HostState {
             if returned.0 == 0 || returned == handle {
                 return exports;
             }
-            let value = self.handles.borrow().get(returned).cloned();
+            let value = self.handles.borrow().value(returned);
             value.unwrap_or_else(|| {
                 self.stale(INIT, env, "returned napi_value", returned.0);
                 exports

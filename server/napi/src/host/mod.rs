@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 use hostd_engine::{FinalizerToken, JsResult, Runtime, Thrown, Value};
@@ -55,6 +56,38 @@ pub const FIRST_FOREIGN_TAG: u8 = 64;
 
 thread_local! {
     static CURRENT: Cell<Option<&'static HostState>> = const { Cell::new(None) };
+    /// Who called last: mostly who calls next.
+    static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
+}
+
+/// An environment that a `napi_env` of this thread names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// This thread's host.
+    pub(crate) host: &'static HostState,
+    /// One of its environments.
+    pub(crate) env: &'static Env,
+}
+
+/// The environment that a `napi_env` names, if it is that of the last call.
+#[inline]
+pub(crate) fn last_caller(raw: napi_env) -> Option<Caller> {
+    CALLER.get().filter(|caller| caller.env.raw() == raw)
+}
+
+/// The environment that a `napi_env` names on this thread.
+#[inline]
+pub(crate) fn caller(raw: napi_env) -> Option<Caller> {
+    last_caller(raw).or_else(|| other_caller(raw))
+}
+
+#[cold]
+fn other_caller(raw: napi_env) -> Option<Caller> {
+    let host = current()?;
+    let env = host.envs.borrow().get(Env::index_of(raw)?).copied()?;
+    let caller = Caller { host, env };
+    CALLER.set(Some(caller));
+    Some(caller)
 }
 
 /// This thread's host, if it has one.
@@ -113,8 +146,6 @@ pub(crate) struct HostState {
     pub(crate) node_version_for_c: napi_node_version,
     row: Cell<Option<&'static Row>>,
     envs: RefCell<Vec<&'static Env>>,
-    /// The environment that was looked up last: mostly the one that is looked up next.
-    last_env: Cell<Option<&'static Env>>,
     /// What debug mode remembers, if it is on.
     pub(crate) debug: Option<debug::Debug>,
     hooks: Box<dyn HostHooks>,
@@ -305,19 +336,6 @@ impl fmt::Debug for HostState {
 }
 
 impl HostState {
-    /// The environment that a `napi_env` names.
-    #[inline]
-    pub(crate) fn env(&self, raw: napi_env) -> Option<&'static Env> {
-        if let Some(env) = self.last_env.get()
-            && env.raw() == raw
-        {
-            return Some(env);
-        }
-        let found = self.envs.borrow().get(Env::index_of(raw)?).copied();
-        self.last_env.set(found.or(self.last_env.get()));
-        found
-    }
-
     /// All environments, closed ones included.
     pub(crate) fn envs(&self) -> Vec<&'static Env> {
         self.envs.borrow().clone()
@@ -339,10 +357,14 @@ impl HostState {
         env
     }
 
-    /// Notes which function is in flight; gives the one before.
+    /// Notes which function is in flight; gives the one before. A handler of a fatal signal may ask,
+    /// so what the function reads and writes stays between the two calls that surround it.
     #[inline]
     pub(crate) fn swap_row(&self, row: Option<&'static Row>) -> Option<&'static Row> {
-        self.row.replace(row)
+        compiler_fence(Ordering::SeqCst);
+        let outer = self.row.replace(row);
+        compiler_fence(Ordering::SeqCst);
+        outer
     }
 
     /// Warns once per function and kind of id.

@@ -6,19 +6,60 @@ use crate::harness::*;
 fn handle_ends_with_its_scope() {
     with_env(|env| {
         let scope = get!(napi_open_handle_scope(env));
-        let value = number(env, 1.0);
+        let value = number(env, 1.5);
         assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
         let mut kind = 0;
         assert_eq!(
             call!(napi_typeof(env, value, &raw mut kind)),
             Status::InvalidArg
         );
-        let other = number(env, 2.0);
+        let other = number(env, 2.5);
         assert_ne!(other, value);
         assert_eq!(
             call!(napi_typeof(env, value, &raw mut kind)),
             Status::InvalidArg
         );
+    });
+}
+
+#[test]
+fn handle_of_an_integer_never_ends() {
+    with_env(|env| {
+        for expected in [0, 7, -1, i32::MIN, i32::MAX] {
+            let scope = get!(napi_open_handle_scope(env));
+            let value = number(env, f64::from(expected));
+            assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+            number(env, 2.5);
+            assert_eq!(get!(napi_get_value_int32(env, value)), expected);
+            let real: f64 = get!(napi_get_value_double(env, value));
+            assert!((real - f64::from(expected)).abs() < f64::EPSILON);
+        }
+    });
+}
+
+#[test]
+fn scopes_close_in_order_with_and_without_handles_in_them() {
+    with_env(|env| {
+        let outer = get!(napi_open_handle_scope(env));
+        let kept = number(env, 1.5);
+        for _ in 0..100 {
+            let empty = get!(napi_open_handle_scope(env));
+            assert_eq!(
+                call!(napi_close_handle_scope(env, outer)),
+                Status::HandleScopeMismatch
+            );
+            assert_eq!(call!(napi_close_handle_scope(env, empty)), Status::Ok);
+            assert_eq!(
+                call!(napi_close_handle_scope(env, empty)),
+                Status::InvalidArg
+            );
+            let full = get!(napi_open_handle_scope(env));
+            number(env, 2.5);
+            assert_eq!(call!(napi_close_handle_scope(env, full)), Status::Ok);
+        }
+        let real: f64 = get!(napi_get_value_double(env, kept));
+        assert!((real - 1.5).abs() < f64::EPSILON);
+        assert_eq!(call!(napi_close_handle_scope(env, outer)), Status::Ok);
     });
 }
 

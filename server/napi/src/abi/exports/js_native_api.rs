@@ -33,11 +33,11 @@ napi_exports! {
     env   array::napi_create_array_with_length(length: usize, result: *mut napi_value)
               => (plain(length), out(result));
     env   number::napi_create_double(value: f64, result: *mut napi_value)
-              => (plain(value), out(result));
+              => (plain(value), out(result)) or quick_create_double;
     env   number::napi_create_int32(value: i32, result: *mut napi_value)
-              => (plain(value), out(result));
+              => (plain(value), out(result)) or quick_create_int32;
     env   number::napi_create_uint32(value: u32, result: *mut napi_value)
-              => (plain(value), out(result));
+              => (plain(value), out(result)) or quick_create_uint32;
     env   number::napi_create_int64(value: i64, result: *mut napi_value)
               => (plain(value), out(result));
     env   string::napi_create_string_latin1(str: *const c_char, length: usize, result: *mut napi_value)
@@ -74,13 +74,13 @@ napi_exports! {
     env   primitive::napi_typeof(value: napi_value, result: *mut napi_valuetype)
               => (handle(value), out(result));
     env   number::napi_get_value_double(value: napi_value, result: *mut f64)
-              => (handle(value), out(result));
+              => (handle(value), out(result)) or quick_get_double;
     env   number::napi_get_value_int32(value: napi_value, result: *mut i32)
-              => (handle(value), out(result));
+              => (handle(value), out(result)) or quick_get_int32;
     env   number::napi_get_value_uint32(value: napi_value, result: *mut u32)
-              => (handle(value), out(result));
+              => (handle(value), out(result)) or quick_get_uint32;
     env   number::napi_get_value_int64(value: napi_value, result: *mut i64)
-              => (handle(value), out(result));
+              => (handle(value), out(result)) or quick_get_int64;
     env   primitive::napi_get_value_bool(value: napi_value, result: *mut bool)
               => (handle(value), out(result));
     env   string::napi_get_value_string_latin1(value: napi_value, buf: *mut c_char, bufsize: usize, result: *mut usize)
@@ -171,12 +171,12 @@ napi_exports! {
     env   reference::napi_reference_unref(reference: napi_ref, result: *mut u32)
               => (id(reference), opt_out(result));
     env   reference::napi_get_reference_value(reference: napi_ref, result: *mut napi_value)
-              => (id(reference), out(result));
+              => (id(reference), out(result)) or quick_value;
 
     env   scope::napi_open_handle_scope(result: *mut napi_handle_scope)
-              => (out(result));
+              => (out(result)) or quick_open;
     env   scope::napi_close_handle_scope(scope: napi_handle_scope)
-              => (id(scope));
+              => (id(scope)) or quick_close;
     env   scope::napi_open_escapable_handle_scope(result: *mut napi_escapable_handle_scope)
               => (out(result));
     env   scope::napi_close_escapable_handle_scope(scope: napi_escapable_handle_scope)
