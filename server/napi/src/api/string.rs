@@ -208,9 +208,12 @@ pub(crate) fn napi_get_value_string_utf8(
     buffer: OutSlice<'_, u8>,
     result: OptOut<usize>,
 ) -> NapiResult {
-    let value = string(cx, value)?;
+    let value = cx.value(value)?;
     if let Some(text) = value.as_ascii() {
         return copy(text, buffer, result, |_, end| end);
+    }
+    if !value.is_string() {
+        return Err(Status::StringExpected);
     }
     let text = cx.quiet(cx.rt().utf8(&value))?;
     copy(text.as_bytes(), buffer, result, |bytes, mut end| {

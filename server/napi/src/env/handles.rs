@@ -122,7 +122,10 @@ impl HandleStack {
     /// Adds a value if there is room.
     #[inline]
     pub(crate) fn quick_push(&mut self, value: &Value) -> Option<napi_value> {
-        (self.slots.len() < self.slots.capacity()).then(|| self.push(value.clone()))
+        if self.slots.len() == self.slots.capacity() {
+            return None;
+        }
+        Some(self.push(value.clone()))
     }
 
     /// Replaces the value of a slot that is alive.
