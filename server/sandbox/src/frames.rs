@@ -13,23 +13,54 @@ use object::{Object as _, ObjectSymbol as _, ReadCache, SymbolKind};
 /// How many functions are taken down.
 pub(crate) const MOST: usize = 24;
 
+/// What is taken down, from where, and how much of it there is.
+#[repr(C)]
+struct Taken {
+    from: u64,
+    is_there: bool,
+    count: usize,
+    frames: [u64; MOST],
+}
+
+unsafe extern "C" {
+    /// Follows the stack of the calling thread: the unwinder that every program of this kind has.
+    fn _Unwind_Backtrace(
+        each: extern "C" fn(*mut libc::c_void, *mut Taken) -> libc::c_int,
+        taken: *mut Taken,
+    ) -> libc::c_int;
+    fn _Unwind_GetIP(context: *mut libc::c_void) -> usize;
+}
+
 /// Takes down the return addresses of this thread from the one at which a signal came.
 pub(crate) fn capture(interrupted: u64) -> [u64; MOST] {
-    let mut frames = [0; MOST];
-    let mut free = frames.iter_mut();
-    let mut is_outside = false;
-    // SAFETY: C9.
-    unsafe {
-        backtrace::trace_unsynchronized(|frame| {
-            let address = frame.ip().addr() as u64;
-            is_outside |= address == interrupted;
-            if !is_outside {
-                return true;
-            }
-            free.next().map(|place| *place = address).is_some()
-        });
+    let mut taken = Taken {
+        from: interrupted,
+        is_there: false,
+        count: 0,
+        frames: [0; MOST],
+    };
+    // SAFETY: C9; what is passed along outlives the call.
+    unsafe { _Unwind_Backtrace(take, &raw mut taken) };
+    taken.frames
+}
+
+/// Takes one down; another answer than 0 ends it.
+extern "C" fn take(context: *mut libc::c_void, taken: *mut Taken) -> libc::c_int {
+    // SAFETY: C9; the unwinder hands on what `capture` gave it.
+    let Some(taken) = (unsafe { taken.as_mut() }) else {
+        return 1;
+    };
+    // SAFETY: C9; the unwinder's own context, during its call.
+    let address = unsafe { _Unwind_GetIP(context) } as u64;
+    taken.is_there |= address == taken.from;
+    if taken.is_there {
+        let Some(place) = taken.frames.get_mut(taken.count) else {
+            return 1;
+        };
+        *place = address;
+        taken.count = taken.count.wrapping_add(1);
     }
-    frames
+    0
 }
 
 /// The functions of a file: where each begins within it, how long it is, and its name.
