@@ -93,9 +93,9 @@ pub fn denied(beyond: usize) -> Vec<Denied> {
         return Vec::new();
     }
     let entries = ENTRIES.iter().take(filled).skip(beyond);
-    frames::refresh();
+    let mut names = frames::Names::default();
     let former = READER.swap(this_thread(), Ordering::Relaxed);
-    let denied = entries.map(Entry::read).collect();
+    let denied = entries.map(|entry| entry.read(&mut names)).collect();
     READER.store(former, Ordering::Relaxed);
     denied
 }
@@ -201,7 +201,7 @@ impl Entry {
             }
     }
 
-    fn read(&self) -> Denied {
+    fn read(&self, names: &mut frames::Names) -> Denied {
         let number = self.number.load(Ordering::Relaxed);
         let words = self.path.iter().map(|word| word.load(Ordering::Relaxed));
         let bytes: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
@@ -216,12 +216,11 @@ impl Entry {
             arguments: std::array::from_fn(|place| self.arguments[place].load(Ordering::Relaxed)),
             path: self.has_path.load(Ordering::Relaxed).then_some(text),
             foreign: self.foreign.load(Ordering::Relaxed),
-            stack: frames::describe(
-                self.stack
-                    .iter()
-                    .map(|word| word.load(Ordering::Relaxed))
-                    .take_while(|address| *address != 0),
-            ),
+            stack: names.of(self
+                .stack
+                .iter()
+                .map(|word| word.load(Ordering::Relaxed))
+                .take_while(|address| *address != 0)),
         }
     }
 }
