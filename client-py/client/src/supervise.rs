@@ -136,6 +136,7 @@ async fn supervise(
     generation: Generation,
     started: Sender<Result<Arc<Session>, SpawnError>>,
 ) {
+    watchdog::prepare();
     let birth = Birth::now();
     let launched = launch_or_knock(&options, generation).await;
     let launched = match launched {

@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::bounds::Limit;
 use crate::memory;
 
 /// It looks after so much processor time.
-const SPENT: Duration = Duration::from_millis(20);
+const SPENT: Duration = Duration::from_millis(50);
 /// Without a timer on the host's clock, it looks this often.
 const PASSED: Duration = Duration::from_millis(250);
 /// What a host may have beyond its limit, since the kernel's limit counts other things: the first
@@ -110,16 +111,29 @@ thread_local! {
     static EAR: RefCell<Ear> = RefCell::default();
 }
 
+/// Begins to hear timers in this thread, the supervisor's. Done with the first host, whether it is
+/// watched or not: what is opened for good is opened then.
+pub(crate) fn prepare() {
+    EAR.with_borrow_mut(|ear| {
+        if ear.hearing.is_none() {
+            let mask = SigSet::from(SIGNAL);
+            let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+            let signals = SignalFd::with_flags(&mask, flags).map_err(io::Error::from);
+            // Without it, time of day has to do.
+            ear.hearing = signals
+                .and_then(listen)
+                .ok()
+                .map(|it| tokio::spawn(hear(it)));
+        }
+    });
+}
+
 impl Heart {
     /// Has the kernel tell when the process has spent time; none if it can't.
     fn of(pid: u32) -> Option<Self> {
+        prepare();
         EAR.with_borrow_mut(|ear| {
-            if ear.hearing.is_none() {
-                let mask = SigSet::from(SIGNAL);
-                let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-                let signals = SignalFd::with_flags(&mask, flags).ok()?;
-                ear.hearing = Some(tokio::spawn(hear(listen(signals).ok()?)));
-            }
+            ear.hearing.as_ref()?;
             ear.last = ear.last.wrapping_add(1);
             let number = ear.last;
             let beat = Arc::new(Notify::new());
@@ -155,7 +169,7 @@ fn timer(pid: u32, number: isize) -> Option<Timer> {
     deprecated,
     reason = "sound for an owned descriptor; its successor is unsafe to call"
 )]
-fn listen(signals: SignalFd) -> std::io::Result<AsyncFd<SignalFd>> {
+fn listen(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
     AsyncFd::with_interest(signals, Interest::READABLE)
 }
 
