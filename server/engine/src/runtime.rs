@@ -12,7 +12,7 @@ use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
 use crate::job::Hooks;
 use crate::remote::RemoteHooks;
-use crate::{JsResult, Thrown, Value};
+use crate::{Thrown, Value};
 
 thread_local! {
     static CURRENT: Cell<Option<&'static State>> = const { Cell::new(None) };
@@ -85,8 +85,6 @@ pub(crate) struct State {
     stack_limit: Cell<usize>,
     external: Cell<i64>,
     external_at_gc: Cell<i64>,
-    /// See [`Runtime::keep_room`].
-    room: std::cell::OnceCell<Vec<Value>>,
 }
 
 /// External memory that may grow before a collection is forced.
@@ -156,7 +154,6 @@ impl Runtime {
             stack_limit: Cell::new(stack_pointer().saturating_sub(options.stack_bytes)),
             external: Cell::new(0),
             external_at_gc: Cell::new(0),
-            room: std::cell::OnceCell::new(),
         }));
         CURRENT.set(Some(state));
         let runtime = Runtime { state };
@@ -178,22 +175,7 @@ impl Runtime {
             .set(collector)
             .map_err(|_| EngineError::AlreadyRunning)?;
         runtime.install_job_callbacks();
-        runtime.keep_room().map_err(|_| EngineError::OutOfMemory)?;
         Ok(runtime)
-    }
-
-    /// Keeps a few objects for ever, far enough from each other that each has a page of the engine's
-    /// allocator to itself. The engine gives a page back as soon as it is empty, and would ask for it
-    /// again and again where some objects are made and dropped, call after call.
-    fn keep_room(self) -> JsResult<()> {
-        const PAGES: usize = 4;
-        const OBJECTS_IN_A_PAGE: usize = 46;
-        let objects = (0..PAGES * OBJECTS_IN_A_PAGE).map(|_| self.object());
-        let objects = objects.collect::<JsResult<Vec<Value>>>()?;
-        let kept = objects.into_iter().step_by(OBJECTS_IN_A_PAGE).collect();
-        // There is one of these for each engine.
-        let _ = self.state.room.set(kept);
-        Ok(())
     }
 
     /// The engine of this thread, if it was made.

@@ -239,7 +239,6 @@ pub(crate) fn napi_get_value_string_utf16(
     copy(&text, buffer, result, |_, end| end)
 }
 
-#[inline]
 fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
     let value = cx.value(value)?;
     if value.is_string() {
