@@ -194,7 +194,11 @@ fn frames(stack: &Backtrace) -> String {
             inside = true;
             shown.clear();
         } else if inside && name.contains("hostd_") {
-            break;
+            if shown.len() > 1 {
+                break;
+            }
+            // Node-API has entered the same function once more: the addon is further out.
+            inside = false;
         }
         if inside && shown.len() < FRAMES {
             shown.push(name);
