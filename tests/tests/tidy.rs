@@ -403,7 +403,7 @@ fn every_invariant_names_a_test_that_exists() {
     let mut add = |text: &str| {
         for line in text.lines() {
             let line = line.trim_start();
-            for start in ["fn ", "def ", "async def "] {
+            for start in ["fn ", "pub(super) fn ", "def ", "async def "] {
                 if let Some(rest) = line.strip_prefix(start) {
                     let name: String = rest
                         .chars()
