@@ -75,6 +75,26 @@ for (const steps of [["seal"], ["freeze"], ["seal", "seal"], ["freeze", "seal"],
     }
   }
 }
+// One whose length may change refuses before anything is done; a detached one has no elements.
+const views = [
+  ["of a detached buffer", () => {
+    const buffer = new ArrayBuffer(4);
+    const view = new Uint8Array(buffer);
+    buffer.transfer();
+    return view;
+  }],
+  ["that follows its buffer's length", () => new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }))],
+  ["of a buffer that may shrink", () => new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }), 0, 2)],
+  ["of an empty buffer that may grow", () => new Uint8Array(new ArrayBuffer(0, { maxByteLength: 8 }))],
+];
+for (const [name, make] of views) {
+  for (const fix of ["napi_object_freeze", "napi_object_seal"]) {
+    engine.op(`${fix} of a typed array ${name}`, () => {
+      const view = Object.assign(make(), { a: 1 });
+      return [outcome(addon[fix](view)), Object.isExtensible(view), Object.getOwnPropertyDescriptor(view, "a")];
+    });
+  }
+}
 for (const fix of ["napi_object_freeze", "napi_object_seal"]) {
   op(`${fix} of a function of an addon's`, () => {
     const maker = addon[fix];

@@ -132,9 +132,8 @@ impl Runtime {
     pub fn freeze(self, object: &Value) -> JsResult<()> {
         self.count_mutation();
         self.make_lazy_prototype(object);
-        if self.has_typed_elements(object) {
-            self.fix_names(object, true)?;
-            return Err(self.type_error("Cannot freeze array buffer views with elements"));
+        if self.is_typed_array(object) {
+            return self.fix_typed_array(object, true);
         }
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_FreezeObject(self.ctx(), object.0) };
@@ -146,25 +145,34 @@ impl Runtime {
     pub fn seal(self, object: &Value) -> JsResult<()> {
         self.count_mutation();
         self.make_lazy_prototype(object);
-        if self.has_typed_elements(object) {
-            if self.fix_names(object, false)? {
-                return Err(self.type_error("Cannot seal array buffer views with elements"));
-            }
-            return Ok(());
+        if self.is_typed_array(object) {
+            return self.fix_typed_array(object, false);
         }
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_SealObject(self.ctx(), object.0) };
         self.answer(code).map(drop)
     }
 
-    fn has_typed_elements(self, object: &Value) -> bool {
-        self.is_typed_array(object) && self.byte_length(object).is_some_and(|length| length > 0)
+    /// Seals or freezes a typed array: one whose length may change refuses before anything is done,
+    /// one with elements throws when all else is, if there was anything to do.
+    fn fix_typed_array(self, object: &Value, freeze: bool) -> JsResult<()> {
+        let verb = if freeze { "freeze" } else { "seal" };
+        let was_extensible = self.is_extensible(object)?;
+        if !self.prevent_extensions(object)? {
+            return Err(self.type_error(&format!("Cannot {verb}")));
+        }
+        let changed = self.fix_names(object, freeze)? || was_extensible;
+        let has_elements = self.byte_length(object).is_some_and(|length| length > 0);
+        if has_elements && (freeze || changed) {
+            let message = format!("Cannot {verb} array buffer views with elements");
+            return Err(self.type_error(&message));
+        }
+        Ok(())
     }
 
-    /// Seals or freezes an object and its properties but for the elements; false if it was sealed.
+    /// Seals or freezes the properties of an object but for the elements; false if they were sealed.
     fn fix_names(self, object: &Value, freeze: bool) -> JsResult<bool> {
-        let mut changed = self.is_extensible(object)?;
-        self.prevent_extensions(object)?;
+        let mut changed = false;
         for key in self
             .own_keys(object)?
             .iter()
