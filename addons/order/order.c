@@ -154,6 +154,53 @@ static napi_value eventsThatLinger(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static void tellMoment(napi_env env, napi_value callback, void* context, void* data) {
+  double moment = *(double*)data;
+  free(data);
+  if (env == NULL) return;
+  napi_value undefined, number;
+  MUST(napi_get_undefined(env, &undefined));
+  MUST(napi_create_double(env, moment, &number));
+  napi_call_function(env, undefined, callback, 1, &number, NULL);
+}
+
+static void* sendMoments(void* data) {
+  Sender* sender = data;
+  const struct timespec pause = {0, 2000000};
+  napi_status status = napi_ok;
+  for (int32_t left = sender->count; left > 0 && status == napi_ok; left--) {
+    nanosleep(&pause, NULL);
+    double* moment = malloc(sizeof *moment);
+    struct timespec now;
+    if (moment == NULL || clock_gettime(CLOCK_MONOTONIC, &now) != 0) abort();
+    *moment = (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+    status = napi_call_threadsafe_function(sender->function, moment, napi_tsfn_blocking);
+    if (status != napi_ok) free(moment);
+  }
+  if (status == napi_ok) {
+    napi_release_threadsafe_function(sender->function, napi_tsfn_release);
+  }
+  free(sender);
+  return NULL;
+}
+
+// momentsOfThread(callback, count): callback(nanoseconds) with the time at which another thread sent
+// it, every two milliseconds.
+static napi_value momentsOfThread(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name;
+  pthread_t thread;
+  Sender* sender = calloc(1, sizeof *sender);
+  if (sender == NULL) abort();
+  sender->count = (int32_t)integer(env, ARG(1));
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, 0, 1, NULL, NULL, NULL, tellMoment,
+                                       &sender->function));
+  if (pthread_create(&thread, NULL, sendMoments, sender) != 0) abort();
+  pthread_detach(thread);
+  return NULL;
+}
+
 // makeCallback(function): called as from outside, although JavaScript is on the stack.
 static napi_value makeCallback(napi_env env, napi_callback_info info) {
   ARGUMENTS;
@@ -164,4 +211,5 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
-        {"eventsThatLinger", eventsThatLinger}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})
+        {"eventsThatLinger", eventsThatLinger},
+        {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})

@@ -39,8 +39,16 @@ const sample = (name) => require(path.join(path.dirname(process.argv[2]), name))
 const events = (count) => new Promise((done) => {
   sample('order.node').eventsOfThread((number) => { if (number === count - 1) done(); }, count);
 });
+const seen = (count) => new Promise((done) => {
+  const delays = [];
+  sample('order.node').momentsOfThread((moment) => {
+    delays.push(Number(process.hrtime.bigint()) - moment);
+    if (delays.length === count) done(delays.sort((a, b) => a - b)[count >> 1]);
+  }, count);
+});
 const turns = {
   event: events,
+  seen,
   events,
   'many-events': events,
   awaited: async (count) => {
@@ -54,8 +62,8 @@ const turns = {
 
 async function measureTurns(row, rounds) {
   const start = process.hrtime.bigint();
-  await turns[row](rounds);
-  return Number(process.hrtime.bigint() - start) / rounds;
+  const measured = await turns[row](rounds);
+  return row === 'seen' ? measured : Number(process.hrtime.bigint() - start) / rounds;
 }
 
 readline.createInterface({ input: process.stdin }).on('line', async (line) => {

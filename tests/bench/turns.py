@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -16,7 +17,8 @@ SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))
 
 #: row, repetitions a round; Node does as many
 ROWS = {
-    "event": ("event of a thread, alone", 1),
+    "event": ("event of a thread that is started for it", 1),
+    "seen": ("event of a thread, until it is seen", 100),
     "events": ("event of a thread, in a burst of 1000", 1000),
     "many-events": ("event of a thread, in a burst of 50 000", 50_000),
     "awaited": ("promise of work, one after another", 300),
@@ -25,7 +27,7 @@ ROWS = {
 
 
 def rows() -> dict[str, Callable[[int], float]]:
-    """Returns for each row what measures it: nanoseconds a repetition."""
+    """Returns for each row what measures it: nanoseconds a repetition, or in the middle."""
     order, sample = load_addon(SAMPLES / "order.node"), load_addon(SAMPLES / "sample_rust.node")
 
     def events(count: int) -> float:
@@ -42,6 +44,20 @@ def rows() -> dict[str, Callable[[int], float]]:
             message = "events were lost"
             raise AssertionError(message)
         return (seen[0] - start) / count
+
+    def seen(count: int) -> float:
+        done, delays = threading.Event(), list[float]()
+
+        def hear(moment: float) -> None:
+            delays.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC) - moment)
+            if len(delays) == count:
+                done.set()
+
+        order.momentsOfThread(hear, count)
+        if not done.wait(60):
+            message = "events were lost"
+            raise AssertionError(message)
+        return statistics.median(delays)
 
     async def one_by_one(count: int) -> None:
         for number in range(count):
@@ -60,6 +76,7 @@ def rows() -> dict[str, Callable[[int], float]]:
 
     return {
         "event": events,
+        "seen": seen,
         "events": events,
         "many-events": events,
         "awaited": timed(one_by_one),
