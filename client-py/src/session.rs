@@ -1,5 +1,9 @@
 //! A loaded addon: its client, and the world of the generation that runs.
 
+mod exports;
+mod load;
+mod worlds;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -7,23 +11,19 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use exports::KnownExport;
 use hostd_client::{Client, ClientError, Conversation, ExitReport, HostOptions, Limit};
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::Failure;
-use hostd_protocol::frame::{FrameBuilder, FrameKind};
-use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::Limits;
-use hostd_protocol::message::{self, HostStats, LoadRequest};
-use hostd_protocol::value::{HostKind, Token, ValueReader};
+use hostd_protocol::message::{self, HostStats};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyWeakrefReference};
 
 use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::output;
 use crate::owner::Owner;
-use crate::proxy::promise::Outcome;
-use crate::proxy::{Addon, JSClass, JSFunction};
+use crate::proxy::Addon;
 use crate::quiet;
 use crate::request::Ask;
 use crate::world::{End, World};
@@ -68,11 +68,6 @@ pub(crate) struct Session {
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
-
-struct KnownExport {
-    name: String,
-    class: bool,
-}
 
 /// An exported function or class: bound again by name in each generation.
 #[derive(Debug)]
@@ -258,78 +253,6 @@ impl Session {
         }
     }
 
-    /// What to raise where a message of this world's process can't be read any more, because what
-    /// it speaks of was dropped when the process ended.
-    #[cold]
-    pub(crate) fn ended(&self, world: &World) -> PyErr {
-        match world.end() {
-            Some(End::Died(report)) => self.crashed(report),
-            Some(End::Closed) => errors::closed(&self.label),
-            None => errors::stale("this answer", world.generation.0, self.generation()),
-        }
-    }
-
-    /// What to raise for a process that died, with what its sandbox may have to do with that.
-    #[cold]
-    fn crashed(&self, report: &ExitReport) -> PyErr {
-        let error = errors::crashed(&self.label, report);
-        Python::attach(|py| self.annotate(py, &error));
-        error
-    }
-
-    /// A process is gone, whether or not another runs meanwhile: pending promises fail, what was
-    /// lent to it is dropped.
-    pub(crate) fn bury(&self, report: &ExitReport) {
-        let mut last = locked(&self.last_end);
-        if last
-            .as_ref()
-            .is_none_or(|last| last.generation < report.generation)
-        {
-            *last = Some(report.clone());
-        }
-        drop(last);
-        for world in self.worlds() {
-            if world.generation.0 == report.generation {
-                self.end_world(&world, End::Died(Box::new(report.clone())));
-            }
-        }
-    }
-
-    fn end_world(&self, world: &World, end: End) {
-        Python::attach(|py| {
-            let lent = world.die_of(end);
-            for promise in world.promises(py) {
-                let error = self.ended(world);
-                promise.get().settle(py, Outcome::rejected(py, error));
-            }
-            // Whatever runs when these are dropped, nobody waits for it.
-            drop(lent);
-        });
-    }
-
-    /// The worlds that somebody holds, the one that was made last among them.
-    fn worlds(&self) -> Vec<Arc<World>> {
-        locked(&self.worlds)
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect()
-    }
-
-    fn enter_world(&self, world: Arc<World>) {
-        let mut worlds = locked(&self.worlds);
-        worlds.retain(|world| world.strong_count() > 0);
-        worlds.push(Arc::downgrade(&world));
-        drop(worlds);
-        let generation = world.generation;
-        let last = locked(&self.last_end).clone();
-        if let Some(report) = last.filter(|last| last.generation == generation.0) {
-            self.end_world(&world, End::Died(Box::new(report)));
-        }
-        self.world.store(Some(world));
-        self.owner.start();
-        self.owner.world_is_there(generation);
-    }
-
     /// Leaves for [`Self::error`] in this thread what is to be raised.
     fn fail(&self, error: PyErr) {
         let former = locked(&self.failure).replace((thread::current().id(), error));
@@ -361,251 +284,6 @@ impl Session {
                 .and_then(|module| module.getattr("annotate"))
                 .and_then(|annotate| annotate.call1((error.value(py), sandbox, advice)));
         }
-    }
-
-    // Loading.
-
-    /// Lets `on_start` say what is to be said before anybody else speaks to the new host.
-    fn first_words(self: &Arc<Self>, conversation: &Conversation) -> Result<(), ClientError> {
-        let told = Python::attach(|py| {
-            let addon = self.addon.get().and_then(|addon| addon.bind(py).upgrade());
-            match (&self.on_start, addon) {
-                (Some(on_start), Some(addon)) => on_start.call1(py, (addon,)).map(drop),
-                _ => Ok(()),
-            }
-        });
-        if let Err(error) = told {
-            self.fail(error);
-            return Err(ClientError::Closed);
-        }
-        if let Some(world) = self.world.load_full()
-            && world.generation == conversation.generation()
-        {
-            world.expect_proof();
-        }
-        Ok(())
-    }
-
-    /// Asks a host that was just started to load the addon. Runs in the thread that wanted it.
-    fn load(self: &Arc<Self>, conversation: &mut Conversation) -> Result<(), ClientError> {
-        let nudge = {
-            let owner = self.owner.clone();
-            Box::new(move |waiting| owner.releases_wait(waiting))
-        };
-        let world = Arc::new(World::new(conversation.generation(), self.limits, nudge));
-        let mut builder = FrameBuilder::new(self.limits);
-        builder.start(FrameKind::Request, CallKind::Load.number());
-        let request = LoadRequest {
-            path: std::os::unix::ffi::OsStrExt::as_bytes(self.path.as_os_str()).to_vec(),
-        };
-        message::write(&mut builder.body(), &request)?;
-        conversation.send(&mut builder)?;
-        let mut body = Vec::new();
-        let limit = Instant::now().checked_add(self.start_timeout);
-        let deadline = Python::attach(idle::deadline).unwrap_or_default();
-        let mut patience = Waiting::until(idle::nearer(limit, deadline));
-        let header = match conversation.next(&mut body, &mut patience) {
-            Ok(header) => header,
-            Err(error) => {
-                match patience.reason.take() {
-                    Some(idle::Reason::Signal(signal)) => self.fail(signal),
-                    Some(idle::Reason::Deadline) => {
-                        let error = errors::load_timeout(&self.label);
-                        Python::attach(|py| self.annotate(py, &error));
-                        self.fail(error);
-                    }
-                    None => {}
-                }
-                return Err(error);
-            }
-        };
-        let loaded = Python::attach(|py| {
-            let mut reader = ValueReader::new(&body, &self.limits);
-            match header.kind {
-                FrameKind::Reply => self.loaded(py, &world, &mut reader),
-                FrameKind::Failure => {
-                    let failure = self.load_failure(py, &world, reader);
-                    self.annotate(py, &failure);
-                    Err(failure)
-                }
-                _ => Err(errors::violation(
-                    "a request before it had loaded the addon",
-                )),
-            }
-        });
-        match loaded {
-            Ok(()) => {
-                self.enter_world(world);
-                Ok(())
-            }
-            Err(error) => {
-                let report = ClientError::Remote(hostd_protocol::error::RemoteError::Load {
-                    message: error.to_string(),
-                    detail: String::new(),
-                });
-                self.fail(error);
-                Err(report)
-            }
-        }
-    }
-
-    fn load_failure(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        world: &Arc<World>,
-        mut reader: ValueReader<'_>,
-    ) -> PyErr {
-        match Failure::read(&mut reader) {
-            Ok(Failure::Remote(error)) => errors::remote(error, self.path.to_str()),
-            Ok(Failure::Thrown) => {
-                let thrown = crate::convert::Decoder::new(py, self, world, reader, &[])
-                    .and_then(|mut decoder| decoder.thrown());
-                match thrown {
-                    Ok(thrown) => errors::thrown_at_load(py, self.path.to_str(), &thrown),
-                    Err(error) => error,
-                }
-            }
-            Err(error) => errors::protocol(error),
-        }
-    }
-
-    /// Reads what the addon exports, and binds functions and classes by name.
-    fn loaded(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        world: &Arc<World>,
-        reader: &mut ValueReader<'_>,
-    ) -> PyResult<()> {
-        let Token::Lent { id, kind, .. } = reader.next().map_err(errors::protocol)? else {
-            return Err(errors::violation("exports that are no object"));
-        };
-        let kind = HostKind::from_code(kind).unwrap_or(HostKind::Object);
-        // Set once: the world is new.
-        let _ = world.exports.set((id, kind));
-        let count = reader.take_count(6).map_err(errors::protocol)?;
-        let mut bound = Vec::with_capacity(count as usize);
-        for _ in 0..count {
-            let name = match reader.next().map_err(errors::protocol)? {
-                Token::Str(name) => Some(name.to_owned()),
-                // A name that is no text in Python's sense is read live.
-                Token::Str16(_) => None,
-                _ => return Err(errors::violation("an export without a name")),
-            };
-            if !reader.take_bool().map_err(errors::protocol)? {
-                continue;
-            }
-            let Token::Lent { id, kind, class } = reader.next().map_err(errors::protocol)? else {
-                return Err(errors::violation("an export that is no function or class"));
-            };
-            let class_kind = match HostKind::from_code(kind) {
-                Some(HostKind::Function) => false,
-                Some(HostKind::Class) => true,
-                _ => return Err(errors::violation("an export that is no function or class")),
-            };
-            let _ = class;
-            bound.extend(name.map(|name| (name, class_kind, id)));
-        }
-        // Whether the exports can be called is said by their kind as well.
-        let _ = reader.take_bool().map_err(errors::protocol)?;
-        reader.finish().map_err(errors::protocol)?;
-        self.bind(py, world, bound)
-    }
-
-    fn bind(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        world: &Arc<World>,
-        bound: Vec<(String, bool, SlotId)>,
-    ) -> PyResult<()> {
-        let mut numbers: Vec<Option<SlotId>> = Vec::new();
-        let mut fresh = Vec::new();
-        let mut known_again = Vec::new();
-        {
-            let mut exports = locked(&self.exports);
-            for (name, class, id) in bound {
-                let known = exports
-                    .iter()
-                    .position(|export| export.name == name && export.class == class);
-                let number = known.unwrap_or(exports.len());
-                if known.is_none() {
-                    exports.push(KnownExport {
-                        name: name.clone(),
-                        class,
-                    });
-                    fresh.push((name, class, number, id));
-                } else {
-                    known_again.push((name, class, number, id));
-                }
-                numbers.resize(exports.len(), None);
-                if let Some(slot) = numbers.get_mut(number) {
-                    *slot = Some(id);
-                }
-            }
-        }
-        world.bind_exports(numbers);
-        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
-            // Only some of its functions are still in use: they are bound by number.
-            return Ok(());
-        };
-        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
-        let gone: Vec<_> = attributes
-            .keys()
-            .iter()
-            .filter(|key| {
-                !fresh.iter().chain(&known_again).any(|export| {
-                    key.cast::<PyString>()
-                        .is_ok_and(|key| *key == export.0.as_str())
-                })
-            })
-            .collect();
-        for key in gone {
-            attributes.del_item(key)?;
-        }
-        for (name, class, number, id) in fresh {
-            let proxy = self.export_proxy(py, &name, class, number)?;
-            attributes.set_item(&name, &proxy)?;
-            world.remember(id, &proxy)?;
-        }
-        for (name, class, number, id) in known_again {
-            let proxy = match attributes.get_item(&name)? {
-                Some(proxy) => proxy,
-                None => self.export_proxy(py, &name, class, number)?,
-            };
-            attributes.set_item(&name, &proxy)?;
-            world.remember(id, &proxy)?;
-        }
-        Ok(())
-    }
-
-    fn export_proxy<'py>(
-        self: &Arc<Self>,
-        py: Python<'py>,
-        name: &str,
-        class: bool,
-        number: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let export = Export {
-            session: Arc::clone(self),
-            number,
-            name: name.into(),
-        };
-        Ok(if class {
-            Bound::new(py, JSClass::exported(export))?.into_any()
-        } else {
-            Bound::new(py, JSFunction::exported(export))?.into_any()
-        })
-    }
-
-    /// An attribute of the addon was set or deleted: it is read live from now on.
-    pub(crate) fn forget_export(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let Some(addon) = self.addon.get().and_then(|addon| addon.bind(py).upgrade()) else {
-            return Ok(());
-        };
-        let attributes = addon.getattr("__dict__")?.cast_into::<PyDict>()?;
-        if attributes.contains(name)? {
-            attributes.del_item(name)?;
-        }
-        Ok(())
     }
 
     // The process.
@@ -692,23 +370,6 @@ impl Session {
             // What was lent to the parent's host is the parent's; this copy is dropped.
             drop(world.die());
         }
-    }
-
-    /// The object that an export is in this world.
-    #[inline]
-    pub(crate) fn exported_in(&self, world: &World, number: usize) -> PyResult<SlotId> {
-        match world.exported(number) {
-            Some(id) => Ok(id),
-            None => Err(self.export_gone(number)),
-        }
-    }
-
-    #[cold]
-    fn export_gone(&self, number: usize) -> PyErr {
-        let name = locked(&self.exports)
-            .get(number)
-            .map_or_else(String::new, |export| export.name.clone());
-        errors::export_gone(&name, self.generation())
     }
 }
 

@@ -1,0 +1,85 @@
+//! The worlds of an addon, one for each generation of its host, and how they end.
+
+use std::sync::{Arc, Weak};
+
+use hostd_client::ExitReport;
+use pyo3::prelude::*;
+
+use super::{Session, locked};
+use crate::errors;
+use crate::proxy::promise::Outcome;
+use crate::world::{End, World};
+
+impl Session {
+    /// What to raise where a message of this world's process can't be read any more, because what
+    /// it speaks of was dropped when the process ended.
+    #[cold]
+    pub(crate) fn ended(&self, world: &World) -> PyErr {
+        match world.end() {
+            Some(End::Died(report)) => self.crashed(report),
+            Some(End::Closed) => errors::closed(&self.label),
+            None => errors::stale("this answer", world.generation.0, self.generation()),
+        }
+    }
+
+    /// What to raise for a process that died, with what its sandbox may have to do with that.
+    #[cold]
+    pub(super) fn crashed(&self, report: &ExitReport) -> PyErr {
+        let error = errors::crashed(&self.label, report);
+        Python::attach(|py| self.annotate(py, &error));
+        error
+    }
+
+    /// A process is gone, whether or not another runs meanwhile: pending promises fail, what was
+    /// lent to it is dropped.
+    pub(crate) fn bury(&self, report: &ExitReport) {
+        let mut last = locked(&self.last_end);
+        if last
+            .as_ref()
+            .is_none_or(|last| last.generation < report.generation)
+        {
+            *last = Some(report.clone());
+        }
+        drop(last);
+        for world in self.worlds() {
+            if world.generation.0 == report.generation {
+                self.end_world(&world, End::Died(Box::new(report.clone())));
+            }
+        }
+    }
+
+    pub(super) fn end_world(&self, world: &World, end: End) {
+        Python::attach(|py| {
+            let lent = world.die_of(end);
+            for promise in world.promises(py) {
+                let error = self.ended(world);
+                promise.get().settle(py, Outcome::rejected(py, error));
+            }
+            // Whatever runs when these are dropped, nobody waits for it.
+            drop(lent);
+        });
+    }
+
+    /// The worlds that somebody holds, the one that was made last among them.
+    pub(super) fn worlds(&self) -> Vec<Arc<World>> {
+        locked(&self.worlds)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    pub(super) fn enter_world(&self, world: Arc<World>) {
+        let mut worlds = locked(&self.worlds);
+        worlds.retain(|world| world.strong_count() > 0);
+        worlds.push(Arc::downgrade(&world));
+        drop(worlds);
+        let generation = world.generation;
+        let last = locked(&self.last_end).clone();
+        if let Some(report) = last.filter(|last| last.generation == generation.0) {
+            self.end_world(&world, End::Died(Box::new(report)));
+        }
+        self.world.store(Some(world));
+        self.owner.start();
+        self.owner.world_is_there(generation);
+    }
+}
