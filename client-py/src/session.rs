@@ -280,7 +280,7 @@ impl Session {
                 .collect();
             // An error without the note is as good.
             let _ = py
-                .import("napi_python._sandbox")
+                .import("napi_python._hints")
                 .and_then(|module| module.getattr("annotate"))
                 .and_then(|annotate| annotate.call1((error.value(py), sandbox, advice)));
         }

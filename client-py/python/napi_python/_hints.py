@@ -1,0 +1,89 @@
+"""What the sandbox may have to do with what a confined addon threw."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from napi_python._errors import AddonError, AddonTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napi_python._sandbox import Sandbox
+
+# What the system says when something is denied, and which option changes that.
+_HINTS: Final = (
+    (
+        ("noexec", "failed to map segment", "cannot enable executable"),
+        "exec_memory=True, if it makes code, or loads more of it after it was loaded itself",
+    ),
+    (
+        # As Rust's errors say it, of either of two reasons.
+        ("PermissionDenied",),
+        "read=[...], write=[...], network=True, unix=[...], subprocess=True: what it needs",
+    ),
+    (("ENOENT", "no such file"), "paths that do not exist for it: read=[...] or write=[...]"),
+    (
+        ("EACCES", "permission denied"),
+        "files outside of its own: read=[...] or write=[...]",
+    ),
+    (
+        ("EPERM", "operation not permitted"),
+        "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True: what it needs",
+    ),
+)
+# What the system says when something is used up, and which limit that is.
+_LIMITS: Final = (
+    (("EFBIG", "file too large"), "file_size"),
+    (("EMFILE", "too many open files"), "files"),
+    (("ENOMEM", "cannot allocate memory", "out of memory"), "memory"),
+    (("EAGAIN", "resource temporarily unavailable"), "threads"),
+)
+
+
+_TIMEOUT_NOTE: Final = (
+    "The addon runs under the sandbox policy {!r}. An addon that does not expect to be denied "
+    "something may wait for ever; watch=True lets it watch files, network=True use the network, "
+    "unix=[...] local sockets, in sandbox=Sandbox(...)."
+)
+
+
+def annotate(error: BaseException, sandbox: Sandbox, advice: Iterable[tuple[str, str]]) -> None:
+    """Adds a note to what a confined addon threw, if the sandbox may be the reason for it.
+
+    `advice` has the limits by their options, and what would raise each.
+    """
+    if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
+        return
+    if isinstance(error, AddonTimeout):
+        where = (
+            " What it was denied stands in the log napi_python.host."
+            if sandbox.diagnose
+            else " diagnose=True there logs what it is denied."
+        )
+        error.add_note(_TIMEOUT_NOTE.format(sandbox.policy) + where)
+        return
+    said = f"{error} {getattr(error, 'code', '')}"
+    known = dict(advice)
+    limit = _find(said, _LIMITS)
+    option = _find(said, _HINTS)
+    if limit in known:
+        why = known[limit]
+    elif option is not None:
+        why = f"what would change that: {option}, in sandbox=Sandbox(...)"
+    else:
+        return
+    error.add_note(
+        f"The addon runs under the sandbox policy {sandbox.policy!r}, which may be the reason: "
+        f"{why}."
+    )
+
+
+def _find(said: str, table: Iterable[tuple[tuple[str, ...], str]]) -> str | None:
+    """Returns what belongs to the code, or a text, that is in what was said."""
+    lower = said.lower()
+    for (code, *texts), found in table:
+        if re.search(rf"\b{code}\b", said) or any(text in lower for text in texts):
+            return found
+    return None
