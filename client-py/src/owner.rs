@@ -166,10 +166,7 @@ impl Owner {
         if self.shared.turns.is_firm() {
             return Ok(());
         }
-        match running_loop(py)? {
-            Some(event_loop) => self.adopt(py, &event_loop, true),
-            None => Ok(()),
-        }
+        self.adopt_if_running(py, true)
     }
 
     /// A promise comes from the host: the loop that runs in this thread will most likely await it.
@@ -178,8 +175,13 @@ impl Owner {
         if self.shared.turns.is_kept() {
             return Ok(());
         }
+        self.adopt_if_running(py, false)
+    }
+
+    #[inline]
+    fn adopt_if_running(&self, py: Python<'_>, firm: bool) -> PyResult<()> {
         match running_loop(py)? {
-            Some(event_loop) => self.adopt(py, &event_loop, false),
+            Some(event_loop) => self.adopt(py, &event_loop, firm),
             None => Ok(()),
         }
     }
