@@ -104,6 +104,24 @@ def crash() -> Iterator[Addon]:
         yield loaded
 
 
+@pytest.fixture
+def order() -> Iterator[Any]:
+    """An addon with threads, work and promises, in a host of its own."""
+    with load_addon(addon_path("order")) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts are those that can be told to fail, of which `server/src/fault.rs` tells."""
+    root = Path(__file__).resolve().parents[2]
+    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+    path = target / "debug" / "examples" / "faulty-hostd"
+    if not path.is_file():
+        pytest.fail(f"{path} is not built; run: make faults", pytrace=False)
+    monkeypatch.setenv("NAPI_PYTHON_HOSTD", str(path))
+
+
 @pytest.fixture(scope="module")
 def rust() -> Iterator[Addon]:
     """The Rust sample."""

@@ -41,12 +41,6 @@ def told() -> Iterator[queue.Queue[BaseException]]:
     on_uncaught(former)
 
 
-@pytest.fixture
-def order() -> Iterator[Any]:
-    with load_addon(addon_path("order")) as addon:
-        yield addon
-
-
 # Promises.
 
 

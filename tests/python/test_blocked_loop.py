@@ -9,17 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import addon_path
-from napi_python import aio, deadline, host, load_addon
+from napi_python import aio, deadline, host
 
 SECONDS = 30.0
 EVENTS = 20
-
-
-@pytest.fixture
-def order() -> Iterator[Any]:
-    with load_addon(addon_path("order")) as addon:
-        yield addon
 
 
 @pytest.fixture

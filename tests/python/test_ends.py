@@ -10,8 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,12 +28,6 @@ from napi_python import (
 
 SECONDS = 30.0
 PENDING = "new Promise(() => 0)"
-
-
-@pytest.fixture
-def order() -> Iterator[Any]:
-    with load_addon(addon_path("order")) as addon:
-        yield addon
 
 
 def eventually(holds: Callable[[], object]) -> bool:
@@ -200,13 +193,8 @@ def test_one_value_that_python_cannot_read_fails_one_promise(order: Any) -> None
     assert host(order).generation == 1
 
 
+@pytest.mark.usefixtures("faulty")
 def test_breach_of_a_host_does_not_end_its_successor(monkeypatch: pytest.MonkeyPatch) -> None:
-    root = Path(__file__).resolve().parents[2]
-    faulty = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    faulty = faulty / "debug" / "examples" / "faulty-hostd"
-    if not faulty.is_file():
-        pytest.fail(f"{faulty} is not built; run: make faults", pytrace=False)
-    monkeypatch.setenv("NAPI_PYTHON_HOSTD", str(faulty))
     # A byte in the middle of the second answer of the first host is another.
     monkeypatch.setenv("NAPI_HOSTD_FAULT", "reply:middle:garbage:5")
     with load_addon(addon_path("order"), sandbox="none") as order:

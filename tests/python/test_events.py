@@ -17,12 +17,6 @@ SECONDS = 120.0
 
 
 @pytest.fixture
-def order() -> Iterator[Any]:
-    with load_addon(addon_path("order")) as addon:
-        yield addon
-
-
-@pytest.fixture
 def tsfn() -> Iterator[Any]:
     with load_addon(addon_path("tsfn")) as addon:
         yield addon

@@ -32,6 +32,8 @@ from napi_python import (
 from processes import children as children_of
 from storms import LONGEST, Storm
 
+pytestmark = pytest.mark.usefixtures("faulty")
+
 THREADS = 4
 FAULT = "NAPI_HOSTD_FAULT"
 LARGE = "x" * 200_000
@@ -164,17 +166,6 @@ def cases() -> Iterator[Any]:
 def settled() -> None:
     """The first addon of a process opens what stays open."""
     host(load_addon(addon_path("crash"), sandbox="none")).close()
-
-
-@pytest.fixture(autouse=True)
-def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host that can be told to fail."""
-    root = Path(__file__).resolve().parents[2]
-    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    path = target / "debug" / "examples" / "faulty-hostd"
-    if not path.is_file():
-        pytest.fail(f"{path} is not built; run: make faults", pytrace=False)
-    monkeypatch.setenv("NAPI_PYTHON_HOSTD", str(path))
 
 
 def children() -> set[int]:

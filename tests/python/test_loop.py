@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from conftest import addon_path
 from napi_python import host, load_addon, on_uncaught
 
 SECONDS = 30.0
-
-
-@pytest.fixture
-def order() -> Iterator[Any]:
-    with load_addon(addon_path("order")) as addon:
-        yield addon
 
 
 def test_ten_thousand_promises_of_async_work_at_once() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,12 +17,6 @@ from napi_python import Addon, host, load_addon
 SECONDS = 30.0
 #: how often each way to block a loop is tried; `--whole` tries it 1000 times
 TRIES = 20
-
-
-@pytest.fixture
-def order() -> Iterator[Any]:
-    with load_addon(addon_path("order")) as addon:
-        yield addon
 
 
 async def heard_on(order: Any) -> threading.Thread:
