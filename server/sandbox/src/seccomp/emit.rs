@@ -129,10 +129,11 @@ pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instru
 /// The table without its gaps: neighbours with the same plain answer are one leaf.
 fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
     let unknown = Answer::Plain(unknown);
-    let mut leaves: Vec<Leaf<'_>> = vec![Leaf {
+    let mut leaves: Vec<Leaf<'_>> = Vec::with_capacity(table.len() + 1);
+    leaves.push(Leaf {
         from: 0,
         answer: unknown,
-    }];
+    });
     let mut add = |from, answer| {
         let same = match (leaves.last().map(|leaf| leaf.answer), answer) {
             (Some(Answer::Plain(last)), Answer::Plain(next)) => last == next,
