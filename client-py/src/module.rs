@@ -108,6 +108,12 @@ fn _open<'py>(
         label: label.clone(),
         owner: session.owner.clone(),
     });
+    // As Node does; and in a jail the links to it need not exist.
+    let path = if sandbox.is_some() {
+        path.canonicalize().unwrap_or(path)
+    } else {
+        path
+    };
     let own_scratch = sandbox.as_ref().is_some_and(Sandbox::own_scratch);
     let confinement = sandbox.map(|sandbox| sandbox.into_confinement(&path));
     let mut options = HostOptions::new(binary, path, events);
