@@ -127,9 +127,10 @@ fn enter_jail(
     bounds: &mut Bounds,
 ) -> bool {
     let entered = wanted_namespaces(policy).and_then(|()| {
-        let text = namespaces::enter_all(alone, policy.network, policy.parent)?;
+        let network = namespaces::enter_all(alone, policy.network, policy.parent)?;
         let parts = jail::enter(policy)?;
-        Ok(format!("{text}; {parts}"))
+        let entered = network.enter()?;
+        Ok(format!("{entered}; {parts}"))
     });
     if !report.note("namespaces", Required, entered) {
         return false;
