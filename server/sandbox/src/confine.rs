@@ -128,9 +128,7 @@ fn enter_jail(
 ) -> bool {
     let entered = wanted_namespaces(policy).and_then(|()| {
         let network = namespaces::enter_all(alone, policy.network, policy.parent)?;
-        let parts = jail::enter(policy)?;
-        let entered = network.enter()?;
-        Ok(format!("{entered}; {parts}"))
+        jail::enter(policy, network)
     });
     if !report.note("namespaces", Required, entered) {
         return false;

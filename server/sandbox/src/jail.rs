@@ -13,6 +13,7 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
+use crate::namespaces::Network;
 use crate::policy::{NETWORK_READ, Namespaces, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
@@ -28,8 +29,9 @@ struct Part {
 }
 
 /// Moves into a file system of only what the policy grants, all of it read-only but what may be
-/// written. The working folder keeps its name; it is empty if it is not granted.
-pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
+/// written, and into the network that goes with it. The working folder keeps its name; it is empty
+/// if it is not granted.
+pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure> {
     let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
     mount_change(
         "/",
@@ -66,12 +68,16 @@ pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
     let _ = fs::create_dir_all(staged(&here));
     std::env::set_current_dir(STAGE).map_err(|error| failed("chdir", &error))?;
     rustix::process::pivot_root(".", ".").map_err(Failure::of("pivot_root"))?;
+    // Before the next step, in which the kernel waits for all processors to leave it: init is in it
+    // until the network is made.
+    let entered = network.enter()?;
     unmount(".", UnmountFlags::DETACH).map_err(Failure::of("umount2"))?;
     tighten(&root, READ_ONLY, Depth::This)?;
     std::env::set_current_dir(&here)
         .or_else(|_| std::env::set_current_dir("/"))
         .map_err(|error| failed("chdir", &error))?;
-    Ok(format!("{} parts of the file system", parts.len()))
+    let parts = parts.len();
+    Ok(format!("{entered}; {parts} parts of the file system"))
 }
 
 /// Lets nobody change the kernel's settings any more, root included, nor files about processes.

@@ -74,13 +74,14 @@ impl Network {
         Ok("user, mount, process, network, ipc, uts")
     }
 
-    /// Makes one, in the process that calls this, and passes it on.
-    fn make(to_host: &UnixStream) {
+    /// Makes one, in the process that calls this, whose namespaces are in a folder `own`, and
+    /// passes it on.
+    fn make(to_host: &UnixStream, own: &OwnedFd) {
         // SAFETY: C2; no other thread shares what is unshared.
         let unshared = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
         let made = unshared.and_then(|()| {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            rustix::fs::open("/proc/self/ns/net", flags, Mode::empty())
+            rustix::fs::openat(own, "net", flags, Mode::empty())
         });
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut passed = SendAncillaryBuffer::new(&mut space);
@@ -132,21 +133,22 @@ pub(crate) fn enter_all(
     }
     drop(status);
     follow_outer(&tell);
-    let pair = (!network).then(UnixStream::pair).transpose();
-    let (to_host, from_init) = match pair {
-        Ok(pair) => pair.unzip(),
-        Err(_) => end(1),
+    // What is at this path is the host's to change from then on.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let own = rustix::fs::open("/proc/self/ns", flags, Mode::empty());
+    let (Ok(own), Ok((to_host, from_init))) = (own, UnixStream::pair()) else {
+        end(1);
     };
     match fork(alone) {
         Ok(None) => {
-            drop((tell, to_host));
+            drop((tell, to_host, own));
             dies_with(INIT)?;
-            Ok(Network(from_init))
+            Ok(Network((!network).then_some(from_init)))
         }
         Ok(Some(host)) => {
             drop(from_init);
-            if let Some(to_host) = &to_host {
-                Network::make(to_host);
+            if !network {
+                Network::make(&to_host, &own);
             }
             // The host may see it, and must not look into it.
             let _ = rights::not_inspectable();
@@ -161,10 +163,8 @@ pub(crate) fn enter_all(
 pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
     let Some(child) = fork(alone)? else {
         let parent = original();
-        let entered = enter_all(alone, policy.network, parent).and_then(|network| {
-            jail::enter(policy)?;
-            network.enter()
-        });
+        let entered = enter_all(alone, policy.network, parent)
+            .and_then(|network| jail::enter(policy, network));
         // As a code it is the error of the kernel's.
         end(entered.map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
     };

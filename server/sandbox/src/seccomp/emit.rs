@@ -129,7 +129,7 @@ pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instru
 /// The table without its gaps: neighbours with the same plain answer are one leaf.
 fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
     let unknown = Answer::Plain(unknown);
-    let mut leaves: Vec<Leaf<'_>> = Vec::with_capacity(table.len() + 1);
+    let mut leaves: Vec<Leaf<'_>> = Vec::with_capacity(table.len() / 2);
     leaves.push(Leaf {
         from: 0,
         answer: unknown,
