@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::area::Area;
-use crate::bell::{HostSleep, MODE_FUTEX, publish_fence};
+use crate::bell::{HostSleep, LaneSleep, MODE_FUTEX, publish_fence};
 use crate::client::{append, as_uninit, cancel_word};
 use crate::error::Violation;
 use crate::layout::{Direction, Interest, LANES, LaneIndex};
 use crate::ready::{ALL_LANES, ReadyBitmap};
 use crate::ring::{Consumer, Producer};
+use crate::seat::Seat;
 use crate::spin::Spin;
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 use crate::top::HostTop;
@@ -43,6 +44,7 @@ impl Host {
             owed_space: Cell::new(0),
             hot: Cell::new(None),
             spin: Cell::new(Spin::new()),
+            seat: Seat::new(),
         });
         let lane = |index| HostLane {
             shared: Rc::clone(&shared),
@@ -75,6 +77,7 @@ struct Shared {
     /// the ring is looked at instead: then a conversation touches no line but the ring's.
     hot: Cell<Option<LaneIndex>>,
     spin: Cell<Spin>,
+    seat: Seat,
 }
 
 impl Shared {
@@ -105,7 +108,18 @@ impl Shared {
             self.owed_space.set(self.owed_space.get() & !bit);
             publish_fence();
             let bell = &self.area.lane(index).bell.0;
-            bell.wake_if(|announced| announced & (data | space) != 0);
+            let woken = bell.wake_if(|announced| announced & (data | space) != 0);
+            if let Some(sleeper) = woken.and_then(LaneSleep::cpu) {
+                self.woke(sleeper);
+            }
+        }
+    }
+
+    /// A client was woken that went to sleep on this CPU.
+    #[cold]
+    fn woke(&self, cpu: u32) {
+        if self.seat.woke(cpu) {
+            self.spin.set(self.spin.get().restored());
         }
     }
 

@@ -36,6 +36,11 @@ impl Spin {
         Self::at_most(Duration::ZERO)
     }
 
+    /// The same, with all its time: there is a new reason to think that spinning pays.
+    pub(crate) fn restored(self) -> Self {
+        Self::at_most(self.most)
+    }
+
     fn at_most(most: Duration) -> Self {
         Self {
             most,
