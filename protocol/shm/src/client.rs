@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::area::Area;
 use crate::bell::{HostSleep, LaneSleep, publish_fence};
 use crate::error::{Stopped, Violation};
-use crate::layout::{Direction, HOME_LANE, Interest, LANES, LaneIndex, SLICE};
+use crate::layout::{Direction, HOME_LANE, Interest, LANES, LaneIndex, SLICE, SPIN_TIME};
 use crate::lease::Leases;
 use crate::ring::{Consumer, Producer};
 use crate::seat;
@@ -214,7 +214,7 @@ impl ClientLane {
             to_host,
             to_client,
             owed: 0,
-            spin: Spin::new(),
+            spin: Spin::new(SPIN_TIME),
         }
     }
 

@@ -17,6 +17,17 @@ const PATIENCE: u32 = 2;
 const SOON: Duration = Duration::from_millis(50);
 const MOST_PATIENCE: u32 = 4096;
 
+/// Who sits where when a client is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// The client slept on another CPU.
+    Apart,
+    /// It slept on this one, where it may not run before this thread sleeps.
+    Together,
+    /// It did, and this thread has left for another one.
+    Left,
+}
+
 /// Where the JS thread sits, as far as it minds.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -35,15 +46,19 @@ impl Seat {
         }
     }
 
-    /// A client was woken that went to sleep `there`. Whether this thread moved away from it.
-    pub(crate) fn woke(&self, there: u32) -> bool {
+    /// A client was woken that went to sleep `there`.
+    pub(crate) fn woke(&self, there: u32) -> Company {
         if there != here() {
             self.met.set(0);
-            return false;
+            return Company::Apart;
         }
         let met = self.met.get() + 1;
         self.met.set(met);
-        met >= self.patience() && self.move_on(there)
+        if met >= self.patience() && self.move_on(there) {
+            Company::Left
+        } else {
+            Company::Together
+        }
     }
 
     fn patience(&self) -> u32 {
@@ -127,7 +142,7 @@ mod tests {
         for _ in 0..1000 {
             seat.moved.set(seat.moved.get().map(|_| Instant::now()));
             let before = seat.patience.get();
-            assert!(!seat.woke(cpu));
+            assert_eq!(seat.woke(cpu), Company::Together);
             tries += usize::from(seat.patience.get() != before);
         }
         assert!((1..=10).contains(&tries), "{tries}");
@@ -142,7 +157,7 @@ mod tests {
         }
         let seat = Seat::new();
         // The scheduler may move it too, in between.
-        let moved = (0..100 * PATIENCE).any(|_| seat.woke(here()));
+        let moved = (0..100 * PATIENCE).any(|_| seat.woke(here()) == Company::Left);
         assert!(moved);
         assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), allowed);
     }
