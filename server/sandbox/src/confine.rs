@@ -168,6 +168,8 @@ fn limit_threads(
         ))
     } else {
         wanted_namespaces(policy)
+            // What can't be had must not be begun.
+            .and_then(|()| namespaces::try_out_user(alone))
             .and_then(|()| namespaces::enter_user(alone))
             .and_then(|_| limits::set_thread_limit(threads))
     };

@@ -224,8 +224,8 @@ impl Places {
         }
         self.make_folder(place.parent().unwrap_or(place))?;
         let mode = Mode::from_raw_mode(0o444);
-        let made = mknodat(CWD, place, FileType::RegularFile, mode, 0);
-        Self::is_there(place, made)
+        let outcome = mknodat(CWD, place, FileType::RegularFile, mode, 0);
+        Self::is_there(place, outcome)
     }
 
     /// Makes a folder, and what it lies in.

@@ -161,17 +161,30 @@ pub(crate) fn enter_all(
 /// Tries in a process of its own whether [`enter_all`] and the file system of a jail can be had.
 /// Nothing of it stays.
 pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
-    let Some(child) = fork(alone)? else {
+    try_in_a_copy(alone, || {
         let parent = original();
-        let entered = enter_all(alone, policy.network, parent)
-            .and_then(|network| jail::enter(policy, network));
+        enter_all(alone, policy.network, parent).and_then(|network| jail::enter(policy, network))
+    })?;
+    Ok(String::new())
+}
+
+/// The same for [`enter_user`]: some systems make such a namespace, and do not let it have users.
+pub(crate) fn try_out_user(alone: &SingleThreaded) -> Result<(), Failure> {
+    try_in_a_copy(alone, || enter_user(alone))
+}
+
+fn try_in_a_copy(
+    alone: &SingleThreaded,
+    enter: impl FnOnce() -> Result<String, Failure>,
+) -> Result<(), Failure> {
+    let Some(child) = fork(alone)? else {
         // As a code it is the error of the kernel's.
-        end(entered.map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
+        end(enter().map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
     };
     let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
     let ended = status.map_err(Failure::of("waitpid"))?;
     match ended.and_then(|(_, status)| status.exit_status()) {
-        Some(0) => Ok(String::new()),
+        Some(0) => Ok(()),
         code => Err(Failure {
             errno: code,
             detail: "trying them".to_owned(),

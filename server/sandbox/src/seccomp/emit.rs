@@ -248,7 +248,7 @@ impl<'a> Writer<'a> {
     /// The place itself, or a step that leads there, if it is too far for a branch.
     fn within_reach(&mut self, place: Place, margin: usize) -> Place {
         let distance = self.distance(place);
-        if distance + margin <= usize::from(u8::MAX) {
+        if u8::try_from(distance + margin).is_ok() {
             return place;
         }
         self.push(Instruction::new(

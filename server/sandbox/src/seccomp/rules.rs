@@ -506,6 +506,16 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
         note_all(&mut rules, |rule| {
             path_of(rule.number).is_some() && rule.number != numbers::execve
         });
+        for rule in &mut rules {
+            if blocks_signals(rule.number) {
+                rule.clauses = vec![
+                    allow(is_null(1)),
+                    allow([is(0, libc::SIG_UNBLOCK.cast_unsigned())]),
+                ];
+                // The handler does it, but for the signal that brings it.
+                rule.otherwise = Verdict::Trap(0);
+            }
+        }
     }
     rules
 }
@@ -546,6 +556,11 @@ const BY_PATH: [(u32, u8); 23] = [
 pub fn path_of(number: u32) -> Option<u8> {
     let found = BY_PATH.iter().find(|(call, _)| *call == number);
     found.map(|(_, argument)| *argument)
+}
+
+/// Whether it is the call that blocks signals.
+pub(crate) fn blocks_signals(number: u32) -> bool {
+    number == numbers::rt_sigprocmask
 }
 
 /// The name of a call that the table knows.
