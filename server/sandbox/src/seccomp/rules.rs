@@ -232,7 +232,7 @@ const ACCESS_MODE: u32 = libc::O_ACCMODE.cast_unsigned();
 const TRUNCATE: u32 = libc::O_TRUNC.cast_unsigned();
 /// The options of `prctl` that change or read nothing but the process' own small things. Those
 /// that would undo what was set up for it are not among them.
-const PRCTL: [u32; 17] = [
+const PRCTL: [u32; 18] = [
     2,           // PR_GET_PDEATHSIG
     3,           // PR_GET_DUMPABLE
     7,           // PR_GET_KEEPCAPS
@@ -249,6 +249,7 @@ const PRCTL: [u32; 17] = [
     42,          // PR_GET_THP_DISABLE
     52,          // PR_GET_SPECULATION_CTRL
     66,          // PR_GET_MDWE
+    0x4155_5856, // PR_GET_AUXV
     0x5356_4d41, // PR_SET_VMA
 ];
 /// What may be asked of a device: its size, how much it has to read, whether it blocks.
