@@ -20,7 +20,7 @@ use crate::errors;
 use crate::request::Ask;
 use crate::talk;
 use crate::turns::{IMPATIENT, Waiting, running_loop};
-use crate::world::World;
+use crate::world::{End, World};
 
 /// A JavaScript promise.
 #[pyclass(frozen, weakref, module = "napi_python")]
@@ -232,6 +232,10 @@ impl Promise {
         if thread == thread::current().id() {
             return self.fill(py, future);
         }
+        if matches!(self.handle.world.end(), Some(End::Forked)) {
+            // That thread stayed with the parent, and this loop's wake-up is the parent's too.
+            return Ok(());
+        }
         let Some(promise) = self.handle.world.proxy(py, self.handle.id) else {
             return Ok(());
         };
@@ -290,7 +294,7 @@ impl Promise {
     }
 
     /// As [`Self::watch`], for a loop: a host that runs something, which may be the callback of a
-    /// thread that waits for this loop, is asked by a thread.
+    /// thread that waits for this loop, is asked by a thread; so is one of which that is not seen.
     fn watch_on_loop(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let session = &this.handle.session;
@@ -299,6 +303,10 @@ impl Promise {
         }
         if talk::parked_world(session).is_some() {
             return this.ask(py);
+        }
+        // One that does not run any more answers at once.
+        if session.is_current(&this.handle.world) && !session.client()?.sees_top() {
+            return watch_later(slf, session.number);
         }
         let declined = Cell::new(false);
         match this.ask_if(py, Some(&declined)) {
