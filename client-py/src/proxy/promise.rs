@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::Handle;
+use crate::call::call;
 use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
@@ -416,9 +417,8 @@ impl Awaiting {
 /// Coroutines that the addon is given where no loop runs may run on this one: see `_loops`.
 fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     static NOTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    NOTE.import(py, "napi_python._loops", "note")?
-        .call1((addon, event_loop))
-        .map(drop)
+    let note = NOTE.import(py, "napi_python._loops", "note")?;
+    call(note, (addon, event_loop)).map(drop)
 }
 
 /// Has a thread ask for the promise: see `_aio`.
@@ -584,7 +584,8 @@ impl Promise {
         session.owner.adopt(py, &event_loop, true)?;
         note_loop(py, session.number, &event_loop)?;
         Self::watch_on_loop(slf)?;
-        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let create_future = event_loop.getattr(intern!(py, "create_future"))?;
+        let future = call(&create_future, ())?;
         let is_settled = {
             let mut state = this.state();
             if state.outcome.is_none() {
