@@ -34,10 +34,16 @@ mod raw {
 }
 
 /// Keeps the thread from unwinding further.
-struct Stay;
+struct Stay {
+    has_returned: bool,
+}
 
 impl Drop for Stay {
+    #[inline]
     fn drop(&mut self) {
+        if self.has_returned {
+            return;
+        }
         loop {
             thread::park();
         }
@@ -53,10 +59,12 @@ where
 {
     let py = callable.py();
     let args = args.into_pyobject(py)?;
-    let stay = Stay;
+    let mut stay = Stay {
+        has_returned: false,
+    };
     // SAFETY: C1; a null pointer for the keywords means that there are none.
     let result = unsafe { raw::PyObject_Call(callable.as_ptr(), args.as_ptr(), ptr::null_mut()) };
-    std::mem::forget(stay);
+    stay.has_returned = true;
     // SAFETY: C2.
     unsafe { Bound::from_owned_ptr_or_err(py, result) }
 }

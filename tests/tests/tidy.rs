@@ -82,7 +82,7 @@ const FENCED: [&str; 7] = [
 ];
 
 /// The folders in which `unsafe` may be written.
-const ISLANDS: [&str; 5] = [
+const ISLANDS: [&str; 6] = [
     "protocol/shm/",
     "server/engine/",
     "server/sandbox/",
