@@ -345,7 +345,8 @@ impl TurnReader {
         self.bell.answer();
         if self.bell.retired.load(Ordering::Acquire) {
             if let Some(event_loop) = running_loop(py)? {
-                event_loop.call_method1("remove_reader", (self.bell.descriptor(),))?;
+                let remove_reader = event_loop.getattr("remove_reader")?;
+                call(&remove_reader, (self.bell.descriptor(),))?;
             }
             return Ok(());
         }
@@ -382,7 +383,6 @@ pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>>
 
 fn is_running(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = event_loop.py();
-    event_loop
-        .call_method0(intern!(py, "is_running"))?
-        .is_truthy()
+    let is_running = event_loop.getattr(intern!(py, "is_running"))?;
+    call(&is_running, ())?.is_truthy()
 }

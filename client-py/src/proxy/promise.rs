@@ -241,9 +241,8 @@ impl Promise {
             return Ok(());
         };
         let fill = promise.getattr(intern!(py, "_fill"))?;
-        event_loop
-            .call_method1(intern!(py, "call_soon_threadsafe"), (fill, future))
-            .map(drop)
+        let call_soon = event_loop.getattr(intern!(py, "call_soon_threadsafe"))?;
+        call(&call_soon, (fill, future)).map(drop)
     }
 
     /// It ended, and how is to be asked for by whoever wants to know.
@@ -426,8 +425,8 @@ fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyRes
 fn watch_later(promise: &Bound<'_, Promise>, addon: u64) -> PyResult<()> {
     static LATER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     LATER
-        .import(promise.py(), "napi_python._aio", "watch_later")?
-        .call1((promise, addon))
+        .import(promise.py(), "napi_python._aio", "watch_later")
+        .and_then(|later| call(later, (promise, addon)))
         .map(drop)
 }
 
@@ -604,7 +603,8 @@ impl Promise {
             let left = until.saturating_duration_since(Instant::now());
             let give_up = slf.getattr(intern!(py, "_give_up"))?;
             let later = (left.as_secs_f64(), give_up, &future);
-            let handle = event_loop.call_method1(intern!(py, "call_later"), later)?;
+            let call_later = event_loop.getattr(intern!(py, "call_later"))?;
+            let handle = call(&call_later, later)?;
             timer = Some(handle.unbind());
         }
         let iterator = future.call_method0(intern!(py, "__await__"))?.unbind();
