@@ -438,7 +438,9 @@ print("end")
         [sys.executable, "-X", "dev", "-c", source],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    # A busy machine is none of the addon's doing.
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("Executing ")]
+    assert (done.returncode, done.stdout, errors) == (0, "end\n", [])
 
 
 # Promises of napi-rs.
