@@ -248,6 +248,7 @@ def main() -> None:
         for row, (_, times) in turns.ROWS.items():
             note(row, "lanes", of_itself[row](times))
             note(row, "node", node.ask(f"{row} {times}"))
+        note(turns.ASYNCIO, "lanes", of_itself[turns.ASYNCIO](turns.ROWS["gathered"][1]))
         for name in FUNCTIONS + OTHERS:
             start = time.perf_counter_ns()
             lanes.measure(name, LOOP)
@@ -300,6 +301,8 @@ def report(median: dict[tuple[str, str], float]) -> None:
     floor = median["add", "floor"]
     out(f"{'floor: 16 bytes to a bare thread':40}{pretty(floor):>12}")
     out(f"   add(1, 2) is {median['add', 'lanes'] / floor:.2f} times the floor\n")
+    alone = median[turns.ASYNCIO, "lanes"]
+    out(f"{'asyncio alone, 10 000 gathered':40}{pretty(alone):>12}\n")
     out(f"{'add(1, 2) on one CPU':40}{pretty(median['one-cpu', 'lanes']):>12}\n")
     out(f"{'crash to exception':40}{pretty(median['crash', 'lanes']):>12}\n")
     out(f"{'crash to ready again':40}{pretty(median['ready', 'lanes']):>12}\n")
