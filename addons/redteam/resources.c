@@ -122,12 +122,12 @@ static int large_length(void) { return large(by_length); }
 static int large_blocks(void) { return large(by_blocks); }
 static int large_write(void) { return large(by_writing); }
 
-// So many small files that there are no more, or so much in them; then none.
+// So many small files that there are no more, or so much in them; then none. Where nothing bounds
+// them, the client says how few show it.
 static int files(void) {
-  enum { MANY = 70000 };
   char path[512], name[32];
-  int made = 0, error = 0;
-  while (made < MANY) {
+  int made = 0, error = 0, many = atoi(target("REDTEAM_FILES"));
+  while (made < many) {
     snprintf(name, sizeof name, "file-%d", made);
     int fd = open(own(path, sizeof path, name), O_CREAT | O_WRONLY, 0600);
     if (fd < 0) {
@@ -145,8 +145,8 @@ static int files(void) {
 }
 static int space(void) {
   char path[512], name[32];
-  int made = 0, error = 0;
-  while (made < 16 && error == 0) {
+  int made = 0, error = 0, many = atoi(target("REDTEAM_LARGE_FILES"));
+  while (made < many && error == 0) {
     snprintf(name, sizeof name, "full-%d", made);
     int fd = open(own(path, sizeof path, name), O_CREAT | O_WRONLY, 0600);
     if (fd < 0) return errno;

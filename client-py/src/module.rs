@@ -80,6 +80,12 @@ fn _open<'py>(
     sandbox: Option<Sandbox>,
     policy_of_sandbox: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
+    // As Node does; and in a jail the links to it need not exist.
+    let path = if sandbox.is_some() {
+        path.canonicalize().unwrap_or(path)
+    } else {
+        path
+    };
     let start_timeout =
         Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
     // Looked up before any thread calls: a child forked in the middle of it would wait for ever.
@@ -96,7 +102,7 @@ fn _open<'py>(
         policy,
         nested_threads,
         sandbox: policy_of_sandbox,
-        debug,
+        reports: debug || sandbox.as_ref().is_some_and(Sandbox::diagnoses),
     });
     let addon = Bound::new(
         py,

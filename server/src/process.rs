@@ -96,15 +96,19 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let mut stream = UnixStream::from(prepared.control);
     let setup = shake_hands(&mut stream)?;
     let client = client(&stream)?;
-    let mut tightening = None;
+    let (mut tightening, mut report) = (None, None);
     if let Some(confinement) = &setup.confinement {
         let (applied, bounds, later) = confine(&prepared.alone, confinement, prepared.parent);
         tightening = later;
         let missing = confinement.missing(&applied).map(|(name, _)| name);
-        control::write_message(&mut stream, &HostMessage::Confined { applied, bounds })?;
-        if let Some(name) = missing.filter(|name| !confinement.can_do_without(name)) {
+        let missing = missing.filter(|name| !confinement.can_do_without(name));
+        let confined = HostMessage::Confined { applied, bounds };
+        if let Some(name) = missing {
+            control::write_message(&mut stream, &confined)?;
             return Err(anyhow!("the sandbox is incomplete without {name}"));
         }
+        // With the next message: the client is woken once.
+        report = Some(confined);
     }
     if let Some(page) = prepared.crash_page {
         // After the confinement, which may go on in a new process.
@@ -129,6 +133,9 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
             };
             #[cfg(feature = "faults")]
             spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);
+            if let Some(confined) = report {
+                control.outbox().send(&confined)?;
+            }
             control.outbox().send(&ready)?;
             let running = control.run(stream, connection, client, session)?;
             match session.run() {

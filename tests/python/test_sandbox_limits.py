@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +23,7 @@ from napi_python import (
     JSError,
     Sandbox,
     SandboxUnavailable,
+    _addon,
     host,
     load_addon,
 )
@@ -32,10 +37,10 @@ def confined(request: pytest.FixtureRequest) -> Iterator[Confined]:
     """Loads the sample under a policy with some limits."""
     loaded: list[Addon] = []
 
-    def load(**options: Any) -> Addon:
+    def load(sample: str = "crash", **options: Any) -> Addon:
         sandbox = Sandbox(policy=request.param, **options)
         try:
-            loaded.append(load_addon(addon_path("crash"), sandbox=sandbox))
+            loaded.append(load_addon(addon_path(sample), sandbox=sandbox))
         except SandboxUnavailable as error:
             if request.param == "strict" and error.mechanism == "namespaces":
                 pytest.skip(str(error))
@@ -95,6 +100,28 @@ def test_memory_is_watched_while_nobody_waits(confined: Confined) -> None:
         time.sleep(0.01)
     assert addon.add(1, 2) == 3
     assert host(addon).generation == 2
+
+
+PROGRAMS = """#!/bin/sh
+# Each below the limit, and each nobody's child any more.
+for one in 1 2 3 4 5 6 7 8; do
+  ( ( x=$(head -c 40000000 /dev/zero | tr '\\0' x); sleep 600; : "$x" ) & )
+done
+sleep 600
+:
+"""
+
+
+def test_programs_that_it_starts_count_with_it(confined: Confined, tmp_path: Path) -> None:
+    script = tmp_path / "programs"
+    script.write_text(PROGRAMS)
+    script.chmod(0o755)
+    tmp_path.chmod(0o755)
+    addon = confined("probe", memory="192 MiB", subprocess=True, read=[tmp_path])
+    with pytest.raises(AddonCrashed) as crashed:
+        addon.run("/bin/sh", str(script))
+    names(crashed.value, 'memory="192 MiB"', 'memory="384 MiB"')
+    assert re.search(r"it and what it started, \d+ processes, had \d+ MiB", str(crashed.value))
 
 
 def test_threads(confined: Confined) -> None:
@@ -203,3 +230,51 @@ def test_host_that_does_nothing_costs_nothing_to_watch(confined: Confined) -> No
             return
         before = now
     pytest.fail("the supervisor keeps waking up")
+
+
+MAPLESS = """
+import sys
+from napi_python import AddonCrashed, Sandbox, host, load_addon
+addon = load_addon(sys.argv[1], sandbox=Sandbox(threads=40))
+print(host(addon).sandbox["threads"].state, host(addon).sandbox["threads"].detail)
+try:
+    addon.idleThreads(400)
+    addon.loopForever()
+except AddonCrashed as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make a system like that")
+def test_threads_are_counted_where_a_user_namespace_can_have_no_users() -> None:
+    """Some systems let everybody make one, and let nobody say who is who in it."""
+    kit = Path(tempfile.mkdtemp(prefix="mapless-"))
+    try:
+        program = _addon._host_binary()  # noqa: SLF001 - it is copied
+        for file in (Path(program), addon_path("crash")):
+            shutil.copy(file, kit / file.name)
+            (kit / file.name).chmod(0o755)
+        kit.chmod(0o755)
+        # The maps are files in /proc, and can't be written to.
+        steps = "mount -o remount,bind,ro /proc && exec setpriv --reuid 65534 --regid 65534 "
+        steps += '--clear-groups "$@"'
+        command = ["unshare", "--mount", "/bin/sh", "-c", steps, "sh", sys.executable, "-c"]
+        done = subprocess.run(
+            [*command, MAPLESS, str(kit / "crash.node")],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "NAPI_PYTHON_HOSTD": str(kit / Path(program).name),
+            },
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shutil.rmtree(kit)
+    if "mount" in done.stderr or "setpriv" in done.stderr:
+        pytest.skip(f"no such system can be made here: {done.stderr}")
+    said, _, crash = done.stdout.partition("\n")
+    assert said.startswith("partial 40 threads, counted by the client: "), done
+    assert "its limit is threads=40" in crash, done

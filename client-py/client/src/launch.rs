@@ -14,13 +14,13 @@ use hostd_protocol::carrier::lane::{Segment, SegmentError};
 use hostd_protocol::carrier::{ClientEnd, lane, socket};
 use hostd_protocol::control::{CarrierKind, LogLevel};
 use hostd_protocol::ids::Generation;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use crate::crash::CrashPage;
 use crate::door::{self, Admitted, Status};
 use crate::error::SpawnError;
 use crate::options::{Carrier, HostOptions};
-use crate::scratch::Scratch;
+use crate::scratch::{Planned, Scratch};
 use crate::session::Process;
 
 /// The descriptors as the host finds them.
@@ -62,8 +62,9 @@ pub(crate) fn launch(
         ),
     };
     let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
-    let scratch = options.scratch.then(Scratch::create).transpose()?;
+    let planned = options.scratch.then(Planned::new);
     if let Some(address) = &options.address {
+        let scratch = planned.as_ref().map(Planned::make).transpose()?;
         let Admitted {
             process,
             control,
@@ -88,8 +89,8 @@ pub(crate) fn launch(
             scratch,
         });
     }
-    let (process, control, stdout, stderr) =
-        spawn(options, carrier, lanes, crash_fd, scratch.as_ref())?;
+    let ((process, control, stdout, stderr), scratch) =
+        spawn(options, carrier, lanes, crash_fd, planned.as_ref())?;
     Ok(Launched {
         process,
         control,
@@ -110,8 +111,8 @@ fn spawn(
     carrier: CarrierKind,
     lanes: Option<OwnedFd>,
     crash_page: Option<OwnedFd>,
-    scratch: Option<&Scratch>,
-) -> Result<Spawned, SpawnError> {
+    planned: Option<&Planned>,
+) -> Result<(Spawned, Option<Scratch>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
     let (control, theirs) = UnixStream::pair().map_err(system("no socket pair"))?;
     let mut command = Command::new(&options.binary);
@@ -127,8 +128,8 @@ fn spawn(
             .env_clear()
             .envs(env.iter().map(|(name, value)| (name, value)));
     }
-    if let Some(scratch) = scratch {
-        scratch.is_home_of(&mut command);
+    if let Some(planned) = planned {
+        planned.is_home_of(&mut command);
     }
     command
         .stdin(Stdio::null())
@@ -158,7 +159,15 @@ fn spawn(
     // With the command go this side's copies of the host's descriptors: else its end is not seen.
     drop(command);
     let (process, stdout, stderr) = watch(child)?;
-    Ok((process, control, stdout, stderr))
+    // While the process starts; it is told only later that it may use it.
+    match planned.map(Planned::make).transpose() {
+        Ok(scratch) => Ok(((process, control, stdout, stderr), scratch)),
+        Err(error) => {
+            kill(&process);
+            let _ = waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED);
+            Err(error)
+        }
+    }
 }
 
 /// The shared memory, if that is what frames shall travel over.

@@ -28,6 +28,7 @@ mod report;
 mod scratch;
 mod session;
 mod supervise;
+mod tree;
 mod watchdog;
 
 pub use bounds::Limit;

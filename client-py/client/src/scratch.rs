@@ -4,10 +4,11 @@
 //! the next client removes those of this user that nobody holds.
 
 use std::fs::{self, Permissions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,47 +37,74 @@ pub(crate) struct Scratch {
     _lock: OwnedFd,
 }
 
-impl Scratch {
-    /// Makes one. To be called inside the supervisor's runtime: what others have left is removed in
-    /// the background, once.
-    pub(crate) fn create() -> Result<Self, SpawnError> {
+/// A folder that has its name, so that a process can be told of it, and is not made yet: that takes
+/// a while, in which the process can start.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    parent: PathBuf,
+    name: String,
+}
+
+impl Planned {
+    /// Chooses a name that nobody has. To be called inside the supervisor's runtime: what others
+    /// have left is removed in the background, once.
+    pub(crate) fn new() -> Self {
         static SWEPT: AtomicBool = AtomicBool::new(false);
         if !SWEPT.swap(true, Ordering::Relaxed) {
             drop(tokio::task::spawn_blocking(|| sweep(&std::env::temp_dir())));
         }
-        Self::create_in(&std::env::temp_dir()).map_err(|source| SpawnError::System {
+        Self::within(&std::env::temp_dir())
+    }
+
+    fn within(parent: &Path) -> Self {
+        // The keys are the system's random numbers.
+        let number = RandomState::new().hash_one(std::process::id());
+        Self {
+            parent: parent.to_owned(),
+            name: format!("{PREFIX}{number:016x}"),
+        }
+    }
+
+    /// Makes it home, but for what the command's environment says already.
+    pub(crate) fn is_home_of(&self, command: &mut Command) {
+        let home = self.parent.join(&self.name);
+        for name in VARIABLES {
+            if !command.get_envs().any(|(given, _)| given == name) {
+                command.env(name, &home);
+            }
+        }
+    }
+
+    /// Makes it.
+    pub(crate) fn make(&self) -> Result<Scratch, SpawnError> {
+        self.try_to_make().map_err(|source| SpawnError::System {
             what: "no folder for what its addon leaves behind",
             source,
         })
     }
 
-    fn create_in(parent: &Path) -> io::Result<Self> {
+    fn try_to_make(&self) -> io::Result<Scratch> {
         for _ in 0..ATTEMPTS {
             let folder = Builder::new()
-                .prefix(PREFIX)
+                .prefix(&self.name)
+                .rand_bytes(0)
                 .permissions(Permissions::from_mode(MODE))
-                .tempdir_in(parent)?;
+                .tempdir_in(&self.parent)?;
             if let Some(lock) = lock(folder.path())? {
-                return Ok(Self {
+                return Ok(Scratch {
                     folder,
                     _lock: lock,
                 });
             }
+            // It was taken for one that was left: removed here or there, it is gone.
         }
         Err(io::Error::other("other programs remove what was just made"))
     }
+}
 
+impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// Makes it home, but for what the command's environment says already.
-    pub(crate) fn is_home_of(&self, command: &mut Command) {
-        for name in VARIABLES {
-            if !command.get_envs().any(|(given, _)| given == name) {
-                command.env(name, self.path());
-            }
-        }
     }
 
     /// Removes it with all that is in it. What an addon has made to be hard to remove stays.
@@ -144,7 +172,7 @@ mod tests {
     fn what_nobody_holds_is_removed_and_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
         let parent = parent.path();
-        let held = Scratch::create_in(parent).unwrap();
+        let held = Planned::within(parent).make().unwrap();
         let gone = left(parent, "napi-hostd-scratch-gone", MODE);
         let elsewhere = left(parent, "elsewhere", MODE);
         std::os::unix::fs::symlink(&elsewhere, gone.join("link")).unwrap();
@@ -172,7 +200,7 @@ mod tests {
         let Scratch {
             folder,
             _lock: lock,
-        } = Scratch::create_in(parent.path()).unwrap();
+        } = Planned::within(parent.path()).make().unwrap();
         let path = folder.keep();
         sweep(parent.path());
         assert!(path.exists());

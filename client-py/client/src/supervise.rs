@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{ClientEnd, Patient};
-use hostd_protocol::confinement::{Applied, Bounds};
+use hostd_protocol::confinement::{Applied, Bounds, Confinement};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::FrameKind;
@@ -44,6 +44,9 @@ use crate::watchdog;
 
 /// What is still in sockets and pipes after a death is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// The same where what a host says is the purpose of it.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Longer than it takes to find out where a host died, unless a file cannot be read.
 const EXAMINATION: Duration = Duration::from_millis(500);
@@ -306,6 +309,12 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     let outbox = Outbox::default();
     let process = Arc::clone(&host.process);
     let pid = host_of(process.pid, &applied);
+    let starts_programs = options
+        .confinement
+        .as_ref()
+        .is_some_and(|confinement| confinement.subprocess);
+    // It made a session of its own before it was confined.
+    let programs = starts_programs.then_some(process.pid);
     let connection = Connection::of_client(&end, outbox.clone());
     let session = Session::new(
         host.generation,
@@ -345,7 +354,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         let bounds = host.bounds;
         let mut beyond = std::pin::pin!(async {
             match bounds {
-                Some(bounds) => watchdog::watch(pid, bounds).await,
+                Some(bounds) => watchdog::watch(pid, bounds, programs).await,
                 None => std::future::pending().await,
             }
         });
@@ -371,7 +380,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         }
         if connected {
             // What it said before its end is still in the socket.
-            let _ = timeout(LAST_WORDS, connection).await;
+            let _ = timeout(last_words(options), connection).await;
         }
     }
     let told = session.ending.until().is_some();
@@ -382,6 +391,16 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     session.bury(Arc::clone(&report));
     if !told {
         options.events.died(&report);
+    }
+}
+
+/// How long that may take: who asked to be told wants to hear all of it, however busy the system.
+fn last_words(options: &HostOptions) -> Duration {
+    let diagnosed = |confinement: &Confinement| confinement.diagnose;
+    if options.debug || options.confinement.as_ref().is_some_and(diagnosed) {
+        LAST_REPORTS
+    } else {
+        LAST_WORDS
     }
 }
 

@@ -5,6 +5,10 @@
 //! costs. The kernel tells of that by a timer on the host's own clock, so that a host that does
 //! nothing costs nothing, and one that does can't hide it; where there is no such timer, time of
 //! day has to do.
+//!
+//! Where a host may start programs, their memory and threads count with its own. The kernel tells of
+//! nobody who starts one in a moment, so the client looks from time to time whether any of them has
+//! spent time.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,23 +27,33 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::bounds::Limit;
 use crate::memory;
+use crate::tree::{self, Member};
 
 /// It looks after so much processor time.
 const SPENT: Duration = Duration::from_millis(50);
 /// Without a timer on the host's clock, it looks this often.
 const PASSED: Duration = Duration::from_millis(250);
+/// How often it looks whether programs that a host has started have spent time.
+const TO_LOOK: Duration = Duration::from_millis(500);
 /// What a host may have beyond its limit, since the kernel's limit counts other things: the first
 /// thread's stack, and what the linker wrote before it made it read-only.
 const SLACK: u64 = 32 << 20;
+/// The same for each program that a host has started.
+const SLACK_OF_EACH: u64 = 4 << 20;
 /// What the timers send to the supervisor's thread, and to it alone. It blocks all signals, and by
 /// default this one does nothing.
 const SIGNAL: Signal = Signal::SIGURG;
 
-/// Waits until a host is beyond its bounds, and returns what to tell of it.
-pub(crate) async fn watch(pid: u32, bounds: Bounds) -> String {
+/// Waits until a host is beyond its bounds, and returns what to tell of it. If it may start programs,
+/// `session` is the one that they are in.
+pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> String {
+    if let Some(session) = session {
+        return watch_all(pid, bounds, session).await;
+    }
     let mut pulse = Pulse::of(pid);
     loop {
         pulse.beat().await;
@@ -51,22 +65,76 @@ pub(crate) async fn watch(pid: u32, bounds: Bounds) -> String {
     }
 }
 
+/// The same for a host and the programs that it starts.
+async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
+    let mut pulse = Pulse::of(pid);
+    let mut known = HashMap::from([(pid, Duration::ZERO)]);
+    let mut was_beyond = false;
+    loop {
+        // Either way: what follows tells whether anything has happened.
+        let _ = timeout(TO_LOOK, pulse.beat()).await;
+        let is_as_before = |(pid, before): (&u32, &Duration)| tree::spent(*pid) == Some(*before);
+        if !was_beyond && known.iter().all(is_as_before) {
+            continue;
+        }
+        let spent = known.keys().map(|pid| (*pid, tree::spent(*pid)));
+        let spent: HashMap<_, _> = spent.collect();
+        let found = tokio::task::spawn_blocking(move || tree::members(session)).await;
+        let found = found.unwrap_or_default();
+        // Who starts a program has its memory twice for a moment, by the looks of it.
+        let beyond = exceeded_together(&found, &bounds);
+        match beyond {
+            Some(text) if was_beyond => return text,
+            beyond => was_beyond = beyond.is_some(),
+        }
+        // What was spent during the look counts for the next one.
+        let time = |pid| spent.get(pid).copied().flatten().unwrap_or_default();
+        known = found.iter().map(|it| (it.pid, time(&it.pid))).collect();
+    }
+}
+
 /// What a process has too much of, by what the kernel says of it.
 fn exceeded(status: &str, bounds: &Bounds) -> Option<String> {
+    beyond(memory_of(status), threads_of(status), 1, bounds)
+}
+
+/// What processes have too much of together.
+fn exceeded_together(found: &[Member], bounds: &Bounds) -> Option<String> {
+    let sum = |of: fn(&str) -> u64| {
+        let figures = found.iter().map(|member| of(&member.status));
+        figures.fold(0, u64::saturating_add)
+    };
+    let processes = found.len() as u64;
+    beyond(sum(memory_of), sum(threads_of), processes, bounds)
+}
+
+fn memory_of(status: &str) -> u64 {
     let has = |name| memory::kibibytes(status, name).unwrap_or(0);
-    let memory = has("RssAnon:").saturating_add(has("VmSwap:"));
-    if memory > bounds.memory.saturating_add(SLACK) {
-        let advice = Limit::Memory.advice(bounds)?;
-        let mebibytes = memory >> 20;
-        return Some(format!("it had {mebibytes} MiB of memory: {advice}"));
-    }
+    has("RssAnon:").saturating_add(has("VmSwap:"))
+}
+
+fn threads_of(status: &str) -> u64 {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("Threads:"));
-    let threads: u64 = line.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    line.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Says what is too much.
+fn beyond(memory: u64, threads: u64, processes: u64, bounds: &Bounds) -> Option<String> {
+    let them = match processes {
+        0 | 1 => "it".to_owned(),
+        _ => format!("it and what it started, {processes} processes,"),
+    };
+    let slack = SLACK.saturating_add(SLACK_OF_EACH.saturating_mul(processes.saturating_sub(1)));
+    if memory > bounds.memory.saturating_add(slack) {
+        let advice = Limit::Memory.advice(bounds)?;
+        let mebibytes = memory >> 20;
+        return Some(format!("{them} had {mebibytes} MiB of memory: {advice}"));
+    }
     if threads > bounds.threads {
         let advice = Limit::Threads.advice(bounds)?;
-        return Some(format!("it had {threads} threads: {advice}"));
+        return Some(format!("{them} had {threads} threads: {advice}"));
     }
     None
 }
@@ -220,6 +288,25 @@ mod tests {
         }
         let text = exceeded(&status(1, 0, 9), &BOUNDS).unwrap();
         assert!(text.contains("9 threads: its limit is threads=8"), "{text}");
+    }
+
+    #[test]
+    fn processes_count_together() {
+        let member = |memory, threads| Member {
+            pid: 1,
+            status: status(memory, 0, threads),
+        };
+        let few = [member(50, 1), member(50, 7)];
+        assert_eq!(exceeded_together(&few, &BOUNDS), None);
+        let text = exceeded_together(&[member(65, 1), member(65, 1)], &BOUNDS).unwrap();
+        assert!(
+            text.contains("2 processes, had 130 MiB of memory"),
+            "{text}"
+        );
+        let many = [member(1, 4), member(1, 4), member(1, 1)];
+        let text = exceeded_together(&many, &BOUNDS).unwrap();
+        assert!(text.contains("3 processes, had 9 threads"), "{text}");
+        assert_eq!(exceeded_together(&[], &BOUNDS), None);
     }
 
     #[test]

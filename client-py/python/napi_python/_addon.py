@@ -132,8 +132,6 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         raise ValueError(text)
     file = _addon_file(path)
     if confined is not None:
-        # As Node does; and in a jail the links to it need not exist.
-        file = pathlib.Path(os.path.realpath(file))
         env = None if address is not None else _sandbox.environment(confined, env)
     return _native._open(  # noqa: SLF001 - of this package
         str(file),

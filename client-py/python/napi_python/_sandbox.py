@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -234,6 +235,11 @@ def _rebuild(options: dict[str, Any]) -> Sandbox:
     return Sandbox(**options)
 
 
+@functools.cache
+def _named(policy: Literal["default", "strict"]) -> Sandbox:
+    return Sandbox(policy=policy)
+
+
 def parse(value: object) -> Sandbox | None:
     """Returns what `load_addon(sandbox=...)` means: None for no sandbox."""
     if isinstance(value, Sandbox):
@@ -241,7 +247,7 @@ def parse(value: object) -> Sandbox | None:
     if value == "none":
         return None
     if value in ("default", "strict"):
-        return Sandbox(policy=value)
+        return _named(value)
     text = f"sandbox={value!r}: it is 'default', 'strict', 'none' or a Sandbox(...)"
     raise (ValueError if isinstance(value, str) else TypeError)(text)
 
@@ -261,8 +267,8 @@ def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, 
     """
     if given is None:
         given = {
-            name: value
-            for name, value in os.environ.items()
+            name: os.environ[name]
+            for name in os.environ
             if name in _PASSED_ON or name.startswith(_PASSED_ON_BY_PREFIX)
         }
     passed = {str(name): str(value) for name, value in given.items()} | dict(sandbox.env)

@@ -127,9 +127,8 @@ fn enter_jail(
     bounds: &mut Bounds,
 ) -> bool {
     let entered = wanted_namespaces(policy).and_then(|()| {
-        let text = namespaces::enter_all(alone, policy.network, policy.parent)?;
-        let parts = jail::enter(policy)?;
-        Ok(format!("{text}; {parts}"))
+        let network = namespaces::enter_all(alone, policy.network, policy.parent)?;
+        jail::enter(policy, network)
     });
     if !report.note("namespaces", Required, entered) {
         return false;
@@ -169,6 +168,8 @@ fn limit_threads(
         ))
     } else {
         wanted_namespaces(policy)
+            // What can't be had must not be begun.
+            .and_then(|()| namespaces::try_out_user(alone))
             .and_then(|()| namespaces::enter_user(alone))
             .and_then(|_| limits::set_thread_limit(threads))
     };

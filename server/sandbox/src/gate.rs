@@ -5,8 +5,12 @@
 //! place, the *gate*, from which the filter lets them through to the same rules as ever. Code that
 //! jumps there gains nothing.
 //!
-//! A thread that blocks SIGSYS is ended by its first denied call: this is for finding out. It is
-//! written for x86-64, as the filter is; elsewhere nothing is caught, and no sandbox is built.
+//! A thread that blocked SIGSYS would be ended by its first denied call, and many a runtime blocks
+//! all signals in its threads, as the C library does while it starts a process or a thread. So what
+//! blocks signals comes by here as well, and blocks all but this one. Only a handler of the addon's
+//! that has SIGSYS blocked while it runs must not be denied anything.
+//!
+//! It is written for x86-64, as the filter is; elsewhere nothing is caught, and no sandbox is built.
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use elsewhere::{gate, listen};
@@ -22,6 +26,7 @@ mod x86_64 {
 
     use crate::crash;
     use crate::diagnose::{is_denial, note};
+    use crate::seccomp::blocks_signals;
     use crate::trap::Told;
 
     std::arch::global_asm!(
@@ -70,6 +75,36 @@ mod x86_64 {
         }
     }
 
+    /// The signal that brings denials, in the kernel's masks.
+    const BROUGHT: u64 = 1 << (libc::SIGSYS - 1);
+
+    /// Blocks signals for the interrupted code, all but the one that brings denials: its mask is
+    /// what it finds when the handler returns. The kernel reads and writes what the code names.
+    fn block(context: &mut libc::ucontext_t, arguments: &[u64; 6]) -> i64 {
+        let change = |arguments: [u64; 6]| {
+            // SAFETY: C5; the kernel answers EFAULT where nothing is.
+            unsafe { hostd_sandbox_gate(libc::SYS_rt_sigprocmask, arguments.as_ptr()) }
+        };
+        let set_mask = u64::from(libc::SIG_SETMASK.cast_unsigned());
+        let [how, set, old, size, ..] = *arguments;
+        let (mut before, mut wanted) = (0_u64, 0_u64);
+        let at = |mask: &mut u64| (&raw mut *mask).expose_provenance() as u64;
+        change([0, 0, at(&mut before), 8, 0, 0]);
+        let answer = change([how, set, 0, size, 0, 0]);
+        if answer < 0 {
+            return answer;
+        }
+        change([0, 0, at(&mut wanted), 8, 0, 0]);
+        change([set_mask, at(&mut before), 0, 8, 0, 0]);
+        let mask = (&raw mut context.uc_sigmask).cast::<u64>();
+        // SAFETY: C6; the kernel's mask has 64 bits, and lies at the beginning of this one.
+        unsafe { mask.write(wanted & !BROUGHT) };
+        if old == 0 {
+            return answer;
+        }
+        change([0, 0, old, size, 0, 0])
+    }
+
     extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, at: *mut libc::c_void) {
         // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
         let context = unsafe { at.cast::<libc::ucontext_t>().as_mut() };
@@ -81,6 +116,7 @@ mod x86_64 {
         let interrupted = context.uc_mcontext.gregs.get(place);
         let interrupted = interrupted.map_or(0, |word| word.cast_unsigned());
         let answer = match told.errno {
+            0 if blocks_signals(told.number()) => block(context, &arguments),
             0 => {
                 let number = told.number().into();
                 // SAFETY: C5 and C6; the call that the interrupted code made, with its six arguments.

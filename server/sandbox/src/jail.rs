@@ -1,10 +1,11 @@
 //! A file system in which nothing exists but what is granted. For a host in a mount namespace.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, FileType, Mode, mkdirat, mknodat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -12,6 +13,7 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
+use crate::namespaces::Network;
 use crate::policy::{NETWORK_READ, Namespaces, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
@@ -27,8 +29,9 @@ struct Part {
 }
 
 /// Moves into a file system of only what the policy grants, all of it read-only but what may be
-/// written. The working folder keeps its name; it is empty if it is not granted.
-pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
+/// written, and into the network that goes with it. The working folder keeps its name; it is empty
+/// if it is not granted.
+pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure> {
     let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
     mount_change(
         "/",
@@ -40,14 +43,15 @@ pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
     let processes = make("proc", &[], no_programs)?;
     let root = make("tmpfs", &[("mode", "0755"), ("size", "1m")], no_programs)?;
     put(&root, Path::new(STAGE))?;
+    let mut places = Places::default();
     for part in &parts {
         let place = staged(&part.path);
-        make_place(&place, is_folder(&part.tree)?)?;
+        places.make(&place, is_folder(&part.tree)?)?;
         put(&part.tree, &place)?;
     }
     if let Some(scratch) = own_scratch(policy) {
         let place = staged(scratch);
-        make_place(&place, true)?;
+        places.make(&place, true)?;
         let size = policy.preset.scratch.to_string();
         let files = SCRATCH_FILES.to_string();
         let options = [("mode", "0700"), ("size", &size), ("nr_inodes", &files)];
@@ -58,18 +62,22 @@ pub(crate) fn enter(policy: &Policy) -> Result<String, Failure> {
         };
         put(&make("tmpfs", &options, attributes)?, &place)?;
     }
-    make_place(&staged(Path::new("/proc")), true)?;
+    places.make(&staged(Path::new("/proc")), true)?;
     put(&processes, &staged(Path::new("/proc")))?;
     // Without it the host starts in the root folder.
     let _ = fs::create_dir_all(staged(&here));
     std::env::set_current_dir(STAGE).map_err(|error| failed("chdir", &error))?;
     rustix::process::pivot_root(".", ".").map_err(Failure::of("pivot_root"))?;
+    // Before the next step, in which the kernel waits for all processors to leave it: init is in it
+    // until the network is made.
+    let entered = network.enter()?;
     unmount(".", UnmountFlags::DETACH).map_err(Failure::of("umount2"))?;
     tighten(&root, READ_ONLY, Depth::This)?;
     std::env::set_current_dir(&here)
         .or_else(|_| std::env::set_current_dir("/"))
         .map_err(|error| failed("chdir", &error))?;
-    Ok(format!("{} parts of the file system", parts.len()))
+    let parts = parts.len();
+    Ok(format!("{entered}; {parts} parts of the file system"))
 }
 
 /// Lets nobody change the kernel's settings any more, root included, nor files about processes.
@@ -112,7 +120,7 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
     let system = lists.iter().filter(|(_, wanted)| *wanted);
     for path in system.flat_map(|(list, _)| list.iter()).map(Path::new) {
         // The jail has processes of its own to show.
-        if path.starts_with("/proc") || !path.exists() {
+        if path.starts_with("/proc") {
             continue;
         }
         // Memory that is shared through it counts for no limit. Only Landlock keeps it from being
@@ -127,7 +135,11 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
         } else {
             READ_ONLY
         };
-        parts.push(part(path, attributes)?);
+        match part(path, attributes) {
+            // Not every system has all of it.
+            Err(failure) if failure.errno == Some(libc::ENOENT) => {}
+            part => parts.push(part?),
+        }
     }
     for path in &policy.read {
         parts.push(part(path, READ_ONLY)?);
@@ -200,21 +212,40 @@ fn staged(path: &Path) -> PathBuf {
     Path::new(STAGE).join(inner)
 }
 
-/// Makes what a part is put on, unless a part that lies there already has it.
-fn make_place(place: &Path, folder: bool) -> Result<(), Failure> {
-    let made = if folder {
-        fs::create_dir_all(place)
-    } else {
-        let parent = place.parent().unwrap_or(place);
-        fs::create_dir_all(parent).and_then(|()| {
-            if place.exists() {
-                Ok(())
-            } else {
-                fs::File::create(place).map(drop)
-            }
-        })
-    };
-    made.map_err(|error| failed(&format!("making {}", place.display()), &error))
+/// What parts are put on.
+#[derive(Default)]
+struct Places(HashSet<PathBuf>);
+
+impl Places {
+    /// Makes a file or a folder, unless a part that lies there already has it.
+    fn make(&mut self, place: &Path, folder: bool) -> Result<(), Failure> {
+        if folder {
+            return self.make_folder(place);
+        }
+        self.make_folder(place.parent().unwrap_or(place))?;
+        let mode = Mode::from_raw_mode(0o444);
+        let outcome = mknodat(CWD, place, FileType::RegularFile, mode, 0);
+        Self::is_there(place, outcome)
+    }
+
+    /// Makes a folder, and what it lies in.
+    fn make_folder(&mut self, place: &Path) -> Result<(), Failure> {
+        if place == Path::new(STAGE) || self.0.contains(place) {
+            return Ok(());
+        }
+        self.make_folder(place.parent().unwrap_or(Path::new(STAGE)))?;
+        let made = mkdirat(CWD, place, Mode::from_raw_mode(0o755));
+        Self::is_there(place, made)?;
+        self.0.insert(place.to_owned());
+        Ok(())
+    }
+
+    fn is_there(place: &Path, made: Result<(), Errno>) -> Result<(), Failure> {
+        match made {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(Failure::of(&format!("making {}", place.display()))(errno)),
+        }
+    }
 }
 
 fn is_folder(tree: &OwnedFd) -> Result<bool, Failure> {

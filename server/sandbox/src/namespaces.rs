@@ -9,15 +9,26 @@
 //! client ── outer (what the client watches) ══ namespace ══ init ── host
 //! ```
 //!
+//! A network namespace takes the kernel as long to make as all the rest of a jail. Init, which has
+//! nothing else to do, makes it and passes it to the host, which builds its file system meanwhile.
+//!
 //! Each is killed by the kernel when the one before it ends, and with init all that is left.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::policy::Policy;
 use crate::report::Failure;
@@ -33,23 +44,81 @@ pub(crate) fn enter_user(_alone: &SingleThreaded) -> Result<String, Failure> {
     Ok("user, ipc".to_owned())
 }
 
+/// A network namespace that init makes for the host.
+#[must_use = "the host is in the client's until it has entered it"]
+pub(crate) struct Network(Option<UnixStream>);
+
+impl Network {
+    /// Waits until it is made, and enters it; if the policy leaves the host the client's, does
+    /// nothing. Returns what the host is in, as text.
+    pub(crate) fn enter(self) -> Result<&'static str, Failure> {
+        let Some(from_init) = self.0 else {
+            return Ok("user, mount, process, ipc, uts");
+        };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut passed = RecvAncillaryBuffer::new(&mut space);
+        let mut errno = [0; 4];
+        let parts = &mut [IoSliceMut::new(&mut errno)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        recvmsg(&from_init, parts, &mut passed, flags).map_err(Failure::of("recvmsg"))?;
+        let descriptor = passed.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        let Some(made) = descriptor else {
+            let errno = Errno::from_raw_os_error(i32::from_ne_bytes(errno));
+            return Err(Failure::of("unshare(CLONE_NEWNET)")(errno));
+        };
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(made.as_fd(), kind).map_err(Failure::of("setns"))?;
+        Ok("user, mount, process, network, ipc, uts")
+    }
+
+    /// Makes one, in the process that calls this, whose namespaces are in a folder `own`, and
+    /// passes it on.
+    fn make(to_host: &UnixStream, own: &OwnedFd) {
+        // SAFETY: C2; no other thread shares what is unshared.
+        let unshared = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
+        let made = unshared.and_then(|()| {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            rustix::fs::openat(own, "net", flags, Mode::empty())
+        });
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut passed = SendAncillaryBuffer::new(&mut space);
+        let descriptors = made.as_ref().map(|made| [made.as_fd()]);
+        if let Ok(descriptors) = &descriptors {
+            passed.push(SendAncillaryMessage::ScmRights(descriptors));
+        }
+        let errno = made
+            .as_ref()
+            .map_or_else(|errno| errno.raw_os_error(), |_| 0);
+        let errno = errno.to_ne_bytes();
+        // The host may be gone, which init hears of.
+        let _ = sendmsg(
+            to_host,
+            &[IoSlice::new(&errno)],
+            &mut passed,
+            SendFlags::NOSIGNAL,
+        );
+    }
+}
+
 /// Enters namespaces of every kind but that of the clock and of control groups, and returns in the
-/// host. The process that called this is outside from then on and does not return; if a step
-/// fails before that, it does.
+/// host; that of the network is yet to be entered, unless the host is to have the client's. The
+/// process that called this is outside from then on and does not return; if a step fails before
+/// that, it does.
 pub(crate) fn enter_all(
     alone: &SingleThreaded,
     network: bool,
     parent: u32,
-) -> Result<String, Failure> {
-    let mut flags = UnshareFlags::NEWUSER
-        | UnshareFlags::NEWNS
-        | UnshareFlags::NEWPID
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS;
-    if !network {
-        flags |= UnshareFlags::NEWNET;
-    }
-    unshare(flags)?;
+) -> Result<Network, Failure> {
+    unshare(
+        UnshareFlags::NEWUSER
+            | UnshareFlags::NEWNS
+            | UnshareFlags::NEWPID
+            | UnshareFlags::NEWIPC
+            | UnshareFlags::NEWUTS,
+    )?;
     let dies_with = |parent| {
         crate::die_with_parent(parent).map_err(|error| Failure::because(error.to_string()))
     };
@@ -64,17 +133,23 @@ pub(crate) fn enter_all(
     }
     drop(status);
     follow_outer(&tell);
+    // What is at this path is the host's to change from then on.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let own = rustix::fs::open("/proc/self/ns", flags, Mode::empty());
+    let (Ok(own), Ok((to_host, from_init))) = (own, UnixStream::pair()) else {
+        end(1);
+    };
     match fork(alone) {
         Ok(None) => {
-            drop(tell);
+            drop((tell, to_host, own));
             dies_with(INIT)?;
-            Ok(if network {
-                "user, mount, process, ipc, uts".to_owned()
-            } else {
-                "user, mount, process, network, ipc, uts".to_owned()
-            })
+            Ok(Network((!network).then_some(from_init)))
         }
         Ok(Some(host)) => {
+            drop(from_init);
+            if !network {
+                Network::make(&to_host, &own);
+            }
             // The host may see it, and must not look into it.
             let _ = rights::not_inspectable();
             reap(host, tell)
@@ -86,16 +161,30 @@ pub(crate) fn enter_all(
 /// Tries in a process of its own whether [`enter_all`] and the file system of a jail can be had.
 /// Nothing of it stays.
 pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
-    let Some(child) = fork(alone)? else {
+    try_in_a_copy(alone, || {
         let parent = original();
-        let entered = enter_all(alone, policy.network, parent).and_then(|_| jail::enter(policy));
+        enter_all(alone, policy.network, parent).and_then(|network| jail::enter(policy, network))
+    })?;
+    Ok(String::new())
+}
+
+/// The same for [`enter_user`]: some systems make such a namespace, and do not let it have users.
+pub(crate) fn try_out_user(alone: &SingleThreaded) -> Result<(), Failure> {
+    try_in_a_copy(alone, || enter_user(alone))
+}
+
+fn try_in_a_copy(
+    alone: &SingleThreaded,
+    enter: impl FnOnce() -> Result<String, Failure>,
+) -> Result<(), Failure> {
+    let Some(child) = fork(alone)? else {
         // As a code it is the error of the kernel's.
-        end(entered.map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
+        end(enter().map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
     };
     let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
     let ended = status.map_err(Failure::of("waitpid"))?;
     match ended.and_then(|(_, status)| status.exit_status()) {
-        Some(0) => Ok(String::new()),
+        Some(0) => Ok(()),
         code => Err(Failure {
             errno: code,
             detail: "trying them".to_owned(),

@@ -45,6 +45,8 @@ cases! {
     host_that_dies_at_its_start_is_reported
     host_that_refuses_says_why
     host_that_says_nothing_is_given_up
+    host_that_says_it_bit_by_bit_is_given_up
+    reply_that_stops_in_the_middle_ends_with_the_call
     garbage_on_a_lane_kills_the_host
     reply_of_a_wrong_id_kills_the_host
     host_that_hangs_up_is_killed
@@ -462,6 +464,31 @@ fn host_that_says_nothing_is_given_up() {
     options.start_timeout = Duration::from_millis(200);
     let error = refusal(&Client::new(options));
     assert!(matches!(error, SpawnError::Timeout(_)), "{error}");
+}
+
+fn host_that_says_it_bit_by_bit_is_given_up() {
+    let mut options = World::of("drip").options();
+    options.start_timeout = Duration::from_millis(400);
+    let start = Instant::now();
+    let error = refusal(&Client::new(options));
+    assert!(matches!(error, SpawnError::Timeout(_)), "{error}");
+    // Each byte would take as long as a tenth of that.
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+fn reply_that_stops_in_the_middle_ends_with_the_call() {
+    for carrier in [Carrier::Lanes, Carrier::Socket] {
+        let world = World::default();
+        let mut options = world.options();
+        options.carrier = carrier;
+        let client = Client::new(options);
+        let mut talk = client.conversation(&mut Patient).unwrap();
+        let error = run_idly(&mut talk, "half", &mut impatient(2)).unwrap_err();
+        assert!(matches!(error, ClientError::Interrupted), "{error}");
+        drop(talk);
+        assert_eq!(ask(&client, "echo on").unwrap(), "on");
+        assert_eq!(client.generation(), 2);
+    }
 }
 
 fn garbage_on_a_lane_kills_the_host() {

@@ -56,6 +56,14 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
             control.write_all(&[0xA5; 4096]).unwrap();
             forever();
         }
+        "drip" => {
+            let hello = Hello::ours().encode();
+            for byte in hello {
+                control.write_all(&[byte]).unwrap();
+                thread::sleep(Duration::from_millis(40));
+            }
+            forever();
+        }
         "old" => {
             let hello = Hello {
                 protocol: 99,
@@ -220,6 +228,13 @@ impl Fake<'_> {
             }
             "garbage" => {
                 self.end.send(lane, &[0xA5; 64])?;
+                forever();
+            }
+            "half" => {
+                frame.body().str(&"x".repeat(1000))?;
+                let bytes = frame.finish(header.call, header.generation)?;
+                let half = bytes.len() / 2;
+                self.end.send(lane, &bytes[..half])?;
                 forever();
             }
             "wrong-id" => {

@@ -1,7 +1,11 @@
 //! Writes the table down as a program for the kernel: a binary tree over the numbers, because the
 //! kernel reads the whole program once for every number when it is installed.
+//!
+//! Installing takes the longer the more instructions there are, and every start of a host pays for
+//! it. So a program is written from its end, where the answers are: what a branch leads to is there
+//! already, and is written once for all that lead to it.
 
-use super::rules::{Half, Rule, Verdict};
+use super::rules::{Half, Rule, Test, Verdict};
 
 /// The name of x86-64 with a table of 64 bits, as the kernel says it.
 pub(super) const ARCHITECTURE: u32 = 0xc000_003e;
@@ -35,6 +39,9 @@ pub(super) const RETURN_ERRNO: u32 = 0x0005_0000;
 pub(super) const RETURN_TRAP: u32 = 0x0003_0000;
 pub(super) const RETURN_KILL: u32 = 0x8000_0000;
 
+/// An answer that is further away is written once more: a step that leads there is no shorter.
+const NEAR: usize = 200;
+
 /// The answer to a number that nobody knows.
 const UNKNOWN: Verdict = Verdict::Errno(libc::ENOSYS);
 
@@ -50,14 +57,10 @@ pub struct Instruction {
 
 impl Instruction {
     const fn new(code: u16, value: u32) -> Self {
-        Self::branch(code, value, 0, 0)
-    }
-
-    const fn branch(code: u16, value: u32, if_true: u8, if_false: u8) -> Self {
         Self {
             code,
-            if_true,
-            if_false,
+            if_true: 0,
+            if_false: 0,
             value,
         }
     }
@@ -99,9 +102,10 @@ pub fn emit_over(table: &[Rule]) -> Vec<Instruction> {
 }
 
 fn emit_or(table: &[Rule], unknown: Verdict) -> Vec<Instruction> {
-    let mut program = entrance();
-    program.extend(tree(&leaves(table, unknown)));
-    program
+    let mut writer = Writer::default();
+    let numbers = writer.tree(&leaves(table, unknown));
+    writer.entrance(numbers);
+    writer.program()
 }
 
 /// Writes the program for a table that is sorted by number, and another for what seems to come from
@@ -109,43 +113,27 @@ fn emit_or(table: &[Rule], unknown: Verdict) -> Vec<Instruction> {
 pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instruction> {
     let low = u32::try_from(gate & u64::from(u32::MAX)).unwrap_or(0);
     let high = u32::try_from(gate >> 32).unwrap_or(0);
-    let number = Instruction::new(LOAD, AT_NUMBER);
-    let mut outside = vec![number];
-    outside.extend(tree(&leaves(table, UNKNOWN)));
-    let mut program = entrance();
-    program.extend([
-        Instruction::new(LOAD, AT_ADDRESS),
-        Instruction::branch(IF_EQUAL, low, 0, 3),
-        Instruction::new(LOAD, AT_ADDRESS + 4),
-        Instruction::branch(IF_EQUAL, high, 0, 1),
-        Instruction::new(JUMP, length(&outside)),
-    ]);
-    program.extend(outside);
-    program.push(number);
-    program.extend(tree(&leaves(through, UNKNOWN)));
-    program
-}
-
-/// What is foreign is sent to a handler, which ends the process; else the number is loaded.
-fn entrance() -> Vec<Instruction> {
-    let foreign = Instruction::answer(Verdict::Trap(libc::ENOSYS));
-    vec![
-        Instruction::new(LOAD, AT_ARCHITECTURE),
-        Instruction::branch(IF_EQUAL, ARCHITECTURE, 1, 0),
-        foreign,
-        Instruction::new(LOAD, AT_NUMBER),
-        Instruction::branch(IF_ANY, X32, 0, 1),
-        foreign,
-    ]
+    let mut writer = Writer::default();
+    writer.tree(&leaves(through, UNKNOWN));
+    let through = writer.load(AT_NUMBER);
+    writer.tree(&leaves(table, UNKNOWN));
+    let outside = writer.load(AT_NUMBER);
+    writer.branch(IF_EQUAL, high, through, outside);
+    let same_low = writer.load(AT_ADDRESS + 4);
+    writer.branch(IF_EQUAL, low, same_low, outside);
+    let address = writer.load(AT_ADDRESS);
+    writer.entrance(address);
+    writer.program()
 }
 
 /// The table without its gaps: neighbours with the same plain answer are one leaf.
 fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
     let unknown = Answer::Plain(unknown);
-    let mut leaves: Vec<Leaf<'_>> = vec![Leaf {
+    let mut leaves: Vec<Leaf<'_>> = Vec::with_capacity(table.len() / 2);
+    leaves.push(Leaf {
         from: 0,
         answer: unknown,
-    }];
+    });
     let mut add = |from, answer| {
         let same = match (leaves.last().map(|leaf| leaf.answer), answer) {
             (Some(Answer::Plain(last)), Answer::Plain(next)) => last == next,
@@ -176,57 +164,174 @@ fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
     leaves
 }
 
-/// Halves the leaves until one is left.
-fn tree(leaves: &[Leaf<'_>]) -> Vec<Instruction> {
-    match leaves {
-        [] => vec![Instruction::answer(Verdict::Kill)],
-        [leaf] => match leaf.answer {
-            Answer::Plain(verdict) => vec![Instruction::answer(verdict)],
-            Answer::Checked(rule) => checks(rule),
-        },
-        _ => {
-            let (below, above) = leaves.split_at(leaves.len() / 2);
-            let from = above.first().map_or(0, |leaf| leaf.from);
-            let (below, above) = (tree(below), tree(above));
-            let mut program = match u8::try_from(below.len()) {
-                Ok(near) => vec![Instruction::branch(IF_AT_LEAST, from, near, 0)],
-                Err(_) => vec![
-                    Instruction::branch(IF_AT_LEAST, from, 0, 1),
-                    Instruction::new(JUMP, length(&below)),
-                ],
-            };
-            program.extend(below);
-            program.extend(above);
-            program
+/// Where an instruction is, counted from the end of the program, so that it stays there.
+type Place = usize;
+
+/// The way into something that is written: with what it looks at yet to be loaded, and past that
+/// for who has loaded it.
+#[derive(Clone, Copy)]
+struct Way {
+    from_anywhere: Place,
+    loaded: Option<(u32, Place)>,
+}
+
+impl Way {
+    /// The way for who has loaded the word at this offset, if any is known to be.
+    fn with(self, word: Option<u32>) -> Place {
+        match self.loaded {
+            Some((offset, place)) if word == Some(offset) => place,
+            _ => self.from_anywhere,
         }
     }
 }
 
-/// The clauses of one rule, one after the other.
-fn checks(rule: &Rule) -> Vec<Instruction> {
-    let mut program = Vec::new();
-    for clause in &rule.clauses {
-        let mut body = vec![Instruction::answer(clause.verdict)];
-        // Written from the end: a test that fails jumps over what is there already.
-        for test in clause.tests.iter().rev() {
-            let offset = AT_ARGUMENTS
-                + 8 * u32::from(test.argument)
-                + if test.half == Half::High { 4 } else { 0 };
-            let over = u8::try_from(body.len()).unwrap_or(u8::MAX);
-            let mut with = vec![Instruction::new(LOAD, offset)];
-            if test.mask != u32::MAX {
-                with.push(Instruction::new(AND, test.mask));
+/// A program that is written backwards.
+#[derive(Default)]
+struct Writer<'a> {
+    /// The last instruction first.
+    backwards: Vec<Instruction>,
+    /// Where each answer was written last.
+    answers: Vec<(Verdict, Place)>,
+    /// Where the clauses of each rule were written.
+    rules: Vec<(&'a Rule, Place)>,
+}
+
+impl<'a> Writer<'a> {
+    fn program(mut self) -> Vec<Instruction> {
+        self.backwards.reverse();
+        self.backwards
+    }
+
+    fn push(&mut self, instruction: Instruction) -> Place {
+        self.backwards.push(instruction);
+        self.backwards.len() - 1
+    }
+
+    fn load(&mut self, offset: u32) -> Place {
+        self.push(Instruction::new(LOAD, offset))
+    }
+
+    /// How many instructions what is written next jumps over to get there.
+    fn distance(&self, place: Place) -> usize {
+        self.backwards.len() - 1 - place
+    }
+
+    fn answer(&mut self, verdict: Verdict) -> Place {
+        let known = self.answers.iter().position(|(known, _)| *known == verdict);
+        match known.map(|at| self.answers[at].1) {
+            Some(place) if self.distance(place) < NEAR => place,
+            _ => {
+                let place = self.push(Instruction::answer(verdict));
+                match known {
+                    Some(at) => self.answers[at].1 = place,
+                    None => self.answers.push((verdict, place)),
+                }
+                place
             }
-            with.push(Instruction::branch(IF_EQUAL, test.value, 0, over));
-            with.extend(body);
-            body = with;
         }
-        program.extend(body);
     }
-    program.push(Instruction::answer(rule.otherwise));
-    program
-}
 
-fn length(program: &[Instruction]) -> u32 {
-    u32::try_from(program.len()).unwrap_or(u32::MAX)
+    /// Goes to one of two places.
+    fn branch(&mut self, code: u16, value: u32, if_true: Place, if_false: Place) -> Place {
+        // The second may need a step that puts the first a step further.
+        let if_true = self.within_reach(if_true, 1);
+        let if_false = self.within_reach(if_false, 0);
+        let reach = |place| u8::try_from(self.distance(place)).unwrap_or(u8::MAX);
+        self.push(Instruction {
+            code,
+            if_true: reach(if_true),
+            if_false: reach(if_false),
+            value,
+        })
+    }
+
+    /// The place itself, or a step that leads there, if it is too far for a branch.
+    fn within_reach(&mut self, place: Place, margin: usize) -> Place {
+        let distance = self.distance(place);
+        if u8::try_from(distance + margin).is_ok() {
+            return place;
+        }
+        self.push(Instruction::new(
+            JUMP,
+            u32::try_from(distance).unwrap_or(u32::MAX),
+        ))
+    }
+
+    /// What is foreign is sent to a handler, which ends the process; else the number is loaded.
+    fn entrance(&mut self, then: Place) {
+        let foreign = self.answer(Verdict::Trap(libc::ENOSYS));
+        self.branch(IF_ANY, X32, foreign, then);
+        let known = self.load(AT_NUMBER);
+        self.branch(IF_EQUAL, ARCHITECTURE, known, foreign);
+        self.load(AT_ARCHITECTURE);
+    }
+
+    /// Halves the leaves until one is left.
+    fn tree(&mut self, leaves: &[Leaf<'a>]) -> Place {
+        match leaves {
+            [] => self.answer(Verdict::Kill),
+            [leaf] => match leaf.answer {
+                Answer::Plain(verdict) => self.answer(verdict),
+                Answer::Checked(rule) => self.checks(rule),
+            },
+            _ => {
+                let (below, above) = leaves.split_at(leaves.len() / 2);
+                let from = above.first().map_or(0, |leaf| leaf.from);
+                let above = self.tree(above);
+                let below = self.tree(below);
+                self.branch(IF_AT_LEAST, from, above, below)
+            }
+        }
+    }
+
+    /// The clauses of one rule, one after the other.
+    fn checks(&mut self, rule: &'a Rule) -> Place {
+        let says_the_same = |(other, _): &&(&Rule, Place)| {
+            (&other.clauses, other.otherwise) == (&rule.clauses, rule.otherwise)
+        };
+        if let Some((_, place)) = self.rules.iter().find(says_the_same) {
+            return *place;
+        }
+        let mut next = Way {
+            from_anywhere: self.answer(rule.otherwise),
+            loaded: None,
+        };
+        for clause in rule.clauses.iter().rev() {
+            let mut way = Way {
+                from_anywhere: self.answer(clause.verdict),
+                loaded: None,
+            };
+            for test in clause.tests.iter().rev() {
+                way = self.test(test, way, next);
+            }
+            next = way;
+        }
+        self.rules.push((rule, next.from_anywhere));
+        next.from_anywhere
+    }
+
+    /// One test, and where it leads if it holds and if it does not.
+    fn test(&mut self, test: &Test, holds: Way, fails: Way) -> Way {
+        let offset =
+            AT_ARGUMENTS + 8 * u32::from(test.argument) + 4 * u32::from(test.half == Half::High);
+        let (mask, value) = (test.mask, test.value);
+        let is_one_bit = value == mask && mask.is_power_of_two();
+        let keeps_the_word = mask == u32::MAX || value == 0 || is_one_bit;
+        let word = keeps_the_word.then_some(offset);
+        let (holds, fails) = (holds.with(word), fails.with(word));
+        let place = if mask == u32::MAX {
+            self.branch(IF_EQUAL, value, holds, fails)
+        } else if value == 0 {
+            self.branch(IF_ANY, mask, fails, holds)
+        } else if is_one_bit {
+            self.branch(IF_ANY, mask, holds, fails)
+        } else {
+            self.branch(IF_EQUAL, value, holds, fails);
+            self.push(Instruction::new(AND, mask))
+        };
+        Way {
+            from_anywhere: self.load(offset),
+            loaded: Some((offset, place)),
+        }
+    }
 }

@@ -150,9 +150,26 @@ macro_rules! calls {
     ($($name:ident)*) => { [$((numbers::$name, stringify!($name))),*] };
 }
 
+/// A number and its name.
+type Call = (u32, &'static str);
+
+/// Sorts calls by number; done by the compiler, since every start of a host needs them so.
+const fn sorted<const N: usize>(mut calls: [Call; N]) -> [Call; N] {
+    let mut next = 1;
+    while next < N {
+        let mut at = next;
+        while at > 0 && calls[at - 1].0 > calls[at].0 {
+            calls.swap(at - 1, at);
+            at -= 1;
+        }
+        next += 1;
+    }
+    calls
+}
+
 /// What any program may do: files by what other layers govern, memory, time, threads, itself.
 #[rustfmt::skip]
-fn plain() -> impl Iterator<Item = (u32, &'static str)> {
+const PLAIN: &[Call] = &sorted(
     calls!(
         read write close stat fstat lstat poll lseek mprotect munmap brk rt_sigprocmask
         rt_sigreturn pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore
@@ -174,12 +191,11 @@ fn plain() -> impl Iterator<Item = (u32, &'static str)> {
         pkey_mprotect pkey_alloc pkey_free statx rseq close_range faccessat2 epoll_pwait2 futex_waitv
         cachestat map_shadow_stack futex_wake futex_wait futex_requeue mseal
     )
-    .into_iter()
-}
+);
 
 /// What reaches beyond the process, or into parts of the kernel that no addon needs.
 #[rustfmt::skip]
-fn dangerous() -> impl Iterator<Item = (u32, &'static str)> {
+const DANGEROUS: &[Call] = &sorted(
     calls!(
         // Other processes.
         ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_open
@@ -205,8 +221,7 @@ fn dangerous() -> impl Iterator<Item = (u32, &'static str)> {
         init_module finit_module delete_module kexec_load kexec_file_load syslog acct settimeofday
         adjtimex clock_settime clock_adjtime quotactl quotactl_fd vhangup sync
     )
-    .into_iter()
-}
+);
 
 const CLONE_THREAD: u32 = libc::CLONE_THREAD.cast_unsigned();
 /// Every flag of `clone` that makes a namespace, that of time included.
@@ -453,28 +468,54 @@ fn granted(allowed: &Allowed) -> Vec<Rule> {
 
 /// The whole table, by number.
 pub fn table(allowed: &Allowed) -> Vec<Rule> {
-    let simple = |verdict| {
-        move |(number, name)| Rule {
+    let mut special = granted(allowed);
+    for rule in checked(allowed) {
+        if special.iter().all(|other| other.number != rule.number) {
+            special.push(rule);
+        }
+    }
+    special.sort_unstable_by_key(|rule| rule.number);
+    let mut rules: Vec<Rule> = Vec::with_capacity(PLAIN.len() + DANGEROUS.len() + special.len());
+    let mut special = special.into_iter().peekable();
+    let mut plain = PLAIN.iter().copied().peekable();
+    let mut dangerous = DANGEROUS.iter().copied().peekable();
+    // Three lists that are sorted; what is special counts where it is in another one, too.
+    loop {
+        let number = |call: Option<&Call>| call.map_or(u32::MAX, |call| call.0);
+        let numbers = (number(plain.peek()), number(dangerous.peek()));
+        let least = numbers.0.min(numbers.1);
+        let given = special.next_if(|rule| rule.number <= least);
+        let next = given.as_ref().map_or(least, |rule| rule.number);
+        let allowed = plain.next_if(|call| call.0 == next);
+        let denied = dangerous.next_if(|call| call.0 == next);
+        let simple = |(number, name), otherwise| Rule {
             number,
             name,
             clauses: vec![],
-            otherwise: verdict,
+            otherwise,
+        };
+        let rule = given
+            .or_else(|| allowed.map(|call| simple(call, Verdict::Allow)))
+            .or_else(|| denied.map(|call| simple(call, EPERM)));
+        match rule {
+            Some(rule) => rules.push(rule),
+            None => break,
         }
-    };
-    let mut rules: Vec<Rule> = plain()
-        .map(simple(Verdict::Allow))
-        .chain(dangerous().map(simple(EPERM)))
-        .chain(checked(allowed))
-        .collect();
-    for rule in granted(allowed) {
-        rules.retain(|other| other.number != rule.number);
-        rules.push(rule);
     }
-    rules.sort_by_key(|rule| rule.number);
     if allowed.diagnose {
         note_all(&mut rules, |rule| {
             path_of(rule.number).is_some() && rule.number != numbers::execve
         });
+        for rule in &mut rules {
+            if blocks_signals(rule.number) {
+                rule.clauses = vec![
+                    allow(is_null(1)),
+                    allow([is(0, libc::SIG_UNBLOCK.cast_unsigned())]),
+                ];
+                // The handler does it, but for the signal that brings it.
+                rule.otherwise = Verdict::Trap(0);
+            }
+        }
     }
     rules
 }
@@ -515,6 +556,11 @@ const BY_PATH: [(u32, u8); 23] = [
 pub fn path_of(number: u32) -> Option<u8> {
     let found = BY_PATH.iter().find(|(call, _)| *call == number);
     found.map(|(_, argument)| *argument)
+}
+
+/// Whether it is the call that blocks signals.
+pub(crate) fn blocks_signals(number: u32) -> bool {
+    number == numbers::rt_sigprocmask
 }
 
 /// The name of a call that the table knows.
