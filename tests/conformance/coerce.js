@@ -63,6 +63,41 @@ op("instanceof an object", () => addon.napi_instanceof({}, {}));
 op("instanceof a number", () => addon.napi_instanceof({}, 1));
 engine.op("instanceof null", () => addon.napi_instanceof({}, null));
 engine.op("instanceof undefined", () => addon.napi_instanceof({}, undefined));
+// A proxy on the chain of prototypes, which is asked, and one that leads in a circle.
+const behind = (prototype, log) => Object.create(new Proxy({}, {
+  getPrototypeOf() {
+    log.push("asked");
+    return prototype;
+  },
+}));
+op("instanceof behind a proxy", () => {
+  const log = [];
+  return [Base, Derived, Object, Base.bind()].map((constructor) => {
+    return outcome(addon.napi_instanceof(behind(Base.prototype, log), constructor));
+  }).concat(log);
+});
+op("instanceof behind a proxy that throws", () => {
+  const thrower = new Proxy({}, { getPrototypeOf() { throw new Error("asked"); } });
+  return [Base, Base.bind()].map((constructor) => outcome(addon.napi_instanceof(Object.create(thrower), constructor)));
+});
+op("instanceof by a method behind a proxy", () => {
+  const by = (value) => class { static [Symbol.hasInstance] = value; };
+  const asking = (value) => addon.napi_instanceof(behind(null, []), value);
+  return [() => 1, () => "", undefined, null].map((value) => outcome(asking(by(value))));
+});
+engine.op("instanceof by what is no method behind a proxy", () => {
+  const own = Object.assign(function () {}, { prototype: 5 });
+  return [
+    class { static [Symbol.hasInstance] = 5; }, own, () => 1,
+    class { static get [Symbol.hasInstance]() { throw new Error("got"); } },
+    new Proxy(Base, {}), new Proxy(Base, { get() { throw new Error("trap"); } }),
+  ].map((constructor) => outcome(addon.napi_instanceof(behind(Base.prototype, []), constructor)));
+});
+engine.op("instanceof along a circle of prototypes", () => {
+  const value = {};
+  Object.setPrototypeOf(value, new Proxy(value, {}));
+  return [value, Object.getPrototypeOf(value)].map((one) => outcome(addon.napi_instanceof(one, Base)));
+});
 op("instanceof an arrow function", () => {
   hideWords = true;
   const result = outcome(addon.napi_instanceof({}, () => 1));

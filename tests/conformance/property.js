@@ -211,6 +211,35 @@ for (const [mode, filter, conversion] of [[2, 0, 0], [-1, 0, 0], [0, 0, 2], [0, 
   call("napi_get_all_property_names", { a: 1 }, mode, filter, conversion);
 }
 
+// A proxy on its own chain of prototypes leads in a circle.
+const circular = (value) => Object.setPrototypeOf(value, new Proxy(value, {}));
+for (const [what, make] of [["an object", () => ({ a: 1 })], ["an array", () => [1]], ["a function", () => () => 1]]) {
+  for (const start of [(one) => one, Object.getPrototypeOf]) {
+    engine.op(`names along a circle of prototypes from ${what}`, () => {
+      const holder = start(circular(make()));
+      return [
+        outcome(addon.napi_get_property_names(holder)),
+        outcome(addon.napi_get_all_property_names(holder, 0, 0, 0)),
+        outcome(addon.napi_get_all_property_names(holder, 1, 1, 0)),
+      ];
+    });
+    engine.op(`properties along a circle of prototypes from ${what}`, () => {
+      const holder = start(circular(make()));
+      return [
+        outcome(addon.napi_get_property(holder, "b")), outcome(addon.napi_has_property(holder, "b")),
+        outcome(addon.napi_has_own_property(holder, "b")), outcome(addon.napi_set_property(holder, "b", 1)),
+        outcome(addon.napi_get_element(holder, 5)), outcome(addon.napi_has_element(holder, 5)),
+        outcome(addon.napi_set_element(holder, 5, 1)), outcome(addon.napi_has_named_property(holder, "b")),
+      ];
+    });
+  }
+}
+op("names along proxies that end", () => {
+  let holder = Object.assign(Object.create(null), { base: 1 });
+  for (let i = 0; i < 5; i++) holder = Object.assign(Object.create(new Proxy(holder, {})), { [`p${i}`]: i, 7: i });
+  return addon.napi_get_all_property_names(holder, 0, 1 | 16, 0);
+});
+
 for (const kind of ["value", "method", "getter", "setter", "accessor", "all"]) {
   for (const flags of [0, 1, 2, 4, 7, 5, 1024]) {
     op(`define ${kind} with ${flags}`, () => {

@@ -6,6 +6,7 @@ use std::fmt;
 use rquickjs_sys as q;
 
 use crate::key::KeyRef;
+use crate::prototype::Prototypes;
 use crate::{Content, JsResult, Key, Runtime, Value};
 
 /// Which keys to list.
@@ -165,22 +166,22 @@ impl Runtime {
     pub fn keys(self, object: &Value, query: KeyQuery) -> JsResult<Vec<Key>> {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
-        let mut holder = object.clone();
-        while holder.is_object() {
-            let keys = self.own_keys(&holder)?;
-            let free = Free::of(self, &holder, &keys, query)?;
+        let mut walk = Prototypes::of(self, object);
+        while let Some(holder) = walk.holder() {
+            let keys = self.own_keys(holder)?;
+            let free = Free::of(self, holder, &keys, query)?;
             for (key, enumerable) in keys.iter_enumerable() {
                 if query.inherited && !seen.insert((*key).clone()) {
                     continue;
                 }
-                if self.matches(&holder, &key, enumerable, query, free)? {
+                if self.matches(holder, &key, enumerable, query, free)? {
                     found.push((*key).clone());
                 }
             }
             if !query.inherited {
                 break;
             }
-            holder = self.prototype(&holder)?;
+            walk.advance()?;
         }
         Ok(found)
     }
