@@ -229,6 +229,8 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
   PENDING(napi_get_value_string_utf16(env, word, units, 8, &count));
   if (node_api_create_property_key_utf16 != NULL) {
     PENDING(node_api_create_property_key_utf16(env, units, 1, &result));
+    PENDING(node_api_create_external_string_latin1(env, external_latin1, 3, NULL, NULL, &result, NULL));
+    PENDING(node_api_create_external_string_utf16(env, external_utf16, 3, NULL, NULL, &result, NULL));
   }
   CASES_DONE;
 }

@@ -54,4 +54,13 @@ op("catch nothing", () => addon.catchFrom(() => 5));
 op("nested", () => addon.catchFrom(() => addon.throwOut(new Error("nested"))));
 call("throwTwice", new Error("first"), new Error("second"));
 cases("record", addon.napi_get_last_error_info());
+op("a callback finds no record", () => [addon.leaveRecord(), outcome(addon.findRecord())]);
+op("nor after an exception", () => {
+  try {
+    addon.throwOut(new Error("out"));
+  } catch {
+    return addon.findRecord();
+  }
+  return "nothing was thrown";
+});
 standard();

@@ -52,6 +52,7 @@ CONCEPTS = [
 
 # Scripts about what belongs to no single concept, and the addons that they are run with.
 SUBJECTS = {
+    "arguments": "arguments",
     "order": "order",
     "gc": "finalizer",
     "loading": "loading",
@@ -67,6 +68,7 @@ VARIANTS = {
     "reference_v10": ("reference", "reference_v10"),
     "error_v10": ("error", "error_v10"),
     "lifecycle_v10": ("lifecycle", "lifecycle_v10"),
+    "arguments_v10": ("arguments", "arguments_v10"),
     "finalizer_experimental": ("finalizer", "finalizer_experimental"),
     "gc_experimental": ("gc", "finalizer_experimental"),
     "module_default": ("module", "module_default"),

@@ -46,7 +46,7 @@ def test_the_host_answers_as_node_does(name: str) -> None:
     [
         case.name
         for case in oracle.cases()
-        if case.subject in {"lifecycle", "loading", "version", "uv"}
+        if case.subject in {"arguments", "lifecycle", "loading", "version", "uv"}
     ],
 )
 def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixture[str]) -> None:
