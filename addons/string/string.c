@@ -182,6 +182,14 @@ static napi_value nullArguments(napi_env env, napi_callback_info info) {
   NULLS(napi_create_string_utf8(env, NULL, NAPI_AUTO_LENGTH, &result));
   NULLS(napi_create_string_utf8(env, "a", 1, NULL));
   NULLS(napi_create_string_utf8(env, "a", too_long, &result));
+  // One more than V8's longest string has.
+  size_t over = ((size_t)1 << 29) - 23;
+  NULLS(napi_create_string_utf8(env, "a", over, &result));
+  NULLS(napi_create_string_latin1(env, "a", over, &result));
+  NULLS(napi_create_string_utf16(env, units, over, &result));
+  NULLS(node_api_symbol_for(env, "a", over, &result));
+  NULLS(napi_create_function(env, "a", over, nullArguments, NULL, &result));
+  NULLS(napi_define_class(env, "a", over, nullArguments, NULL, 0, NULL, &result));
   NULLS(napi_create_string_latin1(env, NULL, 0, &result));
   NULLS(napi_create_string_latin1(env, NULL, NAPI_AUTO_LENGTH, &result));
   NULLS(napi_create_string_latin1(env, "a", 1, NULL));

@@ -43,7 +43,10 @@ const errors = [
   ["Error", new Error("e")], ["TypeError", new TypeError("e")], ["a subclass", new Derived("e")],
   ["AggregateError", new AggregateError([])], ["an heir", Object.create(Error.prototype)],
   ["an object", { message: "e", stack: "e" }], ["a string", "e"], ["null", null], ["a class", Error],
-  ["a proxy", new Proxy(new Error("e"), {})],
+  ["a proxy", new Proxy(new Error("e"), {})], ["a DOMException", new DOMException("e", "AbortError")],
+  ["an heir of a DOMException", Object.create(DOMException.prototype)], ["a function", () => 1],
+  ["an error without its prototype", Object.setPrototypeOf(new Error("e"), null)],
+  ["a frozen error", Object.freeze(new RangeError("e"))], ["an EvalError", new EvalError("e")],
 ];
 for (const [label, value] of errors) op(`is_error of ${label}`, () => addon.napi_is_error(value));
 call("napi_is_exception_pending");

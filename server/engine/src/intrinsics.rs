@@ -45,6 +45,7 @@ pub(crate) struct Intrinsics {
     pub(crate) eval: Value,
     pub(crate) proxy_class: q::JSClassID,
     pub(crate) bound_class: q::JSClassID,
+    pub(crate) dom_exception_class: q::JSClassID,
     pub(crate) object_class: q::JSClassID,
     pub(crate) array_class: q::JSClassID,
     pub(crate) shared_array_buffer_class: q::JSClassID,
@@ -159,6 +160,8 @@ impl Intrinsics {
         let bound = rt
             .call_native(&bind, &function, &[])
             .map_err(|_| EngineError::Missing("bind"))?;
+        let dom_exception = member(rt, &global, "DOMException")?;
+        let dom_exception = construct(&dom_exception, &[], "DOMException")?;
         let keys = KnownKeys::new(rt, &symbol)?;
         let has_instance = rt
             .get(&function_prototype, &keys.has_instance)
@@ -197,6 +200,7 @@ impl Intrinsics {
             function,
             has_instance,
             bound_class: bound.class_id(),
+            dom_exception_class: dom_exception.class_id(),
             eval: member(rt, &global, "eval")?,
             proxy_class: proxy.class_id(),
             object_class,

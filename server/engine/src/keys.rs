@@ -46,6 +46,15 @@ impl KeyQuery {
         enumerable: false,
         ..KeyQuery::OWN_ENUMERABLE
     };
+
+    /// What the engine is asked for. A proxy is asked whether a key is enumerable only where that
+    /// matters.
+    fn flags(self) -> u32 {
+        let flag = |wanted, flag| if wanted { flag } else { 0 };
+        flag(self.strings, q::JS_GPN_STRING_MASK)
+            | flag(self.symbols, q::JS_GPN_SYMBOL_MASK)
+            | flag(self.enumerable, q::JS_GPN_SET_ENUM)
+    }
 }
 
 /// The own keys of an object, as the engine lists them: integers first, ascending, then strings,
@@ -168,7 +177,7 @@ impl Runtime {
         let mut seen = HashSet::new();
         let mut walk = Prototypes::of(self, object);
         while let Some(holder) = walk.holder() {
-            let keys = self.own_keys(holder)?;
+            let keys = self.list_keys(holder, query.flags())?;
             let free = Free::of(self, holder, &keys, query)?;
             for (key, enumerable) in keys.iter_enumerable() {
                 if query.inherited && !seen.insert((*key).clone()) {
@@ -196,16 +205,6 @@ impl Runtime {
     ) -> JsResult<bool> {
         if query.enumerable && !enumerable {
             return Ok(false);
-        }
-        if !(query.strings && query.symbols) {
-            let wanted = if self.key_is_symbol(key) {
-                query.symbols
-            } else {
-                query.strings
-            };
-            if !wanted {
-                return Ok(false);
-            }
         }
         if query.writable || query.configurable {
             if free == Free::All || (free == Free::Elements && key.is_element()) {
