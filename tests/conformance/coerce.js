@@ -104,4 +104,28 @@ op("instanceof an arrow function", () => {
   hideWords = false;
   return result;
 });
+const primitive = (value) => ({ [Symbol.toPrimitive]: value });
+for (const [what, make] of [
+  ...SPECIAL.filter(([what]) => what !== "a date"), ["an object by hint", () => primitive((hint) => hint)],
+  ["an object to no primitive", () => primitive(() => ({}))], ["an object to a symbol", () => primitive(() => Symbol.iterator)],
+  ["an object to a bigint", () => primitive(() => 5n)], ["an object by what is no function", () => primitive(5)],
+  ["an object by nothing", () => ({ ...primitive(null), valueOf: () => 8, toString: () => "t" })],
+  ["an object by its second word", () => ({ valueOf: () => ({}), toString: () => "9" })],
+  ["an object without words", () => ({ valueOf: () => ({}), toString: () => ({}) })],
+  ["an error", () => new TypeError("m")], ["nested arrays", () => [1, [2, [null, undefined, 3]]]],
+  ...[
+    1e21, 1e-7, " 0xfF ", "0b11", "0o17", "1_0", "-Infinity", "\u00a0\ufeff 5 \n", "1,5", "1\0", "9007199254740993", "1e1000",
+    "-0x10", 2 ** 53, 123456789012345680000, 0.1 + 0.2, 5e-324, Number.MAX_VALUE, 2n ** 70n, "\ud800", Symbol.iterator,
+  ].map((value) => [show(value), () => value]),
+]) {
+  engine.op(`coercions of ${what}`, () => ["bool", "number", "string", "object"].map((to) => {
+    const value = make();
+    const report = addon[`napi_coerce_to_${to}`](value);
+    const same = to === "object" && report.status === "napi_ok";
+    return same ? [report.result === value, Object.prototype.toString.call(report.result)] : outcome(report);
+  }));
+  engine.op(`classes of ${what}`, () => [Object, Array, Function, Proxy, Map, Uint8Array, Error].map((constructor) => {
+    return outcome(addon.napi_instanceof(make(), constructor));
+  }));
+}
 standard();

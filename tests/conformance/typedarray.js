@@ -116,6 +116,31 @@ for (const [offset, length] of [[0, 17], [16, 0], [12, 4], [13, 4]]) {
     return [outcome(addon.napi_create_typedarray(1, length, buffer(), offset)), outcome(addon.napi_create_dataview(length, buffer(), offset))];
   });
 }
+const makers = [
+  ["a plain buffer", () => new ArrayBuffer(16)], ["a resizable one", () => new ArrayBuffer(16, { maxByteLength: 32 })],
+  ["a shared one", () => new SharedArrayBuffer(16)], ["a growable one", () => new SharedArrayBuffer(16, { maxByteLength: 32 })],
+  ["an empty one", () => new ArrayBuffer(0)],
+  ["a detached one", () => {
+    const buffer = new ArrayBuffer(16);
+    buffer.transfer();
+    return buffer;
+  }],
+];
+for (const [what, make] of makers) {
+  for (const length of [0, 1, 2, 3, 16, 17, 2 ** 32, 2 ** 40]) {
+    for (let type = 0; type <= 12; type++) {
+      engine.op(`${length} of type ${type} over ${what}`, () => [0, 1, 2, 4, 8, 15, 16, 17, 2 ** 32].map((offset) => {
+        const report = addon.napi_create_typedarray(type, length, make(), offset);
+        const view = report.status === "napi_ok" && report.result;
+        return view ? [view.length, view.byteOffset, view.constructor.name] : outcome(report);
+      }));
+    }
+    engine.op(`a data view of ${length} over ${what}`, () => [0, 1, 8, 16, 17, 2 ** 32, 2 ** 53].map((offset) => {
+      const report = addon.napi_create_dataview(length, make(), offset);
+      return [report.status, report.thrown?.code, what === "a detached one" || report.result?.byteLength];
+    }));
+  }
+}
 for (const type of [1, 4, 6]) {
   op(`a length that overflows, type ${type}`, () => addon.napi_create_typedarray(type, 2 ** 53 - 1, bytes(), 8));
 }
