@@ -47,13 +47,15 @@ impl Bell {
     }
 
     /// Wakes the sleeper if its announcement is one that `concerns` the caller, who has published
-    /// its news and passed a fence since.
+    /// its news and passed a fence since. Gives the announcement then.
     #[inline]
-    pub(crate) fn wake_if(&self, concerns: impl FnOnce(u32) -> bool) {
+    pub(crate) fn wake_if(&self, concerns: impl FnOnce(u32) -> bool) -> Option<u32> {
         let announced = self.sleeping.load(SeqCst);
-        if announced != 0 && concerns(announced) {
-            self.ring();
+        if announced == 0 || !concerns(announced) {
+            return None;
         }
+        self.ring();
+        Some(announced)
     }
 
     /// Wakes the sleeper, whatever it waits for.
@@ -75,8 +77,26 @@ pub(crate) fn publish_fence() {
     }
 }
 
-/// Where the client's thread sleeps on its lane. It announces its [`Interest`] as bits.
+/// Where the client's thread sleeps on its lane. It announces a [`LaneSleep`].
 pub(crate) type LaneBell = Bell;
+
+/// What a client's thread announces: its [`Interest`] as bits, and its CPU above them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneSleep;
+
+impl LaneSleep {
+    const INTEREST: u32 = 2;
+
+    /// The announcement of a thread that goes to sleep on `cpu`.
+    pub(crate) fn encode(interest: Interest, cpu: u32) -> u32 {
+        cpu.wrapping_add(1) << Self::INTEREST | interest.bits()
+    }
+
+    /// The CPU of the sleeper, if it said it.
+    pub(crate) fn cpu(announced: u32) -> Option<u32> {
+        (announced >> Self::INTEREST).checked_sub(1)
+    }
+}
 
 /// Where the JS thread sleeps, for all lanes.
 #[derive(Debug)]

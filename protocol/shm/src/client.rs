@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::area::Area;
-use crate::bell::{HostSleep, publish_fence};
+use crate::bell::{HostSleep, LaneSleep, publish_fence};
 use crate::error::{Stopped, Violation};
-use crate::layout::{Direction, HOME_LANE, Interest, LANES, LaneIndex, SLICE};
+use crate::layout::{Direction, HOME_LANE, Interest, LANES, LaneIndex, SLICE, SPIN_TIME};
 use crate::lease::Leases;
 use crate::ring::{Consumer, Producer};
+use crate::seat;
 use crate::spin::Spin;
 use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence};
 use crate::top::ClientTop;
@@ -213,7 +214,7 @@ impl ClientLane {
             to_host,
             to_client,
             owed: 0,
-            spin: Spin::new(),
+            spin: Spin::new(SPIN_TIME),
         }
     }
 
@@ -311,7 +312,8 @@ impl ClientLane {
         let bell = &area.lane(self.index).bell.0;
         let mut outcome = None;
         loop {
-            bell.sleep(interest.bits(), Some(SLICE), || {
+            let announcement = LaneSleep::encode(interest, seat::here());
+            bell.sleep(announcement, Some(SLICE), || {
                 outcome = match self.look(interest).transpose() {
                     Some(found) => Some(found.map(|()| Waited::Ready)),
                     None if check() == Verdict::Stop => Some(Ok(Waited::Stopped)),

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::area::Area;
-use crate::bell::{HostSleep, MODE_FUTEX, publish_fence};
+use crate::bell::{HostSleep, LaneSleep, MODE_FUTEX, publish_fence};
 use crate::client::{append, as_uninit, cancel_word};
 use crate::error::Violation;
-use crate::layout::{Direction, Interest, LANES, LaneIndex};
+use crate::layout::{
+    Direction, HOME_LANE, Interest, LANES, LaneIndex, PATIENT_SPIN_TIME, SPIN_TIME,
+};
 use crate::ready::{ALL_LANES, ReadyBitmap};
 use crate::ring::{Consumer, Producer};
+use crate::seat::{Company, Seat};
 use crate::spin::Spin;
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 use crate::top::HostTop;
@@ -42,7 +45,10 @@ impl Host {
             owed_data: Cell::new(0),
             owed_space: Cell::new(0),
             hot: Cell::new(None),
-            spin: Cell::new(Spin::new()),
+            spin: Cell::new(Spin::new(SPIN_TIME)),
+            patient: Cell::new(Spin::new(PATIENT_SPIN_TIME)),
+            seat: Seat::new(),
+            crowded: Cell::new(false),
         });
         let lane = |index| HostLane {
             shared: Rc::clone(&shared),
@@ -75,6 +81,11 @@ struct Shared {
     /// the ring is looked at instead: then a conversation touches no line but the ring's.
     hot: Cell<Option<LaneIndex>>,
     spin: Cell<Spin>,
+    /// For the wait that follows a notice: an answer takes as long as it takes to wake a thread.
+    patient: Cell<Spin>,
+    seat: Seat,
+    /// Whoever was woken last can't run before this thread sleeps.
+    crowded: Cell<bool>,
 }
 
 impl Shared {
@@ -105,8 +116,21 @@ impl Shared {
             self.owed_space.set(self.owed_space.get() & !bit);
             publish_fence();
             let bell = &self.area.lane(index).bell.0;
-            bell.wake_if(|announced| announced & (data | space) != 0);
+            let woken = bell.wake_if(|announced| announced & (data | space) != 0);
+            if let Some(sleeper) = woken.and_then(LaneSleep::cpu) {
+                self.woke(sleeper);
+            }
         }
+    }
+
+    /// A client was woken that went to sleep on this CPU, or on another.
+    #[cold]
+    fn woke(&self, cpu: u32) {
+        let company = self.seat.woke(cpu);
+        if company == Company::Left {
+            self.spin.set(self.spin.get().restored());
+        }
+        self.crowded.set(company == Company::Together);
     }
 
     #[inline]
@@ -180,10 +204,17 @@ impl Shared {
         timeout: Option<Duration>,
         mut look: impl FnMut(bool) -> Option<T>,
     ) -> Option<T> {
+        let is_noticed = self.owed_data.get() & HOME_LANE.bit() != 0;
         self.notify_all();
-        let mut spin = self.spin.get();
-        let found = spin.until(|| look(false));
-        self.spin.set(spin);
+        let found = if self.crowded.take() {
+            look(false)
+        } else {
+            let kept = if is_noticed { &self.patient } else { &self.spin };
+            let mut spin = kept.get();
+            let found = spin.until(|| look(false));
+            kept.set(spin);
+            found
+        };
         if found.is_some() {
             return found;
         }
@@ -272,6 +303,7 @@ impl HostWaiter {
     /// Never spin again (for measurements).
     pub fn disable_spin(&mut self) {
         self.shared.spin.set(Spin::never());
+        self.shared.patient.set(Spin::never());
     }
 }
 

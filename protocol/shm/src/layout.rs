@@ -25,6 +25,9 @@ pub const SLICE: Duration = Duration::from_millis(100);
 /// else two ends that have fallen asleep once would never find each other awake again.
 pub const SPIN_TIME: Duration = Duration::from_micros(20);
 
+/// How long the JS thread spins, at most, after it has told the client something on the home lane.
+pub(crate) const PATIENT_SPIN_TIME: Duration = Duration::from_micros(100);
+
 /// Bytes of a segment.
 pub const SEGMENT_LEN: usize = DATA_OFFSET + LANES * 2 * RING_CAPACITY;
 

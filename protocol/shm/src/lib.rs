@@ -50,6 +50,7 @@ mod layout;
 mod lease;
 mod ready;
 mod ring;
+mod seat;
 mod segment;
 mod spin;
 mod sync;

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::layout::SPIN_TIME;
-
 /// How long one waiter spins. Belongs to one end of one lane, or to the JS thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spin {
@@ -23,17 +21,19 @@ const RETRY: u32 = 32;
 const ROUNDS: u32 = 16;
 
 impl Spin {
-    pub(crate) fn new() -> Self {
-        Self::at_most(if cpus() < 2 {
-            Duration::ZERO
-        } else {
-            SPIN_TIME
-        })
+    /// Spins for `most` at most, where spinning can help.
+    pub(crate) fn new(most: Duration) -> Self {
+        Self::at_most(if cpus() < 2 { Duration::ZERO } else { most })
     }
 
     /// Never spins, for measurements and for those who know better.
     pub(crate) fn never() -> Self {
         Self::at_most(Duration::ZERO)
+    }
+
+    /// The same, with all its time: there is a new reason to think that spinning pays.
+    pub(crate) fn restored(self) -> Self {
+        Self::at_most(self.most)
     }
 
     fn at_most(most: Duration) -> Self {

@@ -2,11 +2,17 @@
 //!
 //! Threads are started when work finds none idle, up to `UV_THREADPOOL_SIZE` (4 if it is not set).
 //! They live as long as the process.
+//!
+//! A thread that found several jobs at once, and then no more, only naps: it comes back for those
+//! that are on their way, and nobody has to wake it for each. What comes alone wakes a thread at
+//! once, and whoever leaves jobs behind for another one wakes it, so nothing waits for a nap but
+//! what follows a burst, and that no longer than one nap.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::{Event, Inbox};
 use crate::abi::callback::Execute;
@@ -19,6 +25,9 @@ const DEFAULT_SIZE: usize = 4;
 const LARGEST_SIZE: usize = 1024;
 /// What libuv gives its threads where the system has no other wish.
 const STACK: usize = 8 << 20;
+
+/// How long a thread naps.
+const NAP: Duration = Duration::from_micros(50);
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
@@ -89,15 +98,21 @@ impl Job {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
+    /// Threads that sleep until they are woken.
     idle: usize,
+    /// A thread naps: it looks for jobs of its own accord.
+    naps: bool,
 }
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     jobs: VecDeque::new(),
     threads: 0,
     idle: 0,
+    naps: false,
 });
 static READY: Condvar = Condvar::new();
+/// Nobody rings it: whoever waits here naps.
+static NEVER: Condvar = Condvar::new();
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
     let wish = std::env::var("UV_THREADPOOL_SIZE").ok();
     wish.map_or(DEFAULT_SIZE, |wish| size(&wish))
@@ -125,40 +140,69 @@ fn size(wish: &str) -> usize {
 /// Queues a job. False if there is no thread to run it and none can be started.
 pub(crate) fn submit(job: Job) -> bool {
     let mut queue = lock();
-    if queue.idle <= queue.jobs.len() && queue.threads < *SIZE {
-        let started = thread::Builder::new()
-            .name("napi-pool".to_owned())
-            .stack_size(STACK)
-            .spawn(serve);
-        match started {
-            Ok(_detached) => queue.threads += 1,
-            Err(_) if queue.threads == 0 => return false,
-            Err(error) => tracing::warn!(%error, "cannot start another thread for async work"),
-        }
-    }
     queue.jobs.push_back(job);
-    let is_awaited = queue.idle > 0;
-    // Who is woken under the lock falls asleep again, on the lock.
-    drop(queue);
-    if is_awaited {
-        READY.notify_one();
+    let is_served = see_to_it(&mut queue);
+    if is_served {
+        wake_another(queue);
+    } else {
+        queue.jobs.pop_back();
+    }
+    is_served
+}
+
+/// Starts another thread if the jobs that are there need one and there may be one. False if there
+/// is none at all.
+fn see_to_it(queue: &mut Queue) -> bool {
+    if queue.naps || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
+        return true;
+    }
+    let started = thread::Builder::new()
+        .name("napi-pool".to_owned())
+        .stack_size(STACK)
+        .spawn(serve);
+    match started {
+        Ok(_detached) => queue.threads += 1,
+        Err(_) if queue.threads == 0 => return false,
+        Err(error) => tracing::warn!(%error, "cannot start another thread for async work"),
     }
     true
 }
 
+/// Wakes a thread for the jobs that are there, if one sleeps and none comes by itself. Gives the
+/// lock back first: who is woken under it falls asleep again, on it.
+fn wake_another(queue: MutexGuard<'_, Queue>) {
+    let is_awaited = queue.idle > 0 && !queue.naps && !queue.jobs.is_empty();
+    drop(queue);
+    if is_awaited {
+        READY.notify_one();
+    }
+}
+
 fn serve() {
+    // Jobs that were there without having to be waited for.
+    let mut burst = 0;
     loop {
-        let job = {
-            let mut queue = lock();
-            loop {
-                if let Some(job) = queue.jobs.pop_front() {
-                    break job;
-                }
+        let mut queue = lock();
+        let job = loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                break job;
+            }
+            if burst > 1 && !queue.naps {
+                burst = 0;
+                queue.naps = true;
+                let napped = NEVER.wait_timeout(queue, NAP);
+                queue = napped.unwrap_or_else(PoisonError::into_inner).0;
+                queue.naps = false;
+            } else {
+                burst = 0;
                 queue.idle += 1;
                 queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;
             }
         };
+        burst += 1;
+        see_to_it(&mut queue);
+        wake_another(queue);
         job.run();
     }
 }

@@ -270,6 +270,26 @@ fn only_what_has_not_begun_can_be_cancelled() {
 }
 
 #[test]
+fn work_that_follows_a_burst_has_all_threads() {
+    let _alone = alone();
+    let count: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
+    let data = ptr::from_ref(count).cast_mut().cast::<c_void>();
+    let bench = bench();
+    for round in 1..=20 {
+        bench.run(1, move |env| {
+            for _ in 0..100 {
+                let work = create(env, Some(add_one), None, data);
+                assert_eq!(queue(env, work), Status::Ok);
+            }
+            // It waits until four threads are in its work at the same time.
+            drop(fill(env));
+        });
+        bench.run_to_the_end();
+        assert_eq!(count.load(Ordering::SeqCst), round * 100);
+    }
+}
+
+#[test]
 fn deleted_work_does_not_begin_and_does_not_complete() {
     let _alone = alone();
     let count: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
