@@ -2,7 +2,7 @@
 
 Every row is measured in turn by every system, nine rounds over, and the median is shown, so that a
 noisy machine disturbs all of them alike; the single functions take so little that each round has
-five short turns of them, and the median is that of forty-five. Look at the ratios, never at times
+five short passes over them, and the median is that of forty-five. Look at the ratios, never at times
 of different runs.
 """
 
@@ -70,9 +70,9 @@ OTHERS = [
     "napi_set_property",
     "napi_get_reference_value",
 ]
-#: how often a turn calls a function, and how many turns a round has
+#: how often a pass calls a function, and how many passes a round has
 LOOP = 4000
-TURNS = 5
+PASSES = 5
 
 
 def double(x: int) -> int:
@@ -252,7 +252,8 @@ def main() -> None:
         for row, (_, times) in turns.ROWS.items():
             note(row, "lanes", of_itself[row](times))
             note(row, "node", node.ask(f"{row} {times}"))
-        for name in (FUNCTIONS + OTHERS) * TURNS:
+        note(turns.ASYNCIO, "lanes", of_itself[turns.ASYNCIO](turns.ROWS["gathered"][1]))
+        for name in (FUNCTIONS + OTHERS) * PASSES:
             start = time.perf_counter_ns()
             lanes.measure(name, LOOP)
             note(name, "lanes", (time.perf_counter_ns() - start) / LOOP)
@@ -304,6 +305,8 @@ def report(median: dict[tuple[str, str], float]) -> None:
     floor = median["add", "floor"]
     out(f"{'floor: 16 bytes to a bare thread':40}{pretty(floor):>12}")
     out(f"   add(1, 2) is {median['add', 'lanes'] / floor:.2f} times the floor\n")
+    alone = median[turns.ASYNCIO, "lanes"]
+    out(f"{'asyncio alone, 10 000 gathered':40}{pretty(alone):>12}\n")
     out(f"{'add(1, 2) on one CPU':40}{pretty(median['one-cpu', 'lanes']):>12}\n")
     out(f"{'crash to exception':40}{pretty(median['crash', 'lanes']):>12}\n")
     out(f"{'crash to ready again':40}{pretty(median['ready', 'lanes']):>12}\n")

@@ -7,8 +7,9 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
+from typing import Any
 
 from napi_python import load_addon
 
@@ -24,6 +25,23 @@ ROWS = {
     "awaited": ("promise of work, one after another", 300),
     "gathered": ("promise of work, 10 000 at once", 10_000),
 }
+
+#: what of the last row is asyncio's own: awaitables that are no futures, gathered without an addon
+ASYNCIO = "asyncio"
+
+
+class _Awaitable:
+    """Is awaited as a promise is."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: asyncio.Future[int]) -> None:
+        """Wraps a future."""
+        self.future = future
+
+    def __await__(self) -> Generator[Any, None, int]:
+        """Waits for it."""
+        return self.future.__await__()
 
 
 def rows() -> dict[str, Callable[[int], float]]:
@@ -66,6 +84,17 @@ def rows() -> dict[str, Callable[[int], float]]:
     async def together(count: int) -> None:
         await asyncio.gather(*[sample.asyncAdd(number, 1) for number in range(count)])
 
+    async def alone(count: int) -> None:
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in range(count)]
+
+        def settle() -> None:
+            for future in futures:
+                future.set_result(0)
+
+        loop.call_soon(settle)
+        await asyncio.gather(*[_Awaitable(future) for future in futures])
+
     def timed(run: Callable[[int], Coroutine[None, None, None]]) -> Callable[[int], float]:
         async def measure(count: int) -> float:
             start = time.perf_counter_ns()
@@ -81,4 +110,5 @@ def rows() -> dict[str, Callable[[int], float]]:
         "many-events": events,
         "awaited": timed(one_by_one),
         "gathered": timed(together),
+        ASYNCIO: timed(alone),
     }

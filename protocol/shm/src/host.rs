@@ -209,7 +209,11 @@ impl Shared {
         let found = if self.crowded.take() {
             look(false)
         } else {
-            let kept = if is_noticed { &self.patient } else { &self.spin };
+            let kept = if is_noticed {
+                &self.patient
+            } else {
+                &self.spin
+            };
             let mut spin = kept.get();
             let found = spin.until(|| look(false));
             kept.set(spin);

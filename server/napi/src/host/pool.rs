@@ -27,7 +27,7 @@ const LARGEST_SIZE: usize = 1024;
 const STACK: usize = 8 << 20;
 
 /// How long a thread naps.
-const NAP: Duration = Duration::from_micros(50);
+const NAP: Duration = Duration::from_micros(100);
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
