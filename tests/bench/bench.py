@@ -2,8 +2,8 @@
 
 Every row is measured in turn by every system, nine rounds over, and the median is shown, so that a
 noisy machine disturbs all of them alike; the single functions take so little that each round has
-five short passes over them, and the median is that of forty-five. Look at the ratios, never at times
-of different runs.
+five short passes over them, and the median is that of forty-five. Look at the ratios, never at
+times of different runs.
 """
 
 from __future__ import annotations
