@@ -37,7 +37,9 @@ WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     "reference_v10": ("reference/reference.c", ["-DADDON_VERSION=10"]),
     "error_v10": ("error/error.c", ["-DADDON_VERSION=10"]),
+    "order_v10": ("order/order.c", ["-DADDON_VERSION=10"]),
     "lifecycle_v10": ("lifecycle/lifecycle.c", ["-DADDON_VERSION=10"]),
+    "arguments_v10": ("arguments/arguments.c", ["-DADDON_VERSION=10"]),
     "fuzz_v10": ("fuzz/fuzz.c", ["-DADDON_VERSION=10"]),
     "loading_legacy": ("loading/loading.c", ["-DADDON_LEGACY"]),
     "version_v8": ("version/version.c", ["-DNAPI_VERSION=8"]),

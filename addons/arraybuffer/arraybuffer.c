@@ -58,6 +58,7 @@ WRAP(napi_get_arraybuffer_info) {
     double sum = 0;
     for (size_t i = 0; i < length; i++) sum += ((uint8_t*)data)[i];
     NUMBER("sum", sum);
+    BOOL("null", data == NULL);
   }
   DONE;
 }

@@ -59,6 +59,21 @@ WRAP(napi_cancel_async_work) {
   DONE;
 }
 
+// Cancelling what is not queued: libuv's number is in the record.
+static napi_value cancelTooEarly(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  const napi_extended_error_info* last = NULL;
+  napi_status status = napi_cancel_async_work(env, numbered(env, ARG(0))->work);
+  MUST(napi_get_last_error_info(env, &last));
+  int engine = (int)last->engine_error_code;
+  napi_status recorded = last->error_code;
+  CALL(napi_ok);
+  TEXT("cancelled", addon_status(status));
+  TEXT("recorded", addon_status(recorded));
+  NUMBER("engine", engine);
+  DONE;
+}
+
 WRAP(napi_delete_async_work) {
   ARGUMENTS;
   Work* work = numbered(env, ARG(0));
@@ -104,4 +119,4 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 
 EXPORTS(WRAPPED(napi_create_async_work), WRAPPED(napi_queue_async_work),
         WRAPPED(napi_cancel_async_work), WRAPPED(napi_delete_async_work),
-        {"nullArguments", nullArguments}, {"pendingException", pendingException})
+        {"cancelTooEarly", cancelTooEarly}, {"nullArguments", nullArguments}, {"pendingException", pendingException})

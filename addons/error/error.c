@@ -94,6 +94,8 @@ static napi_value throwTwice(napi_env env, napi_callback_info info) {
   DONE;
 }
 
+static void hook(void* data) {}
+
 // The record, after the calls that are listed: code, message, engine's code, reserved pointer.
 WRAP(napi_get_last_error_info) {
   ARGUMENTS;
@@ -118,8 +120,42 @@ WRAP(napi_get_last_error_info) {
   RECORD(napi_get_array_length(env, undefined, NULL));
   RECORD(napi_get_date_value(env, undefined, &number));
   RECORD(napi_detach_arraybuffer(env, undefined));
+  // What leaves the record as it is: all that returns a status bare, and the question itself.
+#define KEPT(call) RECORD((napi_get_value_double(env, undefined, &number), call))
+  KEPT(napi_get_last_error_info(env, &last));
+  KEPT(napi_close_handle_scope(env, (napi_handle_scope)&number));
+  KEPT(napi_close_escapable_handle_scope(env, (napi_escapable_handle_scope)&number));
+  KEPT(napi_close_callback_scope(env, (napi_callback_scope)&number));
+  KEPT(napi_remove_async_cleanup_hook(NULL));
+  KEPT(napi_add_env_cleanup_hook(env, hook, &number));
+  KEPT(napi_remove_env_cleanup_hook(env, hook, &number));
+  KEPT(napi_add_env_cleanup_hook(env, NULL, &number));
+  KEPT(node_api_create_buffer_from_arraybuffer(env, undefined, 0, 0, &value));
+  KEPT(napi_get_undefined(NULL, &value));
+  KEPT(napi_get_undefined(env, &value));
+#undef KEPT
 #undef RECORD
   CASES_DONE;
+}
+
+// Returns right after a failure, and says what a callback finds in the record.
+static napi_value leaveRecord(napi_env env, napi_callback_info info) {
+  napi_value undefined;
+  double number;
+  MUST(napi_get_undefined(env, &undefined));
+  (void)napi_get_value_double(env, undefined, &number);
+  return NULL;
+}
+
+static napi_value findRecord(napi_env env, napi_callback_info info) {
+  const napi_extended_error_info* last = NULL;
+  MUST(napi_get_last_error_info(env, &last));
+  napi_status found = last->error_code;
+  const char* message = last->error_message;
+  CALL(napi_ok);
+  TEXT("found", addon_status(found));
+  TEXT("said", message == NULL ? "NULL" : message);
+  DONE;
 }
 
 static napi_value nullArguments(napi_env env, napi_callback_info info) {
@@ -181,4 +217,5 @@ EXPORTS(WRAPPED(napi_create_error), WRAPPED(napi_create_type_error),
         WRAPPED(napi_is_error), WRAPPED(napi_is_exception_pending),
         WRAPPED(napi_get_and_clear_last_exception), WRAPPED(napi_get_last_error_info),
         {"throwOut", throwOut}, {"catchFrom", catchFrom}, {"throwTwice", throwTwice},
+        {"leaveRecord", leaveRecord}, {"findRecord", findRecord},
         {"nullArguments", nullArguments}, {"pendingException", pendingException})

@@ -204,6 +204,20 @@ static napi_value isWeakAlive(napi_env env, napi_callback_info info) {
   DONE;
 }
 
+// Counts on a reference whose object is gone.
+static napi_value countWeak(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  uint32_t up = 77, down = 77;
+  napi_status counted = napi_reference_ref(env, weak, &up);
+  napi_status discounted = napi_reference_unref(env, weak, &down);
+  CALL(napi_delete_reference(env, weak));
+  TEXT("counted", addon_status(counted));
+  NUMBER("up", up);
+  TEXT("discounted", addon_status(discounted));
+  NUMBER("down", down);
+  DONE;
+}
+
 // A weak reference that its object's finalizer looks at, and deletes.
 static void look(napi_env env, void* data, void* hint) {
   napi_value value = NULL;
@@ -271,6 +285,7 @@ EXPORTS(WRAPPED(napi_add_finalizer), WRAPPED(node_api_post_finalizer),
         {"addThrowing", addThrowing}, {"wrapCallingOther", wrapCallingOther},
         {"externalCallingOther", externalCallingOther}, {"externalBuffer", externalBuffer},
         {"externalArrayBuffer", externalArrayBuffer}, {"addPostingOther", addPostingOther},
-        {"makeWeak", makeWeak}, {"isWeakAlive", isWeakAlive}, {"addLooking", addLooking},
+        {"makeWeak", makeWeak}, {"isWeakAlive", isWeakAlive}, {"countWeak", countWeak},
+        {"addLooking", addLooking},
         {"takeEvents", takeEvents}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

@@ -118,10 +118,15 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
   CASES;
   napi_handle_scope scope;
   napi_escapable_handle_scope escapable;
+  napi_value result;
   PENDING(napi_open_handle_scope(env, &scope));
   PENDING(napi_close_handle_scope(env, scope));
   PENDING(napi_open_escapable_handle_scope(env, &escapable));
   PENDING(napi_close_escapable_handle_scope(env, escapable));
+  MUST(napi_open_escapable_handle_scope(env, &escapable));
+  PENDING(napi_escape_handle(env, escapable, cases.list, &result));
+  PENDING(napi_escape_handle(env, escapable, cases.list, &result));
+  MUST(napi_close_escapable_handle_scope(env, escapable));
   CASES_DONE;
 }
 

@@ -182,6 +182,14 @@ static napi_value nullArguments(napi_env env, napi_callback_info info) {
   NULLS(napi_create_string_utf8(env, NULL, NAPI_AUTO_LENGTH, &result));
   NULLS(napi_create_string_utf8(env, "a", 1, NULL));
   NULLS(napi_create_string_utf8(env, "a", too_long, &result));
+  // One more than V8's longest string has.
+  size_t over = ((size_t)1 << 29) - 23;
+  NULLS(napi_create_string_utf8(env, "a", over, &result));
+  NULLS(napi_create_string_latin1(env, "a", over, &result));
+  NULLS(napi_create_string_utf16(env, units, over, &result));
+  NULLS(node_api_symbol_for(env, "a", over, &result));
+  NULLS(napi_create_function(env, "a", over, nullArguments, NULL, &result));
+  NULLS(napi_define_class(env, "a", over, nullArguments, NULL, 0, NULL, &result));
   NULLS(napi_create_string_latin1(env, NULL, 0, &result));
   NULLS(napi_create_string_latin1(env, NULL, NAPI_AUTO_LENGTH, &result));
   NULLS(napi_create_string_latin1(env, "a", 1, NULL));
@@ -229,6 +237,8 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
   PENDING(napi_get_value_string_utf16(env, word, units, 8, &count));
   if (node_api_create_property_key_utf16 != NULL) {
     PENDING(node_api_create_property_key_utf16(env, units, 1, &result));
+    PENDING(node_api_create_external_string_latin1(env, external_latin1, 3, NULL, NULL, &result, NULL));
+    PENDING(node_api_create_external_string_utf16(env, external_utf16, 3, NULL, NULL, &result, NULL));
   }
   CASES_DONE;
 }

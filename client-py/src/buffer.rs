@@ -1,7 +1,7 @@
 //! Bytes that Python objects share: reading them for the wire, writing changes back, and the
 //! `Buffer` class that exports the bytes of a JavaScript buffer.
 //!
-//! The only file of this crate with unsafe code, for the buffer protocol. Invariants:
+//! It has unsafe code, for the buffer protocol. Invariants:
 //! B1. A `PyUntypedBuffer` keeps its memory alive and in place until it is released; `buf_ptr`
 //!     and `len_bytes` describe it, in one piece if it is C-contiguous.
 //! B2. The interpreter is held while bytes are copied, so no Python code changes them meanwhile.

@@ -147,6 +147,19 @@ pub(crate) fn closed(label: &str) -> PyErr {
     )
 }
 
+/// A promise of a host that belongs to the parent of this process.
+#[cold]
+pub(crate) fn forked(label: &str) -> PyErr {
+    raise(
+        "StaleHandleError",
+        &format!(
+            "this promise belongs to the process that this one was forked from, where the addon \
+             {label} settles it; call the addon here, which starts a host of this process's own"
+        ),
+        &[],
+    )
+}
+
 /// A proxy that belongs elsewhere.
 #[cold]
 pub(crate) fn another_addon(label: &str) -> PyErr {

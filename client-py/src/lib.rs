@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod buffer;
+mod call;
 mod convert;
 mod early;
 mod errors;

@@ -12,6 +12,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 
+use crate::call::call;
 use crate::convert::{Decoder, apply, read_changes};
 use crate::errors;
 use crate::names::Names;
@@ -194,11 +195,9 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
     };
     let public = session.public;
     let looked = match (asked.call, asked.key) {
-        (CallKind::RemoteKeys, _) => names
-            .remote_keys
-            .bind(py)
-            .call1((target, public))
-            .map(Answer::Value),
+        (CallKind::RemoteKeys, _) => {
+            call(names.remote_keys.bind(py), (target, public)).map(Answer::Value)
+        }
         // Symbols and the like name nothing in Python.
         (CallKind::RemoteGet, None) => Ok(Answer::Present(None)),
         (CallKind::RemoteHas, None) => Ok(Answer::Flag(false)),
@@ -206,26 +205,16 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
         (_, None) => Err(PyTypeError::new_err(
             "only strings name attributes and items of Python objects",
         )),
-        (CallKind::RemoteGet, Some(key)) => names
-            .remote_get
-            .bind(py)
-            .call1((target, key, public))
+        (CallKind::RemoteGet, Some(key)) => call(names.remote_get.bind(py), (target, key, public))
             .map(|found| Answer::Present((!found.is(&names.absent)).then_some(found))),
-        (CallKind::RemoteHas, Some(key)) => names
-            .remote_has
-            .bind(py)
-            .call1((target, key, public))
+        (CallKind::RemoteHas, Some(key)) => call(names.remote_has.bind(py), (target, key, public))
             .and_then(|found| Ok(Answer::Flag(found.is_truthy()?))),
-        (CallKind::RemoteDelete, Some(key)) => names
-            .remote_delete
-            .bind(py)
-            .call1((target, key, public))
-            .and_then(|done| Ok(Answer::Flag(done.is_truthy()?))),
+        (CallKind::RemoteDelete, Some(key)) => {
+            call(names.remote_delete.bind(py), (target, key, public))
+                .and_then(|done| Ok(Answer::Flag(done.is_truthy()?)))
+        }
         (_, Some(key)) => match asked.arguments.into_iter().next() {
-            Some(item) => names
-                .remote_set
-                .bind(py)
-                .call1((target, key, item, public))
+            Some(item) => call(names.remote_set.bind(py), (target, key, item, public))
                 .map(|_| Answer::Nothing),
             None => Ok(Answer::Nothing),
         },
@@ -251,7 +240,7 @@ fn invoke<'py>(
     if kind != Some(ClientKind::Callable) {
         return Answer::Thrown(PyTypeError::new_err("this Python object is not a function"));
     }
-    let called = PyTuple::new(py, arguments).and_then(|arguments| target.call1(arguments));
+    let called = PyTuple::new(py, arguments).and_then(|arguments| call(target, arguments));
     match called {
         Ok(value) => Answer::Value(value),
         Err(error) => Answer::Thrown(error),
@@ -282,9 +271,9 @@ fn step<'py>(
     let stepped = Names::get(py).and_then(|names| {
         if is_async {
             let task = (target, step, value, session.number);
-            names.async_step.bind(py).call1(task)
+            call(names.async_step.bind(py), task)
         } else {
-            names.step.bind(py).call1((target, step, value))
+            call(names.step.bind(py), (target, step, value))
         }
     });
     match stepped {
@@ -393,9 +382,9 @@ pub(crate) fn watch_awaitables(
             id,
         };
         let watched = Bound::new(py, settler).and_then(|settler| {
-            py.import("napi_python._aio")?
-                .getattr("settle_later")?
-                .call1((awaitable, settler, session.number, of_itself))
+            let settle_later = py.import("napi_python._aio")?.getattr("settle_later")?;
+            let task = (awaitable, settler, session.number, of_itself);
+            crate::call::call(&settle_later, task)
         });
         if let Err(error) = watched {
             error.write_unraisable(py, None);

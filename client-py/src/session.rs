@@ -366,10 +366,7 @@ impl Session {
     /// In a forked child: the parent's host is not ours, the next call starts one.
     pub(crate) fn forked(&self) {
         self.owner.forked();
-        if let Some(world) = self.world.swap(None) {
-            // What was lent to the parent's host is the parent's; this copy is dropped.
-            drop(world.die());
-        }
+        self.leave_worlds();
     }
 }
 

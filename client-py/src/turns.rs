@@ -20,6 +20,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::call::call;
 use crate::owner::Owner;
 
 /// A ring that nobody has answered for so long is looked into.
@@ -158,9 +159,10 @@ impl Turns {
         )?;
         // In a context of its own, or whatever deadline is open here would bound every turn.
         let context = py.import("contextvars")?.getattr("Context")?.call0()?;
-        let watched = context.call_method1(
-            "run",
-            (event_loop.getattr("add_reader")?, bell.descriptor(), reader),
+        let add_reader = event_loop.getattr("add_reader")?;
+        let watched = call(
+            &context.getattr("run")?,
+            (add_reader, bell.descriptor(), reader),
         );
         if watched.is_err() {
             // Such a loop can't watch descriptors; others take the turns.
@@ -343,7 +345,8 @@ impl TurnReader {
         self.bell.answer();
         if self.bell.retired.load(Ordering::Acquire) {
             if let Some(event_loop) = running_loop(py)? {
-                event_loop.call_method1("remove_reader", (self.bell.descriptor(),))?;
+                let remove_reader = event_loop.getattr("remove_reader")?;
+                call(&remove_reader, (self.bell.descriptor(),))?;
             }
             return Ok(());
         }
@@ -380,7 +383,6 @@ pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>>
 
 fn is_running(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = event_loop.py();
-    event_loop
-        .call_method0(intern!(py, "is_running"))?
-        .is_truthy()
+    let is_running = event_loop.getattr(intern!(py, "is_running"))?;
+    call(&is_running, ())?.is_truthy()
 }

@@ -65,6 +65,8 @@ pub(crate) enum End {
     Died(Box<ExitReport>),
     /// The addon was closed.
     Closed,
+    /// This process was forked from the one whose host it is.
+    Forked,
 }
 
 /// The tables of one generation.

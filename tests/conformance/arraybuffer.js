@@ -41,6 +41,41 @@ op("a change of external memory is seen", () => {
   return addon.napi_get_arraybuffer_info(buffer);
 });
 op("slice", () => addon.napi_create_external_arraybuffer(4).result.slice(1, 3));
+// Buffers whose length changes.
+const resizable = (length = 4) => {
+  const buffer = new ArrayBuffer(length, { maxByteLength: 8 });
+  new Uint8Array(buffer).forEach((_, i, bytes) => { bytes[i] = i + 1; });
+  return buffer;
+};
+for (const length of [0, 2, 8]) {
+  op(`a resizable buffer, resized to ${length}`, () => {
+    const buffer = resizable();
+    const before = outcome(addon.napi_get_arraybuffer_info(buffer));
+    buffer.resize(length);
+    return [before, outcome(addon.napi_get_arraybuffer_info(buffer)), outcome(addon.napi_is_arraybuffer(buffer))];
+  });
+}
+op("detach a resizable buffer", () => {
+  const buffer = resizable();
+  return [
+    outcome(addon.napi_detach_arraybuffer(buffer)), outcome(addon.napi_is_detached_arraybuffer(buffer)),
+    outcome(addon.napi_get_arraybuffer_info(buffer)), buffer.resizable,
+  ];
+});
+op("a buffer that was transferred", () => {
+  const buffer = addon.createZeroed(4).result;
+  const heir = buffer.transfer();
+  return [
+    outcome(addon.napi_is_detached_arraybuffer(buffer)), outcome(addon.napi_get_arraybuffer_info(buffer)),
+    outcome(addon.napi_is_detached_arraybuffer(heir)), outcome(addon.napi_get_arraybuffer_info(heir)),
+  ];
+});
+op("a growable shared buffer", () => {
+  const shared = new SharedArrayBuffer(2, { maxByteLength: 4 });
+  const before = outcome(addon.napi_get_arraybuffer_info(shared));
+  shared.grow(4);
+  return [before, outcome(addon.napi_get_arraybuffer_info(shared)), outcome(addon.node_api_is_sharedarraybuffer(shared))];
+});
 call("node_api_create_sharedarraybuffer", 3);
 call("node_api_create_sharedarraybuffer", 0);
 call("node_api_create_external_sharedarraybuffer", 3);

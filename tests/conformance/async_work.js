@@ -5,6 +5,7 @@ later.call("napi_create_async_work", 3, "name", undefined, {});
 later.call("napi_create_async_work", 4, "name", undefined, 5);
 later.call("napi_create_async_work", 5, Symbol("s"), undefined);
 later.call("napi_cancel_async_work", 0);
+later.call("cancelTooEarly", 0);
 for (const number of [0, 1, 2, 3]) later.call("napi_delete_async_work", number);
 later.call("napi_create_async_work", 6, "name", undefined);
 later.call("napi_queue_async_work", 6);

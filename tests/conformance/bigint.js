@@ -24,4 +24,20 @@ for (const other of [1, "1", null, undefined, {}, Object(1n), Symbol("s")]) {
   call("napi_get_value_bigint_words", other, 4);
   call("countWords", other);
 }
+let seed = 777;
+function below(limit) {
+  seed = (seed * 1103515245 + 12345) % 2147483648;
+  return Math.floor(seed / 65536) % limit;
+}
+for (let i = 0; i < 100; i++) {
+  const any = () => [0n, 1n, 2n ** 63n, word, largest, BigInt(below(30000)) * 2n ** 48n + 5n, 2n ** 32n][below(7)];
+  const words = Array.from({ length: below(6) }, any);
+  op(`words ${words}`, () => {
+    const { result } = addon.napi_create_bigint_words(below(2), words);
+    return [
+      result, outcome(addon.napi_get_value_bigint_int64(result)), outcome(addon.napi_get_value_bigint_uint64(result)),
+      ...[0, 1, 3, 5].map((room) => outcome(addon.napi_get_value_bigint_words(result, room))),
+    ];
+  });
+}
 standard();

@@ -45,4 +45,31 @@ for (const [offset, length] of [[0, 5], [4, 1], [5, 0]]) {
 for (const other of [new Uint8Array(4), {}, null, 1]) {
   op(`from ${show(other)}`, () => addon.node_api_create_buffer_from_arraybuffer(other, 0, 1));
 }
+// Views of buffers whose length changes, or that are gone.
+const moved = (length, make) => {
+  const buffer = new ArrayBuffer(8, { maxByteLength: 16 });
+  new Uint8Array(buffer).forEach((_, i, all) => { all[i] = i + 1; });
+  const view = make(buffer);
+  if (length === "transferred") buffer.transfer();
+  else buffer.resize(length);
+  return view;
+};
+for (const length of [16, 6, 3, 0, "transferred"]) {
+  for (const [what, make] of [
+    ["that follows", (buffer) => new Uint8Array(buffer)], ["of three at 2", (buffer) => new Uint8Array(buffer, 2, 3)],
+    ["of two words at 4", (buffer) => new Uint16Array(buffer, 4, 2)], ["a data view at 4", (buffer) => new DataView(buffer, 4)],
+    ["a Buffer", (buffer) => Buffer.from(buffer, 1, 4)],
+  ]) {
+    op(`info of a view ${what}, ${length}`, () => addon.napi_get_buffer_info(moved(length, make)));
+  }
+}
+op("a Buffer from a resizable arraybuffer", () => {
+  return [[0, 8], [8, 0], [4, 5]].map(([offset, length]) => {
+    return outcome(addon.node_api_create_buffer_from_arraybuffer(moved(8, (buffer) => buffer), offset, length));
+  });
+});
+engine.op("a Buffer from an arraybuffer that is gone", () => {
+  const buffer = moved("transferred", (made) => made);
+  return [0, 1].map((length) => addon.node_api_create_buffer_from_arraybuffer(buffer, 0, length).status);
+});
 standard();

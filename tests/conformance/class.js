@@ -128,5 +128,25 @@ op("remove without a result", () => {
   addon.napi_wrap(object, 3);
   return [outcome(addon.removeForNothing(object)), outcome(addon.napi_unwrap(object))];
 });
+for (const [what, make] of [
+  ...SPECIAL, ["a class", () => class {}], ["a promise", () => Promise.resolve()], ["a Buffer", () => Buffer.alloc(2)],
+  ["an array buffer", () => new ArrayBuffer(2)], ["a shared one", () => new SharedArrayBuffer(2)], ["a generator", () => (function* () {})()],
+  ["a weak map", () => new WeakMap()], ["a weak reference", () => new WeakRef({})], ["an object without prototype", () => Object.create(null)],
+  ["a revoked proxy", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  }],
+]) {
+  op(`a wrap's life on ${what}`, () => {
+    const value = make();
+    return [
+      outcome(addon.napi_unwrap(value)), outcome(addon.napi_remove_wrap(value)), outcome(addon.napi_wrap(value, 3)),
+      outcome(addon.napi_unwrap(value)), outcome(addon.napi_wrap(value, 4)), outcome(addon.removeForNothing(value)),
+      outcome(addon.napi_unwrap(value)), outcome(addon.napi_wrap(value, 5)), outcome(addon.wrapWithReference(make(), 9)),
+      outcome(addon.napi_remove_wrap(value)),
+    ];
+  });
+}
 op("no finalizer ran within this script", () => addon.finalizedCount());
 standard();

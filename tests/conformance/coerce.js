@@ -63,10 +63,69 @@ op("instanceof an object", () => addon.napi_instanceof({}, {}));
 op("instanceof a number", () => addon.napi_instanceof({}, 1));
 engine.op("instanceof null", () => addon.napi_instanceof({}, null));
 engine.op("instanceof undefined", () => addon.napi_instanceof({}, undefined));
+// A proxy on the chain of prototypes, which is asked, and one that leads in a circle.
+const behind = (prototype, log) => Object.create(new Proxy({}, {
+  getPrototypeOf() {
+    log.push("asked");
+    return prototype;
+  },
+}));
+op("instanceof behind a proxy", () => {
+  const log = [];
+  return [Base, Derived, Object, Base.bind()].map((constructor) => {
+    return outcome(addon.napi_instanceof(behind(Base.prototype, log), constructor));
+  }).concat(log);
+});
+op("instanceof behind a proxy that throws", () => {
+  const thrower = new Proxy({}, { getPrototypeOf() { throw new Error("asked"); } });
+  return [Base, Base.bind()].map((constructor) => outcome(addon.napi_instanceof(Object.create(thrower), constructor)));
+});
+op("instanceof by a method behind a proxy", () => {
+  const by = (value) => class { static [Symbol.hasInstance] = value; };
+  const asking = (value) => addon.napi_instanceof(behind(null, []), value);
+  return [() => 1, () => "", undefined, null].map((value) => outcome(asking(by(value))));
+});
+engine.op("instanceof by what is no method behind a proxy", () => {
+  const own = Object.assign(function () {}, { prototype: 5 });
+  return [
+    class { static [Symbol.hasInstance] = 5; }, own, () => 1,
+    class { static get [Symbol.hasInstance]() { throw new Error("got"); } },
+    new Proxy(Base, {}), new Proxy(Base, { get() { throw new Error("trap"); } }),
+  ].map((constructor) => outcome(addon.napi_instanceof(behind(Base.prototype, []), constructor)));
+});
+engine.op("instanceof along a circle of prototypes", () => {
+  const value = {};
+  Object.setPrototypeOf(value, new Proxy(value, {}));
+  return [value, Object.getPrototypeOf(value)].map((one) => outcome(addon.napi_instanceof(one, Base)));
+});
 op("instanceof an arrow function", () => {
   hideWords = true;
   const result = outcome(addon.napi_instanceof({}, () => 1));
   hideWords = false;
   return result;
 });
+const primitive = (value) => ({ [Symbol.toPrimitive]: value });
+for (const [what, make] of [
+  ...SPECIAL.filter(([what]) => what !== "a date"), ["an object by hint", () => primitive((hint) => hint)],
+  ["an object to no primitive", () => primitive(() => ({}))], ["an object to a symbol", () => primitive(() => Symbol.iterator)],
+  ["an object to a bigint", () => primitive(() => 5n)], ["an object by what is no function", () => primitive(5)],
+  ["an object by nothing", () => ({ ...primitive(null), valueOf: () => 8, toString: () => "t" })],
+  ["an object by its second word", () => ({ valueOf: () => ({}), toString: () => "9" })],
+  ["an object without words", () => ({ valueOf: () => ({}), toString: () => ({}) })],
+  ["an error", () => new TypeError("m")], ["nested arrays", () => [1, [2, [null, undefined, 3]]]],
+  ...[
+    1e21, 1e-7, " 0xfF ", "0b11", "0o17", "1_0", "-Infinity", "\u00a0\ufeff 5 \n", "1,5", "1\0", "9007199254740993", "1e1000",
+    "-0x10", 2 ** 53, 123456789012345680000, 0.1 + 0.2, 5e-324, Number.MAX_VALUE, 2n ** 70n, "\ud800", Symbol.iterator,
+  ].map((value) => [show(value), () => value]),
+]) {
+  engine.op(`coercions of ${what}`, () => ["bool", "number", "string", "object"].map((to) => {
+    const value = make();
+    const report = addon[`napi_coerce_to_${to}`](value);
+    const same = to === "object" && report.status === "napi_ok";
+    return same ? [report.result === value, Object.prototype.toString.call(report.result)] : outcome(report);
+  }));
+  engine.op(`classes of ${what}`, () => [Object, Array, Function, Proxy, Map, Uint8Array, Error].map((constructor) => {
+    return outcome(addon.napi_instanceof(make(), constructor));
+  }));
+}
 standard();

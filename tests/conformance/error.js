@@ -43,7 +43,10 @@ const errors = [
   ["Error", new Error("e")], ["TypeError", new TypeError("e")], ["a subclass", new Derived("e")],
   ["AggregateError", new AggregateError([])], ["an heir", Object.create(Error.prototype)],
   ["an object", { message: "e", stack: "e" }], ["a string", "e"], ["null", null], ["a class", Error],
-  ["a proxy", new Proxy(new Error("e"), {})],
+  ["a proxy", new Proxy(new Error("e"), {})], ["a DOMException", new DOMException("e", "AbortError")],
+  ["an heir of a DOMException", Object.create(DOMException.prototype)], ["a function", () => 1],
+  ["an error without its prototype", Object.setPrototypeOf(new Error("e"), null)],
+  ["a frozen error", Object.freeze(new RangeError("e"))], ["an EvalError", new EvalError("e")],
 ];
 for (const [label, value] of errors) op(`is_error of ${label}`, () => addon.napi_is_error(value));
 call("napi_is_exception_pending");
@@ -54,4 +57,13 @@ op("catch nothing", () => addon.catchFrom(() => 5));
 op("nested", () => addon.catchFrom(() => addon.throwOut(new Error("nested"))));
 call("throwTwice", new Error("first"), new Error("second"));
 cases("record", addon.napi_get_last_error_info());
+op("a callback finds no record", () => [addon.leaveRecord(), outcome(addon.findRecord())]);
+op("nor after an exception", () => {
+  try {
+    addon.throwOut(new Error("out"));
+  } catch {
+    return addon.findRecord();
+  }
+  return "nothing was thrown";
+});
 standard();

@@ -79,6 +79,24 @@ op("new instance that throws", () => {
 });
 engine.op("new of an arrow function", () => addon.napi_new_instance(() => 1));
 op("new of a built-in class", () => addon.napi_new_instance(Date, 5));
+function* generator() { yield 1; }
+for (const [what, f] of [
+  ["a generator", generator], ["an async function", async () => 1], ["a method", { m() { return 1; } }.m], ["Symbol", Symbol],
+  ["BigInt", BigInt], ["Math.max", Math.max], ["Object", Object], ["Array", Array], ["Proxy", Proxy], ["Promise", Promise],
+  ["Error", Error], ["a bound class", Point.bind(null, 7)], ["a bound function", function (...args) { return [this === undefined, args]; }.bind(undefined, 1)],
+  ["a proxy of a class", new Proxy(Point, {})], ["a proxy that constructs", new Proxy(Point, { construct: () => ({ trapped: true }) })],
+  ["a proxy that constructs nothing", new Proxy(Point, { construct: () => 1 })],
+  ["a proxy that is called", new Proxy(() => 1, { apply: (target, self, args) => [typeof self, args.length] })],
+  ["a class that returns an object", class { constructor() { return { other: 1 }; } }],
+  ["a class that returns a number", class { constructor() { return 1; } }],
+  ["a derived class", class extends Point { constructor() { super(1, 2); this.z = 3; } }],
+  ["a derived class without super", class extends Point { constructor() {} }],
+  ["a getter", Object.getOwnPropertyDescriptor({ get a() { return 5; } }, "a").get],
+]) {
+  const shown = (report) => (report.status === "napi_ok" && typeof report.result === "function" ? [report.status, "function"] : outcome(report));
+  engine.op(`call ${what}`, () => shown(addon.napi_call_function(f, undefined, 1)));
+  engine.op(`construct ${what}`, () => shown(addon.napi_new_instance(f, 1)));
+}
 for (const room of [1, 2, 5]) {
   op(`room for ${room} of one`, () => addon.napi_get_cb_info(room));
   op(`room for ${room} of three`, () => addon.napi_get_cb_info(room, "b", "c"));

@@ -82,10 +82,12 @@ async function main() {
   await immediate();
   gc();
   write("a weak reference", addon.isWeakAlive());
+  write("counting on it", addon.countWeak());
   let held = {};
   addon.makeWeak(held);
   gc();
   write("a weak reference to what is held", addon.isWeakAlive());
+  write("counting on that", addon.countWeak());
   held = undefined;
 
   const gone = [];

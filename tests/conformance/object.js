@@ -191,4 +191,31 @@ call("napi_type_tag_object", 5, 0);
 call("napi_check_object_type_tag", 5, 0);
 engine.call("napi_type_tag_object", null, 0);
 engine.call("napi_check_object_type_tag", undefined, 0);
+for (const [what, make] of [
+  ...SPECIAL, ["a class", () => class { static x = 1; }], ["a bound function", () => (function () {}).bind()],
+  ["a promise", () => Promise.resolve()], ["an error", () => new Error("e")], ["an array buffer", () => new ArrayBuffer(4)],
+  ["a generator", () => (function* () {})()], ["a number", () => 5], ["a string", () => "ab"], ["a bigint", () => 5n],
+  ["a revoked proxy", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  }],
+]) {
+  engine.op(`freeze and seal ${what}`, () => [outcome(addon.napi_object_freeze(make())), outcome(addon.napi_object_seal(make()))]);
+  engine.op(`prototypes of ${what}`, () => [null, Array.prototype, make].map((prototype) => {
+    const object = make();
+    const found = addon.napi_get_prototype(object);
+    return [
+      found.status, found.result === null, outcome(addon.node_api_set_prototype(object, prototype)),
+      addon.napi_get_prototype(object).result === prototype,
+    ];
+  }));
+  engine.op(`tags of ${what}`, () => {
+    const object = make();
+    return [0, 1].flatMap((tag) => [
+      outcome(addon.napi_check_object_type_tag(object, tag)), outcome(addon.napi_type_tag_object(object, tag)),
+      outcome(addon.napi_check_object_type_tag(object, tag)),
+    ]);
+  });
+}
 standard();

@@ -52,7 +52,9 @@ CONCEPTS = [
 
 # Scripts about what belongs to no single concept, and the addons that they are run with.
 SUBJECTS = {
+    "arguments": "arguments",
     "order": "order",
+    "loop": "order",
     "gc": "finalizer",
     "loading": "loading",
     "version": "version",
@@ -67,6 +69,8 @@ VARIANTS = {
     "reference_v10": ("reference", "reference_v10"),
     "error_v10": ("error", "error_v10"),
     "lifecycle_v10": ("lifecycle", "lifecycle_v10"),
+    "loop_v10": ("loop", "order_v10"),
+    "arguments_v10": ("arguments", "arguments_v10"),
     "finalizer_experimental": ("finalizer", "finalizer_experimental"),
     "gc_experimental": ("gc", "finalizer_experimental"),
     "module_default": ("module", "module_default"),

@@ -9,6 +9,7 @@
 //   later.call, later.op  operations that need an event loop; left out unless LATER is true
 //   standard()            what each addon has: NULL arguments, calls with an exception pending
 //   show(value)           any value in one line
+//   SPECIAL               objects that have something special about them
 
 const lines = [];
 let hideWords = false;
@@ -181,3 +182,38 @@ function standard() {
   cases("NULL", addon.nullArguments());
   cases("pending", addon.pendingException(new Error("pending")));
 }
+
+const SPECIAL_SYMBOL = Symbol("special");
+// Objects that have something special about them: in words, and a function that makes one.
+const holed = () => Object.assign([1, , 3], { own: 1 });
+const traps = (ownKeys) => new Proxy({ a: 1, 5: 2 }, { ownKeys: () => ownKeys });
+const SPECIAL = [
+  ["an array with a hole", holed], ["a frozen array", () => Object.freeze(holed())],
+  ["a boxed string", () => Object.assign(Object("ab"), { own: 1, 7: 1 })],
+  ["arguments", () => (function () { return arguments; })(1, 2)],
+  ["a typed array", () => Object.assign(new Uint16Array(2), { own: 1 })],
+  ["a detached typed array", () => {
+    const view = Object.assign(new Uint8Array(2), { own: 1 });
+    view.buffer.transfer();
+    return view;
+  }],
+  ["a map", () => Object.assign(new Map([[1, 2]]), { own: 1 })], ["a date", () => new Date(0)],
+  ["a regular expression", () => /x/g], ["a boxed symbol", () => Object(Symbol("s"))],
+  ["a proxy", () => new Proxy({ b: 1, 3: 1, a: 2, [SPECIAL_SYMBOL]: 3 }, {})],
+  ["a proxy of an array", () => new Proxy(holed(), {})],
+  ["a proxy that lists", () => traps(["a", "zz", "5", SPECIAL_SYMBOL])],
+  ["a proxy that lists twice", () => traps(["a", "a"])],
+  ["a proxy that lists a number", () => traps([1])],
+  ["a proxy that lists nothing", () => traps(undefined)],
+  ["a proxy that describes", () => new Proxy({ a: 1, b: 2 }, {
+    getOwnPropertyDescriptor(target, key) {
+      return key === "a" ? undefined : { value: 1, configurable: true, enumerable: false, writable: true };
+    },
+  })],
+  ["a proxy whose description throws", () => new Proxy({ a: 1 }, { getOwnPropertyDescriptor() { throw new Error("asked"); } })],
+  ["an heir of an array", () => Object.create(holed(), { mine: { value: 1, enumerable: true } })],
+  ["an heir of a proxy", () => Object.create(new Proxy({ p: 1, 2: 1 }, {}), { mine: { value: 1 }, 1: { value: 1, enumerable: true } })],
+  ["an heir that hides", () => Object.create({ a: 1, b: 2 }, { a: { value: 1 } })],
+  ["accessors", () => ({ get a() { return 1; }, set b(value) {}, [SPECIAL_SYMBOL]: 1 })],
+  ["many elements", () => Object.assign(Object.create(null), { 4294967294: 1, 4294967295: 2, 2147483648: 3, "-1": 4, "01": 5, "1.5": 6, 0: 7 })],
+];

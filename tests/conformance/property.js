@@ -211,6 +211,32 @@ for (const [mode, filter, conversion] of [[2, 0, 0], [-1, 0, 0], [0, 0, 2], [0, 
   call("napi_get_all_property_names", { a: 1 }, mode, filter, conversion);
 }
 
+// A proxy on its own chain of prototypes leads in a circle.
+const circular = (value) => Object.setPrototypeOf(value, new Proxy(value, {}));
+for (const [what, make] of [["an object", () => ({ a: 1 })], ["an array", () => [1]]]) {
+  for (const start of [(one) => one, Object.getPrototypeOf]) {
+    engine.op(`names along a circle of prototypes from ${what}`, () => {
+      const holder = start(circular(make()));
+      const every = what === "an array" || addon.napi_get_property_names(holder);
+      return [outcome(every), outcome(addon.napi_get_all_property_names(holder, 1, 1, 0))];
+    });
+    engine.op(`properties along a circle of prototypes from ${what}`, () => {
+      const holder = start(circular(make()));
+      return [
+        outcome(addon.napi_get_property(holder, "b")), outcome(addon.napi_has_property(holder, "b")),
+        outcome(addon.napi_has_own_property(holder, "b")), outcome(addon.napi_set_property(holder, "b", 1)),
+        outcome(addon.napi_get_element(holder, 5)), outcome(addon.napi_has_element(holder, 5)),
+        outcome(addon.napi_set_element(holder, 5, 1)), outcome(addon.napi_has_named_property(holder, "b")),
+      ];
+    });
+  }
+}
+op("names along proxies that end", () => {
+  let holder = Object.assign(Object.create(null), { base: 1 });
+  for (let i = 0; i < 5; i++) holder = Object.assign(Object.create(new Proxy(holder, {})), { [`p${i}`]: i, 7: i });
+  return addon.napi_get_all_property_names(holder, 0, 1 | 16, 0);
+});
+
 for (const kind of ["value", "method", "getter", "setter", "accessor", "all"]) {
   for (const flags of [0, 1, 2, 4, 7, 5, 1024]) {
     op(`define ${kind} with ${flags}`, () => {
@@ -309,6 +335,53 @@ op("delete the prototype of a function", () => {
   addon.napi_define_properties(maker, "method", "p", 0, 0);
   return [outcome(addon.napi_delete_property(maker.p, "prototype")), delete maker.p.prototype];
 });
+// Every kind of object, asked for its names in every way.
+const own = (object) => {
+  const last = Object.getPrototypeOf(object) === Object.prototype;
+  return last ? Object.setPrototypeOf(object, null) : object;
+};
+for (const [what, make] of SPECIAL) {
+  for (const conversion of [0, 1]) {
+    engine.op(`names of ${what}, conversion ${conversion}`, () => [0, 1, 2, 3, 4, 7, 8, 16, 18].map((filter) => {
+      return outcome(addon.napi_get_all_property_names(make(), 1, filter, conversion));
+    }));
+  }
+  engine.op(`all names of ${what}`, () => [2, 18].map((filter) => outcome(addon.napi_get_all_property_names(own(make()), 0, filter, 0))));
+  engine.op(`elements of ${what}`, () => [0, 1, 5, 4294967295].map((index) => {
+    const object = make();
+    return [
+      outcome(addon.napi_has_element(object, index)), outcome(addon.napi_get_element(object, index)),
+      outcome(addon.napi_set_element(object, index, 9)), outcome(addon.napi_get_element(object, index)),
+      outcome(addon.napi_delete_element(object, index)), outcome(addon.napi_has_element(object, index)),
+    ];
+  }));
+  engine.op(`properties of ${what}`, () => ["own", "length", "0", "-0", "1.5", "a", symbol].map((key) => {
+    const object = make();
+    return [
+      outcome(addon.napi_has_own_property(object, key)), outcome(addon.napi_has_property(object, key)),
+      outcome(addon.napi_set_property(object, key, 9)), outcome(addon.napi_has_own_property(object, key)),
+      outcome(addon.napi_delete_property(object, key)), outcome(addon.napi_has_own_property(object, key)),
+    ];
+  }));
+}
+for (const [what, make] of SPECIAL) {
+  for (const kind of ["value", "method", "accessor"]) {
+    for (const flags of [0, 2, 7]) {
+      engine.op(`define ${kind} ${flags} on ${what}`, () => {
+        return ["own", "0", "5", "length", "-0", "a", "__proto__", "callee", "lastIndex", symbol].map((name) => {
+          const object = make();
+          const report = outcome(addon.napi_define_properties(object, kind, name, flags, 3));
+          try {
+            const d = Object.getOwnPropertyDescriptor(object, name);
+            return [report, d && [typeof d.value, typeof d.get, d.writable, d.enumerable, d.configurable]];
+          } catch {
+            return [report, "asking throws"];
+          }
+        });
+      });
+    }
+  }
+}
 call("napi_define_properties", 5, "value", "p", 7, 1);
 engine.call("napi_define_properties", null, "value", "p", 7, 1);
 op("two names", () => {

@@ -50,6 +50,19 @@ op("a strong reference keeps its object", () => {
   addon.napi_delete_reference(6);
   return seen;
 });
+for (const value of [object, () => 1, Symbol("s"), Symbol.for("registered"), 1.5, "text", new Proxy({}, {})]) {
+  for (const count of [0, 1, 2]) {
+    for (const steps of ["dd", "u", "ud", "udd", "ddu", "dduu", "ddd", "uuu"]) {
+      op(`a reference to ${typeof value} with ${count}, ${steps}`, () => {
+        const made = addon.napi_create_reference(9, value, count);
+        if (made.status !== "napi_ok") return made;
+        const counted = [...steps].map((step) => outcome(step === "d" ? addon.napi_reference_unref(9) : addon.napi_reference_ref(9)));
+        const { status, result } = addon.napi_get_reference_value(9);
+        return [...counted, status, result === value, outcome(addon.napi_delete_reference(9))];
+      });
+    }
+  }
+}
 op("many references", () => {
   const results = [];
   for (let i = 0; i < 1000; i++) {

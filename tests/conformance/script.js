@@ -5,6 +5,10 @@ const sources = [
 ];
 for (const source of sources) call("napi_run_script", source);
 op("a variable is a global", () => globalThis.declared);
+op("what stands behind the globals", () => {
+  const behind = addon.napi_run_script("__proto__").result;
+  return [attributes(behind), Object.getPrototypeOf(behind) === Object.prototype, addon.napi_run_script("constructor === Object")];
+});
 op("sloppy", () => addon.napi_run_script("undeclared = 3; undeclared"));
 engine.call("napi_run_script", "this is no script");
 engine.call("napi_run_script", "return 1");

@@ -25,6 +25,22 @@ op("a property key is a string like any other", () => {
   const key = addon.node_api_create_property_key_utf8([107]);
   return key.status === "absent" ? key : { k: 1 }[key.result];
 });
+// Bytes as they come, most of them no UTF-8.
+let seed = 12345;
+function below(limit) {
+  seed = (seed * 1103515245 + 12345) % 2147483648;
+  return Math.floor(seed / 65536) % limit;
+}
+for (let i = 0; i < 200; i++) {
+  const part = () => [
+    below(128), 128 + below(64), 0xc0 + below(32), 0xe0 + below(16), 0xf0 + below(16),
+    [0xed, 0xa0, 0xe0, 0xf4, 0x8f, 0x90, 0xbf, 0x9f][below(8)],
+  ][below(6)];
+  const bytes = Array.from({ length: below(12) }, part);
+  op(`bytes ${bytes}`, () => ["napi_create_string_utf8", "napi_create_string_latin1", "node_api_create_property_key_utf8"].map((name) => {
+    return outcome(addon[name](bytes, bytes.length));
+  }));
+}
 const texts = ["", "abc", "h\u00e9\u00e9", "\u20ac", "a\u{1f600}b", "\ud83d", "\ude00x", "a\0b", "\u00ff"];
 for (const text of texts) call("lengths", text);
 for (const text of texts) {

@@ -16,10 +16,10 @@ import oracle
 from differences import DIFFERENCES
 
 
-def in_host(case: oracle.Case) -> list[str]:
+def in_host(case: oracle.Case, *, later: bool) -> list[str]:
     """Returns the lines of a case in the host."""
     with load_addon(case.addon) as addon:
-        lines = host(addon).run_script(case.source(later=True))
+        lines = host(addon).run_script(case.source(later=later))
         return list(lines.result(60.0) if hasattr(lines, "result") else lines)
 
 
@@ -32,7 +32,7 @@ def test_the_host_answers_as_node_does(name: str) -> None:
     stale = [line for line in known if line not in expected]
     assert not stale, f"the list of differences names lines that Node does not give: {stale}"
     expected = [known.get(line, line) for line in expected]
-    found = in_host(case)
+    found = in_host(case, later=True)
     difference = [
         line
         for line in difflib.unified_diff(expected, found, "Node", "host", n=0, lineterm="")
@@ -46,14 +46,14 @@ def test_the_host_answers_as_node_does(name: str) -> None:
     [
         case.name
         for case in oracle.cases()
-        if case.subject in {"lifecycle", "loading", "version", "uv"}
+        if case.subject in {"arguments", "lifecycle", "loading", "version", "uv"}
     ],
 )
 def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     expected = oracle.end_in_node(name)
     assert expected, "an addon that says nothing at its end compares nothing"
     capfd.readouterr()
-    in_host(oracle.case(name))
+    in_host(oracle.case(name), later=False)
     assert capfd.readouterr().out.splitlines() == expected
 
 

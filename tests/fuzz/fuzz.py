@@ -91,7 +91,7 @@ def in_host(path: Path, text: str) -> list[str]:
     """Returns the logs that the host of the package gives."""
     from napi_python import host, load_addon
 
-    with load_addon(path, env=ENVIRONMENT) as loaded:
+    with load_addon(path, env=ENVIRONMENT, timeout=SECONDS) as loaded:
         return list(host(loaded).run_script(text).result(SECONDS))
 
 
@@ -150,6 +150,14 @@ def differences(seeds: range, name: str, host: Runner) -> Iterator[Difference]:
             yield found
 
 
+def outcome(seeds: range, name: str, host: Runner, *, misuse: bool) -> list[Difference]:
+    """Runs programs as the command line asks; returns what differs."""
+    if misuse:
+        host(addon(name), source(seeds, misuse=True))
+        return []
+    return list(differences(seeds, name, host))
+
+
 def batches(first: int, count: int) -> Iterator[range]:
     """Cuts a number of seeds into batches."""
     for start in range(first, first + count, BATCH):
@@ -184,10 +192,13 @@ def main() -> int:
     unexplained = 0
     for index, seeds in enumerate(batches(options.first, options.programs)):
         name = ADDONS[index % len(ADDONS)]
-        if options.misuse:
-            host(addon(name), source(seeds, misuse=True))
+        try:
+            found = outcome(seeds, name, host, misuse=options.misuse)
+        except Exception as error:
+            unexplained += 1
+            print(f"seeds {seeds.start} to {seeds.stop - 1}, {name}: {error}", flush=True)
             continue
-        for difference in differences(seeds, name, host):
+        for difference in found:
             if difference.known is not None:
                 explained[difference.known.function] += 1
                 continue

@@ -346,7 +346,14 @@ def test_rejection_that_nobody_handles_is_told_once_by_the_addon_alone(js: Scrip
     gc.collect()  # No complaint of an exception that was never retrieved.
 
 
-def test_loop_is_not_blocked_by_a_host_that_is_busy(js: Script) -> None:
+@pytest.fixture(params=["lanes", "socket"])
+def carried(request: pytest.FixtureRequest) -> Iterator[Script]:
+    """Runs JavaScript in a host to which messages travel in one way or the other."""
+    with load_addon(addon_path("primitive"), carrier=request.param) as loaded:
+        yield host(loaded).run_script
+
+
+def test_loop_is_not_blocked_by_a_host_that_is_busy(carried: Script) -> None:
     """The callback of a call in a thread waits for the loop, which settles a promise meanwhile."""
 
     async def main() -> list[Any]:
@@ -364,15 +371,15 @@ def test_loop_is_not_blocked_by_a_host_that_is_busy(js: Script) -> None:
             return answer
 
         future = loop.create_future()
-        promise = js("async (p) => await p")(future)
+        promise = carried("async (p) => await p")(future)
         future.add_done_callback(lambda _: given.set())
-        call = asyncio.ensure_future(aio(js("(f) => f()"))(wait))
+        call = asyncio.ensure_future(aio(carried("(f) => f()"))(wait))
         return [await call, await promise]
 
     assert asyncio.run(main()) == ["answered", "settled"]
 
 
-def test_await_does_not_wait_for_a_host_that_is_busy(js: Script) -> None:
+def test_await_does_not_wait_for_a_host_that_is_busy(carried: Script) -> None:
     """The callback of a call in a thread waits for the loop, which begins to await a promise."""
     inside, over = threading.Event(), threading.Event()
 
@@ -382,14 +389,14 @@ def test_await_does_not_wait_for_a_host_that_is_busy(js: Script) -> None:
 
     async def main() -> list[Any]:
         # The host is asked for it by whoever awaits it: it was not returned by itself.
-        promise = js("[new Promise((done) => { globalThis.doneSoon = done; })]")[0]
-        call = asyncio.ensure_future(aio(js("(f) => f()"))(wait))
+        promise = carried("[new Promise((done) => { globalThis.doneSoon = done; })]")[0]
+        call = asyncio.ensure_future(aio(carried("(f) => f()"))(wait))
         await until(inside.is_set)
         waiting = asyncio.ensure_future(promise)
         await asyncio.sleep(0)
         over.set()
         answered = await call
-        js("doneSoon('soon')")
+        carried("doneSoon('soon')")
         return [answered, await waiting]
 
     assert asyncio.run(main()) == [True, "soon"]
@@ -431,7 +438,9 @@ print("end")
         [sys.executable, "-X", "dev", "-c", source],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    # A busy machine is none of the addon's doing.
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("Executing ")]
+    assert (done.returncode, done.stdout, errors) == (0, "end\n", [])
 
 
 # Promises of napi-rs.

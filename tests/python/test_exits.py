@@ -60,6 +60,24 @@ STATES = {
         daemon(crash.call, lambda: (inside.set(), time.sleep(60)))
         assert inside.wait(30)
     """,
+    "callback that goes on": """
+        inside = threading.Event()
+        def go_on():
+            inside.set()
+            while True: time.sleep(0.0005)
+        daemon(crash.call, go_on)
+        assert inside.wait(30)
+    """,
+    "steps that go on": """
+        inside = threading.Event()
+        def steps():
+            while True:
+                inside.set()
+                time.sleep(0.0005)
+                yield from ()
+        daemon(host(order).run_script("(all) => [...all]"), steps())
+        assert inside.wait(30)
+    """,
     "hung in native code": """
         daemon(crash.loopForever)
         time.sleep(0.05)

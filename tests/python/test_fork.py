@@ -134,6 +134,69 @@ def test_fork_inside_a_callback() -> None:
     assert out == "0 7 3 1"
 
 
+def test_promise_of_the_parent_fails_in_the_child_at_once() -> None:
+    out = run(
+        """
+        import asyncio, signal
+        addon = load_addon(PATH)
+        script = host(addon).run_script
+        pending = script("new Promise(done => { globalThis.done = done; })")
+        # Its host has not been asked for it.
+        other = script("[new Promise(() => 0)]")[0]
+        settled = script("Promise.resolve(5)")
+        assert settled.result() == 5
+        async def wait(promise): return await promise
+        def refused(wait):
+            try: wait()
+            except StaleHandleError as error: assert "was forked from" in str(error), error
+            else: raise AssertionError("not refused")
+        def work():
+            signal.alarm(20)
+            for promise in (pending, other):
+                refused(promise.result)
+                refused(lambda: asyncio.run(wait(promise)))
+                assert promise.done()
+            assert settled.result() == 5
+            assert script("new Promise(done => setTimeout(done, 5, 'own'))").result(20) == "own"
+            refused(pending.result)
+            host(addon).close()
+        code = child(work)
+        assert not pending.done()
+        script("done(7)")
+        print(code, pending.result(20), asyncio.run(wait(pending)))
+        """
+    )
+    assert out == "0 7 7"
+
+
+def test_fork_while_a_promise_is_waited_for() -> None:
+    """By a signal's handler, on the stack of `result()`; and by a thread beside it."""
+    out = run(
+        """
+        import signal
+        addon = load_addon(PATH)
+        script = host(addon).run_script
+        pending = script("new Promise(done => { globalThis.done = done; })")
+        others = [threading.Thread(target=pending.result, daemon=True) for _ in range(3)]
+        for thread in others: thread.start()
+        def fork(*_):
+            global forked
+            forked = os.fork()
+            if forked: threading.Timer(0.01, script, ["done(7)"]).start()
+            else: signal.alarm(20)
+        signal.signal(signal.SIGUSR1, fork)
+        threading.Timer(0.05, signal.raise_signal, [signal.SIGUSR1]).start()
+        try: found = pending.result(60)
+        except StaleHandleError: found = "stale"
+        if forked == 0:
+            os._exit(0 if found == "stale" else 1)
+        for thread in others: thread.join(20)
+        print(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), found)
+        """
+    )
+    assert out == "0 7"
+
+
 def test_fork_while_threads_call() -> None:
     out = run(
         """

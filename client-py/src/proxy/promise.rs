@@ -15,12 +15,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::Handle;
+use crate::call::call;
 use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
 use crate::talk;
 use crate::turns::{IMPATIENT, Waiting, running_loop};
-use crate::world::World;
+use crate::world::{End, World};
 
 /// A JavaScript promise.
 #[pyclass(frozen, weakref, module = "napi_python")]
@@ -232,13 +233,16 @@ impl Promise {
         if thread == thread::current().id() {
             return self.fill(py, future);
         }
+        if matches!(self.handle.world.end(), Some(End::Forked)) {
+            // That thread stayed with the parent, and this loop's wake-up is the parent's too.
+            return Ok(());
+        }
         let Some(promise) = self.handle.world.proxy(py, self.handle.id) else {
             return Ok(());
         };
         let fill = promise.getattr(intern!(py, "_fill"))?;
-        event_loop
-            .call_method1(intern!(py, "call_soon_threadsafe"), (fill, future))
-            .map(drop)
+        let call_soon = event_loop.getattr(intern!(py, "call_soon_threadsafe"))?;
+        call(&call_soon, (fill, future)).map(drop)
     }
 
     /// It ended, and how is to be asked for by whoever wants to know.
@@ -290,7 +294,7 @@ impl Promise {
     }
 
     /// As [`Self::watch`], for a loop: a host that runs something, which may be the callback of a
-    /// thread that waits for this loop, is asked by a thread.
+    /// thread that waits for this loop, is asked by a thread; so is one of which that is not seen.
     fn watch_on_loop(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let session = &this.handle.session;
@@ -299,6 +303,10 @@ impl Promise {
         }
         if talk::parked_world(session).is_some() {
             return this.ask(py);
+        }
+        // One that does not run any more answers at once.
+        if session.is_current(&this.handle.world) && !session.client()?.sees_top() {
+            return watch_later(slf, session.number);
         }
         let declined = Cell::new(false);
         match this.ask_if(py, Some(&declined)) {
@@ -408,9 +416,8 @@ impl Awaiting {
 /// Coroutines that the addon is given where no loop runs may run on this one: see `_loops`.
 fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     static NOTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    NOTE.import(py, "napi_python._loops", "note")?
-        .call1((addon, event_loop))
-        .map(drop)
+    let note = NOTE.import(py, "napi_python._loops", "note")?;
+    call(note, (addon, event_loop)).map(drop)
 }
 
 /// Has a thread ask for the promise: see `_aio`.
@@ -418,8 +425,8 @@ fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyRes
 fn watch_later(promise: &Bound<'_, Promise>, addon: u64) -> PyResult<()> {
     static LATER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     LATER
-        .import(promise.py(), "napi_python._aio", "watch_later")?
-        .call1((promise, addon))
+        .import(promise.py(), "napi_python._aio", "watch_later")
+        .and_then(|later| call(later, (promise, addon)))
         .map(drop)
 }
 
@@ -576,7 +583,8 @@ impl Promise {
         session.owner.adopt(py, &event_loop, true)?;
         note_loop(py, session.number, &event_loop)?;
         Self::watch_on_loop(slf)?;
-        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let create_future = event_loop.getattr(intern!(py, "create_future"))?;
+        let future = call(&create_future, ())?;
         let is_settled = {
             let mut state = this.state();
             if state.outcome.is_none() {
@@ -595,7 +603,8 @@ impl Promise {
             let left = until.saturating_duration_since(Instant::now());
             let give_up = slf.getattr(intern!(py, "_give_up"))?;
             let later = (left.as_secs_f64(), give_up, &future);
-            let handle = event_loop.call_method1(intern!(py, "call_later"), later)?;
+            let call_later = event_loop.getattr(intern!(py, "call_later"))?;
+            let handle = call(&call_later, later)?;
             timer = Some(handle.unbind());
         }
         let iterator = future.call_method0(intern!(py, "__await__"))?.unbind();

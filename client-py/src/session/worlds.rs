@@ -18,6 +18,7 @@ impl Session {
         match world.end() {
             Some(End::Died(report)) => self.crashed(report),
             Some(End::Closed) => errors::closed(&self.label),
+            Some(End::Forked) => errors::forked(&self.label),
             None => errors::stale("this answer", world.generation.0, self.generation()),
         }
     }
@@ -66,6 +67,21 @@ impl Session {
             .iter()
             .filter_map(Weak::upgrade)
             .collect()
+    }
+
+    /// In a forked child: what belongs to the parent's hosts is of no use here. What was lent to
+    /// them is the parent's; these copies are dropped.
+    pub(super) fn leave_worlds(&self) {
+        let current = self.world.swap(None);
+        let all = self.worlds.try_lock().map(|all| {
+            let all = all.iter().filter_map(Weak::upgrade);
+            all.collect::<Vec<_>>()
+        });
+        // If it is a thread of the parent's that has the list locked, that lasts for ever.
+        let worlds = all.unwrap_or_else(|_| current.iter().map(Arc::clone).collect());
+        for world in worlds {
+            self.end_world(&world, End::Forked);
+        }
     }
 
     pub(super) fn enter_world(&self, world: Arc<World>) {

@@ -18,7 +18,8 @@ pub const MAX_BUFFER_LENGTH: usize = i32::MAX as usize;
 /// detached, resized or dead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DataPointer {
-    /// The address, 0 if there are no bytes.
+    /// The address; 0 if the buffer is detached or can have no bytes. Of an empty part of a buffer
+    /// it is where that would be.
     pub address: usize,
     /// The number of bytes.
     pub length: usize,
@@ -269,11 +270,38 @@ impl Runtime {
         let (start, length) = self.raw_bytes(value)?;
         self.count_mutation();
         let address = if length == 0 {
-            0
+            self.empty_address(value)
         } else {
             start.expose_provenance()
         };
         Some(DataPointer { address, length })
+    }
+
+    /// Where a buffer or view without bytes is.
+    #[cold]
+    fn empty_address(self, value: &Value) -> usize {
+        let (buffer, offset) = match self.view(value) {
+            Some(view) => (view.buffer, view.byte_offset),
+            None => (value.clone(), 0),
+        };
+        match self.raw_buffer(&buffer) {
+            Some((start, length)) if length > 0 || self.is_resizable(&buffer) => {
+                start.expose_provenance().saturating_add(offset)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Tells whether the length of a buffer may change.
+    fn is_resizable(self, buffer: &Value) -> bool {
+        let intrinsics = self.intrinsics();
+        let getter = if self.is_shared_array_buffer(buffer) {
+            &intrinsics.shared_array_buffer_growable
+        } else {
+            &intrinsics.array_buffer_resizable
+        };
+        self.call_native(getter, buffer, &[])
+            .is_ok_and(|answer| answer.as_bool() == Some(true))
     }
 
     /// The number of bytes of a buffer or view, 0 if detached; nothing for other values.

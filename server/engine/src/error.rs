@@ -104,6 +104,12 @@ impl Runtime {
         unsafe { q::JS_IsError(value.0) }
     }
 
+    /// Tells whether `DOMException` made it, which V8 counts among the errors.
+    #[inline]
+    pub fn is_dom_exception(self, value: &Value) -> bool {
+        value.is_object() && value.class_id() == self.intrinsics().dom_exception_class
+    }
+
     /// Turns what the engine returned into a result.
     #[inline]
     pub(crate) fn adopt(self, raw: q::JSValue) -> JsResult {

@@ -38,9 +38,14 @@ pub(crate) struct Intrinsics {
     pub(crate) typed_array_offset: Value,
     pub(crate) function_prototype: Value,
     pub(crate) shared_array_buffer: Value,
+    pub(crate) shared_array_buffer_growable: Value,
+    pub(crate) array_buffer_resizable: Value,
     pub(crate) function: Value,
+    pub(crate) has_instance: Value,
     pub(crate) eval: Value,
     pub(crate) proxy_class: q::JSClassID,
+    pub(crate) bound_class: q::JSClassID,
+    pub(crate) dom_exception_class: q::JSClassID,
     pub(crate) object_class: q::JSClassID,
     pub(crate) array_class: q::JSClassID,
     pub(crate) shared_array_buffer_class: q::JSClassID,
@@ -57,6 +62,7 @@ pub(crate) struct KnownKeys {
     pub(crate) constructor: Key,
     pub(crate) then: Key,
     pub(crate) to_json: Key,
+    pub(crate) has_instance: Key,
 }
 
 type Captured<T> = Result<T, EngineError>;
@@ -89,7 +95,7 @@ fn getter(rt: Runtime, object: &Value, name: &'static str) -> Captured<Value> {
 }
 
 impl KnownKeys {
-    fn new(rt: Runtime) -> Captured<KnownKeys> {
+    fn new(rt: Runtime, symbol: &Value) -> Captured<KnownKeys> {
         let key = |name: &'static str| {
             rt.key_utf8(name.as_bytes())
                 .map_err(|_| EngineError::Missing(name))
@@ -102,6 +108,9 @@ impl KnownKeys {
             constructor: key("constructor")?,
             then: key("then")?,
             to_json: key("toJSON")?,
+            has_instance: rt
+                .key_value(&member(rt, symbol, "hasInstance")?)
+                .map_err(|_| EngineError::Missing("hasInstance"))?,
         })
     }
 }
@@ -141,7 +150,22 @@ impl Intrinsics {
         )?;
         let array = rt.array().map_err(|_| EngineError::OutOfMemory)?;
         let shared_array_buffer = member(rt, &global, "SharedArrayBuffer")?;
+        let shared_prototype = member(rt, &shared_array_buffer, "prototype")?;
+        let array_buffer = member(rt, &global, "ArrayBuffer")?;
+        let array_buffer_prototype = member(rt, &array_buffer, "prototype")?;
         let shared = construct(&shared_array_buffer, &[Value::from(0)], "SharedArrayBuffer")?;
+        let function = member(rt, &global, "Function")?;
+        let function_prototype = member(rt, &function, "prototype")?;
+        let bind = member(rt, &function_prototype, "bind")?;
+        let bound = rt
+            .call_native(&bind, &function, &[])
+            .map_err(|_| EngineError::Missing("bind"))?;
+        let dom_exception = member(rt, &global, "DOMException")?;
+        let dom_exception = construct(&dom_exception, &[], "DOMException")?;
+        let keys = KnownKeys::new(rt, &symbol)?;
+        let has_instance = rt
+            .get(&function_prototype, &keys.has_instance)
+            .map_err(|_| EngineError::Missing("hasInstance"))?;
         Ok(Intrinsics {
             type_error_prototype,
             error_stack: getter(rt, &error_prototype, "stack")?,
@@ -172,16 +196,21 @@ impl Intrinsics {
             typed_array_length: getter(rt, &typed_array_prototype, "byteLength")?,
             typed_array_buffer: getter(rt, &typed_array_prototype, "buffer")?,
             typed_array_offset: getter(rt, &typed_array_prototype, "byteOffset")?,
-            function_prototype: member(rt, &member(rt, &global, "Function")?, "prototype")?,
-            function: member(rt, &global, "Function")?,
+            function_prototype,
+            function,
+            has_instance,
+            bound_class: bound.class_id(),
+            dom_exception_class: dom_exception.class_id(),
             eval: member(rt, &global, "eval")?,
             proxy_class: proxy.class_id(),
             object_class,
             array_class: array.class_id(),
             shared_array_buffer_class: shared.class_id(),
             shared_array_buffer,
+            shared_array_buffer_growable: getter(rt, &shared_prototype, "growable")?,
+            array_buffer_resizable: getter(rt, &array_buffer_prototype, "resizable")?,
             empty_string: rt.string_utf8(b"").map_err(|_| EngineError::OutOfMemory)?,
-            keys: KnownKeys::new(rt)?,
+            keys,
         })
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use rquickjs_sys as q;
 
 use crate::key::KeyRef;
+use crate::prototype::Prototypes;
 use crate::{Content, JsResult, Key, Runtime, Value};
 
 /// Which keys to list.
@@ -45,6 +46,15 @@ impl KeyQuery {
         enumerable: false,
         ..KeyQuery::OWN_ENUMERABLE
     };
+
+    /// What the engine is asked for. A proxy is asked whether a key is enumerable only where that
+    /// matters.
+    fn flags(self) -> u32 {
+        let flag = |wanted, flag| if wanted { flag } else { 0 };
+        flag(self.strings, q::JS_GPN_STRING_MASK)
+            | flag(self.symbols, q::JS_GPN_SYMBOL_MASK)
+            | flag(self.enumerable, q::JS_GPN_SET_ENUM)
+    }
 }
 
 /// The own keys of an object, as the engine lists them: integers first, ascending, then strings,
@@ -165,22 +175,22 @@ impl Runtime {
     pub fn keys(self, object: &Value, query: KeyQuery) -> JsResult<Vec<Key>> {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
-        let mut holder = object.clone();
-        while holder.is_object() {
-            let keys = self.own_keys(&holder)?;
-            let free = Free::of(self, &holder, &keys, query)?;
+        let mut walk = Prototypes::of(self, object);
+        while let Some(holder) = walk.holder() {
+            let keys = self.list_keys(holder, query.flags())?;
+            let free = Free::of(self, holder, &keys, query)?;
             for (key, enumerable) in keys.iter_enumerable() {
                 if query.inherited && !seen.insert((*key).clone()) {
                     continue;
                 }
-                if self.matches(&holder, &key, enumerable, query, free)? {
+                if self.matches(holder, &key, enumerable, query, free)? {
                     found.push((*key).clone());
                 }
             }
             if !query.inherited {
                 break;
             }
-            holder = self.prototype(&holder)?;
+            walk.advance()?;
         }
         Ok(found)
     }
@@ -195,16 +205,6 @@ impl Runtime {
     ) -> JsResult<bool> {
         if query.enumerable && !enumerable {
             return Ok(false);
-        }
-        if !(query.strings && query.symbols) {
-            let wanted = if self.key_is_symbol(key) {
-                query.symbols
-            } else {
-                query.strings
-            };
-            if !wanted {
-                return Ok(false);
-            }
         }
         if query.writable || query.configurable {
             if free == Free::All || (free == Free::Elements && key.is_element()) {

@@ -51,6 +51,8 @@
 //! - **E11** A string that is no rope begins with its length, whose top bit says that the units are
 //!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. That
 //!   is as much a detail, and looked for at the start, too.
+//! - **E12** The bytes of a shared array buffer are in a block of the engine's heap, behind a count
+//!   of the buffers that share them; the functions that the engine calls for them are on its thread.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
 mod arraybuffer;
@@ -73,10 +75,12 @@ mod number;
 mod object;
 mod promise;
 mod property;
+mod prototype;
 mod remote;
 mod runtime;
 mod script;
 mod set;
+mod shared_memory;
 mod slot;
 mod stack_trace;
 mod string;

@@ -208,9 +208,8 @@ impl Runtime {
         self.answer(code)
     }
 
-    /// `value instanceof constructor`.
-    pub fn instance_of(self, value: &Value, constructor: &Value) -> JsResult<bool> {
-        self.count_read();
+    /// `value instanceof constructor`, as the engine has it.
+    pub(crate) fn instance_by_engine(self, value: &Value, constructor: &Value) -> JsResult<bool> {
         // SAFETY: E1, E2.
         let code = unsafe { q::JS_IsInstanceOf(self.ctx(), value.0, constructor.0) };
         self.answer(code)

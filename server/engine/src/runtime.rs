@@ -12,7 +12,7 @@ use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
 use crate::job::Hooks;
 use crate::remote::RemoteHooks;
-use crate::{Thrown, Value};
+use crate::{Thrown, Value, shared_memory};
 
 thread_local! {
     static CURRENT: Cell<Option<&'static State>> = const { Cell::new(None) };
@@ -126,6 +126,7 @@ impl Runtime {
             unsafe { q::JS_FreeRuntime(rt) };
             return Err(EngineError::OutOfMemory);
         }
+        shared_memory::provide(rt, ctx);
         // SAFETY: E1, E3; just made, and it cannot fail.
         let global = Value(unsafe { q::JS_GetGlobalObject(ctx) });
         if !global.count_is_found() {

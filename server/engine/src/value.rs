@@ -157,6 +157,25 @@ impl Value {
         unsafe { block.sub(1) }
     }
 
+    /// Tells whether somebody else owns the value too, so that to release it frees nothing.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        // SAFETY: E10; as in `count`.
+        !self.counted() || unsafe { self.count().read() } > 1
+    }
+
+    /// Drops a value that is [shared](Self::is_shared), and calls nothing for it. If it is not, it
+    /// is never freed.
+    #[inline]
+    pub fn release_shared(self) {
+        let value = ManuallyDrop::new(self);
+        if value.is_shared() && value.counted() {
+            let count = value.count();
+            // SAFETY: E1, E2, E10; the one release of the count that we own, and not the last one.
+            unsafe { *count -= 1 };
+        }
+    }
+
     /// Tells whether the count is where [`count`](Self::count) looks for it: the engine's own
     /// duplication is seen there.
     pub(crate) fn count_is_found(&self) -> bool {

@@ -125,6 +125,24 @@ fn microtasks_that_never_end_do_not_end_the_turn_bounds() {
 }
 
 #[test]
+fn batch_that_was_cut_short_does_not_take_in_what_came_meanwhile() {
+    let (host, _) = start();
+    eval(
+        host,
+        "globalThis.seen = ''; setImmediate(() => { seen += 'a'; setImmediate(() => { seen += 'i' }); \
+         setTimeout(() => { seen += 't' }, 1) }); setImmediate(() => { seen += 'b' }); ",
+    );
+    assert!(host.turn(1, Duration::from_secs(5)));
+    assert_eq!(eval(host, "seen"), "a");
+    std::thread::sleep(Duration::from_millis(5));
+    // The budget ends with the batch: the next round begins with the timer that is due by now.
+    assert!(host.turn(1, Duration::from_secs(5)));
+    assert_eq!(eval(host, "seen"), "ab");
+    run_to_the_end(host);
+    assert_eq!(eval(host, "seen"), "abti");
+}
+
+#[test]
 fn turn_that_was_cut_short_goes_on_where_it_stopped() {
     let (host, _) = start();
     eval(

@@ -160,3 +160,34 @@ fn static_memory_needs_no_unsafe() {
     drop(buffer);
     assert_eq!(dead(rt), 1);
 }
+
+#[test]
+fn shared_buffer_grows_and_says_where_nothing_is() {
+    let rt = engine();
+    let shared = js(rt, "new SharedArrayBuffer(2, { maxByteLength: 8 })");
+    let start = rt.data_pointer(&shared).unwrap().address;
+    assert!(rt.write_bytes(&shared, 0, b"12"));
+    ask(rt, "b => b.grow(8)", std::slice::from_ref(&shared));
+    assert!(rt.bytes_equal(&shared, b"12\0\0\0\0\0\0"));
+    let nothing = ask(
+        rt,
+        "b => new Uint8Array(b, 5, 0)",
+        std::slice::from_ref(&shared),
+    );
+    let pointer = rt.data_pointer(&nothing).unwrap();
+    assert_eq!((pointer.address, pointer.length), (start + 5, 0));
+    let may_grow = js(rt, "new ArrayBuffer(0, { maxByteLength: 4 })");
+    assert_ne!(rt.data_pointer(&may_grow).unwrap().address, 0);
+    let never = js(rt, "new Uint8Array(new ArrayBuffer(0))");
+    assert_eq!(rt.data_pointer(&never).unwrap().address, 0);
+}
+
+#[test]
+fn shared_buffer_beyond_the_heap_is_an_error() {
+    let rt = engine();
+    rt.set_memory_limit(Some(64 << 20));
+    let source = "new SharedArrayBuffer(1, { maxByteLength: 1 << 30 })";
+    let text = thrown_text(rt, rt.eval_script(source, "test.js"));
+    rt.set_memory_limit(None);
+    assert!(text.contains("out of memory"), "{text}");
+}

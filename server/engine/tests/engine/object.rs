@@ -1,6 +1,6 @@
 //! Objects, arrays and prototypes.
 
-use hostd_engine::{Kind, Value};
+use hostd_engine::{KeyQuery, Kind, Value};
 
 use crate::{ask, engine, js, text, thrown_text};
 
@@ -178,6 +178,51 @@ fn plain_arrays_are_told_from_others() {
             rt.is_plain_array(&js(rt, source)).unwrap(),
             plain,
             "{source}"
+        );
+    }
+}
+
+#[test]
+fn circle_of_prototypes_ends_in_an_error() {
+    let rt = engine();
+    let object = js(
+        rt,
+        "(() => { const o = {}; Object.setPrototypeOf(o, new Proxy(o, {})); return o })()",
+    );
+    let query = KeyQuery {
+        inherited: true,
+        ..KeyQuery::OWN
+    };
+    let thrown = rt.keys(&object, query).unwrap_err();
+    assert!(text(rt, &thrown.0).contains("RangeError"));
+    let thrown = rt.instance_of(&object, &js(rt, "Date")).unwrap_err();
+    assert!(text(rt, &thrown.0).contains("RangeError"));
+    assert_eq!(rt.keys(&object, KeyQuery::OWN).unwrap().len(), 0);
+}
+
+#[test]
+fn constructor_has_its_say_behind_a_proxy() {
+    let rt = engine();
+    let heir = js(rt, "Object.create(new Proxy(Date.prototype, {}))");
+    for (constructor, is_instance) in [
+        ("Object", true),
+        ("Date", false),
+        ("Map", false),
+        ("Map.bind()", false),
+        (
+            "class { static [Symbol.hasInstance](x) { return x !== null } }",
+            true,
+        ),
+        (
+            "class { static [Symbol.hasInstance]() { return 0 } }",
+            false,
+        ),
+    ] {
+        let class = js(rt, &format!("({constructor})"));
+        assert_eq!(
+            rt.instance_of(&heir, &class).unwrap(),
+            is_instance,
+            "{constructor}"
         );
     }
 }

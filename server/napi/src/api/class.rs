@@ -32,6 +32,7 @@ pub(crate) fn napi_define_class(
     result: Out<napi_value>,
 ) -> NapiResult {
     let rt = cx.rt();
+    super::string::fits(name.len())?;
     let name = cx.js(rt.string_utf8(name))?;
     let brand = rt.new_brand();
     let (class, prototype) = cx.js(rt.class(cx.spec(constructor, data).name(&name), brand))?;

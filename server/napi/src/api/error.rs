@@ -155,6 +155,8 @@ pub(crate) fn node_api_throw_syntax_error(
 }
 
 fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+    super::string::fits(message.len())?;
+    super::string::fits(code.map_or(0, <[u8]>::len))?;
     cx.env.set_exception(text_error(cx, class, code, message));
     Ok(())
 }
@@ -163,7 +165,10 @@ fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> Nap
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_error>
 pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_error(value))?)
+    let rt = cx.rt();
+    result.set(cx.read(value, |value| {
+        rt.is_error(value) || rt.is_dom_exception(value)
+    })?)
 }
 
 /// Tells whether an exception is pending.

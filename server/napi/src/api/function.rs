@@ -43,6 +43,7 @@ pub(crate) fn napi_create_function(
     data: Data,
     result: Out<napi_value>,
 ) -> NapiResult {
+    super::string::fits(name.len())?;
     let name = cx.js(cx.rt().string_utf8(name))?;
     let function = cx.js(cx.new_function(Some(&name), callback, data))?;
     result.set(cx.push_new(function))

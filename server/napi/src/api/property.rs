@@ -144,7 +144,7 @@ pub(crate) fn napi_set_named_property(
     let object = cx.object(object)?;
     let value = cx.value(value)?;
     let name = name.ok_or(Status::InvalidArg)?;
-    let key = cx.js(cx.rt().key_utf8(name))?;
+    let key = named(cx, name)?;
     cx.js(cx.rt().set(&object, &key, value)).map(drop)
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn napi_has_named_property(
 ) -> NapiResult {
     let object = cx.object(object)?;
     let name = name.ok_or(Status::InvalidArg)?;
-    let key = cx.js(cx.rt().key_utf8(name))?;
+    let key = named(cx, name)?;
     result.set(cx.js(cx.rt().has(&object, &key))?)
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn napi_get_named_property(
     result: Out<napi_value>,
 ) -> NapiResult {
     let object = cx.object(object)?;
-    let key = cx.js(cx.rt().key_utf8(name))?;
+    let key = named(cx, name)?;
     let value = cx.js(cx.rt().get(&object, &key))?;
     result.set(cx.push(value))
 }
@@ -302,10 +302,17 @@ fn create(rt: Runtime, object: &Value, key: &Key, value: &Value) -> JsResult<boo
     Ok(created)
 }
 
+/// The key of a name in UTF-8.
+#[inline]
+fn named(cx: &Cx, name: &[u8]) -> NapiResult<Key> {
+    super::string::fits(name.len())?;
+    cx.js(cx.rt().key_utf8(name))
+}
+
 /// The key of a descriptor: its UTF-8 name, else its name as a value.
 pub(super) fn descriptor_key(cx: &Cx, property: &Descriptor<'_>) -> NapiResult<Key> {
     match (property.name, property.key) {
-        (Some(name), _) => cx.js(cx.rt().key_utf8(name.to_bytes())),
+        (Some(name), _) => named(cx, name.to_bytes()),
         (None, Some(key)) => name_of(cx, key),
         (None, None) => Err(Status::InvalidArg),
     }

@@ -21,6 +21,23 @@ pub(crate) fn napi_create_reference(
     result.set(cx.new_reference(value, count, None)?)
 }
 
+/// The quick way of [`napi_create_reference`].
+#[inline]
+pub(crate) fn quick_create(
+    cx: &Cx,
+    value: Handle,
+    count: u32,
+    result: Out<napi_ref>,
+) -> Option<NapiResult> {
+    Some(result.set(cx.quick_reference(value, count)?))
+}
+
+/// The quick way of [`napi_delete_reference`].
+#[inline]
+pub(crate) fn quick_delete(cx: &Cx, reference: napi_ref) -> Option<NapiResult> {
+    cx.quick_delete(reference).map(Ok)
+}
+
 /// Deletes a reference at any count.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_delete_reference>

@@ -9,7 +9,7 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 use crate::env::finalizer::{Call, Finalizer, Owner};
 
-/// V8's longest string, in code units.
+/// V8's longest string.
 const MAX_LENGTH: usize = (1 << 29) - 24;
 
 fn make(
@@ -18,20 +18,18 @@ fn make(
     value: impl FnOnce() -> JsResult,
     result: Out<napi_value>,
 ) -> NapiResult {
-    if length > MAX_LENGTH {
-        return Err(Status::GenericFailure);
-    }
+    fits(length)?;
     let value = cx.quiet(value())?;
     result.set(cx.push_new(value))
 }
 
-/// The number of code units; counted only where the number of bytes leaves a doubt.
+/// Refuses what is too long for a string of V8's, without an exception. Of UTF-8 the bytes count.
 #[inline]
-fn utf8_length(text: &[u8]) -> usize {
-    if text.len() <= MAX_LENGTH {
-        text.len()
+pub(super) fn fits(length: usize) -> NapiResult {
+    if length <= MAX_LENGTH {
+        Ok(())
     } else {
-        String::from_utf8_lossy(text).encode_utf16().count()
+        Err(Status::GenericFailure)
     }
 }
 
@@ -50,7 +48,7 @@ pub(crate) fn napi_create_string_latin1(
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_string_utf8>
 pub(crate) fn napi_create_string_utf8(cx: &Cx, text: &[u8], result: Out<napi_value>) -> NapiResult {
-    make(cx, utf8_length(text), || cx.rt().string_utf8(text), result)
+    make(cx, text.len(), || cx.rt().string_utf8(text), result)
 }
 
 /// Makes a string of code units, paired or not.
@@ -149,7 +147,7 @@ pub(crate) fn node_api_create_property_key_utf8(
 ) -> NapiResult {
     make(
         cx,
-        utf8_length(text),
+        text.len(),
         || interned(cx, cx.rt().string_utf8(text)),
         result,
     )

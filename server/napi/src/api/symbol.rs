@@ -29,6 +29,7 @@ pub(crate) fn node_api_symbol_for(
     description: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
+    super::string::fits(description.len())?;
     let symbol = cx.quiet(cx.rt().symbol_for(description))?;
     result.set(cx.push(symbol))
 }

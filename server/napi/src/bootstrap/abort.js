@@ -76,9 +76,12 @@ class EventTarget {
   dispatchEvent(event) {
     if (!(event instanceof Event)) throw errors().invalidType('event', 'Event', event);
     begin(event, this);
-    for (const known of this.#listeners.get(event.type) ?? []) {
-      // It may have been removed by one before it.
-      if (!this.#listeners.get(event.type)?.includes(known)) continue;
+    // Listeners may be added and removed meanwhile: those are heard, as in Node, and these are not.
+    const heard = new Set();
+    for (;;) {
+      const known = this.#listeners.get(event.type)?.find((other) => !heard.has(other));
+      if (known === undefined) break;
+      heard.add(known);
       if (known.once) this.removeEventListener(event.type, known.listener);
       try {
         if (typeof known.listener === 'function') apply(known.listener, this, [event]);
@@ -115,7 +118,7 @@ class AbortSignal extends EventTarget {
   }
 
   static timeout(delay) {
-    errors().requireInteger(delay, 'delay', 0, Number.MAX_SAFE_INTEGER);
+    errors().requireInteger(delay, 'delay', 0, 2 ** 32 - 1);
     const signal = new AbortSignal(secret);
     globalThis.setTimeout(() => {
       abort(signal, new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
@@ -124,11 +127,13 @@ class AbortSignal extends EventTarget {
   }
 
   static any(signals) {
+    const wrong = (text) => errors().named(TypeError, 'ERR_INVALID_ARG_TYPE', text);
+    if (typeof signals?.[Symbol.iterator] !== 'function') throw wrong('signals cannot be converted to sequence.');
     const all = [...signals];
     const made = new AbortSignal(secret);
-    for (const signal of all) {
-      if (!(signal instanceof AbortSignal)) throw errors().invalidType('signals', 'AbortSignal', signal);
-    }
+    all.forEach((signal, index) => {
+      if (!(signal instanceof AbortSignal)) throw wrong(`signals[${index}] is not of type AbortSignal.`);
+    });
     const over = all.find((signal) => signal.#aborted);
     if (over) {
       made.#aborted = true;
@@ -140,11 +145,18 @@ class AbortSignal extends EventTarget {
   }
 
   static trigger(signal, reason) {
+    const over = [];
+    AbortSignal.#end(signal, reason, over);
+    for (const each of over) each.dispatchEvent(new Event('abort'));
+  }
+
+  // Whoever hears of one finds those that depend on it aborted too.
+  static #end(signal, reason, over) {
     if (signal.#aborted) return;
     signal.#aborted = true;
     signal.#reason = reason;
-    signal.dispatchEvent(new Event('abort'));
-    for (const dependent of signal.#dependents.splice(0)) abort(dependent, reason);
+    over.push(signal);
+    for (const dependent of signal.#dependents.splice(0)) AbortSignal.#end(dependent, reason, over);
   }
 
   get aborted() { return this.#aborted; }

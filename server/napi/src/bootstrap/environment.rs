@@ -211,23 +211,18 @@ pub(super) fn set_buffer_prototype(rt: Runtime, call: &Invocation<'_>) -> JsResu
     Ok(Value::UNDEFINED)
 }
 
-/// Emits an event of `process`, such as `uncaughtException`. True if somebody listened and did not
-/// throw in turn.
-pub(crate) fn emit(rt: Runtime, event: &str, args: &[&Value]) -> bool {
+/// Emits an event of `process`, such as `uncaughtException`. True if somebody listened.
+pub(crate) fn emit(rt: Runtime, event: &str, args: &[&Value]) -> JsResult<bool> {
     let listener = LISTENER.with(|slot| slot.get().map(|listener| Value::clone(listener)));
     let Some(listener) = listener else {
-        return false;
+        return Ok(false);
     };
-    let Ok(event) = rt.string_utf8(event.as_bytes()) else {
-        return false;
-    };
+    let event = rt.string_utf8(event.as_bytes())?;
     let args: Vec<Value> = std::iter::once(event)
         .chain(args.iter().map(|&arg| arg.clone()))
         .collect();
-    match rt.call(&listener, &Value::UNDEFINED, &args) {
-        Ok(heard) => heard.as_bool().unwrap_or(false),
-        Err(_) => false,
-    }
+    let heard = rt.call(&listener, &Value::UNDEFINED, &args)?;
+    Ok(heard.as_bool().unwrap_or(false))
 }
 
 /// `dlopen(filename, exports, flags or undefined, the module's filename or undefined)`: loads an addon

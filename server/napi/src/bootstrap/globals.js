@@ -19,6 +19,10 @@ const lazy = (name, make, enumerable = false) => Object.defineProperty(global, n
   enumerable, configurable: true,
 });
 
+// V8 makes the global of a template, which stands between it and Object.prototype.
+const template = { constructor: { value: Object, writable: true, configurable: true } };
+Object.setPrototypeOf(global, Object.create(Object.prototype, template));
+
 define('global', global, true);
 lazy('process', () => native.load('process'));
 lazy('Buffer', () => native.load('buffer'));

@@ -37,7 +37,7 @@ const GLOBALS: &str = include_str!("globals.js");
 const TAG: u8 = 32;
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 36] = [
+const FUNCTIONS: [(&str, NativeCall); 37] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -69,6 +69,7 @@ const FUNCTIONS: [(&str, NativeCall); 36] = [
     ("promiseState", environment::promise_state),
     ("isProxy", environment::is_proxy),
     ("isExternal", environment::is_external),
+    ("timerNow", timers::now),
     ("startTimer", timers::start),
     ("stopTimer", timers::stop),
     ("referenceTimer", timers::reference),

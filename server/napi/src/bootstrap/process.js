@@ -211,6 +211,30 @@ for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
   let made;
   Object.defineProperty(self, name, { enumerable: true, configurable: true, get: () => made ??= stream(fd) });
 }
-native.setUncaughtListener((name, ...args) => self.emit(name, ...args));
+
+// What a promise was rejected with may be anything; listeners of uncaught errors are given an error.
+const nameOf = (reason) => {
+  if (reason === null || (typeof reason !== 'object' && typeof reason !== 'function')) return String(reason);
+  try {
+    const { toString } = Object.prototype;
+    return reason.toString === toString ? `#<${reason.constructor.name}>` : Reflect.apply(toString, reason, []);
+  } catch {
+    return '#<Object>';
+  }
+};
+const unhandled = (reason) => {
+  const error = errors().named(Error, 'ERR_UNHANDLED_REJECTION',
+    'This error originated either by throwing inside of an async function without a catch block, or by ' +
+    `rejecting a promise which was not handled with .catch(). The promise rejected with the reason "${nameOf(reason)}".`);
+  error.name = 'UnhandledPromiseRejection';
+  return error;
+};
+native.setUncaughtListener((name, first, second) => {
+  if (name !== 'uncaughtException') return self.emit(name, first, second);
+  const isReason = second === 'unhandledRejection' && !(first instanceof Error);
+  const error = isReason ? unhandled(first) : first;
+  self.emit('uncaughtExceptionMonitor', error, second);
+  return self.emit(name, error, second);
+});
 return self;
 })

@@ -13,7 +13,7 @@ let number = 0;
 
 const duration = (after) => {
   const wish = after === undefined ? 1 : after * 1;
-  if (wish >= 1 && wish <= LONGEST) return Math.trunc(wish);
+  if (wish >= 1 && wish <= LONGEST) return wish;
   if (wish > LONGEST) {
     globalThis.process.emitWarning(
       `${wish} does not fit into a 32-bit signed integer.\nTimeout duration was set to 1.`, 'TimeoutOverflowWarning');
@@ -35,9 +35,9 @@ class Timeout {
     this.#start();
   }
 
-  #start() {
+  #start(begin = undefined) {
     this._destroyed = false;
-    this.#key = native.startTimer(this, this._idleTimeout, this.#referenced);
+    this.#key = native.startTimer(this, Math.trunc(this._idleTimeout), this.#referenced, begin);
   }
 
   #stop() {
@@ -53,13 +53,15 @@ class Timeout {
   static run(timer) {
     timer.#key = 0;
     if (typeof timer._onTimeout !== 'function') return timer.#end();
+    // The next round of an interval counts from the beginning of this one.
+    const begin = timer._repeat === null ? undefined : native.timerNow();
     try {
       if (timer._timerArgs.length) apply(timer._onTimeout, timer, timer._timerArgs);
       else timer._onTimeout();
     } finally {
       // It may have been refreshed or cleared meanwhile.
       if (timer.#key === 0) {
-        if (timer._repeat !== null && timer._idleTimeout > 0) timer.#start();
+        if (timer._repeat !== null && timer._idleTimeout > 0) timer.#start(begin);
         else timer.#end();
       }
     }

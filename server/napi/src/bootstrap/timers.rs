@@ -17,29 +17,45 @@ fn state(rt: Runtime) -> JsResult<&'static HostState> {
     Ok(host.state())
 }
 
-/// The serial number in an argument.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the number came from `start`; another one names no timer"
+    reason = "the number came from here; another one names no timer and no time"
 )]
-fn serial(call: &Invocation<'_>) -> u64 {
-    argument(call, 0).as_f64().unwrap_or_default() as u64
+fn count(number: f64) -> u64 {
+    number as u64
 }
 
-/// `startTimer(timer, milliseconds, referenced)`: what stops it.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody starts 2^53 timers in a process, or lets it run for so many milliseconds"
+)]
+fn number(rt: Runtime, count: u64) -> Value {
+    rt.number(count as f64)
+}
+
+/// The serial number in an argument.
+fn serial(call: &Invocation<'_>) -> u64 {
+    count(argument(call, 0).as_f64().unwrap_or_default())
+}
+
+/// `timerNow()`: the time that timers count.
+pub(super) fn now(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    let now = state(rt)?.timers.borrow().now();
+    Ok(number(rt, now))
+}
+
+/// `startTimer(timer, milliseconds, referenced, start or undefined)`: what stops it.
 pub(super) fn start(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let after = argument(call, 1).as_i32().unwrap_or(1);
     let after = u32::try_from(after).unwrap_or(1);
     let referenced = argument(call, 2).as_bool().unwrap_or(true);
     let timer = argument(call, 0).clone();
     let mut timers = state(rt)?.timers.borrow_mut();
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "nobody starts 2^53 timers in a process"
-    )]
-    let serial = timers.start(timer, after, referenced) as f64;
-    Ok(rt.number(serial))
+    let start = argument(call, 3)
+        .as_f64()
+        .map_or_else(|| timers.now(), count);
+    Ok(number(rt, timers.start(timer, start, after, referenced)))
 }
 
 /// `stopTimer(serial)`.

@@ -27,19 +27,37 @@ impl Pins {
     /// A strong reference to the object at this address was made.
     #[inline]
     pub(crate) fn add(&mut self, address: usize) {
-        if let Some(count) = self.counts.get_mut(bucket(address)) {
-            *count = count.saturating_add(1);
-        }
         self.exact = None;
+        self.quick_add(address);
     }
 
     /// It is gone.
     #[inline]
     pub(crate) fn remove(&mut self, address: usize) {
+        self.exact = None;
+        self.quick_remove(address);
+    }
+
+    /// Whether the quick ways below do: no set was made since the last change.
+    #[inline]
+    pub(crate) fn are_only_counted(&self) -> bool {
+        self.exact.is_none()
+    }
+
+    /// [`add`](Self::add) where references are only counted.
+    #[inline]
+    pub(crate) fn quick_add(&mut self, address: usize) {
+        if let Some(count) = self.counts.get_mut(bucket(address)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// [`remove`](Self::remove) where references are only counted.
+    #[inline]
+    pub(crate) fn quick_remove(&mut self, address: usize) {
         if let Some(count) = self.counts.get_mut(bucket(address)) {
             *count = count.saturating_sub(1);
         }
-        self.exact = None;
     }
 
     /// Whether the address may be referenced; if not, that is certain.

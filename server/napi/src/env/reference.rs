@@ -3,6 +3,7 @@
 use hostd_engine::{Value, Weak};
 
 use super::Cx;
+use crate::abi::check::Handle;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_ref;
 
@@ -28,6 +29,7 @@ enum Hold {
 
 impl Reference {
     /// The object's address, if it is held strongly.
+    #[inline]
     pub(crate) fn pinned(&self) -> Option<usize> {
         match &self.hold {
             Hold::Strong(value) if value.is_object() => value.identity(),
@@ -36,6 +38,7 @@ impl Reference {
     }
 
     /// Whether it came with a wrap or finalizer, and so goes with it.
+    #[inline]
     pub(crate) fn belongs_to_finalizer(&self) -> bool {
         self.finalizer.is_some()
     }
@@ -86,6 +89,52 @@ impl Cx {
         let id = id.ok_or(Status::GenericFailure)?;
         self.made(id);
         Ok(napi_ref(id))
+    }
+
+    /// [`new_reference`](Self::new_reference) for the quick way: a strong one to an object.
+    #[inline]
+    pub(crate) fn quick_reference(&self, handle: Handle, count: u32) -> Option<napi_ref> {
+        let handles = self.host.handles.try_borrow().ok()?;
+        let value = handles.get(handle.0)?;
+        if count == 0 || !value.is_object() || self.host.debug.is_some() {
+            return None;
+        }
+        let mut pins = self.host.pins.try_borrow_mut().ok()?;
+        if !pins.are_only_counted() {
+            return None;
+        }
+        let mut references = self.env.references.try_borrow_mut().ok()?;
+        let id = references.quick_insert(|| Reference {
+            count,
+            hold: Hold::Strong(value.clone()),
+            finalizer: None,
+        })?;
+        if let Some(address) = value.identity() {
+            pins.quick_add(address);
+        }
+        Some(napi_ref(id))
+    }
+
+    /// [`delete_reference`](Self::delete_reference) for the quick way: a strong one to an object
+    /// that lives on.
+    #[inline]
+    pub(crate) fn quick_delete(&self, id: napi_ref) -> Option<()> {
+        let mut pins = self.host.pins.try_borrow_mut().ok()?;
+        if !pins.are_only_counted() {
+            return None;
+        }
+        let mut references = self.env.references.try_borrow_mut().ok()?;
+        let reference = references.get(id.0)?;
+        let address = reference.pinned()?;
+        let lives_on = reference.strong().is_some_and(Value::is_shared);
+        if !lives_on || reference.belongs_to_finalizer() {
+            return None;
+        }
+        pins.quick_remove(address);
+        if let Hold::Strong(value) = references.remove(id.0)?.hold {
+            value.release_shared();
+        }
+        Some(())
     }
 
     /// Deletes a reference and cancels the finalizer that came with it.

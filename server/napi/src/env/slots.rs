@@ -81,6 +81,12 @@ pub(crate) struct Slots<T> {
 
 const NONE: u32 = u32::MAX;
 
+/// What a slot gets when it is freed. 0 is skipped, so that an id is never just an index.
+#[inline]
+fn next_generation(generation: u32) -> u32 {
+    masked(masked(generation) + 1).max(1)
+}
+
 impl<T> Slots<T> {
     /// An empty table.
     pub(crate) const fn new(kind: IdKind) -> Self {
@@ -110,6 +116,20 @@ impl<T> Slots<T> {
             content: Content::Live(item),
         });
         Some(pack(self.kind, 1, index))
+    }
+
+    /// Adds one where another one was.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the quick way calls nothing")]
+    pub(crate) fn quick_insert(&mut self, make: impl FnOnce() -> T) -> Option<usize> {
+        let index = self.free;
+        let slot = self.entries.get_mut(index as usize)?;
+        let Content::Free { next } = slot.content else {
+            return None;
+        };
+        self.free = next;
+        slot.content = Content::Live(make());
+        Some(pack(self.kind, slot.generation, index))
     }
 
     /// The one with this id, if it is alive.
@@ -147,9 +167,7 @@ impl<T> Slots<T> {
             return None;
         }
         let content = std::mem::replace(&mut slot.content, Content::Free { next: self.free });
-        // Generation 0 is skipped, so that an id is never just an index.
-        slot.generation = (slot.generation & GENERATION_MASK).wrapping_add(1) & GENERATION_MASK;
-        slot.generation = slot.generation.max(1);
+        slot.generation = next_generation(slot.generation);
         self.free = index;
         match content {
             Content::Live(item) => Some(item),
@@ -184,6 +202,19 @@ mod tests {
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get(second), Some(&"b"));
         assert_eq!(slots.iter().count(), 1);
+    }
+
+    #[test]
+    fn quick_way_in_takes_what_is_free_and_makes_nothing_else() {
+        let mut slots = Slots::new(IdKind::Reference);
+        assert_eq!(slots.quick_insert(|| panic!("there is no room")), None);
+        let first = slots.insert("a").unwrap();
+        assert_eq!(slots.quick_insert(|| panic!("there is no room")), None);
+        slots.remove(first).unwrap();
+        let second = slots.quick_insert(|| "b").unwrap();
+        assert_eq!(slots.get(first), None);
+        assert_eq!(slots.get(second), Some(&"b"));
+        assert_eq!(slots.quick_insert(|| panic!("there is no room")), None);
     }
 
     #[test]

@@ -388,24 +388,25 @@ impl Env {
     }
 
     /// Serves an event: delivers calls, as far as the budget goes, and closes the function if all
-    /// threads released it or one aborted it.
+    /// threads released it or one aborted it. True if the budget was spent before, so that the event
+    /// is posted again.
     pub(crate) fn dispatch_threadsafe(
         &'static self,
         host: &'static HostState,
         id: usize,
         budget: &mut Budget,
-    ) {
+    ) -> bool {
         let local = {
             let locals = self.threadsafe.borrow();
             let Some(local) = locals.by_id.get(&id) else {
-                return;
+                return false;
             };
             (local.function.clone(), local.calls)
         };
         let (function, calls) = local;
         loop {
             match next(id) {
-                Next::Nothing => return,
+                Next::Nothing => return false,
                 Next::Close => break,
                 Next::Call { data, last } => {
                     let data = Data::from_word(data);
@@ -419,12 +420,13 @@ impl Env {
             if !budget.spend() {
                 // The rest has to wait for the next turn. `posted` is still set.
                 host.inbox.post(Event::ThreadsafeFunction(id));
-                return;
+                return true;
             }
         }
         drop(function);
         self.finalize_threadsafe(host, id, None);
         host.settle_item();
+        false
     }
 
     /// Hands one call to JavaScript.

@@ -126,9 +126,12 @@ impl HostState {
     /// what those made due.
     #[cold]
     fn settle(&'static self) {
+        self.holds_ticks.set(false);
         for _ in 0..MAX_ROUNDS {
             self.run_basic_finalizers();
-            self.run_ticks();
+            if !self.run_ticks() {
+                return;
+            }
             if let Err(thrown) = self.rt.run_microtasks() {
                 self.uncaught(&thrown, Origin::Microtask);
             }
@@ -144,34 +147,18 @@ impl HostState {
         self.inbox.ring();
     }
 
-    fn run_ticks(&self) {
+    /// False if one threw: the others wait.
+    fn run_ticks(&self) -> bool {
         loop {
             let tick = self.ticks.borrow_mut().pop_front();
             let Some(Tick { function, args }) = tick else {
-                return;
+                return true;
             };
             if let Err(thrown) = self.rt.call(&function, &Value::UNDEFINED, &args) {
                 self.uncaught(&thrown, Origin::NextTick);
+                self.hold_ticks();
+                return false;
             }
-        }
-    }
-
-    fn report_rejections(&self) {
-        let rejections = self.rejections.take();
-        for (promise, reason) in rejections {
-            if !bootstrap::emit(self.rt, "unhandledRejection", &[&reason, &promise]) {
-                self.uncaught(&Thrown(reason), Origin::UnhandledRejection);
-            }
-        }
-    }
-
-    /// Notes a promise that was rejected without handler, or got one after all.
-    pub(super) fn note_rejection(&self, promise: &Value, reason: &Value, handled: bool) {
-        let mut rejections = self.rejections.borrow_mut();
-        if handled {
-            rejections.retain(|(other, _)| other.identity() != promise.identity());
-        } else {
-            rejections.push((promise.clone(), reason.clone()));
         }
     }
 
@@ -294,7 +281,8 @@ impl HostState {
             "uncaughtException"
         };
         let kind = self.rt.string_utf8(kind.as_bytes());
-        kind.is_ok_and(|kind| bootstrap::emit(self.rt, "uncaughtException", &[&thrown.0, &kind]))
+        kind.and_then(|kind| bootstrap::emit(self.rt, "uncaughtException", &[&thrown.0, &kind]))
+            .unwrap_or(false)
     }
 
     /// See [`super::Host::is_pinned`].

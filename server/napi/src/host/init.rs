@@ -45,6 +45,8 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         timer_calls: OnceCell::new(),
         phase: Cell::default(),
         phase_items: Cell::new(0),
+        events_left: Cell::new(0),
+        holds_ticks: Cell::new(false),
         uv: Uv::default(),
         callback_scopes: RefCell::default(),
         scope_floor: Cell::new(0),
@@ -66,7 +68,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         closed: Cell::new(false),
         ticks: RefCell::new(VecDeque::new()),
         finalized: RefCell::new(VecDeque::new()),
-        rejections: RefCell::new(Vec::new()),
+        rejections: RefCell::default(),
         warned: RefCell::new(HashSet::new()),
         buffer_prototype: OnceCell::new(),
     }));

@@ -11,6 +11,7 @@ mod init;
 mod invoke;
 mod options;
 pub(crate) mod pool;
+mod rejections;
 mod timers;
 mod turn;
 mod uv;
@@ -43,6 +44,7 @@ pub(crate) use inbox::{Event, Inbox};
 pub(crate) use invoke::callback;
 pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError};
 pub(crate) use pool::{Job, Ticket};
+pub(crate) use rejections::Rejections;
 pub(crate) use timers::Timers;
 pub(crate) use turn::{Budget, Phase};
 pub(crate) use uv::Uv;
@@ -134,6 +136,10 @@ pub(crate) struct HostState {
     phase: Cell<Phase>,
     /// How much was done in that phase already.
     phase_items: Cell<usize>,
+    /// How many events of its round a turn that was cut short did not come to.
+    events_left: Cell<usize>,
+    /// Ticks and microtasks wait, because of an error: see [`HostState::hold_ticks`].
+    holds_ticks: Cell<bool>,
     pub(crate) uv: Uv,
     /// The open callback scopes, outermost first.
     callback_scopes: RefCell<Vec<usize>>,
@@ -155,7 +161,7 @@ pub(crate) struct HostState {
     ticks: RefCell<VecDeque<Tick>>,
     finalized: RefCell<VecDeque<FinalizerToken>>,
     /// Promises that were rejected without handler, and why, until the microtasks are done.
-    rejections: RefCell<Vec<(Value, Value)>>,
+    rejections: RefCell<Rejections>,
     warned: RefCell<HashSet<(&'static str, &'static str)>>,
     buffer_prototype: OnceCell<Value>,
 }

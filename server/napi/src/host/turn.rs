@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use hostd_engine::Value;
+
 use super::entry::Depth;
 use super::{Event, HostState, Origin};
 use crate::env::tsfn;
@@ -35,8 +37,8 @@ impl Budget {
     }
 }
 
-/// A phase that was cut short goes on in the next turn until so much was done in it: what comes
-/// without end does not keep the other phases from having their turn.
+/// Events that were cut short go on in the next turn until so many were served: a function that is
+/// called without end does not keep the other phases from having their turn.
 const PHASE_ITEMS: usize = 1000;
 
 /// Where in its round a loop is.
@@ -71,38 +73,43 @@ impl HostState {
         let mut budget = Budget::new(max_items, max);
         loop {
             // What died with an item after it was settled counts as pending too.
-            self.settle_item();
+            if !self.holds_ticks.get() {
+                self.settle_item();
+            }
             // What a turn did not come to is where the next one goes on, or timers would overtake
             // immediates.
             let (phase, before) = (self.phase.get(), budget.items);
-            let (next, is_left) = match phase {
+            let (next, is_cut) = match phase {
                 Phase::Timers => {
                     self.run_timers(&mut budget);
-                    (Phase::Events, self.timers.borrow().is_timer_due())
-                }
-                Phase::Events if self.uv.is_open() => {
-                    self.run_uv(&mut budget);
-                    let is_cut = budget.is_spent() && self.timers.borrow().has_immediates();
-                    let next = if is_cut {
-                        Phase::Immediates
-                    } else {
-                        Phase::Timers
-                    };
-                    (next, self.inbox.is_filled())
+                    (Phase::Events, self.timers.borrow_mut().is_cut())
                 }
                 Phase::Events => {
-                    self.serve_events(&mut budget);
-                    (Phase::Immediates, self.inbox.is_filled())
+                    let next = if self.uv.is_open() {
+                        self.run_uv(&mut budget);
+                        if self.timers.borrow().is_batch_left() {
+                            Phase::Immediates
+                        } else {
+                            Phase::Timers
+                        }
+                    } else {
+                        self.serve_events(&mut budget);
+                        Phase::Immediates
+                    };
+                    let done = self.phase_items.get() + before.saturating_sub(budget.items);
+                    let is_cut = self.events_left.get() > 0 && done < PHASE_ITEMS;
+                    self.phase_items.set(if is_cut { done } else { 0 });
+                    if !is_cut {
+                        self.events_left.set(0);
+                    }
+                    (next, is_cut)
                 }
                 Phase::Immediates => {
                     self.run_immediates(&mut budget);
-                    (Phase::Timers, self.timers.borrow().has_immediates())
+                    (Phase::Timers, self.timers.borrow().is_batch_left())
                 }
             };
-            let done = self.phase_items.get() + before.saturating_sub(budget.items);
-            let goes_on = budget.is_spent() && is_left && done < PHASE_ITEMS;
-            self.phase_items.set(if goes_on { done } else { 0 });
-            self.phase.set(if goes_on { phase } else { next });
+            self.phase.set(if is_cut { phase } else { next });
             let is_round = next == Phase::Timers && !self.has_pending();
             if budget.is_spent() || is_round {
                 break;
@@ -112,59 +119,89 @@ impl HostState {
     }
 
     fn run_timers(&'static self, budget: &mut Budget) {
+        let mut has_run = self.timers.borrow_mut().is_cut();
         while !budget.is_spent() {
             let due = self.timers.borrow_mut().next_due();
             let (Some(timer), Some((call, _))) = (due, self.timer_calls.get()) else {
+                if has_run {
+                    self.settle_item();
+                }
                 return;
             };
-            if let Err(thrown) = self
-                .rt
-                .call(call, &hostd_engine::Value::UNDEFINED, &[timer])
-            {
-                self.uncaught(&thrown, Origin::Timer);
-            }
-            self.settle_item();
+            self.run_timer(call, timer);
+            has_run = true;
             budget.spend();
+        }
+    }
+
+    /// Calls a timer or an immediate; false if it threw.
+    fn run_timer(&'static self, call: &Value, timer: Value) -> bool {
+        match self.rt.call(call, &Value::UNDEFINED, &[timer]) {
+            Ok(_) => {
+                self.settle_item();
+                true
+            }
+            Err(thrown) => {
+                self.uncaught(&thrown, Origin::Timer);
+                self.hold_ticks();
+                false
+            }
+        }
+    }
+
+    /// After an error that a timer, an immediate or a tick threw, Node does not come to ticks and
+    /// microtasks before the next item is done or, if there is none, in a round of immediates.
+    pub(super) fn hold_ticks(&self) {
+        if !self.holds_ticks.replace(true) {
+            self.timers.borrow_mut().add_immediate(Value::UNDEFINED);
         }
     }
 
     /// Serves the events that are there; those that come meanwhile wait for the next round.
     pub(super) fn serve_events(&'static self, budget: &mut Budget) {
-        for _ in 0..self.inbox.len() {
-            if budget.is_spent() {
-                return;
-            }
+        let mut left = match self.events_left.take() {
+            0 => self.inbox.len(),
+            cut => cut,
+        };
+        while left > 0 && !budget.is_spent() {
             let Some(event) = self.inbox.next() else {
                 return;
             };
-            self.serve(event, budget);
+            left -= 1;
+            if self.serve(event, budget) {
+                left += 1;
+            }
         }
+        self.events_left.set(left);
     }
 
     pub(super) fn run_immediates(&'static self, budget: &mut Budget) {
         let mut batch = self.timers.borrow_mut().take_immediates();
         while !budget.is_spent() {
-            let (Some(immediate), Some((_, call))) = (batch.pop_front(), self.timer_calls.get())
-            else {
+            let Some(immediate) = batch.pop_front() else {
                 return;
             };
-            let undefined = hostd_engine::Value::UNDEFINED;
-            if let Err(thrown) = self.rt.call(call, &undefined, &[immediate]) {
-                self.uncaught(&thrown, Origin::Timer);
+            match self.timer_calls.get() {
+                Some((_, call)) if !immediate.is_undefined() => {
+                    if !self.run_timer(call, immediate) && batch.is_empty() {
+                        // Node comes back for those that wait.
+                        batch = self.timers.borrow_mut().take_immediates();
+                    }
+                }
+                // Nothing of a script's: ticks that waited for it.
+                _ => self.settle_item(),
             }
-            self.settle_item();
             budget.spend();
         }
         self.timers.borrow_mut().give_back(batch);
     }
 
-    fn serve(&'static self, event: Event, budget: &mut Budget) {
+    /// Serves an event; true if it is posted again, because the budget was spent in the middle.
+    fn serve(&'static self, event: Event, budget: &mut Budget) -> bool {
         match event {
             Event::ThreadsafeFunction(id) => {
                 let env = tsfn::owner(id).and_then(|owner| self.env_by_id(owner));
-                if let Some(env) = env {
-                    env.dispatch_threadsafe(self, id, budget);
-                }
+                return env.is_some_and(|env| env.dispatch_threadsafe(self, id, budget));
             }
             Event::WorkDone { id, cancelled } => {
                 self.complete_work(id, cancelled);
@@ -177,6 +214,7 @@ impl HostState {
             // It did its work by coming: the loop runs in every turn.
             Event::Loop => {}
         }
+        false
     }
 
     /// Forgets an asynchronous cleanup hook; false if it is none of this host's.

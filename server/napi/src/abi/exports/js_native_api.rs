@@ -163,9 +163,9 @@ napi_exports! {
               => (handle(value), out(result));
 
     env   reference::napi_create_reference(value: napi_value, initial_refcount: u32, result: *mut napi_ref)
-              => (handle(value), plain(initial_refcount), out(result));
+              => (handle(value), plain(initial_refcount), out(result)) or quick_create;
     basic reference::napi_delete_reference(reference: napi_ref)
-              => (id(reference));
+              => (id(reference)) or quick_delete;
     env   reference::napi_reference_ref(reference: napi_ref, result: *mut u32)
               => (id(reference), opt_out(result));
     env   reference::napi_reference_unref(reference: napi_ref, result: *mut u32)
