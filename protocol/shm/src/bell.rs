@@ -110,6 +110,10 @@ pub(crate) struct HostBell {
     /// How the JS thread sleeps: [`MODE_FUTEX`]. Other values are reserved for a wait on file
     /// descriptors.
     pub(crate) mode: AtomicU32,
+    /// The CPU of the client that woke the JS thread last, plus one; the JS thread takes it down.
+    pub(crate) waker: AtomicU32,
+    /// Counts how often the JS thread left a CPU to a client.
+    pub(crate) moves: AtomicU32,
 }
 
 /// The JS thread sleeps on the futex word.

@@ -203,6 +203,8 @@ pub struct ClientLane {
     /// What the host was not told yet: bits of an [`Interest`], as the host would have it.
     owed: u32,
     spin: Spin,
+    /// How often the JS thread had moved when this end last looked.
+    moves: u32,
 }
 
 impl ClientLane {
@@ -215,6 +217,7 @@ impl ClientLane {
             to_client,
             owed: 0,
             spin: Spin::new(SPIN_TIME),
+            moves: 0,
         }
     }
 
@@ -293,13 +296,30 @@ impl ClientLane {
         check: &mut dyn FnMut() -> Verdict,
     ) -> Result<Waited, Violation> {
         self.notify();
-        let mut spin = self.spin;
-        let found = spin.until(|| self.look(interest).transpose());
-        self.spin = spin;
-        match found {
+        match self.spin(interest) {
             Some(found) => found.map(|()| Waited::Ready),
             None => self.wait_asleep(interest, check),
         }
+    }
+
+    #[inline]
+    fn spin(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
+        let mut spin = self.spin;
+        let found = spin.until(|| self.look(interest).transpose());
+        self.spin = spin;
+        found
+    }
+
+    /// Whether the JS thread has left this end's CPU since this was asked last: then it pays to spin
+    /// until it has arrived.
+    fn is_left(&mut self) -> bool {
+        let moves = self.area.header().host.0.moves.load(Relaxed);
+        let is_left = moves != self.moves;
+        if is_left {
+            self.moves = moves;
+            self.spin = self.spin.renewed();
+        }
+        is_left
     }
 
     #[cold]
@@ -308,6 +328,11 @@ impl ClientLane {
         interest: Interest,
         check: &mut dyn FnMut() -> Verdict,
     ) -> Result<Waited, Violation> {
+        if self.is_left()
+            && let Some(found) = self.spin(interest)
+        {
+            return found.map(|()| Waited::Ready);
+        }
         let area = Arc::clone(&self.area);
         let bell = &area.lane(self.index).bell.0;
         let mut outcome = None;
@@ -414,8 +439,13 @@ fn tell_host(area: &Area, index: LaneIndex, owed: u32) {
         host.ready.fetch_or(index.bit(), SeqCst);
         fence(SeqCst);
     }
-    host.bell
-        .wake_if(|announced| HostSleep::concerns(announced, index, owed));
+    host.bell.wake_if(|announced| {
+        let concerns = HostSleep::concerns(announced, index, owed);
+        if concerns {
+            host.waker.store(seat::here().wrapping_add(1), Relaxed);
+        }
+        concerns
+    });
 }
 
 /// A slice whose bytes are initialised already.

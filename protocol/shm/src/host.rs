@@ -16,7 +16,7 @@ use crate::layout::{
 };
 use crate::ready::{ALL_LANES, ReadyBitmap};
 use crate::ring::{Consumer, Producer};
-use crate::seat::{Company, Seat};
+use crate::seat::Seat;
 use crate::spin::Spin;
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 use crate::top::HostTop;
@@ -126,11 +126,29 @@ impl Shared {
     /// A client was woken that went to sleep on this CPU, or on another.
     #[cold]
     fn woke(&self, cpu: u32) {
-        let company = self.seat.woke(cpu);
-        if company == Company::Left {
-            self.spin.set(self.spin.get().restored());
+        let is_here = self.seat.met(cpu, self.spin.get().won());
+        self.crowded.set(is_here);
+    }
+
+    /// This thread was woken: by a client on this CPU, or otherwise.
+    fn woken(&self) {
+        let waker = self.area.header().host.0.waker.swap(0, Relaxed);
+        if let Some(cpu) = waker.checked_sub(1) {
+            self.seat.met(cpu, self.spin.get().won());
         }
-        self.crowded.set(company == Company::Together);
+    }
+
+    /// Leaves this CPU, if that is due, to a client that has its answer.
+    #[cold]
+    fn leave(&self) {
+        let moves = &self.area.header().host.0.moves;
+        let has_left = self.seat.leave(|| {
+            moves.fetch_add(1, Relaxed);
+        });
+        if has_left {
+            self.spin.set(self.spin.get().renewed());
+            self.crowded.set(false);
+        }
     }
 
     #[inline]
@@ -206,6 +224,9 @@ impl Shared {
     ) -> Option<T> {
         let is_noticed = self.owed_data.get() & HOME_LANE.bit() != 0;
         self.notify_all();
+        if self.seat.is_leaving() {
+            self.leave();
+        }
         let found = if self.crowded.take() {
             look(false)
         } else {
@@ -234,6 +255,7 @@ impl Shared {
                 found = look(true);
                 found.is_some()
             });
+            self.woken();
             if let Some(found) = found.or_else(|| look(false)) {
                 return Some(found);
             }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::layout::PATIENT_SPIN_TIME;
+
 /// How long one waiter spins. Belongs to one end of one lane, or to the JS thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spin {
@@ -11,6 +13,8 @@ pub(crate) struct Spin {
     budget: Duration,
     /// Waits since it was given up.
     idle: u32,
+    /// How often it paid since it was [renewed](Self::renewed).
+    won: u32,
 }
 
 /// A shorter time is not worth the trouble.
@@ -31,9 +35,18 @@ impl Spin {
         Self::at_most(Duration::ZERO)
     }
 
-    /// The same, with all its time: there is a new reason to think that spinning pays.
-    pub(crate) fn restored(self) -> Self {
-        Self::at_most(self.most)
+    /// The same, where there is a new reason to think that spinning pays: it has all its time, and
+    /// the next time longer, for the other end is on its way to another CPU.
+    pub(crate) fn renewed(self) -> Self {
+        let budget = if self.most.is_zero() {
+            Duration::ZERO
+        } else {
+            PATIENT_SPIN_TIME.max(self.most)
+        };
+        Self {
+            budget,
+            ..Self::at_most(self.most)
+        }
     }
 
     fn at_most(most: Duration) -> Self {
@@ -41,7 +54,13 @@ impl Spin {
             most,
             budget: most,
             idle: 0,
+            won: 0,
         }
+    }
+
+    /// How often spinning paid since there was reason to think so.
+    pub(crate) fn won(&self) -> u32 {
+        self.won
     }
 
     /// Looks once, and then again for as long as spinning is thought to pay.
@@ -64,6 +83,7 @@ impl Spin {
                 std::hint::spin_loop();
                 if let Some(found) = look() {
                     self.budget = self.most;
+                    self.won = self.won.saturating_add(1);
                     return Some(found);
                 }
             }
