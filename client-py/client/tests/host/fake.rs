@@ -46,33 +46,8 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
     let memory = lanes.then(|| hostd_sandbox::adopt_descriptor(&alone, 4).unwrap());
     let mut control = UnixStream::from(control);
 
-    match manner().as_str() {
-        "die" => {
-            eprintln!("no reason to live");
-            return ExitCode::from(3);
-        }
-        "silent" => forever(),
-        "garbage" => {
-            control.write_all(&[0xA5; 4096]).unwrap();
-            forever();
-        }
-        "drip" => {
-            let hello = Hello::ours().encode();
-            for byte in hello {
-                control.write_all(&[byte]).unwrap();
-                thread::sleep(Duration::from_millis(40));
-            }
-            forever();
-        }
-        "old" => {
-            let hello = Hello {
-                protocol: 99,
-                build: "napi-hostd 99.0".into(),
-            };
-            control.write_all(&hello.encode()).unwrap();
-            forever();
-        }
-        _ => {}
+    if let Some(code) = misbehave_before_the_greeting(&mut control) {
+        return code;
     }
     control::greet(&mut control).unwrap().check().unwrap();
     let ClientMessage::Setup(setup) = control::read_message(&mut control).unwrap() else {
@@ -140,6 +115,38 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
         carries.unwrap().join().unwrap();
     }
     code
+}
+
+/// What it does in place of a greeting; a code ends the process.
+fn misbehave_before_the_greeting(control: &mut UnixStream) -> Option<ExitCode> {
+    match manner().as_str() {
+        "die" => {
+            eprintln!("no reason to live");
+            Some(ExitCode::from(3))
+        }
+        "silent" => forever(),
+        "garbage" => {
+            control.write_all(&[0xA5; 4096]).unwrap();
+            forever();
+        }
+        "drip" => {
+            let hello = Hello::ours().encode();
+            for byte in hello {
+                control.write_all(&[byte]).unwrap();
+                thread::sleep(Duration::from_millis(40));
+            }
+            forever();
+        }
+        "old" => {
+            let hello = Hello {
+                protocol: 99,
+                build: "napi-hostd 99.0".into(),
+            };
+            control.write_all(&hello.encode()).unwrap();
+            forever();
+        }
+        _ => None,
+    }
 }
 
 fn forever() -> ! {
