@@ -5,6 +5,10 @@
 //! abort at its exit. So the unwinding is caught above them, and the thread sleeps until the process is
 //! gone, as later versions of Python have it.
 //!
+//! The binding declares the same function as one that never unwinds, and where the whole program is
+//! optimised at once the two declarations become one: nothing would be caught. So it is called through
+//! a pointer that the compiler does not see through.
+//!
 //! Invariants:
 //! C1. The interpreter is held (there is a token of it), and the callable and its arguments are alive
 //!     for the call: they are borrowed.
@@ -15,6 +19,7 @@
     reason = "the declarations of the binding have the call unwind nowhere"
 )]
 
+use std::hint::black_box;
 use std::ptr;
 use std::thread;
 
@@ -23,6 +28,13 @@ use pyo3::types::PyTuple;
 
 mod raw {
     use pyo3::ffi::PyObject;
+
+    /// What the function is.
+    pub(super) type Call = unsafe extern "C-unwind" fn(
+        callable: *mut PyObject,
+        args: *mut PyObject,
+        kwargs: *mut PyObject,
+    ) -> *mut PyObject;
 
     unsafe extern "C-unwind" {
         pub(super) fn PyObject_Call(
@@ -59,11 +71,12 @@ where
 {
     let py = callable.py();
     let args = args.into_pyobject(py)?;
+    let function = black_box::<raw::Call>(raw::PyObject_Call);
     let mut stay = Stay {
         has_returned: false,
     };
     // SAFETY: C1; a null pointer for the keywords means that there are none.
-    let result = unsafe { raw::PyObject_Call(callable.as_ptr(), args.as_ptr(), ptr::null_mut()) };
+    let result = unsafe { function(callable.as_ptr(), args.as_ptr(), ptr::null_mut()) };
     stay.has_returned = true;
     // SAFETY: C2.
     unsafe { Bound::from_owned_ptr_or_err(py, result) }
