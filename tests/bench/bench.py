@@ -254,9 +254,7 @@ def main() -> None:
             note(row, "node", node.ask(f"{row} {times}"))
         note(turns.ASYNCIO, "lanes", of_itself[turns.ASYNCIO](turns.ROWS["gathered"][1]))
         for name in (FUNCTIONS + OTHERS) * PASSES:
-            start = time.perf_counter_ns()
-            lanes.measure(name, LOOP)
-            note(name, "lanes", (time.perf_counter_ns() - start) / LOOP)
+            note(name, "lanes", lanes.measure(name, LOOP))
             note(name, "node", node.ask(f"{name} {LOOP}"))
         note("add", "floor", nanoseconds(run_floor, ROWS["add"][1]))
         note("start", "lanes", start_load_call())

@@ -19,16 +19,9 @@ const rows = {
   buffer: () => addon.sumBuffer(block),
 };
 
-// A function of Node-API, called by the addon in a loop of its own.
-function measureFunction(name, rounds) {
-  const start = process.hrtime.bigint();
-  addon.measure(name, rounds);
-  return Number(process.hrtime.bigint() - start) / rounds;
-}
-
 function measure(row, rounds) {
   const run = rows[row];
-  if (run === undefined) return measureFunction(row, rounds);
+  if (run === undefined) return addon.measure(row, rounds);
   const start = process.hrtime.bigint();
   for (let i = 0; i < rounds; i++) run();
   return Number(process.hrtime.bigint() - start) / rounds;
