@@ -102,7 +102,6 @@ fn _open<'py>(
         policy,
         nested_threads,
         sandbox: policy_of_sandbox,
-        reports: debug || sandbox.as_ref().is_some_and(Sandbox::diagnoses),
     });
     let addon = Bound::new(
         py,

@@ -41,11 +41,6 @@ impl Sandbox {
         self.own_scratch
     }
 
-    /// Whether the host tells what it is denied.
-    pub(crate) fn diagnoses(&self) -> bool {
-        self.diagnose
-    }
-
     /// The policy for an addon as it travels.
     pub(crate) fn into_confinement(mut self, addon: &Path) -> Confinement {
         let bytes = |paths: Vec<OsString>| paths.into_iter().map(OsStringExt::into_vec).collect();

@@ -61,8 +61,6 @@ pub(crate) struct Session {
     pub(crate) nested_threads: bool,
     /// What confines its hosts, as Python knows it; None if nothing does.
     pub(crate) sandbox: Option<Py<PyAny>>,
-    /// Whether what the host says at its end is the purpose of it.
-    reports: bool,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -88,7 +86,6 @@ pub(crate) struct Settings {
     pub(crate) policy: String,
     pub(crate) nested_threads: bool,
     pub(crate) sandbox: Option<Py<PyAny>>,
-    pub(crate) reports: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -117,7 +114,6 @@ impl Session {
             policy: settings.policy,
             nested_threads: settings.nested_threads,
             sandbox: settings.sandbox,
-            reports: settings.reports,
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -344,7 +340,7 @@ impl Session {
             return;
         }
         if let Some(client) = self.client.get() {
-            let (grace, words) = if self.reports {
+            let (grace, words) = if client.is_to_report() {
                 (REPORT_GRACE, REPORT_GRACE)
             } else {
                 (GRACE, output::LAST_WORDS)
@@ -423,8 +419,8 @@ impl Drop for Session {
 /// How long a host may take to end: what is running, then the cleanup hooks, which the host itself
 /// gives a second.
 pub(crate) const GRACE: Duration = Duration::from_millis(1500);
-/// The same in debug mode and for a diagnosis: to find the names of functions takes seconds on a busy machine, and a host
-/// that is killed reports nothing.
+/// The same in debug mode and for a diagnosis: to find the names of functions takes seconds on a
+/// busy machine, and a host that is killed reports nothing.
 const REPORT_GRACE: Duration = Duration::from_secs(30);
 
 impl std::fmt::Debug for Session {

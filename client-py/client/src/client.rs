@@ -237,6 +237,11 @@ impl Client {
         }
     }
 
+    /// Whether what a host says at its end is the purpose of it.
+    pub fn is_to_report(&self) -> bool {
+        self.shared.options.is_to_report()
+    }
+
     /// Ends the host in order, or by force after `grace`. There will be no other. Who has several
     /// to close tells all of them first, and waits then.
     pub fn close(&self, grace: Duration) -> Closing {

@@ -82,6 +82,14 @@ impl HostOptions {
     }
 }
 
+impl HostOptions {
+    /// Whether what a host says at its end is the purpose of it: it is given time for that.
+    pub(crate) fn is_to_report(&self) -> bool {
+        let diagnosed = |confinement: &Confinement| confinement.diagnose;
+        self.debug || self.confinement.as_ref().is_some_and(diagnosed)
+    }
+}
+
 impl fmt::Debug for HostOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostOptions")

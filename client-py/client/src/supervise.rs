@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{ClientEnd, Patient};
-use hostd_protocol::confinement::{Applied, Bounds, Confinement};
+use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::FrameKind;
@@ -45,7 +45,7 @@ use crate::watchdog;
 /// What is still in sockets and pipes after a death is read for this long at most.
 const LAST_WORDS: Duration = Duration::from_millis(20);
 
-/// The same where what a host says is the purpose of it.
+/// The same where what a host says is the purpose of it: all of it, however busy the system.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Longer than it takes to find out where a host died, unless a file cannot be read.
@@ -380,7 +380,12 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         }
         if connected {
             // What it said before its end is still in the socket.
-            let _ = timeout(last_words(options), connection).await;
+            let time = if options.is_to_report() {
+                LAST_REPORTS
+            } else {
+                LAST_WORDS
+            };
+            let _ = timeout(time, connection).await;
         }
     }
     let told = session.ending.until().is_some();
@@ -391,16 +396,6 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     session.bury(Arc::clone(&report));
     if !told {
         options.events.died(&report);
-    }
-}
-
-/// How long that may take: who asked to be told wants to hear all of it, however busy the system.
-fn last_words(options: &HostOptions) -> Duration {
-    let diagnosed = |confinement: &Confinement| confinement.diagnose;
-    if options.debug || options.confinement.as_ref().is_some_and(diagnosed) {
-        LAST_REPORTS
-    } else {
-        LAST_WORDS
     }
 }
 
