@@ -68,17 +68,16 @@ pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> Str
 /// The same for a host and the programs that it starts.
 async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
     let mut pulse = Pulse::of(pid);
-    let mut known = HashMap::from([(pid, Duration::ZERO)]);
+    let mut known = HashMap::from([(pid, Some(Duration::ZERO))]);
     let mut was_beyond = false;
     loop {
         // Either way: what follows tells whether anything has happened.
         let _ = timeout(TO_LOOK, pulse.beat()).await;
-        let is_as_before = |(pid, before): (&u32, &Duration)| tree::spent(*pid) == Some(*before);
-        if !was_beyond && known.iter().all(is_as_before) {
-            continue;
-        }
         let spent = known.keys().map(|pid| (*pid, tree::spent(*pid)));
         let spent: HashMap<_, _> = spent.collect();
+        if !was_beyond && spent == known {
+            continue;
+        }
         let found = tokio::task::spawn_blocking(move || tree::members(session)).await;
         let found = found.unwrap_or_default();
         // Who starts a program has its memory twice for a moment, by the looks of it.
@@ -89,7 +88,10 @@ async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
         }
         // What was spent during the look counts for the next one.
         let time = |pid| spent.get(pid).copied().flatten().unwrap_or_default();
-        known = found.iter().map(|it| (it.pid, time(&it.pid))).collect();
+        known = found
+            .iter()
+            .map(|it| (it.pid, Some(time(&it.pid))))
+            .collect();
     }
 }
 
