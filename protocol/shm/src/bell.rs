@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::layout::{Interest, LaneIndex};
-use crate::sync::{AtomicU32, AtomicU64, Fault, Futex, SeqCst, faulty, fence};
+use crate::sync::{AtomicU32, AtomicU64, Fault, Futex, Relaxed, SeqCst, faulty, fence};
 
 /// One sleeper: the word it sleeps on and what it announced.
 ///
@@ -111,9 +111,21 @@ pub(crate) struct HostBell {
     /// descriptors.
     pub(crate) mode: AtomicU32,
     /// The CPU of the client that woke the JS thread last, plus one; the JS thread takes it down.
-    pub(crate) waker: AtomicU32,
+    waker: AtomicU32,
     /// Counts how often the JS thread left a CPU to a client.
     pub(crate) moves: AtomicU32,
+}
+
+impl HostBell {
+    /// A client that runs on this CPU is about to wake the JS thread.
+    pub(crate) fn wakes_from(&self, cpu: u32) {
+        self.waker.store(cpu.wrapping_add(1), Relaxed);
+    }
+
+    /// The CPU of the client that woke the JS thread since this was asked last, if one did.
+    pub(crate) fn take_waker(&self) -> Option<u32> {
+        self.waker.swap(0, Relaxed).checked_sub(1)
+    }
 }
 
 /// The JS thread sleeps on the futex word.

@@ -442,7 +442,7 @@ fn tell_host(area: &Area, index: LaneIndex, owed: u32) {
     host.bell.wake_if(|announced| {
         let concerns = HostSleep::concerns(announced, index, owed);
         if concerns {
-            host.waker.store(seat::here().wrapping_add(1), Relaxed);
+            host.wakes_from(seat::here());
         }
         concerns
     });

@@ -132,8 +132,7 @@ impl Shared {
 
     /// This thread was woken: by a client on this CPU, or otherwise.
     fn woken(&self) {
-        let waker = self.area.header().host.0.waker.swap(0, Relaxed);
-        if let Some(cpu) = waker.checked_sub(1) {
+        if let Some(cpu) = self.area.header().host.0.take_waker() {
             self.seat.met(cpu, self.spin.get().won());
         }
     }
