@@ -165,6 +165,12 @@ impl World {
     fn client(&self) -> Client {
         Client::new(self.options())
     }
+
+    fn client_over(&self, carrier: Carrier) -> Client {
+        let mut options = self.options();
+        options.carrier = carrier;
+        Client::new(options)
+    }
 }
 
 fn request(script: &str) -> FrameBuilder {
@@ -265,9 +271,7 @@ fn call_over_the_socket_is_answered() {
 fn large_frames_pass_on_both_carriers() {
     for carrier in [Carrier::Lanes, Carrier::Socket] {
         let world = World::default();
-        let mut options = world.options();
-        options.carrier = carrier;
-        let client = Client::new(options);
+        let client = world.client_over(carrier);
         let text = "x".repeat(3 << 20);
         assert!(ask(&client, &format!("echo {text}")).unwrap() == text);
     }
@@ -479,9 +483,7 @@ fn host_that_says_it_bit_by_bit_is_given_up() {
 fn reply_that_stops_in_the_middle_ends_with_the_call() {
     for carrier in [Carrier::Lanes, Carrier::Socket] {
         let world = World::default();
-        let mut options = world.options();
-        options.carrier = carrier;
-        let client = Client::new(options);
+        let client = world.client_over(carrier);
         let mut talk = client.conversation(&mut Patient).unwrap();
         let error = run_idly(&mut talk, "half", &mut impatient(2)).unwrap_err();
         assert!(matches!(error, ClientError::Interrupted), "{error}");
@@ -525,9 +527,7 @@ fn reply_of_a_wrong_id_kills_the_host() {
 fn host_that_hangs_up_is_killed() {
     for carrier in [Carrier::Lanes, Carrier::Socket] {
         let world = World::default();
-        let mut options = world.options();
-        options.carrier = carrier;
-        let client = Client::new(options);
+        let client = world.client_over(carrier);
         let report = death(ask(&client, "hang-up"));
         assert_eq!(report.signal, Some(9));
         assert!(report.reason.unwrap().contains("closed its connection"));
@@ -579,9 +579,7 @@ fn restart_starts_a_new_generation() {
 fn interrupted_call_that_heeds_leaves_the_host_alive() {
     for carrier in [Carrier::Lanes, Carrier::Socket] {
         let world = World::default();
-        let mut options = world.options();
-        options.carrier = carrier;
-        let client = Client::new(options);
+        let client = world.client_over(carrier);
         let mut talk = client.conversation(&mut Patient).unwrap();
         let error = run_idly(&mut talk, "heed", &mut impatient(2)).unwrap_err();
         assert!(matches!(error, ClientError::Interrupted), "{error}");
