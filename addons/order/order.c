@@ -201,6 +201,76 @@ static napi_value momentsOfThread(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// Functions that a script calls and closes by number.
+typedef struct {
+  napi_threadsafe_function function;
+  napi_ref finalized;
+} Opened;
+
+static Opened opened[64];
+static uint32_t openedCount = 0;
+
+static void closed(napi_env env, void* data, void* hint) {
+  Opened* one = data;
+  napi_value undefined, callback;
+  MUST(napi_get_undefined(env, &undefined));
+  if (napi_get_reference_value(env, one->finalized, &callback) != napi_ok || callback == NULL) return;
+  napi_call_function(env, undefined, callback, 0, NULL, NULL);
+  napi_delete_reference(env, one->finalized);
+}
+
+static void deliverOrGiveBack(napi_env env, napi_value callback, void* context, void* data) {
+  // What is given back is counted: the finalizer may tell.
+  if (env == NULL) (*(uint32_t*)context)++;
+  else deliver(env, callback, context, data);
+}
+
+static uint32_t givenBack = 0;
+
+// open(callback, finalized, queue size): the number of a function that is held once.
+static napi_value openFunction(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name, number;
+  if (openedCount >= sizeof opened / sizeof opened[0]) abort();
+  Opened* one = &opened[openedCount];
+  MUST(napi_create_reference(env, ARG(1), 1, &one->finalized));
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, (size_t)integer(env, ARG(2)), 1, one,
+                                       closed, &givenBack, deliverOrGiveBack, &one->function));
+  MUST(napi_create_uint32(env, openedCount++, &number));
+  return number;
+}
+
+static napi_value statusNumber(napi_env env, napi_status status) {
+  napi_value number;
+  MUST(napi_create_int32(env, (int32_t)status, &number));
+  return number;
+}
+
+// post(number, what): callback(what), later. Gives the status.
+static napi_value post(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  void* data = (void*)(intptr_t)integer(env, ARG(1));
+  return statusNumber(env, napi_call_threadsafe_function(opened[integer(env, ARG(0)) & 63].function,
+                                                         data, napi_tsfn_nonblocking));
+}
+
+// release(number, abort). Gives the status.
+static napi_value release(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  return statusNumber(
+      env, napi_release_threadsafe_function(
+               opened[integer(env, ARG(0)) & 63].function,
+               integer(env, ARG(1)) != 0 ? napi_tsfn_abort : napi_tsfn_release));
+}
+
+// countGivenBack(): how many calls were given back until now.
+static napi_value countGivenBack(napi_env env, napi_callback_info info) {
+  napi_value number;
+  MUST(napi_create_uint32(env, givenBack, &number));
+  return number;
+}
+
 // makeCallback(function): called as from outside, although JavaScript is on the stack.
 static napi_value makeCallback(napi_env env, napi_callback_info info) {
   ARGUMENTS;
@@ -212,4 +282,5 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
 
 EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
         {"eventsThatLinger", eventsThatLinger},
-        {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})
+        {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback},
+        {"open", openFunction}, {"post", post}, {"release", release}, {"countGivenBack", countGivenBack})

@@ -55,6 +55,7 @@ SUBJECTS = {
     "arguments": "arguments",
     "order": "order",
     "loop": "order",
+    "rounds": "order",
     "gc": "finalizer",
     "loading": "loading",
     "version": "version",

@@ -5,8 +5,8 @@
 //! few instructions. A slot is freed only when the function was finalized and no thread holds it, so
 //! that late threads find it closing instead of finding another one.
 //!
-//! Calls are queued in the slot. However many there are, the host's inbox holds one event per
-//! function: a burst is one wake-up.
+//! Calls are queued in the slot. However many there are, a function is posted to the host's inbox
+//! once: a burst is one wake-up.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use super::{Env, EnvId, flags};
 use crate::abi::check::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};
-use crate::host::{self, Budget, Event, HostState, Inbox, Origin};
+use crate::host::{self, HostState, Inbox, Origin};
 
 /// At the end of an environment, calls are given back for so long at least, and after the end of its
 /// grace no longer: a host that is killed gives nothing back, and calls no finalizer either.
@@ -38,6 +38,9 @@ struct Slot {
     last: AtomicU32,
     context: AtomicUsize,
     referenced: AtomicBool,
+    /// The host's inbox was told of this function and it has not been served since. Written under
+    /// the lock.
+    posted: AtomicBool,
     state: Mutex<State>,
     /// Threads wait on it for room in the queue, or for the end.
     room: Condvar,
@@ -55,22 +58,30 @@ struct State {
     limit: usize,
     /// How many threads wait for room.
     blocked: usize,
-    /// An event of this function is in the inbox.
-    posted: bool,
 }
 
 impl State {
     fn is_full(&self) -> bool {
         self.limit > 0 && self.queue.len() >= self.limit
     }
+}
 
-    /// Has the host's thread look at the function.
-    fn post(&mut self, id: usize) {
-        if let Some(inbox) = &self.inbox
-            && !self.posted
+impl Slot {
+    /// Has the host's thread look at the function, whose state the caller has locked.
+    fn post(&self, state: &State) {
+        if let Some(inbox) = &state.inbox
+            && !self.posted.swap(true, Ordering::Relaxed)
         {
-            self.posted = true;
-            inbox.post(Event::ThreadsafeFunction(id));
+            inbox.post_function();
+        }
+    }
+
+    /// The host's thread need not look at it any more.
+    fn withdraw(&self, state: &State) {
+        if let Some(inbox) = &state.inbox
+            && self.posted.swap(false, Ordering::Relaxed)
+        {
+            inbox.done_function();
         }
     }
 }
@@ -124,6 +135,7 @@ fn slot_at(index: u32) -> Option<&'static Slot> {
             last: AtomicU32::new(0),
             context: AtomicUsize::new(0),
             referenced: AtomicBool::new(false),
+            posted: AtomicBool::new(false),
             state: Mutex::default(),
             room: Condvar::new(),
         };
@@ -226,7 +238,7 @@ pub(crate) fn release(id: usize, abort: bool) -> NapiResult {
                 state.phase = Phase::Closing;
                 wake_all(slot, &state);
             }
-            state.post(id);
+            slot.post(&state);
         }
         Phase::Finalized if state.threads == 0 => free(slot, &mut state, id),
         Phase::Open | Phase::Closing | Phase::Finalized => {}
@@ -262,7 +274,7 @@ pub(crate) fn call(id: usize, data: Data, blocking: bool) -> NapiResult {
     }
     if state.phase == Phase::Open {
         state.queue.push_back(data.word());
-        state.post(id);
+        slot.post(&state);
         return Ok(());
     }
     if state.threads == 0 {
@@ -283,6 +295,11 @@ fn is_inbox_of(state: &State, host: &HostState) -> bool {
 /// Whose function it is.
 pub(crate) fn owner(id: usize) -> Option<EnvId> {
     locked(id).ok().and_then(|(_, state)| state.owner)
+}
+
+/// Whether the host's thread is to look at it; None if it is gone.
+pub(crate) fn is_posted(id: usize) -> Option<bool> {
+    resolve(id).map(|(slot, ..)| slot.posted.load(Ordering::Relaxed))
 }
 
 /// How often threads hold it; 0 if it is gone.
@@ -316,10 +333,21 @@ struct Local {
 enum Next {
     /// A call; whether the function is done with that.
     Call { data: usize, last: bool },
-    /// Nothing; the next call posts an event.
+    /// Nothing; the next call posts the function.
     Nothing,
     /// The function is to be finalized.
     Close,
+}
+
+/// What became of a function that was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// It has nothing to do any more.
+    All,
+    /// It stays posted.
+    Some,
+    /// It has come to its end, and is to be finalized.
+    Closing,
 }
 
 fn next(id: usize) -> Next {
@@ -328,7 +356,10 @@ fn next(id: usize) -> Next {
     };
     match state.phase {
         Phase::Finalized => return Next::Nothing,
-        Phase::Closing => return Next::Close,
+        Phase::Closing => {
+            slot.withdraw(&state);
+            return Next::Close;
+        }
         Phase::Open => {}
     }
     let popped = state.queue.pop_front();
@@ -340,12 +371,13 @@ fn next(id: usize) -> Next {
     if last {
         state.phase = Phase::Closing;
         wake_all(slot, &state);
+        slot.withdraw(&state);
     }
     match popped {
         Some(data) => Next::Call { data, last },
         None if last => Next::Close,
         None => {
-            state.posted = false;
+            slot.withdraw(&state);
             Next::Nothing
         }
     }
@@ -387,46 +419,40 @@ impl Env {
         lengths.sum()
     }
 
-    /// Serves an event: delivers calls, as far as the budget goes, and closes the function if all
-    /// threads released it or one aborted it. True if the budget was spent before, so that the event
-    /// is posted again.
+    /// Delivers calls of a function that was posted, while it may go on, until there is none or all
+    /// threads released it or one aborted it.
     pub(crate) fn dispatch_threadsafe(
         &'static self,
         host: &'static HostState,
         id: usize,
-        budget: &mut Budget,
-    ) -> bool {
+        may_go_on: &mut dyn FnMut() -> bool,
+    ) -> Served {
         let local = {
             let locals = self.threadsafe.borrow();
             let Some(local) = locals.by_id.get(&id) else {
-                return false;
+                return Served::Closing;
             };
             (local.function.clone(), local.calls)
         };
         let (function, calls) = local;
         loop {
             match next(id) {
-                Next::Nothing => return false,
-                Next::Close => break,
+                Next::Nothing => return Served::All,
+                Next::Close => return Served::Closing,
                 Next::Call { data, last } => {
                     let data = Data::from_word(data);
                     self.deliver(host, function.as_ref(), &calls, data);
                     host.settle_item();
                     if last {
-                        break;
+                        may_go_on();
+                        return Served::Closing;
                     }
                 }
             }
-            if !budget.spend() {
-                // The rest has to wait for the next turn. `posted` is still set.
-                host.inbox.post(Event::ThreadsafeFunction(id));
-                return true;
+            if !may_go_on() {
+                return Served::Some;
             }
         }
-        drop(function);
-        self.finalize_threadsafe(host, id, None);
-        host.settle_item();
-        false
     }
 
     /// Hands one call to JavaScript.
@@ -473,6 +499,7 @@ impl Env {
             };
             let Some(id) = youngest else { return held };
             if let Ok((slot, mut state)) = locked(id) {
+                slot.withdraw(&state);
                 if state.phase == Phase::Open && state.threads > 0 {
                     held.push(id);
                 }
@@ -485,7 +512,7 @@ impl Env {
 
     /// Gives the calls back that were not delivered, so that their data can be freed, and runs the
     /// finalizer, once; frees the slot when no thread holds it.
-    fn finalize_threadsafe(
+    pub(crate) fn finalize_threadsafe(
         &'static self,
         host: &'static HostState,
         id: usize,
