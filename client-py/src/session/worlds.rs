@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::{Session, locked};
 use crate::errors;
 use crate::proxy::promise::Outcome;
-use crate::world::{End, World};
+use crate::world::{End, LentObject, World};
 
 impl Session {
     /// What to raise where a message of this world's process can't be read any more, because what
@@ -56,8 +56,8 @@ impl Session {
                 let error = self.ended(world);
                 promise.get().settle(py, Outcome::rejected(py, error));
             }
-            // Whatever runs when these are dropped, nobody waits for it.
-            drop(lent);
+            // Whatever runs then, nobody waits for it.
+            LentObject::release_all(py, lent);
         });
     }
 

@@ -383,6 +383,18 @@ fn next(id: usize) -> Next {
     }
 }
 
+/// How a function stands that may not go on.
+fn interrupted(id: usize) -> Served {
+    let Ok((slot, state)) = locked(id) else {
+        return Served::All;
+    };
+    if state.phase == Phase::Open && state.queue.is_empty() && state.threads > 0 {
+        slot.withdraw(&state);
+        return Served::All;
+    }
+    Served::Some
+}
+
 impl Env {
     /// Makes a threadsafe function.
     pub(crate) fn new_threadsafe(&self, inbox: Arc<Inbox>, recipe: Recipe) -> NapiResult<usize> {
@@ -450,7 +462,7 @@ impl Env {
                 }
             }
             if !may_go_on() {
-                return Served::Some;
+                return interrupted(id);
             }
         }
     }
