@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -264,6 +265,61 @@ static napi_value release(napi_env env, napi_callback_info info) {
                integer(env, ARG(1)) != 0 ? napi_tsfn_abort : napi_tsfn_release));
 }
 
+typedef struct {
+  napi_threadsafe_function function;
+  int32_t count;
+  atomic_int sent, status;
+} Poster;
+
+static Poster poster;
+
+static void* postAll(void* data) {
+  for (int32_t what = 0; what < poster.count; what++) {
+    poster.status = (int)napi_call_threadsafe_function(poster.function, (void*)(intptr_t)what,
+                                                       napi_tsfn_blocking);
+    if (poster.status != napi_ok) return NULL;
+    poster.sent += 1;
+  }
+  return NULL;
+}
+
+// postFromThread(number, count): callback(0), callback(1) ... from another thread, which waits where
+// there is no room.
+static napi_value postFromThread(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  pthread_t thread;
+  poster.function = opened[integer(env, ARG(0)) & 63].function;
+  poster.count = (int32_t)integer(env, ARG(1));
+  poster.sent = poster.status = 0;
+  if (pthread_create(&thread, NULL, postAll, NULL) != 0) abort();
+  pthread_detach(thread);
+  return NULL;
+}
+
+// postedByThread(): how many calls the thread made, and what the last one answered.
+static napi_value postedByThread(napi_env env, napi_callback_info info) {
+  napi_value result, number;
+  MUST(napi_create_array_with_length(env, 2, &result));
+  MUST(napi_create_int32(env, poster.sent, &number));
+  MUST(napi_set_element(env, result, 0, number));
+  MUST(napi_create_int32(env, poster.status, &number));
+  MUST(napi_set_element(env, result, 1, number));
+  return result;
+}
+
+// callDefault(function): calls it once as a function that has nothing of its own to call it.
+static napi_value callDefault(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name;
+  napi_threadsafe_function function;
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, 0, 1, NULL, NULL, NULL, NULL,
+                                       &function));
+  MUST(napi_call_threadsafe_function(function, env, napi_tsfn_blocking));
+  MUST(napi_release_threadsafe_function(function, napi_tsfn_release));
+  return NULL;
+}
+
 // countGivenBack(): how many calls were given back until now.
 static napi_value countGivenBack(napi_env env, napi_callback_info info) {
   napi_value number;
@@ -283,4 +339,5 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
 EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
         {"eventsThatLinger", eventsThatLinger},
         {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback},
-        {"open", openFunction}, {"post", post}, {"release", release}, {"countGivenBack", countGivenBack})
+        {"open", openFunction}, {"post", post}, {"release", release}, {"countGivenBack", countGivenBack},
+        {"postFromThread", postFromThread}, {"postedByThread", postedByThread}, {"callDefault", callDefault})

@@ -138,6 +138,7 @@ FATAL = [
     Death("lengths", "napi_fatal_error('here and there', 4, 'it is over', 2)",
           -signal.SIGABRT, "FATAL ERROR: here it"),
     Death("pending", "fatalWhilePending()", -signal.SIGABRT, "FATAL ERROR: fatal.c while pending"),
+    Death("thread", "fatalInThread()", -signal.SIGABRT, "FATAL ERROR:  in a thread"),
     Death("exception", "napi_fatal_exception(new RangeError('nobody cares'))",
           1, "RangeError: nobody cares"),
     *(Death(f"basic {export}", f"{export}({argument}); gc()", -signal.SIGABRT, NOT_BASIC,

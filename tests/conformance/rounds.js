@@ -316,6 +316,48 @@ async function ends() {
   });
 }
 
+// Another thread's calls. What it does is waited for in the rounds of the loop.
+async function threads() {
+  const until = async (body) => {
+    while (!body()) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await section("what has nothing of its own to call it", (done) => {
+    addon.callDefault(function () {
+      "use strict";
+      write("this", this === undefined, "arguments", arguments.length);
+      process.nextTick(() => write("tick"));
+      setImmediate(done);
+    });
+  });
+  await section("a thread waits where there is no room", (done) => {
+    const seen = [];
+    const one = open("one", (what) => seen.push(what), { size: 2, quiet: true });
+    addon.postFromThread(one, 100);
+    until(() => seen.length === 100).then(() => {
+      write(seen.every((what, index) => what === index), addon.postedByThread().join());
+      done();
+    });
+  });
+  await section("a thread that waits is told of the end", (done) => {
+    const before = addon.countGivenBack();
+    const one = open("one", () => {}, { size: 1, quiet: true });
+    addon.postFromThread(one, 3);
+    while (addon.postedByThread()[0] < 1);
+    busy(20);
+    // Held by this thread as well as by the other.
+    write("room", addon.post(one, 9), "end", abort(one));
+    until(() => addon.postedByThread()[1] !== 0).then(async () => {
+      await rounds(3);
+      write(addon.postedByThread().join(), "given back", addon.countGivenBack() - before);
+      done();
+    });
+  });
+  await section("acquired while it closes", () => {
+    const one = open("one");
+    write("release", release(one), "post", addon.post(one, 1), "release", release(one));
+  });
+}
+
 async function main() {
   // Python keeps the host alive; Node ends when nothing keeps its loop.
   const alive = setInterval(() => {}, 1000);
@@ -323,6 +365,7 @@ async function main() {
   await several();
   await completions();
   await ends();
+  await threads();
   clearInterval(alive);
   return lines;
 }

@@ -318,13 +318,12 @@ pub(crate) fn set_referenced(id: usize, referenced: bool) -> NapiResult {
 #[derive(Debug, Default)]
 pub(crate) struct Locals {
     by_id: HashMap<usize, Local>,
-    made: u64,
 }
 
 #[derive(Debug)]
 struct Local {
-    /// Counts up: the youngest are closed first.
-    serial: u64,
+    /// When it is closed at the end: see [`super::cleanup::Hooks`].
+    place: u64,
     function: Option<Value>,
     calls: ThreadCalls,
 }
@@ -399,14 +398,13 @@ impl Env {
     /// Makes a threadsafe function.
     pub(crate) fn new_threadsafe(&self, inbox: Arc<Inbox>, recipe: Recipe) -> NapiResult<usize> {
         let id = allocate(self.id(), &recipe, inbox).ok_or(Status::GenericFailure)?;
+        let place = self.hooks.borrow_mut().place();
         let mut locals = self.threadsafe.borrow_mut();
-        locals.made += 1;
-        let serial = locals.made;
         let Recipe {
             function, calls, ..
         } = recipe;
         let local = Local {
-            serial,
+            place,
             function,
             calls,
         };
@@ -495,30 +493,41 @@ impl Env {
         }
     }
 
-    /// Closes what is open, for teardown: youngest first. Gives those that threads held.
-    pub(crate) fn close_threadsafe(
-        &'static self,
-        host: &'static HostState,
-        end: Instant,
-    ) -> Vec<usize> {
-        let end = end.max(Instant::now() + GIVING_BACK);
-        let mut held = Vec::new();
-        loop {
-            let youngest = {
-                let locals = self.threadsafe.borrow();
-                let found = locals.by_id.iter().max_by_key(|(_, local)| local.serial);
-                found.map(|(id, _)| *id)
-            };
-            let Some(id) = youngest else { return held };
-            if let Ok((slot, mut state)) = locked(id) {
-                slot.withdraw(&state);
-                if state.phase == Phase::Open && state.threads > 0 {
-                    held.push(id);
+    /// Closes what is open and younger than that place, for teardown. Notes those that threads held.
+    pub(crate) fn close_threadsafe(&self, place: u64, held: &mut Vec<usize>) {
+        for (id, local) in &self.threadsafe.borrow().by_id {
+            if local.place < place {
+                continue;
+            }
+            if let Ok((slot, mut state)) = locked(*id)
+                && state.phase == Phase::Open
+            {
+                if state.threads > 0 {
+                    held.push(*id);
                 }
+                slot.withdraw(&state);
                 state.phase = Phase::Closing;
                 wake_all(slot, &state);
             }
-            self.finalize_threadsafe(host, id, Some(end));
+        }
+    }
+
+    /// Finalizes what was closed, for teardown: the oldest first, for it was closed last.
+    pub(crate) fn finalize_closed(&'static self, host: &'static HostState, end: Instant) {
+        let end = end.max(Instant::now() + GIVING_BACK);
+        loop {
+            let mut closed: Vec<(u64, usize)> = {
+                let locals = self.threadsafe.borrow();
+                let closed = locals.by_id.iter();
+                closed.map(|(id, local)| (local.place, *id)).collect()
+            };
+            if closed.is_empty() {
+                return;
+            }
+            closed.sort_unstable();
+            for (_, id) in closed {
+                self.finalize_threadsafe(host, id, Some(end));
+            }
         }
     }
 
