@@ -11,12 +11,13 @@
 //!
 //! Destructors are Python code, too: what goes to a call goes with it, and what else may be the last
 //! reference to an object of a program's is let go of by [`release`]. Code that is not called from here
-//! is that of the interpreter itself, which neither waits nor gives way to other threads.
+//! is that of the interpreter itself, which neither waits nor gives way to other threads, but for a
+//! destructor that the collector runs in the middle of an allocation.
 //!
 //! Invariants:
 //! C1. The interpreter is held (there is a token of it), and the callable and its arguments are alive
 //!     for the call: they are borrowed.
-//! C2. `PyObject_Call` gives a new reference, or null with an exception set. It unwinds in the case
+//! C2. What gives an object gives a new reference, or null with an exception set. It unwinds in the case
 //!     above only, as the other functions here do, and then nothing after the call runs, nor anything
 //!     of the frames below.
 //! C3. A reference that was given up by its owner is let go of once.
@@ -41,6 +42,8 @@ mod raw {
         args: *mut PyObject,
         kwargs: *mut PyObject,
     ) -> *mut PyObject;
+    pub(super) type Get =
+        unsafe extern "C-unwind" fn(object: *mut PyObject, name: *mut PyObject) -> *mut PyObject;
     pub(super) type Take = unsafe extern "C-unwind" fn(object: *mut PyObject);
 
     unsafe extern "C-unwind" {
@@ -49,6 +52,8 @@ mod raw {
             args: *mut PyObject,
             kwargs: *mut PyObject,
         ) -> *mut PyObject;
+        pub(super) fn PyObject_GetAttr(object: *mut PyObject, name: *mut PyObject)
+        -> *mut PyObject;
         pub(super) fn Py_DecRef(object: *mut PyObject);
         pub(super) fn PyErr_WriteUnraisable(object: *mut PyObject);
     }
@@ -105,7 +110,20 @@ where
     A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
     PyErr: From<A::Error>,
 {
-    call(&object.getattr(name)?, args)
+    call(&attribute(object, name)?, args)
+}
+
+/// Reads an attribute, which a class may compute.
+#[inline]
+pub(crate) fn attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let function = black_box::<raw::Get>(raw::PyObject_GetAttr);
+    // SAFETY: C1.
+    let result = Stay::during(|| unsafe { function(object.as_ptr(), name.as_ptr()) });
+    // SAFETY: C2.
+    unsafe { Bound::from_owned_ptr_or_err(object.py(), result) }
 }
 
 /// Calls a callable with positional and keyword arguments.

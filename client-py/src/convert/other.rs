@@ -9,7 +9,7 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::encode::{Encoder, wire};
 use crate::buffer::Buffer;
-use crate::call::{call, method};
+use crate::call::{attribute, call, method};
 use crate::proxy::{
     Addon, Handle, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque,
 };
@@ -192,7 +192,7 @@ impl<'py> Encoder<'_, 'py> {
                 continue;
             }
             self.string(&name)?;
-            self.value(&value.getattr(&name)?)?;
+            self.value(&attribute(value, &name)?)?;
             count += 1;
         }
         self.out.close(open, count);

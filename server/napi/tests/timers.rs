@@ -47,9 +47,8 @@ fn run_to_the_end(host: Host) {
 }
 
 fn in_node(script: &str) -> Option<String> {
-    let source = format!(
-        "{PRELUDE} process.on('exit', () => console.log(lines.join('\\n')));{script}"
-    );
+    let source =
+        format!("{PRELUDE} process.on('exit', () => console.log(lines.join('\\n')));{script}");
     node(&source).map(|text| text.trim_end().to_owned())
 }
 
