@@ -152,6 +152,10 @@ where
 /// Lets go of an object, whose destructor may be anybody's.
 #[inline]
 pub(crate) fn release(object: Bound<'_, PyAny>) {
+    if object.as_unbound().get_refcnt(object.py()) > 1 {
+        // Others hold it, and the interpreter: nothing is destroyed.
+        return;
+    }
     let function = black_box::<raw::Take>(raw::Py_DecRef);
     let object = object.into_ptr();
     // SAFETY: C1, C3.
