@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import platform
 import queue
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from napi_python import (
+    AddonCrashed,
     AddonError,
     AddonTimeout,
     BigInt,
@@ -412,6 +415,22 @@ def test_addon_that_needs_sockets_names_the_option() -> None:
     assert crash is not None
     (note,) = crash.__notes__
     assert "unix=" in note
+
+
+def test_addon_that_dies_of_a_denial_between_two_calls_names_the_option() -> None:
+    with load_addon(row("zeromq").path, sandbox="default") as addon:
+        socket = None
+        while socket is None:
+            with contextlib.suppress(AddonCrashed):
+                socket = addon.Socket(8)
+        while host(addon).pid is not None:
+            time.sleep(0.001)
+        with pytest.raises(StaleHandleError) as caught:
+            socket.bind("inproc://x")
+        crash = caught.value.__cause__
+        assert isinstance(crash, AddonCrashed)
+        (note,) = crash.__notes__
+        assert "unix=" in note
 
 
 def test_addon_that_hangs_for_a_denial_names_the_option(
