@@ -1,6 +1,6 @@
 //! Handle scopes.
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_escapable_handle_scope, napi_handle_scope, napi_value};
 use crate::env::Cx;
