@@ -30,6 +30,7 @@ use std::hint::black_box;
 use std::ptr;
 use std::thread;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -152,7 +153,8 @@ where
 /// Lets go of an object, whose destructor may be anybody's.
 #[inline]
 pub(crate) fn release(object: Bound<'_, PyAny>) {
-    if object.as_unbound().get_refcnt(object.py()) > 1 {
+    // SAFETY: C1.
+    if unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 1 {
         // Others hold it, and the interpreter: nothing is destroyed.
         return;
     }
