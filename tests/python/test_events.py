@@ -98,7 +98,9 @@ def test_fifty_threads_that_call_after_the_end(tsfn: Any, whole: bool, mode: str
     invalid = {"napi_invalid_arg": threads * each - (holders - 1)}
     assert tsfn.callInVain(0, threads, each) == {**closing, **invalid}
     # Its place belongs to another one now, which such calls do not reach.
-    assert tsfn.napi_create_threadsafe_function(1, heard.append, "next", 0, 1)["status"] == "napi_ok"
+    assert (
+        tsfn.napi_create_threadsafe_function(1, heard.append, "next", 0, 1)["status"] == "napi_ok"
+    )
     assert tsfn.callInVain(0, threads, each) == {"napi_invalid_arg": threads * each}
     assert heard == []
     assert tsfn.finalizedCount(0) == 1
