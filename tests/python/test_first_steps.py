@@ -6,14 +6,13 @@ import subprocess
 import sys
 import textwrap
 
-import pytest
 from conftest import addon_path
 
 PROGRAM = """
     import asyncio
     from napi_python import load_addon
 
-    addon = load_addon(PATH{options})
+    addon = load_addon(PATH, isolated=True)
 
     async def main():
         print(addon.add(1, 2))
@@ -38,9 +37,8 @@ PROGRAM = """
 PRINTED = ["3", "11", "12", "3", "[0, 2, 4, 6, 8]", "42"]
 
 
-@pytest.mark.parametrize("options", ["", ", isolated=True"])
-def test_program_runs_unchanged(options: str) -> None:
-    program = textwrap.dedent(PROGRAM).format(options=options)
+def test_program_runs_unchanged() -> None:
+    program = textwrap.dedent(PROGRAM)
     path = repr(str(addon_path("sample_rust")))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program.replace("PATH", path)],
