@@ -120,20 +120,21 @@ impl HostHooks for Silent {
 }
 
 /// What was told so far: how many denials, and the options that would allow them.
-#[derive(Default)]
 struct Told {
     denials: usize,
     options: BTreeSet<String>,
 }
 
-static TOLD: Mutex<Option<Told>> = Mutex::new(None);
+static TOLD: Mutex<Told> = Mutex::new(Told {
+    denials: 0,
+    options: BTreeSet::new(),
+});
 
-/// Prints what was denied since the last time.
-fn tell() {
+/// Prints what was denied since the last time, and returns how much was in all.
+fn tell() -> usize {
     let mut told = TOLD
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let told = told.get_or_insert_default();
     for call in diagnose::denied(told.denials) {
         told.denials += 1;
         told.options.extend(call.option());
@@ -142,6 +143,7 @@ fn tell() {
             call.stack.join(" < ")
         ));
     }
+    told.denials
 }
 
 fn say(text: &str) {
@@ -169,10 +171,12 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
             missing.mechanism
         );
     }
+    // What was denied is told before it crashes.
+    hostd_sandbox::crash::install_without_record(&alone)?;
     let teller = thread::Builder::new().name("hostd-denials".to_owned());
     teller.spawn(|| {
         loop {
-            tell();
+            diagnose::told(tell());
             thread::sleep(PACE);
         }
     })?;
@@ -189,17 +193,16 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
         }
     };
     tell();
-    let told = TOLD
+    // What is denied from now on is told as well: it stays known what was.
+    let mut told = TOLD
         .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .take()
-        .unwrap_or_default();
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     if told.denials == 0 {
         text.push_str("It was denied nothing.\n");
     } else if told.options.is_empty() {
         text.push_str("No option allows what it was denied.\n");
     } else {
-        let options: Vec<_> = told.options.into_iter().collect();
+        let options: Vec<_> = std::mem::take(&mut told.options).into_iter().collect();
         writeln!(text, "What would allow it: {}", options.join(", "))?;
     }
     Ok(text)

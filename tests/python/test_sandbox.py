@@ -9,6 +9,7 @@ import pathlib
 import pickle
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +37,7 @@ POLICIES = ("default", "strict")
 IS_ROOT = os.geteuid() == 0
 
 # Numbers of system calls on x86-64.
-READ, WRITE, OPEN, STAT, MMAP, MPROTECT = 0, 1, 2, 4, 9, 10
+READ, WRITE, OPEN, STAT, MMAP, MPROTECT, GETPID, EXIT_GROUP = 0, 1, 2, 4, 9, 10, 39, 231
 SOCKET, CONNECT, SENDTO, SOCKETPAIR, CLONE, FORK, EXECVE, KILL = 41, 42, 44, 53, 56, 57, 59, 62
 CHDIR, RENAME, MKDIR, UNLINK, CHMOD, PTRACE, PRCTL, UNSHARE = 80, 82, 83, 87, 90, 101, 157, 272
 TRUNCATE, INOTIFY_ADD_WATCH, INOTIFY_INIT1, MEMFD, EXECVEAT = 76, 254, 294, 319, 322
@@ -617,6 +618,7 @@ def test_python_objects_are_not_shown_without_being_exposed(
         ({"network": 1}, TypeError, "True or False"),
         ({"env": {"A": 1}}, TypeError, "are str"),
         ({"scratch": "/etc/passwd"}, ValueError, "not a folder of this user"),
+        ({"diagnose": True, "subprocess": True}, ValueError, "contradicts"),
         ({"colour": "red"}, TypeError, "colour"),
     ],
 )
@@ -811,14 +813,26 @@ def test_thread_that_blocks_all_signals_is_diagnosed(
         assert any("denied: clone(" in line or "denied: vfork(" in line for line in lines), lines
 
 
+@pytest.mark.parametrize("end", ["close", "crash", "exit"])
 def test_every_denial_is_told_however_soon_the_end(
-    confined: Callable[..., Addon], caplog: pytest.LogCaptureFixture
+    end: str, confined: Callable[..., Addon], caplog: pytest.LogCaptureFixture
 ) -> None:
     probe = confined("default", diagnose=True)
     count = 200
+    pid = probe.call(GETPID)
     for number in range(count):
         assert probe.call(MKDIR, f"/etc/nobody-{number}", 0) == EACCES
-    probe.__exit__(None, None, None)
+    if end == "close":
+        probe.__exit__(None, None, None)
+    else:
+        last = (KILL, pid, signal.SIGSEGV) if end == "crash" else (EXIT_GROUP, 3)
+        with pytest.raises(AddonCrashed) as crashed:
+            probe.call(*last)
+        # The very same end as without a diagnosis.
+        assert (crashed.value.signal_name, crashed.value.exit_code) == {
+            "crash": ("SIGSEGV", None),
+            "exit": (None, 3),
+        }[end]
     lines = [record.getMessage() for record in caplog.records]
     told = [line for line in lines if 'denied: mkdir("/etc/nobody-' in line]
     assert len(told) == count

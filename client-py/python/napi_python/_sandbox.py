@@ -198,6 +198,13 @@ class Sandbox:
         if self.degrade == "allow" and self.unix is not None:
             text = "degrade='allow' contradicts unix=[...], which needs a jail or is not had at all"
             raise ValueError(text)
+        if self.diagnose and self.subprocess:
+            text = (
+                "diagnose=True contradicts subprocess=True: programs that an addon starts can't be "
+                "diagnosed, and would end at the first file they open; find out without them what "
+                "else it needs"
+            )
+            raise ValueError(text)
         for name in ("network", "subprocess", "watch", "diagnose"):
             if not isinstance(getattr(self, name), bool):
                 text = f"{name}={getattr(self, name)!r}: it is True or False"

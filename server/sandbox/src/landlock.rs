@@ -4,6 +4,7 @@
 //! every one of them: nothing is left to "as far as possible".
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath,
@@ -14,6 +15,10 @@ use rustix::io::Errno;
 
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
+
+/// What was granted of `/proc`. A file there that nobody uses is
+/// forgotten when memory is short, and is another one next time, which nothing was granted for.
+static USED: Mutex<Vec<PathFd>> = Mutex::new(Vec::new());
 
 /// The newest version whose rights are known here.
 const NEWEST: u32 = 7;
@@ -153,9 +158,13 @@ fn grant(
     } else {
         rights & AccessFs::from_file(all.abi)
     };
-    ruleset
-        .add_rule(PathBeneath::new(opened, rights))
-        .map_err(|error| failed(&error))
+    let granted = ruleset.add_rule(PathBeneath::new(&opened, rights));
+    if path.starts_with("/proc") {
+        USED.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(opened);
+    }
+    granted.map_err(|error| failed(&error))
 }
 
 fn failed(error: &RulesetError) -> Failure {
