@@ -25,6 +25,8 @@ const GLANCES: u32 = 1000;
 /// The system has no thread left, or no handler.
 pub(crate) fn watch(outbox: &Outbox) -> anyhow::Result<()> {
     let outbox = outbox.clone();
+    // An end that comes before that thread has begun waits for it, too.
+    diagnose::told(0);
     thread::Builder::new()
         .name("hostd-denials".to_owned())
         .spawn(move || {

@@ -37,7 +37,7 @@ POLICIES = ("default", "strict")
 IS_ROOT = os.geteuid() == 0
 
 # Numbers of system calls on x86-64.
-READ, WRITE, OPEN, STAT, MMAP, MPROTECT, GETPID, EXIT_GROUP = 0, 1, 2, 4, 9, 10, 39, 231
+READ, WRITE, OPEN, CLOSE, STAT, MMAP, MPROTECT, EXIT_GROUP = 0, 1, 2, 3, 4, 9, 10, 231
 SOCKET, CONNECT, SENDTO, SOCKETPAIR, CLONE, FORK, EXECVE, KILL = 41, 42, 44, 53, 56, 57, 59, 62
 CHDIR, RENAME, MKDIR, UNLINK, CHMOD, PTRACE, PRCTL, UNSHARE = 80, 82, 83, 87, 90, 101, 157, 272
 TRUNCATE, INOTIFY_ADD_WATCH, INOTIFY_INIT1, MEMFD, EXECVEAT = 76, 254, 294, 319, 322
@@ -871,4 +871,41 @@ def test_audit_tells_what_an_addon_tried(tmp_path: pathlib.Path) -> None:
     assert "It threw: TypeError" in audit("--call", "nothing()")
     assert "It was denied nothing" in audit(addon="primitive")
     assert "subprocess=True" in audit("--call", "run('/bin/true')").splitlines()[-1]
+
+
+def test_audit_tells_what_was_denied_before_a_crash(tmp_path: pathlib.Path) -> None:
+    script = tmp_path / "script.js"
+    denied = "for (let i = 0; i < 50; i++) addon.call({}, `/etc/nobody-${{i}}`, 0);".format(MKDIR)
+    for last, end in (
+        (f"addon.call({KILL}, addon.call({GETPID}), {signal.SIGSEGV:d})", "by signal 11"),
+        (f"addon.call({EXIT_GROUP}, 3)", "with exit code 3"),
+    ):
+        script.write_text(denied + last)
+        said = audit("--run", str(script))
+        assert said.count('denied: mkdir("/etc/nobody-') == 50  # noqa: PLR2004 - as in the script
+        assert said.splitlines()[-1] == f"It ended the process {end}."
+
+
+def test_audit_that_can_not_be_made_says_why_once(tmp_path: pathlib.Path) -> None:
+    missing = tmp_path / "no.node"
+    run = subprocess.run(
+        [PROGRAM, "audit", str(missing)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.splitlines() == [
+        f"napi-hostd: there is no addon {missing}: No such file or directory (os error 2)"
+    ]
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/sys/vm/drop_caches", os.W_OK),
+    reason="only root of the machine can make the kernel forget what nobody uses",
+)
+def test_grants_hold_when_the_kernel_forgets_what_nobody_uses(probe: Addon) -> None:
+    paths = ["/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/self/status"]
+    for path in paths:
+        assert probe.call(CLOSE, opened(probe, path)) == 0
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
+    assert all(opened(probe, path) >= 0 for path in paths)
     assert "by signal 11" in audit("--call", "nullPointer()", addon="crash")

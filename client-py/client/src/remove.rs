@@ -217,7 +217,7 @@ mod tests {
         symlink(other.path(), hostile.join("b/link")).unwrap();
         symlink(other.path(), folder.path().join("link")).unwrap();
         for inner in ["b/c/d", "b/c", "b", ""] {
-            let closed = fs::Permissions::from_mode(0);
+            let closed = fs::Permissions::from_mode(0o0);
             fs::set_permissions(hostile.join(inner), closed).unwrap();
         }
         empty(opened_at(folder.path()).as_fd(), soon()).unwrap();
