@@ -437,6 +437,40 @@ def test_granted_paths_are_granted(
     assert (writable / "file").read_text() == ""
 
 
+@pytest.mark.parametrize("system", ["now", "without Landlock", "degraded"])
+def test_link_in_place_of_what_was_granted_grants_nothing(
+    system: str,
+    confined: Callable[..., Addon],
+    tmp_path: pathlib.Path,
+    no_jail: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, Any] = {}
+    if system == "degraded":
+        options = {"degrade": "allow"}
+    elif system != "now":
+        if no_jail:
+            pytest.skip(no_jail)
+        monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    inner, secret = tmp_path / "granted" / "inner", tmp_path / "secret"
+    inner.mkdir(parents=True)
+    secret.mkdir()
+    (secret / "file").write_text("mine")
+    probe = confined("default", write=[inner.parent], read=[inner], **options)
+    # In a jail it can't be moved away by the addon itself; there are others.
+    if probe.call(RENAME, str(inner), f"{inner}-away") != 0:
+        inner.rename(f"{inner}-away")
+    if probe.call(SYMLINK, str(secret), str(inner)) != 0:
+        inner.symlink_to(secret)
+    with pytest.raises(AddonCrashed):
+        probe.call(KILL, probe.call(GETPID), signal.SIGSEGV)
+    with pytest.raises(SandboxUnavailable, match=r"inner can't be granted: .* link"):
+        opened(probe, secret / "file")
+    inner.unlink()
+    inner.mkdir()
+    assert opened(probe, secret / "file") < 0
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_working_folder_keeps_its_name(
     policy: str,
