@@ -51,6 +51,7 @@ EPERM, EACCES, ENOENT, ENOSYS = -errno.EPERM, -errno.EACCES, -errno.ENOENT, -err
 EROFS, ESRCH = -errno.EROFS, -errno.ESRCH
 CREATE = os.O_CREAT | os.O_WRONLY
 SIGCHLD, NEWUSER = 17, 0x10000000
+NOBODY = 65534
 
 
 def _can_jail() -> str:
@@ -641,6 +642,12 @@ def test_python_objects_are_not_shown_without_being_exposed(
         ({"memory": "1 KiB"}, ValueError, "at least"),
         ({"memory": True}, TypeError, "whole number"),
         ({"memory": "99999999 TiB"}, ValueError, "at least"),
+        ({"memory": "9" * 400 + " GiB"}, ValueError, "at least"),
+        ({"exec_memory": 1}, TypeError, "True, False or None"),
+        ({"read": [""]}, ValueError, "empty path"),
+        ({"scratch": ""}, ValueError, "empty path"),
+        ({"env": {"A=B": "c"}}, ValueError, "no name of a variable"),
+        ({"env": {"": "c"}}, ValueError, "no name of a variable"),
         ({"cpu": 0}, ValueError, "at least 1"),
         ({"threads": "many"}, TypeError, "whole number"),
         ({"read": ["/there/is/no/such"]}, FileNotFoundError, "not there"),
@@ -661,6 +668,16 @@ def test_options_that_make_no_sense(
 ) -> None:
     with pytest.raises(error, match=text):
         Sandbox(**options)
+
+
+def test_folder_of_another_user_is_no_scratch(tmp_path: pathlib.Path) -> None:
+    folder = pathlib.Path("/usr")
+    if IS_ROOT:
+        folder = tmp_path / "theirs"
+        folder.mkdir()
+        os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(ValueError, match="not a folder of this user"):
+        Sandbox(scratch=folder)
 
 
 def test_sockets_of_files_are_not_granted(tmp_path: pathlib.Path) -> None:
