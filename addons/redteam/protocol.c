@@ -1,4 +1,4 @@
-// S02, S12, S13, S18: what a host can do to its client with what they share besides memory.
+// S02, S10, S12, S13, S18: what a host can do to its client with what they share besides memory.
 #include "redteam.h"
 
 #include <linux/futex.h>
@@ -61,6 +61,33 @@ static int hang_up(void) {
   if (fd < 0 || shutdown(fd, SHUT_RDWR) != 0) return errno;
   close(fd);
   return wait_for_the_end();
+}
+
+// As many lines of the host's log as can be sent in a third of a second, each as long as it may be.
+static int log_flood(void) {
+  enum { TEXT = 60 << 10, HEAD = 5 + 4 + 4 + 8 + 8 };
+  static uint8_t packet[HEAD + TEXT];
+  const struct {
+    uint32_t length;
+    uint8_t kind;
+    uint32_t what, level;
+    uint64_t target, text;
+  } __attribute__((packed)) head = {HEAD - 5 + TEXT, 0, 3, 1, 0, TEXT};
+  struct timespec now, begun;
+  int fd = control();
+  if (fd < 0) return errno;
+  memcpy(packet, &head, HEAD);
+  memset(packet + HEAD, 'x', TEXT);
+  clock_gettime(CLOCK_MONOTONIC, &begun);
+  do {
+    for (size_t sent = 0; sent < sizeof packet;) {
+      ssize_t more = send(fd, packet + sent, sizeof packet - sent, MSG_NOSIGNAL);
+      if (more < 0 && errno != EAGAIN) return errno;
+      sent += more < 0 ? 0 : (size_t)more;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 < 300);
+  return 0;
 }
 
 struct words {
@@ -181,6 +208,7 @@ const struct attack PROTOCOL[] = {
     {"S02_noise", noise, 1},
     {"S02_small_numbers", small_numbers, 1},
     {"S02_hole", hole, 1},
+    {"S10_log_flood", log_flood, 1},
     {"S12_peer", other_end, 0},
     {"S12_descriptors", descriptors, 1},
     {"S13_storm", storm, 1},

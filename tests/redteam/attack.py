@@ -103,8 +103,10 @@ BREAKS = (
     "S12_descriptors",
     "S18_hang_up",
 )
+# They keep the client busy for a third of a second.
+STORMS = ("S10_log_flood", "S13_storm")
 # They take a while: not a hundred times.
-LONG = ("R10_files", "R10_space", "R10_deep", "R11_flood", "S13_storm")
+LONG = ("R10_files", "R10_space", "R10_deep", "R11_flood", *STORMS)
 # How many files a host makes in its folder, and how many of 200 MiB: in a jail more than fit in,
 # elsewhere a few, since the folder has no bounds there but that of a single file.
 IN_A_JAIL = {"REDTEAM_FILES": "70000", "REDTEAM_LARGE_FILES": "16"}
@@ -233,10 +235,10 @@ def flooded(addon: Addon, wrong: list[str]) -> str:
     return outcome
 
 
-def stormed(addon: Addon, other: Addon, wrong: list[str]) -> str:
-    """Has the addon ring every bell, while another host is called."""
+def stormed(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
+    """Has the addon ring every bell, or log without an end, while another host is called."""
     outcomes: list[str] = []
-    storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, "S13_storm")))
+    storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, name)))
     storm.start()
     served = 0
     while storm.is_alive():
@@ -244,7 +246,7 @@ def stormed(addon: Addon, other: Addon, wrong: list[str]) -> str:
         served += 1
     storm.join()
     if served < STORM_CALLS:
-        wrong.append(f"S13_storm: another host served {served} calls meanwhile")
+        wrong.append(f"{name}: another host served {served} calls meanwhile")
     return outcomes[0]
 
 
@@ -252,8 +254,8 @@ def made(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
     """Makes one attack, with what it needs around it."""
     if name == "R11_flood":
         return flooded(addon, wrong)
-    if name == "S13_storm":
-        return stormed(addon, other, wrong)
+    if name in STORMS:
+        return stormed(addon, other, name, wrong)
     outcome = attacked(addon, name)
     # The host itself notices as well that its client is lost: who is first is all the same.
     return outcome.partition(":")[0] if name in BREAKS else outcome

@@ -8,7 +8,8 @@ use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
-    Tightening, crash, diagnose, gate, granted, jail, landlock, limits, namespaces, rights, selftest,
+    Tightening, crash, diagnose, gate, granted, jail, landlock, limits, namespaces, rights,
+    selftest,
 };
 
 use Requested::{Required, Wanted};

@@ -144,7 +144,7 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
     }
     for path in &policy.read {
         let held = open_granted(path)?;
-        parts.push(part(path, Some(held), READ_ONLY)?);
+        parts.push(part(path, Some(&held), READ_ONLY)?);
     }
     let kept_scratch = policy
         .scratch
@@ -157,7 +157,7 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
             NO_PROGRAMS
         };
         let held = open_granted(path)?;
-        parts.push(part(path, Some(held), NO_SETUID | NO_DEVICES | running)?);
+        parts.push(part(path, Some(&held), NO_SETUID | NO_DEVICES | running)?);
     }
     // Folders before what lies in them; of the same place, the last, which may be written, on top.
     parts.sort_by(|one, other| one.path.cmp(&other.path));
@@ -165,7 +165,7 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
 }
 
 /// Takes what lies at a path along, or what is held of it.
-fn part(path: &Path, held: Option<OwnedFd>, attributes: u64) -> Result<Part, Failure> {
+fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Failure> {
     if path == Path::new("/") {
         return Err(Failure::because(
             "the whole file system can't be granted under the policy \"strict\"",
@@ -174,12 +174,12 @@ fn part(path: &Path, held: Option<OwnedFd>, attributes: u64) -> Result<Part, Fai
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
-    let tree = match &held {
+    let tree = match held {
         None => open_tree(CWD, path, flags),
         Some(held) => open_tree(held, "", flags | OpenTreeFlags::AT_EMPTY_PATH),
     };
-    let tree = tree
-        .map_err(|errno| Failure::of(&format!("open_tree({})", path.display()))(errno))?;
+    let tree =
+        tree.map_err(|errno| Failure::of(&format!("open_tree({})", path.display()))(errno))?;
     tighten(&tree, attributes, Depth::AllBelow)?;
     Ok(Part {
         path: path.to_owned(),
