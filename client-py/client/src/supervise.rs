@@ -52,7 +52,7 @@ const LAST_REPORTS: Duration = Duration::from_secs(5);
 const EXAMINATION: Duration = Duration::from_millis(500);
 
 /// What an addon leaves behind is waited for so long. It is removed in any case.
-const REMOVAL: Duration = Duration::from_secs(2);
+const REMOVAL: Duration = Duration::from_secs(1);
 
 /// How long a host may live on after it has closed its connection.
 const AFTER_DISCONNECTION: Duration = Duration::from_millis(200);
