@@ -66,8 +66,9 @@ static FILLED: AtomicUsize = AtomicUsize::new(0);
 /// How many of them were told, and in which process somebody tells them.
 static TOLD: AtomicUsize = AtomicUsize::new(0);
 static TELLER: AtomicU32 = AtomicU32::new(0);
-/// How long an end waits for what is to be told, in milliseconds.
-const LAST_WORDS: u32 = 500;
+/// How long an end waits for what is to be told, in milliseconds: naming stacks takes a while on a
+/// busy system.
+const LAST_WORDS: u32 = 5000;
 /// The thread that gives names to stacks, for which it opens files: that is nobody's doing.
 static READER: AtomicU32 = AtomicU32::new(0);
 static BUSY: AtomicBool = AtomicBool::new(false);
