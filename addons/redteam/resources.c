@@ -1,4 +1,5 @@
-// R04 to R11: taking more than one's share. Each gives everything back before it returns.
+// R04 to R11: taking more than one's share. Each gives everything back before it returns, but for what
+// it leaves for the client to remove.
 #include "redteam.h"
 
 #include <fcntl.h>
