@@ -9,7 +9,7 @@ use super::{Caller, HostState, Origin, caller};
 use crate::abi::callback::Init;
 use crate::abi::enter::Row;
 use crate::abi::status::Status;
-use crate::abi::types::napi_env;
+use crate::abi::types::{napi_env, napi_value};
 use crate::env::{Env, flags};
 
 const CALLBACK: &Row = &Row { name: "a callback" };
@@ -42,8 +42,8 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
         }
         let value = host.handles.borrow().value(returned);
         value.unwrap_or_else(|| {
-            host.stale(CALLBACK, env, "returned napi_value", returned.0);
-            Value::UNDEFINED
+            let ended = host.returned_late(CALLBACK, env, returned);
+            ended.unwrap_or(Value::UNDEFINED)
         })
     });
     match env.take_exception() {
@@ -70,14 +70,25 @@ impl HostState {
             }
             let value = self.handles.borrow().value(returned);
             value.unwrap_or_else(|| {
-                self.stale(INIT, env, "returned napi_value", returned.0);
-                exports
+                let ended = self.returned_late(INIT, env, returned);
+                ended.unwrap_or(exports)
             })
         });
         match env.take_exception() {
             None => Ok(value),
             Some(thrown) => Err(thrown),
         }
+    }
+
+    /// The value of a handle that is not alive but was returned: of a scope that was closed on the
+    /// way out, as it is in Node. Only the debug mode says so.
+    #[cold]
+    fn returned_late(&self, row: &'static Row, env: &Env, returned: napi_value) -> Option<Value> {
+        let ended = self.handles.borrow().ended(returned).cloned();
+        if ended.is_none() || self.debug.is_some() {
+            self.stale(row, env, "returned napi_value", returned.0);
+        }
+        ended
     }
 
     /// Calls something of an addon's that JavaScript does not wait for. Exceptions it leaves pending
@@ -111,18 +122,23 @@ impl HostState {
 
     /// Runs what may call addons of any environment, in a handle scope of its own.
     pub(super) fn in_native_scope<R>(&'static self, call: impl FnOnce() -> R) -> R {
-        self.scoped(LOOP, call)
+        self.scoped(LOOP, None, call)
     }
 
     /// Runs `call` in a handle scope of its own, with a clean last-error record.
     #[inline]
     fn in_scope<R>(&'static self, env: &Env, row: &'static Row, call: impl FnOnce() -> R) -> R {
         env.record(Status::Ok);
-        self.scoped(row, call)
+        self.scoped(row, Some(env), call)
     }
 
     #[inline]
-    fn scoped<R>(&'static self, row: &'static Row, call: impl FnOnce() -> R) -> R {
+    fn scoped<R>(
+        &'static self,
+        row: &'static Row,
+        env: Option<&Env>,
+        call: impl FnOnce() -> R,
+    ) -> R {
         let height = self.handles.borrow().height();
         let floor = self.scopes.borrow_mut().enter();
         let scope_floor = self.raise_scope_floor();
@@ -132,12 +148,14 @@ impl HostState {
         if self.restore_scope_floor(scope_floor) {
             self.warn_once(
                 row,
+                env,
                 "left a callback scope open, which ends the process in Node",
             );
         }
         if self.scopes.borrow_mut().leave(floor) > 0 {
             self.warn_once(
                 row,
+                env,
                 "left a handle scope open, which ends the process in Node",
             );
         }
