@@ -50,6 +50,22 @@ WRAP(napi_open_callback_scope) {
   DONE;
 }
 
+// A scope without a resource; closed once, and once too often.
+static napi_value closeTwice(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_callback_scope scope = NULL;
+  CALL(napi_open_callback_scope(env, NULL, *numbered(env, ARG(0)), &scope));
+  napi_status first = napi_close_callback_scope(env, scope);
+  napi_status second = napi_close_callback_scope(env, (napi_callback_scope)(uintptr_t)16);
+  napi_status recorded = napi_ok;
+  const napi_extended_error_info* last = NULL;
+  if (napi_get_last_error_info(env, &last) == napi_ok) recorded = last->error_code;
+  TEXT("first", addon_status(first));
+  TEXT("second", addon_status(second));
+  TEXT("recorded", addon_status(recorded));
+  DONE;
+}
+
 static napi_value nullArguments(napi_env env, napi_callback_info info) {
   ARGUMENTS;
   CASES;
@@ -86,5 +102,5 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS(WRAPPED(napi_async_init), WRAPPED(napi_async_destroy), WRAPPED(napi_make_callback),
-        WRAPPED(napi_open_callback_scope), {"nullArguments", nullArguments},
+        WRAPPED(napi_open_callback_scope), {"closeTwice", closeTwice}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

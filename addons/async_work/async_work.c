@@ -1,6 +1,7 @@
 // Work for the thread pool. Works are kept by number; completion calls a function of the script.
 #include "addon.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 typedef struct {
@@ -12,10 +13,19 @@ typedef struct {
 
 static Work works[64];
 
+// From 32 on works run until they are let go.
+enum { HOLDING = 32 };
+static atomic_int running, letGo;
+
 static Work* numbered(napi_env env, napi_value number) { return &works[integer(env, number) & 63]; }
 
 static void execute(napi_env env, void* data) {
   Work* work = data;
+  if (work->number >= HOLDING) {
+    running += 1;
+    while (!letGo) usleep(100);
+    running -= 1;
+  }
   usleep(1000);
   work->executed = 1;
 }
@@ -31,6 +41,37 @@ static void complete(napi_env env, napi_status status, void* data) {
   MUST(napi_create_int32(env, work->executed, &args[2]));
   // What the callback throws stays pending: the runtime has to deal with it.
   napi_call_function(env, undefined, callback, 3, args, NULL);
+}
+
+// Waits until so many works run.
+static napi_value waitForRunning(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  while (running < integer(env, ARG(0))) usleep(100);
+  return NULL;
+}
+
+static napi_value letThemGo(napi_env env, napi_callback_info info) {
+  letGo = 1;
+  return NULL;
+}
+
+// Work without a completion.
+static napi_value queueWithoutCompletion(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  Work* work = numbered(env, ARG(0));
+  napi_value name;
+  memset(work, 0, sizeof *work);
+  MUST(napi_create_string_utf8(env, "work", 4, &name));
+  CALL(napi_create_async_work(env, NULL, name, execute, NULL, work, &work->work));
+  TEXT("queued", addon_status(napi_queue_async_work(env, work->work)));
+  DONE;
+}
+
+static napi_value isExecuted(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value result;
+  MUST(napi_get_boolean(env, numbered(env, ARG(0))->executed, &result));
+  return result;
 }
 
 // napi_create_async_work(number, name, callback, resource or nothing)
@@ -119,4 +160,6 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 
 EXPORTS(WRAPPED(napi_create_async_work), WRAPPED(napi_queue_async_work),
         WRAPPED(napi_cancel_async_work), WRAPPED(napi_delete_async_work),
-        {"cancelTooEarly", cancelTooEarly}, {"nullArguments", nullArguments}, {"pendingException", pendingException})
+        {"cancelTooEarly", cancelTooEarly}, {"waitForRunning", waitForRunning},
+        {"letThemGo", letThemGo}, {"queueWithoutCompletion", queueWithoutCompletion},
+        {"isExecuted", isExecuted}, {"nullArguments", nullArguments}, {"pendingException", pendingException})

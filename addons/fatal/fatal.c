@@ -1,6 +1,8 @@
 // The ends on purpose: a fatal error, and an exception that nobody catches.
 #include "addon.h"
 
+#include <pthread.h>
+
 // napi_fatal_error(location, location length, message, message length): does not return.
 WRAP(napi_fatal_error) {
   ARGUMENTS;
@@ -13,6 +15,18 @@ WRAP(napi_fatal_error) {
 static napi_value fatalWhilePending(napi_env env, napi_callback_info info) {
   MUST(napi_throw_error(env, NULL, "pending"));
   napi_fatal_error("fatal.c", NAPI_AUTO_LENGTH, "while pending", NAPI_AUTO_LENGTH);
+}
+
+static void* die(void* data) {
+  napi_fatal_error(NULL, 0, "in a thread", NAPI_AUTO_LENGTH);
+  return data;
+}
+
+// The same in another thread, without a location.
+static napi_value fatalInThread(napi_env env, napi_callback_info info) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, die, NULL) == 0) pthread_join(thread, NULL);
+  return NULL;
 }
 
 WRAP(napi_fatal_exception) {
@@ -37,5 +51,5 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 }
 
 EXPORTS(WRAPPED(napi_fatal_error), WRAPPED(napi_fatal_exception),
-        {"fatalWhilePending", fatalWhilePending}, {"nullArguments", nullArguments},
+        {"fatalWhilePending", fatalWhilePending}, {"fatalInThread", fatalInThread}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

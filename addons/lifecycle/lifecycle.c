@@ -10,7 +10,10 @@ static void say(const char* what, intptr_t number) {
 }
 
 static void instance_data_gone(napi_env env, void* data, void* hint) {
+  void* now = (void*)77;
   say("instance data", (intptr_t)data);
+  say("asked for", napi_get_instance_data(env, &now));
+  say("it is", (intptr_t)now);
 }
 
 static void wrap_gone(napi_env env, void* data, void* hint) { say("wrap", (intptr_t)data); }
@@ -73,6 +76,51 @@ WRAP(napi_remove_async_cleanup_hook) {
   int64_t number = integer(env, ARG(0)) & 7;
   CALL(napi_remove_async_cleanup_hook(async_hooks[number]));
   async_hooks[number] = NULL;
+  DONE;
+}
+
+static void threadsafe_gone(napi_env env, void* data, void* hint) {
+  say("threadsafe function", (intptr_t)data);
+}
+
+static void given_back(napi_env env, napi_value callback, void* context, void* data) {
+  say(env == NULL && callback == NULL ? "given back" : "called", (intptr_t)data);
+}
+
+static napi_threadsafe_function threadsafe[8];
+
+// The calls of the end: nobody serves them.
+static void calling_hook(void* number) {
+  intptr_t first = (intptr_t)number;
+  for (int i = 1; i <= 2; i++) {
+    say("call", napi_call_threadsafe_function(threadsafe[first & 7], (void*)(first * 10 + i),
+                                              napi_tsfn_nonblocking));
+  }
+}
+
+static void late_hook(void* number) {
+  say("late call", napi_call_threadsafe_function(threadsafe[(intptr_t)number & 7], NULL,
+                                                 napi_tsfn_nonblocking));
+  say("acquire", napi_acquire_threadsafe_function(threadsafe[(intptr_t)number & 7]));
+  say("release", napi_release_threadsafe_function(threadsafe[(intptr_t)number & 7],
+                                                  napi_tsfn_release));
+}
+
+// A threadsafe function that is called by a hook before its end, and by one after it.
+static napi_value addThreadsafe(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  intptr_t number = (intptr_t)integer(env, ARG(0));
+  napi_value name;
+  napi_threadsafe_function* function = &threadsafe[number & 7];
+  // Runs after the function was closed; that one call is one thread less.
+  MUST(napi_add_env_cleanup_hook(env, late_hook, (void*)number));
+  MUST(napi_create_string_utf8(env, "threadsafe", NAPI_AUTO_LENGTH, &name));
+  CALL(napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, (void*)number, threadsafe_gone,
+                                       NULL, given_back, function));
+  if (OK) {
+    MUST(napi_unref_threadsafe_function(env, *function));
+    MUST(napi_add_env_cleanup_hook(env, calling_hook, (void*)number));
+  }
   DONE;
 }
 
@@ -160,5 +208,5 @@ EXPORTS(WRAPPED(napi_set_instance_data), WRAPPED(napi_get_instance_data),
         WRAPPED(napi_add_env_cleanup_hook), WRAPPED(napi_remove_env_cleanup_hook),
         WRAPPED(napi_add_async_cleanup_hook), WRAPPED(napi_remove_async_cleanup_hook),
         {"keepUntilTheEnd", keepUntilTheEnd}, {"addRemovingHook", addRemovingHook},
-        {"addAskingHook", addAskingHook}, {"nullArguments", nullArguments},
+        {"addAskingHook", addAskingHook}, {"addThreadsafe", addThreadsafe}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -201,6 +202,131 @@ static napi_value momentsOfThread(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// Functions that a script calls and closes by number.
+typedef struct {
+  napi_threadsafe_function function;
+  napi_ref finalized;
+} Opened;
+
+static Opened opened[64];
+static uint32_t openedCount = 0;
+
+static void closed(napi_env env, void* data, void* hint) {
+  Opened* one = data;
+  napi_value undefined, callback;
+  MUST(napi_get_undefined(env, &undefined));
+  if (napi_get_reference_value(env, one->finalized, &callback) != napi_ok || callback == NULL) return;
+  napi_call_function(env, undefined, callback, 0, NULL, NULL);
+  napi_delete_reference(env, one->finalized);
+}
+
+static void deliverOrGiveBack(napi_env env, napi_value callback, void* context, void* data) {
+  // What is given back is counted: the finalizer may tell.
+  if (env == NULL) (*(uint32_t*)context)++;
+  else deliver(env, callback, context, data);
+}
+
+static uint32_t givenBack = 0;
+
+// open(callback, finalized, queue size): the number of a function that is held once.
+static napi_value openFunction(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name, number;
+  if (openedCount >= sizeof opened / sizeof opened[0]) abort();
+  Opened* one = &opened[openedCount];
+  MUST(napi_create_reference(env, ARG(1), 1, &one->finalized));
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, (size_t)integer(env, ARG(2)), 1, one,
+                                       closed, &givenBack, deliverOrGiveBack, &one->function));
+  MUST(napi_create_uint32(env, openedCount++, &number));
+  return number;
+}
+
+static napi_value statusNumber(napi_env env, napi_status status) {
+  napi_value number;
+  MUST(napi_create_int32(env, (int32_t)status, &number));
+  return number;
+}
+
+// post(number, what): callback(what), later. Gives the status.
+static napi_value post(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  void* data = (void*)(intptr_t)integer(env, ARG(1));
+  return statusNumber(env, napi_call_threadsafe_function(opened[integer(env, ARG(0)) & 63].function,
+                                                         data, napi_tsfn_nonblocking));
+}
+
+// release(number, abort). Gives the status.
+static napi_value release(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  return statusNumber(
+      env, napi_release_threadsafe_function(
+               opened[integer(env, ARG(0)) & 63].function,
+               integer(env, ARG(1)) != 0 ? napi_tsfn_abort : napi_tsfn_release));
+}
+
+typedef struct {
+  napi_threadsafe_function function;
+  int32_t count;
+  atomic_int sent, status;
+} Poster;
+
+static Poster poster;
+
+static void* postAll(void* data) {
+  for (int32_t what = 0; what < poster.count; what++) {
+    poster.status = (int)napi_call_threadsafe_function(poster.function, (void*)(intptr_t)what,
+                                                       napi_tsfn_blocking);
+    if (poster.status != napi_ok) return NULL;
+    poster.sent += 1;
+  }
+  return NULL;
+}
+
+// postFromThread(number, count): callback(0), callback(1) ... from another thread, which waits where
+// there is no room.
+static napi_value postFromThread(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  pthread_t thread;
+  poster.function = opened[integer(env, ARG(0)) & 63].function;
+  poster.count = (int32_t)integer(env, ARG(1));
+  poster.sent = poster.status = 0;
+  if (pthread_create(&thread, NULL, postAll, NULL) != 0) abort();
+  pthread_detach(thread);
+  return NULL;
+}
+
+// postedByThread(): how many calls the thread made, and what the last one answered.
+static napi_value postedByThread(napi_env env, napi_callback_info info) {
+  napi_value result, number;
+  MUST(napi_create_array_with_length(env, 2, &result));
+  MUST(napi_create_int32(env, poster.sent, &number));
+  MUST(napi_set_element(env, result, 0, number));
+  MUST(napi_create_int32(env, poster.status, &number));
+  MUST(napi_set_element(env, result, 1, number));
+  return result;
+}
+
+// callDefault(function): calls it once as a function that has nothing of its own to call it.
+static napi_value callDefault(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value name;
+  napi_threadsafe_function function;
+  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, 0, 1, NULL, NULL, NULL, NULL,
+                                       &function));
+  MUST(napi_call_threadsafe_function(function, env, napi_tsfn_blocking));
+  MUST(napi_release_threadsafe_function(function, napi_tsfn_release));
+  return NULL;
+}
+
+// countGivenBack(): how many calls were given back until now.
+static napi_value countGivenBack(napi_env env, napi_callback_info info) {
+  napi_value number;
+  MUST(napi_create_uint32(env, givenBack, &number));
+  return number;
+}
+
 // makeCallback(function): called as from outside, although JavaScript is on the stack.
 static napi_value makeCallback(napi_env env, napi_callback_info info) {
   ARGUMENTS;
@@ -212,4 +338,6 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
 
 EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
         {"eventsThatLinger", eventsThatLinger},
-        {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback})
+        {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback},
+        {"open", openFunction}, {"post", post}, {"release", release}, {"countGivenBack", countGivenBack},
+        {"postFromThread", postFromThread}, {"postedByThread", postedByThread}, {"callDefault", callDefault})

@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct {
   napi_threadsafe_function function;
@@ -111,6 +112,44 @@ static napi_value callFromThread(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+typedef struct {
+  napi_threadsafe_function function;
+  int64_t calls;
+  atomic_llong answers[32];
+} Late;
+
+static void* callLate(void* data) {
+  Late* late = data;
+  for (int64_t i = 0; i < late->calls; i++) {
+    late->answers[napi_call_threadsafe_function(late->function, late, napi_tsfn_blocking) & 31] += 1;
+  }
+  return NULL;
+}
+
+// callInVain(number, threads, calls): so many threads call it so often, whatever they are answered;
+// how often each status was the answer.
+static napi_value callInVain(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  static Late late;
+  static pthread_t threads[64];
+  int64_t count = integer(env, ARG(1)) & 63;
+  memset(&late, 0, sizeof late);
+  late.function = numbered(env, ARG(0))->function;
+  late.calls = integer(env, ARG(2));
+  for (int64_t i = 0; i < count; i++) {
+    if (pthread_create(&threads[i], NULL, callLate, &late) != 0) abort();
+  }
+  for (int64_t i = 0; i < count; i++) pthread_join(threads[i], NULL);
+  napi_value report, number;
+  MUST(napi_create_object(env, &report));
+  for (int status = 0; status < 32; status++) {
+    if (late.answers[status] == 0) continue;
+    MUST(napi_create_int64(env, late.answers[status], &number));
+    MUST(napi_set_named_property(env, report, addon_status((napi_status)status), number));
+  }
+  return report;
+}
+
 static napi_value finalizedCount(napi_env env, napi_callback_info info) {
   ARGUMENTS;
   napi_value result;
@@ -154,6 +193,6 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 EXPORTS(WRAPPED(napi_create_threadsafe_function), WRAPPED(napi_get_threadsafe_function_context),
         WRAPPED(napi_acquire_threadsafe_function), WRAPPED(napi_release_threadsafe_function),
         WRAPPED(napi_ref_threadsafe_function), WRAPPED(napi_unref_threadsafe_function),
-        WRAPPED(napi_call_threadsafe_function), {"callFromThread", callFromThread},
+        WRAPPED(napi_call_threadsafe_function), {"callFromThread", callFromThread}, {"callInVain", callInVain},
         {"finalizedCount", finalizedCount}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

@@ -10,6 +10,8 @@ use pyo3::exceptions::{PyAttributeError, PyException, PyRuntimeError, PyTypeErro
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::call::{call, call_with};
+
 /// An exception of `_errors.py` with this message and these facts.
 fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
     Python::attach(|py| {
@@ -19,7 +21,7 @@ fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
             for (name, value) in facts {
                 kwargs.set_item(name, value)?;
             }
-            class.call((message,), Some(&kwargs))
+            call_with(&class, (message,), Some(&kwargs))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),
@@ -353,9 +355,8 @@ fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
             }
             facts.set_item("generation", report.generation)?;
             facts.set_item("pid", report.pid)?;
-            py.import("napi_python._errors")?
-                .getattr("crashed")?
-                .call1((label, facts, policy))
+            let crashed = py.import("napi_python._errors")?.getattr("crashed")?;
+            call(&crashed, (label, facts, policy))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),
@@ -373,9 +374,10 @@ fn unavailable(label: &str, error: SpawnError) -> PyErr {
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let errno = entry.as_ref().and_then(|entry| entry.errno);
-            py.import("napi_python._errors")?
-                .getattr("sandbox_unavailable")?
-                .call1((label, why, mechanism, errno))
+            let unavailable = py
+                .import("napi_python._errors")?
+                .getattr("sandbox_unavailable")?;
+            call(&unavailable, (label, why, mechanism, errno))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),

@@ -7,6 +7,7 @@ use hostd_client::{Idle, Interrupted};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::call::call;
 use crate::queue::Queue;
 use crate::session::Session;
 
@@ -38,7 +39,7 @@ pub(crate) fn deadline(py: Python<'_>) -> PyResult<Option<Instant>> {
                 .unbind(),
         )
     })?;
-    let remaining: Option<f64> = current.bind(py).call0()?.extract()?;
+    let remaining: Option<f64> = call(current.bind(py), ())?.extract()?;
     Ok(remaining.map(|seconds| {
         let wait = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
         let now = Instant::now();

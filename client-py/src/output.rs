@@ -11,6 +11,7 @@ use hostd_protocol::control::LogLevel;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::call::{call, unraisable};
 use crate::quiet;
 
 enum Item {
@@ -95,7 +96,7 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
             while let Some(item) = next.take() {
                 delivered += 1;
                 if let Err(error) = deliver(py, item) {
-                    error.write_unraisable(py, None);
+                    unraisable(py, error);
                 }
                 next = items.try_recv().ok();
             }
@@ -108,7 +109,7 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
                     message: text,
                 };
                 if let Err(error) = deliver(py, item) {
-                    error.write_unraisable(py, None);
+                    unraisable(py, error);
                 }
             }
         });
@@ -126,14 +127,15 @@ fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
             label,
             error,
             bytes,
-        } => module
-            .getattr("show")?
-            .call1((label, error, PyBytes::new(py, &bytes)))?,
+        } => call(
+            &module.getattr("show")?,
+            (label, error, PyBytes::new(py, &bytes)),
+        )?,
         Item::Log {
             level,
             target,
             message,
-        } => module.getattr("log")?.call1((level, target, message))?,
+        } => call(&module.getattr("log")?, (level, target, message))?,
     };
     Ok(())
 }
@@ -167,12 +169,12 @@ fn cut(text: &str) -> &str {
 }
 
 /// Something went wrong that no call can be told of.
-pub(crate) fn trouble(py: Python<'_>, label: &str, error: &PyErr) {
+pub(crate) fn trouble(py: Python<'_>, label: &str, error: PyErr) {
     let told = py
         .import("napi_python._output")
-        .and_then(|module| module.getattr("trouble")?.call1((label, error.value(py))));
+        .and_then(|module| call(&module.getattr("trouble")?, (label, error.into_value(py))));
     if let Err(error) = told {
-        error.write_unraisable(py, None);
+        unraisable(py, error);
     }
 }
 
@@ -183,10 +185,8 @@ pub(crate) fn uncaught(
     error: PyErr,
     origin: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    py.import("napi_python._output")?
-        .getattr("uncaught")?
-        .call1((label, error.into_value(py), origin))
-        .map(drop)
+    let uncaught = py.import("napi_python._output")?.getattr("uncaught")?;
+    call(&uncaught, (label, error.into_value(py), origin)).map(drop)
 }
 
 /// Waits, without the interpreter, until what was printed has been shown, for at most this long.

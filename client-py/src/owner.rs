@@ -210,7 +210,7 @@ impl Owner {
             // As asyncio does with its own.
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 if let Some(session) = self.shared.session.upgrade() {
-                    output::trouble(py, &session.label, &error);
+                    output::trouble(py, &session.label, error);
                 }
                 Ok(())
             }
@@ -454,7 +454,7 @@ impl Shared {
             if let Err(error) = attended {
                 // Of a host that is being closed nobody wants to hear any more.
                 if !session.is_closed() {
-                    output::trouble(py, &session.label, &error);
+                    output::trouble(py, &session.label, error);
                 }
             }
             drop(session);
@@ -483,7 +483,7 @@ fn tell(
     body: &[u8],
 ) -> PyResult<()> {
     let mut reader = ValueReader::new(body, &session.limits);
-    take_back(world, header.flags, &mut reader)?;
+    take_back(py, world, header.flags, &mut reader)?;
     match CallKind::from_number(header.number) {
         Some(CallKind::Ring) => {
             session.owner.pass_on();

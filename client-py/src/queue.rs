@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use crate::call::{call, unraisable};
 use crate::session::Session;
 
 /// A call that has waited this long behind one and the same callback is reported.
@@ -133,10 +134,10 @@ impl<'a> Queue<'a> {
                     self.told = true;
                     let threads: Vec<u64> = seen.iter().map(|callback| callback.0).collect();
                     let told = py.import("napi_python._output").and_then(|output| {
-                        output.call_method1("queued", (&*self.session.label, threads))
+                        call(&output.getattr("queued")?, (&*self.session.label, threads))
                     });
                     if let Err(error) = told {
-                        error.write_unraisable(py, None);
+                        unraisable(py, error);
                     }
                 }
             }

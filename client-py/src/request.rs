@@ -19,7 +19,7 @@ use crate::queue::InCallback;
 use crate::serve;
 use crate::session::Session;
 use crate::talk::{self, Scratch, Talk};
-use crate::world::World;
+use crate::world::{LentObject, World};
 
 /// How often a request is written anew because its host was replaced before it was sent.
 const ATTEMPTS: usize = 4;
@@ -419,7 +419,7 @@ impl Session {
         read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<()> {
         let mut reader = ValueReader::new(&scratch.body, &self.limits);
-        take_back(world, header.flags, &mut reader)?;
+        take_back(py, world, header.flags, &mut reader)?;
         let mut decoder = Decoder::new(py, self, world, reader, &scratch.brought.compounds)?;
         if header.flags.contains(Flags::WRITE_BACK) {
             read_changes(&mut decoder)?;
@@ -444,7 +444,7 @@ impl Session {
     ) -> PyResult<R> {
         let mut reader = ValueReader::new(&scratch.body, &self.limits);
         if header.flags.contains(Flags::RELEASES) {
-            take_back(world, header.flags, &mut reader)?;
+            take_back(py, world, header.flags, &mut reader)?;
         }
         let mut decoder = Decoder::new(py, self, world, reader, &scratch.brought.compounds)?;
         if header.flags.contains(Flags::WRITE_BACK) {
@@ -485,20 +485,25 @@ pub(crate) fn value<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Bound<'py, 
 }
 
 /// The host gives Python objects back; they are dropped here, where no lock is held.
-pub(crate) fn take_back(world: &World, flags: Flags, reader: &mut ValueReader<'_>) -> PyResult<()> {
+pub(crate) fn take_back(
+    py: Python<'_>,
+    world: &World,
+    flags: Flags,
+    reader: &mut ValueReader<'_>,
+) -> PyResult<()> {
     let mut gone = Vec::new();
     let read = read_releases(flags, reader, |release| {
         gone.extend(world.released(release)?);
         Ok(())
     });
-    drop(gone);
+    LentObject::release_all(py, gone);
     read.map_err(errors::protocol)
 }
 
 /// The frame in `scratch` was not sent: takes back what it counted.
 #[cold]
-pub(crate) fn unsend(_: Python<'_>, world: &World, scratch: &mut Scratch) {
-    drop(world.unsend(&scratch.brought.lent));
+pub(crate) fn unsend(py: Python<'_>, world: &World, scratch: &mut Scratch) {
+    LentObject::release_all(py, world.unsend(&scratch.brought.lent));
     scratch.brought.lent.clear();
     for release in scratch.releases.drain(..) {
         world.release(release);

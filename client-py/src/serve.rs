@@ -12,7 +12,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 
-use crate::call::call;
+use crate::call::{call, release, unraisable};
 use crate::convert::{Decoder, apply, read_changes};
 use crate::errors;
 use crate::names::Names;
@@ -53,7 +53,7 @@ pub(crate) fn serve(
     answer: &mut Scratch,
 ) -> PyResult<Option<PyErr>> {
     let mut reader = ValueReader::new(&scratch.body, &session.limits);
-    take_back(world, header.flags, &mut reader)?;
+    take_back(py, world, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
     if header.flags.contains(Flags::WRITE_BACK) {
         let changes = read_changes(&mut decoder)?;
@@ -79,7 +79,7 @@ pub(crate) fn count(
     scratch: &Scratch,
 ) -> PyResult<()> {
     let mut reader = ValueReader::new(&scratch.body, &session.limits);
-    take_back(world, header.flags, &mut reader)?;
+    take_back(py, world, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
     if header.flags.contains(Flags::WRITE_BACK) {
         read_changes(&mut decoder)?;
@@ -320,6 +320,9 @@ fn write<'py>(
                     Answer::Nothing | Answer::Thrown(_) | Answer::Refused(_) => Ok(()),
                 },
             );
+            if let Answer::Value(value) | Answer::Present(Some(value)) = good {
+                release(value);
+            }
             match written {
                 Ok(()) => return Ok(None),
                 Err(error) => error,
@@ -387,7 +390,7 @@ pub(crate) fn watch_awaitables(
             crate::call::call(&settle_later, task)
         });
         if let Err(error) = watched {
-            error.write_unraisable(py, None);
+            unraisable(py, error);
         }
     }
 }

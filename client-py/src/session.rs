@@ -19,6 +19,7 @@ use hostd_protocol::message::{self, HostStats};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefReference};
 
+use crate::call::call;
 use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::output;
@@ -26,7 +27,7 @@ use crate::owner::Owner;
 use crate::proxy::Addon;
 use crate::quiet;
 use crate::request::Ask;
-use crate::world::{End, World};
+use crate::world::{End, LentObject, World};
 
 /// A loaded addon.
 pub(crate) struct Session {
@@ -278,7 +279,7 @@ impl Session {
             let _ = py
                 .import("napi_python._hints")
                 .and_then(|module| module.getattr("annotate"))
-                .and_then(|annotate| annotate.call1((error.value(py), sandbox, advice)));
+                .and_then(|annotate| call(&annotate, (error.value(py), sandbox, advice)));
         }
     }
 
@@ -390,7 +391,7 @@ pub(crate) fn close_all(py: Python<'_>, end: Instant) {
     for session in sessions {
         for world in session.worlds() {
             // Promises stay as they are: Python ends, and their loops with it.
-            drop(world.die());
+            LentObject::release_all(py, world.die());
         }
         session.owner.stop();
     }

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::call::release;
 use crate::proxy::Promise;
 
 /// A Python object that was lent to the host.
@@ -28,6 +29,15 @@ pub(crate) struct LentObject {
     pub(crate) object: Py<PyAny>,
     /// As what it was lent.
     pub(crate) kind: ClientKind,
+}
+
+impl LentObject {
+    /// Lets go of objects. Python code may run.
+    pub(crate) fn release_all(py: Python<'_>, all: impl IntoIterator<Item = Self>) {
+        for lent in all {
+            release(lent.object.into_bound(py));
+        }
+    }
 }
 
 struct LentObjects {

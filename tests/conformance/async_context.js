@@ -20,6 +20,7 @@ if (LATER) {
 }
 later.call("napi_make_callback", 0, {}, 5);
 later.call("napi_open_callback_scope", 0, () => "inside");
+later.call("closeTwice", 0);
 later.call("napi_async_destroy", 0);
 later.call("napi_async_destroy", 1);
 later.op("standard", () => standard());

@@ -55,6 +55,7 @@ SUBJECTS = {
     "arguments": "arguments",
     "order": "order",
     "loop": "order",
+    "rounds": "order",
     "gc": "finalizer",
     "loading": "loading",
     "version": "version",
@@ -137,6 +138,7 @@ FATAL = [
     Death("lengths", "napi_fatal_error('here and there', 4, 'it is over', 2)",
           -signal.SIGABRT, "FATAL ERROR: here it"),
     Death("pending", "fatalWhilePending()", -signal.SIGABRT, "FATAL ERROR: fatal.c while pending"),
+    Death("thread", "fatalInThread()", -signal.SIGABRT, "FATAL ERROR:  in a thread"),
     Death("exception", "napi_fatal_exception(new RangeError('nobody cares'))",
           1, "RangeError: nobody cares"),
     *(Death(f"basic {export}", f"{export}({argument}); gc()", -signal.SIGABRT, NOT_BASIC,
@@ -182,13 +184,25 @@ def end_in_node(name: str, node_binary: Path | str | None = None) -> list[str]:
 
 def die_in_node(death: Death, node_binary: Path | str | None = None) -> tuple[int, str]:
     """Runs a deadly call in Node; returns the exit code (negative: a signal) and standard error."""
-    path = json.dumps(str(build_folder() / f"{death.build}.node"))
-    source = f"require({path}).{death.expression}"
-    done = subprocess.run(
-        [str(node_binary or oracle_node()), "--expose-gc", "-e", source],
+    done = _evaluate(death.build, f"addon.{death.expression}", node_binary)
+    return done.returncode, done.stderr
+
+
+def exit_in_node(build: str, source: str) -> tuple[int, str, str]:
+    """Evaluates a script with an addon in Node; returns exit code, standard output and error."""
+    done = _evaluate(build, source, None)
+    return done.returncode, done.stdout, done.stderr
+
+
+def _evaluate(
+    build: str, source: str, node_binary: Path | str | None
+) -> subprocess.CompletedProcess[str]:
+    path = json.dumps(str(build_folder() / f"{build}.node"))
+    return subprocess.run(
+        [str(node_binary or oracle_node()), "--expose-gc", "-e",
+         f"globalThis.addon = require({path}); {source}"],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
-    return done.returncode, done.stderr
 
 
 def _run(case: Case, node_binary: Path | str | None, *, later: bool) -> tuple[list[str], list[str]]:

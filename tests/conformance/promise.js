@@ -52,3 +52,27 @@ op("a subclass", () => addon.napi_is_promise(new (class extends Promise {})(() =
 op("an heir", () => addon.napi_is_promise(Object.create(Promise.prototype)));
 op("an async function's", () => addon.napi_is_promise((async () => 1)()));
 standard();
+
+// How they end: reactions run later.
+async function settled() {
+  const ends = async (label, value, settle = "napi_resolve_deferred") => {
+    const { result: promise } = addon.napi_create_promise(9);
+    const given = value === "itself" ? promise : value;
+    const status = outcome(addon[settle](9, given));
+    const end = promise.then((found) => ["fulfilled", found], (error) => ["rejected", error]);
+    const found = await end;
+    engine.op(label, () => [status, ...found]);
+  };
+  await ends("ends with itself", "itself");
+  await ends("ends with a promise", Promise.resolve(5));
+  await ends("ends with one that is rejected", Promise.reject(new Error("inner")));
+  await ends("ends with a thenable", { then: (resolve) => resolve("of a thenable") });
+  await ends("ends with a thenable that throws", { then() { throw new RangeError("then"); } });
+  await ends("ends with a getter that throws", { get then() { throw new RangeError("get"); } });
+  await ends("ends with a thenable that resolves twice", { then(resolve, reject) { resolve(1); reject(2); resolve(3); } });
+  await ends("rejected with a promise", Promise.resolve(5), "napi_reject_deferred");
+  await ends("rejected with nothing", undefined, "napi_reject_deferred");
+  await ends("rejected with what is no error", 5, "napi_reject_deferred");
+  return lines;
+}
+if (LATER) return settled();

@@ -83,6 +83,22 @@ def test_a_deadly_call_ends_the_host_as_it_ends_node(
     capfd.readouterr()
 
 
+def test_exit_of_a_script_runs_no_hook(capfd: pytest.CaptureFixture[str]) -> None:
+    case = oracle.case("lifecycle")
+    script = (
+        "addon.napi_add_env_cleanup_hook(1); addon.addThreadsafe(2); addon.keepUntilTheEnd(); "
+        "process.on('exit', () => console.log('listener')); process.exit(3)"
+    )
+    code, out, errors = oracle.exit_in_node("lifecycle", script)
+    assert (code, out, errors) == (3, "listener\n", "")
+    capfd.readouterr()
+    with load_addon(case.addon, restart="never") as addon:
+        with pytest.raises(AddonCrashed) as caught:
+            host(addon).run_script(script)
+        assert caught.value.exit_code == code
+    assert capfd.readouterr().out == out
+
+
 def test_the_oracle_is_the_node_that_is_pinned() -> None:
     assert oracle.oracle_node().exists(), "run `make test`, which installs it"
     assert os.access(oracle.oracle_node(), os.X_OK)

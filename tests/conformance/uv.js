@@ -1,7 +1,8 @@
 // What runs when on libuv's loop. The value is a promise of the lines, for the loop has to run.
 const write = (...words) => lines.push(words.join(" "));
 const once = (start) => new Promise((resolve) => start(resolve));
-const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+// To the end of a round: of timers that are due together, those of the host run before libuv's.
+const pause = () => new Promise((resolve) => setTimeout(() => setImmediate(resolve), 30));
 
 // Everything that can be asked for from within a callback, each of which writes its name.
 function follow(name) {

@@ -83,6 +83,30 @@ def test_fifty_threads_that_are_faster_than_python(tsfn: Any, whole: bool) -> No
     assert 0 < most[0] <= bound
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mode", ["aborted", "released"])
+def test_fifty_threads_that_call_after_the_end(tsfn: Any, whole: bool, mode: str) -> None:
+    threads, each = 50, 20_000 if whole else 500
+    heard: list[int] = []
+    holders = threads if mode == "aborted" else 1
+    made = tsfn.napi_create_threadsafe_function(0, heard.append, "late", 0, holders)
+    assert made["status"] == "napi_ok"
+    tsfn.napi_release_threadsafe_function(0, int(mode == "aborted"))
+    asyncio.run(until(lambda: tsfn.finalizedCount(0) == 1, SECONDS))
+    # Who still holds it is told once that it is closing; for all others it is none.
+    closing = {"napi_closing": holders - 1} if mode == "aborted" else {}
+    invalid = {"napi_invalid_arg": threads * each - (holders - 1)}
+    assert tsfn.callInVain(0, threads, each) == {**closing, **invalid}
+    # Its place belongs to another one now, which such calls do not reach.
+    assert (
+        tsfn.napi_create_threadsafe_function(1, heard.append, "next", 0, 1)["status"] == "napi_ok"
+    )
+    assert tsfn.callInVain(0, threads, each) == {"napi_invalid_arg": threads * each}
+    assert heard == []
+    assert tsfn.finalizedCount(0) == 1
+    assert host(tsfn).generation == 1
+
+
 def test_what_is_queued_without_a_bound_is_counted(order: Any) -> None:
     heard: list[int] = []
 

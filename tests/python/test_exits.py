@@ -15,17 +15,21 @@ SECONDS = 3.0
 
 # Where the program comes to its end, and the addons with which it does.
 HEAD = f"""
-import asyncio, atexit, threading, time
-from napi_python import aio, host, load_addon
+import asyncio, atexit, logging, os, signal, sys, threading, time
+from napi_python import aio, host, load_addon, on_uncaught
 order = load_addon({str(addon_path("order"))!r})
 crash = load_addon({str(addon_path("crash"))!r})
-atexit.register(lambda: print(time.monotonic(), flush=True))
+atexit.register(lambda: print(time.monotonic(), file=sys.__stdout__, flush=True))
 def daemon(function, *args):
     def work():
         # Calls end with their process, while threads may still say so.
         try: function(*args)
         except Exception: pass
     threading.Thread(target=work, daemon=True).start()
+inside = threading.Event()
+def go_on(*_):
+    inside.set()
+    while True: time.sleep(0.0005)
 """
 
 STATES = {
@@ -56,20 +60,66 @@ STATES = {
     """,
     "async work": "for _ in range(8): order.workForever(lambda: None)",
     "callback": """
-        inside = threading.Event()
         daemon(crash.call, lambda: (inside.set(), time.sleep(60)))
         assert inside.wait(30)
     """,
     "callback that goes on": """
-        inside = threading.Event()
-        def go_on():
-            inside.set()
-            while True: time.sleep(0.0005)
         daemon(crash.call, go_on)
         assert inside.wait(30)
     """,
+    "calls that go on": """
+        def calls():
+            while True:
+                inside.set()
+                try: host(order).run_script("1")
+                except Exception: pass
+        daemon(calls)
+        assert inside.wait(30)
+    """,
+    "conversion that goes on": """
+        class Number:
+            def __index__(self): go_on()
+        daemon(order.makeCallback, Number())
+        assert inside.wait(30)
+    """,
+    "hook that goes on": """
+        on_uncaught(go_on)
+        host(order).run_script("setTimeout(() => { throw new Error('x') }, 1)")
+        assert inside.wait(30)
+    """,
+    "output that goes on": """
+        class Output:
+            write = go_on
+            def flush(self): pass
+        sys.stdout = Output()
+        host(order).run_script("console.log('x')")
+        assert inside.wait(30)
+    """,
+    "unraisable hook that goes on": """
+        class Handler(logging.Handler):
+            def handle(self, record): raise ValueError
+        sys.unraisablehook = go_on
+        logging.getLogger("napi_python").addHandler(Handler())
+        logging.getLogger("napi_python").setLevel(1)
+        host(order).run_script("console.log('x')")
+        assert inside.wait(30)
+    """,
+    "destructor that goes on in a turn": """
+        class Lent:
+            def __call__(self, *_): pass
+            def __del__(self): go_on()
+        order.eventsOfThread(Lent(), 1)
+        assert inside.wait(30)
+    """,
+    "destructor that goes on at a crash": """
+        class Lent:
+            def __call__(self, *_): pass
+            def __del__(self): go_on()
+        order.open(Lent(), lambda: None, 0)
+        os.kill(host(order).pid, signal.SIGKILL)
+        assert inside.wait(30)
+    """,
     "steps that go on": """
-        inside = threading.Event()
         def steps():
             while True:
                 inside.set()
@@ -124,7 +174,8 @@ def _exit_once(program: str, mark: str) -> float:
     with Watch(marked(mark)) as left:
         left.last_end(1)
     assert not marked(mark)
-    return ended - float(out.split()[0])
+    # What addons printed is shown before.
+    return ended - float(out.split()[-1])
 
 
 # Each program has a limit of its own; an option says how many there are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -90,6 +91,23 @@ def test_deadline_that_is_not_reached_does_nothing(rust: Addon) -> None:
 def test_nearest_deadline_wins(js: Script) -> None:
     with deadline(60), pytest.raises(AddonTimeout), deadline(0.1), deadline(60):
         js("for (;;) {}")
+
+
+def test_deadline_of_nothing_lets_no_call_begin(js: Script, crash: Addon) -> None:
+    called: list[int] = []
+    call = js("(f) => f()")
+    first = host(crash).pid
+    for bounds in ([0], [0, 60], [60, 0]):
+        with contextlib.ExitStack() as stack:
+            for bound in bounds:
+                stack.enter_context(deadline(bound))
+            with pytest.raises(AddonTimeout):
+                call(lambda: called.append(1))
+            with pytest.raises(AddonTimeout):
+                crash.add(1, 2)
+    assert called == []
+    assert crash.add(1, 2) == 3
+    assert host(crash).pid == first
 
 
 def test_deadline_in_native_code_costs_the_process(crash: Addon) -> None:

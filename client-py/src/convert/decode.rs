@@ -12,6 +12,7 @@ use pyo3::types::{
 };
 
 use crate::buffer::Buffer;
+use crate::call::call;
 use crate::errors;
 use crate::names::Names;
 use crate::proxy::{self, Handle, opaque};
@@ -226,11 +227,8 @@ impl<'a, 'py> Decoder<'a, 'py> {
     }
 
     fn date(&self, milliseconds: f64) -> PyResult<Bound<'py, PyAny>> {
-        let moment = self
-            .names
-            .datetime_of
-            .bind(self.py)
-            .call1((milliseconds,))?;
+        let moment = self.names.datetime_of.bind(self.py);
+        let moment = call(moment, (milliseconds,))?;
         if moment.is_none() {
             return Err(errors::violation("a date that datetime does not have"));
         }
@@ -324,15 +322,8 @@ impl<'a, 'py> Decoder<'a, 'py> {
             own.set_item(key, self.value()?)?;
         }
         self.reader.leave();
-        let error = self.names.js_error.bind(self.py).call1((
-            class.code(),
-            name,
-            message,
-            code,
-            stack,
-            cause,
-            own,
-        ))?;
+        let described = (class.code(), name, message, code, stack, cause, own);
+        let error = call(self.names.js_error.bind(self.py), described)?;
         if let Some(id) = id {
             let handle = Handle::new(self.session, self.world, id, 0, 1);
             error.setattr(&self.names.handle_key, opaque::ErrorHandle { handle })?;
@@ -350,7 +341,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
             self.session.annotate(self.py, &error);
             return Ok(error);
         }
-        let error = PyErr::from_value(self.names.js_thrown.bind(self.py).call1((value,))?);
+        let error = PyErr::from_value(call(self.names.js_thrown.bind(self.py), (value,))?);
         self.session.annotate(self.py, &error);
         Ok(error)
     }

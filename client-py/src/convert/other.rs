@@ -9,6 +9,7 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::encode::{Encoder, wire};
 use crate::buffer::Buffer;
+use crate::call::{attribute, call, method};
 use crate::proxy::{
     Addon, Handle, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque,
 };
@@ -93,7 +94,7 @@ impl<'py> Encoder<'_, 'py> {
             return self.date(value);
         }
         if value.is_instance(self.names.enumeration.bind(py))? {
-            let plain = self.names.enum_value.bind(py).call1((value,))?;
+            let plain = call(self.names.enum_value.bind(py), (value,))?;
             if !plain.is(value) {
                 return self.value(&plain);
             }
@@ -121,14 +122,14 @@ impl<'py> Encoder<'_, 'py> {
             return Ok(());
         }
         if class.hasattr(intern!(py, "__index__"))? {
-            let int = value.call_method0(intern!(py, "__index__"))?;
+            let int = method(value, intern!(py, "__index__"), ())?;
             let Ok(int) = int.cast::<PyInt>() else {
                 return Err(PyTypeError::new_err("__index__ returned no int"));
             };
             return self.int(int);
         }
         if class.hasattr(intern!(py, "__float__"))? {
-            let float = value.call_method0(intern!(py, "__float__"))?;
+            let float = method(value, intern!(py, "__float__"), ())?;
             let Ok(float) = float.cast::<PyFloat>() else {
                 return Err(PyTypeError::new_err("__float__ returned no float"));
             };
@@ -139,12 +140,8 @@ impl<'py> Encoder<'_, 'py> {
     }
 
     fn remote(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
-        let code: u8 = self
-            .names
-            .classify
-            .bind(self.py)
-            .call1((value, self.session.public))?
-            .extract()?;
+        let classify = self.names.classify.bind(self.py);
+        let code: u8 = call(classify, (value, self.session.public))?.extract()?;
         let kind = ClientKind::from_code(code).unwrap_or(ClientKind::Opaque);
         self.lend_as(value, kind)
     }
@@ -163,13 +160,13 @@ impl<'py> Encoder<'_, 'py> {
 
     fn date(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let moment = value.cast::<PyDateTime>()?;
-        let milliseconds = self.names.milliseconds_of.bind(self.py).call1((moment,))?;
+        let milliseconds = call(self.names.milliseconds_of.bind(self.py), (moment,))?;
         self.out.date(milliseconds.extract()?);
         Ok(())
     }
 
     fn path(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
-        let path = value.call_method0(intern!(self.py, "__fspath__"))?;
+        let path = method(value, intern!(self.py, "__fspath__"), ())?;
         if let Ok(text) = path.cast::<PyString>() {
             return self.string(text);
         }
@@ -195,7 +192,7 @@ impl<'py> Encoder<'_, 'py> {
                 continue;
             }
             self.string(&name)?;
-            self.value(&value.getattr(&name)?)?;
+            self.value(&attribute(value, &name)?)?;
             count += 1;
         }
         self.out.close(open, count);
@@ -222,7 +219,7 @@ impl<'py> Encoder<'_, 'py> {
                 return self.value(&thrown);
             }
         }
-        let description = self.names.describe_error.bind(py).call1((error,))?;
+        let description = call(self.names.describe_error.bind(py), (error,))?;
         let (class, name, message, stack, code, cause): Described<'py> = description.extract()?;
         let id = self.lend(error.as_any(), ClientKind::Exception)?;
         let class = ErrorClass::from_code(class).unwrap_or(ErrorClass::Error);

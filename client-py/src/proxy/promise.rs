@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::Handle;
-use crate::call::call;
+use crate::call::{call, method};
 use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
@@ -392,7 +392,7 @@ impl Drop for Awaiting {
             let on_its_way = PyErr::take(py);
             if let Some(timer) = self.timer.take() {
                 // One that has run already needs nothing.
-                let _ = timer.call_method0(py, intern!(py, "cancel"));
+                let _ = method(timer.bind(py), intern!(py, "cancel"), ());
             }
             self.promise.get().leave(&self.future);
             if let Some(error) = on_its_way {
@@ -434,11 +434,11 @@ fn set_exception<'py>(future: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Boun
     let py = future.py();
     let set = intern!(py, "set_exception");
     let value = error.into_value(py);
-    future.call_method1(set, (&value,)).or_else(|_| {
+    method(future, set, (&value,)).or_else(|_| {
         // No future takes a StopIteration.
         let other = PyRuntimeError::new_err("a promise was rejected with StopIteration");
         other.set_cause(py, Some(PyErr::from_value(value.into_bound(py).into_any())));
-        future.call_method1(set, (other.into_value(py),))
+        method(future, set, (other.into_value(py),))
     })
 }
 
@@ -553,7 +553,7 @@ impl Promise {
             return Ok(());
         }
         match self.outcome(py) {
-            Some(Ok(value)) => future.call_method1(intern!(py, "set_result"), (value,)),
+            Some(Ok(value)) => method(future, intern!(py, "set_result"), (value,)),
             Some(Err(error)) => set_exception(future, error),
             None => return Ok(()),
         }

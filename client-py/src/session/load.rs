@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyWeakrefMethods;
 
 use super::Session;
+use crate::call::call;
 use crate::errors;
 use crate::idle::{self, Waiting};
 use crate::world::World;
@@ -26,7 +27,7 @@ impl Session {
         let told = Python::attach(|py| {
             let addon = self.addon.get().and_then(|addon| addon.bind(py).upgrade());
             match (&self.on_start, addon) {
-                (Some(on_start), Some(addon)) => on_start.call1(py, (addon,)).map(drop),
+                (Some(on_start), Some(addon)) => call(on_start.bind(py), (addon,)).map(drop),
                 _ => Ok(()),
             }
         });

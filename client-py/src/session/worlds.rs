@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use super::{Session, locked};
 use crate::errors;
 use crate::proxy::promise::Outcome;
-use crate::world::{End, World};
+use crate::world::{End, LentObject, World};
 
 /// Longer than it takes to hear how a process ended.
 const TO_HEAR: Duration = Duration::from_secs(5);
@@ -74,8 +74,8 @@ impl Session {
                 let error = self.ended(world);
                 promise.get().settle(py, Outcome::rejected(py, error));
             }
-            // Whatever runs when these are dropped, nobody waits for it.
-            drop(lent);
+            // Whatever runs then, nobody waits for it.
+            LentObject::release_all(py, lent);
         });
     }
 

@@ -41,6 +41,7 @@ pub(crate) fn napi_create_threadsafe_function(
         calls,
     };
     let id = cx.env.new_threadsafe(inbox, recipe)?;
+    cx.host.round.borrow_mut().add(id);
     cx.made(id);
     result.set(napi_threadsafe_function(id))
 }

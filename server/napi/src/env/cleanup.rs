@@ -47,19 +47,37 @@ pub(crate) fn take_handle(handle: usize) -> Option<Arc<Inbox>> {
     owners().remove(handle)
 }
 
-/// The hooks of an environment, oldest first.
+/// The hooks of an environment, oldest first, each with its place among all that were ever added.
+///
+/// A threadsafe function has a place as well: it is closed in its turn. It stands in its own table,
+/// since there may be many that come and go.
 #[derive(Debug, Default)]
-pub(crate) struct Hooks(Vec<Hook>);
+pub(crate) struct Hooks {
+    list: Vec<(u64, Hook)>,
+    places: u64,
+}
 
 impl Hooks {
     /// Adds a hook.
     pub(crate) fn push(&mut self, hook: Hook) {
-        self.0.push(hook);
+        let place = self.place();
+        self.list.push((place, hook));
+    }
+
+    /// A place behind all that were given.
+    pub(crate) fn place(&mut self) -> u64 {
+        self.places += 1;
+        self.places
+    }
+
+    /// The place of the youngest hook; what is younger is closed before it runs.
+    pub(crate) fn youngest(&self) -> u64 {
+        self.list.last().map_or(0, |(place, _)| *place)
     }
 
     /// Takes the youngest hook. One at a time, because a hook may remove others.
     pub(crate) fn pop(&mut self) -> Option<Hook> {
-        self.0.pop()
+        self.list.pop().map(|(_, hook)| hook)
     }
 
     /// Whether this very pair was added.
@@ -70,18 +88,18 @@ impl Hooks {
     /// Removes a plain hook; unknown ones are passed over.
     pub(crate) fn remove(&mut self, hook: CleanupHook, argument: Data) {
         if let Some(position) = self.position(hook, argument) {
-            self.0.remove(position);
+            self.list.remove(position);
         }
     }
 
     /// Removes an asynchronous hook that has not run.
     pub(crate) fn remove_async(&mut self, handle: usize) {
-        self.0
-            .retain(|hook| !matches!(hook, Hook::Async(other) if *other == handle));
+        self.list
+            .retain(|(_, hook)| !matches!(hook, Hook::Async(other) if *other == handle));
     }
 
     fn position(&self, hook: CleanupHook, argument: Data) -> Option<usize> {
-        self.0.iter().rposition(|other| {
+        self.list.iter().rposition(|(_, other)| {
             matches!(other, Hook::Plain(function, data) if function.is(hook) && *data == argument)
         })
     }

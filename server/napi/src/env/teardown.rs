@@ -1,6 +1,6 @@
-//! The end of an environment, in Node's order: async work; buffers' finalizers; cleanup hooks, youngest first;
-//! threadsafe functions, youngest first; all other finalizers, youngest first; references without a call.
-//! JavaScript cannot run from the first step on.
+//! The end of an environment, in Node's order: async work; buffers' finalizers; cleanup hooks, youngest
+//! first, and among them the closing of threadsafe functions; their finalizers, oldest first; all other
+//! finalizers, youngest first; references without a call. JavaScript cannot run from the first step on.
 
 use std::time::Instant;
 
@@ -17,8 +17,8 @@ impl Env {
         self.forbid_js();
         self.finish_works(host, end);
         self.finalize_all(host, |owner| owner == Owner::Buffer);
-        self.run_hooks(host, end);
-        let open = self.close_threadsafe(host, end);
+        let open = self.run_hooks(host, end);
+        self.finalize_closed(host, end);
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
         if let Some(debug) = &host.debug {
@@ -57,8 +57,12 @@ impl Env {
         }
     }
 
-    fn run_hooks(&'static self, host: &'static HostState, end: Instant) {
+    /// Gives the threadsafe functions that threads held.
+    fn run_hooks(&'static self, host: &'static HostState, end: Instant) -> Vec<usize> {
+        let mut held = Vec::new();
         loop {
+            let youngest = self.hooks.borrow().youngest();
+            self.close_threadsafe(youngest, &mut held);
             let hook = self.hooks.borrow_mut().pop();
             match hook {
                 None => break,
@@ -94,5 +98,8 @@ impl Env {
                 "async cleanup hooks did not call napi_remove_async_cleanup_hook in time; going on without"
             );
         }
+        // What was made meanwhile.
+        self.close_threadsafe(0, &mut held);
+        held
     }
 }

@@ -5,8 +5,8 @@
 //! few instructions. A slot is freed only when the function was finalized and no thread holds it, so
 //! that late threads find it closing instead of finding another one.
 //!
-//! Calls are queued in the slot. However many there are, the host's inbox holds one event per
-//! function: a burst is one wake-up.
+//! Calls are queued in the slot. However many there are, a function is posted to the host's inbox
+//! once: a burst is one wake-up.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use super::{Env, EnvId, flags};
 use crate::abi::checked::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};
-use crate::host::{self, Budget, Event, HostState, Inbox, Origin};
+use crate::host::{self, HostState, Inbox, Origin};
 
 /// At the end of an environment, calls are given back for so long at least, and after the end of its
 /// grace no longer: a host that is killed gives nothing back, and calls no finalizer either.
@@ -38,6 +38,9 @@ struct Slot {
     last: AtomicU32,
     context: AtomicUsize,
     referenced: AtomicBool,
+    /// The host's inbox was told of this function and it has not been served since. Written under
+    /// the lock.
+    posted: AtomicBool,
     state: Mutex<State>,
     /// Threads wait on it for room in the queue, or for the end.
     room: Condvar,
@@ -55,22 +58,30 @@ struct State {
     limit: usize,
     /// How many threads wait for room.
     blocked: usize,
-    /// An event of this function is in the inbox.
-    posted: bool,
 }
 
 impl State {
     fn is_full(&self) -> bool {
         self.limit > 0 && self.queue.len() >= self.limit
     }
+}
 
-    /// Has the host's thread look at the function.
-    fn post(&mut self, id: usize) {
-        if let Some(inbox) = &self.inbox
-            && !self.posted
+impl Slot {
+    /// Has the host's thread look at the function, whose state the caller has locked.
+    fn post(&self, state: &State) {
+        if let Some(inbox) = &state.inbox
+            && !self.posted.swap(true, Ordering::Relaxed)
         {
-            self.posted = true;
-            inbox.post(Event::ThreadsafeFunction(id));
+            inbox.post_function();
+        }
+    }
+
+    /// The host's thread need not look at it any more.
+    fn withdraw(&self, state: &State) {
+        if let Some(inbox) = &state.inbox
+            && self.posted.swap(false, Ordering::Relaxed)
+        {
+            inbox.done_function();
         }
     }
 }
@@ -124,6 +135,7 @@ fn slot_at(index: u32) -> Option<&'static Slot> {
             last: AtomicU32::new(0),
             context: AtomicUsize::new(0),
             referenced: AtomicBool::new(false),
+            posted: AtomicBool::new(false),
             state: Mutex::default(),
             room: Condvar::new(),
         };
@@ -226,7 +238,7 @@ pub(crate) fn release(id: usize, abort: bool) -> NapiResult {
                 state.phase = Phase::Closing;
                 wake_all(slot, &state);
             }
-            state.post(id);
+            slot.post(&state);
         }
         Phase::Finalized if state.threads == 0 => free(slot, &mut state, id),
         Phase::Open | Phase::Closing | Phase::Finalized => {}
@@ -262,7 +274,7 @@ pub(crate) fn call(id: usize, data: Data, blocking: bool) -> NapiResult {
     }
     if state.phase == Phase::Open {
         state.queue.push_back(data.word());
-        state.post(id);
+        slot.post(&state);
         return Ok(());
     }
     if state.threads == 0 {
@@ -285,6 +297,11 @@ pub(crate) fn owner(id: usize) -> Option<EnvId> {
     locked(id).ok().and_then(|(_, state)| state.owner)
 }
 
+/// Whether the host's thread is to look at it; None if it is gone.
+pub(crate) fn is_posted(id: usize) -> Option<bool> {
+    resolve(id).map(|(slot, ..)| slot.posted.load(Ordering::Relaxed))
+}
+
 /// How often threads hold it; 0 if it is gone.
 pub(crate) fn holders(id: usize) -> usize {
     locked(id).map_or(0, |(_, state)| state.threads)
@@ -301,13 +318,12 @@ pub(crate) fn set_referenced(id: usize, referenced: bool) -> NapiResult {
 #[derive(Debug, Default)]
 pub(crate) struct Locals {
     by_id: HashMap<usize, Local>,
-    made: u64,
 }
 
 #[derive(Debug)]
 struct Local {
-    /// Counts up: the youngest are closed first.
-    serial: u64,
+    /// When it is closed at the end: see [`super::cleanup::Hooks`].
+    place: u64,
     function: Option<Value>,
     calls: ThreadCalls,
 }
@@ -316,10 +332,21 @@ struct Local {
 enum Next {
     /// A call; whether the function is done with that.
     Call { data: usize, last: bool },
-    /// Nothing; the next call posts an event.
+    /// Nothing; the next call posts the function.
     Nothing,
     /// The function is to be finalized.
     Close,
+}
+
+/// What became of a function that was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// It has nothing to do any more.
+    All,
+    /// It stays posted.
+    Some,
+    /// It has come to its end, and is to be finalized.
+    Closing,
 }
 
 fn next(id: usize) -> Next {
@@ -328,7 +355,10 @@ fn next(id: usize) -> Next {
     };
     match state.phase {
         Phase::Finalized => return Next::Nothing,
-        Phase::Closing => return Next::Close,
+        Phase::Closing => {
+            slot.withdraw(&state);
+            return Next::Close;
+        }
         Phase::Open => {}
     }
     let popped = state.queue.pop_front();
@@ -340,29 +370,41 @@ fn next(id: usize) -> Next {
     if last {
         state.phase = Phase::Closing;
         wake_all(slot, &state);
+        slot.withdraw(&state);
     }
     match popped {
         Some(data) => Next::Call { data, last },
         None if last => Next::Close,
         None => {
-            state.posted = false;
+            slot.withdraw(&state);
             Next::Nothing
         }
     }
+}
+
+/// How a function stands that may not go on.
+fn interrupted(id: usize) -> Served {
+    let Ok((slot, state)) = locked(id) else {
+        return Served::All;
+    };
+    if state.phase == Phase::Open && state.queue.is_empty() && state.threads > 0 {
+        slot.withdraw(&state);
+        return Served::All;
+    }
+    Served::Some
 }
 
 impl Env {
     /// Makes a threadsafe function.
     pub(crate) fn new_threadsafe(&self, inbox: Arc<Inbox>, recipe: Recipe) -> NapiResult<usize> {
         let id = allocate(self.id(), &recipe, inbox).ok_or(Status::GenericFailure)?;
+        let place = self.hooks.borrow_mut().place();
         let mut locals = self.threadsafe.borrow_mut();
-        locals.made += 1;
-        let serial = locals.made;
         let Recipe {
             function, calls, ..
         } = recipe;
         let local = Local {
-            serial,
+            place,
             function,
             calls,
         };
@@ -387,46 +429,40 @@ impl Env {
         lengths.sum()
     }
 
-    /// Serves an event: delivers calls, as far as the budget goes, and closes the function if all
-    /// threads released it or one aborted it. True if the budget was spent before, so that the event
-    /// is posted again.
+    /// Delivers calls of a function that was posted, while it may go on, until there is none or all
+    /// threads released it or one aborted it.
     pub(crate) fn dispatch_threadsafe(
         &'static self,
         host: &'static HostState,
         id: usize,
-        budget: &mut Budget,
-    ) -> bool {
+        may_go_on: &mut dyn FnMut() -> bool,
+    ) -> Served {
         let local = {
             let locals = self.threadsafe.borrow();
             let Some(local) = locals.by_id.get(&id) else {
-                return false;
+                return Served::Closing;
             };
             (local.function.clone(), local.calls)
         };
         let (function, calls) = local;
         loop {
             match next(id) {
-                Next::Nothing => return false,
-                Next::Close => break,
+                Next::Nothing => return Served::All,
+                Next::Close => return Served::Closing,
                 Next::Call { data, last } => {
                     let data = Data::from_word(data);
                     self.deliver(host, function.as_ref(), &calls, data);
                     host.settle_item();
                     if last {
-                        break;
+                        may_go_on();
+                        return Served::Closing;
                     }
                 }
             }
-            if !budget.spend() {
-                // The rest has to wait for the next turn. `posted` is still set.
-                host.inbox.post(Event::ThreadsafeFunction(id));
-                return true;
+            if !may_go_on() {
+                return interrupted(id);
             }
         }
-        drop(function);
-        self.finalize_threadsafe(host, id, None);
-        host.settle_item();
-        false
     }
 
     /// Hands one call to JavaScript.
@@ -457,35 +493,47 @@ impl Env {
         }
     }
 
-    /// Closes what is open, for teardown: youngest first. Gives those that threads held.
-    pub(crate) fn close_threadsafe(
-        &'static self,
-        host: &'static HostState,
-        end: Instant,
-    ) -> Vec<usize> {
-        let end = end.max(Instant::now() + GIVING_BACK);
-        let mut held = Vec::new();
-        loop {
-            let youngest = {
-                let locals = self.threadsafe.borrow();
-                let found = locals.by_id.iter().max_by_key(|(_, local)| local.serial);
-                found.map(|(id, _)| *id)
-            };
-            let Some(id) = youngest else { return held };
-            if let Ok((slot, mut state)) = locked(id) {
-                if state.phase == Phase::Open && state.threads > 0 {
-                    held.push(id);
+    /// Closes what is open and younger than that place, for teardown. Notes those that threads held.
+    pub(crate) fn close_threadsafe(&self, place: u64, held: &mut Vec<usize>) {
+        for (id, local) in &self.threadsafe.borrow().by_id {
+            if local.place < place {
+                continue;
+            }
+            if let Ok((slot, mut state)) = locked(*id)
+                && state.phase == Phase::Open
+            {
+                if state.threads > 0 {
+                    held.push(*id);
                 }
+                slot.withdraw(&state);
                 state.phase = Phase::Closing;
                 wake_all(slot, &state);
             }
-            self.finalize_threadsafe(host, id, Some(end));
+        }
+    }
+
+    /// Finalizes what was closed, for teardown: the oldest first, for it was closed last.
+    pub(crate) fn finalize_closed(&'static self, host: &'static HostState, end: Instant) {
+        let end = end.max(Instant::now() + GIVING_BACK);
+        loop {
+            let mut closed: Vec<(u64, usize)> = {
+                let locals = self.threadsafe.borrow();
+                let closed = locals.by_id.iter();
+                closed.map(|(id, local)| (local.place, *id)).collect()
+            };
+            if closed.is_empty() {
+                return;
+            }
+            closed.sort_unstable();
+            for (_, id) in closed {
+                self.finalize_threadsafe(host, id, Some(end));
+            }
         }
     }
 
     /// Gives the calls back that were not delivered, so that their data can be freed, and runs the
     /// finalizer, once; frees the slot when no thread holds it.
-    fn finalize_threadsafe(
+    pub(crate) fn finalize_threadsafe(
         &'static self,
         host: &'static HostState,
         id: usize,

@@ -18,6 +18,8 @@ pub(crate) struct Work {
     calls: WorkCalls,
     /// What it waits or runs under, while it is queued.
     ticket: Option<Arc<Ticket>>,
+    /// Whether it was ever queued.
+    was_queued: bool,
 }
 
 impl Work {
@@ -27,6 +29,7 @@ impl Work {
             env,
             calls,
             ticket: None,
+            was_queued: false,
         }
     }
 }
@@ -49,9 +52,9 @@ pub(crate) enum Queue {
 pub(crate) enum Cancel {
     /// It will not run; its completion follows.
     Cancelled,
-    /// It is not queued.
+    /// It was never queued.
     NotQueued,
-    /// It runs, or was executed.
+    /// It runs, or was executed, and possibly completed.
     Begun,
     /// There is no such work.
     Unknown,
@@ -83,6 +86,7 @@ impl HostState {
             return Queue::NoThread;
         }
         work.ticket = Some(ticket);
+        work.was_queued = true;
         Queue::Queued
     }
 
@@ -93,6 +97,7 @@ impl HostState {
             return Cancel::Unknown;
         };
         match &work.ticket {
+            None if work.was_queued => Cancel::Begun,
             None => Cancel::NotQueued,
             Some(ticket) if ticket.withdraw() => {
                 self.inbox.post(Event::WorkDone {

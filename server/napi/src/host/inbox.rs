@@ -9,8 +9,6 @@ use std::time::Instant;
 /// Something that a thread wants done on the host's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A threadsafe function has something to do or is to be closed.
-    ThreadsafeFunction(usize),
     /// Async work was executed, or cancelled before it was.
     WorkDone {
         /// The work.
@@ -36,7 +34,15 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Queue {
     events: VecDeque<Event>,
+    /// How many threadsafe functions have something to do.
+    functions: usize,
     awaited: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.functions == 0
+    }
 }
 
 impl Inbox {
@@ -54,11 +60,20 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event; rings if the queue was empty.
+    /// Adds an event; rings if there was nothing.
     pub(crate) fn post(&self, event: Event) {
+        self.add(|queue| queue.events.push_back(event));
+    }
+
+    /// A threadsafe function has something to do, or is to be closed; rings if there was nothing.
+    pub(crate) fn post_function(&self) {
+        self.add(|queue| queue.functions += 1);
+    }
+
+    fn add(&self, what: impl FnOnce(&mut Queue)) {
         let was_filled = {
             let mut queue = self.lock();
-            queue.events.push_back(event);
+            what(&mut queue);
             if queue.awaited {
                 self.arrived.notify_one();
             }
@@ -81,28 +96,37 @@ impl Inbox {
         self.filled.load(Ordering::SeqCst)
     }
 
-    /// How many events there are.
+    /// How many events there are, functions aside.
     pub(crate) fn len(&self) -> usize {
         self.lock().events.len()
     }
 
     /// Takes the next event.
     pub(crate) fn next(&self) -> Option<Event> {
-        let mut queue = self.lock();
-        let event = queue.events.pop_front();
-        if queue.events.is_empty() {
-            self.filled.store(false, Ordering::SeqCst);
-        }
-        event
+        self.take(|queue| queue.events.pop_front())
     }
 
-    /// Takes the next event, waiting for one until then.
-    pub(crate) fn next_until(&self, end: Instant) -> Option<Event> {
+    /// A function that was posted has nothing to do any more.
+    pub(crate) fn done_function(&self) {
+        self.take(|queue| queue.functions = queue.functions.saturating_sub(1));
+    }
+
+    fn take<R>(&self, what: impl FnOnce(&mut Queue) -> R) -> R {
         let mut queue = self.lock();
-        while queue.events.is_empty() {
+        let taken = what(&mut queue);
+        if queue.is_empty() {
+            self.filled.store(false, Ordering::SeqCst);
+        }
+        taken
+    }
+
+    /// Waits until then for something to do; whether there is something.
+    pub(crate) fn wait_until(&self, end: Instant) -> bool {
+        let mut queue = self.lock();
+        while queue.is_empty() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return None;
+                return false;
             }
             queue.awaited = true;
             queue = self
@@ -112,8 +136,7 @@ impl Inbox {
                 .0;
             queue.awaited = false;
         }
-        drop(queue);
-        self.next()
+        true
     }
 }
 
@@ -136,16 +159,23 @@ mod tests {
         let inbox = Inbox::new(Arc::new(|| {
             RINGS.fetch_add(1, Ordering::SeqCst);
         }));
-        inbox.post(Event::ThreadsafeFunction(1));
-        inbox.post(Event::ThreadsafeFunction(2));
+        inbox.post(Event::AsyncHookDone(1));
+        inbox.post_function();
+        inbox.post(Event::AsyncHookDone(2));
         assert_eq!(RINGS.load(Ordering::SeqCst), 1);
-        assert_eq!(inbox.next(), Some(Event::ThreadsafeFunction(1)));
+        assert_eq!(inbox.next(), Some(Event::AsyncHookDone(1)));
         assert!(inbox.is_filled());
-        assert_eq!(inbox.next(), Some(Event::ThreadsafeFunction(2)));
+        inbox.done_function();
+        assert!(inbox.is_filled());
+        assert_eq!(inbox.next(), Some(Event::AsyncHookDone(2)));
         assert!(!inbox.is_filled());
         assert_eq!(inbox.next(), None);
-        inbox.post(Event::ThreadsafeFunction(3));
+        inbox.post_function();
         assert_eq!(RINGS.load(Ordering::SeqCst), 2);
+        inbox.done_function();
+        assert!(!inbox.is_filled());
+        inbox.post(Event::AsyncHookDone(3));
+        assert_eq!(RINGS.load(Ordering::SeqCst), 3);
     }
 
     #[test]
@@ -154,15 +184,16 @@ mod tests {
 
         let inbox = Arc::new(Inbox::new(Arc::new(|| {})));
         let soon = Instant::now() + Duration::from_millis(5);
-        assert_eq!(inbox.next_until(soon), None);
+        assert!(!inbox.wait_until(soon));
         assert!(Instant::now() >= soon);
         let other = Arc::clone(&inbox);
         let thread = std::thread::Builder::new()
             .name("addon".to_owned())
-            .spawn(move || other.post(Event::ThreadsafeFunction(7)))
+            .spawn(move || other.post(Event::AsyncHookDone(7)))
             .unwrap();
         let late = Instant::now() + Duration::from_secs(10);
-        assert_eq!(inbox.next_until(late), Some(Event::ThreadsafeFunction(7)));
+        assert!(inbox.wait_until(late));
+        assert_eq!(inbox.next(), Some(Event::AsyncHookDone(7)));
         thread.join().unwrap();
         assert!(!inbox.is_filled());
     }

@@ -12,6 +12,7 @@ mod invoke;
 mod options;
 pub(crate) mod pool;
 mod rejections;
+mod round;
 mod timers;
 mod turn;
 mod uv;
@@ -45,8 +46,9 @@ pub(crate) use invoke::callback;
 pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError};
 pub(crate) use pool::{Job, Ticket};
 pub(crate) use rejections::Rejections;
+pub(crate) use round::Round;
 pub(crate) use timers::Timers;
-pub(crate) use turn::{Budget, Phase};
+pub(crate) use turn::Phase;
 pub(crate) use uv::Uv;
 
 /// The engine function tag of addons' callbacks.
@@ -134,10 +136,8 @@ pub(crate) struct HostState {
     timer_calls: OnceCell<(Value, Value)>,
     /// Where the next turn goes on.
     phase: Cell<Phase>,
-    /// How much was done in that phase already.
-    phase_items: Cell<usize>,
-    /// How many events of its round a turn that was cut short did not come to.
-    events_left: Cell<usize>,
+    /// Where the events of this round are, and the threadsafe functions of all environments.
+    pub(crate) round: RefCell<Round>,
     /// Ticks and microtasks wait, because of an error: see [`HostState::hold_ticks`].
     holds_ticks: Cell<bool>,
     pub(crate) uv: Uv,

@@ -1,15 +1,15 @@
 //! A turn: what the host owes itself, in the order of Node's loop. Timers that are due, then what
-//! threads posted, then immediates, and round again while the budget lasts. Where an addon uses libuv, its
-//! loop runs in place of the latter two, and they in the middle of it. After each single item
-//! next ticks, microtasks and finalizers run, as after each callback of Node's.
+//! threads posted, then immediates, then the finalizers of threadsafe functions that ended, and round
+//! again while the budget lasts. Where an addon uses libuv, its loop runs in place of the second and
+//! third, and they in the middle of it. After each single item next ticks, microtasks and finalizers
+//! run, as after each callback of Node's.
 
 use std::time::{Duration, Instant};
 
 use hostd_engine::Value;
 
 use super::entry::Depth;
-use super::{Event, HostState, Origin};
-use crate::env::tsfn;
+use super::{HostState, Origin};
 
 /// How much a turn may still do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,20 +26,24 @@ impl Budget {
         }
     }
 
+    /// Any number of items, until then.
+    pub(super) fn until(end: Instant) -> Self {
+        Self {
+            items: usize::MAX,
+            end: Some(end),
+        }
+    }
+
     /// Counts an item that was done. False if that was the last one.
     pub(crate) fn spend(&mut self) -> bool {
         self.items = self.items.saturating_sub(1);
         !self.is_spent()
     }
 
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         self.items == 0 || self.end.is_some_and(|end| Instant::now() >= end)
     }
 }
-
-/// Events that were cut short go on in the next turn until so many were served: a function that is
-/// called without end does not keep the other phases from having their turn.
-const PHASE_ITEMS: usize = 1000;
 
 /// Where in its round a loop is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub(crate) enum Phase {
     Events,
     /// Immediates.
     Immediates,
+    /// Threadsafe functions that have come to their end.
+    Closing,
 }
 
 impl HostState {
@@ -60,6 +66,7 @@ impl HostState {
             || self.timers.borrow().is_due()
             || self.is_unsettled()
             || self.uv.is_due()
+            || self.round.borrow().is_closing()
     }
 
     /// See [`super::Host::turn`].
@@ -78,7 +85,7 @@ impl HostState {
             }
             // What a turn did not come to is where the next one goes on, or timers would overtake
             // immediates.
-            let (phase, before) = (self.phase.get(), budget.items);
+            let phase = self.phase.get();
             let (next, is_cut) = match phase {
                 Phase::Timers => {
                     self.run_timers(&mut budget);
@@ -90,23 +97,21 @@ impl HostState {
                         if self.timers.borrow().is_batch_left() {
                             Phase::Immediates
                         } else {
-                            Phase::Timers
+                            Phase::Closing
                         }
                     } else {
                         self.serve_events(&mut budget);
                         Phase::Immediates
                     };
-                    let done = self.phase_items.get() + before.saturating_sub(budget.items);
-                    let is_cut = self.events_left.get() > 0 && done < PHASE_ITEMS;
-                    self.phase_items.set(if is_cut { done } else { 0 });
-                    if !is_cut {
-                        self.events_left.set(0);
-                    }
-                    (next, is_cut)
+                    (next, self.round.borrow().is_cut())
                 }
                 Phase::Immediates => {
                     self.run_immediates(&mut budget);
-                    (Phase::Timers, self.timers.borrow().is_batch_left())
+                    (Phase::Closing, self.timers.borrow().is_batch_left())
+                }
+                Phase::Closing => {
+                    self.finalize_closing(&mut budget);
+                    (Phase::Timers, self.round.borrow().is_closing())
                 }
             };
             self.phase.set(if is_cut { phase } else { next });
@@ -157,24 +162,6 @@ impl HostState {
         }
     }
 
-    /// Serves the events that are there; those that come meanwhile wait for the next round.
-    pub(super) fn serve_events(&'static self, budget: &mut Budget) {
-        let mut left = match self.events_left.take() {
-            0 => self.inbox.len(),
-            cut => cut,
-        };
-        while left > 0 && !budget.is_spent() {
-            let Some(event) = self.inbox.next() else {
-                return;
-            };
-            left -= 1;
-            if self.serve(event, budget) {
-                left += 1;
-            }
-        }
-        self.events_left.set(left);
-    }
-
     pub(super) fn run_immediates(&'static self, budget: &mut Budget) {
         let mut batch = self.timers.borrow_mut().take_immediates();
         while !budget.is_spent() {
@@ -196,27 +183,6 @@ impl HostState {
         self.timers.borrow_mut().give_back(batch);
     }
 
-    /// Serves an event; true if it is posted again, because the budget was spent in the middle.
-    fn serve(&'static self, event: Event, budget: &mut Budget) -> bool {
-        match event {
-            Event::ThreadsafeFunction(id) => {
-                let env = tsfn::owner(id).and_then(|owner| self.env_by_id(owner));
-                return env.is_some_and(|env| env.dispatch_threadsafe(self, id, budget));
-            }
-            Event::WorkDone { id, cancelled } => {
-                self.complete_work(id, cancelled);
-                self.settle_item();
-                budget.spend();
-            }
-            Event::AsyncHookDone(handle) => {
-                self.forget_async_hook(handle);
-            }
-            // It did its work by coming: the loop runs in every turn.
-            Event::Loop => {}
-        }
-        false
-    }
-
     /// Forgets an asynchronous cleanup hook; false if it is none of this host's.
     pub(crate) fn forget_async_hook(&self, handle: usize) -> bool {
         let Some(entry) = self.async_hooks.borrow_mut().remove(&handle) else {
@@ -226,27 +192,5 @@ impl HostState {
             env.hooks.borrow_mut().remove_async(handle);
         }
         true
-    }
-
-    /// Serves events, and waits for more, until something is done or its time is over. For the end,
-    /// when nobody takes turns any more.
-    pub(crate) fn serve_until(&'static self, end: Instant, is_done: impl Fn() -> bool) {
-        while !is_done() && Instant::now() < end {
-            let mut budget = Budget {
-                items: usize::MAX,
-                end: Some(end),
-            };
-            let mut until = end;
-            if self.uv.is_open() {
-                self.run_uv(&mut budget);
-                until = self.uv.deadline().unwrap_or(end).min(end);
-                if is_done() {
-                    return;
-                }
-            }
-            if let Some(event) = self.inbox.next_until(until) {
-                self.serve(event, &mut budget);
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ queueMicrotask(() => log('microtask'));
 log('main');
 //
 // Of equal durations the oldest first, of others the shortest.
-for (const [name, after] of [['a', 30], ['b', 10], ['c', 30], ['d', 10], ['e', 20]]) setTimeout(log, after, name);
+together(() => [['a', 30], ['b', 10], ['c', 30], ['d', 10], ['e', 20]].map(([name, after]) => setTimeout(log, after, name)));
 //
 // Ticks and microtasks between timers that are due together.
 for (const name of ['a', 'b']) {
@@ -69,13 +69,15 @@ const again = setTimeout(() => {
 }, 2);
 log(again.hasRef(), again.unref().hasRef(), again.ref().hasRef(), again.refresh() === again);
 //
-const timer = setTimeout(function (...args) {
-  log(this === timer, args.length, typeof this._onTimeout);
-}, '60', 1, 2);
-setTimeout(() => log('fraction'), 1.9);
-setTimeout(() => log('negative'), -5);
-setTimeout(() => log('not a number'), 'x');
-setTimeout(() => log('none'));
+const [timer] = together(() => [
+  setTimeout(function (...args) {
+    log(this === timer, args.length, typeof this._onTimeout);
+  }, '60', 1, 2),
+  setTimeout(() => log('fraction'), 1.9),
+  setTimeout(() => log('negative'), -5),
+  setTimeout(() => log('not a number'), 'x'),
+  setTimeout(() => log('none')),
+]);
 //
 for (const make of [setTimeout, setInterval, setImmediate]) {
   try {
@@ -91,8 +93,8 @@ setTimeout(() => log('closed')).close();
 setTimeout(() => log('the only one'), 2);
 //
 const wait = setTimeout[Symbol.for('nodejs.util.promisify.custom')];
-wait(100, 'value').then((value) => log(value));
-setImmediate[Symbol.for('nodejs.util.promisify.custom')]('soon').then((value) => log(value));
+const soon = setImmediate[Symbol.for('nodejs.util.promisify.custom')];
+soon('soon').then((value) => log(value)).then(() => wait(10, 'value')).then((value) => log(value));
 //
 process.nextTick(() => {
   log('tick 1');
