@@ -48,16 +48,20 @@ mod tests {
         static ASKED: Cell<usize> = const { Cell::new(0) };
     }
 
+    fn bytes(size: q::size_t) -> usize {
+        usize::try_from(size).unwrap_or(usize::MAX)
+    }
+
     unsafe extern "C" fn calloc(_: *mut c_void, count: q::size_t, size: q::size_t) -> *mut c_void {
         ASKED.set(ASKED.get() + 1);
         // SAFETY: passed on.
-        unsafe { libc::calloc(count as _, size as _) }
+        unsafe { libc::calloc(bytes(count), bytes(size)) }
     }
 
     unsafe extern "C" fn malloc(_: *mut c_void, size: q::size_t) -> *mut c_void {
         ASKED.set(ASKED.get() + 1);
         // SAFETY: passed on.
-        unsafe { libc::malloc(size as _) }
+        unsafe { libc::malloc(bytes(size)) }
     }
 
     unsafe extern "C" fn realloc(
@@ -67,7 +71,7 @@ mod tests {
     ) -> *mut c_void {
         ASKED.set(ASKED.get() + 1);
         // SAFETY: passed on.
-        unsafe { libc::realloc(block, size as _) }
+        unsafe { libc::realloc(block, bytes(size)) }
     }
 
     unsafe extern "C" fn free(_: *mut c_void, block: *mut c_void) {
