@@ -122,7 +122,7 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let control = Control::default();
     logs::install(&setup, control.outbox());
     if diagnosed {
-        denials::watch()?;
+        denials::watch(control.outbox())?;
     }
     match start(&setup, carrier, lanes, stack, tightening, &control) {
         Ok((session, connection)) => {
