@@ -82,6 +82,7 @@ mod script;
 mod set;
 mod shared_memory;
 mod slot;
+mod spare;
 mod stack_trace;
 mod string;
 mod symbol;

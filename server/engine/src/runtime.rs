@@ -12,7 +12,7 @@ use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
 use crate::job::Hooks;
 use crate::remote::RemoteHooks;
-use crate::{Thrown, Value, shared_memory};
+use crate::{Thrown, Value, shared_memory, spare};
 
 thread_local! {
     static CURRENT: Cell<Option<&'static State>> = const { Cell::new(None) };
@@ -127,6 +127,7 @@ impl Runtime {
             return Err(EngineError::OutOfMemory);
         }
         shared_memory::provide(rt, ctx);
+        spare::provide(rt);
         // SAFETY: E1, E3; just made, and it cannot fail.
         let global = Value(unsafe { q::JS_GetGlobalObject(ctx) });
         if !global.count_is_found() {
