@@ -28,6 +28,7 @@ use tokio::time::timeout;
 
 use crate::attest::{attest, host_of};
 use crate::bounds;
+use crate::cord::Cord;
 use crate::crash::{self, CrashPage, Findings};
 use crate::door::Status;
 use crate::error::SpawnError;
@@ -156,6 +157,7 @@ async fn supervise(
         end,
         carrier,
         crash_page,
+        cord,
         stdout,
         stderr,
         status,
@@ -207,6 +209,7 @@ async fn supervise(
             let served = Served {
                 stream,
                 end,
+                cord,
                 applied,
             };
             return serve(host, served, &options, &ledger, &started).await;
@@ -290,6 +293,7 @@ async fn greet(
 struct Served<S> {
     stream: S,
     end: ClientEnd,
+    cord: Option<Cord>,
     applied: Applied,
 }
 
@@ -304,6 +308,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     let Served {
         stream,
         end,
+        cord,
         applied,
     } = served;
     let outbox = Outbox::default();
@@ -319,7 +324,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     let session = Session::new(
         host.generation,
         process,
-        end,
+        (end, cord),
         options.limits,
         (applied, host.bounds),
         outbox,
