@@ -87,6 +87,53 @@ static napi_value escapeTwice(napi_env env, napi_callback_info info) {
   CASES_DONE;
 }
 
+// Returns what a scope held that is closed on the way out, as C++ code does whose scope is a local
+// variable. returnLate(kind, value): 0 what was made last, 1 what was made first of many, 2 out of an
+// escapable scope, 3 out of two scopes, 4 the argument's property.
+static napi_value returnLate(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_handle_scope scope, inner;
+  napi_escapable_handle_scope escapable;
+  napi_value object = NULL, other;
+  switch (integer(env, ARG(0))) {
+    case 0:
+      MUST(napi_open_handle_scope(env, &scope));
+      for (int i = 0; i < 100; i++) MUST(napi_create_double(env, i + 0.5, &object));
+      MUST(napi_close_handle_scope(env, scope));
+      return object;
+    case 1:
+      MUST(napi_open_handle_scope(env, &scope));
+      MUST(napi_create_object(env, &object));
+      for (int i = 0; i < 100; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "n%d", i % 10);
+        MUST(napi_create_double(env, i + 0.5, &other));
+        MUST(napi_set_named_property(env, object, name, other));
+      }
+      MUST(napi_close_handle_scope(env, scope));
+      return object;
+    case 2:
+      MUST(napi_open_escapable_handle_scope(env, &escapable));
+      MUST(napi_create_string_utf8(env, "never escaped", NAPI_AUTO_LENGTH, &object));
+      MUST(napi_close_escapable_handle_scope(env, escapable));
+      return object;
+    case 3:
+      MUST(napi_open_handle_scope(env, &scope));
+      MUST(napi_create_object(env, &other));
+      MUST(napi_open_handle_scope(env, &inner));
+      MUST(napi_create_array(env, &object));
+      MUST(napi_set_element(env, object, 0, other));
+      MUST(napi_close_handle_scope(env, inner));
+      MUST(napi_close_handle_scope(env, scope));
+      return object;
+    default:
+      MUST(napi_open_handle_scope(env, &scope));
+      MUST(napi_get_named_property(env, ARG(1), "property", &object));
+      MUST(napi_close_handle_scope(env, scope));
+      return object;
+  }
+}
+
 static napi_value nullArguments(napi_env env, napi_callback_info info) {
   ARGUMENTS;
   CASES;
@@ -132,5 +179,5 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 
 EXPORTS(WRAPPED(napi_open_handle_scope), WRAPPED(napi_close_handle_scope),
         WRAPPED(napi_open_escapable_handle_scope), WRAPPED(napi_escape_handle),
-        {"escapeTwice", escapeTwice}, {"nullArguments", nullArguments},
+        {"escapeTwice", escapeTwice}, {"returnLate", returnLate}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

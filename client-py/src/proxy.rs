@@ -66,11 +66,7 @@ impl Handle {
             return Ok(self.id);
         }
         if Arc::ptr_eq(&self.session, session) {
-            Err(errors::stale(
-                "this object",
-                self.world.generation.0,
-                world.generation.0,
-            ))
+            Err(session.stale(&self.world, world.generation.0))
         } else {
             Err(errors::another_addon(&self.session.label))
         }

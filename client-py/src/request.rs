@@ -142,7 +142,7 @@ impl Session {
     #[cold]
     fn not_current(&self, home: &World) -> PyErr {
         match self.client() {
-            Ok(client) => errors::stale("this object", home.generation.0, client.generation()),
+            Ok(client) => self.stale(home, client.generation()),
             Err(closed) => closed,
         }
     }

@@ -5,7 +5,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use hostd_client::ExitReport;
 use hostd_protocol::error::ProtocolError;
@@ -88,6 +89,8 @@ pub(crate) struct World {
     dead: AtomicBool,
     /// How it came to its end, once that is known.
     end: OnceLock<End>,
+    ending: Mutex<()>,
+    ended: Condvar,
     /// No call has come back yet.
     unproven: AtomicBool,
     nudge: Box<dyn Fn(usize) + Send + Sync>,
@@ -122,6 +125,8 @@ impl World {
             pending: AtomicUsize::new(0),
             dead: AtomicBool::new(false),
             end: OnceLock::new(),
+            ending: Mutex::new(()),
+            ended: Condvar::new(),
             unproven: AtomicBool::new(false),
             nudge,
         }
@@ -138,13 +143,25 @@ impl World {
 
     /// As [`Self::die`], and says how; the first word counts.
     pub(crate) fn die_of(&self, end: End) -> Vec<LentObject> {
+        let telling = locked(&self.ending);
         let _ = self.end.set(end);
+        drop(telling);
+        self.ended.notify_all();
         self.die()
     }
 
     /// How it came to its end, if that is known: then no promise of it that is remembered is
     /// overlooked by who tells them.
     pub(crate) fn end(&self) -> Option<&End> {
+        self.end.get()
+    }
+
+    /// The same, for who knows that it came to its end and can wait until somebody says how.
+    pub(crate) fn wait_for_end(&self, timeout: Duration) -> Option<&End> {
+        let telling = locked(&self.ending);
+        let unknown = |(): &mut ()| self.end.get().is_none();
+        let told = self.ended.wait_timeout_while(telling, timeout, unknown);
+        drop(told);
         self.end.get()
     }
 

@@ -52,6 +52,17 @@ def test_misuse_names_the_caller_and_where_the_id_was_made(napi_leakcheck: LeakC
     assert "made at napi_create_promise < call_napi_create_promise" in report
 
 
+def test_a_handle_that_is_returned_after_its_scope_works_and_is_misuse(
+    napi_leakcheck: LeakCheck,
+) -> None:
+    with load_addon(sample("scope"), debug=True) as addon:
+        assert addon.returnLate(2) == "never escaped"
+    (report,) = napi_leakcheck.reports
+    napi_leakcheck.reports.clear()
+    assert "misuse: a callback was given a returned napi_value" in report
+    assert "made at napi_create_string_utf8 < returnLate" in report
+
+
 def test_work_that_is_never_deleted_is_a_leak(napi_leakcheck: LeakCheck) -> None:
     with load_addon(sample("async_work")) as addon:
         done = host(addon).run_script(

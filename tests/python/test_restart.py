@@ -36,6 +36,14 @@ def kill(addon: Addon) -> AddonCrashed:
     return caught.value
 
 
+def how_it_ended(error: BaseException) -> tuple[int, int | None]:
+    """The generation and the signal of what an error was raised for."""
+    crash = error.__cause__
+    assert isinstance(crash, AddonCrashed)
+    assert crash.generation is not None
+    return crash.generation, crash.signal
+
+
 def test_policy_is_a_frozen_value() -> None:
     policy = RestartPolicy()
     assert (policy.max, policy.window, policy.backoff) == (3, 300.0, 0.0)
@@ -242,14 +250,42 @@ def test_stale_objects_name_both_generations() -> None:
         thing = host(loaded).run_script("new (class A { constructor() { this.x = 1; } })")
         function = host(loaded).run_script("() => 1")
         kill(loaded)
-        with pytest.raises(StaleHandleError, match="generation 1; none runs now"):
+        with pytest.raises(StaleHandleError, match="generation 1; none runs now") as caught:
             _ = thing.x
+        assert how_it_ended(caught.value) == (1, signal.SIGABRT)
         assert loaded.add(1, 2) == 3
         kill(loaded)
         assert loaded.add(1, 2) == 3
         for use in (lambda: thing.x, function, lambda: loaded.add(thing, 1)):
-            with pytest.raises(StaleHandleError, match="generation 1; generation 3 runs now"):
+            with pytest.raises(
+                StaleHandleError, match="generation 1; generation 3 runs now"
+            ) as caught:
                 use()
+            assert how_it_ended(caught.value) == (1, signal.SIGABRT)
+
+
+def test_stale_objects_say_what_killed_the_process_between_two_calls() -> None:
+    with load_addon(addon_path("crash")) as loaded:
+        for generation in (1, 2, 3):
+            function = host(loaded).run_script("() => 1")
+            pid = host(loaded).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            while host(loaded).pid is not None:
+                time.sleep(0.001)
+            with pytest.raises(StaleHandleError) as caught:
+                function()
+            assert how_it_ended(caught.value) == (generation, signal.SIGKILL)
+
+
+def test_stale_objects_say_that_the_program_restarted_the_process() -> None:
+    with load_addon(addon_path("crash")) as loaded:
+        function = host(loaded).run_script("() => 1")
+        host(loaded).restart()
+        with pytest.raises(StaleHandleError) as caught:
+            function()
+        assert isinstance(caught.value.__cause__, AddonCrashed)
+        assert caught.value.__cause__.reason == "the program restarted it"
 
 
 def test_restart_while_calls_wait() -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import platform
 import queue
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from napi_python import (
+    AddonCrashed,
     AddonError,
     AddonTimeout,
     BigInt,
     Buffer,
     Sandbox,
     SandboxUnavailable,
+    StaleHandleError,
     host,
     load_addon,
 )
@@ -405,8 +409,28 @@ def test_addon_that_needs_sockets_names_the_option() -> None:
         pytest.raises(AddonError) as caught,
     ):
         CALLS["zeromq"](addon)
-    (note,) = caught.value.__notes__
+    # Its own thread aborts the process: within one of our calls, or between two.
+    error = caught.value
+    crash = error.__cause__ if isinstance(error, StaleHandleError) else error
+    assert crash is not None
+    (note,) = crash.__notes__
     assert "unix=" in note
+
+
+def test_addon_that_dies_of_a_denial_between_two_calls_names_the_option() -> None:
+    with load_addon(row("zeromq").path, sandbox="default") as addon:
+        socket = None
+        while socket is None:
+            with contextlib.suppress(AddonCrashed):
+                socket = addon.Socket(8)
+        while host(addon).pid is not None:
+            time.sleep(0.001)
+        with pytest.raises(StaleHandleError) as caught:
+            socket.bind("inproc://x")
+        crash = caught.value.__cause__
+        assert isinstance(crash, AddonCrashed)
+        (note,) = crash.__notes__
+        assert "unix=" in note
 
 
 def test_addon_that_hangs_for_a_denial_names_the_option(

@@ -252,7 +252,7 @@ impl Session {
             },
         };
         if self.restarted.load(Ordering::Acquire) {
-            let reason = Some("the program restarted it while the call waited".to_owned());
+            let reason = Some("the program restarted it".to_owned());
             return ExitReport { reason, ..report };
         }
         report

@@ -205,7 +205,10 @@ class AddonTimeout(AddonError, TimeoutError):  # noqa: N818 - the name says what
 
 
 class StaleHandleError(AddonError, ReferenceError):
-    """The object lived in a process of the addon that is gone, or has been released."""
+    """The object lived in a process of the addon that is gone, or has been released.
+
+    `__cause__` is the `AddonCrashed` that tells how that process ended, unless it was closed.
+    """
 
 
 class ProtocolError(AddonError):

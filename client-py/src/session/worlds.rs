@@ -1,6 +1,7 @@
 //! The worlds of an addon, one for each generation of its host, and how they end.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use hostd_client::ExitReport;
 use pyo3::prelude::*;
@@ -10,7 +11,24 @@ use crate::errors;
 use crate::proxy::promise::Outcome;
 use crate::world::{End, World};
 
+/// Longer than it takes to hear how a process ended.
+const TO_HEAR: Duration = Duration::from_secs(5);
+
 impl Session {
+    /// What to raise where an object of this world is used after its end, while `current` is the
+    /// generation that was started last: the reason for it is what the process died of.
+    #[cold]
+    pub(crate) fn stale(&self, home: &World, current: u32) -> PyErr {
+        let error = errors::stale("this object", home.generation.0, current);
+        Python::attach(|py| {
+            let end = py.detach(|| home.wait_for_end(TO_HEAR));
+            if let Some(End::Died(report)) = end {
+                error.set_cause(py, Some(self.crashed(report)));
+            }
+        });
+        error
+    }
+
     /// What to raise where a message of this world's process can't be read any more, because what
     /// it speaks of was dropped when the process ended.
     #[cold]

@@ -4,7 +4,7 @@
 //! image is never unloaded. Calls go through [`wall`](super::wall): a C++ exception that reaches it
 //! ends the process, which is reported as a crash.
 
-use super::check::Data;
+use super::checked::Data;
 use super::types::{
     napi_addon_register_func, napi_async_cleanup_hook, napi_async_cleanup_hook_handle,
     napi_async_complete_callback, napi_async_execute_callback, napi_callback, napi_callback_info,

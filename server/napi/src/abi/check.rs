@@ -1,18 +1,22 @@
 //! Argument checks: raw C arguments in, checked values out.
 //!
-//! Each check returns the knowledge it gained as a type, so that no body checks again or touches a
-//! pointer. All are `unsafe fn` for one reason, A1: the pointer is what the header says it is.
-//! Lengths and pointers are checked together. Nothing here follows an id.
+//! Each check returns the knowledge it gained as a type of [`super::checked`], so that no body
+//! checks again or touches a pointer. All are `unsafe fn` for one reason, A1: the pointer is what
+//! the header says it is. Lengths and pointers are checked together.
 #![expect(
     clippy::unnecessary_wraps,
     reason = "the table demands one shape of every check"
 )]
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 
 use super::callback::{
     AsyncHook, CallJs, Callback, CleanupHook, Complete, Execute, Finalize, NoEnvFinalize,
+};
+use super::checked::{
+    Arguments, Data, Descriptors, ExternalText, Handle, InOut, Memory, OptOut, Out, OutSlice,
+    ThreadCalls, Words, WorkCalls, nonzero,
 };
 use super::status::{NapiResult, Status};
 use super::types::{
@@ -21,204 +25,6 @@ use super::types::{
     napi_finalize, napi_property_descriptor, napi_threadsafe_function_call_js, napi_type_tag,
     napi_value, node_api_noenv_finalize,
 };
-
-/// A handle that is not NULL. Whether it is alive is known when it is resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Handle(pub(crate) napi_value);
-
-/// A pointer of the addon's that is passed through and never followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Data(pub(crate) *mut c_void);
-
-impl Data {
-    /// The NULL pointer.
-    pub(crate) const NULL: Self = Self(std::ptr::null_mut());
-
-    /// The pointer as an integer, for storage.
-    pub(crate) fn word(self) -> usize {
-        self.0.expose_provenance()
-    }
-
-    /// The pointer that [`Data::word`] was made of.
-    pub(crate) fn from_word(word: usize) -> Self {
-        Self(std::ptr::with_exposed_provenance_mut(word))
-    }
-}
-
-/// A place where one result goes. Setting it consumes it.
-#[derive(Debug)]
-pub(crate) struct Out<T>(*mut T);
-
-impl<T> Out<T> {
-    /// Writes the result.
-    pub(crate) fn set(self, value: T) -> NapiResult {
-        // SAFETY: A2 (out-pointers stay writable for the call); not NULL by `out`.
-        unsafe { self.0.write(value) };
-        Ok(())
-    }
-}
-
-/// A place where a result goes, if the addon wants it.
-#[derive(Debug)]
-pub(crate) struct OptOut<T>(*mut T);
-
-impl<T> OptOut<T> {
-    /// Whether the addon wants this result.
-    pub(crate) fn wanted(&self) -> bool {
-        !self.0.is_null()
-    }
-
-    /// Writes the result if it is wanted.
-    pub(crate) fn set(self, value: T) -> NapiResult {
-        if !self.0.is_null() {
-            // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
-            unsafe { self.0.write(value) };
-        }
-        Ok(())
-    }
-
-    /// The place, where a result must be wanted but other checks come first.
-    pub(crate) fn required(self) -> NapiResult<Out<T>> {
-        if self.0.is_null() {
-            Err(Status::InvalidArg)
-        } else {
-            Ok(Out(self.0))
-        }
-    }
-
-    /// Makes and writes the result if it is wanted.
-    pub(crate) fn set_with(self, make: impl FnOnce() -> T) {
-        if !self.0.is_null() {
-            let value = make();
-            // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
-            unsafe { self.0.write(value) };
-        }
-    }
-}
-
-/// A number that is read and then overwritten.
-#[derive(Debug)]
-pub(crate) struct InOut<T>(*mut T);
-
-impl<T: Copy> InOut<T> {
-    /// Reads what the addon put there.
-    pub(crate) fn get(&self) -> T {
-        // SAFETY: A2 (in-out pointers are readable for the call); not NULL by `in_out`.
-        unsafe { self.0.read() }
-    }
-
-    /// Overwrites it.
-    pub(crate) fn set(self, value: T) {
-        // SAFETY: A2 (in-out pointers stay writable for the call); not NULL by `in_out`.
-        unsafe { self.0.write(value) };
-    }
-}
-
-/// A buffer of the addon's to be filled.
-#[derive(Debug)]
-pub(crate) struct OutSlice<'a, T> {
-    start: *mut T,
-    capacity: usize,
-    lifetime: PhantomData<&'a mut [T]>,
-}
-
-impl<T: Copy> OutSlice<'_, T> {
-    /// Whether there is a buffer at all.
-    pub(crate) fn is_null(&self) -> bool {
-        self.start.is_null()
-    }
-
-    /// How many elements fit.
-    pub(crate) fn capacity(&self) -> usize {
-        if self.start.is_null() {
-            0
-        } else {
-            self.capacity
-        }
-    }
-
-    /// Writes one element. Out of bounds is ignored.
-    pub(crate) fn put(&mut self, index: usize, value: T) {
-        if index < self.capacity() {
-            // SAFETY: A2 (the buffer has `capacity` elements); index was checked against it.
-            let place = unsafe { self.start.add(index) };
-            // SAFETY: A2 (the buffer is writable for the call).
-            unsafe { place.write(value) };
-        }
-    }
-
-    /// Copies as many elements as fit; returns how many those were.
-    pub(crate) fn copy_from(&mut self, from: &[T]) -> usize {
-        let count = from.len().min(self.capacity());
-        if count > 0 {
-            // SAFETY: A2 (the buffer has `capacity` elements); count is no more; the source is
-            // ours, so they do not overlap.
-            unsafe { self.start.copy_from_nonoverlapping(from.as_ptr(), count) };
-        }
-        count
-    }
-}
-
-/// An array of property descriptors, read one at a time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Descriptors<'a> {
-    start: *const napi_property_descriptor,
-    count: usize,
-    lifetime: PhantomData<&'a [napi_property_descriptor]>,
-}
-
-/// One property descriptor, its pointers checked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Descriptor<'a> {
-    /// The name as UTF-8, preferred to `key`.
-    pub(crate) name: Option<&'a CStr>,
-    /// The name as a value.
-    pub(crate) key: Option<Handle>,
-    /// The method.
-    pub(crate) method: Option<Callback>,
-    /// The getter.
-    pub(crate) getter: Option<Callback>,
-    /// The setter.
-    pub(crate) setter: Option<Callback>,
-    /// The value.
-    pub(crate) value: Option<Handle>,
-    /// Attribute bits.
-    pub(crate) attributes: c_int,
-    /// Passed to method, getter and setter.
-    pub(crate) data: Data,
-}
-
-impl<'a> Descriptors<'a> {
-    /// Copies the descriptors out one by one, because an accessor may change the array meanwhile.
-    pub(crate) fn iter(self) -> impl Iterator<Item = Descriptor<'a>> {
-        (0..self.count).map(move |index| {
-            // SAFETY: A1 (`count` descriptors at `start`); index is below count.
-            let place = unsafe { self.start.add(index) };
-            // SAFETY: A1 (readable for the call); the struct is `Copy`.
-            let raw = unsafe { place.read() };
-            let name = if raw.utf8name.is_null() {
-                None
-            } else {
-                // SAFETY: A1 (utf8name is NUL-terminated and outlives the call).
-                Some(unsafe { CStr::from_ptr(raw.utf8name) })
-            };
-            Descriptor {
-                name,
-                key: nonzero(raw.name),
-                method: Callback::new(raw.method),
-                getter: Callback::new(raw.getter),
-                setter: Callback::new(raw.setter),
-                value: nonzero(raw.value),
-                attributes: raw.attributes,
-                data: Data(raw.data),
-            }
-        })
-    }
-}
-
-fn nonzero(value: napi_value) -> Option<Handle> {
-    (value.0 != 0).then_some(Handle(value))
-}
 
 /// The largest length that Node accepts for texts.
 const MAX_LENGTH: usize = i32::MAX as usize;
@@ -453,15 +259,6 @@ pub(crate) unsafe fn async_hook(function: napi_async_cleanup_hook) -> NapiResult
     AsyncHook::new(function).ok_or(Status::InvalidArg)
 }
 
-/// Text that the engine may keep, with the address that its finalizer wants back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ExternalText<'a, T> {
-    /// The text.
-    pub(crate) units: &'a [T],
-    /// Where it is.
-    pub(crate) data: Data,
-}
-
 /// Latin-1 text that the engine may keep.
 pub(crate) unsafe fn external_text<'a>(
     start: *mut c_char,
@@ -497,15 +294,6 @@ pub(crate) unsafe fn some_slice<'a, T: Copy>(count: usize, start: *const T) -> N
     unsafe { slice(count, start) }
 }
 
-/// The arguments that a callback asks for: how many it has room for, and where.
-#[derive(Debug)]
-pub(crate) struct Arguments<'a> {
-    /// Room before, real count after.
-    pub(crate) count: Option<InOut<usize>>,
-    /// Where they go.
-    pub(crate) values: OutSlice<'a, napi_value>,
-}
-
 /// The argument count and array of a callback. An array without a count is refused.
 pub(crate) unsafe fn arguments<'a>(
     count: *mut usize,
@@ -537,15 +325,6 @@ pub(crate) unsafe fn arguments<'a>(
     })
 }
 
-/// A bigint's words to be filled: how many there is room for, and where.
-#[derive(Debug)]
-pub(crate) struct Words<'a> {
-    /// Room before, number needed after.
-    pub(crate) count: InOut<usize>,
-    /// Where they go, if they are wanted.
-    pub(crate) words: OutSlice<'a, u64>,
-}
-
 /// The word count and array of a bigint; a NULL count is refused.
 pub(crate) unsafe fn words<'a>(count: *mut usize, start: *mut u64) -> NapiResult<Words<'a>> {
     if count.is_null() {
@@ -561,15 +340,6 @@ pub(crate) unsafe fn words<'a>(count: *mut usize, start: *mut u64) -> NapiResult
             lifetime: PhantomData,
         },
     })
-}
-
-/// Memory of the addon's that JavaScript is to see.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory {
-    /// Where it is.
-    pub(crate) data: Data,
-    /// How many bytes it has.
-    pub(crate) length: usize,
 }
 
 /// Memory of the addon's; NULL only when it is empty.
@@ -622,19 +392,6 @@ pub(crate) unsafe fn queue(limit: usize, threads: usize) -> NapiResult<(usize, u
 }
 
 /// The native half of a threadsafe function.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ThreadCalls {
-    /// Passed to every call.
-    pub(crate) context: Data,
-    /// Called for each item; none for the default.
-    pub(crate) call_js: Option<CallJs>,
-    /// Passed to the finalizer.
-    pub(crate) finalize_data: Data,
-    /// Called when the last thread has released it.
-    pub(crate) finalize: Option<Finalize>,
-}
-
-/// The native half of a threadsafe function.
 pub(crate) unsafe fn thread_calls(
     context: *mut c_void,
     call_js: napi_threadsafe_function_call_js,
@@ -647,17 +404,6 @@ pub(crate) unsafe fn thread_calls(
         finalize_data: Data(finalize_data),
         finalize: Finalize::new(finalize),
     })
-}
-
-/// The native half of async work.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WorkCalls {
-    /// Runs on a thread of the pool.
-    pub(crate) execute: Execute,
-    /// Runs on the JavaScript thread afterwards.
-    pub(crate) complete: Option<Complete>,
-    /// Passed to both.
-    pub(crate) data: Data,
 }
 
 /// The native half of async work; without `execute` it is refused.

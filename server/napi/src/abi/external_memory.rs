@@ -2,7 +2,7 @@
 
 use hostd_engine::{FinalizerToken, JsResult, Runtime};
 
-use super::check::Memory;
+use super::checked::Memory;
 
 /// Makes an array buffer over the memory. The token comes back when it is no longer used, which is
 /// at once if this fails.

@@ -9,7 +9,7 @@ use std::ptr;
 use hostd_engine::{Invocation, Value};
 
 use super::callback::Callback;
-use super::check::Data;
+use super::checked::Data;
 use super::types::{napi_callback_info, napi_env, napi_value};
 
 /// One callback in flight.

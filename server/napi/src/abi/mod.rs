@@ -27,6 +27,7 @@
 
 pub(crate) mod callback;
 pub(crate) mod check;
+pub(crate) mod checked;
 pub(crate) mod enter;
 pub mod exports;
 pub(crate) mod external_memory;

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use hostd_engine::Value;
 
 use crate::abi::callback::{Finalize, NoEnvFinalize};
-use crate::abi::check::{Data, Handle, Memory, OptOut, Out};
+use crate::abi::checked::{Data, Handle, Memory, OptOut, Out};
 use crate::abi::external_memory;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;

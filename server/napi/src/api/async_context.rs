@@ -1,6 +1,6 @@
 //! Async contexts, callback scopes, and calls that end like a task of their own.
 
-use crate::abi::check::{Handle, OptOut, Out};
+use crate::abi::checked::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_async_context, napi_callback_scope, napi_value};
 use crate::env::Cx;

@@ -1,6 +1,6 @@
 //! Async work: made, queued, cancelled, deleted.
 
-use crate::abi::check::{Handle, Out, WorkCalls};
+use crate::abi::checked::{Handle, Out, WorkCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_async_work;
 use crate::env::Cx;

@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use crate::abi::check::{Handle, OptOut, Out, Words};
+use crate::abi::checked::{Handle, OptOut, Out, Words};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;

@@ -8,7 +8,7 @@ use hostd_engine::{
 
 use super::property::{define, descriptor_key};
 use crate::abi::callback::{Callback, Finalize};
-use crate::abi::check::{self, Data, Descriptors, Handle, OptOut, Out};
+use crate::abi::checked::{self, Data, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_ref, napi_value};
 use crate::env::Cx;
@@ -36,7 +36,7 @@ pub(crate) fn napi_define_class(
     let name = cx.js(rt.string_utf8(name))?;
     let brand = rt.new_brand();
     let (class, prototype) = cx.js(rt.class(cx.spec(constructor, data).name(&name), brand))?;
-    let is_static = |property: &check::Descriptor<'_>| property.attributes & STATIC != 0;
+    let is_static = |property: &checked::Descriptor<'_>| property.attributes & STATIC != 0;
     for property in properties.iter().filter(|property| !is_static(property)) {
         let method = method_of(cx, &property, |spec| spec.receiver(brand))?;
         define(cx, &prototype, &property, method)?;
@@ -71,7 +71,7 @@ fn put_constructor_last(cx: &Cx, class: &Value, prototype: &Value) -> JsResult<(
 /// The function of a prototype method, named after its property.
 fn method_of<'a>(
     cx: &Cx,
-    property: &check::Descriptor<'_>,
+    property: &checked::Descriptor<'_>,
     demand: impl FnOnce(FunctionSpec<'a>) -> FunctionSpec<'a>,
 ) -> NapiResult<Option<Value>> {
     let Some(callback) = property.method else {

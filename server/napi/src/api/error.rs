@@ -2,7 +2,7 @@
 
 use hostd_engine::{ErrorClass, JsResult, Thrown, Value};
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_extended_error_info, napi_value};
 use crate::env::{Cx, handles};

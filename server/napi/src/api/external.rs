@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use crate::abi::callback::Finalize;
-use crate::abi::check::{Data, Handle, Out};
+use crate::abi::checked::{Data, Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::abi::check::Handle;
+use crate::abi::checked::Handle;
 use crate::abi::status::NapiResult;
 use crate::env::Cx;
 use crate::host::Origin;

@@ -1,7 +1,7 @@
 //! Finalizers without a wrap, and the memory that objects stand for.
 
 use crate::abi::callback::Finalize;
-use crate::abi::check::{Data, Handle, OptOut, Out};
+use crate::abi::checked::{Data, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_ref;
 use crate::env::Cx;

@@ -3,7 +3,7 @@
 use hostd_engine::{FunctionSpec, JsResult, Value};
 
 use crate::abi::callback::Callback;
-use crate::abi::check::{Arguments, Data, Handle, OptOut, Out};
+use crate::abi::checked::{Arguments, Data, Handle, OptOut, Out};
 use crate::abi::frame;
 use crate::abi::status::NapiResult;
 use crate::abi::types::{napi_callback_info, napi_value};

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use crate::abi::callback::{AsyncHook, CleanupHook, Finalize};
-use crate::abi::check::{Data, OptOut, Out};
+use crate::abi::checked::{Data, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_async_cleanup_hook_handle;
 use crate::env::Cx;

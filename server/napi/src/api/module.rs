@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use crate::abi::check::Out;
+use crate::abi::checked::Out;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_node_version;
 use crate::env::Cx;

@@ -2,7 +2,7 @@
 
 use hostd_engine::{SlotData, Value};
 
-use crate::abi::check::{Handle, OptOut, Out};
+use crate::abi::checked::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_type_tag, napi_value};
 use crate::env::Cx;

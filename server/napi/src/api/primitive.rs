@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use hostd_engine::Kind;
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_value, napi_valuetype};
 use crate::env::{Cx, handles};

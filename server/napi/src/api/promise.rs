@@ -2,7 +2,7 @@
 
 use hostd_engine::{Deferred, Value};
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_deferred, napi_value};
 use crate::env::Cx;

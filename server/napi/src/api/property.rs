@@ -6,7 +6,7 @@ use std::ffi::c_int;
 
 use hostd_engine::{Attributes, Descriptor as Definition, JsResult, Key, KeyQuery, Runtime, Value};
 
-use crate::abi::check::{Descriptor, Descriptors, Handle, OptOut, Out};
+use crate::abi::checked::{Descriptor, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{
     napi_key_collection_mode, napi_key_conversion, napi_key_filter, napi_value,

@@ -1,6 +1,6 @@
 //! References: values that outlive their handles.
 
-use crate::abi::check::{Handle, OptOut, Out};
+use crate::abi::checked::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_ref, napi_value};
 use crate::env::Cx;

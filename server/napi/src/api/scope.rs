@@ -1,6 +1,6 @@
 //! Handle scopes.
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_escapable_handle_scope, napi_handle_scope, napi_value};
 use crate::env::Cx;
@@ -10,7 +10,9 @@ use crate::env::scopes::Mismatch;
 ///
 /// <https://nodejs.org/api/n-api.html#napi_open_handle_scope>
 pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) -> NapiResult {
-    let height = cx.host.handles.borrow().height();
+    let mut handles = cx.host.handles.borrow_mut();
+    handles.forget_ended();
+    let height = handles.height();
     result.set(napi_handle_scope(
         cx.host.scopes.borrow_mut().open(height, None),
     ))
@@ -19,7 +21,8 @@ pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) ->
 /// The quick way of [`napi_open_handle_scope`].
 #[inline]
 pub(crate) fn quick_open(cx: &Cx, result: Out<napi_handle_scope>) -> Option<NapiResult> {
-    let height = cx.host.handles.try_borrow().ok()?.height();
+    let handles = cx.host.handles.try_borrow().ok()?;
+    let height = handles.has_no_ended().then(|| handles.height())?;
     let id = cx.host.scopes.try_borrow_mut().ok()?.quick_open(height)?;
     Some(result.set(napi_handle_scope(id)))
 }
@@ -52,6 +55,7 @@ pub(crate) fn napi_open_escapable_handle_scope(
     result: Out<napi_escapable_handle_scope>,
 ) -> NapiResult {
     let mut handles = cx.host.handles.borrow_mut();
+    handles.forget_ended();
     let escape = handles.push(hostd_engine::Value::UNDEFINED);
     let height = handles.height();
     let id = cx.host.scopes.borrow_mut().open(height, Some(escape));
@@ -72,7 +76,7 @@ fn close(cx: &Cx, id: usize, escapable: bool) -> NapiResult {
     let closed = cx.host.scopes.borrow_mut().close(id, escapable);
     match closed {
         Ok(scope) => {
-            cx.host.handles.borrow_mut().truncate(scope.height);
+            cx.host.handles.borrow_mut().close(scope.height);
             Ok(())
         }
         Err(Mismatch::Stale) => Err(cx.stale_id("handle scope", id)),

@@ -1,6 +1,6 @@
 //! Scripts.
 
-use crate::abi::check::{Handle, Out};
+use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;

@@ -3,7 +3,7 @@
 use hostd_engine::{JsResult, Value};
 
 use crate::abi::callback::Finalize;
-use crate::abi::check::{Data, ExternalText, Handle, OptOut, Out, OutSlice};
+use crate::abi::checked::{Data, ExternalText, Handle, OptOut, Out, OutSlice};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use crate::abi::check::{Data, Handle, Out, ThreadCalls};
+use crate::abi::checked::{Data, Handle, Out, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{
     napi_env, napi_threadsafe_function, napi_threadsafe_function_call_mode,

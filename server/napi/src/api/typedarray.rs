@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use hostd_engine::{ElementType, ErrorClass, View, ViewKind};
 
-use crate::abi::check::{Handle, OptOut, Out};
+use crate::abi::checked::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_typedarray_type, napi_value};
 use crate::env::Cx;

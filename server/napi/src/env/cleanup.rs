@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::EnvId;
 use super::slots::{IdKind, Slots};
 use crate::abi::callback::{AsyncHook, CleanupHook};
-use crate::abi::check::Data;
+use crate::abi::checked::Data;
 use crate::host::Inbox;
 
 /// One hook.

@@ -3,7 +3,7 @@
 use hostd_engine::{JsResult, Runtime, Thrown, Value};
 
 use super::{Env, handles};
-use crate::abi::check::Handle;
+use crate::abi::checked::Handle;
 use crate::abi::enter::Row;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};

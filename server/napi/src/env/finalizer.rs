@@ -9,7 +9,7 @@ use hostd_engine::{FinalizerId, FinalizerToken, Value};
 use super::slots::{IdKind, Slots};
 use super::{Cx, Env, EnvId};
 use crate::abi::callback::Finalize;
-use crate::abi::check::Data;
+use crate::abi::checked::Data;
 use crate::abi::status::{NapiResult, Status};
 use crate::host::TAG_FINALIZER;
 

@@ -5,6 +5,11 @@
 //! handle that outlived its scope finds no slot or one of another epoch. What needs no slot has
 //! handles that never expire: `undefined`, `null`, `true` and `false`, because addons keep them in
 //! statics, and numbers of the engine's integer form, whose handle is the number.
+//!
+//! Addons return handles of a scope that they have just closed, because in C++ a scope is closed on
+//! the way out of the function that returns. That works in Node, where what the handle refers to
+//! stays until the next handle is made. So what a scope held is kept for a callback that returns it:
+//! until another scope is opened or closed, garbage is collected or the callback has returned.
 
 use hostd_engine::Value;
 
@@ -37,6 +42,9 @@ pub(crate) struct HandleStack {
     slots: Vec<Slot>,
     /// The epoch, in the high half.
     epoch: usize,
+    /// What was in the slots of the scope that was closed last, and in those right behind it that
+    /// were closed before; in the order of the slots.
+    ended: Vec<Slot>,
 }
 
 const EPOCH: usize = 1 << 32;
@@ -83,8 +91,11 @@ impl HandleStack {
             (FALSE.0, Value::FALSE),
         ];
         slots.extend(constants.map(|(id, value)| Slot { id, value }));
-        let epoch = EPOCH;
-        Self { slots, epoch }
+        Self {
+            slots,
+            epoch: EPOCH,
+            ended: Vec::new(),
+        }
     }
 
     /// The height to fall back to.
@@ -139,13 +150,59 @@ impl HandleStack {
         }
     }
 
-    /// Falls back to a height, ending every handle above it.
+    /// The value of a handle whose scope was closed last, if it is still there.
+    #[cold]
+    pub(crate) fn ended(&self, handle: napi_value) -> Option<&Value> {
+        let first = self.ended.first()?.id;
+        let place = index(handle).checked_sub(index(napi_value(first)))?;
+        let slot = self.ended.get(place)?;
+        (slot.id == handle.0).then_some(&slot.value)
+    }
+
+    /// Whether there is nothing of a scope that was closed.
+    #[inline]
+    pub(crate) fn has_no_ended(&self) -> bool {
+        self.ended.is_empty()
+    }
+
+    /// Forgets what scopes held that were closed.
+    #[inline]
+    pub(crate) fn forget_ended(&mut self) {
+        if !self.ended.is_empty() {
+            self.ended.clear();
+        }
+    }
+
+    /// Falls back to the height of a scope that is closed, and keeps what it held.
+    #[inline]
+    pub(crate) fn close(&mut self, height: usize) {
+        let height = height.max(BASE);
+        if height >= self.slots.len() {
+            return;
+        }
+        let behind = self.ended.first().map(|slot| index(napi_value(slot.id)));
+        if behind == Some(self.slots.len()) {
+            self.ended.splice(0..0, self.slots.drain(height..));
+        } else {
+            self.ended.clear();
+            self.ended.extend(self.slots.drain(height..));
+        }
+        self.next_epoch();
+    }
+
+    /// Falls back to a height, ending every handle above it for good.
     #[inline]
     pub(crate) fn truncate(&mut self, height: usize) {
+        self.forget_ended();
         if height >= self.slots.len() {
             return;
         }
         self.slots.truncate(height.max(BASE));
+        self.next_epoch();
+    }
+
+    #[inline]
+    const fn next_epoch(&mut self) {
         self.epoch = if self.epoch == LAST_EPOCH {
             EPOCH
         } else {
@@ -197,6 +254,32 @@ mod tests {
         assert!(stack.value(old).is_none());
         assert_eq!(stack.value(new).unwrap().as_f64(), Some(2.5));
         assert_eq!(stack.value(outer).unwrap().as_f64(), Some(0.5));
+    }
+
+    #[test]
+    fn what_a_closed_scope_held_is_kept_until_it_is_forgotten() {
+        let mut stack = HandleStack::new();
+        stack.push(double(0.5));
+        let outer = stack.height();
+        let first = stack.push(double(1.5));
+        let inner = stack.height();
+        let second = stack.push(double(2.5));
+        let ended = |stack: &HandleStack, handle| stack.ended(handle).and_then(Value::as_f64);
+        stack.close(inner);
+        assert_eq!(ended(&stack, second), Some(2.5));
+        assert!(stack.value(second).is_none());
+        assert_eq!(ended(&stack, first), None);
+        stack.close(outer);
+        assert_eq!(ended(&stack, first), Some(1.5));
+        assert_eq!(ended(&stack, second), Some(2.5));
+        let other = stack.push(double(3.5));
+        assert_eq!(ended(&stack, other), None);
+        stack.close(outer);
+        assert_eq!(ended(&stack, other), Some(3.5));
+        assert_eq!(ended(&stack, first), None);
+        stack.truncate(outer);
+        assert!(stack.has_no_ended());
+        assert_eq!(ended(&stack, other), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use hostd_engine::{Value, Weak};
 
 use super::Cx;
-use crate::abi::check::Handle;
+use crate::abi::checked::Handle;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_ref;
 

@@ -17,7 +17,7 @@ use hostd_engine::Value;
 
 use super::slots::{IdKind, pack, unpack};
 use super::{Env, EnvId, flags};
-use crate::abi::check::{Data, ThreadCalls};
+use crate::abi::checked::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};
 use crate::host::{self, Budget, Event, HostState, Inbox, Origin};

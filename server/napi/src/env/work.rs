@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Env, EnvId, flags};
-use crate::abi::check::WorkCalls;
+use crate::abi::checked::WorkCalls;
 use crate::abi::status::Status;
 use crate::host::{Event, HostState, Job, Origin, Ticket, pool};
 

@@ -164,6 +164,7 @@ impl HostState {
 
     /// Collects garbage, and runs the finalizers that Node runs while it does.
     pub(crate) fn collect(&'static self) {
+        self.handles.borrow_mut().forget_ended();
         self.rt.gc();
         self.run_basic_finalizers();
     }

@@ -9,7 +9,7 @@ use super::{Caller, HostState, Origin, caller};
 use crate::abi::callback::Init;
 use crate::abi::enter::Row;
 use crate::abi::status::Status;
-use crate::abi::types::napi_env;
+use crate::abi::types::{napi_env, napi_value};
 use crate::env::{Env, flags};
 
 const CALLBACK: &Row = &Row { name: "a callback" };
@@ -42,8 +42,8 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
         }
         let value = host.handles.borrow().value(returned);
         value.unwrap_or_else(|| {
-            host.stale(CALLBACK, env, "returned napi_value", returned.0);
-            Value::UNDEFINED
+            let ended = host.returned_late(CALLBACK, env, returned);
+            ended.unwrap_or(Value::UNDEFINED)
         })
     });
     match env.take_exception() {
@@ -70,14 +70,25 @@ impl HostState {
             }
             let value = self.handles.borrow().value(returned);
             value.unwrap_or_else(|| {
-                self.stale(INIT, env, "returned napi_value", returned.0);
-                exports
+                let ended = self.returned_late(INIT, env, returned);
+                ended.unwrap_or(exports)
             })
         });
         match env.take_exception() {
             None => Ok(value),
             Some(thrown) => Err(thrown),
         }
+    }
+
+    /// The value of a handle that is not alive but was returned: of a scope that was closed on the
+    /// way out, as it is in Node. Only the debug mode says so.
+    #[cold]
+    fn returned_late(&self, row: &'static Row, env: &Env, returned: napi_value) -> Option<Value> {
+        let ended = self.handles.borrow().ended(returned).cloned();
+        if ended.is_none() || self.debug.is_some() {
+            self.stale(row, env, "returned napi_value", returned.0);
+        }
+        ended
     }
 
     /// Calls something of an addon's that JavaScript does not wait for. Exceptions it leaves pending

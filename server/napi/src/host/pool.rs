@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::{Event, Inbox};
 use crate::abi::callback::Execute;
-use crate::abi::check::Data;
+use crate::abi::checked::Data;
 use crate::abi::types::napi_env;
 
 /// How many threads there are at most, if the environment does not say.

@@ -165,3 +165,61 @@ fn many_handles_in_many_scopes_do_not_mix() {
         }
     });
 }
+
+#[test]
+fn what_the_scope_held_that_was_closed_last_may_be_returned() {
+    extern "C" fn at_once(env: napi_env, _: napi_callback_info) -> napi_value {
+        let scope = get!(napi_open_handle_scope(env));
+        let value = string(env, "returned");
+        assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+        value
+    }
+    extern "C" fn too_late(env: napi_env, info: napi_callback_info) -> napi_value {
+        let value = at_once(env, info);
+        let scope = get!(napi_open_handle_scope(env));
+        assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+        value
+    }
+    extern "C" fn of_another_call(env: napi_env, _: napi_callback_info) -> napi_value {
+        let value = at_once(env, napi_callback_info(0));
+        assert_eq!(global_text(env, "atOnce()"), "returned");
+        value
+    }
+    with_env(|env| {
+        for (name, function_of) in [
+            ("atOnce", at_once as extern "C" fn(_, _) -> _),
+            ("tooLate", too_late),
+            ("ofAnotherCall", of_another_call),
+        ] {
+            let function = function(env, Some(function_of));
+            set_global(env, name, function);
+        }
+        assert_eq!(global_text(env, "atOnce()"), "returned");
+        assert_eq!(global_text(env, "`${tooLate()}`"), "undefined");
+        assert_eq!(global_text(env, "`${ofAnotherCall()}`"), "undefined");
+        assert_eq!(
+            global_text(env, "`${atOnce()} ${atOnce()}`"),
+            "returned returned"
+        );
+    });
+}
+
+#[test]
+fn collection_forgets_what_a_closed_scope_held() {
+    extern "C" fn collects(env: napi_env, _: napi_callback_info) -> napi_value {
+        let scope = get!(napi_open_handle_scope(env));
+        let object = get!(napi_create_object(env));
+        let reference = get!(napi_create_reference(env, object, 0));
+        assert_eq!(call!(napi_close_handle_scope(env, scope)), Status::Ok);
+        assert_eq!(global_text(env, "gc(); ''"), "");
+        let found: napi_value = get!(napi_get_reference_value(env, reference));
+        assert_eq!(found, NULL);
+        assert_eq!(call!(napi_delete_reference(env, reference)), Status::Ok);
+        NULL
+    }
+    with_env(|env| {
+        let f = function(env, Some(collects));
+        set_global(env, "f", f);
+        assert_eq!(global_text(env, "`${f()}`"), "undefined");
+    });
+}
