@@ -14,7 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::fork;
 
 /// One read takes so much: more than an honest host ever leaves there.
-const MOST: usize = 256;
+const MOST: usize = 1024;
 
 /// A cord that is not tied to a host yet, and the end that the host is to have.
 #[derive(Debug)]
