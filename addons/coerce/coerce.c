@@ -15,6 +15,25 @@ COERCE(napi_coerce_to_number)
 COERCE(napi_coerce_to_object)
 COERCE(napi_coerce_to_string)
 
+// coerceInScope(to, value): coerces what escapes from a scope before it is closed, and uses the result
+// behind it. What is of that type already has the handle that it had.
+static napi_value coerceInScope(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  static napi_status (*const functions[])(napi_env, napi_value, napi_value*) = {
+      napi_coerce_to_bool, napi_coerce_to_number, napi_coerce_to_string, napi_coerce_to_object};
+  napi_escapable_handle_scope scope;
+  napi_value value, escaped, result = NULL, holder;
+  MUST(napi_open_escapable_handle_scope(env, &scope));
+  MUST(napi_get_named_property(env, ARG(1), "value", &value));
+  MUST(napi_escape_handle(env, scope, value, &escaped));
+  MUST(functions[integer(env, ARG(0)) % 4](env, escaped, &result));
+  MUST(napi_close_escapable_handle_scope(env, scope));
+  MUST(napi_create_object(env, &holder));
+  MUST(napi_set_named_property(env, holder, "coerced", result));
+  MUST(napi_set_named_property(env, holder, "escaped", escaped));
+  return holder;
+}
+
 WRAP(napi_strict_equals) {
   ARGUMENTS;
   bool result = false;
@@ -71,5 +90,6 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 
 EXPORTS(WRAPPED(napi_coerce_to_bool), WRAPPED(napi_coerce_to_number),
         WRAPPED(napi_coerce_to_object), WRAPPED(napi_coerce_to_string),
-        WRAPPED(napi_strict_equals), WRAPPED(napi_instanceof), {"nullArguments", nullArguments},
+        WRAPPED(napi_strict_equals), WRAPPED(napi_instanceof), {"coerceInScope", coerceInScope},
+        {"nullArguments", nullArguments},
         {"pendingException", pendingException})

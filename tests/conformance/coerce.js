@@ -34,6 +34,12 @@ op("an object stays itself", () => {
   const object = {};
   return addon.napi_coerce_to_object(object).result === object;
 });
+for (const [to, value] of [
+  [0, true], [0, false], [1, 1.5], [1, 7], [1, NaN], [2, "text"], [2, ""], [3, { a: 1 }], [3, [1, 2]],
+  [3, () => 1], [3, new Date(5)],
+]) {
+  call("coerceInScope", to, { value });
+}
 const pairs = [
   [1, 1], [1, "1"], [NaN, NaN], [0, -0], [null, undefined], ["a", "a"], [1n, 1n], [1n, 1], [{}, {}],
 ];

@@ -7,6 +7,11 @@ use crate::env::Cx;
 use crate::host::Host;
 
 /// Checks the name of an async resource, and the resource if there is one.
+///
+/// # Differs from Node
+///
+/// A name that is no handle at all is complained of, and does no harm: nobody reads it. Addons are
+/// published that pass the address of a text, which Node takes for a value, and a number by luck.
 pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) -> NapiResult {
     let rt = cx.rt();
     if let Some(resource) = resource {
@@ -14,9 +19,10 @@ pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) ->
         rt.to_object(&resource)
             .map_err(|_| Status::ObjectExpected)?;
     }
-    let name = cx.value(name)?;
-    rt.to_string_value(&name)
-        .map_err(|_| Status::StringExpected)?;
+    if let Ok(name) = cx.value(name) {
+        rt.to_string_value(&name)
+            .map_err(|_| Status::StringExpected)?;
+    }
     Ok(())
 }
 

@@ -1,4 +1,7 @@
 //! Coercions and comparisons. Those of objects run JavaScript.
+//!
+//! What needs no coercion keeps its handle, as in Node: it lives as long, also where that is longer
+//! than the current scope.
 
 use hostd_engine::{ErrorClass, Value};
 
@@ -19,7 +22,11 @@ pub(crate) fn napi_coerce_to_bool(cx: &Cx, value: Handle, result: Out<napi_value
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_number>
 pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
-    let value = cx.value(value)?;
+    let handle = value;
+    let value = cx.value(handle)?;
+    if value.is_number() {
+        return result.set(handle.0);
+    }
     let number = cx
         .js(cx.rt().to_number(&value))
         .map_err(|_| Status::NumberExpected)?;
@@ -30,6 +37,9 @@ pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_val
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_object>
 pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
+    if cx.read(value, Value::is_object)? {
+        return result.set(value.0);
+    }
     let object = cx.object(value)?;
     result.set(cx.push(object))
 }
@@ -38,7 +48,11 @@ pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_val
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_string>
 pub(crate) fn napi_coerce_to_string(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
-    let value = cx.value(value)?;
+    let handle = value;
+    let value = cx.value(handle)?;
+    if value.is_string() {
+        return result.set(handle.0);
+    }
     let text = cx
         .js(cx.rt().to_string_value(&value))
         .map_err(|_| Status::StringExpected)?;

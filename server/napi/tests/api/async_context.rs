@@ -121,3 +121,24 @@ fn scope_that_was_left_open_is_closed_for_the_addon() {
     });
     assert_eq!(bench.script("seen"), "t");
 }
+
+#[test]
+fn name_that_is_no_handle_does_no_harm() {
+    with_env(|env| {
+        let text = c"the text itself";
+        let name = napi_value(text.as_ptr().expose_provenance());
+        let context: napi_async_context = get!(napi_async_init(env, NULL, name));
+        assert_eq!(call!(napi_async_destroy(env, context)), Status::Ok);
+        let mut context = napi_async_context(0);
+        for (resource, name, expected) in [
+            (NULL, NULL, Status::InvalidArg),
+            (name, string(env, "name"), Status::InvalidArg),
+            (NULL, eval(env, "Symbol()"), Status::StringExpected),
+        ] {
+            assert_eq!(
+                call!(napi_async_init(env, resource, name, &raw mut context)),
+                expected
+            );
+        }
+    });
+}
