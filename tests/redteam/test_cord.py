@@ -21,7 +21,7 @@ def test_a_loop_goes_on_while_its_host_rings_without_end() -> None:
             settle = "new Promise(done => setTimeout(done, 1, 7))"
             # From now on the loop takes the turns.
             assert await host(addon).run_script(settle) == 7
-            storm = asyncio.create_task(aio(addon.S13_storm)())
+            storm = asyncio.ensure_future(aio(addon.S13_storm)())
             rounds = 0
             while not storm.done():
                 await asyncio.sleep(0)
