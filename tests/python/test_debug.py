@@ -63,6 +63,20 @@ def test_a_handle_that_is_returned_after_its_scope_works_and_is_misuse(
     assert "made at napi_create_string_utf8 < returnLate" in report
 
 
+def test_misuse_without_debug_mode_is_one_warning_that_names_function_and_addon(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = sample("promise")
+    with load_addon(path) as addon:
+        host(addon).run_script(
+            "addon.napi_create_promise(0);"
+            "for (let i = 0; i < 4; i++) addon.napi_resolve_deferred(0, 1)"
+        )
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "napi_resolve_deferred was given a napi_deferred that is not alive" in message
+    assert f"addon={path}" in message
+
+
 def test_work_that_is_never_deleted_is_a_leak(napi_leakcheck: LeakCheck) -> None:
     with load_addon(sample("async_work")) as addon:
         done = host(addon).run_script(

@@ -338,6 +338,7 @@ def test_daemon_threads_in_calls_do_not_hold_the_exit() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 5
+    # Nobody waits for the call that takes a minute.
+    assert time.monotonic() - started < 20
     with pytest.raises(ProcessLookupError):
         os.kill(int(done.stdout), 0)

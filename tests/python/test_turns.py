@@ -269,9 +269,9 @@ def test_deadline_of_the_code_that_came_first_does_not_bound_later_turns(order: 
     from napi_python import deadline
 
     async def main() -> Any:
-        with deadline(0.05):
+        with deadline(0.5):
             await host(order).run_script("new Promise(done => setTimeout(done, 1))")
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(0.55)
         return await host(order).run_script("new Promise(done => setTimeout(done, 1, 'late'))")
 
     assert asyncio.run(main()) == "late"

@@ -242,7 +242,7 @@ fn refuse_js(env: &Env, row: &'static Row) -> Option<Status> {
 fn unknown_env(env: napi_env, row: &'static Row) -> Status {
     if env.0 != 0 {
         if let Some(host) = host::current() {
-            host.warn_once(row, "was given a napi_env that is not one");
+            host.warn_once(row, None, "was given a napi_env that is not one");
         } else {
             tracing::warn!(
                 function = row.name,

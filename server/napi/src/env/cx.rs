@@ -243,7 +243,7 @@ impl Cx {
     /// Answers an id that is stale, freed twice or made up.
     #[cold]
     pub(crate) fn stale(&self, what: &'static str) -> Status {
-        self.host.warn_stale(self.row, what);
+        self.host.warn_stale(self.row, self.env, what);
         Status::InvalidArg
     }
 }

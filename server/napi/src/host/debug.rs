@@ -218,7 +218,7 @@ impl HostState {
     pub(crate) fn stale(&self, row: &'static Row, env: &Env, what: &'static str, id: usize) {
         match &self.debug {
             Some(debug) => debug.misused(row, env, what, id),
-            None => self.warn_stale(row, what),
+            None => self.warn_stale(row, env, what),
         }
     }
 }

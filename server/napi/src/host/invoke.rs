@@ -122,18 +122,23 @@ impl HostState {
 
     /// Runs what may call addons of any environment, in a handle scope of its own.
     pub(super) fn in_native_scope<R>(&'static self, call: impl FnOnce() -> R) -> R {
-        self.scoped(LOOP, call)
+        self.scoped(LOOP, None, call)
     }
 
     /// Runs `call` in a handle scope of its own, with a clean last-error record.
     #[inline]
     fn in_scope<R>(&'static self, env: &Env, row: &'static Row, call: impl FnOnce() -> R) -> R {
         env.record(Status::Ok);
-        self.scoped(row, call)
+        self.scoped(row, Some(env), call)
     }
 
     #[inline]
-    fn scoped<R>(&'static self, row: &'static Row, call: impl FnOnce() -> R) -> R {
+    fn scoped<R>(
+        &'static self,
+        row: &'static Row,
+        env: Option<&Env>,
+        call: impl FnOnce() -> R,
+    ) -> R {
         let height = self.handles.borrow().height();
         let floor = self.scopes.borrow_mut().enter();
         let scope_floor = self.raise_scope_floor();
@@ -143,12 +148,14 @@ impl HostState {
         if self.restore_scope_floor(scope_floor) {
             self.warn_once(
                 row,
+                env,
                 "left a callback scope open, which ends the process in Node",
             );
         }
         if self.scopes.borrow_mut().leave(floor) > 0 {
             self.warn_once(
                 row,
+                env,
                 "left a handle scope open, which ends the process in Node",
             );
         }

@@ -162,7 +162,8 @@ pub(crate) struct HostState {
     finalized: RefCell<VecDeque<FinalizerToken>>,
     /// Promises that were rejected without handler, and why, until the microtasks are done.
     rejections: RefCell<Rejections>,
-    warned: RefCell<HashSet<(&'static str, &'static str)>>,
+    /// What was complained of: the addon's environment if that is known, the function, and what.
+    warned: RefCell<HashSet<(Option<EnvId>, &'static str, &'static str)>>,
     buffer_prototype: OnceCell<Value>,
 }
 
@@ -373,22 +374,29 @@ impl HostState {
         outer
     }
 
-    /// Warns once per function and kind of id.
+    /// Warns once per addon, function and kind of id.
     #[cold]
-    pub(crate) fn warn_stale(&self, row: &'static Row, what: &'static str) {
-        if self.warned.borrow_mut().insert((row.name, what)) {
+    pub(crate) fn warn_stale(&self, row: &'static Row, env: &Env, what: &'static str) {
+        if self.is_new(row, Some(env), what) {
             tracing::warn!(
-                function = row.name,
-                "was given a {what} that is not alive: freed, out of its scope, or made up"
+                addon = %env.path().display(),
+                "{} was given a {what} that is not alive: freed, out of its scope, or made up",
+                row.name,
             );
         }
     }
 
-    /// Warns once per function and text.
+    /// Warns once per addon, if that is known, function and text.
     #[cold]
-    pub(crate) fn warn_once(&self, row: &'static Row, text: &'static str) {
-        if self.warned.borrow_mut().insert((row.name, text)) {
-            tracing::warn!(function = row.name, "{text}");
+    pub(crate) fn warn_once(&self, row: &'static Row, env: Option<&Env>, text: &'static str) {
+        if self.is_new(row, env, text) {
+            let addon = env.map(|env| tracing::field::display(env.path().display()));
+            tracing::warn!(addon, "{} {text}", row.name);
         }
+    }
+
+    fn is_new(&self, row: &Row, env: Option<&Env>, what: &'static str) -> bool {
+        let mut warned = self.warned.borrow_mut();
+        warned.insert((env.map(Env::id), row.name, what))
     }
 }
