@@ -92,6 +92,21 @@ static int grow(void) { return shared(to_more); }
 static int allocate(void) { return shared(more_blocks); }
 static int seal(void) { return shared(more_seals); }
 
+// Code that is mapped for reading can be written through the file of the memory, which asks for no
+// rights of pages.
+static int to_be_changed(void) { return 7; }
+static int write_code(const char* path) {
+  uint8_t byte;
+  int fd = open(path, O_RDWR);
+  if (fd < 0) return errno;
+  off_t place = (off_t)(uintptr_t)to_be_changed;
+  int error = pread(fd, &byte, 1, place) == 1 && pwrite(fd, &byte, 1, place) == 1 ? 0 : errno;
+  close(fd);
+  return error;
+}
+static int code_by_process(void) { return write_code("/proc/self/mem"); }
+static int code_by_thread(void) { return write_code("/proc/thread-self/mem"); }
+
 const struct attack MEMORY[] = {
     {"E21_int80", foreign32, 1},
     {"E21_x32", foreign_x32, 1},
@@ -99,6 +114,8 @@ const struct attack MEMORY[] = {
     {"E22_mprotect_rx", write_then_run, 0},
     {"E22_memfd_rx", run_memfd, 0},
     {"E22_own_file_rx", run_own_file, 0},
+    {"E22_proc_self_mem", code_by_process, 0},
+    {"E22_proc_thread_mem", code_by_thread, 0},
     {"M02_bus_error", bus_error, 1},
     {"S01_shrink", shrink, 0},
     {"S01_grow", grow, 0},

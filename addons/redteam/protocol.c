@@ -1,8 +1,11 @@
-// S12, S13, S18: what a host can do to its client with what they share besides memory.
+// S02, S10, S12, S13, S18: what a host can do to its client with what they share besides memory.
 #include "redteam.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -61,16 +64,39 @@ static int hang_up(void) {
   return wait_for_the_end();
 }
 
-// Writes to a pipe until it is full, if it is one.
-static void fill(int fd) {
-  static char bytes[4096];
-  int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return;
-  while (write(fd, bytes, sizeof bytes) > 0) continue;
+// As many lines of the host's log as can be sent in a third of a second, each as long as it may be.
+static int log_flood(void) {
+  enum { TEXT = 60 << 10, HEAD = 5 + 4 + 4 + 8 + 8 };
+  static uint8_t packet[HEAD + TEXT];
+  const struct {
+    uint32_t length;
+    uint8_t kind;
+    uint32_t what, level;
+    uint64_t target, text;
+  } __attribute__((packed)) head = {HEAD - 5 + TEXT, 0, 3, 1, 0, TEXT};
+  struct timespec now, begun;
+  int fd = control();
+  if (fd < 0) return errno;
+  memcpy(packet, &head, HEAD);
+  memset(packet + HEAD, 'x', TEXT);
+  clock_gettime(CLOCK_MONOTONIC, &begun);
+  do {
+    for (size_t sent = 0; sent < sizeof packet;) {
+      ssize_t more = send(fd, packet + sent, sizeof packet - sent, MSG_NOSIGNAL);
+      if (more < 0 && errno != EAGAIN) return errno;
+      sent += more < 0 ? 0 : (size_t)more;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 < 300);
+  return 0;
 }
 
-// Rings every bell there is for a third of a second: events, pipes, and words of shared memory.
-static int storm(void) {
+struct words {
+  unsigned long from, to;
+};
+
+// The memory that is shared with the client: the largest that has a name and can be written.
+static struct words shared(void) {
   unsigned long from = 0, to = 0;
   char line[512];
   FILE* maps = fopen("/proc/self/maps", "r");
@@ -83,7 +109,27 @@ static int storm(void) {
     }
   }
   if (maps != NULL) fclose(maps);
-  if (to > from + (64 << 10)) to = from + (64 << 10);
+  return (struct words){from, to};
+}
+
+static void wake(struct words memory) {
+  for (unsigned long word = memory.from; word < memory.to; word += 4) {
+    syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+  }
+}
+
+// Writes to a pipe until it is full, if it is one.
+static void fill(int fd) {
+  static char bytes[4096];
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return;
+  while (write(fd, bytes, sizeof bytes) > 0) continue;
+}
+
+// Rings every bell there is for a third of a second: events, pipes, and words of shared memory.
+static int storm(void) {
+  struct words memory = shared();
+  if (memory.to > memory.from + (64 << 10)) memory.to = memory.from + (64 << 10);
   struct timespec now, begun;
   clock_gettime(CLOCK_MONOTONIC, &begun);
   do {
@@ -99,15 +145,83 @@ static int storm(void) {
         fill(fd);
       }
     }
-    for (unsigned long word = from; word < to; word += 4) {
-      syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-    }
+    wake(memory);
     clock_gettime(CLOCK_MONOTONIC, &now);
   } while ((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 < 300);
   return 0;
 }
 
+// Fills the shared memory with nonsense, states, positions and lengths included, until somebody ends
+// it: the first half of a mebibyte has all the words that are not bytes of frames.
+static int scribble(uint32_t (*word)(uint32_t last)) {
+  struct words memory = shared(), heads = memory;
+  uint32_t last = 1;
+  if (memory.to == 0) return ENOENT;
+  if (heads.to > heads.from + (512 << 10)) heads.to = heads.from + (512 << 10);
+  for (;;) {
+    for (unsigned long at = memory.from; at < memory.to; at += 4) {
+      *(volatile uint32_t*)at = last = word(last);
+    }
+    wake(heads);
+  }
+}
+static uint32_t zero(uint32_t last) { return 0; }
+static uint32_t ones(uint32_t last) { return UINT32_MAX; }
+// A sequence that looks like chance.
+static uint32_t any(uint32_t last) {
+  last ^= last << 13;
+  last ^= last >> 17;
+  return last ^ last << 5;
+}
+static uint32_t small(uint32_t last) { return any(last) & 0xff; }
+static int zeros(void) { return scribble(zero); }
+static int all_ones(void) { return scribble(ones); }
+static int noise(void) { return scribble(any); }
+static int small_numbers(void) { return scribble(small); }
+
+// Takes the pages away that both look at. It needs no descriptor for that.
+static int hole(void) {
+  struct words memory = shared();
+  if (memory.to == 0) return ENOENT;
+  for (;;) {
+    if (madvise((void*)memory.from, memory.to - memory.from, MADV_REMOVE) != 0) return errno;
+    wake((struct words){memory.from, memory.from + (16 << 10)});
+  }
+}
+
+// The kernel tells who is at the other end, not as a number, but as what stands for the process.
+static int other_end(void) {
+  enum { PEER_PIDFD = 77, USER_NAMESPACE = 0xff09 };
+  int fd = -1, first = 0;
+  socklen_t size = sizeof fd;
+  int socket = control();
+  if (socket < 0) return errno;
+  // What an older kernel does not tell can't be used either.
+  if (getsockopt(socket, SOL_SOCKET, PEER_PIDFD, &fd, &size) != 0) {
+    return errno == ENOPROTOOPT ? ENOTTY : errno;
+  }
+  long done[] = {
+      syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0),
+      syscall(SYS_pidfd_getfd, fd, 0, 0),
+      syscall(SYS_setns, fd, CLONE_NEWUTS),
+      ioctl(fd, USER_NAMESPACE),
+  };
+  first = errno;
+  close(fd);
+  for (size_t i = 0; i < sizeof done / sizeof *done; i++) {
+    if (done[i] >= 0) return 0;
+  }
+  return first;
+}
+
 const struct attack PROTOCOL[] = {
+    {"S02_zeros", zeros, 1},
+    {"S02_ones", all_ones, 1},
+    {"S02_noise", noise, 1},
+    {"S02_small_numbers", small_numbers, 1},
+    {"S02_hole", hole, 1},
+    {"S10_log_flood", log_flood, 1},
+    {"S12_peer", other_end, 0},
     {"S12_descriptors", descriptors, 1},
     {"S13_storm", storm, 1},
     {"S18_hang_up", hang_up, 1},

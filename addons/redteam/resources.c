@@ -1,4 +1,5 @@
-// R04 to R11: taking more than one's share. Each gives everything back before it returns.
+// R04 to R11: taking more than one's share. Each gives everything back before it returns, but for what
+// it leaves for the client to remove.
 #include "redteam.h"
 
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static int forks(void) {
@@ -161,6 +163,48 @@ static int space(void) {
   return error;
 }
 
+// What the client has to remove when this process has ended, made to be hard to remove: deeper than
+// it has descriptors, or stack for functions that call themselves.
+static int deep(void) {
+  char path[512], name[32];
+  static int number;
+  int at = open(own(path, sizeof path, ""), O_RDONLY | O_DIRECTORY), error = 0;
+  if (at < 0) return errno;
+  snprintf(name, sizeof name, "deep-%d", number++);
+  for (int level = atoi(target("REDTEAM_LEVELS")); level > 0 && error == 0; level--) {
+    error = answer(mkdirat(at, name, 0700));
+    int next = openat(at, name, O_RDONLY | O_DIRECTORY);
+    close(at);
+    if ((at = next) < 0) return errno;
+  }
+  close(at);
+  return error;
+}
+
+// Folders that their owner may not enter, and a link to what is somebody else's.
+static int closed(void) {
+  static const mode_t modes[] = {0500, 0300, 0600, 0};
+  char path[512], name[32];
+  static int number;
+  int top = open(own(path, sizeof path, ""), O_RDONLY | O_DIRECTORY), error = 0;
+  if (top < 0) return errno;
+  snprintf(name, sizeof name, "closed-%d", number++);
+  error = answer(mkdirat(top, name, 0700));
+  int folder = openat(top, name, O_RDONLY | O_DIRECTORY);
+  close(top);
+  if (folder < 0) return errno;
+  for (size_t i = 0; i < sizeof modes / sizeof *modes && error == 0; i++) {
+    snprintf(name, sizeof name, "inner-%zu", i);
+    error = answer(mkdirat(folder, name, modes[i]));
+  }
+  // It may not be read, but be filled.
+  if (error == 0) error = answer(mkdirat(folder, "inner-1/more", 0));
+  close(folder);
+  if (error != 0) return error;
+  snprintf(name, sizeof name, "link-%d", number);
+  return answer(symlink(target("REDTEAM_FOLDER"), own(path, sizeof path, name)));
+}
+
 // Output without an end of a line.
 static int flood(void) {
   static char text[64 << 10];
@@ -189,6 +233,8 @@ const struct attack RESOURCES[] = {
     {"R10_write", large_write, 1},
     {"R10_files", files, 1},
     {"R10_space", space, 1},
+    {"R10_deep", deep, 1},
+    {"R10_closed", closed, 1},
     {"R11_flood", flood, 1},
     {NULL, NULL, 0},
 };

@@ -29,6 +29,10 @@ enum Item {
 /// An addon that prints faster than Python reads loses lines, not the other way round.
 const QUEUE: usize = 4096;
 
+/// Where a line of a log is cut: with the queue, that bounds what waits. A piece of output is no
+/// longer.
+const LONGEST_LINE: usize = 16 << 10;
+
 /// For so long the end of an addon, or of the interpreter, waits for what is still to be shown.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -147,9 +151,19 @@ pub(crate) fn output(label: &str, stream: Stream, bytes: &[u8]) {
 pub(crate) fn log(level: LogLevel, target: &str, message: &str) {
     leave(Item::Log {
         level: level as u8,
-        target: target.to_owned(),
-        message: message.to_owned(),
+        target: cut(target).to_owned(),
+        message: cut(message).to_owned(),
     });
+}
+
+fn cut(text: &str) -> &str {
+    if text.len() <= LONGEST_LINE {
+        return text;
+    }
+    let end = (0..=LONGEST_LINE)
+        .rev()
+        .find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Something went wrong that no call can be told of.

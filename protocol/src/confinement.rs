@@ -123,6 +123,8 @@ const REQUIRED: [&str; 4] = ["limits", "no_new_privs", "seccomp", "self_test"];
 /// What keeps files away: under the default policy one of these does.
 const JAIL: &str = "namespaces";
 const LANDLOCK: &str = "landlock";
+/// What was granted, which is in a report only if it is not there.
+const GRANTS: &str = "granted_paths";
 /// What must hold under the strict policy as well.
 const REQUIRED_STRICT: [&str; 3] = [JAIL, LANDLOCK, "threads"];
 /// What must hold in a jail.
@@ -137,9 +139,9 @@ pub fn is_jailed(applied: &[Mechanism]) -> bool {
 
 impl Confinement {
     /// Whether a host may go on without this mechanism, which is missing: as far as its user lets it,
-    /// and not where it got stuck halfway into its jail.
+    /// and not where it got stuck halfway into its jail, or what it was granted is not there.
     pub fn can_do_without(&self, mechanism: &str) -> bool {
-        self.degrade && mechanism != JAIL
+        self.degrade && mechanism != JAIL && mechanism != GRANTS
     }
 
     /// The names of what must hold, for a host that is in a jail or not.

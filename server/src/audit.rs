@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -29,25 +28,29 @@ use crate::doctor;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long all of it may take.
 const ALL: Duration = Duration::from_secs(30);
+/// So long before that, what was denied is summed up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often it is looked whether something was denied, or the process has ended.
 const PACE: Duration = Duration::from_millis(20);
 /// What a call ends by that can't be noted, and why.
 const SIGSYS: i32 = rustix::process::Signal::SYS.as_raw();
 const BLOCKED: &str = "it was denied a call while that signal was blocked, as it is where a program \
                        is started; subprocess=True would allow that";
+/// The exit code of a process that has said what went wrong.
+const FAILED: i32 = 1;
 /// Names the folder of the process that loads the addon, and tells it that it is the one.
 const FOLDER_VARIABLE: &str = "NAPI_HOSTD_AUDIT_FOLDER";
 /// What points programs to the folder in which they may leave things.
 const FOLDER_NAMES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
 
 /// Loads the addon under the default policy, uses it as the script says, and prints what it tries.
-/// Returns what is left to be printed.
+/// Returns what is left to be printed; none if it has failed, and has said so.
 ///
 /// # Errors
 /// The addon or the script can't be found, or the process can't be confined.
-pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<String> {
+pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<String>> {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
-        return inside(addon, script, folder.into());
+        return inside(addon, script, folder.into()).map(Some);
     }
     let folder = Folder::create()?;
     let this = std::env::current_exe().context("this program can't be found again")?;
@@ -61,20 +64,24 @@ pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<String> {
         // It may end just now.
         let _ = child.kill();
         let _ = child.wait();
-        return Ok(format!(
+        return Ok(Some(format!(
             "It did not come to an end in {} s, and was ended. An addon that does not expect to be \
              denied something may wait for ever.\n",
             ALL.as_secs()
-        ));
+        )));
     };
-    match status.signal() {
-        Some(SIGSYS) => Ok(format!(
+    Ok(match (status.signal(), status.code()) {
+        (Some(SIGSYS), _) => Some(format!(
             "It ended the process by signal {SIGSYS}: {BLOCKED}\n"
         )),
-        Some(signal) => Ok(format!("It ended the process by signal {signal}.\n")),
-        None if status.success() => Ok(String::new()),
-        None => Err(anyhow!("the audit ended with {status}")),
-    }
+        (Some(signal), _) => Some(format!("It ended the process by signal {signal}.\n")),
+        (None, Some(0)) => Some(String::new()),
+        (None, Some(FAILED)) => None,
+        (None, code) => Some(format!(
+            "It ended the process with exit code {}.\n",
+            code.unwrap_or(FAILED)
+        )),
+    })
 }
 
 /// How a process ends, if it does so in time.
@@ -120,20 +127,21 @@ impl HostHooks for Silent {
 }
 
 /// What was told so far: how many denials, and the options that would allow them.
-#[derive(Default)]
 struct Told {
     denials: usize,
     options: BTreeSet<String>,
 }
 
-static TOLD: Mutex<Option<Told>> = Mutex::new(None);
+static TOLD: Mutex<Told> = Mutex::new(Told {
+    denials: 0,
+    options: BTreeSet::new(),
+});
 
-/// Prints what was denied since the last time.
-fn tell() {
+/// Prints what was denied since the last time, and returns how much was in all.
+fn tell() -> usize {
     let mut told = TOLD
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let told = told.get_or_insert_default();
     for call in diagnose::denied(told.denials) {
         told.denials += 1;
         told.options.extend(call.option());
@@ -142,6 +150,7 @@ fn tell() {
             call.stack.join(" < ")
         ));
     }
+    told.denials
 }
 
 fn say(text: &str) {
@@ -169,12 +178,18 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
             missing.mechanism
         );
     }
+    // What was denied is told before it crashes.
+    hostd_sandbox::crash::install_without_record(&alone)?;
+    diagnose::told(0);
     let teller = thread::Builder::new().name("hostd-denials".to_owned());
     teller.spawn(|| {
-        loop {
-            tell();
+        let begun = Instant::now();
+        // Then it is ended from outside, and says no more.
+        while begun.elapsed() + LAST_WORDS < ALL {
+            diagnose::told(tell());
             thread::sleep(PACE);
         }
+        say(&summary());
     })?;
     let host = Host::new(HostOptions::new(Box::new(Silent)))
         .map_err(|error| anyhow!("the engine can't be started: {error}"))?;
@@ -189,20 +204,23 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
         }
     };
     tell();
+    text.push_str(&summary());
+    Ok(text)
+}
+
+/// What would allow all that was denied so far.
+fn summary() -> String {
     let told = TOLD
         .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .take()
-        .unwrap_or_default();
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     if told.denials == 0 {
-        text.push_str("It was denied nothing.\n");
-    } else if told.options.is_empty() {
-        text.push_str("No option allows what it was denied.\n");
-    } else {
-        let options: Vec<_> = told.options.into_iter().collect();
-        writeln!(text, "What would allow it: {}", options.join(", "))?;
+        return "It was denied nothing.\n".to_owned();
     }
-    Ok(text)
+    if told.options.is_empty() {
+        return "No option allows what it was denied.\n".to_owned();
+    }
+    let options: Vec<_> = told.options.iter().map(String::as_str).collect();
+    format!("What would allow it: {}\n", options.join(", "))
 }
 
 /// Name and text of a script.

@@ -135,15 +135,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let (mut crash_page, mut cord) = (false, false);
     let mut seen_any = false;
     let mut words = arguments.into_iter();
+    let is_help = |word: &OsString| word == "--help" || word == "-h";
     while let Some(word) = words.next() {
-        if !seen_any && word == "serve" {
-            return serve(words);
-        }
-        if !seen_any && word == "audit" {
-            return audit(words);
-        }
-        if !seen_any && word == "doctor" {
-            return doctor(words);
+        let is_what_to_do = matches!(word.to_str(), Some("serve" | "audit" | "doctor"));
+        if !seen_any && is_what_to_do {
+            let mut rest = words.peekable();
+            return match word.to_str() {
+                _ if rest.peek().is_some_and(is_help) => Ok(Command::Help),
+                Some("serve") => serve(rest),
+                Some("audit") => audit(rest),
+                _ => doctor(rest),
+            };
         }
         seen_any = true;
         match word.to_str() {
@@ -209,7 +211,11 @@ fn serve(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageErro
 fn audit(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
     let value = |option, expected| UsageError::Value { option, expected };
     let addon = words.next();
-    let addon = addon.ok_or(value("audit", "the path of one addon"))?.into();
+    let addon = addon.ok_or(value("audit", "the path of one addon"))?;
+    if addon.as_encoded_bytes().starts_with(b"-") {
+        return Err(UsageError::Unknown(addon.to_string_lossy().into_owned()));
+    }
+    let addon = addon.into();
     let Some(word) = words.next() else {
         return Ok(Command::Audit(addon, None));
     };
@@ -303,6 +309,15 @@ mod tests {
     }
 
     #[test]
+    fn whoever_asks_for_help_gets_it() {
+        for words in [["--help"].as_slice(), &["-h"], &["audit", "--help"]] {
+            assert_eq!(line(words), Ok(Command::Help));
+        }
+        assert_eq!(line(&["doctor", "-h"]), Ok(Command::Help));
+        assert_eq!(line(&["serve", "--help"]), Ok(Command::Help));
+    }
+
+    #[test]
     fn audit_takes_one_addon() {
         let expected = |script| Ok(Command::Audit("x.node".into(), script));
         assert_eq!(line(&["audit", "x.node"]), expected(None));
@@ -317,6 +332,7 @@ mod tests {
         assert!(line(&["audit", "x.node", "--run"]).is_err());
         assert!(line(&["audit", "x.node", "--call", "f()", "more"]).is_err());
         assert!(line(&["audit"]).is_err());
+        assert!(line(&["audit", "--call"]).is_err());
         assert!(line(&["audit", "x.node", "y.node"]).is_err());
     }
 

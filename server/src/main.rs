@@ -18,7 +18,8 @@ fn main() -> ExitCode {
         Command::Help => say(cli::HELP),
         Command::Explain => complain(cli::EXPLANATION),
         Command::Audit(addon, script) => match audit::run(&addon, script.as_ref()) {
-            Ok(text) => say(&text),
+            Ok(Some(text)) => say(&text),
+            Ok(None) => ExitCode::FAILURE,
             Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
         },
         Command::Doctor => match doctor::run() {

@@ -132,7 +132,7 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
     let control = Control::default();
     logs::install(&setup, control.outbox());
     if diagnosed {
-        denials::watch()?;
+        denials::watch(control.outbox())?;
     }
     match start(&setup, carrier, (lanes, cord), stack, tightening, &control) {
         Ok((session, connection)) => {

@@ -9,6 +9,7 @@ import pathlib
 import pickle
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +37,7 @@ POLICIES = ("default", "strict")
 IS_ROOT = os.geteuid() == 0
 
 # Numbers of system calls on x86-64.
-READ, WRITE, OPEN, STAT, MMAP, MPROTECT = 0, 1, 2, 4, 9, 10
+READ, WRITE, OPEN, CLOSE, STAT, MMAP, MPROTECT, EXIT_GROUP = 0, 1, 2, 3, 4, 9, 10, 231
 SOCKET, CONNECT, SENDTO, SOCKETPAIR, CLONE, FORK, EXECVE, KILL = 41, 42, 44, 53, 56, 57, 59, 62
 CHDIR, RENAME, MKDIR, UNLINK, CHMOD, PTRACE, PRCTL, UNSHARE = 80, 82, 83, 87, 90, 101, 157, 272
 TRUNCATE, INOTIFY_ADD_WATCH, INOTIFY_INIT1, MEMFD, EXECVEAT = 76, 254, 294, 319, 322
@@ -50,6 +51,7 @@ EPERM, EACCES, ENOENT, ENOSYS = -errno.EPERM, -errno.EACCES, -errno.ENOENT, -err
 EROFS, ESRCH = -errno.EROFS, -errno.ESRCH
 CREATE = os.O_CREAT | os.O_WRONLY
 SIGCHLD, NEWUSER = 17, 0x10000000
+NOBODY = 65534
 
 
 def _can_jail() -> str:
@@ -436,6 +438,40 @@ def test_granted_paths_are_granted(
     assert (writable / "file").read_text() == ""
 
 
+@pytest.mark.parametrize("system", ["now", "without Landlock", "degraded"])
+def test_link_in_place_of_what_was_granted_grants_nothing(
+    system: str,
+    confined: Callable[..., Addon],
+    tmp_path: pathlib.Path,
+    no_jail: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, Any] = {}
+    if system == "degraded":
+        options = {"degrade": "allow"}
+    elif system != "now":
+        if no_jail:
+            pytest.skip(no_jail)
+        monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
+    inner, secret = tmp_path / "granted" / "inner", tmp_path / "secret"
+    inner.mkdir(parents=True)
+    secret.mkdir()
+    (secret / "file").write_text("mine")
+    probe = confined("default", write=[inner.parent], read=[inner], **options)
+    # In a jail it can't be moved away by the addon itself; there are others.
+    if probe.call(RENAME, str(inner), f"{inner}-away") != 0:
+        inner.rename(f"{inner}-away")
+    if probe.call(SYMLINK, str(secret), str(inner)) != 0:
+        inner.symlink_to(secret)
+    with pytest.raises(AddonCrashed):
+        probe.call(KILL, probe.call(GETPID), signal.SIGSEGV)
+    with pytest.raises(SandboxUnavailable, match=r"inner can't be granted: .* link"):
+        opened(probe, secret / "file")
+    inner.unlink()
+    inner.mkdir()
+    assert opened(probe, secret / "file") < 0
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_working_folder_keeps_its_name(
     policy: str,
@@ -606,6 +642,12 @@ def test_python_objects_are_not_shown_without_being_exposed(
         ({"memory": "1 KiB"}, ValueError, "at least"),
         ({"memory": True}, TypeError, "whole number"),
         ({"memory": "99999999 TiB"}, ValueError, "at least"),
+        ({"memory": "9" * 400 + " GiB"}, ValueError, "at least"),
+        ({"exec_memory": 1}, TypeError, "True, False or None"),
+        ({"read": [""]}, ValueError, "empty path"),
+        ({"scratch": ""}, ValueError, "empty path"),
+        ({"env": {"A=B": "c"}}, ValueError, "no name of a variable"),
+        ({"env": {"": "c"}}, ValueError, "no name of a variable"),
         ({"cpu": 0}, ValueError, "at least 1"),
         ({"threads": "many"}, TypeError, "whole number"),
         ({"read": ["/there/is/no/such"]}, FileNotFoundError, "not there"),
@@ -617,6 +659,7 @@ def test_python_objects_are_not_shown_without_being_exposed(
         ({"network": 1}, TypeError, "True or False"),
         ({"env": {"A": 1}}, TypeError, "are str"),
         ({"scratch": "/etc/passwd"}, ValueError, "not a folder of this user"),
+        ({"diagnose": True, "subprocess": True}, ValueError, "contradicts"),
         ({"colour": "red"}, TypeError, "colour"),
     ],
 )
@@ -625,6 +668,16 @@ def test_options_that_make_no_sense(
 ) -> None:
     with pytest.raises(error, match=text):
         Sandbox(**options)
+
+
+def test_folder_of_another_user_is_no_scratch(tmp_path: pathlib.Path) -> None:
+    folder = pathlib.Path("/usr")
+    if IS_ROOT:
+        folder = tmp_path / "theirs"
+        folder.mkdir()
+        os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(ValueError, match="not a folder of this user"):
+        Sandbox(scratch=folder)
 
 
 def test_sockets_of_files_are_not_granted(tmp_path: pathlib.Path) -> None:
@@ -811,17 +864,36 @@ def test_thread_that_blocks_all_signals_is_diagnosed(
         assert any("denied: clone(" in line or "denied: vfork(" in line for line in lines), lines
 
 
+@pytest.mark.parametrize("end", ["close", "crash", "exit"])
 def test_every_denial_is_told_however_soon_the_end(
-    confined: Callable[..., Addon], caplog: pytest.LogCaptureFixture
+    end: str, confined: Callable[..., Addon], caplog: pytest.LogCaptureFixture
 ) -> None:
     probe = confined("default", diagnose=True)
     count = 200
+    pid = probe.call(GETPID)
     for number in range(count):
         assert probe.call(MKDIR, f"/etc/nobody-{number}", 0) == EACCES
-    probe.__exit__(None, None, None)
-    lines = [record.getMessage() for record in caplog.records]
-    told = [line for line in lines if 'denied: mkdir("/etc/nobody-' in line]
-    assert len(told) == count
+    if end == "close":
+        probe.__exit__(None, None, None)
+    else:
+        last = (KILL, pid, signal.SIGSEGV) if end == "crash" else (EXIT_GROUP, 3)
+        with pytest.raises(AddonCrashed) as crashed:
+            probe.call(*last)
+        # The very same end as without a diagnosis.
+        assert (crashed.value.signal_name, crashed.value.exit_code) == {
+            "crash": ("SIGSEGV", None),
+            "exit": (None, 3),
+        }[end]
+
+    def told() -> int:
+        lines = [record.getMessage() for record in list(caplog.records)]
+        return sum('denied: mkdir("/etc/nobody-' in line for line in lines)
+
+    # A death is told at once, the log by a thread of its own.
+    patience = time.monotonic() + 30
+    while told() < count and end != "close" and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert told() == count
 
 
 def audit(*arguments: str, addon: str = "probe", **variables: str) -> str:
@@ -857,4 +929,41 @@ def test_audit_tells_what_an_addon_tried(tmp_path: pathlib.Path) -> None:
     assert "It threw: TypeError" in audit("--call", "nothing()")
     assert "It was denied nothing" in audit(addon="primitive")
     assert "subprocess=True" in audit("--call", "run('/bin/true')").splitlines()[-1]
+
+
+def test_audit_tells_what_was_denied_before_a_crash(tmp_path: pathlib.Path) -> None:
+    script = tmp_path / "script.js"
+    denied = f"for (let i = 0; i < 50; i++) addon.call({MKDIR}, `/etc/nobody-${{i}}`, 0);"
+    for last, end in (
+        (f"addon.call({KILL}, addon.call({GETPID}), {signal.SIGSEGV:d})", "by signal 11"),
+        (f"addon.call({EXIT_GROUP}, 3)", "with exit code 3"),
+    ):
+        script.write_text(denied + last)
+        said = audit("--run", str(script))
+        assert said.count('denied: mkdir("/etc/nobody-') == 50
+        assert said.splitlines()[-1] == f"It ended the process {end}."
+
+
+def test_audit_that_can_not_be_made_says_why_once(tmp_path: pathlib.Path) -> None:
+    missing = tmp_path / "no.node"
+    run = subprocess.run(
+        [PROGRAM, "audit", str(missing)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.splitlines() == [
+        f"napi-hostd: there is no addon {missing}: No such file or directory (os error 2)"
+    ]
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/sys/vm/drop_caches", os.W_OK),
+    reason="only root of the machine can make the kernel forget what nobody uses",
+)
+def test_grants_hold_when_the_kernel_forgets_what_nobody_uses(probe: Addon) -> None:
+    paths = ["/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/self/status"]
+    for path in paths:
+        assert probe.call(CLOSE, opened(probe, path)) == 0
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
+    assert all(opened(probe, path) >= 0 for path in paths)
     assert "by signal 11" in audit("--call", "nullPointer()", addon="crash")

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import struct
@@ -27,7 +28,15 @@ import time
 import traceback
 from typing import Any
 
-from napi_python import Addon, AddonCrashed, Sandbox, SandboxUnavailable, host, load_addon
+from napi_python import (
+    Addon,
+    AddonCrashed,
+    ProtocolError,
+    Sandbox,
+    SandboxUnavailable,
+    host,
+    load_addon,
+)
 from processes import gone_within, inventory, settled
 
 # What makes a system look older, for the policies that run on it.
@@ -73,6 +82,7 @@ CONTROLS = (
     "E18_dumpable",
     "E22_mmap_rwx",
     "E22_mprotect_rx",
+    "E22_proc_self_mem",
     "R04_forks",
     "R07_shared_zero",
 )
@@ -83,15 +93,29 @@ PR_SET_NO_NEW_PRIVS = 38
 FLOOD_ROOM = 96 << 20
 BEFORE_FLOODS: list[int] = []
 STORM_CALLS = 10
-# They break the connection.
-BREAKS = ("S12_descriptors", "S18_hang_up")
+# They break the connection, or what is spoken over it.
+BREAKS = (
+    "S02_zeros",
+    "S02_ones",
+    "S02_noise",
+    "S02_small_numbers",
+    "S02_hole",
+    "S12_descriptors",
+    "S18_hang_up",
+)
+# They keep the client busy for a third of a second.
+STORMS = ("S10_log_flood", "S13_storm")
 # They take a while: not a hundred times.
-LONG = ("R10_files", "R10_space", "R11_flood", "S13_storm")
+LONG = ("R10_files", "R10_space", "R10_deep", "R11_flood", *STORMS)
 # How many files a host makes in its folder, and how many of 200 MiB: in a jail more than fit in,
 # elsewhere a few, since the folder has no bounds there but that of a single file.
 IN_A_JAIL = {"REDTEAM_FILES": "70000", "REDTEAM_LARGE_FILES": "16"}
 ON_THE_DISK = {"REDTEAM_FILES": "100", "REDTEAM_LARGE_FILES": "1"}
 LONGEST = 10
+# How deep a tree is made, and how many files the client may have open meanwhile.
+LEVELS, DESCRIPTORS = 1500, 1024
+# How long it may take to remove what hosts have left.
+REMOVED_WITHIN = 60
 
 # What a container's filter denies, by the numbers of x86-64: clone and unshare of namespaces,
 # mounts, tracing, keys, and other parts of the kernel. `clone3` it does not know.
@@ -131,6 +155,7 @@ class Target:
             "REDTEAM_SOCKET": stream,
             "REDTEAM_DATAGRAM": datagram,
             "REDTEAM_ABSTRACT": abstract,
+            "REDTEAM_LEVELS": str(LEVELS),
             "REDTEAM_TTY": os.ttyname(0) if os.isatty(0) else "/dev/tty",
         }
 
@@ -185,9 +210,12 @@ def attacked(addon: Addon, name: str) -> str:
     try:
         return str(getattr(addon, name)())
     except AddonCrashed as crash:
-        # The next process works, and so the budget of crashes is whole again.
-        after = addon.C01_read_own_file()
-        return f"killed: {crash.signal_name}" + ("" if after == "allowed" else f", then {after}")
+        killed = str(crash.signal_name)
+    except ProtocolError:
+        killed = "it broke the protocol"
+    # The next process works, and so the budget of crashes is whole again.
+    after = addon.C01_read_own_file()
+    return f"killed: {killed}" + ("" if after == "allowed" else f", then {after}")
 
 
 def resident(figure: str) -> int:
@@ -207,10 +235,10 @@ def flooded(addon: Addon, wrong: list[str]) -> str:
     return outcome
 
 
-def stormed(addon: Addon, other: Addon, wrong: list[str]) -> str:
-    """Has the addon ring every bell, while another host is called."""
+def stormed(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
+    """Has the addon ring every bell, or log without an end, while another host is called."""
     outcomes: list[str] = []
-    storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, "S13_storm")))
+    storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, name)))
     storm.start()
     served = 0
     while storm.is_alive():
@@ -218,7 +246,7 @@ def stormed(addon: Addon, other: Addon, wrong: list[str]) -> str:
         served += 1
     storm.join()
     if served < STORM_CALLS:
-        wrong.append(f"S13_storm: another host served {served} calls meanwhile")
+        wrong.append(f"{name}: another host served {served} calls meanwhile")
     return outcomes[0]
 
 
@@ -226,8 +254,8 @@ def made(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
     """Makes one attack, with what it needs around it."""
     if name == "R11_flood":
         return flooded(addon, wrong)
-    if name == "S13_storm":
-        return stormed(addon, other, wrong)
+    if name in STORMS:
+        return stormed(addon, other, name, wrong)
     outcome = attacked(addon, name)
     # The host itself notices as well that its client is lost: who is first is all the same.
     return outcome.partition(":")[0] if name in BREAKS else outcome
@@ -330,6 +358,14 @@ def enter_container() -> None:
         raise OSError(ctypes.get_errno(), "no filter")
 
 
+def left_in(folder: pathlib.Path) -> list[str]:
+    """What hosts have left behind there that is not removed in time."""
+    end = time.monotonic() + REMOVED_WITHIN
+    while (names := [path.name for path in folder.iterdir()]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return names
+
+
 def main() -> None:
     """Does what the argument says."""
     given = json.loads(sys.argv[1])
@@ -337,6 +373,7 @@ def main() -> None:
     os.dup2(2, 1)
     # What addons print is nobody's concern here.
     sys.stdout = sys.stderr = pathlib.Path(os.devnull).open("w")  # noqa: SIM115 - to the end
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     take_terminal()
     become(given["uid"])
     if given["contained"]:
@@ -363,7 +400,7 @@ def main() -> None:
             # What the client itself holds must not grow by being attacked.
             if settled(before) != before:
                 report["wrong"].append(f"{policy}/{system}: {inventory(os.getpid())} of {before}")
-        left = [path.name for path in (folder / "temporary").iterdir()]
+        left = left_in(folder / "temporary")
         report["wrong"] += [f"left behind: {name}" for name in left]
     except Exception:
         report["wrong"].append(traceback.format_exc())

@@ -46,7 +46,10 @@ GRANTED = {
     "load": "it is loaded",
     "C01_read_own_file": "an addon may read itself",
     "C02_write_scratch": "its folder is its own",
+    "R10_deep": "what is in its folder goes with it, however hard it is to remove",
+    "R10_closed": "the same",
     "R11_flood": "it may print; what is kept of it has an end",
+    "S10_log_flood": "it may log; what waits to be read has an end",
     "S13_storm": "it may ring; nobody is kept from work by it",
 }
 BY_DEFAULT = GRANTED | {

@@ -25,6 +25,7 @@ mod memory;
 mod options;
 mod output;
 mod reap;
+mod remove;
 mod report;
 mod scratch;
 mod session;

@@ -6,11 +6,12 @@
 use std::fs::{self, Permissions};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 use rustix::io::Errno;
@@ -18,6 +19,7 @@ use rustix::process::geteuid;
 use tempfile::{Builder, TempDir};
 
 use crate::error::SpawnError;
+use crate::remove::empty;
 
 /// What points programs to the folder in which they may leave things.
 const VARIABLES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
@@ -26,6 +28,8 @@ const VARIABLES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HO
 const PREFIX: &str = "napi-hostd-scratch-";
 /// Only this user may enter.
 const MODE: u32 = 0o700;
+/// So long it is tried to remove one.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Another client may take a fresh folder for one that was left, but hardly every one.
 const ATTEMPTS: u32 = 16;
 
@@ -34,7 +38,7 @@ const ATTEMPTS: u32 = 16;
 pub(crate) struct Scratch {
     folder: TempDir,
     /// Says that its client lives.
-    _lock: OwnedFd,
+    lock: OwnedFd,
 }
 
 /// A folder that has its name, so that a process can be told of it, and is not made yet: that takes
@@ -91,10 +95,7 @@ impl Planned {
                 .permissions(Permissions::from_mode(MODE))
                 .tempdir_in(&self.parent)?;
             if let Some(lock) = lock(folder.path())? {
-                return Ok(Scratch {
-                    folder,
-                    _lock: lock,
-                });
+                return Ok(Scratch { folder, lock });
             }
             // It was taken for one that was left: removed here or there, it is gone.
         }
@@ -107,10 +108,21 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// Removes it with all that is in it. What an addon has made to be hard to remove stays.
+    /// Removes it with all that is in it. What can't be removed, or not in time, stays for the next
+    /// client.
     pub(crate) async fn remove(self) {
-        // Without a thread for it, it goes here.
-        let _ = tokio::task::spawn_blocking(move || self.folder.close()).await;
+        let Self { folder, lock } = self;
+        let path = folder.keep();
+        // Without a thread for it, it stays.
+        let _ = tokio::task::spawn_blocking(move || remove(&path, &lock)).await;
+    }
+}
+
+/// Removes a folder that was locked.
+fn remove(path: &Path, lock: &OwnedFd) {
+    if empty(lock.as_fd(), Instant::now() + PATIENCE).is_ok() {
+        // Somebody else may have removed it.
+        let _ = fs::remove_dir(path);
     }
 }
 
@@ -149,9 +161,8 @@ fn sweep(parent: &Path) {
             continue;
         }
         let path = entry.path();
-        if let Ok(Some(_lock)) = lock(&path) {
-            // What an addon has made to be hard to remove stays.
-            let _ = fs::remove_dir_all(&path);
+        if let Ok(Some(lock)) = lock(&path) {
+            remove(&path, &lock);
         }
     }
 }
@@ -197,10 +208,7 @@ mod tests {
     #[test]
     fn folder_is_free_when_its_client_is_gone() {
         let parent = tempfile::tempdir().unwrap();
-        let Scratch {
-            folder,
-            _lock: lock,
-        } = Planned::within(parent.path()).make().unwrap();
+        let Scratch { folder, lock } = Planned::within(parent.path()).make().unwrap();
         let path = folder.keep();
         sweep(parent.path());
         assert!(path.exists());

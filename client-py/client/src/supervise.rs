@@ -52,6 +52,9 @@ const LAST_REPORTS: Duration = Duration::from_secs(5);
 /// Longer than it takes to find out where a host died, unless a file cannot be read.
 const EXAMINATION: Duration = Duration::from_millis(500);
 
+/// What an addon leaves behind is waited for so long. It is removed in any case.
+const REMOVAL: Duration = Duration::from_secs(1);
+
 /// How long a host may live on after it has closed its connection.
 const AFTER_DISCONNECTION: Duration = Duration::from_millis(200);
 
@@ -509,12 +512,11 @@ impl Host {
             remains.map_or((None, None), |remains| (remains.signal, remains.exit_code));
         if let Some(scratch) = self.scratch.take() {
             let removed = scratch.remove();
-            // Who closes a host finds nothing left; who waits for the report of a crash waits for
-            // no more than that.
+            let removed = tokio::spawn(removed);
+            // Who closes a host finds nothing left, unless that is very much; who waits for the
+            // report of a crash waits for no more than that.
             if expected {
-                removed.await;
-            } else {
-                tokio::spawn(removed);
+                let _ = timeout(REMOVAL, removed).await;
             }
         }
         let findings = examine(self.crash_page.take(), signal).await;

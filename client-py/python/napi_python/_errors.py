@@ -232,6 +232,12 @@ def sandbox_unavailable(
     label: str, why: str, mechanism: str, errno: int | None
 ) -> SandboxUnavailable:
     """Makes the exception for a host that could not be confined."""
+    if mechanism == "granted_paths":
+        text = (
+            f"the addon {label} was not loaded: {escape(why)}. Paths are what they were when the "
+            "Sandbox was made; make it anew if this is meant"
+        )
+        return SandboxUnavailable(text, mechanism=mechanism, errno=errno)
     way_out = _WAYS_OUT.get(mechanism)
     way_out = f"{way_out}. Or" if way_out else "Either mend that, or"
     text = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fractions
 import functools
 import os
 import pathlib
@@ -51,7 +52,8 @@ def _bytes_of(name: str, value: object) -> int | None:
                 f"{name}={value!r}: it is a number of bytes, or a text such as '512 MiB' or '2 GB'"
             )
             raise ValueError(text)
-        size = int(float(found[1]) * unit)
+        # As many digits as there are: what is too much is said below.
+        size = int(fractions.Fraction(found[1]) * unit)
     return _count_of(name, size)
 
 
@@ -80,6 +82,10 @@ def _granted_path(name: str, path: object) -> str:
     if not isinstance(path, str | os.PathLike):
         text = f"{name}: {path!r} is not a path"
         raise TypeError(text)
+    if not os.fspath(path):
+        # As the system takes it, it would be the working folder.
+        text = f"{name}: an empty path can't be granted"
+        raise ValueError(text)
     real = os.path.realpath(os.fspath(path))
     try:
         mode = pathlib.Path(real).stat().st_mode
@@ -115,6 +121,9 @@ def _environment_of(given: object) -> dict[str, str]:
         if not isinstance(name, str) or not isinstance(value, str) or "\0" in name + value:
             text = f"env: {name!r}={value!r}: names and values are str"
             raise TypeError(text)
+        if not name or "=" in name:
+            text = f"env: {name!r} is no name of a variable"
+            raise ValueError(text)
     return dict(given)
 
 
@@ -198,11 +207,18 @@ class Sandbox:
         if self.degrade == "allow" and self.unix is not None:
             text = "degrade='allow' contradicts unix=[...], which needs a jail or is not had at all"
             raise ValueError(text)
+        if self.diagnose and self.subprocess:
+            text = (
+                "diagnose=True contradicts subprocess=True: programs that an addon starts can't be "
+                "diagnosed, and would end at the first file they open; find out without them what "
+                "else it needs"
+            )
+            raise ValueError(text)
         for name in ("network", "subprocess", "watch", "diagnose"):
             if not isinstance(getattr(self, name), bool):
                 text = f"{name}={getattr(self, name)!r}: it is True or False"
                 raise TypeError(text)
-        if self.exec_memory not in (None, True, False):
+        if not isinstance(self.exec_memory, bool | None):
             text = f"exec_memory={self.exec_memory!r}: it is True, False or None"
             raise TypeError(text)
 

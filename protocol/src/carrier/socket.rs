@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interprocess::local_socket::tokio::Stream;
 use serde::Serialize;
@@ -116,6 +116,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     packets: VecDeque<Vec<u8>>,
+    /// Whether packets were taken, and are not known to be written.
+    writing: bool,
     closed: bool,
 }
 
@@ -152,28 +154,31 @@ impl Outbox {
         self.change(|queue| queue.closed = true);
     }
 
+    /// Whether all that was sent is on its way to the other side, whatever becomes of this one.
+    pub fn is_written(&self) -> bool {
+        let queue = self.queue();
+        queue.packets.is_empty() && !queue.writing
+    }
+
     fn change<R>(&self, change: impl FnOnce(&mut Queue) -> R) -> R {
-        let changed = change(
-            &mut self
-                .shared
-                .queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let changed = change(&mut self.queue());
         self.shared.notify.notify_one();
         changed
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        let queue = self.shared.queue.lock();
+        queue.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next packets, or none if it is closed and all is taken.
     async fn take(&self) -> Option<Vec<Vec<u8>>> {
         loop {
             {
-                let mut queue = self
-                    .shared
-                    .queue
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                if !queue.packets.is_empty() {
+                let mut queue = self.queue();
+                // Whoever comes back for more has written what it took.
+                queue.writing = !queue.packets.is_empty();
+                if queue.writing {
                     return Some(queue.packets.drain(..).collect());
                 }
                 if queue.closed {

@@ -8,17 +8,23 @@ use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
-    Tightening, crash, diagnose, gate, jail, landlock, limits, namespaces, rights, selftest,
+    Tightening, crash, diagnose, gate, granted, jail, landlock, limits, namespaces, rights,
+    selftest,
 };
 
 use Requested::{Required, Wanted};
 
 /// Confines this process, for good, and returns what was applied.
 ///
-/// It stops at the first required mechanism that can't be had, unless the policy lets it go on.
+/// It stops at the first required mechanism that can't be had, unless the policy lets it go on, and
+/// before all if something that was granted is not there as it was.
 /// Where [`Report::missing`] names one, and the policy does not, the caller must not go on either.
 pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let mut report = Report::default();
+    if let Err(failure) = granted::check(policy) {
+        report.note("granted_paths", Required, Err(failure));
+        return report;
+    }
     let version = landlock::version(policy.landlock_at_most);
     let governed = version.is_ok_and(|version| version >= landlock_needed(policy));
     let jail = jail_wanted(alone, policy, governed, &mut report);

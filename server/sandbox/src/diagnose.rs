@@ -63,6 +63,12 @@ static ENTRIES: [Entry; MOST] = [const {
 }; MOST];
 /// How many entries are whole.
 static FILLED: AtomicUsize = AtomicUsize::new(0);
+/// How many of them were told, and in which process somebody tells them.
+static TOLD: AtomicUsize = AtomicUsize::new(0);
+static TELLER: AtomicU32 = AtomicU32::new(0);
+/// How long an end waits for what is to be told, in milliseconds: naming stacks takes a while on a
+/// busy system.
+const LAST_WORDS: u32 = 5000;
 /// The thread that gives names to stacks, for which it opens files: that is nobody's doing.
 static READER: AtomicU32 = AtomicU32::new(0);
 static BUSY: AtomicBool = AtomicBool::new(false);
@@ -86,6 +92,30 @@ pub(crate) fn forget() {
     FILLED.store(0, Ordering::Release);
 }
 
+/// Says that so many of what was noted have reached whoever wants to know, and that the next ones
+/// will. From then on this process does not end before.
+pub fn told(count: usize) {
+    TOLD.store(count, Ordering::Relaxed);
+    TELLER.store(this_process(), Ordering::Release);
+}
+
+/// Has what was noted told before an end that nothing comes after. It waits no longer than a while:
+/// the interrupted code may hold what it takes to tell it.
+pub(crate) fn last_words() {
+    for _ in 0..LAST_WORDS {
+        let is_here = TELLER.load(Ordering::Acquire) == this_process();
+        if !is_here || TOLD.load(Ordering::Relaxed) >= FILLED.load(Ordering::Acquire) {
+            return;
+        }
+        let pause = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        // SAFETY: C3 and C5; the time left over is not asked for.
+        unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
+    }
+}
+
 /// Returns what was noted beyond the first so many.
 pub fn denied(beyond: usize) -> Vec<Denied> {
     let filled = FILLED.load(Ordering::Acquire);
@@ -104,6 +134,12 @@ fn this_thread() -> u32 {
     // SAFETY: C5; no pointer is passed.
     let number = unsafe { libc::syscall(libc::SYS_gettid) };
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn this_process() -> u32 {
+    // SAFETY: C5; no pointer is passed. The C library's own function may remember another's.
+    let number = unsafe { libc::syscall(libc::SYS_getpid) };
+    u32::try_from(number).unwrap_or(0)
 }
 
 /// Whether a call was refused, and did not fail otherwise.

@@ -10,6 +10,8 @@
 //! blocks signals comes by here as well, and blocks all but this one. Only a handler of the addon's
 //! that has SIGSYS blocked while it runs must not be denied anything.
 //!
+//! The end of the process comes by here, too: what was noted is told first.
+//!
 //! It is written for x86-64, as the filter is; elsewhere nothing is caught, and no sandbox is built.
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -25,8 +27,8 @@ mod x86_64 {
     use rustix::io::Errno;
 
     use crate::crash;
-    use crate::diagnose::{is_denial, note};
-    use crate::seccomp::blocks_signals;
+    use crate::diagnose::{is_denial, last_words, note};
+    use crate::seccomp::{blocks_signals, ends_process};
     use crate::trap::Told;
 
     std::arch::global_asm!(
@@ -118,6 +120,9 @@ mod x86_64 {
         let answer = match told.errno {
             0 if blocks_signals(told.number()) => block(context, &arguments),
             0 => {
+                if ends_process(told.number()) {
+                    last_words();
+                }
                 let number = told.number().into();
                 // SAFETY: C5 and C6; the call that the interrupted code made, with its six arguments.
                 let answer = unsafe { hostd_sandbox_gate(number, arguments.as_ptr()) };

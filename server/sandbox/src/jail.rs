@@ -13,6 +13,7 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
+use crate::granted::open_granted;
 use crate::namespaces::Network;
 use crate::policy::{NETWORK_READ, Namespaces, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
@@ -135,14 +136,15 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
         } else {
             READ_ONLY
         };
-        match part(path, attributes) {
+        match part(path, None, attributes) {
             // Not every system has all of it.
             Err(failure) if failure.errno == Some(libc::ENOENT) => {}
             part => parts.push(part?),
         }
     }
     for path in &policy.read {
-        parts.push(part(path, READ_ONLY)?);
+        let held = open_granted(path)?;
+        parts.push(part(path, Some(&held), READ_ONLY)?);
     }
     let kept_scratch = policy
         .scratch
@@ -154,14 +156,16 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
         } else {
             NO_PROGRAMS
         };
-        parts.push(part(path, NO_SETUID | NO_DEVICES | running)?);
+        let held = open_granted(path)?;
+        parts.push(part(path, Some(&held), NO_SETUID | NO_DEVICES | running)?);
     }
     // Folders before what lies in them; of the same place, the last, which may be written, on top.
     parts.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(parts)
 }
 
-fn part(path: &Path, attributes: u64) -> Result<Part, Failure> {
+/// Takes what lies at a path along, or what is held of it.
+fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Failure> {
     if path == Path::new("/") {
         return Err(Failure::because(
             "the whole file system can't be granted under the policy \"strict\"",
@@ -170,8 +174,12 @@ fn part(path: &Path, attributes: u64) -> Result<Part, Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
-    let tree = open_tree(CWD, path, flags)
-        .map_err(|errno| Failure::of(&format!("open_tree({})", path.display()))(errno))?;
+    let tree = match held {
+        None => open_tree(CWD, path, flags),
+        Some(held) => open_tree(held, "", flags | OpenTreeFlags::AT_EMPTY_PATH),
+    };
+    let tree =
+        tree.map_err(|errno| Failure::of(&format!("open_tree({})", path.display()))(errno))?;
     tighten(&tree, attributes, Depth::AllBelow)?;
     Ok(Part {
         path: path.to_owned(),

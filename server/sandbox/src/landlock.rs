@@ -3,17 +3,24 @@
 //! Which rights are asked for follows from the version that was found, and the kernel must know
 //! every one of them: nothing is left to "as far as possible".
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath,
-    PathFd, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError,
-    Scope,
+    Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, Scope,
 };
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::granted::open_granted;
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
+
+/// What was granted of `/proc`. A file there that nobody uses is
+/// forgotten when memory is short, and is another one next time, which nothing was granted for.
+static USED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 /// The newest version whose rights are known here.
 const NEWEST: u32 = 7;
@@ -132,18 +139,15 @@ fn grant(
     all: &Rights,
     missing: Option<&mut Vec<PathBuf>>,
 ) -> Result<RulesetCreated, Failure> {
-    let opened = match (PathFd::new(path), missing) {
-        (Ok(opened), _) => opened,
-        (Err(_), Some(missing)) => {
-            missing.push(path.to_owned());
-            return Ok(ruleset);
-        }
-        (Err(error), None) => {
-            return Err(Failure::because(format!(
-                "{} can't be granted: {}",
-                path.display(),
-                cause(&error)
-            )));
+    let opened = match missing {
+        None => open_granted(path)?,
+        Some(missing) => {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let Ok(opened) = rustix::fs::open(path, flags, Mode::empty()) else {
+                missing.push(path.to_owned());
+                return Ok(ruleset);
+            };
+            opened
         }
     };
     let kind = rustix::fs::fstat(&opened).map_err(Failure::of("fstat"))?;
@@ -153,9 +157,13 @@ fn grant(
     } else {
         rights & AccessFs::from_file(all.abi)
     };
-    ruleset
-        .add_rule(PathBeneath::new(opened, rights))
-        .map_err(|error| failed(&error))
+    let granted = ruleset.add_rule(PathBeneath::new(&opened, rights));
+    if path.starts_with("/proc") {
+        USED.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(opened);
+    }
+    granted.map_err(|error| failed(&error))
 }
 
 fn failed(error: &RulesetError) -> Failure {

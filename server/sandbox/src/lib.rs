@@ -38,6 +38,7 @@ mod dump;
 mod error;
 mod frames;
 mod gate;
+mod granted;
 mod heap;
 mod jail;
 mod landlock;

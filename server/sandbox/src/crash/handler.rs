@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use super::call;
 use super::page::{self, Layout, Page, STACK_BYTES, state};
-use crate::StepError;
 use crate::trap::Told;
+use crate::{StepError, diagnose};
 
 /// The signals that end a process for what it did itself.
 const SIGNALS: [libc::c_int; 7] = [
@@ -113,6 +113,7 @@ pub(super) extern "C" fn handle(
                 page.error.store(error, Ordering::Relaxed);
                 write(page, thread, signal, info, context);
             }
+            diagnose::last_words();
             die(signal);
         }
         // The handler itself faulted.

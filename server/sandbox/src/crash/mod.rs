@@ -48,6 +48,16 @@ pub fn install(
     handler::install()
 }
 
+/// The same without a record, for a process that has something to tell before its end only.
+///
+/// # Errors
+/// The system has no memory for a stack, or no handler.
+pub fn install_without_record(_alone: &SingleThreaded) -> Result<(), StepError> {
+    stack::give_main_thread()?;
+    thread::prepare();
+    handler::install()
+}
+
 /// Has a call that the filter ends written down, from before there is a filter: afterwards nobody
 /// can change what happens then.
 pub(crate) fn guard() -> Result<(), Errno> {

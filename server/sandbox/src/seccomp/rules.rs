@@ -516,6 +516,9 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
                 // The handler does it, but for the signal that brings it.
                 rule.otherwise = Verdict::Trap(0);
             }
+            if ends_process(rule.number) {
+                rule.otherwise = Verdict::Trap(0);
+            }
         }
     }
     rules
@@ -562,6 +565,11 @@ pub fn path_of(number: u32) -> Option<u8> {
 /// Whether it is the call that blocks signals.
 pub(crate) fn blocks_signals(number: u32) -> bool {
     number == numbers::rt_sigprocmask
+}
+
+/// Whether it is the call that ends the process.
+pub(crate) fn ends_process(number: u32) -> bool {
+    number == numbers::exit_group
 }
 
 /// The name of a call that the table knows.

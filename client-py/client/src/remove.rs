@@ -1,0 +1,240 @@
+//! Empties a folder that somebody may have filled to be hard to remove.
+//!
+//! Nothing is followed out of it. Trees are flattened on the way: a folder in a folder is moved up
+//! first, so that however deep they are, this takes a few descriptors and no stack. Folders that
+//! were closed to their owner are opened. Somebody may be at work in it still, and make more than
+//! is removed, so there is an end to it.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RenameFlags, chmod, fstat, openat, renameat_with, unlinkat,
+};
+use rustix::io::Errno;
+
+/// A folder that is being emptied.
+struct Emptying<'a> {
+    top: BorrowedFd<'a>,
+    until: Instant,
+    /// The number that the next folder is called by that is moved up.
+    next: u64,
+    /// How much was removed or moved.
+    done: u64,
+}
+
+/// Removes all that is in the folder, but goes on no longer than that.
+///
+/// # Errors
+/// Something is left: it can't be removed, or there is no more time.
+pub(crate) fn empty(top: BorrowedFd<'_>, until: Instant) -> io::Result<()> {
+    let mut emptying = Emptying {
+        top,
+        until,
+        next: 0,
+        done: 0,
+    };
+    loop {
+        let before = emptying.done;
+        let left = emptying.pass()?;
+        match left {
+            None => return Ok(()),
+            // What it moved up it may not have seen.
+            Some(_) if emptying.done > before => {}
+            Some(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+impl Emptying<'_> {
+    /// Removes what is there, but for folders in folders, which are there afterwards. None if
+    /// nothing was; else why something is left, if that has another reason.
+    fn pass(&mut self) -> io::Result<Option<Errno>> {
+        let mut left = None;
+        for entry in Dir::read_from(self.top)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if is_itself(name) {
+                continue;
+            }
+            left = Some(left.unwrap_or(Errno::NOTEMPTY));
+            if let Err(errno) = self.remove(name) {
+                left = Some(errno);
+            }
+            self.check_time()?;
+        }
+        Ok(left)
+    }
+
+    /// Removes a file, or a folder with all files in it; the folders in it are moved up.
+    fn remove(&mut self, name: &CStr) -> Result<(), Errno> {
+        if !self.unlink(self.top, name, AtFlags::empty())? {
+            let folder = opened(self.top, name)?;
+            for entry in Dir::read_from(&folder)? {
+                let entry = entry?;
+                let inner = entry.file_name();
+                if !is_itself(inner) && !self.unlink(folder.as_fd(), inner, AtFlags::empty())? {
+                    self.move_up(folder.as_fd(), inner)?;
+                }
+                self.check_time()?;
+            }
+            self.unlink(self.top, name, AtFlags::REMOVEDIR)?;
+        }
+        Ok(())
+    }
+
+    /// Removes one entry; false if it is a folder.
+    fn unlink(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &CStr,
+        flags: AtFlags,
+    ) -> Result<bool, Errno> {
+        match unlinkat(folder, name, flags) {
+            Err(Errno::ISDIR) => Ok(false),
+            // Somebody else may have been first.
+            Ok(()) | Err(Errno::NOENT) => {
+                self.done = self.done.saturating_add(1);
+                Ok(true)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn move_up(&mut self, folder: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+        loop {
+            self.next = self.next.saturating_add(1);
+            let moved = renameat_with(
+                folder,
+                name,
+                self.top,
+                self.next.to_string(),
+                RenameFlags::NOREPLACE,
+            );
+            match moved {
+                Ok(()) | Err(Errno::NOENT) => {
+                    self.done = self.done.saturating_add(1);
+                    return Ok(());
+                }
+                // There is one of that name already.
+                Err(Errno::EXIST) => self.check_time()?,
+                // It has to be open to whoever moves it.
+                Err(Errno::ACCESS | Errno::PERM) if is_opened(folder, name)? => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    fn check_time(&self) -> Result<(), Errno> {
+        if Instant::now() < self.until {
+            Ok(())
+        } else {
+            Err(Errno::TIMEDOUT)
+        }
+    }
+}
+
+fn is_itself(name: &CStr) -> bool {
+    matches!(name.to_bytes(), b"." | b"..")
+}
+
+/// Opens a folder in a folder, whatever its mode is.
+fn opened(folder: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    is_opened(folder, name)?;
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    openat(folder, name, flags, Mode::empty())
+}
+
+/// Opens a folder to its owner, if it was closed; false if it was not.
+fn is_opened(folder: BorrowedFd<'_>, name: &CStr) -> Result<bool, Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::PATH;
+    let found = openat(folder, name, flags, Mode::empty())?;
+    if Mode::from_raw_mode(fstat(&found)?.st_mode).contains(Mode::RWXU) {
+        return Ok(false);
+    }
+    // By its descriptor: what has that name may be a link by now.
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    chmod(path, Mode::RWXU)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::Path;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::fs::{mkdirat, open};
+
+    use super::*;
+
+    fn opened_at(path: &Path) -> OwnedFd {
+        open(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()).unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(300)
+    }
+
+    fn is_empty(path: &Path) -> bool {
+        fs::read_dir(path).unwrap().next().is_none()
+    }
+
+    /// Deeper than there are descriptors, or stack for functions that call themselves.
+    #[test]
+    fn deep_trees_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = opened_at(folder.path());
+        let mut at = top.try_clone().unwrap();
+        for level in 0..2000 {
+            mkdirat(&at, "d", Mode::RWXU).unwrap();
+            if level % 100 == 0 {
+                // Names that what is moved up would get.
+                mkdirat(&at, "1", Mode::RWXU).unwrap();
+            }
+            at = openat(&at, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        let small = thread::Builder::new().stack_size(64 << 10);
+        let emptied = small.spawn(move || empty(top.as_fd(), soon())).unwrap();
+        emptied.join().unwrap().unwrap();
+        assert!(is_empty(folder.path()));
+    }
+
+    /// What is closed to its owner is closed to root only in the tests of the whole.
+    #[test]
+    fn closed_folders_are_removed_and_links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join("kept"), "text").unwrap();
+        fs::set_permissions(other.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        let hostile = folder.path().join("a");
+        fs::create_dir_all(hostile.join("b/c/d")).unwrap();
+        fs::write(hostile.join("b/file"), "text").unwrap();
+        symlink(other.path(), hostile.join("b/link")).unwrap();
+        symlink(other.path(), folder.path().join("link")).unwrap();
+        for inner in ["b/c/d", "b/c", "b", ""] {
+            let closed = fs::Permissions::from_mode(0o0);
+            fs::set_permissions(hostile.join(inner), closed).unwrap();
+        }
+        empty(opened_at(folder.path()).as_fd(), soon()).unwrap();
+        assert!(is_empty(folder.path()));
+        let mode = fs::metadata(other.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o500);
+        assert!(other.path().join("kept").exists());
+    }
+
+    #[test]
+    fn it_ends_when_its_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("a")).unwrap();
+        fs::write(folder.path().join("file"), "text").unwrap();
+        fs::write(folder.path().join("other"), "text").unwrap();
+        let over = empty(opened_at(folder.path()).as_fd(), Instant::now());
+        assert_eq!(over.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(!is_empty(folder.path()));
+    }
+}

@@ -1,0 +1,84 @@
+//! What was granted by name, opened as what it was then.
+//!
+//! Names are made real, without links, when a policy is made; a process is confined by it again and
+//! again. Whoever may write around what was granted could put a link in its place meanwhile, and
+//! would be granted what it leads to.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2, readlink};
+use rustix::io::Errno;
+
+use crate::policy::Policy;
+use crate::report::Failure;
+
+const FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// Finds out whether everything is there that was granted. Where it is not, no other layer is to
+/// blame, and going on without one is no way out.
+pub(crate) fn check(policy: &Policy) -> Result<(), Failure> {
+    let granted = policy.read.iter().chain(&policy.write);
+    for path in granted.chain(&policy.scratch) {
+        open_granted(path)?;
+    }
+    Ok(())
+}
+
+/// Takes hold of a path, no part of which is a link.
+pub(crate) fn open_granted(path: &Path) -> Result<OwnedFd, Failure> {
+    let opened = match openat2(CWD, path, FLAGS, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        // A filter around this process may not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => open_and_compare(path),
+        opened => opened,
+    };
+    opened.map_err(|errno| Failure {
+        errno: Some(errno.raw_os_error()),
+        detail: if errno == Errno::LOOP {
+            format!(
+                "{} can't be granted: it was put behind a link since",
+                path.display()
+            )
+        } else {
+            format!("{} can't be granted", path.display())
+        },
+    })
+}
+
+fn open_and_compare(path: &Path) -> Result<OwnedFd, Errno> {
+    let opened = open(path, FLAGS, Mode::empty())?;
+    let name = readlink(format!("/proc/self/fd/{}", opened.as_raw_fd()), Vec::new())?;
+    if name.as_bytes() == path.as_os_str().as_encoded_bytes() {
+        Ok(opened)
+    } else {
+        Err(Errno::LOOP)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_not_followed_wherever_they_stand() {
+        let folder = std::env::temp_dir().canonicalize().unwrap();
+        let folder = folder.join(format!("hostd-granted-{}", std::process::id()));
+        fs::create_dir_all(folder.join("real/inner")).unwrap();
+        symlink(folder.join("real"), folder.join("link")).unwrap();
+        for open in [
+            |path: &Path| open_granted(path).map_err(|failure| failure.errno),
+            |path: &Path| open_and_compare(path).map_err(|errno| Some(errno.raw_os_error())),
+        ] {
+            assert!(open(&folder.join("real/inner")).is_ok());
+            for path in ["link", "link/inner"] {
+                assert_eq!(open(&folder.join(path)).err(), Some(Some(libc::ELOOP)));
+            }
+            let missing = open(&folder.join("nothing")).err();
+            assert_eq!(missing, Some(Some(libc::ENOENT)));
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
