@@ -1,6 +1,7 @@
 // S02, S10, S12, S13, S18: what a host can do to its client with what they share besides memory.
 #include "redteam.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -117,7 +118,15 @@ static void wake(struct words memory) {
   }
 }
 
-// Rings every bell there is for a third of a second: events, and words of shared memory.
+// Writes to a pipe until it is full, if it is one.
+static void fill(int fd) {
+  static char bytes[4096];
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return;
+  while (write(fd, bytes, sizeof bytes) > 0) continue;
+}
+
+// Rings every bell there is for a third of a second: events, pipes, and words of shared memory.
 static int storm(void) {
   struct words memory = shared();
   if (memory.to > memory.from + (64 << 10)) memory.to = memory.from + (64 << 10);
@@ -128,9 +137,12 @@ static int storm(void) {
       struct stat found;
       uint64_t one = 1;
       // Without a kind: an event, or something that can't be written to.
-      if (fstat(fd, &found) == 0 && (found.st_mode & S_IFMT) == 0) {
+      if (fstat(fd, &found) != 0) continue;
+      if ((found.st_mode & S_IFMT) == 0) {
         ssize_t written = write(fd, &one, sizeof one);
         (void)written;
+      } else if (S_ISFIFO(found.st_mode)) {
+        fill(fd);
       }
     }
     wake(memory);

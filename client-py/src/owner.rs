@@ -197,10 +197,12 @@ impl Owner {
             return Ok(());
         };
         // A turn that has to wait in the host for other calls would stop the loop.
-        if self.shared.stopped.load(Ordering::Acquire) || !session.client()?.sees_top() {
+        let client = session.client()?;
+        if self.shared.stopped.load(Ordering::Acquire) || !client.sees_top() {
             return Ok(());
         }
-        self.shared.turns.adopt(py, self, event_loop, firm)
+        let asked = (event_loop, firm);
+        self.shared.turns.adopt(py, self, client, asked)
     }
 
     /// The loop was rung for: takes one turn, and then others of the loop's have theirs.

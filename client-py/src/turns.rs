@@ -5,17 +5,23 @@
 //! keeps that pipe, or until a ring finds the loop standing still. No lock is held while Python
 //! code can run.
 //!
+//! Beside it the loop watches the host's cord, so that a ring reaches it without a thread in
+//! between. The host tells by a notice as well what is not answered soon, and only that is looked
+//! after here; so the cord is for loops that have promised to take turns, and while no thread waits.
+//!
 //! A loop that was given a promise will most likely await it, and until then turns that a thread takes
 //! would get into the way of the loop's own calls. It is asked to take them already, but has not
 //! promised to: if it does not come, or waits for the promise in another way, it is asked no more.
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
+use hostd_client::{Client, Cord};
+use hostd_protocol::ids::Generation;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -63,6 +69,24 @@ struct Keeper {
     event_loop: Py<PyAny>,
     thread: ThreadId,
     bell: Arc<Bell>,
+    /// The host whose cord it has, or has not because there is none.
+    generation: u32,
+    rope: Option<Arc<Rope>>,
+}
+
+/// A host's cord, as far as one loop is concerned.
+#[derive(Debug)]
+struct Rope {
+    cord: Arc<Cord>,
+    descriptor: OwnedFd,
+}
+
+impl Rope {
+    /// What a loop is to watch beside its bell, if the host has it and descriptors are left.
+    fn new(cord: Arc<Cord>) -> Option<Self> {
+        let descriptor = cord.descriptor().ok()?;
+        Some(Self { cord, descriptor })
+    }
 }
 
 impl Turns {
@@ -128,63 +152,103 @@ impl Turns {
         &self,
         py: Python<'_>,
         owner: &Owner,
-        event_loop: &Bound<'_, PyAny>,
-        firm: bool,
+        client: &Client,
+        (event_loop, firm): (&Bound<'_, PyAny>, bool),
     ) -> PyResult<()> {
         if self.unfit.load(Ordering::Relaxed) == event_loop.as_ptr() as usize {
             return Ok(());
         }
+        let generation = Generation(client.generation());
         if self.is_kept() {
             let keeper = locked(&self.keeper)
                 .as_ref()
-                .map(|keeper| keeper.event_loop.clone_ref(py));
-            if let Some(keeper) = keeper {
-                let is_own = keeper.is(event_loop);
-                if is_own || ((self.is_firm() || !firm) && is_running(keeper.bind(py))?) {
-                    if is_own && firm {
-                        self.is_firm.store(true, Ordering::Release);
+                .map(|keeper| (keeper.event_loop.clone_ref(py), keeper.generation));
+            if let Some((keeper, heard)) = keeper {
+                if keeper.is(event_loop) {
+                    let is_current = heard == generation.0 || !client.serves(generation);
+                    if !firm || is_current {
+                        if firm && !self.is_firm.swap(true, Ordering::AcqRel) {
+                            self.tune();
+                        }
+                        return Ok(());
                     }
+                } else if (self.is_firm() || !firm) && is_running(keeper.bind(py))? {
                     return Ok(());
                 }
             }
             self.dismiss();
         }
+        let is_served = client.serves(generation);
+        let rope = client.cord(generation).and_then(Rope::new).map(Arc::new);
         let bell = Arc::new(Bell::new()?);
         let reader = Bound::new(
             py,
             TurnReader {
                 owner: owner.downgrade(),
                 bell: Arc::clone(&bell),
+                rope: rope.clone(),
             },
         )?;
         // In a context of its own, or whatever deadline is open here would bound every turn.
         let context = py.import("contextvars")?.getattr("Context")?.call0()?;
         let add_reader = event_loop.getattr("add_reader")?;
-        let watched = call(
-            &context.getattr("run")?,
-            (add_reader, bell.descriptor(), reader),
-        );
+        let run = context.getattr("run")?;
+        let watched = call(&run, (&add_reader, bell.descriptor(), &reader));
         if watched.is_err() {
             // Such a loop can't watch descriptors; others take the turns.
             self.unfit
                 .store(event_loop.as_ptr() as usize, Ordering::Relaxed);
             return Ok(());
         }
+        let rope = rope.filter(|rope| {
+            let descriptor = rope.descriptor.as_raw_fd();
+            call(&run, (&add_reader, descriptor, &reader, true)).is_ok()
+        });
         let keeper = Keeper {
             event_loop: event_loop.clone().unbind(),
             thread: thread::current().id(),
             bell,
+            // Of one that is not there yet it is asked for again.
+            generation: if is_served { generation.0 } else { 0 },
+            rope,
         };
         let former = locked(&self.keeper).replace(keeper);
         self.is_kept.store(true, Ordering::Release);
         self.is_firm.store(firm, Ordering::Release);
         if let Some(former) = former {
+            self.leave(&former);
             former.bell.retire();
+        }
+        if firm {
+            self.tune();
         }
         if self.overdue().is_some() {
             self.ring();
         }
         Ok(())
+    }
+
+    /// Has the host pull its cord, or not any more. Runs no Python code.
+    fn tune(&self) {
+        let keeper = locked(&self.keeper);
+        let Some((keeper, rope)) = keeper.as_ref().and_then(|it| Some((it, it.rope.as_ref()?)))
+        else {
+            return;
+        };
+        if self.is_firm() && locked(&self.waiters).is_empty() {
+            rope.cord.watch();
+        } else if self.leave(keeper) {
+            keeper.bell.ring();
+        }
+    }
+
+    /// The loop hears the cord no more. Whether it was pulled: then a turn is due.
+    fn leave(&self, keeper: &Keeper) -> bool {
+        let was_pulled = keeper.rope.as_ref().is_some_and(|rope| rope.cord.leave());
+        if was_pulled {
+            locked(&self.due).get_or_insert_with(Instant::now);
+        }
+        was_pulled
     }
 
     /// The loop takes no more turns. It stops watching by itself, the next time that it runs. Runs
@@ -225,7 +289,11 @@ impl Turns {
         }
         self.is_kept.store(false, Ordering::Release);
         self.is_firm.store(false, Ordering::Release);
-        keeper.take()
+        let taken = keeper.take();
+        if let Some(taken) = &taken {
+            self.leave(taken);
+        }
+        taken
     }
 
     /// While it lives, this thread may be asked to take a turn.
@@ -235,6 +303,7 @@ impl Turns {
             asked: AtomicBool::new(false),
         });
         locked(&self.waiters).push(Arc::clone(&waiter));
+        self.tune();
         Waiting {
             turns: self,
             owner,
@@ -280,6 +349,7 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         locked(&self.turns.waiters).retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+        self.turns.tune();
         if self.waiter.asked.load(Ordering::Acquire) {
             self.owner.pass_on();
         }
@@ -337,23 +407,44 @@ impl Bell {
 pub(crate) struct TurnReader {
     owner: Weak<crate::owner::Shared>,
     bell: Arc<Bell>,
+    rope: Option<Arc<Rope>>,
 }
 
 #[pymethods]
 impl TurnReader {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        self.bell.answer();
-        if self.bell.retired.load(Ordering::Acquire) {
-            if let Some(event_loop) = running_loop(py)? {
-                let remove_reader = event_loop.getattr("remove_reader")?;
-                call(&remove_reader, (self.bell.descriptor(),))?;
+    #[pyo3(signature = (by_cord = false))]
+    fn __call__(&self, py: Python<'_>, by_cord: bool) -> PyResult<()> {
+        let is_retired = || self.bell.retired.load(Ordering::Acquire);
+        if by_cord {
+            // Of one that is retired the bell rings, too. What is in the cord is another loop's then;
+            // whoever took something out of it takes a turn, for nobody else finds it.
+            let rope = self.rope.as_ref().filter(|_| !is_retired());
+            if !rope.is_some_and(|rope| rope.cord.take()) {
+                return Ok(());
             }
-            return Ok(());
+        } else {
+            self.bell.answer();
+            if is_retired() {
+                return self.unregister(py);
+            }
         }
         match Owner::upgrade(&self.owner) {
             Some(owner) => owner.turn_of_loop(py),
             None => Ok(()),
         }
+    }
+}
+
+impl TurnReader {
+    fn unregister(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(event_loop) = running_loop(py)? {
+            let remove_reader = event_loop.getattr("remove_reader")?;
+            call(&remove_reader, (self.bell.descriptor(),))?;
+            if let Some(rope) = &self.rope {
+                call(&remove_reader, (rope.descriptor.as_raw_fd(),))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,12 +10,16 @@
 //! An error of `receive` other than [`ProtocolError::Interrupted`](crate::error::ProtocolError)
 //! ends the session.
 
+mod cord;
 mod end;
 pub mod lane;
 pub mod memory;
 mod pipe;
 mod port;
 pub mod socket;
+
+pub use cord::HostCord;
+pub use hostd_shm::ClientCord;
 
 pub use end::{CancelFlag, Canceller, ClientEnd, ClientLane, HostEnd, HostWaker, Wake};
 

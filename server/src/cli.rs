@@ -46,6 +46,8 @@ pub struct SessionArguments {
     pub carrier: CarrierChoice,
     /// Whether descriptor 5 is a file for the record of a crash.
     pub crash_page: bool,
+    /// Whether descriptor 6 is the client's cord.
+    pub cord: bool,
 }
 
 /// What the data frames travel on.
@@ -82,6 +84,7 @@ napi-hostd: runs one Node-API addon in a process of its own
 
 Usage:
   napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
+             [--cord]
   napi-hostd serve [--socket <path>]
   napi-hostd doctor
   napi-hostd audit <addon> [--run <file.js> | --call <call>]
@@ -93,6 +96,7 @@ Usage:
               --carrier socket)
 --parent      the client's process; the host ends when it does
 --crash-page  descriptor 5 is a file in which a crash is written down
+--cord        descriptor 6 is a pipe to write to when a turn is due
 
 serve         start a session for each client of this user that connects to the
               socket, whose path is printed; its folder is for this user only.
@@ -128,7 +132,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut session = false;
     let mut parent = None;
     let mut carrier = CarrierChoice::Lanes;
-    let mut crash_page = false;
+    let (mut crash_page, mut cord) = (false, false);
     let mut seen_any = false;
     let mut words = arguments.into_iter();
     let is_help = |word: &OsString| word == "--help" || word == "-h";
@@ -149,6 +153,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Some("--help" | "-h") => return Ok(Command::Help),
             Some("--session") => session = true,
             Some("--crash-page") => crash_page = true,
+            Some("--cord") => cord = true,
             Some("--parent") => {
                 let number = words.next().and_then(|text| text.to_str()?.parse().ok());
                 parent = Some(number.ok_or(UsageError::Value {
@@ -176,10 +181,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             parent,
             carrier,
             crash_page,
+            cord,
         })),
         (true, None) => Err(UsageError::NoParent),
         (false, _) if seen_any => Err(UsageError::Value {
-            option: "--parent, --carrier and --crash-page",
+            option: "--parent, --carrier, --crash-page and --cord",
             expected: "--session",
         }),
         (false, _) => Ok(Command::Explain),
@@ -258,6 +264,7 @@ mod tests {
             parent: 42,
             carrier: CarrierChoice::Lanes,
             crash_page: false,
+            cord: false,
         };
         assert_eq!(
             line(&["--session", "--parent", "42"]),

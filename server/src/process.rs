@@ -28,6 +28,7 @@ use crate::session::{Ended, Session, SessionOptions};
 pub(crate) const CONTROL_DESCRIPTOR: i32 = 3;
 pub(crate) const LANES_DESCRIPTOR: i32 = 4;
 pub(crate) const CRASH_DESCRIPTOR: i32 = 5;
+pub(crate) const CORD_DESCRIPTOR: i32 = 6;
 /// What is left of the stack for the host's own last frames.
 const STACK_MARGIN: usize = 512 << 10;
 /// How long the client may take for the handshake.
@@ -41,6 +42,7 @@ struct Prepared {
     control: OwnedFd,
     lanes: Option<OwnedFd>,
     crash_page: Option<OwnedFd>,
+    cord: Option<OwnedFd>,
     stack_bytes: usize,
 }
 
@@ -76,9 +78,16 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     } else {
         None
     };
+    let cord = if arguments.cord {
+        let cord = hostd_sandbox::adopt_descriptor(&alone, CORD_DESCRIPTOR);
+        Some(cord.context("the cord is missing")?)
+    } else {
+        None
+    };
     let mut keep = vec![control.as_fd()];
     keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
     keep.extend(crash_page.as_ref().map(OwnedFd::as_fd));
+    keep.extend(cord.as_ref().map(OwnedFd::as_fd));
     hostd_sandbox::close_other_descriptors(&alone, &keep)?;
     let stack_bytes = hostd_sandbox::stack_bytes()?;
     Ok(Prepared {
@@ -87,6 +96,7 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
         control,
         lanes,
         crash_page,
+        cord,
         stack_bytes,
     })
 }
@@ -118,13 +128,13 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
         .confinement
         .as_ref()
         .is_some_and(|confinement| confinement.diagnose);
-    let (stack, lanes) = (prepared.stack_bytes, prepared.lanes);
+    let (stack, lanes, cord) = (prepared.stack_bytes, prepared.lanes, prepared.cord);
     let control = Control::default();
     logs::install(&setup, control.outbox());
     if diagnosed {
         denials::watch(control.outbox())?;
     }
-    match start(&setup, carrier, lanes, stack, tightening, &control) {
+    match start(&setup, carrier, (lanes, cord), stack, tightening, &control) {
         Ok((session, connection)) => {
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
@@ -194,13 +204,13 @@ fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
 fn start(
     setup: &Setup,
     carrier: CarrierChoice,
-    lanes: Option<OwnedFd>,
+    (lanes, cord): (Option<OwnedFd>, Option<OwnedFd>),
     stack: usize,
     tightening: Option<Tightening>,
     control: &Control,
 ) -> anyhow::Result<(&'static Session, socket::Connection)> {
     let (generation, limits) = (setup.generation, setup.limits);
-    let end: HostEnd = match (carrier, setup.carrier, lanes) {
+    let mut end: HostEnd = match (carrier, setup.carrier, lanes) {
         (CarrierChoice::Lanes, CarrierKind::Lanes, Some(lanes)) => {
             let segment = lane::Segment::open(lanes).context("the shared lanes are unusable")?;
             lane::host(segment, generation, limits)
@@ -213,8 +223,10 @@ fn start(
         }
     };
     let connection = control.connection(&end);
+    let cord = cord.and_then(|pipe| end.hang_cord(pipe.into()));
     let session = Session::start(SessionOptions {
         end,
+        cord,
         generation,
         limits,
         stack_bytes: stack.saturating_sub(STACK_MARGIN),

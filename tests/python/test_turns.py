@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -358,6 +359,40 @@ def test_callback_of_a_turn_may_wait_for_other_threads_calls(order: Any) -> None
         return total
 
     assert asyncio.run(main()) == 200
+
+
+def hearings() -> int:
+    """Returns how often the threads that hear hosts have slept."""
+    sum_ = 0
+    for thread in Path("/proc/self/task").iterdir():
+        if (thread / "comm").read_text().strip() == "hostd-notices":
+            lines = (thread / "status").read_text().splitlines()
+            sum_ += sum(int(line.split()[1]) for line in lines if line.startswith("volun"))
+    return sum_
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_loop_hears_the_host_without_a_thread_in_between(order: Any, is_restarted: bool) -> None:
+    count = 20
+
+    async def heard() -> int:
+        before = hearings()
+        for _ in range(count // 2):
+            await host(order).run_script("new Promise(done => setTimeout(done, 0))")
+            await heard_on(order)
+        return hearings() - before
+
+    async def main() -> None:
+        await heard()
+        if is_restarted:
+            await asyncio.to_thread(host(order).restart)
+        # What is not answered within 20 ms is told to a thread as well, which may happen on a busy
+        # machine. Threads that hear nothing look around ten times a second.
+        end = time.monotonic() + SECONDS
+        while await heard() > count // 2:
+            assert time.monotonic() < end, "each promise was told to a thread"
+
+    asyncio.run(main())
 
 
 def test_addon_dropped_while_its_loop_runs() -> None:

@@ -11,6 +11,7 @@ use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 
+use crate::cord::Cord;
 use crate::error::SpawnError;
 use crate::ledger::Ledger;
 use crate::options::{HostOptions, RestartMode};
@@ -151,6 +152,14 @@ impl Client {
         session
             .as_ref()
             .is_some_and(|session| session.is_alive() && session.end.sees_top())
+    }
+
+    /// What rings a loop for the host of this generation, if that serves and there is such a thing.
+    pub fn cord(&self, generation: Generation) -> Option<Arc<Cord>> {
+        let current = self.shared.current.load_full();
+        let session = current.filter(|session| session.generation == generation);
+        let session = session.or_else(|| self.shared.starting(generation))?;
+        session.is_alive().then(|| session.cord.clone())?
     }
 
     /// What was seen so far.

@@ -16,6 +16,7 @@ use hostd_protocol::control::{CarrierKind, LogLevel};
 use hostd_protocol::ids::Generation;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
+use crate::cord::{Cord, Loose};
 use crate::crash::CrashPage;
 use crate::door::{self, Admitted, Status};
 use crate::error::SpawnError;
@@ -27,6 +28,7 @@ use crate::session::Process;
 const CONTROL_FD: i32 = 3;
 const LANES_FD: i32 = 4;
 const CRASH_FD: i32 = 5;
+const CORD_FD: i32 = 6;
 
 /// A process that was started and has not said anything yet.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct Launched {
     pub(crate) carrier: CarrierKind,
     /// Where it writes down how it dies, if there is memory for that.
     pub(crate) crash_page: Option<CrashPage>,
+    /// Rings a loop; a host that a server starts has none.
+    pub(crate) cord: Option<Cord>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
     /// Who says how it ended, if it is no child of this process.
@@ -83,20 +87,32 @@ pub(crate) fn launch(
             end,
             carrier,
             crash_page,
+            cord: None,
             stdout: Some(stdout),
             stderr: Some(stderr),
             status: Some(status),
             scratch,
         });
     }
+    // Without one its rings are heard by a thread.
+    let made = end.cord().and_then(|word| Some((Loose::new().ok()?, word)));
+    let (cord, cord_fd) = made
+        .map(|((loose, fd), word)| (loose.tie(word), fd))
+        .unzip();
+    let fds = Handed {
+        lanes,
+        crash_page: crash_fd,
+        cord: cord_fd,
+    };
     let ((process, control, stdout, stderr), scratch) =
-        spawn(options, carrier, lanes, crash_fd, planned.as_ref())?;
+        spawn(options, carrier, fds, planned.as_ref())?;
     Ok(Launched {
         process,
         control,
         end,
         carrier,
         crash_page,
+        cord,
         stdout,
         stderr,
         status: None,
@@ -106,11 +122,17 @@ pub(crate) fn launch(
 
 type Spawned = (Process, UnixStream, Option<OwnedFd>, Option<OwnedFd>);
 
+/// Descriptors that a host is given beside its control socket.
+struct Handed {
+    lanes: Option<OwnedFd>,
+    crash_page: Option<OwnedFd>,
+    cord: Option<OwnedFd>,
+}
+
 fn spawn(
     options: &HostOptions,
     carrier: CarrierKind,
-    lanes: Option<OwnedFd>,
-    crash_page: Option<OwnedFd>,
+    fds: Handed,
     planned: Option<&Planned>,
 ) -> Result<(Spawned, Option<Scratch>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
@@ -120,8 +142,11 @@ fn spawn(
     if carrier == CarrierKind::Socket {
         command.args(["--carrier", "socket"]);
     }
-    if crash_page.is_some() {
+    if fds.crash_page.is_some() {
         command.arg("--crash-page");
+    }
+    if fds.cord.is_some() {
+        command.arg("--cord");
     }
     if let Some(env) = &options.env {
         command
@@ -137,8 +162,9 @@ fn spawn(
         .stderr(Stdio::piped());
     let fds = [
         (Some(OwnedFd::from(theirs)), CONTROL_FD),
-        (lanes, LANES_FD),
-        (crash_page, CRASH_FD),
+        (fds.lanes, LANES_FD),
+        (fds.crash_page, CRASH_FD),
+        (fds.cord, CORD_FD),
     ]
     .into_iter()
     .filter_map(|(fd, child_fd)| {

@@ -14,6 +14,7 @@ use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
 
+use crate::cord::Cord;
 use crate::report::Running;
 use crate::{ClientError, ExitReport, fork};
 
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) generation: Generation,
     pub(crate) process: Arc<Process>,
     pub(crate) end: ClientEnd,
+    /// Rings a loop, if there is one that can be rung so.
+    pub(crate) cord: Option<Arc<Cord>>,
     pub(crate) limits: Limits,
     /// What confines it.
     pub(crate) applied: Applied,
@@ -114,7 +117,7 @@ impl Session {
     pub(crate) fn new(
         generation: Generation,
         process: Arc<Process>,
-        end: ClientEnd,
+        (end, cord): (ClientEnd, Option<Cord>),
         limits: Limits,
         (applied, bounds): (Applied, Option<Bounds>),
         outbox: Outbox,
@@ -123,6 +126,7 @@ impl Session {
             generation,
             process,
             end,
+            cord: cord.map(Arc::new),
             limits,
             applied,
             bounds,

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 
 use crate::attest::{attest, host_of};
 use crate::bounds;
+use crate::cord::Cord;
 use crate::crash::{self, CrashPage, Findings};
 use crate::door::Status;
 use crate::error::SpawnError;
@@ -159,6 +160,7 @@ async fn supervise(
         end,
         carrier,
         crash_page,
+        cord,
         stdout,
         stderr,
         status,
@@ -210,6 +212,7 @@ async fn supervise(
             let served = Served {
                 stream,
                 end,
+                cord,
                 applied,
             };
             return serve(host, served, &options, &ledger, &started).await;
@@ -293,6 +296,7 @@ async fn greet(
 struct Served<S> {
     stream: S,
     end: ClientEnd,
+    cord: Option<Cord>,
     applied: Applied,
 }
 
@@ -307,6 +311,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     let Served {
         stream,
         end,
+        cord,
         applied,
     } = served;
     let outbox = Outbox::default();
@@ -322,7 +327,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
     let session = Session::new(
         host.generation,
         process,
-        end,
+        (end, cord),
         options.limits,
         (applied, host.bounds),
         outbox,

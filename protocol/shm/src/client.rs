@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::area::Area;
 use crate::bell::{HostSleep, LaneSleep, publish_fence};
+use crate::cord::ClientCord;
 use crate::error::{Stopped, Violation};
 use crate::layout::{Direction, HOME_LANE, Interest, LANES, LaneIndex, SLICE, SPIN_TIME};
 use crate::lease::Leases;
@@ -139,6 +140,11 @@ impl Client {
     /// The word that says whether the JS thread is at its top.
     pub fn top(&self) -> ClientTop {
         ClientTop(Arc::clone(&self.shared.area))
+    }
+
+    /// The word that says whether the cord is watched.
+    pub fn cord(&self) -> ClientCord {
+        ClientCord(Arc::clone(&self.shared.area))
     }
 
     /// To be called in a forked child, before it uses anything of this client. The child does not

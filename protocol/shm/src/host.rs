@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::area::Area;
 use crate::bell::{HostSleep, LaneSleep, MODE_FUTEX, publish_fence};
 use crate::client::{append, as_uninit, cancel_word};
+use crate::cord::HostCord;
 use crate::error::Violation;
 use crate::layout::{
     Direction, HOME_LANE, Interest, LANES, LaneIndex, PATIENT_SPIN_TIME, SPIN_TIME,
@@ -32,6 +33,8 @@ pub struct Host {
     pub waker: HostWaker,
     /// The word that says whether the JS thread is at its top.
     pub top: HostTop,
+    /// The word that says whether the client's cord is watched.
+    pub cord: HostCord,
 }
 
 impl Host {
@@ -49,6 +52,7 @@ impl Host {
             patient: Cell::new(Spin::new(PATIENT_SPIN_TIME)),
             seat: Seat::new(),
             crowded: Cell::new(false),
+            expects: Cell::new(false),
         });
         let lane = |index| HostLane {
             shared: Rc::clone(&shared),
@@ -62,7 +66,8 @@ impl Host {
                 area: Arc::clone(&area),
                 rung,
             },
-            top: HostTop(area),
+            top: HostTop(Arc::clone(&area)),
+            cord: HostCord(area),
         }
     }
 }
@@ -86,6 +91,8 @@ struct Shared {
     seat: Seat,
     /// Whoever was woken last can't run before this thread sleeps.
     crowded: Cell<bool>,
+    /// The client was told by other means than the home lane.
+    expects: Cell<bool>,
 }
 
 impl Shared {
@@ -221,7 +228,7 @@ impl Shared {
         timeout: Option<Duration>,
         mut look: impl FnMut(bool) -> Option<T>,
     ) -> Option<T> {
-        let is_noticed = self.owed_data.get() & HOME_LANE.bit() != 0;
+        let is_noticed = self.expects.take() || self.owed_data.get() & HOME_LANE.bit() != 0;
         self.notify_all();
         if self.seat.is_leaving() {
             self.leave();
@@ -323,6 +330,12 @@ impl HostWaiter {
             lanes,
             rung: self.shared.take_rung(),
         })
+    }
+
+    /// The next wait is for the client's answer to something that it was told by other means than
+    /// the home lane.
+    pub fn expect_answer(&mut self) {
+        self.shared.expects.set(true);
     }
 
     /// Never spin again (for measurements).

@@ -56,6 +56,8 @@ pub(crate) struct Header {
     pub(crate) host: Line<HostBell>,
     /// A [`TopState`](crate::TopState).
     pub(crate) top: Line<AtomicU32>,
+    /// Written by the client: whether somebody watches the [cord](crate::ClientCord).
+    pub(crate) cord: Line<AtomicU32>,
 }
 
 /// The words of one lane.

@@ -44,6 +44,7 @@
 mod area;
 mod bell;
 mod client;
+mod cord;
 mod error;
 mod host;
 mod layout;
@@ -57,6 +58,7 @@ mod sync;
 mod top;
 
 pub use client::{Client, ClientLane, LaneHandle, Lease, Verdict, Waited};
+pub use cord::{ClientCord, HostCord};
 pub use error::{SegmentError, Stopped, Violation};
 pub use host::{CancelFlag, Host, HostLane, HostWait, HostWaiter, HostWaker, Ready};
 pub use layout::{

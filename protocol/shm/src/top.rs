@@ -55,6 +55,11 @@ fn decode(word: u32) -> Top {
     }
 }
 
+/// Whether the word says that a turn can be given.
+pub(crate) fn is_at_top(area: &Area) -> bool {
+    decode(word(area).load(Acquire)).state == TopState::AtTop
+}
+
 /// The client's view of the state word.
 #[derive(Debug, Clone)]
 pub struct ClientTop(pub(crate) Arc<Area>);

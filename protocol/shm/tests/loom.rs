@@ -258,6 +258,35 @@ fn death_wakes_the_client() {
     });
 }
 
+/// A client stops watching its cord while the host pulls it: what the host takes for heard, the
+/// client finds.
+fn a_pull_meets_the_end_of_the_watch() {
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    let (ours, theirs) = Segment::model();
+    let cord = ours.into_client().cord();
+    cord.watch();
+    // What is written to a descriptor; no order of the kernel's is relied upon.
+    let pulled = Arc::new(AtomicBool::new(false));
+    let host = {
+        let pulled = Arc::clone(&pulled);
+        thread::spawn(move || {
+            theirs.into_host().cord.pull(|| {
+                pulled.store(true, Ordering::Relaxed);
+                true
+            })
+        })
+    };
+    let found = cord.leave(|| pulled.load(Ordering::Relaxed));
+    let is_heard = host.join().unwrap();
+    assert!(found || !is_heard, "a pull was lost");
+}
+
+#[test]
+fn a_pull_is_found_or_known_to_be_unheard() {
+    check(a_pull_meets_the_end_of_the_watch);
+}
+
 #[test]
 fn a_lane_given_back_reaches_who_waits() {
     // Two lanes for calls, three callers.
@@ -287,9 +316,11 @@ fn a_lane_given_back_reaches_who_waits() {
 fn caught(fault: Fault, body: fn()) -> bool {
     let outcome = with_fault(fault, || catch_unwind(AssertUnwindSafe(|| check(body))));
     let Err(panic) = outcome else { return false };
-    panic
+    let message = panic
         .downcast_ref::<String>()
-        .is_some_and(|message| message.starts_with("deadlock"))
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    message.is_some_and(|it| it.starts_with("deadlock") || it == "a pull was lost")
 }
 
 #[test]
@@ -308,6 +339,20 @@ fn every_fault_is_caught() {
         assert!(
             caught(fault, one_byte_to_the_client),
             "{fault:?} towards the client"
+        );
+    }
+}
+
+#[test]
+fn every_fault_of_the_cord_is_caught() {
+    for fault in [
+        Fault::NoWakerFence,
+        Fault::NoSecondLook,
+        Fault::LateAnnouncement,
+    ] {
+        assert!(
+            caught(fault, a_pull_meets_the_end_of_the_watch),
+            "{fault:?}"
         );
     }
 }

@@ -1,12 +1,15 @@
 //! The two ends of a session, whichever carrier it has.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::Idle;
 use super::lane::{LaneClient, LaneHost, LeasedLane, shm_index};
 use super::pipe::{PipeClient, PipeHost, PipeLane, Pipes};
+use super::{HostCord, Idle};
+use hostd_shm::ClientCord;
+
 use crate::error::Result;
 use crate::frame::Header;
 use crate::ids::LaneIndex;
@@ -62,6 +65,14 @@ impl ClientEnd {
         match &self.0 {
             Client::Lanes(end) => end.is_gone(),
             Client::Pipes(end) => end.pipes.is_gone(),
+        }
+    }
+
+    /// The word that says whether this side's cord is watched, where there can be one.
+    pub fn cord(&self) -> Option<ClientCord> {
+        match &self.0 {
+            Client::Lanes(end) => Some(end.shared.cord()),
+            Client::Pipes(_) => None,
         }
     }
 
@@ -269,6 +280,31 @@ impl HostEnd {
         match &mut self.0 {
             Host::Lanes(end) => end.try_notice(frame),
             Host::Pipes(end) => end.try_notice(frame),
+        }
+    }
+
+    /// Gives this end the client's cord; none if this carrier knows no such thing.
+    pub fn hang_cord(&mut self, pipe: File) -> Option<Arc<HostCord>> {
+        match &mut self.0 {
+            Host::Lanes(end) => Some(end.hang_cord(pipe)),
+            Host::Pipes(_) => None,
+        }
+    }
+
+    /// Has the cord pulled with the next wait, when a turn can be given. False if there is none, or
+    /// nobody watches it: then the client is to be told on the home lane.
+    pub fn owe_pull(&mut self) -> bool {
+        match &mut self.0 {
+            Host::Lanes(end) => end.owe_pull(),
+            Host::Pipes(_) => false,
+        }
+    }
+
+    /// Whether a cord was pulled, since this was asked last, that nobody watched any more.
+    pub fn take_unheard(&mut self) -> bool {
+        match &mut self.0 {
+            Host::Lanes(end) => end.take_unheard(),
+            Host::Pipes(_) => false,
         }
     }
 

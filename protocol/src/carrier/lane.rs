@@ -1,5 +1,6 @@
 //! The shared-memory carrier: frames through the rings of `hostd-shm`.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use hostd_shm::{
 };
 
 use super::port::{self, Interest, Port, Terms};
-use super::{ClientEnd, HostEnd, Idle, Wake};
+use super::{ClientEnd, HostCord, HostEnd, Idle, Wake};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::{Generation, HOME_LANE, LaneIndex};
@@ -39,6 +40,8 @@ pub fn host(segment: Segment, generation: Generation, limits: Limits) -> HostEnd
         rung: false,
         announced: None,
         declined: false,
+        cord: None,
+        pull: Pull::None,
     })
 }
 
@@ -224,6 +227,20 @@ pub(super) struct LaneHost {
     announced: Option<hostd_shm::LaneIndex>,
     /// Somebody wanted to give a turn while the JS thread was not at its top.
     declined: bool,
+    /// What rings a loop of the client's, if the client gave one.
+    cord: Option<Arc<HostCord>>,
+    pull: Pull,
+}
+
+/// Whether the cord is to be pulled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pull {
+    #[default]
+    None,
+    /// As soon as a turn can be given.
+    Owed,
+    /// It was to be pulled, and nobody watched it any more.
+    Unheard,
 }
 
 /// What was announced comes at once, unless its sender died in between.
@@ -251,6 +268,15 @@ impl LaneHost {
                 self.left(before);
                 return Ok(Wake::Rung);
             }
+            if self.pull == Pull::Owed {
+                self.pull();
+                if self.pull == Pull::Unheard {
+                    let top = self.parts.top.leave();
+                    self.left(top);
+                    return Ok(Wake::Rung);
+                }
+                self.parts.waiter.expect_answer();
+            }
             let found = self.parts.waiter.wait(timeout);
             let top = self.parts.top.leave();
             if top.state != TopState::AtTop || top.declined {
@@ -271,6 +297,9 @@ impl LaneHost {
     fn serving(&mut self, lane: LaneIndex) -> Wake {
         if let Some(home) = self.parts.lanes.first_mut() {
             home.notify();
+        }
+        if self.pull == Pull::Owed {
+            self.pull();
         }
         Wake::Lane(lane)
     }
@@ -307,6 +336,35 @@ impl LaneHost {
                 return Err(ProtocolError::Disconnected);
             }
         }
+    }
+
+    /// Has the cord pulled with the next wait, when a turn can be given. False if nobody watches it.
+    pub(super) fn owe_pull(&mut self) -> bool {
+        let is_watched = self.cord.as_ref().is_some_and(|cord| cord.is_watched());
+        if is_watched {
+            self.pull = Pull::Owed;
+        }
+        is_watched
+    }
+
+    /// Whether nobody heard the cord that was to be pulled.
+    pub(super) fn take_unheard(&mut self) -> bool {
+        let is_unheard = self.pull == Pull::Unheard;
+        if is_unheard {
+            self.pull = Pull::None;
+        }
+        is_unheard
+    }
+
+    fn pull(&mut self) {
+        let is_heard = self.cord.as_ref().is_some_and(|cord| cord.pull());
+        self.pull = if is_heard { Pull::None } else { Pull::Unheard };
+    }
+
+    pub(super) fn hang_cord(&mut self, pipe: File) -> Arc<HostCord> {
+        let cord = Arc::new(HostCord::new(self.parts.cord.clone(), pipe));
+        self.cord = Some(Arc::clone(&cord));
+        cord
     }
 
     /// Whether a turn was declined since this was asked last.

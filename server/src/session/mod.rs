@@ -28,7 +28,7 @@ use std::time::Instant;
 
 use hostd_engine::{Deferred, JsResult, Runtime, SlotData, Value};
 use hostd_napi::{Host, HostOptions, StartError};
-use hostd_protocol::carrier::{CancelFlag, HostEnd, HostWaker};
+use hostd_protocol::carrier::{CancelFlag, HostCord, HostEnd, HostWaker};
 use hostd_protocol::error::{ProtocolError, Result as Carried};
 use hostd_protocol::frame::Header;
 use hostd_protocol::ids::{CallId, Generation, LaneIndex, SlotId};
@@ -61,6 +61,8 @@ thread_local! {
 pub struct SessionOptions {
     /// The host's end of the carrier.
     pub end: HostEnd,
+    /// The client's cord, which hangs at that end.
+    pub cord: Option<Arc<HostCord>>,
     /// The generation that every frame carries.
     pub generation: Generation,
     /// The limits that the client stated.
@@ -95,6 +97,8 @@ pub enum SessionError {
 #[derive(Debug)]
 struct Bell {
     waker: HostWaker,
+    /// What reaches a loop of the client's straight.
+    cord: Option<Arc<HostCord>>,
     rung: AtomicBool,
     close: AtomicBool,
     over: AtomicBool,
@@ -120,7 +124,23 @@ impl Closer {
 impl Bell {
     fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
+            // It takes as long to reach the client as it takes to wake the JS thread, which the
+            // client needs: both at once.
+            if let Some(cord) = &self.cord {
+                cord.pull_if_at_top();
+            }
             self.waker.wake();
+        }
+    }
+
+    fn is_cord_watched(&self) -> bool {
+        self.cord.as_ref().is_some_and(|cord| cord.is_watched())
+    }
+
+    /// A turn has come, or somebody came for one.
+    fn turn_came(&self) {
+        if let Some(cord) = &self.cord {
+            cord.release();
         }
     }
 
@@ -185,6 +205,8 @@ pub struct Session {
     owed: Cell<Option<Instant>>,
     /// How often it was rung for again.
     reminders: Cell<u32>,
+    /// It was told by the cord alone.
+    by_cord: Cell<bool>,
     served: Cell<u64>,
     asked: Cell<u64>,
 }
@@ -200,6 +222,7 @@ impl Session {
         }
         let bell = Arc::new(Bell {
             waker: options.end.waker(),
+            cord: options.cord,
             rung: AtomicBool::new(false),
             close: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -253,6 +276,7 @@ impl Session {
             tightening: Cell::new(options.tightening),
             owed: Cell::new(None),
             reminders: Cell::new(0),
+            by_cord: Cell::new(false),
             served: Cell::new(0),
             asked: Cell::new(0),
         }));

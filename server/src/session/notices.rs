@@ -36,6 +36,8 @@ const MOST_REMINDERS: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     ring: bool,
+    /// It rang before, and not everybody hears it in the same way.
+    again: bool,
     uncaught: VecDeque<(Value, &'static str)>,
     lost: u64,
 }
@@ -57,7 +59,11 @@ impl Session {
         let told = self.owed.get();
         if told.is_none_or(|told| told.elapsed() > FORGOTTEN) {
             self.owed.set(Some(Instant::now()));
-            self.notices.borrow_mut().ring = true;
+            let again = told.is_some();
+            self.by_cord.set(!again && self.bell.is_cord_watched());
+            let mut notices = self.notices.borrow_mut();
+            notices.ring = true;
+            notices.again |= again;
         }
     }
 
@@ -69,16 +75,22 @@ impl Session {
         if !is_due && !self.has_pending() {
             return None;
         }
-        let patience = PATIENCE * (1 << self.reminders.get());
+        let by_cord = self.by_cord.get();
+        let patience = if by_cord {
+            FORGOTTEN
+        } else {
+            PATIENCE * (1 << self.reminders.get())
+        };
         let left = patience.saturating_sub(told.elapsed());
         if !left.is_zero() {
             return Some(left);
         }
-        let next = (self.reminders.get() + 1).min(MOST_REMINDERS);
-        self.reminders.set(next);
-        self.owed.set(None);
+        if !by_cord {
+            let next = (self.reminders.get() + 1).min(MOST_REMINDERS);
+            self.reminders.set(next);
+        }
         self.owe_turn();
-        Some(PATIENCE * (1 << next))
+        Some(PATIENCE * (1 << self.reminders.get()))
     }
 
     /// Has something done at the beginning of the next turn.
@@ -108,8 +120,21 @@ impl Session {
     /// Somebody wanted to give a turn and could not: that is asked for again.
     pub(super) fn owe_again(&self) {
         self.owed.set(None);
+        self.bell.turn_came();
         if self.has_pending() {
             self.owe_turn();
+        }
+    }
+
+    /// Notes that the bell was rung, or that nobody heard the cord.
+    pub(super) fn hear_bell(&self) {
+        // What rang may have been done by a turn that was under way.
+        if self.bell.take() && self.has_pending() {
+            self.owe_turn();
+        }
+        if self.end.borrow_mut().take_unheard() {
+            let mut notices = self.notices.borrow_mut();
+            (notices.ring, notices.again) = (true, true);
         }
     }
 
@@ -117,6 +142,7 @@ impl Session {
     pub(super) fn take_turn(&self) -> Answer {
         self.owed.set(None);
         self.reminders.set(0);
+        self.bell.turn_came();
         // JavaScript that waits further down runs to completion first.
         let is_outermost = self.nested.get() <= 1;
         if is_outermost {
@@ -125,6 +151,7 @@ impl Session {
         let more = self.host.turn(TURN_ITEMS, TURN_TIME) || (is_outermost && self.has_pending());
         if more {
             self.owed.set(Some(Instant::now()));
+            self.by_cord.set(false);
         }
         let settled = self.take_settled();
         Answer::Turn(more || self.has_settled(), settled)
@@ -132,10 +159,6 @@ impl Session {
 
     /// Tells what there is room for. How long the JS thread may sleep: for ever if nothing waits.
     pub(super) fn flush_notices(&self) -> Option<Duration> {
-        // What rang may have been done by a turn that was under way.
-        if self.bell.take() && self.has_pending() {
-            self.owe_turn();
-        }
         let waiting = {
             let notices = self.notices.borrow();
             notices.ring || self.has_settled() || !notices.uncaught.is_empty() || notices.lost > 0
@@ -156,12 +179,8 @@ impl Session {
     }
 
     fn flush_all(&self) -> bool {
-        let ring = self.notices.borrow().ring;
-        if ring {
-            if !self.notify(CallKind::Ring, |_| Ok(())) {
-                return false;
-            }
-            self.notices.borrow_mut().ring = false;
+        if !self.tell_ring() {
+            return false;
         }
         if !self.tell_settled() {
             return false;
@@ -179,6 +198,25 @@ impl Session {
         if lost > 0 {
             tracing::error!(target: "napi_hostd", lost, "more uncaught errors than can be told");
         }
+        true
+    }
+
+    /// Rings, by the cord if somebody watches that and did not miss it just now.
+    fn tell_ring(&self) -> bool {
+        let (ring, again) = {
+            let notices = self.notices.borrow();
+            (notices.ring, notices.again)
+        };
+        if !ring {
+            return true;
+        }
+        let by_cord = !again && self.end.borrow_mut().owe_pull();
+        if !by_cord && !self.notify(CallKind::Ring, |_| Ok(())) {
+            return false;
+        }
+        self.by_cord.set(by_cord);
+        let mut notices = self.notices.borrow_mut();
+        (notices.ring, notices.again) = (false, false);
         true
     }
 

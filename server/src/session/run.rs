@@ -70,6 +70,7 @@ impl Session {
             }
             Some(left).filter(|left| !left.is_zero())
         });
+        self.hear_bell();
         let reminder = self.remind(is_due);
         let notices = self.flush_notices();
         [timer, reminder, notices].into_iter().flatten().min()

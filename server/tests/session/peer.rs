@@ -66,6 +66,7 @@ impl Peer {
                 let options = SessionOptions {
                     tightening: None,
                     end: host_end.into_end(),
+                    cord: None,
                     generation: GENERATION,
                     limits,
                     stack_bytes: 6 << 20,
