@@ -34,12 +34,18 @@ const PRELUDE: &str = "globalThis.lines = []; \
 
 /// Takes turns as a client does: when the host says that one is due.
 fn run_to_the_end(host: Host) {
+    run_by_turns_of(1000, host);
+}
+
+/// The same by turns of so many items, each in an entry of its own.
+fn run_by_turns_of(items: usize, host: Host) {
     let end = Instant::now() + Duration::from_secs(20);
     while host.has_pending() || host.is_kept_alive() {
         assert!(Instant::now() < end, "the host stays busy");
-        if host.turn(1000, Duration::from_secs(1)) {
+        if host.enter(|_| host.turn(items, Duration::from_secs(1))) {
             continue;
         }
+        host.tidy();
         if let Some(deadline) = host.next_deadline() {
             std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
         }
@@ -52,7 +58,7 @@ fn in_node(script: &str) -> Option<String> {
     node(&source).map(|text| text.trim_end().to_owned())
 }
 
-fn in_host(script: &str) -> String {
+fn in_host(script: &str, items: usize) -> String {
     let script = script.to_owned();
     // A thread has one host.
     let builder = std::thread::Builder::new().name("js".to_owned());
@@ -61,7 +67,7 @@ fn in_host(script: &str) -> String {
         eval(host, PRELUDE);
         let outcome = eval(host, &format!("{script}\n;0"));
         assert_eq!(outcome, "0", "{script}");
-        run_to_the_end(host);
+        run_by_turns_of(items, host);
         eval(host, "lines.join('\\n')")
     });
     thread.expect("a thread").join().expect("no panic")
@@ -75,7 +81,11 @@ fn order_is_nodes() {
         let Some(expected) = in_node(script) else {
             return;
         };
-        assert_eq!(in_host(script), expected, "{script}");
+        // Wherever a turn ends, the next one goes on there.
+        for items in [1000, 3, 1] {
+            let found = in_host(script, items);
+            assert_eq!(found, expected, "turns of {items}: {script}");
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Session {
         self.lane.set(None);
         // The arguments died after the reply was sent.
         if self.rt.has_finalized() {
-            self.host.enter(|_| ());
+            self.host.tidy();
         }
         if self.has_pending() {
             self.owe_turn();

@@ -21,12 +21,20 @@ impl HostState {
         let depth = Depth::enter(self);
         if depth.is_outermost() {
             self.uv.enter();
+            self.left_holding.set(false);
         }
         let result = f(self.rt);
-        if depth.is_outermost() && self.is_unsettled() {
+        if depth.is_outermost() && self.is_unsettled() && !self.left_holding.get() {
             self.settle();
         }
         result
+    }
+
+    /// See [`super::Host::tidy`].
+    pub(super) fn tidy(&'static self) {
+        if !self.holds_ticks.get() {
+            self.enter(|_| ());
+        }
     }
 
     /// Whether nobody has entered.

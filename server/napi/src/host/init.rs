@@ -46,6 +46,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         phase: Cell::default(),
         round: RefCell::default(),
         holds_ticks: Cell::new(false),
+        left_holding: Cell::new(false),
         uv: Uv::default(),
         callback_scopes: RefCell::default(),
         scope_floor: Cell::new(0),

@@ -140,6 +140,8 @@ pub(crate) struct HostState {
     pub(crate) round: RefCell<Round>,
     /// Ticks and microtasks wait, because of an error: see [`HostState::hold_ticks`].
     holds_ticks: Cell<bool>,
+    /// Whether this entry was a turn that left them waiting: then they don't run at its end either.
+    left_holding: Cell<bool>,
     pub(crate) uv: Uv,
     /// The open callback scopes, outermost first.
     callback_scopes: RefCell<Vec<usize>>,
@@ -198,6 +200,12 @@ impl Host {
     /// microtasks, then the finalizers of what died.
     pub fn enter<R>(&self, f: impl FnOnce(Runtime) -> R) -> R {
         self.state.enter(f)
+    }
+
+    /// Runs what is due although nothing was done, as where something has died since the last
+    /// entry: an entry without an item.
+    pub fn tidy(&self) {
+        self.state.tidy();
     }
 
     /// Tells of an error that nobody caught: listeners of `process` first, then the embedder.

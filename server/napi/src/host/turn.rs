@@ -120,6 +120,7 @@ impl HostState {
                 break;
             }
         }
+        self.left_holding.set(self.holds_ticks.get());
         self.has_pending()
     }
 

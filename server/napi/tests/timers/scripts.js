@@ -133,3 +133,39 @@ target.addEventListener('x', (event) => { log('one', event.cancelable); event.pr
 target.addEventListener('x', (event) => { log('two', event.defaultPrevented); event.stopImmediatePropagation(); });
 target.addEventListener('x', () => log('three'));
 log(target.dispatchEvent(new Event('x', { cancelable: true })), target.dispatchEvent(new Event('y')));
+//
+process.on("uncaughtException", (error) => log("uncaught", error.message));
+setImmediate(() => {
+  for (const name of ["first", "second", "third"]) {
+    setImmediate(() => {
+      process.nextTick(() => log("tick of", name));
+      queueMicrotask(() => log("microtask of", name));
+      if (name === "first") throw new Error(name);
+      log(name);
+    });
+  }
+});
+//
+process.on("uncaughtException", (error) => log("uncaught", error.message));
+together(() =>
+  ["first", "second", "third"].map((name) =>
+    setTimeout(() => {
+      process.nextTick(() => log("tick of", name));
+      queueMicrotask(() => log("microtask of", name));
+      if (name !== "second") throw new Error(name);
+      log(name);
+    }, 5),
+  ),
+);
+//
+process.on("uncaughtException", (error) => log("uncaught", error.message));
+setImmediate(() => {
+  for (const name of ["first", "second", "third"]) {
+    process.nextTick(() => {
+      queueMicrotask(() => log("microtask of", name));
+      if (name === "first") throw new Error(name);
+      log(name);
+    });
+  }
+  setImmediate(() => log("immediate"));
+});
