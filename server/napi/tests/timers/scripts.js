@@ -157,15 +157,3 @@ together(() =>
     }, 5),
   ),
 );
-//
-process.on("uncaughtException", (error) => log("uncaught", error.message));
-setImmediate(() => {
-  for (const name of ["first", "second", "third"]) {
-    process.nextTick(() => {
-      queueMicrotask(() => log("microtask of", name));
-      if (name === "first") throw new Error(name);
-      log(name);
-    });
-  }
-  setImmediate(() => log("immediate"));
-});
