@@ -89,10 +89,11 @@ CONTROLS = (
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 # How much the client may grow by all floods of output together, of which it keeps 64 MiB at most
-# for whoever reads it; and how often another host must be served in a third of a second.
+# for whoever reads it; and how often another host must be served in a third of a second: some
+# thousand times it is, but for a machine whose processors are wanted elsewhere.
 FLOOD_ROOM = 96 << 20
 BEFORE_FLOODS: list[int] = []
-STORM_CALLS = 10
+STORM_CALLS = 2
 # They break the connection, or what is spoken over it.
 BREAKS = (
     "S02_zeros",
