@@ -22,41 +22,42 @@ pub(crate) fn napi_coerce_to_bool(cx: &Cx, value: Handle, result: Out<napi_value
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_number>
 pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
-    let handle = value;
-    let value = cx.value(handle)?;
-    if value.is_number() {
-        return result.set(handle.0);
-    }
-    let number = cx
-        .js(cx.rt().to_number(&value))
-        .map_err(|_| Status::NumberExpected)?;
-    result.set(cx.push(number))
+    coerce(cx, value, result, Value::is_number, |value| {
+        cx.js(cx.rt().to_number(value))
+            .map_err(|_| Status::NumberExpected)
+    })
 }
 
 /// `Object(value)`; `undefined` and `null` are `napi_object_expected`, with a `TypeError` pending.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_object>
 pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
-    if cx.read(value, Value::is_object)? {
-        return result.set(value.0);
-    }
-    let object = cx.object(value)?;
-    result.set(cx.push(object))
+    coerce(cx, value, result, Value::is_object, |_| cx.object(value))
 }
 
 /// `String(value)`; what throws is `napi_string_expected`, with the exception pending.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_coerce_to_string>
 pub(crate) fn napi_coerce_to_string(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
-    let handle = value;
+    coerce(cx, value, result, Value::is_string, |value| {
+        cx.js(cx.rt().to_string_value(value))
+            .map_err(|_| Status::StringExpected)
+    })
+}
+
+/// Coerces a value, unless it is of the type already.
+fn coerce(
+    cx: &Cx,
+    handle: Handle,
+    result: Out<napi_value>,
+    is_already: fn(&Value) -> bool,
+    coerced: impl FnOnce(&Value) -> NapiResult<Value>,
+) -> NapiResult {
     let value = cx.value(handle)?;
-    if value.is_string() {
+    if is_already(&value) {
         return result.set(handle.0);
     }
-    let text = cx
-        .js(cx.rt().to_string_value(&value))
-        .map_err(|_| Status::StringExpected)?;
-    result.set(cx.push(text))
+    result.set(cx.push(coerced(&value)?))
 }
 
 /// `lhs === rhs`.
