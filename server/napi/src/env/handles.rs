@@ -153,10 +153,14 @@ impl HandleStack {
     /// The value of a handle whose scope was closed last, if it is still there.
     #[cold]
     pub(crate) fn ended(&self, handle: napi_value) -> Option<&Value> {
-        let first = self.ended.first()?.id;
-        let place = index(handle).checked_sub(index(napi_value(first)))?;
+        let place = index(handle).checked_sub(self.first_ended()?)?;
         let slot = self.ended.get(place)?;
         (slot.id == handle.0).then_some(&slot.value)
+    }
+
+    /// The index of the first slot that is kept of a scope that was closed.
+    fn first_ended(&self) -> Option<usize> {
+        self.ended.first().map(|slot| index(napi_value(slot.id)))
     }
 
     /// Whether there is nothing of a scope that was closed.
@@ -180,8 +184,7 @@ impl HandleStack {
         if height >= self.slots.len() {
             return;
         }
-        let behind = self.ended.first().map(|slot| index(napi_value(slot.id)));
-        if behind == Some(self.slots.len()) {
+        if self.first_ended() == Some(self.slots.len()) {
             self.ended.splice(0..0, self.slots.drain(height..));
         } else {
             self.ended.clear();
