@@ -51,19 +51,11 @@ pub(crate) fn napi_queue_async_work(cx: &Cx, work: napi_async_work) -> NapiResul
         Queue::Queued => Ok(()),
         Queue::Unknown => Err(cx.stale_id("napi_async_work", work.0)),
         Queue::Busy => {
-            cx.host.warn_once(
-                cx.row,
-                Some(cx.env),
-                "was given work that is queued already",
-            );
+            cx.warn_once("was given work that is queued already");
             Err(Status::GenericFailure)
         }
         Queue::NoThread => {
-            cx.host.warn_once(
-                cx.row,
-                Some(cx.env),
-                "could not start a thread for the work",
-            );
+            cx.warn_once("could not start a thread for the work");
             Err(Status::GenericFailure)
         }
     }

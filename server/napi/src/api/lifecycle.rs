@@ -50,11 +50,7 @@ pub(crate) fn napi_get_instance_data(cx: &Cx, result: Out<*mut c_void>) -> NapiR
 pub(crate) fn napi_add_env_cleanup_hook(cx: &Cx, hook: CleanupHook, argument: Data) -> NapiResult {
     let mut hooks = cx.env.hooks.borrow_mut();
     if hooks.contains(hook, argument) {
-        cx.host.warn_once(
-            cx.row,
-            Some(cx.env),
-            "was given a hook and argument that it has already",
-        );
+        cx.warn_once("was given a hook and argument that it has already");
         return Err(Status::InvalidArg);
     }
     hooks.push(Hook::Plain(hook, argument));

@@ -233,6 +233,12 @@ impl Cx {
         }
     }
 
+    /// Warns of what the addon does, once per addon, function and text.
+    #[cold]
+    pub(crate) fn warn_once(&self, text: &'static str) {
+        self.host.warn_once(self.row, Some(self.env), text);
+    }
+
     /// Answers an id that is stale, freed twice or made up, and says which.
     #[cold]
     pub(crate) fn stale_id(&self, what: &'static str, id: usize) -> Status {
