@@ -21,6 +21,13 @@ def sample(name: str) -> Path:
     return conftest.addon_path(name)
 
 
+def only_report(leakcheck: LeakCheck) -> str:
+    """Takes the one report that there is, so that the fixture finds none."""
+    (report,) = leakcheck.reports
+    leakcheck.reports.clear()
+    return report
+
+
 def test_an_addon_that_gives_everything_back_has_no_reports(napi_leakcheck: LeakCheck) -> None:
     with load_addon(sample("reference")) as addon:
         made = host(addon).run_script(
@@ -33,8 +40,7 @@ def test_an_addon_that_gives_everything_back_has_no_reports(napi_leakcheck: Leak
 def test_a_reference_that_is_never_deleted_is_a_leak(napi_leakcheck: LeakCheck) -> None:
     with load_addon(sample("reference")) as addon:
         host(addon).run_script("addon.napi_create_reference(3, {}, 2).status")
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "leak: a napi_ref (count 2) was never given back" in report
     assert "made at napi_create_reference < call_napi_create_reference" in report
 
@@ -45,8 +51,7 @@ def test_misuse_names_the_caller_and_where_the_id_was_made(napi_leakcheck: LeakC
             "addon.napi_create_promise(0); addon.napi_resolve_deferred(0, 1);"
             "addon.napi_resolve_deferred(0, 2).status"
         )
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "misuse: napi_resolve_deferred was given a napi_deferred" in report
     assert "called from napi_resolve_deferred < call_napi_resolve_deferred" in report
     assert "made at napi_create_promise < call_napi_create_promise" in report
@@ -57,8 +62,7 @@ def test_a_handle_that_is_returned_after_its_scope_works_and_is_misuse(
 ) -> None:
     with load_addon(sample("scope"), debug=True) as addon:
         assert addon.returnLate(2) == "never escaped"
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "misuse: a callback was given a returned napi_value" in report
     assert "made at napi_create_string_utf8 < returnLate" in report
 
@@ -90,8 +94,7 @@ def test_work_that_is_never_deleted_is_a_leak(napi_leakcheck: LeakCheck) -> None
             "})"
         )
         assert done.result(30.0) == "completed"
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "leak: a napi_async_work was never given back" in report
     assert "made at napi_create_async_work < call_napi_create_async_work" in report
 
@@ -107,8 +110,7 @@ def test_a_threadsafe_function_that_is_never_released_is_a_leak(
             "addon.napi_create_threadsafe_function(2, () => 1, 'aborted', 0, 1);"
             "addon.napi_release_threadsafe_function(2, 1).status"
         )
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "leak: a napi_threadsafe_function (held 2 times) was never given back" in report
     assert (
         "made at napi_create_threadsafe_function < call_napi_create_threadsafe_function" in report
@@ -118,8 +120,7 @@ def test_a_threadsafe_function_that_is_never_released_is_a_leak(
 def test_an_async_context_that_is_never_destroyed_is_a_leak(napi_leakcheck: LeakCheck) -> None:
     with load_addon(sample("async_context")) as addon:
         host(addon).run_script("addon.napi_async_init(0, {}, 'kept').status")
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "leak: a napi_async_context was never given back; made at napi_async_init" in report
 
 
@@ -131,8 +132,7 @@ def test_a_release_too_many_is_misuse_with_the_stack(napi_leakcheck: LeakCheck) 
             "addon.napi_release_threadsafe_function(0, 0).status"
         )
         assert status == "napi_invalid_arg"
-    (report,) = napi_leakcheck.reports
-    napi_leakcheck.reports.clear()
+    report = only_report(napi_leakcheck)
     assert "misuse: napi_release_threadsafe_function was given an id that is not alive" in report
     assert "napi_release_threadsafe_function < call_napi_release_threadsafe_function" in report
 
