@@ -89,11 +89,12 @@ CONTROLS = (
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 # How much the client may grow by all floods of output together, of which it keeps 64 MiB at most
-# for whoever reads it; and how often another host must be served in a third of a second: some
-# thousand times it is, but for a machine whose processors are wanted elsewhere.
+# for whoever reads it; how often another host must be served in a third of a second, and in how
+# many storms at most it may come to that.
 FLOOD_ROOM = 96 << 20
 BEFORE_FLOODS: list[int] = []
-STORM_CALLS = 2
+STORM_CALLS = 10
+STORMS_AT_MOST = 2
 # They break the connection, or what is spoken over it.
 BREAKS = (
     "S02_zeros",
@@ -239,16 +240,18 @@ def flooded(addon: Addon, wrong: list[str]) -> str:
 def stormed(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
     """Has the addon ring every bell, or log without an end, while another host is called."""
     outcomes: list[str] = []
-    storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, name)))
-    storm.start()
     served = 0
-    while storm.is_alive():
-        host(other).run_script("1 + 2")
-        served += 1
-    storm.join()
+    # One storm that met a machine whose processors were wanted elsewhere says nothing yet.
+    while served < STORM_CALLS and len(outcomes) < STORMS_AT_MOST:
+        storm = threading.Thread(target=lambda: outcomes.append(attacked(addon, name)))
+        storm.start()
+        while storm.is_alive():
+            host(other).run_script("1 + 2")
+            served += 1
+        storm.join()
     if served < STORM_CALLS:
         wrong.append(f"{name}: another host served {served} calls meanwhile")
-    return outcomes[0]
+    return outcomes[-1]
 
 
 def made(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
