@@ -24,6 +24,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 MATRIX = HERE / "matrix.txt"
 ADDONS = pathlib.Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parents[1] / "addons" / "build"))
 NOBODY = 65534
+REPEATS = int(os.environ.get("ATTACKS", "2"))
+# Of whichever test of a user comes first: it makes the attacks. In seconds.
+LIMIT = 1800 + 60 * REPEATS
 USERS = ("root", "user", "contained")
 COLUMNS = (
     ("none", "now"),
@@ -113,7 +116,6 @@ def kit() -> Iterator[pathlib.Path]:
 @pytest.fixture(scope="module")
 def attack(kit: pathlib.Path) -> Any:
     """Runs all attacks as a user, once; returns what came of them, and what else went wrong."""
-    repeats = int(os.environ.get("ATTACKS", "2"))
 
     @functools.cache
     def run(user: str) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def attack(kit: pathlib.Path) -> Any:
             "addon": str(kit / "redteam" / "redteam.node"),
             "other": str(kit / "primitive" / "primitive.node"),
             "uid": _uid(user),
-            "repeats": repeats,
+            "repeats": REPEATS,
             "contained": user == "contained",
             "columns": CONTAINED if user == "contained" else COLUMNS,
         }
@@ -200,7 +202,7 @@ def _holes(found: Outcomes) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(LIMIT)
 @pytest.mark.parametrize("user", USERS)
 def test_attacks_end_as_the_matrix_says(user: str, attack: Any) -> None:
     found = outcomes(attack(user), user)
@@ -218,14 +220,14 @@ def test_attacks_end_as_the_matrix_says(user: str, attack: Any) -> None:
     assert not differences, "\n".join(differences)
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(LIMIT)
 @pytest.mark.parametrize("user", USERS)
 def test_attacks_disturb_nobody_and_leave_nothing(user: str, attack: Any) -> None:
     wrong = attack(user)["wrong"]
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(LIMIT)
 @pytest.mark.parametrize("user", USERS)
 def test_attacks_work_without_a_sandbox(user: str, attack: Any) -> None:
     found = attack(user)["outcomes"]["none/now"]
