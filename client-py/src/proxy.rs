@@ -1,6 +1,7 @@
 //! Objects of the host as Python objects: one object, one proxy.
 
 pub(crate) mod addon;
+mod awaiting;
 pub(crate) mod class;
 pub(crate) mod function;
 pub(crate) mod object;

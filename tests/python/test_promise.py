@@ -67,6 +67,95 @@ def test_await_of_a_rejection(js: Script) -> None:
         asyncio.run(main())
 
 
+def test_promise_is_a_coroutine_for_any_number_of_tasks(js: Script) -> None:
+    async def main() -> Any:
+        promise = js("new Promise((resolve) => { globalThis.resolveShared = resolve; })")
+        assert asyncio.iscoroutine(promise)
+        tasks = [asyncio.create_task(promise) for _ in range(3)]
+        gathered = asyncio.gather(promise, js("Promise.resolve('other')"), promise)
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        js("resolveShared('shared')")
+        results = [await task for task in tasks[1:]]
+        # A new task finds it settled.
+        return [*results, *await gathered, await asyncio.create_task(promise)]
+
+    expected = ["shared", "shared", "shared", "other", "shared", "shared"]
+    assert asyncio.run(main()) == expected
+
+
+def test_promise_itself_is_run(js: Script) -> None:
+    assert asyncio.run(js("Promise.resolve(7)")) == 7
+    with pytest.raises(JSTypeError, match="no"):
+        asyncio.run(js("Promise.reject(new TypeError('no'))"))
+
+
+def test_settled_promise_is_awaited_without_a_round_of_the_loop(js: Script) -> None:
+    async def main() -> list[str]:
+        promise = js("Promise.resolve(1)")
+        await promise
+        order: list[str] = []
+        asyncio.get_running_loop().call_soon(order.append, "round")
+        await promise
+        order.append("awaited")
+        await asyncio.sleep(0)
+        return order
+
+    assert asyncio.run(main()) == ["awaited", "round"]
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "await"])
+def test_await_that_is_given_up_leaves_nothing_behind(kind: str, js: Script) -> None:
+    async def wait(promise: Any) -> Any:
+        return await promise
+
+    async def main() -> None:
+        promise = js("new Promise(() => {})")
+        for _ in range(3):
+            task = asyncio.create_task(promise if kind == "coroutine" else wait(promise))
+            await asyncio.sleep(0)
+            assert any(isinstance(held, asyncio.Future) for held in gc.get_referents(promise))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            del task
+            assert not any(isinstance(held, asyncio.Future) for held in gc.get_referents(promise))
+
+    asyncio.run(main())
+
+
+def test_promise_raises_what_is_thrown_into_it(js: Script) -> None:
+    promise = js("Promise.resolve(1)")
+    error = LookupError("mine")
+    for thrown in ((error,), (LookupError, error), (LookupError, error, None)):
+        with pytest.raises(LookupError) as caught:
+            promise.throw(*thrown)
+        assert caught.value is error
+    with pytest.raises(LookupError, match="mine"):
+        promise.throw(LookupError, "mine")
+    with pytest.raises(TypeError, match="exceptions must derive"):
+        promise.throw(5)
+    with pytest.raises(TypeError, match="not a generator"):
+        promise.send(5)
+    promise.close()
+    assert promise.result(5) == 1
+
+
+def test_rejection_with_stop_iteration_is_no_value(js: Script) -> None:
+    def stop() -> None:
+        raise StopIteration(5)
+
+    async def main() -> None:
+        promise = js("async (f) => { await null; f(); }")(stop)
+        for awaiting in (promise, asyncio.create_task(promise)):
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await awaiting
+
+    asyncio.run(main())
+
+
 def test_promise_settled_by_a_later_call(js: Script) -> None:
     promise = js("new Promise((resolve) => { globalThis.resolveLater = resolve; })")
     assert promise.done() is False

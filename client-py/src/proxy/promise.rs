@@ -2,26 +2,25 @@
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread, ThreadId};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::ids::SlotId;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyException, PyValueError};
 use pyo3::gc::PyVisit;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTraceback;
 
 use super::Handle;
-use crate::call::{call, method};
+use super::awaiting::{self, Awaiting, Sleeper};
 use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
 use crate::talk;
-use crate::turns::{IMPATIENT, Waiting, running_loop};
-use crate::world::{End, World};
+use crate::turns::{IMPATIENT, Waiting};
+use crate::world::World;
 
 /// A JavaScript promise.
 #[pyclass(frozen, weakref, module = "napi_python")]
@@ -39,15 +38,11 @@ struct State {
     outcome: Option<Outcome>,
 }
 
-/// Who is told how a promise ends.
+/// Who is told that a promise is settled.
 #[derive(Debug)]
 enum Waiter {
-    /// A future of a loop.
-    Future {
-        future: Py<PyAny>,
-        event_loop: Py<PyAny>,
-        thread: ThreadId,
-    },
+    /// An `await` on a loop.
+    Await(Sleeper),
     /// A thread that sleeps.
     Thread(Thread),
 }
@@ -210,39 +205,9 @@ impl Promise {
         for waiter in waiters {
             match waiter {
                 Waiter::Thread(thread) => thread.unpark(),
-                Waiter::Future {
-                    future,
-                    event_loop,
-                    thread,
-                } => {
-                    let told = self.tell_future(py, future.bind(py), event_loop.bind(py), thread);
-                    // A loop that was closed meanwhile has nobody left to tell.
-                    drop(told);
-                }
+                Waiter::Await(sleeper) => sleeper.wake(py, &self.handle.world),
             }
         }
-    }
-
-    fn tell_future(
-        &self,
-        py: Python<'_>,
-        future: &Bound<'_, PyAny>,
-        event_loop: &Bound<'_, PyAny>,
-        thread: ThreadId,
-    ) -> PyResult<()> {
-        if thread == thread::current().id() {
-            return self.fill(py, future);
-        }
-        if matches!(self.handle.world.end(), Some(End::Forked)) {
-            // That thread stayed with the parent, and this loop's wake-up is the parent's too.
-            return Ok(());
-        }
-        let Some(promise) = self.handle.world.proxy(py, self.handle.id) else {
-            return Ok(());
-        };
-        let fill = promise.getattr(intern!(py, "_fill"))?;
-        let call_soon = event_loop.getattr(intern!(py, "call_soon_threadsafe"))?;
-        call(&call_soon, (fill, future)).map(drop)
     }
 
     /// It ended, and how is to be asked for by whoever wants to know.
@@ -255,18 +220,40 @@ impl Promise {
         if is_awaited { self.ask(py) } else { Ok(()) }
     }
 
-    /// Nobody waits for this future any more.
-    fn leave(&self, future: &Py<PyAny>) {
-        let gone: Vec<_> = self
-            .state()
-            .waiters
-            .extract_if(.., |waiter| match waiter {
-                Waiter::Future { future: other, .. } => other.is(future),
-                Waiter::Thread(_) => false,
-            })
-            .collect();
-        // Python code may run.
-        drop(gone);
+    /// An `await` sleeps until it is settled; gives it back, and how it ended, if it is already.
+    pub(super) fn sleep(
+        &self,
+        py: Python<'_>,
+        sleeper: Sleeper,
+    ) -> Result<(), (Sleeper, PyResult<Py<PyAny>>)> {
+        let mut state = self.state();
+        if let Some(outcome) = &state.outcome {
+            return Err((sleeper, outcome.result(py)));
+        }
+        state.waiters.push(Waiter::Await(sleeper));
+        Ok(())
+    }
+
+    /// What those wait for that sleep.
+    pub(super) fn sleeping<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
+        let state = self.state();
+        let sleepers = state.waiters.iter().filter_map(|waiter| match waiter {
+            Waiter::Await(sleeper) => Some(sleeper.future(py)),
+            Waiter::Thread(_) => None,
+        });
+        sleepers.collect()
+    }
+
+    /// Takes out those that sleep no more, to be dropped by the caller: Python code may run.
+    pub(super) fn take_sleeping(&self, is_gone: impl Fn(&Sleeper) -> bool) -> Vec<Sleeper> {
+        let is_gone = |waiter: &mut Waiter| matches!(waiter, Waiter::Await(it) if is_gone(it));
+        let mut state = self.state();
+        let gone = state.waiters.extract_if(.., is_gone);
+        let sleepers = gone.filter_map(|waiter| match waiter {
+            Waiter::Await(sleeper) => Some(sleeper),
+            Waiter::Thread(_) => None,
+        });
+        sleepers.collect()
     }
 
     /// Whether it is not known how it ended.
@@ -274,12 +261,12 @@ impl Promise {
         self.state().outcome.is_none()
     }
 
-    fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+    pub(super) fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
         let state = self.state();
         state.outcome.as_ref().map(|outcome| outcome.result(py))
     }
 
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         let state = self.state();
         state.watch != 0 || state.outcome.is_some()
     }
@@ -293,35 +280,13 @@ impl Promise {
         }
     }
 
-    /// As [`Self::watch`], for a loop: a host that runs something, which may be the callback of a
-    /// thread that waits for this loop, is asked by a thread; so is one of which that is not seen.
-    fn watch_on_loop(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
-        let session = &this.handle.session;
-        if this.is_watched() {
-            return Ok(());
-        }
-        if talk::parked_world(session).is_some() {
-            return this.ask(py);
-        }
-        // One that does not run any more answers at once.
-        if session.is_current(&this.handle.world) && !session.client()?.sees_top() {
-            return watch_later(slf, session.number);
-        }
-        let declined = Cell::new(false);
-        match this.ask_if(py, Some(&declined)) {
-            Err(_) if declined.get() => watch_later(slf, session.number),
-            asked => asked,
-        }
-    }
-
     /// Asks the host how it stands; if it is pending the host tells how it ends.
-    fn ask(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn ask(&self, py: Python<'_>) -> PyResult<()> {
         self.ask_if(py, None)
     }
 
     /// As [`Self::ask`]; with `declined` only if the host is free, which is noted there.
-    fn ask_if(&self, py: Python<'_>, declined: Option<&Cell<bool>>) -> PyResult<()> {
+    pub(super) fn ask_if(&self, py: Python<'_>, declined: Option<&Cell<bool>>) -> PyResult<()> {
         loop {
             let ask = Ask {
                 declined,
@@ -373,75 +338,6 @@ impl Promise {
     }
 }
 
-/// Goes through one `await`: that is what keeps the promise alive meanwhile.
-#[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
-struct Awaiting {
-    future: Py<PyAny>,
-    /// The future's.
-    iterator: Py<PyAny>,
-    promise: Py<Promise>,
-    /// What the loop calls at the deadline, if there is one.
-    timer: Option<Py<PyAny>>,
-}
-
-impl Drop for Awaiting {
-    fn drop(&mut self) {
-        Python::try_attach(|py| {
-            // The interpreter drops this on the way of an exception, which stays what it is.
-            let on_its_way = PyErr::take(py);
-            if let Some(timer) = self.timer.take() {
-                // One that has run already needs nothing.
-                let _ = method(timer.bind(py), intern!(py, "cancel"), ());
-            }
-            self.promise.get().leave(&self.future);
-            if let Some(error) = on_its_way {
-                error.restore(py);
-            }
-        });
-    }
-}
-
-#[pymethods]
-impl Awaiting {
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.iterator.bind(py).call_method0(intern!(py, "__next__"))
-    }
-}
-
-/// Coroutines that the addon is given where no loop runs may run on this one: see `_loops`.
-fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-    static NOTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let note = NOTE.import(py, "napi_python._loops", "note")?;
-    call(note, (addon, event_loop)).map(drop)
-}
-
-/// Has a thread ask for the promise: see `_aio`.
-#[cold]
-fn watch_later(promise: &Bound<'_, Promise>, addon: u64) -> PyResult<()> {
-    static LATER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    LATER
-        .import(promise.py(), "napi_python._aio", "watch_later")
-        .and_then(|later| call(later, (promise, addon)))
-        .map(drop)
-}
-
-fn set_exception<'py>(future: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
-    let py = future.py();
-    let set = intern!(py, "set_exception");
-    let value = error.into_value(py);
-    method(future, set, (&value,)).or_else(|_| {
-        // No future takes a StopIteration.
-        let other = PyRuntimeError::new_err("a promise was rejected with StopIteration");
-        other.set_cause(py, Some(PyErr::from_value(value.into_bound(py).into_any())));
-        method(future, set, (other.into_value(py),))
-    })
-}
-
 #[pymethods]
 impl Promise {
     /// What it was rejected with has, once raised, a traceback, whose frames have the promise.
@@ -456,12 +352,8 @@ impl Promise {
             None => {}
         }
         for waiter in &state.waiters {
-            if let Waiter::Future {
-                future, event_loop, ..
-            } = waiter
-            {
-                visit.call(future)?;
-                visit.call(event_loop)?;
+            if let Waiter::Await(sleeper) = waiter {
+                sleeper.traverse(&visit)?;
             }
         }
         Ok(())
@@ -546,75 +438,36 @@ impl Promise {
         self.watch(py)
     }
 
-    /// Passes on how it ended, in the thread of the future's loop.
-    #[pyo3(name = "_fill")]
-    fn fill(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(());
-        }
-        match self.outcome(py) {
-            Some(Ok(value)) => method(future, intern!(py, "set_result"), (value,)),
-            Some(Err(error)) => set_exception(future, error),
-            None => return Ok(()),
-        }
-        .map(drop)
-    }
-
     /// The time is over for one `await`; the promise goes on.
     #[pyo3(name = "_give_up")]
     fn give_up(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(());
-        }
-        let error = errors::promise_timeout(None);
-        self.handle.session.annotate(py, &error);
-        set_exception(future, error).map(drop)
+        awaiting::give_up(&self.handle.session, py, future)
     }
 
     fn __await__(slf: &Bound<'_, Self>) -> PyResult<Awaiting> {
-        let (py, this) = (slf.py(), slf.get());
-        let Some(event_loop) = running_loop(py)? else {
-            return Err(PyRuntimeError::new_err(
-                "a promise is awaited on a running asyncio loop; in other code call its result()",
-            ));
-        };
-        let session = &this.handle.session;
-        let until = session.until(py, None)?;
-        session.owner.adopt(py, &event_loop, true)?;
-        note_loop(py, session.number, &event_loop)?;
-        Self::watch_on_loop(slf)?;
-        let create_future = event_loop.getattr(intern!(py, "create_future"))?;
-        let future = call(&create_future, ())?;
-        let is_settled = {
-            let mut state = this.state();
-            if state.outcome.is_none() {
-                state.waiters.push(Waiter::Future {
-                    future: future.clone().unbind(),
-                    event_loop: event_loop.clone().unbind(),
-                    thread: thread::current().id(),
-                });
-            }
-            state.outcome.is_some()
-        };
-        let mut timer = None;
-        if is_settled {
-            this.fill(py, &future)?;
-        } else if let Some(until) = until {
-            let left = until.saturating_duration_since(Instant::now());
-            let give_up = slf.getattr(intern!(py, "_give_up"))?;
-            let later = (left.as_secs_f64(), give_up, &future);
-            let call_later = event_loop.getattr(intern!(py, "call_later"))?;
-            let handle = call(&call_later, later)?;
-            timer = Some(handle.unbind());
-        }
-        let iterator = future.call_method0(intern!(py, "__await__"))?.unbind();
-        Ok(Awaiting {
-            future: future.unbind(),
-            iterator,
-            promise: slf.clone().unbind(),
-            timer,
-        })
+        Awaiting::of(slf)
     }
+
+    /// Goes on with an `await` of its own, as a task does: a promise is a coroutine without a state.
+    #[pyo3(signature = (value, /))]
+    fn send<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        awaiting::send(slf, value)
+    }
+
+    /// Ends an `await` by an exception; the promise goes on.
+    #[pyo3(signature = (typ, val = None, tb = None, /))]
+    fn throw(
+        &self,
+        typ: Bound<'_, PyAny>,
+        val: Option<Bound<'_, PyAny>>,
+        tb: Option<Bound<'_, PyTraceback>>,
+    ) -> PyResult<Py<PyAny>> {
+        Err(awaiting::throw(self, typ, val, tb)?)
+    }
+
+    /// Does nothing: the promise goes on.
+    #[expect(clippy::unused_self, reason = "it is a method of coroutines")]
+    fn close(&self) {}
 
     fn __repr__(&self) -> &'static str {
         match &self.state().outcome {
