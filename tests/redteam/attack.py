@@ -107,13 +107,10 @@ BREAKS = (
 )
 # They keep the client busy for a third of a second.
 STORMS = ("S10_log_flood", "S13_storm")
-# They take a while: not a hundred times.
-LONG = ("R10_files", "R10_space", "R10_deep", "R11_flood", *STORMS)
 # How many files a host makes in its folder, and how many of 200 MiB: in a jail more than fit in,
 # elsewhere a few, since the folder has no bounds there but that of a single file.
 IN_A_JAIL = {"REDTEAM_FILES": "70000", "REDTEAM_LARGE_FILES": "16"}
 ON_THE_DISK = {"REDTEAM_FILES": "100", "REDTEAM_LARGE_FILES": "1"}
-LONGEST = 10
 # How deep a tree is made, and how many files the client may have open meanwhile.
 LEVELS, DESCRIPTORS = 1500, 1024
 # How long it may take to remove what hosts have left.
@@ -291,7 +288,7 @@ def one_policy(
         wrong += [f"at load: reached {server}" for server in target.heard()]
         attacks = CONTROLS if policy == "none" else str(addon.names).split()
         for name in attacks:
-            for turn in range(min(repeats, LONGEST) if name in LONG else repeats):
+            for turn in range(repeats):
                 outcome = made(addon, other, name, wrong)
                 pids.append(host(addon).pid)
                 # Each time, or servers that nobody listens at would be full.

@@ -26,7 +26,7 @@ ADDONS = pathlib.Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parents[1] / "add
 NOBODY = 65534
 REPEATS = int(os.environ.get("ATTACKS", "2"))
 # Of whichever test of a user comes first: it makes the attacks. In seconds.
-LIMIT = 1800 + 60 * REPEATS
+LIMIT = 1800 + 120 * REPEATS
 USERS = ("root", "user", "contained")
 COLUMNS = (
     ("none", "now"),
