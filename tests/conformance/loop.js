@@ -38,12 +38,13 @@ async function section(name, body, place = "immediate") {
   await rest();
 }
 
-// Starts timers that have to be of one moment.
+// Starts timers that have to be of one moment: of one millisecond of their clock.
 function together(start) {
+  const moment = () => process.hrtime.bigint() / 1000000n;
   for (;;) {
-    const begin = performance.now();
+    const begin = moment();
     const timers = start();
-    if (performance.now() - begin < 0.9) return timers;
+    if (moment() === begin) return timers;
     timers.forEach(clearTimeout);
   }
 }

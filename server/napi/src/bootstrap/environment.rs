@@ -9,19 +9,14 @@ use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
-use std::time::Instant;
 
 use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
 
 use super::bytes::argument;
 use crate::abi::library;
 use crate::abi::uv;
-use crate::host::{Host, NodeVersion, Origin};
+use crate::host::{BEGIN, Host, NodeVersion, Origin};
 use crate::loader::{self, LoadError};
-
-/// When this process began, as far as `process.hrtime` and `process.uptime` are concerned.
-static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// `NODE_MODULE_VERSION` of the Node line that is followed.
 const MODULES: &str = "127";
@@ -39,7 +34,6 @@ fn host(rt: Runtime) -> JsResult<Host> {
 
 /// `facts()`: what `process` is made of.
 pub(super) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    LazyLock::force(&BEGIN);
     let host = host(rt)?;
     let NodeVersion {
         major,
@@ -99,7 +93,7 @@ fn object<const N: usize>(rt: Runtime, members: [(&str, Value); N]) -> JsResult 
     rt.object_from(&keys?, values)
 }
 
-/// `hrtime()`: nanoseconds since the host began, as a bigint.
+/// `hrtime()`: nanoseconds since the process began, as a bigint.
 pub(super) fn hrtime(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     rt.bigint_u64(u64::try_from(BEGIN.elapsed().as_nanos()).unwrap_or(u64::MAX))
 }

@@ -47,7 +47,7 @@ pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartEr
 pub(crate) use pool::{Job, Ticket};
 pub(crate) use rejections::Rejections;
 pub(crate) use round::Round;
-pub(crate) use timers::Timers;
+pub(crate) use timers::{BEGIN, Timers};
 pub(crate) use turn::Phase;
 pub(crate) use uv::Uv;
 

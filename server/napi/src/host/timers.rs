@@ -1,14 +1,18 @@
 //! Timers and immediates: when what is due. What they run is the bootstrap's.
 //!
-//! Time is whole milliseconds since the host began. Timers are due as in Node: those of one length
+//! Time is whole milliseconds of the clock of `process.hrtime`, as in Node. Timers are due as in Node: those of one length
 //! stand in a list, in the order of their start, and a list is due when its first timer is. Due lists
 //! run by due time, then age, and of a list that runs all that are due run. What is due is decided
 //! when a phase of timers begins.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use hostd_engine::Value;
+
+/// When this process began, as far as timers, `process.hrtime` and `process.uptime` are concerned.
+pub(crate) static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The timers and immediates of a host.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ impl Timers {
     /// None yet.
     pub(crate) fn new() -> Self {
         Self {
-            begin: Instant::now(),
+            begin: *BEGIN,
             lists: HashMap::new(),
             queue: BTreeMap::new(),
             ages: 0,
