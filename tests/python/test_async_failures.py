@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import pickle
 import queue
 import subprocess
@@ -58,6 +59,66 @@ def test_promise_is_settled_once(js: Script) -> None:
         assert addon.napi_reject_deferred(1, "third")["status"] == "napi_invalid_arg"
         assert promise.result(SECONDS) == "first"
         assert host(addon).generation == 1
+
+
+@pytest.fixture
+def deferreds() -> Iterator[tuple[Addon, Any]]:
+    """An addon that keeps what settles its promises, and what makes and returns one of those."""
+    with load_addon(addon_path("promise")) as addon:
+        yield addon, host(addon).run_script("(n) => addon.napi_create_promise(n).result")
+
+
+def test_promise_of_an_addon_is_told_of_whatever_it_is_settled_with(
+    deferreds: tuple[Addon, Any], told: queue.Queue[BaseException]
+) -> None:
+    addon, make = deferreds
+    resolve, reject = addon.napi_resolve_deferred, addon.napi_reject_deferred
+
+    async def main() -> None:
+        first, second, third, fourth = (make(number) for number in range(4))
+        waiting = [asyncio.create_task(promise) for promise in (first, second, third, fourth)]
+        await asyncio.sleep(0)
+        # One that follows another one, one that follows what is like a promise.
+        resolve(0, second)
+        resolve(2, host(addon).run_script("({then(yes) { globalThis.yes = yes; }})"))
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        resolve(1, [1, "a"])
+        reject(3, ValueError("mine"))
+        assert await asyncio.wait_for(waiting[1], SECONDS) == [1, "a"]
+        assert await asyncio.wait_for(waiting[0], SECONDS) == [1, "a"]
+        with pytest.raises(ValueError, match="mine"):
+            await asyncio.wait_for(waiting[3], SECONDS)
+        assert not third.done()
+        host(addon).run_script("yes('thenable')")
+        assert await asyncio.wait_for(waiting[2], SECONDS) == "thenable"
+
+    asyncio.run(main())
+    # One that nobody has waited for, and whose rejection Python knows of all the same.
+    silent = make(5)
+    reject(5, ValueError("silent"))
+    with pytest.raises(ValueError, match="silent"):
+        silent.result(SECONDS)
+    assert told.empty()
+
+
+def test_promise_of_an_addon_that_was_given_back_is_watched_anew(
+    deferreds: tuple[Addon, Any],
+) -> None:
+    addon, make = deferreds
+    host(addon).run_script("globalThis.kept = addon.napi_create_promise(0).result; 0")
+    for _ in range(2):
+        promise = host(addon).run_script("kept")
+        assert not promise.done()
+        del promise
+        gc.collect()
+        # What is given back goes with the next frame.
+        host(addon).run_script("0")
+    last, other = host(addon).run_script("kept"), make(1)
+    addon.napi_resolve_deferred(0, "kept")
+    assert last.result(SECONDS) == "kept"
+    addon.napi_resolve_deferred(1, "other")
+    assert other.result(SECONDS) == "other"
 
 
 @pytest.mark.parametrize("reason", [5, "text", None, [1], {"a": 1}], ids=repr)

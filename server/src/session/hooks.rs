@@ -47,6 +47,12 @@ impl HostHooks for Hooks {
         }
     }
 
+    fn resolved(&self, _: Runtime, promise: &Value) {
+        if let Some(session) = Session::current() {
+            session.resolved(promise);
+        }
+    }
+
     fn finalized(&self, _: Runtime, token: &FinalizerToken) {
         if let Some(session) = Session::current()
             && token.tag == REMOTE_TOKEN

@@ -21,27 +21,8 @@ const WATCH_TAG: u8 = 65;
 )]
 fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
     let [identity, serial, _] = call.words;
-    let Some(session) = Session::current() else {
-        return Ok(Value::UNDEFINED);
-    };
-    // The client may have given it back meanwhile.
-    let Some(id) = session.lent_id(identity) else {
-        return Ok(Value::UNDEFINED);
-    };
-    let mut watched = session.watched.borrow_mut();
-    if let Some(watch) = watched.get(&id.get()).copied()
-        && watch.identity == identity
-        && watch.serial as usize == serial
-    {
-        watched.remove(&id.get());
-        if let Some(promise) = session.lent_value(id) {
-            let serial = watch.serial;
-            session.note_settled(Settled {
-                id,
-                serial,
-                promise,
-            });
-        }
+    if let Some(session) = Session::current() {
+        session.end_watch(identity, |watch| watch.serial as usize == serial);
     }
     Ok(Value::UNDEFINED)
 }
@@ -79,17 +60,68 @@ impl Session {
     }
 
     fn begin_watch(&self, promise: &Value) -> JsResult<Watch> {
-        let rt = self.runtime();
         let watch = Watch {
             identity: promise.identity().unwrap_or_default(),
             serial: self.watches.get().wrapping_add(1).max(1),
         };
         self.watches.set(watch.serial);
+        if self.host.watch(promise) {
+            self.runtime().mark_handled(promise);
+        } else {
+            self.follow(promise, watch)?;
+        }
+        Ok(watch)
+    }
+
+    /// Watches by a reaction of the promise's.
+    fn follow(&self, promise: &Value, watch: Watch) -> JsResult<()> {
+        let rt = self.runtime();
         let words = [watch.identity, watch.serial as usize, 0];
         let spec = FunctionSpec::new(settled, WATCH_TAG, words).not_constructible();
         let function = rt.function(spec)?;
-        rt.promise_then(promise, &function, &function)?;
-        Ok(watch)
+        rt.promise_then(promise, &function, &function).map(drop)
+    }
+
+    /// A promise that is watched was resolved or rejected; it may follow another one now.
+    pub(super) fn resolved(&self, promise: &Value) {
+        let identity = promise.identity().unwrap_or_default();
+        let state = self.runtime().promise_state(promise);
+        if !matches!(state, Some(PromiseState::Pending)) {
+            self.end_watch(identity, |_| true);
+            return;
+        }
+        let watch = self.lent_id(identity).and_then(|id| {
+            let watched = self.watched.borrow();
+            watched.get(&id.get()).copied()
+        });
+        if let Some(watch) = watch.filter(|watch| watch.identity == identity)
+            && let Err(thrown) = self.follow(promise, watch)
+        {
+            tracing::warn!(target: "napi_hostd", ?thrown, "a promise can't be watched any more");
+        }
+    }
+
+    /// A promise is settled: the client is told if it is this watch by which it is watched. The
+    /// client may have given the promise back meanwhile.
+    fn end_watch(&self, identity: usize, is_meant: impl Fn(Watch) -> bool) {
+        let Some(id) = self.lent_id(identity) else {
+            return;
+        };
+        let mut watched = self.watched.borrow_mut();
+        let watch = watched.get(&id.get()).copied();
+        let Some(watch) = watch.filter(|watch| watch.identity == identity && is_meant(*watch))
+        else {
+            return;
+        };
+        watched.remove(&id.get());
+        if let Some(promise) = self.lent_value(id) {
+            let serial = watch.serial;
+            self.note_settled(Settled {
+                id,
+                serial,
+                promise,
+            });
+        }
     }
 
     /// The number of the watch of a promise that the client holds; zero if it is not watched.

@@ -1,11 +1,11 @@
 //! Promises and what settles them.
 
-use hostd_engine::{Deferred, Value};
+use hostd_engine::Value;
 
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_deferred, napi_value};
-use crate::env::Cx;
+use crate::env::{Cx, Unsettled};
 
 /// Makes a promise and what settles it, once.
 ///
@@ -20,9 +20,10 @@ pub(crate) fn napi_create_promise(
         .env
         .deferreds
         .borrow_mut()
-        .insert(settle)
+        .insert(Unsettled::new(settle))
         .ok_or(Status::GenericFailure)?;
     cx.made(id);
+    cx.host.note_promise(&value, cx.env.id(), id);
     deferred.set(napi_deferred(id))?;
     promise.set(cx.push(value))
 }
@@ -35,8 +36,10 @@ pub(crate) fn napi_resolve_deferred(
     deferred: napi_deferred,
     resolution: Handle,
 ) -> NapiResult {
-    let (deferred, value) = take(cx, deferred, resolution)?;
-    cx.js(cx.rt().resolve(deferred, &value))
+    let (unsettled, value) = take(cx, deferred, resolution)?;
+    let resolved = cx.rt().resolve(unsettled.deferred, &value);
+    cx.host.tell_resolved(unsettled.watched);
+    cx.js(resolved)
 }
 
 /// Rejects a promise.
@@ -47,16 +50,18 @@ pub(crate) fn napi_reject_deferred(
     deferred: napi_deferred,
     rejection: Handle,
 ) -> NapiResult {
-    let (deferred, value) = take(cx, deferred, rejection)?;
-    cx.js(cx.rt().reject(deferred, &value))
+    let (unsettled, value) = take(cx, deferred, rejection)?;
+    let rejected = cx.rt().reject(unsettled.deferred, &value);
+    cx.host.tell_resolved(unsettled.watched);
+    cx.js(rejected)
 }
 
-fn take(cx: &Cx, deferred: napi_deferred, value: Handle) -> NapiResult<(Deferred, Value)> {
+fn take(cx: &Cx, deferred: napi_deferred, value: Handle) -> NapiResult<(Unsettled, Value)> {
     let value = cx.value(value)?;
     let id = deferred.0;
-    let deferred = cx.env.deferreds.borrow_mut().remove(id);
+    let unsettled = cx.env.deferreds.borrow_mut().remove(id);
     Ok((
-        deferred.ok_or_else(|| cx.stale_id("napi_deferred", id))?,
+        unsettled.ok_or_else(|| cx.stale_id("napi_deferred", id))?,
         value,
     ))
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod cleanup;
 pub(crate) mod cx;
+pub(crate) mod deferred;
 pub(crate) mod finalizer;
 pub(crate) mod handles;
 pub(crate) mod pins;
@@ -21,13 +22,14 @@ use std::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use hostd_engine::{Deferred, Thrown};
+use hostd_engine::Thrown;
 
 use crate::abi::record::ErrorInfo;
 use crate::abi::status::Status;
 use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error_info};
 
 pub(crate) use cx::Cx;
+pub(crate) use deferred::Unsettled;
 
 use cleanup::Hooks;
 use reference::Reference;
@@ -73,7 +75,7 @@ pub(crate) struct Env {
     info: ErrorInfo,
     exception: RefCell<Option<Thrown>>,
     pub(crate) references: RefCell<Slots<Reference>>,
-    pub(crate) deferreds: RefCell<Slots<Deferred>>,
+    pub(crate) deferreds: RefCell<Slots<Unsettled>>,
     pub(crate) hooks: RefCell<Hooks>,
     pub(crate) instance: Cell<finalizer::Instance>,
     pub(crate) threadsafe: RefCell<tsfn::Locals>,

@@ -38,6 +38,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         pins: RefCell::new(Pins::new()),
         finalizers: RefCell::new(Finalizers::new()),
         has_experimental: Cell::new(false),
+        last_promise: Cell::new(None),
         async_hooks: RefCell::default(),
         works: RefCell::new(Slots::new(IdKind::AsyncWork)),
         contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),

@@ -32,6 +32,7 @@ use crate::abi::frame::Frames;
 use crate::abi::types::{napi_env, napi_node_version};
 use crate::bootstrap;
 use crate::env::cleanup::AsyncEntry;
+use crate::env::deferred::LastPromise;
 use crate::env::finalizer::Finalizers;
 use crate::env::handles::HandleStack;
 use crate::env::pins::Pins;
@@ -131,6 +132,7 @@ pub(crate) struct HostState {
     pub(crate) works: RefCell<Slots<Work>>,
     /// The async contexts of all environments, and whose they are.
     pub(crate) contexts: RefCell<Slots<EnvId>>,
+    pub(crate) last_promise: Cell<Option<LastPromise>>,
     pub(crate) timers: RefCell<Timers>,
     /// What runs a timer and what an immediate.
     timer_calls: OnceCell<(Value, Value)>,
@@ -156,7 +158,7 @@ pub(crate) struct HostState {
     envs: RefCell<Vec<&'static Env>>,
     /// What debug mode remembers, if it is on.
     pub(crate) debug: Option<debug::Debug>,
-    hooks: Box<dyn HostHooks>,
+    pub(crate) hooks: Box<dyn HostHooks>,
     argv: Vec<String>,
     depth: Cell<u32>,
     closed: Cell<bool>,
@@ -211,6 +213,12 @@ impl Host {
     /// Tells of an error that nobody caught: listeners of `process` first, then the embedder.
     pub fn uncaught(&self, thrown: &Thrown, origin: Origin) {
         self.state.uncaught(thrown, origin);
+    }
+
+    /// Has [`HostHooks::resolved`] called, once, for a promise that an addon made just now and has not
+    /// settled; false if it is none such.
+    pub fn watch(&self, promise: &Value) -> bool {
+        self.state.watch(promise)
     }
 
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a

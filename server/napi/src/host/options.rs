@@ -88,6 +88,10 @@ pub trait HostHooks {
     /// A line for the log, as by `console.log`.
     fn log(&self, level: LogLevel, text: &str);
 
+    /// A promise that the embedder watches by [`Host::watch`](crate::Host::watch) was resolved or
+    /// rejected. If it follows another promise now, it is pending still.
+    fn resolved(&self, _rt: Runtime, _promise: &Value) {}
+
     /// An object died that the embedder attached a token to (tags from `FIRST_FOREIGN_TAG` on).
     fn finalized(&self, rt: Runtime, token: &FinalizerToken);
 }

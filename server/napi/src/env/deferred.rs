@@ -1,0 +1,64 @@
+//! Promises that an addon made and has not settled.
+
+use hostd_engine::{Deferred, Value};
+
+use super::EnvId;
+use crate::host::HostState;
+
+/// What settles a promise.
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) deferred: Deferred,
+    /// The promise, if the embedder wants to be told.
+    pub(crate) watched: Option<Value>,
+}
+
+impl Unsettled {
+    pub(crate) fn new(deferred: Deferred) -> Self {
+        Self {
+            deferred,
+            watched: None,
+        }
+    }
+}
+
+/// The promise that was made last: what an addon returns is mostly that one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastPromise {
+    identity: usize,
+    env: EnvId,
+    /// While this is in use what settles the promise is there, and so is the promise.
+    id: usize,
+}
+
+impl HostState {
+    pub(crate) fn note_promise(&self, promise: &Value, env: EnvId, id: usize) {
+        let made = promise
+            .identity()
+            .map(|identity| LastPromise { identity, env, id });
+        self.last_promise.set(made);
+    }
+
+    /// Has the embedder told when a promise is resolved or rejected; false if that can't be had.
+    pub(crate) fn watch(&self, promise: &Value) -> bool {
+        let last = self.last_promise.get();
+        let Some(last) = last.filter(|last| promise.identity() == Some(last.identity)) else {
+            return false;
+        };
+        let Some(env) = self.env_by_id(last.env) else {
+            return false;
+        };
+        let mut deferreds = env.deferreds.borrow_mut();
+        let Some(unsettled) = deferreds.get_mut(last.id) else {
+            return false;
+        };
+        unsettled.watched = Some(promise.clone());
+        true
+    }
+
+    pub(crate) fn tell_resolved(&self, watched: Option<Value>) {
+        if let Some(promise) = watched {
+            self.hooks.resolved(self.rt, &promise);
+        }
+    }
+}
