@@ -221,6 +221,11 @@ impl Host {
         self.state.watch(promise)
     }
 
+    /// What was said is on its way to the client, who may be long: whoever can work meanwhile begins.
+    pub fn has_spoken(&self) {
+        pool::rouse();
+    }
+
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a
     /// finalizer, a live strong reference. Such an object is not plain data.
     pub fn is_pinned(&self, value: &Value) -> bool {

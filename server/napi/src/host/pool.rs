@@ -3,11 +3,14 @@
 //! Threads are started when work finds none idle, up to `UV_THREADPOOL_SIZE` (4 if it is not set).
 //! They live as long as the process.
 //!
-//! A thread that found several jobs at once, and then no more, only naps: it comes back for those
-//! that are on their way, and nobody has to wake it for each. What comes alone wakes a thread at
-//! once, and whoever leaves jobs behind for another one wakes it, so nothing waits for a nap but
-//! what follows a burst, and that no longer than one nap.
+//! A thread that has done its job and finds no other only naps. If it had found several at once, it
+//! comes back for those that are on their way, and nobody has to wake it for each. If there was but
+//! one, the host's thread rouses it, but not before it has said what it has to say to its client: to
+//! wake a thread takes as long as a small call. Where nobody naps, what comes wakes a thread at once,
+//! and whoever leaves jobs behind for another one wakes it. So nothing waits for longer than one
+//! nap, even if the host's thread, having queued a job, waits for that.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -101,22 +104,36 @@ struct Queue {
     /// Threads that sleep until they are woken.
     idle: usize,
     /// A thread naps: it looks for jobs of its own accord.
-    naps: bool,
+    nap: Option<Nap>,
+}
+
+/// What a thread had done before it naps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nap {
+    /// One job: it is to be roused for the next.
+    AfterOne,
+    /// Several that were there at once: others are on their way.
+    AfterSeveral,
 }
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     jobs: VecDeque::new(),
     threads: 0,
     idle: 0,
-    naps: false,
+    nap: None,
 });
 static READY: Condvar = Condvar::new();
-/// Nobody rings it: whoever waits here naps.
-static NEVER: Condvar = Condvar::new();
+/// Whoever naps waits here.
+static NAPPING: Condvar = Condvar::new();
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
     let wish = std::env::var("UV_THREADPOOL_SIZE").ok();
     wish.map_or(DEFAULT_SIZE, |wish| size(&wish))
 });
+
+thread_local! {
+    /// This thread has left a job for one that naps after one.
+    static OWES_ROUSING: Cell<bool> = const { Cell::new(false) };
+}
 
 fn lock() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,6 +160,9 @@ pub(crate) fn submit(job: Job) -> bool {
     queue.jobs.push_back(job);
     let is_served = see_to_it(&mut queue);
     if is_served {
+        if queue.nap == Some(Nap::AfterOne) {
+            OWES_ROUSING.set(true);
+        }
         wake_another(queue);
     } else {
         queue.jobs.pop_back();
@@ -150,10 +170,28 @@ pub(crate) fn submit(job: Job) -> bool {
     is_served
 }
 
+/// Rouses the thread that naps, if this one has left a job for it.
+#[inline]
+pub(crate) fn rouse() {
+    if OWES_ROUSING.get() {
+        OWES_ROUSING.set(false);
+        rouse_napper();
+    }
+}
+
+fn rouse_napper() {
+    let queue = lock();
+    let is_awaited = queue.nap == Some(Nap::AfterOne) && !queue.jobs.is_empty();
+    drop(queue);
+    if is_awaited {
+        NAPPING.notify_one();
+    }
+}
+
 /// Starts another thread if the jobs that are there need one and there may be one. False if there
 /// is none at all.
 fn see_to_it(queue: &mut Queue) -> bool {
-    if queue.naps || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
+    if queue.nap.is_some() || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
         return true;
     }
     let started = thread::Builder::new()
@@ -171,7 +209,7 @@ fn see_to_it(queue: &mut Queue) -> bool {
 /// Wakes a thread for the jobs that are there, if one sleeps and none comes by itself. Gives the
 /// lock back first: who is woken under it falls asleep again, on it.
 fn wake_another(queue: MutexGuard<'_, Queue>) {
-    let is_awaited = queue.idle > 0 && !queue.naps && !queue.jobs.is_empty();
+    let is_awaited = queue.idle > 0 && queue.nap.is_none() && !queue.jobs.is_empty();
     drop(queue);
     if is_awaited {
         READY.notify_one();
@@ -187,12 +225,15 @@ fn serve() {
             if let Some(job) = queue.jobs.pop_front() {
                 break job;
             }
-            if burst > 1 && !queue.naps {
+            if burst > 0 && queue.nap.is_none() {
+                queue.nap = Some(match burst {
+                    1 => Nap::AfterOne,
+                    _ => Nap::AfterSeveral,
+                });
                 burst = 0;
-                queue.naps = true;
-                let napped = NEVER.wait_timeout(queue, NAP);
+                let napped = NAPPING.wait_timeout(queue, NAP);
                 queue = napped.unwrap_or_else(PoisonError::into_inner).0;
-                queue.naps = false;
+                queue.nap = None;
             } else {
                 burst = 0;
                 queue.idle += 1;

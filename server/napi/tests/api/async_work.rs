@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_napi::Origin;
 
@@ -150,6 +150,25 @@ fn work_runs_elsewhere_and_completes_here_and_can_be_queued_again() {
         Status::Ok
     );
     assert_eq!(queue(ENV.get(), WORK.get()), Status::InvalidArg);
+}
+
+#[test]
+fn work_begins_although_its_addon_waits_for_it_at_once() {
+    let _alone = alone();
+    let count: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
+    let data = ptr::from_ref(count).cast_mut().cast::<c_void>();
+    bench().run(8, move |env| {
+        // From the second one on there is a thread that naps after a single job.
+        for wanted in 1..=20 {
+            let work = create(env, Some(add_one), None, data);
+            assert_eq!(queue(env, work), Status::Ok);
+            let end = Instant::now() + Duration::from_secs(20);
+            while count.load(Ordering::SeqCst) < wanted {
+                assert!(Instant::now() < end, "job {wanted} does not begin");
+                std::thread::yield_now();
+            }
+        }
+    });
 }
 
 #[test]
