@@ -19,6 +19,7 @@ mod crash;
 mod door;
 mod error;
 mod fork;
+mod host;
 mod launch;
 mod ledger;
 mod memory;

@@ -18,8 +18,8 @@ use crate::granted::open_granted;
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
-/// What was granted of `/proc`. A file there that nobody uses is
-/// forgotten when memory is short, and is another one next time, which nothing was granted for.
+/// What was granted of `/proc`. A file there that nobody uses is forgotten when memory is short, and is
+/// another one next time, which nothing was granted for.
 static USED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 /// The newest version whose rights are known here.
