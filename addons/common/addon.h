@@ -187,6 +187,18 @@ typedef struct {
   napi_value object;
 } Report;
 
+// Calls a function once, later, as a threadsafe function that has nothing of its own to call it, from
+// this very thread.
+static inline void call_by_default(napi_env env, napi_value callback) {
+  napi_value name;
+  napi_threadsafe_function function;
+  MUST(napi_create_string_utf8(env, "event", NAPI_AUTO_LENGTH, &name));
+  MUST(napi_create_threadsafe_function(env, callback, NULL, name, 0, 1, NULL, NULL, NULL, NULL,
+                                       &function));
+  MUST(napi_call_threadsafe_function(function, NULL, napi_tsfn_blocking));
+  MUST(napi_release_threadsafe_function(function, napi_tsfn_release));
+}
+
 static inline void report_value(Report* report, const char* name, napi_value value) {
   // A NULL handle can't be shown; after a success it is worth a word.
   if (value == NULL) {

@@ -310,13 +310,7 @@ static napi_value postedByThread(napi_env env, napi_callback_info info) {
 // callDefault(function): calls it once as a function that has nothing of its own to call it.
 static napi_value callDefault(napi_env env, napi_callback_info info) {
   ARGUMENTS;
-  napi_value name;
-  napi_threadsafe_function function;
-  MUST(napi_create_string_utf8(env, "order", NAPI_AUTO_LENGTH, &name));
-  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, 0, 1, NULL, NULL, NULL, NULL,
-                                       &function));
-  MUST(napi_call_threadsafe_function(function, env, napi_tsfn_blocking));
-  MUST(napi_release_threadsafe_function(function, napi_tsfn_release));
+  call_by_default(env, ARG(0));
   return NULL;
 }
 

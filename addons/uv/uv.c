@@ -325,13 +325,7 @@ static napi_value phases(napi_env env, napi_callback_info info) {
 // event(callback): a call of a threadsafe function, sent from this very thread.
 static napi_value event(napi_env env, napi_callback_info info) {
   ARGUMENTS;
-  napi_threadsafe_function function;
-  napi_value name;
-  MUST(napi_create_string_utf8(env, "uv", NAPI_AUTO_LENGTH, &name));
-  MUST(napi_create_threadsafe_function(env, ARG(0), NULL, name, 0, 1, NULL, NULL, NULL, NULL,
-                                       &function));
-  MUST(napi_call_threadsafe_function(function, NULL, napi_tsfn_blocking));
-  MUST(napi_release_threadsafe_function(function, napi_tsfn_release));
+  call_by_default(env, ARG(0));
   return NULL;
 }
 
