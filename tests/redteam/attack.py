@@ -105,6 +105,8 @@ BREAKS = (
     "S12_descriptors",
     "S18_hang_up",
 )
+# They leave in their folder what the client has to remove when their process has ended.
+LEAVE = ("R10_deep", "R10_closed")
 # They keep the client busy for a third of a second.
 STORMS = ("S10_log_flood", "S13_storm")
 # How many files a host makes in its folder, and how many of 200 MiB: in a jail more than fit in,
@@ -258,6 +260,8 @@ def made(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
     if name in STORMS:
         return stormed(addon, other, name, wrong)
     outcome = attacked(addon, name)
+    if name in LEAVE:
+        host(addon).restart()
     # The host itself notices as well that its client is lost: who is first is all the same.
     return outcome.partition(":")[0] if name in BREAKS else outcome
 
