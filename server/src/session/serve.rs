@@ -113,7 +113,6 @@ impl Session {
         }
         self.fresh.set(None);
         self.transmit(lane, header, &mut scratch);
-        self.host.has_spoken();
         self.put_scratch(scratch);
         if let Err(Refusal::Fatal(error)) = answer {
             self.lose(error);

@@ -15,9 +15,11 @@ impl Session {
     pub(super) fn send_frame(&self, lane: LaneIndex, frame: &[u8]) -> Result {
         let send = |frame: &[u8]| self.end.borrow_mut().send(lane, frame);
         #[cfg(feature = "faults")]
-        return fault::write(fault::step_of_written(frame), frame, send);
+        let outcome = fault::write(fault::step_of_written(frame), frame, send);
         #[cfg(not(feature = "faults"))]
-        send(frame)
+        let outcome = send(frame);
+        self.host.has_spoken();
+        outcome
     }
 
     /// Sends a notice if there is room for it.
