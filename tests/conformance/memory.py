@@ -12,10 +12,12 @@ garbage that the engine leaves at the end is its own affair: it is never freed.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "fuzz")]
@@ -31,35 +33,46 @@ PROGRAMS = 60
 SECONDS = 1200.0
 
 
-def sources() -> list[tuple[str, Path, str]]:
-    """Lists what is run: a name, an addon, a script."""
-    found = [(case.name, case.addon, case.source(later=True)) for case in oracle.cases()]
+class Source(NamedTuple):
+    """What is run, and with what in its environment."""
+
+    name: str
+    addon: Path
+    text: str
+    settings: dict[str, str]
+
+
+def sources() -> list[Source]:
+    """Lists what is run."""
+    found = [Source(case.name, case.addon, case.source(later=True), {}) for case in oracle.cases()]
     for name in fuzz.ADDONS:
         for misuse in (False, True):
             text = fuzz.source(range(PROGRAMS), misuse=misuse)
             label = f"{name}{' misused' if misuse else ''}"
-            found.append((label, fuzz.addon(name), fuzz.as_one_line(text)))
+            found.append(Source(label, fuzz.addon(name), fuzz.as_one_line(text), fuzz.SETTINGS))
     return found
 
 
-def execute(command: list[str], text: str) -> subprocess.CompletedProcess[str]:
+def execute(
+    command: list[str], text: str, settings: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     """Runs one script."""
     return subprocess.run(
         command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS,
-        env={**fuzz.ENVIRONMENT, "ASAN_OPTIONS": SANITIZER},
+        env={**os.environ, **settings, "ASAN_OPTIONS": SANITIZER},
     )  # fmt: skip
 
 
 def finds_faults(command: list[str]) -> bool:
     """Tells whether a fault that is there is found."""
     addon = oracle.build_folder() / "crash.node"
-    return execute([*command, str(addon)], "addon.doubleFree()").returncode == FOUND
+    return execute([*command, str(addon)], "addon.doubleFree()", {}).returncode == FOUND
 
 
-def run(command: list[str], text: str) -> str | None:
+def run(command: list[str], source: Source) -> str | None:
     """Runs one script; returns what is wrong, if anything is."""
     try:
-        done = execute(command, text)
+        done = execute([*command, str(source.addon)], source.text, source.settings)
     except subprocess.TimeoutExpired:
         return f"still ran after {SECONDS:.0f} seconds"
     if done.returncode != 0:
@@ -80,14 +93,14 @@ def main() -> int:
     if not finds_faults(command):
         parser.error(f"{options.operations} does not notice a double free: how was it built?")
     failed = 0
-    for name, addon, text in sources():
-        if options.only and name not in options.only:
+    for source in sources():
+        if options.only and source.name not in options.only:
             continue
         start = time.monotonic()
-        wrong = run([*command, str(addon)], text)
+        wrong = run(command, source)
         failed += wrong is not None
         took = time.monotonic() - start
-        print(f"{name}: {wrong or 'nothing found'} ({took:.1f} s)", flush=True)
+        print(f"{source.name}: {wrong or 'nothing found'} ({took:.1f} s)", flush=True)
     return 1 if failed else 0
 
 
