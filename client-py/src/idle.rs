@@ -1,9 +1,10 @@
 //! What a thread of Python's does while it waits for a host: it looks at signals and deadlines.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hostd_client::{Idle, Interrupted};
+use hostd_client::{Idle, Interrupted, Rest};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -70,6 +71,18 @@ pub(crate) struct Waiting<'a> {
     pub(crate) deadline: Option<Instant>,
     pub(crate) reason: Option<Reason>,
     queue: Option<Queue<'a>>,
+    /// The interpreter is let go of.
+    rests: bool,
+    /// A moment was spent with the interpreter held.
+    has_stayed: bool,
+}
+
+/// So many answers are waited for with the interpreter held, each for a moment: then others have
+/// their chance, as Python's own threads give it to each other from time to time.
+const STAYS: u32 = 256;
+
+thread_local! {
+    static STAYED: Cell<u32> = const { Cell::new(0) };
 }
 
 impl<'a> Waiting<'a> {
@@ -78,6 +91,8 @@ impl<'a> Waiting<'a> {
             deadline,
             reason: None,
             queue: None,
+            rests: false,
+            has_stayed: false,
         }
     }
 
@@ -87,6 +102,8 @@ impl<'a> Waiting<'a> {
             deadline,
             reason: None,
             queue: Some(Queue::new(session)),
+            rests: false,
+            has_stayed: false,
         }
     }
 
@@ -139,5 +156,31 @@ impl Idle for Waiting<'_> {
             // The interpreter ends: nothing more is to be waited for.
             None => Err(Interrupted),
         }
+    }
+
+    fn rest(&mut self, wait: &mut Rest<'_>) {
+        if self.rests {
+            return wait(self);
+        }
+        self.rests = true;
+        // The thread that waits is Python's, and holds the interpreter: there is no end of it now.
+        let rested = Python::try_attach(|py| py.detach(|| wait(self)));
+        if rested.is_none() {
+            wait(self);
+        }
+        self.rests = false;
+    }
+
+    #[inline]
+    fn may_stay(&mut self) -> bool {
+        if self.rests || self.has_stayed {
+            return false;
+        }
+        self.has_stayed = true;
+        STAYED.with(|stayed| {
+            let count = stayed.get() + 1;
+            stayed.set(count % STAYS);
+            count < STAYS
+        })
     }
 }

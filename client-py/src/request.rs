@@ -254,7 +254,7 @@ impl Session {
                 ask.export.map(|name| &**name),
             ));
         }
-        let sent = py.detach(|| {
+        let mut send = || {
             let talk = match &mut *talk {
                 Some(talk) => talk,
                 none => {
@@ -289,8 +289,8 @@ impl Session {
             talk.conversation
                 .next(&mut scratch.body, &mut waiting)
                 .map(Sent::Answered)
-        });
-        let mut header = match sent {
+        };
+        let mut header = match send() {
             Ok(Sent::Answered(header)) => header,
             Ok(nothing) => return Ok(nothing),
             Err(error) => return Err(self.interrupted(py, talk, ask, (error, waiting), scratch)),
@@ -355,18 +355,17 @@ impl Session {
                 None if waiting.is_over(py) => back.conversation.interrupt(),
                 None => {}
             }
-            let next = py.detach(|| -> Result<Header, ClientError> {
-                if gone {
-                    // The host died while the callback ran: the lane says how.
-                    return back.conversation.next(&mut scratch.body, &mut waiting);
+            let mut next = || -> Result<Header, ClientError> {
+                if !gone {
+                    back.conversation
+                        .send_while(&mut answer.builder, &mut waiting)?;
+                    answer.releases.clear();
+                    answer.brought.was_sent();
                 }
-                back.conversation
-                    .send_while(&mut answer.builder, &mut waiting)?;
-                answer.releases.clear();
-                answer.brought.was_sent();
+                // If the host died while the callback ran, the lane says how.
                 back.conversation.next(&mut scratch.body, &mut waiting)
-            });
-            next.map_err(|error| {
+            };
+            next().map_err(|error| {
                 let error = self.interrupted(py, talk, ask, (error, waiting), scratch);
                 raised.unwrap_or(error)
             })

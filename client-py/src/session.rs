@@ -211,7 +211,7 @@ impl Session {
     fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<Arc<World>> {
         let client = self.client()?;
         let mut waiting = Waiting::of(self, idle::deadline(py)?);
-        let started = py.detach(|| client.conversation(&mut waiting).map(drop));
+        let started = client.conversation(&mut waiting).map(drop);
         if let Err(error) = started {
             return Err(self.error(error, waiting, None));
         }

@@ -32,7 +32,20 @@ pub trait Idle {
     /// Asked about every 100 ms of a wait and at wake-ups (a signal is one). Over lanes not before
     /// the first sleep: most sleeps are short, and asking may be dear.
     fn check(&mut self) -> Result<(), Interrupted>;
+
+    /// Calls `wait`, which takes longer than a moment, once: whoever holds what other threads need
+    /// lets go of it for so long.
+    fn rest(&mut self, wait: &mut Rest<'_>);
+
+    /// Whether the wait that begins now may be spent without [`Self::rest`] for a moment, since what
+    /// is waited for most likely comes at once. It is asked once for each.
+    fn may_stay(&mut self) -> bool {
+        false
+    }
 }
+
+/// What is done at [`Idle::rest`].
+pub type Rest<'a> = dyn FnMut(&mut dyn Idle) + Send + 'a;
 
 /// Waits for as long as it takes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,11 +55,19 @@ impl Idle for Patient {
     fn check(&mut self) -> Result<(), Interrupted> {
         Ok(())
     }
+
+    fn rest(&mut self, wait: &mut Rest<'_>) {
+        wait(self);
+    }
 }
 
 impl<F: FnMut() -> Result<(), Interrupted>> Idle for F {
     fn check(&mut self) -> Result<(), Interrupted> {
         self()
+    }
+
+    fn rest(&mut self, wait: &mut Rest<'_>) {
+        wait(self);
     }
 }
 

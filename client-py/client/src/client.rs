@@ -181,7 +181,9 @@ impl Client {
                 leased => return leased.map_err(interrupted),
             }
         }
-        self.begin(idle)
+        let mut begun = Err(ClientError::Interrupted);
+        idle.rest(&mut |idle| begun = self.begin(idle));
+        begun
     }
 
     #[cold]

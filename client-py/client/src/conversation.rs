@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_protocol::carrier::{ClientLane, Idle, Interrupted};
+use hostd_protocol::carrier::{ClientLane, Idle, Interrupted, Patient, Rest};
 use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::{Generation, LaneIndex};
@@ -88,7 +88,7 @@ impl Conversation {
     /// On an error with a limit nothing was sent, and the conversation goes on.
     #[inline]
     pub fn send(&mut self, frame: &mut FrameBuilder) -> Result<(), ClientError> {
-        self.send_while(frame, &mut hostd_protocol::carrier::Patient)
+        self.send_while(frame, &mut Patient)
     }
 
     /// Whether the host has ended or was killed for this conversation, or belongs to the process that
@@ -110,7 +110,7 @@ impl Conversation {
             return Err(ClientError::Forked);
         }
         if self.has_failed {
-            return Err(self.death());
+            return Err(self.death(idle));
         }
         let number = frame.number();
         let sent = match frame.kind() {
@@ -135,7 +135,7 @@ impl Conversation {
             FrameKind::Notice => return Err(nothing_to_answer()),
         };
         let mut grace = Grace {
-            idle,
+            idle: &mut *idle,
             cancel: (&self.session, self.lane.index()),
             since: &mut self.interrupted,
         };
@@ -146,7 +146,7 @@ impl Conversation {
                 }
                 Ok(())
             }
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.failed(error, idle)),
         }
     }
 
@@ -163,7 +163,7 @@ impl Conversation {
             return Err(ClientError::Forked);
         }
         if self.has_failed {
-            return Err(self.death());
+            return Err(self.death(idle));
         }
         loop {
             let mut grace = Grace {
@@ -174,7 +174,7 @@ impl Conversation {
             let received = self.lane.receive(body, &mut grace);
             let header = match received {
                 Ok(header) => header,
-                Err(error) => return Err(self.failed(error)),
+                Err(error) => return Err(self.failed(error, idle)),
             };
             let accepted = match header.kind {
                 FrameKind::Request => self.pending.asked(&header),
@@ -182,12 +182,14 @@ impl Conversation {
                 FrameKind::Notice => Err(violation()),
             };
             if let Err(error) = accepted {
-                return Err(self.failed(error));
+                return Err(self.failed(error, idle));
             }
             if self.interrupted.is_none() {
                 return Ok(header);
             }
-            if let Some(ended) = self.wind_down(header, body)? {
+            let mut wound = Ok(None);
+            idle.rest(&mut |_| wound = self.wind_down(header, body));
+            if let Some(ended) = wound? {
                 return Err(ended);
             }
         }
@@ -231,11 +233,11 @@ impl Conversation {
 
     /// What an error of the lane means.
     #[cold]
-    fn failed(&mut self, error: ProtocolError) -> ClientError {
+    fn failed(&mut self, error: ProtocolError, idle: &mut dyn Idle) -> ClientError {
         self.pending.clear();
         self.has_failed = true;
         match error {
-            ProtocolError::Disconnected => self.death(),
+            ProtocolError::Disconnected => self.death(idle),
             ProtocolError::Interrupted => {
                 let reason = "it did not end a call within 0.5 s after that was interrupted";
                 self.session.kill(|| reason.to_owned());
@@ -250,9 +252,12 @@ impl Conversation {
 
     /// How the host ended, which this waits for.
     #[cold]
-    fn death(&self) -> ClientError {
+    fn death(&self, idle: &mut dyn Idle) -> ClientError {
+        let (session, lane) = (&self.session, self.lane.index());
         let export = self.export.as_deref();
-        self.session.death(self.lane.index(), export)
+        let mut death = ClientError::Interrupted;
+        idle.rest(&mut |_| death = session.death(lane, export));
+        death
     }
 }
 
@@ -307,5 +312,22 @@ impl Idle for Grace<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn rest(&mut self, wait: &mut Rest<'_>) {
+        let cancel = self.cancel;
+        let since = &mut *self.since;
+        self.idle.rest(&mut |idle| {
+            wait(&mut Grace {
+                idle,
+                cancel,
+                since: &mut *since,
+            });
+        });
+    }
+
+    #[inline]
+    fn may_stay(&mut self) -> bool {
+        self.idle.may_stay()
     }
 }

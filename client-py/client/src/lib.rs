@@ -40,6 +40,6 @@ pub use conversation::Conversation;
 pub use cord::Cord;
 pub use error::{ClientError, SpawnError};
 pub use fork::forked;
-pub use hostd_protocol::carrier::{Idle, Interrupted, Patient};
+pub use hostd_protocol::carrier::{Idle, Interrupted, Patient, Rest};
 pub use options::{Carrier, Events, HostOptions, OnStart, RestartMode, Stream};
 pub use report::{ExitReport, Frame, Usage};

@@ -19,6 +19,8 @@ pub(crate) struct Spin {
 
 /// A shorter time is not worth the trouble.
 const LEAST: Duration = Duration::from_nanos(500);
+/// What is waited for longer than this does not come at once.
+const MOMENT: Duration = Duration::from_micros(3);
 /// Given up, it is tried again once in so many waits.
 const RETRY: u32 = 32;
 /// Looks between two looks at the clock.
@@ -76,6 +78,29 @@ impl Spin {
                 return None;
             }
         }
+        let found = self.spin(budget, look);
+        if found.is_none() {
+            let half = self.budget / 2;
+            self.budget = if half < LEAST { Duration::ZERO } else { half };
+        }
+        found
+    }
+
+    /// Looks once, and then again for a moment if spinning is thought to pay. That it did not within
+    /// a moment says nothing.
+    #[inline]
+    pub(crate) fn briefly<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if self.budget.is_zero() {
+            return None;
+        }
+        self.spin(MOMENT.min(self.budget), look)
+    }
+
+    #[inline]
+    fn spin<T>(&mut self, budget: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         // What comes at once is found without a look at the clock.
         let mut start = None;
         loop {
@@ -88,12 +113,9 @@ impl Spin {
                 }
             }
             if start.get_or_insert_with(Instant::now).elapsed() >= budget {
-                break;
+                return None;
             }
         }
-        let half = self.budget / 2;
-        self.budget = if half < LEAST { Duration::ZERO } else { half };
-        None
     }
 
     /// How long to try although spinning was given up.
@@ -150,6 +172,22 @@ mod tests {
         failing(&mut spin);
         assert!(start.elapsed() >= Duration::from_millis(5));
         assert!(start.elapsed() < Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_moment_says_nothing_of_whether_it_pays() {
+        let mut spin = Spin::at_most(Duration::from_secs(1));
+        let start = Instant::now();
+        assert_eq!(spin.briefly(|| None::<()>), None);
+        assert!(start.elapsed() < Duration::from_millis(500));
+        assert_eq!(spin.budget, spin.most);
+        let mut never = Spin::never();
+        let mut looks = 0;
+        let found: Option<()> = never.briefly(|| {
+            looks += 1;
+            None
+        });
+        assert_eq!((found, looks), (None, 1));
     }
 
     #[test]

@@ -103,23 +103,27 @@ impl LaneClient {
         hint: Option<hostd_shm::LaneIndex>,
         idle: &mut dyn Idle,
     ) -> Result<Lease> {
-        let mut gone = false;
-        let mut check = || {
-            gone = self.is_gone();
-            if gone || idle.check().is_err() {
-                Verdict::Stop
-            } else {
-                Verdict::Continue
-            }
-        };
-        let lease = self.shared.lease(hint, &mut check);
-        lease.map_err(|_| {
-            if gone {
-                ProtocolError::Disconnected
-            } else {
-                ProtocolError::Interrupted
-            }
-        })
+        let mut outcome = Err(ProtocolError::Interrupted);
+        idle.rest(&mut |idle| {
+            let mut gone = false;
+            let mut check = || {
+                gone = self.is_gone();
+                if gone || idle.check().is_err() {
+                    Verdict::Stop
+                } else {
+                    Verdict::Continue
+                }
+            };
+            let lease = self.shared.lease(hint, &mut check);
+            outcome = lease.map_err(|_| {
+                if gone {
+                    ProtocolError::Disconnected
+                } else {
+                    ProtocolError::Interrupted
+                }
+            });
+        });
+        outcome
     }
 
     pub(super) fn home(&self) -> Option<LeasedLane> {
@@ -193,6 +197,17 @@ impl Port for LeasedLane {
 
     #[inline]
     fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
+        if idle.may_stay() && self.lease.glance(wanted(interest))? {
+            return Ok(());
+        }
+        let mut outcome = Err(ProtocolError::Interrupted);
+        idle.rest(&mut |idle| outcome = self.wait_long(interest, idle));
+        outcome
+    }
+}
+
+impl LeasedLane {
+    fn wait_long(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
         let gone = &self.session.gone;
         let (mut asked, mut interrupted) = (false, false);
         let mut check = || {

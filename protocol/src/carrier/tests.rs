@@ -41,6 +41,7 @@ macro_rules! suite {
         cases! {
             $module: $carrier:
             round_trip
+            wait_is_spent_at_rest
             frame_larger_than_the_ring_is_streamed
             conversation_nests
             calls_of_many_threads_get_their_own_replies

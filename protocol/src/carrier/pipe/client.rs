@@ -22,10 +22,11 @@ impl PipeClient {
         hint: Option<LaneIndex>,
         idle: &mut dyn Idle,
     ) -> Result<PipeLane> {
-        let lane = self.pipes.leases.take(hint, &self.pipes, idle)?;
+        let mut lane = Err(ProtocolError::Interrupted);
+        idle.rest(&mut |idle| lane = self.pipes.leases.take(hint, &self.pipes, idle));
         Ok(PipeLane {
             pipes: Arc::clone(&self.pipes),
-            lane,
+            lane: lane?,
         })
     }
 
@@ -100,6 +101,10 @@ impl Port for PipeLane {
             Interest::Data => &self.pipes.to_client,
             Interest::Space => &self.pipes.to_host,
         };
-        direction.wait(self.lane, interest, &self.pipes.gone, idle)
+        let mut outcome = Err(ProtocolError::Interrupted);
+        idle.rest(&mut |idle| {
+            outcome = direction.wait(self.lane, interest, &self.pipes.gone, idle);
+        });
+        outcome
     }
 }

@@ -23,6 +23,58 @@ pub(super) fn round_trip(pair: Pair) {
     assert!(matches!(error, ProtocolError::Disconnected), "{error}");
 }
 
+/// Whoever waits holds something, and lets go of it for all that is no glance.
+pub(super) fn wait_is_spent_at_rest(pair: Pair) {
+    #[derive(Default)]
+    struct Holder {
+        rests: u32,
+        stays: u32,
+        is_at_rest: bool,
+    }
+
+    impl Idle for Holder {
+        fn check(&mut self) -> std::result::Result<(), Interrupted> {
+            assert!(self.is_at_rest, "a wait that holds what others need");
+            Ok(())
+        }
+
+        fn rest(&mut self, wait: &mut Rest<'_>) {
+            assert!(!self.is_at_rest);
+            self.is_at_rest = true;
+            wait(self);
+            self.is_at_rest = false;
+            self.rests += 1;
+        }
+
+        fn may_stay(&mut self) -> bool {
+            self.stays += 1;
+            self.stays == 1
+        }
+    }
+
+    let (go, gone) = mpsc::channel();
+    let served = Served::new(pair, move |host: &mut HostEnd| -> Result {
+        let lane = next_lane(host)?;
+        let header = host.receive(lane, &mut Vec::new())?;
+        gone.recv().unwrap();
+        // The client is about to wait, or does so.
+        thread::sleep(Duration::from_millis(20));
+        let body = pattern(10 << 20);
+        host.send(lane, &frame(FrameKind::Reply, 2, header.call, &body))
+    });
+    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let request = frame(FrameKind::Request, 2, CallId(1), &[]);
+    lane.send(&request, &mut patience()).unwrap();
+    go.send(()).unwrap();
+    let mut holder = Holder::default();
+    let mut body = Vec::new();
+    lane.receive(&mut body, &mut holder).unwrap();
+    assert!(body == pattern(10 << 20));
+    assert!(holder.rests > 0);
+    drop(lane);
+    served.found().unwrap();
+}
+
 pub(super) fn frame_larger_than_the_ring_is_streamed(pair: Pair) {
     let served = Served::new(pair, echo);
     let mut lane = served.client.lease(None, &mut patience()).unwrap();

@@ -122,6 +122,10 @@ impl Idle for Patience {
             Err(Interrupted)
         }
     }
+
+    fn rest(&mut self, wait: &mut Rest<'_>) {
+        wait(self);
+    }
 }
 
 pub(super) fn frame(kind: FrameKind, number: u16, call: CallId, body: &[u8]) -> Vec<u8> {
