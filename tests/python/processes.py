@@ -24,10 +24,18 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def gone_within(pid: int, seconds: float) -> bool:
-    """Waits until a process has ended; False if that takes longer."""
+def began(pid: int) -> str:
+    """Tells when a process began: another one may get its number, but not its beginning."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def gone_within(pid: int, seconds: float, *, beginning: str | None = None) -> bool:
+    """Waits until a process has ended, that which began then; False if that takes longer."""
     end = time.monotonic() + seconds
-    while is_alive(pid):
+    while is_alive(pid) and (beginning is None or began(pid) == beginning):
         if time.monotonic() > end:
             return False
         time.sleep(0.001)

@@ -105,10 +105,13 @@ STATES = {
         assert inside.wait(30)
     """,
     "destructor that goes on in a turn": """
+        dropped = threading.Event()
         class Lent:
-            def __call__(self, *_): pass
+            def __call__(self, *_): dropped.wait(30)
             def __del__(self): go_on()
         order.eventsOfThread(Lent(), 1)
+        # The last reference is that of the turn.
+        dropped.set()
         assert inside.wait(30)
     """,
     "destructor that goes on at a crash": """

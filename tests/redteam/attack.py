@@ -37,7 +37,7 @@ from napi_python import (
     host,
     load_addon,
 )
-from processes import gone_within, inventory, settled
+from processes import began, gone_within, inventory, settled
 
 # What makes a system look older, for the policies that run on it.
 SYSTEMS: dict[str, dict[str, str]] = {
@@ -283,7 +283,7 @@ def one_policy(
         return {"load": "unavailable"}, [] if str(error) else ["SandboxUnavailable says nothing"]
     with addon, load_addon(given["other"], sandbox="none") as other:
         neighbour = host(other).pid
-        pids = [neighbour, host(addon).pid]
+        seen = {(pid, began(pid)) for pid in (neighbour, host(addon).pid) if pid is not None}
         outcomes["load"] = "loaded"
         at_load = dict(line.split(" ", 1) for line in str(addon.atLoad).splitlines())
         for place in ("Relocation", "Init", "Needed", "ThreadEnd"):
@@ -294,7 +294,8 @@ def one_policy(
         for name in attacks:
             for turn in range(repeats):
                 outcome = made(addon, other, name, wrong)
-                pids.append(host(addon).pid)
+                if (pid := host(addon).pid) is not None:
+                    seen.add((pid, began(pid)))
                 # Each time, or servers that nobody listens at would be full.
                 heard = target.heard()
                 if policy != "none":
@@ -314,8 +315,8 @@ def one_policy(
             if host(other).pid != neighbour or host(other).run_script("1 + 2") != 3:
                 wrong.append(f"{name}: disturbed another host")
     end = time.monotonic() + 10
-    for pid in {pid for pid in pids if pid is not None}:
-        if not gone_within(pid, max(0.0, end - time.monotonic())):
+    for pid, beginning in seen:
+        if not gone_within(pid, max(0.0, end - time.monotonic()), beginning=beginning):
             wrong.append(f"still there: {pid}")
     target.heard()
     target.before = target.seen()
