@@ -39,6 +39,10 @@ const seen = (count) => new Promise((done) => {
     if (delays.length === count) done(delays.sort((a, b) => a - b)[count >> 1]);
   }, count);
 });
+const gathered = (count) => {
+  const { asyncAdd } = sample('sample_rust.node');
+  return Promise.all(Array.from({ length: count }, (_, i) => asyncAdd(i, 1)));
+};
 const turns = {
   event: events,
   seen,
@@ -47,10 +51,8 @@ const turns = {
   awaited: async (count) => {
     for (let i = 0; i < count; i++) await sample('sample_rust.node').asyncAdd(i, 1);
   },
-  gathered: (count) => {
-    const { asyncAdd } = sample('sample_rust.node');
-    return Promise.all(Array.from({ length: count }, (_, i) => asyncAdd(i, 1)));
-  },
+  together: gathered,
+  gathered,
 };
 
 async function measureTurns(row, rounds) {

@@ -23,7 +23,8 @@ ROWS = {
     "events": ("event of a thread, in a burst of 1000", 1000),
     "many-events": ("event of a thread, in a burst of 50 000", 50_000),
     "awaited": ("promise of work, one after another", 300),
-    "gathered": ("promise of work, 10 000 at once", 10_000),
+    "together": ("promise of work, 10 000 made, then awaited", 10_000),
+    "gathered": ("promise of work, 10 000 gathered", 10_000),
 }
 
 #: what of the last row is asyncio's own: awaitables that are no futures, gathered without an addon
@@ -82,6 +83,11 @@ def rows() -> dict[str, Callable[[int], float]]:
             await sample.asyncAdd(number, 1)
 
     async def together(count: int) -> None:
+        promises = [sample.asyncAdd(number, 1) for number in range(count)]
+        for promise in promises:
+            await promise
+
+    async def gathered(count: int) -> None:
         await asyncio.gather(*[sample.asyncAdd(number, 1) for number in range(count)])
 
     async def alone(count: int) -> None:
@@ -109,6 +115,7 @@ def rows() -> dict[str, Callable[[int], float]]:
         "events": events,
         "many-events": events,
         "awaited": timed(one_by_one),
-        "gathered": timed(together),
+        "together": timed(together),
+        "gathered": timed(gathered),
         ASYNCIO: timed(alone),
     }
