@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -33,6 +34,33 @@ def test_many_threads_call_at_once(rust: Addon) -> None:
 def test_more_threads_than_lanes(rust: Addon) -> None:
     with ThreadPoolExecutor(100) as pool:
         assert list(pool.map(lambda i: rust.add(i, 1), range(500))) == [i + 1 for i in range(500)]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="nothing comes at once on one CPU")
+def test_thread_that_computes_is_not_let_in_by_each_call(rust: Addon) -> None:
+    """Whoever lets go of the interpreter gets it back when the other thread's time is over."""
+    ended = threading.Event()
+
+    def compute() -> None:
+        while not ended.is_set():
+            pass
+
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=compute)
+    sys.setswitchinterval(0.02)
+    late = 0
+    try:
+        thread.start()
+        for number in range(400):
+            start = time.perf_counter()
+            rust.add(number, 1)
+            late += time.perf_counter() - start > 0.01
+    finally:
+        ended.set()
+        sys.setswitchinterval(before)
+        thread.join()
+    # Nearly all were, where nothing else kept the processors busy.
+    assert late < 100
 
 
 def test_callback_runs_in_the_thread_that_called(js: Script) -> None:
