@@ -86,17 +86,19 @@ thread_local! {
 }
 
 impl<'a> Waiting<'a> {
+    /// Of a thread that does not hold the interpreter.
     pub(crate) const fn until(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
             reason: None,
             queue: None,
-            rests: false,
+            rests: true,
             has_stayed: false,
         }
     }
 
-    /// Waits for this session's host, possibly behind other calls.
+    /// Of a thread that holds the interpreter: waits for this session's host, possibly behind other
+    /// calls.
     pub(crate) const fn of(session: &'a Session, deadline: Option<Instant>) -> Self {
         Self {
             deadline,
