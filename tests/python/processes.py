@@ -15,21 +15,23 @@ from pathlib import Path
 from typing import Self
 
 
+def _record(pid: int) -> list[str]:
+    """What the system says of a process, from its state on; nothing if it is not there."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rsplit(")", 1)[1].split()
+
+
 def is_alive(pid: int) -> bool:
     """Tells whether a process is there and has not ended."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    return _record(pid)[:1] not in ([], ["Z"])
 
 
 def began(pid: int) -> str:
     """Tells when a process began: another one may get its number, but not its beginning."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    return "".join(_record(pid)[19:20])
 
 
 def gone_within(pid: int, seconds: float, *, beginning: str | None = None) -> bool:
