@@ -47,6 +47,17 @@ pub trait Idle {
 /// What is done at [`Idle::rest`].
 pub type Rest<'a> = dyn FnMut(&mut dyn Idle) + Send + 'a;
 
+/// Does `wait` at [`Idle::rest`] and gives what came of it: `never` only if it was not called.
+pub fn at_rest<R: Send>(
+    idle: &mut dyn Idle,
+    never: R,
+    mut wait: impl FnMut(&mut dyn Idle) -> R + Send,
+) -> R {
+    let mut outcome = never;
+    idle.rest(&mut |idle| outcome = wait(idle));
+    outcome
+}
+
 /// Waits for as long as it takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patient;

@@ -6,7 +6,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use hostd_protocol::carrier::Idle;
+use hostd_protocol::carrier::{Idle, at_rest};
 use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
@@ -181,9 +181,7 @@ impl Client {
                 leased => return leased.map_err(interrupted),
             }
         }
-        let mut begun = Err(ClientError::Interrupted);
-        idle.rest(&mut |idle| begun = self.begin(idle));
-        begun
+        at_rest(idle, Err(ClientError::Interrupted), |idle| self.begin(idle))
     }
 
     #[cold]

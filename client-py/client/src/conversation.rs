@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_protocol::carrier::{ClientLane, Idle, Interrupted, Patient, Rest};
+use hostd_protocol::carrier::{ClientLane, Idle, Interrupted, Patient, Rest, at_rest};
 use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::{Generation, LaneIndex};
@@ -187,9 +187,7 @@ impl Conversation {
             if self.interrupted.is_none() {
                 return Ok(header);
             }
-            let mut wound = Ok(None);
-            idle.rest(&mut |_| wound = self.wind_down(header, body));
-            if let Some(ended) = wound? {
+            if let Some(ended) = at_rest(idle, Ok(None), |_| self.wind_down(header, body))? {
                 return Err(ended);
             }
         }
@@ -255,9 +253,9 @@ impl Conversation {
     fn death(&self, idle: &mut dyn Idle) -> ClientError {
         let (session, lane) = (&self.session, self.lane.index());
         let export = self.export.as_deref();
-        let mut death = ClientError::Interrupted;
-        idle.rest(&mut |_| death = session.death(lane, export));
-        death
+        at_rest(idle, ClientError::Interrupted, |_| {
+            session.death(lane, export)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use hostd_shm::{
 };
 
 use super::port::{self, Interest, Port, Terms};
-use super::{ClientEnd, HostCord, HostEnd, Idle, Wake};
+use super::{ClientEnd, HostCord, HostEnd, Idle, Wake, at_rest};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::{Generation, HOME_LANE, LaneIndex};
@@ -103,8 +103,7 @@ impl LaneClient {
         hint: Option<hostd_shm::LaneIndex>,
         idle: &mut dyn Idle,
     ) -> Result<Lease> {
-        let mut outcome = Err(ProtocolError::Interrupted);
-        idle.rest(&mut |idle| {
+        at_rest(idle, Err(ProtocolError::Interrupted), |idle| {
             let mut gone = false;
             let mut check = || {
                 gone = self.is_gone();
@@ -115,15 +114,14 @@ impl LaneClient {
                 }
             };
             let lease = self.shared.lease(hint, &mut check);
-            outcome = lease.map_err(|_| {
+            lease.map_err(|_| {
                 if gone {
                     ProtocolError::Disconnected
                 } else {
                     ProtocolError::Interrupted
                 }
-            });
-        });
-        outcome
+            })
+        })
     }
 
     pub(super) fn home(&self) -> Option<LeasedLane> {
@@ -200,9 +198,9 @@ impl Port for LeasedLane {
         if idle.may_stay() && self.lease.glance(wanted(interest))? {
             return Ok(());
         }
-        let mut outcome = Err(ProtocolError::Interrupted);
-        idle.rest(&mut |idle| outcome = self.wait_long(interest, idle));
-        outcome
+        at_rest(idle, Err(ProtocolError::Interrupted), |idle| {
+            self.wait_long(interest, idle)
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Pipes;
 use super::direction::fill;
-use crate::carrier::Idle;
 use crate::carrier::port::{self, Interest, Port};
+use crate::carrier::{Idle, at_rest};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::{HOME_LANE, LaneIndex};
@@ -22,11 +22,12 @@ impl PipeClient {
         hint: Option<LaneIndex>,
         idle: &mut dyn Idle,
     ) -> Result<PipeLane> {
-        let mut lane = Err(ProtocolError::Interrupted);
-        idle.rest(&mut |idle| lane = self.pipes.leases.take(hint, &self.pipes, idle));
+        let lane = at_rest(idle, Err(ProtocolError::Interrupted), |idle| {
+            self.pipes.leases.take(hint, &self.pipes, idle)
+        })?;
         Ok(PipeLane {
             pipes: Arc::clone(&self.pipes),
-            lane: lane?,
+            lane,
         })
     }
 
@@ -101,10 +102,8 @@ impl Port for PipeLane {
             Interest::Data => &self.pipes.to_client,
             Interest::Space => &self.pipes.to_host,
         };
-        let mut outcome = Err(ProtocolError::Interrupted);
-        idle.rest(&mut |idle| {
-            outcome = direction.wait(self.lane, interest, &self.pipes.gone, idle);
-        });
-        outcome
+        at_rest(idle, Err(ProtocolError::Interrupted), |idle| {
+            direction.wait(self.lane, interest, &self.pipes.gone, idle)
+        })
     }
 }

@@ -22,7 +22,7 @@ impl Unsettled {
     }
 }
 
-/// The promise that was made last: what an addon returns is mostly that one.
+/// The promise that an addon made last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastPromise {
     identity: usize,

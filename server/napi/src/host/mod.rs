@@ -132,6 +132,7 @@ pub(crate) struct HostState {
     pub(crate) works: RefCell<Slots<Work>>,
     /// The async contexts of all environments, and whose they are.
     pub(crate) contexts: RefCell<Slots<EnvId>>,
+    /// What an addon returns is mostly that one.
     pub(crate) last_promise: Cell<Option<LastPromise>>,
     pub(crate) timers: RefCell<Timers>,
     /// What runs a timer and what an immediate.
