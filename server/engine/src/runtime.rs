@@ -108,8 +108,7 @@ impl Runtime {
         if CURRENT.get().is_some() {
             return Err(EngineError::AlreadyRunning);
         }
-        // SAFETY: E1; a plain constructor.
-        let rt = unsafe { q::JS_NewRuntime() };
+        let rt = spare::new_engine();
         if rt.is_null() {
             return Err(EngineError::OutOfMemory);
         }
@@ -127,7 +126,6 @@ impl Runtime {
             return Err(EngineError::OutOfMemory);
         }
         shared_memory::provide(rt, ctx);
-        spare::provide(rt);
         // SAFETY: E1, E3; just made, and it cannot fail.
         let global = Value(unsafe { q::JS_GetGlobalObject(ctx) });
         if !global.count_is_found() {
