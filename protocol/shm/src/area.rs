@@ -127,6 +127,24 @@ mod real {
             first + second
         }
 
+        /// Has the processor fetch the line at `index`, and the next one if a short frame there reaches
+        /// into it, as long as the reader finds its ring empty: they come along with the index then,
+        /// and not after it.
+        #[inline]
+        pub(crate) fn prefetch(&self, index: u32) {
+            #[cfg(target_arch = "x86_64")]
+            for ahead in [0, LINE - 1] {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                let (offset, _, _) = split(index.wrapping_add(ahead), 1);
+                // SAFETY: invariant 1: `offset` is inside the ring.
+                let line = unsafe { self.base.add(offset) };
+                // SAFETY: it reads nothing.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = index;
+        }
+
         /// Copies from the ring, from `index` on, at most a ring full, and initialises as much of
         /// `target` as it returns.
         #[inline]
@@ -147,6 +165,10 @@ mod real {
             first + second
         }
     }
+
+    /// Bytes of a cache line.
+    #[cfg(target_arch = "x86_64")]
+    const LINE: u32 = 64;
 
     /// Where in the ring `index` is, and how many of `len` bytes go there and to the ring's start.
     #[inline]
@@ -232,6 +254,9 @@ mod model {
             }
             source.len()
         }
+
+        #[expect(clippy::unused_self, reason = "the model has no cache")]
+        pub(crate) fn prefetch(&self, _: u32) {}
 
         pub(crate) fn take(&self, index: u32, target: &mut [MaybeUninit<u8>]) -> usize {
             for (step, byte) in target.iter_mut().enumerate() {

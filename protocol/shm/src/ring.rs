@@ -106,6 +106,9 @@ impl Consumer {
         let tail = ring.control.tail.0.load(Acquire);
         let held = ring.distance(tail, self.head)?;
         self.tail = tail;
+        if held == 0 {
+            ring.bytes.prefetch(self.head);
+        }
         Ok(held as usize)
     }
 
