@@ -16,13 +16,23 @@ use super::{HostState, Origin};
 pub(crate) struct Budget {
     items: usize,
     end: Option<Instant>,
+    /// When the clock was looked at, after how many items it is looked at again, and how many of
+    /// these are left.
+    looked: Option<Instant>,
+    stride: u32,
+    left: u32,
 }
+
+/// Items that take less are many before the clock is looked at again, but not more than that.
+const QUICK: Duration = Duration::from_micros(5);
+const MOST_UNSEEN: u32 = 8;
 
 impl Budget {
     fn new(items: usize, time: Duration) -> Self {
         Self {
             items,
             end: Instant::now().checked_add(time),
+            ..Self::default()
         }
     }
 
@@ -31,13 +41,32 @@ impl Budget {
         Self {
             items: usize::MAX,
             end: Some(end),
+            ..Self::default()
         }
     }
 
     /// Counts an item that was done. False if that was the last one.
     pub(crate) fn spend(&mut self) -> bool {
         self.items = self.items.saturating_sub(1);
-        !self.is_spent()
+        if self.items > 0 && self.left > 1 {
+            self.left -= 1;
+            return true;
+        }
+        let now = Instant::now();
+        self.pace(now);
+        self.items > 0 && self.end.is_none_or(|end| now < end)
+    }
+
+    /// Finds out how many items may be done before the clock is looked at again.
+    fn pace(&mut self, now: Instant) {
+        let is_quick = |looked| now.saturating_duration_since(looked) < QUICK * self.stride;
+        self.stride = if self.looked.is_some_and(is_quick) {
+            (self.stride * 2).min(MOST_UNSEEN)
+        } else {
+            1
+        };
+        self.left = self.stride;
+        self.looked = Some(now);
     }
 
     pub(super) fn is_spent(&self) -> bool {
