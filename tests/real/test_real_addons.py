@@ -9,6 +9,7 @@ import platform
 import queue
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -257,13 +258,20 @@ def lightningcss_async(addon: Any) -> Any:
 def ast_grep(addon: Any) -> Any:
     pattern = "console.log($A)"
     root = addon.parse("JavaScript", 'console.log("x")').root()
-    seen = []
+    seen, told = [], threading.Event()
+
+    def heard(_error: Any, found: Any) -> None:
+        seen.append([node.text() for node in found])
+        told.set()
+
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "x.js").write_text("console.log(1); console.log(2)", encoding="utf-8")
         count = addon.js.findInFiles(
             {"paths": [folder], "matcher": {"rule": {"pattern": pattern}}},
-            lambda _error, found: seen.append([node.text() for node in found]),
+            heard,
         ).result(30)
+        # The promise may be settled before what was found is told.
+        assert told.wait(30)
     return [root.find(pattern).getMatch("A").text(), count, seen]
 
 
