@@ -25,8 +25,18 @@ static void deliver(napi_env env, napi_value callback, void* context, void* data
   napi_call_function(env, undefined, callback, 1, &number, NULL);
 }
 
+// When a thread last began to send, in nanoseconds.
+static _Atomic double begun;
+
+static double now(void) {
+  struct timespec now;
+  if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) abort();
+  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 static void* send(void* data) {
   Sender* sender = data;
+  begun = now();
   for (int32_t i = 0; i < sender->count; i++) {
     void* number = (void*)(intptr_t)i;
     if (napi_call_threadsafe_function(sender->function, number, napi_tsfn_blocking) != napi_ok) {
@@ -65,6 +75,13 @@ static napi_value eventsOfThread(napi_env env, napi_callback_info info) {
   if (pthread_create(&thread, NULL, send, sender(env, ARG(0), ARG(1))) != 0) abort();
   pthread_detach(thread);
   return NULL;
+}
+
+// eventsBegun(): the time at which the thread of eventsOfThread began to send, in nanoseconds.
+static napi_value eventsBegun(napi_env env, napi_callback_info info) {
+  napi_value moment;
+  MUST(napi_create_double(env, begun, &moment));
+  return moment;
 }
 
 static void* sendForever(void* data) {
@@ -172,9 +189,8 @@ static void* sendMoments(void* data) {
   for (int32_t left = sender->count; left > 0 && status == napi_ok; left--) {
     nanosleep(&pause, NULL);
     double* moment = malloc(sizeof *moment);
-    struct timespec now;
-    if (moment == NULL || clock_gettime(CLOCK_MONOTONIC, &now) != 0) abort();
-    *moment = (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+    if (moment == NULL) abort();
+    *moment = now();
     status = napi_call_threadsafe_function(sender->function, moment, napi_tsfn_blocking);
     if (status != napi_ok) free(moment);
   }
@@ -330,7 +346,8 @@ static napi_value makeCallback(napi_env env, napi_callback_info info) {
   return result;
 }
 
-EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsForever", eventsForever},
+EXPORTS({"events", events}, {"eventsOfThread", eventsOfThread}, {"eventsBegun", eventsBegun},
+        {"eventsForever", eventsForever},
         {"eventsThatLinger", eventsThatLinger},
         {"momentsOfThread", momentsOfThread}, {"work", work}, {"workForever", workForever}, {"makeCallback", makeCallback},
         {"open", openFunction}, {"post", post}, {"release", release}, {"countGivenBack", countGivenBack},

@@ -29,13 +29,19 @@ function measure(row, rounds) {
 
 // What happens of itself, as in turns.py.
 const sample = (name) => require(path.join(path.dirname(process.argv[2]), name));
-const events = (count) => new Promise((done) => {
-  sample('order.node').eventsOfThread((number) => { if (number === count - 1) done(); }, count);
+const now = () => Number(process.hrtime.bigint());
+const hearAll = (count) => new Promise((done) => {
+  const last = (number) => { if (number === count - 1) done(now()); };
+  sample('order.node').eventsOfThread(last, count);
 });
+const burst = async (count) => {
+  const seen = await hearAll(count);
+  return (seen - sample('order.node').eventsBegun()) / count;
+};
 const seen = (count) => new Promise((done) => {
   const delays = [];
   sample('order.node').momentsOfThread((moment) => {
-    delays.push(Number(process.hrtime.bigint()) - moment);
+    delays.push(now() - moment);
     if (delays.length === count) done(delays.sort((a, b) => a - b)[count >> 1]);
   }, count);
 });
@@ -44,10 +50,10 @@ const gathered = (count) => {
   return Promise.all(Array.from({ length: count }, (_, i) => asyncAdd(i, 1)));
 };
 const turns = {
-  event: events,
+  event: hearAll,
   seen,
-  events,
-  'many-events': events,
+  events: burst,
+  'many-events': burst,
   awaited: async (count) => {
     for (let i = 0; i < count; i++) await sample('sample_rust.node').asyncAdd(i, 1);
   },
@@ -56,9 +62,9 @@ const turns = {
 };
 
 async function measureTurns(row, rounds) {
-  const start = process.hrtime.bigint();
+  const start = now();
   const measured = await turns[row](rounds);
-  return row === 'seen' ? measured : Number(process.hrtime.bigint() - start) / rounds;
+  return ['seen', 'events', 'many-events'].includes(row) ? measured : (now() - start) / rounds;
 }
 
 readline.createInterface({ input: process.stdin }).on('line', async (line) => {
