@@ -300,7 +300,7 @@ impl Session {
             serve::watch_awaitables(py, self, world, ask.call, awaitables);
         }
         while header.kind == FrameKind::Request {
-            header = self.serve_one(py, talk, header, ask, scratch)?;
+            header = self.serve_one(py, talk, world, (header, ask), scratch)?;
         }
         Ok(Sent::Answered(header))
     }
@@ -310,19 +310,18 @@ impl Session {
         self: &Arc<Self>,
         py: Python<'_>,
         talk: &mut Option<Talk>,
-        header: Header,
-        ask: Ask<'_>,
+        world: &Arc<World>,
+        (header, ask): (Header, Ask<'_>),
         scratch: &mut Scratch,
     ) -> PyResult<Header> {
         let Some(busy) = talk.take() else {
             return Err(errors::lost_lane(&self.label));
         };
-        let world = Arc::clone(&busy.world);
         let mut answer = Scratch::take(&self.limits);
         let until = busy.until;
         talk::park(self, busy);
         let in_callback = InCallback::enter(py, self);
-        let served = serve::serve(py, self, &world, header, scratch, &mut answer);
+        let served = serve::serve(py, self, world, header, scratch, &mut answer);
         drop(in_callback);
         let back = talk::unpark();
         if served.is_err() {
@@ -371,10 +370,10 @@ impl Session {
             })
         });
         if result.is_err() {
-            unsend(py, &world, &mut answer);
+            unsend(py, world, &mut answer);
         } else if !answer.brought.awaitables.is_empty() {
             let awaitables = &mut answer.brought.awaitables;
-            serve::watch_awaitables(py, self, &world, ask.call, awaitables);
+            serve::watch_awaitables(py, self, world, ask.call, awaitables);
         }
         answer.give();
         result

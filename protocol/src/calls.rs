@@ -101,7 +101,7 @@ calls! {
     Client 19 NewObject;
     /// V, class u32 → u8
     Client 20 InstanceOf;
-    /// awaitable u32, state u8, V → ()
+    /// awaitable u32 (one more sending of it), state u8, V → ()
     Client 21 Settle;
     /// () → (), then the host tears down
     Client 22 Close;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import gc
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import addon_path, until
-from napi_python import AddonCrashed, aio, host, load_addon
+from napi_python import AddonCrashed, _aio, aio, host, load_addon
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -111,6 +112,71 @@ def test_coroutine_that_is_given_again_is_run_once(js: Script) -> None:
     assert ran == [1]
 
 
+def test_what_an_awaitable_came_to_settles_no_other(
+    js: Script, addon: Addon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Callable[[], None]] = []
+
+    def later(settler: Any, addon: int, value: Any, *, rejected: bool = False) -> None:
+        told.append(functools.partial(settler, value, rejected=rejected))
+
+    # What is done is told to the host by a thread, which may be late.
+    monkeypatch.setattr(_aio, "_settle", later)
+
+    def lent() -> int | None:
+        stats = host(addon).stats()
+        assert stats is not None
+        return stats["python_objects_lent"]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        before = lent()
+        first = loop.create_future()
+        first.set_result("first")
+        # It is told once for each time that it is passed.
+        js("(p, same) => 0")(first, first)
+        told.pop()()
+        await until(lambda: js("gc(); 0") == 0 and lent() == before)
+        second = loop.create_future()
+        promise = js("async (p) => await p")(second)
+        told.pop()()
+        assert told == []
+        second.set_result("second")
+        await asyncio.sleep(0)
+        told.pop()()
+        assert await promise == "second"
+
+    asyncio.run(main())
+
+
+def test_futures_of_two_loops_that_are_passed_twice_come_to_what_they_came_to(js: Script) -> None:
+    both = js("(who, a, b) => Promise.all([who, a, b])")
+    wrong: list[Any] = []
+
+    async def feed(who: str) -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(150):
+            futures = [loop.create_future() for _ in range(4)]
+            # Some are done before they are passed, some afterwards.
+            for value, future in enumerate(futures[::2]):
+                future.set_result([number, value])
+            promises = [both(who, future, future) for future in futures]
+            for value, future in enumerate(futures[1::2]):
+                future.set_result([number, value])
+            for future, promise in zip(futures, promises, strict=True):
+                found = await asyncio.wait_for(promise, SECONDS)
+                if found != [who, future.result(), future.result()]:
+                    wrong.append((found, who, future.result()))
+
+    threads = [threading.Thread(target=lambda who=who: asyncio.run(feed(who))) for who in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+
+
 def test_finished_future_needs_no_loop(js: Script) -> None:
     loop = asyncio.new_event_loop()
     future = loop.create_future()
@@ -203,6 +269,25 @@ def test_coroutine_of_a_callback_that_nobody_waits_for_runs_on_the_loop(js: Scri
 def test_coroutine_given_inside_of_aio_runs_on_the_loop_that_waits(js: Script) -> None:
     async def main() -> None:
         promise = await aio(js(LOOPS))(here)
+        assert await promise == [id(asyncio.get_running_loop())] * 5
+
+    asyncio.run(main())
+
+
+def test_coroutine_of_a_later_callback_runs_on_the_loop_that_waited(js: Script) -> None:
+    calls: list[None] = []
+    again = threading.Event()
+
+    def call() -> Awaitable[int]:
+        calls.append(None)
+        if len(calls) > 1:
+            again.set()
+        return here()
+
+    async def main() -> None:
+        promise = await aio(js(LOOPS))(call)
+        # No loop takes the turns yet: a thread calls back.
+        assert await asyncio.to_thread(again.wait, SECONDS)
         assert await promise == [id(asyncio.get_running_loop())] * 5
 
     asyncio.run(main())

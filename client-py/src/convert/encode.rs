@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use crate::errors;
 use crate::names::Names;
 use crate::session::Session;
-use crate::world::World;
+use crate::world::{Lending, World};
 
 /// What a message brought: kept until its reply, so that changes find their objects.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ pub(crate) struct Brought {
     pub(crate) lent: Vec<SlotId>,
     /// The same, of a message that was sent: taken back if the host says that it did not read it.
     pub(crate) sent: Vec<SlotId>,
-    /// Awaitables that were lent for the first time, to be watched once the message is sent.
-    pub(crate) awaitables: Vec<(SlotId, Py<PyAny>)>,
+    /// Awaitables that were lent, to be watched once the message is sent.
+    pub(crate) awaitables: Vec<(Lending, Py<PyAny>)>,
 }
 
 impl Brought {
@@ -329,10 +329,19 @@ impl<'a, 'py> Encoder<'a, 'py> {
         &mut self,
         object: &Bound<'py, PyAny>,
         kind: ClientKind,
-    ) -> PyResult<SlotId> {
-        let (id, _) = self.world.lend(object, kind).map_err(errors::protocol)?;
-        self.brought.lent.push(id);
-        Ok(id)
+    ) -> PyResult<Lending> {
+        let lending = self.world.lend(object, kind).map_err(errors::protocol)?;
+        self.brought.lent.push(lending.id);
+        Ok(lending)
+    }
+
+    /// Counts another sending of what was lent; false if the host has given it back since.
+    pub(crate) fn lend_again(&mut self, lending: Lending) -> PyResult<bool> {
+        let is_lent = self.world.lend_again(lending).map_err(errors::protocol)?;
+        if is_lent {
+            self.brought.lent.push(lending.id);
+        }
+        Ok(is_lent)
     }
 
     /// Counts values against the limit of a message.

@@ -150,11 +150,12 @@ impl<'py> Encoder<'_, 'py> {
         if matches!(kind, ClientKind::Callable | ClientKind::Awaitable) {
             self.session.owner.adopt_running(self.py)?;
         }
-        let id = self.lend(value, kind)?;
+        let lending = self.lend(value, kind)?;
         if kind == ClientKind::Awaitable {
-            self.brought.awaitables.push((id, value.clone().unbind()));
+            let awaitable = value.clone().unbind();
+            self.brought.awaitables.push((lending, awaitable));
         }
-        self.out.lent(id, kind.code(), 0);
+        self.out.lent(lending.id, kind.code(), 0);
         Ok(())
     }
 
@@ -221,7 +222,7 @@ impl<'py> Encoder<'_, 'py> {
         }
         let description = call(self.names.describe_error.bind(py), (error,))?;
         let (class, name, message, stack, code, cause): Described<'py> = description.extract()?;
-        let id = self.lend(error.as_any(), ClientKind::Exception)?;
+        let id = self.lend(error.as_any(), ClientKind::Exception)?.id;
         let class = ErrorClass::from_code(class).unwrap_or(ErrorClass::Error);
         let mut open = wire(self.out.open_error(Some(id), class))?;
         self.number(error.as_any());

@@ -152,10 +152,15 @@ impl Session {
     /// Settles an awaitable of the client, in the next turn: what waits for it runs where turns are
     /// taken. One that died here meanwhile needs nothing.
     pub(super) fn settle(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let (id, state, value) = self.read(level, body, |frame| {
+        // The promise stays as long as it is settled.
+        let (id, _promise, state, value) = self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
+            let promise = self.receive(id)?;
+            if promise.is_none() {
+                self.remotes.borrow_mut().give_back(id);
+            }
             let state = frame.fields().take_u8()?;
-            Ok((id, state, frame.value()?))
+            Ok((id, promise, state, frame.value()?))
         })?;
         if !(1..=2).contains(&state) {
             let text = format!("an awaitable cannot be settled to state {state}");
