@@ -207,6 +207,7 @@ impl Owner {
 
     /// The loop was rung for: takes one turn, and then others of the loop's have theirs.
     pub(crate) fn turn_of_loop(&self, py: Python<'_>) -> PyResult<()> {
+        let _in_turn = self.shared.turns.in_turn();
         match self.give_turn(py) {
             Ok(()) => Ok(()),
             // As asyncio does with its own.

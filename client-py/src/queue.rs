@@ -49,9 +49,10 @@ impl InCallback {
             place
                 .count
                 .store(place.count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            Self {
-                outer: place.session.swap(address(session), Ordering::Release),
-            }
+            // Nobody else writes it.
+            let outer = place.session.load(Ordering::Relaxed);
+            place.session.store(address(session), Ordering::Release);
+            Self { outer }
         })
     }
 }

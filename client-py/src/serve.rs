@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::{Failure, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header};
-use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ClientKind, ValueReader};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -19,7 +18,7 @@ use crate::names::Names;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
 use crate::talk::Scratch;
-use crate::world::World;
+use crate::world::{Lending, World};
 
 /// What a request comes to before it is written down.
 enum Answer<'py> {
@@ -39,7 +38,8 @@ struct Asked<'py> {
     kind: Option<ClientKind>,
     key: Option<Bound<'py, PyString>>,
     step: u8,
-    arguments: Vec<Bound<'py, PyAny>>,
+    value: Option<Bound<'py, PyAny>>,
+    arguments: Option<Bound<'py, PyTuple>>,
 }
 
 /// Serves a request whose body is in `scratch`, and leaves the frame to send in `answer`. An error
@@ -122,7 +122,8 @@ fn read<'py>(
         target: lent.map(|lent| lent.object.into_bound(py)),
         key: None,
         step: 0,
-        arguments: Vec::new(),
+        value: None,
+        arguments: None,
     };
     if has_key {
         let key = decoder.value()?;
@@ -140,20 +141,17 @@ fn read<'py>(
         };
     }
     match call {
-        CallKind::RemoteSet => asked.arguments.push(decoder.value()?),
+        CallKind::RemoteSet => asked.value = Some(decoder.value()?),
         CallKind::RemoteStep => {
             asked.step = decoder.reader.take_u8().map_err(errors::protocol)?;
-            asked.arguments.push(decoder.value()?);
+            asked.value = Some(decoder.value()?);
         }
         CallKind::Invoke | CallKind::RemoteConstruct => {
             // A Python callable has no use for `this`.
             if call == CallKind::Invoke && decoder.reader.take_bool().map_err(errors::protocol)? {
                 decoder.value()?;
             }
-            let count = decoder.reader.take_count(1).map_err(errors::protocol)?;
-            for _ in 0..count {
-                asked.arguments.push(decoder.value()?);
-            }
+            asked.arguments = Some(read_arguments(py, decoder)?);
         }
         _ => {}
     }
@@ -161,12 +159,31 @@ fn read<'py>(
     Ok(Some(asked))
 }
 
+fn read_arguments<'py>(
+    py: Python<'py>,
+    decoder: &mut Decoder<'_, 'py>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let count = decoder.reader.take_count(1).map_err(errors::protocol)?;
+    // What most callbacks are called with needs no list beside the tuple.
+    match count {
+        0 => Ok(PyTuple::empty(py)),
+        1 => PyTuple::new(py, [decoder.value()?]),
+        2 => PyTuple::new(py, [decoder.value()?, decoder.value()?]),
+        _ => {
+            let read: PyResult<Vec<_>> = (0..count).map(|_| decoder.value()).collect();
+            PyTuple::new(py, read?)
+        }
+    }
+}
+
 fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answer<'py> {
     let Some(target) = asked.target else {
         return Answer::Refused(RemoteError::Stale(asked.id));
     };
-    if asked.call == CallKind::Invoke {
-        return invoke(py, &target, asked.kind, asked.arguments);
+    if asked.call == CallKind::Invoke
+        && let Some(arguments) = asked.arguments
+    {
+        return invoke(&target, asked.kind, arguments);
     }
     if asked.call == CallKind::RemoteConstruct {
         return Answer::Thrown(PyTypeError::new_err(
@@ -174,8 +191,7 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
         ));
     }
     if asked.call == CallKind::RemoteStep {
-        let value = asked.arguments.into_iter().next();
-        return step(py, session, &target, asked.kind, (asked.step, value));
+        return step(py, session, &target, asked.kind, (asked.step, asked.value));
     }
     if !may_look(asked.kind) {
         // No name is looked up in a function, an awaitable or an exception.
@@ -213,7 +229,7 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
             call(names.remote_delete.bind(py), (target, key, public))
                 .and_then(|done| Ok(Answer::Flag(done.is_truthy()?)))
         }
-        (_, Some(key)) => match asked.arguments.into_iter().next() {
+        (_, Some(key)) => match asked.value {
             Some(item) => call(names.remote_set.bind(py), (target, key, item, public))
                 .map(|_| Answer::Nothing),
             None => Ok(Answer::Nothing),
@@ -232,16 +248,14 @@ const fn may_look(kind: Option<ClientKind>) -> bool {
 }
 
 fn invoke<'py>(
-    py: Python<'py>,
     target: &Bound<'py, PyAny>,
     kind: Option<ClientKind>,
-    arguments: Vec<Bound<'py, PyAny>>,
+    arguments: Bound<'py, PyTuple>,
 ) -> Answer<'py> {
     if kind != Some(ClientKind::Callable) {
         return Answer::Thrown(PyTypeError::new_err("this Python object is not a function"));
     }
-    let called = PyTuple::new(py, arguments).and_then(|arguments| call(target, arguments));
-    match called {
+    match call(target, arguments) {
         Ok(value) => Answer::Value(value),
         Err(error) => Answer::Thrown(error),
     }
@@ -374,15 +388,15 @@ pub(crate) fn watch_awaitables(
     session: &Arc<Session>,
     world: &Arc<World>,
     call: CallKind,
-    awaitables: &mut Vec<(SlotId, Py<PyAny>)>,
+    awaitables: &mut Vec<(Lending, Py<PyAny>)>,
 ) {
     // In these a thread of ours waits, on nobody's behalf.
     let of_itself = matches!(call, CallKind::Turn | CallKind::Settle);
-    for (id, awaitable) in awaitables.drain(..) {
+    for (lending, awaitable) in awaitables.drain(..) {
         let settler = Settler {
             session: Arc::clone(session),
             world: Arc::clone(world),
-            id,
+            lending,
         };
         let watched = Bound::new(py, settler).and_then(|settler| {
             let settle_later = py.import("napi_python._aio")?.getattr("settle_later")?;
@@ -401,7 +415,7 @@ pub(crate) fn watch_awaitables(
 pub(crate) struct Settler {
     session: Arc<Session>,
     world: Arc<World>,
-    id: SlotId,
+    lending: Lending,
 }
 
 #[pymethods]
@@ -412,15 +426,22 @@ impl Settler {
         if !self.session.is_current(&self.world) {
             return Ok(());
         }
-        self.session.request(
+        let mut is_lent = true;
+        let settled = self.session.request(
             value.py(),
             Ask::at(CallKind::Settle, &self.world),
             |encoder| {
-                encoder.out.put_u32(self.id.get());
+                // The id is counted as sent, or it could come to mean something else on its way.
+                is_lent = encoder.lend_again(self.lending)?;
+                if !is_lent {
+                    return Err(PyTypeError::new_err("nobody waits for it any more"));
+                }
+                encoder.out.put_u32(self.lending.id.get());
                 encoder.out.put_u8(if rejected { 2 } else { 1 });
                 encoder.value(value)
             },
             |_| Ok(()),
-        )
+        );
+        if is_lent { settled } else { Ok(()) }
     }
 }

@@ -28,7 +28,6 @@ pub(crate) struct Talk {
 
 struct Parked {
     session: *const Session,
-    world: Arc<World>,
     /// None while a nested call uses it.
     talk: Option<Talk>,
 }
@@ -61,8 +60,9 @@ pub(crate) fn parked_world(session: &Arc<Session>) -> Option<Arc<World>> {
         parked
             .iter()
             .rev()
-            .find(|entry| std::ptr::eq(entry.session, Arc::as_ptr(session)) && entry.talk.is_some())
-            .map(|entry| Arc::clone(&entry.world))
+            .filter(|entry| std::ptr::eq(entry.session, Arc::as_ptr(session)))
+            .find_map(|entry| entry.talk.as_ref())
+            .map(|talk| Arc::clone(&talk.world))
     })
 }
 
@@ -100,7 +100,6 @@ pub(crate) fn park(session: &Arc<Session>, talk: Talk) {
     PARKED.with_borrow_mut(|parked| {
         parked.push(Parked {
             session: Arc::as_ptr(session),
-            world: Arc::clone(&talk.world),
             talk: Some(talk),
         });
     });

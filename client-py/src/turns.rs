@@ -12,20 +12,26 @@
 //! A loop that was given a promise will most likely await it, and until then turns that a thread takes
 //! would get into the way of the loop's own calls. It is asked to take them already, but has not
 //! promised to: if it does not come, or waits for the promise in another way, it is asked no more.
+//!
+//! Who is about to wait for a promise, a coroutine of the loop or, where no loop takes the turns, a
+//! thread, looks out for the cord for a moment first, and takes the turn by itself: what is done within
+//! some microseconds is had without going to sleep.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+mod reader;
+
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
-use hostd_client::{Client, Cord};
+use hostd_client::Client;
 use hostd_protocol::ids::Generation;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use self::reader::{Bell, LoopTurn, Rope, TurnReader};
 use crate::call::call;
 use crate::owner::Owner;
 
@@ -33,6 +39,9 @@ use crate::owner::Owner;
 pub(crate) const STALE: Duration = Duration::from_millis(20);
 /// A loop that was given a promise and has not awaited it may be busy for so long.
 const HESITATION: Duration = Duration::from_millis(250);
+/// So many awaits in a row take a turn in the loop's stead; the next one has the loop run, with all
+/// that waits for it.
+const IN_A_ROW: u32 = 16;
 /// A thread that waits for a promise takes a turn that its owner has not taken for so long.
 pub(crate) const IMPATIENT: Duration = Duration::from_millis(5);
 
@@ -60,6 +69,10 @@ pub(crate) struct Turns {
     is_firm: AtomicBool,
     /// A loop that can't watch descriptors, by address.
     unfit: AtomicUsize,
+    /// The loop is taking a turn: what that runs takes none in its stead.
+    in_turn: AtomicBool,
+    /// How many turns were taken in the loop's stead since an await was told to have the loop run.
+    in_a_row: AtomicU32,
     waiters: Mutex<Vec<Arc<Waiter>>>,
 }
 
@@ -72,21 +85,9 @@ struct Keeper {
     /// The host whose cord it has, or has not because there is none.
     generation: u32,
     rope: Option<Arc<Rope>>,
-}
-
-/// A host's cord, as far as one loop is concerned.
-#[derive(Debug)]
-struct Rope {
-    cord: Arc<Cord>,
-    descriptor: OwnedFd,
-}
-
-impl Rope {
-    /// What a loop is to watch beside its bell, if the host has it and descriptors are left.
-    fn new(cord: Arc<Cord>) -> Option<Self> {
-        let descriptor = cord.descriptor().ok()?;
-        Some(Self { cord, descriptor })
-    }
+    /// Runs something in the context in which the loop takes turns.
+    run: Py<PyAny>,
+    turn: Py<LoopTurn>,
 }
 
 impl Turns {
@@ -108,6 +109,10 @@ impl Turns {
     /// A turn is about to be taken.
     pub(crate) fn begin(&self) {
         *locked(&self.due) = None;
+    }
+
+    fn is_due(&self) -> bool {
+        locked(&self.due).is_some()
     }
 
     /// For how long a turn is due that nobody has begun.
@@ -211,6 +216,8 @@ impl Turns {
             // Of one that is not there yet it is asked for again.
             generation: if is_served { generation.0 } else { 0 },
             rope,
+            run: run.unbind(),
+            turn: Py::new(py, LoopTurn(owner.downgrade()))?,
         };
         let former = locked(&self.keeper).replace(keeper);
         self.is_kept.store(true, Ordering::Release);
@@ -222,10 +229,42 @@ impl Turns {
         if firm {
             self.tune();
         }
-        if self.overdue().is_some() {
+        if self.is_due() {
             self.ring();
         }
         Ok(())
+    }
+
+    /// Takes a turn in this loop's stead, if the loop takes them and one is due, or comes to be within
+    /// some microseconds. Whether one was taken.
+    pub(crate) fn look_out(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+        if !self.is_firm() || self.in_turn.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        if self.in_a_row.load(Ordering::Relaxed) >= IN_A_ROW {
+            self.in_a_row.store(0, Ordering::Relaxed);
+            return Ok(false);
+        }
+        let found = locked(&self.keeper).as_ref().and_then(|keeper| {
+            let is_here = keeper.event_loop.is(event_loop);
+            let rope = keeper.rope.as_ref().filter(|_| is_here)?;
+            let turn = (keeper.run.clone_ref(py), keeper.turn.clone_ref(py));
+            Some((Arc::clone(rope), turn))
+        });
+        let Some((rope, (run, turn))) = found else {
+            return Ok(false);
+        };
+        // One that is due already is had at once; the bell that told of it brings another.
+        if !self.is_due() && !rope.cord.look_out() {
+            return Ok(false);
+        }
+        self.in_a_row.fetch_add(1, Ordering::Relaxed);
+        call(run.bind(py), (turn,)).map(|_| true)
+    }
+
+    /// While it lives, the loop is taking a turn.
+    pub(crate) fn in_turn(&self) -> InTurn<'_> {
+        InTurn(self, self.in_turn.swap(true, Ordering::Relaxed))
     }
 
     /// Has the host pull its cord, or not any more. Runs no Python code.
@@ -344,6 +383,21 @@ impl Waiting<'_> {
         self.waiter.asked.swap(false, Ordering::AcqRel)
             || self.turns.overdue().is_some_and(|time| time >= IMPATIENT)
     }
+
+    /// Looks out for some microseconds whether a turn comes to be due, where no loop takes them.
+    /// Whether this thread is to take it now.
+    pub(crate) fn look_out(&self, client: &Client) -> bool {
+        if self.turns.is_kept() {
+            return false;
+        }
+        let Some(cord) = client.cord(Generation(client.generation())) else {
+            return false;
+        };
+        cord.watch();
+        let is_pulled = cord.look_out();
+        // What was pulled at last is in nobody else's hands either.
+        cord.leave() || is_pulled
+    }
 }
 
 impl Drop for Waiting<'_> {
@@ -356,107 +410,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Makes a descriptor readable, once until that is answered.
-#[derive(Debug)]
-struct Bell {
-    reader: PipeReader,
-    writer: PipeWriter,
-    rung: AtomicBool,
-    retired: AtomicBool,
-}
+/// See [`Turns::in_turn`].
+pub(crate) struct InTurn<'a>(&'a Turns, bool);
 
-impl Bell {
-    fn new() -> PyResult<Self> {
-        let (reader, writer) = pipe()?;
-        Ok(Self {
-            reader,
-            writer,
-            rung: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
-        })
-    }
-
-    fn descriptor(&self) -> i32 {
-        self.reader.as_raw_fd()
-    }
-
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            // One byte at most is in the pipe: this never waits, and both ends live as long.
-            let _ = (&self.writer).write(&[1]);
-        }
-    }
-
-    /// Whoever watches shall stop that.
-    fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
-        self.ring();
-    }
-
-    fn answer(&self) {
-        if self.rung.swap(false, Ordering::AcqRel) {
-            let _ = (&self.reader).read(&mut [0]);
-        }
-    }
-}
-
-/// What the loop calls when it has been rung for. It belongs to the loop alone: once the loop lets
-/// go of it, as it does when it is closed, the loop takes no more turns.
-#[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
-pub(crate) struct TurnReader {
-    owner: Weak<crate::owner::Shared>,
-    bell: Arc<Bell>,
-    rope: Option<Arc<Rope>>,
-}
-
-#[pymethods]
-impl TurnReader {
-    #[pyo3(signature = (by_cord = false))]
-    fn __call__(&self, py: Python<'_>, by_cord: bool) -> PyResult<()> {
-        let is_retired = || self.bell.retired.load(Ordering::Acquire);
-        if by_cord {
-            // Of one that is retired the bell rings, too. What is in the cord is another loop's then;
-            // whoever took something out of it takes a turn, for nobody else finds it.
-            let rope = self.rope.as_ref().filter(|_| !is_retired());
-            if !rope.is_some_and(|rope| rope.cord.take()) {
-                return Ok(());
-            }
-        } else {
-            self.bell.answer();
-            if is_retired() {
-                return self.unregister(py);
-            }
-        }
-        match Owner::upgrade(&self.owner) {
-            Some(owner) => owner.turn_of_loop(py),
-            None => Ok(()),
-        }
-    }
-}
-
-impl TurnReader {
-    fn unregister(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(event_loop) = running_loop(py)? {
-            let remove_reader = event_loop.getattr("remove_reader")?;
-            call(&remove_reader, (self.bell.descriptor(),))?;
-            if let Some(rope) = &self.rope {
-                call(&remove_reader, (rope.descriptor.as_raw_fd(),))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for TurnReader {
+impl Drop for InTurn<'_> {
     fn drop(&mut self) {
-        if let Some(owner) = Owner::upgrade(&self.owner) {
-            let keeper = owner.turns().take_keeper(Some(&self.bell));
-            if keeper.is_some() && owner.turns().overdue().is_some() {
-                owner.pass_on();
-            }
-            drop(keeper);
-        }
+        self.0.in_turn.store(self.1, Ordering::Relaxed);
     }
 }
 

@@ -29,6 +29,15 @@ pub(crate) struct LentObject {
     pub(crate) object: Py<PyAny>,
     /// As what it was lent.
     pub(crate) kind: ClientKind,
+    /// Which lending of this world it is.
+    serial: u64,
+}
+
+/// One lending of an object: its id has other tenants when the host has given it back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lending {
+    pub(crate) id: SlotId,
+    serial: u64,
 }
 
 impl LentObject {
@@ -43,6 +52,8 @@ impl LentObject {
 struct LentObjects {
     table: Lent<LentObject>,
     by_address: FxHashMap<usize, SlotId>,
+    /// How many lendings there were.
+    count: u64,
 }
 
 /// A value that was lent by the host, before it has a proxy.
@@ -124,6 +135,7 @@ impl World {
             lent: Mutex::new(LentObjects {
                 table: Lent::new(limits.lent_objects),
                 by_address: FxHashMap::default(),
+                count: 0,
             }),
             proxies: Mutex::new(FxHashMap::default()),
             told: Mutex::new(FxHashMap::default()),
@@ -203,20 +215,36 @@ impl World {
         &self,
         object: &Bound<'_, PyAny>,
         kind: ClientKind,
-    ) -> Result<(SlotId, ClientKind), ProtocolError> {
+    ) -> Result<Lending, ProtocolError> {
         let address = object.as_ptr() as usize;
         let mut lent = locked(&self.lent);
         if let Some(&id) = lent.by_address.get(&address) {
             lent.table.again(id)?;
-            let kind = lent.table.get(id).map_or(kind, |entry| entry.kind);
-            return Ok((id, kind));
+            let serial = lent.table.get(id).map_or(0, |entry| entry.serial);
+            return Ok(Lending { id, serial });
         }
+        let serial = lent.count + 1;
         let id = lent.table.lend(LentObject {
             object: object.clone().unbind(),
             kind,
+            serial,
         })?;
+        lent.count = serial;
         lent.by_address.insert(address, id);
-        Ok((id, kind))
+        Ok(Lending { id, serial })
+    }
+
+    /// Counts another sending of what was lent, unless the host has given it back since.
+    pub(crate) fn lend_again(&self, lending: Lending) -> Result<bool, ProtocolError> {
+        let mut lent = locked(&self.lent);
+        let is_lent = lent
+            .table
+            .get(lending.id)
+            .is_some_and(|entry| entry.serial == lending.serial);
+        if is_lent {
+            lent.table.again(lending.id)?;
+        }
+        Ok(is_lent)
     }
 
     /// Takes sendings back whose frame never went out. Returns what is to be dropped.
@@ -250,7 +278,7 @@ impl World {
     pub(crate) fn lent(&self, py: Python<'_>, id: SlotId) -> Option<LentObject> {
         locked(&self.lent).table.get(id).map(|entry| LentObject {
             object: entry.object.clone_ref(py),
-            kind: entry.kind,
+            ..*entry
         })
     }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextvars
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import addon_path, until
-from napi_python import Addon, host, load_addon
+from napi_python import Addon, deadline, host, load_addon
 
 SECONDS = 30.0
 #: how often each way to block a loop is tried; `--whole` tries it 1000 times
@@ -266,8 +269,6 @@ def test_result_inside_a_callback_explains_itself(order: Any) -> None:
 
 
 def test_deadline_of_the_code_that_came_first_does_not_bound_later_turns(order: Any) -> None:
-    from napi_python import deadline
-
     async def main() -> Any:
         with deadline(0.5):
             await host(order).run_script("new Promise(done => setTimeout(done, 1))")
@@ -391,6 +392,96 @@ def test_a_loop_hears_the_host_without_a_thread_in_between(order: Any, is_restar
         end = time.monotonic() + SECONDS
         while await heard() > count // 2:
             assert time.monotonic() < end, "each promise was told to a thread"
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one CPU nobody looks out")
+def test_a_thread_that_waits_hears_of_what_is_soon_done_by_itself(order: Any) -> None:
+    count = 20
+    soon = host(order).run_script(SOON)
+
+    def heard() -> int:
+        before = hearings()
+        for _ in range(count):
+            assert soon(lambda: None).result(SECONDS) == 7
+        return hearings() - before
+
+    end = time.monotonic() + SECONDS
+    while heard() > count // 2:
+        assert time.monotonic() < end, "each promise was told to a thread"
+
+
+#: what a task has, and no turn is to see
+MINE = contextvars.ContextVar("MINE", default="nobody's")
+SOON = """(callback) => new Promise(done => setImmediate(() => { callback(); done(7); }))"""
+
+
+def ends_at_once(promise: Any) -> bool:
+    """Tells whether an await of the promise ends in its first step."""
+    return next(promise.__await__(), None) is None
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one CPU nobody looks out")
+def test_what_is_soon_done_is_awaited_without_going_to_sleep(order: Any) -> None:
+    seen: set[Any] = set()
+
+    def callback() -> None:
+        seen.add((MINE.get(), threading.current_thread()))
+        # Nothing takes a turn inside of a turn.
+        assert not ends_at_once(soon(lambda: None))
+
+    async def main() -> None:
+        await heard_on(order)
+        MINE.set("the task's")
+        end = time.monotonic() + SECONDS
+        with deadline(SECONDS):
+            # On a busy machine the host may be late each time but some.
+            while not ends_at_once(promise := soon(callback)):
+                assert await promise == 7
+                assert time.monotonic() < end, "each await went to sleep"
+
+    soon = host(order).run_script(SOON)
+    asyncio.run(main())
+    assert seen == {("nobody's", threading.current_thread())}
+
+
+def test_who_awaits_what_is_soon_done_again_and_again_starves_nobody(order: Any) -> None:
+    soon = host(order).run_script(SOON)
+
+    async def main() -> int:
+        await heard_on(order)
+        rounds = 0
+
+        async def go_round() -> None:
+            nonlocal rounds
+            while True:
+                await asyncio.sleep(0)
+                rounds += 1
+
+        other = asyncio.create_task(go_round())
+        seen = collections.Counter[int]()
+        for _ in range(1000):
+            assert await soon(lambda: None) == 7
+            seen[rounds] += 1
+        other.cancel()
+        return max(seen.values())
+
+    assert asyncio.run(main()) <= 20
+
+
+def test_callback_in_the_turn_of_an_await_may_cancel_its_task(order: Any) -> None:
+    async def wait(soon: Any) -> None:
+        task = asyncio.current_task()
+        assert task
+        await soon(task.cancel)
+
+    async def main() -> None:
+        await heard_on(order)
+        soon = host(order).run_script(SOON)
+        for _ in range(20):
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(wait(soon))
 
     asyncio.run(main())
 

@@ -3,11 +3,13 @@
 //! The host has the pipe's other end, and may write what it likes, as fast as it likes, or nothing:
 //! this end reads a little without waiting, and takes it for a ring whatever it says. This process
 //! keeps a writing end as well, so that the pipe never comes to its end. A forked child watches none.
+//! Who is about to wait for the descriptor may look out for a moment first, which asks no kernel.
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 
-use hostd_protocol::carrier::ClientCord;
+use hostd_protocol::carrier::{ClientCord, Lookout};
 use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -36,6 +38,7 @@ impl Loose {
             reader: self.reader,
             _writer: self.writer,
             word,
+            lookout: Mutex::default(),
             epoch: fork::epoch(),
         }
     }
@@ -47,6 +50,7 @@ pub struct Cord {
     reader: OwnedFd,
     _writer: OwnedFd,
     word: ClientCord,
+    lookout: Mutex<Lookout>,
     epoch: u32,
 }
 
@@ -69,11 +73,29 @@ impl Cord {
     /// No loop watches it any more. Whether it was pulled before; nobody else hears of that.
     #[must_use = "a turn may be due"]
     pub fn leave(&self) -> bool {
-        self.epoch == fork::epoch() && self.word.leave(|| self.take())
+        self.epoch == fork::epoch() && self.word.leave(|| self.read())
+    }
+
+    /// Looks out for it for some microseconds, as long as that pays: whether it was pulled, or is
+    /// meanwhile, which the descriptor does not tell any more then. Never sleeps.
+    #[must_use = "a turn is due"]
+    pub fn look_out(&self) -> bool {
+        if self.epoch != fork::epoch() {
+            return false;
+        }
+        // Another thread is at it.
+        let Ok(mut lookout) = self.lookout.try_lock() else {
+            return false;
+        };
+        self.word.look_out(&mut lookout, || self.read())
     }
 
     /// Whether it was pulled; that is taken notice of.
     pub fn take(&self) -> bool {
+        self.word.take(|| self.read())
+    }
+
+    fn read(&self) -> bool {
         let mut bytes = [0; MOST];
         loop {
             match read(&self.reader, &mut bytes) {

@@ -65,7 +65,9 @@ def loop_for(addon: int, *, of_itself: bool) -> asyncio.AbstractEventLoop:
     if loop is not None:
         return loop
     loop = waiting.get()
-    if loop is None and of_itself:
+    if loop is not None:
+        note(addon, loop)
+    elif of_itself:
         loop = _last.get(addon)
     if loop is not None and loop.is_running():
         return loop

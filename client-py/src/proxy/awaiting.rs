@@ -140,6 +140,11 @@ fn step<'py>(promise: &Bound<'py, Promise>) -> PyResult<(Bound<'py, PyAny>, Py<P
     session.owner.adopt(py, &event_loop, true)?;
     note_loop(py, session.number, &event_loop)?;
     watch(promise)?;
+    if session.owner.turns().look_out(py, &event_loop)?
+        && let Some(outcome) = this.outcome(py)
+    {
+        return Err(ended(py, outcome));
+    }
     let sleeper = Sleeper::new(promise, &event_loop)?;
     let future = sleeper.future.clone_ref(py);
     if let Err((sleeper, outcome)) = this.sleep(py, sleeper) {

@@ -1,6 +1,7 @@
 //! A JavaScript promise: awaitable on asyncio, or waited for in a thread.
 
 use std::cell::Cell;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
 use crate::talk;
-use crate::turns::{IMPATIENT, Waiting};
+use crate::turns::IMPATIENT;
 use crate::world::World;
 
 /// A JavaScript promise.
@@ -402,6 +403,7 @@ impl Promise {
                 state.waiters.push(Waiter::Thread(thread::current()));
             }
         }
+        let mut looks_out = true;
         loop {
             if let Some(outcome) = self.outcome(py) {
                 return outcome;
@@ -416,7 +418,10 @@ impl Promise {
             let slice = if in_callback {
                 self.ask(py)?;
                 CALLBACK_SLICE
-            } else if waiting.as_ref().is_some_and(Waiting::is_asked) {
+            } else if let Some(waiting) = &waiting
+                && (waiting.is_asked()
+                    || (mem::take(&mut looks_out) && waiting.look_out(session.client()?)))
+            {
                 session.owner.give_turn(py)?;
                 continue;
             } else if session.owner.turns().is_kept() {

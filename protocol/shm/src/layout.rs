@@ -28,6 +28,10 @@ pub const SPIN_TIME: Duration = Duration::from_micros(20);
 /// How long the JS thread spins, at most, after it has told the client something on the home lane.
 pub(crate) const PATIENT_SPIN_TIME: Duration = Duration::from_micros(100);
 
+/// How long somebody looks out for the cord, at most: longer than it takes to wake a thread of the
+/// host's that does some little work.
+pub(crate) const LOOKOUT_TIME: Duration = Duration::from_micros(40);
+
 /// Bytes of a segment.
 pub const SEGMENT_LEN: usize = DATA_OFFSET + LANES * 2 * RING_CAPACITY;
 
@@ -56,7 +60,7 @@ pub(crate) struct Header {
     pub(crate) host: Line<HostBell>,
     /// A [`TopState`](crate::TopState).
     pub(crate) top: Line<AtomicU32>,
-    /// Written by the client: whether somebody watches the [cord](crate::ClientCord).
+    /// Whether somebody watches the [cord](crate::ClientCord), and whether the host has pulled it.
     pub(crate) cord: Line<AtomicU32>,
 }
 

@@ -58,7 +58,7 @@ mod sync;
 mod top;
 
 pub use client::{Client, ClientLane, LaneHandle, Lease, Verdict, Waited};
-pub use cord::{ClientCord, HostCord};
+pub use cord::{ClientCord, HostCord, Lookout};
 pub use error::{SegmentError, Stopped, Violation};
 pub use host::{CancelFlag, Host, HostLane, HostWait, HostWaiter, HostWaker, Ready};
 pub use layout::{

@@ -11,9 +11,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hostd_shm::{
-    ClientLane, Fault, Host, HostWait, Interest, LANES, RING_CAPACITY, Segment, Verdict, Waited,
-    with_fault,
+    ClientCord, ClientLane, Fault, Host, HostWait, Interest, LANES, Lookout, RING_CAPACITY,
+    Segment, Verdict, Waited, with_fault,
 };
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 fn check(body: impl Fn() + Sync + Send + 'static) {
@@ -232,8 +234,6 @@ fn a_cancel_is_heard() {
 
 #[test]
 fn death_wakes_the_client() {
-    use loom::sync::Arc;
-    use loom::sync::atomic::{AtomicBool, Ordering};
     check(|| {
         let (ours, _theirs) = Segment::model();
         let client = ours.into_client();
@@ -258,11 +258,9 @@ fn death_wakes_the_client() {
     });
 }
 
-/// A client stops watching its cord while the host pulls it: what the host takes for heard, the
-/// client finds.
-fn a_pull_meets_the_end_of_the_watch() {
-    use loom::sync::Arc;
-    use loom::sync::atomic::{AtomicBool, Ordering};
+/// A cord that is watched, what is written to its descriptor, and a host that pulls it: whether that
+/// was heard.
+fn a_pull() -> (ClientCord, Arc<AtomicBool>, thread::JoinHandle<bool>) {
     let (ours, theirs) = Segment::model();
     let cord = ours.into_client().cord();
     cord.watch();
@@ -277,6 +275,13 @@ fn a_pull_meets_the_end_of_the_watch() {
             })
         })
     };
+    (cord, pulled, host)
+}
+
+/// A client stops watching its cord while the host pulls it: what the host takes for heard, the
+/// client finds.
+fn a_pull_meets_the_end_of_the_watch() {
+    let (cord, pulled, host) = a_pull();
     let found = cord.leave(|| pulled.load(Ordering::Relaxed));
     let is_heard = host.join().unwrap();
     assert!(found || !is_heard, "a pull was lost");
@@ -285,6 +290,31 @@ fn a_pull_meets_the_end_of_the_watch() {
 #[test]
 fn a_pull_is_found_or_known_to_be_unheard() {
     check(a_pull_meets_the_end_of_the_watch);
+}
+
+/// A client looks out for its cord while the host pulls it and another thread stops watching and
+/// begins again: what the host takes for heard, one of them finds.
+fn a_pull_meets_a_lookout() {
+    let (cord, pulled, host) = a_pull();
+    let other = {
+        let (cord, pulled) = (cord.clone(), Arc::clone(&pulled));
+        thread::spawn(move || {
+            let found = cord.leave(|| pulled.load(Ordering::Relaxed));
+            cord.watch();
+            found
+        })
+    };
+    let is_written = || pulled.load(Ordering::Relaxed);
+    let seen = cord.look_out(&mut Lookout::default(), is_written) || cord.take(is_written);
+    let is_heard = host.join().unwrap();
+    let found = other.join().unwrap();
+    let is_left = cord.leave(|| pulled.load(Ordering::Relaxed));
+    assert!(seen || found || is_left || !is_heard, "a pull was lost");
+}
+
+#[test]
+fn a_pull_is_found_by_who_looks_out_for_it() {
+    check(a_pull_meets_a_lookout);
 }
 
 #[test]
@@ -345,11 +375,7 @@ fn every_fault_is_caught() {
 
 #[test]
 fn every_fault_of_the_cord_is_caught() {
-    for fault in [
-        Fault::NoWakerFence,
-        Fault::NoSecondLook,
-        Fault::LateAnnouncement,
-    ] {
+    for fault in [Fault::NoSecondLook, Fault::LateAnnouncement] {
         assert!(
             caught(fault, a_pull_meets_the_end_of_the_watch),
             "{fault:?}"
