@@ -47,15 +47,13 @@ impl Bell {
     }
 
     /// Wakes the sleeper if its announcement is one that `concerns` the caller, who has published
-    /// its news and passed a fence since. Gives the announcement then.
+    /// its news and passed a fence since.
     #[inline]
-    pub(crate) fn wake_if(&self, concerns: impl FnOnce(u32) -> bool) -> Option<u32> {
+    pub(crate) fn wake_if(&self, concerns: impl FnOnce(u32) -> bool) {
         let announced = self.sleeping.load(SeqCst);
-        if announced == 0 || !concerns(announced) {
-            return None;
+        if announced != 0 && concerns(announced) {
+            self.ring();
         }
-        self.ring();
-        Some(announced)
     }
 
     /// Wakes the sleeper, whatever it waits for.

@@ -302,7 +302,12 @@ impl ClientLane {
         check: &mut dyn FnMut() -> Verdict,
     ) -> Result<Waited, Violation> {
         self.notify();
-        match self.spin(interest) {
+        let found = if self.is_left() {
+            self.spin_aside(interest)
+        } else {
+            self.spin(interest)
+        };
+        match found {
             Some(found) => found.map(|()| Waited::Ready),
             None => self.wait_asleep(interest, check),
         }
@@ -327,8 +332,19 @@ impl ClientLane {
         found
     }
 
-    /// Whether the JS thread has left this end's CPU since this was asked last: then it pays to spin
-    /// until it has arrived.
+    /// The same while the JS thread is on its way to another CPU, or has yet to set out from this one.
+    #[cold]
+    fn spin_aside(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
+        let mut spin = self.spin;
+        let look = || self.look(interest).transpose();
+        let found = spin.until_between(look, |_| seat::step_aside());
+        self.spin = spin;
+        found
+    }
+
+    /// Whether the JS thread leaves this end's CPU, or has left it since this was asked last: then it
+    /// pays to spin until it has arrived.
+    #[inline]
     fn is_left(&mut self) -> bool {
         let moves = self.area.header().host.0.moves.load(Relaxed);
         let is_left = moves != self.moves;
@@ -346,7 +362,7 @@ impl ClientLane {
         check: &mut dyn FnMut() -> Verdict,
     ) -> Result<Waited, Violation> {
         if self.is_left()
-            && let Some(found) = self.spin(interest)
+            && let Some(found) = self.spin_aside(interest)
         {
             return found.map(|()| Waited::Ready);
         }

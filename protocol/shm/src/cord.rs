@@ -41,7 +41,7 @@ fn change(area: &Area, from: u32, to: u32) -> Result<u32, u32> {
 pub struct Lookout(Spin);
 
 impl Default for Lookout {
-    /// 40 us at most; not at all where there is one CPU only.
+    /// 80 us at most; not at all where there is one CPU only.
     fn default() -> Self {
         Self(Spin::new(LOOKOUT_TIME))
     }

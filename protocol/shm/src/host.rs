@@ -17,8 +17,8 @@ use crate::layout::{
 };
 use crate::ready::{ALL_LANES, ReadyBitmap};
 use crate::ring::{Consumer, Producer};
-use crate::seat::Seat;
-use crate::spin::Spin;
+use crate::seat::{self, Seat};
+use crate::spin::{MOMENT, Spin};
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 use crate::top::HostTop;
 
@@ -53,6 +53,7 @@ impl Host {
             seat: Seat::new(),
             crowded: Cell::new(false),
             expects: Cell::new(false),
+            aside: Cell::new(false),
         });
         let lane = |index| HostLane {
             shared: Rc::clone(&shared),
@@ -93,6 +94,8 @@ struct Shared {
     crowded: Cell<bool>,
     /// The client was told by other means than the home lane.
     expects: Cell<bool>,
+    /// Other threads of this process have something to do.
+    aside: Cell<bool>,
 }
 
 impl Shared {
@@ -123,18 +126,30 @@ impl Shared {
             self.owed_space.set(self.owed_space.get() & !bit);
             publish_fence();
             let bell = &self.area.lane(index).bell.0;
-            let woken = bell.wake_if(|announced| announced & (data | space) != 0);
-            if let Some(sleeper) = woken.and_then(LaneSleep::cpu) {
-                self.woke(sleeper);
-            }
+            bell.wake_if(|announced| {
+                let concerns = announced & (data | space) != 0;
+                if concerns && let Some(cpu) = LaneSleep::cpu(announced) {
+                    self.wakes(cpu);
+                }
+                concerns
+            });
         }
     }
 
-    /// A client was woken that went to sleep on this CPU, or on another.
+    /// A client is about to be woken that went to sleep on this CPU, or on another. It may run before
+    /// this thread does anything else, so it is told now if it is to be left alone there.
     #[cold]
-    fn woke(&self, cpu: u32) {
+    fn wakes(&self, cpu: u32) {
         let is_here = self.seat.met(cpu, self.spin.get().won());
         self.crowded.set(is_here);
+        self.tell_of_leave();
+    }
+
+    /// Tells the client that this thread leaves its CPU, if it does.
+    fn tell_of_leave(&self) {
+        if self.seat.tell() {
+            self.area.header().host.0.moves.fetch_add(1, Relaxed);
+        }
     }
 
     /// This thread was woken: by a client on this CPU, or otherwise.
@@ -144,14 +159,11 @@ impl Shared {
         }
     }
 
-    /// Leaves this CPU, if that is due, to a client that has its answer.
+    /// Leaves this CPU to a client that has its answer.
     #[cold]
     fn leave(&self) {
-        let moves = &self.area.header().host.0.moves;
-        let has_left = self.seat.leave(|| {
-            moves.fetch_add(1, Relaxed);
-        });
-        if has_left {
+        self.tell_of_leave();
+        if self.seat.leave() {
             self.spin.set(self.spin.get().renewed());
             self.crowded.set(false);
         }
@@ -229,6 +241,10 @@ impl Shared {
         mut look: impl FnMut(bool) -> Option<T>,
     ) -> Option<T> {
         let is_noticed = self.expects.take() || self.owed_data.get() & HOME_LANE.bit() != 0;
+        if is_noticed {
+            self.seat.begin();
+        }
+        let aside = self.aside.take();
         self.notify_all();
         if self.seat.is_leaving() {
             self.leave();
@@ -242,7 +258,12 @@ impl Shared {
                 &self.spin
             };
             let mut spin = kept.get();
-            let found = spin.until(|| look(false));
+            let between = |passed| {
+                if aside && passed >= MOMENT {
+                    seat::step_aside();
+                }
+            };
+            let found = spin.until_between(|| look(false), between);
             kept.set(spin);
             found
         };
@@ -336,6 +357,12 @@ impl HostWaiter {
     /// the home lane.
     pub fn expect_answer(&mut self) {
         self.shared.expects.set(true);
+    }
+
+    /// Other threads of this process have something to do, on this CPU perhaps: the next wait lets
+    /// them, however soon it looks again.
+    pub fn step_aside(&mut self) {
+        self.shared.aside.set(true);
     }
 
     /// Never spin again (for measurements).

@@ -23,14 +23,14 @@ pub const SLICE: Duration = Duration::from_millis(100);
 
 /// How long an end spins, at most, before it sleeps. Longer than it takes to wake the other end,
 /// else two ends that have fallen asleep once would never find each other awake again.
-pub const SPIN_TIME: Duration = Duration::from_micros(20);
+pub const SPIN_TIME: Duration = Duration::from_micros(50);
 
 /// How long the JS thread spins, at most, after it has told the client something on the home lane.
 pub(crate) const PATIENT_SPIN_TIME: Duration = Duration::from_micros(100);
 
 /// How long somebody looks out for the cord, at most: longer than it takes to wake a thread of the
 /// host's that does some little work.
-pub(crate) const LOOKOUT_TIME: Duration = Duration::from_micros(40);
+pub(crate) const LOOKOUT_TIME: Duration = Duration::from_micros(80);
 
 /// Bytes of a segment.
 pub const SEGMENT_LEN: usize = DATA_OFFSET + LANES * 2 * RING_CAPACITY;

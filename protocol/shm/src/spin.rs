@@ -20,7 +20,7 @@ pub(crate) struct Spin {
 /// A shorter time is not worth the trouble.
 const LEAST: Duration = Duration::from_nanos(500);
 /// What is waited for longer than this does not come at once.
-const MOMENT: Duration = Duration::from_micros(3);
+pub(crate) const MOMENT: Duration = Duration::from_micros(3);
 /// Given up, it is tried again once in so many waits.
 const RETRY: u32 = 32;
 /// Looks between two looks at the clock.
@@ -67,7 +67,17 @@ impl Spin {
 
     /// Looks once, and then again for as long as spinning is thought to pay.
     #[inline]
-    pub(crate) fn until<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    pub(crate) fn until<T>(&mut self, look: impl FnMut() -> Option<T>) -> Option<T> {
+        self.until_between(look, |_| ())
+    }
+
+    /// The same, and calls `between` now and then, between two looks, with the time that has passed.
+    #[inline]
+    pub(crate) fn until_between<T>(
+        &mut self,
+        mut look: impl FnMut() -> Option<T>,
+        between: impl FnMut(Duration),
+    ) -> Option<T> {
         if let Some(found) = look() {
             return Some(found);
         }
@@ -78,7 +88,7 @@ impl Spin {
                 return None;
             }
         }
-        let found = self.spin(budget, look);
+        let found = self.spin(budget, look, between);
         if found.is_none() {
             let half = self.budget / 2;
             self.budget = if half < LEAST { Duration::ZERO } else { half };
@@ -96,11 +106,16 @@ impl Spin {
         if self.budget.is_zero() {
             return None;
         }
-        self.spin(MOMENT.min(self.budget), look)
+        self.spin(MOMENT.min(self.budget), look, |_| ())
     }
 
     #[inline]
-    fn spin<T>(&mut self, budget: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    fn spin<T>(
+        &mut self,
+        budget: Duration,
+        mut look: impl FnMut() -> Option<T>,
+        mut between: impl FnMut(Duration),
+    ) -> Option<T> {
         // What comes at once is found without a look at the clock.
         let mut start = None;
         loop {
@@ -112,9 +127,11 @@ impl Spin {
                     return Some(found);
                 }
             }
-            if start.get_or_insert_with(Instant::now).elapsed() >= budget {
+            let passed = start.get_or_insert_with(Instant::now).elapsed();
+            if passed >= budget {
                 return None;
             }
+            between(passed);
         }
     }
 
@@ -188,6 +205,22 @@ mod tests {
             None
         });
         assert_eq!((found, looks), (None, 1));
+    }
+
+    #[test]
+    fn others_are_let_between_two_looks() {
+        let mut spin = Spin::at_most(Duration::from_secs(60));
+        let let_others = std::cell::Cell::new(0);
+        let mut last = Duration::ZERO;
+        let found = spin.until_between(
+            || (let_others.get() == 3).then_some(()),
+            |passed| {
+                assert!(passed >= last);
+                last = passed;
+                let_others.set(let_others.get() + 1);
+            },
+        );
+        assert_eq!(found, Some(()));
     }
 
     #[test]

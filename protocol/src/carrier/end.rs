@@ -236,6 +236,17 @@ impl HostEnd {
         }
     }
 
+    /// Other threads of this process have something to do: the next [`Self::wait`] leaves them the CPU
+    /// while it looks for what comes.
+    #[inline]
+    pub fn step_aside(&mut self) {
+        match &mut self.0 {
+            Host::Lanes(end) => end.step_aside(),
+            // It does not look, it sleeps.
+            Host::Pipes(_) => {}
+        }
+    }
+
     /// Receives a frame from this lane, whose body replaces `body`. Waits for it, serving this
     /// lane exclusively; a ring meanwhile is told by the next [`Self::wait`].
     #[inline]

@@ -260,6 +260,11 @@ enum Pull {
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 impl LaneHost {
+    #[inline]
+    pub(super) fn step_aside(&mut self) {
+        self.parts.waiter.step_aside();
+    }
+
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<Wake> {
         loop {
             if self.gone.load(Ordering::Acquire) {

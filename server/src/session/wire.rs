@@ -15,11 +15,9 @@ impl Session {
     pub(super) fn send_frame(&self, lane: LaneIndex, frame: &[u8]) -> Result {
         let send = |frame: &[u8]| self.end.borrow_mut().send(lane, frame);
         #[cfg(feature = "faults")]
-        let outcome = fault::write(fault::step_of_written(frame), frame, send);
+        return fault::write(fault::step_of_written(frame), frame, send);
         #[cfg(not(feature = "faults"))]
-        let outcome = send(frame);
-        self.host.has_spoken();
-        outcome
+        send(frame)
     }
 
     /// Sends a notice if there is room for it.

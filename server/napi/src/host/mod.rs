@@ -130,6 +130,8 @@ pub(crate) struct HostState {
     pub(crate) async_hooks: RefCell<HashMap<usize, AsyncEntry>>,
     /// The async work of all environments.
     pub(crate) works: RefCell<Slots<Work>>,
+    /// How many of them are queued: wait, run, or were executed and are to be completed.
+    pub(crate) queued_works: Cell<usize>,
     /// The async contexts of all environments, and whose they are.
     pub(crate) contexts: RefCell<Slots<EnvId>>,
     /// What an addon returns is mostly that one.
@@ -222,9 +224,10 @@ impl Host {
         self.state.watch(promise)
     }
 
-    /// What was said is on its way to the client, who may be long: whoever can work meanwhile begins.
-    pub fn has_spoken(&self) {
-        pool::rouse();
+    /// Whether there is async work that other threads do.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.state.has_queued_work()
     }
 
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a

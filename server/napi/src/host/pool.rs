@@ -3,19 +3,19 @@
 //! Threads are started when work finds none idle, up to `UV_THREADPOOL_SIZE` (4 if it is not set).
 //! They live as long as the process.
 //!
-//! A thread that has done its job and finds no other only naps. If it had found several at once, it
-//! comes back for those that are on their way, and nobody has to wake it for each. If there was but
-//! one, the host's thread rouses it, but not before it has said what it has to say to its client: to
-//! wake a thread takes as long as a small call. Where nobody naps, what comes wakes a thread at once,
-//! and whoever leaves jobs behind for another one wakes it. So nothing waits for longer than one
-//! nap, even if the host's thread, having queued a job, waits for that.
+//! A thread that has done its job and finds no other stays near for a moment: nobody has to wake it
+//! for the next one. If it had found several at once, it naps, for others are on their way, and
+//! comes back for all of them. If there was but one, it looks for the next, and leaves the CPU between
+//! two looks to whoever wants it, the host's thread above all: a timer for so short a time costs as
+//! much as some calls do. Where nobody is near, what comes wakes a thread at once, and whoever leaves
+//! jobs behind for another one wakes it. So nothing waits for longer than one nap, even if the host's
+//! thread, having queued a job, waits for that.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Event, Inbox};
 use crate::abi::callback::Execute;
@@ -29,8 +29,10 @@ const LARGEST_SIZE: usize = 1024;
 /// What libuv gives its threads where the system has no other wish.
 const STACK: usize = 8 << 20;
 
-/// How long a thread naps.
+/// How long a thread naps, or looks for a job.
 const NAP: Duration = Duration::from_micros(100);
+/// Looks between two at the clock.
+const ROUNDS: u32 = 16;
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
@@ -103,37 +105,23 @@ struct Queue {
     threads: usize,
     /// Threads that sleep until they are woken.
     idle: usize,
-    /// A thread naps: it looks for jobs of its own accord.
-    nap: Option<Nap>,
-}
-
-/// What a thread had done before it naps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Nap {
-    /// One job: it is to be roused for the next.
-    AfterOne,
-    /// Several that were there at once: others are on their way.
-    AfterSeveral,
+    /// A thread is near: it looks for jobs of its own accord.
+    is_near: bool,
 }
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     jobs: VecDeque::new(),
     threads: 0,
     idle: 0,
-    nap: None,
+    is_near: false,
 });
 static READY: Condvar = Condvar::new();
-/// Whoever naps waits here.
-static NAPPING: Condvar = Condvar::new();
+/// Whether there are jobs, for who looks for them.
+static HAS_JOBS: AtomicBool = AtomicBool::new(false);
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
     let wish = std::env::var("UV_THREADPOOL_SIZE").ok();
     wish.map_or(DEFAULT_SIZE, |wish| size(&wish))
 });
-
-thread_local! {
-    /// This thread has left a job for one that naps after one.
-    static OWES_ROUSING: Cell<bool> = const { Cell::new(false) };
-}
 
 fn lock() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -160,9 +148,7 @@ pub(crate) fn submit(job: Job) -> bool {
     queue.jobs.push_back(job);
     let is_served = see_to_it(&mut queue);
     if is_served {
-        if queue.nap == Some(Nap::AfterOne) {
-            OWES_ROUSING.set(true);
-        }
+        HAS_JOBS.store(true, Ordering::Relaxed);
         wake_another(queue);
     } else {
         queue.jobs.pop_back();
@@ -170,28 +156,10 @@ pub(crate) fn submit(job: Job) -> bool {
     is_served
 }
 
-/// Rouses the thread that naps, if this one has left a job for it.
-#[inline]
-pub(crate) fn rouse() {
-    if OWES_ROUSING.get() {
-        OWES_ROUSING.set(false);
-        rouse_napper();
-    }
-}
-
-fn rouse_napper() {
-    let queue = lock();
-    let is_awaited = queue.nap == Some(Nap::AfterOne) && !queue.jobs.is_empty();
-    drop(queue);
-    if is_awaited {
-        NAPPING.notify_one();
-    }
-}
-
 /// Starts another thread if the jobs that are there need one and there may be one. False if there
 /// is none at all.
 fn see_to_it(queue: &mut Queue) -> bool {
-    if queue.nap.is_some() || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
+    if queue.is_near || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
         return true;
     }
     let started = thread::Builder::new()
@@ -209,7 +177,7 @@ fn see_to_it(queue: &mut Queue) -> bool {
 /// Wakes a thread for the jobs that are there, if one sleeps and none comes by itself. Gives the
 /// lock back first: who is woken under it falls asleep again, on it.
 fn wake_another(queue: MutexGuard<'_, Queue>) {
-    let is_awaited = queue.idle > 0 && queue.nap.is_none() && !queue.jobs.is_empty();
+    let is_awaited = queue.idle > 0 && !queue.is_near && !queue.jobs.is_empty();
     drop(queue);
     if is_awaited {
         READY.notify_one();
@@ -225,15 +193,18 @@ fn serve() {
             if let Some(job) = queue.jobs.pop_front() {
                 break job;
             }
-            if burst > 0 && queue.nap.is_none() {
-                queue.nap = Some(match burst {
-                    1 => Nap::AfterOne,
-                    _ => Nap::AfterSeveral,
-                });
+            HAS_JOBS.store(false, Ordering::Relaxed);
+            if burst > 0 && !queue.is_near {
+                queue.is_near = true;
+                drop(queue);
+                if burst > 1 {
+                    thread::sleep(NAP);
+                } else {
+                    look_out();
+                }
+                queue = lock();
+                queue.is_near = false;
                 burst = 0;
-                let napped = NAPPING.wait_timeout(queue, NAP);
-                queue = napped.unwrap_or_else(PoisonError::into_inner).0;
-                queue.nap = None;
             } else {
                 burst = 0;
                 queue.idle += 1;
@@ -245,6 +216,20 @@ fn serve() {
         see_to_it(&mut queue);
         wake_another(queue);
         job.run();
+    }
+}
+
+/// Looks for jobs for a moment.
+fn look_out() {
+    let start = Instant::now();
+    while start.elapsed() < NAP {
+        for _ in 0..ROUNDS {
+            if HAS_JOBS.load(Ordering::Relaxed) {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        thread::yield_now();
     }
 }
 
