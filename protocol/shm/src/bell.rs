@@ -47,13 +47,15 @@ impl Bell {
     }
 
     /// Wakes the sleeper if its announcement is one that `concerns` the caller, who has published
-    /// its news and passed a fence since.
+    /// its news and passed a fence since. Whether it was woken.
     #[inline]
-    pub(crate) fn wake_if(&self, concerns: impl FnOnce(u32) -> bool) {
+    pub(crate) fn wake_if(&self, concerns: impl FnOnce(u32) -> bool) -> bool {
         let announced = self.sleeping.load(SeqCst);
-        if announced != 0 && concerns(announced) {
+        let is_concerned = announced != 0 && concerns(announced);
+        if is_concerned {
             self.ring();
         }
+        is_concerned
     }
 
     /// Wakes the sleeper, whatever it waits for.
@@ -112,12 +114,25 @@ pub(crate) struct HostBell {
     waker: AtomicU32,
     /// Counts how often the JS thread left a CPU to a client.
     pub(crate) moves: AtomicU32,
+    /// The CPU from which the JS thread woke a client last, plus one.
+    seat: AtomicU32,
 }
 
 impl HostBell {
     /// A client that runs on this CPU is about to wake the JS thread.
     pub(crate) fn wakes_from(&self, cpu: u32) {
         self.waker.store(cpu.wrapping_add(1), Relaxed);
+    }
+
+    /// The JS thread is about to wake a client from this CPU.
+    pub(crate) fn sits_on(&self, cpu: u32) {
+        self.seat.store(cpu.wrapping_add(1), Relaxed);
+    }
+
+    /// Whether the JS thread woke a client last from another CPU than this one.
+    pub(crate) fn is_elsewhere(&self, cpu: u32) -> bool {
+        let seat = self.seat.load(Relaxed);
+        seat != 0 && seat != cpu.wrapping_add(1)
     }
 
     /// The CPU of the client that woke the JS thread since this was asked last, if one did.

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::area::Area;
 use crate::bell::{HostSleep, LaneSleep, publish_fence};
@@ -211,6 +212,8 @@ pub struct ClientLane {
     spin: Spin,
     /// How often the JS thread had moved when this end last looked.
     moves: u32,
+    /// This end has woken the JS thread, on this CPU perhaps, since it last waited.
+    has_woken: bool,
 }
 
 impl ClientLane {
@@ -224,6 +227,7 @@ impl ClientLane {
             owed: 0,
             spin: Spin::new(SPIN_TIME),
             moves: 0,
+            has_woken: false,
         }
     }
 
@@ -289,7 +293,7 @@ impl ClientLane {
     pub fn notify(&mut self) {
         if self.owed != 0 {
             let owed = std::mem::take(&mut self.owed);
-            tell_host(&self.area, self.index, owed);
+            self.has_woken |= tell_host(&self.area, self.index, owed);
         }
     }
 
@@ -302,7 +306,8 @@ impl ClientLane {
         check: &mut dyn FnMut() -> Verdict,
     ) -> Result<Waited, Violation> {
         self.notify();
-        let found = if self.is_left() {
+        let has_woken = std::mem::take(&mut self.has_woken);
+        let found = if self.is_left() || has_woken {
             self.spin_aside(interest)
         } else {
             self.spin(interest)
@@ -318,6 +323,10 @@ impl ClientLane {
     #[inline]
     pub fn glance(&mut self, interest: Interest) -> Result<bool, Violation> {
         self.notify();
+        if self.has_woken {
+            // It does not come that soon.
+            return self.look(interest).map(|found| found.is_some());
+        }
         let mut spin = self.spin;
         let found = spin.briefly(|| self.look(interest).transpose());
         self.spin = spin;
@@ -332,7 +341,7 @@ impl ClientLane {
         found
     }
 
-    /// The same while the JS thread is on its way to another CPU, or has yet to set out from this one.
+    /// The same while the JS thread is on its way, or has yet to set out, perhaps on this CPU.
     #[cold]
     fn spin_aside(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
         let mut spin = self.spin;
@@ -368,6 +377,7 @@ impl ClientLane {
         }
         let area = Arc::clone(&self.area);
         let bell = &area.lane(self.index).bell.0;
+        let start = Instant::now();
         let mut outcome = None;
         loop {
             let announcement = LaneSleep::encode(interest, seat::here());
@@ -383,6 +393,9 @@ impl ClientLane {
                 return outcome;
             }
             if let Some(found) = self.look(interest).transpose() {
+                if area.header().host.0.is_elsewhere(seat::here()) {
+                    self.spin.slept(start.elapsed());
+                }
                 return found.map(|()| Waited::Ready);
             }
         }
@@ -461,9 +474,9 @@ pub(crate) fn cancel_word(area: &Area, index: LaneIndex) -> u32 {
     area.lane(index).cancel.0.load(Acquire)
 }
 
-/// The waker's half of the sleeping protocol, towards the JS thread.
+/// The waker's half of the sleeping protocol, towards the JS thread. Whether that was woken.
 #[inline]
-fn tell_host(area: &Area, index: LaneIndex, owed: u32) {
+fn tell_host(area: &Area, index: LaneIndex, owed: u32) -> bool {
     let host = &area.header().host.0;
     publish_fence();
     // A bit that is set need not be set again: the host clears it before it looks at the ring for
@@ -478,7 +491,7 @@ fn tell_host(area: &Area, index: LaneIndex, owed: u32) {
             host.wakes_from(seat::here());
         }
         concerns
-    });
+    })
 }
 
 /// A slice whose bytes are initialised already.

@@ -90,7 +90,7 @@ struct Shared {
     /// For the wait that follows a notice: an answer takes as long as it takes to wake a thread.
     patient: Cell<Spin>,
     seat: Seat,
-    /// Whoever was woken last can't run before this thread sleeps.
+    /// Whoever was woken last, or has woken this thread, can't run before it sleeps.
     crowded: Cell<bool>,
     /// The client was told by other means than the home lane.
     expects: Cell<bool>,
@@ -140,6 +140,7 @@ impl Shared {
     /// this thread does anything else, so it is told now if it is to be left alone there.
     #[cold]
     fn wakes(&self, cpu: u32) {
+        self.area.header().host.0.sits_on(seat::here());
         let is_here = self.seat.met(cpu, self.spin.get().won());
         self.crowded.set(is_here);
         self.tell_of_leave();
@@ -152,11 +153,20 @@ impl Shared {
         }
     }
 
-    /// This thread was woken: by a client on this CPU, or otherwise.
-    fn woken(&self) {
-        if let Some(cpu) = self.area.header().host.0.take_waker() {
-            self.seat.met(cpu, self.spin.get().won());
-        }
+    /// This thread was woken: by a client on this CPU, for a call perhaps, or otherwise. Whether one
+    /// did on another CPU.
+    fn woken(&self, is_called: bool) -> bool {
+        let Some(cpu) = self.area.header().host.0.take_waker() else {
+            return false;
+        };
+        let won = self.spin.get().won();
+        let is_here = if is_called {
+            self.seat.called(cpu, won)
+        } else {
+            self.seat.met(cpu, won)
+        };
+        self.crowded.set(is_here);
+        !is_here
     }
 
     /// Leaves this CPU to a client that has its answer.
@@ -249,14 +259,14 @@ impl Shared {
         if self.seat.is_leaving() {
             self.leave();
         }
+        let kept = if is_noticed {
+            &self.patient
+        } else {
+            &self.spin
+        };
         let found = if self.crowded.take() {
             look(false)
         } else {
-            let kept = if is_noticed {
-                &self.patient
-            } else {
-                &self.spin
-            };
             let mut spin = kept.get();
             let between = |passed| {
                 if aside && passed >= MOMENT {
@@ -270,7 +280,8 @@ impl Shared {
         if found.is_some() {
             return found;
         }
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let start = Instant::now();
+        let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
         let bell = &self.area.header().host.0.bell;
         loop {
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
@@ -282,8 +293,13 @@ impl Shared {
                 found = look(true);
                 found.is_some()
             });
-            self.woken();
+            let is_apart = self.woken(!is_noticed && matches!(sleep, HostSleep::All));
             if let Some(found) = found.or_else(|| look(false)) {
+                if is_apart {
+                    let mut spin = kept.get();
+                    spin.slept(start.elapsed());
+                    kept.set(spin);
+                }
                 return Some(found);
             }
         }

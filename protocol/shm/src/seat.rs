@@ -19,8 +19,11 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Meetings in succession after which the JS thread moves; a call has two, and a single event five.
+/// Meetings in succession after which the JS thread moves; a single event has five.
 const PATIENCE: u32 = 6;
+/// What it counts to be woken for a call, so that the answer to it is one too many: with a client
+/// that calls, a conversation has begun.
+const CALL: u32 = PATIENCE - 1;
 /// What is told so long after the last meeting has nothing to do with it.
 const PAUSE: Duration = Duration::from_micros(500);
 /// Doubled by each move that did not pay, as where there is no room elsewhere, until it is forgotten.
@@ -57,11 +60,20 @@ impl Seat {
     /// A client was woken that fell asleep `there`, or has woken this thread from there, after
     /// spinning has `won` so often since this thread moved. Whether that is here.
     pub(crate) fn met(&self, there: u32, won: u32) -> bool {
+        self.met_for(1, there, won)
+    }
+
+    /// The same of a client that has woken this thread for a call.
+    pub(crate) fn called(&self, there: u32, won: u32) -> bool {
+        self.met_for(CALL, there, won)
+    }
+
+    fn met_for(&self, weight: u32, there: u32, won: u32) -> bool {
         if there != here() {
             self.met.set(0);
             return false;
         }
-        let met = self.met.get() + 1;
+        let met = self.met.get().saturating_add(weight);
         self.met.set(met);
         let now = Instant::now();
         self.last.set(Some(now));
@@ -231,7 +243,9 @@ mod tests {
             assert!(seat.patience.get() == PATIENCE, "it was not tried");
             seat.last.set(Instant::now().checked_sub(PAUSE));
         }
-        // But calls are.
+        // But a call is.
+        seat.met.set(0);
+        seat.called(cpu, 0);
         seat.met(cpu, 0);
         assert!(seat.patience.get() > PATIENCE);
     }

@@ -60,6 +60,16 @@ impl Spin {
         }
     }
 
+    /// This end slept for so long until what it waited for came from another CPU, of which some was
+    /// the time that waking takes. If it was not much longer than spinning may take, that will pay
+    /// the next time, for the other end is awake now.
+    pub(crate) fn slept(&mut self, time: Duration) {
+        if time < self.most + self.most / 2 {
+            self.budget = self.budget.max(self.most);
+            self.idle = 0;
+        }
+    }
+
     /// How often spinning paid since there was reason to think so.
     pub(crate) fn won(&self) -> u32 {
         self.won
@@ -205,6 +215,19 @@ mod tests {
             None
         });
         assert_eq!((found, looks), (None, 1));
+    }
+
+    #[test]
+    fn is_tried_again_at_once_by_who_slept_for_a_moment_only() {
+        let mut spin = Spin::at_most(4 * LEAST);
+        while failing(&mut spin) > 1 {}
+        spin.slept(Duration::from_millis(1));
+        assert_eq!(failing(&mut spin), 1);
+        spin.slept(4 * LEAST);
+        assert!(failing(&mut spin) > 1);
+        let mut never = Spin::never();
+        never.slept(Duration::ZERO);
+        assert_eq!(failing(&mut never), 1);
     }
 
     #[test]
