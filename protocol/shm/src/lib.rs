@@ -56,6 +56,7 @@ mod segment;
 mod spin;
 mod sync;
 mod top;
+mod uninit;
 
 pub use client::{Client, ClientLane, LaneHandle, Lease, Verdict, Waited};
 pub use cord::{ClientCord, HostCord, Lookout};

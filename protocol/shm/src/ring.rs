@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(writer.writable(ring), Ok(0));
         let mut got = vec![0; RING_CAPACITY];
         assert_eq!(
-            reader.read(ring, crate::client::as_uninit(&mut got)),
+            reader.read(ring, crate::uninit::as_uninit(&mut got)),
             Ok(RING_CAPACITY)
         );
         assert_eq!(got, sent);

@@ -1,0 +1,34 @@
+//! Private memory that a ring is read into before it has been initialised.
+
+#![expect(
+    unsafe_code,
+    reason = "memory that the reader initialises: see the invariants in lib.rs"
+)]
+
+use std::mem::MaybeUninit;
+
+use crate::error::Violation;
+
+/// A slice whose bytes are initialised already.
+pub(crate) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (start, len) = (bytes.as_mut_ptr().cast(), bytes.len());
+    // SAFETY: same memory, length and lifetime; the callers only ever write initialised bytes.
+    unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// Appends to `target` what `read` reads into at most `limit` bytes of its spare room.
+pub(crate) fn append(
+    target: &mut Vec<u8>,
+    limit: usize,
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<usize, Violation>,
+) -> Result<usize, Violation> {
+    target.reserve(limit);
+    let spare = target.spare_capacity_mut();
+    let limit = limit.min(spare.len());
+    let read = read(&mut spare[..limit])?.min(limit);
+    let len = target.len() + read;
+    // SAFETY: the reader has initialised `read` bytes after the old length (invariant 3), and they
+    // are inside the capacity.
+    unsafe { target.set_len(len) };
+    Ok(read)
+}
