@@ -79,7 +79,8 @@ impl Spare {
     /// each time: what stays for it is little even of an engine whose heap breathes all its life.
     #[cold]
     fn consider(&self) {
-        if self.given_back.get() < self.due.get() {
+        // While the engine is being made, it is nobody to ask yet.
+        if self.given_back.get() < self.due.get() || self.rt.get().is_null() {
             return;
         }
         self.given_back.set(0);
@@ -211,6 +212,14 @@ mod tests {
         let engine = Engine::new();
         assert!(engine.asks(100, 20) > 0, "the engine keeps room of itself");
         assert_eq!(engine.asks(100, 20), 0);
+    }
+
+    #[test]
+    fn an_engine_that_is_being_made_is_asked_for_nothing() {
+        let spare = Spare::new();
+        spare.given_back.set(u32::MAX);
+        spare.consider();
+        assert_eq!(spare.given_back.get(), u32::MAX);
     }
 
     #[test]
