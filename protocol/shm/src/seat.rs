@@ -32,6 +32,48 @@ const FORGOTTEN: Duration = Duration::from_millis(50);
 /// A move has paid if spinning has paid so often since: it takes as long as some thirty calls.
 const PAID: u32 = 32;
 
+/// Whoever has a CPU for longer than this is none for whom it was left.
+const LONG: Duration = Duration::from_micros(500);
+/// For how long it is not left then, at first and at most.
+const GRUDGE: Duration = Duration::from_millis(50);
+const LONGEST_GRUDGE: Duration = Duration::from_secs(2);
+
+/// Leaves the CPU, between two looks for what comes, to whoever else wants it: the other end, or who
+/// is to give it something to say. Not where others are about who take it for long: leaving it to
+/// them costs more than it can bring.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Courtesy {
+    /// When it is tried again, and for how long it was given up.
+    again: Option<Instant>,
+    grudge: Duration,
+}
+
+impl Courtesy {
+    pub(crate) fn step_aside(&mut self) {
+        self.step(give_way);
+    }
+
+    fn step(&mut self, give_way: impl FnOnce()) {
+        let start = Instant::now();
+        if self.again.is_some_and(|again| start < again) {
+            return;
+        }
+        give_way();
+        let taken = start.elapsed();
+        if taken < LONG {
+            self.again = None;
+            return;
+        }
+        // Long after the last time it is another story.
+        let is_old = self
+            .again
+            .is_some_and(|again| start - again > LONGEST_GRUDGE);
+        let longer = if is_old { GRUDGE } else { self.grudge * 2 };
+        self.grudge = longer.clamp(GRUDGE, LONGEST_GRUDGE);
+        self.again = start.checked_add(taken + self.grudge);
+    }
+}
+
 /// Where the JS thread sits, as far as it minds.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -151,9 +193,8 @@ fn leave(there: u32) -> bool {
     true
 }
 
-/// Has the others that want this CPU have it for a moment.
 #[cfg(all(not(loom), target_os = "linux"))]
-pub(crate) fn step_aside() {
+fn give_way() {
     rustix::thread::sched_yield();
 }
 
@@ -174,7 +215,7 @@ fn leave(_: u32) -> bool {
 }
 
 #[cfg(any(loom, not(target_os = "linux")))]
-pub(crate) fn step_aside() {}
+fn give_way() {}
 
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod tests {
@@ -187,6 +228,29 @@ mod tests {
         one.set(cpu as usize);
         rustix::thread::sched_setaffinity(None, &one)?;
         Ok((Seat::new(), cpu))
+    }
+
+    #[test]
+    fn the_cpu_is_not_left_to_who_takes_it_for_long() {
+        let mut courtesy = Courtesy::default();
+        let mut left = 0;
+        for _ in 0..100 {
+            courtesy.step(|| left += 1);
+        }
+        assert!(
+            left > 90,
+            "{left} of 100: it is left as long as nobody takes it"
+        );
+        courtesy.step(|| std::thread::sleep(LONG));
+        for expected in [GRUDGE, 2 * GRUDGE, 4 * GRUDGE] {
+            assert_eq!(courtesy.grudge, expected);
+            courtesy.step(|| panic!("it was not given up"));
+            courtesy.again = Some(Instant::now());
+            courtesy.step(|| std::thread::sleep(LONG));
+        }
+        courtesy.again = Instant::now().checked_sub(2 * LONGEST_GRUDGE);
+        courtesy.step(|| std::thread::sleep(LONG));
+        assert_eq!(courtesy.grudge, GRUDGE);
     }
 
     #[test]

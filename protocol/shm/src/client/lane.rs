@@ -10,7 +10,7 @@ use crate::bell::{HostSleep, LaneSleep, publish_fence};
 use crate::error::Violation;
 use crate::layout::{Direction, Interest, LaneIndex, SLICE, SPIN_TIME};
 use crate::ring::{Consumer, Producer};
-use crate::seat;
+use crate::seat::{self, Courtesy};
 use crate::spin::Spin;
 use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence};
 use crate::top::ClientTop;
@@ -30,6 +30,7 @@ pub struct ClientLane {
     moves: u32,
     /// This end has woken the JS thread, on this CPU perhaps, since it last waited.
     has_woken: bool,
+    courtesy: Courtesy,
 }
 
 impl ClientLane {
@@ -44,6 +45,7 @@ impl ClientLane {
             spin: Spin::new(SPIN_TIME),
             moves: 0,
             has_woken: false,
+            courtesy: Courtesy::default(),
         }
     }
 
@@ -160,10 +162,10 @@ impl ClientLane {
     /// The same while the JS thread is on its way, or has yet to set out, perhaps on this CPU.
     #[cold]
     fn spin_aside(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
-        let mut spin = self.spin;
+        let (mut spin, mut courtesy) = (self.spin, self.courtesy);
         let look = || self.look(interest).transpose();
-        let found = spin.until_between(look, |_| seat::step_aside());
-        self.spin = spin;
+        let found = spin.until_between(look, |_| courtesy.step_aside());
+        (self.spin, self.courtesy) = (spin, courtesy);
         found
     }
 

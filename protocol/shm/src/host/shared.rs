@@ -12,7 +12,7 @@ use crate::layout::{
 };
 use crate::ready::{ALL_LANES, ReadyBitmap};
 use crate::ring::Consumer;
-use crate::seat::{self, Seat};
+use crate::seat::{self, Courtesy, Seat};
 use crate::spin::{MOMENT, Spin};
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 
@@ -39,6 +39,7 @@ pub(super) struct Shared {
     expects: Cell<bool>,
     /// Other threads of this process have something to do.
     aside: Cell<bool>,
+    courtesy: Cell<Courtesy>,
 }
 
 impl Shared {
@@ -56,6 +57,7 @@ impl Shared {
             crowded: Cell::new(false),
             expects: Cell::new(false),
             aside: Cell::new(false),
+            courtesy: Cell::default(),
         }
     }
 
@@ -262,7 +264,9 @@ impl Shared {
             let mut spin = kept.get();
             let between = |passed| {
                 if aside && passed >= MOMENT {
-                    seat::step_aside();
+                    let mut courtesy = self.courtesy.get();
+                    courtesy.step_aside();
+                    self.courtesy.set(courtesy);
                 }
             };
             let found = spin.until_between(|| look(false), between);

@@ -7,7 +7,7 @@
 //! for the next one. If it had found several at once, it naps, for others are on their way, and
 //! comes back for all of them. If there was but one, it looks for the next, and leaves the CPU between
 //! two looks to whoever wants it, the host's thread above all: a timer for so short a time costs as
-//! much as some calls do. Where nobody is near, what comes wakes a thread at once, and whoever leaves
+//! much as some calls do. It does so for as long as that has paid of late. Where nobody is near, what comes wakes a thread at once, and whoever leaves
 //! jobs behind for another one wakes it. So nothing waits for longer than one nap, even if the host's
 //! thread, having queued a job, waits for that.
 
@@ -29,8 +29,15 @@ const LARGEST_SIZE: usize = 1024;
 /// What libuv gives its threads where the system has no other wish.
 const STACK: usize = 8 << 20;
 
-/// How long a thread naps, or looks for a job.
+/// How long a thread naps, or looks for a job at most.
 const NAP: Duration = Duration::from_micros(100);
+/// A shorter look is not worth the trouble.
+const LEAST: Duration = Duration::from_micros(10);
+/// Given up, it is tried again after so many jobs, at first and at most: each time that somebody
+/// else took the CPU for long meanwhile, twice as many.
+const RETRY: u32 = 16;
+const LATEST_RETRY: u32 = 1 << 14;
+const LONG: Duration = Duration::from_micros(500);
 /// Looks between two at the clock.
 const ROUNDS: u32 = 16;
 
@@ -187,6 +194,7 @@ fn wake_another(queue: MutexGuard<'_, Queue>) {
 fn serve() {
     // Jobs that were there without having to be waited for.
     let mut burst = 0;
+    let mut lookout = Lookout::new();
     loop {
         let mut queue = lock();
         let job = loop {
@@ -194,13 +202,13 @@ fn serve() {
                 break job;
             }
             HAS_JOBS.store(false, Ordering::Relaxed);
-            if burst > 0 && !queue.is_near {
+            if !queue.is_near && (burst > 1 || burst == 1 && lookout.pays()) {
                 queue.is_near = true;
                 drop(queue);
                 if burst > 1 {
                     thread::sleep(NAP);
                 } else {
-                    look_out();
+                    lookout.look();
                 }
                 queue = lock();
                 queue.is_near = false;
@@ -219,17 +227,61 @@ fn serve() {
     }
 }
 
-/// Looks for jobs for a moment.
-fn look_out() {
-    let start = Instant::now();
-    while start.elapsed() < NAP {
-        for _ in 0..ROUNDS {
-            if HAS_JOBS.load(Ordering::Relaxed) {
+/// How long a thread looks for the next job: the longest time after a success, half as long after
+/// each failure, and now and then if it was given up.
+#[derive(Debug)]
+struct Lookout {
+    time: Duration,
+    /// Jobs since it was given up, and after how many it is tried again.
+    jobs: u32,
+    retry: u32,
+}
+
+impl Lookout {
+    fn new() -> Self {
+        Self {
+            time: NAP,
+            jobs: 0,
+            retry: RETRY,
+        }
+    }
+
+    fn pays(&mut self) -> bool {
+        if self.time.is_zero() {
+            self.jobs += 1;
+            if self.jobs >= self.retry {
+                (self.time, self.jobs) = (NAP, 0);
+            }
+        }
+        !self.time.is_zero()
+    }
+
+    fn look(&mut self) {
+        let start = Instant::now();
+        let mut passed = Duration::ZERO;
+        loop {
+            for _ in 0..ROUNDS {
+                if HAS_JOBS.load(Ordering::Relaxed) {
+                    *self = Self::new();
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+            if passed >= self.time {
+                break;
+            }
+            thread::yield_now();
+            let before = passed;
+            passed = start.elapsed();
+            if passed.saturating_sub(before) > LONG {
+                // Whoever is near but gets no CPU keeps others from the jobs.
+                self.time = Duration::ZERO;
+                self.retry = (self.retry * 2).min(LATEST_RETRY);
                 return;
             }
-            std::hint::spin_loop();
         }
-        thread::yield_now();
+        let half = self.time / 2;
+        self.time = if half < LEAST { Duration::ZERO } else { half };
     }
 }
 
@@ -252,6 +304,20 @@ mod tests {
         ] {
             assert_eq!(size(wish), expected, "{wish:?}");
         }
+    }
+
+    #[test]
+    fn who_looks_in_vain_gives_that_up_and_tries_again() {
+        let mut lookout = Lookout::new();
+        let mut looked = 0;
+        while lookout.pays() {
+            lookout.look();
+            looked += 1;
+            assert!(looked < 10);
+        }
+        assert!((2..RETRY).all(|_| !lookout.pays()));
+        assert!(lookout.pays());
+        assert_eq!(lookout.time, NAP);
     }
 
     #[test]
