@@ -20,7 +20,7 @@ use crate::uninit::{append, as_uninit};
 pub enum HostWait {
     /// What was waited for is there.
     Ready,
-    /// A [`HostWaker`] rang.
+    /// A [`HostWaker`](super::HostWaker) rang.
     Rung,
     /// The client set the lane's cancel word, and nothing came otherwise.
     Cancelled,
@@ -111,7 +111,7 @@ impl HostLane {
     }
 
     /// Waits on this lane alone: for a callback's reply, for the rest of a frame, for room.
-    /// Ends as `Rung` only if a [`HostWaker`] rang and nothing is there; the ring counts as
+    /// Ends as `Rung` only if a [`HostWaker`](super::HostWaker) rang and nothing is there; the ring counts as
     /// answered then, so the caller does what it would do at its top, or remembers to. Ends as
     /// `Cancelled` only if the client's cancel word differs from `cancel`, the value that the
     /// caller knows of.
