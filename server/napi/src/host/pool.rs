@@ -110,8 +110,9 @@ impl Job {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// Threads that sleep until they are woken.
+    /// Threads that sleep until they are woken, and how many of them are woken but not here yet.
     idle: usize,
+    coming: usize,
     /// A thread is near: it looks for jobs of its own accord.
     is_near: bool,
 }
@@ -120,6 +121,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     jobs: VecDeque::new(),
     threads: 0,
     idle: 0,
+    coming: 0,
     is_near: false,
 });
 static READY: Condvar = Condvar::new();
@@ -181,10 +183,13 @@ fn see_to_it(queue: &mut Queue) -> bool {
     true
 }
 
-/// Wakes a thread for the jobs that are there, if one sleeps and none comes by itself. Gives the
-/// lock back first: who is woken under it falls asleep again, on it.
-fn wake_another(queue: MutexGuard<'_, Queue>) {
-    let is_awaited = queue.idle > 0 && !queue.is_near && !queue.jobs.is_empty();
+/// Wakes a thread for the jobs that are there, if one sleeps that is not woken yet and none comes by
+/// itself. Gives the lock back first: who is woken under it falls asleep again, on it.
+fn wake_another(mut queue: MutexGuard<'_, Queue>) {
+    let is_awaited = queue.idle > queue.coming && !queue.is_near && !queue.jobs.is_empty();
+    if is_awaited {
+        queue.coming += 1;
+    }
     drop(queue);
     if is_awaited {
         READY.notify_one();
@@ -218,6 +223,7 @@ fn serve() {
                 queue.idle += 1;
                 queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;
+                queue.coming = queue.coming.saturating_sub(1);
             }
         };
         burst += 1;
