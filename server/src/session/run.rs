@@ -60,7 +60,7 @@ impl Session {
 
     fn wait(&self, timeout: Option<Duration>) -> Result<Wake> {
         let mut end = self.end.borrow_mut();
-        if self.host.has_work() {
+        if self.host.wants_cpu() {
             end.step_aside();
         }
         end.wait(timeout)

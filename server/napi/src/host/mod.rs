@@ -224,10 +224,10 @@ impl Host {
         self.state.watch(promise)
     }
 
-    /// Whether there is async work that other threads do.
+    /// Whether async work waits for a thread that has yet to be given a CPU, perhaps this one.
     #[inline]
-    pub fn has_work(&self) -> bool {
-        self.state.has_queued_work()
+    pub fn wants_cpu(&self) -> bool {
+        pool::waits_for_cpu()
     }
 
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a

@@ -12,7 +12,7 @@
 //! thread, having queued a job, waits for that.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -113,8 +113,17 @@ struct Queue {
     /// Threads that sleep until they are woken, and how many of them are woken but not here yet.
     idle: usize,
     coming: usize,
-    /// A thread is near: it looks for jobs of its own accord.
+    /// A thread is near: it comes for jobs of its own accord; and whether it looks for them now.
     is_near: bool,
+    is_looking: bool,
+}
+
+impl Queue {
+    /// Says how many threads are at hand.
+    fn tell(&self) {
+        let at_hand = self.coming + usize::from(self.is_looking);
+        AT_HAND.store(at_hand, Ordering::Relaxed);
+    }
 }
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue {
@@ -123,10 +132,13 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     idle: 0,
     coming: 0,
     is_near: false,
+    is_looking: false,
 });
 static READY: Condvar = Condvar::new();
 /// Whether there are jobs, for who looks for them.
 static HAS_JOBS: AtomicBool = AtomicBool::new(false);
+/// How many threads are up for a job, if they are given a CPU: who looks for one, or was woken.
+static AT_HAND: AtomicUsize = AtomicUsize::new(0);
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
     let wish = std::env::var("UV_THREADPOOL_SIZE").ok();
     wish.map_or(DEFAULT_SIZE, |wish| size(&wish))
@@ -165,6 +177,12 @@ pub(crate) fn submit(job: Job) -> bool {
     is_served
 }
 
+/// Whether a job waits for a thread that would take it at once, if it had a CPU.
+#[inline]
+pub(crate) fn waits_for_cpu() -> bool {
+    HAS_JOBS.load(Ordering::Relaxed) && AT_HAND.load(Ordering::Relaxed) > 0
+}
+
 /// Starts another thread if the jobs that are there need one and there may be one. False if there
 /// is none at all.
 fn see_to_it(queue: &mut Queue) -> bool {
@@ -189,6 +207,7 @@ fn wake_another(mut queue: MutexGuard<'_, Queue>) {
     let is_awaited = queue.idle > queue.coming && !queue.is_near && !queue.jobs.is_empty();
     if is_awaited {
         queue.coming += 1;
+        queue.tell();
     }
     drop(queue);
     if is_awaited {
@@ -209,6 +228,8 @@ fn serve() {
             HAS_JOBS.store(false, Ordering::Relaxed);
             if !queue.is_near && (burst > 1 || burst == 1 && lookout.pays()) {
                 queue.is_near = true;
+                queue.is_looking = burst == 1;
+                queue.tell();
                 drop(queue);
                 if burst > 1 {
                     thread::sleep(NAP);
@@ -216,7 +237,8 @@ fn serve() {
                     lookout.look();
                 }
                 queue = lock();
-                queue.is_near = false;
+                (queue.is_near, queue.is_looking) = (false, false);
+                queue.tell();
                 burst = 0;
             } else {
                 burst = 0;
@@ -224,6 +246,7 @@ fn serve() {
                 queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;
                 queue.coming = queue.coming.saturating_sub(1);
+                queue.tell();
             }
         };
         burst += 1;
