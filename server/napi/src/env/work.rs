@@ -87,7 +87,6 @@ impl HostState {
         }
         work.ticket = Some(ticket);
         work.was_queued = true;
-        self.queued_works.update(|queued| queued + 1);
         Queue::Queued
     }
 
@@ -119,7 +118,6 @@ impl HostState {
             return false;
         };
         if let Some(ticket) = work.ticket {
-            self.queued_works.update(|queued| queued - 1);
             let _had_not_begun = ticket.withdraw();
         }
         true
@@ -130,9 +128,7 @@ impl HostState {
         let found = {
             let mut works = self.works.borrow_mut();
             works.get_mut(id).map(|work| {
-                if work.ticket.take().is_some() {
-                    self.queued_works.update(|queued| queued - 1);
-                }
+                work.ticket = None;
                 (work.env, work.calls)
             })
         };
@@ -162,7 +158,8 @@ impl HostState {
 
     /// Whether work is queued or runs.
     pub(crate) fn has_queued_work(&self) -> bool {
-        self.queued_works.get() > 0
+        let works = self.works.borrow();
+        works.iter().any(|(_, work)| work.ticket.is_some())
     }
 }
 

@@ -41,7 +41,6 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         last_promise: Cell::new(None),
         async_hooks: RefCell::default(),
         works: RefCell::new(Slots::new(IdKind::AsyncWork)),
-        queued_works: Cell::new(0),
         contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),
         timers: RefCell::new(Timers::new()),
         timer_calls: OnceCell::new(),

@@ -130,8 +130,6 @@ pub(crate) struct HostState {
     pub(crate) async_hooks: RefCell<HashMap<usize, AsyncEntry>>,
     /// The async work of all environments.
     pub(crate) works: RefCell<Slots<Work>>,
-    /// How many of them are queued: wait, run, or were executed and are to be completed.
-    pub(crate) queued_works: Cell<usize>,
     /// The async contexts of all environments, and whose they are.
     pub(crate) contexts: RefCell<Slots<EnvId>>,
     /// What an addon returns is mostly that one.

@@ -5,11 +5,11 @@
 //!
 //! A thread that has done its job and finds no other stays near for a moment: nobody has to wake it
 //! for the next one. If it had found several at once, it naps, for others are on their way, and
-//! comes back for all of them. If there was but one, it looks for the next, and leaves the CPU between
-//! two looks to whoever wants it, the host's thread above all: a timer for so short a time costs as
-//! much as some calls do. It does so for as long as that has paid of late. Where nobody is near, what comes wakes a thread at once, and whoever leaves
-//! jobs behind for another one wakes it. So nothing waits for longer than one nap, even if the host's
-//! thread, having queued a job, waits for that.
+//! comes back for all of them. If there was but one, it looks for the next, for as long as that has
+//! paid of late, and leaves the CPU between two looks to whoever wants it, the host's thread above
+//! all: a timer for so short a time costs as much as some calls do. Where nobody is near, what comes
+//! wakes a thread at once, and whoever leaves jobs behind for another one wakes it. So nothing waits
+//! for longer than one nap, even if the host's thread, having queued a job, waits for that.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
