@@ -102,6 +102,30 @@ def test_promise_of_an_addon_is_told_of_whatever_it_is_settled_with(
     assert told.empty()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_promise_of_an_addon_that_comes_by_two_ways_is_one(
+    deferreds: tuple[Addon, Any], when: str
+) -> None:
+    """It is written into the argument and returned, and settled before or after that is told."""
+    addon, _ = deferreds
+    put = host(addon).run_script(
+        """(box, when) => {
+            const promise = addon.napi_create_promise(7).result;
+            if (when === "before") addon.napi_resolve_deferred(7, "told");
+            box.first = box.second = promise;
+            return promise;
+        }"""
+    )
+    for _ in range(2):
+        box: dict[str, Any] = {}
+        promise = put(box, when)
+        assert box["first"] is promise
+        assert box["second"] is promise
+        if when == "after":
+            addon.napi_resolve_deferred(7, "told")
+        assert promise.result(SECONDS) == "told"
+
+
 def test_promise_of_an_addon_that_was_given_back_is_watched_anew(
     deferreds: tuple[Addon, Any],
 ) -> None:

@@ -16,6 +16,8 @@ pub(crate) struct LentObject {
     pub(crate) kind: HostKind,
     /// The class id the client was told, or zero.
     pub(crate) class: u32,
+    /// The number of the watch of a promise; zero if it is not watched.
+    pub(crate) watch: u32,
     /// An iterator that the client has begun to read and not come to the end of.
     pub(crate) unfinished: bool,
 }
@@ -81,6 +83,13 @@ impl Objects {
             self.forget(object);
         }
         Ok(released)
+    }
+
+    /// Notes by which watch a promise is watched; zero if by none.
+    pub(crate) fn set_watch(&mut self, id: SlotId, watch: u32) {
+        if let Some(object) = self.table.get_mut(id) {
+            object.watch = watch;
+        }
     }
 
     /// Notes whether the client is in the middle of an iterator.

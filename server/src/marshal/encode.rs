@@ -183,6 +183,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
             self.out.reference(index);
             return Ok(());
         }
+        if self.session.is_made_for_client(identity) {
+            return self.lend_new(value, HostKind::Promise, 0);
+        }
         if let Some(id) = self.session.lent_id(identity) {
             return self.lent_again(value, identity, id);
         }
@@ -326,6 +329,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
             self.out.lent(id, kind.code(), class);
             return Ok(());
         }
+        self.lend_new(value, kind, class)
+    }
+
+    /// Writes an object that is not lent yet.
+    fn lend_new(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded {
         let id = self.count_lent(value, kind, class)?;
         let class = if kind == HostKind::Promise {
             self.session.adopt_watch(id, value)
@@ -351,6 +359,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             value,
             kind,
             class,
+            watch: 0,
             unfinished: false,
         })?;
         self.sent.push(Sent::Ours(id));

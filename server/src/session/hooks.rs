@@ -47,9 +47,9 @@ impl HostHooks for Hooks {
         }
     }
 
-    fn resolved(&self, _: Runtime, promise: &Value) {
+    fn resolved(&self, _: Runtime, promise: &Value, name: u32) {
         if let Some(session) = Session::current() {
-            session.resolved(promise);
+            session.resolved(promise, name);
         }
     }
 

@@ -42,7 +42,7 @@ use crate::marshal::nature;
 use intrinsics::Intrinsics;
 use level::{Level, Scratch};
 use notices::Notices;
-use promises::Watch;
+use promises::Fresh;
 use settled::Settled;
 
 pub use run::Ended;
@@ -176,11 +176,10 @@ pub struct Session {
     remotes: RefCell<Remotes>,
     classes: RefCell<Classes>,
     awaitables: RefCell<FxHashMap<u32, Deferred>>,
-    watched: RefCell<FxHashMap<u32, Watch>>,
     /// The number of the last watch.
     watches: Cell<u32>,
     /// A promise that is watched before it is lent, which is about to happen.
-    fresh: Cell<Option<Watch>>,
+    fresh: Cell<Option<Fresh>>,
     settled: RefCell<VecDeque<Settled>>,
     /// What the next turn begins with.
     due: RefCell<Vec<Due>>,
@@ -254,7 +253,6 @@ impl Session {
             remotes: RefCell::new(Remotes::new(limits.lent_objects)),
             classes: RefCell::default(),
             awaitables: RefCell::default(),
-            watched: RefCell::default(),
             watches: Cell::new(0),
             fresh: Cell::new(None),
             settled: RefCell::default(),
@@ -334,14 +332,23 @@ impl Session {
     }
 
     /// Counts another sending; says what the client was told about the object.
+    /// Whether that is the id under which the client holds this object.
+    #[inline]
+    fn is_lent_as(&self, value: &Value, id: SlotId) -> bool {
+        let objects = self.objects.borrow();
+        objects
+            .get(id)
+            .is_some_and(|object| object.value.identity() == value.identity())
+    }
+
     pub(crate) fn lend_again(&self, id: SlotId) -> Carried<(HostKind, u32)> {
         let mut objects = self.objects.borrow_mut();
         objects.again(id)?;
-        let told = objects.get(id).map(|object| (object.kind, object.class));
-        Ok(match told {
-            Some((HostKind::Promise, _)) => (HostKind::Promise, self.watch_of(id)),
-            told => told.unwrap_or((HostKind::Object, 0)),
-        })
+        let told = objects.get(id).map(|object| match object.kind {
+            HostKind::Promise => (HostKind::Promise, object.watch),
+            kind => (kind, object.class),
+        });
+        Ok(told.unwrap_or((HostKind::Object, 0)))
     }
 
     /// Lends an object that the client does not hold yet.

@@ -22,18 +22,21 @@ const WATCH_TAG: u8 = 65;
 fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
     let [identity, serial, _] = call.words;
     if let Some(session) = Session::current() {
-        session.end_watch(identity, |watch| watch.serial as usize == serial);
+        let id = session.lent_id(identity);
+        session.end_watch(id, |watch| watch as usize == serial);
     }
     Ok(Value::UNDEFINED)
 }
 
-/// A pending promise of which the client will be told how it ends.
+/// A pending promise that is watched before it is lent, which is about to happen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
+pub(super) struct Fresh {
     /// Which promise.
     identity: usize,
-    /// Tells this watch from earlier ones of the same id; never zero.
-    serial: u32,
+    /// The number of the watch: tells it from earlier ones of the same id; never zero.
+    watch: u32,
+    /// The addon made it just now: there is nothing else to be known of it.
+    is_made: bool,
 }
 
 impl Session {
@@ -53,48 +56,52 @@ impl Session {
             return Ok(Answer::Promise(state));
         }
         if self.watch_of(id) == 0 {
-            let watch = self.begin_watch(&promise)?;
-            self.watched.borrow_mut().insert(id.get(), watch);
+            let fresh = self.begin_watch(&promise, id.get())?;
+            self.objects.borrow_mut().set_watch(id, fresh.watch);
         }
         Ok(Answer::Watched(self.watch_of(id)))
     }
 
-    fn begin_watch(&self, promise: &Value) -> JsResult<Watch> {
-        let watch = Watch {
-            identity: promise.identity().unwrap_or_default(),
-            serial: self.watches.get().wrapping_add(1).max(1),
-        };
-        self.watches.set(watch.serial);
-        if self.host.watch(promise) {
+    /// Has the end of a promise told; the id under which it is lent is zero if it is not yet.
+    fn begin_watch(&self, promise: &Value, id: u32) -> JsResult<Fresh> {
+        let watch = self.watches.get().wrapping_add(1).max(1);
+        self.watches.set(watch);
+        let is_made = self.host.watch(promise, id);
+        if is_made {
             self.runtime().mark_handled(promise);
         } else {
             self.follow(promise, watch)?;
         }
-        Ok(watch)
+        Ok(Fresh {
+            identity: promise.identity().unwrap_or_default(),
+            watch,
+            is_made,
+        })
     }
 
     /// Watches by a reaction of the promise's.
-    fn follow(&self, promise: &Value, watch: Watch) -> JsResult<()> {
+    fn follow(&self, promise: &Value, watch: u32) -> JsResult<()> {
         let rt = self.runtime();
-        let words = [watch.identity, watch.serial as usize, 0];
+        let identity = promise.identity().unwrap_or_default();
+        let words = [identity, watch as usize, 0];
         let spec = FunctionSpec::new(settled, WATCH_TAG, words).not_constructible();
         let function = rt.function(spec)?;
         rt.promise_then(promise, &function, &function).map(drop)
     }
 
-    /// A promise that is watched was resolved or rejected; it may follow another one now.
-    pub(super) fn resolved(&self, promise: &Value) {
-        let identity = promise.identity().unwrap_or_default();
+    /// A promise that is watched was resolved or rejected; it may follow another one now. It was
+    /// lent under this id, as far as that is known.
+    pub(super) fn resolved(&self, promise: &Value, id: u32) {
+        let id = SlotId::new(id)
+            .filter(|id| self.is_lent_as(promise, *id))
+            .or_else(|| promise.identity().and_then(|it| self.lent_id(it)));
         let state = self.runtime().promise_state(promise);
         if !matches!(state, Some(PromiseState::Pending)) {
-            self.end_watch(identity, |_| true);
+            self.end_watch(id, |_| true);
             return;
         }
-        let watch = self.lent_id(identity).and_then(|id| {
-            let watched = self.watched.borrow();
-            watched.get(&id.get()).copied()
-        });
-        if let Some(watch) = watch.filter(|watch| watch.identity == identity)
+        let watch = id.map_or(0, |id| self.watch_of(id));
+        if watch != 0
             && let Err(thrown) = self.follow(promise, watch)
         {
             tracing::warn!(target: "napi_hostd", ?thrown, "a promise can't be watched any more");
@@ -103,50 +110,59 @@ impl Session {
 
     /// A promise is settled: the client is told if it is this watch by which it is watched. The
     /// client may have given the promise back meanwhile.
-    fn end_watch(&self, identity: usize, is_meant: impl Fn(Watch) -> bool) {
-        let Some(id) = self.lent_id(identity) else {
+    fn end_watch(&self, id: Option<SlotId>, is_meant: impl Fn(u32) -> bool) {
+        let Some(id) = id else { return };
+        let mut objects = self.objects.borrow_mut();
+        let Some(object) = objects.get(id) else {
             return;
         };
-        let mut watched = self.watched.borrow_mut();
-        let watch = watched.get(&id.get()).copied();
-        let Some(watch) = watch.filter(|watch| watch.identity == identity && is_meant(*watch))
-        else {
+        let serial = object.watch;
+        if serial == 0 || !is_meant(serial) {
             return;
-        };
-        watched.remove(&id.get());
-        if let Some(promise) = self.lent_value(id) {
-            let serial = watch.serial;
-            self.note_settled(Settled {
-                id,
-                serial,
-                promise,
-            });
         }
+        let promise = object.value.clone();
+        objects.set_watch(id, 0);
+        drop(objects);
+        self.note_settled(Settled {
+            id,
+            serial,
+            promise,
+        });
     }
 
     /// The number of the watch of a promise that the client holds; zero if it is not watched.
-    pub(super) fn watch_of(&self, id: SlotId) -> u32 {
-        self.watched
+    fn watch_of(&self, id: SlotId) -> u32 {
+        self.objects
             .borrow()
-            .get(&id.get())
-            .map_or(0, |watch| watch.serial)
+            .get(id)
+            .map_or(0, |object| object.watch)
     }
 
-    /// A promise is being lent for the first time: the watch that was begun for that, if any. One
-    /// that was settled meanwhile, when nobody held it yet, is to be asked for.
+    /// Whether it is a promise that the addon made for the client, which does not hold it yet.
+    #[inline]
+    pub(crate) fn is_made_for_client(&self, identity: usize) -> bool {
+        self.fresh
+            .get()
+            .is_some_and(|fresh| fresh.is_made && fresh.identity == identity)
+    }
+
+    /// A promise was lent for the first time: the watch that was begun for that, if any. One that was
+    /// settled meanwhile, when nobody held it yet, is to be asked for.
     pub(crate) fn adopt_watch(&self, id: SlotId, promise: &Value) -> u32 {
+        let fresh = self.fresh.get();
+        let Some(fresh) = fresh.filter(|fresh| Some(fresh.identity) == promise.identity()) else {
+            return 0;
+        };
+        self.fresh.set(None);
         let state = self.runtime().promise_state(promise);
-        match self.fresh.get() {
-            Some(watch)
-                if Some(watch.identity) == promise.identity()
-                    && matches!(state, Some(PromiseState::Pending)) =>
-            {
-                self.fresh.set(None);
-                self.watched.borrow_mut().insert(id.get(), watch);
-                watch.serial
-            }
-            _ => 0,
+        if !matches!(state, Some(PromiseState::Pending)) {
+            return 0;
         }
+        if fresh.is_made {
+            self.host.watch(promise, id.get());
+        }
+        self.objects.borrow_mut().set_watch(id, fresh.watch);
+        fresh.watch
     }
 
     /// Settles an awaitable of the client, in the next turn: what waits for it runs where turns are
@@ -180,8 +196,8 @@ impl Session {
         let state = self.runtime().promise_state(promise);
         let is_lent = promise.identity().and_then(|it| self.lent_id(it)).is_some();
         if matches!(state, Some(PromiseState::Pending)) && !is_lent {
-            let watch = self.begin_watch(promise)?;
-            self.fresh.set(Some(watch));
+            let fresh = self.begin_watch(promise, 0)?;
+            self.fresh.set(Some(fresh));
             return Ok(());
         }
         let ignore = &self.intrinsics().ignore;

@@ -70,7 +70,6 @@ impl Session {
         read_releases(flags, reader, |release| {
             let released = self.objects.borrow_mut().release(release)?;
             if let Some(object) = released {
-                self.watched.borrow_mut().remove(&release.id.get());
                 self.released(object);
             }
             Ok(())
@@ -202,13 +201,7 @@ impl Session {
     pub(super) fn unsend(&self, scratch: &mut Scratch) {
         for sent in scratch.sent.drain(..) {
             match sent {
-                Sent::Ours(id) => {
-                    let mut objects = self.objects.borrow_mut();
-                    objects.unsend(id);
-                    if objects.get(id).is_none() {
-                        self.watched.borrow_mut().remove(&id.get());
-                    }
-                }
+                Sent::Ours(id) => self.objects.borrow_mut().unsend(id),
                 Sent::Theirs(id) => self.remotes.borrow_mut().unsend_back(id),
             }
         }

@@ -82,8 +82,7 @@ impl Session {
             }
             taken += 1;
             // Nobody waits for one that was given back.
-            let holder = settled.promise.identity().and_then(|it| self.lent_id(it));
-            if holder != Some(settled.id) {
+            if !self.is_lent_as(&settled.promise, settled.id) {
                 continue;
             }
             written += 1;

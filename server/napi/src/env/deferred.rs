@@ -9,8 +9,8 @@ use crate::host::HostState;
 #[derive(Debug)]
 pub(crate) struct Unsettled {
     pub(crate) deferred: Deferred,
-    /// The promise, if the embedder wants to be told.
-    pub(crate) watched: Option<Value>,
+    /// The promise, if the embedder wants to be told, and what that calls it.
+    pub(crate) watched: Option<(Value, u32)>,
 }
 
 impl Unsettled {
@@ -39,8 +39,8 @@ impl HostState {
         self.last_promise.set(made);
     }
 
-    /// Has the embedder told when a promise is resolved or rejected; false if that can't be had.
-    pub(crate) fn watch(&self, promise: &Value) -> bool {
+    /// See [`Host::watch`](crate::Host::watch).
+    pub(crate) fn watch(&self, promise: &Value, name: u32) -> bool {
         let last = self.last_promise.get();
         let Some(last) = last.filter(|last| promise.identity() == Some(last.identity)) else {
             return false;
@@ -52,13 +52,13 @@ impl HostState {
         let Some(unsettled) = deferreds.get_mut(last.id) else {
             return false;
         };
-        unsettled.watched = Some(promise.clone());
+        unsettled.watched = Some((promise.clone(), name));
         true
     }
 
-    pub(crate) fn tell_resolved(&self, watched: Option<Value>) {
-        if let Some(promise) = watched {
-            self.hooks.resolved(self.rt, &promise);
+    pub(crate) fn tell_resolved(&self, watched: Option<(Value, u32)>) {
+        if let Some((promise, name)) = watched {
+            self.hooks.resolved(self.rt, &promise, name);
         }
     }
 }

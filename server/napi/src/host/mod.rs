@@ -217,9 +217,9 @@ impl Host {
     }
 
     /// Has [`HostHooks::resolved`] called, once, for a promise that an addon made just now and has not
-    /// settled; false if it is none such.
-    pub fn watch(&self, promise: &Value) -> bool {
-        self.state.watch(promise)
+    /// settled, with this name, the last one given; false if it is none such.
+    pub fn watch(&self, promise: &Value, name: u32) -> bool {
+        self.state.watch(promise, name)
     }
 
     /// Whether async work waits for a thread that has yet to be given a CPU, perhaps this one.

@@ -90,7 +90,7 @@ pub trait HostHooks {
 
     /// A promise that the embedder watches by [`Host::watch`](crate::Host::watch) was resolved or
     /// rejected. If it follows another promise now, it is pending still.
-    fn resolved(&self, _rt: Runtime, _promise: &Value) {}
+    fn resolved(&self, _rt: Runtime, _promise: &Value, _name: u32) {}
 
     /// An object died that the embedder attached a token to (tags from `FIRST_FOREIGN_TAG` on).
     fn finalized(&self, rt: Runtime, token: &FinalizerToken);
