@@ -121,10 +121,11 @@ impl HostWaiter {
         self.shared.expect_answer();
     }
 
-    /// Other threads of this process have something to do, on this CPU perhaps: the next wait lets
-    /// them, however soon it looks again.
-    pub fn step_aside(&mut self) {
-        self.shared.step_aside();
+    /// Has this called now and then while the JS thread looks for something to do in vain, with the
+    /// time that this has lasted, and with the longest there is before it sleeps. It answers whether
+    /// other threads of this process want a CPU: then the JS thread lets them between two looks.
+    pub fn on_idle(&mut self, hook: fn(Duration) -> bool) {
+        self.shared.on_idle(hook);
     }
 
     /// Never spin again (for measurements).

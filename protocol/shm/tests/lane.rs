@@ -3,8 +3,8 @@
 #![cfg(all(target_os = "linux", not(loom)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -354,6 +354,32 @@ fn the_host_times_out_and_is_rung() {
     let ready = host.waiter.wait(None).unwrap();
     assert_eq!(ready.lanes.map(LaneIndex::get).collect::<Vec<_>>(), [2]);
     drop(leases);
+}
+
+#[test]
+fn who_has_nothing_to_do_says_so_before_it_sleeps_and_not_else() {
+    static SAID: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
+    let said = || std::mem::take(&mut *SAID.lock().unwrap());
+    let (client, mut host) = pair();
+    host.waiter.on_idle(|waited| {
+        SAID.lock().unwrap().push(waited);
+        true
+    });
+    let mut lease = lease(&client);
+    lease.write(b"1").unwrap();
+    lease.notify();
+    let lane = host.waiter.wait(None).unwrap().lanes.next().unwrap();
+    assert_eq!(said(), []);
+    assert_eq!(host.lanes[lane.get()].read(&mut [0; 9]), Ok(1));
+    for _ in 0..2 {
+        assert!(host.waiter.wait(Some(ASLEEP)).unwrap().is_empty());
+        let waited = host.lanes[lane.get()].wait(Interest::Data, 0, Some(ASLEEP));
+        assert_eq!(waited, Ok(HostWait::TimedOut));
+    }
+    let said = said();
+    let parts: Vec<_> = said.split(|waited| *waited == Duration::MAX).collect();
+    assert_eq!(parts.len(), 5, "four sleeps: {said:?}");
+    assert!(parts.iter().all(|looking| looking.is_sorted()), "{said:?}");
 }
 
 #[test]

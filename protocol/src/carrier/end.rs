@@ -236,14 +236,14 @@ impl HostEnd {
         }
     }
 
-    /// Other threads of this process have something to do: the next [`Self::wait`] leaves them the CPU
-    /// while it looks for what comes.
-    #[inline]
-    pub fn step_aside(&mut self) {
+    /// Has this called when the JS thread has nothing to do: now and then while it looks for
+    /// something, with the time that this has lasted, and with the longest there is before it sleeps.
+    /// It answers whether other threads of this process want a CPU: then they are let, between two
+    /// looks.
+    pub fn on_idle(&mut self, hook: fn(Duration) -> bool) {
         match &mut self.0 {
-            Host::Lanes(end) => end.step_aside(),
-            // It does not look, it sleeps.
-            Host::Pipes(_) => {}
+            Host::Lanes(end) => end.on_idle(hook),
+            Host::Pipes(end) => end.on_idle(hook),
         }
     }
 

@@ -260,9 +260,8 @@ enum Pull {
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 impl LaneHost {
-    #[inline]
-    pub(super) fn step_aside(&mut self) {
-        self.parts.waiter.step_aside();
+    pub(super) fn on_idle(&mut self, hook: fn(Duration) -> bool) {
+        self.parts.waiter.on_idle(hook);
     }
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<Wake> {

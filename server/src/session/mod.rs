@@ -278,6 +278,7 @@ impl Session {
             served: Cell::new(0),
             asked: Cell::new(0),
         }));
+        session.end.borrow_mut().on_idle(Host::idle);
         CURRENT.set(Some(session));
         hooks::install(session);
         Ok(session)
@@ -331,7 +332,6 @@ impl Session {
         self.objects.borrow().find(identity)
     }
 
-    /// Counts another sending; says what the client was told about the object.
     /// Whether that is the id under which the client holds this object.
     #[inline]
     fn is_lent_as(&self, value: &Value, id: SlotId) -> bool {
@@ -341,6 +341,7 @@ impl Session {
             .is_some_and(|object| object.value.identity() == value.identity())
     }
 
+    /// Counts another sending; says what the client was told about the object.
     pub(crate) fn lend_again(&self, id: SlotId) -> Carried<(HostKind, u32)> {
         let mut objects = self.objects.borrow_mut();
         objects.again(id)?;

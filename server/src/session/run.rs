@@ -34,7 +34,7 @@ impl Session {
                 return Ended::Closed;
             }
             let timeout = self.time_to_sleep();
-            let woken = self.wait(timeout);
+            let woken = self.end.borrow_mut().wait(timeout);
             let outcome = match woken {
                 Ok(Wake::Lane(lane)) => self.serve_outermost(lane, &mut body),
                 Ok(Wake::Rung) => {
@@ -56,14 +56,6 @@ impl Session {
                 self.lose(error);
             }
         }
-    }
-
-    fn wait(&self, timeout: Option<Duration>) -> Result<Wake> {
-        let mut end = self.end.borrow_mut();
-        if self.host.wants_cpu() {
-            end.step_aside();
-        }
-        end.wait(timeout)
     }
 
     /// Tells what waits, a timer that is due among it. How long the JS thread may sleep then: for

@@ -37,8 +37,8 @@ pub(super) struct Shared {
     crowded: Cell<bool>,
     /// The client was told by other means than the home lane.
     expects: Cell<bool>,
-    /// Other threads of this process have something to do.
-    aside: Cell<bool>,
+    /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
+    on_idle: Cell<fn(Duration) -> bool>,
     courtesy: Cell<Courtesy>,
 }
 
@@ -56,7 +56,7 @@ impl Shared {
             seat: Seat::new(),
             crowded: Cell::new(false),
             expects: Cell::new(false),
-            aside: Cell::new(false),
+            on_idle: Cell::new(|_| false),
             courtesy: Cell::default(),
         }
     }
@@ -82,9 +82,9 @@ impl Shared {
         self.expects.set(true);
     }
 
-    /// See [`HostWaiter::step_aside`](super::HostWaiter::step_aside).
-    pub(super) fn step_aside(&self) {
-        self.aside.set(true);
+    /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
+    pub(super) fn on_idle(&self, hook: fn(Duration) -> bool) {
+        self.on_idle.set(hook);
     }
 
     /// Never spin again.
@@ -248,7 +248,7 @@ impl Shared {
         if is_noticed {
             self.seat.begin();
         }
-        let aside = self.aside.take();
+        let on_idle = self.on_idle.get();
         self.notify_all();
         if self.seat.is_leaving() {
             self.leave();
@@ -263,7 +263,7 @@ impl Shared {
         } else {
             let mut spin = kept.get();
             let between = |passed| {
-                if aside && passed >= MOMENT {
+                if passed >= MOMENT && on_idle(passed) {
                     let mut courtesy = self.courtesy.get();
                     courtesy.step_aside();
                     self.courtesy.set(courtesy);
@@ -276,6 +276,7 @@ impl Shared {
         if found.is_some() {
             return found;
         }
+        on_idle(Duration::MAX);
         let start = Instant::now();
         let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
         let bell = &self.area.header().host.0.bell;

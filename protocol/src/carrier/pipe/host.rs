@@ -23,6 +23,7 @@ pub(in crate::carrier) struct PipeHost {
     declined: bool,
     /// Notices that the client hears of when the JS thread is at its top.
     held: Vec<u8>,
+    on_idle: fn(Duration) -> bool,
 }
 
 impl PipeHost {
@@ -33,7 +34,13 @@ impl PipeHost {
             last: 0,
             declined: false,
             held: Vec::new(),
+            on_idle: |_| false,
         }
+    }
+
+    /// It does not look, it sleeps: nobody needs to be let.
+    pub(in crate::carrier) fn on_idle(&mut self, hook: fn(Duration) -> bool) {
+        self.on_idle = hook;
     }
 
     pub(in crate::carrier) fn take_declined(&mut self) -> bool {
@@ -52,6 +59,7 @@ impl PipeHost {
             self.pipes.to_client.push(HOME_LANE, &self.held)?;
             self.held.clear();
         }
+        (self.on_idle)(Duration::MAX);
         let woken = self.wait_until(deadline);
         self.pipes.at_top.store(0, Ordering::Release);
         woken

@@ -9,6 +9,7 @@ mod entry;
 mod inbox;
 mod init;
 mod invoke;
+mod lookout;
 mod options;
 pub(crate) mod pool;
 mod rejections;
@@ -222,10 +223,11 @@ impl Host {
         self.state.watch(promise, name)
     }
 
-    /// Whether async work waits for a thread that has yet to be given a CPU, perhaps this one.
-    #[inline]
-    pub fn wants_cpu(&self) -> bool {
-        pool::waits_for_cpu()
+    /// To be called while this thread has nothing to do, with the time that this has lasted: sees to
+    /// it that async work is not slept over. Whether some waits for a thread that has yet to be given a
+    /// CPU, perhaps this one.
+    pub fn idle(waited: Duration) -> bool {
+        pool::idle(waited)
     }
 
     /// Whether something about the object is known only by its identity: a wrap, a type tag, a

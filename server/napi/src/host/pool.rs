@@ -10,6 +10,10 @@
 //! all: a timer for so short a time costs as much as some calls do. Where nobody is near, what comes
 //! wakes a thread at once, and whoever leaves jobs behind for another one wakes it. So nothing waits
 //! for longer than one nap, even if the host's thread, having queued a job, waits for that.
+//!
+//! Waking a thread costs more than many a job does. While jobs are quick, who works comes to those
+//! behind sooner than another thread would, and wakes none. Nobody knows before how long a job takes:
+//! another thread keeps watch meanwhile, and takes what still waits when it has slept for a moment.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -17,6 +21,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::lookout::Lookout;
 use super::{Event, Inbox};
 use crate::abi::callback::Execute;
 use crate::abi::checked::Data;
@@ -29,17 +34,14 @@ const LARGEST_SIZE: usize = 1024;
 /// What libuv gives its threads where the system has no other wish.
 const STACK: usize = 8 << 20;
 
-/// How long a thread naps, or looks for a job at most.
-const NAP: Duration = Duration::from_micros(100);
-/// A shorter look is not worth the trouble.
-const LEAST: Duration = Duration::from_micros(10);
-/// Given up, it is tried again after so many jobs, at first and at most: each time that somebody
-/// else took the CPU for long meanwhile, twice as many.
-const RETRY: u32 = 16;
-const LATEST_RETRY: u32 = 1 << 14;
-const LONG: Duration = Duration::from_micros(500);
-/// Looks between two at the clock.
-const ROUNDS: u32 = 16;
+/// How long a thread naps at most; it is woken when the host's thread has had nothing to do for so
+/// long.
+const NAP: Duration = Duration::from_micros(500);
+const IDLE: Duration = Duration::from_micros(10);
+/// A job that took less was over before another thread had come.
+const QUICK: Duration = Duration::from_micros(10);
+/// How long a job waits at most behind one that was thought to be quick.
+const WATCH: Duration = Duration::from_millis(1);
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
@@ -106,37 +108,76 @@ impl Job {
     }
 }
 
-#[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
     /// Threads that sleep until they are woken, and how many of them are woken but not here yet.
     idle: usize,
     coming: usize,
-    /// A thread is near: it comes for jobs of its own accord; and whether it looks for them now.
-    is_near: bool,
-    is_looking: bool,
+    near: Near,
+    /// The job that ended last was quick; and how many were taken so far.
+    is_quick: bool,
+    taken: u64,
+    /// One of the threads that sleep keeps watch.
+    is_watched: bool,
+}
+
+/// Whether a thread comes for jobs of its own accord.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Near {
+    /// None does.
+    Nobody,
+    /// One that takes a nap before.
+    Napping,
+    /// One that looks for jobs now.
+    Looking,
 }
 
 impl Queue {
-    /// Says how many threads are at hand.
-    fn tell(&self) {
-        let at_hand = self.coming + usize::from(self.is_looking);
+    const fn new() -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            threads: 0,
+            idle: 0,
+            coming: 0,
+            near: Near::Nobody,
+            is_quick: false,
+            taken: 0,
+            is_watched: false,
+        }
+    }
+
+    /// Says who is near, and how many threads are at hand.
+    fn tell(&mut self, near: Near) {
+        self.near = near;
+        let at_hand = self.coming + usize::from(near == Near::Looking);
         AT_HAND.store(at_hand, Ordering::Relaxed);
+    }
+
+    /// Whether a thread is at work that comes to those behind soon, as far as one knows.
+    fn is_brisk(&self) -> bool {
+        let away = self.idle + usize::from(self.near != Near::Nobody);
+        self.is_quick && self.threads > away
+    }
+
+    /// Whether jobs are taken without anybody being woken for them.
+    fn is_attended(&self) -> bool {
+        self.near != Near::Nobody || self.is_watched && self.is_brisk()
+    }
+
+    /// Whether somebody is to see to it that they are.
+    fn wants_watch(&self) -> bool {
+        !self.is_watched && (self.near == Near::Napping || self.is_brisk())
     }
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue {
-    jobs: VecDeque::new(),
-    threads: 0,
-    idle: 0,
-    coming: 0,
-    is_near: false,
-    is_looking: false,
-});
+static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
 static READY: Condvar = Condvar::new();
+static NAP_ENDS: Condvar = Condvar::new();
 /// Whether there are jobs, for who looks for them.
 static HAS_JOBS: AtomicBool = AtomicBool::new(false);
+/// Whether one naps that was not told that its nap ends.
+static IS_NAPPING: AtomicBool = AtomicBool::new(false);
 /// How many threads are up for a job, if they are given a CPU: who looks for one, or was woken.
 static AT_HAND: AtomicUsize = AtomicUsize::new(0);
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
@@ -177,16 +218,23 @@ pub(crate) fn submit(job: Job) -> bool {
     is_served
 }
 
-/// Whether a job waits for a thread that would take it at once, if it had a CPU.
-#[inline]
-pub(crate) fn waits_for_cpu() -> bool {
-    HAS_JOBS.load(Ordering::Relaxed) && AT_HAND.load(Ordering::Relaxed) > 0
+/// The host's thread has nothing to do: it may be jobs that it waits for, so nobody sleeps over them.
+/// Whether one waits for a thread that would take it at once, if it had a CPU.
+pub(crate) fn idle(waited: Duration) -> bool {
+    if !HAS_JOBS.load(Ordering::Relaxed) {
+        return false;
+    }
+    if waited >= IDLE && IS_NAPPING.swap(false, Ordering::Relaxed) {
+        AT_HAND.fetch_add(1, Ordering::Relaxed);
+        NAP_ENDS.notify_one();
+    }
+    AT_HAND.load(Ordering::Relaxed) > 0
 }
 
 /// Starts another thread if the jobs that are there need one and there may be one. False if there
 /// is none at all.
 fn see_to_it(queue: &mut Queue) -> bool {
-    if queue.is_near || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
+    if queue.near != Near::Nobody || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
         return true;
     }
     let started = thread::Builder::new()
@@ -204,10 +252,11 @@ fn see_to_it(queue: &mut Queue) -> bool {
 /// Wakes a thread for the jobs that are there, if one sleeps that is not woken yet and none comes by
 /// itself. Gives the lock back first: who is woken under it falls asleep again, on it.
 fn wake_another(mut queue: MutexGuard<'_, Queue>) {
-    let is_awaited = queue.idle > queue.coming && !queue.is_near && !queue.jobs.is_empty();
+    let is_awaited = queue.idle > queue.coming && !queue.is_attended() && !queue.jobs.is_empty();
     if is_awaited {
         queue.coming += 1;
-        queue.tell();
+        let near = queue.near;
+        queue.tell(near);
     }
     drop(queue);
     if is_awaited {
@@ -219,99 +268,82 @@ fn serve() {
     // Jobs that were there without having to be waited for.
     let mut burst = 0;
     let mut lookout = Lookout::new();
+    let mut queue = lock();
     loop {
-        let mut queue = lock();
-        let job = loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                break job;
-            }
+        let Some(job) = queue.jobs.pop_front() else {
             HAS_JOBS.store(false, Ordering::Relaxed);
-            if !queue.is_near && (burst > 1 || burst == 1 && lookout.pays()) {
-                queue.is_near = true;
-                queue.is_looking = burst == 1;
-                queue.tell();
-                drop(queue);
-                if burst > 1 {
-                    thread::sleep(NAP);
-                } else {
-                    lookout.look();
-                }
-                queue = lock();
-                (queue.is_near, queue.is_looking) = (false, false);
-                queue.tell();
-                burst = 0;
+            if queue.near == Near::Nobody && (burst > 1 || burst == 1 && lookout.pays()) {
+                queue = stay_near(queue, burst, &mut lookout);
             } else {
-                burst = 0;
-                queue.idle += 1;
-                queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                queue.idle -= 1;
-                queue.coming = queue.coming.saturating_sub(1);
-                queue.tell();
+                queue = rest(queue);
             }
+            burst = 0;
+            continue;
         };
         burst += 1;
+        queue.taken += 1;
         see_to_it(&mut queue);
         wake_another(queue);
-        job.run();
-    }
-}
-
-/// How long a thread looks for the next job: the longest time after a success, half as long after
-/// each failure, and now and then if it was given up.
-#[derive(Debug)]
-struct Lookout {
-    time: Duration,
-    /// Jobs since it was given up, and after how many it is tried again.
-    jobs: u32,
-    retry: u32,
-}
-
-impl Lookout {
-    fn new() -> Self {
-        Self {
-            time: NAP,
-            jobs: 0,
-            retry: RETRY,
-        }
-    }
-
-    fn pays(&mut self) -> bool {
-        if self.time.is_zero() {
-            self.jobs += 1;
-            if self.jobs >= self.retry {
-                (self.time, self.jobs) = (NAP, 0);
-            }
-        }
-        !self.time.is_zero()
-    }
-
-    fn look(&mut self) {
         let start = Instant::now();
-        let mut passed = Duration::ZERO;
-        loop {
-            for _ in 0..ROUNDS {
-                if HAS_JOBS.load(Ordering::Relaxed) {
-                    *self = Self::new();
-                    return;
-                }
-                std::hint::spin_loop();
-            }
-            if passed >= self.time {
-                break;
-            }
-            thread::yield_now();
-            let before = passed;
-            passed = start.elapsed();
-            if passed.saturating_sub(before) > LONG {
-                // Whoever is near but gets no CPU keeps others from the jobs.
-                self.time = Duration::ZERO;
-                self.retry = (self.retry * 2).min(LATEST_RETRY);
-                return;
-            }
-        }
-        let half = self.time / 2;
-        self.time = if half < LEAST { Duration::ZERO } else { half };
+        job.run();
+        let took = start.elapsed();
+        queue = lock();
+        queue.is_quick = took < QUICK;
     }
+}
+
+/// Naps after a burst, or looks for the next job after a single one.
+fn stay_near<'a>(
+    mut queue: MutexGuard<'a, Queue>,
+    burst: usize,
+    lookout: &mut Lookout,
+) -> MutexGuard<'a, Queue> {
+    if burst > 1 {
+        queue.tell(Near::Napping);
+        IS_NAPPING.store(true, Ordering::Relaxed);
+        queue = NAP_ENDS
+            .wait_timeout(queue, NAP)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        IS_NAPPING.store(false, Ordering::Relaxed);
+    } else {
+        queue.tell(Near::Looking);
+        drop(queue);
+        lookout.look(&HAS_JOBS);
+        queue = lock();
+    }
+    queue.tell(Near::Nobody);
+    queue
+}
+
+/// Sleeps until it is woken, or for a moment if it has to keep watch.
+fn rest(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
+    let keeps_watch = queue.wants_watch();
+    let taken = queue.taken;
+    queue.idle += 1;
+    let mut is_woken = true;
+    if keeps_watch {
+        queue.is_watched = true;
+        let (guard, waited) = READY
+            .wait_timeout(queue, WATCH)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue = guard;
+        queue.is_watched = false;
+        is_woken = !waited.timed_out();
+        // A job that takes so long is none that others wait behind.
+        queue.is_quick &= is_woken || queue.taken != taken;
+    } else {
+        queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+    queue.idle -= 1;
+    // Who was woken may have come by itself.
+    queue.coming = queue
+        .coming
+        .saturating_sub(usize::from(is_woken))
+        .min(queue.idle);
+    let near = queue.near;
+    queue.tell(near);
+    queue
 }
 
 #[cfg(test)]
@@ -333,20 +365,6 @@ mod tests {
         ] {
             assert_eq!(size(wish), expected, "{wish:?}");
         }
-    }
-
-    #[test]
-    fn who_looks_in_vain_gives_that_up_and_tries_again() {
-        let mut lookout = Lookout::new();
-        let mut looked = 0;
-        while lookout.pays() {
-            lookout.look();
-            looked += 1;
-            assert!(looked < 10);
-        }
-        assert!((2..RETRY).all(|_| !lookout.pays()));
-        assert!(lookout.pays());
-        assert_eq!(lookout.time, NAP);
     }
 
     #[test]
