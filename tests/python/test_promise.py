@@ -143,6 +143,22 @@ def test_promise_raises_what_is_thrown_into_it(js: Script) -> None:
     assert promise.result(5) == 1
 
 
+def test_only_a_pending_promise_needs_a_loop_to_be_awaited_on(js: Script) -> None:
+    async def wait(promise: Promise) -> Any:
+        return await promise
+
+    pending = js("new Promise(() => {})")
+    with pytest.raises(RuntimeError, match=r"running asyncio loop.*result\(\)"):
+        wait(pending).send(None)
+    with pytest.raises(RuntimeError, match=r"running asyncio loop.*result\(\)"):
+        pending.send(None)
+    settled = js("Promise.resolve(5)")
+    settled.result(5)
+    with pytest.raises(StopIteration) as ended:
+        wait(settled).send(None)
+    assert ended.value.value == 5
+
+
 def test_rejection_with_stop_iteration_is_no_value(js: Script) -> None:
     def stop() -> None:
         raise StopIteration(5)

@@ -273,7 +273,8 @@ pub(super) struct Awaiting {
 
 impl Awaiting {
     pub(super) fn of(promise: &Bound<'_, Promise>) -> PyResult<Self> {
-        if running_loop(promise.py())?.is_none() {
+        // A settled one is a value at once, and the loop need not be asked for.
+        if promise.get().is_pending() && running_loop(promise.py())?.is_none() {
             return Err(no_loop());
         }
         Ok(Self {
