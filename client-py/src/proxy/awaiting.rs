@@ -140,9 +140,12 @@ fn step<'py>(promise: &Bound<'py, Promise>) -> PyResult<(Bound<'py, PyAny>, Py<P
     session.owner.adopt(py, &event_loop, true)?;
     note_loop(py, session.number, &event_loop)?;
     watch(promise)?;
-    if session.owner.turns().look_out(py, &event_loop)?
-        && let Some(outcome) = this.outcome(py)
-    {
+    // Asking may have been enough, and so may a turn.
+    let mut outcome = this.outcome(py);
+    if outcome.is_none() && session.owner.turns().look_out(py, &event_loop)? {
+        outcome = this.outcome(py);
+    }
+    if let Some(outcome) = outcome {
         return Err(ended(py, outcome));
     }
     let sleeper = Sleeper::new(promise, &event_loop)?;
