@@ -194,6 +194,9 @@ impl Session {
     /// unhandled.
     pub(super) fn take_care_of(&self, promise: &Value) -> JsResult<()> {
         let state = self.runtime().promise_state(promise);
+        if matches!(state, Some(PromiseState::Fulfilled(_))) {
+            return Ok(());
+        }
         let is_lent = promise.identity().and_then(|it| self.lent_id(it)).is_some();
         if matches!(state, Some(PromiseState::Pending)) && !is_lent {
             let fresh = self.begin_watch(promise, 0)?;
