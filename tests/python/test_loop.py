@@ -27,6 +27,28 @@ def test_ten_thousand_promises_of_async_work_at_once() -> None:
         assert addon.asyncAdd(1, 2).result(SECONDS) == 3
 
 
+def test_much_small_work_does_not_wake_a_thread_for_each_piece() -> None:
+    """A hundred or two as measured; a machine that is busy may take several times that."""
+    with load_addon(addon_path("sample_rust")) as addon:
+
+        def sleeps() -> int:
+            count = 0
+            for task in Path(f"/proc/{host(addon).pid}/task").iterdir():
+                if (task / "comm").read_text() == "napi-pool\n":
+                    status = (task / "status").read_text()
+                    count += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+            return count
+
+        async def main() -> None:
+            for promise in [addon.asyncAdd(n, 1) for n in range(10_000)]:
+                await promise
+
+        assert addon.asyncAdd(1, 2).result(SECONDS) == 3
+        before = sleeps()
+        asyncio.run(main())
+        assert 0 < sleeps() - before < 2500
+
+
 def test_events_of_threads_arrive_each_once_in_the_order_of_their_thread(order: Any) -> None:
     each = 5_000
     seen: list[list[int]] = [[] for _ in range(8)]

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_micros(100);
 /// A shorter look is not worth the trouble.
 const LEAST: Duration = Duration::from_micros(10);
-/// Given up, it is tried again after so many jobs, at first and at most: each time that somebody
-/// else took the CPU for long meanwhile, twice as many.
+/// Given up, it is tried again after so many jobs.
 const RETRY: u32 = 16;
-const LATEST_RETRY: u32 = 1 << 14;
+/// Whoever has the CPU for longer than this is none for whom it was left.
 const LONG: Duration = Duration::from_micros(500);
+/// For how long looking is given up then, at first and at most: twice as long each time.
+const GRUDGE: Duration = Duration::from_millis(50);
+const LONGEST_GRUDGE: Duration = Duration::from_secs(2);
 /// Looks between two at the clock.
 const ROUNDS: u32 = 16;
 
@@ -22,9 +24,11 @@ const ROUNDS: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Lookout {
     time: Duration,
-    /// Jobs since it was given up, and after how many it is tried again.
+    /// Jobs since it was given up.
     jobs: u32,
-    retry: u32,
+    /// When it is tried again at the earliest, and for how long it was given up.
+    again: Option<Instant>,
+    grudge: Duration,
 }
 
 impl Lookout {
@@ -32,7 +36,8 @@ impl Lookout {
         Self {
             time: LOOK,
             jobs: 0,
-            retry: RETRY,
+            again: None,
+            grudge: Duration::ZERO,
         }
     }
 
@@ -40,8 +45,12 @@ impl Lookout {
     pub(super) fn pays(&mut self) -> bool {
         if self.time.is_zero() {
             self.jobs += 1;
-            if self.jobs >= self.retry {
-                (self.time, self.jobs) = (LOOK, 0);
+            let is_time = match self.again {
+                Some(again) => Instant::now() >= again,
+                None => self.jobs >= RETRY,
+            };
+            if is_time {
+                (self.time, self.jobs, self.again) = (LOOK, 0, None);
             }
         }
         !self.time.is_zero()
@@ -66,14 +75,20 @@ impl Lookout {
             let before = passed;
             passed = start.elapsed();
             if passed.saturating_sub(before) > LONG {
-                // Whoever is near but gets no CPU keeps others from the jobs.
-                self.time = Duration::ZERO;
-                self.retry = (self.retry * 2).min(LATEST_RETRY);
+                self.give_up();
                 return;
             }
         }
         let half = self.time / 2;
         self.time = if half < LEAST { Duration::ZERO } else { half };
+    }
+
+    /// Whoever is near but gets no CPU keeps others from the jobs.
+    #[cold]
+    fn give_up(&mut self) {
+        self.time = Duration::ZERO;
+        self.grudge = (self.grudge * 2).clamp(GRUDGE, LONGEST_GRUDGE);
+        self.again = Instant::now().checked_add(self.grudge);
     }
 }
 
@@ -90,8 +105,25 @@ mod tests {
             looked += 1;
             assert!(looked < 10);
         }
+        // Unless others were in the way, on a busy machine.
+        lookout.again = None;
         assert!((2..RETRY).all(|_| !lookout.pays()));
         assert!(lookout.pays());
         assert_eq!(lookout.time, LOOK);
+    }
+
+    #[test]
+    fn who_lost_the_cpu_for_long_looks_again_after_a_while() {
+        let mut lookout = Lookout::new();
+        for expected in [GRUDGE, 2 * GRUDGE, 4 * GRUDGE] {
+            lookout.give_up();
+            assert_eq!(lookout.grudge, expected);
+            assert!((0..2 * RETRY).all(|_| !lookout.pays()), "however many jobs");
+            lookout.again = Some(Instant::now());
+            assert!(lookout.pays());
+        }
+        lookout.look(&AtomicBool::new(true));
+        lookout.give_up();
+        assert_eq!(lookout.grudge, GRUDGE);
     }
 }

@@ -7,7 +7,9 @@
 //! for the next one. If it had found several at once, it naps, for others are on their way, and
 //! comes back for all of them. If there was but one, it looks for the next, for as long as that has
 //! paid of late, and leaves the CPU between two looks to whoever wants it, the host's thread above
-//! all: a timer for so short a time costs as much as some calls do. Where nobody is near, what comes
+//! all: a timer for so short a time costs as much as some calls do. Where that does not pay and jobs
+//! follow each other closely, it naps all the same: to wake a thread for each of them keeps whoever
+//! makes them so busy that there never are several at once. Where nobody is near, what comes
 //! wakes a thread at once, and whoever leaves jobs behind for another one wakes it. So nothing waits
 //! for longer than one nap, even if the host's thread, having queued a job, waits for that.
 //!
@@ -38,6 +40,8 @@ const STACK: usize = 8 << 20;
 /// long.
 const NAP: Duration = Duration::from_micros(500);
 const IDLE: Duration = Duration::from_micros(10);
+/// Jobs that follow each other faster come in numbers, whoever of the pool they find.
+const RAPID: Duration = Duration::from_micros(100);
 /// A job that took less was over before another thread had come.
 const QUICK: Duration = Duration::from_micros(10);
 /// How long a job waits at most behind one that was thought to be quick.
@@ -118,6 +122,8 @@ struct Queue {
     /// The job that ended last was quick; and how many were taken so far.
     is_quick: bool,
     taken: u64,
+    /// When a job ended last.
+    ended: Option<Instant>,
     /// One of the threads that sleep keeps watch.
     is_watched: bool,
 }
@@ -143,6 +149,7 @@ impl Queue {
             near: Near::Nobody,
             is_quick: false,
             taken: 0,
+            ended: None,
             is_watched: false,
         }
     }
@@ -267,51 +274,58 @@ fn wake_another(mut queue: MutexGuard<'_, Queue>) {
 fn serve() {
     // Jobs that were there without having to be waited for.
     let mut burst = 0;
+    // The last one followed another one closely.
+    let mut is_rapid = false;
     let mut lookout = Lookout::new();
     let mut queue = lock();
     loop {
         let Some(job) = queue.jobs.pop_front() else {
             HAS_JOBS.store(false, Ordering::Relaxed);
-            if queue.near == Near::Nobody && (burst > 1 || burst == 1 && lookout.pays()) {
-                queue = stay_near(queue, burst, &mut lookout);
+            let is_needed = queue.near == Near::Nobody && burst > 0;
+            queue = if is_needed && burst == 1 && lookout.pays() {
+                look(queue, &mut lookout)
+            } else if is_needed && (burst > 1 || is_rapid) {
+                nap(queue)
             } else {
-                queue = rest(queue);
-            }
+                rest(queue)
+            };
             burst = 0;
             continue;
         };
         burst += 1;
         queue.taken += 1;
+        let before = queue.ended;
         see_to_it(&mut queue);
         wake_another(queue);
         let start = Instant::now();
         job.run();
-        let took = start.elapsed();
+        let end = Instant::now();
+        is_rapid = before.is_some_and(|before| start.saturating_duration_since(before) < RAPID);
         queue = lock();
-        queue.is_quick = took < QUICK;
+        queue.is_quick = end - start < QUICK;
+        queue.ended = Some(end);
     }
 }
 
-/// Naps after a burst, or looks for the next job after a single one.
-fn stay_near<'a>(
-    mut queue: MutexGuard<'a, Queue>,
-    burst: usize,
-    lookout: &mut Lookout,
-) -> MutexGuard<'a, Queue> {
-    if burst > 1 {
-        queue.tell(Near::Napping);
-        IS_NAPPING.store(true, Ordering::Relaxed);
-        queue = NAP_ENDS
-            .wait_timeout(queue, NAP)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
-        IS_NAPPING.store(false, Ordering::Relaxed);
-    } else {
-        queue.tell(Near::Looking);
-        drop(queue);
-        lookout.look(&HAS_JOBS);
-        queue = lock();
-    }
+/// Looks for the next job for a moment.
+fn look<'a>(mut queue: MutexGuard<'a, Queue>, lookout: &mut Lookout) -> MutexGuard<'a, Queue> {
+    queue.tell(Near::Looking);
+    drop(queue);
+    lookout.look(&HAS_JOBS);
+    queue = lock();
+    queue.tell(Near::Nobody);
+    queue
+}
+
+/// Sleeps for a moment, or until the host's thread has nothing else to do.
+fn nap(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
+    queue.tell(Near::Napping);
+    IS_NAPPING.store(true, Ordering::Relaxed);
+    queue = NAP_ENDS
+        .wait_timeout(queue, NAP)
+        .unwrap_or_else(PoisonError::into_inner)
+        .0;
+    IS_NAPPING.store(false, Ordering::Relaxed);
     queue.tell(Near::Nobody);
     queue
 }
