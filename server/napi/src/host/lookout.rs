@@ -21,7 +21,7 @@ const ROUNDS: u32 = 16;
 
 /// How long a thread looks for the next job: the longest time after a success, half as long after
 /// each failure, and now and then if it was given up.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Lookout {
     time: Duration,
     /// Jobs since it was given up.
@@ -32,7 +32,7 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    pub(super) fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             time: LOOK,
             jobs: 0,

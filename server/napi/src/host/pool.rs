@@ -126,6 +126,8 @@ struct Queue {
     ended: Option<Instant>,
     /// One of the threads that sleep keeps watch.
     is_watched: bool,
+    /// Whether it pays to look for the next job, whichever thread does.
+    lookout: Lookout,
 }
 
 /// Whether a thread comes for jobs of its own accord.
@@ -151,6 +153,7 @@ impl Queue {
             taken: 0,
             ended: None,
             is_watched: false,
+            lookout: Lookout::new(),
         }
     }
 
@@ -276,14 +279,13 @@ fn serve() {
     let mut burst = 0;
     // The last one followed another one closely.
     let mut is_rapid = false;
-    let mut lookout = Lookout::new();
     let mut queue = lock();
     loop {
         let Some(job) = queue.jobs.pop_front() else {
             HAS_JOBS.store(false, Ordering::Relaxed);
             let is_needed = queue.near == Near::Nobody && burst > 0;
-            queue = if is_needed && burst == 1 && lookout.pays() {
-                look(queue, &mut lookout)
+            queue = if is_needed && burst == 1 && queue.lookout.pays() {
+                look(queue)
             } else if is_needed && (burst > 1 || is_rapid) {
                 nap(queue)
             } else {
@@ -308,11 +310,13 @@ fn serve() {
 }
 
 /// Looks for the next job for a moment.
-fn look<'a>(mut queue: MutexGuard<'a, Queue>, lookout: &mut Lookout) -> MutexGuard<'a, Queue> {
+fn look(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
     queue.tell(Near::Looking);
+    let mut lookout = queue.lookout;
     drop(queue);
     lookout.look(&HAS_JOBS);
     queue = lock();
+    queue.lookout = lookout;
     queue.tell(Near::Nobody);
     queue
 }
