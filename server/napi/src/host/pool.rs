@@ -119,9 +119,11 @@ struct Queue {
     idle: usize,
     coming: usize,
     near: Near,
-    /// The job that ended last was quick; and how many were taken so far.
-    is_quick: bool,
+    /// How many jobs were taken so far, and whether the last of them runs still.
     taken: u64,
+    is_last_running: bool,
+    /// The job that ended last was quick.
+    is_quick: bool,
     /// When a job ended last.
     ended: Option<Instant>,
     /// One of the threads that sleep keeps watch.
@@ -149,8 +151,9 @@ impl Queue {
             idle: 0,
             coming: 0,
             near: Near::Nobody,
-            is_quick: false,
             taken: 0,
+            is_last_running: false,
+            is_quick: false,
             ended: None,
             is_watched: false,
             lookout: Lookout::new(),
@@ -165,9 +168,8 @@ impl Queue {
     }
 
     /// Whether a thread is at work that comes to those behind soon, as far as one knows.
-    fn is_brisk(&self) -> bool {
-        let away = self.idle + usize::from(self.near != Near::Nobody);
-        self.is_quick && self.threads > away
+    const fn is_brisk(&self) -> bool {
+        self.is_quick && self.is_last_running
     }
 
     /// Whether jobs are taken without anybody being woken for them.
@@ -296,6 +298,8 @@ fn serve() {
         };
         burst += 1;
         queue.taken += 1;
+        queue.is_last_running = true;
+        let number = queue.taken;
         let before = queue.ended;
         see_to_it(&mut queue);
         wake_another(queue);
@@ -304,6 +308,7 @@ fn serve() {
         let end = Instant::now();
         is_rapid = before.is_some_and(|before| start.saturating_duration_since(before) < RAPID);
         queue = lock();
+        queue.is_last_running &= queue.taken != number;
         queue.is_quick = end - start < QUICK;
         queue.ended = Some(end);
     }
@@ -383,6 +388,35 @@ mod tests {
         ] {
             assert_eq!(size(wish), expected, "{wish:?}");
         }
+    }
+
+    #[test]
+    fn jobs_wait_for_who_is_at_quick_ones_and_for_nobody_else() {
+        let mut queue = Queue {
+            threads: 4,
+            idle: 3,
+            is_quick: true,
+            is_last_running: true,
+            ..Queue::new()
+        };
+        assert!(queue.wants_watch());
+        assert!(!queue.is_attended(), "it may take long after all");
+        queue.is_watched = true;
+        assert!(queue.is_attended());
+        assert!(!queue.wants_watch());
+        // The one that runs still was taken before: it takes long.
+        queue.is_last_running = false;
+        assert!(!queue.is_attended());
+        queue.is_watched = false;
+        assert!(!queue.wants_watch());
+        queue.tell(Near::Napping);
+        assert!(queue.is_attended() && queue.wants_watch());
+        queue.tell(Near::Looking);
+        assert!(queue.is_attended() && !queue.wants_watch());
+        queue.tell(Near::Nobody);
+        queue.is_quick = false;
+        queue.is_last_running = true;
+        assert!(!queue.is_attended() && !queue.wants_watch());
     }
 
     #[test]
