@@ -235,7 +235,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             Plain::Remote(id) => self.send_back(id),
             Plain::Date(_) | Plain::No => {
                 let (kind, class) = plain::nature(self.session, value);
-                self.by_reference(value, kind, class)
+                self.lend_new(value, kind, class)
             }
         }
     }
