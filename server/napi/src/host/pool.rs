@@ -160,10 +160,15 @@ impl Queue {
         }
     }
 
-    /// Says who is near, and how many threads are at hand.
-    fn tell(&mut self, near: Near) {
+    /// Somebody is near, or nobody is any more.
+    fn set_near(&mut self, near: Near) {
         self.near = near;
-        let at_hand = self.coming + usize::from(near == Near::Looking);
+        self.tell();
+    }
+
+    /// Says how many threads are at hand.
+    fn tell(&self) {
+        let at_hand = self.coming + usize::from(self.near == Near::Looking);
         AT_HAND.store(at_hand, Ordering::Relaxed);
     }
 
@@ -267,8 +272,7 @@ fn wake_another(mut queue: MutexGuard<'_, Queue>) {
     let is_awaited = queue.idle > queue.coming && !queue.is_attended() && !queue.jobs.is_empty();
     if is_awaited {
         queue.coming += 1;
-        let near = queue.near;
-        queue.tell(near);
+        queue.tell();
     }
     drop(queue);
     if is_awaited {
@@ -316,26 +320,26 @@ fn serve() {
 
 /// Looks for the next job for a moment.
 fn look(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
-    queue.tell(Near::Looking);
+    queue.set_near(Near::Looking);
     let mut lookout = queue.lookout;
     drop(queue);
     lookout.look(&HAS_JOBS);
     queue = lock();
     queue.lookout = lookout;
-    queue.tell(Near::Nobody);
+    queue.set_near(Near::Nobody);
     queue
 }
 
 /// Sleeps for a moment, or until the host's thread has nothing else to do.
 fn nap(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
-    queue.tell(Near::Napping);
+    queue.set_near(Near::Napping);
     IS_NAPPING.store(true, Ordering::Relaxed);
     queue = NAP_ENDS
         .wait_timeout(queue, NAP)
         .unwrap_or_else(PoisonError::into_inner)
         .0;
     IS_NAPPING.store(false, Ordering::Relaxed);
-    queue.tell(Near::Nobody);
+    queue.set_near(Near::Nobody);
     queue
 }
 
@@ -364,8 +368,7 @@ fn rest(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
         .coming
         .saturating_sub(usize::from(is_woken))
         .min(queue.idle);
-    let near = queue.near;
-    queue.tell(near);
+    queue.tell();
     queue
 }
 
@@ -409,11 +412,11 @@ mod tests {
         assert!(!queue.is_attended());
         queue.is_watched = false;
         assert!(!queue.wants_watch());
-        queue.tell(Near::Napping);
+        queue.set_near(Near::Napping);
         assert!(queue.is_attended() && queue.wants_watch());
-        queue.tell(Near::Looking);
+        queue.set_near(Near::Looking);
         assert!(queue.is_attended() && !queue.wants_watch());
-        queue.tell(Near::Nobody);
+        queue.set_near(Near::Nobody);
         queue.is_quick = false;
         queue.is_last_running = true;
         assert!(!queue.is_attended() && !queue.wants_watch());
