@@ -66,7 +66,7 @@ pub(crate) fn with_bytes<R>(
     if !view.is_c_contiguous() {
         let owner = view
             .obj(py)
-            .ok_or_else(|| PyBufferError::new_err("a buffer that belongs to no object"))?;
+            .ok_or_else(|| PyBufferError::new_err("the buffer has no owner object"))?;
         let flat = PyMemoryView::from(owner)?.call_method0("tobytes")?;
         return Ok(then(flat.cast::<PyBytes>()?.as_bytes()));
     }
@@ -83,8 +83,8 @@ pub(crate) fn write_back(target: &Bound<'_, PyAny>, offset: u64, bytes: &[u8]) -
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     if view.readonly() || start.saturating_add(bytes.len()) > length {
         return Err(PyBufferError::new_err(
-            "a buffer changed its size or became read-only during the call, so what the addon \
-             wrote into it is lost; keep it as it is until the call returns",
+            "the addon's changes to a buffer were lost: the buffer changed its size or became \
+             read-only during the call; do not resize it until the call returns",
         ));
     }
     if bytes.is_empty() {
@@ -107,8 +107,8 @@ fn write_scattered(view: &PyUntypedBuffer, start: usize, bytes: &[u8]) -> PyResu
     let shape = view.shape();
     if size == 0 || view.suboffsets().is_some() {
         return Err(PyBufferError::new_err(
-            "what the addon wrote can't be copied back into a buffer of this layout; pass a \
-             contiguous one",
+            "the addon's changes cannot be copied back into a buffer of this layout; pass a \
+             contiguous buffer",
         ));
     }
     let mut indices = vec![0; shape.len()];
@@ -248,7 +248,7 @@ impl Buffer {
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Err(PyTypeError::new_err(
-            "a Buffer belongs to an addon's process and can't be pickled or copied; take \
+            "a Buffer cannot be pickled or copied: it belongs to the process of an addon; use \
              bytes(buffer)",
         ))
     }

@@ -48,12 +48,12 @@ pub(crate) fn is_breach() -> bool {
 #[cold]
 pub(crate) fn protocol(error: ProtocolError) -> PyErr {
     BROKEN.set(error.is_fatal());
-    unspeakable(error)
+    protocol_to_py(error)
 }
 
-/// A message that can't be sent or understood, of which whoever carries it has drawn the conclusions.
+/// Converts a protocol error for Python. The caller handles the consequences for the host.
 #[cold]
-fn unspeakable(error: ProtocolError) -> PyErr {
+fn protocol_to_py(error: ProtocolError) -> PyErr {
     match error {
         ProtocolError::Limit { kind, limit, found } => PyValueError::new_err(format!(
             "{found} {} exceed the limit of {limit}; split the data, or keep it on one side with \
@@ -62,7 +62,7 @@ fn unspeakable(error: ProtocolError) -> PyErr {
         )),
         error => raise(
             "ProtocolError",
-            &format!("{error}; the host is at fault, or of another version"),
+            &format!("{error}; this is a defect of the host, or the host is another version"),
             &[],
         ),
     }
@@ -74,7 +74,7 @@ pub(crate) fn violation(what: &str) -> PyErr {
     BROKEN.set(true);
     raise(
         "ProtocolError",
-        &format!("the host broke the protocol: it sent {what}; its process is ended"),
+        &format!("protocol violation by the host: {what}; its process was killed"),
         &[],
     )
 }
@@ -93,15 +93,15 @@ pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
 #[cold]
 pub(crate) fn stale(what: &str, own: u32, current: u32) -> PyErr {
     let now = if current > own {
-        format!("generation {current} runs now")
+        format!("generation {current} is running")
     } else {
-        "none runs now".to_owned()
+        "no process is running".to_owned()
     };
     raise(
         "StaleHandleError",
         &format!(
-            "{what} lived in a process of the addon that has ended, generation {own}; {now}; get \
-             it anew from the addon, whose exported functions and classes work in the fresh process"
+            "{what} belongs to generation {own} of the addon's process, which has ended; {now}; get \
+             it again from the addon, whose exported functions and classes work in each generation"
         ),
         &[],
     )
@@ -112,7 +112,7 @@ pub(crate) fn stale(what: &str, own: u32, current: u32) -> PyErr {
 pub(crate) fn export_gone(name: &str, generation: u32) -> PyErr {
     raise(
         "StaleHandleError",
-        &format!("the addon does not export {name} any more, since generation {generation}"),
+        &format!("the addon no longer exports {name} (generation {generation})"),
         &[],
     )
 }
@@ -155,8 +155,8 @@ pub(crate) fn forked(label: &str) -> PyErr {
     raise(
         "StaleHandleError",
         &format!(
-            "this promise belongs to the process that this one was forked from, where the addon \
-             {label} settles it; call the addon here, which starts a host of this process's own"
+            "this promise of the addon {label} belongs to the parent of this forked process and is \
+             settled there; call the addon here to start a host for this process"
         ),
         &[],
     )
@@ -166,8 +166,8 @@ pub(crate) fn forked(label: &str) -> PyErr {
 #[cold]
 pub(crate) fn another_addon(label: &str) -> PyErr {
     PyTypeError::new_err(format!(
-        "this object belongs to the addon {label}, and can't be passed to another one: each lives \
-         in a process of its own; pass plain data, or a function that calls it"
+        "an object of the addon {label} cannot be passed to another addon: each addon has its own \
+         process; pass plain data, or a Python function that uses the object"
     ))
 }
 
@@ -175,8 +175,8 @@ pub(crate) fn another_addon(label: &str) -> PyErr {
 #[cold]
 pub(crate) fn not_picklable(class: &str) -> PyErr {
     PyTypeError::new_err(format!(
-        "a {class} belongs to a process of an addon and can't be pickled or copied; pickle the \
-         data in it, or load the addon again where it is needed"
+        "a {class} cannot be pickled or copied: it belongs to the process of an addon; pickle the \
+         data in it, or load the addon where it is needed"
     ))
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn busy(label: &str) -> PyErr {
 /// A wait for a promise that would never end.
 #[cold]
 pub(crate) fn would_wait_for_ever(why: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("result() would wait for ever: {why}"))
+    PyRuntimeError::new_err(format!("result() would never return: {why}"))
 }
 
 /// A call did not end before its deadline.
@@ -239,8 +239,8 @@ pub(crate) fn call_timeout(label: &str, export: Option<&str>) -> PyErr {
 pub(crate) fn load_timeout(label: &str) -> PyErr {
     timeout(
         &format!(
-            "the addon {label} was not loaded in time: its initialisation does not end, or needs \
-             a longer start_timeout"
+            "loading the addon {label} timed out; if its initialisation takes long, pass a longer \
+             start_timeout="
         ),
         None,
     )
@@ -269,7 +269,11 @@ pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
             }
             raise("LoadError", &message, &facts)
         }),
-        RemoteError::Cancelled => raise("AddonTimeout", "the call was cancelled", &[]),
+        RemoteError::Cancelled => raise(
+            "AddonTimeout",
+            "the call was cancelled by its deadline",
+            &[],
+        ),
         RemoteError::Limit(text) => PyValueError::new_err(text),
         RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", &text, &[]),
         RemoteError::Stale(id) => raise(
@@ -290,8 +294,8 @@ pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr)
     let error = raise(
         "LoadError",
         &format!(
-            "the addon {} threw while it was initialised: {}; the fault is the addon's, or what \
-             it needs is missing",
+            "the addon {} threw an exception during initialisation: {}; check what the addon needs at \
+             run time",
             path.unwrap_or_default(),
             thrown.value(py)
         ),
@@ -305,8 +309,8 @@ pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr)
 #[cold]
 pub(crate) fn lost_lane(label: &str) -> PyErr {
     PyRuntimeError::new_err(format!(
-        "a callback of the addon {label} switched to another greenlet, which then used the addon: \
-         calls that are nested inside each other must end in the reverse order"
+        "calls of the addon {label} ended out of order: a callback switched to another greenlet, \
+         which used the addon; nested calls must end in the reverse order of their start"
     ))
 }
 
@@ -391,7 +395,7 @@ fn unavailable(label: &str, error: SpawnError) -> PyErr {
 pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
     match error {
         // The conversation has ended its host if that was at fault.
-        ClientError::Protocol(error) => unspeakable(error),
+        ClientError::Protocol(error) => protocol_to_py(error),
         ClientError::Remote(error) => remote(error, None),
         ClientError::HostDied(report) => crashed(label, &report),
         ClientError::Closed => closed(label),
@@ -400,7 +404,7 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
         }
         ClientError::Spawn(error) => raise(
             "LoadError",
-            &format!("the host of the addon {label} could not be started: {error}"),
+            &format!("cannot start a host for the addon {label}: {error}"),
             &[],
         ),
         error => PyRuntimeError::new_err(error.to_string()),

@@ -114,7 +114,7 @@ pub(crate) fn proxy<'py>(
         HostKind::Promise => Bound::new(py, Promise::new(handle))?.into_any(),
         HostKind::Symbol => Bound::new(py, opaque::Symbol { handle })?.into_any(),
         HostKind::External => Bound::new(py, opaque::External { handle })?.into_any(),
-        HostKind::Error => return Err(errors::violation("an error that is lent without its text")),
+        HostKind::Error => return Err(errors::violation("a lent error without its message")),
     };
     world.remember(token.id, &new)?;
     if let Ok(promise) = new.cast::<Promise>() {

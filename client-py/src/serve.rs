@@ -187,7 +187,7 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
     }
     if asked.call == CallKind::RemoteConstruct {
         return Answer::Thrown(PyTypeError::new_err(
-            "a Python callable is called, not constructed: leave out `new`",
+            "a Python callable cannot be constructed; call it without `new`",
         ));
     }
     if asked.call == CallKind::RemoteStep {
@@ -201,7 +201,7 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
             CallKind::RemoteDelete => Answer::Flag(true),
             CallKind::RemoteKeys => Answer::Value(PyList::empty(py).into_any()),
             _ => Answer::Thrown(PyTypeError::new_err(
-                "attributes of this Python object can't be set",
+                "this Python object does not allow setting attributes",
             )),
         };
     }
@@ -219,7 +219,7 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
         (CallKind::RemoteHas, None) => Ok(Answer::Flag(false)),
         (CallKind::RemoteDelete, None) => Ok(Answer::Flag(true)),
         (_, None) => Err(PyTypeError::new_err(
-            "only strings name attributes and items of Python objects",
+            "a key of a Python object must be a string",
         )),
         (CallKind::RemoteGet, Some(key)) => call(names.remote_get.bind(py), (target, key, public))
             .map(|found| Answer::Present((!found.is(&names.absent)).then_some(found))),
@@ -434,7 +434,7 @@ impl Settler {
                 // The id is counted as sent, or it could come to mean something else on its way.
                 is_lent = encoder.lend_again(self.lending)?;
                 if !is_lent {
-                    return Err(PyTypeError::new_err("nobody waits for it any more"));
+                    return Err(PyTypeError::new_err("the addon released the promise"));
                 }
                 encoder.out.put_u32(self.lending.id.get());
                 encoder.out.put_u8(if rejected { 2 } else { 1 });

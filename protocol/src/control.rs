@@ -155,7 +155,7 @@ impl<'a> Packet<'a> {
             if lane.0 < LANES {
                 Ok(lane)
             } else {
-                Err(ProtocolError::violation("no such lane"))
+                Err(ProtocolError::violation("a lane that does not exist"))
             }
         };
         match (kind, payload) {
@@ -242,15 +242,15 @@ fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>) -> boo
 /// Says hello and hears the other side's, on a blocking stream. The version is not checked yet:
 /// each side says its hello first, so that both can say what is wrong.
 pub fn greet(stream: &mut (impl Read + Write)) -> Result<Hello> {
-    let io = |source| ProtocolError::Io {
-        what: "can't greet the other side",
-        source,
+    let io = |error| ProtocolError::Io {
+        what: "cannot send the handshake",
+        error,
     };
     stream.write_all(&Hello::ours().encode()).map_err(io)?;
     let mut bytes = [0; HELLO_BYTES];
     stream
         .read_exact(&mut bytes)
-        .map_err(|error| end_or(error, "can't hear the other side"))?;
+        .map_err(|error| end_or(error, "cannot read the handshake"))?;
     Hello::decode(&bytes)
 }
 
@@ -260,15 +260,15 @@ pub fn write_message<T: Serialize>(stream: &mut impl Write, message: &T) -> Resu
     encode_message(&mut packet, message)?;
     stream
         .write_all(&packet)
-        .map_err(|source| ProtocolError::Io {
-            what: "can't write to the control socket",
-            source,
+        .map_err(|error| ProtocolError::Io {
+            what: "cannot write to the control socket",
+            error,
         })
 }
 
 /// Reads one message from a blocking stream: not a byte more.
 pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
-    let what = "can't read from the control socket";
+    let what = "cannot read from the control socket";
     let mut prefix = [0; PREFIX_BYTES];
     stream
         .read_exact(&mut prefix)
@@ -281,7 +281,7 @@ pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
     match Packet::decode(kind, &payload)? {
         Packet::Message(payload) => decode_message(payload),
         Packet::Data { .. } | Packet::Cancel { .. } => Err(ProtocolError::violation(
-            "data before the session has begun",
+            "data before the session has started",
         )),
     }
 }
@@ -291,10 +291,7 @@ pub(crate) fn end_or(error: std::io::Error, what: &'static str) -> ProtocolError
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     match error.kind() {
         UnexpectedEof | ConnectionReset | BrokenPipe => ProtocolError::Disconnected,
-        _ => ProtocolError::Io {
-            what,
-            source: error,
-        },
+        _ => ProtocolError::Io { what, error },
     }
 }
 

@@ -55,7 +55,10 @@ impl Knock {
         let flag = |byte| match byte {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(ProtocolError::malformed("a knock of another kind", 9)),
+            _ => Err(ProtocolError::malformed(
+                "an attach request of another version",
+                9,
+            )),
         };
         if !bytes.starts_with(MAGIC) || bytes[8] != VERSION || bytes[11] != 0 {
             let what = "a knock that this version does not know";
@@ -96,7 +99,10 @@ pub fn decode_refusal(bytes: &[u8; REFUSAL_BYTES]) -> Result<usize> {
     }
     let length = word(bytes, REFUSAL_BYTES - 4) as usize;
     if length > TEXT_BYTES {
-        return Err(ProtocolError::malformed("a refusal that is too long", 12));
+        return Err(ProtocolError::malformed(
+            "a refusal longer than the limit",
+            12,
+        ));
     }
     Ok(length)
 }

@@ -13,10 +13,10 @@ use crate::value::{Token, ValueReader, ValueWriter};
 #[derive(Debug, Error)]
 pub enum ProtocolError {
     /// The other side is gone.
-    #[error("the other side has closed the connection")]
+    #[error("the peer closed the connection")]
     Disconnected,
     /// The other side sent bytes that mean nothing. The connection can't be used any more.
-    #[error("the other side sent a malformed message: {what} (at byte {at})")]
+    #[error("the peer sent a malformed message: {what} (at byte {at})")]
     Malformed {
         /// What was expected, or found.
         what: &'static str,
@@ -24,7 +24,7 @@ pub enum ProtocolError {
         at: usize,
     },
     /// The other side sent what it may not send now. The connection can't be used any more.
-    #[error("the other side broke the protocol: {what}")]
+    #[error("protocol violation by the peer: {what}")]
     Violation {
         /// The rule that was broken.
         what: &'static str,
@@ -41,7 +41,7 @@ pub enum ProtocolError {
     },
     /// The two sides are of different versions.
     #[error(
-        "this side speaks protocol {ours}, the other side speaks {theirs} ({build}): \
+        "protocol versions differ: {ours} here, {theirs} in the peer ({build}); \
          install client and host from the same release"
     )]
     Version {
@@ -53,7 +53,7 @@ pub enum ProtocolError {
         build: String,
     },
     /// The other side did not answer in time.
-    #[error("the other side did not {what} in time")]
+    #[error("the peer did not {what} before the deadline")]
     Timeout {
         /// What it should have done.
         what: &'static str,
@@ -62,13 +62,12 @@ pub enum ProtocolError {
     #[error("the wait was interrupted")]
     Interrupted,
     /// The operating system refused.
-    #[error("{what}")]
+    #[error("{what}: {error}")]
     Io {
         /// What was tried.
         what: &'static str,
-        /// Why not.
-        #[source]
-        source: io::Error,
+        /// Why it failed. Not a `source`: the message contains it already.
+        error: io::Error,
     },
 }
 
@@ -132,7 +131,7 @@ pub enum RemoteError {
     #[error("{0}")]
     Host(String),
     /// The object with this id is not there (any more).
-    #[error("object {0} does not exist in this host (any more)")]
+    #[error("object {0} does not exist in this host, or has been released")]
     Stale(u32),
 }
 

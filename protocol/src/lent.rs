@@ -149,7 +149,9 @@ impl<T> Lent<T> {
     pub fn release(&mut self, release: Release) -> Result<Option<T>> {
         let Release { id, .. } = release;
         let Some(slot) = self.slot_mut(id) else {
-            return Err(ProtocolError::violation("a release of what was never lent"));
+            return Err(ProtocolError::violation(
+                "a release of an object that was never lent",
+            ));
         };
         let Slot::Taken { sent, back, .. } = slot else {
             return Err(ProtocolError::violation(
@@ -160,7 +162,9 @@ impl<T> Lent<T> {
             sent.checked_sub(release.received),
             back.checked_sub_unsigned(release.returned),
         ) else {
-            return Err(ProtocolError::violation("a release of more than was sent"));
+            return Err(ProtocolError::violation(
+                "more releases of an object than it was sent",
+            ));
         };
         (*sent, *back) = (left, owed);
         Ok(if left == 0 && owed == 0 {

@@ -106,7 +106,7 @@ impl Pending {
                 self.open.pop();
                 Ok(())
             }
-            _ => Err(ProtocolError::violation("a reply to what was not asked")),
+            _ => Err(ProtocolError::violation("a reply without a request")),
         }
     }
 

@@ -53,13 +53,15 @@ pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<Strin
         return inside(addon, script, folder.into()).map(Some);
     }
     let folder = Folder::create()?;
-    let this = std::env::current_exe().context("this program can't be found again")?;
+    let this = std::env::current_exe().context("cannot find the path of this program")?;
     let mut command = Command::new(this);
     command.args(std::env::args_os().skip(1));
     for name in FOLDER_NAMES.iter().chain([&FOLDER_VARIABLE]) {
         command.env(name, &folder.0);
     }
-    let mut child = command.spawn().context("no process to load the addon in")?;
+    let mut child = command
+        .spawn()
+        .context("cannot start a process to load the addon in")?;
     let Some(status) = ended(&mut child)? else {
         // It may end just now.
         let _ = child.kill();
@@ -162,7 +164,7 @@ fn say(text: &str) {
 fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Result<String> {
     let addon = addon
         .canonicalize()
-        .with_context(|| format!("there is no addon {}", addon.display()))?;
+        .with_context(|| format!("cannot find the addon {}", addon.display()))?;
     let script = script.map(source).transpose()?;
     let alone = hostd_sandbox::single_threaded()?;
     let mut policy = doctor::default_policy();
@@ -192,7 +194,7 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
         say(&summary());
     })?;
     let host = Host::new(HostOptions::new(Box::new(Silent)))
-        .map_err(|error| anyhow!("the engine can't be started: {error}"))?;
+        .map_err(|error| anyhow!("cannot start the engine: {error}"))?;
     let name = addon.display();
     let mut text = match host.load(&addon) {
         Err(error) => format!("{name} does not load under \"default\": {error}\n"),
@@ -228,7 +230,7 @@ fn source(script: &Script) -> anyhow::Result<(OsString, String)> {
     match script {
         Script::File(path) => {
             let text = fs::read_to_string(path);
-            let text = text.with_context(|| format!("{} can't be read", path.display()))?;
+            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
             Ok((path.clone().into(), text))
         }
         Script::Call(call) => Ok(("--call".into(), format!("addon.{call}"))),

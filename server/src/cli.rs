@@ -96,18 +96,19 @@ Usage:
               --carrier socket)
 --parent      the client's process; the host ends when it does
 --crash-page  descriptor 5 is a file in which a crash is written down
---cord        descriptor 6 is a pipe to write to when a turn is due
+--cord        descriptor 6 is the wake pipe, which the host writes to when it has
+              events for the client
 
 serve         start a session for each client of this user that connects to the
               socket, whose path is printed; its folder is for this user only.
               SIGTERM ends it, after 5 s at most for sessions that run
               From Python: load_addon(path, address=socket)
 
-doctor        try each sandbox policy on this system, and say what holds and what
-              is missing
+doctor        try each sandbox policy on this system; print which layers are
+              applied and which are missing
 
-audit         load an addon under the default policy, and say what it was denied and
-              which option would allow it
+audit         load an addon under the default policy; print what was denied and
+              which option allows it
 --run         then run a file of JavaScript, in which the addon is `addon`
 --call        then make a call, such as 'open(\"/etc/hosts\", 0)'
 
@@ -120,7 +121,7 @@ A session is started by a client, never by hand. From Python:
 /// What the program says when it is run by hand.
 pub const EXPLANATION: &str = "\
 napi-hostd is the process in which the Python package napi_python runs a
-Node-API addon. It is started by load_addon() and has nothing to do by itself.
+Node-API addon. It is started by load_addon(), not by hand.
 See napi-hostd --help.
 ";
 

@@ -57,7 +57,7 @@ impl Control {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
-            .context("cannot watch the control socket")?;
+            .context("cannot poll the control socket")?;
         let thread = thread::Builder::new()
             .name("hostd-control".to_owned())
             .spawn(move || {
@@ -127,7 +127,7 @@ pub fn client(stream: &UnixStream) -> Result<Option<OwnedFd>, ProtocolError> {
 }
 
 fn unwatched(error: &io::Error) {
-    tracing::warn!(target: "napi_hostd", %error, "the client's process can't be watched");
+    tracing::warn!(target: "napi_hostd", %error, "cannot poll the client's process for its end");
 }
 
 /// Watches a descriptor that is owned until it is not watched any more.

@@ -31,23 +31,23 @@ pub fn run() -> anyhow::Result<String> {
         "an ordinary user"
     };
     writeln!(text, "Linux {release}, Landlock {landlock}, as {user}")?;
-    let this = std::env::current_exe().context("this program can't be found again")?;
+    let this = std::env::current_exe().context("cannot find the path of this program")?;
     for name in [Name::Default, Name::Strict] {
         let tried = Command::new(&this)
             .args(["doctor", TRY, label(name)])
             .output()
-            .context("no process to try a policy in")?;
+            .context("cannot start a process to try a policy in")?;
         let whole = tried.status.success();
         let verdict = if whole {
-            "can be had"
+            "is available"
         } else {
-            "can NOT be had"
+            "is NOT available"
         };
         writeln!(text, "\n\"{}\" {verdict}:", label(name))?;
         text.push_str(&String::from_utf8_lossy(&tried.stdout));
         text.push_str(&String::from_utf8_lossy(&tried.stderr));
     }
-    text.push_str("\ndocs/sandbox.md tells what each layer is for.\n");
+    text.push_str("\ndocs/sandbox.md explains each layer.\n");
     Ok(text)
 }
 

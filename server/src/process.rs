@@ -63,13 +63,14 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     hostd_sandbox::reset_signals(&alone)?;
     hostd_sandbox::no_core_dumps()?;
     hostd_sandbox::keep_freed_memory(&alone);
-    let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR)
-        .context("the control socket is missing; napi-hostd is started by its client")?;
+    let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR).context(
+        "the control socket is missing; sessions are started by load_addon(), not by hand",
+    )?;
     let lanes = match arguments.carrier {
         CarrierChoice::Socket => None,
         CarrierChoice::Lanes => {
             let lanes = hostd_sandbox::adopt_descriptor(&alone, LANES_DESCRIPTOR);
-            Some(lanes.context("the shared lanes are missing")?)
+            Some(lanes.context("the shared memory of the lanes is missing")?)
         }
     };
     let crash_page = if arguments.crash_page {
@@ -80,7 +81,7 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     };
     let cord = if arguments.cord {
         let cord = hostd_sandbox::adopt_descriptor(&alone, CORD_DESCRIPTOR);
-        Some(cord.context("the cord is missing")?)
+        Some(cord.context("the wake pipe is missing")?)
     } else {
         None
     };
@@ -115,7 +116,9 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
         let confined = HostMessage::Confined { applied, bounds };
         if let Some(name) = missing {
             control::write_message(&mut stream, &confined)?;
-            return Err(anyhow!("the sandbox is incomplete without {name}"));
+            return Err(anyhow!(
+                "the sandbox layer {name} is required and could not be applied"
+            ));
         }
         // With the next message: the client is woken once.
         report = Some(confined);
@@ -185,7 +188,7 @@ fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
             }
             Ok(setup)
         }
-        ClientMessage::Shutdown => Err(anyhow!("the client ended the session before it began")),
+        ClientMessage::Shutdown => Err(anyhow!("the client ended the session before the setup")),
     }
 }
 
@@ -212,13 +215,14 @@ fn start(
     let (generation, limits) = (setup.generation, setup.limits);
     let mut end: HostEnd = match (carrier, setup.carrier, lanes) {
         (CarrierChoice::Lanes, CarrierKind::Lanes, Some(lanes)) => {
-            let segment = lane::Segment::open(lanes).context("the shared lanes are unusable")?;
+            let segment =
+                lane::Segment::open(lanes).context("cannot map the shared memory of the lanes")?;
             lane::host(segment, generation, limits)
         }
         (CarrierChoice::Socket, CarrierKind::Socket, _) => socket::host(generation, limits),
         _ => {
             return Err(anyhow!(
-                "the client's command line and its setup disagree about the carrier"
+                "the command line and the setup message name different carriers"
             ));
         }
     };

@@ -119,7 +119,7 @@ def test_proxies_of_a_crashed_process_are_stale(crash: Addon) -> None:
         crash.abort()
     uses: list[Callable[[], Any]] = [lambda: thing.x, function, lambda: crash.add(thing, 1)]
     for use in uses:
-        with pytest.raises(StaleHandleError, match="process of the addon that has ended"):
+        with pytest.raises(StaleHandleError, match="process, which has ended"):
             use()
     assert crash.add(1, 2) == 3
 

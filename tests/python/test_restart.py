@@ -250,7 +250,9 @@ def test_stale_objects_name_both_generations() -> None:
         thing = host(loaded).run_script("new (class A { constructor() { this.x = 1; } })")
         function = host(loaded).run_script("() => 1")
         kill(loaded)
-        with pytest.raises(StaleHandleError, match="generation 1; none runs now") as caught:
+        with pytest.raises(
+            StaleHandleError, match=r"generation 1 .*; no process is running"
+        ) as caught:
             _ = thing.x
         assert how_it_ended(caught.value) == (1, signal.SIGABRT)
         assert loaded.add(1, 2) == 3
@@ -258,7 +260,7 @@ def test_stale_objects_name_both_generations() -> None:
         assert loaded.add(1, 2) == 3
         for use in (lambda: thing.x, function, lambda: loaded.add(thing, 1)):
             with pytest.raises(
-                StaleHandleError, match="generation 1; generation 3 runs now"
+                StaleHandleError, match=r"generation 1 .*; generation 3 is running"
             ) as caught:
                 use()
             assert how_it_ended(caught.value) == (1, signal.SIGABRT)

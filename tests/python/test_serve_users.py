@@ -68,7 +68,7 @@ def test_server_refuses_a_client_of_another_user(tmp_path: Path) -> None:
                 stranger.connect("socket")
                 return stranger.recv(1000).decode(errors="replace")
 
-        assert "this server is for another user" in in_child(knock)
+        assert "this server belongs to another user" in in_child(knock)
         server.address.parent.chmod(0o700)
         os.close(descriptor)
         with load_addon(addon_path("primitive"), address=server.address):
@@ -107,5 +107,5 @@ def test_client_refuses_a_server_of_another_user(tmp_path: Path) -> None:
             listener.listen(5)
 
         in_child(listen)
-        with pytest.raises(LoadError, match="its server runs as another user"):
+        with pytest.raises(LoadError, match="it runs as another user"):
             load_addon(addon_path("primitive"), address=address, start_timeout=20)

@@ -48,8 +48,7 @@ fn missing(
                 required: true,
                 state: MechanismState::Unavailable,
                 errno: None,
-                detail: "the host says that it holds, and the kernel says that it does not"
-                    .to_owned(),
+                detail: "the host reports it as applied, the kernel does not".to_owned(),
             };
             return Some((name.to_owned(), Some(Box::new(entry))));
         }

@@ -396,7 +396,7 @@ impl Shared {
         let (options, ledger) = (Arc::clone(&self.options), Arc::clone(&self.ledger));
         supervise::start(options, ledger, generation, sender).map_err(|source| {
             SpawnError::System {
-                what: "no thread to watch it",
+                what: "cannot start the supervisor thread",
                 source,
             }
         })?;

@@ -265,7 +265,7 @@ impl Drop for Conversation {
         let mut pending = mem::replace(&mut self.pending, Pending::new(&self.session.limits));
         if pending.depth() > 0 {
             self.session
-                .kill(|| "a call was given up in the middle".to_owned());
+                .kill(|| "killed: a call was abandoned before its reply".to_owned());
             pending.clear();
         }
         // In a thread that is ending there is nothing to keep it in.
@@ -276,14 +276,14 @@ impl Drop for Conversation {
 #[cold]
 fn violation() -> ProtocolError {
     ProtocolError::Violation {
-        what: "a notice on a lane for calls",
+        what: "a notice on a call lane",
     }
 }
 
 #[cold]
 fn nothing_to_answer() -> ClientError {
     ClientError::Protocol(ProtocolError::Violation {
-        what: "an answer of ours to nothing",
+        what: "a reply of the client without a request",
     })
 }
 

@@ -54,10 +54,10 @@ pub(crate) fn knock(
     let watched = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other("the server names no process"))
+        .ok_or_else(|| io::Error::other("the server sent no valid process id"))
         .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
     let pidfd = watched.map_err(|source| SpawnError::System {
-        what: "it can't be watched",
+        what: "cannot open a pidfd for the process that the server started",
         source,
     })?;
     Ok(Admitted {
@@ -103,7 +103,7 @@ fn enter(
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::Error::other("too many descriptors"));
+        return Err(io::Error::other("too many descriptors for one message"));
     }
     let bytes = knock.encode();
     let sent = sendmsg(
@@ -135,7 +135,7 @@ fn refusal(stream: &mut UnixStream) -> io::Error {
         Ok(String::from_utf8_lossy(&text).into_owned())
     };
     match read() {
-        Ok(text) => io::Error::other(format!("it refuses: {text}")),
+        Ok(text) => io::Error::other(format!("it refused: {text}")),
         Err(error) => error,
     }
 }
@@ -161,7 +161,7 @@ fn trust(server: Uid, own: Uid) -> io::Result<()> {
     if server == own {
         Ok(())
     } else {
-        Err(io::Error::other("its server runs as another user"))
+        Err(io::Error::other("it runs as another user"))
     }
 }
 
@@ -176,7 +176,7 @@ fn check_folder(address: &Path) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other(
-            "its folder is not of this user, or others may enter it (chmod 700)",
+            "its folder is not owned by this user, or other users may enter it; chmod 700 the folder",
         ))
     }
 }

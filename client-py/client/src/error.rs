@@ -37,7 +37,7 @@ pub enum ClientError {
     #[error("the call was interrupted")]
     Interrupted,
     /// The conversation belongs to the process that this one was forked from.
-    #[error("the call belongs to the parent of this forked process")]
+    #[error("the call was made by the parent of this forked process")]
     Forked,
 }
 
@@ -46,10 +46,10 @@ pub enum ClientError {
 #[non_exhaustive]
 pub enum SpawnError {
     /// There is no such file.
-    #[error("there is no host program at {}: install napi_python again, or build napi-hostd", .0.display())]
+    #[error("cannot find the host program {}; install napi_python again, or build napi-hostd", .0.display())]
     Missing(PathBuf),
     /// The file is not a program that can run here.
-    #[error("the host program {} can't be run: {source}", binary.display())]
+    #[error("cannot run the host program {}: {source}", binary.display())]
     NotExecutable {
         /// The file.
         binary: PathBuf,
@@ -57,7 +57,7 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The server that was to start it can't be reached, or refuses.
-    #[error("the server at {} can't be used: {source}", address.display())]
+    #[error("cannot use the server at {}: {source}", address.display())]
     Door {
         /// Its socket.
         address: PathBuf,
@@ -65,7 +65,7 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The system refused a step.
-    #[error("the host process can't be started: {what}")]
+    #[error("{what}: {source}")]
     System {
         /// The step.
         what: &'static str,
@@ -74,10 +74,10 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// Shared memory is not to be had, and nothing else was allowed.
-    #[error("the host process can't be started over lanes: {0}")]
+    #[error("cannot set up shared memory for calls: {0}; carrier=\"socket\" works without")]
     NoLanes(#[source] hostd_protocol::carrier::lane::SegmentError),
     /// It is of another version, or no host at all.
-    #[error("the host program {} does not fit: {source}", binary.display())]
+    #[error("the handshake with the host program {} failed: {source}", binary.display())]
     Handshake {
         /// The file.
         binary: PathBuf,
@@ -86,7 +86,7 @@ pub enum SpawnError {
         source: ProtocolError,
     },
     /// It said why it can't serve.
-    #[error("the host process refused to serve: {0}")]
+    #[error("the host process refused to start: {0}")]
     Refused(String),
     /// It could not be confined as its policy wants it.
     #[error("{}", unavailable(mechanism, entry.as_deref()))]
@@ -97,16 +97,16 @@ pub enum SpawnError {
         entry: Option<Box<Mechanism>>,
     },
     /// It died before it served.
-    #[error("the host process died at its start: {0}")]
+    #[error("the host process ended while it was starting: {0}")]
     Died(Box<ExitReport>),
     /// It did not serve in time, and was killed.
-    #[error("the host process was not ready after {} s, and was killed", .0.as_secs_f64())]
+    #[error("the host process was not ready within {} s and was killed; start_timeout= sets the limit", .0.as_secs_f64())]
     Timeout(Duration),
 }
 
 /// Says what is missing, why, and what can be done.
 fn unavailable(mechanism: &str, entry: Option<&Mechanism>) -> String {
-    let mut text = format!("the sandbox needs {mechanism}, which can't be had here");
+    let mut text = format!("the sandbox requires {mechanism}, which is not available here");
     if let Some(entry) = entry {
         if !entry.detail.is_empty() {
             text = format!("{text}: {}", entry.detail);
@@ -115,7 +115,7 @@ fn unavailable(mechanism: &str, entry: Option<&Mechanism>) -> String {
             text = format!("{text}: {}", io::Error::from_raw_os_error(errno));
         }
     } else {
-        text = format!("{text}: the host does not say that it holds");
+        text = format!("{text}: the host did not report it as applied");
     }
     text
 }

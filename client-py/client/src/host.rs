@@ -98,7 +98,7 @@ impl Host {
         let killed = self.process.killed_because();
         let limits = self.bounds.as_ref();
         let unknown = || {
-            "how it ended is unknown: its status was taken by another part of this program"
+            "its exit status is unknown: another part of this program called wait() for it"
                 .to_owned()
         };
         ExitReport {

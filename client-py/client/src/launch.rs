@@ -136,7 +136,7 @@ fn spawn(
     planned: Option<&Planned>,
 ) -> Result<(Spawned, Option<Scratch>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
-    let (control, theirs) = UnixStream::pair().map_err(system("no socket pair"))?;
+    let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
     let mut command = Command::new(&options.binary);
     command.args(["--session", "--parent", &std::process::id().to_string()]);
     if carrier == CarrierKind::Socket {
@@ -178,7 +178,7 @@ fn spawn(
     command
         .fd_mappings(fds)
         .map_err(|error| SpawnError::System {
-            what: "descriptors",
+            what: "cannot pass descriptors to napi-hostd",
             source: io::Error::other(error),
         })?;
     let child = command.spawn().map_err(|source| refused(options, source))?;
@@ -211,7 +211,7 @@ fn segment(
         Err(error) => {
             if !SAID.swap(true, Ordering::Relaxed) {
                 let message = format!(
-                    "no shared memory for calls, they go over the socket and take longer: {error}"
+                    "cannot set up shared memory for calls: {error}; calls use the socket, which is slower"
                 );
                 options.events.log(LogLevel::Warn, "client", &message);
             }
@@ -227,7 +227,7 @@ fn refused(options: &HostOptions, source: io::Error) -> SpawnError {
     }
     match source.kind() {
         io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => SpawnError::System {
-            what: "no process",
+            what: "cannot spawn napi-hostd",
             source,
         },
         _ => SpawnError::NotExecutable { binary, source },
@@ -247,7 +247,7 @@ fn watch(mut child: Child) -> Result<(Process, Option<OwnedFd>, Option<OwnedFd>)
             let _ = child.kill();
             let _ = child.wait();
             Err(SpawnError::System {
-                what: "it can't be watched",
+                what: "cannot open a pidfd for napi-hostd",
                 source: error.into(),
             })
         }

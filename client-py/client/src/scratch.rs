@@ -82,7 +82,7 @@ impl Planned {
     /// Makes it.
     pub(crate) fn make(&self) -> Result<Scratch, SpawnError> {
         self.try_to_make().map_err(|source| SpawnError::System {
-            what: "no folder for what its addon leaves behind",
+            what: "cannot create the scratch folder of the addon",
             source,
         })
     }
@@ -99,7 +99,9 @@ impl Planned {
             }
             // It was taken for one that was left: removed here or there, it is gone.
         }
-        Err(io::Error::other("other programs remove what was just made"))
+        Err(io::Error::other(
+            "another program removed the folder that was just created",
+        ))
     }
 }
 

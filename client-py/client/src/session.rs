@@ -247,7 +247,9 @@ impl Session {
             None => ExitReport {
                 generation: self.generation.0,
                 pid: self.process.pid,
-                reason: Some("it closed its connection, and its end was not seen".to_owned()),
+                reason: Some(
+                    "it closed its control connection, and its exit was not observed".to_owned(),
+                ),
                 ..ExitReport::default()
             },
         };

@@ -112,7 +112,7 @@ async fn launch_or_knock(
         .await
         .unwrap_or_else(|error| {
             Err(SpawnError::System {
-                what: "knocking failed",
+                what: "cannot connect to the server",
                 source: io::Error::other(error),
             })
         })
@@ -247,7 +247,7 @@ async fn greet(
         match socket::read_message(stream).await.map_err(handshake)? {
             HostMessage::Confined { applied, bounds } => {
                 let Some(confinement) = &confinement else {
-                    let unasked = "a report about a sandbox that nobody asked for";
+                    let unasked = "a sandbox report although no sandbox was requested";
                     return Err(handshake(ProtocolError::violation(unasked)));
                 };
                 attested = Some(attest(options, confinement, pid, applied)?);
@@ -319,10 +319,10 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         spawn_quiet("hostd-notices", move || hear_notices(&session, &options))
     };
     if let Err(error) = notices {
-        session.kill(|| format!("there is no thread for its notices: {error}"));
+        session.kill(|| format!("cannot start the thread that receives its notices: {error}"));
     }
     if started.send(Ok(Arc::clone(&session))).is_err() {
-        session.kill(|| "nobody waits for it any more".to_owned());
+        session.kill(|| "the load that started it was abandoned".to_owned());
     }
 
     let mut said_goodbye = false;
@@ -336,7 +336,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         }
         HostMessage::Goodbye => said_goodbye = true,
         HostMessage::Ready { .. } | HostMessage::Refused { .. } | HostMessage::Confined { .. } => {
-            session.kill(|| "it broke the protocol: it said twice that it is ready".to_owned());
+            session.kill(|| "protocol violation: a second ready message".to_owned());
         }
     };
     {
@@ -362,7 +362,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
                     break;
                 }
                 () = time_out(&session) => {
-                    session.kill(|| "it did not end in time when it was told to".to_owned());
+                    session.kill(|| "killed: shutdown grace period expired".to_owned());
                     host.end().await;
                     break;
                 }
@@ -397,7 +397,7 @@ async fn lost_connection(session: &Session, host: &Host, ended: Result<(), Proto
             if session.ending.until().is_none()
                 && timeout(AFTER_DISCONNECTION, host.end()).await.is_err()
             {
-                session.kill(|| "it closed its connection".to_owned());
+                session.kill(|| "killed: it closed its control connection".to_owned());
             }
         }
         Err(error) => session.kill(|| error.to_string()),
@@ -433,7 +433,7 @@ fn hear_notices(session: &Session, options: &HostOptions) {
                 options.events.notice(header, &body);
             }
             Ok(_) => {
-                session.kill(|| "it broke the protocol: a request on the home lane".to_owned());
+                session.kill(|| "protocol violation: a request on lane 0".to_owned());
                 return;
             }
             Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => return,

@@ -1,4 +1,4 @@
-"""What addons print and hosts log, and errors that nobody waits for."""
+"""Output of addons, log lines of hosts, and unhandled exceptions."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ _hook: Callable[[BaseException], object] | None = None
 def on_uncaught(
     hook: Callable[[BaseException], object] | None, /
 ) -> Callable[[BaseException], object] | None:
-    """Sets who is told of exceptions that no call can raise, and returns who was told before.
+    """Sets the hook for exceptions that no call can raise, and returns the previous hook.
 
-    Such are those of threadsafe functions and finalizers, and rejections that nobody handles. With
-    None they are logged at ERROR with their traceback, as at first.
+    These are exceptions of threadsafe functions and finalizers, and unhandled rejections. With
+    None, the default, they are logged at ERROR with their traceback.
     """
     global _hook
     former, _hook = _hook, hook
@@ -103,17 +103,17 @@ def on_uncaught(
 
 
 def uncaught(label: str, error: BaseException, origin: object) -> None:
-    """Tells the hook, or logs."""
+    """Calls the hook, or logs."""
     if _hook is not None:
         _hook(error)
         return
     _logger(label).error(
-        "an exception that nobody waits for, from %s",
+        "unhandled exception in %s",
         escape(str(origin))[:200],
         exc_info=(type(error), error, error.__traceback__),
     )
 
 
 def trouble(label: str, error: BaseException) -> None:
-    """Logs what went wrong in the background."""
-    _logger(label).error("in the background: %s", error, exc_info=error)
+    """Logs the failure of a background task."""
+    _logger(label).error("background task failed: %s", error, exc_info=error)

@@ -38,7 +38,9 @@ pub(crate) enum Change<'py> {
 pub(crate) fn read_changes<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Vec<Change<'py>>> {
     let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
     if count as usize > decoder.brought_count() {
-        return Err(errors::violation("more changes than the request brought"));
+        return Err(errors::violation(
+            "more changes than the request had objects",
+        ));
     }
     let mut changes = Vec::with_capacity(count as usize);
     for _ in 0..count {

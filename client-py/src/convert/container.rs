@@ -164,7 +164,7 @@ impl<'py> Encoder<'_, 'py> {
             if dict.contains(&text)? {
                 let text = text.to_str()?;
                 return Err(PyTypeError::new_err(format!(
-                    "the dict keys {text} and {text:?} are the same key in JavaScript; use one \
+                    "the dict keys {text} and {text:?} are the same key in JavaScript; keep one \
                      of them"
                 )));
             }
@@ -240,8 +240,8 @@ impl<'py> Encoder<'_, 'py> {
             Some(element) => element,
             None => {
                 return Err(PyTypeError::new_err(format!(
-                    "there is no JavaScript typed array for a buffer of format {:?} (of {}); \
-                     convert it to integers or floats of this machine's byte order",
+                    "no JavaScript typed array has the format {:?} of this buffer (a {}); convert it \
+                     to integers or floats in native byte order",
                     view.format().to_string_lossy(),
                     object.get_type().name()?
                 )));

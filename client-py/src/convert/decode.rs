@@ -62,7 +62,9 @@ impl<'a, 'py> Decoder<'a, 'py> {
     pub(super) fn brought(&self, index: u32) -> PyResult<Bound<'py, PyAny>> {
         match self.brought.get(index as usize) {
             Some(object) => Ok(object.bind(self.py).clone()),
-            None => Err(errors::violation("a compound that no request has brought")),
+            None => Err(errors::violation(
+                "a write-back of an object that was not in the request",
+            )),
         }
     }
 
@@ -131,10 +133,12 @@ impl<'a, 'py> Decoder<'a, 'py> {
             Token::Error { id, class, .. } => self.error(id, class),
             Token::Ref(index) => match self.compounds.get(index as usize) {
                 Some(Some(known)) => Ok(known.clone()),
-                _ => Err(errors::violation("a reference to what has no object yet")),
+                _ => Err(errors::violation(
+                    "a reference to an object that does not exist yet",
+                )),
             },
             Token::Brought(index) => self.brought(index),
-            _ => Err(errors::violation("a value that can't stand here")),
+            _ => Err(errors::violation("a value that is not allowed here")),
         }
     }
 
@@ -165,7 +169,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         match self.reader.key().map_err(errors::protocol)? {
             Token::Str(text) => Ok(crate::keys::key(self.py, text)),
             Token::Str16(units) => Ok(utf16(self.py, units)?.cast_into()?),
-            _ => Err(errors::violation("a key that is no string")),
+            _ => Err(errors::violation("a key that is not a string")),
         }
     }
 
@@ -230,7 +234,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         let moment = self.names.datetime_of.bind(self.py);
         let moment = call(moment, (milliseconds,))?;
         if moment.is_none() {
-            return Err(errors::violation("a date that datetime does not have"));
+            return Err(errors::violation("a date outside the range of datetime"));
         }
         Ok(moment)
     }

@@ -375,7 +375,7 @@ pub(super) fn wire<T>(result: Result<T, ProtocolError>) -> PyResult<T> {
 #[cold]
 pub(super) fn changed(what: &str) -> PyErr {
     PyRuntimeError::new_err(format!(
-        "a {what} changed during the call: converting one of its elements ran Python code that \
-         changed it"
+        "a {what} changed while it was converted: the conversion of one of its elements ran Python \
+         code that changed it"
     ))
 }

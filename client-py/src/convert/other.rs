@@ -124,14 +124,14 @@ impl<'py> Encoder<'_, 'py> {
         if class.hasattr(intern!(py, "__index__"))? {
             let int = method(value, intern!(py, "__index__"), ())?;
             let Ok(int) = int.cast::<PyInt>() else {
-                return Err(PyTypeError::new_err("__index__ returned no int"));
+                return Err(PyTypeError::new_err("__index__ must return an int"));
             };
             return self.int(int);
         }
         if class.hasattr(intern!(py, "__float__"))? {
             let float = method(value, intern!(py, "__float__"), ())?;
             let Ok(float) = float.cast::<PyFloat>() else {
-                return Err(PyTypeError::new_err("__float__ returned no float"));
+                return Err(PyTypeError::new_err("__float__ must return a float"));
             };
             self.out.float(float.value());
             return Ok(());
@@ -172,7 +172,7 @@ impl<'py> Encoder<'_, 'py> {
             return self.string(text);
         }
         Err(PyTypeError::new_err(
-            "a path of bytes has no JavaScript string; pass os.fsdecode(path)",
+            "a bytes path cannot become a JavaScript string; pass os.fsdecode(path)",
         ))
     }
 

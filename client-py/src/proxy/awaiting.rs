@@ -175,7 +175,7 @@ fn ended(py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> PyErr {
 
 fn no_loop() -> PyErr {
     PyRuntimeError::new_err(
-        "a promise is awaited on a running asyncio loop; in other code call its result()",
+        "a promise can only be awaited on a running asyncio loop; elsewhere, call its result()",
     )
 }
 

@@ -105,7 +105,7 @@ impl JSFunction {
                     };
                     value.cast_into::<Self>().map(Bound::unbind).map_err(|_| {
                         PyTypeError::new_err(format!(
-                            "{} is not a function any more",
+                            "{} is no longer a function",
                             key.to_string_lossy()
                         ))
                     })

@@ -379,7 +379,7 @@ impl Promise {
             None => None,
             Some(seconds) => {
                 let wait = Duration::try_from_secs_f64(seconds.max(0.0))
-                    .map_err(|_| PyValueError::new_err("a timeout is a number of seconds"))?;
+                    .map_err(|_| PyValueError::new_err("timeout must be a number of seconds"))?;
                 Instant::now().checked_add(wait)
             }
         };

@@ -137,7 +137,7 @@ impl Session {
         reader: &mut ValueReader<'_>,
     ) -> PyResult<()> {
         let Token::Lent { id, kind, .. } = reader.next().map_err(errors::protocol)? else {
-            return Err(errors::violation("exports that are no object"));
+            return Err(errors::violation("exports that are not an object"));
         };
         let kind = HostKind::from_code(kind).unwrap_or(HostKind::Object);
         // Set once: the world is new.
@@ -155,12 +155,18 @@ impl Session {
                 continue;
             }
             let Token::Lent { id, kind, class } = reader.next().map_err(errors::protocol)? else {
-                return Err(errors::violation("an export that is no function or class"));
+                return Err(errors::violation(
+                    "an export that is neither a function nor a class",
+                ));
             };
             let class_kind = match HostKind::from_code(kind) {
                 Some(HostKind::Function) => false,
                 Some(HostKind::Class) => true,
-                _ => return Err(errors::violation("an export that is no function or class")),
+                _ => {
+                    return Err(errors::violation(
+                        "an export that is neither a function nor a class",
+                    ));
+                }
             };
             let _ = class;
             bound.extend(name.map(|name| (name, class_kind, id)));

@@ -19,14 +19,13 @@ pub enum SegmentError {
     },
     /// The descriptor is not a memfd that is sealed against a change of size and of seals.
     #[error(
-        "the descriptor is not a segment of this client: it is no memfd with the seals \
-         SHRINK, GROW and SEAL, and was not mapped"
+        "the descriptor was not mapped: it is not a memfd with the seals SHRINK, GROW and SEAL"
     )]
     NotSealed,
     /// The object has another size than a segment.
     #[error(
-        "the descriptor is not a segment of this version: it has {found} bytes instead of \
-         {SEGMENT_LEN}, and was not mapped"
+        "the descriptor was not mapped: it has {found} bytes where this version needs \
+         {SEGMENT_LEN}"
     )]
     WrongSize {
         /// Its size in bytes.
@@ -34,8 +33,8 @@ pub enum SegmentError {
     },
     /// The first word names another layout.
     #[error(
-        "the segment has the layout {found:#018x}, this build knows {expected:#018x}: client and \
-         host are of different versions"
+        "the segment has layout {found:#018x}, this build expects {expected:#018x}: client and \
+         host are different versions"
     )]
     WrongLayout {
         /// The layout word found.
@@ -50,7 +49,7 @@ pub enum SegmentError {
 /// There is no resynchronising: the session with this peer is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the peer broke the protocol of lane {lane}: it claims {claimed} bytes in a ring of {capacity}"
+    "protocol violation on lane {lane}: the peer claims {claimed} bytes in a ring of {capacity}"
 )]
 pub struct Violation {
     /// The lane.

@@ -47,7 +47,7 @@ pub fn host(segment: Segment, generation: Generation, limits: Limits) -> HostEnd
 
 impl From<Violation> for ProtocolError {
     fn from(_: Violation) -> Self {
-        Self::violation("an impossible index of a ring")
+        Self::violation("corrupt shared-memory ring index")
     }
 }
 

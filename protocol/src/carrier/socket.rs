@@ -42,9 +42,9 @@ pub fn host(generation: Generation, limits: Limits) -> HostEnd {
 /// tokio runtime.
 #[cfg(unix)]
 pub fn adopt(socket: std::os::unix::net::UnixStream) -> Result<Stream> {
-    let io = |source| ProtocolError::Io {
-        what: "can't watch the control socket",
-        source,
+    let io = |error| ProtocolError::Io {
+        what: "cannot poll the control socket",
+        error,
     };
     socket.set_nonblocking(true).map_err(io)?;
     let socket = tokio::net::UnixStream::from_std(socket).map_err(io)?;
@@ -262,7 +262,7 @@ async fn read_all<M: DeserializeOwned>(
             }
             Packet::Cancel { lane, word } => match pipes {
                 Some((pipes, Side::Host)) => pipes.set_cancel(lane, word),
-                _ => return Err(ProtocolError::violation("a cancel word from the host")),
+                _ => return Err(ProtocolError::violation("a cancel message from the host")),
             },
         }
     }

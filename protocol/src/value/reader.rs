@@ -189,7 +189,7 @@ impl<'a> ValueReader<'a> {
         let at = self.position();
         match self.next()? {
             key @ (Token::Str(_) | Token::Str16(_)) => Ok(key),
-            _ => Err(ProtocolError::malformed("a key that is no string", at)),
+            _ => Err(ProtocolError::malformed("a key that is not a string", at)),
         }
     }
 
@@ -416,7 +416,7 @@ impl<'a> ValueReader<'a> {
 
     #[cold]
     const fn short(&self) -> ProtocolError {
-        ProtocolError::malformed("a message that ends too early", self.position())
+        ProtocolError::malformed("a truncated message", self.position())
     }
 }
 

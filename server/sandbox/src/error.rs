@@ -33,7 +33,7 @@ pub enum StepError {
     },
     /// The process that should be the parent is not: it ended before the host asked to die with it.
     #[error(
-        "the client (process {expected}) is gone, the parent is process {found}: nobody is left to serve"
+        "the client (process {expected}) has exited (the parent is now process {found}); this host has no client to serve"
     )]
     Orphaned {
         /// The parent the caller expected.

@@ -130,7 +130,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
             }
             _ => {
                 return Err(malformed(
-                    "a key that is neither text, number nor symbol",
+                    "a key that is not a string, number or symbol",
                     at,
                 ));
             }
@@ -235,12 +235,9 @@ impl<'d, 'b> Decoder<'d, 'b> {
             Token::Error { index, id, class } => error::decode(self, index, id, class)?,
             Token::Ref(index) => self.reference(index, at)?,
             Token::Lent { id, kind, .. } => self.session.proxy(id, kind)?,
-            Token::Hole => return Err(malformed("a hole outside of an array", at)),
+            Token::Hole => return Err(malformed("a hole outside an array", at)),
             Token::Brought(_) => {
-                return Err(malformed(
-                    "a written-back object outside of a write-back",
-                    at,
-                ));
+                return Err(malformed("a written-back object outside a write-back", at));
             }
             // The common ones were built by the caller.
             _ => return Err(malformed("an unexpected kind of value", at)),
@@ -338,7 +335,12 @@ impl<'d, 'b> Decoder<'d, 'b> {
         let container = match unbuilt.map(|entry| entry.1) {
             Some(Unbuilt::Array) => self.rt.array()?,
             Some(Unbuilt::Object) => self.rt.object()?,
-            None => return Err(malformed("a reference to what is no object", at)),
+            None => {
+                return Err(malformed(
+                    "a reference to a value that is not an object",
+                    at,
+                ));
+            }
         };
         Ok(self.keep(index, container))
     }

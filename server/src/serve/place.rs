@@ -27,7 +27,7 @@ impl Place {
                 .map_or_else(std::env::temp_dir, PathBuf::from)
                 .join(format!("napi-hostd-{}", std::process::id()));
             if !make(&folder)? {
-                bail!("{} is there already: remove it", folder.display());
+                bail!("{} exists already; remove it", folder.display());
             }
             (folder.join("socket"), Some(folder))
         };
@@ -55,7 +55,10 @@ impl Place {
                     fs::remove_file(socket)
                         .with_context(|| format!("cannot replace {}", socket.display()))?;
                 }
-                _ => bail!("{} is in use, or is no socket", socket.display()),
+                _ => bail!(
+                    "{} is in use or is not a socket; choose another --socket",
+                    socket.display()
+                ),
             }
         }
         let listener = UnixListener::bind(socket)
@@ -90,7 +93,7 @@ fn folder_of(socket: &Path) -> anyhow::Result<PathBuf> {
     match socket.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => Ok(folder.to_owned()),
         _ => bail!(
-            "{} names no folder: the socket needs one that only its user may enter",
+            "{} has no folder; the socket needs a folder that only its user may enter",
             socket.display()
         ),
     }
@@ -101,7 +104,7 @@ fn make(folder: &Path) -> anyhow::Result<bool> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot make {}", folder.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot create {}", folder.display())),
     }
 }
 
@@ -110,12 +113,12 @@ const OTHERS_BITS: u32 = 6;
 
 fn check(folder: &Path) -> anyhow::Result<()> {
     let found = fs::symlink_metadata(folder)
-        .with_context(|| format!("cannot look at {}", folder.display()))?;
+        .with_context(|| format!("cannot read the metadata of {}", folder.display()))?;
     let own = rustix::process::geteuid().as_raw();
     if !found.is_dir() || found.uid() != own || found.mode().trailing_zeros() < OTHERS_BITS {
         bail!(
-            "{} is not a folder of this user that nobody else may enter: chmod 700, or name \
-             another socket",
+            "{} is not a folder that only this user owns and may enter; chmod 700 it, or choose \
+             another --socket",
             folder.display()
         );
     }

@@ -29,7 +29,8 @@ pub(super) struct Visit {
 
 /// Lets in only who could start a process of this user anyway.
 pub(super) fn check(stream: &UnixStream) -> anyhow::Result<()> {
-    let peer = sockopt::socket_peercred(stream).context("cannot tell who knocks")?;
+    let peer =
+        sockopt::socket_peercred(stream).context("cannot read the user of the connected client")?;
     admit(peer.uid, rustix::process::geteuid())?;
     stream.set_write_timeout(Some(ANSWER_TIME))?;
     Ok(())
@@ -38,7 +39,7 @@ pub(super) fn check(stream: &UnixStream) -> anyhow::Result<()> {
 /// Not even the system's administrator: addons would run as somebody who did not ask for it.
 fn admit(peer: Uid, own: Uid) -> anyhow::Result<()> {
     if peer != own {
-        bail!("this server is for another user");
+        bail!("this server belongs to another user");
     }
     Ok(())
 }
@@ -60,7 +61,7 @@ impl Visit {
             &mut ancillary,
             RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
         )
-        .context("cannot hear a knock")?;
+        .context("cannot receive an attach request")?;
         let mut descriptors = Vec::with_capacity(DESCRIPTORS);
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -71,12 +72,12 @@ impl Visit {
             return Ok(None);
         }
         if received.bytes != KNOCK_BYTES {
-            bail!("a knock that was cut short");
+            bail!("a truncated attach request");
         }
         let knock = Knock::decode(&bytes)?;
         if descriptors.len() != knock.descriptors() {
             bail!(
-                "a knock with {} descriptors where {} belong to it",
+                "an attach request with {} descriptors instead of {}",
                 descriptors.len(),
                 knock.descriptors()
             );
@@ -115,7 +116,7 @@ impl Visit {
             .stdout(Stdio::from(stdout))
             .stderr(Stdio::from(stderr))
             .fd_mappings(fds)
-            .context("the descriptors of a session collide")?;
+            .context("cannot pass descriptors to the session")?;
         let child = command.spawn().context("cannot start a session")?;
         Ok(Running { child, status })
     }

@@ -105,7 +105,7 @@ impl Session {
                     break Ok(header);
                 }
                 _ => {
-                    let what = "a reply to what is not the innermost open request";
+                    let what = "a reply that does not belong to the innermost open request";
                     break Err(ProtocolError::Violation { what });
                 }
             }

@@ -94,7 +94,7 @@ impl Session {
         }
         let Some(kind) = ClientKind::from_code(kind) else {
             self.remotes.borrow_mut().give_back(id);
-            let text = format!("the host does not know objects of kind {kind}");
+            let text = format!("unknown kind of object {kind}");
             return Err(RemoteError::Unsupported(text).into());
         };
         let (rt, number) = (self.rt, id.get());
@@ -258,7 +258,9 @@ impl RemoteHooks for Remote {
                 if name.is_string() || name.is_number() {
                     rt.key_value(&name)
                 } else {
-                    Err(rt.type_error("a remote object has a key that is neither text nor number"))
+                    Err(rt.type_error(
+                        "a remote object has a key that is neither a string nor a number",
+                    ))
                 }
             })
             .collect::<JsResult<Vec<Key>>>()?;

@@ -11,8 +11,8 @@ use crate::marshal::{ERROR_CLASSES, ErrorKeys};
 /// The engine function tag of a function that ignores what it is given.
 const IGNORE_TAG: u8 = 66;
 
-const CANCELLED: &str = "the call was cancelled: its callbacks are not run any more";
-const GONE: &str = "the connection to Python is lost; the host ends";
+const CANCELLED: &str = "the call was cancelled: no further callback of it runs";
+const GONE: &str = "the connection to Python is lost; the host process exits";
 
 /// What the session uses of JavaScript's own.
 #[derive(Debug)]

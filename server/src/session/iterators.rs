@@ -82,7 +82,7 @@ fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     };
     let [step, is_async, _] = call.words;
     let Some(id) = rt.remote_id(call.this).and(session.remote_slot(call.this)) else {
-        return Err(rt.type_error("this is not an iterator of Python's"));
+        return Err(rt.type_error("this is not a Python iterator"));
     };
     let sent = call.args.first().cloned().unwrap_or_default();
     let stepped = session.ask(

@@ -86,10 +86,10 @@ pub enum SessionError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// The built-ins are not as they should be, which is a defect of this build.
-    #[error("the built-in objects are incomplete; this build is broken")]
+    #[error("the built-in objects are incomplete: a defect of this build of napi-hostd")]
     Intrinsics,
     /// This thread serves a session already.
-    #[error("this thread already serves a session; there is one per thread")]
+    #[error("this thread serves a session already; one thread serves one session")]
     AlreadyServing,
 }
 

@@ -196,7 +196,7 @@ impl Session {
         }
         let lost = std::mem::take(&mut self.notices.borrow_mut().lost);
         if lost > 0 {
-            tracing::error!(target: "napi_hostd", lost, "more uncaught errors than can be told");
+            tracing::error!(target: "napi_hostd", lost, "more uncaught errors than the queue holds; the rest were dropped");
         }
         true
     }
@@ -229,7 +229,7 @@ impl Session {
             return self.notify(CallKind::Uncaught, write);
         }
         self.notify(CallKind::Uncaught, |out| {
-            out.fields().str("an error too large to be told")?;
+            out.fields().str("an error too large to be sent")?;
             Ok(out.fields().str(origin)?)
         })
     }

@@ -104,7 +104,7 @@ impl Session {
         if watch != 0
             && let Err(thrown) = self.follow(promise, watch)
         {
-            tracing::warn!(target: "napi_hostd", ?thrown, "a promise can't be watched any more");
+            tracing::warn!(target: "napi_hostd", ?thrown, "cannot subscribe to a promise");
         }
     }
 

@@ -78,12 +78,12 @@ impl Session {
 
     fn serve_outermost(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result {
         if lane == HOME_LANE {
-            let what = "a request on the home lane";
+            let what = "a request on lane 0";
             return Err(ProtocolError::Violation { what });
         }
         let header = self.receive_frame(lane, body)?;
         if header.kind != FrameKind::Request {
-            let what = "a reply to what was not asked";
+            let what = "a reply without a request";
             return Err(ProtocolError::Violation { what });
         }
         self.know_cancel(lane)?;

@@ -43,12 +43,12 @@ impl Session {
         self.take_releases(header.flags, &mut reader)?;
         let known = CallKind::from_number(header.number);
         let Some(call) = known.filter(|call| call.asker() == Asker::Client) else {
-            let text = format!("this host does not know call {}", header.number);
+            let text = format!("unknown call number {}", header.number);
             return Err(Refusal::Unread(RemoteError::Unsupported(text)));
         };
         if self.nested.get() > self.limits.nested_requests {
             let limit = self.limits.nested_requests;
-            let text = format!("more than {limit} calls are nested inside each other");
+            let text = format!("more than {limit} nested calls");
             return Err(Refusal::Unread(RemoteError::Limit(text)));
         }
         if self.is_cancelled() {

@@ -530,7 +530,12 @@ fn host_that_hangs_up_is_killed() {
         let client = world.client_over(carrier);
         let report = death(ask(&client, "hang-up"));
         assert_eq!(report.signal, Some(9));
-        assert!(report.reason.unwrap().contains("closed its connection"));
+        assert!(
+            report
+                .reason
+                .unwrap()
+                .contains("closed its control connection")
+        );
     }
 }
 
@@ -651,7 +656,7 @@ fn conversation_given_up_in_the_middle_kills_the_host() {
     talk.send(&mut request("echo x")).unwrap();
     drop(talk);
     let report = world.told.until(|lists| lists.deaths.first().cloned());
-    assert!(report.reason.unwrap().contains("given up"));
+    assert!(report.reason.unwrap().contains("abandoned"));
     assert_eq!(ask(&client, "echo on").unwrap(), "on");
 }
 

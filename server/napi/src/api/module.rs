@@ -37,7 +37,7 @@ pub(crate) fn node_api_get_module_file_name(cx: &Cx, result: Out<*const c_char>)
 /// <https://nodejs.org/api/n-api.html#napi_get_uv_event_loop>
 pub(crate) fn napi_get_uv_event_loop(cx: &Cx, result: Out<*mut c_void>) -> NapiResult {
     let raw = cx.host.uv_loop().map_err(|error| {
-        tracing::error!(%error, "cannot make a loop of libuv");
+        tracing::error!(%error, "cannot create a libuv loop");
         Status::GenericFailure
     })?;
     result.set(raw)

@@ -87,7 +87,7 @@ impl Watch {
         // What has become readable just now is seen as well.
         let data = epoll::EventData::new_u64(0);
         if let Err(error) = epoll::modify(self.poll.as_fd(), self.watched, data, ONCE) {
-            tracing::error!(%error, "the loop of libuv cannot be watched");
+            tracing::error!(%error, "cannot poll the libuv loop");
         }
         false
     }

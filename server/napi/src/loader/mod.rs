@@ -82,7 +82,7 @@ pub(crate) fn load_as(host: Host, path: &Path, wish: Option<Wish>) -> Result<Loa
     if facts.uses_libuv
         && let Err(error) = host.state().uv_loop()
     {
-        tracing::error!(%error, "cannot make a loop of libuv for the addon");
+        tracing::error!(%error, "cannot create a libuv loop for the addon");
     }
     let (exports, flags, filename) = match wish {
         Some(wish) => (Some(wish.exports), wish.flags, wish.filename),
