@@ -30,7 +30,7 @@ use crate::proxy::promise;
 use crate::quiet;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
-use crate::turns::{Asked, STALE, Turns, running_loop};
+use crate::turns::{Asked, STALE, TurnCondition, Turns, running_loop};
 use crate::world::World;
 
 /// What the client's threads leave for the owner.
@@ -208,7 +208,7 @@ impl Owner {
     /// The loop was rung for: takes one turn, and then others of the loop's have theirs.
     pub(crate) fn turn_of_loop(&self, py: Python<'_>) -> PyResult<()> {
         let _in_turn = self.shared.turns.in_turn();
-        match self.give_turn(py) {
+        match self.give_turn(py, TurnCondition::None) {
             Ok(()) => Ok(()),
             // As asyncio does with its own.
             Err(error) if error.is_instance_of::<PyException>(py) => {
@@ -222,8 +222,8 @@ impl Owner {
     }
 
     /// Gives the host a turn if it is free for one; else it rings again. So it does if more is
-    /// left.
-    pub(crate) fn give_turn(&self, py: Python<'_>) -> PyResult<()> {
+    /// left. Where the condition is not met, the owner of the turns is notified instead.
+    pub(crate) fn give_turn(&self, py: Python<'_>, condition: TurnCondition) -> PyResult<()> {
         let Some(session) = self.shared.session.upgrade() else {
             return Ok(());
         };
@@ -237,7 +237,7 @@ impl Owner {
         let Some(world) = world else {
             return Ok(());
         };
-        if take_turn(py, &session, &world)? == Turn::More {
+        if take_turn(py, &session, &world, condition)? == Turn::More {
             self.pass_on();
         }
         Ok(())
@@ -451,7 +451,7 @@ impl Shared {
                     session.bury(&report);
                     Ok(())
                 }
-                Job::Turn => session.owner.give_turn(py),
+                Job::Turn => session.owner.give_turn(py, TurnCondition::NoOwner),
                 Job::Notice(header, body) => notice(py, &session, header, &body),
             };
             if let Err(error) = attended {
@@ -515,18 +515,24 @@ fn tell(
 enum Turn {
     Done,
     More,
-    /// The JS thread was not at its top; the host rings again when it is.
+    /// The JS thread was not at its top, and the host rings again when it is; or the owner of the
+    /// turns was notified.
     Declined,
 }
 
 /// Lets the host run what it owes itself, and settles the promises that ended.
-fn take_turn(py: Python<'_>, session: &Arc<Session>, world: &Arc<World>) -> PyResult<Turn> {
+fn take_turn(
+    py: Python<'_>,
+    session: &Arc<Session>,
+    world: &Arc<World>,
+    condition: TurnCondition,
+) -> PyResult<Turn> {
     let declined = Cell::new(false);
     // Read even if the turn was interrupted: nobody tells it again.
     let (left, told) = (Cell::new(false), RefCell::new(Vec::new()));
     let taken = session.request(
         py,
-        Ask::turn(world, &declined),
+        Ask::turn(world, &declined, condition),
         |_| Ok(()),
         |decoder| {
             left.set(decoder.reader.take_bool().map_err(errors::protocol)?);

@@ -4,8 +4,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use hostd_client::ClientError;
+use hostd_client::{ClientError, Conversation};
 use hostd_protocol::calls::CallKind;
+use hostd_protocol::carrier::TurnClaim;
 use hostd_protocol::error::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
 use hostd_protocol::value::ValueReader;
@@ -19,6 +20,7 @@ use crate::queue::InCallback;
 use crate::serve;
 use crate::session::Session;
 use crate::talk::{self, Scratch, Talk};
+use crate::turns::TurnCondition;
 use crate::world::{LentObject, World};
 
 /// How often a request is written anew because its host was replaced before it was sent.
@@ -34,6 +36,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) export: Option<&'a Arc<str>>,
     /// Only if the JS thread is at its top: here it is noted if it was not, and nothing was asked.
     pub(crate) declined: Option<&'a Cell<bool>>,
+    /// On which condition a turn is taken; without effect on other calls.
+    pub(crate) condition: TurnCondition,
 }
 
 impl<'a> Ask<'a> {
@@ -44,16 +48,22 @@ impl<'a> Ask<'a> {
             home: None,
             export: None,
             declined: None,
+            condition: TurnCondition::None,
         }
     }
 
-    /// A turn for the host of this world, if it is free for one.
-    pub(crate) const fn turn(home: &'a Arc<World>, declined: &'a Cell<bool>) -> Self {
+    /// A turn for the host of this world, if it is free for one and the condition is met.
+    pub(crate) const fn turn(
+        home: &'a Arc<World>,
+        declined: &'a Cell<bool>,
+        condition: TurnCondition,
+    ) -> Self {
         Self {
             call: CallKind::Turn,
             home: Some(home),
             export: None,
             declined: Some(declined),
+            condition,
         }
     }
 
@@ -72,6 +82,7 @@ impl<'a> Ask<'a> {
             home: Some(home),
             export: None,
             declined: None,
+            condition: TurnCondition::None,
         }
     }
 }
@@ -275,7 +286,7 @@ impl Session {
                     })
                 }
             };
-            if is_turn && !talk.conversation.try_take_top() {
+            if is_turn && !self.announce_turn(&talk.conversation, ask.condition) {
                 return Ok(Sent::Declined);
             }
             talk.until = until;
@@ -303,6 +314,22 @@ impl Session {
             header = self.serve_one(py, talk, world, (header, ask), scratch)?;
         }
         Ok(Sent::Answered(header))
+    }
+
+    /// Announces that a turn, or another request for a free host, follows. Whether it may be sent.
+    fn announce_turn(&self, conversation: &Conversation, condition: TurnCondition) -> bool {
+        if condition == TurnCondition::None {
+            return conversation.try_take_top();
+        }
+        let turns = self.owner.turns();
+        match turns.claim(|| conversation.try_take_top()) {
+            TurnClaim::Announced => true,
+            TurnClaim::Declined => false,
+            TurnClaim::Owned => {
+                self.owner.pass_on();
+                false
+            }
+        }
     }
 
     /// Serves one request of the host and waits for what comes next.

@@ -26,6 +26,7 @@ use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use hostd_client::Client;
+use hostd_protocol::carrier::{TurnClaim, TurnOwner};
 use hostd_protocol::ids::Generation;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -57,12 +58,21 @@ pub(crate) enum Asked {
     Nobody,
 }
 
+/// On which condition a thread takes a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnCondition {
+    /// It is the owner's thread, or the owner has not come for its turn in time.
+    None,
+    /// No loop owns the turns: callbacks of a loop run in that loop's thread.
+    NoOwner,
+}
+
 /// Who takes turns.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     /// Since when a turn is due that nobody has begun.
     due: Mutex<Option<Instant>>,
-    keeper: Mutex<Option<Keeper>>,
+    keeper: TurnOwner<Keeper>,
     /// Whether there is a keeper: looked at on the way of every promise.
     is_kept: AtomicBool,
     /// Whether it has promised to take turns: looked at on the way of every callable.
@@ -94,7 +104,7 @@ impl Turns {
     /// A turn is due: tells whoever is to take it. Never waits for Python.
     pub(crate) fn ring(&self) -> Asked {
         locked(&self.due).get_or_insert_with(Instant::now);
-        if let Some(keeper) = &*locked(&self.keeper) {
+        if let Some(keeper) = &*self.keeper.lock() {
             keeper.bell.ring();
             return Asked::Loop;
         }
@@ -113,6 +123,11 @@ impl Turns {
 
     fn is_due(&self) -> bool {
         locked(&self.due).is_some()
+    }
+
+    /// Has `announce` announce a turn, unless a loop owns the turns.
+    pub(crate) fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
+        self.keeper.claim(announce)
     }
 
     /// For how long a turn is due that nobody has begun.
@@ -135,7 +150,9 @@ impl Turns {
     /// Whether the loop that takes the turns is the one that runs in this thread, which is about to
     /// wait. One that has not promised to take turns takes none any more.
     pub(crate) fn is_kept_here(&self, py: Python<'_>) -> PyResult<bool> {
-        let keeper = locked(&self.keeper)
+        let keeper = self
+            .keeper
+            .lock()
             .as_ref()
             .filter(|keeper| keeper.thread == thread::current().id())
             .map(|keeper| keeper.event_loop.clone_ref(py));
@@ -165,7 +182,9 @@ impl Turns {
         }
         let generation = Generation(client.generation());
         if self.is_kept() {
-            let keeper = locked(&self.keeper)
+            let keeper = self
+                .keeper
+                .lock()
                 .as_ref()
                 .map(|keeper| (keeper.event_loop.clone_ref(py), keeper.generation));
             if let Some((keeper, heard)) = keeper {
@@ -219,7 +238,7 @@ impl Turns {
             run: run.unbind(),
             turn: Py::new(py, LoopTurn(owner.downgrade()))?,
         };
-        let former = locked(&self.keeper).replace(keeper);
+        let former = self.keeper.lock().replace(keeper);
         self.is_kept.store(true, Ordering::Release);
         self.is_firm.store(firm, Ordering::Release);
         if let Some(former) = former {
@@ -245,7 +264,7 @@ impl Turns {
             self.in_a_row.store(0, Ordering::Relaxed);
             return Ok(false);
         }
-        let found = locked(&self.keeper).as_ref().and_then(|keeper| {
+        let found = self.keeper.lock().as_ref().and_then(|keeper| {
             let is_here = keeper.event_loop.is(event_loop);
             let rope = keeper.rope.as_ref().filter(|_| is_here)?;
             let turn = (keeper.run.clone_ref(py), keeper.turn.clone_ref(py));
@@ -269,7 +288,7 @@ impl Turns {
 
     /// Has the host pull its cord, or not any more. Runs no Python code.
     fn tune(&self) {
-        let keeper = locked(&self.keeper);
+        let keeper = self.keeper.lock();
         let Some((keeper, rope)) = keeper.as_ref().and_then(|it| Some((it, it.rope.as_ref()?)))
         else {
             return;
@@ -305,7 +324,9 @@ impl Turns {
             self.dismiss();
             return true;
         }
-        let keeper = locked(&self.keeper)
+        let keeper = self
+            .keeper
+            .lock()
             .as_ref()
             .map(|keeper| keeper.event_loop.clone_ref(py));
         match keeper {
@@ -319,7 +340,7 @@ impl Turns {
     }
 
     fn take_keeper(&self, bell: Option<&Arc<Bell>>) -> Option<Keeper> {
-        let mut keeper = locked(&self.keeper);
+        let mut keeper = self.keeper.lock();
         let is_meant = keeper
             .as_ref()
             .is_some_and(|keeper| bell.is_none_or(|bell| Arc::ptr_eq(bell, &keeper.bell)));
@@ -354,7 +375,7 @@ impl Turns {
     pub(crate) fn forget(&self) {
         self.is_kept.store(false, Ordering::Release);
         self.is_firm.store(false, Ordering::Release);
-        if let Ok(mut keeper) = self.keeper.try_lock() {
+        if let Some(mut keeper) = self.keeper.try_lock() {
             drop(keeper.take());
         }
         if let Ok(mut waiters) = self.waiters.try_lock() {
@@ -378,10 +399,14 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// Whether this thread is to take a turn now.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.waiter.asked.swap(false, Ordering::AcqRel)
-            || self.turns.overdue().is_some_and(|time| time >= IMPATIENT)
+    /// Whether this thread is to take a turn now, and on which condition.
+    pub(crate) fn asked_for(&self) -> Option<TurnCondition> {
+        let is_overdue = |time| time >= IMPATIENT;
+        if self.turns.overdue().is_some_and(is_overdue) {
+            return Some(TurnCondition::None);
+        }
+        let is_asked = self.waiter.asked.swap(false, Ordering::AcqRel);
+        is_asked.then_some(TurnCondition::NoOwner)
     }
 
     /// Looks out for some microseconds whether a turn comes to be due, where no loop takes them.

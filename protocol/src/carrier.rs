@@ -19,7 +19,7 @@ mod port;
 pub mod socket;
 
 pub use cord::HostCord;
-pub use hostd_shm::{ClientCord, Lookout};
+pub use hostd_shm::{ClientCord, Lookout, TurnClaim, TurnOwner};
 
 pub use end::{CancelFlag, Canceller, ClientEnd, ClientLane, HostEnd, HostWaker, Wake};
 

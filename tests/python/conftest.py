@@ -38,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many times a loop is blocked in each way while an addon's threads call",
     )
     parser.addoption(
+        "--hosts",
+        type=int,
+        default=30,
+        help="how many fresh hosts an event loop calls first with a callback",
+    )
+    parser.addoption(
         "--idle",
         type=float,
         default=1.0,

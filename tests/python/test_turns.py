@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import addon_path, until
-from napi_python import Addon, deadline, host, load_addon
+from napi_python import Addon, deadline, host, load_addon, on_uncaught
 
 SECONDS = 30.0
 #: how often each way to block a loop is tried; `--whole` tries it 1000 times
@@ -484,6 +484,46 @@ def test_callback_in_the_turn_of_an_await_may_cancel_its_task(order: Any) -> Non
                 await asyncio.create_task(wait(soon))
 
     asyncio.run(main())
+
+
+def test_turn_that_a_thread_comes_to_late_is_left_to_the_new_loop(order: Any) -> None:
+    at_hook, leave_hook, heard = threading.Event(), threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def hook(_: BaseException) -> None:
+        at_hook.set()
+        leave_hook.wait(SECONDS)
+
+    def hear(_: int) -> None:
+        threads.append(threading.current_thread())
+        heard.set()
+
+    async def start_timer() -> None:
+        host(order).run_script("(done) => { setTimeout(done, 20); }")(lambda: None)
+
+    async def first_call() -> None:
+        order.eventsOfThread(hear, 1)
+        # The event waits for a turn, and now the thread goes on to the one that was left to it.
+        assert not heard.wait(0.1), "the hook and this coroutine keep all from a turn"
+        leave_hook.set()
+        heard.wait(0.2)
+        await until(heard.is_set)
+
+    former = on_uncaught(hook)
+    try:
+        # The thread that takes turns where no loop does is kept in the hook.
+        host(order).run_script("queueMicrotask(() => { throw new Error('for the hook'); }); 0")
+        assert at_hook.wait(SECONDS)
+        # A loop is closed while a turn is due: that turn is left to the thread.
+        closed = asyncio.new_event_loop()
+        closed.run_until_complete(start_timer())
+        time.sleep(0.1)  # The host requests the turn meanwhile; nothing says when it has.
+        closed.close()
+        asyncio.run(first_call())
+    finally:
+        leave_hook.set()
+        on_uncaught(former)
+    assert threads == [threading.current_thread()]
 
 
 def test_addon_dropped_while_its_loop_runs() -> None:

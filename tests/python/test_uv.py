@@ -54,6 +54,37 @@ def test_host_that_rings_while_it_loads_is_heard() -> None:
             assert told.get(timeout=SECONDS) == "timer"
 
 
+def test_first_callback_of_a_fresh_host_runs_in_the_thread_of_the_loop(
+    pytestconfig: pytest.Config,
+) -> None:
+    # A host of libuv requests a turn while it loads, before any loop owns the turns. The thread
+    # that receives the request may come late, after the loop's first call, most often on one CPU.
+    async def first_call() -> tuple[bool, float]:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+        here = threading.get_ident()
+        with load_addon(addon_path("uv")) as addon:
+            begin = time.monotonic()
+            # Sets the result as only the loop's thread may: from another one, the loop sleeps on.
+            addon.work(lambda _: done.set_result(threading.get_ident() == here), 1)
+            is_here = await asyncio.wait_for(done, SECONDS)
+            return is_here, time.monotonic() - begin
+
+    cpus = os.sched_getaffinity(0)
+    elsewhere, late = [], []
+    try:
+        for number in range(pytestconfig.getoption("--hosts")):
+            os.sched_setaffinity(0, {min(cpus)} if number % 2 else cpus)
+            is_here, seconds = asyncio.run(first_call())
+            if not is_here:
+                elsewhere.append(number)
+            if seconds > 1.0:
+                late.append((number, round(seconds, 3)))
+    finally:
+        os.sched_setaffinity(0, cpus)
+    assert (elsewhere, late) == ([], [])
+
+
 def test_default_loop_runs_in_a_host_that_was_not_asked_for_a_loop(uv: Any) -> None:
     told: queue.Queue[str] = queue.Queue()
     uv.defaultTimer(told.put, 1)

@@ -20,7 +20,7 @@ use crate::convert::Decoder;
 use crate::errors;
 use crate::request::Ask;
 use crate::talk;
-use crate::turns::IMPATIENT;
+use crate::turns::{IMPATIENT, TurnCondition, Waiting};
 use crate::world::World;
 
 /// A JavaScript promise.
@@ -415,14 +415,19 @@ impl Promise {
                 self.handle.session.annotate(py, &error);
                 return Err(error);
             }
+            let mut turn = waiting.as_ref().and_then(Waiting::asked_for);
+            if let Some(waiting) = &waiting
+                && turn.is_none()
+                && mem::take(&mut looks_out)
+                && waiting.look_out(session.client()?)
+            {
+                turn = Some(TurnCondition::NoOwner);
+            }
             let slice = if in_callback {
                 self.ask(py)?;
                 CALLBACK_SLICE
-            } else if let Some(waiting) = &waiting
-                && (waiting.is_asked()
-                    || (mem::take(&mut looks_out) && waiting.look_out(session.client()?)))
-            {
-                session.owner.give_turn(py)?;
+            } else if let Some(condition) = turn {
+                session.owner.give_turn(py, condition)?;
                 continue;
             } else if session.owner.turns().is_kept() {
                 IMPATIENT

@@ -72,10 +72,9 @@ impl<'a> Reference<'a> {
     #[inline]
     fn asking(self, call: CallKind, export: Option<&'a Arc<str>>) -> Ask<'a> {
         Ask {
-            call,
             home: self.home(),
             export,
-            declined: None,
+            ..Ask::of(call)
         }
     }
 

@@ -56,6 +56,7 @@ mod segment;
 mod spin;
 mod sync;
 mod top;
+mod turn;
 mod uninit;
 
 pub use client::{Client, ClientLane, LaneHandle, Lease, Verdict, Waited};
@@ -68,6 +69,7 @@ pub use layout::{
 pub use ready::ReadyBitmap;
 pub use segment::Segment;
 pub use top::{ClientTop, HostTop, Top, TopState};
+pub use turn::{TurnClaim, TurnOwner};
 
 #[cfg(loom)]
 pub use sync::{Fault, with_fault};

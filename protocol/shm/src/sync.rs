@@ -105,6 +105,10 @@ pub enum Fault {
     LateSeen,
     /// A wake-up does not change the word.
     NoBump,
+    /// A thread announces a turn although a loop owns the turns.
+    UncheckedOwner,
+    /// A thread looks for an owner of the turns before it announces its own, not while it does.
+    EarlyCheck,
 }
 
 /// Whether `fault` is to be made.

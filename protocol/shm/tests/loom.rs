@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hostd_shm::{
     ClientCord, ClientLane, Fault, Host, HostWait, Interest, LANES, Lookout, RING_CAPACITY,
-    Segment, Verdict, Waited, with_fault,
+    Segment, TopState, TurnClaim, TurnOwner, Verdict, Waited, with_fault,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -317,6 +317,73 @@ fn a_pull_is_found_by_who_looks_out_for_it() {
     check(a_pull_meets_a_lookout);
 }
 
+/// A call of the loop, which leaves a completion to be run in a turn.
+const CALL: u8 = 1;
+/// A turn that a thread other than the loop takes.
+const TURN: u8 = 2;
+/// The thread leaves the turn to somebody else.
+const NO_TURN: u8 = 3;
+
+/// Serves a frame of the loop and one of the thread as the host does: a turn that was announced comes
+/// before what other lanes have.
+fn serve_two_frames(mut host: Host) {
+    let mut has_completion = false;
+    let mut left = 2;
+    while left > 0 {
+        let _ = host.top.arrive();
+        let found = host.waiter.wait(None).unwrap();
+        let announced = match host.top.leave().state {
+            TopState::Taken(lane) => Some(lane),
+            _ => None,
+        };
+        if let Some(lane) = announced {
+            let waited = host.lanes[lane.get()].wait(Interest::Data, 0, None);
+            assert_eq!(waited, Ok(HostWait::Ready));
+        }
+        for lane in announced.into_iter().chain(found.lanes) {
+            let mut frame = [0];
+            if host.lanes[lane.get()].read(&mut frame).unwrap() == 0 {
+                continue;
+            }
+            left -= 1;
+            has_completion |= frame[0] == CALL;
+            let is_stolen = frame[0] == TURN && has_completion;
+            assert!(!is_stolen, "a thread took the turn of a loop");
+        }
+    }
+}
+
+/// A thread was notified of a turn while no loop owned the turns; before it takes the turn, a loop
+/// becomes the owner and calls the host. What the call leaves is run in a turn of the loop.
+fn a_late_turn_meets_a_new_owner() {
+    let (ours, theirs) = Segment::model();
+    let host = thread::spawn(move || serve_two_frames(theirs.into_host()));
+    let client = ours.into_client();
+    let owner = Arc::new(TurnOwner::default());
+    let late = {
+        let (client, owner) = (client.clone(), Arc::clone(&owner));
+        thread::spawn(move || {
+            let mut lease = client.try_lease(None).unwrap();
+            let frame = match owner.claim(|| lease.try_take_top()) {
+                TurnClaim::Announced => TURN,
+                TurnClaim::Declined | TurnClaim::Owned => NO_TURN,
+            };
+            assert_eq!(lease.write(&[frame]), Ok(1));
+        })
+    };
+    *owner.lock() = Some(());
+    let mut lease = client.try_lease(None).unwrap();
+    assert_eq!(lease.write(&[CALL]), Ok(1));
+    drop(lease);
+    late.join().unwrap();
+    host.join().unwrap();
+}
+
+#[test]
+fn a_late_turn_runs_nothing_of_a_loop() {
+    check(a_late_turn_meets_a_new_owner);
+}
+
 #[test]
 fn a_lane_given_back_reaches_who_waits() {
     // Two lanes for calls, three callers.
@@ -350,7 +417,11 @@ fn caught(fault: Fault, body: fn()) -> bool {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    message.is_some_and(|it| it.starts_with("deadlock") || it == "a pull was lost")
+    message.is_some_and(|it| {
+        it.starts_with("deadlock")
+            || it == "a pull was lost"
+            || it == "a thread took the turn of a loop"
+    })
 }
 
 #[test]
@@ -380,5 +451,12 @@ fn every_fault_of_the_cord_is_caught() {
             caught(fault, a_pull_meets_the_end_of_the_watch),
             "{fault:?}"
         );
+    }
+}
+
+#[test]
+fn every_fault_of_a_claim_is_caught() {
+    for fault in [Fault::UncheckedOwner, Fault::EarlyCheck] {
+        assert!(caught(fault, a_late_turn_meets_a_new_owner), "{fault:?}");
     }
 }

@@ -1,0 +1,62 @@
+//! Which loop of the client takes the host's turns, and how another thread begins one while no loop
+//! does.
+//!
+//! A loop calls the host only after it has become the owner. So a thread that sees no owner while it
+//! announces its turn is served before that call, and its turn never runs callbacks of the loop.
+
+use crate::sync::{Fault, Mutex, MutexGuard, faulty, lock};
+
+/// The owner of the turns: an event loop, described by a `T`, or none.
+#[derive(Debug)]
+pub struct TurnOwner<T>(Mutex<Option<T>>);
+
+/// What came of beginning a turn without being its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnClaim {
+    /// The turn is announced: it must be sent at once.
+    Announced,
+    /// The JS thread is not at its top.
+    Declined,
+    /// A loop owns the turns and must be notified.
+    Owned,
+}
+
+impl<T> Default for TurnOwner<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> TurnOwner<T> {
+    /// The owner, to be read or replaced.
+    pub fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        lock(&self.0)
+    }
+
+    /// As [`Self::lock`]; `None` if the lock is held, as it may be for ever in a forked child.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, Option<T>>> {
+        self.0.try_lock().ok()
+    }
+
+    /// Has `announce` announce a turn, unless a loop owns the turns. The check and the announcement
+    /// are one step for a loop that becomes the owner.
+    pub fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
+        let owner = self.lock();
+        if owner.is_some() && !faulty(Fault::UncheckedOwner) {
+            return TurnClaim::Owned;
+        }
+        let unlocked = if faulty(Fault::EarlyCheck) {
+            drop(owner);
+            None
+        } else {
+            Some(owner)
+        };
+        let is_announced = announce();
+        drop(unlocked);
+        if is_announced {
+            TurnClaim::Announced
+        } else {
+            TurnClaim::Declined
+        }
+    }
+}
