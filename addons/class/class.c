@@ -96,6 +96,53 @@ static napi_value defineStatic(napi_env env, napi_callback_info info) {
   DONE;
 }
 
+// Returns the number of the member that it belongs to.
+static napi_value member_number(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  napi_value result;
+  MUST(napi_create_int64(env, (intptr_t)arguments.data, &result));
+  return result;
+}
+
+// Leaves the number of the member that it belongs to on its argument.
+static napi_value mark_argument(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  MUST(napi_set_named_property(env, ARG(0), "member", member_number(env, info)));
+  return NULL;
+}
+
+// defineMembers(name, [[key, kind, attributes, value], ...]): a class with those members, numbered
+// from 1. The kind has the letters of what the descriptor has: "g"etter, "s"etter, "m"ethod, "v"alue.
+static napi_value defineMembers(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  Text name;
+  napi_property_descriptor members[4] = {0};
+  uint32_t count = 0;
+  napi_value result = NULL;
+  MUST(napi_get_array_length(env, ARG(1), &count));
+  for (uint32_t i = 0; i < count; i++) {
+    napi_property_descriptor* member = &members[i];
+    napi_value row, part;
+    Text kind;
+    MUST(napi_get_element(env, ARG(1), i, &row));
+    MUST(napi_get_element(env, row, 0, &member->name));
+    MUST(napi_get_element(env, row, 1, &part));
+    text(env, part, &kind);
+    MUST(napi_get_element(env, row, 2, &part));
+    member->attributes = (napi_property_attributes)integer(env, part);
+    member->data = (void*)(intptr_t)(i + 1);
+    if (strchr(kind.bytes, 'g') != NULL) member->getter = member_number;
+    if (strchr(kind.bytes, 's') != NULL) member->setter = mark_argument;
+    if (strchr(kind.bytes, 'm') != NULL) member->method = member_number;
+    if (strchr(kind.bytes, 'v') != NULL) MUST(napi_get_element(env, row, 3, &member->value));
+  }
+  CALL(napi_define_class(env, text(env, ARG(0), &name), NAPI_AUTO_LENGTH, construct, NULL, count,
+                         members, &result));
+  // Where a member fails, the class may be there all the same.
+  if (result != NULL) VALUE("result", result);
+  DONE;
+}
+
 WRAP(napi_wrap) {
   ARGUMENTS;
   CALL(napi_wrap(env, ARG(0), (void*)(intptr_t)integer(env, ARG(1)), count_finalizer, NULL, NULL));
@@ -197,6 +244,7 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 
 EXPORTS(WRAPPED(napi_define_class), WRAPPED(napi_wrap), WRAPPED(napi_unwrap),
         WRAPPED(napi_remove_wrap), {"defineThrowing", defineThrowing}, {"defineStatic", defineStatic},
+        {"defineMembers", defineMembers},
         {"wrapWithReference", wrapWithReference}, {"removeForNothing", removeForNothing},
         {"finalizedCount", finalizedCount}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

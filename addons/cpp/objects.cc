@@ -90,6 +90,34 @@ class Shape : public Napi::ObjectWrap<Shape> {
   double side_ = 0;
 };
 
+// A class that defines a name twice, as node-addon-api's own tests do.
+class Twice : public Napi::ObjectWrap<Twice> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Twice",
+                       {
+                           InstanceAccessor("accessor", &Twice::first, nullptr, napi_enumerable),
+                           InstanceAccessor<&Twice::second>("accessor", napi_enumerable),
+                       });
+  }
+
+  // Fails, for what is there is not configurable.
+  static Napi::Value defineStatic(const Napi::CallbackInfo& info) {
+    return DefineClass(info.Env(), "Static",
+                       {
+                           StaticAccessor<&Twice::count>("count"),
+                           StaticAccessor<&Twice::count>("count"),
+                       });
+  }
+
+  explicit Twice(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Twice>(info) {}
+
+ private:
+  Napi::Value first(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), 1); }
+  Napi::Value second(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), 2); }
+  static Napi::Value count(const Napi::CallbackInfo& info) { return info.Env().Null(); }
+};
+
 Napi::Value Finalized(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), info.Env().GetInstanceData<Instance>()->finalized);
 }
@@ -404,6 +432,8 @@ void addObjects(Napi::Env env, Napi::Object exports) {
   exports.Set("describe", Napi::Function::New<DescribeValue>(env, "describe"));
   exports.Set("properties", Napi::Function::New<Properties>(env, "properties"));
   exports.Set("iterate", Napi::Function::New<Iterate>(env, "iterate"));
+  exports.Set("Twice", Twice::define(env));
+  exports.Set("defineStaticTwice", Napi::Function::New<Twice::defineStatic>(env));
   exports.Set("define", Napi::Function::New<Define>(env, "define"));
   exports.Set("tag", Napi::Function::New<Tag>(env, "tag"));
   exports.Set("words", Napi::Function::New<Words>(env, "words"));

@@ -28,7 +28,7 @@ static void outcome(napi_status status) {
   MUST(napi_get_last_error_info(env, &last));
   if (last->error_code != status) say(" last %d", last->error_code);
   const char* message = last->error_message;
-  if (message != NULL && strcmp(message, ADDON_MESSAGE[last->error_code]) != 0) say(" %s", message);
+  if (message != NULL && !addon_is_message(message, last->error_code)) say(" %s", message);
   MUST(napi_is_exception_pending(env, &pending));
   if (pending && !rarely(4)) {
     napi_value thrown;

@@ -55,7 +55,7 @@ static size_t describe(napi_property_descriptor* into, size_t limit, bool of_cla
   for (size_t i = 0; i < count; i++) {
     napi_property_descriptor* one = &into[i];
     memset(one, 0, sizeof *one);
-    // Names that come twice in a class are undefined in Node.
+    // Which of three members with one name Node takes depends on V8's hash seed.
     if (of_class) {
       one->utf8name = NAMES[4 * i + below(4)];
     } else if (rarely(3)) {

@@ -55,6 +55,15 @@ function objects() {
   ]);
   op("instanceOf with a say", () => addon.instanceOf({}, class { static [Symbol.hasInstance]() { return true; } }));
   op("instanceOf something else", () => addon.instanceOf({}, {}));
+  op("a class with a name that comes twice", () => [new addon.Twice().accessor, ...attributes(addon.Twice.prototype)]);
+  // What follows the message of the status is the runtime's own.
+  op("a class with a static name that comes twice", () => {
+    try {
+      return addon.defineStaticTwice();
+    } catch (error) {
+      return error.message.replace(/^Invalid argument.*/, "Invalid argument");
+    }
+  });
   op("a stack", () => {
     const stack = Stack.of(1, "two", null);
     const items = [];

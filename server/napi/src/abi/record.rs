@@ -1,6 +1,7 @@
 //! The memory behind `napi_get_last_error_info`: one structure per environment, at a fixed address.
 
 use std::cell::UnsafeCell;
+use std::ffi::CStr;
 use std::ptr;
 
 use super::status::Status;
@@ -21,14 +22,16 @@ impl ErrorInfo {
         }))
     }
 
-    /// Fills the structure and returns its address.
+    /// Fills the structure and returns its address. The message must stay in place until the
+    /// addon's next call.
     pub(crate) fn publish(
         &self,
         status: Status,
+        message: Option<&CStr>,
         engine_error_code: u32,
     ) -> *const napi_extended_error_info {
         let info = napi_extended_error_info {
-            error_message: status.message().map_or(ptr::null(), std::ffi::CStr::as_ptr),
+            error_message: message.map_or(ptr::null(), CStr::as_ptr),
             engine_reserved: ptr::null_mut(),
             engine_error_code,
             error_code: status,

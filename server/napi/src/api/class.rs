@@ -1,12 +1,11 @@
 //! Classes, and native data behind objects.
 
+use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 
-use hostd_engine::{
-    Attributes, Content, Descriptor, FunctionSpec, JsResult, Property, SlotData, Value,
-};
+use hostd_engine::{Attributes, Brand, Descriptor, FunctionSpec, Key, SlotData, Value};
 
-use super::property::{define, descriptor_key};
+use super::property::{attributes_of, define, descriptor_key};
 use crate::abi::callback::{Callback, Finalize};
 use crate::abi::checked::{self, Data, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
@@ -16,11 +15,14 @@ use crate::env::finalizer::{Call, Finalizer, Owner};
 
 /// `napi_static`.
 const STATIC: c_int = 1 << 10;
+/// V8 keeps elements without attributes in an array while no gap between them is longer.
+const ELEMENT_GAP_MAX: u32 = 1024;
 
 /// Makes a class: a constructor, static properties on it, the others on its prototype.
 ///
 /// Methods of the prototype demand a receiver that this constructor (or one of a subclass) made;
-/// accessors and static methods do not.
+/// accessors and static methods do not. The message of the last-error record names a property that
+/// cannot be defined.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_define_class>
 pub(crate) fn napi_define_class(
@@ -33,56 +35,149 @@ pub(crate) fn napi_define_class(
 ) -> NapiResult {
     let rt = cx.rt();
     super::string::fits(name.len())?;
-    let name = cx.js(rt.string_utf8(name))?;
+    let class_name = cx.js(rt.string_utf8(name))?;
     let brand = rt.new_brand();
-    let (class, prototype) = cx.js(rt.class(cx.spec(constructor, data).name(&name), brand))?;
-    let is_static = |property: &checked::Descriptor<'_>| property.attributes & STATIC != 0;
-    for property in properties.iter().filter(|property| !is_static(property)) {
-        let method = method_of(cx, &property, |spec| spec.receiver(brand))?;
-        define(cx, &prototype, &property, method)?;
+    let spec = cx.spec(constructor, data).name(&class_name);
+    let (class, prototype) = cx.js(rt.class(spec, brand))?;
+    let constructor = cx.js(rt.key_utf8(b"constructor"))?;
+    // It is listed behind the members, unless one of them has this name.
+    cx.js(rt.delete(&prototype, &constructor))?;
+    let members = Members::of(cx, name, properties)?;
+    for (key, property) in &members.list {
+        let method = method_of(cx, key, property, brand)?;
+        define(cx, &prototype, key, property, method)
+            .map_err(|status| explain(cx, status, name, property, Some(key)))?;
     }
-    cx.js(put_constructor_last(cx, &class, &prototype))?;
+    if !members.positions.contains_key(&constructor) {
+        let link = Descriptor::Value(&class, Attributes::HIDDEN);
+        cx.js(rt.define(&prototype, &constructor, link))?;
+    }
     // Where a static property fails, the class is there, as in Node.
     result.set(cx.push(class.clone()))?;
     for property in properties.iter().filter(is_static) {
-        define(cx, &class, &property, None)?;
+        let key = member_key(cx, name, &property)?;
+        define(cx, &class, &key, &property, None)
+            .map_err(|status| explain(cx, status, name, &property, Some(&key)))?;
     }
     Ok(())
 }
 
-/// Lists `constructor` behind the class's own properties, as Node does, unless one of these is it.
-fn put_constructor_last(cx: &Cx, class: &Value, prototype: &Value) -> JsResult<()> {
-    let rt = cx.rt();
-    let key = rt.key_utf8(b"constructor")?;
-    let Some(Property {
-        content: Content::Value(found),
-        attributes,
-    }) = rt.own_property(prototype, &key)?
-    else {
-        return Ok(());
-    };
-    if attributes == Attributes::HIDDEN && found.identity() == class.identity() {
-        rt.delete(prototype, &key)?;
-        rt.define(prototype, &key, Descriptor::Value(class, attributes))?;
-    }
-    Ok(())
+fn is_static(property: &checked::Descriptor<'_>) -> bool {
+    property.attributes & STATIC != 0
 }
 
-/// The function of a prototype method, named after its property.
-fn method_of<'a>(
+fn is_accessor(property: &checked::Descriptor<'_>) -> bool {
+    property.getter.is_some() || property.setter.is_some()
+}
+
+fn member_key(cx: &Cx, class: &[u8], property: &checked::Descriptor<'_>) -> NapiResult<Key> {
+    descriptor_key(cx, property).map_err(|status| explain(cx, status, class, property, None))
+}
+
+/// The properties of a prototype, each key once, in the order in which the keys appear first.
+///
+/// Node puts them on a template of V8's, which has rules of its own where a key comes twice: an
+/// accessor replaces what is there, and a method or value gives way to it.
+struct Members<'a> {
+    list: Vec<(Key, checked::Descriptor<'a>)>,
+    positions: HashMap<Key, usize>,
+}
+
+impl<'a> Members<'a> {
+    fn of(cx: &Cx, class: &[u8], properties: Descriptors<'a>) -> NapiResult<Self> {
+        let mut members = Self {
+            list: Vec::new(),
+            positions: HashMap::new(),
+        };
+        for property in properties.iter().filter(|property| !is_static(property)) {
+            members.add(member_key(cx, class, &property)?, property);
+        }
+        Ok(members)
+    }
+
+    fn add(&mut self, key: Key, property: checked::Descriptor<'a>) {
+        let first = self.positions.get(&key).copied();
+        match first.and_then(|position| self.list.get_mut(position)) {
+            None => {
+                self.positions.insert(key.clone(), self.list.len());
+                self.list.push((key, property));
+            }
+            Some((key, first)) if replaces(key, first, &property) => *first = property,
+            Some(_) => {}
+        }
+    }
+}
+
+/// Tells whether a template of V8's takes the second of two properties with one key.
+fn replaces(key: &Key, first: &checked::Descriptor<'_>, second: &checked::Descriptor<'_>) -> bool {
+    let plain = |property| !is_accessor(property) && attributes_of(property) == Attributes::ALL;
+    is_accessor(second)
+        || (plain(first)
+            && plain(second)
+            && key
+                .as_element()
+                .is_some_and(|index| index < ELEMENT_GAP_MAX))
+}
+
+/// The function of a prototype method, named after its property, which demands an instance.
+fn method_of(
     cx: &Cx,
+    key: &Key,
     property: &checked::Descriptor<'_>,
-    demand: impl FnOnce(FunctionSpec<'a>) -> FunctionSpec<'a>,
+    brand: Brand,
 ) -> NapiResult<Option<Value>> {
-    let Some(callback) = property.method else {
+    let Some(callback) = property.method.filter(|_| !is_accessor(property)) else {
         return Ok(None);
     };
-    let key = descriptor_key(cx, property)?;
-    let name = cx.js(cx.rt().key_to_value(&key))?;
-    let spec = demand(cx.spec(callback, property.data));
+    let name = cx.js(cx.rt().key_to_value(key))?;
+    let spec = cx.spec(callback, property.data).receiver(brand);
     let name = name.is_string().then_some(&name);
     cx.js(cx.rt().function(FunctionSpec { name, ..spec }))
         .map(Some)
+}
+
+/// Says in the message of the last-error record which property of which class cannot be defined.
+#[cold]
+fn explain(
+    cx: &Cx,
+    status: Status,
+    class: &[u8],
+    property: &checked::Descriptor<'_>,
+    key: Option<&Key>,
+) -> Status {
+    if status == Status::PendingException {
+        return status;
+    }
+    let kind = if is_static(property) {
+        "static property"
+    } else {
+        "property"
+    };
+    let class = quoted(&String::from_utf8_lossy(class));
+    let Some(key) = key else {
+        return cx.explained(status, &format!("{kind} of class {class}: it has no name"));
+    };
+    let key = cx.rt().key_text(key);
+    let key = quoted(key.as_deref().unwrap_or_default());
+    let is_alive = |value: Handle| cx.host.handles.borrow().value(value.0).is_some();
+    let why = match (
+        is_accessor(property) || property.method.is_some(),
+        property.value,
+    ) {
+        (false, None) => "it has no method, getter, setter or value",
+        (false, Some(value)) if !is_alive(value) => "its value is not a live handle",
+        _ => "the class has one that is not configurable",
+    };
+    cx.explained(status, &format!("{kind} {key} of class {class}: {why}"))
+}
+
+/// A name in quotes, not longer than is good to read.
+fn quoted(name: &str) -> String {
+    const CHARACTERS: usize = 100;
+    match name.char_indices().nth(CHARACTERS) {
+        None => format!("{name:?}"),
+        Some((end, _)) => format!("{:?}...", name.get(..end).unwrap_or_default()),
+    }
 }
 
 /// Puts a native pointer behind an object, once.

@@ -239,7 +239,8 @@ pub(crate) fn napi_define_properties(
 ) -> NapiResult {
     let object = cx.object(object)?;
     for property in properties.iter() {
-        define(cx, &object, &property, None)?;
+        let key = descriptor_key(cx, &property)?;
+        define(cx, &object, &key, &property, None)?;
     }
     Ok(())
 }
@@ -250,12 +251,12 @@ pub(crate) fn napi_define_properties(
 pub(super) fn define(
     cx: &Cx,
     object: &Value,
+    key: &Key,
     property: &Descriptor<'_>,
     method: Option<Value>,
 ) -> NapiResult {
     let rt = cx.rt();
-    let key = descriptor_key(cx, property)?;
-    let attributes = attributes_of(property.attributes);
+    let attributes = attributes_of(property);
     let function = |callback| cx.js(cx.new_function(None, callback, property.data));
     let (defined, refusal) = if property.getter.is_some() || property.setter.is_some() {
         let getter = property.getter.map(function).transpose()?;
@@ -266,19 +267,19 @@ pub(super) fn define(
             setter,
             attributes,
         };
-        (rt.define(object, &key, accessor), Status::InvalidArg)
+        (rt.define(object, key, accessor), Status::InvalidArg)
     } else if let Some(callback) = property.method {
         let method = method.map_or_else(|| function(callback), Ok)?;
         (
-            rt.define(object, &key, Definition::Value(&method, attributes)),
+            rt.define(object, key, Definition::Value(&method, attributes)),
             Status::GenericFailure,
         )
     } else {
         let value = cx.value(property.value.ok_or(Status::InvalidArg)?)?;
         let defined = if attributes == Attributes::ALL {
-            create(rt, object, &key, &value)
+            create(rt, object, key, &value)
         } else {
-            rt.define(object, &key, Definition::Value(&value, attributes))
+            rt.define(object, key, Definition::Value(&value, attributes))
         };
         (defined, Status::InvalidArg)
     };
@@ -318,7 +319,9 @@ pub(super) fn descriptor_key(cx: &Cx, property: &Descriptor<'_>) -> NapiResult<K
     }
 }
 
-fn attributes_of(bits: c_int) -> Attributes {
+/// The attributes of a descriptor.
+pub(super) fn attributes_of(property: &Descriptor<'_>) -> Attributes {
+    let bits = property.attributes;
     Attributes {
         writable: bits & WRITABLE != 0,
         enumerable: bits & ENUMERABLE != 0,

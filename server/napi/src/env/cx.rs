@@ -225,6 +225,14 @@ impl Cx {
         status
     }
 
+    /// A failure of which the message of the last-error record says more than the status does.
+    #[cold]
+    pub(crate) fn explained(&self, status: Status, why: &str) -> Status {
+        self.env.record_explained(status, why);
+        self.env.set_unrecorded();
+        status
+    }
+
     /// Notes where an id was made, in debug mode.
     #[inline]
     pub(crate) fn made(&self, id: usize) {

@@ -58,6 +58,9 @@ pub(crate) mod flags {
     pub(crate) const POISONED: u8 = 4;
 }
 
+/// In place of a number of libuv's: the message of the last failure is in [`Env::explanation`].
+const EXPLAINED: u32 = 1 << 31;
+
 /// The high half of every `napi_env`, so that a stray integer is not taken for one.
 const ENV_MARK: usize = 0x006e_6170 << 32;
 
@@ -73,6 +76,7 @@ pub(crate) struct Env {
     unrecorded: Cell<bool>,
     last: Cell<(Status, u32)>,
     info: ErrorInfo,
+    explanation: RefCell<CString>,
     exception: RefCell<Option<Thrown>>,
     pub(crate) references: RefCell<Slots<Reference>>,
     pub(crate) deferreds: RefCell<Slots<Unsettled>>,
@@ -94,6 +98,7 @@ impl Env {
             unrecorded: Cell::new(false),
             last: Cell::new((Status::Ok, 0)),
             info: ErrorInfo::new(),
+            explanation: RefCell::default(),
             exception: RefCell::new(None),
             references: RefCell::new(Slots::new(IdKind::Reference)),
             deferreds: RefCell::new(Slots::new(IdKind::Deferred)),
@@ -186,6 +191,15 @@ impl Env {
         self.last.set((status, code));
     }
 
+    /// Writes the last-error record, with `why` behind the message of the status.
+    pub(crate) fn record_explained(&self, status: Status, why: &str) {
+        let message = status.message().unwrap_or_default().to_string_lossy();
+        // A text with a NUL in it, which no caller makes, is left out.
+        let text = CString::new(format!("{message}: {why}")).unwrap_or_default();
+        self.explanation.replace(text);
+        self.last.set((status, EXPLAINED));
+    }
+
     /// Keeps the failure that is about to be returned out of the record.
     pub(crate) fn set_unrecorded(&self) {
         self.unrecorded.set(true);
@@ -198,8 +212,13 @@ impl Env {
 
     /// The last-error record, in the memory that C may read.
     pub(crate) fn last_error(&self) -> *const napi_extended_error_info {
-        let (status, engine_code) = self.last.get();
-        self.info.publish(status, engine_code)
+        match self.last.get() {
+            (status, EXPLAINED) => {
+                let explanation = self.explanation.borrow();
+                self.info.publish(status, Some(&explanation), 0)
+            }
+            (status, engine_code) => self.info.publish(status, status.message(), engine_code),
+        }
     }
 
     /// Leaves an exception pending. A later one replaces it, as in a `finally`.

@@ -1,7 +1,7 @@
 //! Classes and wraps.
 
 use std::cell::Cell;
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::ptr;
 
 use crate::harness::*;
@@ -242,6 +242,108 @@ fn deleted_reference_of_a_wrap_cancels_its_finalizer_and_keeps_the_pointer() {
         assert_eq!(get!(napi_unwrap(env, object)), data);
     });
     assert_eq!(FINALIZED.get(), 0);
+}
+
+/// The message of the last-error record.
+fn last_message(env: napi_env) -> String {
+    last_error(env).1.unwrap()
+}
+
+/// Defines a class of that name with these properties; gives the status.
+fn define_with(env: napi_env, name: &str, properties: &[napi_property_descriptor]) -> Status {
+    let mut class = NULL;
+    call!(napi_define_class(
+        env,
+        name.as_ptr().cast(),
+        name.len(),
+        Some(construct),
+        ptr::null_mut(),
+        properties.len(),
+        properties.as_ptr(),
+        &raw mut class,
+    ))
+}
+
+#[test]
+fn failing_definition_names_class_and_property() {
+    with_env(|env| {
+        let fixed = napi_property_descriptor {
+            method: Some(wrapped),
+            attributes: 1 << 10,
+            ..descriptor(c"fixed \"one\"")
+        };
+        assert_eq!(
+            define_with(env, "Native", &[fixed, fixed]),
+            Status::GenericFailure
+        );
+        assert_eq!(
+            last_message(env),
+            r#"Unknown failure: static property "fixed \"one\"" of class "Native": the class has one that is not configurable"#
+        );
+        let empty = descriptor(c"empty");
+        assert_eq!(define_with(env, "A\0B", &[empty]), Status::InvalidArg);
+        assert_eq!(
+            last_message(env),
+            r#"Invalid argument: property "empty" of class "A\0B": it has no method, getter, setter or value"#
+        );
+        let stale = napi_property_descriptor {
+            value: napi_value(0x7777_0000_0001),
+            ..empty
+        };
+        assert_eq!(define_with(env, "Native", &[stale]), Status::InvalidArg);
+        assert!(last_message(env).ends_with("its value is not a live handle"));
+        let nameless = napi_property_descriptor {
+            utf8name: ptr::null(),
+            ..empty
+        };
+        assert_eq!(
+            define_with(env, &"x".repeat(1000), &[nameless]),
+            Status::InvalidArg
+        );
+        let message = last_message(env);
+        assert!(
+            message.ends_with("xxx\"...: it has no name") && message.len() < 200,
+            "{message}"
+        );
+        let mut result = 0.0;
+        assert_eq!(
+            call!(napi_get_value_double(env, NULL, &raw mut result)),
+            Status::InvalidArg
+        );
+        assert_eq!(
+            last_message(env),
+            "Invalid argument",
+            "the next failure has its own message"
+        );
+    });
+}
+
+#[test]
+fn addon_that_throws_the_last_message_fails_to_load_with_it() {
+    let error = bench()
+        .load(8, |env, exports| {
+            let fixed = napi_property_descriptor {
+                getter: Some(wrapped),
+                attributes: 1 << 10,
+                ..descriptor(c"fixed")
+            };
+            assert_eq!(
+                define_with(env, "Native", &[fixed, fixed]),
+                Status::InvalidArg
+            );
+            let message = CString::new(last_message(env)).unwrap();
+            let code = ptr::null();
+            assert_eq!(
+                call!(napi_throw_error(env, code, message.as_ptr())),
+                Status::Ok
+            );
+            exports
+        })
+        .unwrap_err();
+    assert!(
+        error.contains(r#"static property "fixed" of class "Native""#),
+        "{error}"
+    );
 }
 
 #[test]

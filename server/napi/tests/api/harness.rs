@@ -322,7 +322,7 @@ pub(crate) fn last_error(env: napi_env) -> (Status, Option<String>) {
     // SAFETY: the function gave the address of a live record.
     let info = unsafe { &*info };
     let message = (!info.error_message.is_null()).then(|| {
-        // SAFETY: messages are static C strings.
+        // SAFETY: a message stays in place until the next failure.
         unsafe { std::ffi::CStr::from_ptr(info.error_message) }
             .to_str()
             .unwrap()
