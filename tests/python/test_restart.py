@@ -56,13 +56,13 @@ def test_policy_is_a_frozen_value() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"max": 0}, ValueError, "at least 1"),
+        ({"max": 0}, ValueError, ">= 1"),
         ({"max": 1.5}, TypeError, "an int"),
         ({"max": True}, TypeError, "an int"),
-        ({"window": 0}, ValueError, "above 0"),
-        ({"window": float("nan")}, ValueError, "above 0"),
-        ({"backoff": -1}, ValueError, "0 or more"),
-        ({"backoff": float("inf")}, ValueError, "0 or more"),
+        ({"window": 0}, ValueError, "> 0 seconds"),
+        ({"window": float("nan")}, ValueError, "> 0 seconds"),
+        ({"backoff": -1}, ValueError, ">= 0"),
+        ({"backoff": float("inf")}, ValueError, ">= 0"),
     ],
 )
 def test_policy_checks_its_numbers(

@@ -952,7 +952,7 @@ def test_audit_that_can_not_be_made_says_why_once(tmp_path: pathlib.Path) -> Non
     assert run.returncode == 1
     assert run.stdout == ""
     assert run.stderr.splitlines() == [
-        f"napi-hostd: there is no addon {missing}: No such file or directory (os error 2)"
+        f"napi-hostd: cannot find the addon {missing}: No such file or directory (os error 2)"
     ]
 
 

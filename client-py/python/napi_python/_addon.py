@@ -27,14 +27,14 @@ def _host_binary() -> str:
     given = os.environ.get(HOST_VARIABLE)
     if given:
         if not os.access(given, os.X_OK):
-            text = f"{HOST_VARIABLE} names {given}, which is not there or not executable"
+            text = f"{HOST_VARIABLE} is set to {given}, which does not exist or is not executable"
             raise LoadError(text, path=given)
         return given
     bundled = pathlib.Path(__file__).with_name("_bin") / "napi-hostd"
     if not os.access(bundled, os.X_OK):
         text = (
-            f"the host program {bundled} is missing: install napi_python from its wheel, or set "
-            f"{HOST_VARIABLE} to the napi-hostd that was built"
+            f"the host program {bundled} does not exist: install napi_python from its wheel, or set "
+            f"{HOST_VARIABLE} to a napi-hostd that you built"
         )
         raise LoadError(text, path=str(bundled))
     return str(bundled)
@@ -49,8 +49,8 @@ def _label(path: pathlib.Path) -> str:
 def _refuse_what_is_not_built(isolated: bool) -> None:  # noqa: FBT001
     if not isolated:
         text = (
-            "isolated=False (the same engine in this process) is not built yet; leave it out: the "
-            "addon then runs in a process of its own"
+            "isolated=False (the same engine in this process) is not implemented; leave it out to "
+            "run the addon in its own process"
         )
         raise NotImplementedError(text)
 
@@ -76,7 +76,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
 
     Args:
         path: The `.node` file.
-        isolated: True; the addon in this very process is not built yet.
+        isolated: Must be True; running the addon in this process is not implemented.
         sandbox: What the addon may do: "default" (its own files and a folder for what it leaves
             behind; no network, no other processes), "strict" (the same, and nothing else exists
             for it), "none" (everything this user may), or a `Sandbox` with options. See
@@ -92,7 +92,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         address: The socket of a running `napi-hostd serve` of this user, which starts the process
             in its own environment, whatever the sandbox says of that; left out, this process starts
             it.
-        carrier: How messages travel; "auto" takes shared memory where it is to be had.
+        carrier: How messages travel; "auto" uses shared memory where it is available.
         start_timeout: Seconds that the process may take to be ready, and then the addon to load.
         timeout: Seconds that each call may take, what is nested in it included; then it raises
             `AddonTimeout`, as under `deadline`. Without it, calls wait without end.
@@ -105,30 +105,30 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             the logger `napi_python.host`, with native stacks. Slow. See docs/debug.md.
 
     Raises:
-        LoadError: If the file is no addon, or can't be loaded.
-        SandboxUnavailable: If this system can't confine it as the policy requires.
+        LoadError: The file is not an addon, or cannot be loaded.
+        SandboxUnavailable: This system cannot confine it as the policy requires.
 
     """
     _refuse_what_is_not_built(isolated)
     confined = _sandbox.parse(sandbox)
     if remote not in (None, "public", "exposed"):
-        text = f"remote={remote!r}: it is 'public' or 'exposed'"
+        text = f"remote must be 'public' or 'exposed', got {remote!r}"
         raise ValueError(text)
     numbers, policy = native(restart)
     if carrier not in ("auto", "lanes", "socket"):
-        text = f"carrier={carrier!r}: it is 'auto', 'lanes' or 'socket'"
+        text = f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}"
         raise ValueError(text)
     if not start_timeout > 0:
-        text = f"start_timeout={start_timeout!r}: it is a number of seconds above 0"
+        text = f"start_timeout must be > 0 seconds, got {start_timeout!r}"
         raise ValueError(text)
     if address is not None and (env is not None or (confined is not None and confined.env)):
         text = (
-            "env=: with address= the environment is that of the server, HOME and TMPDIR included; "
-            "start that one with it"
+            "env= cannot be combined with address=: the process gets the environment of the server; "
+            "set the variables there"
         )
         raise ValueError(text)
     if timeout is not None and not timeout > 0:
-        text = f"timeout={timeout!r}: it is a number of seconds above 0, or None"
+        text = f"timeout must be > 0 seconds or None, got {timeout!r}"
         raise ValueError(text)
     file = _addon_file(path)
     if confined is not None:
@@ -159,14 +159,14 @@ def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
     if not isinstance(text, str):
         text = os.fsdecode(text)
     if "\0" in text:
-        message = f"the path {text!r} has a NUL character in it"
+        message = f"the path {text!r} contains a NUL character"
         raise LoadError(message, path=text)
     file = pathlib.Path(text).absolute()
     if not file.exists():
-        message = f"there is no file {file}; build or install the addon first"
+        message = f"the file {file} does not exist; build or install the addon first"
         raise LoadError(message, path=str(file))
     if not file.is_file():
-        message = f"{file} is not a file; give the .node file in it"
+        message = f"{file} is not a file; pass the path of the .node file"
         raise LoadError(message, path=str(file))
     return file
 

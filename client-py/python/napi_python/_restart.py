@@ -1,4 +1,4 @@
-"""What follows when the process of an addon dies."""
+"""The restart policy: what happens after the process of an addon ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NO_LIMIT: Final = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """How many crashes are put up with before no fresh process is started.
+    """How many crashes are allowed before no further process is started.
 
     After `max` crashes without a successful call in between, the last `AddonCrashed` is raised
     again by every further call, until `host(addon).restart()`. Crashes longer ago than `window`
@@ -26,16 +26,16 @@ class RestartPolicy:
     def __post_init__(self) -> None:
         """Checks the numbers."""
         if type(self.max) is not int:
-            text = f"max={self.max!r}: it is a number of crashes, an int"
+            text = f"max must be an int, got {self.max!r}"
             raise TypeError(text)
         if not 1 <= self.max < _NO_LIMIT:
-            text = f"max={self.max!r}: it is at least 1; restart='never' stops at the first crash"
+            text = f"max must be >= 1, got {self.max!r}; restart='never' stops at the first crash"
             raise ValueError(text)
         if not self.window > 0:
-            text = f"window={self.window!r}: it is a number of seconds above 0"
+            text = f"window must be > 0 seconds, got {self.window!r}"
             raise ValueError(text)
         if not (self.backoff >= 0 and math.isfinite(self.backoff)):
-            text = f"backoff={self.backoff!r}: it is a number of seconds, 0 or more"
+            text = f"backoff must be a finite number of seconds >= 0, got {self.backoff!r}"
             raise ValueError(text)
 
 
@@ -54,5 +54,5 @@ def native(restart: object) -> tuple[tuple[int, float, float], str]:
         return (_NO_LIMIT, 0.0, 0.0), ""
     if restart == "never":
         return (0, 0.0, 0.0), f"it is not started again, because of restart='never'; {again}"
-    text = f"restart={restart!r}: it is 'on-crash' or 'never' or a RestartPolicy"
+    text = f"restart must be 'on-crash', 'never' or a RestartPolicy, got {restart!r}"
     raise ValueError(text)

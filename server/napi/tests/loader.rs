@@ -381,7 +381,7 @@ fn missing_library_is_named_with_who_needs_it() {
 
     let error = refused(&direct).to_string();
     assert!(
-        error.contains("needs the library libabsent.so, which is not on this system"),
+        error.contains("needs the library libabsent.so, which was not found"),
         "{error}"
     );
     let error = diagnose(&indirect).expect_err("it misses one").to_string();
@@ -449,7 +449,7 @@ fn what_is_no_shared_library_is_named() {
         let error = diagnose(path).expect_err("it is refused").to_string();
         assert!(error.contains(words), "{error}");
     };
-    says(&path("nothing.node"), "there is no file");
+    says(&path("nothing.node"), "does not exist");
     says(folder.path(), "is a directory");
     says(&file("empty.node", b""), "is an empty file");
     says(&file("text.node", b"#!/bin/sh\nexit\n"), "is a text file");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum LoadError {
     /// There is nothing at the path.
-    #[error("there is no file {}; check the path, and that the addon's package was installed or built", path.display())]
+    #[error("the file {} does not exist; check the path, and that the addon's package was installed or built", path.display())]
     NotFound {
         /// The path as it was given.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum LoadError {
     },
     /// A library that the file is linked against is nowhere to be found.
     #[error(
-        "{} needs the library {library}{}, which is not on this system; install the package that has it, or put it beside the addon",
+        "{} needs the library {library}{}, which was not found; install the package that contains it, or put it beside the addon",
         path.display(), Through(needed_by.as_deref())
     )]
     MissingLibrary {
@@ -90,7 +90,7 @@ pub enum LoadError {
     /// The file uses V8 or Node's C++ interface.
     #[error(
         "{} calls V8 or Node's C++ interface directly ({symbol}), which exists only inside Node; \
-         only addons that keep to Node-API can be loaded: look for a version of the package that does",
+         only addons that use Node-API alone can be loaded; look for a version of the package that does",
         path.display()
     )]
     NeedsV8 {
@@ -101,7 +101,7 @@ pub enum LoadError {
     },
     /// The file uses a function that libuv does not have here.
     #[error(
-        "{} uses {symbol}, which the libuv of this host does not have; \
+        "{} uses {symbol}, which is not in the libuv of this host; \
          the addon was built for another system or a newer libuv: use an older build of it, or a newer napi-hostd",
         path.display()
     )]
@@ -113,7 +113,7 @@ pub enum LoadError {
     },
     /// The file uses a Node-API function that does not exist here.
     #[error(
-        "{} uses {symbol}, which is no Node-API function this host knows; \
+        "{} uses {symbol}, which is not a Node-API function of this host; \
          the addon was built for a newer Node-API: use an older build of it, or a newer napi-hostd",
         path.display()
     )]
@@ -134,7 +134,7 @@ pub enum LoadError {
         supported: i32,
     },
     /// The system's loader refused the file, for a reason that the checks before did not foresee.
-    #[error("the system could not open {}: {message}", path.display())]
+    #[error("cannot open {}: {message}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
