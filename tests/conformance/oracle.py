@@ -63,6 +63,7 @@ SUBJECTS = {
     "rust": "sample_rust",
     "generators": "sample_rust",
     "uv": "uv",
+    "stacks": "error",
 }
 
 # Scripts that are also run against another build of their addon: the script and the build.

@@ -158,3 +158,46 @@ def test_unknown_facts_are_none() -> None:
     assert error.backtrace is None
     with pytest.raises(TypeError, match="no attribute"):
         AddonCrashed("m", colour="red")
+
+
+STACKS = [
+    ("const e = new Error('a'); e.message = 'b'; return e", "Error: b", "b"),
+    ("const e = new Error('a'); e.stack; e.message = 'b'; return e", "Error: a", "b"),
+    ("const e = new Error('a'); e.name = 'Late'; return e", "Late: a", "a"),
+    ("const e = new Error('a'); e.stack = 'text'; return e", "text", "a"),
+    ("const e = new Error('a'); e.message = '\\ud800'; return e", "Error: \ud800", "\ud800"),
+    ("const e = new RangeError('a'); Error.captureStackTrace(e); return e", "RangeError: a", "a"),
+]
+
+
+@pytest.mark.parametrize(("body", "header", "message"), STACKS)
+def test_stack_is_formatted_when_it_is_first_read(
+    body: str, header: str, message: str, js: Script
+) -> None:
+    error = js(f"(() => {{ {body} }})()")
+    assert error.stack.split("\n")[0] == header
+    assert error.message == message
+
+
+def test_sending_an_error_runs_none_of_its_accessors(js: Script) -> None:
+    error = js(
+        """globalThis.asked = 0;
+        Error.prepareStackTrace = () => { asked += 1; return 'prepared'; };
+        globalThis.made = new (class extends Error { get message() { asked += 1; return 'm'; } })();
+        made"""
+    )
+    assert error.stack.startswith("Error\n    at ")
+    assert js("asked") == 0
+    assert js("made.stack") == "prepared"
+    assert js("asked") == 1
+    assert js("made").stack == "prepared"
+
+
+def test_stack_of_an_error_that_went_through_python(js: Script) -> None:
+    error = js("globalThis.sent = new Error('m'); sent.stack = 'mine'; sent")
+    assert js("(e) => e === sent && e.stack")(error) == "mine"
+    look = js("(e) => [e.stack, Object.getOwnPropertyNames(e).includes('stack')]")
+    assert look(JSError("m", name="Error", stack="from Python")) == ["from Python", True]
+    [stack, own] = look(ValueError("v"))
+    assert stack.startswith("ValueError: v")
+    assert own

@@ -9,7 +9,6 @@ use crate::{EngineError, Key, Runtime, Value};
 pub(crate) struct Intrinsics {
     pub(crate) errors: [Value; 8],
     pub(crate) type_error_prototype: Value,
-    pub(crate) error_stack: Value,
     pub(crate) object_prototype: Value,
     pub(crate) array_prototype: Value,
     pub(crate) weak_map_get: Value,
@@ -123,7 +122,6 @@ impl Intrinsics {
         for (slot, (_, name)) in errors.iter_mut().zip(ErrorClass::ALL) {
             *slot = member(rt, &global, name)?;
         }
-        let error_prototype = member(rt, &errors[ErrorClass::Error as usize], "prototype")?;
         let type_error_prototype =
             member(rt, &errors[ErrorClass::TypeError as usize], "prototype")?;
         let weak_map = member(rt, &global, "WeakMap")?;
@@ -168,7 +166,6 @@ impl Intrinsics {
             .map_err(|_| EngineError::Missing("hasInstance"))?;
         Ok(Intrinsics {
             type_error_prototype,
-            error_stack: getter(rt, &error_prototype, "stack")?,
             errors,
             object_prototype: member(rt, &member(rt, &global, "Object")?, "prototype")?,
             array_prototype: member(rt, &member(rt, &global, "Array")?, "prototype")?,

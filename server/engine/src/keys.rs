@@ -171,6 +171,11 @@ impl Runtime {
         )
     }
 
+    /// Lists the private names of an object, `#name` in the class that made it.
+    pub(crate) fn private_keys(self, object: &Value) -> JsResult<Keys> {
+        self.list_keys(object, q::JS_GPN_PRIVATE_MASK)
+    }
+
     /// Lists keys by a filter. Integer keys come first, per object of the prototype chain.
     pub fn keys(self, object: &Value, query: KeyQuery) -> JsResult<Vec<Key>> {
         let mut found = Vec::new();

@@ -170,6 +170,22 @@ impl Runtime {
         }))
     }
 
+    /// Reads a data property along the prototypes without running JavaScript. Nothing where the
+    /// property is absent or an accessor, or behind a proxy or a remote object.
+    pub fn data_property(self, object: &Value, key: &Key) -> Option<Value> {
+        let mut holder = object.clone();
+        while holder.is_object() && !self.answers_for_itself(&holder) {
+            if let Some(property) = self.own_property(&holder, key).ok()? {
+                return match property.content {
+                    Content::Value(value) => Some(value),
+                    Content::Accessor { .. } => None,
+                };
+            }
+            holder = self.prototype(&holder).ok()?;
+        }
+        None
+    }
+
     /// `delete object[key]`, sloppy: false if the object keeps it.
     pub fn delete(self, object: &Value, key: &Key) -> JsResult<bool> {
         self.count_mutation();

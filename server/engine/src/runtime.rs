@@ -12,6 +12,7 @@ use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
 use crate::job::Hooks;
 use crate::remote::RemoteHooks;
+use crate::stack_trace::StackTraces;
 use crate::{Thrown, Value, shared_memory, spare};
 
 thread_local! {
@@ -73,6 +74,7 @@ pub(crate) struct State {
     /// Where values that a native callback collects go (see `collection`).
     pub(crate) collected: RefCell<Vec<Value>>,
     pub(crate) collector: std::cell::OnceCell<Value>,
+    pub(crate) stack_traces: std::cell::OnceCell<StackTraces>,
     /// Negation of bigints, made when first needed.
     pub(crate) negate: std::cell::OnceCell<Value>,
     /// How many objects lead to slots of objects that are not ours.
@@ -145,6 +147,7 @@ impl Runtime {
             brands: Cell::new(0),
             collected: RefCell::default(),
             collector: std::cell::OnceCell::new(),
+            stack_traces: std::cell::OnceCell::new(),
             negate: std::cell::OnceCell::new(),
             slot_objects: Cell::new(0),
             mutations: Cell::new(0),
@@ -165,7 +168,7 @@ impl Runtime {
             return Err(EngineError::Missing("code units behind a string's head"));
         }
         runtime
-            .install_stack_trace()
+            .install_stack_traces()
             .map_err(|_| EngineError::Missing("Error.prepareStackTrace"))?;
         let collector = runtime
             .make_collector()

@@ -60,7 +60,7 @@ impl Runtime {
 
     /// Proxies and remote objects answer a set by code of their own.
     #[inline]
-    fn answers_for_itself(self, object: &Value) -> bool {
+    pub(crate) fn answers_for_itself(self, object: &Value) -> bool {
         if !object.is_object() {
             return false;
         }
@@ -118,8 +118,8 @@ impl Runtime {
             return false;
         }
         let sites = |error: &Value| {
-            let stack = self.call_native(&self.intrinsics().error_stack, error, &[]);
-            let text = self.utf8(&stack.ok().filter(Value::is_string)?).ok()?;
+            let stack = self.stack_untouched(error).ok()??;
+            let text = self.utf8(&Some(stack).filter(Value::is_string)?).ok()?;
             let sites = text.as_str().split_once("\n    at ")?.1;
             Some(sites.to_owned())
         };

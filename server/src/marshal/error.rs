@@ -7,7 +7,6 @@ use hostd_protocol::value::ErrorClass;
 
 use super::decode::{Decoded, Decoder};
 use super::encode::{Encoded, Encoder, count};
-use super::plain::read_quietly;
 use crate::session::Session;
 
 /// How far the prototypes of an error are searched for a known class.
@@ -44,7 +43,11 @@ pub(super) fn decode(
     ] {
         let part = decoder.part()?;
         let ordinary = *key == names.name && is_native_name(rt, class, &part)?;
-        if fresh && !part.is_undefined() && !ordinary {
+        if *key == names.stack {
+            if fresh && part.is_string() {
+                rt.set_stack(&error, &part)?;
+            }
+        } else if fresh && !part.is_undefined() && !ordinary {
             let attributes = if *key == names.code {
                 Attributes::ALL
             } else {
@@ -80,12 +83,12 @@ pub(super) fn encode(
     encoder.seen.insert(identity, open.index());
     let names = &session.intrinsics().error_keys;
     for key in [&names.name, &names.message, &names.code] {
-        let part = read_quietly(rt, value, key).unwrap_or_default();
+        let part = rt.data_property(value, key).unwrap_or_default();
         encoder.value(&part)?;
     }
-    let stack = stack(session, value);
-    encoder.value(&stack)?;
-    let cause = read_quietly(rt, value, &names.cause).unwrap_or_default();
+    let stack = rt.stack_untouched(value)?.filter(Value::is_string);
+    encoder.value(&stack.unwrap_or_default())?;
+    let cause = rt.data_property(value, &names.cause).unwrap_or_default();
     encoder.value(&cause)?;
     encoder.out.own_fields(&mut open);
     let mut written = 0;
@@ -111,18 +114,6 @@ pub(super) fn encode(
     }
     encoder.out.close(open, count(written)?);
     Ok(())
-}
-
-/// The stack as text. The engine's own accessor may run, nobody else's.
-fn stack(session: &Session, error: &Value) -> Value {
-    let (rt, names) = (session.runtime(), &session.intrinsics().error_keys);
-    if let Some(stack) = read_quietly(rt, error, &names.stack) {
-        return stack;
-    }
-    let Some(getter) = &session.intrinsics().stack_getter else {
-        return Value::UNDEFINED;
-    };
-    rt.call(getter, error, &[]).unwrap_or_default()
 }
 
 fn class_of(session: &Session, error: &Value) -> ErrorClass {

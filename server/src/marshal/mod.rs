@@ -15,5 +15,5 @@ pub(crate) use block::{Brought, KEPT, Seen};
 pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
 pub(crate) use encode::{EncodeError, Encoded, Encoder, Sent};
 pub(crate) use error::{ERROR_CLASSES, ErrorKeys};
-pub(crate) use plain::{class_prototype, nature, read_quietly};
+pub(crate) use plain::{class_prototype, nature};
 pub(crate) use write_back::{Baseline, Changes};

@@ -4,7 +4,7 @@
 //! functions, dates, maps, sets, buffers, errors. What something native hangs on, or what has a
 //! class of its own, is an object with behaviour.
 
-use hostd_engine::{Content, JsResult, Key, Keys, Runtime, Value};
+use hostd_engine::{Content, JsResult, Keys, Runtime, Value};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::HostKind;
 
@@ -182,19 +182,4 @@ pub(crate) fn class_prototype(session: &Session, value: &Value) -> Option<Value>
         Content::Value(prototype) if prototype.is_object() => Some(prototype),
         _ => None,
     }
-}
-
-/// Reads a data property along the prototypes without running anything; accessors are passed over.
-pub(crate) fn read_quietly(rt: Runtime, value: &Value, key: &Key) -> Option<Value> {
-    let mut holder = value.clone();
-    while holder.is_object() && !rt.is_proxy(&holder) && rt.remote_id(&holder).is_none() {
-        if let Some(property) = rt.own_property(&holder, key).ok()? {
-            return match property.content {
-                Content::Value(value) => Some(value),
-                Content::Accessor { .. } => None,
-            };
-        }
-        holder = rt.prototype(&holder).ok()?;
-    }
-    None
 }

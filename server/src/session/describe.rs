@@ -133,7 +133,7 @@ impl Session {
     /// The name of the class that made an object.
     fn class_name(&self, object: &Value) -> String {
         let constructor = &self.intrinsics().constructor;
-        let class = crate::marshal::read_quietly(self.runtime(), object, constructor);
+        let class = self.runtime().data_property(object, constructor);
         match class {
             Some(class) if class_prototype(self, &class).is_some() || class.is_object() => {
                 self.name_of(&class)
@@ -144,13 +144,13 @@ impl Session {
 
     fn name_of(&self, function: &Value) -> String {
         let name = &self.intrinsics().name;
-        let name = crate::marshal::read_quietly(self.runtime(), function, name);
+        let name = self.runtime().data_property(function, name);
         name.map_or_else(String::new, |name| text(self, &name))
     }
 
     fn length_of(&self, function: &Value) -> u32 {
         let length = &self.intrinsics().length;
-        let length = crate::marshal::read_quietly(self.runtime(), function, length);
+        let length = self.runtime().data_property(function, length);
         let length = length.and_then(|length| length.as_i32());
         length
             .and_then(|length| u32::try_from(length).ok())

@@ -1,7 +1,7 @@
 //! Built-ins and keys that the session uses, taken before any addon can replace them.
 
 use hostd_engine::{
-    Content, ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, Runtime, Value,
+    ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, Runtime, Value,
 };
 use hostd_protocol::value::ErrorClass;
 
@@ -24,8 +24,6 @@ pub(crate) struct Intrinsics {
     pub(crate) function_prototype: Value,
     pub(crate) error_prototypes: Vec<(ErrorClass, Value)>,
     pub(crate) error_keys: ErrorKeys,
-    /// The engine's accessor of `stack`, if it has one.
-    pub(crate) stack_getter: Option<Value>,
     /// A function that does nothing: as a handler it takes note of a rejection.
     pub(crate) ignore: Value,
     /// What a callback of a cancelled call throws.
@@ -72,11 +70,6 @@ impl Intrinsics {
             stack: key("stack")?,
             cause: key("cause")?,
         };
-        let stack = rt.own_property(&prototype_of("Error")?, &error_keys.stack)?;
-        let stack_getter = match stack.map(|property| property.content) {
-            Some(Content::Accessor { getter, .. }) => getter,
-            _ => None,
-        };
         let iterator = rt.get_named(&rt.get_named(&global, "Symbol")?, "iterator")?;
         Ok(Self {
             map_set: rt.get_named(&map_prototype, "set")?,
@@ -86,7 +79,6 @@ impl Intrinsics {
             function_prototype: prototype_of("Function")?,
             error_prototypes,
             error_keys,
-            stack_getter,
             ignore: rt.function(FunctionSpec::new(ignore, IGNORE_TAG, [0; 3]))?,
             cancelled: rt.error(ErrorKind::Error, CANCELLED)?,
             gone: rt.error(ErrorKind::Error, GONE)?,

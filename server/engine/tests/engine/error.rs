@@ -98,6 +98,114 @@ fn errors_of_the_engine_have_the_header_too() {
 }
 
 #[test]
+fn the_stack_is_formatted_when_it_is_read() {
+    let rt = engine();
+    let source = "(() => { const e = new Error('a'); e.message = 'b'; return e })()";
+    assert!(stack(rt, &js(rt, source)).starts_with("Error: b\n    at "));
+    let calls = js(
+        rt,
+        "let calls = 0;
+        class Counting extends Error { get message() { calls += 1; return 'told' } }
+        const counting = new Counting();
+        [calls, counting.stack.split('\\n')[0], calls].join()",
+    );
+    assert_eq!(text(rt, &calls), "0,Error: told,1");
+}
+
+#[test]
+fn a_stack_that_is_untouched_runs_no_script() {
+    let rt = engine();
+    let untouched = |source| {
+        let stack = rt.stack_untouched(&js(rt, source)).unwrap();
+        stack.map(|stack| text(rt, &stack))
+    };
+    let first = |source| untouched(source).map(|text| text.lines().next().unwrap().to_owned());
+    js(
+        rt,
+        "var calls = 0;
+        Error.prepareStackTrace = () => { calls += 1; return 'prepared' };
+        var touched = new Error('touched'); touched.stack;
+        var accessor = new TypeError();
+        for (const key of ['name', 'message']) {
+            Object.defineProperty(accessor, key, { get() { calls += 1; return 'told' } });
+        }",
+    );
+    for (source, expected) in [
+        ("touched", Some("prepared")),
+        ("new Error('m')", Some("Error: m")),
+        (
+            "Object.assign(new Error('a'), {message: 'b', name: 'C'})",
+            Some("C: b"),
+        ),
+        (
+            "Object.assign(new Error('a'), {name: Symbol('s')})",
+            Some("Error: a"),
+        ),
+        (
+            "Object.assign(new Error('a'), {message: {toString() { calls += 1 }}})",
+            Some("Error"),
+        ),
+        ("accessor", Some("Error")),
+        ("Object.assign(new Error('a'), {stack: 'set'})", Some("set")),
+        (
+            "Object.defineProperty(new Error('a'), 'stack', {value: 'own'})",
+            Some("own"),
+        ),
+        (
+            "Object.defineProperty(new Error('a'), 'stack', {get() { calls += 1 }})",
+            None,
+        ),
+        (
+            "(() => { const e = new Error('a'); delete e.stack; return e })()",
+            None,
+        ),
+        ("({stack: 'text'})", Some("text")),
+        ("({})", None),
+    ] {
+        assert_eq!(first(source).as_deref(), expected, "{source}");
+    }
+    assert_eq!(
+        js(rt, "calls").as_i32(),
+        Some(1),
+        "the one read by the script"
+    );
+    let again = js(
+        rt,
+        "Error.prepareStackTrace = undefined; var e = new Error('a'); e",
+    );
+    rt.stack_untouched(&again).unwrap();
+    let header = js(rt, "e.message = 'b'; e.stack");
+    assert!(
+        text(rt, &header).starts_with("Error: b"),
+        "the text is not kept"
+    );
+}
+
+#[test]
+fn an_error_that_dies_unread_leaves_nothing() {
+    let rt = engine();
+    js(
+        rt,
+        "function f() { for (let i = 0; i < 100; i++) { try { throw new Error('m') } catch {} } }; f()",
+    );
+    let before = rt.memory().objects;
+    js(rt, "f()");
+    assert_eq!(rt.memory().objects, before);
+}
+
+#[test]
+fn elements_on_the_prototype_of_arrays_are_no_part_of_a_stack() {
+    let rt = engine();
+    let header = js(
+        rt,
+        "Error.stackTraceLimit = 0;
+        Object.defineProperty(Array.prototype, 0, { get() { throw new Error('asked') } });
+        new Error('m').stack",
+    );
+    assert_eq!(text(rt, &header), "Error: m");
+}
+
+#[test]
 fn foreign_code_may_format_stacks_itself() {
     let rt = engine();
     let stack = js(

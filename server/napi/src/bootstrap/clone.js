@@ -3,7 +3,8 @@
 'use strict';
 
 const refuse = (what) => new DOMException(`${what} could not be cloned.`, 'DataCloneError');
-const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+const { isError } = Error;
+const ERRORS = { __proto__: null, Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 
 const clone = (value, seen) => {
   if (typeof value === 'symbol') throw refuse(String(value));
@@ -38,11 +39,23 @@ const clone = (value, seen) => {
     for (const item of [...value]) copy.add(clone(item, seen));
     return copy;
   }
-  if (value instanceof Error) {
-    const error = keep(new (ERRORS[value.name] ?? Error)(value.message));
-    for (const key of ['stack', 'cause']) {
-      if (key in value) Object.defineProperty(error, key, { value: clone(value[key], seen), writable: true, configurable: true });
-    }
+  if (value instanceof DOMException) {
+    const error = keep(new DOMException(value.message, value.name));
+    error.stack = value.stack;
+    return error;
+  }
+  if (isError(value)) {
+    const error = keep(new (ERRORS[String(value.name)] ?? Error)());
+    // As in V8, accessors are left out.
+    const copy = (key, convert) => {
+      const own = Object.getOwnPropertyDescriptor(value, key);
+      if (own === undefined || !('value' in own)) return;
+      Object.defineProperty(error, key, { value: convert(own.value), writable: true, configurable: true });
+    };
+    copy('message', String);
+    const { stack } = value;
+    error.stack = typeof stack === 'string' ? stack : undefined;
+    copy('cause', (cause) => clone(cause, seen));
     return error;
   }
   for (const Class of [Number, String, Boolean, BigInt]) {

@@ -275,6 +275,12 @@ pub(super) fn is_proxy(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(rt.boolean(rt.is_proxy(argument(call, 0))))
 }
 
+/// `showCodeInStack(error)`.
+pub(super) fn show_code_in_stack(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    rt.show_code_in_stack(argument(call, 0))?;
+    Ok(Value::UNDEFINED)
+}
+
 /// `isExternal(value)`.
 pub(super) fn is_external(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(rt.boolean(rt.is_external(argument(call, 0))))

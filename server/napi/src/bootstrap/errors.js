@@ -11,6 +11,7 @@ const coded = (Class, code, message) => {
 
 const named = (Class, code, message) => {
   const error = coded(Class, code, message);
+  native.showCodeInStack(error);
   Object.defineProperty(error, 'toString', {
     value() { return `${this.name} [${code}]: ${this.message}`; },
     writable: true, configurable: true,

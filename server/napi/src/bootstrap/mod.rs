@@ -37,7 +37,7 @@ const GLOBALS: &str = include_str!("globals.js");
 const TAG: u8 = 32;
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 37] = [
+const FUNCTIONS: [(&str, NativeCall); 38] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -68,6 +68,7 @@ const FUNCTIONS: [(&str, NativeCall); 37] = [
     ("isPromise", environment::is_promise),
     ("promiseState", environment::promise_state),
     ("isProxy", environment::is_proxy),
+    ("showCodeInStack", environment::show_code_in_stack),
     ("isExternal", environment::is_external),
     ("timerNow", timers::now),
     ("startTimer", timers::start),
