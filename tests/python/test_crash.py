@@ -214,12 +214,12 @@ def test_host_program_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"isolated": False}, NotImplementedError, "not built yet"),
+        ({"isolated": False}, NotImplementedError, "not implemented"),
         ({"sandbox": "loose"}, ValueError, "'default', 'strict', 'none'"),
         ({"remote": "everything"}, ValueError, "'public' or 'exposed'"),
-        ({"restart": "always"}, ValueError, "'on-crash' or 'never'"),
+        ({"restart": "always"}, ValueError, "'on-crash', 'never' or"),
         ({"carrier": "pigeon"}, ValueError, "'auto', 'lanes' or 'socket'"),
-        ({"start_timeout": 0}, ValueError, "above 0"),
+        ({"start_timeout": 0}, ValueError, "> 0 seconds"),
     ],
 )
 def test_options_that_are_not_built_say_so(

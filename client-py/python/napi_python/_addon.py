@@ -33,8 +33,8 @@ def _host_binary() -> str:
     bundled = pathlib.Path(__file__).with_name("_bin") / "napi-hostd"
     if not os.access(bundled, os.X_OK):
         text = (
-            f"the host program {bundled} does not exist: install napi_python from its wheel, or set "
-            f"{HOST_VARIABLE} to a napi-hostd that you built"
+            f"the host program {bundled} does not exist: install napi_python from its wheel, "
+            f"or set {HOST_VARIABLE} to a napi-hostd that you built"
         )
         raise LoadError(text, path=str(bundled))
     return str(bundled)
@@ -123,8 +123,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         raise ValueError(text)
     if address is not None and (env is not None or (confined is not None and confined.env)):
         text = (
-            "env= cannot be combined with address=: the process gets the environment of the server; "
-            "set the variables there"
+            "env= cannot be combined with address=: the process gets the environment of the "
+            "server; set the variables there"
         )
         raise ValueError(text)
     if timeout is not None and not timeout > 0:
