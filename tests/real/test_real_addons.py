@@ -317,6 +317,24 @@ def libsql(addon: Any) -> Any:
 
 
 @calls
+def koffi(addon: Any) -> Any:
+    libc = addon.load("libc.so.6")
+    rand = libc.func("rand", "int", [])
+    libc.func("srand", "void", ["uint"])(1)
+    absolute = libc.func("int abs(int)")
+    told: queue.Queue[Any] = queue.Queue()
+    getattr(absolute, "async")(-9, lambda error, result: told.put([error, result]))
+    later = told.get(timeout=30)
+    pair = addon.struct("div_t", {"quot": "int", "rem": "int"})
+    quotient = libc.func("div", pair, ["int", "int"])(17, 5)
+    addon.proto("int Compare(const void *left, const void *right)")
+    sort = libc.func("void qsort(_Inout_ int *base, size_t count, size_t size, Compare *compare)")
+    numbers = [3, 1, 2]
+    sort(numbers, 3, 4, lambda left, right: addon.decode(left, "int") - addon.decode(right, "int"))
+    return [rand(), absolute(-5), later, quotient, numbers]
+
+
+@calls
 def sodium_native(addon: Any) -> Any:
     # It takes and fills bare array buffers, which live over there.
     ours = host(addon).run_script(

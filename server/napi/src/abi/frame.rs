@@ -8,6 +8,7 @@ use std::ptr;
 
 use hostd_engine::{Invocation, Value};
 
+use super::address::{INFOS, INFOS_LEN, STEP};
 use super::callback::Callback;
 use super::checked::Data;
 use super::types::{napi_callback_info, napi_env, napi_value};
@@ -20,7 +21,7 @@ pub(crate) struct Frame {
     count: usize,
     new_target: *const Value,
     data: Data,
-    serial: usize,
+    info: napi_callback_info,
     outer: *const Frame,
 }
 
@@ -56,7 +57,8 @@ impl Frame {
 #[derive(Debug)]
 pub(crate) struct Frames {
     top: Cell<*const Frame>,
-    serial: Cell<usize>,
+    /// How far the last info is from the first.
+    offset: Cell<usize>,
 }
 
 /// Takes a frame off the chain when the callback ends, however it ends.
@@ -76,7 +78,7 @@ impl Frames {
     pub(crate) fn new() -> Self {
         Self {
             top: Cell::new(ptr::null()),
-            serial: Cell::new(0),
+            offset: Cell::new(0),
         }
     }
 
@@ -87,23 +89,23 @@ impl Frames {
     pub(crate) fn call(&self, env: napi_env, invocation: &Invocation<'_>) -> napi_value {
         // SAFETY: the words of our function tags are made by `words` alone.
         let callback = unsafe { Callback::from_word(invocation.words[0]) };
-        // Odd, so that it is never NULL and never looks like an address.
-        let serial = self.serial.get().wrapping_add(2) | 1;
-        self.serial.set(serial);
+        let offset = (self.offset.get() + STEP) % INFOS_LEN;
+        self.offset.set(offset);
+        let info = napi_callback_info(INFOS + offset);
         let frame = Frame {
             this: invocation.this,
             args: invocation.args.as_ptr(),
             count: invocation.args.len(),
             new_target: invocation.new_target.map_or(ptr::null(), ptr::from_ref),
             data: Data::from_word(invocation.words[1]),
-            serial,
+            info,
             outer: self.top.get(),
         };
         let _pop = Pop {
             frames: self,
             outer: self.top.replace(&raw const frame),
         };
-        callback.call(env, napi_callback_info(serial))
+        callback.call(env, info)
     }
 
     /// Looks at the frame of a callback that is in flight.
@@ -115,7 +117,7 @@ impl Frames {
         let mut at = self.top.get();
         // SAFETY: A3 (every frame of the chain is pushed, so it lives on the stack below us).
         while let Some(frame) = unsafe { at.as_ref() } {
-            if frame.serial == info.0 {
+            if frame.info == info {
                 return Some(read(frame));
             }
             at = frame.outer;

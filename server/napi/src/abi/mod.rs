@@ -20,11 +20,14 @@
 //! - **A7** A loop of libuv and our handles in it are used on the thread of their host alone, and are
 //!   never closed, freed or moved. Callbacks of libuv's are called by it, on the thread that runs the
 //!   loop, with the handle they were started for.
+//! - **A8** The range of addresses that [`address`] reserves is never unmapped or protected anew, and
+//!   no value of Rust's is in it.
 //!
 //! What breaks A1 or A2 is the addon's own memory error: it costs this process and no other.
 //! Ids are not covered by any invariant because they are never trusted: each is looked up.
 #![expect(unsafe_code, reason = "unsafe island 3: the C ABI of Node-API")]
 
+pub(crate) mod address;
 pub(crate) mod callback;
 pub(crate) mod check;
 pub(crate) mod checked;

@@ -2,6 +2,7 @@
 
 use hostd_engine::{FunctionSpec, JsResult, Value};
 
+use crate::abi::address;
 use crate::abi::callback::Callback;
 use crate::abi::checked::{Arguments, Data, Handle, OptOut, Out};
 use crate::abi::frame;
@@ -93,6 +94,7 @@ pub(crate) fn napi_get_cb_info(
     data: OptOut<*mut c_void>,
 ) -> NapiResult {
     let Arguments { count, mut values } = arguments;
+    let receiver_only = count.is_none();
     let read = cx.host.frames.read(info, |frame| {
         let args = frame.args();
         for (index, value) in args.iter().take(values.capacity()).enumerate() {
@@ -104,7 +106,13 @@ pub(crate) fn napi_get_cb_info(
         if let Some(count) = count {
             count.set(args.len());
         }
-        this.set_with(|| cx.push(sloppy(cx, frame.this())));
+        this.set_with(|| {
+            let this = cx.push(sloppy(cx, frame.this()));
+            if receiver_only {
+                address::publish_this(info, this);
+            }
+            this
+        });
         data.set_with(|| frame.data().0);
     });
     read.ok_or_else(|| cx.stale("napi_callback_info"))

@@ -1,10 +1,13 @@
 //! The handle stack: what `napi_value` is an index into.
 //!
-//! A handle is the slot's index in the low half and in the high one the epoch that it was made in. A
-//! scope is a height to fall back to, so closing one is a truncation, which begins another epoch: a
-//! handle that outlived its scope finds no slot or one of another epoch. What needs no slot has
-//! handles that never expire: `undefined`, `null`, `true` and `false`, because addons keep them in
-//! statics, and numbers of the engine's integer form, whose handle is the number.
+//! A handle is [`HANDLES`] plus the slot's index times 2^20 plus the epoch that it was made in, of 20
+//! bits. A scope is a height to fall back to, so closing one is a truncation, which begins another
+//! epoch: a handle that outlived its scope finds no slot or one of another epoch. What needs no slot
+//! has handles that never expire: `undefined`, `null`, `true` and `false`, because addons keep them
+//! in statics, and numbers of the engine's integer form, whose handle is [`INTEGERS`] plus the number.
+//!
+//! The epoch is in the low bits because an addon that reads behind its handles reads behind the
+//! same few indices in each call: that is then a small part of the range, with few page tables.
 //!
 //! Addons return handles of a scope that they have just closed, because in C++ a scope is closed on
 //! the way out of the function that returns. That works in Node, where what the handle refers to
@@ -13,21 +16,23 @@
 
 use hostd_engine::Value;
 
+use crate::abi::address::{HANDLES, INTEGERS};
 use crate::abi::types::napi_value;
 
-/// The ids of the constants.
-pub(crate) const UNDEFINED: napi_value = napi_value(1);
+/// The handles of the constants, which are in the first slots and of no epoch.
+pub(crate) const UNDEFINED: napi_value = napi_value(HANDLES);
 /// See [`UNDEFINED`].
-pub(crate) const NULL: napi_value = napi_value(2);
+pub(crate) const NULL: napi_value = napi_value(HANDLES + (1 << EPOCH_BITS));
 /// See [`UNDEFINED`].
-pub(crate) const TRUE: napi_value = napi_value(3);
+pub(crate) const TRUE: napi_value = napi_value(HANDLES + (2 << EPOCH_BITS));
 /// See [`UNDEFINED`].
-pub(crate) const FALSE: napi_value = napi_value(4);
+pub(crate) const FALSE: napi_value = napi_value(HANDLES + (3 << EPOCH_BITS));
 
-const BASE: usize = 5;
+const BASE: usize = 4;
 
-/// The high half of the handles that are integers; no epoch gets there.
-const INTEGER: usize = 0x8069_6e74;
+const EPOCH_BITS: u32 = 20;
+const FIRST_EPOCH: usize = 1;
+const LAST_EPOCH: usize = (1 << EPOCH_BITS) - 1;
 
 #[derive(Debug)]
 struct Slot {
@@ -40,21 +45,17 @@ struct Slot {
 #[derive(Debug)]
 pub(crate) struct HandleStack {
     slots: Vec<Slot>,
-    /// The epoch, in the high half.
     epoch: usize,
     /// What was in the slots of the scope that was closed last, and in those right behind it that
     /// were closed before; in the order of the slots.
     ended: Vec<Slot>,
 }
 
-const EPOCH: usize = 1 << 32;
-const LAST_EPOCH: usize = 0x7fff_ffff << 32;
-
 /// The handle of a value that needs no slot.
 #[inline]
 pub(crate) fn without_slot(value: &Value) -> Option<napi_value> {
     if let Some(integer) = value.as_int() {
-        return Some(napi_value(INTEGER << 32 | integer.cast_unsigned() as usize));
+        return Some(napi_value(INTEGERS | integer.cast_unsigned() as usize));
     }
     if let Some(value) = value.as_bool() {
         return Some(if value { TRUE } else { FALSE });
@@ -75,7 +76,7 @@ pub(crate) fn integer(handle: napi_value) -> Option<i32> {
         clippy::cast_possible_truncation,
         reason = "the low half is the number"
     )]
-    (handle.0 >> 32 == INTEGER).then_some((handle.0 as u32).cast_signed())
+    (handle.0 >> 32 == INTEGERS >> 32).then_some((handle.0 as u32).cast_signed())
 }
 
 impl HandleStack {
@@ -83,8 +84,6 @@ impl HandleStack {
     pub(crate) fn new() -> Self {
         let mut slots = Vec::with_capacity(1024);
         let constants = [
-            // No handle has this id and the index 0.
-            (1, Value::UNDEFINED),
             (UNDEFINED.0, Value::UNDEFINED),
             (NULL.0, Value::NULL),
             (TRUE.0, Value::TRUE),
@@ -93,7 +92,7 @@ impl HandleStack {
         slots.extend(constants.map(|(id, value)| Slot { id, value }));
         Self {
             slots,
-            epoch: EPOCH,
+            epoch: FIRST_EPOCH,
             ended: Vec::new(),
         }
     }
@@ -125,7 +124,7 @@ impl HandleStack {
     /// Adds a value and gives its handle.
     #[inline]
     pub(crate) fn push(&mut self, value: Value) -> napi_value {
-        let id = self.epoch | self.slots.len();
+        let id = HANDLES + (self.slots.len() << EPOCH_BITS) + self.epoch;
         self.slots.push(Slot { id, value });
         napi_value(id)
     }
@@ -207,17 +206,17 @@ impl HandleStack {
     #[inline]
     const fn next_epoch(&mut self) {
         self.epoch = if self.epoch == LAST_EPOCH {
-            EPOCH
+            FIRST_EPOCH
         } else {
-            self.epoch + EPOCH
+            self.epoch + 1
         };
     }
 }
 
+/// The index of a handle's slot; what is no handle of a slot has the index of none.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the low half is the index")]
 fn index(handle: napi_value) -> usize {
-    handle.0 as u32 as usize
+    handle.0.wrapping_sub(HANDLES) >> EPOCH_BITS
 }
 
 #[cfg(test)]
@@ -296,13 +295,20 @@ mod tests {
         assert!(stack.value(old).is_none());
         let new = stack.push(double(2.5));
         assert_eq!(stack.value(new).unwrap().as_f64(), Some(2.5));
-        assert_eq!(new.0 >> 32, 1);
+        assert_eq!(new.0 & LAST_EPOCH, FIRST_EPOCH);
     }
 
     #[test]
     fn null_and_made_up_handles_are_misses() {
         let stack = HandleStack::new();
-        for wrong in [0, 5, 1 << 32, 1 << 32 | 1, usize::MAX] {
+        for wrong in [
+            0,
+            5,
+            1 << 32,
+            UNDEFINED.0 + 1,
+            FALSE.0 + (1 << EPOCH_BITS),
+            usize::MAX,
+        ] {
             assert!(stack.value(napi_value(wrong)).is_none(), "{wrong:#x}");
         }
     }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use hostd_engine::Thrown;
 
+use crate::abi::address::{ENVS, INFOS, STEP};
 use crate::abi::record::ErrorInfo;
 use crate::abi::status::Status;
 use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error_info};
@@ -61,9 +62,6 @@ pub(crate) mod flags {
 /// In place of a number of libuv's: the message of the last failure is in [`Env::explanation`].
 const EXPLAINED: u32 = 1 << 31;
 
-/// The high half of every `napi_env`, so that a stray integer is not taken for one.
-const ENV_MARK: usize = 0x006e_6170 << 32;
-
 /// One addon's environment.
 #[derive(Debug)]
 pub(crate) struct Env {
@@ -90,7 +88,7 @@ impl Env {
     pub(crate) fn new(id: EnvId, path: &Path, filename: Option<&Path>, api_version: i32) -> Self {
         Self {
             id,
-            raw: napi_env(ENV_MARK | id.0 as usize),
+            raw: napi_env(ENVS + id.0 as usize * STEP),
             api_version,
             path: path.to_owned(),
             file_url: filename.map(file_url).unwrap_or_default(),
@@ -117,8 +115,8 @@ impl Env {
     /// Which index a `napi_env` names, if it is one.
     #[inline]
     pub(crate) fn index_of(raw: napi_env) -> Option<usize> {
-        let index = raw.0 ^ ENV_MARK;
-        u32::try_from(index).is_ok().then_some(index)
+        let offset = raw.0.wrapping_sub(ENVS);
+        (offset < INFOS - ENVS && offset.is_multiple_of(STEP)).then_some(offset / STEP)
     }
 
     /// Its id.
@@ -275,7 +273,7 @@ mod tests {
     fn env_ids_are_recognised_and_strays_are_not() {
         let env = Env::new(EnvId(3), Path::new("/x.node"), None, 8);
         assert_eq!(Env::index_of(env.raw()), Some(3));
-        for stray in [0, 1, usize::MAX, 0x7fff_0000_1234] {
+        for stray in [0, 1, usize::MAX, 0x7fff_0000_1234, env.raw().0 + 1, INFOS] {
             assert_eq!(Env::index_of(napi_env(stray)), None, "{stray:#x}");
         }
     }

@@ -11,9 +11,9 @@ use super::{
     CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, Uv, bootstrap,
     current,
 };
-use crate::abi::exports;
 use crate::abi::frame::Frames;
 use crate::abi::types::napi_node_version;
+use crate::abi::{address, exports};
 use crate::env::finalizer::Finalizers;
 use crate::env::handles::HandleStack;
 use crate::env::pins::Pins;
@@ -24,6 +24,7 @@ use crate::env::slots::{IdKind, Slots};
 pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
     // Keeps the exported functions in the binary.
     std::hint::black_box(exports::symbols().count());
+    address::reserve();
     let engine = Options {
         stack_bytes: options.stack_bytes,
         memory_limit: options.memory_limit,

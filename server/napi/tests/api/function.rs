@@ -89,6 +89,56 @@ fn callback_info_ends_with_its_call() {
     });
 }
 
+/// The two words behind an id, as an addon reads them that looks for its runtime.
+fn words_behind(id: usize) -> [usize; 2] {
+    // SAFETY: the range of the ids is readable; this is what is tested.
+    unsafe { ptr::with_exposed_provenance::<[usize; 2]>(id).read_unaligned() }
+}
+
+#[test]
+fn infos_environments_and_values_are_readable_addresses() {
+    extern "C" fn peek(env: napi_env, info: napi_callback_info) -> napi_value {
+        let (mut count, mut argv) = (6, [NULL; 6]);
+        let null = ptr::null_mut::<napi_value>();
+        call!(napi_get_cb_info(
+            env,
+            info,
+            &raw mut count,
+            argv.as_mut_ptr(),
+            null,
+            null.cast()
+        ));
+        for id in argv.map(|value| value.0).into_iter().chain([env.0]) {
+            assert_eq!(words_behind(id), [0, 0], "{id:#x}");
+        }
+        // The first word may be a receiver's that another host of this process was asked for.
+        assert_eq!(words_behind(info.0)[1], 0);
+        argv[0]
+    }
+    extern "C" fn receiver(env: napi_env, info: napi_callback_info) -> napi_value {
+        let (mut this, null) = (NULL, ptr::null_mut::<napi_value>());
+        call!(napi_get_cb_info(
+            env,
+            info,
+            null.cast(),
+            null,
+            &raw mut this,
+            null.cast()
+        ));
+        let [_, second] = words_behind(info.0);
+        assert_eq!(second, 0);
+        this
+    }
+    with_env(|env| {
+        let peek = function(env, Some(peek));
+        set_global(env, "peek", peek);
+        let receiver = function(env, Some(receiver));
+        set_global(env, "receiver", receiver);
+        assert_eq!(global_text(env, "peek('a', {}, true, -1, 0.5)"), "a");
+        assert_eq!(global_text(env, "receiver.call([1, 2])"), "1,2");
+    });
+}
+
 #[test]
 fn arguments_without_a_count_are_refused() {
     extern "C" fn ask(env: napi_env, info: napi_callback_info) -> napi_value {

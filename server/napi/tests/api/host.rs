@@ -129,7 +129,7 @@ fn exports_are_what_init_returns() {
     assert_eq!(&*rt.utf8(&exports).unwrap(), "replaced");
     let exports = bench.load(8, |_, exports| exports).unwrap();
     assert!(exports.is_object());
-    let stale = bench.load(8, |_, _| napi_value(1 << 45)).unwrap();
+    let stale = bench.load(8, |_, _| napi_value(1 << 44)).unwrap();
     assert!(stale.is_object(), "a handle that is none counts as NULL");
 }
 
