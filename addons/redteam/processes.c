@@ -62,14 +62,27 @@ static int queue_signal(void) {
   siginfo_t info = {.si_code = -1};
   return answer(syscall(SYS_rt_sigqueueinfo, client(), 0, &info));
 }
-static int priority(void) { return answer(setpriority(PRIO_PROCESS, (id_t)client(), 5)); }
+// The filter lets some of these succeed without effect: then they have failed.
+static int effect(int happened) { return happened ? 0 : ECANCELED; }
+static int priority(void) {
+  if (setpriority(PRIO_PROCESS, (id_t)client(), 5) != 0) return errno;
+  return effect(getpriority(PRIO_PROCESS, (id_t)client()) == 5);
+}
 static int affinity(void) {
-  cpu_set_t all;
-  memset(&all, 0xff, sizeof all);
-  return answer(sched_setaffinity(client(), sizeof all, &all));
+  cpu_set_t before, after, one;
+  CPU_ZERO(&one);
+  if (sched_getaffinity(client(), sizeof before, &before) != 0) return errno;
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++) {
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  }
+  if (sched_setaffinity(client(), sizeof one, &one) != 0) return errno;
+  if (sched_getaffinity(client(), sizeof after, &after) != 0) return errno;
+  if (!CPU_EQUAL(&after, &one)) return ECANCELED;
+  return answer(sched_setaffinity(client(), sizeof before, &before));
 }
 static int scheduler(void) {
   struct sched_param parameters = {0};
+  if (sched_setscheduler(client(), SCHED_BATCH, &parameters) != 0) return errno;
   return answer(sched_setscheduler(client(), SCHED_OTHER, &parameters));
 }
 static int io_priority(void) { return answer(syscall(SYS_ioprio_set, 1, client(), 0)); }

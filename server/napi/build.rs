@@ -1,6 +1,6 @@
-//! Exports the names of Node-API and libuv from the binaries of this package, and no other name but
-//! the one by which the crash record reaches every thread (where that is linked in). What libuv has
-//! for itself alone (`uv__*`) is hidden when it is compiled.
+//! Exports the names of Node-API and libuv from the binaries of this package and, where the package
+//! `hostd-sandbox` is linked in, the names of the C library's that it defines as well. What libuv
+//! has for itself alone (`uv__*`) is hidden when it is compiled.
 //!
 //! Addons find the functions in the executable that opens them, when they are opened or by name at
 //! run time. The same file serves each package with such binaries, because link arguments reach no
@@ -10,12 +10,20 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 11] = [
     "napi_*",
     "node_api_*",
     "node_module_register",
-    "pthread_create",
     "uv_*",
+    // The crash record reaches every thread.
+    "pthread_create",
+    // The filter for system calls knows the calling thread as 0.
+    "pthread_setaffinity_np",
+    "pthread_setschedparam",
+    "sched_setaffinity",
+    "sched_setparam",
+    "sched_setscheduler",
+    "setpriority",
 ];
 const TARGETS: [(&str, &str); 4] = [
     ("bins", "src/main.rs"),

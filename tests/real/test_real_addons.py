@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import platform
 import queue
 import sys
@@ -441,6 +442,26 @@ def test_addon_that_needs_sockets_names_the_option() -> None:
     assert crash is not None
     (note,) = crash.__notes__
     assert "unix=" in note
+
+
+def test_zeromq_schedules_its_threads() -> None:
+    priority, policy, cpu, first = 3, 4, 7, min(os.sched_getaffinity(0))
+
+    async def main(addon: Any) -> str:
+        context = addon.Context()
+        for option, value in ((priority, 0), (policy, 0), (cpu, first)):
+            context.setInt32Option(option, value)
+        one, other = (addon.Socket(0, {"context": context}) for _ in range(2))
+        await one.bind("inproc://threads")
+        other.connect("inproc://threads")
+        await one.send(["hi"])
+        (part,) = await other.receive()
+        one.close()
+        other.close()
+        return bytes(part).decode()
+
+    with load_addon(row("zeromq").path) as addon:
+        assert asyncio.run(main(addon)) == "hi"
 
 
 def test_addon_that_dies_of_a_denial_between_two_calls_names_the_option() -> None:

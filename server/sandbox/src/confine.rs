@@ -8,7 +8,7 @@ use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
-    Tightening, crash, diagnose, gate, granted, jail, landlock, limits, namespaces, rights,
+    Tightening, advice, crash, diagnose, gate, granted, jail, landlock, limits, namespaces, rights,
     selftest,
 };
 
@@ -25,6 +25,7 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
         report.note("granted_paths", Required, Err(failure));
         return report;
     }
+    advice::keep(policy);
     let version = landlock::version(policy.landlock_at_most);
     let governed = version.is_ok_and(|version| version >= landlock_needed(policy));
     let jail = jail_wanted(alone, policy, governed, &mut report);

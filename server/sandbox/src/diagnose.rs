@@ -10,6 +10,7 @@ use std::os::fd::IntoRawFd as _;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::advice::{self, Filter, STRICT, Use};
 use crate::report::Failure;
 use crate::seccomp::{name_of, path_of};
 use crate::trap::Told;
@@ -34,6 +35,8 @@ pub struct Denied {
     pub arguments: [u64; 6],
     /// The path, if it has one.
     pub path: Option<String>,
+    /// The new path, if it has one.
+    pub second_path: Option<String>,
     /// Whether the number is from a table of another kind of program.
     pub foreign: bool,
     /// The native functions that were running when it was made first, innermost first.
@@ -45,6 +48,7 @@ struct Entry {
     errno: AtomicI32,
     arguments: [AtomicU64; 6],
     path: [AtomicU64; WORDS],
+    second_path: [AtomicU64; WORDS],
     foreign: AtomicBool,
     has_path: AtomicBool,
     stack: [AtomicU64; frames::MOST],
@@ -56,6 +60,7 @@ static ENTRIES: [Entry; MOST] = [const {
         errno: AtomicI32::new(0),
         arguments: [const { AtomicU64::new(0) }; 6],
         path: [const { AtomicU64::new(0) }; WORDS],
+        second_path: [const { AtomicU64::new(0) }; WORDS],
         foreign: AtomicBool::new(false),
         has_path: AtomicBool::new(false),
         stack: [const { AtomicU64::new(0) }; frames::MOST],
@@ -158,24 +163,29 @@ pub(crate) fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u
     if !free {
         return;
     }
-    let mut path = [0_u64; WORDS];
-    let named = told.path_argument().and_then(|place| arguments.get(place));
-    if let Some(address) = named {
-        read_path(*address, &mut path);
+    let mut paths = [[0_u64; WORDS]; 2];
+    let argument = |place: Option<usize>| place.and_then(|place| arguments.get(place));
+    let named = argument(told.path_argument());
+    let second = argument(told.second_path_argument());
+    for (path, address) in paths.iter_mut().zip([named, second]) {
+        if let Some(address) = address {
+            read_path(*address, path);
+        }
     }
     let filled = FILLED.load(Ordering::Relaxed);
     let known = ENTRIES
         .iter()
         .take(filled)
-        .any(|entry| entry.is(told, errno, arguments, &path));
+        .any(|entry| entry.is(told, errno, arguments, &paths));
     if !known && let Some(entry) = ENTRIES.get(filled) {
         entry.number.store(number, Ordering::Relaxed);
         entry.errno.store(errno, Ordering::Relaxed);
         for (to, from) in entry.arguments.iter().zip(arguments) {
             to.store(*from, Ordering::Relaxed);
         }
-        for (to, from) in entry.path.iter().zip(path) {
-            to.store(from, Ordering::Relaxed);
+        let words = entry.path.iter().chain(&entry.second_path);
+        for (to, from) in words.zip(paths.as_flattened()) {
+            to.store(*from, Ordering::Relaxed);
         }
         entry.foreign.store(told.is_foreign(), Ordering::Relaxed);
         entry.has_path.store(named.is_some(), Ordering::Relaxed);
@@ -212,11 +222,11 @@ fn read_path(address: u64, path: &mut [u64; WORDS]) {
 }
 
 impl Entry {
-    fn is(&self, told: &Told, errno: i32, arguments: &[u64; 6], path: &[u64; WORDS]) -> bool {
+    fn is(&self, told: &Told, errno: i32, arguments: &[u64; 6], paths: &[[u64; WORDS]; 2]) -> bool {
         let same_path = || {
-            let words = self.path.iter().zip(path);
+            let words = self.path.iter().chain(&self.second_path);
             words
-                .into_iter()
+                .zip(paths.as_flattened())
                 .all(|(one, other)| one.load(Ordering::Relaxed) == *other)
         };
         // The first argument tells most calls apart: a family, a process, an option.
@@ -239,18 +249,22 @@ impl Entry {
 
     fn read(&self, names: &mut frames::Names) -> Denied {
         let number = self.number.load(Ordering::Relaxed);
-        let words = self.path.iter().map(|word| word.load(Ordering::Relaxed));
-        let bytes: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
-        let end = bytes
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(PATH_BYTES);
-        let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let text = |words: &[AtomicU64; WORDS]| {
+            let words = words.iter().map(|word| word.load(Ordering::Relaxed));
+            let bytes = words.flat_map(u64::to_ne_bytes);
+            let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let second_path = text(&self.second_path);
         Denied {
             number,
             errno: self.errno.load(Ordering::Relaxed),
             arguments: std::array::from_fn(|place| self.arguments[place].load(Ordering::Relaxed)),
-            path: self.has_path.load(Ordering::Relaxed).then_some(text),
+            path: self
+                .has_path
+                .load(Ordering::Relaxed)
+                .then(|| text(&self.path)),
+            second_path: (!second_path.is_empty()).then_some(second_path),
             foreign: self.foreign.load(Ordering::Relaxed),
             stack: names.of(self
                 .stack
@@ -272,34 +286,42 @@ impl Denied {
 
     /// The option that would allow it, as it is written in Python; none if there is none.
     pub fn option(&self) -> Option<String> {
-        const LOCAL: u64 = libc::AF_UNIX.cast_unsigned() as u64;
-        let path = self.path.as_deref().unwrap_or("...");
-        match self.name() {
-            "socket" | "socketpair" if self.arguments.first() == Some(&LOCAL) => {
-                Some("unix=[...]".to_owned())
+        if self.foreign {
+            return None;
+        }
+        let jailed = JAILED.load(Ordering::Relaxed);
+        match advice::filter(self.number, &self.arguments, jailed) {
+            Filter::Denies => None,
+            Filter::Allows => self.path_option(),
+            // A jail lets it change what it sees.
+            Filter::AllowsWith(STRICT) if self.path.is_some() => {
+                Some(format!("{STRICT}, {}", self.path_option()?))
             }
-            "socket" | "connect" | "bind" | "listen" | "accept" | "accept4" | "sendto"
-            | "setsockopt" => Some("network=True".to_owned()),
-            "fork" | "vfork" | "clone" | "execve" | "execveat" => {
-                Some("subprocess=True".to_owned())
-            }
-            "inotify_init" | "inotify_init1" | "inotify_add_watch" => Some("watch=True".to_owned()),
-            _ if self.foreign => None,
-            "open" if !self.is_writing(1) => Some(format!("read=[{path:?}]")),
-            "openat" if !self.is_writing(2) => Some(format!("read=[{path:?}]")),
-            _ if self.path.is_some() && !matches!(self.name(), "chmod" | "chown") => {
-                Some(format!("write=[{path:?}]"))
-            }
-            "mmap" | "mprotect" | "pkey_mprotect" if self.is_code() => {
-                Some("exec_memory=True".to_owned())
-            }
-            _ => None,
+            Filter::AllowsWith(option) => Some(option.to_owned()),
         }
     }
 
-    fn is_code(&self) -> bool {
-        let execute = u64::from(libc::PROT_EXEC.cast_unsigned());
-        self.arguments.get(2).copied().unwrap_or(0) & execute != 0
+    /// The option that grants its paths.
+    fn path_option(&self) -> Option<String> {
+        let paths = path_of(self.number)?;
+        let use_of = match self.name() {
+            "open" if !self.is_writing(1) => Use::Read,
+            "openat" if !self.is_writing(2) => Use::Read,
+            "open" | "openat" | "creat" | "truncate" | "chmod" | "fchmodat" => Use::Write,
+            _ => Use::Entry,
+        };
+        let named = [
+            (self.path.as_deref(), Some(paths.first)),
+            (self.second_path.as_deref(), paths.second),
+        ];
+        let mut uses = Vec::new();
+        for (path, place) in named {
+            if let (Some(path), Some(place)) = (path, place) {
+                let folder = paths.at.then(|| self.arguments.get(usize::from(place) - 1));
+                uses.push((use_of, advice::absolute(path, folder.flatten().copied())?));
+            }
+        }
+        advice::path_option(&uses)
     }
 
     fn is_writing(&self, flags: usize) -> bool {
@@ -316,12 +338,18 @@ impl fmt::Display for Denied {
         } else {
             write!(f, "{}(", self.name())?;
         }
-        let path = path_of(self.number).map(usize::from);
+        let paths = path_of(self.number).filter(|_| !self.foreign);
+        let is = |place: usize, path: Option<u8>| path.map(usize::from) == Some(place);
         for (place, argument) in self.arguments.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
-            match &self.path {
-                Some(text) if path == Some(place) => write!(f, "{comma}{text:?}")?,
-                _ => write!(f, "{comma}{argument:#x}")?,
+            let text = match paths {
+                Some(paths) if is(place, Some(paths.first)) => self.path.as_deref(),
+                Some(paths) if is(place, paths.second) => self.second_path.as_deref(),
+                _ => None,
+            };
+            match text {
+                Some(text) => write!(f, "{comma}{text:?}")?,
+                None => write!(f, "{comma}{argument:#x}")?,
             }
         }
         write!(f, "): {}", std::io::Error::from_raw_os_error(self.errno))?;

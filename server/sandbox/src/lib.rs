@@ -23,13 +23,15 @@
 //! - **C9** — only a host that is diagnosed follows its stack in a handler: what is called there
 //!   takes no lock that the interrupted code of this thread could hold (system calls are made
 //!   outside of the unwinder's own locks) and allocates nothing; an image stays once it is loaded.
-//! - **C8** — `pthread_create` keeps the contract of the C library's, on both of its sides.
+//! - **C8** — what is exported under a name of the C library's (`pthread_create`, `own_thread`) keeps
+//!   the contract of the C library's, on both of its sides.
 
 #![expect(
     unsafe_code,
     reason = "island 4: system calls without a safe wrapper; see the invariants above"
 )]
 
+pub mod advice;
 mod confine;
 pub mod crash;
 mod descriptor;
@@ -44,6 +46,8 @@ mod jail;
 mod landlock;
 mod limits;
 mod namespaces;
+mod next;
+mod own_thread;
 mod parent;
 pub mod policy;
 pub mod report;

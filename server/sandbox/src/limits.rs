@@ -32,6 +32,9 @@ pub(crate) fn set_limits(policy: &Policy, bounds: &mut Bounds) -> Result<String,
     bounds.memory = limit(Resource::Data, preset.memory, "setrlimit(RLIMIT_DATA)")?;
     bounds.files = limit(Resource::Nofile, preset.files, "setrlimit(RLIMIT_NOFILE)")?;
     bounds.file_size = limit(Resource::Fsize, preset.file_size, "setrlimit(RLIMIT_FSIZE)")?;
+    // The filter for system calls lets a thread change its own priority: it can't raise it.
+    limit(Resource::Nice, 0, "setrlimit(RLIMIT_NICE)")?;
+    limit(Resource::Rtprio, 0, "setrlimit(RLIMIT_RTPRIO)")?;
     crate::signal::ignore(libc::SIGXFSZ).map_err(|error| Failure::because(error.to_string()))?;
     let mut text = format!(
         "memory {} MiB, files {}, file size {} MiB",

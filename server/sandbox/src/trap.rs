@@ -51,7 +51,13 @@ impl Told {
                 _ => None,
             };
         }
-        seccomp::path_of(self.number() & !X32).map(usize::from)
+        seccomp::path_of(self.number() & !X32).map(|paths| paths.first.into())
+    }
+
+    /// Which argument of the call is a second path.
+    pub(crate) fn second_path_argument(&self) -> Option<usize> {
+        let paths = seccomp::path_of(self.number()).filter(|_| !self.is_foreign())?;
+        paths.second.map(usize::from)
     }
 
     /// The arguments of the call that the interrupted code made.

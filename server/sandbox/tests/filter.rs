@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use hostd_sandbox::advice::{Filter, filter};
 use hostd_sandbox::seccomp::{
     Allowed, Answer, Call, Half, Instruction, Rule, Verdict, after_loading, emit, emit_over,
     emit_with_gate, evaluate, table,
@@ -91,28 +92,6 @@ fn variants() -> Vec<(&'static str, Allowed)> {
             },
         ),
     ]
-}
-
-/// What the rule says, read in the plainest way.
-fn ruled(rule: &Rule, arguments: &[u64; 6]) -> Verdict {
-    let half = |argument: u8, half: Half| {
-        let word = arguments[usize::from(argument)];
-        u32::try_from(if half == Half::High {
-            word >> 32
-        } else {
-            word & 0xffff_ffff
-        })
-        .unwrap()
-    };
-    rule.clauses
-        .iter()
-        .find(|clause| {
-            clause
-                .tests
-                .iter()
-                .all(|test| half(test.argument, test.half) & test.mask == test.value)
-        })
-        .map_or(rule.otherwise, |clause| clause.verdict)
 }
 
 /// Arguments that each clause of a rule takes, and those that just miss it.
@@ -207,7 +186,7 @@ fn program_answers_every_number_as_the_table_says() {
                         let found = answer(&program, number, arguments);
                         assert_eq!(
                             found,
-                            ruled(rule, &arguments),
+                            rule.verdict(&arguments),
                             "{name} {rule} {arguments:x?}"
                         );
                     }
@@ -227,7 +206,7 @@ fn second_program_takes_away_what_its_table_says_and_nothing_else() {
             let rule = rules.iter().find(|rule| rule.number == number);
             let arguments = rule.map_or_else(|| vec![[0; 6], [u64::MAX; 6]], interesting);
             for arguments in arguments {
-                let expected = rule.map_or(Verdict::Allow, |rule| ruled(rule, &arguments));
+                let expected = rule.map_or(Verdict::Allow, |rule| rule.verdict(&arguments));
                 assert_eq!(answer(&program, number, arguments), expected, "{number}");
             }
         }
@@ -346,4 +325,90 @@ fn known_ways_out_are_closed_by_their_arguments() {
     let tiocsti = Verdict::Errno(libc::ENOTTY);
     assert_eq!(call(libc::SYS_ioctl, &[0, 0x5412]), tiocsti);
     assert_eq!(call(libc::SYS_ioctl, &[0, 0x5412 | 1 << 32]), tiocsti);
+}
+
+/// Options of a sandbox, and what the filter is made for with each.
+fn with(option: &str, base: Allowed) -> Allowed {
+    match option {
+        "network=True" => Allowed {
+            network: true,
+            ..base
+        },
+        "unix=[...]" => Allowed { unix: true, ..base },
+        "subprocess=True" => Allowed {
+            subprocess: true,
+            ..base
+        },
+        "watch=True" => Allowed {
+            watch: true,
+            ..base
+        },
+        "policy=\"strict\"" => Allowed {
+            jailed: true,
+            ..base
+        },
+        "exec_memory=True" => base,
+        other => panic!("there is no option {other}"),
+    }
+}
+
+#[test]
+fn advice_names_an_option_that_allows_the_call_wherever_there_is_one() {
+    let succeeds = |verdict| matches!(verdict, Verdict::Allow | Verdict::Errno(0));
+    let options = [
+        "network=True",
+        "unix=[...]",
+        "subprocess=True",
+        "watch=True",
+        "policy=\"strict\"",
+    ];
+    let mut given = BTreeSet::new();
+    for jailed in [false, true] {
+        let base = Allowed {
+            pid: std::process::id(),
+            truncate: true,
+            jailed,
+            ..Allowed::default()
+        };
+        let program = emit(&table(&base));
+        let opened = options.map(|option| (option, emit(&table(&with(option, base)))));
+        let later = emit_over(&after_loading(false));
+        let tables = options.map(|option| table(&with(option, base)));
+        for rule in table(&base) {
+            // What an option allows depends on arguments that its own rule names.
+            let rules = tables
+                .iter()
+                .flatten()
+                .filter(|other| other.number == rule.number);
+            let arguments: BTreeSet<_> = rules.chain([&rule]).flat_map(interesting).collect();
+            for arguments in arguments {
+                let by = |program: &[Instruction]| answer(program, rule.number, arguments);
+                let advised = filter(rule.number, &arguments, jailed);
+                let what = format!("{} {arguments:x?}: {advised:?}", rule.name);
+                match advised {
+                    Filter::Allows => {
+                        assert!(succeeds(by(&program)) && succeeds(by(&later)), "{what}");
+                    }
+                    Filter::AllowsWith("exec_memory=True") => {
+                        assert!(succeeds(by(&program)) && !succeeds(by(&later)), "{what}");
+                        given.insert("exec_memory=True");
+                    }
+                    Filter::AllowsWith(option) => {
+                        let found = opened.iter().find(|(name, _)| *name == option).unwrap();
+                        assert!(!succeeds(by(&program)) && succeeds(by(&found.1)), "{what}");
+                        given.insert(option);
+                    }
+                    Filter::Denies => {
+                        let all = opened.iter().map(|(_, program)| program);
+                        assert!(
+                            !all.chain([&program]).any(|one| succeeds(by(one))),
+                            "{what}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let every: BTreeSet<&str> = options.into_iter().chain(["exec_memory=True"]).collect();
+    assert_eq!(given, every);
 }

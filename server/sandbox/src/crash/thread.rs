@@ -2,8 +2,7 @@
 //!
 //! The program exports `pthread_create`, and the dynamic linker finds the program's names before
 //! those of the C library: whoever starts a thread, the addon, its C++ library or this program,
-//! comes by here. It is the one name besides Node-API's that is exported, because there is no
-//! other way: the kernel keeps one such stack per thread, only the thread itself can set it, and a
+//! comes by here. There is no other way: the kernel keeps one such stack per thread, only the thread itself can set it, and a
 //! thread that has overflown its stack without one is ended before any handler runs. Nothing can be
 //! shadowed that an addon brings along, and what is asked for is passed on as it is.
 
@@ -12,6 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::stack;
+use crate::next::next;
 
 type Routine = extern "C-unwind" fn(*mut libc::c_void) -> *mut libc::c_void;
 type Create = unsafe extern "C" fn(
@@ -40,15 +40,7 @@ static EXPORTED: Create = pthread_create;
 
 /// The C library's.
 fn real() -> Option<Create> {
-    let mut found = REAL.load(Ordering::Acquire);
-    if found.is_null() {
-        // SAFETY: C3; the name is a constant that ends with a zero.
-        found = unsafe { libc::dlsym(libc::RTLD_NEXT, c"pthread_create".as_ptr()) };
-        REAL.store(found, Ordering::Release);
-    }
-    if found.is_null() {
-        return None;
-    }
+    let found = next(&REAL, c"pthread_create")?;
     // SAFETY: C8; what the C library calls `pthread_create` has this signature.
     Some(unsafe { mem::transmute::<*mut libc::c_void, Create>(found) })
 }

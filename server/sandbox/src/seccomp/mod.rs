@@ -16,6 +16,6 @@ pub use emit::{Instruction, emit, emit_over, emit_with_gate};
 pub use evaluate::{Answer, Call, evaluate};
 pub use install::{install, install_everywhere};
 pub use loaded::after_loading;
-pub use rules::{Allowed, Clause, Half, Rule, Test, Verdict, table};
+pub use rules::{Allowed, Clause, Half, Paths, Rule, Test, Verdict, answer, table};
 pub(crate) use rules::{blocks_signals, ends_process};
 pub use rules::{name_of, path_of};

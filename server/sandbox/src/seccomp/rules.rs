@@ -13,7 +13,7 @@ use super::numbers;
 pub enum Verdict {
     /// It is carried out.
     Allow,
-    /// It fails with this error.
+    /// It fails with this error; with 0 it succeeds and has no effect.
     Errno(i32),
     /// It fails with this error after the process' handler for SIGSYS has noted it.
     Trap(i32),
@@ -52,6 +52,17 @@ pub struct Clause {
     pub verdict: Verdict,
 }
 
+impl Test {
+    fn holds(&self, arguments: &[u64; 6]) -> bool {
+        let word = arguments.get(usize::from(self.argument)).copied();
+        let half = match self.half {
+            Half::Low => word.unwrap_or(0) & u64::from(u32::MAX),
+            Half::High => word.unwrap_or(0) >> 32,
+        };
+        half & u64::from(self.mask) == u64::from(self.value)
+    }
+}
+
 /// How one system call is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -63,6 +74,15 @@ pub struct Rule {
     pub clauses: Vec<Clause>,
     /// The verdict if no clause decides.
     pub otherwise: Verdict,
+}
+
+impl Rule {
+    /// How the call is answered with these arguments.
+    pub fn verdict(&self, arguments: &[u64; 6]) -> Verdict {
+        let holds = |clause: &&Clause| clause.tests.iter().all(|test| test.holds(arguments));
+        let decides = self.clauses.iter().find(holds);
+        decides.map_or(self.otherwise, |clause| clause.verdict)
+    }
 }
 
 /// What a filter is made for.
@@ -87,7 +107,7 @@ pub struct Allowed {
     /// Whether another layer governs `truncate` by path.
     pub truncate: bool,
     /// Whether no file and process but its own exist for the process, so that it may change modes
-    /// and how its threads are scheduled.
+    /// and how any of them is scheduled.
     pub jailed: bool,
     /// Whether signals can't leave the sandbox anyway, so that processes may send them.
     pub signals: bool,
@@ -96,6 +116,10 @@ pub struct Allowed {
 }
 
 pub(super) const EPERM: Verdict = Verdict::Errno(libc::EPERM);
+/// No rule knows the call.
+const UNKNOWN: Verdict = Verdict::Errno(libc::ENOSYS);
+/// The call succeeds and has no effect.
+const NO_EFFECT: Verdict = Verdict::Errno(0);
 
 pub(super) const fn low(argument: u8, mask: u32, value: u32) -> Test {
     Test {
@@ -202,8 +226,7 @@ const DANGEROUS: &[Call] = &sorted(
         pidfd_send_signal pidfd_getfd kcmp tkill migrate_pages move_pages
         // New programs, sessions and identities.
         fork vfork execve execveat setsid setpgid setuid setgid setreuid setregid setresuid setresgid
-        setfsuid setfsgid setgroups capset setrlimit setpriority ioprio_set sched_setparam
-        sched_setscheduler sched_setattr
+        setfsuid setfsgid setgroups capset setrlimit
         // Sockets, and memory and queues that have names.
         socket connect bind listen accept accept4 memfd_create memfd_secret
         shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl
@@ -337,7 +360,6 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
         rule!(rt_sigqueueinfo, vec![own(0)], EPERM),
         rule!(rt_tgsigqueueinfo, vec![own(0)], EPERM),
         rule!(get_robust_list, vec![allow([is(0, 0)])], EPERM),
-        rule!(sched_setaffinity, vec![allow([is(0, 0)])], EPERM),
         rule!(
             prlimit64,
             vec![
@@ -372,6 +394,73 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
     ]
 }
 
+/// How threads are scheduled. The kernel itself allows the same priority or a lower one only, since
+/// the limits for higher ones are 0 and there are no capabilities.
+///
+/// The calling thread (0) and the main thread (whose number is the process') may be named, in a
+/// process namespace every thread. Elsewhere another number may be that of an own thread or of
+/// another process: what is harmless for an own thread then succeeds without effect. The module
+/// `own_thread` replaces the number of the calling thread by 0.
+fn scheduling(allowed: &Allowed) -> Vec<Rule> {
+    const RESET_ON_FORK: u32 = libc::SCHED_RESET_ON_FORK.cast_unsigned();
+    const OF_PROCESS: u32 = libc::PRIO_PROCESS;
+    const IO_OF_PROCESS: u32 = 1;
+    let rule = |(number, name), clauses, otherwise| Rule {
+        number,
+        name,
+        clauses,
+        otherwise,
+    };
+    let [
+        affinity,
+        scheduler,
+        parameters,
+        attributes,
+        priority,
+        io_priority,
+    ] = calls!(
+        sched_setaffinity sched_setscheduler sched_setparam sched_setattr setpriority ioprio_set
+    );
+    if allowed.jailed {
+        let free = |call| rule(call, vec![], Verdict::Allow);
+        let of_process = |call, whose| rule(call, vec![allow([is(0, whose)])], EPERM);
+        return vec![
+            free(affinity),
+            free(scheduler),
+            free(parameters),
+            free(attributes),
+            of_process(priority, OF_PROCESS),
+            of_process(io_priority, IO_OF_PROCESS),
+        ];
+    }
+    let own = || vec![allow([is(0, 0)]), allow([is(0, allowed.pid)])];
+    let own_of = |whose| {
+        vec![
+            allow([is(0, whose), is(1, 0)]),
+            allow([is(0, whose), is(1, allowed.pid)]),
+        ]
+    };
+    let and = |mut clauses: Vec<Clause>, tests: Vec<Test>| {
+        clauses.push(clause(tests, NO_EFFECT));
+        clauses
+    };
+    let ordinary = low(1, !RESET_ON_FORK, libc::SCHED_OTHER.cast_unsigned());
+    // From 0 to 31: what is above 19 counts as that, and what raises the priority is negative.
+    let lower = low(2, !0x1f, 0);
+    vec![
+        rule(affinity, own(), NO_EFFECT),
+        rule(scheduler, and(own(), vec![ordinary]), EPERM),
+        rule(parameters, own(), EPERM),
+        rule(attributes, own(), EPERM),
+        rule(
+            priority,
+            and(own_of(OF_PROCESS), vec![is(0, OF_PROCESS), lower]),
+            EPERM,
+        ),
+        rule(io_priority, own_of(IO_OF_PROCESS), EPERM),
+    ]
+}
+
 /// The sockets that may be made: those of the protocols that no other layer has holes for.
 fn sockets(allowed: &Allowed) -> Vec<Clause> {
     let stream = libc::SOCK_STREAM.cast_unsigned();
@@ -390,6 +479,12 @@ fn sockets(allowed: &Allowed) -> Vec<Clause> {
             add(family, stream, libc::IPPROTO_TCP);
             add(family, datagram, libc::IPPROTO_IP);
             add(family, datagram, libc::IPPROTO_UDP);
+        }
+    }
+    if allowed.network {
+        // Which interfaces and routes there are; changing them takes a capability.
+        for kind in [libc::SOCK_RAW.cast_unsigned(), datagram] {
+            add(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE);
         }
     }
     if allowed.unix {
@@ -462,19 +557,39 @@ fn granted(allowed: &Allowed) -> Vec<Rule> {
         rules.extend(calls!(truncate).map(free));
     }
     if allowed.jailed {
-        rules.extend(calls!(fchmod fchown utimensat chmod fchmodat sched_setscheduler).map(free));
+        rules.extend(calls!(fchmod fchown utimensat chmod fchmodat).map(free));
     }
     rules
 }
 
-/// The whole table, by number.
-pub fn table(allowed: &Allowed) -> Vec<Rule> {
+/// The rules that depend on arguments or options.
+fn special(allowed: &Allowed) -> Vec<Rule> {
     let mut special = granted(allowed);
-    for rule in checked(allowed) {
+    for rule in checked(allowed).into_iter().chain(scheduling(allowed)) {
         if special.iter().all(|other| other.number != rule.number) {
             special.push(rule);
         }
     }
+    special
+}
+
+/// How one call is answered, without notes about denials.
+pub fn answer(allowed: &Allowed, number: u32, arguments: &[u64; 6]) -> Verdict {
+    let is_in = |calls: &[Call]| calls.iter().any(|call| call.0 == number);
+    let rule = special(allowed)
+        .into_iter()
+        .find(|rule| rule.number == number);
+    match rule {
+        Some(rule) => rule.verdict(arguments),
+        None if is_in(PLAIN) => Verdict::Allow,
+        None if is_in(DANGEROUS) => EPERM,
+        None => UNKNOWN,
+    }
+}
+
+/// The whole table, by number.
+pub fn table(allowed: &Allowed) -> Vec<Rule> {
+    let mut special = special(allowed);
     special.sort_unstable_by_key(|rule| rule.number);
     let mut rules: Vec<Rule> = Vec::with_capacity(PLAIN.len() + DANGEROUS.len() + special.len());
     let mut special = special.into_iter().peekable();
@@ -545,21 +660,63 @@ fn noted(verdict: Verdict, by_path: bool) -> Verdict {
     }
 }
 
-/// Calls that another layer may deny for the path they name, and which argument that is.
+/// The places of the paths among the arguments of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// That of the path.
+    pub first: u8,
+    /// That of the new path, where the call has one.
+    pub second: Option<u8>,
+    /// Whether each path is relative to the descriptor before it.
+    pub at: bool,
+}
+
+const fn path(first: u8) -> Paths {
+    Paths {
+        first,
+        second: None,
+        at: false,
+    }
+}
+
+const fn path_at(first: u8) -> Paths {
+    Paths {
+        first,
+        second: None,
+        at: true,
+    }
+}
+
+/// Two paths.
+const TWO: Paths = Paths {
+    first: 0,
+    second: Some(1),
+    at: false,
+};
+/// Two paths, each behind its folder.
+const TWO_AT: Paths = Paths {
+    first: 1,
+    second: Some(3),
+    at: true,
+};
+
+/// Calls that another layer may deny for the paths they name.
 #[rustfmt::skip]
-const BY_PATH: [(u32, u8); 23] = [
-    (numbers::open, 0), (numbers::openat, 1), (numbers::creat, 0), (numbers::mkdir, 0),
-    (numbers::mkdirat, 1), (numbers::rmdir, 0), (numbers::unlink, 0), (numbers::unlinkat, 1),
-    (numbers::rename, 0), (numbers::renameat, 1), (numbers::renameat2, 1), (numbers::link, 0),
-    (numbers::linkat, 1), (numbers::symlink, 1), (numbers::symlinkat, 2), (numbers::truncate, 0),
-    (numbers::execve, 0), (numbers::execveat, 1), (numbers::chmod, 0), (numbers::chown, 0),
-    (numbers::fchmodat, 1), (numbers::setxattr, 0), (numbers::inotify_add_watch, 1),
+const BY_PATH: [(u32, Paths); 23] = [
+    (numbers::open, path(0)), (numbers::openat, path_at(1)), (numbers::creat, path(0)),
+    (numbers::mkdir, path(0)), (numbers::mkdirat, path_at(1)), (numbers::rmdir, path(0)),
+    (numbers::unlink, path(0)), (numbers::unlinkat, path_at(1)), (numbers::rename, TWO),
+    (numbers::renameat, TWO_AT), (numbers::renameat2, TWO_AT), (numbers::link, TWO),
+    (numbers::linkat, TWO_AT), (numbers::symlink, path(1)), (numbers::symlinkat, path_at(2)),
+    (numbers::truncate, path(0)), (numbers::execve, path(0)), (numbers::execveat, path_at(1)),
+    (numbers::chmod, path(0)), (numbers::chown, path(0)), (numbers::fchmodat, path_at(1)),
+    (numbers::setxattr, path(0)), (numbers::inotify_add_watch, path(1)),
 ];
 
-/// Which argument of a call is a path, if one is.
-pub fn path_of(number: u32) -> Option<u8> {
+/// Which arguments of a call are paths, if any are known to be.
+pub fn path_of(number: u32) -> Option<Paths> {
     let found = BY_PATH.iter().find(|(call, _)| *call == number);
-    found.map(|(_, argument)| *argument)
+    found.map(|(_, paths)| *paths)
 }
 
 /// Whether it is the call that blocks signals.
@@ -586,6 +743,7 @@ impl fmt::Display for Verdict {
             libc::EACCES => "EACCES",
             libc::ENOSYS => "ENOSYS",
             libc::ENOTTY => "ENOTTY",
+            0 => "no effect (succeeds)",
             _ => "another error",
         };
         match self {

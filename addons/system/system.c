@@ -1,0 +1,6 @@
+#include "system.h"
+
+NAPI_MODULE_INIT() {
+  if (init_threads(env, exports) == NULL) return NULL;
+  return init_network(env, exports);
+}

@@ -1,0 +1,146 @@
+//! Which option of a sandbox would allow what was denied, as it is written in Python.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::policy::Policy;
+use crate::seccomp::{Allowed, Verdict, after_loading, answer};
+
+/// The policy under which a process exists for itself alone.
+pub(crate) const STRICT: &str = "policy=\"strict\"";
+
+/// What the filter for system calls says to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// It allows the call. If it was denied, that was for the path.
+    Allows,
+    /// It allows the call with this option.
+    AllowsWith(&'static str),
+    /// It never allows the call.
+    Denies,
+}
+
+/// Says whether the filter allows a call, in a jail or outside of one, or which option changes that.
+pub fn filter(number: u32, arguments: &[u64; 6], jailed: bool) -> Filter {
+    let base = Allowed {
+        pid: std::process::id(),
+        truncate: true,
+        jailed,
+        ..Allowed::default()
+    };
+    let succeeds = |verdict| matches!(verdict, Verdict::Allow | Verdict::Errno(0));
+    let passes = |allowed: &Allowed| succeeds(answer(allowed, number, arguments));
+    if passes(&base) {
+        // A second filter follows when the addon is loaded.
+        let later = after_loading(false);
+        let later = later.iter().find(|rule| rule.number == number);
+        return if later.is_none_or(|rule| succeeds(rule.verdict(arguments))) {
+            Filter::Allows
+        } else {
+            Filter::AllowsWith("exec_memory=True")
+        };
+    }
+    let options = [
+        (
+            "network=True",
+            Allowed {
+                network: true,
+                ..base
+            },
+        ),
+        ("unix=[...]", Allowed { unix: true, ..base }),
+        (
+            "subprocess=True",
+            Allowed {
+                subprocess: true,
+                ..base
+            },
+        ),
+        (
+            "watch=True",
+            Allowed {
+                watch: true,
+                ..base
+            },
+        ),
+        (
+            STRICT,
+            Allowed {
+                jailed: true,
+                ..base
+            },
+        ),
+    ];
+    let found = options.into_iter().find(|(_, allowed)| passes(allowed));
+    found.map_or(Filter::Denies, |(option, _)| Filter::AllowsWith(option))
+}
+
+/// What a call does with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Reads or lists what is there.
+    Read,
+    /// Changes the file, or makes it.
+    Write,
+    /// Makes, renames or removes it: a change of the folder that it is in.
+    Entry,
+}
+
+/// What was granted for writing, to tell which path of two was not.
+static WRITE: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Keeps what this process was granted.
+pub(crate) fn keep(policy: &Policy) {
+    let granted = policy.write.iter().chain(&policy.scratch);
+    // A process is confined once.
+    let _ = WRITE.set(granted.cloned().collect());
+}
+
+/// A path as it is without regard to the working folder, or to the folder with this descriptor.
+pub fn absolute(path: &str, folder: Option<u64>) -> Option<PathBuf> {
+    if path.starts_with('/') {
+        return Some(path.into());
+    }
+    // The kernel reads 32 bits.
+    let number = folder.and_then(|folder| u32::try_from(folder & u64::from(u32::MAX)).ok());
+    let folder = match number.map(u32::cast_signed) {
+        None | Some(libc::AT_FDCWD) => std::env::current_dir(),
+        Some(number) => std::fs::read_link(format!("/proc/self/fd/{number}")),
+    };
+    folder.ok().map(|folder| folder.join(path))
+}
+
+/// What to grant for a use of an absolute path: something that is there.
+pub fn to_grant(use_of: Use, path: &Path) -> &Path {
+    let exists = |path: &&Path| path.symlink_metadata().is_ok();
+    let parents = || path.ancestors().skip(1);
+    let wanted = match use_of {
+        Use::Read => return path,
+        Use::Write if exists(&path) => return path,
+        Use::Write | Use::Entry => parents().find(exists),
+    };
+    // In a jail what is not granted is not seen.
+    let parent = parents().next().unwrap_or(path);
+    wanted
+        .filter(|wanted| *wanted != Path::new("/"))
+        .unwrap_or(parent)
+}
+
+/// The option that allows uses of these absolute paths, none of which was granted for changes.
+pub fn path_option(uses: &[(Use, PathBuf)]) -> Option<String> {
+    let granted = WRITE.get().map_or(&[][..], Vec::as_slice);
+    let is_granted = |path: &Path| granted.iter().any(|granted| path.starts_with(granted));
+    let name = if uses.iter().any(|(use_of, _)| *use_of != Use::Read) {
+        "write"
+    } else {
+        "read"
+    };
+    let mut paths: Vec<&Path> = Vec::new();
+    for (use_of, path) in uses {
+        let path = to_grant(*use_of, path);
+        if !is_granted(path) && !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    (!paths.is_empty()).then(|| format!("{name}={paths:?}"))
+}

@@ -1,0 +1,15 @@
+//! The C library's function of a name that this program exports, too.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Finds what the name stands for behind this program, and keeps it in `found`.
+pub(crate) fn next(found: &AtomicPtr<libc::c_void>, name: &CStr) -> Option<*mut libc::c_void> {
+    let mut function = found.load(Ordering::Acquire);
+    if function.is_null() {
+        // SAFETY: C3; the name ends with a zero.
+        function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+        found.store(function, Ordering::Release);
+    }
+    (!function.is_null()).then_some(function)
+}
