@@ -27,6 +27,12 @@ use pyo3::types::{PyBytes, PyMemoryView};
 
 use crate::proxy::Handle;
 
+/// The buffer of an object. One without strides, as those of ctypes, is described by a memoryview.
+pub(crate) fn view(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    PyUntypedBuffer::get(object)
+        .or_else(|_| PyUntypedBuffer::get(PyMemoryView::from(object)?.as_any()))
+}
+
 /// The element type that a buffer's format means, if there is a typed array for it.
 pub(crate) fn element_of(view: &PyUntypedBuffer) -> Option<ElementKind> {
     let format = view.format().to_bytes();
@@ -78,7 +84,7 @@ pub(crate) fn with_bytes<R>(
 
 /// Writes `bytes` into a writable buffer, `offset` bytes from its beginning in C order.
 pub(crate) fn write_back(target: &Bound<'_, PyAny>, offset: u64, bytes: &[u8]) -> PyResult<()> {
-    let view = PyUntypedBuffer::get(target)?;
+    let view = self::view(target)?;
     let length = view.len_bytes();
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     if view.readonly() || start.saturating_add(bytes.len()) > length {

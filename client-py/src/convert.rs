@@ -4,7 +4,9 @@ pub(crate) mod apply;
 pub(crate) mod container;
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod form;
 pub(crate) mod other;
+mod place;
 
 pub(crate) use apply::{apply, read_changes};
 pub(crate) use decode::Decoder;

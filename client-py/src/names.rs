@@ -1,11 +1,10 @@
 //! Python objects that native code needs by name, looked up once: the classes and functions of
-//! `napi_python/_values.py`, `_policy.py`, `_errors.py`, `_iterate.py`, `_aio.py`,
-//! `_output.py`, and a few of the
-//! standard library.
+//! `napi_python/_values.py`, `_convert.py`, `_policy.py`, `_errors.py`, `_iterate.py`, `_aio.py`,
+//! `_output.py`, and a few of the standard library.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 /// What was looked up.
 pub(crate) struct Names {
@@ -21,7 +20,12 @@ pub(crate) struct Names {
     pub(crate) exposed: Py<PyType>,
     pub(crate) by_ref: Py<PyType>,
     pub(crate) memory_view: Py<PyType>,
-    pub(crate) classify: Py<PyAny>,
+    pub(crate) reduce: Py<PyAny>,
+    pub(crate) refillable: Py<PyAny>,
+    pub(crate) refill: Py<PyAny>,
+    pub(crate) update: Py<PyAny>,
+    pub(crate) converters: Py<PyDict>,
+    pub(crate) converter_of: Py<PyAny>,
     pub(crate) absent: Py<PyAny>,
     pub(crate) remote_get: Py<PyAny>,
     pub(crate) remote_has: Py<PyAny>,
@@ -57,6 +61,7 @@ impl Names {
 
     fn look_up(py: Python<'_>) -> PyResult<Self> {
         let values = py.import("napi_python._values")?;
+        let convert = py.import("napi_python._convert")?;
         let policy = py.import("napi_python._policy")?;
         let iterate = py.import("napi_python._iterate")?;
         let errors = py.import("napi_python._errors")?;
@@ -83,7 +88,12 @@ impl Names {
             exposed: class(&policy, "Exposed")?,
             by_ref: class(&policy, "ByRef")?,
             memory_view: class(&builtins, "memoryview")?,
-            classify: any(&policy, "classify")?,
+            reduce: any(&convert, "reduce")?,
+            refillable: any(&convert, "refillable")?,
+            refill: any(&convert, "refill")?,
+            update: any(&convert, "update")?,
+            converters: convert.getattr("_converters")?.cast_into()?.unbind(),
+            converter_of: any(&convert, "converter_of")?,
             absent: any(&policy, "ABSENT")?,
             remote_get: any(&policy, "remote_get")?,
             remote_has: any(&policy, "remote_has")?,

@@ -229,7 +229,7 @@ impl Session {
         }
         let body = scratch.builder.body();
         let written = Encoder::new(py, self, world, body, &mut scratch.brought)
-            .and_then(|mut encoder| write(&mut encoder));
+            .and_then(|mut encoder| write(&mut encoder).map_err(|error| encoder.locate(error)));
         if let Err(error) = written {
             unsend(py, world, scratch);
             return Err(error);

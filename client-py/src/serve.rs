@@ -23,7 +23,7 @@ use crate::world::{Lending, World};
 /// What a request comes to before it is written down.
 enum Answer<'py> {
     Value(Bound<'py, PyAny>),
-    Present(Option<Bound<'py, PyAny>>),
+    Present(Option<(Bound<'py, PyAny>, Bound<'py, PyString>)>),
     Flag(bool),
     Nothing,
     Thrown(PyErr),
@@ -221,8 +221,8 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
         (_, None) => Err(PyTypeError::new_err(
             "a key of a Python object must be a string",
         )),
-        (CallKind::RemoteGet, Some(key)) => call(names.remote_get.bind(py), (target, key, public))
-            .map(|found| Answer::Present((!found.is(&names.absent)).then_some(found))),
+        (CallKind::RemoteGet, Some(key)) => call(names.remote_get.bind(py), (target, &key, public))
+            .map(|found| Answer::Present((!found.is(&names.absent)).then_some((found, key)))),
         (CallKind::RemoteHas, Some(key)) => call(names.remote_has.bind(py), (target, key, public))
             .and_then(|found| Ok(Answer::Flag(found.is_truthy()?))),
         (CallKind::RemoteDelete, Some(key)) => {
@@ -238,12 +238,11 @@ fn act<'py>(py: Python<'py>, session: &Arc<Session>, asked: Asked<'py>) -> Answe
     looked.unwrap_or_else(Answer::Thrown)
 }
 
-/// Whether an object was lent as something to look into. What is opaque is asked too, so that the
-/// refusal can be logged.
+/// Whether an object was lent as something to look into.
 const fn may_look(kind: Option<ClientKind>) -> bool {
     matches!(
         kind,
-        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence | ClientKind::Opaque)
+        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence)
     )
 }
 
@@ -311,16 +310,21 @@ fn write<'py>(
             return Ok(None);
         }
         good => {
+            let what = if number == CallKind::RemoteStep.number() {
+                "item of the iterator"
+            } else {
+                "result of the callback"
+            };
             let written = session.write(
                 py,
                 world,
                 (FrameKind::Reply, number),
                 answer,
                 &mut |encoder| match &good {
-                    Answer::Value(value) => encoder.value(value),
-                    Answer::Present(Some(value)) => {
+                    Answer::Value(value) => encoder.named(value, what),
+                    Answer::Present(Some((value, key))) => {
                         encoder.out.put_u8(1);
-                        encoder.value(value)
+                        encoder.attribute(value, key)
                     }
                     Answer::Present(None) => {
                         encoder.out.put_u8(0);
@@ -334,7 +338,7 @@ fn write<'py>(
                     Answer::Nothing | Answer::Thrown(_) | Answer::Refused(_) => Ok(()),
                 },
             );
-            if let Answer::Value(value) | Answer::Present(Some(value)) = good {
+            if let Answer::Value(value) | Answer::Present(Some((value, _))) = good {
                 release(value);
             }
             match written {
@@ -438,7 +442,7 @@ impl Settler {
                 }
                 encoder.out.put_u32(self.lending.id.get());
                 encoder.out.put_u8(if rejected { 2 } else { 1 });
-                encoder.value(value)
+                encoder.named(value, "result of the awaitable")
             },
             |_| Ok(()),
         );

@@ -20,6 +20,7 @@ from napi_python import (
     AddonCrashed,
     AddonError,
     StaleHandleError,
+    by_ref,
     expose,
     host,
     load_addon,
@@ -141,7 +142,7 @@ def test_promise_that_is_read_after_its_host_has_died_fails(order: Any) -> None:
             other.result(SECONDS)
 
     pair = run("(key) => [new Map([[key, 1]]), new Promise(() => 0)]")
-    ended(pair(Key(die))[1], AddonCrashed)
+    ended(pair(by_ref(Key(die)))[1], AddonCrashed)
 
 
 # Notices and turns.
@@ -202,7 +203,7 @@ def test_breach_of_a_host_does_not_end_its_successor(monkeypatch: pytest.MonkeyP
         make = host(order).run_script("(key) => [new Map([[key, 1]]), ...Array(4000).fill(true)]")
         monkeypatch.delenv("NAPI_HOSTD_FAULT")
         with pytest.raises(AddonError):
-            make(Key(lambda: host(order).restart()))
+            make(by_ref(Key(lambda: host(order).restart())))
         pid = host(order).pid
         assert pid is not None
         assert host(order).run_script("1 + 1") == 2

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import addon_path
-from napi_python import JSError, StaleHandleError, host, load_addon, on_uncaught
+from napi_python import JSError, StaleHandleError, by_ref, host, load_addon, on_uncaught
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -289,7 +289,9 @@ def test_file_is_not_read(js: Script, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("a\nb\n")
     with path.open() as file:
-        assert js("(f) => typeof f[Symbol.iterator]")(file) == "undefined"
+        assert js("(f) => typeof f[Symbol.iterator]")(by_ref(file)) == "undefined"
+        with pytest.raises(TypeError, match="line for line in value"):
+            js("(f) => 0")(file)
         assert js("(f) => [...f]")(line for line in file) == ["a\n", "b\n"]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import addon_path
-from napi_python import Addon, AddonCrashed, AddonTimeout, deadline, host, load_addon
+from napi_python import Addon, AddonCrashed, AddonTimeout, by_ref, deadline, host, load_addon
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -173,7 +173,7 @@ def test_objects_lent_to_a_host_that_dies_are_dropped(lender: Addon) -> None:
 
     thing = Thing()
     dropped = weakref.ref(thing)
-    host(lender).run_script("(x) => { globalThis.kept = x; }")(thing)
+    host(lender).run_script("(x) => { globalThis.kept = x; }")(by_ref(thing))
     del thing
     gc.collect()
     assert dropped() is not None
@@ -194,7 +194,7 @@ def test_objects_lent_to_a_host_that_is_closed_or_restarted_are_dropped() -> Non
     for end in (host(loaded).restart, host(loaded).close):
         thing = Thing()
         watched.append(weakref.ref(thing))
-        host(loaded).run_script("(x) => { globalThis.kept = x; }")(thing)
+        host(loaded).run_script("(x) => { globalThis.kept = x; }")(by_ref(thing))
         del thing
         end()
         assert eventually(lambda: gc.collect() >= 0 and not any(d() for d in watched))
@@ -311,6 +311,6 @@ def test_object_that_comes_back_from_a_dead_process_is_no_breach(lender: Addon) 
     del kept
     give = host(lender).run_script("(key, f) => [new Map([[key, 1]]), f]")
     with pytest.raises(AddonCrashed) as caught:
-        give(Key(), weak_function())
+        give(by_ref(Key()), weak_function())
     assert caught.value.signal == signal.SIGKILL
     assert lender.add(1, 2) == 3

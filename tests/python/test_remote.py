@@ -105,12 +105,17 @@ WAYS_IN = [
     ids=lambda part: ".".join(part) if isinstance(part, list) else type(part).__name__,
 )
 def test_there_is_no_way_in(value: Any, path: list[str], hostile: Addon) -> None:
-    assert hostile.walk(value, path) is None
+    try:
+        assert hostile.walk(value, path) is None
+    except TypeError as error:
+        assert "can't be converted" in str(error)  # noqa: PT017 - the other outcome is tested, too
+    if not callable(value):
+        assert hostile.walk(by_ref(value), path) is None
 
 
 @pytest.mark.parametrize("value", [a_function, Account, math, a_generator(), object()], ids=repr)
 def test_opaque_things_have_no_keys_of_python(value: Any, hostile: Addon) -> None:
-    names = {str(name) for name in hostile.ownKeys(value)}
+    names = {str(name) for name in hostile.ownKeys(value if callable(value) else by_ref(value))}
     assert not names & {"__globals__", "__class__", "gi_frame", "sqrt", "eval", "__dict__"}
 
 
@@ -133,10 +138,10 @@ def test_attribute_set_on_a_callback_stays_in_javascript(hostile: Addon) -> None
     assert inspect.iscode(a_function.__code__)
 
 
-def test_opaque_object_keeps_its_identity(hostile: Addon) -> None:
+def test_opaque_token_keeps_its_identity(hostile: Addon) -> None:
     thing = object()
-    assert hostile.identity(thing) is thing
-    hostile.keep(thing)
+    assert hostile.identity(by_ref(thing)) is thing
+    hostile.keep(by_ref(thing))
     assert hostile.kept() is thing
     hostile.forget()
 
@@ -180,11 +185,16 @@ def test_public_instance_keeps_what_was_not_shown(public: Addon) -> None:
     assert vars(account) == {"owner": "ada", "balance": 10, "_secret": "hidden"}
 
 
-def test_exposed_policy_shows_nothing_by_itself(exposed: Addon) -> None:
+def test_exposed_policy_passes_nothing_by_itself(exposed: Addon) -> None:
+    with pytest.raises(TypeError, match=r"argument 1: a value of type .*Account can't"):
+        exposed.get(Account("ada"), "owner")
+
+
+def test_opaque_token_shows_nothing_of_what_is_public(public: Addon) -> None:
     account = Account("ada")
-    assert exposed.get(account, "owner") is None
-    assert exposed.ownKeys(account) == []
-    assert exposed.identity(account) is account
+    assert public.get(by_ref(account), "owner") is None
+    assert public.ownKeys(by_ref(account)) == []
+    assert public.identity(by_ref(account)) is account
 
 
 def test_expose_shows_the_named_attributes(exposed: Addon) -> None:
@@ -205,7 +215,8 @@ def test_expose_without_names_shows_the_public_ones(exposed: Addon) -> None:
 def test_what_an_exposed_attribute_returns_is_classed_anew(exposed: Addon) -> None:
     holder = types.SimpleNamespace(inner=Account("ada"), function=a_function)
     shown = expose(holder, "inner", "function")
-    assert exposed.walk(shown, ["inner", "owner"]) is None
+    with pytest.raises(TypeError, match=r"attribute 'inner': a value of type .*Account"):
+        exposed.walk(shown, ["inner", "owner"])
     assert exposed.walk(shown, ["function", "__globals__"]) is None
 
 
@@ -266,8 +277,6 @@ def test_sequence_by_reference(exposed: Addon) -> None:
     assert live == [10, 2, 3]
     with pytest.raises((JSTypeError, TypeError)):
         script("(s) => { 'use strict'; s[99] = 1; }")(by_ref(live))
-    with pytest.raises(TypeError, match="mapping or a sequence"):
-        by_ref(5)
 
 
 def test_read_only_containers_by_reference_stay_as_they_are(exposed: Addon) -> None:

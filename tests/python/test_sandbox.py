@@ -28,6 +28,7 @@ from napi_python import (
     SandboxUnavailable,
     SandboxViolation,
     _addon,
+    by_ref,
     host,
     load_addon,
 )
@@ -636,7 +637,9 @@ def test_python_objects_are_not_shown_without_being_exposed(
 
     probe = confined("default")
     look = host(probe).run_script("(o) => String(o.shown)")
-    assert look(Plain()) == "undefined"
+    assert look(by_ref(Plain())) == "undefined"
+    with pytest.raises(TypeError, match="expose"):
+        look(Plain())
     with load_addon(addon_path("probe"), sandbox="none") as free:
         assert host(free).run_script("(o) => String(o.shown)")(Plain()) == "1"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_list_is_changed_in_place(js: Script) -> None:
-    kept = object()
+    kept = print
     value: list[Any] = [1, kept, "a"]
     js("(a) => { a[0] = 10; a.push('new', {n: 1}); }")(value)
     assert value == [10, kept, "a", "new", {"n": 1}]

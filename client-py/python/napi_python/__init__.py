@@ -10,6 +10,7 @@ addon.add(1, 2)
 
 from napi_python._addon import construct, host, load_addon, new_object
 from napi_python._aio import aio
+from napi_python._convert import register
 from napi_python._deadline import deadline
 from napi_python._errors import (
     AddonCrashed,
@@ -83,5 +84,6 @@ __all__ = [
     "load_addon",
     "new_object",
     "on_uncaught",
+    "register",
     "undefined",
 ]

@@ -44,7 +44,7 @@ ASYNC_GENERATOR: Final = 10
 ABSENT: Final = object()
 """What a look-up returns when there is nothing to show."""
 
-_NEVER_LIVE: Final = (
+NEVER_LIVE: Final = (
     types.ModuleType,
     type,
     types.FunctionType,
@@ -72,10 +72,19 @@ _NEVER_LIVE: Final = (
     weakref.ref,
 )
 
+_WITHOUT_IDENTITY: Final = (type(None), bool, int, float, complex, str, bytes)
+
 _AWAITABLE: Final = (types.CoroutineType, concurrent.futures.Future)
 
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
+# What stands in a class that was written in C, where one of a class statement has functions.
+_WRITTEN_IN_C: Final = (
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+)
 
 
 @final
@@ -100,7 +109,7 @@ class Exposed(Generic[_T]):
 
 @final
 class ByRef(Generic[_T]):
-    """A container that crosses by reference; made by `by_ref`."""
+    """An object that is passed by reference; made by `by_ref`."""
 
     __slots__ = ("__weakref__", "kind", "target")
 
@@ -108,7 +117,7 @@ class ByRef(Generic[_T]):
     kind: int
 
     def __init__(self, target: _T, kind: int) -> None:
-        """Keeps the container and its kind."""
+        """Keeps the object and as what it is lent."""
         self.target = target
         self.kind = kind
 
@@ -131,7 +140,7 @@ def expose(target: _T, /, *names: str) -> Exposed[_T]:
     """
     if isinstance(target, Exposed):
         target = target.target
-    if isinstance(target, _NEVER_LIVE):
+    if isinstance(target, NEVER_LIVE):
         text = (
             f"a {type(target).__name__} can't be exposed: from it an addon could reach the whole "
             "interpreter; expose an instance, or pass a function to be called"
@@ -147,36 +156,59 @@ def expose(target: _T, /, *names: str) -> Exposed[_T]:
     return Exposed(target, frozenset(names) if names else None)
 
 
-def by_ref(container: _T, /) -> ByRef[_T]:
-    """Lets an addon work on a mapping or sequence itself instead of on a copy.
+def by_ref(target: _T, /) -> ByRef[_T]:
+    """Passes an object itself to an addon instead of a copy.
 
-    The addon sees its items, never its attributes; passed back to Python it is `container` itself.
+    Of a mapping or sequence the addon sees the items, live, and never the attributes. Any other
+    object is an opaque token: the addon can keep it and give it back, and sees nothing of it.
+    Passed back to Python it is `target` itself.
 
     Raises:
-        TypeError: If it is neither a mapping nor a sequence.
+        TypeError: If it is None, a bool, a number, a str or bytes, which have no identity, or a
+            function or class, which is passed by reference anyway.
 
     """
-    if isinstance(container, ByRef):
-        return container
-    if isinstance(container, Mapping):
-        return ByRef(container, MAPPING)
-    if isinstance(container, Sequence) and not isinstance(container, str | bytes | bytearray):
-        return ByRef(container, SEQUENCE)
-    text = f"by_ref takes a mapping or a sequence, not {type(container).__name__}"
-    raise TypeError(text)
+    if isinstance(target, ByRef):
+        return target
+    if isinstance(target, Exposed):
+        text = (
+            "expose() passes an object by reference already; by_ref() is for what it does not show"
+        )
+        raise TypeError(text)
+    if isinstance(target, _WITHOUT_IDENTITY) or callable(target):
+        text = (
+            f"by_ref() takes a mapping or a sequence, or an object to be an opaque token, not "
+            f"{type(target).__name__}"
+        )
+        raise TypeError(text)
+    if isinstance(target, Mapping):
+        return ByRef(target, MAPPING)
+    if isinstance(target, Sequence) and not isinstance(target, bytearray | memoryview):
+        return ByRef(target, SEQUENCE)
+    return ByRef(target, OPAQUE)
 
 
-def _is_python_defined(cls: type) -> bool:
-    """Tells whether `cls` was made by a class statement."""
+def _is_written_in_python(cls: type) -> bool:
+    """Tells whether `cls` was made by a class statement.
+
+    A class of a C extension may be a heap type, too; descriptors that it made for its methods say
+    so. A class statement makes only those of `__dict__` and `__weakref__`.
+    """
     flags = cls.__flags__
     if not flags & _HEAP_TYPE or flags & _IMMUTABLE_TYPE:
         return False
-    return any("__dict__" in base.__dict__ or "__slots__" in base.__dict__ for base in cls.__mro__)
+    return not any(
+        isinstance(member, _WRITTEN_IN_C)
+        and member.__objclass__ is cls
+        and name not in ("__dict__", "__weakref__")
+        for name, member in cls.__dict__.items()
+    )
 
 
 def _iterator_kind(cls: type, value: object) -> int | None:
     """Returns as what an iterator crosses, None if it is none."""
-    if not hasattr(cls, "__next__") and not hasattr(cls, "__anext__"):
+    # A weak proxy has every method, whatever it refers to.
+    if not (hasattr(cls, "__next__") or hasattr(cls, "__anext__")) or cls is weakref.ProxyType:
         return None
     if isinstance(value, Generator):
         is_coroutine = (
@@ -188,14 +220,14 @@ def _iterator_kind(cls: type, value: object) -> int | None:
         return ASYNC_GENERATOR
     if isinstance(value, AsyncIterator):
         return ASYNC_ITERATOR
-    # Who passes a file on does not mean to have it read.
+    # A file that is passed on is not meant to be read line by line.
     if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
         return ITERATOR
     return None
 
 
-def classify(value: object, public: bool) -> int:  # noqa: FBT001 - called from native code
-    """Returns as what an object without plain data crosses."""
+def classify(value: object, public: bool) -> int | None:  # noqa: FBT001 - called from native code
+    """Returns as what an object is lent, None if it is not passed by reference."""
     if isinstance(value, Exposed):
         return EXPOSED
     if isinstance(value, ByRef):
@@ -208,8 +240,8 @@ def classify(value: object, public: bool) -> int:  # noqa: FBT001 - called from 
     kind = _iterator_kind(cls, value)
     if kind is not None:
         return kind
-    is_live = public and not isinstance(value, _NEVER_LIVE) and _is_python_defined(cls)
-    return EXPOSED if is_live else OPAQUE
+    is_live = public and not isinstance(value, NEVER_LIVE) and _is_written_in_python(cls)
+    return EXPOSED if is_live else None
 
 
 _tables: weakref.WeakKeyDictionary[type, dict[str, str]] = weakref.WeakKeyDictionary()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import enum
-from typing import Any, Final, final
+import math
+from typing import TYPE_CHECKING, Any, Final, final
+
+if TYPE_CHECKING:
+    import enum
 
 
 @final
@@ -94,6 +97,7 @@ class BigInt(int):
 
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_NAIVE_EPOCH: Final = _EPOCH.replace(tzinfo=None)
 
 
 def datetime_of(milliseconds: float) -> dt.datetime | None:
@@ -105,20 +109,32 @@ def datetime_of(milliseconds: float) -> dt.datetime | None:
 
 
 def milliseconds_of(moment: dt.datetime) -> float:
-    """Returns the JavaScript time value of a datetime; a naive one is local time."""
-    if moment.utcoffset() is None:
-        moment = moment.replace(tzinfo=None).astimezone()
-    return float((moment - _EPOCH) // dt.timedelta(milliseconds=1))
+    """Returns the JavaScript time value of a datetime; a naive one is local time.
+
+    The methods of a subclass may do something else: they are not used, but for `utcoffset`.
+    """
+    if type(moment) is dt.datetime:
+        aware = (
+            moment if moment.utcoffset() is not None else moment.replace(tzinfo=None).astimezone()
+        )
+        return float((aware - _EPOCH) // dt.timedelta(milliseconds=1))
+    if moment != moment:  # noqa: PLR0124 - the NaT of pandas is a datetime
+        return math.nan
+    offset = moment.utcoffset()
+    plain = dt.datetime(  # noqa: DTZ001 - its offset is subtracted
+        moment.year,
+        moment.month,
+        moment.day,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond,
+        fold=moment.fold,
+    )
+    since = plain.astimezone() - _EPOCH if offset is None else plain - _NAIVE_EPOCH - offset
+    return float(since // dt.timedelta(milliseconds=1))
 
 
-def enum_value(member: object) -> object:
-    """Returns the value of an enum member when it is a str or an int, else the member itself."""
-    if isinstance(member, enum.Enum):
-        value = member.value
-        if type(value) in (str, int):
-            return value
-        if isinstance(member, str):
-            return str.__str__(member)
-        if isinstance(member, int):
-            return int(member)
-    return member
+def enum_value(member: enum.Enum) -> object:
+    """Returns the value of an enum member."""
+    return member.value

@@ -4,11 +4,13 @@
 //! A block is read completely before any of it is applied, since applying runs Python code.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PySet, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PySet, PyString, PyTuple};
 
 use super::decode::Decoder;
 use crate::buffer;
+use crate::call::call;
 use crate::errors;
+use crate::names::Names;
 
 /// One compound's changes.
 #[derive(Debug)]
@@ -125,6 +127,9 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
             } => {
                 if let Ok(list) = target.cast::<PyList>() {
                     apply_list(py, list, length as usize, slots)?;
+                } else if let Some(copy) = refillable(&target)? {
+                    apply_list(py, &copy, length as usize, slots)?;
+                    call(Names::get(py)?.refill.bind(py), (&target, copy))?;
                 }
             }
             Change::Object {
@@ -134,6 +139,8 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
             } => {
                 if let Ok(dict) = target.cast::<PyDict>() {
                     apply_dict(py, dict, sets, deletes)?;
+                } else {
+                    call(Names::get(py)?.update.bind(py), (&target, sets, deletes))?;
                 }
             }
             Change::Refilled { target, items } => {
@@ -156,6 +163,19 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
         }
     }
     Ok(())
+}
+
+/// A copy of the items of a sequence that is no list and is written back; nothing for those that
+/// are not.
+fn refillable<'py>(target: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
+    if target.is_instance_of::<PyTuple>() {
+        return Ok(None);
+    }
+    let copy = call(
+        Names::get(target.py())?.refillable.bind(target.py()),
+        (target,),
+    )?;
+    Ok(copy.cast_into::<PyList>().ok())
 }
 
 /// More slots than this are not filled with None at the word of the host.

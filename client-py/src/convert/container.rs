@@ -4,11 +4,12 @@
 
 use hostd_protocol::value::ElementKind;
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
 
 use super::encode::{Encoder, changed, wire};
+use super::place::{Step, shown};
 use crate::buffer;
 
 /// What an attempt at a packed array came to.
@@ -20,18 +21,28 @@ enum Packed {
 
 impl<'py> Encoder<'_, 'py> {
     pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> PyResult<()> {
-        if self.known(list.as_any()) {
+        self.list_of(list.as_any(), list)
+    }
+
+    /// The items of `owner`, which is the array to the host.
+    pub(super) fn list_of(
+        &mut self,
+        owner: &Bound<'py, PyAny>,
+        list: &Bound<'py, PyList>,
+    ) -> PyResult<()> {
+        if self.known(owner) {
             return Ok(());
         }
         let count = list.len();
-        if count > 1 && self.packed(list, count)? {
+        if count > 1 && self.packed(owner, list, count)? {
             return Ok(());
         }
         let open = wire(self.out.open_array())?;
-        self.number(list.as_any());
+        self.number(owner);
         for position in 0..count {
             let item = list.get_item(position).map_err(|_| changed("list"))?;
-            self.value(&item)?;
+            self.value(&item)
+                .map_err(|error| self.place.inside(Step::Item(position), error))?;
             if list.len() != count {
                 return Err(changed("list"));
             }
@@ -41,7 +52,12 @@ impl<'py> Encoder<'_, 'py> {
     }
 
     /// A list of numbers in one piece, if that is what it is. No Python code runs here.
-    fn packed(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<bool> {
+    fn packed(
+        &mut self,
+        owner: &Bound<'py, PyAny>,
+        list: &Bound<'py, PyList>,
+        count: usize,
+    ) -> PyResult<bool> {
         let first = list.get_item(0)?;
         let narrow = first.is_exact_instance_of::<PyInt>();
         if !narrow && !first.is_exact_instance_of::<PyFloat>() {
@@ -50,11 +66,11 @@ impl<'py> Encoder<'_, 'py> {
         let number = u32::try_from(count)?;
         self.spend(number)?;
         if narrow && matches!(self.packed_i32(list, count)?, Packed::Done) {
-            self.number(list.as_any());
+            self.number(owner);
             return Ok(true);
         }
         if matches!(self.packed_f64(list, count)?, Packed::Done) {
-            self.number(list.as_any());
+            self.number(owner);
             return Ok(true);
         }
         self.unspend(number);
@@ -119,24 +135,35 @@ impl<'py> Encoder<'_, 'py> {
             self.number(tuple.as_any());
         }
         for position in 0..tuple.len() {
-            self.value(tuple.get_borrowed_item(position)?.as_any())?;
+            self.value(tuple.get_borrowed_item(position)?.as_any())
+                .map_err(|error| self.place.inside(Step::Item(position), error))?;
         }
         self.out.close(open, u32::try_from(tuple.len())?);
         Ok(())
     }
 
     pub(super) fn dict(&mut self, dict: &Bound<'py, PyDict>) -> PyResult<()> {
-        if self.known(dict.as_any()) {
+        self.dict_of(dict.as_any(), dict)
+    }
+
+    /// The items of `owner`, which is the object to the host.
+    pub(super) fn dict_of(
+        &mut self,
+        owner: &Bound<'py, PyAny>,
+        dict: &Bound<'py, PyDict>,
+    ) -> PyResult<()> {
+        if self.known(owner) {
             return Ok(());
         }
         let open = wire(self.out.open_object())?;
-        self.number(dict.as_any());
+        self.number(owner);
         let count = dict.len();
         // The iterator panics when it is asked past the end of a dict that has changed; it is
         // never asked then.
         for (key, value) in dict.iter().take(count) {
             self.key(dict, &key)?;
-            self.value(&value)?;
+            self.value(&value)
+                .map_err(|error| self.place.inside(Step::key(&key), error))?;
             if dict.len() != count {
                 return Err(changed("dict"));
             }
@@ -163,21 +190,18 @@ impl<'py> Encoder<'_, 'py> {
                 .cast_into::<PyString>()?;
             if dict.contains(&text)? {
                 let text = text.to_str()?;
-                return Err(PyTypeError::new_err(format!(
+                return Err(self.place.refuse(&format!(
                     "the dict keys {text} and {text:?} are the same key in JavaScript; keep one \
                      of them"
                 )));
             }
             return self.string(&text);
         }
-        let shown: String = key.repr().map_or_else(
-            |_| "?".to_owned(),
-            |text| text.to_string_lossy().chars().take(80).collect(),
-        );
-        Err(PyTypeError::new_err(format!(
-            "dict key {shown} is of type {}: keys of a JavaScript object are strings, so dict keys \
+        let class = key.get_type().name()?;
+        Err(self.place.refuse(&format!(
+            "dict key {} is of type {class}: keys of a JavaScript object are strings, so dict keys \
              must be str or int",
-            key.get_type().name()?
+            shown(key)
         )))
     }
 
@@ -198,13 +222,34 @@ impl<'py> Encoder<'_, 'py> {
         let mut written = 0_u32;
         for item in items {
             let item = item.map_err(|_| changed("set"))?;
-            self.value(&item)?;
+            self.value(&item).map_err(|error| {
+                let step = Step::Named("item of a set".to_owned());
+                self.place.inside(step, error)
+            })?;
             written += 1;
         }
         if written as usize != count {
             return Err(changed("set"));
         }
         self.out.close(open, written);
+        Ok(())
+    }
+
+    /// The items of `owner`, which is the set to the host.
+    pub(super) fn set_of(
+        &mut self,
+        owner: &Bound<'py, PyAny>,
+        items: &Bound<'py, PyList>,
+    ) -> PyResult<()> {
+        let open = wire(self.out.open_set())?;
+        self.number(owner);
+        for item in items {
+            self.value(&item).map_err(|error| {
+                let step = Step::Named("item of a set".to_owned());
+                self.place.inside(step, error)
+            })?;
+        }
+        self.out.close(open, u32::try_from(items.len())?);
         Ok(())
     }
 
@@ -226,11 +271,19 @@ impl<'py> Encoder<'_, 'py> {
 
     /// Anything that exports a buffer: bytes become a Buffer, else a typed array of the element
     /// type. Returns false, having written nothing, for a single item: that is a scalar.
-    pub(super) fn buffer(&mut self, object: &Bound<'py, PyAny>) -> PyResult<bool> {
+    pub(super) fn buffer(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        view: PyUntypedBuffer,
+    ) -> PyResult<bool> {
         if self.known(object) {
             return Ok(true);
         }
-        let view = PyUntypedBuffer::get(object)?;
+        if object.get_type().hasattr(intern!(self.py, "mask"))? {
+            return Err(self.place.refuse(
+                "the mask of a masked array has no JavaScript counterpart; pass array.filled(value)",
+            ));
+        }
         if view.dimensions() == 0 {
             return Ok(false);
         }
@@ -239,11 +292,11 @@ impl<'py> Encoder<'_, 'py> {
             Some(ElementKind::Uint8) if plain => ElementKind::Buffer,
             Some(element) => element,
             None => {
-                return Err(PyTypeError::new_err(format!(
-                    "no JavaScript typed array has the format {:?} of this buffer (a {}); convert it \
-                     to integers or floats in native byte order",
+                let class = object.get_type().name()?;
+                return Err(self.place.refuse(&format!(
+                    "no JavaScript typed array has the format {:?} of this buffer (a {class}); convert \
+                     it to integers or floats in native byte order, or to a list",
                     view.format().to_string_lossy(),
-                    object.get_type().name()?
                 )));
             }
         };

@@ -7,14 +7,18 @@ use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
 use hostd_protocol::value::{ClientKind, ValueWriter};
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyNone, PySet,
-    PyString, PyTuple,
+    PyString, PyTuple, PyType,
 };
 use rustc_hash::FxHashMap;
 
+use super::place::{Place, Step};
+use crate::buffer;
+use crate::call::call;
 use crate::errors;
 use crate::names::Names;
 use crate::session::Session;
@@ -62,8 +66,16 @@ pub(crate) struct Encoder<'a, 'py> {
     pub(crate) out: ValueWriter<'a>,
     pub(super) brought: &'a mut Brought,
     by_address: Addresses,
-    values_left: u32,
+    pub(super) values_left: u32,
+    /// Conversions by a converter or a property that are open inside each other.
+    conversions: u32,
+    /// Where the value stands that could not be written.
+    pub(super) place: Place,
 }
+
+/// Conversions that may be open inside each other: a converter that returns what it was given
+/// would go on without end.
+const CONVERSIONS_MAX: u32 = 64;
 
 /// Compounds by the address of their objects: scanned while they are few.
 #[derive(Default)]
@@ -118,6 +130,8 @@ impl<'a, 'py> Encoder<'a, 'py> {
             brought,
             by_address: Addresses::default(),
             values_left: world.limits.values,
+            conversions: 0,
+            place: Place::default(),
         })
     }
 
@@ -136,12 +150,36 @@ impl<'a, 'py> Encoder<'a, 'py> {
         let count = args.len() + usize::from(kwargs.is_some());
         self.out.put_u32(u32::try_from(count)?);
         for position in 0..args.len() {
-            self.value(args.get_borrowed_item(position)?.as_any())?;
+            self.value(args.get_borrowed_item(position)?.as_any())
+                .map_err(|error| self.place.inside(Step::Argument(position + 1), error))?;
         }
         if let Some(kwargs) = kwargs {
-            self.value(kwargs.as_any())?;
+            self.value(kwargs.as_any())
+                .map_err(|error| self.place.keyword(error))?;
         }
         Ok(())
+    }
+
+    /// A value with the name that an error gives it.
+    pub(crate) fn named(&mut self, value: &Bound<'py, PyAny>, name: &str) -> PyResult<()> {
+        self.value(value)
+            .map_err(|error| self.place.inside(Step::Named(name.to_owned()), error))
+    }
+
+    /// The value of an attribute or property.
+    pub(crate) fn attribute(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        self.value(value)
+            .map_err(|error| self.place.inside(Step::attribute(key), error))
+    }
+
+    /// Adds to an error where the value stands that could not be written.
+    #[cold]
+    pub(crate) fn locate(&mut self, error: PyErr) -> PyErr {
+        self.place.locate(self.py, error)
     }
 
     /// Any value.
@@ -187,10 +225,27 @@ impl<'a, 'py> Encoder<'a, 'py> {
         if self.proxy(value)? {
             return Ok(());
         }
+        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+            return self.tuple(tuple);
+        }
+        if value.is_exact_instance_of::<PyByteArray>() {
+            return self.buffer(value, buffer::view(value)?).map(|_| ());
+        }
+        if let Ok(int) = value.cast::<PyInt>()
+            && value.get_type().is(&self.names.bigint)
+        {
+            return self.bigint(int);
+        }
+        if let Some(convert) = self.converter(value)? {
+            return self.converted(value, &convert);
+        }
+        let metaclass = value.get_type().get_type();
+        if !metaclass.is(PyType::type_object(self.py))
+            && value.is_instance(self.names.enumeration.bind(self.py))?
+        {
+            return self.converted(value, self.names.enum_value.bind(self.py));
+        }
         if let Ok(int) = value.cast::<PyInt>() {
-            if value.get_type().is(&self.names.bigint) {
-                return self.bigint(int);
-            }
             return self.int(int);
         }
         if let Ok(text) = value.cast::<PyString>() {
@@ -219,9 +274,55 @@ impl<'a, 'py> Encoder<'a, 'py> {
             return self.bytes(bytes);
         }
         if value.is_instance_of::<PyByteArray>() {
-            return self.buffer(value).map(|_| ());
+            return self.buffer(value, buffer::view(value)?).map(|_| ());
         }
         self.other(value)
+    }
+
+    /// The converter that was registered for the class of a value, if there is one.
+    fn converter(&self, value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.names.converters.bind(self.py).is_empty() {
+            return Ok(None);
+        }
+        let found = call(self.names.converter_of.bind(self.py), (value.get_type(),))?;
+        Ok((!found.is_none()).then_some(found))
+    }
+
+    /// What a converter makes of a value, in its place.
+    fn converted(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        convert: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        if self.known(value) {
+            return Ok(());
+        }
+        let replacement = call(convert, (value,))?;
+        self.replaced(value, &replacement)
+    }
+
+    /// Writes another value in the place of one; both are the same object in this block.
+    pub(super) fn replaced(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        replacement: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        if self.conversions == CONVERSIONS_MAX {
+            let class = value.get_type().name()?;
+            return Err(self.place.refuse(&format!(
+                "converting type {class} does not end after {CONVERSIONS_MAX} conversions; return \
+                 plain data from its converter"
+            )));
+        }
+        self.conversions += 1;
+        self.value(replacement)?;
+        self.conversions -= 1;
+        if let Some(index) = self.by_address.get(replacement.as_ptr() as usize) {
+            self.by_address.insert(value.as_ptr() as usize, index);
+            // Its address means this object until the block is written.
+            self.brought.proxies.push(value.clone().unbind());
+        }
+        Ok(())
     }
 
     /// An int: a number up to 2^53, else a bigint.

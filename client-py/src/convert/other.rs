@@ -1,15 +1,19 @@
 //! Objects that are neither scalars nor plain containers → wire: proxies, exceptions, dates,
 //! buffers, data classes, numbers by protocol, and what is lent to the host.
 
+use hostd_protocol::limits::LimitKind;
 use hostd_protocol::value::{ClientKind, ErrorClass};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyFloat, PyInt, PyString, PyType};
+use pyo3::types::{PyDateTime, PyDict, PyInt, PyList, PyString};
 use pyo3::{PyTypeInfo, intern};
 
 use super::encode::{Encoder, wire};
-use crate::buffer::Buffer;
+use super::form::Form;
+use super::place::Step;
+use crate::buffer::{self, Buffer};
 use crate::call::{attribute, call, method};
+use crate::errors;
 use crate::proxy::{
     Addon, Handle, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque,
 };
@@ -74,7 +78,7 @@ impl<'py> Encoder<'_, 'py> {
         Ok(true)
     }
 
-    /// Whatever no earlier rule knew.
+    /// Objects that no earlier rule knows.
     pub(super) fn other(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = self.py;
         let class = value.get_type();
@@ -84,65 +88,104 @@ impl<'py> Encoder<'_, 'py> {
         if let Ok(error) = value.cast::<PyBaseException>() {
             return self.exception(error);
         }
-        if class.is(&self.names.exposed) || class.is(&self.names.by_ref) {
-            return self.remote(value);
+        if class.is(&self.names.exposed) {
+            return self.lend_as(value, ClientKind::Exposed);
         }
-        if value.is_instance_of::<PyType>() {
-            return self.lend_as(value, ClientKind::Callable);
+        if class.is(&self.names.by_ref) {
+            return self.by_reference(value);
         }
         if value.is_instance(self.names.datetime.bind(py))? {
             return self.date(value);
         }
-        if value.is_instance(self.names.enumeration.bind(py))? {
-            let plain = call(self.names.enum_value.bind(py), (value,))?;
-            if !plain.is(value) {
-                return self.value(&plain);
+        match Form::of(value)? {
+            Form::DataClass => self.data_class(value),
+            Form::Callable => self.lend_as(value, ClientKind::Callable),
+            Form::Path => self.path(value),
+            Form::Integer => {
+                let int = method(value, intern!(py, "__index__"), ())?;
+                let Ok(int) = int.cast::<PyInt>() else {
+                    return Err(PyTypeError::new_err("__index__ must return an int"));
+                };
+                self.int(int)
             }
+            Form::NumpyFloat => {
+                let float = method(value, intern!(py, "__float__"), ())?;
+                self.out.float(float.extract()?);
+                Ok(())
+            }
+            Form::NumpyBool => {
+                self.out.boolean(value.is_truthy()?);
+                Ok(())
+            }
+            Form::Buffer => {
+                if let Ok(view) = buffer::view(value)
+                    && self.buffer(value, view)?
+                {
+                    return Ok(());
+                }
+                self.reduced(value)
+            }
+            Form::Other => self.reduced(value),
         }
-        if class.hasattr(intern!(py, "__fspath__"))? {
-            return self.path(value);
-        }
-        if class.hasattr(intern!(py, "__dataclass_fields__"))? {
-            return self.data_class(value);
-        }
-        if pyo3::buffer::PyUntypedBuffer::get(value).is_ok() && self.buffer(value)? {
-            return Ok(());
-        }
-        self.number_or_remote(value, &class)
     }
 
-    fn number_or_remote(
-        &mut self,
-        value: &Bound<'py, PyAny>,
-        class: &Bound<'py, PyType>,
-    ) -> PyResult<()> {
-        let py = self.py;
-        if is_numpy_bool(class)? {
-            self.out.boolean(value.is_truthy()?);
+    /// What `_convert.py` makes of a value, or how it is lent.
+    fn reduced(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        if self.known(value) {
             return Ok(());
         }
-        if class.hasattr(intern!(py, "__index__"))? {
-            let int = method(value, intern!(py, "__index__"), ())?;
-            let Ok(int) = int.cast::<PyInt>() else {
-                return Err(PyTypeError::new_err("__index__ must return an int"));
-            };
-            return self.int(int);
+        let reduce = self.names.reduce.bind(self.py);
+        let reduced = call(reduce, (value, self.session.public))?;
+        let (form, plain): (u8, Bound<'py, PyAny>) = reduced.extract()?;
+        match form {
+            form::VALUE => self.replaced(value, &plain),
+            form::ARRAY => {
+                let list = self.copy::<PyList>(&plain)?;
+                self.list_of(value, &list)
+            }
+            form::OBJECT => {
+                let dict = self.copy::<PyDict>(&plain)?;
+                self.dict_of(value, &dict)
+            }
+            form::SET => {
+                let list = self.copy::<PyList>(&plain)?;
+                self.set_of(value, &list)
+            }
+            form::DATE => {
+                self.out.date(plain.extract()?);
+                Ok(())
+            }
+            form::LENT => {
+                let code: u8 = plain.extract()?;
+                let kind = ClientKind::from_code(code).unwrap_or(ClientKind::Opaque);
+                self.lend_as(value, kind)
+            }
+            _ => Err(self.place.refuse(&plain.extract::<String>()?)),
         }
-        if class.hasattr(intern!(py, "__float__"))? {
-            let float = method(value, intern!(py, "__float__"), ())?;
-            let Ok(float) = float.cast::<PyFloat>() else {
-                return Err(PyTypeError::new_err("__float__ must return a float"));
-            };
-            self.out.float(float.value());
-            return Ok(());
-        }
-        self.remote(value)
     }
 
-    fn remote(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
-        let classify = self.names.classify.bind(self.py);
-        let code: u8 = call(classify, (value, self.session.public))?.extract()?;
+    /// The items of a container as a list or dict, if a message takes that many.
+    fn copy<T: PyTypeInfo>(&self, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, T>> {
+        // The length of a range may be beyond any size.
+        if items
+            .len()
+            .is_ok_and(|count| count <= self.values_left as usize)
+        {
+            let copy = call(T::type_object(self.py).as_any(), (items,))?;
+            return Ok(copy.cast_into::<T>()?);
+        }
+        let limit = u64::from(self.world.limits.values);
+        Err(errors::limit(LimitKind::Values, limit))
+    }
+
+    /// What `by_ref` made: a live container, or the identity of an object and nothing else.
+    fn by_reference(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        let code: u8 = value.getattr(intern!(self.py, "kind"))?.extract()?;
         let kind = ClientKind::from_code(code).unwrap_or(ClientKind::Opaque);
+        if kind == ClientKind::Opaque {
+            // The object itself: it is the same one each time.
+            return self.lend_as(&value.getattr(intern!(self.py, "target"))?, kind);
+        }
         self.lend_as(value, kind)
     }
 
@@ -171,9 +214,9 @@ impl<'py> Encoder<'_, 'py> {
         if let Ok(text) = path.cast::<PyString>() {
             return self.string(text);
         }
-        Err(PyTypeError::new_err(
-            "a bytes path cannot become a JavaScript string; pass os.fsdecode(path)",
-        ))
+        Err(self
+            .place
+            .refuse("a bytes path cannot become a JavaScript string; pass os.fsdecode(path)"))
     }
 
     fn data_class(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
@@ -193,7 +236,8 @@ impl<'py> Encoder<'_, 'py> {
                 continue;
             }
             self.string(&name)?;
-            self.value(&attribute(value, &name)?)?;
+            self.value(&attribute(value, &name)?)
+                .map_err(|error| self.place.inside(Step::key(&name), error))?;
             count += 1;
         }
         self.out.close(open, count);
@@ -255,9 +299,12 @@ type Described<'py> = (
     Bound<'py, PyAny>,
 );
 
-/// numpy's bool is no bool and no number of Python's.
-fn is_numpy_bool(class: &Bound<'_, PyType>) -> PyResult<bool> {
-    let name = class.name()?;
-    let name = name.to_string_lossy();
-    Ok((name == "bool" || name == "bool_") && class.module()?.to_string_lossy() == "numpy")
+/// What `_convert.reduce` says that its second value is.
+mod form {
+    pub(super) const VALUE: u8 = 0;
+    pub(super) const ARRAY: u8 = 1;
+    pub(super) const OBJECT: u8 = 2;
+    pub(super) const SET: u8 = 3;
+    pub(super) const DATE: u8 = 4;
+    pub(super) const LENT: u8 = 5;
 }

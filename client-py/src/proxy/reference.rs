@@ -133,7 +133,7 @@ impl<'a> Reference<'a> {
             |encoder| {
                 self.put(encoder)?;
                 encoder.out.put_u8(1);
-                encoder.value(this)?;
+                encoder.named(this, "this")?;
                 encoder.arguments(args, kwargs)
             },
             request::value,
@@ -208,7 +208,7 @@ impl<'a> Reference<'a> {
             |encoder| {
                 self.put(encoder)?;
                 encoder.value(key)?;
-                encoder.value(value)
+                encoder.attribute(value, key)
             },
             |_| Ok(()),
         )

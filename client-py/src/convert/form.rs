@@ -1,0 +1,106 @@
+//! What native code makes of the instances of a class: found once for each class, since asking a
+//! class for an attribute that it has not raises an exception.
+
+use std::cell::RefCell;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyMemoryView, PyType, PyWeakrefMethods, PyWeakrefReference};
+use rustc_hash::FxHashMap;
+
+/// Classes that are remembered; with more, all are forgotten.
+const KEPT_MAX: usize = 1024;
+
+/// What the instances of a class are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Fields of a dataclass.
+    DataClass,
+    /// A function.
+    Callable,
+    /// A path.
+    Path,
+    /// An integer by its `__index__`.
+    Integer,
+    /// A float of numpy that a JavaScript number keeps.
+    NumpyFloat,
+    /// A bool of numpy.
+    NumpyBool,
+    /// A buffer, unless it refuses; then what `_convert.py` says.
+    Buffer,
+    /// What `_convert.py` says.
+    Other,
+}
+
+type Kept = FxHashMap<usize, (Py<PyWeakrefReference>, Form)>;
+
+thread_local! {
+    static FORMS: RefCell<Kept> = RefCell::default();
+}
+
+impl Form {
+    /// The form of the class of a value.
+    pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (py, class) = (value.py(), value.get_type());
+        let address = class.as_ptr() as usize;
+        let known = FORMS.with_borrow(|forms| {
+            let (weak, form) = forms.get(&address)?;
+            // Another class may have come to lie where a former one lay.
+            weak.bind(py)
+                .upgrade()
+                .is_some_and(|kept| kept.is(&class))
+                .then_some(*form)
+        });
+        if let Some(form) = known {
+            return Ok(form);
+        }
+        let form = Self::find(value, &class)?;
+        let weak = PyWeakrefReference::new(class.as_any())?.unbind();
+        let former = FORMS.with_borrow_mut(|forms| {
+            let former = (forms.len() >= KEPT_MAX).then(|| std::mem::take(forms));
+            (former, forms.insert(address, (weak, form)))
+        });
+        // Weak references without a callback: no code runs.
+        drop(former);
+        Ok(form)
+    }
+
+    fn find(value: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> PyResult<Self> {
+        let py = value.py();
+        if !value.is_instance_of::<PyType>()
+            && class.hasattr(intern!(py, "__dataclass_fields__"))?
+        {
+            return Ok(Self::DataClass);
+        }
+        if value.is_callable() {
+            return Ok(Self::Callable);
+        }
+        if class.hasattr(intern!(py, "__fspath__"))? {
+            return Ok(Self::Path);
+        }
+        let name = class.name()?;
+        let name = name.to_string_lossy();
+        let is_of_numpy = class.module().is_ok_and(|module| module == "numpy");
+        // An array of one element has methods of a number, too.
+        if !class.hasattr(intern!(py, "__len__"))? {
+            match &*name {
+                "bool" | "bool_" if is_of_numpy => return Ok(Self::NumpyBool),
+                "float16" | "float32" if is_of_numpy => return Ok(Self::NumpyFloat),
+                "timedelta64" if is_of_numpy => return Ok(Self::Other),
+                _ => {}
+            }
+            if class.hasattr(intern!(py, "__index__"))? {
+                return Ok(Self::Integer);
+            }
+            if class.hasattr(intern!(py, "__float__"))? {
+                // Some export a buffer, too, of their bytes, which is not what they mean.
+                return Ok(Self::Other);
+            }
+        }
+        Ok(match PyMemoryView::from(value) {
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => Self::Other,
+            _ => Self::Buffer,
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! Where in a message a value stands that can't be converted: "argument 2, key 'when'".
+//!
+//! It is collected from the inside out while an error goes up, so that it costs nothing else.
+
+use std::fmt;
+
+use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::call::method;
+
+/// Steps that are shown on each side of a path that is too long to be shown.
+const SHOWN_STEPS: usize = 8;
+/// Characters of a key that are shown.
+const SHOWN_KEY: usize = 80;
+
+/// One step on the way to a value.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// An argument, counted from 1.
+    Argument(usize),
+    /// An item of a sequence, counted from 0.
+    Item(usize),
+    /// The repr of a key of a mapping, or of the name of a field.
+    Key(String),
+    /// The repr of the name of a keyword argument.
+    Keyword(String),
+    /// A value that has a name of its own.
+    Named(String),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument(number) => write!(f, "argument {number}"),
+            Self::Item(number) => write!(f, "item {number}"),
+            Self::Key(key) => write!(f, "key {key}"),
+            Self::Keyword(name) => write!(f, "keyword argument {name}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Step {
+    /// A step to the value of a key.
+    pub(super) fn key(key: &Bound<'_, PyAny>) -> Self {
+        Self::Key(shown(key))
+    }
+
+    /// A step to the value of an attribute or property.
+    pub(super) fn attribute(key: &Bound<'_, PyAny>) -> Self {
+        Self::Named(format!("attribute {}", shown(key)))
+    }
+}
+
+/// A key as an error shows it.
+pub(super) fn shown(key: &Bound<'_, PyAny>) -> String {
+    key.repr().map_or_else(
+        |_| "?".to_owned(),
+        |text| text.to_string_lossy().chars().take(SHOWN_KEY).collect(),
+    )
+}
+
+/// Where the value stands that could not be converted.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// The innermost step first.
+    steps: Vec<Step>,
+    /// Why this side refused the value; nothing if Python code raised.
+    refusal: Option<String>,
+}
+
+impl Place {
+    /// The error for a value that has no conversion.
+    #[cold]
+    pub(super) fn refuse(&mut self, why: &str) -> PyErr {
+        self.refusal = Some(why.to_owned());
+        PyTypeError::new_err(why.to_owned())
+    }
+
+    /// Notes a step that the error went up.
+    #[cold]
+    pub(super) fn inside(&mut self, step: Step, error: PyErr) -> PyErr {
+        self.steps.push(step);
+        error
+    }
+
+    /// Notes that the last step led to a keyword argument.
+    #[cold]
+    pub(super) fn keyword(&mut self, error: PyErr) -> PyErr {
+        if let Some(Step::Key(name)) = self.steps.pop_if(|step| matches!(step, Step::Key(_))) {
+            self.steps.push(Step::Keyword(name));
+        }
+        error
+    }
+
+    /// The error with its place: in the message of a refusal, in a note on any other exception.
+    #[cold]
+    pub(super) fn locate(&mut self, py: Python<'_>, error: PyErr) -> PyErr {
+        let (path, refusal) = (self.path(), self.refusal.take());
+        self.steps.clear();
+        if path.is_empty() {
+            return error;
+        }
+        if let Some(why) = refusal {
+            return PyTypeError::new_err(format!("{path}: {why}"));
+        }
+        if error.is_instance_of::<PyException>(py) {
+            let note = format!("while converting {path}");
+            // An exception that takes no note is raised without it.
+            let _ = method(error.value(py).as_any(), intern!(py, "add_note"), (note,));
+        }
+        error
+    }
+
+    fn path(&self) -> String {
+        let left_out = self.steps.len().saturating_sub(2 * SHOWN_STEPS);
+        let mut steps: Vec<String> = self.steps.iter().rev().map(Step::to_string).collect();
+        if left_out > 0 {
+            steps.splice(SHOWN_STEPS..SHOWN_STEPS + left_out, ["…".to_owned()]);
+        }
+        steps.join(", ")
+    }
+}
