@@ -298,7 +298,7 @@ CASES: dict[str, tuple[Any, str | Refused]] = {
     "ConfigParser section": (lambda: _parser()["part"], '{key:"value"}'),
     "Mapping of the user's": (MyMapping, REFUSED),
     "array": (lambda: array.array("i", [1, 2]), "Int32Array 1,2"),
-    "array of characters": (lambda: array.array("u", "ab"), Refused("of format")),
+    "array of characters": (lambda: array.array("u", "ab"), Refused("has the format")),
     "Path": (lambda: pathlib.Path("/a/b"), '"/a/b"'),
     "PureWindowsPath": (lambda: pathlib.PureWindowsPath("a/b"), '"a\\\\b"'),
     "DirEntry": (_entry, '"/proc/self/fd"'),
