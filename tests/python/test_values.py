@@ -325,3 +325,64 @@ def test_subclass_of_a_container_is_read_by_its_base(js: Script, echo: Any) -> N
 
     assert echo(Sneaky([1, 2])) == [1, 2]
     assert echo(Tricky(a=1)) == {"a": 1}
+
+
+HIDE = "const hide = (o, key, own) => Object.defineProperty(o, key, {configurable: true, ...own}); "
+
+
+@pytest.mark.parametrize(
+    ("made", "value"),
+    [
+        ("hide({a: 1}, 'hidden', {value: 2})", {"a": 1}),
+        (
+            "hide(hide({name: 'n', 2: 'x'}, 0, {value: 'n'}), 1, {value: 5})",
+            {"2": "x", "name": "n"},
+        ),
+        ("hide({a: 1}, Symbol.for('hidden'), {value: 2})", {"a": 1}),
+        ("hide(hide({a: 1}, 'b', {value: 2}), 'b', {enumerable: true})", {"a": 1, "b": 2}),
+        ("[hide({a: 1}, 'hidden', {value: 2}), {b: 3}]", [{"a": 1}, {"b": 3}]),
+        ("hide([1, 2], 'hidden', {value: 3})", [1, 2]),
+        ("hide(new Map([['a', 1]]), 'hidden', {value: 3})", {"a": 1}),
+        ("hide(new Set([1]), 'hidden', {value: 3})", {1}),
+        ("hide(Object.assign(Object.create(null), {a: 1}), 'hidden', {value: 2})", {"a": 1}),
+        ("Object.freeze({a: 1})", {"a": 1}),
+        ("{}", {}),
+    ],
+)
+def test_what_is_copied_are_the_enumerable_properties(made: str, value: Any, js: Script) -> None:
+    found = js(f"(() => {{ {HIDE} return {made}; }})()".replace("return {};", "return ({});"))
+    assert found == value
+    assert type(found) is type(value) or isinstance(found, Object)
+    keys = js(f"(() => {{ {HIDE} return Object.keys(({made})); }})()")
+    if isinstance(found, Object):
+        assert list(found) == keys
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "hide({}, 'a', {value: 2})",
+        "hide({a: 1}, 'm', {value() { return 2; }})",
+        "hide({a: 1}, 'm', {get() { return 2; }})",
+        "hide({a: 1}, Symbol.for('m'), {get() { return 2; }})",
+        "hide([1], 'm', {value() { return 2; }})",
+        "hide([1], 'm', {get() { return 2; }})",
+        "hide(new Map(), 'm', {value() { return 2; }})",
+        "Object.assign(new Map(), {a: 1})",
+        "Object.assign(new Set(), {1: 1})",
+    ],
+)
+def test_hidden_behaviour_keeps_an_object_where_it_is(made: str, js: Script) -> None:
+    found = js(f"(() => {{ {HIDE} return {made}; }})()")
+    assert isinstance(found, JSObject)
+    if "value()" in made:
+        assert found.m() == 2
+
+
+def test_hidden_properties_are_not_written_back(js: Script) -> None:
+    given: dict[str, object] = {"a": 1}
+    js(
+        """(o) => { o.b = 2; Object.defineProperty(o, 'hidden', {value: 3});
+        Object.defineProperty(o, 'a', {value: 4}); }"""
+    )(given)
+    assert given == {"a": 4, "b": 2}

@@ -81,7 +81,9 @@ impl Keys {
     }
 
     /// The keys, each with whether it is enumerable.
-    pub fn iter_enumerable(&self) -> impl ExactSizeIterator<Item = (KeyRef<'_>, bool)> {
+    pub fn iter_enumerable(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (KeyRef<'_>, bool)> + DoubleEndedIterator {
         self.entries()
             .iter()
             .map(|entry| (KeyRef::lend(entry.atom), entry.is_enumerable))
@@ -161,14 +163,6 @@ impl Runtime {
     /// Lists the own enumerable string keys, as `Object.keys` does.
     pub fn own_enumerable_keys(self, object: &Value) -> JsResult<Keys> {
         self.list_keys(object, q::JS_GPN_STRING_MASK | q::JS_GPN_ENUM_ONLY)
-    }
-
-    /// Lists the own enumerable keys, strings and symbols.
-    pub(crate) fn own_enumerable_named(self, object: &Value) -> JsResult<Keys> {
-        self.list_keys(
-            object,
-            q::JS_GPN_STRING_MASK | q::JS_GPN_SYMBOL_MASK | q::JS_GPN_ENUM_ONLY,
-        )
     }
 
     /// Lists the private names of an object, `#name` in the class that made it.

@@ -227,8 +227,8 @@ impl Runtime {
             })
     }
 
-    /// Tells whether it is an array whose prototype is the original `Array.prototype` and whose
-    /// enumerable own properties are elements only; holes are allowed.
+    /// Tells whether it is an array whose prototype is the original `Array.prototype` and whose own
+    /// properties are elements and hidden data only; holes are allowed.
     pub fn is_plain_array(self, value: &Value) -> JsResult<bool> {
         let intrinsics = self.intrinsics();
         if !self.is_array(value)
@@ -236,11 +236,26 @@ impl Runtime {
         {
             return Ok(false);
         }
-        // Elements come first in the list, so the last key tells.
-        Ok(self
-            .own_enumerable_named(value)?
-            .iter()
-            .last()
-            .is_none_or(|key| key.is_element()))
+        let keys = self.own_keys(value)?;
+        // Elements come first in the list.
+        let others = keys.iter_enumerable().rev();
+        for (key, enumerable) in others.take_while(|(key, _)| !key.is_element()) {
+            if *key != intrinsics.keys.length
+                && (enumerable || !self.is_hidden_data(value, &key)?)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells whether an own property is hidden data: not enumerable, no function, no accessor.
+    pub fn is_hidden_data(self, object: &Value, key: &Key) -> JsResult<bool> {
+        let property = self.own_property(object, key)?;
+        Ok(property.is_none_or(|property| {
+            let is_data =
+                matches!(&property.content, Content::Value(value) if !self.is_function(value));
+            is_data && !property.attributes.enumerable
+        }))
     }
 }

@@ -106,6 +106,9 @@ pub(super) fn encode(
         let Some(property) = rt.own_property(value, &key)? else {
             continue;
         };
+        if !property.attributes.enumerable && !names.hidden_parts.contains(&key) {
+            continue;
+        }
         if let Content::Value(part) = property.content {
             encoder.key(&key)?;
             encoder.value(&part)?;
@@ -177,6 +180,8 @@ pub(crate) struct ErrorKeys {
     pub(crate) code: Key,
     pub(crate) stack: Key,
     pub(crate) cause: Key,
+    /// What an `AggregateError` and a `SuppressedError` hold, not enumerable as a cause.
+    pub(crate) hidden_parts: [Key; 3],
 }
 
 /// The classes whose prototypes are known, by the names of their constructors.

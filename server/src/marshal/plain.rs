@@ -2,7 +2,8 @@
 //!
 //! By value: arrays without other properties, objects without a class, accessors, symbols or
 //! functions, dates, maps, sets, buffers, errors. What something native hangs on, or what has a
-//! class of its own, is an object with behaviour.
+//! class of its own, is an object with behaviour. Hidden data, which is not enumerable, stays behind;
+//! a hidden function or accessor is behaviour.
 
 use hostd_engine::{Content, JsResult, Keys, Runtime, Value};
 use hostd_protocol::ids::SlotId;
@@ -17,7 +18,7 @@ pub(crate) enum Plain {
     No,
     /// An array of that length.
     Array(u32),
-    /// A plain object: its string keys and the values in their order.
+    /// A plain object: its enumerable string keys and the values in their order.
     Object(Keys, Vec<Value>),
     /// A date.
     Date(f64),
@@ -63,7 +64,7 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
     let intrinsics = session.intrinsics();
     let prototype = rt.prototype(value)?;
     if rt.is_map(value) && prototype.identity() == intrinsics.map_prototype.identity() {
-        if session.is_pinned(value) {
+        if session.is_pinned(value) || !has_only_hidden_data(rt, value)? {
             return Ok(Plain::No);
         }
         let entries = rt.map_entries(value)?;
@@ -72,7 +73,7 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
         ));
     }
     if rt.is_set(value) && prototype.identity() == intrinsics.set_prototype.identity() {
-        if session.is_pinned(value) {
+        if session.is_pinned(value) || !has_only_hidden_data(rt, value)? {
             return Ok(Plain::No);
         }
         return Ok(Plain::Set(rt.set_values(value)?));
@@ -80,7 +81,17 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
     Ok(Plain::No)
 }
 
-/// An array crosses by value if it has elements and nothing else.
+/// Whether the own properties of a map or a set are hidden data.
+fn has_only_hidden_data(rt: Runtime, value: &Value) -> JsResult<bool> {
+    for (key, enumerable) in rt.own_keys(value)?.iter_enumerable() {
+        if enumerable || !rt.is_hidden_data(value, &key)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// An array crosses by value if it has elements and hidden data only.
 fn array(session: &Session, value: &Value) -> JsResult<Plain> {
     let rt = session.runtime();
     let plain = !session.is_pinned(value) && rt.is_plain_array(value)?;
@@ -90,13 +101,15 @@ fn array(session: &Session, value: &Value) -> JsResult<Plain> {
         .map_or(Plain::No, Plain::Array))
 }
 
-/// An object crosses by value if it is data through and through.
+/// An object crosses by value if all of it is data. One that has hidden data only would arrive empty,
+/// and crosses by reference.
 fn object(session: &Session, value: &Value) -> JsResult<Plain> {
     let rt = session.runtime();
     if session.is_pinned(value) {
         return Ok(Plain::No);
     }
-    let keys = rt.own_keys(value)?;
+    let mut keys = rt.own_keys(value)?;
+    let mut has_hidden = false;
     let mut values = Vec::with_capacity(keys.len());
     for key in keys.iter() {
         let Some(property) = rt.own_property(value, &key)? else {
@@ -105,10 +118,23 @@ fn object(session: &Session, value: &Value) -> JsResult<Plain> {
         let Content::Value(item) = property.content else {
             return Ok(Plain::No);
         };
-        if rt.is_function(&item) || rt.key_is_symbol(&key) {
+        if rt.is_function(&item) {
+            return Ok(Plain::No);
+        }
+        if !property.attributes.enumerable {
+            has_hidden = true;
+            continue;
+        }
+        if rt.key_is_symbol(&key) {
             return Ok(Plain::No);
         }
         values.push(item);
+    }
+    if has_hidden {
+        if values.is_empty() {
+            return Ok(Plain::No);
+        }
+        keys = rt.own_enumerable_keys(value)?;
     }
     Ok(Plain::Object(keys, values))
 }

@@ -418,7 +418,7 @@ fn element(rt: Runtime, array: &Value, place: u32) -> JsResult {
     rt.get_index(array, place)
 }
 
-/// The own data properties of an object with string keys.
+/// The own enumerable data properties of an object with string keys.
 #[derive(Default)]
 struct Entries {
     in_order: Vec<(Key, Value)>,
@@ -441,7 +441,9 @@ fn entries(rt: Runtime, object: &Value) -> JsResult<Entries> {
         let Some(property) = rt.own_property(object, &key)? else {
             continue;
         };
-        if let Content::Value(value) = property.content {
+        if let Content::Value(value) = property.content
+            && property.attributes.enumerable
+        {
             entries
                 .by_key
                 .insert((*key).clone(), entries.in_order.len());

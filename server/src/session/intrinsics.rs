@@ -69,6 +69,7 @@ impl Intrinsics {
             code: key("code")?,
             stack: key("stack")?,
             cause: key("cause")?,
+            hidden_parts: [key("errors")?, key("error")?, key("suppressed")?],
         };
         let iterator = rt.get_named(&rt.get_named(&global, "Symbol")?, "iterator")?;
         Ok(Self {

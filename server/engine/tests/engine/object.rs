@@ -162,6 +162,7 @@ fn plain_objects_are_told_from_others() {
 #[test]
 fn plain_arrays_are_told_from_others() {
     let rt = engine();
+    js(rt, "var hide = Object.defineProperty");
     for (source, plain) in [
         ("[1, 2]", true),
         ("[]", true),
@@ -173,6 +174,13 @@ fn plain_arrays_are_told_from_others() {
         ("Object.assign([1], {'01': 1})", false),
         ("class L extends Array {}; new L()", false),
         ("({length: 0})", false),
+        ("hide([1], 'extra', {value: 1})", true),
+        ("hide([1], Symbol(), {value: {}})", true),
+        ("hide([1], 'extra', {value() {}})", false),
+        ("hide([1], 'extra', {get() { throw 1 }})", false),
+        ("hide(hide([1], 'b', {value: 1}), 'a', {set(v) {}})", false),
+        ("Object.assign(hide([1], 'a', {value: 1}), {b: 1})", false),
+        ("Object.freeze([1, 2])", true),
     ] {
         assert_eq!(
             rt.is_plain_array(&js(rt, source)).unwrap(),
