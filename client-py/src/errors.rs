@@ -6,7 +6,9 @@ use std::cell::Cell;
 use hostd_client::{ClientError, ExitReport, SpawnError};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
-use pyo3::exceptions::{PyAttributeError, PyException, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyAttributeError, PyException, PyRuntimeError, PySyntaxError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -137,6 +139,19 @@ pub(crate) fn ends_calls(py: Python<'_>, error: &PyErr) -> bool {
             .import("napi_python._errors")
             .and_then(|errors| errors.getattr("AddonTimeout"))
             .is_ok_and(|class| error.matches(py, class).unwrap_or(false))
+}
+
+/// Gives a syntax error of a script its line of the source.
+#[cold]
+pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, source: &Bound<'_, PyString>) {
+    if !error.is_instance_of::<PySyntaxError>(py) {
+        return;
+    }
+    // Without the line the error is the same.
+    let _ = py
+        .import("napi_python._errors")
+        .and_then(|errors| errors.getattr("add_source_line"))
+        .and_then(|add| call(&add, (error.value(py), source)));
 }
 
 /// The addon was closed.

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
+import subprocess
+import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import napi_python as np_
 import pytest
+from conftest import addon_path
 from napi_python import (
     AddonCrashed,
     AddonError,
@@ -20,6 +25,7 @@ from napi_python import (
     NapiError,
     SandboxViolation,
     StaleHandleError,
+    load_addon,
 )
 
 if TYPE_CHECKING:
@@ -152,6 +158,14 @@ def test_families() -> None:
     assert issubclass(StaleHandleError, ReferenceError)
 
 
+def test_facts_that_a_builtin_base_has_too() -> None:
+    load = LoadError("m", path="/x", detail="d")
+    for error in (load, pickle.loads(pickle.dumps(load))):
+        assert (error.path, error.detail, error.msg) == ("/x", "d", "m")
+    syntax = JSSyntaxError("m", filename="f", lineno=1, offset=2, text="t", stack="S")
+    assert (syntax.msg, syntax.filename, syntax.lineno, syntax.stack) == ("m", "f", 1, "S")
+
+
 def test_unknown_facts_are_none() -> None:
     error = AddonCrashed("m")
     assert error.signal is None
@@ -201,3 +215,80 @@ def test_stack_of_an_error_that_went_through_python(js: Script) -> None:
     [stack, own] = look(ValueError("v"))
     assert stack.startswith("ValueError: v")
     assert own
+
+
+PLACES = [
+    ("1 +\n  @ 2", ("<run_script>", 2, 3, "  @ 2")),
+    ("1;\r\n2;\r3;\u20284 4", ("<run_script>", 4, 3, "4 4")),
+    ("'é\U0001f600' é", ("<run_script>", 1, 6, "'é\U0001f600' é")),
+    ("'\ud800' x", ("<run_script>", 1, 5, "'\ud800' x")),
+    ("let = ;" + " " * 2000, ("<run_script>", 1, 7, None)),
+    ("new Function('let = ;')", ("<input>", 3, 7, None)),
+    ("eval('\\n a b')", ("<input>", 2, 4, None)),
+    ("JSON.parse('[1,\\n x]')", ("<input>", 2, 2, None)),
+    ("throw new SyntaxError('x')", (None, None, None, None)),
+    ("(() => { throw new SyntaxError('x') })()", (None, None, None, None)),
+    ("new RegExp('(')", (None, None, None, None)),
+    ("const e = new SyntaxError('x'); e.stack = 5; throw e", (None, None, None, None)),
+    ("const e = new SyntaxError(''); throw e", (None, None, None, None)),
+    ("throw new SyntaxError('\\ud800')", (None, None, None, None)),
+    ("throw Object.assign(new SyntaxError('x'), {name: 'Mine'})", (None, None, None, None)),
+]
+
+
+@pytest.mark.parametrize(("source", "place"), PLACES, ids=lambda value: repr(value)[:30])
+def test_syntax_error_has_its_message_and_place(source: str, place: Any, js: Script) -> None:
+    with pytest.raises(JSSyntaxError) as caught:
+        js(source)
+    error = caught.value
+    assert (error.filename, error.lineno, error.offset, error.text) == place
+    assert error.msg == str(error)
+    assert error.msg
+    for shown in (
+        traceback.format_exception(error),
+        traceback.format_exception_only(error),
+        [logging.Formatter().formatException((type(error), error, None))],
+        [caught.exconly()],
+        [str(caught.getrepr())],
+    ):
+        text = "".join(shown)
+        assert str(error) in text
+        assert "no detail available" not in text
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (again.filename, again.lineno, again.offset, again.text) == place
+        assert again.msg == error.msg
+
+
+def test_syntax_error_of_an_addon_has_no_place() -> None:
+    with load_addon(addon_path("error")) as addon:
+        for error in (
+            addon.node_api_throw_syntax_error("CODE", "wrong").thrown,
+            addon.node_api_create_syntax_error("CODE", "wrong").result,
+        ):
+            assert isinstance(error, JSSyntaxError)
+            assert (error.msg, error.code) == ("wrong", "CODE")
+            assert (error.filename, error.lineno, error.offset, error.text) == (None,) * 4
+
+
+def test_syntax_error_that_nothing_catches_is_printed() -> None:
+    script = (
+        "import sys; from napi_python import host, load_addon\n"
+        f"host(load_addon({str(addon_path('error'))!r})).run_script('1 +\\n  @ 2')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert 'File "<run_script>", line 2' in done.stderr
+    assert "unexpected token" in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-2].strip() == "^"
+
+
+def test_error_has_its_enumerable_properties_only(js: Script) -> None:
+    error = js(
+        """Object.defineProperties(new Error('m'), {
+            shown: {value: 1, enumerable: true}, hidden: {value: 2},
+            asked: {get() { throw 1; }, enumerable: true},
+            [Symbol.for('s')]: {value: 3, enumerable: true}})"""
+    )
+    assert error.properties == {"shown": 1}
+    assert js("new AggregateError([1, 2], 'm')").errors == [1, 2]

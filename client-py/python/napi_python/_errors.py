@@ -6,6 +6,7 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 
 from __future__ import annotations
 
+import re
 import signal as _signal
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -27,7 +28,8 @@ def _portable(value: object, depth: int = 8) -> object:
 
 def _rebuild(cls: type[AddonError], message: str, state: dict[str, object]) -> AddonError:
     error = cls(message)
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error
 
 
@@ -45,7 +47,8 @@ class AddonError(Exception):
             raise TypeError(text)
         super().__init__(message)
         for name in self._facts:
-            self.__dict__[name] = facts.get(name)
+            # Not into `__dict__`: an attribute of a built-in base would hide it there.
+            setattr(self, name, facts.get(name))
 
     def __str__(self) -> str:
         """Returns the message."""
@@ -53,9 +56,10 @@ class AddonError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keeps the message and the facts, in a form that any process understands."""
+        facts = {name: getattr(self, name) for name in self._facts}
         state = {
             name: _portable(value)
-            for name, value in self.__dict__.items()
+            for name, value in {**self.__dict__, **facts}.items()
             if not name.startswith("_") or name == "__notes__"
         }
         return _rebuild, (type(self), str(self), state)
@@ -71,7 +75,15 @@ class JSError(AddonError, RuntimeError):
     anything else that was thrown, `value` is the thing itself.
     """
 
-    _facts = ("name", "message", "code", "stack", "cause", "value", "properties")
+    _facts: ClassVar[tuple[str, ...]] = (
+        "name",
+        "message",
+        "code",
+        "stack",
+        "cause",
+        "value",
+        "properties",
+    )
 
     name: str | None
     message: str
@@ -107,7 +119,54 @@ class JSRangeError(JSError, ValueError):
 
 
 class JSSyntaxError(JSError, SyntaxError):
-    """A JavaScript `SyntaxError`."""
+    """A JavaScript `SyntaxError`.
+
+    `msg` is the message. `filename`, `lineno` and `offset` are where the parser stopped, None if
+    something else threw the error. `text` is the line, if it is one of a script for `run_script()`.
+    """
+
+    _facts: ClassVar[tuple[str, ...]] = (
+        *JSError._facts,  # noqa: SLF001 - its base
+        "filename",
+        "lineno",
+        "offset",
+        "text",
+    )
+
+    def __init__(self, message: str = "", /, **facts: object) -> None:
+        """Makes the error, with the place that the first line of its stack tells."""
+        super().__init__(message, **facts)
+        self.msg = message
+        place = _FIRST_FRAME.search(self.stack or "")
+        if place and place[1] is not None:
+            self.filename = place[1]
+            self.lineno, self.offset = int(place[2]), int(place[3])
+
+
+# The first frame of a stack. The host gives an error of its parser one named `<parser>`.
+_FIRST_FRAME = re.compile(r"^    at (?:<parser> \((.*):(\d{1,9}):(\d{1,9})\)$)?", re.MULTILINE)
+# The file name of a script of `run_script()`.
+_SCRIPT = "<run_script>"
+# Longer lines, as of minified code, are left out.
+_TEXT_MAX_CHARACTERS = 1000
+
+
+def add_source_line(error: JSSyntaxError, source: str) -> None:
+    """Gives an error in a script the line of its source, and counts its column in characters."""
+    if error.filename != _SCRIPT or error.lineno is None or error.offset is None:
+        return
+    lines = re.split("\r\n|[\r\n\u2028\u2029]", source)
+    if not 0 < error.lineno <= len(lines):
+        return
+    line = lines[error.lineno - 1]
+    if len(line) > _TEXT_MAX_CHARACTERS:
+        return
+    before = line.encode("utf-8", "surrogatepass")[: max(error.offset - 1, 0)]
+    try:
+        error.offset = len(before.decode("utf-8", "surrogatepass")) + 1
+    except UnicodeDecodeError:
+        return
+    error.text = line
 
 
 class LoadError(AddonError, ImportError):
@@ -117,6 +176,11 @@ class LoadError(AddonError, ImportError):
 
     path: str | None
     detail: object
+
+    def __init__(self, message: str = "", /, **facts: object) -> None:
+        """Makes the error of one message and the facts."""
+        super().__init__(message, **facts)
+        self.msg = message
 
 
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened

@@ -154,12 +154,13 @@ impl Host {
         py: Python<'py>,
         source: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.session.request(
+        let answer = self.session.request(
             py,
             Ask::of(CallKind::RunScript),
             |encoder| encoder.string(source),
             request::value,
-        )
+        );
+        answer.inspect_err(|error| errors::add_source_line(py, error, source))
     }
 
     fn __repr__(&self) -> String {

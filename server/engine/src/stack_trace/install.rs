@@ -63,6 +63,7 @@ impl Runtime {
                 rt.get_named(&site, "getLineNumber")?,
                 rt.get_named(&site, "getColumnNumber")?,
                 rt.get_named(&site, "getFunctionName")?,
+                rt.get_named(&site, "getFunction")?,
             ],
             engine_capture: rt.get_named(constructor, "captureStackTrace")?,
             engine_set_limit: setter("stackTraceLimit")?,

@@ -27,8 +27,8 @@ pub(crate) struct StackTraces {
     /// What `Error.prepareStackTrace` is until a script replaces it.
     default_prepare: Value,
     to_string: Value,
-    /// The methods of a call site that tell its file, line, column and function.
-    site_methods: [Value; 4],
+    /// The methods of a call site that tell its file, line, column, function name and function.
+    site_methods: [Value; 5],
     engine_capture: Value,
     engine_set_limit: Value,
     /// `Error.stackTraceLimit`. Where it is not a number, new errors have an undefined stack.

@@ -3,6 +3,10 @@
 use super::StackTraces;
 use crate::{ErrorClass, Invocation, JsResult, Runtime, Value};
 
+/// What stands for a function in the line that tells where the parser came upon an error. The Python
+/// package looks for it.
+const PARSER: &[u8] = b"<parser>";
+
 /// The stack of an object, made by `Error.prepareStackTrace` if a script has set one and this is not
 /// nested in another stack.
 pub(super) fn format(
@@ -104,7 +108,7 @@ pub(super) fn line(rt: Runtime, traces: &StackTraces, site: &Value) -> JsResult<
         answer if answer.is_nullish() => Ok(Vec::new()),
         answer => bytes(rt, &answer),
     };
-    let [file, line, column, function] = &traces.site_methods;
+    let [file, line, column, function, called] = &traces.site_methods;
     let (file, line, column) = (ask(file)?, ask(line)?, ask(column)?);
     let place = if file.is_empty() {
         b"native".to_vec()
@@ -113,7 +117,10 @@ pub(super) fn line(rt: Runtime, traces: &StackTraces, site: &Value) -> JsResult<
     } else {
         [file, line, column].join(&b':')
     };
-    let function = ask(function)?;
+    let mut function = ask(function)?;
+    if rt.call_native(called, site, &[])?.is_null() {
+        function = PARSER.to_vec();
+    }
     if function.is_empty() {
         return Ok(place);
     }

@@ -91,7 +91,7 @@ fn errors_of_the_engine_have_the_header_too() {
         stack(rt, &error.0)
     );
     assert!(
-        stack(rt, &error.0).contains("    at bad.js:1:"),
+        stack(rt, &error.0).contains("    at <parser> (bad.js:1:5)"),
         "{}",
         stack(rt, &error.0)
     );
