@@ -53,6 +53,7 @@ CONCEPTS = [
 # Scripts about what belongs to no single concept, and the addons that they are run with.
 SUBJECTS = {
     "arguments": "arguments",
+    "counts": "counts",
     "order": "order",
     "loop": "order",
     "rounds": "order",

@@ -10,6 +10,8 @@ use crate::{JsResult, Runtime, Thrown, Value};
 /// The engine's largest bigint has 2^20 bits, with the sign and its own rounding up: 16 383 words
 /// always fit.
 const MAX_WORDS: usize = (1 << 20) / 64;
+/// V8 reads no array of words that is longer, although all but the first may be zero.
+const ARRAY_MAX: usize = 1 << 24;
 
 impl Runtime {
     /// Makes a bigint.
@@ -26,8 +28,12 @@ impl Runtime {
         self.adopt(raw)
     }
 
-    /// Makes a bigint of sign and magnitude, the least significant word first.
+    /// Makes a bigint of sign and magnitude, the least significant word first. An array that is too
+    /// long is refused before it is read.
     pub fn bigint_words(self, negative: bool, words: &[u64]) -> JsResult {
+        if words.len() > ARRAY_MAX {
+            return Err(self.bigint_too_large());
+        }
         let significant = words
             .iter()
             .rposition(|&word| word != 0)

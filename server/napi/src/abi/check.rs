@@ -28,6 +28,11 @@ use super::types::{
 
 /// The largest length that Node accepts for texts.
 const MAX_LENGTH: usize = i32::MAX as usize;
+/// The largest number of arguments of a call. V8 takes as many as its stack holds, about 120 000.
+const ARGUMENTS_MAX: usize = 1 << 17;
+/// The largest number of properties that are defined at once. Node reads as many as it is told; V8's
+/// objects hold about as many.
+const PROPERTIES_MAX: usize = 1 << 24;
 
 // The checks themselves. Safety, for all of them: A1.
 
@@ -51,13 +56,17 @@ pub(crate) unsafe fn opt_handle(value: napi_value) -> NapiResult<Option<Handle>>
     Ok(nonzero(value))
 }
 
-/// An array of handles; NULL only when it is empty.
-pub(crate) unsafe fn handles<'a>(
+/// The arguments of a call; NULL only when there are none. Nothing if no stack holds as many, which
+/// is an exception where the call is made.
+pub(crate) unsafe fn call_arguments<'a>(
     count: usize,
     start: *const napi_value,
-) -> NapiResult<&'a [napi_value]> {
+) -> NapiResult<Option<&'a [napi_value]>> {
+    if count > ARGUMENTS_MAX && !start.is_null() {
+        return Ok(None);
+    }
     // SAFETY: A1 (`count` handles at `start`), passed on.
-    unsafe { slice(count, start) }
+    unsafe { slice(count, start) }.map(Some)
 }
 
 /// An array of plain elements; NULL only when it is empty.
@@ -72,12 +81,15 @@ pub(crate) unsafe fn slice<'a, T: Copy>(count: usize, start: *const T) -> NapiRe
     Ok(unsafe { std::slice::from_raw_parts(start, count) })
 }
 
-/// Two arrays of the same length.
-pub(crate) unsafe fn slices<'a>(
+/// The names and values of properties: two arrays of the same length.
+pub(crate) unsafe fn properties<'a>(
     count: usize,
     first: *const napi_value,
     second: *const napi_value,
 ) -> NapiResult<(&'a [napi_value], &'a [napi_value])> {
+    if count > PROPERTIES_MAX {
+        return Err(Status::InvalidArg);
+    }
     // SAFETY: A1, passed on.
     let first = unsafe { slice(count, first) }?;
     // SAFETY: A1, passed on.
@@ -211,7 +223,7 @@ pub(crate) unsafe fn descriptors<'a>(
     count: usize,
     start: *const napi_property_descriptor,
 ) -> NapiResult<Descriptors<'a>> {
-    if count > 0 && start.is_null() {
+    if count > PROPERTIES_MAX || (count > 0 && start.is_null()) {
         return Err(Status::InvalidArg);
     }
     Ok(Descriptors {

@@ -97,7 +97,7 @@ pub(crate) fn napi_make_callback(
     context: Option<napi_async_context>,
     recv: Handle,
     func: Option<Handle>,
-    args: &[napi_value],
+    args: Option<&[napi_value]>,
     result: OptOut<napi_value>,
 ) -> NapiResult {
     if let Some(context) = context {
@@ -105,6 +105,7 @@ pub(crate) fn napi_make_callback(
     }
     let this = cx.object(recv)?;
     let function = cx.function(func.ok_or(Status::InvalidArg)?)?;
+    let args = cx.arguments(args)?;
     let call = || cx.with_values(args, |args| cx.rt().call(&function, &this, args));
     let value = match Host::current() {
         Some(host) if cx.host.is_idle() => host.enter(|_| call()),

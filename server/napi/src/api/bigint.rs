@@ -33,7 +33,8 @@ pub(crate) fn napi_create_bigint_uint64(
 ///
 /// # Differs from Node
 ///
-/// The engine's bigints have at most 2^20 bits, V8's 2^30. Beyond, both throw a `RangeError`.
+/// The engine's bigints have at most 2^20 bits, V8's 2^30. Beyond, both throw a `RangeError`; a count
+/// of words that is too large for V8 is refused before any of them is read.
 pub(crate) fn napi_create_bigint_words(
     cx: &Cx,
     sign_bit: c_int,

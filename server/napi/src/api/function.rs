@@ -32,6 +32,15 @@ impl Cx {
             ..self.spec(callback, data)
         })
     }
+
+    /// The arguments of a call; a `RangeError` if there are more than a stack holds.
+    #[inline]
+    pub(super) fn arguments<'a>(
+        &self,
+        args: Option<&'a [napi_value]>,
+    ) -> NapiResult<&'a [napi_value]> {
+        args.ok_or_else(|| self.throw(self.rt().stack_overflow()))
+    }
 }
 
 /// Makes a function that calls into the addon.
@@ -57,11 +66,12 @@ pub(crate) fn napi_call_function(
     cx: &Cx,
     recv: Handle,
     func: Handle,
-    args: &[napi_value],
+    args: Option<&[napi_value]>,
     result: OptOut<napi_value>,
 ) -> NapiResult {
     let this = cx.value(recv)?;
     let function = cx.function(func)?;
+    let args = cx.arguments(args)?;
     let value = cx.with_values(args, |args| cx.rt().call(&function, &this, args))?;
     let value = cx.js(value)?;
     result.set_with(|| cx.push(value));
@@ -74,10 +84,11 @@ pub(crate) fn napi_call_function(
 pub(crate) fn napi_new_instance(
     cx: &Cx,
     constructor: Handle,
-    args: &[napi_value],
+    args: Option<&[napi_value]>,
     result: Out<napi_value>,
 ) -> NapiResult {
     let constructor = cx.function(constructor)?;
+    let args = cx.arguments(args)?;
     let value = cx.with_values(args, |args| cx.rt().construct(&constructor, args))?;
     let value = cx.js(value)?;
     result.set(cx.push(value))

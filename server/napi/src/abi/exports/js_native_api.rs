@@ -138,9 +138,9 @@ napi_exports! {
               => (handle(lhs), handle(rhs), out(result));
 
     js    function::napi_call_function(recv: napi_value, func: napi_value, argc: usize, argv: *const napi_value, result: *mut napi_value)
-              => (handle(recv), handle(func), handles(argc, argv), opt_out(result));
+              => (handle(recv), handle(func), call_arguments(argc, argv), opt_out(result));
     js    function::napi_new_instance(constructor: napi_value, argc: usize, argv: *const napi_value, result: *mut napi_value)
-              => (handle(constructor), handles(argc, argv), out(result));
+              => (handle(constructor), call_arguments(argc, argv), out(result));
     js    coerce::napi_instanceof(object: napi_value, constructor: napi_value, result: *mut bool)
               => (handle(object), handle(constructor), out(result));
 
@@ -283,7 +283,7 @@ napi_exports! {
               => (handle(object));
 
     env   object::node_api_create_object_with_properties(prototype_or_null: napi_value, property_names: *const napi_value, property_values: *const napi_value, property_count: usize, result: *mut napi_value)
-              => (opt_handle(prototype_or_null), slices(property_count, property_names, property_values), out(result));
+              => (opt_handle(prototype_or_null), properties(property_count, property_names, property_values), out(result));
     js    object::node_api_set_prototype(object: napi_value, value: napi_value)
               => (handle(object), handle(value));
     basic finalizer::node_api_post_finalizer(finalize_cb: napi_finalize, finalize_data: *mut c_void, finalize_hint: *mut c_void)

@@ -36,7 +36,7 @@ napi_exports! {
     basic async_context::napi_close_callback_scope(scope: napi_callback_scope)
               => (id(scope));
     js    async_context::napi_make_callback(async_context: napi_async_context, recv: napi_value, func: napi_value, argc: usize, argv: *const napi_value, result: *mut napi_value)
-              => (opt_async_context(async_context), handle(recv), opt_handle(func), handles(argc, argv), opt_out(result));
+              => (opt_async_context(async_context), handle(recv), opt_handle(func), call_arguments(argc, argv), opt_out(result));
 
     js    buffer::napi_create_buffer(length: usize, data: *mut *mut c_void, result: *mut napi_value)
               => (plain(length), opt_out(data), out(result));
