@@ -2,6 +2,7 @@
 //! interpreter, callbacks in between, changes to what was brought, the result.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_client::{ClientError, Conversation};
@@ -13,7 +14,7 @@ use hostd_protocol::value::ValueReader;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
-use crate::convert::{Decoder, Encoder, apply, read_changes};
+use crate::convert::{Change, Decoder, Encoder, Received, apply, read_changes};
 use crate::errors;
 use crate::idle::Waiting;
 use crate::queue::InCallback;
@@ -86,6 +87,9 @@ impl<'a> Ask<'a> {
         }
     }
 }
+
+/// A frame to write: its kind, its number, and the containers of the callback in which it is sent.
+type Frame<'a> = (FrameKind, u16, Option<&'a Rc<Received>>);
 
 /// What came of sending.
 enum Sent {
@@ -174,10 +178,16 @@ impl Session {
                 (None, Some(home)) => return Err(self.not_current(home)),
                 (None, None) => self.running_world(py)?,
             };
+            // What takes no place in the callback's course has no part in its arguments.
+            let received = if is_nested && ask.declined.is_none() {
+                talk::received(self)
+            } else {
+                None
+            };
             self.write(
                 py,
                 &world,
-                (FrameKind::Request, ask.call.number()),
+                (FrameKind::Request, ask.call.number(), received.as_ref()),
                 scratch,
                 write,
             )?;
@@ -211,12 +221,13 @@ impl Session {
         Err(errors::replaced(&self.label, self.generation()))
     }
 
-    /// Builds a frame: what is to be released, then what `write` writes.
+    /// Builds a frame: what is to be released, what Python changed in `received`, then what `write`
+    /// writes.
     pub(crate) fn write<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
         world: &Arc<World>,
-        (kind, number): (FrameKind, u16),
+        (kind, number, received): Frame<'_>,
         scratch: &mut Scratch,
         write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
     ) -> PyResult<()> {
@@ -227,14 +238,52 @@ impl Session {
             world.take_releases(py, &mut scratch.releases);
             scratch.builder.releases(scratch.releases.iter().copied());
         }
-        let body = scratch.builder.body();
-        let written = Encoder::new(py, self, world, body, &mut scratch.brought)
-            .and_then(|mut encoder| write(&mut encoder).map_err(|error| encoder.locate(error)));
+        let changed = match received {
+            Some(received) => self.write_back(py, world, received, scratch),
+            None => Ok(Vec::new()),
+        };
+        let written = changed.and_then(|changes| {
+            if kind == FrameKind::Request
+                && let Some(received) = received
+                && !changes.is_empty()
+            {
+                scratch.brought.written_back = Some((Rc::clone(received), changes));
+            }
+            let body = scratch.builder.body();
+            Encoder::new(py, self, world, body, &mut scratch.brought)
+                .and_then(|mut encoder| write(&mut encoder).map_err(|error| encoder.locate(error)))
+        });
         if let Err(error) = written {
             unsend(py, world, scratch);
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Writes what Python changed in the arguments of a callback, if it changed anything.
+    fn write_back(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        world: &Arc<World>,
+        received: &Rc<Received>,
+        scratch: &mut Scratch,
+    ) -> PyResult<Vec<Change>> {
+        let changes = received.changes(py)?;
+        if changes.is_empty() {
+            return Ok(changes);
+        }
+        scratch.builder.write_back();
+        let by_address = received.by_address();
+        let body = scratch.builder.body();
+        let encoder = Encoder::new(py, self, world, body, &mut scratch.brought)?;
+        let mut encoder = encoder.with_received(&by_address);
+        received
+            .write(&mut encoder, &changes)
+            .map_err(|error| encoder.locate(error))?;
+        // The next block of the frame numbers its own compounds.
+        let brought = &mut scratch.brought;
+        brought.proxies.append(&mut brought.compounds);
+        Ok(changes)
     }
 
     /// Sends the frame in `scratch` and serves callbacks until its answer comes. Leaves the
@@ -296,7 +345,7 @@ impl Session {
             talk.conversation
                 .send_while(&mut scratch.builder, &mut waiting)?;
             scratch.releases.clear();
-            scratch.brought.was_sent();
+            scratch.brought.was_sent(py);
             talk.conversation
                 .next(&mut scratch.body, &mut waiting)
                 .map(Sent::Answered)
@@ -386,7 +435,7 @@ impl Session {
                     back.conversation
                         .send_while(&mut answer.builder, &mut waiting)?;
                     answer.releases.clear();
-                    answer.brought.was_sent();
+                    answer.brought.was_sent(py);
                 }
                 // If the host died while the callback ran, the lane says how.
                 back.conversation.next(&mut scratch.body, &mut waiting)
@@ -491,6 +540,9 @@ impl Session {
 fn take_in(world: &World, header: Header, scratch: &Scratch) {
     if header.flags.contains(Flags::UNREAD) {
         drop(world.unsend(&scratch.brought.sent));
+        if let Some((received, _)) = &scratch.brought.written_back {
+            received.unsettle();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the host may ask of Python in the middle of a call: to call what was lent to it, and to
 //! look into what `_policy.py` lets it look into.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_protocol::calls::CallKind;
@@ -12,12 +13,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 
 use crate::call::{call, release, unraisable};
-use crate::convert::{Decoder, apply, read_changes};
+use crate::convert::{Decoder, Received, apply, read_changes};
 use crate::errors;
 use crate::names::Names;
 use crate::request::{Ask, take_back};
 use crate::session::Session;
-use crate::talk::Scratch;
+use crate::talk::{self, Scratch};
 use crate::world::{Lending, World};
 
 /// What a request comes to before it is written down.
@@ -59,14 +60,26 @@ pub(crate) fn serve(
         let changes = read_changes(&mut decoder)?;
         apply(py, changes)?;
     }
-    let result = match CallKind::from_number(header.number) {
-        Some(call) => match read(py, world, call, &mut decoder)? {
-            Some(asked) => act(py, session, asked),
-            None => unsupported(header.number),
-        },
-        None => unsupported(header.number),
+    let asked = match CallKind::from_number(header.number) {
+        Some(call) => read(py, world, call, &mut decoder)?,
+        None => None,
     };
-    write(py, session, world, header.number, result, answer)
+    let Some(asked) = asked else {
+        let result = unsupported(header.number);
+        return write(py, session, world, (header.number, None), result, answer);
+    };
+    let Some(received) = decoder.received()? else {
+        let result = act(py, session, asked);
+        return write(py, session, world, (header.number, None), result, answer);
+    };
+    drop(decoder);
+    talk::set_received(Some(Rc::clone(&received)));
+    let result = act(py, session, asked);
+    talk::set_received(None);
+    let changed = (header.number, Some(&received));
+    let written = write(py, session, world, changed, result, answer);
+    received.release(py);
+    written
 }
 
 /// Reads a request that was refused unread, for the objects in it.
@@ -167,10 +180,10 @@ fn read_arguments<'py>(
     // What most callbacks are called with needs no list beside the tuple.
     match count {
         0 => Ok(PyTuple::empty(py)),
-        1 => PyTuple::new(py, [decoder.value()?]),
-        2 => PyTuple::new(py, [decoder.value()?, decoder.value()?]),
+        1 => PyTuple::new(py, [decoder.argument(0)?]),
+        2 => PyTuple::new(py, [decoder.argument(0)?, decoder.argument(1)?]),
         _ => {
-            let read: PyResult<Vec<_>> = (0..count).map(|_| decoder.value()).collect();
+            let read: PyResult<Vec<_>> = (0..count).map(|place| decoder.argument(place)).collect();
             PyTuple::new(py, read?)
         }
     }
@@ -299,7 +312,7 @@ fn write<'py>(
     py: Python<'py>,
     session: &Arc<Session>,
     world: &Arc<World>,
-    number: u16,
+    (number, received): (u16, Option<&Rc<Received>>),
     result: Answer<'py>,
     answer: &mut Scratch,
 ) -> PyResult<Option<PyErr>> {
@@ -318,7 +331,7 @@ fn write<'py>(
             let written = session.write(
                 py,
                 world,
-                (FrameKind::Reply, number),
+                (FrameKind::Reply, number, received),
                 answer,
                 &mut |encoder| match &good {
                     Answer::Value(value) => encoder.named(value, what),
@@ -349,16 +362,23 @@ fn write<'py>(
     };
     // With its traceback, which before 3.12 is kept beside the exception.
     let thrown = thrown.into_value(py).into_bound(py);
-    let written = session.write(
-        py,
-        world,
-        (FrameKind::Failure, number),
-        answer,
-        &mut |encoder| {
-            Failure::write_thrown(&mut encoder.out);
-            encoder.exception(&thrown)
-        },
-    );
+    let mut fail = |received: Option<&Rc<Received>>| {
+        session.write(
+            py,
+            world,
+            (FrameKind::Failure, number, received),
+            answer,
+            &mut |encoder| {
+                Failure::write_thrown(&mut encoder.out);
+                encoder.exception(&thrown)
+            },
+        )
+    };
+    let mut written = fail(received);
+    if written.is_err() && received.is_some() {
+        // The exception is told without the changes, which may be what can't be sent.
+        written = fail(None);
+    }
     match written {
         Ok(()) => {}
         Err(error) => {
@@ -380,7 +400,7 @@ fn refuse(
     session.write(
         py,
         world,
-        (FrameKind::Failure, number),
+        (FrameKind::Failure, number, None),
         answer,
         &mut |encoder| Failure::write(&mut encoder.out, error).map_err(errors::protocol),
     )

@@ -6,6 +6,7 @@
 //! uses again and again.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use hostd_protocol::frame::{FrameBuilder, Header};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 
-use crate::convert::Brought;
+use crate::convert::{Brought, Received};
 use crate::session::Session;
 use crate::world::World;
 
@@ -30,6 +31,8 @@ struct Parked {
     session: *const Session,
     /// None while a nested call uses it.
     talk: Option<Talk>,
+    /// The containers of the callback that runs, if it has any.
+    received: Option<Rc<Received>>,
 }
 
 /// What one exchange of messages needs.
@@ -63,6 +66,25 @@ pub(crate) fn parked_world(session: &Arc<Session>) -> Option<Arc<World>> {
             .filter(|entry| std::ptr::eq(entry.session, Arc::as_ptr(session)))
             .find_map(|entry| entry.talk.as_ref())
             .map(|talk| Arc::clone(&talk.world))
+    })
+}
+
+/// The containers of the callback that this thread runs for a session, for a nested call.
+pub(crate) fn received(session: &Arc<Session>) -> Option<Rc<Received>> {
+    PARKED.with_borrow(|parked| {
+        let mut entries = parked.iter().rev();
+        let innermost = entries.find(|entry| {
+            std::ptr::eq(entry.session, Arc::as_ptr(session)) && entry.talk.is_some()
+        });
+        innermost.and_then(|entry| entry.received.clone())
+    })
+}
+
+/// Sets the containers of the callback whose conversation was parked last; returns the former ones.
+pub(crate) fn set_received(received: Option<Rc<Received>>) -> Option<Rc<Received>> {
+    PARKED.with_borrow_mut(|parked| {
+        let last = parked.last_mut()?;
+        std::mem::replace(&mut last.received, received)
     })
 }
 
@@ -101,6 +123,7 @@ pub(crate) fn park(session: &Arc<Session>, talk: Talk) {
         parked.push(Parked {
             session: Arc::as_ptr(session),
             talk: Some(talk),
+            received: None,
         });
     });
 }

@@ -7,7 +7,7 @@ use crate::error::{ProtocolError, Result};
 
 /// The protocol this build speaks. Raised with every change that an older build can't follow: a test
 /// keeps what it was.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Bytes of a hello.
 pub const HELLO_BYTES: usize = MAGIC.len() + 4 + 1 + BUILD_BYTES;

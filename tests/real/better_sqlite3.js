@@ -25,6 +25,11 @@ require("./canonical.js").run(
     const one = prepare("select a, b from t where a = ?").get(2);
     const all = prepare("select a, b from t where a > ?").all(0);
     const each = [...prepare("select a, b from t where a >= ?").iterate(1)];
+    // More rows than one batch: the addon hands the batches after the first to the appender.
+    const numbers =
+      "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) select i from n";
+    const many = prepare(numbers).all();
+    const total = many.reduce((sum, row) => sum + row.i, 0);
     let error;
     try {
       prepare("select a from nowhere");
@@ -32,12 +37,13 @@ require("./canonical.js").run(
       error = [thrown.code, thrown.message];
     }
     database.close();
-    return [one, all, each, error];
+    return [one, all, each, [many.length, total, many.at(-1).i], error];
   },
   [
     { a: 2, b: "y" },
     [{ a: 1, b: "x" }, { a: 2, b: "y" }],
     [{ a: 1, b: "x" }, { a: 2, b: "y" }],
+    [10000, 50005000, 10000],
     ["SQLITE_ERROR", "no such table: nowhere"],
   ],
 );

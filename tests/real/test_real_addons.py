@@ -148,23 +148,19 @@ def swc(addon: Any) -> Any:
 
 @calls
 def better_sqlite3(addon: Any) -> Any:
-    # The class of errors and the function that changes its argument are JavaScript's; the rest of
-    # what the addon calls is Python.
-    ours = host(addon).run_script(
-        """({
-            SqliteError: class SqliteError extends Error {
-                constructor(message, code) {
-                    super(message);
-                    this.code = code;
-                }
-            },
-            append: (list, ...values) => void list.push(...values),
+    # The class of errors is JavaScript's; the rest of what the addon calls is Python.
+    sqlite_error = host(addon).run_script(
+        """(class SqliteError extends Error {
+            constructor(message, code) {
+                super(message);
+                this.code = code;
+            }
         })"""
     )
     addon.initialize(
-        ours.SqliteError,
+        sqlite_error,
         lambda *values: list(values),
-        ours.append,
+        lambda rows, *values: rows.extend(values),
         lambda *keys: lambda *values: dict(zip(keys, values, strict=True)),
         lambda value: {"value": value, "done": False},
     )
@@ -180,11 +176,17 @@ def better_sqlite3(addon: Any) -> Any:
     one = prepare("select a, b from t where a = ?").get(2)
     every = prepare("select a, b from t where a > ?").all(0)
     each = list(prepare("select a, b from t where a >= ?").iterate(1))
+    numbers = (
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)"
+        " select i from n"
+    )
+    many = prepare(numbers).all()
+    counted = [len(many), sum(row.i for row in many), many[-1].i]
     with pytest.raises(AddonError) as caught:
         prepare("select a from nowhere")
     error: Any = caught.value
     database.close()
-    return [one, every, each, [error.code, error.message]]
+    return [one, every, each, counted, [error.code, error.message]]
 
 
 @calls

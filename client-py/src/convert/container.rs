@@ -173,7 +173,11 @@ impl<'py> Encoder<'_, 'py> {
     }
 
     /// A key of a dict: a str, or an int written out.
-    fn key(&mut self, dict: &Bound<'py, PyDict>, key: &Bound<'py, PyAny>) -> PyResult<()> {
+    pub(super) fn key(
+        &mut self,
+        dict: &Bound<'py, PyDict>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
         self.spend(1)?;
         if let Ok(text) = key.cast::<PyString>() {
             return self.string(text);

@@ -1,6 +1,7 @@
 //! Wire → Python. The host may be hostile: what comes out is of a closed set of types, ids answer
 //! only if they were issued, depth and counts were checked by the reader.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_protocol::ids::SlotId;
@@ -11,6 +12,7 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyNone, PySet, PyString, PyTuple,
 };
 
+use super::received::{Kind, Received};
 use crate::buffer::Buffer;
 use crate::call::call;
 use crate::errors;
@@ -27,6 +29,10 @@ pub(crate) struct Decoder<'a, 'py> {
     world: &'a Arc<World>,
     pub(crate) reader: ValueReader<'a>,
     compounds: Vec<Option<Bound<'py, PyAny>>>,
+    /// The compounds that are lists though they are Maps or Sets at the host.
+    unhashable: Vec<(usize, Kind)>,
+    /// The position of each argument with compounds in it, and the first of these.
+    arguments: Vec<(u32, usize)>,
     /// The compounds of the request that a write-back block speaks of.
     brought: &'a [Py<PyAny>],
 }
@@ -47,6 +53,8 @@ impl<'a, 'py> Decoder<'a, 'py> {
             world,
             reader,
             compounds: Vec::new(),
+            unhashable: Vec::new(),
+            arguments: Vec::new(),
             brought,
         })
     }
@@ -79,6 +87,40 @@ impl<'a, 'py> Decoder<'a, 'py> {
     pub(crate) fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
         let token = self.reader.next().map_err(errors::protocol)?;
         self.token(token)
+    }
+
+    /// The argument of a call at this position.
+    #[inline]
+    pub(crate) fn argument(&mut self, position: u32) -> PyResult<Bound<'py, PyAny>> {
+        let first = self.compounds.len();
+        let value = self.value()?;
+        if self.compounds.len() > first {
+            self.arguments.push((position, first));
+        }
+        Ok(value)
+    }
+
+    /// The containers of this block, to find later what Python changed in them.
+    #[inline]
+    pub(crate) fn received(&self) -> PyResult<Option<Rc<Received>>> {
+        if self.compounds.is_empty() {
+            return Ok(None);
+        }
+        let kind_of = |index: usize, object: &Bound<'_, PyAny>| {
+            if object.is_exact_instance_of::<PyList>() {
+                let unhashable = self.unhashable.iter().find(|entry| entry.0 == index);
+                Some(unhashable.map_or(Kind::Array, |entry| entry.1))
+            } else if object.get_type().is(&self.names.object) {
+                Some(Kind::Object)
+            } else if object.is_exact_instance_of::<PyDict>() {
+                Some(Kind::Map)
+            } else if object.is_exact_instance_of::<PySet>() {
+                Some(Kind::Set)
+            } else {
+                None
+            }
+        };
+        Received::new(&self.compounds, kind_of, &self.arguments)
     }
 
     /// Checks that the message ends here.
@@ -196,6 +238,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
             .collect::<PyResult<Vec<_>>>()?;
         let list = PyList::new(self.py, pairs)?.into_any();
         self.compounds[place] = Some(list.clone());
+        self.unhashable.push((place, Kind::Pairs));
         Ok(list)
     }
 
@@ -216,6 +259,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         set.clear();
         let list = PyList::new(self.py, items)?.into_any();
         self.compounds[place] = Some(list.clone());
+        self.unhashable.push((place, Kind::Items));
         Ok(list)
     }
 

@@ -1,6 +1,7 @@
 //! Python → wire: scalars, identity and order of the rules. Containers are in `container.rs`,
 //! objects with behaviour in `other.rs`.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_protocol::error::ProtocolError;
@@ -17,6 +18,7 @@ use pyo3::types::{
 use rustc_hash::FxHashMap;
 
 use super::place::{Place, Step};
+use super::received::{Change, Received};
 use crate::buffer;
 use crate::call::call;
 use crate::errors;
@@ -38,13 +40,18 @@ pub(crate) struct Brought {
     pub(crate) sent: Vec<SlotId>,
     /// Awaitables that were lent, to be watched once the message is sent.
     pub(crate) awaitables: Vec<(Lending, Py<PyAny>)>,
+    /// The changes that were written of the callback in which this message is a request.
+    pub(crate) written_back: Option<(Rc<Received>, Vec<Change>)>,
 }
 
 impl Brought {
     /// The message was sent.
     #[inline]
-    pub(crate) fn was_sent(&mut self) {
+    pub(crate) fn was_sent(&mut self, py: Python<'_>) {
         std::mem::swap(&mut self.lent, &mut self.sent);
+        if let Some((received, changes)) = &self.written_back {
+            received.settle(py, changes);
+        }
     }
 
     /// Forgets everything, keeping the memory.
@@ -54,6 +61,7 @@ impl Brought {
         self.lent.clear();
         self.sent.clear();
         self.awaitables.clear();
+        self.written_back = None;
     }
 }
 
@@ -66,6 +74,8 @@ pub(crate) struct Encoder<'a, 'py> {
     pub(crate) out: ValueWriter<'a>,
     pub(super) brought: &'a mut Brought,
     by_address: Addresses,
+    /// In a write-back block: the containers of the request, by their addresses.
+    received: Option<&'a FxHashMap<usize, u32>>,
     pub(super) values_left: u32,
     /// Conversions by a converter or a property that are open inside each other.
     conversions: u32,
@@ -129,10 +139,19 @@ impl<'a, 'py> Encoder<'a, 'py> {
             out,
             brought,
             by_address: Addresses::default(),
+            received: None,
             values_left: world.limits.values,
             conversions: 0,
             place: Place::default(),
         })
+    }
+
+    /// In a write-back block, the containers of the request are named by their numbers.
+    pub(crate) fn with_received(self, received: &'a FxHashMap<usize, u32>) -> Self {
+        Self {
+            received: Some(received),
+            ..self
+        }
     }
 
     /// The addon that is spoken to.
@@ -402,7 +421,12 @@ impl<'a, 'py> Encoder<'a, 'py> {
 
     /// Writes a reference if this object came earlier in the block.
     pub(super) fn known(&mut self, object: &Bound<'py, PyAny>) -> bool {
-        match self.by_address.get(object.as_ptr() as usize) {
+        let address = object.as_ptr() as usize;
+        if let Some(index) = self.received.and_then(|received| received.get(&address)) {
+            self.out.brought(*index);
+            return true;
+        }
+        match self.by_address.get(address) {
             Some(index) => {
                 self.out.reference(index);
                 true

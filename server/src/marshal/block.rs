@@ -9,11 +9,23 @@ pub(crate) const KEPT: usize = 1 << 12;
 /// Up to here a scan beats hashing.
 const SCANNED: usize = 12;
 
+/// A compound of a request to the client, which the client may change until its reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Original {
+    pub(crate) value: Value,
+    /// The position of the argument that it is part of, if it is part of one.
+    pub(crate) argument: Option<u32>,
+}
+
 /// The compounds that were written into a block, by identity: aliases and cycles become references.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     few: Vec<(usize, u32)>,
     many: FxHashMap<usize, u32>,
+    /// The compounds in the order of their numbers, if they are to be kept.
+    originals: Option<Vec<Original>>,
+    /// The position of the argument that is being written.
+    argument: Option<u32>,
 }
 
 impl Seen {
@@ -27,9 +39,31 @@ impl Seen {
         self.many.get(&identity).copied()
     }
 
+    /// Keeps the compounds of the next block, for a write-back of the client.
+    pub(crate) fn keep_originals(&mut self) {
+        self.originals = Some(Vec::new());
+    }
+
+    /// The compounds that were kept.
+    pub(crate) fn take_originals(&mut self) -> Vec<Original> {
+        self.originals.take().unwrap_or_default()
+    }
+
+    /// The compounds from here on are part of the argument at this position.
+    #[inline]
+    pub(crate) fn begin_argument(&mut self, position: u32) {
+        self.argument = Some(position);
+    }
+
     /// Notes a compound before its contents are written.
     #[inline]
-    pub(crate) fn insert(&mut self, identity: usize, index: u32) {
+    pub(crate) fn insert(&mut self, value: &Value, identity: usize, index: u32) {
+        if let Some(originals) = &mut self.originals {
+            originals.push(Original {
+                value: value.clone(),
+                argument: self.argument,
+            });
+        }
         if self.many.is_empty() && self.few.len() < SCANNED {
             self.few.push((identity, index));
             return;
@@ -45,6 +79,10 @@ impl Seen {
         self.few.clear();
         self.many.clear();
         self.many.shrink_to(KEPT);
+        self.argument = None;
+        if let Some(originals) = &mut self.originals {
+            originals.clear();
+        }
     }
 }
 
@@ -115,6 +153,8 @@ impl Brought {
 
 #[cfg(test)]
 mod tests {
+    use hostd_engine::Value;
+
     use super::{SCANNED, Seen};
 
     #[test]
@@ -122,7 +162,7 @@ mod tests {
         let mut seen = Seen::default();
         for index in 0..1000_u32 {
             assert_eq!(seen.find(index as usize + 7), None);
-            seen.insert(index as usize + 7, index);
+            seen.insert(&Value::NULL, index as usize + 7, index);
         }
         assert_eq!(seen.find(7), Some(0));
         assert_eq!(seen.find(SCANNED + 7), Some(12));

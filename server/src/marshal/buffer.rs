@@ -55,7 +55,7 @@ pub(super) fn encode(
     let whole = bytes.len() - bytes.len() % element.size();
     let whole = bytes.get(..whole).unwrap_or_default();
     let index = encoder.out.buffer(element, Some(id), true, whole)?;
-    encoder.seen.insert(identity, index);
+    encoder.seen.insert(value, identity, index);
     Ok(())
 }
 

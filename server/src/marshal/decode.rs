@@ -8,7 +8,7 @@ use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{Token, ValueReader};
 
-use super::{Brought, buffer, error};
+use super::{Applied, Brought, Original, apply, buffer, error};
 use crate::session::Session;
 
 /// Containers are built from lists that start no larger than this, whatever count was announced.
@@ -60,6 +60,8 @@ pub(crate) struct Decoder<'d, 'b> {
     pub(super) rt: Runtime,
     reader: ValueReader<'b>,
     brought: &'d mut Brought,
+    /// In a write-back block: the compounds of the request that it is about.
+    originals: &'d [Original],
     unbuilt: Vec<(u32, Unbuilt)>,
     stale: Option<SlotId>,
 }
@@ -76,9 +78,21 @@ impl<'d, 'b> Decoder<'d, 'b> {
             rt: session.runtime(),
             reader,
             brought,
+            originals: &[],
             unbuilt: Vec::new(),
             stale: None,
         }
+    }
+
+    /// Reads a write-back block, which comes before everything else: what the client changed in the
+    /// compounds of a request to it.
+    pub(crate) fn write_back(&mut self, originals: &'d [Original]) -> Decoded<Vec<Applied>> {
+        self.originals = originals;
+        let changes = apply::read(self, originals)?;
+        self.originals = &[];
+        self.brought.clear();
+        self.reader.restart_numbering();
+        Ok(changes)
     }
 
     /// The fixed fields around the values.
@@ -236,9 +250,10 @@ impl<'d, 'b> Decoder<'d, 'b> {
             Token::Ref(index) => self.reference(index, at)?,
             Token::Lent { id, kind, .. } => self.session.proxy(id, kind)?,
             Token::Hole => return Err(malformed("a hole outside an array", at)),
-            Token::Brought(_) => {
-                return Err(malformed("a written-back object outside a write-back", at));
-            }
+            Token::Brought(index) => match self.originals.get(index as usize) {
+                Some(original) => original.value.clone(),
+                None => return Err(malformed("a reference to no object of the request", at)),
+            },
             // The common ones were built by the caller.
             _ => return Err(malformed("an unexpected kind of value", at)),
         })

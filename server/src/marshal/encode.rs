@@ -136,6 +136,16 @@ impl<'e, 'w> Encoder<'e, 'w> {
         values.iter().try_for_each(|value| self.value(value))
     }
 
+    /// Writes the arguments of a call after their count.
+    pub(crate) fn arguments(&mut self, arguments: &[Value]) -> Encoded {
+        self.out.put_u32(count(arguments.len())?);
+        for (position, argument) in (0..).zip(arguments) {
+            self.seen.begin_argument(position);
+            self.value(argument)?;
+        }
+        Ok(())
+    }
+
     /// Writes an object by reference whatever it is.
     pub(crate) fn lend(&mut self, value: &Value) -> Encoded {
         let remote = value
@@ -196,7 +206,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             Plain::Array(length) => self.array(value, identity, length),
             Plain::Object(keys, values) => {
                 let open = self.out.open_object()?;
-                self.seen.insert(identity, open.index());
+                self.seen.insert(value, identity, open.index());
                 for (key, value) in keys.iter().zip(&values) {
                     self.key(&key)?;
                     self.value(value)?;
@@ -210,7 +220,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             }
             Plain::Map(entries) => {
                 let open = self.out.open_map()?;
-                self.seen.insert(identity, open.index());
+                self.seen.insert(value, identity, open.index());
                 let total = count(entries.len() / 2)?;
                 entries.iter().try_for_each(|value| self.value(value))?;
                 self.out.close(open, total);
@@ -218,7 +228,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             }
             Plain::Set(items) => {
                 let open = self.out.open_set()?;
-                self.seen.insert(identity, open.index());
+                self.seen.insert(value, identity, open.index());
                 let total = count(items.len())?;
                 items.iter().try_for_each(|value| self.value(value))?;
                 self.out.close(open, total);
@@ -245,7 +255,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             return Ok(());
         }
         let open = self.out.open_array()?;
-        self.seen.insert(identity, open.index());
+        self.seen.insert(value, identity, open.index());
         for place in 0..length {
             let item = self.rt.get_index(value, place)?;
             if item.is_undefined() && plain::is_hole(self.rt, value, place)? {
@@ -275,7 +285,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             self.out.push_i32(int);
         }
         if whole {
-            self.seen.insert(identity, open.index());
+            self.seen.insert(value, identity, open.index());
             self.out.close(open, length);
             return Ok(true);
         }
@@ -288,7 +298,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             };
             self.out.push_f64(number);
         }
-        self.seen.insert(identity, open.index());
+        self.seen.insert(value, identity, open.index());
         self.out.close(open, length);
         Ok(true)
     }

@@ -80,7 +80,7 @@ pub(super) fn encode(
     let (rt, session) = (encoder.rt, encoder.session);
     let class = class_of(session, value);
     let mut open = encoder.out.open_error(Some(id), class)?;
-    encoder.seen.insert(identity, open.index());
+    encoder.seen.insert(value, identity, open.index());
     let names = &session.intrinsics().error_keys;
     for key in [&names.name, &names.message, &names.code] {
         let part = rt.data_property(value, key).unwrap_or_default();

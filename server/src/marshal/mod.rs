@@ -2,6 +2,7 @@
 //! reference. Nothing lies in between: values are read from a frame into the engine and written
 //! from the engine into a frame.
 
+mod apply;
 mod block;
 mod buffer;
 mod compare;
@@ -11,7 +12,8 @@ mod error;
 mod plain;
 mod write_back;
 
-pub(crate) use block::{Brought, KEPT, Seen};
+pub(crate) use apply::{Applied, apply};
+pub(crate) use block::{Brought, KEPT, Original, Seen};
 pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
 pub(crate) use encode::{EncodeError, Encoded, Encoder, Sent};
 pub(crate) use error::{ERROR_CLASSES, ErrorKeys};

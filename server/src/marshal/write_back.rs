@@ -13,9 +13,9 @@ use super::encode::{Encoded, Encoder, count};
 use super::{Brought, compare};
 use crate::session::Session;
 
-const ARRAY: u8 = 0;
-const OBJECT: u8 = 1;
-const REFILLED: u8 = 2;
+pub(super) const ARRAY: u8 = 0;
+pub(super) const OBJECT: u8 = 1;
+pub(super) const REFILLED: u8 = 2;
 const BYTES: u8 = 3;
 
 /// What one compound became.

@@ -1,19 +1,20 @@
 //! Asking the client in the middle of a call of its own: the conversation turns round, and until
 //! the reply comes the client's requests on this lane are served.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use hostd_engine::{ErrorClass, JsResult, Thrown};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{Failure, ProtocolError, RemoteError, Result as Carried};
-use hostd_protocol::frame::{FrameKind, Header};
+use hostd_protocol::frame::{Flags, FrameKind, Header};
 use hostd_protocol::ids::LaneIndex;
 use hostd_protocol::value::ValueReader;
 
 use super::Session;
 use super::level::Scratch;
-use crate::marshal::{DecodeError, Decoder, EncodeError, Encoded};
+use crate::marshal::{DecodeError, Decoder, EncodeError, Encoded, Original, apply};
 
 /// What a callback that outlives its call is told.
 const OUTSIDE: &str = "the host calls Python only inside a call that Python made: this callback \
@@ -49,24 +50,28 @@ impl Session {
         let mut scratch = self.take_scratch();
         let exchange = || self.exchange(lane, call, &mut scratch, write);
         let answered = self.host.nest(exchange);
-        let answer = answered.and_then(|header| self.take_answer(&header, &mut scratch, read));
+        let answer = answered.and_then(|(header, originals)| {
+            self.take_answer(&header, &originals, &mut scratch, read)
+        });
         self.put_scratch(scratch);
         answer
     }
 
-    /// Sends the request and serves the lane until the reply is in `scratch.body`.
+    /// Sends the request and serves the lane until the reply is in `scratch.body`. Returns the
+    /// reply's header and the compounds of the request.
     fn exchange(
         &self,
         lane: LaneIndex,
         call: CallKind,
         scratch: &mut Scratch,
         write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
-    ) -> JsResult<Header> {
+    ) -> JsResult<(Header, Rc<[Original]>)> {
         let level = self.open.borrow().last().cloned().unwrap_or_default();
         let changes = self
             .find_changes(&level)
             .map_err(|error| self.unsendable(error))?;
         self.begin(scratch, FrameKind::Request, call.number());
+        scratch.seen.keep_originals();
         let id = self.next_call.get();
         self.next_call.set(id.next());
         let written = self.compose_body(scratch, &level, changes.as_ref(), write);
@@ -90,6 +95,8 @@ impl Session {
             self.lose(error);
             return Err(self.gone());
         }
+        let originals = self.originals(scratch);
+        self.asking.borrow_mut().push((lane, Rc::clone(&originals)));
         self.nested.set(self.nested.get() + 1);
         let reply = loop {
             let received = self.receive_on(lane, &mut scratch.body);
@@ -114,10 +121,36 @@ impl Session {
             }
         };
         self.nested.set(self.nested.get() - 1);
-        reply.map_err(|error| {
-            self.lose(error);
-            self.gone()
-        })
+        self.asking.borrow_mut().pop();
+        match reply {
+            Ok(header) => Ok((header, originals)),
+            Err(error) => {
+                self.lose(error);
+                Err(self.gone())
+            }
+        }
+    }
+
+    /// The compounds of the request in `scratch`.
+    fn originals(&self, scratch: &mut Scratch) -> Rc<[Original]> {
+        let originals = scratch.seen.take_originals();
+        if originals.is_empty() {
+            // Shared, since most callbacks have plain arguments: no allocation.
+            return Rc::clone(&self.no_originals);
+        }
+        originals.into()
+    }
+
+    /// The compounds of the innermost request to the client on the lane that is being served.
+    pub(super) fn originals_of_lane(&self) -> Result<Rc<[Original]>, ProtocolError> {
+        let asking = self.asking.borrow();
+        let innermost = asking
+            .iter()
+            .rev()
+            .find(|ask| Some(ask.0) == self.lane.get());
+        let what = "a write-back outside of a callback";
+        let ask = innermost.ok_or(ProtocolError::Violation { what })?;
+        Ok(Rc::clone(&ask.1))
     }
 
     /// Receives what this lane's client says next. Meanwhile other lanes are served, on top of
@@ -186,23 +219,28 @@ impl Session {
     fn take_answer<T>(
         &self,
         header: &Header,
+        originals: &[Original],
         scratch: &mut Scratch,
         read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
     ) -> JsResult<T> {
         let before = self.rt.mutations();
+        let mut changes = Vec::new();
         let Scratch { body, brought, .. } = scratch;
         let mut reader = ValueReader::new(body, &self.limits);
         let answer = self
             .take_releases(header.flags, &mut reader)
             .map_err(DecodeError::from)
             .and_then(|()| {
+                let mut decoder = Decoder::new(self, reader, brought);
+                if header.flags.contains(Flags::WRITE_BACK) {
+                    changes = decoder.write_back(originals)?;
+                }
                 let failed = header.kind == FrameKind::Failure;
                 let failure = if failed {
-                    Some(Failure::read(&mut reader)?)
+                    Some(Failure::read(decoder.fields())?)
                 } else {
                     None
                 };
-                let mut decoder = Decoder::new(self, reader, brought);
                 let answer = match failure {
                     None => Ok(read(&mut decoder)?),
                     Some(Failure::Thrown) => Err(Thrown(decoder.value()?)),
@@ -224,8 +262,15 @@ impl Session {
             };
             level.compared.set(compared);
         }
+        // Not before the answer is read to its end. This counts as a change of the running call's
+        // own arguments, which the originals may be.
+        let applied = if answer.is_ok() && !changes.is_empty() {
+            apply(self, changes)
+        } else {
+            Ok(())
+        };
         match answer {
-            Ok(answer) => answer,
+            Ok(answer) => answer.and_then(|answer| applied.map(|()| answer)),
             Err(DecodeError::Thrown(thrown)) => Err(thrown),
             Err(DecodeError::Remote(RemoteError::Stale(id))) => {
                 let text = format!("Python answered with object {id}, which it has released");

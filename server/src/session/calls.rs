@@ -11,6 +11,7 @@ use hostd_engine::{Content, JsResult, KeyQuery, Runtime, Value};
 use hostd_napi::LoadError;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::RemoteError;
+use hostd_protocol::frame::Flags;
 use hostd_protocol::message::{self, HostStats, LoadRequest};
 use hostd_protocol::value::ValueReader;
 
@@ -19,7 +20,7 @@ use hostd_sandbox::StepError;
 use super::Session;
 use super::answer::{Answer, Exports, Refusal};
 use super::level::Level;
-use crate::marshal::{DecodeError, Decoder, one_value};
+use crate::marshal::{DecodeError, Decoder, apply, one_value};
 
 /// What a script of the client is called in stack traces.
 const SCRIPT: &str = "<run_script>";
@@ -103,10 +104,23 @@ impl Session {
         body: ValueReader<'_>,
         read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
     ) -> Result<T, Refusal> {
+        let originals = if level.flags.get().contains(Flags::WRITE_BACK) {
+            Some(self.originals_of_lane()?)
+        } else {
+            None
+        };
         let mut brought = level.brought.borrow_mut();
         let mut decoder = Decoder::new(self, body, &mut brought);
+        let changes = match &originals {
+            Some(originals) => decoder.write_back(originals)?,
+            None => Vec::new(),
+        };
         let request = read(&mut decoder)?;
         decoder.finish()?;
+        drop(brought);
+        if !changes.is_empty() {
+            apply(self, changes)?;
+        }
         level.compared.set(self.runtime().mutations());
         Ok(request)
     }

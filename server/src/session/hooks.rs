@@ -153,7 +153,7 @@ fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
         |frame| {
             frame.fields().put_u32(target);
             frame.fields().put_u8(0);
-            frame.values(call.args)
+            frame.arguments(call.args)
         },
         one_value,
     )

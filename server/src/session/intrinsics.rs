@@ -19,8 +19,10 @@ const GONE: &str = "the connection to Python is lost; the host process exits";
 pub(crate) struct Intrinsics {
     pub(crate) map_prototype: Value,
     pub(crate) map_set: Value,
+    pub(crate) map_clear: Value,
     pub(crate) set_prototype: Value,
     pub(crate) set_add: Value,
+    pub(crate) set_clear: Value,
     pub(crate) function_prototype: Value,
     pub(crate) error_prototypes: Vec<(ErrorClass, Value)>,
     pub(crate) error_keys: ErrorKeys,
@@ -74,8 +76,10 @@ impl Intrinsics {
         let iterator = rt.get_named(&rt.get_named(&global, "Symbol")?, "iterator")?;
         Ok(Self {
             map_set: rt.get_named(&map_prototype, "set")?,
+            map_clear: rt.get_named(&map_prototype, "clear")?,
             map_prototype,
             set_add: rt.get_named(&set_prototype, "add")?,
+            set_clear: rt.get_named(&set_prototype, "clear")?,
             set_prototype,
             function_prototype: prototype_of("Function")?,
             error_prototypes,

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use hostd_engine::Value;
-use hostd_protocol::frame::FrameBuilder;
+use hostd_protocol::frame::{Flags, FrameBuilder};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 
@@ -12,6 +12,8 @@ use crate::marshal::{Baseline, Brought, KEPT, Seen, Sent};
 /// A request of the client that is being served: kept for the write-back until its reply is sent.
 #[derive(Debug, Default)]
 pub(crate) struct Level {
+    /// What the body begins with.
+    pub(crate) flags: Cell<Flags>,
     /// The body, as it came.
     pub(crate) body: RefCell<Vec<u8>>,
     /// The compounds it brought.

@@ -38,7 +38,7 @@ use hostd_sandbox::Tightening;
 use rustc_hash::FxHashMap;
 
 use crate::lent::{Classes, LentObject, Objects, Remotes};
-use crate::marshal::nature;
+use crate::marshal::{Original, nature};
 use intrinsics::Intrinsics;
 use level::{Level, Scratch};
 use notices::Notices;
@@ -189,6 +189,10 @@ pub struct Session {
     levels: RefCell<Vec<Rc<Level>>>,
     scratch: RefCell<Vec<Scratch>>,
     lane: Cell<Option<LaneIndex>>,
+    /// The requests to the client that are open, outermost first: their lanes and compounds.
+    asking: RefCell<Vec<(LaneIndex, Rc<[Original]>)>>,
+    /// The compounds of a request that has none.
+    no_originals: Rc<[Original]>,
     cancels: RefCell<Vec<Option<CancelFlag>>>,
     nested: Cell<u32>,
     nested_threads: bool,
@@ -262,6 +266,8 @@ impl Session {
             levels: RefCell::default(),
             scratch: RefCell::default(),
             lane: Cell::new(None),
+            asking: RefCell::default(),
+            no_originals: Rc::default(),
             cancels: RefCell::default(),
             nested: Cell::new(0),
             nested_threads: options.nested_threads,
@@ -419,7 +425,7 @@ impl Session {
     }
 
     /// Whether the client has cancelled the call that is being served. Cheap.
-    fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         let Some(lane) = self.lane.get() else {
             return false;
         };

@@ -38,6 +38,7 @@ impl Session {
     }
 
     fn dispatch(&self, header: &Header, level: &Level) -> Result<Answer, Refusal> {
+        level.flags.set(header.flags);
         let body = level.body.borrow();
         let mut reader = ValueReader::new(&body, &self.limits);
         self.take_releases(header.flags, &mut reader)?;
@@ -61,7 +62,7 @@ impl Session {
         self.run_call(call, reader, level)
     }
 
-    /// Reads the block of releases of a frame, and checks that nothing else comes before the body.
+    /// Reads the block of releases of a frame.
     pub(super) fn take_releases(
         &self,
         flags: Flags,
@@ -73,13 +74,7 @@ impl Session {
                 self.released(object);
             }
             Ok(())
-        })?;
-        if flags.contains(Flags::WRITE_BACK) {
-            return Err(ProtocolError::Violation {
-                what: "a write-back of the client",
-            });
-        }
-        Ok(())
+        })
     }
 
     /// Sends the reply. What cannot be sent becomes a failure that says so.
@@ -234,6 +229,7 @@ impl Session {
         scratch.releases.clear();
         scratch.brought.clear();
         scratch.seen.clear();
+        scratch.seen.take_originals();
         self.scratch.borrow_mut().push(scratch);
     }
 

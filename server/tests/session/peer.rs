@@ -34,6 +34,8 @@ pub(crate) struct Peer {
     /// What came with the frames: releases, and write-backs as text.
     pub(crate) released: Vec<(u32, u64, u64)>,
     pub(crate) changes: Vec<String>,
+    /// The next frame begins with a write-back block.
+    pub(crate) write_back: bool,
 }
 
 /// A reply or failure, as text.
@@ -90,6 +92,7 @@ impl Peer {
             host: Some(host),
             released: Vec::new(),
             changes: Vec::new(),
+            write_back: false,
         }
     }
 
@@ -141,6 +144,9 @@ impl Peer {
         let limits = self.limits;
         let kind = respond(self, &asked, &mut ValueWriter::new(&mut body, &limits));
         self.builder.start(kind, header.number);
+        if std::mem::take(&mut self.write_back) {
+            self.builder.write_back();
+        }
         self.builder.body_bytes().extend_from_slice(&body);
         let frame = self
             .builder
@@ -159,6 +165,9 @@ impl Peer {
         let id = self.call;
         self.call = id.next();
         self.builder.start(kind, number);
+        if std::mem::take(&mut self.write_back) {
+            self.builder.write_back();
+        }
         write(&mut self.builder.body());
         let frame = self.builder.finish(id, GENERATION).expect("a frame");
         self.lane.send(frame, &mut patience()).expect("a host");

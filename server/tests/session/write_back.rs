@@ -1,10 +1,11 @@
 //! What a call changes in the data it brought comes back, and nothing else does.
 
+use hostd_protocol::calls::CallKind;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ElementKind, ValueWriter};
 
-use crate::peer::Peer;
+use crate::peer::{Answer, Asked, Peer};
 
 /// Calls a function with the arguments; the write-back that came with the reply.
 fn changes(source: &str, count: u32, arguments: impl FnOnce(&mut ValueWriter<'_>)) -> Vec<String> {
@@ -188,4 +189,134 @@ fn changes_that_a_script_makes_after_a_callback_are_seen() {
     .unwrap();
     assert_eq!(seen, ["0: array 1 0=1", "0: array 2 1=2"]);
     assert_eq!(peer.changes, ["0: array 3 2=3"]);
+}
+
+// The other direction: what the client changed in the arguments of a callback.
+
+/// Calls `source` with a callback that answers with this write-back block and `undefined`.
+fn write_back(peer: &mut Peer, source: &str, block: fn(&mut ValueWriter<'_>)) -> Answer {
+    let id = peer.lend(source);
+    let callable = SlotId::new(3).unwrap();
+    let mut answer = |peer: &mut Peer, _: &Asked, w: &mut ValueWriter<'_>| {
+        peer.write_back = true;
+        block(w);
+        w.undefined();
+        FrameKind::Reply
+    };
+    peer.call_with(id, 1, |w| w.lent(callable, 0, 0), &mut answer)
+}
+
+/// One changed compound.
+fn one(w: &mut ValueWriter<'_>, index: u32, kind: u8) {
+    w.put_u32(1);
+    w.put_u32(index);
+    w.put_u8(kind);
+}
+
+#[test]
+fn what_the_client_changed_is_changed_in_place() {
+    let mut peer = Peer::start();
+    let source = "(f => { const a = ['x', {k: [1]}]; f(7, a); return [a, a[2] === a, a[1].k] })";
+    let answer = write_back(&mut peer, source, |w| {
+        // Compounds: 0 is the array, 1 the object, 2 the inner array.
+        w.put_u32(2);
+        w.put_u32(0);
+        w.put_u8(0);
+        w.put_u32(3);
+        w.put_u32(1);
+        w.put_u32(2);
+        w.brought(0);
+        w.put_u32(2);
+        w.put_u8(0);
+        w.put_u32(0);
+        w.put_u32(0);
+        w.restart_numbering();
+    });
+    assert_eq!(answer.unwrap(), "[[\"x\", {k: []}, ref(1)], true, ref(3)]");
+}
+
+#[test]
+fn nested_call_brings_what_the_client_changed() {
+    let mut peer = Peer::start();
+    let id = peer.lend("(f => { globalThis.kept = {a: 1}; f(kept); return kept.b })");
+    let look = peer.lend("(() => kept.a)");
+    let callable = SlotId::new(3).unwrap();
+    let mut seen = String::new();
+    let answer = peer.call_with(id, 1, |w| w.lent(callable, 0, 0), &mut |peer, _, w| {
+        peer.write_back = true;
+        let nested = peer.ask(CallKind::Call, |out| {
+            one(out, 0, 1);
+            out.put_u32(2);
+            for name in ["a", "b"] {
+                out.str(name).unwrap();
+                out.int32(5);
+            }
+            out.put_u32(0);
+            out.restart_numbering();
+            out.put_u32(look);
+            out.put_u8(0);
+            out.put_u32(0);
+        });
+        seen = nested.unwrap();
+        w.undefined();
+        FrameKind::Reply
+    });
+    assert_eq!((seen.as_str(), answer.unwrap().as_str()), ("5", "5"));
+}
+
+#[test]
+fn write_back_that_makes_no_sense_ends_the_session() {
+    let source = "(f => f([1], new Map(), {}))";
+    let blocks: [fn(&mut ValueWriter<'_>); 9] = [
+        // More changes than compounds.
+        |w| w.put_u32(4),
+        // A compound that was not sent.
+        |w| one(w, 3, 0),
+        // A kind that does not exist, and one that the compound can't have.
+        |w| one(w, 0, 9),
+        |w| one(w, 0, 1),
+        |w| one(w, 1, 0),
+        // A slot beyond the end.
+        |w| {
+            one(w, 0, 0);
+            w.put_u32(1);
+            w.put_u32(1);
+            w.put_u32(1);
+            w.null();
+        },
+        // A reference to a compound that was not sent.
+        |w| {
+            one(w, 0, 0);
+            w.put_u32(1);
+            w.put_u32(1);
+            w.put_u32(0);
+            w.brought(77);
+        },
+        // A key without a value.
+        |w| {
+            one(w, 1, 2);
+            w.put_u32(1);
+            w.null();
+        },
+        // More items than can follow.
+        |w| {
+            one(w, 1, 2);
+            w.put_u32(u32::MAX);
+        },
+    ];
+    for block in blocks {
+        let mut peer = Peer::start();
+        write_back(&mut peer, source, block).unwrap_err();
+        let ended = peer.ended();
+        assert!(!ended.is_empty() && ended != "closed", "{ended}");
+    }
+}
+
+#[test]
+fn write_back_outside_of_a_callback_ends_the_session() {
+    let mut peer = Peer::start();
+    peer.write_back = true;
+    peer.ask(CallKind::Stats, |out| out.put_u32(0)).unwrap_err();
+    let ended = peer.ended();
+    assert!(ended.contains("outside of a callback"), "{ended}");
 }
