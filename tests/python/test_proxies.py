@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import rlcompleter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from conftest import addon_path
 from napi_python import (
     Addon,
     External,
+    JSClass,
     JSError,
     JSFunction,
     JSObject,
@@ -273,3 +275,84 @@ def test_released_proxies_are_let_go(js: Script, addon: Addon) -> None:
     stats = host(addon).stats()
     assert stats["lent"] is not None
     assert stats["lent"] < 500
+
+
+def test_constructor_is_the_class(js: Script) -> None:
+    thing_class = js("(class Thing { m() {} })")
+    thing = thing_class()
+    assert isinstance(thing.constructor, JSClass)
+    assert thing.constructor is thing_class
+    assert thing.constructor.name == "Thing"
+    assert isinstance(thing.constructor(), JSObject)
+    # A function that stands for a class is itself, too.
+    old_style = js("globalThis.Old = function Old() { this.f = () => 1; }; Old")
+    old = js("new Old()")
+    assert old.constructor is old_style
+    assert old.constructor.name == "Old"
+    assert js("new Date(NaN)").constructor is js("Date")
+
+
+def test_constructor_of_an_exported_class_is_the_export() -> None:
+    with load_addon(addon_path("bench")) as addon:
+        counter = addon.Counter()
+        assert counter.constructor is addon.Counter
+        assert counter.constructor.name == "Counter"
+        assert isinstance(counter.constructor(), addon.Counter)
+
+
+def test_class_that_is_read_as_a_property_is_a_class(js: Script) -> None:
+    holder = js(
+        """(() => {
+            class Holder { constructor() { this.Own = class Own {}; } get Got() { return Map; } }
+            Holder.prototype.Inherited = class Inherited {};
+            Holder.Static = class Static {};
+            return new Holder();
+        })()"""
+    )
+    for name in ("Own", "Inherited"):
+        found = getattr(holder, name)
+        assert isinstance(found, JSClass)
+        assert found is getattr(holder, name)
+        assert found.name == name
+        assert isinstance(found(), found)
+    assert isinstance(holder.Got, JSClass)
+    assert isinstance(holder.constructor.Static(), JSObject)
+
+
+def test_tab_completes_every_kind_of_object(js: Script) -> None:
+    with load_addon(addon_path("external")) as external:
+        objects = {
+            "addon": external,
+            "host": host(external),
+            "class": js("(class A { static s() {} m() {} })"),
+            "instance": js("new (class A { m() {} get g() { return 1; } })"),
+            "old instance": js("new (function Old() { this.f = () => 1; })"),
+            "holder of a class": js("new (class A { constructor() { this.K = class K {}; } })"),
+            "shadowed method": js("new (class A { constructor() { this.m = 1; } m() {} })"),
+            "date": js("new Date(NaN)"),
+            "map": js("new (class M extends Map {})"),
+            "proxy": js("new Proxy(class {}, {})"),
+            "no prototype": js("Object.create(null, {f: {value() {}, enumerable: true}})"),
+            "function": js("(function f(a, b) {})"),
+            "method": js("new (class A { m() {} })").m,
+            "iterator": iter(js("new (class M extends Map {})")),
+            "buffer": js("Buffer.from('abc')"),
+            "promise": js("Promise.resolve(1)"),
+            "symbol": js("Symbol('x')"),
+            "error": js("new Error('x')"),
+            "external": external.napi_create_external(1).result,
+        }
+        assert isinstance(objects["external"], External)
+        for name, value in objects.items():
+            completes(value)
+            assert dir(value), name
+        assert completes(objects["instance"]) == ["o.constructor(", "o.g", "o.m("]
+
+
+def completes(value: Any) -> list[str]:
+    """Returns what the standard completer offers for the attributes of a value."""
+    completer = rlcompleter.Completer({"o": value})
+    found: list[str] = []
+    while (match := completer.complete("o.", len(found))) is not None:
+        found.append(match)
+    return [match for match in found if "__" not in match]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostd_protocol::calls::CallKind;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -177,7 +177,15 @@ impl JSFunction {
         if is_dunder(&text) {
             return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
         }
-        attribute(slf.as_any(), slf.get().reference(py)?, name)
+        let reference = slf.get().reference(py).map_err(|error| {
+            // `inspect.signature()` looks for attributes of everything that can be called.
+            if error.is_instance_of::<PyTypeError>(py) {
+                PyAttributeError::new_err(error.value(py).to_string())
+            } else {
+                error
+            }
+        })?;
+        attribute(slf.as_any(), reference, name)
     }
 
     /// Asked only after the above found nothing: says so.

@@ -330,7 +330,8 @@ impl<'a> Reference<'a> {
 }
 
 /// An attribute of a proxy: a property, and a function among them is bound to the proxy, as it is
-/// when JavaScript calls `object.name()`.
+/// when JavaScript calls `object.name()`. `constructor` is not bound: it is the class, or the function
+/// that stands for one, and has its identity.
 pub(crate) fn attribute<'py>(
     owner: &Bound<'py, PyAny>,
     reference: Reference<'_>,
@@ -340,6 +341,7 @@ pub(crate) fn attribute<'py>(
         return Err(errors::no_attribute(owner, name));
     };
     match value.cast_into::<JSFunction>() {
+        Ok(function) if *name == "constructor" => Ok(function.into_any()),
         Ok(function) => JSFunction::bound(&function, owner, name),
         Err(error) => Ok(error.into_inner()),
     }

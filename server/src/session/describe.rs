@@ -1,6 +1,6 @@
 //! What an object or a class of the host is: its name and the names that it answers to.
 
-use hostd_engine::{Content, JsResult, Value};
+use hostd_engine::{Content, JsResult, Key, Value};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::message::Description;
 use hostd_protocol::value::{HostKind, ValueReader};
@@ -121,13 +121,21 @@ impl Session {
                 };
                 let name = rt.key_text(&key)?.as_str().to_owned();
                 match property.content {
-                    Content::Value(value) if rt.is_function(&value) => methods.push(name),
+                    Content::Value(value) if self.is_method(&key, &value) => methods.push(name),
                     Content::Value(_) => {}
                     Content::Accessor { .. } => accessors.push(name),
                 }
             }
         }
         Ok((methods, accessors))
+    }
+
+    /// Whether a property is a function that is called on the object. Classes are read as
+    /// properties, and so is `constructor`, whatever kind of function it is.
+    fn is_method(&self, key: &Key, value: &Value) -> bool {
+        self.runtime().is_function(value)
+            && *key != self.intrinsics().constructor
+            && class_prototype(self, value).is_none()
     }
 
     /// The name of the class that made an object.
