@@ -97,7 +97,7 @@ fn reference_forward_and_hole_outside_an_array_are_malformed() {
 fn reply_that_nobody_asked_for_ends_the_session() {
     let mut peer = Peer::start();
     peer.send(FrameKind::Reply, 2, |_| ());
-    assert!(peer.ended().contains("not asked"));
+    assert!(peer.ended().contains("without a request"));
 }
 
 #[test]
