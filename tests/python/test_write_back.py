@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import gc
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -334,6 +335,36 @@ def test_only_what_changed_is_sent(js: Script) -> None:
 
     assert look(change) == [1]
     assert look(lambda _: js("trap()") and None) == []
+
+
+def test_callback_of_a_timer_writes_back(js: Script) -> None:
+    called = threading.Event()
+
+    def change(values: list[int]) -> None:
+        values.append(2)
+        called.set()
+
+    js("(f) => { setTimeout(() => { const a = [1]; f(a); globalThis.fromTimer = a; }, 0); }")(
+        change
+    )
+    assert called.wait(30)
+    assert js("fromTimer") == [1, 2]
+
+
+def test_container_that_was_added_is_copied_once(js: Script) -> None:
+    # Documented in docs/contract.md, the same in both directions.
+    outer: list[Any] = []
+    js("(a, f) => { const r = [1]; a.push(r); f(); r.push(2); a.push(3); }")(outer, lambda: None)
+    assert outer == [[1], 3]
+
+    def change(values: list[Any]) -> None:
+        row = [1]
+        values.append(row)
+        js("0")
+        row.append(2)
+        values.append(3)
+
+    assert js("(f) => { const a = []; f(a); return a; }")(change) == [[1], 3]
 
 
 def test_async_callback_writes_back_what_it_changed_before_its_first_step(js: Script) -> None:
