@@ -1,6 +1,6 @@
 //! Python objects that native code needs by name, looked up once: the classes and functions of
 //! `napi_python/_values.py`, `_convert.py`, `_policy.py`, `_errors.py`, `_iterate.py`, `_aio.py`,
-//! `_output.py`, and a few of the standard library.
+//! `_output.py`, `_views.py`, and a few of the standard library.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,6 +27,7 @@ pub(crate) struct Names {
     pub(crate) converters: Py<PyDict>,
     pub(crate) converter_of: Py<PyAny>,
     pub(crate) absent: Py<PyAny>,
+    pub(crate) view: Py<PyType>,
     pub(crate) remote_get: Py<PyAny>,
     pub(crate) remote_has: Py<PyAny>,
     pub(crate) remote_set: Py<PyAny>,
@@ -95,6 +96,7 @@ impl Names {
             converters: convert.getattr("_converters")?.cast_into()?.unbind(),
             converter_of: any(&convert, "converter_of")?,
             absent: any(&policy, "ABSENT")?,
+            view: class(&py.import("napi_python._views")?, "View")?,
             remote_get: any(&policy, "remote_get")?,
             remote_has: any(&policy, "remote_has")?,
             remote_set: any(&policy, "remote_set")?,

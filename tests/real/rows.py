@@ -66,6 +66,11 @@ ROWS = [
     Row("classic_level", "classic-level", "prebuilds/linux-x64/classic-level.node"),
     Row("libsql", "@libsql/linux-x64-gnu", "index.node"),
     Row("koffi", "@koromix/koffi-linux-x64", "linux_x64/koffi.node"),
+    Row(
+        "msgpackr_extract",
+        "@msgpackr-extract/msgpackr-extract-linux-x64",
+        "node.napi.glibc.node",
+    ),
     Row("sodium_native", "sodium-native", "prebuilds/linux-x64/sodium-native.node"),
     Row("zeromq", "zeromq", "build/linux/x64/node/glibc-127-Release/addon.node", talks=True),
     # Declares version 10 of Node-API, on which Node 20 dies.

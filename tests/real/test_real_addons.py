@@ -21,6 +21,7 @@ from napi_python import (
     AddonCrashed,
     AddonError,
     AddonTimeout,
+    ArrayBuffer,
     BigInt,
     Buffer,
     Sandbox,
@@ -28,6 +29,7 @@ from napi_python import (
     StaleHandleError,
     host,
     load_addon,
+    new_object,
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -338,23 +340,24 @@ def koffi(addon: Any) -> Any:
 
 
 @calls
+def msgpackr_extract(addon: Any) -> Any:
+    message = b"\x93\xa5hello\xa6w\xc3\xb6rld\xd9\x28" + b"x" * 40
+    source = ArrayBuffer(message)
+    return [addon.extractStrings(start, len(message), source) for start in (1, 7)]
+
+
+@calls
 def sodium_native(addon: Any) -> Any:
-    # It takes and fills bare array buffers, which live over there.
-    ours = host(addon).run_script(
-        """({
-            empty: (length) => new ArrayBuffer(length),
-            from: (...bytes) => Uint8Array.from(bytes).buffer,
-        })"""
-    )
-    hello, salt = ours["from"](*b"hello"), ours["from"](*[1] * 16)
-    hashed = ours.empty(32)
-    view = host(addon).run_script("(memory) => Buffer.from(memory)")
-    addon.crypto_generichash(hashed, 0, 32, hello, 0, 5, ours.empty(0), 0, 0)
+    # It takes and fills bare array buffers.
+    hello, salt = ArrayBuffer(b"hello"), ArrayBuffer(bytes([1] * 16))
+    hashed = bytearray(32)
+    addon.crypto_generichash(ArrayBuffer(hashed), 0, 32, hello, 0, 5, ArrayBuffer(b""), 0, 0)
     memory = addon.sodium_malloc(16)
-    key = ours.empty(16)
+    # What is written after the call is not written back: this one lives in the host.
+    key = new_object(addon, ArrayBuffer(bytearray(16)))
     told: queue.Queue[Any] = queue.Queue()
     addon.crypto_pwhash_async(key, 0, 16, hello, 0, 5, salt, 0, 16, 1, 8192, 2, told.put)
-    return [view(hashed), len(memory), told.get(timeout=30), view(key)]
+    return [hashed, len(memory), told.get(timeout=30), key.slice(0)]
 
 
 @calls

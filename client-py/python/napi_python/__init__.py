@@ -44,14 +44,17 @@ from napi_python._policy import by_ref, expose
 from napi_python._restart import RestartPolicy
 from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
 from napi_python._values import BigInt, Object, undefined
+from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
 
 __all__ = [
     "Addon",
     "AddonCrashed",
     "AddonError",
     "AddonTimeout",
+    "ArrayBuffer",
     "BigInt",
     "Buffer",
+    "DataView",
     "External",
     "Host",
     "JSClass",
@@ -72,8 +75,10 @@ __all__ = [
     "SandboxReport",
     "SandboxUnavailable",
     "SandboxViolation",
+    "SharedArrayBuffer",
     "StaleHandleError",
     "Symbol",
+    "TypedArray",
     "__version__",
     "aio",
     "by_ref",

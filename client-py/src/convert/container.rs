@@ -313,6 +313,33 @@ impl<'py> Encoder<'_, 'py> {
         Ok(true)
     }
 
+    /// Bytes that were wrapped to be a certain kind of buffer.
+    pub(super) fn view(&mut self, wrapper: &Bound<'py, PyAny>) -> PyResult<()> {
+        if self.known(wrapper) {
+            return Ok(());
+        }
+        let py = self.py;
+        let source = wrapper.getattr(intern!(py, "_source"))?;
+        let code: u8 = wrapper.getattr(intern!(py, "_element"))?.extract()?;
+        let view = buffer::view(&source)?;
+        // A bytearray may have another length since it was wrapped.
+        let element = ElementKind::from_code(code)
+            .filter(|element| view.len_bytes().is_multiple_of(element.size()));
+        let Some(element) = element else {
+            return Err(self
+                .place
+                .refuse("the bytes are no whole number of elements of the typed array any more"));
+        };
+        let writable = !view.readonly();
+        wire(buffer::with_bytes(py, &view, |bytes| {
+            self.out.buffer(element, None, writable, bytes)
+        })?)?;
+        view.release(py);
+        // What the addon writes goes to the source; the wrapper is the buffer in this message.
+        self.number_as(wrapper, &source);
+        Ok(())
+    }
+
     fn is_plain_bytes(&self, object: &Bound<'py, PyAny>) -> bool {
         object.is_instance_of::<pyo3::types::PyByteArray>()
             || object.get_type().is(&self.names.memory_view)

@@ -441,6 +441,13 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.by_address.insert(object.as_ptr() as usize, index);
     }
 
+    /// As [`Self::number`], for an object that stands for another one, which is written back.
+    pub(super) fn number_as(&mut self, wrapper: &Bound<'py, PyAny>, source: &Bound<'py, PyAny>) {
+        let index = self.anonymous(source);
+        self.by_address.insert(wrapper.as_ptr() as usize, index);
+        self.brought.proxies.push(wrapper.clone().unbind());
+    }
+
     /// As [`Self::number`], for an object that is never referred to again, because equal ones
     /// are one object in Python.
     pub(super) fn anonymous(&mut self, object: &Bound<'py, PyAny>) -> u32 {

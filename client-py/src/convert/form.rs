@@ -9,12 +9,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PyType, PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
 
+use crate::names::Names;
+
 /// Classes that are remembered; with more, all are forgotten.
 const KEPT_MAX: usize = 1024;
 
 /// What the instances of a class are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
+    /// What `_views.py` wraps.
+    View,
     /// Fields of a dataclass.
     DataClass,
     /// A function.
@@ -68,6 +72,9 @@ impl Form {
 
     fn find(value: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> PyResult<Self> {
         let py = value.py();
+        if class.is_subclass(Names::get(py)?.view.bind(py))? {
+            return Ok(Self::View);
+        }
         if !value.is_instance_of::<PyType>()
             && class.hasattr(intern!(py, "__dataclass_fields__"))?
         {

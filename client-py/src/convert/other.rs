@@ -98,6 +98,7 @@ impl<'py> Encoder<'_, 'py> {
             return self.date(value);
         }
         match Form::of(value)? {
+            Form::View => self.view(value),
             Form::DataClass => self.data_class(value),
             Form::Callable => self.lend_as(value, ClientKind::Callable),
             Form::Path => self.path(value),

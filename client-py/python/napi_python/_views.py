@@ -1,0 +1,168 @@
+"""Bytes of Python as the JavaScript buffers that no Python type stands for."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+# The code of the wire and the format of `struct` of each element type.
+_ELEMENTS: Final[dict[str, tuple[int, str]]] = {
+    "int8": (0, "b"),
+    "uint8": (1, "B"),
+    "uint8clamped": (2, "B"),
+    "int16": (3, "h"),
+    "uint16": (4, "H"),
+    "int32": (5, "i"),
+    "uint32": (6, "I"),
+    "float32": (7, "f"),
+    "float64": (8, "d"),
+    "bigint64": (9, "q"),
+    "biguint64": (10, "Q"),
+    "float16": (11, "e"),
+}
+_ARRAY_BUFFER: Final = 33
+_DATA_VIEW: Final = 34
+_SHARED_ARRAY_BUFFER: Final = 35
+
+_BYTES: Final = frozenset("bBc?")
+
+
+class View:
+    """Bytes of `source` as a JavaScript buffer; what is written there is written back."""
+
+    __slots__ = ("__weakref__", "_element", "_source")
+
+    def __init__(self, source: object, element: int) -> None:
+        """Keeps the bytes and what they are."""
+        self._source = source
+        self._element = element
+
+    @property
+    def source(self) -> object:
+        """The object whose bytes they are."""
+        return self._source
+
+    def __repr__(self) -> str:
+        """Says what it is made of."""
+        return f"{type(self).__name__}({self._source!r})"
+
+
+def _buffer(source: object, name: str) -> memoryview:
+    try:
+        return memoryview(source)  # type: ignore[arg-type]
+    except TypeError:
+        text = f"{name} takes an object with bytes, as a bytearray, not {type(source).__name__}"
+        raise TypeError(text) from None
+
+
+@final
+class ArrayBuffer(View):
+    """Passes the bytes of an object as an `ArrayBuffer`."""
+
+    __slots__ = ()
+
+    def __init__(self, source: object, /) -> None:
+        """Takes any object with bytes."""
+        _buffer(source, "ArrayBuffer()").release()
+        super().__init__(source, _ARRAY_BUFFER)
+
+
+@final
+class SharedArrayBuffer(View):
+    """Passes the bytes of an object as a `SharedArrayBuffer`, which threads of the addon share.
+
+    Its memory is the host's: what is in it when the call returns is written back, not later.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, source: object, /) -> None:
+        """Takes any object with bytes."""
+        _buffer(source, "SharedArrayBuffer()").release()
+        super().__init__(source, _SHARED_ARRAY_BUFFER)
+
+
+@final
+class DataView(View):
+    """Passes the bytes of an object as a `DataView`."""
+
+    __slots__ = ()
+
+    def __init__(self, source: object, /) -> None:
+        """Takes any object with bytes."""
+        _buffer(source, "DataView()").release()
+        super().__init__(source, _DATA_VIEW)
+
+
+@final
+class TypedArray(View):
+    """Passes bytes or numbers as a typed array: `TypedArray("uint8", b"...")`."""
+
+    __slots__ = ("_kind",)
+
+    def __init__(
+        self,
+        kind: Literal[
+            "int8",
+            "uint8",
+            "uint8clamped",
+            "int16",
+            "uint16",
+            "int32",
+            "uint32",
+            "float16",
+            "float32",
+            "float64",
+            "bigint64",
+            "biguint64",
+        ],
+        source: object,
+        /,
+    ) -> None:
+        """Takes the type of the elements, and bytes or a sequence of numbers.
+
+        A buffer has elements of that type, or is one of bytes that are taken for such elements.
+        A list of numbers is copied: it is not written back.
+
+        Raises:
+            TypeError: If the buffer has elements of another type.
+            ValueError: If there is no such type, the bytes are no whole number of elements, or a
+                number is out of range.
+
+        """
+        if kind not in _ELEMENTS:
+            text = f"the type of a typed array must be one of {', '.join(_ELEMENTS)}, got {kind!r}"
+            raise ValueError(text)
+        element, code = _ELEMENTS[kind]
+        if isinstance(source, list | tuple | range):
+            try:
+                source = struct.pack(f"={len(source)}{code}", *source)
+            except (struct.error, OverflowError) as error:
+                text = f"the numbers do not fit into a typed array of {kind}: {error}"
+                raise ValueError(text) from None
+        with _buffer(source, "TypedArray()") as view:
+            size = struct.calcsize(f"={code}")
+            form = view.format.lstrip("@=<|")
+            is_same = view.itemsize == size and (form == code or {form, code} in _SAME)
+            if form not in _BYTES and not is_same:
+                text = (
+                    f"a buffer of format {view.format!r} is no {kind}; convert its elements, or "
+                    "pass memoryview(x).cast('B') to take its bytes for such elements"
+                )
+                raise TypeError(text)
+            if view.nbytes % size:
+                text = f"{view.nbytes} bytes are no whole number of {kind} of {size} bytes"
+                raise ValueError(text)
+        super().__init__(source, element)
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        """Says what it is made of."""
+        return f"TypedArray({self._kind!r}, {self._source!r})"
+
+
+# Formats of one size that are the same integers on this machine.
+_SAME: Final = ({"l", "i"}, {"L", "I"}, {"l", "q"}, {"L", "Q"}, {"n", "q"}, {"N", "Q"})
