@@ -52,7 +52,11 @@ fn begins_with_innermost(rt: Runtime, traces: &StackTraces, sites: &Value) -> Js
     if rt.array_length(&innermost).unwrap_or(0) == 0 {
         return Ok(false);
     }
-    let line = |sites| text::line(rt, traces, &rt.get_index(sites, 0)?);
+    let line = |sites| -> JsResult<Vec<u8>> {
+        let mut line = Vec::new();
+        text::line(rt, traces, &rt.get_index(sites, 0)?, &mut line)?;
+        Ok(line)
+    };
     Ok(line(&innermost)? == line(sites)?)
 }
 

@@ -84,7 +84,9 @@ pub(super) fn default_prepare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `site.toString()`.
 pub(super) fn site_to_string(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    rt.string_wtf8(&line(rt, rt.stack_traces()?, call.this)?)
+    let mut text = Vec::new();
+    line(rt, rt.stack_traces()?, call.this, &mut text)?;
+    rt.string_wtf8(&text)
 }
 
 fn header_with_code(name: &[u8], code: &[u8], message: &[u8]) -> Vec<u8> {
@@ -96,38 +98,62 @@ fn lines(rt: Runtime, traces: &StackTraces, header: Vec<u8>, sites: &Value) -> J
     for index in 0..rt.array_length(sites).unwrap_or(0) {
         let site = rt.get_index(sites, index)?;
         text.extend(b"\n    at ");
+        let end = text.len();
         // A script may have put its own objects in the place of call sites.
-        text.extend(line(rt, traces, &site).or_else(|_| bytes(rt, &site))?);
+        if line(rt, traces, &site, &mut text).is_err() {
+            text.truncate(end);
+            append(rt, &site, &mut text)?;
+        }
     }
     rt.string_wtf8(&text)
 }
 
-/// A call site in one line; an error for anything else.
-pub(super) fn line(rt: Runtime, traces: &StackTraces, site: &Value) -> JsResult<Vec<u8>> {
-    let ask = |method| match rt.call_native(method, site, &[])? {
-        answer if answer.is_nullish() => Ok(Vec::new()),
-        answer => bytes(rt, &answer),
-    };
-    let [file, line, column, function, called] = &traces.site_methods;
-    let (file, line, column) = (ask(file)?, ask(line)?, ask(column)?);
-    let place = if file.is_empty() {
-        b"native".to_vec()
-    } else if line.is_empty() || column.is_empty() {
-        file
+/// Appends a call site in one line; an error for anything else.
+pub(super) fn line(
+    rt: Runtime,
+    traces: &StackTraces,
+    site: &Value,
+    text: &mut Vec<u8>,
+) -> JsResult<()> {
+    let ask = |method| rt.call_native(method, site, &[]);
+    let [file, line, column, name, function] = &traces.site_methods;
+    let named = ask(name)?;
+    let in_function = if !named.is_nullish() {
+        append(rt, &named, text)?;
+        true
+    } else if ask(function)?.is_null() {
+        text.extend(PARSER);
+        true
     } else {
-        [file, line, column].join(&b':')
+        false
     };
-    let mut function = ask(function)?;
-    if rt.call_native(called, site, &[])?.is_null() {
-        function = PARSER.to_vec();
+    if in_function {
+        text.extend(b" (");
     }
-    if function.is_empty() {
-        return Ok(place);
+    let file = ask(file)?;
+    if file.is_nullish() {
+        text.extend(b"native");
+    } else {
+        append(rt, &file, text)?;
+        if let (Some(line), Some(column)) = (ask(line)?.as_i32(), ask(column)?.as_i32()) {
+            text.extend(format!(":{line}:{column}").as_bytes());
+        }
     }
-    Ok([&function[..], b" (", &place, b")"].concat())
+    if in_function {
+        text.push(b')');
+    }
+    Ok(())
+}
+
+/// Appends the text of a value, lone surrogates included.
+fn append(rt: Runtime, value: &Value, text: &mut Vec<u8>) -> JsResult<()> {
+    text.extend(rt.wtf8(value)?.as_bytes());
+    Ok(())
 }
 
 /// The text of a value, lone surrogates included.
 fn bytes(rt: Runtime, value: &Value) -> JsResult<Vec<u8>> {
-    Ok(rt.wtf8(value)?.as_bytes().to_vec())
+    let mut text = Vec::new();
+    append(rt, value, &mut text)?;
+    Ok(text)
 }
