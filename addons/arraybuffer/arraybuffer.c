@@ -40,6 +40,26 @@ WRAP(napi_create_external_arraybuffer) {
   DONE;
 }
 
+static int finalized;
+
+static void count_finalizer(napi_env env, void* data, void* hint) { finalized += 1; }
+
+// externalOf(length, view, finalizer, memory): over memory of that length, or else over NULL.
+static napi_value externalOf(napi_env env, napi_callback_info info) {
+  ARGUMENTS;
+  static uint8_t block[16];
+  napi_value result = NULL;
+  size_t length = (size_t)integer(env, ARG(0));
+  napi_finalize finalizer = integer(env, ARG(2)) ? count_finalizer : NULL;
+  void* memory = integer(env, ARG(3)) ? block : NULL;
+  CALL(integer(env, ARG(1))
+           ? napi_create_external_buffer(env, length, memory, finalizer, NULL, &result)
+           : napi_create_external_arraybuffer(env, memory, length, finalizer, NULL, &result));
+  if (result != NULL) VALUE("result", result);
+  NUMBER_ALWAYS("finalized", finalized);
+  DONE;
+}
+
 WRAP(napi_is_arraybuffer) {
   ARGUMENTS;
   bool result = false;
@@ -164,7 +184,8 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
   CASES_DONE;
 }
 
-EXPORTS(WRAPPED(napi_create_arraybuffer), WRAPPED(napi_create_external_arraybuffer),
+EXPORTS({"externalOf", externalOf},
+        WRAPPED(napi_create_arraybuffer), WRAPPED(napi_create_external_arraybuffer),
         WRAPPED(napi_is_arraybuffer), WRAPPED(napi_get_arraybuffer_info),
         WRAPPED(napi_detach_arraybuffer), WRAPPED(napi_is_detached_arraybuffer),
         WRAPPED(node_api_is_sharedarraybuffer), WRAPPED(node_api_create_sharedarraybuffer),

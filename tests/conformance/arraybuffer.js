@@ -84,4 +84,17 @@ op("a shared one made here", () => {
   if (shared.status === "absent") return shared;
   return [outcome(addon.node_api_is_sharedarraybuffer(shared.result)), outcome(addon.napi_get_arraybuffer_info(shared.result))];
 });
+// Over NULL the buffer is detached, and its finalizer is called later.
+for (const [length, memory] of [[0, 0], [0, 1], [3, 1]]) {
+  for (const finalizer of [0, 1]) {
+    op(`external of ${length} bytes ${memory ? "in memory" : "at NULL"}, finalizer ${finalizer}`, () => {
+      const buffer = addon.externalOf(length, 0, finalizer, memory).result;
+      const { status, result: view, finalized } = addon.externalOf(length, 1, finalizer, memory);
+      return [
+        outcome(addon.napi_is_detached_arraybuffer(buffer)), buffer.byteLength, status, finalized,
+        outcome(addon.napi_is_detached_arraybuffer(view.buffer)), view.length, view.byteOffset, view instanceof Uint8Array,
+      ];
+    });
+  }
+}
 standard();

@@ -250,6 +250,13 @@ pub(crate) struct Memory {
     pub(crate) length: usize,
 }
 
+impl Memory {
+    /// Whether there is no memory at all: at NULL, with no bytes.
+    pub(crate) fn is_null(&self) -> bool {
+        self.data.0.is_null()
+    }
+}
+
 /// The native half of a threadsafe function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThreadCalls {

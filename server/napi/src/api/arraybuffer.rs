@@ -47,7 +47,8 @@ pub(crate) fn napi_create_arraybuffer(
     result.set(cx.push_new(buffer))
 }
 
-/// Makes an array buffer over memory of the addon's, which the finalizer takes back.
+/// Makes an array buffer over memory of the addon's, which the finalizer takes back. Over NULL it is
+/// detached.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_external_arraybuffer>
 pub(crate) fn napi_create_external_arraybuffer(
@@ -58,6 +59,9 @@ pub(crate) fn napi_create_external_arraybuffer(
     result: Out<napi_value>,
 ) -> NapiResult {
     let buffer = cx.external_buffer(memory, finalize, hint)?;
+    if memory.is_null() {
+        cx.rt().detach(&buffer);
+    }
     result.set(cx.push(buffer))
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn napi_create_buffer(
     result.set(cx.push(buffer))
 }
 
-/// Makes a buffer over memory of the addon's, which the finalizer takes back.
+/// Makes a buffer over memory of the addon's, which the finalizer takes back. Over NULL its array
+/// buffer is detached.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_external_buffer>
 pub(crate) fn napi_create_external_buffer(
@@ -39,6 +40,9 @@ pub(crate) fn napi_create_external_buffer(
 ) -> NapiResult {
     let external = cx.external_buffer(memory, finalize, hint)?;
     let buffer = cx.js(cx.host.buffer_over(&external, 0, memory.length))?;
+    if memory.is_null() {
+        cx.rt().detach(&external);
+    }
     result.set(cx.push(buffer))
 }
 

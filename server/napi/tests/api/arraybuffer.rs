@@ -77,6 +77,26 @@ extern "C" fn freed(_: napi_env, data: *mut c_void, hint: *mut c_void) {
 }
 
 #[test]
+fn external_buffer_over_null_is_detached_and_finalized_once_after_the_call() {
+    let bench = bench();
+    bench.run(8, |env| {
+        let (null, hint) = (ptr::null_mut(), ptr::without_provenance_mut(7));
+        let buffer = get!(napi_create_external_arraybuffer(
+            env,
+            null,
+            0,
+            Some(freed),
+            hint
+        ));
+        assert!(get!(napi_is_detached_arraybuffer(env, buffer)));
+        assert!(FREED.with_borrow(Vec::is_empty), "not inside the call");
+    });
+    assert_eq!(FREED.take(), [(0, 7)]);
+    bench.host.close();
+    assert!(FREED.take().is_empty(), "never twice");
+}
+
+#[test]
 fn external_memory_is_seen_and_given_back_once_after_the_call() {
     static mut MEMORY: [u8; 4] = [1, 2, 3, 4];
     let bench = bench();
