@@ -105,6 +105,35 @@ void Count(const Napi::CallbackInfo& info) {
       ->Queue();
 }
 
+// Sends the latest of the numbers that it passes, then calls back. The base class releases its
+// threadsafe function once more in the finalizer of it.
+class LatestProgress : public Napi::AsyncProgressWorker<int> {
+ public:
+  LatestProgress(const Napi::Function& step, const Napi::Function& done, int count)
+      : Napi::AsyncProgressWorker<int>(done, "LatestProgress"),
+        step_(Napi::Persistent(step)),
+        count_(count) {}
+
+  void Execute(const ExecutionProgress& progress) override {
+    for (int i = 0; i < count_; i++) progress.Send(&i, 1);
+  }
+
+  void OnProgress(const int* data, size_t count) override {
+    Napi::HandleScope scope(Env());
+    if (count > 0) step_.Call({Napi::Number::New(Env(), *data)});
+  }
+
+ private:
+  Napi::FunctionReference step_;
+  int count_;
+};
+
+void CountLatest(const Napi::CallbackInfo& info) {
+  (new LatestProgress(info[0].As<Napi::Function>(), info[1].As<Napi::Function>(),
+                      info[2].As<Napi::Number>().Int32Value()))
+      ->Queue();
+}
+
 // What happens to an exception that the completion throws.
 class Thrower : public Napi::AsyncWorker {
  public:
@@ -192,6 +221,7 @@ void addAsync(Napi::Env env, Napi::Object exports) {
   exports.Set("sumLater", Napi::Function::New<SumLater>(env, "sumLater"));
   exports.Set("sumOf", Napi::Function::New<SumOf>(env, "sumOf"));
   exports.Set("count", Napi::Function::New<Count>(env, "count"));
+  exports.Set("countLatest", Napi::Function::New<CountLatest>(env, "countLatest"));
   exports.Set("throwLater", Napi::Function::New<ThrowLater>(env, "throwLater"));
   exports.Set("callFromThreads", Napi::Function::New<CallFromThreads>(env, "callFromThreads"));
   exports.Set("callTyped", Napi::Function::New<CallTypedFunction>(env, "callTyped"));

@@ -225,6 +225,11 @@ async function afterwards() {
   await immediate();
   line("every step", steps.length === 50 && steps.every((step, index) => step === index));
 
+  const latest = [];
+  line("countLatest", await new Promise((resolve) => addon.countLatest((step) => latest.push(step), (...args) => resolve(args), 50)));
+  await immediate();
+  line("every latest step", latest.length <= 50 && latest.every((step, index) => step >= index && step < 50));
+
   const heard = [];
   const listener = (error, origin) => heard.push(error, origin);
   process.on("uncaughtException", listener);

@@ -81,6 +81,22 @@ def test_misuse_without_debug_mode_is_one_warning_that_names_function_and_addon(
     assert f"addon={path}" in message
 
 
+def test_what_published_addons_do_is_no_warning_without_debug_mode(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # node-addon-api's AsyncProgressWorker releases its threadsafe function once more.
+    with load_addon(sample("cpp")) as addon:
+        done = host(addon).run_script(
+            "new Promise((resolve) => addon.countLatest(() => {}, resolve, 50))"
+            ".then(() => new Promise((resolve) => setTimeout(resolve, 1, 'done')))"
+        )
+        assert done.result(60.0) == "done"
+    # Others pass the address of a text where a name is expected.
+    with load_addon(sample("async_context")) as addon:
+        assert host(addon).run_script("addon.initWithText().status") == "napi_ok"
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_work_that_is_never_deleted_is_a_leak(napi_leakcheck: LeakCheck) -> None:
     with load_addon(sample("async_work")) as addon:
         done = host(addon).run_script(

@@ -10,7 +10,7 @@ use crate::host::Host;
 ///
 /// # Differs from Node
 ///
-/// A name that is no handle at all is complained of, and does no harm: nobody reads it. Addons are
+/// A name that is no handle at all is ignored, and reported in debug mode: nothing reads it. Addons are
 /// published that pass the address of a text, which Node takes for a value, and a number by luck.
 pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) -> NapiResult {
     let rt = cx.rt();
@@ -19,7 +19,11 @@ pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) ->
         rt.to_object(&resource)
             .map_err(|_| Status::ObjectExpected)?;
     }
-    if let Ok(name) = cx.value(name) {
+    let name = match cx.host.debug {
+        Some(_) => cx.value(name).ok(),
+        None => cx.host.handles.borrow().value(name.0),
+    };
+    if let Some(name) = name {
         rt.to_string_value(&name)
             .map_err(|_| Status::StringExpected)?;
     }

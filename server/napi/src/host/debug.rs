@@ -6,9 +6,8 @@
 
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::HostState;
 use crate::abi::enter::Row;
@@ -155,24 +154,19 @@ impl Debug {
 /// Whether a host of this process is in debug mode: for threads that have no host to ask.
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// Tells that a function that any thread may call was given an id that is not alive, or no longer
-/// held: with the stack in debug mode, else once per function.
+/// Reports, in debug mode, that a function that any thread may call was given an id that is not alive,
+/// or no longer held. Without debug mode the status says enough: node-addon-api's
+/// `AsyncProgressWorker` releases its threadsafe function once more in the finalizer.
 #[cold]
 pub(crate) fn refused_anywhere(row: &'static Row) {
-    static TOLD: AtomicU32 = AtomicU32::new(0);
-    static WARNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let what = "was given an id that is not alive, or that its holders released already";
-    if !ON.load(Ordering::Relaxed) {
-        let first = WARNED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(row.name);
-        if first {
-            tracing::warn!(function = row.name, "{what}");
-        }
-    } else if TOLD.fetch_add(1, Ordering::Relaxed) < REPORTS {
+    static REPORTED: AtomicU32 = AtomicU32::new(0);
+    if ON.load(Ordering::Relaxed) && REPORTED.fetch_add(1, Ordering::Relaxed) < REPORTS {
         let from = frames(&Backtrace::force_capture());
-        tracing::warn!("misuse: {} {what}; called from {from}", row.name);
+        tracing::warn!(
+            "misuse: {} was given an id that is not alive, or that its holders released already; \
+             called from {from}",
+            row.name,
+        );
     }
 }
 
