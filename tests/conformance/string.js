@@ -68,5 +68,5 @@ call("node_api_create_external_string_latin1", 8);
 call("node_api_create_external_string_utf16");
 call("node_api_create_external_string_utf16", 3);
 call("emptyExternalString");
-call("externalStringCopiedOrKept");
+call("externalStringIsKept");
 standard();

@@ -62,14 +62,15 @@ pub(crate) fn napi_create_string_utf16(
     make(cx, text.len(), || cx.rt().string_utf16(text), result)
 }
 
-/// Makes a string and gives the text back at once.
+/// Makes a string; the finalizer gives the text back after the outermost call.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_create_external_string_latin1>
 ///
 /// # Differs from Node
 ///
-/// The text is always copied, and the finalizer called before the function returns. The interface
-/// allows that: `copied` says so.
+/// The engine keeps a copy, for it has no strings over memory of others. `copied` is false all the
+/// same: addons are published that free the text themselves where it is true, although the finalizer
+/// has run. The text stays in place for the rest of the outermost call, not until the string dies.
 pub(crate) fn node_api_create_external_string_latin1(
     cx: &Cx,
     text: ExternalText<'_, u8>,
@@ -78,18 +79,13 @@ pub(crate) fn node_api_create_external_string_latin1(
     result: Out<napi_value>,
     copied: OptOut<bool>,
 ) -> NapiResult {
-    make(
-        cx,
-        text.units.len(),
-        || cx.rt().string_latin1(text.units),
-        result,
-    )?;
-    copied.set(!text.units.is_empty())?;
-    give_back(cx, finalize, text.data, hint);
-    Ok(())
+    let length = text.units.len();
+    make(cx, length, || cx.rt().string_latin1(text.units), result)?;
+    copied.set(false)?;
+    give_back(cx, length, finalize, text.data, hint)
 }
 
-/// Makes a string and gives the text back at once.
+/// Makes a string; the finalizer gives the text back after the outermost call.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_create_external_string_utf16>
 ///
@@ -104,21 +100,29 @@ pub(crate) fn node_api_create_external_string_utf16(
     result: Out<napi_value>,
     copied: OptOut<bool>,
 ) -> NapiResult {
-    make(
-        cx,
-        text.units.len(),
-        || cx.rt().string_utf16(text.units),
-        result,
-    )?;
-    copied.set(!text.units.is_empty())?;
-    give_back(cx, finalize, text.data, hint);
-    Ok(())
+    let length = text.units.len();
+    make(cx, length, || cx.rt().string_utf16(text.units), result)?;
+    copied.set(false)?;
+    give_back(cx, length, finalize, text.data, hint)
 }
 
-fn give_back(cx: &Cx, finalize: Option<Finalize>, data: Data, hint: Data) {
+/// Runs the finalizer of an external text: at once for an empty one, as Node does, else later.
+fn give_back(
+    cx: &Cx,
+    length: usize,
+    finalize: Option<Finalize>,
+    data: Data,
+    hint: Data,
+) -> NapiResult {
     let call = Call::from(finalize);
-    cx.host
-        .run_finalizer(&Finalizer::new(cx.env, Owner::Posted, call, data, hint));
+    let finalizer = Finalizer::new(cx.env, Owner::Posted, call, data, hint);
+    if length == 0 {
+        cx.host.run_finalizer(&finalizer);
+    } else if finalize.is_some() {
+        let id = cx.host.finalizers.borrow_mut().insert(finalizer)?;
+        cx.host.post_finalizer(id);
+    }
+    Ok(())
 }
 
 /// Makes a string to be used as a property key.

@@ -195,23 +195,26 @@ extern "C" fn freed(_: napi_env, data: *mut c_void, _: *mut c_void) {
 }
 
 #[test]
-fn external_string_is_copied_and_given_back_at_once() {
-    with_env(|env| {
-        let mut bytes = *b"caf\xe9";
-        let (mut value, mut copied) = (NULL, false);
+fn external_string_is_finalized_once_after_the_call_and_an_empty_one_at_once() {
+    static mut BYTES: [u8; 4] = *b"caf\xe9";
+    let bench = bench();
+    bench.run(8, |env| {
+        let bytes = &raw mut BYTES;
+        let (mut value, mut copied) = (NULL, true);
         let status = call!(node_api_create_external_string_latin1(
             env,
-            bytes.as_mut_ptr().cast(),
-            bytes.len(),
+            bytes.cast(),
+            4,
             Some(freed),
             ptr::null_mut(),
             &raw mut value,
             &raw mut copied
         ));
-        assert_eq!((status, copied), (Status::Ok, true));
-        assert_eq!(FREED.get(), (1, bytes.as_ptr().addr()));
+        assert_eq!((status, copied), (Status::Ok, false));
+        assert_eq!(FREED.get().0, 0, "the addon may still read it");
         assert_eq!(text(env, value), "caf\u{e9}");
         let mut units = [0x20acu16];
+        copied = true;
         let status = call!(node_api_create_external_string_utf16(
             env,
             units.as_mut_ptr(),
@@ -221,8 +224,11 @@ fn external_string_is_copied_and_given_back_at_once() {
             &raw mut value,
             &raw mut copied
         ));
-        assert_eq!((status, copied, FREED.get().0), (Status::Ok, false, 2));
+        assert_eq!((status, copied, FREED.get().0), (Status::Ok, false, 1));
     });
+    assert_eq!(FREED.get(), (2, (&raw const BYTES).addr()));
+    bench.host.close();
+    assert_eq!(FREED.get().0, 2, "never twice");
 }
 
 #[test]
