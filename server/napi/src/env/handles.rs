@@ -31,8 +31,9 @@ pub(crate) const FALSE: napi_value = napi_value(HANDLES + (3 << EPOCH_BITS));
 const BASE: usize = 4;
 
 const EPOCH_BITS: u32 = 20;
-const FIRST_EPOCH: usize = 1;
-const LAST_EPOCH: usize = (1 << EPOCH_BITS) - 1;
+/// An epoch is kept as the handle that the first slot would have in it.
+const FIRST_EPOCH: usize = HANDLES + 1;
+const LAST_EPOCH: usize = HANDLES + (1 << EPOCH_BITS) - 1;
 
 #[derive(Debug)]
 struct Slot {
@@ -124,7 +125,7 @@ impl HandleStack {
     /// Adds a value and gives its handle.
     #[inline]
     pub(crate) fn push(&mut self, value: Value) -> napi_value {
-        let id = HANDLES + (self.slots.len() << EPOCH_BITS) + self.epoch;
+        let id = self.epoch + (self.slots.len() << EPOCH_BITS);
         self.slots.push(Slot { id, value });
         napi_value(id)
     }
@@ -216,7 +217,8 @@ impl HandleStack {
 /// The index of a handle's slot; what is no handle of a slot has the index of none.
 #[inline]
 fn index(handle: napi_value) -> usize {
-    handle.0.wrapping_sub(HANDLES) >> EPOCH_BITS
+    // Shifted first, so that the constant fits into an instruction.
+    (handle.0 >> EPOCH_BITS).wrapping_sub(HANDLES >> EPOCH_BITS)
 }
 
 #[cfg(test)]
@@ -295,7 +297,7 @@ mod tests {
         assert!(stack.value(old).is_none());
         let new = stack.push(double(2.5));
         assert_eq!(stack.value(new).unwrap().as_f64(), Some(2.5));
-        assert_eq!(new.0 & LAST_EPOCH, FIRST_EPOCH);
+        assert_eq!(new.0 - (height << EPOCH_BITS), FIRST_EPOCH);
     }
 
     #[test]
