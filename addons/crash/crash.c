@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +73,32 @@ static napi_value ReadOnlyMemory(napi_env env, napi_callback_info info) {
 static napi_value WildPointer(napi_env env, napi_callback_info info) {
   *(volatile int*)(uintptr_t)0xdeadbeef000 = 1;
   return NULL;
+}
+
+// Pointers that a Node-API function or the C library is given, or the host later uses.
+
+static char* const wild = (char*)(uintptr_t)0xdeadbeef000;
+
+static napi_value WildArgument(napi_env env, napi_callback_info info) {
+  napi_value text;
+  napi_create_string_utf8(env, wild, 5, &text);
+  return text;
+}
+
+static napi_value WildResult(napi_env env, napi_callback_info info) {
+  napi_create_object(env, (napi_value*)wild);
+  return NULL;
+}
+
+static napi_value WildText(napi_env env, napi_callback_info info) {
+  size_t (*volatile length)(const char*) = strlen;
+  return plain_number(env, (double)length(wild));
+}
+
+static napi_value WildBuffer(napi_env env, napi_callback_info info) {
+  napi_value buffer;
+  TRY(env, napi_create_external_arraybuffer(env, wild, 16, NULL, NULL, &buffer));
+  return buffer;
 }
 
 static napi_value WildJump(napi_env env, napi_callback_info info) {
@@ -287,6 +315,10 @@ static const struct {
     {"nullPointer", NullPointer},
     {"readOnlyMemory", ReadOnlyMemory},
     {"wildPointer", WildPointer},
+    {"wildArgument", WildArgument},
+    {"wildResult", WildResult},
+    {"wildText", WildText},
+    {"wildBuffer", WildBuffer},
     {"wildJump", WildJump},
     {"doubleFree", DoubleFree},
     {"exhaustMemory", ExhaustMemory},

@@ -2,6 +2,7 @@
 //! texts about crashes, are in `napi_python/_errors.py`.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use hostd_client::{ClientError, ExitReport, SpawnError};
 use hostd_protocol::error::{ProtocolError, RemoteError};
@@ -10,7 +11,7 @@ use pyo3::exceptions::{
     PyAttributeError, PyException, PyRuntimeError, PySyntaxError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyFloat, PyString};
 
 use crate::call::{call, call_with};
 
@@ -91,9 +92,30 @@ pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
     ))
 }
 
+/// What the next call does after a process has died.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum After<'a> {
+    /// It starts a process.
+    Start,
+    /// It raises again; the text says which restart policy is the reason.
+    NoStart(&'a str),
+    /// It raises, because the addon was closed.
+    Closed,
+    /// There is none: `load_addon` itself fails.
+    NoAddon,
+}
+
 /// An object of a process that is gone: that of generation `own`, while it is `current` now.
 #[cold]
-pub(crate) fn stale(what: &str, own: u32, current: u32) -> PyErr {
+pub(crate) fn stale(what: &str, own: u32, current: u32, after: After<'_>) -> PyErr {
+    let advice = match after {
+        After::NoStart(policy) => policy,
+        After::Closed => "the addon was closed; load it again",
+        After::Start | After::NoAddon => {
+            "get it again from the addon, whose exported functions and classes work in each \
+             generation"
+        }
+    };
     let now = if current > own {
         format!("generation {current} is running")
     } else {
@@ -102,8 +124,8 @@ pub(crate) fn stale(what: &str, own: u32, current: u32) -> PyErr {
     raise(
         "StaleHandleError",
         &format!(
-            "{what} belongs to generation {own} of the addon's process, which has ended; {now}; get \
-             it again from the addon, whose exported functions and classes work in each generation"
+            "{what} belongs to generation {own} of the addon's process, which has ended; {now}; \
+             {advice}"
         ),
         &[],
     )
@@ -216,12 +238,12 @@ pub(crate) fn no_attribute(owner: &Bound<'_, PyAny>, name: &Bound<'_, PyString>)
 
 /// A promise was not settled in time.
 #[cold]
-pub(crate) fn promise_timeout(seconds: Option<f64>) -> PyErr {
-    let within = seconds.map_or_else(
-        || "before its deadline".to_owned(),
-        |seconds| format!("within {seconds} s"),
+pub(crate) fn promise_timeout(after: Duration) -> PyErr {
+    let message = format!(
+        "the promise was not settled before its deadline of {} s",
+        after.as_secs_f64()
     );
-    timeout(&format!("the promise was not settled {within}"), seconds)
+    timeout(&message, after, None)
 }
 
 /// A turn was not taken; told to nobody.
@@ -238,36 +260,36 @@ pub(crate) fn would_wait_for_ever(why: &str) -> PyErr {
 
 /// A call did not end before its deadline.
 #[cold]
-pub(crate) fn call_timeout(label: &str, export: Option<&str>) -> PyErr {
+pub(crate) fn call_timeout(label: &str, export: Option<&str>, after: Duration) -> PyErr {
     let what = export.unwrap_or("a call");
-    let message = format!("{what} of the addon {label} did not return before its deadline");
-    let export =
-        Python::attach(|py| export.map(|export| PyString::new(py, export).into_any().unbind()));
-    match export {
-        Some(export) => raise("AddonTimeout", &message, &[("export", export)]),
-        None => raise("AddonTimeout", &message, &[]),
-    }
+    let message = format!(
+        "{what} of the addon {label} did not return before its deadline of {} s",
+        after.as_secs_f64()
+    );
+    timeout(&message, after, export)
 }
 
 /// The addon's own initialisation took too long.
 #[cold]
-pub(crate) fn load_timeout(label: &str) -> PyErr {
-    timeout(
-        &format!(
-            "loading the addon {label} timed out; if its initialisation takes long, pass a longer \
-             start_timeout="
-        ),
-        None,
-    )
+pub(crate) fn load_timeout(label: &str, after: Duration) -> PyErr {
+    let message = format!(
+        "loading the addon {label} took longer than {} s; if its initialisation takes long, pass \
+         a longer start_timeout=, or load it outside of the deadline",
+        after.as_secs_f64()
+    );
+    timeout(&message, after, None)
 }
 
-fn timeout(message: &str, seconds: Option<f64>) -> PyErr {
-    let seconds =
-        Python::attach(|py| seconds.map(|s| pyo3::types::PyFloat::new(py, s).into_any().unbind()));
-    match seconds {
-        Some(seconds) => raise("AddonTimeout", message, &[("seconds", seconds)]),
-        None => raise("AddonTimeout", message, &[]),
-    }
+/// `after` is the length of the deadline that passed.
+fn timeout(message: &str, after: Duration, export: Option<&str>) -> PyErr {
+    Python::attach(|py| {
+        let seconds = PyFloat::new(py, after.as_secs_f64()).into_any().unbind();
+        let mut facts = vec![("seconds", seconds)];
+        if let Some(export) = export {
+            facts.push(("export", PyString::new(py, export).into_any().unbind()));
+        }
+        raise("AddonTimeout", message, &facts)
+    })
 }
 
 /// What the host answered instead of a value.
@@ -329,19 +351,15 @@ pub(crate) fn lost_lane(label: &str) -> PyErr {
     ))
 }
 
-/// The end of a process.
+/// The end of a process, `loading` if it died before it had loaded the addon.
 #[cold]
-pub(crate) fn crashed(label: &str, report: &ExitReport) -> PyErr {
-    ended(label, report, None)
-}
-
-/// The end of the last process there is, since the policy allows no other.
-#[cold]
-pub(crate) fn given_up(label: &str, report: &ExitReport, policy: &str) -> PyErr {
-    ended(label, report, Some(policy))
-}
-
-fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
+pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loading: bool) -> PyErr {
+    let after = match after {
+        After::Start => "the next call starts a fresh process",
+        After::NoStart(policy) => policy,
+        After::Closed => "it was closed; load it again",
+        After::NoAddon => "",
+    };
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let facts = PyDict::new(py);
@@ -375,7 +393,7 @@ fn ended(label: &str, report: &ExitReport, policy: Option<&str>) -> PyErr {
             facts.set_item("generation", report.generation)?;
             facts.set_item("pid", report.pid)?;
             let crashed = py.import("napi_python._errors")?.getattr("crashed")?;
-            call(&crashed, (label, facts, policy))
+            call(&crashed, (label, facts, after, loading))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),
@@ -412,7 +430,7 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
         // The conversation has ended its host if that was at fault.
         ClientError::Protocol(error) => protocol_to_py(error),
         ClientError::Remote(error) => remote(error, None),
-        ClientError::HostDied(report) => crashed(label, &report),
+        ClientError::HostDied(report) => crashed(label, &report, After::Start, false),
         ClientError::Closed => closed(label),
         ClientError::Spawn(error) if matches!(*error, SpawnError::Sandbox { .. }) => {
             unavailable(label, *error)

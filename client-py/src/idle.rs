@@ -27,25 +27,46 @@ pub(crate) fn _deadlines(change: i64) {
     }
 }
 
-/// When the innermost `deadline` block of this thread or task ends.
+/// A moment at which a wait ends, and how long after its start that is: what a timeout reports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    pub(crate) after: Duration,
+}
+
+impl Deadline {
+    /// That long after now, if the clock reaches so far.
+    #[inline]
+    pub(crate) fn after(after: Duration) -> Option<Self> {
+        let at = Instant::now().checked_add(after)?;
+        Some(Self { at, after })
+    }
+}
+
+/// The nearest deadline of the `deadline` blocks around this thread or task.
 #[inline]
-pub(crate) fn deadline(py: Python<'_>) -> PyResult<Option<Instant>> {
+pub(crate) fn deadline(py: Python<'_>) -> PyResult<Option<Deadline>> {
     if OPEN_DEADLINES.load(Ordering::Relaxed) == 0 {
         return Ok(None);
     }
     let current = CURRENT.get_or_try_init(py, || {
         Ok::<_, PyErr>(
             py.import("napi_python._deadline")?
-                .getattr("remaining")?
+                .getattr("nearest")?
                 .unbind(),
         )
     })?;
-    let remaining: Option<f64> = call(current.bind(py), ())?.extract()?;
-    Ok(remaining.map(|seconds| {
-        let wait = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    let nearest: Option<(f64, f64)> = call(current.bind(py), ())?.extract()?;
+    let duration =
+        |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    Ok(nearest.map(|(left, seconds)| {
         let now = Instant::now();
-        now.checked_add(wait)
-            .unwrap_or(now + Duration::from_secs(1 << 30))
+        Deadline {
+            at: now
+                .checked_add(duration(left))
+                .unwrap_or(now + Duration::from_secs(1 << 30)),
+            after: duration(seconds),
+        }
     }))
 }
 
@@ -53,14 +74,14 @@ pub(crate) fn deadline(py: Python<'_>) -> PyResult<Option<Instant>> {
 #[derive(Debug)]
 pub(crate) enum Reason {
     Signal(PyErr),
-    Deadline,
+    Deadline(Duration),
 }
 
 /// The nearer of two deadlines.
 #[inline]
-pub(crate) fn nearer(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+pub(crate) fn nearer(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
+        (Some(one), Some(other)) => Some(if other.at < one.at { other } else { one }),
         (one, other) => one.or(other),
     }
 }
@@ -68,7 +89,7 @@ pub(crate) fn nearer(one: Option<Instant>, other: Option<Instant>) -> Option<Ins
 /// The idling of one wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting<'a> {
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Deadline>,
     pub(crate) reason: Option<Reason>,
     queue: Option<Queue<'a>>,
     /// The interpreter is let go of.
@@ -87,7 +108,7 @@ thread_local! {
 
 impl<'a> Waiting<'a> {
     /// Of a thread that does not hold the interpreter.
-    pub(crate) const fn until(deadline: Option<Instant>) -> Self {
+    pub(crate) const fn until(deadline: Option<Deadline>) -> Self {
         Self {
             deadline,
             reason: None,
@@ -99,7 +120,7 @@ impl<'a> Waiting<'a> {
 
     /// Of a thread that holds the interpreter: waits for this session's host, possibly behind other
     /// calls.
-    pub(crate) const fn of(session: &'a Session, deadline: Option<Instant>) -> Self {
+    pub(crate) const fn of(session: &'a Session, deadline: Option<Deadline>) -> Self {
         Self {
             deadline,
             reason: None,
@@ -112,13 +133,13 @@ impl<'a> Waiting<'a> {
     /// Whether the deadline has passed.
     #[inline]
     pub(crate) fn is_late(&mut self) -> bool {
-        let late = self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now());
-        if late {
-            self.reason = Some(Reason::Deadline);
+        match self.deadline {
+            Some(deadline) if deadline.at <= Instant::now() => {
+                self.reason = Some(Reason::Deadline(deadline.after));
+                true
+            }
+            _ => false,
         }
-        late
     }
 
     /// Whether the wait is to end before it has begun, with the interpreter at hand.

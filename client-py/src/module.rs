@@ -145,6 +145,7 @@ fn _open<'py>(
         session.close(py);
         return Err(error);
     }
+    session.set_opened();
     Ok(addon)
 }
 

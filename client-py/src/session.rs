@@ -21,7 +21,7 @@ use pyo3::types::{PyDict, PyWeakrefReference};
 
 use crate::call::call;
 use crate::errors;
-use crate::idle::{self, Waiting};
+use crate::idle::{self, Deadline, Waiting};
 use crate::output;
 use crate::owner::Owner;
 use crate::proxy::Addon;
@@ -62,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) nested_threads: bool,
     /// What confines its hosts, as Python knows it; None if nothing does.
     pub(crate) sandbox: Option<Py<PyAny>>,
+    /// Whether `load_addon` has returned.
+    opened: AtomicBool,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -115,6 +117,7 @@ impl Session {
             policy: settings.policy,
             nested_threads: settings.nested_threads,
             sandbox: settings.sandbox,
+            opened: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -180,9 +183,8 @@ impl Session {
 
     /// Until when a call may take that begins now, by what the addon was loaded with.
     #[inline]
-    pub(crate) fn own_timeout(&self) -> Option<Instant> {
-        self.timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout))
+    pub(crate) fn own_timeout(&self) -> Option<Deadline> {
+        self.timeout.and_then(Deadline::after)
     }
 
     /// Until when a call may take that begins now.
@@ -190,8 +192,8 @@ impl Session {
     pub(crate) fn until(
         &self,
         py: Python<'_>,
-        outer: Option<Instant>,
-    ) -> PyResult<Option<Instant>> {
+        outer: Option<Deadline>,
+    ) -> PyResult<Option<Deadline>> {
         let own = self.own_timeout();
         let open = idle::deadline(py)?;
         Ok(idle::nearer(idle::nearer(own, open), outer))
@@ -234,8 +236,8 @@ impl Session {
         }
         match (error, waiting.reason) {
             (_, Some(idle::Reason::Signal(signal))) => signal,
-            (_, Some(idle::Reason::Deadline)) => {
-                let error = errors::call_timeout(&self.label, export);
+            (_, Some(idle::Reason::Deadline(after))) => {
+                let error = errors::call_timeout(&self.label, export, after);
                 Python::attach(|py| self.annotate(py, &error));
                 error
             }
@@ -243,9 +245,7 @@ impl Session {
                 self.bury(&report);
                 self.crashed(&report)
             }
-            (ClientError::GivenUp(report), None) => {
-                errors::given_up(&self.label, &report, &self.policy)
-            }
+            (ClientError::GivenUp(report), None) => self.crashed(&report),
             (error, None) => errors::client(&self.label, error),
         }
     }
@@ -353,6 +353,16 @@ impl Session {
             self.end_world(&world, End::Closed);
         }
         self.owner.stop();
+    }
+
+    /// `load_addon` returns the addon: from now on there may be a next call.
+    pub(crate) fn set_opened(&self) {
+        self.opened.store(true, Ordering::Release);
+    }
+
+    /// Whether `load_addon` has returned.
+    pub(super) fn is_opened(&self) -> bool {
+        self.opened.load(Ordering::Acquire)
     }
 
     /// Whether it was closed for good.

@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use hostd_client::Conversation;
 use hostd_protocol::frame::{FrameBuilder, Header};
@@ -16,6 +15,7 @@ use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 
 use crate::convert::{Brought, Received};
+use crate::idle::Deadline;
 use crate::session::Session;
 use crate::world::World;
 
@@ -24,7 +24,7 @@ pub(crate) struct Talk {
     pub(crate) conversation: Conversation,
     pub(crate) world: Arc<World>,
     /// Until when the innermost call may take, and so every call inside it.
-    pub(crate) until: Option<Instant>,
+    pub(crate) until: Option<Deadline>,
 }
 
 struct Parked {

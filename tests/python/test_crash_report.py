@@ -6,6 +6,7 @@ import gc
 import os
 import pickle
 import shutil
+import signal
 import statistics
 import threading
 import time
@@ -95,6 +96,62 @@ def test_stack_is_followed_through_node_api_and_javascript(crash: Addon) -> None
 def test_node_api_function_in_flight_is_named(crash: Addon) -> None:
     assert death(crash, "fatalError").node_api == "napi_fatal_error"
     assert death(crash, "nullPointer").node_api is None
+
+
+@pytest.mark.parametrize(
+    ("export", "function", "caller"),
+    [
+        ("wildArgument", "napi_create_string_utf8", "WildArgument"),
+        ("wildResult", "napi_create_object", "WildResult"),
+    ],
+)
+def test_wild_pointer_in_a_node_api_function_names_it_and_its_caller(
+    export: str, function: str, caller: str, crash: Addon
+) -> None:
+    error = death(crash, export)
+    assert error.address == 0xDEADBEEF000
+    assert error.backtrace is not None
+    innermost = error.backtrace[0].rpartition("+")[0]
+    assert f"SIGSEGV in {innermost}, inside Node-API function {function}, called by " in str(error)
+    assert f"called by crash.node!{caller} (" in str(error)
+    assert "the addon passed a wrong pointer or length" in str(error)
+
+
+def test_fatal_error_names_the_function_and_blames_nobody_else(crash: Addon) -> None:
+    text = str(death(crash, "fatalError"))
+    assert "SIGABRT inside Node-API function napi_fatal_error, called by crash.node!Fatal" in text
+    assert "napi-hostd" not in text
+
+
+def test_fault_in_a_library_names_it_and_its_caller(crash: Addon) -> None:
+    error = death(crash, "wildText")
+    assert error.backtrace is not None
+    assert error.backtrace[0].startswith("libc.so")
+    innermost = error.backtrace[0].rpartition("+")[0]
+    assert f"SIGSEGV in {innermost}" in str(error)
+    assert ", called by crash.node!WildText (" in str(error)
+    assert "defect" not in str(error)
+
+
+def test_fault_in_the_host_outside_of_node_api_is_told_as_a_defect(crash: Addon) -> None:
+    run = host(crash).run_script("(buffer) => new Uint8Array(buffer())[3]")
+    with pytest.raises(AddonCrashed) as caught:
+        run(crash.wildBuffer)
+    error = caught.value
+    assert error.backtrace is not None
+    assert f"SIGSEGV in {error.backtrace[0].rpartition('+')[0]} (" in str(error)
+    assert "this is a defect of napi-hostd, unless the addon damaged memory" in str(error)
+
+
+def test_signal_from_outside_is_no_defect_of_the_host(crash: Addon) -> None:
+    pid = host(crash).pid
+    assert pid is not None
+    promise = host(crash).run_script("new Promise(() => {})")
+    os.kill(pid, signal.SIGSEGV)
+    with pytest.raises(AddonCrashed) as caught:
+        promise.result(30)
+    assert caught.value.signal_name == "SIGSEGV"
+    assert "defect" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("export", "code"), [("exitZero", 0), ("exitNow", 7)])

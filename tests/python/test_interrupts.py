@@ -6,12 +6,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import addon_path
-from napi_python import Addon, AddonCrashed, AddonError, AddonTimeout, deadline, host, load_addon
+from napi_python import (
+    Addon,
+    AddonCrashed,
+    AddonError,
+    AddonTimeout,
+    deadline,
+    host,
+    load_addon,
+)
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -300,3 +308,47 @@ def test_deadline_bounds_a_restart(crash: Addon) -> None:
     with pytest.raises(AddonTimeout), deadline(0):
         crash.add(1, 2)
     assert crash.add(1, 2) == 3
+
+
+def test_timeout_has_the_seconds_of_the_deadline_that_passed(js: Script) -> None:
+    def seconds(call: Callable[[], object]) -> float | None:
+        with pytest.raises(AddonTimeout) as caught:
+            call()
+        assert caught.value.seconds is not None
+        assert f"its deadline of {caught.value.seconds:g} s" in str(caught.value)
+        return caught.value.seconds
+
+    pending = js("new Promise(() => {})")
+    for bounds in ([0.05], [60, 0.05], [0.05, 60]):
+        with ExitStack() as stack:
+            for bound in bounds:
+                stack.enter_context(deadline(bound))
+            assert seconds(lambda: js(LOOP)) == 0.05
+            assert seconds(pending.result) == 0.05
+            assert seconds(lambda: pending.result(50)) == 0.05
+            assert seconds(lambda: js("1")) == 0.05
+    assert seconds(lambda: pending.result(0.05)) == 0.05
+    with deadline(60):
+        assert seconds(lambda: pending.result(0.05)) == 0.05
+    run = js("(f) => f()")
+    # The call inside of the callback is bounded by the deadline of the call around it.
+    with deadline(0.1):
+        assert seconds(lambda: run(lambda: js(LOOP))) == 0.1
+
+
+def test_timeout_has_the_seconds_that_the_addon_was_loaded_with() -> None:
+    path = addon_path("crash")
+    with load_addon(path, timeout=0.2) as addon:
+        loop = host(addon).run_script(f"() => {{ {LOOP} }}")
+        pending = host(addon).run_script("new Promise(() => {})")
+        for bound, seconds in [(60, 0.2), (0.1, 0.1)]:
+            for call in (loop, pending.result, addon.loopForever):
+                with pytest.raises(AddonTimeout) as caught, deadline(bound):
+                    call()
+                assert caught.value.seconds == seconds
+            loop = host(addon).run_script(f"() => {{ {LOOP} }}")
+            pending = host(addon).run_script("new Promise(() => {})")
+    for bound, seconds in [(60, 0.5), (0.3, 0.3)]:
+        with pytest.raises(AddonTimeout) as caught, deadline(bound):
+            load_addon(addon_path("broken/init_hangs"), start_timeout=0.5)
+        assert caught.value.seconds == seconds

@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from conftest import addon_path
@@ -51,6 +51,88 @@ def test_policy_is_a_frozen_value() -> None:
     assert pickle.loads(pickle.dumps(policy)) == policy
     with pytest.raises(dataclasses.FrozenInstanceError):
         policy.max = 4  # type: ignore[misc]
+
+
+FRESH = "The next call starts a fresh process"
+
+
+def test_first_crash_under_never_says_that_no_process_follows() -> None:
+    with load_addon(addon_path("crash"), restart="never") as addon:
+        value = host(addon).run_script("new (class Own {})()")
+        first = str(kill(addon))
+        assert FRESH not in first
+        assert "It is not started again, because of restart='never'" in first
+        assert "It is not started again" in str(kill(addon))
+        with pytest.raises(StaleHandleError, match="no process is running; it is not started"):
+            value.x  # noqa: B018 - it raises
+        host(addon).restart()
+        assert addon.add(1, 2) == 3
+
+
+def test_last_crash_of_a_budget_says_that_no_process_follows() -> None:
+    with load_addon(addon_path("crash"), restart=RestartPolicy(max=2)) as addon:
+        assert FRESH in str(kill(addon))
+        last = str(kill(addon))
+        assert FRESH not in last
+        assert "It is not started again: it crashed 2 times" in last
+
+
+@pytest.mark.parametrize("restart", ["on-crash", "never"])
+@pytest.mark.parametrize("broken", ["crash_in_init", "crash_at_load"])
+def test_crash_while_loading_says_so_and_promises_no_call(
+    broken: str, restart: Literal["on-crash", "never"]
+) -> None:
+    with pytest.raises(AddonCrashed) as caught:
+        load_addon(addon_path(f"broken/{broken}"), restart=restart)
+    text = str(caught.value)
+    assert f"crashed while it was being loaded: its process died of SIGSEGV in {broken}." in text
+    assert FRESH not in text
+    assert "started again" not in text
+
+
+def test_crash_while_loading_again_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "changing.node"
+    shutil.copy(addon_path("crash"), file)
+    with load_addon(file) as addon:
+        assert FRESH in str(kill(addon))
+        file.unlink()
+        shutil.copy(addon_path("broken/crash_in_init"), file)
+        with pytest.raises(AddonCrashed) as caught:
+            addon.add(1, 2)
+        assert "crashed while it was being loaded: " in str(caught.value)
+        assert FRESH in str(caught.value)
+        file.unlink()
+        shutil.copy(addon_path("crash"), file)
+        assert addon.add(1, 2) == 3
+        assert "while it was being loaded" not in str(kill(addon))
+
+
+def test_crash_in_on_start_of_the_first_process_promises_no_call() -> None:
+    with pytest.raises(AddonCrashed) as caught:
+        load_addon(addon_path("crash"), on_start=lambda addon: addon.abort())
+    assert "while abort() was running" in str(caught.value)
+    assert FRESH not in str(caught.value)
+
+
+def test_call_that_close_cuts_short_promises_no_process() -> None:
+    addon = load_addon(addon_path("crash"))
+    both = host(addon).run_script("(first, second) => { first(); second(); }")
+    running = threading.Event()
+    raised: list[AddonError] = []
+
+    def call() -> None:
+        try:
+            both(running.set, addon.loopForever)
+        except AddonError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert running.wait(30)
+    host(addon).close()
+    thread.join(30)
+    (error,) = raised
+    assert FRESH not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +233,12 @@ def test_crash_at_load_again_and_again(tmp_path: Path) -> None:
         file.unlink()
         shutil.copy(addon_path("broken/crash_in_init"), file)
         kill(loaded)
-        for _ in range(2):
+        # The third crash of three is the first that says that no process follows.
+        for is_last in (False, True):
             with pytest.raises(AddonCrashed) as caught:
                 loaded.add(1, 2)
-            assert "RestartPolicy" not in str(caught.value)
+            assert ("RestartPolicy" in str(caught.value)) is is_last
+            assert (FRESH in str(caught.value)) is not is_last
         with pytest.raises(AddonCrashed, match="RestartPolicy"):
             loaded.add(1, 2)
         assert host(loaded).generation == 3

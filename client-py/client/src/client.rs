@@ -117,6 +117,11 @@ impl Client {
         self.shared.generation.load(Ordering::Acquire)
     }
 
+    /// Whether the restart policy allows no further host.
+    pub fn has_given_up(&self) -> bool {
+        self.shared.ledger.verdict().is_some()
+    }
+
     /// Whether no host serves at the moment.
     #[inline]
     pub fn is_dead(&self) -> bool {

@@ -10,7 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from napi_python import _loops
-from napi_python._deadline import remaining
+from napi_python._deadline import nearest
 from napi_python._errors import AddonError, AddonTimeout
 from napi_python._threads import Queues, Threads
 
@@ -70,16 +70,16 @@ def _run(future: concurrent.futures.Future[_R], work: Callable[[], _R]) -> None:
 async def _finish(future: concurrent.futures.Future[_R]) -> _R:
     """Waits for a call; one that has not started at the deadline never does."""
     waiting = asyncio.wrap_future(future)
-    left = remaining()
-    if left is not None:
+    if (deadline := nearest()) is not None:
+        left, seconds = deadline
         try:
             await asyncio.wait({waiting}, timeout=max(left, 0))
         except asyncio.CancelledError:
             waiting.cancel()
             raise
         if future.cancel():
-            text = "the call did not start before its deadline"
-            raise AddonTimeout(text)
+            text = f"the call did not start before its deadline of {seconds:g} s"
+            raise AddonTimeout(text, seconds=seconds)
     # A call that has started looks at its deadline itself.
     return await waiting
 

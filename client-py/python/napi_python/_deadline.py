@@ -11,15 +11,18 @@ from napi_python._native import _deadlines
 if TYPE_CHECKING:
     from types import TracebackType
 
-_until: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+_nearest: contextvars.ContextVar[tuple[float, float] | None] = contextvars.ContextVar(
     "napi_python_deadline", default=None
 )
+"""When the nearest deadline ends, and the seconds that it was given."""
 
 
-def remaining() -> float | None:
-    """Returns the seconds until the innermost deadline, None if there is none."""
-    until = _until.get()
-    return None if until is None else until - time.monotonic()
+def nearest() -> tuple[float, float] | None:
+    """Returns the seconds until the nearest deadline and those it was given, None without one."""
+    if (found := _nearest.get()) is None:
+        return None
+    until, seconds = found
+    return until - time.monotonic(), seconds
 
 
 @final
@@ -39,16 +42,16 @@ class deadline:  # noqa: N801 - used like a function
         if not self._seconds >= 0:
             text = f"a deadline is a number of seconds from now, not {seconds!r}"
             raise ValueError(text)
-        self._token: contextvars.Token[float | None] | None = None
+        self._token: contextvars.Token[tuple[float, float] | None] | None = None
 
     def __enter__(self) -> None:
         """Starts the time."""
         if self._token is not None:
             text = "this deadline is running already; make another one"
             raise RuntimeError(text)
-        until = time.monotonic() + self._seconds
-        outer = _until.get()
-        self._token = _until.set(until if outer is None else min(outer, until))
+        own = (time.monotonic() + self._seconds, self._seconds)
+        outer = _nearest.get()
+        self._token = _nearest.set(own if outer is None else min(outer, own))
         _deadlines(1)
 
     def __exit__(
@@ -61,4 +64,4 @@ class deadline:  # noqa: N801 - used like a function
         token, self._token = self._token, None
         if token is not None:
             _deadlines(-1)
-            _until.reset(token)
+            _nearest.reset(token)

@@ -260,7 +260,11 @@ class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happene
 
 
 class AddonTimeout(AddonError, TimeoutError):  # noqa: N818 - the name says what happened
-    """A deadline passed before the addon answered."""
+    """A deadline passed before the addon answered.
+
+    `seconds` is the length of the deadline that passed, of several the nearest; `export` the
+    exported function that was called, if it was a call of one.
+    """
 
     _facts = ("seconds", "export")
 
@@ -333,6 +337,21 @@ _LIKELY = {
 
 # The ways in which Rust code in an addon comes to its end: no author wrote these.
 _OTHERS = ("std::", "core::", "alloc::", "__rustc::", "<core::", "<alloc::", "<std::", "rust_")
+# The signals of an instruction that failed, so that the innermost frame is where it failed; those
+# of abort() and kill() come out of the C library.
+_FAULTS = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL"})
+# The frames of the host process, and of an addon.
+_HOST = "napi-hostd!"
+_ADDON = re.compile(r"\.node[!+]")
+# Libraries of the system: what they fail at they were asked to do.
+_SYSTEM = ("libc.", "libc-", "libm.", "libpthread", "ld-linux", "libstdc++", "libgcc_s", "[vdso]")
+# What the host exports for addons to call.
+_EXPORTED = ("napi_", "node_api_", "uv_")
+_OURS = (
+    "this is a defect of napi-hostd, unless the addon damaged memory or handed over memory that is "
+    "not there; please report it with the backtrace"
+)
+_POINTER = "the addon passed a wrong pointer or length, or this is a defect of napi-hostd"
 # How a reason begins that nobody is sure of.
 _GUESS = "maybe "
 # Nothing is ever mapped below this address.
@@ -341,13 +360,8 @@ _NULL_END = 0x10000
 
 def _cause(name: str, facts: dict[str, object]) -> str:
     """Returns a signal with where it was raised and what it means most likely."""
-    text = name
-    backtrace = facts.get("backtrace")
-    if isinstance(backtrace, list):
-        inside = [str(frame).rpartition("+")[0] for frame in backtrace if ".node!" in str(frame)]
-        own = (name for name in inside if not name.partition("!")[2].startswith(_OTHERS))
-        function = next(own, "") or next(iter(inside), "")
-        text += f" in {function}" if function else ""
+    place, is_ours = _place(name, facts)
+    text = name + place
     if facts.get("thread") is not None:
         text += f" on a thread of its own ({facts['thread']})"
     likely = _LIKELY.get(name)
@@ -362,7 +376,51 @@ def _cause(name: str, facts: dict[str, object]) -> str:
             if address < _NULL_END
             else f"it read, wrote or ran memory that is not its own, at {address:#x}"
         )
+    if is_ours and not facts.get("overflowed"):
+        likely = f"{likely}; {_OURS if is_ours == 'defect' else _POINTER}"
     return f"{text} ({likely})" if likely else text
+
+
+def _place(name: str, facts: dict[str, object]) -> tuple[str, str]:
+    """Returns where a signal was raised, and whether that is the host's own code.
+
+    The second is empty for the addon's code and that of libraries, "argument" for a function that
+    the addon called, whose arguments may be the reason, and else "defect".
+    """
+    backtrace = facts.get("backtrace")
+    if not isinstance(backtrace, list):
+        return "", ""
+    frames = [str(frame) for frame in backtrace if not str(frame).startswith("0x")]
+    inside = [_function(frame) for frame in frames if _ADDON.search(frame)]
+    own = (function for function in inside if not function.partition("!")[2].startswith(_OTHERS))
+    caller = next(own, "") or next(iter(inside), "")
+    by = f", called by {caller}" if caller else ""
+    innermost = _function(frames[0]) if frames and name in _FAULTS else ""
+    culprit = next((frame for frame in frames if not frame.startswith(_SYSTEM)), "")
+    if not culprit.startswith(_HOST):
+        if not innermost or innermost in inside:
+            return f" in {caller}" if caller else "", ""
+        return f" in {innermost}{by}", ""
+    addon = next((i for i, frame in enumerate(frames) if _ADDON.search(frame)), 0)
+    entered = (_function(frame).removeprefix(_HOST) for frame in reversed(frames[:addon]))
+    function = facts.get("node_api") or next(
+        (name for name in entered if name.startswith(_EXPORTED)), None
+    )
+    if function:
+        api = "libuv" if str(function).startswith("uv_") else "Node-API"
+        inner = f" in {innermost}," if innermost else ""
+        return f"{inner} inside {api} function {function}{by}", "argument" if inner else ""
+    if not innermost:
+        return f" in {caller}" if caller else "", ""
+    # Of a signal that was sent there is no address, and the code is where it happened to be.
+    is_fault = facts.get("address") is not None or name in {"SIGFPE", "SIGILL"}
+    by = f", called by {_function(culprit)}" if culprit != frames[0] else ""
+    return f" in {innermost}{by}", "defect" if is_fault else ""
+
+
+def _function(frame: str) -> str:
+    """Returns a frame without the offset; where no function is known, the offset stays."""
+    return frame.rpartition("+")[0] if "!" in frame else frame
 
 
 def _called(facts: dict[str, object]) -> str:
@@ -373,8 +431,10 @@ def _called(facts: dict[str, object]) -> str:
     return f"{facts['call']}({', '.join(numbers)}) by the numbers of {facts['table']}{path}"
 
 
-def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> str:
-    where = f" while {facts['export']}() was running" if facts.get("export") else ""
+def _crash_message(label: str, facts: dict[str, object], after: str, *, loading: bool) -> str:
+    where = " while it was being loaded" if loading else ""
+    if facts.get("export"):
+        where = f" while {facts['export']}() was running"
     number = facts.get("signal")
     reason = facts.get("reason")
     is_guess = isinstance(reason, str) and reason.startswith(_GUESS)
@@ -387,8 +447,8 @@ def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> 
         how = f"its process exited with code {facts['exit_code']} without being asked to"
     else:
         how = "its process is gone"
-    text = f"the addon {label} crashed{where}: {how}. "
-    text += policy[0].upper() + policy[1:] if policy else "The next call starts a fresh process"
+    text = f"the addon {label} crashed{where}: {how}"
+    text += f". {after[0].upper()}{after[1:]}" if after else ""
     stderr = facts.get("stderr")
     if isinstance(stderr, str) and stderr.strip():
         lines = stderr.strip().splitlines()[-3:]
@@ -396,8 +456,11 @@ def _crash_message(label: str, facts: dict[str, object], policy: str | None) -> 
     return text
 
 
-def crashed(label: str, facts: dict[str, object], policy: str | None = None) -> AddonCrashed:
-    """Makes the exception for a host that died, of what its supervisor knows."""
+def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> AddonCrashed:  # noqa: FBT001 - called from native code
+    """Makes the exception for a host that died, of what its supervisor knows.
+
+    `after` is what the next call does, empty if there is none.
+    """
     # The addon may have written any of it.
     for name, value in facts.items():
         if isinstance(value, str):
@@ -411,7 +474,7 @@ def crashed(label: str, facts: dict[str, object], policy: str | None = None) -> 
     is_sent = facts.get("backtrace") is not None and facts.get("call") is None
     is_violation = facts.get("signal_name") == "SIGSYS" and not is_sent
     cls = SandboxViolation if is_violation else AddonCrashed
-    message = _crash_message(label, facts, policy)
+    message = _crash_message(label, facts, after, loading=loading)
     # What only the message says.
     for name in ("overflowed", "thread"):
         facts.pop(name, None)

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTypeError};
@@ -43,9 +43,9 @@ impl Sleeper {
         let timer = match until {
             None => None,
             Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
+                let left = until.at.saturating_duration_since(Instant::now());
                 let give_up = promise.getattr(intern!(py, "_give_up"))?;
-                let later = (left.as_secs_f64(), give_up, &future);
+                let later = (left.as_secs_f64(), give_up, &future, until.after);
                 Some(method(event_loop, intern!(py, "call_later"), later)?.unbind())
             }
         };
@@ -116,11 +116,12 @@ pub(super) fn give_up(
     session: &Session,
     py: Python<'_>,
     future: &Bound<'_, PyAny>,
+    after: Duration,
 ) -> PyResult<()> {
     if is_done(future)? {
         return Ok(());
     }
-    let error = errors::promise_timeout(None);
+    let error = errors::promise_timeout(after);
     session.annotate(py, &error);
     let set = intern!(py, "set_exception");
     method(future, set, (error.into_value(py),)).map(drop)

@@ -18,6 +18,7 @@ use super::Handle;
 use super::awaiting::{self, Awaiting, Sleeper};
 use crate::convert::Decoder;
 use crate::errors;
+use crate::idle::Deadline;
 use crate::request::Ask;
 use crate::talk;
 use crate::turns::{IMPATIENT, TurnCondition, Waiting};
@@ -380,7 +381,7 @@ impl Promise {
             Some(seconds) => {
                 let wait = Duration::try_from_secs_f64(seconds.max(0.0))
                     .map_err(|_| PyValueError::new_err("timeout must be a number of seconds"))?;
-                Instant::now().checked_add(wait)
+                Deadline::after(wait)
             }
         };
         self.watch(py)?;
@@ -390,7 +391,7 @@ impl Promise {
         let session = Arc::clone(&self.handle.session);
         let until = session.until(py, limit)?;
         let in_callback = talk::parked_world(&session).is_some();
-        if limit.is_none_or(|limit| limit > Instant::now()) {
+        if limit.is_none_or(|limit| limit.at > Instant::now()) {
             self.check_wait(py, in_callback)?;
         }
         // Who is inside a callback can't take turns.
@@ -409,9 +410,8 @@ impl Promise {
                 return outcome;
             }
             let now = Instant::now();
-            if until.is_some_and(|until| until <= now) {
-                let own = limit.is_some_and(|limit| limit <= now);
-                let error = errors::promise_timeout(timeout.filter(|_| own));
+            if let Some(until) = until.filter(|until| until.at <= now) {
+                let error = errors::promise_timeout(until.after);
                 self.handle.session.annotate(py, &error);
                 return Err(error);
             }
@@ -434,7 +434,7 @@ impl Promise {
             } else {
                 SLICE
             };
-            let slice = until.map_or(slice, |until| slice.min(until - now));
+            let slice = until.map_or(slice, |until| slice.min(until.at - now));
             if self.is_pending() {
                 py.detach(|| thread::park_timeout(slice));
             }
@@ -450,8 +450,8 @@ impl Promise {
 
     /// The time is over for one `await`; the promise goes on.
     #[pyo3(name = "_give_up")]
-    fn give_up(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        awaiting::give_up(&self.handle.session, py, future)
+    fn give_up(&self, py: Python<'_>, future: &Bound<'_, PyAny>, after: Duration) -> PyResult<()> {
+        awaiting::give_up(&self.handle.session, py, future, after)
     }
 
     fn __await__(slf: &Bound<'_, Self>) -> PyResult<Awaiting> {

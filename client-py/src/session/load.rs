@@ -1,7 +1,6 @@
 //! What is said to a host that was just started: which addon, and the user's first words.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use hostd_client::{ClientError, Conversation};
 use hostd_protocol::calls::CallKind;
@@ -15,7 +14,7 @@ use pyo3::types::PyWeakrefMethods;
 use super::Session;
 use crate::call::call;
 use crate::errors;
-use crate::idle::{self, Waiting};
+use crate::idle::{self, Deadline, Waiting};
 use crate::world::World;
 
 impl Session {
@@ -61,7 +60,7 @@ impl Session {
         message::write(&mut builder.body(), &request)?;
         conversation.send(&mut builder)?;
         let mut body = Vec::new();
-        let limit = Instant::now().checked_add(self.start_timeout);
+        let limit = Deadline::after(self.start_timeout);
         let deadline = Python::attach(idle::deadline).unwrap_or_default();
         let mut patience = Waiting::until(idle::nearer(limit, deadline));
         let header = match conversation.next(&mut body, &mut patience) {
@@ -69,8 +68,8 @@ impl Session {
             Err(error) => {
                 match patience.reason.take() {
                     Some(idle::Reason::Signal(signal)) => self.fail(signal),
-                    Some(idle::Reason::Deadline) => {
-                        let error = errors::load_timeout(&self.label);
+                    Some(idle::Reason::Deadline(after)) => {
+                        let error = errors::load_timeout(&self.label, after);
                         Python::attach(|py| self.annotate(py, &error));
                         self.fail(error);
                     }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use hostd_client::ExitReport;
+use hostd_client::{Client, ExitReport};
 use pyo3::prelude::*;
 
 use super::{Session, locked};
-use crate::errors;
+use crate::errors::{self, After};
 use crate::proxy::promise::Outcome;
 use crate::world::{End, LentObject, World};
 
@@ -19,7 +19,12 @@ impl Session {
     /// generation that was started last: the reason for it is what the process died of.
     #[cold]
     pub(crate) fn stale(&self, home: &World, current: u32) -> PyErr {
-        let error = errors::stale("this object", home.generation.0, current);
+        let error = errors::stale(
+            "this object",
+            home.generation.0,
+            current,
+            self.after_crash(),
+        );
         Python::attach(|py| {
             let end = py.detach(|| home.wait_for_end(TO_HEAR));
             if let Some(End::Died(report)) = end {
@@ -37,16 +42,36 @@ impl Session {
             Some(End::Died(report)) => self.crashed(report),
             Some(End::Closed) => errors::closed(&self.label),
             Some(End::Forked) => errors::forked(&self.label),
-            None => errors::stale("this answer", world.generation.0, self.generation()),
+            None => {
+                let (own, current) = (world.generation.0, self.generation());
+                errors::stale("this answer", own, current, self.after_crash())
+            }
         }
     }
 
     /// What to raise for a process that died, with what its sandbox may have to do with that.
     #[cold]
     pub(super) fn crashed(&self, report: &ExitReport) -> PyErr {
-        let error = errors::crashed(&self.label, report);
+        // A process whose exports were never read died before it had loaded the addon.
+        let loading = self
+            .world()
+            .is_none_or(|world| world.generation.0 < report.generation);
+        let error = errors::crashed(&self.label, report, self.after_crash(), loading);
         Python::attach(|py| self.annotate(py, &error));
         error
+    }
+
+    /// What the next call does now that a process has died.
+    fn after_crash(&self) -> After<'_> {
+        if !self.is_opened() {
+            After::NoAddon
+        } else if self.is_closed() {
+            After::Closed
+        } else if self.client.get().is_some_and(Client::has_given_up) {
+            After::NoStart(&self.policy)
+        } else {
+            After::Start
+        }
     }
 
     /// A process is gone, whether or not another runs meanwhile: pending promises fail, what was
