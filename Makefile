@@ -13,6 +13,13 @@ SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -
 MACHINE = $(shell rustc -vV | sed -n 's/^host: //p')
 
 .DEFAULT_GOAL := help
+
+ifneq ($(filter-out help,$(MAKECMDGOALS)),)
+ifneq ($(shell test -w . && echo yes),yes)
+$(error cannot write to $(CURDIR): make builds in this folder; copy it to one that is writable. What is built already runs from here: .venv/bin/python -m pytest tests/python)
+endif
+endif
+
 .PHONY: help demo test check bench fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
 
 help: ## Shows this list.

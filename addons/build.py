@@ -138,6 +138,7 @@ def build(target: Target, out: Path) -> str | None:
     ]
     if output.exists() and output.stat().st_mtime > newest(inputs):
         return None
+    require_writable(out, "choose another folder with --out")
     output.parent.mkdir(parents=True, exist_ok=True)
     objects = out / ".objects"
     objects.mkdir(exist_ok=True)
@@ -194,10 +195,18 @@ def build_rust(out: Path) -> str | None:
     raise SystemExit("cargo did not say where the Rust sample is")
 
 
+def require_writable(folder: Path, advice: str) -> None:
+    """Ends with a message if nothing can be made in `folder`."""
+    if not os.access(folder, os.W_OK):
+        text = f"cannot build the sample addons: {folder} is not writable; {advice}"
+        raise SystemExit(text)
+
+
 def fetch_headers() -> None:
     """Lets npm fetch what package-lock.json pins, where it is not there yet."""
     if HEADERS.is_dir() and ADDON_API.is_dir():
         return
+    require_writable(HERE, "copy the repository to a folder that is writable")
     subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, check=True)
 
 
@@ -211,7 +220,10 @@ def main() -> None:
     options = parser.parse_args()
     fetch_headers()
     out: Path = options.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"cannot create {out}: {error.strerror}; choose another folder with --out")
     every = targets()
     unknown = set(options.names) - {target.name for target in every} - {"sample_rust"}
     if unknown:

@@ -49,6 +49,13 @@ def _profile(settings: Settings) -> str:
 
 def _build_host(settings: Settings) -> None:
     """Builds the program and puts it into the package, executable, with the licences."""
+    package = _PLACE.parent
+    if not os.access(_PLACE if _PLACE.exists() else package, os.W_OK):
+        text = (
+            f"building napi-python writes to {package}, which is not writable: copy the repository "
+            "to a folder that is, or install a wheel"
+        )
+        raise SystemExit(text)
     profile = _profile(settings)
     _cargo("build", "--locked", "--package", _PROGRAM, "--bin", _PROGRAM, "--profile", profile)
     metadata = json.loads(_cargo(*third_party.METADATA, capture=True))

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+import napi_python
 import pytest
 from napi_python import _addon
 
@@ -98,9 +99,20 @@ def _uid(user: str) -> int:
 
 @pytest.fixture(scope="module")
 def kit() -> Iterator[pathlib.Path]:
-    """What the attacks need, where every user may read it."""
+    """Copies all that an attack needs to a folder that every user may read.
+
+    The user who attacks may not be able to enter the folder of the repository.
+    """
     folder = pathlib.Path(tempfile.mkdtemp(prefix="redteam-kit-"))
     shutil.copy(_addon._host_binary(), folder / "napi-hostd")  # noqa: SLF001 - it is copied
+    python = folder / "python"
+    # The program is beside it already.
+    ignored = shutil.ignore_patterns("__pycache__", "_bin")
+    shutil.copytree(
+        pathlib.Path(napi_python.__file__).parent, python / "napi_python", ignore=ignored
+    )
+    for script in (HERE / "attack.py", HERE.parent / "python" / "processes.py"):
+        shutil.copy(script, python)
     # Each addon in a package of its own.
     for name in ("redteam", "primitive"):
         (folder / name).mkdir()
@@ -127,12 +139,11 @@ def attack(kit: pathlib.Path) -> Any:
             "contained": user == "contained",
             "columns": CONTAINED if user == "contained" else COLUMNS,
         }
-        path = os.pathsep.join([*sys.path, str(HERE.parent / "python")])
         done = subprocess.run(
-            [sys.executable, str(HERE / "attack.py"), json.dumps(given)],
+            [sys.executable, str(kit / "python" / "attack.py"), json.dumps(given)],
             env={
                 **os.environ,
-                "PYTHONPATH": path,
+                "PYTHONPATH": str(kit / "python"),
                 "NAPI_PYTHON_HOSTD": str(kit / "napi-hostd"),
                 "TMPDIR": tempfile.gettempdir(),
             },
