@@ -269,7 +269,8 @@ impl Owner {
             _ => {}
         }
         if !self.shared.early.keep(header, body) {
-            let text = "more notices than are kept while the addon loads; what they tell is lost";
+            let text =
+                "dropped a notification of the host: too many came before the addon was loaded";
             output::log(LogLevel::Warn, &session.label, text);
         }
         // It may have come in between: then nobody looks any more.
@@ -571,8 +572,8 @@ impl Events for Listener {
             Stream::Stderr => "stderr",
         };
         let message = format!(
-            "the addon {} prints too fast: {bytes} bytes of its {stream} were dropped here; 8 MiB \
-             at once and 4 MiB a second are shown",
+            "dropped {bytes} bytes of {stream} of the addon {}: it prints more than 8 MiB at once or \
+             4 MiB per second",
             self.label
         );
         output::log(LogLevel::Warn, "output", &message);
@@ -598,8 +599,8 @@ impl Events for Listener {
 
     fn degraded(&self, missing: &str, _: &Applied) {
         let message = format!(
-            "the addon {} runs without {missing}, which its sandbox should have: degrade=\"allow\"; \
-             host(addon).sandbox has the whole report",
+            "the addon {} runs without {missing}, which its sandbox policy asks for, because of \
+             degrade=\"allow\"; host(addon).sandbox is the full report",
             self.label
         );
         output::log(LogLevel::Warn, "sandbox", &message);

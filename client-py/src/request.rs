@@ -149,7 +149,7 @@ impl Session {
         if errors::take_breach()
             && let Ok(client) = self.client()
         {
-            client.kill(world.generation, "it broke the protocol");
+            client.kill(world.generation, "killed: protocol violation by the host");
             drop(world.die());
         }
     }

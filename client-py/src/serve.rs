@@ -105,7 +105,7 @@ pub(crate) fn count(
 
 fn unsupported<'py>(number: u16) -> Answer<'py> {
     Answer::Refused(RemoteError::Unsupported(format!(
-        "this client does not know the call {number}"
+        "unknown call number {number}: client and host are of different versions"
     )))
 }
 
@@ -290,7 +290,7 @@ fn step<'py>(
         (Some(ClientKind::AsyncIterator), NEXT) | (Some(ClientKind::AsyncGenerator), _) => true,
         _ => {
             return Answer::Thrown(PyTypeError::new_err(
-                "this Python object is not an iterator with that step",
+                "this Python iterator has no such method: only generators have return and throw",
             ));
         }
     };
@@ -382,7 +382,7 @@ fn write<'py>(
     match written {
         Ok(()) => {}
         Err(error) => {
-            let text = format!("an exception could not be passed on: {error}");
+            let text = format!("cannot send the exception to the addon: {error}");
             refuse(py, session, world, number, &RemoteError::Host(text), answer)?;
         }
     }

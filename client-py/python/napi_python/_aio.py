@@ -30,13 +30,13 @@ _settlers: Final = Queues(Threads("napi-python-settle", 1 << 30))
 
 
 def aio(function: Callable[_P, _R], /) -> Callable[_P, Awaitable[_R]]:
-    """Makes any synchronous function awaitable: its calls run in a thread, not in the loop.
+    """Makes a synchronous function awaitable: its calls run in a thread, not in the event loop.
 
-    `await aio(addon.compress)(data)` keeps the loop free while the addon works.
+    `await aio(addon.compress)(data)` does not block the loop while the addon works.
 
-    A call that is cancelled before it has started is never made. One that is under way goes on,
-    and what it returns is dropped: native code can't be stopped but with its process, so it is a
-    `deadline` that bounds a call.
+    A call that is cancelled before it has started is never made. A call that has started runs to
+    its end and its result is dropped: native code can only be stopped together with its process.
+    Use `deadline` to bound a call.
     """
 
     @functools.wraps(function, assigned=(), updated=())

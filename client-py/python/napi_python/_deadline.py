@@ -29,25 +29,25 @@ def nearest() -> tuple[float, float] | None:
 class deadline:  # noqa: N801 - used like a function
     """Bounds every call to an addon inside of the block: `with deadline(2.0): ...`.
 
-    When the time is over the call raises `AddonTimeout`; an addon that does not stop within half a
-    second after that loses its process. Of nested deadlines the nearest counts. It belongs to the
-    thread or the asyncio task that entered it.
+    When the time is over, the call raises `AddonTimeout`; if the addon does not stop within another
+    half second, its process is killed. Of nested deadlines the earliest applies. A deadline applies
+    to the thread or asyncio task that entered it.
     """
 
     __slots__ = ("_seconds", "_token")
 
     def __init__(self, seconds: float, /) -> None:
-        """Keeps the seconds; the time runs from `with` on."""
+        """Stores the seconds; the time starts when the block is entered."""
         self._seconds = float(seconds)
         if not self._seconds >= 0:
-            text = f"a deadline is a number of seconds from now, not {seconds!r}"
+            text = f"deadline must be >= 0 seconds, got {seconds!r}"
             raise ValueError(text)
         self._token: contextvars.Token[tuple[float, float] | None] | None = None
 
     def __enter__(self) -> None:
         """Starts the time."""
         if self._token is not None:
-            text = "this deadline is running already; make another one"
+            text = "cannot enter a deadline twice: it is active already; create another deadline()"
             raise RuntimeError(text)
         own = (time.monotonic() + self._seconds, self._seconds)
         outer = _nearest.get()
@@ -60,7 +60,7 @@ class deadline:  # noqa: N801 - used like a function
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Ends it."""
+        """Ends the deadline."""
         token, self._token = self._token, None
         if token is not None:
             _deadlines(-1)

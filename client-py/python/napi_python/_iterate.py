@@ -57,7 +57,7 @@ def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - a
             return _given(iterator.throw(_thrown(value)))
     except StopIteration as stop:
         return _finished(stop.value)
-    text = f"an iterator has no step {which}"
+    text = f"unknown iterator step {which}"
     raise TypeError(text)
 
 
@@ -117,12 +117,12 @@ async def _async_step(home: _Home, iterator: Any, which: int, value: object) -> 
                 return _given(await iterator.athrow(_thrown(value)))
         except StopAsyncIteration:
             return _finished(None)
-    text = f"an asynchronous iterator has no step {which}"
+    text = f"unknown asynchronous iterator step {which}"
     raise TypeError(text)
 
 
 async def read_async(iterator: JSObject) -> AsyncGenerator[Any, Any]:
-    """Reads an asynchronous iterator of an addon; left early, it is told so.
+    """Reads an asynchronous iterator of an addon; calls its `return` when the caller stops early.
 
     Yields:
         One item after another.
@@ -159,6 +159,6 @@ async def _item(result: object) -> tuple[Any] | None:
     elif isinstance(stepped, JSObject):
         done, value = getattr(stepped, "done", None), getattr(stepped, "value", None)
     else:
-        text = f"the iterator gave {type(stepped).__name__}, not an object with done and value"
+        text = f"an iterator result must be an object, got {type(stepped).__name__}"
         raise TypeError(text)
     return None if done else (value,)

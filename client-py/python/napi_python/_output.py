@@ -61,25 +61,29 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
 
 
 def log(level: int, target: str, message: str) -> None:
-    """Hands a line of a host's log to Python's logging."""
+    """Passes a line of a host's log to Python's logging."""
     number = _LEVELS[level] if level < len(_LEVELS) else logging.INFO
     _HOST.log(number, "%s: %s", escape(target), escape(message)[:_LINE_LIMIT])
 
 
 def _stack(thread: int) -> str:
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way
-    name = next((t.name for t in threading.enumerate() if t.ident == thread), "a foreign thread")
-    stack = "".join(traceback.format_stack(frame)) if frame else "  (it runs no Python code)\n"
+    name = next(
+        (t.name for t in threading.enumerate() if t.ident == thread),
+        "unnamed thread",
+    )
+    stack = "".join(traceback.format_stack(frame)) if frame else "  (no Python frames)\n"
     return f"{name} ({thread}):\n{stack}"
 
 
 def queued(label: str, behind: list[int]) -> None:
-    """Reports a call that has waited a second behind other threads' callbacks."""
+    """Warns of a call that has waited 1 s for callbacks of other threads."""
     stacks = "".join(_stack(thread) for thread in behind)
     _logger(label).warning(
-        "a call of the addon %s has waited for a second behind a Python callback of another "
-        "thread; if that callback waits for this call, neither ends: bound it with deadline(), or "
-        "load the addon with nested_threads=True\nthe call, in thread %sthe callback, in thread %s",
+        "possible deadlock: a call to the addon %s has waited 1 s for a Python callback in another "
+        "thread to return; if that callback waits for this call, neither returns: set a "
+        "deadline(), or load the addon with nested_threads=True\n"
+        "waiting call, in thread %scallback, in thread %s",
         label,
         _stack(threading.get_ident()),
         stacks.rstrip(),
