@@ -28,6 +28,10 @@ pub(crate) struct Names {
     pub(crate) converter_of: Py<PyAny>,
     pub(crate) absent: Py<PyAny>,
     pub(crate) view: Py<PyType>,
+    pub(crate) js_class: Py<PyType>,
+    pub(crate) instance: Py<PyType>,
+    pub(crate) describe_class: Py<PyAny>,
+    pub(crate) class_factory: Py<PyString>,
     pub(crate) remote_get: Py<PyAny>,
     pub(crate) remote_has: Py<PyAny>,
     pub(crate) remote_set: Py<PyAny>,
@@ -62,6 +66,7 @@ impl Names {
 
     fn look_up(py: Python<'_>) -> PyResult<Self> {
         let values = py.import("napi_python._values")?;
+        let classes = py.import("napi_python._classes")?;
         let convert = py.import("napi_python._convert")?;
         let policy = py.import("napi_python._policy")?;
         let iterate = py.import("napi_python._iterate")?;
@@ -96,6 +101,10 @@ impl Names {
             converters: convert.getattr("_converters")?.cast_into()?.unbind(),
             converter_of: any(&convert, "converter_of")?,
             absent: any(&policy, "ABSENT")?,
+            js_class: class(&classes, "ClassOf")?,
+            instance: class(&classes, "Instance")?,
+            describe_class: any(&classes, "describe")?,
+            class_factory: classes.getattr("FACTORY")?.cast_into()?.unbind(),
             view: class(&py.import("napi_python._views")?, "View")?,
             remote_get: any(&policy, "remote_get")?,
             remote_has: any(&policy, "remote_has")?,

@@ -56,6 +56,11 @@ impl Handle {
         }
     }
 
+    /// Keeps the object lent until the process ends: one receipt is never given back.
+    pub(crate) fn keep(&self) {
+        self.times.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Counts another receipt.
     pub(crate) fn count(&self) {
         self.times.fetch_add(1, Ordering::AcqRel);

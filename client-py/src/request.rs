@@ -13,10 +13,14 @@ use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
 use hostd_protocol::value::ValueReader;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
+use crate::call::call;
 use crate::convert::{Change, Decoder, Encoder, Received, apply, read_changes};
 use crate::errors;
 use crate::idle::Waiting;
+use crate::names::Names;
+use crate::proxy::JSClass;
 use crate::queue::InCallback;
 use crate::serve;
 use crate::session::Session;
@@ -221,9 +225,53 @@ impl Session {
         Err(errors::replaced(&self.label, self.generation()))
     }
 
-    /// Builds a frame: what is to be released, what Python changed in `received`, then what `write`
-    /// writes.
+    /// Builds a frame: what is to be released, then what `write` writes. Classes that are first sent
+    /// in it are defined in the host before.
     pub(crate) fn write<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        world: &Arc<World>,
+        frame: Frame<'_>,
+        scratch: &mut Scratch,
+        write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
+    ) -> PyResult<()> {
+        loop {
+            let written = self.write_once(py, world, frame, scratch, write);
+            match scratch.brought.missing.take() {
+                Some(class) if written.is_err() => self.define(py, world, class.bind(py))?,
+                _ => return written,
+            }
+        }
+    }
+
+    /// Makes a class of the host of what `js_class` returned.
+    #[cold]
+    fn define<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        world: &Arc<World>,
+        class: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        let names = Names::get(py)?;
+        let ask = Ask {
+            home: Some(world),
+            ..Ask::of(CallKind::RunScript)
+        };
+        let write = |encoder: &mut Encoder<'_, 'py>| encoder.string(names.class_factory.bind(py));
+        let factory = self.request(py, ask, write, value)?;
+        let description = call(names.describe_class.bind(py), (class,))?;
+        let made = call(&factory, description.cast_into::<PyTuple>()?)?;
+        let made = made.cast::<JSClass>()?;
+        if world.js_class(class).is_none()
+            && let Some(handle) = made.get().handle()
+        {
+            world.set_js_class(class, handle.id_in(self, world)?);
+            handle.keep();
+        }
+        Ok(())
+    }
+
+    fn write_once<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
         world: &Arc<World>,

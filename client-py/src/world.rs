@@ -100,6 +100,8 @@ pub(crate) struct World {
     /// The watch of each promise that was told last: the word may be quicker than the promise.
     told: Mutex<FxHashMap<u32, u32>>,
     classes: Mutex<FxHashMap<u32, Arc<ClassInfo>>>,
+    /// The classes that were made of Python classes, by what `js_class` returned.
+    js_classes: Mutex<FxHashMap<usize, (Py<PyAny>, SlotId)>>,
     /// The exports object, once loaded.
     pub(crate) exports: OnceLock<(SlotId, HostKind)>,
     /// The exported functions and classes, by their number in the session.
@@ -122,6 +124,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
+    /// The host's class that was made of what `js_class` returned.
+    pub(crate) fn js_class(&self, class: &Bound<'_, PyAny>) -> Option<SlotId> {
+        let made = locked(&self.js_classes);
+        made.get(&(class.as_ptr() as usize)).map(|made| made.1)
+    }
+
+    /// Remembers a class that was made.
+    pub(crate) fn set_js_class(&self, class: &Bound<'_, PyAny>, id: SlotId) {
+        let made = (class.clone().unbind(), id);
+        locked(&self.js_classes).insert(class.as_ptr() as usize, made);
+    }
+
     /// An empty world. `nudge` is told how many releases wait, when that became more than none.
     pub(crate) fn new(
         generation: Generation,
@@ -140,6 +154,7 @@ impl World {
             proxies: Mutex::new(FxHashMap::default()),
             told: Mutex::new(FxHashMap::default()),
             classes: Mutex::new(FxHashMap::default()),
+            js_classes: Mutex::default(),
             exports: OnceLock::new(),
             exported: OnceLock::new(),
             releases,

@@ -10,6 +10,7 @@ addon.add(1, 2)
 
 from napi_python._addon import construct, host, load_addon, new_object
 from napi_python._aio import aio
+from napi_python._classes import js_class
 from napi_python._convert import register
 from napi_python._deadline import deadline
 from napi_python._errors import (
@@ -86,6 +87,7 @@ __all__ = [
     "deadline",
     "expose",
     "host",
+    "js_class",
     "load_addon",
     "new_object",
     "on_uncaught",

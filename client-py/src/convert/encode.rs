@@ -38,6 +38,8 @@ pub(crate) struct Brought {
     pub(crate) lent: Vec<SlotId>,
     /// The same, of a message that was sent: taken back if the host says that it did not read it.
     pub(crate) sent: Vec<SlotId>,
+    /// What `js_class` returned that is to be made a class of the host first.
+    pub(crate) missing: Option<Py<PyAny>>,
     /// Awaitables that were lent, to be watched once the message is sent.
     pub(crate) awaitables: Vec<(Lending, Py<PyAny>)>,
     /// The changes that were written of the callback in which this message is a request.

@@ -1,6 +1,7 @@
 //! Objects that are neither scalars nor plain containers → wire: proxies, exceptions, dates,
 //! buffers, data classes, numbers by protocol, and what is lent to the host.
 
+use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
 use hostd_protocol::value::{ClientKind, ErrorClass};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
@@ -87,6 +88,14 @@ impl<'py> Encoder<'_, 'py> {
         }
         if let Ok(error) = value.cast::<PyBaseException>() {
             return self.exception(error);
+        }
+        if class.is(&self.names.js_class) {
+            let id = self.class_id(value)?;
+            self.out.own(id);
+            return Ok(());
+        }
+        if class.is(&self.names.instance) {
+            return self.instance(value);
         }
         if class.is(&self.names.exposed) {
             return self.lend_as(value, ClientKind::Exposed);
@@ -177,6 +186,25 @@ impl<'py> Encoder<'_, 'py> {
         }
         let limit = u64::from(self.world.limits.values);
         Err(errors::limit(LimitKind::Values, limit))
+    }
+
+    /// The class of the host for what `js_class` returned; if there is none yet, it is to be made
+    /// and the message written anew.
+    fn class_id(&mut self, class: &Bound<'py, PyAny>) -> PyResult<SlotId> {
+        if let Some(id) = self.world.js_class(class) {
+            return Ok(id);
+        }
+        self.brought.missing = Some(class.clone().unbind());
+        Err(PyTypeError::new_err("the class is not defined in the host"))
+    }
+
+    /// An instance of a class that was given to `js_class`.
+    fn instance(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        let class = self.class_id(&value.getattr(intern!(self.py, "js_class"))?)?;
+        let target = value.getattr(intern!(self.py, "target"))?;
+        let id = self.lend(&target, ClientKind::Instance)?.id;
+        self.out.lent(id, ClientKind::Instance.code(), class.get());
+        Ok(())
     }
 
     /// What `by_ref` made: a live container, or the identity of an object and nothing else.

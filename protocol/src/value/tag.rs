@@ -136,6 +136,8 @@ codes! {
         AsyncIterator = 9,
         /// As an asynchronous iterator; it can also be ended, and told of an error.
         AsyncGenerator = 10,
+        /// An instance of the class of the host whose id is its class.
+        Instance = 11,
     }
 
     /// The class of an error value.

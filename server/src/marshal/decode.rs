@@ -248,7 +248,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
             }
             Token::Error { index, id, class } => error::decode(self, index, id, class)?,
             Token::Ref(index) => self.reference(index, at)?,
-            Token::Lent { id, kind, .. } => self.session.proxy(id, kind)?,
+            Token::Lent { id, kind, class } => self.session.proxy(id, kind, class)?,
             Token::Hole => return Err(malformed("a hole outside an array", at)),
             Token::Brought(index) => match self.originals.get(index as usize) {
                 Some(original) => original.value.clone(),

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use hostd_engine::{
-    FinalizerToken, FunctionSpec, Invocation, JsResult, Key, RemoteClass, RemoteHooks, Runtime,
-    Value,
+    Content, FinalizerToken, FunctionSpec, Invocation, JsResult, Key, RemoteClass, RemoteHooks,
+    Runtime, Value,
 };
 use hostd_napi::{HostHooks, LogLevel, Origin};
 use hostd_protocol::calls::CallKind;
@@ -88,7 +88,7 @@ pub(super) fn install(session: &'static Session) {
 
 impl Session {
     /// The proxy of a client's object: the one there is, or a new one.
-    pub(crate) fn proxy(&self, id: SlotId, kind: u8) -> Result<Value, DecodeError> {
+    pub(crate) fn proxy(&self, id: SlotId, kind: u8, class: u32) -> Result<Value, DecodeError> {
         if let Some(proxy) = self.receive(id)? {
             return Ok(proxy);
         }
@@ -115,6 +115,17 @@ impl Session {
                 self.adopt_proxy(id, &error)?;
                 return Ok(error);
             }
+            ClientKind::Instance => {
+                let Some(prototype) = self.prototype_of(class)? else {
+                    self.remotes.borrow_mut().give_back(id);
+                    return Err(RemoteError::Stale(class).into());
+                };
+                let object = rt.object()?;
+                rt.set_prototype(&object, &prototype)?;
+                self.adopt_proxy(id, &object)?;
+                self.has_instances.set(true);
+                return Ok(object);
+            }
             ClientKind::Exposed
             | ClientKind::Mapping
             | ClientKind::Sequence
@@ -139,6 +150,20 @@ impl Session {
         let weak = rt.weak(&proxy)?;
         self.remotes.borrow_mut().insert(id, token, weak);
         Ok(proxy)
+    }
+}
+
+impl Session {
+    /// The prototype of the instances of a class that was lent to the client.
+    fn prototype_of(&self, class: u32) -> JsResult<Option<Value>> {
+        let Some(class) = SlotId::new(class).and_then(|id| self.lent_value(id)) else {
+            return Ok(None);
+        };
+        let property = self.rt.own_property(&class, &self.intrinsics().prototype)?;
+        Ok(match property.map(|property| property.content) {
+            Some(Content::Value(prototype)) if prototype.is_object() => Some(prototype),
+            _ => None,
+        })
     }
 }
 

@@ -174,6 +174,8 @@ pub struct Session {
     bell: Arc<Bell>,
     objects: RefCell<Objects>,
     remotes: RefCell<Remotes>,
+    /// An ordinary object was made the proxy of a client's instance.
+    has_instances: Cell<bool>,
     classes: RefCell<Classes>,
     awaitables: RefCell<FxHashMap<u32, Deferred>>,
     /// The number of the last watch.
@@ -255,6 +257,7 @@ impl Session {
             bell,
             objects: RefCell::new(Objects::new(limits.lent_objects)),
             remotes: RefCell::new(Remotes::new(limits.lent_objects)),
+            has_instances: Cell::new(false),
             classes: RefCell::default(),
             awaitables: RefCell::default(),
             watches: Cell::new(0),
@@ -386,7 +389,9 @@ impl Session {
                 .then(|| SlotId::new(u32::try_from(function.words[0]).ok()?))
                 .flatten();
         }
-        if !self.rt.is_error(value) && !self.rt.is_promise(value) {
+        let may_be =
+            self.has_instances.get() || self.rt.is_error(value) || self.rt.is_promise(value);
+        if !may_be {
             return None;
         }
         let marked = self.rt.slot(value)?.extra?;
