@@ -76,7 +76,11 @@ impl<'a> Ask<'a> {
     const fn proves(&self) -> bool {
         !matches!(
             self.call,
-            CallKind::Turn | CallKind::Release | CallKind::Stats | CallKind::Settle
+            CallKind::Turn
+                | CallKind::Release
+                | CallKind::Stats
+                | CallKind::Settle
+                | CallKind::Collect
         )
     }
 

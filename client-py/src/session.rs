@@ -326,6 +326,11 @@ impl Session {
         Ok(result)
     }
 
+    /// Has the host collect garbage and run finalizers.
+    pub(crate) fn collect(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.request(py, Ask::of(CallKind::Collect), |_| Ok(()), |_| Ok(()))
+    }
+
     /// Ends the process and starts a fresh one.
     pub(crate) fn restart(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let client = self.client()?;

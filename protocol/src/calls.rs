@@ -109,6 +109,8 @@ calls! {
     Client 23 CloseIterator;
     /// target u32 → V asynchronous iterator
     Client 24 IterateAsync;
+    /// () → (): garbage is collected, and finalizers are run
+    Client 25 Collect;
     /// callable u32, this u8 (0 undefined; 1: V), argc u32, V* → V
     Host 32 Invoke;
     /// target u32, key V → present u8, V
@@ -166,6 +168,7 @@ mod tests {
         (22, "Close"),
         (23, "CloseIterator"),
         (24, "IterateAsync"),
+        (25, "Collect"),
         (32, "Invoke"),
         (33, "RemoteGet"),
         (34, "RemoteSet"),

@@ -78,6 +78,12 @@ async function main() {
   await immediate();
   write("order", order.join(", "));
 
+  gc();
+  (() => { addon.makeWeak({}); })();
+  await immediate();
+  write("a weak reference before a collection", addon.isWeakAlive());
+  write("counting on it before a collection", addon.countWeak());
+
   drop(() => addon.makeWeak({}));
   await immediate();
   gc();

@@ -138,6 +138,11 @@ impl Host {
         self.session.stats(py)
     }
 
+    /// Frees the addon's unreachable objects now and runs their finalizers.
+    fn collect(&self, py: Python<'_>) -> PyResult<()> {
+        self.session.collect(py)
+    }
+
     /// Ends the process and starts a fresh one.
     fn restart(&self, py: Python<'_>) -> PyResult<()> {
         self.session.restart(py)

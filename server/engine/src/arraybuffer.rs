@@ -156,6 +156,7 @@ impl Runtime {
     }
 
     fn adopt_backing(self, start: *mut u8, length: usize, backing: Box<Backing>) -> JsResult {
+        self.count_foreign(length as u64);
         let opaque = Box::into_raw(backing);
         // SAFETY: E1, E4; start has length bytes, which the backing keeps until it is freed.
         let raw = unsafe {

@@ -125,10 +125,14 @@ pub(crate) struct InstancePayload {
     pub(crate) brand: u32,
 }
 
-/// The payload of a value in the map of slots.
+/// The payload of a value in a map of slots.
 #[repr(C)]
 pub(crate) struct SlotPayload {
     pub(crate) base: Base,
+    /// Of the object whose slot it is.
+    pub(crate) address: usize,
+    /// Which map it is in.
+    pub(crate) map: u32,
 }
 
 impl Payload for InstancePayload {
@@ -151,9 +155,7 @@ impl Payload for SlotPayload {
     fn retire(&mut self) {
         self.base.retire();
         if let Some(state) = current() {
-            state
-                .slot_objects
-                .set(state.slot_objects.get().saturating_sub(1));
+            state.slots.remove(self);
         }
     }
 }

@@ -131,6 +131,22 @@ impl Runtime {
         .ok_or_else(|| self.range_error("too many finalizers"))
     }
 
+    /// [`attach_finalizer`](Self::attach_finalizer) that delays the death, as
+    /// [`hold`](Self::hold) does.
+    pub fn attach_late_finalizer(
+        self,
+        value: &Value,
+        token: FinalizerToken,
+    ) -> JsResult<FinalizerId> {
+        let state = self.state;
+        let (id, is_new) = self.with_new_record(value, |record| {
+            let id = state.finalizers.borrow_mut().attach(record, token);
+            (id, self.enter(record, value))
+        })?;
+        self.relieve(is_new);
+        id.ok_or_else(|| self.range_error("too many finalizers"))
+    }
+
     /// Detaches a finalizer; answers its token if it was still attached.
     pub fn cancel_finalizer(self, id: FinalizerId) -> Option<FinalizerToken> {
         self.state.finalizers.borrow_mut().cancel(id)

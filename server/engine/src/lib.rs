@@ -53,6 +53,8 @@
 //!   is as much a detail, and looked for at the start, too.
 //! - **E12** The bytes of a shared array buffer are in a block of the engine's heap, behind a count
 //!   of the buffers that share them; the functions that the engine calls for them are on its thread.
+//! - **E13** The nursery keeps the address of an object's record with a strong hold on the object, or
+//!   while it has given the hold up and the record's death tells it so; the record lives as long.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
 mod arraybuffer;
@@ -72,6 +74,7 @@ mod job;
 mod key;
 mod keys;
 mod number;
+mod nursery;
 mod object;
 mod promise;
 mod property;

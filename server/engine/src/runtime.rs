@@ -11,9 +11,12 @@ use crate::class::Classes;
 use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
 use crate::job::Hooks;
+use crate::nursery::Nursery;
 use crate::remote::RemoteHooks;
+use crate::slot::Slots;
+use crate::spare::{self, Spare};
 use crate::stack_trace::StackTraces;
-use crate::{Thrown, Value, shared_memory, spare};
+use crate::{Thrown, Value, shared_memory};
 
 thread_local! {
     static CURRENT: Cell<Option<&'static State>> = const { Cell::new(None) };
@@ -77,8 +80,9 @@ pub(crate) struct State {
     pub(crate) stack_traces: std::cell::OnceCell<StackTraces>,
     /// Negation of bigints, made when first needed.
     pub(crate) negate: std::cell::OnceCell<Value>,
-    /// How many objects lead to slots of objects that are not ours.
-    pub(crate) slot_objects: Cell<usize>,
+    pub(crate) slots: Slots,
+    pub(crate) nursery: Nursery,
+    pub(crate) spare: &'static Spare,
     mutations: Cell<u64>,
     /// What a property read counts: 1 once foreign JavaScript code exists, whose getters may write.
     pub(crate) read_weight: Cell<u64>,
@@ -91,6 +95,13 @@ pub(crate) struct State {
 
 /// External memory that may grow before a collection is forced.
 const EXTERNAL_STEP: i64 = 64 * 1024 * 1024;
+
+impl State {
+    /// Foreign memory is counted anew from here on: garbage is collected.
+    pub(crate) fn reset_external(&self) {
+        self.external_at_gc.set(self.external.get());
+    }
+}
 
 #[inline]
 pub(crate) fn current() -> Option<&'static State> {
@@ -110,7 +121,7 @@ impl Runtime {
         if CURRENT.get().is_some() {
             return Err(EngineError::AlreadyRunning);
         }
-        let rt = spare::new_engine();
+        let (rt, spare) = spare::new_engine();
         if rt.is_null() {
             return Err(EngineError::OutOfMemory);
         }
@@ -149,7 +160,9 @@ impl Runtime {
             collector: std::cell::OnceCell::new(),
             stack_traces: std::cell::OnceCell::new(),
             negate: std::cell::OnceCell::new(),
-            slot_objects: Cell::new(0),
+            slots: Slots::default(),
+            nursery: Nursery::new(),
+            spare,
             mutations: Cell::new(0),
             read_weight: Cell::new(0),
             panics: Cell::new(0),
@@ -263,17 +276,11 @@ impl Runtime {
         self.state.mutations.set(sum);
     }
 
-    /// Collects garbage now. Dead objects' tokens are in the queue afterwards.
-    pub fn gc(self) {
-        self.state.external_at_gc.set(self.state.external.get());
-        // SAFETY: E1, E5.
-        unsafe { q::JS_RunGC(self.state.rt) };
-    }
-
     /// Tells the collector about foreign memory that objects keep alive; answers the total.
     pub fn adjust_external(self, change: i64) -> i64 {
         let total = self.state.external.get().saturating_add(change);
         self.state.external.set(total);
+        self.count_foreign(u64::try_from(change).unwrap_or(0));
         if total < self.state.external_at_gc.get() {
             self.state.external_at_gc.set(total);
         } else if total.saturating_sub(self.state.external_at_gc.get()) >= EXTERNAL_STEP {

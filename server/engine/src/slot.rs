@@ -1,17 +1,24 @@
 //! Slots: hidden data of an object, shared by all who need some.
 //!
 //! A slot works on every object (frozen ones, proxies, functions) and on symbols that are not
-//! registered. Objects of our own classes carry it in their payload; for the others a captured
-//! `WeakMap` leads to an object of our slot class. A slot holds no JavaScript value, so nothing
-//! needs marking (E5); its death with the object queues tokens and clears weak references.
+//! registered. Objects of our own classes carry it in their payload; for the others a table leads
+//! from the address to an object of our slot class, which a `WeakMap` keeps as long as its key
+//! lives. A slot holds no JavaScript value, so nothing needs marking (E5); its death with the object
+//! queues tokens, clears weak references and removes it from the table.
+//!
+//! The engine's own look-up in a `WeakMap` is not used: the hash of an object is a multiple of its
+//! address, so in a large map it searches lists of some twenty keys. For the same reason there are
+//! many maps, of [`KEYS`] keys each.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rquickjs_sys as q;
+use rustc_hash::FxHashMap;
 
 use crate::class::SlotPayload;
 use crate::finalizer::NO_ENTRY;
+use crate::nursery::NOT_HELD;
 use crate::runtime::current;
 use crate::weak::WeakCell;
 use crate::{JsResult, Runtime, Value};
@@ -37,6 +44,8 @@ pub(crate) struct Record {
     extra: Cell<Option<u64>>,
     /// The first of its entries in the table of finalizers.
     pub(crate) first: Cell<u32>,
+    /// Whether the nursery holds the object: see there.
+    pub(crate) held: Cell<u32>,
     pub(crate) weak: Cell<Option<Rc<WeakCell>>>,
 }
 
@@ -55,6 +64,72 @@ impl Record {
         self.type_tag.set(data.type_tag);
         self.lent.set(data.lent);
         self.extra.set(data.extra);
+    }
+}
+
+/// How many keys each `WeakMap` has at most.
+const KEYS: u8 = 4;
+
+/// The slots of objects that are not of our classes.
+#[derive(Default)]
+pub(crate) struct Slots(RefCell<SlotTable>);
+
+#[derive(Default)]
+struct SlotTable {
+    by_address: FxHashMap<usize, *const SlotPayload>,
+    maps: Vec<Keys>,
+    /// The maps that have room for another key.
+    open: Vec<u32>,
+}
+
+struct Keys {
+    map: Value,
+    count: u8,
+}
+
+impl Slots {
+    /// The payload of the slot of the object at an address; it is that of a living object (E4).
+    #[inline]
+    fn find(&self, address: usize) -> Option<*const SlotPayload> {
+        self.0.borrow().by_address.get(&address).copied()
+    }
+
+    /// Removes a slot that died. Runs in finalizers.
+    pub(crate) fn remove(&self, payload: &SlotPayload) {
+        let table = &mut *self.0.borrow_mut();
+        if table.by_address.get(&payload.address) == Some(&std::ptr::from_ref(payload)) {
+            table.by_address.remove(&payload.address);
+        }
+        if let Some(keys) = table.maps.get_mut(payload.map as usize) {
+            if keys.count == KEYS {
+                table.open.push(payload.map);
+            }
+            keys.count = keys.count.saturating_sub(1);
+        }
+    }
+
+    /// Reserves a place in a map that has room; nothing if there is no such map.
+    fn reserve(&self) -> Option<(u32, Value)> {
+        let table = &mut *self.0.borrow_mut();
+        let &number = table.open.last()?;
+        let keys = table.maps.get_mut(number as usize)?;
+        keys.count += 1;
+        if keys.count == KEYS {
+            table.open.pop();
+        }
+        Some((number, keys.map.clone()))
+    }
+
+    fn add_map(&self, map: Value) {
+        let table = &mut *self.0.borrow_mut();
+        table
+            .open
+            .push(u32::try_from(table.maps.len()).unwrap_or(u32::MAX));
+        table.maps.push(Keys { map, count: 0 });
+    }
+
+    fn insert(&self, address: usize, payload: *const SlotPayload) {
+        self.0.borrow_mut().by_address.insert(address, payload);
     }
 }
 
@@ -88,6 +163,7 @@ impl Base {
                 lent: Cell::new(None),
                 extra: Cell::new(None),
                 first: Cell::new(NO_ENTRY),
+                held: Cell::new(NOT_HELD),
                 weak: Cell::new(None),
             };
             self.record.set(Box::into_raw(Box::new(record)));
@@ -106,6 +182,11 @@ impl Base {
         let record = unsafe { Box::from_raw(record) };
         if let Some(weak) = record.weak.take() {
             weak.clear();
+        }
+        if record.held.get() != NOT_HELD
+            && let Some(state) = current()
+        {
+            state.nursery.died(record.held.get());
         }
         if record.first.get() != NO_ENTRY
             && let Some(state) = current()
@@ -172,16 +253,13 @@ impl Runtime {
         value: &Value,
         look: impl FnOnce(&Record) -> T,
     ) -> Option<T> {
-        value.identity()?;
+        let address = value.identity()?;
         if let Some(base) = self.own_base(value) {
             return base.record().map(look);
         }
-        if self.state.slot_objects.get() == 0 {
-            return None;
-        }
-        let holder = self.slot_object(value)?;
-        let payload = self.payload::<SlotPayload>(&holder)?;
-        payload.base.record().map(look)
+        let payload = self.state.slots.find(address)?;
+        // SAFETY: E4; the borrow of the value keeps the slot alive.
+        unsafe { &*payload }.base.record().map(look)
     }
 
     /// Looks at a value's record, making one if there is none. `look` must not call the engine.
@@ -190,42 +268,43 @@ impl Runtime {
         value: &Value,
         look: impl FnOnce(&Record) -> T,
     ) -> JsResult<T> {
-        if value.identity().is_none() {
+        let Some(address) = value.identity() else {
             return Err(self.type_error("only objects and symbols have a slot"));
-        }
+        };
         if let Some(base) = self.own_base(value) {
             return Ok(look(base.record_or_new()));
         }
-        let holder = match self.slot_object(value) {
-            Some(holder) => holder,
-            None => self.new_slot_object(value)?,
+        let payload = match self.state.slots.find(address) {
+            Some(payload) => payload,
+            None => self.new_slot(value, address)?,
         };
-        match self.payload::<SlotPayload>(&holder) {
-            Some(payload) => Ok(look(payload.base.record_or_new())),
-            None => Err(self.type_error("the slot of the object is broken")),
-        }
+        // SAFETY: E4; the borrow of the value keeps the slot alive.
+        Ok(look(unsafe { &*payload }.base.record_or_new()))
     }
 
-    fn slot_object(self, value: &Value) -> Option<Value> {
+    fn new_slot(self, value: &Value, address: usize) -> JsResult<*const SlotPayload> {
         let intrinsics = self.intrinsics();
-        let args = std::slice::from_ref(value);
-        let holder = self
-            .call_native(&intrinsics.weak_map_get, &intrinsics.slots, args)
-            .ok()?;
-        holder.is_object().then_some(holder)
-    }
-
-    fn new_slot_object(self, value: &Value) -> JsResult {
-        let intrinsics = self.intrinsics();
+        let slots = &self.state.slots;
+        let place = if let Some(place) = slots.reserve() {
+            Some(place)
+        } else {
+            slots.add_map(self.construct_native(&intrinsics.weak_map, &[])?);
+            slots.reserve()
+        };
+        let (number, map) = place.ok_or_else(|| self.range_error("too many slots"))?;
         let payload = SlotPayload {
             base: Base::default(),
+            address,
+            map: number,
         };
-        let holder = self.object_of_class(self.state.classes.slot(), &Value::NULL, payload)?;
-        self.state
-            .slot_objects
-            .set(self.state.slot_objects.get() + 1);
-        let args = [value.clone(), holder.clone()];
-        self.call_native(&intrinsics.weak_map_set, &intrinsics.slots, &args)?;
-        Ok(holder)
+        // From here on the place is given back by the slot's death.
+        let slot = self.object_of_class(self.state.classes.slot(), &Value::NULL, payload)?;
+        let Some(payload) = self.payload::<SlotPayload>(&slot).map(std::ptr::from_ref) else {
+            return Err(self.type_error("the slot of the object is broken"));
+        };
+        let args = [value.clone(), slot];
+        self.call_native(&intrinsics.weak_map_set, &map, &args)?;
+        slots.insert(address, payload);
+        Ok(payload)
     }
 }

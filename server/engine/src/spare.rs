@@ -29,13 +29,15 @@ const LARGEST_ROOM: usize = 1_024;
 const FIRST_DUE: u32 = 16;
 
 /// What one engine has given back, and the room that it keeps.
-struct Spare {
+pub(crate) struct Spare {
     rt: Cell<*mut q::JSRuntime>,
     /// How many arenas were given back since there was last made room, and at how many there is.
     given_back: Cell<u32>,
     due: Cell<u32>,
     /// For how many blocks of each size.
     room: Cell<usize>,
+    /// How many bytes the engine asked for so far, arenas and large blocks.
+    allocated: Cell<u64>,
     /// How often the engine asked the system for memory.
     #[cfg(test)]
     asked: Cell<u32>,
@@ -43,9 +45,10 @@ struct Spare {
 
 /// Makes an engine that keeps room for what comes and goes as soon as something does. Null if there
 /// is no memory.
-pub(crate) fn new_engine() -> *mut q::JSRuntime {
+pub(crate) fn new_engine() -> (*mut q::JSRuntime, &'static Spare) {
     // As the engine itself, it lives as long as the process.
-    make(Box::leak(Box::new(Spare::new())))
+    let spare = Box::leak(Box::new(Spare::new()));
+    (make(spare), spare)
 }
 
 fn make(spare: &'static Spare) -> *mut q::JSRuntime {
@@ -70,9 +73,22 @@ impl Spare {
             given_back: Cell::new(0),
             due: Cell::new(FIRST_DUE),
             room: Cell::new(FIRST_ROOM),
+            allocated: Cell::new(0),
             #[cfg(test)]
             asked: Cell::new(0),
         }
+    }
+
+    /// How many bytes the engine asked the system for so far.
+    #[inline]
+    pub(crate) fn allocated(&self) -> u64 {
+        self.allocated.get()
+    }
+
+    #[inline]
+    fn count(&self, bytes: usize) {
+        self.allocated
+            .set(self.allocated.get().wrapping_add(bytes as u64));
     }
 
     /// Makes room if so many arenas were given back that some come and go. It is made more rarely
@@ -117,7 +133,8 @@ fn spare<'a>(opaque: *mut c_void) -> &'a Spare {
     unsafe { &*opaque.cast::<Spare>() }
 }
 
-unsafe extern "C" fn calloc(_: *mut c_void, count: q::size_t, size: q::size_t) -> *mut c_void {
+unsafe extern "C" fn calloc(opaque: *mut c_void, count: q::size_t, size: q::size_t) -> *mut c_void {
+    spare(opaque).count(bytes(count).saturating_mul(bytes(size)));
     // SAFETY: passed on.
     unsafe { libc::calloc(bytes(count), bytes(size)) }
 }
@@ -126,6 +143,7 @@ unsafe extern "C" fn calloc(_: *mut c_void, count: q::size_t, size: q::size_t) -
 /// keeps of its blocks is whole, so it may be asked for blocks from here.
 unsafe extern "C" fn malloc(opaque: *mut c_void, size: q::size_t) -> *mut c_void {
     let spare = spare(opaque);
+    spare.count(bytes(size));
     #[cfg(test)]
     spare.asked.set(spare.asked.get() + 1);
     if ARENA.contains(&bytes(size)) {
@@ -135,7 +153,14 @@ unsafe extern "C" fn malloc(opaque: *mut c_void, size: q::size_t) -> *mut c_void
     unsafe { libc::malloc(bytes(size)) }
 }
 
-unsafe extern "C" fn realloc(_: *mut c_void, block: *mut c_void, size: q::size_t) -> *mut c_void {
+unsafe extern "C" fn realloc(
+    opaque: *mut c_void,
+    block: *mut c_void,
+    size: q::size_t,
+) -> *mut c_void {
+    // SAFETY: a block of `malloc`, or null, which has no size.
+    let before = unsafe { libc::malloc_usable_size(block) };
+    spare(opaque).count(bytes(size).saturating_sub(before));
     // SAFETY: passed on.
     unsafe { libc::realloc(block, bytes(size)) }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use rquickjs_sys as q;
 
+use crate::slot::Record;
 use crate::{JsResult, Runtime, Value};
 
 /// A weak reference to an object or symbol; a strong one to what cannot be held weakly
@@ -35,6 +36,16 @@ impl WeakCell {
 }
 
 impl Weak {
+    fn of(record: &Record, value: &Value) -> Weak {
+        let cell = record.weak.take().unwrap_or_else(|| {
+            Rc::new(WeakCell {
+                value: Cell::new(value.0),
+            })
+        });
+        record.weak.set(Some(Rc::clone(&cell)));
+        Weak(Target::Cell(cell))
+    }
+
     /// The value, if it lives.
     #[inline]
     pub fn get(&self) -> Option<Value> {
@@ -76,19 +87,25 @@ impl fmt::Debug for Weak {
 impl Runtime {
     /// Makes a weak reference.
     pub fn weak(self, value: &Value) -> JsResult<Weak> {
-        let strong = || Ok(Weak(Target::Strong(value.clone())));
-        if value.identity().is_none() || (value.is_symbol() && self.is_registered(value)?) {
-            return strong();
+        if self.never_dies(value)? {
+            return Ok(Weak(Target::Strong(value.clone())));
         }
-        let raw = value.0;
-        self.with_new_record(value, |record| {
-            let cell = record.weak.take().unwrap_or_else(|| {
-                Rc::new(WeakCell {
-                    value: Cell::new(raw),
-                })
-            });
-            record.weak.set(Some(Rc::clone(&cell)));
-            Weak(Target::Cell(cell))
-        })
+        self.with_new_record(value, |record| Weak::of(record, value))
+    }
+
+    /// [`weak`](Self::weak) that delays the death, as [`hold`](Self::hold) does.
+    pub fn late_weak(self, value: &Value) -> JsResult<Weak> {
+        if self.never_dies(value)? {
+            return Ok(Weak(Target::Strong(value.clone())));
+        }
+        let (weak, is_new) = self.with_new_record(value, |record| {
+            (Weak::of(record, value), self.enter(record, value))
+        })?;
+        self.relieve(is_new);
+        Ok(weak)
+    }
+
+    fn never_dies(self, value: &Value) -> JsResult<bool> {
+        Ok(value.identity().is_none() || (value.is_symbol() && self.is_registered(value)?))
     }
 }

@@ -6,6 +6,8 @@
 )]
 #![expect(clippy::print_stdout, reason = "the result")]
 
+use std::cell::Cell;
+use std::ffi::{CStr, c_void};
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
@@ -15,11 +17,13 @@ use std::time::Duration;
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::abi::exports::js_native_api::{
     napi_call_function, napi_close_handle_scope, napi_create_array_with_length,
-    napi_create_arraybuffer, napi_create_double, napi_create_function, napi_create_int32,
-    napi_create_object, napi_create_reference, napi_create_string_utf8, napi_delete_reference,
-    napi_get_cb_info, napi_get_element, napi_get_named_property, napi_get_undefined,
-    napi_get_value_double, napi_get_value_int32, napi_get_value_string_utf8,
-    napi_open_handle_scope, napi_set_element, napi_set_named_property, napi_unwrap, napi_wrap,
+    napi_create_arraybuffer, napi_create_double, napi_create_external, napi_create_function,
+    napi_create_int32, napi_create_object, napi_create_reference, napi_create_string_utf8,
+    napi_define_class, napi_delete_reference, napi_get_cb_info, napi_get_element,
+    napi_get_named_property, napi_get_reference_value, napi_get_undefined, napi_get_value_double,
+    napi_get_value_int32, napi_get_value_string_utf8, napi_new_instance, napi_open_handle_scope,
+    napi_reference_ref, napi_reference_unref, napi_set_element, napi_set_named_property,
+    napi_unwrap, napi_wrap,
 };
 use hostd_napi::abi::types::{
     napi_callback_info, napi_env, napi_handle_scope, napi_ref, napi_value,
@@ -61,8 +65,17 @@ fn now() -> Duration {
     )
 }
 
+/// Whether a row is asked for: those whose names contain the first argument, or all.
+fn is_wanted(name: &str) -> bool {
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    filter.is_none_or(|filter| name.contains(&filter))
+}
+
 /// Prints the median time of a call; handles are dropped every hundred calls.
 fn measure(env: napi_env, name: &str, mut body: impl FnMut()) {
+    if !is_wanted(name) {
+        return;
+    }
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let start = now();
@@ -100,6 +113,165 @@ extern "C" fn add(env: napi_env, info: napi_callback_info) -> napi_value {
     call!(napi_get_value_double(env, argv[1], &raw mut right));
     call!(napi_create_double(env, left + right, &raw mut sum));
     sum
+}
+
+extern "C" fn finalize(_: napi_env, data: *mut c_void, _: *mut c_void) {
+    black_box(data);
+}
+
+extern "C" fn construct(env: napi_env, info: napi_callback_info) -> napi_value {
+    let (mut this, null) = (napi_value(0), ptr::null_mut());
+    let (count, argv) = (ptr::null_mut(), ptr::null_mut());
+    call!(napi_get_cb_info(
+        env,
+        info,
+        count,
+        argv,
+        &raw mut this,
+        ptr::null_mut()
+    ));
+    call!(napi_wrap(
+        env,
+        this,
+        null,
+        Some(finalize),
+        null,
+        ptr::null_mut()
+    ));
+    this
+}
+
+/// Makes so many objects of one kind whose death the addon is told of.
+macro_rules! batch {
+    ($name:ident, |$env:ident| $body:block) => {
+        extern "C" fn $name($env: napi_env, _: napi_callback_info) -> napi_value {
+            for _ in 0..BATCH {
+                let mut scope = napi_handle_scope(0);
+                call!(napi_open_handle_scope($env, &raw mut scope));
+                $body
+                call!(napi_close_handle_scope($env, scope));
+            }
+            napi_value(0)
+        }
+    };
+}
+
+thread_local! {
+    static CLASS: Cell<napi_ref> = const { Cell::new(napi_ref(0)) };
+    static OBJECT: Cell<napi_ref> = const { Cell::new(napi_ref(0)) };
+}
+
+batch!(wraps, |env| {
+    let (mut object, null) = (napi_value(0), ptr::null_mut());
+    call!(napi_create_object(env, &raw mut object));
+    call!(napi_wrap(
+        env,
+        object,
+        null,
+        Some(finalize),
+        null,
+        ptr::null_mut()
+    ));
+});
+batch!(instances, |env| {
+    let (mut class, mut object) = (napi_value(0), napi_value(0));
+    call!(napi_get_reference_value(env, CLASS.get(), &raw mut class));
+    call!(napi_new_instance(
+        env,
+        class,
+        0,
+        ptr::null(),
+        &raw mut object
+    ));
+});
+batch!(externals, |env| {
+    let (mut external, null) = (napi_value(0), ptr::null_mut());
+    call!(napi_create_external(
+        env,
+        null,
+        Some(finalize),
+        null,
+        &raw mut external
+    ));
+});
+batch!(weak_references, |env| {
+    let (mut object, mut reference) = (napi_value(0), napi_ref(0));
+    call!(napi_create_object(env, &raw mut object));
+    call!(napi_create_reference(env, object, 0, &raw mut reference));
+    call!(napi_delete_reference(env, reference));
+});
+batch!(counts, |env| {
+    let mut count = 0;
+    call!(napi_reference_unref(env, OBJECT.get(), &raw mut count));
+    call!(napi_reference_ref(env, OBJECT.get(), &raw mut count));
+});
+
+/// Functions that make a hundred objects each, measured from outside so that finalizers run between
+/// two calls.
+const BATCHES: [(
+    &CStr,
+    unsafe extern "C" fn(napi_env, napi_callback_info) -> napi_value,
+); 5] = [
+    (c"create and wrap an object", wraps),
+    (c"new instance that is wrapped", instances),
+    (c"create_external", externals),
+    (c"weak reference to an object", weak_references),
+    (c"reference to 0 and back", counts),
+];
+
+fn define_batches(env: napi_env, exports: napi_value) {
+    let (mut value, null) = (napi_value(0), ptr::null_mut());
+    let mut reference = napi_ref(0);
+    call!(napi_define_class(
+        env,
+        c"Class".as_ptr(),
+        5,
+        Some(construct),
+        null,
+        0,
+        ptr::null(),
+        &raw mut value
+    ));
+    call!(napi_create_reference(env, value, 1, &raw mut reference));
+    CLASS.set(reference);
+    call!(napi_create_object(env, &raw mut value));
+    call!(napi_create_reference(env, value, 1, &raw mut reference));
+    OBJECT.set(reference);
+    // Another one, or the first one would lose it.
+    call!(napi_create_reference(env, value, 1, &raw mut reference));
+    for (name, function) in BATCHES {
+        call!(napi_create_function(
+            env,
+            name.as_ptr(),
+            name.count_bytes(),
+            Some(function),
+            null,
+            &raw mut value
+        ));
+        call!(napi_set_named_property(env, exports, name.as_ptr(), value));
+    }
+}
+
+fn measure_batches(host: Host, exports: &Value) {
+    for (name, _) in BATCHES {
+        let name = name.to_str().expect("plain text");
+        if !is_wanted(name) {
+            continue;
+        }
+        let function = host.runtime().get_named(exports, name).expect("a function");
+        let mut rounds: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = now();
+                for _ in 0..CALLS / BATCH {
+                    host.enter(|rt| rt.call(&function, &Value::UNDEFINED, &[]))
+                        .expect("undefined");
+                }
+                now().saturating_sub(start).as_secs_f64() * 1e9 / f64::from(CALLS)
+            })
+            .collect();
+        rounds.sort_by(f64::total_cmp);
+        println!("{name:32} {:8.1} ns", rounds[ROUNDS / 2]);
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of what is measured")]
@@ -239,6 +411,7 @@ extern "C" fn init(env: napi_env, exports: napi_value) -> napi_value {
         c"add".as_ptr(),
         function
     ));
+    define_batches(env, exports);
     exports
 }
 
@@ -283,4 +456,5 @@ fn main() {
     }
     let each = now().saturating_sub(start).as_secs_f64() * 1e9 / f64::from(CALLS);
     println!("{:32} {each:8.1} ns", "enter and add(1, 2)");
+    measure_batches(host, &exports);
 }

@@ -74,6 +74,11 @@ impl Session {
                 self.read(level, body, |_| Ok(()))?;
                 Ok(Answer::Stats(Box::new(self.stats())))
             }
+            CallKind::Collect => {
+                self.read(level, body, |_| Ok(()))?;
+                self.host.collect();
+                Ok(Answer::Nothing)
+            }
             CallKind::Close => {
                 self.read(level, body, |_| Ok(()))?;
                 self.closing.set(true);

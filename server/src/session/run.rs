@@ -10,6 +10,9 @@ use hostd_protocol::ids::{HOME_LANE, LaneIndex};
 
 use super::Session;
 
+/// A JS thread that is never idle looks for objects to release after so many calls.
+const AGE_CALLS: u64 = 256;
+
 /// How a session ended.
 #[derive(Debug)]
 pub enum Ended {
@@ -48,6 +51,7 @@ impl Session {
                         self.owe_again();
                     }
                     self.flush_idle();
+                    self.age();
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -73,7 +77,15 @@ impl Session {
         self.hear_bell();
         let reminder = self.remind(is_due);
         let notices = self.flush_notices();
-        [timer, reminder, notices].into_iter().flatten().min()
+        let age = self.host.age_timeout();
+        [timer, reminder, notices, age].into_iter().flatten().min()
+    }
+
+    /// Releases objects whose death was delayed; their finalizers run in a turn.
+    fn age(&self) {
+        if self.host.age() {
+            self.owe_turn();
+        }
     }
 
     fn serve_outermost(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result {
@@ -93,6 +105,10 @@ impl Session {
         self.serve(lane, &header, body);
         hostd_sandbox::crash::swap_lane(outer);
         self.lane.set(None);
+        self.host.stir();
+        if self.served.get().is_multiple_of(AGE_CALLS) {
+            self.age();
+        }
         // The arguments died after the reply was sent.
         if self.rt.has_finalized() {
             self.host.tidy();

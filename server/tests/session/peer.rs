@@ -391,6 +391,7 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         | CallKind::Release
         | CallKind::Settle
         | CallKind::CloseIterator
+        | CallKind::Collect
         | CallKind::Close => String::new(),
         CallKind::Watch => match reader.take_u8().unwrap() {
             0 => format!("pending {}", reader.take_u32().unwrap()),

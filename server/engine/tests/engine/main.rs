@@ -21,6 +21,7 @@ mod key;
 mod keys;
 mod mutation;
 mod number;
+mod nursery;
 mod object;
 mod promise;
 mod property;

@@ -29,7 +29,11 @@ impl Cx {
         let call = Call::from(finalize);
         let finalizer = Finalizer::new(self.env, Owner::Buffer, call, memory.data, hint);
         let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
-        self.js(external_memory::array_buffer(self.rt(), memory, token(id)))
+        let buffer = self.js(external_memory::array_buffer(self.rt(), memory, token(id)))?;
+        if finalize.is_some() {
+            self.js(self.rt().hold(&buffer))?;
+        }
+        Ok(buffer)
     }
 }
 

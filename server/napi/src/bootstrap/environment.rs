@@ -255,6 +255,12 @@ pub(super) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     Ok(Value::UNDEFINED)
 }
 
+/// `hold(value)`: delays the death of a value, which a script observes from now on.
+pub(super) fn hold(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    rt.hold(argument(call, 0))?;
+    Ok(Value::UNDEFINED)
+}
+
 /// `isPromise(value)`.
 pub(super) fn is_promise(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(rt.boolean(rt.is_promise(argument(call, 0))))

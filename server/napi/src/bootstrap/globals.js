@@ -31,7 +31,25 @@ lazy('TextDecoder', () => native.load('text').TextDecoder);
 lazy('console', () => native.load('console'));
 lazy('structuredClone', () => native.load('clone'), true);
 
-const { apply } = Reflect;
+const { apply, construct } = Reflect;
+
+// What a script watches for its death lives until a later collection, as in V8: the engine alone
+// would free it with its last reference.
+const NativeWeakRef = WeakRef;
+const LateWeakRef = { WeakRef: function (target) {
+  if (new.target === undefined) return NativeWeakRef(target);
+  const reference = construct(NativeWeakRef, [target], new.target);
+  native.hold(target);
+  return reference;
+} }.WeakRef;
+Object.defineProperty(LateWeakRef, 'prototype', { value: NativeWeakRef.prototype, writable: false });
+Object.defineProperty(NativeWeakRef.prototype, 'constructor', { value: LateWeakRef });
+define('WeakRef', LateWeakRef);
+const { register } = FinalizationRegistry.prototype;
+Object.defineProperty(FinalizationRegistry.prototype, 'register', {
+  value: { register(target, value) { apply(register, this, arguments); native.hold(target); } }.register,
+});
+
 const { then } = Promise.prototype;
 const settled = Promise.resolve();
 define('queueMicrotask', function queueMicrotask(callback) {

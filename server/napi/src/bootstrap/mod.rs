@@ -37,7 +37,7 @@ const GLOBALS: &str = include_str!("globals.js");
 const TAG: u8 = 32;
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 38] = [
+const FUNCTIONS: [(&str, NativeCall); 39] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -65,6 +65,7 @@ const FUNCTIONS: [(&str, NativeCall); 38] = [
     ("setBufferPrototype", environment::set_buffer_prototype),
     ("dlopen", environment::dlopen),
     ("collect", environment::collect),
+    ("hold", environment::hold),
     ("isPromise", environment::is_promise),
     ("promiseState", environment::promise_state),
     ("isProxy", environment::is_proxy),

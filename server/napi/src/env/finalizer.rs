@@ -160,7 +160,7 @@ impl Cx {
     /// Adds an entry that comes due when the object dies.
     pub(crate) fn attach(&self, object: &Value, finalizer: Finalizer) -> NapiResult<usize> {
         let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
-        let Ok(attached) = self.rt().attach_finalizer(object, token(id)) else {
+        let Ok(attached) = self.rt().attach_late_finalizer(object, token(id)) else {
             let _never_due = self.host.finalizers.borrow_mut().remove(id);
             return Err(Status::GenericFailure);
         };

@@ -213,7 +213,7 @@ impl Cx {
 
     fn weak(&self, value: &Value) -> NapiResult<Hold> {
         if value.is_object() || value.is_symbol() {
-            Ok(Hold::Weak(self.quiet(self.rt().weak(value))?))
+            Ok(Hold::Weak(self.quiet(self.rt().late_weak(value))?))
         } else {
             Ok(Hold::Dropped)
         }

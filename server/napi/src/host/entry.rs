@@ -14,6 +14,8 @@ use crate::env::slots::{IdKind, pack};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
 const MAX_ROUNDS: usize = 1000;
+/// How often garbage is collected at most where finalizers make more of it each time.
+const MAX_COLLECTIONS: usize = 100;
 
 impl HostState {
     /// See [`super::Host::enter`].
@@ -170,11 +172,35 @@ impl HostState {
         }
     }
 
-    /// Collects garbage, and runs the finalizers that Node runs while it does.
-    pub(crate) fn collect(&'static self) {
+    /// Collects garbage, and runs the finalizers that Node runs while it does. Whether there were any
+    /// finalizers.
+    pub(crate) fn collect(&'static self) -> bool {
         self.handles.borrow_mut().forget_ended();
         self.rt.gc();
+        let has_finalized = self.rt.has_finalized();
         self.run_basic_finalizers();
+        has_finalized
+    }
+
+    /// See [`super::Host::collect`].
+    pub(super) fn collect_all(&'static self) {
+        let _depth = self.is_idle().then(|| Depth::enter(self));
+        for _ in 0..MAX_COLLECTIONS {
+            if !self.collect() || self.is_nested() {
+                return;
+            }
+            self.settle_item();
+        }
+    }
+
+    /// See [`super::Host::age`].
+    pub(super) fn age(&'static self) -> bool {
+        if !self.is_idle() {
+            return false;
+        }
+        self.handles.borrow_mut().forget_ended();
+        self.rt.age(Instant::now());
+        self.is_unsettled()
     }
 
     /// Takes over the tokens of what died until now.

@@ -212,6 +212,30 @@ impl Host {
         self.state.tidy();
     }
 
+    /// The embedder did something, after which objects may be unreachable: to be called before it
+    /// asks for [`age_timeout`](Self::age_timeout).
+    #[inline]
+    pub fn stir(&self) {
+        self.state.rt.stir();
+    }
+
+    /// How long a thread that has nothing to do may sleep before it calls [`age`](Self::age).
+    pub fn age_timeout(&self) -> Option<Duration> {
+        self.state.rt.age_timeout()
+    }
+
+    /// Releases unreachable objects whose death was delayed, if it is time to. True if a turn is to be
+    /// asked for, which runs their finalizers. Called from inside JavaScript it does nothing.
+    pub fn age(&self) -> bool {
+        self.state.age()
+    }
+
+    /// Collects garbage, and all unreachable objects whose death was delayed, until there are none:
+    /// finalizers may drop others. Called from inside JavaScript it runs no finalizers.
+    pub fn collect(&self) {
+        self.state.collect_all();
+    }
+
     /// Tells of an error that nobody caught: listeners of `process` first, then the embedder.
     pub fn uncaught(&self, thrown: &Thrown, origin: Origin) {
         self.state.uncaught(thrown, origin);

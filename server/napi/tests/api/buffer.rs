@@ -86,6 +86,8 @@ fn external_buffer_is_given_back_when_it_dies() {
         eval(env, "delete globalThis.b");
         assert_eq!(FREED.get(), 0);
     });
+    assert_eq!(FREED.get(), 0, "not before a collection");
+    bench.host.collect();
     assert_eq!(FREED.get(), 1);
 }
 

@@ -219,6 +219,7 @@ fn removed_wrap_is_not_finalized_and_leaves_room_for_another() {
         assert_eq!(status, Status::Ok);
         assert_eq!(get!(napi_unwrap(env, object)), second);
     });
+    bench.host.collect();
     assert_eq!(FINALIZED.get(), 1, "only the second wrap was finalized");
 }
 

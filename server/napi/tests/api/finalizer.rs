@@ -50,9 +50,9 @@ fn finalizer_runs_once_after_the_outermost_call() {
         }
         assert!(RAN.with_borrow(Vec::is_empty), "never inside a call");
     });
-    assert_eq!(RAN.take(), [1, 1, 1]);
+    assert!(RAN.with_borrow(Vec::is_empty), "not before a collection");
     bench.host.enter(hostd_engine::Runtime::gc);
-    assert_eq!(RAN.take(), [1], "the cycle");
+    assert_eq!(RAN.take(), [1, 1, 1, 1]);
     bench.host.close();
     assert!(RAN.take().is_empty(), "never twice");
 }
@@ -76,6 +76,7 @@ fn deleted_reference_cancels_the_finalizer() {
         assert_eq!(call!(napi_delete_reference(env, reference)), Status::Ok);
         add(env, object, 3);
     });
+    bench.host.collect();
     assert_eq!(RAN.take(), [3]);
 }
 
@@ -90,6 +91,7 @@ fn finalizer_may_call_anything_and_its_exception_is_told() {
         let null = ptr::null_mut();
         get!(napi_create_external(env, null, Some(throws), null));
     });
+    bench.host.collect();
     assert_eq!(
         *bench.told.uncaught.borrow(),
         [(
@@ -113,7 +115,8 @@ fn finalizer_that_makes_garbage_is_followed_by_the_next() {
             ));
         }
     }
-    bench().run(8, |env| {
+    let bench = bench();
+    bench.run(8, |env| {
         get!(napi_create_external(
             env,
             data(3),
@@ -121,6 +124,7 @@ fn finalizer_that_makes_garbage_is_followed_by_the_next() {
             ptr::null_mut()
         ));
     });
+    bench.host.collect();
     assert_eq!(RAN.take(), [3, 2, 1, 0]);
 }
 

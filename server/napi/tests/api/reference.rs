@@ -27,14 +27,47 @@ fn strong_reference_keeps_and_weak_one_does_not() {
             let strong = reference_to(env, source, 1);
             assert!(value_kind(env, strong).is_some(), "{source}");
             let weak = reference_to(env, source, 0);
+            assert!(
+                value_kind(env, weak).is_some(),
+                "until a collection: {source}"
+            );
+            eval(env, "gc()");
             assert_eq!(value_kind(env, weak), None, "{source}");
             assert_eq!(get!(napi_reference_ref(env, weak)), 0, "gone is no failure");
             assert_eq!(get!(napi_reference_unref(env, strong)), 0);
+            eval(env, "gc()");
             assert_eq!(value_kind(env, strong), None, "{source}");
             assert_eq!(call!(napi_delete_reference(env, strong)), Status::Ok);
             assert_eq!(call!(napi_delete_reference(env, weak)), Status::Ok);
         }
     });
+}
+
+#[test]
+fn reference_that_was_counted_down_to_0_is_counted_up_in_a_later_call() {
+    let bench = bench();
+    thread_local! {
+        static KEPT: std::cell::Cell<napi_ref> = const { std::cell::Cell::new(napi_ref(0)) };
+    }
+    extern "C" fn count_up(env: napi_env, _: napi_callback_info) -> napi_value {
+        number(env, f64::from(get!(napi_reference_ref(env, KEPT.get()))))
+    }
+    let exports = bench.load(8, |env, _| {
+        let reference = reference_to(env, "({})", 1);
+        assert_eq!(get!(napi_reference_unref(env, reference)), 0);
+        KEPT.set(reference);
+        function(env, Some(count_up))
+    });
+    let count_up = exports.unwrap();
+    let count = || {
+        let count = bench
+            .host
+            .enter(|rt| rt.call(&count_up, &hostd_engine::Value::UNDEFINED, &[]))
+            .unwrap();
+        count.as_i32()
+    };
+    assert_eq!(count(), Some(1));
+    assert_eq!(count(), Some(2));
 }
 
 #[test]
