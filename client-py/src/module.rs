@@ -26,7 +26,7 @@ use crate::turns::running_loop;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::{_after_fork, _construct, _host, _new_object, _open, _shutdown};
+    use super::{_after_fork, _clear_cache, _construct, _host, _new_object, _open, _shutdown};
     #[pymodule_export]
     use crate::buffer::Buffer;
     #[pymodule_export]
@@ -147,6 +147,13 @@ fn _open<'py>(
     }
     session.set_opened();
     Ok(addon)
+}
+
+/// Removes what addons stored for later hosts.
+#[pyfunction]
+fn _clear_cache(py: Python<'_>) -> PyResult<()> {
+    py.detach(hostd_client::clear_cache)?;
+    Ok(())
 }
 
 /// The process of an addon.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A policy by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PolicyName {
     /// For every addon.
     Default,
@@ -16,7 +16,7 @@ pub enum PolicyName {
 }
 
 /// A named policy, and how it is changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Hash, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"

@@ -40,6 +40,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Says that the addon is loaded: what it has put into its cache folder by now is stored for
+    /// later hosts of the same file and policy.
+    pub fn loaded(&self) {
+        self.session.store_cache();
+    }
+
     /// Leases a lane. An error `Disconnected` means that the session is over.
     #[inline]
     pub(crate) fn lease(session: Arc<Session>, idle: &mut dyn Idle) -> Result<Self, ProtocolError> {

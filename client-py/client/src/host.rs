@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use crate::bounds;
+use crate::cache::Unsaved;
 use crate::crash::{self, CrashPage, Findings};
 use crate::door::Status;
 use crate::memory;
@@ -36,6 +37,8 @@ const REMOVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Host {
     pub(crate) bounds: Option<Bounds>,
     pub(crate) scratch: Option<Scratch>,
+    /// What it may leave for later hosts, until its session has that.
+    pub(crate) unsaved: Option<Unsaved>,
     pub(crate) process: Arc<Process>,
     pub(crate) generation: Generation,
     pub(crate) crash_page: Option<CrashPage>,

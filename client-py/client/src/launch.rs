@@ -16,6 +16,7 @@ use hostd_protocol::control::{CarrierKind, LogLevel};
 use hostd_protocol::ids::Generation;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
+use crate::cache::{Entry, Unsaved};
 use crate::cord::{Cord, Loose};
 use crate::crash::CrashPage;
 use crate::door::{self, Admitted, Status};
@@ -47,6 +48,8 @@ pub(crate) struct Launched {
     pub(crate) status: Option<Status>,
     /// Its own folder.
     pub(crate) scratch: Option<Scratch>,
+    /// What the host may leave for later ones.
+    pub(crate) unsaved: Option<Unsaved>,
 }
 
 pub(crate) fn launch(
@@ -92,6 +95,8 @@ pub(crate) fn launch(
             stderr: Some(stderr),
             status: Some(status),
             scratch,
+            // Its environment names other folders.
+            unsaved: None,
         });
     }
     // Without one its rings are heard by a thread.
@@ -104,7 +109,7 @@ pub(crate) fn launch(
         crash_page: crash_fd,
         cord: cord_fd,
     };
-    let ((process, control, stdout, stderr), scratch) =
+    let ((process, control, stdout, stderr), scratch, unsaved) =
         spawn(options, carrier, fds, planned.as_ref())?;
     Ok(Launched {
         process,
@@ -117,6 +122,7 @@ pub(crate) fn launch(
         stderr,
         status: None,
         scratch,
+        unsaved,
     })
 }
 
@@ -134,7 +140,7 @@ fn spawn(
     carrier: CarrierKind,
     fds: Handed,
     planned: Option<&Planned>,
-) -> Result<(Spawned, Option<Scratch>), SpawnError> {
+) -> Result<(Spawned, Option<Scratch>, Option<Unsaved>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
     let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
     let mut command = Command::new(&options.binary);
@@ -187,7 +193,12 @@ fn spawn(
     let (process, stdout, stderr) = watch(child)?;
     // While the process starts; it is told only later that it may use it.
     match planned.map(Planned::make).transpose() {
-        Ok(scratch) => Ok(((process, control, stdout, stderr), scratch)),
+        Ok(scratch) => {
+            let unsaved = scratch
+                .as_ref()
+                .and_then(|scratch| restore_cache(options, scratch));
+            Ok(((process, control, stdout, stderr), scratch, unsaved))
+        }
         Err(error) => {
             kill(&process);
             let _ = waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED);
@@ -218,6 +229,15 @@ fn segment(
             Ok(None)
         }
     }
+}
+
+/// Gives the host what an earlier one stored, or says where it may leave that for later ones. A cache
+/// that can't be read is as good as none.
+fn restore_cache(options: &HostOptions, scratch: &Scratch) -> Option<Unsaved> {
+    let entry = Entry::of(&options.addon, options.confinement.as_ref()?)?;
+    let folder = scratch.cache();
+    let is_restored = entry.restore(&folder).unwrap_or(false);
+    (!is_restored).then_some(Unsaved { entry, folder })
 }
 
 fn refused(options: &HostOptions, source: io::Error) -> SpawnError {

@@ -12,6 +12,7 @@
 
 mod attest;
 mod bounds;
+mod cache;
 mod client;
 mod conversation;
 mod cord;
@@ -35,6 +36,7 @@ mod tree;
 mod watchdog;
 
 pub use bounds::Limit;
+pub use cache::clear_cache;
 pub use client::{Client, ClientStats, Closing};
 pub use conversation::Conversation;
 pub use cord::Cord;

@@ -21,8 +21,15 @@ use tempfile::{Builder, TempDir};
 use crate::error::SpawnError;
 use crate::remove::empty;
 
-/// What points programs to the folder in which they may leave things.
-const VARIABLES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+/// The environment variables that name the folder, and which folder in it.
+const VARIABLES: [(&str, &str); 4] = [
+    ("HOME", ""),
+    ("TMPDIR", ""),
+    ("XDG_CACHE_HOME", CACHE),
+    ("XDG_CONFIG_HOME", ""),
+];
+/// The folder for what an addon keeps for later hosts, where programs look for it below `HOME`.
+const CACHE: &str = ".cache";
 
 /// How the names of these folders begin.
 const PREFIX: &str = "napi-hostd-scratch-";
@@ -72,9 +79,11 @@ impl Planned {
     /// Makes it home, but for what the command's environment says already.
     pub(crate) fn is_home_of(&self, command: &mut Command) {
         let home = self.parent.join(&self.name);
-        for name in VARIABLES {
+        for (name, folder) in VARIABLES {
             if !command.get_envs().any(|(given, _)| given == name) {
-                command.env(name, &home);
+                // Without a trailing slash.
+                let path = home.join(folder).components().collect::<PathBuf>();
+                command.env(name, path);
             }
         }
     }
@@ -108,6 +117,11 @@ impl Planned {
 impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where the addon keeps what later hosts may use. It is not there until it is needed.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.path().join(CACHE)
     }
 
     /// Removes it with all that is in it. What can't be removed, or not in time, stays for the next

@@ -14,6 +14,7 @@ use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
 
+use crate::cache::Unsaved;
 use crate::cord::Cord;
 use crate::report::Running;
 use crate::{ClientError, ExitReport, fork};
@@ -87,6 +88,8 @@ pub(crate) struct Session {
     last_call: Mutex<LastCall>,
     said: Condvar,
     epoch: u32,
+    /// What it may leave for later hosts.
+    unsaved: Mutex<Option<Unsaved>>,
 }
 
 /// The call that was running when the host died.
@@ -120,7 +123,7 @@ impl Session {
         (end, cord): (ClientEnd, Option<Cord>),
         limits: Limits,
         (applied, bounds): (Applied, Option<Bounds>),
-        outbox: Outbox,
+        (outbox, unsaved): (Outbox, Option<Unsaved>),
     ) -> Arc<Self> {
         let session = Arc::new(Self {
             generation,
@@ -140,9 +143,17 @@ impl Session {
             last_call: Mutex::default(),
             said: Condvar::new(),
             epoch: fork::epoch(),
+            unsaved: Mutex::new(unsaved),
         });
         fork::register(Arc::downgrade(&session));
         session
+    }
+
+    /// Stores what the addon put into its cache folder, for later hosts.
+    pub(crate) fn store_cache(&self) {
+        let unsaved = lock(&self.unsaved).take();
+        // Without it the next host makes it anew.
+        let _ = unsaved.map(|unsaved| unsaved.store());
     }
 
     /// Whether conversations may begin.

@@ -147,6 +147,7 @@ async fn supervise(
         stderr,
         status,
         scratch,
+        unsaved,
     } = launched;
     let confinement = options.confinement.clone().map(|mut confinement| {
         confinement.client = std::process::id();
@@ -158,6 +159,7 @@ async fn supervise(
     let mut host = Host {
         bounds: None,
         scratch,
+        unsaved,
         process: Arc::new(process),
         generation,
         crash_page,
@@ -284,7 +286,7 @@ struct Served<S> {
 
 /// Watches a host that serves, until it has ended.
 async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
-    host: Host,
+    mut host: Host,
     served: Served<S>,
     options: &Arc<HostOptions>,
     ledger: &Ledger,
@@ -312,7 +314,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         (end, cord),
         options.limits,
         (applied, host.bounds),
-        outbox,
+        (outbox, host.unsaved.take()),
     );
     let notices = {
         let (session, options) = (Arc::clone(&session), Arc::clone(options));

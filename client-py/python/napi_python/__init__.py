@@ -8,7 +8,7 @@ addon.add(1, 2)
 ```
 """
 
-from napi_python._addon import construct, host, load_addon, new_object
+from napi_python._addon import clear_cache, construct, host, load_addon, new_object
 from napi_python._aio import aio
 from napi_python._classes import js_class
 from napi_python._convert import register
@@ -83,6 +83,7 @@ __all__ = [
     "__version__",
     "aio",
     "by_ref",
+    "clear_cache",
     "construct",
     "deadline",
     "expose",

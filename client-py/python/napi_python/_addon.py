@@ -194,6 +194,18 @@ def new_object(addon: _native.Addon, value: object = None, /) -> _native.JSObjec
     return _native._new_object(addon, {} if value is None else value)  # noqa: SLF001
 
 
+def clear_cache() -> None:
+    """Removes what confined addons stored in their cache folders for later processes.
+
+    Processes that run keep their own copies. docs/sandbox.md, "The cache", says what is stored.
+
+    Raises:
+        OSError: An entry could not be removed.
+
+    """
+    _native._clear_cache()  # noqa: SLF001 - of this package
+
+
 atexit.register(_native._shutdown)  # noqa: SLF001 - of this package
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_native._after_fork)  # noqa: SLF001

@@ -94,6 +94,7 @@ impl Session {
         });
         match loaded {
             Ok(()) => {
+                conversation.loaded();
                 self.enter_world(world);
                 Ok(())
             }

@@ -1,0 +1,562 @@
+//! A cache that outlives hosts: what an addon stored in its cache folder while it was loaded is
+//! there again when another host loads the same file under the same policy.
+//!
+//! An entry belongs to one addon file and one policy, and only this side writes it: it is a copy of
+//! the host's cache folder, made right after the addon was loaded, before any call reaches it. Each
+//! host gets a private copy. So what an addon stores later, or for another addon, reaches no other
+//! host. Copies, not one folder that is granted for reading: addons lock files in their caches.
+//!
+//! A host may still write while its folder is copied. Nothing but regular files with one link is
+//! read, no link is followed, and bytes, entries, depth and time are limited; beyond a limit nothing
+//! is stored.
+
+use std::collections::hash_map::DefaultHasher;
+use std::ffi::CStr;
+use std::fs::{self, DirBuilder};
+use std::hash::{Hash as _, Hasher as _};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use hostd_protocol::confinement::Confinement;
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps,
+    UTIME_NOW, copy_file_range, fdatasync, flock, fstat, futimens, mkdirat, open, openat,
+    renameat_with, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use tempfile::Builder;
+
+use crate::remove::empty;
+
+/// The most that one entry holds.
+const ENTRY_BYTES: u64 = 256 << 20;
+const ENTRY_FILES: u32 = 4096;
+const DEPTH_MAX: u32 = 16;
+/// The most that all entries hold; those that were not used for longest are removed.
+const TOTAL_BYTES: u64 = 1 << 30;
+const COPY_TIMEOUT: Duration = Duration::from_secs(2);
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// An unfinished entry that is older was left by a client that was killed.
+const UNFINISHED_AGE: Duration = Duration::from_secs(600);
+/// How the name of an unfinished entry begins.
+const UNFINISHED: &str = "new-";
+/// Bytes from one look at the clock to the next.
+const CHUNK: u64 = 8 << 20;
+const PRIVATE: Mode = Mode::RWXU;
+
+/// The place of what one addon file stores under one policy.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    root: PathBuf,
+    name: String,
+}
+
+/// What a host that found no entry may leave for the next one.
+#[derive(Debug)]
+pub(crate) struct Unsaved {
+    pub(crate) entry: Entry,
+    /// The host's cache folder.
+    pub(crate) folder: PathBuf,
+}
+
+impl Entry {
+    /// The entry of an addon under a policy; none without a folder for caches, or without the file.
+    ///
+    /// The file is known by its inode, size and times: each change of it changes the time of the
+    /// last change, which no program can set.
+    pub(crate) fn of(addon: &Path, confinement: &Confinement) -> Option<Self> {
+        let found = fs::metadata(addon).ok()?;
+        let mut policy = DefaultHasher::new();
+        confinement.hash(&mut policy);
+        let name = format!(
+            "{:x}-{:x}-{:x}-{}.{:09}-{}.{:09}-{:016x}",
+            found.dev(),
+            found.ino(),
+            found.size(),
+            found.mtime(),
+            found.mtime_nsec(),
+            found.ctime(),
+            found.ctime_nsec(),
+            policy.finish()
+        );
+        let root = root()?;
+        Some(Self { root, name })
+    }
+
+    /// Copies the entry to a folder that is made for it. Whether there was one.
+    ///
+    /// # Errors
+    /// It could not be copied whole; the folder is removed again.
+    pub(crate) fn restore(&self, folder: &Path) -> io::Result<bool> {
+        let Some(entry) = opened(&self.root.join(&self.name))? else {
+            return Ok(false);
+        };
+        if flock(&entry, FlockOperation::NonBlockingLockShared).is_err() {
+            return Ok(false);
+        }
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        // For the order in which entries are removed.
+        let _ = futimens(&entry, &times(now));
+        DirBuilder::new().mode(PRIVATE.bits()).create(folder)?;
+        let copied = opened(folder)?
+            .ok_or_else(|| io::Error::from(Errno::NOENT))
+            .and_then(|to| copy(entry.as_fd(), to.as_fd(), Sync::No));
+        if copied.is_err() {
+            let _ = remove(folder);
+        }
+        copied.map(|()| true)
+    }
+}
+
+impl Unsaved {
+    /// Stores the host's cache folder, if there is one with something in it.
+    ///
+    /// # Errors
+    /// Nothing is stored: it is too large, changes meanwhile, or the system refuses.
+    pub(crate) fn store(&self) -> io::Result<()> {
+        let Entry { root, name } = &self.entry;
+        let Some(from) = opened(&self.folder)? else {
+            return Ok(());
+        };
+        if is_empty(from.as_fd())? {
+            return Ok(());
+        }
+        DirBuilder::new()
+            .mode(PRIVATE.bits())
+            .recursive(true)
+            .create(root)?;
+        let Some(place) = opened(root)? else {
+            return Err(Errno::PERM.into());
+        };
+        let unfinished = Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(fs::Permissions::from_mode(PRIVATE.bits()))
+            .tempdir_in(root)?;
+        let Some(to) = opened(unfinished.path())? else {
+            return Err(Errno::PERM.into());
+        };
+        copy(from.as_fd(), to.as_fd(), Sync::Yes)?;
+        let made = unfinished.path().file_name().unwrap_or_default();
+        match renameat_with(&place, made, &place, name, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                // It has another name now.
+                let _ = unfinished.keep();
+            }
+            // Another client was first.
+            Err(Errno::EXIST) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+        evict(root, name, TOTAL_BYTES)
+    }
+}
+
+/// Removes all entries of this user.
+///
+/// # Errors
+/// An entry could not be removed.
+pub fn clear_cache() -> io::Result<()> {
+    let Some(root) = root() else {
+        return Ok(());
+    };
+    for (name, _) in entries(&root)? {
+        remove(&root.join(name))?;
+    }
+    Ok(())
+}
+
+/// The folder of all entries: `napi_python` in the user's folder for caches.
+fn root() -> Option<PathBuf> {
+    let absolute = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("napi_python"))
+}
+
+/// Opens a folder of this user's that no other user may enter; none if it is not there, or is not
+/// such a folder.
+fn opened(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    let folder = match openat(CWD, path, flags, Mode::empty()) {
+        Ok(folder) => folder,
+        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    let found = fstat(&folder)?;
+    let is_private = Mode::from_raw_mode(found.st_mode) & (Mode::RWXG | Mode::RWXO);
+    let is_ours = found.st_uid == geteuid().as_raw() && is_private.is_empty();
+    Ok(is_ours.then_some(folder))
+}
+
+/// Whether what is copied has to be on the disk before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sync {
+    Yes,
+    No,
+}
+
+/// What may still be copied.
+struct Copying {
+    bytes: u64,
+    files: u32,
+    until: Instant,
+    sync: Sync,
+}
+
+fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, sync: Sync) -> io::Result<()> {
+    let mut copying = Copying {
+        bytes: ENTRY_BYTES,
+        files: ENTRY_FILES,
+        until: Instant::now() + COPY_TIMEOUT,
+        sync,
+    };
+    copying.folder(from, to, DEPTH_MAX)
+}
+
+impl Copying {
+    fn folder(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> io::Result<()> {
+        let depth = depth.checked_sub(1).ok_or(Errno::NAMETOOLONG)?;
+        for entry in Dir::read_from(from)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if is_itself(name) {
+                continue;
+            }
+            self.files = self.files.checked_sub(1).ok_or(Errno::FBIG)?;
+            self.check_time()?;
+            self.entry((from, to), name, depth)?;
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
+        name: &CStr,
+        depth: u32,
+    ) -> io::Result<()> {
+        // A pipe with this name must not be waited for.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let source = match openat(from, name, flags, Mode::empty()) {
+            Ok(source) => source,
+            // A link, a socket, or gone by now.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NOENT | Errno::ACCESS) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        let found = fstat(&source)?;
+        let mode = Mode::from_raw_mode(found.st_mode) & PRIVATE;
+        match FileType::from_raw_mode(found.st_mode) {
+            FileType::Directory => {
+                mkdirat(to, name, PRIVATE)?;
+                let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let folder = openat(to, name, flags, Mode::empty())?;
+                self.folder(source.as_fd(), folder.as_fd(), depth)
+            }
+            FileType::RegularFile if found.st_nlink == 1 => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                let target = openat(to, name, flags, mode)?;
+                self.file(&source, &target)?;
+                let written = Timespec {
+                    tv_sec: found.st_mtime,
+                    tv_nsec: found.st_mtime_nsec.cast_signed(),
+                };
+                Ok(futimens(&target, &times(written))?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&mut self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+        loop {
+            // One byte more than is left shows that the file is too long.
+            let wanted = CHUNK.min(self.bytes.saturating_add(1));
+            let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+            let copied = copy_file_range(from, None, to, None, wanted)?;
+            if copied == 0 {
+                break;
+            }
+            self.bytes = self.bytes.checked_sub(copied as u64).ok_or(Errno::FBIG)?;
+            self.check_time()?;
+        }
+        if self.sync == Sync::Yes {
+            fdatasync(to)?;
+        }
+        Ok(())
+    }
+
+    fn check_time(&self) -> Result<(), Errno> {
+        if Instant::now() < self.until {
+            Ok(())
+        } else {
+            Err(Errno::TIMEDOUT)
+        }
+    }
+}
+
+const fn times(time: Timespec) -> Timestamps {
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
+fn is_itself(name: &CStr) -> bool {
+    matches!(name.to_bytes(), b"." | b"..")
+}
+
+fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {
+    for entry in Dir::read_from(folder)? {
+        if !is_itself(entry?.file_name()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The entries with the time of their last use, the unfinished ones among them.
+fn entries(root: &Path) -> io::Result<Vec<(std::ffi::OsString, SystemTime)>> {
+    if opened(root)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let used = entry.metadata().and_then(|about| about.modified());
+        found.push((entry.file_name(), used.unwrap_or(SystemTime::UNIX_EPOCH)));
+    }
+    Ok(found)
+}
+
+/// Removes what was not used for longest until all entries but `newest` fit, and what clients that
+/// were killed left unfinished.
+fn evict(root: &Path, newest: &str, limit: u64) -> io::Result<()> {
+    let mut left = entries(root)?;
+    left.retain(|(name, made)| {
+        let is_unfinished = name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        if is_unfinished && made.elapsed().unwrap_or_default() > UNFINISHED_AGE {
+            let _ = remove(&root.join(name));
+        }
+        !is_unfinished
+    });
+    left.sort_by_key(|(_, used)| *used);
+    let mut total: u64 = left.iter().map(|(name, _)| size(&root.join(name))).sum();
+    for (name, _) in left {
+        if total <= limit {
+            break;
+        }
+        if name != newest {
+            let path = root.join(&name);
+            total = total.saturating_sub(size(&path));
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a tree that this side made: its depth is limited.
+fn size(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(about) if about.is_dir() => size(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+/// Removes one entry, once no client copies it.
+fn remove(path: &Path) -> io::Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    match open(path, flags, Mode::empty()) {
+        Ok(entry) => {
+            flock(&entry, FlockOperation::LockExclusive)?;
+            empty(entry.as_fd(), Instant::now() + REMOVE_TIMEOUT)?;
+        }
+        Err(Errno::NOENT) => return Ok(()),
+        // Not a folder: not ours, but in the way.
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return Ok(unlinkat(CWD, path, AtFlags::empty())?);
+        }
+        Err(errno) => return Err(errno.into()),
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Place {
+        top: TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let place = Self {
+                top: TempDir::new().unwrap(),
+            };
+            place.folder("host");
+            place
+        }
+
+        fn folder(&self, name: &str) -> PathBuf {
+            let path = self.top.path().join(name);
+            DirBuilder::new()
+                .mode(PRIVATE.bits())
+                .recursive(true)
+                .create(&path)
+                .unwrap();
+            path
+        }
+
+        fn entry(&self, name: &str) -> Entry {
+            Entry {
+                root: self.top.path().join("root"),
+                name: name.to_owned(),
+            }
+        }
+
+        fn unsaved(&self, name: &str) -> Unsaved {
+            Unsaved {
+                entry: self.entry(name),
+                folder: self.top.path().join("host"),
+            }
+        }
+
+        fn names(&self) -> Vec<String> {
+            let mut names: Vec<String> = fs::read_dir(self.top.path().join("root"))
+                .into_iter()
+                .flatten()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    #[test]
+    fn a_tree_is_stored_and_each_host_gets_a_copy() {
+        let place = Place::new();
+        fs::write(place.folder("host/deep").join("file"), "content").unwrap();
+        place.unsaved("a").store().unwrap();
+        for copy in ["one", "two"] {
+            let copy = place.top.path().join(copy);
+            assert!(place.entry("a").restore(&copy).unwrap());
+            assert_eq!(fs::read(copy.join("deep/file")).unwrap(), b"content");
+            fs::write(copy.join("deep/file"), "changed").unwrap();
+        }
+        let absent = place.top.path().join("three");
+        assert!(!place.entry("b").restore(&absent).unwrap());
+        assert!(!absent.exists());
+    }
+
+    #[test]
+    fn what_was_stored_first_stays() {
+        let place = Place::new();
+        let file = place.top.path().join("host/file");
+        fs::write(&file, "first").unwrap();
+        place.unsaved("a").store().unwrap();
+        fs::write(&file, "second").unwrap();
+        place.unsaved("a").store().unwrap();
+        assert_eq!(place.names(), ["a"]);
+        let copy = place.top.path().join("copy");
+        assert!(place.entry("a").restore(&copy).unwrap());
+        assert_eq!(fs::read(copy.join("file")).unwrap(), b"first");
+    }
+
+    #[test]
+    fn only_plain_files_with_one_link_are_stored() {
+        let place = Place::new();
+        let host = place.top.path().join("host");
+        let secret = place.top.path().join("secret");
+        fs::write(&secret, "secret").unwrap();
+        symlink(&secret, host.join("link")).unwrap();
+        symlink(place.top.path(), host.join("folder-link")).unwrap();
+        fs::hard_link(&secret, host.join("hard")).unwrap();
+        let pipe = host.join("pipe");
+        rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, PRIVATE, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(host.join("socket")).unwrap();
+        fs::write(host.join("plain"), "plain").unwrap();
+        place.unsaved("a").store().unwrap();
+        let copy = place.top.path().join("copy");
+        assert!(place.entry("a").restore(&copy).unwrap());
+        let copied: Vec<_> = fs::read_dir(&copy).unwrap().flatten().collect();
+        assert_eq!(copied.len(), 1);
+        assert_eq!(fs::read(copy.join("plain")).unwrap(), b"plain");
+    }
+
+    #[test]
+    fn a_file_is_copied_without_rights_of_others() {
+        let place = Place::new();
+        let file = place.top.path().join("host/program");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o6755)).unwrap();
+        place.unsaved("a").store().unwrap();
+        let stored = place.top.path().join("root/a/program");
+        assert_eq!(fs::metadata(stored).unwrap().mode() & 0o7777, 0o700);
+    }
+
+    #[test]
+    fn what_is_beyond_a_limit_is_not_stored() {
+        let place = Place::new();
+        let mut deep = place.top.path().join("host");
+        for _ in 0..=DEPTH_MAX {
+            deep = deep.join("d");
+        }
+        fs::create_dir_all(&deep).unwrap();
+        assert!(place.unsaved("deep").store().is_err());
+        let place = Place::new();
+        let file = fs::File::create(place.top.path().join("host/long")).unwrap();
+        file.set_len(ENTRY_BYTES + 1).unwrap();
+        assert!(place.unsaved("long").store().is_err());
+        assert!(place.names().is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_others_may_enter_is_not_used() {
+        let place = Place::new();
+        fs::write(place.top.path().join("host/file"), "x").unwrap();
+        place.unsaved("a").store().unwrap();
+        let entry = place.top.path().join("root/a");
+        fs::set_permissions(&entry, fs::Permissions::from_mode(0o755)).unwrap();
+        let copy = place.top.path().join("copy");
+        assert!(!place.entry("a").restore(&copy).unwrap());
+        let root = place.top.path().join("root");
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(place.unsaved("b").store().is_err());
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_is_removed_first() {
+        let place = Place::new();
+        let root = place.folder("root");
+        for (name, seconds) in [
+            ("old", 10),
+            ("older", 20),
+            ("newest", 30),
+            ("new-left", 10_000),
+        ] {
+            let entry = place.folder(&format!("root/{name}"));
+            fs::write(entry.join("file"), [0; 100]).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(seconds);
+            fs::File::open(&entry).unwrap().set_modified(used).unwrap();
+        }
+        evict(&root, "newest", 250).unwrap();
+        assert_eq!(place.names(), ["newest", "old"]);
+    }
+}
