@@ -2,5 +2,6 @@
 
 NAPI_MODULE_INIT() {
   if (init_threads(env, exports) == NULL) return NULL;
-  return init_network(env, exports);
+  if (init_network(env, exports) == NULL) return NULL;
+  return init_denied(env, exports);
 }

@@ -7,5 +7,6 @@
 
 napi_value init_threads(napi_env env, napi_value exports);
 napi_value init_network(napi_env env, napi_value exports);
+napi_value init_denied(napi_env env, napi_value exports);
 
 #endif

@@ -5,6 +5,7 @@
 mod buffer;
 mod call;
 mod convert;
+mod denials;
 mod early;
 mod errors;
 mod floor;

@@ -487,7 +487,7 @@ fn tell(
     body: &[u8],
 ) -> PyResult<()> {
     let mut reader = ValueReader::new(body, &session.limits);
-    take_back(py, world, header.flags, &mut reader)?;
+    take_back(py, session, world, header.flags, &mut reader)?;
     match CallKind::from_number(header.number) {
         Some(CallKind::Ring) => {
             session.owner.pass_on();

@@ -9,7 +9,7 @@ use hostd_client::{ClientError, Conversation};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::TurnClaim;
 use hostd_protocol::error::Failure;
-use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
+use hostd_protocol::frame::{Flags, FrameKind, Header, read_denials, read_releases};
 use hostd_protocol::value::ValueReader;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -131,6 +131,10 @@ impl Session {
                     self.prove(&world);
                 }
                 match self.finish(py, &world, header, &scratch, read) {
+                    Ok(found) if self.denials.is_pending() && ask.proves() => {
+                        let export = ask.export.map(|export| &**export);
+                        self.warn_of_denials(py, export, false).map(|()| found)
+                    }
                     Ok(found) => Ok(found),
                     Err(error) => {
                         self.end_if_broken(&world);
@@ -545,7 +549,7 @@ impl Session {
         read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<()> {
         let mut reader = ValueReader::new(&scratch.body, &self.limits);
-        take_back(py, world, header.flags, &mut reader)?;
+        take_back(py, self, world, header.flags, &mut reader)?;
         let mut decoder = Decoder::new(py, self, world, reader, &scratch.brought.compounds)?;
         if header.flags.contains(Flags::WRITE_BACK) {
             read_changes(&mut decoder)?;
@@ -569,8 +573,8 @@ impl Session {
         read: impl FnOnce(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<R> {
         let mut reader = ValueReader::new(&scratch.body, &self.limits);
-        if header.flags.contains(Flags::RELEASES) {
-            take_back(py, world, header.flags, &mut reader)?;
+        if header.flags.contains(Flags::RELEASES) || header.flags.contains(Flags::DENIALS) {
+            take_back(py, self, world, header.flags, &mut reader)?;
         }
         let mut decoder = Decoder::new(py, self, world, reader, &scratch.brought.compounds)?;
         if header.flags.contains(Flags::WRITE_BACK) {
@@ -613,9 +617,11 @@ pub(crate) fn value<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Bound<'py, 
     decoder.value()
 }
 
-/// The host gives Python objects back; they are dropped here, where no lock is held.
+/// Reads the blocks before a body: Python objects that the host gives back, which are dropped here,
+/// where no lock is held, and what the addon was denied.
 pub(crate) fn take_back(
     py: Python<'_>,
+    session: &Session,
     world: &World,
     flags: Flags,
     reader: &mut ValueReader<'_>,
@@ -626,7 +632,12 @@ pub(crate) fn take_back(
         Ok(())
     });
     LentObject::release_all(py, gone);
-    read.map_err(errors::protocol)
+    read.map_err(errors::protocol)?;
+    if flags.contains(Flags::DENIALS) {
+        let denials = read_denials(flags, reader).map_err(errors::protocol)?;
+        session.denied(py, &denials);
+    }
+    Ok(())
 }
 
 /// The frame in `scratch` was not sent: takes back what it counted.

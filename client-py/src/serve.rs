@@ -54,7 +54,7 @@ pub(crate) fn serve(
     answer: &mut Scratch,
 ) -> PyResult<Option<PyErr>> {
     let mut reader = ValueReader::new(&scratch.body, &session.limits);
-    take_back(py, world, header.flags, &mut reader)?;
+    take_back(py, session, world, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
     if header.flags.contains(Flags::WRITE_BACK) {
         let changes = read_changes(&mut decoder)?;
@@ -92,7 +92,7 @@ pub(crate) fn count(
     scratch: &Scratch,
 ) -> PyResult<()> {
     let mut reader = ValueReader::new(&scratch.body, &session.limits);
-    take_back(py, world, header.flags, &mut reader)?;
+    take_back(py, session, world, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
     if header.flags.contains(Flags::WRITE_BACK) {
         read_changes(&mut decoder)?;

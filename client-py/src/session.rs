@@ -14,12 +14,14 @@ use arc_swap::ArcSwapOption;
 use exports::KnownExport;
 use hostd_client::{Client, ClientError, Conversation, ExitReport, HostOptions, Limit};
 use hostd_protocol::calls::CallKind;
+use hostd_protocol::frame::Denial;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, HostStats};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyWeakrefReference};
+use pyo3::types::{PyDict, PyList, PyWeakrefReference};
 
-use crate::call::call;
+use crate::call::{call, unraisable};
+use crate::denials::Denials;
 use crate::errors;
 use crate::idle::{self, Deadline, Waiting};
 use crate::output;
@@ -64,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) sandbox: Option<Py<PyAny>>,
     /// Whether `load_addon` has returned.
     opened: AtomicBool,
+    /// What the sandbox denied.
+    pub(crate) denials: Denials,
     closed: AtomicBool,
     pub(crate) owner: Owner,
 }
@@ -118,6 +122,7 @@ impl Session {
             nested_threads: settings.nested_threads,
             sandbox: settings.sandbox,
             opened: AtomicBool::new(false),
+            denials: Denials::new(),
             closed: AtomicBool::new(false),
             owner: Owner::new(Weak::clone(weak)),
         })
@@ -279,8 +284,36 @@ impl Session {
             let _ = py
                 .import("napi_python._hints")
                 .and_then(|module| module.getattr("annotate"))
-                .and_then(|annotate| call(&annotate, (error.value(py), sandbox, advice)));
+                .and_then(|annotate| {
+                    let denials = self.denials.kept(py);
+                    call(&annotate, (error.value(py), sandbox, advice, denials))
+                });
         }
+    }
+
+    /// Keeps what a frame says that the sandbox denied.
+    #[cold]
+    pub(crate) fn denied(&self, py: Python<'_>, denials: &[Denial]) {
+        if let Some(sandbox) = &self.sandbox
+            && let Err(error) = self.denials.add(py, sandbox, denials)
+        {
+            unraisable(py, error);
+        }
+    }
+
+    /// Warns of what was denied and what no exception told.
+    #[cold]
+    pub(crate) fn warn_of_denials(
+        &self,
+        py: Python<'_>,
+        export: Option<&str>,
+        is_end: bool,
+    ) -> PyResult<()> {
+        let place = match export {
+            Some(export) => format!("{}.{export}", self.label),
+            None => self.label.to_string(),
+        };
+        self.denials.warn(py, &place, is_end)
     }
 
     // The process.
@@ -321,6 +354,11 @@ impl Session {
             result.set_item("proxies", proxies)?;
         }
         result.set_item("output_dropped", self.owner.dropped())?;
+        let denied = match self.denials.kept(py) {
+            Some(kept) => call(&kept.getattr("listed")?, ())?,
+            None => PyList::empty(py).into_any(),
+        };
+        result.set_item("denied", denied)?;
         result.set_item("generation", self.generation())?;
         result.set_item("pid", self.pid())?;
         Ok(result)

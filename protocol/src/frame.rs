@@ -37,13 +37,15 @@ impl Flags {
     pub const NONE: Self = Self(0);
     /// A release block.
     pub const RELEASES: Self = Self(1);
-    /// A write-back block, after the release block if there is one.
+    /// A write-back block, after the blocks above.
     pub const WRITE_BACK: Self = Self(2);
+    /// A block of what the sandbox denied, after the release block if there is one.
+    pub const DENIALS: Self = Self(8);
     /// Of a failure: the request was not read beyond its release block, so nothing that it lent was
     /// received.
     pub const UNREAD: Self = Self(4);
 
-    const ALL: u8 = 7;
+    const ALL: u8 = 15;
 
     /// Whether all of these are set.
     pub const fn contains(self, other: Self) -> bool {
@@ -192,6 +194,29 @@ impl FrameBuilder {
         }
     }
 
+    /// Writes the block of denials, after the release block, at most once.
+    pub fn denials(&mut self, denials: &[Denial]) {
+        let denials = denials.get(..DENIALS_MOST).unwrap_or(denials);
+        let put_text = |bytes: &mut Vec<u8>, text: &[u8]| {
+            let text = text.get(..DENIAL_TEXT_BYTES).unwrap_or(text);
+            codec::put(bytes, u32::try_from(text.len()).unwrap_or(0));
+            bytes.extend_from_slice(text);
+        };
+        codec::put(&mut self.bytes, u32::try_from(denials.len()).unwrap_or(0));
+        for denial in denials {
+            let kind = denial.what as u8;
+            let traits = u8::from(denial.js_thread) | u8::from(denial.is_guess) << 1;
+            self.bytes.extend_from_slice(&[kind, traits]);
+            put_text(&mut self.bytes, &denial.subject);
+            let grants = denial.grants.get(..GRANTS_MOST).unwrap_or(&denial.grants);
+            codec::put(&mut self.bytes, u32::try_from(grants.len()).unwrap_or(0));
+            for grant in grants {
+                put_text(&mut self.bytes, grant);
+            }
+        }
+        self.flags = self.flags | Flags::DENIALS;
+    }
+
     /// Says that a write-back block comes next.
     pub fn write_back(&mut self) {
         self.flags = self.flags | Flags::WRITE_BACK;
@@ -280,4 +305,97 @@ pub fn read_releases(
         })?;
     }
     Ok(())
+}
+
+/// How many denials a frame has at most.
+pub const DENIALS_MOST: usize = 32;
+/// Bytes of a text of a denial at most.
+const DENIAL_TEXT_BYTES: usize = 1024;
+/// How many paths one denial asks to be granted at most.
+const GRANTS_MOST: usize = 2;
+
+/// What the sandbox denied the addon, as far as the host noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What was denied.
+    pub what: Denied,
+    /// Whether the JS thread was denied it.
+    pub js_thread: bool,
+    /// Whether it says little alone: a path that may not exist, or that programs try at random.
+    pub is_guess: bool,
+    /// The path, the address or the command.
+    pub subject: Vec<u8>,
+    /// The paths to grant, where the option takes paths.
+    pub grants: Vec<Vec<u8>>,
+}
+
+/// What can be denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Denied {
+    /// Reading or listing a path.
+    Read = 0,
+    /// Changing, making, renaming or removing a path.
+    Write = 1,
+    /// Using the network.
+    Network = 2,
+    /// Using local sockets.
+    LocalSocket = 3,
+    /// Starting a program.
+    Program = 4,
+    /// Watching for changes.
+    Watch = 5,
+}
+
+impl Denied {
+    fn from_code(code: u8) -> Option<Self> {
+        let known = [
+            Self::Read,
+            Self::Write,
+            Self::Network,
+            Self::LocalSocket,
+            Self::Program,
+            Self::Watch,
+        ];
+        known.into_iter().find(|known| *known as u8 == code)
+    }
+}
+
+/// The block of denials in a body that has one.
+pub fn read_denials(flags: Flags, body: &mut ValueReader<'_>) -> Result<Vec<Denial>> {
+    /// What one takes without any text.
+    const DENIAL_BYTES: usize = 10;
+    if !flags.contains(Flags::DENIALS) {
+        return Ok(Vec::new());
+    }
+    let text = |body: &mut ValueReader<'_>| -> Result<Vec<u8>> {
+        let length = body.take_count(1)? as usize;
+        if length > DENIAL_TEXT_BYTES {
+            return Err(ProtocolError::violation("a denial with a long text"));
+        }
+        Ok(body.take_bytes(length)?.to_vec())
+    };
+    let count = body.take_count(DENIAL_BYTES)? as usize;
+    if count > DENIALS_MOST {
+        return Err(ProtocolError::violation("too many denials in a frame"));
+    }
+    let one = |_| {
+        let what = Denied::from_code(body.take_u8()?)
+            .ok_or(ProtocolError::violation("an unknown kind of denial"))?;
+        let traits = body.take_u8()?;
+        let subject = text(body)?;
+        let grants = body.take_count(4)? as usize;
+        if grants > GRANTS_MOST {
+            return Err(ProtocolError::violation("a denial with many paths"));
+        }
+        let grants = (0..grants).map(|_| text(body)).collect::<Result<_>>()?;
+        Ok(Denial {
+            what,
+            js_thread: traits & 1 != 0,
+            is_guess: traits & 2 != 0,
+            subject,
+            grants,
+        })
+    };
+    (0..count).map(one).collect()
 }

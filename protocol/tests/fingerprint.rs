@@ -15,12 +15,15 @@ use hostd_protocol::control::{
 };
 use hostd_protocol::door::{Knock, Remains, refuse};
 use hostd_protocol::error::{Failure, RemoteError};
-use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header};
+use hostd_protocol::frame::{
+    Denial, Denied, Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_denials,
+};
 use hostd_protocol::handshake::PROTOCOL;
 use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, Description, HostStats, LoadRequest};
+use hostd_protocol::value::ValueReader;
 use serde::Serialize;
 
 /// What a call's body consists of is said where its number is given.
@@ -168,7 +171,7 @@ fn frames(all: &mut Fingerprint) {
     let header = Header {
         body_len: 1,
         kind: FrameKind::Notice,
-        flags: Flags::RELEASES | Flags::WRITE_BACK | Flags::UNREAD,
+        flags: Flags::RELEASES | Flags::WRITE_BACK | Flags::UNREAD | Flags::DENIALS,
         number: 2,
         call: CallId(3),
         generation: Generation(4),
@@ -183,6 +186,34 @@ fn frames(all: &mut Fingerprint) {
     }]);
     let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
     all.bytes("releases", bytes);
+    frame.start(FrameKind::Reply, 1);
+    frame.denials(&[Denial {
+        what: Denied::Watch,
+        js_thread: true,
+        is_guess: true,
+        subject: b"/x".to_vec(),
+        grants: vec![b"/".to_vec()],
+    }]);
+    let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
+    all.bytes("denials", bytes);
+    let mut body = ValueReader::new(&bytes[HEADER_BYTES..], &Limits::DEFAULT);
+    let read = read_denials(Flags::DENIALS, &mut body).unwrap();
+    assert_eq!(
+        (read[0].what, &*read[0].subject),
+        (Denied::Watch, &b"/x"[..])
+    );
+    // Each count and length beyond what follows, or beyond its limit, is an error.
+    for (place, most) in [(0, 32_u32), (6, 1024), (12, 2), (16, 1024)] {
+        let mut broken = bytes[HEADER_BYTES..].to_vec();
+        let mut is_refused = |value: u32| {
+            broken[place..place + 4].copy_from_slice(&value.to_le_bytes());
+            let mut body = ValueReader::new(&broken, &Limits::DEFAULT);
+            let refused = read_denials(Flags::DENIALS, &mut body).is_err();
+            broken.resize(1 << 16, 0);
+            refused
+        };
+        assert!(is_refused(u32::MAX) && is_refused(most + 1), "{place}");
+    }
     let path = b"/x".to_vec();
     all.record("load", &LoadRequest { path });
     let description = Description {

@@ -126,7 +126,8 @@ def test_what_an_awaitable_came_to_settles_no_other(
     def lent() -> int | None:
         stats = host(addon).stats()
         assert stats is not None
-        return stats["python_objects_lent"]
+        count: int | None = stats["python_objects_lent"]
+        return count
 
     async def main() -> None:
         loop = asyncio.get_running_loop()

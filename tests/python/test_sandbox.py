@@ -33,6 +33,9 @@ from napi_python import (
     load_addon,
 )
 
+# What is denied here is asked for, and looked at.
+pytestmark = pytest.mark.filterwarnings("ignore::napi_python.SandboxWarning")
+
 PROGRAM = _addon._host_binary()  # noqa: SLF001 - the one that is tested
 POLICIES = ("default", "strict")
 IS_ROOT = os.geteuid() == 0

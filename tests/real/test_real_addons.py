@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import queue
+import re
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from napi_python import (
     Buffer,
     Sandbox,
     SandboxUnavailable,
+    SandboxWarning,
     StaleHandleError,
     host,
     load_addon,
@@ -463,6 +465,26 @@ def test_addon_that_needs_sockets_names_the_option() -> None:
     assert "unix=" in note
 
 
+@pytest.mark.parametrize("scan", ["ast_grep", "tailwindcss_oxide"])
+def test_scan_that_finds_nothing_for_a_denial_warns(scan: str, tmp_path: Path) -> None:
+    source = "<p class='p-4'>" if scan == "tailwindcss_oxide" else "console.log(1)"
+    (tmp_path / "x.js").write_text(source, encoding="utf-8")
+    option = f'pass sandbox=Sandbox(read=["{tmp_path}"])'
+
+    def find(addon: Any) -> Any:
+        if scan == "ast_grep":
+            matcher = {"rule": {"pattern": "console.log($A)"}}
+            wanted = {"paths": [str(tmp_path)], "matcher": matcher}
+            return addon.js.findInFiles(wanted, lambda *_: None).result(30)
+        sources = [{"base": str(tmp_path), "pattern": "**/*", "negated": False}]
+        return addon.Scanner(sources=sources).scan()
+
+    with load_addon(row(scan).path) as addon:
+        with pytest.warns(SandboxWarning, match=re.escape(option)):
+            found = find(addon)
+        assert found in (0, [])
+
+
 def test_zeromq_schedules_its_threads() -> None:
     priority, policy, cpu, first = 3, 4, 7, min(os.sched_getaffinity(0))
 
@@ -488,7 +510,11 @@ def test_addon_that_dies_of_a_denial_between_two_calls_names_the_option() -> Non
         socket = None
         while socket is None:
             with contextlib.suppress(AddonCrashed):
-                socket = addon.Socket(8)
+                # Its threads ask for real-time scheduling, and abort when that is denied.
+                context = addon.Context()
+                context.setInt32Option(3, 1)
+                context.setInt32Option(4, os.SCHED_FIFO)
+                socket = addon.Socket(8, {"context": context})
         while host(addon).pid is not None:
             time.sleep(0.001)
         with pytest.raises(StaleHandleError) as caught:

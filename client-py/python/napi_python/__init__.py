@@ -26,6 +26,7 @@ from napi_python._errors import (
     ProtocolError,
     SandboxUnavailable,
     SandboxViolation,
+    SandboxWarning,
     StaleHandleError,
 )
 from napi_python._native import (
@@ -76,6 +77,7 @@ __all__ = [
     "SandboxReport",
     "SandboxUnavailable",
     "SandboxViolation",
+    "SandboxWarning",
     "SharedArrayBuffer",
     "StaleHandleError",
     "Symbol",

@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any, Literal
 
 # Native code calls the hints, also while the interpreter ends, when it is too late for an import.
-from napi_python import _hints, _native, _sandbox  # noqa: F401
+from napi_python import _denials, _hints, _native, _sandbox  # noqa: F401
 from napi_python._errors import LoadError
 from napi_python._restart import RestartPolicy, native
 

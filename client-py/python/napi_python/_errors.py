@@ -225,6 +225,13 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     pid: int | None
 
 
+class SandboxWarning(UserWarning):
+    """The sandbox denied an addon something, and no exception says so.
+
+    The message names it, and the option that allows it.
+    """
+
+
 class SandboxViolation(AddonCrashed):
     """The addon did what its sandbox forbids, and its process was ended for it.
 

@@ -10,6 +10,7 @@ from napi_python._errors import AddonError, AddonTimeout
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from napi_python._denials import Denials
     from napi_python._sandbox import Sandbox
 
 # What the system says when something is denied, and which option changes that.
@@ -49,10 +50,16 @@ _TIMEOUT_NOTE: Final = (
 )
 
 
-def annotate(error: BaseException, sandbox: Sandbox, advice: Iterable[tuple[str, str]]) -> None:
+def annotate(
+    error: BaseException,
+    sandbox: Sandbox,
+    advice: Iterable[tuple[str, str]],
+    denials: Denials | None = None,
+) -> None:
     """Adds a note to what a confined addon threw, if the sandbox may be the reason for it.
 
-    `advice` has the limits by their options, and what would raise each.
+    `advice` has the limits by their options, and what would raise each; `denials` is what the
+    addon was denied.
     """
     if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
         return
@@ -65,9 +72,13 @@ def annotate(error: BaseException, sandbox: Sandbox, advice: Iterable[tuple[str,
         error.add_note(_TIMEOUT_NOTE.format(sandbox.policy) + where)
         return
     said = f"{error} {getattr(error, 'code', '')}"
+    option = _find(said, _HINTS)
+    denied = denials.take(guesses=option is not None) if denials is not None else []
+    if denials is not None and denied:
+        error.add_note(denials.note(denied))
+        return
     known = dict(advice)
     limit = _find(said, _LIMITS)
-    option = _find(said, _HINTS)
     if limit in known:
         why = known[limit]
     elif option is not None:

@@ -376,6 +376,10 @@ impl<'a, 'py> Decoder<'a, 'py> {
             let handle = Handle::new(self.session, self.world, id, 0, 1);
             error.setattr(&self.names.handle_key, opaque::ErrorHandle { handle })?;
         }
+        if self.session.denials.is_pending() {
+            let error = PyErr::from_value(error.clone());
+            self.session.annotate(self.py, &error);
+        }
         self.compounds[place] = Some(error.clone());
         Ok(error)
     }

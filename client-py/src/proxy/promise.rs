@@ -264,8 +264,18 @@ impl Promise {
     }
 
     pub(super) fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        let state = self.state();
-        state.outcome.as_ref().map(|outcome| outcome.result(py))
+        let result = {
+            let state = self.state();
+            state.outcome.as_ref().map(|outcome| outcome.result(py))?
+        };
+        let session = &self.handle.session;
+        if result.is_ok()
+            && session.denials.is_pending()
+            && let Err(error) = session.warn_of_denials(py, None, true)
+        {
+            return Some(Err(error));
+        }
+        Some(result)
     }
 
     pub(super) fn is_watched(&self) -> bool {

@@ -15,6 +15,7 @@ use super::Session;
 use crate::call::call;
 use crate::errors;
 use crate::idle::{self, Deadline, Waiting};
+use crate::request::take_back;
 use crate::world::World;
 
 impl Session {
@@ -80,6 +81,7 @@ impl Session {
         };
         let loaded = Python::attach(|py| {
             let mut reader = ValueReader::new(&body, &self.limits);
+            take_back(py, self, &world, header.flags, &mut reader)?;
             match header.kind {
                 FrameKind::Reply => self.loaded(py, &world, &mut reader),
                 FrameKind::Failure => {

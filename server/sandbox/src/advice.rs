@@ -126,15 +126,14 @@ pub fn to_grant(use_of: Use, path: &Path) -> &Path {
         .unwrap_or(parent)
 }
 
-/// The option that allows uses of these absolute paths, none of which was granted for changes.
-pub fn path_option(uses: &[(Use, PathBuf)]) -> Option<String> {
+/// Whether a path may be changed.
+pub(crate) fn is_granted(path: &Path) -> bool {
     let granted = WRITE.get().map_or(&[][..], Vec::as_slice);
-    let is_granted = |path: &Path| granted.iter().any(|granted| path.starts_with(granted));
-    let name = if uses.iter().any(|(use_of, _)| *use_of != Use::Read) {
-        "write"
-    } else {
-        "read"
-    };
+    granted.iter().any(|granted| path.starts_with(granted))
+}
+
+/// What to grant so that these absolute paths may be used so.
+pub(crate) fn grants(uses: &[(Use, PathBuf)]) -> Vec<&Path> {
     let mut paths: Vec<&Path> = Vec::new();
     for (use_of, path) in uses {
         let path = to_grant(*use_of, path);
@@ -142,5 +141,16 @@ pub fn path_option(uses: &[(Use, PathBuf)]) -> Option<String> {
             paths.push(path);
         }
     }
+    paths
+}
+
+/// The option that allows uses of these absolute paths, none of which was granted for changes.
+pub fn path_option(uses: &[(Use, PathBuf)]) -> Option<String> {
+    let name = if uses.iter().any(|(use_of, _)| *use_of != Use::Read) {
+        "write"
+    } else {
+        "read"
+    };
+    let paths = grants(uses);
     (!paths.is_empty()).then(|| format!("{name}={paths:?}"))
 }

@@ -8,8 +8,8 @@ use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
-    Tightening, advice, crash, diagnose, gate, granted, jail, landlock, limits, namespaces, rights,
-    selftest,
+    Tightening, advice, crash, denied, diagnose, gate, granted, jail, landlock, limits, namespaces,
+    rights, selftest,
 };
 
 use Requested::{Required, Wanted};
@@ -80,6 +80,7 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
         );
         diagnose::forget();
     }
+    denied::begin(jail, policy.network);
     if allowed.tightens {
         report.say("no_new_code", State::Applied, "once the addon is loaded");
     }

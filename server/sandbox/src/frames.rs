@@ -77,7 +77,8 @@ impl Names {
     /// doing.
     pub(crate) fn of(&mut self, addresses: impl Iterator<Item = u64>) -> Vec<String> {
         let (_, own) = image(capture as *const libc::c_void);
-        let mut named = Vec::new();
+        let mut named: Vec<String> = Vec::new();
+        let mut program = None;
         for address in addresses {
             // The call is before the address to which it returns.
             let before = usize::try_from(address).unwrap_or(0).wrapping_sub(1);
@@ -85,7 +86,16 @@ impl Names {
             let file = Path::new(&path).file_name().unwrap_or_default();
             let file = file.to_string_lossy().into_owned();
             if base == own {
-                named.push(file);
+                // The functions that this program exports stand between the C library and its caller.
+                let only_libc = named.iter().all(|frame| frame.starts_with("libc.so"));
+                program = Some(file);
+                if only_libc && !named.is_empty() {
+                    continue;
+                }
+                break;
+            }
+            if program.is_some() && file.starts_with("libc.so") {
+                // What called the program's own code.
                 break;
             }
             let offset = address.wrapping_sub(base);
@@ -101,6 +111,7 @@ impl Names {
                 |(begin, _, name)| format!("{file}!{name}+{:#x}", offset.wrapping_sub(*begin)),
             ));
         }
+        named.extend(program);
         named
     }
 }

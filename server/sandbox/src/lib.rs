@@ -23,7 +23,8 @@
 //! - **C9** — only a host that is diagnosed follows its stack in a handler: what is called there
 //!   takes no lock that the interrupted code of this thread could hold (system calls are made
 //!   outside of the unwinder's own locks) and allocates nothing; an image stays once it is loaded.
-//! - **C8** — what is exported under a name of the C library's (`pthread_create`, `own_thread`) keeps
+//! - **C8** — what is exported under a name of the C library's (`pthread_create`, `own_thread`,
+//!   `denied`) keeps
 //!   the contract of the C library's, on both of its sides.
 
 #![expect(
@@ -34,6 +35,7 @@
 pub mod advice;
 mod confine;
 pub mod crash;
+pub mod denied;
 mod descriptor;
 pub mod diagnose;
 mod dump;

@@ -1,14 +1,17 @@
 //! The C library's function of a name that this program exports, too.
 
-use std::ffi::CStr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// Finds what the name stands for behind this program, and keeps it in `found`.
-pub(crate) fn next(found: &AtomicPtr<libc::c_void>, name: &CStr) -> Option<*mut libc::c_void> {
+/// Finds what the name stands for behind this program, and keeps it in `found`. The name ends with a
+/// zero.
+pub(crate) fn next(
+    found: &AtomicPtr<libc::c_void>,
+    name: &'static str,
+) -> Option<*mut libc::c_void> {
     let mut function = found.load(Ordering::Acquire);
-    if function.is_null() {
+    if function.is_null() && name.ends_with('\0') {
         // SAFETY: C3; the name ends with a zero.
-        function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+        function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) };
         found.store(function, Ordering::Release);
     }
     (!function.is_null()).then_some(function)

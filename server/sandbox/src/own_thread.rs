@@ -73,7 +73,7 @@ unsafe extern "C" fn pthread_setaffinity_np(
         // SAFETY: C8; passed on as it came, for the calling thread.
         return as_error(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, bytes, cpus) });
     }
-    let Some(real) = next(&REAL, c"pthread_setaffinity_np") else {
+    let Some(real) = next(&REAL, "pthread_setaffinity_np\0") else {
         return libc::ENOSYS;
     };
     // SAFETY: C8; what the C library calls so has this signature.
@@ -94,7 +94,7 @@ unsafe extern "C" fn pthread_setschedparam(
     parameters: *const libc::sched_param,
 ) -> libc::c_int {
     static REAL: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
-    let Some(real) = next(&REAL, c"pthread_setschedparam") else {
+    let Some(real) = next(&REAL, "pthread_setschedparam\0") else {
         return libc::ENOSYS;
     };
     // SAFETY: C8; what the C library calls so has this signature.

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use hostd_protocol::calls::{Asker, CallKind};
 use hostd_protocol::error::{ProtocolError, RemoteError};
-use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
+use hostd_protocol::frame::{Denial, Denied, Flags, FrameKind, Header, read_releases};
 use hostd_protocol::ids::LaneIndex;
 use hostd_protocol::value::ValueReader;
+use hostd_sandbox::denied::{self, What};
 use rustc_hash::FxHashMap;
 
 use super::Session;
@@ -74,7 +75,13 @@ impl Session {
                 self.released(object);
             }
             Ok(())
-        })
+        })?;
+        if flags.contains(Flags::DENIALS) {
+            return Err(ProtocolError::Violation {
+                what: "a block that only a host sends",
+            });
+        }
+        Ok(())
     }
 
     /// Sends the reply. What cannot be sent becomes a failure that says so.
@@ -163,6 +170,12 @@ impl Session {
         if !scratch.releases.is_empty() {
             scratch.builder.releases(scratch.releases.iter().copied());
         }
+        if denied::is_pending() {
+            let denials: Vec<_> = denied::take().into_iter().map(as_travels).collect();
+            if !denials.is_empty() {
+                scratch.builder.denials(&denials);
+            }
+        }
     }
 
     /// Writes a body: the write-back, then the rest.
@@ -246,5 +259,23 @@ impl Session {
         if outcome.is_err() {
             self.lose(ProtocolError::Disconnected);
         }
+    }
+}
+
+/// A denial as it travels.
+fn as_travels(denial: denied::Denial) -> Denial {
+    Denial {
+        what: match denial.what {
+            What::Read => Denied::Read,
+            What::Write => Denied::Write,
+            What::Network => Denied::Network,
+            What::LocalSocket => Denied::LocalSocket,
+            What::Program => Denied::Program,
+            What::Watch => Denied::Watch,
+        },
+        js_thread: denial.js_thread,
+        is_guess: denial.is_guess,
+        subject: denial.subject,
+        grants: denial.grants,
     }
 }

@@ -40,7 +40,7 @@ static EXPORTED: Create = pthread_create;
 
 /// The C library's.
 fn real() -> Option<Create> {
-    let found = next(&REAL, c"pthread_create")?;
+    let found = next(&REAL, "pthread_create\0")?;
     // SAFETY: C8; what the C library calls `pthread_create` has this signature.
     Some(unsafe { mem::transmute::<*mut libc::c_void, Create>(found) })
 }

@@ -1,0 +1,253 @@
+//! Functions of the C library, exported under their names: each calls the C library's, and notes
+//! what was denied when that fails. They leave `errno` as it was.
+
+use std::ffi::CStr;
+use std::mem;
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
+
+use libc::{AT_FDCWD, DIR, FILE, c_char, c_int, c_uint, c_void, mode_t, off_t};
+
+use super::{About, Text, last_error, note};
+use crate::advice::Use;
+use crate::next::next;
+
+/// What says that a function failed.
+trait Outcome: Copy {
+    const FAILED: Self;
+    fn has_failed(self) -> bool;
+}
+
+impl Outcome for c_int {
+    const FAILED: Self = -1;
+    fn has_failed(self) -> bool {
+        self == -1
+    }
+}
+
+impl<T> Outcome for *mut T {
+    const FAILED: Self = ptr::null_mut();
+    fn has_failed(self) -> bool {
+        self.is_null()
+    }
+}
+
+/// A text of the caller's.
+fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: C8; the caller passes a text that ends with a zero, or nothing.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}
+
+fn path(use_of: Use, folder: c_int, path: *const c_char) {
+    two_paths(use_of, (folder, path), (AT_FDCWD, ptr::null()));
+}
+
+fn two_paths(use_of: Use, first: (c_int, *const c_char), second: (c_int, *const c_char)) {
+    let errno = last_error();
+    if super::is_denial(errno).is_some() {
+        let named = |(folder, path)| Text::of_path(folder, text(path));
+        note(errno, About::Path(use_of), &named(first), &named(second));
+        restore(errno);
+    }
+}
+
+fn other(about: About, subject: *const c_char) {
+    let errno = last_error();
+    note(errno, about, &Text::of(text(subject)), &Text::EMPTY);
+    restore(errno);
+}
+
+fn restore(errno: c_int) {
+    // SAFETY: C3; takes nothing.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: C3; the C library's own place for the error of this thread.
+    unsafe { *place = errno };
+}
+
+fn use_by(flags: c_int) -> Use {
+    if flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == 0 {
+        Use::Read
+    } else {
+        Use::Write
+    }
+}
+
+fn use_by_mode(mode: *const c_char) -> Use {
+    let mode = text(mode).map_or(&b"r"[..], CStr::to_bytes);
+    if mode.starts_with(b"r") && !mode.contains(&b'+') {
+        Use::Read
+    } else {
+        Use::Write
+    }
+}
+
+macro_rules! export {
+    ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $result:ty { $denied:expr })*) => {$(
+        /// As in the C library.
+        ///
+        /// # Safety
+        ///
+        /// As the C library requires.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: $kind),*) -> $result {
+            static REAL: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+            type Real = unsafe extern "C" fn($($kind),*) -> $result;
+            #[used]
+            static KEPT: Real = $name;
+            let Some(real) = next(&REAL, concat!(stringify!($name), "\0")) else {
+                restore(libc::ENOSYS);
+                return Outcome::FAILED;
+            };
+            // SAFETY: C8; what the C library calls so has this signature.
+            let real = unsafe { mem::transmute::<*mut c_void, Real>(real) };
+            // SAFETY: C8; passed on as it came.
+            let outcome = unsafe { real($($argument),*) };
+            if Outcome::has_failed(outcome) {
+                $denied;
+            }
+            outcome
+        }
+    )*};
+}
+
+export! {
+    fn open(name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        path(use_by(flags), AT_FDCWD, name)
+    }
+    fn open64(name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        path(use_by(flags), AT_FDCWD, name)
+    }
+    fn openat(folder: c_int, name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        path(use_by(flags), folder, name)
+    }
+    fn openat64(folder: c_int, name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        path(use_by(flags), folder, name)
+    }
+    fn __open_2(name: *const c_char, flags: c_int) -> c_int {
+        path(use_by(flags), AT_FDCWD, name)
+    }
+    fn __open64_2(name: *const c_char, flags: c_int) -> c_int {
+        path(use_by(flags), AT_FDCWD, name)
+    }
+    fn __openat_2(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
+        path(use_by(flags), folder, name)
+    }
+    fn __openat64_2(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
+        path(use_by(flags), folder, name)
+    }
+    fn creat(name: *const c_char, mode: mode_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
+    fn creat64(name: *const c_char, mode: mode_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
+    fn fopen(name: *const c_char, mode: *const c_char) -> *mut FILE {
+        path(use_by_mode(mode), AT_FDCWD, name)
+    }
+    fn fopen64(name: *const c_char, mode: *const c_char) -> *mut FILE {
+        path(use_by_mode(mode), AT_FDCWD, name)
+    }
+    fn freopen(name: *const c_char, mode: *const c_char, file: *mut FILE) -> *mut FILE {
+        path(use_by_mode(mode), AT_FDCWD, name)
+    }
+    fn freopen64(name: *const c_char, mode: *const c_char, file: *mut FILE) -> *mut FILE {
+        path(use_by_mode(mode), AT_FDCWD, name)
+    }
+    fn opendir(name: *const c_char) -> *mut DIR { path(Use::Read, AT_FDCWD, name) }
+    fn truncate(name: *const c_char, length: off_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
+    fn truncate64(name: *const c_char, length: off_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
+    fn mkdir(name: *const c_char, mode: mode_t) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn mkdirat(folder: c_int, name: *const c_char, mode: mode_t) -> c_int {
+        path(Use::Entry, folder, name)
+    }
+    fn mkstemp(name: *mut c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn mkstemp64(name: *mut c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn mkdtemp(name: *mut c_char) -> *mut c_char { path(Use::Entry, AT_FDCWD, name) }
+    fn rmdir(name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn unlink(name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn unlinkat(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
+        path(Use::Entry, folder, name)
+    }
+    fn remove(name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn rename(old: *const c_char, new: *const c_char) -> c_int {
+        two_paths(Use::Entry, (AT_FDCWD, old), (AT_FDCWD, new))
+    }
+    fn renameat(of: c_int, old: *const c_char, to: c_int, new: *const c_char) -> c_int {
+        two_paths(Use::Entry, (of, old), (to, new))
+    }
+    fn renameat2(
+        of: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_uint
+    ) -> c_int {
+        two_paths(Use::Entry, (of, old), (to, new))
+    }
+    fn link(old: *const c_char, new: *const c_char) -> c_int {
+        two_paths(Use::Entry, (AT_FDCWD, old), (AT_FDCWD, new))
+    }
+    fn linkat(
+        of: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_int
+    ) -> c_int {
+        two_paths(Use::Entry, (of, old), (to, new))
+    }
+    fn symlink(target: *const c_char, name: *const c_char) -> c_int {
+        path(Use::Entry, AT_FDCWD, name)
+    }
+    fn symlinkat(target: *const c_char, folder: c_int, name: *const c_char) -> c_int {
+        path(Use::Entry, folder, name)
+    }
+    fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
+        other(About::Socket(family, kind, protocol), ptr::null())
+    }
+    fn inotify_init() -> c_int { other(About::Watch, ptr::null()) }
+    fn inotify_init1(flags: c_int) -> c_int { other(About::Watch, ptr::null()) }
+    fn fork() -> c_int { other(About::Program, ptr::null()) }
+    fn system(command: *const c_char) -> c_int { other(About::Program, command) }
+    fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
+        other(About::Program, command)
+    }
+}
+
+/// What reports an error as its result.
+macro_rules! export_result {
+    ($(fn $name:ident($($argument:ident: $kind:ty),*) { |$result:ident| $denied:expr })*) => {$(
+        /// As in the C library.
+        ///
+        /// # Safety
+        ///
+        /// As the C library requires.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: $kind),*) -> c_int {
+            static REAL: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+            type Real = unsafe extern "C" fn($($kind),*) -> c_int;
+            #[used]
+            static KEPT: Real = $name;
+            let Some(real) = next(&REAL, concat!(stringify!($name), "\0")) else {
+                return libc::ENOSYS;
+            };
+            // SAFETY: C8; what the C library calls so has this signature.
+            let real = unsafe { mem::transmute::<*mut c_void, Real>(real) };
+            // SAFETY: C8; passed on as it came.
+            let $result = unsafe { real($($argument),*) };
+            if $result != 0 {
+                let errno = last_error();
+                $denied;
+                restore(errno);
+            }
+            $result
+        }
+    )*};
+}
+
+type Texts = *const *mut c_char;
+
+export_result! {
+    fn posix_spawn(
+        pid: *mut libc::pid_t, program: *const c_char, actions: *const c_void,
+        attributes: *const c_void, arguments: Texts, environment: Texts
+    ) { |error| note(error, About::Program, &Text::of(text(program)), &Text::EMPTY) }
+    fn posix_spawnp(
+        pid: *mut libc::pid_t, program: *const c_char, actions: *const c_void,
+        attributes: *const c_void, arguments: Texts, environment: Texts
+    ) { |error| note(error, About::Program, &Text::of(text(program)), &Text::EMPTY) }
+    fn getaddrinfo(
+        name: *const c_char, service: *const c_char, hints: *const c_void, found: *mut c_void
+    ) { |_error| if !name.is_null() {
+        // It has errors of its own; without the network there is one reason for all of them.
+        note(libc::EPERM, About::Name, &Text::of(text(name)), &Text::EMPTY);
+    } }
+}

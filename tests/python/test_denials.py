@@ -1,0 +1,167 @@
+"""What a confined addon was denied is told: by its exception, or else by a warning."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import pathlib
+import queue
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import (
+    Addon,
+    JSError,
+    Sandbox,
+    SandboxUnavailable,
+    SandboxWarning,
+    host,
+    load_addon,
+)
+from napi_python._denials import Denials
+
+
+@pytest.fixture
+def system() -> Iterator[Addon]:
+    """The sample under the default policy."""
+    with load_addon(addon_path("system")) as addon:
+        yield addon
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A folder that is not granted, with a file and a folder in it."""
+    place = tmp_path / "not granted"
+    place.mkdir()
+    (place / "file").write_text("mine")
+    (place / "other").mkdir()
+    return place
+
+
+def attempts(folder: pathlib.Path) -> list[tuple[tuple[str, ...], str, str]]:
+    """What is attempted, what is said to be denied, and the option."""
+    file, new = str(folder / "file"), str(folder / "new")
+    read, change = f'read of "{file}"', f'write to "{file}"'
+    entry = f'write=["{folder}"]'
+    return [
+        (("open", file), read, f'read=["{file}"]'),
+        (("openat", file), read, f'read=["{file}"]'),
+        (("read", file), read, f'read=["{file}"]'),
+        (("opendir", str(folder)), f'read of "{folder}"', f'read=["{folder}"]'),
+        (("write", file), change, f'write=["{file}"]'),
+        (("create", new), f'write to "{new}"', entry),
+        (("mkdir", new), f'write to "{new}"', entry),
+        (("unlink", file), change, entry),
+        (("rename", file, str(folder / "other" / "x")), change, f'{entry[:-1]}, "{folder}/other"]'),
+        (("socket",), "network access by a socket", "network=True"),
+        (("lookup", "host.invalid"), 'network access by "host.invalid"', "network=True"),
+        (("spawn", "/bin/true"), 'start of "/bin/true"', "subprocess=True"),
+        (("watch",), "watching of files", "watch=True"),
+    ]
+
+
+def test_call_that_raises_carries_what_was_denied(system: Addon, folder: pathlib.Path) -> None:
+    for call, denied, option in attempts(folder):
+        for _ in range(2):
+            with pytest.raises(JSError, match="could not do it") as caught:
+                system.demand(*call)
+            (note,) = caught.value.__notes__
+            assert f"denied {denied}; pass sandbox=Sandbox({option})" in note, call
+
+
+def test_call_that_does_not_raise_warns_once(folder: pathlib.Path) -> None:
+    for call, denied, option in attempts(folder):
+        with load_addon(addon_path("system")) as system:
+            with pytest.warns(SandboxWarning) as warned:
+                assert system.attempt(*call) != 0
+            text = f"system.attempt: denied {denied}; pass sandbox=Sandbox({option})"
+            assert [str(one.message) for one in warned] == [text]
+            assert warned[0].filename == __file__
+            system.attempt(*call)
+            (listed,) = host(system).stats()["denied"]
+            assert listed["option"] == f"sandbox=Sandbox({option})"
+
+
+def test_advice_works_and_keeps_what_was_granted(folder: pathlib.Path) -> None:
+    sandbox = Sandbox(read=[folder / "other"])
+    file = folder / "file"
+    with (
+        load_addon(addon_path("system"), sandbox=sandbox) as system,
+        pytest.raises(JSError) as caught,
+    ):
+        system.demand("open", str(file))
+    _, _, advice = caught.value.__notes__[0].partition("pass sandbox=")
+    advised = eval(advice, {"Sandbox": Sandbox})  # noqa: S307 - what is pasted
+    assert advised == Sandbox(read=[folder / "other", file])
+    with load_addon(addon_path("system"), sandbox=advised) as system:
+        assert system.attempt("open", str(file)) == 0
+
+
+def test_nothing_is_said_where_nothing_is_denied(system: Addon, tmp_path: pathlib.Path) -> None:
+    """Warnings are errors in these tests."""
+    assert system.attempt("open", str(tmp_path / "absent")) == errno.ENOENT
+    assert system.attempt("stat", str(tmp_path)) == 0
+    # Many programs look there.
+    assert system.attempt("open", "/proc/1/environ") != 0
+    with pytest.raises(JSError) as caught:
+        system.demand("open", str(tmp_path / "absent"))
+    assert not hasattr(caught.value, "__notes__")
+    assert host(system).stats()["denied"] == []
+    with load_addon(addon_path("system"), sandbox="none") as free:
+        assert free.attempt("open", str(tmp_path)) == 0
+        assert host(free).stats()["denied"] == []
+
+
+def test_work_on_other_threads_tells_where_it_ends(system: Addon, folder: pathlib.Path) -> None:
+    file = str(folder / "file")
+    with pytest.raises(JSError) as caught:
+        system.demandLater("open", file).result(30)
+    assert f'denied read of "{file}"' in caught.value.__notes__[0]
+
+    async def wait() -> Any:
+        return await system.demandLater("open", file)
+
+    with pytest.raises(JSError) as caught:
+        asyncio.run(wait())
+    assert f'denied read of "{file}"' in caught.value.__notes__[0]
+    told: queue.Queue[Any] = queue.Queue()
+    system.callBack("open", file, "", told.put)
+    assert f'denied read of "{file}"' in told.get(timeout=30).__notes__[0]
+    with pytest.warns(SandboxWarning, match="denied read of"):
+        assert system.attemptLater("opendir", str(folder)).result(30) == errno.EACCES
+
+
+def test_strict_names_what_does_not_exist_for_the_addon(folder: pathlib.Path) -> None:
+    try:
+        addon = load_addon(addon_path("system"), sandbox="strict")
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    with addon, pytest.raises(JSError) as caught:
+        addon.demand("opendir", str(folder / "file"))
+    assert not hasattr(caught.value, "__notes__")
+    with load_addon(addon_path("system"), sandbox="strict") as addon:
+        fail = host(addon).run_script(
+            "(path) => { addon.attempt('open', path); throw new Error('ENOENT: no such file') }"
+        )
+        with pytest.raises(JSError) as caught:
+            fail(str(folder / "file"))
+    assert f'policy="strict", read=["{folder}/file"]' in caught.value.__notes__[0]
+
+
+def test_forged_denials_are_escaped_and_bounded() -> None:
+    denials = Denials(Sandbox())
+    for number in range(2000):
+        denials.add([(0, True, False, b"/\x1b[31m\xff%d" % number, [b"/\x1b\xff"])])
+    assert len(denials.listed()) <= 256
+    note = denials.note(denials.take(guesses=False))
+    assert len(note) < 2000
+    assert "\x1b" not in note
+    assert note.isprintable()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        denials.add([(0, True, False, b"/\x1b[31m", [])])
+        assert denials.warn("x", is_end=False) is False
+    assert all("\x1b" not in str(one.message) for one in seen)
