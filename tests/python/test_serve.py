@@ -218,7 +218,7 @@ def test_no_server_says_so(tmp_path: Path) -> None:
         load_addon(CRASH, address=tmp_path / "nothing")
     options: list[dict[str, Any]] = [{"env": {}}, {"sandbox": Sandbox(env={"MODE": "quick"})}]
     for option in options:
-        with pytest.raises(ValueError, match=r"env=.*that of the server"):
+        with pytest.raises(ValueError, match=r"env=.*environment of the server"):
             load_addon(CRASH, address=tmp_path / "nothing", **option)
 
 
