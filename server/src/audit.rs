@@ -216,13 +216,13 @@ fn summary() -> String {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     if told.denials == 0 {
-        return "It was denied nothing.\n".to_owned();
+        return "Nothing was denied.\n".to_owned();
     }
     if told.options.is_empty() {
-        return "No option allows what it was denied.\n".to_owned();
+        return "No option allows what was denied.\n".to_owned();
     }
     let options: Vec<_> = told.options.iter().map(String::as_str).collect();
-    format!("What would allow it: {}\n", options.join(", "))
+    format!("Options that allow it: {}\n", options.join(", "))
 }
 
 /// Name and text of a script.

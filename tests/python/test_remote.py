@@ -246,7 +246,7 @@ def test_first_refused_look_is_logged_with_the_remedy(
 
 @pytest.mark.parametrize("value", [math, Account, a_function, a_generator(), len], ids=repr)
 def test_what_leads_everywhere_can_not_be_exposed(value: Any) -> None:
-    with pytest.raises(TypeError, match="can't be exposed"):
+    with pytest.raises(TypeError, match="cannot be exposed"):
         expose(value, "name")
 
 

@@ -24,7 +24,7 @@ SOCKETPAIR, TRUNCATE, INOTIFY_INIT, OPENAT, MKDIRAT, RENAMEAT2 = 53, 76, 253, 25
 KEYCTL, PERSONALITY = 250, 135
 AF_NETLINK, NETLINK_ROUTE, NETLINK_AUDIT = 16, 0, 9
 CREATE = os.O_CREAT | os.O_WRONLY
-_ADVICE = re.compile(r"; (?:(?P<option>.*) would allow it|no option allows it); in ")
+_ADVICE = re.compile(r"; (?:no option allows it|(?P<option>.*) allows it); in ")
 
 
 @pytest.fixture

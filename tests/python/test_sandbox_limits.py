@@ -121,7 +121,7 @@ def test_programs_that_it_starts_count_with_it(confined: Confined, tmp_path: Pat
     with pytest.raises(AddonCrashed) as crashed:
         addon.run("/bin/sh", str(script))
     names(crashed.value, 'memory="192 MiB"', 'memory="384 MiB"')
-    assert re.search(r"it and what it started, \d+ processes, had \d+ MiB", str(crashed.value))
+    assert re.search(r"it and its child processes, \d+ in all, had \d+ MiB", str(crashed.value))
 
 
 def test_threads(confined: Confined) -> None:

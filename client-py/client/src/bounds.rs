@@ -99,9 +99,9 @@ pub(crate) fn verdict(
             // The kernel keeps to the limit by counting ticks of its clock, which are too many on a
             // busy machine, and tells afterwards what was measured.
             let spent = (usage.user + usage.system).saturating_mul(2) >= limit;
-            spent.then_some(("it used up its processor time", Limit::Cpu))?
+            spent.then_some(("its processor time is used up", Limit::Cpu))?
         }
-        Signal::SIGXFSZ => ("a file became too long", Limit::FileSize),
+        Signal::SIGXFSZ => ("a file exceeded its size limit", Limit::FileSize),
         _ => return None,
     };
     Some(format!("{what}: {}", limit.advice(bounds)?))

@@ -52,7 +52,7 @@ pub(crate) fn verdict(
         let had = peak.map_or_else(String::new, |peak| format!("; it had {}", size(peak)));
         let limit = bounds.and_then(|bounds| Limit::Memory.advice(bounds));
         let limit = limit.map_or_else(String::new, |advice| format!("; {advice}"));
-        format!("maybe out of memory: its thread had just been refused some (ENOMEM){had}{limit}")
+        format!("maybe out of memory: its thread had just got ENOMEM{had}{limit}")
     })
 }
 
@@ -61,17 +61,14 @@ fn killed(before: u64, now: u64, peak: Option<u64>, limit: Option<u64>) -> Optio
     if before != UNKNOWN && now != UNKNOWN && now > before {
         let had = peak.map_or_else(String::new, |peak| format!("; {}", had(peak)));
         return Some(format!(
-            "maybe out of memory: the system has killed a process to get memory back{had}"
+            "maybe out of memory: the kernel's OOM killer has killed a process{had}"
         ));
     }
     let (peak, limit) = (peak?, limit?);
     // A system that is short of memory has other processes, too.
     (peak > limit / 2).then(|| {
         let limit = size(limit);
-        format!(
-            "maybe out of memory: {} of the {limit} there are",
-            had(peak)
-        )
+        format!("maybe out of memory: {} of {limit}", had(peak))
     })
 }
 

@@ -126,7 +126,7 @@ fn threads_of(status: &str) -> u64 {
 fn beyond(memory: u64, threads: u64, processes: u64, bounds: &Bounds) -> Option<String> {
     let them = match processes {
         0 | 1 => "it".to_owned(),
-        _ => format!("it and what it started, {processes} processes,"),
+        _ => format!("it and its child processes, {processes} in all,"),
     };
     let slack = SLACK.saturating_add(SLACK_OF_EACH.saturating_mul(processes.saturating_sub(1)));
     if memory > bounds.memory.saturating_add(slack) {
@@ -301,13 +301,10 @@ mod tests {
         let few = [member(50, 1), member(50, 7)];
         assert_eq!(exceeded_together(&few, &BOUNDS), None);
         let text = exceeded_together(&[member(65, 1), member(65, 1)], &BOUNDS).unwrap();
-        assert!(
-            text.contains("2 processes, had 130 MiB of memory"),
-            "{text}"
-        );
+        assert!(text.contains("2 in all, had 130 MiB of memory"), "{text}");
         let many = [member(1, 4), member(1, 4), member(1, 1)];
         let text = exceeded_together(&many, &BOUNDS).unwrap();
-        assert!(text.contains("3 processes, had 9 threads"), "{text}");
+        assert!(text.contains("3 in all, had 9 threads"), "{text}");
         assert_eq!(exceeded_together(&[], &BOUNDS), None);
     }
 

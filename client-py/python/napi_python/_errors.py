@@ -255,7 +255,7 @@ class SandboxViolation(AddonCrashed):
 
 
 class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happened
-    """A layer that the sandbox of an addon requires can't be had on this system.
+    """A layer that the sandbox of an addon requires is not available on this system.
 
     `mechanism` is its name, `errno` what the kernel answered, if it refused.
     """
@@ -292,12 +292,12 @@ class ProtocolError(AddonError):
 
 _WAYS_OUT = {
     "landlock": (
-        "it needs Linux 5.13, or 6.12 for the policy 'strict', and Landlock to be on; or, for the "
-        "policy 'default', user namespaces in its place"
+        "it requires Linux 5.13 (6.12 for the policy 'strict') with Landlock enabled; the "
+        "policy 'default' can use user namespaces instead"
     ),
-    "seccomp": "it needs a kernel with seccomp filters, and a container that allows them",
+    "seccomp": "it requires a kernel with seccomp filters and a container that allows them",
     "namespaces": (
-        "it needs user namespaces: see user.max_user_namespaces, AppArmor's restriction of them, "
+        "it requires user namespaces: see user.max_user_namespaces, the restrictions of AppArmor, "
         "and the container's own filter"
     ),
 }
@@ -309,14 +309,14 @@ def sandbox_unavailable(
     """Makes the exception for a host that could not be confined."""
     if mechanism == "granted_paths":
         text = (
-            f"the addon {label} was not loaded: {escape(why)}. Paths are what they were when the "
-            "Sandbox was made; make it anew if this is meant"
+            f"the addon {label} was not loaded: {escape(why)}. The paths were resolved when "
+            "the Sandbox was made; make a new Sandbox if the change is intended"
         )
         return SandboxUnavailable(text, mechanism=mechanism, errno=errno)
     way_out = _WAYS_OUT.get(mechanism)
-    way_out = f"{way_out}. Or" if way_out else "Either mend that, or"
+    way_out = f"{way_out}. Or" if way_out else "Fix that, or"
     text = (
-        f"the addon {label} was not loaded: {escape(why)}. {way_out} choose what can be had here: "
+        f"the addon {label} was not loaded: {escape(why)}. {way_out} choose what is available: "
         "sandbox=Sandbox(degrade='allow') runs it without, sandbox='none' with all rights of this "
         "user; `napi-hostd doctor` lists what this system offers"
     )
@@ -333,12 +333,12 @@ def _signal_name(number: int) -> str:
 _LIKELY = {
     "SIGSEGV": "it read or wrote memory that is not its own, or its stack overflowed",
     "SIGBUS": "it touched memory that is no longer there",
-    "SIGFPE": "an integer division by zero, most likely",
+    "SIGFPE": "probably an integer division by zero",
     "SIGILL": "an instruction this processor does not have, or a compiler trap",
     "SIGABRT": "it called abort(): an assertion, an uncaught C++ exception, a damaged heap",
     "SIGKILL": "something killed it: the kernel when memory runs out, or a user",
     "SIGSYS": "a system call that the sandbox forbids",
-    "SIGXCPU": "it used up the processor time that its sandbox allows, cpu=...",
+    "SIGXCPU": "the processor time that its sandbox allows is used up, cpu=...",
 }
 
 

@@ -22,16 +22,16 @@ _HINTS: Final = (
     (
         # As Rust's errors say it, of either of two reasons.
         ("PermissionDenied",),
-        "read=[...], write=[...], network=True, unix=[...], subprocess=True: what it needs",
+        "read=[...], write=[...], network=True, unix=[...], subprocess=True",
     ),
-    (("ENOENT", "no such file"), "paths that do not exist for it: read=[...] or write=[...]"),
+    (("ENOENT", "no such file"), "read=[...] or write=[...], for paths that do not exist for it"),
     (
         ("EACCES", "permission denied"),
-        "files outside of its own: read=[...] or write=[...]",
+        "read=[...] or write=[...], for files outside its own",
     ),
     (
         ("EPERM", "operation not permitted"),
-        "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True: what it needs",
+        "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True",
     ),
 )
 # What the system says when something is used up, and which limit that is.
@@ -44,9 +44,9 @@ _LIMITS: Final = (
 
 
 _TIMEOUT_NOTE: Final = (
-    "The addon runs under the sandbox policy {!r}. An addon that does not expect to be denied "
-    "something may wait for ever; watch=True lets it watch files, network=True use the network, "
-    "unix=[...] local sockets, in sandbox=Sandbox(...)."
+    "The addon runs under the sandbox policy {!r}. An addon that does not expect a denial may "
+    "hang; in sandbox=Sandbox(...), watch=True lets it watch files, network=True use the network, "
+    "unix=[...] use local sockets."
 )
 
 
@@ -65,9 +65,9 @@ def annotate(
         return
     if isinstance(error, AddonTimeout):
         where = (
-            " What it was denied stands in the log napi_python.host."
+            " The logger napi_python.host has what was denied."
             if sandbox.diagnose
-            else " diagnose=True there logs what it is denied."
+            else " diagnose=True logs what is denied."
         )
         error.add_note(_TIMEOUT_NOTE.format(sandbox.policy) + where)
         return
@@ -82,7 +82,7 @@ def annotate(
     if limit in known:
         why = known[limit]
     elif option is not None:
-        why = f"what would change that: {option}, in sandbox=Sandbox(...)"
+        why = f"options of sandbox=Sandbox(...) that may change that: {option}"
     else:
         return
     error.add_note(

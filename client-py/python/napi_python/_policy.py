@@ -142,13 +142,13 @@ def expose(target: _T, /, *names: str) -> Exposed[_T]:
         target = target.target
     if isinstance(target, NEVER_LIVE):
         text = (
-            f"a {type(target).__name__} can't be exposed: from it an addon could reach the whole "
+            f"a {type(target).__name__} cannot be exposed: from it an addon could reach the whole "
             "interpreter; expose an instance, or pass a function to be called"
         )
         raise TypeError(text)
     for name in names:
         if not isinstance(name, str):
-            text = f"names of attributes are str, not {type(name).__name__}"
+            text = f"names of attributes must be str, not {type(name).__name__}"
             raise TypeError(text)
         if name.startswith("_"):
             text = f"{name!r} starts with an underscore; such names are never shown to an addon"
@@ -382,7 +382,7 @@ def remote_set(value: object, key: str, item: object, public: bool) -> None:  # 
         (base.__dict__[name] for base in type(target).__mro__ if name in base.__dict__), None
     )
     if callable(own) or isinstance(own, staticmethod | classmethod):
-        text = f"{name!r} is a method of a Python class and can't be replaced"
+        text = f"{name!r} is a method of a Python class and cannot be replaced"
         raise TypeError(text)
     setattr(target, name, item)
 
@@ -400,7 +400,7 @@ def _set_item(target: object, kind: int, key: str, item: object) -> None:
         if index is not None and index == len(target):
             target.append(item)
             return
-        text = f"index {key[:80]} is outside of this Python sequence"
+        text = f"index {key[:80]} is out of range of this Python sequence"
         raise TypeError(text)
     text = f"this Python {type(target).__name__} is read-only"
     raise TypeError(text)
@@ -420,7 +420,7 @@ def remote_delete(value: object, key: str, public: bool) -> bool:  # noqa: FBT00
         return True
     if not remote_has(value, key, public):
         return True
-    text = f"{key[:80]!r} of this Python object can't be deleted"
+    text = f"{key[:80]!r} of this Python object cannot be deleted"
     raise TypeError(text)
 
 

@@ -48,9 +48,7 @@ def _bytes_of(name: str, value: object) -> int | None:
         found = _SIZE.fullmatch(value)
         unit = _UNITS.get(found[2].upper()) if found else None
         if found is None or unit is None:
-            text = (
-                f"{name}={value!r}: it is a number of bytes, or a text such as '512 MiB' or '2 GB'"
-            )
+            text = f"{name} must be a number of bytes or a text such as '512 MiB', got {value!r}"
             raise ValueError(text)
         # As many digits as there are: what is too much is said below.
         size = int(fractions.Fraction(found[1]) * unit)
@@ -62,10 +60,12 @@ def _count_of(name: str, value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        text = f"{name}={value!r}: it is a whole number, or None"
+        text = f"{name} must be an int or None, got {value!r}"
         raise TypeError(text)
     if not _LEAST[name] <= value <= _LARGEST:
-        text = f"{name}={value!r}: it is at least {_LEAST[name]}, or the host itself can't run"
+        text = (
+            f"{name} must be from {_LEAST[name]} (what the host needs) to 2**63 - 1, got {value!r}"
+        )
         raise ValueError(text)
     return value
 
@@ -73,27 +73,27 @@ def _count_of(name: str, value: object) -> int | None:
 def _granted(name: str, paths: object) -> tuple[str, ...]:
     """Returns paths as they are without links, or raises for what can't be granted."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
-        text = f"{name}={paths!r}: it is a list of paths"
+        text = f"{name} must be a list of paths, got {paths!r}"
         raise TypeError(text)
     return tuple(_granted_path(name, path) for path in paths)
 
 
 def _granted_path(name: str, path: object) -> str:
     if not isinstance(path, str | os.PathLike):
-        text = f"{name}: {path!r} is not a path"
+        text = f"{name} must contain paths, got {path!r}"
         raise TypeError(text)
     if not os.fspath(path):
         # As the system takes it, it would be the working folder.
-        text = f"{name}: an empty path can't be granted"
+        text = f"{name} must not contain an empty path"
         raise ValueError(text)
     real = os.path.realpath(os.fspath(path))
     try:
         mode = pathlib.Path(real).stat().st_mode
     except OSError as error:
-        text = f"{name}: {os.fspath(path)!r} can't be granted, it is not there: {error.strerror}"
+        text = f"{name}: cannot grant {os.fspath(path)!r}: {error.strerror}"
         raise FileNotFoundError(text) from error
     if stat.S_ISSOCK(mode) and name != "unix":
-        text = f"{name}: {os.fspath(path)!r} is a socket, which is granted by unix=[...]"
+        text = f"{name}: {os.fspath(path)!r} is a socket; grant it with unix=[...]"
         raise ValueError(text)
     return real
 
@@ -105,9 +105,7 @@ def _scratch(value: object) -> str | None:
     real = _granted_path("scratch", value)
     found = pathlib.Path(real).stat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        text = (
-            f"scratch={value!r}: it is not a folder of this user; leave it out for one of its own"
-        )
+        text = f"scratch must be a folder that this user owns, 'auto' or None, got {value!r}"
         raise ValueError(text)
     return real
 
@@ -115,14 +113,14 @@ def _scratch(value: object) -> str | None:
 def _environment_of(given: object) -> dict[str, str]:
     """Returns variables and their values, if that is what they are."""
     if not isinstance(given, Mapping):
-        text = f"env={given!r}: it is a dict of names and values"
+        text = f"env must be a dict of names and values, got {given!r}"
         raise TypeError(text)
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str) or "\0" in name + value:
-            text = f"env: {name!r}={value!r}: names and values are str"
+            text = f"env: names and values must be str without NUL, got {name!r}={value!r}"
             raise TypeError(text)
         if not name or "=" in name:
-            text = f"env: {name!r} is no name of a variable"
+            text = f"env: {name!r} is not a valid name of a variable"
             raise ValueError(text)
     return dict(given)
 
@@ -154,8 +152,8 @@ class Sandbox:
         env: Environment variables it gets besides the language, the time zone and its folders.
         scratch: "auto" for a folder of its own; a path for that folder, which stays; None for none.
         degrade: "allow" lets it run, with a warning, although a layer that its policy requires
-            can't be had; "error" raises `SandboxUnavailable`.
-        diagnose: Whether what is denied is noted.
+            is not available; "error" raises `SandboxUnavailable`.
+        diagnose: Whether each denied system call is logged, with its native stack. Slow.
 
     """
 
@@ -196,30 +194,29 @@ class Sandbox:
 
     def _check_choices(self) -> None:
         if self.policy not in ("default", "strict"):
-            text = f"policy={self.policy!r}: it is 'default' or 'strict'"
+            text = f"policy must be 'default' or 'strict', got {self.policy!r}"
             raise ValueError(text)
         if self.degrade not in ("error", "allow"):
-            text = f"degrade={self.degrade!r}: it is 'error' or 'allow'"
+            text = f"degrade must be 'error' or 'allow', got {self.degrade!r}"
             raise ValueError(text)
         if self.degrade == "allow" and self.policy == "strict":
-            text = "degrade='allow' contradicts policy='strict', which is whole or not at all"
+            text = "degrade='allow' cannot be combined with policy='strict', which needs all layers"
             raise ValueError(text)
         if self.degrade == "allow" and self.unix is not None:
-            text = "degrade='allow' contradicts unix=[...], which needs a jail or is not had at all"
+            text = "degrade='allow' cannot be combined with unix=[...], which requires a jail"
             raise ValueError(text)
         if self.diagnose and self.subprocess:
             text = (
-                "diagnose=True contradicts subprocess=True: programs that an addon starts can't be "
-                "diagnosed, and would end at the first file they open; find out without them what "
-                "else it needs"
+                "diagnose=True cannot be combined with subprocess=True: programs that an addon "
+                "starts cannot be diagnosed and would end at the first file that they open"
             )
             raise ValueError(text)
         for name in ("network", "subprocess", "watch", "diagnose"):
             if not isinstance(getattr(self, name), bool):
-                text = f"{name}={getattr(self, name)!r}: it is True or False"
+                text = f"{name} must be True or False, got {getattr(self, name)!r}"
                 raise TypeError(text)
         if not isinstance(self.exec_memory, bool | None):
-            text = f"exec_memory={self.exec_memory!r}: it is True, False or None"
+            text = f"exec_memory must be True, False or None, got {self.exec_memory!r}"
             raise TypeError(text)
 
     def __repr__(self) -> str:
@@ -264,7 +261,7 @@ def parse(value: object) -> Sandbox | None:
         return None
     if value in ("default", "strict"):
         return _named(value)
-    text = f"sandbox={value!r}: it is 'default', 'strict', 'none' or a Sandbox(...)"
+    text = f"sandbox must be 'default', 'strict', 'none' or a Sandbox(...), got {value!r}"
     raise (ValueError if isinstance(value, str) else TypeError)(text)
 
 

@@ -143,7 +143,7 @@ fn enter_jail(
     }
     let is_strict = policy.preset.namespaces == Namespaces::Jail;
     if !is_strict && !policy.limit_threads {
-        report.say("threads", State::Skipped, "no limit was asked for");
+        report.say("threads", State::Skipped, "no limit was requested");
         return true;
     }
     let threads = policy.preset.threads;
@@ -169,7 +169,7 @@ fn limit_threads(
     let identity = || (rustix::process::geteuid(), rustix::process::getegid());
     let before = identity();
     let limited = if !policy.limit_threads {
-        Err(Failure::because("no limit was asked for"))
+        Err(Failure::because("no limit was requested"))
     } else if before.0.is_root() {
         Err(Failure::because(
             "the kernel does not count the threads of root",
@@ -208,7 +208,7 @@ fn wanted_namespaces(policy: &Policy) -> Result<(), Failure> {
     if policy.namespaces_exist {
         Ok(())
     } else {
-        Err(Failure::because("a test says that there are none"))
+        Err(Failure::because("disabled by a test variable"))
     }
 }
 
@@ -228,7 +228,7 @@ fn restrict_files(policy: &Policy, version: Result<u32, Errno>) -> Result<String
     let version = version.map_err(Failure::of("landlock_create_ruleset"))?;
     if version < needed {
         return Err(Failure::because(format!(
-            "the kernel has version {version} of Landlock, and version {needed} is needed"
+            "the kernel has Landlock version {version}; version {needed} is required"
         )));
     }
     landlock::restrict(policy, version)
@@ -253,7 +253,7 @@ fn allowed(policy: &Policy, jailed: bool, landlock: u32) -> Allowed {
 fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> {
     if cfg!(not(target_arch = "x86_64")) {
         return Err(Failure::because(
-            "the system calls of this kind of processor are not known; x86-64 is",
+            "the filter knows the system calls of x86-64 only",
         ));
     }
     crash::guard().map_err(Failure::of("sigaction"))?;

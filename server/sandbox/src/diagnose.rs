@@ -279,7 +279,7 @@ impl Denied {
     /// The call's name.
     pub fn name(&self) -> &'static str {
         if self.foreign {
-            return "a call by a foreign table of numbers";
+            return "a call with the numbers of another architecture";
         }
         name_of(self.number).unwrap_or("a call")
     }
@@ -334,7 +334,11 @@ impl Denied {
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.foreign {
-            write!(f, "call {} by a foreign table of numbers(", self.number)?;
+            write!(
+                f,
+                "call {} with the numbers of another architecture(",
+                self.number
+            )?;
         } else {
             write!(f, "{}(", self.name())?;
         }
@@ -354,7 +358,7 @@ impl fmt::Display for Denied {
         }
         write!(f, "): {}", std::io::Error::from_raw_os_error(self.errno))?;
         match self.option() {
-            Some(option) => write!(f, "; {option} would allow it"),
+            Some(option) => write!(f, "; {option} allows it"),
             None => f.write_str("; no option allows it"),
         }
     }

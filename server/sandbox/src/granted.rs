@@ -36,11 +36,11 @@ pub(crate) fn open_granted(path: &Path) -> Result<OwnedFd, Failure> {
         errno: Some(errno.raw_os_error()),
         detail: if errno == Errno::LOOP {
             format!(
-                "{} can't be granted: it was put behind a link since",
+                "cannot grant {}: it is a link now, or behind one",
                 path.display()
             )
         } else {
-            format!("{} can't be granted", path.display())
+            format!("cannot grant {}", path.display())
         },
     })
 }

@@ -168,7 +168,7 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
 fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Failure> {
     if path == Path::new("/") {
         return Err(Failure::because(
-            "the whole file system can't be granted under the policy \"strict\"",
+            "cannot grant the whole file system under the policy \"strict\"",
         ));
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE

@@ -56,7 +56,10 @@ pub(crate) fn self_test(policy: &Policy, hides_root: bool) -> Result<String, Fai
         .map(|(name, _)| *name)
         .collect();
     if open.is_empty() {
-        Ok(format!("{} attempts failed, as they must", attempts.len()))
+        Ok(format!(
+            "{} forbidden operations were denied",
+            attempts.len()
+        ))
     } else {
         Err(Failure::because(format!("possible: {}", open.join(", "))))
     }

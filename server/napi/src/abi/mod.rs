@@ -20,7 +20,7 @@
 //! - **A7** A loop of libuv and our handles in it are used on the thread of their host alone, and are
 //!   never closed, freed or moved. Callbacks of libuv's are called by it, on the thread that runs the
 //!   loop, with the handle they were started for.
-//! - **A8** The range of addresses that [`address`] reserves is never unmapped or protected anew, and
+//! - **A8** The range of addresses that `address` reserves is never unmapped or protected anew, and
 //!   no value of Rust's is in it.
 //!
 //! What breaks A1 or A2 is the addon's own memory error: it costs this process and no other.
