@@ -164,8 +164,8 @@ def swc(addon: Any) -> Any:
     return addon.transformSync("const a: number = 1", False, json.dumps(options).encode()).code
 
 
-@calls
-def better_sqlite3(addon: Any) -> Any:
+def _better_sqlite3_database(addon: Any) -> Any:
+    """Returns a database in memory, of the initialised addon."""
     # The class of errors is JavaScript's; the rest of what the addon calls is Python.
     sqlite_error = host(addon).run_script(
         """(class SqliteError extends Error {
@@ -184,7 +184,12 @@ def better_sqlite3(addon: Any) -> Any:
     )
     # No file, in memory, may be written, need not exist; no log, no content, no descriptors.
     where = (":memory:", ":memory:", True, False, False, 5000, None, None, None, None)
-    database = addon.Database(*where)
+    return addon.Database(*where)
+
+
+@calls
+def better_sqlite3(addon: Any) -> Any:
+    database = _better_sqlite3_database(addon)
     database.exec("create table t (a integer, b text)")
     database.exec("insert into t values (1, 'x'), (2, 'y')")
 
@@ -483,6 +488,17 @@ def test_scan_that_finds_nothing_for_a_denial_warns(scan: str, tmp_path: Path) -
         with pytest.warns(SandboxWarning, match=re.escape(option)):
             found = find(addon)
         assert found in (0, [])
+
+
+def test_database_that_is_dropped_after_prepare_serves_its_statement() -> None:
+    with load_addon(row("better_sqlite3").path) as addon:
+        database = _better_sqlite3_database(addon)
+        database.exec("create table t (a integer); insert into t values (1), (2)")
+        statement = database.prepare("select a from t", {}, False, False)
+        del database
+        # A call takes the release of the database along; in Node it waits for a collection.
+        assert host(addon).run_script("1") == 1
+        assert statement.all() == [{"a": 1}, {"a": 2}]
 
 
 def test_zeromq_schedules_its_threads() -> None:
