@@ -243,17 +243,35 @@ impl Session {
         scratch: &mut Scratch,
         write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
     ) -> PyResult<()> {
+        let written = self.write_once(py, world, frame, scratch, write);
+        if written.is_err() && scratch.brought.missing.is_some() {
+            return self.write_with_classes(py, world, frame, scratch, write);
+        }
+        written
+    }
+
+    /// Defines the classes of a message and writes it.
+    #[cold]
+    fn write_with_classes<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        world: &Arc<World>,
+        frame: Frame<'_>,
+        scratch: &mut Scratch,
+        write: &mut dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
+    ) -> PyResult<()> {
         loop {
+            if let Some(class) = scratch.brought.missing.take() {
+                self.define(py, world, class.bind(py))?;
+            }
             let written = self.write_once(py, world, frame, scratch, write);
-            match scratch.brought.missing.take() {
-                Some(class) if written.is_err() => self.define(py, world, class.bind(py))?,
-                _ => return written,
+            if scratch.brought.missing.is_none() {
+                return written;
             }
         }
     }
 
     /// Makes a class of the host of what `js_class` returned.
-    #[cold]
     fn define<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
@@ -294,21 +312,15 @@ impl Session {
             world.take_releases(py, &mut scratch.releases);
             scratch.builder.releases(scratch.releases.iter().copied());
         }
-        let changed = match received {
-            Some(received) => self.write_back(py, world, received, scratch),
-            None => Ok(Vec::new()),
+        let mut written = match received {
+            Some(received) => self.write_back(py, world, (kind, received), scratch),
+            None => Ok(()),
         };
-        let written = changed.and_then(|changes| {
-            if kind == FrameKind::Request
-                && let Some(received) = received
-                && !changes.is_empty()
-            {
-                scratch.brought.written_back = Some((Rc::clone(received), changes));
-            }
+        if written.is_ok() {
             let body = scratch.builder.body();
-            Encoder::new(py, self, world, body, &mut scratch.brought)
-                .and_then(|mut encoder| write(&mut encoder).map_err(|error| encoder.locate(error)))
-        });
+            written = Encoder::new(py, self, world, body, &mut scratch.brought)
+                .and_then(|mut encoder| write(&mut encoder).map_err(|error| encoder.locate(error)));
+        }
         if let Err(error) = written {
             unsend(py, world, scratch);
             return Err(error);
@@ -316,17 +328,19 @@ impl Session {
         Ok(())
     }
 
-    /// Writes what Python changed in the arguments of a callback, if it changed anything.
+    /// Writes what Python changed in the arguments of a callback, if it changed anything. A request
+    /// keeps the changes: its reply may say that they were not read.
+    #[inline(never)]
     fn write_back(
         self: &Arc<Self>,
         py: Python<'_>,
         world: &Arc<World>,
-        received: &Rc<Received>,
+        (kind, received): (FrameKind, &Rc<Received>),
         scratch: &mut Scratch,
-    ) -> PyResult<Vec<Change>> {
+    ) -> PyResult<()> {
         let changes = received.changes(py)?;
         if changes.is_empty() {
-            return Ok(changes);
+            return Ok(());
         }
         scratch.builder.write_back();
         let by_address = received.by_address();
@@ -339,7 +353,10 @@ impl Session {
         // The next block of the frame numbers its own compounds.
         let brought = &mut scratch.brought;
         brought.proxies.append(&mut brought.compounds);
-        Ok(changes)
+        if kind == FrameKind::Request {
+            brought.written_back = Some((Rc::clone(received), changes));
+        }
+        Ok(())
     }
 
     /// Sends the frame in `scratch` and serves callbacks until its answer comes. Leaves the

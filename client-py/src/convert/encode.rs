@@ -243,6 +243,13 @@ impl<'a, 'py> Encoder<'a, 'py> {
         if let Ok(bytes) = value.cast_exact::<PyBytes>() {
             return self.bytes(bytes);
         }
+        // Most callbacks are functions.
+        if value.get_type_ptr().cast() == self.names.function.as_ptr() {
+            return match self.converter(value)? {
+                Some(convert) => self.converted(value, &convert),
+                None => self.lend_as(value, ClientKind::Callable),
+            };
+        }
         if self.proxy(value)? {
             return Ok(());
         }

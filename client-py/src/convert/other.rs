@@ -22,19 +22,18 @@ use crate::proxy::{
 impl<'py> Encoder<'_, 'py> {
     /// One of our own proxies: the very object. Returns false if it is none.
     pub(super) fn proxy(&mut self, value: &Bound<'py, PyAny>) -> PyResult<bool> {
-        let class = value.get_type();
-        if class.is(JSObject::type_object(self.py)) {
-            return self.own(value, &value.cast::<JSObject>()?.get().handle);
+        if let Ok(object) = value.cast_exact::<JSObject>() {
+            return self.own(value, &object.get().handle);
         }
-        if class.is(JSFunction::type_object(self.py)) {
-            let reference = value.cast::<JSFunction>()?.get().reference(self.py)?;
+        if let Ok(function) = value.cast_exact::<JSFunction>() {
+            let reference = function.get().reference(self.py)?;
             return self.refer(value, reference);
         }
-        if class.is(JSClass::type_object(self.py)) {
-            return self.refer(value, value.cast::<JSClass>()?.get().reference());
+        if let Ok(class) = value.cast_exact::<JSClass>() {
+            return self.refer(value, class.get().reference());
         }
-        if class.is(Buffer::type_object(self.py)) {
-            let buffer = value.cast::<Buffer>()?.get();
+        if let Ok(buffer) = value.cast_exact::<Buffer>() {
+            let buffer = buffer.get();
             if let Some(handle) = &buffer.handle {
                 return self.own(value, handle);
             }
@@ -45,20 +44,20 @@ impl<'py> Encoder<'_, 'py> {
             }
             return Ok(true);
         }
-        if class.is(Promise::type_object(self.py)) {
-            return self.own(value, &value.cast::<Promise>()?.get().handle);
+        if let Ok(promise) = value.cast_exact::<Promise>() {
+            return self.own(value, &promise.get().handle);
         }
-        if class.is(opaque::Symbol::type_object(self.py)) {
-            return self.own(value, &value.cast::<opaque::Symbol>()?.get().handle);
+        if let Ok(symbol) = value.cast_exact::<opaque::Symbol>() {
+            return self.own(value, &symbol.get().handle);
         }
-        if class.is(opaque::External::type_object(self.py)) {
-            return self.own(value, &value.cast::<opaque::External>()?.get().handle);
+        if let Ok(external) = value.cast_exact::<opaque::External>() {
+            return self.own(value, &external.get().handle);
         }
-        if class.is(JSIterator::type_object(self.py)) {
-            return self.own(value, value.cast::<JSIterator>()?.get().handle());
+        if let Ok(iterator) = value.cast_exact::<JSIterator>() {
+            return self.own(value, iterator.get().handle());
         }
-        if class.is(Addon::type_object(self.py)) {
-            let exports = Reference::Exports(&value.cast::<Addon>()?.get().session);
+        if let Ok(addon) = value.cast_exact::<Addon>() {
+            let exports = Reference::Exports(&addon.get().session);
             return self.refer(value, exports);
         }
         Ok(false)
@@ -83,9 +82,6 @@ impl<'py> Encoder<'_, 'py> {
     pub(super) fn other(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = self.py;
         let class = value.get_type();
-        if class.is(&self.names.function) {
-            return self.lend_as(value, ClientKind::Callable);
-        }
         if let Ok(error) = value.cast::<PyBaseException>() {
             return self.exception(error);
         }
@@ -218,7 +214,7 @@ impl<'py> Encoder<'_, 'py> {
         self.lend_as(value, kind)
     }
 
-    fn lend_as(&mut self, value: &Bound<'py, PyAny>, kind: ClientKind) -> PyResult<()> {
+    pub(super) fn lend_as(&mut self, value: &Bound<'py, PyAny>, kind: ClientKind) -> PyResult<()> {
         if matches!(kind, ClientKind::Callable | ClientKind::Awaitable) {
             self.session.owner.adopt_running(self.py)?;
         }

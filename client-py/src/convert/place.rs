@@ -62,9 +62,12 @@ pub(super) fn shown(key: &Bound<'_, PyAny>) -> String {
     )
 }
 
-/// Where the value stands that could not be converted.
+/// Where the value stands that could not be converted. Empty until a conversion fails.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(super) struct Place(Option<Box<Found>>);
+
+#[derive(Debug, Default)]
+struct Found {
     /// The innermost step first.
     steps: Vec<Step>,
     /// Why this side refused the value; nothing if Python code raised.
@@ -75,22 +78,23 @@ impl Place {
     /// The error for a value that has no conversion.
     #[cold]
     pub(super) fn refuse(&mut self, why: &str) -> PyErr {
-        self.refusal = Some(why.to_owned());
+        self.found().refusal = Some(why.to_owned());
         PyTypeError::new_err(why.to_owned())
     }
 
     /// Notes a step that the error went up.
     #[cold]
     pub(super) fn inside(&mut self, step: Step, error: PyErr) -> PyErr {
-        self.steps.push(step);
+        self.found().steps.push(step);
         error
     }
 
     /// Notes that the last step led to a keyword argument.
     #[cold]
     pub(super) fn keyword(&mut self, error: PyErr) -> PyErr {
-        if let Some(Step::Key(name)) = self.steps.pop_if(|step| matches!(step, Step::Key(_))) {
-            self.steps.push(Step::Keyword(name));
+        let steps = &mut self.found().steps;
+        if let Some(Step::Key(name)) = steps.pop_if(|step| matches!(step, Step::Key(_))) {
+            steps.push(Step::Keyword(name));
         }
         error
     }
@@ -98,12 +102,14 @@ impl Place {
     /// The error with its place: in the message of a refusal, in a note on any other exception.
     #[cold]
     pub(super) fn locate(&mut self, py: Python<'_>, error: PyErr) -> PyErr {
-        let (path, refusal) = (self.path(), self.refusal.take());
-        self.steps.clear();
+        let Some(found) = self.0.take() else {
+            return error;
+        };
+        let path = found.path();
         if path.is_empty() {
             return error;
         }
-        if let Some(why) = refusal {
+        if let Some(why) = found.refusal {
             return PyTypeError::new_err(format!("{path}: {why}"));
         }
         if error.is_instance_of::<PyException>(py) {
@@ -114,6 +120,12 @@ impl Place {
         error
     }
 
+    fn found(&mut self) -> &mut Found {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Found {
     fn path(&self) -> String {
         let left_out = self.steps.len().saturating_sub(2 * SHOWN_STEPS);
         let mut steps: Vec<String> = self.steps.iter().rev().map(Step::to_string).collect();

@@ -75,10 +75,13 @@ impl Seen {
     }
 
     /// Forgets everything and keeps an ordinary amount of memory.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.few.clear();
-        self.many.clear();
-        self.many.shrink_to(KEPT);
+        if !self.many.is_empty() {
+            self.many.clear();
+            self.many.shrink_to(KEPT);
+        }
         self.argument = None;
         if let Some(originals) = &mut self.originals {
             originals.clear();
