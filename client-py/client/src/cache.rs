@@ -27,9 +27,9 @@ use rustix::fs::{
     renameat_with, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use tempfile::Builder;
 
+use crate::folder::{is_itself, open_own};
 use crate::remove::empty;
 
 /// The most that one entry holds.
@@ -184,16 +184,9 @@ fn root() -> Option<PathBuf> {
 /// Opens a folder of this user's that no other user may enter; none if it is not there, or is not
 /// such a folder.
 fn opened(path: &Path) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    let folder = match openat(CWD, path, flags, Mode::empty()) {
-        Ok(folder) => folder,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS) => return Ok(None),
-        Err(errno) => return Err(errno.into()),
-    };
-    let found = fstat(&folder)?;
-    let is_private = Mode::from_raw_mode(found.st_mode) & (Mode::RWXG | Mode::RWXO);
-    let is_ours = found.st_uid == geteuid().as_raw() && is_private.is_empty();
-    Ok(is_ours.then_some(folder))
+    let is_private = |mode| (Mode::from_raw_mode(mode) & (Mode::RWXG | Mode::RWXO)).is_empty();
+    let folder = open_own(path)?.filter(|(_, found)| is_private(found.st_mode));
+    Ok(folder.map(|(folder, _)| folder))
 }
 
 /// Whether what is copied has to be on the disk before it counts.
@@ -306,10 +299,6 @@ const fn times(time: Timespec) -> Timestamps {
         last_access: time,
         last_modification: time,
     }
-}
-
-fn is_itself(name: &CStr) -> bool {
-    matches!(name.to_bytes(), b"." | b"..")
 }
 
 fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {

@@ -19,6 +19,7 @@ mod cord;
 mod crash;
 mod door;
 mod error;
+mod folder;
 mod fork;
 mod host;
 mod launch;

@@ -15,6 +15,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::folder::is_itself;
+
 /// A folder that is being emptied.
 struct Emptying<'a> {
     top: BorrowedFd<'a>,
@@ -134,10 +136,6 @@ impl Emptying<'_> {
             Err(Errno::TIMEDOUT)
         }
     }
-}
-
-fn is_itself(name: &CStr) -> bool {
-    matches!(name.to_bytes(), b"." | b"..")
 }
 
 /// Opens a folder in a folder, whatever its mode is.

@@ -13,12 +13,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
-use rustix::io::Errno;
-use rustix::process::geteuid;
+use rustix::fs::{FlockOperation, flock};
 use tempfile::{Builder, TempDir};
 
 use crate::error::SpawnError;
+use crate::folder::open_own;
 use crate::remove::empty;
 
 /// The environment variables that name the folder, and which folder in it.
@@ -145,16 +144,12 @@ fn remove(path: &Path, lock: &OwnedFd) {
 /// Locks a folder of this user's that nobody else may enter; none if it is no such folder, or is
 /// locked, or was removed meanwhile.
 fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    let folder = match open(path, flags, Mode::empty()) {
-        Ok(folder) => folder,
-        // A link, a file, another user's, or nothing any more.
-        Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let Some((folder, found)) = open_own(path)? else {
+        return Ok(None);
     };
-    let found = fstat(&folder)?;
-    let is_ours = found.st_uid == geteuid().as_raw() && found.st_mode & 0o7777 == MODE;
-    if !is_ours || flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if found.st_mode & 0o7777 != MODE
+        || flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err()
+    {
         return Ok(None);
     }
     // Whoever removes it does so with the lock.
