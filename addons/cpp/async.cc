@@ -77,21 +77,22 @@ Napi::Value SumOf(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-// Sends every number that it passes, then calls back.
-class Progress : public Napi::AsyncProgressQueueWorker<int> {
+// Sends each number that it passes, then calls back.
+template <class Worker>
+class Progress : public Worker {
  public:
-  Progress(const Napi::Function& step, const Napi::Function& done, int count)
-      : Napi::AsyncProgressQueueWorker<int>(done, "Progress"),
-        step_(Napi::Persistent(step)),
-        count_(count) {}
+  Progress(const Napi::CallbackInfo& info)
+      : Worker(info[1].As<Napi::Function>(), "Progress"),
+        step_(Napi::Persistent(info[0].As<Napi::Function>())),
+        count_(info[2].As<Napi::Number>().Int32Value()) {}
 
-  void Execute(const ExecutionProgress& progress) override {
+  void Execute(const typename Worker::ExecutionProgress& progress) override {
     for (int i = 0; i < count_; i++) progress.Send(&i, 1);
   }
 
   void OnProgress(const int* data, size_t count) override {
-    Napi::HandleScope scope(Env());
-    for (size_t i = 0; i < count; i++) step_.Call({Napi::Number::New(Env(), data[i])});
+    Napi::HandleScope scope(this->Env());
+    for (size_t i = 0; i < count; i++) step_.Call({Napi::Number::New(this->Env(), data[i])});
   }
 
  private:
@@ -99,39 +100,15 @@ class Progress : public Napi::AsyncProgressQueueWorker<int> {
   int count_;
 };
 
+// Calls back with every number.
 void Count(const Napi::CallbackInfo& info) {
-  (new Progress(info[0].As<Napi::Function>(), info[1].As<Napi::Function>(),
-                info[2].As<Napi::Number>().Int32Value()))
-      ->Queue();
+  (new Progress<Napi::AsyncProgressQueueWorker<int>>(info))->Queue();
 }
 
-// Sends the latest of the numbers that it passes, then calls back. The base class releases its
-// threadsafe function once more in the finalizer of it.
-class LatestProgress : public Napi::AsyncProgressWorker<int> {
- public:
-  LatestProgress(const Napi::Function& step, const Napi::Function& done, int count)
-      : Napi::AsyncProgressWorker<int>(done, "LatestProgress"),
-        step_(Napi::Persistent(step)),
-        count_(count) {}
-
-  void Execute(const ExecutionProgress& progress) override {
-    for (int i = 0; i < count_; i++) progress.Send(&i, 1);
-  }
-
-  void OnProgress(const int* data, size_t count) override {
-    Napi::HandleScope scope(Env());
-    if (count > 0) step_.Call({Napi::Number::New(Env(), *data)});
-  }
-
- private:
-  Napi::FunctionReference step_;
-  int count_;
-};
-
+// Calls back with the latest of the numbers. The base class releases its threadsafe function once
+// more in the finalizer of it.
 void CountLatest(const Napi::CallbackInfo& info) {
-  (new LatestProgress(info[0].As<Napi::Function>(), info[1].As<Napi::Function>(),
-                      info[2].As<Napi::Number>().Int32Value()))
-      ->Queue();
+  (new Progress<Napi::AsyncProgressWorker<int>>(info))->Queue();
 }
 
 // What happens to an exception that the completion throws.
