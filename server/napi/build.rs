@@ -10,64 +10,9 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-const NAMES: [&str; 53] = [
-    "napi_*",
-    "node_api_*",
-    "node_module_register",
-    "uv_*",
-    // The crash record reaches every thread.
-    "pthread_create",
-    // The filter for system calls knows the calling thread as 0.
-    "pthread_setaffinity_np",
-    "pthread_setschedparam",
-    "sched_setaffinity",
-    "sched_setparam",
-    "sched_setscheduler",
-    "setpriority",
-    // What the sandbox denies is noted where these report it.
-    "__open64_2",
-    "__open_2",
-    "__openat64_2",
-    "__openat_2",
-    "creat",
-    "creat64",
-    "fopen",
-    "fopen64",
-    "fork",
-    "freopen",
-    "freopen64",
-    "getaddrinfo",
-    "inotify_init",
-    "inotify_init1",
-    "link",
-    "linkat",
-    "mkdir",
-    "mkdirat",
-    "mkdtemp",
-    "mkstemp",
-    "mkstemp64",
-    "open",
-    "open64",
-    "openat",
-    "openat64",
-    "opendir",
-    "popen",
-    "posix_spawn",
-    "posix_spawnp",
-    "remove",
-    "rename",
-    "renameat",
-    "renameat2",
-    "rmdir",
-    "socket",
-    "symlink",
-    "symlinkat",
-    "system",
-    "truncate",
-    "truncate64",
-    "unlink",
-    "unlinkat",
-];
+const NAMES: [&str; 4] = ["napi_*", "node_api_*", "node_module_register", "uv_*"];
+include!("../sandbox/src/overridden.rs");
+
 const TARGETS: [(&str, &str); 4] = [
     ("bins", "src/main.rs"),
     ("tests", "tests"),
@@ -86,7 +31,7 @@ fn main() {
         if !has_target(Path::new(place)) {
             continue;
         }
-        for name in NAMES {
+        for name in NAMES.iter().chain(&OVERRIDDEN) {
             let argument = if macos {
                 format!("-Wl,-exported_symbol,_{name}")
             } else {

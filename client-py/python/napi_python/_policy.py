@@ -207,7 +207,7 @@ def _is_written_in_python(cls: type) -> bool:
 
 def _iterator_kind(cls: type, value: object) -> int | None:
     """Returns as what an iterator crosses, None if it is none."""
-    # A weak proxy has every method, whatever it refers to.
+    # The class of weak proxies has every special method.
     if not (hasattr(cls, "__next__") or hasattr(cls, "__anext__")) or cls is weakref.ProxyType:
         return None
     if isinstance(value, Generator):

@@ -141,7 +141,7 @@ extern "C" fn construct(env: napi_env, info: napi_callback_info) -> napi_value {
     this
 }
 
-/// Makes so many objects of one kind whose death the addon is told of.
+/// Makes a batch of objects of one kind that have a finalizer.
 macro_rules! batch {
     ($name:ident, |$env:ident| $body:block) => {
         extern "C" fn $name($env: napi_env, _: napi_callback_info) -> napi_value {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hostd_engine::{FinalizerToken, Runtime, Value};
+use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
 
 use crate::{engine, js};
 
@@ -19,6 +19,15 @@ fn observe(rt: Runtime, value: &Value) {
 
 /// Sources of objects of which nothing else is left when they are dropped.
 const SOURCES: [&str; 4] = ["({})", "Symbol('s')", "new Proxy({}, {})", "[() => 1][0]"];
+
+/// Makes an observed object that only refers to itself.
+fn lose_cycle(rt: Runtime) -> JsResult<()> {
+    let name = rt.key_utf8(b"next")?;
+    let cycle = rt.object()?;
+    rt.set_strict(&cycle, &name, cycle.clone())?;
+    observe(rt, &cycle);
+    Ok(())
+}
 
 #[test]
 fn an_observed_object_outlives_its_last_reference_until_a_collection() {
@@ -83,11 +92,8 @@ fn an_idle_thread_releases_what_was_unreferenced_for_a_while_and_then_sleeps_for
 #[test]
 fn cycles_and_chains_of_observed_objects_are_collected() {
     let rt = engine();
+    lose_cycle(rt).unwrap();
     let name = rt.key_utf8(b"next").unwrap();
-    let cycle = rt.object().unwrap();
-    rt.set_strict(&cycle, &name, cycle.clone()).unwrap();
-    observe(rt, &cycle);
-    drop(cycle);
     let mut last = Value::NULL;
     for _ in 0..100 {
         let object = rt.object().unwrap();
@@ -103,11 +109,7 @@ fn cycles_and_chains_of_observed_objects_are_collected() {
 #[test]
 fn cycles_in_an_idle_thread_are_collected() {
     let rt = engine();
-    let name = rt.key_utf8(b"next").unwrap();
-    let cycle = rt.object().unwrap();
-    rt.set_strict(&cycle, &name, cycle.clone()).unwrap();
-    observe(rt, &cycle);
-    drop(cycle);
+    lose_cycle(rt).unwrap();
     let start = Instant::now();
     rt.stir();
     rt.age(start);

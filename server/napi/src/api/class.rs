@@ -77,7 +77,7 @@ fn member_key(cx: &Cx, class: &[u8], property: &checked::Descriptor<'_>) -> Napi
 /// The properties of a prototype, each key once, in the order in which the keys appear first.
 ///
 /// Node puts them on a template of V8's, which has rules of its own where a key comes twice: an
-/// accessor replaces what is there, and a method or value gives way to it.
+/// accessor replaces what is there, and a method or value does not.
 struct Members<'a> {
     list: Vec<(Key, checked::Descriptor<'a>)>,
     positions: HashMap<Key, usize>,

@@ -2,9 +2,10 @@
 //!
 //! The program exports `pthread_create`, and the dynamic linker finds the program's names before
 //! those of the C library: whoever starts a thread, the addon, its C++ library or this program,
-//! comes by here. There is no other way: the kernel keeps one such stack per thread, only the thread itself can set it, and a
-//! thread that has overflown its stack without one is ended before any handler runs. Nothing can be
-//! shadowed that an addon brings along, and what is asked for is passed on as it is.
+//! comes by here. There is no other way: the kernel keeps one such stack per thread, only the thread
+//! itself can set it, and a thread that has overflown its stack without one is ended before any
+//! handler runs. Nothing can be shadowed that an addon brings along, and what is asked for is passed
+//! on as it is.
 
 use std::mem;
 use std::ptr;
