@@ -166,6 +166,8 @@ def test_control_c_below_a_busy_call() -> None:
         f"""
         import os, signal, threading, time
         from napi_python import AddonCrashed, host, load_addon
+        # A shell without job control has its background jobs ignore the signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         addon = load_addon({str(addon_path("crash"))!r}, nested_threads=True)
         script = host(addon).run_script("(told) => {{ told(); for (;;) {{}} }}")
         on_top = threading.Event()

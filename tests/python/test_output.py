@@ -49,6 +49,19 @@ def test_prints_are_shown_and_logged(
         assert eventually(look), (shown, caplog.records)
 
 
+def test_a_line_ends_with_its_stream(caplog: pytest.LogCaptureFixture) -> None:
+    def logged() -> list[str]:
+        return [line.getMessage() for line in caplog.records if line.name.endswith(".unfinished")]
+
+    with caplog.at_level(logging.INFO, logger="napi_python.addon.unfinished"):
+        for number, text in enumerate(("no newline", "another")):
+            addon = load_addon(addon_path("crash"), name="unfinished")
+            addon.print(text)
+            host(addon).close()
+            assert eventually(lambda number=number: len(logged()) == number + 1), logged()
+    assert logged() == ["no newline", "another"]
+
+
 def test_console_log_is_shown(js: Script, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[str] = []
 

@@ -163,6 +163,8 @@ def test_control_c_ends_a_wait() -> None:
         f"""
         import os, signal, threading
         from napi_python import host, load_addon
+        # A shell without job control has its background jobs ignore the signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         addon = load_addon({str(addon_path("primitive"))!r})
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:

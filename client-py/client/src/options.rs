@@ -146,7 +146,7 @@ pub enum Stream {
 ///
 /// An implementation hands on and returns: what it does meanwhile is not watched.
 pub trait Events: Send + Sync {
-    /// The addon printed something.
+    /// The addon printed something. No bytes: the stream has ended.
     fn output(&self, stream: Stream, bytes: &[u8]);
     /// So many bytes that the addon printed were dropped: it prints faster than anybody reads.
     fn dropped(&self, _stream: Stream, _bytes: u64) {}

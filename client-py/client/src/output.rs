@@ -94,6 +94,7 @@ async fn read_all(
     if dropped != 0 {
         events.dropped(stream, dropped);
     }
+    events.output(stream, &[]);
 }
 
 /// So many bytes a stream may print at once,

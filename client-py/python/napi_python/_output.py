@@ -35,13 +35,15 @@ def escape(text: str) -> str:
 
 
 def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called from native code
-    """Shows what an addon printed, and logs its lines."""
+    """Shows what an addon printed, and logs its lines. No data is the end of the stream."""
     key = (label, error)
-    decoder = _decoders.get(key)
+    is_end = not data
+    decoder = _decoders.pop(key, None) if is_end else _decoders.get(key)
     if decoder is None:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="backslashreplace")
-        _decoders[key] = decoder
-    text = escape(decoder.decode(data))
+        if not is_end:
+            _decoders[key] = decoder
+    text = escape(decoder.decode(data, final=is_end))
     stream = sys.stderr if error else sys.stdout
     if stream is not None:
         try:
@@ -50,11 +52,11 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
         except (ValueError, OSError):
             # Python's own stream is closed; the log still has it.
             pass
-    *lines, rest = (_lines.get(key, "") + text).split("\n")
-    if len(rest) > _LINE_LIMIT:
+    *lines, rest = (_lines.pop(key, "") + text).split("\n")
+    if rest and (is_end or len(rest) > _LINE_LIMIT):
         lines.append(rest)
-        rest = ""
-    _lines[key] = rest
+    elif rest:
+        _lines[key] = rest
     logger = _logger(label)
     for line in lines:
         logger.info("%s", line.rstrip("\r"), extra={"stream": "stderr" if error else "stdout"})
