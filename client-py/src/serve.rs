@@ -56,9 +56,15 @@ pub(crate) fn serve(
     let mut reader = ValueReader::new(&scratch.body, &session.limits);
     take_back(py, session, world, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, session, world, reader, &scratch.brought.compounds)?;
+    let mut refused = None;
     if header.flags.contains(Flags::WRITE_BACK) {
         let changes = read_changes(&mut decoder)?;
-        apply(py, changes)?;
+        refused = apply(py, changes).err();
+        if errors::is_breach()
+            && let Some(error) = refused
+        {
+            return Err(error);
+        }
     }
     let asked = match CallKind::from_number(header.number) {
         Some(call) => read(py, world, call, &mut decoder)?,
@@ -68,6 +74,10 @@ pub(crate) fn serve(
         let result = unsupported(header.number);
         return write(py, session, world, (header.number, None), result, answer);
     };
+    if let Some(error) = refused {
+        let result = Answer::Thrown(error);
+        return write(py, session, world, (header.number, None), result, answer);
+    }
     let Some(received) = decoder.received()? else {
         let result = act(py, session, asked);
         return write(py, session, world, (header.number, None), result, answer);

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from napi_python import expose
+from napi_python import expose, host
 
 if TYPE_CHECKING:
     from conftest import Script
+    from napi_python import Addon
 
 
 def test_list_is_changed_in_place(js: Script) -> None:
@@ -23,6 +24,19 @@ def test_list_is_changed_in_place(js: Script) -> None:
     js("(a) => { a[0] = 10; a.push('new', {n: 1}); }")(value)
     assert value == [10, kept, "a", "new", {"n": 1}]
     assert value[1] is kept, "unchanged slots keep their objects"
+
+
+def test_refused_change_leaves_the_set_and_the_host(addon: Addon, js: Script) -> None:
+    value, calls = {1, 2}, list[object]()
+    for body in ("s.add([1]); f();", "s.add([1]);"):
+        with pytest.raises(TypeError, match="unhashable type: 'list'"):
+            js(f"(s, f) => {{ {body} }}")(value, lambda: calls.append(1))
+        assert value == {1, 2}
+    assert not calls, "the callback did not begin"
+    caught = js("(s, f) => { s.add([1]); try { f(); } catch (e) { s.clear(); return e.message; } }")
+    assert "unhashable" in caught(value, lambda: calls.append(1))
+    assert value == set()
+    assert host(addon).generation == 1
 
 
 def test_list_shrinks(js: Script) -> None:

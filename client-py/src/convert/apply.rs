@@ -145,8 +145,10 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
             }
             Change::Refilled { target, items } => {
                 if let Ok(set) = target.cast::<PySet>() {
+                    // An unhashable item is refused before anything is changed.
+                    let fresh = PySet::new(py, items)?;
                     set.clear();
-                    for item in items {
+                    for item in fresh {
                         set.add(item)?;
                     }
                 }
