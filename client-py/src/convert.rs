@@ -12,4 +12,4 @@ pub(crate) mod received;
 pub(crate) use apply::{apply, read_changes};
 pub(crate) use decode::Decoder;
 pub(crate) use encode::{Brought, Encoder};
-pub(crate) use received::{Change, Received};
+pub(crate) use received::Received;

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::call::call;
-use crate::convert::{Change, Decoder, Encoder, Received, apply, read_changes};
+use crate::convert::{Decoder, Encoder, Received, apply, read_changes};
 use crate::errors;
 use crate::idle::Waiting;
 use crate::names::Names;
