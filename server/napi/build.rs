@@ -6,13 +6,20 @@
 //! run time. The same file serves each package with such binaries, because link arguments reach no
 //! further than their own package.
 
+#[path = "../sandbox/src/overridden.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "it is public in the package that it is part of"
+)]
+mod overridden;
+
 use std::env;
 use std::fs;
 use std::path::Path;
 
-const NAMES: [&str; 4] = ["napi_*", "node_api_*", "node_module_register", "uv_*"];
-include!("../sandbox/src/overridden.rs");
+use overridden::OVERRIDDEN;
 
+const NAMES: [&str; 4] = ["napi_*", "node_api_*", "node_module_register", "uv_*"];
 const TARGETS: [(&str, &str); 4] = [
     ("bins", "src/main.rs"),
     ("tests", "tests"),

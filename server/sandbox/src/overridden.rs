@@ -1,5 +1,7 @@
-/// What this crate defines in place of the C library's. A build script of another package includes this
-/// file: a binary exports these names only if the link step is told so.
+//! The names that this crate defines in place of the C library's. A build script has this file as a
+//! module, too: a binary exports them only if the link step is told so.
+
+/// The names.
 pub const OVERRIDDEN: [&str; 49] = [
     // The crash record reaches every thread.
     "pthread_create",
