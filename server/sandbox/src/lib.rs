@@ -24,8 +24,7 @@
 //!   takes no lock that the interrupted code of this thread could hold (system calls are made
 //!   outside of the unwinder's own locks) and allocates nothing; an image stays once it is loaded.
 //! - **C8** — what is exported under a name of the C library's (`pthread_create`, `own_thread`,
-//!   `denied`) keeps
-//!   the contract of the C library's, on both of its sides.
+//!   `denied`) keeps the contract of the C library's, on both of its sides.
 
 #![expect(
     unsafe_code,
