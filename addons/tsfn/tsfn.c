@@ -126,9 +126,9 @@ static void* callLate(void* data) {
   return NULL;
 }
 
-// callInVain(number, threads, calls): so many threads call it so often, whatever they are answered;
+// callRegardless(number, threads, calls): so many threads call it so often, whatever status they get;
 // how often each status was the answer.
-static napi_value callInVain(napi_env env, napi_callback_info info) {
+static napi_value callRegardless(napi_env env, napi_callback_info info) {
   ARGUMENTS;
   static Late late;
   static pthread_t threads[64];
@@ -193,6 +193,6 @@ static napi_value pendingException(napi_env env, napi_callback_info info) {
 EXPORTS(WRAPPED(napi_create_threadsafe_function), WRAPPED(napi_get_threadsafe_function_context),
         WRAPPED(napi_acquire_threadsafe_function), WRAPPED(napi_release_threadsafe_function),
         WRAPPED(napi_ref_threadsafe_function), WRAPPED(napi_unref_threadsafe_function),
-        WRAPPED(napi_call_threadsafe_function), {"callFromThread", callFromThread}, {"callInVain", callInVain},
+        WRAPPED(napi_call_threadsafe_function), {"callFromThread", callFromThread}, {"callRegardless", callRegardless},
         {"finalizedCount", finalizedCount}, {"nullArguments", nullArguments},
         {"pendingException", pendingException})

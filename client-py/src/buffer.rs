@@ -1,5 +1,5 @@
-//! Bytes that Python objects share: reading them for the wire, writing changes back, and the
-//! `Buffer` class that exports the bytes of a JavaScript buffer.
+//! The buffer protocol: reads the bytes of Python objects, writes changes back, and exports the bytes
+//! of a JavaScript buffer as `Buffer`.
 //!
 //! It has unsafe code, for the buffer protocol. Invariants:
 //! B1. A `PyUntypedBuffer` keeps its memory alive and in place until it is released; `buf_ptr`
@@ -25,7 +25,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
-use crate::proxy::Handle;
+use crate::errors;
+use crate::handle::Handle;
 
 /// The buffer of an object. One without strides, as those of ctypes, is described by a memoryview.
 pub(crate) fn view(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
@@ -33,7 +34,7 @@ pub(crate) fn view(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
         .or_else(|_| PyUntypedBuffer::get(PyMemoryView::from(object)?.as_any()))
 }
 
-/// The element type that a buffer's format means, if there is a typed array for it.
+/// The element type of a buffer's format, if there is a typed array for it.
 pub(crate) fn element_of(view: &PyUntypedBuffer) -> Option<ElementKind> {
     let format = view.format().to_bytes();
     let size = view.item_size();
@@ -59,7 +60,7 @@ pub(crate) fn element_of(view: &PyUntypedBuffer) -> Option<ElementKind> {
     })
 }
 
-/// Gives the bytes of a view to `then`, in C order.
+/// Calls `then` with the bytes of a view, in C order.
 pub(crate) fn with_bytes<R>(
     py: Python<'_>,
     view: &PyUntypedBuffer,
@@ -72,8 +73,8 @@ pub(crate) fn with_bytes<R>(
     if !view.is_c_contiguous() {
         let owner = view
             .obj(py)
-            .ok_or_else(|| PyBufferError::new_err("the buffer has no owner object"))?;
-        let flat = PyMemoryView::from(owner)?.call_method0("tobytes")?;
+            .ok_or_else(|| errors::raised::<PyBufferError>("the buffer has no owner object"))?;
+        let flat = PyMemoryView::from(owner)?.call_method0(pyo3::intern!(py, "tobytes"))?;
         return Ok(then(flat.cast::<PyBytes>()?.as_bytes()));
     }
     let start: *const u8 = view.buf_ptr().cast_const().cast();
@@ -88,7 +89,7 @@ pub(crate) fn write_back(target: &Bound<'_, PyAny>, offset: u64, bytes: &[u8]) -
     let length = view.len_bytes();
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     if view.readonly() || start.saturating_add(bytes.len()) > length {
-        return Err(PyBufferError::new_err(
+        return Err(errors::raised::<PyBufferError>(
             "the addon's changes to a buffer were lost: the buffer changed its size or became \
              read-only during the call; do not resize it until the call returns",
         ));
@@ -112,7 +113,7 @@ fn write_scattered(view: &PyUntypedBuffer, start: usize, bytes: &[u8]) -> PyResu
     let size = view.item_size();
     let shape = view.shape();
     if size == 0 || view.suboffsets().is_some() {
-        return Err(PyBufferError::new_err(
+        return Err(errors::raised::<PyBufferError>(
             "the addon's changes cannot be copied back into a buffer of this layout; pass a \
              contiguous buffer",
         ));
@@ -133,8 +134,8 @@ fn write_scattered(view: &PyUntypedBuffer, start: usize, bytes: &[u8]) -> PyResu
     Ok(())
 }
 
-/// The bytes of a JavaScript `Buffer`, `ArrayBuffer`, typed array or `DataView`, as they were when
-/// it came; passed back it is that very object.
+/// The bytes of a JavaScript `Buffer`, `ArrayBuffer`, typed array or `DataView`, copied when it was
+/// received. Passed back, it is the same JavaScript object.
 #[pyclass(frozen, weakref, module = "napi_python")]
 #[derive(Debug)]
 pub(crate) struct Buffer {
@@ -253,7 +254,7 @@ impl Buffer {
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(PyTypeError::new_err(
+        Err(errors::raised::<PyTypeError>(
             "a Buffer cannot be pickled or copied: it belongs to the process of an addon; use \
              bytes(buffer)",
         ))
@@ -269,7 +270,7 @@ impl Buffer {
         let start = bytes.as_ptr().cast::<c_void>().cast_mut();
         let length = isize::try_from(bytes.len())?;
         // SAFETY: Python passes a view to be filled; B3 keeps the bytes while `slf` lives, which
-        // the view holds. Read-only, so the cast to `*mut` lends nobody the right to write.
+        // the view holds. Read-only, so nothing writes through the `*mut`.
         let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 1, flags) };
         if filled != 0 {
             return Err(PyErr::fetch(slf.py()));

@@ -1,26 +1,28 @@
-//! Calls of Python code that may be anybody's, and long.
+//! Calls of Python code of a program, which can take long.
 //!
-//! When the interpreter ends, a daemon thread that runs such code is ended by it, up to Python 3.13, as
-//! by `pthread_exit`: the stack is unwound, which frames of Rust do not stand, and the process would
-//! abort at its exit. So the unwinding is caught above them, and the thread sleeps until the process is
-//! gone, as later versions of Python have it.
+//! Up to Python 3.13, the end of the interpreter ends a daemon thread in such code as by
+//! `pthread_exit`: the stack is unwound, and the process aborts because Rust frames can't be unwound
+//! that way. So the unwinding is caught above them, and the thread parks until the process exits, as
+//! later versions of Python do.
 //!
-//! The binding declares the same function as one that never unwinds, and where the whole program is
-//! optimised at once the two declarations become one: nothing would be caught. So it is called through
-//! a pointer that the compiler does not see through.
+//! The binding declares the same functions as ones that never unwind. With link-time optimisation the
+//! two declarations become one and nothing would be caught, so they are called through an opaque
+//! pointer.
 //!
-//! Destructors are Python code, too: what goes to a call goes with it, and what else may be the last
-//! reference to an object of a program's is let go of by [`release`]. Code that is not called from here
-//! is that of the interpreter itself, which neither waits nor gives way to other threads, but for a
-//! destructor that the collector runs in the middle of an allocation.
+//! Destructors are Python code as well: the arguments of a call are dropped with it, and other
+//! references that can be the last one to an object of a program are dropped by [`release`]. Other
+//! code of the interpreter neither waits nor releases the interpreter, but for a destructor that the
+//! collector runs in an allocation.
 //!
 //! Invariants:
 //! C1. The interpreter is held (there is a token of it), and the callable and its arguments are alive
 //!     for the call: they are borrowed.
-//! C2. What gives an object gives a new reference, or null with an exception set. It unwinds in the case
-//!     above only, as the other functions here do, and then nothing after the call runs, nor anything
-//!     of the frames below.
-//! C3. A reference that was given up by its owner is let go of once.
+//! C2. A function that returns an object returns a new reference, or null with an exception set. It
+//!     unwinds in the case above only, as the other functions here do, and then nothing after the
+//!     call runs, nor anything of the frames below.
+//! C3. A reference is released once, by its owner.
+//!
+//! Upholds I-22.
 #![expect(
     unsafe_code,
     reason = "the declarations of the binding have the calls unwind nowhere"
@@ -32,7 +34,10 @@ use std::thread;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString};
+
+use crate::fallible::Arguments;
+use crate::reserve;
 
 mod raw {
     use pyo3::ffi::PyObject;
@@ -66,7 +71,7 @@ struct Stay {
 }
 
 impl Stay {
-    /// Runs what may never return.
+    /// Runs a call that may unwind.
     #[inline]
     fn during<R>(what: impl FnOnce() -> R) -> R {
         let mut stay = Self {
@@ -90,12 +95,24 @@ impl Drop for Stay {
     }
 }
 
+/// Runs the body of a thread of this package with one interpreter state until its end: the
+/// interpreter aborts if it has no memory for a new state.
+pub(crate) fn keep_thread_state(body: impl FnOnce()) {
+    reserve::wait_for_thread_state();
+    // SAFETY: C1; it is called in the middle of another pair, so the state outlives that.
+    let kept = Python::try_attach(|_| unsafe { ffi::PyGILState_Ensure() });
+    body();
+    if let Some(kept) = kept {
+        // SAFETY: C1; the other half of the pair. Without an interpreter there is no state.
+        let _ = Python::try_attach(|_| unsafe { ffi::PyGILState_Release(kept) });
+    }
+}
+
 /// Calls a callable with positional arguments.
 #[inline]
 pub(crate) fn call<'py, A>(callable: &Bound<'py, PyAny>, args: A) -> PyResult<Bound<'py, PyAny>>
 where
-    A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
-    PyErr: From<A::Error>,
+    A: Arguments<'py>,
 {
     call_with(callable, args, None)
 }
@@ -108,8 +125,7 @@ pub(crate) fn method<'py, A>(
     args: A,
 ) -> PyResult<Bound<'py, PyAny>>
 where
-    A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
-    PyErr: From<A::Error>,
+    A: Arguments<'py>,
 {
     call(&attribute(object, name)?, args)
 }
@@ -135,11 +151,10 @@ pub(crate) fn call_with<'py, A>(
     keywords: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>>
 where
-    A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
-    PyErr: From<A::Error>,
+    A: Arguments<'py>,
 {
     let py = callable.py();
-    let args = args.into_pyobject(py)?;
+    let args = args.tuple(py)?;
     let keywords = keywords.map_or(ptr::null_mut(), Bound::as_ptr);
     let function = black_box::<raw::Call>(raw::PyObject_Call);
     // SAFETY: C1; a null pointer for the keywords means that there are none.
@@ -150,12 +165,12 @@ where
     result
 }
 
-/// Lets go of an object, whose destructor may be anybody's.
+/// Drops an object whose destructor can be code of a program.
 #[inline]
 pub(crate) fn release(object: Bound<'_, PyAny>) {
     // SAFETY: C1.
     if unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 1 {
-        // Others hold it, and the interpreter: nothing is destroyed.
+        // There are other references and the interpreter is held, so nothing is destroyed.
         return;
     }
     let function = black_box::<raw::Take>(raw::Py_DecRef);
@@ -164,7 +179,7 @@ pub(crate) fn release(object: Bound<'_, PyAny>) {
     Stay::during(|| unsafe { function(object) });
 }
 
-/// Tells `sys.unraisablehook` of an error.
+/// Gives an error to `sys.unraisablehook`.
 #[cold]
 pub(crate) fn unraisable(py: Python<'_>, error: PyErr) {
     let function = black_box::<raw::Take>(raw::PyErr_WriteUnraisable);

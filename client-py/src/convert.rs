@@ -1,15 +1,21 @@
 //! Python values ⇄ wire values: the contract of what crosses.
 
-pub(crate) mod apply;
-pub(crate) mod container;
-pub(crate) mod decode;
-pub(crate) mod encode;
+mod apply;
+mod container;
+mod decode;
+mod encode;
 mod form;
-pub(crate) mod other;
+mod hashes;
+mod objects;
+mod other;
+pub(crate) mod pace;
 mod place;
-pub(crate) mod received;
+mod received;
+mod write_back;
 
 pub(crate) use apply::{apply, read_changes};
 pub(crate) use decode::Decoder;
-pub(crate) use encode::{Brought, Encoder};
+pub(crate) use encode::Encoder;
+pub(crate) use objects::RequestObjects;
 pub(crate) use received::Received;
+pub(crate) use write_back::write as write_changes;

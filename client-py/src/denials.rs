@@ -1,19 +1,20 @@
-//! What the sandbox denied an addon, from the host's frames to `napi_python/_denials.py`.
+//! What the sandbox denied an addon: read from the host's frames, kept by `napi_python/_denials.py`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hostd_protocol::frame::Denial;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList};
 
 use crate::call::call;
+use crate::fallible::{self, Argument};
 
-/// What the hosts of one addon were denied.
+/// The denials of one addon's hosts.
 pub(crate) struct Denials {
-    /// The object in Python, once there is something.
+    /// The Python object that keeps them, once there is a denial.
     kept: PyOnceLock<Py<PyAny>>,
-    /// Whether something was not told yet.
+    /// Whether a denial was not reported yet.
     pending: AtomicBool,
 }
 
@@ -35,7 +36,7 @@ impl Denials {
         Some(self.kept.get(py)?.bind(py).clone())
     }
 
-    /// Keeps what a frame reports.
+    /// Stores the denials that a frame reports.
     #[cold]
     pub(crate) fn add(
         &self,
@@ -44,30 +45,35 @@ impl Denials {
         denials: &[Denial],
     ) -> PyResult<()> {
         let kept = self.kept.get_or_try_init(py, || {
-            let class = py.import("napi_python._denials")?.getattr("Denials")?;
+            let class = fallible::import(py, "napi_python._denials", "Denials")?;
             call(&class, (sandbox,)).map(Bound::unbind)
         })?;
-        let bytes = |text: &[u8]| PyBytes::new(py, text);
-        let reported = denials.iter().map(|denial| {
-            let grants: Vec<_> = denial.grants.iter().map(|path| bytes(path)).collect();
-            let subject = bytes(&denial.subject);
-            let what = denial.what as u8;
-            (what, denial.js_thread, denial.is_guess, subject, grants)
-        });
-        let reported = PyList::new(py, reported.collect::<Vec<_>>())?;
-        call(&kept.bind(py).getattr("add")?, (reported,))?;
+        let bytes = |text: &[u8]| fallible::bytes(py, text);
+        let add = kept.bind(py).getattr(intern!(py, "add"))?;
+        let reported = fallible::list(py)?;
+        for denial in denials {
+            let grants = denial.grants.iter().map(|path| bytes(path));
+            let grants = grants.collect::<PyResult<Vec<_>>>()?.object(py)?;
+            let subject = bytes(&denial.subject)?.into_any();
+            let what = (denial.what as u8).object(py)?;
+            let traits = [denial.js_thread.object(py)?, denial.is_guess.object(py)?];
+            let [js_thread, is_guess] = traits;
+            let entry = [what, js_thread, is_guess, subject, grants];
+            reported.append(fallible::tuple_of(py, entry)?)?;
+        }
+        call(&add, (reported,))?;
         self.pending.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Warns of what no exception told. `is_end` says that nothing will tell it later.
+    /// Warns of denials that no exception has reported. With `is_end`, none will report them later.
     #[cold]
     pub(crate) fn warn(&self, py: Python<'_>, place: &str, is_end: bool) -> PyResult<()> {
         let Some(kept) = self.kept(py) else {
             return Ok(());
         };
         self.pending.store(false, Ordering::Relaxed);
-        let is_left = call(&kept.getattr("warn")?, (place, is_end))?.is_truthy()?;
+        let is_left = call(&kept.getattr(intern!(py, "warn"))?, (place, is_end))?.is_truthy()?;
         if is_left {
             self.pending.store(true, Ordering::Relaxed);
         }

@@ -4,25 +4,30 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use hostd_client::{ClientError, ExitReport, SpawnError};
+use hostd_client::{Cause, ClientError, ExitReport, SpawnError};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
 use pyo3::exceptions::{
-    PyAttributeError, PyException, PyRuntimeError, PySyntaxError, PyTypeError, PyValueError,
+    PyAttributeError, PyException, PyMemoryError, PyRuntimeError, PySyntaxError, PyTypeError,
+    PyValueError,
 };
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyString};
+use pyo3::types::PyString;
+use pyo3::{IntoPyObjectExt as _, PyTypeInfo};
 
 use crate::call::{call, call_with};
+use crate::fallible::{self, Argument, Facts};
+use crate::names;
 
 /// An exception of `_errors.py` with this message and these facts.
 fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
-            let class = py.import("napi_python._errors")?.getattr(class)?;
-            let kwargs = PyDict::new(py);
+            let class = fallible::import(py, "napi_python._errors", class)?;
+            let kwargs = fallible::dict(py)?;
             for (name, value) in facts {
-                kwargs.set_item(name, value)?;
+                kwargs.set_item(fallible::string(py, name)?, value)?;
             }
             call_with(&class, (message,), Some(&kwargs))
         };
@@ -58,11 +63,13 @@ pub(crate) fn protocol(error: ProtocolError) -> PyErr {
 #[cold]
 fn protocol_to_py(error: ProtocolError) -> PyErr {
     match error {
-        ProtocolError::Limit { kind, limit, found } => PyValueError::new_err(format!(
-            "{found} {} exceed the limit of {limit}; split the data, or keep it on one side with \
+        ProtocolError::Limit { kind, limit, found } => raised::<PyValueError>(format!(
+            "{found} {} exceed the limit of {limit}{}; split the data, or keep it on one side with \
              by_ref() or new_object()",
-            kind.what()
+            kind.what(),
+            kind.option()
         )),
+        error @ ProtocolError::Memory { .. } => raised::<PyMemoryError>(error.to_string()),
         error => raise(
             "ProtocolError",
             &format!("{error}; this is a defect of the host, or the host is another version"),
@@ -82,13 +89,24 @@ pub(crate) fn violation(what: &str) -> PyErr {
     )
 }
 
+/// An exception with this text, or a `MemoryError` if there is no memory for the text: the binding
+/// makes the text later, and panics then.
+#[cold]
+pub(crate) fn raised<T: PyTypeInfo>(text: impl AsRef<str>) -> PyErr {
+    Python::attach(|py| match fallible::string(py, text.as_ref()) {
+        Ok(text) => PyErr::new::<T, _>(text.unbind()),
+        Err(error) => error,
+    })
+}
+
 /// A limit was reached before anything was sent.
 #[cold]
 pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
-    PyValueError::new_err(format!(
-        "more {} than the limit of {limit}; split the data, or keep it on one side with by_ref() \
+    raised::<PyValueError>(format!(
+        "more {} than the limit of {limit}{}; split the data, or keep it on one side with by_ref() \
          or new_object()",
-        kind.what()
+        kind.what(),
+        kind.option()
     ))
 }
 
@@ -157,9 +175,7 @@ pub(crate) fn replaced(label: &str, generation: u32) -> PyErr {
 /// What an interruption said to the wait of the call around it.
 pub(crate) fn ends_calls(py: Python<'_>, error: &PyErr) -> bool {
     !error.is_instance_of::<PyException>(py)
-        || py
-            .import("napi_python._errors")
-            .and_then(|errors| errors.getattr("AddonTimeout"))
+        || fallible::import(py, "napi_python._errors", "AddonTimeout")
             .is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
@@ -170,9 +186,7 @@ pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, source: &Bound<'_, 
         return;
     }
     // Without the line the error is the same.
-    let _ = py
-        .import("napi_python._errors")
-        .and_then(|errors| errors.getattr("add_source_line"))
+    let _ = fallible::import(py, "napi_python._errors", "add_source_line")
         .and_then(|add| call(&add, (error.value(py), source)));
 }
 
@@ -202,7 +216,7 @@ pub(crate) fn forked(label: &str) -> PyErr {
 /// A proxy that belongs elsewhere.
 #[cold]
 pub(crate) fn another_addon(label: &str) -> PyErr {
-    PyTypeError::new_err(format!(
+    raised::<PyTypeError>(format!(
         "an object of the addon {label} cannot be passed to another addon: each addon has its own \
          process; pass plain data, or a Python function that uses the object"
     ))
@@ -211,7 +225,7 @@ pub(crate) fn another_addon(label: &str) -> PyErr {
 /// A proxy can't leave the process.
 #[cold]
 pub(crate) fn not_picklable(class: &str) -> PyErr {
-    PyTypeError::new_err(format!(
+    raised::<PyTypeError>(format!(
         "a {class} cannot be pickled or copied: it belongs to the process of an addon; pickle the \
          data in it, or load the addon where it is needed"
     ))
@@ -224,15 +238,15 @@ pub(crate) fn no_attribute(owner: &Bound<'_, PyAny>, name: &Bound<'_, PyString>)
         .get_type()
         .name()
         .map_or_else(|_| "object".to_owned(), |name| name.to_string());
-    let error = PyAttributeError::new_err(format!(
+    let error = raised::<PyAttributeError>(format!(
         "this {class} has no property {:?}",
         name.to_string_lossy()
     ));
     let value = error.value(owner.py());
     // For the suggestions of the interpreter; an error without them is as good.
     let _ = value
-        .setattr("name", name)
-        .and_then(|()| value.setattr("obj", owner));
+        .setattr(intern!(owner.py(), "name"), name)
+        .and_then(|()| value.setattr(intern!(owner.py(), "obj"), owner));
     error
 }
 
@@ -249,13 +263,13 @@ pub(crate) fn promise_timeout(after: Duration) -> PyErr {
 /// A turn was not taken; told to nobody.
 #[cold]
 pub(crate) fn busy(label: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("the addon {label} is busy with another call"))
+    raised::<PyRuntimeError>(format!("the addon {label} is busy with another call"))
 }
 
 /// A wait for a promise that would never end.
 #[cold]
 pub(crate) fn would_wait_for_ever(why: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("result() would never return: {why}"))
+    raised::<PyRuntimeError>(format!("result() would never return: {why}"))
 }
 
 /// A call did not end before its deadline.
@@ -283,12 +297,14 @@ pub(crate) fn load_timeout(label: &str, after: Duration) -> PyErr {
 /// `after` is the length of the deadline that passed.
 fn timeout(message: &str, after: Duration, export: Option<&str>) -> PyErr {
     Python::attach(|py| {
-        let seconds = PyFloat::new(py, after.as_secs_f64()).into_any().unbind();
-        let mut facts = vec![("seconds", seconds)];
-        if let Some(export) = export {
-            facts.push(("export", PyString::new(py, export).into_any().unbind()));
-        }
-        raise("AddonTimeout", message, &facts)
+        let made = || -> PyResult<PyErr> {
+            let mut facts = vec![("seconds", after.as_secs_f64().object(py)?.unbind())];
+            if let Some(export) = export {
+                facts.push(("export", export.object(py)?.unbind()));
+            }
+            Ok(raise("AddonTimeout", message, &facts))
+        };
+        made().unwrap_or_else(|error| error)
     })
 }
 
@@ -297,21 +313,26 @@ fn timeout(message: &str, after: Duration, export: Option<&str>) -> PyErr {
 pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
     match error {
         RemoteError::Load { message, detail } => Python::attach(|py| {
-            let mut facts = vec![];
-            if let Some(path) = path {
-                facts.push(("path", PyString::new(py, path).into_any().unbind()));
-            }
-            if !detail.is_empty() {
-                facts.push(("detail", PyString::new(py, &detail).into_any().unbind()));
-            }
-            raise("LoadError", &message, &facts)
+            let made = || -> PyResult<PyErr> {
+                let mut facts = vec![];
+                if let Some(path) = path {
+                    facts.push(("path", path.object(py)?.unbind()));
+                }
+                if !detail.is_empty() {
+                    facts.push(("detail", detail.object(py)?.unbind()));
+                }
+                Ok(raise("LoadError", &message, &facts))
+            };
+            made().unwrap_or_else(|error| error)
         }),
         RemoteError::Cancelled => raise(
             "AddonTimeout",
             "the call was cancelled by its deadline",
             &[],
         ),
-        RemoteError::Limit(text) => PyValueError::new_err(text),
+        RemoteError::Limit(text) => {
+            Python::attach(|py| raised::<PyValueError>(names::shown_message(py, &text)))
+        }
         RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", &text, &[]),
         RemoteError::Stale(id) => raise(
             "StaleHandleError",
@@ -324,28 +345,17 @@ pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
 /// The addon threw while it was loaded.
 #[cold]
 pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr) -> PyErr {
-    let mut facts = vec![];
-    if let Some(path) = path {
-        facts.push(("path", PyString::new(py, path).into_any().unbind()));
-    }
-    let error = raise(
-        "LoadError",
-        &format!(
-            "the addon {} threw an exception during initialisation: {}; check what the addon needs at \
-             run time",
-            path.unwrap_or_default(),
-            thrown.value(py)
-        ),
-        &facts,
-    );
-    error.set_cause(py, Some(thrown.clone_ref(py)));
-    error
+    let made = || -> PyResult<Bound<'_, PyAny>> {
+        let made = fallible::import(py, "napi_python._errors", "thrown_at_load")?;
+        call(&made, (path, thrown.value(py)))
+    };
+    made().map_or_else(|error| error, PyErr::from_value)
 }
 
 /// The lane of a call went away while a callback of it ran.
 #[cold]
 pub(crate) fn lost_lane(label: &str) -> PyErr {
-    PyRuntimeError::new_err(format!(
+    raised::<PyRuntimeError>(format!(
         "calls of the addon {label} ended out of order: a callback switched to another greenlet, \
          which used the addon; nested calls must end in the reverse order of their start"
     ))
@@ -362,38 +372,39 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
     };
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
-            let facts = PyDict::new(py);
-            facts.set_item("signal", report.signal)?;
-            facts.set_item("exit_code", report.exit_code)?;
-            facts.set_item("reason", report.reason.as_deref())?;
-            facts.set_item("export", report.export.as_deref())?;
-            facts.set_item("address", report.address)?;
-            facts.set_item("overflowed", report.overflowed)?;
-            facts.set_item("thread", report.thread.as_deref())?;
-            facts.set_item("node_api", report.node_api.as_deref())?;
-            if let Some(call) = &report.forbidden {
-                facts.set_item("call", call.name.as_str())?;
-                facts.set_item("table", call.table)?;
-                facts.set_item("arguments", call.arguments)?;
-                facts.set_item("path", call.path.as_deref())?;
+            let facts = Facts::new(py)?;
+            facts.set("how", report.how())?;
+            facts.set("signal", report.signal)?;
+            facts.set("exit_code", report.exit_code)?;
+            facts.set("signal_name", report.signal_name())?;
+            facts.set("cause", report.cause.code())?;
+            facts.set("reason", report.cause.reason())?;
+            facts.set("export", report.export.as_deref())?;
+            facts.set("address", report.address)?;
+            facts.set("node_api", report.node_api.as_deref())?;
+            if let (Cause::ForbiddenCall, Some(call)) = (&report.cause, &report.forbidden) {
+                facts.set("call", call.name.as_str())?;
+                facts.set("table", call.table)?;
+                facts.set("arguments", call.arguments.to_vec())?;
+                facts.set("path", call.path.as_deref())?;
             }
             if let Some(backtrace) = &report.backtrace {
                 let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
-                facts.set_item("backtrace", frames)?;
+                facts.set("backtrace", frames)?;
             }
-            facts.set_item("stderr", report.stderr_tail.as_str())?;
+            facts.set("stderr", report.stderr_tail.as_str())?;
             if let Some(usage) = report.usage {
-                let used = PyDict::new(py);
-                used.set_item("user", usage.user.as_secs_f64())?;
-                used.set_item("system", usage.system.as_secs_f64())?;
-                used.set_item("wall", usage.wall.as_secs_f64())?;
-                used.set_item("peak_memory", usage.peak_memory)?;
-                facts.set_item("usage", used)?;
+                let used = Facts::new(py)?;
+                used.set("user", usage.user.as_secs_f64())?;
+                used.set("system", usage.system.as_secs_f64())?;
+                used.set("wall", usage.wall.as_secs_f64())?;
+                used.set("peak_memory", usage.peak_memory)?;
+                facts.set("usage", used.0)?;
             }
-            facts.set_item("generation", report.generation)?;
-            facts.set_item("pid", report.pid)?;
-            let crashed = py.import("napi_python._errors")?.getattr("crashed")?;
-            call(&crashed, (label, facts, after, loading))
+            facts.set("generation", report.generation)?;
+            facts.set("pid", report.pid)?;
+            let crashed = fallible::import(py, "napi_python._errors", "crashed")?;
+            call(&crashed, (label, facts.0, after, loading))
         };
         match made() {
             Ok(error) => PyErr::from_value(error),
@@ -406,14 +417,12 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
 fn unavailable(label: &str, error: SpawnError) -> PyErr {
     let why = error.to_string();
     let SpawnError::Sandbox { mechanism, entry } = error else {
-        return PyRuntimeError::new_err(why);
+        return Python::attach(|py| raised::<PyRuntimeError>(names::shown_message(py, &why)));
     };
     Python::attach(|py| {
         let made = || -> PyResult<Bound<'_, PyAny>> {
             let errno = entry.as_ref().and_then(|entry| entry.errno);
-            let unavailable = py
-                .import("napi_python._errors")?
-                .getattr("sandbox_unavailable")?;
+            let unavailable = fallible::import(py, "napi_python._errors", "sandbox_unavailable")?;
             call(&unavailable, (label, why, mechanism, errno))
         };
         match made() {
@@ -421,6 +430,20 @@ fn unavailable(label: &str, error: SpawnError) -> PyErr {
             Err(error) => error,
         }
     })
+}
+
+/// No host could be started.
+fn not_started(label: &str, error: &SpawnError) -> PyErr {
+    let message = format!("cannot start a host for the addon {label}: {error}");
+    let facts = Python::attach(|py| -> PyResult<_> {
+        let path = error.path().map(|path| path.as_os_str().to_os_string());
+        let (path, errno) = (path.into_py_any(py)?, error.errno().into_py_any(py)?);
+        Ok([("path", path), ("errno", errno)])
+    });
+    match facts {
+        Ok(facts) => raise("LoadError", &message, &facts),
+        Err(error) => error,
+    }
 }
 
 /// What the client of the host says. An interruption is the caller's own and not expected here.
@@ -435,11 +458,9 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
         ClientError::Spawn(error) if matches!(*error, SpawnError::Sandbox { .. }) => {
             unavailable(label, *error)
         }
-        ClientError::Spawn(error) => raise(
-            "LoadError",
-            &format!("cannot start a host for the addon {label}: {error}"),
-            &[],
-        ),
-        error => PyRuntimeError::new_err(error.to_string()),
+        ClientError::Spawn(error) => not_started(label, &error),
+        error => Python::attach(|py| {
+            raised::<PyRuntimeError>(names::shown_message(py, &error.to_string()))
+        }),
     }
 }

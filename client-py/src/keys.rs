@@ -1,5 +1,5 @@
-//! Keys of JavaScript objects as Python strings: the same few come again and again, so each
-//! thread keeps some, with their hashes computed.
+//! Keys of JavaScript objects as Python strings. Few keys are used often, so each thread caches some,
+//! with their hashes computed.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -8,8 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustc_hash::FxHasher;
 
-const KEPT: usize = 512;
-const MAX_BYTES: usize = 40;
+use crate::fallible;
+
+/// The number of cached keys of a thread.
+const CACHED_KEYS: usize = 512;
+/// The longest key that is cached, in bytes.
+const CACHED_BYTES_MAX: usize = 40;
 
 type Kept = Option<(Box<str>, Py<PyString>)>;
 
@@ -18,31 +22,31 @@ thread_local! {
 }
 
 /// The Python string of a key.
-pub(crate) fn key<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
-    if text.len() > MAX_BYTES {
-        return PyString::new(py, text);
+pub(crate) fn key<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    if text.len() > CACHED_BYTES_MAX {
+        return fallible::string(py, text);
     }
     let mut hasher = FxHasher::default();
     hasher.write(text.as_bytes());
-    let place = (hasher.finish() >> 20) as usize % KEPT;
+    let place = (hasher.finish() >> 20) as usize % CACHED_KEYS;
     let known = KEYS.with(|keys| {
         let keys = keys.try_borrow().ok()?;
         let (kept, string) = keys.get(place)?.as_ref()?;
         (**kept == *text).then(|| string.bind(py).clone())
     });
     if let Some(known) = known {
-        return known;
+        return Ok(known);
     }
-    let string = PyString::new(py, text);
+    let string = fallible::string(py, text)?;
     let former = KEYS.with(|keys| {
         let mut keys = keys.try_borrow_mut().ok()?;
         if keys.is_empty() {
-            keys.resize_with(KEPT, || None);
+            keys.resize_with(CACHED_KEYS, || None);
         }
         keys.get_mut(place)?
             .replace((text.into(), string.clone().unbind()))
     });
-    // A string is dropped: no code runs.
+    // Dropping a string runs no code.
     drop(former);
-    string
+    Ok(string)
 }

@@ -1,27 +1,52 @@
 //! `napi_python._native`: Python's side of a host. It converts values, keeps proxies, and waits
-//! without the interpreter; what is Pythonic about the package is in `python/napi_python`.
+//! without the interpreter; the Python code of the package is in `python/napi_python`.
+//!
+//! The groups of modules below are in order: a module uses only others of its own group and of those
+//! before it, without a circle. They are memory and errors, the state of an addon, proxies without
+//! their methods, conversion, requests, and what makes requests.
 #![deny(unsafe_code)]
 
-mod buffer;
 mod call;
-mod convert;
 mod denials;
-mod early;
 mod errors;
-mod floor;
-mod idle;
+mod fallible;
+mod flood;
 mod keys;
-mod module;
 mod names;
 mod output;
-mod owner;
-mod proxy;
-mod queue;
-mod quiet;
-mod request;
+mod reserve;
 mod sandbox;
-mod serve;
-mod session;
-mod talk;
+mod threads;
+
+mod addon;
+mod background;
+mod blocked;
+mod config;
+mod deadline;
+mod generation;
+mod jobs;
+mod preload;
 mod turns;
-mod world;
+mod wait;
+
+mod adopt;
+mod buffer;
+mod handle;
+mod proxy;
+
+mod convert;
+
+mod endings;
+mod exchange;
+mod flooding;
+
+mod exports;
+mod lifecycle;
+mod listener;
+mod load;
+mod methods;
+mod module;
+mod notices;
+mod settlements;
+mod turn;
+mod worker;

@@ -5,21 +5,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_client::{Carrier, HostOptions, RestartMode};
+use hostd_client::{Carrier, HostConfig, RestartMode};
 use hostd_protocol::calls::CallKind;
+use hostd_protocol::limits::Limits;
+use hostd_protocol::package::package_of;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
+use crate::config::AddonConfig;
+use crate::errors;
+use crate::exchange::{self, Request};
+use crate::lifecycle;
+use crate::listener::Listener;
 use crate::names::Names;
 use crate::output;
-use crate::owner::Listener;
-use crate::proxy::addon::Host;
-use crate::proxy::{Addon, JSClass, JSFunction, Reference};
-use crate::quiet;
-use crate::request::{self, Ask};
+use crate::proxy::{Addon, Host, JSClass, JSFunction, Reference};
 use crate::sandbox::Sandbox;
-use crate::session::{self, Session, Settings};
+use crate::threads;
 use crate::turns::running_loop;
 
 /// The native part of `napi_python`.
@@ -30,23 +34,21 @@ mod _native {
     #[pymodule_export]
     use crate::buffer::Buffer;
     #[pymodule_export]
-    use crate::floor::Floor;
+    use crate::deadline::_deadlines;
     #[pymodule_export]
-    use crate::idle::_deadlines;
+    use crate::exchange::Settler;
     #[pymodule_export]
-    use crate::proxy::addon::{Addon, Host};
+    use crate::proxy::JSClass;
     #[pymodule_export]
-    use crate::proxy::class::JSClass;
+    use crate::proxy::JSFunction;
     #[pymodule_export]
-    use crate::proxy::function::JSFunction;
-    #[pymodule_export]
-    use crate::proxy::object::{JSIterator, JSObject};
+    use crate::proxy::Promise;
     #[pymodule_export]
     use crate::proxy::opaque::{ErrorHandle, External, Symbol};
     #[pymodule_export]
-    use crate::proxy::promise::Promise;
+    use crate::proxy::{Addon, Host};
     #[pymodule_export]
-    use crate::serve::Settler;
+    use crate::proxy::{JSIterator, JSObject};
 
     /// The version of the package, which is that of the workspace.
     #[pymodule_export]
@@ -56,7 +58,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, nested_threads, debug, on_start, sandbox, policy_of_sandbox))]
+#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox, policy_of_sandbox))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -74,13 +76,15 @@ fn _open<'py>(
     carrier: &str,
     start_timeout: f64,
     timeout: Option<f64>,
+    max_values: u32,
+    unsolicited_cpu: f64,
     nested_threads: bool,
     debug: bool,
     on_start: Option<Py<PyAny>>,
     sandbox: Option<Sandbox>,
     policy_of_sandbox: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
-    // As Node does; and in a jail the links to it need not exist.
+    // As Node does. In a sandbox the links to the file need not exist.
     let path = if sandbox.is_some() {
         path.canonicalize().unwrap_or(path)
     } else {
@@ -88,40 +92,46 @@ fn _open<'py>(
     };
     let start_timeout =
         Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
-    // Looked up before any thread calls: a child forked in the middle of it would wait for ever.
+    // Looked up before any thread calls: a child that is forked during the look-up would deadlock.
     Names::get(py)?;
     running_loop(py)?;
-    let session = Session::new(Settings {
-        label: label.clone(),
+    // The look-up of the user can wait for another machine.
+    let package = if sandbox.is_some() {
+        py.detach(|| package_of(&path))
+    } else {
+        Vec::new()
+    };
+    let addon = LoadedAddon::new(AddonConfig {
+        label: label.as_str().into(),
         path: path.clone(),
         public,
+        limits: Limits::of_values(max_values),
         on_start,
-        // What is beyond a duration is no limit.
+        // A value beyond a duration means no limit.
         timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         start_timeout,
         policy,
         nested_threads,
         sandbox: policy_of_sandbox,
+        package: package.clone(),
+        unsolicited_cpu,
     });
-    let addon = Bound::new(
+    let object = Bound::new(
         py,
         Addon {
-            session: Arc::clone(&session),
+            addon: Arc::clone(&addon),
         },
     )?;
-    let events = Arc::new(Listener {
-        label: label.clone(),
-        owner: session.owner.clone(),
-    });
+    let events = Arc::new(Listener::new(&addon));
     let own_scratch = sandbox.as_ref().is_some_and(Sandbox::own_scratch);
-    let confinement = sandbox.map(|sandbox| sandbox.into_confinement(&path));
-    let mut options = HostOptions::new(binary, path, events);
+    let confinement = sandbox.map(|sandbox| sandbox.into_confinement(&package));
+    let mut options = HostConfig::new(binary, path, events);
     options.label = label;
     options.env = env;
     options.address = address;
     options.scratch = own_scratch;
     options.confinement = confinement;
-    options.limits = session.limits;
+    options.limits = addon.config.limits;
     options.carrier = match carrier {
         "lanes" => Carrier::Lanes,
         "socket" => Carrier::Socket,
@@ -139,17 +149,17 @@ fn _open<'py>(
     options.start_timeout = start_timeout;
     options.nested_threads = nested_threads;
     options.debug = debug;
-    session.connect(options, &addon)?;
-    session::register(&session);
-    if let Err(error) = session.running_world(py) {
-        session.close(py);
+    addon.connect(options, object.as_any())?;
+    lifecycle::register(&addon);
+    if let Err(error) = addon.running(py) {
+        addon.close(py);
         return Err(error);
     }
-    session.set_opened();
-    Ok(addon)
+    addon.set_opened();
+    Ok(object)
 }
 
-/// Removes what addons stored for later hosts.
+/// Removes the cached files of addons.
 #[pyfunction]
 fn _clear_cache(py: Python<'_>) -> PyResult<()> {
     py.detach(hostd_client::clear_cache)?;
@@ -160,7 +170,7 @@ fn _clear_cache(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 fn _host(addon: &Bound<'_, Addon>) -> Host {
     Host {
-        session: Arc::clone(&addon.get().session),
+        addon: Arc::clone(&addon.get().addon),
     }
 }
 
@@ -182,45 +192,46 @@ fn _construct<'py>(
         return class.get().reference().construct(py, None, args, kwargs);
     }
     if let Ok(addon) = function.cast::<Addon>() {
-        return Reference::Exports(&addon.get().session).construct(py, None, args, kwargs);
+        return Reference::Exports(&addon.get().addon).construct(py, None, args, kwargs);
     }
-    Err(PyTypeError::new_err(format!(
+    Err(errors::raised::<PyTypeError>(format!(
         "construct takes a JavaScript function or class, not {}",
         function.get_type().name()?
     )))
 }
 
-/// An object that lives in the host, made of plain data.
+/// Makes an object in the host of plain data.
 #[pyfunction]
 fn _new_object<'py>(
     addon: &Bound<'py, Addon>,
     value: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    addon.get().session.request(
+    addon.get().addon.request(
         addon.py(),
-        Ask::of(CallKind::NewObject),
+        Request::of(CallKind::NewObject),
         |encoder| encoder.value(value),
-        request::value,
+        exchange::value,
     )
 }
 
 /// The interpreter ends: closes every host.
 #[pyfunction]
 fn _shutdown(py: Python<'_>) {
-    // One bound for all of it, however many addons there are and wherever it stops.
-    let end = Instant::now() + session::GRACE + output::LAST_WORDS;
-    session::close_all(py, end);
-    output::drain(py, output::LAST_WORDS);
+    threads::begin_end();
+    // One deadline for all addons and steps.
+    let end = Instant::now() + SHUTDOWN_GRACE + output::DRAIN_TIMEOUT;
+    lifecycle::close_all(py, end);
+    output::drain(py, output::DRAIN_TIMEOUT);
     output::end();
-    quiet::join(py, end);
+    threads::join(py, end);
 }
 
-/// In a forked child: nothing of the parent's hosts is ours.
+/// In a forked child: the hosts belong to the parent.
 #[pyfunction]
 fn _after_fork() {
     hostd_client::forked();
-    quiet::forked();
-    for session in session::registered() {
-        session.forked();
+    threads::forked();
+    for addon in lifecycle::registered() {
+        addon.forked();
     }
 }

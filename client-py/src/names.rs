@@ -1,12 +1,14 @@
 //! Python objects that native code needs by name, looked up once: the classes and functions of
 //! `napi_python/_values.py`, `_convert.py`, `_policy.py`, `_errors.py`, `_iterate.py`, `_aio.py`,
-//! `_output.py`, `_views.py`, and a few of the standard library.
+//! `_output.py`, `_text.py`, `_views.py`, and a few of the standard library.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
 
-/// What was looked up.
+use crate::call::call;
+
+/// The objects that were looked up.
 pub(crate) struct Names {
     pub(crate) undefined: Py<PyAny>,
     pub(crate) object: Py<PyAny>,
@@ -41,8 +43,11 @@ pub(crate) struct Names {
     pub(crate) async_step: Py<PyAny>,
     pub(crate) js_error_class: Py<PyType>,
     pub(crate) js_error: Py<PyAny>,
+    pub(crate) js_error_of: Py<PyAny>,
     pub(crate) js_thrown: Py<PyAny>,
     pub(crate) describe_error: Py<PyAny>,
+    pub(crate) shown_name: Py<PyAny>,
+    pub(crate) shown_message: Py<PyAny>,
     pub(crate) int_from_bytes: Py<PyAny>,
     pub(crate) int_to_bytes: Py<PyAny>,
     pub(crate) str_encode: Py<PyAny>,
@@ -71,6 +76,7 @@ impl Names {
         let policy = py.import("napi_python._policy")?;
         let iterate = py.import("napi_python._iterate")?;
         let errors = py.import("napi_python._errors")?;
+        let text = py.import("napi_python._text")?;
         let builtins = py.import("builtins")?;
         let any = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyAny>> {
             Ok(module.getattr(name)?.unbind())
@@ -115,8 +121,11 @@ impl Names {
             async_step: any(&iterate, "async_step")?,
             js_error_class: class(&errors, "JSError")?,
             js_error: any(&errors, "js_error")?,
+            js_error_of: any(&errors, "js_error_of")?,
             js_thrown: any(&errors, "js_thrown")?,
             describe_error: any(&errors, "describe")?,
+            shown_name: any(&text, "name")?,
+            shown_message: any(&text, "message")?,
             int_from_bytes: method("int", "from_bytes")?,
             int_to_bytes: method("int", "to_bytes")?,
             str_encode: method("str", "encode")?,
@@ -126,4 +135,45 @@ impl Names {
             handle_key: PyString::intern(py, "_handle").unbind(),
         })
     }
+}
+
+/// Returns a name that an addon chose as one line that is safe to show, by `_text.py`.
+pub(crate) fn shown(py: Python<'_>, name: &str) -> String {
+    if is_plain(name) {
+        return name.to_owned();
+    }
+    shown_by(py, name, |names| &names.shown_name)
+}
+
+/// Whether [`shown`] returns the name itself.
+pub(crate) fn is_shown_as_is(py: Python<'_>, name: &str) -> bool {
+    is_plain(name) || shown(py, name) == name
+}
+
+fn is_plain(name: &str) -> bool {
+    let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    name.len() <= SHORT_NAME && name.bytes().all(is_plain)
+}
+
+/// Returns a text of a host as a message that is safe to show, by `_text.py`.
+#[cold]
+pub(crate) fn shown_message(py: Python<'_>, text: &str) -> String {
+    shown_by(py, text, |names| &names.shown_message)
+}
+
+fn shown_by(py: Python<'_>, text: &str, function: fn(&Names) -> &Py<PyAny>) -> String {
+    let shown = || -> PyResult<String> {
+        let shown = call(function(Names::get(py)?).bind(py), (text,))?;
+        Ok(shown.cast::<PyString>()?.to_string_lossy().into_owned())
+    };
+    // It fails only without memory.
+    shown().unwrap_or_default()
+}
+
+/// Names of at most this many bytes are never cut.
+const SHORT_NAME: usize = 200;
+
+/// Whether Python itself looks the name up on any object; such names are never JavaScript's.
+pub(crate) fn is_dunder(name: &str) -> bool {
+    name.len() > 4 && name.starts_with("__") && name.ends_with("__")
 }

@@ -1,87 +1,108 @@
-//! What addons print and hosts log, on its way to Python: one daemon thread for the process, so
-//! that neither the supervisor nor a host ever waits for the interpreter.
+//! Delivers the output of addons and the logs of hosts to Python, in one daemon thread for the
+//! process, so that neither the supervisor nor a host waits for the interpreter.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hostd_client::Stream;
+use hostd_client::OutputStream;
 use hostd_protocol::control::LogLevel;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
-use crate::call::{call, unraisable};
-use crate::quiet;
+use crate::call::{call, keep_thread_state, unraisable};
+use crate::fallible;
+use crate::flood::{self, Meter};
+use crate::reserve;
+use crate::threads;
 
 enum Item {
     Output {
         label: String,
         error: bool,
         bytes: Vec<u8>,
+        meter: Arc<Meter>,
     },
     Log {
         level: u8,
         target: String,
         message: String,
+        /// The meter that is charged, if a host sent it.
+        meter: Option<Arc<Meter>>,
     },
 }
 
-/// An addon that prints faster than Python reads loses lines, not the other way round.
-const QUEUE: usize = 4096;
+/// The most items that wait for Python; further ones are dropped.
+const QUEUE_ITEMS_MAX: usize = 4096;
 
-/// Where a line of a log is cut: with the queue, that bounds what waits. A piece of output is no
-/// longer.
-const LONGEST_LINE: usize = 16 << 10;
+/// The longest line of a log, in bytes; a longer one is cut. A piece of output is no longer either.
+const LOG_LINE_BYTES_MAX: usize = 16 << 10;
 
-/// For so long the end of an addon, or of the interpreter, waits for what is still to be shown.
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The most time that the end of an addon, or of the interpreter, waits for the delivery of output.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-struct Desk {
-    sender: SyncSender<Item>,
+/// The queue of a process, and its delivery thread.
+struct Delivery {
+    sender: Sender<Item>,
     process: u32,
-    /// How many items are on their way, and who waits for the last of them.
+    /// The number of undelivered items, and the condition that it is zero.
     open: Arc<(Mutex<usize>, Condvar)>,
 }
 
-static DESK: Mutex<Option<Desk>> = Mutex::new(None);
+static DELIVERY: Mutex<Option<Delivery>> = Mutex::new(None);
 static LOST: AtomicU32 = AtomicU32::new(0);
 static ENDED: AtomicBool = AtomicBool::new(false);
 
-fn leave(item: Item) {
+fn queue(item: Item) {
     if ENDED.load(Ordering::Acquire) {
         return;
     }
-    let mut desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if desk.as_ref().is_none_or(|desk| desk.process != process) {
-        *desk = open(process);
+    if reserve::is_used() {
+        LOST.fetch_add(1, Ordering::AcqRel);
+        return;
     }
-    let Some(desk) = &*desk else { return };
-    *desk.open.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-    if let Err(error) = desk.sender.try_send(item) {
-        done(&desk.open, 1);
-        if matches!(error, TrySendError::Full(_)) {
+    let mut delivery = DELIVERY.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if delivery
+        .as_ref()
+        .is_none_or(|delivery| delivery.process != process)
+    {
+        *delivery = open(process);
+    }
+    let Some(delivery) = &*delivery else { return };
+    {
+        let mut open = delivery
+            .open
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *open >= QUEUE_ITEMS_MAX {
             LOST.fetch_add(1, Ordering::AcqRel);
+            return;
         }
+        *open += 1;
+    }
+    if delivery.sender.send(item).is_err() {
+        done(&delivery.open);
     }
 }
 
-/// So many items need not be waited for any more.
-fn done(open: &(Mutex<usize>, Condvar), items: usize) {
+/// An item was delivered or dropped.
+fn done(open: &(Mutex<usize>, Condvar)) {
     let mut left = open.0.lock().unwrap_or_else(PoisonError::into_inner);
-    *left = left.saturating_sub(items);
+    *left = left.saturating_sub(1);
     if *left == 0 {
         open.1.notify_all();
     }
 }
 
-fn open(process: u32) -> Option<Desk> {
-    let (sender, receiver) = sync_channel(QUEUE);
+fn open(process: u32) -> Option<Delivery> {
+    let (sender, receiver) = channel();
     let open = Arc::new((Mutex::new(0), Condvar::new()));
     let told = Arc::clone(&open);
-    quiet::start("napi-python-output", move || deliver_all(&receiver, &told)).ok()?;
-    Some(Desk {
+    let body = move || keep_thread_state(|| deliver_all(&receiver, &told));
+    threads::start("napi-python-output", body).ok()?;
+    Some(Delivery {
         sender,
         process,
         open,
@@ -91,13 +112,12 @@ fn open(process: u32) -> Option<Desk> {
 fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
     while let Ok(item) = items.recv() {
         let mut next = Some(item);
-        let mut delivered = 0;
         let attached = Python::try_attach(|py| {
             while let Some(item) = next.take() {
-                delivered += 1;
                 if let Err(error) = deliver(py, item) {
                     unraisable(py, error);
                 }
+                done(open);
                 next = items.try_recv().ok();
             }
             let lost = LOST.swap(0, Ordering::AcqRel);
@@ -107,6 +127,7 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
                     level: 1,
                     target: "output".to_owned(),
                     message: text,
+                    meter: None,
                 };
                 if let Err(error) = deliver(py, item) {
                     unraisable(py, error);
@@ -116,86 +137,100 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
         if attached.is_none() {
             return;
         }
-        done(open, delivered);
     }
 }
 
+/// A function of `_output.py`.
+fn from_output<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    fallible::import(py, "napi_python._output", name)
+}
+
 fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
-    let module = py.import("napi_python._output")?;
-    match item {
+    let begun = flood::thread_time();
+    let (shown, meter) = match item {
         Item::Output {
             label,
             error,
             bytes,
-        } => call(
-            &module.getattr("show")?,
-            (label, error, PyBytes::new(py, &bytes)),
-        )?,
+            meter,
+        } => {
+            let given = (label, error, fallible::bytes(py, &bytes)?);
+            (call(&from_output(py, "show")?, given), Some(meter))
+        }
         Item::Log {
             level,
             target,
             message,
-        } => call(&module.getattr("log")?, (level, target, message))?,
+            meter,
+        } => (
+            call(&from_output(py, "log")?, (level, target, message)),
+            meter,
+        ),
     };
-    Ok(())
+    if let Some(meter) = meter {
+        meter.add(flood::thread_time().saturating_sub(begun));
+    }
+    shown.map(drop)
 }
 
-/// Something the addon printed.
-pub(crate) fn output(label: &str, stream: Stream, bytes: &[u8]) {
-    leave(Item::Output {
+/// Queues output of an addon.
+pub(crate) fn output(label: &str, stream: OutputStream, bytes: &[u8], meter: Arc<Meter>) {
+    queue(Item::Output {
         label: label.to_owned(),
-        error: matches!(stream, Stream::Stderr),
+        error: matches!(stream, OutputStream::Stderr),
         bytes: bytes.to_vec(),
+        meter,
     });
 }
 
-/// A line of the host's log.
-pub(crate) fn log(level: LogLevel, target: &str, message: &str) {
-    leave(Item::Log {
+/// Queues a line of a log: of a host, whose meter is charged for it, or of this package.
+pub(crate) fn log(level: LogLevel, target: &str, message: &str, meter: Option<Arc<Meter>>) {
+    queue(Item::Log {
         level: level as u8,
         target: cut(target).to_owned(),
         message: cut(message).to_owned(),
+        meter,
     });
 }
 
 fn cut(text: &str) -> &str {
-    if text.len() <= LONGEST_LINE {
+    if text.len() <= LOG_LINE_BYTES_MAX {
         return text;
     }
-    let end = (0..=LONGEST_LINE)
+    let end = (0..=LOG_LINE_BYTES_MAX)
         .rev()
         .find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]
 }
 
-/// Something went wrong that no call can be told of.
+/// Logs an error that belongs to no call.
 pub(crate) fn trouble(py: Python<'_>, label: &str, error: PyErr) {
-    let told = py
-        .import("napi_python._output")
-        .and_then(|module| call(&module.getattr("trouble")?, (label, error.into_value(py))));
+    let told = from_output(py, "trouble")
+        .and_then(|trouble| call(&trouble, (label, error.into_value(py))));
     if let Err(error) = told {
         unraisable(py, error);
     }
 }
 
-/// An exception that nobody waits for: given to the hook, or logged.
+/// Gives an unhandled exception of the addon to the hook, or logs it.
 pub(crate) fn uncaught(
     py: Python<'_>,
     label: &str,
     error: PyErr,
     origin: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    let uncaught = py.import("napi_python._output")?.getattr("uncaught")?;
+    let uncaught = fallible::import(py, "napi_python._output", "uncaught")?;
     call(&uncaught, (label, error.into_value(py), origin)).map(drop)
 }
 
-/// Waits, without the interpreter, until what was printed has been shown, for at most this long.
+/// Waits, without the interpreter, until all output is delivered, at most for `limit`.
 pub(crate) fn drain(py: Python<'_>, limit: Duration) {
     let open = {
-        let desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.as_ref()
-            .filter(|desk| desk.process == std::process::id())
-            .map(|desk| Arc::clone(&desk.open))
+        let delivery = DELIVERY.lock().unwrap_or_else(PoisonError::into_inner);
+        delivery
+            .as_ref()
+            .filter(|delivery| delivery.process == std::process::id())
+            .map(|delivery| Arc::clone(&delivery.open))
     };
     let Some(open) = open else { return };
     py.detach(|| {
@@ -215,10 +250,13 @@ pub(crate) fn drain(py: Python<'_>, limit: Duration) {
     });
 }
 
-/// Nothing is delivered any more: the interpreter ends.
+/// The interpreter ends: stops the delivery.
 pub(crate) fn end() {
     ENDED.store(true, Ordering::Release);
     // Without a sender the thread ends.
-    let desk = DESK.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drop(desk);
+    let delivery = DELIVERY
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    drop(delivery);
 }

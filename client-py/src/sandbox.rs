@@ -1,12 +1,13 @@
-//! A policy as `napi_python/_sandbox.py` has resolved it, and the report about it.
+//! The sandbox policy that `napi_python/_sandbox.py` has resolved, and the report about it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use hostd_protocol::confinement::{Confinement, Mechanism, PolicyName};
-use hostd_protocol::package::package_of;
 use pyo3::prelude::*;
+
+use crate::fallible;
 
 /// The items of the dict that Python passes; sizes and paths were checked there.
 #[derive(Debug, FromPyObject)]
@@ -36,16 +37,15 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Whether the host gets a folder that goes with it.
+    /// Whether the host gets a scratch folder, which is removed with it.
     pub(crate) fn own_scratch(&self) -> bool {
         self.own_scratch
     }
 
-    /// The policy for an addon as it travels.
-    pub(crate) fn into_confinement(mut self, addon: &Path) -> Confinement {
+    /// The policy as it is sent to the host, which may also read these paths of the addon's package.
+    pub(crate) fn into_confinement(mut self, package: &[PathBuf]) -> Confinement {
         let bytes = |paths: Vec<OsString>| paths.into_iter().map(OsStringExt::into_vec).collect();
-        let own = package_of(addon);
-        self.read.extend(own.into_iter().map(OsString::from));
+        self.read.extend(package.iter().map(OsString::from));
         Confinement {
             policy: if self.strict {
                 PolicyName::Strict
@@ -77,12 +77,11 @@ impl Sandbox {
 pub(crate) fn report<'py>(
     py: Python<'py>,
     policy: &Py<PyAny>,
+    package: &[PathBuf],
     applied: Vec<Mechanism>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let entries: Vec<_> = applied.into_iter().map(entry).collect();
-    py.import("napi_python._sandbox")?
-        .getattr("report")?
-        .call1((policy, entries))
+    fallible::import(py, "napi_python._sandbox", "report")?.call1((policy, package, entries))
 }
 
 /// Name, whether it is required, state, errno and detail.

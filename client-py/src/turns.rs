@@ -1,23 +1,24 @@
-//! Who takes the turns of an addon: the asyncio loop that first had to do with it, a thread that
-//! waits in `Promise.result()`, or else whoever hears the rings.
+//! Which asyncio loop or waiting thread takes an addon's event-loop turns.
 //!
-//! The loop watches a pipe that a ring makes readable. It is the loop's for as long as the loop
-//! keeps that pipe, or until a ring finds the loop standing still. No lock is held while Python
-//! code can run.
+//! The owner is the first asyncio loop that used the addon, or a thread that waits in
+//! `Promise.result()`; without either, the worker thread takes the turns. A loop owns them until it
+//! drops its reader, or until a turn is due and the loop is found not to run. No lock is held while
+//! Python code can run.
 //!
-//! Beside it the loop watches the host's cord, so that a ring reaches it without a thread in
-//! between. The host tells by a notice as well what is not answered soon, and only that is looked
-//! after here; so the cord is for loops that have promised to take turns, and while no thread waits.
+//! A loop watches two descriptors: a pipe of this process, and the host's wake pipe, through which
+//! the host wakes the loop without a thread in between. The host also sends a notice when the wake
+//! pipe is not read soon. Only a committed loop watches the wake pipe, and only while no thread
+//! waits.
 //!
-//! A loop that was given a promise will most likely await it, and until then turns that a thread takes
-//! would get into the way of the loop's own calls. It is asked to take them already, but has not
-//! promised to: if it does not come, or waits for the promise in another way, it is asked no more.
+//! A loop that awaited or registered something is committed. One that only received a promise is
+//! provisional, since it will most likely await it: turns that another thread takes until then would
+//! get in the way of the loop's own calls. It loses the turns if it does not take one within
+//! [`PROVISIONAL_TIMEOUT`], or waits for the promise in another way.
 //!
-//! Who is about to wait for a promise, a coroutine of the loop or, where no loop takes the turns, a
-//! thread, looks out for the cord for a moment first, and takes the turn by itself: what is done within
-//! some microseconds is had without going to sleep.
+//! Before a coroutine of the loop or, without a loop, a thread waits for a promise, it polls the wake
+//! pipe briefly and takes the turn itself: a result that takes microseconds needs no sleep.
 
-mod reader;
+mod signal;
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -32,91 +33,100 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use self::reader::{Bell, LoopTurn, Rope, TurnReader};
+pub(crate) use self::signal::{LoopSignal, PipeWatch};
 use crate::call::call;
-use crate::owner::Owner;
+use crate::fallible;
 
-/// A ring that nobody has answered for so long is looked into.
-pub(crate) const STALE: Duration = Duration::from_millis(20);
-/// A loop that was given a promise and has not awaited it may be busy for so long.
-const HESITATION: Duration = Duration::from_millis(250);
-/// So many awaits in a row take a turn in the loop's stead; the next one has the loop run, with all
-/// that waits for it.
-const IN_A_ROW: u32 = 16;
-/// A thread that waits for a promise takes a turn that its owner has not taken for so long.
-pub(crate) const IMPATIENT: Duration = Duration::from_millis(5);
+/// A due turn that has not begun for this long is taken by the worker if the owner is gone.
+pub(crate) const TURN_OVERDUE_AFTER: Duration = Duration::from_millis(20);
+/// A provisional loop that has not taken a due turn for this long loses the turns.
+const PROVISIONAL_TIMEOUT: Duration = Duration::from_millis(250);
+/// The number of awaits in a row that take a turn in the loop's place; the next one lets the loop run
+/// its other tasks.
+const AWAIT_TURNS_MAX: u32 = 16;
+/// A thread that waits for a promise takes a turn that its owner has not begun for this long.
+pub(crate) const WAITER_TURN_AFTER: Duration = Duration::from_millis(5);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who was told of a ring.
+/// Who was notified of a due turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Notified {
     Loop,
     Waiter,
-    Nobody,
+    None,
 }
 
 /// On which condition a thread takes a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnCondition {
-    /// It is the owner's thread, or the owner has not come for its turn in time.
+    /// It is the owner's thread, or the owner has not begun the turn in time.
     None,
     /// No loop owns the turns: callbacks of a loop run in that loop's thread.
     NoOwner,
 }
 
-/// Who takes turns.
+/// The owner of the turns, and the turn that is due.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// Since when a turn is due that nobody has begun.
+    /// Since when a turn is due that has not begun.
     due: Mutex<Option<Instant>>,
-    keeper: TurnOwner<Keeper>,
-    /// Whether there is a keeper: looked at on the way of every promise.
-    is_kept: AtomicBool,
-    /// Whether it has promised to take turns: looked at on the way of every callable.
-    is_firm: AtomicBool,
-    /// A loop that can't watch descriptors, by address.
+    loop_owner: TurnOwner<LoopOwner>,
+    /// Whether a loop owns the turns; read for every promise.
+    is_owned: AtomicBool,
+    /// Whether that loop is committed; read for every callable.
+    is_committed: AtomicBool,
+    /// The address of a loop that can't watch descriptors.
     unfit: AtomicUsize,
-    /// The loop is taking a turn: what that runs takes none in its stead.
+    /// The loop is taking a turn; code in it takes no other one in the loop's place.
     in_turn: AtomicBool,
-    /// How many turns were taken in the loop's stead since an await was told to have the loop run.
-    in_a_row: AtomicU32,
-    waiters: Mutex<Vec<Arc<Waiter>>>,
+    /// The turns that awaits took in a row in the loop's place.
+    taken_by_awaits: AtomicU32,
+    waiters: Mutex<Vec<Arc<TurnWaiter>>>,
 }
 
 /// The loop that takes the turns.
 #[derive(Debug)]
-struct Keeper {
+pub(crate) struct LoopOwner {
     event_loop: Py<PyAny>,
     thread: ThreadId,
-    bell: Arc<Bell>,
-    /// The host whose cord it has, or has not because there is none.
+    signal: Arc<LoopSignal>,
+    /// The host whose wake pipe the loop watches; zero if none was there yet.
     generation: u32,
-    rope: Option<Arc<Rope>>,
-    /// Runs something in the context in which the loop takes turns.
+    pipe: Option<Arc<PipeWatch>>,
+    /// `Context.run` of the context in which the loop takes turns.
     run: Py<PyAny>,
-    turn: Py<LoopTurn>,
+    /// A callable that takes one turn.
+    turn: Py<PyAny>,
 }
 
+/// Makes what a loop calls when one of its descriptors is readable, and what takes one turn in its
+/// place.
+pub(crate) type MakeCallbacks<'a, 'py> =
+    dyn Fn(&Arc<LoopSignal>, Option<&Arc<PipeWatch>>) -> PyResult<Callbacks<'py>> + 'a;
+
+/// The reader, and the callable that takes one turn.
+type Callbacks<'py> = (Bound<'py, PyAny>, Py<PyAny>);
+
 impl Turns {
-    /// A turn is due: tells whoever is to take it. Never waits for Python.
-    pub(crate) fn ring(&self) -> Asked {
+    /// A turn is due: notifies its taker. Never waits for Python.
+    pub(crate) fn request_turn(&self) -> Notified {
         locked(&self.due).get_or_insert_with(Instant::now);
-        if let Some(keeper) = &*self.keeper.lock() {
-            keeper.bell.ring();
-            return Asked::Loop;
+        if let Some(owner) = &*self.loop_owner.lock() {
+            owner.signal.set();
+            return Notified::Loop;
         }
         if let Some(waiter) = locked(&self.waiters).last() {
-            waiter.asked.store(true, Ordering::Release);
+            waiter.is_notified.store(true, Ordering::Release);
             waiter.thread.unpark();
-            return Asked::Waiter;
+            return Notified::Waiter;
         }
-        Asked::Nobody
+        Notified::None
     }
 
-    /// A turn is about to be taken.
+    /// A turn begins.
     pub(crate) fn begin(&self) {
         *locked(&self.due) = None;
     }
@@ -125,159 +135,159 @@ impl Turns {
         locked(&self.due).is_some()
     }
 
-    /// Has `announce` announce a turn, unless a loop owns the turns.
+    /// Calls `announce` unless a loop owns the turns.
     pub(crate) fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
-        self.keeper.claim(announce)
+        self.loop_owner.claim(announce)
     }
 
-    /// For how long a turn is due that nobody has begun.
+    /// For how long a turn has been due that has not begun.
     pub(crate) fn overdue(&self) -> Option<Duration> {
         locked(&self.due).map(|since| since.elapsed())
     }
 
-    /// Whether a loop takes the turns.
+    /// Whether a loop owns the turns.
     #[inline]
-    pub(crate) fn is_kept(&self) -> bool {
-        self.is_kept.load(Ordering::Relaxed)
+    pub(crate) fn is_owned(&self) -> bool {
+        self.is_owned.load(Ordering::Relaxed)
     }
 
-    /// Whether a loop takes the turns that awaited or registered something.
+    /// Whether a loop owns the turns that awaited or registered something.
     #[inline]
-    pub(crate) fn is_firm(&self) -> bool {
-        self.is_firm.load(Ordering::Relaxed)
+    pub(crate) fn is_committed(&self) -> bool {
+        self.is_committed.load(Ordering::Relaxed)
     }
 
-    /// Whether the loop that takes the turns is the one that runs in this thread, which is about to
-    /// wait. One that has not promised to take turns takes none any more.
-    pub(crate) fn is_kept_here(&self, py: Python<'_>) -> PyResult<bool> {
-        let keeper = self
-            .keeper
+    /// Whether the loop that owns the turns runs in this thread, which is about to block. A
+    /// provisional one loses the turns.
+    pub(crate) fn is_owned_here(&self, py: Python<'_>) -> PyResult<bool> {
+        let owner = self
+            .loop_owner
             .lock()
             .as_ref()
-            .filter(|keeper| keeper.thread == thread::current().id())
-            .map(|keeper| keeper.event_loop.clone_ref(py));
-        let is_here = match (keeper, running_loop(py)?) {
-            (Some(keeper), Some(running)) => running.is(&keeper),
+            .filter(|owner| owner.thread == thread::current().id())
+            .map(|owner| owner.event_loop.clone_ref(py));
+        let is_here = match (owner, running_loop(py)?) {
+            (Some(owner), Some(running)) => running.is(&owner),
             _ => false,
         };
-        if is_here && !self.is_firm() {
-            // A turn that is due is taken by whoever waits, or passed on by who watches.
+        if is_here && !self.is_committed() {
+            // The thread that waits, or the worker, takes a turn that is due.
             self.dismiss();
             return Ok(false);
         }
         Ok(is_here)
     }
 
-    /// Makes this running loop the one that takes the turns, if no other running one does; `firm` if
-    /// it has awaited or registered something.
-    pub(crate) fn adopt(
+    /// Makes this running loop the owner, unless another running one is; `committed` if it awaited or
+    /// registered something.
+    pub(crate) fn adopt<'py>(
         &self,
-        py: Python<'_>,
-        owner: &Owner,
+        py: Python<'py>,
         client: &Client,
-        (event_loop, firm): (&Bound<'_, PyAny>, bool),
+        (event_loop, committed): (&Bound<'py, PyAny>, bool),
+        callbacks: &MakeCallbacks<'_, 'py>,
     ) -> PyResult<()> {
         if self.unfit.load(Ordering::Relaxed) == event_loop.as_ptr() as usize {
             return Ok(());
         }
         let generation = Generation(client.generation());
-        if self.is_kept() {
-            let keeper = self
-                .keeper
+        if self.is_owned() {
+            let owner = self
+                .loop_owner
                 .lock()
                 .as_ref()
-                .map(|keeper| (keeper.event_loop.clone_ref(py), keeper.generation));
-            if let Some((keeper, heard)) = keeper {
-                if keeper.is(event_loop) {
-                    let is_current = heard == generation.0 || !client.serves(generation);
-                    if !firm || is_current {
-                        if firm && !self.is_firm.swap(true, Ordering::AcqRel) {
-                            self.tune();
+                .map(|owner| (owner.event_loop.clone_ref(py), owner.generation));
+            if let Some((owner, watched)) = owner {
+                if owner.is(event_loop) {
+                    let is_current = watched == generation.0 || !client.serves(generation);
+                    if !committed || is_current {
+                        if committed && !self.is_committed.swap(true, Ordering::AcqRel) {
+                            self.update_watch();
                         }
                         return Ok(());
                     }
-                } else if (self.is_firm() || !firm) && is_running(keeper.bind(py))? {
+                } else if (self.is_committed() || !committed) && is_running(owner.bind(py))? {
                     return Ok(());
                 }
             }
             self.dismiss();
         }
         let is_served = client.serves(generation);
-        let rope = client.cord(generation).and_then(Rope::new).map(Arc::new);
-        let bell = Arc::new(Bell::new()?);
-        let reader = Bound::new(
-            py,
-            TurnReader {
-                owner: owner.downgrade(),
-                bell: Arc::clone(&bell),
-                rope: rope.clone(),
-            },
-        )?;
-        // In a context of its own, or whatever deadline is open here would bound every turn.
-        let context = py.import("contextvars")?.getattr("Context")?.call0()?;
-        let add_reader = event_loop.getattr("add_reader")?;
-        let run = context.getattr("run")?;
-        let watched = call(&run, (&add_reader, bell.descriptor(), &reader));
+        let pipe = client
+            .wake_pipe(generation)
+            .and_then(PipeWatch::new)
+            .map(Arc::new);
+        let signal = Arc::new(LoopSignal::new()?);
+        let (reader, turn) = callbacks(&signal, pipe.as_ref())?;
+        // An empty context, or a deadline that is open here would apply to every turn.
+        let context = fallible::import(py, "contextvars", "Context")?.call0()?;
+        let add_reader = event_loop.getattr(intern!(py, "add_reader"))?;
+        let run = context.getattr(intern!(py, "run"))?;
+        let watched = call(&run, (&add_reader, signal.descriptor(), &reader));
         if watched.is_err() {
             // Such a loop can't watch descriptors; others take the turns.
             self.unfit
                 .store(event_loop.as_ptr() as usize, Ordering::Relaxed);
             return Ok(());
         }
-        let rope = rope.filter(|rope| {
-            let descriptor = rope.descriptor.as_raw_fd();
+        let pipe = pipe.filter(|pipe| {
+            let descriptor = pipe.descriptor.as_raw_fd();
             call(&run, (&add_reader, descriptor, &reader, true)).is_ok()
         });
-        let keeper = Keeper {
+        let owner = LoopOwner {
             event_loop: event_loop.clone().unbind(),
             thread: thread::current().id(),
-            bell,
-            // Of one that is not there yet it is asked for again.
+            signal,
+            // Zero has the next call adopt the loop again, when the host is there.
             generation: if is_served { generation.0 } else { 0 },
-            rope,
+            pipe,
             run: run.unbind(),
-            turn: Py::new(py, LoopTurn(owner.downgrade()))?,
+            turn,
         };
-        let former = self.keeper.lock().replace(keeper);
-        self.is_kept.store(true, Ordering::Release);
-        self.is_firm.store(firm, Ordering::Release);
+        let former = self.loop_owner.lock().replace(owner);
+        self.is_owned.store(true, Ordering::Release);
+        self.is_committed.store(committed, Ordering::Release);
         if let Some(former) = former {
-            self.leave(&former);
-            former.bell.retire();
+            self.detach(&former);
+            former.signal.retire();
         }
-        if firm {
-            self.tune();
+        if committed {
+            self.update_watch();
         }
         if self.is_due() {
-            self.ring();
+            self.request_turn();
         }
         Ok(())
     }
 
-    /// Takes a turn in this loop's stead, if the loop takes them and one is due, or comes to be within
-    /// some microseconds. Whether one was taken.
-    pub(crate) fn look_out(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
-        if !self.is_firm() || self.in_turn.load(Ordering::Relaxed) {
+    /// Takes a turn in the place of this loop, if the loop owns the turns and one is due or becomes
+    /// due within some microseconds. Returns whether one was taken.
+    pub(crate) fn poll_briefly(
+        &self,
+        py: Python<'_>,
+        event_loop: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        if !self.is_committed() || self.in_turn.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        if self.in_a_row.load(Ordering::Relaxed) >= IN_A_ROW {
-            self.in_a_row.store(0, Ordering::Relaxed);
+        if self.taken_by_awaits.load(Ordering::Relaxed) >= AWAIT_TURNS_MAX {
+            self.taken_by_awaits.store(0, Ordering::Relaxed);
             return Ok(false);
         }
-        let found = self.keeper.lock().as_ref().and_then(|keeper| {
-            let is_here = keeper.event_loop.is(event_loop);
-            let rope = keeper.rope.as_ref().filter(|_| is_here)?;
-            let turn = (keeper.run.clone_ref(py), keeper.turn.clone_ref(py));
-            Some((Arc::clone(rope), turn))
+        let found = self.loop_owner.lock().as_ref().and_then(|owner| {
+            let is_here = owner.event_loop.is(event_loop);
+            let pipe = owner.pipe.as_ref().filter(|_| is_here)?;
+            let turn = (owner.run.clone_ref(py), owner.turn.clone_ref(py));
+            Some((Arc::clone(pipe), turn))
         });
-        let Some((rope, (run, turn))) = found else {
+        let Some((watch, (run, turn))) = found else {
             return Ok(false);
         };
-        // One that is due already is had at once; the bell that told of it brings another.
-        if !self.is_due() && !rope.cord.look_out() {
+        // A turn that is due already is taken at once; its signal leads to one more.
+        if !self.is_due() && !watch.pipe.spin() {
             return Ok(false);
         }
-        self.in_a_row.fetch_add(1, Ordering::Relaxed);
+        self.taken_by_awaits.fetch_add(1, Ordering::Relaxed);
         call(run.bind(py), (turn,)).map(|_| true)
     }
 
@@ -286,51 +296,52 @@ impl Turns {
         InTurn(self, self.in_turn.swap(true, Ordering::Relaxed))
     }
 
-    /// Has the host pull its cord, or not any more. Runs no Python code.
-    fn tune(&self) {
-        let keeper = self.keeper.lock();
-        let Some((keeper, rope)) = keeper.as_ref().and_then(|it| Some((it, it.rope.as_ref()?)))
+    /// Has the host write to its wake pipe, or not any more. Runs no Python code.
+    fn update_watch(&self) {
+        let owner = self.loop_owner.lock();
+        let Some((owner, watch)) = owner.as_ref().and_then(|it| Some((it, it.pipe.as_ref()?)))
         else {
             return;
         };
-        if self.is_firm() && locked(&self.waiters).is_empty() {
-            rope.cord.watch();
-        } else if self.leave(keeper) {
-            keeper.bell.ring();
+        if self.is_committed() && locked(&self.waiters).is_empty() {
+            watch.pipe.attach();
+        } else if self.detach(owner) {
+            owner.signal.set();
         }
     }
 
-    /// The loop hears the cord no more. Whether it was pulled: then a turn is due.
-    fn leave(&self, keeper: &Keeper) -> bool {
-        let was_pulled = keeper.rope.as_ref().is_some_and(|rope| rope.cord.leave());
-        if was_pulled {
+    /// Stops the loop's use of the wake pipe. Returns whether the pipe was written to: then a turn is
+    /// due.
+    fn detach(&self, owner: &LoopOwner) -> bool {
+        let was_written = owner.pipe.as_ref().is_some_and(|watch| watch.pipe.detach());
+        if was_written {
             locked(&self.due).get_or_insert_with(Instant::now);
         }
-        was_pulled
+        was_written
     }
 
-    /// The loop takes no more turns. It stops watching by itself, the next time that it runs. Runs
-    /// no Python code.
+    /// The loop owns the turns no more. It stops watching the next time that it runs. Runs no Python
+    /// code.
     pub(crate) fn dismiss(&self) {
-        if let Some(keeper) = self.take_keeper(None) {
-            keeper.bell.retire();
+        if let Some(owner) = self.take_owner(None) {
+            owner.signal.retire();
         }
     }
 
-    /// Whether the loop that takes the turns stands still, or has not come although it was rung for
-    /// so long ago; then it takes none any more.
-    pub(crate) fn dismiss_if_still(&self, py: Python<'_>, overdue: Duration) -> bool {
-        if !self.is_firm() && overdue >= HESITATION {
+    /// Dismisses the loop if it does not run, or is provisional and has not taken a turn that has
+    /// been due for `overdue`. Returns whether no loop owns the turns now.
+    pub(crate) fn dismiss_if_stalled(&self, py: Python<'_>, overdue: Duration) -> bool {
+        if !self.is_committed() && overdue >= PROVISIONAL_TIMEOUT {
             self.dismiss();
             return true;
         }
-        let keeper = self
-            .keeper
+        let owner = self
+            .loop_owner
             .lock()
             .as_ref()
-            .map(|keeper| keeper.event_loop.clone_ref(py));
-        match keeper {
-            Some(keeper) if matches!(is_running(keeper.bind(py)), Ok(true)) => false,
+            .map(|owner| owner.event_loop.clone_ref(py));
+        match owner {
+            Some(owner) if matches!(is_running(owner.bind(py)), Ok(true)) => false,
             Some(_) => {
                 self.dismiss();
                 true
@@ -339,44 +350,73 @@ impl Turns {
         }
     }
 
-    fn take_keeper(&self, bell: Option<&Arc<Bell>>) -> Option<Keeper> {
-        let mut keeper = self.keeper.lock();
-        let is_meant = keeper
+    /// Takes the owner out, if there is one and it has this signal.
+    pub(crate) fn take_owner(&self, signal: Option<&Arc<LoopSignal>>) -> Option<LoopOwner> {
+        let mut owner = self.loop_owner.lock();
+        let is_meant = owner
             .as_ref()
-            .is_some_and(|keeper| bell.is_none_or(|bell| Arc::ptr_eq(bell, &keeper.bell)));
+            .is_some_and(|owner| signal.is_none_or(|signal| Arc::ptr_eq(signal, &owner.signal)));
         if !is_meant {
             return None;
         }
-        self.is_kept.store(false, Ordering::Release);
-        self.is_firm.store(false, Ordering::Release);
-        let taken = keeper.take();
+        self.is_owned.store(false, Ordering::Release);
+        self.is_committed.store(false, Ordering::Release);
+        let taken = owner.take();
         if let Some(taken) = &taken {
-            self.leave(taken);
+            self.detach(taken);
         }
         taken
     }
 
-    /// While it lives, this thread may be asked to take a turn.
-    pub(crate) fn wait<'a>(&'a self, owner: &'a Owner) -> Waiting<'a> {
-        let waiter = Arc::new(Waiter {
+    /// Adds this thread to those that [`Self::request_turn`] can notify.
+    pub(crate) fn add_waiter(&self) -> Arc<TurnWaiter> {
+        let waiter = Arc::new(TurnWaiter {
             thread: thread::current(),
-            asked: AtomicBool::new(false),
+            is_notified: AtomicBool::new(false),
         });
         locked(&self.waiters).push(Arc::clone(&waiter));
-        self.tune();
-        Waiting {
-            turns: self,
-            owner,
-            waiter,
-        }
+        self.update_watch();
+        waiter
     }
 
-    /// In a forked child: the parent's loop and threads are not here.
+    /// Removes a waiter. Returns whether it was notified of a turn that it has not taken.
+    pub(crate) fn remove_waiter(&self, waiter: &Arc<TurnWaiter>) -> bool {
+        locked(&self.waiters).retain(|known| !Arc::ptr_eq(known, waiter));
+        self.update_watch();
+        waiter.is_notified.load(Ordering::Acquire)
+    }
+
+    /// Whether this waiter is to take a turn now, and on which condition.
+    pub(crate) fn turn_for(&self, waiter: &TurnWaiter) -> Option<TurnCondition> {
+        let is_late = |time| time >= WAITER_TURN_AFTER;
+        if self.overdue().is_some_and(is_late) {
+            return Some(TurnCondition::None);
+        }
+        let is_notified = waiter.is_notified.swap(false, Ordering::AcqRel);
+        is_notified.then_some(TurnCondition::NoOwner)
+    }
+
+    /// Polls the wake pipe for some microseconds if no loop owns the turns. Returns whether this
+    /// waiting thread is to take a turn now.
+    pub(crate) fn poll_unowned(&self, client: &Client) -> bool {
+        if self.is_owned() {
+            return false;
+        }
+        let Some(pipe) = client.wake_pipe(Generation(client.generation())) else {
+            return false;
+        };
+        pipe.attach();
+        let is_written = pipe.spin();
+        // If the pipe was written to after the poll, no other thread sees it.
+        pipe.detach() || is_written
+    }
+
+    /// In a forked child: the parent's loop and threads do not exist here.
     pub(crate) fn forget(&self) {
-        self.is_kept.store(false, Ordering::Release);
-        self.is_firm.store(false, Ordering::Release);
-        if let Some(mut keeper) = self.keeper.try_lock() {
-            drop(keeper.take());
+        self.is_owned.store(false, Ordering::Release);
+        self.is_committed.store(false, Ordering::Release);
+        if let Some(mut owner) = self.loop_owner.try_lock() {
+            drop(owner.take());
         }
         if let Ok(mut waiters) = self.waiters.try_lock() {
             waiters.clear();
@@ -384,55 +424,11 @@ impl Turns {
     }
 }
 
-/// A thread that waits for a promise.
+/// A thread that waits for a promise and can take turns.
 #[derive(Debug)]
-struct Waiter {
+pub(crate) struct TurnWaiter {
     thread: Thread,
-    asked: AtomicBool,
-}
-
-/// A thread's readiness to take turns.
-pub(crate) struct Waiting<'a> {
-    turns: &'a Turns,
-    owner: &'a Owner,
-    waiter: Arc<Waiter>,
-}
-
-impl Waiting<'_> {
-    /// Whether this thread is to take a turn now, and on which condition.
-    pub(crate) fn asked_for(&self) -> Option<TurnCondition> {
-        let is_overdue = |time| time >= IMPATIENT;
-        if self.turns.overdue().is_some_and(is_overdue) {
-            return Some(TurnCondition::None);
-        }
-        let is_asked = self.waiter.asked.swap(false, Ordering::AcqRel);
-        is_asked.then_some(TurnCondition::NoOwner)
-    }
-
-    /// Looks out for some microseconds whether a turn comes to be due, where no loop takes them.
-    /// Whether this thread is to take it now.
-    pub(crate) fn look_out(&self, client: &Client) -> bool {
-        if self.turns.is_kept() {
-            return false;
-        }
-        let Some(cord) = client.cord(Generation(client.generation())) else {
-            return false;
-        };
-        cord.watch();
-        let is_pulled = cord.look_out();
-        // What was pulled at last is in nobody else's hands either.
-        cord.leave() || is_pulled
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        locked(&self.turns.waiters).retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
-        self.turns.tune();
-        if self.waiter.asked.load(Ordering::Acquire) {
-            self.owner.pass_on();
-        }
-    }
+    is_notified: AtomicBool,
 }
 
 /// See [`Turns::in_turn`].
@@ -449,8 +445,8 @@ impl Drop for InTurn<'_> {
 pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let running = RUNNING.get_or_try_init(py, || {
-        let asyncio = py.import("asyncio")?;
-        Ok::<_, PyErr>(asyncio.getattr("_get_running_loop")?.unbind())
+        let running = fallible::import(py, "asyncio", "_get_running_loop")?;
+        Ok::<_, PyErr>(running.unbind())
     })?;
     let found = running.bind(py).call0()?;
     Ok((!found.is_none()).then_some(found))
@@ -460,4 +456,42 @@ fn is_running(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = event_loop.py();
     let is_running = event_loop.getattr(intern!(py, "is_running"))?;
     call(&is_running, ())?.is_truthy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_due_turn_notifies_the_last_waiter() {
+        let turns = Turns::default();
+        assert_eq!(turns.request_turn(), Notified::None);
+        assert!(turns.overdue().is_some());
+        turns.begin();
+        assert!(turns.overdue().is_none());
+        let (first, last) = (turns.add_waiter(), turns.add_waiter());
+        assert_eq!(turns.request_turn(), Notified::Waiter);
+        turns.begin();
+        assert_eq!(turns.turn_for(&first), None);
+        assert_eq!(turns.turn_for(&last), Some(TurnCondition::NoOwner));
+        assert_eq!(turns.turn_for(&last), None, "a notification is taken once");
+    }
+
+    #[test]
+    fn a_waiter_that_leaves_says_whether_it_was_notified() {
+        let turns = Turns::default();
+        let waiter = turns.add_waiter();
+        turns.request_turn();
+        assert!(turns.remove_waiter(&waiter));
+        assert!(!turns.remove_waiter(&turns.add_waiter()));
+        assert_eq!(turns.request_turn(), Notified::None);
+    }
+
+    #[test]
+    fn a_waiter_takes_an_overdue_turn() {
+        let turns = Turns::default();
+        let waiter = turns.add_waiter();
+        *locked(&turns.due) = Instant::now().checked_sub(WAITER_TURN_AFTER);
+        assert_eq!(turns.turn_for(&waiter), Some(TurnCondition::None));
+    }
 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use hostd_protocol::carrier::{ClientEnd, HostEnd, Patient, Wake, lane, memory};
+use hostd_protocol::carrier::{ClientEnd, HostEnd, Uninterruptible, Wake, lane, memory};
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
 use hostd_protocol::ids::{CallId, Generation};
 use hostd_protocol::limits::Limits;
@@ -144,10 +144,11 @@ fn round_trips(name: &str, client: &ClientEnd) {
     let mut hint = None;
     measure(name, 20_000, || {
         id = id.next();
-        let mut lane = client.lease(hint, &mut Patient).unwrap();
+        let mut lane = client.lease(hint, &mut Uninterruptible).unwrap();
         hint = Some(lane.index());
-        lane.send(call(&mut builder, id), &mut Patient).unwrap();
-        let header = lane.receive(&mut body, &mut Patient).unwrap();
+        lane.send(call(&mut builder, id), &mut Uninterruptible)
+            .unwrap();
+        let header = lane.receive(&mut body, &mut Uninterruptible).unwrap();
         assert_eq!(header.call, id);
     });
 }

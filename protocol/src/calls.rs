@@ -3,9 +3,9 @@
 //! A header carries the number; the body is read only once the number is known. An unknown number
 //! is answered with [`crate::error::RemoteError::Unsupported`].
 
-/// Who asks.
+/// The side that sends a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum Requester {
     /// The Python side.
     Client,
     /// The process with the addon, in the middle of a call.
@@ -49,10 +49,10 @@ macro_rules! calls {
                 }
             }
 
-            /// Who asks.
-            pub const fn asker(self) -> Asker {
+            /// The side that sends it.
+            pub const fn requester(self) -> Requester {
                 match self {
-                    $(Self::$name => Asker::$asker,)*
+                    $(Self::$name => Requester::$asker,)*
                 }
             }
         }
@@ -142,7 +142,7 @@ calls! {
 mod tests {
     use super::*;
 
-    /// What was ever given out. A row may be added at the end of its group, none may change.
+    /// All rows. One may be added at the end of its group, none may change.
     const GOLDEN: &[(u16, &str)] = &[
         (1, "Load"),
         (2, "Call"),

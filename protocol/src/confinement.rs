@@ -1,8 +1,10 @@
-//! How the host is to be confined, and what became of it, as they travel.
+//! How the host is to be confined, and the report of what was applied, as they travel.
 //!
-//! The policy is part of the setup; the host answers with a report before it says that it is
-//! ready. What a policy consists of is known to the host; what its report must contain at least is
-//! known here, so that the client need not take the host's word for the completeness of it.
+//! The policy is part of the setup; the host sends its report before it is ready. The host decides
+//! which mechanisms a policy consists of. What its report must contain at least is listed here, so
+//! that the client can check that it is complete.
+//!
+//! Upholds I-16.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum PolicyName {
     /// For every addon.
     Default,
-    /// For an addon that nobody trusts.
+    /// For an untrusted addon.
     Strict,
 }
 
@@ -28,9 +30,9 @@ pub struct Confinement {
     pub read: Vec<Vec<u8>>,
     /// Files and folders that may be changed.
     pub write: Vec<Vec<u8>>,
-    /// The folder for what the addon leaves behind.
+    /// The folder for the files that the addon creates.
     pub scratch: Option<Vec<u8>>,
-    /// Whether that folder goes with the host.
+    /// Whether that folder is removed with the host.
     pub scratch_is_temporary: bool,
     /// Whether the network may be used.
     pub network: bool,
@@ -40,7 +42,7 @@ pub struct Confinement {
     pub watch: bool,
     /// Whether local sockets may be used, where files may be changed.
     pub unix: bool,
-    /// Whether written memory may be run, if the policy's own answer is not wanted.
+    /// Whether written memory may be executed, if not as the policy says.
     pub exec_memory: Option<bool>,
     /// Bytes of memory, if not the policy's own.
     pub memory: Option<u64>,
@@ -60,14 +62,14 @@ pub struct Confinement {
     pub diagnose: bool,
 }
 
-/// What became of a mechanism.
+/// The state of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MechanismState {
     /// It holds.
     Applied,
     /// It holds in part.
     Partial,
-    /// It could not be had.
+    /// The system does not provide it.
     Unavailable,
     /// It was not tried.
     Skipped,
@@ -92,20 +94,20 @@ pub struct Mechanism {
     pub name: String,
     /// Whether the policy needs it.
     pub required: bool,
-    /// What became of it.
+    /// Its state.
     pub state: MechanismState,
     /// What the kernel answered, if it refused.
     pub errno: Option<i32>,
-    /// What else there is to know.
+    /// Details for messages.
     pub detail: String,
 }
 
-/// What a confined host may use up, as its report says it.
+/// The resources that a confined host may use, according to its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Bytes of memory of its own.
     pub memory: u64,
-    /// Threads, whether the kernel keeps to that or the client.
+    /// Threads, whether the kernel or the client enforces that.
     pub threads: u64,
     /// Open descriptors.
     pub files: u64,
@@ -125,6 +127,9 @@ const JAIL: &str = "namespaces";
 const LANDLOCK: &str = "landlock";
 /// What was granted, which is in a report only if it is not there.
 const GRANTS: &str = "granted_paths";
+/// The client's own `/proc`, which is in a report only if it does not show the host. The client reads
+/// there what the host is confined by and how much memory it has.
+pub const PROC: &str = "proc";
 /// What must hold under the strict policy as well.
 const REQUIRED_STRICT: [&str; 3] = [JAIL, LANDLOCK, "threads"];
 /// What must hold in a jail.
@@ -139,9 +144,10 @@ pub fn is_jailed(applied: &[Mechanism]) -> bool {
 
 impl Confinement {
     /// Whether a host may go on without this mechanism, which is missing: as far as its user lets it,
-    /// and not where it got stuck halfway into its jail, or what it was granted is not there.
+    /// and not where it got stuck halfway into its jail, what it was granted is not there, or the
+    /// client cannot see it.
     pub fn can_do_without(&self, mechanism: &str) -> bool {
-        self.degrade && mechanism != JAIL && mechanism != GRANTS
+        self.degrade && ![JAIL, GRANTS, PROC].contains(&mechanism)
     }
 
     /// The names of what must hold, for a host that is in a jail or not.

@@ -15,7 +15,7 @@ use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, LaneIndex};
 use crate::limits::{LimitKind, Limits};
 
-/// The largest packet on the control socket, its length field not counted.
+/// Bytes of the largest packet on the control socket, without its length field.
 pub const PACKET_BYTES: usize = 64 << 10;
 
 /// Bytes before a packet's payload.
@@ -34,33 +34,33 @@ pub enum CarrierKind {
     Socket,
 }
 
-/// How important a line of the log is.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
-    /// Something is wrong.
+    /// A failure.
     Error,
-    /// Something may be.
+    /// A possible failure.
     Warn,
-    /// Worth knowing.
+    /// An event of general interest.
     Info,
-    /// For those who look for a fault.
+    /// For finding a fault.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// What the client says about the session, first of all.
+/// The settings of a session, the client's first message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// The generation that every frame carries.
     pub generation: Generation,
-    /// What both sides keep to.
+    /// The limits of both sides.
     pub limits: Limits,
     /// Where the frames travel.
     pub carrier: CarrierKind,
     /// The addon's name, for the host's log.
     pub label: String,
-    /// What of the host's log is wanted.
+    /// The level of the host's log.
     pub log: LogLevel,
     /// Whether the host serves other lanes while it waits for the answer to a request of its own.
     pub nested_threads: bool,
@@ -70,7 +70,7 @@ pub struct Setup {
     pub confinement: Option<Box<Confinement>>,
 }
 
-/// What the client says.
+/// A message of the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientMessage {
     /// The session's settings; once, after the hellos.
@@ -79,7 +79,7 @@ pub enum ClientMessage {
     Shutdown,
 }
 
-/// What the host says.
+/// A message of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostMessage {
     /// It has confined itself, or failed to; once, in answer to a setup with a policy.
@@ -239,8 +239,8 @@ fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>) -> boo
     }
 }
 
-/// Says hello and hears the other side's, on a blocking stream. The version is not checked yet:
-/// each side says its hello first, so that both can say what is wrong.
+/// Sends this side's hello and reads the other side's, on a blocking stream. Does not check the
+/// version: each side sends its hello first, so that both can report a difference.
 pub fn greet(stream: &mut (impl Read + Write)) -> Result<Hello> {
     let io = |error| ProtocolError::Io {
         what: "cannot send the handshake",
@@ -266,7 +266,7 @@ pub fn write_message<T: Serialize>(stream: &mut impl Write, message: &T) -> Resu
         })
 }
 
-/// Reads one message from a blocking stream: not a byte more.
+/// Reads one message from a blocking stream, and no byte beyond it.
 pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
     let what = "cannot read from the control socket";
     let mut prefix = [0; PREFIX_BYTES];
@@ -286,7 +286,7 @@ pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
     }
 }
 
-/// The end of the stream is the other side's end, whatever the system calls it.
+/// Maps every error by which the system reports the end of the stream to [`ProtocolError::Disconnected`].
 pub(crate) fn end_or(error: std::io::Error, what: &'static str) -> ProtocolError {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     match error.kind() {

@@ -1,4 +1,4 @@
-//! What goes wrong between the two sides, grouped by what the caller can do about it.
+//! Errors between the two sides, grouped by what the caller can do about them.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub enum ProtocolError {
     /// The other side is gone.
     #[error("the peer closed the connection")]
     Disconnected,
-    /// The other side sent bytes that mean nothing. The connection can't be used any more.
+    /// The other side sent bytes that can't be decoded. The connection can't be used any more.
     #[error("the peer sent a malformed message: {what} (at byte {at})")]
     Malformed {
         /// What was expected, or found.
@@ -30,14 +30,20 @@ pub enum ProtocolError {
         what: &'static str,
     },
     /// A message exceeds a limit. Nothing of it was sent, or nothing of it is used.
-    #[error("{found} {} exceed the limit of {limit}", kind.what())]
+    #[error("{found} {} exceed the limit of {limit}{}", kind.what(), kind.option())]
     Limit {
         /// The limit.
         kind: LimitKind,
-        /// What is allowed.
+        /// Its value.
         limit: u64,
         /// What was found; with a count that is only begun, the first number that is too high.
         found: u64,
+    },
+    /// There is no memory for a message. Nothing of it was sent, or nothing of it is used.
+    #[error("out of memory: a message needs {bytes} more bytes")]
+    Memory {
+        /// The bytes that were requested.
+        bytes: usize,
     },
     /// The two sides are of different versions.
     #[error(
@@ -91,7 +97,10 @@ impl ProtocolError {
 
     /// Whether the connection is lost with this error, and not only the message.
     pub const fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Limit { .. } | Self::Interrupted)
+        !matches!(
+            self,
+            Self::Limit { .. } | Self::Memory { .. } | Self::Interrupted
+        )
     }
 }
 
@@ -115,10 +124,10 @@ pub enum RemoteError {
     Load {
         /// What is wrong and what to do.
         message: String,
-        /// The dynamic linker's own words, or empty.
+        /// The message of the dynamic linker, or empty.
         detail: String,
     },
-    /// The other side does not know this call, or this kind of value in it.
+    /// The other side does not support this call, or this kind of value in it.
     #[error("{0}")]
     Unsupported(String),
     /// The call was cancelled by its caller.
@@ -130,7 +139,7 @@ pub enum RemoteError {
     /// The other side refused, or has a defect.
     #[error("{0}")]
     Host(String),
-    /// The object with this id is not there (any more).
+    /// The object with this id does not exist, or no longer.
     #[error("object {0} does not exist in this host, or has been released")]
     Stale(u32),
 }
@@ -211,8 +220,9 @@ fn text(body: &mut ValueReader<'_>) -> Result<String> {
     match body.next()? {
         Token::Str(text) => Ok(capped(text)),
         Token::Str16(units) => {
-            let text = String::from_utf16_lossy(&units.iter().collect::<Vec<_>>());
-            Ok(capped(&text))
+            // A unit takes at most three bytes.
+            let units: Vec<u16> = units.iter().take(TEXT_BYTES / 3).collect();
+            Ok(capped(&String::from_utf16_lossy(&units)))
         }
         _ => Err(ProtocolError::malformed("expected a text", at)),
     }

@@ -18,13 +18,13 @@ pub const HEADER_BYTES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// Asks for a reply.
+    /// Requires a reply.
     Request = 1,
     /// Answers the innermost open request.
     Reply = 2,
     /// Answers the innermost open request: it failed.
     Failure = 3,
-    /// Asks for nothing.
+    /// Requires no reply.
     Notice = 4,
 }
 
@@ -138,7 +138,7 @@ impl Header {
 }
 
 /// A frame that is being written: header space first, the body appended, the header patched in.
-/// One builder is used again and again, so that a call allocates nothing.
+/// A builder is reused, so that a call allocates nothing.
 #[derive(Debug)]
 pub struct FrameBuilder {
     bytes: Vec<u8>,
@@ -148,7 +148,7 @@ pub struct FrameBuilder {
     limits: Limits,
 }
 
-/// A builder that has held a larger frame gives the memory back.
+/// A builder that has held a larger frame frees the memory.
 const KEPT_BYTES: usize = 1 << 20;
 
 impl FrameBuilder {
@@ -163,7 +163,13 @@ impl FrameBuilder {
         }
     }
 
-    /// Begins a frame; whatever was there is forgotten.
+    /// Takes other limits, for another session.
+    #[inline]
+    pub const fn set_limits(&mut self, limits: &Limits) {
+        self.limits = *limits;
+    }
+
+    /// Begins a frame and discards the one before.
     #[inline]
     pub fn start(&mut self, kind: FrameKind, number: u16) {
         if self.bytes.capacity() > KEPT_BYTES {
@@ -177,21 +183,20 @@ impl FrameBuilder {
     }
 
     /// Writes the release block. Comes first, at most once; without any entry there is none.
-    pub fn releases(&mut self, entries: impl IntoIterator<Item = Release>) {
-        let start = self.bytes.len();
-        let mut count = 0_u32;
+    pub fn releases(&mut self, entries: &[Release]) -> Result {
+        let Some(count) = u32::try_from(entries.len()).ok().filter(|&count| count > 0) else {
+            return Ok(());
+        };
+        let bytes = 4 + entries.len() * RELEASE_BYTES;
+        let room = self.bytes.try_reserve(bytes);
+        room.map_err(|_| ProtocolError::Memory { bytes })?;
         codec::put(&mut self.bytes, count);
         for entry in entries {
             let fields = (entry.id.get(), entry.received, entry.returned);
             codec::put(&mut self.bytes, fields);
-            count += 1;
         }
-        if count == 0 {
-            self.bytes.truncate(start);
-        } else {
-            self.bytes[start..start + 4].copy_from_slice(&count.to_le_bytes());
-            self.flags = self.flags | Flags::RELEASES;
-        }
+        self.flags = self.flags | Flags::RELEASES;
+        Ok(())
     }
 
     /// Writes the block of denials, after the release block, at most once.
@@ -217,12 +222,12 @@ impl FrameBuilder {
         self.flags = self.flags | Flags::DENIALS;
     }
 
-    /// Says that a write-back block comes next.
+    /// States that a write-back block comes next.
     pub fn write_back(&mut self) {
         self.flags = self.flags | Flags::WRITE_BACK;
     }
 
-    /// Says that the request that this answers was not read.
+    /// States that the request that this answers was not read.
     pub fn unread(&mut self) {
         self.flags = self.flags | Flags::UNREAD;
     }
@@ -288,6 +293,9 @@ impl FrameBuilder {
 /// Bytes of one entry of a release block.
 pub const RELEASE_BYTES: usize = 20;
 
+/// How many entries a release block has at most. Either side sends fewer.
+pub const RELEASES_MAX: usize = 1 << 14;
+
 /// The release block at the beginning of a body that has one.
 pub fn read_releases(
     flags: Flags,
@@ -297,7 +305,11 @@ pub fn read_releases(
     if !flags.contains(Flags::RELEASES) {
         return Ok(());
     }
-    for _ in 0..body.take_count(RELEASE_BYTES)? {
+    let count = body.take_count(RELEASE_BYTES)?;
+    if count as usize > RELEASES_MAX {
+        return Err(ProtocolError::violation("too many releases in a frame"));
+    }
+    for _ in 0..count {
         each(Release {
             id: body.take_id()?,
             received: body.take_u64()?,
@@ -311,17 +323,17 @@ pub fn read_releases(
 pub const DENIALS_MOST: usize = 32;
 /// Bytes of a text of a denial at most.
 const DENIAL_TEXT_BYTES: usize = 1024;
-/// How many paths one denial asks to be granted at most.
+/// The largest number of paths to grant in one denial.
 const GRANTS_MOST: usize = 2;
 
-/// What the sandbox denied the addon, as far as the host noticed.
+/// A denial by the sandbox that the host has noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// What was denied.
     pub what: Denied,
     /// Whether the JS thread was denied it.
     pub js_thread: bool,
-    /// Whether it says little alone: a path that may not exist, or that programs try at random.
+    /// Whether it is weak evidence: a path that may not exist, or that many programs try.
     pub is_guess: bool,
     /// The path, the address or the command.
     pub subject: Vec<u8>,

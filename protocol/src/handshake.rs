@@ -1,12 +1,14 @@
-//! The first words of a session, in a layout of their own that every version can decode.
+//! The handshake of a session, in a layout that every version can decode.
 //!
-//! `magic "NAPIHOSTD" | protocol u32 | length u8 | build text, 64 bytes`, little endian. Both
-//! sides say it first; nothing else is sent before the other's was read. No I/O here.
+//! `magic "NAPIHOSTD" | protocol u32 | length u8 | build text, 64 bytes`, little endian. Each
+//! side sends it first, and nothing else before it has read the other's. No I/O here.
+//!
+//! Upholds I-7.
 
 use crate::error::{ProtocolError, Result};
 
-/// The protocol this build speaks. Raised with every change that an older build can't follow: a test
-/// keeps what it was.
+/// The protocol version of this build. Raised with every change that an older build can't decode; the
+/// test `fingerprint` fails otherwise.
 pub const PROTOCOL: u32 = 4;
 
 /// Bytes of a hello.
@@ -15,17 +17,17 @@ pub const HELLO_BYTES: usize = MAGIC.len() + 4 + 1 + BUILD_BYTES;
 const MAGIC: &[u8; 9] = b"NAPIHOSTD";
 const BUILD_BYTES: usize = 64;
 
-/// Who is there.
+/// The hello of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The protocol it speaks.
+    /// Its protocol version.
     pub protocol: u32,
     /// Its build, for messages: printable ASCII.
     pub build: String,
 }
 
 impl Hello {
-    /// What this build says.
+    /// The hello of this build.
     pub fn ours() -> Self {
         Self {
             protocol: PROTOCOL,
@@ -80,7 +82,7 @@ impl Hello {
         })
     }
 
-    /// Checks that the other side speaks our protocol.
+    /// Checks that the other side has our protocol version.
     pub fn check(&self) -> Result {
         if self.protocol == PROTOCOL {
             Ok(())

@@ -2,6 +2,8 @@
 //!
 //! A [`SlotId`] is a slot of *some* table and says nothing about whose; [`ObjectId`] and
 //! [`RemoteId`] say it. Zero is never a slot: on the wire it means "none".
+//!
+//! Upholds I-8.
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -1,16 +1,18 @@
-//! Objects that one side lends to the other: who counts what, without any I/O.
+//! Objects that one side lends to the other: the reference counts, without any I/O.
 //!
 //! The sender counts how often an id went out ([`Lent`]), the receiver how often it came in
-//! ([`Received`]); a release says the receiver's number. The object goes when the two are equal,
-//! so an id that is on its way out while its release is on its way in stays alive, and a slot is
-//! used again only when nobody can still mean its former tenant.
+//! ([`Received`]); a release carries the receiver's number. The object is freed when the two are
+//! equal. So an id that is sent again while its release travels stays valid, and a slot is reused
+//! only when no message can still name its former object.
 //!
-//! A release goes by whichever lane speaks next, so it may overtake a message that means the object
-//! by its id. What is sent back is therefore counted as well, by the receiver when it writes the id
-//! and by the sender when it reads it, and the object stays until these numbers agree too. They are
-//! kept apart from the others: a sum of both would be zero with one message under way in each
-//! direction. A side whose own lane waits for the answer to such a message needs no count: it keeps
-//! what holds the id until the answer is there.
+//! A release travels with the next frame of any lane, so it may overtake a message on another lane
+//! that sends the object back by its id. Those sendings are therefore counted as well, by the receiver
+//! when it writes the id and by the sender when it reads it, and the object stays until these numbers
+//! agree too. They are separate from the others: the sum of both would be zero with one message under
+//! way in each direction. A call that waits for the reply to such a message needs no count: it holds
+//! its reference until the reply is there.
+//!
+//! Upholds I-9.
 
 use crate::error::{ProtocolError, Result};
 use crate::ids::SlotId;
@@ -29,10 +31,10 @@ pub struct Lent<T> {
 enum Slot<T> {
     Taken {
         object: T,
-        /// Sendings whose receipts were not given back.
+        /// Sendings whose receipts were not released.
         sent: u64,
-        /// What came back, less what the other side said it had sent back: below zero while that
-        /// is on its way.
+        /// How often it came back, less how often the releases say that it was sent back: below zero
+        /// while such a message travels.
         back: i64,
     },
     Free {
@@ -40,7 +42,7 @@ enum Slot<T> {
     },
 }
 
-/// What a receiver gives back: all that it has counted for one id, of which at least one receipt.
+/// What a receiver releases: all that it has counted for one id, of which at least one receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release {
     /// The object.
@@ -85,6 +87,9 @@ impl<T> Lent<T> {
             *slot = taken;
             index
         } else {
+            let bytes = size_of::<Slot<T>>();
+            let reserved = self.slots.try_reserve(1);
+            reserved.map_err(|_| ProtocolError::Memory { bytes })?;
             self.slots.push(taken);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX - 1)
         };
@@ -104,7 +109,7 @@ impl<T> Lent<T> {
     }
 
     /// Takes a sending back that was counted, but whose frame was never sent. Returns the object
-    /// if nobody else has it.
+    /// if the other side does not hold it.
     pub fn unsend(&mut self, id: SlotId) -> Option<T> {
         let release = Release {
             id,
@@ -114,8 +119,8 @@ impl<T> Lent<T> {
         self.release(release).ok().flatten()
     }
 
-    /// Counts that the object came back. Returns it if nobody else has it any more: the other side
-    /// had released it before this was read.
+    /// Counts that the object came back. Returns it if the other side does not hold it any more: its
+    /// release was read before.
     pub fn came_back(&mut self, id: SlotId) -> Result<Option<T>> {
         let Some(Slot::Taken { sent, back, .. }) = self.slot_mut(id) else {
             return Err(ProtocolError::violation("an object that was not lent"));
@@ -145,7 +150,7 @@ impl<T> Lent<T> {
         }
     }
 
-    /// The other side gives back what it counted. Returns the object if nobody has it any more.
+    /// The other side releases what it counted. Returns the object if it does not hold it any more.
     pub fn release(&mut self, release: Release) -> Result<Option<T>> {
         let Release { id, .. } = release;
         let Some(slot) = self.slot_mut(id) else {
@@ -158,7 +163,10 @@ impl<T> Lent<T> {
                 "a release of what was released before",
             ));
         };
-        let (Some(left), Some(owed)) = (
+        if release.received == 0 {
+            return Err(ProtocolError::violation("a release of no receipt"));
+        }
+        let (Some(sent_left), Some(back_left)) = (
             sent.checked_sub(release.received),
             back.checked_sub_unsigned(release.returned),
         ) else {
@@ -166,8 +174,8 @@ impl<T> Lent<T> {
                 "more releases of an object than it was sent",
             ));
         };
-        (*sent, *back) = (left, owed);
-        Ok(if left == 0 && owed == 0 {
+        (*sent, *back) = (sent_left, back_left);
+        Ok(if sent_left == 0 && back_left == 0 {
             self.free(id)
         } else {
             None
@@ -195,7 +203,7 @@ impl<T> Lent<T> {
             })
     }
 
-    /// Takes everything back: the other side is gone.
+    /// Removes everything: the other side is gone.
     pub fn drain(&mut self) -> impl Iterator<Item = T> {
         self.free = None;
         self.count = 0;
@@ -224,7 +232,7 @@ impl<T> Lent<T> {
     }
 }
 
-/// Whether an id came for the first time since it was last forgotten.
+/// Whether an id was received for the first time since it was last released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipt {
     /// There is no proxy for it yet.
@@ -235,8 +243,8 @@ pub enum Receipt {
 
 /// The receiver's side: how often each id came in, and was sent back.
 ///
-/// Counts lie in pages by id, so that a sender who makes ids up can't make a look-up slow, and
-/// costs a bounded amount of memory.
+/// Counts lie in pages by id, so that a sender that invents ids can't slow a look-up down, and costs a
+/// bounded amount of memory.
 #[derive(Debug)]
 pub struct Received {
     pages: Vec<Option<Box<Page>>>,
@@ -279,6 +287,10 @@ impl Received {
         }
         let (page, place) = place(id);
         if page >= self.pages.len() {
+            let more = page + 1 - self.pages.len();
+            let bytes = more * size_of::<Option<Box<Page>>>();
+            let reserved = self.pages.try_reserve(more);
+            reserved.map_err(|_| ProtocolError::Memory { bytes })?;
             self.pages.resize_with(page + 1, || None);
         }
         let page = self.pages[page].get_or_insert_with(|| {
@@ -308,7 +320,7 @@ impl Received {
         }
     }
 
-    /// Takes that back: the message was never sent.
+    /// Reverts [`Self::send_back`]: the message was never sent.
     pub fn unsend_back(&mut self, id: SlotId) {
         if let Some(counts) = self.counts(id) {
             counts.returned = counts.returned.saturating_sub(1);

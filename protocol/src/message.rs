@@ -1,4 +1,4 @@
-//! Bodies of calls that are records and not values: serde derives, in one piece.
+//! Bodies of calls that are records and not values: encoded by serde, in one piece.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,10 @@ use crate::error::{ProtocolError, Result};
 use crate::limits::LimitKind;
 use crate::value::{ValueReader, ValueWriter};
 
-/// The largest message.
+/// Bytes of the largest message.
 pub const MESSAGE_BYTES: usize = codec::MESSAGE_BYTES;
 
-/// Asks the host to load an addon.
+/// The request to load an addon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadRequest {
     /// The file, as the bytes of its path.
@@ -35,7 +35,7 @@ pub struct Description {
     pub length: u32,
 }
 
-/// What the host says about itself.
+/// Counters of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStats {
     /// Objects of the host that the client holds.
@@ -44,7 +44,7 @@ pub struct HostStats {
     pub received: u64,
     /// Calls served so far.
     pub calls: u64,
-    /// Callbacks asked for so far.
+    /// Callbacks requested so far.
     pub callbacks: u64,
     /// Calls of threadsafe functions that were made and not delivered yet.
     pub queued_events: u64,
@@ -69,6 +69,7 @@ pub fn read<T: DeserializeOwned>(body: &mut ValueReader<'_>) -> Result<T> {
     let at = body.position();
     let length = body.take_count(1)?;
     let bytes = body.take_bytes(length as usize)?;
+    check_memory(bytes.len())?;
     match codec::get_message(bytes) {
         Some((message, used)) if used == bytes.len() => Ok(message),
         _ => Err(ProtocolError::malformed(
@@ -76,6 +77,20 @@ pub fn read<T: DeserializeOwned>(body: &mut ValueReader<'_>) -> Result<T> {
             at,
         )),
     }
+}
+
+/// Checks that there is memory to decode so many bytes: the decoder can't report that there is none.
+/// Short messages are not checked.
+fn check_memory(bytes: usize) -> Result {
+    const SHORT: usize = 16 << 10;
+    /// The header of a string in memory is three times as large as in a message.
+    const GROWTH: usize = 4;
+    if bytes <= SHORT {
+        return Ok(());
+    }
+    let bytes = bytes * GROWTH;
+    let reserved = Vec::<u8>::new().try_reserve_exact(bytes);
+    reserved.map_err(|_| ProtocolError::Memory { bytes })
 }
 
 fn too_large() -> ProtocolError {

@@ -1,33 +1,33 @@
 //! Which requests are open on a lane, of both sides: a conversation is strictly nested.
 //!
-//! No I/O: whoever moves the frames says here what went out and what came in. A reply matches the
-//! innermost open request or the session is over.
+//! No I/O: the caller notes here which frames it has sent and received. A reply matches the
+//! innermost open request, or the session ends.
 
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::CallId;
 use crate::limits::{LimitKind, Limits};
 
-/// The open requests of one end of a lane. Kept and used again, so that a call allocates nothing.
+/// The open requests of one end of a lane. Reused, so that a call allocates nothing.
 #[derive(Debug)]
 pub struct Pending {
     next: CallId,
-    open: Vec<Open>,
+    open: Vec<OpenRequest>,
     limit: u32,
 }
 
 /// An open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
-    /// Its id, chosen by who asks.
+pub struct OpenRequest {
+    /// Its id, chosen by the requester.
     pub call: CallId,
     /// The number of its call.
     pub number: u16,
-    /// Who asks.
+    /// The side that sent it.
     pub by: By,
 }
 
-/// Who asked an open request.
+/// Which side sent an open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
     /// This side.
@@ -46,7 +46,7 @@ impl Pending {
         }
     }
 
-    /// Forgets all open requests and takes other limits: it is used for another session.
+    /// Clears all open requests and takes other limits, for another session.
     pub fn renew(&mut self, limits: &Limits) {
         self.open.clear();
         self.limit = limits.nested_requests;
@@ -62,7 +62,7 @@ impl Pending {
         }
         self.room()?;
         self.next = self.next.next();
-        self.open.push(Open {
+        self.open.push(OpenRequest {
             call: self.next,
             number,
             by: By::Us,
@@ -70,14 +70,14 @@ impl Pending {
         Ok(self.next)
     }
 
-    /// Takes back a request of ours that was opened, but of which nothing was sent.
+    /// Removes a request of ours that was opened, but of which nothing was sent.
     pub fn unask(&mut self) {
         if self.open.last().is_some_and(|open| open.by == By::Us) {
             self.open.pop();
         }
     }
 
-    /// The other side's request has come. An error is the other side's fault.
+    /// Opens a request that was received. An error is a violation by the other side.
     #[inline]
     pub fn asked(&mut self, header: &Header) -> Result {
         if self.open.last().is_some_and(|open| open.by == By::Them) {
@@ -86,7 +86,7 @@ impl Pending {
             ));
         }
         self.room()?;
-        self.open.push(Open {
+        self.open.push(OpenRequest {
             call: header.call,
             number: header.number,
             by: By::Them,
@@ -94,7 +94,7 @@ impl Pending {
         Ok(())
     }
 
-    /// A reply or failure has come: closes the innermost request, which it must match.
+    /// Closes the innermost request, which a received reply or failure must match.
     #[inline]
     pub fn answered(&mut self, header: &Header) -> Result {
         match self.open.last() {
@@ -110,19 +110,19 @@ impl Pending {
         }
     }
 
-    /// Answers the innermost request, which must be the other side's, and closes it.
+    /// Closes the innermost request, which must be the other side's, to be answered.
     #[inline]
-    pub fn answer(&mut self) -> Result<Open> {
+    pub fn answer(&mut self) -> Result<OpenRequest> {
         match self.open.pop_if(|open| open.by == By::Them) {
             Some(open) => Ok(open),
             None => Err(ProtocolError::violation(
-                "a reply of ours to what was not asked",
+                "a reply of ours without a request",
             )),
         }
     }
 
     /// The innermost open request.
-    pub fn innermost(&self) -> Option<Open> {
+    pub fn innermost(&self) -> Option<OpenRequest> {
         self.open.last().copied()
     }
 
@@ -131,7 +131,7 @@ impl Pending {
         self.open.len()
     }
 
-    /// Forgets all open requests: their session is over.
+    /// Clears all open requests: their session has ended.
     pub fn clear(&mut self) {
         self.open.clear();
     }

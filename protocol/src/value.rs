@@ -1,6 +1,6 @@
 //! The value format: JavaScript and Python values as tagged bytes, written and read by hand.
 //!
-//! There is no tree in between: a [`ValueWriter`] appends to a frame, a [`ValueReader`] pulls
+//! There is no tree in between: a [`ValueWriter`] appends to a frame, a [`ValueReader`] reads
 //! tokens that borrow from one. Compounds are numbered 0, 1, 2 … in the order in which their
 //! tags appear in a block, the packed arrays, buffers and errors among them; [`Token::Ref`] names
 //! an earlier one, so aliases and cycles survive.
@@ -10,7 +10,7 @@ mod tag;
 mod token;
 mod writer;
 
-pub use reader::ValueReader;
+pub use reader::{COMPOUND_VALUES, PAUSE_VALUES, ValueReader};
 pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
 pub use token::{Doubles, Ints, Number, Packed, Token, Units, Words};
 pub use writer::{Open, ValueWriter};

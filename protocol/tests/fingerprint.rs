@@ -9,11 +9,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hostd_protocol::attach::{AttachRequest, ProcessExit, refuse};
 use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState, PolicyName};
 use hostd_protocol::control::{
     CarrierKind, ClientMessage, HostMessage, LogLevel, Setup, write_message,
 };
-use hostd_protocol::door::{Knock, Remains, refuse};
 use hostd_protocol::error::{Failure, RemoteError};
 use hostd_protocol::frame::{
     Denial, Denied, Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_denials,
@@ -179,11 +179,12 @@ fn frames(all: &mut Fingerprint) {
     all.bytes("header", &header.encode());
     let mut frame = FrameBuilder::new(Limits::DEFAULT);
     frame.start(FrameKind::Reply, 1);
-    frame.releases([Release {
+    let releases = [Release {
         id: SlotId::new(5).unwrap(),
         received: 6,
         returned: 7,
-    }]);
+    }];
+    frame.releases(&releases).unwrap();
     let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
     all.bytes("releases", bytes);
     frame.start(FrameKind::Reply, 1);
@@ -250,21 +251,21 @@ fn frames(all: &mut Fingerprint) {
     all.failure("failure stale", &RemoteError::Stale(1));
 }
 
-fn door(all: &mut Fingerprint) {
-    let knock = Knock {
+fn attach(all: &mut Fingerprint) {
+    let request = AttachRequest {
         carrier: CarrierKind::Socket,
         crash_page: true,
     };
-    all.bytes("knock", &knock.encode());
+    all.bytes("knock", &request.encode());
     all.bytes("refusal", &refuse("text"));
-    let remains = Remains {
+    let exit = ProcessExit {
         signal: Some(1),
         exit_code: Some(2),
         user: Duration::from_micros(3),
         system: Duration::from_micros(4),
         peak_memory: Some(5),
     };
-    all.bytes("remains", &remains.encode());
+    all.bytes("remains", &exit.encode());
 }
 
 /// The rows of the tables: what is said of each call, and each code.
@@ -291,7 +292,7 @@ fn what_travels_changes_with_the_protocol_number_only() {
     let mut all = Fingerprint::default();
     control(&mut all);
     frames(&mut all);
-    door(&mut all);
+    attach(&mut all);
     tables(&mut all);
     let path = golden(PROTOCOL);
     if std::env::var_os("NAPI_HOSTD_WRITE_GOLDEN").is_some() && !path.exists() {

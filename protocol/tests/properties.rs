@@ -328,7 +328,7 @@ proptest! {
             .collect();
         let mut builder = FrameBuilder::new(Limits::DEFAULT);
         builder.start(FrameKind::Request, 13);
-        builder.releases(entries.iter().copied());
+        builder.releases(&entries).unwrap();
         builder.body().null();
         let frame = builder.finish(CallId(1), Generation(1)).unwrap();
         let header = frame[..HEADER_BYTES].try_into().unwrap();

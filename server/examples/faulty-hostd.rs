@@ -1,9 +1,13 @@
-//! The host process with deliberate faults, for the tests: see `napi_hostd::fault`.
+//! The host process with deliberate faults, for the tests: see `hostd_session::fault`.
 #![forbid(unsafe_code)]
 
 use anyhow::anyhow;
+use hostd_engine::failing::FailingAllocator;
 use napi_hostd::cli::{self, Command};
 use napi_hostd::process;
+
+#[global_allocator]
+static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 fn main() -> anyhow::Result<()> {
     match cli::parse(std::env::args_os().skip(1))? {

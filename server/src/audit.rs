@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use hostd_engine::{FinalizerToken, JsResult, PromiseState, Runtime, Thrown, Value};
-use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, Origin};
 use hostd_protocol::package::package_of;
 use hostd_sandbox::diagnose;
 
@@ -124,7 +124,6 @@ struct Silent;
 impl HostHooks for Silent {
     fn uncaught(&self, _: Runtime, _: &Value, _: Origin) {}
     fn exit_requested(&self, _: i32) {}
-    fn log(&self, _: LogLevel, _: &str) {}
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
 
@@ -182,18 +181,18 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
     }
     // What was denied is told before it crashes.
     hostd_sandbox::crash::install_without_record(&alone)?;
-    diagnose::told(0);
+    diagnose::mark_reported(0);
     let teller = thread::Builder::new().name("hostd-denials".to_owned());
     teller.spawn(|| {
         let begun = Instant::now();
         // Then it is ended from outside, and says no more.
         while begun.elapsed() + LAST_WORDS < ALL {
-            diagnose::told(tell());
+            diagnose::mark_reported(tell());
             thread::sleep(PACE);
         }
         say(&summary());
     })?;
-    let host = Host::new(HostOptions::new(Box::new(Silent)))
+    let host = hostd_node::start(HostOptions::new(Box::new(Silent)))
         .map_err(|error| anyhow!("cannot start the engine: {error}"))?;
     let name = addon.display();
     let mut text = match host.load(&addon) {

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use hostd_sandbox::policy::Name;
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::Parser;
 
 use crate::doctor;
 
@@ -46,8 +48,8 @@ pub struct SessionArguments {
     pub carrier: CarrierChoice,
     /// Whether descriptor 5 is a file for the record of a crash.
     pub crash_page: bool,
-    /// Whether descriptor 6 is the client's cord.
-    pub cord: bool,
+    /// Whether descriptor 6 is the wake pipe of the client.
+    pub wake_pipe: bool,
 }
 
 /// What the data frames travel on.
@@ -84,7 +86,7 @@ napi-hostd: runs one Node-API addon in a process of its own
 
 Usage:
   napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
-             [--cord]
+             [--wake-pipe]
   napi-hostd serve [--socket <path>]
   napi-hostd doctor
   napi-hostd audit <addon> [--run <file.js> | --call <call>]
@@ -96,7 +98,7 @@ Usage:
               --carrier socket)
 --parent      the client's process; the host ends when it does
 --crash-page  descriptor 5 is a file in which a crash is written down
---cord        descriptor 6 is the wake pipe, which the host writes to when it has
+--wake-pipe   descriptor 6 is the wake pipe, which the host writes to when it has
               events for the client
 
 serve         start a session for each client of this user that connects to the
@@ -130,123 +132,130 @@ See napi-hostd --help.
 /// # Errors
 /// Unknown words, and options without a proper value.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let mut session = false;
-    let mut parent = None;
-    let mut carrier = CarrierChoice::Lanes;
-    let (mut crash_page, mut cord) = (false, false);
-    let mut seen_any = false;
-    let mut words = arguments.into_iter();
-    let is_help = |word: &OsString| word == "--help" || word == "-h";
-    while let Some(word) = words.next() {
-        let is_what_to_do = matches!(word.to_str(), Some("serve" | "audit" | "doctor"));
-        if !seen_any && is_what_to_do {
-            let mut rest = words.peekable();
-            return match word.to_str() {
-                _ if rest.peek().is_some_and(is_help) => Ok(Command::Help),
-                Some("serve") => serve(rest),
-                Some("audit") => audit(rest),
-                _ => doctor(rest),
-            };
-        }
-        seen_any = true;
-        match word.to_str() {
-            Some("--version" | "-V") => return Ok(Command::Version),
-            Some("--help" | "-h") => return Ok(Command::Help),
-            Some("--session") => session = true,
-            Some("--crash-page") => crash_page = true,
-            Some("--cord") => cord = true,
-            Some("--parent") => {
-                let number = words.next().and_then(|text| text.to_str()?.parse().ok());
-                parent = Some(number.ok_or(UsageError::Value {
-                    option: "--parent",
-                    expected: "a process id",
-                })?);
+    // Copied first: the parser wants an iterator without borrows.
+    let mut words = Parser::from_args(arguments.into_iter().collect::<Vec<_>>());
+    let (mut session, mut parent, mut carrier) = (false, None, CarrierChoice::Lanes);
+    let (mut crash_page, mut wake_pipe) = (false, false);
+    let mut is_first = true;
+    while let Some(word) = words.next()? {
+        match word {
+            Value(word) if is_first && word == "serve" => return serve(words),
+            Value(word) if is_first && word == "audit" => return audit(words),
+            Value(word) if is_first && word == "doctor" => return doctor(words),
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("session") => session = true,
+            Long("crash-page") => crash_page = true,
+            Long("wake-pipe") => wake_pipe = true,
+            Long("parent") => {
+                let number = |text: OsString| text.to_str()?.parse().ok();
+                parent = Some(value(&mut words, "--parent", "a process id", number)?);
             }
-            Some("--carrier") => {
-                carrier = match words.next().as_ref().and_then(|text| text.to_str()) {
-                    Some("lanes") => CarrierChoice::Lanes,
-                    Some("socket") => CarrierChoice::Socket,
-                    _ => {
-                        return Err(UsageError::Value {
-                            option: "--carrier",
-                            expected: "\"lanes\" or \"socket\"",
-                        });
-                    }
-                }
+            Long("carrier") => {
+                let named = |text: OsString| match text.to_str()? {
+                    "lanes" => Some(CarrierChoice::Lanes),
+                    "socket" => Some(CarrierChoice::Socket),
+                    _ => None,
+                };
+                carrier = value(&mut words, "--carrier", "\"lanes\" or \"socket\"", named)?;
             }
-            _ => return Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
+            other => return Err(other.unexpected().into()),
         }
+        is_first = false;
     }
     match (session, parent) {
         (true, Some(parent)) => Ok(Command::Session(SessionArguments {
             parent,
             carrier,
             crash_page,
-            cord,
+            wake_pipe,
         })),
         (true, None) => Err(UsageError::NoParent),
-        (false, _) if seen_any => Err(UsageError::Value {
-            option: "--parent, --carrier, --crash-page and --cord",
+        (false, _) if is_first => Ok(Command::Explain),
+        (false, _) => Err(UsageError::Value {
+            option: "--parent, --carrier, --crash-page and --wake-pipe",
             expected: "--session",
         }),
-        (false, _) => Ok(Command::Explain),
     }
 }
 
-fn serve(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+/// The value of the option that was read last.
+fn value<T>(
+    words: &mut Parser,
+    option: &'static str,
+    expected: &'static str,
+    read: impl FnOnce(OsString) -> Option<T>,
+) -> Result<T, UsageError> {
+    let value = words.value().ok().and_then(read);
+    value.ok_or(UsageError::Value { option, expected })
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Unknown(match error {
+            lexopt::Error::UnexpectedOption(option) => option,
+            lexopt::Error::UnexpectedArgument(word) => word.to_string_lossy().into_owned(),
+            lexopt::Error::UnexpectedValue { option, value } => {
+                format!("{option}={}", value.to_string_lossy())
+            }
+            other => other.to_string(),
+        })
+    }
+}
+
+fn serve(mut words: Parser) -> Result<Command, UsageError> {
     let mut socket = None;
-    while let Some(word) = words.next() {
-        if word == "--socket" {
-            let path = words.next().filter(|path| !path.is_empty());
-            socket = Some(PathBuf::from(path.ok_or(UsageError::Value {
-                option: "--socket",
-                expected: "a path",
-            })?));
-        } else {
-            return Err(UsageError::Unknown(word.to_string_lossy().into_owned()));
+    while let Some(word) = words.next()? {
+        match word {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("socket") => {
+                let path = |path: OsString| (!path.is_empty()).then(|| path.into());
+                socket = Some(value(&mut words, "--socket", "a path", path)?);
+            }
+            other => return Err(other.unexpected().into()),
         }
     }
     Ok(Command::Serve(socket))
 }
 
-fn audit(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
-    let value = |option, expected| UsageError::Value { option, expected };
-    let addon = words.next();
-    let addon = addon.ok_or(value("audit", "the path of one addon"))?;
-    if addon.as_encoded_bytes().starts_with(b"-") {
-        return Err(UsageError::Unknown(addon.to_string_lossy().into_owned()));
-    }
-    let addon = addon.into();
-    let Some(word) = words.next() else {
-        return Ok(Command::Audit(addon, None));
-    };
-    let given = words.next();
-    let script = match word.to_str() {
-        Some("--run") => Script::File(given.ok_or(value("--run", "a file of JavaScript"))?.into()),
-        Some("--call") => {
-            let call = given.and_then(|text| text.into_string().ok());
-            Script::Call(call.ok_or(value("--call", "a call in JavaScript"))?)
+fn audit(mut words: Parser) -> Result<Command, UsageError> {
+    let (mut addon, mut script) = (None, None);
+    while let Some(word) = words.next()? {
+        match word {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(path) if addon.is_none() => addon = Some(path.into()),
+            Long("run") if script.is_none() => {
+                let file = |path: OsString| Some(Script::File(path.into()));
+                script = Some(value(&mut words, "--run", "a file of JavaScript", file)?);
+            }
+            Long("call") if script.is_none() => {
+                let call = |text: OsString| text.into_string().ok().map(Script::Call);
+                script = Some(value(&mut words, "--call", "a call in JavaScript", call)?);
+            }
+            other => return Err(other.unexpected().into()),
         }
-        _ => return Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
-    };
-    match words.next() {
-        None => Ok(Command::Audit(addon, Some(script))),
-        Some(word) => Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
     }
+    let addon = addon.ok_or(UsageError::Value {
+        option: "audit",
+        expected: "the path of one addon",
+    })?;
+    Ok(Command::Audit(addon, script))
 }
 
-fn doctor(mut words: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
-    match words.next() {
-        None => Ok(Command::Doctor),
-        Some(word) if word == doctor::TRY => {
-            let name = words.next().and_then(|text| doctor::named(text.to_str()?));
-            Ok(Command::TryPolicy(name.ok_or(UsageError::Value {
-                option: doctor::TRY,
-                expected: "\"default\" or \"strict\"",
-            })?))
+fn doctor(mut words: Parser) -> Result<Command, UsageError> {
+    let mut policy = None;
+    while let Some(word) = words.next()? {
+        match word {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("try") => {
+                let named = |text: OsString| doctor::named(text.to_str()?);
+                let expected = "\"default\" or \"strict\"";
+                policy = Some(value(&mut words, doctor::TRY, expected, named)?);
+            }
+            other => return Err(other.unexpected().into()),
         }
-        Some(word) => Err(UsageError::Unknown(word.to_string_lossy().into_owned())),
     }
+    Ok(policy.map_or(Command::Doctor, Command::TryPolicy))
 }
 
 #[cfg(test)]
@@ -265,7 +274,7 @@ mod tests {
             parent: 42,
             carrier: CarrierChoice::Lanes,
             crash_page: false,
-            cord: false,
+            wake_pipe: false,
         };
         assert_eq!(
             line(&["--session", "--parent", "42"]),

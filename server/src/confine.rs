@@ -42,7 +42,9 @@ fn policy(asked: &Confinement, parent: u32) -> Policy {
     preset.exec_memory = asked.exec_memory.unwrap_or(preset.exec_memory);
     preset.memory = asked.memory.unwrap_or(preset.memory);
     preset.threads = asked.threads.unwrap_or(preset.threads);
-    preset.files = asked.files.unwrap_or(preset.files);
+    preset.files = asked
+        .files
+        .unwrap_or_else(|| preset.files.min(hostd_sandbox::files_within(preset.memory)));
     preset.file_size = asked.file_size.unwrap_or(preset.file_size);
     let mut read: Vec<PathBuf> = asked.read.iter().map(|bytes| path(bytes)).collect();
     // Where a native stack leads through the host itself, its own file tells how.

@@ -10,13 +10,12 @@ use anyhow::Context as _;
 use hostd_protocol::carrier::socket::{Connection, Outbox, adopt};
 use hostd_protocol::control::{ClientMessage, HostMessage};
 use hostd_protocol::error::{ProtocolError, Result as Carried};
+use hostd_session::Closer;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-use crate::session::{Closer, Session};
 
 /// The control plane before its thread runs.
 #[derive(Debug, Default)]
@@ -51,9 +50,8 @@ impl Control {
         stream: UnixStream,
         connection: Connection,
         client: Option<OwnedFd>,
-        session: &Session,
+        closer: Closer,
     ) -> anyhow::Result<Running> {
-        let closer = session.closer();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()

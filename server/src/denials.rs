@@ -26,7 +26,7 @@ const GLANCES: u32 = 1000;
 pub(crate) fn watch(outbox: &Outbox) -> anyhow::Result<()> {
     let outbox = outbox.clone();
     // An end that comes before that thread has begun waits for it, too.
-    diagnose::told(0);
+    diagnose::mark_reported(0);
     thread::Builder::new()
         .name("hostd-denials".to_owned())
         .spawn(move || {
@@ -39,7 +39,7 @@ pub(crate) fn watch(outbox: &Outbox) -> anyhow::Result<()> {
                     }
                     thread::sleep(GLANCE);
                 }
-                diagnose::told(told);
+                diagnose::mark_reported(told);
                 thread::sleep(PACE);
             }
         })

@@ -1,8 +1,7 @@
-//! The host process: one session of a client, with one addon.
+//! The host process: its phases, control connection, output, and the commands of its program.
 //!
-//! `main` is thin; everything is here so that tests run the real session over a carrier in memory.
-//! [`process`] is the process' life, [`session`] the JS thread's, `marshal` turns engine values
-//! into bytes and back, `lent` keeps what crosses by reference.
+//! `main` parses the command line and calls [`process`] (one session of a client), [`serve`],
+//! [`audit`] or [`doctor`]. The session itself is `hostd-session`.
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -11,11 +10,7 @@ mod confine;
 pub mod control;
 mod denials;
 pub mod doctor;
-#[cfg(feature = "faults")]
-pub mod fault;
-mod lent;
+mod hooks;
 pub mod logs;
-mod marshal;
 pub mod process;
 pub mod serve;
-pub mod session;

@@ -8,41 +8,36 @@ use napi_hostd::cli::{self, Command};
 use napi_hostd::{audit, doctor, process, serve};
 
 fn main() -> ExitCode {
+    run().unwrap_or_else(|error| complain(&format!("napi-hostd: {error:#}\n")))
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     // The first word is the program itself.
-    let command = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(command) => command,
-        Err(error) => return complain(&format!("napi-hostd: {error}\n")),
-    };
-    match command {
+    Ok(match cli::parse(std::env::args_os().skip(1))? {
         Command::Version => say(concat!("napi-hostd ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Help => say(cli::HELP),
         Command::Explain => complain(cli::EXPLANATION),
-        Command::Audit(addon, script) => match audit::run(&addon, script.as_ref()) {
-            Ok(Some(text)) => say(&text),
-            Ok(None) => ExitCode::FAILURE,
-            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
+        Command::Audit(addon, script) => match audit::run(&addon, script.as_ref())? {
+            Some(text) => say(&text),
+            None => ExitCode::FAILURE,
         },
-        Command::Doctor => match doctor::run() {
-            Ok(text) => say(&text),
-            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
-        },
-        Command::TryPolicy(name) => match doctor::attempt(name) {
-            Ok((text, true)) => say(&text),
-            Ok((text, false)) => {
+        Command::Doctor => say(&doctor::run()?),
+        Command::TryPolicy(name) => match doctor::attempt(name)? {
+            (text, true) => say(&text),
+            (text, false) => {
                 say(&text);
                 ExitCode::FAILURE
             }
-            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
         },
-        Command::Serve(socket) => match serve::run(socket) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
-        },
-        Command::Session(arguments) => match process::run(arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&format!("napi-hostd: {error:#}\n")),
-        },
-    }
+        Command::Serve(socket) => {
+            serve::run(socket)?;
+            ExitCode::SUCCESS
+        }
+        Command::Session(arguments) => {
+            process::run(arguments)?;
+            ExitCode::SUCCESS
+        }
+    })
 }
 
 fn say(text: &str) -> ExitCode {

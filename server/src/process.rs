@@ -7,6 +7,7 @@
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -16,19 +17,20 @@ use hostd_protocol::control::{
 };
 
 use hostd_sandbox::{SingleThreaded, Tightening};
+use hostd_session::{Ended, Session, SessionOptions};
 
 use crate::cli::{CarrierChoice, SessionArguments};
 use crate::confine::confine;
 use crate::control::{Control, client};
 use crate::denials;
+use crate::hooks::ProcessHooks;
 use crate::logs;
-use crate::session::{Ended, Session, SessionOptions};
 
 /// Where the client leaves what it hands over.
 pub(crate) const CONTROL_DESCRIPTOR: i32 = 3;
 pub(crate) const LANES_DESCRIPTOR: i32 = 4;
 pub(crate) const CRASH_DESCRIPTOR: i32 = 5;
-pub(crate) const CORD_DESCRIPTOR: i32 = 6;
+pub(crate) const WAKE_PIPE_DESCRIPTOR: i32 = 6;
 /// What is left of the stack for the host's own last frames.
 const STACK_MARGIN: usize = 512 << 10;
 /// How long the client may take for the handshake.
@@ -42,7 +44,7 @@ struct Prepared {
     control: OwnedFd,
     lanes: Option<OwnedFd>,
     crash_page: Option<OwnedFd>,
-    cord: Option<OwnedFd>,
+    wake_pipe: Option<OwnedFd>,
     stack_bytes: usize,
 }
 
@@ -79,16 +81,16 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     } else {
         None
     };
-    let cord = if arguments.cord {
-        let cord = hostd_sandbox::adopt_descriptor(&alone, CORD_DESCRIPTOR);
-        Some(cord.context("the wake pipe is missing")?)
+    let wake_pipe = if arguments.wake_pipe {
+        let wake_pipe = hostd_sandbox::adopt_descriptor(&alone, WAKE_PIPE_DESCRIPTOR);
+        Some(wake_pipe.context("the wake pipe is missing")?)
     } else {
         None
     };
     let mut keep = vec![control.as_fd()];
     keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
     keep.extend(crash_page.as_ref().map(OwnedFd::as_fd));
-    keep.extend(cord.as_ref().map(OwnedFd::as_fd));
+    keep.extend(wake_pipe.as_ref().map(OwnedFd::as_fd));
     hostd_sandbox::close_other_descriptors(&alone, &keep)?;
     let stack_bytes = hostd_sandbox::stack_bytes()?;
     Ok(Prepared {
@@ -97,7 +99,7 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
         control,
         lanes,
         crash_page,
-        cord,
+        wake_pipe,
         stack_bytes,
     })
 }
@@ -131,13 +133,20 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
         .confinement
         .as_ref()
         .is_some_and(|confinement| confinement.diagnose);
-    let (stack, lanes, cord) = (prepared.stack_bytes, prepared.lanes, prepared.cord);
+    let (stack, lanes, wake_pipe) = (prepared.stack_bytes, prepared.lanes, prepared.wake_pipe);
     let control = Control::default();
     logs::install(&setup, control.outbox());
     if diagnosed {
         denials::watch(control.outbox())?;
     }
-    match start(&setup, carrier, (lanes, cord), stack, tightening, &control) {
+    match start(
+        &setup,
+        carrier,
+        (lanes, wake_pipe),
+        stack,
+        tightening,
+        &control,
+    ) {
         Ok((session, connection)) => {
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
@@ -150,14 +159,14 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
                 control.outbox().send(&confined)?;
             }
             control.outbox().send(&ready)?;
-            let running = control.run(stream, connection, client, session)?;
+            let running = control.run(stream, connection, client, session.closer())?;
             match session.run() {
                 Ended::Closed => {
                     if diagnosed {
                         denials::tell();
                     }
                     #[cfg(feature = "faults")]
-                    crate::fault::read("goodbye", crate::fault::Place::Before);
+                    hostd_session::fault::read("goodbye", hostd_session::fault::Place::Before);
                     running.say_goodbye()
                 }
                 Ended::Lost(error) => Err(error).context("the session ended early"),
@@ -183,8 +192,8 @@ fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
         ClientMessage::Setup(setup) => {
             #[cfg(feature = "faults")]
             {
-                crate::fault::is_generation(setup.generation.0);
-                crate::fault::read("setup", crate::fault::Place::Read);
+                hostd_session::fault::is_generation(setup.generation.0);
+                hostd_session::fault::read("setup", hostd_session::fault::Place::Read);
             }
             Ok(setup)
         }
@@ -196,7 +205,7 @@ fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
 /// that ends the process after them, or by one that writes others.
 #[cfg(feature = "faults")]
 fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
-    crate::fault::spoil(step, bytes, |bytes| {
+    hostd_session::fault::spoil(step, bytes, |bytes| {
         use std::io::Write as _;
         // The client may be gone: then nobody minds.
         let _ = stream.write_all(bytes);
@@ -207,11 +216,11 @@ fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
 fn start(
     setup: &Setup,
     carrier: CarrierChoice,
-    (lanes, cord): (Option<OwnedFd>, Option<OwnedFd>),
+    (lanes, wake_pipe): (Option<OwnedFd>, Option<OwnedFd>),
     stack: usize,
     tightening: Option<Tightening>,
     control: &Control,
-) -> anyhow::Result<(&'static Session, socket::Connection)> {
+) -> anyhow::Result<(Rc<Session>, socket::Connection)> {
     let (generation, limits) = (setup.generation, setup.limits);
     let mut end: HostEnd = match (carrier, setup.carrier, lanes) {
         (CarrierChoice::Lanes, CarrierKind::Lanes, Some(lanes)) => {
@@ -227,27 +236,16 @@ fn start(
         }
     };
     let connection = control.connection(&end);
-    let cord = cord.and_then(|pipe| end.hang_cord(pipe.into()));
+    let wake_pipe = wake_pipe.and_then(|pipe| end.attach_wake_pipe(pipe.into()));
     let session = Session::start(SessionOptions {
         end,
-        cord,
+        wake_pipe,
         generation,
         limits,
         stack_bytes: stack.saturating_sub(STACK_MARGIN),
         nested_threads: setup.nested_threads,
         debug: setup.debug,
-        tightening,
-        exit,
+        hooks: Box::new(ProcessHooks::new(tightening)),
     })?;
     Ok((session, connection))
-}
-
-/// The addon asked for the end of the process.
-#[expect(
-    clippy::exit,
-    clippy::disallowed_methods,
-    reason = "it must not return to the addon, and the client reports the exit code"
-)]
-fn exit(code: i32) {
-    std::process::exit(code);
 }

@@ -21,12 +21,15 @@ from pathlib import Path
 import napi_python
 import turns
 from napi_python import Addon, host, load_addon
-from napi_python._native import Floor
 
 HERE = Path(__file__).parent
 SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parent.parent / "addons" / "build"))
 ADDON = SAMPLES / "bench.node"
 CRASH = SAMPLES / "crash.node"
+MANIFEST = HERE.parent.parent / "Cargo.toml"
+#: builds and runs what measures the lower bound of a call
+FLOOR = ["cargo", "run", "-qr", "--manifest-path", str(MANIFEST), "-p", "hostd-client"]
+FLOOR += ["--example", "floor"]
 ROUNDS = 9
 NUMBERS = list(range(1000))
 BLOCK = bytes([1]) * (1 << 20)
@@ -138,20 +141,17 @@ def nanoseconds(run: Run, times: int) -> float:
     return (time.perf_counter_ns() - start) / times
 
 
-class Node:
-    """Node with the addon in process."""
+class Measured:
+    """A process that measures itself: it answers each line with a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, *command: str) -> None:
         """Starts it."""
         self.process = subprocess.Popen(
-            ["node", str(HERE / "node_side.cjs"), str(ADDON)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def ask(self, question: str) -> float:
-        """Returns Node's answer to one line."""
+        """Returns the answer to one line."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(question + "\n")
         self.process.stdin.flush()
@@ -203,7 +203,7 @@ def crash_times(addon: Addon) -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def on_one_cpu(number: int, addon: Addon, node: Node) -> Iterator[None]:
+def on_one_cpu(number: int, addon: Addon, node: Measured) -> Iterator[None]:
     """Has JavaScript run on the same CPU in both meanwhile, on another one for each number.
 
     Those of a virtual machine need not be equally fast at a time.
@@ -239,16 +239,11 @@ def pretty(value: float) -> str:
 
 def main() -> None:
     """Runs the benchmark."""
-    lanes, socket, node = load_addon(ADDON), load_addon(ADDON, carrier="socket"), Node()
+    lanes, socket = load_addon(ADDON), load_addon(ADDON, carrier="socket")
+    node, floor = Measured("node", str(HERE / "node_side.cjs"), str(ADDON)), Measured(*FLOOR)
     over_lanes, over_socket = python_rows(lanes), python_rows(socket)
     idle = resident(host(lanes).pid)
-    floor = Floor()
-
-    def run_floor(times: int) -> None:
-        for _ in range(times):
-            floor.call()
-
-    run_floor(1000)
+    floor.ask("1000")
     samples: dict[tuple[str, str], list[float]] = {}
 
     def note(row: str, system: str, value: float) -> None:
@@ -276,7 +271,7 @@ def main() -> None:
             for name in (FUNCTIONS + OTHERS) * PASSES:
                 note(name, "lanes", lanes.measure(name, LOOP))
                 note(name, "node", node.ask(f"{name} {LOOP}"))
-        note("add", "floor", nanoseconds(run_floor, ROWS["add"][1]))
+        note("add", "floor", floor.ask(str(ROWS["add"][1])))
         note("start", "lanes", start_load_call())
         note("start", "node", node_start())
     crash = load_addon(CRASH, restart="on-crash")

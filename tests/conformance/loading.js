@@ -105,7 +105,7 @@ for (const flags of [1, 2, 257, undefined, null, "1", {}, 1.5]) {
 }
 for (const name of [
   "absent.node", ".", "broken/no_entry_point.node", "broken/missing_library.node",
-  "broken/init_throws.node", "broken/null_entry_point.node", "../README.md",
+  "broken/init_throws.node", "broken/null_entry_point.node", "broken/text.node",
 ]) {
   refused(`${show(name)} as file`, () => load({ exports: {} }, `${folder}/${name}`));
 }

@@ -229,7 +229,7 @@ async function run(program) {
   enter("");
   const log = addon.run(bytes, MISUSE, (value) => show(value), showNames, values, enter, target);
   await rest();
-  // Who breaks the rules may wait in vain.
+  // A program that breaks the rules may wait for ever.
   for (let round = 0; addon.isBusy() && !(MISUSE && round > 100); round++) await rest();
   const said = [...late].filter(([, words]) => words.length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
   return `${log}${addon.partLogs()}${said.map(([part, words]) => `\n${part}: ${words.join("\n")}`).join("")}`;

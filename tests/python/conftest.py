@@ -1,11 +1,15 @@
-"""What the tests of the Python package share: the sample addons, and JavaScript at hand."""
+"""Fixtures and helpers of the Python tests: sample addons, JavaScript, programs, cgroups."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ Script = Callable[[str], Any]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds what makes tests of chance longer."""
+    """Adds options that make randomized tests run longer."""
     parser.addoption(
         "--moments",
         type=int,
@@ -62,10 +66,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many hosts fail at each step of the protocol",
     )
     parser.addoption(
+        "--frames",
+        type=int,
+        default=10_000,
+        help="how many hostile frames are sent",
+    )
+    parser.addoption(
+        "--frames-seed",
+        type=int,
+        default=1,
+        help="which hostile frames are sent",
+    )
+    parser.addoption(
+        "--frames-case",
+        type=int,
+        help="the only case of hostile frames that is done",
+    )
+    parser.addoption(
         "--kills",
         type=int,
         default=60,
         help="how many hosts are killed at random moments of a mixed load",
+    )
+    parser.addoption(
+        "--minutes",
+        type=float,
+        default=0.15,
+        help="for how many minutes a mixed load runs whose memory is watched",
     )
     parser.addoption(
         "--whole",
@@ -75,9 +102,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Waits on the loop for what a callback or another thread brings about."""
+    """Polls a condition on the loop; returns when it holds or after this time."""
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:  # noqa: ASYNC110  nobody tells
+    while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0.0005)
 
 
@@ -90,6 +117,114 @@ def addon_path(name: str) -> Path:
     return path
 
 
+def run_program(
+    source: str, *arguments: object, prefix: Sequence[str] = (), **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Runs a Python program in a new interpreter, behind the words of `prefix`.
+
+    Skips the test if the program ends with `sys.exit("unavailable: ...")`, because the system lacks
+    what it needs. The caller checks the exit status.
+    """
+    program = [*prefix, sys.executable, "-c", source, *map(str, arguments)]
+    options = {"timeout": 120, **options}
+    done = subprocess.run(program, capture_output=True, text=True, check=False, **options)
+    if done.stderr.startswith("unavailable: "):
+        pytest.skip(done.stderr)
+    return done
+
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def _cgroup_path(controller: str) -> str | None:
+    """Returns this process' path in the hierarchy of a controller, "" for the unified one."""
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            return path.lstrip("/")
+    return None
+
+
+def _cgroup_parents() -> Iterator[tuple[Path, str]]:
+    """Yields folders in which a memory cgroup may be created, with the name of its limit file."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        path = _cgroup_path("")
+        if path is not None:
+            yield _CGROUPS / path, "memory.max"
+        yield _CGROUPS, "memory.max"
+    path = _cgroup_path("memory")
+    if path is not None:
+        # In a container the path may be that of the system outside.
+        yield _CGROUPS / "memory" / path, "memory.limit_in_bytes"
+        yield _CGROUPS / "memory", "memory.limit_in_bytes"
+
+
+def _remove_cgroup(group: Path) -> None:
+    """Removes a cgroup, which fails until the kernel has reaped its last process."""
+    end = time.monotonic() + 10
+    while group.exists():
+        try:
+            group.rmdir()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def memory_cgroup(limit: int) -> Iterator[Path]:
+    """Creates a cgroup with a memory limit in bytes and without swap; skips the test if it cannot.
+
+    A process enters it by writing its PID to the file `cgroup.procs`.
+    """
+    reasons = []
+    for parent, name in _cgroup_parents():
+        group = parent / f"napi-python-{os.getpid()}-{time.monotonic_ns()}"
+        try:
+            group.mkdir()
+        except OSError as error:
+            reasons.append(str(error))
+            continue
+        try:
+            try:
+                (group / name).write_text(str(limit))
+            except OSError as error:
+                reasons.append(str(error))
+                continue
+            for swap, value in (("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", limit)):
+                with contextlib.suppress(OSError):
+                    if (group / swap).exists():
+                        (group / swap).write_text(str(value))
+            yield group
+        finally:
+            _remove_cgroup(group)
+        return
+    pytest.skip(f"no memory cgroup can be created: {'; '.join(reasons) or 'there is none'}")
+
+
+@pytest.fixture
+def ungranted(tmp_path: Path) -> Path:
+    """A folder that no sandbox grants, with a file and two folders in it."""
+    folder = tmp_path / "not granted"
+    folder.mkdir()
+    (folder / "file").write_text("mine")
+    (folder / "empty").mkdir()
+    (folder / "other").mkdir()
+    return folder
+
+
+@contextlib.contextmanager
+def control_c(after: float) -> Iterator[None]:
+    """Raises SIGINT in this process after some time, as a terminal does."""
+    former = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
 @pytest.fixture(scope="module")
 def addon() -> Iterator[Addon]:
     """An addon whose host the tests of a module share."""
@@ -99,13 +234,13 @@ def addon() -> Iterator[Addon]:
 
 @pytest.fixture(scope="module")
 def js(addon: Addon) -> Script:
-    """Runs JavaScript in the host; a function comes back as something to call."""
+    """Runs JavaScript in the host and returns its value."""
     return host(addon).run_script
 
 
 @pytest.fixture
 def crash() -> Iterator[Addon]:
-    """An addon that knows every way to die, in a host of its own."""
+    """The sample that crashes on request, in a host of its own."""
     with load_addon(addon_path("crash")) as loaded:
         yield loaded
 
@@ -119,7 +254,7 @@ def order() -> Iterator[Any]:
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hosts are those that can be told to fail, of which `server/src/fault.rs` tells."""
+    """Makes hosts those that fail on request (the feature `faults` of the host program)."""
     root = Path(__file__).resolve().parents[2]
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
     path = target / "debug" / "examples" / "faulty-hostd"

@@ -1,4 +1,4 @@
-"""Looking at processes from outside: whether they live, who belongs to whom, when they end."""
+"""Observes processes from outside: whether they run, their parents and children, their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many doers at a time while hosts die under them: none may hang, or meet what is not allowed."""
+"""Many threads and tasks at a time while hosts die: none may hang or get an unexpected error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Self
 LONGEST = 20.0
 
 
-class Doer:
-    """Who does one thing after another: how often that returned and raised, how long it took."""
+class Participant:
+    """Statistics of a thread or task: how many operations returned and raised, and the longest."""
 
     def __init__(self, name: str, allowed: tuple[type[BaseException], ...]) -> None:
-        """Names it, and what may be raised."""
+        """Takes its name, and the exceptions that its operations may raise."""
         self.name, self._allowed = name, allowed
         self.returned = 0
         self.raised = 0
@@ -27,8 +27,8 @@ class Doer:
         self._begun: float | None = None
 
     @contextlib.contextmanager
-    def deed(self) -> Iterator[None]:
-        """One thing to do. What may be raised ends here."""
+    def operation(self) -> Iterator[None]:
+        """Measures one operation; exceptions that are allowed end here."""
         self._begun = begun = time.monotonic()
         try:
             yield
@@ -41,13 +41,13 @@ class Doer:
 
     @property
     def hangs(self) -> bool:
-        """Whether it has been at the same thing for too long."""
+        """Whether its current operation takes more than `LONGEST` seconds."""
         begun = self._begun
         return begun is not None and time.monotonic() - begun > LONGEST
 
 
 class Storm:
-    """A thread for each work, which does it again and again until the storm is over."""
+    """A thread per function, which calls it repeatedly until the storm is over."""
 
     def __init__(
         self,
@@ -58,23 +58,23 @@ class Storm:
         self.over = threading.Event()
         self.wrong: list[BaseException] = []
         self._allowed = allowed
-        self.doers: list[Doer] = []
+        self.participants: list[Participant] = []
         self.threads = [
             threading.Thread(target=self._do, args=(work,), daemon=True) for work in works
         ]
 
-    def doer(self, name: str) -> Doer:
-        """One more who does things, in whatever thread or task."""
-        doer = Doer(name, self._allowed)
-        self.doers.append(doer)
-        return doer
+    def participant(self, name: str) -> Participant:
+        """Adds a participant, for a thread or a task."""
+        participant = Participant(name, self._allowed)
+        self.participants.append(participant)
+        return participant
 
     def _do(self, work: Callable[[], object]) -> None:
         whole = work.func if isinstance(work, functools.partial) else work
-        doer = self.doer(getattr(whole, "__name__", repr(whole)))
+        participant = self.participant(getattr(whole, "__name__", repr(whole)))
         while not self.over.is_set():
             try:
-                with doer.deed():
+                with participant.operation():
                     work()
             except BaseException as error:
                 self.wrong.append(error)
@@ -82,22 +82,22 @@ class Storm:
 
     @property
     def failed(self) -> int:
-        """How many deeds raised."""
-        return sum(doer.raised for doer in self.doers)
+        """How many operations raised."""
+        return sum(participant.raised for participant in self.participants)
 
     @property
     def returned(self) -> int:
-        """How many deeds did not."""
-        return sum(doer.returned for doer in self.doers)
+        """How many operations returned."""
+        return sum(participant.returned for participant in self.participants)
 
     @property
     def longest(self) -> float:
-        """How long the longest deed took."""
-        return max(doer.longest for doer in self.doers)
+        """How long the longest operation took."""
+        return max(participant.longest for participant in self.participants)
 
     def check(self) -> None:
-        """Fails if somebody hangs, and shows where everybody is."""
-        hanging = [doer.name for doer in self.doers if doer.hangs]
+        """Fails if a participant hangs, and prints the stacks of all threads."""
+        hanging = [participant.name for participant in self.participants if participant.hangs]
         if hanging:
             faulthandler.dump_traceback(sys.__stderr__ or sys.stderr)
         assert not hanging, f"these hang: {hanging}"
@@ -109,7 +109,7 @@ class Storm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends it: everybody comes to the end of what they are at."""
+        """Ends it, and waits until every thread has ended its operation."""
         self.over.set()
         end = time.monotonic() + LONGEST + 1
         for thread in self.threads:

@@ -1,4 +1,4 @@
-"""What goes wrong where nobody waits: promises, async work, threadsafe calls and their hooks."""
+"""Failures outside calls: promises, async work, threadsafe calls and their hooks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SECONDS = 30.0
 
 
 @pytest.fixture
-def told() -> Iterator[queue.Queue[BaseException]]:
-    """What nobody caught."""
+def reported() -> Iterator[queue.Queue[BaseException]]:
+    """The uncaught errors."""
     errors: queue.Queue[BaseException] = queue.Queue()
     former = on_uncaught(errors.put)
     yield errors
@@ -54,7 +54,7 @@ def test_promise_is_settled_once(js: Script) -> None:
         promise = addon.napi_create_promise(1).result
         assert addon.napi_resolve_deferred(1, "first")["status"] == "napi_ok"
         assert promise.result(SECONDS) == "first"
-        # The deferred is used up, which the addon is told and nobody else.
+        # The deferred is used up, which only the addon is told.
         assert addon.napi_resolve_deferred(1, "second")["status"] == "napi_invalid_arg"
         assert addon.napi_reject_deferred(1, "third")["status"] == "napi_invalid_arg"
         assert promise.result(SECONDS) == "first"
@@ -68,8 +68,8 @@ def deferreds() -> Iterator[tuple[Addon, Any]]:
         yield addon, host(addon).run_script("(n) => addon.napi_create_promise(n).result")
 
 
-def test_promise_of_an_addon_is_told_of_whatever_it_is_settled_with(
-    deferreds: tuple[Addon, Any], told: queue.Queue[BaseException]
+def test_settlement_of_an_addons_promise_is_reported_for_every_kind_of_value(
+    deferreds: tuple[Addon, Any], reported: queue.Queue[BaseException]
 ) -> None:
     addon, make = deferreds
     resolve, reject = addon.napi_resolve_deferred, addon.napi_reject_deferred
@@ -94,24 +94,24 @@ def test_promise_of_an_addon_is_told_of_whatever_it_is_settled_with(
         assert await asyncio.wait_for(waiting[2], SECONDS) == "thenable"
 
     asyncio.run(main())
-    # One that nobody has waited for, and whose rejection Python knows of all the same.
+    # Never awaited, but its rejection is reported all the same.
     silent = make(5)
     reject(5, ValueError("silent"))
     with pytest.raises(ValueError, match="silent"):
         silent.result(SECONDS)
-    assert told.empty()
+    assert reported.empty()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_promise_of_an_addon_that_comes_by_two_ways_is_one(
     deferreds: tuple[Addon, Any], when: str
 ) -> None:
-    """It is written into the argument and returned, and settled before or after that is told."""
+    """It is written into the argument and returned; settled before or after that is reported."""
     addon, _ = deferreds
     put = host(addon).run_script(
         """(box, when) => {
             const promise = addon.napi_create_promise(7).result;
-            if (when === "before") addon.napi_resolve_deferred(7, "told");
+            if (when === "before") addon.napi_resolve_deferred(7, "reported");
             box.first = box.second = promise;
             return promise;
         }"""
@@ -122,8 +122,8 @@ def test_promise_of_an_addon_that_comes_by_two_ways_is_one(
         assert box["first"] is promise
         assert box["second"] is promise
         if when == "after":
-            addon.napi_resolve_deferred(7, "told")
-        assert promise.result(SECONDS) == "told"
+            addon.napi_resolve_deferred(7, "reported")
+        assert promise.result(SECONDS) == "reported"
 
 
 def test_promise_of_an_addon_that_was_given_back_is_watched_anew(
@@ -146,7 +146,7 @@ def test_promise_of_an_addon_that_was_given_back_is_watched_anew(
 
 
 @pytest.mark.parametrize("reason", [5, "text", None, [1], {"a": 1}], ids=repr)
-def test_rejection_with_what_is_no_error(reason: Any, js: Script) -> None:
+def test_rejection_with_a_value_that_is_not_an_error(reason: Any, js: Script) -> None:
     promise = js("(reason) => Promise.reject(reason)")(reason)
     for _ in range(2):
         with pytest.raises(JSError) as caught:
@@ -207,7 +207,7 @@ def test_cancelled_wait_leaves_the_promise_alone(js: Script) -> None:
 
 
 def test_loop_that_is_closed_while_promises_are_pending(
-    js: Script, told: queue.Queue[BaseException]
+    js: Script, reported: queue.Queue[BaseException]
 ) -> None:
     promise = js("new Promise((yes) => { globalThis.yes = yes; })")
     loop = asyncio.new_event_loop()
@@ -219,7 +219,7 @@ def test_loop_that_is_closed_while_promises_are_pending(
     js("yes('value')")
     assert promise.result(SECONDS) == "value"
     assert asyncio.run(_wait_for(promise)) == "value"
-    assert told.empty()
+    assert reported.empty()
 
 
 async def _wait_for(promise: Any) -> Any:
@@ -239,14 +239,14 @@ def test_promise_can_not_be_pickled_or_copied(js: Script) -> None:
 # Async work.
 
 
-def test_work_that_crashes_fails_what_is_pending_once(crash: Addon) -> None:
+def test_work_that_crashes_fails_each_pending_promise_once(crash: Addon) -> None:
     async def main() -> None:
         never = host(crash).run_script("new Promise(() => 0)")
         pending = [never, crash.work(False), crash.work(False)]
-        heard: list[int] = []
+        received: list[int] = []
         tasks = [asyncio.ensure_future(promise) for promise in pending for _ in range(3)]
         for number, task in enumerate(tasks):
-            task.add_done_callback(lambda _, number=number: heard.append(number))
+            task.add_done_callback(lambda _, number=number: received.append(number))
         await asyncio.sleep(0)
         # In a turn of its own: the call has returned by then.
         deadly = host(crash).run_script("new Promise(() => setTimeout(() => addon.work(true)))")
@@ -256,7 +256,7 @@ def test_work_that_crashes_fails_what_is_pending_once(crash: Addon) -> None:
         for outcome in outcomes:
             assert isinstance(outcome, AddonCrashed)
             assert (outcome.signal_name, outcome.generation) == ("SIGSEGV", 1)
-        assert sorted(heard) == list(range(9))
+        assert sorted(received) == list(range(9))
         for promise in pending:
             assert promise.done()
             with pytest.raises(AddonCrashed):
@@ -292,17 +292,17 @@ def test_task_of_napi_rs_that_is_aborted() -> None:
         asyncio.run(main())
 
 
-# What nobody catches.
+# Uncaught errors.
 
 
-def test_listener_of_the_process_decides(order: Any, told: queue.Queue[BaseException]) -> None:
+def test_listener_of_the_process_decides(order: Any, reported: queue.Queue[BaseException]) -> None:
     script = host(order).run_script
-    heard: queue.Queue[Any] = queue.Queue()
+    received: queue.Queue[Any] = queue.Queue()
     remove = script(
-        """(hear) => {
-            const uncaught = (error) => hear(["uncaught", error.message]);
+        """(receive) => {
+            const uncaught = (error) => receive(["uncaught", error.message]);
             const rejected = (error, promise) =>
-                hear(["rejected", error.message, promise instanceof Promise]);
+                receive(["rejected", error.message, promise instanceof Promise]);
             process.on("uncaughtException", uncaught);
             process.on("unhandledRejection", rejected);
             return () => {
@@ -310,7 +310,7 @@ def test_listener_of_the_process_decides(order: Any, told: queue.Queue[BaseExcep
                 process.off("unhandledRejection", rejected);
             };
         }"""
-    )(heard.put)
+    )(received.put)
     fails = ValueError("of a callback")
 
     def fail(*_: Any) -> None:
@@ -319,25 +319,25 @@ def test_listener_of_the_process_decides(order: Any, told: queue.Queue[BaseExcep
     order.work(fail)
     script("setTimeout(() => { throw new RangeError('timer'); }, 0); 0")
     script("Promise.reject(new Error('rejection')); 0")
-    assert sorted(heard.get(timeout=SECONDS) for _ in range(3)) == [
+    assert sorted(received.get(timeout=SECONDS) for _ in range(3)) == [
         ["rejected", "rejection", True],
         ["uncaught", "of a callback"],
         ["uncaught", "timer"],
     ]
-    assert told.empty()
+    assert reported.empty()
     # An addon below version 10 keeps those of threadsafe functions from the listeners, as in Node.
     order.eventsOfThread(fail, 1)
-    assert told.get(timeout=SECONDS) is fails
+    assert reported.get(timeout=SECONDS) is fails
     remove()
     order.work(fail)
-    assert told.get(timeout=SECONDS) is fails
+    assert reported.get(timeout=SECONDS) is fails
     script("Promise.reject(new RangeError('rejection')); 0")
-    assert isinstance(told.get(timeout=SECONDS), JSRangeError)
-    assert heard.empty()
+    assert isinstance(reported.get(timeout=SECONDS), JSRangeError)
+    assert received.empty()
 
 
 def test_coroutine_that_a_threadsafe_call_starts_and_that_raises(
-    order: Any, told: queue.Queue[BaseException]
+    order: Any, reported: queue.Queue[BaseException]
 ) -> None:
     error = LookupError("of a coroutine")
 
@@ -345,17 +345,17 @@ def test_coroutine_that_a_threadsafe_call_starts_and_that_raises(
         raise error
 
     order.eventsOfThread(fails, 2)
-    assert [told.get(timeout=SECONDS) for _ in range(2)] == [error, error]
+    assert [reported.get(timeout=SECONDS) for _ in range(2)] == [error, error]
 
 
 def test_rejection_that_is_handled_later_by_python_is_none(
-    js: Script, told: queue.Queue[BaseException]
+    js: Script, reported: queue.Queue[BaseException]
 ) -> None:
     promise = js("Promise.reject(new Error('mine to handle'))")
     assert js("new Promise((done) => setTimeout(done, 5, 1))").result(SECONDS) == 1
     with pytest.raises(JSError, match="mine to handle"):
         promise.result(SECONDS)
-    assert told.empty()
+    assert reported.empty()
 
 
 # The end.

@@ -1,4 +1,4 @@
-"""Awaitables of Python as promises of JavaScript: all kinds, on the loop where they belong."""
+"""Python awaitables as JavaScript promises: all kinds, each on its own loop."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_coroutine_that_is_given_again_is_run_once(js: Script) -> None:
     assert ran == [1]
 
 
-def test_what_an_awaitable_came_to_settles_no_other(
+def test_result_of_an_awaitable_settles_only_its_own_promise(
     js: Script, addon: Addon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Callable[[], None]] = []
@@ -120,7 +120,7 @@ def test_what_an_awaitable_came_to_settles_no_other(
     def later(settler: Any, addon: int, value: Any, *, rejected: bool = False) -> None:
         told.append(functools.partial(settler, value, rejected=rejected))
 
-    # What is done is told to the host by a thread, which may be late.
+    # A thread sends results to the host, which may be late.
     monkeypatch.setattr(_aio, "_settle", later)
 
     def lent() -> int | None:
@@ -134,7 +134,7 @@ def test_what_an_awaitable_came_to_settles_no_other(
         before = lent()
         first = loop.create_future()
         first.set_result("first")
-        # It is told once for each time that it is passed.
+        # It is reported once for each time that it is passed.
         js("(p, same) => 0")(first, first)
         told.pop()()
         await until(lambda: js("gc(); 0") == 0 and lent() == before)
@@ -150,7 +150,7 @@ def test_what_an_awaitable_came_to_settles_no_other(
     asyncio.run(main())
 
 
-def test_futures_of_two_loops_that_are_passed_twice_come_to_what_they_came_to(js: Script) -> None:
+def test_futures_of_two_loops_that_are_passed_twice_keep_their_results(js: Script) -> None:
     both = js("(who, a, b) => Promise.all([who, a, b])")
     wrong: list[Any] = []
 
@@ -256,7 +256,7 @@ def test_coroutine_runs_on_the_loop_of_the_thread_that_gives_it(js: Script) -> N
     assert found == [loop] * 5
 
 
-def test_coroutine_of_a_callback_that_nobody_waits_for_runs_on_the_loop(js: Script) -> None:
+def test_coroutine_of_a_callback_outside_a_call_runs_on_the_loop(js: Script) -> None:
     later = js(
         "(f) => new Promise((done) => setTimeout(() => f().then((at) => done(at)), 1))"
     )  # fmt: skip
@@ -418,15 +418,15 @@ def test_awaitable_of_an_awaitable(js: Script) -> None:
     asyncio.run(main())
 
 
-def test_rejection_that_nobody_handles_is_told_once_by_the_addon_alone(js: Script) -> None:
+def test_unhandled_rejection_is_reported_once_by_the_addon(js: Script) -> None:
     async def fails() -> None:
-        raise LookupError("unheard")
+        raise LookupError("unhandled")
 
     told = js("new Promise((done) => process.once('unhandledRejection', (e) => done(e.message)))")
 
     async def main() -> None:
         js("(p) => { p.then(() => 0); }")(fails())
-        assert await told == "unheard"
+        assert await told == "unhandled"
 
     asyncio.run(main())
     gc.collect()  # No complaint of an exception that was never retrieved.
@@ -474,7 +474,7 @@ def test_await_does_not_wait_for_a_host_that_is_busy(carried: Script) -> None:
         return over.wait(SECONDS)
 
     async def main() -> list[Any]:
-        # The host is asked for it by whoever awaits it: it was not returned by itself.
+        # The waiting thread requests it from the host: it was not returned by itself.
         promise = carried("[new Promise((done) => { globalThis.doneSoon = done; })]")[0]
         call = asyncio.ensure_future(aio(carried("(f) => f()"))(wait))
         await until(inside.is_set)
@@ -488,7 +488,7 @@ def test_await_does_not_wait_for_a_host_that_is_busy(carried: Script) -> None:
     assert asyncio.run(main()) == [True, "soon"]
 
 
-def test_host_that_dies_is_told_of_nothing(crash: Addon) -> None:
+def test_results_for_a_dead_host_are_dropped(crash: Addon) -> None:
     async def main() -> None:
         future = asyncio.get_running_loop().create_future()
         promise = host(crash).run_script("async (p) => await p")(future)
@@ -532,7 +532,7 @@ print("end")
 # Promises of napi-rs.
 
 
-def test_rust_addon_awaits_what_python_gives(rust: Addon) -> None:
+def test_rust_addon_awaits_awaitables_of_python(rust: Addon) -> None:
     async def main() -> None:
         assert await rust.addToPromise(value_of(1), 2) == 3
         assert await rust.addToPromise(future_of(1.5), 2) == 3.5
@@ -552,7 +552,7 @@ def test_rust_addon_awaits_what_python_gives(rust: Addon) -> None:
     assert rust.addToPromise(value_of(1), 2).result(SECONDS) == 3
 
 
-def test_own_process_settles_what_threads_give_at_once() -> None:
+def test_awaitables_of_threads_are_settled_at_once() -> None:
     with load_addon(addon_path("sample_rust")) as rust:
         found: list[Any] = []
 

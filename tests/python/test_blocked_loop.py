@@ -1,4 +1,4 @@
-"""A loop that is blocked, in whatever way, while an addon's threads call: nobody waits for ever."""
+"""A loop that is blocked in various ways while an addon's threads call: nothing deadlocks."""
 
 from __future__ import annotations
 
@@ -73,17 +73,19 @@ def test_blocked(
         # From here on this loop takes what the addon has to tell.
         resolve = host(order).run_script("(n) => Promise.resolve(n)")
         for number in range(tries):
-            heard: list[int] = []
+            received: list[int] = []
             done = threading.Event()
 
-            def hear(event: int, heard: list[int] = heard, done: threading.Event = done) -> None:
-                heard.append(event)
-                if len(heard) == 2 * EVENTS:
+            def receive(
+                event: int, received: list[int] = received, done: threading.Event = done
+            ) -> None:
+                received.append(event)
+                if len(received) == 2 * EVENTS:
                     done.set()
 
-            order.eventsOfThread(hear, EVENTS)
+            order.eventsOfThread(receive, EVENTS)
             assert await asyncio.wait_for(resolve(number), SECONDS) == number
-            order.eventsOfThread(hear, EVENTS)
+            order.eventsOfThread(receive, EVENTS)
             block(order, pool)
             assert await aio(order.makeCallback)(lambda number=number: number) == number
             assert await asyncio.to_thread(done.wait, SECONDS)

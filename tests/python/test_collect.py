@@ -24,7 +24,7 @@ def test_a_weak_reference_of_an_earlier_call_x(addon: Addon) -> None:
     assert addon.countWeak()["up"] == 0
 
 
-def test_collect_runs_finalizers_and_what_they_make_due(addon: Addon) -> None:
+def test_collect_runs_finalizers_and_the_jobs_that_they_queue(addon: Addon) -> None:
     addon.takeEvents()
     host(addon).run_script("addon.napi_add_finalizer({}, 1, 2); 0")
     assert addon.takeEvents() == ""

@@ -1,4 +1,4 @@
-"""Python values are converted as docs/contract.md says or refused with their place."""
+"""Python values are converted as docs/contract.md says, or refused with their position."""
 
 from __future__ import annotations
 
@@ -501,7 +501,7 @@ def test_opaque_token_is_the_very_object_and_shows_nothing(value: Any, js: Scrip
 
 
 @pytest.mark.parametrize("value", [1, "a", b"a", None, 1.5, True, 1j, print, Plain], ids=repr)
-def test_what_has_no_identity_is_no_token(value: Any) -> None:
+def test_value_without_identity_is_refused_as_a_token(value: Any) -> None:
     with pytest.raises(TypeError, match="mapping or a sequence"):
         by_ref(value)
 
@@ -611,7 +611,7 @@ def test_registered_converter_goes_before_the_rules(registered: Any, describe: A
     assert describe(np.datetime64("2024-05-06T07:08:09")) == '"2024-05-06T07:08:09"'
 
 
-def test_what_a_converter_returns_may_be_exposed(registered: Any, js: Script) -> None:
+def test_result_of_a_converter_may_be_exposed(registered: Any, js: Script) -> None:
     registered(Plain, lambda value: expose(value, "x"))
     plain = Plain()
     assert js("(p) => (p.x = 5, p)")(plain) is plain

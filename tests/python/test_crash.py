@@ -1,4 +1,4 @@
-"""A host that dies is an exception, and the next call finds a fresh one."""
+"""The end of a host is an exception, and the next call runs in a new one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_exit_is_a_crash_too(export: str, crash: Addon) -> None:
     assert "exited with code" in str(caught.value)
 
 
-def test_last_words_are_in_the_exception(crash: Addon) -> None:
+def test_last_output_is_in_the_exception(crash: Addon) -> None:
     crash.printError("about to die\n")
     with pytest.raises(AddonCrashed) as caught:
         crash.abort()

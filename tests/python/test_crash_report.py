@@ -1,4 +1,4 @@
-"""Every way to die says which one it was, in which function, and leaves nothing behind."""
+"""Every kind of crash names its signal and function, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_wild_pointer_in_a_node_api_function_names_it_and_its_caller(
     assert "the addon passed a wrong pointer or length" in str(error)
 
 
-def test_fatal_error_names_the_function_and_blames_nobody_else(crash: Addon) -> None:
+def test_fatal_error_names_only_its_function(crash: Addon) -> None:
     text = str(death(crash, "fatalError"))
     assert "SIGABRT inside Node-API function napi_fatal_error, called by crash.node!Fatal" in text
     assert "napi-hostd" not in text
@@ -133,7 +133,7 @@ def test_fault_in_a_library_names_it_and_its_caller(crash: Addon) -> None:
     assert "defect" not in str(error)
 
 
-def test_fault_in_the_host_outside_of_node_api_is_told_as_a_defect(crash: Addon) -> None:
+def test_fault_in_the_host_outside_of_node_api_is_reported_as_a_defect(crash: Addon) -> None:
     run = host(crash).run_script("(buffer) => new Uint8Array(buffer())[3]")
     with pytest.raises(AddonCrashed) as caught:
         run(crash.wildBuffer)
@@ -193,7 +193,7 @@ def test_rust_panic_that_is_caught_is_an_error(rust: Addon) -> None:
         rust.panicCaught()
 
 
-def test_rust_panic_that_nobody_catches_is_a_crash() -> None:
+def test_uncaught_rust_panic_is_a_crash() -> None:
     with load_addon(addon_path("sample_rust")) as rust:
         error = death(rust, "panicUncaught")
         assert error.signal_name == "SIGABRT"

@@ -1,4 +1,4 @@
-"""Debug mode: misuse and leaks are told, with the functions of the addon that they came from."""
+"""Debug mode: misuse and leaks are reported with the functions of the addon that caused them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_misuse_without_debug_mode_is_one_warning_that_names_function_and_addon(
     assert f"addon={path}" in message
 
 
-def test_what_published_addons_do_is_no_warning_without_debug_mode(
+def test_harmless_misuse_is_no_warning_without_debug_mode(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     # node-addon-api's AsyncProgressWorker releases its threadsafe function once more.
@@ -153,7 +153,7 @@ def test_a_release_too_many_is_misuse_with_the_stack(napi_leakcheck: LeakCheck) 
     assert "napi_release_threadsafe_function < call_napi_release_threadsafe_function" in report
 
 
-def test_what_the_environment_says_does_not_turn_debug_mode_on(
+def test_environment_does_not_turn_debug_mode_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("NAPI_HOSTD_DEBUG", "1")

@@ -1,4 +1,4 @@
-"""What a confined addon was denied is told: by its exception, or else by a warning."""
+"""Denials of a confined addon are reported by a note on its exception, or else by a warning."""
 
 from __future__ import annotations
 
@@ -31,31 +31,25 @@ def system() -> Iterator[Addon]:
         yield addon
 
 
-@pytest.fixture
-def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder that is not granted, with a file and a folder in it."""
-    place = tmp_path / "not granted"
-    place.mkdir()
-    (place / "file").write_text("mine")
-    (place / "other").mkdir()
-    return place
-
-
-def attempts(folder: pathlib.Path) -> list[tuple[tuple[str, ...], str, str]]:
+def attempts(ungranted: pathlib.Path) -> list[tuple[tuple[str, ...], str, str]]:
     """What is attempted, what is said to be denied, and the option."""
-    file, new = str(folder / "file"), str(folder / "new")
+    file, new = str(ungranted / "file"), str(ungranted / "new")
     read, change = f'read of "{file}"', f'write to "{file}"'
-    entry = f'write=["{folder}"]'
+    entry = f'write=["{ungranted}"]'
     return [
         (("open", file), read, f'read=["{file}"]'),
         (("openat", file), read, f'read=["{file}"]'),
         (("read", file), read, f'read=["{file}"]'),
-        (("opendir", str(folder)), f'read of "{folder}"', f'read=["{folder}"]'),
+        (("opendir", str(ungranted)), f'read of "{ungranted}"', f'read=["{ungranted}"]'),
         (("write", file), change, f'write=["{file}"]'),
         (("create", new), f'write to "{new}"', entry),
         (("mkdir", new), f'write to "{new}"', entry),
         (("unlink", file), change, entry),
-        (("rename", file, str(folder / "other" / "x")), change, f'{entry[:-1]}, "{folder}/other"]'),
+        (
+            ("rename", file, str(ungranted / "other" / "x")),
+            change,
+            f'{entry[:-1]}, "{ungranted}/other"]',
+        ),
         (("socket",), "network access by a socket", "network=True"),
         (("lookup", "host.invalid"), 'network access by "host.invalid"', "network=True"),
         (("spawn", "/bin/true"), 'start of "/bin/true"', "subprocess=True"),
@@ -63,8 +57,8 @@ def attempts(folder: pathlib.Path) -> list[tuple[tuple[str, ...], str, str]]:
     ]
 
 
-def test_call_that_raises_carries_what_was_denied(system: Addon, folder: pathlib.Path) -> None:
-    for call, denied, option in attempts(folder):
+def test_exception_has_a_note_about_the_denial(system: Addon, ungranted: pathlib.Path) -> None:
+    for call, denied, option in attempts(ungranted):
         for _ in range(2):
             with pytest.raises(JSError, match="could not do it") as caught:
                 system.demand(*call)
@@ -72,8 +66,8 @@ def test_call_that_raises_carries_what_was_denied(system: Addon, folder: pathlib
             assert f"denied {denied}; pass sandbox=Sandbox({option})" in note, call
 
 
-def test_call_that_does_not_raise_warns_once(folder: pathlib.Path) -> None:
-    for call, denied, option in attempts(folder):
+def test_call_that_does_not_raise_warns_once(ungranted: pathlib.Path) -> None:
+    for call, denied, option in attempts(ungranted):
         with load_addon(addon_path("system")) as system:
             with pytest.warns(SandboxWarning) as warned:
                 assert system.attempt(*call) != 0
@@ -85,9 +79,9 @@ def test_call_that_does_not_raise_warns_once(folder: pathlib.Path) -> None:
             assert listed["option"] == f"sandbox=Sandbox({option})"
 
 
-def test_advice_works_and_keeps_what_was_granted(folder: pathlib.Path) -> None:
-    sandbox = Sandbox(read=[folder / "other"])
-    file = folder / "file"
+def test_advice_works_and_keeps_earlier_grants(ungranted: pathlib.Path) -> None:
+    sandbox = Sandbox(read=[ungranted / "other"])
+    file = ungranted / "file"
     with (
         load_addon(addon_path("system"), sandbox=sandbox) as system,
         pytest.raises(JSError) as caught,
@@ -95,7 +89,7 @@ def test_advice_works_and_keeps_what_was_granted(folder: pathlib.Path) -> None:
         system.demand("open", str(file))
     _, _, advice = caught.value.__notes__[0].partition("pass sandbox=")
     advised = eval(advice, {"Sandbox": Sandbox})  # noqa: S307 - what is pasted
-    assert advised == Sandbox(read=[folder / "other", file])
+    assert advised == Sandbox(read=[ungranted / "other", file])
     with load_addon(addon_path("system"), sandbox=advised) as system:
         assert system.attempt("open", str(file)) == 0
 
@@ -115,8 +109,10 @@ def test_nothing_is_said_where_nothing_is_denied(system: Addon, tmp_path: pathli
         assert host(free).stats()["denied"] == []
 
 
-def test_work_on_other_threads_tells_where_it_ends(system: Addon, folder: pathlib.Path) -> None:
-    file = str(folder / "file")
+def test_denial_on_another_thread_is_noted_on_the_rejection(
+    system: Addon, ungranted: pathlib.Path
+) -> None:
+    file = str(ungranted / "file")
     with pytest.raises(JSError) as caught:
         system.demandLater("open", file).result(30)
     assert f'denied read of "{file}"' in caught.value.__notes__[0]
@@ -131,24 +127,24 @@ def test_work_on_other_threads_tells_where_it_ends(system: Addon, folder: pathli
     system.callBack("open", file, "", told.put)
     assert f'denied read of "{file}"' in told.get(timeout=30).__notes__[0]
     with pytest.warns(SandboxWarning, match="denied read of"):
-        assert system.attemptLater("opendir", str(folder)).result(30) == errno.EACCES
+        assert system.attemptLater("opendir", str(ungranted)).result(30) == errno.EACCES
 
 
-def test_strict_names_what_does_not_exist_for_the_addon(folder: pathlib.Path) -> None:
+def test_strict_names_paths_that_do_not_exist_for_the_addon(ungranted: pathlib.Path) -> None:
     try:
         addon = load_addon(addon_path("system"), sandbox="strict")
     except SandboxUnavailable as error:
         pytest.skip(str(error))
     with addon, pytest.raises(JSError) as caught:
-        addon.demand("opendir", str(folder / "file"))
+        addon.demand("opendir", str(ungranted / "file"))
     assert not hasattr(caught.value, "__notes__")
     with load_addon(addon_path("system"), sandbox="strict") as addon:
         fail = host(addon).run_script(
             "(path) => { addon.attempt('open', path); throw new Error('ENOENT: no such file') }"
         )
         with pytest.raises(JSError) as caught:
-            fail(str(folder / "file"))
-    assert f'policy="strict", read=["{folder}/file"]' in caught.value.__notes__[0]
+            fail(str(ungranted / "file"))
+    assert f'policy="strict", read=["{ungranted}/file"]' in caught.value.__notes__[0]
 
 
 def test_forged_denials_are_escaped_and_bounded() -> None:

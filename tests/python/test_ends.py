@@ -1,4 +1,4 @@
-"""Whoever waits for something of a host hears of its end, whatever goes on at that moment."""
+"""Everything that waits for a host ends with it, at any moment."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Key:
 
 
 def ended(promise: Any, error: type[BaseException]) -> None:
-    """The promise fails for a thread and for a loop, and both were told and not timed out."""
+    """The promise fails for a thread and for a loop, not by a timeout."""
     with pytest.raises(error):
         promise.result(SECONDS)
 
@@ -107,7 +107,7 @@ def test_promise_fails_when_the_program_ends_the_host(how: str, order: Any) -> N
     ended(promise, expected)
 
 
-def test_death_is_told_while_a_callback_waits_for_it(order: Any) -> None:
+def test_end_of_a_host_is_reported_while_a_callback_waits_for_it(order: Any) -> None:
     """Who takes a turn waits, in the callback that it runs, for what the death would end."""
     run = host(order).run_script
     promise = run(PENDING)
@@ -120,7 +120,7 @@ def test_death_is_told_while_a_callback_waits_for_it(order: Any) -> None:
     run("(f) => { setTimeout(f, 0); }")(callback)
     assert inside.wait(SECONDS)
     kill(order)
-    # Another host runs when the death of the first is told.
+    # Another host runs when the end of the first is reported.
     assert host(order).run_script("1 + 1") == 2
     begun = time.monotonic()
     try:
@@ -137,7 +137,7 @@ def test_promise_that_is_read_after_its_host_has_died_fails(order: Any) -> None:
 
     def die() -> None:
         kill(order)
-        # Those who were known by then have been told.
+        # Promises that were known by then have failed.
         with pytest.raises(AddonCrashed):
             other.result(SECONDS)
 
@@ -148,7 +148,7 @@ def test_promise_that_is_read_after_its_host_has_died_fails(order: Any) -> None:
 # Notices and turns.
 
 
-def test_error_of_an_addon_that_is_not_loaded_yet_is_told(
+def test_error_of_an_addon_that_is_not_loaded_yet_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     told: queue.Queue[BaseException] = queue.Queue()
@@ -176,7 +176,7 @@ def test_error_of_an_addon_that_is_not_loaded_yet_is_told(
 
 
 def test_one_value_that_python_cannot_read_fails_one_promise(order: Any) -> None:
-    """Promises that end in one turn are told together."""
+    """Promises that are settled in one turn are reported together."""
     run = host(order).run_script
     broken = expose(object())
     make = run(
@@ -212,17 +212,17 @@ def test_breach_of_a_host_does_not_end_its_successor(monkeypatch: pytest.MonkeyP
 
 def test_close_in_a_stream_of_events_takes_no_longer_than_its_grace() -> None:
     order: Any = load_addon(addon_path("order"))
-    heard = threading.Semaphore(0)
+    received = threading.Semaphore(0)
     for _ in range(4):
-        order.eventsOfThread(lambda _: heard.release(), 10_000_000)
+        order.eventsOfThread(lambda _: received.release(), 10_000_000)
     for _ in range(1000):
-        assert heard.acquire(timeout=SECONDS)
+        assert received.acquire(timeout=SECONDS)
     begun = time.monotonic()
     host(order).close()
     assert time.monotonic() - begun < 3
 
 
-def test_what_takes_long_to_be_given_back_does_not_cost_the_finalizers(
+def test_slow_release_does_not_prevent_finalizers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     order: Any = load_addon(addon_path("order"))

@@ -221,7 +221,7 @@ PLACES = [
     ("1 +\n  @ 2", ("<run_script>", 2, 3, "  @ 2")),
     ("1;\r\n2;\r3;\u20284 4", ("<run_script>", 4, 3, "4 4")),
     ("'é\U0001f600' é", ("<run_script>", 1, 6, "'é\U0001f600' é")),
-    ("'\ud800' x", ("<run_script>", 1, 5, "'\ud800' x")),
+    ("'\ud800' x", ("<run_script>", 1, 10, "'\\ud800' x")),
     ("let = ;" + " " * 2000, ("<run_script>", 1, 7, None)),
     ("new Function('let = ;')", ("<input>", 3, 7, None)),
     ("eval('\\n a b')", ("<input>", 2, 4, None)),
@@ -292,3 +292,25 @@ def test_error_has_its_enumerable_properties_only(js: Script) -> None:
     )
     assert error.properties == {"shown": 1}
     assert js("new AggregateError([1, 2], 'm')").errors == [1, 2]
+
+
+def test_error_that_contains_itself(js: Script) -> None:
+    error = js("""(() => {
+        const e = new TypeError('m');
+        e.self = e; e.list = Array(40); e.list.fill(e.list); e.cause = [e]; e.name = 'N';
+        return e;
+    })()""")
+    assert isinstance(error, JSTypeError)
+    assert (error.message, str(error)) == ("m", "N: m")
+    assert error.self is error
+    assert error.cause[0] is error
+    assert "N: m" in "".join(traceback.format_exception(error))
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert again.message == "m"
+        assert isinstance(again.self, JSTypeError)
+        assert again.list[0] is again.list[39][7]
+    with pytest.raises(JSTypeError) as caught:
+        js("(() => { const e = new TypeError('m'); e.cause = e; throw e; })()")
+    assert caught.value.cause is caught.value
+    assert caught.value.__cause__ is None
+    assert js("1") == 1

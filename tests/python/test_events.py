@@ -35,14 +35,14 @@ def test_events_of_eight_threads(order: Any, whole: bool, on_loop: bool) -> None
     seen: list[list[int]] = [[] for _ in range(8)]
     done = threading.Semaphore(0)
 
-    def hear(number: int, into: list[int]) -> None:
+    def receive(number: int, into: list[int]) -> None:
         into.append(number)
         if len(into) == each:
             done.release()
 
     def send() -> None:
         for into in seen:
-            order.eventsOfThread(lambda number, into=into: hear(number, into), each)
+            order.eventsOfThread(lambda number, into=into: receive(number, into), each)
 
     async def main() -> None:
         send()
@@ -66,7 +66,7 @@ def test_fifty_threads_that_are_faster_than_python(tsfn: Any, whole: bool) -> No
     done = threading.Event()
     most = [0]
 
-    def hear(number: int) -> None:
+    def receive(number: int) -> None:
         seen[number] += 1
         total[0] += 1
         if total[0] % 1000 == 0:
@@ -74,7 +74,7 @@ def test_fifty_threads_that_are_faster_than_python(tsfn: Any, whole: bool) -> No
         if total[0] == threads * each:
             done.set()
 
-    made = tsfn.napi_create_threadsafe_function(0, hear, "many", bound, threads)
+    made = tsfn.napi_create_threadsafe_function(0, receive, "many", bound, threads)
     assert made["status"] == "napi_ok"
     for _ in range(threads):
         tsfn.callFromThread(0, each)
@@ -87,39 +87,40 @@ def test_fifty_threads_that_are_faster_than_python(tsfn: Any, whole: bool) -> No
 @pytest.mark.parametrize("mode", ["aborted", "released"])
 def test_fifty_threads_that_call_after_the_end(tsfn: Any, whole: bool, mode: str) -> None:
     threads, each = 50, 20_000 if whole else 500
-    heard: list[int] = []
+    received: list[int] = []
     holders = threads if mode == "aborted" else 1
-    made = tsfn.napi_create_threadsafe_function(0, heard.append, "late", 0, holders)
+    made = tsfn.napi_create_threadsafe_function(0, received.append, "late", 0, holders)
     assert made["status"] == "napi_ok"
     tsfn.napi_release_threadsafe_function(0, int(mode == "aborted"))
     asyncio.run(until(lambda: tsfn.finalizedCount(0) == 1, SECONDS))
-    # Who still holds it is told once that it is closing; for all others it is none.
+    # A holder gets one report that it is closing; for all others it is invalid.
     closing = {"napi_closing": holders - 1} if mode == "aborted" else {}
     invalid = {"napi_invalid_arg": threads * each - (holders - 1)}
-    assert tsfn.callInVain(0, threads, each) == {**closing, **invalid}
+    assert tsfn.callRegardless(0, threads, each) == {**closing, **invalid}
     # Its place belongs to another one now, which such calls do not reach.
     assert (
-        tsfn.napi_create_threadsafe_function(1, heard.append, "next", 0, 1)["status"] == "napi_ok"
+        tsfn.napi_create_threadsafe_function(1, received.append, "next", 0, 1)["status"]
+        == "napi_ok"
     )
-    assert tsfn.callInVain(0, threads, each) == {"napi_invalid_arg": threads * each}
-    assert heard == []
+    assert tsfn.callRegardless(0, threads, each) == {"napi_invalid_arg": threads * each}
+    assert received == []
     assert tsfn.finalizedCount(0) == 1
     assert host(tsfn).generation == 1
 
 
-def test_what_is_queued_without_a_bound_is_counted(order: Any) -> None:
-    heard: list[int] = []
+def test_unbounded_queue_is_counted(order: Any) -> None:
+    received: list[int] = []
 
     async def main() -> None:
         # This loop takes the turns, and it does not come to one before it awaits.
-        order.events(heard.append, 5_000)
+        order.events(received.append, 5_000)
         assert host(order).stats()["queued_events"] == 5_000
-        assert heard == []
-        await until(lambda: len(heard) == 5_000)
+        assert received == []
+        await until(lambda: len(received) == 5_000)
         assert host(order).stats()["queued_events"] == 0
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))
-    assert heard == list(range(5_000))
+    assert received == list(range(5_000))
 
 
 def ticks(process: int | str) -> int:
@@ -138,7 +139,7 @@ def test_idle_addon_with_a_loop_costs_no_time(tsfn: Any, whole: bool) -> None:
         await host(tsfn).run_script(
             "setTimeout(() => 0, 1e6); new Promise(done => setTimeout(done, 1))"
         )
-        # Whoever looks after the loop gives up a second after the last ring.
+        # The thread that checks the loop ends a second after the last wake-up request.
         await asyncio.sleep(1.5)
         before = ticks(os.getpid()), ticks(pid)
         await asyncio.sleep(span)

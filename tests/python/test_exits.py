@@ -35,14 +35,14 @@ def go_on(*_):
 STATES = {
     "idle": "",
     "threadsafe function": """
-        heard = threading.Event()
-        order.eventsForever(lambda _: heard.set())
-        assert heard.wait(30)
+        received = threading.Event()
+        order.eventsForever(lambda _: received.set())
+        assert received.wait(30)
     """,
     "threadsafe function that is slow": """
-        heard = threading.Event()
-        order.eventsForever(lambda _: (heard.set(), time.sleep(60)))
-        assert heard.wait(30)
+        received = threading.Event()
+        order.eventsForever(lambda _: (received.set(), time.sleep(60)))
+        assert received.wait(30)
     """,
     "promise pending": """
         promise = host(order).run_script("new Promise(() => 0)")

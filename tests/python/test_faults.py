@@ -1,6 +1,7 @@
 """A host that dies, or writes nonsense, at each step of the protocol, while four threads call.
 
-The host is `faulty-hostd`, which `make faults` builds; `server/src/fault.rs` says what it can do.
+The host is `faulty-hostd`, which `make faults` builds; `server/session/src/fault.rs` lists its
+faults.
 """
 
 from __future__ import annotations
@@ -88,13 +89,13 @@ def promises(addon: Addon) -> None:
 
 
 def uncaught(addon: Addon) -> None:
-    """Errors that nobody catches, which are told by notices."""
+    """Uncaught errors, which are reported by notices."""
     host(addon).run_script("setTimeout(() => { throw new Error('nobody'); }, 0)")
     time.sleep(0.01)
 
 
 def settling(addon: Addon) -> None:
-    """Promises that end in a call and not in a turn, which are told by notices."""
+    """Promises that are settled in a call and not in a turn, which are reported by notices."""
     make = "(() => { let end; return [new Promise((done) => (end = done)), end]; })()"
     promise, end = host(addon).run_script(make)
 
@@ -205,8 +206,8 @@ def allowed(step: str, action: str) -> tuple[type[BaseException], ...]:
     return (AddonCrashed, StaleHandleError)
 
 
-def rage(storm: Storm, addon: Addon, deaths: int, seconds: float, patience: float) -> None:
-    """Rages for so many seconds; for more, up to `patience`, while nothing has failed."""
+def run_storm(storm: Storm, addon: Addon, deaths: int, seconds: float, extra: float) -> None:
+    """Runs for so many seconds, and up to `extra` more while nothing has failed."""
     start = host(addon).generation
     RESTED.reset()
     with storm:
@@ -217,7 +218,7 @@ def rage(storm: Storm, addon: Addon, deaths: int, seconds: float, patience: floa
             and not storm.over.is_set()
         ):
             has_met = bool(storm.failed) or host(addon).generation > start
-            if time.monotonic() > end + (0 if has_met else patience):
+            if time.monotonic() > end + (0 if has_met else extra):
                 break
             time.sleep(0.005)
         # Who rests would wait for the others.
@@ -244,7 +245,7 @@ def test_every_call_returns_or_raises(
             loaded.abort()
         storm = Storm([functools.partial(work, loaded)] * THREADS, allowed(step, action))
         # Some steps come only now and then.
-        rage(storm, loaded, rounds, 2 + rounds * 0.2, 0 if action == "garbage" else 20)
+        run_storm(storm, loaded, rounds, 2 + rounds * 0.2, 0 if action == "garbage" else 20)
         print(f"{host(loaded).generation - 2} hosts failed, {storm.failed} calls raised")
         assert storm.wrong == []
         # Something failed, or, where bytes were damaged, a host was replaced at least.

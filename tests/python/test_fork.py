@@ -1,4 +1,4 @@
-"""Forked, spawned and replaced processes: each has a host of its own, and leaves others alone."""
+"""Forked, spawned and replaced processes: each has its own host."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_promise_of_the_parent_fails_in_the_child_at_once() -> None:
         addon = load_addon(PATH)
         script = host(addon).run_script
         pending = script("new Promise(done => { globalThis.done = done; })")
-        # Its host has not been asked for it.
+        # Its host got no request for it.
         other = script("[new Promise(() => 0)]")[0]
         settled = script("Promise.resolve(5)")
         assert settled.result() == 5

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import addon_path
+from conftest import addon_path, control_c
 from napi_python import (
     Addon,
     AddonCrashed,
@@ -25,18 +24,6 @@ if TYPE_CHECKING:
     from conftest import Script
 
 LOOP = "for (;;) {}"
-
-
-@contextmanager
-def control_c(after: float) -> Iterator[None]:
-    """Raises SIGINT in this process after some time, as a terminal does."""
-    former = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, after)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
 
 
 Interruption = Callable[[float], Any]
@@ -166,7 +153,7 @@ def test_callback_goes_on_after_the_host_was_killed_inside_it(crash: Addon) -> N
         crash.call(careful)
     for error in (caught.value, *inner):
         assert isinstance(error, AddonCrashed)
-        assert "0.5 s after that was interrupted" in str(error.reason)
+        assert "0.5 s after it was interrupted" in str(error.reason)
     assert len(inner) == 1
     # An end that was seen is not held against the next process.
     with pytest.raises(AddonTimeout), deadline(0.1):
@@ -209,7 +196,7 @@ def test_others_learn_the_reason(crash: Addon) -> None:
     for error in others:
         assert isinstance(error, AddonCrashed)
         assert error.reason is not None
-        assert "0.5 s after that was interrupted" in error.reason
+        assert "0.5 s after it was interrupted" in error.reason
         assert error.signal_name == "SIGKILL"
 
 
@@ -236,7 +223,7 @@ def test_call_that_waits_behind_another_thread_times_out(crash: Addon) -> None:
     assert time.monotonic() - started < 3
     done.set()
     thread.join(10)
-    # It was withdrawn: neither the process nor who had it learns of it, and no lane is left behind.
+    # It was withdrawn: the process and the other call go on, and no lane is left behind.
     assert held == []
     all_lanes_answer(crash)
     assert host(crash).generation == 1

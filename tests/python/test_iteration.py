@@ -135,7 +135,7 @@ def test_iterator_is_one_of_the_engine(js: Script) -> None:
     assert look(count(1)) == ["object", True, True, [], "function", "function", "function"]
 
 
-def test_what_the_addon_sends_arrives_in_the_generator(js: Script) -> None:
+def test_value_that_the_addon_sends_arrives_in_the_generator(js: Script) -> None:
     log: list[Any] = []
     steps = js("(g) => [g.next('lost'), g.next('first'), g.next(), g.next([1])]")(count(3, log))
     assert steps == [
@@ -247,7 +247,7 @@ def test_step_is_taken_of_iterators_only(js: Script) -> None:
 
 
 class Socket(Own):
-    """An iterator that can do more, which is nobody's business."""
+    """An iterator with further methods, which the addon cannot call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ class Socket(Own):
         self.did.append("close")
 
 
-def test_iterator_that_is_no_generator_is_asked_for_the_next_item_only(js: Script) -> None:
+def test_plain_iterator_has_no_step_but_next(js: Script) -> None:
     item = Socket()
     for step in ("return", "throw"):
         steal = js(f"(g, other) => Object.getPrototypeOf(g).{step}.call(other, 1)")
@@ -311,7 +311,7 @@ def test_generators_are_let_go(addon: Addon, js: Script) -> None:
 # JavaScript's iterators in Python.
 
 
-def test_for_over_what_has_symbol_iterator(js: Script) -> None:
+def test_for_over_an_object_with_symbol_iterator(js: Script) -> None:
     assert list(js("({*[Symbol.iterator]() { yield 1; yield 'a'; }})")) == [1, "a"]
     assert list(js("(function* () { yield 1; return 2; })()")) == [1]
     with pytest.raises(TypeError, match="not iterable"):
@@ -357,15 +357,15 @@ def test_iterator_that_came_to_its_end_is_not_closed(js: Script) -> None:
     assert js("closed") == 0
 
 
-def test_close_that_throws_is_told(js: Script) -> None:
-    told: list[BaseException] = []
-    former = on_uncaught(told.append)
+def test_close_that_throws_is_reported(js: Script) -> None:
+    reported: list[BaseException] = []
+    former = on_uncaught(reported.append)
     try:
         source = "({f() {}, [Symbol.iterator]() { return { f() {}, next() { return {value: 1}; }, return() { throw new RangeError('late'); } }; }})"  # noqa: E501
         for _ in js(source):
             break
-        assert until(lambda: told)
-        assert "late" in str(told[0])
+        assert until(lambda: reported)
+        assert "late" in str(reported[0])
         iterator = iter(js(source))
         next(iterator)
         with pytest.raises(JSError, match="late"):
@@ -482,7 +482,7 @@ def test_asynchronous_generator_lives_on_one_loop(js: Script) -> None:
     assert loops[0] is not loop
 
 
-def test_steps_that_are_asked_for_at_once_are_taken_one_by_one(js: Script) -> None:
+def test_concurrent_steps_are_taken_one_by_one(js: Script) -> None:
     rush = js("(it) => Promise.all([it.next(), it.next(), it.next(), it.next()])")
     steps = run(rush, count_async(3))
     assert steps == [
@@ -529,7 +529,7 @@ def test_exception_of_an_asynchronous_generator_rejects(js: Script) -> None:
     assert caught.value is error
 
 
-def test_async_for_over_what_has_symbol_async_iterator(js: Script) -> None:
+def test_async_for_over_an_object_with_symbol_async_iterator(js: Script) -> None:
     async def main() -> None:
         generator = "(async function* () { yield 1; await null; yield 'a'; return 2; })()"
         assert [item async for item in js(generator)] == [1, "a"]

@@ -1,4 +1,4 @@
-"""Hosts that are killed at random moments of whatever a program may do with them.
+"""Hosts that are killed at random moments of a mixed program.
 
 Every operation ends in a result or an exception, none hangs, and in the end nothing is left.
 `--kills 10000` is the long run.
@@ -27,17 +27,17 @@ from conftest import addon_path
 from napi_python import Addon, AddonCrashed, AddonTimeout, StaleHandleError, aio, deadline, host
 from napi_python import load_addon as load
 from processes import settled
-from storms import LONGEST, Doer, Storm
+from storms import LONGEST, Participant, Storm
 
 ALLOWED = (AddonCrashed, StaleHandleError)
 LARGE = "x" * 100_000
 EVENTS = 40
-# Between two deaths of a host; many kills in one life would find nobody at work.
+# Between two kills; more kills in one generation would hit idle threads.
 CALM = 0.012
 # The next host of an addon is there by then.
-PATIENCE = 0.2
+RESTART_SECONDS = 0.2
 
-Deed = Callable[[Addon, Addon], object]
+Operation = Callable[[Addon, Addon], object]
 Await = Callable[[Addon, Addon], Awaitable[object]]
 
 
@@ -81,21 +81,21 @@ def buffers(crash: Addon, _: Addon) -> None:
 
 def events(_: Addon, order: Addon) -> None:
     """Events of an addon's thread, as many as there are before its process ends."""
-    heard: list[int] = []
+    received: list[int] = []
     done = threading.Event()
 
-    def hear(number: int) -> None:
-        heard.append(number)
+    def receive(number: int) -> None:
+        received.append(number)
         if number == EVENTS - 1:
             done.set()
 
-    order.eventsOfThread(hear, EVENTS)
+    order.eventsOfThread(receive, EVENTS)
     lived = host(order).generation
     while not done.wait(0.002):
         pid = host(order).pid
         if pid is None or host(order).generation != lived:
             break
-    assert heard == list(range(len(heard)))
+    assert received == list(range(len(received)))
 
 
 async def aio_calls(crash: Addon, order: Addon) -> None:
@@ -119,38 +119,38 @@ async def waits_for_the_end(crash: Addon, _: Addon) -> None:
 
 
 async def events_on_the_loop(_: Addon, order: Addon) -> None:
-    heard: list[int] = []
-    await aio(order.eventsOfThread)(heard.append, EVENTS)
+    received: list[int] = []
+    await aio(order.eventsOfThread)(received.append, EVENTS)
     lived = host(order).generation
-    # Nobody tells of the end.
-    while len(heard) < EVENTS and host(order).pid and host(order).generation == lived:  # noqa: ASYNC110
+    # There is no event for the end.
+    while len(received) < EVENTS and host(order).pid and host(order).generation == lived:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
-    assert heard == list(range(len(heard)))
+    assert received == list(range(len(received)))
 
 
-IN_THREADS: tuple[Deed, ...] = (calls, callbacks, objects, promises, never, buffers, events)
+IN_THREADS: tuple[Operation, ...] = (calls, callbacks, objects, promises, never, buffers, events)
 ON_THE_LOOP: tuple[Await, ...] = (aio_calls, awaits, waits_for_the_end, events_on_the_loop)
 
 
 def loop_of(storm: Storm, crash: Addon, order: Addon) -> None:
-    """A loop with a task for each of its deeds, until the storm is over."""
+    """A loop with a task for each of its operations, until the storm is over."""
 
-    async def task(deed: Await, doer: Doer) -> None:
+    async def task(operation: Await, participant: Participant) -> None:
         while not storm.over.is_set():
-            with doer.deed():
-                await deed(crash, order)
+            with participant.operation():
+                await operation(crash, order)
             await asyncio.sleep(0)
 
     async def main() -> None:
         async with asyncio.TaskGroup() as group:
-            for deed in ON_THE_LOOP:
-                group.create_task(task(deed, storm.doer(deed.__name__)))
+            for operation in ON_THE_LOOP:
+                group.create_task(task(operation, storm.participant(operation.__name__)))
 
     asyncio.run(main())
 
 
 def strike(addon: Addon, number: int) -> None:
-    """Sends a signal to the host of an addon, and to nobody else."""
+    """Sends a signal to the host of an addon only."""
     pid = host(addon).pid
     if pid is None:
         return
@@ -211,8 +211,8 @@ class Killer:
             # One that costs a host half a second is enough now and then.
             slow = random.random() < 0.003 and len(self._ways) > 1
             (by_a_deadline if slow else random.choice(self._ways))(self._addon)
-            # A signal for a host that was just ending met nobody.
-            end = time.monotonic() + PATIENCE
+            # The signal came when the host was just ending.
+            end = time.monotonic() + RESTART_SECONDS
             while self.kills == before and not over.wait(0.001) and time.monotonic() < end:
                 pass
 
@@ -223,23 +223,23 @@ def resident() -> int:
 
 
 def after_the_last_strike(call: Callable[[], object]) -> object:
-    """What a call returns when nobody kills any more.
+    """What a call returns after the last kill.
 
-    The last one who was killed may not have been missed before: then the first call is told.
+    The last one who was killed may not have been missed before: then the first call is reported.
     """
     with contextlib.suppress(AddonCrashed):
         return call()
     return call()
 
 
-def rage(kills: int) -> dict[str, Any]:
+def run_storm(kills: int) -> dict[str, Any]:
     """Lets hosts be killed so many times under everybody, and says what came of it."""
     first, second, order = (load(addon_path(name)) for name in ("crash", "crash", "order"))
     with first, second, order:
         works = [
-            functools.partial(deed, crash, order)
+            functools.partial(operation, crash, order)
             for crash in (first, second)
-            for deed in IN_THREADS
+            for operation in IN_THREADS
         ]
         anyhow = (from_outside, from_outside, from_inside, from_inside, in_a_callback, on_a_worker)
         killers = [Killer(first, anyhow), Killer(second, anyhow), Killer(order, (from_outside,))]
@@ -257,7 +257,7 @@ def rage(kills: int) -> dict[str, Any]:
                 if storm.over.wait(0.05):
                     break
             storm.over.set()
-            # Some wait for the end of a process, which nobody brings about any more.
+            # Some wait for the end of a process that is not killed any more.
             while loop.is_alive() or any(thread.is_alive() for thread in storm.threads):
                 for addon in (first, second, order):
                     strike(addon, signal.SIGKILL)
@@ -272,7 +272,11 @@ def rage(kills: int) -> dict[str, Any]:
         assert after_the_last_strike(lambda: order.makeCallback(lambda: 7)) == 7
         killed = sum(killer.kills for killer in killers)
         seconds = time.monotonic() - begun
-        idle = [doer.name for doer in storm.doers if not doer.returned and not doer.raised]
+        idle = [
+            participant.name
+            for participant in storm.participants
+            if not participant.returned and not participant.raised
+        ]
         assert not idle
         return {
             "killed": killed,
@@ -295,10 +299,10 @@ def test_every_operation_ends_and_nothing_is_left(
     # What is logged is kept until the end of a test.
     caplog.set_level(logging.CRITICAL, logger="napi_python")
     # What a process opens once stays open.
-    rage(6)
+    run_storm(6)
     gc.collect()
     before, memory, blocks = settled(), resident(), sys.getallocatedblocks()
-    outcome = rage(kills)
+    outcome = run_storm(kills)
     print(outcome)
     assert outcome["killed"] >= kills
     assert settled(before) == before

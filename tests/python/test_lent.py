@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lender() -> Iterator[Addon]:
-    """An addon whose tables nobody else uses."""
+    """An addon of its own, so that its tables are not shared."""
     with load_addon(addon_path("crash")) as loaded:
         yield loaded
 
@@ -138,7 +138,7 @@ def test_releases_go_out_when_nothing_is_said(lender: Addon) -> None:
     time.sleep(0.4)
     after = stats(lender)
     assert after["lent"] <= baseline + 1
-    # One message took them all, beside the two that asked for the statistics.
+    # One message took them all, beside the two that read the statistics.
     assert after["calls"] - calls <= 3
 
 

@@ -117,7 +117,7 @@ def test_buffer_without_a_typed_array_is_refused(value: Any, echo: Any) -> None:
         echo(value)
 
 
-def test_path_of_bytes_says_what_to_do(echo: Any) -> None:
+def test_path_of_bytes_is_refused_with_advice(echo: Any) -> None:
     class Path:
         def __fspath__(self) -> bytes:
             return b"/x"

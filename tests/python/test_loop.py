@@ -1,4 +1,4 @@
-"""What happens of itself: async work, threadsafe functions, timers, and an orderly end."""
+"""What runs outside calls: async work, threadsafe functions, timers, and an orderly end."""
 
 from __future__ import annotations
 
@@ -54,48 +54,48 @@ def test_events_of_threads_arrive_each_once_in_the_order_of_their_thread(order: 
     seen: list[list[int]] = [[] for _ in range(8)]
     done = threading.Semaphore(0)
 
-    def hear(number: int, into: list[int]) -> None:
+    def receive(number: int, into: list[int]) -> None:
         into.append(number)
         if len(into) == each:
             done.release()
 
     for into in seen:
-        order.eventsOfThread(lambda number, into=into: hear(number, into), each)
+        order.eventsOfThread(lambda number, into=into: receive(number, into), each)
     for _ in seen:
         assert done.acquire(timeout=SECONDS)
     assert seen == [list(range(each))] * 8
 
 
-def test_exception_in_a_callback_that_nobody_waits_for_is_told_as_it_is(order: Any) -> None:
-    told: list[BaseException] = []
+def test_exception_in_a_callback_outside_a_call_is_reported(order: Any) -> None:
+    reported: list[BaseException] = []
     enough = threading.Event()
     error = ValueError("of a callback")
 
-    def hear(caught: BaseException) -> None:
-        told.append(caught)
-        if len(told) == 3:
+    def receive(caught: BaseException) -> None:
+        reported.append(caught)
+        if len(reported) == 3:
             enough.set()
 
     def fail(*_: Any) -> None:
         raise error
 
-    former = on_uncaught(hear)
+    former = on_uncaught(receive)
     try:
         order.eventsOfThread(fail, 2)
         order.work(fail)
         assert enough.wait(SECONDS)
     finally:
         on_uncaught(former)
-    assert all(caught is error for caught in told)
-    heard: list[int] = []
-    order.eventsOfThread(heard.append, 1)
+    assert all(caught is error for caught in reported)
+    received: list[int] = []
+    order.eventsOfThread(received.append, 1)
     until = time.monotonic() + SECONDS
-    while not heard and time.monotonic() < until:
+    while not received and time.monotonic() < until:
         time.sleep(0.001)
-    assert heard == [0]
+    assert received == [0]
 
 
-def test_timers_run_without_being_asked_for(order: Any) -> None:
+def test_timers_run_outside_calls(order: Any) -> None:
     script = host(order).run_script
     started = time.monotonic()
     assert script("new Promise(done => setTimeout(done, 30, 'timer'))").result(SECONDS) == "timer"
@@ -121,17 +121,17 @@ def test_timers_run_without_being_asked_for(order: Any) -> None:
     assert ticks == [1, 2, 3]
 
 
-def test_an_abort_signal_tells_its_listeners(order: Any) -> None:
-    heard: list[str] = []
+def test_an_abort_signal_calls_its_listeners(order: Any) -> None:
+    received: list[str] = []
     controller = host(order).run_script(
-        """(hear) => {
+        """(receive) => {
             const controller = new AbortController();
-            controller.signal.onabort = (event) => hear(event.type);
+            controller.signal.onabort = (event) => receive(event.type);
             return controller;
         }"""
-    )(heard.append)
+    )(received.append)
     controller.abort("enough")
-    assert heard == ["abort"]
+    assert received == ["abort"]
     assert controller.signal.reason == "enough"
 
 

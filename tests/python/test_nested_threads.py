@@ -110,9 +110,9 @@ def test_cancelled_call_below_waits_for_the_one_on_top_if_that_ends_in_time(
     nesting: Addon,
 ) -> None:
     script = host(nesting).run_script(
-        "(told) => { told(); const end = Date.now() + 350; while (Date.now() < end); return 7; }"
+        "(begin) => { begin(); const end = Date.now() + 350; while (Date.now() < end); return 7; }"
     )
-    lower, upper = below(nesting, lambda told: script(told.set))
+    lower, upper = below(nesting, lambda reported: script(reported.set))
     assert isinstance(lower.error, AddonTimeout), lower.error
     assert upper.error is None
     assert upper.found == 7
@@ -120,19 +120,19 @@ def test_cancelled_call_below_waits_for_the_one_on_top_if_that_ends_in_time(
     assert host(nesting).generation == 1
 
 
-@pytest.mark.parametrize("source", ["(told) => { told(); for (;;) {} }", "callback"])
+@pytest.mark.parametrize("source", ["(reported) => { reported(); for (;;) {} }", "callback"])
 def test_cancelled_call_below_a_busy_one_costs_the_process(source: str, nesting: Addon) -> None:
     done = threading.Event()
 
-    def callback(told: threading.Event) -> None:
-        told.set()
+    def callback(reported: threading.Event) -> None:
+        reported.set()
         done.wait(SECONDS)
 
     if source == "callback":
         lower, upper = below_a_callback(nesting, callback, done)
     else:
         script = host(nesting).run_script(source)
-        lower, upper = below(nesting, lambda told: script(told.set))
+        lower, upper = below(nesting, lambda reported: script(reported.set))
     assert isinstance(lower.error, AddonTimeout), lower.error
     assert "interrupted" in str(upper.crashed().reason)
     assert nesting.add(1, 2) == 3
@@ -169,7 +169,7 @@ def test_control_c_below_a_busy_call() -> None:
         # A shell without job control has its background jobs ignore the signal.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         addon = load_addon({str(addon_path("crash"))!r}, nested_threads=True)
-        script = host(addon).run_script("(told) => {{ told(); for (;;) {{}} }}")
+        script = host(addon).run_script("(reported) => {{ reported(); for (;;) {{}} }}")
         on_top = threading.Event()
         def work():
             try: script(on_top.set)
@@ -192,5 +192,5 @@ def test_control_c_below_a_busy_call() -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "interrupted" in lines
-    assert any("did not end a call within 0.5 s" in line for line in lines)
+    assert any("a call did not end within 0.5 s" in line for line in lines)
     assert lines[-1] == "3 2"

@@ -7,8 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from conftest import addon_path
-from napi_python import Addon, host, load_addon, on_uncaught
-from napi_python._output import escape
+from napi_python import Addon, _text, host, load_addon, on_uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,27 +75,27 @@ def test_console_log_is_shown(js: Script, capsys: pytest.CaptureFixture[str]) ->
     assert eventually(look), seen
 
 
-def test_escape_leaves_nothing_a_terminal_obeys() -> None:
-    assert escape("a\x1b[2J\x07\x9b\tb\n") == "a\\x1b[2J\\x07\\x9b\tb\n"
+def test_output_has_nothing_left_that_a_terminal_obeys() -> None:
+    assert _text.output("a\x1b[2J\x07\x9b\tb\n") == "a\\x1b[2J\\x07\\x9b\tb\n"
 
 
 def test_uncaught_exception_goes_to_the_hook(js: Script) -> None:
-    told: list[BaseException] = []
-    former = on_uncaught(told.append)
+    reported: list[BaseException] = []
+    former = on_uncaught(reported.append)
     try:
         js("Promise.reject(new TypeError('nobody waits'))  ; 0")
-        assert eventually(lambda: bool(told))
+        assert eventually(lambda: bool(reported))
     finally:
         on_uncaught(former)
-    assert "nobody waits" in str(told[0])
+    assert "nobody waits" in str(reported[0])
 
 
 def test_uncaught_exception_is_logged_by_default(
     js: Script, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, logger="napi_python.addon.primitive"):
-        js("Promise.reject(new Error('unheard')); 0")
-        assert eventually(lambda: "unheard" in caplog.text)
+        js("Promise.reject(new Error('unhandled')); 0")
+        assert eventually(lambda: "unhandled" in caplog.text)
     assert caplog.records[-1].levelno == logging.ERROR
     assert js("1") == 1
 

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import gc
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from napi_python import AddonTimeout, JSError, JSTypeError, Promise
+from napi_python import AddonTimeout, JSError, JSTypeError, Promise, host
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -35,7 +36,7 @@ def test_rejection_raises(js: Script) -> None:
 
 
 @pytest.mark.parametrize("value", ["Promise.reject(new TypeError('no'))", "Promise.resolve({})"])
-def test_promise_is_freed_with_what_it_was_settled_with(value: str, js: Script) -> None:
+def test_promise_is_freed_with_its_result(value: str, js: Script) -> None:
     """What was raised has a traceback, and its frames the promise, which has what was raised."""
 
     def use() -> weakref.ref[Any]:
@@ -126,7 +127,7 @@ def test_await_that_is_given_up_leaves_nothing_behind(kind: str, js: Script) -> 
     asyncio.run(main())
 
 
-def test_promise_raises_what_is_thrown_into_it(js: Script) -> None:
+def test_promise_raises_an_exception_thrown_into_it(js: Script) -> None:
     promise = js("Promise.resolve(1)")
     error = LookupError("mine")
     for thrown in ((error,), (LookupError, error), (LookupError, error, None)):
@@ -238,3 +239,23 @@ def test_coroutine_without_a_loop_runs_in_a_thread(js: Script) -> None:
         return "worked"
 
     assert js("async (f) => await f()")(work).result(10) == "worked"
+
+
+def test_result_with_a_timeout_does_not_wait_for_a_busy_host(order: Any) -> None:
+    """Another thread's call runs meanwhile, and the process goes on."""
+    run = host(order).run_script
+    pid = host(order).pid
+    promise = run("new Promise(done => { globalThis.done = done })")
+    busy = run("(f) => { f(); for (const end = Date.now() + 1500; Date.now() < end;); }")
+    began = threading.Event()
+    thread = threading.Thread(target=busy, args=(began.set,))
+    thread.start()
+    assert began.wait(30)
+    start = time.monotonic()
+    with pytest.raises(AddonTimeout):
+        promise.result(0.2)
+    assert time.monotonic() - start < 0.9
+    thread.join()
+    run("done(3); 0")
+    assert promise.result(30) == 3
+    assert host(order).pid == pid

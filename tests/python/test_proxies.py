@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
+import os
 import pickle
 import rlcompleter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,11 +106,16 @@ def test_items_length_iteration_and_truth(js: Script) -> None:
         del with_items["x"]
 
 
+def test_length_that_python_cannot_have_is_none(js: Script) -> None:
+    for length in ("2n ** 63n", "-1", "1.5", "'2'"):
+        assert len(js(f"new (class A {{ length = {length}; more = 1 }})()")) == 2, length
+
+
 def test_iteration_over_a_generator(js: Script) -> None:
     assert list(js("(function* () { yield 1; yield [2]; })()")) == [1, [2]]
 
 
-def test_what_is_not_iterable_says_so(thing: Any) -> None:
+def test_object_that_is_not_iterable_raises(thing: Any) -> None:
     with pytest.raises((TypeError, JSTypeError), match=r"iterable|iterator|function"):
         iter(thing)
 
@@ -356,3 +364,34 @@ def completes(value: Any) -> list[str]:
     while (match := completer.complete("o.", len(found))) is not None:
         found.append(match)
     return [match for match in found if "__" not in match]
+
+
+def test_classes_of_single_objects_take_no_memory() -> None:
+    """Neither here, where their methods are known by name, nor in the host."""
+
+    def resident(pid: int) -> int:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+        return int(text.split("Rss:")[1].split()[0]) >> 10
+
+    with load_addon(addon_path("primitive")) as loaded:
+        make = host(loaded).run_script(
+            "(n) => new (class { value() { return n; } some() {} other() {} })"
+        )
+        pid = host(loaded).pid
+        assert pid is not None
+
+        def use(objects: range) -> None:
+            assert all(make(number).value() == number for number in objects)
+            host(loaded).collect()
+
+        use(range(2000))
+        before = resident(os.getpid()), resident(pid)
+        use(range(2000, 22_000))
+        after = resident(os.getpid()), resident(pid)
+        kept = make(1)
+        use(range(300))
+        assert kept.value() == 1
+    assert after[0] - before[0] < 3, f"the client has {after[0] - before[0]} MiB more"
+    assert after[1] - before[1] < 3, f"the host has {after[1] - before[1]} MiB more"

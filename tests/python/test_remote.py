@@ -1,4 +1,4 @@
-"""Python objects that the addon can't copy: who may look, and into what."""
+"""Python objects passed by reference: what the addon may read, set and call."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ WAYS_IN = [
     WAYS_IN,
     ids=lambda part: ".".join(part) if isinstance(part, list) else type(part).__name__,
 )
-def test_there_is_no_way_in(value: Any, path: list[str], hostile: Addon) -> None:
+def test_no_attribute_outside_the_table_is_reached(
+    value: Any, path: list[str], hostile: Addon
+) -> None:
     try:
         assert hostile.walk(value, path) is None
     except TypeError as error:
@@ -174,7 +176,7 @@ def test_public_instance_is_live_for_public_names(public: Addon) -> None:
     assert script("(a) => a")(account) is account
 
 
-def test_public_instance_keeps_what_was_not_shown(public: Addon) -> None:
+def test_public_instance_keeps_names_that_are_not_shown(public: Addon) -> None:
     account = Account("ada")
     with pytest.raises((JSError, TypeError)):
         public.set(account, "_secret", "stolen")
@@ -190,7 +192,7 @@ def test_exposed_policy_passes_nothing_by_itself(exposed: Addon) -> None:
         exposed.get(Account("ada"), "owner")
 
 
-def test_opaque_token_shows_nothing_of_what_is_public(public: Addon) -> None:
+def test_opaque_token_shows_no_public_names(public: Addon) -> None:
     account = Account("ada")
     assert public.get(by_ref(account), "owner") is None
     assert public.ownKeys(by_ref(account)) == []
@@ -212,7 +214,7 @@ def test_expose_without_names_shows_the_public_ones(exposed: Addon) -> None:
     assert exposed.get(expose(account), "_secret") is None
 
 
-def test_what_an_exposed_attribute_returns_is_classed_anew(exposed: Addon) -> None:
+def test_value_of_an_exposed_attribute_is_classified_itself(exposed: Addon) -> None:
     holder = types.SimpleNamespace(inner=Account("ada"), function=a_function)
     shown = expose(holder, "inner", "function")
     with pytest.raises(TypeError, match=r"attribute 'inner': a value of type .*Account"):
@@ -245,7 +247,7 @@ def test_first_refused_look_is_logged_with_the_remedy(
 
 
 @pytest.mark.parametrize("value", [math, Account, a_function, a_generator(), len], ids=repr)
-def test_what_leads_everywhere_can_not_be_exposed(value: Any) -> None:
+def test_objects_that_lead_to_the_interpreter_cannot_be_exposed(value: Any) -> None:
     with pytest.raises(TypeError, match="cannot be exposed"):
         expose(value, "name")
 

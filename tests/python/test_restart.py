@@ -254,7 +254,7 @@ def test_crash_at_load_over_and_over_without_a_budget() -> None:
             load_addon(addon_path("broken/crash_at_load"))
 
 
-def test_on_start_is_the_first_to_speak() -> None:
+def test_on_start_is_called_before_any_other_call() -> None:
     order: list[str] = []
 
     def greet(addon: Addon) -> None:
@@ -350,7 +350,7 @@ def test_stale_objects_name_both_generations() -> None:
             assert how_it_ended(caught.value) == (1, signal.SIGABRT)
 
 
-def test_stale_objects_say_what_killed_the_process_between_two_calls() -> None:
+def test_stale_objects_name_the_crash_between_two_calls() -> None:
     with load_addon(addon_path("crash")) as loaded:
         for generation in (1, 2, 3):
             function = host(loaded).run_script("() => 1")
@@ -456,23 +456,23 @@ def test_promise_of_a_process_that_is_ended_fails(
         getattr(host(loaded), end)()
         thread.join(10)
         assert len(raised) == 1, "it still waits"
-        # Whoever asks later is told the same.
+        # A later wait ends in the same way.
         with pytest.raises(expected, match=words):
             promise.result(0)
 
 
 def test_promise_of_a_process_before_the_last_fails() -> None:
-    """The next process may be there before anybody was told how the one before it ended."""
+    """The next process may run before the end of the previous one is reported."""
     with load_addon(addon_path("order")) as loaded:
         promise = host(loaded).run_script("new Promise(() => {})")
         busy, over = threading.Event(), threading.Event()
 
-        def hear(_: int) -> None:
+        def receive(_: int) -> None:
             busy.set()
             assert over.wait(30)
 
-        # The thread that is told of deaths is at something else.
-        loaded.eventsOfThread(hear, 1)
+        # The thread that handles ends of hosts is busy.
+        loaded.eventsOfThread(receive, 1)
         assert busy.wait(10)
         pid = host(loaded).pid
         assert pid is not None

@@ -1,4 +1,4 @@
-"""What a confined addon can't do, what it still can, and what is said about it."""
+"""What a confined addon cannot do, what it can, and what is reported."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ from napi_python import (
     load_addon,
 )
 
-# What is denied here is asked for, and looked at.
+# The denials that are tried here.
 pytestmark = pytest.mark.filterwarnings("ignore::napi_python.SandboxWarning")
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001 - the one that is tested
@@ -53,6 +54,7 @@ PROCESS_VM_READV, PRLIMIT, SCHED_SETAFFINITY, GETPID, OPENAT2 = 310, 302, 203, 3
 
 EPERM, EACCES, ENOENT, ENOSYS = -errno.EPERM, -errno.EACCES, -errno.ENOENT, -errno.ENOSYS
 EROFS, ESRCH = -errno.EROFS, -errno.ESRCH
+UTIME, UTIMES, FUTIMESAT, UTIMENSAT, AT_FDCWD = 132, 235, 261, 280, -100
 CREATE = os.O_CREAT | os.O_WRONLY
 SIGCHLD, NEWUSER = 17, 0x10000000
 NOBODY = 65534
@@ -69,7 +71,7 @@ def _can_jail() -> str:
 
 @pytest.fixture(scope="module")
 def no_jail() -> str:
-    """Why no jail can be had here, or nothing; asked once."""
+    """Why no jail is available here, or nothing; found out once."""
     return _can_jail()
 
 
@@ -315,7 +317,7 @@ def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -
         assert (death.call, death.table, death.path) == ("open", "x32", "/etc/passwd")
         assert death.arguments is not None
         assert death.arguments[1:3] == [os.O_RDONLY, 7]
-        # What happens then is nobody's to change.
+        # The addon cannot change what happens then.
         assert probe.call(SIGACTION, SIGSYS, bytes(32), None, 8) == EPERM
         assert probe.call(SIGACTION, SIGSYS, None, bytes(32), 8) == 0
         with pytest.raises(AddonCrashed) as crash:
@@ -334,7 +336,7 @@ def test_environment_is_not_passed_on(
         probe = confined(policy, env={"ADDON_MODE": "quick"})
         fd = opened(probe, "/proc/self/environ")
         if fd < 0:
-            # Not of this process, for who may not be looked into.
+            # Not of this process, which may not be inspected.
             assert fd == EACCES
             continue
         text = host(probe).run_script(
@@ -448,8 +450,48 @@ def test_granted_paths_are_granted(
     assert (writable / "file").read_text() == ""
 
 
+@pytest.mark.parametrize("policy", ["default", "jail", "strict"])
+def test_times_are_changed_only_in_a_jail_on_writable_mounts(
+    policy: str, no_jail: str, confined: Callable[..., Addon], tmp_path: pathlib.Path
+) -> None:
+    if policy != "default" and no_jail:
+        pytest.skip(no_jail)
+    paths = [tmp_path / "readable", tmp_path / "writable"]
+    for folder in paths:
+        folder.mkdir()
+        (folder / "file").write_text("text")
+    options: dict[str, Any] = {"read": paths[:1], "write": paths[1:]}
+    if policy == "jail":
+        options["unix"] = []
+    probe = confined("strict" if policy == "strict" else "default", **options)
+    times = struct.pack("4q", 1, 0, 2, 0)
+    for folder in paths:
+        file = folder / "file"
+        before = file.stat()
+        fd = opened(probe, file)
+        assert fd >= 0
+        answers = {
+            probe.call(UTIMENSAT, fd, None, times, 0),
+            probe.call(UTIMENSAT, fd, None, None, 0),
+            probe.call(UTIMENSAT, AT_FDCWD, str(file), times, 0),
+            probe.call(UTIMENSAT, AT_FDCWD, f"/proc/self/fd/{fd}", times, 0),
+            probe.call(FUTIMESAT, AT_FDCWD, str(file), times),
+            probe.call(UTIMES, str(file), times),
+            probe.call(UTIME, str(file), times[:16]),
+        }
+        if policy != "default" and folder == paths[1]:
+            assert answers == {0}
+            assert file.stat().st_mtime == 0
+        else:
+            assert answers == {EPERM if policy == "default" else EROFS}
+            assert (file.stat().st_mtime_ns, file.stat().st_ctime_ns) == (
+                before.st_mtime_ns,
+                before.st_ctime_ns,
+            )
+
+
 @pytest.mark.parametrize("system", ["now", "without Landlock", "degraded"])
-def test_link_in_place_of_what_was_granted_grants_nothing(
+def test_link_in_place_of_a_granted_path_grants_nothing(
     system: str,
     confined: Callable[..., Addon],
     tmp_path: pathlib.Path,
@@ -520,7 +562,7 @@ def test_programs_are_started_by_their_option_and_confined(
         probe = confined(policy, subprocess=True)
         assert probe.run("/bin/true") == 0
         assert probe.run("/bin/false") == 1
-        # It reads no more than who started it.
+        # It reads no more than the process that started it.
         assert probe.run("/bin/cat", "/dev/null") == 0
         assert probe.run("/bin/cat", str(secret)) == 1
         assert probe.call(KILL, os.getpid(), 0) in (EPERM, ESRCH)
@@ -541,16 +583,103 @@ def test_a_home_is_no_package(
         with load_addon(link, sandbox=policy) as probe:  # type: ignore[arg-type]
             assert opened(probe, addon) >= 0
             assert opened(probe, tmp_path / "secret") in (EACCES, ENOENT)
-    package = tmp_path / "package"
-    inner = package / "build"
-    inner.mkdir(parents=True)
-    (package / "package.json").write_text("{}")
-    (package / "data").write_text("public")
-    shutil.copy(addon, inner / "probe.node")
-    with load_addon(inner / "probe.node", sandbox="default") as probe:
-        assert opened(probe, package / "data") >= 0
-        assert opened(probe, package / "data", os.O_RDWR) == EACCES
-        assert opened(probe, tmp_path / "secret") == EACCES
+
+
+def test_a_home_elsewhere_is_no_package_either(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, no_jail: str
+) -> None:
+    """A home is one also where HOME names another folder, as for root or a service."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "id").write_text("mine")
+    (home / "package.json").write_text("{}")
+    monkeypatch.setenv("HOME", "/nonexistent")
+    addon = home / "probe.node"
+    shutil.copy(addon_path("probe"), addon)
+    library = home / "libbeside.so.1"
+    library.write_text("a library")
+    for policy in POLICIES:
+        if policy == "strict" and no_jail:
+            continue
+        with load_addon(addon, sandbox=policy) as probe:  # type: ignore[arg-type]
+            assert opened(probe, addon) >= 0
+            assert opened(probe, library) >= 0
+            for secret in (home / ".ssh" / "id", home / ".ssh", home / "package.json"):
+                assert opened(probe, secret) in (EACCES, ENOENT)
+            report = host(probe).sandbox
+            assert set(report.package) == {addon, library}
+            assert f"reads of its package: {library}" in repr(report)
+
+
+def test_a_package_is_granted_as_far_as_the_addon_needs_it(
+    tmp_path: pathlib.Path, no_jail: str
+) -> None:
+    work = tmp_path / "work"
+    inner = work / "build" / "Release"
+    installed = work / "node_modules" / "@scope" / "addon"
+    dependency = work / "node_modules" / "@scope" / "library"
+    other = work / "node_modules" / "other"
+    for folder in (inner, installed / "bin", dependency, other):
+        folder.mkdir(parents=True)
+        (folder / "data").write_text("public")
+    (work / "package.json").write_text("{}")
+    (work / ".env").write_text("secret")
+    manifest = '{"optionalDependencies": {"@scope/library": "1"}}'
+    (installed / "package.json").write_text(manifest)
+    for folder in (inner, installed / "bin"):
+        shutil.copy(addon_path("probe"), folder / "probe.node")
+    for policy in POLICIES:
+        if policy == "strict" and no_jail:
+            continue
+        hidden = [work / ".env", work / "package.json", other / "data"]
+        with load_addon(inner / "probe.node", sandbox=policy) as probe:  # type: ignore[arg-type]
+            assert host(probe).sandbox.package == (work / "build",)
+            assert opened(probe, inner / "data") >= 0
+            assert opened(probe, inner / "data", os.O_RDWR) in (EACCES, EROFS)
+            for path in (*hidden, dependency / "data"):
+                assert opened(probe, path) in (EACCES, ENOENT)
+        path = installed / "bin" / "probe.node"
+        with load_addon(path, sandbox=policy) as probe:  # type: ignore[arg-type]
+            assert host(probe).sandbox.package == (installed, dependency)
+            for folder in (installed / "bin", dependency):
+                assert opened(probe, folder / "data") >= 0
+            for path in hidden:
+                assert opened(probe, path) in (EACCES, ENOENT)
+
+
+IN_NEW_PID_NAMESPACE = """
+import sys
+from napi_python import Sandbox, SandboxUnavailable, load_addon
+for sandbox in ("default", "strict", Sandbox(degrade="allow")):
+    try:
+        load_addon(sys.argv[1], sandbox=sandbox)
+    except SandboxUnavailable as error:
+        print(error.mechanism, error)
+print(load_addon(sys.argv[1], sandbox="none").run("/bin/true"))
+"""
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_proc_of_another_pid_namespace_is_named(*, mounted: bool, no_jail: str) -> None:
+    if no_jail:
+        pytest.skip(no_jail)
+    steps = ["unshare", "--pid", "--fork", *([] if IS_ROOT else ["--user", "--map-root-user"])]
+    steps += ["--mount-proc"] if mounted else []
+    done = subprocess.run(
+        [*steps, sys.executable, "-c", IN_NEW_PID_NAMESPACE, str(addon_path("probe"))],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    *refused, last = done.stdout.splitlines()
+    assert last == "0"
+    if mounted:
+        assert not refused
+    else:
+        assert len(refused) == 3
+        assert all(line.startswith("proc ") for line in refused)
+        assert all("/proc shows another PID namespace" in line for line in refused)
 
 
 def test_watching_is_opened_by_its_option(
@@ -744,14 +873,14 @@ def test_jail_stands_in_for_landlock(
     assert opened(probe, granted, os.O_WRONLY) == EROFS
     assert opened(probe, secret) == ENOENT
     assert opened(probe, f"{scratch_of(probe)}/new", CREATE) >= 0
-    # Root of a namespace is who may change these.
+    # Only root of a namespace may change these.
     assert opened(probe, "/proc/sys/kernel/core_pattern", os.O_WRONLY) == EROFS
     assert opened(probe, "/proc/1/mem") in (EACCES, ENOENT)
     test_the_client_is_out_of_reach(probe)
     test_the_network_is_out_of_reach(probe)
 
 
-def test_degrading_is_asked_for_and_said(
+def test_degrading_is_requested_and_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("NAPI_HOSTD_TEST_LANDLOCK_ABI", "0")
@@ -858,7 +987,7 @@ def test_thread_that_blocks_all_signals_is_diagnosed(
         assert probe.call(SIGPROCMASK, SIG_BLOCK, None, now, 8) == 0
         assert probe.call(SOCKET, 2, 1, 0) == EPERM
         blocked = int.from_bytes(now, "little")
-        # All but that one, and the two that nobody can block.
+        # All but that one, and the two that cannot be blocked.
         assert not blocked >> SIGSYS - 1 & 1
         assert blocked.bit_count() == 64 - 3
         assert probe.call(SIGPROCMASK, SIG_UNBLOCK, everything, now, 8) == 0
@@ -877,7 +1006,7 @@ def test_thread_that_blocks_all_signals_is_diagnosed(
 
 
 @pytest.mark.parametrize("end", ["close", "crash", "exit"])
-def test_every_denial_is_told_however_soon_the_end(
+def test_every_denial_is_reported_before_the_process_ends(
     end: str, confined: Callable[..., Addon], caplog: pytest.LogCaptureFixture
 ) -> None:
     probe = confined("default", diagnose=True)
@@ -901,9 +1030,9 @@ def test_every_denial_is_told_however_soon_the_end(
         lines = [record.getMessage() for record in list(caplog.records)]
         return sum('denied: mkdir("/etc/nobody-' in line for line in lines)
 
-    # A death is told at once, the log by a thread of its own.
-    patience = time.monotonic() + 30
-    while told() < count and end != "close" and time.monotonic() < patience:
+    # The end is reported at once, the log by a thread of its own.
+    end_of_wait = time.monotonic() + 30
+    while told() < count and end != "close" and time.monotonic() < end_of_wait:
         time.sleep(0.01)
     assert told() == count
 
@@ -920,7 +1049,7 @@ def audit(*arguments: str, addon: str = "probe", **variables: str) -> str:
     return run.stdout
 
 
-def test_audit_tells_what_an_addon_tried(tmp_path: pathlib.Path) -> None:
+def test_audit_lists_denials(tmp_path: pathlib.Path) -> None:
     said = audit()
     assert 'read=["/etc/passwd"] allows it' in said
     assert "in libc.so.6!" in said
@@ -943,7 +1072,7 @@ def test_audit_tells_what_an_addon_tried(tmp_path: pathlib.Path) -> None:
     assert "subprocess=True" in audit("--call", "run('/bin/true')").splitlines()[-1]
 
 
-def test_audit_tells_what_was_denied_before_a_crash(tmp_path: pathlib.Path) -> None:
+def test_audit_lists_denials_before_a_crash(tmp_path: pathlib.Path) -> None:
     script = tmp_path / "script.js"
     denied = f"for (let i = 0; i < 50; i++) addon.call({MKDIR}, `/etc/nobody-${{i}}`, 0);"
     for last, end in (
@@ -972,7 +1101,7 @@ def test_audit_that_can_not_be_made_says_why_once(tmp_path: pathlib.Path) -> Non
     not os.access("/proc/sys/vm/drop_caches", os.W_OK),
     reason="only root of the machine can make the kernel forget what nobody uses",
 )
-def test_grants_hold_when_the_kernel_forgets_what_nobody_uses(probe: Addon) -> None:
+def test_grants_hold_when_the_kernel_drops_unused_entries(probe: Addon) -> None:
     paths = ["/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/self/status"]
     for path in paths:
         assert probe.call(CLOSE, opened(probe, path)) == 0

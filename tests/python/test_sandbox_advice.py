@@ -1,4 +1,4 @@
-"""What the messages of the sandbox advise, tried out; and what needs no option."""
+"""The options that messages of the sandbox advise, tried out."""
 
 from __future__ import annotations
 
@@ -25,17 +25,6 @@ KEYCTL, PERSONALITY = 250, 135
 AF_NETLINK, NETLINK_ROUTE, NETLINK_AUDIT = 16, 0, 9
 CREATE = os.O_CREAT | os.O_WRONLY
 _ADVICE = re.compile(r"; (?:no option allows it|(?P<option>.*) allows it); in ")
-
-
-@pytest.fixture
-def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder that is not granted, with a file in it."""
-    place = tmp_path / "not granted"
-    place.mkdir()
-    (place / "file").write_text("mine")
-    (place / "empty").mkdir()
-    (place / "other").mkdir()
-    return place
 
 
 @pytest.fixture
@@ -66,12 +55,12 @@ def answer(call: tuple[Any, ...], option: str) -> int:
         return int(probe.call(*call))
 
 
-def attempts(folder: pathlib.Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def attempts(ungranted: pathlib.Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Calls that the default policy denies, with the option that allows each, or nothing."""
-    file, new = str(folder / "file"), str(folder / "new")
-    other = str(folder / "other")
+    file, new = str(ungranted / "file"), str(ungranted / "new")
+    other = str(ungranted / "other")
     read, write = f'read=["{file}"]', f'write=["{file}"]'
-    entries = f'write=["{folder}"]'
+    entries = f'write=["{ungranted}"]'
     yield "network=True", (SOCKET, socket.AF_INET, socket.SOCK_STREAM, 0)
     yield "network=True", (SOCKET, AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
     yield "", (SOCKET, AF_NETLINK, socket.SOCK_RAW, NETLINK_AUDIT)
@@ -80,20 +69,20 @@ def attempts(folder: pathlib.Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "watch=True", (INOTIFY_INIT,)
     yield read, (OPEN, file, os.O_RDONLY)
     yield read, (OPENAT, -100, file, os.O_RDONLY)
-    yield f'read=["{folder}"]', (OPEN, str(folder), os.O_RDONLY | os.O_DIRECTORY)
+    yield f'read=["{ungranted}"]', (OPEN, str(ungranted), os.O_RDONLY | os.O_DIRECTORY)
     yield write, (OPEN, file, os.O_RDWR)
     yield write, (TRUNCATE, file, 0)
     yield "", (OPEN, file, os.O_RDONLY | os.O_TRUNC)
     yield entries, (OPEN, new, CREATE, 0o600)
-    yield entries, (CREAT, str(folder / "created"), 0o600)
-    yield entries, (MKDIR, str(folder / "made"), 0o700)
-    yield entries, (MKDIRAT, -100, str(folder / "made at"), 0o700)
-    yield entries, (RMDIR, str(folder / "empty"))
-    yield entries, (SYMLINK, "nowhere", str(folder / "symlink"))
-    yield entries, (LINK, file, str(folder / "link"))
-    yield entries, (RENAME, str(folder / "link"), str(folder / "renamed"))
-    both = f'write=["{folder}", "{other}"]'
-    yield both, (RENAMEAT2, -100, str(folder / "renamed"), -100, f"{other}/moved", 0)
+    yield entries, (CREAT, str(ungranted / "created"), 0o600)
+    yield entries, (MKDIR, str(ungranted / "made"), 0o700)
+    yield entries, (MKDIRAT, -100, str(ungranted / "made at"), 0o700)
+    yield entries, (RMDIR, str(ungranted / "empty"))
+    yield entries, (SYMLINK, "nowhere", str(ungranted / "symlink"))
+    yield entries, (LINK, file, str(ungranted / "link"))
+    yield entries, (RENAME, str(ungranted / "link"), str(ungranted / "renamed"))
+    both = f'write=["{ungranted}", "{other}"]'
+    yield both, (RENAMEAT2, -100, str(ungranted / "renamed"), -100, f"{other}/moved", 0)
     yield f'write=["{other}"]', (UNLINK, f"{other}/moved")
     yield f'policy="strict", {write}', (CHMOD, file, 0o600)
     for call in (
@@ -108,9 +97,9 @@ def attempts(folder: pathlib.Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 
 def test_every_piece_of_advice_is_true(
-    folder: pathlib.Path, advised: Callable[[tuple[Any, ...]], str | None]
+    ungranted: pathlib.Path, advised: Callable[[tuple[Any, ...]], str | None]
 ) -> None:
-    for option, call in attempts(folder):
+    for option, call in attempts(ungranted):
         assert (advised(call) or "") == option, call
         if not option:
             continue

@@ -41,14 +41,14 @@ def around() -> tuple[set[int], int]:
 
 
 @pytest.mark.parametrize("name", ["crash_at_load", "crash_in_init", "exit_at_load"])
-def test_death_while_it_is_loaded_is_told_and_leaves_nothing(name: str, policy: Policy) -> None:
+def test_crash_while_loading_is_reported_and_leaves_nothing(name: str, policy: Policy) -> None:
     before = around()
     with pytest.raises(AddonCrashed):
         load_addon(addon_path(f"broken/{name}"), sandbox=policy)
     assert around() == before
 
 
-def test_what_is_no_addon_is_refused(policy: Policy, tmp_path: pathlib.Path) -> None:
+def test_file_that_is_no_addon_is_refused(policy: Policy, tmp_path: pathlib.Path) -> None:
     addon = addon_path("primitive").read_bytes()
     foreign = addon[:MACHINE] + AARCH64.to_bytes(2, "little") + addon[MACHINE + 2 :]
     contents = {

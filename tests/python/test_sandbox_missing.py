@@ -1,4 +1,4 @@
-"""A layer that the kernel does not have is an error that names it, or is told; never nothing."""
+"""A layer that the kernel lacks is an error that names it, or is reported."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import errno
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 from conftest import addon_path
-from napi_python import Sandbox, SandboxUnavailable, load_addon
+from napi_python import Sandbox, SandboxUnavailable, host, load_addon
 
 # Numbers of system calls on x86-64, and an option of prctl.
 SECCOMP, LANDLOCK_CREATE, LANDLOCK_RESTRICT, UNSHARE, CLOSE_RANGE = 317, 444, 446, 272, 436
 PRCTL, SET_MDWE, OPENAT2 = 157, 65, 437
+# The first version of Landlock with a log that can be turned off.
+LOG_FLAGS = 7
 
 NO_SECCOMP = [SECCOMP, None, errno.ENOSYS]
 NO_LANDLOCK = [LANDLOCK_CREATE, None, errno.ENOSYS]
@@ -61,7 +64,7 @@ def jail() -> None:
         ([[LANDLOCK_RESTRICT, None, errno.EPERM]], "landlock", errno.EPERM),
     ],
 )
-def test_what_default_requires_and_is_missing_is_named(
+def test_missing_layer_that_default_requires_is_named(
     missing: list[list[int | None]], name: str, number: int
 ) -> None:
     answer = loaded_without(*missing)
@@ -96,3 +99,14 @@ def test_kernel_without_landlock_has_a_jail_in_its_place() -> None:
 def test_calls_that_can_be_made_up_for_are(number: int) -> None:
     answer = loaded_without([number, None, errno.ENOSYS])
     assert (answer["degraded"], answer["states"]["seccomp"]) == ([], "applied")
+
+
+def test_denials_do_not_fill_the_audit_log() -> None:
+    """A restriction that would have them logged is refused here, where the kernel has a log."""
+    logged: list[int | None] = [LANDLOCK_RESTRICT, 0, errno.EPERM, 1]
+    with load_addon(addon_path("primitive"), sandbox="default") as addon:
+        detail = host(addon).sandbox["landlock"].detail
+    found = re.match(r"version (\d+)", detail)
+    if found is None or int(found[1]) < LOG_FLAGS:
+        pytest.skip(f"Landlock has no log here: {detail}")
+    assert loaded_without(logged)["states"]["landlock"] == "applied"

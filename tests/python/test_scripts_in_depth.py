@@ -38,7 +38,7 @@ def test_the_exports_given_are_filled_and_kept(bench: Addon) -> None:
 
 def test_a_second_load_is_a_new_environment(bench: Addon) -> None:
     first, second = dlopen("reference"), dlopen("reference")
-    # References are kept in the image, which both share; an environment knows its own only.
+    # References are kept in the library, which both share; an environment has only its own.
     answers = host(bench).run_script(
         f"const a = {first}, b = {second}; a.napi_create_reference(5, {{}}, 1);"
         "[a === b, b.napi_delete_reference(5).status]"
@@ -48,7 +48,7 @@ def test_a_second_load_is_a_new_environment(bench: Addon) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "broken/no_entry_point"])
-def test_what_cannot_be_loaded_throws(bench: Addon, name: str) -> None:
+def test_file_that_cannot_be_loaded_throws(bench: Addon, name: str) -> None:
     path = str(addon_path("array")).replace("array.node", f"{name}.node")
     code = host(bench).run_script(
         f"try {{ process.dlopen({{ exports: {{}} }}, {json.dumps(path)}) }} catch (e) {{ e.code }}"

@@ -1,4 +1,4 @@
-"""`napi-hostd serve` and `load_addon(path, address=...)`: hosts that someone else starts."""
+"""`napi-hostd serve` and `load_addon(path, address=...)`: hosts that a server starts."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_crash_has_the_same_facts_as_one_of_an_own_process(carrier: Any, server:
 
 
 def test_usage_of_a_session_that_leaves_no_record(server: Server) -> None:
-    # The kernel counts what a process had before its program was started: more than that is told.
+    # The kernel counts what a process had before its program was started: only more is reported.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     with load_addon(CRASH, address=server.address) as loaded:
         loaded.exhaustMemory(own + 100)
@@ -212,6 +212,56 @@ def test_socket_in_use_is_refused_and_a_stale_one_replaced(server: Server) -> No
         assert loaded.add(1, 2) == 3
 
 
+@pytest.mark.parametrize(
+    ("option", "error", "says"),
+    [
+        ({"address": ""}, ValueError, "address must be the path of a socket, got ''"),
+        ({"address": "a\0b"}, ValueError, r"address must be the path of a socket, got 'a\\x00b'"),
+        ({"env": {"A\0": "b"}}, TypeError, "env: names and values must be str without NUL"),
+        ({"env": {"A": 5}}, TypeError, "env: names and values must be str without NUL"),
+        ({"env": {"": "b"}}, ValueError, "env: '' is not a valid name of a variable"),
+        ({"env": {"A=B": "c"}}, ValueError, "env: 'A=B' is not a valid name of a variable"),
+        ({"env": [("A", "b")]}, TypeError, "env must be a dict"),
+        ({"name": 5}, TypeError, "name must be str or None, got 5"),
+        ({"name": ["x"]}, TypeError, "name must be str or None"),
+    ],
+)
+def test_option_that_cannot_be_used_is_named(option: Any, error: Any, says: str) -> None:
+    with pytest.raises(error, match=says):
+        load_addon(CRASH, **option)
+
+
+def test_path_that_cannot_be_granted_is_named() -> None:
+    with pytest.raises(ValueError, match=r"read: the path '/a\\x00' contains a NUL"):
+        Sandbox(read=["/a\0"])
+
+
+def test_refusal_of_a_hostile_server_is_escaped(tmp_path: Path) -> None:
+    text = b'a\x1b[2J\nTraceback (most recent call last):\n  File "/fake.py", line 1\xff'
+    tmp_path.chmod(0o700)
+    address = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
+
+        def refuse() -> None:
+            with listener.accept()[0] as client:
+                _, descriptors, _, _ = socket.recv_fds(client, 4096, 8)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                client.sendall(b"NAPIDOOR" + bytes([2, 0, 0, 0]))
+                client.sendall(len(text).to_bytes(4, "little") + text)
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        with pytest.raises(LoadError) as caught:
+            load_addon(CRASH, address=address)
+        server.join()
+    assert "it refused: a\\x1b[2J\n| Traceback (most" in str(caught.value)
+    assert "\n|   File" in str(caught.value)
+    assert repr(caught.value).isprintable()
+
+
 def test_no_server_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     with pytest.raises(LoadError, match=r"server at .*nothing"):
@@ -249,7 +299,7 @@ def test_end_in_order(server: Server) -> None:
     end = time.monotonic() + 5
     while server.address.exists() and time.monotonic() < end:
         time.sleep(0.01)
-    # Nobody new comes in, who is there goes on.
+    # New clients are refused, sessions go on.
     with pytest.raises(LoadError):
         load_addon(CRASH, address=server.address)
     assert loaded.add(1, 2) == 3
@@ -259,7 +309,7 @@ def test_end_in_order(server: Server) -> None:
     assert gone_within(pid, 1)
 
 
-def test_end_at_once_when_told_twice(server: Server) -> None:
+def test_second_signal_ends_the_server_at_once(server: Server) -> None:
     loaded = load_addon(CRASH, address=server.address)
     failed: list[BaseException] = []
 
@@ -352,7 +402,7 @@ def test_interrupt_ends_it_too(tmp_path: Path) -> None:
         assert not server.address.exists()
 
 
-def test_debug_mode_is_asked_for_by_the_client(
+def test_debug_mode_is_requested_by_the_client(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     for debug in (False, True):

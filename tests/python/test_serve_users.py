@@ -60,7 +60,7 @@ def test_server_refuses_a_client_of_another_user(tmp_path: Path) -> None:
         server.address.parent.chmod(0o777)
         server.address.chmod(0o777)
 
-        def knock() -> str:
+        def attach() -> str:
             os.fchdir(descriptor)
             become_nobody()
             with socket.socket(socket.AF_UNIX) as stranger:
@@ -68,7 +68,7 @@ def test_server_refuses_a_client_of_another_user(tmp_path: Path) -> None:
                 stranger.connect("socket")
                 return stranger.recv(1000).decode(errors="replace")
 
-        assert "this server belongs to another user" in in_child(knock)
+        assert "this server belongs to another user" in in_child(attach)
         server.address.parent.chmod(0o700)
         os.close(descriptor)
         with load_addon(addon_path("primitive"), address=server.address):
@@ -80,7 +80,7 @@ def test_folder_keeps_others_out_by_itself(tmp_path: Path) -> None:
     with serving("--socket", str(tmp_path / "door" / "socket")) as server:
         descriptor = os.open(server.address.parent, os.O_RDONLY | os.O_DIRECTORY)
 
-        def knock() -> str:
+        def attach() -> str:
             os.fchdir(descriptor)
             become_nobody()
             with socket.socket(socket.AF_UNIX) as stranger:
@@ -90,12 +90,12 @@ def test_folder_keeps_others_out_by_itself(tmp_path: Path) -> None:
                     return "kept out"
             return "let in"
 
-        assert in_child(knock) == "kept out"
+        assert in_child(attach) == "kept out"
         os.close(descriptor)
 
 
 def test_client_refuses_a_server_of_another_user(tmp_path: Path) -> None:
-    """One that listens in a folder of this user's: who listens is who counts."""
+    """One that listens in a folder of this user: the user of the listening process counts."""
     folder = tmp_path / "door"
     folder.mkdir(mode=0o700)
     address = folder / "socket"

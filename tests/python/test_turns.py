@@ -1,4 +1,4 @@
-"""Who takes the turns: the loop that has to do with the addon, a waiting thread, a daemon."""
+"""Which thread takes the turns: the loop's, a waiting one, or one of the package."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ TRIES = 20
 
 
 async def heard_on(order: Any) -> threading.Thread:
-    """Returns the thread that an event of the addon is heard in."""
+    """Returns the thread in which an event of the addon arrives."""
     loop = asyncio.get_running_loop()
-    heard: asyncio.Future[threading.Thread] = loop.create_future()
+    received: asyncio.Future[threading.Thread] = loop.create_future()
 
-    def hear(_: int) -> None:
+    def receive(_: int) -> None:
         thread = threading.current_thread()
-        loop.call_soon_threadsafe(heard.set_result, thread)
+        loop.call_soon_threadsafe(received.set_result, thread)
 
-    order.eventsOfThread(hear, 1)
-    return await asyncio.wait_for(heard, SECONDS)
+    order.eventsOfThread(receive, 1)
+    return await asyncio.wait_for(received, SECONDS)
 
 
 def heard_in_thread(order: Any) -> threading.Thread:
-    heard: list[threading.Thread] = []
+    received: list[threading.Thread] = []
     done = threading.Event()
 
-    def hear(_: int) -> None:
-        heard.append(threading.current_thread())
+    def receive(_: int) -> None:
+        received.append(threading.current_thread())
         done.set()
 
-    order.eventsOfThread(hear, 1)
+    order.eventsOfThread(receive, 1)
     assert done.wait(SECONDS)
-    return heard[0]
+    return received[0]
 
 
 def test_the_loop_that_registered_something_takes_the_turns(order: Any) -> None:
@@ -54,14 +54,14 @@ def test_the_loop_that_registered_something_takes_the_turns(order: Any) -> None:
 
 
 def test_the_loop_that_awaited_something_takes_the_turns(order: Any) -> None:
-    heard: list[threading.Thread] = []
+    received: list[threading.Thread] = []
     done = threading.Event()
 
-    def hear(_: int) -> None:
-        heard.append(threading.current_thread())
+    def receive(_: int) -> None:
+        received.append(threading.current_thread())
         done.set()
 
-    send = functools.partial(order.eventsOfThread, hear, 1)
+    send = functools.partial(order.eventsOfThread, receive, 1)
 
     async def main() -> None:
         await host(order).run_script("new Promise(done => setTimeout(done, 1))")
@@ -70,7 +70,7 @@ def test_the_loop_that_awaited_something_takes_the_turns(order: Any) -> None:
         await until(done.is_set)
 
     asyncio.run(main())
-    assert heard == [threading.current_thread()]
+    assert received == [threading.current_thread()]
 
 
 def test_without_a_loop_a_thread_of_the_package_takes_them(order: Any) -> None:
@@ -193,17 +193,19 @@ def test_promise_lives_for_as_long_as_it_is_awaited(order: Any) -> None:
     assert asyncio.run(main()) == [{}] * 100
 
 
-def test_loop_that_was_given_a_promise_is_asked_for_turns(order: Any) -> None:
+def test_loop_that_received_a_promise_is_requested_to_take_turns(order: Any) -> None:
     """It has not awaited anything: turns of a thread would only get into its way."""
     script = host(order).run_script
-    heard: list[threading.Thread] = []
-    script("(f) => { globalThis.hear = f; }")(lambda: heard.append(threading.current_thread()))
+    received: list[threading.Thread] = []
+    script("(f) => { globalThis.receive = f; }")(
+        lambda: received.append(threading.current_thread())
+    )
 
     async def main() -> None:
         promises = [script("new Promise(done => setTimeout(done, 1, 1))") for _ in range(3)]
-        script("setTimeout(hear, 1); 0")
-        await until(lambda: heard)
-        assert heard == [threading.current_thread()]
+        script("setTimeout(receive, 1); 0")
+        await until(lambda: received)
+        assert received == [threading.current_thread()]
         assert await asyncio.gather(*promises) == [1] * 3
 
     asyncio.run(main())
@@ -222,13 +224,13 @@ def test_loop_that_was_given_a_promise_may_wait_for_it_in_result(order: Any) -> 
 
 def test_loop_that_was_given_a_promise_and_is_blocked_is_not_waited_for(order: Any) -> None:
     script = host(order).run_script
-    heard = threading.Event()
-    script("(f) => { globalThis.hear = f; }")(heard.set)
+    received = threading.Event()
+    script("(f) => { globalThis.receive = f; }")(received.set)
 
     async def main() -> None:
         script("new Promise(() => 0)")
-        script("setTimeout(hear, 1); 0")
-        assert heard.wait(SECONDS)
+        script("setTimeout(receive, 1); 0")
+        assert received.wait(SECONDS)
 
     asyncio.run(main())
 
@@ -309,7 +311,7 @@ def call(work: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("block", [call, join, lock, pool])
-def test_a_loop_that_is_blocked_deadlocks_with_nobody(
+def test_a_blocked_loop_causes_no_deadlock(
     order: Any, block: Callable[[Callable[[], Any]], None], request: pytest.FixtureRequest
 ) -> None:
     """The addon serves other threads meanwhile, and events wait for the loop."""
@@ -325,14 +327,14 @@ def test_a_loop_that_is_blocked_deadlocks_with_nobody(
             assert later(5).result(SECONDS) == 5
 
     async def main() -> None:
-        heard: list[int] = []
+        received: list[int] = []
         for _ in range(tries):
-            heard.clear()
-            order.eventsOfThread(heard.append, 10)
+            received.clear()
+            order.eventsOfThread(received.append, 10)
             await asyncio.sleep(0)
             block(work)
-            await until(lambda: len(heard) == 10)
-            assert heard == list(range(10))
+            await until(lambda: len(received) == 10)
+            assert received == list(range(10))
 
     asyncio.run(main())
 
@@ -363,7 +365,7 @@ def test_callback_of_a_turn_may_wait_for_other_threads_calls(order: Any) -> None
 
 
 def hearings() -> int:
-    """Returns how often the threads that hear hosts have slept."""
+    """Returns how often the threads that read notices have slept."""
     sum_ = 0
     for thread in Path("/proc/self/task").iterdir():
         if (thread / "comm").read_text().strip() == "hostd-notices":
@@ -373,10 +375,12 @@ def hearings() -> int:
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])
-def test_a_loop_hears_the_host_without_a_thread_in_between(order: Any, is_restarted: bool) -> None:
+def test_a_loop_is_woken_by_the_host_without_a_thread_in_between(
+    order: Any, is_restarted: bool
+) -> None:
     count = 20
 
-    async def heard() -> int:
+    async def received() -> int:
         before = hearings()
         for _ in range(count // 2):
             await host(order).run_script("new Promise(done => setTimeout(done, 0))")
@@ -384,32 +388,32 @@ def test_a_loop_hears_the_host_without_a_thread_in_between(order: Any, is_restar
         return hearings() - before
 
     async def main() -> None:
-        await heard()
+        await received()
         if is_restarted:
             await asyncio.to_thread(host(order).restart)
-        # What is not answered within 20 ms is told to a thread as well, which may happen on a busy
-        # machine. Threads that hear nothing look around ten times a second.
+        # A request that is not answered within 20 ms wakes a thread too, which may happen on a busy
+        # machine. Idle threads that read notices wake ten times a second.
         end = time.monotonic() + SECONDS
-        while await heard() > count // 2:
-            assert time.monotonic() < end, "each promise was told to a thread"
+        while await received() > count // 2:
+            assert time.monotonic() < end, "each promise was reported to a thread"
 
     asyncio.run(main())
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one CPU nobody looks out")
-def test_a_thread_that_waits_hears_of_what_is_soon_done_by_itself(order: Any) -> None:
+def test_a_thread_in_result_polls_for_short_work(order: Any) -> None:
     count = 20
     soon = host(order).run_script(SOON)
 
-    def heard() -> int:
+    def received() -> int:
         before = hearings()
         for _ in range(count):
             assert soon(lambda: None).result(SECONDS) == 7
         return hearings() - before
 
     end = time.monotonic() + SECONDS
-    while heard() > count // 2:
-        assert time.monotonic() < end, "each promise was told to a thread"
+    while received() > count // 2:
+        assert time.monotonic() < end, "each promise was reported to a thread"
 
 
 #: what a task has, and no turn is to see
@@ -423,7 +427,7 @@ def ends_at_once(promise: Any) -> bool:
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one CPU nobody looks out")
-def test_what_is_soon_done_is_awaited_without_going_to_sleep(order: Any) -> None:
+def test_short_work_is_awaited_without_sleeping(order: Any) -> None:
     seen: set[Any] = set()
 
     def callback() -> None:
@@ -446,7 +450,7 @@ def test_what_is_soon_done_is_awaited_without_going_to_sleep(order: Any) -> None
     assert seen == {("nobody's", threading.current_thread())}
 
 
-def test_who_awaits_what_is_soon_done_again_and_again_starves_nobody(order: Any) -> None:
+def test_awaiting_short_work_repeatedly_lets_the_loop_run(order: Any) -> None:
     soon = host(order).run_script(SOON)
 
     async def main() -> int:
@@ -487,27 +491,27 @@ def test_callback_in_the_turn_of_an_await_may_cancel_its_task(order: Any) -> Non
 
 
 def test_turn_that_a_thread_comes_to_late_is_left_to_the_new_loop(order: Any) -> None:
-    at_hook, leave_hook, heard = threading.Event(), threading.Event(), threading.Event()
+    at_hook, leave_hook, received = threading.Event(), threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
 
     def hook(_: BaseException) -> None:
         at_hook.set()
         leave_hook.wait(SECONDS)
 
-    def hear(_: int) -> None:
+    def receive(_: int) -> None:
         threads.append(threading.current_thread())
-        heard.set()
+        received.set()
 
     async def start_timer() -> None:
         host(order).run_script("(done) => { setTimeout(done, 20); }")(lambda: None)
 
     async def first_call() -> None:
-        order.eventsOfThread(hear, 1)
+        order.eventsOfThread(receive, 1)
         # The event waits for a turn, and now the thread goes on to the one that was left to it.
-        assert not heard.wait(0.1), "the hook and this coroutine keep all from a turn"
+        assert not received.wait(0.1), "the hook and this coroutine keep all from a turn"
         leave_hook.set()
-        heard.wait(0.2)
-        await until(heard.is_set)
+        received.wait(0.2)
+        await until(received.is_set)
 
     former = on_uncaught(hook)
     try:

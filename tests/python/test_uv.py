@@ -25,33 +25,33 @@ def uv() -> Iterator[Any]:
 
 
 def test_callbacks_of_the_loop_reach_python_on_the_thread_of_its_turns(uv: Any) -> None:
-    told: queue.Queue[tuple[str, str]] = queue.Queue()
-    uv.timer(lambda word: told.put((word, threading.current_thread().name)), 1)
-    word, thread = told.get(timeout=SECONDS)
+    reported: queue.Queue[tuple[str, str]] = queue.Queue()
+    uv.timer(lambda word: reported.put((word, threading.current_thread().name)), 1)
+    word, thread = reported.get(timeout=SECONDS)
     assert word == "timer"
     assert thread != threading.main_thread().name
 
     async def main() -> list[str]:
-        heard: asyncio.Queue[str] = asyncio.Queue()
+        received: asyncio.Queue[str] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
-        def hear(word: str) -> None:
-            loop.call_soon_threadsafe(heard.put_nowait, word)
+        def receive(word: str) -> None:
+            loop.call_soon_threadsafe(received.put_nowait, word)
 
-        uv.poll(hear)
-        uv.signs(hear, 1000)
-        return sorted([await asyncio.wait_for(heard.get(), SECONDS) for _ in range(4)])
+        uv.poll(receive)
+        uv.signs(receive, 1000)
+        return sorted([await asyncio.wait_for(received.get(), SECONDS) for _ in range(4)])
 
     assert asyncio.run(main()) == ["8000", "end", "one", "two"]
 
 
-def test_host_that_rings_while_it_loads_is_heard() -> None:
-    # It rings when it opens the loop, and not again so soon: many times, it comes too early.
+def test_wake_up_request_while_loading_is_served() -> None:
+    # It requests a turn when it opens the loop, and not again so soon: often that is too early.
     for _ in range(15):
-        told: queue.Queue[str] = queue.Queue()
+        reported: queue.Queue[str] = queue.Queue()
         with load_addon(addon_path("uv")) as addon:
-            addon.timer(told.put, 1)
-            assert told.get(timeout=SECONDS) == "timer"
+            addon.timer(reported.put, 1)
+            assert reported.get(timeout=SECONDS) == "timer"
 
 
 def test_first_callback_of_a_fresh_host_runs_in_the_thread_of_the_loop(
@@ -85,23 +85,23 @@ def test_first_callback_of_a_fresh_host_runs_in_the_thread_of_the_loop(
     assert (elsewhere, late) == ([], [])
 
 
-def test_default_loop_runs_in_a_host_that_was_not_asked_for_a_loop(uv: Any) -> None:
-    told: queue.Queue[str] = queue.Queue()
-    uv.defaultTimer(told.put, 1)
-    assert told.get(timeout=SECONDS) == "timer"
+def test_default_loop_runs_if_the_addon_requested_no_loop(uv: Any) -> None:
+    reported: queue.Queue[str] = queue.Queue()
+    uv.defaultTimer(reported.put, 1)
+    assert reported.get(timeout=SECONDS) == "timer"
 
 
 def test_number_of_threads_is_read_by_libuv(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each piece of work waits for all others, which takes as many threads.
     monkeypatch.setenv("UV_THREADPOOL_SIZE", "9")
-    told: queue.Queue[str] = queue.Queue()
+    reported: queue.Queue[str] = queue.Queue()
     with load_addon(addon_path("uv")) as addon:
-        addon.work(told.put, 9)
-        assert told.get(timeout=SECONDS) == "work"
+        addon.work(reported.put, 9)
+        assert reported.get(timeout=SECONDS) == "work"
 
 
 def test_call_from_a_callback_without_scope_does_not_run_microtasks_below_it(uv: Any) -> None:
-    told: queue.Queue[str] = queue.Queue()
+    reported: queue.Queue[str] = queue.Queue()
 
     def ask() -> None:
         assert host(uv).run_script("1 + 1") == 2
@@ -114,14 +114,14 @@ def test_call_from_a_callback_without_scope_does_not_run_microtasks_below_it(uv:
             order.push("end of the callback");
         }"""
     )
-    uv.bareTimer(call(ask, told.put), 1)
-    assert told.get(timeout=SECONDS) == "end of the callback,microtask"
+    uv.bareTimer(call(ask, reported.put), 1)
+    assert reported.get(timeout=SECONDS) == "end of the callback,microtask"
 
 
 def test_work_that_does_not_end_does_not_keep_the_host(uv: Any) -> None:
     uv.work(lambda _: None, 64)  # More than there are threads: all of them wait for ever.
-    uv.timer((told := queue.Queue[str]()).put, 1)
-    assert told.get(timeout=SECONDS) == "timer"
+    uv.timer((reported := queue.Queue[str]()).put, 1)
+    assert reported.get(timeout=SECONDS) == "timer"
     begin = time.monotonic()
     host(uv).close()
     assert time.monotonic() - begin < 2.0, "it was not killed, it ended"
@@ -139,10 +139,10 @@ def nanoseconds(pid: int, *, without: int | None = None) -> dict[str, int]:
 
 def test_idle_loop_costs_no_cpu(uv: Any, pytestconfig: pytest.Config) -> None:
     # A pipe that is polled and a timer that is far away.
-    told: queue.Queue[str] = queue.Queue()
-    writing = uv.idlePoll(told.put)
+    reported: queue.Queue[str] = queue.Queue()
+    writing = uv.idlePoll(reported.put)
     uv.pipePut(writing, "abc")
-    assert told.get(timeout=SECONDS) == "abc"
+    assert reported.get(timeout=SECONDS) == "abc"
     pid = host(uv).pid
     assert pid is not None
     me = threading.get_native_id()
@@ -156,6 +156,6 @@ def test_idle_loop_costs_no_cpu(uv: Any, pytestconfig: pytest.Config) -> None:
     assert ran[0] == 0, after[0]
     assert ran[1] < 1_000_000 * seconds, after[1]
     uv.pipePut(writing, "def")
-    assert told.get(timeout=SECONDS) == "def"
+    assert reported.get(timeout=SECONDS) == "def"
     uv.pipePut(writing, "ghi")
-    assert told.get(timeout=SECONDS) == "ghi"
+    assert reported.get(timeout=SECONDS) == "ghi"

@@ -1,4 +1,4 @@
-"""The contract of what crosses, in both directions."""
+"""How values are converted, in both directions."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_date_survives_the_round_trip(echo: Any) -> None:
         "new (class A {})",
     ],
 )
-def test_what_is_no_plain_data_is_an_object(source: str, js: Script) -> None:
+def test_value_that_is_not_plain_data_is_an_object(source: str, js: Script) -> None:
     assert isinstance(js(source), JSObject)
 
 
@@ -349,7 +349,7 @@ HIDE = "const hide = (o, key, own) => Object.defineProperty(o, key, {configurabl
         ("{}", {}),
     ],
 )
-def test_what_is_copied_are_the_enumerable_properties(made: str, value: Any, js: Script) -> None:
+def test_only_enumerable_properties_are_copied(made: str, value: Any, js: Script) -> None:
     found = js(f"(() => {{ {HIDE} return {made}; }})()".replace("return {};", "return ({});"))
     assert found == value
     assert type(found) is type(value) or isinstance(found, Object)

@@ -36,7 +36,7 @@ def look(js: Script) -> Any:
 
 
 @pytest.mark.parametrize("source", [b"abcd", bytearray(b"abcd"), array.array("i", [1])])
-def test_wrapper_is_what_it_says(source: Any, look: Any, js: Script) -> None:
+def test_wrapper_has_the_kind_that_it_names(source: Any, look: Any, js: Script) -> None:
     assert look(ArrayBuffer(source)) == ["ArrayBuffer", 4]
     assert look(SharedArrayBuffer(source)) == ["SharedArrayBuffer", 4]
     assert look(DataView(source)) == ["DataView", 4]
@@ -86,7 +86,7 @@ def test_source_that_shrank_is_refused(js: Script) -> None:
 
 
 @pytest.mark.parametrize("make", [ArrayBuffer, SharedArrayBuffer])
-def test_what_is_written_into_it_is_written_back(make: Any, js: Script) -> None:
+def test_changes_of_the_buffer_are_written_back(make: Any, js: Script) -> None:
     source = bytearray(4)
     js("(b) => { new Uint8Array(b).set([1, 2], 1); }")(make(source))
     assert source == b"\0\1\2\0"

@@ -272,7 +272,7 @@ def test_nested_callbacks_write_back_their_own_arguments(js: Script) -> None:
     assert call(lambda values: down(3, values)) == [3, [2, [1, [0]]]]
 
 
-def test_what_a_callback_changes_reaches_the_list_of_the_caller(js: Script) -> None:
+def test_changes_of_a_callback_reach_the_callers_list(js: Script) -> None:
     mine = [1]
     js("(a, f) => { f(a); a.push(3); }")(mine, lambda values: values.append(2))
     assert mine == [1, 2, 3]
@@ -301,7 +301,7 @@ def test_setters_and_generators_write_back(js: Script) -> None:
     assert look(expose(Store(), "items"), steps()) == [["set"], ["sent"]]
 
 
-def test_what_a_callback_cannot_send_back_names_the_argument(js: Script) -> None:
+def test_change_that_cannot_be_sent_back_names_the_argument(js: Script) -> None:
     look = js("(f) => { const a = [1]; try { f(0, a); } catch (e) { return [e.message, a]; } }")
     message, values = look(lambda _, values: values.append({(1, 2): 3}))
     assert "argument 2" in message
@@ -334,7 +334,7 @@ def test_original_that_refuses_the_change_names_the_argument(js: Script) -> None
         js("(f) => f(Object.freeze({}))")(lambda value: value.update(a=1))
 
 
-def test_only_what_changed_is_sent(js: Script) -> None:
+def test_only_changes_are_sent(js: Script) -> None:
     # An accessor on the original says which elements are assigned.
     look = js(
         """(f) => { const a = [1, 2, 3], set = [];
@@ -381,7 +381,7 @@ def test_container_that_was_added_is_copied_once(js: Script) -> None:
     assert js("(f) => { const a = []; f(a); return a; }")(change) == [[1], 3]
 
 
-def test_async_callback_writes_back_what_it_changed_before_its_first_step(js: Script) -> None:
+def test_async_callback_writes_back_changes_before_its_first_step(js: Script) -> None:
     def change(values: list[int]) -> Any:
         values.append(1)
 
@@ -395,7 +395,7 @@ def test_async_callback_writes_back_what_it_changed_before_its_first_step(js: Sc
     assert look(change).result(10) == [2, [1]]
 
 
-def test_what_is_kept_of_an_argument_is_not_kept_by_the_bridge(js: Script) -> None:
+def test_arguments_are_not_kept_after_the_call(js: Script) -> None:
     class Item:
         pass
 

@@ -18,14 +18,17 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from napi_python import (
@@ -50,6 +53,16 @@ SYSTEMS: dict[str, dict[str, str]] = {
 }
 HOOKS = sorted({name for hooks in SYSTEMS.values() for name in hooks})
 
+# What an addon is given besides its policy. At an address, a server has started its process.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "network": {"network": True},
+    "subprocess": {"subprocess": True},
+    "address": {},
+}
+# Where processes may be made it ends the host during the call, which a copy of the host answers.
+DAEMON = "E15_daemon"
+SIGNALS: list[int] = []
+
 # Without a sandbox these show that an attack does what its name says. They harm nobody; the others
 # would.
 CONTROLS = (
@@ -57,11 +70,20 @@ CONTROLS = (
     "E01_read_secret",
     "E01_read_passwd",
     "E01_list_folder",
+    "E01_read_beside_own_file",
     "E01_read_by_proc_root",
     "E03_write",
     "E03_chmod",
+    "E03_times_by_descriptor",
+    "E03_times_by_empty_path",
+    "E03_times_by_proc",
+    "E03_times_to_now",
+    "E03_times_by_utime",
+    "E03_times_by_utimes",
+    "E03_times_by_futimesat",
     "E05_stat",
     "E05_chdir",
+    "E07_flock_readable",
     "E08_tcp_connect",
     "E08_tcp_bind",
     "E08_listen_unbound",
@@ -69,11 +91,27 @@ CONTROLS = (
     "E10_unix_pathname",
     "E10_unix_abstract",
     "E10_datagram_pair_to_path",
+    "E10_attach_filter",
+    "E10_lock_filter",
+    "E10_priority",
     "E11_kill",
     "E11_tgkill",
     "E11_setaffinity",
     "E11_prlimit",
     "E11_proc_status",
+    "E12_clock_time",
+    "E12_clock_resolution",
+    "E12_clock_sleep",
+    "E12_clock_timer",
+    "E12_session",
+    "E12_group",
+    "E12_affinity",
+    "E12_scheduler",
+    "E12_parameters",
+    "E12_attributes",
+    "E12_interval",
+    "E12_priority",
+    "E12_io_priority",
     "E14_fork",
     "E14_posix_spawn",
     "E14_system",
@@ -85,6 +123,13 @@ CONTROLS = (
     "E22_proc_self_mem",
     "R04_forks",
     "R07_shared_zero",
+    "R12_send_buffer",
+    "R12_receive_buffer",
+    "R12_pipe_size",
+    "R12_vmsplice",
+    "R12_splice",
+    "R12_sendfile",
+    "R12_tee",
 )
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
@@ -139,6 +184,9 @@ class Target:
         self.secret.write_text("mine")
         self.secret.chmod(0o644)
         (folder / "empty").mkdir()
+        # Granted for reading; not in the folder, which no attack may change.
+        self.readable = folder.with_name("readable")
+        self.readable.write_text("published")
         (folder / "points").symlink_to("/")
         self.before = self.seen()
         port = self._pair_of_servers()
@@ -151,6 +199,7 @@ class Target:
         self.names = {
             "REDTEAM_SECRET": str(self.secret),
             "REDTEAM_FOLDER": str(folder),
+            "REDTEAM_READABLE": str(self.readable),
             "REDTEAM_CLIENT": str(os.getpid()),
             "REDTEAM_PORT": str(port),
             "REDTEAM_SOCKET": stream,
@@ -190,7 +239,11 @@ class Target:
         """What an attack could have changed."""
         found = self.secret.stat()
         names = sorted(path.name for path in self.folder.iterdir())
-        return [names, self.secret.read_text(), found.st_mode, found.st_uid, found.st_mtime_ns]
+        readable = self.readable.stat()
+        return [
+            names, self.secret.read_text(), found.st_mode, found.st_uid, found.st_mtime_ns,
+            readable.st_mtime_ns, readable.st_ctime_ns,
+        ]  # fmt: skip
 
     def heard(self) -> list[str]:
         """Which of the servers somebody has spoken to; each forgets it."""
@@ -266,21 +319,80 @@ def made(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
     return outcome.partition(":")[0] if name in BREAKS else outcome
 
 
+@contextlib.contextmanager
+def served(target: Target, names: dict[str, str]) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
+    """A server, which is attacked in the client's place: its address, and a folder for its addons.
+
+    Its hosts have the server's environment.
+    """
+    place = target.folder.with_name("server")
+    scratch = place / "scratch"
+    scratch.mkdir(mode=0o700, parents=True)
+    place.chmod(0o700)
+    own = {"HOME": str(scratch), "TMPDIR": str(scratch), "PATH": os.environ["PATH"]}
+    start = 'REDTEAM_CLIENT=$$ exec "$0" serve --socket "$1"'
+    binary, address = os.environ["NAPI_PYTHON_HOSTD"], str(place / "door" / "socket")
+    server = subprocess.Popen(
+        ["/bin/sh", "-c", start, binary, address],
+        env={**names, **own},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        yield pathlib.Path(server.stdout.readline().rstrip("\n")), scratch
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended: {server.returncode}")
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()  # type: ignore[union-attr]
+        # What is left in it may be deeper than Python's own function goes.
+        subprocess.run(["rm", "-rf", place], check=True)
+
+
+def sandbox_of(
+    policy: str, system: str, target: Target, stack: contextlib.ExitStack
+) -> dict[str, Any]:
+    """Returns how the addon is loaded."""
+    if policy == "none":
+        return {"sandbox": "none"}
+    is_alone = policy == "strict" and system != "address"
+    share = IN_A_JAIL if is_alone or system == "no-landlock" else ON_THE_DISK
+    at_load = DAEMON if system == "subprocess" else "1"
+    names = {**target.names, **share, "REDTEAM_AT_LOAD": at_load}
+    options = {"policy": policy, "read": [target.readable], **OPTIONS.get(system, {})}
+    if system != "address":
+        return {"sandbox": Sandbox(env=names, **options)}
+    address, scratch = stack.enter_context(served(target, names))
+    return {"sandbox": Sandbox(scratch=scratch, **options), "address": address}
+
+
 def one_policy(
     policy: str, system: str, given: dict[str, Any], target: Target, repeats: int
 ) -> tuple[dict[str, str], list[str]]:
     """Runs the attacks under a policy; returns their outcomes, and what else went wrong."""
+    with contextlib.ExitStack() as stack:
+        options = sandbox_of(policy, system, target, stack)
+        try:
+            addon = load_addon(given["addon"], timeout=60, **options)
+        except SandboxUnavailable as error:
+            wrong = [] if str(error) else ["SandboxUnavailable says nothing"]
+            return {"load": "unavailable"}, wrong
+        return attacks_on(addon, (policy, system), given, target, repeats)
+
+
+def attacks_on(
+    addon: Addon,
+    column: tuple[str, str],
+    given: dict[str, Any],
+    target: Target,
+    repeats: int,
+) -> tuple[dict[str, str], list[str]]:
+    """Makes the attacks of an addon, and closes it."""
+    policy, system = column
     wrong: list[str] = []
     outcomes: dict[str, str] = {}
-    sandbox: Any = "none"
-    if policy != "none":
-        share = IN_A_JAIL if policy == "strict" or system == "no-landlock" else ON_THE_DISK
-        names = {**target.names, **share, "REDTEAM_AT_LOAD": "1"}
-        sandbox = Sandbox(policy=policy, env=names)  # type: ignore[arg-type]
-    try:
-        addon = load_addon(given["addon"], sandbox=sandbox, timeout=60)
-    except SandboxUnavailable as error:
-        return {"load": "unavailable"}, [] if str(error) else ["SandboxUnavailable says nothing"]
     with addon, load_addon(given["other"], sandbox="none") as other:
         neighbour = host(other).pid
         seen = {(pid, began(pid)) for pid in (neighbour, host(addon).pid) if pid is not None}
@@ -289,15 +401,19 @@ def one_policy(
         for place in ("Relocation", "Init", "Needed", "ThreadEnd"):
             outcomes[f"E23_at_{place.lower()}"] = str(getattr(addon, f"at{place}"))
         # What the constructor reached counts, too.
-        wrong += [f"at load: reached {server}" for server in target.heard()]
+        wrong += [f"at load: reached {server}" for server in reached(target, system)]
         attacks = CONTROLS if policy == "none" else str(addon.names).split()
+        # Such a folder stays, with what they leave in it.
+        left_out = {"subprocess": (DAEMON,), "address": LEAVE}.get(system, ())
         for name in attacks:
+            if name in left_out:
+                continue
             for turn in range(repeats):
                 outcome = made(addon, other, name, wrong)
                 if (pid := host(addon).pid) is not None:
                     seen.add((pid, began(pid)))
                 # Each time, or servers that nobody listens at would be full.
-                heard = target.heard()
+                heard = reached(target, system)
                 if policy != "none":
                     wrong += [f"{name}: reached {server}" for server in heard]
                 if outcomes.setdefault(name, outcome) != outcome:
@@ -309,6 +425,9 @@ def one_policy(
                     wrong.append(f"{name}: {outcomes[name]}, and in a constructor: {at_load[name]}")
                     if at_load[name] == "allowed":
                         outcomes[name] = "allowed"
+                if SIGNALS:
+                    wrong.append(f"{name}: sent signals to the client: {SIGNALS}")
+                    SIGNALS.clear()
                 if target.seen() != target.before:
                     wrong.append(f"{name}: changed a file: {target.before} to {target.seen()}")
                     target.before = target.seen()
@@ -321,6 +440,12 @@ def one_policy(
     target.heard()
     target.before = target.seen()
     return outcomes, wrong
+
+
+def reached(target: Target, system: str) -> list[str]:
+    """Which servers of the client's an attack has reached that it was not granted."""
+    granted = "AF_INET " if system == "network" else None
+    return [server for server in target.heard() if not granted or not server.startswith(granted)]
 
 
 def take_terminal() -> None:
@@ -381,6 +506,7 @@ def main() -> None:
     sys.stdout = sys.stderr = pathlib.Path(os.devnull).open("w")  # noqa: SIM115 - to the end
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     take_terminal()
+    signal.signal(signal.SIGWINCH, lambda number, _: SIGNALS.append(number))
     become(given["uid"])
     if given["contained"]:
         enter_container()
@@ -399,7 +525,7 @@ def main() -> None:
         for policy, system in given["columns"]:
             for hook in HOOKS:
                 os.environ.pop(hook, None)
-            os.environ.update(SYSTEMS[system])
+            os.environ.update(SYSTEMS.get(system, {}))
             outcomes, wrong = one_policy(policy, system, given, target, given["repeats"])
             report["outcomes"][f"{policy}/{system}"] = outcomes
             report["wrong"] += [f"{policy}/{system}: {text}" for text in wrong]

@@ -21,12 +21,13 @@ from napi_python import Addon, AddonError, host, load_addon
 from processes import gone_within
 
 LAST = pathlib.Path("/proc/sys/kernel/ns_last_pid")
-PATIENCE = 20.0
+# How long a thread of this process may keep the number.
+SECONDS_MAX = 20.0
 
 
 def innocent(pid: int) -> subprocess.Popen[bytes]:
     """Starts a process that has this number."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + SECONDS_MAX
     # A thread of this process may have the number for a while.
     while time.monotonic() < end:
         LAST.write_text(str(pid - 1))

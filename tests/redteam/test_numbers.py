@@ -53,7 +53,7 @@ def test_client_that_is_killed_before_its_host_follows_it(
     os.close(orphan)
 
 
-def test_number_of_a_host_that_has_ended_is_nobodys(tmp_path: pathlib.Path) -> None:
+def test_number_of_an_ended_host_is_not_signalled(tmp_path: pathlib.Path) -> None:
     """L15: whatever the client does afterwards, who has the number now is left alone."""
     unshare = shutil.which("unshare")
     if unshare is None:

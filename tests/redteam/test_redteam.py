@@ -40,6 +40,12 @@ COLUMNS = (
     ("strict", "now"),
     ("strict", "landlock-4"),
     ("strict", "no-namespaces"),
+    ("default", "network"),
+    ("strict", "network"),
+    ("default", "subprocess"),
+    ("strict", "subprocess"),
+    ("default", "address"),
+    ("strict", "address"),
 )
 
 # What a client tries whose container has a filter of its own.
@@ -50,6 +56,7 @@ GRANTED = {
     "load": "it is loaded",
     "C01_read_own_file": "an addon may read itself",
     "C02_write_scratch": "its folder is its own",
+    "E07_flock_readable": "a lock of its own file looks the same to the filter",
     "R10_deep": "what is in its folder goes with it, however hard it is to remove",
     "R10_closed": "the same",
     "R11_flood": "it may print; what is kept of it has an end",
@@ -62,12 +69,48 @@ BY_DEFAULT = GRANTED | {
     "E05_open_path": "the same: nothing can be read by it",
     "E05_readlink": "the same",
     "E05_chdir": "the same: nothing can be opened by it",
+    "E12_affinity": "the filter cannot tell an own thread from another process",
+    "E12_scheduler": "the same",
+    "E12_parameters": "the same",
+    "E12_attributes": "the same",
+    "E12_interval": "the same",
+    "E12_priority": "the same",
+    "E12_io_priority": "the same",
     "E22_mmap_rwx": "compilers at run time need it",
     "E22_mprotect_rx": "the same",
     "E22_own_file_rx": "the same",
     "R10_files": "nothing bounds how much is in its folder, only how long a file is",
     "R10_space": "the same",
     "R05_threads": "it has 1024 unless told otherwise, and the attack makes fewer",
+}
+WITH_NETWORK = {
+    "E08_tcp_connect": "that is what the option is for",
+    "E08_tcp6": "the same",
+    "E08_tcp_bind": "the same",
+    "E08_listen_unbound": "the same",
+    "E09_udp": "the same",
+    "E09_udp6": "the same",
+    "E09_netlink": "to list interfaces and routes; changing them takes a capability",
+    "E09_any_family": "one of those above",
+}
+WITH_PROCESSES = {
+    "E14_fork": "that is what the option is for",
+    "E14_fork_raw": "the same",
+    "E14_vfork": "the same",
+    "E14_clone": "the same",
+    "E14_posix_spawn": "the same",
+    "E14_system": "the same",
+    "E14_popen": "the same",
+    "R04_forks": "the same",
+}
+WITH_PROCESSES_BY_DEFAULT = WITH_PROCESSES | {
+    "E11_kill_all": "the kernel reports success, and no process outside gets the signal",
+    "E12_clock_time": "the filter does not know the numbers of the addon's processes",
+    "E12_clock_resolution": "the same",
+    "E12_clock_sleep": "the same",
+    "E12_clock_timer": "the same",
+    "E12_session": "the same",
+    "E12_group": "the same",
 }
 STRICTLY = GRANTED | {
     "E03_suid_in_own": "nobody else sees its files, and no new privileges come of them",
@@ -119,6 +162,9 @@ def kit() -> Iterator[pathlib.Path]:
         (folder / name / "package.json").write_text("{}")
         shutil.copy(ADDONS / f"{name}.node", folder / name)
     shutil.copy(ADDONS / "libredteam_needed.so", folder / "redteam")
+    # As in a home that neither HOME nor the database of users names.
+    (folder / "redteam" / ".ssh").mkdir()
+    (folder / "redteam" / ".ssh" / "id").write_text("mine")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
     yield folder
@@ -201,6 +247,14 @@ def write(found: Outcomes) -> None:
 def _holes(found: Outcomes) -> list[str]:
     def allowed(column: str) -> dict[str, str]:
         policy, _, system = column.partition("/")
+        if system == "network":
+            return ALLOWED[policy] | WITH_NETWORK
+        if system == "subprocess":
+            is_strict = policy == "strict"
+            return ALLOWED[policy] | (WITH_PROCESSES if is_strict else WITH_PROCESSES_BY_DEFAULT)
+        if system == "address":
+            # Its folder is the one that it was given.
+            return ALLOWED[policy] | dict.fromkeys(BOUNDED_IN_JAIL, "the same")
         if system != "no-landlock":
             return ALLOWED[policy]
         both = ALLOWED[policy] | IN_JAIL

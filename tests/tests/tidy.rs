@@ -1,16 +1,13 @@
-//! Checks the architecture, not taste: who may name whom, where `unsafe` may stand, that one concept
-//! has one name everywhere, and that ARCHITECTURE.md tells the truth.
-
-#![expect(
-    clippy::unwrap_used,
-    reason = "a tree that can't be read fails the test"
-)]
+//! Checks the architecture: what each crate may name, where `unsafe` may be written, and that a concept
+//! of Node-API has the same name everywhere.
+//!
+//! Upholds I-1 and I-2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
+use hostd_tests::{Source, files, relative, root};
 
 /// The 28 concepts of Node-API: one module, one sample addon and one conformance script each.
 const CONCEPTS: [&str; 28] = [
@@ -45,32 +42,53 @@ const CONCEPTS: [&str; 28] = [
 ];
 
 /// Which of our crates, and which of the fenced libraries, a crate may name outside its tests.
-const MAY_NAME: [(&str, &[&str]); 9] = [
-    ("hostd-shm", &[]),
+const MAY_NAME: [(&str, &[&str]); 13] = [
+    ("hostd-wait", &[]),
+    ("hostd-shm", &["hostd-wait"]),
+    ("hostd-symbols", &[]),
     (
         "hostd-protocol",
-        &["hostd-shm", "bincode", "tokio", "interprocess"],
+        &[
+            "hostd-shm",
+            "hostd-wait",
+            "bincode",
+            "tokio",
+            "interprocess",
+        ],
     ),
     ("hostd-engine", &["rquickjs-sys"]),
     ("hostd-libuv", &["libuv-sys2"]),
-    ("hostd-napi", &["hostd-engine", "hostd-libuv", "libloading"]),
-    ("hostd-sandbox", &[]),
+    (
+        "hostd-napi",
+        &["hostd-engine", "hostd-libuv", "hostd-wait", "libloading"],
+    ),
+    ("hostd-node", &["hostd-engine", "hostd-napi"]),
+    ("hostd-sandbox", &["hostd-symbols"]),
+    (
+        "hostd-session",
+        &["hostd-protocol", "hostd-engine", "hostd-napi", "hostd-node"],
+    ),
     (
         "napi-hostd",
         &[
             "hostd-protocol",
             "hostd-engine",
             "hostd-napi",
+            "hostd-node",
             "hostd-sandbox",
+            "hostd-session",
             "tokio",
             "interprocess",
         ],
     ),
-    ("hostd-client", &["hostd-protocol", "tokio", "interprocess"]),
+    (
+        "hostd-client",
+        &["hostd-protocol", "hostd-symbols", "tokio", "interprocess"],
+    ),
     ("napi-python", &["hostd-client", "hostd-protocol", "pyo3"]),
 ];
 
-/// Libraries that stand for a kind of knowledge, so that naming them is a matter of architecture.
+/// Libraries that only some crates may name, because each brings in one area: async I/O, the engine…
 const FENCED: [&str; 7] = [
     "bincode",
     "tokio",
@@ -82,57 +100,19 @@ const FENCED: [&str; 7] = [
 ];
 
 /// The folders in which `unsafe` may be written.
-const ISLANDS: [&str; 6] = [
+const ISLANDS: [&str; 8] = [
     "protocol/shm/",
     "server/engine/",
     "server/sandbox/",
     "server/napi/src/abi/",
     "client-py/src/buffer.rs",
     "client-py/src/call.rs",
+    "client-py/src/fallible.rs",
+    "client-py/src/reserve.rs",
 ];
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
-}
-
-fn relative(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap()
-        .to_string_lossy()
-        .into_owned()
-}
-
-/// All files below `directory` with that ending, build products left out.
-fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![directory.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() {
-                let skipped = ["target", "node_modules", "build", "dist", "__pycache__"];
-                if !name.starts_with('.') && !skipped.contains(&name.as_str()) {
-                    open.push(path);
-                }
-            } else if name.ends_with(ending) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn sources() -> Vec<(String, String)> {
-    ["protocol", "server", "client-py", "tests"]
-        .iter()
-        .flat_map(|folder| files(&root().join(folder), ".rs"))
-        .map(|path| (relative(&path), fs::read_to_string(&path).unwrap()))
-        .collect()
+fn sources() -> Vec<Source> {
+    hostd_tests::sources(&["protocol", "server", "client-py", "tests"], &[".rs"])
 }
 
 /// The code of a line, without its comment and without what stands in string literals.
@@ -156,7 +136,7 @@ fn code(line: &str) -> String {
 }
 
 #[test]
-fn crates_name_only_what_their_room_may() {
+fn crates_name_only_what_their_row_allows() {
     let metadata = MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
         .no_deps()
@@ -194,7 +174,7 @@ fn crates_name_only_what_their_room_may() {
 }
 
 #[test]
-fn unsafe_stands_only_on_the_islands() {
+fn unsafe_is_only_on_the_islands() {
     let tests = |file: &str| {
         ["/tests/", "/examples/", "/benches/"]
             .iter()
@@ -221,8 +201,12 @@ fn safe_crates_forbid_unsafe_at_their_root() {
     let forbid = "#![forbid(unsafe_code)]";
     for file in [
         "protocol/src/lib.rs",
+        "protocol/symbols/src/lib.rs",
+        "protocol/wait/src/lib.rs",
         "client-py/client/src/lib.rs",
         "server/libuv/src/lib.rs",
+        "server/node/src/lib.rs",
+        "server/session/src/lib.rs",
         "server/src/lib.rs",
         "server/src/main.rs",
     ] {
@@ -241,7 +225,7 @@ fn safe_crates_forbid_unsafe_at_their_root() {
 }
 
 #[test]
-fn libraries_are_named_in_their_one_place() {
+fn bincode_and_the_engine_are_named_in_one_place_each() {
     for (file, text) in sources() {
         if file.starts_with("tests/") {
             continue;
@@ -262,8 +246,8 @@ fn libraries_are_named_in_their_one_place() {
     }
 }
 
-/// Where function pointers of addons are: their types, the rows and checks that take them, the
-/// loader, and the wrappers, which alone call them.
+/// The files of `abi` that may name types of function pointers of addons: the types, the tables and
+/// checks that take them as arguments, the loader, and the wrappers that call them.
 const FUNCTIONS_OF_ADDONS: [&str; 6] = [
     "types",
     "exports",
@@ -274,7 +258,7 @@ const FUNCTIONS_OF_ADDONS: [&str; 6] = [
 ];
 
 #[test]
-fn addons_are_called_through_the_wall() {
+fn addons_are_called_through_the_exception_barrier() {
     let abi = "server/napi/src/abi/";
     let types = fs::read_to_string(root().join(abi).join("types.rs")).unwrap();
     // A type that is too long for its line begins on the next.
@@ -302,17 +286,17 @@ fn addons_are_called_through_the_wall() {
             );
             assert!(
                 !line.contains(".0)("),
-                "{at}: an addon's function that is called directly, not through abi/wall.rs"
+                "{at}: an addon's function that is called directly, not through abi/barrier.rs"
             );
         }
         for (number, line) in text.lines().enumerate() {
             if line.trim_start().starts_with("// SAFETY: A4") {
                 let end = lines[number..].iter().position(|line| line.contains(';'));
                 let statement = lines[number..=number + end.unwrap()].concat();
-                let calls = ["through(", "library.get(", "Library::open("];
+                let calls = ["guarded_call(", "library.get(", "Library::open("];
                 assert!(
                     calls.iter().any(|call| statement.contains(call)),
-                    "{file}:{}: an addon is called, and not through abi/wall.rs",
+                    "{file}:{}: an addon is called, and not through abi/barrier.rs",
                     number + 1
                 );
             }
@@ -350,7 +334,7 @@ fn a_concept_has_one_name_everywhere() {
 }
 
 #[test]
-fn the_oracle_has_the_same_concepts() {
+fn the_oracle_lists_the_same_concepts() {
     let text = fs::read_to_string(root().join("tests/conformance/oracle.py")).unwrap();
     let list = text
         .split_once("\nCONCEPTS = [\n")
@@ -365,7 +349,7 @@ fn the_oracle_has_the_same_concepts() {
 }
 
 #[test]
-fn every_source_file_says_what_it_is() {
+fn every_source_file_begins_with_a_doc_comment() {
     for (file, text) in sources() {
         let first = text
             .lines()
@@ -373,13 +357,13 @@ fn every_source_file_says_what_it_is() {
             .unwrap_or_default();
         assert!(
             first.starts_with("//!"),
-            "{file} does not open with a //! sentence"
+            "{file} does not begin with a //! sentence"
         );
     }
 }
 
 #[test]
-fn nothing_is_put_off_or_kept_in_step_by_hand() {
+fn no_source_has_open_tasks_or_copies_kept_in_sync_by_hand() {
     let words = [
         "keep in sync",
         "kept in sync",
@@ -395,48 +379,4 @@ fn nothing_is_put_off_or_kept_in_step_by_hand() {
             }
         }
     }
-}
-
-#[test]
-fn every_invariant_names_a_test_that_exists() {
-    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let mut tests = BTreeSet::new();
-    let mut add = |text: &str| {
-        for line in text.lines() {
-            let line = line.trim_start();
-            for start in ["fn ", "pub(super) fn ", "def ", "async def "] {
-                if let Some(rest) = line.strip_prefix(start) {
-                    let name: String = rest
-                        .chars()
-                        .take_while(|c| c.is_alphanumeric() || *c == '_')
-                        .collect();
-                    tests.insert(name);
-                }
-            }
-        }
-    };
-    for (_, text) in sources() {
-        add(&text);
-    }
-    for path in files(&root().join("tests"), ".py") {
-        add(&fs::read_to_string(path).unwrap());
-    }
-    let mut invariants = 0;
-    let mut numbers = BTreeSet::new();
-    for line in text.lines().filter(|line| line.starts_with("- **I-")) {
-        invariants += 1;
-        let number = line.trim_start_matches("- **").split("**").next().unwrap();
-        assert!(numbers.insert(number), "{number} stands twice");
-        let name = line
-            .rsplit_once("(test: `")
-            .and_then(|(_, rest)| rest.split_once('`'))
-            .map_or("none at all", |(name, _)| {
-                name.rsplit("::").next().unwrap_or(name)
-            });
-        assert!(tests.contains(name), "no test called {name}: {line}");
-    }
-    assert!(
-        invariants >= 10,
-        "ARCHITECTURE.md lists its invariants as `- **I-n**`"
-    );
 }

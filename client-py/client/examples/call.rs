@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use hostd_client::{
-    Client, ClientError, Conversation, Events, ExitReport, HostOptions, Patient, Stream,
+    Client, ClientError, Conversation, ExitReport, HostConfig, HostEvents, OutputStream,
+    Uninterruptible,
 };
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::control::LogLevel;
@@ -29,8 +30,8 @@ const LIMITS: Limits = Limits::DEFAULT;
 
 struct Terminal;
 
-impl Events for Terminal {
-    fn output(&self, _: Stream, bytes: &[u8]) {
+impl HostEvents for Terminal {
+    fn output(&self, _: OutputStream, bytes: &[u8]) {
         print!("{}", String::from_utf8_lossy(bytes).escape_debug());
     }
 
@@ -57,17 +58,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let found = Arc::new(Mutex::new(None));
     let path = PathBuf::from(addon);
-    let mut options = HostOptions::new(binary.into(), path.clone(), Arc::new(Terminal));
+    let mut options = HostConfig::new(binary.into(), path.clone(), Arc::new(Terminal));
     let export = Arc::clone(&found);
-    options.on_start = Some(Box::new(move |talk| {
-        if let (Ok(mut export), loaded) = (export.lock(), load(talk, &path, &name)?) {
+    options.on_start = Some(Box::new(move |conversation| {
+        if let (Ok(mut export), loaded) = (export.lock(), load(conversation, &path, &name)?) {
             *export = loaded;
         }
         Ok(())
     }));
     let start = Instant::now();
     let client = Client::new(options);
-    drop(client.conversation(&mut Patient)?);
+    drop(client.conversation(&mut Uninterruptible)?);
     println!("started and loaded in {:?}", start.elapsed());
     let function = found
         .lock()
@@ -86,9 +87,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for number in &numbers {
             writer.int32(*number);
         }
-        let mut talk = client.conversation(&mut Patient)?;
-        talk.send_while(&mut frame, &mut Patient)?;
-        talk.next(&mut body, &mut Patient)
+        let mut conversation = client.conversation(&mut Uninterruptible)?;
+        conversation.send_while(&mut frame, &mut Uninterruptible)?;
+        conversation.next(&mut body, &mut Uninterruptible)
     };
     let header = call()?;
     for _ in 0..3 {
@@ -108,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Loads the addon and finds an exported function.
 fn load(
-    talk: &mut Conversation,
+    conversation: &mut Conversation,
     path: &std::path::Path,
     name: &str,
 ) -> Result<Option<SlotId>, ClientError> {
@@ -120,9 +121,9 @@ fn load(
             path: path.as_os_str().as_bytes().to_vec(),
         },
     )?;
-    talk.send_while(&mut frame, &mut Patient)?;
+    conversation.send_while(&mut frame, &mut Uninterruptible)?;
     let mut body = Vec::new();
-    let header = talk.next(&mut body, &mut Patient)?;
+    let header = conversation.next(&mut body, &mut Uninterruptible)?;
     let mut reader = ValueReader::new(&body, &LIMITS);
     if header.kind == FrameKind::Failure {
         return match Failure::read(&mut reader)? {

@@ -1,18 +1,23 @@
-//! Whether a host is confined as its policy wants it: by what it says, and by what the kernel says.
+//! Verifies that a host is confined as its policy requires, from its own report and from `/proc`.
 //!
-//! Nothing of an addon is in its memory yet, so its word counts; the kernel's is asked as well, so
-//! that a mistake in the host is not believed.
+//! No code of an addon has run in the host yet, so its report is trusted; `/proc` is read in case that
+//! the host has a defect.
 
 use std::fs;
 
-use hostd_protocol::confinement::{Applied, Confinement, Mechanism, MechanismState, is_jailed};
+use hostd_protocol::confinement::{
+    Applied, Confinement, Mechanism, MechanismState, PROC, is_jailed,
+};
 
 use crate::error::SpawnError;
-use crate::options::HostOptions;
+use crate::options::HostConfig;
 
-/// Checks the report of a host; returns it, or what is missing.
+/// Checks the report of a host and returns it.
+///
+/// # Errors
+/// A mechanism is missing that the policy requires.
 pub(crate) fn attest(
-    options: &HostOptions,
+    options: &HostConfig,
     confinement: &Confinement,
     pid: u32,
     applied: Applied,
@@ -27,6 +32,7 @@ pub(crate) fn attest(
     Err(SpawnError::Sandbox { mechanism, entry })
 }
 
+/// The first required mechanism that is missing, and its entry in the report.
 fn missing(
     confinement: &Confinement,
     pid: u32,
@@ -35,8 +41,20 @@ fn missing(
     if let Some((name, entry)) = confinement.missing(applied) {
         return Some((name, entry.cloned().map(Box::new)));
     }
+    if !proc_shows_this_namespace() {
+        let entry = Mechanism {
+            name: PROC.to_owned(),
+            required: true,
+            state: MechanismState::Unavailable,
+            errno: None,
+            detail: "/proc shows another PID namespace than that of this process; mount it anew \
+                     (unshare --mount-proc)"
+                .to_owned(),
+        };
+        return Some((PROC.to_owned(), Some(Box::new(entry))));
+    }
     let pid = host_of(pid, applied);
-    // Elsewhere the number may be another process', or nobody's.
+    // `/proc` shows the PID namespace of this process: the id is that of the host.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     for (name, line) in [
         ("seccomp", "Seccomp:\t2"),
@@ -56,8 +74,19 @@ fn missing(
     None
 }
 
-/// The host itself, where the process that was started is only the one outside of its jail: then
-/// it is the only child of its only child.
+/// Whether `/proc` shows the PID namespace of this process. `NSpid` lists the ids of a process from the
+/// namespace of `/proc` down to its own; outside of that namespace there is no such file.
+fn proc_shows_this_namespace() -> bool {
+    let Ok(status) = fs::read_to_string("/proc/self/status") else {
+        return false;
+    };
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    // A kernel without PID namespaces has no such line.
+    numbers.is_none_or(|numbers| numbers.split_ascii_whitespace().count() == 1)
+}
+
+/// The process id of the host. In a jail the process that was spawned stays outside, and the host is the
+/// only child of its only child.
 pub(crate) fn host_of(pid: u32, applied: &[Mechanism]) -> u32 {
     let child = |pid: u32| -> Option<u32> {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;

@@ -1,14 +1,13 @@
-//! A cache that outlives hosts: what an addon stored in its cache folder while it was loaded is
-//! there again when another host loads the same file under the same policy.
+//! Keeps the cache folders of hosts: what an addon stored in its cache folder while it was loaded is
+//! restored when another host loads the same file under the same policy.
 //!
-//! An entry belongs to one addon file and one policy, and only this side writes it: it is a copy of
-//! the host's cache folder, made right after the addon was loaded, before any call reaches it. Each
-//! host gets a private copy. So what an addon stores later, or for another addon, reaches no other
-//! host. Copies, not one folder that is granted for reading: addons lock files in their caches.
+//! An entry belongs to one addon file and one policy, and only this process writes it: it is a copy of
+//! the host's cache folder, made right after the addon was loaded and before its first call. Each host
+//! gets a private copy, so that what an addon stores later, or for another addon, reaches no other host.
+//! A folder shared for reading does not work, because addons lock files in their caches.
 //!
-//! A host may still write while its folder is copied. Nothing but regular files with one link is
-//! read, no link is followed, and bytes, entries, depth and time are limited; beyond a limit nothing
-//! is stored.
+//! A host may write to its folder while that is copied. Only regular files with one link are read, no
+//! link is followed, and bytes, entries, depth and time are limited; beyond a limit nothing is stored.
 
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::CStr;
@@ -32,30 +31,30 @@ use tempfile::Builder;
 use crate::folder::{is_itself, open_own};
 use crate::remove::empty;
 
-/// The most that one entry holds.
+/// Limits of one entry.
 const ENTRY_BYTES: u64 = 256 << 20;
 const ENTRY_FILES: u32 = 4096;
 const DEPTH_MAX: u32 = 16;
-/// The most that all entries hold; those that were not used for longest are removed.
+/// The most bytes of all entries; beyond it the least recently used are removed.
 const TOTAL_BYTES: u64 = 1 << 30;
 const COPY_TIMEOUT: Duration = Duration::from_secs(2);
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// An unfinished entry that is older was left by a client that was killed.
+/// An older unfinished entry is that of a client that was killed.
 const UNFINISHED_AGE: Duration = Duration::from_secs(600);
 /// How the name of an unfinished entry begins.
 const UNFINISHED: &str = "new-";
-/// Bytes from one look at the clock to the next.
-const CHUNK: u64 = 8 << 20;
+/// Bytes that are copied between two checks of the timeout.
+const CHUNK_BYTES: u64 = 8 << 20;
 const PRIVATE: Mode = Mode::RWXU;
 
-/// The place of what one addon file stores under one policy.
+/// The entry of one addon file under one policy, whether it exists or not.
 #[derive(Debug)]
 pub(crate) struct Entry {
     root: PathBuf,
     name: String,
 }
 
-/// What a host that found no entry may leave for the next one.
+/// A cache folder that is to be stored, because there was no entry.
 #[derive(Debug)]
 pub(crate) struct Unsaved {
     pub(crate) entry: Entry,
@@ -66,8 +65,8 @@ pub(crate) struct Unsaved {
 impl Entry {
     /// The entry of an addon under a policy; none without a folder for caches, or without the file.
     ///
-    /// The file is known by its inode, size and times: each change of it changes the time of the
-    /// last change, which no program can set.
+    /// The file is identified by inode, size and times: each change sets the ctime, which no program can
+    /// choose.
     pub(crate) fn of(addon: &Path, confinement: &Confinement) -> Option<Self> {
         let found = fs::metadata(addon).ok()?;
         let mut policy = DefaultHasher::new();
@@ -87,7 +86,7 @@ impl Entry {
         Some(Self { root, name })
     }
 
-    /// Copies the entry to a folder that is made for it. Whether there was one.
+    /// Copies the entry to a new folder. Returns whether there was one.
     ///
     /// # Errors
     /// It could not be copied whole; the folder is removed again.
@@ -102,12 +101,12 @@ impl Entry {
             tv_sec: 0,
             tv_nsec: UTIME_NOW,
         };
-        // For the order in which entries are removed.
+        // The time of the last use decides which entries are removed first.
         let _ = futimens(&entry, &times(now));
         DirBuilder::new().mode(PRIVATE.bits()).create(folder)?;
         let copied = opened(folder)?
             .ok_or_else(|| io::Error::from(Errno::NOENT))
-            .and_then(|to| copy(entry.as_fd(), to.as_fd(), Sync::No));
+            .and_then(|to| copy(entry.as_fd(), to.as_fd(), FileSync::No));
         if copied.is_err() {
             let _ = remove(folder);
         }
@@ -142,11 +141,11 @@ impl Unsaved {
         let Some(to) = opened(unfinished.path())? else {
             return Err(Errno::PERM.into());
         };
-        copy(from.as_fd(), to.as_fd(), Sync::Yes)?;
+        copy(from.as_fd(), to.as_fd(), FileSync::Yes)?;
         let made = unfinished.path().file_name().unwrap_or_default();
         match renameat_with(&place, made, &place, name, RenameFlags::NOREPLACE) {
             Ok(()) => {
-                // It has another name now.
+                // It was renamed: there is nothing to remove.
                 let _ = unfinished.keep();
             }
             // Another client was first.
@@ -181,40 +180,39 @@ fn root() -> Option<PathBuf> {
     Some(caches.join("napi_python"))
 }
 
-/// Opens a folder of this user's that no other user may enter; none if it is not there, or is not
-/// such a folder.
+/// Opens a folder of this user that no other user may enter; none if there is no such folder.
 fn opened(path: &Path) -> io::Result<Option<OwnedFd>> {
     let is_private = |mode| (Mode::from_raw_mode(mode) & (Mode::RWXG | Mode::RWXO)).is_empty();
     let folder = open_own(path)?.filter(|(_, found)| is_private(found.st_mode));
     Ok(folder.map(|(folder, _)| folder))
 }
 
-/// Whether what is copied has to be on the disk before it counts.
+/// Whether copied files are synchronised to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sync {
+enum FileSync {
     Yes,
     No,
 }
 
-/// What may still be copied.
-struct Copying {
+/// How much may still be copied.
+struct CopyBudget {
     bytes: u64,
     files: u32,
-    until: Instant,
-    sync: Sync,
+    deadline: Instant,
+    sync: FileSync,
 }
 
-fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, sync: Sync) -> io::Result<()> {
-    let mut copying = Copying {
+fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, sync: FileSync) -> io::Result<()> {
+    let mut budget = CopyBudget {
         bytes: ENTRY_BYTES,
         files: ENTRY_FILES,
-        until: Instant::now() + COPY_TIMEOUT,
+        deadline: Instant::now() + COPY_TIMEOUT,
         sync,
     };
-    copying.folder(from, to, DEPTH_MAX)
+    budget.folder(from, to, DEPTH_MAX)
 }
 
-impl Copying {
+impl CopyBudget {
     fn folder(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> io::Result<()> {
         let depth = depth.checked_sub(1).ok_or(Errno::NAMETOOLONG)?;
         for entry in Dir::read_from(from)? {
@@ -236,11 +234,11 @@ impl Copying {
         name: &CStr,
         depth: u32,
     ) -> io::Result<()> {
-        // A pipe with this name must not be waited for.
+        // NONBLOCK: opening a FIFO must not block.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let source = match openat(from, name, flags, Mode::empty()) {
             Ok(source) => source,
-            // A link, a socket, or gone by now.
+            // A link, a socket, or removed meanwhile.
             Err(Errno::LOOP | Errno::NXIO | Errno::NOENT | Errno::ACCESS) => return Ok(()),
             Err(errno) => return Err(errno.into()),
         };
@@ -269,8 +267,8 @@ impl Copying {
 
     fn file(&mut self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
         loop {
-            // One byte more than is left shows that the file is too long.
-            let wanted = CHUNK.min(self.bytes.saturating_add(1));
+            // One byte more than the budget shows that the file is too long.
+            let wanted = CHUNK_BYTES.min(self.bytes.saturating_add(1));
             let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
             let copied = copy_file_range(from, None, to, None, wanted)?;
             if copied == 0 {
@@ -279,14 +277,14 @@ impl Copying {
             self.bytes = self.bytes.checked_sub(copied as u64).ok_or(Errno::FBIG)?;
             self.check_time()?;
         }
-        if self.sync == Sync::Yes {
+        if self.sync == FileSync::Yes {
             fdatasync(to)?;
         }
         Ok(())
     }
 
     fn check_time(&self) -> Result<(), Errno> {
-        if Instant::now() < self.until {
+        if Instant::now() < self.deadline {
             Ok(())
         } else {
             Err(Errno::TIMEDOUT)
@@ -324,8 +322,8 @@ fn entries(root: &Path) -> io::Result<Vec<(std::ffi::OsString, SystemTime)>> {
     Ok(found)
 }
 
-/// Removes what was not used for longest until all entries but `newest` fit, and what clients that
-/// were killed left unfinished.
+/// Removes the least recently used entries until the rest fits the limit, never `newest`, and unfinished
+/// entries of clients that were killed.
 fn evict(root: &Path, newest: &str, limit: u64) -> io::Result<()> {
     let mut left = entries(root)?;
     left.retain(|(name, made)| {
@@ -350,7 +348,7 @@ fn evict(root: &Path, newest: &str, limit: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes of a tree that this side made: its depth is limited.
+/// The bytes of a tree that this process made, whose depth is limited.
 fn size(path: &Path) -> u64 {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
@@ -361,7 +359,7 @@ fn size(path: &Path) -> u64 {
     sizes.sum()
 }
 
-/// Removes one entry, once no client copies it.
+/// Removes one entry, after waiting for clients that copy it.
 fn remove(path: &Path) -> io::Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     match open(path, flags, Mode::empty()) {
@@ -370,7 +368,7 @@ fn remove(path: &Path) -> io::Result<()> {
             empty(entry.as_fd(), Instant::now() + REMOVE_TIMEOUT)?;
         }
         Err(Errno::NOENT) => return Ok(()),
-        // Not a folder: not ours, but in the way.
+        // A file or link of that name is not an entry.
         Err(Errno::NOTDIR | Errno::LOOP) => {
             return Ok(unlinkat(CWD, path, AtFlags::empty())?);
         }

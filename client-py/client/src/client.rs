@@ -1,4 +1,5 @@
-//! An addon's host, whichever process that is at the moment.
+//! The handle of an addon's host: starts a process when one is needed, replaces it after a crash, and
+//! ends it with the last clone.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -6,28 +7,29 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use hostd_protocol::carrier::{Idle, at_rest};
+use hostd_protocol::carrier::{Idle, while_parked};
 use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 
-use crate::cord::Cord;
-use crate::error::SpawnError;
-use crate::ledger::Ledger;
-use crate::options::{HostOptions, RestartMode};
-use crate::session::Session;
+use crate::cause::Kill;
+use crate::crash_budget::CrashBudget;
+use crate::instance::HostInstance;
+use crate::options::{HostConfig, RestartMode};
+use crate::wake_pipe::WakePipe;
 use crate::{ClientError, Conversation, ExitReport, fork, supervise};
 
-/// A thread that waits for another's start looks at its own idling this often.
-const SLICE: Duration = Duration::from_millis(100);
+/// A thread that waits for a start by another one checks for its own interruption this often.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a host may take to end when its client is dropped.
+/// How long a host may take to end by itself when its client is dropped.
 const DROP_GRACE: Duration = Duration::from_secs(1);
 
-/// Beyond its grace, what it takes to kill a process and to see it end.
+/// How long it may take beyond the grace period to kill a process and to see it end.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An addon's host. Cloning it is cheap; the host ends with the last clone.
+/// The host of one addon, whichever process that is at the moment. Cloning it is cheap; the host ends
+/// with the last clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -35,76 +37,76 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
-    options: Arc<HostOptions>,
+    options: Arc<HostConfig>,
     /// The host that serves, or the last one that did.
-    current: ArcSwapOption<Session>,
+    current: ArcSwapOption<HostInstance>,
     generation: AtomicU32,
     starts: AtomicU64,
-    ledger: Arc<Ledger>,
+    budget: Arc<CrashBudget>,
     phase: Mutex<Phase>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Nobody is starting a host.
+    /// No thread is starting a host.
     Settled,
     /// A thread is starting one.
     Starting {
         by: ThreadId,
         epoch: u32,
-        session: Option<Arc<Session>>,
+        instance: Option<Arc<HostInstance>>,
     },
     Closed,
 }
 
-/// A host that was told to end.
+/// A host that was told to end and may still run.
 #[derive(Debug)]
 #[must_use = "the host has not ended yet"]
 pub struct Closing {
-    sessions: Vec<Arc<Session>>,
+    instances: Vec<Arc<HostInstance>>,
     until: Instant,
 }
 
 impl Closing {
-    /// Waits until it has ended.
+    /// Waits until it has ended, at most for its grace period and the time that killing it takes.
     pub fn wait(self) {
         let until = self.until;
         self.wait_until(until);
     }
 
-    /// Waits until it has ended, at most until `end`: then it is left to the system, which ends it
-    /// with this process.
+    /// Waits until it has ended, at most until `end`; after that the kernel ends it together with this
+    /// process.
     pub fn wait_until(self, end: Instant) {
         let end = end.min(self.until);
-        for session in self.sessions {
-            // A host that can't even be killed is left to the system, too.
+        for instance in self.instances {
+            // A host that cannot be killed ends with this process, too.
             let left = end.saturating_duration_since(Instant::now());
-            let _ = session.wait_for_report(left);
+            let _ = instance.wait_for_report(left);
         }
     }
 }
 
-/// What a client has seen.
+/// How often the host of a client was started and crashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientStats {
-    /// Hosts that were started.
+    /// Host processes that were started.
     pub starts: u64,
-    /// Hosts that died without being told to.
+    /// Host processes that ended without having been told to.
     pub crashes: u64,
 }
 
 impl Client {
     /// A client whose host is not started yet.
-    pub fn new(options: HostOptions) -> Self {
-        let ledger = Ledger::new(options.restart);
+    pub fn new(options: HostConfig) -> Self {
+        let budget = CrashBudget::new(options.restart);
         Self {
             shared: Arc::new(Shared {
                 options: Arc::new(options),
                 current: ArcSwapOption::empty(),
                 generation: AtomicU32::new(0),
                 starts: AtomicU64::new(0),
-                ledger: Arc::new(ledger),
+                budget: Arc::new(budget),
                 phase: Mutex::new(Phase::Settled),
                 changed: Condvar::new(),
             }),
@@ -119,10 +121,10 @@ impl Client {
 
     /// Whether the restart policy allows no further host.
     pub fn has_given_up(&self) -> bool {
-        self.shared.ledger.verdict().is_some()
+        self.shared.budget.exhausted().is_some()
     }
 
-    /// Whether no host serves at the moment.
+    /// Whether no host process serves at the moment.
     #[inline]
     pub fn is_dead(&self) -> bool {
         !self
@@ -130,73 +132,73 @@ impl Client {
             .current
             .load()
             .as_ref()
-            .is_some_and(|session| session.is_alive())
+            .is_some_and(|instance| instance.is_alive())
     }
 
-    /// The process of the host that serves.
+    /// The process id of the host that serves.
     pub fn pid(&self) -> Option<u32> {
-        let session = self.shared.current.load_full()?;
-        session.is_alive().then(|| session.process.pid)
+        let instance = self.shared.current.load_full()?;
+        instance.is_alive().then(|| instance.process.pid)
     }
 
-    /// What confines the host that serves, or the last one that did; empty without a policy.
+    /// The sandbox mechanisms of the host that serves, or of the last one; empty without a policy.
     pub fn applied(&self) -> Applied {
-        let session = self.shared.current.load_full();
-        session.map_or_else(Vec::new, |session| session.applied.clone())
+        let instance = self.shared.current.load_full();
+        instance.map_or_else(Vec::new, |instance| instance.applied.clone())
     }
 
-    /// What the host that serves may use up, or the last one that did; none without a policy.
+    /// The resource limits of the host that serves, or of the last one; none without a policy.
     pub fn bounds(&self) -> Option<Bounds> {
         self.shared.current.load().as_ref()?.bounds
     }
 
-    /// Whether a turn can be announced so that it waits for nobody: see
-    /// [`Conversation::try_take_top`].
+    /// Whether the host tells when its JS thread is free, so that a turn can be claimed without waiting:
+    /// see [`Conversation::try_take_top`].
     pub fn sees_top(&self) -> bool {
-        let session = self.shared.current.load();
-        session
+        let instance = self.shared.current.load();
+        instance
             .as_ref()
-            .is_some_and(|session| session.is_alive() && session.end.sees_top())
+            .is_some_and(|instance| instance.is_alive() && instance.end.sees_top())
     }
 
-    /// What rings a loop for the host of this generation, if that serves and there is such a thing.
-    pub fn cord(&self, generation: Generation) -> Option<Arc<Cord>> {
+    /// The wake pipe of the host of this generation; none if that does not serve or has no pipe.
+    pub fn wake_pipe(&self, generation: Generation) -> Option<Arc<WakePipe>> {
         let current = self.shared.current.load_full();
-        let session = current.filter(|session| session.generation == generation);
-        let session = session.or_else(|| self.shared.starting(generation))?;
-        session.is_alive().then(|| session.cord.clone())?
+        let instance = current.filter(|instance| instance.generation == generation);
+        let instance = instance.or_else(|| self.shared.starting(generation))?;
+        instance.is_alive().then(|| instance.wake_pipe.clone())?
     }
 
-    /// What was seen so far.
+    /// The counts so far.
     pub fn stats(&self) -> ClientStats {
         ClientStats {
             starts: self.shared.starts.load(Ordering::Relaxed),
-            crashes: self.shared.ledger.total(),
+            crashes: self.shared.budget.total(),
         }
     }
 
     /// Leases a lane of the host that serves; starts one if there is none.
     #[inline]
     pub fn conversation(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
-        if let Some(session) = self.shared.current.load_full()
-            && session.is_alive()
+        if let Some(instance) = self.shared.current.load_full()
+            && instance.is_alive()
         {
-            match Conversation::lease(session, idle) {
+            match Conversation::lease(instance, idle) {
                 Err(ProtocolError::Disconnected) => {}
                 leased => return leased.map_err(interrupted),
             }
         }
-        at_rest(idle, Err(ClientError::Interrupted), |idle| self.begin(idle))
+        while_parked(idle, Err(ClientError::Interrupted), |idle| self.begin(idle))
     }
 
     #[cold]
     fn begin(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
         let shared = &self.shared;
         loop {
-            if let Some(session) = shared.current.load_full()
-                && session.is_alive()
+            if let Some(instance) = shared.current.load_full()
+                && instance.is_alive()
             {
-                match Conversation::lease(session, idle) {
+                match Conversation::lease(instance, idle) {
                     Err(ProtocolError::Disconnected) => {}
                     leased => return leased.map_err(interrupted),
                 }
@@ -204,15 +206,19 @@ impl Client {
             let mut phase = shared.lock();
             match &*phase {
                 Phase::Closed => return Err(ClientError::Closed),
-                Phase::Starting { by, epoch, session } if *epoch == fork::epoch() => {
-                    // What is said first may itself lead to calls.
+                Phase::Starting {
+                    by,
+                    epoch,
+                    instance,
+                } if *epoch == fork::epoch() => {
+                    // `on_start` of this thread may itself lead to calls.
                     if *by == thread::current().id()
-                        && let Some(session) = session.clone()
+                        && let Some(instance) = instance.clone()
                     {
                         drop(phase);
-                        return Conversation::lease(session, idle).map_err(interrupted);
+                        return Conversation::lease(instance, idle).map_err(interrupted);
                     }
-                    drop(shared.changed.wait_timeout(phase, SLICE));
+                    drop(shared.changed.wait_timeout(phase, CHECK_INTERVAL));
                     idle.check().map_err(|_| ClientError::Interrupted)?;
                     continue;
                 }
@@ -222,7 +228,7 @@ impl Client {
                 .current
                 .load()
                 .as_ref()
-                .is_some_and(|session| session.is_alive())
+                .is_some_and(|instance| instance.is_alive())
             {
                 continue;
             }
@@ -232,7 +238,7 @@ impl Client {
             *phase = Phase::Starting {
                 by: thread::current().id(),
                 epoch: fork::epoch(),
-                session: None,
+                instance: None,
             };
             drop(phase);
             let started = shared.start(idle);
@@ -243,98 +249,96 @@ impl Client {
             }
             drop(phase);
             shared.changed.notify_all();
-            let session = started?;
+            let instance = started?;
             if closed {
-                session.end(Duration::ZERO);
+                instance.shut_down(Duration::ZERO);
                 return Err(ClientError::Closed);
             }
         }
     }
 
-    /// Whether what a host says at its end is the purpose of it.
+    /// Whether the host is run for the reports that it makes at its end.
     pub fn is_to_report(&self) -> bool {
         self.shared.options.is_to_report()
     }
 
-    /// Ends the host in order, or by force after `grace`. There will be no other. Who has several
-    /// to close tells all of them first, and waits then.
+    /// Tells the host to end and kills it after `grace`; no other is started. To close several, call this
+    /// for all of them before the first [`Closing::wait`].
     pub fn close(&self, grace: Duration) -> Closing {
         let mut phase = self.shared.lock();
         let starting = match &*phase {
-            Phase::Starting { session, .. } => session.clone(),
+            Phase::Starting { instance, .. } => instance.clone(),
             Phase::Settled | Phase::Closed => None,
         };
         *phase = Phase::Closed;
         drop(phase);
         self.shared.changed.notify_all();
-        let sessions: Vec<_> = [self.shared.current.swap(None), starting]
+        let instances: Vec<_> = [self.shared.current.swap(None), starting]
             .into_iter()
             .flatten()
-            .filter(|session| session.is_ours())
+            .filter(|instance| instance.is_ours())
             .collect();
-        for session in &sessions {
-            session.end(grace);
+        for instance in &instances {
+            instance.shut_down(grace);
         }
         Closing {
-            sessions,
+            instances,
             until: Instant::now() + grace + KILL_TIMEOUT,
         }
     }
 
-    /// Ends the host in order, or by force after a second; says how it ended. The next conversation
-    /// starts another, even if it had died and is not to be replaced.
+    /// Tells the host to end, kills it after a second, and returns how it ended. The next conversation
+    /// starts another, even if the restart policy allowed none after a crash.
     pub fn restart(&self) -> Option<ExitReport> {
-        let ended = self.shared.current.swap(None).and_then(|session| {
-            if session.is_alive() {
-                session.restarted();
+        let ended = self.shared.current.swap(None).and_then(|instance| {
+            if instance.is_alive() {
+                instance.set_restarting();
             }
-            session.is_ours().then(|| {
-                session.end(DROP_GRACE);
-                session.how_it_died(DROP_GRACE + KILL_TIMEOUT)
+            instance.is_ours().then(|| {
+                instance.shut_down(DROP_GRACE);
+                instance.exit_report(DROP_GRACE + KILL_TIMEOUT)
             })
         });
-        self.shared.ledger.forgive(u32::MAX);
+        self.shared.budget.reset_before(u32::MAX);
         ended
     }
 
-    /// Kills the host of this generation, if it still runs, for a reason that everybody who waits
-    /// for it is told.
-    pub fn kill(&self, generation: Generation, reason: &str) {
+    /// Kills the host of this generation, if it still runs. Its exit report has the reason.
+    pub fn kill(&self, generation: Generation, reason: Kill) {
         let current = self.shared.current.load_full();
-        let session = current.filter(|session| session.generation == generation);
-        if let Some(session) = session.or_else(|| self.shared.starting(generation)) {
-            session.kill(|| reason.to_owned());
+        let instance = current.filter(|instance| instance.generation == generation);
+        if let Some(instance) = instance.or_else(|| self.shared.starting(generation)) {
+            instance.kill(reason);
         }
     }
 
-    /// A call of this generation has come back: the budget of [`RestartMode::Limited`] is whole
-    /// again.
+    /// Restores the budget of [`RestartMode::Limited`], after a call of this generation returned.
     pub fn succeeded(&self, generation: Generation) {
-        self.shared.ledger.forgive(generation.0);
+        self.shared.budget.reset_before(generation.0);
     }
 
-    /// Whether the host of this generation serves, or is being told what comes first.
+    /// Whether the host of this generation serves, or is running its `on_start`.
     #[inline]
     pub fn serves(&self, generation: Generation) -> bool {
         let current = self.shared.current.load();
         match current.as_ref() {
-            Some(session) if session.generation == generation => session.is_alive(),
+            Some(instance) if instance.generation == generation => instance.is_alive(),
             _ => self.shared.starting(generation).is_some(),
         }
     }
 
-    /// Leases a lane of the host of this generation, and of no other: `None` if it is gone.
-    /// Unlike [`Self::conversation`] this does not wait until all was said that comes first.
+    /// Leases a lane of the host of this generation; `None` if it is gone. Unlike
+    /// [`Self::conversation`] this does not wait for the end of `on_start`.
     pub fn conversation_of(
         &self,
         generation: Generation,
         idle: &mut dyn Idle,
     ) -> Result<Option<Conversation>, ClientError> {
         let current = self.shared.current.load_full();
-        let session = current.filter(|session| session.generation == generation);
-        let session = session.or_else(|| self.shared.starting(generation));
-        match session.filter(|session| session.is_alive()) {
-            Some(session) => match Conversation::lease(session, idle) {
+        let instance = current.filter(|instance| instance.generation == generation);
+        let instance = instance.or_else(|| self.shared.starting(generation));
+        match instance.filter(|instance| instance.is_alive()) {
+            Some(instance) => match Conversation::lease(instance, idle) {
                 Err(ProtocolError::Disconnected) => Ok(None),
                 leased => leased.map(Some).map_err(interrupted),
             },
@@ -355,61 +359,56 @@ impl Shared {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The host of this generation, while what comes first is said to it.
+    /// The host of this generation while it runs its `on_start`.
     #[cold]
-    fn starting(&self, generation: Generation) -> Option<Arc<Session>> {
+    fn starting(&self, generation: Generation) -> Option<Arc<HostInstance>> {
         match &*self.lock() {
             Phase::Starting {
-                session: Some(session),
+                instance: Some(instance),
                 ..
-            } if session.generation == generation && session.is_alive() => {
-                Some(Arc::clone(session))
+            } if instance.generation == generation && instance.is_alive() => {
+                Some(Arc::clone(instance))
             }
             _ => None,
         }
     }
 
-    /// How the last host died, if no other may follow it.
+    /// How the last host ended, if the restart policy allows no other.
     fn last_death(&self) -> Option<Arc<ExitReport>> {
         if self.options.restart == RestartMode::OnCrash {
             return None;
         }
-        if let Some(session) = self.current.load_full().filter(|last| last.is_ours()) {
-            // What it died of is counted once it is known.
-            let _ = session.wait_for_report(KILL_TIMEOUT);
+        if let Some(instance) = self.current.load_full().filter(|last| last.is_ours()) {
+            // A crash counts once its report is there.
+            let _ = instance.wait_for_report(KILL_TIMEOUT);
         }
-        self.ledger.verdict()
+        self.budget.exhausted()
     }
 
-    /// Waits until a host may be started after one died.
-    fn pause(&self, idle: &mut dyn Idle) -> Result<(), ClientError> {
+    /// Waits for the restart backoff after a crash.
+    fn back_off(&self, idle: &mut dyn Idle) -> Result<(), ClientError> {
         loop {
-            let left = self.ledger.pause();
+            let left = self.budget.backoff();
             if left.is_zero() {
                 return Ok(());
             }
-            thread::sleep(left.min(SLICE));
+            thread::sleep(left.min(CHECK_INTERVAL));
             idle.check().map_err(|_| ClientError::Interrupted)?;
         }
     }
 
-    /// Starts a host and says to it what is to be said first.
-    fn start(&self, idle: &mut dyn Idle) -> Result<Arc<Session>, ClientError> {
-        self.pause(idle)?;
+    /// Starts a host and runs `on_start` with it.
+    fn start(&self, idle: &mut dyn Idle) -> Result<Arc<HostInstance>, ClientError> {
+        self.back_off(idle)?;
         let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
         let (sender, receiver) = mpsc::channel();
-        let (options, ledger) = (Arc::clone(&self.options), Arc::clone(&self.ledger));
-        supervise::start(options, ledger, generation, sender).map_err(|source| {
-            SpawnError::System {
-                what: "cannot start the supervisor thread",
-                source,
-            }
-        })?;
-        let session = loop {
-            match receiver.recv_timeout(SLICE) {
+        let (options, budget) = (Arc::clone(&self.options), Arc::clone(&self.budget));
+        supervise::start(options, budget, generation, sender)?;
+        let instance = loop {
+            match receiver.recv_timeout(CHECK_INTERVAL) {
                 Ok(started) => break started?,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    // Without a receiver, a host that is still to come is killed.
+                    // The supervisor kills a host whose receiver was dropped.
                     idle.check().map_err(|_| ClientError::Interrupted)?;
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ClientError::Closed),
@@ -417,26 +416,26 @@ impl Shared {
         };
         self.starts.fetch_add(1, Ordering::Relaxed);
         if let Some(on_start) = &self.options.on_start {
-            if let Phase::Starting { session: slot, .. } = &mut *self.lock() {
-                *slot = Some(Arc::clone(&session));
+            if let Phase::Starting { instance: slot, .. } = &mut *self.lock() {
+                *slot = Some(Arc::clone(&instance));
             }
-            let said = Conversation::lease(Arc::clone(&session), idle)
+            let prepared = Conversation::lease(Arc::clone(&instance), idle)
                 .map_err(interrupted)
                 .and_then(|mut conversation| on_start(&mut conversation));
-            if let Err(error) = said {
-                session.end(DROP_GRACE);
+            if let Err(error) = prepared {
+                instance.shut_down(DROP_GRACE);
                 return Err(error);
             }
         }
-        self.current.store(Some(Arc::clone(&session)));
-        Ok(session)
+        self.current.store(Some(Arc::clone(&instance)));
+        Ok(instance)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(session) = self.current.swap(None) {
-            session.end(DROP_GRACE);
+        if let Some(instance) = self.current.swap(None) {
+            instance.shut_down(DROP_GRACE);
         }
     }
 }

@@ -1,61 +1,73 @@
-//! A leased lane, and what is said on it.
+//! A conversation: a leased lane, and the requests and replies on it.
 
 use std::cell::Cell;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_protocol::carrier::{ClientLane, Idle, Interrupted, Patient, Rest, at_rest};
+use hostd_protocol::carrier::{
+    ClientLane, Idle, Interrupted, ParkedWait, Uninterruptible, while_parked,
+};
 use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::{Generation, LaneIndex};
 use hostd_protocol::pending::{By, Pending};
 
 use crate::ClientError;
-use crate::session::Session;
+use crate::cause::Kill;
+use crate::instance::HostInstance;
 
-/// After an interruption the host has this long to end the call; then it is killed.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long a host may take to end a call after its interruption, before it is killed.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(500);
+
+/// How many bytes of refused callbacks are kept, to release the objects that were lent in them.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
 
 thread_local! {
-    /// The lane that this thread had last: its memory is warm.
+    /// The lane that this thread leased last, whose memory is in the cache of its CPU.
     static LAST_LANE: Cell<Option<LaneIndex>> = const { Cell::new(None) };
-    static SPARE: Cell<Option<Pending>> = const { Cell::new(None) };
+    /// A table of open requests that the next conversation of this thread reuses.
+    static FREE_PENDING: Cell<Option<Pending>> = const { Cell::new(None) };
 }
 
-/// A lane of one generation of the host, leased for an outermost call and whatever is nested in
-/// it. Given back when dropped; if requests are open then, the host is killed, because nobody
-/// would answer it.
+/// A lane of one host process, leased for an outermost call and the calls nested in it. Dropping it
+/// gives the lane back; if requests are open then, the host is killed, because their replies would be
+/// taken for those of the next lease.
 #[derive(Debug)]
 pub struct Conversation {
-    session: Arc<Session>,
+    instance: Arc<HostInstance>,
     lane: ClientLane,
     pending: Pending,
     export: Option<Arc<str>>,
-    /// Since when the caller wants the innermost call to end.
+    /// When the innermost call was interrupted, if it was.
     interrupted: Option<Instant>,
+    /// Frames that came after the interruption.
     discarded: Vec<(Header, Vec<u8>)>,
-    /// The lane has failed: nothing more is said on it, and the host is dead or about to be.
+    /// Whether the lane has failed: then nothing more is sent on it, and the host has ended or is about
+    /// to.
     has_failed: bool,
 }
 
 impl Conversation {
-    /// Says that the addon is loaded: what it has put into its cache folder by now is stored for
-    /// later hosts of the same file and policy.
+    /// Stores the cache folder of the host, as it is after the addon was loaded, for later hosts of the
+    /// same file and policy.
     pub fn loaded(&self) {
-        self.session.store_cache();
+        self.instance.store_cache();
     }
 
-    /// Leases a lane. An error `Disconnected` means that the session is over.
+    /// Leases a lane. The error `Disconnected` means that the host has ended.
     #[inline]
-    pub(crate) fn lease(session: Arc<Session>, idle: &mut dyn Idle) -> Result<Self, ProtocolError> {
-        let lane = session.end.lease(LAST_LANE.get(), idle)?;
+    pub(crate) fn lease(
+        instance: Arc<HostInstance>,
+        idle: &mut dyn Idle,
+    ) -> Result<Self, ProtocolError> {
+        let lane = instance.end.lease(LAST_LANE.get(), idle)?;
         LAST_LANE.set(Some(lane.index()));
-        let pending = SPARE
+        let pending = FREE_PENDING
             .take()
-            .unwrap_or_else(|| Pending::new(&session.limits));
+            .unwrap_or_else(|| Pending::new(&instance.limits));
         Ok(Self {
-            session,
+            instance,
             lane,
             pending,
             export: None,
@@ -65,64 +77,64 @@ impl Conversation {
         })
     }
 
-    /// The generation of the host that is spoken to.
+    /// The generation of the host.
     #[inline]
     pub fn generation(&self) -> Generation {
-        self.session.generation
+        self.instance.generation
     }
 
-    /// Announces a turn, if the JS thread is at its top: then the turn is to be sent at once, else
-    /// the host rings again when it is.
+    /// Claims the JS thread for an event-loop turn, if it is idle: then the turn must be sent at once.
+    /// Otherwise the host requests a turn again when it is idle.
     pub fn try_take_top(&self) -> bool {
-        self.session.is_alive() && self.lane.try_take_top()
+        self.instance.is_alive() && self.lane.try_take_top()
     }
 
-    /// How many requests are open, of both sides.
+    /// How many requests of both sides are open.
     pub fn depth(&self) -> usize {
         self.pending.depth()
     }
 
-    /// Names the exported function that is being called, for the report of a death.
+    /// Names the exported function that is being called, for exit reports.
     #[inline]
     pub fn set_export(&mut self, export: Arc<str>) {
         self.export = Some(export);
     }
 
-    /// Sends what was built: a request, or the answer to the host's innermost request. Waits
-    /// without end if the host does not read: see [`Self::send_while`].
+    /// Sends a frame: a request, or the reply to the host's innermost request. Waits without a limit if
+    /// the host does not read: see [`Self::send_while`].
     ///
-    /// On an error with a limit nothing was sent, and the conversation goes on.
+    /// After an error about a limit nothing was sent, and the conversation goes on.
     #[inline]
     pub fn send(&mut self, frame: &mut FrameBuilder) -> Result<(), ClientError> {
-        self.send_while(frame, &mut Patient)
+        self.send_while(frame, &mut Uninterruptible)
     }
 
-    /// Whether the host has ended or was killed for this conversation, or belongs to the process that
-    /// this one was forked from.
+    /// Whether the host has ended, was killed by this conversation, or belongs to the process that this
+    /// one was forked from.
     #[inline]
     pub fn is_over(&self) -> bool {
-        self.has_failed || self.session.is_over()
+        self.has_failed || self.instance.is_over()
     }
 
-    /// Sends what was built, for as long as `idle` allows: then the call is interrupted as by
-    /// [`Self::next`], which is to be called next and says so.
+    /// Sends a frame. When `idle` ends the wait, the call is interrupted as in [`Self::next`], which the
+    /// caller must call next and which returns the error.
     #[inline]
     pub fn send_while(
         &mut self,
         frame: &mut FrameBuilder,
         idle: &mut dyn Idle,
     ) -> Result<(), ClientError> {
-        if !self.session.is_ours() {
+        if !self.instance.is_ours() {
             return Err(ClientError::Forked);
         }
         if self.has_failed {
-            return Err(self.death(idle));
+            return Err(self.lost(idle));
         }
         let number = frame.number();
         let sent = match frame.kind() {
             FrameKind::Request => {
                 let call = self.pending.ask(number)?;
-                match frame.finish(call, self.session.generation) {
+                match frame.finish(call, self.instance.generation) {
                     Ok(bytes) => bytes,
                     Err(error) => {
                         self.pending.unask();
@@ -134,15 +146,15 @@ impl Conversation {
                 let Some(open) = self.pending.innermost().filter(|open| open.by == By::Them) else {
                     return Err(nothing_to_answer());
                 };
-                frame.finish_as(open.number, open.call, self.session.generation)?;
+                frame.finish_as(open.number, open.call, self.instance.generation)?;
                 self.pending.answer()?;
-                frame.finish_as(open.number, open.call, self.session.generation)?
+                frame.finish_as(open.number, open.call, self.instance.generation)?
             }
             FrameKind::Notice => return Err(nothing_to_answer()),
         };
-        let mut grace = Grace {
+        let mut grace = GraceIdle {
             idle: &mut *idle,
-            cancel: (&self.session, self.lane.index()),
+            cancel: (&self.instance, self.lane.index()),
             since: &mut self.interrupted,
         };
         match self.lane.send(sent, &mut grace) {
@@ -156,25 +168,25 @@ impl Conversation {
         }
     }
 
-    /// Waits for what the host says next: the answer to the innermost request, or a request of
-    /// its own, which is to be answered first. `body` is replaced by the frame's body.
+    /// Waits for the next frame of the host: the reply to the innermost request, or a request of the
+    /// host, which must be answered first. `body` is replaced by the frame's body.
     ///
-    /// If `idle` ends the wait, the call is cancelled; callbacks of it are refused, and if the host
-    /// has not answered after half a second it is killed. Only then does this return
-    /// [`ClientError::Interrupted`], so that no lane is left behind. What came after all is in
+    /// If `idle` ends the wait, the call is cancelled and its callbacks are refused; a host that has not
+    /// replied within half a second is killed. Only then does this return
+    /// [`ClientError::Interrupted`], so that the lane is free again. Frames that came meanwhile are in
     /// [`Self::take_discarded`].
     #[inline]
     pub fn next(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header, ClientError> {
-        if !self.session.is_ours() {
+        if !self.instance.is_ours() {
             return Err(ClientError::Forked);
         }
         if self.has_failed {
-            return Err(self.death(idle));
+            return Err(self.lost(idle));
         }
         loop {
-            let mut grace = Grace {
+            let mut grace = GraceIdle {
                 idle: &mut *idle,
-                cancel: (&self.session, self.lane.index()),
+                cancel: (&self.instance, self.lane.index()),
                 since: &mut self.interrupted,
             };
             let received = self.lane.receive(body, &mut grace);
@@ -193,26 +205,35 @@ impl Conversation {
             if self.interrupted.is_none() {
                 return Ok(header);
             }
-            if let Some(ended) = at_rest(idle, Ok(None), |_| self.wind_down(header, body))? {
+            if let Some(ended) = while_parked(idle, Ok(None), |_| self.wind_down(header, body))? {
                 return Err(ended);
+            }
+            // Each callback starts a new wait: without this check, a host that goes on calling back would
+            // never reach the end of its grace period.
+            let is_over = |since: Instant| since.elapsed() >= INTERRUPT_GRACE;
+            if self.interrupted.is_some_and(is_over) {
+                return Err(self.failed(ProtocolError::Interrupted, idle));
             }
         }
     }
 
-    /// After an interruption: refuses a callback, or ends with the answer of the call.
+    /// Handles a frame that came after the interruption: refuses a callback, or ends with the reply.
     #[cold]
     fn wind_down(
         &mut self,
         header: Header,
         body: &mut Vec<u8>,
     ) -> Result<Option<ClientError>, ClientError> {
-        // More than one for each open call comes only of a host that does not heed.
-        let kept = self.session.limits.nested_requests as usize;
-        if header.kind != FrameKind::Request || self.discarded.len() < kept {
+        // More callbacks than open calls, or larger ones, come only from a host that ignores the
+        // interruption: objects lent in those are not released.
+        let kept = self.instance.limits.nested_requests as usize;
+        let bytes: usize = self.discarded.iter().map(|kept| kept.1.len()).sum();
+        let is_kept = self.discarded.len() < kept && bytes + body.len() <= DISCARDED_BYTES_MAX;
+        if header.kind != FrameKind::Request || is_kept {
             self.discarded.push((header, mem::take(body)));
         }
         if header.kind == FrameKind::Request {
-            let mut refusal = FrameBuilder::new(self.session.limits);
+            let mut refusal = FrameBuilder::new(self.instance.limits);
             refusal.start(FrameKind::Failure, header.number);
             Failure::write(&mut refusal.body(), &RemoteError::Cancelled)?;
             self.send(&mut refusal)?;
@@ -223,44 +244,43 @@ impl Conversation {
         Ok(Some(ClientError::Interrupted))
     }
 
-    /// Has the innermost call of this side ended as by an interruption: to be called before the
-    /// host's request is answered, whose answer it still gets.
+    /// Interrupts the innermost call of this side. Must be called before the host's open request is
+    /// answered; that answer is still sent.
     pub fn interrupt(&mut self) {
         self.interrupted.get_or_insert_with(Instant::now);
     }
 
-    /// What came after a call was interrupted, its answer last: callbacks that were refused, and the
-    /// answer. What was lent in them is to be given back.
+    /// The frames that came after an interruption: refused callbacks, and the reply last. The caller
+    /// releases the objects that were lent in them.
     pub fn take_discarded(&mut self) -> Vec<(Header, Vec<u8>)> {
         mem::take(&mut self.discarded)
     }
 
-    /// What an error of the lane means.
+    /// Converts an error of the lane, after which the host is killed if it still runs.
     #[cold]
     fn failed(&mut self, error: ProtocolError, idle: &mut dyn Idle) -> ClientError {
         self.pending.clear();
         self.has_failed = true;
         match error {
-            ProtocolError::Disconnected => self.death(idle),
+            ProtocolError::Disconnected => self.lost(idle),
             ProtocolError::Interrupted => {
-                let reason = "it did not end a call within 0.5 s after that was interrupted";
-                self.session.kill(|| reason.to_owned());
+                self.instance.kill(Kill::CallTimeout(INTERRUPT_GRACE));
                 ClientError::Interrupted
             }
             error => {
-                self.session.kill(|| error.to_string());
+                self.instance.kill(Kill::from(&error));
                 ClientError::Protocol(error)
             }
         }
     }
 
-    /// How the host ended, which this waits for.
+    /// The error with the exit report of the host, which this waits for.
     #[cold]
-    fn death(&self, idle: &mut dyn Idle) -> ClientError {
-        let (session, lane) = (&self.session, self.lane.index());
+    fn lost(&self, idle: &mut dyn Idle) -> ClientError {
+        let (instance, lane) = (&self.instance, self.lane.index());
         let export = self.export.as_deref();
-        at_rest(idle, ClientError::Interrupted, |_| {
-            session.death(lane, export)
+        while_parked(idle, ClientError::Interrupted, |_| {
+            instance.lost(lane, export)
         })
     }
 }
@@ -268,14 +288,13 @@ impl Conversation {
 impl Drop for Conversation {
     #[inline]
     fn drop(&mut self) {
-        let mut pending = mem::replace(&mut self.pending, Pending::new(&self.session.limits));
+        let mut pending = mem::replace(&mut self.pending, Pending::new(&self.instance.limits));
         if pending.depth() > 0 {
-            self.session
-                .kill(|| "killed: a call was abandoned before its reply".to_owned());
+            self.instance.kill(Kill::CallAbandoned);
             pending.clear();
         }
-        // In a thread that is ending there is nothing to keep it in.
-        let _ = SPARE.try_with(|spare| spare.set(Some(pending)));
+        // A thread that is ending has no thread-local storage any more.
+        let _ = FREE_PENDING.try_with(|free| free.set(Some(pending)));
     }
 }
 
@@ -293,23 +312,23 @@ fn nothing_to_answer() -> ClientError {
     })
 }
 
-/// The caller's idling, and after its end the host's time to end the call.
-struct Grace<'a> {
+/// The caller's idle callback, and after an interruption the grace period of the host.
+struct GraceIdle<'a> {
     idle: &'a mut dyn Idle,
-    cancel: (&'a Session, LaneIndex),
+    cancel: (&'a HostInstance, LaneIndex),
     since: &'a mut Option<Instant>,
 }
 
-impl Idle for Grace<'_> {
+impl Idle for GraceIdle<'_> {
     fn check(&mut self) -> Result<(), Interrupted> {
         match self.since {
-            Some(since) if since.elapsed() >= GRACE => Err(Interrupted),
+            Some(since) if since.elapsed() >= INTERRUPT_GRACE => Err(Interrupted),
             Some(_) => Ok(()),
             None => {
                 if self.idle.check().is_err() {
                     *self.since = Some(Instant::now());
-                    let (session, lane) = self.cancel;
-                    if let Ok(cancel) = session.end.canceller(lane) {
+                    let (instance, lane) = self.cancel;
+                    if let Ok(cancel) = instance.end.canceller(lane) {
                         cancel.set(1);
                     }
                 }
@@ -318,11 +337,11 @@ impl Idle for Grace<'_> {
         }
     }
 
-    fn rest(&mut self, wait: &mut Rest<'_>) {
+    fn park(&mut self, wait: &mut ParkedWait<'_>) {
         let cancel = self.cancel;
         let since = &mut *self.since;
-        self.idle.rest(&mut |idle| {
-            wait(&mut Grace {
+        self.idle.park(&mut |idle| {
+            wait(&mut GraceIdle {
                 idle,
                 cancel,
                 since: &mut *since,
@@ -331,7 +350,12 @@ impl Idle for Grace<'_> {
     }
 
     #[inline]
-    fn may_stay(&mut self) -> bool {
-        self.idle.may_stay()
+    fn may_poll_briefly(&mut self) -> bool {
+        self.idle.may_poll_briefly()
+    }
+
+    fn until(&self) -> Option<Instant> {
+        let grace = self.since.map(|since| since + INTERRUPT_GRACE);
+        grace.or_else(|| self.idle.until())
     }
 }

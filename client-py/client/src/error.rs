@@ -1,16 +1,21 @@
-//! Why a conversation failed, grouped by what the caller can do about it.
+//! The errors of this crate, grouped by what the caller can do about them.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hostd_protocol::carrier::lane::SegmentError;
 use hostd_protocol::confinement::Mechanism;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use thiserror::Error;
 
 use crate::ExitReport;
+use crate::crash::escape;
 
-/// Why a conversation could not begin or end.
+/// How the messages begin that the host itself prints.
+const HOST_PREFIX: &str = "napi-hostd: ";
+
+/// Why a conversation failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -18,13 +23,13 @@ pub enum ClientError {
     /// (then it was killed).
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    /// The host refused what was said to it first.
+    /// The host refused a request of `on_start`.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// The host died.
+    /// The host ended.
     #[error("{0}")]
     HostDied(Box<ExitReport>),
-    /// The host died, and no other is started: so the options will have it.
+    /// The host crashed, and the restart policy allows no other.
     #[error("{0}; it is not started again")]
     GivenUp(Box<ExitReport>),
     /// No host could be started.
@@ -33,7 +38,7 @@ pub enum ClientError {
     /// The client was closed.
     #[error("the host was closed")]
     Closed,
-    /// The caller's own idling ended the wait.
+    /// The idle callback of the caller ended the wait.
     #[error("the call was interrupted")]
     Interrupted,
     /// The conversation belongs to the process that this one was forked from.
@@ -48,7 +53,7 @@ pub enum SpawnError {
     /// There is no such file.
     #[error("cannot find the host program {}; install napi_python again, or build napi-hostd", .0.display())]
     Missing(PathBuf),
-    /// The file is not a program that can run here.
+    /// The file cannot be executed.
     #[error("cannot run the host program {}: {source}", binary.display())]
     NotExecutable {
         /// The file.
@@ -56,9 +61,9 @@ pub enum SpawnError {
         /// Why.
         source: io::Error,
     },
-    /// The server that was to start it can't be reached, or refuses.
+    /// The server that was to start it cannot be reached, or refuses.
     #[error("cannot use the server at {}: {source}", address.display())]
-    Door {
+    Server {
         /// Its socket.
         address: PathBuf,
         /// Why.
@@ -73,38 +78,90 @@ pub enum SpawnError {
         #[source]
         source: io::Error,
     },
-    /// Shared memory is not to be had, and nothing else was allowed.
+    /// The scratch folder cannot be created.
+    #[error("cannot create the scratch folder in {}: {source}; TMPDIR chooses another place", parent.display())]
+    ScratchFolder {
+        /// The folder that was to contain it.
+        parent: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Shared memory is not available, and the options allow no other carrier.
     #[error("cannot set up shared memory for calls: {0}; carrier=\"socket\" works without")]
-    NoLanes(#[source] hostd_protocol::carrier::lane::SegmentError),
-    /// It is of another version, or no host at all.
+    NoLanes(#[source] SegmentError),
+    /// The handshake failed: the program is another version, or not a host.
     #[error("the handshake with the host program {} failed: {source}", binary.display())]
     Handshake {
         /// The file.
         binary: PathBuf,
-        /// What is wrong.
+        /// Why.
         #[source]
         source: ProtocolError,
     },
-    /// It said why it can't serve.
+    /// The host cannot serve, for this reason.
     #[error("the host process refused to start: {0}")]
     Refused(String),
-    /// It could not be confined as its policy wants it.
+    /// The host is not confined as its policy requires.
     #[error("{}", unavailable(mechanism, entry.as_deref()))]
     Sandbox {
-        /// What is missing.
+        /// The mechanism that is missing.
         mechanism: String,
-        /// What the host said about it.
+        /// The report of the host about it.
         entry: Option<Box<Mechanism>>,
     },
-    /// It died before it served.
-    #[error("the host process ended while it was starting: {0}")]
-    Died(Box<ExitReport>),
-    /// It did not serve in time, and was killed.
+    /// The host ended before it was ready.
+    #[error(
+        "the host process ended while it was starting: {report}{}",
+        last_message(report)
+    )]
+    Died {
+        /// How it ended.
+        report: Box<ExitReport>,
+    },
+    /// The host was not ready in time, and was killed.
     #[error("the host process was not ready within {} s and was killed; start_timeout= sets the limit", .0.as_secs_f64())]
     Timeout(Duration),
 }
 
-/// Says what is missing, why, and what can be done.
+/// The last message that the host itself printed.
+fn last_message(report: &ExitReport) -> String {
+    let lines = report.stderr_tail.lines();
+    let message = lines.rev().find_map(|line| line.strip_prefix(HOST_PREFIX));
+    message.map_or_else(String::new, |text| format!(": {}", escape(text)))
+}
+
+impl SpawnError {
+    /// The errno of the system call that failed, if it was one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::NotExecutable { source, .. }
+            | Self::Server { source, .. }
+            | Self::System { source, .. }
+            | Self::ScratchFolder { source, .. }
+            | Self::NoLanes(SegmentError::System { source, .. })
+            | Self::Handshake {
+                source: ProtocolError::Io { error: source, .. },
+                ..
+            } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// The file or folder that could not be used.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Missing(path)
+            | Self::NotExecutable { binary: path, .. }
+            | Self::Server { address: path, .. }
+            | Self::ScratchFolder { parent: path, .. }
+            | Self::Handshake { binary: path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Words which mechanism is missing, and why.
 fn unavailable(mechanism: &str, entry: Option<&Mechanism>) -> String {
     let mut text = format!("the sandbox requires {mechanism}, which is not available here");
     if let Some(entry) = entry {

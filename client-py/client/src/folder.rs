@@ -1,4 +1,4 @@
-//! Folders that other processes can write to, or whose names they can take.
+//! Safe access to folders that other processes can write to or replace.
 
 use std::ffi::CStr;
 use std::io;
@@ -9,8 +9,8 @@ use rustix::fs::{Mode, OFlags, Stat, fstat, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Opens a folder of this user's. None if there is none of that name: nothing at all, a link, a file,
-/// or a folder of another user.
+/// Opens a folder of this user. None if the name is that of nothing, a link, a file, or a folder of
+/// another user.
 pub(crate) fn open_own(path: &Path) -> io::Result<Option<(OwnedFd, Stat)>> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     let folder = match open(path, flags, Mode::empty()) {

@@ -1,7 +1,9 @@
-//! Starts a host process: descriptors, environment, command line. Runs on the supervisor's thread,
-//! because the signal that ends a host with its parent follows the thread that spawned it.
+//! Spawns a host process: descriptors, environment, command line. Runs on the supervisor's thread,
+//! because the parent-death signal of a host is bound to the thread that spawned it.
 //!
-//! That thread blocks all signals, and a process inherits this: a host begins by resetting them.
+//! That thread blocks all signals, which a child inherits: a host unblocks them first.
+//!
+//! Upholds I-20.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,48 +16,48 @@ use hostd_protocol::carrier::lane::{Segment, SegmentError};
 use hostd_protocol::carrier::{ClientEnd, lane, socket};
 use hostd_protocol::control::{CarrierKind, LogLevel};
 use hostd_protocol::ids::Generation;
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
+use crate::attach::{self, Attached, StatusPipe};
 use crate::cache::{Entry, Unsaved};
-use crate::cord::{Cord, Loose};
 use crate::crash::CrashPage;
-use crate::door::{self, Admitted, Status};
 use crate::error::SpawnError;
-use crate::options::{Carrier, HostOptions};
-use crate::scratch::{Planned, Scratch};
-use crate::session::Process;
+use crate::instance::Process;
+use crate::options::{Carrier, HostConfig};
+use crate::scratch::{PlannedScratch, ScratchFolder};
+use crate::wake_pipe::{UnboundPipe, WakePipe};
 
-/// The descriptors as the host finds them.
+/// The descriptor numbers in the host process.
 const CONTROL_FD: i32 = 3;
 const LANES_FD: i32 = 4;
-const CRASH_FD: i32 = 5;
-const CORD_FD: i32 = 6;
+const CRASH_PAGE_FD: i32 = 5;
+const WAKE_PIPE_FD: i32 = 6;
 
-/// A process that was started and has not said anything yet.
+/// A process that was spawned and has sent nothing yet.
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) process: Process,
     pub(crate) control: UnixStream,
     pub(crate) end: ClientEnd,
     pub(crate) carrier: CarrierKind,
-    /// Where it writes down how it dies, if there is memory for that.
+    /// The shared page for its crash record; none if there was no memory for it.
     pub(crate) crash_page: Option<CrashPage>,
-    /// Rings a loop; a host that a server starts has none.
-    pub(crate) cord: Option<Cord>,
+    /// Wakes an event loop of this process; a host that a server starts has none.
+    pub(crate) wake_pipe: Option<WakePipe>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
-    /// Who says how it ended, if it is no child of this process.
-    pub(crate) status: Option<Status>,
-    /// Its own folder.
-    pub(crate) scratch: Option<Scratch>,
-    /// What the host may leave for later ones.
+    /// Where the server reports its exit status, if it is not a child of this process.
+    pub(crate) status: Option<StatusPipe>,
+    /// Its scratch folder.
+    pub(crate) scratch: Option<ScratchFolder>,
+    /// Its cache folder, if there is no cache entry for it yet.
     pub(crate) unsaved: Option<Unsaved>,
 }
 
-pub(crate) fn launch(
-    options: &HostOptions,
-    generation: Generation,
-) -> Result<Launched, SpawnError> {
+/// Spawns a host, or has the server at `options.address` spawn one.
+pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Launched, SpawnError> {
     let (end, carrier, lanes) = match segment(options, Segment::create)? {
         Some((segment, fd)) => (
             lane::client(segment, generation, options.limits),
@@ -69,16 +71,16 @@ pub(crate) fn launch(
         ),
     };
     let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
-    let planned = options.scratch.then(Planned::new);
+    let planned = options.scratch.then(PlannedScratch::new);
     if let Some(address) = &options.address {
-        let scratch = planned.as_ref().map(Planned::make).transpose()?;
-        let Admitted {
+        let scratch = planned.as_ref().map(PlannedScratch::make).transpose()?;
+        let Attached {
             process,
             control,
             stdout,
             stderr,
             status,
-        } = door::knock(
+        } = attach::attach(
             address,
             lanes.as_ref(),
             crash_fd.as_ref(),
@@ -90,24 +92,24 @@ pub(crate) fn launch(
             end,
             carrier,
             crash_page,
-            cord: None,
+            wake_pipe: None,
             stdout: Some(stdout),
             stderr: Some(stderr),
             status: Some(status),
             scratch,
-            // Its environment names other folders.
+            // The environment of the server names other folders.
             unsaved: None,
         });
     }
-    // Without one its rings are heard by a thread.
-    let made = end.cord().and_then(|word| Some((Loose::new().ok()?, word)));
-    let (cord, cord_fd) = made
-        .map(|((loose, fd), word)| (loose.tie(word), fd))
-        .unzip();
-    let fds = Handed {
+    // Without the pipe, a thread receives the requests for turns.
+    let made = end
+        .pipe_word()
+        .and_then(|word| Some((UnboundPipe::new().ok()?, word)));
+    let (wake_pipe, pipe_fd) = made.map(|((pipe, fd), word)| (pipe.bind(word), fd)).unzip();
+    let fds = HostFds {
         lanes,
         crash_page: crash_fd,
-        cord: cord_fd,
+        wake_pipe: pipe_fd,
     };
     let ((process, control, stdout, stderr), scratch, unsaved) =
         spawn(options, carrier, fds, planned.as_ref())?;
@@ -117,7 +119,7 @@ pub(crate) fn launch(
         end,
         carrier,
         crash_page,
-        cord,
+        wake_pipe,
         stdout,
         stderr,
         status: None,
@@ -128,19 +130,19 @@ pub(crate) fn launch(
 
 type Spawned = (Process, UnixStream, Option<OwnedFd>, Option<OwnedFd>);
 
-/// Descriptors that a host is given beside its control socket.
-struct Handed {
+/// The descriptors that a host gets beside its control socket.
+struct HostFds {
     lanes: Option<OwnedFd>,
     crash_page: Option<OwnedFd>,
-    cord: Option<OwnedFd>,
+    wake_pipe: Option<OwnedFd>,
 }
 
 fn spawn(
-    options: &HostOptions,
+    options: &HostConfig,
     carrier: CarrierKind,
-    fds: Handed,
-    planned: Option<&Planned>,
-) -> Result<(Spawned, Option<Scratch>, Option<Unsaved>), SpawnError> {
+    fds: HostFds,
+    planned: Option<&PlannedScratch>,
+) -> Result<(Spawned, Option<ScratchFolder>, Option<Unsaved>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
     let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
     let mut command = Command::new(&options.binary);
@@ -151,8 +153,8 @@ fn spawn(
     if fds.crash_page.is_some() {
         command.arg("--crash-page");
     }
-    if fds.cord.is_some() {
-        command.arg("--cord");
+    if fds.wake_pipe.is_some() {
+        command.arg("--wake-pipe");
     }
     if let Some(env) = &options.env {
         command
@@ -160,17 +162,23 @@ fn spawn(
             .envs(env.iter().map(|(name, value)| (name, value)));
     }
     if let Some(planned) = planned {
-        planned.is_home_of(&mut command);
+        planned.set_environment(&mut command);
     }
+    let pipe = || {
+        let made = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
+        made.map_err(system("cannot create a pipe for the output of napi-hostd"))
+    };
+    let (stdout, their_stdout) = pipe()?;
+    let (stderr, their_stderr) = pipe()?;
     command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdout(their_stdout)
+        .stderr(their_stderr);
     let fds = [
         (Some(OwnedFd::from(theirs)), CONTROL_FD),
         (fds.lanes, LANES_FD),
-        (fds.crash_page, CRASH_FD),
-        (fds.cord, CORD_FD),
+        (fds.crash_page, CRASH_PAGE_FD),
+        (fds.wake_pipe, WAKE_PIPE_FD),
     ]
     .into_iter()
     .filter_map(|(fd, child_fd)| {
@@ -187,17 +195,20 @@ fn spawn(
             what: "cannot pass descriptors to napi-hostd",
             source: io::Error::other(error),
         })?;
-    let child = command.spawn().map_err(|source| refused(options, source))?;
-    // With the command go this side's copies of the host's descriptors: else its end is not seen.
+    let child = command
+        .spawn()
+        .map_err(|source| spawn_error(options, source))?;
+    // This closes the copies of the host's descriptors, so that its pipes end with it.
     drop(command);
-    let (process, stdout, stderr) = watch(child)?;
-    // While the process starts; it is told only later that it may use it.
-    match planned.map(Planned::make).transpose() {
+    let process = watch(child)?;
+    // The folder is made while the process starts, which learns of it only with its setup.
+    match planned.map(PlannedScratch::make).transpose() {
         Ok(scratch) => {
             let unsaved = scratch
                 .as_ref()
                 .and_then(|scratch| restore_cache(options, scratch));
-            Ok(((process, control, stdout, stderr), scratch, unsaved))
+            let spawned = (process, control, Some(stdout), Some(stderr));
+            Ok((spawned, scratch, unsaved))
         }
         Err(error) => {
             kill(&process);
@@ -207,12 +218,12 @@ fn spawn(
     }
 }
 
-/// The shared memory, if that is what frames shall travel over.
+/// The shared-memory segment, unless frames go over the socket.
 fn segment(
-    options: &HostOptions,
+    options: &HostConfig,
     create: impl FnOnce() -> Result<(Segment, OwnedFd), SegmentError>,
 ) -> Result<Option<(Segment, OwnedFd)>, SpawnError> {
-    static SAID: AtomicBool = AtomicBool::new(false);
+    static LOGGED: AtomicBool = AtomicBool::new(false);
     if options.carrier == Carrier::Socket {
         return Ok(None);
     }
@@ -220,7 +231,7 @@ fn segment(
         Ok(made) => Ok(Some(made)),
         Err(error) if options.carrier == Carrier::Lanes => Err(SpawnError::NoLanes(error)),
         Err(error) => {
-            if !SAID.swap(true, Ordering::Relaxed) {
+            if !LOGGED.swap(true, Ordering::Relaxed) {
                 let message = format!(
                     "cannot set up shared memory for calls: {error}; calls use the socket, which is slower"
                 );
@@ -231,39 +242,42 @@ fn segment(
     }
 }
 
-/// Gives the host what an earlier one stored, or says where it may leave that for later ones. A cache
-/// that can't be read is as good as none.
-fn restore_cache(options: &HostOptions, scratch: &Scratch) -> Option<Unsaved> {
+/// Copies the stored cache into the scratch folder. Returns the folder to store later, if there is no
+/// entry yet or it cannot be read.
+fn restore_cache(options: &HostConfig, scratch: &ScratchFolder) -> Option<Unsaved> {
     let entry = Entry::of(&options.addon, options.confinement.as_ref()?)?;
     let folder = scratch.cache();
     let is_restored = entry.restore(&folder).unwrap_or(false);
     (!is_restored).then_some(Unsaved { entry, folder })
 }
 
-fn refused(options: &HostOptions, source: io::Error) -> SpawnError {
+/// The error of a failed spawn.
+fn spawn_error(options: &HostConfig, source: io::Error) -> SpawnError {
     let binary = options.binary.clone();
     if !binary.exists() {
         return SpawnError::Missing(binary);
     }
-    match source.kind() {
-        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => SpawnError::System {
-            what: "cannot spawn napi-hostd",
-            source,
-        },
-        _ => SpawnError::NotExecutable { binary, source },
+    let is_shortage = match source.kind() {
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => true,
+        // There was no descriptor for the pipe over which the new process reports a failed exec.
+        _ => matches!(
+            Errno::from_io_error(&source),
+            Some(Errno::MFILE | Errno::NFILE)
+        ),
+    };
+    if is_shortage {
+        let what = "cannot spawn napi-hostd";
+        return SpawnError::System { what, source };
     }
+    SpawnError::NotExecutable { binary, source }
 }
 
-fn watch(mut child: Child) -> Result<(Process, Option<OwnedFd>, Option<OwnedFd>), SpawnError> {
+/// Opens the pidfd of a child, which is killed if that fails.
+fn watch(mut child: Child) -> Result<Process, SpawnError> {
     let pid = Pid::from_child(&child);
     match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => {
-            let stdout = child.stdout.take().map(OwnedFd::from);
-            let stderr = child.stderr.take().map(OwnedFd::from);
-            Ok((Process::new(child.id(), pidfd), stdout, stderr))
-        }
+        Ok(pidfd) => Ok(Process::new(child.id(), pidfd)),
         Err(error) => {
-            // Unwatched it must not go on.
             let _ = child.kill();
             let _ = child.wait();
             Err(SpawnError::System {
@@ -274,7 +288,7 @@ fn watch(mut child: Child) -> Result<(Process, Option<OwnedFd>, Option<OwnedFd>)
     }
 }
 
-/// Kills a process that is not wanted after all.
+/// Kills a process whose start has failed.
 pub(crate) fn kill(process: &Process) {
     let _ = rustix::process::pidfd_send_signal(process.pidfd.as_fd(), Signal::KILL);
 }
@@ -286,14 +300,14 @@ mod tests {
     use hostd_protocol::frame::Header;
 
     use super::*;
-    use crate::options::{Events, Stream};
+    use crate::options::{HostEvents, OutputStream};
     use crate::report::ExitReport;
 
     #[derive(Default)]
     struct Log(Mutex<Vec<String>>);
 
-    impl Events for Log {
-        fn output(&self, _: Stream, _: &[u8]) {}
+    impl HostEvents for Log {
+        fn output(&self, _: OutputStream, _: &[u8]) {}
         fn log(&self, _: LogLevel, _: &str, message: &str) {
             self.0.lock().unwrap().push(message.to_owned());
         }
@@ -302,12 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn missing_shared_memory_falls_back_and_is_said_once() {
+    fn missing_shared_memory_falls_back_and_is_logged_once() {
         let log = Arc::new(Log::default());
-        let mut options = HostOptions::new(
+        let mut options = HostConfig::new(
             "/nowhere".into(),
             "x.node".into(),
-            Arc::clone(&log) as Arc<dyn Events>,
+            Arc::clone(&log) as Arc<dyn HostEvents>,
         );
         for _ in 0..3 {
             assert!(

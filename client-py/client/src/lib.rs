@@ -1,48 +1,53 @@
-//! Starts `napi-hostd` processes, talks to them over lanes, notices at once when one dies and
-//! starts the next. Knows no Python: a Rust program can use it.
+//! Starts `napi-hostd` processes, exchanges frames with them, detects their exit and starts the next.
+//! Does not depend on Python: a Rust program can use it.
 //!
-//! A [`Client`] stands for one addon's host, whichever process that is at the moment. A thread
-//! that wants to say something leases a [`Conversation`]; if no host runs, that starts one. All
-//! hosts of the process are spawned and watched by one thread, which lives as long as the process:
-//! the signal that ends a host with its parent follows the thread that spawned it.
+//! A [`Client`] is the handle of one addon's host, whichever process that is at the moment. A thread
+//! leases a [`Conversation`] to make a call; if no host runs, that starts one. One thread spawns and
+//! watches all hosts (`supervise`). It never ends, because the parent-death signal of a host is bound to
+//! the thread that spawned it.
 //!
-//! Between leasing a conversation and its reply, nothing here takes a lock, allocates or enters
-//! the kernel, unless a thread has to wait.
+//! From the lease of a conversation to its reply, nothing here takes a lock, allocates or makes a system
+//! call, unless the thread has to wait.
 #![forbid(unsafe_code)]
 
+mod attach;
 mod attest;
-mod bounds;
+mod background;
 mod cache;
+mod cause;
+mod classify;
 mod client;
 mod conversation;
-mod cord;
 mod crash;
-mod door;
+mod crash_budget;
+mod describe;
 mod error;
 mod folder;
 mod fork;
-mod host;
+mod instance;
 mod launch;
-mod ledger;
+mod limits;
 mod memory;
 mod options;
 mod output;
+mod posix_session;
 mod reap;
 mod remove;
 mod report;
 mod scratch;
-mod session;
 mod supervise;
-mod tree;
+mod wake_pipe;
 mod watchdog;
+mod watched;
 
-pub use bounds::Limit;
 pub use cache::clear_cache;
+pub use cause::{Cause, Kill};
 pub use client::{Client, ClientStats, Closing};
 pub use conversation::Conversation;
-pub use cord::Cord;
 pub use error::{ClientError, SpawnError};
-pub use fork::forked;
-pub use hostd_protocol::carrier::{Idle, Interrupted, Patient, Rest};
-pub use options::{Carrier, Events, HostOptions, OnStart, RestartMode, Stream};
-pub use report::{ExitReport, Frame, Usage};
+pub use hostd_protocol::carrier::{Idle, Interrupted, ParkedWait, Uninterruptible};
+pub use instance::forked;
+pub use limits::SandboxLimit;
+pub use options::{Carrier, HostConfig, HostEvents, OnStart, OutputStream, RestartMode};
+pub use report::{ExitReport, StackFrame, Usage};
+pub use wake_pipe::WakePipe;

@@ -1,4 +1,4 @@
-//! What a client is told about its host.
+//! The options of a host, and the callbacks for what happens to it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,48 +14,48 @@ use hostd_protocol::limits::Limits;
 use crate::{ClientError, Conversation, ExitReport};
 
 /// How a host is started, watched and replaced.
-pub struct HostOptions {
+pub struct HostConfig {
     /// The `napi-hostd` executable.
     pub binary: PathBuf,
-    /// The socket of a server that starts the process in place of this side, if there is one.
+    /// The socket of `napi-hostd serve`, if that is to start the process.
     pub address: Option<PathBuf>,
-    /// The addon's file, for messages; what is loaded is said by [`Self::on_start`].
+    /// The addon's file, for messages and the cache; [`Self::on_start`] loads it.
     pub addon: PathBuf,
     /// The addon's name, for messages and logs.
     pub label: String,
-    /// Where frames travel.
+    /// How frames are carried.
     pub carrier: Carrier,
-    /// The environment of the host: this process's, if none is given.
+    /// The environment of the host; that of this process if none is given.
     pub env: Option<Vec<(OsString, OsString)>>,
-    /// How the host is confined, if it is.
+    /// The sandbox of the host, if it has one.
     pub confinement: Option<Confinement>,
-    /// Whether it gets a folder of its own for what it leaves behind, which is its home and goes
-    /// with it. Only together with [`Self::confinement`].
+    /// Whether it gets a scratch folder as its home, which is removed with it. Only together with
+    /// [`Self::confinement`].
     pub scratch: bool,
-    /// What both sides keep to.
+    /// The protocol limits of both sides.
     pub limits: Limits,
-    /// How long a host may take until it serves.
+    /// How long a host may take from its spawn until it is ready.
     pub start_timeout: Duration,
-    /// What follows a death.
+    /// Whether a host is started after a crash.
     pub restart: RestartMode,
-    /// Whether the host serves other lanes while it waits for the answer to a request of its own.
+    /// Whether the host serves other lanes while it waits for the reply to its own request.
     pub nested_threads: bool,
-    /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
+    /// Whether the host reports misuse of Node-API and leaks of the addon. Slow.
     pub debug: bool,
-    /// What of the host's log is wanted.
+    /// The lowest level of host log messages that are wanted.
     pub log: LogLevel,
-    /// Who is told what happens.
-    pub events: Arc<dyn Events>,
-    /// What is said to each new host first.
+    /// Receives what happens to the host.
+    pub events: Arc<dyn HostEvents>,
+    /// Prepares each new host, before any other conversation with it.
     pub on_start: Option<OnStart>,
 }
 
-/// Says what is to be said to a host that was just started, before anybody else speaks to it.
+/// Prepares a host that was just started: loads its addon, for example.
 pub type OnStart = Box<dyn Fn(&mut Conversation) -> Result<(), ClientError> + Send + Sync>;
 
-impl HostOptions {
-    /// Options with nothing special about them.
-    pub fn new(binary: PathBuf, addon: PathBuf, events: Arc<dyn Events>) -> Self {
+impl HostConfig {
+    /// Default options.
+    pub fn new(binary: PathBuf, addon: PathBuf, events: Arc<dyn HostEvents>) -> Self {
         let label = addon
             .file_stem()
             .unwrap_or_default()
@@ -82,17 +82,17 @@ impl HostOptions {
     }
 }
 
-impl HostOptions {
-    /// Whether what a host says at its end is the purpose of it: it is given time for that.
+impl HostConfig {
+    /// Whether the host is run for the reports that it makes at its end, which are then waited for longer.
     pub(crate) fn is_to_report(&self) -> bool {
         let diagnosed = |confinement: &Confinement| confinement.diagnose;
         self.debug || self.confinement.as_ref().is_some_and(diagnosed)
     }
 }
 
-impl fmt::Debug for HostOptions {
+impl fmt::Debug for HostConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostOptions")
+        f.debug_struct("HostConfig")
             .field("binary", &self.binary)
             .field("label", &self.label)
             .field("carrier", &self.carrier)
@@ -101,60 +101,60 @@ impl fmt::Debug for HostOptions {
     }
 }
 
-/// Where frames are to travel.
+/// How frames are to be carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carrier {
-    /// Over lanes; over the socket if there is no shared memory, which is logged once.
+    /// Over shared-memory lanes; over the socket if there is no shared memory, which is logged once.
     #[default]
     Auto,
-    /// Over lanes, or not at all.
+    /// Over shared-memory lanes; without shared memory the start fails.
     Lanes,
     /// Over the socket.
     Socket,
 }
 
-/// What follows the death of a host.
+/// Whether a host is started after a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RestartMode {
-    /// The next conversation starts a new one.
+    /// The next conversation starts one.
     #[default]
     OnCrash,
-    /// Every further conversation is refused with the report of the death.
+    /// Every further conversation is refused with the report of the crash.
     Never,
-    /// As long as no more than `max` hosts died without a successful call in between; then further
-    /// conversations are refused with the report of the last death.
+    /// The next conversation starts one, until `max` hosts have crashed without a successful call in
+    /// between; then conversations are refused with the report of the last crash.
     Limited {
-        /// How many deaths it takes.
+        /// How many crashes are allowed.
         max: u32,
-        /// Deaths that are longer ago are forgotten.
+        /// Crashes that are longer ago do not count.
         window: Duration,
-        /// The pause before a host is started after a death; doubled by each further one.
+        /// The wait before a host is started after a crash; each further one doubles it.
         backoff: Duration,
     },
 }
 
-/// Where the addon printed something.
+/// An output stream of the host process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stream {
+pub enum OutputStream {
     /// Its standard output.
     Stdout,
     /// Its standard error.
     Stderr,
 }
 
-/// What happens to hosts. Called on threads of this crate, with no lock held.
+/// Callbacks for what happens to a host. Called on threads of this crate, with no lock held.
 ///
-/// An implementation hands on and returns: what it does meanwhile is not watched.
-pub trait Events: Send + Sync {
-    /// The addon printed something. No bytes: the stream has ended.
-    fn output(&self, stream: Stream, bytes: &[u8]);
-    /// So many bytes that the addon printed were dropped: it prints faster than anybody reads.
-    fn dropped(&self, _stream: Stream, _bytes: u64) {}
-    /// The host or this crate has something for the log.
+/// An implementation must return soon: the thread that calls it watches all hosts.
+pub trait HostEvents: Send + Sync {
+    /// The addon printed something. An empty slice is the end of the stream.
+    fn output(&self, stream: OutputStream, bytes: &[u8]);
+    /// This many printed bytes were dropped, because the addon prints faster than the rate limit.
+    fn dropped(&self, _stream: OutputStream, _bytes: u64) {}
+    /// The host or this crate logs a message.
     fn log(&self, level: LogLevel, target: &str, message: &str);
-    /// A host died that nobody had told to end.
+    /// A host ended without having been told to.
     fn died(&self, report: &ExitReport);
-    /// The host serves although something that its policy requires is missing, as it was allowed to.
+    /// The host serves without a mechanism that its policy requires, because `degrade` allows that.
     fn degraded(&self, _missing: &str, _applied: &Applied) {}
     /// The host sent a notice.
     fn notice(&self, header: Header, body: &[u8]);

@@ -1,28 +1,33 @@
-//! What the addon prints: read all the time, told at once, its end kept. What comes faster than
-//! anybody reads is dropped, and how much that was is told.
+//! The output of an addon: read continuously and handed on at once; the last of it is kept for exit
+//! reports. What exceeds a rate limit is dropped and counted.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hostd_protocol::pace::{PAUSE, Pace};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::options::{Events, Stream};
+use crate::options::{HostEvents, OutputStream};
 use crate::report::Tail;
 
-/// A stream that is being read.
+/// A stream of a host that is being read.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct OutputReader {
     tail: Arc<Mutex<Tail>>,
     reading: Option<JoinHandle<()>>,
 }
 
-impl Output {
-    /// Begins to read. To be called inside the supervisor's runtime.
-    pub(crate) fn read(pipe: Option<OwnedFd>, stream: Stream, events: Arc<dyn Events>) -> Self {
+impl OutputReader {
+    /// Begins to read. Must be called on the supervisor's thread.
+    pub(crate) fn read(
+        pipe: Option<OwnedFd>,
+        stream: OutputStream,
+        events: Arc<dyn HostEvents>,
+    ) -> Self {
         let tail = Arc::new(Mutex::new(Tail::default()));
         let reading = pipe
             .and_then(|pipe| Receiver::from_owned_fd(pipe).ok())
@@ -33,17 +38,17 @@ impl Output {
         Self { tail, reading }
     }
 
-    /// Reads to the end of the stream. A process that the host has left behind may keep it open:
-    /// whoever calls this has a time-out.
+    /// Reads to the end of the stream. A child process of the host may keep it open: callers need a
+    /// timeout.
     pub(crate) async fn finish(&mut self) {
         if let Some(reading) = &mut self.reading {
-            // It ends by itself or not at all.
+            // The task has no result.
             let _ = reading.await;
             self.reading = None;
         }
     }
 
-    /// The end of what was written.
+    /// The last of the output.
     pub(crate) fn tail(&self) -> String {
         self.tail
             .lock()
@@ -54,17 +59,22 @@ impl Output {
 
 async fn read_all(
     mut pipe: Receiver,
-    stream: Stream,
-    events: Arc<dyn Events>,
+    stream: OutputStream,
+    events: Arc<dyn HostEvents>,
     tail: Arc<Mutex<Tail>>,
 ) {
     let mut buffer = vec![0; 16 << 10];
     let mut allowance = Allowance::new(Instant::now());
-    let (mut dropped, mut at_once) = (0, 0);
+    let (mut dropped, mut dropped_since_pause) = (0, 0);
+    let mut pace = Pace::new(READS_MAX);
     loop {
-        // Somebody wants to know, also if nothing follows.
-        let patience = if dropped == 0 { FOREVER } else { REFILL };
-        let count = match timeout(patience, pipe.read(&mut buffer)).await {
+        // The count is reported even if no output follows.
+        let deadline = if dropped == 0 {
+            Duration::MAX
+        } else {
+            RESUME_INTERVAL
+        };
+        let count = match timeout(deadline, pipe.read(&mut buffer)).await {
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(count)) => count,
             Err(_) => {
@@ -72,6 +82,9 @@ async fn read_all(
                 continue;
             }
         };
+        if pace.is_exceeded(1) {
+            tokio::time::sleep(PAUSE).await;
+        }
         let bytes = &buffer[..count];
         tail.lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -83,11 +96,11 @@ async fn read_all(
             events.output(stream, bytes);
         } else {
             dropped += count as u64;
-            at_once += count;
-            if at_once >= AT_ONCE {
-                // It goes on printing, if slower, and other hosts are served.
+            dropped_since_pause += count;
+            if dropped_since_pause >= DROPPED_BYTES_PER_PAUSE {
+                // The full pipe slows the host down, and other hosts are served meanwhile.
                 tokio::time::sleep(PAUSE).await;
-                at_once = 0;
+                dropped_since_pause = 0;
             }
         }
     }
@@ -97,20 +110,20 @@ async fn read_all(
     events.output(stream, &[]);
 }
 
-/// So many bytes a stream may print at once,
-const BURST: u64 = 8 << 20;
-/// and so many each second after that.
-const RATE: u64 = 4 << 20;
-/// Who prints more is heard again when there is room for so much, not for each drop of it.
-const RESUME: u64 = 1 << 20;
-/// That takes so long.
-const REFILL: Duration = Duration::from_millis(1000 * RESUME / RATE);
-const FOREVER: Duration = Duration::MAX;
-/// After so many bytes that are dropped there is a pause.
-const AT_ONCE: usize = 64 << 10;
-const PAUSE: Duration = Duration::from_millis(1);
+/// How many bytes a stream may print at once.
+const BURST_BYTES: u64 = 8 << 20;
+/// How many bytes a stream may print each second after a burst.
+const RATE_BYTES_PER_S: u64 = 4 << 20;
+/// After a drop, output is read again once this many bytes are allowed.
+const RESUME_BYTES: u64 = 1 << 20;
+/// How long it takes until [`RESUME_BYTES`] are allowed.
+const RESUME_INTERVAL: Duration = Duration::from_millis(1000 * RESUME_BYTES / RATE_BYTES_PER_S);
+/// After this many dropped bytes there is a [`PAUSE`].
+const DROPPED_BYTES_PER_PAUSE: usize = 64 << 10;
+/// How often a stream is read within a [`PAUSE`], so that small pieces are read together.
+const READS_MAX: usize = 16;
 
-/// What a stream may still print.
+/// A token bucket: how many bytes a stream may still print.
 #[derive(Debug)]
 struct Allowance {
     left: u64,
@@ -121,24 +134,28 @@ struct Allowance {
 impl Allowance {
     fn new(now: Instant) -> Self {
         Self {
-            left: BURST,
+            left: BURST_BYTES,
             counted: now,
             exhausted: false,
         }
     }
 
-    /// Whether so many bytes may be printed now.
+    /// Takes this many bytes; false if they are not allowed now.
     fn take(&mut self, count: usize, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.counted);
         let fresh = u64::try_from(passed.as_micros())
             .unwrap_or(u64::MAX)
-            .saturating_mul(RATE)
+            .saturating_mul(RATE_BYTES_PER_S)
             / 1_000_000;
         if fresh > 0 {
-            self.left = BURST.min(self.left.saturating_add(fresh));
+            self.left = BURST_BYTES.min(self.left.saturating_add(fresh));
             self.counted = now;
         }
-        let needed = if self.exhausted { RESUME } else { count as u64 };
+        let needed = if self.exhausted {
+            RESUME_BYTES
+        } else {
+            count as u64
+        };
         self.exhausted = self.left < needed;
         if !self.exhausted {
             self.left = self.left.saturating_sub(count as u64);
@@ -163,12 +180,18 @@ mod tests {
             let now = begin + Duration::from_micros(977) * piece;
             passed += u64::from(allowance.take(PIECE, now)) * PIECE as u64;
         }
-        assert!(passed > BURST + 9 * RATE - RESUME, "{passed}");
-        assert!(passed < BURST + 10 * RATE + RESUME, "{passed}");
+        assert!(
+            passed > BURST_BYTES + 9 * RATE_BYTES_PER_S - RESUME_BYTES,
+            "{passed}"
+        );
+        assert!(
+            passed < BURST_BYTES + 10 * RATE_BYTES_PER_S + RESUME_BYTES,
+            "{passed}"
+        );
     }
 
     #[test]
-    fn who_was_stopped_is_heard_again_in_pieces_that_are_worth_it() {
+    fn output_resumes_only_when_enough_bytes_are_allowed() {
         let begin = Instant::now();
         let mut allowance = Allowance::new(begin);
         while allowance.take(PIECE, begin) {}

@@ -1,36 +1,77 @@
-//! What the system knows of a host that has ended: how, and what it used.
+//! The exit status and resource usage of a host that has ended, from the kernel.
+//!
+//! Upholds I-19.
 
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
-use hostd_protocol::door::Remains;
+use hostd_protocol::attach::ProcessExit;
+use hostd_protocol::exit_status;
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use nix::sys::signal::Signal;
+use rustix::process::{Resource, WaitId, WaitIdOptions, getrlimit, waitid};
 use wait4::try_wait4_pid;
 
-use crate::session::Process;
+use crate::instance::Process;
 
-/// What a process may take more, between its fork and its program, than the one it was forked from.
-const FORKED: u64 = 1 << 20;
+/// How many bytes a process may use between fork and exec beyond those of its parent.
+const FORK_OVERHEAD_BYTES: u64 = 1 << 20;
 
-/// When a host was started, and what was known then.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Birth {
-    at: Instant,
-    /// The kernel counts what a process had before its program began: a copy of this one.
-    inherited: u64,
+/// How often, and in which interval, the kernel is asked for the status of a process that it reaps.
+const REAPED_ATTEMPTS: u32 = 100;
+const REAPED_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The exit status of a host, and who has read it.
+#[derive(Debug)]
+pub(crate) enum ReapOutcome {
+    /// This process reaped it, or the server that started it did.
+    Reaped(ProcessExit),
+    /// Another part of this program or the kernel reaped it: its resource usage is unknown.
+    Status(ExitStatus),
+    /// The exit status is unknown, for this reason.
+    Unknown(String),
 }
 
-impl Birth {
-    /// Now.
+impl ReapOutcome {
+    /// The signal that ended it, and its exit code.
+    pub(crate) fn status(&self) -> (Option<i32>, Option<i32>) {
+        match self {
+            Self::Reaped(status) => (status.signal, status.exit_code),
+            Self::Status(status) => (status.signal(), status.code()),
+            Self::Unknown(_) => (None, None),
+        }
+    }
+}
+
+/// When a host was started, and figures of this process at that time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartRecord {
+    at: Instant,
+    /// Peak memory up to this many bytes may be that of the fork of this process, which the kernel counts
+    /// as the host's own.
+    inherited: u64,
+    /// The `RLIMIT_AS` of this process, which its children inherit.
+    address_space: Option<u64>,
+}
+
+impl StartRecord {
+    /// The record of a host that is started now.
     pub(crate) fn now() -> Self {
         let kibibytes = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
         let own = u64::try_from(kibibytes).unwrap_or(0).saturating_mul(1024);
         Self {
             at: Instant::now(),
-            inherited: own.saturating_add(FORKED),
+            inherited: own.saturating_add(FORK_OVERHEAD_BYTES),
+            address_space: getrlimit(Resource::As).current,
         }
+    }
+
+    /// The `RLIMIT_AS` that the host inherited, in bytes.
+    pub(crate) fn address_space(self) -> Option<u64> {
+        self.address_space
     }
 
     /// How long ago that was.
@@ -38,14 +79,29 @@ impl Birth {
         self.at.elapsed()
     }
 
-    /// Reaps the child if it has ended. Nothing is known if somebody else has done so, or if the
-    /// program ignores SIGCHLD.
-    pub(crate) fn reap(self, process: &Process) -> Option<Remains> {
-        // While it is there, the number is its own.
+    /// Reaps the child, which has ended.
+    pub(crate) async fn reap(self, process: &Process) -> ReapOutcome {
+        if let Some(status) = self.try_reap(process) {
+            return ReapOutcome::Reaped(status);
+        }
+        // The pidfd of a process that the kernel reaps itself becomes readable shortly before that.
+        for _ in 0..REAPED_ATTEMPTS {
+            match exit_status(&process.pidfd) {
+                Ok(Some(status)) => return ReapOutcome::Status(status),
+                Ok(None) => tokio::time::sleep(REAPED_INTERVAL).await,
+                Err(error) => return ReapOutcome::Unknown(unknown(&error)),
+            }
+        }
+        ReapOutcome::Unknown("the process has ended and was not reaped".to_owned())
+    }
+
+    /// None if this program ignores SIGCHLD, or another part of it has reaped the child.
+    fn try_reap(self, process: &Process) -> Option<ProcessExit> {
+        // This check makes sure that the process id is still that of the child.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::PidFd(process.pidfd.as_fd()), options).ok()??;
         let reaped = try_wait4_pid(process.pid).ok()??;
-        Some(Remains {
+        Some(ProcessExit {
             signal: reaped.status.signal(),
             exit_code: reaped.status.code(),
             user: reaped.rusage.utime,
@@ -53,4 +109,24 @@ impl Birth {
             peak_memory: Some(reaped.rusage.maxrss).filter(|peak| *peak > self.inherited),
         })
     }
+}
+
+/// Why the exit status is unknown to this process.
+fn unknown(error: &io::Error) -> String {
+    let reaped = if ignores_sigchld() {
+        "this program ignores SIGCHLD, so the kernel drops the status of its children"
+    } else {
+        "another part of this program called wait() for the process"
+    };
+    format!("{reaped}, and the kernel keeps no status for its pidfd (Linux 6.15 does): {error}")
+}
+
+/// Whether this process ignores SIGCHLD.
+fn ignores_sigchld() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (Signal::SIGCHLD as u32 - 1) & 1 == 1)
 }

@@ -1,9 +1,8 @@
-//! Empties a folder that somebody may have filled to be hard to remove.
+//! Empties a folder whose content may be hostile: deep, unreadable, or growing.
 //!
-//! Nothing is followed out of it. Trees are flattened on the way: a folder in a folder is moved up
-//! first, so that however deep they are, this takes a few descriptors and no stack. Folders that
-//! were closed to their owner are opened. Somebody may be at work in it still, and make more than
-//! is removed, so there is an end to it.
+//! No link is followed. Trees are flattened: a folder inside a folder is moved up first, so that any
+//! depth takes a few descriptors and no stack. Folders without permissions for their owner are opened.
+//! A process may add files faster than they are removed, so there is a deadline.
 
 use std::ffi::CStr;
 use std::io;
@@ -20,21 +19,21 @@ use crate::folder::is_itself;
 /// A folder that is being emptied.
 struct Emptying<'a> {
     top: BorrowedFd<'a>,
-    until: Instant,
-    /// The number that the next folder is called by that is moved up.
+    deadline: Instant,
+    /// The name of the next folder that is moved up.
     next: u64,
-    /// How much was removed or moved.
+    /// How many entries were removed or moved.
     done: u64,
 }
 
-/// Removes all that is in the folder, but goes on no longer than that.
+/// Removes the content of the folder, at most until `deadline`.
 ///
 /// # Errors
-/// Something is left: it can't be removed, or there is no more time.
-pub(crate) fn empty(top: BorrowedFd<'_>, until: Instant) -> io::Result<()> {
+/// Something is left: it cannot be removed, or the deadline has passed.
+pub(crate) fn empty(top: BorrowedFd<'_>, deadline: Instant) -> io::Result<()> {
     let mut emptying = Emptying {
         top,
-        until,
+        deadline,
         next: 0,
         done: 0,
     };
@@ -43,7 +42,7 @@ pub(crate) fn empty(top: BorrowedFd<'_>, until: Instant) -> io::Result<()> {
         let left = emptying.pass()?;
         match left {
             None => return Ok(()),
-            // What it moved up it may not have seen.
+            // A pass may not see the folders that it moved up.
             Some(_) if emptying.done > before => {}
             Some(errno) => return Err(errno.into()),
         }
@@ -51,8 +50,8 @@ pub(crate) fn empty(top: BorrowedFd<'_>, until: Instant) -> io::Result<()> {
 }
 
 impl Emptying<'_> {
-    /// Removes what is there, but for folders in folders, which are there afterwards. None if
-    /// nothing was; else why something is left, if that has another reason.
+    /// Removes all entries; folders inside them are moved up and stay. None if there was nothing to
+    /// remove; otherwise the error of the last failure, or `NOTEMPTY`.
     fn pass(&mut self) -> io::Result<Option<Errno>> {
         let mut left = None;
         for entry in Dir::read_from(self.top)? {
@@ -96,7 +95,7 @@ impl Emptying<'_> {
     ) -> Result<bool, Errno> {
         match unlinkat(folder, name, flags) {
             Err(Errno::ISDIR) => Ok(false),
-            // Somebody else may have been first.
+            // Another process may have removed it.
             Ok(()) | Err(Errno::NOENT) => {
                 self.done = self.done.saturating_add(1);
                 Ok(true)
@@ -120,9 +119,9 @@ impl Emptying<'_> {
                     self.done = self.done.saturating_add(1);
                     return Ok(());
                 }
-                // There is one of that name already.
+                // The name is taken.
                 Err(Errno::EXIST) => self.check_time()?,
-                // It has to be open to whoever moves it.
+                // A folder must be writable to be moved.
                 Err(Errno::ACCESS | Errno::PERM) if is_opened(folder, name)? => {}
                 Err(errno) => return Err(errno),
             }
@@ -130,7 +129,7 @@ impl Emptying<'_> {
     }
 
     fn check_time(&self) -> Result<(), Errno> {
-        if Instant::now() < self.until {
+        if Instant::now() < self.deadline {
             Ok(())
         } else {
             Err(Errno::TIMEDOUT)

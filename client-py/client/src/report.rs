@@ -1,4 +1,4 @@
-//! How a host ended, and what it said last.
+//! The exit report of a host process, and the last of its output.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,51 +6,56 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-/// How a host ended. Text in it was written by the addon: escape it before it is shown.
+use crate::cause::Cause;
+
+/// Nothing is ever mapped below this address.
+pub(crate) const NULL_END: u64 = 0x10000;
+
+/// How a host process ended. The addon may have chosen any text in it: escape it before it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExitReport {
-    /// Which of the client's hosts it was.
+    /// The generation of the host.
     pub generation: u32,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// What it exited with.
+    /// Its exit code.
     pub exit_code: Option<i32>,
-    /// Why it was killed, if this side did it, or what is known beyond signal and code.
-    pub reason: Option<String>,
-    /// The exported function that was running, as far as its caller had named it.
+    /// Why it ended.
+    pub cause: Cause,
+    /// The exported function that was running, if its caller had named it.
     pub export: Option<String>,
-    /// The address whose use failed.
+    /// The address whose access failed.
     pub address: Option<u64>,
-    /// Whether the thread had used up its stack.
+    /// Whether the stack of the thread overflowed.
     pub overflowed: bool,
-    /// The Node-API function that the thread was in.
+    /// The Node-API function that was running.
     pub node_api: Option<String>,
-    /// The name of the thread it happened on, if that is not the JS thread.
+    /// The name of the thread that failed, if that is not the JS thread.
     pub thread: Option<String>,
-    /// The call that its sandbox ended it for.
+    /// The system call that its seccomp filter ended it for.
     pub forbidden: Option<ForbiddenCall>,
-    /// Where the thread was, innermost first.
-    pub backtrace: Option<Vec<Frame>>,
+    /// The stack of the thread that failed, innermost frame first.
+    pub backtrace: Option<Vec<StackFrame>>,
     /// The last it wrote to its standard error, at most 64 KiB.
     pub stderr_tail: String,
     /// The last it wrote to its standard output, at most 64 KiB.
     pub stdout_tail: String,
-    /// What it used.
+    /// The resources that it used.
     pub usage: Option<Usage>,
-    /// Whether this side had told it to end, and it did so in order.
+    /// Whether it was told to end and said goodbye.
     pub expected: bool,
-    /// Whose call was running.
+    /// The call that was running.
     pub(crate) running: Running,
 }
 
-/// A call to the kernel that the sandbox of a host ended it for.
+/// A system call that a seccomp filter ended a host for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForbiddenCall {
     /// Its name.
     pub name: String,
-    /// Which table its number was from.
+    /// The system call table of its number.
     pub table: &'static str,
     /// Its arguments, as numbers.
     pub arguments: [u64; 6],
@@ -58,33 +63,33 @@ pub struct ForbiddenCall {
     pub path: Option<String>,
 }
 
-/// Whose call was running when a host died.
+/// The call that was running when a host crashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Running {
-    /// It did not say.
+    /// There is no record of it.
     #[default]
     Unknown,
     /// No call was running.
-    Nobody,
-    /// That of the thread that had leased this lane.
+    Idle,
+    /// The call of the thread that had leased this lane.
     Lane(u16),
 }
 
-/// One function on the stack of a host that died.
+/// One frame of the stack of a host that crashed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frame {
-    /// Where it was in memory.
+pub struct StackFrame {
+    /// Its address in memory.
     pub address: u64,
-    /// The name of the file that the code came from; without one, it came from none.
+    /// The name of the file that the code is from, if it is from one.
     pub module: Option<String>,
-    /// The function, if the file names it.
+    /// The function, if the file has a symbol for it.
     pub symbol: Option<String>,
-    /// How far into the function, or else into the file.
+    /// The offset in the function, or else in the file.
     pub offset: u64,
 }
 
-impl Frame {
-    /// A place of which nothing but the address is known.
+impl StackFrame {
+    /// A frame of which only the address is known.
     pub(crate) fn unnamed(address: u64) -> Self {
         Self {
             address,
@@ -93,7 +98,7 @@ impl Frame {
     }
 }
 
-impl fmt::Display for Frame {
+impl fmt::Display for StackFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.module, &self.symbol) {
             (Some(module), Some(symbol)) => write!(f, "{module}!{symbol}+{:#x}", self.offset),
@@ -103,55 +108,38 @@ impl fmt::Display for Frame {
     }
 }
 
-/// What a host used up.
+/// The resources that a host used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Processor time in its own code.
+    /// CPU time in user mode.
     pub user: Duration,
-    /// Processor time in the kernel.
+    /// CPU time in the kernel.
     pub system: Duration,
-    /// How long it lived.
+    /// Time from its start to its exit.
     pub wall: Duration,
-    /// The most memory it had at a time, in bytes, if that is known: of a host that was killed only
-    /// if it had more than the process that started it.
+    /// Its peak memory in bytes, if that is known: without a crash record only if it had more than the
+    /// process that started it.
     pub peak_memory: Option<u64>,
 }
 
 impl ExitReport {
-    /// The name of the signal that ended it.
-    pub fn signal_name(&self) -> Option<&'static str> {
-        Signal::try_from(self.signal?).ok().map(Signal::as_str)
+    /// The name of the signal that ended it, or "signal" and its number.
+    pub fn signal_name(&self) -> Option<String> {
+        let number = self.signal?;
+        Some(match Signal::try_from(number) {
+            Ok(signal) => signal.as_str().to_owned(),
+            Err(_) => format!("signal {number}"),
+        })
     }
 }
 
-impl fmt::Display for ExitReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the host process {} ", self.pid)?;
-        match (self.signal, self.exit_code) {
-            (Some(number), _) => match self.signal_name() {
-                Some(name) => write!(f, "was ended by {name} (signal {number})")?,
-                None => write!(f, "was ended by signal {number}")?,
-            },
-            (None, Some(code)) => write!(f, "exited with code {code}")?,
-            (None, None) => write!(f, "ended")?,
-        }
-        if let Some(export) = &self.export {
-            write!(f, " while {export} was running")?;
-        }
-        if let Some(reason) = &self.reason {
-            write!(f, ": {reason}")?;
-        }
-        Ok(())
-    }
-}
-
-/// The end of what was written to a stream.
+/// The last bytes that were written to a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     bytes: VecDeque<u8>,
 }
 
-/// How much of a stream's end is kept.
+/// How many of the last bytes of a stream are kept.
 const TAIL_BYTES: usize = 64 << 10;
 
 impl Tail {
@@ -183,25 +171,5 @@ mod tests {
         tail.append(b"end");
         assert_eq!(tail.text().len(), TAIL_BYTES);
         assert!(tail.text().ends_with("yend"));
-    }
-
-    #[test]
-    fn report_names_signal_export_and_reason() {
-        let report = ExitReport {
-            pid: 7,
-            signal: Some(11),
-            export: Some("boom".into()),
-            reason: Some("because".into()),
-            ..ExitReport::default()
-        };
-        let text = report.to_string();
-        for part in ["7", "SIGSEGV", "boom", "because"] {
-            assert!(text.contains(part), "{text}");
-        }
-        let unknown = ExitReport {
-            signal: Some(63),
-            ..ExitReport::default()
-        };
-        assert!(unknown.to_string().contains("signal 63"));
     }
 }

@@ -1,164 +1,176 @@
-//! A folder of a host's own, for what its addon leaves behind: made before it, gone after it.
+//! The scratch folder of a host: its home and temporary folder, made at its start and removed at its
+//! end.
 //!
-//! A client that is killed removes nothing. So the folder is locked as long as its client lives, and
-//! the next client removes those of this user that nobody holds.
+//! A client that is killed removes nothing. So each client locks its folders as long as it lives, and
+//! the next client of this user removes those that are not locked.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use rustix::fs::{FlockOperation, flock};
-use tempfile::{Builder, TempDir};
+use rustix::io::Errno;
 
+use crate::background;
 use crate::error::SpawnError;
 use crate::folder::open_own;
 use crate::remove::empty;
 
-/// The environment variables that name the folder, and which folder in it.
+/// The environment variables that name the folder, and the subfolder that each names.
 const VARIABLES: [(&str, &str); 4] = [
     ("HOME", ""),
     ("TMPDIR", ""),
     ("XDG_CACHE_HOME", CACHE),
     ("XDG_CONFIG_HOME", ""),
 ];
-/// The folder for what an addon keeps for later hosts, where programs look for it below `HOME`.
+/// The cache folder below `HOME`, whose content later hosts may get.
 const CACHE: &str = ".cache";
 
 /// How the names of these folders begin.
-const PREFIX: &str = "napi-hostd-scratch-";
-/// Only this user may enter.
+const NAME_PREFIX: &str = "napi-hostd-scratch-";
+/// The mode of the folder: only this user may enter.
 const MODE: u32 = 0o700;
-/// So long it is tried to remove one.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Another client may take a fresh folder for one that was left, but hardly every one.
-const ATTEMPTS: u32 = 16;
+/// How long the removal of one may take.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a folder is made anew that another client has removed before it was locked.
+const CREATE_ATTEMPTS_MAX: u32 = 16;
 
 /// A folder that only this user may enter.
 #[derive(Debug)]
-pub(crate) struct Scratch {
-    folder: TempDir,
-    /// Says that its client lives.
-    lock: OwnedFd,
+pub(crate) struct ScratchFolder {
+    path: PathBuf,
+    /// Locked while its client lives; none once it is being removed.
+    lock: Option<OwnedFd>,
 }
 
-/// A folder that has its name, so that a process can be told of it, and is not made yet: that takes
-/// a while, in which the process can start.
+/// A scratch folder that has a name and is not made yet: it is made while the process starts.
 #[derive(Debug)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedScratch {
     parent: PathBuf,
     name: String,
 }
 
-impl Planned {
-    /// Chooses a name that nobody has. To be called inside the supervisor's runtime: what others
-    /// have left is removed in the background, once.
+impl PlannedScratch {
+    /// Chooses a random name. The first call removes the folders of killed clients, in the background.
     pub(crate) fn new() -> Self {
         static SWEPT: AtomicBool = AtomicBool::new(false);
         if !SWEPT.swap(true, Ordering::Relaxed) {
-            drop(tokio::task::spawn_blocking(|| sweep(&std::env::temp_dir())));
+            // If there is no thread for it, they stay for the next client.
+            let _ = background::start(|| sweep(&std::env::temp_dir()));
         }
         Self::within(&std::env::temp_dir())
     }
 
     fn within(parent: &Path) -> Self {
-        // The keys are the system's random numbers.
+        // The keys of the hash are random.
         let number = RandomState::new().hash_one(std::process::id());
         Self {
             parent: parent.to_owned(),
-            name: format!("{PREFIX}{number:016x}"),
+            name: format!("{NAME_PREFIX}{number:016x}"),
         }
     }
 
-    /// Makes it home, but for what the command's environment says already.
-    pub(crate) fn is_home_of(&self, command: &mut Command) {
+    /// Sets the variables that name it, except those that the command sets already.
+    pub(crate) fn set_environment(&self, command: &mut Command) {
         let home = self.parent.join(&self.name);
         for (name, folder) in VARIABLES {
             if !command.get_envs().any(|(given, _)| given == name) {
-                // Without a trailing slash.
+                // This drops a trailing slash.
                 let path = home.join(folder).components().collect::<PathBuf>();
                 command.env(name, path);
             }
         }
     }
 
-    /// Makes it.
-    pub(crate) fn make(&self) -> Result<Scratch, SpawnError> {
-        self.try_to_make().map_err(|source| SpawnError::System {
-            what: "cannot create the scratch folder of the addon",
-            source,
-        })
+    /// Makes the folder and locks it.
+    pub(crate) fn make(&self) -> Result<ScratchFolder, SpawnError> {
+        self.try_to_make()
+            .map_err(|source| SpawnError::ScratchFolder {
+                parent: self.parent.clone(),
+                source,
+            })
     }
 
-    fn try_to_make(&self) -> io::Result<Scratch> {
-        for _ in 0..ATTEMPTS {
-            let folder = Builder::new()
-                .prefix(&self.name)
-                .rand_bytes(0)
-                .permissions(Permissions::from_mode(MODE))
-                .tempdir_in(&self.parent)?;
-            if let Some(lock) = lock(folder.path())? {
-                return Ok(Scratch { folder, lock });
+    fn try_to_make(&self) -> io::Result<ScratchFolder> {
+        let path = self.parent.join(&self.name);
+        for _ in 0..CREATE_ATTEMPTS_MAX {
+            fs::DirBuilder::new().mode(MODE).create(&path)?;
+            if let Some(lock) = lock(&path)? {
+                let lock = Some(lock);
+                return Ok(ScratchFolder { path, lock });
             }
-            // It was taken for one that was left: removed here or there, it is gone.
+            // Another client has removed it before it was locked.
         }
         Err(io::Error::other(
-            "another program removed the folder that was just created",
+            "another program removed or locked the folder that was just created",
         ))
     }
 }
 
-impl Scratch {
+impl ScratchFolder {
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
-    /// Where the addon keeps what later hosts may use. It is not there until it is needed.
+    /// The cache folder, which is made when it is needed.
     pub(crate) fn cache(&self) -> PathBuf {
         self.path().join(CACHE)
     }
 
-    /// Removes it with all that is in it. What can't be removed, or not in time, stays for the next
-    /// client.
-    pub(crate) async fn remove(self) {
-        let Self { folder, lock } = self;
-        let path = folder.keep();
-        // Without a thread for it, it stays.
-        let _ = tokio::task::spawn_blocking(move || remove(&path, &lock)).await;
+    /// Removes it with its content. What cannot be removed in time stays for the next client.
+    pub(crate) async fn remove(mut self) {
+        if let Some(lock) = self.lock.take() {
+            let path = mem::take(&mut self.path);
+            // If there is no thread for it, it stays.
+            let _ = background::run(move || remove(&path, &lock)).await;
+        }
+    }
+}
+
+impl Drop for ScratchFolder {
+    /// Removes it here: no host has used it, so there is little in it.
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            remove(&self.path, &lock);
+        }
     }
 }
 
 /// Removes a folder that was locked.
 fn remove(path: &Path, lock: &OwnedFd) {
-    if empty(lock.as_fd(), Instant::now() + PATIENCE).is_ok() {
-        // Somebody else may have removed it.
+    if empty(lock.as_fd(), Instant::now() + REMOVE_TIMEOUT).is_ok() {
+        // Another process may have removed it.
         let _ = fs::remove_dir(path);
     }
 }
 
-/// Locks a folder of this user's that nobody else may enter; none if it is no such folder, or is
-/// locked, or was removed meanwhile.
+/// Locks a private folder of this user; none if it is no such folder, is locked, or was removed
+/// meanwhile.
 fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
     let Some((folder, found)) = open_own(path)? else {
         return Ok(None);
     };
-    if found.st_mode & 0o7777 != MODE
-        || flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err()
-    {
+    if found.st_mode & 0o7777 != MODE {
         return Ok(None);
     }
-    // Whoever removes it does so with the lock.
+    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    }
+    // It is removed only with the lock held: now it is either there or gone for good.
     let is_there = fs::symlink_metadata(path)
         .is_ok_and(|there| (there.dev(), there.ino()) == (found.st_dev, found.st_ino));
     Ok(is_there.then_some(folder))
 }
 
-/// Removes the folders of clients that are gone.
+/// Removes the folders of clients that have ended.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
@@ -167,7 +179,7 @@ fn sweep(parent: &Path) {
         if !entry
             .file_name()
             .as_encoded_bytes()
-            .starts_with(PREFIX.as_bytes())
+            .starts_with(NAME_PREFIX.as_bytes())
         {
             continue;
         }
@@ -180,6 +192,9 @@ fn sweep(parent: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn left(parent: &Path, name: &str, mode: u32) -> std::path::PathBuf {
@@ -191,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_holds_is_removed_and_nothing_else() {
+    fn only_unlocked_folders_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let parent = parent.path();
-        let held = Planned::within(parent).make().unwrap();
+        let held = PlannedScratch::within(parent).make().unwrap();
         let gone = left(parent, "napi-hostd-scratch-gone", MODE);
         let elsewhere = left(parent, "elsewhere", MODE);
         std::os::unix::fs::symlink(&elsewhere, gone.join("link")).unwrap();
@@ -219,8 +234,8 @@ mod tests {
     #[test]
     fn folder_is_free_when_its_client_is_gone() {
         let parent = tempfile::tempdir().unwrap();
-        let Scratch { folder, lock } = Planned::within(parent.path()).make().unwrap();
-        let path = folder.keep();
+        let mut held = PlannedScratch::within(parent.path()).make().unwrap();
+        let (path, lock) = (held.path().to_owned(), held.lock.take());
         sweep(parent.path());
         assert!(path.exists());
         drop(lock);

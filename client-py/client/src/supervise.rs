@@ -1,48 +1,52 @@
-//! The thread that spawns and watches all hosts of the process.
+//! The thread that spawns and watches all hosts of this process: start, handshake, control connection,
+//! limits, shutdown, exit report.
 //!
-//! It lives as long as the process, and so do the hosts' parent-death signals. It waits for
-//! nobody: what it tells others, it hands over.
+//! The thread never ends, because the parent-death signal of a host is bound to the thread that
+//! spawned it. It never blocks: blocking work runs on threads of its own.
 
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
-use hostd_protocol::carrier::{ClientEnd, Patient};
-use hostd_protocol::confinement::{Applied, Bounds};
+use hostd_protocol::carrier::{ClientEnd, Uninterruptible};
+use hostd_protocol::confinement::{Applied, Bounds, Confinement};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::Generation;
-use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
 use crate::attest::{attest, host_of};
-use crate::cord::Cord;
+use crate::background;
+use crate::cause::Kill;
+use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
-use crate::host::{Host, LAST_WORDS};
+use crate::instance::HostInstance;
 use crate::launch::{self, Launched};
-use crate::ledger::Ledger;
 use crate::memory;
-use crate::options::{HostOptions, Stream};
-use crate::output::Output;
-use crate::reap::Birth;
-use crate::session::Session;
+use crate::options::{HostConfig, OutputStream};
+use crate::output::OutputReader;
+use crate::posix_session;
+use crate::reap::StartRecord;
+use crate::scratch::ScratchFolder;
+use crate::wake_pipe::WakePipe;
 use crate::watchdog;
+use crate::watched::{DRAIN_TIMEOUT, WatchedProcess};
 
-/// The same where what a host says is the purpose of it: all of it, however busy the system.
-const LAST_REPORTS: Duration = Duration::from_secs(5);
+/// How long the control connection is read after the exit of a host that is run for its reports.
+const REPORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a host may live on after it has closed its connection.
-const AFTER_DISCONNECTION: Duration = Duration::from_millis(200);
+/// How long a host may live after it has closed its control connection.
+const DISCONNECTED_EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How long a thread that waited for files stays for the next one.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// The same for a process whose exit has begun. The kernel closes its descriptors before it frees its
+/// memory and its files, which takes long on a busy machine.
+const EXITING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The event loop of the supervisor thread, and the process that it runs in.
 struct Supervisor {
     runtime: Handle,
     process: u32,
@@ -50,14 +54,14 @@ struct Supervisor {
 
 static SUPERVISOR: Mutex<Option<Supervisor>> = Mutex::new(None);
 
-/// Starts a host on the supervisor's thread, and the supervisor if there is none in this process.
-/// The outcome is sent to `started`; if nobody listens there any more, the host is killed.
+/// Starts a host on the supervisor's thread, and first the supervisor if this process has none. The
+/// outcome is sent to `started`; if its receiver was dropped, the host is killed.
 pub(crate) fn start(
-    options: Arc<HostOptions>,
-    ledger: Arc<Ledger>,
+    options: Arc<HostConfig>,
+    budget: Arc<CrashBudget>,
     generation: Generation,
-    started: Sender<Result<Arc<Session>, SpawnError>>,
-) -> io::Result<()> {
+    started: Sender<Result<Arc<HostInstance>, SpawnError>>,
+) -> Result<(), SpawnError> {
     let mut supervisor = SUPERVISOR.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
     let runtime = match &*supervisor {
@@ -72,66 +76,59 @@ pub(crate) fn start(
         }
     };
     drop(supervisor);
-    runtime.spawn(supervise(options, ledger, generation, started));
+    runtime.spawn(supervise(options, budget, generation, started));
     Ok(())
 }
 
-fn begin() -> io::Result<Handle> {
+fn begin() -> Result<Handle, SpawnError> {
+    let system = |what| move |source| SpawnError::System { what, source };
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .thread_keep_alive(KEEP_ALIVE)
-        .build()?;
+        .build()
+        .map_err(system(
+            "cannot set up the supervisor's event loop (epoll, eventfd)",
+        ))?;
     let handle = runtime.handle().clone();
-    memory::begin();
-    spawn_quiet("hostd-supervisor", move || {
+    // Kills before the first host starts say nothing about it.
+    memory::has_killed();
+    background::spawn_thread("hostd-supervisor", move || {
         runtime.block_on(std::future::pending::<()>());
-    })?;
+    })
+    .map_err(system("cannot start the supervisor thread"))?;
     Ok(handle)
 }
 
-/// Starts a thread that no signal is delivered to: they are the program's.
-fn spawn_quiet(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
-    before.thread_set_mask()?;
-    spawned.map(drop)
-}
-
-/// Starts a host, or has a server start one.
-async fn launch_or_knock(
-    options: &Arc<HostOptions>,
+/// Spawns a host, or has a server spawn one.
+async fn launch_or_attach(
+    options: &Arc<HostConfig>,
     generation: Generation,
 ) -> Result<Launched, SpawnError> {
     if options.address.is_none() {
         return launch::launch(options, generation);
     }
-    // A server may take its time, and no other host shall wait for it.
+    // A server may answer slowly, and other hosts must not wait for it.
     let options = Arc::clone(options);
-    tokio::task::spawn_blocking(move || launch::launch(&options, generation))
+    let what = "cannot start a thread that connects to the server";
+    background::run(move || launch::launch(&options, generation))
         .await
-        .unwrap_or_else(|error| {
-            Err(SpawnError::System {
-                what: "cannot connect to the server",
-                source: io::Error::other(error),
-            })
-        })
+        .unwrap_or_else(|source| Err(SpawnError::System { what, source }))
 }
 
-/// The life of one host, from its start to its report.
+/// Supervises one host, from its start to its exit report.
 async fn supervise(
-    options: Arc<HostOptions>,
-    ledger: Arc<Ledger>,
+    options: Arc<HostConfig>,
+    budget: Arc<CrashBudget>,
     generation: Generation,
-    started: Sender<Result<Arc<Session>, SpawnError>>,
+    started: Sender<Result<Arc<HostInstance>, SpawnError>>,
 ) {
     watchdog::prepare();
-    let birth = Birth::now();
-    let launched = launch_or_knock(&options, generation).await;
+    let start_record = StartRecord::now();
+    let launched = launch_or_attach(&options, generation).await;
     let launched = match launched {
         Ok(launched) => launched,
         Err(error) => {
-            // Whoever asked may have gone meanwhile.
+            // The receiver may have been dropped meanwhile.
             let _ = started.send(Err(error));
             return;
         }
@@ -142,21 +139,15 @@ async fn supervise(
         end,
         carrier,
         crash_page,
-        cord,
+        wake_pipe,
         stdout,
         stderr,
         status,
         scratch,
         unsaved,
     } = launched;
-    let confinement = options.confinement.clone().map(|mut confinement| {
-        confinement.client = std::process::id();
-        if let Some(scratch) = &scratch {
-            confinement.scratch = Some(scratch.path().as_os_str().as_bytes().to_vec());
-        }
-        Box::new(confinement)
-    });
-    let mut host = Host {
+    let confinement = confinement(&options, scratch.as_ref());
+    let mut host = WatchedProcess {
         bounds: None,
         scratch,
         unsaved,
@@ -164,9 +155,9 @@ async fn supervise(
         generation,
         crash_page,
         status,
-        birth,
-        stdout: Output::read(stdout, Stream::Stdout, Arc::clone(&options.events)),
-        stderr: Output::read(stderr, Stream::Stderr, Arc::clone(&options.events)),
+        start_record,
+        stdout: OutputReader::read(stdout, OutputStream::Stdout, Arc::clone(&options.events)),
+        stderr: OutputReader::read(stderr, OutputStream::Stderr, Arc::clone(&options.events)),
     };
     let setup = Setup {
         generation,
@@ -196,39 +187,63 @@ async fn supervise(
             let served = Served {
                 stream,
                 end,
-                cord,
+                wake_pipe,
                 applied,
             };
-            return serve(host, served, &options, &ledger, &started).await;
+            return serve(host, served, &options, &budget, &started).await;
         }
         Ok(Err(error)) => error,
         Err(_) => SpawnError::Timeout(options.start_timeout),
     };
-    // A host that died says nothing: how it died is the better answer.
-    let died = matches!(
+    // If the host has ended, its exit report says more than the failed handshake.
+    let has_ended = matches!(
         &refused,
         SpawnError::Handshake {
             source: ProtocolError::Disconnected,
             ..
         }
-    ) && timeout(AFTER_DISCONNECTION, host.end()).await.is_ok();
-    if !died {
+    ) && exits_after_disconnection(&host).await;
+    if !has_ended {
         launch::kill(&host.process);
     }
     let report = host.report(false).await;
-    let refused = if died {
-        ledger.crashed(Arc::new(report.clone()));
-        SpawnError::Died(Box::new(report))
+    let refused = if has_ended {
+        budget.crashed(Arc::new(report.clone()));
+        SpawnError::Died {
+            report: Box::new(report),
+        }
     } else {
         refused
     };
     let _ = started.send(Err(refused));
 }
 
-/// Greets the host and hears whether it serves.
+/// Waits for the exit of a host that has closed its control connection. Returns whether it came in
+/// time.
+async fn exits_after_disconnection(host: &WatchedProcess) -> bool {
+    if timeout(DISCONNECTED_EXIT_TIMEOUT, host.exited())
+        .await
+        .is_ok()
+    {
+        return true;
+    }
+    host.is_exiting() && timeout(EXITING_TIMEOUT, host.exited()).await.is_ok()
+}
+
+/// The sandbox of a host, with its client and its scratch folder.
+fn confinement(options: &HostConfig, scratch: Option<&ScratchFolder>) -> Option<Box<Confinement>> {
+    let mut confinement = Box::new(options.confinement.clone()?);
+    confinement.client = std::process::id();
+    if let Some(scratch) = scratch {
+        confinement.scratch = Some(scratch.path().as_os_str().as_bytes().to_vec());
+    }
+    Some(confinement)
+}
+
+/// Shakes hands with the host and waits until it is ready.
 async fn greet(
     stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
-    options: &HostOptions,
+    options: &HostConfig,
     setup: Setup,
     pid: u32,
 ) -> Result<(Applied, Option<Bounds>), SpawnError> {
@@ -249,13 +264,13 @@ async fn greet(
         match socket::read_message(stream).await.map_err(handshake)? {
             HostMessage::Confined { applied, bounds } => {
                 let Some(confinement) = &confinement else {
-                    let unasked = "a sandbox report although no sandbox was requested";
-                    return Err(handshake(ProtocolError::violation(unasked)));
+                    let what = "a sandbox report although no sandbox was requested";
+                    return Err(handshake(ProtocolError::violation(what)));
                 };
                 attested = Some(attest(options, confinement, pid, applied)?);
                 limited = bounds;
             }
-            // Without a report, what must hold does not.
+            // Without a report, a required mechanism counts as missing.
             HostMessage::Ready { .. } => {
                 let applied = match (attested, &confinement) {
                     (None, Some(confinement)) => attest(options, confinement, pid, Vec::new())?,
@@ -276,26 +291,26 @@ async fn greet(
     }
 }
 
-/// A host that has said that it serves.
+/// The parts of a host that is ready.
 struct Served<S> {
     stream: S,
     end: ClientEnd,
-    cord: Option<Cord>,
+    wake_pipe: Option<WakePipe>,
     applied: Applied,
 }
 
-/// Watches a host that serves, until it has ended.
+/// Watches a host that serves until it has ended, and makes its exit report.
 async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
-    mut host: Host,
+    mut host: WatchedProcess,
     served: Served<S>,
-    options: &Arc<HostOptions>,
-    ledger: &Ledger,
-    started: &Sender<Result<Arc<Session>, SpawnError>>,
+    options: &Arc<HostConfig>,
+    budget: &CrashBudget,
+    started: &Sender<Result<Arc<HostInstance>, SpawnError>>,
 ) {
     let Served {
         stream,
         end,
-        cord,
+        wake_pipe,
         applied,
     } = served;
     let outbox = Outbox::default();
@@ -305,26 +320,20 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         .confinement
         .as_ref()
         .is_some_and(|confinement| confinement.subprocess);
-    // It made a session of its own before it was confined.
+    // The host calls setsid() before it is confined: its process id is that of its session.
     let programs = starts_programs.then_some(process.pid);
     let connection = Connection::of_client(&end, outbox.clone());
-    let session = Session::new(
+    let instance = HostInstance::new(
         host.generation,
         process,
-        (end, cord),
+        (end, wake_pipe),
         options.limits,
         (applied, host.bounds),
         (outbox, host.unsaved.take()),
     );
-    let notices = {
-        let (session, options) = (Arc::clone(&session), Arc::clone(options));
-        spawn_quiet("hostd-notices", move || hear_notices(&session, &options))
-    };
-    if let Err(error) = notices {
-        session.kill(|| format!("cannot start the thread that receives its notices: {error}"));
-    }
-    if started.send(Ok(Arc::clone(&session))).is_err() {
-        session.kill(|| "the load that started it was abandoned".to_owned());
+    let outcome = start_notices(&instance, options).map(|()| Arc::clone(&instance));
+    if started.send(outcome).is_err() {
+        instance.kill(Kill::LoadAbandoned);
     }
 
     let mut said_goodbye = false;
@@ -338,7 +347,8 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         }
         HostMessage::Goodbye => said_goodbye = true,
         HostMessage::Ready { .. } | HostMessage::Refused { .. } | HostMessage::Confined { .. } => {
-            session.kill(|| "protocol violation: a second ready message".to_owned());
+            let error = ProtocolError::violation("a second ready message");
+            instance.kill(Kill::from(&error));
         }
     };
     {
@@ -353,94 +363,119 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         let mut connected = true;
         loop {
             tokio::select! {
-                () = host.end() => break,
+                () = host.exited() => break,
                 ended = &mut connection, if connected => {
                     connected = false;
-                    lost_connection(&session, &host, ended).await;
+                    lost_connection(&instance, &host, ended).await;
                 }
-                reason = &mut beyond => {
-                    session.kill(|| reason);
-                    host.end().await;
+                exceeded = &mut beyond => {
+                    instance.kill(Kill::Limit(exceeded));
+                    host.exited().await;
                     break;
                 }
-                () = time_out(&session) => {
-                    session.kill(|| "killed: shutdown grace period expired".to_owned());
-                    host.end().await;
+                () = grace_expired(&instance) => {
+                    instance.kill(Kill::ShutdownTimeout);
+                    host.exited().await;
                     break;
                 }
             }
         }
         if connected {
-            // What it said before its end is still in the socket.
+            // Messages from before its exit may still be in the socket.
             let time = if options.is_to_report() {
-                LAST_REPORTS
+                REPORT_DRAIN_TIMEOUT
             } else {
-                LAST_WORDS
+                DRAIN_TIMEOUT
             };
             let _ = timeout(time, connection).await;
         }
     }
-    let told = session.ending.until().is_some();
-    let report = Arc::new(host.report(told && said_goodbye).await);
-    if !told {
-        ledger.crashed(Arc::clone(&report));
+    // The programs that it started are no longer counted, so they end now. The session id is the process
+    // id of the host, which is not reused until the host is reaped; a server may have reaped it already.
+    if let Some(session) = programs.filter(|_| host.status.is_none()) {
+        let killing = background::run(move || posix_session::kill_all(session));
+        if killing.await.is_err() {
+            posix_session::kill_all(session);
+        }
     }
-    session.bury(Arc::clone(&report));
-    if !told {
+    let was_told = instance.shutdown.deadline().is_some();
+    let report = Arc::new(host.report(was_told && said_goodbye).await);
+    if !was_told {
+        budget.crashed(Arc::clone(&report));
+    }
+    instance.finalize(Arc::clone(&report));
+    if !was_told {
         options.events.died(&report);
     }
 }
 
-/// The connection is lost: the host dies by itself or is killed.
-async fn lost_connection(session: &Session, host: &Host, ended: Result<(), ProtocolError>) {
-    session.retire();
+/// Waits shortly for the end of a host that has closed its connection, then kills it.
+async fn lost_connection(
+    instance: &HostInstance,
+    host: &WatchedProcess,
+    ended: Result<(), ProtocolError>,
+) {
+    instance.retire();
     match ended {
         Ok(()) | Err(ProtocolError::Disconnected) => {
-            if session.ending.until().is_none()
-                && timeout(AFTER_DISCONNECTION, host.end()).await.is_err()
-            {
-                session.kill(|| "killed: it closed its control connection".to_owned());
+            if instance.shutdown.deadline().is_none() && !exits_after_disconnection(host).await {
+                instance.kill(Kill::Disconnected);
             }
         }
-        Err(error) => session.kill(|| error.to_string()),
+        Err(error) => instance.kill(Kill::from(&error)),
     }
 }
 
-/// Comes back when the host was told to end and its time is over.
-async fn time_out(session: &Session) {
+/// Waits until the host was told to end and its grace period is over.
+async fn grace_expired(instance: &HostInstance) {
     loop {
-        match session.ending.until() {
-            None => session.ending.changed.notified().await,
-            Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
+        match instance.shutdown.deadline() {
+            None => instance.shutdown.changed.notified().await,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return;
                 }
-                // It may be told again, to end sooner.
-                let _ = timeout(left, session.ending.changed.notified()).await;
+                // A second request may shorten the grace period.
+                let _ = timeout(left, instance.shutdown.changed.notified()).await;
             }
         }
     }
 }
 
-/// Hears what the host says on the home lane, until it is gone.
-fn hear_notices(session: &Session, options: &HostOptions) {
-    let Some(mut home) = session.end.home() else {
+/// Starts the thread that receives the notices of a host; if that fails, the host is killed.
+fn start_notices(
+    instance: &Arc<HostInstance>,
+    options: &Arc<HostConfig>,
+) -> Result<(), SpawnError> {
+    let (receiver, options) = (Arc::clone(instance), Arc::clone(options));
+    let receive = move || receive_notices(&receiver, &options);
+    background::spawn_thread("hostd-notices", receive).map_err(|source| {
+        let what = "cannot start the thread that receives the notices of the host";
+        instance.kill(Kill::ClientResources(format!("{what}: {source}")));
+        SpawnError::System { what, source }
+    })
+}
+
+/// Receives the notices of the host on its home lane, until it is gone.
+fn receive_notices(instance: &HostInstance, options: &HostConfig) {
+    let Some(mut home) = instance.end.home() else {
         return;
     };
     let mut body = Vec::new();
     loop {
-        match home.receive(&mut body, &mut Patient) {
+        match home.receive_notice(&mut body, &mut Uninterruptible) {
             Ok(header) if header.kind == FrameKind::Notice => {
                 options.events.notice(header, &body);
             }
             Ok(_) => {
-                session.kill(|| "protocol violation: a request on lane 0".to_owned());
+                let error = ProtocolError::violation("a request on lane 0");
+                instance.kill(Kill::from(&error));
                 return;
             }
             Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => return,
             Err(error) => {
-                session.kill(|| error.to_string());
+                instance.kill(Kill::from(&error));
                 return;
             }
         }

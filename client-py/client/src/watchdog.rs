@@ -1,14 +1,12 @@
-//! Looks after what the kernel does not bound: memory that counts as nobody's, such as what was
-//! written and then made read-only, and threads outside of a namespace of their own.
+//! Enforces limits of a sandbox that the kernel does not: memory that `RLIMIT_DATA` does not count, such
+//! as pages that were written and then made read-only, and threads without a PID namespace.
 //!
-//! It looks each time that the host has spent a little processor time, which is what taking either
-//! costs. The kernel tells of that by a timer on the host's own clock, so that a host that does
-//! nothing costs nothing, and one that does can't hide it; where there is no such timer, time of
-//! day has to do.
+//! It checks a host each time that it has used a little CPU time, since taking memory or threads costs
+//! CPU time. A timer on the CPU clock of the host tells that, so that an idle host costs nothing; where
+//! the kernel refuses such a timer, the check is periodic.
 //!
-//! Where a host may start programs, their memory and threads count with its own. The kernel tells of
-//! nobody who starts one in a moment, so the client looks from time to time whether any of them has
-//! spent time.
+//! The memory and threads of programs that a host starts count with its own. No timer covers programs
+//! that do not exist yet, so the CPU times of all of them are compared periodically.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,35 +27,36 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::bounds::Limit;
+use crate::background;
+use crate::limits::SandboxLimit;
 use crate::memory;
-use crate::tree::{self, Member};
+use crate::posix_session::{self, Member};
 
-/// It looks after so much processor time.
-const SPENT: Duration = Duration::from_millis(50);
-/// Without a timer on the host's clock, it looks this often.
-const PASSED: Duration = Duration::from_millis(250);
-/// How often it looks whether programs that a host has started have spent time.
-const TO_LOOK: Duration = Duration::from_millis(500);
-/// What a host may have beyond its limit, since the kernel's limit counts other things: the first
-/// thread's stack, and what the linker wrote before it made it read-only.
-const SLACK: u64 = 32 << 20;
+/// CPU time of a host between two checks.
+const CPU_INTERVAL: Duration = Duration::from_millis(50);
+/// Time between two checks without a timer on the CPU clock of the host.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// Time between two comparisons of the CPU times of programs that a host has started.
+const PROGRAMS_INTERVAL: Duration = Duration::from_millis(500);
+/// How many bytes a host may have beyond its limit: the kernel's limit does not count the stack of the
+/// first thread and what the linker wrote before it made it read-only.
+const SLACK_BYTES: u64 = 32 << 20;
 /// The same for each program that a host has started.
-const SLACK_OF_EACH: u64 = 4 << 20;
-/// What the timers send to the supervisor's thread, and to it alone. It blocks all signals, and by
-/// default this one does nothing.
-const SIGNAL: Signal = Signal::SIGURG;
+const SLACK_BYTES_PER_PROGRAM: u64 = 4 << 20;
+/// The signal of the timers, sent to the supervisor's thread, which blocks all signals. Its default
+/// action is to be ignored.
+const TIMER_SIGNAL: Signal = Signal::SIGURG;
 
-/// Waits until a host is beyond its bounds, and returns what to tell of it. If it may start programs,
-/// `session` is the one that they are in.
+/// Waits until a host exceeds its bounds, and returns which and by how much. If it may start programs,
+/// `session` is the POSIX session that they are in.
 pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> String {
     if let Some(session) = session {
         return watch_all(pid, bounds, session).await;
     }
-    let mut pulse = Pulse::of(pid);
+    let mut trigger = CheckTrigger::new(pid);
     loop {
-        pulse.beat().await;
-        // It may be gone: whoever waits for its end hears of that.
+        trigger.next().await;
+        // It may have ended, which the supervisor sees.
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         if let Some(text) = exceeded(&status, &bounds) {
             return text;
@@ -65,28 +64,31 @@ pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> Str
     }
 }
 
-/// The same for a host and the programs that it starts.
+/// The same for a host together with the programs that it starts.
 async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
-    let mut pulse = Pulse::of(pid);
+    let mut trigger = CheckTrigger::new(pid);
     let mut known = HashMap::from([(pid, Some(Duration::ZERO))]);
     let mut was_beyond = false;
     loop {
-        // Either way: what follows tells whether anything has happened.
-        let _ = timeout(TO_LOOK, pulse.beat()).await;
-        let spent = known.keys().map(|pid| (*pid, tree::spent(*pid)));
+        // The CPU times tell whether anything has run, after the timeout as well.
+        let _ = timeout(PROGRAMS_INTERVAL, trigger.next()).await;
+        let spent = known
+            .keys()
+            .map(|pid| (*pid, posix_session::cpu_time(*pid)));
         let spent: HashMap<_, _> = spent.collect();
         if !was_beyond && spent == known {
             continue;
         }
-        let found = tokio::task::spawn_blocking(move || tree::members(session)).await;
-        let found = found.unwrap_or_default();
-        // Who starts a program has its memory twice for a moment, by the looks of it.
+        // If there is no thread for it, other hosts wait meanwhile.
+        let found = background::run(move || posix_session::members(session)).await;
+        let found = found.unwrap_or_else(|_| posix_session::members(session));
+        // A fork has the memory of its parent for a moment, so one excess alone does not count.
         let beyond = exceeded_together(&found, &bounds);
         match beyond {
             Some(text) if was_beyond => return text,
             beyond => was_beyond = beyond.is_some(),
         }
-        // What was spent during the look counts for the next one.
+        // CPU time that was used during the check counts for the next one.
         let time = |pid| spent.get(pid).copied().flatten().unwrap_or_default();
         known = found
             .iter()
@@ -95,12 +97,12 @@ async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
     }
 }
 
-/// What a process has too much of, by what the kernel says of it.
+/// Which bound a process exceeds, from its `/proc/PID/status`.
 fn exceeded(status: &str, bounds: &Bounds) -> Option<String> {
     beyond(memory_of(status), threads_of(status), 1, bounds)
 }
 
-/// What processes have too much of together.
+/// Which bound processes exceed together.
 fn exceeded_together(found: &[Member], bounds: &Bounds) -> Option<String> {
     let sum = |of: fn(&str) -> u64| {
         let figures = found.iter().map(|member| of(&member.status));
@@ -110,9 +112,12 @@ fn exceeded_together(found: &[Member], bounds: &Bounds) -> Option<String> {
     beyond(sum(memory_of), sum(threads_of), processes, bounds)
 }
 
+/// Anonymous memory, page tables and huge pages, in bytes. Pages of files do not count, `tmpfs` included.
 fn memory_of(status: &str) -> u64 {
-    let has = |name| memory::kibibytes(status, name).unwrap_or(0);
-    has("RssAnon:").saturating_add(has("VmSwap:"))
+    ["RssAnon:", "VmSwap:", "VmPTE:", "HugetlbPages:"]
+        .iter()
+        .filter_map(|name| memory::kibibytes(status, name))
+        .fold(0, u64::saturating_add)
 }
 
 fn threads_of(status: &str) -> u64 {
@@ -122,119 +127,121 @@ fn threads_of(status: &str) -> u64 {
     line.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Says what is too much.
+/// Words which bound is exceeded.
 fn beyond(memory: u64, threads: u64, processes: u64, bounds: &Bounds) -> Option<String> {
     let them = match processes {
         0 | 1 => "it".to_owned(),
         _ => format!("it and its child processes, {processes} in all,"),
     };
-    let slack = SLACK.saturating_add(SLACK_OF_EACH.saturating_mul(processes.saturating_sub(1)));
+    let slack = SLACK_BYTES
+        .saturating_add(SLACK_BYTES_PER_PROGRAM.saturating_mul(processes.saturating_sub(1)));
     if memory > bounds.memory.saturating_add(slack) {
-        let advice = Limit::Memory.advice(bounds)?;
+        let advice = SandboxLimit::Memory.advice(bounds)?;
         let mebibytes = memory >> 20;
         return Some(format!("{them} had {mebibytes} MiB of memory: {advice}"));
     }
     if threads > bounds.threads {
-        let advice = Limit::Threads.advice(bounds)?;
+        let advice = SandboxLimit::Threads.advice(bounds)?;
         return Some(format!("{them} had {threads} threads: {advice}"));
     }
     None
 }
 
-/// When to look.
-enum Pulse {
-    /// When the process has spent time.
-    Spent(Heart),
+/// When to check.
+enum CheckTrigger {
+    /// When the process has used CPU time.
+    CpuTime(CpuTimer),
     /// When time has passed.
-    Passed,
+    Periodic,
 }
 
-impl Pulse {
-    fn of(pid: u32) -> Self {
-        Heart::of(pid).map_or(Self::Passed, Self::Spent)
+impl CheckTrigger {
+    fn new(pid: u32) -> Self {
+        CpuTimer::new(pid).map_or(Self::Periodic, Self::CpuTime)
     }
 
-    async fn beat(&mut self) {
+    async fn next(&mut self) {
         match self {
-            Self::Spent(heart) => heart.beat.notified().await,
-            Self::Passed => tokio::time::sleep(PASSED).await,
+            Self::CpuTime(timer) => timer.expired.notified().await,
+            Self::Periodic => tokio::time::sleep(CHECK_INTERVAL).await,
         }
     }
 }
 
-/// Who is to be told by the timer of this number.
-struct Heart {
+/// A timer on the CPU clock of a process.
+struct CpuTimer {
     number: isize,
-    beat: Arc<Notify>,
+    expired: Arc<Notify>,
 }
 
-/// What this thread hears.
+/// The timers of this thread, and the task that receives their signals.
 #[derive(Default)]
-struct Ear {
-    hearing: Option<JoinHandle<()>>,
+struct Timers {
+    receiver: Option<JoinHandle<()>>,
     last: isize,
-    hearts: HashMap<isize, (Timer, Arc<Notify>)>,
+    active: HashMap<isize, (Timer, Arc<Notify>)>,
 }
 
 thread_local! {
-    /// Timers tell a thread: the supervisor's.
-    static EAR: RefCell<Ear> = RefCell::default();
+    /// The kernel signals timers to the thread that made them: the supervisor's.
+    static TIMERS: RefCell<Timers> = RefCell::default();
 }
 
-/// Begins to hear timers in this thread, the supervisor's. Done with the first host, whether it is
-/// watched or not: what is opened for good is opened then.
+/// Begins to receive the signals of timers on this thread, the supervisor's. Called at the start of the
+/// first host, so that later hosts open no descriptor that stays.
 pub(crate) fn prepare() {
-    EAR.with_borrow_mut(|ear| {
-        if ear.hearing.is_none() {
-            let mask = SigSet::from(SIGNAL);
+    TIMERS.with_borrow_mut(|timers| {
+        if timers.receiver.is_none() {
+            let mask = SigSet::from(TIMER_SIGNAL);
             let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
             let signals = SignalFd::with_flags(&mask, flags).map_err(io::Error::from);
-            // Without it, time of day has to do.
-            ear.hearing = signals
+            // Without it, checks are periodic.
+            timers.receiver = signals
                 .and_then(listen)
                 .ok()
-                .map(|it| tokio::spawn(hear(it)));
+                .map(|it| tokio::spawn(receive(it)));
         }
     });
 }
 
-impl Heart {
-    /// Has the kernel tell when the process has spent time; none if it can't.
-    fn of(pid: u32) -> Option<Self> {
+impl CpuTimer {
+    /// Starts a timer that expires when the process has used CPU time; none if the kernel refuses it.
+    fn new(pid: u32) -> Option<Self> {
         prepare();
-        EAR.with_borrow_mut(|ear| {
-            ear.hearing.as_ref()?;
-            ear.last = ear.last.wrapping_add(1);
-            let number = ear.last;
-            let beat = Arc::new(Notify::new());
+        TIMERS.with_borrow_mut(|timers| {
+            timers.receiver.as_ref()?;
+            timers.last = timers.last.wrapping_add(1);
+            let number = timers.last;
+            let expired = Arc::new(Notify::new());
             let timer = timer(pid, number)?;
-            ear.hearts.insert(number, (timer, Arc::clone(&beat)));
-            Some(Self { number, beat })
+            timers.active.insert(number, (timer, Arc::clone(&expired)));
+            Some(Self { number, expired })
         })
     }
 }
 
-impl Drop for Heart {
+impl Drop for CpuTimer {
     fn drop(&mut self) {
-        EAR.with_borrow_mut(|ear| ear.hearts.remove(&self.number));
+        TIMERS.with_borrow_mut(|timers| timers.active.remove(&self.number));
     }
 }
 
-/// A timer on the clock of that process, which tells this thread.
+/// Arms a timer on the CPU clock of a process, which signals this thread.
 fn timer(pid: u32, number: isize) -> Option<Timer> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?);
     let clock = ClockId::pid_cpu_clock_id(pid).ok()?;
     let event = SigEvent::new(SigevNotify::SigevThreadId {
-        signal: SIGNAL,
+        signal: TIMER_SIGNAL,
         thread_id: gettid().as_raw(),
         si_value: number,
     });
     let mut timer = Timer::new(clock, event).ok()?;
-    let every = Expiration::Interval(SPENT.into());
+    let every = Expiration::Interval(CPU_INTERVAL.into());
     timer.set(every, TimerSetTimeFlags::empty()).ok()?;
     Some(timer)
 }
 
+/// Registers the signal descriptor with the event loop.
 #[expect(
     deprecated,
     reason = "sound for an owned descriptor; its successor is unsafe to call"
@@ -243,13 +250,14 @@ fn listen(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
     AsyncFd::with_interest(signals, Interest::READABLE)
 }
 
-async fn hear(signals: AsyncFd<SignalFd>) {
+/// Wakes the trigger of each timer that has expired.
+async fn receive(signals: AsyncFd<SignalFd>) {
     while let Ok(mut ready) = signals.readable().await {
         while let Ok(Some(signal)) = signals.get_ref().read_signal() {
             let number = isize::try_from(signal.ssi_ptr).unwrap_or(0);
-            EAR.with_borrow(|ear| {
-                if let Some((_, beat)) = ear.hearts.get(&number) {
-                    beat.notify_one();
+            TIMERS.with_borrow(|timers| {
+                if let Some((_, expired)) = timers.active.get(&number) {
+                    expired.notify_one();
                 }
             });
         }
@@ -276,20 +284,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_bounds_is_left_alone() {
+    fn usage_within_bounds_is_allowed() {
         assert_eq!(exceeded(&status(90, 0, 8), &BOUNDS), None);
         assert_eq!(exceeded("", &BOUNDS), None);
         assert_eq!(exceeded("RssAnon: much\nThreads: many\n", &BOUNDS), None);
     }
 
     #[test]
-    fn what_is_beyond_them_is_named() {
+    fn usage_beyond_bounds_is_named() {
         for (memory, swap) in [(97, 0), (60, 37), (u64::MAX >> 21, u64::MAX >> 21)] {
             let text = exceeded(&status(memory, swap, 1), &BOUNDS).unwrap();
             assert!(text.contains("memory=\"64 MiB\""), "{text}");
         }
         let text = exceeded(&status(1, 0, 9), &BOUNDS).unwrap();
         assert!(text.contains("9 threads: its limit is threads=8"), "{text}");
+    }
+
+    #[test]
+    fn page_tables_and_huge_pages_count() {
+        for name in ["VmPTE", "HugetlbPages"] {
+            let text = format!("{}{name}:\t{} kB\n", status(60, 0, 1), 37 << 10);
+            let text = exceeded(&text, &BOUNDS).unwrap();
+            assert!(text.contains("it had 97 MiB of memory"), "{text}");
+        }
     }
 
     #[test]
@@ -309,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_spends_time_is_heard_and_one_that_does_not_is_not() {
+    fn busy_process_triggers_a_check_and_an_idle_one_does_not() {
         let mut busy = std::process::Command::new("sh")
             .args(["-c", "while :; do :; done"])
             .spawn()
@@ -319,7 +336,7 @@ mod tests {
             .spawn()
             .unwrap();
         let (busy_pid, idle_pid) = (busy.id(), idle.id());
-        let hearing = std::thread::Builder::new().spawn(move || {
+        let watching = std::thread::Builder::new().spawn(move || {
             // As the supervisor does.
             SigSet::all().thread_block().unwrap();
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -327,24 +344,23 @@ mod tests {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let (mut working, mut sleeping) = (Pulse::of(busy_pid), Pulse::of(idle_pid));
-                assert!(matches!(working, Pulse::Spent(_)));
+                let (mut working, mut sleeping) =
+                    (CheckTrigger::new(busy_pid), CheckTrigger::new(idle_pid));
+                assert!(matches!(working, CheckTrigger::CpuTime(_)));
                 let quiet = Duration::from_millis(300);
                 // A fresh process spends some at its start.
-                while tokio::time::timeout(quiet, sleeping.beat()).await.is_ok() {}
+                while tokio::time::timeout(quiet, sleeping.next()).await.is_ok() {}
                 for _ in 0..5 {
-                    let patience = Duration::from_secs(30);
-                    tokio::time::timeout(patience, working.beat())
-                        .await
-                        .unwrap();
+                    let limit = Duration::from_secs(30);
+                    tokio::time::timeout(limit, working.next()).await.unwrap();
                 }
             });
         });
-        let heard = hearing.unwrap().join();
+        let watched = watching.unwrap().join();
         for child in [&mut busy, &mut idle] {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        heard.unwrap();
+        watched.unwrap();
     }
 }

@@ -7,8 +7,8 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any, Literal
 
-# Native code calls the hints, also while the interpreter ends, when it is too late for an import.
-from napi_python import _denials, _hints, _native, _sandbox  # noqa: F401
+# Native code uses _denials and _hints, also at the end of the interpreter, when imports fail.
+from napi_python import _denials, _hints, _native, _sandbox, _text  # noqa: F401
 from napi_python._errors import LoadError
 from napi_python._restart import RestartPolicy, native
 
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from napi_python._sandbox import Sandbox
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
-# Whether every addon is loaded in debug mode; the pytest fixture says so while its test runs.
+# Whether every addon is loaded in debug mode; set by the pytest fixture during its test.
 debug_everywhere = False
 
 
 def _host_binary() -> str:
-    """Returns the path of the host program."""
+    """Returns the path of the host program.
+
+    Raises:
+        LoadError: If it does not exist or is not executable.
+
+    """
     given = os.environ.get(HOST_VARIABLE)
     if given:
         if not os.access(given, os.X_OK):
@@ -40,13 +45,16 @@ def _host_binary() -> str:
     return str(bundled)
 
 
-def _label(path: pathlib.Path) -> str:
-    """Returns the name of an addon in messages and logs."""
-    name = path.name.removesuffix(".node").removesuffix(".so")
-    return name.removeprefix("lib") or "addon"
+def _label(name: str | None, path: pathlib.Path) -> str:
+    """Returns the name of an addon in messages and logs: `name`, or that of its file."""
+    if name is not None and not isinstance(name, str):
+        text = f"name must be str or None, got {name!r}"
+        raise TypeError(text)
+    stem = path.name.removesuffix(".node").removesuffix(".so").removeprefix("lib")
+    return _text.name(name or stem or "addon")
 
 
-def _refuse_what_is_not_built(isolated: bool) -> None:  # noqa: FBT001
+def _require_isolated(isolated: bool) -> None:  # noqa: FBT001
     if not isolated:
         text = (
             "isolated=False (the same engine in this process) is not implemented; leave it out to "
@@ -68,6 +76,8 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     carrier: Literal["auto", "lanes", "socket"] = "auto",
     start_timeout: float = 10.0,
     timeout: float | None = None,
+    max_values: int = 1 << 26,
+    unsolicited_cpu: float = 0.25,
     nested_threads: bool = False,
     on_start: Callable[[_native.Addon], object] | None = None,
     debug: bool = False,
@@ -77,39 +87,47 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     Args:
         path: The `.node` file.
         isolated: Must be True; running the addon in this process is not implemented.
-        sandbox: What the addon may do: "default" (its own files and a folder for what it leaves
-            behind; no network, no other processes), "strict" (the same, and nothing else exists
-            for it), "none" (everything this user may), or a `Sandbox` with options. See
+        sandbox: What the addon may do: "default" (its own package and a folder of its own; no
+            network, no other processes), "strict" (the same, and other files and processes do not
+            exist for it), "none" (everything this user may), or a `Sandbox` with options. See
             docs/sandbox.md.
-        remote: What of other Python objects the addon sees. "public" (the default with
-            sandbox="none"): instances of classes written in Python are live for their public names.
-            "exposed" (the default with any other): nothing but what `expose` and `by_ref` show.
-        restart: Whether the call after a crash finds a fresh process ("on-crash") or raises
-            `AddonCrashed` again ("never"); a `RestartPolicy` is a budget of crashes.
+        remote: Which other Python objects the addon can access. "public" (the default with
+            sandbox="none"): instances of classes written in Python, by their public names.
+            "exposed" (the default otherwise): only what `expose` and `by_ref` show.
+        restart: Whether the call after a crash starts a new process ("on-crash") or raises
+            `AddonCrashed` again ("never"); a `RestartPolicy` limits the number of crashes.
         name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
-        env: The environment of the process. Left out, it is this one's, or, with a sandbox, what
-            this one says of language and time zone.
+        env: The environment of the process, a dict of `str`. By default it is this process'
+            environment, with a sandbox only its language, time zone and numbers of threads.
         address: The socket of a running `napi-hostd serve` of this user, which starts the process
-            in its own environment, whatever the sandbox says of that; left out, this process starts
-            it.
-        carrier: How messages travel; "auto" uses shared memory where it is available.
-        start_timeout: Seconds that the process may take to be ready, and then the addon to load.
-        timeout: Seconds that each call may take, what is nested in it included; then it raises
-            `AddonTimeout`, as under `deadline`. Without it, calls wait without end.
-        nested_threads: Whether calls of other threads run while a Python callback is waited for,
-            on top of it. Without it they wait, since JavaScript runs to completion.
-        on_start: Called with the addon after each start of its process, the first included, before
-            any other thread's call reaches it. What it raises is raised by the call that started
-            the process, which is ended.
-        debug: Whether the addon's misuse of Node-API and what it never gives back are reported to
-            the logger `napi_python.host`, with native stacks. Slow. See docs/debug.md.
+            in its own environment. By default this process starts it.
+        carrier: How messages travel; "auto" uses shared memory if it is available.
+        start_timeout: Seconds that the process may take to start, and again the addon to load.
+        timeout: Seconds that each call may take, nested calls included; then it raises
+            `AddonTimeout`, as under `deadline`. None means no limit.
+        max_values: How many values one message, and what the addon writes back during one call,
+            may have the other side create: each value, key, empty place of a list and 64 bytes of
+            a text or a buffer counts as one. Exceeding it is a `ValueError` that names this option.
+        unsolicited_cpu: The share of one CPU of this process that the addon may take outside
+            calls: by notices, unhandled errors, and event-loop turns that call nothing here. It
+            may take 20 seconds' worth at once. An addon that exceeds it is warned of, then its
+            process is killed; output and logs beyond it are dropped.
+        nested_threads: Whether calls of other threads run on top of a Python callback that is in
+            progress. Otherwise they wait, since JavaScript runs to completion.
+        on_start: Called with the addon after each start of its process, including the first, before
+            any other thread's call reaches it. If it raises, the process is ended, and the call
+            that started it raises that exception.
+        debug: Whether misuse of Node-API and leaks are reported to the logger `napi_python.host`,
+            with native stacks. Slow. See docs/debug.md.
 
     Raises:
         LoadError: The file is not an addon, or cannot be loaded.
-        SandboxUnavailable: This system cannot confine it as the policy requires.
+        SandboxUnavailable: This system cannot confine the addon as the policy requires.
+        TypeError: An option has the wrong type.
+        ValueError: An option has an invalid value, or cannot be combined with another.
 
     """
-    _refuse_what_is_not_built(isolated)
+    _require_isolated(isolated)
     confined = _sandbox.parse(sandbox)
     if remote not in (None, "public", "exposed"):
         text = f"remote must be 'public' or 'exposed', got {remote!r}"
@@ -127,24 +145,34 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             "server; set the variables there"
         )
         raise ValueError(text)
+    if env is not None:
+        env = _sandbox.environment_of(env)
     if timeout is not None and not timeout > 0:
         text = f"timeout must be > 0 seconds or None, got {timeout!r}"
+        raise ValueError(text)
+    if type(max_values) is not int or not 0 < max_values < 1 << 32:
+        text = f"max_values must be an int between 1 and 2**32 - 1, got {max_values!r}"
+        raise ValueError(text)
+    if not unsolicited_cpu > 0:
+        text = f"unsolicited_cpu must be > 0, got {unsolicited_cpu!r}"
         raise ValueError(text)
     file = _addon_file(path)
     if confined is not None:
         env = None if address is not None else _sandbox.environment(confined, env)
     return _native._open(  # noqa: SLF001 - of this package
         str(file),
-        label=name or _label(file),
-        binary=_host_binary() if address is None else os.fsdecode(address),
+        label=_label(name, file),
+        binary=_host_binary() if address is None else str(_socket(address)),
         public=remote == "public" or (remote is None and confined is None),
         restart=numbers,
         policy=policy,
-        env=None if env is None else [(str(k), str(v)) for k, v in env.items()],
-        address=None if address is None else str(pathlib.Path(os.fsdecode(address)).absolute()),
+        env=None if env is None else list(env.items()),
+        address=None if address is None else str(_socket(address)),
         carrier=carrier,
         start_timeout=float(start_timeout),
         timeout=None if timeout is None else float(timeout),
+        max_values=max_values,
+        unsolicited_cpu=float(unsolicited_cpu),
         nested_threads=bool(nested_threads),
         debug=bool(debug or debug_everywhere),
         on_start=on_start,
@@ -153,8 +181,27 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     )
 
 
+def _socket(address: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the absolute path of a server's socket.
+
+    Raises:
+        ValueError: If it is empty or contains NUL.
+
+    """
+    text = os.fsdecode(address)
+    if not text or "\0" in text:
+        message = f"address must be the path of a socket, got {text!r}"
+        raise ValueError(message)
+    return pathlib.Path(text).absolute()
+
+
 def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns the addon's file, or raises a `LoadError` that says why there is none."""
+    """Returns the absolute path of the addon's file.
+
+    Raises:
+        LoadError: If there is no such file.
+
+    """
     text = os.fspath(path)
     if not isinstance(text, str):
         text = os.fsdecode(text)
@@ -172,7 +219,7 @@ def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def host(addon: _native.Addon, /) -> _native.Host:
-    """Returns the process of an addon: its pid, generation, statistics, restart and close."""
+    """Returns the process of an addon, with its pid, generation, statistics, restart and close."""
     return _native._host(addon)  # noqa: SLF001 - of this package
 
 
@@ -182,12 +229,12 @@ def construct(
     *args: object,
     **kwargs: object,
 ) -> Any:  # noqa: ANN401 - any JavaScript value
-    """Returns `new function(...args)`: for functions that are meant to construct."""
+    """Returns `new function(...args)`, for functions that act as constructors."""
     return _native._construct(function, args, kwargs)  # noqa: SLF001 - of this package
 
 
 def new_object(addon: _native.Addon, value: object = None, /) -> _native.JSObject:
-    """Makes a JavaScript object that lives in the host, of plain data.
+    """Makes a JavaScript object in the host from plain data.
 
     Passed to the addon it is the same object every time, unlike a dict, which is copied.
     """
@@ -195,9 +242,9 @@ def new_object(addon: _native.Addon, value: object = None, /) -> _native.JSObjec
 
 
 def clear_cache() -> None:
-    """Removes what confined addons stored in their cache folders for later processes.
+    """Removes the stored cache folders of confined addons.
 
-    Processes that run keep their own copies. docs/sandbox.md, "The cache", says what is stored.
+    Running processes keep their own copies. docs/sandbox.md, "The cache", says what is stored.
 
     Raises:
         OSError: An entry could not be removed.

@@ -1,4 +1,4 @@
-"""Where promises and asyncio meet."""
+"""Calls in threads for asyncio (`aio`), and Python awaitables as promises of an addon."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_MOST_CALLS: Final = 32
-"""So many calls of `aio` are made at a time; further ones wait in their order."""
+_CALLS_MAX: Final = 32
+"""How many calls of `aio` run at a time; further ones are queued in order."""
 
-_callers: Final = Threads("napi-python-aio", _MOST_CALLS)
+_callers: Final = Threads("napi-python-aio", _CALLS_MAX)
 _settlers: Final = Queues(Threads("napi-python-settle", 1 << 30))
 
 
@@ -42,7 +42,7 @@ def aio(function: Callable[_P, _R], /) -> Callable[_P, Awaitable[_R]]:
     @functools.wraps(function, assigned=(), updated=())
     async def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         context = contextvars.copy_context()
-        context.run(_loops.waiting.set, asyncio.get_running_loop())
+        context.run(_loops.awaiting_loop.set, asyncio.get_running_loop())
         work = functools.partial(context.run, function, *args, **kwargs)
         future: concurrent.futures.Future[_R] = concurrent.futures.Future()
         _callers.submit(functools.partial(_run, future, work))
@@ -57,18 +57,23 @@ def _run(future: concurrent.futures.Future[_R], work: Callable[[], _R]) -> None:
     try:
         result = work()
     except StopIteration as error:
-        # No future takes it.
+        # A future refuses StopIteration as an exception.
         raised = RuntimeError("the function raised StopIteration")
         raised.__cause__ = error
         future.set_exception(raised)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, who waits is told
+    except BaseException as error:  # noqa: BLE001 - the waiting task gets it
         future.set_exception(error)
     else:
         future.set_result(result)
 
 
 async def _finish(future: concurrent.futures.Future[_R]) -> _R:
-    """Waits for a call; one that has not started at the deadline never does."""
+    """Waits for a call; one that has not started at the deadline is never made.
+
+    Raises:
+        AddonTimeout: If the call did not start before the deadline.
+
+    """
     waiting = asyncio.wrap_future(future)
     if (deadline := nearest()) is not None:
         left, seconds = deadline
@@ -80,25 +85,30 @@ async def _finish(future: concurrent.futures.Future[_R]) -> _R:
         if future.cancel():
             text = f"the call did not start before its deadline of {seconds:g} s"
             raise AddonTimeout(text, seconds=seconds)
-    # A call that has started looks at its deadline itself.
+    # A call that has started checks its deadline itself.
     return await waiting
 
 
 _Running = asyncio.Future[Any] | concurrent.futures.Future[Any]
 
 _runs: Final[_loops.Remembered[_Running]] = _loops.Remembered()
-"""What became of coroutines: one that is given again is not run again."""
+"""The tasks of coroutines, so that one that is passed again is not run again."""
 
 
 def settle_later(
     awaitable: Awaitable[object] | _Running,
     settler: _Settler,
     addon: int,
-    of_itself: bool,  # noqa: FBT001 - called from native code
+    outside_call: bool,  # noqa: FBT001 - called from native code
 ) -> None:
-    """Sees to it that a promise in the host is settled when `awaitable` is done.
+    """Settles a promise in the host when `awaitable` is done.
 
-    A future tells by itself, on its own loop; everything else runs on the loop that `_loops` says.
+    Args:
+        awaitable: A future, or what is run on the loop that `_loops.loop_for` returns.
+        settler: Settles the promise.
+        addon: The number of the addon.
+        outside_call: Whether no call of Python is in progress.
+
     """
     settle = functools.partial(_settle, settler, addon)
     try:
@@ -108,11 +118,11 @@ def settle_later(
         else:
             known = _runs.get(awaitable)
             if known is None:
-                loop = _loops.loop_for(addon, of_itself=of_itself)
+                loop = _loops.loop_for(addon, outside_call=outside_call)
                 known = _loops.start(_await(awaitable), loop)
                 _runs.set(awaitable, known)
             running = known
-        _watch(running, settle)
+        _on_done(running, settle)
     except RuntimeError as error:
         settle(error, rejected=True)
 
@@ -121,19 +131,19 @@ async def _await(awaitable: Awaitable[object]) -> object:
     return await awaitable
 
 
-def _watch(running: _Running, settle: Callable[..., None]) -> None:
-    tell = functools.partial(_tell, settle)
+def _on_done(running: _Running, settle: Callable[..., None]) -> None:
+    settle_from = functools.partial(_settle_from, settle)
     if isinstance(running, concurrent.futures.Future):
-        running.add_done_callback(tell)
+        running.add_done_callback(settle_from)
     elif running.done():
-        tell(running)
+        settle_from(running)
     elif running.get_loop() is _loops.running_loop():
-        running.add_done_callback(tell)
+        running.add_done_callback(settle_from)
     else:
-        running.get_loop().call_soon_threadsafe(running.add_done_callback, tell)
+        running.get_loop().call_soon_threadsafe(running.add_done_callback, settle_from)
 
 
-def _tell(settle: Callable[..., None], future: _Running) -> None:
+def _settle_from(settle: Callable[..., None], future: _Running) -> None:
     if future.cancelled():
         settle(asyncio.CancelledError(), rejected=True)
         return
@@ -145,27 +155,30 @@ def _tell(settle: Callable[..., None], future: _Running) -> None:
 
 
 def _settle(settler: _Settler, addon: int, value: object, *, rejected: bool = False) -> None:
-    """Has a promise settled by a thread of its addon: a host may be busy, and no loop waits."""
+    """Queues the settlement for a thread of the addon, since a busy host would block a loop."""
     _settlers.submit(addon, functools.partial(_settle_now, settler, value, rejected))
 
 
 def watch_later(promise: Promise, addon: int) -> None:
-    """Has a thread of its addon ask how a promise stands: a host may be busy, and no loop waits."""
+    """Subscribes to a promise in a thread of its addon, since a busy host would block a loop."""
     _settlers.submit(addon, functools.partial(_watch_now, promise))
 
 
 def _watch_now(promise: Promise) -> None:
-    # What ends the host, or the time, is told to who awaits the promise anyway.
-    with contextlib.suppress(AddonError):
+    # The end of the host or a timeout reaches the waiting code anyway. A host may refuse the
+    # request with any error; the thread must go on.
+    with contextlib.suppress(Exception):
         promise._watch()  # noqa: SLF001 - one package
 
 
 def _settle_now(settler: _Settler, value: object, rejected: bool) -> None:  # noqa: FBT001 - of `_settle`
-    # A host that died meanwhile has no promise to settle.
+    # A host that has ended has no promise to settle.
     with contextlib.suppress(AddonError):
         try:
             settler(value, rejected=rejected)
         except AddonError:
             raise
-        except Exception as error:  # noqa: BLE001 - the value can't be sent: that is what is told
-            settler(error, rejected=True)
+        except Exception as error:  # noqa: BLE001 - the value cannot be sent: reject with this
+            # If the host refuses this too, its promise stays pending; the thread must go on.
+            with contextlib.suppress(Exception):
+                settler(error, rejected=True)

@@ -1,7 +1,7 @@
 """Python classes as constructible JavaScript classes: `js_class`.
 
-A class of the host is made of functions that are lent to it, one for each name that it shows. An
-instance is an ordinary JavaScript object of that class there, which stands for the Python instance.
+The class in the host consists of lent Python functions, one for each name that it shows. An
+instance is an ordinary JavaScript object of that class, which stands for the Python instance.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class ClassOf(Generic[_T]):
 
 @final
 class Instance:
-    """An instance on its way to an addon, and the class that it is of there."""
+    """An instance that is passed to an addon, with its class there."""
 
     __slots__ = ("js_class", "target")
 
@@ -90,14 +90,14 @@ _made: Final[dict[type, ClassOf[Any]]] = {}
 def js_class(cls: type[_T], /, *names: str) -> ClassOf[_T]:
     """Makes a JavaScript class of a Python class, to be passed to addons.
 
-    `new` makes an instance of `cls`; methods, properties and class attributes are methods,
+    `new` makes an instance of `cls`; methods, properties and class attributes become methods,
     accessors and statics; JavaScript may inherit from it. From then on instances of `cls` and its
-    subclasses are passed as instances of that class, with identity: what comes back is the very
-    instance. The addon sees the named attributes, or all public ones that the class, its
-    annotations or its slots name; never those with a leading underscore.
+    subclasses are passed as instances of that class, and come back as the same Python objects.
+    The addon sees the named attributes, or all public ones that the class, its annotations or its
+    slots name; never those with a leading underscore.
 
     Raises:
-        TypeError: If `cls` is no class, or one whose conversion is fixed, or a name is not a str.
+        TypeError: If `cls` is not a class, its conversion is fixed, or a name is not a str.
         ValueError: If a name starts with an underscore.
 
     """
@@ -122,7 +122,7 @@ def _instance(made: ClassOf[Any], value: object) -> Instance:
 
 
 def describe(made: ClassOf[Any]) -> tuple[object, ...]:
-    """Returns what the factory of a class is called with."""
+    """Returns the arguments for `FACTORY`."""
     cls = made.target
     methods: list[tuple[str, object]] = []
     accessors: list[tuple[str, object, object]] = []

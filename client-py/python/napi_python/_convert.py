@@ -1,7 +1,7 @@
-"""How Python objects that native code has no rule for are converted to JavaScript.
+"""Converts Python objects to JavaScript for which native code has no rule.
 
-A rule belongs to a class and is found once for each. Standard types and the types of other packages
-are known by the names of their modules, so that none of those is imported here.
+The rule of a class is looked up once. Standard types and types of other packages are identified by
+module and name, so that no such module is imported here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from napi_python._values import Undefined
 
 _T = TypeVar("_T")
 
-# What the second value of `reduce` is; native code has the same numbers.
+# What the second value of `reduce` is converted to; native code has the same numbers.
 _VALUE: Final = 0
 _ARRAY: Final = 1
 _OBJECT: Final = 2
@@ -80,10 +80,10 @@ _FIXED: Final = (
 )
 
 _changing: Final = threading.Lock()
-# Native code asks for a converter only while there is one.
+# Native code calls `converter_of` only while this is not empty.
 _converters: Final[dict[type, Callable[[Any], object]]] = {}
-# The converter of a class or of its nearest base; replaced whenever a converter is registered, so
-# that what another thread finds meanwhile goes to the former one.
+# The converter of a class or of its nearest base. Replaced whenever a converter is registered,
+# so that a concurrent lookup fills the old one.
 _nearest: weakref.WeakKeyDictionary[type, Callable[[Any], object] | None] = (
     weakref.WeakKeyDictionary()
 )
@@ -92,18 +92,17 @@ _nearest: weakref.WeakKeyDictionary[type, Callable[[Any], object] | None] = (
 def register(cls: type[_T], convert: Callable[[_T], object] | None, /) -> None:
     """Registers how instances of a class are converted to JavaScript.
 
-    It holds for subclasses, too, unless one that is nearer in the method resolution order is
-    registered, for every addon of this process, and goes before the conversions that
-    docs/contract.md lists. What `convert` returns is converted in turn: plain data, `expose(...)`
-    or whatever else; what the addon changes in it is not written back.
+    It applies to every addon of this process and to subclasses, unless a nearer base in the method
+    resolution order is registered, and takes precedence over the conversions that docs/contract.md
+    lists. The result of `convert` is converted in turn; changes by the addon are not written back.
 
     Args:
         cls: The class.
-        convert: What is called with each instance; None takes the registration back.
+        convert: Called with each instance; None removes the registration.
 
     Raises:
         TypeError: If `cls` is not a class, or one whose conversion is fixed (int, str, list, dict
-            and the like, and the classes of this package), or `convert` can't be called.
+            and the like, and the classes of this package), or `convert` is not callable.
 
     """
     if not isinstance(cls, type):
@@ -125,7 +124,7 @@ def register(cls: type[_T], convert: Callable[[_T], object] | None, /) -> None:
 
 
 def converter_of(cls: type) -> Callable[[Any], object] | None:
-    """Returns the converter that is registered for a class or for its nearest base."""
+    """Returns the converter registered for a class or its nearest base, None without one."""
     nearest = _nearest
     if cls not in nearest:
         found = (_converters.get(base) for base in cls.__mro__)
@@ -241,7 +240,7 @@ _COMPLEX: Final = "pass [value.real, value.imag]"
 _TABLE: Final = "pass value.to_dict('list') or value.to_numpy()"
 _COLUMN: Final = "pass value.to_list() or value.to_numpy()"
 
-# What to do with instances of some classes that have no rule.
+# Advice for instances of some classes without a rule.
 _HINTS: Final[dict[tuple[str, str], str]] = {
     ("_io", "_IOBase"): (
         "pass its path, what value.read() returns, or (line for line in value) for an iterator"
@@ -267,7 +266,7 @@ def _module(cls: type) -> str:
 
 
 def _by_name(table: Mapping[tuple[str, str], _T], cls: type) -> _T | None:
-    """Returns what a table has for a class or for its nearest base."""
+    """Returns the entry of a table for a class or its nearest base, None without one."""
     found = (table.get((_module(base), base.__qualname__)) for base in cls.__mro__)
     return next((entry for entry in found if entry is not None), None)
 
@@ -305,7 +304,7 @@ _rules: weakref.WeakKeyDictionary[type, _Rule | None] = weakref.WeakKeyDictionar
 
 
 def reduce(value: object, public: bool) -> _Reduced:  # noqa: FBT001 - called from native code
-    """Returns what a value is to native code, and the value in terms that it has rules for."""
+    """Returns a kind for native code, and the value as one that native code can convert."""
     cls = type(value)
     if cls not in _rules:
         _rules[cls] = _find(cls)

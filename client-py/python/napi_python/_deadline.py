@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 _nearest: contextvars.ContextVar[tuple[float, float] | None] = contextvars.ContextVar(
     "napi_python_deadline", default=None
 )
-"""When the nearest deadline ends, and the seconds that it was given."""
+"""The earliest deadline: its time by the monotonic clock, and its length in seconds."""
 
 
 def nearest() -> tuple[float, float] | None:
-    """Returns the seconds until the nearest deadline and those it was given, None without one."""
+    """Returns the seconds until the earliest deadline and its length, None without one."""
     if (found := _nearest.get()) is None:
         return None
     until, seconds = found
@@ -37,7 +37,12 @@ class deadline:  # noqa: N801 - used like a function
     __slots__ = ("_seconds", "_token")
 
     def __init__(self, seconds: float, /) -> None:
-        """Stores the seconds; the time starts when the block is entered."""
+        """Stores the seconds; the time starts when the block is entered.
+
+        Raises:
+            ValueError: If `seconds` is negative or NaN.
+
+        """
         self._seconds = float(seconds)
         if not self._seconds >= 0:
             text = f"deadline must be >= 0 seconds, got {seconds!r}"
@@ -45,7 +50,12 @@ class deadline:  # noqa: N801 - used like a function
         self._token: contextvars.Token[tuple[float, float] | None] | None = None
 
     def __enter__(self) -> None:
-        """Starts the time."""
+        """Starts the time.
+
+        Raises:
+            RuntimeError: If this deadline is active already.
+
+        """
         if self._token is not None:
             text = "cannot enter a deadline twice: it is active already; create another deadline()"
             raise RuntimeError(text)

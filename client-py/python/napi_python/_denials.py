@@ -1,4 +1,4 @@
-"""What the sandbox denied an addon: notes on exceptions, warnings, and a list."""
+"""Reports what the sandbox denied an addon: notes on exceptions, warnings, and a list."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
+from napi_python import _text
 from napi_python._errors import SandboxWarning
 
 if TYPE_CHECKING:
     from napi_python._sandbox import Sandbox
 
-# What was denied by its number on the wire, and the option that allows it.
+# By number on the wire: what was denied, and the option that allows it.
 _KINDS: Final = (
     ("read of", "read"),
     ("write to", "write"),
@@ -22,15 +23,27 @@ _KINDS: Final = (
     ("start of", "subprocess"),
     ("watching of", "watch"),
 )
-# How many different denials are kept, and how many are named at once.
-_LISTED: Final = 256
-_TOLD: Final = 4096
-_NAMED: Final = 5
+# How many different denials are counted, how many are remembered as reported, and how many one
+# message names.
+_LISTED_MAX: Final = 256
+_REPORTED_MAX: Final = 4096
+_NAMED_MAX: Final = 5
+# How many characters of a path are shown: the kernel's PATH_MAX.
+_PATH_MAX: Final = 4096
 
 
 @dataclasses.dataclass(frozen=True)
 class Denial:
-    """One denial, as the host reported it: not to be trusted."""
+    """One denial as the host reported it, which may be forged.
+
+    Attributes:
+        what: The index in `_KINDS`.
+        js_thread: Whether it happened on the JS thread.
+        is_guess: Whether it may have been a failure without the sandbox, too.
+        subject: The path, address or name.
+        grants: The paths that would have to be granted.
+
+    """
 
     what: int
     js_thread: bool
@@ -39,7 +52,7 @@ class Denial:
     grants: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Says what was denied."""
+        """Returns it as text for a message."""
         subject = self.subject
         if self.what in (0, 1) or (self.what == 4 and subject):  # noqa: PLR2004 - a program
             subject = _quoted(subject)
@@ -52,7 +65,7 @@ class Denial:
 
 def _quoted(text: str) -> str:
     """Returns a Python literal, in double quotes where that needs no escape."""
-    literal = repr(text)
+    literal = repr(_text.cut(text, _PATH_MAX))
     if literal[0] == "'" and '"' not in text:
         return f'"{literal[1:-1]}"'
     return literal
@@ -67,7 +80,7 @@ def _shown(value: object) -> str:
 
 
 def advice(sandbox: Sandbox, denials: list[Denial]) -> str:
-    """Returns the sandbox that allows this besides what is allowed now, as it is written."""
+    """Returns the Python source of a sandbox that also allows these denials."""
     options: dict[str, object] = {}
     for field in dataclasses.fields(sandbox):
         value = getattr(sandbox, field.name)
@@ -83,7 +96,7 @@ def advice(sandbox: Sandbox, denials: list[Denial]) -> str:
         else:
             options[option] = True
     if "subprocess" in options:
-        # Programs can't be diagnosed.
+        # The two options cannot be combined.
         options.pop("diagnose", None)
     if "env" in options:
         options["env"] = ...
@@ -92,50 +105,53 @@ def advice(sandbox: Sandbox, denials: list[Denial]) -> str:
 
 
 class Denials:
-    """What the hosts of one addon were denied."""
+    """The denials of one addon, over all of its hosts."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        """Begins without any."""
+        """Starts empty."""
         self._sandbox = sandbox
         self._recent: list[tuple[Denial, bool]] = []
-        self._told: collections.OrderedDict[tuple[int, str], None] = collections.OrderedDict()
+        self._reported: collections.OrderedDict[tuple[int, str], None] = collections.OrderedDict()
         self._counts: dict[Denial, int] = {}
 
     def add(self, denials: list[tuple[int, bool, bool, bytes, list[bytes]]]) -> None:
-        """Takes what the host reported."""
+        """Adds denials that the host reported."""
         for what, js_thread, is_guess, subject, grants in denials:
             paths = tuple(os.fsdecode(path) for path in grants)
             denial = Denial(what, js_thread, is_guess, os.fsdecode(subject), paths)
             self._recent.append((denial, False))
-            if denial in self._counts or len(self._counts) < _LISTED:
+            if denial in self._counts or len(self._counts) < _LISTED_MAX:
                 self._counts[denial] = self._counts.get(denial, 0) + 1
-        del self._recent[:-_LISTED]
+        del self._recent[:-_LISTED_MAX]
 
     def take(self, *, guesses: bool) -> list[Denial]:
-        """Returns what was denied recently, for an exception; guesses if there is nothing else."""
+        """Returns recent denials for an exception and forgets them.
+
+        With `guesses` it returns the latest guess if there is nothing certain.
+        """
         recent = [denial for denial, _ in self._recent]
         certain = [denial for denial in recent if not denial.is_guess]
         self._recent.clear()
         found = certain or (recent[-1:] if guesses else [])
         found = list(dict.fromkeys(found))
         for denial in found:
-            self._tell(denial)
+            self._mark_reported(denial)
         return found
 
     def note(self, denials: list[Denial]) -> str:
         """Returns the note for an exception."""
-        named = ", ".join(map(str, denials[:_NAMED]))
-        more = f" and {len(denials) - _NAMED} more" if len(denials) > _NAMED else ""
+        named = ", ".join(map(str, denials[:_NAMED_MAX]))
+        more = f" and {len(denials) - _NAMED_MAX} more" if len(denials) > _NAMED_MAX else ""
         return (
             f"The sandbox policy {self._sandbox.policy!r} denied {named}{more}; "
-            f"pass {advice(self._sandbox, denials[:_NAMED])}"
+            f"pass {advice(self._sandbox, denials[:_NAMED_MAX])}"
         )
 
     def warn(self, where: str, is_end: bool) -> bool:  # noqa: FBT001 - called from native code
-        """Warns of what no exception told, once for each path; says whether something is left.
+        """Warns once per path of denials that no exception reported; returns whether some are left.
 
-        What another thread was denied may yet be told by an exception: it is kept until the next
-        time, or until a promise was fulfilled (`is_end`).
+        Denials of other threads may still be reported by an exception: they are kept until the
+        next call, or until a promise was fulfilled (`is_end`).
         """
         due = [d for d, is_old in self._recent if d.js_thread or is_old or is_end]
         self._recent = [
@@ -144,23 +160,25 @@ class Denials:
             if not (d.js_thread or is_old or is_end or d.is_guess)
         ]
         for denial in due:
-            if not denial.is_guess and self._tell(denial):
-                text = f"{where}: denied {denial}; pass {advice(self._sandbox, [denial])}"
+            if not denial.is_guess and self._mark_reported(denial):
+                text = (
+                    f"{_text.name(where)}: denied {denial}; pass {advice(self._sandbox, [denial])}"
+                )
                 warnings.warn(text, SandboxWarning, stacklevel=2)
         return bool(self._recent)
 
-    def _tell(self, denial: Denial) -> bool:
-        """Says whether it was not told before."""
+    def _mark_reported(self, denial: Denial) -> bool:
+        """Marks a denial as reported; returns whether it was not before."""
         key = (denial.what, denial.subject)
-        if key in self._told:
+        if key in self._reported:
             return False
-        self._told[key] = None
-        if len(self._told) > _TOLD:
-            self._told.popitem(last=False)
+        self._reported[key] = None
+        if len(self._reported) > _REPORTED_MAX:
+            self._reported.popitem(last=False)
         return True
 
     def listed(self) -> list[dict[str, object]]:
-        """Returns what was denied, for statistics."""
+        """Returns the denials for `host(addon).stats()`."""
         return [
             {
                 "what": _KINDS[denial.what][1],

@@ -7,34 +7,45 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 from __future__ import annotations
 
 import re
-import signal as _signal
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from napi_python._output import escape
+from napi_python import _text
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
 
-def _portable(value: object, depth: int = 8) -> object:
-    """Returns `value` with everything that lives in a process replaced by its text."""
-    if isinstance(value, _PLAIN) or (isinstance(value, BaseException) and depth):
+def _portable(value: object, made: dict[int, Any]) -> object:
+    """Returns `value` with everything that lives in a process replaced by its text.
+
+    `made` has what became of each container, by its id: containers may contain themselves.
+    """
+    if isinstance(value, (*_PLAIN, BaseException)):
         return value
-    if depth and isinstance(value, dict):
-        return {str(key): _portable(item, depth - 1) for key, item in value.items()}
-    if depth and isinstance(value, (list, tuple, set)):
-        return [_portable(item, depth - 1) for item in value]
+    if id(value) in made:
+        return made[id(value)]
+    if isinstance(value, dict):
+        items: dict[str, object] = {}
+        made[id(value)] = items
+        items.update((str(key), _portable(item, made)) for key, item in value.items())
+        return items
+    if isinstance(value, (list, tuple, set)):
+        parts: list[object] = []
+        made[id(value)] = parts
+        parts.extend(_portable(item, made) for item in value)
+        return parts
     return repr(value)
 
 
-def _rebuild(cls: type[AddonError], message: str, state: dict[str, object]) -> AddonError:
-    error = cls(message)
-    for name, value in state.items():
-        setattr(error, name, value)
-    return error
+def _rebuild(cls: type[AddonError], message: str) -> AddonError:
+    return cls(message)
 
 
 class AddonError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package.
+
+    The message may contain text of an addon as it is, in `args`; `str()` and `repr()` show it
+    escaped and cut.
+    """
 
     _facts: ClassVar[tuple[str, ...]] = ()
 
@@ -50,19 +61,28 @@ class AddonError(Exception):
             # Not into `__dict__`: an attribute of a built-in base would hide it there.
             setattr(self, name, facts.get(name))
 
-    def __str__(self) -> str:
-        """Returns the message."""
+    def _raw(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        """Returns the message as it is safe to print."""
+        return _text.message(self._raw())
+
+    def __repr__(self) -> str:
+        """Returns the class and the message, in one line."""
+        return f"{type(self).__name__}({_text.cut(self._raw(), _text.MESSAGE_MAX)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keeps the message and the facts, in a form that any process understands."""
         facts = {name: getattr(self, name) for name in self._facts}
+        made: dict[int, Any] = {}
         state = {
-            name: _portable(value)
+            name: _portable(value, made)
             for name, value in {**self.__dict__, **facts}.items()
             if not name.startswith("_") or name == "__notes__"
         }
-        return _rebuild, (type(self), str(self), state)
+        # The state is set afterwards: the error may be part of it.
+        return _rebuild, (type(self), self._raw()), state
 
 
 NapiError = AddonError
@@ -106,8 +126,14 @@ class JSError(AddonError, RuntimeError):
         self.message = text if isinstance(text, str) else message
         self.properties = dict(properties) if isinstance(properties, dict) else {}
         for name, value in self.properties.items():
-            if not name.startswith("_") and not hasattr(type(self), name):
-                self.__dict__.setdefault(name, value)
+            if name.startswith("_") or name in _PRINTED or hasattr(type(self), name):
+                continue
+            self.__dict__.setdefault(name, value)
+
+
+# Python 3.11 prints an exception that has this attribute as a syntax error, with a place and a line
+# of source that the object names.
+_PRINTED = frozenset({"print_file_and_line"})
 
 
 class JSTypeError(JSError, TypeError):
@@ -123,6 +149,7 @@ class JSSyntaxError(JSError, SyntaxError):
 
     `msg` is the message. `filename`, `lineno` and `offset` are where the parser stopped, None if
     something else threw the error. `text` is the line, if it is one of a script for `run_script()`.
+    Python prints these attributes as they are, so they are escaped as `str()` is.
     """
 
     _facts: ClassVar[tuple[str, ...]] = (
@@ -136,10 +163,10 @@ class JSSyntaxError(JSError, SyntaxError):
     def __init__(self, message: str = "", /, **facts: object) -> None:
         """Makes the error, with the place that the first line of its stack tells."""
         super().__init__(message, **facts)
-        self.msg = message
+        self.msg = str(self)
         place = _FIRST_FRAME.search(self.stack or "")
         if place and place[1] is not None:
-            self.filename = place[1]
+            self.filename = _text.name(place[1], _PATH_MAX)
             self.lineno, self.offset = int(place[2]), int(place[3])
 
 
@@ -149,6 +176,8 @@ _FIRST_FRAME = re.compile(r"^    at (?:<parser> \((.*):(\d{1,9}):(\d{1,9})\)$)?"
 _SCRIPT = "<run_script>"
 # Longer lines, as of minified code, are left out.
 _TEXT_MAX_CHARACTERS = 1000
+# How many characters of a file name are shown.
+_PATH_MAX = 1000
 
 
 def add_source_line(error: JSSyntaxError, source: str) -> None:
@@ -163,37 +192,44 @@ def add_source_line(error: JSSyntaxError, source: str) -> None:
         return
     before = line.encode("utf-8", "surrogatepass")[: max(error.offset - 1, 0)]
     try:
-        error.offset = len(before.decode("utf-8", "surrogatepass")) + 1
+        shown = _text.source(before.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         return
-    error.text = line
+    error.offset = len(shown) + 1
+    error.text = _text.source(line)
 
 
 class LoadError(AddonError, ImportError):
-    """The addon could not be loaded; the message says why and what to do."""
+    """The addon could not be loaded; the message says why and what to do.
 
-    _facts = ("path", "detail")
+    `path` is the file or folder that it is about, if it is about one, and `errno` the number of the
+    system's error, if the system refused to start a host.
+    """
+
+    _facts = ("path", "detail", "errno")
 
     path: str | None
+    errno: int | None
     detail: object
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
         """Makes the error of one message and the facts."""
         super().__init__(message, **facts)
-        self.msg = message
+        self.msg = str(self)
 
 
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
     """The process of the addon ended without having been asked to.
 
-    `signal` and `signal_name`, or `exit_code`, say how; `reason` why, where this side ended it, or
-    "maybe out of memory" where the figures speak for that;
-    `export` is the exported function that was running, `node_api` the Node-API function that this
-    was in, `address` the one whose use failed; `backtrace` the native functions, innermost first,
-    each as `file!function+offset`; `stderr` the last that was printed; `usage` what it used:
-    `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown is None. All
-    but signal and exit code is what the process said of itself, and an addon that is hostile may
-    have said it.
+    `signal` and `signal_name`, or `exit_code`, say how. `cause` is the kind of cause, a word such
+    as "signal", "exit", "limit", "out-of-memory" or "call-timeout"; `reason` has the details: why
+    this side killed the process, or "out of memory: …" where it printed that an allocation failed
+    before it aborted, "maybe out of memory: …" where only the figures suggest that, "exit status
+    unknown: …" where the kernel keeps none. `export` is the exported function that was running,
+    `node_api` the Node-API function, `address` the one whose access failed; `backtrace` the native
+    functions, innermost first, each as `file!function+offset`; `stderr` the last output; `usage`
+    what it used: `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown
+    is None. All but signal and exit code may come from the process itself, which may be hostile.
     """
 
     _facts: ClassVar[tuple[str, ...]] = (
@@ -201,6 +237,7 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
         "signal_name",
         "address",
         "exit_code",
+        "cause",
         "reason",
         "export",
         "node_api",
@@ -215,6 +252,7 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     signal_name: str | None
     address: int | None
     exit_code: int | None
+    cause: str | None
     reason: str | None
     export: str | None
     node_api: str | None
@@ -309,185 +347,61 @@ def sandbox_unavailable(
     """Makes the exception for a host that could not be confined."""
     if mechanism == "granted_paths":
         text = (
-            f"the addon {label} was not loaded: {escape(why)}. The paths were resolved when "
+            f"the addon {label} was not loaded: {why}. The paths were resolved when "
             "the Sandbox was made; make a new Sandbox if the change is intended"
+        )
+        return SandboxUnavailable(text, mechanism=mechanism, errno=errno)
+    if mechanism == "proc":
+        # Degrading is no way out: the limits would be those of another process.
+        text = (
+            f"the addon {label} was not loaded: {why}, or pass sandbox='none', which runs "
+            "it with all rights of this user"
         )
         return SandboxUnavailable(text, mechanism=mechanism, errno=errno)
     way_out = _WAYS_OUT.get(mechanism)
     way_out = f"{way_out}. Or" if way_out else "Fix that, or"
     text = (
-        f"the addon {label} was not loaded: {escape(why)}. {way_out} choose what is available: "
+        f"the addon {label} was not loaded: {why}. {way_out} choose what is available: "
         "sandbox=Sandbox(degrade='allow') runs it without, sandbox='none' with all rights of this "
         "user; `napi-hostd doctor` lists what this system offers"
     )
-    return SandboxUnavailable(text, mechanism=escape(mechanism), errno=errno)
+    return SandboxUnavailable(text, mechanism=_text.name(mechanism), errno=errno)
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return _signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+# How many characters of a message another message repeats.
+_EXCERPT_MAX = 1000
 
 
-_LIKELY = {
-    "SIGSEGV": "it read or wrote memory that is not its own, or its stack overflowed",
-    "SIGBUS": "it touched memory that is no longer there",
-    "SIGFPE": "probably an integer division by zero",
-    "SIGILL": "an instruction this processor does not have, or a compiler trap",
-    "SIGABRT": "it called abort(): an assertion, an uncaught C++ exception, a damaged heap",
-    "SIGKILL": "something killed it: the kernel when memory runs out, or a user",
-    "SIGSYS": "a system call that the sandbox forbids",
-    "SIGXCPU": "the processor time that its sandbox allows is used up, cpu=...",
-}
-
-
-# The ways in which Rust code in an addon comes to its end: no author wrote these.
-_OTHERS = ("std::", "core::", "alloc::", "__rustc::", "<core::", "<alloc::", "<std::", "rust_")
-# The signals of an instruction that failed, so that the innermost frame is where it failed; those
-# of abort() and kill() come out of the C library.
-_FAULTS = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL"})
-# The frames of the host process, and of an addon.
-_HOST = "napi-hostd!"
-_ADDON = re.compile(r"\.node[!+]")
-# Libraries of the system: what they fail at they were asked to do.
-_SYSTEM = ("libc.", "libc-", "libm.", "libpthread", "ld-linux", "libstdc++", "libgcc_s", "[vdso]")
-# What the host exports for addons to call.
-_EXPORTED = ("napi_", "node_api_", "uv_")
-_OURS = (
-    "this is a defect of napi-hostd, unless the addon damaged memory or handed over memory that is "
-    "not there; please report it with the backtrace"
-)
-_POINTER = "the addon passed a wrong pointer or length, or this is a defect of napi-hostd"
-# How a reason begins that nobody is sure of.
-_GUESS = "maybe "
-# Nothing is ever mapped below this address.
-_NULL_END = 0x10000
-
-
-def _cause(name: str, facts: dict[str, object]) -> str:
-    """Returns a signal with where it was raised and what it means most likely."""
-    place, is_ours = _place(name, facts)
-    text = name + place
-    if facts.get("thread") is not None:
-        text += f" on a thread of its own ({facts['thread']})"
-    likely = _LIKELY.get(name)
-    if name == "SIGSYS" and facts.get("backtrace") is not None:
-        likely = f"{likely}: {_called(facts)}" if facts.get("call") is not None else None
-    address = facts.get("address")
-    if facts.get("overflowed"):
-        likely = "its stack overflowed"
-    elif isinstance(address, int) and name == "SIGSEGV":
-        likely = (
-            "it used a null pointer"
-            if address < _NULL_END
-            else f"it read, wrote or ran memory that is not its own, at {address:#x}"
-        )
-    if is_ours and not facts.get("overflowed"):
-        likely = f"{likely}; {_OURS if is_ours == 'defect' else _POINTER}"
-    return f"{text} ({likely})" if likely else text
-
-
-def _place(name: str, facts: dict[str, object]) -> tuple[str, str]:
-    """Returns where a signal was raised, and whether that is the host's own code.
-
-    The second is empty for the addon's code and that of libraries, "argument" for a function that
-    the addon called, whose arguments may be the reason, and else "defect".
-    """
-    backtrace = facts.get("backtrace")
-    if not isinstance(backtrace, list):
-        return "", ""
-    frames = [str(frame) for frame in backtrace if not str(frame).startswith("0x")]
-    inside = [_function(frame) for frame in frames if _ADDON.search(frame)]
-    own = (function for function in inside if not function.partition("!")[2].startswith(_OTHERS))
-    caller = next(own, "") or next(iter(inside), "")
-    by = f", called by {caller}" if caller else ""
-    innermost = _function(frames[0]) if frames and name in _FAULTS else ""
-    culprit = next((frame for frame in frames if not frame.startswith(_SYSTEM)), "")
-    if not culprit.startswith(_HOST):
-        if not innermost or innermost in inside:
-            return f" in {caller}" if caller else "", ""
-        return f" in {innermost}{by}", ""
-    addon = next((i for i, frame in enumerate(frames) if _ADDON.search(frame)), 0)
-    entered = (_function(frame).removeprefix(_HOST) for frame in reversed(frames[:addon]))
-    function = facts.get("node_api") or next(
-        (name for name in entered if name.startswith(_EXPORTED)), None
-    )
-    if function:
-        api = "libuv" if str(function).startswith("uv_") else "Node-API"
-        inner = f" in {innermost}," if innermost else ""
-        return f"{inner} inside {api} function {function}{by}", "argument" if inner else ""
-    if not innermost:
-        return f" in {caller}" if caller else "", ""
-    # Of a signal that was sent there is no address, and the code is where it happened to be.
-    is_fault = facts.get("address") is not None or name in {"SIGFPE", "SIGILL"}
-    by = f", called by {_function(culprit)}" if culprit != frames[0] else ""
-    return f" in {innermost}{by}", "defect" if is_fault else ""
-
-
-def _function(frame: str) -> str:
-    """Returns a frame without the offset; where no function is known, the offset stays."""
-    return frame.rpartition("+")[0] if "!" in frame else frame
-
-
-def _called(facts: dict[str, object]) -> str:
-    """Returns a call to the kernel as one would write it."""
-    arguments = facts.get("arguments")
-    numbers = [f"{number:#x}" for number in arguments] if isinstance(arguments, list) else []
-    path = f", path {facts['path']!r}" if facts.get("path") else ""
-    return f"{facts['call']}({', '.join(numbers)}) by the numbers of {facts['table']}{path}"
-
-
-def _crash_message(label: str, facts: dict[str, object], after: str, *, loading: bool) -> str:
+def _crash_message(
+    label: str, how: str, facts: dict[str, object], after: str, *, loading: bool
+) -> str:
     where = " while it was being loaded" if loading else ""
     if facts.get("export"):
         where = f" while {facts['export']}() was running"
-    number = facts.get("signal")
-    reason = facts.get("reason")
-    is_guess = isinstance(reason, str) and reason.startswith(_GUESS)
-    if reason and not is_guess:
-        how = f"its process was ended: {reason}"
-    elif isinstance(number, int):
-        how = f"its process died of {_cause(_signal_name(number), facts)}"
-        how += f", {reason}" if is_guess else ""
-    elif facts.get("exit_code") is not None:
-        how = f"its process exited with code {facts['exit_code']} without being asked to"
-    else:
-        how = "its process is gone"
-    text = f"the addon {label} crashed{where}: {how}"
+    text = f"the addon {label} crashed{where}: its process {how}"
     text += f". {after[0].upper()}{after[1:]}" if after else ""
     stderr = facts.get("stderr")
     if isinstance(stderr, str) and stderr.strip():
-        lines = stderr.strip().splitlines()[-3:]
+        lines = re.split("[\r\n]+", stderr.strip())[-3:]
         text += ". Last on its stderr: " + " | ".join(line.strip()[:200] for line in lines)
     return text
 
 
 def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> AddonCrashed:  # noqa: FBT001 - called from native code
-    """Makes the exception for a host that died, of what its supervisor knows.
+    """Makes the exception for a host that ended, of the facts that its supervisor found.
 
-    `after` is what the next call does, empty if there is none.
+    The fact `how` is the sentence about the process; `after` says what the next call does, and is
+    empty if there is none.
     """
+    how = _text.name(str(facts.pop("how")), _text.MESSAGE_MAX)
     # The addon may have written any of it.
     for name, value in facts.items():
         if isinstance(value, str):
-            facts[name] = escape(value)
+            facts[name] = _text.output(value) if name == "stderr" else _text.name(value, _PATH_MAX)
         elif isinstance(value, list) and name != "arguments":
-            facts[name] = [escape(str(line)) for line in value]
-    number = facts.get("signal")
-    if isinstance(number, int):
-        facts["signal_name"] = _signal_name(number)
-    # Of a signal that was just sent there is a record, and no call in it.
-    is_sent = facts.get("backtrace") is not None and facts.get("call") is None
-    is_violation = facts.get("signal_name") == "SIGSYS" and not is_sent
-    cls = SandboxViolation if is_violation else AddonCrashed
-    message = _crash_message(label, facts, after, loading=loading)
-    # What only the message says.
-    for name in ("overflowed", "thread"):
-        facts.pop(name, None)
-    if cls is AddonCrashed:
-        for name in ("call", "table", "arguments", "path"):
-            facts.pop(name, None)
+            facts[name] = [_text.name(str(line), _PATH_MAX) for line in value]
+    message = _crash_message(label, how, facts, after, loading=loading)
+    cls = SandboxViolation if facts["cause"] == "forbidden-call" else AddonCrashed
     return cls(message, **facts)
 
 
@@ -503,31 +417,57 @@ def js_error(  # noqa: PLR0913, PLR0917 - the fields of the wire, in its order
     stack: object,
     cause: object,
     properties: dict[str, object],
+    made: JSError | None = None,
 ) -> JSError:
-    """Makes the exception for a JavaScript `Error` object."""
+    """Makes the exception for a JavaScript `Error` object, or fills what `js_error_of` made."""
     cls = _JS_CLASSES[kind] if kind < len(_JS_CLASSES) else JSError
     own = _JS_NAMES[kind] if kind < len(_JS_NAMES) else "Error"
-    message = message if isinstance(message, str) else "" if message is None else str(message)
+    if not isinstance(message, str):
+        message = "" if message is None else _text.brief(message)
     name = name if isinstance(name, str) and name else own
-    text = message if name == own else f"{name}: {message}" if message else name
-    error = cls(
-        text or name,
-        name=name,
-        message=message,
-        code=code,
-        stack=stack if isinstance(stack, str) else None,
-        cause=cause,
-        properties=properties,
-    )
-    if isinstance(cause, BaseException):
+    text = message
+    if name != own or not message:
+        shown = _text.name(name)
+        text = f"{shown}: {message}" if message else shown
+    facts: dict[str, object] = {
+        "name": name,
+        "message": message,
+        "code": code,
+        "stack": stack if isinstance(stack, str) else None,
+        "cause": cause,
+        "properties": properties,
+    }
+    if made is None:
+        error = cls(text, **facts)
+    else:
+        error = made
+        cls.__init__(error, text, **facts)
+    if isinstance(cause, BaseException) and cause is not error:
         error.__cause__ = cause
     return error
 
 
+def js_error_of(kind: int) -> JSError:
+    """Makes the exception for a JavaScript `Error` object that is referred to by what is in it."""
+    cls = _JS_CLASSES[kind] if kind < len(_JS_CLASSES) else JSError
+    return cls.__new__(cls)
+
+
 def js_thrown(value: object) -> JSError:
     """Makes the exception for something thrown that is not an `Error`."""
-    text = value if isinstance(value, str) else repr(value)
-    return JSError(f"JavaScript threw {text}"[:1000], value=value)
+    text = value if isinstance(value, str) else _text.brief(value)
+    return JSError(f"JavaScript threw {_text.cut(text, _text.MESSAGE_MAX)}", value=value)
+
+
+def thrown_at_load(path: str | None, thrown: BaseException) -> LoadError:
+    """Makes the exception for an addon whose initialisation threw, of which this is the cause."""
+    text = (
+        f"the addon {path or ''} threw an exception during initialisation: "
+        f"{_text.message(str(thrown), _EXCERPT_MAX)}; check what the addon needs at run time"
+    )
+    error = LoadError(text, path=path)
+    error.__cause__ = thrown
+    return error
 
 
 def describe(error: BaseException) -> tuple[int, str, str, str, object, object]:

@@ -1,10 +1,11 @@
-"""What the sandbox may have to do with what a confined addon threw."""
+"""Notes on exceptions of a confined addon that the sandbox may have caused."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
 
+from napi_python import _text
 from napi_python._errors import AddonError, AddonTimeout
 
 if TYPE_CHECKING:
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from napi_python._denials import Denials
     from napi_python._sandbox import Sandbox
 
-# What the system says when something is denied, and which option changes that.
+# Texts of the system for a denial, and the options that may change it.
 _HINTS: Final = (
     (
         ("noexec", "failed to map segment", "cannot enable executable"),
         "exec_memory=True, if it makes code, or loads more of it after it was loaded itself",
     ),
     (
-        # As Rust's errors say it, of either of two reasons.
+        # Rust's ErrorKind, for EACCES and EPERM.
         ("PermissionDenied",),
         "read=[...], write=[...], network=True, unix=[...], subprocess=True",
     ),
@@ -34,7 +35,7 @@ _HINTS: Final = (
         "network=True, unix=[...], subprocess=True, watch=True, exec_memory=True",
     ),
 )
-# What the system says when something is used up, and which limit that is.
+# Texts of the system for an exhausted resource, and the option of its limit.
 _LIMITS: Final = (
     (("EFBIG", "file too large"), "file_size"),
     (("EMFILE", "too many open files"), "files"),
@@ -56,10 +57,14 @@ def annotate(
     advice: Iterable[tuple[str, str]],
     denials: Denials | None = None,
 ) -> None:
-    """Adds a note to what a confined addon threw, if the sandbox may be the reason for it.
+    """Adds a note to an exception of a confined addon if the sandbox may be its reason.
 
-    `advice` has the limits by their options, and what would raise each; `denials` is what the
-    addon was denied.
+    Args:
+        error: The exception; only an `AddonError` without notes gets one.
+        sandbox: The addon's sandbox.
+        advice: Pairs of the option of a limit and the text that says how to raise it.
+        denials: The addon's denials, if they are recorded.
+
     """
     if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
         return
@@ -71,7 +76,8 @@ def annotate(
         )
         error.add_note(_TIMEOUT_NOTE.format(sandbox.policy) + where)
         return
-    said = f"{error} {getattr(error, 'code', '')}"
+    code = getattr(error, "code", None)
+    said = f"{error} {_text.name(code)}" if isinstance(code, str) else str(error)
     option = _find(said, _HINTS)
     denied = denials.take(guesses=option is not None) if denials is not None else []
     if denials is not None and denied:
@@ -92,7 +98,7 @@ def annotate(
 
 
 def _find(said: str, table: Iterable[tuple[tuple[str, ...], str]]) -> str | None:
-    """Returns what belongs to the code, or a text, that is in what was said."""
+    """Returns the entry whose error code or text occurs in `said`, None without one."""
     lower = said.lower()
     for (code, *texts), found in table:
         if re.search(rf"\b{code}\b", said) or any(text in lower for text in texts):

@@ -1,6 +1,6 @@
-"""Iterators that cross: Python's, which an addon reads, and those of addons that are asynchronous.
+"""Steps of Python iterators for addons, and asynchronous iterators of addons for Python.
 
-An addon takes steps of an iterator; it never sees the object, nor any attribute of it.
+An addon requests steps of an iterator; it never gets the object or any attribute of it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def _thrown(value: object) -> BaseException:
 def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - any iterator
     """Takes one step of an iterator for an addon: `next`, or of a generator `return` or `throw`.
 
-    Native code has made sure that only generators are asked for the latter two.
+    Native code requests the latter two of generators only.
 
     Raises:
-        TypeError: If there is no such step.
+        TypeError: If `which` is not a known step.
 
     """
     try:
@@ -64,7 +64,7 @@ def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - a
 def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterator
     if value is None or not isinstance(iterator, Generator):
         return next(iterator)
-    # What the first `next` is given goes nowhere, in JavaScript as in Python.
+    # The argument of the first `next` is ignored, in JavaScript as in Python.
     is_fresh = (
         isinstance(iterator, types.GeneratorType)
         and inspect.getgeneratorstate(iterator) == inspect.GEN_CREATED
@@ -73,39 +73,39 @@ def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterato
 
 
 @final
-class _Home:
-    """Where an asynchronous iterator lives: its steps are taken on one loop, one by one."""
+class _StepQueue:
+    """The loop and the lock of an asynchronous iterator, whose steps run one by one."""
 
-    __slots__ = ("begun", "loop", "turn")
+    __slots__ = ("begun", "lock", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.turn = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self.begun = False
 
 
-_homes: Final[Remembered[_Home]] = Remembered()
+_queues: Final[Remembered[_StepQueue]] = Remembered()
 
 
-def _home_of(iterator: object, addon: int) -> _Home:
-    home = _homes.get(iterator)
-    if home is None or home.loop.is_closed():
-        home = _Home(loop_for(addon, of_itself=True))
-        _homes.set(iterator, home)
-    return home
+def _queue_of(iterator: object, addon: int) -> _StepQueue:
+    queue = _queues.get(iterator)
+    if queue is None or queue.loop.is_closed():
+        queue = _StepQueue(loop_for(addon, outside_call=True))
+        _queues.set(iterator, queue)
+    return queue
 
 
 def async_step(
     iterator: object, which: int, value: object, addon: int
 ) -> asyncio.Task[_Step] | concurrent.futures.Future[_Step]:
-    """Takes one step of an asynchronous iterator for an addon, after those asked for before."""
-    home = _home_of(iterator, addon)
-    return start(_async_step(home, iterator, which, value), home.loop)
+    """Takes one step of an asynchronous iterator for an addon, after those requested before."""
+    queue = _queue_of(iterator, addon)
+    return start(_async_step(queue, iterator, which, value), queue.loop)
 
 
-async def _async_step(home: _Home, iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401
-    async with home.turn:
-        begun, home.begun = home.begun, True
+async def _async_step(queue: _StepQueue, iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401
+    async with queue.lock:
+        begun, queue.begun = queue.begun, True
         try:
             if which == NEXT:
                 takes = begun and value is not None and isinstance(iterator, AsyncGenerator)

@@ -1,8 +1,8 @@
 """Which event loop runs a coroutine that an addon was given.
 
-It is the running loop of the thread that gives it; inside of `aio` the loop that waits for it; in a
-callback that nobody waits for, the loop that last had to do with the addon, while it runs. Where
-there is none, it is a loop of this package's own, in a thread.
+It is the running loop of the thread that passes the coroutine; inside `aio`, the loop that awaits
+the call; in a callback outside any call, the loop that last used the addon, while it runs.
+Otherwise it is a loop of this package, in a thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
-from napi_python._threads import forget_in_child
+from napi_python._threads import reset_in_child
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-waiting: Final[contextvars.ContextVar[asyncio.AbstractEventLoop | None]] = contextvars.ContextVar(
-    "napi_python_waiting_loop", default=None
+awaiting_loop: Final[contextvars.ContextVar[asyncio.AbstractEventLoop | None]] = (
+    contextvars.ContextVar("napi_python_waiting_loop", default=None)
 )
-"""The loop that waits for what this thread does."""
+"""The loop that awaits the call of `aio` which this thread makes."""
 
-_PATIENCE: Final = 1.0
-"""So many seconds our own loop has to end, at the end of the interpreter."""
+_SHUTDOWN_TIMEOUT: Final = 1.0
+"""Seconds that the package's own loop may take to end at the end of the interpreter."""
 
+# The loop that last used an addon, by the addon's number.
 _last: weakref.WeakValueDictionary[int, asyncio.AbstractEventLoop] = weakref.WeakValueDictionary()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Returns the loop that runs in this thread."""
+    """Returns the loop that runs in this thread, None without one."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -43,31 +44,34 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def note(addon: int, loop: asyncio.AbstractEventLoop) -> None:
-    """Notes that this loop has to do with an addon."""
+    """Records that this loop uses an addon."""
     if _last.get(addon) is not loop:
         _last[addon] = loop
 
 
 def note_running(addon: int) -> asyncio.AbstractEventLoop | None:
-    """Notes, and returns, the loop that runs in this thread."""
+    """Records and returns the loop that runs in this thread, None without one."""
     loop = running_loop()
     if loop is not None:
         note(addon, loop)
     return loop
 
 
-def loop_for(addon: int, *, of_itself: bool) -> asyncio.AbstractEventLoop:
-    """Returns the loop for a coroutine that this thread gives to an addon.
+def loop_for(addon: int, *, outside_call: bool) -> asyncio.AbstractEventLoop:
+    """Returns the loop for a coroutine that this thread passes to an addon.
 
-    `of_itself` says that nobody called the addon: it does something on its own account.
+    Args:
+        addon: The number of the addon.
+        outside_call: Whether the addon runs a callback outside any call of Python.
+
     """
     loop = note_running(addon)
     if loop is not None:
         return loop
-    loop = waiting.get()
+    loop = awaiting_loop.get()
     if loop is not None:
         note(addon, loop)
-    elif of_itself:
+    elif outside_call:
         loop = _last.get(addon)
     if loop is not None and loop.is_running():
         return loop
@@ -76,19 +80,19 @@ def loop_for(addon: int, *, of_itself: bool) -> asyncio.AbstractEventLoop:
 
 @final
 class Remembered(Generic[_T]):
-    """What belongs to objects that are told apart by identity, for as long as they live."""
+    """Values that belong to objects, compared by identity, for as long as the objects live."""
 
     def __init__(self) -> None:
-        """Remembers nothing yet."""
+        """Starts empty."""
         self._known: dict[int, tuple[weakref.ref[Any], _T]] = {}
 
     def get(self, owner: object) -> _T | None:
-        """Returns what belongs to this very object."""
+        """Returns the value of this object, None without one."""
         known = self._known.get(id(owner))
         return known[1] if known is not None and known[0]() is owner else None
 
     def set(self, owner: object, value: _T) -> None:
-        """Keeps something for an object; for one that can't be watched, nothing is kept."""
+        """Keeps a value for an object, unless that cannot be weakly referenced."""
         key = id(owner)
 
         def forget(dead: weakref.ref[Any]) -> None:
@@ -106,7 +110,7 @@ _started: set[Any] = set()
 def start(
     coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
 ) -> asyncio.Task[Any] | concurrent.futures.Future[Any]:
-    """Runs a coroutine on a loop, which may be that of another thread; holds it until it is done.
+    """Runs a coroutine on a loop, possibly of another thread, and keeps it alive until it is done.
 
     Raises:
         RuntimeError: If the loop is closed.
@@ -157,7 +161,7 @@ def _end() -> None:
     loop, thread = _own
     with contextlib.suppress(RuntimeError):
         asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
-    thread.join(_PATIENCE)
+    thread.join(_SHUTDOWN_TIMEOUT)
 
 
 async def _cancel_all() -> None:
@@ -177,4 +181,4 @@ def _after_fork() -> None:
 
 
 atexit.register(_end)
-forget_in_child(_after_fork)
+reset_in_child(_after_fork)

@@ -12,7 +12,6 @@ __all__ = [
     "Addon",
     "Buffer",
     "External",
-    "Floor",
     "Host",
     "JSClass",
     "JSFunction",
@@ -163,13 +162,6 @@ class _ErrorHandle: ...
 class _Settler:
     def __call__(self, value: object, rejected: bool = False) -> None: ...
 
-@final
-class Floor:
-    """A thread that echoes frames, and a lane to it: what a call costs at least."""
-    def __new__(cls) -> Self: ...
-    def call(self) -> None: ...
-    def close(self) -> None: ...
-
 def _open(
     path: str,
     *,
@@ -183,6 +175,8 @@ def _open(
     carrier: str,
     start_timeout: float,
     timeout: float | None,
+    max_values: int,
+    unsolicited_cpu: float,
     nested_threads: bool,
     debug: bool,
     on_start: Callable[[Addon], object] | None,

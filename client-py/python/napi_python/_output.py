@@ -9,17 +9,14 @@ import threading
 import traceback
 from typing import TYPE_CHECKING
 
+from napi_python import _text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HOST = logging.getLogger("napi_python.host")
 _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG, 5)
 _LINE_LIMIT = 64 * 1024
-
-_ESCAPES = {
-    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
-}
-_ESCAPES[ord("\r")] = "\r"
 
 _decoders: dict[tuple[str, bool], codecs.IncrementalDecoder] = {}
 _lines: dict[tuple[str, bool], str] = {}
@@ -29,13 +26,8 @@ def _logger(label: str) -> logging.Logger:
     return logging.getLogger(f"napi_python.addon.{label.replace('.', '_')}")
 
 
-def escape(text: str) -> str:
-    r"""Returns `text` without what a terminal would obey; `\n`, `\r` and `\t` stay."""
-    return text.translate(_ESCAPES)
-
-
 def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called from native code
-    """Shows what an addon printed, and logs its lines. No data is the end of the stream."""
+    """Writes output of an addon to Python's stream and logs its lines; no data ends the stream."""
     key = (label, error)
     is_end = not data
     decoder = _decoders.pop(key, None) if is_end else _decoders.get(key)
@@ -43,14 +35,14 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
         decoder = codecs.getincrementaldecoder("utf-8")(errors="backslashreplace")
         if not is_end:
             _decoders[key] = decoder
-    text = escape(decoder.decode(data, final=is_end))
+    text = _text.output(decoder.decode(data, final=is_end))
     stream = sys.stderr if error else sys.stdout
     if stream is not None:
         try:
             stream.write(text)
             stream.flush()
         except (ValueError, OSError):
-            # Python's own stream is closed; the log still has it.
+            # Python's own stream is closed; the log still gets the lines.
             pass
     *lines, rest = (_lines.pop(key, "") + text).split("\n")
     if rest and (is_end or len(rest) > _LINE_LIMIT):
@@ -59,13 +51,14 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
         _lines[key] = rest
     logger = _logger(label)
     for line in lines:
-        logger.info("%s", line.rstrip("\r"), extra={"stream": "stderr" if error else "stdout"})
+        shown = _text.source(line.rstrip("\r"))
+        logger.info("%s", shown, extra={"stream": "stderr" if error else "stdout"})
 
 
 def log(level: int, target: str, message: str) -> None:
     """Passes a line of a host's log to Python's logging."""
     number = _LEVELS[level] if level < len(_LEVELS) else logging.INFO
-    _HOST.log(number, "%s: %s", escape(target), escape(message)[:_LINE_LIMIT])
+    _HOST.log(number, "%s: %s", _text.name(target), _text.message(message, _LINE_LIMIT))
 
 
 def _stack(thread: int) -> str:
@@ -109,13 +102,13 @@ def on_uncaught(
 
 
 def uncaught(label: str, error: BaseException, origin: object) -> None:
-    """Calls the hook, or logs."""
+    """Calls the hook of `on_uncaught`, or logs the exception."""
     if _hook is not None:
         _hook(error)
         return
     _logger(label).error(
         "unhandled exception in %s",
-        escape(str(origin))[:200],
+        _text.name(str(origin)),
         exc_info=(type(error), error, error.__traceback__),
     )
 

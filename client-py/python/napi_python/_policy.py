@@ -1,8 +1,8 @@
-"""Who may look: which Python objects an addon can see into, and by which names.
+"""Access control: which Python objects an addon can access by reference, and by which names.
 
-The addon may be hostile and Python is reflective, so a name that comes from the host is only ever
-looked up in a table that was built here; it never reaches `getattr` on its own authority.
-What a look-up returns is classed by the same rules when it is converted.
+The addon may be hostile and Python is reflective, so a name from the host is only looked up in a
+table that was built here; it never reaches `getattr` (I-21). The value of an attribute is
+classified by the same rules when it is converted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ASYNC_ITERATOR: Final = 9
 ASYNC_GENERATOR: Final = 10
 
 ABSENT: Final = object()
-"""What a look-up returns when there is nothing to show."""
+"""What a lookup returns if there is nothing to show."""
 
 NEVER_LIVE: Final = (
     types.ModuleType,
@@ -78,7 +78,7 @@ _AWAITABLE: Final = (types.CoroutineType, concurrent.futures.Future)
 
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
-# What stands in a class that was written in C, where one of a class statement has functions.
+# The descriptors that a class written in C has in place of functions.
 _WRITTEN_IN_C: Final = (
     types.MethodDescriptorType,
     types.WrapperDescriptorType,
@@ -89,7 +89,7 @@ _WRITTEN_IN_C: Final = (
 
 @final
 class Exposed(Generic[_T]):
-    """An object that the addon may look into; made by `expose`."""
+    """An object whose attributes the addon may access; made by `expose`."""
 
     __slots__ = ("__weakref__", "names", "target")
 
@@ -117,7 +117,7 @@ class ByRef(Generic[_T]):
     kind: int
 
     def __init__(self, target: _T, kind: int) -> None:
-        """Keeps the object and as what it is lent."""
+        """Keeps the object and the kind as which it is lent."""
         self.target = target
         self.kind = kind
 
@@ -189,10 +189,10 @@ def by_ref(target: _T, /) -> ByRef[_T]:
 
 
 def _is_written_in_python(cls: type) -> bool:
-    """Tells whether `cls` was made by a class statement.
+    """Returns whether `cls` was made by a class statement.
 
-    A class of a C extension may be a heap type, too; descriptors that it made for its methods say
-    so. A class statement makes only those of `__dict__` and `__weakref__`.
+    A class of a C extension may be a heap type, too, but it has descriptors for its methods. A
+    class statement makes only those of `__dict__` and `__weakref__`.
     """
     flags = cls.__flags__
     if not flags & _HEAP_TYPE or flags & _IMMUTABLE_TYPE:
@@ -206,7 +206,7 @@ def _is_written_in_python(cls: type) -> bool:
 
 
 def _iterator_kind(cls: type, value: object) -> int | None:
-    """Returns as what an iterator crosses, None if it is none."""
+    """Returns the kind as which an iterator is lent, None for other values."""
     # The class of weak proxies has every special method.
     if not (hasattr(cls, "__next__") or hasattr(cls, "__anext__")) or cls is weakref.ProxyType:
         return None
@@ -220,14 +220,14 @@ def _iterator_kind(cls: type, value: object) -> int | None:
         return ASYNC_GENERATOR
     if isinstance(value, AsyncIterator):
         return ASYNC_ITERATOR
-    # A file that is passed on is not meant to be read line by line.
+    # A file is an iterator of its lines, but is rarely passed to be read that way.
     if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
         return ITERATOR
     return None
 
 
 def classify(value: object, public: bool) -> int | None:  # noqa: FBT001 - called from native code
-    """Returns as what an object is lent, None if it is not passed by reference."""
+    """Returns the kind as which an object is lent, None if it is not passed by reference."""
     if isinstance(value, Exposed):
         return EXPOSED
     if isinstance(value, ByRef):
@@ -266,7 +266,7 @@ def _instance_dict(target: object) -> dict[str, object]:
 
 
 def _shown_name(value: object, key: str) -> str | None:
-    """Returns our own string for a name that may be looked at, None for all others."""
+    """Returns the table's own string for a name that is shown, None for all others."""
     target, names = (value.target, value.names) if isinstance(value, Exposed) else (value, None)
     if key.startswith("_"):
         return None
@@ -278,29 +278,29 @@ def _shown_name(value: object, key: str) -> str | None:
     return name
 
 
-_told: collections.OrderedDict[int, None] = collections.OrderedDict()
-_TOLD_LIMIT: Final = 4096
+_reported: collections.OrderedDict[int, None] = collections.OrderedDict()
+_REPORTED_MAX: Final = 4096
 
 
 def _refuse(value: object, key: str) -> None:
-    """Logs the first refused look at an object, with what would allow it."""
+    """Logs the first refused access to an object, with the call that would allow it."""
     target = value.target if isinstance(value, Exposed) else value
     mark = id(target)
-    if mark in _told:
+    if mark in _reported:
         return
-    _told[mark] = None
-    if len(_told) > _TOLD_LIMIT:
-        _told.popitem(last=False)
+    _reported[mark] = None
+    if len(_reported) > _REPORTED_MAX:
+        _reported.popitem(last=False)
     if key.startswith("_"):
         _LOG.warning(
-            "an addon asked for %r of a %s; names with a leading underscore are never shown, and "
+            "an addon requested %r of a %s; names with a leading underscore are never shown, and "
             "expose() does not change that",
             key[:80],
             type(target).__name__,
         )
     else:
         _LOG.warning(
-            "an addon asked for %r of a %s, which it may not look into; if it should, pass "
+            "an addon requested %r of a %s, which it may not access; if it should, pass "
             "expose(value, %r) instead of the value",
             key[:80],
             type(target).__name__,
@@ -323,7 +323,7 @@ def _index(key: str) -> int | None:
 
 
 def remote_get(value: object, key: str, public: bool) -> object:  # noqa: FBT001, PLR0911
-    """Reads one attribute or item for the host; ABSENT when there is none or it is not shown."""
+    """Reads one attribute or item for the host; returns ABSENT if none is shown."""
     if isinstance(value, ByRef):
         target = value.target
         if value.kind == MAPPING:
@@ -349,7 +349,7 @@ def remote_get(value: object, key: str, public: bool) -> object:  # noqa: FBT001
 
 
 def remote_has(value: object, key: str, public: bool) -> bool:  # noqa: FBT001
-    """Tells whether the host may see an attribute or item of that name."""
+    """Returns whether the host may see an attribute or item of that name."""
     if isinstance(value, ByRef):
         target = value.target
         if value.kind == MAPPING:
@@ -425,7 +425,7 @@ def remote_delete(value: object, key: str, public: bool) -> bool:  # noqa: FBT00
 
 
 def remote_keys(value: object, public: bool) -> list[str]:  # noqa: FBT001
-    """Lists what the host may see."""
+    """Returns the names and indices that the host may see."""
     if isinstance(value, ByRef):
         target = value.target
         if value.kind == MAPPING:

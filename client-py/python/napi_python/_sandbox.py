@@ -1,4 +1,4 @@
-"""What an addon may do: the options of a sandbox, and the report of what was applied."""
+"""The options of a sandbox (`Sandbox`), and the report of what was applied (`SandboxReport`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from napi_python._output import escape
+from napi_python import _text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +33,20 @@ _UNITS: Final = {
     "TIB": 1 << 40,
 }
 _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
-_LARGEST: Final = (1 << 63) - 1
+_SIZE_MAX: Final = (1 << 63) - 1
 
-# What the host itself needs to come up.
-_LEAST: Final = {"memory": 64 << 20, "file_size": 4096, "threads": 8, "files": 32, "cpu": 1}
+# The smallest limits with which the host itself can start.
+_MINIMUM: Final = {"memory": 64 << 20, "file_size": 4096, "threads": 8, "files": 32, "cpu": 1}
 
 
 def _bytes_of(name: str, value: object) -> int | None:
-    """Returns a size in bytes."""
+    """Returns a size in bytes, given as a number or as text such as "512 MiB".
+
+    Raises:
+        TypeError: If it is neither an int, a str nor None.
+        ValueError: If it cannot be parsed, or is out of range.
+
+    """
     if value is None:
         return None
     size = value
@@ -50,28 +56,40 @@ def _bytes_of(name: str, value: object) -> int | None:
         if found is None or unit is None:
             text = f"{name} must be a number of bytes or a text such as '512 MiB', got {value!r}"
             raise ValueError(text)
-        # As many digits as there are: what is too much is said below.
+        # Exact, so that the range check below sees every digit.
         size = int(fractions.Fraction(found[1]) * unit)
     return _count_of(name, size)
 
 
 def _count_of(name: str, value: object) -> int | None:
-    """Returns a number that is large enough for the host itself."""
+    """Returns a limit after checking that the host itself can run with it.
+
+    Raises:
+        TypeError: If it is neither an int nor None.
+        ValueError: If it is out of range.
+
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
         text = f"{name} must be an int or None, got {value!r}"
         raise TypeError(text)
-    if not _LEAST[name] <= value <= _LARGEST:
-        text = (
-            f"{name} must be from {_LEAST[name]} (what the host needs) to 2**63 - 1, got {value!r}"
-        )
+    if not _MINIMUM[name] <= value <= _SIZE_MAX:
+        least = _MINIMUM[name]
+        text = f"{name} must be from {least} (what the host needs) to 2**63 - 1, got {value!r}"
         raise ValueError(text)
     return value
 
 
 def _granted(name: str, paths: object) -> tuple[str, ...]:
-    """Returns paths as they are without links, or raises for what can't be granted."""
+    """Returns granted paths with links resolved.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+        TypeError: If it is no list of paths.
+        ValueError: If a path cannot be granted by this option.
+
+    """
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
         text = f"{name} must be a list of paths, got {paths!r}"
         raise TypeError(text)
@@ -83,8 +101,11 @@ def _granted_path(name: str, path: object) -> str:
         text = f"{name} must contain paths, got {path!r}"
         raise TypeError(text)
     if not os.fspath(path):
-        # As the system takes it, it would be the working folder.
+        # realpath("") would be the working folder.
         text = f"{name} must not contain an empty path"
+        raise ValueError(text)
+    if "\0" in os.fspath(path):
+        text = f"{name}: the path {os.fspath(path)!r} contains a NUL character"
         raise ValueError(text)
     real = os.path.realpath(os.fspath(path))
     try:
@@ -99,7 +120,7 @@ def _granted_path(name: str, path: object) -> str:
 
 
 def _scratch(value: object) -> str | None:
-    """Returns where the addon leaves things behind: "auto", a folder of this user, or None."""
+    """Returns the addon's own folder: "auto", a folder that this user owns, or None."""
     if value is None or value == "auto":
         return value
     real = _granted_path("scratch", value)
@@ -110,8 +131,14 @@ def _scratch(value: object) -> str | None:
     return real
 
 
-def _environment_of(given: object) -> dict[str, str]:
-    """Returns variables and their values, if that is what they are."""
+def environment_of(given: object) -> dict[str, str]:
+    """Returns environment variables after checking them.
+
+    Raises:
+        TypeError: If it is no mapping of str to str, or one contains NUL.
+        ValueError: If a name is empty or contains "=".
+
+    """
     if not isinstance(given, Mapping):
         text = f"env must be a dict of names and values, got {given!r}"
         raise TypeError(text)
@@ -127,12 +154,12 @@ def _environment_of(given: object) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Sandbox:
-    """What an addon may do beyond, or less than, a named policy.
+    """A named policy with options that allow more, or less.
 
-    Without any option this is `sandbox="default"`: the addon reads the system's libraries, fonts,
-    time zones and certificates and its own package, writes to a folder of its own that goes with
-    its process, and does nothing else to files, the network or other processes. docs/sandbox.md
-    says what each option opens.
+    Without any option this is `sandbox="default"`: the addon can read the system's libraries,
+    fonts, time zones and certificates and its own package, and write to a folder of its own that
+    is removed with its process; other files, the network and other processes are denied.
+    docs/sandbox.md describes each option.
 
     Attributes:
         policy: The named policy it starts from, "default" or "strict".
@@ -140,19 +167,20 @@ class Sandbox:
         write: Files and folders it may read and change.
         network: Whether it may use the network.
         subprocess: Whether it may start programs, confined like itself.
-        watch: Whether it may be told when files change.
-        unix: Folders in which it may make and reach local (unix) sockets, and write, or such
-            sockets themselves; an empty list for sockets of its own alone. None for no sockets.
-        exec_memory: Whether memory that it wrote may be run, as a compiler at run time needs.
-        memory: What it may have for itself, in bytes or as "2 GiB".
+        watch: Whether it may watch files for changes (inotify).
+        unix: Folders in which it may create and connect to local (unix) sockets, and write, or
+            such sockets themselves; an empty list for its own sockets only. None for no sockets.
+        exec_memory: Whether it may execute memory that it wrote, as a JIT compiler does.
+        memory: How much memory of its own it may have, in bytes or as "2 GiB".
         cpu: Seconds of processor time, after which its process ends.
         threads: How many threads it may have, the host's own included.
         files: How many files it may have open.
         file_size: How long one file may get, in bytes or as "1 GiB".
-        env: Environment variables it gets besides the language, the time zone and its folders.
-        scratch: "auto" for a folder of its own; a path for that folder, which stays; None for none.
-        degrade: "allow" lets it run, with a warning, although a layer that its policy requires
-            is not available; "error" raises `SandboxUnavailable`.
+        env: Environment variables besides the language, the time zone and its folders.
+        scratch: Its own folder: "auto" for a new one, which is removed with its process; a path
+            for that folder, which stays; None for none.
+        degrade: "allow" runs it, with a warning, if a layer that its policy requires is not
+            available; "error" raises `SandboxUnavailable`.
         diagnose: Whether each denied system call is logged, with its native stack. Slow.
 
     """
@@ -176,7 +204,14 @@ class Sandbox:
     diagnose: bool = False
 
     def __post_init__(self) -> None:
-        """Checks every option, and makes each what it is."""
+        """Checks every option and normalizes it.
+
+        Raises:
+            FileNotFoundError: If a granted path does not exist.
+            TypeError: If an option has the wrong type.
+            ValueError: If an option has an invalid value, or cannot be combined with another.
+
+        """
         self._check_choices()
         values: dict[str, object] = {
             "read": _granted("read", self.read),
@@ -185,7 +220,7 @@ class Sandbox:
             "scratch": _scratch(self.scratch),
             "memory": _bytes_of("memory", self.memory),
             "file_size": _bytes_of("file_size", self.file_size),
-            "env": types.MappingProxyType(_environment_of(self.env)),
+            "env": types.MappingProxyType(environment_of(self.env)),
         }
         for name in ("cpu", "threads", "files"):
             values[name] = _count_of(name, getattr(self, name))
@@ -220,7 +255,7 @@ class Sandbox:
             raise TypeError(text)
 
     def __repr__(self) -> str:
-        """Names what differs from the default policy; values of the environment are not shown."""
+        """Returns the options that differ from the default; values of `env` are not shown."""
         shown = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -235,12 +270,12 @@ class Sandbox:
         return f"Sandbox({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Keeps the options."""
+        """Pickles the options, which are checked again."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return _rebuild, (values | {"env": dict(self.env)},)
 
     def __hash__(self) -> int:
-        """Allows it in sets, as every frozen thing."""
+        """Makes it hashable although `env` is not."""
         return hash(repr(self))
 
 
@@ -254,7 +289,13 @@ def _named(policy: Literal["default", "strict"]) -> Sandbox:
 
 
 def parse(value: object) -> Sandbox | None:
-    """Returns what `load_addon(sandbox=...)` means: None for no sandbox."""
+    """Returns the sandbox that `load_addon(sandbox=...)` names, None for "none".
+
+    Raises:
+        TypeError: If it is neither a str nor a `Sandbox`.
+        ValueError: If there is no policy of that name.
+
+    """
     if isinstance(value, Sandbox):
         return value
     if value == "none":
@@ -265,24 +306,24 @@ def parse(value: object) -> Sandbox | None:
     raise (ValueError if isinstance(value, str) else TypeError)(text)
 
 
-_PASSED_ON: Final = (
+_INHERITED: Final = (
     "LANG", "LANGUAGE", "TZ", "NODE_ENV", "RUST_BACKTRACE",
     "UV_THREADPOOL_SIZE", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "TOKIO_WORKER_THREADS",
 )  # fmt: skip
-_PASSED_ON_BY_PREFIX: Final = ("LC_", "NAPI_HOSTD_")
+_INHERITED_PREFIXES: Final = ("LC_", "NAPI_HOSTD_")
 
 
 def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, str]:
-    """Returns the environment of a confined host, but for the names of its folder.
+    """Returns the environment of a confined host, without the names of its folder.
 
-    What was given for it is passed on whole; of this process' own, language, time zone and
-    numbers of threads are.
+    `given` is passed on entirely; without it, this process' language, time zone and numbers of
+    threads are.
     """
     if given is None:
         given = {
             name: os.environ[name]
             for name in os.environ
-            if name in _PASSED_ON or name.startswith(_PASSED_ON_BY_PREFIX)
+            if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
         }
     passed = {str(name): str(value) for name, value in given.items()} | dict(sandbox.env)
     if sandbox.scratch not in (None, "auto"):
@@ -292,7 +333,7 @@ def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, 
 
 
 def native(sandbox: Sandbox) -> dict[str, Any]:
-    """Returns the policy as native code takes it, which adds what the addon needs of its own."""
+    """Returns the options as native code takes them."""
     own = sandbox.scratch == "auto"
     return {
         "strict": sandbox.policy == "strict",
@@ -320,11 +361,11 @@ class Mechanism:
     """One layer of a sandbox.
 
     Attributes:
-        name: Which one.
-        required: Whether the policy can't do without it.
+        name: Its name, such as "landlock".
+        required: Whether the policy requires it.
         state: "applied", "partial", "unavailable" or "skipped".
-        errno: What the kernel answered, if it refused.
-        detail: What else there is to know.
+        errno: The kernel's error, if it refused.
+        detail: Further information.
 
     """
 
@@ -337,25 +378,32 @@ class Mechanism:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class SandboxReport:
-    """What confines the process of an addon: its policy, and each layer with what became of it.
+    """The report of a host's sandbox: its policy, and the state of each layer.
 
     Attributes:
         policy: "none", "default" or "strict".
-        options: What was asked for; None without a sandbox.
+        options: The requested sandbox; None without one.
         mechanisms: The layers, in the order in which they were applied.
+        package: The files and folders of its own package that the addon may read.
 
     """
 
     policy: str
     options: Sandbox | None
     mechanisms: tuple[Mechanism, ...]
+    package: tuple[pathlib.Path, ...]
 
     def __iter__(self) -> Iterator[Mechanism]:
-        """Goes through the layers."""
+        """Iterates over the layers."""
         return iter(self.mechanisms)
 
     def __getitem__(self, name: str) -> Mechanism:
-        """Returns the layer of that name."""
+        """Returns the layer of that name.
+
+        Raises:
+            KeyError: If there is no such layer.
+
+        """
         for mechanism in self.mechanisms:
             if mechanism.name == name:
                 return mechanism
@@ -363,12 +411,16 @@ class SandboxReport:
 
     @property
     def degraded(self) -> list[str]:
-        """The names of layers that the policy requires and that do not hold."""
+        """The names of required layers that are not applied."""
         return [m.name for m in self.mechanisms if m.required and m.state != "applied"]
 
     def __repr__(self) -> str:
         """Returns a line for the policy and one for each layer."""
         lines = [f"<SandboxReport: policy {self.policy}"]
+        lines += [
+            f"  reads of its package: {_text.name(str(path), _text.MESSAGE_MAX)}"
+            for path in self.package
+        ]
         for one in self.mechanisms:
             need = "required" if one.required else "wanted"
             error = f", {os.strerror(one.errno)}" if one.errno is not None else ""
@@ -377,10 +429,13 @@ class SandboxReport:
         return "\n".join(lines) + ">"
 
 
-def report(options: Sandbox | None, entries: list[tuple[Any, ...]]) -> SandboxReport:
-    """Makes the report of what native code knows."""
+def report(
+    options: Sandbox | None, package: list[pathlib.Path], entries: list[tuple[Any, ...]]
+) -> SandboxReport:
+    """Makes the report from what native code returns."""
     mechanisms = tuple(
-        Mechanism(escape(name), required, state, errno, escape(detail))
+        Mechanism(_text.name(name), required, state, errno, _text.name(detail, _text.MESSAGE_MAX))
         for name, required, state, errno, detail in entries
     )
-    return SandboxReport("none" if options is None else options.policy, options, mechanisms)
+    policy = "none" if options is None else options.policy
+    return SandboxReport(policy, options, mechanisms, tuple(package))

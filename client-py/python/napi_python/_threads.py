@@ -1,4 +1,4 @@
-"""Threads that wait for hosts in the place of others: no loop is blocked, no exit held up."""
+"""Daemon threads that wait for hosts, so that no event loop and no exit does."""
 
 from __future__ import annotations
 
@@ -11,39 +11,44 @@ from typing import TYPE_CHECKING, Final, final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_IDLE: Final = 10.0
-"""A thread that had nothing to do for so many seconds ends."""
+_IDLE_TIMEOUT: Final = 10.0
+"""Seconds after which an idle thread ends."""
 
 
-def forget_in_child(forget: Callable[[], None]) -> None:
-    """Has a forked child forget threads that stayed with its parent."""
+def reset_in_child(reset: Callable[[], None]) -> None:
+    """Registers a function that resets state in a forked child, which has no other threads."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget)
+        os.register_at_fork(after_in_child=reset)
 
 
 @final
 class Threads:
-    """Daemon threads, made as they are needed.
+    """A pool of daemon threads, started on demand.
 
-    The executors of the standard library won't do: the interpreter waits for their threads at its
-    end, and a thread may be inside of an addon that never returns.
+    The interpreter waits for threads of `concurrent.futures` at its end, and a thread here may be
+    inside an addon that never returns.
     """
 
     def __init__(self, name: str, limit: int) -> None:
-        """Makes no thread yet; there will be at most `limit`."""
+        """Starts no thread yet; there will be at most `limit`, named `name`."""
         self._name = name
         self._limit = limit
-        self._forget()
-        forget_in_child(self._forget)
+        self._reset()
+        reset_in_child(self._reset)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._changed = threading.Condition()
         self._jobs: deque[Callable[[], None]] = deque()
         self._alive = 0
         self._idle = 0
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Has a thread run `job`, which must not raise."""
+        """Runs `job`, which must not raise, in a thread.
+
+        Raises:
+            RuntimeError: If there is no thread and none can be started.
+
+        """
         with self._changed:
             self._jobs.append(job)
             if len(self._jobs) > self._idle and self._alive < self._limit:
@@ -66,7 +71,7 @@ class Threads:
             with self._changed:
                 while not self._jobs:
                     self._idle += 1
-                    woken = self._changed.wait(_IDLE)
+                    woken = self._changed.wait(_IDLE_TIMEOUT)
                     self._idle -= 1
                     if not woken and not self._jobs:
                         self._alive -= 1
@@ -78,21 +83,21 @@ class Threads:
 
 @final
 class Queues:
-    """Queues of jobs: those of one key run one after the other, in a thread."""
+    """Queues of jobs: those of one key run in order, one at a time, in a thread."""
 
     def __init__(self, threads: Threads) -> None:
-        """Takes its threads from there."""
+        """Runs the jobs in these threads."""
         self._threads = threads
-        self._forget()
-        forget_in_child(self._forget)
+        self._reset()
+        reset_in_child(self._reset)
 
-    def _forget(self) -> None:
-        # Whoever holds it may be interrupted by a finalizer that submits something.
+    def _reset(self) -> None:
+        # Reentrant, since a finalizer that submits a job may run while it is held.
         self._lock = threading.RLock()
         self._jobs: dict[int, deque[Callable[[], None]]] = {}
 
     def submit(self, key: int, job: Callable[[], None]) -> None:
-        """Has `job`, which must not raise, run after all that was submitted with this key."""
+        """Runs `job`, which must not raise, after all earlier jobs of this key."""
         first = deque([job])
         with self._lock:
             waiting = self._jobs.setdefault(key, first)
@@ -102,7 +107,7 @@ class Queues:
         try:
             self._threads.submit(partial(self._work, key))
         except RuntimeError:
-            # There are no threads to be had, as at the end of the interpreter.
+            # No thread can be started, as at the end of the interpreter.
             self._work(key)
 
     def _work(self, key: int) -> None:

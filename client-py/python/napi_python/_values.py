@@ -1,4 +1,4 @@
-"""Values that JavaScript has and Python has not: `undefined`, objects by attribute, bigints."""
+"""JavaScript values without a Python counterpart: `undefined`, plain objects, bigints."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Undefined:
         return False
 
     def __reduce__(self) -> str:
-        """Stays the only instance when pickled or copied."""
+        """Unpickles and copies as the only instance."""
         return "undefined"
 
 
@@ -76,11 +76,11 @@ class Object(dict[str, Any]):
         return sorted({*dir(dict), *(key for key in self if key.isidentifier())})
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickles as what it is."""
+        """Pickles as an `Object`."""
         return Object, (dict(self),)
 
     def __copy__(self) -> Object:
-        """Copies the items, not deeper."""
+        """Returns a shallow copy."""
         return Object(self)
 
 
@@ -90,7 +90,7 @@ class BigInt(int):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Returns it as JavaScript writes it."""
+        """Returns `BigInt(n)`."""
         return f"BigInt({int(self)})"
 
     __str__ = int.__repr__
@@ -101,7 +101,7 @@ _NAIVE_EPOCH: Final = _EPOCH.replace(tzinfo=None)
 
 
 def datetime_of(milliseconds: float) -> dt.datetime | None:
-    """Returns the aware datetime of a JavaScript time value, None where Python has no such year."""
+    """Returns the UTC datetime of a JavaScript time value, None if Python has no such date."""
     try:
         return _EPOCH + dt.timedelta(milliseconds=milliseconds)
     except (OverflowError, ValueError):
@@ -109,9 +109,9 @@ def datetime_of(milliseconds: float) -> dt.datetime | None:
 
 
 def milliseconds_of(moment: dt.datetime) -> float:
-    """Returns the JavaScript time value of a datetime; a naive one is local time.
+    """Returns the milliseconds since 1970 of a datetime; a naive one is local time.
 
-    The methods of a subclass may do something else: they are not used, but for `utcoffset`.
+    Of a subclass only `utcoffset` is called, since its other methods may be overridden.
     """
     if type(moment) is dt.datetime:
         aware = (

@@ -1,4 +1,4 @@
-"""Bytes of Python as the JavaScript buffers that no Python type stands for."""
+"""Wrappers that pass Python bytes as kinds of JavaScript buffers without a Python counterpart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 if TYPE_CHECKING:
     from typing import Literal
 
-# The code of the wire and the format of `struct` of each element type.
+# Of each element type: its code on the wire and its format in `struct`.
 _ELEMENTS: Final[dict[str, tuple[int, str]]] = {
     "int8": (0, "b"),
     "uint8": (1, "B"),
@@ -31,12 +31,12 @@ _BYTES: Final = frozenset("bBc?")
 
 
 class View:
-    """Bytes of `source` as a JavaScript buffer; what is written there is written back."""
+    """Bytes of `source` as a JavaScript buffer; changes by the addon are written back."""
 
     __slots__ = ("__weakref__", "_element", "_source")
 
     def __init__(self, source: object, element: int) -> None:
-        """Keeps the bytes and what they are."""
+        """Keeps the source and the code of its kind."""
         self._source = source
         self._element = element
 
@@ -46,7 +46,7 @@ class View:
         return self._source
 
     def __repr__(self) -> str:
-        """Says what it is made of."""
+        """Returns the call that makes it."""
         return f"{type(self).__name__}({self._source!r})"
 
 
@@ -74,7 +74,8 @@ class ArrayBuffer(View):
 class SharedArrayBuffer(View):
     """Passes the bytes of an object as a `SharedArrayBuffer`, which threads of the addon share.
 
-    Its memory is the host's: what is in it when the call returns is written back, not later.
+    Its memory is the host's. Its contents when the call returns are written back; later changes
+    are not.
     """
 
     __slots__ = ()
@@ -122,15 +123,18 @@ class TypedArray(View):
         source: object,
         /,
     ) -> None:
-        """Takes the type of the elements, and bytes or a sequence of numbers.
+        """Checks the source.
 
-        A buffer has elements of that type, or is one of bytes that are taken for such elements.
-        A list of numbers is copied: it is not written back.
+        Args:
+            kind: The type of the elements.
+            source: A buffer of elements of that type; a buffer of bytes, which are taken for such
+                elements; or a list, tuple or range of numbers, which is copied and not written
+                back.
 
         Raises:
-            TypeError: If the buffer has elements of another type.
-            ValueError: If there is no such type, the bytes are no whole number of elements, or a
-                number is out of range.
+            TypeError: If `source` is no buffer, or has elements of another type.
+            ValueError: If there is no such type, the number of bytes is not a multiple of the
+                element's size, or a number is out of range.
 
         """
         if kind not in _ELEMENTS:
@@ -160,9 +164,9 @@ class TypedArray(View):
         self._kind = kind
 
     def __repr__(self) -> str:
-        """Says what it is made of."""
+        """Returns the call that makes it."""
         return f"TypedArray({self._kind!r}, {self._source!r})"
 
 
-# Formats of one size that are the same integers on this machine.
+# Formats of `struct` that mean the same integers on this machine.
 _SAME: Final = ({"l", "i"}, {"L", "I"}, {"l", "q"}, {"L", "Q"}, {"n", "q"}, {"N", "Q"})

@@ -1,6 +1,6 @@
 """The pytest fixture `napi_leakcheck`: a test fails where an addon misuses Node-API or leaks.
 
-Switch it on with `pytest_plugins = ["napi_python.pytest_plugin"]` in a `conftest.py`.
+Enable it with `pytest_plugins = ["napi_python.pytest_plugin"]` in a `conftest.py`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class LeakCheck(logging.Handler):
-    """What the hosts that a test started have reported."""
+    """Collects the debug reports of the hosts that a test starts."""
 
     def __init__(self) -> None:
-        """Starts with nothing reported."""
+        """Starts with no reports."""
         super().__init__(logging.WARNING)
         self.reports: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes a line of a host's log, if it is a report of debug mode."""
+        """Keeps a line of a host's log if it is a report of debug mode."""
         message = record.getMessage()
         if "misuse: " in message or "leak: " in message:
             self.reports.append(message)
@@ -36,8 +36,8 @@ class LeakCheck(logging.Handler):
 def napi_leakcheck(monkeypatch: pytest.MonkeyPatch) -> Iterator[LeakCheck]:
     """Loads addons in debug mode; fails the test if one misused Node-API or leaked.
 
-    The addons must be closed in the test: leaks are listed when one is closed. A test that expects
-    reports takes them out of `reports`.
+    The addons must be closed in the test, since leaks are listed at close. A test that expects
+    reports removes them from `reports`.
     """
     monkeypatch.setattr(_addon, "debug_everywhere", True)
     check = LeakCheck()

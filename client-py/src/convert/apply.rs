@@ -3,18 +3,23 @@
 //!
 //! A block is read completely before any of it is applied, since applying runs Python code.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyNone, PySet, PyString, PyTuple};
+use rustc_hash::FxHashSet;
 
 use super::decode::Decoder;
+use super::hashes;
+use super::pace::{self, PAUSE_ITEMS};
 use crate::buffer;
 use crate::call::call;
 use crate::errors;
+use crate::fallible::{self, push};
 use crate::names::Names;
 
 /// One compound's changes.
 #[derive(Debug)]
-pub(crate) enum Change<'py> {
+pub(crate) enum Change<'a, 'py> {
     Array {
         target: Bound<'py, PyAny>,
         length: u32,
@@ -27,45 +32,53 @@ pub(crate) enum Change<'py> {
     },
     Refilled {
         target: Bound<'py, PyAny>,
-        items: Vec<Bound<'py, PyAny>>,
+        items: Bound<'py, PyList>,
     },
     Bytes {
         target: Bound<'py, PyAny>,
         offset: u64,
-        bytes: Vec<u8>,
+        bytes: &'a [u8],
     },
 }
 
 /// Reads a write-back block; the reader then stands at the rest of the frame.
-pub(crate) fn read_changes<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Vec<Change<'py>>> {
+pub(crate) fn read_changes<'a, 'py>(
+    decoder: &mut Decoder<'a, 'py>,
+) -> PyResult<Vec<Change<'a, 'py>>> {
     let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
-    if count as usize > decoder.brought_count() {
+    if count as usize > decoder.request_count() {
         return Err(errors::violation(
             "more changes than the request had objects",
         ));
     }
-    let mut changes = Vec::with_capacity(count as usize);
+    let mut changes = Vec::new();
+    let mut targets = FxHashSet::default();
     for _ in 0..count {
-        changes.push(read_change(decoder)?);
+        targets.try_reserve(1).map_err(|_| fallible::memory())?;
+        let index = decoder.reader.take_u32().map_err(errors::protocol)?;
+        if !targets.insert(index) {
+            return Err(errors::violation("an object that is written back twice"));
+        }
+        let change = read_change(decoder, index)?;
+        push(&mut changes, change)?;
     }
     decoder.restart();
     Ok(changes)
 }
 
-fn read_change<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Change<'py>> {
-    let index = decoder.reader.take_u32().map_err(errors::protocol)?;
-    let target = decoder.brought(index)?;
+fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<Change<'a, 'py>> {
+    let target = decoder.request_object(index)?;
     Ok(match decoder.reader.take_u8().map_err(errors::protocol)? {
         0 => {
             let length = decoder.reader.take_u32().map_err(errors::protocol)?;
             let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
-            let mut slots = Vec::with_capacity(count as usize);
+            let mut slots = Vec::new();
             for _ in 0..count {
                 let slot = decoder.reader.take_u32().map_err(errors::protocol)?;
                 if slot >= length {
                     return Err(errors::violation("a change beyond the end of an array"));
                 }
-                slots.push((slot, decoder.value()?));
+                push(&mut slots, (slot, decoder.value()?))?;
             }
             Change::Array {
                 target,
@@ -75,14 +88,14 @@ fn read_change<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Change<'py>> {
         }
         1 => {
             let count = decoder.reader.take_count(6).map_err(errors::protocol)?;
-            let mut sets = Vec::with_capacity(count as usize);
+            let mut sets = Vec::new();
             for _ in 0..count {
-                sets.push((decoder.key()?, decoder.value()?));
+                push(&mut sets, (decoder.key()?, decoder.value()?))?;
             }
             let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
-            let mut deletes = Vec::with_capacity(count as usize);
+            let mut deletes = Vec::new();
             for _ in 0..count {
-                deletes.push(decoder.key()?);
+                push(&mut deletes, decoder.key()?)?;
             }
             Change::Object {
                 target,
@@ -92,9 +105,9 @@ fn read_change<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Change<'py>> {
         }
         2 => {
             let count = decoder.reader.take_count(1).map_err(errors::protocol)?;
-            let mut items = Vec::with_capacity(count as usize);
+            let items = fallible::list(decoder.py())?;
             for _ in 0..count {
-                items.push(decoder.value()?);
+                items.append(decoder.value()?)?;
             }
             Change::Refilled { target, items }
         }
@@ -109,15 +122,19 @@ fn read_change<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Change<'py>> {
             Change::Bytes {
                 target,
                 offset,
-                bytes: bytes.to_vec(),
+                bytes,
             }
         }
         _ => return Err(errors::violation("an unknown kind of change")),
     })
 }
 
-/// Changes the Python objects. What is immutable in Python (tuples, data classes, bytes) stays.
-pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
+/// Changes the Python objects, except immutable ones (tuples, data classes, bytes).
+pub(crate) fn apply<'py>(
+    decoder: &mut Decoder<'_, 'py>,
+    changes: Vec<Change<'_, 'py>>,
+) -> PyResult<()> {
+    let py = decoder.py();
     for change in changes {
         match change {
             Change::Array {
@@ -126,9 +143,9 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
                 slots,
             } => {
                 if let Ok(list) = target.cast::<PyList>() {
-                    apply_list(py, list, length as usize, slots)?;
+                    apply_list(decoder, list, length as usize, slots)?;
                 } else if let Some(copy) = refillable(&target)? {
-                    apply_list(py, &copy, length as usize, slots)?;
+                    apply_list(decoder, &copy, length as usize, slots)?;
                     call(Names::get(py)?.refill.bind(py), (&target, copy))?;
                 }
             }
@@ -138,19 +155,32 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
                 deletes,
             } => {
                 if let Ok(dict) = target.cast::<PyDict>() {
-                    apply_dict(py, dict, sets, deletes)?;
+                    apply_dict(decoder, dict, sets, deletes)?;
                 } else {
                     call(Names::get(py)?.update.bind(py), (&target, sets, deletes))?;
                 }
             }
             Change::Refilled { target, items } => {
                 if let Ok(set) = target.cast::<PySet>() {
-                    // An unhashable item is refused before anything is changed.
-                    let fresh = PySet::new(py, items)?;
-                    set.clear();
-                    for item in fresh {
-                        set.add(item)?;
+                    if hashes::collide(&items, || decoder.pause())? {
+                        return Err(errors::raised::<PyValueError>(
+                            "the addon's changes to a set were lost: more than 64 of its new items \
+                             have the same hash",
+                        ));
                     }
+                    let before = set.len();
+                    // An unhashable item is refused before anything is changed.
+                    let (fresh, mut refused) = (PySet::empty(py)?, Ok(()));
+                    decoder.all_in(items.iter(), |item| {
+                        if refused.is_ok() {
+                            refused = fresh.add(item);
+                        }
+                        Ok(())
+                    })?;
+                    refused?;
+                    set.clear();
+                    decoder.all_in(fresh.iter(), |item| set.add(item))?;
+                    decoder.changed_length(before, set.len());
                 }
             }
             Change::Bytes {
@@ -159,7 +189,7 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
                 bytes,
             } => {
                 if !target.is_instance_of::<pyo3::types::PyBytes>() {
-                    buffer::write_back(&target, offset, &bytes)?;
+                    buffer::write_back(&target, offset, bytes)?;
                 }
             }
         }
@@ -167,8 +197,7 @@ pub(crate) fn apply(py: Python<'_>, changes: Vec<Change<'_>>) -> PyResult<()> {
     Ok(())
 }
 
-/// A copy of the items of a sequence that is no list and is written back; nothing for those that
-/// are not.
+/// A copy of the items of a sequence that is no list; None if changes are not written back to it.
 fn refillable<'py>(target: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
     if target.is_instance_of::<PyTuple>() {
         return Ok(None);
@@ -180,51 +209,82 @@ fn refillable<'py>(target: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyL
     Ok(copy.cast_into::<PyList>().ok())
 }
 
-/// More slots than this are not filled with None at the word of the host.
-const MAX_HOLES: usize = 1 << 26;
-
-fn apply_list(
-    py: Python<'_>,
-    list: &Bound<'_, PyList>,
+fn apply_list<'py>(
+    decoder: &mut Decoder<'_, 'py>,
+    list: &Bound<'py, PyList>,
     length: usize,
-    slots: Vec<(u32, Bound<'_, PyAny>)>,
+    slots: Vec<(u32, Bound<'py, PyAny>)>,
 ) -> PyResult<()> {
-    if length < list.len() {
-        list.del_slice(length, list.len())?;
+    let before = list.len();
+    if length < before {
+        list.del_slice(length, before)?;
     }
-    if length.saturating_sub(list.len()) > slots.len().saturating_add(MAX_HOLES) {
-        return Err(errors::violation("an array that grew beyond the limit"));
-    }
-    for (slot, item) in slots {
-        let slot = slot as usize;
-        while list.len() < slot {
-            list.append(py.None())?;
+    let new = slots.iter().filter(|slot| slot.0 as usize >= before);
+    decoder.grow(length.saturating_sub(before).saturating_sub(new.count()))?;
+    let filled = fill(decoder, list, length, slots);
+    decoder.changed_length(before, list.len());
+    filled
+}
+
+/// Puts items into their places, and None where the list has none.
+fn fill<'py>(
+    decoder: &mut Decoder<'_, 'py>,
+    list: &Bound<'py, PyList>,
+    length: usize,
+    slots: Vec<(u32, Bound<'py, PyAny>)>,
+) -> PyResult<()> {
+    for (position, (slot, item)) in slots.into_iter().enumerate() {
+        if pace::is_due(position) {
+            decoder.pause()?;
         }
+        let slot = slot as usize;
+        extend(decoder, list, slot)?;
         if slot < list.len() {
             list.set_item(slot, item)?;
         } else {
             list.append(item)?;
         }
     }
+    extend(decoder, list, length)
+}
+
+/// Appends None until the list has this length.
+fn extend(decoder: &mut Decoder<'_, '_>, list: &Bound<'_, PyList>, length: usize) -> PyResult<()> {
     while list.len() < length {
-        list.append(py.None())?;
+        let py = decoder.py();
+        let some = (length - list.len()).min(PAUSE_ITEMS);
+        let holes = (0..some).map(|_| Ok(PyNone::get(py).to_owned().into_any()));
+        let holes = fallible::list_of(py, holes)?;
+        list.set_slice(list.len(), list.len(), &holes)?;
+        if list.len() < length {
+            decoder.pause()?;
+        }
     }
     Ok(())
 }
 
-fn apply_dict(
-    py: Python<'_>,
-    dict: &Bound<'_, PyDict>,
-    sets: Vec<(Bound<'_, PyString>, Bound<'_, PyAny>)>,
-    deletes: Vec<Bound<'_, PyString>>,
+fn apply_dict<'py>(
+    decoder: &mut Decoder<'_, 'py>,
+    dict: &Bound<'py, PyDict>,
+    sets: Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
+    deletes: Vec<Bound<'py, PyString>>,
 ) -> PyResult<()> {
-    for (key, value) in sets {
+    let (py, before) = (decoder.py(), dict.len());
+    for (position, (key, value)) in sets.into_iter().enumerate() {
+        if pace::is_due(position) {
+            decoder.pause()?;
+        }
         match int_key(py, dict, &key)? {
             Some(int) => dict.set_item(int, value)?,
             None => dict.set_item(key, value)?,
         }
     }
-    for key in deletes {
+    decoder.changed_length(before, dict.len());
+    let before = dict.len();
+    for (position, key) in deletes.into_iter().enumerate() {
+        if pace::is_due(position) {
+            decoder.pause()?;
+        }
         let found = match int_key(py, dict, &key)? {
             Some(int) => int,
             None => key.into_any(),
@@ -233,10 +293,11 @@ fn apply_dict(
             dict.del_item(found)?;
         }
     }
+    decoder.changed_length(before, dict.len());
     Ok(())
 }
 
-/// The int key of the dict that became this string on the way, if there is one.
+/// The int key of the dict that was sent as this string, if there is one.
 fn int_key<'py>(
     py: Python<'py>,
     dict: &Bound<'py, PyDict>,
@@ -252,7 +313,7 @@ fn int_key<'py>(
     let Ok(number) = text.parse::<i64>() else {
         return Ok(None);
     };
-    let number = PyInt::new(py, number).into_any();
+    let number = fallible::int(py, number)?;
     if number.str()?.to_string_lossy() == text && !dict.contains(key)? && dict.contains(&number)? {
         return Ok(Some(number));
     }

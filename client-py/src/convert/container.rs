@@ -1,6 +1,6 @@
-//! Python containers → wire. Subclasses are read by their base layout, so that no code of theirs
-//! runs; code that runs all the same (`__index__`, buffer exporters, finalizers …) may change a
-//! container, which is looked at again after each element.
+//! Python containers → wire. Subclasses are read by their base layout, which runs no code of theirs.
+//! Other code that runs (`__index__`, buffer exporters, finalizers …) can change a container, so its
+//! length is checked after each element.
 
 use hostd_protocol::value::ElementKind;
 use pyo3::buffer::PyUntypedBuffer;
@@ -9,10 +9,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
 
 use super::encode::{Encoder, changed, wire};
+use super::pace::PAUSE_ITEMS;
 use super::place::{Step, shown};
 use crate::buffer;
 
-/// What an attempt at a packed array came to.
+/// The result of an attempt to write a packed array.
 enum Packed {
     Done,
     /// An element is not what the array packs.
@@ -38,7 +39,7 @@ impl<'py> Encoder<'_, 'py> {
             return Ok(());
         }
         let open = wire(self.out.open_array())?;
-        self.number(owner);
+        self.number(owner)?;
         for position in 0..count {
             let item = list.get_item(position).map_err(|_| changed("list"))?;
             self.value(&item)
@@ -51,7 +52,8 @@ impl<'py> Encoder<'_, 'py> {
         Ok(())
     }
 
-    /// A list of numbers in one piece, if that is what it is. No Python code runs here.
+    /// Writes a list of numbers as a packed array; false if it is no such list. Python code runs only
+    /// in pauses.
     fn packed(
         &mut self,
         owner: &Bound<'py, PyAny>,
@@ -66,33 +68,49 @@ impl<'py> Encoder<'_, 'py> {
         let number = u32::try_from(count)?;
         self.spend(number)?;
         if narrow && matches!(self.packed_i32(list, count)?, Packed::Done) {
-            self.number(owner);
+            self.number(owner)?;
             return Ok(true);
         }
         if matches!(self.packed_f64(list, count)?, Packed::Done) {
-            self.number(owner);
+            self.number(owner)?;
             return Ok(true);
         }
         self.unspend(number);
         Ok(false)
     }
 
+    /// A pause in the middle of a list, which other threads can change meanwhile.
+    #[cold]
+    fn pause_in(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<()> {
+        self.pause()?;
+        if list.len() == count {
+            Ok(())
+        } else {
+            Err(changed("list"))
+        }
+    }
+
     fn packed_i32(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<Packed> {
         let open = wire(self.out.open_array_i32())?;
-        for position in 0..count {
-            let item = list.get_item(position)?;
-            let small = match item.cast_exact::<PyInt>() {
-                Ok(int) => int
-                    .extract::<i64>()
-                    .ok()
-                    .and_then(|n| i32::try_from(n).ok()),
-                Err(_) => None,
-            };
-            let Some(small) = small else {
-                self.out.rewind(open);
-                return Ok(Packed::Mixed);
-            };
-            self.out.push_i32(small);
+        for start in (0..count).step_by(PAUSE_ITEMS) {
+            if start != 0 {
+                self.pause_in(list, count)?;
+            }
+            for position in start..count.min(start + PAUSE_ITEMS) {
+                let item = list.get_item(position)?;
+                let small = match item.cast_exact::<PyInt>() {
+                    Ok(int) => int
+                        .extract::<i64>()
+                        .ok()
+                        .and_then(|n| i32::try_from(n).ok()),
+                    Err(_) => None,
+                };
+                let Some(small) = small else {
+                    self.out.rewind(open);
+                    return Ok(Packed::Mixed);
+                };
+                self.out.push_i32(small);
+            }
         }
         self.out.close(open, u32::try_from(count)?);
         Ok(Packed::Done)
@@ -100,25 +118,30 @@ impl<'py> Encoder<'_, 'py> {
 
     fn packed_f64(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<Packed> {
         let open = wire(self.out.open_array_f64())?;
-        for position in 0..count {
-            let item = list.get_item(position)?;
-            if let Ok(float) = item.cast_exact::<PyFloat>() {
-                self.out.push_f64(float.value());
-                continue;
+        for start in (0..count).step_by(PAUSE_ITEMS) {
+            if start != 0 {
+                self.pause_in(list, count)?;
             }
-            let exact = match item.cast_exact::<PyInt>() {
-                Ok(int) => int
-                    .extract::<i64>()
-                    .ok()
-                    .filter(|n| n.unsigned_abs() < 1 << 53),
-                Err(_) => None,
-            };
-            let Some(exact) = exact else {
-                self.out.rewind(open);
-                return Ok(Packed::Mixed);
-            };
-            #[expect(clippy::cast_precision_loss, reason = "below 2^53, so it is exact")]
-            self.out.push_f64(exact as f64);
+            for position in start..count.min(start + PAUSE_ITEMS) {
+                let item = list.get_item(position)?;
+                if let Ok(float) = item.cast_exact::<PyFloat>() {
+                    self.out.push_f64(float.value());
+                    continue;
+                }
+                let exact = match item.cast_exact::<PyInt>() {
+                    Ok(int) => int
+                        .extract::<i64>()
+                        .ok()
+                        .filter(|n| n.unsigned_abs() < 1 << 53),
+                    Err(_) => None,
+                };
+                let Some(exact) = exact else {
+                    self.out.rewind(open);
+                    return Ok(Packed::Mixed);
+                };
+                #[expect(clippy::cast_precision_loss, reason = "below 2^53, so it is exact")]
+                self.out.push_f64(exact as f64);
+            }
         }
         self.out.close(open, u32::try_from(count)?);
         Ok(Packed::Done)
@@ -130,9 +153,9 @@ impl<'py> Encoder<'_, 'py> {
         }
         let open = wire(self.out.open_array())?;
         if tuple.is_empty() {
-            self.anonymous(tuple.as_any());
+            self.anonymous(tuple.as_any())?;
         } else {
-            self.number(tuple.as_any());
+            self.number(tuple.as_any())?;
         }
         for position in 0..tuple.len() {
             self.value(tuple.get_borrowed_item(position)?.as_any())
@@ -156,10 +179,9 @@ impl<'py> Encoder<'_, 'py> {
             return Ok(());
         }
         let open = wire(self.out.open_object())?;
-        self.number(owner);
+        self.number(owner)?;
         let count = dict.len();
-        // The iterator panics when it is asked past the end of a dict that has changed; it is
-        // never asked then.
+        // `take` and the check below keep the iterator from a dict that has changed, where it panics.
         for (key, value) in dict.iter().take(count) {
             self.key(dict, &key)?;
             self.value(&value)
@@ -185,11 +207,11 @@ impl<'py> Encoder<'_, 'py> {
         if let Ok(int) = key.cast::<PyInt>()
             && !key.is_exact_instance_of::<PyBool>()
         {
-            // The repr of int itself: a subclass has no say.
+            // The repr of int itself, not of a subclass.
             let text = self
                 .py
                 .get_type::<PyInt>()
-                .getattr("__repr__")?
+                .getattr(intern!(self.py, "__repr__"))?
                 .call1((int,))?
                 .cast_into::<PyString>()?;
             if dict.contains(&text)? {
@@ -220,7 +242,7 @@ impl<'py> Encoder<'_, 'py> {
             return Ok(());
         }
         let open = wire(self.out.open_set())?;
-        self.number(set);
+        self.number(set)?;
         let items = iterate.bind(self.py).call1((set,))?;
         let items = items.cast::<PyIterator>()?;
         let mut written = 0_u32;
@@ -246,7 +268,7 @@ impl<'py> Encoder<'_, 'py> {
         items: &Bound<'py, PyList>,
     ) -> PyResult<()> {
         let open = wire(self.out.open_set())?;
-        self.number(owner);
+        self.number(owner)?;
         for item in items {
             self.value(&item).map_err(|error| {
                 let step = Step::Named("item of a set".to_owned());
@@ -266,9 +288,9 @@ impl<'py> Encoder<'_, 'py> {
                 .buffer(ElementKind::Buffer, None, false, bytes.as_bytes()),
         )?;
         if bytes.as_bytes().is_empty() {
-            self.anonymous(bytes.as_any());
+            self.anonymous(bytes.as_any())?;
         } else {
-            self.number(bytes.as_any());
+            self.number(bytes.as_any())?;
         }
         Ok(())
     }
@@ -309,11 +331,11 @@ impl<'py> Encoder<'_, 'py> {
             self.out.buffer(element, None, writable, bytes)
         })?)?;
         view.release(self.py);
-        self.number(object);
+        self.number(object)?;
         Ok(true)
     }
 
-    /// Bytes that were wrapped to be a certain kind of buffer.
+    /// Bytes in a wrapper that names the kind of buffer.
     pub(super) fn view(&mut self, wrapper: &Bound<'py, PyAny>) -> PyResult<()> {
         if self.known(wrapper) {
             return Ok(());
@@ -322,7 +344,7 @@ impl<'py> Encoder<'_, 'py> {
         let source = wrapper.getattr(intern!(py, "_source"))?;
         let code: u8 = wrapper.getattr(intern!(py, "_element"))?.extract()?;
         let view = buffer::view(&source)?;
-        // A bytearray may have another length since it was wrapped.
+        // A bytearray can have changed its length since it was wrapped.
         let element = ElementKind::from_code(code)
             .filter(|element| view.len_bytes().is_multiple_of(element.size()));
         let Some(element) = element else {
@@ -335,8 +357,8 @@ impl<'py> Encoder<'_, 'py> {
             self.out.buffer(element, None, writable, bytes)
         })?)?;
         view.release(py);
-        // What the addon writes goes to the source; the wrapper is the buffer in this message.
-        self.number_as(wrapper, &source);
+        // In this message the wrapper is the buffer; changes of the addon are written to the source.
+        self.number_as(wrapper, &source)?;
         Ok(())
     }
 

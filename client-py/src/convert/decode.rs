@@ -1,74 +1,158 @@
-//! Wire → Python. The host may be hostile: what comes out is of a closed set of types, ids answer
-//! only if they were issued, depth and counts were checked by the reader.
+//! Wire → Python. The host can be hostile: the results are of a closed set of types, ids are accepted
+//! only if they were issued, and the reader has checked depth and counts.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hostd_protocol::lent::Release;
+
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ElementKind, ErrorClass, HostKind, Token, Units, ValueReader, Words};
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyNone, PySet, PyString, PyTuple,
-};
+use pyo3::types::{PyBool, PyDict, PyList, PyNone, PySet, PyString};
 
+use super::hashes;
+use super::objects::RequestObjects;
+use super::pace::{self, PAUSE_ITEMS, Pace};
 use super::received::{Kind, Received};
+use crate::addon::LoadedAddon;
 use crate::buffer::Buffer;
 use crate::call::call;
 use crate::errors;
+use crate::fallible::{self, int, push};
+use crate::generation::{self, HostGeneration};
+use crate::handle::Handle;
 use crate::names::Names;
-use crate::proxy::{self, Handle, opaque};
-use crate::session::Session;
-use crate::world::{self, World};
+use crate::proxy::{self, opaque};
+
+/// The state of a decoder that few messages need, boxed so that a decoder is cheap to drop.
+#[derive(Default)]
+struct Rare {
+    /// The compounds that are lists although they are Maps or Sets in the host.
+    unhashable: Vec<(usize, Kind)>,
+    /// The errors that are being read: their places, and their classes.
+    open_errors: Vec<(usize, u8)>,
+}
 
 /// Reads one block of values.
 pub(crate) struct Decoder<'a, 'py> {
     py: Python<'py>,
     names: &'py Names,
-    session: &'a Arc<Session>,
-    world: &'a Arc<World>,
+    addon: &'a Arc<LoadedAddon>,
+    generation: &'a Arc<HostGeneration>,
     pub(crate) reader: ValueReader<'a>,
     compounds: Vec<Option<Bound<'py, PyAny>>>,
-    /// The compounds that are lists though they are Maps or Sets at the host.
-    unhashable: Vec<(usize, Kind)>,
+    rare: Option<Box<Rare>>,
     /// The position of each argument with compounds in it, and the first of these.
     arguments: Vec<(u32, usize)>,
-    /// The compounds of the request that a write-back block speaks of.
-    brought: &'a [Py<PyAny>],
+    /// The objects of the request that this message answers, or that is open while the host asks
+    /// this.
+    request: Option<&'a RequestObjects>,
+    pace: Pace,
+    /// The objects that were counted so far: those of the host, and those of this side that came
+    /// back.
+    counted: u32,
+    /// If set, values are skipped and only their objects are counted, without this many that were
+    /// counted before.
+    uncounted: Option<u32>,
 }
 
 impl<'a, 'py> Decoder<'a, 'py> {
-    /// A decoder of what `reader` has left.
+    /// A decoder of the rest of `reader`, with the objects of the request that is open.
     pub(crate) fn new(
         py: Python<'py>,
-        session: &'a Arc<Session>,
-        world: &'a Arc<World>,
-        reader: ValueReader<'a>,
-        brought: &'a [Py<PyAny>],
+        addon: &'a Arc<LoadedAddon>,
+        generation: &'a Arc<HostGeneration>,
+        mut reader: ValueReader<'a>,
+        request: Option<&'a RequestObjects>,
     ) -> PyResult<Self> {
+        let grown = request.map_or(0, |request| request.grown.get());
+        if grown > 0 {
+            reader.set_values_left(addon.config.limits.values.saturating_sub(grown));
+        }
         Ok(Self {
             py,
             names: Names::get(py)?,
-            session,
-            world,
+            addon,
+            generation,
             reader,
             compounds: Vec::new(),
-            unhashable: Vec::new(),
+            rare: None,
             arguments: Vec::new(),
-            brought,
+            request,
+            pace: Pace::default(),
+            counted: 0,
+            uncounted: None,
         })
+    }
+
+    /// Has this decoder skip the values, and count the objects in them except the first ones.
+    #[cold]
+    pub(crate) const fn count_after(mut self, first: u32) -> Self {
+        self.uncounted = Some(first);
+        self.reader.pause();
+        self
+    }
+
+    /// The error for a value of the wrong kind. A skipped value is None and no violation.
+    pub(crate) fn unexpected(&self, what: &str) -> PyErr {
+        match self.uncounted {
+            Some(_) => fallible::memory(),
+            None => errors::violation(what),
+        }
+    }
+
+    /// The number of objects that were counted so far, if a part of the message was not read.
+    pub(crate) fn unread_after(&self) -> Option<u32> {
+        (self.reader.remaining() > 0 && !errors::is_breach()).then_some(self.counted)
+    }
+
+    /// Pauses: checks signals and the deadline, and lets other threads run.
+    #[cold]
+    pub(super) fn pause(&mut self) -> PyResult<()> {
+        self.reader.resume();
+        let deadline = self.request.and_then(|request| request.deadline);
+        self.pace.pause(self.py, &self.addon.config, deadline)
+    }
+
+    /// Counts values that are about to be added to a list.
+    pub(super) fn grow(&mut self, values: usize) -> PyResult<()> {
+        let values = u32::try_from(values).unwrap_or(u32::MAX);
+        self.reader.spend(values).map_err(errors::protocol)
+    }
+
+    /// Counts the values that a write-back added to a container of the request, until the call ends.
+    pub(super) fn changed_length(&self, before: usize, now: usize) {
+        if let Some(request) = self.request {
+            let difference = |more: usize, less: usize| {
+                u32::try_from(more.saturating_sub(less)).unwrap_or(u32::MAX)
+            };
+            let grown = request.grown.get().saturating_add(difference(now, before));
+            request
+                .grown
+                .set(grown.saturating_sub(difference(before, now)));
+        }
+    }
+
+    fn rare_state(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     pub(crate) const fn py(&self) -> Python<'py> {
         self.py
     }
 
-    pub(super) const fn brought_count(&self) -> usize {
-        self.brought.len()
+    /// The number of compounds of the request.
+    pub(super) fn request_count(&self) -> usize {
+        self.request.map_or(0, |request| request.compounds.len())
     }
 
-    pub(super) fn brought(&self, index: u32) -> PyResult<Bound<'py, PyAny>> {
-        match self.brought.get(index as usize) {
+    /// A compound of the request, by its number.
+    pub(super) fn request_object(&self, index: u32) -> PyResult<Bound<'py, PyAny>> {
+        let compounds = self.request.map(|request| &request.compounds);
+        match compounds.and_then(|compounds| compounds.get(index as usize)) {
             Some(object) => Ok(object.bind(self.py).clone()),
             None => Err(errors::violation(
                 "a write-back of an object that was not in the request",
@@ -80,13 +164,60 @@ impl<'a, 'py> Decoder<'a, 'py> {
     pub(crate) fn restart(&mut self) {
         self.reader.restart_numbering();
         self.compounds.clear();
+        if let Some(rare) = &mut self.rare {
+            rare.open_errors.clear();
+        }
     }
 
     /// Any value.
     #[inline]
     pub(crate) fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        if self.reader.is_paused() {
+            return self.value_after_pause();
+        }
         let token = self.reader.next().map_err(errors::protocol)?;
         self.token(token)
+    }
+
+    #[cold]
+    fn value_after_pause(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        if self.uncounted.is_some() {
+            self.count()?;
+            return Ok(PyNone::get(self.py).to_owned().into_any());
+        }
+        self.pause()?;
+        let token = self.reader.next().map_err(errors::protocol)?;
+        self.token(token)
+    }
+
+    /// Skips a value, and counts the objects in it: those of the host are released.
+    fn count(&mut self) -> PyResult<()> {
+        let mut reader = self.reader.clone();
+        let mut left = self.uncounted.unwrap_or(0);
+        let walked = reader.walk(|token| {
+            let (Token::Lent { id, .. }
+            | Token::Own(id)
+            | Token::Buffer { id: Some(id), .. }
+            | Token::Error { id: Some(id), .. }) = *token
+            else {
+                return;
+            };
+            if left > 0 {
+                left -= 1;
+            } else if matches!(token, Token::Own(_)) {
+                drop(self.generation.came_back(self.py, id));
+            } else {
+                self.generation.release(Release {
+                    id,
+                    received: 1,
+                    returned: 0,
+                });
+            }
+        });
+        self.uncounted = Some(left);
+        self.reader = reader;
+        self.reader.pause();
+        walked.map_err(errors::protocol)
     }
 
     /// The argument of a call at this position.
@@ -95,12 +226,12 @@ impl<'a, 'py> Decoder<'a, 'py> {
         let first = self.compounds.len();
         let value = self.value()?;
         if self.compounds.len() > first {
-            self.arguments.push((position, first));
+            push(&mut self.arguments, (position, first))?;
         }
         Ok(value)
     }
 
-    /// The containers of this block, to find later what Python changed in them.
+    /// The containers of this block, for finding what Python changes in them.
     #[inline]
     pub(crate) fn received(&self) -> PyResult<Option<Rc<Received>>> {
         if self.compounds.is_empty() {
@@ -108,7 +239,9 @@ impl<'a, 'py> Decoder<'a, 'py> {
         }
         let kind_of = |index: usize, object: &Bound<'_, PyAny>| {
             if object.is_exact_instance_of::<PyList>() {
-                let unhashable = self.unhashable.iter().find(|entry| entry.0 == index);
+                let rare = self.rare.as_ref();
+                let unhashable =
+                    rare.and_then(|rare| rare.unhashable.iter().find(|entry| entry.0 == index));
                 Some(unhashable.map_or(Kind::Array, |entry| entry.1))
             } else if object.get_type().is(&self.names.object) {
                 Some(Kind::Object)
@@ -134,10 +267,10 @@ impl<'a, 'py> Decoder<'a, 'py> {
         Ok(match token {
             Token::Undefined | Token::Null | Token::Hole => PyNone::get(py).to_owned().into_any(),
             Token::Bool(flag) => PyBool::new(py, flag).to_owned().into_any(),
-            Token::Int32(number) => int(py, i64::from(number)),
-            Token::Int64(number) => int(py, number),
-            Token::Float(number) => float(py, number),
-            Token::Str(text) => PyString::new(py, text).into_any(),
+            Token::Int32(number) => int(py, i64::from(number))?,
+            Token::Int64(number) => int(py, number)?,
+            Token::Float(number) => float(py, number)?,
+            Token::Str(text) => fallible::string(py, text)?.into_any(),
             Token::Array { count, .. } => self.array(count)?,
             Token::Object { count, .. } => self.object(count)?,
             Token::Own(id) => self.own(id)?,
@@ -154,14 +287,10 @@ impl<'a, 'py> Decoder<'a, 'py> {
             Token::Str16(units) => utf16(py, units),
             Token::Date(milliseconds) => self.date(milliseconds),
             Token::ArrayI32 { items, .. } => {
-                let list = PyList::new(py, items.iter())?.into_any();
-                self.compounds.push(Some(list.clone()));
-                Ok(list)
+                self.packed(items.iter().map(move |item| int(py, i64::from(item))))
             }
             Token::ArrayF64 { items, .. } => {
-                let list = PyList::new(py, items.iter().map(|item| float(py, item)))?.into_any();
-                self.compounds.push(Some(list.clone()));
-                Ok(list)
+                self.packed(items.iter().map(move |item| float(py, item)))
             }
             Token::Map { count, .. } => self.map(count),
             Token::Set { count, .. } => self.set(count),
@@ -169,24 +298,39 @@ impl<'a, 'py> Decoder<'a, 'py> {
                 element, id, bytes, ..
             } => {
                 let buffer = self.buffer(element, id, bytes)?;
-                self.compounds.push(Some(buffer.clone()));
+                push(&mut self.compounds, Some(buffer.clone()))?;
                 Ok(buffer)
             }
             Token::Error { id, class, .. } => self.error(id, class),
             Token::Ref(index) => match self.compounds.get(index as usize) {
                 Some(Some(known)) => Ok(known.clone()),
-                _ => Err(errors::violation(
-                    "a reference to an object that does not exist yet",
-                )),
+                _ => self.open_error(index as usize),
             },
-            Token::Brought(index) => self.brought(index),
+            Token::Brought(index) => self.request_object(index),
             _ => Err(errors::violation("a value that is not allowed here")),
         }
     }
 
+    /// A list of numbers that lie packed in the frame.
+    fn packed(
+        &mut self,
+        mut items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let few = items.len().min(PAUSE_ITEMS);
+        let list = fallible::list_of(self.py, items.by_ref().take(few))?;
+        while items.len() > 0 {
+            self.pause()?;
+            let few = items.len().min(PAUSE_ITEMS);
+            let more = fallible::list_of(self.py, items.by_ref().take(few))?;
+            list.set_slice(list.len(), list.len(), &more)?;
+        }
+        push(&mut self.compounds, Some(list.clone().into_any()))?;
+        Ok(list.into_any())
+    }
+
     fn array(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let list = PyList::empty(self.py);
-        self.compounds.push(Some(list.clone().into_any()));
+        let list = fallible::list(self.py)?;
+        push(&mut self.compounds, Some(list.clone().into_any()))?;
         for _ in 0..count {
             list.append(self.value()?)?;
         }
@@ -196,7 +340,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
 
     fn object(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
         let object = self.names.object.bind(self.py).call0()?;
-        self.compounds.push(Some(object.clone()));
+        push(&mut self.compounds, Some(object.clone()))?;
         let dict = object.cast::<PyDict>()?;
         for _ in 0..count {
             let key = self.key()?;
@@ -208,68 +352,99 @@ impl<'a, 'py> Decoder<'a, 'py> {
 
     /// A key: a string.
     pub(super) fn key(&mut self) -> PyResult<Bound<'py, PyString>> {
-        match self.reader.key().map_err(errors::protocol)? {
-            Token::Str(text) => Ok(crate::keys::key(self.py, text)),
+        if self.reader.is_paused() && self.uncounted.is_none() {
+            self.pause()?;
+        }
+        let key = self.reader.key().map_err(errors::protocol)?;
+        if self.uncounted.is_some() {
+            self.reader.pause();
+            return fallible::string(self.py, "");
+        }
+        match key {
+            Token::Str(text) => crate::keys::key(self.py, text),
             Token::Str16(units) => Ok(utf16(self.py, units)?.cast_into()?),
             _ => Err(errors::violation("a key that is not a string")),
         }
     }
 
-    /// A Map: a dict, unless a key can't be one or two keys are one in Python.
+    /// A Map: a dict, unless a key can't be one, two keys are one in Python, or many keys have the
+    /// same hash.
     fn map(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let dict = PyDict::new(self.py);
+        let dict = fallible::dict(self.py)?;
         let place = self.compounds.len();
-        self.compounds.push(Some(dict.clone().into_any()));
-        let mut pairs = Vec::with_capacity(count as usize);
+        push(&mut self.compounds, Some(dict.clone().into_any()))?;
+        let (keys, values) = (fallible::list(self.py)?, fallible::list(self.py)?);
         for _ in 0..count {
-            pairs.push((self.value()?, self.value()?));
+            keys.append(self.value()?)?;
+            values.append(self.value()?)?;
         }
         self.reader.leave();
-        let hashable = pairs
-            .iter()
-            .all(|(key, value)| dict.set_item(key, value).is_ok());
-        if hashable && dict.len() == pairs.len() {
+        if !hashes::collide(&keys, || self.pause())?
+            && self.all_in(keys.iter().zip(&values), |(key, value)| {
+                dict.set_item(key, value)
+            })?
+            && dict.len() == keys.len()
+        {
             return Ok(dict.into_any());
         }
         dict.clear();
-        let pairs = pairs
-            .into_iter()
-            .map(|pair| PyTuple::new(self.py, [pair.0, pair.1]))
-            .collect::<PyResult<Vec<_>>>()?;
-        let list = PyList::new(self.py, pairs)?.into_any();
-        self.compounds[place] = Some(list.clone());
-        self.unhashable.push((place, Kind::Pairs));
-        Ok(list)
+        let (py, list) = (self.py, fallible::list(self.py)?);
+        self.all_in(keys.iter().zip(&values), |(key, value)| {
+            let pair = fallible::list_of(py, [Ok(key), Ok(value)].into_iter())?;
+            list.append(fallible::tuple(&pair)?)
+        })?;
+        self.compounds[place] = Some(list.clone().into_any());
+        push(&mut self.rare_state().unhashable, (place, Kind::Pairs))?;
+        Ok(list.into_any())
     }
 
-    /// A Set: a set, unless an item can't be in one or two items are one in Python.
+    /// A Set: a set, unless an item can't be in one, two items are one in Python, or many items have
+    /// the same hash.
     fn set(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
         let set = PySet::empty(self.py)?;
         let place = self.compounds.len();
-        self.compounds.push(Some(set.clone().into_any()));
-        let mut items = Vec::with_capacity(count as usize);
+        push(&mut self.compounds, Some(set.clone().into_any()))?;
+        let items = fallible::list(self.py)?;
         for _ in 0..count {
-            items.push(self.value()?);
+            items.append(self.value()?)?;
         }
         self.reader.leave();
-        let hashable = items.iter().all(|item| set.add(item).is_ok());
-        if hashable && set.len() == items.len() {
+        if !hashes::collide(&items, || self.pause())?
+            && self.all_in(items.iter(), |item| set.add(item))?
+            && set.len() == items.len()
+        {
             return Ok(set.into_any());
         }
         set.clear();
-        let list = PyList::new(self.py, items)?.into_any();
-        self.compounds[place] = Some(list.clone());
-        self.unhashable.push((place, Kind::Items));
-        Ok(list)
+        self.compounds[place] = Some(items.clone().into_any());
+        push(&mut self.rare_state().unhashable, (place, Kind::Items))?;
+        Ok(items.into_any())
+    }
+
+    /// Calls `each` with every item, with pauses. False if one raises a `TypeError`, as for an
+    /// unhashable item.
+    pub(super) fn all_in<T>(
+        &mut self,
+        items: impl Iterator<Item = T>,
+        mut each: impl FnMut(T) -> PyResult<()>,
+    ) -> PyResult<bool> {
+        for (position, item) in items.enumerate() {
+            if pace::is_due(position) {
+                self.pause()?;
+            }
+            match each(item) {
+                Ok(()) => {}
+                Err(error) if error.is_instance_of::<PyTypeError>(self.py) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     fn bigint(&self, negative: bool, words: Words<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let bytes = PyBytes::new(self.py, words.as_bytes());
-        let size = self
-            .names
-            .int_from_bytes
-            .bind(self.py)
-            .call1((bytes, "little"))?;
+        let bytes = fallible::bytes(self.py, words.as_bytes())?;
+        let from_bytes = self.names.int_from_bytes.bind(self.py);
+        let size = from_bytes.call1((bytes, intern!(self.py, "little")))?;
         let value = if negative { size.neg()? } else { size };
         self.names.bigint.bind(self.py).call1((value,))
     }
@@ -284,13 +459,15 @@ impl<'a, 'py> Decoder<'a, 'py> {
     }
 
     fn buffer(
-        &self,
+        &mut self,
         element: ElementKind,
         id: Option<SlotId>,
         bytes: &[u8],
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let known = id.and_then(|id| self.world.proxy(py, id));
+        let known = id.and_then(|id| self.generation.proxy(py, id));
+        self.counted += u32::from(id.is_some());
+        let mut times = u64::from(id.is_some());
         if let Some(known) = &known
             && let Ok(buffer) = known.cast::<Buffer>()
             && let Some(handle) = &buffer.get().handle
@@ -299,114 +476,129 @@ impl<'a, 'py> Decoder<'a, 'py> {
             if buffer.get().contents(py) == bytes {
                 return Ok(known.clone());
             }
+            // The older proxy, which has older bytes, has counted this receipt.
+            times = 0;
         }
-        let copy = PyBytes::new(py, bytes);
-        let handle = id.map(|id| {
-            // An older proxy with older bytes has counted this receipt already.
-            let times = u64::from(known.is_none());
-            Handle::new(self.session, self.world, id, 0, times)
-        });
+        let handle = id.map(|id| Handle::new(self.addon, self.generation, id, 0, times));
+        let handle = handle.transpose()?;
+        let copy = fallible::bytes(py, bytes)?;
         let buffer = Bound::new(py, Buffer::new(handle, element, copy)?)?.into_any();
         if let Some(id) = id
             && known.is_none()
         {
-            self.world.remember(id, &buffer)?;
+            self.generation.remember(id, &buffer)?;
         }
         Ok(buffer)
     }
 
-    /// An object of ours that the host gives back.
-    fn own(&self, id: SlotId) -> PyResult<Bound<'py, PyAny>> {
+    /// A lent Python object that the host refers to.
+    fn own(&mut self, id: SlotId) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let Some((object, gone)) = self.world.came_back(py, id) else {
+        let Some((object, gone)) = self.generation.came_back(py, id) else {
             return Err(self.unknown());
         };
+        self.counted += 1;
         let object = object.into_bound(py);
         drop(gone);
         let class = object.get_type();
         if class.is(&self.names.exposed) || class.is(&self.names.by_ref) {
-            return object.getattr("target");
+            return object.getattr(intern!(py, "target"));
         }
         Ok(object)
     }
 
-    /// An id that means nothing: never lent, or forgotten because the process has died since it sent
-    /// this.
+    /// The error for an unknown id: it was never lent, or the tables were emptied because the process
+    /// has died since.
     #[cold]
     fn unknown(&self) -> PyErr {
-        if self.world.is_dead() {
-            return self.session.ended(self.world);
+        if self.generation.is_dead() {
+            return self.addon.ended(self.generation);
         }
         errors::violation("a Python object that was never lent to it")
     }
 
-    fn lent(&self, id: SlotId, kind: u8, class: u32) -> PyResult<Bound<'py, PyAny>> {
+    fn lent(&mut self, id: SlotId, kind: u8, class: u32) -> PyResult<Bound<'py, PyAny>> {
         let Some(kind) = HostKind::from_code(kind) else {
             return Err(errors::violation("an unknown kind of object"));
         };
-        if id.get() > self.world.limits.lent_objects {
+        if id.get() > self.generation.limits.lent_objects {
             return Err(errors::violation("an id beyond the limit of lent objects"));
         }
+        self.counted += 1;
         proxy::proxy(
             self.py,
-            self.session,
-            self.world,
-            world::Token { id, kind, class },
+            self.addon,
+            self.generation,
+            generation::Token { id, kind, class },
         )
+    }
+
+    /// An error that is referred to from inside itself: it is made now, and filled when it is read.
+    #[cold]
+    fn open_error(&mut self, place: usize) -> PyResult<Bound<'py, PyAny>> {
+        let open = &self.rare_state().open_errors;
+        let Some(&(_, class)) = open.iter().find(|open| open.0 == place) else {
+            return Err(errors::violation(
+                "a reference to an object that does not exist yet",
+            ));
+        };
+        let error = call(self.names.js_error_of.bind(self.py), (class,))?;
+        self.compounds[place] = Some(error.clone());
+        Ok(error)
     }
 
     /// A JavaScript error: an exception instance, not raised.
     fn error(&mut self, id: Option<SlotId>, class: ErrorClass) -> PyResult<Bound<'py, PyAny>> {
         let place = self.compounds.len();
-        self.compounds.push(None);
+        push(&mut self.compounds, None)?;
+        push(&mut self.rare_state().open_errors, (place, class.code()))?;
+        self.counted += u32::from(id.is_some());
+        let handle = id.map(|id| Handle::new(self.addon, self.generation, id, 0, 1));
+        let handle = handle.transpose()?;
         let name = self.value()?;
         let message = self.value()?;
         let code = self.value()?;
         let stack = self.value()?;
         let cause = self.value()?;
-        let own = PyDict::new(self.py);
+        let own = fallible::dict(self.py)?;
         for _ in 0..self.reader.own_fields().map_err(errors::protocol)? {
             let key = self.key()?;
             own.set_item(key, self.value()?)?;
         }
         self.reader.leave();
-        let described = (class.code(), name, message, code, stack, cause, own);
+        self.rare_state().open_errors.pop();
+        let made = self.compounds.get(place).cloned().flatten();
+        let described = (class.code(), name, message, code, stack, cause, own, made);
         let error = call(self.names.js_error.bind(self.py), described)?;
-        if let Some(id) = id {
-            let handle = Handle::new(self.session, self.world, id, 0, 1);
+        if let Some(handle) = handle {
             error.setattr(&self.names.handle_key, opaque::ErrorHandle { handle })?;
         }
-        if self.session.denials.is_pending() {
+        if self.addon.denials.is_pending() {
             let error = PyErr::from_value(error.clone());
-            self.session.annotate(self.py, &error);
+            self.addon.annotate(self.py, &error);
         }
         self.compounds[place] = Some(error.clone());
         Ok(error)
     }
 
-    /// What was thrown, as the exception to raise: a Python exception that passed through
-    /// JavaScript is that very object.
+    /// A thrown value as the exception to raise. A Python exception that passed through JavaScript is
+    /// the same object.
     pub(crate) fn thrown(&mut self) -> PyResult<PyErr> {
         let value = self.value()?;
         if value.is_instance_of::<PyBaseException>() {
             let error = PyErr::from_value(value);
-            self.session.annotate(self.py, &error);
+            self.addon.annotate(self.py, &error);
             return Ok(error);
         }
         let error = PyErr::from_value(call(self.names.js_thrown.bind(self.py), (value,))?);
-        self.session.annotate(self.py, &error);
+        self.addon.annotate(self.py, &error);
         Ok(error)
     }
 }
 
-#[inline]
-fn int(py: Python<'_>, number: i64) -> Bound<'_, PyAny> {
-    PyInt::new(py, number).into_any()
-}
-
 /// A JavaScript number: an int when it is integral, below 2^53 in size and not −0.
 #[inline]
-fn float(py: Python<'_>, number: f64) -> Bound<'_, PyAny> {
+fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "compared with the original"
@@ -420,10 +612,11 @@ fn float(py: Python<'_>, number: f64) -> Bound<'_, PyAny> {
     if integral {
         int(py, whole)
     } else {
-        PyFloat::new(py, number).into_any()
+        fallible::float(py, number)
     }
 }
 
 fn utf16<'py>(py: Python<'py>, units: Units<'_>) -> PyResult<Bound<'py, PyAny>> {
-    PyBytes::new(py, units.as_bytes()).call_method1("decode", ("utf-16-le", "surrogatepass"))
+    let how = (intern!(py, "utf-16-le"), intern!(py, "surrogatepass"));
+    fallible::bytes(py, units.as_bytes())?.call_method1(intern!(py, "decode"), how)
 }

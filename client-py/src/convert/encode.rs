@@ -1,124 +1,95 @@
-//! Python → wire: scalars, identity and order of the rules. Containers are in `container.rs`,
-//! objects with behaviour in `other.rs`.
+//! Python → wire: scalars, identity, and the order of the rules. Containers are in `container.rs`,
+//! other objects in `other.rs`.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_protocol::error::ProtocolError;
-use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
-use hostd_protocol::value::{ClientKind, ValueWriter};
-use pyo3::PyTypeInfo;
+use hostd_protocol::value::{COMPOUND_VALUES, ClientKind, PAUSE_VALUES, ValueWriter};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyNone, PySet,
     PyString, PyTuple, PyType,
 };
+use pyo3::{PyTypeInfo, intern};
 use rustc_hash::FxHashMap;
 
+use super::objects::RequestObjects;
+use super::pace::{PAUSE_ITEMS, Pace};
 use super::place::{Place, Step};
-use super::received::{Change, Received};
+use crate::addon::LoadedAddon;
 use crate::buffer;
 use crate::call::call;
 use crate::errors;
+use crate::fallible::{self, push};
+use crate::generation::{HostGeneration, Lending};
 use crate::names::Names;
-use crate::session::Session;
-use crate::world::{Lending, World};
-
-/// What a message brought: kept until its reply, so that changes find their objects.
-#[derive(Debug, Default)]
-pub(crate) struct Brought {
-    /// The compounds in the order of their numbers.
-    pub(crate) compounds: Vec<Py<PyAny>>,
-    /// Proxies whose ids were written: kept until the host has read them, since the release of one
-    /// that is dropped goes by whichever lane speaks next.
-    pub(crate) proxies: Vec<Py<PyAny>>,
-    /// Sendings that were counted, to be taken back if the message is never sent.
-    pub(crate) lent: Vec<SlotId>,
-    /// The same, of a message that was sent: taken back if the host says that it did not read it.
-    pub(crate) sent: Vec<SlotId>,
-    /// What `js_class` returned that is to be made a class of the host first.
-    pub(crate) missing: Option<Py<PyAny>>,
-    /// Awaitables that were lent, to be watched once the message is sent.
-    pub(crate) awaitables: Vec<(Lending, Py<PyAny>)>,
-    /// The changes that were written of the callback in which this message is a request.
-    pub(crate) written_back: Option<(Rc<Received>, Vec<Change>)>,
-}
-
-impl Brought {
-    /// The message was sent.
-    #[inline]
-    pub(crate) fn was_sent(&mut self, py: Python<'_>) {
-        std::mem::swap(&mut self.lent, &mut self.sent);
-        if let Some((received, changes)) = &self.written_back {
-            received.settle(py, changes);
-        }
-    }
-
-    /// Forgets everything, keeping the memory.
-    pub(crate) fn clear(&mut self) {
-        self.compounds.clear();
-        self.proxies.clear();
-        self.lent.clear();
-        self.sent.clear();
-        self.awaitables.clear();
-        self.written_back = None;
-    }
-}
 
 /// Writes one block of values.
 pub(crate) struct Encoder<'a, 'py> {
     pub(super) py: Python<'py>,
     pub(super) names: &'py Names,
-    pub(super) session: &'a Arc<Session>,
-    pub(crate) world: &'a Arc<World>,
+    pub(crate) addon: &'a Arc<LoadedAddon>,
+    pub(crate) generation: &'a Arc<HostGeneration>,
     pub(crate) out: ValueWriter<'a>,
-    pub(super) brought: &'a mut Brought,
+    pub(super) objects: &'a mut RequestObjects,
     by_address: Addresses,
-    /// In a write-back block: the containers of the request, by their addresses.
+    /// In a write-back block, the numbers of the containers of the host's request by their addresses.
     received: Option<&'a FxHashMap<usize, u32>>,
-    pub(super) values_left: u32,
+    /// The values that may be written before the next pause.
+    values_left: u32,
+    /// The values that may be written after it.
+    values_beyond: u32,
+    pace: Pace,
     /// Conversions by a converter or a property that are open inside each other.
     conversions: u32,
-    /// Where the value stands that could not be written.
+    /// The path to the value that could not be written.
     pub(super) place: Place,
 }
 
-/// Conversions that may be open inside each other: a converter that returns what it was given
-/// would go on without end.
+/// The most conversions that may be open inside each other: a converter that returns its argument
+/// would not end.
 const CONVERSIONS_MAX: u32 = 64;
 
-/// Compounds by the address of their objects: scanned while they are few.
+/// The numbers of compounds by the addresses of their objects: a vector while they are few. The table
+/// is boxed so that an encoder without compounds is cheap to drop.
 #[derive(Default)]
 struct Addresses {
     few: Vec<(usize, u32)>,
-    many: FxHashMap<usize, u32>,
+    many: Option<Box<FxHashMap<usize, u32>>>,
 }
 
+/// The most compounds in the vector.
 const FEW: usize = 12;
+
+/// The most bytes of a value without text or bytes, which reserve their own room.
+const VALUE_BYTES: usize = 16;
 
 impl Addresses {
     fn get(&self, address: usize) -> Option<u32> {
-        if self.many.is_empty() {
-            return self
+        match &self.many {
+            None => self
                 .few
                 .iter()
                 .find(|known| known.0 == address)
-                .map(|known| known.1);
+                .map(|known| known.1),
+            Some(many) => many.get(&address).copied(),
         }
-        self.many.get(&address).copied()
     }
 
-    fn insert(&mut self, address: usize, index: u32) {
-        if self.many.is_empty() && self.few.len() < FEW {
+    fn insert(&mut self, address: usize, index: u32) -> PyResult<()> {
+        if self.many.is_none() && self.few.len() < FEW {
             self.few.push((address, index));
-            return;
+            return Ok(());
         }
-        if self.many.is_empty() {
-            self.many.extend(self.few.drain(..));
-        }
-        self.many.insert(address, index);
+        let few = &mut self.few;
+        let many = self
+            .many
+            .get_or_insert_with(|| Box::new(few.drain(..).collect()));
+        many.try_reserve(1).map_err(|_| fallible::memory())?;
+        many.insert(address, index);
+        Ok(())
     }
 }
 
@@ -128,21 +99,23 @@ impl<'a, 'py> Encoder<'a, 'py> {
     /// An encoder of one block.
     pub(crate) fn new(
         py: Python<'py>,
-        session: &'a Arc<Session>,
-        world: &'a Arc<World>,
+        addon: &'a Arc<LoadedAddon>,
+        generation: &'a Arc<HostGeneration>,
         out: ValueWriter<'a>,
-        brought: &'a mut Brought,
+        objects: &'a mut RequestObjects,
     ) -> PyResult<Self> {
         Ok(Self {
             py,
             names: Names::get(py)?,
-            session,
-            world,
+            addon,
+            generation,
             out,
-            brought,
+            objects,
             by_address: Addresses::default(),
             received: None,
-            values_left: world.limits.values,
+            values_left: generation.limits.values.min(PAUSE_VALUES),
+            values_beyond: generation.limits.values.saturating_sub(PAUSE_VALUES),
+            pace: Pace::default(),
             conversions: 0,
             place: Place::default(),
         })
@@ -154,11 +127,6 @@ impl<'a, 'py> Encoder<'a, 'py> {
             received: Some(received),
             ..self
         }
-    }
-
-    /// The addon that is spoken to.
-    pub(crate) const fn session(&self) -> &'a Arc<Session> {
-        self.session
     }
 
     /// The arguments of a call, with their count: keyword arguments are one trailing object.
@@ -181,7 +149,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         Ok(())
     }
 
-    /// A value with the name that an error gives it.
+    /// A value with its name for errors.
     pub(crate) fn named(&mut self, value: &Bound<'py, PyAny>, name: &str) -> PyResult<()> {
         self.value(value)
             .map_err(|error| self.place.inside(Step::Named(name.to_owned()), error))
@@ -197,7 +165,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
             .map_err(|error| self.place.inside(Step::attribute(key), error))
     }
 
-    /// Adds to an error where the value stands that could not be written.
+    /// Adds the path to the value that could not be written to its error.
     #[cold]
     pub(crate) fn locate(&mut self, error: PyErr) -> PyErr {
         self.place.locate(self.py, error)
@@ -316,7 +284,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         Ok((!found.is_none()).then_some(found))
     }
 
-    /// What a converter makes of a value, in its place.
+    /// Writes the result of a converter in the place of a value.
     fn converted(
         &mut self,
         value: &Bound<'py, PyAny>,
@@ -346,9 +314,9 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.value(replacement)?;
         self.conversions -= 1;
         if let Some(index) = self.by_address.get(replacement.as_ptr() as usize) {
-            self.by_address.insert(value.as_ptr() as usize, index);
+            self.by_address.insert(value.as_ptr() as usize, index)?;
             // Its address means this object until the block is written.
-            self.brought.proxies.push(value.clone().unbind());
+            push(&mut self.objects.proxies, value.clone().unbind())?;
         }
         Ok(())
     }
@@ -378,28 +346,22 @@ impl<'a, 'py> Encoder<'a, 'py> {
         } else {
             int.clone().into_any()
         };
-        // The method of int itself: a subclass has no say.
+        // The method of int itself, not of a subclass.
         let bits: usize = self
             .py
             .get_type::<PyInt>()
-            .getattr("bit_length")?
+            .getattr(intern!(self.py, "bit_length"))?
             .call1((&magnitude,))?
             .extract()?;
-        let length = bits.div_ceil(64) * 8;
-        let bytes = self
-            .names
-            .int_to_bytes
-            .bind(self.py)
-            .call1((magnitude, length, "little"))?;
-        let words: Vec<u64> = bytes
-            .cast::<PyBytes>()?
-            .as_bytes()
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|word| u64::from_le_bytes(*word))
-            .collect();
-        wire(self.out.bigint(negative, &words))
+        let length = i64::try_from(bits.div_ceil(64) * 8)?;
+        let little = intern!(self.py, "little");
+        let bytes = self.names.int_to_bytes.bind(self.py).call1((
+            magnitude,
+            fallible::int(self.py, length)?,
+            little,
+        ))?;
+        let words = bytes.cast::<PyBytes>()?.as_bytes().as_chunks::<8>().0;
+        wire(self.out.bigint_le(negative, words))
     }
 
     /// A string; lone surrogates survive.
@@ -413,11 +375,9 @@ impl<'a, 'py> Encoder<'a, 'py> {
 
     #[cold]
     fn string_with_surrogates(&mut self, text: &Bound<'py, PyString>) -> PyResult<()> {
-        let bytes =
-            self.names
-                .str_encode
-                .bind(self.py)
-                .call1((text, "utf-16-le", "surrogatepass"))?;
+        let py = self.py;
+        let how = (text, intern!(py, "utf-16-le"), intern!(py, "surrogatepass"));
+        let bytes = self.names.str_encode.bind(py).call1(how)?;
         let bytes = bytes.cast_into::<PyBytes>()?;
         let units = bytes.as_bytes().as_chunks::<2>().0;
         wire(
@@ -445,24 +405,29 @@ impl<'a, 'py> Encoder<'a, 'py> {
     }
 
     /// Gives an object the number of the compound that was just opened.
-    pub(super) fn number(&mut self, object: &Bound<'py, PyAny>) {
-        let index = self.anonymous(object);
-        self.by_address.insert(object.as_ptr() as usize, index);
+    pub(super) fn number(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
+        let index = self.anonymous(object)?;
+        self.by_address.insert(object.as_ptr() as usize, index)
     }
 
     /// As [`Self::number`], for an object that stands for another one, which is written back.
-    pub(super) fn number_as(&mut self, wrapper: &Bound<'py, PyAny>, source: &Bound<'py, PyAny>) {
-        let index = self.anonymous(source);
-        self.by_address.insert(wrapper.as_ptr() as usize, index);
-        self.brought.proxies.push(wrapper.clone().unbind());
+    pub(super) fn number_as(
+        &mut self,
+        wrapper: &Bound<'py, PyAny>,
+        source: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        let index = self.anonymous(source)?;
+        self.by_address.insert(wrapper.as_ptr() as usize, index)?;
+        push(&mut self.objects.proxies, wrapper.clone().unbind())
     }
 
     /// As [`Self::number`], for an object that is never referred to again, because equal ones
     /// are one object in Python.
-    pub(super) fn anonymous(&mut self, object: &Bound<'py, PyAny>) -> u32 {
-        let index = u32::try_from(self.brought.compounds.len()).unwrap_or(u32::MAX);
-        self.brought.compounds.push(object.clone().unbind());
-        index
+    pub(super) fn anonymous(&mut self, object: &Bound<'py, PyAny>) -> PyResult<u32> {
+        self.spend(COMPOUND_VALUES - 1)?;
+        let index = u32::try_from(self.objects.compounds.len()).unwrap_or(u32::MAX);
+        push(&mut self.objects.compounds, object.clone().unbind())?;
+        Ok(index)
     }
 
     /// Lends an object to the host.
@@ -471,16 +436,25 @@ impl<'a, 'py> Encoder<'a, 'py> {
         object: &Bound<'py, PyAny>,
         kind: ClientKind,
     ) -> PyResult<Lending> {
-        let lending = self.world.lend(object, kind).map_err(errors::protocol)?;
-        self.brought.lent.push(lending.id);
+        self.spend(COMPOUND_VALUES - 1)?;
+        fallible::reserve(&mut self.objects.lent, 1)?;
+        let lending = self
+            .generation
+            .lend(object, kind)
+            .map_err(errors::protocol)?;
+        self.objects.lent.push(lending.id);
         Ok(lending)
     }
 
-    /// Counts another sending of what was lent; false if the host has given it back since.
+    /// Counts a lent object once more; false if the host has released it since.
     pub(crate) fn lend_again(&mut self, lending: Lending) -> PyResult<bool> {
-        let is_lent = self.world.lend_again(lending).map_err(errors::protocol)?;
+        fallible::reserve(&mut self.objects.lent, 1)?;
+        let is_lent = self
+            .generation
+            .lend_again(lending)
+            .map_err(errors::protocol)?;
         if is_lent {
-            self.brought.lent.push(lending.id);
+            self.objects.lent.push(lending.id);
         }
         Ok(is_lent)
     }
@@ -493,29 +467,55 @@ impl<'a, 'py> Encoder<'a, 'py> {
                 self.values_left = left;
                 Ok(())
             }
-            None => Err(errors::limit(
-                LimitKind::Values,
-                u64::from(self.world.limits.values),
-            )),
+            None => self.spend_beyond(values),
         }
     }
 
-    /// Gives values back that were counted for an attempt.
+    /// The number of values that the message may still have.
+    pub(super) const fn values_left(&self) -> u32 {
+        self.values_left.saturating_add(self.values_beyond)
+    }
+
+    #[cold]
+    fn spend_beyond(&mut self, values: u32) -> PyResult<()> {
+        let Some(left) = self.values_left().checked_sub(values) else {
+            return Err(errors::limit(
+                LimitKind::Values,
+                u64::from(self.generation.limits.values),
+            ));
+        };
+        self.values_left = left.min(PAUSE_VALUES);
+        self.values_beyond = left - self.values_left;
+        self.pause()
+    }
+
+    /// Pauses, and reserves room for the values until the next pause.
+    #[cold]
+    pub(super) fn pause(&mut self) -> PyResult<()> {
+        if self.objects.deadline.is_none() {
+            self.objects.deadline = self.addon.deadline(self.py, None)?;
+        }
+        let deadline = self.objects.deadline;
+        self.pace.pause(self.py, &self.addon.config, deadline)?;
+        wire(self.out.reserve(PAUSE_ITEMS * VALUE_BYTES))
+    }
+
+    /// Uncounts the values of an attempt.
     pub(super) fn unspend(&mut self, values: u32) {
         self.values_left = self.values_left.saturating_add(values);
     }
 }
 
-/// What went wrong on the way into a frame, in Python.
+/// Converts an error of the writer.
 #[inline]
 pub(super) fn wire<T>(result: Result<T, ProtocolError>) -> PyResult<T> {
     result.map_err(errors::protocol)
 }
 
-/// The container changed while it was read.
+/// The error for a container that changed while it was read.
 #[cold]
 pub(super) fn changed(what: &str) -> PyErr {
-    PyRuntimeError::new_err(format!(
+    errors::raised::<PyRuntimeError>(format!(
         "a {what} changed while it was converted: the conversion of one of its elements ran Python \
          code that changed it"
     ))

@@ -1,5 +1,5 @@
-//! What native code makes of the instances of a class: found once for each class, since asking a
-//! class for an attribute that it has not raises an exception.
+//! How the instances of a class are converted, cached per class: to look up an attribute that a class
+//! does not have raises an exception, which is slow.
 
 use std::cell::RefCell;
 
@@ -11,13 +11,13 @@ use rustc_hash::FxHashMap;
 
 use crate::names::Names;
 
-/// Classes that are remembered; with more, all are forgotten.
-const KEPT_MAX: usize = 1024;
+/// The most cached classes; when there are more, the cache is cleared.
+const CACHED_CLASSES_MAX: usize = 1024;
 
-/// What the instances of a class are.
+/// How the instances of a class are converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// What `_views.py` wraps.
+    /// A wrapper of `_views.py`.
     View,
     /// Fields of a dataclass.
     DataClass,
@@ -27,13 +27,13 @@ pub(super) enum Form {
     Path,
     /// An integer by its `__index__`.
     Integer,
-    /// A float of numpy that a JavaScript number keeps.
+    /// A float of numpy that is exact as a JavaScript number.
     NumpyFloat,
     /// A bool of numpy.
     NumpyBool,
-    /// A buffer, unless it refuses; then what `_convert.py` says.
+    /// As a buffer, or by `_convert.py` if it exports none.
     Buffer,
-    /// What `_convert.py` says.
+    /// By `_convert.py`.
     Other,
 }
 
@@ -50,7 +50,7 @@ impl Form {
         let address = class.as_ptr() as usize;
         let known = FORMS.with_borrow(|forms| {
             let (weak, form) = forms.get(&address)?;
-            // Another class may have come to lie where a former one lay.
+            // A later class can have the address of a former one.
             weak.bind(py)
                 .upgrade()
                 .is_some_and(|kept| kept.is(&class))
@@ -62,10 +62,10 @@ impl Form {
         let form = Self::find(value, &class)?;
         let weak = PyWeakrefReference::new(class.as_any())?.unbind();
         let former = FORMS.with_borrow_mut(|forms| {
-            let former = (forms.len() >= KEPT_MAX).then(|| std::mem::take(forms));
+            let former = (forms.len() >= CACHED_CLASSES_MAX).then(|| std::mem::take(forms));
             (former, forms.insert(address, (weak, form)))
         });
-        // Weak references without a callback: no code runs.
+        // Dropping weak references without callbacks runs no code.
         drop(former);
         Ok(form)
     }
@@ -89,7 +89,7 @@ impl Form {
         let name = class.name()?;
         let name = name.to_string_lossy();
         let is_of_numpy = class.module().is_ok_and(|module| module == "numpy");
-        // An array of one element has methods of a number, too.
+        // An array of one element has the methods of a number as well.
         if !class.hasattr(intern!(py, "__len__"))? {
             match &*name {
                 "bool" | "bool_" if is_of_numpy => return Ok(Self::NumpyBool),
@@ -101,7 +101,7 @@ impl Form {
                 return Ok(Self::Integer);
             }
             if class.hasattr(intern!(py, "__float__"))? {
-                // Some export a buffer, too, of their bytes, which is not what they mean.
+                // Some export a buffer of their own bytes as well, which is not their value.
                 return Ok(Self::Other);
             }
         }

@@ -1,5 +1,5 @@
-//! Objects that are neither scalars nor plain containers → wire: proxies, exceptions, dates,
-//! buffers, data classes, numbers by protocol, and what is lent to the host.
+//! Objects that are neither scalars nor plain containers → wire: proxies, exceptions, dates, buffers,
+//! data classes, numbers by protocol, and lent objects.
 
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
@@ -12,15 +12,16 @@ use pyo3::{PyTypeInfo, intern};
 use super::encode::{Encoder, wire};
 use super::form::Form;
 use super::place::Step;
+use crate::adopt::adopt_running;
 use crate::buffer::{self, Buffer};
 use crate::call::{attribute, call, method};
 use crate::errors;
-use crate::proxy::{
-    Addon, Handle, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque,
-};
+use crate::fallible::push;
+use crate::handle::Handle;
+use crate::proxy::{Addon, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque};
 
 impl<'py> Encoder<'_, 'py> {
-    /// One of our own proxies: the very object. Returns false if it is none.
+    /// A proxy, as the object that it stands for. Returns false if it is none.
     pub(super) fn proxy(&mut self, value: &Bound<'py, PyAny>) -> PyResult<bool> {
         if let Ok(object) = value.cast_exact::<JSObject>() {
             return self.own(value, &object.get().handle);
@@ -40,7 +41,7 @@ impl<'py> Encoder<'_, 'py> {
             if !self.known(value) {
                 let bytes = buffer.contents(self.py);
                 wire(self.out.buffer(buffer.element, None, false, bytes))?;
-                self.number(value);
+                self.number(value)?;
             }
             return Ok(true);
         }
@@ -57,7 +58,7 @@ impl<'py> Encoder<'_, 'py> {
             return self.own(value, iterator.get().handle());
         }
         if let Ok(addon) = value.cast_exact::<Addon>() {
-            let exports = Reference::Exports(&addon.get().session);
+            let exports = Reference::Exports(&addon.get().addon);
             return self.refer(value, exports);
         }
         Ok(false)
@@ -65,20 +66,20 @@ impl<'py> Encoder<'_, 'py> {
 
     /// An object of the host, which must be of this host and this generation.
     pub(super) fn own(&mut self, proxy: &Bound<'py, PyAny>, handle: &Handle) -> PyResult<bool> {
-        let id = handle.id_in(self.session, self.world)?;
+        let id = handle.id_in(self.addon, self.generation)?;
         self.out.own(id);
-        self.brought.proxies.push(proxy.clone().unbind());
+        push(&mut self.objects.proxies, proxy.clone().unbind())?;
         Ok(true)
     }
 
     fn refer(&mut self, proxy: &Bound<'py, PyAny>, reference: Reference<'_>) -> PyResult<bool> {
-        let id = reference.id_in(self.session, self.world)?;
+        let id = reference.id_in(self.addon, self.generation)?;
         self.out.own(id);
-        self.brought.proxies.push(proxy.clone().unbind());
+        push(&mut self.objects.proxies, proxy.clone().unbind())?;
         Ok(true)
     }
 
-    /// Objects that no earlier rule knows.
+    /// Objects that no earlier rule converts.
     pub(super) fn other(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = self.py;
         let class = value.get_type();
@@ -110,7 +111,9 @@ impl<'py> Encoder<'_, 'py> {
             Form::Integer => {
                 let int = method(value, intern!(py, "__index__"), ())?;
                 let Ok(int) = int.cast::<PyInt>() else {
-                    return Err(PyTypeError::new_err("__index__ must return an int"));
+                    return Err(errors::raised::<PyTypeError>(
+                        "__index__ must return an int",
+                    ));
                 };
                 self.int(int)
             }
@@ -135,13 +138,13 @@ impl<'py> Encoder<'_, 'py> {
         }
     }
 
-    /// What `_convert.py` makes of a value, or how it is lent.
+    /// Writes the result of `_convert.py` for a value, or lends the value as it says.
     fn reduced(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         if self.known(value) {
             return Ok(());
         }
         let reduce = self.names.reduce.bind(self.py);
-        let reduced = call(reduce, (value, self.session.public))?;
+        let reduced = call(reduce, (value, self.addon.config.public))?;
         let (form, plain): (u8, Bound<'py, PyAny>) = reduced.extract()?;
         match form {
             form::VALUE => self.replaced(value, &plain),
@@ -172,26 +175,28 @@ impl<'py> Encoder<'_, 'py> {
 
     /// The items of a container as a list or dict, if a message takes that many.
     fn copy<T: PyTypeInfo>(&self, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, T>> {
-        // The length of a range may be beyond any size.
+        // `len` fails for a range whose length exceeds `isize`.
         if items
             .len()
-            .is_ok_and(|count| count <= self.values_left as usize)
+            .is_ok_and(|count| count <= self.values_left() as usize)
         {
             let copy = call(T::type_object(self.py).as_any(), (items,))?;
             return Ok(copy.cast_into::<T>()?);
         }
-        let limit = u64::from(self.world.limits.values);
+        let limit = u64::from(self.generation.limits.values);
         Err(errors::limit(LimitKind::Values, limit))
     }
 
-    /// The class of the host for what `js_class` returned; if there is none yet, it is to be made
-    /// and the message written anew.
+    /// The class of the host for a result of `js_class`. If there is none yet, the caller defines it
+    /// and writes the message again.
     fn class_id(&mut self, class: &Bound<'py, PyAny>) -> PyResult<SlotId> {
-        if let Some(id) = self.world.js_class(class) {
+        if let Some(id) = self.generation.js_class(class) {
             return Ok(id);
         }
-        self.brought.missing = Some(class.clone().unbind());
-        Err(PyTypeError::new_err("the class is not defined in the host"))
+        self.objects.missing = Some(class.clone().unbind());
+        Err(errors::raised::<PyTypeError>(
+            "the class is not defined in the host",
+        ))
     }
 
     /// An instance of a class that was given to `js_class`.
@@ -203,12 +208,12 @@ impl<'py> Encoder<'_, 'py> {
         Ok(())
     }
 
-    /// What `by_ref` made: a live container, or the identity of an object and nothing else.
+    /// A result of `by_ref`: a live container, or only the identity of an object.
     fn by_reference(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let code: u8 = value.getattr(intern!(self.py, "kind"))?.extract()?;
         let kind = ClientKind::from_code(code).unwrap_or(ClientKind::Opaque);
         if kind == ClientKind::Opaque {
-            // The object itself: it is the same one each time.
+            // The object itself is lent, so that it has one identity.
             return self.lend_as(&value.getattr(intern!(self.py, "target"))?, kind);
         }
         self.lend_as(value, kind)
@@ -216,12 +221,12 @@ impl<'py> Encoder<'_, 'py> {
 
     pub(super) fn lend_as(&mut self, value: &Bound<'py, PyAny>, kind: ClientKind) -> PyResult<()> {
         if matches!(kind, ClientKind::Callable | ClientKind::Awaitable) {
-            self.session.owner.adopt_running(self.py)?;
+            adopt_running(self.addon, self.py)?;
         }
         let lending = self.lend(value, kind)?;
         if kind == ClientKind::Awaitable {
             let awaitable = value.clone().unbind();
-            self.brought.awaitables.push((lending, awaitable));
+            push(&mut self.objects.awaitables, (lending, awaitable))?;
         }
         self.out.lent(lending.id, kind.code(), 0);
         Ok(())
@@ -249,14 +254,16 @@ impl<'py> Encoder<'_, 'py> {
             return Ok(());
         }
         let open = wire(self.out.open_object())?;
-        self.number(value);
+        self.number(value)?;
         let fields = value
             .get_type()
             .getattr(intern!(self.py, "__dataclass_fields__"))?;
         let mut count = 0;
-        for name in fields.call_method0("keys")?.try_iter()? {
+        for name in fields.call_method0(intern!(self.py, "keys"))?.try_iter()? {
             let name = name?.cast_into::<PyString>()?;
-            let is_field = fields.get_item(&name)?.getattr("_field_type")?;
+            let is_field = fields
+                .get_item(&name)?
+                .getattr(intern!(self.py, "_field_type"))?;
             if !is_field.repr()?.to_string_lossy().ends_with("_FIELD") {
                 continue;
             }
@@ -269,7 +276,7 @@ impl<'py> Encoder<'_, 'py> {
         Ok(())
     }
 
-    /// An exception as an Error that remembers which exception it is.
+    /// An exception as an Error that refers to the exception.
     pub(crate) fn exception(&mut self, error: &Bound<'py, PyBaseException>) -> PyResult<()> {
         let py = self.py;
         if self.known(error.as_any()) {
@@ -278,14 +285,18 @@ impl<'py> Encoder<'_, 'py> {
         if error.is_instance(self.names.js_error_class.bind(py))? {
             if let Ok(handle) = error.getattr(&self.names.handle_key)
                 && let Ok(handle) = handle.cast::<opaque::ErrorHandle>()
-                && handle.get().handle.id_in(self.session, self.world).is_ok()
+                && handle
+                    .get()
+                    .handle
+                    .id_in(self.addon, self.generation)
+                    .is_ok()
             {
                 self.own(handle.as_any(), &handle.get().handle)?;
                 return Ok(());
             }
-            // A thrown value that was no Error goes back as that value.
-            if error.getattr("name")?.is_none() {
-                let thrown = error.getattr("value")?;
+            // A thrown value that was no Error is sent as that value.
+            if error.getattr(intern!(py, "name"))?.is_none() {
+                let thrown = error.getattr(intern!(py, "value"))?;
                 return self.value(&thrown);
             }
         }
@@ -294,7 +305,7 @@ impl<'py> Encoder<'_, 'py> {
         let id = self.lend(error.as_any(), ClientKind::Exception)?.id;
         let class = ErrorClass::from_code(class).unwrap_or(ErrorClass::Error);
         let mut open = wire(self.out.open_error(Some(id), class))?;
-        self.number(error.as_any());
+        self.number(error.as_any())?;
         self.string(&name)?;
         self.string(&message)?;
         if code.is_none() {
@@ -324,7 +335,7 @@ type Described<'py> = (
     Bound<'py, PyAny>,
 );
 
-/// What `_convert.reduce` says that its second value is.
+/// The kinds of the second result of `_convert.reduce`.
 mod form {
     pub(super) const VALUE: u8 = 0;
     pub(super) const ARRAY: u8 = 1;

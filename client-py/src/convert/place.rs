@@ -1,6 +1,5 @@
-//! Where in a message a value stands that can't be converted: "argument 2, key 'when'".
-//!
-//! It is collected from the inside out while an error goes up, so that it costs nothing else.
+//! The path to a value that can't be converted: "argument 2, key 'when'". It is collected from the
+//! inside out while the error is passed up, so it costs nothing without an error.
 
 use std::fmt;
 
@@ -9,10 +8,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::call::method;
+use crate::errors;
 
-/// Steps that are shown on each side of a path that is too long to be shown.
+/// The number of steps that are shown at each end of a longer path.
 const SHOWN_STEPS: usize = 8;
-/// Characters of a key that are shown.
+/// The number of characters of a key that are shown.
 const SHOWN_KEY: usize = 80;
 
 /// One step on the way to a value.
@@ -62,7 +62,7 @@ pub(super) fn shown(key: &Bound<'_, PyAny>) -> String {
     )
 }
 
-/// Where the value stands that could not be converted. Empty until a conversion fails.
+/// The path to the value that could not be converted. Empty until a conversion fails.
 #[derive(Debug, Default)]
 pub(super) struct Place(Option<Box<Found>>);
 
@@ -70,7 +70,7 @@ pub(super) struct Place(Option<Box<Found>>);
 struct Found {
     /// The innermost step first.
     steps: Vec<Step>,
-    /// Why this side refused the value; nothing if Python code raised.
+    /// Why the value was refused; None if Python code raised.
     refusal: Option<String>,
 }
 
@@ -79,17 +79,17 @@ impl Place {
     #[cold]
     pub(super) fn refuse(&mut self, why: &str) -> PyErr {
         self.found().refusal = Some(why.to_owned());
-        PyTypeError::new_err(why.to_owned())
+        errors::raised::<PyTypeError>(why)
     }
 
-    /// Notes a step that the error went up.
+    /// Adds a step to the path.
     #[cold]
     pub(super) fn inside(&mut self, step: Step, error: PyErr) -> PyErr {
         self.found().steps.push(step);
         error
     }
 
-    /// Notes that the last step led to a keyword argument.
+    /// Turns the last step into one to a keyword argument.
     #[cold]
     pub(super) fn keyword(&mut self, error: PyErr) -> PyErr {
         let steps = &mut self.found().steps;
@@ -99,7 +99,7 @@ impl Place {
         error
     }
 
-    /// The error with its place: in the message of a refusal, in a note on any other exception.
+    /// Adds the path to the error: to the message of a refusal, as a note to any other exception.
     #[cold]
     pub(super) fn locate(&mut self, py: Python<'_>, error: PyErr) -> PyErr {
         let Some(found) = self.0.take() else {
@@ -110,7 +110,7 @@ impl Place {
             return error;
         }
         if let Some(why) = found.refusal {
-            return PyTypeError::new_err(format!("{path}: {why}"));
+            return errors::raised::<PyTypeError>(format!("{path}: {why}"));
         }
         if error.is_instance_of::<PyException>(py) {
             let note = format!("while converting {path}");

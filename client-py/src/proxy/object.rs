@@ -2,24 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
-use hostd_protocol::calls::CallKind;
-use pyo3::exceptions::{PyKeyError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
-use super::reference::{Reference, attribute};
-use super::{Handle, JSFunction, is_dunder};
-use crate::errors;
-use crate::names::Names;
-use crate::world::ClassInfo;
+use super::Reference;
+use crate::generation::ClassInfo;
+use crate::handle::Handle;
 
 /// A JavaScript object: attributes are its properties and methods.
 #[pyclass(frozen, weakref, module = "napi_python")]
 #[derive(Debug)]
 pub(crate) struct JSObject {
     pub(crate) handle: Handle,
-    class: OnceLock<Arc<ClassInfo>>,
+    /// Its class, once it was requested.
+    pub(crate) class: OnceLock<Arc<ClassInfo>>,
 }
 
 impl JSObject {
@@ -30,209 +25,21 @@ impl JSObject {
         }
     }
 
-    const fn reference(&self) -> Reference<'_> {
+    pub(crate) const fn reference(&self) -> Reference<'_> {
         Reference::Lent(&self.handle)
     }
-
-    /// Its class, asked for once per class and process; None for an object without one.
-    #[inline]
-    fn class(&self, py: Python<'_>) -> PyResult<Option<&Arc<ClassInfo>>> {
-        if self.handle.class == 0 {
-            return Ok(None);
-        }
-        if let Some(class) = self.class.get() {
-            return Ok(Some(class));
-        }
-        let id = self.handle.class;
-        let info = if let Some(info) = self.handle.world.class(id) {
-            info
-        } else {
-            let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
-            self.handle.world.learn_class(id, &info);
-            info
-        };
-        Ok(Some(self.class.get_or_init(|| info)))
-    }
 }
 
-#[pymethods]
-impl JSObject {
-    fn __getattribute__<'py>(
-        slf: &Bound<'py, Self>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        if let Ok(text) = name.to_str() {
-            if is_dunder(text) {
-                return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
-            }
-            if let Some(class) = slf.get().class(py)?
-                && let Some(label) = class.methods.get(text)
-            {
-                return Ok(Bound::new(py, JSFunction::method(slf, name, label))?.into_any());
-            }
-        }
-        attribute(slf.as_any(), slf.get().reference(), name)
-    }
-
-    /// Asked only after the above found nothing: says so.
-    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        Err(errors::no_attribute(slf.as_any(), name))
-    }
-
-    fn __setattr__(
-        slf: &Bound<'_, Self>,
-        name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.get().reference().set(name.as_any(), value)
-    }
-
-    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let reference = slf.get().reference();
-        if !reference.test(CallKind::Has, name.as_any())? {
-            return Err(errors::no_attribute(slf.as_any(), name));
-        }
-        refuse_false(
-            reference.test(CallKind::Delete, name.as_any())?,
-            name.as_any(),
-        )
-    }
-
-    fn __getitem__<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get()
-            .reference()
-            .get(key)?
-            .ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
-    }
-
-    fn __setitem__(
-        slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.get().reference().set(key, value)
-    }
-
-    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        let reference = slf.get().reference();
-        if !reference.test(CallKind::Has, key)? {
-            return Err(PyKeyError::new_err(key.clone().unbind()));
-        }
-        refuse_false(reference.test(CallKind::Delete, key)?, key)
-    }
-
-    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.reference().test(CallKind::Has, key)
-    }
-
-    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        for name in [intern!(py, "length"), intern!(py, "size")] {
-            if let Some(length) = self.reference().get(name.as_any())?
-                && let Ok(length) = length.extract()
-            {
-                return Ok(length);
-            }
-        }
-        Ok(self.reference().keys(py, 0)?.len())
-    }
-
-    #[expect(clippy::unused_self, reason = "an object is true in JavaScript")]
-    const fn __bool__(&self) -> bool {
-        true
-    }
-
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let iterator = self.reference().ask(py, CallKind::Iterate, None)?;
-        match iterator.cast::<Self>() {
-            Ok(object) => Ok(Bound::new(
-                py,
-                JSIterator {
-                    object: object.clone().unbind(),
-                },
-            )?
-            .into_any()),
-            Err(_) => Err(PyTypeError::new_err(
-                "this JavaScript object is not iterable",
-            )),
-        }
-    }
-
-    /// An asynchronous generator of Python's, which asyncio closes where a loop is left early.
-    fn __aiter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let iterator = self.reference().ask(py, CallKind::IterateAsync, None)?;
-        py.import("napi_python._iterate")?
-            .getattr("read_async")?
-            .call1((iterator,))
-    }
-
-    fn __dir__(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.reference().keys(py, 1)
-    }
-
-    fn __str__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        let text = slf
-            .get()
-            .reference()
-            .ask(slf.py(), CallKind::Coerce, Some(0))?;
-        Ok(text.str()?.to_string_lossy().into_owned())
-    }
-
-    fn __repr__(&self) -> String {
-        match self.class.get() {
-            Some(class) if !class.name.is_empty() => format!("<JSObject {}>", class.name),
-            _ => "<JSObject>".to_owned(),
-        }
-    }
-
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("JSObject"))
-    }
-}
-
-fn refuse_false(done: bool, key: &Bound<'_, PyAny>) -> PyResult<()> {
-    if done {
-        return Ok(());
-    }
-    Err(PyTypeError::new_err(format!(
-        "JavaScript refuses to delete {}",
-        key.str()?.to_string_lossy()
-    )))
-}
-
-/// Iterates over a JavaScript iterable: one message per item. Dropped in the middle it has the host
-/// call the iterator's `return`, some time later.
+/// Iterates over a JavaScript iterable by one request per item. When it is dropped before the end,
+/// the host calls the iterator's `return` some time later.
 #[pyclass(frozen, module = "napi_python")]
 #[derive(Debug)]
 pub(crate) struct JSIterator {
-    object: Py<JSObject>,
+    pub(crate) object: Py<JSObject>,
 }
 
 impl JSIterator {
     pub(crate) fn handle(&self) -> &Handle {
         &self.object.get().handle
-    }
-}
-
-#[pymethods]
-impl JSIterator {
-    const fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.object.get().reference().next(py)
-    }
-
-    /// Calls the iterator's `return`, as JavaScript does where a loop is left early.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.object.get().reference().close_iterator(py)
-    }
-
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("JSIterator"))
     }
 }

@@ -1,9 +1,10 @@
-//! Things of the host that Python can only keep and pass back: symbols, externals, and the object
-//! behind an exception.
+//! Objects of the host that Python can only pass back: symbols, externals, and the object behind an
+//! exception.
 
 use pyo3::prelude::*;
 
-use super::Handle;
+use crate::errors;
+use crate::handle::Handle;
 
 /// A JavaScript symbol; passed back it is that very symbol.
 #[pyclass(frozen, weakref, module = "napi_python")]
@@ -20,11 +21,11 @@ impl Symbol {
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(crate::errors::not_picklable("Symbol"))
+        Err(errors::not_picklable("Symbol"))
     }
 }
 
-/// A native value that the addon gave out; it means something to the addon alone.
+/// A native value of the addon, which is opaque to all others.
 #[pyclass(frozen, weakref, module = "napi_python")]
 #[derive(Debug)]
 pub(crate) struct External {
@@ -39,7 +40,7 @@ impl External {
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(crate::errors::not_picklable("External"))
+        Err(errors::not_picklable("External"))
     }
 }
 

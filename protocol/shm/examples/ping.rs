@@ -16,12 +16,13 @@ mod linux {
     #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
     use std::error::Error;
+    use std::ops::ControlFlow;
     use std::os::fd::AsFd;
     use std::process::{Command, Stdio};
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use hostd_shm::{ClientLane, Host, Interest, Segment, Verdict};
+    use hostd_shm::{ClientRings, Interest, Segment, SegmentHost};
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
     type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -120,8 +121,8 @@ mod linux {
         measured
     }
 
-    /// Echoes frames, swallows large ones, until it is told to stop.
-    fn serve(mut host: Host, spin: bool) -> Outcome {
+    /// Echoes frames and discards large ones until a frame says to stop.
+    fn serve(mut host: SegmentHost, spin: bool) -> Outcome {
         if !spin {
             host.waiter.disable_spin();
         }
@@ -198,24 +199,24 @@ mod linux {
         })
     }
 
-    fn round_trip(lane: &mut ClientLane, frame: &[u8; FRAME]) -> Outcome {
+    fn round_trip(lane: &mut ClientRings, frame: &[u8; FRAME]) -> Outcome {
         lane.write(frame)?;
         read_reply(lane)
     }
 
-    fn read_reply(lane: &mut ClientLane) -> Outcome {
+    fn read_reply(lane: &mut ClientRings) -> Outcome {
         let mut reply = [0; FRAME];
-        lane.wait(Interest::Data, &mut || Verdict::Continue)?;
+        lane.wait(Interest::Data, &mut || ControlFlow::Continue(()))?;
         lane.read(&mut reply)?;
         Ok(())
     }
 
-    fn write_all(lane: &mut ClientLane, mut bytes: &[u8]) -> Outcome {
+    fn write_all(lane: &mut ClientRings, mut bytes: &[u8]) -> Outcome {
         while !bytes.is_empty() {
             let written = lane.write(bytes)?;
             bytes = &bytes[written..];
             if written == 0 {
-                lane.wait(Interest::Space, &mut || Verdict::Continue)?;
+                lane.wait(Interest::Space, &mut || ControlFlow::Continue(()))?;
             }
         }
         Ok(())

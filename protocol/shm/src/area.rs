@@ -1,44 +1,23 @@
-//! The mapped memory of a segment and the only ways to touch it.
+//! The mapped memory of a segment and the only ways to access it.
 
 #[cfg(loom)]
 pub(crate) use model::{Area, Bytes};
 #[cfg(not(loom))]
 pub(crate) use real::{Area, Bytes};
 
-use crate::layout::{Direction, LaneIndex};
-use crate::ring::RingView;
-
-impl Area {
-    /// The view of one ring of a lane.
-    #[inline]
-    pub(crate) fn ring(&self, lane: LaneIndex, direction: Direction) -> RingView<'_> {
-        let control = self.lane(lane);
-        let control = match direction {
-            Direction::ToHost => &control.to_host,
-            Direction::ToClient => &control.to_client,
-        };
-        RingView {
-            lane,
-            control,
-            bytes: self.bytes(lane, direction),
-        }
-    }
-}
-
 #[cfg(not(loom))]
 mod real {
     #![expect(
         unsafe_code,
-        reason = "this island's work: see the invariants in lib.rs"
+        reason = "access to mapped memory: see the invariants in lib.rs"
     )]
 
     use std::marker::PhantomData;
     use std::mem::MaybeUninit;
     use std::ptr::NonNull;
 
-    use crate::layout::{
-        CONTROL_OFFSET, DATA_OFFSET, Direction, Header, LaneControl, LaneIndex, RING_CAPACITY,
-    };
+    use crate::lane::{Direction, LaneNumber, RING_CAPACITY};
+    use crate::layout::{CONTROL_OFFSET, DATA_OFFSET, Header, LaneControl};
 
     /// A mapped segment. Unmapped when dropped.
     #[derive(Debug)]
@@ -46,15 +25,15 @@ mod real {
         base: NonNull<u8>,
     }
 
-    // SAFETY: invariants 2 and 3: all access is through atomics or raw copies, from any thread.
+    // SAFETY: W, R; all access is through atomics or raw copies, which any thread may make.
     unsafe impl Send for Area {}
-    // SAFETY: as above.
+    // SAFETY: W, R; the same holds for several threads at once.
     unsafe impl Sync for Area {}
 
     impl Area {
         /// # Safety
         ///
-        /// `base` is as invariant 1 says, and nobody else unmaps it.
+        /// `base` is a mapping as invariant M says, which only this area unmaps.
         #[cfg(target_os = "linux")]
         pub(crate) unsafe fn from_mapping(base: NonNull<u8>) -> Self {
             Self { base }
@@ -68,23 +47,23 @@ mod real {
 
         #[inline]
         pub(crate) fn header(&self) -> &Header {
-            // SAFETY: invariants 1 and 2; the header is at offset zero.
+            // SAFETY: M, W; the header is at offset zero.
             unsafe { self.base.cast::<Header>().as_ref() }
         }
 
         #[inline]
-        pub(crate) fn lane(&self, lane: LaneIndex) -> &LaneControl {
+        pub(crate) fn lane(&self, lane: LaneNumber) -> &LaneControl {
             let offset = CONTROL_OFFSET + lane.get() * size_of::<LaneControl>();
-            // SAFETY: invariant 1; a lane's number is below LANES, so this is inside the mapping.
+            // SAFETY: M; a lane's number is below LANES, so the offset is inside the mapping.
             let control = unsafe { self.base.add(offset) }.cast::<LaneControl>();
-            // SAFETY: invariants 1 and 2.
+            // SAFETY: M, W; the control words of a lane are at that offset.
             unsafe { control.as_ref() }
         }
 
         #[inline]
-        pub(crate) fn bytes(&self, lane: LaneIndex, direction: Direction) -> Bytes<'_> {
+        pub(crate) fn bytes(&self, lane: LaneNumber, direction: Direction) -> Bytes<'_> {
             let ring = lane.get() * 2 + direction as usize;
-            // SAFETY: invariant 1; the ring's number is below 2 * LANES, so its bytes are inside.
+            // SAFETY: M; the ring's number is below 2 * LANES, so its bytes are inside the mapping.
             let base = unsafe { self.base.add(DATA_OFFSET + ring * RING_CAPACITY) };
             Bytes {
                 base,
@@ -96,7 +75,7 @@ mod real {
     impl Drop for Area {
         fn drop(&mut self) {
             #[cfg(target_os = "linux")]
-            // SAFETY: invariant 1: the mapping is this long, ours, and nobody uses it any more.
+            // SAFETY: M; the mapping is this long and ours, and its last user drops it.
             let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), crate::SEGMENT_LEN) };
         }
     }
@@ -114,31 +93,31 @@ mod real {
         pub(crate) fn put(&self, index: u32, source: &[u8]) -> usize {
             let (offset, first, second) = split(index, source.len());
             let from = source.as_ptr();
-            // SAFETY: invariants 1 and 3: `offset` is inside the ring.
+            // SAFETY: M, R; `offset` is inside the ring, which the copy goes to.
             let to = unsafe { self.base.as_ptr().add(offset) };
-            // SAFETY: `first` bytes are inside the source and, from `offset` on, inside the ring.
+            // SAFETY: R; `first` bytes are inside the source and, from `offset` on, inside the ring.
             unsafe { to.copy_from_nonoverlapping(from, first) };
             if second > 0 {
-                // SAFETY: `first` is at most the source's length.
+                // SAFETY: R; `first` is at most the source's length.
                 let from = unsafe { from.add(first) };
-                // SAFETY: `second` bytes are left in the source and are fewer than a ring has.
+                // SAFETY: R; `second` bytes are left in the source and are fewer than a ring has.
                 unsafe { self.base.as_ptr().copy_from_nonoverlapping(from, second) };
             }
             first + second
         }
 
         /// Has the processor fetch the line at `index`, and the next one if a short frame there reaches
-        /// into it, as long as the reader finds its ring empty: they come along with the index then,
-        /// and not after it.
+        /// into it: called while the reader finds its ring empty, so that the bytes arrive with the
+        /// index and not after it.
         #[inline]
         pub(crate) fn prefetch(&self, index: u32) {
             #[cfg(target_arch = "x86_64")]
             for ahead in [0, LINE - 1] {
                 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
                 let (offset, _, _) = split(index.wrapping_add(ahead), 1);
-                // SAFETY: invariant 1: `offset` is inside the ring.
+                // SAFETY: M; `offset` is inside the ring, so the line is inside the mapping.
                 let line = unsafe { self.base.add(offset) };
-                // SAFETY: it reads nothing.
+                // SAFETY: M; a prefetch reads nothing, and the line is mapped.
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
             }
             #[cfg(not(target_arch = "x86_64"))]
@@ -151,14 +130,14 @@ mod real {
         pub(crate) fn take(&self, index: u32, target: &mut [MaybeUninit<u8>]) -> usize {
             let (offset, first, second) = split(index, target.len());
             let to = target.as_mut_ptr().cast::<u8>();
-            // SAFETY: invariants 1 and 3: `offset` is inside the ring.
+            // SAFETY: M, R; `offset` is inside the ring, which the copy comes from.
             let from = unsafe { self.base.as_ptr().add(offset) };
-            // SAFETY: `first` bytes are inside the target and, from `offset` on, inside the ring.
+            // SAFETY: R, U; `first` bytes are inside the target and, from `offset` on, inside the ring.
             unsafe { to.copy_from_nonoverlapping(from, first) };
             if second > 0 {
-                // SAFETY: `first` is at most the target's length.
+                // SAFETY: U; `first` is at most the target's length.
                 let to = unsafe { to.add(first) };
-                // SAFETY: `second` bytes are left in the target and are fewer than a ring has.
+                // SAFETY: R, U; `second` bytes are left in the target and are fewer than a ring has.
                 unsafe { to.copy_from_nonoverlapping(self.base.as_ptr(), second) };
             }
             forget_origin(to);
@@ -180,12 +159,12 @@ mod real {
     }
 
     /// Makes the compiler forget where the bytes at `copy` came from, so that it can't read them
-    /// again from the ring, where they may have changed since they were checked (invariant 3).
+    /// again from the ring, where they may have changed since they were checked (invariant R).
     #[inline]
     fn forget_origin(copy: *mut u8) {
         #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-        // SAFETY: no instruction at all. As the compiler sees it, this may write all memory that
-        // is reachable, the copy included.
+        // SAFETY: R; no instruction at all. To the compiler, this may write all reachable memory, the
+        // copy included.
         unsafe {
             std::arch::asm!("/* {0} */", in(reg) copy, options(nostack, preserves_flags));
         }
@@ -205,7 +184,8 @@ mod model {
 
     use loom::cell::UnsafeCell;
 
-    use crate::layout::{Direction, Header, LANES, LaneControl, LaneIndex, RING_CAPACITY};
+    use crate::lane::{Direction, LANES, LaneNumber, RING_CAPACITY};
+    use crate::layout::{Header, LaneControl};
 
     type Ring = [UnsafeCell<u8>; RING_CAPACITY];
 
@@ -217,7 +197,7 @@ mod model {
         rings: [[Ring; 2]; LANES],
     }
 
-    // SAFETY: the ring bytes are guarded by the indices, and loom checks that they are.
+    // SAFETY: R; the indices guard the ring bytes, and loom checks that they do.
     unsafe impl Sync for Area {}
 
     impl Area {
@@ -225,11 +205,11 @@ mod model {
             &self.header
         }
 
-        pub(crate) fn lane(&self, lane: LaneIndex) -> &LaneControl {
+        pub(crate) fn lane(&self, lane: LaneNumber) -> &LaneControl {
             &self.lanes[lane.get()]
         }
 
-        pub(crate) fn bytes(&self, lane: LaneIndex, direction: Direction) -> Bytes<'_> {
+        pub(crate) fn bytes(&self, lane: LaneNumber, direction: Direction) -> Bytes<'_> {
             Bytes {
                 ring: &self.rings[lane.get()][direction as usize],
             }
@@ -248,7 +228,7 @@ mod model {
 
         pub(crate) fn put(&self, index: u32, source: &[u8]) -> usize {
             for (step, &byte) in source.iter().enumerate() {
-                // SAFETY: loom fails the test if anybody else has access now.
+                // SAFETY: R; loom fails the test if another thread has access now.
                 self.cell(index, step)
                     .with_mut(|cell| unsafe { cell.write(byte) });
             }
@@ -260,7 +240,7 @@ mod model {
 
         pub(crate) fn take(&self, index: u32, target: &mut [MaybeUninit<u8>]) -> usize {
             for (step, byte) in target.iter_mut().enumerate() {
-                // SAFETY: loom fails the test if anybody writes now.
+                // SAFETY: R; loom fails the test if another thread writes now.
                 byte.write(self.cell(index, step).with(|cell| unsafe { cell.read() }));
             }
             target.len()

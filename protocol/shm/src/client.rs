@@ -8,41 +8,25 @@
 mod lane;
 
 use std::cell::UnsafeCell;
-use std::ops::{Deref, DerefMut};
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use self::lane::cancel_word;
-pub use self::lane::{ClientLane, LaneHandle};
+pub use self::lane::{ClientRings, LaneHandle, Waited};
 use crate::area::Area;
-use crate::cord::ClientCord;
 use crate::error::Stopped;
-use crate::layout::{HOME_LANE, LANES, LaneIndex};
+use crate::lane::{HOME_LANE, LANES, LaneNumber};
 use crate::lease::Leases;
 use crate::top::ClientTop;
-
-/// What a check says about a wait: it is asked before a thread sleeps, at least every
-/// [`SLICE`](crate::SLICE), and after [`Client::wake_all`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on waiting.
-    Continue,
-    /// Give up.
-    Stop,
-}
-
-/// How a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
-    /// What was waited for is there.
-    Ready,
-    /// The check said so.
-    Stopped,
-}
+use crate::wake_pipe::ClientPipeWord;
 
 /// The client's end of a segment. Cloning it is cheap; any thread may use it.
+///
+/// A wait takes a `check`, which says whether to go on. It is called before a thread parks, at least
+/// every [`PARK_MAX`](hostd_wait::constants::PARK_MAX), and after [`SegmentClient::wake_all`].
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct SegmentClient {
     shared: Arc<Shared>,
 }
 
@@ -51,20 +35,20 @@ struct Shared {
     area: Arc<Area>,
     leases: Leases,
     home_leased: AtomicBool,
-    lanes: [UnsafeCell<ClientLane>; LANES],
+    lanes: [UnsafeCell<ClientRings>; LANES],
 }
 
-// SAFETY: a lane in its cell is reached through its lease only, and there is one at a time
-// (invariant 4); a `ClientLane` may be sent between threads. All else is `Sync` by itself.
+// SAFETY: L; a lane in its cell is reached through its only lease, and `ClientRings` may be sent
+// between threads. All else is `Sync` by itself.
 unsafe impl Sync for Shared {}
-// SAFETY: all parts may be sent.
+// SAFETY: L; a lease is dropped before the `Shared` that it holds, and all parts may be sent.
 unsafe impl Send for Shared {}
 
-impl Client {
+impl SegmentClient {
     pub(crate) fn new(area: Arc<Area>) -> Self {
         let lanes = std::array::from_fn(|number| {
-            let index = LaneIndex::new(number).unwrap_or(HOME_LANE);
-            UnsafeCell::new(ClientLane::new(Arc::clone(&area), index))
+            let index = LaneNumber::new(number).unwrap_or(HOME_LANE);
+            UnsafeCell::new(ClientRings::new(Arc::clone(&area), index))
         });
         let home_leased = AtomicBool::new(false);
         Self {
@@ -77,12 +61,12 @@ impl Client {
         }
     }
 
-    /// Leases a lane for a call, if one is free and nobody waits for one. Lock-free.
+    /// Leases a lane for a call, if one is free and no thread waits for one. Lock-free.
     ///
     /// `hint` is the lane that the calling thread had last: it gets that one if it is free, with
     /// its memory warm and its spinning adapted.
     #[inline]
-    pub fn try_lease(&self, hint: Option<LaneIndex>) -> Option<Lease> {
+    pub fn try_lease(&self, hint: Option<LaneNumber>) -> Option<Lease> {
         let index = self.shared.leases.try_lease(hint)?;
         Some(Lease {
             shared: Arc::clone(&self.shared),
@@ -94,8 +78,8 @@ impl Client {
     /// long as `check` allows.
     pub fn lease(
         &self,
-        hint: Option<LaneIndex>,
-        check: &mut dyn FnMut() -> Verdict,
+        hint: Option<LaneNumber>,
+        check: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Lease, Stopped> {
         if let Some(lease) = self.try_lease(hint) {
             return Ok(lease);
@@ -118,17 +102,17 @@ impl Client {
         })
     }
 
-    /// Wakes every thread of this process that waits on a lane or for one, so that it asks its
-    /// check: for whoever has found out that the host is dead, after having set its flag.
+    /// Has every thread of this process that waits on a lane or for one call its check: after a flag
+    /// was set that the checks read, as when the host has died.
     pub fn wake_all(&self) {
-        for index in LaneIndex::all() {
-            self.shared.area.lane(index).bell.0.ring();
+        for index in LaneNumber::all() {
+            self.shared.area.lane(index).parker.0.unpark();
         }
         self.shared.leases.wake_all();
     }
 
     /// A handle to a lane that other threads may use while it is leased.
-    pub fn handle(&self, index: LaneIndex) -> LaneHandle {
+    pub fn handle(&self, index: LaneNumber) -> LaneHandle {
         LaneHandle::new(Arc::clone(&self.shared.area), index)
     }
 
@@ -137,15 +121,15 @@ impl Client {
         ClientTop(Arc::clone(&self.shared.area))
     }
 
-    /// The word that says whether the cord is watched.
-    pub fn cord(&self) -> ClientCord {
-        ClientCord(Arc::clone(&self.shared.area))
+    /// The word of the wake pipe.
+    pub fn pipe_word(&self) -> ClientPipeWord {
+        ClientPipeWord(Arc::clone(&self.shared.area))
     }
 
     /// To be called in a forked child, before it uses anything of this client. The child does not
-    /// inherit the mapping; this puts private memory in its place, so that frames of the parent
-    /// that unwind in the child write nothing that anybody sees, instead of faulting. The caller
-    /// makes its checks say [`Verdict::Stop`] there.
+    /// inherit the mapping; this maps private memory in its place, so that frames of the parent
+    /// that unwind in the child write there, instead of faulting. The caller has its checks break
+    /// in the child.
     #[cfg(all(not(loom), target_os = "linux"))]
     pub fn detach_forked(&self) -> Result<(), crate::SegmentError> {
         self.shared.leases.forget_waiters();
@@ -153,27 +137,27 @@ impl Client {
     }
 }
 
-/// A lane for as long as it is leased; given back when dropped.
+/// A lane for as long as it is leased; returned when dropped.
 #[derive(Debug)]
 pub struct Lease {
     shared: Arc<Shared>,
-    index: LaneIndex,
+    index: LaneNumber,
 }
 
 impl Deref for Lease {
-    type Target = ClientLane;
+    type Target = ClientRings;
 
     #[inline]
-    fn deref(&self) -> &ClientLane {
-        // SAFETY: invariant 4: this is the only lease of the lane, and it is borrowed shared.
+    fn deref(&self) -> &ClientRings {
+        // SAFETY: L; this is the only lease of the lane, and it is borrowed shared.
         unsafe { &*self.shared.lanes[self.index.get()].get() }
     }
 }
 
 impl DerefMut for Lease {
     #[inline]
-    fn deref_mut(&mut self) -> &mut ClientLane {
-        // SAFETY: invariant 4: this is the only lease of the lane, and it is borrowed mutably.
+    fn deref_mut(&mut self) -> &mut ClientRings {
+        // SAFETY: L; this is the only lease of the lane, and it is borrowed mutably.
         unsafe { &mut *self.shared.lanes[self.index.get()].get() }
     }
 }
@@ -181,7 +165,7 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     #[inline]
     fn drop(&mut self) {
-        // A model that has failed is over, and its atomics with it.
+        // A model that has failed has dropped its atomics.
         if cfg!(loom) && std::thread::panicking() {
             return;
         }

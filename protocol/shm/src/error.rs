@@ -1,6 +1,7 @@
-//! What can go wrong, and whose fault it is.
+//! Errors of segments and lanes.
 
-use crate::layout::{LaneIndex, SEGMENT_LEN};
+use crate::lane::LaneNumber;
+use crate::layout::SEGMENT_LEN;
 
 /// Why a segment could not be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,23 +45,23 @@ pub enum SegmentError {
     },
 }
 
-/// The other end of a lane published an index that can't be: it is broken or hostile.
+/// The other end of a lane published an impossible index: it is broken or hostile.
 ///
-/// There is no resynchronising: the session with this peer is over.
+/// The lane can't be resynchronised: the session with this peer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "protocol violation on lane {lane}: the peer claims {claimed} bytes in a ring of {capacity}"
 )]
 pub struct Violation {
     /// The lane.
-    pub lane: LaneIndex,
+    pub lane: LaneNumber,
     /// How many bytes the ring would hold if the peer's index were true.
     pub claimed: u32,
     /// How many it can hold.
     pub capacity: u32,
 }
 
-/// The caller's own check ended a wait.
+/// The caller's check ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the wait was stopped by its check")]
 pub struct Stopped;

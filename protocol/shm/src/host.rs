@@ -1,4 +1,4 @@
-//! The host's end: the JS thread serves all lanes and sleeps on one word.
+//! The host's end: the JS thread serves all lanes and parks on one word.
 
 mod lane;
 mod shared;
@@ -7,47 +7,47 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::lane::{CancelFlag, HostLane, HostWait};
+pub use self::lane::{CancelWord, HostRings, HostWait};
 use self::shared::Shared;
 use crate::area::Area;
-use crate::bell::{HostSleep, MODE_FUTEX, publish_fence};
-use crate::cord::HostCord;
 use crate::error::Violation;
-use crate::layout::LaneIndex;
+use crate::lane::LaneNumber;
+use crate::parker::{HostAnnouncement, MODE_FUTEX, publish_fence};
 use crate::ready::ReadyBitmap;
 use crate::sync::{AcqRel, AtomicU32, SeqCst};
 use crate::top::HostTop;
+use crate::wake_pipe::HostPipeWord;
 
-/// The host's end of a segment, taken apart. All but the waker stays on the JS thread.
+/// The host's end of a segment, taken apart. All but `waker` and `pipe` stay on the JS thread.
 #[derive(Debug)]
-pub struct Host {
+pub struct SegmentHost {
     /// Waits for all lanes at once.
     pub waiter: HostWaiter,
     /// The lanes, by number; the first is the home lane.
-    pub lanes: Vec<HostLane>,
+    pub lanes: Vec<HostRings>,
     /// Wakes the JS thread from other threads of this process.
-    pub waker: HostWaker,
+    pub waker: FutexWaker,
     /// The word that says whether the JS thread is at its top.
     pub top: HostTop,
-    /// The word that says whether the client's cord is watched.
-    pub cord: HostCord,
+    /// The word of the client's wake pipe.
+    pub pipe: HostPipeWord,
 }
 
-impl Host {
+impl SegmentHost {
     pub(crate) fn new(area: Arc<Area>) -> Self {
         area.header().host.0.mode.store(MODE_FUTEX, SeqCst);
-        let rung = Arc::new(AtomicU32::new(0));
-        let shared = Rc::new(Shared::new(Arc::clone(&area), Arc::clone(&rung)));
-        let lane = |index| HostLane::new(Rc::clone(&shared), index);
+        let woken = Arc::new(AtomicU32::new(0));
+        let shared = Rc::new(Shared::new(Arc::clone(&area), Arc::clone(&woken)));
+        let lane = |index| HostRings::new(Rc::clone(&shared), index);
         Self {
-            lanes: LaneIndex::all().map(lane).collect(),
+            lanes: LaneNumber::all().map(lane).collect(),
             waiter: HostWaiter { shared, start: 0 },
-            waker: HostWaker {
+            waker: FutexWaker {
                 area: Arc::clone(&area),
-                rung,
+                woken,
             },
             top: HostTop(Arc::clone(&area)),
-            cord: HostCord(area),
+            pipe: HostPipeWord(area),
         }
     }
 }
@@ -57,14 +57,14 @@ impl Host {
 pub struct Ready {
     /// Lanes that have something to read, in the order in which to serve them.
     pub lanes: ReadyBitmap,
-    /// Whether a [`HostWaker`] rang since the last time that this was said.
-    pub rung: bool,
+    /// Whether a [`FutexWaker`] woke the JS thread since this was last reported.
+    pub woken: bool,
 }
 
 impl Ready {
-    /// Whether the time was over before anything came.
+    /// Whether the timeout expired before anything came.
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty() && !self.rung
+        self.lanes.is_empty() && !self.woken
     }
 }
 
@@ -77,23 +77,24 @@ pub struct HostWaiter {
 }
 
 impl HostWaiter {
-    /// Waits until a lane has something to read or a [`HostWaker`] rings, at most for `timeout`.
-    /// Pays first what is owed to any client.
+    /// Notifies all clients, then waits until a lane has something to read, a [`FutexWaker`] wakes
+    /// the thread, or `timeout` expires.
     ///
     /// Serve the lanes in the order given, each once, and wait again; a lane that still has
-    /// something then is found again without sleeping.
+    /// something then is found again without parking.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Ready, Violation> {
         let shared = &self.shared;
-        let found = shared.wait(HostSleep::All, timeout, |last| {
-            match if last {
-                shared.last_look()
-            } else {
-                shared.look()
-            } {
-                Ok(0) if !shared.rung() => None,
-                found => Some(found),
-            }
-        });
+        let found =
+            shared.wait(HostAnnouncement::All, timeout, |is_announced| {
+                match if is_announced {
+                    shared.last_poll()
+                } else {
+                    shared.poll()
+                } {
+                    Ok(0) if !shared.is_woken() => None,
+                    found => Some(found),
+                }
+            });
         let lanes = ReadyBitmap::new(found.transpose()?.unwrap_or(0), self.start);
         if let Some(first) = lanes.first() {
             self.shared.serves(first);
@@ -101,34 +102,34 @@ impl HostWaiter {
         }
         Ok(Ready {
             lanes,
-            rung: self.shared.take_rung(),
+            woken: self.shared.take_woken(),
         })
     }
 
     /// What can be read now, without waiting.
     pub fn poll(&mut self) -> Result<Ready, Violation> {
         self.shared.notify_all();
-        let lanes = ReadyBitmap::new(self.shared.look()?, self.start);
+        let lanes = ReadyBitmap::new(self.shared.poll()?, self.start);
         Ok(Ready {
             lanes,
-            rung: self.shared.take_rung(),
+            woken: self.shared.take_woken(),
         })
     }
 
-    /// The next wait is for the client's answer to something that it was told by other means than
-    /// the home lane.
+    /// The next wait is for the client's answer to something other than a frame on the home lane,
+    /// as a notification through the wake pipe.
     pub fn expect_answer(&mut self) {
         self.shared.expect_answer();
     }
 
-    /// Has this called now and then while the JS thread looks for something to do in vain, with the
-    /// time that this has lasted, and with the longest there is before it sleeps. It answers whether
-    /// other threads of this process want a CPU: then the JS thread lets them between two looks.
+    /// Has `hook` called while the JS thread spins without success, with the time since it began, and
+    /// with the maximum before it parks. It returns whether other threads of this process need a CPU:
+    /// then the JS thread yields between polls.
     pub fn on_idle(&mut self, hook: fn(Duration) -> bool) {
         self.shared.on_idle(hook);
     }
 
-    /// Never spin again (for measurements).
+    /// Never spins again: for measurements.
     pub fn disable_spin(&mut self) {
         self.shared.disable_spin();
     }
@@ -137,18 +138,18 @@ impl HostWaiter {
 /// Wakes the JS thread, from any thread of the host process: control messages, completions,
 /// threadsafe functions.
 #[derive(Debug, Clone)]
-pub struct HostWaker {
+pub struct FutexWaker {
     area: Arc<Area>,
-    rung: Arc<AtomicU32>,
+    woken: Arc<AtomicU32>,
 }
 
-impl HostWaker {
+impl FutexWaker {
     /// Makes the next or the present wait of the JS thread end. What was written before is visible
-    /// after it. Cheap if it has been rung already and the JS thread has not taken notice yet.
+    /// after it. Cheap while an earlier wake-up has not been reported yet.
     pub fn wake(&self) {
-        if self.rung.swap(1, AcqRel) == 0 {
+        if self.woken.swap(1, AcqRel) == 0 {
             publish_fence();
-            self.area.header().host.0.bell.wake_if(|_| true);
+            self.area.header().host.0.parker.unpark_if(|_| true);
         }
     }
 }

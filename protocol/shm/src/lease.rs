@@ -1,16 +1,20 @@
-//! Which lanes are leased, and who waits for one. Private to the client.
+//! Which lanes are leased, and the queue of threads that wait for one. Private to the client.
+//!
+//! Upholds I-5.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::client::Verdict;
+use hostd_wait::constants::PARK_MAX;
+
 use crate::error::Stopped;
-use crate::layout::{HOME_LANE, LaneIndex, SLICE};
+use crate::lane::{HOME_LANE, LaneNumber};
 use crate::ready::ALL_LANES;
 use crate::sync::{AcqRel, Acquire, AtomicU64, Condvar, Mutex, Relaxed, lock};
 
-/// The home lane is never free, so its bit says that somebody waits. While it is set, the fast
-/// paths stand back and all changes happen under the lock.
+/// The home lane is never free, so its bit says that a thread waits. While it is set, the fast
+/// paths take no lane and all changes happen under the lock.
 const WAITERS: u64 = 1;
 
 /// The free list of the lanes for calls: a bit for each.
@@ -20,7 +24,7 @@ pub(crate) struct Leases {
     queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
-/// Somebody who waits for a lane.
+/// A thread that waits for a lane.
 #[derive(Debug)]
 struct Waiter {
     /// Its lock may be taken inside the queue's, not the other way round.
@@ -31,8 +35,8 @@ struct Waiter {
 #[derive(Debug, Default)]
 struct Slot {
     /// The lane that was handed to it.
-    lane: Option<LaneIndex>,
-    /// It is to ask its check.
+    lane: Option<LaneNumber>,
+    /// The thread is to call its check.
     nudged: bool,
 }
 
@@ -44,8 +48,8 @@ impl Leases {
         }
     }
 
-    /// Takes a lane, `hint` if that is free. None if none is free, or others wait for one.
-    pub(crate) fn try_lease(&self, hint: Option<LaneIndex>) -> Option<LaneIndex> {
+    /// Takes a lane, `hint` if that is free. None if none is free, or threads wait for one.
+    pub(crate) fn try_lease(&self, hint: Option<LaneNumber>) -> Option<LaneNumber> {
         let mut free = self.free.load(Relaxed);
         loop {
             if free & WAITERS != 0 {
@@ -62,8 +66,8 @@ impl Leases {
         }
     }
 
-    /// Gives a lane back, to who has waited longest if anybody waits.
-    pub(crate) fn give_back(&self, lane: LaneIndex) {
+    /// Returns a lane; if threads wait for one, the first of the queue gets it.
+    pub(crate) fn give_back(&self, lane: LaneNumber) {
         let mut free = self.free.load(Relaxed);
         while free & WAITERS == 0 {
             match self
@@ -78,7 +82,7 @@ impl Leases {
     }
 
     #[cold]
-    fn hand_over(&self, lane: LaneIndex) {
+    fn hand_over(&self, lane: LaneNumber) {
         let mut queue = lock(&self.queue);
         match queue.pop_front() {
             Some(first) => {
@@ -92,34 +96,34 @@ impl Leases {
         self.settle(&queue);
     }
 
-    /// Lets the fast paths go on if nobody waits any more.
+    /// Enables the fast paths again once the queue is empty.
     fn settle(&self, queue: &VecDeque<Arc<Waiter>>) {
         if queue.is_empty() {
             self.free.fetch_and(!WAITERS, AcqRel);
         }
     }
 
-    /// Waits in turn for a lane, for as long as `check` says, which is asked before the first
-    /// sleep, after each slice and after [`wake_all`](Self::wake_all).
+    /// Waits in the queue for a lane until `check` breaks; it is called before the first park, after
+    /// each `PARK_MAX` and after [`wake_all`](Self::wake_all).
     #[cold]
     pub(crate) fn lease(
         &self,
-        hint: Option<LaneIndex>,
-        check: &mut dyn FnMut() -> Verdict,
-    ) -> Result<LaneIndex, Stopped> {
+        hint: Option<LaneNumber>,
+        check: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<LaneNumber, Stopped> {
         let waiter = match self.enqueue(hint) {
             Ok(lane) => return Ok(lane),
             Err(waiter) => waiter,
         };
         loop {
             // No lock is held while foreign code runs.
-            if check() == Verdict::Stop {
+            if check().is_break() {
                 self.resign(&waiter);
                 return Err(Stopped);
             }
             let mut slot = lock(&waiter.slot);
             if slot.lane.is_none() && !slot.nudged {
-                let slept = waiter.woken.wait_timeout(slot, SLICE);
+                let slept = waiter.woken.wait_timeout(slot, PARK_MAX);
                 (slot, _) = slept.unwrap_or_else(std::sync::PoisonError::into_inner);
             }
             slot.nudged = false;
@@ -129,12 +133,12 @@ impl Leases {
         }
     }
 
-    /// Takes a lane if one has become free and nobody waits, else joins the queue.
-    fn enqueue(&self, hint: Option<LaneIndex>) -> Result<LaneIndex, Arc<Waiter>> {
+    /// Takes a lane if one has become free, else joins the queue.
+    fn enqueue(&self, hint: Option<LaneNumber>) -> Result<LaneNumber, Arc<Waiter>> {
         let mut queue = lock(&self.queue);
         let free = self.free.fetch_or(WAITERS, AcqRel);
         if let Some(lane) = choose(free & !WAITERS, hint) {
-            // Whoever waits was served from what came free, so now nobody does.
+            // A lane that comes free goes to the queue first, so the queue is empty.
             self.free.fetch_and(!lane.bit(), AcqRel);
             self.settle(&queue);
             return Ok(lane);
@@ -148,7 +152,7 @@ impl Leases {
         Err(waiter)
     }
 
-    /// Leaves the queue, and passes on what may have come meanwhile.
+    /// Leaves the queue, and returns a lane that was handed over meanwhile.
     fn resign(&self, waiter: &Arc<Waiter>) {
         let mut queue = lock(&self.queue);
         queue.retain(|other| !Arc::ptr_eq(other, waiter));
@@ -160,13 +164,13 @@ impl Leases {
         }
     }
 
-    /// In a forked child nobody waits, and the locks may be held by threads that are not there.
+    /// In a forked child no thread waits, and the locks may be held by threads that do not exist there.
     #[cfg(all(not(loom), target_os = "linux"))]
     pub(crate) fn forget_waiters(&self) {
         self.free.fetch_and(!WAITERS, AcqRel);
     }
 
-    /// Makes everybody who waits ask its check.
+    /// Has every waiting thread call its check.
     pub(crate) fn wake_all(&self) {
         for waiter in lock(&self.queue).iter() {
             lock(&waiter.slot).nudged = true;
@@ -176,9 +180,9 @@ impl Leases {
 }
 
 /// The hinted lane if it is free, else the lowest: its memory is the likeliest to be warm.
-fn choose(free: u64, hint: Option<LaneIndex>) -> Option<LaneIndex> {
+fn choose(free: u64, hint: Option<LaneNumber>) -> Option<LaneNumber> {
     match hint {
         Some(lane) if free & lane.bit() != 0 => Some(lane),
-        _ => LaneIndex::new(free.trailing_zeros() as usize),
+        _ => LaneNumber::new(free.trailing_zeros() as usize),
     }
 }

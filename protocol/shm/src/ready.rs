@@ -1,9 +1,9 @@
 //! A set of lanes that have something to read, in the order in which they are to be served.
 
-use crate::layout::{LANES, LaneIndex};
+use crate::lane::{LANES, LaneNumber};
 
-/// Lanes to serve. As an iterator it yields each once, beginning after the lane that was first in
-/// the round before, so that no lane can starve another.
+/// Lanes to serve. The iterator yields each once, beginning after the lane that was first in the
+/// round before, so that no lane can starve another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyBitmap {
     bits: u64,
@@ -21,7 +21,7 @@ impl ReadyBitmap {
     }
 
     /// Whether this lane is among them.
-    pub fn contains(&self, lane: LaneIndex) -> bool {
+    pub fn contains(&self, lane: LaneNumber) -> bool {
         self.bits & lane.bit() != 0
     }
 
@@ -30,23 +30,23 @@ impl ReadyBitmap {
         self.bits
     }
 
-    /// The lane to be served next.
-    pub(crate) fn first(&self) -> Option<LaneIndex> {
-        let turn = self
+    /// The lane to serve next.
+    pub(crate) fn first(&self) -> Option<LaneNumber> {
+        let offset = self
             .bits
             .rotate_right(u32::from(self.start))
             .trailing_zeros();
         if self.bits == 0 {
             return None;
         }
-        LaneIndex::new((turn as usize + usize::from(self.start)) % u64::BITS as usize)
+        LaneNumber::new((offset as usize + usize::from(self.start)) % u64::BITS as usize)
     }
 }
 
 impl Iterator for ReadyBitmap {
-    type Item = LaneIndex;
+    type Item = LaneNumber;
 
-    fn next(&mut self) -> Option<LaneIndex> {
+    fn next(&mut self) -> Option<LaneNumber> {
         let lane = self.first()?;
         self.bits &= !lane.bit();
         Some(lane)
@@ -71,7 +71,7 @@ mod tests {
     fn begins_at_its_start_and_wraps() {
         let lanes = ReadyBitmap::new(1 << 1 | 1 << 5 | 1 << 63, 5);
         assert_eq!(lanes.len(), 3);
-        assert_eq!(lanes.map(LaneIndex::get).collect::<Vec<_>>(), [5, 63, 1]);
+        assert_eq!(lanes.map(LaneNumber::get).collect::<Vec<_>>(), [5, 63, 1]);
         assert_eq!(ReadyBitmap::new(0, 9).next(), None);
     }
 }

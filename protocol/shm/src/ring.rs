@@ -1,38 +1,45 @@
 //! One byte ring: the private ends of its producer and its consumer.
 //!
-//! Indices run freely over all of `u32`; their difference is what the ring holds. Each end keeps
-//! its own index in private memory and believes the peer's only as far as it makes sense.
+//! Indices wrap at the end of `u32`; their difference is what the ring holds. Each end keeps its own
+//! index in private memory and checks the peer's before it uses it.
 
 use std::mem::MaybeUninit;
 
-use crate::area::Bytes;
+use crate::area::{Area, Bytes};
 use crate::error::Violation;
-use crate::layout::{LaneIndex, Line, RING_CAPACITY};
-use crate::sync::{Acquire, AtomicU32, Release};
+use crate::lane::{Direction, LaneNumber, RING_CAPACITY};
+use crate::layout::RingControl;
+use crate::sync::{Acquire, Release};
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "checked in layout.rs to be at most 2^30"
+    reason = "checked in lane.rs to be at most 2^30"
 )]
 const CAPACITY: u32 = RING_CAPACITY as u32;
 
-/// The published indices of a ring.
-#[derive(Debug)]
-#[cfg_attr(loom, derive(Default))]
-#[repr(C)]
-pub(crate) struct RingControl {
-    /// How many bytes were ever read.
-    head: Line<AtomicU32>,
-    /// How many bytes were ever written.
-    tail: Line<AtomicU32>,
-}
-
-/// A ring as an end sees it: the lane's number for its errors, the indices, the bytes.
+/// One end's view of a ring: the lane's number for errors, the indices, the bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RingView<'a> {
-    pub(crate) lane: LaneIndex,
+    pub(crate) lane: LaneNumber,
     pub(crate) control: &'a RingControl,
     pub(crate) bytes: Bytes<'a>,
+}
+
+impl Area {
+    /// The view of one ring of a lane.
+    #[inline]
+    pub(crate) fn ring(&self, lane: LaneNumber, direction: Direction) -> RingView<'_> {
+        let control = self.lane(lane);
+        let control = match direction {
+            Direction::ToHost => &control.to_host,
+            Direction::ToClient => &control.to_client,
+        };
+        RingView {
+            lane,
+            control,
+            bytes: self.bytes(lane, direction),
+        }
+    }
 }
 
 impl RingView<'_> {
@@ -56,7 +63,7 @@ impl RingView<'_> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Producer {
     tail: u32,
-    /// The reader's index as last seen and believed.
+    /// The reader's index as last read and checked.
     head: u32,
 }
 
@@ -89,15 +96,15 @@ impl Producer {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Consumer {
     head: u32,
-    /// The writer's index as last seen and believed.
+    /// The writer's index as last read and checked.
     tail: u32,
-    /// Bytes read since the writer was told of room.
-    untold: u32,
+    /// Bytes read since the writer was notified of space.
+    unnotified: u32,
 }
 
-/// So many bytes have to be read before the writer is told. It sleeps on a full ring only, so it
-/// hears of it before the ring is empty; and a conversation of short frames pays no fence for it.
-const WORTH_TELLING: u32 = CAPACITY / 2;
+/// Bytes to be read before the writer is notified. It parks on a full ring only, so it is notified
+/// before the ring is empty; and a conversation of short frames needs no fence for it.
+const NOTIFY_BYTES: u32 = CAPACITY / 2;
 
 impl Consumer {
     /// How many bytes can be read now.
@@ -126,19 +133,19 @@ impl Consumer {
         let (target, _) = target.split_at_mut(held.min(target.len()));
         let read = ring.bytes.take(self.head, target);
         self.head = advanced(self.head, read);
-        self.untold = advanced(self.untold, read);
+        self.unnotified = advanced(self.unnotified, read);
         ring.control.head.0.store(self.head, Release);
         Ok(read)
     }
 
-    /// Whether the writer has to be told of room now; it counts as told then.
+    /// Whether the writer has to be notified of space now; it counts as notified then.
     #[inline]
-    pub(crate) fn take_untold(&mut self) -> bool {
-        let telling = self.untold >= WORTH_TELLING;
-        if telling {
-            self.untold = 0;
+    pub(crate) fn take_unnotified(&mut self) -> bool {
+        let is_notifying = self.unnotified >= NOTIFY_BYTES;
+        if is_notifying {
+            self.unnotified = 0;
         }
-        telling
+        is_notifying
     }
 }
 
@@ -154,9 +161,9 @@ fn advanced(index: u32, count: usize) -> u32 {
 
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod tests {
-    use crate::layout::{Interest, RING_CAPACITY};
+    use crate::lane::{Interest, RING_CAPACITY};
     use crate::sync::Relaxed;
-    use crate::{Segment, Verdict, Violation};
+    use crate::{Segment, Violation};
 
     /// What a hostile peer can do: the control words of the first lane for calls.
     #[test]
@@ -189,7 +196,7 @@ mod tests {
             lease.read_onto(&mut Vec::new(), 9),
             Err(violation(u32::MAX))
         );
-        let mut go_on = || Verdict::Continue;
+        let mut go_on = || std::ops::ControlFlow::Continue(());
         assert_eq!(
             lease.wait(Interest::Data, &mut go_on),
             Err(violation(u32::MAX))
@@ -250,9 +257,9 @@ mod tests {
     fn indices_wrap_around_u32() {
         let (segment, _fd) = Segment::create().unwrap();
         let area = segment.area;
-        let lane = crate::LaneIndex::new(1).unwrap();
+        let lane = crate::LaneNumber::new(1).unwrap();
         let near = u32::MAX - 99;
-        let ring = area.ring(lane, crate::layout::Direction::ToHost);
+        let ring = area.ring(lane, crate::lane::Direction::ToHost);
         ring.control.head.0.store(near, Relaxed);
         ring.control.tail.0.store(near, Relaxed);
         let mut writer = super::Producer {
@@ -262,7 +269,7 @@ mod tests {
         let mut reader = super::Consumer {
             head: near,
             tail: near,
-            untold: 0,
+            unnotified: 0,
         };
         let sent: Vec<u8> = (0..=u8::MAX).cycle().take(RING_CAPACITY).collect();
         assert_eq!(writer.write(ring, &sent), Ok(RING_CAPACITY));

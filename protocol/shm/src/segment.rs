@@ -1,16 +1,18 @@
 //! A segment: making it, sealing it, opening it.
+//!
+//! Upholds I-3.
 
 use std::sync::Arc;
 
 use crate::area::Area;
-use crate::client::Client;
-use crate::host::Host;
+use crate::client::SegmentClient;
+use crate::host::SegmentHost;
 
 /// The shared memory between one client and one host process.
 ///
 /// The client makes it with [`Segment::create`], lets the host process inherit the descriptor, and
-/// turns it into a [`Client`]. The host process opens the descriptor with [`Segment::open`], sends
-/// the segment to its JS thread and turns it into a [`Host`] there.
+/// turns it into a [`SegmentClient`]. The host process opens the descriptor with [`Segment::open`], sends
+/// the segment to its JS thread and turns it into a [`SegmentHost`] there.
 #[derive(Debug)]
 pub struct Segment {
     pub(crate) area: Arc<Area>,
@@ -18,13 +20,13 @@ pub struct Segment {
 
 impl Segment {
     /// The client's end.
-    pub fn into_client(self) -> Client {
-        Client::new(self.area)
+    pub fn into_client(self) -> SegmentClient {
+        SegmentClient::new(self.area)
     }
 
     /// The host's end. It stays on the thread that makes it: the JS thread.
-    pub fn into_host(self) -> Host {
-        Host::new(self.area)
+    pub fn into_host(self) -> SegmentHost {
+        SegmentHost::new(self.area)
     }
 }
 
@@ -82,7 +84,7 @@ mod linux {
     use crate::layout::LAYOUT;
     use crate::sync::{Acquire, Release};
 
-    /// Without these a peer could take the memory away under our feet.
+    /// Without these a peer could shrink the object, and an access would fault.
     const SEALS: SealFlags = SealFlags::SHRINK
         .union(SealFlags::GROW)
         .union(SealFlags::SEAL);
@@ -93,15 +95,15 @@ mod linux {
         /// has started.
         ///
         /// A process that this one forks does not inherit the mapping: see
-        /// [`Client::detach_forked`](crate::Client::detach_forked).
+        /// [`SegmentClient::detach_forked`](crate::SegmentClient::detach_forked).
         pub fn create() -> Result<(Self, OwnedFd), SegmentError> {
             let fd = memfd().map_err(failed("create"))?;
             fs::ftruncate(&fd, SEGMENT_LEN as u64).map_err(failed("size"))?;
             let area = map(fd.as_fd())?;
             area.header().layout.0.store(LAYOUT, Release);
             fs::fcntl_add_seals(&fd, SEALS).map_err(failed("seal"))?;
-            // SAFETY: the range is our own mapping (invariant 1); this changes what a forked child
-            // gets, not this process.
+            // SAFETY: M; the range is our own mapping, and this changes what a forked child gets, not
+            // this process.
             unsafe {
                 mm::madvise(
                     area.base().as_ptr().cast(),
@@ -123,7 +125,7 @@ mod linux {
         pub fn open(fd: OwnedFd) -> Result<Self, SegmentError> {
             let seals = match fs::fcntl_get_seals(&fd) {
                 Ok(seals) => seals,
-                // What knows no seals at all.
+                // The object supports no seals.
                 Err(Errno::INVAL) => return Err(SegmentError::NotSealed),
                 Err(errno) => return Err(failed("read the seals of")(errno)),
             };
@@ -152,11 +154,10 @@ mod linux {
     }
 
     impl Area {
-        /// Puts private zeroes where a forked child has nothing.
+        /// Maps private zeroes where a forked child has no mapping.
         pub(crate) fn detach_forked(&self) -> Result<(), SegmentError> {
-            // SAFETY: replaces this very mapping, or the hole that the fork left of it, by memory
-            // of the same size, which keeps invariant 1. The child has one thread, and atomics are
-            // valid for every bit pattern (invariant 2).
+            // SAFETY: M, W; replaces this mapping, or the hole that the fork left of it, by memory of
+            // the same size. The child has one thread, and atomics are valid for every bit pattern.
             let mapped = unsafe {
                 mm::mmap_anonymous(
                     self.base().as_ptr().cast(),
@@ -182,7 +183,7 @@ mod linux {
 
     fn map(fd: BorrowedFd<'_>) -> Result<Area, SegmentError> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping where the system likes it touches no memory that is in use.
+        // SAFETY: M; a new mapping at an address that the system chooses overlaps no memory in use.
         let base = unsafe {
             mm::mmap(
                 ptr::null_mut(),
@@ -195,8 +196,8 @@ mod linux {
         }
         .map_err(failed("map"))?;
         let base = NonNull::new(base.cast()).ok_or_else(|| failed("map")(Errno::NOMEM))?;
-        // SAFETY: this is invariant 1: mapped just now with this length; the object was sealed
-        // when opened, or is the creator's own, which seals it before anybody else sees it.
+        // SAFETY: M; mapped just now with this length. The object was sealed when opened, or is the
+        // creator's own, who seals it before it passes the descriptor on.
         Ok(unsafe { Area::from_mapping(base) })
     }
 

@@ -13,7 +13,7 @@ pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::time::Duration;
 
-/// A word to sleep on, shared between processes.
+/// A word to park on, shared between processes.
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
 #[repr(C)]
@@ -25,28 +25,28 @@ pub(crate) struct Futex {
 
 impl Futex {
     /// The word as it is now; what its last bump published is visible after this.
-    pub(crate) fn seen(&self) -> u32 {
+    pub(crate) fn load(&self) -> u32 {
         self.word.load(Acquire)
     }
 
-    /// Changes the word and wakes every thread that sleeps on it.
-    pub(crate) fn ring(&self) {
+    /// Changes the word and wakes every thread that is parked on it.
+    pub(crate) fn bump_and_wake(&self) {
         self.word.fetch_add(1, Release);
         self.wake();
     }
 
-    /// The fault of a wake-up that does not change the word.
+    /// The deliberate fault of a wake-up that does not change the word.
     pub(crate) fn wake_only(&self) {
         self.wake();
     }
 
-    /// Sleeps if the word still is `seen`: until woken, for `timeout`, until a signal comes, or for
-    /// no reason at all.
+    /// Parks if the word still is `seen`: until woken, until `timeout` or a signal, or for a spurious
+    /// reason.
     #[cfg(all(not(loom), target_os = "linux"))]
     pub(crate) fn wait(&self, seen: u32, timeout: Option<Duration>) {
         use rustix::thread::futex::{Flags, Timespec, wait};
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
-        // Every outcome means the same to a caller that looks again: EAGAIN, EINTR, ETIMEDOUT.
+        // The caller polls again after every outcome: EAGAIN, EINTR, ETIMEDOUT.
         let _ = wait(&self.word, Flags::empty(), seen, timeout.as_ref());
     }
 
@@ -65,7 +65,7 @@ impl Futex {
     #[cfg(all(not(loom), not(target_os = "linux")))]
     fn wake(&self) {}
 
-    /// Time does not pass in the model: who is not woken sleeps for ever, and loom reports it.
+    /// Time does not pass in the model: a thread that is not woken is a deadlock, which loom reports.
     #[cfg(loom)]
     pub(crate) fn wait(&self, seen: u32, _timeout: Option<Duration>) {
         let guard = lock(&self.gate.0);
@@ -81,33 +81,44 @@ impl Futex {
     }
 }
 
-/// Locks; a panic of another holder leaves nothing half-done here.
+/// Sleeps without a word on which another process could wake this thread.
+#[cfg(not(loom))]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[cfg(loom)]
+pub(crate) fn pause(_time: Duration) {
+    loom::thread::yield_now();
+}
+
+/// Locks; a panic of another holder leaves no state half-changed here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A deliberate fault of the sleeping protocol, for the test that the model finds it.
+/// A deliberate fault of the parking protocol, for the test that the model finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     not(loom),
     expect(unreachable_pub, reason = "exported to the model's test only")
 )]
 pub enum Fault {
-    /// The waker looks for a sleeper without a fence after its write.
-    NoWakerFence,
-    /// The sleeper does not look again after it has announced itself.
-    NoSecondLook,
-    /// The sleeper announces itself after its last look.
+    /// The waker looks for an announcement without a fence after its write.
+    NoPublishFence,
+    /// The parking thread does not poll again after its announcement.
+    NoSecondPoll,
+    /// The parking thread announces after its last poll.
     LateAnnouncement,
-    /// The sleeper takes the value of the word after its last look.
-    LateSeen,
+    /// The parking thread loads the word after its last poll.
+    LateLoad,
     /// A wake-up does not change the word.
     NoBump,
     /// A thread announces a turn although a loop owns the turns.
     UncheckedOwner,
-    /// A thread looks for an owner of the turns before it announces its own, not while it does.
+    /// A thread checks for an owner before it announces its turn, not while it does.
     EarlyCheck,
 }
 

@@ -1,12 +1,14 @@
-//! Whether the JS thread is at its top, so that the owner of pending work may give it a turn.
+//! Whether the JS thread is at its top, that is, outside of every call, where a turn can be given.
 //!
-//! The word says what the JS thread does, which lane a turn comes on that was announced, and
-//! whether somebody wanted to give one and could not: then the host rings again.
+//! The word says what the JS thread does, the lane of a turn that was announced, and whether a turn
+//! was declined since: then the host requests another one.
+//!
+//! Upholds I-11.
 
 use std::sync::Arc;
 
 use crate::area::Area;
-use crate::layout::LaneIndex;
+use crate::lane::LaneNumber;
 use crate::sync::{AcqRel, Acquire, AtomicU32};
 
 /// What the JS thread does.
@@ -14,18 +16,18 @@ use crate::sync::{AcqRel, Acquire, AtomicU32};
 pub enum TopState {
     /// It runs a call, or waits for a callback inside one.
     Busy,
-    /// It waits at its top for whatever comes.
+    /// It waits at its top, for all lanes.
     AtTop,
-    /// It was at its top, and an owner has announced a turn on this lane.
-    Taken(LaneIndex),
+    /// It was at its top, and a client's thread has announced a turn on this lane.
+    Taken(LaneNumber),
 }
 
 /// What the host finds in the word when it changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Top {
-    /// What was said until now.
+    /// The state until now.
     pub state: TopState,
-    /// A turn was declined since: it is to be rung for again.
+    /// A turn was declined since: it is to be requested again.
     pub declined: bool,
 }
 
@@ -35,16 +37,17 @@ const TAKEN: u32 = 2;
 const KIND: u32 = 0xff;
 const LANE_SHIFT: u32 = 8;
 const DECLINED: u32 = 1 << 31;
-const TRIES: usize = 64;
+/// How often the client tries to change the word: a host may change it all the time.
+const TRIES_MAX: usize = 64;
 
 fn word(area: &Area) -> &AtomicU32 {
     &area.header().top.0
 }
 
-/// Whatever the other side wrote means something: the word is a hint between two who may lie.
+/// Every word has a meaning: the other side may write any, and it is only a hint.
 fn decode(word: u32) -> Top {
     let lane = (word & !DECLINED) >> LANE_SHIFT;
-    let state = match (word & KIND, LaneIndex::new(lane as usize)) {
+    let state = match (word & KIND, LaneNumber::new(lane as usize)) {
         (AT_TOP, _) => TopState::AtTop,
         (TAKEN, Some(lane)) => TopState::Taken(lane),
         _ => TopState::Busy,
@@ -66,13 +69,12 @@ pub struct ClientTop(pub(crate) Arc<Area>);
 
 impl ClientTop {
     /// Announces a turn on this lane, if the JS thread is at its top and no other turn is
-    /// announced. Then the turn is to be sent at once: the host waits for it. Else the host rings
-    /// again when it comes to its top.
-    pub fn try_take(&self, lane: LaneIndex) -> bool {
+    /// announced. Then the turn is to be sent at once: the host waits for it. Otherwise the host
+    /// requests another turn when it comes to its top.
+    pub fn try_take(&self, lane: LaneNumber) -> bool {
         let word = word(&self.0);
         let mut seen = word.load(Acquire);
-        // A host that changes it for ever is not waited for.
-        for _ in 0..TRIES {
+        for _ in 0..TRIES_MAX {
             let free = seen & KIND == AT_TOP;
             let next = if free {
                 TAKEN | u32::from(lane.number()) << LANE_SHIFT | seen & DECLINED
@@ -98,12 +100,12 @@ impl ClientTop {
 pub struct HostTop(pub(crate) Arc<Area>);
 
 impl HostTop {
-    /// Says that the JS thread is at its top.
+    /// States that the JS thread is at its top.
     pub fn arrive(&self) -> Top {
         decode(word(&self.0).swap(AT_TOP, AcqRel))
     }
 
-    /// Says that it is busy: after [`Taken`](TopState::Taken) a turn is on its way.
+    /// States that it is busy. After [`Taken`](TopState::Taken) a turn is on its way.
     pub fn leave(&self) -> Top {
         decode(word(&self.0).swap(BUSY, AcqRel))
     }

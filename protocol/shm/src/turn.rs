@@ -10,7 +10,7 @@ use crate::sync::{Fault, Mutex, MutexGuard, faulty, lock};
 #[derive(Debug)]
 pub struct TurnOwner<T>(Mutex<Option<T>>);
 
-/// What came of beginning a turn without being its owner.
+/// The outcome of [`TurnOwner::claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnClaim {
     /// The turn is announced: it must be sent at once.
@@ -28,18 +28,18 @@ impl<T> Default for TurnOwner<T> {
 }
 
 impl<T> TurnOwner<T> {
-    /// The owner, to be read or replaced.
+    /// Locks the owner, to read or replace it.
     pub fn lock(&self) -> MutexGuard<'_, Option<T>> {
         lock(&self.0)
     }
 
-    /// As [`Self::lock`]; `None` if the lock is held, as it may be for ever in a forked child.
+    /// As [`Self::lock`]; `None` if the lock is held, as it may be forever in a forked child.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, Option<T>>> {
         self.0.try_lock().ok()
     }
 
-    /// Has `announce` announce a turn, unless a loop owns the turns. The check and the announcement
-    /// are one step for a loop that becomes the owner.
+    /// Has `announce` announce a turn, unless a loop owns the turns. No loop can become the owner
+    /// between the check and the announcement.
     pub fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
         let owner = self.lock();
         if owner.is_some() && !faulty(Fault::UncheckedOwner) {

@@ -12,11 +12,11 @@ use crate::error::Violation;
 /// A slice whose bytes are initialised already.
 pub(crate) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, len) = (bytes.as_mut_ptr().cast(), bytes.len());
-    // SAFETY: same memory, length and lifetime; the callers only ever write initialised bytes.
+    // SAFETY: U; same memory, length and lifetime, and readers write initialised bytes only.
     unsafe { std::slice::from_raw_parts_mut(start, len) }
 }
 
-/// Appends to `target` what `read` reads into at most `limit` bytes of its spare room.
+/// Appends to `target` what `read` reads into at most `limit` bytes of its spare capacity.
 pub(crate) fn append(
     target: &mut Vec<u8>,
     limit: usize,
@@ -27,8 +27,7 @@ pub(crate) fn append(
     let limit = limit.min(spare.len());
     let read = read(&mut spare[..limit])?.min(limit);
     let len = target.len() + read;
-    // SAFETY: the reader has initialised `read` bytes after the old length (invariant 3), and they
-    // are inside the capacity.
+    // SAFETY: U; the reader has initialised `read` bytes after the old length, inside the capacity.
     unsafe { target.set_len(len) };
     Ok(read)
 }

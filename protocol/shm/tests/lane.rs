@@ -3,22 +3,24 @@
 #![cfg(all(target_os = "linux", not(loom)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hostd_shm::{
-    Client, Host, HostWait, Interest, LANES, LaneIndex, Lease, RING_CAPACITY, SLICE, Segment, Top,
-    TopState, Verdict, Waited,
+    HostWait, Interest, LANES, LaneNumber, Lease, RING_CAPACITY, Segment, SegmentClient,
+    SegmentHost, Top, TopState, Waited,
 };
+use hostd_wait::constants::PARK_MAX;
 
-/// Long enough for a sleeper to be asleep.
-const ASLEEP: Duration = Duration::from_millis(30);
+/// Long enough for the other thread to park.
+const PARKED: Duration = Duration::from_millis(30);
 /// Far less than a slice, far more than a wake-up takes on a busy machine.
 const SOON: Duration = Duration::from_millis(80);
 
-fn pair() -> (Client, Host) {
+fn pair() -> (SegmentClient, SegmentHost) {
     let (segment, fd) = Segment::create().unwrap();
     (
         segment.into_client(),
@@ -33,11 +35,11 @@ fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHa
         .unwrap()
 }
 
-fn go_on() -> Verdict {
-    Verdict::Continue
+fn go_on() -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
-fn lease(client: &Client) -> Lease {
+fn lease(client: &SegmentClient) -> Lease {
     client.try_lease(None).unwrap()
 }
 
@@ -123,9 +125,9 @@ fn both_ends_wake_each_other_from_sleep() {
         let mut host = Segment::open(fd).unwrap().into_host();
         for _ in 0..3 {
             let ready = host.waiter.wait(None).unwrap();
-            assert_eq!(ready.lanes.map(LaneIndex::get).collect::<Vec<_>>(), [1]);
+            assert_eq!(ready.lanes.map(LaneNumber::get).collect::<Vec<_>>(), [1]);
             assert_eq!(host.lanes[1].read(&mut [0; 8]), Ok(1));
-            thread::sleep(ASLEEP);
+            thread::sleep(PARKED);
             assert_eq!(host.lanes[1].write(b"r"), Ok(1));
             host.lanes[1].notify();
         }
@@ -133,15 +135,15 @@ fn both_ends_wake_each_other_from_sleep() {
     let client = segment.into_client();
     let mut lease = lease(&client);
     for _ in 0..3 {
-        thread::sleep(ASLEEP);
+        thread::sleep(PARKED);
         assert_eq!(lease.write(b"c"), Ok(1));
         let mut asked = 0;
         let waited = lease.wait(Interest::Data, &mut || {
             asked += 1;
-            Verdict::Continue
+            ControlFlow::Continue(())
         });
         assert_eq!(waited, Ok(Waited::Ready));
-        assert!(asked >= 1, "it slept");
+        assert!(asked >= 1, "it parked");
         assert_eq!(lease.read(&mut [0; 8]), Ok(1));
     }
     server.join().unwrap();
@@ -155,22 +157,22 @@ fn a_stop_is_honoured_within_a_slice() {
     let setter = {
         let stop = Arc::clone(&stop);
         spawn(move || {
-            thread::sleep(ASLEEP);
+            thread::sleep(PARKED);
             stop.store(true, Ordering::Relaxed);
         })
     };
     let start = Instant::now();
     let waited = lease.wait(Interest::Data, &mut || {
         if stop.load(Ordering::Relaxed) {
-            Verdict::Stop
+            ControlFlow::Break(())
         } else {
-            Verdict::Continue
+            ControlFlow::Continue(())
         }
     });
     assert_eq!(waited, Ok(Waited::Stopped));
     let took = start.elapsed();
     // Twice the slice for a busy machine.
-    assert!(took >= ASLEEP && took < ASLEEP + 2 * SLICE, "{took:?}");
+    assert!(took >= PARKED && took < PARKED + 2 * PARK_MAX, "{took:?}");
     setter.join().unwrap();
 }
 
@@ -179,7 +181,7 @@ fn a_writer_without_room_is_stopped_as_well() {
     let (client, _host) = pair();
     let mut lease = lease(&client);
     assert_eq!(lease.write(&vec![0; RING_CAPACITY]), Ok(RING_CAPACITY));
-    let waited = lease.wait(Interest::Space, &mut || Verdict::Stop);
+    let waited = lease.wait(Interest::Space, &mut || ControlFlow::Break(()));
     assert_eq!(waited, Ok(Waited::Stopped));
 }
 
@@ -189,7 +191,7 @@ fn data_wins_over_a_stop() {
     let mut lease = lease(&client);
     host.lanes[lease.index().get()].write(b"x").unwrap();
     assert_eq!(
-        lease.wait(Interest::Data, &mut || Verdict::Stop),
+        lease.wait(Interest::Data, &mut || ControlFlow::Break(())),
         Ok(Waited::Ready)
     );
 }
@@ -210,9 +212,9 @@ fn time_from_death_to_the_last_stop() -> Duration {
         spawn(move || {
             let mut check = || {
                 if dead.load(Ordering::Acquire) {
-                    Verdict::Stop
+                    ControlFlow::Break(())
                 } else {
-                    Verdict::Continue
+                    ControlFlow::Continue(())
                 }
             };
             assert_eq!(lease.wait(Interest::Data, &mut check), Ok(Waited::Stopped));
@@ -227,9 +229,9 @@ fn time_from_death_to_the_last_stop() -> Duration {
             spawn(move || {
                 let mut check = || {
                     if dead.load(Ordering::Acquire) {
-                        Verdict::Stop
+                        ControlFlow::Break(())
                     } else {
-                        Verdict::Continue
+                        ControlFlow::Continue(())
                     }
                 };
                 client.lease(None, &mut check).unwrap_err();
@@ -237,7 +239,7 @@ fn time_from_death_to_the_last_stop() -> Duration {
             })
         })
         .collect();
-    thread::sleep(ASLEEP + SLICE);
+    thread::sleep(PARKED + PARK_MAX);
     let start = Instant::now();
     dead.store(true, Ordering::Release);
     client.wake_all();
@@ -246,7 +248,7 @@ fn time_from_death_to_the_last_stop() -> Duration {
         thread::yield_now();
     }
     let took = start.elapsed();
-    // Nobody gave a lane back before all who waited for one had left.
+    // No lane was returned before all waits for one had ended.
     drop(
         bytes
             .into_iter()
@@ -282,9 +284,9 @@ fn time_from_wake_to_stop() -> Duration {
     };
     let waited = lease.wait(Interest::Data, &mut || {
         if asked.fetch_add(1, Ordering::Relaxed) == 0 {
-            Verdict::Continue
+            ControlFlow::Continue(())
         } else {
-            Verdict::Stop
+            ControlFlow::Break(())
         }
     });
     assert_eq!(waited, Ok(Waited::Stopped));
@@ -313,34 +315,34 @@ fn lanes_are_served_in_turn() {
 }
 
 #[test]
-fn the_host_times_out_and_is_rung() {
+fn the_host_times_out_and_is_woken() {
     let (client, mut host) = pair();
     let start = Instant::now();
-    assert!(host.waiter.wait(Some(ASLEEP)).unwrap().is_empty());
-    assert!(start.elapsed() >= ASLEEP);
-    let waited = host.lanes[1].wait(Interest::Data, 0, Some(ASLEEP));
+    assert!(host.waiter.wait(Some(PARKED)).unwrap().is_empty());
+    assert!(start.elapsed() >= PARKED);
+    let waited = host.lanes[1].wait(Interest::Data, 0, Some(PARKED));
     assert_eq!(waited, Ok(HostWait::TimedOut));
 
     let waker = host.waker.clone();
     let other = spawn(move || {
-        thread::sleep(ASLEEP);
+        thread::sleep(PARKED);
         waker.wake();
     });
     let ready = host.waiter.wait(None).unwrap();
-    assert!(ready.rung && ready.lanes.is_empty());
+    assert!(ready.woken && ready.lanes.is_empty());
     assert!(
         host.waiter.poll().unwrap().is_empty(),
-        "a ring is told once"
+        "a wake-up is reported once"
     );
     other.join().unwrap();
 
     // While it waits on one lane, other lanes do not end the wait, and are not lost.
-    let mut one = client.try_lease(LaneIndex::new(1)).unwrap();
-    let mut two = client.try_lease(LaneIndex::new(2)).unwrap();
+    let mut one = client.try_lease(LaneNumber::new(1)).unwrap();
+    let mut two = client.try_lease(LaneNumber::new(2)).unwrap();
     let other = spawn(move || {
         two.write(b"2").unwrap();
         two.notify();
-        thread::sleep(ASLEEP);
+        thread::sleep(PARKED);
         one.write(b"1").unwrap();
         one.notify();
         (one, two)
@@ -352,12 +354,12 @@ fn the_host_times_out_and_is_rung() {
     assert_eq!(host.lanes[1].read(&mut [0; 9]), Ok(1));
     let leases = other.join().unwrap();
     let ready = host.waiter.wait(None).unwrap();
-    assert_eq!(ready.lanes.map(LaneIndex::get).collect::<Vec<_>>(), [2]);
+    assert_eq!(ready.lanes.map(LaneNumber::get).collect::<Vec<_>>(), [2]);
     drop(leases);
 }
 
 #[test]
-fn who_has_nothing_to_do_says_so_before_it_sleeps_and_not_else() {
+fn idle_hook_is_called_before_parking_only() {
     static SAID: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
     let said = || std::mem::take(&mut *SAID.lock().unwrap());
     let (client, mut host) = pair();
@@ -372,14 +374,14 @@ fn who_has_nothing_to_do_says_so_before_it_sleeps_and_not_else() {
     assert_eq!(said(), []);
     assert_eq!(host.lanes[lane.get()].read(&mut [0; 9]), Ok(1));
     for _ in 0..2 {
-        assert!(host.waiter.wait(Some(ASLEEP)).unwrap().is_empty());
-        let waited = host.lanes[lane.get()].wait(Interest::Data, 0, Some(ASLEEP));
+        assert!(host.waiter.wait(Some(PARKED)).unwrap().is_empty());
+        let waited = host.lanes[lane.get()].wait(Interest::Data, 0, Some(PARKED));
         assert_eq!(waited, Ok(HostWait::TimedOut));
     }
     let said = said();
     let parts: Vec<_> = said.split(|waited| *waited == Duration::MAX).collect();
-    assert_eq!(parts.len(), 5, "four sleeps: {said:?}");
-    assert!(parts.iter().all(|looking| looking.is_sorted()), "{said:?}");
+    assert_eq!(parts.len(), 5, "four parks: {said:?}");
+    assert!(parts.iter().all(|spin| spin.is_sorted()), "{said:?}");
 }
 
 #[test]
@@ -389,15 +391,15 @@ fn a_cancel_is_seen_and_taken_back() {
     let (handle, number) = (lease.handle(), lease.index().get());
     assert_eq!(host.lanes[number].cancel(), 0);
     let other = spawn(move || {
-        thread::sleep(ASLEEP);
+        thread::sleep(PARKED);
         handle.set_cancel(3);
     });
     let waited = host.lanes[number].wait(Interest::Data, 0, None);
     assert_eq!(waited, Ok(HostWait::Cancelled));
     other.join().unwrap();
-    assert_eq!(host.lanes[number].cancel_flag().get(), 3);
+    assert_eq!(host.lanes[number].cancel_word().get(), 3);
     // Known already, it does not end a wait again.
-    let waited = host.lanes[number].wait(Interest::Data, 3, Some(ASLEEP));
+    let waited = host.lanes[number].wait(Interest::Data, 3, Some(PARKED));
     assert_eq!(waited, Ok(HostWait::TimedOut));
     lease.set_cancel(0);
     assert_eq!(host.lanes[number].cancel(), 0);
@@ -407,7 +409,7 @@ fn a_cancel_is_seen_and_taken_back() {
 fn a_turn_is_taken_at_the_top_only_and_once() {
     let (client, host) = pair();
     let top = client.top();
-    let lane = |number| LaneIndex::new(number).unwrap();
+    let lane = |number| LaneNumber::new(number).unwrap();
     let said = |state, declined| Top { state, declined };
     assert!(!top.try_take(lane(3)));
     assert_eq!(host.top.arrive(), said(TopState::Busy, true));

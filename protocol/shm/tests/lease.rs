@@ -3,14 +3,15 @@
 #![cfg(all(target_os = "linux", not(loom)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hostd_shm::{Client, LANES, LaneIndex, Lease, Segment, Verdict};
+use hostd_shm::{LANES, LaneNumber, Lease, Segment, SegmentClient};
 
-fn client() -> Client {
+fn client() -> SegmentClient {
     Segment::create().unwrap().0.into_client()
 }
 
@@ -21,11 +22,11 @@ fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHa
         .unwrap()
 }
 
-fn go_on() -> Verdict {
-    Verdict::Continue
+fn go_on() -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
-fn all_of(client: &Client) -> Vec<Lease> {
+fn all_of(client: &SegmentClient) -> Vec<Lease> {
     let leases: Vec<Lease> = std::iter::from_fn(|| client.try_lease(None)).collect();
     assert_eq!(leases.len(), LANES - 1);
     leases
@@ -49,13 +50,13 @@ fn there_are_63_and_a_home_lane() {
 #[test]
 fn the_hint_is_followed_if_that_lane_is_free() {
     let client = client();
-    let hint = LaneIndex::new(40);
+    let hint = LaneNumber::new(40);
     let hinted = client.try_lease(hint).unwrap();
     assert_eq!(Some(hinted.index()), hint);
     assert_ne!(Some(client.try_lease(hint).unwrap().index()), hint);
-    // The home lane is nobody's.
+    // The home lane is never leased for calls.
     assert_ne!(
-        client.try_lease(LaneIndex::new(0)).unwrap().index().get(),
+        client.try_lease(LaneNumber::new(0)).unwrap().index().get(),
         0
     );
 }
@@ -91,7 +92,7 @@ fn no_lane_has_two_holders() {
 
 /// Threads that wait for a lane, in this order; each notes when it got one and holds it.
 fn waiters(
-    client: &Client,
+    client: &SegmentClient,
     count: u32,
     got: &Arc<Mutex<Vec<u32>>>,
 ) -> Vec<JoinHandle<Option<Lease>>> {
@@ -100,10 +101,10 @@ fn waiters(
         let asked = Arc::new(AtomicBool::new(false));
         let (client, got, in_line) = (client.clone(), Arc::clone(got), Arc::clone(&asked));
         threads.push(spawn(move || {
-            // A check is asked once its caller stands in the queue.
+            // A check is called once its caller is in the queue.
             let mut check = || {
                 in_line.store(true, Ordering::Release);
-                Verdict::Continue
+                ControlFlow::Continue(())
             };
             let lease = client.lease(None, &mut check).ok();
             got.lock().unwrap().push(number);
@@ -123,7 +124,10 @@ fn who_comes_first_is_served_first() {
     let got = Arc::new(Mutex::new(Vec::new()));
     let threads = waiters(&client, 8, &got);
     for served in 1..=8 {
-        assert!(client.try_lease(None).is_none(), "nobody overtakes");
+        assert!(
+            client.try_lease(None).is_none(),
+            "the queue is not overtaken"
+        );
         drop(held.pop());
         while got.lock().unwrap().len() < served {
             thread::yield_now();
@@ -147,7 +151,7 @@ fn who_gives_up_leaves_the_queue_and_takes_no_lane_along() {
     client
         .lease(None, &mut || {
             if asked.fetch_add(1, Ordering::Relaxed) == 2 {
-                Verdict::Stop
+                ControlFlow::Break(())
             } else {
                 go_on()
             }
@@ -179,9 +183,9 @@ fn giving_up_and_being_served_at_once_loses_no_lane() {
                 client.lease(None, &mut || {
                     in_line.store(true, Ordering::Release);
                     if stop.load(Ordering::Acquire) {
-                        Verdict::Stop
+                        ControlFlow::Break(())
                     } else {
-                        Verdict::Continue
+                        ControlFlow::Continue(())
                     }
                 })
             })

@@ -1,18 +1,19 @@
-//! Model checking of the rings and of the sleeping protocol, on the real code over loom's atomics.
+//! Model checking of the rings and of the parking protocol, on the real code over loom's atomics.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p hostd-shm --release --test loom`
 //!
-//! In the model time does not pass: a thread whose wake-up is lost sleeps for ever, which loom
-//! reports as a deadlock. The rings hold 4 bytes, so that they fill and wrap.
+//! In the model time does not pass: a lost wake-up is a deadlock, which loom reports. The rings hold
+//! 4 bytes, so that they fill and wrap.
 
 #![cfg(loom)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hostd_shm::{
-    ClientCord, ClientLane, Fault, Host, HostWait, Interest, LANES, Lookout, RING_CAPACITY,
-    Segment, TopState, TurnClaim, TurnOwner, Verdict, Waited, with_fault,
+    ClientPipeWord, ClientRings, Fault, HostWait, IdleSpin, Interest, LANES, RING_CAPACITY,
+    Segment, SegmentHost, TopState, TurnClaim, TurnOwner, Waited, with_fault,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -24,16 +25,16 @@ fn check(body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
-fn go_on() -> Verdict {
-    Verdict::Continue
+fn go_on() -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
-fn await_data(lane: &mut ClientLane) {
+fn await_data(lane: &mut ClientRings) {
     assert_eq!(lane.wait(Interest::Data, &mut go_on), Ok(Waited::Ready));
 }
 
 /// Waits for all lanes until each of `bytes` has come, in whatever order of lanes.
-fn collect(host: &mut Host, mut bytes: Vec<u8>) {
+fn collect(host: &mut SegmentHost, mut bytes: Vec<u8>) {
     while !bytes.is_empty() {
         for index in host.waiter.wait(None).unwrap().lanes {
             let mut byte = [0];
@@ -207,10 +208,10 @@ fn a_waker_of_the_host_is_heard_at_the_top_and_on_a_lane() {
             let other = thread::spawn(move || waker.wake());
             if on_lane {
                 let waited = host.lanes[1].wait(Interest::Data, 0, None);
-                assert_eq!(waited, Ok(HostWait::Rung));
+                assert_eq!(waited, Ok(HostWait::Woken));
             } else {
                 let ready = host.waiter.wait(None).unwrap();
-                assert!(ready.rung && ready.lanes.is_empty());
+                assert!(ready.woken && ready.lanes.is_empty());
             }
             other.join().unwrap();
         });
@@ -248,9 +249,9 @@ fn death_wakes_the_client() {
         let mut lease = client.try_lease(None).unwrap();
         let waited = lease.wait(Interest::Data, &mut || {
             if dead.load(Ordering::Acquire) {
-                Verdict::Stop
+                ControlFlow::Break(())
             } else {
-                Verdict::Continue
+                ControlFlow::Continue(())
             }
         });
         assert_eq!(waited, Ok(Waited::Stopped));
@@ -258,75 +259,78 @@ fn death_wakes_the_client() {
     });
 }
 
-/// A cord that is watched, what is written to its descriptor, and a host that pulls it: whether that
-/// was heard.
-fn a_pull() -> (ClientCord, Arc<AtomicBool>, thread::JoinHandle<bool>) {
+/// A wake pipe that is watched, whether its descriptor was written to, and a host that notifies:
+/// whether that was received.
+fn a_notification() -> (ClientPipeWord, Arc<AtomicBool>, thread::JoinHandle<bool>) {
     let (ours, theirs) = Segment::model();
-    let cord = ours.into_client().cord();
-    cord.watch();
-    // What is written to a descriptor; no order of the kernel's is relied upon.
-    let pulled = Arc::new(AtomicBool::new(false));
+    let word = ours.into_client().pipe_word();
+    word.watch();
+    // No order of the kernel's is relied upon.
+    let written = Arc::new(AtomicBool::new(false));
     let host = {
-        let pulled = Arc::clone(&pulled);
+        let written = Arc::clone(&written);
         thread::spawn(move || {
-            theirs.into_host().cord.pull(|| {
-                pulled.store(true, Ordering::Relaxed);
+            theirs.into_host().pipe.notify(|| {
+                written.store(true, Ordering::Relaxed);
                 true
             })
         })
     };
-    (cord, pulled, host)
+    (word, written, host)
 }
 
-/// A client stops watching its cord while the host pulls it: what the host takes for heard, the
-/// client finds.
-fn a_pull_meets_the_end_of_the_watch() {
-    let (cord, pulled, host) = a_pull();
-    let found = cord.leave(|| pulled.load(Ordering::Relaxed));
-    let is_heard = host.join().unwrap();
-    assert!(found || !is_heard, "a pull was lost");
+/// A client ends its watch while the host notifies: what the host takes for received, the client
+/// finds.
+fn a_notification_meets_the_end_of_the_watch() {
+    let (word, written, host) = a_notification();
+    let found = word.unwatch(|| written.load(Ordering::Relaxed));
+    let is_received = host.join().unwrap();
+    assert!(found || !is_received, "a notification was lost");
 }
 
 #[test]
-fn a_pull_is_found_or_known_to_be_unheard() {
-    check(a_pull_meets_the_end_of_the_watch);
+fn a_notification_is_found_or_known_to_be_lost() {
+    check(a_notification_meets_the_end_of_the_watch);
 }
 
-/// A client looks out for its cord while the host pulls it and another thread stops watching and
-/// begins again: what the host takes for heard, one of them finds.
-fn a_pull_meets_a_lookout() {
-    let (cord, pulled, host) = a_pull();
+/// A client's loop spins while the host notifies and another thread ends the watch and begins it
+/// again: what the host takes for received, one of them finds.
+fn a_notification_meets_a_spin() {
+    let (word, written, host) = a_notification();
     let other = {
-        let (cord, pulled) = (cord.clone(), Arc::clone(&pulled));
+        let (word, written) = (word.clone(), Arc::clone(&written));
         thread::spawn(move || {
-            let found = cord.leave(|| pulled.load(Ordering::Relaxed));
-            cord.watch();
+            let found = word.unwatch(|| written.load(Ordering::Relaxed));
+            word.watch();
             found
         })
     };
-    let is_written = || pulled.load(Ordering::Relaxed);
-    let seen = cord.look_out(&mut Lookout::default(), is_written) || cord.take(is_written);
-    let is_heard = host.join().unwrap();
+    let is_written = || written.load(Ordering::Relaxed);
+    let seen = word.spin(&mut IdleSpin::default(), is_written) || word.take(is_written);
+    let is_received = host.join().unwrap();
     let found = other.join().unwrap();
-    let is_left = cord.leave(|| pulled.load(Ordering::Relaxed));
-    assert!(seen || found || is_left || !is_heard, "a pull was lost");
+    let is_left = word.unwatch(|| written.load(Ordering::Relaxed));
+    assert!(
+        seen || found || is_left || !is_received,
+        "a notification was lost"
+    );
 }
 
 #[test]
-fn a_pull_is_found_by_who_looks_out_for_it() {
-    check(a_pull_meets_a_lookout);
+fn a_notification_is_found_by_a_loop_that_spins() {
+    check(a_notification_meets_a_spin);
 }
 
 /// A call of the loop, which leaves a completion to be run in a turn.
 const CALL: u8 = 1;
 /// A turn that a thread other than the loop takes.
 const TURN: u8 = 2;
-/// The thread leaves the turn to somebody else.
+/// The thread does not take the turn.
 const NO_TURN: u8 = 3;
 
 /// Serves a frame of the loop and one of the thread as the host does: a turn that was announced comes
 /// before what other lanes have.
-fn serve_two_frames(mut host: Host) {
+fn serve_two_frames(mut host: SegmentHost) {
     let mut has_completion = false;
     let mut left = 2;
     while left > 0 {
@@ -419,7 +423,7 @@ fn caught(fault: Fault, body: fn()) -> bool {
         .or_else(|| panic.downcast_ref::<&str>().copied());
     message.is_some_and(|it| {
         it.starts_with("deadlock")
-            || it == "a pull was lost"
+            || it == "a notification was lost"
             || it == "a thread took the turn of a loop"
     })
 }
@@ -427,10 +431,10 @@ fn caught(fault: Fault, body: fn()) -> bool {
 #[test]
 fn every_fault_is_caught() {
     for fault in [
-        Fault::NoWakerFence,
-        Fault::NoSecondLook,
+        Fault::NoPublishFence,
+        Fault::NoSecondPoll,
         Fault::LateAnnouncement,
-        Fault::LateSeen,
+        Fault::LateLoad,
         Fault::NoBump,
     ] {
         assert!(
@@ -445,10 +449,10 @@ fn every_fault_is_caught() {
 }
 
 #[test]
-fn every_fault_of_the_cord_is_caught() {
-    for fault in [Fault::NoSecondLook, Fault::LateAnnouncement] {
+fn every_fault_of_the_wake_pipe_is_caught() {
+    for fault in [Fault::NoSecondPoll, Fault::LateAnnouncement] {
         assert!(
-            caught(fault, a_pull_meets_the_end_of_the_watch),
+            caught(fault, a_notification_meets_the_end_of_the_watch),
             "{fault:?}"
         );
     }

@@ -4,17 +4,18 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(unsafe_code, reason = "fork is the subject of a test")]
 
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use hostd_shm::{HostWait, Interest, RING_CAPACITY, Segment, Verdict, Waited};
+use hostd_shm::{HostWait, Interest, RING_CAPACITY, Segment, Waited};
 
 const ROLE: &str = "SHM_TEST_HOST";
 
-fn go_on() -> Verdict {
-    Verdict::Continue
+fn go_on() -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// The same test is the host's program, in a process of its own.
@@ -32,7 +33,7 @@ fn another_process_wakes_and_is_woken() {
         .unwrap();
     let client = segment.into_client();
     let mut lease = client.try_lease(None).unwrap();
-    // The first finds no host yet, the later ones find it asleep; the last is larger than a ring.
+    // The first finds no host yet, the later ones find it parked; the last is larger than a ring.
     for len in [1, 100, RING_CAPACITY, 3 * RING_CAPACITY + 5] {
         thread::sleep(Duration::from_millis(20));
         let frame: Vec<u8> = (0..=255).cycle().take(len).collect();
@@ -110,7 +111,8 @@ fn a_forked_child_writes_nothing_that_the_host_sees() {
         let detached = client.detach_forked().is_ok();
         let written = lease.write(b"child") == Ok(5);
         lease.notify();
-        let stopped = lease.wait(Interest::Data, &mut || Verdict::Stop) == Ok(Waited::Stopped);
+        let stopped =
+            lease.wait(Interest::Data, &mut || ControlFlow::Break(())) == Ok(Waited::Stopped);
         detached && written && stopped
     });
     assert_eq!(status, 0);

@@ -1,18 +1,31 @@
-//! Frames over whatever moves bytes a piece at a time.
+//! Frames over a lane that moves bytes a piece at a time.
 
-use crate::carrier::Idle;
-use crate::error::Result;
+use std::time::Instant;
+
+use hostd_shm::{Interest, LaneNumber, Violation};
+use hostd_wait::constants::PARK_MAX;
+
+use super::waiting::{Idle, while_parked};
+use crate::error::{ProtocolError, Result};
 use crate::frame::{HEADER_BYTES, Header};
-use crate::ids::Generation;
+use crate::ids::{Generation, HOME_LANE, LaneIndex};
 use crate::limits::Limits;
 
-/// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interest {
-    /// Something to read.
-    Data,
-    /// Room to write.
-    Space,
+impl From<Violation> for ProtocolError {
+    fn from(_: Violation) -> Self {
+        Self::violation("corrupt shared-memory ring index")
+    }
+}
+
+/// The number of the shared-memory lane.
+pub(super) fn lane_number(lane: LaneIndex) -> Result<LaneNumber> {
+    LaneNumber::new(usize::from(lane.0))
+        .ok_or(ProtocolError::violation("a lane that does not exist"))
+}
+
+/// The index of a shared-memory lane, of which there are 64.
+pub(super) fn lane_index(lane: LaneNumber) -> LaneIndex {
+    LaneIndex(u16::try_from(lane.get()).unwrap_or(0))
 }
 
 /// One end of a lane, as bytes.
@@ -23,7 +36,7 @@ pub(super) trait Port {
     fn read(&mut self, target: &mut [u8]) -> Result<usize>;
     /// Appends at most `limit` bytes of what is there; never waits.
     fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize>;
-    /// Waits; an error if the other side is gone or `idle` says so.
+    /// Waits; an error if the other side is gone or the check of `idle` fails.
     fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result;
 }
 
@@ -34,6 +47,20 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
 }
 
+impl Terms {
+    /// The terms of a lane: a notice fits into the ring or the queue of the home lane.
+    #[inline]
+    pub(super) fn on(mut self, lane: LaneIndex) -> Self {
+        if lane == HOME_LANE {
+            self.limits.frame_bytes = self.limits.frame_bytes.min(NOTICE_BYTES);
+        }
+        self
+    }
+}
+
+/// Bytes in the body of a notice.
+const NOTICE_BYTES: u32 = 256 << 10;
+
 /// Memory for a body grows in steps of this size at most, as its bytes come in.
 const STEP: usize = 1 << 20;
 
@@ -41,11 +68,65 @@ const STEP: usize = 1 << 20;
 #[inline]
 pub(super) fn send(port: &mut impl Port, frame: &[u8], idle: &mut dyn Idle) -> Result {
     let mut rest = &frame[port.write(frame)?..];
+    let mut pieces = Pieces::default();
     while !rest.is_empty() {
-        port.wait(Interest::Space, idle)?;
+        pieces.wait(port, Interest::Space, idle)?;
         rest = &rest[port.write(rest)?..];
     }
     Ok(())
+}
+
+/// The waits for the pieces of one frame: each may be too short for a call of [`Idle::check`], however
+/// long they are together.
+#[derive(Default)]
+struct Pieces {
+    checked: Option<Instant>,
+}
+
+impl Pieces {
+    #[cold]
+    fn wait(&mut self, port: &mut impl Port, interest: Interest, idle: &mut dyn Idle) -> Result {
+        port.wait(interest, idle)?;
+        let now = Instant::now();
+        let checked = *self.checked.get_or_insert(now);
+        let is_late = idle
+            .until()
+            .is_some_and(|until| (checked..=now).contains(&until));
+        if is_late || now.duration_since(checked) >= PARK_MAX {
+            self.checked = Some(now);
+            return while_parked(idle, Err(ProtocolError::Interrupted), |idle| {
+                idle.check().map_err(|_| ProtocolError::Interrupted)
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Receives a frame that its sender writes at once: waits for its beginning only. So a host cannot
+/// wake this thread for each byte of an unsolicited notice.
+pub(super) fn receive_whole(
+    port: &mut impl Port,
+    body: &mut Vec<u8>,
+    terms: &Terms,
+    idle: &mut dyn Idle,
+) -> Result<Header> {
+    const PART: ProtocolError = ProtocolError::violation("an incomplete notice");
+    body.clear();
+    let mut bytes = [0; HEADER_BYTES];
+    let mut held = port.read(&mut bytes)?;
+    while held == 0 {
+        port.wait(Interest::Data, idle)?;
+        held = port.read(&mut bytes)?;
+    }
+    if held < HEADER_BYTES {
+        return Err(PART);
+    }
+    let header = Header::decode(&bytes, terms.generation, &terms.limits)?;
+    let length = header.body_len as usize;
+    if length > 0 && port.read_onto(body, length)? < length {
+        return Err(PART);
+    }
+    Ok(header)
 }
 
 /// Receives a frame; `body` is replaced by its body.
@@ -61,20 +142,34 @@ pub(super) fn receive(
     }
     body.clear();
     let mut bytes = [0; HEADER_BYTES];
-    let mut held = 0;
+    let (mut held, mut pieces) = (0, Pieces::default());
     loop {
         held += port.read(&mut bytes[held..])?;
         if held == HEADER_BYTES {
             break;
         }
-        port.wait(Interest::Data, idle)?;
+        if held == 0 {
+            port.wait(Interest::Data, idle)?;
+        } else {
+            pieces.wait(port, Interest::Data, idle)?;
+        }
     }
     let header = Header::decode(&bytes, terms.generation, &terms.limits)?;
     let length = header.body_len as usize;
     while body.len() < length {
         let limit = (length - body.len()).min(STEP);
+        if body.capacity() - body.len() < limit {
+            // As much again as was read, but no more than the body needs.
+            let bytes = body.len().clamp(limit, length - body.len());
+            let reserved = if body.is_empty() {
+                body.try_reserve(bytes)
+            } else {
+                body.try_reserve_exact(bytes)
+            };
+            reserved.map_err(|_| ProtocolError::Memory { bytes })?;
+        }
         if port.read_onto(body, limit)? == 0 {
-            port.wait(Interest::Data, idle)?;
+            pieces.wait(port, Interest::Data, idle)?;
         }
     }
     Ok(header)

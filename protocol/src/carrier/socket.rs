@@ -1,8 +1,8 @@
 //! The control connection on tokio: messages both ways, and the lanes' bytes if the socket is the
 //! carrier.
 //!
-//! The threads that send and receive frames see queues, as they do with the memory carrier; one
-//! task at each end moves what is in them over the connection.
+//! The threads that send and receive frames use queues, as with the memory carrier; one task at each
+//! end moves the bytes of the queues over the connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,28 +14,27 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Notify;
 
-use super::pipe::{Direction, PipeClient, PipeHost, Pipes, Top};
+use super::client::ClientEnd;
+use super::host::HostEnd;
 use super::port::Terms;
-use super::{ClientEnd, HostEnd};
+use super::queue::{Direction, QueueClient, QueueHost, Queues, TopWord};
 use crate::control::{self, DATA_BYTES, LANES, PREFIX_BYTES, Packet, end_or};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
-use crate::ids::{Generation, LaneIndex};
+use crate::ids::{Generation, HOME_LANE, LaneIndex};
 use crate::limits::Limits;
+use crate::pace::{PAUSE, Pace};
 
 /// The client's end of a session over the socket; [`Connection::run`] moves its bytes.
 pub fn client(generation: Generation, limits: Limits) -> ClientEnd {
-    ClientEnd::pipes(PipeClient {
-        pipes: Pipes::new(Terms { generation, limits }, Top::Elsewhere),
-    })
+    let terms = Terms { generation, limits };
+    ClientEnd::Queues(QueueClient::new(Queues::new(terms, TopWord::Elsewhere)))
 }
 
 /// The host's end of a session over the socket; [`Connection::run`] moves its bytes.
 pub fn host(generation: Generation, limits: Limits) -> HostEnd {
-    HostEnd::pipes(PipeHost::new(Pipes::new(
-        Terms { generation, limits },
-        Top::Elsewhere,
-    )))
+    let terms = Terms { generation, limits };
+    HostEnd::Queues(QueueHost::new(Queues::new(terms, TopWord::Elsewhere)))
 }
 
 /// Makes one end of an unnamed socket pair a local socket like a named one. To be called inside a
@@ -51,9 +50,9 @@ pub fn adopt(socket: std::os::unix::net::UnixStream) -> Result<Stream> {
     Ok(Stream::UdSocket(socket.into()))
 }
 
-/// Says hello and hears the other side's. The version is not checked yet.
+/// Sends this side's hello and reads the other side's. Does not check the version.
 pub async fn greet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Hello> {
-    let what = "can't greet the other side";
+    let what = "cannot exchange the hello with the other side";
     stream
         .write_all(&Hello::ours().encode())
         .await
@@ -74,10 +73,10 @@ pub async fn write_message<T: Serialize>(
     let mut packet = Vec::new();
     control::encode_message(&mut packet, message)?;
     let written = stream.write_all(&packet).await;
-    written.map_err(|error| end_or(error, "can't write to the control socket"))
+    written.map_err(|error| end_or(error, "cannot write to the control socket"))
 }
 
-/// Reads one message: not a byte more.
+/// Reads one message, and no byte beyond it.
 pub async fn read_message<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> Result<T> {
     let mut payload = Vec::new();
     match read_packet(stream, &mut payload).await? {
@@ -92,7 +91,7 @@ async fn read_packet<'a>(
     stream: &mut (impl AsyncRead + Unpin),
     payload: &'a mut Vec<u8>,
 ) -> Result<Packet<'a>> {
-    let io = |error: io::Error| end_or(error, "can't read from the control socket");
+    let io = |error: io::Error| end_or(error, "cannot read from the control socket");
     let mut prefix = [0; PREFIX_BYTES];
     stream.read_exact(&mut prefix).await.map_err(io)?;
     let (length, kind) = Packet::length(prefix)?;
@@ -101,7 +100,7 @@ async fn read_packet<'a>(
     Packet::decode(kind, payload)
 }
 
-/// Messages that are to be sent over a connection, from any thread.
+/// Messages to be sent over a connection, from any thread.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     shared: Arc<Shared>,
@@ -116,12 +115,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     packets: VecDeque<Vec<u8>>,
-    /// Whether packets were taken, and are not known to be written.
+    /// Whether packets were taken that may not be written yet.
     writing: bool,
     closed: bool,
 }
 
-/// Beyond this many messages that wait, those that may be dropped are.
+/// Messages that may be dropped are dropped while so many wait.
 const OUTBOX_MESSAGES: usize = 1024;
 
 impl Outbox {
@@ -134,27 +133,27 @@ impl Outbox {
     }
 
     /// Sends a message that may be dropped if the other side does not keep up, as a line of the
-    /// log. False if it was.
+    /// log. False if it was dropped.
     pub fn send_or_drop<T: Serialize>(&self, message: &T) -> bool {
         let mut packet = Vec::new();
         if control::encode_message(&mut packet, message).is_err() {
             return false;
         }
         self.change(|queue| {
-            let room = queue.packets.len() < OUTBOX_MESSAGES;
-            if room {
+            let fits = queue.packets.len() < OUTBOX_MESSAGES;
+            if fits {
                 queue.packets.push_back(packet);
             }
-            room
+            fits
         })
     }
 
-    /// Nothing more will be sent: the connection ends when all of it is written.
+    /// No more messages follow: the connection ends once all are written.
     pub fn close(&self) {
         self.change(|queue| queue.closed = true);
     }
 
-    /// Whether all that was sent is on its way to the other side, whatever becomes of this one.
+    /// Whether all messages were written, so that they arrive even if this process ends.
     pub fn is_written(&self) -> bool {
         let queue = self.queue();
         queue.packets.is_empty() && !queue.writing
@@ -176,7 +175,7 @@ impl Outbox {
         loop {
             {
                 let mut queue = self.queue();
-                // Whoever comes back for more has written what it took.
+                // What was taken before has been written by now.
                 queue.writing = !queue.packets.is_empty();
                 if queue.writing {
                     return Some(queue.packets.drain(..).collect());
@@ -193,9 +192,20 @@ impl Outbox {
 /// What a connection moves besides messages.
 #[derive(Debug)]
 pub struct Connection {
-    pipes: Option<(Arc<Pipes>, Side)>,
+    queues: Option<(Arc<Queues>, Side)>,
+    side: Side,
     outbox: Outbox,
 }
+
+/// The largest number of unsolicited packets, messages and notices, that the client reads within a
+/// [`PAUSE`]; each [`UNSOLICITED_PIECE`] bytes count as one more.
+const UNSOLICITED_MAX: usize = 64;
+/// Bytes.
+const UNSOLICITED_PIECE: usize = 1024;
+
+/// Bytes of notices that the client keeps until they are read. They must not block the packets behind
+/// them: the thread that reads notices may itself wait for the reply of a turn.
+const NOTICE_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -207,7 +217,10 @@ impl Connection {
     /// The client's end. Over lanes, only messages travel.
     pub fn of_client(end: &ClientEnd, outbox: Outbox) -> Self {
         Self {
-            pipes: end.queues().map(|pipes| (Arc::clone(pipes), Side::Client)),
+            queues: end
+                .queues()
+                .map(|queues| (Arc::clone(queues), Side::Client)),
+            side: Side::Client,
             outbox,
         }
     }
@@ -215,29 +228,36 @@ impl Connection {
     /// The host's end. Over lanes, only messages travel.
     pub fn of_host(end: &HostEnd, outbox: Outbox) -> Self {
         Self {
-            pipes: end.queues().map(|pipes| (Arc::clone(pipes), Side::Host)),
+            queues: end.queues().map(|queues| (Arc::clone(queues), Side::Host)),
+            side: Side::Host,
             outbox,
         }
     }
 
-    /// Serves the connection until it ends or the outbox is closed. Messages of the other side
-    /// are given to `on_message`. The ends of a socket carrier are disconnected when it returns.
+    /// Serves the connection until it ends or the outbox is closed. Calls `on_message` for each message
+    /// of the other side. Disconnects the end of a socket carrier before it returns.
     pub async fn run<M: DeserializeOwned>(
         self,
         stream: impl AsyncRead + AsyncWrite,
         mut on_message: impl FnMut(M),
     ) -> Result {
         let (reader, mut writer) = tokio::io::split(stream);
-        let pipes = self.pipes;
-        let reading = read_all(BufReader::new(reader), pipes.as_ref(), &mut on_message);
-        let writing = write_all(&mut writer, pipes.as_ref(), &self.outbox);
+        let queues = self.queues;
+        let pace = (self.side == Side::Client).then(|| Pace::new(UNSOLICITED_MAX));
+        let reading = read_all(
+            BufReader::new(reader),
+            queues.as_ref(),
+            pace,
+            &mut on_message,
+        );
+        let writing = write_all(&mut writer, queues.as_ref(), &self.outbox);
         let ended = tokio::select! {
             biased;
             ended = reading => ended,
             ended = writing => ended,
         };
-        if let Some((pipes, _)) = &pipes {
-            pipes.disconnect();
+        if let Some((queues, _)) = &queues {
+            queues.disconnect();
         }
         ended
     }
@@ -245,35 +265,57 @@ impl Connection {
 
 async fn read_all<M: DeserializeOwned>(
     mut reader: impl AsyncRead + Unpin,
-    pipes: Option<&(Arc<Pipes>, Side)>,
+    queues: Option<&(Arc<Queues>, Side)>,
+    mut pace: Option<Pace>,
     on_message: &mut impl FnMut(M),
 ) -> Result {
     let mut payload = Vec::new();
     loop {
+        let mut unsolicited = None;
         match read_packet(&mut reader, &mut payload).await? {
-            Packet::Message(payload) => on_message(control::decode_message(payload)?),
-            Packet::Data { lane, bytes } => {
-                let (pipes, incoming) = match pipes {
-                    Some((pipes, Side::Client)) => (pipes, &pipes.to_client),
-                    Some((pipes, Side::Host)) => (pipes, &pipes.to_host),
-                    None => return Err(ProtocolError::violation("frames on the control socket")),
-                };
-                deliver(pipes, incoming, lane, bytes).await?;
+            Packet::Message(payload) => {
+                unsolicited = Some(payload.len());
+                on_message(control::decode_message(payload)?);
             }
-            Packet::Cancel { lane, word } => match pipes {
-                Some((pipes, Side::Host)) => pipes.set_cancel(lane, word),
+            Packet::Data { lane, bytes } => match queues {
+                Some((queues, Side::Client)) if lane == HOME_LANE => {
+                    unsolicited = Some(bytes.len());
+                    let incoming = &queues.to_client;
+                    if !incoming.push_within(lane, bytes, NOTICE_BYTES_MAX)? {
+                        return Err(ProtocolError::violation("more notices than can be kept"));
+                    }
+                }
+                Some((queues, side)) => deliver(queues, *side, lane, bytes).await?,
+                None => return Err(ProtocolError::violation("frames on the control socket")),
+            },
+            Packet::Cancel { lane, word } => match queues {
+                Some((queues, Side::Host)) => queues.set_cancel(lane, word),
                 _ => return Err(ProtocolError::violation("a cancel message from the host")),
             },
+        }
+        if let (Some(bytes), Some(pace)) = (unsolicited, &mut pace)
+            && pace.is_exceeded(1 + bytes / UNSOLICITED_PIECE)
+        {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
-/// Waits for room: what nobody reads holds the other side up, not our memory.
-async fn deliver(pipes: &Pipes, incoming: &Direction, lane: LaneIndex, bytes: &[u8]) -> Result {
+/// Waits for space: unread bytes block the other side and do not fill this side's memory.
+async fn deliver(queues: &Queues, side: Side, lane: LaneIndex, bytes: &[u8]) -> Result {
+    let incoming: &Direction = match side {
+        Side::Client => &queues.to_client,
+        Side::Host => &queues.to_host,
+    };
     let mut rest = &bytes[incoming.push(lane, bytes)?..];
     while !rest.is_empty() {
+        if side == Side::Client && !queues.is_leased(lane) {
+            return Err(ProtocolError::violation(
+                "frames on a lane that no call uses",
+            ));
+        }
         incoming.space(lane).await;
-        if pipes.is_gone() {
+        if queues.is_gone() {
             return Err(ProtocolError::Disconnected);
         }
         rest = &rest[incoming.push(lane, rest)?..];
@@ -283,10 +325,10 @@ async fn deliver(pipes: &Pipes, incoming: &Direction, lane: LaneIndex, bytes: &[
 
 async fn write_all(
     writer: &mut (impl AsyncWrite + Unpin),
-    pipes: Option<&(Arc<Pipes>, Side)>,
+    queues: Option<&(Arc<Queues>, Side)>,
     outbox: &Outbox,
 ) -> Result {
-    let what = "can't write to the control socket";
+    let what = "cannot write to the control socket";
     loop {
         let mut packets = Vec::new();
         let mut more = true;
@@ -295,7 +337,7 @@ async fn write_all(
                 Some(messages) => packets = messages.concat(),
                 None => more = false,
             },
-            () = gather(pipes, &mut packets) => {}
+            gathered = gather(queues, &mut packets) => gathered?,
         }
         writer
             .write_all(&packets)
@@ -308,32 +350,40 @@ async fn write_all(
     }
 }
 
-/// What the lanes have to send, as packets.
-async fn gather(pipes: Option<&(Arc<Pipes>, Side)>, packets: &mut Vec<u8>) {
-    let Some((pipes, side)) = pipes else {
+/// Appends what the lanes have to send, as packets.
+async fn gather(queues: Option<&(Arc<Queues>, Side)>, packets: &mut Vec<u8>) -> Result {
+    let Some((queues, side)) = queues else {
         return std::future::pending().await;
     };
     let outgoing = match side {
-        Side::Client => &pipes.to_host,
-        Side::Host => &pipes.to_client,
+        Side::Client => &queues.to_host,
+        Side::Host => &queues.to_client,
     };
-    let marks = outgoing.bell.marks().await;
+    let marks = outgoing.notifier.marks().await;
     for lane in (0..LANES).map(LaneIndex) {
         if marks.cancels & (1 << lane.0) != 0 && *side == Side::Client {
             // A packet of six bytes always fits.
-            let _ = control::encode_cancel(packets, lane, pipes.cancel(lane));
+            let _ = control::encode_cancel(packets, lane, queues.cancel(lane));
         }
         if marks.ready & (1 << lane.0) == 0 {
             continue;
         }
         let mut bytes = Vec::new();
+        let reserved = bytes
+            .try_reserve_exact(DATA_BYTES)
+            .and_then(|()| packets.try_reserve(PACKET));
+        reserved.map_err(|_| ProtocolError::Memory { bytes: PACKET })?;
         let pulled = outgoing.pull(lane, DATA_BYTES, |part| bytes.extend_from_slice(part));
         if matches!(pulled, Ok(DATA_BYTES)) {
-            // There may be more: the other lanes first.
-            outgoing.bell.mark_ready(lane);
+            // There may be more, which is sent after the other lanes.
+            outgoing.notifier.mark_ready(lane);
         }
         if !bytes.is_empty() {
             let _ = control::encode_data(packets, lane, &bytes);
         }
     }
+    Ok(())
 }
+
+/// Bytes of the largest packet.
+const PACKET: usize = PREFIX_BYTES + control::PACKET_BYTES;

@@ -1,4 +1,4 @@
-//! One suite for all carriers: what is true of one is true of each.
+//! One suite for all carriers: each behaves the same.
 
 mod conversation;
 mod death;
@@ -41,7 +41,7 @@ macro_rules! suite {
         cases! {
             $module: $carrier:
             round_trip
-            wait_is_spent_at_rest
+            wait_releases_what_others_need
             frame_larger_than_the_ring_is_streamed
             conversation_nests
             calls_of_many_threads_get_their_own_replies
@@ -49,7 +49,7 @@ macro_rules! suite {
             bad_frame_from_the_host_is_refused
             truncated_frame_then_death_is_a_disconnection
             half_open_client_does_not_hold_the_host_for_ever
-            death_wakes_whoever_waits_for_a_reply
+            death_ends_the_wait_for_a_reply
             reply_that_came_before_the_death_is_read
             interrupted_wait_says_so
             last_lane_goes_to_who_waits_first

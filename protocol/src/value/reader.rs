@@ -1,4 +1,6 @@
-//! Pulls a block of values, and the fixed fields around them, out of a frame, token by token.
+//! Reads a block of values, and the fixed fields around them, from a frame, token by token.
+//!
+//! Upholds I-6.
 
 use super::tag::{ElementKind, ErrorClass, Tag};
 use super::token::{Doubles, Ints, Token, Units, Words};
@@ -17,21 +19,68 @@ pub struct ValueReader<'a> {
     length: usize,
     compounds: u32,
     depth: u32,
+    /// Values that may be read until the next pause.
     values: u32,
+    /// Values that may be read after it.
+    values_beyond: u32,
     limits: Limits,
 }
+
+/// Values between two pauses of a reader: some hundred microseconds of decoding.
+pub const PAUSE_VALUES: u32 = 4096;
+
+/// Bytes of a text or a buffer that count as one value: a value takes about as many.
+const BYTES_PER_VALUE: usize = 64;
+/// A container, a buffer and an object of the other side take about as much memory as so many values.
+pub const COMPOUND_VALUES: u32 = 4;
 
 impl<'a> ValueReader<'a> {
     /// A reader of this block.
     pub const fn new(block: &'a [u8], limits: &Limits) -> Self {
-        Self {
+        let mut reader = Self {
             source: Source::new(block),
             length: block.len(),
             compounds: 0,
             depth: 0,
-            values: limits.values,
+            values: 0,
+            values_beyond: 0,
             limits: *limits,
-        }
+        };
+        reader.set_values_left(limits.values);
+        reader
+    }
+
+    /// Allows this many more values, and no pause before [`PAUSE_VALUES`] of them are read.
+    pub const fn set_values_left(&mut self, values: u32) {
+        self.values = if values < PAUSE_VALUES {
+            values
+        } else {
+            PAUSE_VALUES
+        };
+        self.values_beyond = values - self.values;
+    }
+
+    /// How many more values may be read.
+    pub const fn values_left(&self) -> u32 {
+        self.values + self.values_beyond
+    }
+
+    /// Whether [`PAUSE_VALUES`] were read since the last pause: the caller may do something else, and
+    /// then calls [`Self::resume`]. A reader that is not resumed continues all the same.
+    #[inline]
+    pub const fn is_paused(&self) -> bool {
+        self.values == 0
+    }
+
+    /// Ends a pause.
+    pub const fn resume(&mut self) {
+        self.set_values_left(self.values_left());
+    }
+
+    /// Begins a pause.
+    pub const fn pause(&mut self) {
+        self.values_beyond = self.values_left();
+        self.values = 0;
     }
 
     /// Begins another block in the same frame: the numbering starts anew.
@@ -172,6 +221,7 @@ impl<'a> ValueReader<'a> {
             Tag::Own => Token::Own(self.take_id()?),
             Tag::Ref => Token::Ref(self.backward()?),
             Tag::Lent => {
+                self.spend(COMPOUND_VALUES - 1)?;
                 let id = self.take_id()?;
                 Token::Lent {
                     id,
@@ -215,6 +265,11 @@ impl<'a> ValueReader<'a> {
 
     /// Reads over one value with everything in it, without recursion.
     pub fn skip(&mut self) -> Result {
+        self.walk(|_| ())
+    }
+
+    /// As [`Self::skip`]; shows each token but the keys of an error's own properties, in order.
+    pub fn walk(&mut self, mut each: impl FnMut(&Token<'a>)) -> Result {
         // What is left to read per level; an error is read as its five values, then as its pairs.
         let mut levels: Vec<(u64, bool)> = vec![(1, false)];
         while let Some((left, error)) = levels.last_mut() {
@@ -231,7 +286,9 @@ impl<'a> ValueReader<'a> {
                 continue;
             }
             *left -= 1;
-            match self.next()? {
+            let token = self.next()?;
+            each(&token);
+            match token {
                 Token::Array { count, .. } | Token::Set { count, .. } => {
                     levels.push((u64::from(count), false));
                 }
@@ -261,6 +318,7 @@ impl<'a> ValueReader<'a> {
             Tag::BigInt => {
                 let negative = self.take_bool()?;
                 let count = self.take_count(size_of::<u64>())?;
+                self.spend_bytes(count as usize * size_of::<u64>())?;
                 Token::BigInt {
                     negative,
                     words: Words(self.take_bytes(count as usize * size_of::<u64>())?),
@@ -268,6 +326,7 @@ impl<'a> ValueReader<'a> {
             }
             Tag::Str16 => {
                 let count = self.take_count(size_of::<u16>())?;
+                self.spend_bytes(count as usize * size_of::<u16>())?;
                 Token::Str16(Units(self.take_bytes(count as usize * size_of::<u16>())?))
             }
             Tag::Date => Token::Date(self.take()?),
@@ -327,6 +386,8 @@ impl<'a> ValueReader<'a> {
                 at,
             ));
         }
+        self.spend(COMPOUND_VALUES - 1)?;
+        self.spend_bytes(length)?;
         Ok(Token::Buffer {
             index,
             element,
@@ -346,6 +407,7 @@ impl<'a> ValueReader<'a> {
         let at = self.position();
         let length = self.take_u32()?;
         let bytes = self.take_bytes(length as usize)?;
+        self.spend_bytes(bytes.len())?;
         std::str::from_utf8(bytes)
             .map_err(|_| ProtocolError::malformed("a string that is not UTF-8", at))
     }
@@ -379,6 +441,7 @@ impl<'a> ValueReader<'a> {
             ));
         }
         self.depth += 1;
+        self.spend(COMPOUND_VALUES - 1)?;
         self.number()
     }
 
@@ -394,11 +457,29 @@ impl<'a> ValueReader<'a> {
         Ok(index)
     }
 
+    /// Counts values that are to be made, before they are.
     #[inline]
-    fn spend(&mut self, values: u32) -> Result {
+    pub fn spend(&mut self, values: u32) -> Result {
         match self.values.checked_sub(values) {
             Some(left) => {
                 self.values = left;
+                Ok(())
+            }
+            None => self.spend_beyond(values),
+        }
+    }
+
+    #[cold]
+    fn spend_beyond(&mut self, values: u32) -> Result {
+        match self.values_left().checked_sub(values) {
+            Some(left) if self.values == 0 => {
+                self.set_values_left(left);
+                Ok(())
+            }
+            Some(left) => {
+                // The pause is due, in the middle of these.
+                self.values = 0;
+                self.values_beyond = left;
                 Ok(())
             }
             None => Err(ProtocolError::limit(
@@ -407,6 +488,14 @@ impl<'a> ValueReader<'a> {
                 u64::from(self.limits.values) + 1,
             )),
         }
+    }
+
+    #[inline]
+    fn spend_bytes(&mut self, bytes: usize) -> Result {
+        if bytes < BYTES_PER_VALUE {
+            return Ok(());
+        }
+        self.spend(u32::try_from(bytes / BYTES_PER_VALUE).unwrap_or(u32::MAX))
     }
 
     #[cold]

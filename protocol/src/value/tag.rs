@@ -130,11 +130,11 @@ codes! {
         Exception = 6,
         /// It gives one item after another, nothing else.
         Iterator = 7,
-        /// As an iterator; it can also be ended, and told of an error.
+        /// As an iterator; it also has `return` and `throw`.
         Generator = 8,
         /// It gives promises of one item after another, nothing else.
         AsyncIterator = 9,
-        /// As an asynchronous iterator; it can also be ended, and told of an error.
+        /// As an asynchronous iterator; it also has `return` and `throw`.
         AsyncGenerator = 10,
         /// An instance of the class of the host whose id is its class.
         Instance = 11,

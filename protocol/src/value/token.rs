@@ -1,4 +1,4 @@
-//! What a reader meets in a block of values, and the numbers that lie packed in one.
+//! The tokens of a block of values, and the numbers that lie packed in one.
 
 use std::marker::PhantomData;
 use std::slice::ChunksExact;
@@ -8,8 +8,7 @@ use crate::ids::SlotId;
 
 /// The beginning of a value; what follows a compound's token, the caller reads.
 ///
-/// A count is checked against the bytes that are left before it is told, so it may be allocated
-/// for. After the last element of a compound that has elements (those marked *nested*) the
+/// A count has been checked against the bytes that are left, so memory may be allocated for it. After the last element of a compound that has elements (those marked *nested*) the
 /// caller calls [`super::ValueReader::leave`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Token<'a> {

@@ -80,9 +80,15 @@ impl<'a> ValueWriter<'a> {
         codec::put(self.out, value);
     }
 
+    /// Makes room for fields and scalars of so many bytes, which are then written without fail.
+    pub fn reserve(&mut self, bytes: usize) -> Result {
+        let bytes = self.room(bytes).map_or(0, |()| bytes);
+        reserve(self.out, bytes)
+    }
+
     /// Bytes as they are.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result {
-        self.room(bytes.len())?;
+        self.make_room(bytes.len())?;
         self.out.extend_from_slice(bytes);
         Ok(())
     }
@@ -138,7 +144,7 @@ impl<'a> ValueWriter<'a> {
     /// A bigint of 64-bit words, the lowest first.
     pub fn bigint(&mut self, negative: bool, words: &[u64]) -> Result {
         let count = Self::count(words.len())?;
-        self.room(words.len().saturating_mul(8))?;
+        self.make_room(words.len().saturating_mul(8))?;
         codec::put(self.out, (Tag::BigInt.code(), u8::from(negative), count));
         for &word in words {
             codec::put(self.out, word);
@@ -146,11 +152,21 @@ impl<'a> ValueWriter<'a> {
         Ok(())
     }
 
+    /// As [`Self::bigint`], of words in little endian.
+    pub fn bigint_le(&mut self, negative: bool, words: &[[u8; 8]]) -> Result {
+        let count = Self::count(words.len())?;
+        let bytes = words.as_flattened();
+        self.make_room(bytes.len())?;
+        codec::put(self.out, (Tag::BigInt.code(), u8::from(negative), count));
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
     /// A string.
     #[inline]
     pub fn str(&mut self, text: &str) -> Result {
         let count = Self::count(text.len())?;
-        self.room(text.len())?;
+        self.make_room(text.len())?;
         codec::put(self.out, (Tag::Str8.code(), count));
         self.out.extend_from_slice(text.as_bytes());
         Ok(())
@@ -159,7 +175,7 @@ impl<'a> ValueWriter<'a> {
     /// A string with lone surrogates in it.
     pub fn str16(&mut self, units: impl ExactSizeIterator<Item = u16>) -> Result {
         let count = Self::count(units.len())?;
-        self.room(units.len().saturating_mul(2))?;
+        self.make_room(units.len().saturating_mul(2))?;
         codec::put(self.out, (Tag::Str16.code(), count));
         for unit in units {
             codec::put(self.out, unit);
@@ -287,7 +303,7 @@ impl<'a> ValueWriter<'a> {
         writable: bool,
         bytes: &[u8],
     ) -> Result<u32> {
-        self.room(bytes.len())?;
+        self.make_room(bytes.len())?;
         let open = self.begin(Tag::Buffer)?;
         codec::put(
             self.out,
@@ -346,7 +362,14 @@ impl<'a> ValueWriter<'a> {
             .map_err(|_| ProtocolError::limit(LimitKind::Count, u32::MAX, length as u64))
     }
 
-    /// Refuses what would not fit into the frame, before it is copied.
+    /// Refuses what does not fit into the frame or into memory, before it is copied.
+    #[inline]
+    fn make_room(&mut self, more: usize) -> Result {
+        self.room(more)?;
+        reserve(self.out, more.saturating_add(HEAD_BYTES))
+    }
+
+    /// Refuses what does not fit into the frame.
     #[inline]
     fn room(&self, more: usize) -> Result {
         let length = self.out.len().saturating_add(more);
@@ -359,4 +382,17 @@ impl<'a> ValueWriter<'a> {
         }
         Ok(())
     }
+}
+
+/// The fields before the bytes of a value, at most.
+const HEAD_BYTES: usize = 16;
+
+/// Makes room for more bytes, if there is memory.
+#[inline]
+fn reserve(out: &mut Vec<u8>, more: usize) -> Result {
+    if out.capacity() - out.len() >= more {
+        return Ok(());
+    }
+    out.try_reserve(more)
+        .map_err(|_| ProtocolError::Memory { bytes: more })
 }

@@ -125,7 +125,7 @@ fn hidden(rt: Runtime, object: &Value) -> JsResult<()> {
     time("slot of a plain object, none there", || Ok(rt.slot(object)))?;
     rt.set_slot(&external, data)?;
     time("slot of an external", || Ok(rt.slot(&external)))?;
-    time("slot_wrap of an external", || Ok(rt.slot_wrap(&external)))?;
+    time("slot of an external", || Ok(rt.slot(&external)))?;
     rt.set_slot(object, data)?;
     time("slot of a plain object", || Ok(rt.slot(object)))?;
     time("external (make and free)", || rt.external([1, 2, 3]))?;

@@ -1,14 +1,14 @@
 //! Array buffers: owned, external and shared ones, and copying in and out.
 //!
-//! The engine frees foreign memory at the moment of a detach, inside the call. So our free
-//! function only queues the token. Bytes are copied, never lent (E7): any call into the engine may
-//! detach or resize a buffer.
+//! The engine frees foreign memory inside the call that detaches a buffer, so our free function
+//! only queues the token. Bytes are copied, never lent (E7): any call of the engine may detach or
+//! resize a buffer.
 
 use std::ffi::c_void;
 
 use rquickjs_sys as q;
 
-use crate::runtime::current;
+use crate::finalizer::queue;
 use crate::{FinalizerToken, JsResult, Runtime, Value};
 
 /// The longest buffer that the engine can make.
@@ -18,8 +18,8 @@ pub const MAX_BUFFER_LENGTH: usize = i32::MAX as usize;
 /// detached, resized or dead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DataPointer {
-    /// The address; 0 if the buffer is detached or can have no bytes. Of an empty part of a buffer
-    /// it is where that would be.
+    /// The address; 0 if the buffer is detached or can have no bytes. An empty part of a buffer has
+    /// the address of its offset.
     pub address: usize,
     /// The number of bytes.
     pub length: usize,
@@ -29,7 +29,7 @@ pub struct DataPointer {
 enum Backing {
     /// Bytes of ours.
     Owned(Vec<u8>),
-    /// Somebody else's bytes, and what to hand out when they are no longer used.
+    /// Foreign bytes: the token that is queued when they are no longer used, and their number.
     External(FinalizerToken, usize),
 }
 
@@ -38,24 +38,17 @@ unsafe extern "C" fn reallocate(
     _: *mut q::JSRuntime,
     opaque: *mut c_void,
     bytes: *mut c_void,
-    #[cfg_attr(windows, expect(unused_variables))] size: q::size_t,
+    size: q::size_t,
 ) -> *mut c_void {
     let backing = opaque.cast::<Backing>();
     if size == 0 {
         // SAFETY: E4; the engine frees a buffer's memory exactly once.
-        let backing = unsafe { Box::from_raw(backing) };
-        if let Backing::External(token, _) = *backing {
-            queue(token);
-        }
+        unsafe { Box::from_raw(backing) }.release();
         return std::ptr::null_mut();
     }
     // SAFETY: E4; the backing lives until it is freed with size 0.
     let backing = unsafe { &mut *backing };
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "size_t is as wide as usize"
-    )]
-    let size = size as usize;
+    let size = crate::size(size);
     match backing {
         Backing::Owned(vector) => {
             if vector
@@ -85,9 +78,12 @@ unsafe extern "C" fn reallocate(
     }
 }
 
-fn queue(token: FinalizerToken) {
-    if let Some(state) = current() {
-        state.finalizers.borrow_mut().queue(token);
+impl Backing {
+    /// Frees our bytes, or gives foreign ones back to their owner.
+    fn release(self) {
+        if let Backing::External(token, _) = self {
+            queue(token);
+        }
     }
 }
 
@@ -121,8 +117,8 @@ impl Runtime {
         self.adopt_backing(start, length, backing)
     }
 
-    /// A buffer over memory of somebody else. The token is queued when the buffer dies or is
-    /// detached, or at once if this fails.
+    /// A buffer over foreign memory. The token is queued when the buffer dies or is detached, or at
+    /// once if this fails.
     ///
     /// # Safety
     ///
@@ -135,24 +131,16 @@ impl Runtime {
         token: FinalizerToken,
     ) -> JsResult {
         if let Err(thrown) = self.check_length(length) {
-            self.queue_finalizer(token);
+            queue(token);
             return Err(thrown);
         }
         let start = if length == 0 {
-            // The engine would allocate for null and forget our free function.
+            // For null the engine would allocate and not call our free function.
             std::ptr::NonNull::dangling().as_ptr()
         } else {
             std::ptr::with_exposed_provenance_mut(address)
         };
         self.adopt_backing(start, length, Box::new(Backing::External(token, length)))
-    }
-
-    /// A buffer over memory that lives for ever and that nobody else uses until the token, which
-    /// is queued as that of [`Runtime::external_array_buffer`], has come back.
-    pub fn array_buffer_static(self, bytes: &'static mut [u8], token: FinalizerToken) -> JsResult {
-        let address = bytes.as_mut_ptr().expose_provenance();
-        // SAFETY: the exclusive static borrow was given to us for good.
-        unsafe { self.external_array_buffer(address, bytes.len(), token) }
     }
 
     fn adopt_backing(self, start: *mut u8, length: usize, backing: Box<Backing>) -> JsResult {
@@ -172,10 +160,7 @@ impl Runtime {
         };
         self.adopt(raw).inspect_err(|_| {
             // SAFETY: E4; the engine refused and keeps no pointer to it.
-            let backing = unsafe { Box::from_raw(opaque) };
-            if let Backing::External(token, _) = *backing {
-                queue(token);
-            }
+            unsafe { Box::from_raw(opaque) }.release();
         })
     }
 
@@ -198,32 +183,32 @@ impl Runtime {
         self.construct_native(&self.intrinsics().shared_array_buffer, &[length])
     }
 
-    /// Tells whether it is an `ArrayBuffer` (not a shared one).
+    /// Returns whether it is an `ArrayBuffer` (not a shared one).
     #[inline]
     pub fn is_array_buffer(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not one.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsArrayBuffer(value.0) }
     }
 
-    /// Tells whether it is a `SharedArrayBuffer`.
+    /// Returns whether it is a `SharedArrayBuffer`.
     #[inline]
     pub fn is_shared_array_buffer(self, value: &Value) -> bool {
         value.is_object() && value.class_id() == self.intrinsics().shared_array_buffer_class
     }
 
-    /// Detaches an array buffer; doing it twice is fine, other values are left alone.
+    /// Detaches an array buffer. No effect on other values and on one that is detached.
     pub fn detach(self, buffer: &Value) {
         self.count_mutation();
         // SAFETY: E1, E2; the engine ignores all that is not an array buffer.
         unsafe { q::JS_DetachArrayBuffer(self.ctx(), buffer.0) };
     }
 
-    /// Tells whether an array buffer is detached; false for other values.
+    /// Returns whether an array buffer is detached; false for other values.
     pub fn is_detached(self, buffer: &Value) -> bool {
         self.is_array_buffer(buffer) && self.raw_buffer(buffer).is_none()
     }
 
-    /// The bytes of a buffer; nothing if it is detached or not a buffer.
+    /// The bytes of a buffer; `None` if it is detached or not a buffer.
     #[inline]
     fn raw_buffer(self, buffer: &Value) -> Option<(*mut u8, usize)> {
         if !self.is_array_buffer(buffer) && !self.is_shared_array_buffer(buffer) {
@@ -236,14 +221,10 @@ impl Runtime {
             drop(self.pending());
             return None;
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "size_t is as wide as usize"
-        )]
-        Some((start, length as usize))
+        Some((start, crate::size(length)))
     }
 
-    /// The bytes of a buffer or view; none if it is detached, nothing for other values.
+    /// The bytes of a buffer or view, null and 0 if it is detached; `None` for other values.
     #[inline]
     pub(crate) fn raw_bytes(self, value: &Value) -> Option<(*mut u8, usize)> {
         if self.is_array_buffer(value) || self.is_shared_array_buffer(value) {
@@ -264,8 +245,8 @@ impl Runtime {
         Some((unsafe { start.add(view.byte_offset) }, view.byte_length))
     }
 
-    /// Where the bytes of a buffer or view are. Counts as a change, for who knows the address may
-    /// write. Nothing for other values.
+    /// Where the bytes of a buffer or view are; `None` for other values. Counts as a change,
+    /// because the caller may write to the address.
     #[inline]
     pub fn data_pointer(self, value: &Value) -> Option<DataPointer> {
         let (start, length) = self.raw_bytes(value)?;
@@ -278,7 +259,7 @@ impl Runtime {
         Some(DataPointer { address, length })
     }
 
-    /// Where a buffer or view without bytes is.
+    /// The address of a buffer or view without bytes.
     #[cold]
     fn empty_address(self, value: &Value) -> usize {
         let (buffer, offset) = match self.view(value) {
@@ -293,7 +274,7 @@ impl Runtime {
         }
     }
 
-    /// Tells whether the length of a buffer may change.
+    /// Returns whether the length of a buffer may change.
     fn is_resizable(self, buffer: &Value) -> bool {
         let intrinsics = self.intrinsics();
         let getter = if self.is_shared_array_buffer(buffer) {
@@ -305,7 +286,7 @@ impl Runtime {
             .is_ok_and(|answer| answer.as_bool() == Some(true))
     }
 
-    /// The number of bytes of a buffer or view, 0 if detached; nothing for other values.
+    /// The number of bytes of a buffer or view, 0 if detached; `None` for other values.
     pub fn byte_length(self, value: &Value) -> Option<usize> {
         self.raw_bytes(value).map(|(_, length)| length)
     }
@@ -333,30 +314,34 @@ impl Runtime {
         true
     }
 
-    /// A copy of the bytes of a buffer or view; nothing for other values.
-    pub fn copy_bytes(self, value: &Value) -> Option<Vec<u8>> {
+    /// A copy of the bytes of a buffer or view; `None` for other values.
+    pub fn copy_bytes(self, value: &Value) -> JsResult<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
-        self.append_bytes(value, &mut bytes).then_some(bytes)
+        Ok(self.append_bytes(value, &mut bytes)?.then_some(bytes))
     }
 
     /// Appends the bytes of a buffer or view; false for other values.
-    pub fn append_bytes(self, value: &Value, into: &mut Vec<u8>) -> bool {
-        let Some((start, length)) = self.raw_bytes(value) else {
-            return false;
+    pub fn append_bytes(self, value: &Value, into: &mut Vec<u8>) -> JsResult<bool> {
+        let Some(length) = self.byte_length(value) else {
+            return Ok(false);
         };
-        into.reserve(length);
+        self.reserve(into, length)?;
+        // Read again: `reserve` may have made an error object.
+        let Some((start, length)) = self.raw_bytes(value) else {
+            return Ok(false);
+        };
         let end = into.len();
         if length > 0 {
             let room = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
             // SAFETY: E7; the room was reserved, and nothing runs during the copy.
             unsafe { start.copy_to(room, length) };
-            // SAFETY: the bytes were written above.
+            // SAFETY: E7; the bytes were written above.
             unsafe { into.set_len(end + length) };
         }
-        true
+        Ok(true)
     }
 
-    /// Tells whether the bytes of a buffer or view are exactly these.
+    /// Returns whether the bytes of a buffer or view are exactly these.
     pub fn bytes_equal(self, value: &Value, bytes: &[u8]) -> bool {
         self.raw_bytes(value).is_some_and(|(start, length)| {
             length == bytes.len()

@@ -1,29 +1,28 @@
-//! Bigints. Up to 64 bits by the C interface; larger ones travel as hexadecimal text through
-//! captured built-ins, which is exact and independent of the engine's private format.
+//! Bigints. Up to 64 bits by the C interface; larger ones as hexadecimal text by captured
+//! built-ins, which is exact and independent of the engine's private format.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Thrown, Value};
 
-/// The engine's largest bigint has 2^20 bits, with the sign and its own rounding up: 16 383 words
-/// always fit.
-const MAX_WORDS: usize = (1 << 20) / 64;
-/// V8 reads no array of words that is longer, although all but the first may be zero.
+/// The largest magnitude, in words: the engine's bigints have at most 2^20 bits, with the sign.
+const WORDS_MAX: usize = (1 << 20) / 64;
+/// The longest array of words that V8 reads, leading zeros included.
 const ARRAY_MAX: usize = 1 << 24;
 
 impl Runtime {
     /// Makes a bigint.
     pub fn bigint_i64(self, value: i64) -> JsResult {
-        // SAFETY: E1.
+        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
         let raw = unsafe { q::JS_NewBigInt64(self.ctx(), value) };
         self.adopt(raw)
     }
 
     /// Makes a bigint.
     pub fn bigint_u64(self, value: u64) -> JsResult {
-        // SAFETY: E1.
+        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
         let raw = unsafe { q::JS_NewBigUint64(self.ctx(), value) };
         self.adopt(raw)
     }
@@ -47,7 +46,7 @@ impl Runtime {
             }
             _ => {}
         }
-        if significant > MAX_WORDS {
+        if significant > WORDS_MAX {
             return Err(self.bigint_too_large());
         }
         let positive = self.bigint_of_hex(words)?;
@@ -62,13 +61,13 @@ impl Runtime {
         let cell = &self.state.negate;
         if cell.get().is_none() {
             let negate = self.eval_bootstrap("(n) => -n", "<bigint>")?;
-            // Somebody else cannot have been first: one thread.
+            // It is empty: only this thread fills it.
             let _ = cell.set(negate);
         }
         cell.get().ok_or_else(|| self.bigint_too_large())
     }
 
-    /// The low 64 bits as a signed number, and whether that is the whole value; nothing for
+    /// The low 64 bits as a signed number, and whether that is the whole value; `None` for
     /// other values.
     #[inline]
     pub fn bigint_as_i64(self, value: &Value) -> Option<(i64, bool)> {
@@ -82,7 +81,7 @@ impl Runtime {
         Some((low, self.strict_equals(&same, value)))
     }
 
-    /// The low 64 bits as an unsigned number, and whether that is the whole value; nothing for
+    /// The low 64 bits as an unsigned number, and whether that is the whole value; `None` for
     /// other values.
     #[inline]
     pub fn bigint_as_u64(self, value: &Value) -> Option<(u64, bool)> {
@@ -92,7 +91,7 @@ impl Runtime {
         Some((low, self.strict_equals(&same, value)))
     }
 
-    /// Sign and magnitude, the least significant word first, 0 as no words; nothing for other
+    /// Sign and magnitude, the least significant word first, 0 as no words; `None` for other
     /// values.
     pub fn bigint_to_words(self, value: &Value) -> JsResult<Option<(bool, Vec<u64>)>> {
         let Some((low, exact)) = self.bigint_as_i64(value) else {
@@ -113,18 +112,19 @@ impl Runtime {
             Some(digits) => (true, digits),
             None => (false, text.as_str()),
         };
-        let words = digits.as_bytes().rchunks(16).map(parse_hex).collect();
+        let words = self.list_from(digits.as_bytes().rchunks(16).map(parse_hex))?;
         Ok(Some((negative, words)))
     }
 
     fn bigint_of_hex(self, words: &[u64]) -> JsResult {
-        let mut text = String::with_capacity(2 + words.len() * 16);
-        text.push_str("0x");
+        let mut text = Vec::new();
+        self.reserve(&mut text, 2 + words.len() * 16)?;
+        text.extend_from_slice(b"0x");
         for word in words.iter().rev() {
-            // Writing to a string cannot fail.
+            // Writing to a list that has room cannot fail.
             let _ = write!(text, "{word:016x}");
         }
-        let text = self.string_wtf8(text.as_bytes())?;
+        let text = self.string_wtf8(&text)?;
         self.call_native(&self.intrinsics().bigint, &Value::UNDEFINED, &[text])
             .map_err(|_| self.bigint_too_large())
     }

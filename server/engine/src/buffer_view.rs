@@ -118,7 +118,7 @@ pub enum ViewKind {
     DataView,
 }
 
-/// A view taken apart. Of a detached or shrunk buffer, offset and length are 0.
+/// The parts of a view. Over a detached or shrunk buffer, offset and length are 0.
 #[derive(Debug)]
 pub struct View {
     /// The kind.
@@ -143,7 +143,7 @@ impl View {
 
 impl Runtime {
     /// Makes a typed array over `length` elements of a buffer from `byte_offset` on. The engine's
-    /// own `RangeError`s tell of a bad offset or length.
+    /// own `RangeError`s report a bad offset or length.
     pub fn typed_array(
         self,
         element: ElementType,
@@ -155,15 +155,9 @@ impl Runtime {
             return Err(self.type_error("not an array buffer"));
         }
         let args = [buffer.clone(), count(byte_offset), count(length)];
+        let (count, values) = self.raw_args(&args)?;
         // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe {
-            q::JS_NewTypedArray(
-                self.ctx(),
-                3,
-                args.as_ptr().cast::<q::JSValue>().cast_mut(),
-                element.engine_type(),
-            )
-        };
+        let raw = unsafe { q::JS_NewTypedArray(self.ctx(), count, values, element.engine_type()) };
         self.adopt(raw)
     }
 
@@ -176,25 +170,25 @@ impl Runtime {
     /// The element type of a typed array; nothing for other values.
     #[inline]
     pub fn element_type(self, value: &Value) -> Option<ElementType> {
-        // SAFETY: E2; answers -1 for all that is not one.
+        // SAFETY: E2; it returns -1 for other values.
         let number = unsafe { q::JS_GetTypedArrayType(value.0) };
         ENGINE_ORDER.get(usize::try_from(number).ok()?).copied()
     }
 
-    /// Tells whether it is a typed array.
+    /// Returns whether it is a typed array.
     #[inline]
     pub fn is_typed_array(self, value: &Value) -> bool {
         self.element_type(value).is_some()
     }
 
-    /// Tells whether it is a `DataView`.
+    /// Returns whether it is a `DataView`.
     #[inline]
     pub fn is_data_view(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not one.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsDataView(value.0) }
     }
 
-    /// Takes a view apart; nothing for values that are none.
+    /// The parts of a view; `None` for other values.
     pub fn view(self, value: &Value) -> Option<View> {
         if let Some(element) = self.element_type(value) {
             return self.typed_array_view(value, element);
@@ -203,9 +197,9 @@ impl Runtime {
             return None;
         }
         let intrinsics = self.intrinsics();
-        let ask = |getter| self.call_native(getter, value, &[]).ok();
-        let size = |getter| ask(getter).and_then(|size| bytes(&size)).unwrap_or(0);
-        let buffer = ask(&intrinsics.data_view_buffer)?;
+        let call = |getter| self.call_native(getter, value, &[]).ok();
+        let size = |getter| call(getter).and_then(|size| bytes(&size)).unwrap_or(0);
+        let buffer = call(&intrinsics.data_view_buffer)?;
         let byte_length = size(&intrinsics.data_view_length);
         let byte_offset = size(&intrinsics.data_view_offset);
         Some(View {
@@ -219,24 +213,16 @@ impl Runtime {
     fn typed_array_view(self, value: &Value, element: ElementType) -> Option<View> {
         let kind = ViewKind::TypedArray(element);
         let intrinsics = self.intrinsics();
-        // The C interface tells a fixed length only, so the getter is asked.
-        let length = self
-            .call_native(&intrinsics.typed_array_length, value, &[])
-            .ok()?;
-        let byte_length = bytes(&length).unwrap_or(0);
+        let call = |getter| self.call_native(getter, value, &[]).ok();
+        // The C interface has fixed lengths only, so the getter is called.
+        let byte_length = bytes(&call(&intrinsics.typed_array_length)?).unwrap_or(0);
         if byte_length == 0 {
-            // Perhaps detached, for which the C interface throws.
-            let buffer = self
-                .call_native(&intrinsics.typed_array_buffer, value, &[])
-                .ok()?;
-            let offset = self
-                .call_native(&intrinsics.typed_array_offset, value, &[])
-                .ok();
-            let byte_offset = offset.and_then(|offset| bytes(&offset)).unwrap_or(0);
+            // It may be detached, for which the C interface throws.
+            let offset = call(&intrinsics.typed_array_offset);
             return Some(View {
                 kind,
-                buffer,
-                byte_offset,
+                buffer: call(&intrinsics.typed_array_buffer)?,
+                byte_offset: offset.and_then(|offset| bytes(&offset)).unwrap_or(0),
                 byte_length,
             });
         }
@@ -247,14 +233,10 @@ impl Runtime {
             q::JS_GetTypedArrayBuffer(self.ctx(), value.0, &raw mut offset, unused, unused)
         };
         let buffer = self.adopt(raw).ok()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "size_t is as wide as usize"
-        )]
         Some(View {
             kind,
             buffer,
-            byte_offset: offset as usize,
+            byte_offset: crate::size(offset),
             byte_length,
         })
     }

@@ -1,4 +1,4 @@
-//! Calls: of functions, methods and constructors, native or not, and what they count for.
+//! Calls of functions, methods and constructors, and their part in the count of mutations.
 
 use rquickjs_sys as q;
 
@@ -12,7 +12,7 @@ impl Runtime {
             return self.call_native(function, this, args);
         }
         let result = self.call_native(function, this, args);
-        // What it did after it last called out is to be seen, too.
+        // Counted again: the function may have changed something after its own last call.
         self.count_mutation();
         result
     }
@@ -34,67 +34,34 @@ impl Runtime {
         result
     }
 
-    /// `Reflect.construct(constructor, args, new_target)`.
-    pub fn construct_with(
-        self,
-        constructor: &Value,
-        new_target: &Value,
-        args: &[Value],
-    ) -> JsResult {
-        self.count_call(constructor);
-        let Ok(count) = i32::try_from(args.len()) else {
-            return Err(self.range_error("too many arguments"));
-        };
-        // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe {
-            q::JS_CallConstructor2(
-                self.ctx(),
-                constructor.0,
-                new_target.0,
-                count,
-                args.as_ptr().cast::<q::JSValue>().cast_mut(),
-            )
-        };
-        self.adopt(raw)
-    }
-
     /// Calls without counting a change: for captured built-ins that change nothing of the user's.
     #[inline]
     pub(crate) fn call_native(self, function: &Value, this: &Value, args: &[Value]) -> JsResult {
-        let Ok(count) = i32::try_from(args.len()) else {
-            return Err(self.range_error("too many arguments"));
-        };
+        let (count, values) = self.raw_args(args)?;
         // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe {
-            q::JS_Call(
-                self.ctx(),
-                function.0,
-                this.0,
-                count,
-                args.as_ptr().cast::<q::JSValue>().cast_mut(),
-            )
-        };
+        let raw = unsafe { q::JS_Call(self.ctx(), function.0, this.0, count, values) };
         self.adopt(raw)
     }
 
     /// Constructs without counting a change.
     pub(crate) fn construct_native(self, constructor: &Value, args: &[Value]) -> JsResult {
-        let Ok(count) = i32::try_from(args.len()) else {
-            return Err(self.range_error("too many arguments"));
-        };
+        let (count, values) = self.raw_args(args)?;
         // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe {
-            q::JS_CallConstructor(
-                self.ctx(),
-                constructor.0,
-                count,
-                args.as_ptr().cast::<q::JSValue>().cast_mut(),
-            )
-        };
+        let raw = unsafe { q::JS_CallConstructor(self.ctx(), constructor.0, count, values) };
         self.adopt(raw)
     }
 
-    /// Native functions count what they change themselves; true for all others.
+    /// Arguments as the engine takes them: it declares them mutable, but does not write to them.
+    #[inline]
+    pub(crate) fn raw_args(self, args: &[Value]) -> JsResult<(i32, *mut q::JSValue)> {
+        match i32::try_from(args.len()) {
+            Ok(count) => Ok((count, args.as_ptr().cast::<q::JSValue>().cast_mut())),
+            Err(_) => Err(self.range_error("too many arguments")),
+        }
+    }
+
+    /// Counts a call as a mutation, and returns true, unless the function is native: native
+    /// functions count their own changes.
     #[inline]
     fn count_call(self, function: &Value) -> bool {
         let class = function.class_id();

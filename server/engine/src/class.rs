@@ -1,4 +1,8 @@
-//! The engine classes of ours, and brands: which native constructor made an object.
+//! Our classes of engine objects, their payloads, and brands.
+//!
+//! A payload is made by [`Runtime::object_of_class`], read by [`Runtime::payload`] and freed by the
+//! class's finalizer. A brand says which native constructor made an object, as the brand of a class
+//! with private fields does in JavaScript.
 
 use rquickjs_sys as q;
 
@@ -9,7 +13,8 @@ use crate::runtime::current;
 use crate::slot::Base;
 use crate::{JsResult, Runtime, Value};
 
-/// The mark of a native class: its constructor stamps it on what it makes, its methods demand it.
+/// The brand of a native class: its constructor gives it to the objects that it makes, and its
+/// methods require it of `this`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Brand(pub(crate) u32);
 
@@ -45,7 +50,7 @@ impl Classes {
         self.first + 5
     }
 
-    /// Tells whether objects of the class have a payload of ours (E4).
+    /// Returns whether objects of the class have a payload of ours (E4).
     #[inline]
     pub(crate) fn is_own(&self, class: q::JSClassID) -> bool {
         class.wrapping_sub(self.first) < COUNT
@@ -56,7 +61,7 @@ impl Classes {
         class == self.remote_object() || class == self.remote_function()
     }
 
-    /// Registers the classes; nothing if memory is out.
+    /// Registers the classes; `None` without memory.
     pub(crate) fn register(rt: *mut q::JSRuntime) -> Option<Classes> {
         let mut ids = [0; COUNT as usize];
         for id in &mut ids {
@@ -109,13 +114,13 @@ impl Classes {
 
 type Finalize = unsafe extern "C" fn(*mut q::JSRuntime, q::JSValue);
 
-/// What an object of one of our classes carries. It begins with its `Base` (E4).
+/// The data of an object of one of our classes. It begins with its `Base` (E4).
 pub(crate) trait Payload {
-    /// Tells whether objects of the class carry this type of payload.
+    /// Returns whether objects of the class have this type of payload.
     fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool;
 
-    /// Runs when the object dies: only bookkeeping, never the engine (E5).
-    fn retire(&mut self);
+    /// Runs when the object dies, after its `Base` was retired. It may not call the engine (E5).
+    fn retire(&mut self) {}
 }
 
 /// The payload of an object that a native constructor made.
@@ -129,9 +134,9 @@ pub(crate) struct InstancePayload {
 #[repr(C)]
 pub(crate) struct SlotPayload {
     pub(crate) base: Base,
-    /// Of the object whose slot it is.
+    /// The address of the object whose slot it is.
     pub(crate) address: usize,
-    /// Which map it is in.
+    /// The number of the map that it is in.
     pub(crate) map: u32,
 }
 
@@ -139,10 +144,6 @@ impl Payload for InstancePayload {
     #[inline]
     fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
         class == classes.instance()
-    }
-
-    fn retire(&mut self) {
-        self.base.retire();
     }
 }
 
@@ -153,7 +154,6 @@ impl Payload for SlotPayload {
     }
 
     fn retire(&mut self) {
-        self.base.retire();
         if let Some(state) = current() {
             state.slots.remove(self);
         }
@@ -165,8 +165,10 @@ unsafe extern "C" fn finalize<P: Payload>(_: *mut q::JSRuntime, value: q::JSValu
     // SAFETY: E4; reading the opaque pointer is allowed in a finalizer.
     let payload = unsafe { q::JS_GetAnyOpaque(value, &raw mut class) }.cast::<P>();
     if !payload.is_null() {
-        // SAFETY: E4; the object dies, nobody else will free the box.
+        // SAFETY: E4; the object dies, and this is the only place that frees the box.
         let mut payload = unsafe { Box::from_raw(payload) };
+        // SAFETY: E4; the payload begins with its base.
+        unsafe { &*(&raw const *payload).cast::<Base>() }.retire();
         payload.retire();
     }
 }
@@ -183,7 +185,7 @@ impl Runtime {
             P::belongs_to(&self.state.classes, class),
             "another class' payload"
         );
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_NewObjectProtoClass(self.ctx(), prototype.0, class) };
         let object = self.adopt(raw)?;
         let payload = Box::into_raw(Box::new(payload));
@@ -206,23 +208,18 @@ impl Runtime {
         }
     }
 
-    /// A brand of its own.
+    /// Makes a brand that no other class has.
     pub fn new_brand(self) -> Brand {
         let brand = self.state.brands.get().wrapping_add(1);
         self.state.brands.set(brand);
         Brand(brand)
     }
 
-    /// Tells whether the class with that brand, or a subclass of it, made the object.
+    /// Returns whether the class with that brand, or a subclass of it, made the object.
     #[inline]
     pub fn has_brand(self, value: &Value, brand: Brand) -> bool {
         self.payload::<InstancePayload>(value)
             .is_some_and(|payload| payload.brand == brand.0)
-    }
-
-    /// Tells whether a native constructor made the object.
-    pub fn is_native_instance(self, value: &Value) -> bool {
-        value.class_id() == self.state.classes.instance()
     }
 
     /// Makes an object as a native constructor does.

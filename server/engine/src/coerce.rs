@@ -18,20 +18,15 @@ impl Runtime {
             return Ok(value.clone());
         }
         self.count_script(value);
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_ToNumber(self.ctx(), value.0) };
         self.adopt(raw)
-    }
-
-    /// The number that `value` coerces to.
-    pub fn to_f64(self, value: &Value) -> JsResult<f64> {
-        Ok(self.to_number(value)?.as_f64().unwrap_or(f64::NAN))
     }
 
     /// `ToString(value)`; a symbol is a `TypeError`.
     pub fn to_string_value(self, value: &Value) -> JsResult {
         self.count_script(value);
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_ToString(self.ctx(), value.0) };
         self.adopt(raw)
     }
@@ -45,7 +40,7 @@ impl Runtime {
         if value.is_nullish() {
             return Err(self.type_error("Cannot convert undefined or null to object"));
         }
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_ToObject(self.ctx(), value.0) };
         self.adopt(raw)
     }

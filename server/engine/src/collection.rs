@@ -1,5 +1,5 @@
-//! Maps and sets. Their contents have no C interface: the captured `forEach` hands them to a
-//! native function that collects them.
+//! Maps and sets. The C interface cannot read them, so the captured `forEach` calls a native
+//! function that collects their contents.
 
 use rquickjs_sys as q;
 
@@ -7,10 +7,10 @@ use crate::function::OWN_TAG;
 use crate::{FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 /// The callback of `Map.prototype.forEach`: (value, key).
-#[expect(clippy::unnecessary_wraps, reason = "a native function's signature")]
 fn collect(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if let [value, key, ..] = call.args {
         let mut collected = rt.state.collected.borrow_mut();
+        rt.reserve(&mut collected, 2)?;
         collected.push(key.clone());
         collected.push(value.clone());
     }
@@ -22,15 +22,15 @@ impl Runtime {
         self.function(FunctionSpec::new(collect, OWN_TAG, [0; 3]).not_constructible())
     }
 
-    /// Tells whether it is a `Map`.
+    /// Returns whether it is a `Map`.
     pub fn is_map(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not one.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsMap(value.0) }
     }
 
-    /// Tells whether it is a `Set`.
+    /// Returns whether it is a `Set`.
     pub fn is_set(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not one.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsSet(value.0) }
     }
 
@@ -38,13 +38,18 @@ impl Runtime {
     pub fn map_entries(self, map: &Value) -> JsResult<Vec<(Value, Value)>> {
         let flat = self.collect_from(&self.intrinsics().map_for_each, map)?;
         let mut flat = flat.into_iter();
-        Ok(std::iter::from_fn(|| Some((flat.next()?, flat.next()?))).collect())
+        self.list_from(std::iter::from_fn(|| Some((flat.next()?, flat.next()?))))
+    }
+
+    /// The keys and values of a `Map`, alternating, in its order.
+    pub fn map_items(self, map: &Value) -> JsResult<Vec<Value>> {
+        self.collect_from(&self.intrinsics().map_for_each, map)
     }
 
     /// The values of a `Set`, in its order.
     pub fn set_values(self, set: &Value) -> JsResult<Vec<Value>> {
         let flat = self.collect_from(&self.intrinsics().set_for_each, set)?;
-        Ok(flat.into_iter().step_by(2).collect())
+        self.list_from(flat.into_iter().step_by(2))
     }
 
     /// Makes a `Map`; later entries of equal keys win.

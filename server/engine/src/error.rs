@@ -1,4 +1,9 @@
-//! Exceptions: what was thrown, and the making of error objects.
+//! Exceptions: what was thrown, how error objects are made, and fallible lists.
+//!
+//! Every call of the engine ends in [`Runtime::adopt`] or [`Runtime::answer`], which take a pending
+//! exception out of the engine (E3).
+//!
+//! Upholds I-12.
 
 use std::fmt;
 
@@ -7,11 +12,11 @@ use rquickjs_sys as q;
 use crate::{Runtime, Value};
 
 /// What JavaScript threw; not necessarily an `Error`. Its `Debug` form converts the value to text,
-/// which runs JavaScript: for tests and last words only.
+/// which runs JavaScript: for tests, and before the process ends.
 #[derive(Clone)]
 pub struct Thrown(pub Value);
 
-/// What an operation that may run JavaScript answers.
+/// The result of an operation that may throw.
 pub type JsResult<T = Value> = Result<T, Thrown>;
 
 /// The native error constructors.
@@ -36,22 +41,23 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    pub(crate) const ALL: [(ErrorClass, &'static str); 8] = [
-        (ErrorClass::Error, "Error"),
-        (ErrorClass::TypeError, "TypeError"),
-        (ErrorClass::RangeError, "RangeError"),
-        (ErrorClass::SyntaxError, "SyntaxError"),
-        (ErrorClass::ReferenceError, "ReferenceError"),
-        (ErrorClass::EvalError, "EvalError"),
-        (ErrorClass::UriError, "URIError"),
-        (ErrorClass::InternalError, "InternalError"),
+    /// The names of the constructors, in the order of the variants.
+    pub(crate) const NAMES: [&'static str; 8] = [
+        "Error",
+        "TypeError",
+        "RangeError",
+        "SyntaxError",
+        "ReferenceError",
+        "EvalError",
+        "URIError",
+        "InternalError",
     ];
 }
 
 impl Thrown {
-    /// Tells whether no `catch` may stop it: the interrupt hook ended the script.
+    /// Returns whether no `catch` may stop it: the interrupt hook ended the script.
     pub fn is_uncatchable(&self) -> bool {
-        // SAFETY: E2; answers false for all that is not an error object.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsUncatchableError(self.0.0) }
     }
 }
@@ -97,14 +103,54 @@ impl Runtime {
         self.throw(ErrorClass::RangeError, message)
     }
 
-    /// Tells whether the value carries the native error brand (a constructor made it, whatever
-    /// its prototype).
+    /// The engine's own error for a failed allocation.
+    #[cold]
+    pub fn out_of_memory(self) -> Thrown {
+        // SAFETY: E1; the exception that it leaves pending is taken at once.
+        unsafe { q::JS_ThrowOutOfMemory(self.ctx()) };
+        self.pending()
+    }
+
+    /// Reserves room in a list whose length a script, an addon or the client chooses.
+    #[inline]
+    pub fn reserve<T>(self, list: &mut Vec<T>, more: usize) -> JsResult<()> {
+        list.try_reserve(more).map_err(|_| self.out_of_memory())
+    }
+
+    /// Appends to such a list.
+    #[inline]
+    pub fn push<T>(self, list: &mut Vec<T>, item: T) -> JsResult<()> {
+        self.reserve(list, 1)?;
+        list.push(item);
+        Ok(())
+    }
+
+    /// Collects items into such a list.
+    pub fn list_from<T>(self, items: impl IntoIterator<Item = T>) -> JsResult<Vec<T>> {
+        let items = items.into_iter();
+        let mut list = Vec::new();
+        self.reserve(&mut list, items.size_hint().0)?;
+        for item in items {
+            self.push(&mut list, item)?;
+        }
+        Ok(list)
+    }
+
+    /// A copy of bytes.
+    pub fn copied(self, bytes: &[u8]) -> JsResult<Vec<u8>> {
+        let mut copy = Vec::new();
+        self.reserve(&mut copy, bytes.len())?;
+        copy.extend_from_slice(bytes);
+        Ok(copy)
+    }
+
+    /// Returns whether a constructor of errors made the value, whatever its prototype is.
     pub fn is_error(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not an error object.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsError(value.0) }
     }
 
-    /// Tells whether `DOMException` made it, which V8 counts among the errors.
+    /// Returns whether `DOMException` made it, which V8 counts among the errors.
     #[inline]
     pub fn is_dom_exception(self, value: &Value) -> bool {
         value.is_object() && value.class_id() == self.intrinsics().dom_exception_class
@@ -121,7 +167,7 @@ impl Runtime {
         }
     }
 
-    /// Turns the engine's three-way answer (-1 thrown, 0 false, 1 true) into a result.
+    /// Turns the engine's code (-1 thrown, 0 false, 1 true) into a result.
     #[inline]
     pub(crate) fn answer(self, code: i32) -> JsResult<bool> {
         if code < 0 {
@@ -134,7 +180,7 @@ impl Runtime {
     /// Takes the pending exception out of the engine.
     #[cold]
     pub(crate) fn pending(self) -> Thrown {
-        // SAFETY: E1, E3.
+        // SAFETY: E1, E3; the engine gives the pending exception to us.
         let value = Value(unsafe { q::JS_GetException(self.ctx()) });
         if value.tag() == q::JS_TAG_UNINITIALIZED {
             Thrown(Value::UNDEFINED)
@@ -143,7 +189,7 @@ impl Runtime {
         }
     }
 
-    /// Puts an exception into the engine, as a callback's answer.
+    /// Makes an exception pending in the engine; returns what a callback returns then.
     #[cold]
     pub(crate) fn raise(self, thrown: Thrown) -> q::JSValue {
         // SAFETY: E1, E2; the engine takes the count over.

@@ -17,10 +17,6 @@ impl Payload for ExternalPayload {
     fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
         class == classes.external()
     }
-
-    fn retire(&mut self) {
-        self.base.retire();
-    }
 }
 
 impl Runtime {
@@ -32,19 +28,19 @@ impl Runtime {
         };
         let external =
             self.object_of_class(self.state.classes.external(), &Value::NULL, payload)?;
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the object is live and was just made by us.
         let code = unsafe { q::JS_PreventExtensions(self.ctx(), external.0) };
         self.answer(code)?;
         Ok(external)
     }
 
-    /// Tells whether it is an external.
+    /// Returns whether it is an external.
     #[inline]
     pub fn is_external(self, value: &Value) -> bool {
         value.is_object() && value.class_id() == self.state.classes.external()
     }
 
-    /// The data of an external; nothing for other values.
+    /// The data of an external; `None` for other values.
     #[inline]
     pub fn external_words(self, value: &Value) -> Option<[usize; 3]> {
         self.payload::<ExternalPayload>(value)

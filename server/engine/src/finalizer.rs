@@ -1,12 +1,15 @@
-//! Finalizers: tokens that are handed out after an object died.
+//! Finalizers: tokens that are queued when an object dies.
 //!
-//! The engine's finalizers run inside frees, collections and allocations, where nothing of the
-//! engine may be touched. They move tokens to a queue (E5); the host takes them when it is safe.
+//! The engine's finalizers run inside frees, collections and allocations, where the engine may not
+//! be called. They move tokens to a queue (E5); the host takes them from there when it is safe.
+//!
+//! Upholds I-13.
 
+use crate::runtime::current;
 use crate::slot::Record;
 use crate::{JsResult, Runtime, Value};
 
-/// What the host gets back when an object has died: its own words.
+/// What the host gets back when an object has died.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FinalizerToken {
     /// Which kind of finalizer it is; the owner's own choice.
@@ -15,7 +18,7 @@ pub struct FinalizerToken {
     pub words: [usize; 3],
 }
 
-/// Names an attached finalizer, to cancel it. Stale ones are harmless.
+/// Names an attached finalizer, to cancel it. A stale id has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FinalizerId {
     index: u32,
@@ -44,30 +47,26 @@ pub(crate) const NO_ENTRY: u32 = u32::MAX;
 
 impl Finalizers {
     fn attach(&mut self, record: &Record, token: FinalizerToken) -> Option<FinalizerId> {
-        let head = &raw const record.first;
         let next = record.first.get();
+        let mut entry = Entry {
+            token: Some(token),
+            generation: 0,
+            previous: NO_ENTRY,
+            next,
+            head: &raw const record.first,
+        };
         let index = if let Some(index) = self.free.pop() {
+            let place = self.entries.get_mut(index as usize)?;
+            entry.generation = place.generation;
+            *place = entry;
             index
         } else {
-            let index = u32::try_from(self.entries.len())
-                .ok()
-                .filter(|&index| index != NO_ENTRY)?;
-            let (token, head) = (None, std::ptr::null());
-            self.entries.push(Entry {
-                token,
-                generation: 0,
-                previous: NO_ENTRY,
-                next: NO_ENTRY,
-                head,
-            });
+            let index = u32::try_from(self.entries.len()).ok();
+            let index = index.filter(|&index| index != NO_ENTRY)?;
+            self.entries.push(entry);
             index
         };
-        let entry = self.entries.get_mut(index as usize)?;
-        entry.token = Some(token);
-        entry.previous = NO_ENTRY;
-        entry.next = next;
-        entry.head = head;
-        let generation = entry.generation;
+        let generation = self.entries.get(index as usize)?.generation;
         if let Some(next) = self.entries.get_mut(next as usize) {
             next.previous = index;
         }
@@ -113,16 +112,18 @@ impl Finalizers {
             index = next;
         }
     }
+}
 
-    /// Queues a token directly.
-    pub(crate) fn queue(&mut self, token: FinalizerToken) {
-        self.dead.push(token);
+/// Queues a token that is in no list. It may run inside a finalizer (E5).
+pub(crate) fn queue(token: FinalizerToken) {
+    if let Some(state) = current() {
+        state.finalizers.borrow_mut().dead.push(token);
     }
 }
 
 impl Runtime {
-    /// Attaches a finalizer to an object or symbol: its token is queued after the death. The
-    /// last attached one is queued first.
+    /// Attaches a finalizer to an object or symbol: its token is queued when that dies. The one
+    /// attached last is queued first.
     pub fn attach_finalizer(self, value: &Value, token: FinalizerToken) -> JsResult<FinalizerId> {
         let state = self.state;
         self.with_new_record(value, |record| {
@@ -141,18 +142,18 @@ impl Runtime {
         let state = self.state;
         let (id, is_new) = self.with_new_record(value, |record| {
             let id = state.finalizers.borrow_mut().attach(record, token);
-            (id, self.enter(record, value))
+            (id, self.add_hold(record, value))
         })?;
-        self.relieve(is_new);
+        self.release_for_new_hold(is_new);
         id.ok_or_else(|| self.range_error("too many finalizers"))
     }
 
-    /// Detaches a finalizer; answers its token if it was still attached.
+    /// Detaches a finalizer; returns its token if it was still attached.
     pub fn cancel_finalizer(self, id: FinalizerId) -> Option<FinalizerToken> {
         self.state.finalizers.borrow_mut().cancel(id)
     }
 
-    /// Tells whether tokens wait.
+    /// Returns whether the queue has tokens.
     #[inline]
     pub fn has_finalized(self) -> bool {
         !self.state.finalizers.borrow().dead.is_empty()
@@ -166,9 +167,5 @@ impl Runtime {
         } else {
             tokens.append(&mut finalizers.dead);
         }
-    }
-
-    pub(crate) fn queue_finalizer(self, token: FinalizerToken) {
-        self.state.finalizers.borrow_mut().queue(token);
     }
 }

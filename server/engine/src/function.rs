@@ -1,19 +1,20 @@
-//! Native functions.
+//! Native functions: how they are made, called by the engine, and get their `prototype`.
 //!
-//! The engine's own C functions tell a plain call and `new` apart only by losing `this` or the
-//! data, so native functions have a class of their own. It has no stack check and no frame: the
-//! check is made here. `prototype` is made when it is first looked at, as V8 does it.
+//! The engine's own C functions cannot tell a plain call from `new` without losing `this` or the
+//! data, so native functions have a class of their own. The engine checks no stack for it and makes
+//! no frame, so the stack is checked here. `prototype` is made when it is first read, as in V8.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rquickjs_sys as q;
 
 use crate::class::{Classes, Payload};
+use crate::property::data_descriptor;
 use crate::slot::Base;
 use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
 
-/// The tag of the engine's own native functions. They need little stack and are let through when
-/// it is nearly exhausted, for the stack trace of that very error.
+/// The tag of this crate's own native functions. They need little stack and run when it is nearly
+/// exhausted too, to make the stack trace of that very error.
 pub(crate) const OWN_TAG: u8 = u8::MAX;
 
 /// What a native function runs.
@@ -24,7 +25,7 @@ pub type NativeCall = fn(Runtime, &Invocation<'_>) -> JsResult;
 pub struct Invocation<'a> {
     /// The function object itself.
     pub callee: &'a Value,
-    /// Which kind of native function it is; the owner's own choice.
+    /// Which kind of native function it is, as its maker numbers them.
     pub tag: u8,
     /// Its data.
     pub words: [usize; 3],
@@ -32,35 +33,35 @@ pub struct Invocation<'a> {
     pub this: &'a Value,
     /// The arguments given.
     pub args: &'a [Value],
-    /// What `new` was applied to; nothing in a plain call.
+    /// What `new` was applied to; `None` in a plain call.
     pub new_target: Option<&'a Value>,
 }
 
-/// What a native function is, read back from its object.
+/// The data of a native function, read from its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NativeFunction {
     /// Which kind of native function it is.
     pub tag: u8,
     /// Its data.
     pub words: [usize; 3],
-    /// The brand that it gives as a constructor.
+    /// The brand of the objects that it makes as a constructor.
     pub brand: Option<Brand>,
 }
 
-/// What to make a native function of.
+/// How to make a native function.
 #[derive(Clone, Copy, Debug)]
 pub struct FunctionSpec<'a> {
     /// What it runs.
     pub call: NativeCall,
-    /// Which kind of native function it is; the owner's own choice, but 255 is the engine's.
+    /// Which kind of native function it is, as its maker numbers them; 255 is this crate's own.
     pub tag: u8,
     /// Its data.
     pub words: [usize; 3],
-    /// Its `name`, a string; nothing means the empty one.
+    /// Its `name`, a string; `None` for the empty one.
     pub name: Option<&'a Value>,
     /// Its `length`.
     pub length: u16,
-    /// Calls need a `this` of that brand, else they are a `TypeError` "Illegal invocation".
+    /// The brand that `this` must have; any other is a `TypeError` "Illegal invocation".
     pub receiver: Option<Brand>,
     /// Whether `new f()` works.
     pub constructible: bool,
@@ -90,7 +91,7 @@ impl<'a> FunctionSpec<'a> {
         }
     }
 
-    /// With that brand demanded of `this`.
+    /// With that brand required of `this`.
     #[must_use]
     pub fn receiver(self, brand: Brand) -> FunctionSpec<'a> {
         FunctionSpec {
@@ -114,9 +115,9 @@ pub(crate) struct FunctionPayload {
     base: Base,
     call: NativeCall,
     words: [usize; 3],
-    /// The brand given by construction, 0 for none.
+    /// The brand of what it constructs, 0 for none.
     brand: u32,
-    /// The brand demanded of `this`, 0 for none.
+    /// The brand required of `this`, 0 for none.
     receiver: u32,
     tag: u8,
     constructible: bool,
@@ -127,10 +128,6 @@ impl Payload for FunctionPayload {
     #[inline]
     fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
         class == classes.function()
-    }
-
-    fn retire(&mut self) {
-        self.base.retire();
     }
 }
 
@@ -236,8 +233,8 @@ fn construct(
     Ok(if result.is_object() { result } else { this })
 }
 
-/// The hook that makes `prototype` when it is first looked at. Listing the keys does not make it
-/// (E9), so `Object.getOwnPropertyNames(f)` lacks it until then.
+/// The hooks that make `prototype` when it is first read, defined or deleted. Listing the keys does
+/// not make it (E9), so `Object.getOwnPropertyNames(f)` lacks it until then.
 pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
     q::JSClassExoticMethods {
         get_own_property: Some(own_property_hook),
@@ -250,16 +247,17 @@ pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
     }
 }
 
-/// What is deleted is not there, but for a `prototype` that nobody looked at yet: that stays.
+/// Called for keys that do not exist. Refuses to delete a `prototype` that was not made yet, and
+/// makes it; reports any other key as deleted.
 unsafe extern "C" fn delete_hook(
     _: *mut q::JSContext,
     function: q::JSValue,
     key: q::JSAtom,
 ) -> i32 {
-    i32::from(!has_lazy_prototype(Value::lent(&function), key))
+    i32::from(lazy_prototype_at(&function, key).is_none())
 }
 
-/// What is defined is new, but for a `prototype` that nobody looked at yet.
+/// Makes a `prototype` that was not made yet, and lets the engine define the property.
 unsafe extern "C" fn define_hook(
     ctx: *mut q::JSContext,
     function: q::JSValue,
@@ -269,19 +267,17 @@ unsafe extern "C" fn define_hook(
     setter: q::JSValue,
     flags: i32,
 ) -> i32 {
-    has_lazy_prototype(Value::lent(&function), key);
+    lazy_prototype_at(&function, key);
     let flags = flags | q::JS_PROP_NO_EXOTIC.cast_signed();
     // SAFETY: E1, E2, E6, E8; the engine takes counts of its own.
     unsafe { q::JS_DefineProperty(ctx, function, key, value, getter, setter, flags) }
 }
 
-/// Makes the `prototype` if the key asks for it and it is not made yet.
-fn has_lazy_prototype(function: &Value, key: q::JSAtom) -> bool {
-    Runtime::current().is_some_and(|rt| {
-        rt.try_intrinsics()
-            .is_some_and(|intrinsics| key == intrinsics.keys.prototype.atom)
-            && lazy_prototype(rt, function).is_some()
-    })
+/// Makes the `prototype` if that is the key and it was not made yet.
+fn lazy_prototype_at(function: &q::JSValue, key: q::JSAtom) -> Option<Value> {
+    let rt = Runtime::current()?;
+    let is_prototype = key == rt.try_intrinsics()?.keys.prototype.atom;
+    is_prototype.then(|| lazy_prototype(rt, Value::lent(function)))?
 }
 
 unsafe extern "C" fn own_property_hook(
@@ -290,24 +286,12 @@ unsafe extern "C" fn own_property_hook(
     function: q::JSValue,
     key: q::JSAtom,
 ) -> i32 {
-    let Some(rt) = Runtime::current() else {
-        return 0;
-    };
-    let Some(intrinsics) = rt.try_intrinsics() else {
-        return 0;
-    };
-    if key != intrinsics.keys.prototype.atom {
-        return 0;
-    }
-    let Some(prototype) = lazy_prototype(rt, Value::lent(&function)) else {
+    let Some(prototype) = lazy_prototype_at(&function, key) else {
         return 0;
     };
     // SAFETY: E6; the engine passes null or a descriptor to fill.
     if let Some(found) = unsafe { found.as_mut() } {
-        found.flags = q::JS_PROP_WRITABLE.cast_signed();
-        found.value = prototype.into_raw();
-        found.getter = q::JS_UNDEFINED;
-        found.setter = q::JS_UNDEFINED;
+        *found = data_descriptor(prototype, q::JS_PROP_WRITABLE);
     }
     1
 }
@@ -327,8 +311,8 @@ impl Runtime {
         self.function_with_brand(spec, 0)
     }
 
-    /// Makes a native class: a constructor that stamps the brand on what it makes, and its
-    /// `prototype`. Calling it without `new` calls it with the receiver as `this`.
+    /// Makes a native class: a constructor whose objects have the brand, and its `prototype`.
+    /// Called without `new` it gets the receiver as `this`.
     pub fn class(self, spec: FunctionSpec<'_>, brand: Brand) -> JsResult<(Value, Value)> {
         let spec = FunctionSpec {
             constructible: true,
@@ -356,43 +340,19 @@ impl Runtime {
         };
         let class = self.state.classes.function();
         let function = self.object_of_class(class, &intrinsics.function_prototype, payload)?;
-        let hidden = (q::JS_PROP_CONFIGURABLE | q::JS_PROP_NO_EXOTIC).cast_signed();
-        let length = Value::from(i32::from(spec.length)).into_raw();
-        // SAFETY: E1, E2, E8; the engine takes the value's count over.
-        let code = unsafe {
-            q::JS_DefinePropertyValue(
-                self.ctx(),
-                function.0,
-                intrinsics.keys.length.atom,
-                length,
-                hidden,
-            )
-        };
-        self.answer(code)?;
-        let name = spec
-            .name
-            .unwrap_or(&intrinsics.empty_string)
-            .clone()
-            .into_raw();
-        // SAFETY: E1, E2, E8; the engine takes the value's count over.
-        let code = unsafe {
-            q::JS_DefinePropertyValue(
-                self.ctx(),
-                function.0,
-                intrinsics.keys.name.atom,
-                name,
-                hidden,
-            )
-        };
-        self.answer(code)?;
+        let hidden = q::JS_PROP_CONFIGURABLE | q::JS_PROP_NO_EXOTIC;
+        let length = Value::from(i32::from(spec.length));
+        self.put_with_flags(&function, &intrinsics.keys.length, length, hidden)?;
+        let name = spec.name.unwrap_or(&intrinsics.empty_string).clone();
+        self.put_with_flags(&function, &intrinsics.keys.name, name, hidden)?;
         if spec.constructible {
-            // SAFETY: E1, E2.
+            // SAFETY: E1, E2; the function is live and was just made by us.
             unsafe { q::JS_SetConstructorBit(self.ctx(), function.0, true) };
         }
         Ok(function)
     }
 
-    /// Makes the `prototype` of a native function before nothing can be added to it any more.
+    /// Makes the `prototype` of a native function that is about to become non-extensible.
     pub(crate) fn make_lazy_prototype(self, object: &Value) {
         if object.is_object() {
             lazy_prototype(self, object);
@@ -416,7 +376,7 @@ impl Runtime {
         Ok(prototype)
     }
 
-    /// What a native function was made of; nothing for other values.
+    /// The data of a native function; `None` for other values.
     #[inline]
     pub fn native_function(self, value: &Value) -> Option<NativeFunction> {
         let payload = self.payload::<FunctionPayload>(value)?;

@@ -1,4 +1,4 @@
-//! Pristine built-ins, captured before any foreign code can replace them.
+//! The original built-ins, captured before any foreign code can replace them.
 
 use rquickjs_sys as q;
 
@@ -118,7 +118,7 @@ impl Intrinsics {
         let global = rt.global();
         let prototype_of = |class: &Value, name| member(rt, &member(rt, class, "prototype")?, name);
         let mut errors = [const { Value::UNDEFINED }; 8];
-        for (slot, (_, name)) in errors.iter_mut().zip(ErrorClass::ALL) {
+        for (slot, name) in errors.iter_mut().zip(ErrorClass::NAMES) {
             *slot = member(rt, &global, name)?;
         }
         let type_error_prototype =
@@ -221,7 +221,7 @@ impl Runtime {
         }
     }
 
-    /// The captured built-ins, or nothing while they are being captured.
+    /// The captured built-ins; `None` while they are being captured.
     #[inline]
     pub(crate) fn try_intrinsics(self) -> Option<&'static Intrinsics> {
         self.state.intrinsics.get()

@@ -1,4 +1,4 @@
-//! Microtasks, and the hooks by which the host takes part in running JavaScript.
+//! Microtasks, and the host's hooks for interruption, rejected promises and failed microtasks.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -9,11 +9,11 @@ use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Thrown, Value};
 
-/// Tells whether JavaScript must stop.
+/// Returns whether JavaScript must stop.
 pub type InterruptHook = Rc<dyn Fn() -> bool>;
-/// Hears of a rejected promise: the promise, the reason, whether it is handled.
+/// Called for a rejected promise, with the promise, the reason, and whether it is handled.
 pub type RejectionHook = Rc<dyn Fn(Runtime, &Value, &Value, bool)>;
-/// Hears of an exception that a microtask threw.
+/// Called for an exception that a microtask threw.
 pub type JobErrorHook = Rc<dyn Fn(Runtime, Thrown)>;
 
 /// The host's hooks.
@@ -56,40 +56,40 @@ unsafe extern "C" fn rejection_hook(
 impl Runtime {
     pub(crate) fn install_job_callbacks(self) {
         let nothing = std::ptr::null_mut();
-        // SAFETY: E1, E6.
+        // SAFETY: E1, E6; the hook runs on this thread and catches panics.
         unsafe { q::JS_SetInterruptHandler(self.state.rt, Some(interrupt_hook), nothing) };
-        // SAFETY: E1, E6.
+        // SAFETY: E1, E6; the hook runs on this thread and catches panics.
         unsafe {
             q::JS_SetHostPromiseRejectionTracker(self.state.rt, Some(rejection_hook), nothing);
         };
     }
 
-    /// Sets what is asked now and then while JavaScript code runs; true ends it with an exception
+    /// Sets what is called now and then while JavaScript code runs; true ends it with an exception
     /// that no `catch` stops.
     pub fn set_interrupt_hook(self, hook: Option<InterruptHook>) {
         drop(self.state.hooks.interrupt.replace(hook));
     }
 
-    /// Sets what hears of rejected promises: promise, reason, and whether it is handled. A
-    /// rejection that gets its handler later is told twice, so report only after the microtasks.
+    /// Sets what is called for rejected promises. It is called again for a rejection that gets its
+    /// handler later, so only what is unhandled after the microtasks is to be reported.
     pub fn set_rejection_hook(self, hook: Option<RejectionHook>) {
         drop(self.state.hooks.rejection.replace(hook));
     }
 
-    /// Sets what hears of exceptions that microtasks threw.
+    /// Sets what is called for exceptions that microtasks threw.
     pub fn set_job_error_hook(self, hook: Option<JobErrorHook>) {
         drop(self.state.hooks.job_error.replace(hook));
     }
 
-    /// Tells whether microtasks wait.
+    /// Returns whether microtasks are queued.
     #[inline]
     pub fn has_microtasks(self) -> bool {
-        // SAFETY: E1.
+        // SAFETY: E1; the runtime is live, and nothing is changed.
         unsafe { q::JS_IsJobPending(self.state.rt) }
     }
 
-    /// Runs microtasks until none is left; answers how many ran. Their exceptions go to the job
-    /// error hook, only an uncatchable one stops the run.
+    /// Runs microtasks until none is left; returns how many ran. The job error hook gets their
+    /// exceptions; only an uncatchable one stops the run.
     pub fn run_microtasks(self) -> JsResult<usize> {
         let mut ran = 0;
         while self.has_microtasks() {

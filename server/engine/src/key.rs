@@ -1,4 +1,4 @@
-//! Property keys: the engine's atoms, owned.
+//! Property keys: owned references to the engine's atoms, their making and their text.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -41,10 +41,8 @@ impl Key {
     pub fn as_index(&self) -> Option<u32> {
         (self.atom & INDEX_BIT != 0).then_some(self.atom & !INDEX_BIT)
     }
-}
 
-impl Key {
-    /// Tells whether the key is an element's index, of any size.
+    /// Returns whether the key is an element's index, of any size.
     pub(crate) fn is_element(&self) -> bool {
         self.as_element().is_some()
     }
@@ -65,7 +63,7 @@ impl Key {
 }
 
 impl<'a> KeyRef<'a> {
-    /// Borrows an atom that somebody else owns for `'a`.
+    /// Borrows an atom whose owner keeps it for `'a`.
     pub(crate) fn lend(atom: q::JSAtom) -> KeyRef<'a> {
         KeyRef {
             key: ManuallyDrop::new(Key::own(atom)),
@@ -85,7 +83,7 @@ impl Deref for KeyRef<'_> {
 impl Clone for Key {
     fn clone(&self) -> Key {
         if let Some(state) = current() {
-            // SAFETY: E1, E8.
+            // SAFETY: E1, E8; the new key owns the count that this adds.
             unsafe { q::JS_DupAtomRT(state.rt, self.atom) };
         }
         Key::own(self.atom)
@@ -143,26 +141,16 @@ impl Runtime {
             };
             return self.adopt_atom(atom);
         }
-        // The engine takes the bytes of a non-ASCII name for Latin-1 when such an atom exists
-        // already, so the name goes through a string.
+        // The engine reads a non-ASCII name as Latin-1 if such an atom exists already, so the name
+        // is made a string first.
         self.key_value(&self.string_utf8(name)?)
-    }
-
-    /// Makes a key from a name in WTF-8.
-    #[inline]
-    pub fn key_wtf8(self, name: &[u8]) -> JsResult<Key> {
-        if is_ascii(name) {
-            self.key_utf8(name)
-        } else {
-            self.key_value(&self.string_wtf8(name)?)
-        }
     }
 
     /// Makes a key from any value, by `ToPropertyKey`.
     #[inline]
     pub fn key_value(self, value: &Value) -> JsResult<Key> {
         self.count_script(value);
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let atom = unsafe { q::JS_ValueToAtom(self.ctx(), value.0) };
         self.adopt_atom(atom)
     }
@@ -170,7 +158,7 @@ impl Runtime {
     /// Makes a key from an index.
     #[inline]
     pub fn key_index(self, index: u32) -> JsResult<Key> {
-        // SAFETY: E1.
+        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
         let atom = unsafe { q::JS_NewAtomUInt32(self.ctx(), index) };
         self.adopt_atom(atom)
     }
@@ -178,7 +166,7 @@ impl Runtime {
     /// The key as a value: a string or a symbol.
     #[inline]
     pub fn key_to_value(self, key: &Key) -> JsResult {
-        // SAFETY: E1, E8.
+        // SAFETY: E1, E8; the call borrows an atom that we own a count of.
         let raw = unsafe { q::JS_AtomToValue(self.ctx(), key.atom) };
         self.adopt(raw)
     }
@@ -186,16 +174,10 @@ impl Runtime {
     /// The text of a string key, or the description of a symbol.
     #[inline]
     pub fn key_text(self, key: &Key) -> JsResult<Utf8> {
-        Ok(Utf8::new(Wtf8::of_atom(self, key.atom)?))
+        Utf8::new(self, Wtf8::of_atom(self, key.atom)?)
     }
 
-    /// The text of a string key in WTF-8.
-    #[inline]
-    pub fn key_wtf8_text(self, key: &Key) -> JsResult<Wtf8> {
-        Wtf8::of_atom(self, key.atom)
-    }
-
-    /// Tells whether typed arrays take the key for a number: whether it is the text of one.
+    /// Returns whether typed arrays treat the key as a number: whether it is the text of one.
     pub fn key_is_numeric(self, key: &Key) -> bool {
         if key.as_index().is_some() {
             return true;
@@ -216,7 +198,7 @@ impl Runtime {
         }
     }
 
-    /// Tells whether the key is a symbol.
+    /// Returns whether the key is a symbol.
     pub fn key_is_symbol(self, key: &Key) -> bool {
         key.as_index().is_none() && self.key_to_value(key).is_ok_and(|value| value.is_symbol())
     }

@@ -1,4 +1,5 @@
-//! Lists of property keys.
+//! Lists of an object's property keys: all own ones, or by the filter of
+//! `napi_get_all_property_names`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -47,8 +48,8 @@ impl KeyQuery {
         ..KeyQuery::OWN_ENUMERABLE
     };
 
-    /// What the engine is asked for. A proxy is asked whether a key is enumerable only where that
-    /// matters.
+    /// The engine's flags. Enumerability is requested only where it matters, because a proxy's trap
+    /// runs for it.
     fn flags(self) -> u32 {
         let flag = |wanted, flag| if wanted { flag } else { 0 };
         flag(self.strings, q::JS_GPN_STRING_MASK)
@@ -65,12 +66,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// How many they are.
+    /// How many keys there are.
     pub fn len(&self) -> usize {
         self.length as usize
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -93,7 +94,7 @@ impl Keys {
         if self.table.is_null() {
             return &[];
         }
-        // SAFETY: E3, E8; the engine gave us the table and its counts, we free it in `Drop`.
+        // SAFETY: E3, E8; the engine gave us the table and its counts, and `Drop` frees it.
         unsafe { std::slice::from_raw_parts(self.table, self.length as usize) }
     }
 }
@@ -113,33 +114,37 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Which keys of an object V8 lists whether they are writable and configurable or not.
+/// For which keys of an object V8 ignores the filters `writable` and `configurable`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Free {
+enum Unfiltered {
     /// None.
     None,
-    /// The elements: those of boxed strings, and those in a row of what was frozen or sealed.
+    /// The elements: of a boxed string, and of a frozen or sealed object if they have no large gap.
     Elements,
-    /// All: a proxy's.
+    /// All: of a proxy.
     All,
 }
 
-impl Free {
-    fn of(rt: Runtime, holder: &Value, keys: &Keys, query: KeyQuery) -> JsResult<Free> {
+impl Unfiltered {
+    fn of(rt: Runtime, holder: &Value, keys: &Keys, query: KeyQuery) -> JsResult<Unfiltered> {
         if !query.writable && !query.configurable {
-            return Ok(Free::None);
+            return Ok(Unfiltered::None);
         }
         if rt.is_proxy(holder) {
-            return Ok(Free::All);
+            return Ok(Unfiltered::All);
         }
         let boxed_string = rt.to_object(&rt.string_empty())?.class_id();
         let elements = holder.class_id() == boxed_string
-            || (!rt.is_extensible(holder)? && !Free::has_gap(keys));
-        Ok(if elements { Free::Elements } else { Free::None })
+            || (!rt.is_extensible(holder)? && !Unfiltered::has_gap(keys));
+        Ok(if elements {
+            Unfiltered::Elements
+        } else {
+            Unfiltered::None
+        })
     }
 
-    /// Whether so many elements are missing in a row that V8 keeps them in a dictionary, with their
-    /// attributes.
+    /// Returns whether so many elements are missing in a row that V8 keeps them in a dictionary,
+    /// with their attributes.
     fn has_gap(keys: &Keys) -> bool {
         const GAP: u32 = 1024;
         let mut next = 0;
@@ -177,13 +182,17 @@ impl Runtime {
         let mut walk = Prototypes::of(self, object);
         while let Some(holder) = walk.holder() {
             let keys = self.list_keys(holder, query.flags())?;
-            let free = Free::of(self, holder, &keys, query)?;
+            let unfiltered = Unfiltered::of(self, holder, &keys, query)?;
             for (key, enumerable) in keys.iter_enumerable() {
-                if query.inherited && !seen.insert((*key).clone()) {
-                    continue;
+                if query.inherited {
+                    let room = seen.try_reserve(1);
+                    room.map_err(|_| self.out_of_memory())?;
+                    if !seen.insert((*key).clone()) {
+                        continue;
+                    }
                 }
-                if self.matches(holder, &key, enumerable, query, free)? {
-                    found.push((*key).clone());
+                if self.matches(holder, &key, enumerable, query, unfiltered)? {
+                    self.push(&mut found, (*key).clone())?;
                 }
             }
             if !query.inherited {
@@ -200,26 +209,23 @@ impl Runtime {
         key: &Key,
         enumerable: bool,
         query: KeyQuery,
-        free: Free,
+        unfiltered: Unfiltered,
     ) -> JsResult<bool> {
         if query.enumerable && !enumerable {
             return Ok(false);
         }
-        if query.writable || query.configurable {
-            if free == Free::All || (free == Free::Elements && key.is_element()) {
-                return Ok(true);
-            }
-            let Some(property) = self.own_property(holder, key)? else {
-                return Ok(false);
-            };
-            let attributes = property.attributes;
-            let writable =
-                attributes.writable || matches!(property.content, Content::Accessor { .. });
-            return Ok(
-                (!query.writable || writable) && (!query.configurable || attributes.configurable)
-            );
+        if !query.writable && !query.configurable
+            || unfiltered == Unfiltered::All
+            || (unfiltered == Unfiltered::Elements && key.is_element())
+        {
+            return Ok(true);
         }
-        Ok(true)
+        let Some(property) = self.own_property(holder, key)? else {
+            return Ok(false);
+        };
+        let attributes = property.attributes;
+        let writable = attributes.writable || matches!(property.content, Content::Accessor { .. });
+        Ok((!query.writable || writable) && (!query.configurable || attributes.configurable))
     }
 
     fn list_keys(self, object: &Value, flags: u32) -> JsResult<Keys> {

@@ -36,27 +36,35 @@
 //!   exception pending in the context; `adopt` turns it into one of the two at once.
 //! - **E4** The opaque pointer of an object of our classes is a `Box` of that class' payload, set
 //!   directly after creation and freed only by the class finalizer; payloads begin with `Base`.
-//! - **E5** No payload keeps a `JSValue`, so no class of ours needs `gc_mark`, and a finalizer never
-//!   touches the engine: it only moves plain words to the queue of dead tokens.
+//! - **E5** No payload keeps a `JSValue`, so no class of ours needs `gc_mark`, and a finalizer
+//!   never touches the engine: it only moves plain words to the queue of dead tokens.
 //! - **E6** Callbacks that the engine calls run on the engine's thread, receive arguments that live
 //!   until they return, and catch every panic before it reaches C.
-//! - **E7** Text and bytes of the engine are lent out either for the life of a reference count on an
-//!   immutable string, a guard's or that of the borrowed value, or copied; no slice into mutable
+//! - **E7** Text and bytes of the engine are lent out either for the life of a reference count on
+//!   an immutable string, a guard's or that of the borrowed value, or copied; no slice into mutable
 //!   engine memory is ever formed.
 //! - **E8** A `Key` owns one reference count of its atom.
 //! - **E9** A hook by which the engine lists the keys of an object adds no property to it, for the
 //!   engine counts the properties before it calls and copies them after.
-//! - **E10** The engine counts the references to a block in the `int` right before it. That is a
-//!   detail of the pinned version; a start that does not find it so fails.
+//! - **E10** The engine counts the references to a block in the `int` right before it. The pinned
+//!   version does so; [`Runtime::new`] checks it and fails otherwise.
 //! - **E11** A string that is no rope begins with its length, whose top bit says that the units are
-//!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. That
-//!   is as much a detail, and looked for at the start, too.
+//!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. The
+//!   pinned version does so; [`Runtime::new`] checks it and fails otherwise.
 //! - **E12** The bytes of a shared array buffer are in a block of the engine's heap, behind a count
-//!   of the buffers that share them; the functions that the engine calls for them are on its thread.
-//! - **E13** The nursery keeps the address of an object's record with a strong hold on the object, or
-//!   while it has given the hold up and the record's death tells it so; the record lives as long.
+//!   of the buffers that share them; the functions that the engine calls for them are on its
+//!   thread.
+//! - **E13** The nursery keeps the address of an object's record only while it holds the object,
+//!   or, between giving the hold up and taking it again, until the record's finalizer reports its
+//!   death.
+//! - **E14** Allocator functions get a live pointer to the `allocator`'s state, and only blocks
+//!   that the C library's allocator returned.
+//!
+//! The modules import each other in one circle: `runtime` holds the state of all of them, their
+//! methods are those of [`Runtime`], and a [`Value`] needs the state of its thread to be freed.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
+mod allocator;
 mod arraybuffer;
 mod bigint;
 mod buffer_view;
@@ -67,6 +75,8 @@ mod collection;
 mod date;
 mod error;
 mod external;
+#[cfg(feature = "faults")]
+pub mod failing;
 mod finalizer;
 mod function;
 mod intrinsics;
@@ -85,12 +95,17 @@ mod script;
 mod set;
 mod shared_memory;
 mod slot;
-mod spare;
 mod stack_trace;
 mod string;
 mod symbol;
 mod value;
 mod weak;
+
+/// A size that the engine returned; `size_t` is as wide as `usize`.
+#[inline]
+fn size(size: rquickjs_sys::size_t) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
 
 pub use arraybuffer::{DataPointer, MAX_BUFFER_LENGTH};
 pub use buffer_view::{ElementType, View, ViewKind};
@@ -105,7 +120,6 @@ pub use promise::{Deferred, PromiseState};
 pub use property::{Attributes, Content, Descriptor, Property};
 pub use remote::{RemoteClass, RemoteHooks};
 pub use runtime::{EngineError, Memory, Options, Runtime};
-pub use script::Bytecode;
 pub use slot::SlotData;
 pub use string::{Utf8, Utf16, Wtf8};
 pub use value::{Kind, Value};

@@ -1,4 +1,5 @@
-//! Numbers. They are canonical: what fits an `i32` has the engine's integer form, except -0.
+//! Numbers: reading them as C's types do. What fits an `i32` has the engine's integer form, except
+//! -0.
 
 use rquickjs_sys as q;
 
@@ -61,10 +62,7 @@ impl Value {
             // SAFETY: E2; the tag says what the union holds.
             return Some(i64::from(unsafe { q::JS_VALUE_GET_INT(self.0) }));
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "saturation is what is asked for"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "saturation is the purpose")]
         self.as_f64()
             .map(|double| if double.is_finite() { double as i64 } else { 0 })
     }
@@ -72,7 +70,7 @@ impl Value {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "modulo 2^32 is what is asked for"
+    reason = "modulo 2^32 is the purpose"
 )]
 #[inline]
 fn wrap_i32(double: f64) -> i32 {
@@ -86,7 +84,7 @@ fn wrap_i32(double: f64) -> i32 {
 /// [`wrap_i32`] of what is too large for an `i64`, or infinite, or no number.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "modulo 2^32 is what is asked for"
+    reason = "modulo 2^32 is the purpose"
 )]
 #[cold]
 fn wrap_far(double: f64) -> i32 {

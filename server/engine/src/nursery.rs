@@ -1,22 +1,22 @@
-//! The nursery: holds on objects whose death can be observed, so that they die as late as in an
-//! engine with a tracing collector.
+//! The nursery: strong references that delay the death of objects whose death can be observed, so
+//! that they die as late as in an engine with a tracing collector.
 //!
 //! The engine counts references, so an object dies with its last one. In V8 it lives until a later
-//! collection, and published addons depend on that. Therefore an object gets one strong hold once
-//! its death can be observed: by a finalizer, a weak reference or a registry. An object to which
-//! the hold is the only reference is *unreferenced*: a script can reach it by a weak reference only.
-//! It is found by looking at its count, and released when it is old enough.
+//! collection, and published addons depend on that. Therefore an object gets one strong reference,
+//! its *hold*, once its death can be observed: by a finalizer, a weak reference or a registry. An
+//! object whose only reference is the hold is *unreferenced*: a script can reach it by a weak
+//! reference only. The reference count shows it, and it is released when it is old enough.
 //!
-//! - Each new hold has two others examined, in turn. So no more holds are unreferenced and not
-//!   found than there are objects in use.
-//! - Unreferenced objects wait in a queue and are released oldest first: as soon as [`MOST`] of
-//!   them wait, or [`MOST_BYTES`] were allocated since they were found, or by [`Runtime::age`] when
-//!   the thread is idle.
+//! - Each new hold examines two others, round robin. So there are never more undetected
+//!   unreferenced objects than objects in use.
+//! - Unreferenced objects are queued and released oldest first: as soon as [`UNREFERENCED_MAX`] of
+//!   them are queued, or [`BYTES_MAX`] were allocated since they were found, or by [`Runtime::age`]
+//!   when the thread is idle.
 //! - An object that only other held objects keep alive, or that is part of a cycle, always has
 //!   another reference. So a collection gives up the holds on all objects with other references,
 //!   frees the unreferenced ones, runs the engine's collector, and takes the holds on what survived
-//!   again. It takes place when the holds have doubled or many bytes were allocated, when the thread
-//!   is idle, and by [`Runtime::gc`].
+//!   again. It takes place when the holds have doubled or many bytes were allocated, when the
+//!   thread is idle, and by [`Runtime::gc`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,39 +28,40 @@ use crate::runtime::State;
 use crate::slot::Record;
 use crate::{JsResult, Runtime, Value};
 
-/// How many unreferenced objects wait at most.
-const MOST: usize = 1024;
+/// How many unreferenced objects are queued at most.
+const UNREFERENCED_MAX: usize = 1024;
 /// How many bytes may be allocated before an unreferenced object is released.
-const MOST_BYTES: u64 = 16 << 20;
+const BYTES_MAX: u64 = 16 << 20;
 /// How many holds are examined for each new one.
-const EXAMINED: usize = 2;
-/// A collection takes place after so many holds more, at least, or so many bytes.
-const COLLECT_HOLDS: usize = 8192;
-const COLLECT_BYTES: u64 = 64 << 20;
-/// And not before the holds and bytes that are allocated in a multiple of the time that it takes.
+const EXAMINED_PER_HOLD: usize = 2;
+/// The fewest new holds, and new bytes, after which a collection takes place.
+const COLLECT_HOLDS_MIN: usize = 8192;
+const COLLECT_BYTES_MIN: u64 = 64 << 20;
+/// A slow collection delays the next one: by a hold for so many nanoseconds that it took, and by so
+/// many bytes for each nanosecond, up to this multiple of the fewest.
 const NANOSECONDS_PER_HOLD: u64 = 500;
 const BYTES_PER_NANOSECOND: u64 = 1;
 const DELAY_FACTOR_MAX: usize = 8;
-/// How long an unreferenced object stays while the thread is idle, and how long after
-/// [`MOST_BYTES`] were allocated.
-const MIN_AGE: Duration = Duration::from_secs(30);
-const PRESSED_AGE: Duration = Duration::from_secs(1);
-/// When an idle thread looks at the clock after it did something.
-const LOOK: Duration = Duration::from_millis(50);
+/// How long an unreferenced object stays while the thread is idle, usually and when [`BYTES_MAX`]
+/// were allocated.
+const AGE_MIN: Duration = Duration::from_secs(30);
+const AGE_MIN_UNDER_PRESSURE: Duration = Duration::from_secs(1);
+/// How soon an idle thread calls [`Runtime::age`] after it was active.
+const FIRST_STEP_DELAY: Duration = Duration::from_millis(50);
 
-/// The record of an object that is not held.
+/// In the record of an object that is not held.
 pub(crate) const NOT_HELD: u32 = u32::MAX;
-/// The record of an object that is held. Any other number is the place of a hold that was given up
-/// for a collection.
+/// In the record of an object that is held. Any other number is the index of a hold that was given
+/// up for a collection.
 const HELD: u32 = u32::MAX - 1;
 
-/// A strong hold on an object, which therefore lives, and its record with it (E13).
+/// A strong reference that keeps an object and its record alive (E13).
 struct Hold {
     value: Value,
     record: *const Record,
 }
 
-/// A hold that was given up: the object lives until its record says otherwise.
+/// A hold that was given up: the object lives until its record reports its death.
 struct GivenUp {
     raw: q::JSValue,
     record: *const Record,
@@ -73,7 +74,8 @@ pub(crate) struct Nursery {
     given_up: RefCell<Vec<GivenUp>>,
     /// Bytes of array buffers and other memory that the engine does not allocate.
     foreign: Cell<u64>,
-    /// Whether the thread did something since an idle one looked last, and since the last step.
+    /// Whether the thread was active since the last call of [`Runtime::age`], and since the last
+    /// step.
     stirred: Cell<bool>,
     active: Cell<bool>,
     /// When the next step of an idle thread is due.
@@ -81,21 +83,21 @@ pub(crate) struct Nursery {
 }
 
 struct Holds {
-    /// Those that were not found unreferenced, in the order in which they are examined.
+    /// Those not found unreferenced, in the order in which they are examined.
     held: VecDeque<Hold>,
-    /// Those that were, each with the bytes that had been allocated then, oldest first.
+    /// Those found unreferenced, oldest first, each with the bytes allocated until then.
     unreferenced: VecDeque<(Hold, u64)>,
     /// How many have left the queue above.
     left: u64,
-    /// Those before it in that count were unreferenced at the last step.
+    /// The value of `left` up to which objects were unreferenced at the last step already.
     aged: u64,
     /// The allocated bytes at the last step and at the last collection.
     bytes_at_step: u64,
     bytes_at_collection: u64,
-    /// The allocated bytes when holds were last examined: what is found now may have been
+    /// The allocated bytes when holds were last examined: an object found now may have been
     /// unreferenced since then.
     bytes_at_look: u64,
-    /// At which a collection takes place.
+    /// The holds and the new bytes at which a collection takes place.
     limit: usize,
     limit_bytes: u64,
 }
@@ -111,8 +113,8 @@ impl Nursery {
                 bytes_at_step: 0,
                 bytes_at_collection: 0,
                 bytes_at_look: 0,
-                limit: COLLECT_HOLDS,
-                limit_bytes: COLLECT_BYTES,
+                limit: COLLECT_HOLDS_MIN,
+                limit_bytes: COLLECT_BYTES_MIN,
             }),
             given_up: RefCell::default(),
             foreign: Cell::new(0),
@@ -122,8 +124,9 @@ impl Nursery {
         }
     }
 
-    /// The object whose hold was given up, with this number in its record, died. Runs in finalizers.
-    pub(crate) fn died(&self, held: u32) {
+    /// Notes the death of an object whose hold was given up, by the index in its record. Runs in
+    /// finalizers.
+    pub(crate) fn note_death(&self, held: u32) {
         if let Some(hold) = self.given_up.borrow_mut().get_mut(held as usize) {
             hold.raw = q::JS_UNDEFINED;
         }
@@ -141,7 +144,7 @@ impl Hold {
         unsafe { &*self.record }
     }
 
-    /// Gives the hold up; the object has other references.
+    /// Gives up the hold on an object that has other references.
     fn give_up(self, place: usize) -> GivenUp {
         let place = u32::try_from(place).unwrap_or(HELD);
         self.record().held.set(place.min(HELD));
@@ -171,7 +174,7 @@ impl GivenUp {
 }
 
 impl Holds {
-    /// Looks whether the hold whose turn it is has become the only reference.
+    /// Queues the object of the next hold if that is its only reference.
     #[inline]
     fn examine(&mut self) {
         if let Some(hold) = self.held.pop_front() {
@@ -190,8 +193,8 @@ impl Holds {
         self.bytes_at_look = allocated;
     }
 
-    /// Takes the oldest unreferenced object out if `is_due` says so, to be dropped. One that was
-    /// reached by a weak reference is held on.
+    /// Removes the oldest unreferenced object if it is due, for the caller to drop. An object that
+    /// has got another reference, by a weak one, is held again.
     #[inline]
     fn next_due(&mut self, is_due: impl Fn(&Holds, u64) -> bool) -> Option<Value> {
         loop {
@@ -218,22 +221,23 @@ impl State {
         self.nursery
             .foreign
             .get()
-            .wrapping_add(self.spare.allocated())
+            .wrapping_add(self.allocator.allocated())
     }
 }
 
 impl Runtime {
-    /// Delays the death of an object or symbol that can be observed from now on.
+    /// Delays the death of an object or symbol, because it can be observed from now on.
     pub fn hold(self, value: &Value) -> JsResult<()> {
-        let is_new = self.with_new_record(value, |record| self.enter(record, value))?;
-        self.relieve(is_new);
+        let is_new = self.with_new_record(value, |record| self.add_hold(record, value))?;
+        self.release_for_new_hold(is_new);
         Ok(())
     }
 
-    /// Enters a value whose record was looked up already. True if it is new:
-    /// [`relieve`](Self::relieve) is to be called then, after the look at the record.
+    /// Holds a value, by its record; returns whether it was not held before. The caller calls
+    /// [`release_for_new_hold`](Self::release_for_new_hold) afterwards, outside of
+    /// `with_new_record`.
     #[inline]
-    pub(crate) fn enter(self, record: &Record, value: &Value) -> bool {
+    pub(crate) fn add_hold(self, record: &Record, value: &Value) -> bool {
         if record.held.get() != NOT_HELD {
             return false;
         }
@@ -246,16 +250,16 @@ impl Runtime {
         true
     }
 
-    /// Examines some holds for a new one, and releases what is due.
+    /// Examines some holds if one is new, and releases the objects that are due.
     #[inline]
-    pub(crate) fn relieve(self, is_new: bool) {
+    pub(crate) fn release_for_new_hold(self, is_new: bool) {
         if !is_new {
             return;
         }
         let nursery = &self.state.nursery;
         let allocated = self.state.allocated();
         let mut holds = nursery.holds.borrow_mut();
-        for _ in 0..EXAMINED {
+        for _ in 0..EXAMINED_PER_HOLD {
             holds.examine();
         }
         holds.bytes_at_look = allocated;
@@ -267,7 +271,8 @@ impl Runtime {
             return;
         }
         self.release(|holds, bytes| {
-            holds.unreferenced.len() > MOST || allocated.wrapping_sub(bytes) >= MOST_BYTES
+            holds.unreferenced.len() > UNREFERENCED_MAX
+                || allocated.wrapping_sub(bytes) >= BYTES_MAX
         });
     }
 
@@ -280,15 +285,15 @@ impl Runtime {
         }
     }
 
-    /// Counts memory that objects keep alive and the engine did not allocate.
+    /// Counts bytes that objects keep alive and the engine did not allocate.
     #[inline]
-    pub fn count_foreign(self, bytes: u64) {
+    pub(crate) fn count_foreign(self, bytes: u64) {
         let foreign = &self.state.nursery.foreign;
         foreign.set(foreign.get().wrapping_add(bytes));
     }
 
-    /// Collects garbage now, and all objects whose death was delayed. Dead objects' tokens are in
-    /// the queue afterwards.
+    /// Collects garbage now, and all objects whose death was delayed. The tokens of their
+    /// finalizers are queued afterwards.
     pub fn gc(self) {
         self.state.reset_external();
         let allocated = self.state.allocated();
@@ -296,8 +301,9 @@ impl Runtime {
         self.collect(true, true);
     }
 
-    /// Releases unreferenced objects, all or those that were at the last step, with what only they
-    /// keep alive; then runs the engine's collector if `cycles` are to be freed.
+    /// Releases unreferenced objects, all or those that were so at the last step, and with them the
+    /// objects that only they keep alive; then runs the engine's collector if `cycles` are to be
+    /// freed.
     fn collect(self, all: bool, cycles: bool) {
         let start = Instant::now();
         let nursery = &self.state.nursery;
@@ -317,7 +323,7 @@ impl Runtime {
         }
         self.release(|holds, _| all || holds.left < holds.aged);
         if cycles {
-            // SAFETY: E1, E5.
+            // SAFETY: E1, E5; no payload needs marking, and finalizers only move plain words.
             unsafe { q::JS_RunGC(self.state.rt) };
         }
         let allocated = self.state.allocated();
@@ -330,38 +336,40 @@ impl Runtime {
             let took = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             let more = usize::try_from(took / NANOSECONDS_PER_HOLD).unwrap_or(usize::MAX);
             let held = holds.held.len();
-            let least = held.max(COLLECT_HOLDS);
+            let least = held.max(COLLECT_HOLDS_MIN);
             let more = more.clamp(least, least * DELAY_FACTOR_MAX);
             holds.limit = held.saturating_add(more);
-            holds.limit_bytes = took
-                .saturating_mul(BYTES_PER_NANOSECOND)
-                .clamp(COLLECT_BYTES, COLLECT_BYTES * DELAY_FACTOR_MAX as u64);
+            holds.limit_bytes = took.saturating_mul(BYTES_PER_NANOSECOND).clamp(
+                COLLECT_BYTES_MIN,
+                COLLECT_BYTES_MIN * DELAY_FACTOR_MAX as u64,
+            );
             holds.bytes_at_collection = allocated;
         }
     }
 
-    /// The thread did something: objects may have lost their last reference.
+    /// Notes that the thread was active, so that objects may have lost their last reference.
     #[inline]
-    pub fn stir(self) {
+    pub fn note_activity(self) {
         self.state.nursery.stirred.set(true);
     }
 
-    /// How long an idle thread may sleep before it calls [`age`](Self::age): for ever if all that is
-    /// held was in use when nothing happened any more.
+    /// How long an idle thread may sleep before it calls [`age`](Self::age). `None` is for ever:
+    /// all held objects were in use after the last activity.
     pub fn age_timeout(self) -> Option<Duration> {
         let nursery = &self.state.nursery;
         if nursery.is_empty() {
             return None;
         }
         if nursery.stirred.get() {
-            return Some(LOOK);
+            return Some(FIRST_STEP_DELAY);
         }
         let due = nursery.due.get()?;
         Some(due.saturating_duration_since(Instant::now()))
     }
 
-    /// Takes a step, if one is due at this time: releases what was unreferenced at the last step, and
-    /// finds what is now. If nothing happened since the last step, cycles are freed, too.
+    /// Takes a step if one is due at `now`: releases the objects that were unreferenced at the last
+    /// step, and finds those that are now. If the thread was not active since then, cycles are
+    /// freed.
     pub fn age(self, now: Instant) {
         let nursery = &self.state.nursery;
         if nursery.stirred.take() {
@@ -374,12 +382,12 @@ impl Runtime {
         let allocated = self.state.allocated();
         let is_pressed = {
             let holds = nursery.holds.borrow();
-            allocated.wrapping_sub(holds.bytes_at_step) >= MOST_BYTES
+            allocated.wrapping_sub(holds.bytes_at_step) >= BYTES_MAX
         };
         let is_due = nursery.due.get().map(|due| now >= due);
         if is_due != Some(true) && !is_pressed {
             if is_due.is_none() {
-                nursery.due.set(now.checked_add(MIN_AGE));
+                nursery.due.set(now.checked_add(AGE_MIN));
             }
             return;
         }
@@ -390,7 +398,11 @@ impl Runtime {
         holds.aged = holds.left + holds.unreferenced.len() as u64;
         holds.bytes_at_step = allocated;
         let again = was_active || !holds.unreferenced.is_empty();
-        let age = if is_pressed { PRESSED_AGE } else { MIN_AGE };
+        let age = if is_pressed {
+            AGE_MIN_UNDER_PRESSURE
+        } else {
+            AGE_MIN
+        };
         let due = again.then(|| now.checked_add(age)).flatten();
         nursery.due.set(due);
     }

@@ -1,4 +1,4 @@
-//! Objects and arrays: making them and asking about them as a whole.
+//! Objects and arrays as a whole: making them, their kind, prototype, freezing and sealing.
 
 use rquickjs_sys as q;
 
@@ -8,20 +8,20 @@ impl Runtime {
     /// `{}`.
     #[inline]
     pub fn object(self) -> JsResult {
-        // SAFETY: E1.
+        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
         let raw = unsafe { q::JS_NewObject(self.ctx()) };
         self.adopt(raw)
     }
 
     /// `Object.create(prototype)`; the prototype is an object or null.
     pub fn object_with_prototype(self, prototype: &Value) -> JsResult {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_NewObjectProto(self.ctx(), prototype.0) };
         self.adopt(raw)
     }
 
-    /// A plain object with these own properties, in this order; names and values go in pairs,
-    /// what has no partner is left out, and the last of equal names wins.
+    /// A plain object with these own properties, in this order. The longer of the two lists is cut,
+    /// and the last of equal names wins.
     pub fn object_from(self, keys: &[Key], values: Vec<Value>) -> JsResult {
         let object = self.object()?;
         for (key, value) in keys.iter().zip(values) {
@@ -33,7 +33,7 @@ impl Runtime {
     /// `[]`.
     #[inline]
     pub fn array(self) -> JsResult {
-        // SAFETY: E1.
+        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
         let raw = unsafe { q::JS_NewArray(self.ctx()) };
         self.adopt(raw)
     }
@@ -41,7 +41,7 @@ impl Runtime {
     /// An array of `length` holes.
     pub fn array_with_length(self, length: u32) -> JsResult {
         let array = self.array()?;
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the array is live and was just made by us.
         let code = unsafe { q::JS_SetLength(self.ctx(), array.0, i64::from(length)) };
         self.answer(code)?;
         Ok(array)
@@ -61,13 +61,13 @@ impl Runtime {
         self.adopt(raw)
     }
 
-    /// Tells whether it is an array; a proxy of one is not.
+    /// Returns whether it is an array; a proxy of one is not.
     #[inline]
     pub fn is_array(self, value: &Value) -> bool {
         value.is_object() && value.class_id() == self.intrinsics().array_class
     }
 
-    /// The length of an array; nothing for other values.
+    /// The length of an array; `None` for other values.
     #[inline]
     pub fn array_length(self, value: &Value) -> Option<u32> {
         if !self.is_array(value) {
@@ -82,30 +82,24 @@ impl Runtime {
         length.as_f64().map(|length| length as u32)
     }
 
-    /// Tells whether it is a proxy.
+    /// Returns whether it is a proxy.
     #[inline]
     pub fn is_proxy(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not a proxy.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsProxy(value.0) }
-    }
-
-    /// Tells whether it is a regular expression.
-    pub fn is_regexp(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not one.
-        unsafe { q::JS_IsRegExp(value.0) }
     }
 
     /// The prototype; a proxy's trap runs.
     #[inline]
     pub fn prototype(self, object: &Value) -> JsResult {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_GetPrototype(self.ctx(), object.0) };
         self.adopt(raw)
     }
 
-    /// The prototype without running JavaScript: a proxy answers null.
+    /// The prototype without running JavaScript; null for a proxy.
     #[inline]
-    pub fn prototype_quiet(self, object: &Value) -> JsResult {
+    pub fn prototype_no_trap(self, object: &Value) -> JsResult {
         if self.is_proxy(object) {
             Ok(Value::NULL)
         } else {
@@ -116,52 +110,54 @@ impl Runtime {
     /// Sets the prototype; refusal is a `TypeError`.
     pub fn set_prototype(self, object: &Value, prototype: &Value) -> JsResult<()> {
         self.count_mutation();
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let code = unsafe { q::JS_SetPrototype(self.ctx(), object.0, prototype.0) };
         self.answer(code).map(drop)
     }
 
-    /// Tells whether properties may be added; a proxy's trap runs.
+    /// Returns whether properties may be added; a proxy's trap runs.
     pub fn is_extensible(self, object: &Value) -> JsResult<bool> {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let code = unsafe { q::JS_IsExtensible(self.ctx(), object.0) };
         self.answer(code)
     }
 
     /// `Object.freeze(object)`, as V8 does it: a typed array with elements throws at the end.
     pub fn freeze(self, object: &Value) -> JsResult<()> {
-        self.count_mutation();
-        self.make_lazy_prototype(object);
-        if self.is_typed_array(object) {
-            return self.fix_typed_array(object, true);
-        }
-        // SAFETY: E1, E2.
-        let code = unsafe { q::JS_FreezeObject(self.ctx(), object.0) };
-        self.answer(code).map(drop)
+        self.restrict(object, true)
     }
 
-    /// `Object.seal(object)`, as V8 does it: a typed array with elements throws at the end, if there
-    /// was anything to do.
+    /// `Object.seal(object)`, as V8 does it: a typed array with elements throws at the end, unless
+    /// it was sealed already.
     pub fn seal(self, object: &Value) -> JsResult<()> {
+        self.restrict(object, false)
+    }
+
+    fn restrict(self, object: &Value, freeze: bool) -> JsResult<()> {
         self.count_mutation();
         self.make_lazy_prototype(object);
         if self.is_typed_array(object) {
-            return self.fix_typed_array(object, false);
+            return self.restrict_typed_array(object, freeze);
         }
-        // SAFETY: E1, E2.
-        let code = unsafe { q::JS_SealObject(self.ctx(), object.0) };
+        let restrict = if freeze {
+            q::JS_FreezeObject
+        } else {
+            q::JS_SealObject
+        };
+        // SAFETY: E1, E2; the call borrows live values of this context.
+        let code = unsafe { restrict(self.ctx(), object.0) };
         self.answer(code).map(drop)
     }
 
-    /// Seals or freezes a typed array: one whose length may change refuses before anything is done,
-    /// one with elements throws when all else is, if there was anything to do.
-    fn fix_typed_array(self, object: &Value, freeze: bool) -> JsResult<()> {
+    /// Freezes or seals a typed array. One whose length may change throws before anything is done;
+    /// one with elements throws when all else is done, unless it was sealed already.
+    fn restrict_typed_array(self, object: &Value, freeze: bool) -> JsResult<()> {
         let verb = if freeze { "freeze" } else { "seal" };
         let was_extensible = self.is_extensible(object)?;
         if !self.prevent_extensions(object)? {
             return Err(self.type_error(&format!("Cannot {verb}")));
         }
-        let changed = self.fix_names(object, freeze)? || was_extensible;
+        let changed = self.restrict_named(object, freeze)? || was_extensible;
         let has_elements = self.byte_length(object).is_some_and(|length| length > 0);
         if has_elements && (freeze || changed) {
             let message = format!("Cannot {verb} array buffer views with elements");
@@ -170,8 +166,9 @@ impl Runtime {
         Ok(())
     }
 
-    /// Seals or freezes the properties of an object but for the elements; false if they were sealed.
-    fn fix_names(self, object: &Value, freeze: bool) -> JsResult<bool> {
+    /// Freezes or seals the properties of an object except for the elements; false if they were
+    /// sealed.
+    fn restrict_named(self, object: &Value, freeze: bool) -> JsResult<bool> {
         let mut changed = false;
         for key in self
             .own_keys(object)?
@@ -203,20 +200,20 @@ impl Runtime {
     /// `Object.preventExtensions(object)`; false if the object refused.
     pub fn prevent_extensions(self, object: &Value) -> JsResult<bool> {
         self.count_mutation();
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let code = unsafe { q::JS_PreventExtensions(self.ctx(), object.0) };
         self.answer(code)
     }
 
-    /// `value instanceof constructor`, as the engine has it.
+    /// `value instanceof constructor` by the engine's own function.
     pub(crate) fn instance_by_engine(self, value: &Value, constructor: &Value) -> JsResult<bool> {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let code = unsafe { q::JS_IsInstanceOf(self.ctx(), value.0, constructor.0) };
         self.answer(code)
     }
 
-    /// Tells whether it is an object of the kind that `{}` makes, whose prototype is the original
-    /// `Object.prototype` or null. Nothing of JavaScript runs.
+    /// Returns whether it is an object of the kind that `{}` makes, whose prototype is the original
+    /// `Object.prototype` or null. No JavaScript runs.
     pub fn is_plain_object(self, value: &Value) -> bool {
         let intrinsics = self.intrinsics();
         value.is_object()
@@ -227,8 +224,8 @@ impl Runtime {
             })
     }
 
-    /// Tells whether it is an array whose prototype is the original `Array.prototype` and whose own
-    /// properties are elements and hidden data only; holes are allowed.
+    /// Returns whether it is an array whose prototype is the original `Array.prototype` and whose
+    /// own properties are elements and hidden data only; holes are allowed.
     pub fn is_plain_array(self, value: &Value) -> JsResult<bool> {
         let intrinsics = self.intrinsics();
         if !self.is_array(value)
@@ -249,7 +246,7 @@ impl Runtime {
         Ok(true)
     }
 
-    /// Tells whether an own property is hidden data: not enumerable, no function, no accessor.
+    /// Returns whether an own property is hidden data: not enumerable, no function, no accessor.
     pub fn is_hidden_data(self, object: &Value, key: &Key) -> JsResult<bool> {
         let property = self.own_property(object, key)?;
         Ok(property.is_none_or(|property| {

@@ -1,29 +1,29 @@
-//! Promises.
+//! Promises: making, settling and reading them.
 
 use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Value};
 
-/// The two functions that settle a promise; using one uses up both.
+/// The two functions that settle a promise, once.
 #[derive(Debug)]
 pub struct Deferred {
     resolve: Value,
     reject: Value,
 }
 
-/// How far a promise is.
+/// The state of a promise.
 #[derive(Debug)]
 pub enum PromiseState {
     /// Not settled.
     Pending,
-    /// Settled well, with that value.
+    /// Fulfilled with that value.
     Fulfilled(Value),
-    /// Settled badly, with that reason.
+    /// Rejected with that reason.
     Rejected(Value),
 }
 
 impl Runtime {
-    /// Makes a promise and what settles it.
+    /// Makes a promise and the functions that settle it.
     pub fn promise(self) -> JsResult<(Value, Deferred)> {
         let mut functions = [q::JS_UNDEFINED; 2];
         // SAFETY: E1; the engine fills in two functions that become ours.
@@ -35,33 +35,36 @@ impl Runtime {
 
     /// Resolves the promise: with a thenable it follows that one.
     pub fn resolve(self, deferred: Deferred, value: &Value) -> JsResult<()> {
-        let Deferred { resolve, .. } = deferred;
         self.count_script(value);
-        let args = std::slice::from_ref(value);
-        self.call_native(&resolve, &Value::UNDEFINED, args)
-            .map(drop)
+        let Deferred { resolve, .. } = deferred;
+        self.settle(&resolve, value)
     }
 
     /// Rejects the promise.
     pub fn reject(self, deferred: Deferred, reason: &Value) -> JsResult<()> {
         let Deferred { reject, .. } = deferred;
-        let args = std::slice::from_ref(reason);
-        self.call_native(&reject, &Value::UNDEFINED, args).map(drop)
+        self.settle(&reject, reason)
     }
 
-    /// Tells whether it is a promise of the engine (not merely a thenable).
+    fn settle(self, function: &Value, value: &Value) -> JsResult<()> {
+        let args = std::slice::from_ref(value);
+        let settled = self.call_native(function, &Value::UNDEFINED, args);
+        settled.map(drop)
+    }
+
+    /// Returns whether it is a promise of the engine (not merely a thenable).
     #[inline]
     pub fn is_promise(self, value: &Value) -> bool {
-        // SAFETY: E2; answers false for all that is not one.
+        // SAFETY: E2; it returns false for other values.
         unsafe { q::JS_IsPromise(value.0) }
     }
 
-    /// How far a promise is; nothing for other values.
+    /// The state of a promise; `None` for other values.
     pub fn promise_state(self, promise: &Value) -> Option<PromiseState> {
         if !self.is_promise(promise) {
             return None;
         }
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let state = unsafe { q::JS_PromiseState(self.ctx(), promise.0) };
         // SAFETY: E1, E2; undefined while it is pending.
         let result = Value(unsafe { q::JS_PromiseResult(self.ctx(), promise.0) });
@@ -72,8 +75,8 @@ impl Runtime {
         })
     }
 
-    /// `promise.then(on_fulfilled, on_rejected)` of the built-in kind, whatever foreign code did
-    /// to `then`; `undefined` passes through.
+    /// `promise.then(on_fulfilled, on_rejected)` by the original `then`; `undefined` stands for no
+    /// function.
     pub fn promise_then(
         self,
         promise: &Value,
@@ -83,16 +86,16 @@ impl Runtime {
         if !self.is_promise(promise) {
             return Err(self.type_error("not a promise"));
         }
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw =
             unsafe { q::JS_PromiseThen(self.ctx(), promise.0, on_fulfilled.0, on_rejected.0) };
         self.adopt(raw)
     }
 
-    /// Keeps a rejection from being reported as unhandled.
+    /// Marks a promise as handled, so that its rejection is not reported.
     pub fn mark_handled(self, promise: &Value) {
         if self.is_promise(promise) {
-            // SAFETY: E1, E2.
+            // SAFETY: E1, E2; the call borrows live values of this context.
             unsafe { q::JS_PromiseMarkAsHandled(self.ctx(), promise.0) };
         }
     }

@@ -6,14 +6,14 @@ use rquickjs_sys as q;
 
 use crate::{JsResult, Key, Runtime, Value};
 
-/// What a property allows.
+/// The attributes of a property.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Attributes {
-    /// It may be set (data properties only).
+    /// Whether it may be set (data properties only).
     pub writable: bool,
-    /// `for in` and `Object.keys` list it.
+    /// Whether `for in` and `Object.keys` list it.
     pub enumerable: bool,
-    /// It may be deleted and redefined.
+    /// Whether it may be deleted and redefined.
     pub configurable: bool,
 }
 
@@ -24,7 +24,7 @@ impl Attributes {
         enumerable: true,
         configurable: true,
     };
-    /// None: what `Object.defineProperty` takes for left out.
+    /// None, the default of `Object.defineProperty`.
     pub const NONE: Attributes = Attributes {
         writable: false,
         enumerable: false,
@@ -50,7 +50,7 @@ impl Attributes {
 pub enum Descriptor<'a> {
     /// A data property.
     Value(&'a Value, Attributes),
-    /// An accessor property; what is left out stays as it is, or is `undefined` in a new one.
+    /// An accessor property; a missing function stays as it is, or is `undefined` in a new one.
     /// `writable` is ignored.
     Accessor {
         /// The getter.
@@ -67,7 +67,7 @@ pub enum Descriptor<'a> {
 pub struct Property {
     /// The value, or the accessor functions.
     pub content: Content,
-    /// What it allows.
+    /// Its attributes.
     pub attributes: Attributes,
 }
 
@@ -85,11 +85,21 @@ pub enum Content {
     },
 }
 
+/// The engine's descriptor of a data property, which a hook returns.
+pub(crate) fn data_descriptor(value: Value, flags: u32) -> q::JSPropertyDescriptor {
+    q::JSPropertyDescriptor {
+        flags: flags.cast_signed(),
+        value: value.into_raw(),
+        getter: q::JS_UNDEFINED,
+        setter: q::JS_UNDEFINED,
+    }
+}
+
 impl Runtime {
-    /// Reads a property without counting: for what is known to run no foreign code.
+    /// Reads a property without counting: for reads that run no foreign code.
     #[inline]
     pub(crate) fn get_raw(self, object: &Value, key: &Key) -> JsResult {
-        // SAFETY: E1, E2, E8.
+        // SAFETY: E1, E2, E8; the call borrows live values and an atom that we own a count of.
         let raw = unsafe { q::JS_GetProperty(self.ctx(), object.0, key.atom) };
         self.adopt(raw)
     }
@@ -105,7 +115,7 @@ impl Runtime {
     #[inline]
     pub fn get_index(self, object: &Value, index: u32) -> JsResult {
         self.count_read();
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_GetPropertyUint32(self.ctx(), object.0, index) };
         self.adopt(raw)
     }
@@ -119,7 +129,7 @@ impl Runtime {
     /// `key in object`.
     pub fn has(self, object: &Value, key: &Key) -> JsResult<bool> {
         self.count_read();
-        // SAFETY: E1, E2, E8.
+        // SAFETY: E1, E2, E8; the call borrows live values and an atom that we own a count of.
         let code = unsafe { q::JS_HasProperty(self.ctx(), object.0, key.atom) };
         self.answer(code)
     }
@@ -127,7 +137,7 @@ impl Runtime {
     /// `Object.hasOwn(object, key)`.
     pub fn has_own(self, object: &Value, key: &Key) -> JsResult<bool> {
         self.count_read();
-        // SAFETY: E1, E2, E8; a null descriptor asks for presence only.
+        // SAFETY: E1, E2, E8; a null descriptor is not written.
         let code =
             unsafe { q::JS_GetOwnProperty(self.ctx(), std::ptr::null_mut(), object.0, key.atom) };
         self.answer(code)
@@ -136,12 +146,7 @@ impl Runtime {
     /// Describes an own property; getters do not run, a proxy's trap does.
     pub fn own_property(self, object: &Value, key: &Key) -> JsResult<Option<Property>> {
         self.count_read();
-        let mut found = q::JSPropertyDescriptor {
-            flags: 0,
-            value: q::JS_UNDEFINED,
-            getter: q::JS_UNDEFINED,
-            setter: q::JS_UNDEFINED,
-        };
+        let mut found = data_descriptor(Value::UNDEFINED, 0);
         // SAFETY: E1, E2, E8; the out-pointer lives on our stack.
         let code = unsafe { q::JS_GetOwnProperty(self.ctx(), &raw mut found, object.0, key.atom) };
         if !self.answer(code)? {
@@ -170,11 +175,11 @@ impl Runtime {
         }))
     }
 
-    /// Reads a data property along the prototypes without running JavaScript. Nothing where the
+    /// Reads a data property along the prototypes without running JavaScript. `None` where the
     /// property is absent or an accessor, or behind a proxy or a remote object.
     pub fn data_property(self, object: &Value, key: &Key) -> Option<Value> {
         let mut holder = object.clone();
-        while holder.is_object() && !self.answers_for_itself(&holder) {
+        while holder.is_object() && !self.has_set_hook(&holder) {
             if let Some(property) = self.own_property(&holder, key).ok()? {
                 return match property.content {
                     Content::Value(value) => Some(value),
@@ -197,7 +202,7 @@ impl Runtime {
     /// `Reflect.defineProperty`: false if the object refuses; only proxies throw.
     pub fn define(self, object: &Value, key: &Key, descriptor: Descriptor<'_>) -> JsResult<bool> {
         self.count_mutation();
-        // The engine would lengthen an array before it refuses it a new element.
+        // The engine would grow the length of an array before it refuses the new element.
         if self.is_array(object)
             && key.is_element()
             && !self.is_extensible(object)?
@@ -208,7 +213,7 @@ impl Runtime {
         self.define_fresh(object, key, descriptor)
     }
 
-    /// Defines without counting a change: for objects of ours that nobody has seen yet.
+    /// Defines without counting a change: for objects that no other code has a reference to yet.
     pub(crate) fn define_fresh(
         self,
         object: &Value,
@@ -258,21 +263,27 @@ impl Runtime {
         self.answer(code)
     }
 
-    /// Defines an ordinary data property (writable, enumerable, configurable), never setting
-    /// anything: the way to build up a fresh object. False if the object refuses.
+    /// Defines an ordinary data property (writable, enumerable, configurable). It calls no setter,
+    /// so it is the way to fill a new object. False if the object refuses.
     #[inline]
     pub fn put(self, object: &Value, key: &Key, value: Value) -> JsResult<bool> {
         self.count_mutation();
+        self.put_with_flags(object, key, value, q::JS_PROP_C_W_E)
+    }
+
+    /// Defines a data property with the engine's flags, without counting a change.
+    #[inline]
+    pub(crate) fn put_with_flags(
+        self,
+        object: &Value,
+        key: &Key,
+        value: Value,
+        flags: u32,
+    ) -> JsResult<bool> {
+        let (value, flags) = (value.into_raw(), flags.cast_signed());
         // SAFETY: E1, E2, E8; the engine takes the value's count over.
-        let code = unsafe {
-            q::JS_DefinePropertyValue(
-                self.ctx(),
-                object.0,
-                key.atom,
-                value.into_raw(),
-                q::JS_PROP_C_W_E.cast_signed(),
-            )
-        };
+        let code =
+            unsafe { q::JS_DefinePropertyValue(self.ctx(), object.0, key.atom, value, flags) };
         self.answer(code)
     }
 

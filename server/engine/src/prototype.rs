@@ -1,14 +1,14 @@
-//! Walks along the prototypes of an object, which proxies may lead in a circle.
+//! Walks along the prototypes of an object, which proxies may make endless, and `instanceof`.
 
 use crate::{JsResult, Runtime, Value};
 
-/// V8 passes so many proxies on one walk; one more is an error.
-const MOST_PROXIES: u32 = 100 * 1024;
+/// How many proxies V8 passes on one walk; one more is an error.
+const PROXIES_MAX: u32 = 100 * 1024;
 
 /// A walk, from the object itself.
 pub(crate) struct Prototypes {
     rt: Runtime,
-    /// Where it is: an object, or null behind the last one.
+    /// The current object, or null behind the last one.
     holder: Value,
     proxies: u32,
 }
@@ -22,7 +22,7 @@ impl Prototypes {
         }
     }
 
-    /// The object that the walk has come to, if it is not at its end.
+    /// The current object; `None` at the end.
     pub(crate) fn holder(&self) -> Option<&Value> {
         self.holder.is_object().then_some(&self.holder)
     }
@@ -31,7 +31,7 @@ impl Prototypes {
     pub(crate) fn advance(&mut self) -> JsResult<()> {
         if self.rt.is_proxy(&self.holder) {
             self.proxies += 1;
-            if self.proxies > MOST_PROXIES {
+            if self.proxies > PROXIES_MAX {
                 return Err(self.rt.range_error("Maximum call stack size exceeded"));
             }
         }
@@ -44,7 +44,7 @@ impl Runtime {
     /// `value instanceof constructor`.
     pub fn instance_of(self, value: &Value, constructor: &Value) -> JsResult<bool> {
         self.count_read();
-        // The engine walks in a circle for ever.
+        // The engine's own walk would never end if the proxies form a circle.
         if self.inherits_from_proxy(value) && self.is_unbound_function(constructor) {
             self.instance_by_method(value, constructor)
         } else {
@@ -63,7 +63,7 @@ impl Runtime {
         false
     }
 
-    /// Whether it is a function that does not answer for another one.
+    /// Returns whether it is a function that `bind` did not make.
     fn is_unbound_function(self, value: &Value) -> bool {
         self.is_function(value) && value.class_id() != self.intrinsics().bound_class
     }

@@ -1,9 +1,10 @@
-//! Remote objects: exotic objects whose properties live elsewhere and are asked for by hooks.
+//! Remote objects: exotic objects whose properties are in another process, reached by hooks.
 //!
-//! Symbols and the names that the engine itself probes for (`then`, `constructor`, `toJSON`) are
-//! answered here as absent; the prototype chain goes on from there. They can't be set either, so a
-//! remote object has no property of its own on this side (E9). The engine does not tell a hook
-//! whether the code that assigns is strict, so a refused assignment in a script always throws.
+//! Symbols and the names that the engine itself looks up (`then`, `constructor`, `toJSON`) are
+//! absent without a call of the hooks; the look-up goes on along the prototypes. They cannot be set
+//! either, so a remote object has no property of its own on this side (E9). The engine does not
+//! pass a hook whether the assigning code is strict, so a refused assignment in a script always
+//! throws.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -11,9 +12,10 @@ use std::rc::Rc;
 use rquickjs_sys as q;
 
 use crate::class::{Classes, Payload};
+use crate::finalizer::queue;
 use crate::function::lent_args;
 use crate::key::KeyRef;
-use crate::runtime::current;
+use crate::property::data_descriptor;
 use crate::slot::Base;
 use crate::{FinalizerToken, JsResult, Key, Runtime, Thrown, Value};
 
@@ -26,18 +28,18 @@ pub enum RemoteClass {
     Function,
 }
 
-/// What answers for the remote objects. Hooks may run JavaScript and throw.
+/// The operations of remote objects. Hooks may run JavaScript and throw.
 pub trait RemoteHooks {
-    /// Reads an own property; nothing if there is none.
+    /// Reads an own property; `None` if there is none.
     fn get(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<Option<Value>>;
-    /// Tells whether there is such an own property.
+    /// Returns whether there is such an own property.
     fn has(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
     /// Writes a property; false if that is refused.
     fn set(&self, rt: Runtime, id: u64, key: &Key, value: &Value) -> JsResult<bool>;
     /// Deletes a property; false if that is refused.
     fn delete(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
     /// Lists the own properties, integer keys first. For `Object.keys` and the like the engine
-    /// then asks `get` for each of them.
+    /// then calls `get` for each of them.
     fn own_keys(&self, rt: Runtime, id: u64) -> JsResult<Vec<Key>>;
     /// Calls the object (`RemoteClass::Function` only).
     fn call(&self, rt: Runtime, id: u64, this: &Value, args: &[Value]) -> JsResult;
@@ -57,55 +59,39 @@ impl Payload for RemotePayload {
     }
 
     fn retire(&mut self) {
-        self.base.retire();
-        if let Some(state) = current() {
-            state.finalizers.borrow_mut().queue(self.token);
-        }
+        queue(self.token);
     }
 }
 
 impl Runtime {
-    /// Sets what answers for the remote objects of this thread.
+    /// Sets the operations of the remote objects of this thread.
     pub fn set_remote_hooks(self, hooks: Rc<dyn RemoteHooks>) {
         drop(self.state.remote.replace(Some(hooks)));
     }
 
     /// Makes a remote object; its token is queued when it dies.
     pub fn remote_object(self, class: RemoteClass, id: u64, token: FinalizerToken) -> JsResult {
-        let intrinsics = self.intrinsics();
+        let (intrinsics, classes) = (self.intrinsics(), &self.state.classes);
         let (class, prototype) = match class {
-            RemoteClass::Object => (
-                self.state.classes.remote_object(),
-                &intrinsics.object_prototype,
-            ),
-            RemoteClass::Function => (
-                self.state.classes.remote_function(),
-                &intrinsics.function_prototype,
-            ),
+            RemoteClass::Object => (classes.remote_object(), &intrinsics.object_prototype),
+            RemoteClass::Function => (classes.remote_function(), &intrinsics.function_prototype),
         };
-        self.object_of_class(
-            class,
-            prototype,
-            RemotePayload {
-                base: Base::default(),
-                id,
-                token,
-            },
-        )
+        let base = Base::default();
+        self.object_of_class(class, prototype, RemotePayload { base, id, token })
     }
 
-    /// The id of a remote object; nothing for other values.
+    /// The id of a remote object; `None` for other values.
     #[inline]
     pub fn remote_id(self, value: &Value) -> Option<u64> {
         self.payload::<RemotePayload>(value)
             .map(|payload| payload.id)
     }
 
-    /// Runs a hook for a remote object; a panic becomes an exception.
-    fn ask_remote<T>(
+    /// Calls a hook for a remote object; a panic becomes an exception.
+    fn call_hook<T>(
         self,
         object: &Value,
-        ask: impl FnOnce(&dyn RemoteHooks, u64) -> JsResult<T>,
+        call: impl FnOnce(&dyn RemoteHooks, u64) -> JsResult<T>,
     ) -> JsResult<T> {
         if !self.stack_ok() {
             return Err(self.stack_overflow());
@@ -114,11 +100,11 @@ impl Runtime {
         let (Some(id), Some(hooks)) = (self.remote_id(object), hooks) else {
             return Err(self.type_error("nothing answers for this remote object"));
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| ask(&*hooks, id)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(&*hooks, id)));
         outcome.unwrap_or_else(|_| Err(self.panicked()))
     }
 
-    /// Keys that are never asked for remotely.
+    /// Returns whether the key is absent from every remote object.
     fn is_local_key(self, key: &Key) -> bool {
         if key.as_index().is_some() {
             return false;
@@ -133,6 +119,11 @@ impl Runtime {
     fn raise_code(self, thrown: Thrown) -> i32 {
         self.raise(thrown);
         -1
+    }
+
+    /// The engine's code for the outcome of a hook: 1, 0, or -1 with the exception pending.
+    fn code(self, outcome: JsResult<bool>) -> i32 {
+        outcome.map_or_else(|thrown| self.raise_code(thrown), i32::from)
     }
 }
 
@@ -163,22 +154,13 @@ unsafe extern "C" fn own_property_hook(
     }
     // SAFETY: E6; the engine passes null or a descriptor to fill.
     let Some(found) = (unsafe { found.as_mut() }) else {
-        return match rt.ask_remote(object, |hooks, id| hooks.has(rt, id, &key)) {
-            Ok(has) => i32::from(has),
-            Err(thrown) => rt.raise_code(thrown),
-        };
+        return rt.code(rt.call_hook(object, |hooks, id| hooks.has(rt, id, &key)));
     };
-    match rt.ask_remote(object, |hooks, id| hooks.get(rt, id, &key)) {
-        Ok(Some(value)) => {
-            found.flags = q::JS_PROP_C_W_E.cast_signed();
-            found.value = value.into_raw();
-            found.getter = q::JS_UNDEFINED;
-            found.setter = q::JS_UNDEFINED;
-            1
-        }
-        Ok(None) => 0,
-        Err(thrown) => rt.raise_code(thrown),
-    }
+    let value = rt.call_hook(object, |hooks, id| hooks.get(rt, id, &key));
+    rt.code(value.map(|value| {
+        let value = value.map(|value| data_descriptor(value, q::JS_PROP_C_W_E));
+        value.map(|value| *found = value).is_some()
+    }))
 }
 
 unsafe extern "C" fn own_names_hook(
@@ -190,7 +172,7 @@ unsafe extern "C" fn own_names_hook(
     let Some(rt) = Runtime::current() else {
         return -1;
     };
-    let keys = match rt.ask_remote(Value::lent(&object), |hooks, id| hooks.own_keys(rt, id)) {
+    let keys = match rt.call_hook(Value::lent(&object), |hooks, id| hooks.own_keys(rt, id)) {
         Ok(keys) => keys,
         Err(thrown) => return rt.raise_code(thrown),
     };
@@ -229,10 +211,7 @@ unsafe extern "C" fn delete_hook(_: *mut q::JSContext, object: q::JSValue, key: 
     if rt.is_local_key(&key) {
         return 1;
     }
-    match rt.ask_remote(Value::lent(&object), |hooks, id| hooks.delete(rt, id, &key)) {
-        Ok(done) => i32::from(done),
-        Err(thrown) => rt.raise_code(thrown),
-    }
+    rt.code(rt.call_hook(Value::lent(&object), |hooks, id| hooks.delete(rt, id, &key)))
 }
 
 /// `Object.defineProperty` of a value is a set; accessors and local keys are refused (E9).
@@ -251,13 +230,8 @@ unsafe extern "C" fn define_hook(
     if flags.cast_unsigned() & q::JS_PROP_HAS_VALUE == 0 {
         return refuse(rt, flags);
     }
-    write(
-        rt,
-        Value::lent(&object),
-        &KeyRef::lend(key),
-        Value::lent(&value),
-        flags,
-    )
+    let (object, value) = (Value::lent(&object), Value::lent(&value));
+    write(rt, object, &KeyRef::lend(key), value, flags)
 }
 
 unsafe extern "C" fn set_hook(
@@ -275,7 +249,7 @@ unsafe extern "C" fn set_hook(
     if object.identity() == lent.identity() {
         return write(rt, object, &KeyRef::lend(key), Value::lent(&value), flags);
     }
-    // We are on the prototype chain of the receiver, which gets a property of its own.
+    // The remote object is a prototype of the receiver, which gets an own property.
     let all = q::JS_PROP_C_W_E
         | q::JS_PROP_HAS_VALUE
         | q::JS_PROP_HAS_WRITABLE
@@ -291,14 +265,14 @@ fn write(rt: Runtime, object: &Value, key: &Key, value: &Value, flags: i32) -> i
     if rt.is_local_key(key) {
         return refuse(rt, flags);
     }
-    match rt.ask_remote(object, |hooks, id| hooks.set(rt, id, key, value)) {
+    match rt.call_hook(object, |hooks, id| hooks.set(rt, id, key, value)) {
         Ok(true) => 1,
         Ok(false) => refuse(rt, flags),
         Err(thrown) => rt.raise_code(thrown),
     }
 }
 
-/// A refusal: false, or a `TypeError` where the engine wants one.
+/// A refusal: false, or a `TypeError` if the engine's flags require one.
 fn refuse(rt: Runtime, flags: i32) -> i32 {
     let throws = q::JS_PROP_THROW | q::JS_PROP_THROW_STRICT;
     if flags.cast_unsigned() & throws == 0 {
@@ -320,9 +294,8 @@ pub(crate) unsafe extern "C" fn call_hook(
         return q::JS_EXCEPTION;
     };
     let (this, args) = (Value::lent(&this), lent_args(count, &values));
-    match rt.ask_remote(Value::lent(&function), |hooks, id| {
-        hooks.call(rt, id, this, args)
-    }) {
+    let function = Value::lent(&function);
+    match rt.call_hook(function, |hooks, id| hooks.call(rt, id, this, args)) {
         Ok(value) => value.into_raw(),
         Err(thrown) => rt.raise(thrown),
     }

@@ -1,12 +1,13 @@
 //! The engine of this thread: its creation, its stack, its memory and its counters.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::hint::black_box;
 use std::rc::Rc;
 
 use rquickjs_sys as q;
 
+use crate::allocator::{self, Allocator};
 use crate::class::Classes;
 use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
@@ -14,7 +15,6 @@ use crate::job::Hooks;
 use crate::nursery::Nursery;
 use crate::remote::RemoteHooks;
 use crate::slot::Slots;
-use crate::spare::{self, Spare};
 use crate::stack_trace::StackTraces;
 use crate::{Thrown, Value, shared_memory};
 
@@ -25,8 +25,8 @@ thread_local! {
 /// How the engine is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How much of the calling thread's stack JavaScript and native calls may use, counted from
-    /// the frame that calls [`Runtime::new`].
+    /// How much of the calling thread's stack JavaScript and native calls may use, from the frame
+    /// that calls [`Runtime::new`] on.
     pub stack_bytes: usize,
     /// The largest heap, in bytes; more is an `InternalError` "out of memory" in the script.
     pub memory_limit: Option<usize>,
@@ -55,13 +55,13 @@ pub struct Runtime {
 /// What the engine's heap holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes asked of the allocator and not given back.
+    /// Bytes allocated and not freed.
     pub allocated: u64,
     /// Objects alive.
     pub objects: u64,
     /// Strings alive.
     pub strings: u64,
-    /// Foreign memory that [`Runtime::adjust_external`] was told of.
+    /// The total of [`Runtime::adjust_external`], in bytes.
     pub external: i64,
 }
 
@@ -69,22 +69,23 @@ pub(crate) struct State {
     pub(crate) rt: *mut q::JSRuntime,
     pub(crate) ctx: *mut q::JSContext,
     pub(crate) classes: Classes,
-    pub(crate) intrinsics: std::cell::OnceCell<Intrinsics>,
+    pub(crate) intrinsics: OnceCell<Intrinsics>,
     pub(crate) finalizers: RefCell<Finalizers>,
     pub(crate) remote: RefCell<Option<Rc<dyn RemoteHooks>>>,
     pub(crate) hooks: Hooks,
     pub(crate) brands: Cell<u32>,
     /// Where values that a native callback collects go (see `collection`).
     pub(crate) collected: RefCell<Vec<Value>>,
-    pub(crate) collector: std::cell::OnceCell<Value>,
-    pub(crate) stack_traces: std::cell::OnceCell<StackTraces>,
+    pub(crate) collector: OnceCell<Value>,
+    pub(crate) stack_traces: OnceCell<StackTraces>,
     /// Negation of bigints, made when first needed.
-    pub(crate) negate: std::cell::OnceCell<Value>,
+    pub(crate) negate: OnceCell<Value>,
     pub(crate) slots: Slots,
     pub(crate) nursery: Nursery,
-    pub(crate) spare: &'static Spare,
+    pub(crate) allocator: &'static Allocator,
     mutations: Cell<u64>,
-    /// What a property read counts: 1 once foreign JavaScript code exists, whose getters may write.
+    /// What a property read adds to `mutations`: 1 once foreign code exists, whose getters may
+    /// write.
     pub(crate) read_weight: Cell<u64>,
     panics: Cell<u64>,
     stack_bytes: usize,
@@ -93,11 +94,11 @@ pub(crate) struct State {
     external_at_gc: Cell<i64>,
 }
 
-/// External memory that may grow before a collection is forced.
-const EXTERNAL_STEP: i64 = 64 * 1024 * 1024;
+/// How many bytes external memory may grow by before a collection is forced.
+const EXTERNAL_GROWTH_MAX: i64 = 64 * 1024 * 1024;
 
 impl State {
-    /// Foreign memory is counted anew from here on: garbage is collected.
+    /// Starts a new count of the growth of external memory, because garbage is collected now.
     pub(crate) fn reset_external(&self) {
         self.external_at_gc.set(self.external.get());
     }
@@ -121,7 +122,7 @@ impl Runtime {
         if CURRENT.get().is_some() {
             return Err(EngineError::AlreadyRunning);
         }
-        let (rt, spare) = spare::new_engine();
+        let (rt, allocator) = allocator::new_engine();
         if rt.is_null() {
             return Err(EngineError::OutOfMemory);
         }
@@ -138,31 +139,31 @@ impl Runtime {
             unsafe { q::JS_FreeRuntime(rt) };
             return Err(EngineError::OutOfMemory);
         }
-        shared_memory::provide(rt, ctx);
+        shared_memory::install(rt, ctx);
         // SAFETY: E1, E3; just made, and it cannot fail.
         let global = Value(unsafe { q::JS_GetGlobalObject(ctx) });
         if !global.count_is_found() {
             return Err(EngineError::Missing("reference counts before its blocks"));
         }
-        // Another owner, the context, remains: nothing is freed before there is a current engine.
+        // The context owns it too, so nothing is freed before there is a current engine.
         drop(global);
         let classes = Classes::register(rt).ok_or(EngineError::OutOfMemory)?;
         let state: &'static State = Box::leak(Box::new(State {
             rt,
             ctx,
             classes,
-            intrinsics: std::cell::OnceCell::new(),
+            intrinsics: OnceCell::new(),
             finalizers: RefCell::default(),
             remote: RefCell::new(None),
             hooks: Hooks::default(),
             brands: Cell::new(0),
             collected: RefCell::default(),
-            collector: std::cell::OnceCell::new(),
-            stack_traces: std::cell::OnceCell::new(),
-            negate: std::cell::OnceCell::new(),
+            collector: OnceCell::new(),
+            stack_traces: OnceCell::new(),
+            negate: OnceCell::new(),
             slots: Slots::default(),
             nursery: Nursery::new(),
-            spare,
+            allocator,
             mutations: Cell::new(0),
             read_weight: Cell::new(0),
             panics: Cell::new(0),
@@ -209,22 +210,22 @@ impl Runtime {
     pub fn version(self) -> &'static str {
         // SAFETY: E1; takes nothing.
         let version = unsafe { q::JS_GetVersion() };
-        // SAFETY: E1; the engine answers a static C string.
+        // SAFETY: E1; the engine returns a static C string.
         let version = unsafe { std::ffi::CStr::from_ptr(version) };
         version.to_str().unwrap_or("unknown")
     }
 
-    /// Takes the caller's frame as the top of the stack that the limit counts from.
+    /// Makes the caller's frame the top of the stack from which the limit counts.
     pub fn update_stack_top(self) {
-        // SAFETY: E1.
+        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
         unsafe { q::JS_UpdateStackTop(self.state.rt) };
         self.state
             .stack_limit
             .set(stack_pointer().saturating_sub(self.state.stack_bytes));
     }
 
-    /// Tells whether the stack has room for another call. The engine checks only JavaScript code;
-    /// calls of native functions are checked with this.
+    /// Returns whether the stack has room for another call. The engine itself checks JavaScript
+    /// code only, so calls of native functions check this.
     #[inline]
     pub fn stack_ok(self) -> bool {
         stack_pointer() > self.state.stack_limit.get()
@@ -249,15 +250,15 @@ impl Runtime {
         self.state.mutations.get()
     }
 
-    /// Tells whether JavaScript code exists that is not the host's own. As long as there is none,
-    /// nothing changes behind the back of who watches [`mutations`](Self::mutations); code of that
-    /// kind is counted when it is called and when it returns, not for each thing that it does.
+    /// Returns whether JavaScript code exists that is not the host's own. Until then
+    /// [`mutations`](Self::mutations) counts every change; such code is counted when it is called
+    /// and when it returns, not for each change that it makes.
     #[inline]
     pub fn has_foreign_code(self) -> bool {
         self.state.read_weight.get() != 0
     }
 
-    /// Counts one more change, for changes that the engine cannot see.
+    /// Counts a change that the engine does not see.
     #[inline]
     pub fn count_mutation(self) {
         self.state
@@ -276,14 +277,15 @@ impl Runtime {
         self.state.mutations.set(sum);
     }
 
-    /// Tells the collector about foreign memory that objects keep alive; answers the total.
+    /// Reports to the collector that the foreign memory which objects keep alive has grown or
+    /// shrunk by so many bytes; returns the total.
     pub fn adjust_external(self, change: i64) -> i64 {
         let total = self.state.external.get().saturating_add(change);
         self.state.external.set(total);
         self.count_foreign(u64::try_from(change).unwrap_or(0));
         if total < self.state.external_at_gc.get() {
             self.state.external_at_gc.set(total);
-        } else if total.saturating_sub(self.state.external_at_gc.get()) >= EXTERNAL_STEP {
+        } else if total.saturating_sub(self.state.external_at_gc.get()) >= EXTERNAL_GROWTH_MAX {
             self.gc();
         }
         total
@@ -291,7 +293,7 @@ impl Runtime {
 
     /// Measures the heap; it walks all of it.
     pub fn memory(self) -> Memory {
-        // SAFETY: plain integers, for which zero is valid.
+        // SAFETY: E1; plain integers, for which zero is valid.
         let mut usage: q::JSMemoryUsage = unsafe { std::mem::zeroed() };
         // SAFETY: E1; the out-pointer lives on our stack.
         unsafe { q::JS_ComputeMemoryUsage(self.state.rt, &raw mut usage) };
@@ -309,7 +311,7 @@ impl Runtime {
         unsafe { q::JS_SetMemoryLimit(self.state.rt, limit.unwrap_or(0) as _) };
     }
 
-    /// How many panics were caught in callbacks; each became an `InternalError` in JavaScript.
+    /// The number of panics caught in callbacks; each became an `InternalError` in JavaScript.
     pub fn panics(self) -> u64 {
         self.state.panics.get()
     }

@@ -1,9 +1,10 @@
-//! Setting properties: Node's `Set` is sloppy, the engine's is strict.
+//! Setting properties: Node-API's set is sloppy, the engine's is strict.
 //!
-//! The engine's own set is the fast path. When it throws, the throw counts only if JavaScript code
-//! (a setter, a trap, a conversion) could have made it; else the engine itself refused, which a
-//! sloppy set passes over. Proxies and remote objects go through the captured `Reflect.set`, whose
-//! answer tells a refusal from a throw; those on the prototype chain are told apart by the error.
+//! The engine's own set is the fast path. If it throws, the exception is passed on only if
+//! JavaScript code (a setter, a trap, a conversion) could have thrown it; else the engine itself
+//! refused, which a sloppy set ignores. Proxies and remote objects are set by the captured
+//! `Reflect.set`, which returns false for a refusal; where one is a prototype, the error itself
+//! shows the difference.
 
 use rquickjs_sys as q;
 
@@ -14,7 +15,7 @@ impl Runtime {
     #[inline]
     pub fn set(self, object: &Value, key: &Key, value: Value) -> JsResult<bool> {
         self.count_mutation();
-        if self.answers_for_itself(object) {
+        if self.has_set_hook(object) {
             return self.set_reflect(object, &self.key_to_value(key)?, value);
         }
         if *key == self.intrinsics().keys.length && self.has_fixed_length(object) {
@@ -26,14 +27,14 @@ impl Runtime {
         if code >= 0 {
             return Ok(true);
         }
-        self.refused(object, key, number)
+        self.after_failure(object, key, number)
     }
 
     /// `object[index] = value` in sloppy code.
     #[inline]
     pub fn set_index(self, object: &Value, index: u32, value: Value) -> JsResult<bool> {
         self.count_mutation();
-        if self.answers_for_itself(object) {
+        if self.has_set_hook(object) {
             let key = self.key_index(index)?;
             return self.set_reflect(object, &self.key_to_value(&key)?, value);
         }
@@ -46,7 +47,7 @@ impl Runtime {
         }
         let thrown = self.pending();
         let key = self.key_index(index)?;
-        self.judge(object, &key, number, thrown)
+        self.refusal_or_throw(object, &key, number, thrown)
     }
 
     /// `object[key] = value` in strict code: a refusal is a `TypeError`.
@@ -58,9 +59,9 @@ impl Runtime {
         self.answer(code).map(drop)
     }
 
-    /// Proxies and remote objects answer a set by code of their own.
+    /// Returns whether a set calls a trap or a hook: of a proxy or a remote object.
     #[inline]
-    pub(crate) fn answers_for_itself(self, object: &Value) -> bool {
+    pub(crate) fn has_set_hook(self, object: &Value) -> bool {
         if !object.is_object() {
             return false;
         }
@@ -68,7 +69,8 @@ impl Runtime {
         class == self.intrinsics().proxy_class || self.state.classes.is_remote(class)
     }
 
-    /// Whether it is an array whose length cannot be set: the engine converts what is set first.
+    /// Returns whether it is an array whose length cannot be set. The engine would convert the new
+    /// length first, which may throw.
     fn has_fixed_length(self, object: &Value) -> bool {
         self.is_array(object)
             && matches!(
@@ -84,13 +86,19 @@ impl Runtime {
     }
 
     #[cold]
-    fn refused(self, object: &Value, key: &Key, number: bool) -> JsResult<bool> {
+    fn after_failure(self, object: &Value, key: &Key, number: bool) -> JsResult<bool> {
         let thrown = self.pending();
-        self.judge(object, key, number, thrown)
+        self.refusal_or_throw(object, key, number, thrown)
     }
 
-    /// Decides whether a failed set was a refusal of the engine (false) or a real throw.
-    fn judge(self, object: &Value, key: &Key, number: bool, thrown: Thrown) -> JsResult<bool> {
+    /// The result of a set that threw: false if the engine refused, else the exception.
+    fn refusal_or_throw(
+        self,
+        object: &Value,
+        key: &Key,
+        number: bool,
+        thrown: Thrown,
+    ) -> JsResult<bool> {
         if self.is_refusal(object, key, number, &thrown.0) {
             Ok(false)
         } else {
@@ -98,9 +106,9 @@ impl Runtime {
         }
     }
 
-    /// Whether the engine made the error in this very call, and for a refusal: no JavaScript code
-    /// did, for an error that is made now has the same call sites.
-    fn is_made_here(self, thrown: &Value) -> bool {
+    /// Returns whether the engine made the error in this very call, and for a refusal. No
+    /// JavaScript code made it if an error made now has the same call sites.
+    fn is_refusal_of_this_call(self, thrown: &Value) -> bool {
         const REFUSALS: [&str; 5] = [
             "no setter for property",
             "not an object",
@@ -123,7 +131,7 @@ impl Runtime {
             let sites = text.as_str().split_once("\n    at ")?.1;
             Some(sites.to_owned())
         };
-        // The error of a constructor may lack the outermost site, which its own frame displaced.
+        // The error made now may lack the outermost site, because its constructor's frame counts.
         match (sites(thrown), sites(&self.type_error("").0)) {
             (Some(thrown), Some(now)) => thrown.starts_with(&now),
             (thrown, _) => thrown.is_none(),
@@ -134,13 +142,13 @@ impl Runtime {
         let intrinsics = self.intrinsics();
         let own_type_error = self.is_error(thrown)
             && self
-                .prototype_quiet(thrown)
+                .prototype_no_trap(thrown)
                 .is_ok_and(|proto| proto.identity() == intrinsics.type_error_prototype.identity());
         if !own_type_error || object.is_nullish() {
             return false;
         }
         if *key == intrinsics.keys.length && self.is_array(object) && !number {
-            // A length that can be set is converted first, which may throw.
+            // The conversion of the new length may have thrown.
             return false;
         }
         if self.is_typed_array(object) && !number && self.key_is_numeric(key) {
@@ -149,9 +157,9 @@ impl Runtime {
         let mut holder = object.clone();
         while holder.is_object() {
             if self.is_proxy(&holder) {
-                return self.is_made_here(thrown);
+                return self.is_refusal_of_this_call(thrown);
             }
-            if self.answers_for_itself(&holder) {
+            if self.has_set_hook(&holder) {
                 return false;
             }
             match self.own_property(&holder, key) {
@@ -164,7 +172,7 @@ impl Runtime {
                 }
                 Ok(None) => {}
             }
-            match self.prototype_quiet(&holder) {
+            match self.prototype_no_trap(&holder) {
                 Ok(next) => holder = next,
                 Err(_) => return false,
             }

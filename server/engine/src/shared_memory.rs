@@ -1,16 +1,16 @@
-//! The bytes of shared array buffers. The engine makes growable ones only where somebody provides
-//! the memory.
+//! The memory of shared array buffers. The engine makes growable ones only if it is given functions
+//! that allocate their memory; `Runtime::new` gives it these.
 
 use std::ffi::c_void;
 
 use rquickjs_sys as q;
 
-/// What stands before the bytes (E12): how many buffers share them. As long as the engine's blocks
-/// are aligned.
+/// The size of what stands before the bytes (E12): the number of buffers that share them. It is a
+/// multiple of the alignment of the engine's blocks.
 const HEAD: usize = size_of::<u64>();
 
-/// Lets the engine make growable shared array buffers, of the engine's own heap.
-pub(crate) fn provide(rt: *mut q::JSRuntime, ctx: *mut q::JSContext) {
+/// Lets the engine allocate shared array buffers on its own heap.
+pub(crate) fn install(rt: *mut q::JSRuntime, ctx: *mut q::JSContext) {
     let functions = q::JSSharedArrayBufferFunctions {
         sab_alloc: Some(allocate),
         sab_free: Some(release),
@@ -21,7 +21,7 @@ pub(crate) fn provide(rt: *mut q::JSRuntime, ctx: *mut q::JSContext) {
     unsafe { q::JS_SetSharedArrayBufferFunctions(rt, &raw const functions) };
 }
 
-/// Makes bytes that one buffer has. What fails leaves the exception that the engine asks for.
+/// Allocates bytes for one buffer. On failure the exception is pending, as the engine requires.
 unsafe extern "C" fn allocate(opaque: *mut c_void, size: q::size_t) -> *mut c_void {
     let Some(size) = size.checked_add(HEAD as q::size_t) else {
         return std::ptr::null_mut();
@@ -37,25 +37,25 @@ unsafe extern "C" fn allocate(opaque: *mut c_void, size: q::size_t) -> *mut c_vo
     unsafe { block.byte_add(HEAD) }.cast()
 }
 
-/// Another buffer has the bytes.
+/// Counts another buffer that shares the bytes.
 unsafe extern "C" fn share(_: *mut c_void, bytes: *mut c_void) {
-    // SAFETY: E12; the bytes are of `allocate`.
+    // SAFETY: E12; `allocate` returned the bytes.
     let count = unsafe { bytes.cast::<u64>().byte_sub(HEAD) };
-    // SAFETY: E1, E12; nobody else counts at the same moment.
+    // SAFETY: E1, E12; only this thread counts.
     unsafe { *count += 1 };
 }
 
-/// A buffer gives the bytes up; the last one frees them.
+/// Counts a buffer less; the last one frees the bytes.
 unsafe extern "C" fn release(opaque: *mut c_void, bytes: *mut c_void) {
-    // SAFETY: E12; the bytes are of `allocate`.
+    // SAFETY: E12; `allocate` returned the bytes.
     let count = unsafe { bytes.cast::<u64>().byte_sub(HEAD) };
-    // SAFETY: E1, E12; nobody else counts at the same moment.
+    // SAFETY: E1, E12; only this thread counts.
     let others = unsafe { count.read() } - 1;
     if others > 0 {
         // SAFETY: E1, E12; as above.
         unsafe { count.write(others) };
         return;
     }
-    // SAFETY: E1, E12; the context made the block, and nobody has it any more.
+    // SAFETY: E1, E12; the context made the block, and no buffer uses it any more.
     unsafe { q::js_free(opaque.cast(), count.cast()) };
 }

@@ -1,14 +1,14 @@
-//! Slots: hidden data of an object, shared by all who need some.
+//! Slots: hidden native data of an object, for wraps, type tags, finalizers and weak references.
 //!
-//! A slot works on every object (frozen ones, proxies, functions) and on symbols that are not
-//! registered. Objects of our own classes carry it in their payload; for the others a table leads
-//! from the address to an object of our slot class, which a `WeakMap` keeps as long as its key
-//! lives. A slot holds no JavaScript value, so nothing needs marking (E5); its death with the object
+//! Every object can have a slot (frozen ones, proxies, functions), and every symbol that is not
+//! registered. Objects of our own classes have it in their payload. For the others a table maps the
+//! address to an object of our slot class, which a `WeakMap` keeps alive as long as its key. A slot
+//! holds no JavaScript value, so nothing needs marking (E5). It dies with its object; its finalizer
 //! queues tokens, clears weak references and removes it from the table.
 //!
 //! The engine's own look-up in a `WeakMap` is not used: the hash of an object is a multiple of its
 //! address, so in a large map it searches lists of some twenty keys. For the same reason there are
-//! many maps, of [`KEYS`] keys each.
+//! many maps, of [`KEYS_MAX`] keys each.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use crate::runtime::current;
 use crate::weak::WeakCell;
 use crate::{JsResult, Runtime, Value};
 
-/// The plain data of a slot. All users share it; each touches its own field.
+/// The plain data of a slot. Each user reads and writes its own field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotData {
     /// Node-API's wrap: the id of its record.
@@ -32,43 +32,22 @@ pub struct SlotData {
     pub type_tag: Option<[u64; 2]>,
     /// The id under which the server lent the object out.
     pub lent: Option<u64>,
-    /// For whoever comes later.
+    /// A mark of the server's on the proxies of errors and promises.
     pub extra: Option<u64>,
 }
 
 /// The hidden part of an object, made when first needed.
 pub(crate) struct Record {
-    wrap: Cell<Option<u64>>,
-    type_tag: Cell<Option<[u64; 2]>>,
-    lent: Cell<Option<u64>>,
-    extra: Cell<Option<u64>>,
+    data: Cell<SlotData>,
     /// The first of its entries in the table of finalizers.
     pub(crate) first: Cell<u32>,
-    /// Whether the nursery holds the object: see there.
+    /// Whether the nursery holds the object: see `nursery::NOT_HELD`.
     pub(crate) held: Cell<u32>,
     pub(crate) weak: Cell<Option<Rc<WeakCell>>>,
 }
 
-impl Record {
-    fn data(&self) -> SlotData {
-        SlotData {
-            wrap: self.wrap.get(),
-            type_tag: self.type_tag.get(),
-            lent: self.lent.get(),
-            extra: self.extra.get(),
-        }
-    }
-
-    fn set_data(&self, data: SlotData) {
-        self.wrap.set(data.wrap);
-        self.type_tag.set(data.type_tag);
-        self.lent.set(data.lent);
-        self.extra.set(data.extra);
-    }
-}
-
 /// How many keys each `WeakMap` has at most.
-const KEYS: u8 = 4;
+const KEYS_MAX: u8 = 4;
 
 /// The slots of objects that are not of our classes.
 #[derive(Default)]
@@ -77,14 +56,14 @@ pub(crate) struct Slots(RefCell<SlotTable>);
 #[derive(Default)]
 struct SlotTable {
     by_address: FxHashMap<usize, *const SlotPayload>,
-    maps: Vec<Keys>,
+    maps: Vec<SlotMap>,
     /// The maps that have room for another key.
     open: Vec<u32>,
 }
 
-struct Keys {
+struct SlotMap {
     map: Value,
-    count: u8,
+    keys: u8,
 }
 
 impl Slots {
@@ -100,24 +79,24 @@ impl Slots {
         if table.by_address.get(&payload.address) == Some(&std::ptr::from_ref(payload)) {
             table.by_address.remove(&payload.address);
         }
-        if let Some(keys) = table.maps.get_mut(payload.map as usize) {
-            if keys.count == KEYS {
+        if let Some(map) = table.maps.get_mut(payload.map as usize) {
+            if map.keys == KEYS_MAX {
                 table.open.push(payload.map);
             }
-            keys.count = keys.count.saturating_sub(1);
+            map.keys = map.keys.saturating_sub(1);
         }
     }
 
-    /// Reserves a place in a map that has room; nothing if there is no such map.
+    /// Reserves a place in a map that has room; `None` if there is no such map.
     fn reserve(&self) -> Option<(u32, Value)> {
         let table = &mut *self.0.borrow_mut();
         let &number = table.open.last()?;
-        let keys = table.maps.get_mut(number as usize)?;
-        keys.count += 1;
-        if keys.count == KEYS {
+        let map = table.maps.get_mut(number as usize)?;
+        map.keys += 1;
+        if map.keys == KEYS_MAX {
             table.open.pop();
         }
-        Some((number, keys.map.clone()))
+        Some((number, map.map.clone()))
     }
 
     fn add_map(&self, map: Value) {
@@ -125,7 +104,7 @@ impl Slots {
         table
             .open
             .push(u32::try_from(table.maps.len()).unwrap_or(u32::MAX));
-        table.maps.push(Keys { map, count: 0 });
+        table.maps.push(SlotMap { map, keys: 0 });
     }
 
     fn insert(&self, address: usize, payload: *const SlotPayload) {
@@ -158,10 +137,7 @@ impl Base {
     fn record_or_new(&self) -> &Record {
         if self.record.get().is_null() {
             let record = Record {
-                wrap: Cell::new(None),
-                type_tag: Cell::new(None),
-                lent: Cell::new(None),
-                extra: Cell::new(None),
+                data: Cell::default(),
                 first: Cell::new(NO_ENTRY),
                 held: Cell::new(NOT_HELD),
                 weak: Cell::new(None),
@@ -172,8 +148,8 @@ impl Base {
         unsafe { &*self.record.get() }
     }
 
-    /// The object died: queues its tokens and clears its weak references.
-    pub(crate) fn retire(&mut self) {
+    /// Queues the tokens of an object that died and clears its weak references.
+    pub(crate) fn retire(&self) {
         let record = self.record.replace(std::ptr::null_mut());
         if record.is_null() {
             return;
@@ -186,7 +162,7 @@ impl Base {
         if record.held.get() != NOT_HELD
             && let Some(state) = current()
         {
-            state.nursery.died(record.held.get());
+            state.nursery.note_death(record.held.get());
         }
         if record.first.get() != NO_ENTRY
             && let Some(state) = current()
@@ -200,35 +176,23 @@ impl Runtime {
     /// The data of a value's slot, if it has one.
     #[inline]
     pub fn slot(self, value: &Value) -> Option<SlotData> {
-        self.with_record(value, Record::data)
-    }
-
-    /// The wrap of a value's slot: the part that is read all the time.
-    #[inline]
-    pub fn slot_wrap(self, value: &Value) -> Option<u64> {
-        self.with_record(value, |record| record.wrap.get())?
-    }
-
-    /// The id under which the value is lent out, by its slot.
-    #[inline]
-    pub fn slot_lent(self, value: &Value) -> Option<u64> {
-        self.with_record(value, |record| record.lent.get())?
+        self.with_record(value, |record| record.data.get())
     }
 
     /// Writes a value's slot. It is a `TypeError` for values that can have none: primitives
     /// and registered symbols.
     pub fn set_slot(self, value: &Value, data: SlotData) -> JsResult<()> {
-        self.with_new_record(value, |record| record.set_data(data))
+        self.with_new_record(value, |record| record.data.set(data))
     }
 
-    /// Tells whether something native hangs on the object: slot data, a finalizer or a weak
-    /// reference that is still held.
+    /// Returns whether native code refers to the object: by slot data, a finalizer or a weak
+    /// reference that still exists.
     pub fn is_pinned(self, value: &Value) -> bool {
         self.with_record(value, |record| {
             let weak = record.weak.take();
             let watched = weak.as_ref().is_some_and(|weak| Rc::strong_count(weak) > 1);
             record.weak.set(weak);
-            watched || record.data() != SlotData::default() || record.first.get() != NO_ENTRY
+            watched || record.data.get() != SlotData::default() || record.first.get() != NO_ENTRY
         })
         .unwrap_or(false)
     }
@@ -246,7 +210,7 @@ impl Runtime {
         }
     }
 
-    /// Looks at a value's record, if there is one. `look` must not call the engine.
+    /// Reads a value's record, if there is one. `look` must not call the engine.
     #[inline]
     pub(crate) fn with_record<T>(
         self,
@@ -262,7 +226,7 @@ impl Runtime {
         unsafe { &*payload }.base.record().map(look)
     }
 
-    /// Looks at a value's record, making one if there is none. `look` must not call the engine.
+    /// Reads a value's record, making one if there is none. `look` must not call the engine.
     pub(crate) fn with_new_record<T>(
         self,
         value: &Value,
@@ -297,7 +261,7 @@ impl Runtime {
             address,
             map: number,
         };
-        // From here on the place is given back by the slot's death.
+        // From here on the slot's finalizer gives the place back.
         let slot = self.object_of_class(self.state.classes.slot(), &Value::NULL, payload)?;
         let Some(payload) = self.payload::<SlotPayload>(&slot).map(std::ptr::from_ref) else {
             return Err(self.type_error("the slot of the object is broken"));

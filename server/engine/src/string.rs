@@ -1,11 +1,12 @@
 //! Strings in UTF-8, Latin-1, UTF-16 and WTF-8.
 //!
 //! Guards hold a reference count on an immutable string (E7), so that reading an ASCII string
-//! copies nothing. The engine takes three encoded surrogate bytes for a lone surrogate, Node for
-//! three errors: the UTF-8 functions do as Node, the WTF-8 ones keep lone surrogates.
+//! copies nothing. The engine reads the three bytes of an encoded surrogate as a lone surrogate,
+//! Node as three errors: the UTF-8 functions follow Node, the WTF-8 ones keep lone surrogates.
 
 use std::fmt;
 use std::ops::Deref;
+use std::string::FromUtf8Error;
 
 use rquickjs_sys as q;
 
@@ -38,18 +39,7 @@ impl Wtf8 {
         let mut length = 0;
         // SAFETY: E1, E2; the out-pointer lives on our stack.
         let text = unsafe { q::JS_ToCStringLen2(rt.ctx(), &raw mut length, value.0, false) };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "size_t is as wide as usize"
-        )]
-        if text.is_null() {
-            Err(rt.pending())
-        } else {
-            Ok(Wtf8 {
-                text,
-                length: length as usize,
-            })
-        }
+        Wtf8::adopt(rt, text, length)
     }
 
     /// Reads the text of a key.
@@ -57,18 +47,16 @@ impl Wtf8 {
         let mut length = 0;
         // SAFETY: E1, E8; the out-pointer lives on our stack.
         let text = unsafe { q::JS_AtomToCStringLen(rt.ctx(), &raw mut length, atom) };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "size_t is as wide as usize"
-        )]
+        Wtf8::adopt(rt, text, length)
+    }
+
+    #[inline]
+    fn adopt(rt: Runtime, text: *const std::ffi::c_char, length: q::size_t) -> JsResult<Wtf8> {
         if text.is_null() {
-            Err(rt.pending())
-        } else {
-            Ok(Wtf8 {
-                text,
-                length: length as usize,
-            })
+            return Err(rt.pending());
         }
+        let length = crate::size(length);
+        Ok(Wtf8 { text, length })
     }
 
     /// The bytes.
@@ -90,15 +78,16 @@ impl Drop for Wtf8 {
 
 impl Utf8 {
     #[inline]
-    pub(crate) fn new(text: Wtf8) -> Utf8 {
+    pub(crate) fn new(rt: Runtime, text: Wtf8) -> JsResult<Utf8> {
         let bytes = text.as_bytes();
         let repaired = if is_ascii(bytes) {
             None
         } else {
             let error = std::str::from_utf8(bytes).err();
-            error.map(|error| repair(bytes, error.valid_up_to()))
+            let repaired = error.map(|error| repair(rt, bytes, error.valid_up_to()));
+            repaired.transpose()?
         };
-        Utf8 { text, repaired }
+        Ok(Utf8 { text, repaired })
     }
 
     /// The text.
@@ -117,7 +106,7 @@ impl Utf8 {
         self.as_str().as_bytes()
     }
 
-    /// Tells whether lone surrogates were replaced.
+    /// Returns whether lone surrogates were replaced.
     pub fn is_lossy(&self) -> bool {
         self.repaired.is_some()
     }
@@ -183,7 +172,8 @@ impl fmt::Debug for Utf16 {
     }
 }
 
-/// Tells whether all bytes are ASCII; most texts are short, for which this beats the library's.
+/// Returns whether all bytes are ASCII. Faster than the standard library's for short texts, which
+/// most are.
 #[inline]
 pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     const SHORT: usize = 64;
@@ -194,7 +184,7 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
         return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
     };
-    // The last eight bytes may have been looked at before, which does no harm.
+    // The last eight bytes may overlap the chunks, which does no harm.
     let last = u64::from_ne_bytes(*last);
     let all = bytes
         .as_chunks::<8>()
@@ -206,8 +196,8 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
 
 /// Replaces encoded surrogates from `first` on by U+FFFD, which is as long.
 #[cold]
-fn repair(bytes: &[u8], first: usize) -> String {
-    let mut bytes = bytes.to_vec();
+fn repair(rt: Runtime, bytes: &[u8], first: usize) -> JsResult<String> {
+    let mut bytes = rt.copied(bytes)?;
     let mut at = first;
     while at + 2 < bytes.len() {
         if bytes[at] == 0xED && bytes[at + 1] >= 0xA0 {
@@ -217,8 +207,13 @@ fn repair(bytes: &[u8], first: usize) -> String {
             at += 1;
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    // All else that the engine writes is UTF-8.
+    let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+    Ok(String::from_utf8(bytes).unwrap_or_else(lossy))
 }
+
+/// U+FFFD in UTF-8.
+const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
 
 /// How long the head of a string's block is (E11).
 const HEAD: usize = 24;
@@ -228,7 +223,7 @@ const WIDE: u32 = 1 << 31;
 const ELSEWHERE: u32 = 3 << 28;
 
 impl Value {
-    /// The block of a string that is no rope, and the words that it begins with.
+    /// The block of a string that is no rope, and the two words at its start.
     #[inline]
     fn string_block(&self) -> Option<(*const u8, [u32; 2])> {
         if self.tag() != q::JS_TAG_STRING {
@@ -241,8 +236,8 @@ impl Value {
         Some((block.cast(), words))
     }
 
-    /// The code units of a string that the engine keeps as bytes in one piece: what can be read
-    /// without asking it.
+    /// The code units of a string that the engine stores as bytes in one piece, read without a
+    /// call of the engine.
     #[inline]
     pub fn as_latin1(&self) -> Option<&[u8]> {
         let (block, [length, flags]) = self.string_block()?;
@@ -263,7 +258,7 @@ impl Value {
 }
 
 impl Runtime {
-    /// Tells whether [`Value::as_ascii`] finds the units where it looks for them.
+    /// Returns whether the layout of strings is the one that [`Value::as_latin1`] reads (E11).
     pub(crate) fn string_units_are_found(self) -> bool {
         let narrow = |text: &[u8]| {
             let value = self.string_wtf8(text);
@@ -276,7 +271,7 @@ impl Runtime {
             && wide.is_some_and(|(_, [length, _])| length == WIDE | 3)
     }
 
-    /// Makes a string; each invalid sequence becomes U+FFFD, as Node has it.
+    /// Makes a string; each invalid sequence becomes U+FFFD, as in Node.
     #[inline]
     pub fn string_utf8(self, text: &[u8]) -> JsResult {
         let value = self.string_wtf8(text)?;
@@ -290,13 +285,21 @@ impl Runtime {
         self.checked_utf8(text, value)
     }
 
-    /// Answers the string that the engine made of the text if that is UTF-8.
+    /// Returns `value`, which the engine made of the text, if the text is UTF-8.
     #[cold]
     fn checked_utf8(self, text: &[u8], value: Value) -> JsResult {
-        match std::str::from_utf8(text) {
-            Ok(_) => Ok(value),
-            Err(_) => self.string_wtf8(String::from_utf8_lossy(text).as_bytes()),
+        if std::str::from_utf8(text).is_ok() {
+            return Ok(value);
         }
+        let mut lossy = Vec::new();
+        for chunk in text.utf8_chunks() {
+            self.reserve(&mut lossy, chunk.valid().len() + REPLACEMENT.len())?;
+            lossy.extend_from_slice(chunk.valid().as_bytes());
+            if !chunk.invalid().is_empty() {
+                lossy.extend_from_slice(REPLACEMENT);
+            }
+        }
+        self.string_wtf8(&lossy)
     }
 
     /// Makes a string from WTF-8: lone surrogates survive.
@@ -318,7 +321,9 @@ impl Runtime {
         if text.is_ascii() {
             return self.string_wtf8(text);
         }
-        let units: Vec<u16> = text.iter().map(|&byte| u16::from(byte)).collect();
+        let mut units: Vec<u16> = Vec::new();
+        self.reserve(&mut units, text.len())?;
+        units.extend(text.iter().map(|&byte| u16::from(byte)));
         self.string_utf16(&units)
     }
 
@@ -338,7 +343,7 @@ impl Runtime {
     #[inline]
     pub fn utf8(self, value: &Value) -> JsResult<Utf8> {
         self.count_script(value);
-        Ok(Utf8::new(Wtf8::new(self, value)?))
+        Utf8::new(self, Wtf8::new(self, value)?)
     }
 
     /// Reads a string (or any value by `ToString`) as WTF-8; copies nothing if it is ASCII.
@@ -354,21 +359,14 @@ impl Runtime {
         let mut length = 0;
         // SAFETY: E1, E2; the out-pointer lives on our stack.
         let text = unsafe { q::JS_ToCStringLenUTF16(self.ctx(), &raw mut length, value.0) };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "size_t is as wide as usize"
-        )]
         if text.is_null() {
-            Err(self.pending())
-        } else {
-            Ok(Utf16 {
-                text,
-                length: length as usize,
-            })
+            return Err(self.pending());
         }
+        let length = crate::size(length);
+        Ok(Utf16 { text, length })
     }
 
-    /// The number of UTF-16 code units of a string; nothing for other values.
+    /// The number of UTF-16 code units of a string; `None` for other values.
     #[inline]
     pub fn string_length(self, value: &Value) -> Option<usize> {
         if !value.is_string() {

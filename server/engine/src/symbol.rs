@@ -21,15 +21,11 @@ impl Runtime {
         self.call_native(&self.intrinsics().symbol_description, symbol, &[])
     }
 
-    /// The name by which `Symbol.for` finds the symbol, if it is registered.
+    /// The name with which `Symbol.for` finds the symbol, if it is registered.
     pub fn symbol_key(self, symbol: &Value) -> JsResult<Option<Value>> {
         let intrinsics = self.intrinsics();
         let args = std::slice::from_ref(symbol);
         let key = self.call_native(&intrinsics.symbol_key_for, &intrinsics.symbol, args)?;
         Ok((!key.is_undefined()).then_some(key))
-    }
-
-    pub(crate) fn is_registered(self, symbol: &Value) -> JsResult<bool> {
-        Ok(self.symbol_key(symbol)?.is_some())
     }
 }

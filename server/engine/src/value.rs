@@ -1,4 +1,4 @@
-//! A JavaScript value and what can be asked of it without running JavaScript.
+//! JavaScript values: their reference counts, kinds and comparisons, none of which runs JavaScript.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -10,12 +10,12 @@ use crate::runtime::current;
 
 /// A JavaScript value: an owned reference, or a primitive that needs none.
 ///
-/// It is as large as the engine's own value, so that a slice of the engine's values is a slice of
+/// It has the layout of the engine's own value, so a slice of the engine's values is a slice of
 /// these.
 #[repr(transparent)]
 pub struct Value(pub(crate) q::JSValue);
 
-/// What `napi_typeof` tells of a value.
+/// The type of a value, as `napi_typeof` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `undefined`.
@@ -50,9 +50,10 @@ impl Value {
     /// `false`.
     pub const FALSE: Value = Value(q::JS_FALSE);
 
-    /// Borrows a value that the engine lent for the time of a callback.
+    /// Borrows a value that the engine lends for a callback.
     pub(crate) fn lent(raw: &q::JSValue) -> &Value {
-        // SAFETY: E2 (repr(transparent)); the reference lives no longer than the lent JSValue.
+        // SAFETY: E2; the layout is the same, and the reference lives no longer than the lent
+        // value.
         unsafe { &*std::ptr::from_ref(raw).cast::<Value>() }
     }
 
@@ -67,55 +68,55 @@ impl Value {
         unsafe { q::JS_VALUE_GET_TAG(self.0) }
     }
 
-    /// Tells whether it is `undefined`.
+    /// Returns whether it is `undefined`.
     #[inline]
     pub fn is_undefined(&self) -> bool {
         self.tag() == q::JS_TAG_UNDEFINED
     }
 
-    /// Tells whether it is `null`.
+    /// Returns whether it is `null`.
     #[inline]
     pub fn is_null(&self) -> bool {
         self.tag() == q::JS_TAG_NULL
     }
 
-    /// Tells whether it is `undefined` or `null`.
+    /// Returns whether it is `undefined` or `null`.
     #[inline]
     pub fn is_nullish(&self) -> bool {
         matches!(self.tag(), q::JS_TAG_UNDEFINED | q::JS_TAG_NULL)
     }
 
-    /// Tells whether it is a boolean.
+    /// Returns whether it is a boolean.
     #[inline]
     pub fn is_boolean(&self) -> bool {
         self.tag() == q::JS_TAG_BOOL
     }
 
-    /// Tells whether it is a number.
+    /// Returns whether it is a number.
     #[inline]
     pub fn is_number(&self) -> bool {
         matches!(self.tag(), q::JS_TAG_INT | q::JS_TAG_FLOAT64)
     }
 
-    /// Tells whether it is a string.
+    /// Returns whether it is a string.
     #[inline]
     pub fn is_string(&self) -> bool {
         matches!(self.tag(), q::JS_TAG_STRING | q::JS_TAG_STRING_ROPE)
     }
 
-    /// Tells whether it is a symbol.
+    /// Returns whether it is a symbol.
     #[inline]
     pub fn is_symbol(&self) -> bool {
         self.tag() == q::JS_TAG_SYMBOL
     }
 
-    /// Tells whether it is a bigint.
+    /// Returns whether it is a bigint.
     #[inline]
     pub fn is_bigint(&self) -> bool {
         matches!(self.tag(), q::JS_TAG_BIG_INT | q::JS_TAG_SHORT_BIG_INT)
     }
 
-    /// Tells whether it is an object of any kind, functions and externals included.
+    /// Returns whether it is an object of any kind, functions and externals included.
     #[inline]
     pub fn is_object(&self) -> bool {
         self.tag() == q::JS_TAG_OBJECT
@@ -139,7 +140,7 @@ impl Value {
 
     #[inline]
     pub(crate) fn class_id(&self) -> q::JSClassID {
-        // SAFETY: E2; answers 0 for all that is not an object.
+        // SAFETY: E2; it returns 0 for other values.
         unsafe { q::JS_GetClassID(self.0) }
     }
 
@@ -157,15 +158,15 @@ impl Value {
         unsafe { block.sub(1) }
     }
 
-    /// Tells whether somebody else owns the value too, so that to release it frees nothing.
+    /// Returns whether the value has another owner too, so that a release frees nothing.
     #[inline]
     pub fn is_shared(&self) -> bool {
         // SAFETY: E10; as in `count`.
         !self.counted() || unsafe { self.count().read() } > 1
     }
 
-    /// Drops a value that is [shared](Self::is_shared), and calls nothing for it. If it is not, it
-    /// is never freed.
+    /// Drops a value that is [shared](Self::is_shared) without a call of the engine. A value that
+    /// is not shared leaks.
     #[inline]
     pub fn release_shared(self) {
         let value = ManuallyDrop::new(self);
@@ -176,8 +177,8 @@ impl Value {
         }
     }
 
-    /// Tells whether the count is where [`count`](Self::count) looks for it: the engine's own
-    /// duplication is seen there.
+    /// Returns whether [`count`](Self::count) reads the right place: whether the engine's own
+    /// duplication changes it.
     pub(crate) fn count_is_found(&self) -> bool {
         if !self.counted() {
             return false;
@@ -196,7 +197,7 @@ impl Clone for Value {
     fn clone(&self) -> Value {
         if self.counted() {
             let count = self.count();
-            // SAFETY: E1, E2, E10; nobody else counts at the same moment.
+            // SAFETY: E1, E2, E10; only this thread counts.
             unsafe { *count += 1 };
         }
         Value(self.0)
@@ -210,7 +211,7 @@ impl Drop for Value {
             return;
         }
         let count = self.count();
-        // SAFETY: E1, E10; nobody else counts at the same moment.
+        // SAFETY: E1, E10; only this thread counts.
         let others = unsafe { count.read() }.wrapping_sub(1);
         if others > 0 {
             // SAFETY: E1, E2, E10; this is the one release of the count that we own, and another
@@ -263,7 +264,7 @@ impl fmt::Debug for Value {
 }
 
 impl Runtime {
-    /// Tells what kind of value it is, as `napi_typeof` sees it.
+    /// The type of a value, as `napi_typeof` returns it.
     #[inline]
     pub fn kind(self, value: &Value) -> Kind {
         match value.tag() {
@@ -280,30 +281,30 @@ impl Runtime {
         }
     }
 
-    /// Tells whether the value is callable.
+    /// Returns whether the value is callable.
     #[inline]
     pub fn is_function(self, value: &Value) -> bool {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         unsafe { q::JS_IsFunction(self.ctx(), value.0) }
     }
 
-    /// Tells whether `new value()` is possible.
+    /// Returns whether `new value()` is possible.
     pub fn is_constructor(self, value: &Value) -> bool {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         unsafe { q::JS_IsConstructor(self.ctx(), value.0) }
     }
 
     /// `left === right`.
     #[inline]
     pub fn strict_equals(self, left: &Value, right: &Value) -> bool {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         unsafe { q::JS_IsStrictEqual(self.ctx(), left.0, right.0) }
     }
 
     /// `Object.is(left, right)`.
     #[inline]
     pub fn same_value(self, left: &Value, right: &Value) -> bool {
-        // SAFETY: E1, E2.
+        // SAFETY: E1, E2; the call borrows live values of this context.
         unsafe { q::JS_IsSameValue(self.ctx(), left.0, right.0) }
     }
 }

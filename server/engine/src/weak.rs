@@ -1,8 +1,8 @@
-//! Weak references that are free to read.
+//! Weak references that are read without a look-up.
 //!
-//! One cell per object holds its address; the death of the object's slot clears it. Between the
+//! One cell per object holds its address; the finalizer of the object's slot clears it. Between the
 //! moment an object's count reaches zero and the death of its slot only finalizers run, which
-//! read no weak reference (E5), so an address that is still there is that of a living object.
+//! read no weak reference (E5), so an address in a cell is that of a living object.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,8 +13,8 @@ use rquickjs_sys as q;
 use crate::slot::Record;
 use crate::{JsResult, Runtime, Value};
 
-/// A weak reference to an object or symbol; a strong one to what cannot be held weakly
-/// (primitives and registered symbols, which never die).
+/// A weak reference to an object or symbol, or a strong one to a value that never dies: a primitive
+/// or a registered symbol.
 #[derive(Clone)]
 pub struct Weak(Target);
 
@@ -59,18 +59,12 @@ impl Weak {
         }
     }
 
-    /// Tells whether the value lives.
+    /// Returns whether the value lives.
     pub fn is_alive(&self) -> bool {
-        match &self.0 {
-            Target::Cell(cell) => {
-                let raw = cell.value.get();
-                !Value::lent(&raw).is_undefined()
-            }
-            Target::Strong(_) => true,
-        }
+        self.get().is_some()
     }
 
-    /// Tells whether it really is weak.
+    /// Returns whether it really is weak.
     pub fn is_weak(&self) -> bool {
         matches!(self.0, Target::Cell(_))
     }
@@ -87,25 +81,24 @@ impl fmt::Debug for Weak {
 impl Runtime {
     /// Makes a weak reference.
     pub fn weak(self, value: &Value) -> JsResult<Weak> {
-        if self.never_dies(value)? {
-            return Ok(Weak(Target::Strong(value.clone())));
-        }
-        self.with_new_record(value, |record| Weak::of(record, value))
+        self.weak_with(value, |_| false)
     }
 
     /// [`weak`](Self::weak) that delays the death, as [`hold`](Self::hold) does.
     pub fn late_weak(self, value: &Value) -> JsResult<Weak> {
-        if self.never_dies(value)? {
-            return Ok(Weak(Target::Strong(value.clone())));
-        }
-        let (weak, is_new) = self.with_new_record(value, |record| {
-            (Weak::of(record, value), self.enter(record, value))
-        })?;
-        self.relieve(is_new);
-        Ok(weak)
+        self.weak_with(value, |record| self.add_hold(record, value))
     }
 
-    fn never_dies(self, value: &Value) -> JsResult<bool> {
-        Ok(value.identity().is_none() || (value.is_symbol() && self.is_registered(value)?))
+    #[inline]
+    fn weak_with(self, value: &Value, hold: impl FnOnce(&Record) -> bool) -> JsResult<Weak> {
+        let never_dies =
+            value.identity().is_none() || (value.is_symbol() && self.symbol_key(value)?.is_some());
+        if never_dies {
+            return Ok(Weak(Target::Strong(value.clone())));
+        }
+        let (weak, is_new) =
+            self.with_new_record(value, |record| (Weak::of(record, value), hold(record)))?;
+        self.release_for_new_hold(is_new);
+        Ok(weak)
     }
 }

@@ -28,7 +28,7 @@ use hostd_napi::abi::exports::js_native_api::{
 use hostd_napi::abi::types::{
     napi_callback_info, napi_env, napi_handle_scope, napi_ref, napi_value,
 };
-use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, Origin};
 
 const ROUNDS: usize = 9;
 const CALLS: u32 = 200_000;
@@ -39,7 +39,6 @@ struct Silent;
 impl HostHooks for Silent {
     fn uncaught(&self, _: Runtime, _: &Value, _: Origin) {}
     fn exit_requested(&self, _: i32) {}
-    fn log(&self, _: LogLevel, _: &str) {}
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
 
@@ -442,7 +441,7 @@ fn main() {
     .expect("set_init");
     // SAFETY: the shim keeps the pointer of a function that is never unloaded.
     unsafe { set_init(init) };
-    let host = Host::new(HostOptions::new(Box::new(Silent))).expect("a host");
+    let host = hostd_node::start(HostOptions::new(Box::new(Silent))).expect("a host");
     let exports = host.load(&path).expect("the shim").exports;
     let rt = host.runtime();
     let add = rt.get_named(&exports, "add").expect("add");

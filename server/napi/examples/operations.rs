@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hostd_engine::{FinalizerToken, PromiseState, Runtime, Value};
-use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, Origin};
 
 #[derive(Debug)]
 struct Quiet;
@@ -28,7 +28,6 @@ impl HostHooks for Quiet {
         let _ = writeln!(std::io::stderr(), "uncaught in {origin:?}: {text}");
     }
     fn exit_requested(&self, _code: i32) {}
-    fn log(&self, _level: LogLevel, _text: &str) {}
     fn finalized(&self, _rt: Runtime, _token: &FinalizerToken) {}
 }
 
@@ -40,7 +39,7 @@ fn main() {
     std::io::stdin()
         .read_to_string(&mut source)
         .expect("a script on standard input");
-    let host = Host::new(HostOptions::new(Box::new(Quiet))).expect("a host");
+    let host = hostd_node::start(HostOptions::new(Box::new(Quiet))).expect("a host");
     let loaded = host.load(Path::new(&addon)).expect("an addon");
     host.set_global("addon", loaded.exports.clone())
         .expect("a global");

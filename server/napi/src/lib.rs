@@ -1,19 +1,26 @@
 //! Node-API in one process: the C functions that addons call, and the host they run in.
 //!
-//! The crate does not know whether its caller serves another process. [`Host`] is what one uses;
-//! `abi` holds the C side and all `unsafe` code; `api` the functions' bodies, one file per concept;
-//! `env` what they remember; `loader` and `bootstrap` bring an addon and its globals to life.
+//! [`Host`] is the entry point, made by `hostd-node`, which implements [`NodeRuntime`]: Node's event
+//! loop and globals. `abi` holds the C side and all `unsafe` code; `api` the functions' bodies, one
+//! file per concept; `env` the tables of an addon; `loader` opens addons.
 
 pub mod abi;
 mod api;
-mod bootstrap;
 mod env;
 mod host;
 mod loader;
 
 pub use env::EnvId;
 pub use host::{
-    FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError,
-    current_call,
+    Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, NodeRuntime, NodeVersion, Origin,
+    Settled, StartError, current_call,
 };
 pub use loader::{LoadError, Loaded, Platform, preflight};
+
+/// The newest stable version of Node-API that is supported.
+pub const NODE_API_VERSION: i32 = loader::SUPPORTED_VERSION;
+
+/// The version of the libuv that addons are given.
+pub fn libuv_version() -> String {
+    abi::uv::version()
+}

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::preflight::diagnose;
-use hostd_napi::{Host, HostHooks, HostOptions, LoadError, LogLevel, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, LoadError, Origin};
 use tempfile::TempDir;
 
 struct Hooks;
@@ -21,14 +21,13 @@ struct Hooks;
 impl HostHooks for Hooks {
     fn uncaught(&self, _: Runtime, _: &Value, _: Origin) {}
     fn exit_requested(&self, _: i32) {}
-    fn log(&self, _: LogLevel, _: &str) {}
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
 
 fn host() -> Host {
     let mut options = HostOptions::new(Box::new(Hooks));
     options.stack_bytes = 1 << 20;
-    Host::new(options).expect("a host")
+    hostd_node::start(options).expect("a host")
 }
 
 /// The declarations that the addons below need, in the words of the headers.
@@ -353,7 +352,7 @@ fn companion_is_found_beside_the_real_file_through_a_link() {
 }
 
 #[test]
-fn missing_library_is_named_with_who_needs_it() {
+fn missing_library_is_named_with_the_library_that_needs_it() {
     let Some(workshop) = Workshop::open() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Which option of a sandbox would allow what was denied, as it is written in Python.
+//! Which option of a sandbox allows a denied operation, in Python's syntax.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -6,21 +6,21 @@ use std::sync::OnceLock;
 use crate::policy::Policy;
 use crate::seccomp::{Allowed, Verdict, after_loading, answer};
 
-/// The policy under which a process exists for itself alone.
+/// The option for the policy with a jail.
 pub(crate) const STRICT: &str = "policy=\"strict\"";
 
-/// What the filter for system calls says to a call.
+/// The answer of the system-call filter to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// It allows the call. If it was denied, that was for the path.
+    /// It allows the call. If the call was denied, another layer denied the path.
     Allows,
     /// It allows the call with this option.
     AllowsWith(&'static str),
-    /// It never allows the call.
+    /// It denies the call under every option.
     Denies,
 }
 
-/// Says whether the filter allows a call, in a jail or outside of one, or which option changes that.
+/// Returns whether the filter allows a call, in a jail or outside of one, or which option does.
 pub fn filter(number: u32, arguments: &[u64; 6], jailed: bool) -> Filter {
     let base = Allowed {
         pid: std::process::id(),
@@ -78,30 +78,31 @@ pub fn filter(number: u32, arguments: &[u64; 6], jailed: bool) -> Filter {
 /// What a call does with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// Reads or lists what is there.
+    /// Reads or lists it.
     Read,
-    /// Changes the file, or makes it.
+    /// Changes or makes the file.
     Write,
-    /// Makes, renames or removes it: a change of the folder that it is in.
+    /// Makes, renames or removes an entry, which changes the folder that contains it.
     Entry,
 }
 
-/// What was granted for writing, to tell which path of two was not.
+/// The paths that were granted for writing, to find out which path of two was not.
 static WRITE: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
-/// Keeps what this process was granted.
+/// Stores the paths that this process may write.
 pub(crate) fn keep(policy: &Policy) {
     let granted = policy.write.iter().chain(&policy.scratch);
     // A process is confined once.
     let _ = WRITE.set(granted.cloned().collect());
 }
 
-/// A path as it is without regard to the working folder, or to the folder with this descriptor.
+/// The absolute form of a path that is relative to the folder with this descriptor, or to the
+/// working folder.
 pub fn absolute(path: &str, folder: Option<u64>) -> Option<PathBuf> {
     if path.starts_with('/') {
         return Some(path.into());
     }
-    // The kernel reads 32 bits.
+    // The kernel reads 32 bits of the argument.
     let number = folder.and_then(|folder| u32::try_from(folder & u64::from(u32::MAX)).ok());
     let folder = match number.map(u32::cast_signed) {
         None | Some(libc::AT_FDCWD) => std::env::current_dir(),
@@ -110,7 +111,7 @@ pub fn absolute(path: &str, folder: Option<u64>) -> Option<PathBuf> {
     folder.ok().map(|folder| folder.join(path))
 }
 
-/// What to grant for a use of an absolute path: something that is there.
+/// The path to grant for a use of an absolute path: one that exists.
 pub fn to_grant(use_of: Use, path: &Path) -> &Path {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
     let parents = || path.ancestors().skip(1);
@@ -119,7 +120,7 @@ pub fn to_grant(use_of: Use, path: &Path) -> &Path {
         Use::Write if exists(&path) => return path,
         Use::Write | Use::Entry => parents().find(exists),
     };
-    // In a jail what is not granted is not seen.
+    // In a jail, folders that are not granted do not exist.
     let parent = parents().next().unwrap_or(path);
     wanted
         .filter(|wanted| *wanted != Path::new("/"))
@@ -132,7 +133,7 @@ pub(crate) fn is_granted(path: &Path) -> bool {
     granted.iter().any(|granted| path.starts_with(granted))
 }
 
-/// What to grant so that these absolute paths may be used so.
+/// The paths to grant for these uses of absolute paths.
 pub(crate) fn grants(uses: &[(Use, PathBuf)]) -> Vec<&Path> {
     let mut paths: Vec<&Path> = Vec::new();
     for (use_of, path) in uses {
@@ -144,7 +145,7 @@ pub(crate) fn grants(uses: &[(Use, PathBuf)]) -> Vec<&Path> {
     paths
 }
 
-/// The option that allows uses of these absolute paths, none of which was granted for changes.
+/// The option that allows these uses of absolute paths; none if all are granted.
 pub fn path_option(uses: &[(Use, PathBuf)]) -> Option<String> {
     let name = if uses.iter().any(|(use_of, _)| *use_of != Use::Read) {
         "write"

@@ -14,11 +14,11 @@ use crate::{
 
 use Requested::{Required, Wanted};
 
-/// Confines this process, for good, and returns what was applied.
+/// Confines this process irrevocably, and returns what was applied.
 ///
-/// It stops at the first required mechanism that can't be had, unless the policy lets it go on, and
-/// before all if something that was granted is not there as it was.
-/// Where [`Report::missing`] names one, and the policy does not, the caller must not go on either.
+/// It stops before all other steps if a granted path is missing or has become a link, and at the
+/// first required mechanism that is unavailable, unless the policy permits to degrade. The caller
+/// must end the process where [`Report::missing`] names one and the policy does not permit that.
 pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let mut report = Report::default();
     if let Err(failure) = granted::check(policy) {
@@ -87,8 +87,8 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     report
 }
 
-/// Whether a file system of its own is what keeps the host from files and sockets: where the policy
-/// says so, and in place of Landlock on a system without it.
+/// Whether the host gets a jail: a file system of its own, where the policy requires one, and in
+/// place of Landlock on a system without it.
 fn jail_wanted(
     alone: &SingleThreaded,
     policy: &Policy,
@@ -101,7 +101,7 @@ fn jail_wanted(
     if governed {
         return false;
     }
-    // What can't be had must not be begun: half of it would be worse than nothing.
+    // Tried in a child first: a process cannot leave a namespace again if a later step fails.
     let tried = wanted_namespaces(policy).and_then(|()| namespaces::try_out(alone, policy));
     let can_be_had = tried.is_ok();
     if !can_be_had {
@@ -110,14 +110,14 @@ fn jail_wanted(
     can_be_had
 }
 
-/// Whether a jail does not do in place of Landlock: where abstract sockets would lead out of it.
+/// Whether a jail does not replace Landlock: where abstract sockets lead out of it.
 fn needs_landlock_too(policy: &Policy) -> bool {
     policy.preset.namespaces == Namespaces::Jail || policy.unix && policy.network
 }
 
-/// The least version of Landlock that will do.
+/// The least version of Landlock that is sufficient.
 fn landlock_needed(policy: &Policy) -> u32 {
-    /// The first that keeps abstract sockets apart, as a network of its own does.
+    /// The first version that separates abstract sockets, as a network namespace does.
     const SCOPES: u32 = 6;
     let needed = policy.preset.landlock;
     if policy.unix && policy.network {
@@ -127,7 +127,7 @@ fn landlock_needed(policy: &Policy) -> u32 {
     }
 }
 
-/// Goes on in a new process of a new process namespace, in which nothing exists but what is granted.
+/// Continues in a new process in new namespaces, whose file system holds only what is granted.
 fn enter_jail(
     alone: &SingleThreaded,
     policy: &Policy,
@@ -157,8 +157,8 @@ fn enter_jail(
     report.note("threads", Required, limited.map(text_of_threads))
 }
 
-/// Limits threads without a jail: by the number of processes of a user, in a namespace of its own,
-/// if that was asked for and can be had. Else it is left to the client.
+/// Limits threads without a jail: by the number of processes of the user, in a user namespace of
+/// its own, if that was requested and is available. Else the client counts them.
 fn limit_threads(
     alone: &SingleThreaded,
     policy: &Policy,
@@ -176,7 +176,7 @@ fn limit_threads(
         ))
     } else {
         wanted_namespaces(policy)
-            // What can't be had must not be begun.
+            // In a child first, as above.
             .and_then(|()| namespaces::try_out_user(alone))
             .and_then(|()| namespaces::enter_user(alone))
             .and_then(|_| limits::set_thread_limit(threads))
@@ -186,7 +186,7 @@ fn limit_threads(
             bounds.threads = threads;
             report.note("threads", Wanted, Ok(text_of_threads(threads)));
         }
-        // It is nobody in a namespace that is half made.
+        // The namespace was entered, but its users were not mapped.
         Err(failure) if identity() != before => {
             report.note("threads", Required, Err(failure));
         }
@@ -216,7 +216,7 @@ fn may_go_on(report: &Report, policy: &Policy) -> bool {
     policy.degrade || report.missing().is_none()
 }
 
-/// Some changes of a process' rights make the kernel forget the signal that ends it with its parent.
+/// Sets the parent-death signal again, which the kernel clears when credentials change.
 fn follow_parent(parent: u32) -> Result<String, Failure> {
     let outcome = crate::die_with_parent(parent);
     outcome.map_err(|error| Failure::because(error.to_string()))?;
@@ -234,7 +234,7 @@ fn restrict_files(policy: &Policy, version: Result<u32, Errno>) -> Result<String
     landlock::restrict(policy, version)
 }
 
-/// What the filter allows, given what the layers before it govern.
+/// The filter's options, which depend on what the layers before it enforce.
 fn allowed(policy: &Policy, jailed: bool, landlock: u32) -> Allowed {
     Allowed {
         pid: std::process::id(),
@@ -253,7 +253,7 @@ fn allowed(policy: &Policy, jailed: bool, landlock: u32) -> Allowed {
 fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> {
     if cfg!(not(target_arch = "x86_64")) {
         return Err(Failure::because(
-            "the filter knows the system calls of x86-64 only",
+            "the system-call filter exists for x86-64 only",
         ));
     }
     crash::guard().map_err(Failure::of("sigaction"))?;

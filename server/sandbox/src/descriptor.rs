@@ -1,4 +1,4 @@
-//! The descriptors the host was started with: the ones it keeps and the ones it closes.
+//! The descriptors that the host inherits: takes ownership of some, closes the others.
 
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -32,7 +32,7 @@ pub fn adopt_descriptor(_alone: &SingleThreaded, number: RawFd) -> Result<OwnedF
         return Err(refuse("it is not open; was it passed on to the host?"));
     }
     adopted.push(number);
-    // SAFETY: C1; the number is open, was noted above as taken, and by C2 nobody else runs.
+    // SAFETY: C1; the number is open, was noted above as taken, and by C2 no other thread runs.
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
     fcntl_setfd(&descriptor, FdFlags::CLOEXEC)
         .map_err(StepError::refused("adopt_descriptor", "fcntl(F_SETFD)"))?;
@@ -41,9 +41,9 @@ pub fn adopt_descriptor(_alone: &SingleThreaded, number: RawFd) -> Result<OwnedF
 
 /// Closes every descriptor above the standard streams but the ones in `keep`.
 ///
-/// What the client had open without close-on-exec (a database, a listening socket) is not the
-/// addon's business. Run it before anything in the process opens a file: an owned descriptor that
-/// is not in `keep` would own a closed number afterwards.
+/// The addon must not inherit what the client had open without close-on-exec, such as a database or
+/// a listening socket. Call it before the process opens a file: an owned descriptor that is not in
+/// `keep` would refer to a closed number afterwards.
 pub fn close_other_descriptors(
     _alone: &SingleThreaded,
     keep: &[BorrowedFd<'_>],
@@ -55,7 +55,7 @@ pub fn close_other_descriptors(
     for (first, last) in gaps(&kept) {
         match close_range(first, last) {
             Ok(()) => {}
-            // Linux before 5.9, or a filter that does not know the call.
+            // Linux before 5.9, or a filter without the call.
             Err(Errno::NOSYS | Errno::PERM) => return close_listed(&kept),
             Err(errno) => {
                 return Err(StepError::Refused {
@@ -96,11 +96,11 @@ fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
     Err(Errno::from_raw_os_error(errno))
 }
 
-/// The slow way, for systems without `close_range`.
+/// Closes the descriptors one by one, for systems without `close_range`.
 fn close_listed(kept: &[RawFd]) -> Result<(), StepError> {
     const LIST: &str = "/proc/self/fd";
     let entries = fs::read_dir(LIST).map_err(StepError::proc("close_other_descriptors", LIST))?;
-    // Collected first: the listing itself holds a descriptor, closed again by then.
+    // Collected first: the listing itself has a descriptor, which is closed by then.
     let open: Vec<RawFd> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();

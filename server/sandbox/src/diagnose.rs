@@ -1,8 +1,11 @@
-//! Notes what a confined process is denied, while it goes on with the denial: see `gate.rs`,
-//! which tells of it.
+//! The records of denied system calls, which the handler in `gate.rs` adds while the process runs
+//! on.
 #![cfg_attr(
     not(target_arch = "x86_64"),
-    expect(dead_code, reason = "nothing is caught there, so nothing is noted")
+    expect(
+        dead_code,
+        reason = "nothing is intercepted there, so nothing is recorded"
+    )
 )]
 
 use std::fmt;
@@ -13,33 +16,33 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize
 use crate::advice::{self, Filter, STRICT, Use};
 use crate::report::Failure;
 use crate::seccomp::{name_of, path_of};
-use crate::trap::Told;
+use crate::trap::FilteredCall;
 use crate::{frames, gate};
 
-/// So many different calls are noted.
-const MOST: usize = 512;
-/// Bytes of a path that are kept.
+/// Limit of the number of different calls that are recorded.
+const CALLS_MAX: usize = 512;
+/// Bytes of a path that are recorded.
 const PATH_BYTES: usize = 256;
 const WORDS: usize = PATH_BYTES / 8;
-/// Where a thread that notes something finds another one at it, it tries this often.
-const PATIENCE: u32 = 1 << 20;
+/// Attempts of a thread to get the lock of the records, after which it drops its record.
+const LOCK_ATTEMPTS_MAX: u32 = 1 << 20;
 
-/// One denied call, and how often it was made.
+/// A denied call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     /// The call's number.
     pub number: u32,
-    /// The error it got.
+    /// The error that it failed with.
     pub errno: i32,
     /// Its arguments, as numbers.
     pub arguments: [u64; 6],
     /// The path, if it has one.
     pub path: Option<String>,
-    /// The new path, if it has one.
+    /// The second path, if it has one.
     pub second_path: Option<String>,
-    /// Whether the number is from a table of another kind of program.
+    /// Whether the number is one of another architecture.
     pub foreign: bool,
-    /// The native functions that were running when it was made first, innermost first.
+    /// The native stack of the first such call, innermost function first.
     pub stack: Vec<String>,
 }
 
@@ -51,10 +54,10 @@ struct Entry {
     second_path: [AtomicU64; WORDS],
     foreign: AtomicBool,
     has_path: AtomicBool,
-    stack: [AtomicU64; frames::MOST],
+    stack: [AtomicU64; frames::FRAMES_MAX],
 }
 
-static ENTRIES: [Entry; MOST] = [const {
+static ENTRIES: [Entry; CALLS_MAX] = [const {
     Entry {
         number: AtomicU32::new(0),
         errno: AtomicI32::new(0),
@@ -63,26 +66,26 @@ static ENTRIES: [Entry; MOST] = [const {
         second_path: [const { AtomicU64::new(0) }; WORDS],
         foreign: AtomicBool::new(false),
         has_path: AtomicBool::new(false),
-        stack: [const { AtomicU64::new(0) }; frames::MOST],
+        stack: [const { AtomicU64::new(0) }; frames::FRAMES_MAX],
     }
-}; MOST];
-/// How many entries are whole.
+}; CALLS_MAX];
+/// The number of complete entries.
 static FILLED: AtomicUsize = AtomicUsize::new(0);
-/// How many of them were told, and in which process somebody tells them.
-static TOLD: AtomicUsize = AtomicUsize::new(0);
-static TELLER: AtomicU32 = AtomicU32::new(0);
-/// How long an end waits for what is to be told, in milliseconds: naming stacks takes a while on a
-/// busy system.
-const LAST_WORDS: u32 = 5000;
-/// The thread that gives names to stacks, for which it opens files: that is nobody's doing.
+/// The number of entries that were reported, and the process that reports them.
+static REPORTED: AtomicUsize = AtomicUsize::new(0);
+static REPORTER: AtomicU32 = AtomicU32::new(0);
+/// Milliseconds that the end of the process waits for reports: naming stacks takes long on a busy
+/// system.
+const REPORT_WAIT_MAX_MS: u32 = 5000;
+/// The thread that names stacks. The files that it opens for that are not recorded.
 static READER: AtomicU32 = AtomicU32::new(0);
 static BUSY: AtomicBool = AtomicBool::new(false);
-/// Through these a path is read: the kernel tells whether it is there.
+/// A pipe through which paths are read: the kernel checks their addresses.
 static PIPE: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
-/// Whether a file that is not there may be one that is not shown.
+/// Whether a missing file may be one that was not granted.
 static JAILED: AtomicBool = AtomicBool::new(false);
 
-/// Makes what the handler needs. Before the filter.
+/// Installs the handler and what it needs; must run before the filter is installed.
 pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
     let (read, write) = rustix::pipe::pipe_with(flags).map_err(Failure::of("pipe2"))?;
@@ -92,45 +95,45 @@ pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     gate::listen().map_err(Failure::of("sigaction"))
 }
 
-/// Forgets what was noted: the tries of the self-test.
+/// Drops all records: those of the self-test.
 pub(crate) fn forget() {
     FILLED.store(0, Ordering::Release);
 }
 
-/// Says that so many of what was noted have reached whoever wants to know, and that the next ones
-/// will. From then on this process does not end before.
-pub fn told(count: usize) {
-    TOLD.store(count, Ordering::Relaxed);
-    TELLER.store(this_process(), Ordering::Release);
+/// Stores that the first `count` records were reported. From the first call on, the end of this
+/// process waits until the others are.
+pub fn mark_reported(count: usize) {
+    REPORTED.store(count, Ordering::Relaxed);
+    REPORTER.store(this_process(), Ordering::Release);
 }
 
-/// Has what was noted told before an end that nothing comes after. It waits no longer than a while:
-/// the interrupted code may hold what it takes to tell it.
-pub(crate) fn last_words() {
-    for _ in 0..LAST_WORDS {
-        let is_here = TELLER.load(Ordering::Acquire) == this_process();
-        if !is_here || TOLD.load(Ordering::Relaxed) >= FILLED.load(Ordering::Acquire) {
+/// Waits until all records are reported, before the process ends, for at most
+/// [`REPORT_WAIT_MAX_MS`]: the interrupted code may hold a lock that reporting needs.
+pub(crate) fn await_reports() {
+    for _ in 0..REPORT_WAIT_MAX_MS {
+        let is_here = REPORTER.load(Ordering::Acquire) == this_process();
+        if !is_here || REPORTED.load(Ordering::Relaxed) >= FILLED.load(Ordering::Acquire) {
             return;
         }
         let pause = libc::timespec {
             tv_sec: 0,
             tv_nsec: 1_000_000,
         };
-        // SAFETY: C3 and C5; the time left over is not asked for.
+        // SAFETY: C3 and C5; the remaining time is not requested.
         unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
     }
 }
 
-/// Returns what was noted beyond the first so many.
+/// Returns the records after the first `beyond`.
 pub fn denied(beyond: usize) -> Vec<Denied> {
     let filled = FILLED.load(Ordering::Acquire);
     if filled <= beyond {
         return Vec::new();
     }
     let entries = ENTRIES.iter().take(filled).skip(beyond);
-    let mut names = frames::Names::default();
+    let mut namer = frames::Namer::default();
     let former = READER.swap(this_thread(), Ordering::Relaxed);
-    let denied = entries.map(|entry| entry.read(&mut names)).collect();
+    let denied = entries.map(|entry| entry.read(&mut namer)).collect();
     READER.store(former, Ordering::Relaxed);
     denied
 }
@@ -142,31 +145,31 @@ fn this_thread() -> u32 {
 }
 
 fn this_process() -> u32 {
-    // SAFETY: C5; no pointer is passed. The C library's own function may remember another's.
+    // SAFETY: C5; no pointer is passed. The C library's function may return a cached number.
     let number = unsafe { libc::syscall(libc::SYS_getpid) };
     u32::try_from(number).unwrap_or(0)
 }
 
-/// Whether a call was refused, and did not fail otherwise.
+/// Whether the error is a denial.
 pub(crate) fn is_denial(errno: i32) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM | libc::EROFS)
         || errno == libc::ENOENT && JAILED.load(Ordering::Relaxed)
 }
 
-/// Writes down a call, unless it is there already. One thread at a time; who waits too long goes.
-pub(crate) fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u64) {
+/// Records a call, unless an equal one is recorded already, or the lock is not free in time.
+pub(crate) fn note(call: &FilteredCall, errno: i32, arguments: &[u64; 6], interrupted: u64) {
     if READER.load(Ordering::Relaxed) == this_thread() {
         return;
     }
-    let number = told.number();
-    let free = (0..PATIENCE).any(|_| !BUSY.swap(true, Ordering::Acquire));
+    let number = call.number();
+    let free = (0..LOCK_ATTEMPTS_MAX).any(|_| !BUSY.swap(true, Ordering::Acquire));
     if !free {
         return;
     }
     let mut paths = [[0_u64; WORDS]; 2];
     let argument = |place: Option<usize>| place.and_then(|place| arguments.get(place));
-    let named = argument(told.path_argument());
-    let second = argument(told.second_path_argument());
+    let named = argument(call.path_argument());
+    let second = argument(call.second_path_argument());
     for (path, address) in paths.iter_mut().zip([named, second]) {
         if let Some(address) = address {
             read_path(*address, path);
@@ -176,7 +179,7 @@ pub(crate) fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u
     let known = ENTRIES
         .iter()
         .take(filled)
-        .any(|entry| entry.is(told, errno, arguments, &paths));
+        .any(|entry| entry.is(call, errno, arguments, &paths));
     if !known && let Some(entry) = ENTRIES.get(filled) {
         entry.number.store(number, Ordering::Relaxed);
         entry.errno.store(errno, Ordering::Relaxed);
@@ -187,7 +190,7 @@ pub(crate) fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u
         for (to, from) in words.zip(paths.as_flattened()) {
             to.store(*from, Ordering::Relaxed);
         }
-        entry.foreign.store(told.is_foreign(), Ordering::Relaxed);
+        entry.foreign.store(call.is_foreign(), Ordering::Relaxed);
         entry.has_path.store(named.is_some(), Ordering::Relaxed);
         let stack = frames::capture(interrupted);
         for (to, from) in entry.stack.iter().zip(stack) {
@@ -198,18 +201,18 @@ pub(crate) fn note(told: &Told, errno: i32, arguments: &[u64; 6], interrupted: u
     BUSY.store(false, Ordering::Release);
 }
 
-/// Reads a text at an address that may be anything.
+/// Reads a text at an address that may be invalid.
 fn read_path(address: u64, path: &mut [u64; WORDS]) {
     let [read, write] = [&PIPE[0], &PIPE[1]].map(|end| end.load(Ordering::Relaxed));
     let address =
         ptr::with_exposed_provenance::<libc::c_void>(usize::try_from(address).unwrap_or(0));
-    // SAFETY: C5; the kernel reads there, and answers EFAULT where nothing is.
+    // SAFETY: C5; the kernel reads there, and returns EFAULT for an invalid address.
     let written = unsafe { libc::write(write, address, PATH_BYTES) };
     let Ok(length) = usize::try_from(written) else {
         return;
     };
     let mut bytes = [0_u8; PATH_BYTES];
-    // SAFETY: C3 and C5; as many bytes as the array has are asked for at most.
+    // SAFETY: C3 and C5; at most as many bytes are read as the array has.
     unsafe { libc::read(read, bytes.as_mut_ptr().cast(), length.min(PATH_BYTES)) };
     let end = bytes.iter().position(|byte| *byte == 0);
     for byte in bytes.iter_mut().skip(end.unwrap_or(PATH_BYTES)) {
@@ -222,14 +225,20 @@ fn read_path(address: u64, path: &mut [u64; WORDS]) {
 }
 
 impl Entry {
-    fn is(&self, told: &Told, errno: i32, arguments: &[u64; 6], paths: &[[u64; WORDS]; 2]) -> bool {
+    fn is(
+        &self,
+        call: &FilteredCall,
+        errno: i32,
+        arguments: &[u64; 6],
+        paths: &[[u64; WORDS]; 2],
+    ) -> bool {
         let same_path = || {
             let words = self.path.iter().chain(&self.second_path);
             words
                 .zip(paths.as_flattened())
                 .all(|(one, other)| one.load(Ordering::Relaxed) == *other)
         };
-        // The first argument tells most calls apart: a family, a process, an option.
+        // The first argument distinguishes most calls: a family, a process, an option.
         let same_argument = || {
             let first = self
                 .arguments
@@ -237,17 +246,17 @@ impl Entry {
                 .map(|word| word.load(Ordering::Relaxed));
             first == arguments.first().copied()
         };
-        self.number.load(Ordering::Relaxed) == told.number()
-            && self.foreign.load(Ordering::Relaxed) == told.is_foreign()
+        self.number.load(Ordering::Relaxed) == call.number()
+            && self.foreign.load(Ordering::Relaxed) == call.is_foreign()
             && self.errno.load(Ordering::Relaxed) == errno
-            && if told.path_argument().is_some() {
+            && if call.path_argument().is_some() {
                 same_path()
             } else {
                 same_argument()
             }
     }
 
-    fn read(&self, names: &mut frames::Names) -> Denied {
+    fn read(&self, namer: &mut frames::Namer) -> Denied {
         let number = self.number.load(Ordering::Relaxed);
         let text = |words: &[AtomicU64; WORDS]| {
             let words = words.iter().map(|word| word.load(Ordering::Relaxed));
@@ -266,11 +275,12 @@ impl Entry {
                 .then(|| text(&self.path)),
             second_path: (!second_path.is_empty()).then_some(second_path),
             foreign: self.foreign.load(Ordering::Relaxed),
-            stack: names.of(self
-                .stack
-                .iter()
-                .map(|word| word.load(Ordering::Relaxed))
-                .take_while(|address| *address != 0)),
+            stack: namer.names(
+                self.stack
+                    .iter()
+                    .map(|word| word.load(Ordering::Relaxed))
+                    .take_while(|address| *address != 0),
+            ),
         }
     }
 }
@@ -284,7 +294,7 @@ impl Denied {
         name_of(self.number).unwrap_or("a call")
     }
 
-    /// The option that would allow it, as it is written in Python; none if there is none.
+    /// The option that would allow it, in Python's syntax, if there is one.
     pub fn option(&self) -> Option<String> {
         if self.foreign {
             return None;
@@ -293,7 +303,7 @@ impl Denied {
         match advice::filter(self.number, &self.arguments, jailed) {
             Filter::Denies => None,
             Filter::Allows => self.path_option(),
-            // A jail lets it change what it sees.
+            // Allowed in a jail, for the paths that are granted there.
             Filter::AllowsWith(STRICT) if self.path.is_some() => {
                 Some(format!("{STRICT}, {}", self.path_option()?))
             }

@@ -1,14 +1,14 @@
-//! No memory images on disk.
+//! No core files.
 
 use rustix::process::{self, Resource, Rlimit};
 
 use crate::StepError;
 
-/// Sets the limit for core files to nothing, for good.
+/// Sets the limit of core files to 0 irrevocably.
 ///
-/// A crash of the host is an ordinary event that the client reports; a memory image of the client's
-/// data in the working directory is not wanted. Where the system pipes crashes to a program
-/// (`core_pattern` with `|`), the kernel ignores the limit and it is up to that program to heed it.
+/// The client reports crashes; a core file would leave the client's data in the working directory.
+/// Where the system pipes core files to a program (`core_pattern` with `|`), the kernel ignores the
+/// limit, and the program decides.
 pub fn no_core_dumps() -> Result<(), StepError> {
     let nothing = Rlimit {
         current: Some(0),

@@ -9,14 +9,14 @@ use rustix::io::Errno;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
-    /// A system call that the step needs was refused.
+    /// A system call that the step needs failed.
     #[error("{step}: the system refused {call}; is the host run in a container that forbids it?")]
     Refused {
         /// The step, as the function of this crate is called.
         step: &'static str,
         /// The system call.
         call: &'static str,
-        /// The system's answer.
+        /// The error of the call.
         #[source]
         errno: Errno,
     },
@@ -31,7 +31,7 @@ pub enum StepError {
         #[source]
         source: io::Error,
     },
-    /// The process that should be the parent is not: it ended before the host asked to die with it.
+    /// The parent is not the expected process: that ended before the death signal was set.
     #[error(
         "the client (process {expected}) has exited (the parent is now process {found}); this host has no client to serve"
     )]
@@ -47,17 +47,17 @@ pub enum StepError {
         /// How many threads there are.
         threads: usize,
     },
-    /// The file for the crash record is of another size: client and host do not belong together.
+    /// The file for the crash record has another size: client and host differ in version.
     #[error(
         "the crash page has {found} bytes instead of {expected}; client and host are of different versions"
     )]
     CrashPage {
-        /// How many bytes it has in this version.
+        /// Its size in this version, in bytes.
         expected: usize,
-        /// How many it has.
+        /// Its size, in bytes.
         found: i64,
     },
-    /// The descriptor is not open, reserved, or has an owner already.
+    /// The descriptor is closed, reserved, or owned already.
     #[error("descriptor {number} cannot be adopted: {reason}")]
     Descriptor {
         /// The descriptor.
@@ -68,12 +68,12 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// Makes the error of one refused system call.
+    /// Makes the error of a failed system call.
     pub(crate) fn refused(step: &'static str, call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Refused { step, call, errno }
     }
 
-    /// Makes the error of one unreadable file under `/proc`.
+    /// Makes the error of an unreadable file under `/proc`.
     pub(crate) fn proc(
         step: &'static str,
         path: &'static str,

@@ -1,18 +1,18 @@
-//! How a denied call is caught, noted, and made to fail as it would have.
+//! Intercepts denied system calls, records them, and makes them fail as without diagnosis.
 //!
-//! The filter sends a denied call to a handler. Of calls with a path, the filter can't tell which
-//! will be denied by Landlock: it sends them all, and the handler makes them once more from one
-//! place, the *gate*, from which the filter lets them through to the same rules as ever. Code that
-//! jumps there gains nothing.
+//! The filter raises SIGSYS for a denied call. It cannot tell which calls with a path Landlock will
+//! deny, so it raises SIGSYS for all of them, and the handler repeats the call from one address,
+//! the *gate*. The filter applies its normal rules to calls from there, so code that jumps to the
+//! gate gains no rights.
 //!
-//! A thread that blocked SIGSYS would be ended by its first denied call, and many a runtime blocks
-//! all signals in its threads, as the C library does while it starts a process or a thread. So what
-//! blocks signals comes by here as well, and blocks all but this one. Only a handler of the addon's
-//! that has SIGSYS blocked while it runs must not be denied anything.
+//! A denied call ends a thread that has SIGSYS blocked, and runtimes block all signals in their
+//! threads, as the C library does while it starts a process or a thread. So the handler also gets
+//! calls that block signals, and blocks all signals but this one. One case remains: a denied call
+//! in a signal handler of the addon that was installed with SIGSYS in its mask ends the process.
 //!
-//! The end of the process comes by here, too: what was noted is told first.
+//! The handler gets `exit_group` as well, to wait until all records have reached the client.
 //!
-//! It is written for x86-64, as the filter is; elsewhere nothing is caught, and no sandbox is built.
+//! The filter exists for x86-64 only; elsewhere nothing is intercepted, and there is no sandbox.
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use elsewhere::{gate, listen};
@@ -27,9 +27,9 @@ mod x86_64 {
     use rustix::io::Errno;
 
     use crate::crash;
-    use crate::diagnose::{is_denial, last_words, note};
+    use crate::diagnose::{await_reports, is_denial, note};
     use crate::seccomp::{blocks_signals, ends_process};
-    use crate::trap::Told;
+    use crate::trap::FilteredCall;
 
     std::arch::global_asm!(
         ".hidden hostd_sandbox_gate",
@@ -50,25 +50,24 @@ mod x86_64 {
     );
 
     unsafe extern "C" {
-        /// Makes a call from the place that the filter knows.
+        /// Makes a system call from the address that the filter compares with.
         fn hostd_sandbox_gate(number: i64, arguments: *const u64) -> i64;
         static hostd_sandbox_gate_end: u8;
     }
 
-    /// Where a call that comes through the gate seems to come from, as the kernel says it.
+    /// The address that the kernel reports for calls from the gate.
     pub(crate) fn gate() -> u64 {
         (&raw const hostd_sandbox_gate_end).addr() as u64
     }
 
-    /// Has denied calls noted, in place of what else handles SIGSYS: for good, once there is a
-    /// filter.
+    /// Installs the handler that records denied calls. With the filter it cannot be replaced.
     pub(crate) fn listen() -> Result<(), Errno> {
         // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
         let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
         action.sa_sigaction = handle as *const () as libc::sighandler_t;
-        // On the stack that made the call: following it takes more than that for crashes has.
+        // On the stack of the call: unwinding needs more than the alternate stack has.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
-        // SAFETY: C3 and C5; the handler is as this module's documentation says.
+        // SAFETY: C3 and C5; the structure is initialised, and the handler keeps C5 and C9.
         let answer = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) };
         if answer == 0 {
             Ok(())
@@ -77,14 +76,14 @@ mod x86_64 {
         }
     }
 
-    /// The signal that brings denials, in the kernel's masks.
-    const BROUGHT: u64 = 1 << (libc::SIGSYS - 1);
+    /// SIGSYS in the kernel's masks.
+    const SIGSYS_BIT: u64 = 1 << (libc::SIGSYS - 1);
 
-    /// Blocks signals for the interrupted code, all but the one that brings denials: its mask is
-    /// what it finds when the handler returns. The kernel reads and writes what the code names.
+    /// Carries out a call of `rt_sigprocmask`, but leaves SIGSYS unblocked: changes the mask that
+    /// the interrupted code has after the handler returns. The kernel accesses the code's pointers.
     fn block(context: &mut libc::ucontext_t, arguments: &[u64; 6]) -> i64 {
         let change = |arguments: [u64; 6]| {
-            // SAFETY: C5; the kernel answers EFAULT where nothing is.
+            // SAFETY: C5; for an invalid address the kernel returns EFAULT.
             unsafe { hostd_sandbox_gate(libc::SYS_rt_sigprocmask, arguments.as_ptr()) }
         };
         let set_mask = u64::from(libc::SIG_SETMASK.cast_unsigned());
@@ -99,8 +98,8 @@ mod x86_64 {
         change([0, 0, at(&mut wanted), 8, 0, 0]);
         change([set_mask, at(&mut before), 0, 8, 0, 0]);
         let mask = (&raw mut context.uc_sigmask).cast::<u64>();
-        // SAFETY: C6; the kernel's mask has 64 bits, and lies at the beginning of this one.
-        unsafe { mask.write(wanted & !BROUGHT) };
+        // SAFETY: C6; the kernel's mask has 64 bits, and is at the start of this one.
+        unsafe { mask.write(wanted & !SIGSYS_BIT) };
         if old == 0 {
             return answer;
         }
@@ -110,30 +109,31 @@ mod x86_64 {
     extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, at: *mut libc::c_void) {
         // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
         let context = unsafe { at.cast::<libc::ucontext_t>().as_mut() };
-        let (Some(told), Some(context)) = (Told::of(info), context) else {
+        let (Some(call), Some(context)) = (FilteredCall::of(info), context) else {
             return crash::pass_on(signal, info, at);
         };
-        let arguments = told.arguments(context);
+        let arguments = call.arguments(context);
         let place = usize::try_from(libc::REG_RIP).unwrap_or(0);
         let interrupted = context.uc_mcontext.gregs.get(place);
         let interrupted = interrupted.map_or(0, |word| word.cast_unsigned());
-        let answer = match told.errno {
-            0 if blocks_signals(told.number()) => block(context, &arguments),
+        let answer = match call.errno {
+            0 if blocks_signals(call.number()) => block(context, &arguments),
             0 => {
-                if ends_process(told.number()) {
-                    last_words();
+                if ends_process(call.number()) {
+                    await_reports();
                 }
-                let number = told.number().into();
-                // SAFETY: C5 and C6; the call that the interrupted code made, with its six arguments.
+                let number = call.number().into();
+                // SAFETY: C5 and C6; repeats the call of the interrupted code with its six
+                // arguments.
                 let answer = unsafe { hostd_sandbox_gate(number, arguments.as_ptr()) };
                 let errno = i32::try_from(answer.saturating_neg()).unwrap_or(0);
                 if is_denial(errno) {
-                    note(told, errno, &arguments, interrupted);
+                    note(call, errno, &arguments, interrupted);
                 }
                 answer
             }
             errno => {
-                note(told, errno, &arguments, interrupted);
+                note(call, errno, &arguments, interrupted);
                 i64::from(errno).saturating_neg()
             }
         };
@@ -149,12 +149,12 @@ mod x86_64 {
 mod elsewhere {
     use rustix::io::Errno;
 
-    /// There is none.
+    /// There is no gate here.
     pub(crate) fn gate() -> u64 {
         0
     }
 
-    /// Nothing is caught here.
+    /// Nothing is intercepted here.
     pub(crate) fn listen() -> Result<(), Errno> {
         Err(Errno::NOSYS)
     }

@@ -1,8 +1,8 @@
-//! What was granted by name, opened as what it was then.
+//! Opens granted paths without following links.
 //!
-//! Names are made real, without links, when a policy is made; a process is confined by it again and
-//! again. Whoever may write around what was granted could put a link in its place meanwhile, and
-//! would be granted what it leads to.
+//! Links in the paths of a policy are resolved once, when the policy is made; each restart applies
+//! it again. A process with write access to the folder of a granted path could replace the path by
+//! a link meanwhile, which would grant the link's target.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::report::Failure;
 
 const FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
-/// Finds out whether everything is there that was granted. Where it is not, no other layer is to
-/// blame, and going on without one is no way out.
+/// Checks that every granted path exists and has no link in it. A failure here concerns the policy,
+/// not a mechanism, so it is no reason to degrade.
 pub(crate) fn check(policy: &Policy) -> Result<(), Failure> {
     let granted = policy.read.iter().chain(&policy.write);
     for path in granted.chain(&policy.scratch) {
@@ -25,10 +25,10 @@ pub(crate) fn check(policy: &Policy) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes hold of a path, no part of which is a link.
+/// Opens a path, no component of which may be a link.
 pub(crate) fn open_granted(path: &Path) -> Result<OwnedFd, Failure> {
     let opened = match openat2(CWD, path, FLAGS, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-        // A filter around this process may not know the call.
+        // A filter outside of this process may lack the call.
         Err(Errno::NOSYS | Errno::PERM) => open_and_compare(path),
         opened => opened,
     };

@@ -1,4 +1,4 @@
-//! A file system in which nothing exists but what is granted. For a host in a mount namespace.
+//! A file system with only the granted paths, for a host in a mount namespace.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,23 +15,23 @@ use rustix::mount::{
 
 use crate::granted::open_granted;
 use crate::namespaces::Network;
-use crate::policy::{NETWORK_READ, Namespaces, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
+use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
-/// Where the new root is put until it is one: a folder that every system has.
+/// Where the new root is mounted until `pivot_root`: a folder that every system has.
 const STAGE: &str = "/proc";
-/// How many files may be made in the scratch folder.
-const SCRATCH_FILES: u32 = 1 << 16;
+/// Limit of the number of files in the scratch folder.
+const SCRATCH_FILES_MAX: u32 = 1 << 16;
 
-/// A part of the file system, taken along.
+/// A part of the file system, detached from the old root.
 struct Part {
     path: PathBuf,
     tree: OwnedFd,
 }
 
-/// Moves into a file system of only what the policy grants, all of it read-only but what may be
-/// written, and into the network that goes with it. The working folder keeps its name; it is empty
-/// if it is not granted.
+/// Moves into a file system of the policy's paths, read-only but for those that may be written, and
+/// into the network namespace. The working folder keeps its name, and is empty if it is not
+/// granted.
 pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure> {
     let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
     mount_change(
@@ -39,7 +39,7 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(Failure::of("mount(MS_PRIVATE)"))?;
-    let parts = take_along(policy)?;
+    let parts = granted_parts(policy)?;
     let no_programs = MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let processes = make("proc", &[], no_programs)?;
     let root = make("tmpfs", &[("mode", "0755"), ("size", "1m")], no_programs)?;
@@ -54,7 +54,7 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
         let place = staged(scratch);
         places.make(&place, true)?;
         let size = policy.preset.scratch.to_string();
-        let files = SCRATCH_FILES.to_string();
+        let files = SCRATCH_FILES_MAX.to_string();
         let options = [("mode", "0700"), ("size", &size), ("nr_inodes", &files)];
         let attributes = if policy.preset.exec_memory {
             MountAttrFlags::empty()
@@ -81,7 +81,7 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
     Ok(format!("{entered}; {parts} parts of the file system"))
 }
 
-/// Lets nobody change the kernel's settings any more, root included, nor files about processes.
+/// Makes `/proc` read-only, for root too: the kernel's settings and the files about processes.
 pub(crate) fn read_only_settings() -> Result<String, Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, "/proc", flags).map_err(Failure::of("open_tree(/proc)"))?;
@@ -89,19 +89,19 @@ pub(crate) fn read_only_settings() -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Sets how many processes and threads there may be in this process namespace, whoever they run as,
-/// and returns how many threads the host may have.
+/// Limits the processes and threads of this process namespace, for all users, and returns the limit
+/// of the host's threads.
 pub(crate) fn limit_processes(threads: u64) -> Result<u64, Failure> {
-    /// What the kernel takes at least.
-    const LEAST: u64 = 301;
-    // The numbers of init and of the host are among them.
-    let most = threads.saturating_add(3).max(LEAST);
+    /// The least value that the kernel accepts.
+    const PID_MAX_MIN: u64 = 301;
+    // The ids of init and of the host count, too.
+    let most = threads.saturating_add(3).max(PID_MAX_MIN);
     fs::write("/proc/sys/kernel/pid_max", most.to_string())
         .map_err(|error| failed("/proc/sys/kernel/pid_max", &error))?;
     Ok(most - 3)
 }
 
-/// The folder that exists only in the jail, and only as long as it.
+/// The scratch folder, if it exists only as long as the jail.
 fn own_scratch(policy: &Policy) -> Option<&Path> {
     policy
         .scratch
@@ -109,8 +109,8 @@ fn own_scratch(policy: &Policy) -> Option<&Path> {
         .filter(|_| policy.scratch_is_temporary)
 }
 
-/// Takes hold of everything that is granted, before it is out of sight.
-fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
+/// Detaches copies of the granted paths, which are unreachable after `pivot_root`.
+fn granted_parts(policy: &Policy) -> Result<Vec<Part>, Failure> {
     let mut parts = Vec::new();
     let lists = [
         (SYSTEM_READ, true),
@@ -120,24 +120,19 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
     ];
     let system = lists.iter().filter(|(_, wanted)| *wanted);
     for path in system.flat_map(|(list, _)| list.iter()).map(Path::new) {
-        // The jail has processes of its own to show.
+        // The jail mounts a `/proc` of its own.
         if path.starts_with("/proc") {
             continue;
         }
-        // Memory that is shared through it counts for no limit. Only Landlock keeps it from being
-        // opened for writing, and is not always there.
-        if path == Path::new("/dev/zero") && policy.preset.namespaces == Namespaces::IfAsked {
-            continue;
-        }
-        let attributes = if SYSTEM_WRITE.iter().any(|device| path == Path::new(device))
-            || path.starts_with("/dev")
-        {
+        let attributes = if SYSTEM_WRITE.iter().any(|device| path == Path::new(device)) {
             NO_SETUID
+        } else if path.starts_with("/dev") {
+            READ_ONLY & !NO_DEVICES
         } else {
             READ_ONLY
         };
         match part(path, None, attributes) {
-            // Not every system has all of it.
+            // A system need not have all of them.
             Err(failure) if failure.errno == Some(libc::ENOENT) => {}
             part => parts.push(part?),
         }
@@ -159,12 +154,12 @@ fn take_along(policy: &Policy) -> Result<Vec<Part>, Failure> {
         let held = open_granted(path)?;
         parts.push(part(path, Some(&held), NO_SETUID | NO_DEVICES | running)?);
     }
-    // Folders before what lies in them; of the same place, the last, which may be written, on top.
+    // Folders before what they contain. For equal paths the writable one is last, and so on top.
     parts.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(parts)
 }
 
-/// Takes what lies at a path along, or what is held of it.
+/// Detaches a copy of the tree at a path, or of the tree that is open as `held`.
 fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Failure> {
     if path == Path::new("/") {
         return Err(Failure::because(
@@ -187,7 +182,7 @@ fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Fa
     })
 }
 
-/// Makes a file system of that kind, not to be seen anywhere yet.
+/// Makes a file system of that kind, which is not mounted yet.
 fn make(
     kind: &str,
     options: &[(&str, &str)],
@@ -220,12 +215,12 @@ fn staged(path: &Path) -> PathBuf {
     Path::new(STAGE).join(inner)
 }
 
-/// What parts are put on.
+/// The mount points of parts.
 #[derive(Default)]
 struct Places(HashSet<PathBuf>);
 
 impl Places {
-    /// Makes a file or a folder, unless a part that lies there already has it.
+    /// Makes a file or a folder, unless it exists in a part that is mounted there already.
     fn make(&mut self, place: &Path, folder: bool) -> Result<(), Failure> {
         if folder {
             return self.make_folder(place);
@@ -236,7 +231,7 @@ impl Places {
         Self::is_there(place, outcome)
     }
 
-    /// Makes a folder, and what it lies in.
+    /// Makes a folder, and its parents.
     fn make_folder(&mut self, place: &Path) -> Result<(), Failure> {
         if place == Path::new(STAGE) || self.0.contains(place) {
             return Ok(());
@@ -273,16 +268,16 @@ const NO_DEVICES: u64 = 4;
 const NO_PROGRAMS: u64 = 8;
 const READ_ONLY: u64 = 1 | NO_SETUID | NO_DEVICES;
 
-/// Which mounts are meant.
+/// Which mounts of a tree are changed.
 #[derive(Clone, Copy)]
 enum Depth {
     This,
     AllBelow,
 }
 
-/// Takes rights from a mounted tree.
+/// Restricts a mounted tree.
 fn tighten(tree: &OwnedFd, attributes: u64, depth: Depth) -> Result<(), Failure> {
-    /// What `mount_setattr` is told.
+    /// The argument of `mount_setattr`.
     #[repr(C)]
     struct Attributes {
         set: u64,

@@ -1,7 +1,7 @@
-//! Files, and what else the kernel's Landlock governs: everything is denied but what is granted.
+//! Landlock: denies access to files, and to what else it governs, unless granted.
 //!
-//! Which rights are asked for follows from the version that was found, and the kernel must know
-//! every one of them: nothing is left to "as far as possible".
+//! The rights follow from the version that was found, and the kernel must support every one of
+//! them: Landlock's best-effort mode is not used.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,21 @@ use crate::granted::open_granted;
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
-/// What was granted of `/proc`. A file there that nobody uses is forgotten when memory is short, and is
-/// another one next time, which nothing was granted for.
-static USED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+/// The granted files of `/proc`, kept open: the kernel drops unused ones when memory is short, and
+/// the rule does not apply to the file that it makes instead.
+static KEPT_OPEN: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
-/// The newest version whose rights are known here.
-const NEWEST: u32 = 7;
+/// The newest version whose rights this module supports.
+const VERSION_MAX: u32 = 7;
 
-/// Asks for the kernel's version of Landlock, taken for no newer than `at_most`; 0 is none.
+/// The first version whose log can be turned off.
+const LOG_FLAGS_VERSION: u32 = 7;
+
+/// Returns the kernel's version of Landlock, at most `at_most`; 0 is none.
 pub fn version(at_most: u32) -> Result<u32, Errno> {
     const ASK_VERSION: libc::c_ulong = 1;
     let nothing = std::ptr::null::<u8>();
-    // SAFETY: C3; asked for its version, the call reads nothing through the pointer.
+    // SAFETY: C3; with this flag the call reads nothing through the pointer.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_landlock_create_ruleset,
@@ -39,13 +42,13 @@ pub fn version(at_most: u32) -> Result<u32, Errno> {
         )
     };
     if let Ok(version) = u32::try_from(answer) {
-        return Ok(version.min(at_most).min(NEWEST));
+        return Ok(version.min(at_most).min(VERSION_MAX));
     }
     let errno = std::io::Error::last_os_error().raw_os_error();
     Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOSYS)))
 }
 
-/// The rights that a version knows.
+/// The rights of a version.
 struct Rights {
     abi: ABI,
     read: BitFlags<AccessFs>,
@@ -74,10 +77,10 @@ impl Rights {
     }
 }
 
-/// Confines this process to the policy's files, for good, and returns what holds as text.
+/// Confines this process to the policy's files irrevocably, and returns what is in force as text.
 ///
-/// Where the version knows them, TCP, abstract sockets and signals to processes outside are denied
-/// as well; none of that is relied upon, see the filter for system calls.
+/// TCP, abstract sockets and signals to processes outside are denied as well where the version
+/// supports that; the system-call filter denies them on any version.
 pub(crate) fn restrict(policy: &Policy, version: u32) -> Result<String, Failure> {
     let rights = Rights::of(version, policy.subprocess);
     let mut ruleset = create(policy, version, &rights).map_err(|error| failed(&error))?;
@@ -102,7 +105,14 @@ pub(crate) fn restrict(policy: &Policy, version: u32) -> Result<String, Failure>
     for path in policy.write.iter().chain(&policy.scratch) {
         ruleset = grant(ruleset, path, rights.write, &rights, None)?;
     }
-    // The right to gain rights is given up in a step of its own.
+    if version >= LOG_FLAGS_VERSION {
+        // By default the kernel logs what it denies. Host and client report it already, and an
+        // addon could fill the audit log of the system.
+        ruleset = ruleset
+            .log_same_exec(false)
+            .map_err(|error| failed(&error))?;
+    }
+    // A step of its own sets no_new_privs.
     ruleset
         .no_new_privs(false)
         .restrict_self()
@@ -131,7 +141,7 @@ fn create(policy: &Policy, version: u32, rights: &Rights) -> Result<RulesetCreat
     ruleset.create()
 }
 
-/// Grants one path; one that is not there is an error, or noted in `missing`.
+/// Grants a path; one that does not exist is an error, or is added to `missing`.
 fn grant(
     ruleset: RulesetCreated,
     path: &Path,
@@ -159,7 +169,8 @@ fn grant(
     };
     let granted = ruleset.add_rule(PathBeneath::new(&opened, rights));
     if path.starts_with("/proc") {
-        USED.lock()
+        KEPT_OPEN
+            .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(opened);
     }

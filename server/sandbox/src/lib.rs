@@ -1,30 +1,29 @@
-//! What the host does to its own process before any addon is mapped: one function per step.
+//! What the host does to its own process before it maps an addon: one function per step.
 //!
-//! The steps belong to the single-threaded beginning of `main`. They name no other crate of
-//! ours, decide nothing by themselves (which steps run, and in which order, is the caller's
-//! policy), and report what failed by name. Linux only.
+//! The steps run while the process has one thread. The caller decides which steps run and in which
+//! order; each error names the step that failed. Linux only.
 //!
 //! This crate is one of the islands where `unsafe` is allowed. Its invariants:
 //!
 //! - **C1** — a descriptor number becomes an owned descriptor at most once per process
 //!   ([`adopt_descriptor`] keeps the list), and only while nothing else in the process can own it.
-//! - **C2** — steps that would be felt by other threads take a [`SingleThreaded`] proof, so that
-//!   no other thread can hold a descriptor, a signal handler or a mask that they change.
-//! - **C3** — structures handed to the kernel are plain data, fully initialised, and outlive the
-//!   call.
-//! - **C4** — the crash page is mapped once, whole, shared and for good, from a file of exactly
-//!   [`crash::FILE_BYTES`]; its size is sealed by the client. Both sides write and read it by
-//!   atomic words, or behind the offsets of [`crash::Layout`], within the lengths stated there.
-//! - **C5** — what runs in a signal handler calls only what may be called there, allocates
-//!   nothing, takes no lock and cannot panic.
+//! - **C2** — steps that affect other threads take a [`SingleThreaded`] proof, so that no other
+//!   thread can hold a descriptor, a signal handler or a mask that they change.
+//! - **C3** — structures passed to the kernel or the C library are plain data, fully initialised,
+//!   and outlive the call.
+//! - **C4** — the crash page is mapped once, whole, shared and never unmapped, from a file of
+//!   exactly [`crash::FILE_BYTES`] whose size the client has sealed. Both processes access it by
+//!   atomic words, or at the offsets of [`crash::Layout`] within the lengths stated there.
+//! - **C5** — code in a signal handler calls async-signal-safe functions only, allocates nothing,
+//!   takes no lock and cannot panic.
 //! - **C6** — what the kernel passes to a handler is valid until the handler returns.
-//! - **C7** — a stack for the handler outlives its use; other memory that the handler reads was
-//!   found readable first, and a fault there is survived by the handler being entered again.
-//! - **C9** — only a host that is diagnosed follows its stack in a handler: what is called there
-//!   takes no lock that the interrupted code of this thread could hold (system calls are made
-//!   outside of the unwinder's own locks) and allocates nothing; an image stays once it is loaded.
-//! - **C8** — what is exported under a name of the C library's (`pthread_create`, `own_thread`,
-//!   `denied`) keeps the contract of the C library's, on both of its sides.
+//! - **C7** — a stack for the handler outlives its use. Other memory that the handler reads was
+//!   found readable first; a fault there enters the handler again, which then ends the process.
+//! - **C8** — a function exported under a name of the C library (`pthread_create`, `own_thread`,
+//!   `denied`) keeps that function's contract, towards its caller and towards the C library.
+//! - **C9** — only a host under diagnosis unwinds its stack in a handler. The unwinder takes no
+//!   lock that the interrupted code of this thread can hold (system calls are made outside of the
+//!   unwinder's own locks) and allocates nothing; images are never unloaded.
 
 #![expect(
     unsafe_code,
@@ -69,7 +68,7 @@ pub use dump::no_core_dumps;
 pub use error::StepError;
 pub use heap::keep_freed_memory;
 pub use landlock::version as landlock_version;
-pub use limits::Bounds;
+pub use limits::{Bounds, files_within};
 pub use overridden::OVERRIDDEN;
 pub use parent::die_with_parent;
 pub use session::own_session;

@@ -1,18 +1,19 @@
-//! Namespaces: a process that is alone in its own view of the system.
+//! Namespaces: separate views of processes, files, networks and users.
 //!
-//! A process does not enter a process namespace itself, only its children do. So the process that
-//! the client started stays outside and ends as the host ends; its child is the first of the new
-//! namespace, which starts the host and reaps; the host is the second, because the kernel shields
-//! the first from signals, its own `abort` included.
+//! Only children of a process enter a new process namespace. So the process that the client started
+//! stays outside and exits with the host's status; its child is init of the new namespace, which
+//! starts the host and reaps; the host is the second process, because the kernel protects init from
+//! signals, its own `abort` included.
 //!
 //! ```text
-//! client ── outer (what the client watches) ══ namespace ══ init ── host
+//! client ── outer (the client's child) ══ namespace ══ init ── host
 //! ```
 //!
-//! A network namespace takes the kernel as long to make as all the rest of a jail. Init, which has
-//! nothing else to do, makes it and passes it to the host, which builds its file system meanwhile.
+//! Making a network namespace takes as long as the rest of a jail. Init makes it and passes it to
+//! the host, which builds its file system meanwhile.
 //!
-//! Each is killed by the kernel when the one before it ends, and with init all that is left.
+//! The kernel kills each of these processes when the one before it ends, and all processes of the
+//! namespace with init.
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
@@ -37,20 +38,20 @@ use crate::{SingleThreaded, jail, rights};
 /// The first process of a process namespace.
 pub(crate) const INIT: u32 = 1;
 
-/// Enters a user and an IPC namespace, so that what is counted per user is counted for this process
-/// alone.
+/// Enters a user and an IPC namespace, so that limits per user count this process and its children
+/// only.
 pub(crate) fn enter_user(_alone: &SingleThreaded) -> Result<String, Failure> {
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWIPC)?;
     Ok("user, ipc".to_owned())
 }
 
 /// A network namespace that init makes for the host.
-#[must_use = "the host is in the client's until it has entered it"]
+#[must_use = "the host is in the client's network namespace until it enters this one"]
 pub(crate) struct Network(Option<UnixStream>);
 
 impl Network {
-    /// Waits until it is made, and enters it; if the policy leaves the host the client's, does
-    /// nothing. Returns what the host is in, as text.
+    /// Waits until it is made, and enters it; does nothing if the host keeps the client's. Returns
+    /// the namespaces of the host as text.
     pub(crate) fn enter(self) -> Result<&'static str, Failure> {
         let Some(from_init) = self.0 else {
             return Ok("user, mount, process, ipc, uts");
@@ -74,8 +75,8 @@ impl Network {
         Ok("user, mount, process, network, ipc, uts")
     }
 
-    /// Makes one, in the process that calls this, whose namespaces are in a folder `own`, and
-    /// passes it on.
+    /// Makes a network namespace and sends it to the host. `own` is the folder in `/proc` with the
+    /// namespaces of the calling process.
     fn make(to_host: &UnixStream, own: &OwnedFd) {
         // SAFETY: C2; no other thread shares what is unshared.
         let unshared = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
@@ -93,7 +94,7 @@ impl Network {
             .as_ref()
             .map_or_else(|errno| errno.raw_os_error(), |_| 0);
         let errno = errno.to_ne_bytes();
-        // The host may be gone, which init hears of.
+        // It fails if the host has ended, which init notices when it reaps.
         let _ = sendmsg(
             to_host,
             &[IoSlice::new(&errno)],
@@ -103,10 +104,9 @@ impl Network {
     }
 }
 
-/// Enters namespaces of every kind but that of the clock and of control groups, and returns in the
-/// host; that of the network is yet to be entered, unless the host is to have the client's. The
-/// process that called this is outside from then on and does not return; if a step fails before
-/// that, it does.
+/// Enters namespaces of every kind but time and cgroup, and returns in the host. The host enters
+/// the network namespace later, unless it keeps the client's. In the calling process, which becomes
+/// the outer one, this does not return, unless a step before the fork fails.
 pub(crate) fn enter_all(
     alone: &SingleThreaded,
     network: bool,
@@ -122,7 +122,7 @@ pub(crate) fn enter_all(
     let dies_with = |parent| {
         crate::die_with_parent(parent).map_err(|error| Failure::because(error.to_string()))
     };
-    // A new user namespace makes the kernel forget it.
+    // The kernel clears the death signal when a user namespace is entered.
     dies_with(parent)?;
     rustix::system::sethostname(b"napi-hostd").map_err(Failure::of("sethostname"))?;
     let flags = rustix::pipe::PipeFlags::CLOEXEC;
@@ -133,7 +133,7 @@ pub(crate) fn enter_all(
     }
     drop(status);
     follow_outer(&tell);
-    // What is at this path is the host's to change from then on.
+    // Opened now: the host may change what is at this path later.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let own = rustix::fs::open("/proc/self/ns", flags, Mode::empty());
     let (Ok(own), Ok((to_host, from_init))) = (own, UnixStream::pair()) else {
@@ -150,7 +150,7 @@ pub(crate) fn enter_all(
             if !network {
                 Network::make(&to_host, &own);
             }
-            // The host may see it, and must not look into it.
+            // The host sees init, and must not inspect it.
             let _ = rights::not_inspectable();
             reap(host, tell)
         }
@@ -158,8 +158,7 @@ pub(crate) fn enter_all(
     }
 }
 
-/// Tries in a process of its own whether [`enter_all`] and the file system of a jail can be had.
-/// Nothing of it stays.
+/// Tries in a child process whether [`enter_all`] and the file system of a jail are available.
 pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
     try_in_a_copy(alone, || {
         let parent = original();
@@ -168,7 +167,7 @@ pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String,
     Ok(String::new())
 }
 
-/// The same for [`enter_user`]: some systems make such a namespace, and do not let it have users.
+/// The same for [`enter_user`]: some systems make such a namespace, but refuse to map its users.
 pub(crate) fn try_out_user(alone: &SingleThreaded) -> Result<(), Failure> {
     try_in_a_copy(alone, || enter_user(alone))
 }
@@ -178,7 +177,7 @@ fn try_in_a_copy(
     enter: impl FnOnce() -> Result<String, Failure>,
 ) -> Result<(), Failure> {
     let Some(child) = fork(alone)? else {
-        // As a code it is the error of the kernel's.
+        // The exit code is the errno.
         end(enter().map_or_else(|failure| failure.errno.unwrap_or(libc::EINVAL), |_| 0));
     };
     let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
@@ -192,13 +191,13 @@ fn try_in_a_copy(
     }
 }
 
-/// The process that this one is a copy of.
+/// The parent process, of which this one is a fork.
 fn original() -> u32 {
     let parent = rustix::process::getppid();
     parent.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
 }
 
-/// Unshares, and stays who this process was.
+/// Unshares, and maps the user and group of this process to themselves.
 fn unshare(flags: UnshareFlags) -> Result<(), Failure> {
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
@@ -216,9 +215,10 @@ fn unshare(flags: UnshareFlags) -> Result<(), Failure> {
     write("/proc/self/gid_map", format!("{group} {group} 1"))
 }
 
-/// Makes a copy of this process, which gets `None`.
+/// Forks; returns `None` in the child.
 fn fork(_alone: &SingleThreaded) -> Result<Option<Pid>, Failure> {
-    // SAFETY: C2; without other threads, no lock is held by one that the copy lacks.
+    // SAFETY: C2; there are no other threads, which the child would lack and which could hold
+    // locks.
     match unsafe { libc::fork() } {
         0 => Ok(None),
         child if child > 0 => Ok(Pid::from_raw(child)),
@@ -232,15 +232,15 @@ fn fork(_alone: &SingleThreaded) -> Result<Option<Pid>, Failure> {
     }
 }
 
-/// The process outside: keeps nothing open, waits, and ends as the host did.
+/// The outer process: closes its descriptors, waits, and exits with the host's status.
 fn stay_outside(status: OwnedFd) -> ! {
     close_all_but(&status);
     let mut bytes = [0; 8];
     let mut pipe = fs::File::from(status);
-    // Without the whole word, init was killed, and so was the host.
+    // If the word is incomplete, init was killed, and so was the host.
     let word = pipe.read_exact(&mut bytes).map(|()| bytes);
     let (signal, code) = word.map_or((libc::SIGKILL, 0), unpack);
-    // Its resources are this process' children's, once it is reaped.
+    // Reaped, so that its resources count as those of this process' children.
     let _ = rustix::process::wait(WaitOptions::empty());
     if signal != 0 {
         die_of(signal);
@@ -248,29 +248,29 @@ fn stay_outside(status: OwnedFd) -> ! {
     end(code)
 }
 
-/// Has the kernel end init with the process outside, which may be gone already.
+/// Makes the kernel kill init with the outer process; ends now if that has ended already.
 fn follow_outer(tell: &OwnedFd) {
-    // It takes nothing but a signal that exists.
+    // It fails for unknown signals only.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let now = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     let mut end_of_pipe = [PollFd::new(tell, PollFlags::empty())];
-    // Nobody reads any more: it is.
+    // The read end is closed: the outer process has ended.
     if poll(&mut end_of_pipe, Some(&now)).is_ok_and(|ready| ready > 0) {
         end(1);
     }
 }
 
-/// Init: reaps whatever ends, and ends with the host, telling how it ended.
+/// Init: reaps children, and exits after the host, whose status it sends through the pipe.
 fn reap(host: Pid, tell: OwnedFd) -> ! {
     close_all_but(&tell);
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((child, status))) if child == host => {
                 let mut pipe = fs::File::from(tell);
-                // Whoever should read it may be gone.
+                // It fails if the outer process has ended.
                 let _ = pipe.write_all(&pack(status));
                 end(0);
             }
@@ -280,7 +280,7 @@ fn reap(host: Pid, tell: OwnedFd) -> ! {
     }
 }
 
-/// How the host ended, as it travels from init: the signal, and beyond it the exit code.
+/// The host's status as init sends it: the signal in the low half, the exit code in the high half.
 fn pack(status: WaitStatus) -> [u8; 8] {
     let signal = i64::from(status.terminating_signal().unwrap_or(0));
     let code = i64::from(status.exit_status().unwrap_or(0));
@@ -294,7 +294,7 @@ fn unpack(word: [u8; 8]) -> (libc::c_int, libc::c_int) {
     (number(word), number(word >> 32))
 }
 
-/// Closes everything, the standard streams included: who reads them must see their end.
+/// Closes all other descriptors, the standard streams included: their readers wait for the end.
 fn close_all_but(kept: &OwnedFd) {
     use std::os::fd::AsRawFd as _;
     let kept = kept.as_raw_fd().cast_unsigned();
@@ -308,14 +308,14 @@ fn close_all_but(kept: &OwnedFd) {
 
 /// Ends this process by the signal that ended the host.
 fn die_of(signal: libc::c_int) {
-    // SAFETY: C3; the action is the default one, and no code is entered.
+    // SAFETY: C3; the action is the default one, so no code of ours runs.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     let this = rustix::process::getpid().as_raw_nonzero().get();
     // SAFETY: C3; takes numbers and no pointer.
     unsafe { libc::kill(this, signal) };
 }
 
-/// Ends this process at once: it is a copy, whose exit handlers are another's.
+/// Ends this process without exit handlers, which belong to the process that it was forked from.
 fn end(code: libc::c_int) -> ! {
     // SAFETY: C3; takes a number and does not return.
     unsafe { libc::_exit(code) }

@@ -1,9 +1,9 @@
-//! The C library's function of a name that this program exports, too.
+//! Finds the C library's function whose name this program exports as well.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// Finds what the name stands for behind this program, and keeps it in `found`. The name ends with a
-/// zero.
+/// Returns the next definition of the name after this program's, and caches it in `found`. The name
+/// ends with a zero.
 pub(crate) fn next(
     found: &AtomicPtr<libc::c_void>,
     name: &'static str,

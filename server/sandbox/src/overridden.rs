@@ -1,18 +1,18 @@
-//! The names that this crate defines in place of the C library's. A build script has this file as a
-//! module, too: a binary exports them only if the link step is told so.
+//! The names that this crate defines in place of the C library's. A build script includes this
+//! file, too: a binary exports them only if the linker gets their list.
 
 /// The names.
 pub const OVERRIDDEN: [&str; 49] = [
-    // The crash record reaches every thread.
+    // Gives every thread a stack for the crash handler.
     "pthread_create",
-    // The filter for system calls knows the calling thread as 0.
+    // The system-call filter allows the calling thread by the number 0 only.
     "pthread_setaffinity_np",
     "pthread_setschedparam",
     "sched_setaffinity",
     "sched_setparam",
     "sched_setscheduler",
     "setpriority",
-    // What the sandbox denies is noted where these report it.
+    // Denials of the sandbox are recorded when these fail.
     "__open64_2",
     "__open_2",
     "__openat64_2",

@@ -1,9 +1,9 @@
-//! How a thread is scheduled, asked for by its own number.
+//! Functions that change how a thread is scheduled, for a thread that names itself by its number.
 //!
-//! The filter for system calls knows the calling thread only as 0, while the C library passes the
-//! number of a thread, and programs pass what `gettid` returns. The program exports the functions
-//! below, which the dynamic linker finds before those of the C library, and which pass 0 for the
-//! calling thread. For other threads they do what the C library does.
+//! The system-call filter allows the calling thread by the number 0 only, while the C library
+//! passes the number of a thread, and programs pass what `gettid` returns. The program exports the
+//! functions below, which the dynamic linker finds before those of the C library, and which pass 0
+//! for the calling thread. For other threads they do what the C library does.
 
 use std::io;
 use std::mem;
@@ -14,7 +14,7 @@ use crate::next::next;
 
 type OfPthread<T> = unsafe extern "C" fn(libc::pthread_t, T, *const libc::c_void) -> libc::c_int;
 
-/// Keeps the functions in the program, for the linker to export them.
+/// Keeps the functions in the program, so that the linker exports them.
 macro_rules! export {
     ($($name:ident($($argument:ty),*);)*) => {
         $(const _: () = {
@@ -33,9 +33,9 @@ export! {
     setpriority(libc::c_uint, libc::id_t, libc::c_int);
 }
 
-/// The number of a thread as the filter knows it.
+/// The number of a thread as the filter allows it.
 fn as_filtered(thread: libc::pid_t) -> libc::pid_t {
-    // SAFETY: C3; takes nothing.
+    // SAFETY: C3; the call takes no argument.
     if thread == unsafe { libc::gettid() } {
         0
     } else {
@@ -44,11 +44,11 @@ fn as_filtered(thread: libc::pid_t) -> libc::pid_t {
 }
 
 fn is_calling(thread: libc::pthread_t) -> bool {
-    // SAFETY: C3; takes nothing.
+    // SAFETY: C3; the call takes no argument.
     thread == unsafe { libc::pthread_self() }
 }
 
-/// An answer as functions of POSIX threads give it.
+/// The result of a system call as functions of POSIX threads return it.
 fn as_error(answer: libc::c_long) -> libc::c_int {
     if answer >= 0 {
         return 0;
@@ -70,15 +70,15 @@ unsafe extern "C" fn pthread_setaffinity_np(
 ) -> libc::c_int {
     static REAL: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
     if is_calling(thread) {
-        // SAFETY: C8; passed on as it came, for the calling thread.
+        // SAFETY: C8; the caller's arguments are passed on unchanged, for the calling thread.
         return as_error(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, bytes, cpus) });
     }
     let Some(real) = next(&REAL, "pthread_setaffinity_np\0") else {
         return libc::ENOSYS;
     };
-    // SAFETY: C8; what the C library calls so has this signature.
+    // SAFETY: C8; the C library's function of this name has this signature.
     let real = unsafe { mem::transmute::<*mut libc::c_void, OfPthread<usize>>(real) };
-    // SAFETY: C8; passed on as it came.
+    // SAFETY: C8; the caller's arguments are passed on unchanged.
     unsafe { real(thread, bytes, cpus.cast()) }
 }
 
@@ -97,15 +97,15 @@ unsafe extern "C" fn pthread_setschedparam(
     let Some(real) = next(&REAL, "pthread_setschedparam\0") else {
         return libc::ENOSYS;
     };
-    // SAFETY: C8; what the C library calls so has this signature.
+    // SAFETY: C8; the C library's function of this name has this signature.
     let real = unsafe { mem::transmute::<*mut libc::c_void, OfPthread<libc::c_int>>(real) };
-    // It comes first, since it keeps a copy of what it sets.
-    // SAFETY: C8; passed on as it came.
+    // The C library's function first, since it keeps a copy of what it sets.
+    // SAFETY: C8; the caller's arguments are passed on unchanged.
     let answer = unsafe { real(thread, policy, parameters.cast()) };
     if answer != libc::EPERM || !is_calling(thread) {
         return answer;
     }
-    // SAFETY: C8; passed on as it came, for the calling thread.
+    // SAFETY: C8; the caller's arguments are passed on unchanged, for the calling thread.
     as_error(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, parameters) })
 }
 
@@ -121,7 +121,7 @@ unsafe extern "C" fn sched_setaffinity(
     cpus: *const libc::cpu_set_t,
 ) -> libc::c_int {
     let thread = as_filtered(thread);
-    // SAFETY: C8; passed on as it came, for the same thread.
+    // SAFETY: C8; the caller's arguments are passed on unchanged, for the same thread.
     let answer = unsafe { libc::syscall(libc::SYS_sched_setaffinity, thread, bytes, cpus) };
     if answer < 0 { -1 } else { 0 }
 }
@@ -138,12 +138,12 @@ unsafe extern "C" fn sched_setscheduler(
     parameters: *const libc::sched_param,
 ) -> libc::c_int {
     let thread = as_filtered(thread);
-    // SAFETY: C8; passed on as it came, for the same thread.
+    // SAFETY: C8; the caller's arguments are passed on unchanged, for the same thread.
     let answer = unsafe { libc::syscall(libc::SYS_sched_setscheduler, thread, policy, parameters) };
     if answer < 0 { -1 } else { 0 }
 }
 
-/// Sets the priority of a thread within its way of being scheduled.
+/// Sets the priority of a thread within its scheduling policy.
 ///
 /// # Safety
 ///
@@ -154,7 +154,7 @@ unsafe extern "C" fn sched_setparam(
     parameters: *const libc::sched_param,
 ) -> libc::c_int {
     let thread = as_filtered(thread);
-    // SAFETY: C8; passed on as it came, for the same thread.
+    // SAFETY: C8; the caller's arguments are passed on unchanged, for the same thread.
     let answer = unsafe { libc::syscall(libc::SYS_sched_setparam, thread, parameters) };
     if answer < 0 { -1 } else { 0 }
 }

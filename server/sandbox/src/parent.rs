@@ -1,4 +1,6 @@
-//! The end of the client is the end of the host.
+//! Ends the host with its client.
+//!
+//! Upholds I-18.
 
 use rustix::process::{self, Signal};
 

@@ -1,45 +1,45 @@
-//! What a host may still do once it is confined: the named policies, as data.
+//! The named policies: what a confined host may do, as data.
 
 use std::path::PathBuf;
 
 /// A policy by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
-    /// For every addon, unless its user says otherwise.
+    /// For every addon, unless its user chooses another one.
     Default,
-    /// For an addon that nobody trusts.
+    /// For an untrusted addon.
     Strict,
 }
 
-/// What separates a process from the rest of the system beyond its rights.
+/// The namespaces of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Namespaces {
-    /// A user namespace, if threads are to be counted.
+    /// A user namespace, if the kernel is to limit threads.
     IfAsked,
-    /// One of every kind, in which nothing exists but what is granted.
+    /// One of every kind, with only the granted files in them.
     Jail,
 }
 
-/// What makes a named policy.
+/// The settings of a named policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
     /// Its name.
     pub name: Name,
-    /// Its separation.
+    /// Its namespaces.
     pub namespaces: Namespaces,
-    /// The least version of Landlock that will do.
+    /// The least version of Landlock that it accepts.
     pub landlock: u32,
-    /// Whether memory that was written may be run.
+    /// Whether memory that was written may be executed.
     pub exec_memory: bool,
-    /// Bytes of private memory.
+    /// Limit of private memory, in bytes.
     pub memory: u64,
-    /// Open descriptors.
+    /// Limit of open descriptors.
     pub files: u64,
-    /// Bytes of one file.
+    /// Limit of the size of a file, in bytes.
     pub file_size: u64,
-    /// Threads. The kernel keeps to it in a jail, and in a user namespace if it was asked for.
+    /// Limit of threads. The kernel enforces it in a jail, or in a user namespace if requested.
     pub threads: u64,
-    /// Bytes of the scratch folder, where it is a file system of its own.
+    /// Limit of the scratch folder where it is a file system of its own, in bytes.
     pub scratch: u64,
 }
 
@@ -69,8 +69,8 @@ pub const PRESETS: [Preset; 2] = [
     },
 ];
 
-/// What every confined host may read: libraries, time zones, fonts, certificates, and what the
-/// processor and the memory are like. What is missing on a system is left out.
+/// What every confined host may read: libraries, time zones, fonts, certificates, and facts about
+/// processor and memory. A path that the system lacks is left out.
 pub const SYSTEM_READ: &[&str] = &[
     "/lib",
     "/lib64",
@@ -103,7 +103,6 @@ pub const SYSTEM_READ: &[&str] = &[
     "/sys/devices/system/node",
     "/sys/fs/cgroup",
     "/sys/kernel/mm/transparent_hugepage",
-    "/dev/zero",
     "/dev/urandom",
     "/dev/random",
 ];
@@ -111,7 +110,7 @@ pub const SYSTEM_READ: &[&str] = &[
 /// What every confined host may write besides its own folders.
 pub const SYSTEM_WRITE: &[&str] = &["/dev/null"];
 
-/// What finding names and services in the network takes.
+/// What the resolver of the C library reads.
 pub const NETWORK_READ: &[&str] = &[
     "/etc/resolv.conf",
     "/run/systemd/resolve",
@@ -123,49 +122,49 @@ pub const NETWORK_READ: &[&str] = &[
     "/etc/protocols",
 ];
 
-/// Where the programs of the system are.
+/// The folders with the programs of the system.
 pub const PROGRAMS: &[&str] = &["/bin", "/usr/bin"];
 
-/// How one host is to be confined.
+/// How a host is confined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
 )]
 pub struct Policy {
-    /// What it starts from.
+    /// The named policy that it extends.
     pub preset: Preset,
     /// Files and folders that may be read.
     pub read: Vec<PathBuf>,
     /// Files and folders that may be read and changed.
     pub write: Vec<PathBuf>,
-    /// Its own folder for what it leaves behind, if it has one.
+    /// Its folder for temporary files, if it has one.
     pub scratch: Option<PathBuf>,
-    /// Whether that folder goes with the process.
+    /// Whether that folder is removed with the process.
     pub scratch_is_temporary: bool,
-    /// Whether threads are to be limited by the kernel even if the preset can do without.
+    /// Whether the kernel must limit threads even where the preset leaves that to the client.
     pub limit_threads: bool,
     /// Whether it may use the network.
     pub network: bool,
     /// Whether it may start programs.
     pub subprocess: bool,
-    /// Whether it may be told of changed files.
+    /// Whether it may watch files for changes.
     pub watch: bool,
-    /// Whether it may use local sockets: where it may write, and of its own.
+    /// Whether it may use local sockets: below the paths that it may write, and its own pairs.
     pub unix: bool,
-    /// Seconds of processor time, if they are limited.
+    /// Limit of processor time, in seconds, if there is one.
     pub cpu: Option<u64>,
-    /// The process it is to be kept away from first of all.
+    /// The client's process, which the self-test tries to reach.
     pub client: u32,
-    /// The process it is to end with.
+    /// The process whose end ends the host.
     pub parent: u32,
-    /// Whether it may run although something that is required could not be had.
+    /// Whether it may run although a required mechanism is unavailable.
     pub degrade: bool,
     /// Whether denied calls are noted.
     pub diagnose: bool,
-    /// Takes the kernel's Landlock for no newer than this; for tests.
+    /// Upper bound of the version of Landlock that is used; for tests.
     pub landlock_at_most: u32,
-    /// Whether namespaces are tried at all; tests say no.
+    /// Whether namespaces are tried; tests turn it off.
     pub namespaces_exist: bool,
 }
 

@@ -1,26 +1,26 @@
-//! What was applied, and what was not: one entry per mechanism, for the client.
+//! The report of a confinement for the client: one entry per mechanism.
 
 use rustix::io::Errno;
 
 use crate::limits::Bounds;
 
-/// Whether the policy can do without.
+/// Whether the policy requires a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {
-    /// It can't.
+    /// Yes: without it the host does not run.
     Required,
-    /// It can.
+    /// No.
     Wanted,
 }
 
-/// What became of a mechanism.
+/// The outcome for a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It holds.
+    /// It is in force.
     Applied,
-    /// It holds in part; the detail says which.
+    /// A part of it is in force; the detail says which.
     Partial,
-    /// It could not be had.
+    /// It is unavailable.
     Unavailable,
     /// It was not tried; the detail says why.
     Skipped,
@@ -31,17 +31,17 @@ pub enum State {
 pub struct Applied {
     /// Its name.
     pub mechanism: &'static str,
-    /// Whether the policy needs it.
+    /// Whether the policy requires it.
     pub requested: Requested,
-    /// What became of it.
+    /// Its outcome.
     pub state: State,
-    /// What the kernel answered, if it refused.
+    /// The error of the kernel, if that refused it.
     pub errno: Option<i32>,
-    /// What else there is to know.
+    /// Further facts, as text.
     pub detail: String,
 }
 
-/// Why a step did not come about.
+/// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) errno: Option<i32>,
@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// What is wrong without the kernel having said so.
+    /// A reason other than an error of the kernel.
     pub(crate) fn because(detail: impl Into<String>) -> Self {
         Self {
             errno: None,
@@ -66,17 +66,17 @@ impl Failure {
     }
 }
 
-/// What was applied, in the order in which it was.
+/// The mechanisms, in the order of their application.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The entries.
     pub entries: Vec<Applied>,
-    /// What may be used up; where that could not be set, nothing is known.
+    /// The limits; none if they could not be set.
     pub bounds: Option<Bounds>,
 }
 
 impl Report {
-    /// Notes the outcome of a step, whose text is the detail. Returns whether it was applied.
+    /// Adds the outcome of a step, whose text is the detail. Returns whether it was applied.
     pub(crate) fn note(
         &mut self,
         mechanism: &'static str,
@@ -98,7 +98,7 @@ impl Report {
         applied
     }
 
-    /// Notes what was not tried, or not wholly applied, and need not be.
+    /// Adds a mechanism that is not required, with this outcome.
     pub(crate) fn say(&mut self, mechanism: &'static str, state: State, detail: &str) {
         self.entries.push(Applied {
             mechanism,
@@ -109,7 +109,7 @@ impl Report {
         });
     }
 
-    /// The first required mechanism that does not hold.
+    /// The first required mechanism that is not in force.
     pub fn missing(&self) -> Option<&Applied> {
         self.entries
             .iter()

@@ -1,18 +1,18 @@
-//! Rights that a confined host gives up: new ones, those of root, being looked into, and running
-//! memory that it wrote.
+//! Rights that a confined host gives up: gaining new ones, the capabilities of root, being
+//! inspected, and executing memory that it wrote.
 
 use rustix::io::Errno;
 use rustix::thread;
 
 use crate::report::Failure;
 
-/// Gives up for good that executing a file can give more rights. The other layers need it.
+/// Prevents that executing a file grants more rights. The other layers require it.
 pub(crate) fn no_new_privileges() -> Result<String, Failure> {
     thread::set_no_new_privs(true).map_err(Failure::of("prctl(PR_SET_NO_NEW_PRIVS)"))?;
     Ok(String::new())
 }
 
-/// Has the kernel refuse to make memory executable that was or is writable.
+/// Makes the kernel refuse to map memory executable that was or is writable.
 pub(crate) fn no_written_code() -> Result<String, Failure> {
     const SET_MDWE: libc::c_int = 65;
     const REFUSE_EXEC_GAIN: libc::c_ulong = 1;
@@ -22,7 +22,7 @@ pub(crate) fn no_written_code() -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Keeps other processes of this user from looking into this one.
+/// Prevents that other processes of this user inspect this one.
 pub(crate) fn not_inspectable() -> Result<String, Failure> {
     // SAFETY: C3; takes numbers and no pointer.
     let answer = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0_u64, 0_u64, 0_u64, 0_u64) };
@@ -30,12 +30,12 @@ pub(crate) fn not_inspectable() -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Gives up the capabilities of root, if this is root, but one: to read and write files whatever
-/// their modes are. Which files those are is for another layer to say.
+/// Gives up the capabilities of root, if this is root, but `CAP_DAC_OVERRIDE`: root's access to
+/// files does not depend on their modes, and another layer restricts which files it reaches.
 pub(crate) fn drop_capabilities() -> Result<String, Failure> {
     const VERSION_3: u32 = 0x2008_0522;
     const DAC_OVERRIDE: u32 = 1 << 1;
-    /// What `capset` is told: version and process.
+    /// The header of `capset`: version and process.
     #[repr(C)]
     struct Header {
         version: u32,
@@ -77,7 +77,7 @@ pub(crate) fn drop_capabilities() -> Result<String, Failure> {
     })
 }
 
-/// Offers this process first when memory runs out.
+/// Makes the kernel end this process first when memory runs out.
 pub(crate) fn die_first() -> Result<String, Failure> {
     std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|error| Failure {
         errno: error.raw_os_error(),

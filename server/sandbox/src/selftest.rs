@@ -1,5 +1,5 @@
-//! Tries what must fail now. A layer that says it holds, and does not, is found out here, before
-//! any code of an addon is in memory.
+//! Tries operations that must fail once the host is confined, before any code of an addon is in
+//! memory: finds layers that are reported as applied but are not in force.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -7,13 +7,14 @@ use std::path::Path;
 use crate::policy::Policy;
 use crate::report::Failure;
 
-/// One attempt; its answer is negative if it failed, as it must.
+/// One attempt; its result is negative if it failed, as it must.
 type Attempt = (&'static str, libc::c_long);
 
-/// Tries to leave the sandbox by each way there is, and fails if one of them is open.
-/// `hides_root` is whether the root folder may not be listed.
+/// Tries the known ways out of the sandbox, and fails if one of them succeeds. `hides_root` tells
+/// whether listing the root folder must fail.
 pub(crate) fn self_test(policy: &Policy, hides_root: bool) -> Result<String, Failure> {
-    // In a process namespace the client's number may be that of this process: then it is nobody's.
+    // In a process namespace this process may have the client's number, which the client has
+    // outside.
     let is_this = policy.client == std::process::id();
     let client = if is_this { u32::MAX } else { policy.client };
     let client = libc::pid_t::try_from(client).unwrap_or(libc::pid_t::MAX);
@@ -46,7 +47,7 @@ pub(crate) fn self_test(policy: &Policy, hides_root: bool) -> Result<String, Fai
         attempts.push(("listing the root folder", open("/", flags)));
     }
     if !grants_all(&policy.write) {
-        // Without a name: if it can be made, nothing is left behind.
+        // A file without a name: if it can be made, no file remains.
         let flags = libc::O_TMPFILE | libc::O_RDWR;
         attempts.push(("writing to the root folder", open("/", flags)));
     }
@@ -79,7 +80,7 @@ fn open(path: &str, flags: libc::c_int) -> libc::c_long {
     close(opened)
 }
 
-/// Asks whether a signal could be sent, without sending one.
+/// Checks whether a signal could be sent, without sending one.
 fn signal(process: libc::pid_t) -> libc::c_long {
     // SAFETY: C3; takes numbers and no pointer.
     unsafe { libc::kill(process, 0) }.into()
@@ -97,14 +98,14 @@ fn socket(family: libc::c_int, kind: libc::c_int) -> libc::c_long {
 
 fn close(descriptor: libc::c_int) -> libc::c_long {
     if descriptor >= 0 {
-        // SAFETY: C1; it was opened just now and is known to nobody else.
+        // SAFETY: C1; it was opened just now, and no other code has the number.
         unsafe { libc::close(descriptor) };
     }
     descriptor.into()
 }
 
-/// Asks for a word of another process' memory: refused because it is not traced, or, as it must
-/// be, before that is looked at. It stops nobody, whatever the answer.
+/// Reads a word of another process' memory by `ptrace`, which must fail with `EPERM`. It would fail
+/// for a process that is not traced as well, but with another error. It stops no process.
 fn peek(process: libc::pid_t) -> libc::c_long {
     let nothing = std::ptr::null_mut::<libc::c_void>();
     // SAFETY: C3; the address is another process', and nothing is read through it here.

@@ -1,4 +1,4 @@
-//! Signals as an addon expects them, whatever the client had.
+//! Signal actions and mask as an addon expects them.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -8,16 +8,16 @@ use rustix::io::Errno;
 use crate::{SingleThreaded, StepError};
 
 const STEP: &str = "reset_signals";
-/// Linux numbers signals from 1 to 64.
-const LAST_SIGNAL: libc::c_int = 64;
+/// The highest number of a signal on Linux.
+const SIGNAL_MAX: libc::c_int = 64;
 
 /// Gives every signal its default action, ignores SIGPIPE, and blocks none.
 ///
-/// Dispositions to ignore and the signal mask are inherited over `exec`, and Python changes both.
-/// SIGPIPE is ignored because Node ignores it: addons rely on `write` answering `EPIPE`. The two
-/// real-time signals that the C library keeps for itself are left to it.
+/// Ignored signals and the signal mask are inherited over `exec`, and Python changes both. SIGPIPE
+/// is ignored because Node ignores it: addons rely on `write` failing with `EPIPE`. The real-time
+/// signals that the C library reserves are left as they are.
 pub fn reset_signals(_alone: &SingleThreaded) -> Result<(), StepError> {
-    for signal in 1..=LAST_SIGNAL {
+    for signal in 1..=SIGNAL_MAX {
         let fixed = matches!(signal, libc::SIGKILL | libc::SIGSTOP);
         let reserved = (32..libc::SIGRTMIN()).contains(&signal);
         if fixed || reserved {
@@ -33,7 +33,7 @@ pub fn reset_signals(_alone: &SingleThreaded) -> Result<(), StepError> {
     unblock_all()
 }
 
-/// Has the process go on where the signal would end it; the call that led to it fails.
+/// Ignores a signal: the call that caused it fails instead.
 pub(crate) fn ignore(signal: libc::c_int) -> Result<(), StepError> {
     set_action(signal, libc::SIG_IGN)
 }
@@ -53,7 +53,7 @@ fn unblock_all() -> Result<(), StepError> {
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: C3; `sigemptyset` initialises the whole set it is given.
     unsafe { libc::sigemptyset(none.as_mut_ptr()) };
-    // SAFETY: C2 and C3; the set was initialised above and the old one is not asked for.
+    // SAFETY: C2 and C3; the set was initialised above and the old one is not requested.
     let answer = unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
     check(answer, "sigprocmask")
 }

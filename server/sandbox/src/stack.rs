@@ -1,4 +1,4 @@
-//! How much stack the main thread has.
+//! The size of the main thread's stack.
 
 use std::fs;
 use std::io;
@@ -9,20 +9,21 @@ use crate::StepError;
 
 const STEP: &str = "main_stack";
 const MAPS: &str = "/proc/self/maps";
-/// What an unlimited stack counts as: the kernel leaves at least this much room below it.
+/// The limit that is assumed for an unlimited stack, in bytes: the kernel leaves at least as much
+/// address space below it.
 const UNLIMITED: usize = 128 << 20;
 
-/// The main thread's stack: its limit and how much of it was in use when it was asked for.
+/// The main thread's stack: its limit, and how much of it was in use at the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MainStack {
-    /// What the stack may grow to in all, in bytes; arguments and environment included.
+    /// Its limit in bytes, arguments and environment included.
     pub limit: usize,
-    /// What was in use at the call, in bytes.
+    /// The bytes in use at the call.
     pub used: usize,
 }
 
 impl MainStack {
-    /// Returns what was left below the caller, in bytes.
+    /// Returns the bytes that were left below the caller.
     pub fn left(self) -> usize {
         self.limit.saturating_sub(self.used)
     }
@@ -30,8 +31,8 @@ impl MainStack {
 
 /// Measures the main thread's stack; must be called on the main thread.
 ///
-/// The limit that counts is the one in force now: the kernel grows the stack up to it. Arguments
-/// and environment lie on the same stack, so it is measured and not assumed.
+/// The kernel grows the stack up to the limit in force. Arguments and environment lie on the same
+/// stack, so the part in use is measured.
 pub fn main_stack() -> Result<MainStack, StepError> {
     let failed = StepError::proc(STEP, MAPS);
     let limit = process::getrlimit(Resource::Stack)

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::StepError;
 
-/// A proof that the process had exactly one thread when [`single_threaded`] looked.
+/// A proof that the process had one thread when [`single_threaded`] counted them.
 ///
 /// It cannot leave its thread, so it stays true until that thread starts another one: drop it
 /// before doing so.

@@ -1,9 +1,8 @@
-//! The second step of a confinement: what only loading needs is taken away when it is done.
+//! The second step of a confinement: removes the rights that only loading needs.
 //!
-//! It is a further filter on every thread, those that the addon has started included. From then on
-//! no memory becomes code: neither memory that was written nor a file. Code that was hostile from
-//! its first instruction has run by then, and could pretend that the filter came about; what holds
-//! it are the layers before.
+//! It is a further filter on all threads, those of the addon included. From then on no memory can
+//! be made executable, neither written memory nor a file. A hostile addon has run code by then, and
+//! could fake the success of this step; the layers before this one confine it.
 
 use rustix::io::Errno;
 
@@ -11,15 +10,15 @@ use crate::StepError;
 use crate::policy::Policy;
 use crate::seccomp;
 
-/// What is to be taken away once the addon is loaded.
+/// The rights that are removed once the addon is loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Tightening {
     diagnose: bool,
 }
 
 impl Tightening {
-    /// What this policy takes away: nothing where code may be made, or where programs are started,
-    /// which load themselves under the same filters.
+    /// What this policy removes: nothing where written memory may be executed, or where programs
+    /// may be started, whose loaders run under the same filters.
     pub fn of(policy: &Policy) -> Option<Self> {
         let wanted = !policy.preset.exec_memory && !policy.subprocess;
         wanted.then_some(Self {
@@ -27,10 +26,10 @@ impl Tightening {
         })
     }
 
-    /// Takes it away, for good.
+    /// Removes them irrevocably.
     ///
     /// # Errors
-    /// The kernel refuses, for instance because a thread has made itself another filter.
+    /// The kernel refuses, for instance because a thread has installed a filter of its own.
     pub fn apply(self) -> Result<(), StepError> {
         if cfg!(not(target_arch = "x86_64")) {
             return Err(StepError::refused("tighten", "seccomp")(Errno::NOSYS));

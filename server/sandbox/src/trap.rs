@@ -1,47 +1,47 @@
-//! What the kernel tells a handler of SIGSYS about a call that the filter did not let through.
+//! The facts that a handler of SIGSYS gets about a filtered call.
 
 use crate::seccomp;
 
-/// The kernel's own name of the table of numbers for programs of 32 bits.
+/// The kernel's number of the architecture of 32-bit programs.
 const I386: u32 = 0x4000_0003;
-/// Set in numbers of the x32 table.
+/// Set in numbers of x32.
 const X32: u32 = 0x4000_0000;
 
-/// The structure that comes with the signal, as it is laid out for this one.
+/// The kernel's `siginfo_t` for SIGSYS of a filter.
 #[repr(C)]
-pub(crate) struct Told {
+pub(crate) struct FilteredCall {
     signal: i32,
-    /// The error that the filter names, 0 if it names none.
+    /// The error in the filter's verdict, or 0.
     pub(crate) errno: i32,
     code: i32,
     padding: i32,
     address: *mut libc::c_void,
     number: i32,
-    /// Which table of numbers the number is from.
+    /// The architecture whose number it is.
     pub(crate) architecture: u32,
 }
 
-impl Told {
-    /// Reads what came with the signal, unless somebody just sent it.
+impl FilteredCall {
+    /// Reads the structure, if a filter raised the signal and not `kill` or the like.
     pub(crate) fn of<'a>(info: *mut libc::siginfo_t) -> Option<&'a Self> {
         const FILTERED: i32 = 1;
         // SAFETY: C6; the kernel fills the structure as laid out above if the code is this one, and
-        // it does not end before it whatever the code is.
-        let told = unsafe { info.cast::<Self>().as_ref() };
-        told.filter(|told| told.code == FILTERED)
+        // the structure is at least as long for other codes.
+        let call = unsafe { info.cast::<Self>().as_ref() };
+        call.filter(|call| call.code == FILTERED)
     }
 
-    /// The number of the call in its table.
+    /// The number of the call on its architecture.
     pub(crate) fn number(&self) -> u32 {
         self.number.cast_unsigned()
     }
 
-    /// Whether the number is from another table than that of this program.
+    /// Whether the number is one of another architecture than this program's.
     pub(crate) fn is_foreign(&self) -> bool {
         self.architecture == I386 || self.number() & X32 != 0
     }
 
-    /// Which argument of the call is a path, if one is known to be.
+    /// The index of the argument that is a path, for the known calls.
     pub(crate) fn path_argument(&self) -> Option<usize> {
         if self.architecture == I386 {
             // open, creat, link, unlink, execve, chdir, rename, mkdir, rmdir; openat.
@@ -54,13 +54,13 @@ impl Told {
         seccomp::path_of(self.number() & !X32).map(|paths| paths.first.into())
     }
 
-    /// Which argument of the call is a second path.
+    /// The index of the argument that is a second path.
     pub(crate) fn second_path_argument(&self) -> Option<usize> {
         let paths = seccomp::path_of(self.number()).filter(|_| !self.is_foreign())?;
         paths.second.map(usize::from)
     }
 
-    /// The arguments of the call that the interrupted code made.
+    /// The arguments of the interrupted call.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn arguments(&self, context: &libc::ucontext_t) -> [u64; 6] {
         use libc::{REG_R8, REG_R9, REG_R10, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RSI};
@@ -76,7 +76,7 @@ impl Told {
         })
     }
 
-    /// The arguments of the call, which no other processor's filter sends.
+    /// Filters exist for x86-64 only.
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn arguments(&self, _: &libc::ucontext_t) -> [u64; 6] {
         [0; 6]

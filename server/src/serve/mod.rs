@@ -7,15 +7,14 @@ mod place;
 mod visitor;
 
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hostd_protocol::door::Remains;
+use hostd_protocol::attach::ProcessExit;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -23,7 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wait4::Wait4 as _;
 
 use place::Place;
-use visitor::Visit;
+use visitor::{Running, Visit};
 
 /// How long sessions may go on after the server was told to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -31,13 +30,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(5);
 /// So many connections may be silent at once.
 const MAX_SILENT: usize = 64;
-
-/// A session that runs, and where its client wants to read how it ended.
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    status: OwnedFd,
-}
 
 /// A connection that has not knocked yet.
 #[derive(Debug)]
@@ -206,7 +198,7 @@ impl Server {
             let Ok(Some(ended)) = running.child.try_wait4() else {
                 return true;
             };
-            let word = Remains {
+            let word = ProcessExit {
                 signal: ended.status.signal(),
                 exit_code: ended.status.code(),
                 user: ended.rusage.utime,

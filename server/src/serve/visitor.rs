@@ -4,27 +4,33 @@ use std::io::{IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use command_fds::{CommandFdExt as _, FdMapping};
+use hostd_protocol::attach::{self, ATTACH_BYTES, AttachRequest, DESCRIPTORS};
 use hostd_protocol::control::CarrierKind;
-use hostd_protocol::door::{self, DESCRIPTORS, KNOCK_BYTES, Knock};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
 use rustix::process::Uid;
 
-use super::Running;
 use crate::process::{CONTROL_DESCRIPTOR, CRASH_DESCRIPTOR, LANES_DESCRIPTOR};
 
 /// How long a client may take to read an answer of a few bytes.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
 
-/// A knock with its descriptors.
+/// An attach request with its descriptors.
 #[derive(Debug)]
 pub(super) struct Visit {
-    knock: Knock,
+    request: AttachRequest,
     descriptors: Vec<OwnedFd>,
+}
+
+/// A session that runs, and the descriptor to which its client wants its end written.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) child: Child,
+    pub(super) status: OwnedFd,
 }
 
 /// Lets in only who could start a process of this user anyway.
@@ -46,13 +52,13 @@ fn admit(peer: Uid, own: Uid) -> anyhow::Result<()> {
 
 pub(super) fn refuse(mut stream: &UnixStream, text: &str) {
     // Who has gone needs no answer.
-    let _ = stream.write_all(&door::refuse(text));
+    let _ = stream.write_all(&attach::refuse(text));
 }
 
 impl Visit {
-    /// Receives a knock; none if the client went away.
+    /// Receives an attach request; none if the client went away.
     pub(super) fn receive(stream: &UnixStream) -> anyhow::Result<Option<Self>> {
-        let mut bytes = [0; KNOCK_BYTES];
+        let mut bytes = [0; ATTACH_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = recvmsg(
@@ -71,18 +77,21 @@ impl Visit {
         if received.bytes == 0 {
             return Ok(None);
         }
-        if received.bytes != KNOCK_BYTES {
+        if received.bytes != ATTACH_BYTES {
             bail!("a truncated attach request");
         }
-        let knock = Knock::decode(&bytes)?;
-        if descriptors.len() != knock.descriptors() {
+        let request = AttachRequest::decode(&bytes)?;
+        if descriptors.len() != request.descriptors() {
             bail!(
                 "an attach request with {} descriptors instead of {}",
                 descriptors.len(),
-                knock.descriptors()
+                request.descriptors()
             );
         }
-        Ok(Some(Self { knock, descriptors }))
+        Ok(Some(Self {
+            request,
+            descriptors,
+        }))
     }
 
     /// Starts the session's process. The connection becomes its own.
@@ -96,7 +105,7 @@ impl Visit {
             parent_fd: stream.as_fd().try_clone_to_owned()?,
             child_fd: CONTROL_DESCRIPTOR,
         }];
-        if self.knock.carrier == CarrierKind::Lanes {
+        if self.request.carrier == CarrierKind::Lanes {
             fds.push(FdMapping {
                 parent_fd: next()?,
                 child_fd: LANES_DESCRIPTOR,
@@ -104,7 +113,7 @@ impl Visit {
         } else {
             command.args(["--carrier", "socket"]);
         }
-        if self.knock.crash_page {
+        if self.request.crash_page {
             fds.push(FdMapping {
                 parent_fd: next()?,
                 child_fd: CRASH_DESCRIPTOR,

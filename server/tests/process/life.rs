@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::carrier::{Patient, lane};
+use hostd_protocol::carrier::{Uninterruptible, lane};
 use hostd_protocol::control::{
     CarrierKind, ClientMessage, HostMessage, LogLevel, Setup, greet, read_message, write_message,
 };
@@ -124,17 +124,20 @@ fn session_serves_over_lanes_and_says_goodbye() {
         "{ready:?}"
     );
     let end = lane::client(segment, GENERATION, LIMITS);
-    let mut lane = end.lease(None, &mut Patient).unwrap();
+    let mut lane = end.lease(None, &mut Uninterruptible).unwrap();
     let mut frame = FrameBuilder::new(LIMITS);
     frame.start(FrameKind::Request, CallKind::RunScript.number());
     frame
         .body()
         .str("console.log('from the addon'); 6 * 7")
         .unwrap();
-    lane.send(frame.finish(CallId(1), GENERATION).unwrap(), &mut Patient)
-        .unwrap();
+    lane.send(
+        frame.finish(CallId(1), GENERATION).unwrap(),
+        &mut Uninterruptible,
+    )
+    .unwrap();
     let mut body = Vec::new();
-    let header = lane.receive(&mut body, &mut Patient).unwrap();
+    let header = lane.receive(&mut body, &mut Uninterruptible).unwrap();
     assert_eq!(header.kind, FrameKind::Reply);
     let value = ValueReader::new(&body, &LIMITS).next().unwrap();
     assert_eq!(value, Token::Int32(42));

@@ -6,13 +6,13 @@ use framehop::{
     CacheNative, FrameAddress, MayAllocateDuringUnwind, Module, UnwindRegsNative, Unwinder as _,
     UnwinderNative,
 };
+use hostd_symbols::escape;
 
 use super::file::{Budget, Pieces};
 use super::image::Placed;
 use super::maps::{Mapping, Maps};
-use super::name;
 use super::page::Record;
-use crate::report::Frame;
+use crate::report::StackFrame;
 
 /// How many frames are told.
 const MOST_FRAMES: usize = 64;
@@ -36,7 +36,7 @@ impl From<FrameAddress> for Step {
 }
 
 /// Follows the stack back from where the signal came.
-pub(super) fn trace(record: &Record, budget: &Budget) -> Vec<Frame> {
+pub(super) fn trace(record: &Record, budget: &Budget) -> Vec<StackFrame> {
     let maps = Maps::parse(&record.maps);
     let slots: [OnceCell<Pieces<'_>>; MOST_FILES] = Default::default();
     let mut files = Files {
@@ -164,14 +164,14 @@ impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
     }
 
     /// Says what is known of each step.
-    fn describe(&self, steps: &[Step], maps: &Maps<'m>) -> Vec<Frame> {
+    fn describe(&self, steps: &[Step], maps: &Maps<'m>) -> Vec<StackFrame> {
         let mut frames: Vec<_> = steps
             .iter()
             .map(|step| {
                 let module = maps.code_at(step.lookup).map(|code| file_name(code.path));
-                Frame {
+                StackFrame {
                     module,
-                    ..Frame::unnamed(step.address)
+                    ..StackFrame::unnamed(step.address)
                 }
             })
             .collect();
@@ -187,14 +187,14 @@ impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
             let mut lookups: Vec<_> = here.map(|step| step.lookup).collect();
             lookups.sort_unstable();
             lookups.dedup();
-            let names = placed.names(&lookups);
+            let functions = placed.functions_at(&lookups);
             for (step, frame) in steps.iter().zip(&mut frames) {
                 let Ok(index) = lookups.binary_search(&step.lookup) else {
                     continue;
                 };
-                if let Some(Some(named)) = names.get(index) {
-                    frame.symbol = Some(named.symbol.clone());
-                    frame.offset = named.offset.wrapping_add(step.address - step.lookup);
+                if let Some(Some(function)) = functions.get(index) {
+                    frame.symbol = Some(function.name.clone());
+                    frame.offset = function.offset.wrapping_add(step.address - step.lookup);
                 } else {
                     frame.offset = step.address.wrapping_sub(placed.bias);
                 }
@@ -205,7 +205,7 @@ impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
 }
 
 fn file_name(path: &str) -> String {
-    name::escape(path.rsplit('/').next().unwrap_or(path))
+    escape(path.rsplit('/').next().unwrap_or(path))
 }
 
 #[cfg(test)]

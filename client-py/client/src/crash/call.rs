@@ -1,8 +1,8 @@
 //! The call that the sandbox of a host ended it for.
 
+use hostd_symbols::escape;
 use syscalls::{x86, x86_64};
 
-use super::name;
 use super::page::Record;
 use crate::report::ForbiddenCall;
 
@@ -30,7 +30,7 @@ pub(super) fn forbidden(record: &Record) -> Option<ForbiddenCall> {
         name,
         table,
         arguments: call.arguments,
-        path: (!call.path.is_empty()).then(|| name::escape(&call.path)),
+        path: (!call.path.is_empty()).then(|| escape(&call.path)),
     })
 }
 

@@ -3,33 +3,21 @@
 use std::ops::Range;
 
 use framehop::ExplicitModuleSectionInfo;
-use object::elf::{FileHeader64, PF_X, PT_LOAD, STT_FUNC, STT_GNU_IFUNC};
-use object::read::elf::{ElfFile, ProgramHeader as _, Sym as _, SymbolTable};
-use object::{NativeEndian, Object as _, ObjectSection as _};
+use hostd_symbols::{Elf, Function};
+use object::elf::{PF_X, PT_LOAD};
+use object::read::elf::ProgramHeader as _;
+use object::{Object as _, ObjectSection as _};
 
 use super::file::Pieces;
-use super::name;
-
-type Elf<'a, 'b> = ElfFile<'a, FileHeader64<NativeEndian>, &'a Pieces<'b>>;
-
-/// How far a function reaches whose size its file does not say.
-const UNSIZED_REACH: u64 = 4096;
 
 /// The segments of one file, and where it was in memory.
 #[derive(Debug)]
 pub(super) struct Placed<'a, 'b> {
-    elf: Elf<'a, 'b>,
+    elf: Elf<'a, &'a Pieces<'b>>,
     /// What was added to the file's own addresses.
     pub(super) bias: u64,
     /// Where it was, in memory's addresses.
     pub(super) range: Range<u64>,
-}
-
-/// A function of a file that contains an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) symbol: String,
-    pub(super) offset: u64,
 }
 
 impl<'a, 'b> Placed<'a, 'b> {
@@ -76,63 +64,8 @@ impl<'a, 'b> Placed<'a, 'b> {
         }
     }
 
-    /// Names the functions that contain these addresses of memory; sorted, and answered in order.
-    pub(super) fn names(&self, addresses: &[u64]) -> Vec<Option<Named>> {
-        let mut best: Vec<Option<Found<'_>>> = vec![None; addresses.len()];
-        for table in [
-            self.elf.elf_symbol_table(),
-            self.elf.elf_dynamic_symbol_table(),
-        ] {
-            self.search(table, addresses, &mut best);
-        }
-        best.into_iter()
-            .map(|found| {
-                let found = found?;
-                Some(Named {
-                    symbol: name::demangle(found.name?),
-                    offset: found.offset,
-                })
-            })
-            .collect()
+    /// The functions that contain these addresses of memory, which must be sorted.
+    pub(super) fn functions_at(&self, addresses: &[u64]) -> Vec<Option<Function>> {
+        hostd_symbols::functions_at(&self.elf, self.bias, addresses)
     }
-
-    fn search<'s>(
-        &'s self,
-        table: &'s SymbolTable<'a, FileHeader64<NativeEndian>, &'a Pieces<'b>>,
-        addresses: &[u64],
-        best: &mut [Option<Found<'s>>],
-    ) {
-        let endian = self.elf.endian();
-        for symbol in table.iter() {
-            let kind = symbol.st_type();
-            if (kind != STT_FUNC && kind != STT_GNU_IFUNC) || symbol.is_undefined(endian) {
-                continue;
-            }
-            let start = symbol.st_value(endian).wrapping_add(self.bias);
-            let size = symbol.st_size(endian);
-            let reach = if size == 0 { UNSIZED_REACH } else { size };
-            let first = addresses.partition_point(|&address| address < start);
-            let inside = addresses.iter().zip(best.iter_mut()).skip(first);
-            for (address, best) in inside.take_while(|(address, _)| *address - start < reach) {
-                let offset = address - start;
-                let is_better = best
-                    .as_ref()
-                    .is_none_or(|best| (best.is_unsized && size != 0) || offset < best.offset);
-                if is_better {
-                    *best = Some(Found {
-                        name: table.symbol_name(endian, symbol).ok(),
-                        offset,
-                        is_unsized: size == 0,
-                    });
-                }
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Found<'s> {
-    name: Option<&'s [u8]>,
-    offset: u64,
-    is_unsized: bool,
 }

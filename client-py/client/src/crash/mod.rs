@@ -10,17 +10,17 @@ mod call;
 mod file;
 mod image;
 mod maps;
-mod name;
 mod page;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
+pub(crate) use hostd_symbols::escape;
 pub(crate) use page::CrashPage;
 use page::Record;
 
 use crate::memory;
-use crate::report::{ForbiddenCall, Frame, Running};
+use crate::report::{ForbiddenCall, Running, StackFrame};
 use file::Budget;
 use rustix::io::Errno;
 
@@ -34,6 +34,8 @@ const READING: u64 = 64 << 20;
 pub(crate) struct Findings {
     /// Whose call was running.
     pub(crate) running: Running,
+    /// The signal that the process wrote a record of.
+    pub(crate) recorded: Option<i32>,
     /// The address whose use failed.
     pub(crate) address: Option<u64>,
     /// Whether the thread had used up its stack.
@@ -43,7 +45,7 @@ pub(crate) struct Findings {
     /// The Node-API function that the thread was in.
     pub(crate) node_api: Option<String>,
     /// Where the thread was.
-    pub(crate) backtrace: Option<Vec<Frame>>,
+    pub(crate) backtrace: Option<Vec<StackFrame>>,
     /// Whether the last error that the thread had heard of was that there is no memory.
     pub(crate) lacked_memory: bool,
     /// The call that it was ended for.
@@ -59,6 +61,7 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     };
     let mut findings = Findings {
         running,
+        recorded: record.as_ref().map(|record| record.signal),
         ..Findings::default()
     };
     let Some(record) = record.filter(|record| Some(record.signal) == signal) else {
@@ -66,8 +69,8 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     };
     findings.address = record.fault_address();
     findings.overflowed = record.overflowed();
-    findings.thread = (!record.is_js_thread).then(|| name::escape(&record.thread_name));
-    findings.node_api = (!record.node_api.is_empty()).then(|| name::escape(&record.node_api));
+    findings.thread = (!record.is_js_thread).then(|| escape(&record.thread_name));
+    findings.node_api = (!record.node_api.is_empty()).then(|| escape(&record.node_api));
     findings.lacked_memory = record.error == Errno::NOMEM.raw_os_error();
     findings.peak_memory = memory::peak(&record.status);
     findings.forbidden = call::forbidden(&record);
@@ -76,11 +79,11 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
 }
 
 /// The frames, or at least the address at which it happened.
-fn trace(record: &Record) -> Vec<Frame> {
+fn trace(record: &Record) -> Vec<StackFrame> {
     let budget = Budget::new(READING, Instant::now() + NAMING);
     // The libraries meet here what they were not made for.
     let traced = panic::catch_unwind(AssertUnwindSafe(|| backtrace::trace(record, &budget)));
-    traced.unwrap_or_else(|_| vec![Frame::unnamed(record.program_counter)])
+    traced.unwrap_or_else(|_| vec![StackFrame::unnamed(record.program_counter)])
 }
 
 #[cfg(test)]
@@ -97,6 +100,7 @@ mod tests {
         for signal in [None, Some(SIGABRT)] {
             let findings = examine(&page, signal);
             assert_eq!(findings.running, Running::Lane(3));
+            assert_eq!(findings.recorded, Some(SIGSEGV));
             assert!(findings.address.is_none() && findings.backtrace.is_none());
         }
         assert!(examine(&page, Some(SIGSEGV)).backtrace.is_some());

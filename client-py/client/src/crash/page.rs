@@ -124,7 +124,7 @@ impl CrashPage {
             return None;
         }
         let running = match head.u32(LANE) {
-            NO_LANE => Running::Nobody,
+            NO_LANE => Running::Idle,
             lane => Running::Lane(u16::try_from(lane).ok()?),
         };
         if head.u32(STATE) < FACTS {

@@ -1,4 +1,4 @@
-//! A host without an engine: the scripts it is asked to run are the names of deeds.
+//! A host without an engine: each script that it is to run is the name of an action.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,8 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
-use hostd_protocol::carrier::{HostEnd, Wake, lane};
-use hostd_protocol::control::{self, CarrierKind, ClientMessage, HostMessage, LogLevel};
+use hostd_protocol::carrier::{HostEnd, Wake};
+use hostd_protocol::control::{self, ClientMessage, HostMessage, LogLevel};
 use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::handshake::Hello;
@@ -25,53 +25,28 @@ use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{Token, ValueReader};
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::start::start;
+
 /// How this host is to misbehave from the start.
 fn manner() -> String {
     std::env::var("FAKE_HOST").unwrap_or_default()
 }
 
 pub(crate) fn serve(arguments: &[String]) -> ExitCode {
-    let alone = hostd_sandbox::single_threaded().unwrap();
-    let parent = arguments
-        .iter()
-        .position(|word| word == "--parent")
-        .unwrap();
-    if hostd_sandbox::die_with_parent(arguments[parent + 1].parse().unwrap()).is_err() {
+    let Ok(mut started) = start(arguments) else {
         return ExitCode::from(9);
-    }
-    hostd_sandbox::reset_signals(&alone).unwrap();
-    hostd_sandbox::no_core_dumps().unwrap();
-    let lanes = !arguments.iter().any(|word| word == "socket");
-    let control = hostd_sandbox::adopt_descriptor(&alone, 3).unwrap();
-    let memory = lanes.then(|| hostd_sandbox::adopt_descriptor(&alone, 4).unwrap());
-    let mut control = UnixStream::from(control);
-
-    if let Some(code) = misbehave_before_the_greeting(&mut control) {
+    };
+    if let Some(code) = misbehave_before_the_greeting(&mut started.control) {
         return code;
     }
-    control::greet(&mut control).unwrap().check().unwrap();
-    let ClientMessage::Setup(setup) = control::read_message(&mut control).unwrap() else {
-        return ExitCode::from(8);
-    };
-    assert_eq!(setup.carrier == CarrierKind::Lanes, lanes);
+    let setup = started.greet().unwrap();
     if manner() == "refuse" {
         let message = "it does not feel like it".to_owned();
-        control::write_message(&mut control, &HostMessage::Refused { message }).unwrap();
+        let refused = HostMessage::Refused { message };
+        control::write_message(&mut started.control, &refused).unwrap();
         return ExitCode::SUCCESS;
     }
-    let mut end = match memory {
-        Some(memory) => {
-            let segment = lane::Segment::open(memory).unwrap();
-            lane::host(segment, setup.generation, setup.limits)
-        }
-        None => socket::host(setup.generation, setup.limits),
-    };
-    let ready = HostMessage::Ready {
-        pid: std::process::id(),
-        stack_bytes: 8 << 20,
-        features: Vec::new(),
-    };
-    control::write_message(&mut control, &ready).unwrap();
+    let (mut end, control) = started.ready(&setup).unwrap();
 
     let outbox = Outbox::default();
     let shutdown = Arc::new(AtomicBool::new(false));
@@ -117,7 +92,7 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
     code
 }
 
-/// What it does in place of a greeting; a code ends the process.
+/// The misbehaviour in place of the handshake; an exit code ends the process.
 fn misbehave_before_the_greeting(control: &mut UnixStream) -> Option<ExitCode> {
     match manner().as_str() {
         "die" => {
@@ -188,7 +163,7 @@ impl Fake<'_> {
         ExitCode::SUCCESS
     }
 
-    /// Does the deed and leaves the answer in `frame`; a code ends the process instead.
+    /// Performs the action and writes the reply to `frame`; an exit code ends the process instead.
     fn act(
         &mut self,
         lane: LaneIndex,
@@ -232,6 +207,14 @@ impl Fake<'_> {
                 let answer = self.call_back(lane, header, frame)?;
                 frame.start(FrameKind::Reply, header.number);
                 frame.body().boolean(answer == FrameKind::Reply);
+            }
+            "call-forever" => loop {
+                self.call_back(lane, header, frame)?;
+            },
+            "trickle" => self.trickle(lane, header, frame, (1000, Duration::from_millis(5)))?,
+            // Each wait for a piece is shorter than the time between two checks.
+            "trickle-header" => {
+                self.trickle(lane, header, frame, (1, Duration::from_millis(99)))?;
             }
             "garbage" => {
                 self.end.send(lane, &[0xA5; 64])?;
@@ -287,6 +270,25 @@ impl Fake<'_> {
         Ok(None)
     }
 
+    /// Answers with the beginning of a frame, and then byte by byte.
+    fn trickle(
+        &mut self,
+        lane: LaneIndex,
+        header: Header,
+        frame: &mut FrameBuilder,
+        (beginning, pause): (usize, Duration),
+    ) -> Result<(), ProtocolError> {
+        frame.body().str(&"x".repeat(10_000))?;
+        let bytes = frame.finish(header.call, header.generation)?;
+        let (beginning, rest) = bytes.split_at(beginning);
+        self.end.send(lane, beginning)?;
+        for byte in rest.chunks(1) {
+            thread::sleep(pause);
+            self.end.send(lane, byte)?;
+        }
+        forever();
+    }
+
     /// Waits until the call is cancelled.
     fn heed(&mut self, lane: LaneIndex) -> Result<(), ProtocolError> {
         let flag = self.end.cancel_flag(lane)?;
@@ -303,7 +305,7 @@ impl Fake<'_> {
         frame: &mut FrameBuilder,
     ) -> Result<FrameKind, ProtocolError> {
         frame.start(FrameKind::Request, 32);
-        frame.body().null();
+        frame.body().str(&"x".repeat(1 << 20))?;
         let bytes = frame.finish(CallId(77), header.generation)?;
         self.end.send(lane, bytes)?;
         let mut body = Vec::new();

@@ -1,12 +1,13 @@
 //! The client against real processes.
 //!
-//! This program plays three parts: without special arguments it runs the tests; with `--session`
-//! it is the host that they start, which does what it is told, good or bad; with `--scenario` it
-//! is a client whose whole process matters, because it ends, ignores signals or reaps children.
+//! This program has three modes: without special arguments it runs the tests; with `--session` it is the
+//! host that they start, which behaves as the test requests; with `--scenario` it is a client in a
+//! process of its own, because it ends, ignores signals or reaps children.
 
 mod cases;
 mod fake;
 mod scenario;
+mod start;
 
 use std::process::ExitCode;
 

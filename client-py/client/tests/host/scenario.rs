@@ -1,4 +1,4 @@
-//! Clients whose whole process matters.
+//! Clients that need a process of their own.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,21 +12,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hostd_client::{Client, ClientError, ExitReport, forked};
+use hostd_client::{Cause, Client, ClientError, ExitReport, forked};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use crate::cases::{World, ask, run};
+use crate::cases::{Fixture, ask, run};
 
 pub(crate) fn play(name: &str) -> ExitCode {
-    let world = World::default();
-    let client = Client::new(world.options());
+    let fixture = Fixture::default();
+    let client = Client::new(fixture.options());
     println!("host {}", ask(&client, "pid").unwrap());
     match name {
         // The process returns from main while a host serves.
         "leave" => {}
         // The process waits to be killed.
         "stay" => thread::sleep(Duration::from_secs(60)),
-        // A host dies although nobody can ask how: SIGCHLD is ignored.
+        // A host dies, and the kernel reaps it: SIGCHLD is ignored.
         "ignore" => println!("{}", describe(&died(&client))),
         // A host dies, and another part of the program takes its status.
         "reap" => {
@@ -46,11 +46,13 @@ pub(crate) fn play(name: &str) -> ExitCode {
         }
         // As after a fork, in the child: the parent's host is left alone.
         "fork" => {
-            let mut talk = client.conversation(&mut hostd_client::Patient).unwrap();
+            let mut conversation = client
+                .conversation(&mut hostd_client::Uninterruptible)
+                .unwrap();
             let before = client.pid().unwrap();
             forked();
-            let refused = run(&mut talk, "pid").unwrap_err();
-            drop(talk);
+            let refused = run(&mut conversation, "pid").unwrap_err();
+            drop(conversation);
             assert!(matches!(refused, ClientError::Forked), "{refused}");
             assert!(client.is_dead());
             let own: u32 = ask(&client, "pid").unwrap().parse().unwrap();
@@ -67,7 +69,7 @@ pub(crate) fn play(name: &str) -> ExitCode {
             let before = possessions();
             (0..50).for_each(|_| crash());
             let end = Instant::now() + Duration::from_secs(5);
-            // Threads of dead hosts may be on their way out still, then and now.
+            // Threads of ended hosts may still be ending, before and now.
             let grown = || {
                 possessions()
                     .iter()
@@ -92,11 +94,11 @@ fn died(client: &Client) -> ExitReport {
     }
 }
 
-/// One of two truths: the status was still to be had, or it says that it was not.
+/// Whether the exit status is known, or reported as unknown.
 fn describe(report: &ExitReport) -> &'static str {
-    match (report.signal, &report.reason) {
-        (Some(11), None) => "known",
-        (None, Some(reason)) if reason.contains("unknown") => "unknown",
+    match (report.signal, &report.cause) {
+        (Some(11), Cause::Signal) => "known",
+        (None, Cause::Unknown(_)) => "unknown",
         _ => "wrong",
     }
 }

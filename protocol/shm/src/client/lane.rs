@@ -1,68 +1,78 @@
 //! The client's end of one lane.
 
 use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Verdict, Waited};
+use hostd_wait::constants::{LANE_SPIN, PARK_MAX, SPURIOUS_PAUSE, SPURIOUS_WAKES_MAX};
+use hostd_wait::{AdaptiveSpin, YieldBackoff, current_cpu};
+
 use crate::area::Area;
-use crate::bell::{HostSleep, LaneSleep, publish_fence};
 use crate::error::Violation;
-use crate::layout::{Direction, Interest, LaneIndex, SLICE, SPIN_TIME};
+use crate::lane::{Direction, Interest, LaneNumber};
+use crate::parker::{ClientAnnouncement, HostAnnouncement, publish_fence};
 use crate::ring::{Consumer, Producer};
-use crate::seat::{self, Courtesy};
-use crate::spin::Spin;
-use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence};
+use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence, pause};
 use crate::top::ClientTop;
 use crate::uninit::{append, as_uninit};
 
-/// The client's end of a lane: writes towards the host, reads what comes from it.
-#[derive(Debug)]
-pub struct ClientLane {
-    area: Arc<Area>,
-    index: LaneIndex,
-    to_host: Producer,
-    to_client: Consumer,
-    /// What the host was not told yet: bits of an [`Interest`], as the host would have it.
-    owed: u32,
-    spin: Spin,
-    /// How often the JS thread had moved when this end last looked.
-    moves: u32,
-    /// This end has woken the JS thread, on this CPU perhaps, since it last waited.
-    has_woken: bool,
-    courtesy: Courtesy,
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// What was waited for is there.
+    Ready,
+    /// The check ended the wait.
+    Stopped,
 }
 
-impl ClientLane {
-    pub(super) fn new(area: Arc<Area>, index: LaneIndex) -> Self {
+/// The client's end of a lane: writes towards the host, reads what comes from it.
+#[derive(Debug)]
+pub struct ClientRings {
+    area: Arc<Area>,
+    index: LaneNumber,
+    to_host: Producer,
+    to_client: Consumer,
+    /// What the host was not notified of yet: bits of an [`Interest`], from the host's view.
+    unnotified: u32,
+    spin: AdaptiveSpin,
+    yields: YieldBackoff,
+    /// Migrations of the JS thread when this end last looked.
+    migrations: u32,
+    /// This end has woken the JS thread, perhaps on this CPU, since it last waited.
+    has_woken: bool,
+}
+
+impl ClientRings {
+    pub(super) fn new(area: Arc<Area>, index: LaneNumber) -> Self {
         let (to_host, to_client) = (Producer::default(), Consumer::default());
         Self {
             area,
             index,
             to_host,
             to_client,
-            owed: 0,
-            spin: Spin::new(SPIN_TIME),
-            moves: 0,
+            unnotified: 0,
+            spin: AdaptiveSpin::new(LANE_SPIN),
+            yields: YieldBackoff::new(),
+            migrations: 0,
             has_woken: false,
-            courtesy: Courtesy::default(),
         }
     }
 
     /// The lane's number.
-    pub fn index(&self) -> LaneIndex {
+    pub fn index(&self) -> LaneNumber {
         self.index
     }
 
     /// Writes what fits into the ring towards the host and returns how much that was. Never
-    /// blocks. Wakes nobody: see [`notify`](Self::notify).
+    /// blocks, and wakes no thread: see [`notify`](Self::notify).
     #[inline]
     pub fn write(&mut self, source: &[u8]) -> Result<usize, Violation> {
         let written = self
             .to_host
             .write(self.area.ring(self.index, Direction::ToHost), source)?;
         if written > 0 {
-            self.owed |= Interest::DATA_BIT;
+            self.unnotified |= Interest::DATA_BIT;
         }
         Ok(written)
     }
@@ -85,8 +95,8 @@ impl ClientLane {
     fn read_uninit(&mut self, target: &mut [MaybeUninit<u8>]) -> Result<usize, Violation> {
         let ring = self.area.ring(self.index, Direction::ToClient);
         let read = self.to_client.read(ring, target)?;
-        if self.to_client.take_untold() {
-            self.owed |= Interest::SPACE_BIT;
+        if self.to_client.take_unnotified() {
+            self.unnotified |= Interest::SPACE_BIT;
         }
         Ok(read)
     }
@@ -105,48 +115,60 @@ impl ClientLane {
             .writable(self.area.ring(self.index, Direction::ToHost))
     }
 
-    /// Tells the host, if it sleeps, of what was written and read since the last time. Waits do
-    /// this by themselves.
+    /// Wakes the host, if it is parked, for what was written and read since the last call. Every wait
+    /// calls this.
     #[inline]
     pub fn notify(&mut self) {
-        if self.owed != 0 {
-            let owed = std::mem::take(&mut self.owed);
-            self.has_woken |= tell_host(&self.area, self.index, owed);
+        if self.unnotified != 0 {
+            let news = std::mem::take(&mut self.unnotified);
+            self.has_woken |= notify_host(&self.area, self.index, news);
         }
     }
 
-    /// Waits until there is something to read or room to write, as `interest` says, or `check`
-    /// says to stop. Spins before it sleeps; sleeps in slices.
+    /// Waits until there is something to read or space to write, as `interest` says, or `check`
+    /// breaks. Spins before it parks.
     #[inline]
     pub fn wait(
         &mut self,
         interest: Interest,
-        check: &mut dyn FnMut() -> Verdict,
+        check: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Waited, Violation> {
+        self.wait_in_slices(interest, &mut || PARK_MAX, check)
+    }
+
+    /// As [`wait`](Self::wait); `slice` says, before each park, how long that may take.
+    #[inline]
+    pub fn wait_in_slices(
+        &mut self,
+        interest: Interest,
+        slice: &mut dyn FnMut() -> Duration,
+        check: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Waited, Violation> {
         self.notify();
         let has_woken = std::mem::take(&mut self.has_woken);
-        let found = if self.is_left() || has_woken {
-            self.spin_aside(interest)
+        let found = if self.is_migrating() || has_woken {
+            self.spin_and_yield(interest)
         } else {
             self.spin(interest)
         };
         match found {
             Some(found) => found.map(|()| Waited::Ready),
-            None => self.wait_asleep(interest, check),
+            None => self.park(interest, slice, check),
         }
     }
 
-    /// Whether there is something to read or room to write, as `interest` says, within a moment: 3 us
-    /// at most, and a look where spinning does not pay. Never sleeps.
+    /// Whether there is something to read or space to write, as `interest` says, within
+    /// [`BRIEF_POLL_MAX`](hostd_wait::constants::BRIEF_POLL_MAX); polls once where spinning does not
+    /// pay. Never parks.
     #[inline]
-    pub fn glance(&mut self, interest: Interest) -> Result<bool, Violation> {
+    pub fn poll_briefly(&mut self, interest: Interest) -> Result<bool, Violation> {
         self.notify();
         if self.has_woken {
-            // It does not come that soon.
-            return self.look(interest).map(|found| found.is_some());
+            // Waking takes longer than that.
+            return self.poll(interest).map(|found| found.is_some());
         }
         let mut spin = self.spin;
-        let found = spin.briefly(|| self.look(interest).transpose());
+        let found = spin.briefly(|| self.poll(interest).transpose());
         self.spin = spin;
         found.transpose().map(|found| found.is_some())
     }
@@ -154,55 +176,59 @@ impl ClientLane {
     #[inline]
     fn spin(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
         let mut spin = self.spin;
-        let found = spin.until(|| self.look(interest).transpose());
+        let found = spin.until(|| self.poll(interest).transpose());
         self.spin = spin;
         found
     }
 
-    /// The same while the JS thread is on its way, or has yet to set out, perhaps on this CPU.
+    /// As [`spin`](Self::spin), while the JS thread may need this CPU: it wakes up or migrates.
     #[cold]
-    fn spin_aside(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
-        let (mut spin, mut courtesy) = (self.spin, self.courtesy);
-        let look = || self.look(interest).transpose();
-        let found = spin.until_between(look, |_| courtesy.step_aside());
-        (self.spin, self.courtesy) = (spin, courtesy);
+    fn spin_and_yield(&mut self, interest: Interest) -> Option<Result<(), Violation>> {
+        let (mut spin, mut yields) = (self.spin, self.yields);
+        let poll = || self.poll(interest).transpose();
+        let found = spin.until_between(poll, |_| {
+            yields.maybe_yield();
+        });
+        (self.spin, self.yields) = (spin, yields);
         found
     }
 
-    /// Whether the JS thread leaves this end's CPU, or has left it since this was asked last: then it
-    /// pays to spin until it has arrived.
+    /// Whether the JS thread migrates away from a client's CPU, or did since the last call: spinning
+    /// pays then until it has arrived.
     #[inline]
-    fn is_left(&mut self) -> bool {
-        let moves = self.area.header().host.0.moves.load(Relaxed);
-        let is_left = moves != self.moves;
-        if is_left {
-            self.moves = moves;
-            self.spin = self.spin.renewed();
+    fn is_migrating(&mut self) -> bool {
+        let migrations = self.area.header().host.0.migrations.load(Relaxed);
+        let is_migrating = migrations != self.migrations;
+        if is_migrating {
+            self.migrations = migrations;
+            self.spin = self.spin.extended();
         }
-        is_left
+        is_migrating
     }
 
     #[cold]
-    fn wait_asleep(
+    fn park(
         &mut self,
         interest: Interest,
-        check: &mut dyn FnMut() -> Verdict,
+        slice: &mut dyn FnMut() -> Duration,
+        check: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Waited, Violation> {
-        if self.is_left()
-            && let Some(found) = self.spin_aside(interest)
+        if self.is_migrating()
+            && let Some(found) = self.spin_and_yield(interest)
         {
             return found.map(|()| Waited::Ready);
         }
         let area = Arc::clone(&self.area);
-        let bell = &area.lane(self.index).bell.0;
+        let parker = &area.lane(self.index).parker.0;
         let start = Instant::now();
-        let mut outcome = None;
+        let (mut outcome, mut spurious) = (None, 0);
         loop {
-            let announcement = LaneSleep::encode(interest, seat::here());
-            bell.sleep(announcement, Some(SLICE), || {
-                outcome = match self.look(interest).transpose() {
+            let begin = Instant::now();
+            let announcement = ClientAnnouncement::encode(interest, current_cpu());
+            parker.park(announcement, Some(slice()), || {
+                outcome = match self.poll(interest).transpose() {
                     Some(found) => Some(found.map(|()| Waited::Ready)),
-                    None if check() == Verdict::Stop => Some(Ok(Waited::Stopped)),
+                    None if check().is_break() => Some(Ok(Waited::Stopped)),
                     None => None,
                 };
                 outcome.is_some()
@@ -210,26 +236,32 @@ impl ClientLane {
             if let Some(outcome) = outcome.take() {
                 return outcome;
             }
-            if let Some(found) = self.look(interest).transpose() {
-                if area.header().host.0.is_elsewhere(seat::here()) {
-                    self.spin.slept(start.elapsed());
+            if let Some(found) = self.poll(interest).transpose() {
+                if area.header().host.0.is_host_elsewhere(current_cpu()) {
+                    self.spin.record_park(start.elapsed());
                 }
                 return found.map(|()| Waited::Ready);
+            }
+            if begin.elapsed() < SPURIOUS_PAUSE {
+                spurious += 1;
+                if spurious > SPURIOUS_WAKES_MAX {
+                    pause(SPURIOUS_PAUSE);
+                }
             }
         }
     }
 
     /// `Some` if what `interest` names is there.
     #[inline]
-    fn look(&mut self, interest: Interest) -> Result<Option<()>, Violation> {
+    fn poll(&mut self, interest: Interest) -> Result<Option<()>, Violation> {
         let ready =
             (interest.data() && self.readable()? > 0) || (interest.space() && self.writable()? > 0);
         Ok(ready.then_some(()))
     }
 
-    /// Never spin on this lane again (for measurements).
+    /// Never spins on this lane again: for measurements.
     pub fn disable_spin(&mut self) {
-        self.spin = Spin::never();
+        self.spin = AdaptiveSpin::never();
     }
 
     /// A handle that other threads may use while this one waits.
@@ -252,62 +284,62 @@ impl ClientLane {
 #[derive(Debug, Clone)]
 pub struct LaneHandle {
     area: Arc<Area>,
-    index: LaneIndex,
+    index: LaneNumber,
 }
 
 impl LaneHandle {
-    pub(super) fn new(area: Arc<Area>, index: LaneIndex) -> Self {
+    pub(super) fn new(area: Arc<Area>, index: LaneNumber) -> Self {
         Self { area, index }
     }
 
     /// The lane's number.
-    pub fn index(&self) -> LaneIndex {
+    pub fn index(&self) -> LaneNumber {
         self.index
     }
 
-    /// Wakes the thread of this process that waits on the lane, so that it asks its check.
+    /// Wakes the thread of this process that waits on the lane, which then calls its check.
     pub fn wake(&self) {
-        self.area.lane(self.index).bell.0.ring();
+        self.area.lane(self.index).parker.0.unpark();
     }
 
     /// Sets the cancel word, which the host reads with
-    /// [`HostLane::cancel`](crate::HostLane::cancel), and wakes the host if it waits on this lane.
-    /// Zero takes it back; what other values mean is up to the two sides.
+    /// [`HostRings::cancel`](crate::HostRings::cancel), and wakes the host if it waits on this lane.
+    /// Zero clears it; the two sides agree on the meaning of other values.
     pub fn set_cancel(&self, word: u32) {
         set_cancel(&self.area, self.index, word);
     }
 }
 
-fn set_cancel(area: &Area, index: LaneIndex, word: u32) {
+fn set_cancel(area: &Area, index: LaneNumber, word: u32) {
     area.lane(index).cancel.0.store(word, Release);
     if word != 0 {
         publish_fence();
         let either = Interest::Either.bits();
-        let concerns = |announced| HostSleep::concerns(announced, index, either);
-        area.header().host.0.bell.wake_if(concerns);
+        let concerns = |announced| HostAnnouncement::concerns(announced, index, either);
+        area.header().host.0.parker.unpark_if(concerns);
     }
 }
 
 /// The cancel word of a lane.
-pub(crate) fn cancel_word(area: &Area, index: LaneIndex) -> u32 {
+pub(crate) fn cancel_word(area: &Area, index: LaneNumber) -> u32 {
     area.lane(index).cancel.0.load(Acquire)
 }
 
-/// The waker's half of the sleeping protocol, towards the JS thread. Whether that was woken.
+/// The waker's half of the parking protocol, towards the JS thread. Whether that was woken.
 #[inline]
-fn tell_host(area: &Area, index: LaneIndex, owed: u32) -> bool {
+fn notify_host(area: &Area, index: LaneNumber, news: u32) -> bool {
     let host = &area.header().host.0;
     publish_fence();
-    // A bit that is set need not be set again: the host clears it before it looks at the ring for
-    // the last time, so with the fences in between either it sees our bytes or we see it cleared.
-    if owed & Interest::DATA_BIT != 0 && host.ready.load(Relaxed) & index.bit() == 0 {
+    // A bit that is set need not be set again: the host clears it before it polls the ring for the
+    // last time, so with the fences in between either it sees our bytes or we see it cleared.
+    if news & Interest::DATA_BIT != 0 && host.ready.load(Relaxed) & index.bit() == 0 {
         host.ready.fetch_or(index.bit(), SeqCst);
         fence(SeqCst);
     }
-    host.bell.wake_if(|announced| {
-        let concerns = HostSleep::concerns(announced, index, owed);
+    host.parker.unpark_if(|announced| {
+        let concerns = HostAnnouncement::concerns(announced, index, news);
         if concerns {
-            host.wakes_from(seat::here());
+            host.set_waker_cpu(current_cpu());
         }
         concerns
     })

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::area::Area;
-use crate::bell::HostSleep;
 use crate::client::cancel_word;
 use crate::error::Violation;
-use crate::layout::{Direction, Interest, LaneIndex};
+use crate::lane::{Direction, Interest, LaneNumber};
+use crate::parker::HostAnnouncement;
 use crate::ring::Producer;
 use crate::uninit::{append, as_uninit};
 
@@ -20,24 +20,24 @@ use crate::uninit::{append, as_uninit};
 pub enum HostWait {
     /// What was waited for is there.
     Ready,
-    /// A [`HostWaker`](super::HostWaker) rang.
-    Rung,
-    /// The client set the lane's cancel word, and nothing came otherwise.
+    /// A [`FutexWaker`](super::FutexWaker) woke the JS thread.
+    Woken,
+    /// The client set the lane's cancel word, and nothing else came.
     Cancelled,
-    /// The time was over.
+    /// The timeout expired.
     TimedOut,
 }
 
 /// The host's end of a lane: reads what comes from the client, writes towards it.
 #[derive(Debug)]
-pub struct HostLane {
+pub struct HostRings {
     shared: Rc<Shared>,
-    index: LaneIndex,
+    index: LaneNumber,
     writer: Producer,
 }
 
-impl HostLane {
-    pub(super) fn new(shared: Rc<Shared>, index: LaneIndex) -> Self {
+impl HostRings {
+    pub(super) fn new(shared: Rc<Shared>, index: LaneNumber) -> Self {
         Self {
             shared,
             index,
@@ -46,18 +46,18 @@ impl HostLane {
     }
 
     /// The lane's number.
-    pub fn index(&self) -> LaneIndex {
+    pub fn index(&self) -> LaneNumber {
         self.index
     }
 
     /// Writes what fits into the ring towards the client and returns how much that was. Never
-    /// blocks. Wakes nobody: see [`notify`](Self::notify).
+    /// blocks, and wakes no thread: see [`notify`](Self::notify).
     #[inline]
     pub fn write(&mut self, source: &[u8]) -> Result<usize, Violation> {
         let ring = self.shared.area.ring(self.index, Direction::ToClient);
         let written = self.writer.write(ring, source)?;
         if written > 0 {
-            self.shared.owe_data(self.index);
+            self.shared.note_data(self.index);
         }
         Ok(written)
     }
@@ -81,11 +81,11 @@ impl HostLane {
         let cell = &self.shared.readers[self.index.get()];
         let mut reader = cell.get();
         let read = reader.read(self.shared.area.ring(self.index, Direction::ToHost), target);
-        let telling = reader.take_untold();
+        let is_notifying = reader.take_unnotified();
         cell.set(reader);
         let read = read?;
-        if telling {
-            self.shared.owe_space(self.index);
+        if is_notifying {
+            self.shared.note_space(self.index);
         }
         Ok(read)
     }
@@ -103,18 +103,18 @@ impl HostLane {
             .writable(self.shared.area.ring(self.index, Direction::ToClient))
     }
 
-    /// Tells the client, if it sleeps, of what was written and read since the last time. Waits do
-    /// this by themselves, for all lanes.
+    /// Wakes the client, if it is parked, for what was written and read since the last call. Every
+    /// wait does this for all lanes.
     #[inline]
     pub fn notify(&mut self) {
         self.shared.notify(self.index);
     }
 
-    /// Waits on this lane alone: for a callback's reply, for the rest of a frame, for room.
-    /// Ends as `Rung` only if a [`HostWaker`](super::HostWaker) rang and nothing is there; the ring counts as
-    /// answered then, so the caller does what it would do at its top, or remembers to. Ends as
-    /// `Cancelled` only if the client's cancel word differs from `cancel`, the value that the
-    /// caller knows of.
+    /// Waits on this lane alone: for a callback's reply, for the rest of a frame, for space.
+    /// Ends as `Woken` only if a [`FutexWaker`](super::FutexWaker) woke the thread and nothing is
+    /// there; it is not reported again, so the caller handles it now or notes it for later. Ends as
+    /// `Cancelled` only if the client's cancel word differs from `cancel`, the last value that the
+    /// caller has handled.
     pub fn wait(
         &mut self,
         interest: Interest,
@@ -122,12 +122,13 @@ impl HostLane {
         timeout: Option<Duration>,
     ) -> Result<HostWait, Violation> {
         let shared = Rc::clone(&self.shared);
-        let sleep = HostSleep::Lane(self.index, interest);
-        let found = shared.wait(sleep, timeout, |_| self.look(interest, cancel).transpose());
+        let announcement = HostAnnouncement::Lane(self.index, interest);
+        let poll = |_| self.poll(interest, cancel).transpose();
+        let found = shared.wait(announcement, timeout, poll);
         match found.transpose()? {
-            Some(HostWait::Rung) => {
-                shared.take_rung();
-                Ok(HostWait::Rung)
+            Some(HostWait::Woken) => {
+                shared.take_woken();
+                Ok(HostWait::Woken)
             }
             Some(found) => Ok(found),
             None => Ok(HostWait::TimedOut),
@@ -135,12 +136,12 @@ impl HostLane {
     }
 
     #[inline]
-    fn look(&mut self, interest: Interest, cancel: u32) -> Result<Option<HostWait>, Violation> {
+    fn poll(&mut self, interest: Interest, cancel: u32) -> Result<Option<HostWait>, Violation> {
         if (interest.data() && self.readable()? > 0) || (interest.space() && self.writable()? > 0) {
             return Ok(Some(HostWait::Ready));
         }
-        if self.shared.rung() {
-            return Ok(Some(HostWait::Rung));
+        if self.shared.is_woken() {
+            return Ok(Some(HostWait::Woken));
         }
         Ok((self.cancel() != cancel).then_some(HostWait::Cancelled))
     }
@@ -152,8 +153,8 @@ impl HostLane {
     }
 
     /// A reader of the cancel word for the engine's interrupt handler.
-    pub fn cancel_flag(&self) -> CancelFlag {
-        CancelFlag {
+    pub fn cancel_word(&self) -> CancelWord {
+        CancelWord {
             area: Arc::clone(&self.shared.area),
             index: self.index,
             here: PhantomData,
@@ -163,13 +164,13 @@ impl HostLane {
 
 /// Reads a lane's cancel word; for the engine's interrupt handler, on the JS thread.
 #[derive(Debug, Clone)]
-pub struct CancelFlag {
+pub struct CancelWord {
     area: Arc<Area>,
-    index: LaneIndex,
+    index: LaneNumber,
     here: PhantomData<Rc<()>>,
 }
 
-impl CancelFlag {
+impl CancelWord {
     /// The word, as the client set it.
     #[inline]
     pub fn get(&self) -> u32 {

@@ -1,85 +1,91 @@
-//! What the ends on the JS thread have in common: one sleep for all lanes, and what comes before it.
+//! The state that all lanes share on the JS thread, and the one wait for all of them.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hostd_wait::constants::{BRIEF_POLL_MAX, LANE_SPIN, NOTICE_SPIN};
+use hostd_wait::{AdaptiveSpin, Placement, WaitSwitch, YieldBackoff, current_cpu};
+
 use crate::area::Area;
-use crate::bell::{HostSleep, LaneSleep, publish_fence};
 use crate::error::Violation;
-use crate::layout::{
-    Direction, HOME_LANE, Interest, LANES, LaneIndex, PATIENT_SPIN_TIME, SPIN_TIME,
-};
+use crate::lane::{Direction, HOME_LANE, Interest, LANES, LaneNumber};
+use crate::parker::{ClientAnnouncement, HostAnnouncement, publish_fence};
 use crate::ready::{ALL_LANES, ReadyBitmap};
 use crate::ring::Consumer;
-use crate::seat::{self, Courtesy, Seat};
-use crate::spin::{MOMENT, Spin};
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 
-/// What the ends on the JS thread have in common.
+/// What the lanes share on the JS thread.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) area: Arc<Area>,
     /// Set by the wakers; private to this process.
-    rung: Arc<AtomicU32>,
+    woken: Arc<AtomicU32>,
     pub(super) readers: [Cell<Consumer>; LANES],
-    /// Lanes whose client was not told yet of bytes written, of bytes read.
-    owed_data: Cell<u64>,
-    owed_space: Cell<u64>,
-    /// The lane that was served last. Its ready bit is left set although its ring is empty, and
-    /// the ring is looked at instead: then a conversation touches no line but the ring's.
-    hot: Cell<Option<LaneIndex>>,
-    spin: Cell<Spin>,
-    /// For the wait that follows a notice: an answer takes as long as it takes to wake a thread.
-    patient: Cell<Spin>,
-    seat: Seat,
-    /// Whoever was woken last, or has woken this thread, can't run before it sleeps.
-    crowded: Cell<bool>,
-    /// The client was told by other means than the home lane.
-    expects: Cell<bool>,
+    /// Lanes whose client was not notified yet of bytes written, of bytes read.
+    unnotified_data: Cell<u64>,
+    unnotified_space: Cell<u64>,
+    /// The lane that was served last. Its ready bit stays set although its ring is empty, and the
+    /// ring is polled instead: then a conversation touches the cache lines of its ring only.
+    hot: Cell<Option<LaneNumber>>,
+    spin: Cell<AdaptiveSpin>,
+    /// For the wait that follows a notice: the answer takes as long as waking a thread.
+    notice_spin: Cell<AdaptiveSpin>,
+    placement: Placement,
+    /// The client that was woken last, or has woken this thread, needs this thread's CPU.
+    skip_spin: Cell<bool>,
+    /// See [`HostWaiter::expect_answer`](super::HostWaiter::expect_answer).
+    expects_answer: Cell<bool>,
     /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
     on_idle: Cell<fn(Duration) -> bool>,
-    courtesy: Cell<Courtesy>,
+    yields: Cell<YieldBackoff>,
 }
 
 impl Shared {
-    pub(super) fn new(area: Arc<Area>, rung: Arc<AtomicU32>) -> Self {
+    pub(super) fn new(area: Arc<Area>, woken: Arc<AtomicU32>) -> Self {
+        let notice_spin = if WaitSwitch::NoticeSpin.is_on() {
+            NOTICE_SPIN
+        } else {
+            LANE_SPIN
+        };
         Self {
             area,
-            rung,
+            woken,
             readers: std::array::from_fn(|_| Cell::new(Consumer::default())),
-            owed_data: Cell::new(0),
-            owed_space: Cell::new(0),
+            unnotified_data: Cell::new(0),
+            unnotified_space: Cell::new(0),
             hot: Cell::new(None),
-            spin: Cell::new(Spin::new(SPIN_TIME)),
-            patient: Cell::new(Spin::new(PATIENT_SPIN_TIME)),
-            seat: Seat::new(),
-            crowded: Cell::new(false),
-            expects: Cell::new(false),
+            spin: Cell::new(AdaptiveSpin::new(LANE_SPIN)),
+            notice_spin: Cell::new(AdaptiveSpin::new(notice_spin)),
+            placement: Placement::default(),
+            skip_spin: Cell::new(false),
+            expects_answer: Cell::new(false),
             on_idle: Cell::new(|_| false),
-            courtesy: Cell::default(),
+            yields: Cell::default(),
         }
     }
 
     /// This lane is served now.
-    pub(super) fn serves(&self, index: LaneIndex) {
+    pub(super) fn serves(&self, index: LaneNumber) {
         self.hot.set(Some(index));
     }
 
-    /// The client will be told of what was written to this lane.
+    /// The client is to be notified of what was written to this lane.
     #[inline]
-    pub(super) fn owe_data(&self, index: LaneIndex) {
-        self.owed_data.set(self.owed_data.get() | index.bit());
+    pub(super) fn note_data(&self, index: LaneNumber) {
+        self.unnotified_data
+            .set(self.unnotified_data.get() | index.bit());
     }
 
-    /// The client will be told of room in this lane.
-    pub(super) fn owe_space(&self, index: LaneIndex) {
-        self.owed_space.set(self.owed_space.get() | index.bit());
+    /// The client is to be notified of space in this lane.
+    pub(super) fn note_space(&self, index: LaneNumber) {
+        self.unnotified_space
+            .set(self.unnotified_space.get() | index.bit());
     }
 
     /// See [`HostWaiter::expect_answer`](super::HostWaiter::expect_answer).
     pub(super) fn expect_answer(&self) {
-        self.expects.set(true);
+        self.expects_answer.set(true);
     }
 
     /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
@@ -87,13 +93,13 @@ impl Shared {
         self.on_idle.set(hook);
     }
 
-    /// Never spin again.
+    /// Never spins again.
     pub(super) fn disable_spin(&self) {
-        self.spin.set(Spin::never());
-        self.patient.set(Spin::never());
+        self.spin.set(AdaptiveSpin::never());
+        self.notice_spin.set(AdaptiveSpin::never());
     }
 
-    pub(super) fn readable(&self, index: LaneIndex) -> Result<usize, Violation> {
+    pub(super) fn readable(&self, index: LaneNumber) -> Result<usize, Violation> {
         let cell = &self.readers[index.get()];
         let mut reader = cell.get();
         let readable = reader.readable(self.area.ring(index, Direction::ToHost));
@@ -101,82 +107,83 @@ impl Shared {
         readable
     }
 
-    /// Pays what is owed to a lane's client.
+    /// Notifies a lane's client, if there is something to notify it of.
     #[inline]
-    pub(super) fn notify(&self, index: LaneIndex) {
+    pub(super) fn notify(&self, index: LaneNumber) {
         let bit = index.bit();
-        let data = if self.owed_data.get() & bit == 0 {
+        let data = if self.unnotified_data.get() & bit == 0 {
             0
         } else {
             Interest::DATA_BIT
         };
-        let space = if self.owed_space.get() & bit == 0 {
+        let space = if self.unnotified_space.get() & bit == 0 {
             0
         } else {
             Interest::SPACE_BIT
         };
         if data | space != 0 {
-            self.owed_data.set(self.owed_data.get() & !bit);
-            self.owed_space.set(self.owed_space.get() & !bit);
+            self.unnotified_data.set(self.unnotified_data.get() & !bit);
+            self.unnotified_space
+                .set(self.unnotified_space.get() & !bit);
             publish_fence();
-            let bell = &self.area.lane(index).bell.0;
-            bell.wake_if(|announced| {
+            let parker = &self.area.lane(index).parker.0;
+            parker.unpark_if(|announced| {
                 let concerns = announced & (data | space) != 0;
-                if concerns && let Some(cpu) = LaneSleep::cpu(announced) {
-                    self.wakes(cpu);
+                if concerns && let Some(cpu) = ClientAnnouncement::cpu(announced) {
+                    self.waking(cpu);
                 }
                 concerns
             });
         }
     }
 
-    /// A client is about to be woken that went to sleep on this CPU, or on another. It may run before
-    /// this thread does anything else, so it is told now if it is to be left alone there.
+    /// A client that parked on `cpu` is about to be woken. It may run before this thread continues,
+    /// so a migration is announced now.
     #[cold]
-    fn wakes(&self, cpu: u32) {
-        self.area.header().host.0.sits_on(seat::here());
-        let is_here = self.seat.met(cpu, self.spin.get().won());
-        self.crowded.set(is_here);
-        self.tell_of_leave();
+    fn waking(&self, cpu: u32) {
+        self.area.header().host.0.set_host_cpu(current_cpu());
+        let successes = self.spin.get().successes();
+        self.skip_spin
+            .set(self.placement.record_wake(cpu, successes));
+        self.announce_migration();
     }
 
-    /// Tells the client that this thread leaves its CPU, if it does.
-    fn tell_of_leave(&self) {
-        if self.seat.tell() {
-            self.area.header().host.0.moves.fetch_add(1, Relaxed);
+    /// Tells the client that this thread leaves its CPU, if that is due.
+    fn announce_migration(&self) {
+        if self.placement.announce() {
+            self.area.header().host.0.migrations.fetch_add(1, Relaxed);
         }
     }
 
-    /// This thread was woken: by a client on this CPU, for a call perhaps, or otherwise. Whether one
-    /// did on another CPU.
-    fn woken(&self, is_called: bool) -> bool {
-        let Some(cpu) = self.area.header().host.0.take_waker() else {
+    /// This thread was woken, by a call or otherwise. Whether a client on another CPU did it.
+    fn woken_elsewhere(&self, is_call: bool) -> bool {
+        let Some(cpu) = self.area.header().host.0.take_waker_cpu() else {
             return false;
         };
-        let won = self.spin.get().won();
-        let is_here = if is_called {
-            self.seat.called(cpu, won)
+        let successes = self.spin.get().successes();
+        let is_same_cpu = if is_call {
+            self.placement.record_call(cpu, successes)
         } else {
-            self.seat.met(cpu, won)
+            self.placement.record_wake(cpu, successes)
         };
-        self.crowded.set(is_here);
-        !is_here
+        self.skip_spin.set(is_same_cpu);
+        !is_same_cpu
     }
 
-    /// Leaves this CPU to a client that has its answer.
+    /// Leaves this CPU to a client that has its reply.
     #[cold]
-    fn leave(&self) {
-        self.tell_of_leave();
-        if self.seat.leave() {
-            self.spin.set(self.spin.get().renewed());
-            self.crowded.set(false);
+    fn migrate(&self) {
+        self.announce_migration();
+        if self.placement.migrate() {
+            self.spin.set(self.spin.get().extended());
+            self.skip_spin.set(false);
         }
     }
 
     #[inline]
     pub(super) fn notify_all(&self) {
-        let owed = self.owed_data.get() | self.owed_space.get();
-        for index in ReadyBitmap::new(owed, 0) {
+        let unnotified = self.unnotified_data.get() | self.unnotified_space.get();
+        for index in ReadyBitmap::new(unnotified, 0) {
             self.notify(index);
         }
     }
@@ -193,16 +200,16 @@ impl Shared {
         Ok(found)
     }
 
-    /// Lanes that have something to read. Ready bits of empty rings are cleared on the way.
+    /// Lanes that have something to read. Clears the ready bits of empty rings.
     #[inline]
-    pub(super) fn look(&self) -> Result<u64, Violation> {
+    pub(super) fn poll(&self) -> Result<u64, Violation> {
         let host = &self.area.header().host.0;
         let candidates = host.ready.load(SeqCst) & ALL_LANES;
         if candidates == 0 {
             return Ok(0);
         }
         let mut found = self.readable_of(candidates)?;
-        let served = self.hot.get().map_or(0, LaneIndex::bit);
+        let served = self.hot.get().map_or(0, LaneNumber::bit);
         let empty = candidates & !found & !served;
         if empty != 0 {
             host.ready.fetch_and(!empty, SeqCst);
@@ -216,8 +223,8 @@ impl Shared {
         Ok(found)
     }
 
-    /// Clears all ready bits and looks at their rings once more; for the sleeper.
-    pub(super) fn last_look(&self) -> Result<u64, Violation> {
+    /// Clears all ready bits and polls their rings once more: after the announcement.
+    pub(super) fn last_poll(&self) -> Result<u64, Violation> {
         let host = &self.area.header().host.0;
         let candidates = host.ready.swap(0, SeqCst);
         fence(SeqCst);
@@ -228,48 +235,49 @@ impl Shared {
         Ok(found)
     }
 
-    pub(super) fn rung(&self) -> bool {
-        self.rung.load(Relaxed) != 0
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(Relaxed) != 0
     }
 
-    pub(super) fn take_rung(&self) -> bool {
-        self.rung() && self.rung.swap(0, AcqRel) != 0
+    pub(super) fn take_woken(&self) -> bool {
+        self.is_woken() && self.woken.swap(0, AcqRel) != 0
     }
 
-    /// Spins, then sleeps, until `look` finds something or the time is over (`None`). What `look`
-    /// is told: whether the sleep has been announced.
+    /// Spins, then parks, until `poll` finds something or the timeout expires (`None`). `poll` is
+    /// passed whether the announcement was made.
     pub(super) fn wait<T>(
         &self,
-        sleep: HostSleep,
+        announcement: HostAnnouncement,
         timeout: Option<Duration>,
-        mut look: impl FnMut(bool) -> Option<T>,
+        mut poll: impl FnMut(bool) -> Option<T>,
     ) -> Option<T> {
-        let is_noticed = self.expects.take() || self.owed_data.get() & HOME_LANE.bit() != 0;
-        if is_noticed {
-            self.seat.begin();
+        let is_notice =
+            self.expects_answer.take() || self.unnotified_data.get() & HOME_LANE.bit() != 0;
+        if is_notice {
+            self.placement.begin_notice();
         }
         let on_idle = self.on_idle.get();
         self.notify_all();
-        if self.seat.is_leaving() {
-            self.leave();
+        if self.placement.is_leaving() {
+            self.migrate();
         }
-        let kept = if is_noticed {
-            &self.patient
+        let kept = if is_notice {
+            &self.notice_spin
         } else {
             &self.spin
         };
-        let found = if self.crowded.take() {
-            look(false)
+        let found = if self.skip_spin.take() {
+            poll(false)
         } else {
             let mut spin = kept.get();
             let between = |passed| {
-                if passed >= MOMENT && on_idle(passed) {
-                    let mut courtesy = self.courtesy.get();
-                    courtesy.step_aside();
-                    self.courtesy.set(courtesy);
+                if passed >= BRIEF_POLL_MAX && on_idle(passed) {
+                    let mut yields = self.yields.get();
+                    yields.maybe_yield();
+                    self.yields.set(yields);
                 }
             };
-            let found = spin.until_between(|| look(false), between);
+            let found = spin.until_between(|| poll(false), between);
             kept.set(spin);
             found
         };
@@ -279,22 +287,23 @@ impl Shared {
         on_idle(Duration::MAX);
         let start = Instant::now();
         let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
-        let bell = &self.area.header().host.0.bell;
+        let parker = &self.area.header().host.0.parker;
         loop {
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return None;
             }
             let mut found = None;
-            bell.sleep(sleep.encode(), left, || {
-                found = look(true);
+            parker.park(announcement.encode(), left, || {
+                found = poll(true);
                 found.is_some()
             });
-            let is_apart = self.woken(!is_noticed && matches!(sleep, HostSleep::All));
-            if let Some(found) = found.or_else(|| look(false)) {
-                if is_apart {
+            let is_call = !is_notice && matches!(announcement, HostAnnouncement::All);
+            let is_elsewhere = self.woken_elsewhere(is_call);
+            if let Some(found) = found.or_else(|| poll(false)) {
+                if is_elsewhere {
                     let mut spin = kept.get();
-                    spin.slept(start.elapsed());
+                    spin.record_park(start.elapsed());
                     kept.set(spin);
                 }
                 return Some(found);

@@ -6,12 +6,12 @@ pub(super) fn round_trip(pair: Pair) {
     let served = Served::new(pair, echo);
     let mut body = Vec::new();
     for call in 0..200 {
-        let mut lane = served.client.lease(None, &mut patience()).unwrap();
+        let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
         let sent = pattern(call * 7);
         let id = CallId(u32::try_from(call).unwrap());
-        lane.send(&frame(FrameKind::Request, 2, id, &sent), &mut patience())
+        lane.send(&frame(FrameKind::Request, 2, id, &sent), &mut within_30_s())
             .unwrap();
-        let header = lane.receive(&mut body, &mut patience()).unwrap();
+        let header = lane.receive(&mut body, &mut within_30_s()).unwrap();
         assert_eq!(
             (header.kind, header.number, header.call),
             (FrameKind::Reply, 2, id)
@@ -23,32 +23,32 @@ pub(super) fn round_trip(pair: Pair) {
     assert!(matches!(error, ProtocolError::Disconnected), "{error}");
 }
 
-/// Whoever waits holds something, and lets go of it for all that is no glance.
-pub(super) fn wait_is_spent_at_rest(pair: Pair) {
+/// A waiting thread releases what others need, except for a brief poll.
+pub(super) fn wait_releases_what_others_need(pair: Pair) {
     #[derive(Default)]
     struct Holder {
-        rests: u32,
-        stays: u32,
-        is_at_rest: bool,
+        parks: u32,
+        brief_polls: u32,
+        is_parked: bool,
     }
 
     impl Idle for Holder {
         fn check(&mut self) -> std::result::Result<(), Interrupted> {
-            assert!(self.is_at_rest, "a wait that holds what others need");
+            assert!(self.is_parked, "a wait that holds what others need");
             Ok(())
         }
 
-        fn rest(&mut self, wait: &mut Rest<'_>) {
-            assert!(!self.is_at_rest);
-            self.is_at_rest = true;
+        fn park(&mut self, wait: &mut ParkedWait<'_>) {
+            assert!(!self.is_parked);
+            self.is_parked = true;
             wait(self);
-            self.is_at_rest = false;
-            self.rests += 1;
+            self.is_parked = false;
+            self.parks += 1;
         }
 
-        fn may_stay(&mut self) -> bool {
-            self.stays += 1;
-            self.stays == 1
+        fn may_poll_briefly(&mut self) -> bool {
+            self.brief_polls += 1;
+            self.brief_polls == 1
         }
     }
 
@@ -62,30 +62,30 @@ pub(super) fn wait_is_spent_at_rest(pair: Pair) {
         let body = pattern(10 << 20);
         host.send(lane, &frame(FrameKind::Reply, 2, header.call, &body))
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     let request = frame(FrameKind::Request, 2, CallId(1), &[]);
-    lane.send(&request, &mut patience()).unwrap();
+    lane.send(&request, &mut within_30_s()).unwrap();
     go.send(()).unwrap();
     let mut holder = Holder::default();
     let mut body = Vec::new();
     lane.receive(&mut body, &mut holder).unwrap();
     assert!(body == pattern(10 << 20));
-    assert!(holder.rests > 0);
+    assert!(holder.parks > 0);
     drop(lane);
     served.found().unwrap();
 }
 
 pub(super) fn frame_larger_than_the_ring_is_streamed(pair: Pair) {
     let served = Served::new(pair, echo);
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     let sent = pattern(10 << 20);
     lane.send(
         &frame(FrameKind::Request, 2, CallId(1), &sent),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
     let mut body = Vec::new();
-    lane.receive(&mut body, &mut patience()).unwrap();
+    lane.receive(&mut body, &mut within_30_s()).unwrap();
     assert!(body == sent);
     drop(lane);
     assert_eq!(served.end().0, 1);
@@ -120,19 +120,19 @@ pub(super) fn conversation_nests(pair: Pair) {
         let call = pending.ask(2)?;
         lane.send(
             &frame(FrameKind::Request, 2, call, &[level]),
-            &mut patience(),
+            &mut within_30_s(),
         )?;
         if level < DEPTH {
-            let header = lane.receive(&mut body, &mut patience())?;
+            let header = lane.receive(&mut body, &mut within_30_s())?;
             pending.asked(&header)?;
             client_asks(lane, pending, body[0])?;
             let open = pending.answer()?;
             lane.send(
                 &frame(FrameKind::Reply, open.number, open.call, &body),
-                &mut patience(),
+                &mut within_30_s(),
             )?;
         }
-        let header = lane.receive(&mut body, &mut patience())?;
+        let header = lane.receive(&mut body, &mut within_30_s())?;
         pending.answered(&header)?;
         assert_eq!(body, [level]);
         Ok(())
@@ -142,7 +142,7 @@ pub(super) fn conversation_nests(pair: Pair) {
         let lane = next_lane(host).unwrap();
         host_serves(host, lane, &mut Pending::new(&LIMITS))
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     client_asks(&mut lane, &mut Pending::new(&LIMITS), 0).unwrap();
     drop(lane);
     served.found().unwrap();
@@ -157,12 +157,12 @@ pub(super) fn calls_of_many_threads_get_their_own_replies(pair: Pair) {
                 let mut body = Vec::new();
                 let mut hint = None;
                 for call in 0..100 {
-                    let mut lane = client.lease(hint, &mut patience()).unwrap();
+                    let mut lane = client.lease(hint, &mut within_30_s()).unwrap();
                     hint = Some(lane.index());
                     let sent = vec![number; 1 + call * 13];
                     let request = frame(FrameKind::Request, 2, CallId(1), &sent);
-                    lane.send(&request, &mut patience()).unwrap();
-                    lane.receive(&mut body, &mut patience()).unwrap();
+                    lane.send(&request, &mut within_30_s()).unwrap();
+                    lane.receive(&mut body, &mut within_30_s()).unwrap();
                     assert_eq!(body, sent);
                 }
             });

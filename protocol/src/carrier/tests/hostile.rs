@@ -37,9 +37,9 @@ pub(super) fn bad_frame_from_the_client_is_refused(pair: Pair) {
         assert_eq!(body.capacity(), 0);
         errors
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     for header in bad_headers() {
-        lane.send(&header, &mut patience()).unwrap();
+        lane.send(&header, &mut within_30_s()).unwrap();
         lane.notify();
     }
     drop(lane);
@@ -64,15 +64,15 @@ pub(super) fn bad_frame_from_the_host_is_refused(pair: Pair) {
         }
         wait.recv().unwrap();
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     lane.send(
         &frame(FrameKind::Request, 2, CallId(1), b""),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
     let mut body = Vec::new();
     for _ in bad_headers() {
-        let error = lane.receive(&mut body, &mut patience()).unwrap_err();
+        let error = lane.receive(&mut body, &mut within_30_s()).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -95,8 +95,8 @@ pub(super) fn truncated_frame_then_death_is_a_disconnection(pair: Pair) {
         begun.send(()).unwrap();
         host.receive(lane, &mut Vec::new()).unwrap_err()
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
-    lane.send(&whole[..60], &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
+    lane.send(&whole[..60], &mut within_30_s()).unwrap();
     lane.notify();
     wait.recv().unwrap();
     drop(lane);
@@ -109,17 +109,17 @@ pub(super) fn half_open_client_does_not_hold_the_host_for_ever(pair: Pair) {
         let lane = next_lane(host).unwrap();
         host.receive(lane, &mut Vec::new()).unwrap();
         begun.send(()).unwrap();
-        // Nobody reads this, and it fits nowhere.
+        // No reader takes this, and it does not fit.
         host.send(
             lane,
             &frame(FrameKind::Reply, 2, CallId(1), &pattern(8 << 20)),
         )
         .unwrap_err()
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     lane.send(
         &frame(FrameKind::Request, 2, CallId(1), b""),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
     lane.notify();

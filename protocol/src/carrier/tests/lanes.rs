@@ -5,7 +5,7 @@ use super::*;
 pub(super) fn last_lane_goes_to_who_waits_first(pair: Pair) {
     let client = pair.client;
     let mut lanes: Vec<_> = (1..64)
-        .map(|_| client.lease(None, &mut patience()).unwrap())
+        .map(|_| client.lease(None, &mut within_30_s()).unwrap())
         .collect();
     let mut indices: Vec<_> = lanes.iter().map(|lane| lane.index().0).collect();
     indices.sort_unstable();
@@ -33,10 +33,10 @@ pub(super) fn last_lane_goes_to_who_waits_first(pair: Pair) {
         // The idle check of a waiter comes after it has joined the queue.
         asked.recv().unwrap();
     }
-    // Each tells before it gives the one lane on to the next.
+    // Each reports before it returns the one lane.
     lanes.pop();
     let order: Vec<i32> = got.iter().take(3).collect();
-    assert_eq!(order, [0, 1, 2], "who came first is served first");
+    assert_eq!(order, [0, 1, 2], "first come first served");
     let home = client.home().unwrap();
     assert_eq!(home.index(), crate::ids::HOME_LANE);
     assert!(client.home().is_none());
@@ -59,16 +59,16 @@ pub(super) fn cancel_word_is_seen_while_the_host_works(pair: Pair) {
             .unwrap();
         word
     });
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     lane.send(
         &frame(FrameKind::Request, 2, CallId(1), b""),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
     lane.notify();
     wait.recv().unwrap();
     lane.set_cancel(9);
-    let header = lane.receive(&mut Vec::new(), &mut patience()).unwrap();
+    let header = lane.receive(&mut Vec::new(), &mut within_30_s()).unwrap();
     assert_eq!(header.kind, FrameKind::Failure);
     drop(lane);
     assert_eq!(served.found(), 9);
@@ -99,9 +99,9 @@ pub(super) fn withdrawn_lane_is_found_while_another_is_served(pair: Pair) {
     });
     let mut lanes: Vec<_> = (1..3)
         .map(|call| {
-            let mut lane = served.client.lease(None, &mut patience()).unwrap();
+            let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
             let request = frame(FrameKind::Request, 2, CallId(call), b"");
-            lane.send(&request, &mut patience()).unwrap();
+            lane.send(&request, &mut within_30_s()).unwrap();
             lane.notify();
             if call == 1 {
                 // What the host serves exclusively is the first.
@@ -112,7 +112,7 @@ pub(super) fn withdrawn_lane_is_found_while_another_is_served(pair: Pair) {
         .collect();
     lanes[1].set_cancel(1);
     for lane in lanes.iter_mut().rev() {
-        let header = lane.receive(&mut Vec::new(), &mut patience()).unwrap();
+        let header = lane.receive(&mut Vec::new(), &mut within_30_s()).unwrap();
         assert_eq!(header.kind, FrameKind::Failure);
     }
     drop(lanes);
@@ -131,14 +131,14 @@ pub(super) fn notice_never_waits(pair: Pair) {
                 break;
             }
         }
-        // The client hears of them here; it may have gone when this comes to its end.
+        // The client is notified here; it may have ended when this returns.
         let _ = host.wait(Some(Duration::from_millis(1)));
         wait.recv().unwrap();
         sent
     });
     let mut home = served.client.home().unwrap();
     let mut body = Vec::new();
-    let header = home.receive(&mut body, &mut patience()).unwrap();
+    let header = home.receive(&mut body, &mut within_30_s()).unwrap();
     assert_eq!((header.kind, header.number), (FrameKind::Notice, 64));
     assert_eq!(body, pattern(1000));
     done.send(()).unwrap();
@@ -147,13 +147,13 @@ pub(super) fn notice_never_waits(pair: Pair) {
 }
 
 pub(super) fn ring_wakes_the_host_and_is_not_lost(pair: Pair) {
-    let (rings, rung) = mpsc::channel();
+    let (send_waker, receive_waker) = mpsc::channel();
     let served = Served::new(pair, move |host| {
         let mut seen = Vec::new();
         seen.push(host.wait(Some(Duration::from_millis(1))).unwrap());
-        rings.send(host.waker()).unwrap();
+        send_waker.send(host.waker()).unwrap();
         seen.push(host.wait(Some(Duration::from_secs(30))).unwrap());
-        // A ring while one lane is served exclusively is told afterwards.
+        // A wake-up while one lane is served exclusively is returned afterwards.
         let lane = next_lane(host).unwrap();
         host.receive(lane, &mut Vec::new()).unwrap();
         host.send(lane, &frame(FrameKind::Request, 32, CallId(5), b""))
@@ -162,30 +162,30 @@ pub(super) fn ring_wakes_the_host_and_is_not_lost(pair: Pair) {
         seen.push(host.wait(Some(Duration::from_secs(30))).unwrap());
         seen
     });
-    let waker = rung.recv().unwrap();
+    let waker = receive_waker.recv().unwrap();
     waker.wake();
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     lane.send(
         &frame(FrameKind::Request, 2, CallId(1), b""),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
-    lane.receive(&mut Vec::new(), &mut patience()).unwrap();
+    lane.receive(&mut Vec::new(), &mut within_30_s()).unwrap();
     waker.wake();
     lane.send(
         &frame(FrameKind::Reply, 32, CallId(5), b""),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
     lane.notify();
     drop(lane);
-    assert_eq!(served.found(), [Wake::TimedOut, Wake::Rung, Wake::Rung]);
+    assert_eq!(served.found(), [Wake::TimedOut, Wake::Woken, Wake::Woken]);
 }
 
 pub(super) fn client_sees_the_host_at_its_top(pair: Pair) {
     // Over a socket there is no word that both see, and it is always so.
     let served = Served::new(pair, echo);
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     let end = Instant::now() + Duration::from_secs(10);
     let mut taken = false;
     while !taken && Instant::now() < end {
@@ -195,11 +195,11 @@ pub(super) fn client_sees_the_host_at_its_top(pair: Pair) {
     // What was announced is served.
     lane.send(
         &frame(FrameKind::Request, 2, CallId(1), b"turn"),
-        &mut patience(),
+        &mut within_30_s(),
     )
     .unwrap();
     let mut body = Vec::new();
-    lane.receive(&mut body, &mut patience()).unwrap();
+    lane.receive(&mut body, &mut within_30_s()).unwrap();
     assert_eq!(body, b"turn");
     drop(lane);
     served.end();
@@ -209,8 +209,8 @@ pub(super) fn notice_is_heard_when_a_turn_can_be_given(pair: Pair) {
     const ROUNDS: u32 = 20;
     let served = Served::new(pair, |host| {
         for _ in 0..ROUNDS {
-            let ring = frame(FrameKind::Notice, 64, CallId(0), b"");
-            assert!(host.try_notice(&ring).unwrap());
+            let notice = frame(FrameKind::Notice, 64, CallId(0), b"");
+            assert!(host.try_notice(&notice).unwrap());
             // Other processes have the CPU for a while.
             thread::sleep(Duration::from_millis(20));
             if let Wake::Lane(lane) = host.wait(Some(Duration::from_millis(200))).unwrap() {
@@ -223,16 +223,16 @@ pub(super) fn notice_is_heard_when_a_turn_can_be_given(pair: Pair) {
         false
     });
     let mut home = served.client.home().unwrap();
-    let mut lane = served.client.lease(None, &mut patience()).unwrap();
+    let mut lane = served.client.lease(None, &mut within_30_s()).unwrap();
     for _ in 0..ROUNDS {
-        home.receive(&mut Vec::new(), &mut patience()).unwrap();
+        home.receive(&mut Vec::new(), &mut within_30_s()).unwrap();
         if lane.try_take_top() {
             lane.send(
                 &frame(FrameKind::Request, 2, CallId(1), b""),
-                &mut patience(),
+                &mut within_30_s(),
             )
             .unwrap();
-            lane.receive(&mut Vec::new(), &mut patience()).unwrap();
+            lane.receive(&mut Vec::new(), &mut within_30_s()).unwrap();
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! The two ends of each carrier, and what the cases do with them.
+//! The two ends of each carrier, and helpers of the cases.
 
 use super::*;
 
@@ -46,7 +46,7 @@ pub(super) fn socket() -> Pair {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
                 .build();
-            // Ends with an error as soon as either side goes: the suite looks at the lanes.
+            // Ends with an error as soon as either side ends: the suite tests the lanes.
             let _ = runtime.unwrap().block_on(async {
                 connection
                     .run::<M>(socket::adopt(socket).unwrap(), |_| {})
@@ -70,7 +70,7 @@ pub(super) fn socket() -> Pair {
     }
 }
 
-/// A host on a thread of its own that does what it is told and returns what it found.
+/// A host on its own thread that runs a script and returns its result.
 pub(super) struct Served<T> {
     pub(super) client: ClientEnd,
     waker: HostWaker,
@@ -94,27 +94,27 @@ impl<T: Send + 'static> Served<T> {
         }
     }
 
-    /// Ends the session as the death of both sides would, and returns what the host found.
+    /// Disconnects both sides, and returns the script's result.
     pub(super) fn end(mut self) -> T {
         self.client.disconnect();
         self.waker.disconnect();
         self.thread.take().unwrap().join().unwrap()
     }
 
-    /// What the host found by itself.
+    /// Waits for the script's result.
     pub(super) fn found(mut self) -> T {
         self.thread.take().unwrap().join().unwrap()
     }
 }
 
-/// Gives up after a time that is only reached if something is broken.
-pub(super) struct Patience(Instant);
+/// Ends a wait at a time that is only reached after a failure.
+pub(super) struct Deadline(Instant);
 
-pub(super) fn patience() -> Patience {
-    Patience(Instant::now() + Duration::from_secs(30))
+pub(super) fn within_30_s() -> Deadline {
+    Deadline(Instant::now() + Duration::from_secs(30))
 }
 
-impl Idle for Patience {
+impl Idle for Deadline {
     fn check(&mut self) -> std::result::Result<(), Interrupted> {
         if Instant::now() < self.0 {
             Ok(())
@@ -123,7 +123,7 @@ impl Idle for Patience {
         }
     }
 
-    fn rest(&mut self, wait: &mut Rest<'_>) {
+    fn park(&mut self, wait: &mut ParkedWait<'_>) {
         wait(self);
     }
 }

@@ -8,7 +8,7 @@ use crate::{ErrorClass, Invocation, JsResult, Runtime, Value};
 pub(super) fn capture(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let traces = rt.stack_traces()?;
     let object = call.args.first();
-    let object = object.filter(|object| object.is_object() && !rt.answers_for_itself(object));
+    let object = object.filter(|object| object.is_object() && !rt.has_set_hook(object));
     let Some(object) = object else {
         return Err(rt.type_error("invalid_argument"));
     };

@@ -1,4 +1,4 @@
-//! Puts the host's stack traces in the place of the engine's.
+//! Replaces the engine's stack traces by ours, when the engine is made.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,7 +18,7 @@ const SETUP: &str = "(() => {
 })()";
 
 impl Runtime {
-    /// Takes the place of the engine's own stack traces; before any foreign code.
+    /// Replaces the engine's stack traces. Called before any foreign code runs.
     pub(crate) fn install_stack_traces(self) -> JsResult<()> {
         let rt = self;
         let constructor = &rt.intrinsics().errors[ErrorClass::Error as usize];

@@ -2,9 +2,9 @@
 //! when `stack` is first read.
 //!
 //! The engine calls `Error.prepareStackTrace` when an error is made and when one is thrown. The
-//! function [`record`] takes that place: it gives a new error an own accessor `stack` and stores the
-//! call sites in a private property. No code of the script runs. `Error.prepareStackTrace` as scripts
-//! see it is an ordinary property, looked up when a stack is formatted.
+//! function [`record`] takes that place: it gives a new error an own accessor `stack` and stores
+//! the call sites in a private property. No code of the script runs. `Error.prepareStackTrace` as
+//! scripts see it is an ordinary property, looked up when a stack is formatted.
 
 mod capture;
 mod install;
@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 
 use crate::{Attributes, Content, Descriptor, Invocation, JsResult, Key, Runtime, Thrown, Value};
 
-/// What recording and formatting need.
+/// The functions, keys and settings of recording and formatting.
 pub(crate) struct StackTraces {
     /// The private name under which an object keeps its stack: no function of the language lists
     /// it, and freezing an object does not affect it.
@@ -27,20 +27,20 @@ pub(crate) struct StackTraces {
     /// What `Error.prepareStackTrace` is until a script replaces it.
     default_prepare: Value,
     to_string: Value,
-    /// The methods of a call site that tell its file, line, column, function name and function.
+    /// The methods of a call site that return its file, line, column, function name and function.
     site_methods: [Value; 5],
     engine_capture: Value,
     engine_set_limit: Value,
     /// `Error.stackTraceLimit`. Where it is not a number, new errors have an undefined stack.
     limit: RefCell<Value>,
-    /// Whether `Error.captureStackTrace` asks the engine for call sites.
+    /// Whether `Error.captureStackTrace` is reading call sites from the engine.
     capturing: Cell<bool>,
-    /// Whether a stack is being formatted: another one that is read meanwhile is formatted without
+    /// Whether a stack is being formatted. Another stack read meanwhile is formatted without
     /// `Error.prepareStackTrace`.
     formatting: Cell<bool>,
 }
 
-/// What an object keeps under the private name.
+/// The value of an object's private property.
 ///
 /// A string or undefined is the formatted stack. An array holds the call sites; `[true, sites]` the
 /// call sites of an error whose header shows its code; `[null, value]` any other formatted value.
@@ -75,7 +75,8 @@ impl Stack {
     }
 }
 
-/// What the engine calls as `Error.prepareStackTrace`, with the error and its call sites.
+/// The function that the engine calls as `Error.prepareStackTrace`, with the error and its call
+/// sites.
 #[expect(clippy::unnecessary_wraps, reason = "the type of a native function")]
 fn record(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let (Ok(traces), [error, sites, ..]) = (rt.stack_traces(), call.args) else {
@@ -144,11 +145,11 @@ fn keep_formatted(
 /// The nearest object on the prototype chain that keeps a stack.
 fn holder(rt: Runtime, traces: &StackTraces, object: &Value) -> JsResult<Option<(Value, Stack)>> {
     let mut holder = object.clone();
-    while holder.is_object() && !rt.answers_for_itself(&holder) {
+    while holder.is_object() && !rt.has_set_hook(&holder) {
         if let Some(stack) = Stack::of(rt, traces, &holder)? {
             return Ok(Some((holder, stack)));
         }
-        holder = rt.prototype_quiet(&holder)?;
+        holder = rt.prototype_no_trap(&holder)?;
     }
     Ok(None)
 }
@@ -181,9 +182,9 @@ impl Runtime {
         traces.ok_or_else(|| Thrown(Value::UNDEFINED))
     }
 
-    /// `error.stack` without running code of the script: the text if it was formatted, else the one
-    /// that it would be if accessors of the error's name and message did not exist. Nothing where
-    /// the property is gone or another accessor.
+    /// `error.stack` without running code of the script: the text if it was formatted, else the
+    /// text without what accessors of the error's name and message would return. `None` if the
+    /// property was deleted or replaced by another accessor.
     pub fn stack_untouched(self, error: &Value) -> JsResult<Option<Value>> {
         let traces = self.stack_traces()?;
         let getter = match self.own_property(error, &traces.stack)? {
@@ -205,7 +206,7 @@ impl Runtime {
         }
     }
 
-    /// `error.stack = value`, for an object that keeps a stack; nothing happens to another one.
+    /// `error.stack = value` for an object that has a stack; no effect on another one.
     pub fn set_stack(self, error: &Value, value: &Value) -> JsResult<()> {
         let traces = self.stack_traces()?;
         if let Some((holder, _)) = holder(self, traces, error)? {
@@ -215,8 +216,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Has the header of an error's stack show its code, `TypeError [CODE]: message`, as those of
-    /// Node's own errors do.
+    /// Makes the header of an error's stack show its code, `TypeError [CODE]: message`, as in
+    /// Node's own errors.
     pub fn show_code_in_stack(self, error: &Value) -> JsResult<()> {
         let traces = self.stack_traces()?;
         if let Some(Stack::Recorded { sites, .. }) = Stack::of(self, traces, error)? {

@@ -3,12 +3,12 @@
 use super::StackTraces;
 use crate::{ErrorClass, Invocation, JsResult, Runtime, Value};
 
-/// What stands for a function in the line that tells where the parser came upon an error. The Python
+/// The name of the function in the line that shows where the parser found an error. The Python
 /// package looks for it.
 const PARSER: &[u8] = b"<parser>";
 
-/// The stack of an object, made by `Error.prepareStackTrace` if a script has set one and this is not
-/// nested in another stack.
+/// The stack of an object, made by `Error.prepareStackTrace` if a script has set one and this is
+/// not nested in another stack.
 pub(super) fn format(
     rt: Runtime,
     traces: &StackTraces,
@@ -21,7 +21,7 @@ pub(super) fn format(
         let constructor = &rt.intrinsics().errors[ErrorClass::Error as usize];
         let prepare = rt.get(constructor, &traces.prepare)?;
         if rt.is_function(&prepare) && prepare.identity() != traces.default_prepare.identity() {
-            // A copy, for the script may change the array that it is given.
+            // A copy, because the script may change the array.
             let sites: JsResult<Vec<Value>> = (0..rt.array_length(sites).unwrap_or(0))
                 .map(|index| rt.get_index(sites, index))
                 .collect();
@@ -45,8 +45,8 @@ pub(super) fn format(
     lines(rt, traces, header, sites)
 }
 
-/// The same without code of the script: accessors and objects in place of the name, the code and the
-/// message are passed over.
+/// [`format`] without running code of the script: a name, code or message that is an object or an
+/// accessor counts as missing.
 pub(super) fn format_untouched(
     rt: Runtime,
     traces: &StackTraces,
@@ -99,7 +99,7 @@ fn lines(rt: Runtime, traces: &StackTraces, header: Vec<u8>, sites: &Value) -> J
         let site = rt.get_index(sites, index)?;
         text.extend(b"\n    at ");
         let end = text.len();
-        // A script may have put its own objects in the place of call sites.
+        // A script may have replaced call sites by other objects.
         if line(rt, traces, &site, &mut text).is_err() {
             text.truncate(end);
             append(rt, &site, &mut text)?;
@@ -115,13 +115,13 @@ pub(super) fn line(
     site: &Value,
     text: &mut Vec<u8>,
 ) -> JsResult<()> {
-    let ask = |method| rt.call_native(method, site, &[]);
+    let call = |method| rt.call_native(method, site, &[]);
     let [file, line, column, name, function] = &traces.site_methods;
-    let named = ask(name)?;
+    let named = call(name)?;
     let in_function = if !named.is_nullish() {
         append(rt, &named, text)?;
         true
-    } else if ask(function)?.is_null() {
+    } else if call(function)?.is_null() {
         text.extend(PARSER);
         true
     } else {
@@ -130,12 +130,12 @@ pub(super) fn line(
     if in_function {
         text.extend(b" (");
     }
-    let file = ask(file)?;
+    let file = call(file)?;
     if file.is_nullish() {
         text.extend(b"native");
     } else {
         append(rt, &file, text)?;
-        if let (Some(line), Some(column)) = (ask(line)?.as_i32(), ask(column)?.as_i32()) {
+        if let (Some(line), Some(column)) = (call(line)?.as_i32(), call(column)?.as_i32()) {
             text.extend(format!(":{line}:{column}").as_bytes());
         }
     }

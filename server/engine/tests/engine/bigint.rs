@@ -1,6 +1,6 @@
 //! Bigints of every size.
 
-use crate::{ask, engine, js, text, thrown_text};
+use crate::{call_js, engine, js, text, thrown_text};
 
 #[test]
 fn sixty_four_bits_go_both_ways() {
@@ -17,7 +17,7 @@ fn sixty_four_bits_go_both_ways() {
 }
 
 #[test]
-fn lost_bits_are_told() {
+fn lost_bits_are_reported() {
     let rt = engine();
     assert_eq!(
         rt.bigint_as_i64(&js(rt, "2n ** 64n + 5n")),
@@ -58,7 +58,7 @@ fn words_go_both_ways() {
 fn leading_zero_words_are_dropped() {
     let rt = engine();
     let made = rt.bigint_words(false, &[1, 0, 0]).unwrap();
-    assert_eq!(ask(rt, "x => x === 1n", &[made]).as_bool(), Some(true));
+    assert_eq!(call_js(rt, "x => x === 1n", &[made]).as_bool(), Some(true));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Dates.
 
-use crate::{ask, engine, js};
+use crate::{call_js, engine, js};
 
 #[test]
 fn dates_are_clipped() {
@@ -20,7 +20,7 @@ fn a_date_is_one_in_scripts() {
     let date = rt.date(86_400_000.0).unwrap();
     assert!(rt.is_date(&date));
     assert_eq!(
-        ask(
+        call_js(
             rt,
             "d => d instanceof Date && d.toISOString() === '1970-01-02T00:00:00.000Z'",
             &[date]

@@ -2,7 +2,7 @@
 
 use hostd_engine::{ErrorClass, FunctionSpec, Invocation, JsResult, Runtime, Value};
 
-use crate::{ask, engine, js, text, thrown_text};
+use crate::{call_js, engine, js, text, thrown_text};
 
 fn fails(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     Err(rt.type_error("from native"))
@@ -31,7 +31,7 @@ fn every_class_makes_its_error() {
         let error = rt.error(class, "méssage").unwrap();
         assert!(rt.is_error(&error));
         assert_eq!(text(rt, &error), format!("{name}: méssage"));
-        let same = ask(
+        let same = call_js(
             rt,
             "(e, n) => e instanceof globalThis[n]",
             &[error, rt.string_utf8(name.as_bytes()).unwrap()],
@@ -67,7 +67,7 @@ fn errors_without_frames_have_the_header() {
         "Error"
     );
     let function = rt.function(FunctionSpec::new(fails, 1, [0; 3])).unwrap();
-    let error = ask(
+    let error = call_js(
         rt,
         "f => { try { f() } catch (e) { return e } }",
         &[function],

@@ -2,7 +2,7 @@
 
 use hostd_engine::Value;
 
-use crate::{ask, engine, text};
+use crate::{call_js, engine, text};
 
 #[test]
 fn an_external_is_an_empty_sealed_object() {
@@ -12,7 +12,7 @@ fn an_external_is_an_empty_sealed_object() {
     let script = "e => { 'use strict'; let refused; try { e.x = 1 } catch (x) { refused = x instanceof TypeError }
         return [typeof e, Object.getPrototypeOf(e), Object.isExtensible(e), refused, JSON.stringify(e)].join() }";
     assert_eq!(
-        text(rt, &ask(rt, script, &[external])),
+        text(rt, &call_js(rt, script, &[external])),
         "object,,false,true,{}"
     );
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::{engine, js, text};
 
 #[test]
-fn unhandled_rejections_are_told_and_taken_back() {
+fn unhandled_rejections_are_reported_and_withdrawn() {
     let rt = engine();
     let log = Rc::new(RefCell::new(Vec::new()));
     let writer = Rc::clone(&log);

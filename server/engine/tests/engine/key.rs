@@ -1,6 +1,6 @@
 //! Property keys.
 
-use crate::{ask, engine, js, text};
+use crate::{call_js, engine, js, text};
 
 #[test]
 fn a_non_ascii_name_is_right_after_its_mojibake_twin() {
@@ -48,7 +48,7 @@ fn symbols_are_keys() {
 #[test]
 fn a_key_outlives_its_string() {
     let rt = engine();
-    let value = ask(rt, "() => 'key' + Math.random()", &[]);
+    let value = call_js(rt, "() => 'key' + Math.random()", &[]);
     let name = text(rt, &value);
     let key = rt.key_value(&value).unwrap();
     let copy = key.clone();

@@ -86,7 +86,7 @@ fn filters_look_at_attributes() {
 }
 
 #[test]
-fn elements_in_a_row_of_what_is_fixed_pass_the_filters() {
+fn contiguous_elements_of_frozen_objects_pass_the_filters() {
     let rt = engine();
     let writable = KeyQuery {
         writable: true,

@@ -56,7 +56,7 @@ fn js(rt: Runtime, source: &str) -> Value {
 }
 
 /// Calls a function written in JavaScript.
-fn ask(rt: Runtime, function: &str, args: &[Value]) -> Value {
+fn call_js(rt: Runtime, function: &str, args: &[Value]) -> Value {
     let function = js(rt, &format!("({function})"));
     match rt.call(&function, &Value::UNDEFINED, args) {
         Ok(value) => value,

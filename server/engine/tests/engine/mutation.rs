@@ -8,7 +8,7 @@ fn nothing(_: Runtime, _: &Invocation<'_>) -> JsResult {
     Ok(Value::UNDEFINED)
 }
 
-/// Tells whether something counted as a change.
+/// Returns whether `run` counted as a change.
 fn counts(rt: Runtime, action: impl FnOnce()) -> bool {
     let before = rt.mutations();
     action();

@@ -2,7 +2,7 @@
 
 use hostd_engine::Value;
 
-use crate::{ask, engine, js};
+use crate::{call_js, engine, js};
 
 #[test]
 fn integral_doubles_take_the_integer_form_and_compare_equal() {
@@ -27,7 +27,7 @@ fn negative_zero_is_kept() {
     assert_eq!(zero.as_i32(), None);
     assert!(zero.as_f64().unwrap().is_sign_negative());
     assert_eq!(
-        ask(rt, "x => Object.is(x, -0)", &[zero]).as_bool(),
+        call_js(rt, "x => Object.is(x, -0)", &[zero]).as_bool(),
         Some(true)
     );
 }
@@ -54,7 +54,7 @@ fn wrapping_follows_to_int32() {
     assert_eq!(wrapped(-2_147_483_649.0), 2_147_483_647);
     assert_eq!(wrapped(1e300), 0);
     assert_eq!(wrapped(-1.9), -1);
-    let engine_says = ask(rt, "x => x | 0", &[rt.number(1.234e19)])
+    let engine_says = call_js(rt, "x => x | 0", &[rt.number(1.234e19)])
         .as_i32()
         .unwrap();
     assert_eq!(wrapped(1.234e19), engine_says);

@@ -52,13 +52,13 @@ fn an_object_that_is_used_again_is_held_on() {
     let weak = rt.late_weak(&value).unwrap();
     drop(value);
     let start = Instant::now();
-    rt.stir();
+    rt.note_activity();
     rt.age(start);
     rt.age(start + Duration::from_secs(31));
     let again = weak.get().unwrap();
     rt.age(start + Duration::from_secs(62));
     drop(again);
-    rt.stir();
+    rt.note_activity();
     rt.age(start + Duration::from_secs(93));
     rt.age(start + Duration::from_secs(124));
     assert!(weak.is_alive(), "found unreferenced just now");
@@ -67,14 +67,14 @@ fn an_object_that_is_used_again_is_held_on() {
 }
 
 #[test]
-fn an_idle_thread_releases_what_was_unreferenced_for_a_while_and_then_sleeps_for_ever() {
+fn an_idle_thread_releases_unreferenced_objects_and_then_sleeps() {
     let rt = engine();
     assert_eq!(rt.age_timeout(), None, "nothing is held");
     let (kept, dropped) = (rt.object().unwrap(), rt.object().unwrap());
     observe(rt, &kept);
     observe(rt, &dropped);
     drop(dropped);
-    rt.stir();
+    rt.note_activity();
     assert!(rt.age_timeout().unwrap() < Duration::from_secs(1));
     let start = Instant::now();
     rt.age(start);
@@ -111,9 +111,9 @@ fn cycles_in_an_idle_thread_are_collected() {
     let rt = engine();
     lose_cycle(rt).unwrap();
     let start = Instant::now();
-    rt.stir();
+    rt.note_activity();
     rt.age(start);
-    rt.stir();
+    rt.note_activity();
     rt.age(start + Duration::from_secs(31));
     assert_eq!(dead(rt), 0, "something happened meanwhile");
     rt.age(start + Duration::from_secs(62));
@@ -203,7 +203,7 @@ fn much_memory_shortens_the_delay() {
 }
 
 #[test]
-fn slots_of_many_objects_are_told_apart() {
+fn slots_of_many_objects_are_distinct() {
     let rt = engine();
     let objects: Vec<Value> = (0..1000).map(|_| rt.object().unwrap()).collect();
     for round in 0..2 {
@@ -215,7 +215,8 @@ fn slots_of_many_objects_are_told_apart() {
             rt.set_slot(object, data).unwrap();
         }
         for (number, object) in objects.iter().enumerate() {
-            assert_eq!(rt.slot_wrap(object), Some(number as u64 + round));
+            let wrap = rt.slot(object).and_then(|slot| slot.wrap);
+            assert_eq!(wrap, Some(number as u64 + round));
         }
         let fresh: Vec<Value> = (0..1000).map(|_| rt.object().unwrap()).collect();
         assert!(fresh.iter().all(|object| rt.slot(object).is_none()));

@@ -2,7 +2,7 @@
 
 use hostd_engine::{Attributes, Content, Descriptor};
 
-use crate::{ask, engine, js, text, thrown_text};
+use crate::{call_js, engine, js, text, thrown_text};
 
 #[test]
 fn get_runs_getters_and_passes_exceptions_on() {
@@ -30,7 +30,7 @@ fn primitives_have_properties_and_nothing_has_none() {
 }
 
 #[test]
-fn define_gives_exactly_the_attributes_asked_for() {
+fn define_sets_exactly_the_given_attributes() {
     let rt = engine();
     let object = rt.object().unwrap();
     let key = rt.key_utf8(b"x").unwrap();
@@ -157,5 +157,5 @@ fn own_and_inherited_differ() {
     assert!(rt.has(&object, &key).unwrap());
     assert!(!rt.has_own(&object, &key).unwrap());
     assert!(rt.own_property(&object, &key).unwrap().is_none());
-    assert_eq!(ask(rt, "o => o.inherited", &[object]).as_i32(), Some(1));
+    assert_eq!(call_js(rt, "o => o.inherited", &[object]).as_i32(), Some(1));
 }

@@ -1,13 +1,13 @@
-//! Objects whose properties are asked of hooks.
+//! Remote objects: their properties come from hooks.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use hostd_engine::{FinalizerToken, JsResult, Key, RemoteClass, RemoteHooks, Runtime, Value};
 
-use crate::{ask, engine, js, text};
+use crate::{call_js, engine, js, text};
 
-/// A remote object with the properties `a` and `0`, which writes down what it is asked.
+/// A remote object with the properties `a` and `0`, which records the calls of its hooks.
 #[derive(Default)]
 struct Recorder {
     log: RefCell<Vec<String>>,
@@ -76,14 +76,14 @@ fn remote(rt: Runtime, class: RemoteClass) -> (Value, Rc<Recorder>) {
 }
 
 #[test]
-fn properties_are_asked_for() {
+fn properties_come_from_the_hooks() {
     let rt = engine();
     let (object, recorder) = remote(rt, RemoteClass::Object);
     assert_eq!(rt.remote_id(&object), Some(7));
     assert_eq!(
         text(
             rt,
-            &ask(rt, "o => o.a + o[0] + o.b", std::slice::from_ref(&object))
+            &call_js(rt, "o => o.a + o[0] + o.b", std::slice::from_ref(&object))
         ),
         "1zeroundefined"
     );
@@ -91,7 +91,7 @@ fn properties_are_asked_for() {
     assert_eq!(
         text(
             rt,
-            &ask(
+            &call_js(
                 rt,
                 "o => ['a' in o, 'b' in o, Object.keys(o), JSON.stringify({...o})].join()",
                 std::slice::from_ref(&object)
@@ -103,12 +103,12 @@ fn properties_are_asked_for() {
 }
 
 #[test]
-fn what_the_engine_probes_for_is_answered_locally() {
+fn names_that_the_engine_looks_up_are_local() {
     let rt = engine();
     let (object, recorder) = remote(rt, RemoteClass::Object);
     let script = "o => [typeof o.then, o.constructor === Object, typeof o.toJSON, typeof o[Symbol.iterator], typeof o[Symbol.toPrimitive]].join()";
     assert_eq!(
-        text(rt, &ask(rt, script, std::slice::from_ref(&object))),
+        text(rt, &call_js(rt, script, std::slice::from_ref(&object))),
         "undefined,true,undefined,undefined,undefined"
     );
     assert_eq!(recorder.take(), "");
@@ -124,7 +124,7 @@ fn writes_go_out_and_refusals_come_back() {
     let (object, recorder) = remote(rt, RemoteClass::Object);
     let script = "o => { o.x = 1; 'use strict'; return Object.getOwnPropertyNames(o).join() }";
     assert_eq!(
-        text(rt, &ask(rt, script, std::slice::from_ref(&object))),
+        text(rt, &call_js(rt, script, std::slice::from_ref(&object))),
         "0,a"
     );
     assert!(recorder.take().starts_with("set 7 x"));
@@ -139,13 +139,13 @@ fn writes_go_out_and_refusals_come_back() {
     recorder.take();
     let strict = "o => { 'use strict'; try { o.fixed = 1 } catch (e) { return String(e) } }";
     assert_eq!(
-        text(rt, &ask(rt, strict, std::slice::from_ref(&object))),
+        text(rt, &call_js(rt, strict, std::slice::from_ref(&object))),
         "TypeError: the remote object refuses to be changed"
     );
     let symbol =
         "o => { try { o[Symbol.iterator] = 1 } catch (e) { return Reflect.ownKeys(o).length } }";
     assert_eq!(
-        ask(rt, symbol, std::slice::from_ref(&object)).as_i32(),
+        call_js(rt, symbol, std::slice::from_ref(&object)).as_i32(),
         Some(2)
     );
 }
@@ -157,11 +157,11 @@ fn exceptions_and_panics_come_back() {
     let get = "(o, k) => { try { return o[k] } catch (e) { return String(e) } }";
     let key = rt.string_utf8(b"throws").unwrap();
     assert_eq!(
-        text(rt, &ask(rt, get, &[object.clone(), key])),
+        text(rt, &call_js(rt, get, &[object.clone(), key])),
         "RangeError: remote"
     );
     let key = rt.string_utf8(b"panics").unwrap();
-    assert!(text(rt, &ask(rt, get, &[object, key])).starts_with("InternalError"));
+    assert!(text(rt, &call_js(rt, get, &[object, key])).starts_with("InternalError"));
     assert_eq!(rt.panics(), 1);
 }
 
@@ -172,7 +172,7 @@ fn remote_functions_are_called() {
     assert!(rt.is_function(&function));
     let script = "f => [typeof f, f(1, 2), f.call(5), f.a].join()";
     assert_eq!(
-        text(rt, &ask(rt, script, std::slice::from_ref(&function))),
+        text(rt, &call_js(rt, script, std::slice::from_ref(&function))),
         "function,called 7 Undefined 2,called 7 Number 0,1"
     );
     let (object, _) = remote(rt, RemoteClass::Object);
@@ -184,7 +184,7 @@ fn a_property_set_below_a_remote_prototype_is_local() {
     let rt = engine();
     let (object, recorder) = remote(rt, RemoteClass::Object);
     let script = "o => { const x = Object.create(o); x.own = 5; return JSON.stringify(x) + x.a }";
-    assert_eq!(text(rt, &ask(rt, script, &[object])), "{\"own\":5}1");
+    assert_eq!(text(rt, &call_js(rt, script, &[object])), "{\"own\":5}1");
     assert!(!recorder.take().contains("set"));
 }
 
@@ -209,5 +209,5 @@ fn a_remote_object_survives_everything_scripts_do_to_objects() {
     js(rt, "null");
     let script = "o => { Object.setPrototypeOf(o, null); try { Object.freeze(o) } catch {} for (const k in o) {} new WeakMap().set(o, 1);
         structuredCloneIsMissing = typeof structuredClone; return Object.entries(Object.assign({}, o)).length }";
-    assert_eq!(ask(rt, script, &[object]).as_i32(), Some(2));
+    assert_eq!(call_js(rt, script, &[object]).as_i32(), Some(2));
 }

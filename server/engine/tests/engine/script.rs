@@ -28,25 +28,3 @@ fn sources_may_hold_nul_and_any_text() {
     assert_eq!(text(rt, &js(rt, "'né\0x'")), "né\0x");
     assert!(rt.eval_script("1", "with\0nul").is_ok());
 }
-
-#[test]
-fn compiled_code_runs() {
-    let rt = engine();
-    let code = rt
-        .compile("globalThis.from = 'bytecode'; 12", "boot.js")
-        .unwrap();
-    assert!(js(rt, "globalThis.from").is_undefined());
-    assert_eq!(rt.run_bytecode(&code).unwrap().as_i32(), Some(12));
-    assert_eq!(text(rt, &js(rt, "from")), "bytecode");
-}
-
-#[test]
-fn json_goes_both_ways() {
-    let rt = engine();
-    let value = rt.json_parse(r#"{"a":[1,"é"]}"#).unwrap();
-    assert_eq!(
-        text(rt, &rt.json_stringify(&value).unwrap()),
-        r#"{"a":[1,"é"]}"#
-    );
-    assert!(thrown_text(rt, rt.json_parse("{")).starts_with("SyntaxError"));
-}

@@ -1,6 +1,6 @@
 //! Sloppy sets: what is refused in silence and what throws.
 
-use crate::{ask, engine, js, thrown_text};
+use crate::{call_js, engine, js, thrown_text};
 
 #[test]
 fn a_frozen_object_refuses_silently() {
@@ -134,7 +134,7 @@ fn set_through_the_prototype_reaches_the_receiver() {
     let object = js(rt, "Object.create({set a(x) { this.got = x }})");
     let key = rt.key_utf8(b"a").unwrap();
     assert!(rt.set(&object, &key, rt.int(6)).unwrap());
-    assert_eq!(ask(rt, "o => o.got", &[object]).as_i32(), Some(6));
+    assert_eq!(call_js(rt, "o => o.got", &[object]).as_i32(), Some(6));
 }
 
 #[test]

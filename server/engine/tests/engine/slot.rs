@@ -49,8 +49,8 @@ fn every_object_can_have_a_slot() {
     rt.gc();
     for (number, value) in values.iter().enumerate() {
         assert_eq!(rt.slot(value).unwrap().wrap, Some(number as u64));
-        assert_eq!(rt.slot_wrap(value), Some(number as u64));
-        assert_eq!(rt.slot_lent(value), None);
+        let slot = rt.slot(value).unwrap();
+        assert_eq!((slot.wrap, slot.lent), (Some(number as u64), None));
         assert!(rt.is_pinned(value));
         rt.set_slot(value, SlotData::default()).unwrap();
         assert!(!rt.is_pinned(value));

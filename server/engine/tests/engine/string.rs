@@ -2,7 +2,7 @@
 
 use hostd_engine::Value;
 
-use crate::{ask, engine, js, text};
+use crate::{call_js, engine, js, text};
 
 #[test]
 fn ascii_goes_in_and_out() {
@@ -128,7 +128,7 @@ fn ropes_are_read() {
 #[test]
 fn a_guard_outlives_its_value() {
     let rt = engine();
-    let value = ask(rt, "() => 'guard' + Math.random()", &[]);
+    let value = call_js(rt, "() => 'guard' + Math.random()", &[]);
     let guard = rt.utf8(&value).unwrap();
     drop(value);
     rt.gc();

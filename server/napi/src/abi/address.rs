@@ -1,11 +1,11 @@
 //! The addresses that handles, environments and callback infos have in C.
 //!
 //! All of them are ids: each is looked up, none is followed. In Node they are pointers, and some
-//! addons read a word or two behind one to find out which runtime they are in. So the ids are
-//! addresses in a range that is reserved at a fixed place and reads as zeros. The place is a
-//! constant, so that making and checking an id costs what it would cost without the range, and an id
-//! is the same where the range cannot be reserved (another mapping is there, or the address space
-//! is limited): it is then no readable address, and nothing else changes.
+//! addons read a word or two behind one to detect their runtime. So the ids are addresses in a
+//! range that is reserved at a fixed place and reads as zeros. The place is a constant, so the
+//! range adds nothing to the cost of making and checking an id. Where it cannot be reserved
+//! (another mapping is there, or the address space is limited) the ids are the same, but not
+//! readable.
 //!
 //! | from | what | layout |
 //! | --- | --- | --- |
@@ -14,11 +14,11 @@
 //! | [`INFOS`] | callback infos | serial number in 16 bytes, modulo 65536 |
 //! | [`HANDLES`] | all other handles | index in MiB, epoch in bytes |
 //!
-//! 32 TiB is below everything that Linux places itself (the program, its heap, libraries and stacks,
-//! with either layout of mmap) and above the fixed addresses that allocators and `AddressSanitizer` ask
-//! for. Nothing is written to the range, so it has no memory: a page that is read is the kernel's zero
-//! page, at the cost of its page tables, which the length of the range bounds to 256 MiB. Handles
-//! with an index of 118784 or more are behind its end.
+//! 32 TiB is below everything that Linux places itself (the program, its heap, libraries and
+//! stacks, with either layout of mmap) and above the fixed addresses that allocators and
+//! `AddressSanitizer` ask for. Nothing is written to the range, so it has no memory: a page that is
+//! read is the kernel's zero page, at the cost of its page tables, which the length of the range
+//! bounds to 256 MiB. Handles with an index of 118784 or more are behind its end.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -65,19 +65,19 @@ fn is_reserved() -> bool {
 fn map() -> rustix::io::Result<()> {
     let start = ptr::without_provenance_mut::<c_void>(INTEGERS);
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
-    // SAFETY: A8: FIXED_NOREPLACE replaces no mapping.
+    // SAFETY: A8; FIXED_NOREPLACE replaces no mapping.
     let mapped = unsafe { rustix::mm::mmap_anonymous(start, LEN, ProtFlags::READ, flags) }?;
     if mapped != start {
-        // A kernel before 4.17 takes the flag for a wish.
-        // SAFETY: A8: this is not the range, but a mapping that was just made elsewhere.
+        // A kernel before 4.17 takes the address as a hint only.
+        // SAFETY: A8; this is not the range, but a mapping that was just made elsewhere.
         unsafe { rustix::mm::munmap(mapped, LEN) }?;
         return Err(rustix::io::Errno::EXIST);
     }
     for advice in [Advice::LinuxNoHugepage, Advice::LinuxDontDump] {
-        // SAFETY: A8: the mapping that was just made; neither advice changes what is in it.
+        // SAFETY: A8; neither advice changes the content of the mapping.
         unsafe { rustix::mm::madvise(mapped, LEN, advice) }.ok();
     }
-    // SAFETY: A8: a part of the mapping that was just made, before any use of it.
+    // SAFETY: A8; a part of the mapping that was just made, before any use of it.
     unsafe {
         rustix::mm::mprotect(
             ptr::without_provenance_mut(INFOS),
@@ -89,8 +89,8 @@ fn map() -> rustix::io::Result<()> {
 
 /// Puts the handle of the receiver into the first word behind a callback info.
 ///
-/// koffi asks for the receiver and looks for it in the first two words: if it is in neither, koffi
-/// takes the info for a structure of Node's and reads its functions' data behind the second word.
+/// koffi reads the receiver and searches the first two words for it. If it is in neither, koffi
+/// assumes a structure of Node's there and reads its functions' data behind the second word.
 #[cold]
 pub(crate) fn publish_this(info: napi_callback_info, this: napi_value) {
     let offset = info.0.wrapping_sub(INFOS);
@@ -98,7 +98,7 @@ pub(crate) fn publish_this(info: napi_callback_info, this: napi_value) {
         return;
     }
     let word = ptr::with_exposed_provenance_mut::<usize>(info.0);
-    // SAFETY: A8: an aligned word in the writable part of the range. Several hosts may write it, as
+    // SAFETY: A8; an aligned word in the writable part of the range. Several hosts may write it, as
     // atomics, and none reads it.
     let word = unsafe { AtomicUsize::from_ptr(word) };
     word.store(this.0, Ordering::Relaxed);

@@ -1,8 +1,9 @@
 //! Argument checks: raw C arguments in, checked values out.
 //!
-//! Each check returns the knowledge it gained as a type of [`super::checked`], so that no body
-//! checks again or touches a pointer. All are `unsafe fn` for one reason, A1: the pointer is what
-//! the header says it is. Lengths and pointers are checked together.
+//! The shims in [`super::exports`] call them, one for each argument of a body. A check returns a
+//! type of [`super::checked`], so that no body checks again or reads a pointer. All are `unsafe fn`
+//! for one reason, A1: the pointer is what the header requires. A pointer is checked with its
+//! length.
 #![expect(
     clippy::unnecessary_wraps,
     reason = "the table demands one shape of every check"
@@ -26,12 +27,12 @@ use super::types::{
     napi_value, node_api_noenv_finalize,
 };
 
-/// The largest length that Node accepts for texts.
-const MAX_LENGTH: usize = i32::MAX as usize;
+/// The largest length of a text or array that Node accepts.
+const LENGTH_MAX: usize = i32::MAX as usize;
 /// The largest number of arguments of a call. V8 takes as many as its stack holds, about 120 000.
 const ARGUMENTS_MAX: usize = 1 << 17;
-/// The largest number of properties that are defined at once. Node reads as many as it is told; V8's
-/// objects hold about as many.
+/// The largest number of properties that are defined at once. Node has no limit; V8's objects hold
+/// about as many.
 const PROPERTIES_MAX: usize = 1 << 24;
 
 // The checks themselves. Safety, for all of them: A1.
@@ -56,7 +57,7 @@ pub(crate) unsafe fn opt_handle(value: napi_value) -> NapiResult<Option<Handle>>
     Ok(nonzero(value))
 }
 
-/// The arguments of a call; NULL only when there are none. Nothing if no stack holds as many, which
+/// The arguments of a call; NULL only when there are none. `None` if no stack holds as many, which
 /// is an exception where the call is made.
 pub(crate) unsafe fn call_arguments<'a>(
     count: usize,
@@ -65,7 +66,7 @@ pub(crate) unsafe fn call_arguments<'a>(
     if count > ARGUMENTS_MAX && !start.is_null() {
         return Ok(None);
     }
-    // SAFETY: A1 (`count` handles at `start`), passed on.
+    // SAFETY: A1; `count` handles at `start`, passed on.
     unsafe { slice(count, start) }.map(Some)
 }
 
@@ -74,10 +75,10 @@ pub(crate) unsafe fn slice<'a, T: Copy>(count: usize, start: *const T) -> NapiRe
     if count == 0 {
         return Ok(&[]);
     }
-    if start.is_null() || count > MAX_LENGTH {
+    if start.is_null() || count > LENGTH_MAX {
         return Err(Status::InvalidArg);
     }
-    // SAFETY: A1 (`count` elements at `start`, unchanged for the call); not NULL.
+    // SAFETY: A1; `count` elements at `start`, unchanged for the call; not NULL.
     Ok(unsafe { std::slice::from_raw_parts(start, count) })
 }
 
@@ -90,9 +91,9 @@ pub(crate) unsafe fn properties<'a>(
     if count > PROPERTIES_MAX {
         return Err(Status::InvalidArg);
     }
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     let first = unsafe { slice(count, first) }?;
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     let second = unsafe { slice(count, second) }?;
     Ok((first, second))
 }
@@ -125,11 +126,8 @@ pub(crate) unsafe fn byte_buffer<'a>(
     start: *mut c_char,
     capacity: usize,
 ) -> NapiResult<OutSlice<'a, u8>> {
-    Ok(OutSlice {
-        start: start.cast(),
-        capacity,
-        lifetime: PhantomData,
-    })
+    // SAFETY: A1; the caller's contract, passed on.
+    unsafe { buffer(start.cast(), capacity) }
 }
 
 /// Text with a length, NUL-terminated where that is `NAPI_AUTO_LENGTH`. NULL only when empty.
@@ -142,10 +140,10 @@ pub(crate) unsafe fn text<'a>(start: *const c_char, length: usize) -> NapiResult
         };
     }
     if length == NAPI_AUTO_LENGTH {
-        // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH); not NULL.
+        // SAFETY: A1; NUL-terminated with NAPI_AUTO_LENGTH; not NULL.
         return Ok(unsafe { CStr::from_ptr(start) }.to_bytes());
     }
-    // SAFETY: A1 (`length` bytes at `start`), passed on.
+    // SAFETY: A1; `length` bytes at `start`, passed on.
     unsafe { slice(length, start.cast()) }
 }
 
@@ -162,14 +160,14 @@ pub(crate) unsafe fn text16<'a>(start: *const u16, length: usize) -> NapiResult<
     if length == NAPI_AUTO_LENGTH {
         units = 0;
         let mut at = start;
-        // SAFETY: A1 (NUL-terminated with NAPI_AUTO_LENGTH): nothing behind the NUL is read.
+        // SAFETY: A1; NUL-terminated with NAPI_AUTO_LENGTH: nothing behind the NUL is read.
         while unsafe { at.read() } != 0 {
             units += 1;
             // SAFETY: A1; this was not the NUL, so there is a next unit.
             at = unsafe { at.add(1) };
         }
     }
-    // SAFETY: A1 (`units` code units at `start`), passed on.
+    // SAFETY: A1; `units` code units at `start`, passed on.
     unsafe { slice(units, start) }
 }
 
@@ -178,7 +176,7 @@ pub(crate) unsafe fn opt_text<'a>(start: *const c_char, length: usize) -> NapiRe
     if start.is_null() {
         return Ok(&[]);
     }
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     unsafe { text(start, length) }
 }
 
@@ -187,13 +185,13 @@ pub(crate) unsafe fn some_text<'a>(start: *const c_char, length: usize) -> NapiR
     if start.is_null() {
         return Err(Status::InvalidArg);
     }
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     unsafe { text(start, length) }
 }
 
 /// A NUL-terminated text; NULL is refused.
 pub(crate) unsafe fn name<'a>(start: *const c_char) -> NapiResult<&'a [u8]> {
-    // SAFETY: A1 (NUL-terminated), passed on.
+    // SAFETY: A1; NUL-terminated, passed on.
     unsafe { text(start, NAPI_AUTO_LENGTH) }
 }
 
@@ -202,7 +200,7 @@ pub(crate) unsafe fn opt_name<'a>(start: *const c_char) -> NapiResult<Option<&'a
     if start.is_null() {
         return Ok(None);
     }
-    // SAFETY: A1 (NUL-terminated), passed on.
+    // SAFETY: A1; NUL-terminated, passed on.
     unsafe { name(start) }.map(Some)
 }
 
@@ -214,7 +212,7 @@ pub(crate) unsafe fn bytes<'a>(count: usize, start: *const c_void) -> NapiResult
     if start.is_null() || isize::try_from(count).is_err() {
         return Err(Status::InvalidArg);
     }
-    // SAFETY: A1 (`count` bytes at `start`, unchanged for the call); not NULL, fits an isize.
+    // SAFETY: A1; `count` bytes at `start`, unchanged for the call; not NULL, fits an isize.
     Ok(unsafe { std::slice::from_raw_parts(start.cast(), count) })
 }
 
@@ -235,7 +233,7 @@ pub(crate) unsafe fn descriptors<'a>(
 
 /// A type tag or NULL.
 pub(crate) unsafe fn opt_tag(pointer: *const napi_type_tag) -> NapiResult<Option<napi_type_tag>> {
-    // SAFETY: A1 (a readable tag, or NULL).
+    // SAFETY: A1; a readable tag, or NULL.
     Ok(unsafe { pointer.as_ref() }.copied())
 }
 
@@ -276,7 +274,7 @@ pub(crate) unsafe fn external_text<'a>(
     start: *mut c_char,
     length: usize,
 ) -> NapiResult<ExternalText<'a, u8>> {
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     let units = unsafe { text(start, length) }?;
     Ok(ExternalText {
         units,
@@ -289,7 +287,7 @@ pub(crate) unsafe fn external_text16<'a>(
     start: *mut u16,
     length: usize,
 ) -> NapiResult<ExternalText<'a, u16>> {
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     let units = unsafe { text16(start, length) }?;
     Ok(ExternalText {
         units,
@@ -302,7 +300,7 @@ pub(crate) unsafe fn some_slice<'a, T: Copy>(count: usize, start: *const T) -> N
     if start.is_null() {
         return Err(Status::InvalidArg);
     }
-    // SAFETY: A1, passed on.
+    // SAFETY: A1; the caller's contract, passed on.
     unsafe { slice(count, start) }
 }
 
@@ -311,30 +309,14 @@ pub(crate) unsafe fn arguments<'a>(
     count: *mut usize,
     start: *mut napi_value,
 ) -> NapiResult<Arguments<'a>> {
-    if count.is_null() {
-        return if start.is_null() {
-            Ok(Arguments {
-                count: None,
-                values: OutSlice {
-                    start,
-                    capacity: 0,
-                    lifetime: PhantomData,
-                },
-            })
-        } else {
-            Err(Status::InvalidArg)
-        };
+    if count.is_null() && !start.is_null() {
+        return Err(Status::InvalidArg);
     }
-    let count = InOut(count);
-    let capacity = count.get();
-    Ok(Arguments {
-        count: Some(count),
-        values: OutSlice {
-            start,
-            capacity,
-            lifetime: PhantomData,
-        },
-    })
+    let count = (!count.is_null()).then_some(InOut(count));
+    let capacity = count.as_ref().map_or(0, InOut::get);
+    // SAFETY: A1; the caller's contract, passed on.
+    let values = unsafe { buffer(start, capacity) }?;
+    Ok(Arguments { count, values })
 }
 
 /// The word count and array of a bigint; a NULL count is refused.
@@ -343,15 +325,9 @@ pub(crate) unsafe fn words<'a>(count: *mut usize, start: *mut u64) -> NapiResult
         return Err(Status::InvalidArg);
     }
     let count = InOut(count);
-    let capacity = count.get();
-    Ok(Words {
-        count,
-        words: OutSlice {
-            start,
-            capacity,
-            lifetime: PhantomData,
-        },
-    })
+    // SAFETY: A1; the caller's contract, passed on.
+    let words = unsafe { buffer(start, count.get()) }?;
+    Ok(Words { count, words })
 }
 
 /// Memory of the addon's; NULL only when it is empty.
@@ -374,7 +350,7 @@ pub(crate) unsafe fn id<T: OpaqueId>(id: T) -> NapiResult<T> {
     }
 }
 
-/// An environment that is not looked at.
+/// An environment that is ignored.
 pub(crate) unsafe fn unchecked_env(env: napi_env) -> NapiResult<napi_env> {
     Ok(env)
 }
@@ -383,7 +359,8 @@ pub(crate) unsafe fn unchecked_env(env: napi_env) -> NapiResult<napi_env> {
 pub(crate) unsafe fn opt_async_context(
     context: napi_async_context,
 ) -> NapiResult<Option<napi_async_context>> {
-    Ok((context.0 != 0).then_some(context))
+    // SAFETY: A1; the caller's contract, passed on.
+    Ok(unsafe { id(context) }.ok())
 }
 
 /// The name of an async resource and the resource itself; a NULL name is refused.

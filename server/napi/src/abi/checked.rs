@@ -1,42 +1,23 @@
-//! What the checks of arguments found: values that no body checks again, and places that are
-//! written once.
+//! Checked arguments: values that no body checks again, and out-pointers that are written once.
 //!
-//! Only [`super::check`] makes them, out of what the addon passed; a body follows none of its
-//! pointers but through these. Nothing here follows an id.
+//! Only [`super::check`] makes them, of what the addon passed. The bodies in `api` read and write
+//! an addon's memory by these types only.
 #![expect(
     clippy::unnecessary_wraps,
     reason = "a body ends by setting its result, and with that as its own"
 )]
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
 use super::callback::{CallJs, Callback, Complete, Execute, Finalize};
+pub(crate) use super::data::Data;
 use super::status::{NapiResult, Status};
 use super::types::{napi_property_descriptor, napi_value};
 
-/// A handle that is not NULL. Whether it is alive is known when it is resolved.
+/// A handle that is not NULL. Resolving it shows whether it is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle(pub(crate) napi_value);
-
-/// A pointer of the addon's that is passed through and never followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Data(pub(crate) *mut c_void);
-
-impl Data {
-    /// The NULL pointer.
-    pub(crate) const NULL: Self = Self(std::ptr::null_mut());
-
-    /// The pointer as an integer, for storage.
-    pub(crate) fn word(self) -> usize {
-        self.0.expose_provenance()
-    }
-
-    /// The pointer that [`Data::word`] was made of.
-    pub(crate) fn from_word(word: usize) -> Self {
-        Self(std::ptr::with_exposed_provenance_mut(word))
-    }
-}
 
 /// A place where one result goes. Setting it consumes it.
 #[derive(Debug)]
@@ -45,32 +26,29 @@ pub(crate) struct Out<T>(pub(super) *mut T);
 impl<T> Out<T> {
     /// Writes the result.
     pub(crate) fn set(self, value: T) -> NapiResult {
-        // SAFETY: A2 (out-pointers stay writable for the call); not NULL by `out`.
+        // SAFETY: A2; out-pointers stay writable for the call; not NULL by `out`.
         unsafe { self.0.write(value) };
         Ok(())
     }
 }
 
-/// A place where a result goes, if the addon wants it.
+/// A place where a result goes, or NULL if the addon does not want it.
 #[derive(Debug)]
 pub(crate) struct OptOut<T>(pub(super) *mut T);
 
 impl<T> OptOut<T> {
-    /// Whether the addon wants this result.
+    /// Returns whether the place is not NULL.
     pub(crate) fn wanted(&self) -> bool {
         !self.0.is_null()
     }
 
     /// Writes the result if it is wanted.
     pub(crate) fn set(self, value: T) -> NapiResult {
-        if !self.0.is_null() {
-            // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
-            unsafe { self.0.write(value) };
-        }
+        self.set_with(|| value);
         Ok(())
     }
 
-    /// The place, where a result must be wanted but other checks come first.
+    /// The place; NULL is refused. For a result that is required, where other checks come first.
     pub(crate) fn required(self) -> NapiResult<Out<T>> {
         if self.0.is_null() {
             Err(Status::InvalidArg)
@@ -83,7 +61,7 @@ impl<T> OptOut<T> {
     pub(crate) fn set_with(self, make: impl FnOnce() -> T) {
         if !self.0.is_null() {
             let value = make();
-            // SAFETY: A2 (out-pointers stay writable for the call); not NULL.
+            // SAFETY: A2; out-pointers stay writable for the call; not NULL.
             unsafe { self.0.write(value) };
         }
     }
@@ -96,13 +74,13 @@ pub(crate) struct InOut<T>(pub(super) *mut T);
 impl<T: Copy> InOut<T> {
     /// Reads what the addon put there.
     pub(crate) fn get(&self) -> T {
-        // SAFETY: A2 (in-out pointers are readable for the call); not NULL by `in_out`.
+        // SAFETY: A2; in-out pointers are readable for the call; `check` refused NULL.
         unsafe { self.0.read() }
     }
 
     /// Overwrites it.
     pub(crate) fn set(self, value: T) {
-        // SAFETY: A2 (in-out pointers stay writable for the call); not NULL by `in_out`.
+        // SAFETY: A2; in-out pointers stay writable for the call; `check` refused NULL.
         unsafe { self.0.write(value) };
     }
 }
@@ -133,9 +111,9 @@ impl<T: Copy> OutSlice<'_, T> {
     /// Writes one element. Out of bounds is ignored.
     pub(crate) fn put(&mut self, index: usize, value: T) {
         if index < self.capacity() {
-            // SAFETY: A2 (the buffer has `capacity` elements); index was checked against it.
+            // SAFETY: A2; the buffer has `capacity` elements; index was checked against it.
             let place = unsafe { self.start.add(index) };
-            // SAFETY: A2 (the buffer is writable for the call).
+            // SAFETY: A2; the buffer is writable for the call.
             unsafe { place.write(value) };
         }
     }
@@ -144,8 +122,8 @@ impl<T: Copy> OutSlice<'_, T> {
     pub(crate) fn copy_from(&mut self, from: &[T]) -> usize {
         let count = from.len().min(self.capacity());
         if count > 0 {
-            // SAFETY: A2 (the buffer has `capacity` elements); count is no more; the source is
-            // ours, so they do not overlap.
+            // SAFETY: A2; the buffer has `capacity` elements; count is no more; the source is ours,
+            // so they do not overlap.
             unsafe { self.start.copy_from_nonoverlapping(from.as_ptr(), count) };
         }
         count
@@ -185,14 +163,14 @@ impl<'a> Descriptors<'a> {
     /// Copies the descriptors out one by one, because an accessor may change the array meanwhile.
     pub(crate) fn iter(self) -> impl Iterator<Item = Descriptor<'a>> {
         (0..self.count).map(move |index| {
-            // SAFETY: A1 (`count` descriptors at `start`); index is below count.
+            // SAFETY: A1; `count` descriptors at `start`; index is below count.
             let place = unsafe { self.start.add(index) };
-            // SAFETY: A1 (readable for the call); the struct is `Copy`.
+            // SAFETY: A1; readable for the call; the struct is `Copy`.
             let raw = unsafe { place.read() };
             let name = if raw.utf8name.is_null() {
                 None
             } else {
-                // SAFETY: A1 (utf8name is NUL-terminated and outlives the call).
+                // SAFETY: A1; utf8name is NUL-terminated and outlives the call.
                 Some(unsafe { CStr::from_ptr(raw.utf8name) })
             };
             Descriptor {
@@ -214,7 +192,7 @@ pub(super) fn nonzero(value: napi_value) -> Option<Handle> {
     (value.0 != 0).then_some(Handle(value))
 }
 
-/// Text that the engine may keep, with the address that its finalizer wants back.
+/// Text that the engine may keep, with the address that its finalizer gets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExternalText<'a, T> {
     /// The text.
@@ -223,7 +201,7 @@ pub(crate) struct ExternalText<'a, T> {
     pub(crate) data: Data,
 }
 
-/// The arguments that a callback asks for: how many it has room for, and where.
+/// The places for the arguments of a callback: how many there are, and where.
 #[derive(Debug)]
 pub(crate) struct Arguments<'a> {
     /// Room before, real count after.

@@ -1,29 +1,23 @@
 //! What every exported function does before and after its body, written once per entry mode.
 //!
 //! The order is Node's. `env` NULL or unknown: `napi_invalid_arg`, unrecorded. In a basic finalizer
-//! `env` and `js` functions end the process. Then, for `js` only:
-//! exception pending: `napi_pending_exception`; JavaScript cannot run: `napi_cannot_run_js`, for
-//! modules below version 10 `napi_pending_exception`; clear the record. Arguments are checked after
-//! that, by the body's closure. The outcome goes to the last-error record. A panic is caught here,
-//! answers `napi_generic_failure` and poisons the environment: it answers nothing else from then on.
+//! `env` and `js` functions end the process. Then, for `js` only: exception pending:
+//! `napi_pending_exception`; JavaScript cannot run: `napi_cannot_run_js`, for modules below version
+//! 10 `napi_pending_exception`; clear the record. Arguments are checked after that, by the body's
+//! closure. The outcome goes to the last-error record. A panic is caught here, returns
+//! `napi_generic_failure` and poisons the environment, whose functions all fail from then on.
 //!
-//! The modes are generic over the body so that the few instructions of the usual path are inlined
-//! into each shim. What is unusual (a refusal, another environment than that of the last call) is
-//! out of line and ends in making the call again, so that the usual path keeps nothing for it.
+//! The modes are generic over the body so that the few instructions of the common case are inlined
+//! into each shim. The others (a refusal, another environment than that of the last call) are out
+//! of line and make the call again, so that the common case need not save registers for them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub(crate) use super::row::Row;
 use super::status::{NapiResult, Status};
 use super::types::napi_env;
 use crate::env::{Cx, Env, flags};
 use crate::host;
-
-/// What is known of an exported function at run time.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// Its name.
-    pub(crate) name: &'static str,
-}
 
 /// Enters a function that refuses while an exception is pending or JavaScript cannot run.
 #[inline]
@@ -70,10 +64,11 @@ pub(crate) fn basic(
     }
 }
 
-/// Tries the quick way of an `env` function: a body that calls nothing, so that registers need not
-/// be saved, and that does all or, answering nothing, nothing. False if it is to be done generally.
+/// Tries the fast path of an `env` function: a body that calls no other function, so that registers
+/// need not be saved, and that returns `None` without an effect where that is not enough. False if
+/// the slow path is needed.
 #[inline]
-pub(crate) fn quick(
+pub(crate) fn fast(
     env: napi_env,
     row: &'static Row,
     body: impl FnOnce(&Cx) -> Option<NapiResult>,
@@ -84,7 +79,7 @@ pub(crate) fn quick(
     if cx.env.flags() & (flags::POISONED | flags::BASIC_ONLY) != 0 {
         return false;
     }
-    // For the record, should a pointer be bad.
+    // For the crash record, in case a pointer is bad.
     let outer = cx.host.swap_row(Some(cx.row));
     let done = matches!(body(&cx), Some(Ok(())));
     cx.host.swap_row(outer);
@@ -94,10 +89,10 @@ pub(crate) fn quick(
     done
 }
 
-/// Keeps what is done generally out of the quick way.
+/// Keeps the slow path out of line.
 #[inline(never)]
-pub(crate) fn generally(general: impl FnOnce() -> Status) -> Status {
-    general()
+pub(crate) fn slow(call: impl FnOnce() -> Status) -> Status {
+    call()
 }
 
 /// Enters a function whose success leaves the last-error record as it is.
@@ -213,7 +208,7 @@ fn refuse_basic(env: &Env, _: &'static Row) -> Option<Status> {
 fn refuse_env(env: &Env, row: &'static Row) -> Option<Status> {
     if env.flags() & flags::BASIC_ONLY != 0 {
         if let Some(host) = host::current() {
-            // It does not come back: this is for the record of the crash.
+            // For the crash record: `not_basic` does not return.
             host.swap_row(Some(row));
         }
         crate::api::fatal::not_basic();
@@ -253,18 +248,18 @@ fn unknown_env(env: napi_env, row: &'static Row) -> Status {
     Status::InvalidArg
 }
 
-/// Tries what is quick, else does it the general way.
-macro_rules! quickly {
-    ([] $module:ident $env:ident $row:ident ($($checked:expr),*) $general:expr) => {
-        $general
+/// The fast path of a row that has one, then the slow path.
+macro_rules! fast_or_slow {
+    ([] $module:ident $env:ident $row:ident ($($checked:expr),*) $slow:expr) => {
+        $slow
     };
-    ([$quick:ident] $module:ident $env:ident $row:ident ($($checked:expr),*) $general:expr) => {
-        if $crate::abi::enter::quick($env, $row, |cx| {
-            $crate::api::$module::$quick(cx, $($checked.ok()?),*)
+    ([$fast:ident] $module:ident $env:ident $row:ident ($($checked:expr),*) $slow:expr) => {
+        if $crate::abi::enter::fast($env, $row, |cx| {
+            $crate::api::$module::$fast(cx, $($checked.ok()?),*)
         }) {
             $crate::abi::status::Status::Ok
         } else {
-            $crate::abi::enter::generally(move || $general)
+            $crate::abi::enter::slow(move || $slow)
         }
     };
 }
@@ -287,28 +282,28 @@ macro_rules! quickly {
 /// }
 /// ```
 ///
-/// and a line of the table. With `or quick_name` behind it, `api::array::quick_name` is tried first,
-/// see [`quick`].
+/// and a line of the table. With `or fast_name` behind it, `api::array::fast_name` is tried first,
+/// see [`fast`].
 macro_rules! napi_exports {
     (
         $(#[$doc:meta])*
         static $table:ident: $header:literal;
         $($mode:ident $module:ident::$name:ident($($arg:ident: $ty:ty),*)
-            => ($($check:ident($($from:ident),*)),*) $(or $quick:ident)?;)*
+            => ($($check:ident($($from:ident),*)),*) $(or $fast:ident)?;)*
     ) => {
         $(
             #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
             ///
             /// # Safety
             ///
-            /// A1 and A2: the pointers are what the header says.
+            /// A1 and A2: the pointers are what the header requires.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name(env: napi_env, $($arg: $ty),*) -> napi_status {
-                const ROW: &$crate::abi::enter::Row =
-                    &$crate::abi::enter::Row { name: stringify!($name) };
-                $crate::abi::enter::quickly!(
-                    [$($quick)?] $module env ROW
-                    // SAFETY: A1, A2 (the addon passes what the header requires).
+                const ROW: &$crate::abi::row::Row =
+                    &$crate::abi::row::Row { name: stringify!($name) };
+                $crate::abi::enter::fast_or_slow!(
+                    [$($fast)?] $module env ROW
+                    // SAFETY: A1, A2; the addon passes what the header requires.
                     ($(unsafe { $crate::abi::check::$check($($from),*) }),*)
                     $crate::abi::enter::$mode(
                         env,
@@ -316,11 +311,11 @@ macro_rules! napi_exports {
                         move |cx| {
                             $crate::api::$module::$name(
                                 cx,
-                                // SAFETY: A1, A2 (the addon passes what the header requires).
+                                // SAFETY: A1, A2; the addon passes what the header requires.
                                 $(unsafe { $crate::abi::check::$check($($from),*) }?),*
                             )
                         },
-                        // SAFETY: A1, A2, passed on.
+                        // SAFETY: A1, A2; the caller's contract, passed on.
                         move || unsafe { $name(env, $($arg),*) },
                     )
                 )
@@ -328,9 +323,9 @@ macro_rules! napi_exports {
         )*
         $(#[$doc])*
         #[used]
-        pub static $table: &[$crate::abi::exports::Symbol] = &[
-            $($crate::abi::exports::Symbol::new(
-                &$crate::abi::enter::Row { name: stringify!($name) },
+        pub static $table: &[$crate::abi::row::Symbol] = &[
+            $($crate::abi::row::Symbol::new(
+                &$crate::abi::row::Row { name: stringify!($name) },
                 $header,
                 $crate::abi::enter::entry::$mode,
                 $name as *const (),
@@ -354,14 +349,14 @@ macro_rules! napi_free_exports {
             ///
             /// # Safety
             ///
-            /// A1 and A2: the pointers are what the header says.
+            /// A1 and A2: the pointers are what the header requires.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($arg: $ty),*) -> napi_status {
-                const ROW: &$crate::abi::enter::Row =
-                    &$crate::abi::enter::Row { name: stringify!($name) };
+                const ROW: &$crate::abi::row::Row =
+                    &$crate::abi::row::Row { name: stringify!($name) };
                 $crate::abi::enter::free(ROW, || {
                     $crate::api::$module::$name(
-                        // SAFETY: A1, A2 (the addon passes what the header requires).
+                        // SAFETY: A1, A2; the addon passes what the header requires.
                         $(unsafe { $crate::abi::check::$check($($from),*) }?),*
                     )
                 })
@@ -369,23 +364,23 @@ macro_rules! napi_free_exports {
         )*
         $(#[$doc])*
         #[used]
-        pub static $table: &[$crate::abi::exports::Symbol] = &[
-            $($crate::abi::exports::Symbol::new(
-                &$crate::abi::enter::Row { name: stringify!($name) },
+        pub static $table: &[$crate::abi::row::Symbol] = &[
+            $($crate::abi::row::Symbol::new(
+                &$crate::abi::row::Row { name: stringify!($name) },
                 $header,
-                $crate::abi::exports::Entry::None,
+                $crate::abi::row::Entry::None,
                 $name as *const (),
             ),)*
         ];
     };
 }
 
-pub(crate) use {napi_exports, napi_free_exports, quickly};
+pub(crate) use {fast_or_slow, napi_exports, napi_free_exports};
 
 /// The modes' names as the tables spell them.
-#[expect(non_upper_case_globals, reason = "looked up by the mode word of a row")]
+#[expect(non_upper_case_globals, reason = "named by the mode word of a row")]
 pub(crate) mod entry {
-    use crate::abi::exports::Entry;
+    use crate::abi::row::Entry;
 
     pub(crate) const js: Entry = Entry::Js;
     pub(crate) const env: Entry = Entry::Env;

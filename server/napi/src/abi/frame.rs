@@ -1,7 +1,7 @@
 //! Callback frames: what a `napi_callback_info` stands for.
 //!
-//! A frame lives on the Rust stack of the call it describes and is linked into the host's chain for
-//! as long. Arguments are not copied to the handle stack until the addon asks for them.
+//! A frame is on the Rust stack of the call that it describes, and in the host's chain for as long.
+//! `napi_get_cb_info` looks it up there and makes handles of the arguments, not earlier.
 
 use std::cell::Cell;
 use std::ptr;
@@ -10,7 +10,7 @@ use hostd_engine::{Invocation, Value};
 
 use super::address::{INFOS, INFOS_LEN, STEP};
 use super::callback::Callback;
-use super::checked::Data;
+use super::data::Data;
 use super::types::{napi_callback_info, napi_env, napi_value};
 
 /// One callback in flight.
@@ -28,7 +28,7 @@ pub(crate) struct Frame {
 impl Frame {
     /// The receiver, as it was given.
     pub(crate) fn this(&self) -> &Value {
-        // SAFETY: A3 (valid while the frame is pushed).
+        // SAFETY: A3; valid while the frame is pushed.
         unsafe { &*self.this }
     }
 
@@ -37,13 +37,13 @@ impl Frame {
         if self.count == 0 {
             return &[];
         }
-        // SAFETY: A3 (`count` values, valid while the frame is pushed); not empty.
+        // SAFETY: A3; `count` values, valid while the frame is pushed; not empty.
         unsafe { std::slice::from_raw_parts(self.args, self.count) }
     }
 
     /// `new.target`, if the call is a construction.
     pub(crate) fn new_target(&self) -> Option<&Value> {
-        // SAFETY: A3 (null or valid while the frame is pushed).
+        // SAFETY: A3; null or valid while the frame is pushed.
         unsafe { self.new_target.as_ref() }
     }
 
@@ -87,7 +87,7 @@ impl Frames {
     /// `invocation.words` are those that [`words`] made.
     #[inline]
     pub(crate) fn call(&self, env: napi_env, invocation: &Invocation<'_>) -> napi_value {
-        // SAFETY: the words of our function tags are made by `words` alone.
+        // SAFETY: A9; only functions with our tags come here.
         let callback = unsafe { Callback::from_word(invocation.words[0]) };
         let offset = (self.offset.get() + STEP) % INFOS_LEN;
         self.offset.set(offset);
@@ -108,14 +108,14 @@ impl Frames {
         callback.call(env, info)
     }
 
-    /// Looks at the frame of a callback that is in flight.
+    /// Reads the frame of a callback in flight; `None` if the id is of no such frame.
     pub(crate) fn read<R>(
         &self,
         info: napi_callback_info,
         read: impl FnOnce(&Frame) -> R,
     ) -> Option<R> {
         let mut at = self.top.get();
-        // SAFETY: A3 (every frame of the chain is pushed, so it lives on the stack below us).
+        // SAFETY: A3; every frame of the chain is pushed, so it lives on the stack below us.
         while let Some(frame) = unsafe { at.as_ref() } {
             if frame.info == info {
                 return Some(read(frame));

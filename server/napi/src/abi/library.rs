@@ -1,7 +1,8 @@
 //! Opens an addon's image: the only `dlopen` of the crate.
 //!
-//! Images are opened lazily and locally, as Node does it unless a script says otherwise, and are never
-//! closed, so that function pointers of an addon stay callable for ever (A4).
+//! The loader calls it, after the checks of the file. Images are opened lazily and locally, as in
+//! Node, unless a script passes other flags to `process.dlopen`. They are never closed, so an
+//! addon's function pointers stay callable (A4).
 
 use std::ffi::c_int;
 use std::path::Path;
@@ -19,18 +20,17 @@ pub(crate) struct Image {
     pub(crate) registered: Option<Registered>,
     /// `napi_register_module_v1`.
     pub(crate) init: Option<Init>,
-    /// What `node_api_module_get_api_version_v1` answers, where it is exported.
+    /// What `node_api_module_get_api_version_v1` returned, where it is exported.
     pub(crate) api_version: Option<i32>,
 }
 
-/// How images are opened if nobody says otherwise.
+/// The usual flags of `dlopen`.
 pub(crate) const FLAGS: c_int = RTLD_LAZY | RTLD_LOCAL;
 
 /// Opens the image at `path`, which runs its constructors. The flags are those of `dlopen`.
 pub(crate) fn open(path: &Path, flags: c_int) -> Result<Image, libloading::Error> {
     registered::reset();
-    // SAFETY: A4; running the constructors of an addon is what loading it means, and the caller
-    // asked for it.
+    // SAFETY: A4; the constructors of the addon run, as loading it requires.
     let library = unsafe { Library::open(Some(path), flags) }?;
     // SAFETY: A4; the type is the header's for this name.
     let init: Option<Symbol<napi_addon_register_func>> =

@@ -14,23 +14,26 @@
 //!   for as long as the process lives: images are never unloaded.
 //! - **A5** Memory that the host hands to C (error info, versions, file names) is never freed or
 //!   moved while the environment lives, and environments live as long as the process.
-//!
 //! - **A6** Memory that the addon hands over with an external buffer stays readable and writable
-//!   until its finalizer is called, or for ever if it gave none.
-//! - **A7** A loop of libuv and our handles in it are used on the thread of their host alone, and are
-//!   never closed, freed or moved. Callbacks of libuv's are called by it, on the thread that runs the
-//!   loop, with the handle they were started for.
-//! - **A8** The range of addresses that `address` reserves is never unmapped or protected anew, and
-//!   no value of Rust's is in it.
+//!   until its finalizer is called, or until the process ends if it gave none.
+//! - **A7** A loop of libuv and our handles in it are used on the thread of their host alone, and
+//!   are never closed, freed or moved. Callbacks of libuv's are called by it, on the thread that
+//!   runs the loop, with the handle they were started for.
+//! - **A8** The range of addresses that `address` reserves is never unmapped or protected again,
+//!   and no value of Rust's is in it.
+//! - **A9** The words of an engine function with one of our tags are those that `frame::words`
+//!   made.
 //!
-//! What breaks A1 or A2 is the addon's own memory error: it costs this process and no other.
-//! Ids are not covered by any invariant because they are never trusted: each is looked up.
+//! An addon that breaks A1 or A2 has a memory error, which costs this process and no other. Ids
+//! need no invariant: each is looked up, and none is followed.
 #![expect(unsafe_code, reason = "unsafe island 3: the C ABI of Node-API")]
 
 pub(crate) mod address;
+mod barrier;
 pub(crate) mod callback;
 pub(crate) mod check;
 pub(crate) mod checked;
+mod data;
 pub(crate) mod enter;
 pub mod exports;
 pub(crate) mod external_memory;
@@ -38,7 +41,7 @@ pub(crate) mod frame;
 pub(crate) mod library;
 pub(crate) mod record;
 pub(crate) mod registered;
+pub(crate) mod row;
 pub mod status;
 pub mod types;
 pub(crate) mod uv;
-mod wall;

@@ -1,4 +1,4 @@
-//! The memory behind `napi_get_last_error_info`: one structure per environment, at a fixed address.
+//! The structure that `napi_get_last_error_info` returns: one per environment, at a fixed address.
 
 use std::cell::UnsafeCell;
 use std::ffi::CStr;

@@ -1,8 +1,8 @@
 //! Modules that register themselves from a static constructor while their image is opened.
 //!
-//! The constructor runs inside `dlopen`, on the thread that called it, so a thread-local slot carries
-//! the module from there to the loader. Constructors run once per image: what an image registered is
-//! remembered by its handle, as Node does, for the next load of the same file.
+//! The constructor runs inside `dlopen`, on the thread that called it, so a thread-local slot
+//! passes the module to the loader. Constructors run once per image, so what an image registered is
+//! stored by its handle, as in Node, for the next load of the same file.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -34,7 +34,7 @@ pub(super) unsafe fn register(module: *const napi_module) {
         tracing::warn!("an addon passed NULL to napi_module_register");
         return;
     }
-    // SAFETY: A1 (the caller's contract); not NULL.
+    // SAFETY: A1; the caller's contract; not NULL.
     let init = unsafe { (*module).nm_register_func };
     SLOT.set(Some(Registered::Module(Init::new(init))));
 }

@@ -1,8 +1,9 @@
 //! The C types of `js_native_api_types.h` and `node_api_types.h`, under their C names.
 //!
-//! Every opaque pointer is declared as the integer it really is here: an id that is looked up, never
-//! an address that is followed. The module `address` says which ids C may read behind. Enumerations
-//! that C passes *to* us stay integers until a check has named them, because C may pass any number.
+//! An opaque pointer is declared as the integer that it is here: an id that is looked up, never an
+//! address that is followed. The module `address` defines which ids C may read behind. Enumerations
+//! that C passes *to* us are integers until a check has converted them, because C may pass any
+//! number.
 #![expect(non_camel_case_types, reason = "the names are C's")]
 
 use std::ffi::{c_char, c_int, c_void};

@@ -1,8 +1,8 @@
-//! libuv's loop, and what the host needs of it: the only place that calls libuv.
+//! libuv's loop as the host uses it: the only place that calls libuv.
 //!
-//! Where the phases of a round stand is Node's: what threads posted is served right before polling,
-//! immediates run right after it. Handles that were started first are called last, so two handles
-//! of ours that are older than any addon's say when.
+//! The order of a round is Node's: what threads posted is served right before polling, immediates
+//! run right after it. libuv calls the handle that was started first last, so two handles of ours
+//! that are older than any addon's mark these two moments.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::wall::through;
+use super::barrier::guarded_call;
 
 type Raw = *mut c_void;
 type Callback = unsafe extern "C" fn(Raw);
@@ -51,27 +51,27 @@ unsafe extern "C" {
 
 /// The version of libuv.
 pub(crate) fn version() -> String {
-    // SAFETY: it takes nothing and has no state.
+    // SAFETY: A7; it takes nothing and has no state.
     let text = unsafe { uv_version_string() };
-    // SAFETY: libuv gives a literal.
+    // SAFETY: A7; libuv returns a literal.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_string_lossy().into_owned()
 }
 
-/// What is run in the middle of a round of the loop.
+/// What the host runs in each round of the loop.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Middle {
+pub(crate) struct RoundHooks {
     /// Right before polling.
     pub(crate) before: fn(),
     /// Right after polling.
     pub(crate) after: fn(),
 }
 
-/// What our handles in the loop point to.
+/// The data of our handles in the loop.
 struct Shared {
     raw: Raw,
-    middle: Middle,
-    /// Whether a round of ours is under way, and not one that an addon runs.
+    hooks: RoundHooks,
+    /// Whether the host runs the loop, and not an addon.
     running: Cell<bool>,
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
@@ -83,18 +83,17 @@ pub(crate) struct Loop {
     idle: Raw,
 }
 
-/// Whether the process's default loop is some host's.
+/// Whether a host has the process's default loop.
 static DEFAULT_TAKEN: AtomicBool = AtomicBool::new(false);
 
 impl Loop {
-    /// The loop of this thread's host: the default one for the first host of the process, as for
-    /// Node's main thread, and one of its own for any other. None if the system has no descriptors
-    /// left for it.
-    pub(crate) fn open(middle: Middle) -> Option<Self> {
+    /// Opens the loop of this thread's host: the default loop for the first host of the process, as
+    /// for Node's main thread, and a new one for any other. `None` without free descriptors.
+    pub(crate) fn open(hooks: RoundHooks) -> Option<Self> {
         let raw = if DEFAULT_TAKEN.swap(true, Ordering::AcqRel) {
             own_loop()?
         } else {
-            // SAFETY: A7 (the first and only host that asks for it).
+            // SAFETY: A7; only the first host comes here.
             let raw = unsafe { uv_default_loop() };
             if raw.is_null() {
                 DEFAULT_TAKEN.store(false, Ordering::Release);
@@ -104,7 +103,7 @@ impl Loop {
         };
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             raw,
-            middle,
+            hooks,
             running: Cell::new(false),
             panic: Cell::new(None),
         }));
@@ -112,9 +111,9 @@ impl Loop {
         let (prepare, check, idle) = (handle(PREPARE), handle(CHECK), handle(IDLE));
         // SAFETY: A7; the memory is as large as libuv says. These calls cannot fail.
         unsafe { uv_prepare_init(raw, prepare) };
-        // SAFETY: A7.
+        // SAFETY: A7; as above.
         unsafe { uv_check_init(raw, check) };
-        // SAFETY: A7.
+        // SAFETY: A7; as above.
         unsafe { uv_idle_init(raw, idle) };
         for ours in [prepare, check, idle] {
             // SAFETY: A7; what is pointed to is never freed.
@@ -125,7 +124,7 @@ impl Loop {
         // SAFETY: A7; as above.
         unsafe { uv_check_start(check, after_polling) };
         for ours in [prepare, check] {
-            // SAFETY: A7. An addon that runs the loop until nothing is left does not wait for ours.
+            // SAFETY: A7; an addon that runs the loop until nothing is left does not wait for ours.
             unsafe { uv_unref(ours) };
         }
         Some(Self {
@@ -135,7 +134,7 @@ impl Loop {
         })
     }
 
-    /// What `napi_get_uv_event_loop` gives.
+    /// The `uv_loop_t` for `napi_get_uv_event_loop`.
     pub(crate) fn raw(&self) -> *mut c_void {
         self.shared.raw
     }
@@ -154,12 +153,12 @@ impl Loop {
         let shared = self.shared;
         shared.running.set(true);
         // An idle handle keeps the loop from waiting, and from ending before it polls.
-        // SAFETY: A7.
+        // SAFETY: A7; our handle, on the thread of its loop; the callback does nothing.
         unsafe { uv_idle_start(self.idle, nothing) };
-        // SAFETY: A7; the handle before polling stops the loop after this round. An exception of an
-        // addon's callback ends in front of this frame.
+        // SAFETY: A7; `before_polling` stops the loop after this round. No exception of an addon's
+        // callback passes the barrier.
         unsafe {
-            through(
+            guarded_call(
                 shared.raw.expose_provenance(),
                 RUN_DEFAULT,
                 0,
@@ -167,7 +166,7 @@ impl Loop {
                 uv_run as *const (),
             )
         };
-        // SAFETY: A7.
+        // SAFETY: A7; our handle, on the thread of its loop.
         unsafe { uv_idle_stop(self.idle) };
         shared.running.set(false);
         if let Some(panic) = shared.panic.take() {
@@ -175,35 +174,35 @@ impl Loop {
         }
     }
 
-    /// Has the loop look at the clock: its timers count from when it last did.
+    /// Updates the loop's time, from which its timers count.
     pub(crate) fn update_time(&self) {
-        // SAFETY: A7.
+        // SAFETY: A7; our loop, on its thread.
         unsafe { uv_update_time(self.shared.raw) };
     }
 
-    /// How long nothing needs to be done if nothing happens: for ever if there is no timer.
+    /// How long until the loop's next timer; `None` without one.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        // A loop in which nothing keeps the process alive says that it is due.
-        // SAFETY: A7.
+        // The timeout of a loop without referenced handles is 0, so one of ours is referenced.
+        // SAFETY: A7; our loop, on its thread.
         unsafe { uv_ref(self.prepare) };
-        // SAFETY: A7.
+        // SAFETY: A7; our handle, on the thread of its loop.
         let timeout = unsafe { uv_backend_timeout(self.shared.raw) };
-        // SAFETY: A7.
+        // SAFETY: A7; our handle, on the thread of its loop.
         unsafe { uv_unref(self.prepare) };
         u64::try_from(timeout).ok().map(Duration::from_millis)
     }
 
-    /// Whether something of an addon keeps the loop alive.
+    /// Returns whether a handle or request of an addon keeps the loop alive.
     pub(crate) fn is_alive(&self) -> bool {
-        // SAFETY: A7.
+        // SAFETY: A7; our loop, on its thread.
         unsafe { uv_loop_alive(self.shared.raw) != 0 }
     }
 
-    /// What becomes readable when there is something to poll for.
+    /// The descriptor that becomes readable when the loop has events.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'static> {
-        // SAFETY: A7.
+        // SAFETY: A7; our loop, on its thread.
         let descriptor = unsafe { uv_backend_fd(self.shared.raw) };
-        // SAFETY: A7 (a loop that is open has one, and this one is never closed).
+        // SAFETY: A7; a loop that is open has one, and this one is never closed.
         unsafe { BorrowedFd::borrow_raw(descriptor) }
     }
 }
@@ -215,18 +214,18 @@ impl fmt::Debug for Loop {
 }
 
 fn own_loop() -> Option<Raw> {
-    // SAFETY: it takes nothing and has no state.
+    // SAFETY: A7; it takes nothing and has no state.
     let raw = memory(unsafe { uv_loop_size() });
     // SAFETY: A7; the memory is as large as libuv says.
     (unsafe { uv_loop_init(raw) } == 0).then_some(raw)
 }
 
 fn handle(kind: c_uint) -> Raw {
-    // SAFETY: it takes a number and has no state.
+    // SAFETY: A7; it takes a number and has no state.
     memory(unsafe { uv_handle_size(kind) })
 }
 
-/// Memory for so many bytes, aligned for anything that libuv keeps, that is never freed.
+/// Memory for so many bytes that is aligned for all of libuv's structures and never freed.
 fn memory(bytes: usize) -> Raw {
     let words = bytes.div_ceil(size_of::<u128>());
     Box::leak(vec![0_u128; words].into_boxed_slice())
@@ -234,20 +233,20 @@ fn memory(bytes: usize) -> Raw {
         .cast()
 }
 
-/// What a handle of ours points to.
+/// The data of a handle of ours.
 ///
 /// # Safety
 ///
-/// It is one of ours, with its data.
+/// The handle is one of ours.
 unsafe fn shared(handle: Raw) -> &'static Shared {
-    // SAFETY: A7.
+    // SAFETY: A7; the handle is one of ours and was initialised.
     let data = unsafe { uv_handle_get_data(handle) };
-    // SAFETY: the caller says that this was set as its data.
+    // SAFETY: A7; this was set as the data of each handle of ours, and is never freed.
     unsafe { &*data.cast() }
 }
 
-/// Runs `what` if the round is ours. A panic is kept for the one that runs the loop: it may not
-/// pass through libuv.
+/// Runs `what` if the host runs the loop. A panic is kept for [`Loop::run_once`], because it may
+/// not pass through libuv.
 fn run(shared: &Shared, what: fn()) {
     if shared.running.get()
         && let Err(panic) = catch_unwind(AssertUnwindSafe(what))
@@ -257,19 +256,19 @@ fn run(shared: &Shared, what: fn()) {
 }
 
 unsafe extern "C" fn before_polling(handle: Raw) {
-    // SAFETY: A7 (started for a handle of ours).
+    // SAFETY: A7; started for a handle of ours.
     let shared = unsafe { shared(handle) };
     if shared.running.get() {
-        // SAFETY: A7.
+        // SAFETY: A7; libuv calls this on the thread of the loop.
         unsafe { uv_stop(shared.raw) };
     }
-    run(shared, shared.middle.before);
+    run(shared, shared.hooks.before);
 }
 
 unsafe extern "C" fn after_polling(handle: Raw) {
-    // SAFETY: A7 (started for a handle of ours).
+    // SAFETY: A7; started for a handle of ours.
     let shared = unsafe { shared(handle) };
-    run(shared, shared.middle.after);
+    run(shared, shared.hooks.after);
 }
 
 unsafe extern "C" fn nothing(_: Raw) {}

@@ -9,7 +9,7 @@ use crate::env::Cx;
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_array>
 pub(crate) fn napi_create_array(cx: &Cx, result: Out<napi_value>) -> NapiResult {
-    let array = cx.quiet(cx.rt().array())?;
+    let array = cx.no_throw(cx.rt().array())?;
     result.set(cx.push_new(array))
 }
 
@@ -22,11 +22,11 @@ pub(crate) fn napi_create_array_with_length(
     result: Out<napi_value>,
 ) -> NapiResult {
     let length = i32::try_from(length).map_or(0, i32::cast_unsigned);
-    let array = cx.quiet(cx.rt().array_with_length(length))?;
+    let array = cx.no_throw(cx.rt().array_with_length(length))?;
     result.set(cx.push(array))
 }
 
-/// Tells whether it is an array.
+/// Returns whether it is an array.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_array>
 pub(crate) fn napi_is_array(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use hostd_engine::Value;
+use hostd_engine::{JsResult, Value};
 
 use crate::abi::callback::{Finalize, NoEnvFinalize};
 use crate::abi::checked::{Data, Handle, Memory, OptOut, Out};
@@ -17,6 +17,25 @@ impl Cx {
     pub(super) fn address(&self, value: &Value) -> *mut c_void {
         let pointer = self.rt().data_pointer(value).unwrap_or_default();
         Data::from_word(pointer.address).0
+    }
+
+    /// Resolves a handle to an array buffer, shared or not; all else is `napi_invalid_arg`.
+    pub(super) fn any_buffer(&self, handle: Handle) -> NapiResult<Value> {
+        let buffer = self.value(handle)?;
+        if self.rt().is_array_buffer(&buffer) || self.rt().is_shared_array_buffer(&buffer) {
+            Ok(buffer)
+        } else {
+            Err(Status::InvalidArg)
+        }
+    }
+
+    /// Makes a view of an empty buffer that is then detached: the engine makes none of a detached
+    /// one.
+    pub(super) fn detached_view(&self, make: impl FnOnce(&Value) -> JsResult) -> NapiResult<Value> {
+        let buffer = self.js(self.rt().array_buffer(0))?;
+        let view = self.js(make(&buffer))?;
+        self.rt().detach(&buffer);
+        Ok(view)
     }
 
     /// Makes an array buffer over memory of the addon's.
@@ -51,8 +70,8 @@ pub(crate) fn napi_create_arraybuffer(
     result.set(cx.push_new(buffer))
 }
 
-/// Makes an array buffer over memory of the addon's, which the finalizer takes back. Over NULL it is
-/// detached.
+/// Makes an array buffer over memory of the addon's, which the finalizer takes back. Over NULL it
+/// is detached.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_external_arraybuffer>
 pub(crate) fn napi_create_external_arraybuffer(
@@ -69,7 +88,7 @@ pub(crate) fn napi_create_external_arraybuffer(
     result.set(cx.push(buffer))
 }
 
-/// Tells whether it is an array buffer; shared ones are not.
+/// Returns whether it is an array buffer; shared ones are not.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_arraybuffer>
 pub(crate) fn napi_is_arraybuffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
@@ -85,16 +104,13 @@ pub(crate) fn napi_get_arraybuffer_info(
     data: OptOut<*mut c_void>,
     length: OptOut<usize>,
 ) -> NapiResult {
-    let buffer = cx.value(buffer)?;
-    if !cx.rt().is_array_buffer(&buffer) && !cx.rt().is_shared_array_buffer(&buffer) {
-        return Err(Status::InvalidArg);
-    }
+    let buffer = cx.any_buffer(buffer)?;
     data.set_with(|| cx.address(&buffer));
     length.set_with(|| cx.rt().byte_length(&buffer).unwrap_or(0));
     Ok(())
 }
 
-/// Detaches an array buffer; a second time is fine.
+/// Detaches an array buffer; no effect on one that is detached.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_detach_arraybuffer>
 pub(crate) fn napi_detach_arraybuffer(cx: &Cx, buffer: Handle) -> NapiResult {
@@ -106,7 +122,7 @@ pub(crate) fn napi_detach_arraybuffer(cx: &Cx, buffer: Handle) -> NapiResult {
     Ok(())
 }
 
-/// Tells whether it is a detached array buffer.
+/// Returns whether it is a detached array buffer.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_detached_arraybuffer>
 pub(crate) fn napi_is_detached_arraybuffer(
@@ -118,7 +134,7 @@ pub(crate) fn napi_is_detached_arraybuffer(
     result.set(cx.rt().is_detached(&value))
 }
 
-/// Tells whether it is a shared array buffer.
+/// Returns whether it is a shared array buffer.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_is_sharedarraybuffer>
 pub(crate) fn node_api_is_sharedarraybuffer(

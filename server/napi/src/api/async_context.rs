@@ -10,8 +10,9 @@ use crate::host::Host;
 ///
 /// # Differs from Node
 ///
-/// A name that is no handle at all is ignored, and reported in debug mode: nothing reads it. Addons are
-/// published that pass the address of a text, which Node takes for a value, and a number by luck.
+/// A name that is no handle at all is ignored, and reported in debug mode: nothing reads it. Addons
+/// are published that pass the address of a text, which Node takes for a value, and a number by
+/// luck.
 pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) -> NapiResult {
     let rt = cx.rt();
     if let Some(resource) = resource {
@@ -30,7 +31,8 @@ pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) ->
     Ok(())
 }
 
-/// Makes an async context. Nobody traces them here: it is an id that is checked when it is used.
+/// Makes an async context. It is only an id that is checked when it is used, because there are no
+/// async hooks.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_async_init>
 pub(crate) fn napi_async_init(
@@ -49,8 +51,8 @@ pub(crate) fn napi_async_init(
 ///
 /// <https://nodejs.org/api/n-api.html#napi_async_destroy>
 pub(crate) fn napi_async_destroy(cx: &Cx, context: napi_async_context) -> NapiResult {
-    let known = cx.host.contexts.borrow_mut().remove(context.0);
-    known
+    let removed = cx.host.contexts.borrow_mut().remove(context.0);
+    removed
         .map(drop)
         .ok_or_else(|| cx.stale_id("napi_async_context", context.0))
 }
@@ -69,7 +71,8 @@ fn check_context(cx: &Cx, context: napi_async_context) -> NapiResult {
 ///
 /// # Differs from Node
 ///
-/// A context that is not alive is `napi_invalid_arg`; Node reads freed memory. NULL stands for none.
+/// A context that is not alive is `napi_invalid_arg`; Node reads freed memory. NULL stands for
+/// none.
 pub(crate) fn napi_open_callback_scope(
     cx: &Cx,
     _resource: Option<Handle>,

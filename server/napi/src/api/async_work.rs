@@ -6,10 +6,10 @@ use crate::abi::types::napi_async_work;
 use crate::env::Cx;
 use crate::env::work::{Cancel, Queue, Work};
 
-/// What libuv says of work that runs or was executed: `UV_EBUSY`.
-const BUSY: i32 = -16;
-/// What libuv says of work that was not queued: `UV_EINVAL`.
-const INVALID: i32 = -22;
+/// libuv's error for work that runs or was executed.
+const UV_EBUSY: i32 = -16;
+/// libuv's error for work that was not queued.
+const UV_EINVAL: i32 = -22;
 
 /// Makes a piece of work. It runs when it is queued.
 ///
@@ -39,7 +39,7 @@ pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResu
     }
 }
 
-/// Has the work run on a thread of the pool, and completed on this one.
+/// Queues the work: it runs on a thread of the pool, and completes on this one.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_queue_async_work>
 ///
@@ -68,7 +68,7 @@ pub(crate) fn napi_cancel_async_work(cx: &Cx, work: napi_async_work) -> NapiResu
     match cx.host.cancel_work(work.0) {
         Cancel::Cancelled => Ok(()),
         Cancel::Unknown => Err(cx.stale_id("napi_async_work", work.0)),
-        Cancel::NotQueued => Err(cx.engine_failure(Status::InvalidArg, INVALID)),
-        Cancel::Begun => Err(cx.engine_failure(Status::GenericFailure, BUSY)),
+        Cancel::NotQueued => Err(cx.engine_failure(Status::InvalidArg, UV_EINVAL)),
+        Cancel::Begun => Err(cx.engine_failure(Status::GenericFailure, UV_EBUSY)),
     }
 }

@@ -11,7 +11,7 @@ use crate::env::Cx;
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_bigint_int64>
 pub(crate) fn napi_create_bigint_int64(cx: &Cx, value: i64, result: Out<napi_value>) -> NapiResult {
-    let value = cx.quiet(cx.rt().bigint_i64(value))?;
+    let value = cx.no_throw(cx.rt().bigint_i64(value))?;
     result.set(cx.push(value))
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn napi_create_bigint_uint64(
     value: u64,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let value = cx.quiet(cx.rt().bigint_u64(value))?;
+    let value = cx.no_throw(cx.rt().bigint_u64(value))?;
     result.set(cx.push(value))
 }
 
@@ -33,8 +33,8 @@ pub(crate) fn napi_create_bigint_uint64(
 ///
 /// # Differs from Node
 ///
-/// The engine's bigints have at most 2^20 bits, V8's 2^30. Beyond, both throw a `RangeError`; a count
-/// of words that is too large for V8 is refused before any of them is read.
+/// The engine's bigints have at most 2^20 bits, V8's 2^30. Beyond, both throw a `RangeError`; a
+/// count of words that is too large for V8 is refused before any of them is read.
 pub(crate) fn napi_create_bigint_words(
     cx: &Cx,
     sign_bit: c_int,
@@ -45,7 +45,7 @@ pub(crate) fn napi_create_bigint_words(
     result.set(cx.push(value))
 }
 
-/// Reads the low 64 bits and tells whether that is all of it.
+/// Reads the low 64 bits, and whether that is the whole value.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_int64>
 pub(crate) fn napi_get_value_bigint_int64(
@@ -60,7 +60,7 @@ pub(crate) fn napi_get_value_bigint_int64(
     lossless.set(exact)
 }
 
-/// Reads the low 64 bits and tells whether that is all of it.
+/// Reads the low 64 bits, and whether that is the whole value.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_uint64>
 pub(crate) fn napi_get_value_bigint_uint64(
@@ -85,7 +85,7 @@ pub(crate) fn napi_get_value_bigint_words(
     mut target: Words<'_>,
 ) -> NapiResult {
     let value = cx.value(value)?;
-    let read = cx.quiet(cx.rt().bigint_to_words(&value))?;
+    let read = cx.no_throw(cx.rt().bigint_to_words(&value))?;
     let (negative, words) = read.ok_or(Status::BigintExpected)?;
     if sign_bit.wanted() || !target.words.is_null() {
         if !sign_bit.wanted() || target.words.is_null() {

@@ -1,4 +1,4 @@
-//! Node's `Buffer`s.
+//! Node's `Buffer`s: `Uint8Array`s with another prototype, over array buffers of their own.
 
 use std::ffi::c_void;
 
@@ -46,8 +46,9 @@ pub(crate) fn napi_create_external_buffer(
     result.set(cx.push(buffer))
 }
 
-/// Makes a buffer over a part of an array buffer. Out of range it answers `napi_ok` with a
-/// `RangeError` pending, and for other values `napi_invalid_arg` that is not recorded, as Node does.
+/// Makes a buffer over a part of an array buffer. Out of range it returns `napi_ok` with a
+/// `RangeError` pending, and for other values `napi_invalid_arg` that is not recorded, as Node
+/// does.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_create_buffer_from_arraybuffer>
 ///
@@ -72,9 +73,7 @@ pub(crate) fn node_api_create_buffer_from_arraybuffer(
         return Ok(());
     }
     if cx.rt().is_detached(&memory) {
-        let stand_in = cx.js(cx.rt().array_buffer(0))?;
-        let buffer = cx.js(cx.host.buffer_over(&stand_in, 0, 0))?;
-        cx.rt().detach(&stand_in);
+        let buffer = cx.detached_view(|empty| cx.host.buffer_over(empty, 0, 0))?;
         return result.set(cx.push(buffer));
     }
     let buffer = cx.js(cx.host.buffer_over(&memory, offset, length))?;
@@ -98,7 +97,7 @@ pub(crate) fn napi_create_buffer_copy(
     result.set(cx.push(buffer))
 }
 
-/// Tells whether it is a view of an array buffer: any typed array or data view.
+/// Returns whether it is a view of an array buffer: any typed array or data view.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_buffer>
 pub(crate) fn napi_is_buffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {

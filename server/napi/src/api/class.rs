@@ -90,25 +90,28 @@ impl<'a> Members<'a> {
             positions: HashMap::new(),
         };
         for property in properties.iter().filter(|property| !is_static(property)) {
-            members.add(member_key(cx, class, &property)?, property);
+            members.add(cx, member_key(cx, class, &property)?, property)?;
         }
         Ok(members)
     }
 
-    fn add(&mut self, key: Key, property: checked::Descriptor<'a>) {
+    fn add(&mut self, cx: &Cx, key: Key, property: checked::Descriptor<'a>) -> NapiResult {
         let first = self.positions.get(&key).copied();
         match first.and_then(|position| self.list.get_mut(position)) {
             None => {
+                let room = self.positions.try_reserve(1);
+                cx.js(room.map_err(|_| cx.rt().out_of_memory()))?;
                 self.positions.insert(key.clone(), self.list.len());
-                self.list.push((key, property));
+                cx.js(cx.rt().push(&mut self.list, (key, property)))?;
             }
             Some((key, first)) if replaces(key, first, &property) => *first = property,
             Some(_) => {}
         }
+        Ok(())
     }
 }
 
-/// Tells whether a template of V8's takes the second of two properties with one key.
+/// Returns whether a template of V8's takes the second of two properties with one key.
 fn replaces(key: &Key, first: &checked::Descriptor<'_>, second: &checked::Descriptor<'_>) -> bool {
     let plain = |property| !is_accessor(property) && attributes_of(property) == Attributes::ALL;
     is_accessor(second)
@@ -136,7 +139,8 @@ fn method_of(
         .map(Some)
 }
 
-/// Says in the message of the last-error record which property of which class cannot be defined.
+/// Names the property that cannot be defined, and its class, in the message of the last-error
+/// record.
 #[cold]
 fn explain(
     cx: &Cx,
@@ -171,10 +175,10 @@ fn explain(
     cx.explained(status, &format!("{kind} {key} of class {class}: {why}"))
 }
 
-/// A name in quotes, not longer than is good to read.
+/// A name in quotes, cut where it is long.
 fn quoted(name: &str) -> String {
-    const CHARACTERS: usize = 100;
-    match name.char_indices().nth(CHARACTERS) {
+    const CHARACTERS_MAX: usize = 100;
+    match name.char_indices().nth(CHARACTERS_MAX) {
         None => format!("{name:?}"),
         Some((end, _)) => format!("{:?}...", name.get(..end).unwrap_or_default()),
     }
@@ -201,18 +205,9 @@ pub(crate) fn napi_wrap(
     }
     let finalizer = Finalizer::new(cx.env, Owner::Wrap, Call::from(finalize), native, hint);
     let id = cx.attach(&object, finalizer)?;
-    cx.js(cx.rt().set_slot(
-        &object,
-        SlotData {
-            wrap: Some(id as u64),
-            ..slot
-        },
-    ))?;
-    if result.wanted() {
-        let reference = cx.new_reference(object, 0, Some(id))?;
-        result.set(reference)?;
-    }
-    Ok(())
+    let wrap = Some(id as u64);
+    cx.js(cx.rt().set_slot(&object, SlotData { wrap, ..slot }))?;
+    cx.weak_reference(object, id, result)
 }
 
 /// The native pointer behind an object.
@@ -239,15 +234,9 @@ pub(crate) fn napi_remove_wrap(cx: &Cx, object: Handle, result: OptOut<*mut c_vo
 /// An object and the id of its wrap.
 fn wrap_of(cx: &Cx, object: Handle) -> NapiResult<(Value, usize)> {
     let object = object_of(cx, object)?;
-    let wrap = cx
-        .rt()
-        .slot(&object)
-        .and_then(|slot| slot.wrap)
-        .ok_or(Status::InvalidArg)?;
-    Ok((
-        object,
-        usize::try_from(wrap).map_err(|_| Status::InvalidArg)?,
-    ))
+    let wrap = cx.rt().slot(&object).and_then(|slot| slot.wrap);
+    let id = wrap.and_then(|wrap| usize::try_from(wrap).ok());
+    Ok((object, id.ok_or(Status::InvalidArg)?))
 }
 
 fn object_of(cx: &Cx, object: Handle) -> NapiResult<Value> {

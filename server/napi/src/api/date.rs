@@ -13,7 +13,7 @@ pub(crate) fn napi_create_date(cx: &Cx, time: f64, result: Out<napi_value>) -> N
     result.set(cx.push(date))
 }
 
-/// Tells whether it is a date.
+/// Returns whether it is a date.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_date>
 pub(crate) fn napi_is_date(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {

@@ -7,7 +7,7 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_extended_error_info, napi_value};
 use crate::env::{Cx, handles};
 
-/// Tells about the last call that was recorded. The record stays as it is.
+/// The last-error record, which this call leaves as it is.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_last_error_info>
 pub(crate) fn napi_get_last_error_info(
@@ -78,7 +78,7 @@ fn create(
     };
     let message = string(message)?;
     let code = code.map(string).transpose()?;
-    let error = cx.quiet(coded(cx, class, code, &message))?;
+    let error = cx.no_throw(coded(cx, class, code, &message))?;
     result.set(cx.push(error))
 }
 
@@ -161,7 +161,7 @@ fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> Nap
     Ok(())
 }
 
-/// Tells whether a constructor of errors made it, whatever its prototype is now.
+/// Returns whether a constructor of errors made it, whatever its prototype is now.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_error>
 pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
@@ -171,7 +171,7 @@ pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiRe
     })?)
 }
 
-/// Tells whether an exception is pending.
+/// Returns whether an exception is pending.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_exception_pending>
 pub(crate) fn napi_is_exception_pending(cx: &Cx, result: Out<bool>) -> NapiResult {

@@ -1,4 +1,4 @@
-//! The end: fatal errors and fatal exceptions.
+//! Fatal errors, which end the process, and fatal exceptions, which do not.
 
 use std::io::Write as _;
 
@@ -16,8 +16,8 @@ pub(crate) fn napi_fatal_error(location: &[u8], message: &[u8]) -> ! {
     end(&format!("{location} {message}"))
 }
 
-/// Ends the process because a basic finalizer called a function that is not basic. What is printed is
-/// what Node prints, for those who look for it.
+/// Ends the process because a basic finalizer called a function that is not basic. The text is
+/// Node's, so that a search for it finds Node's documentation.
 pub(crate) fn not_basic() -> ! {
     end(
         "Finalizer is calling a function that may affect GC state.\n\
@@ -28,7 +28,7 @@ pub(crate) fn not_basic() -> ! {
 }
 
 fn end(message: &str) -> ! {
-    // Nobody is left to tell if this fails.
+    // A failure cannot be reported anywhere else.
     let _ = writeln!(std::io::stderr(), "FATAL ERROR: {message}");
     std::process::abort()
 }

@@ -1,5 +1,7 @@
 //! Finalizers without a wrap, and the memory that objects stand for.
 
+use hostd_engine::Value;
+
 use crate::abi::callback::Finalize;
 use crate::abi::checked::{Data, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
@@ -7,7 +9,7 @@ use crate::abi::types::napi_ref;
 use crate::env::Cx;
 use crate::env::finalizer::{Call, Finalizer, Owner};
 
-/// Has the finalizer called after the object's death.
+/// Attaches a finalizer that is called after the object's death.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_add_finalizer>
 pub(crate) fn napi_add_finalizer(
@@ -27,14 +29,32 @@ pub(crate) fn napi_add_finalizer(
         &object,
         Finalizer::new(cx.env, Owner::Object, call, data, hint),
     )?;
-    if result.wanted() {
-        let reference = cx.new_reference(object, 0, Some(id))?;
-        result.set(reference)?;
-    }
-    Ok(())
+    cx.weak_reference(object, id, result)
 }
 
-/// Has the finalizer called when the outermost call ends.
+impl Cx {
+    /// Makes a weak reference that belongs to a finalizer, if the addon wants one.
+    pub(super) fn weak_reference(
+        &self,
+        object: Value,
+        finalizer: usize,
+        result: OptOut<napi_ref>,
+    ) -> NapiResult {
+        if result.wanted() {
+            result.set(self.new_reference(object, 0, Some(finalizer))?)?;
+        }
+        Ok(())
+    }
+
+    /// Calls a finalizer when the outermost call ends.
+    pub(super) fn post_finalizer(&self, finalizer: Finalizer) -> NapiResult {
+        let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
+        self.host.post_finalizer(id);
+        Ok(())
+    }
+}
+
+/// Queues a finalizer that is called when the outermost call ends.
 ///
 /// <https://nodejs.org/api/n-api.html#node_api_post_finalizer>
 pub(crate) fn node_api_post_finalizer(
@@ -44,13 +64,10 @@ pub(crate) fn node_api_post_finalizer(
     hint: Data,
 ) -> NapiResult {
     let call = Call::Finalize(finalize);
-    let finalizer = Finalizer::new(cx.env, Owner::Posted, call, data, hint);
-    let id = cx.host.finalizers.borrow_mut().insert(finalizer)?;
-    cx.host.post_finalizer(id);
-    Ok(())
+    cx.post_finalizer(Finalizer::new(cx.env, Owner::Posted, call, data, hint))
 }
 
-/// Tells the collector of memory that objects keep alive; the result is the total.
+/// Reports to the collector how much foreign memory objects keep alive; the result is the total.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_adjust_external_memory>
 pub(crate) fn napi_adjust_external_memory(cx: &Cx, change: i64, result: Out<i64>) -> NapiResult {

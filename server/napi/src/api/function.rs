@@ -1,4 +1,4 @@
-//! Functions: making and calling them, and what a callback may ask about its call.
+//! Functions: making and calling them, and the arguments and receiver of a callback.
 
 use hostd_engine::{FunctionSpec, JsResult, Value};
 
@@ -14,13 +14,13 @@ use crate::host::{self, TAG_CALLBACK};
 use std::ffi::c_void;
 
 impl Cx {
-    /// What a function of this addon's is made of.
+    /// How to make a function that calls into this addon.
     pub(super) fn spec<'a>(&self, callback: Callback, data: Data) -> FunctionSpec<'a> {
         let words = frame::words(callback, data, self.env.raw());
         FunctionSpec::new(host::callback, TAG_CALLBACK, words)
     }
 
-    /// Makes a function of this addon's.
+    /// Makes a function that calls into this addon.
     pub(super) fn new_function(
         &self,
         name: Option<&Value>,
@@ -94,7 +94,7 @@ pub(crate) fn napi_new_instance(
     result.set(cx.push(value))
 }
 
-/// Tells a callback its arguments, receiver and data.
+/// The arguments, receiver and data of a callback.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_cb_info>
 pub(crate) fn napi_get_cb_info(
@@ -140,7 +140,7 @@ fn sloppy(cx: &Cx, this: &Value) -> Value {
     }
 }
 
-/// Tells a callback what `new` was applied to; NULL in a plain call.
+/// The `new.target` of a callback; NULL in a plain call.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_new_target>
 pub(crate) fn napi_get_new_target(

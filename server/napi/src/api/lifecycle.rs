@@ -1,4 +1,4 @@
-//! What an addon keeps per environment, and what it wants called at the end.
+//! Instance data, and cleanup hooks for the end of the environment.
 
 use std::ffi::c_void;
 
@@ -40,7 +40,7 @@ pub(crate) fn napi_get_instance_data(cx: &Cx, result: Out<*mut c_void>) -> NapiR
     result.set(cx.env.instance.get().data.0)
 }
 
-/// Has the hook called at the end of the environment, youngest first.
+/// Adds a hook that is called at the end of the environment, youngest first.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_add_env_cleanup_hook>
 ///
@@ -69,7 +69,7 @@ pub(crate) fn napi_remove_env_cleanup_hook(
     Ok(())
 }
 
-/// Has the hook called at the end of the environment; it says itself when it is done.
+/// Adds a hook that is called at the end of the environment, and is done when it is removed.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_add_async_cleanup_hook>
 pub(crate) fn napi_add_async_cleanup_hook(
@@ -89,7 +89,7 @@ pub(crate) fn napi_add_async_cleanup_hook(
     handle.set(napi_async_cleanup_hook_handle(id))
 }
 
-/// Removes an async hook before it runs, or says that it is done, on any thread.
+/// Removes an async hook before it runs, or ends it when it is done, on any thread.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_remove_async_cleanup_hook>
 pub(crate) fn napi_remove_async_cleanup_hook(handle: napi_async_cleanup_hook_handle) -> NapiResult {

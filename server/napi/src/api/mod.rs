@@ -1,7 +1,9 @@
-//! The bodies of the Node-API functions, one file per concept. Each resolves, acts, writes.
+//! The bodies of the Node-API functions, one file per concept. Each resolves ids, acts, writes
+//! results.
 //!
 //! A body has the name of its C function and is called by the shim of its row in `abi::exports`,
-//! with checked arguments. A link in each leads to Node's page.
+//! with checked arguments. Bodies of the same shape are written out, because each has a row, a page
+//! of Node's to link to, and its own differences from Node.
 #![forbid(unsafe_code)]
 #![expect(clippy::unnecessary_wraps, reason = "all bodies have one shape")]
 

@@ -7,18 +7,16 @@ use crate::abi::checked::Out;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_node_version;
 use crate::env::Cx;
-
-/// The highest Node-API version that is complete here.
-pub(crate) const NODE_API_VERSION: u32 = 10;
+use crate::loader::SUPPORTED_VERSION;
 
 /// The highest Node-API version, whatever the module declared.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_version>
 pub(crate) fn napi_get_version(_: &Cx, result: Out<u32>) -> NapiResult {
-    result.set(NODE_API_VERSION)
+    result.set(SUPPORTED_VERSION.cast_unsigned())
 }
 
-/// The Node version that is claimed to be.
+/// The Node version that the host reports.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_node_version>
 pub(crate) fn napi_get_node_version(cx: &Cx, result: Out<*const napi_node_version>) -> NapiResult {
@@ -32,7 +30,7 @@ pub(crate) fn node_api_get_module_file_name(cx: &Cx, result: Out<*const c_char>)
     result.set(cx.env.file_url().as_ptr())
 }
 
-/// The loop of libuv that runs on this thread, made now if nobody asked for it before.
+/// The loop of libuv that runs on this thread, made by the first call.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_uv_event_loop>
 pub(crate) fn napi_get_uv_event_loop(cx: &Cx, result: Out<*mut c_void>) -> NapiResult {

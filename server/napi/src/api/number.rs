@@ -33,7 +33,7 @@ pub(crate) fn napi_create_uint32(cx: &Cx, value: u32, result: Out<napi_value>) -
 /// <https://nodejs.org/api/n-api.html#napi_create_int64>
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a number has 53 bits; so says Node"
+    reason = "a number has 53 bits, as in Node"
 )]
 pub(crate) fn napi_create_int64(cx: &Cx, value: i64, result: Out<napi_value>) -> NapiResult {
     result.set(cx.push(Value::from(value as f64)))
@@ -71,60 +71,60 @@ pub(crate) fn napi_get_value_int64(cx: &Cx, value: Handle, result: Out<i64>) -> 
     result.set(value.ok_or(Status::NumberExpected)?)
 }
 
-// The quick ways of the above.
+// The fast paths of the functions above.
 
 /// See [`napi_create_double`].
 #[inline]
-pub(crate) fn quick_create_double(
+pub(crate) fn fast_create_double(
     cx: &Cx,
     value: f64,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_handle(&Value::from(value))?))
+    Some(result.set(cx.fast_handle(&Value::from(value))?))
 }
 
 /// See [`napi_create_int32`].
 #[inline]
-pub(crate) fn quick_create_int32(
+pub(crate) fn fast_create_int32(
     cx: &Cx,
     value: i32,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_handle(&Value::from(value))?))
+    Some(result.set(cx.fast_handle(&Value::from(value))?))
 }
 
 /// See [`napi_create_uint32`].
 #[inline]
-pub(crate) fn quick_create_uint32(
+pub(crate) fn fast_create_uint32(
     cx: &Cx,
     value: u32,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_handle(&Value::from(f64::from(value)))?))
+    Some(result.set(cx.fast_handle(&Value::from(f64::from(value)))?))
 }
 
 /// See [`napi_get_value_double`].
 #[inline]
-pub(crate) fn quick_get_double(cx: &Cx, value: Handle, result: Out<f64>) -> Option<NapiResult> {
-    Some(result.set(cx.quick_read(value, Value::as_f64)?))
+pub(crate) fn fast_get_double(cx: &Cx, value: Handle, result: Out<f64>) -> Option<NapiResult> {
+    Some(result.set(cx.fast_read(value, Value::as_f64)?))
 }
 
 /// See [`napi_get_value_int32`].
 #[inline]
-pub(crate) fn quick_get_int32(cx: &Cx, value: Handle, result: Out<i32>) -> Option<NapiResult> {
-    Some(result.set(cx.quick_read(value, Value::as_int)?))
+pub(crate) fn fast_get_int32(cx: &Cx, value: Handle, result: Out<i32>) -> Option<NapiResult> {
+    Some(result.set(cx.fast_read(value, Value::as_int)?))
 }
 
 /// See [`napi_get_value_uint32`].
 #[inline]
-pub(crate) fn quick_get_uint32(cx: &Cx, value: Handle, result: Out<u32>) -> Option<NapiResult> {
-    let value = cx.quick_read(value, Value::as_int)?;
+pub(crate) fn fast_get_uint32(cx: &Cx, value: Handle, result: Out<u32>) -> Option<NapiResult> {
+    let value = cx.fast_read(value, Value::as_int)?;
     Some(result.set(value.cast_unsigned()))
 }
 
 /// See [`napi_get_value_int64`].
 #[inline]
-pub(crate) fn quick_get_int64(cx: &Cx, value: Handle, result: Out<i64>) -> Option<NapiResult> {
-    let value = cx.quick_read(value, Value::as_int)?;
+pub(crate) fn fast_get_int64(cx: &Cx, value: Handle, result: Out<i64>) -> Option<NapiResult> {
+    let value = cx.fast_read(value, Value::as_int)?;
     Some(result.set(i64::from(value)))
 }

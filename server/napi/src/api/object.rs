@@ -11,7 +11,7 @@ use crate::env::Cx;
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_object>
 pub(crate) fn napi_create_object(cx: &Cx, result: Out<napi_value>) -> NapiResult {
-    let object = cx.quiet(cx.rt().object())?;
+    let object = cx.no_throw(cx.rt().object())?;
     result.set(cx.push_new(object))
 }
 
@@ -33,14 +33,14 @@ pub(crate) fn node_api_create_object_with_properties(
     if !prototype.is_object() && !prototype.is_null() {
         return Err(Status::InvalidArg);
     }
-    let object = cx.quiet(rt.object_with_prototype(&prototype))?;
+    let object = cx.no_throw(rt.object_with_prototype(&prototype))?;
     for (name, value) in names.iter().zip(values) {
         let (name, value) = (cx.element(*name)?, cx.element(*value)?);
         if !name.is_string() && !name.is_symbol() {
             return Err(Status::NameExpected);
         }
-        let key = cx.quiet(rt.key_value(&name))?;
-        cx.quiet(rt.put(&object, &key, value))?;
+        let key = cx.no_throw(rt.key_value(&name))?;
+        cx.no_throw(rt.put(&object, &key, value))?;
     }
     result.set(cx.push(object))
 }
@@ -50,7 +50,7 @@ pub(crate) fn node_api_create_object_with_properties(
 /// <https://nodejs.org/api/n-api.html#napi_get_prototype>
 pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value>) -> NapiResult {
     let object = cx.object(object)?;
-    let prototype = cx.js(cx.rt().prototype_quiet(&object))?;
+    let prototype = cx.js(cx.rt().prototype_no_trap(&object))?;
     result.set(cx.push(prototype))
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> 
     if !value.is_object() && !value.is_null() {
         return Ok(());
     }
-    cx.quiet(cx.rt().set_prototype(&object, &value))
+    cx.no_throw(cx.rt().set_prototype(&object, &value))
 }
 
 /// `Object.freeze(object)`.
@@ -104,7 +104,7 @@ pub(crate) fn napi_type_tag_object(
     cx.js(cx.rt().set_slot(&object, slot))
 }
 
-/// Tells whether the object has this very tag.
+/// Returns whether the object has this very tag.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_check_object_type_tag>
 pub(crate) fn napi_check_object_type_tag(

@@ -45,7 +45,7 @@ pub(crate) fn napi_get_value_bool(cx: &Cx, value: Handle, result: Out<bool>) -> 
     result.set(value.ok_or(Status::BooleanExpected)?)
 }
 
-/// Tells what kind of value it is.
+/// The type of a value.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_typeof>
 pub(crate) fn napi_typeof(cx: &Cx, value: Handle, result: Out<napi_valuetype>) -> NapiResult {

@@ -1,13 +1,13 @@
 //! Promises and what settles them.
 
-use hostd_engine::Value;
+use hostd_engine::{Deferred, JsResult, Runtime, Value};
 
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_deferred, napi_value};
 use crate::env::{Cx, Unsettled};
 
-/// Makes a promise and what settles it, once.
+/// Makes a promise and the id with which it is settled, once.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_create_promise>
 pub(crate) fn napi_create_promise(
@@ -36,10 +36,7 @@ pub(crate) fn napi_resolve_deferred(
     deferred: napi_deferred,
     resolution: Handle,
 ) -> NapiResult {
-    let (unsettled, value) = take(cx, deferred, resolution)?;
-    let resolved = cx.rt().resolve(unsettled.deferred, &value);
-    cx.host.tell_resolved(unsettled.watched);
-    cx.js(resolved)
+    settle(cx, deferred, resolution, Runtime::resolve)
 }
 
 /// Rejects a promise.
@@ -50,23 +47,24 @@ pub(crate) fn napi_reject_deferred(
     deferred: napi_deferred,
     rejection: Handle,
 ) -> NapiResult {
-    let (unsettled, value) = take(cx, deferred, rejection)?;
-    let rejected = cx.rt().reject(unsettled.deferred, &value);
-    cx.host.tell_resolved(unsettled.watched);
-    cx.js(rejected)
+    settle(cx, deferred, rejection, Runtime::reject)
 }
 
-fn take(cx: &Cx, deferred: napi_deferred, value: Handle) -> NapiResult<(Unsettled, Value)> {
+fn settle(
+    cx: &Cx,
+    deferred: napi_deferred,
+    value: Handle,
+    settle: fn(Runtime, Deferred, &Value) -> JsResult<()>,
+) -> NapiResult {
     let value = cx.value(value)?;
-    let id = deferred.0;
-    let unsettled = cx.env.deferreds.borrow_mut().remove(id);
-    Ok((
-        unsettled.ok_or_else(|| cx.stale_id("napi_deferred", id))?,
-        value,
-    ))
+    let unsettled = cx.env.deferreds.borrow_mut().remove(deferred.0);
+    let unsettled = unsettled.ok_or_else(|| cx.stale_id("napi_deferred", deferred.0))?;
+    let settled = settle(cx.rt(), unsettled.deferred, &value);
+    cx.host.notify_settled(unsettled.watched);
+    cx.js(settled)
 }
 
-/// Tells whether it is a promise of the engine.
+/// Returns whether it is a promise of the engine.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_promise>
 pub(crate) fn napi_is_promise(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {

@@ -56,10 +56,11 @@ pub(crate) fn napi_get_all_property_names(
     };
     let mut names = Vec::new();
     for key in cx.js(rt.keys(&object, query))? {
-        names.push(match key.as_element() {
+        let name = match key.as_element() {
             Some(index) if conversion == 0 => Value::from(f64::from(index)),
             _ => cx.js(rt.key_to_value(&key))?,
-        });
+        };
+        cx.js(rt.push(&mut names, name))?;
     }
     let names = cx.js(rt.array_from(names))?;
     result.set(cx.push(names))
@@ -229,7 +230,7 @@ pub(crate) fn napi_delete_element(
     result.set(cx.js(cx.rt().delete(&object, &key))?)
 }
 
-/// Defines properties exactly as the descriptors say.
+/// Defines properties by their descriptors.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_define_properties>
 pub(crate) fn napi_define_properties(
@@ -290,8 +291,8 @@ pub(super) fn define(
     }
 }
 
-/// Creates an ordinary data property, as Node does where all attributes are asked for: typed arrays
-/// throw where they refuse, and the length of an array is never converted.
+/// Creates an ordinary data property, as Node does for a descriptor with all attributes: a refusal
+/// of a typed array throws, and the length of an array is never converted.
 fn create(rt: Runtime, object: &Value, key: &Key, value: &Value) -> JsResult<bool> {
     if rt.is_array(object) && rt.key_text(key)?.as_str() == "length" {
         return Ok(false);

@@ -21,21 +21,21 @@ pub(crate) fn napi_create_reference(
     result.set(cx.new_reference(value, count, None)?)
 }
 
-/// The quick way of [`napi_create_reference`].
+/// The fast path of [`napi_create_reference`].
 #[inline]
-pub(crate) fn quick_create(
+pub(crate) fn fast_create(
     cx: &Cx,
     value: Handle,
     count: u32,
     result: Out<napi_ref>,
 ) -> Option<NapiResult> {
-    Some(result.set(cx.quick_reference(value, count)?))
+    Some(result.set(cx.fast_reference(value, count)?))
 }
 
-/// The quick way of [`napi_delete_reference`].
+/// The fast path of [`napi_delete_reference`].
 #[inline]
-pub(crate) fn quick_delete(cx: &Cx, reference: napi_ref) -> Option<NapiResult> {
-    cx.quick_delete(reference).map(Ok)
+pub(crate) fn fast_delete(cx: &Cx, reference: napi_ref) -> Option<NapiResult> {
+    cx.fast_delete(reference).map(Ok)
 }
 
 /// Deletes a reference at any count.
@@ -45,7 +45,7 @@ pub(crate) fn napi_delete_reference(cx: &Cx, reference: napi_ref) -> NapiResult 
     cx.delete_reference(reference)
 }
 
-/// Counts up. A reference whose value is gone stays at 0, which is no failure.
+/// Counts up. A reference whose value died stays at 0, which is no failure.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_reference_ref>
 pub(crate) fn napi_reference_ref(cx: &Cx, reference: napi_ref, result: OptOut<u32>) -> NapiResult {
@@ -63,19 +63,19 @@ pub(crate) fn napi_reference_unref(
     result.set(cx.reference_down(reference)?)
 }
 
-/// The quick way of [`napi_get_reference_value`].
+/// The fast path of [`napi_get_reference_value`].
 #[inline]
-pub(crate) fn quick_value(
+pub(crate) fn fast_value(
     cx: &Cx,
     reference: napi_ref,
     result: Out<napi_value>,
 ) -> Option<NapiResult> {
     let references = cx.env.references.try_borrow().ok()?;
     let value = references.get(reference.0)?.strong()?;
-    Some(result.set(cx.quick_handle(value)?))
+    Some(result.set(cx.fast_handle(value)?))
 }
 
-/// The value of a reference; NULL if it is gone.
+/// The value of a reference; NULL if it died.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_reference_value>
 pub(crate) fn napi_get_reference_value(

@@ -18,21 +18,21 @@ pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) ->
     ))
 }
 
-/// The quick way of [`napi_open_handle_scope`].
+/// The fast path of [`napi_open_handle_scope`].
 #[inline]
-pub(crate) fn quick_open(cx: &Cx, result: Out<napi_handle_scope>) -> Option<NapiResult> {
+pub(crate) fn fast_open(cx: &Cx, result: Out<napi_handle_scope>) -> Option<NapiResult> {
     let handles = cx.host.handles.try_borrow().ok()?;
     let height = handles.has_no_ended().then(|| handles.height())?;
-    let id = cx.host.scopes.try_borrow_mut().ok()?.quick_open(height)?;
+    let id = cx.host.scopes.try_borrow_mut().ok()?.fast_open(height)?;
     Some(result.set(napi_handle_scope(id)))
 }
 
-/// The quick way of [`napi_close_handle_scope`].
+/// The fast path of [`napi_close_handle_scope`].
 #[inline]
-pub(crate) fn quick_close(cx: &Cx, scope: napi_handle_scope) -> Option<NapiResult> {
+pub(crate) fn fast_close(cx: &Cx, scope: napi_handle_scope) -> Option<NapiResult> {
     let height = cx.host.handles.try_borrow().ok()?.height();
     let mut scopes = cx.host.scopes.try_borrow_mut().ok()?;
-    scopes.quick_close(scope.0, height).map(Ok)
+    scopes.fast_close(scope.0, height).map(Ok)
 }
 
 /// Closes the innermost scope.

@@ -9,8 +9,8 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 use crate::env::finalizer::{Call, Finalizer, Owner};
 
-/// V8's longest string.
-const MAX_LENGTH: usize = (1 << 29) - 24;
+/// The longest string of V8's, in code units.
+const V8_LENGTH_MAX: usize = (1 << 29) - 24;
 
 fn make(
     cx: &Cx,
@@ -19,14 +19,15 @@ fn make(
     result: Out<napi_value>,
 ) -> NapiResult {
     fits(length)?;
-    let value = cx.quiet(value())?;
+    let value = cx.no_throw(value())?;
     result.set(cx.push_new(value))
 }
 
-/// Refuses what is too long for a string of V8's, without an exception. Of UTF-8 the bytes count.
+/// Refuses a text that is too long for a string of V8's, without an exception. UTF-8 counts in
+/// bytes.
 #[inline]
 pub(super) fn fits(length: usize) -> NapiResult {
-    if length <= MAX_LENGTH {
+    if length <= V8_LENGTH_MAX {
         Ok(())
     } else {
         Err(Status::GenericFailure)
@@ -69,8 +70,9 @@ pub(crate) fn napi_create_string_utf16(
 /// # Differs from Node
 ///
 /// The engine keeps a copy, for it has no strings over memory of others. `copied` is false all the
-/// same: addons are published that free the text themselves where it is true, although the finalizer
-/// has run. The text stays in place for the rest of the outermost call, not until the string dies.
+/// same: addons are published that free the text themselves where it is true, although the
+/// finalizer has run. The text stays in place for the rest of the outermost call, not until the
+/// string dies.
 pub(crate) fn node_api_create_external_string_latin1(
     cx: &Cx,
     text: ExternalText<'_, u8>,
@@ -119,8 +121,7 @@ fn give_back(
     if length == 0 {
         cx.host.run_finalizer(&finalizer);
     } else if finalize.is_some() {
-        let id = cx.host.finalizers.borrow_mut().insert(finalizer)?;
-        cx.host.post_finalizer(id);
+        return cx.post_finalizer(finalizer);
     }
     Ok(())
 }
@@ -133,12 +134,8 @@ pub(crate) fn node_api_create_property_key_latin1(
     text: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
-    make(
-        cx,
-        text.len(),
-        || interned(cx, cx.rt().string_latin1(text)),
-        result,
-    )
+    let make_key = || interned(cx, cx.rt().string_latin1(text));
+    make(cx, text.len(), make_key, result)
 }
 
 /// Makes a string to be used as a property key.
@@ -149,12 +146,8 @@ pub(crate) fn node_api_create_property_key_utf8(
     text: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
-    make(
-        cx,
-        text.len(),
-        || interned(cx, cx.rt().string_utf8(text)),
-        result,
-    )
+    let make_key = || interned(cx, cx.rt().string_utf8(text));
+    make(cx, text.len(), make_key, result)
 }
 
 /// Makes a string to be used as a property key.
@@ -165,12 +158,8 @@ pub(crate) fn node_api_create_property_key_utf16(
     text: &[u16],
     result: Out<napi_value>,
 ) -> NapiResult {
-    make(
-        cx,
-        text.len(),
-        || interned(cx, cx.rt().string_utf16(text)),
-        result,
-    )
+    let make_key = || interned(cx, cx.rt().string_utf16(text));
+    make(cx, text.len(), make_key, result)
 }
 
 /// The interned form of a string.
@@ -192,12 +181,12 @@ pub(crate) fn napi_get_value_string_latin1(
     if let Some(text) = value.as_latin1() {
         return copy(text, buffer, result, |_, end| end);
     }
-    let units = cx.quiet(cx.rt().utf16(&value))?;
+    let units = cx.no_throw(cx.rt().utf16(&value))?;
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the low byte is what is asked for"
+        reason = "the result is the low byte"
     )]
-    let bytes: Vec<u8> = units.iter().map(|unit| *unit as u8).collect();
+    let bytes: Vec<u8> = cx.no_throw(cx.rt().list_from(units.iter().map(|unit| *unit as u8)))?;
     copy(&bytes, buffer, result, |_, end| end)
 }
 
@@ -217,7 +206,7 @@ pub(crate) fn napi_get_value_string_utf8(
     if !value.is_string() {
         return Err(Status::StringExpected);
     }
-    let text = cx.quiet(cx.rt().utf8(&value))?;
+    let text = cx.no_throw(cx.rt().utf8(&value))?;
     copy(text.as_bytes(), buffer, result, |bytes, mut end| {
         // A continuation byte at the cut means that a character would be halved.
         while end > 0 && bytes.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
@@ -237,7 +226,7 @@ pub(crate) fn napi_get_value_string_utf16(
     result: OptOut<usize>,
 ) -> NapiResult {
     let value = string(cx, value)?;
-    let text = cx.quiet(cx.rt().utf16(&value))?;
+    let text = cx.no_throw(cx.rt().utf16(&value))?;
     copy(&text, buffer, result, |_, end| end)
 }
 
@@ -250,8 +239,8 @@ fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
     }
 }
 
-/// Copies what fits beside the final NUL, cut where `cut` allows it; without a buffer tells the
-/// full length only.
+/// Copies what fits beside the final NUL, cut where `cut` allows it; without a buffer only the full
+/// length is written.
 fn copy<T: Copy + Default>(
     units: &[T],
     mut buffer: OutSlice<'_, T>,

@@ -17,7 +17,7 @@ pub(crate) fn napi_create_symbol(
     if description.as_ref().is_some_and(|value| !value.is_string()) {
         return Err(Status::StringExpected);
     }
-    let symbol = cx.quiet(cx.rt().symbol(description.as_ref()))?;
+    let symbol = cx.no_throw(cx.rt().symbol(description.as_ref()))?;
     result.set(cx.push(symbol))
 }
 
@@ -30,6 +30,6 @@ pub(crate) fn node_api_symbol_for(
     result: Out<napi_value>,
 ) -> NapiResult {
     super::string::fits(description.len())?;
-    let symbol = cx.quiet(cx.rt().symbol_for(description))?;
+    let symbol = cx.no_throw(cx.rt().symbol_for(description))?;
     result.set(cx.push(symbol))
 }

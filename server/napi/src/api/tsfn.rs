@@ -9,7 +9,7 @@ use crate::abi::types::{
     napi_env, napi_threadsafe_function, napi_threadsafe_function_call_mode,
     napi_threadsafe_function_release_mode,
 };
-use crate::env::tsfn::Recipe;
+use crate::env::tsfn::ThreadsafeSpec;
 use crate::env::{Cx, tsfn};
 
 /// `napi_tsfn_abort`.
@@ -34,13 +34,13 @@ pub(crate) fn napi_create_threadsafe_function(
     }
     super::async_context::check_resource(cx, resource, name)?;
     let inbox = Arc::clone(&cx.host.inbox);
-    let recipe = Recipe {
+    let spec = ThreadsafeSpec {
         function,
         limit,
         threads,
         calls,
     };
-    let id = cx.env.new_threadsafe(inbox, recipe)?;
+    let id = cx.env.new_threadsafe(inbox, spec)?;
     cx.host.round.borrow_mut().add(id);
     cx.made(id);
     result.set(napi_threadsafe_function(id))
@@ -52,8 +52,8 @@ pub(crate) fn napi_create_threadsafe_function(
 ///
 /// # Differs from Node
 ///
-/// A blocking call on the host's own thread that finds the queue full is `napi_would_deadlock`; Node
-/// waits for ever.
+/// A blocking call on the host's own thread that finds the queue full is `napi_would_deadlock`;
+/// Node never returns.
 pub(crate) fn napi_call_threadsafe_function(
     function: napi_threadsafe_function,
     data: Data,

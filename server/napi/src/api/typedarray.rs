@@ -9,7 +9,7 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_typedarray_type, napi_value};
 use crate::env::Cx;
 
-/// Tells whether it is a typed array.
+/// Returns whether it is a typed array.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_typedarray>
 pub(crate) fn napi_is_typedarray(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
@@ -32,10 +32,7 @@ pub(crate) fn napi_create_typedarray(
     result: Out<napi_value>,
 ) -> NapiResult {
     let rt = cx.rt();
-    let buffer = cx.value(buffer)?;
-    if !rt.is_array_buffer(&buffer) && !rt.is_shared_array_buffer(&buffer) {
-        return Err(Status::InvalidArg);
-    }
+    let buffer = cx.any_buffer(buffer)?;
     let element = u32::try_from(kind).ok().and_then(ElementType::from_number);
     let element = element.ok_or(Status::InvalidArg)?;
     let size = element.size();
@@ -55,17 +52,14 @@ pub(crate) fn napi_create_typedarray(
         return Err(Status::GenericFailure);
     }
     if rt.is_detached(&buffer) {
-        // What is left of it can only be empty. The engine refuses to look at a detached buffer.
-        let stand_in = cx.js(rt.array_buffer(0))?;
-        let array = cx.js(rt.typed_array(element, &stand_in, 0, 0))?;
-        rt.detach(&stand_in);
+        let array = cx.detached_view(|empty| rt.typed_array(element, empty, 0, 0))?;
         return result.set(cx.push(array));
     }
     let array = cx.js(rt.typed_array(element, &buffer, offset, length))?;
     result.set(cx.push(array))
 }
 
-/// What a typed array looks at. A detached one has no length.
+/// The type, length, bytes, buffer and offset of a typed array. A detached one has no length.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_typedarray_info>
 #[expect(clippy::too_many_arguments, reason = "the header has as many")]
@@ -104,10 +98,7 @@ pub(crate) fn napi_create_dataview(
     result: Out<napi_value>,
 ) -> NapiResult {
     let rt = cx.rt();
-    let buffer = cx.value(buffer)?;
-    if !rt.is_array_buffer(&buffer) && !rt.is_shared_array_buffer(&buffer) {
-        return Err(Status::InvalidArg);
-    }
+    let buffer = cx.any_buffer(buffer)?;
     let end = length.checked_add(offset);
     if end.is_none_or(|end| end > rt.byte_length(&buffer).unwrap_or(0)) {
         return Err(cx.throw_coded(
@@ -118,23 +109,21 @@ pub(crate) fn napi_create_dataview(
         ));
     }
     if rt.is_detached(&buffer) {
-        let stand_in = cx.js(rt.array_buffer(0))?;
-        let view = cx.js(rt.data_view(&stand_in, 0, 0))?;
-        rt.detach(&stand_in);
+        let view = cx.detached_view(|empty| rt.data_view(empty, 0, 0))?;
         return result.set(cx.push(view));
     }
     let view = cx.js(rt.data_view(&buffer, offset, length))?;
     result.set(cx.push(view))
 }
 
-/// Tells whether it is a data view.
+/// Returns whether it is a data view.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_is_dataview>
 pub(crate) fn napi_is_dataview(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_data_view(value))?)
 }
 
-/// What a data view looks at.
+/// The length, bytes, buffer and offset of a data view.
 ///
 /// <https://nodejs.org/api/n-api.html#napi_get_dataview_info>
 pub(crate) fn napi_get_dataview_info(

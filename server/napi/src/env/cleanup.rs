@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::EnvId;
+use super::id::EnvId;
 use super::slots::{IdKind, Slots};
 use crate::abi::callback::{AsyncHook, CleanupHook};
 use crate::abi::checked::Data;
@@ -23,14 +23,14 @@ pub(crate) enum Hook {
 pub(crate) struct AsyncEntry {
     /// Whose it is.
     pub(crate) env: EnvId,
-    /// What is called.
+    /// The function.
     pub(crate) hook: AsyncHook,
-    /// What it is called with.
+    /// Its argument.
     pub(crate) argument: Data,
 }
 
-/// Whose thread an asynchronous hook belongs to: the thread that does the work of the hook may be
-/// another one, and says that it is done.
+/// The inbox of each asynchronous hook's host: the thread that finishes the hook may be another
+/// one, and posts that there.
 static OWNERS: Mutex<Slots<Arc<Inbox>>> = Mutex::new(Slots::new(IdKind::AsyncHook));
 
 fn owners() -> MutexGuard<'static, Slots<Arc<Inbox>>> {
@@ -42,15 +42,15 @@ pub(crate) fn new_handle(inbox: &Arc<Inbox>) -> Option<usize> {
     owners().insert(Arc::clone(inbox))
 }
 
-/// Takes the handle of a hook that is done or removed, once: who is to be told of it.
+/// Takes the handle of a hook that is done or removed, once; returns the inbox of its host.
 pub(crate) fn take_handle(handle: usize) -> Option<Arc<Inbox>> {
     owners().remove(handle)
 }
 
 /// The hooks of an environment, oldest first, each with its place among all that were ever added.
 ///
-/// A threadsafe function has a place as well: it is closed in its turn. It stands in its own table,
-/// since there may be many that come and go.
+/// A threadsafe function has a place as well, and is closed in that order. It is in a table of its
+/// own, because there may be many.
 #[derive(Debug, Default)]
 pub(crate) struct Hooks {
     list: Vec<(u64, Hook)>,
@@ -70,7 +70,7 @@ impl Hooks {
         self.places
     }
 
-    /// The place of the youngest hook; what is younger is closed before it runs.
+    /// The place of the youngest hook; younger threadsafe functions are closed before it runs.
     pub(crate) fn youngest(&self) -> u64 {
         self.list.last().map_or(0, |(place, _)| *place)
     }
@@ -80,12 +80,12 @@ impl Hooks {
         self.list.pop().map(|(_, hook)| hook)
     }
 
-    /// Whether this very pair was added.
+    /// Returns whether this pair was added.
     pub(crate) fn contains(&self, hook: CleanupHook, argument: Data) -> bool {
         self.position(hook, argument).is_some()
     }
 
-    /// Removes a plain hook; unknown ones are passed over.
+    /// Removes a plain hook, if it was added.
     pub(crate) fn remove(&mut self, hook: CleanupHook, argument: Data) {
         if let Some(position) = self.position(hook, argument) {
             self.list.remove(position);

@@ -1,19 +1,22 @@
-//! [`Cx`]: what an API body works with. It resolves ids, makes handles and keeps exceptions.
+//! [`Cx`], the context of one Node-API call: the host, the environment and the function called.
+//!
+//! The shims make it, and every body in `api` gets it: to resolve handles, make handles, keep
+//! exceptions pending and report misuse.
 
 use hostd_engine::{JsResult, Runtime, Thrown, Value};
 
 use super::{Env, handles};
 use crate::abi::checked::Handle;
-use crate::abi::enter::Row;
+use crate::abi::row::Row;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_env, napi_value};
 use crate::host::debug::Debug;
 use crate::host::{self, Caller, HostState};
 
-/// So many values are lent without an allocation.
-const FEW: usize = 8;
+/// How many values are resolved without an allocation.
+const VALUES_ON_STACK_MAX: usize = 8;
 
-/// One call of a Node-API function: whose it is and what it may touch.
+/// The context of one call of a Node-API function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cx {
     /// The thread's host.
@@ -25,7 +28,7 @@ pub(crate) struct Cx {
 }
 
 impl Cx {
-    /// The context of a call from where the last one came.
+    /// The context of a call from the environment that made the last one; `None` for any other.
     #[inline]
     pub(crate) fn usual(env: napi_env, row: &'static Row) -> Option<Self> {
         let Caller { host, env } = host::last_caller(env)?;
@@ -64,8 +67,7 @@ impl Cx {
         self.value(Handle(handle))
     }
 
-    /// Resolves an array of handles and lends the values to `use_them`. Few of them cost no
-    /// allocation.
+    /// Resolves an array of handles and lends the values to `use_them`.
     #[inline]
     pub(crate) fn with_values<R>(
         &self,
@@ -76,17 +78,20 @@ impl Cx {
             [] => Ok(use_them(&[])),
             [only] => Ok(use_them(&[self.element(only)?])),
             [first, second] => Ok(use_them(&[self.element(first)?, self.element(second)?])),
-            _ if handles.len() <= FEW => {
-                let mut few = [const { Value::UNDEFINED }; FEW];
-                for (value, handle) in few.iter_mut().zip(handles) {
+            _ if handles.len() <= VALUES_ON_STACK_MAX => {
+                let mut values = [const { Value::UNDEFINED }; VALUES_ON_STACK_MAX];
+                for (value, handle) in values.iter_mut().zip(handles) {
                     *value = self.element(*handle)?;
                 }
-                Ok(use_them(few.get(..handles.len()).unwrap_or_default()))
+                Ok(use_them(values.get(..handles.len()).unwrap_or_default()))
             }
             _ => {
-                let values: NapiResult<Vec<Value>> =
-                    handles.iter().map(|handle| self.element(*handle)).collect();
-                Ok(use_them(&values?))
+                let mut values = Vec::new();
+                self.js(self.rt().reserve(&mut values, handles.len()))?;
+                for handle in handles {
+                    values.push(self.element(*handle)?);
+                }
+                Ok(use_them(&values))
             }
         }
     }
@@ -107,7 +112,7 @@ impl Cx {
     #[inline(always)]
     #[expect(
         clippy::inline_always,
-        reason = "most callers know what kind of value it is"
+        reason = "the type of value is known in most callers"
     )]
     pub(crate) fn push(&self, value: Value) -> napi_value {
         if let Some(debug) = &self.host.debug {
@@ -119,7 +124,7 @@ impl Cx {
         }
     }
 
-    /// Makes a handle of a value that needs a slot, as an object that was just made.
+    /// Makes a handle of a value that needs a slot, such as a new object.
     #[inline]
     pub(crate) fn push_new(&self, value: Value) -> napi_value {
         match &self.host.debug {
@@ -128,7 +133,7 @@ impl Cx {
         }
     }
 
-    /// Makes a handle and remembers where. Integers have slots in debug mode, so that those that
+    /// Makes a handle and notes where, in debug mode. Integers have slots then, so that those that
     /// outlived their scope are found.
     #[cold]
     fn push_noted(&self, debug: &Debug, value: Value) -> napi_value {
@@ -140,9 +145,9 @@ impl Cx {
         handle
     }
 
-    /// [`read`](Self::read) for the quick way: calls nothing, answers nothing where that takes more.
+    /// [`read`](Self::read) for the fast path: calls no function; `None` where that is not enough.
     #[inline]
-    pub(crate) fn quick_read<R>(
+    pub(crate) fn fast_read<R>(
         &self,
         handle: Handle,
         read: impl FnOnce(&Value) -> Option<R>,
@@ -153,20 +158,20 @@ impl Cx {
         read(self.host.handles.try_borrow().ok()?.get(handle.0)?)
     }
 
-    /// Makes a handle, as [`quick_read`](Self::quick_read) reads one.
+    /// Makes a handle, as [`fast_read`](Self::fast_read) reads one.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the quick way calls nothing")]
-    pub(crate) fn quick_handle(&self, value: &Value) -> Option<napi_value> {
+    #[expect(clippy::inline_always, reason = "the fast path calls no function")]
+    pub(crate) fn fast_handle(&self, value: &Value) -> Option<napi_value> {
         if self.host.debug.is_some() {
             return None;
         }
         if let Some(handle) = handles::without_slot(value) {
             return Some(handle);
         }
-        self.host.handles.try_borrow_mut().ok()?.quick_push(value)
+        self.host.handles.try_borrow_mut().ok()?.fast_push(value)
     }
 
-    /// Keeps a thrown exception pending and answers `napi_pending_exception` for it.
+    /// Keeps a thrown exception pending and returns `napi_pending_exception` for it.
     #[inline]
     pub(crate) fn js<T>(&self, result: JsResult<T>) -> NapiResult<T> {
         result.map_err(|thrown| self.throw(thrown))
@@ -179,16 +184,16 @@ impl Cx {
         Status::PendingException
     }
 
-    /// Answers `napi_generic_failure` for what cannot fail but for want of memory. For functions
-    /// that leave exceptions alone.
+    /// Returns `napi_generic_failure` for an exception, and drops it: for functions that leave none
+    /// pending, where only memory can be missing.
     #[inline]
     #[expect(clippy::unused_self, reason = "used like its sibling `js`")]
-    pub(crate) fn quiet<T>(&self, result: JsResult<T>) -> NapiResult<T> {
+    pub(crate) fn no_throw<T>(&self, result: JsResult<T>) -> NapiResult<T> {
         result.map_err(|_| Status::GenericFailure)
     }
 
     /// `ToObject`: primitives are boxed, `undefined` and `null` leave a `TypeError` pending and
-    /// answer `napi_object_expected`.
+    /// are `napi_object_expected`.
     #[inline]
     pub(crate) fn object(&self, handle: Handle) -> NapiResult<Value> {
         let value = self.value(handle)?;
@@ -225,7 +230,7 @@ impl Cx {
         status
     }
 
-    /// A failure of which the message of the last-error record says more than the status does.
+    /// A failure whose message in the last-error record gives the reason too.
     #[cold]
     pub(crate) fn explained(&self, status: Status, why: &str) -> Status {
         self.env.record_explained(status, why);
@@ -247,14 +252,14 @@ impl Cx {
         self.host.warn_once(self.row, Some(self.env), text);
     }
 
-    /// Answers an id that is stale, freed twice or made up, and says which.
+    /// The failure for an id that is stale, freed twice or made up; reports the id.
     #[cold]
     pub(crate) fn stale_id(&self, what: &'static str, id: usize) -> Status {
         self.host.stale(self.row, self.env, what, id);
         Status::InvalidArg
     }
 
-    /// Answers an id that is stale, freed twice or made up.
+    /// The failure for an id that is stale, freed twice or made up.
     #[cold]
     pub(crate) fn stale(&self, what: &'static str) -> Status {
         self.host.warn_stale(self.row, self.env, what);

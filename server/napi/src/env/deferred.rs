@@ -2,14 +2,14 @@
 
 use hostd_engine::{Deferred, Value};
 
-use super::EnvId;
+use super::id::EnvId;
 use crate::host::HostState;
 
 /// What settles a promise.
 #[derive(Debug)]
 pub(crate) struct Unsettled {
     pub(crate) deferred: Deferred,
-    /// The promise, if the embedder wants to be told, and what that calls it.
+    /// The promise and the embedder's name for it, if the embedder subscribed to its settlement.
     pub(crate) watched: Option<(Value, u32)>,
 }
 
@@ -27,7 +27,7 @@ impl Unsettled {
 pub(crate) struct LastPromise {
     identity: usize,
     env: EnvId,
-    /// While this is in use what settles the promise is there, and so is the promise.
+    /// While this id is in use the promise is not settled, so it lives.
     id: usize,
 }
 
@@ -56,7 +56,7 @@ impl HostState {
         true
     }
 
-    pub(crate) fn tell_resolved(&self, watched: Option<(Value, u32)>) {
+    pub(crate) fn notify_settled(&self, watched: Option<(Value, u32)>) {
         if let Some((promise, name)) = watched {
             self.hooks.resolved(self.rt, &promise, name);
         }

@@ -1,8 +1,8 @@
-//! Finalizers: what is owed to the addon when an object dies, and who may still claim it.
+//! Finalizers: the calls that are due when an object dies.
 //!
-//! One table per host. The engine keeps only an entry's id in the token it queues at the object's
-//! death, so whoever takes the entry out of the table first (death, `remove_wrap`, a deleted
-//! reference, teardown) is the only one to run it, and a late token finds nothing.
+//! One table per host. The token that the engine queues at the object's death has the id of an
+//! entry only. So the entry is removed and run once: by the death, `napi_remove_wrap`, a deleted
+//! reference or the teardown, whichever is first. A later token finds no entry.
 
 use hostd_engine::{FinalizerId, FinalizerToken, Value};
 
@@ -13,7 +13,7 @@ use crate::abi::checked::Data;
 use crate::abi::status::{NapiResult, Status};
 use crate::host::TAG_FINALIZER;
 
-/// What is called.
+/// The call of an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     /// Nothing: the entry only carries its data.
@@ -50,7 +50,7 @@ pub(crate) struct Finalizer {
     pub(crate) env: EnvId,
     /// What it belongs to.
     pub(crate) owner: Owner,
-    /// What is called.
+    /// The call.
     pub(crate) call: Call,
     /// The first pointer it is given.
     pub(crate) data: Data,
@@ -105,7 +105,7 @@ impl Finalizers {
         self.slots.get(id)
     }
 
-    /// Takes an entry out; the taker decides whether it runs.
+    /// Takes an entry out; the caller decides whether it runs.
     #[must_use]
     pub(crate) fn remove(&mut self, id: usize) -> Option<Finalizer> {
         self.slots.remove(id)

@@ -1,18 +1,19 @@
 //! The handle stack: what `napi_value` is an index into.
 //!
-//! A handle is [`HANDLES`] plus the slot's index times 2^20 plus the epoch that it was made in, of 20
-//! bits. A scope is a height to fall back to, so closing one is a truncation, which begins another
-//! epoch: a handle that outlived its scope finds no slot or one of another epoch. What needs no slot
-//! has handles that never expire: `undefined`, `null`, `true` and `false`, because addons keep them
-//! in statics, and numbers of the engine's integer form, whose handle is [`INTEGERS`] plus the number.
+//! A handle is [`HANDLES`] plus the slot's index times 2^20 plus the epoch that it was made in, of
+//! 20 bits. A scope is a height to fall back to, so closing one is a truncation, which begins
+//! another epoch: a handle that outlived its scope finds no slot or one of another epoch. What
+//! needs no slot has handles that never expire: `undefined`, `null`, `true` and `false`, because
+//! addons keep them in statics, and numbers of the engine's integer form, whose handle is
+//! [`INTEGERS`] plus the number.
 //!
 //! The epoch is in the low bits because an addon that reads behind its handles reads behind the
 //! same few indices in each call: that is then a small part of the range, with few page tables.
 //!
 //! Addons return handles of a scope that they have just closed, because in C++ a scope is closed on
 //! the way out of the function that returns. That works in Node, where what the handle refers to
-//! stays until the next handle is made. So what a scope held is kept for a callback that returns it:
-//! until another scope is opened or closed, garbage is collected or the callback has returned.
+//! stays until the next handle is made. So what a scope held is kept for a callback that returns
+//! it: until another scope is opened or closed, garbage is collected or the callback has returned.
 
 use hostd_engine::Value;
 
@@ -28,8 +29,10 @@ pub(crate) const TRUE: napi_value = napi_value(HANDLES + (2 << EPOCH_BITS));
 /// See [`UNDEFINED`].
 pub(crate) const FALSE: napi_value = napi_value(HANDLES + (3 << EPOCH_BITS));
 
-const BASE: usize = 4;
+/// How many slots the constants have.
+const CONSTANTS: usize = 4;
 
+/// The width of an epoch in a handle.
 const EPOCH_BITS: u32 = 20;
 /// An epoch is kept as the handle that the first slot would have in it.
 const FIRST_EPOCH: usize = HANDLES + 1;
@@ -125,14 +128,15 @@ impl HandleStack {
     /// Adds a value and gives its handle.
     #[inline]
     pub(crate) fn push(&mut self, value: Value) -> napi_value {
-        let id = self.epoch + (self.slots.len() << EPOCH_BITS);
+        // No index reaches the end of the address space: the check would only cost.
+        let id = self.epoch.wrapping_add(self.slots.len() << EPOCH_BITS);
         self.slots.push(Slot { id, value });
         napi_value(id)
     }
 
     /// Adds a value if there is room.
     #[inline]
-    pub(crate) fn quick_push(&mut self, value: &Value) -> Option<napi_value> {
+    pub(crate) fn fast_push(&mut self, value: &Value) -> Option<napi_value> {
         if self.slots.len() == self.slots.capacity() {
             return None;
         }
@@ -142,7 +146,7 @@ impl HandleStack {
     /// Replaces the value of a slot that is alive.
     pub(crate) fn set(&mut self, handle: napi_value, value: Value) -> bool {
         match self.slots.get_mut(index(handle)) {
-            Some(slot) if slot.id == handle.0 && index(handle) >= BASE => {
+            Some(slot) if slot.id == handle.0 && index(handle) >= CONSTANTS => {
                 slot.value = value;
                 true
             }
@@ -180,7 +184,7 @@ impl HandleStack {
     /// Falls back to the height of a scope that is closed, and keeps what it held.
     #[inline]
     pub(crate) fn close(&mut self, height: usize) {
-        let height = height.max(BASE);
+        let height = height.max(CONSTANTS);
         if height >= self.slots.len() {
             return;
         }
@@ -200,7 +204,7 @@ impl HandleStack {
         if height >= self.slots.len() {
             return;
         }
-        self.slots.truncate(height.max(BASE));
+        self.slots.truncate(height.max(CONSTANTS));
         self.next_epoch();
     }
 
@@ -214,7 +218,7 @@ impl HandleStack {
     }
 }
 
-/// The index of a handle's slot; what is no handle of a slot has the index of none.
+/// The index of a handle's slot; out of range for any other number.
 #[inline]
 fn index(handle: napi_value) -> usize {
     // Shifted first, so that the constant fits into an instruction.

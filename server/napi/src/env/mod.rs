@@ -1,8 +1,9 @@
-//! What Node-API remembers: one [`Env`] per loaded addon, and the tables that ids are looked up in.
+//! The state of Node-API: one [`Env`] per loaded addon, and the tables that ids are looked up in.
 //!
-//! Nothing here knows C: ids and statuses come from `abi`, the JavaScript side from the engine.
-//! Environments live as long as the process, as the engine does, so they are plain `&'static`s;
-//! closing one ends what it owns and leaves a tombstone that refuses JavaScript.
+//! The bodies in `api` and the host use it. Nothing here calls C: ids and statuses are types of
+//! `abi`, values are the engine's. Environments live as long as the process, as the engine does, so
+//! they are `&'static`; closing one ends what it owns and leaves an environment that refuses
+//! JavaScript.
 #![forbid(unsafe_code)]
 
 pub(crate) mod cleanup;
@@ -10,6 +11,7 @@ pub(crate) mod cx;
 pub(crate) mod deferred;
 pub(crate) mod finalizer;
 pub(crate) mod handles;
+mod id;
 pub(crate) mod pins;
 pub(crate) mod reference;
 pub(crate) mod scopes;
@@ -31,23 +33,13 @@ use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, napi_env, napi_extended_error
 
 pub(crate) use cx::Cx;
 pub(crate) use deferred::Unsettled;
+pub use id::EnvId;
 
 use cleanup::Hooks;
 use reference::Reference;
 use slots::{IdKind, Slots};
 
-/// Names an addon's environment within its host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EnvId(pub(crate) u32);
-
-impl EnvId {
-    /// The position among the host's environments, counted from 0.
-    pub fn index(self) -> u32 {
-        self.0
-    }
-}
-
-/// Why an environment is not in its usual state. All off is the usual case, tested at once.
+/// What is unusual about an environment, in one byte: 0 is the common case.
 pub(crate) mod flags {
     /// An exception is pending.
     pub(crate) const PENDING: u8 = 1;
@@ -55,11 +47,11 @@ pub(crate) mod flags {
     pub(crate) const NO_JS: u8 = 2;
     /// A finalizer runs that may only call basic functions.
     pub(crate) const BASIC_ONLY: u8 = 8;
-    /// A defect of ours surfaced in it; it answers nothing but failures.
+    /// A Node-API function panicked in it; all functions fail.
     pub(crate) const POISONED: u8 = 4;
 }
 
-/// In place of a number of libuv's: the message of the last failure is in [`Env::explanation`].
+/// In place of an error number of libuv's: the message of the last failure is `Env::explanation`.
 const EXPLAINED: u32 = 1 << 31;
 
 /// One addon's environment.
@@ -106,7 +98,7 @@ impl Env {
         }
     }
 
-    /// What C knows it by.
+    /// Its id in C.
     #[inline]
     pub(crate) fn raw(&self) -> napi_env {
         self.raw
@@ -134,7 +126,7 @@ impl Env {
         self.api_version == NAPI_VERSION_EXPERIMENTAL
     }
 
-    /// Runs a finalizer that may only call basic functions.
+    /// Runs a finalizer that may call basic functions only.
     pub(crate) fn with_basic_only(&self, finalizer: impl FnOnce()) {
         let before = self.flags.get() & flags::BASIC_ONLY;
         self.flags.set(self.flags.get() | flags::BASIC_ONLY);
@@ -148,7 +140,7 @@ impl Env {
         &self.path
     }
 
-    /// What the addon takes for its file, as a `file:` URL; empty if a script did not say.
+    /// The `file:` URL that the addon gets as its own; empty if a script gave none.
     pub(crate) fn file_url(&self) -> &CString {
         &self.file_url
     }

@@ -1,11 +1,12 @@
-//! Which objects have a live strong reference, cheap to keep and cheap to ask.
+//! The set of objects that a strong reference pins, with cheap changes and cheap look-ups.
 //!
-//! Making and deleting references is frequent, asking is frequent, both for the same object is
-//! rare. So references only count in a small table by address, and a count of zero answers most
-//! questions. A collision is settled by a set of the exact addresses, made when it is first needed.
+//! References are made and deleted often, and objects are looked up often, but rarely the same
+//! ones. So references are counted in a small table by address, and most look-ups end at a count of
+//! zero. A collision is resolved by a set of the exact addresses, made when it is first needed.
 
 use std::collections::HashSet;
 
+/// The size of the table.
 const BUCKETS: usize = 1024;
 
 /// The table.
@@ -28,17 +29,17 @@ impl Pins {
     #[inline]
     pub(crate) fn add(&mut self, address: usize) {
         self.exact = None;
-        self.quick_add(address);
+        self.fast_add(address);
     }
 
-    /// It is gone.
+    /// A strong reference to the object at this address was deleted.
     #[inline]
     pub(crate) fn remove(&mut self, address: usize) {
         self.exact = None;
-        self.quick_remove(address);
+        self.fast_remove(address);
     }
 
-    /// Whether the quick ways below do: no set was made since the last change.
+    /// Returns whether the functions below suffice: no set was made since the last change.
     #[inline]
     pub(crate) fn are_only_counted(&self) -> bool {
         self.exact.is_none()
@@ -46,7 +47,7 @@ impl Pins {
 
     /// [`add`](Self::add) where references are only counted.
     #[inline]
-    pub(crate) fn quick_add(&mut self, address: usize) {
+    pub(crate) fn fast_add(&mut self, address: usize) {
         if let Some(count) = self.counts.get_mut(bucket(address)) {
             *count = count.saturating_add(1);
         }
@@ -54,13 +55,13 @@ impl Pins {
 
     /// [`remove`](Self::remove) where references are only counted.
     #[inline]
-    pub(crate) fn quick_remove(&mut self, address: usize) {
+    pub(crate) fn fast_remove(&mut self, address: usize) {
         if let Some(count) = self.counts.get_mut(bucket(address)) {
             *count = count.saturating_sub(1);
         }
     }
 
-    /// Whether the address may be referenced; if not, that is certain.
+    /// Returns whether the address may be referenced; false is certain.
     #[inline]
     pub(crate) fn may_contain(&self, address: usize) -> bool {
         self.counts
@@ -68,7 +69,7 @@ impl Pins {
             .is_some_and(|count| *count > 0)
     }
 
-    /// Whether the address is referenced, given a way to list all that are.
+    /// Returns whether the address is referenced; `all` lists the addresses that are.
     pub(crate) fn contains(
         &mut self,
         address: usize,
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins_tell_colliding_addresses_apart() {
+    fn colliding_addresses_are_distinguished() {
         let mut pins = Pins::new();
         let (held, other) = (0x1_0000, (0x1_0000..).step_by(16).skip(1));
         pins.add(held);

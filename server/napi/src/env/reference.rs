@@ -1,4 +1,4 @@
-//! References: counted holds on values, weak at zero.
+//! References (`napi_ref`): counted, strong above zero and weak at zero.
 
 use hostd_engine::{Value, Weak};
 
@@ -91,9 +91,9 @@ impl Cx {
         Ok(napi_ref(id))
     }
 
-    /// [`new_reference`](Self::new_reference) for the quick way: a strong one to an object.
+    /// [`new_reference`](Self::new_reference) for the fast path: a strong one to an object.
     #[inline]
-    pub(crate) fn quick_reference(&self, handle: Handle, count: u32) -> Option<napi_ref> {
+    pub(crate) fn fast_reference(&self, handle: Handle, count: u32) -> Option<napi_ref> {
         let handles = self.host.handles.try_borrow().ok()?;
         let value = handles.get(handle.0)?;
         if count == 0 || !value.is_object() || self.host.debug.is_some() {
@@ -104,21 +104,21 @@ impl Cx {
             return None;
         }
         let mut references = self.env.references.try_borrow_mut().ok()?;
-        let id = references.quick_insert(|| Reference {
+        let id = references.fast_insert(|| Reference {
             count,
             hold: Hold::Strong(value.clone()),
             finalizer: None,
         })?;
         if let Some(address) = value.identity() {
-            pins.quick_add(address);
+            pins.fast_add(address);
         }
         Some(napi_ref(id))
     }
 
-    /// [`delete_reference`](Self::delete_reference) for the quick way: a strong one to an object
+    /// [`delete_reference`](Self::delete_reference) for the fast path: a strong one to an object
     /// that lives on.
     #[inline]
-    pub(crate) fn quick_delete(&self, id: napi_ref) -> Option<()> {
+    pub(crate) fn fast_delete(&self, id: napi_ref) -> Option<()> {
         let mut pins = self.host.pins.try_borrow_mut().ok()?;
         if !pins.are_only_counted() {
             return None;
@@ -130,7 +130,7 @@ impl Cx {
         if !lives_on || reference.belongs_to_finalizer() {
             return None;
         }
-        pins.quick_remove(address);
+        pins.fast_remove(address);
         if let Hold::Strong(value) = references.remove(id.0)?.hold {
             value.release_shared();
         }
@@ -213,7 +213,7 @@ impl Cx {
 
     fn weak(&self, value: &Value) -> NapiResult<Hold> {
         if value.is_object() || value.is_symbol() {
-            Ok(Hold::Weak(self.quiet(self.rt().late_weak(value))?))
+            Ok(Hold::Weak(self.no_throw(self.rt().late_weak(value))?))
         } else {
             Ok(Hold::Dropped)
         }

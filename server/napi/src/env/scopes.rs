@@ -55,13 +55,13 @@ impl ScopeStack {
 
     /// Opens a plain scope if there is room.
     #[inline]
-    pub(crate) fn quick_open(&mut self, height: usize) -> Option<usize> {
+    pub(crate) fn fast_open(&mut self, height: usize) -> Option<usize> {
         (self.scopes.len() < self.scopes.capacity()).then(|| self.open(height, None))
     }
 
     /// Closes the innermost scope if it is this one, a plain one, and nothing ends with it.
     #[inline]
-    pub(crate) fn quick_close(&mut self, id: usize, height: usize) -> Option<()> {
+    pub(crate) fn fast_close(&mut self, id: usize, height: usize) -> Option<()> {
         let scope = self.scopes.last()?;
         let plain = scope.id == id && scope.escape.is_none() && scope.height == height;
         (plain && self.scopes.len() > self.floor).then(|| {
@@ -117,7 +117,7 @@ impl ScopeStack {
         std::mem::replace(&mut self.floor, self.scopes.len())
     }
 
-    /// Ends a callback: closes what it left open and says how many those were.
+    /// Ends a callback: closes the scopes that it left open and returns their number.
     #[inline]
     pub(crate) fn leave(&mut self, outer_floor: usize) -> usize {
         let left_open = self.scopes.len() - self.floor.min(self.scopes.len());
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_and_escapable_scopes_are_told_apart() {
+    fn plain_and_escapable_scopes_are_distinguished() {
         let mut stack = ScopeStack::default();
         let plain = stack.open(5, None);
         assert!(stack.escapable(plain).is_none());

@@ -1,7 +1,7 @@
-//! A table of things that C knows by id.
+//! A table of what C refers to by id, and the layout of ids.
 //!
-//! An id is the slot's index plus one, its generation, and a kind, so that a freed id, a made-up one
-//! and one of another table are all misses. Zero is never an id.
+//! An id is the slot's index plus one, its generation, and a kind, so that the look-up of a freed
+//! id, a made-up one or one of another table fails. Zero is never an id.
 
 /// What a table's ids are for. It is part of the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,9 @@ const INDEX_BITS: u32 = 32;
 const GENERATION_BITS: u32 = 24;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 
-/// What an id keeps of a generation.
+/// The bits of a generation that an id has.
 #[inline]
-pub(crate) fn masked(generation: u32) -> u32 {
+fn masked(generation: u32) -> u32 {
     generation & GENERATION_MASK
 }
 
@@ -81,9 +81,9 @@ pub(crate) struct Slots<T> {
 
 const NONE: u32 = u32::MAX;
 
-/// What a slot gets when it is freed. 0 is skipped, so that an id is never just an index.
+/// The generation after this one. 0 is skipped, so that an id is never just an index.
 #[inline]
-fn next_generation(generation: u32) -> u32 {
+pub(crate) fn next_generation(generation: u32) -> u32 {
     masked(masked(generation) + 1).max(1)
 }
 
@@ -97,7 +97,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Adds one and gives its id. None when the table is full.
+    /// Adds one and gives its id. None when the table is full or there is no memory.
     #[inline]
     pub(crate) fn insert(&mut self, item: T) -> Option<usize> {
         let index = self.free;
@@ -111,6 +111,7 @@ impl<T> Slots<T> {
         let index = u32::try_from(self.entries.len())
             .ok()
             .filter(|index| *index < NONE - 1)?;
+        self.entries.try_reserve(1).ok()?;
         self.entries.push(Slot {
             generation: 1,
             content: Content::Live(item),
@@ -120,8 +121,8 @@ impl<T> Slots<T> {
 
     /// Adds one where another one was.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the quick way calls nothing")]
-    pub(crate) fn quick_insert(&mut self, make: impl FnOnce() -> T) -> Option<usize> {
+    #[expect(clippy::inline_always, reason = "the fast path calls no function")]
+    pub(crate) fn fast_insert(&mut self, make: impl FnOnce() -> T) -> Option<usize> {
         let index = self.free;
         let slot = self.entries.get_mut(index as usize)?;
         let Content::Free { next } = slot.content else {
@@ -157,7 +158,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Takes the one with this id out. The one answer that decides who may use it up.
+    /// Takes out the one with this id; succeeds once per id.
     #[must_use]
     #[inline]
     pub(crate) fn remove(&mut self, id: usize) -> Option<T> {
@@ -205,16 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn quick_way_in_takes_what_is_free_and_makes_nothing_else() {
+    fn fast_insert_uses_free_slots_only() {
         let mut slots = Slots::new(IdKind::Reference);
-        assert_eq!(slots.quick_insert(|| panic!("there is no room")), None);
+        assert_eq!(slots.fast_insert(|| panic!("there is no room")), None);
         let first = slots.insert("a").unwrap();
-        assert_eq!(slots.quick_insert(|| panic!("there is no room")), None);
+        assert_eq!(slots.fast_insert(|| panic!("there is no room")), None);
         slots.remove(first).unwrap();
-        let second = slots.quick_insert(|| "b").unwrap();
+        let second = slots.fast_insert(|| "b").unwrap();
         assert_eq!(slots.get(first), None);
         assert_eq!(slots.get(second), Some(&"b"));
-        assert_eq!(slots.quick_insert(|| panic!("there is no room")), None);
+        assert_eq!(slots.fast_insert(|| panic!("there is no room")), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The end of an environment, in Node's order: async work; buffers' finalizers; cleanup hooks, youngest
-//! first, and among them the closing of threadsafe functions; their finalizers, oldest first; all other
-//! finalizers, youngest first; references without a call. JavaScript cannot run from the first step on.
+//! The end of an environment, in Node's order: async work; buffers' finalizers; cleanup hooks,
+//! youngest first, and among them the closing of threadsafe functions; their finalizers, oldest
+//! first; all other finalizers, youngest first; references without a call. JavaScript cannot run
+//! from the first step on.
 
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::abi::types::napi_async_cleanup_hook_handle;
 use crate::host::{HostState, Origin};
 
 impl Env {
-    /// Ends the environment. It waits until then for what the addon has under way.
+    /// Ends the environment. It waits for running work and hooks, until `end` at the latest.
     pub(crate) fn close(&'static self, host: &'static HostState, end: Instant) {
         self.forbid_js();
         self.finish_works(host, end);
@@ -57,7 +58,8 @@ impl Env {
         }
     }
 
-    /// Gives the threadsafe functions that threads held.
+    /// Runs the cleanup hooks and closes the threadsafe functions among them; returns those that
+    /// threads held.
     fn run_hooks(&'static self, host: &'static HostState, end: Instant) -> Vec<usize> {
         let mut held = Vec::new();
         loop {

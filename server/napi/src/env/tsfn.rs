@@ -1,9 +1,10 @@
-//! Threadsafe functions: the half that any thread may touch. See `local` for that of the host's thread.
+//! Threadsafe functions: the half that any thread may use. The host's thread has the other,
+//! `local`.
 //!
-//! Ids resolve without a lock: a slot's place is fixed for the life of the process and its
-//! generation is atomic. What changes with use is behind a lock of the function's own, held for a
-//! few instructions. A slot is freed only when the function was finalized and no thread holds it, so
-//! that late threads find it closing instead of finding another one.
+//! Ids resolve without a lock: a slot is never moved or freed, and its generation is atomic. The
+//! rest of its state is behind a lock per function, held for a few instructions. A slot is reused
+//! only when its function was finalized and no thread holds it, so that late threads find it
+//! closing instead of finding another function.
 //!
 //! Calls are queued in the slot. However many there are, a function is posted to the host's inbox
 //! once: a burst is one wake-up.
@@ -14,8 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hostd_engine::Value;
 
-use super::EnvId;
-use super::slots::{IdKind, pack, unpack};
+use super::id::EnvId;
+use super::slots::{IdKind, next_generation, pack, unpack};
 use crate::abi::checked::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::host::{self, HostState, Inbox};
@@ -24,8 +25,9 @@ mod local;
 
 pub(crate) use local::Locals;
 
-const CHUNK: usize = 64;
-const CHUNKS: usize = 1024;
+/// How many slots are allocated at once.
+const SLOTS_PER_CHUNK: usize = 64;
+const CHUNKS_MAX: usize = 1024;
 
 /// What any thread may touch.
 #[derive(Debug)]
@@ -36,8 +38,8 @@ struct Slot {
     last: AtomicU32,
     context: AtomicUsize,
     referenced: AtomicBool,
-    /// The host's inbox was told of this function and it has not been served since. Written under
-    /// the lock.
+    /// Whether the function was posted to the host's inbox and not served since. Written under the
+    /// lock.
     posted: AtomicBool,
     state: Mutex<State>,
     /// Threads wait on it for room in the queue, or for the end.
@@ -65,7 +67,7 @@ impl State {
 }
 
 impl Slot {
-    /// Has the host's thread look at the function, whose state the caller has locked.
+    /// Posts the function, whose state the caller has locked, to the host's inbox.
     fn post(&self, state: &State) {
         if let Some(inbox) = &state.inbox
             && !self.posted.swap(true, Ordering::Relaxed)
@@ -74,7 +76,7 @@ impl Slot {
         }
     }
 
-    /// The host's thread need not look at it any more.
+    /// Takes the function back from the host's inbox.
     fn withdraw(&self, state: &State) {
         if let Some(inbox) = &state.inbox
             && self.posted.swap(false, Ordering::Relaxed)
@@ -84,16 +86,16 @@ impl Slot {
     }
 }
 
-/// How a function is made.
+/// How to make a threadsafe function.
 #[derive(Debug)]
-pub(crate) struct Recipe {
-    /// What the default `call_js` calls, and custom ones are given.
+pub(crate) struct ThreadsafeSpec {
+    /// The function that the default `call_js` calls, and that custom ones get.
     pub(crate) function: Option<Value>,
     /// The most calls that are kept; 0 for any number.
     pub(crate) limit: usize,
     /// How many threads hold it at first.
     pub(crate) threads: usize,
-    /// What is called.
+    /// The native half.
     pub(crate) calls: ThreadCalls,
 }
 
@@ -108,8 +110,8 @@ enum Phase {
     Finalized,
 }
 
-static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
-/// Touched only when functions are made and freed.
+static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS_MAX] = [const { OnceLock::new() }; CHUNKS_MAX];
+/// Locked only when functions are made and freed.
 static FREE: Mutex<FreeList> = Mutex::new(FreeList {
     freed: Vec::new(),
     used: 0,
@@ -127,7 +129,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn slot_at(index: u32) -> Option<&'static Slot> {
     let index = index as usize;
-    let chunk = SLOTS.get(index / CHUNK)?.get_or_init(|| {
+    let chunk = SLOTS.get(index / SLOTS_PER_CHUNK)?.get_or_init(|| {
         let slot = || Slot {
             generation: AtomicU32::new(0),
             last: AtomicU32::new(0),
@@ -137,25 +139,24 @@ fn slot_at(index: u32) -> Option<&'static Slot> {
             state: Mutex::default(),
             room: Condvar::new(),
         };
-        std::iter::repeat_with(slot).take(CHUNK).collect()
+        std::iter::repeat_with(slot).take(SLOTS_PER_CHUNK).collect()
     });
-    chunk.get(index % CHUNK)
+    chunk.get(index % SLOTS_PER_CHUNK)
 }
 
 /// The slot that an id names, if it is alive.
-fn resolve(id: usize) -> Option<(&'static Slot, u32, u32)> {
+fn resolve(id: usize) -> Option<(&'static Slot, u32)> {
     let (generation, index) = unpack(IdKind::ThreadsafeFunction, id)?;
-    let slot = SLOTS
-        .get(index as usize / CHUNK)?
-        .get()?
-        .get(index as usize % CHUNK)?;
+    let index = index as usize;
+    let chunk = SLOTS.get(index / SLOTS_PER_CHUNK)?.get()?;
+    let slot = chunk.get(index % SLOTS_PER_CHUNK)?;
     let alive = generation != 0 && slot.generation.load(Ordering::Acquire) == generation;
-    alive.then_some((slot, generation, index))
+    alive.then_some((slot, generation))
 }
 
 /// The slot and its state, if it is alive and stays so while the guard is held.
 fn locked(id: usize) -> NapiResult<(&'static Slot, MutexGuard<'static, State>)> {
-    let (slot, generation, _) = resolve(id).ok_or(Status::InvalidArg)?;
+    let (slot, generation) = resolve(id).ok_or(Status::InvalidArg)?;
     let state = lock(&slot.state);
     if slot.generation.load(Ordering::Acquire) == generation {
         Ok((slot, state))
@@ -164,8 +165,8 @@ fn locked(id: usize) -> NapiResult<(&'static Slot, MutexGuard<'static, State>)> 
     }
 }
 
-/// Makes the shared half; gives the id. None when there are too many.
-fn allocate(owner: EnvId, recipe: &Recipe, inbox: Arc<Inbox>) -> Option<usize> {
+/// Makes the shared half; returns the id. `None` when there are too many.
+fn allocate(owner: EnvId, spec: &ThreadsafeSpec, inbox: Arc<Inbox>) -> Option<usize> {
     let index = {
         let mut free = lock(&FREE);
         if let Some(index) = free.freed.pop() {
@@ -179,17 +180,16 @@ fn allocate(owner: EnvId, recipe: &Recipe, inbox: Arc<Inbox>) -> Option<usize> {
     };
     let slot = slot_at(index)?;
     *lock(&slot.state) = State {
-        threads: recipe.threads,
+        threads: spec.threads,
         inbox: Some(inbox),
         owner: Some(owner),
-        limit: recipe.limit,
+        limit: spec.limit,
         ..State::default()
     };
-    let context = recipe.calls.context.word();
+    let context = spec.calls.context.word();
     slot.context.store(context, Ordering::Relaxed);
     slot.referenced.store(true, Ordering::Relaxed);
-    let generation = slot.last.load(Ordering::Relaxed).wrapping_add(1) & 0x00ff_ffff;
-    let generation = generation.max(1);
+    let generation = next_generation(slot.last.load(Ordering::Relaxed));
     slot.last.store(generation, Ordering::Relaxed);
     slot.generation.store(generation, Ordering::Release);
     Some(pack(IdKind::ThreadsafeFunction, generation, index))
@@ -206,9 +206,9 @@ fn free(slot: &Slot, state: &mut State, id: usize) {
 
 /// The context pointer. From any thread.
 pub(crate) fn context(id: usize) -> NapiResult<Data> {
-    let (slot, _, _) = resolve(id).ok_or(Status::InvalidArg)?;
+    let (slot, _) = resolve(id).ok_or(Status::InvalidArg)?;
     let context = slot.context.load(Ordering::Relaxed);
-    // Still the same function after the read: the context read was its own.
+    // It is still the same function, so the context is its own.
     resolve(id).ok_or(Status::InvalidArg)?;
     Ok(Data::from_word(context))
 }
@@ -250,16 +250,16 @@ fn wake_all(slot: &Slot, state: &State) {
     }
 }
 
-/// Queues a call. From any thread. In a full queue it waits for room, if `blocking`.
+/// Queues a call. From any thread. Waits while the queue is full, if `blocking`.
 ///
-/// A thread that finds the function closing does not hold it any more.
+/// A thread that finds the function closing no longer holds it.
 pub(crate) fn call(id: usize, data: Data, blocking: bool) -> NapiResult {
     let (slot, mut state) = locked(id)?;
     while state.phase == Phase::Open && state.is_full() {
         if !blocking {
             return Err(Status::QueueFull);
         }
-        // This thread alone could make room.
+        // Only this thread empties the queue.
         if host::current().is_some_and(|host| is_inbox_of(&state, host)) {
             return Err(Status::WouldDeadlock);
         }
@@ -271,6 +271,8 @@ pub(crate) fn call(id: usize, data: Data, blocking: bool) -> NapiResult {
         state.blocked -= 1;
     }
     if state.phase == Phase::Open {
+        let room = state.queue.try_reserve(1);
+        room.map_err(|_| Status::GenericFailure)?;
         state.queue.push_back(data.word());
         slot.post(&state);
         return Ok(());
@@ -295,26 +297,26 @@ pub(crate) fn owner(id: usize) -> Option<EnvId> {
     locked(id).ok().and_then(|(_, state)| state.owner)
 }
 
-/// Whether the host's thread is to look at it; None if it is gone.
+/// Whether it is posted to the host's inbox; `None` if its slot is free.
 pub(crate) fn is_posted(id: usize) -> Option<bool> {
-    resolve(id).map(|(slot, ..)| slot.posted.load(Ordering::Relaxed))
+    resolve(id).map(|(slot, _)| slot.posted.load(Ordering::Relaxed))
 }
 
-/// How often threads hold it; 0 if it is gone.
+/// How often threads hold it; 0 if its slot is free.
 pub(crate) fn holders(id: usize) -> usize {
     locked(id).map_or(0, |(_, state)| state.threads)
 }
 
-/// Whether it keeps the host busy. Flags, not counters.
+/// Sets whether it keeps the host busy. It is a flag, not a count.
 pub(crate) fn set_referenced(id: usize, referenced: bool) -> NapiResult {
-    let (slot, _, _) = resolve(id).ok_or(Status::InvalidArg)?;
+    let (slot, _) = resolve(id).ok_or(Status::InvalidArg)?;
     slot.referenced.store(referenced, Ordering::Relaxed);
     Ok(())
 }
 
-/// What came out of a queue.
+/// The next thing to do for a function.
 enum Next {
-    /// A call; whether the function is done with that.
+    /// A call; `last` if the function is to be finalized after it.
     Call { data: usize, last: bool },
     /// Nothing; the next call posts the function.
     Nothing,
@@ -346,7 +348,7 @@ fn next(id: usize) -> Next {
         Phase::Open => {}
     }
     let popped = state.queue.pop_front();
-    // Not only when the queue was full: each place freed is for one of those who wait.
+    // Also when the queue was not full: each place that is freed is for one of the waiting threads.
     if state.blocked > 0 {
         slot.room.notify_one();
     }
@@ -366,7 +368,7 @@ fn next(id: usize) -> Next {
     }
 }
 
-/// How a function stands that may not go on.
+/// The state of a function that is not served further in this round.
 fn interrupted(id: usize) -> Served {
     let Ok((slot, state)) = locked(id) else {
         return Served::All;

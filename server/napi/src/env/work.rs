@@ -1,7 +1,7 @@
-//! Async work: what is known of each piece on the host's thread.
+//! Async work: the state of each piece, on the host's thread.
 //!
-//! A piece is idle, or queued until its completion. Completing makes it idle again, before the
-//! addon's callback runs, so that the callback may delete it or queue it anew.
+//! A piece is idle, or queued until its completion. Completion makes it idle again before the
+//! addon's callback runs, so that the callback may delete it or queue it again.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::host::{Event, HostState, Job, Origin, Ticket, pool};
 pub(crate) struct Work {
     env: EnvId,
     calls: WorkCalls,
-    /// What it waits or runs under, while it is queued.
+    /// The pool's ticket for it, while it is queued.
     ticket: Option<Arc<Ticket>>,
     /// Whether it was ever queued.
     was_queued: bool,
@@ -164,8 +164,8 @@ impl HostState {
 }
 
 impl Env {
-    /// Cancels what has not begun and waits until then for what runs; all of it completes. What
-    /// runs longer is left alone and does not complete.
+    /// Cancels the work that has not begun and waits for the rest until `end`; all of it completes.
+    /// Work that runs longer does not complete.
     pub(crate) fn finish_works(&'static self, host: &'static HostState, end: Instant) {
         let queued = || -> Vec<usize> {
             let works = host.works.borrow();

@@ -2,12 +2,11 @@
 //! run, because nothing of an addon is on the stack then.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hostd_engine::{ElementType, FinalizerToken, JsResult, Runtime, Thrown, Value};
 
-use super::{HostState, Origin, TAG_FINALIZER, Tick};
-use crate::bootstrap;
+use super::{Budget, Host, HostState, Origin, Settled, TAG_FINALIZER};
 use crate::env::Env;
 use crate::env::finalizer::{Call, Finalizer, Owner};
 use crate::env::slots::{IdKind, pack};
@@ -34,23 +33,22 @@ impl HostState {
 
     /// See [`super::Host::tidy`].
     pub(super) fn tidy(&'static self) {
-        if !self.holds_ticks.get() {
+        if !self.node.holds_ticks() {
             self.enter(|_| ());
         }
     }
 
-    /// Whether nobody has entered.
+    /// Whether no entry is open.
     pub(crate) fn is_idle(&self) -> bool {
         self.depth.get() == 0
     }
 
     /// Whether something is due at the end of an entry.
     pub(super) fn is_unsettled(&self) -> bool {
-        !self.ticks.borrow().is_empty()
-            || self.rt.has_microtasks()
+        self.rt.has_microtasks()
             || self.rt.has_finalized()
             || !self.finalized.borrow().is_empty()
-            || !self.rejections.borrow().is_empty()
+            || self.node.is_unsettled()
     }
 
     /// Whether JavaScript may be waiting on the stack below the innermost entry.
@@ -69,6 +67,29 @@ impl HostState {
         if self.is_unsettled() && !self.is_nested() && !self.is_closed() {
             self.settle();
         }
+    }
+
+    /// See [`super::Host::has_pending`].
+    pub(super) fn has_pending(&self) -> bool {
+        self.inbox.is_filled()
+            || self.node.is_due()
+            || self.is_unsettled()
+            || self.uv.is_due()
+            || self.round.borrow().is_closing()
+    }
+
+    /// See [`super::Host::turn`].
+    pub(super) fn turn(&'static self, max_items: usize, max: Duration) -> bool {
+        // JavaScript that waits on the stack runs to completion first.
+        if self.is_nested() || self.is_closed() || max_items == 0 {
+            return self.has_pending();
+        }
+        // One entry deep, whether or not the caller has entered: that is where items are settled.
+        let _depth = self.is_idle().then(|| Depth::enter(self));
+        let mut budget = Budget::new(max_items, max);
+        self.node.turn(Host { state: self }, &mut budget);
+        self.left_holding.set(self.node.holds_ticks());
+        self.has_pending()
     }
 
     /// Opens a callback scope; gives its id.
@@ -136,40 +157,19 @@ impl HostState {
     /// what those made due.
     #[cold]
     fn settle(&'static self) {
-        self.holds_ticks.set(false);
         for _ in 0..MAX_ROUNDS {
             self.run_basic_finalizers();
-            if !self.run_ticks() {
-                return;
+            match self.node.settle(Host { state: self }) {
+                Settled::Held => return,
+                Settled::Again => continue,
+                Settled::Done => {}
             }
-            if let Err(thrown) = self.rt.run_microtasks() {
-                self.uncaught(&thrown, Origin::Microtask);
-            }
-            if !self.ticks.borrow().is_empty() {
-                continue;
-            }
-            self.report_rejections();
             self.run_finalizers();
             if !self.is_unsettled() {
                 return;
             }
         }
-        self.inbox.ring();
-    }
-
-    /// False if one threw: the others wait.
-    fn run_ticks(&self) -> bool {
-        loop {
-            let tick = self.ticks.borrow_mut().pop_front();
-            let Some(Tick { function, args }) = tick else {
-                return true;
-            };
-            if let Err(thrown) = self.rt.call(&function, &Value::UNDEFINED, &args) {
-                self.uncaught(&thrown, Origin::NextTick);
-                self.hold_ticks();
-                return false;
-            }
-        }
+        self.inbox.request_turn();
     }
 
     /// Collects garbage, and runs the finalizers that Node runs while it does. Whether there were any
@@ -264,7 +264,7 @@ impl HostState {
 
     fn run_token(&'static self, token: &FinalizerToken) {
         let [id, ..] = token.words;
-        // A miss was claimed by somebody else: a removed wrap, a deleted reference.
+        // It may be gone already: a removed wrap, a deleted reference.
         let finalizer = self.finalizers.borrow_mut().remove(id);
         let Some(finalizer) = finalizer else { return };
         match self.env_by_id(finalizer.env) {
@@ -280,7 +280,7 @@ impl HostState {
         let token = crate::env::finalizer::token(id);
         self.finalized.borrow_mut().push_back(token);
         if self.is_idle() {
-            self.inbox.ring();
+            self.inbox.request_turn();
         }
     }
 
@@ -300,24 +300,12 @@ impl HostState {
         }
     }
 
-    /// Tells the listeners of `uncaughtException`, or else the embedder, of an error that nobody
-    /// caught.
+    /// See [`super::Host::uncaught`].
     pub(crate) fn uncaught(&self, thrown: &Thrown, origin: Origin) {
-        let heard = !thrown.is_uncatchable() && self.emit_uncaught(thrown, origin);
+        let heard = !thrown.is_uncatchable() && self.node.uncaught(self.rt, thrown, origin);
         if !heard {
             self.hooks.uncaught(self.rt, &thrown.0, origin);
         }
-    }
-
-    fn emit_uncaught(&self, thrown: &Thrown, origin: Origin) -> bool {
-        let kind = if origin == Origin::UnhandledRejection {
-            "unhandledRejection"
-        } else {
-            "uncaughtException"
-        };
-        let kind = self.rt.string_utf8(kind.as_bytes());
-        kind.and_then(|kind| bootstrap::emit(self.rt, "uncaughtException", &[&thrown.0, &kind]))
-            .unwrap_or(false)
     }
 
     /// See [`super::Host::is_pinned`].
@@ -345,14 +333,14 @@ impl HostState {
 
     /// See [`super::Host::is_buffer`].
     pub(super) fn is_buffer(&self, value: &Value) -> bool {
-        let Some(buffer) = self.buffer_prototype.get() else {
+        let Some(buffer) = self.node.buffer_prototype() else {
             return false;
         };
         let mut holder = value.clone();
         if self.rt.element_type(value).is_none() {
             return false;
         }
-        while let Ok(prototype) = self.rt.prototype_quiet(&holder) {
+        while let Ok(prototype) = self.rt.prototype_no_trap(&holder) {
             if !prototype.is_object() {
                 return false;
             }
@@ -375,10 +363,10 @@ impl HostState {
     pub(crate) fn buffer_over(&self, memory: &Value, offset: usize, length: usize) -> JsResult {
         let rt = self.rt;
         let view = rt.typed_array(ElementType::Uint8, memory, offset, length)?;
-        if self.buffer_prototype.get().is_none() {
-            bootstrap::load_buffer(rt)?;
+        if self.node.buffer_prototype().is_none() {
+            self.node.load_buffer(rt)?;
         }
-        if let Some(prototype) = self.buffer_prototype.get() {
+        if let Some(prototype) = self.node.buffer_prototype() {
             rt.set_prototype(&view, prototype)?;
         }
         Ok(view)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Something that a thread wants done on the host's thread.
+/// A request of a thread to the host's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Async work was executed, or cancelled before it was.
@@ -22,13 +22,13 @@ pub(crate) enum Event {
     Loop,
 }
 
-/// The queue and the bell.
+/// The queue, and what requests a turn for it.
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     /// The host's thread waits on it, at the end only.
     arrived: Condvar,
     filled: AtomicBool,
-    ring: Arc<dyn Fn() + Send + Sync>,
+    request_turn: Arc<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -46,13 +46,13 @@ impl Queue {
 }
 
 impl Inbox {
-    /// An empty queue with this bell.
-    pub(crate) fn new(ring: Arc<dyn Fn() + Send + Sync>) -> Self {
+    /// An empty queue, whose turns are requested by `request_turn`.
+    pub(crate) fn new(request_turn: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self {
             queue: Mutex::default(),
             arrived: Condvar::new(),
             filled: AtomicBool::new(false),
-            ring,
+            request_turn,
         }
     }
 
@@ -60,12 +60,13 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event; rings if there was nothing.
+    /// Adds an event; requests a turn if there was none.
     pub(crate) fn post(&self, event: Event) {
         self.add(|queue| queue.events.push_back(event));
     }
 
-    /// A threadsafe function has something to do, or is to be closed; rings if there was nothing.
+    /// A threadsafe function has something to do, or is to be closed; requests a turn if there was
+    /// nothing else.
     pub(crate) fn post_function(&self) {
         self.add(|queue| queue.functions += 1);
     }
@@ -82,13 +83,13 @@ impl Inbox {
             self.filled.swap(true, Ordering::SeqCst)
         };
         if !was_filled {
-            (self.ring)();
+            (self.request_turn)();
         }
     }
 
-    /// Rings without an event: the host's thread owes itself something else.
-    pub(crate) fn ring(&self) {
-        (self.ring)();
+    /// Requests a turn without an event.
+    pub(crate) fn request_turn(&self) {
+        (self.request_turn)();
     }
 
     /// Whether there is an event. Cheap.

@@ -1,16 +1,12 @@
-//! The start of a host: engine, tables, hooks, bootstrap.
+//! The start of a host: engine and tables.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 
-use hostd_engine::{Options, Runtime, Thrown};
+use hostd_engine::{Options, Runtime};
 
-use super::{
-    CURRENT, Host, HostOptions, HostState, Inbox, Origin, StartError, Timers, Uv, bootstrap,
-    current,
-};
+use super::{CURRENT, Host, HostOptions, HostState, Inbox, NodeRuntime, StartError, Uv};
 use crate::abi::frame::Frames;
 use crate::abi::types::napi_node_version;
 use crate::abi::{address, exports};
@@ -21,7 +17,7 @@ use crate::env::scopes::ScopeStack;
 use crate::env::slots::{IdKind, Slots};
 
 /// Makes this thread's host.
-pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
+pub(super) fn start(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<Host, StartError> {
     // Keeps the exported functions in the binary.
     std::hint::black_box(exports::symbols().count());
     address::reserve();
@@ -35,7 +31,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         handles: RefCell::new(HandleStack::new()),
         scopes: RefCell::new(ScopeStack::default()),
         frames: Frames::new(),
-        inbox: Arc::new(Inbox::new(options.ring)),
+        inbox: Arc::new(Inbox::new(options.request_turn)),
         pins: RefCell::new(Pins::new()),
         finalizers: RefCell::new(Finalizers::new()),
         has_experimental: Cell::new(false),
@@ -43,11 +39,7 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         async_hooks: RefCell::default(),
         works: RefCell::new(Slots::new(IdKind::AsyncWork)),
         contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),
-        timers: RefCell::new(Timers::new()),
-        timer_calls: OnceCell::new(),
-        phase: Cell::default(),
         round: RefCell::default(),
-        holds_ticks: Cell::new(false),
         left_holding: Cell::new(false),
         uv: Uv::default(),
         callback_scopes: RefCell::default(),
@@ -65,38 +57,13 @@ pub(super) fn start(options: HostOptions) -> Result<Host, StartError> {
         envs: RefCell::new(Vec::new()),
         debug: options.debug.then(super::debug::Debug::new),
         hooks: options.hooks,
+        node,
         argv: options.argv,
         depth: Cell::new(0),
         closed: Cell::new(false),
-        ticks: RefCell::new(VecDeque::new()),
         finalized: RefCell::new(VecDeque::new()),
-        rejections: RefCell::default(),
         warned: RefCell::new(HashSet::new()),
-        buffer_prototype: OnceCell::new(),
     }));
     CURRENT.set(Some(state));
-    install_engine_hooks(rt);
-    let host = Host { state };
-    bootstrap::install(host).map_err(|thrown| StartError::Bootstrap(describe(rt, &thrown)))?;
-    Ok(host)
-}
-
-fn install_engine_hooks(rt: Runtime) {
-    rt.set_rejection_hook(Some(Rc::new(|_, promise, reason, handled| {
-        if let Some(host) = current() {
-            host.note_rejection(promise, reason, handled);
-        }
-    })));
-    rt.set_job_error_hook(Some(Rc::new(|_, thrown| {
-        if let Some(host) = current() {
-            host.uncaught(&thrown, Origin::Microtask);
-        }
-    })));
-}
-
-fn describe(rt: Runtime, thrown: &Thrown) -> String {
-    rt.utf8(&thrown.0).map_or_else(
-        |_| "an error without text".to_owned(),
-        |text| (*text).to_owned(),
-    )
+    Ok(Host { state })
 }

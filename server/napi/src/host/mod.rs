@@ -1,27 +1,24 @@
-//! The host of a thread: engine, bootstrap globals and every addon environment on it.
+//! The host of a thread: the engine and every addon environment on it.
 //!
-//! There is one per thread, made once and never freed, as the engine is. It does not know whether
-//! its caller is a test, a benchmark or a process that serves another one.
+//! There is one per thread, made once and never freed, as the engine is.
 #![forbid(unsafe_code)]
 
+mod budget;
 pub(crate) mod debug;
 mod entry;
 mod inbox;
 mod init;
 mod invoke;
-mod lookout;
+mod node_runtime;
 mod options;
 pub(crate) mod pool;
-mod rejections;
 mod round;
-mod timers;
-mod turn;
 mod uv;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
@@ -30,8 +27,8 @@ use hostd_engine::{FinalizerToken, JsResult, Runtime, Thrown, Value};
 
 use crate::abi::enter::Row;
 use crate::abi::frame::Frames;
+use crate::abi::library;
 use crate::abi::types::{napi_env, napi_node_version};
-use crate::bootstrap;
 use crate::env::cleanup::AsyncEntry;
 use crate::env::deferred::LastPromise;
 use crate::env::finalizer::Finalizers;
@@ -41,16 +38,15 @@ use crate::env::scopes::ScopeStack;
 use crate::env::slots::Slots;
 use crate::env::work::Work;
 use crate::env::{Env, EnvId};
-use crate::loader::{LoadError, Loaded};
+use crate::loader::{self, DlopenArguments, Failure, LoadError, Loaded};
 
+pub use budget::Budget;
 pub(crate) use inbox::{Event, Inbox};
 pub(crate) use invoke::callback;
-pub use options::{HostHooks, HostOptions, LogLevel, NodeVersion, Origin, StartError};
+pub use node_runtime::{NodeRuntime, Settled};
+pub use options::{HostHooks, HostOptions, NodeVersion, Origin, StartError};
 pub(crate) use pool::{Job, Ticket};
-pub(crate) use rejections::Rejections;
 pub(crate) use round::Round;
-pub(crate) use timers::{BEGIN, Timers};
-pub(crate) use turn::Phase;
 pub(crate) use uv::Uv;
 
 /// The engine function tag of addons' callbacks.
@@ -62,7 +58,7 @@ pub const FIRST_FOREIGN_TAG: u8 = 64;
 
 thread_local! {
     static CURRENT: Cell<Option<&'static HostState>> = const { Cell::new(None) };
-    /// Who called last: mostly who calls next.
+    /// The environment of the last call, which is mostly that of the next one.
     static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
 }
 
@@ -107,7 +103,7 @@ pub fn current_call() -> Option<&'static str> {
     current()?.row.get().map(|row| row.name)
 }
 
-/// Node-API for one thread: the engine, the globals of the bootstrap and the addons' environments.
+/// Node-API for one thread: the engine and the addons' environments.
 ///
 /// Copies are handles to the same host.
 #[derive(Clone, Copy)]
@@ -123,7 +119,7 @@ pub(crate) struct HostState {
     pub(crate) frames: Frames,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) pins: RefCell<Pins>,
-    /// What is owed to addons when objects die.
+    /// The finalizers of addons, by object.
     pub(crate) finalizers: RefCell<Finalizers>,
     /// Whether there is an addon whose finalizers may run before an entry ends.
     has_experimental: Cell<bool>,
@@ -135,16 +131,9 @@ pub(crate) struct HostState {
     pub(crate) contexts: RefCell<Slots<EnvId>>,
     /// What an addon returns is mostly that one.
     pub(crate) last_promise: Cell<Option<LastPromise>>,
-    pub(crate) timers: RefCell<Timers>,
-    /// What runs a timer and what an immediate.
-    timer_calls: OnceCell<(Value, Value)>,
-    /// Where the next turn goes on.
-    phase: Cell<Phase>,
     /// Where the events of this round are, and the threadsafe functions of all environments.
     pub(crate) round: RefCell<Round>,
-    /// Ticks and microtasks wait, because of an error: see [`HostState::hold_ticks`].
-    holds_ticks: Cell<bool>,
-    /// Whether this entry was a turn that left them waiting: then they don't run at its end either.
+    /// Whether this entry was a turn that left ticks waiting: then they don't run at its end either.
     left_holding: Cell<bool>,
     pub(crate) uv: Uv,
     /// The open callback scopes, outermost first.
@@ -161,28 +150,23 @@ pub(crate) struct HostState {
     /// What debug mode remembers, if it is on.
     pub(crate) debug: Option<debug::Debug>,
     pub(crate) hooks: Box<dyn HostHooks>,
+    /// The Node around Node-API.
+    pub(crate) node: Box<dyn NodeRuntime>,
     argv: Vec<String>,
     depth: Cell<u32>,
     closed: Cell<bool>,
-    ticks: RefCell<VecDeque<Tick>>,
     finalized: RefCell<VecDeque<FinalizerToken>>,
-    /// Promises that were rejected without handler, and why, until the microtasks are done.
-    rejections: RefCell<Rejections>,
-    /// What was complained of: the addon's environment if that is known, the function, and what.
+    /// The warnings that were given: environment if that is known, function and text.
     warned: RefCell<HashSet<(Option<EnvId>, &'static str, &'static str)>>,
-    buffer_prototype: OnceCell<Value>,
-}
-
-/// A function that `process.nextTick` was given.
-pub(crate) struct Tick {
-    function: Value,
-    args: Vec<Value>,
 }
 
 impl Host {
-    /// Makes this thread's engine and host and runs the bootstrap.
-    pub fn new(options: HostOptions) -> Result<Self, StartError> {
-        init::start(options)
+    /// Makes this thread's engine and host. `hostd_node::start` does, with Node's globals.
+    ///
+    /// # Errors
+    /// The engine cannot start, or this thread has one.
+    pub fn new(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<Self, StartError> {
+        init::start(options, node)
     }
 
     /// This thread's host, if it has one.
@@ -197,7 +181,7 @@ impl Host {
 
     /// Loads an addon and runs its `init`, inside [`Host::enter`].
     pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
-        self.enter(|_| crate::loader::load(*self, path))
+        self.enter(|_| loader::load(*self, path))
     }
 
     /// Runs `f` with the engine. Leaving the outermost entry runs what is due: next ticks,
@@ -215,8 +199,8 @@ impl Host {
     /// The embedder did something, after which objects may be unreachable: to be called before it
     /// asks for [`age_timeout`](Self::age_timeout).
     #[inline]
-    pub fn stir(&self) {
-        self.state.rt.stir();
+    pub fn note_activity(&self) {
+        self.state.rt.note_activity();
     }
 
     /// How long a thread that has nothing to do may sleep before it calls [`age`](Self::age).
@@ -236,7 +220,7 @@ impl Host {
         self.state.collect_all();
     }
 
-    /// Tells of an error that nobody caught: listeners of `process` first, then the embedder.
+    /// Reports an uncaught error to the listeners of `process`, or if there is none to the embedder.
     pub fn uncaught(&self, thrown: &Thrown, origin: Origin) {
         self.state.uncaught(thrown, origin);
     }
@@ -247,9 +231,8 @@ impl Host {
         self.state.watch(promise, name)
     }
 
-    /// To be called while this thread has nothing to do, with the time that this has lasted: sees to
-    /// it that async work is not slept over. Whether some waits for a thread that has yet to be given a
-    /// CPU, perhaps this one.
+    /// To be called while this thread is idle, with the time since it began: ends the timed park of a
+    /// pool thread. Whether async work waits for a thread that only needs a CPU, perhaps this one.
     pub fn idle(waited: Duration) -> bool {
         pool::idle(waited)
     }
@@ -260,23 +243,22 @@ impl Host {
         self.state.is_pinned(value)
     }
 
-    /// Keeps what is called meanwhile from being outermost: for whoever waits in the middle of
-    /// JavaScript and serves others. A callback of libuv's may have called that JavaScript, and it
-    /// is outermost itself.
+    /// Runs `f` as nested: for an embedder that waits in the middle of JavaScript and serves other calls
+    /// meanwhile. A callback of libuv, which is outermost itself, may have called that JavaScript.
     pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
         let _depth = entry::Depth::enter(self.state);
         f()
     }
 
-    /// Whether the host owes itself a turn.
+    /// Whether a turn has something to do.
     pub fn has_pending(&self) -> bool {
         self.state.has_pending()
     }
 
-    /// When the host will owe itself a turn though nobody rings: the next timer, libuv. Asked for after
-    /// each entry and turn.
+    /// When a turn will have something to do without a request for it: the next timer, libuv. To be
+    /// read after each entry and turn.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let timer = self.state.timers.borrow().deadline();
+        let timer = self.state.node.deadline();
         match (timer, self.state.uv.deadline()) {
             (Some(timer), Some(uv)) => Some(timer.min(uv)),
             (one, other) => one.or(other),
@@ -289,7 +271,7 @@ impl Host {
         envs.iter().map(|env| env.queued_threadsafe()).sum()
     }
 
-    /// Does what the host owes itself, within bounds: timers that are due, what threads posted,
+    /// Runs what is due, within bounds: timers, what threads posted,
     /// immediates. True if more is left. Called from inside JavaScript it does nothing.
     pub fn turn(&self, max_items: usize, max: Duration) -> bool {
         self.state.turn(max_items, max)
@@ -301,7 +283,7 @@ impl Host {
         let envs = self.state.envs();
         envs.iter().any(|env| env.has_referenced_threadsafe())
             || self.state.has_queued_work()
-            || self.state.timers.borrow().is_referenced()
+            || self.state.node.is_kept_alive()
             || self.state.uv.is_alive()
     }
 
@@ -342,40 +324,93 @@ impl Host {
     ) -> &'static Env {
         self.state.create_env(path, filename, api_version)
     }
+}
 
-    /// What the embedder wants to be told.
-    pub(crate) fn hooks(self) -> &'static dyn HostHooks {
+/// For the Node around Node-API.
+impl Host {
+    /// What [`Host::new`] was given.
+    pub fn node(self) -> &'static dyn NodeRuntime {
+        &*self.state.node
+    }
+
+    /// What the embedder is told by.
+    pub fn hooks(self) -> &'static dyn HostHooks {
         &*self.state.hooks
     }
 
     /// What `process.argv` is to be.
-    pub(crate) fn argv(self) -> &'static [String] {
+    pub fn argv(self) -> &'static [String] {
         &self.state.argv
     }
 
     /// What `process.version` and `napi_get_node_version` say.
-    pub(crate) fn node_version(self) -> NodeVersion {
+    pub fn node_version(self) -> NodeVersion {
         self.state.node_version
     }
 
-    /// Queues a function of `process.nextTick`; it runs before microtasks.
-    pub(crate) fn push_tick(self, function: Value, args: Vec<Value>) {
-        self.state
-            .ticks
-            .borrow_mut()
-            .push_back(Tick { function, args });
+    /// `process.dlopen`: loads an addon in an environment of its own, which fills `exports`; returns
+    /// its exports, or what its `init` threw. `filename` is what the addon takes for its own file.
+    ///
+    /// # Errors
+    /// The file cannot be loaded.
+    pub fn dlopen(
+        self,
+        path: &Path,
+        exports: Value,
+        flags: Option<i32>,
+        filename: Option<PathBuf>,
+    ) -> Result<JsResult, LoadError> {
+        let arguments = DlopenArguments {
+            exports,
+            flags: flags.unwrap_or(library::FLAGS),
+            filename,
+        };
+        match loader::load_as(self, path, Some(arguments)) {
+            Ok(loaded) => Ok(Ok(loaded.exports)),
+            Err(Failure::Threw(thrown, _)) => Ok(Err(thrown)),
+            Err(Failure::Refused(error)) => Err(error),
+        }
     }
 
-    /// Says what runs a timer and what an immediate. The first call counts.
-    pub(crate) fn set_timer_calls(self, timer: Value, immediate: Value) {
-        // The part of the bootstrap that calls this is evaluated once.
-        let _ = self.state.timer_calls.set((timer, immediate));
+    /// Collects garbage. Basic finalizers run at once, others when the outermost entry ends.
+    pub fn gc(self) {
+        self.state.collect();
     }
 
-    /// Says which prototype makes a typed array a `Buffer`. The first call counts.
-    pub(crate) fn set_buffer_prototype(self, prototype: Value) {
-        // A second bootstrap cannot happen: there is one host per thread.
-        let _ = self.state.buffer_prototype.set(prototype);
+    /// Runs what follows each item of a turn: ticks, microtasks, finalizers.
+    pub fn settle_item(self) {
+        self.state.settle_item();
+    }
+
+    /// Whether an addon uses libuv: then [`run_uv`](Self::run_uv) takes the place of
+    /// [`serve_events`](Self::serve_events) and of the immediates in a turn.
+    pub fn has_uv(self) -> bool {
+        self.state.uv.is_open()
+    }
+
+    /// Runs one round of libuv's loop, with events and immediates in its middle.
+    pub fn run_uv(self, budget: &mut Budget) {
+        self.state.run_uv(budget);
+    }
+
+    /// Completes async work and calls threadsafe functions, one round.
+    pub fn serve_events(self, budget: &mut Budget) {
+        self.state.serve_events(budget);
+    }
+
+    /// Whether that round was cut short by the budget.
+    pub fn is_round_cut(self) -> bool {
+        self.state.round.borrow().is_cut()
+    }
+
+    /// Finalizes the threadsafe functions that have ended.
+    pub fn finalize_closing(self, budget: &mut Budget) {
+        self.state.finalize_closing(budget);
+    }
+
+    /// Whether threadsafe functions are to be finalized.
+    pub fn is_closing(self) -> bool {
+        self.state.round.borrow().is_closing()
     }
 }
 

@@ -19,16 +19,16 @@ pub struct HostOptions {
     /// Whether misuse is reported with the stacks of the call and of where the id was made, and
     /// what an addon never gave back is listed when it is closed. Slow.
     pub debug: bool,
-    /// What the embedder wants to be told.
+    /// What the embedder is notified by.
     pub hooks: Box<dyn HostHooks>,
     /// How long the end waits for async work that runs and for async cleanup hooks.
     pub grace: Duration,
-    /// Called from any thread when the host begins to owe itself a turn.
-    pub ring: Arc<dyn Fn() + Send + Sync>,
+    /// Called from any thread when a turn has something to do.
+    pub request_turn: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl HostOptions {
-    /// Options with these hooks, 4 MiB of stack, a second of grace and nobody to ring.
+    /// Options with these hooks, 4 MiB of stack, a second of grace, and turn requests that do nothing.
     pub fn new(hooks: Box<dyn HostHooks>) -> Self {
         Self {
             stack_bytes: 4 * 1024 * 1024,
@@ -38,7 +38,7 @@ impl HostOptions {
             debug: false,
             hooks,
             grace: Duration::from_secs(1),
-            ring: Arc::new(|| {}),
+            request_turn: Arc::new(|| {}),
         }
     }
 }
@@ -77,16 +77,13 @@ impl Default for NodeVersion {
     }
 }
 
-/// What the embedder of a host is told. Called on the host's thread only.
+/// The notifications to the embedder of a host. Called on the host's thread only.
 pub trait HostHooks {
-    /// An error that nobody caught. The host goes on.
+    /// An uncaught error. The host goes on.
     fn uncaught(&self, rt: Runtime, error: &Value, origin: Origin);
 
     /// The addon asked for the end of the process, as by `process.exit`.
     fn exit_requested(&self, code: i32);
-
-    /// A line for the log, as by `console.log`.
-    fn log(&self, level: LogLevel, text: &str);
 
     /// A promise that the embedder watches by [`Host::watch`](crate::Host::watch) was resolved or
     /// rejected. If it follows another promise now, it is pending still.
@@ -96,7 +93,7 @@ pub trait HostHooks {
     fn finalized(&self, rt: Runtime, token: &FinalizerToken);
 }
 
-/// Where an error came from that nobody caught.
+/// Where an uncaught error came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A function of `process.nextTick`.
@@ -117,26 +114,13 @@ pub enum Origin {
     FatalException,
 }
 
-/// How serious a line of the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// `console.debug`.
-    Debug,
-    /// `console.log` and `console.info`.
-    Info,
-    /// `console.warn`.
-    Warn,
-    /// `console.error`.
-    Error,
-}
-
 /// Why a host could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The engine could not start.
     #[error("cannot start the JavaScript engine")]
     Engine(#[source] EngineError),
-    /// The bootstrap script failed, which is a defect of this build.
+    /// The script that makes the globals failed, which is a defect of this build.
     #[error("the bootstrap failed: {0}")]
     Bootstrap(String),
 }

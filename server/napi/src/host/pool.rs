@@ -3,19 +3,23 @@
 //! Threads are started when work finds none idle, up to `UV_THREADPOOL_SIZE` (4 if it is not set).
 //! They live as long as the process.
 //!
-//! A thread that has done its job and finds no other stays near for a moment: nobody has to wake it
-//! for the next one. If it had found several at once, it naps, for others are on their way, and
-//! comes back for all of them. If there was but one, it looks for the next, for as long as that has
-//! paid of late, and leaves the CPU between two looks to whoever wants it, the host's thread above
-//! all: a timer for so short a time costs as much as some calls do. Where that does not pay and jobs
-//! follow each other closely, it naps all the same: to wake a thread for each of them keeps whoever
-//! makes them so busy that there never are several at once. Where nobody is near, what comes
-//! wakes a thread at once, and whoever leaves jobs behind for another one wakes it. So nothing waits
-//! for longer than one nap, even if the host's thread, having queued a job, waits for that.
+//! Waking a thread costs more than many jobs take, so a thread that finds no further job does not
+//! park at once:
 //!
-//! Waking a thread costs more than many a job does. While jobs are quick, who works comes to those
-//! behind sooner than another thread would, and wakes none. Nobody knows before how long a job takes:
-//! another thread keeps watch meanwhile, and takes what still waits when it has slept for a moment.
+//! - After a burst of jobs it parks for a short time, since more are likely to come, and then takes
+//!   all of them at once. Nothing wakes it for a job, but an idle JS thread ends this timed park.
+//! - After a single job it spins for the next one, for as long as that has succeeded of late, and
+//!   yields between polls, above all to the JS thread. A timer for so short a time would cost as
+//!   much as some calls do.
+//! - Where spinning does not pay and jobs follow each other closely, it parks for a short time all
+//!   the same: if a thread had to be woken for each job, the JS thread would be so busy with that
+//!   that there would never be several at once.
+//!
+//! While jobs are quick, a busy thread reaches those behind it sooner than another thread would wake,
+//! so none is woken. How long a job takes is not known before: a parked thread watches meanwhile, and
+//! takes what still waits after a timeout. In every other case a job wakes a thread at once, and a
+//! thread that leaves jobs behind wakes another one. So a job waits for one timed park at most, even
+//! if the JS thread waits for that job.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -23,29 +27,22 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lookout::Lookout;
+use hostd_wait::constants::{
+    POOL_NAP_IDLE, POOL_NAP_MAX, POOL_QUICK, POOL_RAPID, POOL_SPIN, POOL_WATCH,
+};
+use hostd_wait::{AdaptiveSpin, WaitSwitch, YieldBackoff};
+
 use super::{Event, Inbox};
 use crate::abi::callback::Execute;
 use crate::abi::checked::Data;
 use crate::abi::types::napi_env;
 
-/// How many threads there are at most, if the environment does not say.
+/// The largest number of threads, if the environment does not set one.
 const DEFAULT_SIZE: usize = 4;
-/// The most threads that the environment can ask for, as in libuv.
+/// The largest number of threads that the environment can set, as in libuv.
 const LARGEST_SIZE: usize = 1024;
-/// What libuv gives its threads where the system has no other wish.
+/// Bytes of a thread's stack: libuv's default where the system sets no limit.
 const STACK: usize = 8 << 20;
-
-/// How long a thread naps at most; it is woken when the host's thread has had nothing to do for so
-/// long.
-const NAP: Duration = Duration::from_micros(500);
-const IDLE: Duration = Duration::from_micros(10);
-/// Jobs that follow each other faster come in numbers, whoever of the pool they find.
-const RAPID: Duration = Duration::from_micros(100);
-/// A job that took less was over before another thread had come.
-const QUICK: Duration = Duration::from_micros(10);
-/// How long a job waits at most behind one that was thought to be quick.
-const WATCH: Duration = Duration::from_millis(1);
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
@@ -56,7 +53,7 @@ const WITHDRAWN: u8 = 2;
 pub(crate) struct Ticket(AtomicU8);
 
 impl Ticket {
-    /// Of a job that waits.
+    /// The ticket of a job that waits.
     pub(crate) fn new() -> Self {
         Self(AtomicU8::new(WAITING))
     }
@@ -75,9 +72,9 @@ impl Ticket {
         self.decide(BEGUN)
     }
 
-    fn decide(&self, fate: u8) -> bool {
+    fn decide(&self, state: u8) -> bool {
         self.0
-            .compare_exchange(WAITING, fate, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 }
@@ -87,15 +84,15 @@ impl Ticket {
 pub(crate) struct Job {
     /// The work's id.
     pub(crate) work: usize,
-    /// What `execute` is given.
+    /// The environment that `execute` is passed.
     pub(crate) env: napi_env,
-    /// What is run.
+    /// The function to run.
     pub(crate) execute: Execute,
-    /// What it is given, as an integer.
+    /// The data that it is passed, as an integer.
     pub(crate) data: usize,
     /// Whether it may run.
     pub(crate) ticket: Arc<Ticket>,
-    /// Where its end is told.
+    /// Where its completion is posted.
     pub(crate) inbox: Arc<Inbox>,
 }
 
@@ -115,32 +112,33 @@ impl Job {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// Threads that sleep until they are woken, and how many of them are woken but not here yet.
+    /// Parked threads, and how many of them were woken but do not run yet.
     idle: usize,
-    coming: usize,
-    near: Near,
-    /// How many jobs were taken so far, and whether the last of them runs still.
+    waking: usize,
+    nearby: Nearby,
+    /// Jobs taken so far, and whether the last of them still runs.
     taken: u64,
     is_last_running: bool,
     /// The job that ended last was quick.
     is_quick: bool,
     /// When a job ended last.
     ended: Option<Instant>,
-    /// One of the threads that sleep keeps watch.
+    /// One of the parked threads has a timeout, and takes jobs that still wait then.
     is_watched: bool,
-    /// Whether it pays to look for the next job, whichever thread does.
-    lookout: Lookout,
+    /// For the next job, whichever thread spins.
+    spin: AdaptiveSpin,
+    yields: YieldBackoff,
 }
 
-/// Whether a thread comes for jobs of its own accord.
+/// Whether an idle thread takes the next job without being woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Near {
+enum Nearby {
     /// None does.
-    Nobody,
-    /// One that takes a nap before.
+    None,
+    /// One that is in a timed park.
     Napping,
-    /// One that looks for jobs now.
-    Looking,
+    /// One that spins.
+    Spinning,
 }
 
 impl Queue {
@@ -149,66 +147,73 @@ impl Queue {
             jobs: VecDeque::new(),
             threads: 0,
             idle: 0,
-            coming: 0,
-            near: Near::Nobody,
+            waking: 0,
+            nearby: Nearby::None,
             taken: 0,
             is_last_running: false,
             is_quick: false,
             ended: None,
             is_watched: false,
-            lookout: Lookout::new(),
+            spin: AdaptiveSpin::on_any_cpus(POOL_SPIN),
+            yields: YieldBackoff::new(),
         }
     }
 
-    /// Somebody is near, or nobody is any more.
-    fn set_near(&mut self, near: Near) {
-        self.near = near;
-        self.tell();
+    fn set_nearby(&mut self, nearby: Nearby) {
+        self.nearby = nearby;
+        self.publish_runnable();
     }
 
-    /// Says how many threads are at hand.
-    fn tell(&self) {
-        let at_hand = self.coming + usize::from(self.near == Near::Looking);
-        AT_HAND.store(at_hand, Ordering::Relaxed);
+    fn publish_runnable(&self) {
+        let runnable = self.waking + usize::from(self.nearby == Nearby::Spinning);
+        RUNNABLE.store(runnable, Ordering::Relaxed);
     }
 
-    /// Whether a thread is at work that comes to those behind soon, as far as one knows.
-    const fn is_brisk(&self) -> bool {
+    /// Whether a busy thread is expected to take the next job soon.
+    const fn is_busy(&self) -> bool {
         self.is_quick && self.is_last_running
     }
 
-    /// Whether jobs are taken without anybody being woken for them.
+    /// Whether jobs are taken without a thread being woken for them.
     fn is_attended(&self) -> bool {
-        self.near != Near::Nobody || self.is_watched && self.is_brisk()
+        self.nearby != Nearby::None || self.is_watched && self.is_busy()
     }
 
-    /// Whether somebody is to see to it that they are.
-    fn wants_watch(&self) -> bool {
-        !self.is_watched && (self.near == Near::Napping || self.is_brisk())
+    /// Whether the next thread that parks is to have a timeout.
+    fn needs_watch(&self) -> bool {
+        !self.is_watched && (self.nearby == Nearby::Napping || self.is_busy())
+    }
+
+    /// How long to spin for the next job, if that is expected to succeed.
+    fn spin_time(&mut self) -> Option<Duration> {
+        if !WaitSwitch::PoolSpin.is_on() || self.yields.is_active() {
+            return None;
+        }
+        self.spin.next_budget()
     }
 }
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
 static READY: Condvar = Condvar::new();
 static NAP_ENDS: Condvar = Condvar::new();
-/// Whether there are jobs, for who looks for them.
+/// Whether there are jobs, for a thread that spins.
 static HAS_JOBS: AtomicBool = AtomicBool::new(false);
-/// Whether one naps that was not told that its nap ends.
+/// Whether a thread is in a timed park that the JS thread may end.
 static IS_NAPPING: AtomicBool = AtomicBool::new(false);
-/// How many threads are up for a job, if they are given a CPU: who looks for one, or was woken.
-static AT_HAND: AtomicUsize = AtomicUsize::new(0);
+/// Threads that take a job as soon as they have a CPU: those that spin or were woken.
+static RUNNABLE: AtomicUsize = AtomicUsize::new(0);
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
-    let wish = std::env::var("UV_THREADPOOL_SIZE").ok();
-    wish.map_or(DEFAULT_SIZE, |wish| size(&wish))
+    let setting = std::env::var("UV_THREADPOOL_SIZE").ok();
+    setting.map_or(DEFAULT_SIZE, |setting| size(&setting))
 });
 
 fn lock() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The size that a setting asks for; what is no number counts as 0, and 0 as 1, as in libuv.
-fn size(wish: &str) -> usize {
-    let digits: String = wish
+/// The size for a setting; text that is no number counts as 0, and 0 as 1, as in libuv.
+fn size(setting: &str) -> usize {
+    let digits: String = setting
         .trim_start()
         .chars()
         .take_while(char::is_ascii_digit)
@@ -224,8 +229,11 @@ fn size(wish: &str) -> usize {
 /// Queues a job. False if there is no thread to run it and none can be started.
 pub(crate) fn submit(job: Job) -> bool {
     let mut queue = lock();
+    if queue.jobs.try_reserve(1).is_err() {
+        return false;
+    }
     queue.jobs.push_back(job);
-    let is_served = see_to_it(&mut queue);
+    let is_served = ensure_worker(&mut queue);
     if is_served {
         HAS_JOBS.store(true, Ordering::Relaxed);
         wake_another(queue);
@@ -235,23 +243,23 @@ pub(crate) fn submit(job: Job) -> bool {
     is_served
 }
 
-/// The host's thread has nothing to do: it may be jobs that it waits for, so nobody sleeps over them.
-/// Whether one waits for a thread that would take it at once, if it had a CPU.
+/// The JS thread has been idle for `waited`: ends a timed park, since it may be waiting for a job.
+/// Whether a job waits for a thread that only needs a CPU.
 pub(crate) fn idle(waited: Duration) -> bool {
     if !HAS_JOBS.load(Ordering::Relaxed) {
         return false;
     }
-    if waited >= IDLE && IS_NAPPING.swap(false, Ordering::Relaxed) {
-        AT_HAND.fetch_add(1, Ordering::Relaxed);
+    if waited >= POOL_NAP_IDLE && IS_NAPPING.swap(false, Ordering::Relaxed) {
+        RUNNABLE.fetch_add(1, Ordering::Relaxed);
         NAP_ENDS.notify_one();
     }
-    AT_HAND.load(Ordering::Relaxed) > 0
+    RUNNABLE.load(Ordering::Relaxed) > 0
 }
 
-/// Starts another thread if the jobs that are there need one and there may be one. False if there
-/// is none at all.
-fn see_to_it(queue: &mut Queue) -> bool {
-    if queue.near != Near::Nobody || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
+/// Starts another thread if the queued jobs need one, up to the pool's size. False if there is no
+/// thread at all.
+fn ensure_worker(queue: &mut Queue) -> bool {
+    if queue.nearby != Nearby::None || queue.jobs.len() <= queue.idle || queue.threads >= *SIZE {
         return true;
     }
     let started = thread::Builder::new()
@@ -266,36 +274,40 @@ fn see_to_it(queue: &mut Queue) -> bool {
     true
 }
 
-/// Wakes a thread for the jobs that are there, if one sleeps that is not woken yet and none comes by
-/// itself. Gives the lock back first: who is woken under it falls asleep again, on it.
+/// Wakes a parked thread if there are jobs that no other thread takes. Unlocks first: a thread that
+/// is woken under the lock would block on it.
 fn wake_another(mut queue: MutexGuard<'_, Queue>) {
-    let is_awaited = queue.idle > queue.coming && !queue.is_attended() && !queue.jobs.is_empty();
-    if is_awaited {
-        queue.coming += 1;
-        queue.tell();
+    let is_needed = queue.idle > queue.waking && !queue.is_attended() && !queue.jobs.is_empty();
+    if is_needed {
+        queue.waking += 1;
+        queue.publish_runnable();
     }
     drop(queue);
-    if is_awaited {
+    if is_needed {
         READY.notify_one();
     }
 }
 
 fn serve() {
-    // Jobs that were there without having to be waited for.
+    // Jobs taken since this thread was idle last.
     let mut burst = 0;
-    // The last one followed another one closely.
+    // The last one closely followed another one.
     let mut is_rapid = false;
     let mut queue = lock();
     loop {
         let Some(job) = queue.jobs.pop_front() else {
             HAS_JOBS.store(false, Ordering::Relaxed);
-            let is_needed = queue.near == Near::Nobody && burst > 0;
-            queue = if is_needed && burst == 1 && queue.lookout.pays() {
-                look(queue)
-            } else if is_needed && (burst > 1 || is_rapid) {
-                nap(queue)
+            let is_needed = queue.nearby == Nearby::None && burst > 0;
+            let spin_time = if is_needed && burst == 1 {
+                queue.spin_time()
             } else {
-                rest(queue)
+                None
+            };
+            let naps = is_needed && (burst > 1 || is_rapid) && WaitSwitch::PoolNap.is_on();
+            queue = match spin_time {
+                Some(time) => spin(queue, time),
+                None if naps => nap(queue),
+                None => park(queue),
             };
             burst = 0;
             continue;
@@ -305,70 +317,78 @@ fn serve() {
         queue.is_last_running = true;
         let number = queue.taken;
         let before = queue.ended;
-        see_to_it(&mut queue);
+        ensure_worker(&mut queue);
         wake_another(queue);
         let start = Instant::now();
         job.run();
         let end = Instant::now();
-        is_rapid = before.is_some_and(|before| start.saturating_duration_since(before) < RAPID);
+        is_rapid =
+            before.is_some_and(|before| start.saturating_duration_since(before) < POOL_RAPID);
         queue = lock();
         queue.is_last_running &= queue.taken != number;
-        queue.is_quick = end - start < QUICK;
+        queue.is_quick = end - start < POOL_QUICK;
         queue.ended = Some(end);
     }
 }
 
-/// Looks for the next job for a moment.
-fn look(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
-    queue.set_near(Near::Looking);
-    let mut lookout = queue.lookout;
+/// Polls for the next job for `time` at most, less if a yield takes a time slice: the threads that
+/// need the CPU then keep others from making jobs.
+fn spin(mut queue: MutexGuard<'_, Queue>, time: Duration) -> MutexGuard<'_, Queue> {
+    queue.set_nearby(Nearby::Spinning);
+    let (mut spin, mut yields) = (queue.spin, queue.yields);
     drop(queue);
-    lookout.look(&HAS_JOBS);
+    let poll = || HAS_JOBS.load(Ordering::Relaxed).then_some(());
+    if spin
+        .spin_for(time, poll, |_| yields.maybe_yield())
+        .is_some()
+    {
+        yields = YieldBackoff::new();
+    }
     queue = lock();
-    queue.lookout = lookout;
-    queue.set_near(Near::Nobody);
+    (queue.spin, queue.yields) = (spin, yields);
+    queue.set_nearby(Nearby::None);
     queue
 }
 
-/// Sleeps for a moment, or until the host's thread has nothing else to do.
+/// Parks for a short time, or until the JS thread is idle.
 fn nap(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
-    queue.set_near(Near::Napping);
+    queue.set_nearby(Nearby::Napping);
     IS_NAPPING.store(true, Ordering::Relaxed);
     queue = NAP_ENDS
-        .wait_timeout(queue, NAP)
+        .wait_timeout(queue, POOL_NAP_MAX)
         .unwrap_or_else(PoisonError::into_inner)
         .0;
     IS_NAPPING.store(false, Ordering::Relaxed);
-    queue.set_near(Near::Nobody);
+    queue.set_nearby(Nearby::None);
     queue
 }
 
-/// Sleeps until it is woken, or for a moment if it has to keep watch.
-fn rest(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
-    let keeps_watch = queue.wants_watch();
+/// Parks until it is woken, or with a timeout if a watch is needed.
+fn park(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
+    let watches = queue.needs_watch();
     let taken = queue.taken;
     queue.idle += 1;
     let mut is_woken = true;
-    if keeps_watch {
+    if watches {
         queue.is_watched = true;
         let (guard, waited) = READY
-            .wait_timeout(queue, WATCH)
+            .wait_timeout(queue, POOL_WATCH)
             .unwrap_or_else(PoisonError::into_inner);
         queue = guard;
         queue.is_watched = false;
         is_woken = !waited.timed_out();
-        // A job that takes so long is none that others wait behind.
+        // If no job was taken meanwhile, the one that runs is not quick.
         queue.is_quick &= is_woken || queue.taken != taken;
     } else {
         queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
     }
     queue.idle -= 1;
-    // Who was woken may have come by itself.
-    queue.coming = queue
-        .coming
+    // A wake-up may be spurious, or come at the timeout.
+    queue.waking = queue
+        .waking
         .saturating_sub(usize::from(is_woken))
         .min(queue.idle);
-    queue.tell();
+    queue.publish_runnable();
     queue
 }
 
@@ -394,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_wait_for_who_is_at_quick_ones_and_for_nobody_else() {
+    fn jobs_wait_for_a_busy_thread_only_while_they_are_quick() {
         let mut queue = Queue {
             threads: 4,
             idle: 3,
@@ -402,24 +422,39 @@ mod tests {
             is_last_running: true,
             ..Queue::new()
         };
-        assert!(queue.wants_watch());
-        assert!(!queue.is_attended(), "it may take long after all");
+        assert!(queue.needs_watch());
+        assert!(
+            !queue.is_attended(),
+            "no thread watches in case that it takes long"
+        );
         queue.is_watched = true;
         assert!(queue.is_attended());
-        assert!(!queue.wants_watch());
-        // The one that runs still was taken before: it takes long.
+        assert!(!queue.needs_watch());
+        // The one that still runs was taken before: it takes long.
         queue.is_last_running = false;
         assert!(!queue.is_attended());
         queue.is_watched = false;
-        assert!(!queue.wants_watch());
-        queue.set_near(Near::Napping);
-        assert!(queue.is_attended() && queue.wants_watch());
-        queue.set_near(Near::Looking);
-        assert!(queue.is_attended() && !queue.wants_watch());
-        queue.set_near(Near::Nobody);
+        assert!(!queue.needs_watch());
+        queue.set_nearby(Nearby::Napping);
+        assert!(queue.is_attended() && queue.needs_watch());
+        queue.set_nearby(Nearby::Spinning);
+        assert!(queue.is_attended() && !queue.needs_watch());
+        queue.set_nearby(Nearby::None);
         queue.is_quick = false;
         queue.is_last_running = true;
-        assert!(!queue.is_attended() && !queue.wants_watch());
+        assert!(!queue.is_attended() && !queue.needs_watch());
+    }
+
+    #[test]
+    fn spinning_stops_without_success_and_is_retried() {
+        let mut queue = Queue::new();
+        assert_eq!(queue.spin_time(), Some(POOL_SPIN.max));
+        while let Some(time) = queue.spin_time() {
+            let found = queue.spin.spin_for(time, || None::<()>, |_| true);
+            assert!(found.is_none());
+        }
+        assert!((2..POOL_SPIN.retry_after).all(|_| queue.spin_time().is_none()));
+        assert_eq!(queue.spin_time(), Some(POOL_SPIN.max));
     }
 
     #[test]

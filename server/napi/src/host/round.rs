@@ -10,8 +10,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::turn::Budget;
-use super::{Event, HostState};
+use super::{Budget, Event, HostState};
 use crate::env::tsfn::{self, Served};
 
 /// How often one function may be called in a round, as measured in Node.
@@ -146,6 +145,17 @@ impl HostState {
         }
     }
 
+    /// Forgets an asynchronous cleanup hook; false if it is none of this host's.
+    pub(crate) fn forget_async_hook(&self, handle: usize) -> bool {
+        let Some(entry) = self.async_hooks.borrow_mut().remove(&handle) else {
+            return false;
+        };
+        if let Some(env) = self.env_by_id(entry.env) {
+            env.hooks.borrow_mut().remove_async(handle);
+        }
+        true
+    }
+
     /// Finalizes the functions that have come to their end, the last one first.
     pub(super) fn finalize_closing(&'static self, budget: &mut Budget) {
         while !budget.is_spent() {
@@ -161,7 +171,7 @@ impl HostState {
     }
 
     /// Serves events, and waits for more, until something is done or its time is over. For the end,
-    /// when nobody takes turns any more.
+    /// when no more turns are taken.
     pub(crate) fn serve_until(&'static self, end: Instant, is_done: impl Fn() -> bool) {
         while !is_done() && Instant::now() < end {
             let mut budget = Budget::until(end);

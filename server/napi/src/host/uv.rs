@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use super::entry::Depth;
-use super::turn::Budget;
-use super::{Event, HostState, Inbox, current};
-use crate::abi::uv::{Loop, Middle};
+use super::{Budget, Event, Host, HostState, Inbox, current};
+use crate::abi::uv::{Loop, RoundHooks};
 
 /// The loop of a host, if an addon asked for it.
 #[derive(Debug, Default)]
@@ -156,12 +155,12 @@ impl HostState {
         if let Some(uv) = self.uv.0.get() {
             return Ok(uv.of.raw());
         }
-        let middle = Middle {
+        let hooks = RoundHooks {
             before: serve_events,
             after: run_immediates,
         };
         let no_loop = || io::Error::other("the system has no descriptors left for a loop");
-        let of = Loop::open(middle).ok_or_else(no_loop)?;
+        let of = Loop::open(hooks).ok_or_else(no_loop)?;
         let watch = Watch::start(of.descriptor(), Arc::clone(&self.inbox))?;
         let raw = of.raw();
         let open = Open {
@@ -172,11 +171,11 @@ impl HostState {
         // Nobody else can have set it meanwhile: this thread is the only one.
         let _ = self.uv.0.set(open);
         // What the addon has begun before it asked is looked at.
-        self.inbox.ring();
+        self.inbox.request_turn();
         Ok(raw)
     }
 
-    /// Runs a round of the loop for the end, if there is one: nobody takes turns any more.
+    /// Runs a round of the loop for the end, if there is one: no more turns are taken.
     pub(crate) fn finish_uv(&'static self) {
         self.run_uv(&mut Budget::default());
     }
@@ -216,5 +215,5 @@ fn serve_events() {
 }
 
 fn run_immediates() {
-    in_turn(HostState::run_immediates);
+    in_turn(|state, budget| state.node.run_immediates(Host { state }, budget));
 }

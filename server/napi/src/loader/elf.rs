@@ -1,8 +1,8 @@
-//! Reads what a shared library says about itself: what it needs, imports, and defines.
+//! Reads a shared library: which libraries it needs, and which names it imports and defines.
 //!
-//! It goes by the program headers and the dynamic section, as the system's loader does, and never
-//! by section headers, which a file may lack. Every offset and count comes from the file and is
-//! checked; a hostile file gives an error or an odd answer, never a panic, a hang or a large
+//! It uses the program headers and the dynamic section, as the system's loader does, and not the
+//! section headers, which a file may lack. Every offset and count comes from the file and is
+//! checked; a hostile file gives an error or a wrong result, never a panic, a hang or a large
 //! allocation.
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use object::pod::{Pod, from_bytes};
 use super::Platform;
 use super::file::Source;
 
-/// What is wrong with the file.
+/// Why a file is no addon for this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It is something else, with its article.
@@ -44,7 +44,7 @@ struct Symbol {
 pub(super) struct Image {
     /// The libraries it is linked against.
     pub(super) needed: Vec<String>,
-    /// Where it says they are; `$ORIGIN` not yet replaced.
+    /// Its own search paths for them; `$ORIGIN` is not yet replaced.
     pub(super) run_paths: Vec<String>,
     /// The versions it needs of them.
     pub(super) versions_needed: Vec<VersionNeed>,
@@ -62,14 +62,14 @@ impl Image {
             .iter()
             .filter(|symbol| !symbol.defined && !symbol.weak);
         wanted
-            .filter_map(|symbol| text(&self.strings, symbol.name))
+            .filter_map(|symbol| text(&self.strings, symbol.name as usize))
             .filter(|name| !name.is_empty())
     }
 
-    /// Tells whether it defines that name for others.
+    /// Returns whether it defines that name for others.
     pub(super) fn defines(&self, name: &str) -> bool {
         let mut defined = self.symbols.iter().filter(|symbol| symbol.defined);
-        defined.any(|symbol| text(&self.strings, symbol.name) == Some(name))
+        defined.any(|symbol| text(&self.strings, symbol.name as usize) == Some(name))
     }
 }
 
@@ -187,7 +187,7 @@ impl<'a, S: Source> Segments<'a, S> {
 
         let all = |wanted| {
             let named = dynamic.iter().filter(move |(tag, _)| *tag == wanted);
-            named.filter_map(|&(_, offset)| text(&strings, u32::try_from(offset).ok()?))
+            named.filter_map(|&(_, offset)| text(&strings, usize::try_from(offset).ok()?))
         };
         let needed = all(elf::DT_NEEDED).map(str::to_owned).collect();
         let mut run_paths: Vec<String> = all(elf::DT_RUNPATH).flat_map(split_paths).collect();
@@ -282,7 +282,7 @@ impl<'a, S: Source> Segments<'a, S> {
         let mut found = Vec::new();
         let mut at = 0_usize;
         while let Some(need) = part::<elf::Verneed<Le>>(&table, at) {
-            let library = text(strings, need.vn_file.get(Le)).unwrap_or_default();
+            let library = text(strings, need.vn_file.get(Le) as usize).unwrap_or_default();
             let mut aux = at.saturating_add(need.vn_aux.get(Le) as usize);
             for _ in 0..need.vn_cnt.get(Le) {
                 let Some(version) = part::<elf::Vernaux<Le>>(&table, aux) else {
@@ -290,7 +290,9 @@ impl<'a, S: Source> Segments<'a, S> {
                 };
                 // Bit 1 marks a need that may stay unmet.
                 let weak = version.vna_flags.get(Le).0 & 2 != 0;
-                if let (false, Some(name)) = (weak, text(strings, version.vna_name.get(Le))) {
+                if let (false, Some(name)) =
+                    (weak, text(strings, version.vna_name.get(Le) as usize))
+                {
                     found.push(VersionNeed {
                         library: library.into(),
                         version: name.into(),
@@ -318,7 +320,7 @@ impl<'a, S: Source> Segments<'a, S> {
         while let Some(definition) = part::<elf::Verdef<Le>>(&table, at) {
             let aux = at.saturating_add(definition.vd_aux.get(Le) as usize);
             let name = part::<elf::Verdaux<Le>>(&table, aux)
-                .and_then(|aux| text(strings, aux.vda_name.get(Le)));
+                .and_then(|aux| text(strings, aux.vda_name.get(Le) as usize));
             found.extend(name.map(str::to_owned));
             let next = definition.vd_next.get(Le) as usize;
             if next == 0 || found.len() >= MAX_VERSIONS {
@@ -330,7 +332,7 @@ impl<'a, S: Source> Segments<'a, S> {
     }
 }
 
-/// Names what is no ELF file at all.
+/// The fault of a file that is not ELF.
 fn other_format(source: &impl Source, head: &[u8]) -> Fault {
     let word = |at: usize| {
         let bytes = head.get(at..at + 4)?.try_into().ok()?;
@@ -418,8 +420,8 @@ fn split_paths(paths: &str) -> impl Iterator<Item = String> {
 }
 
 /// The NUL-terminated text at that offset.
-fn text(strings: &[u8], offset: u32) -> Option<&str> {
-    let rest = strings.get(offset as usize..)?;
+pub(super) fn text(strings: &[u8], offset: usize) -> Option<&str> {
+    let rest = strings.get(offset..)?;
     let end = rest.iter().position(|&byte| byte == 0)?;
     std::str::from_utf8(&rest[..end]).ok()
 }

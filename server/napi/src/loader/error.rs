@@ -1,4 +1,4 @@
-//! Why an addon could not be loaded, said so that the reader knows what to do.
+//! [`LoadError`]: why an addon could not be loaded, with what to do.
 
 use std::fmt;
 use std::io;
@@ -23,7 +23,7 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
-    /// What is there is no shared library.
+    /// The file is not a shared library.
     #[error("{} is {what}, not a Node-API addon; give the path of the .node file itself", path.display())]
     NotAnAddon {
         /// The file.

@@ -1,4 +1,4 @@
-//! Opens the file of an addon for reading, whatever stands at the path, and reads parts of it.
+//! Opens the file of an addon for reading, whatever is at the path, and reads parts of it.
 #![forbid(unsafe_code)]
 
 use std::fs::{File, FileType, OpenOptions};
@@ -16,8 +16,8 @@ pub(super) trait Source {
     fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>>;
 }
 
-/// The largest part that is ever read at once; real tables are a hundredth of it.
-const LARGEST_PART: u64 = 64 << 20;
+/// The most bytes that are read at once; real tables are a hundredth of it.
+const RANGE_MAX: u64 = 64 << 20;
 
 impl Source for &[u8] {
     fn size(&self) -> u64 {
@@ -46,7 +46,7 @@ impl Source for AddonFile {
     }
 
     fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
-        if length > LARGEST_PART || offset.checked_add(length)? > self.size {
+        if length > RANGE_MAX || offset.checked_add(length)? > self.size {
             return None;
         }
         let mut part = vec![0; usize::try_from(length).ok()?];
@@ -55,7 +55,8 @@ impl Source for AddonFile {
     }
 }
 
-/// Opens a regular file that is not empty; says what else it is. Never waits, not even for a pipe.
+/// Opens a regular file that is not empty; the error names what else it is. Never waits, even for a
+/// pipe.
 pub(super) fn open(path: &Path) -> Result<AddonFile, LoadError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound { path: path.into() },
@@ -64,32 +65,23 @@ pub(super) fn open(path: &Path) -> Result<AddonFile, LoadError> {
             source,
         },
     };
+    let not_an_addon = |what| LoadError::NotAnAddon {
+        path: path.into(),
+        what,
+    };
+    let check = |kind| other_kind(kind).map_or(Ok(()), |what| Err(not_an_addon(what)));
     let real = path.canonicalize().map_err(unreadable)?;
-    // Looked at before it is opened: opening some devices has effects.
-    let before = real.metadata().map_err(unreadable)?;
-    if let Some(what) = other_kind(before.file_type()) {
-        return Err(LoadError::NotAnAddon {
-            path: path.into(),
-            what,
-        });
-    }
+    // Checked before it is opened too, because opening some devices has effects.
+    check(real.metadata().map_err(unreadable)?.file_type())?;
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(&real)
         .map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    if let Some(what) = other_kind(metadata.file_type()) {
-        return Err(LoadError::NotAnAddon {
-            path: path.into(),
-            what,
-        });
-    }
+    check(metadata.file_type())?;
     if metadata.len() == 0 {
-        return Err(LoadError::NotAnAddon {
-            path: path.into(),
-            what: "an empty file",
-        });
+        return Err(not_an_addon("an empty file"));
     }
     Ok(AddonFile {
         path: real,

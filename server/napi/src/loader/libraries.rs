@@ -1,7 +1,7 @@
-//! Looks for the libraries an addon is linked against, where the system's loader would look.
+//! Searches the libraries that an addon is linked against, where the system's loader would.
 //!
-//! The answer explains a failure of `dlopen`; it does not decide: the loader knows places (its
-//! own environment, what is loaded already) that this search does not.
+//! The result explains a failure of `dlopen` and refuses nothing by itself: the system's loader
+//! searches places (its own environment, loaded libraries) that this search does not.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -14,7 +14,7 @@ use super::file;
 /// A need that is not met.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unmet {
-    /// No such library; `needed_by` is the library that asks for it, unless the addon itself does.
+    /// No such library; `needed_by` is the library that needs it, unless the addon itself does.
     Library {
         library: String,
         needed_by: Option<String>,
@@ -51,12 +51,12 @@ impl Unmet {
     }
 }
 
-/// A search ends here, however many libraries lead to more.
+/// How many libraries a search reads at most.
 const MAX_LIBRARIES: usize = 256;
 const CACHE: &str = "/etc/ld.so.cache";
 const DEFAULT_FOLDERS: [&str; 4] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
-/// The places that do not depend on the library that asks.
+/// The places that are the same for all libraries.
 pub(super) struct Places {
     cached: Vec<(String, PathBuf)>,
     environment: Vec<PathBuf>,
@@ -77,7 +77,7 @@ impl Places {
         }
     }
 
-    /// Finds a library that `image`, which lies in `folder`, asks for.
+    /// Finds a library that `image`, a file in `folder`, needs.
     pub(super) fn find(&self, library: &str, image: &Image, folder: &Path) -> Option<PathBuf> {
         if library.contains('/') {
             return Some(PathBuf::from(library)).filter(|path| path.is_file());
@@ -146,7 +146,7 @@ impl Places {
             if known && versions.is_empty() {
                 continue;
             }
-            // What cannot be read is left to the system's loader to complain about.
+            // The system's loader reports a library that cannot be read.
             let Some(read) = read(&found) else { continue };
             for needed in versions {
                 let defined = &read.versions_defined;
@@ -167,7 +167,7 @@ impl Places {
         None
     }
 
-    /// Tells whether a library that the addon is linked against directly defines the name.
+    /// Returns whether a library that the addon is linked against directly defines the name.
     pub(super) fn companion_defines(&self, addon: &Image, path: &Path, name: &str) -> bool {
         let folder = path.parent().unwrap_or(Path::new("/"));
         addon
@@ -188,7 +188,7 @@ fn read(path: &Path) -> Option<Image> {
     elf::read(&file).ok()
 }
 
-/// Tells whether the library belongs to the C or C++ run time, which defines none of our names.
+/// Returns whether the library belongs to the C or C++ run time, which defines none of our names.
 pub(super) fn is_of_the_system(library: &str) -> bool {
     const STEMS: [&str; 10] = [
         "libc.so",
@@ -242,11 +242,7 @@ fn parse_cache(bytes: &[u8]) -> Vec<(String, PathBuf)> {
         let bytes = cache.get(at..at.checked_add(4)?)?.try_into().ok()?;
         usize::try_from(u32::from_le_bytes(bytes)).ok()
     };
-    let text = |at: usize| {
-        let rest = cache.get(at..)?;
-        let end = rest.iter().position(|&byte| byte == 0)?;
-        std::str::from_utf8(&rest[..end]).ok()
-    };
+    let text = |at: usize| elf::text(cache, at);
     let count = word(20).unwrap_or(0).min(cache.len() / ENTRY);
     let entry = |index: usize| {
         let at = HEADER + index * ENTRY;

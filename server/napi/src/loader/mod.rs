@@ -1,7 +1,8 @@
 //! Loads addons: reads the file first, opens it, finds its entry point, and runs it.
 //!
-//! What can be refused by reading is refused before the system's loader runs any code of the file.
-//! Loading a file again makes a new environment and calls its `init` again, on the same image.
+//! [`load`] is the way in. A file that cannot work is refused before the system's loader runs its
+//! code. Loading a file again makes a new environment and calls its `init` again, on the same
+//! image.
 #![forbid(unsafe_code)]
 
 mod elf;
@@ -26,7 +27,7 @@ use preflight::Facts;
 
 /// The newest stable version of Node-API that is supported.
 pub(crate) const SUPPORTED_VERSION: i32 = 10;
-/// What an addon gets that declares no version, or an older one.
+/// The version of an addon that declares none, or an older one.
 const OLDEST_VERSION: i32 = 8;
 
 /// A loaded addon.
@@ -57,14 +58,14 @@ impl From<LoadError> for Failure {
     }
 }
 
-/// What a script says about a load by `process.dlopen`.
+/// The arguments of a script's `process.dlopen`.
 #[derive(Debug)]
-pub(crate) struct Wish {
+pub(crate) struct DlopenArguments {
     /// The object that `init` is to fill.
     pub(crate) exports: Value,
     /// The flags of `dlopen`.
     pub(crate) flags: i32,
-    /// What the addon is to take for its own file, if anything.
+    /// The file that the addon gets as its own, if any.
     pub(crate) filename: Option<PathBuf>,
 }
 
@@ -76,16 +77,20 @@ pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
     })
 }
 
-/// The same, as a script wishes.
-pub(crate) fn load_as(host: Host, path: &Path, wish: Option<Wish>) -> Result<Loaded, Failure> {
+/// Loads an addon, with the arguments of a script's `process.dlopen` if there are any.
+pub(crate) fn load_as(
+    host: Host,
+    path: &Path,
+    arguments: Option<DlopenArguments>,
+) -> Result<Loaded, Failure> {
     let facts = preflight::inspect(path)?;
     if facts.uses_libuv
         && let Err(error) = host.state().uv_loop()
     {
         tracing::error!(%error, "cannot create a libuv loop for the addon");
     }
-    let (exports, flags, filename) = match wish {
-        Some(wish) => (Some(wish.exports), wish.flags, wish.filename),
+    let (exports, flags, filename) = match arguments {
+        Some(arguments) => (Some(arguments.exports), arguments.flags, arguments.filename),
         None => (None, library::FLAGS, Some(facts.path.clone())),
     };
     let image = library::open(&facts.path, flags).map_err(|error| cannot_open(&facts, &error))?;
@@ -112,7 +117,7 @@ fn cannot_open(facts: &Facts, error: &libloading::Error) -> LoadError {
     })
 }
 
-/// The loader's own words, which are the innermost cause.
+/// The message of the system's loader, which is the innermost cause.
 fn message_of(error: &libloading::Error) -> String {
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
@@ -123,7 +128,7 @@ fn message_of(error: &libloading::Error) -> String {
 
 /// Finds the function that makes the exports, and the version its addon declares.
 ///
-/// A module that registered itself while it was opened comes first; it has no say in the version.
+/// A module that registered itself while it was opened comes first; it declares no version.
 fn entry_point(image: &Image, path: &Path) -> Result<(Init, Option<i32>), LoadError> {
     let path = || path.to_path_buf();
     match image.registered {
@@ -155,7 +160,7 @@ fn effective_version(declared: Option<i32>, path: &Path) -> Result<i32, LoadErro
     }
 }
 
-/// Takes from an exception what outlives the engine: its text and its stack.
+/// The error for an exception of `init`: its text and its stack.
 fn init_threw(rt: Runtime, thrown: &Thrown, path: &Path) -> LoadError {
     let text = |value: &Value| rt.utf8(value).ok().map(|text| text.as_str().to_owned());
     let message = text(&thrown.0).unwrap_or_else(|| "it threw something without text".into());

@@ -1,7 +1,9 @@
-//! Reads an addon's file before it is opened, and refuses what could not work, with the reason.
+//! Reads an addon's file before it is opened, and refuses one that cannot work, with the reason.
 //!
-//! Opening a library runs its code, and a function it lacks kills the process at the first call.
-//! Both are found out here, by reading alone.
+//! Opening a library runs its code, and a missing function ends the process at its first call, so
+//! both are checked by reading alone.
+//!
+//! Upholds I-15.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -13,7 +15,7 @@ use super::libraries::Places;
 use super::{LoadError, Platform};
 use crate::abi::exports::{self, Symbol};
 
-/// What an addon's file says about itself.
+/// The facts that an addon's file shows.
 #[derive(Debug)]
 pub struct Facts {
     /// The real path: without symbolic links, as the addon's run paths are understood.
@@ -111,7 +113,7 @@ fn check_libc(path: &Path, image: &Image) -> Result<(), LoadError> {
 }
 
 fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadError> {
-    // Only a suspicious name makes it worth reading the addon's companion libraries.
+    // The addon's companion libraries are read for a suspicious name only.
     let known: HashSet<&str> = exports::symbols().map(Symbol::name).collect();
     let mut places = None;
     let mut companion_defines = |symbol: &str| {

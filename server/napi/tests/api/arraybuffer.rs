@@ -169,7 +169,7 @@ fn only_array_buffers_are_detached() {
 }
 
 #[test]
-fn shared_memory_is_made_and_told_but_not_taken_from_outside() {
+fn shared_memory_is_made_and_read_but_not_external() {
     with_env(|env| {
         let (mut data, mut buffer) = (ptr::null_mut(), NULL);
         let status = call!(node_api_create_sharedarraybuffer(

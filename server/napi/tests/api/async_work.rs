@@ -214,9 +214,9 @@ fn exception_of_a_completion_is_uncaught() {
         assert_eq!(queue(env, work), Status::Ok);
     });
     bench.run_to_the_end();
-    let told = bench.told.uncaught.take();
+    let recorded = bench.recorded.uncaught.take();
     assert_eq!(
-        told,
+        recorded,
         [(Origin::AsyncWork, "RangeError: in complete".to_owned())]
     );
     bench.script("process.on('uncaughtException', error => { globalThis.heard = String(error) })");
@@ -225,7 +225,7 @@ fn exception_of_a_completion_is_uncaught() {
         assert_eq!(queue(env, work), Status::Ok);
     });
     bench.run_to_the_end();
-    assert!(bench.told.uncaught.borrow().is_empty());
+    assert!(bench.recorded.uncaught.borrow().is_empty());
     assert_eq!(bench.script("heard"), "RangeError: in complete");
 }
 

@@ -39,7 +39,7 @@ fn int64_and_uint64_tell_what_they_lose() {
 }
 
 #[test]
-fn words_round_trip_and_count_tells_the_number_needed() {
+fn words_round_trip_and_count_is_the_number_needed() {
     with_env(|env| {
         let words = [1u64, 2, 3];
         let value = get!(napi_create_bigint_words(env, 1, 3, words.as_ptr()));

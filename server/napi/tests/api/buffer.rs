@@ -92,7 +92,7 @@ fn external_buffer_is_given_back_when_it_dies() {
 }
 
 #[test]
-fn any_view_counts_as_a_buffer_and_is_told_in_bytes() {
+fn any_view_counts_as_a_buffer_with_a_length_in_bytes() {
     with_env(|env| {
         for (source, expected) in [
             ("new Float32Array(2)", 8),

@@ -51,7 +51,7 @@ fn strict_equals_is_strict() {
 }
 
 #[test]
-fn instanceof_tells_and_refuses_what_is_no_constructor() {
+fn instanceof_refuses_what_is_no_constructor() {
     with_env(|env| {
         let (array, class) = (eval(env, "[]"), eval(env, "Array"));
         assert!(get!(napi_instanceof(env, array, class)));

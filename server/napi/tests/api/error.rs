@@ -110,7 +110,7 @@ fn thrown_errors_have_their_class() {
 }
 
 #[test]
-fn record_is_kept_by_asking_and_replaced_by_the_next_call() {
+fn record_is_kept_by_reading_and_replaced_by_the_next_call() {
     with_env(|env| {
         let one = number(env, 1.0);
         let mut result = false;

@@ -5,16 +5,16 @@ use std::process::Command;
 use crate::harness::*;
 
 #[test]
-fn fatal_exception_is_told_and_the_process_goes_on() {
+fn fatal_exception_is_reported_and_the_process_goes_on() {
     let bench = bench();
     bench.run(8, |env| {
         let error = eval(env, "new RangeError('nobody caught me')");
         assert_eq!(call!(napi_fatal_exception(env, error)), Status::Ok);
         assert_eq!(call!(napi_fatal_exception(env, NULL)), Status::InvalidArg);
     });
-    let told = bench.told.uncaught.borrow();
+    let recorded = bench.recorded.uncaught.borrow();
     assert_eq!(
-        *told,
+        *recorded,
         [(
             hostd_napi::Origin::FatalException,
             "RangeError: nobody caught me".to_owned()
@@ -34,7 +34,7 @@ fn fatal_exception_goes_to_a_listener_of_the_process_first() {
         assert_eq!(call!(napi_fatal_exception(env, error)), Status::Ok);
         assert_eq!(global_text(env, "heard"), "heard");
     });
-    assert!(bench.told.uncaught.borrow().is_empty());
+    assert!(bench.recorded.uncaught.borrow().is_empty());
 }
 
 /// Set for the child process that is to die.

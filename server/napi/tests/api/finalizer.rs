@@ -81,7 +81,7 @@ fn deleted_reference_cancels_the_finalizer() {
 }
 
 #[test]
-fn finalizer_may_call_anything_and_its_exception_is_told() {
+fn finalizer_may_call_anything_and_its_exception_is_reported() {
     extern "C" fn throws(env: napi_env, _: *mut c_void, _: *mut c_void) {
         let error = eval(env, "new Error('from a finalizer')");
         assert_eq!(call!(napi_throw(env, error)), Status::Ok);
@@ -93,7 +93,7 @@ fn finalizer_may_call_anything_and_its_exception_is_told() {
     });
     bench.host.collect();
     assert_eq!(
-        *bench.told.uncaught.borrow(),
+        *bench.recorded.uncaught.borrow(),
         [(
             hostd_napi::Origin::Finalizer,
             "Error: from a finalizer".to_owned()

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hostd_engine::{FinalizerToken, Runtime, Value};
 pub(crate) use hostd_napi::abi::status::Status;
 pub(crate) use hostd_napi::abi::types::*;
-use hostd_napi::{Host, HostHooks, HostOptions, LogLevel, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, Origin};
 
 /// Calls a function under test, gives its status.
 macro_rules! call {
@@ -67,13 +67,13 @@ zero! {
     *const napi_extended_error_info = ptr::null(); *const napi_node_version = ptr::null();
 }
 
-/// What the host told its embedder.
+/// What the host recorded its embedder.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Recorded {
     pub(crate) uncaught: RefCell<Vec<(Origin, String)>>,
 }
 
-struct Hooks(Rc<Told>);
+struct Hooks(Rc<Recorded>);
 
 impl HostHooks for Hooks {
     fn uncaught(&self, rt: Runtime, error: &Value, origin: Origin) {
@@ -84,8 +84,6 @@ impl HostHooks for Hooks {
     }
 
     fn exit_requested(&self, _: i32) {}
-
-    fn log(&self, _: LogLevel, _: &str) {}
 
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
@@ -110,10 +108,10 @@ extern "C" fn init(env: napi_env, exports: napi_value) -> napi_value {
     }
 }
 
-/// A test's host and what it told.
+/// A test's host and what it recorded.
 pub(crate) struct Bench {
     pub(crate) host: Host,
-    pub(crate) told: Rc<Told>,
+    pub(crate) recorded: Rc<Recorded>,
 }
 
 /// Makes this thread's host.
@@ -123,13 +121,13 @@ pub(crate) fn bench() -> Bench {
 
 /// Makes this thread's host, with a bell.
 pub(crate) fn bench_with_ring(ring: Arc<dyn Fn() + Send + Sync>) -> Bench {
-    let told = Rc::new(Told::default());
-    let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&told))));
+    let recorded = Rc::new(Recorded::default());
+    let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&recorded))));
     options.stack_bytes = 1024 * 1024;
-    options.ring = ring;
+    options.request_turn = ring;
     Bench {
-        host: Host::new(options).unwrap(),
-        told,
+        host: hostd_node::start(options).unwrap(),
+        recorded,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The host as its embedder sees it.
 
 use hostd_engine::Value;
-use hostd_napi::{Host, HostHooks, HostOptions, StartError};
+use hostd_napi::{HostHooks, HostOptions, StartError};
 
 use crate::harness::*;
 
@@ -25,22 +25,22 @@ fn next_ticks_run_before_microtasks_and_both_after_the_outermost_call() {
 }
 
 #[test]
-fn uncaught_errors_of_ticks_and_microtasks_are_told() {
+fn uncaught_errors_of_ticks_and_microtasks_are_reported() {
     let bench = bench();
     bench.host.enter(|rt| {
         let source = "process.nextTick(() => { throw new Error('tick') }); \
             Promise.reject(new Error('rejected'));";
         rt.eval_script(source, "test").unwrap();
     });
-    let told = || -> Vec<String> {
-        let told = bench.told.uncaught.borrow();
-        told.iter().map(|(_, text)| text.clone()).collect()
+    let recorded = || -> Vec<String> {
+        let recorded = bench.recorded.uncaught.borrow();
+        recorded.iter().map(|(_, text)| text.clone()).collect()
     };
     // What comes after a tick that threw waits for a turn, as in Node.
-    assert_eq!(told(), ["Error: tick"]);
+    assert_eq!(recorded(), ["Error: tick"]);
     assert!(bench.host.has_pending());
     bench.host.turn(10, std::time::Duration::from_secs(5));
-    assert_eq!(told(), ["Error: tick", "Error: rejected"]);
+    assert_eq!(recorded(), ["Error: tick", "Error: rejected"]);
     assert!(!bench.host.has_pending());
 }
 
@@ -113,11 +113,10 @@ fn second_host_of_a_thread_is_refused() {
     impl HostHooks for Silent {
         fn uncaught(&self, _: hostd_engine::Runtime, _: &Value, _: hostd_napi::Origin) {}
         fn exit_requested(&self, _: i32) {}
-        fn log(&self, _: hostd_napi::LogLevel, _: &str) {}
         fn finalized(&self, _: hostd_engine::Runtime, _: &hostd_engine::FinalizerToken) {}
     }
     let _bench = bench();
-    let second = Host::new(HostOptions::new(Box::new(Silent)));
+    let second = hostd_node::start(HostOptions::new(Box::new(Silent)));
     assert!(matches!(second, Err(StartError::Engine(_))));
 }
 
@@ -134,7 +133,7 @@ fn exports_are_what_init_returns() {
 }
 
 #[test]
-fn current_call_is_told_inside_a_call_only() {
+fn current_call_is_set_inside_a_call_only() {
     assert_eq!(hostd_napi::current_call(), None);
     let bench = bench();
     let host = bench.host;

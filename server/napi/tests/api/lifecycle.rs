@@ -146,7 +146,7 @@ fn environment_ends_in_nodes_order() {
 }
 
 #[test]
-fn old_modules_are_told_of_a_pending_exception_when_javascript_cannot_run() {
+fn old_modules_get_pending_exception_when_javascript_cannot_run() {
     extern "C" fn ask(_: *mut c_void) {
         let env = ENV.get();
         log(format!(

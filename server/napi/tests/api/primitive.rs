@@ -17,7 +17,7 @@ fn constants_outlive_their_scope() {
 }
 
 #[test]
-fn typeof_knows_the_ten_kinds() {
+fn typeof_returns_the_ten_kinds() {
     with_env(|env| {
         let cases = [
             ("undefined", 0),

@@ -41,7 +41,7 @@ fn reactions_run_when_the_outermost_call_ends() {
 }
 
 #[test]
-fn rejection_without_handler_is_told_once() {
+fn rejection_without_handler_is_reported_once() {
     let bench = bench();
     bench.run(8, |env| {
         let (deferred, _) = promise(env);
@@ -59,7 +59,7 @@ fn rejection_without_handler_is_told_once() {
         eval(env, "p.catch(() => 0)");
     });
     assert_eq!(
-        *bench.told.uncaught.borrow(),
+        *bench.recorded.uncaught.borrow(),
         [(hostd_napi::Origin::UnhandledRejection, "why".to_owned())]
     );
 }

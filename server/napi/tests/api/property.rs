@@ -104,7 +104,7 @@ fn elements_work_by_index() {
 }
 
 #[test]
-fn own_property_wants_a_name_and_others_take_any_key() {
+fn own_property_requires_a_name_and_others_take_any_key() {
     with_env(|env| {
         let (object, key) = (eval(env, "({ 1: 'one' })"), number(env, 1.0));
         let mut result = false;

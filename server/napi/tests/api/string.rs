@@ -150,7 +150,7 @@ fn null_text_is_empty_only_with_length_0() {
 }
 
 #[test]
-fn getter_wants_a_string_and_a_place() {
+fn getter_requires_a_string_and_a_place() {
     with_env(|env| {
         let (value, other) = (string(env, "x"), number(env, 1.0));
         let mut length = 0;

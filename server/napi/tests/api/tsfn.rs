@@ -411,7 +411,7 @@ fn full_queue_refuses_or_waits() {
 }
 
 #[test]
-fn abort_gives_back_what_was_not_delivered_and_wakes_who_waits() {
+fn abort_gives_back_undelivered_calls_and_wakes_waiting_threads() {
     let bench = bench();
     bench.run(8, |env| {
         let function = create_calling(env, "(() => 0)", 2, 3, Some(deliver));
@@ -464,12 +464,12 @@ fn exception_goes_to_the_listeners_from_version_10_on_and_to_the_embedder_always
                 assert_eq!(call(function, 0, 0), Status::Ok);
             });
             turn(&bench);
-            let told = bench.told.uncaught.take();
+            let recorded = bench.recorded.uncaught.take();
             let expected = (
                 hostd_napi::Origin::ThreadsafeFunction,
                 "Error: tsfn".to_owned(),
             );
-            assert_eq!(told, [expected]);
+            assert_eq!(recorded, [expected]);
             bench
                 .script("globalThis.heard = 0; process.on('uncaughtException', () => { heard++ })");
             assert_eq!(call(MADE.get(), 0, 0), Status::Ok);
@@ -477,7 +477,7 @@ fn exception_goes_to_the_listeners_from_version_10_on_and_to_the_embedder_always
             let heard = bench.script("heard");
             assert_eq!(heard, if version == 10 { "1" } else { "0" });
             assert_eq!(
-                bench.told.uncaught.borrow().len(),
+                bench.recorded.uncaught.borrow().len(),
                 usize::from(version == 8)
             );
         })

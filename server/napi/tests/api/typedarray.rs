@@ -193,7 +193,7 @@ fn shared_memory_has_views_and_objects_have_none() {
 }
 
 #[test]
-fn views_are_told_apart() {
+fn views_are_distinguished() {
     with_env(|env| {
         let buffer = eval(env, "new ArrayBuffer(8)");
         let view = get!(napi_create_dataview(env, 4, buffer, 2));

@@ -172,7 +172,7 @@ fn sign_of_a_thread_rings_until_it_is_seen() {
 }
 
 #[test]
-fn descriptor_that_nobody_reads_stays_due_and_rings_once() {
+fn unread_descriptor_stays_due_and_wakes_once() {
     let (bench, rung, of) = bench_with_loop();
     let (reading, mut writing) = std::io::pipe().unwrap();
     let poll = handle(POLL);

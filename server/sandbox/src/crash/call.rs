@@ -1,34 +1,34 @@
-//! The part of the record about a call that the filter ended.
+//! The part of the crash record about a system call that the filter denied by ending the process.
 
 use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::handler::{readable, store};
 use super::page::{PATH_BYTES, Page};
-use crate::trap::Told;
+use crate::trap::FilteredCall;
 
-/// Notes the call that the filter ended: its number, its arguments and its path.
-pub(super) fn write(page: &Page, told: &Told, context: *mut libc::c_void) {
+/// Records the call: its number, its arguments and its path.
+pub(super) fn write(page: &Page, call: &FilteredCall, context: *mut libc::c_void) {
     // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
     let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_ref() }) else {
         return;
     };
-    let arguments = told.arguments(context);
-    page.call_number.store(told.number(), Ordering::Relaxed);
+    let arguments = call.arguments(context);
+    page.call_number.store(call.number(), Ordering::Relaxed);
     for (to, from) in page.call_arguments.iter().zip(arguments) {
         to.store(from, Ordering::Relaxed);
     }
-    let path = told.path_argument();
+    let path = call.path_argument();
     if let Some(address) = path.and_then(|place| arguments.get(place)) {
         let mut text = [0_u8; PATH_BYTES];
         read_text(*address, &mut text);
         store(&page.call_path, &text);
     }
-    // Says that there is a call.
-    page.call_table.store(told.architecture, Ordering::Relaxed);
+    // Stored last: it marks the other fields as set.
+    page.call_table.store(call.architecture, Ordering::Relaxed);
 }
 
-/// Reads a text as far as it can be read.
+/// Reads a text up to its end or to the first unreadable word.
 fn read_text(address: u64, text: &mut [u8; PATH_BYTES]) {
     let Ok(mut from) = usize::try_from(address) else {
         return;

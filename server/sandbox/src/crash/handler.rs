@@ -1,9 +1,8 @@
-//! Writes the record and lets the signal do what it would have done.
+//! The signal handler that writes the crash record, and then ends the process by the same signal.
 //!
-//! Runs in the middle of anything, so: no allocation, no lock, no thread-local that is made on
-//! first use, no arithmetic that can panic. The one thing that may fail here is reading the stack,
-//! whose pages are asked about first; should it fault nevertheless, the handler is entered once
-//! more on the same thread, and ends the process with what there is.
+//! It may interrupt any code, so it has no allocation, no lock, no lazily made thread-local and no
+//! arithmetic that can panic. Reading the stack may fault, although its pages are probed first: the
+//! handler is then entered again on the same thread, and ends the process with the record so far.
 
 use std::ffi::CStr;
 use std::io;
@@ -15,10 +14,10 @@ use rustix::io::Errno;
 
 use super::call;
 use super::page::{self, Layout, Page, STACK_BYTES, state};
-use crate::trap::Told;
+use crate::trap::FilteredCall;
 use crate::{StepError, diagnose};
 
-/// The signals that end a process for what it did itself.
+/// The signals of a crash.
 const SIGNALS: [libc::c_int; 7] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -29,30 +28,30 @@ const SIGNALS: [libc::c_int; 7] = [
     libc::SIGTRAP,
 ];
 
-/// A call of the x32 table, which every filter ends.
-const FOREIGN: libc::c_long = 0x4000_0000;
-/// The smallest unit of memory that is there or not.
+/// A call of x32, for which every filter raises SIGSYS.
+const FOREIGN_CALL: libc::c_long = 0x4000_0000;
+/// The size of a page of memory.
 const MEMORY_PAGE: usize = 4096;
-/// How far above a stack pointer that points to nowhere the stack is looked for: as far as an
-/// overflow can step over the guard of the main thread.
-const FAR: usize = 2 << 20;
-/// How long another thread's record is waited for, in steps of 10 ms.
-const PATIENCE: u32 = 200;
+/// Bytes above an invalid stack pointer in which the stack is searched: an overflow of the main
+/// thread can pass its guard by as much.
+const STACK_SEARCH_BYTES: usize = 2 << 20;
+/// Time to wait for the record of another thread, in steps of 10 ms.
+const RECORD_WAIT_STEPS: u32 = 200;
 
 type NodeApi = fn() -> Option<&'static str>;
 
 static NODE_API: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-/// The process that the record is about: one forked from it leaves it alone.
+/// The process of the record; processes that are forked from it do not write to the page.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static JS_THREAD: AtomicU32 = AtomicU32::new(0);
 /// The thread whose record is being written, and the signal it is about.
 static WRITER: AtomicU32 = AtomicU32::new(0);
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
-/// What the kernel says of the process.
-static MAPS: Report = Report::of(c"/proc/self/maps");
-static STATUS: Report = Report::of(c"/proc/self/status");
+/// Files of the kernel about the process.
+static MAPS: ProcFile = ProcFile::of(c"/proc/self/maps");
+static STATUS: ProcFile = ProcFile::of(c"/proc/self/status");
 
-/// Notes what the handler needs to know. The calling thread is the JS thread.
+/// Stores what the handler needs. Must be called on the JS thread.
 pub(super) fn prepare(node_api: NodeApi) {
     PROCESS.store(this_process(), Ordering::Relaxed);
     JS_THREAD.store(this_thread(), Ordering::Relaxed);
@@ -61,10 +60,10 @@ pub(super) fn prepare(node_api: NodeApi) {
     NODE_API.store(node_api as *mut (), Ordering::Release);
 }
 
-/// Has the signals written down from now on.
+/// Installs the handler for [`SIGNALS`].
 pub(super) fn install() -> Result<(), StepError> {
     for signal in SIGNALS {
-        // Where there is a filter, its calls are handled already.
+        // With a filter, SIGSYS has a handler already.
         if signal != libc::SIGSYS || !is_handled(signal) {
             install_for(signal).map_err(StepError::refused("crash::install", "sigaction"))?;
         }
@@ -75,19 +74,19 @@ pub(super) fn install() -> Result<(), StepError> {
 fn is_handled(signal: libc::c_int) -> bool {
     // SAFETY: C3; all-zero is a valid `sigaction`: the default action.
     let mut now: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: C3; nothing is changed, and the structure is written whole.
+    // SAFETY: C3; the call changes nothing, and writes the whole structure.
     unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) };
     now.sa_sigaction != libc::SIG_DFL
 }
 
-/// Has one signal written down from now on.
+/// Installs the handler for one signal.
 pub(super) fn install_for(signal: libc::c_int) -> Result<(), Errno> {
     // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = handle as *const () as libc::sighandler_t;
-    // A fault in the handler must reach it, and not end the process with another signal.
+    // A fault in the handler must enter it again, so that the process ends by the first signal.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-    // SAFETY: C3 and C5; the handler is as this module's documentation says.
+    // SAFETY: C3 and C5; the structure is initialised, and the handler keeps C5.
     let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if answer == 0 {
         return Ok(());
@@ -96,13 +95,13 @@ pub(super) fn install_for(signal: libc::c_int) -> Result<(), Errno> {
     Err(Errno::from_raw_os_error(error.unwrap_or(libc::EINVAL)))
 }
 
-/// The handler.
+/// The handler of [`SIGNALS`].
 pub(super) extern "C" fn handle(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // Read first: what follows has errors of its own.
+    // Read first: the calls below change it.
     let error = io::Error::last_os_error().raw_os_error().unwrap_or(0);
     let thread = this_thread();
     match WRITER.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire) {
@@ -113,19 +112,19 @@ pub(super) extern "C" fn handle(
                 page.error.store(error, Ordering::Relaxed);
                 write(page, thread, signal, info, context);
             }
-            diagnose::last_words();
+            diagnose::await_reports();
             die(signal);
         }
         // The handler itself faulted.
         Err(writer) if writer == thread => die(SIGNAL.load(Ordering::Relaxed)),
-        // Another thread was first: it ends the process.
+        // Another thread is writing the record, and ends the process.
         Err(_) => {
-            for _ in 0..PATIENCE {
+            for _ in 0..RECORD_WAIT_STEPS {
                 let pause = libc::timespec {
                     tv_sec: 0,
                     tv_nsec: 10_000_000,
                 };
-                // SAFETY: C3 and C5; the time left over is not asked for.
+                // SAFETY: C3 and C5; the remaining time is not requested.
                 unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
             }
             die(signal);
@@ -133,25 +132,25 @@ pub(super) extern "C" fn handle(
     }
 }
 
-/// Lets the signal do what it does by itself.
-///
-/// Where sending it is forbidden, returning repeats what caused it.
+/// Restores the default action of the signal and raises it. Where raising it is denied, the handler
+/// returns, and the interrupted instruction causes it again.
 fn die(signal: libc::c_int) {
     // SAFETY: C3; all-zero is a valid `sigaction`: the default action.
     let action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: C3 and C5.
+    // SAFETY: C3 and C5; the action is the default one, and the old one is not requested.
     let reset = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: C3; `sigemptyset` initialises the whole set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    // SAFETY: C3; it was initialised above.
+    // SAFETY: C3; the set was initialised above.
     unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
     if reset != 0 {
-        // The filter keeps the handler: a call that it ends, on a thread that can't be told of it.
+        // The filter denies to change SIGSYS. With the signal blocked, a filtered call ends the
+        // process.
         // SAFETY: C3 and C5; the old mask is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()) };
         // SAFETY: C5; no pointer is passed.
-        unsafe { libc::syscall(FOREIGN) };
+        unsafe { libc::syscall(FOREIGN_CALL) };
     }
     // SAFETY: C3 and C5; the old mask is not asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut()) };
@@ -171,14 +170,15 @@ fn write(
     // SAFETY: C6; the kernel passes a filled structure to a handler with SA_SIGINFO.
     if let Some(info) = unsafe { info.as_ref() } {
         page.code.store(info.si_code, Ordering::Relaxed);
-        // SAFETY: C6; whether the field means anything is told by the code.
+        // SAFETY: C6; the field exists for every signal, and the code tells whether it is
+        // meaningful.
         let address = unsafe { info.si_addr() };
         page.address.store(address.addr() as u64, Ordering::Relaxed);
     }
     if signal == libc::SIGSYS
-        && let Some(told) = Told::of(info)
+        && let Some(filtered) = FilteredCall::of(info)
     {
-        call::write(page, told, context);
+        call::write(page, filtered, context);
     }
     page.thread.store(thread, Ordering::Relaxed);
     let is_js = thread == JS_THREAD.load(Ordering::Relaxed);
@@ -211,12 +211,12 @@ fn node_api() -> Option<&'static str> {
     if function.is_null() {
         return None;
     }
-    // SAFETY: C5; only `prepare` stores there, and it stores such a function.
+    // SAFETY: C5; only `prepare` stores it, and it stores a function of this type.
     let function: NodeApi = unsafe { mem::transmute::<*mut (), NodeApi>(function) };
     function()
 }
 
-/// Stores a text, as far as it fits.
+/// Stores as much of a text as fits.
 pub(super) fn store(field: &[AtomicU64], text: &[u8]) {
     for (word, bytes) in field.iter().zip(text.chunks(8)) {
         let mut whole = [0_u8; 8];
@@ -272,13 +272,13 @@ fn registers(context: *mut libc::c_void) -> Registers {
     }
 }
 
-/// A file of the kernel's about this process, opened while that is allowed.
-struct Report {
+/// A file of `/proc` about this process, which is opened before the sandbox denies it.
+struct ProcFile {
     path: &'static CStr,
     descriptor: AtomicI32,
 }
 
-impl Report {
+impl ProcFile {
     const fn of(path: &'static CStr) -> Self {
         Self {
             path,
@@ -296,7 +296,7 @@ impl Report {
         unsafe { libc::open(self.path.as_ptr(), flags) }
     }
 
-    /// Copies it into a part of the page, as far as it fits; `count` says how far that was.
+    /// Copies as much of it as fits into a part of the page; `count` is the number of bytes.
     fn copy(&self, (begin, most): (usize, usize), count: &AtomicU64) {
         let mut from = self.descriptor.load(Ordering::Relaxed);
         let mut reopened = false;
@@ -305,7 +305,7 @@ impl Report {
             let to = page::part::<u8>(begin.wrapping_add(have));
             let room = most.saturating_sub(have);
             let offset = libc::off_t::try_from(have).unwrap_or(0);
-            // SAFETY: C4; the part of the mapping behind `to` is at least `room` bytes long.
+            // SAFETY: C4; the mapping has at least `room` bytes from `to` on.
             let read = unsafe { libc::pread(from, to.cast(), room, offset) };
             match usize::try_from(read) {
                 Ok(0) => break,
@@ -313,7 +313,7 @@ impl Report {
                     have = have.saturating_add(more);
                     count.store(have as u64, Ordering::Relaxed);
                 }
-                // The addon has closed what is not its own.
+                // The addon has closed the descriptor.
                 Err(_) if have == 0 && !reopened => {
                     reopened = true;
                     from = self.opened();
@@ -324,13 +324,13 @@ impl Report {
     }
 }
 
-/// Copies the stack above the pointer, as far as there is any and as it fits.
+/// Copies the stack above the pointer, up to its end or to [`STACK_BYTES`].
 fn copy_stack(page: &Page, pointer: u64) {
     let Ok(pointer) = usize::try_from(pointer) else {
         return;
     };
     let mut from = pointer & !7;
-    let farthest = from.saturating_add(FAR);
+    let farthest = from.saturating_add(STACK_SEARCH_BYTES);
     while !readable(from) {
         from = next_page(from);
         if from >= farthest {
@@ -348,7 +348,7 @@ fn copy_stack(page: &Page, pointer: u64) {
         let to = page::part::<u64>(page::Layout::CURRENT.stack.0.wrapping_add(have));
         for offset in (0..length).step_by(8) {
             let word = ptr::with_exposed_provenance::<u64>(from.wrapping_add(offset));
-            // SAFETY: C7; the page was readable a moment ago, and the address is aligned.
+            // SAFETY: C7; the page was readable when it was probed, and the address is aligned.
             let value = unsafe { word.read_volatile() };
             let to = to.wrapping_add(offset / 8);
             // SAFETY: C4; there was room for the whole length, which is a multiple of 8.
@@ -364,10 +364,10 @@ fn next_page(address: usize) -> usize {
     (address & !(MEMORY_PAGE - 1)).saturating_add(MEMORY_PAGE)
 }
 
-/// Whether the eight bytes there can be read.
+/// Whether the eight bytes at the address are readable.
 ///
-/// The kernel is asked to read a signal set from there for an operation that does not exist: it
-/// reads first, and complains about the operation only then.
+/// Makes the kernel read a signal set there for an invalid operation: it reads the set before it
+/// rejects the operation, so EFAULT means that the address is unreadable.
 pub(super) fn readable(address: usize) -> bool {
     const NO_OPERATION: libc::c_long = -1;
     let nothing = ptr::null_mut::<libc::c_void>();
@@ -385,7 +385,7 @@ pub(super) fn readable(address: usize) -> bool {
 }
 
 fn this_process() -> u32 {
-    // SAFETY: C5; no pointer is passed. The C library's own function may remember another's.
+    // SAFETY: C5; no pointer is passed. The C library's function may return a cached number.
     let number = unsafe { libc::syscall(libc::SYS_getpid) };
     u32::try_from(number).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! The file with the record, and what stands where in it.
+//! The file with the crash record, and its layout.
 
 use std::mem::offset_of;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,39 +11,39 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use super::NO_LANE;
 use crate::StepError;
 
-/// The first words of a record of this layout; another layout has another number at its end.
+/// The first word of a record; its last byte is the number of the layout.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
 const HEAD_BYTES: usize = 4096;
-/// Where in the head the kernel's figures about the process are kept: what comes first of them.
+/// Bytes of `/proc/self/status` that are kept, at the end of the head.
 pub(super) const STATUS_BYTES: usize = 2048;
 const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
-/// How much of the memory map is kept: some thousand lines.
+/// Bytes of the memory map that are kept: some thousand lines.
 pub(super) const MAPS_BYTES: usize = 128 << 10;
-/// How much of the stack is kept.
+/// Bytes of the stack that are kept.
 pub(super) const STACK_BYTES: usize = 256 << 10;
-/// The size of the file.
+/// The size of the file, in bytes.
 pub const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
 pub(super) const NAME_BYTES: usize = 64;
-/// How much of a path is kept.
+/// Bytes of a path that are kept.
 pub(super) const PATH_BYTES: usize = 256;
 
-/// How far a record got.
+/// How much of a record is written.
 pub(super) mod state {
-    /// A handler began to write; nothing of it counts yet.
+    /// A handler has begun to write; no field is valid yet.
     pub(in crate::crash) const BEGUN: u32 = 1;
-    /// Everything but the stack is there.
+    /// Everything but the stack is written.
     pub(in crate::crash) const FACTS: u32 = 2;
-    /// So is the stack.
+    /// The stack is written, too.
     pub(in crate::crash) const WHOLE: u32 = 3;
 }
 
-/// The record. Numbers are in the machine's own byte order: the client is on the same machine.
+/// The record, in native byte order.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Page {
     pub(super) magic: AtomicU64,
     pub(super) state: AtomicU32,
-    /// Kept up to date while the process lives.
+    /// The lane of the running call, updated at every call.
     pub(super) lane: AtomicU32,
     pub(super) signal: AtomicI32,
     pub(super) code: AtomicI32,
@@ -54,40 +54,40 @@ pub(super) struct Page {
     pub(super) program_counter: AtomicU64,
     pub(super) stack_pointer: AtomicU64,
     pub(super) frame_pointer: AtomicU64,
-    /// Where the processor keeps a return address; else 0.
+    /// The link register, on processors that have one; else 0.
     pub(super) link_register: AtomicU64,
-    /// How many bytes of the memory map there are.
+    /// The number of bytes of the memory map.
     pub(super) maps_bytes: AtomicU64,
-    /// The address of the first byte of the stack that is there, and how many there are.
+    /// The address of the first recorded byte of the stack, and the number of bytes.
     pub(super) stack_address: AtomicU64,
     pub(super) stack_bytes: AtomicU64,
-    /// Texts end with the first zero, or with the field.
+    /// A text ends at the first zero, or with its field.
     pub(super) thread_name: [AtomicU64; 2],
     pub(super) node_api: [AtomicU64; NAME_BYTES / 8],
     /// The last error that a function of the C library reported on the thread.
     pub(super) error: AtomicI32,
-    /// How many bytes of the figures there are.
+    /// The number of bytes of `/proc/self/status`.
     pub(super) status_bytes: AtomicU64,
-    /// The call that the filter ended: which table its number is from, or 0 if there is none.
+    /// The architecture of the call that the filter denied by ending the process; 0 without one.
     pub(super) call_table: AtomicU32,
     pub(super) call_number: AtomicU32,
     pub(super) call_arguments: [AtomicU64; 6],
     pub(super) call_path: [AtomicU64; PATH_BYTES / 8],
 }
 
-/// What stands where, for a reader that is another program.
+/// The offsets of the record, for its reader, which is another program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Layout {
-    /// The first eight bytes.
+    /// The first word.
     pub magic: u64,
-    /// Offsets of the fields, in their order.
+    /// Offsets of the fields, in the order of their declaration.
     pub fields: [usize; 23],
-    /// Where the figures begin, and how long they can be.
+    /// Offset and length of `/proc/self/status`.
     pub status: (usize, usize),
-    /// Where the memory map begins, and how long it can be.
+    /// Offset and length of the memory map.
     pub maps: (usize, usize),
-    /// Where the stack begins, and how long it can be.
+    /// Offset and length of the stack.
     pub stack: (usize, usize),
 }
 
@@ -132,18 +132,18 @@ static PAGE: AtomicPtr<Page> = AtomicPtr::new(ptr::null_mut());
 #[inline]
 pub(super) fn page() -> Option<&'static Page> {
     let page = PAGE.load(Ordering::Acquire);
-    // SAFETY: C4; the pointer is null or the mapping, which stays.
+    // SAFETY: C4; the pointer is null or points to the mapping, which is never unmapped.
     unsafe { page.as_ref() }
 }
 
-/// Where a part of the file is mapped.
+/// The address of a part of the mapping.
 pub(super) fn part<T>(offset: usize) -> *mut T {
     PAGE.load(Ordering::Acquire)
         .wrapping_byte_add(offset)
         .cast::<T>()
 }
 
-/// Maps the file for as long as the process lives.
+/// Maps the file until the process ends.
 pub(super) fn map(file: &OwnedFd) -> Result<(), StepError> {
     const STEP: &str = "crash::install";
     let size = fstat(file.as_fd())
@@ -156,11 +156,11 @@ pub(super) fn map(file: &OwnedFd) -> Result<(), StepError> {
         });
     }
     let (access, shared) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-    // SAFETY: C4; the kernel chooses a free place, and the file was measured above.
+    // SAFETY: C4; the kernel chooses a free address, and the size was checked above.
     let mapped = unsafe { mmap(ptr::null_mut(), FILE_BYTES, access, shared, file, 0) }
         .map_err(StepError::refused(STEP, "mmap"))?
         .cast::<Page>();
-    // SAFETY: C4; it was just mapped, whole pages, readable and writable.
+    // SAFETY: C4; the mapping is readable, writable and longer than the structure.
     let page = unsafe { &*mapped };
     page.lane.store(NO_LANE, Ordering::Relaxed);
     page.magic.store(MAGIC, Ordering::Relaxed);

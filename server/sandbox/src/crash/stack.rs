@@ -1,4 +1,4 @@
-//! Stacks for the handler: a thread whose own stack is exhausted has nowhere else to run it.
+//! Alternate stacks for the handler, which cannot run on an exhausted stack.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -9,22 +9,22 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use crate::StepError;
 
 const STEP: &str = "crash::install";
-/// The main thread's: it is made once, and roomy.
+/// The main thread's size in bytes, larger since there is one only.
 const MAIN_BYTES: usize = 64 << 10;
-/// Any other thread's: the largest frame of a signal that is served, and the handler itself.
+/// Any other thread's size in bytes: the largest supported signal frame, and the handler.
 pub(super) const THREAD_BYTES: usize = 24 << 10;
-/// What the handler itself may need, and what it calls.
+/// Bytes that the handler and its callees may need.
 const HANDLER_BYTES: usize = 8 << 10;
 const GUARD_BYTES: usize = 4096;
 
-/// Gives the calling thread a stack for the handler that stays for good.
+/// Gives the calling thread an alternate stack that is never unmapped.
 pub(super) fn give_main_thread() -> Result<(), StepError> {
     let length = MAIN_BYTES + GUARD_BYTES;
     let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-    // SAFETY: C7; the kernel chooses a free place.
+    // SAFETY: C7; the kernel chooses a free address.
     let bottom = unsafe { mmap_anonymous(ptr::null_mut(), length, access, flags) }
         .map_err(StepError::refused(STEP, "mmap"))?;
-    // SAFETY: C7; the first page of what was just mapped, which nobody uses.
+    // SAFETY: C7; the page is the first of the new mapping, which is unused.
     unsafe { mprotect(bottom, GUARD_BYTES, MprotectFlags::empty()) }
         .map_err(StepError::refused(STEP, "mprotect"))?;
     let stack = libc::stack_t {
@@ -43,14 +43,14 @@ pub(super) fn give_main_thread() -> Result<(), StepError> {
     Ok(())
 }
 
-/// Whether a stack of a thread's size holds the largest signal frame of this processor.
+/// Whether [`THREAD_BYTES`] suffice for the largest signal frame of this processor.
 pub(super) fn threads_can_have_one() -> bool {
-    // SAFETY: C5; reads a vector that the kernel made at the start of the process.
+    // SAFETY: C5; reads a vector that is constant since the start of the process.
     let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
     usize::try_from(frame).is_ok_and(|frame| frame <= THREAD_BYTES - HANDLER_BYTES)
 }
 
-/// Runs `body` with a stack for the handler in this frame, unless the thread has one already.
+/// Runs `body` with an alternate stack in this frame.
 ///
 /// Nothing in this frame is dropped: a thread may be ended from inside by `pthread_exit`, which
 /// unwinds through here.
@@ -62,9 +62,9 @@ pub(super) fn with_stack<R>(body: impl FnOnce() -> R) -> R {
         ss_flags: 0,
         ss_size: THREAD_BYTES,
     };
-    // SAFETY: C7; the frame outlives everything that the thread runs but its very end. Until
-    // the kernel is told otherwise below, it takes a stack pointer in here for the handler's own,
-    // and goes on from there.
+    // SAFETY: C7; the frame outlives all code that the thread runs but its exit. Until it is
+    // disabled below, the kernel treats a stack pointer in here as one on the alternate stack, and
+    // continues below it.
     unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
     let result = body();
     let none = libc::stack_t {
@@ -72,7 +72,7 @@ pub(super) fn with_stack<R>(body: impl FnOnce() -> R) -> R {
         ss_flags: libc::SS_DISABLE,
         ss_size: 0,
     };
-    // SAFETY: C7; nothing of ours is left for the kernel to use.
+    // SAFETY: C7; disables the stack before its frame ends.
     unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
     result
 }

@@ -1,11 +1,9 @@
-//! Threads are started with a stack for the handler, the addon's own ones included.
+//! Starts threads with an alternate stack for the handler, those of the addon included.
 //!
-//! The program exports `pthread_create`, and the dynamic linker finds the program's names before
-//! those of the C library: whoever starts a thread, the addon, its C++ library or this program,
-//! comes by here. There is no other way: the kernel keeps one such stack per thread, only the thread
-//! itself can set it, and a thread that has overflown its stack without one is ended before any
-//! handler runs. Nothing can be shadowed that an addon brings along, and what is asked for is passed
-//! on as it is.
+//! The program exports `pthread_create`, which the dynamic linker finds before that of the C
+//! library: every thread that the addon, its C++ library or this program starts is started here. An
+//! alternate stack belongs to one thread, which alone can set it, and without one a stack overflow
+//! ends the process before any handler runs. Arguments are passed on unchanged.
 
 use std::mem;
 use std::ptr;
@@ -22,27 +20,27 @@ type Create = unsafe extern "C" fn(
     *mut libc::c_void,
 ) -> libc::c_int;
 
-/// Stacks below this are somebody's careful choice, and too small to take something away from.
-const SMALLEST_STACK: usize = 128 << 10;
+/// Smaller stacks get no alternate stack, in bytes: it would take too much of them.
+const STACK_BYTES_MIN: usize = 128 << 10;
 
 static REAL: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
 static PREPARED: AtomicBool = AtomicBool::new(false);
 
-/// From now on, threads get a stack for the handler.
+/// Gives threads that start from now on an alternate stack.
 pub(super) fn prepare() {
     if real().is_some() && stack::threads_can_have_one() {
         PREPARED.store(true, Ordering::Release);
     }
 }
 
-/// What keeps the function in the program, for the linker to export it.
+/// Keeps the function in the program, so that the linker exports it.
 #[used]
 static EXPORTED: Create = pthread_create;
 
 /// The C library's.
 fn real() -> Option<Create> {
     let found = next(&REAL, "pthread_create\0")?;
-    // SAFETY: C8; what the C library calls `pthread_create` has this signature.
+    // SAFETY: C8; the C library's `pthread_create` has this signature.
     Some(unsafe { mem::transmute::<*mut libc::c_void, Create>(found) })
 }
 
@@ -67,14 +65,14 @@ unsafe extern "C" fn pthread_create(
         return libc::ENOSYS;
     };
     if !PREPARED.load(Ordering::Acquire) || is_small(attributes) {
-        // SAFETY: C8; passed on as it came.
+        // SAFETY: C8; the caller's arguments are passed on unchanged.
         return unsafe { create(thread, attributes, routine, argument) };
     }
     let start = Box::into_raw(Box::new(Start { routine, argument })).cast();
-    // SAFETY: C8; `begin` takes what is passed with it.
+    // SAFETY: C8; `begin` takes ownership of `start`.
     let answer = unsafe { create(thread, attributes, begin, start) };
     if answer != 0 {
-        // SAFETY: C8; no thread was started, so nobody else has it.
+        // SAFETY: C8; no thread was started that could own it.
         drop(unsafe { Box::from_raw(start.cast::<Start>()) });
     }
     answer
@@ -87,12 +85,12 @@ fn is_small(attributes: *const libc::pthread_attr_t) -> bool {
     let mut bytes = 0;
     // SAFETY: C8; the caller passes initialised attributes, or none.
     let answer = unsafe { libc::pthread_attr_getstacksize(attributes, &raw mut bytes) };
-    answer != 0 || bytes < SMALLEST_STACK
+    answer != 0 || bytes < STACK_BYTES_MIN
 }
 
-/// What a thread runs first.
+/// The first function of a thread.
 extern "C-unwind" fn begin(start: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: C8; it was made for this thread alone.
+    // SAFETY: C8; it was made for this thread, which calls this once.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
     let Start { routine, argument } = *start;
     stack::with_stack(|| routine(argument))

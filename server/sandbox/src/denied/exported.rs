@@ -1,5 +1,5 @@
-//! Functions of the C library, exported under their names: each calls the C library's, and notes
-//! what was denied when that fails. They leave `errno` as it was.
+//! Functions that are exported under names of the C library: each calls the C library's function,
+//! and records a denial if that fails. They preserve `errno`.
 
 use std::ffi::CStr;
 use std::mem;
@@ -12,7 +12,7 @@ use super::{About, Text, last_error, note};
 use crate::advice::Use;
 use crate::next::next;
 
-/// What says that a function failed.
+/// The results of a function, one of which means that it failed.
 trait Outcome: Copy {
     const FAILED: Self;
     fn has_failed(self) -> bool;
@@ -32,9 +32,9 @@ impl<T> Outcome for *mut T {
     }
 }
 
-/// A text of the caller's.
+/// A text of the caller, if it passed one.
 fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: C8; the caller passes a text that ends with a zero, or nothing.
+    // SAFETY: C8; the caller passes a text that ends with a zero, or null.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
 
@@ -58,9 +58,9 @@ fn other(about: About, subject: *const c_char) {
 }
 
 fn restore(errno: c_int) {
-    // SAFETY: C3; takes nothing.
+    // SAFETY: C3; the call takes no argument.
     let place = unsafe { libc::__errno_location() };
-    // SAFETY: C3; the C library's own place for the error of this thread.
+    // SAFETY: C3; the pointer is to the errno of this thread.
     unsafe { *place = errno };
 }
 
@@ -98,9 +98,9 @@ macro_rules! export {
                 restore(libc::ENOSYS);
                 return Outcome::FAILED;
             };
-            // SAFETY: C8; what the C library calls so has this signature.
+            // SAFETY: C8; the C library's function of this name has this signature.
             let real = unsafe { mem::transmute::<*mut c_void, Real>(real) };
-            // SAFETY: C8; passed on as it came.
+            // SAFETY: C8; the caller's arguments are passed on unchanged.
             let outcome = unsafe { real($($argument),*) };
             if Outcome::has_failed(outcome) {
                 $denied;
@@ -202,7 +202,7 @@ export! {
     }
 }
 
-/// What reports an error as its result.
+/// Exports functions whose result is an error.
 macro_rules! export_result {
     ($(fn $name:ident($($argument:ident: $kind:ty),*) { |$result:ident| $denied:expr })*) => {$(
         /// As in the C library.
@@ -219,9 +219,9 @@ macro_rules! export_result {
             let Some(real) = next(&REAL, concat!(stringify!($name), "\0")) else {
                 return libc::ENOSYS;
             };
-            // SAFETY: C8; what the C library calls so has this signature.
+            // SAFETY: C8; the C library's function of this name has this signature.
             let real = unsafe { mem::transmute::<*mut c_void, Real>(real) };
-            // SAFETY: C8; passed on as it came.
+            // SAFETY: C8; the caller's arguments are passed on unchanged.
             let $result = unsafe { real($($argument),*) };
             if $result != 0 {
                 let errno = last_error();
@@ -247,7 +247,7 @@ export_result! {
     fn getaddrinfo(
         name: *const c_char, service: *const c_char, hints: *const c_void, found: *mut c_void
     ) { |_error| if !name.is_null() {
-        // It has errors of its own; without the network there is one reason for all of them.
+        // Its errors are no errnos; without the network, all of them have the same cause.
         note(libc::EPERM, About::Name, &Text::of(text(name)), &Text::EMPTY);
     } }
 }

@@ -1,9 +1,9 @@
-//! What a confined process was denied, noted where a function of the C library reports it.
+//! Records of what a confined process was denied, made when functions of the C library fail.
 //!
-//! Landlock denies without notice. The program exports the functions by which libraries open files,
-//! change folders, start programs and make sockets (`exported`); each calls the C library's and
-//! looks at the error only when that fails. What goes past them, as system calls of a program's own
-//! do, is not noted. A note is advice: an addon can forge notes and withhold them.
+//! Landlock denies without notification. The program exports the functions by which libraries open
+//! files, change folders, start programs and make sockets (`exported`); each calls the C library's
+//! function and checks the error if that fails. Direct system calls are not recorded. An addon can
+//! forge and suppress records, so they serve as advice only.
 
 mod exported;
 
@@ -18,14 +18,14 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::advice::{self, Filter, Use};
 
-/// So many different denials are kept until they are taken; more are dropped.
-const MOST: usize = 32;
+/// Limit of the number of different denials until the next [`take`]; more are dropped.
+const DENIALS_MAX: usize = 32;
 /// Bytes of a text that are kept.
 const TEXT_BYTES: usize = 512;
-/// Where programs look for settings that they can do without.
+/// Folders in which programs look for optional settings.
 const PROBED: [&str; 4] = ["/proc", "/sys", "/dev", "/etc"];
 
-/// What was denied.
+/// The kind of a denied operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// Reading or listing a path.
@@ -38,18 +38,18 @@ pub enum What {
     LocalSocket,
     /// Starting a program.
     Program,
-    /// Watching for changes.
+    /// Watching files for changes.
     Watch,
 }
 
-/// One denial, with what allows it.
+/// A denial, with what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// What was denied.
     pub what: What,
-    /// Whether the JS thread was denied it.
+    /// Whether it happened on the JS thread.
     pub js_thread: bool,
-    /// Whether it says little alone: a path that may not exist, or that programs try at random.
+    /// Whether it may be irrelevant: a path that may not exist, or that programs probe.
     pub is_guess: bool,
     /// The path, the address or the command.
     pub subject: Vec<u8>,
@@ -57,7 +57,7 @@ pub struct Denial {
     pub grants: Vec<Vec<u8>>,
 }
 
-/// What a note is about.
+/// The operation of a note.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
     Path(Use),
@@ -84,7 +84,7 @@ struct Note {
 
 struct Notes {
     count: usize,
-    notes: [Note; MOST],
+    notes: [Note; DENIALS_MAX],
 }
 
 static NOTES: Mutex<Notes> = Mutex::new(Notes {
@@ -95,28 +95,28 @@ static NOTES: Mutex<Notes> = Mutex::new(Notes {
         hidden: false,
         first: Text::EMPTY,
         second: Text::EMPTY,
-    }; MOST],
+    }; DENIALS_MAX],
 });
 static PENDING: AtomicBool = AtomicBool::new(false);
-/// Whether this process is confined, and how.
+/// Whether this process is confined, is in a jail, and may use the network.
 static CONFINED: AtomicBool = AtomicBool::new(false);
 static JAILED: AtomicBool = AtomicBool::new(false);
 static NETWORK: AtomicBool = AtomicBool::new(false);
 
-/// Notes denials from now on.
+/// Records denials from now on.
 pub(crate) fn begin(jailed: bool, network: bool) {
     JAILED.store(jailed, Ordering::Relaxed);
     NETWORK.store(network, Ordering::Relaxed);
     CONFINED.store(true, Ordering::Release);
 }
 
-/// Whether [`take`] would find something.
+/// Whether [`take`] would return something.
 #[inline]
 pub fn is_pending() -> bool {
     PENDING.load(Ordering::Relaxed)
 }
 
-/// Takes what was noted, but for what would be denied without a sandbox as well.
+/// Takes the records, without those that would be denied without a sandbox as well.
 #[cold]
 pub fn take() -> Vec<Denial> {
     let mut taken = Vec::new();
@@ -128,7 +128,8 @@ pub fn take() -> Vec<Denial> {
     taken.iter().filter_map(Note::denial).collect()
 }
 
-/// Whether an error is a denial; in a jail, what is not granted does not exist.
+/// Whether an error is a denial, and if so, whether it may be a missing file: in a jail, paths that
+/// are not granted do not exist.
 fn is_denial(errno: i32) -> Option<bool> {
     match errno {
         libc::EACCES | libc::EPERM | libc::EROFS => Some(false),
@@ -137,8 +138,8 @@ fn is_denial(errno: i32) -> Option<bool> {
     }
 }
 
-/// Notes that a call failed with this error. It neither allocates nor waits, since the caller may
-/// be a signal handler; what can't be noted so is dropped.
+/// Records that a call failed with this error. It neither allocates nor waits, since the caller may
+/// be a signal handler: drops the record if the lock is taken or the list is full.
 #[cold]
 fn note(errno: i32, about: About, first: &Text, second: &Text) {
     let Some(hidden) = is_denial(errno) else {
@@ -157,9 +158,9 @@ fn note(errno: i32, about: About, first: &Text, second: &Text) {
     if same.next().is_some() {
         return;
     }
-    // SAFETY: C3; takes nothing.
+    // SAFETY: C3; the call takes no argument.
     let thread = unsafe { libc::gettid() };
-    // SAFETY: C3; takes nothing.
+    // SAFETY: C3; the call takes no argument.
     let js_thread = thread == unsafe { libc::getpid() };
     if let Some(place) = notes.notes.get_mut(count) {
         *place = Note {
@@ -195,14 +196,14 @@ impl Text {
         }
     }
 
-    /// A text that ends with a zero, if there is one.
+    /// A text of the C library, or an empty one.
     fn of(text: Option<&CStr>) -> Self {
         let mut made = Self::EMPTY;
         made.push(text.map_or(&[], CStr::to_bytes));
         made
     }
 
-    /// A path, made absolute: by the folder with this descriptor, or by the working folder.
+    /// A path, made absolute by the folder with this descriptor, or by the working folder.
     fn of_path(folder: libc::c_int, path: Option<&CStr>) -> Self {
         let path = path.map_or(&[][..], CStr::to_bytes);
         let mut made = Self::EMPTY;
@@ -237,7 +238,7 @@ impl Text {
             name.push(b"\0");
         }
         let room = self.bytes.len();
-        // SAFETY: C3; the name ends with a zero, and as many bytes as there are may be written.
+        // SAFETY: C3; the name ends with a zero, and the array has `room` bytes.
         let length = unsafe {
             libc::readlink(
                 name.bytes.as_ptr().cast(),
@@ -254,7 +255,7 @@ impl Text {
 }
 
 impl Note {
-    /// What it says, if an option allows it, and if it is not denied without a sandbox as well.
+    /// The denial, if an option allows it, and if it is not denied without a sandbox as well.
     fn denial(&self) -> Option<Denial> {
         let denial = |what, subject: Vec<u8>| Denial {
             what,
@@ -314,7 +315,7 @@ impl Note {
     }
 }
 
-/// Whether the modes of files let this user do it: Landlock has no say in `access`.
+/// Whether the modes of files permit it: Landlock does not affect `access`.
 fn may(use_of: Use, path: &Path) -> bool {
     let ask = |path: &Path, rights| accessat(CWD, path, rights, AtFlags::EACCESS).is_ok();
     let folder = || advice::to_grant(Use::Entry, path);
@@ -325,7 +326,7 @@ fn may(use_of: Use, path: &Path) -> bool {
     }
 }
 
-/// The error of the function that failed just now.
+/// The error of the last failed function.
 fn last_error() -> i32 {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }

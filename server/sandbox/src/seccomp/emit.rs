@@ -1,34 +1,33 @@
-//! Writes the table down as a program for the kernel: a binary tree over the numbers, because the
-//! kernel reads the whole program once for every number when it is installed.
+//! Compiles the table to a BPF program: a binary tree over the numbers, because the kernel
+//! evaluates the program once for every number when it is installed.
 //!
-//! Installing takes the longer the more instructions there are, and every start of a host pays for
-//! it. So a program is written from its end, where the answers are: what a branch leads to is there
-//! already, and is written once for all that lead to it.
+//! The time to install grows with the number of instructions, and every start of a host takes it.
+//! So a program is emitted from its end: the targets of a branch exist already, and are shared by
+//! all branches to them.
 
 use super::rules::{Half, Rule, Test, Verdict};
 
-/// The name of x86-64 with a table of 64 bits, as the kernel says it.
+/// The kernel's number of the architecture x86-64.
 pub(super) const ARCHITECTURE: u32 = 0xc000_003e;
-/// Set in numbers of the x32 table, which the same processor understands.
+/// Set in the numbers of x32, the calls with pointers of 32 bits on the same processor.
 pub(super) const X32: u32 = 0x4000_0000;
 
-/// Load a word of what the kernel says about the call.
+/// Load a word of the facts about the call.
 pub(super) const LOAD: u16 = 0x20;
-/// Keep these bits of it.
+/// Mask it by the value.
 pub(super) const AND: u16 = 0x54;
 /// Jump always.
 pub(super) const JUMP: u16 = 0x05;
-/// Jump if it is this.
+/// Jump if it equals the value.
 pub(super) const IF_EQUAL: u16 = 0x15;
-/// Jump if it is at least this.
+/// Jump if it is at least the value.
 pub(super) const IF_AT_LEAST: u16 = 0x35;
-/// Jump if one of these bits is set.
+/// Jump if it has a bit of the value.
 pub(super) const IF_ANY: u16 = 0x45;
-/// End with this answer.
+/// Return the value.
 pub(super) const RETURN: u16 = 0x06;
 
-/// Where the kernel puts the number, the architecture, where the call came from, and the first
-/// argument.
+/// Offsets of the number, the architecture, the address and the first argument of a call.
 pub(super) const AT_NUMBER: u32 = 0;
 pub(super) const AT_ARCHITECTURE: u32 = 4;
 pub(super) const AT_ADDRESS: u32 = 8;
@@ -39,10 +38,11 @@ pub(super) const RETURN_ERRNO: u32 = 0x0005_0000;
 pub(super) const RETURN_TRAP: u32 = 0x0003_0000;
 pub(super) const RETURN_KILL: u32 = 0x8000_0000;
 
-/// An answer that is further away is written once more: a step that leads there is no shorter.
-const NEAR: usize = 200;
+/// Instructions up to which an answer is shared. A farther one is emitted again: a jump to it would
+/// not be shorter.
+const SHARE_DISTANCE_MAX: usize = 200;
 
-/// The answer to a number that nobody knows.
+/// The answer to a number without a rule.
 const UNKNOWN: Verdict = Verdict::Errno(libc::ENOSYS);
 
 /// One instruction, laid out as the kernel reads it.
@@ -76,7 +76,7 @@ impl Instruction {
     }
 }
 
-/// From this number up to the next leaf's, this is the answer.
+/// The answer from this number up to the next leaf's.
 #[derive(Clone, Copy)]
 struct Leaf<'a> {
     from: u32,
@@ -89,14 +89,14 @@ enum Answer<'a> {
     Checked(&'a Rule),
 }
 
-/// Writes the program for a table that is sorted by number; of a number without a rule, nobody
-/// knows.
+/// Emits the program for a table that is sorted by number; a number without a rule fails with
+/// ENOSYS.
 pub fn emit(table: &[Rule]) -> Vec<Instruction> {
     emit_or(table, UNKNOWN)
 }
 
-/// Writes the program for a table that only takes away: a number without a rule is left to the
-/// filters that are there already, the strictest of which decides.
+/// Emits the program of a further filter: it allows numbers without a rule, since the strictest of
+/// all installed filters decides.
 pub fn emit_over(table: &[Rule]) -> Vec<Instruction> {
     emit_or(table, Verdict::Allow)
 }
@@ -108,8 +108,8 @@ fn emit_or(table: &[Rule], unknown: Verdict) -> Vec<Instruction> {
     writer.program()
 }
 
-/// Writes the program for a table that is sorted by number, and another for what seems to come from
-/// the address `gate`.
+/// Emits the program for a table that is sorted by number, with another table for calls from the
+/// address `gate`.
 pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instruction> {
     let low = u32::try_from(gate & u64::from(u32::MAX)).unwrap_or(0);
     let high = u32::try_from(gate >> 32).unwrap_or(0);
@@ -126,7 +126,7 @@ pub fn emit_with_gate(table: &[Rule], gate: u64, through: &[Rule]) -> Vec<Instru
     writer.program()
 }
 
-/// The table without its gaps: neighbours with the same plain answer are one leaf.
+/// The leaves of the tree: ranges of numbers with the same answer.
 fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
     let unknown = Answer::Plain(unknown);
     let mut leaves: Vec<Leaf<'_>> = Vec::with_capacity(table.len() / 2);
@@ -164,19 +164,19 @@ fn leaves(table: &[Rule], unknown: Verdict) -> Vec<Leaf<'_>> {
     leaves
 }
 
-/// Where an instruction is, counted from the end of the program, so that it stays there.
+/// The position of an instruction, counted from the end of the program, so that it stays valid.
 type Place = usize;
 
-/// The way into something that is written: with what it looks at yet to be loaded, and past that
-/// for who has loaded it.
+/// The entry of an emitted part: before the load of the word that it tests, and after the load for
+/// code that has loaded the same word.
 #[derive(Clone, Copy)]
-struct Way {
+struct Entry {
     from_anywhere: Place,
     loaded: Option<(u32, Place)>,
 }
 
-impl Way {
-    /// The way for who has loaded the word at this offset, if any is known to be.
+impl Entry {
+    /// The entry for code that has loaded the word at this offset, if it has loaded one.
     fn with(self, word: Option<u32>) -> Place {
         match self.loaded {
             Some((offset, place)) if word == Some(offset) => place,
@@ -185,14 +185,14 @@ impl Way {
     }
 }
 
-/// A program that is written backwards.
+/// A program that is emitted backwards.
 #[derive(Default)]
 struct Writer<'a> {
     /// The last instruction first.
     backwards: Vec<Instruction>,
-    /// Where each answer was written last.
+    /// The last position of each answer.
     answers: Vec<(Verdict, Place)>,
-    /// Where the clauses of each rule were written.
+    /// The position of each rule's clauses.
     rules: Vec<(&'a Rule, Place)>,
 }
 
@@ -219,7 +219,7 @@ impl<'a> Writer<'a> {
     fn answer(&mut self, verdict: Verdict) -> Place {
         let known = self.answers.iter().position(|(known, _)| *known == verdict);
         match known.map(|at| self.answers[at].1) {
-            Some(place) if self.distance(place) < NEAR => place,
+            Some(place) if self.distance(place) < SHARE_DISTANCE_MAX => place,
             _ => {
                 let place = self.push(Instruction::answer(verdict));
                 match known {
@@ -245,7 +245,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// The place itself, or a step that leads there, if it is too far for a branch.
+    /// The place, or that of a jump to it, if it is too far for a branch.
     fn within_reach(&mut self, place: Place, margin: usize) -> Place {
         let distance = self.distance(place);
         if u8::try_from(distance + margin).is_ok() {
@@ -257,7 +257,8 @@ impl<'a> Writer<'a> {
         ))
     }
 
-    /// What is foreign is sent to a handler, which ends the process; else the number is loaded.
+    /// Sends calls of other architectures to the handler, which ends the process; else loads the
+    /// number.
     fn entrance(&mut self, then: Place) {
         let foreign = self.answer(Verdict::Trap(libc::ENOSYS));
         self.branch(IF_ANY, X32, foreign, then);
@@ -266,7 +267,7 @@ impl<'a> Writer<'a> {
         self.load(AT_ARCHITECTURE);
     }
 
-    /// Halves the leaves until one is left.
+    /// Emits a binary tree over the leaves.
     fn tree(&mut self, leaves: &[Leaf<'a>]) -> Place {
         match leaves {
             [] => self.answer(Verdict::Kill),
@@ -284,7 +285,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The clauses of one rule, one after the other.
+    /// Emits the clauses of a rule in their order.
     fn checks(&mut self, rule: &'a Rule) -> Place {
         let says_the_same = |(other, _): &&(&Rule, Place)| {
             (&other.clauses, other.otherwise) == (&rule.clauses, rule.otherwise)
@@ -292,12 +293,12 @@ impl<'a> Writer<'a> {
         if let Some((_, place)) = self.rules.iter().find(says_the_same) {
             return *place;
         }
-        let mut next = Way {
+        let mut next = Entry {
             from_anywhere: self.answer(rule.otherwise),
             loaded: None,
         };
         for clause in rule.clauses.iter().rev() {
-            let mut way = Way {
+            let mut way = Entry {
                 from_anywhere: self.answer(clause.verdict),
                 loaded: None,
             };
@@ -310,8 +311,8 @@ impl<'a> Writer<'a> {
         next.from_anywhere
     }
 
-    /// One test, and where it leads if it holds and if it does not.
-    fn test(&mut self, test: &Test, holds: Way, fails: Way) -> Way {
+    /// Emits one test with its two targets.
+    fn test(&mut self, test: &Test, holds: Entry, fails: Entry) -> Entry {
         let offset =
             AT_ARGUMENTS + 8 * u32::from(test.argument) + 4 * u32::from(test.half == Half::High);
         let (mask, value) = (test.mask, test.value);
@@ -329,7 +330,7 @@ impl<'a> Writer<'a> {
             self.branch(IF_EQUAL, value, holds, fails);
             self.push(Instruction::new(AND, mask))
         };
-        Way {
+        Entry {
             from_anywhere: self.load(offset),
             loaded: Some((offset, place)),
         }

@@ -1,4 +1,4 @@
-//! Reads a program as the kernel does, so that a test can ask it about every number.
+//! Interprets a program as the kernel does, so that tests can evaluate it for every number.
 
 use super::emit::{
     AND, AT_ADDRESS, AT_ARCHITECTURE, AT_ARGUMENTS, AT_NUMBER, IF_ANY, IF_AT_LEAST, IF_EQUAL,
@@ -6,16 +6,16 @@ use super::emit::{
 };
 use super::rules::Verdict;
 
-/// What the kernel says about a call.
+/// The facts about a call that a program reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which table of numbers it is from.
+    /// The architecture whose number it has.
     pub architecture: u32,
     /// Its number.
     pub number: u32,
     /// Its arguments.
     pub arguments: [u64; 6],
-    /// Where in memory it comes from.
+    /// The address of the instruction after it.
     pub address: u64,
 }
 
@@ -50,12 +50,12 @@ impl Call {
     }
 }
 
-/// What a program answers.
+/// The result of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A verdict.
     Verdict(Verdict),
-    /// It is no program that the kernel would take.
+    /// The kernel would reject the program.
     Nonsense,
 }
 

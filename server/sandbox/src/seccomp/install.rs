@@ -1,34 +1,34 @@
-//! Gives a program to the kernel.
+//! Installs a program in the kernel.
 
 use rustix::io::Errno;
 
 use super::emit::Instruction;
 use crate::SingleThreaded;
 
-/// What the call is asked to do; the first filter knows both numbers.
+/// The operation of `seccomp`; the first filter allows it with [`ALL_THREADS`] only.
 pub(super) const SET_MODE_FILTER: u32 = 1;
-/// All threads, or none.
+/// The flag to install on all threads, or on none.
 pub(super) const ALL_THREADS: u32 = 1;
 
-/// What the kernel is told about a program.
+/// A program as the kernel reads it.
 #[repr(C)]
 struct Program {
     length: u16,
     instructions: *const Instruction,
 }
 
-/// Puts the filter on this process, for good. Nothing that it forbids can be done afterwards.
+/// Installs the filter on this process irrevocably.
 ///
 /// # Errors
-/// What the kernel says: it has no filters, or the process may still gain rights.
+/// The error of the kernel: it has no filters, or the process may still gain rights.
 pub fn install(_alone: &SingleThreaded, program: &[Instruction]) -> Result<(), Errno> {
     install_everywhere(program)
 }
 
-/// Puts a further filter on all threads of this process, for good.
+/// Installs a further filter on all threads of this process irrevocably.
 ///
 /// # Errors
-/// What the kernel says: a thread may have made itself another filter meanwhile.
+/// The error of the kernel: for instance, a thread has installed a filter of its own.
 pub fn install_everywhere(program: &[Instruction]) -> Result<(), Errno> {
     let given = Program {
         length: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
@@ -45,7 +45,7 @@ pub fn install_everywhere(program: &[Instruction]) -> Result<(), Errno> {
     };
     match answer {
         0 => Ok(()),
-        // With ALL_THREADS a positive answer is a thread that could not be taken along.
+        // With ALL_THREADS a positive result is a thread that could not be synchronised.
         1.. => Err(Errno::SRCH),
         _ => Err(last_error()),
     }

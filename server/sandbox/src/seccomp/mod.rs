@@ -1,15 +1,14 @@
-//! The filter for system calls: a table of rules, the program that carries it out, and a reading of
-//! that program that tests compare with a table in the repository.
+//! The system-call filter: a table of rules, the BPF program made from it, and an interpreter of
+//! that program, by which tests compare it with a table in the repository.
 //!
-//! What the kernel may not be asked at all answers EPERM, what nobody knows ENOSYS (the C library
-//! falls back on what it does know), and calls by a foreign table of numbers are sent to a handler that nobody may replace: it writes
-//! them down and ends the process.
+//! Denied calls fail with EPERM, unknown ones with ENOSYS, for which the C library has fallbacks.
+//! Calls by another architecture's numbers go to a handler that cannot be replaced: it records them
+//! and ends the process.
 
 mod emit;
 mod evaluate;
 mod install;
 mod loaded;
-mod numbers;
 mod rules;
 
 pub use emit::{Instruction, emit, emit_over, emit_with_gate};

@@ -1,27 +1,28 @@
-//! Which system call is answered how, as data.
+//! The rules of the system-call filter, as data.
 //!
-//! A rule is a list of clauses, each some tests of arguments and a verdict; the first clause whose
-//! tests all hold decides. A number without a rule is answered ENOSYS.
+//! A rule is a list of clauses, each of which is a list of tests of arguments and a verdict. The
+//! first clause whose tests all hold decides. A call without a rule fails with ENOSYS.
 
 use std::fmt;
 
+use syscalls::x86_64::Sysno;
+
 use super::install::{ALL_THREADS, SET_MODE_FILTER};
-use super::numbers;
 
 /// What the kernel does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is carried out.
+    /// The call runs.
     Allow,
-    /// It fails with this error; with 0 it succeeds and has no effect.
+    /// The call fails with this error; with 0 it succeeds without effect.
     Errno(i32),
-    /// It fails with this error after the process' handler for SIGSYS has noted it.
+    /// The handler of SIGSYS records the call, and makes it fail with this error.
     Trap(i32),
     /// The process ends with SIGSYS.
     Kill,
 }
 
-/// Which half of an argument is compared: the kernel reads most of them as 32 bits.
+/// The half of an argument that is compared: the kernel reads most arguments as 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
     /// The low 32 bits.
@@ -33,13 +34,13 @@ pub enum Half {
 /// Holds if the masked half of the argument has this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// Which argument, from 0.
+    /// The index of the argument.
     pub argument: u8,
-    /// Which half of it.
+    /// The half of it.
     pub half: Half,
-    /// The bits that count.
+    /// The bits that are compared.
     pub mask: u32,
-    /// What they must be.
+    /// Their value.
     pub value: u32,
 }
 
@@ -70,14 +71,28 @@ pub struct Rule {
     pub number: u32,
     /// Its name.
     pub name: &'static str,
-    /// What decides, the first first.
+    /// The clauses, in the order of their tests.
     pub clauses: Vec<Clause>,
     /// The verdict if no clause decides.
     pub otherwise: Verdict,
 }
 
 impl Rule {
-    /// How the call is answered with these arguments.
+    pub(super) fn new(call: Sysno, clauses: Vec<Clause>, otherwise: Verdict) -> Self {
+        Self {
+            number: number(call),
+            name: call.name(),
+            clauses,
+            otherwise,
+        }
+    }
+
+    /// A rule without conditions.
+    fn plain(call: Sysno, verdict: Verdict) -> Self {
+        Self::new(call, vec![], verdict)
+    }
+
+    /// The verdict for these arguments.
     pub fn verdict(&self, arguments: &[u64; 6]) -> Verdict {
         let holds = |clause: &&Clause| clause.tests.iter().all(|test| test.holds(arguments));
         let decides = self.clauses.iter().find(holds);
@@ -85,41 +100,43 @@ impl Rule {
     }
 }
 
-/// What a filter is made for.
+/// The options of a filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
 )]
 pub struct Allowed {
-    /// The process that may send itself signals.
+    /// The process, which may send signals to itself.
     pub pid: u32,
     /// Sockets of the internet.
     pub network: bool,
-    /// Processes of its own.
+    /// Child processes.
     pub subprocess: bool,
-    /// Notices about changed files.
+    /// Watching files for changes.
     pub watch: bool,
     /// Local sockets.
     pub unix: bool,
-    /// Whether a further filter is to come, when the addon is loaded.
+    /// Whether a further filter follows when the addon is loaded.
     pub tightens: bool,
-    /// Whether another layer governs `truncate` by path.
+    /// Whether another layer restricts `truncate` by path.
     pub truncate: bool,
-    /// Whether no file and process but its own exist for the process, so that it may change modes
-    /// and how any of them is scheduled.
+    /// Whether the process is in a jail, where it may change modes of files and how processes are
+    /// scheduled, since it sees only its own.
     pub jailed: bool,
-    /// Whether signals can't leave the sandbox anyway, so that processes may send them.
+    /// Whether another layer keeps signals in the sandbox, so that processes may send them.
     pub signals: bool,
-    /// Whether a denied call is noted.
+    /// Whether denied calls are recorded.
     pub diagnose: bool,
 }
 
 pub(super) const EPERM: Verdict = Verdict::Errno(libc::EPERM);
-/// No rule knows the call.
+/// No rule has the call.
 const UNKNOWN: Verdict = Verdict::Errno(libc::ENOSYS);
-/// The call succeeds and has no effect.
+/// The call succeeds without effect.
 const NO_EFFECT: Verdict = Verdict::Errno(0);
+/// The error for descriptors that cannot be spliced.
+const NOT_SPLICED: Verdict = Verdict::Errno(libc::EINVAL);
 
 pub(super) const fn low(argument: u8, mask: u32, value: u32) -> Test {
     Test {
@@ -130,7 +147,7 @@ pub(super) const fn low(argument: u8, mask: u32, value: u32) -> Test {
     }
 }
 
-/// The argument is this number, as far as the kernel reads it.
+/// The low half of the argument is this number.
 const fn is(argument: u8, value: u32) -> Test {
     low(argument, u32::MAX, value)
 }
@@ -169,20 +186,22 @@ fn one_of(argument: u8, values: &[u32]) -> Vec<Clause> {
         .collect()
 }
 
-/// Name and number of system calls, by the name that both the C library and the kernel use.
-macro_rules! calls {
-    ($($name:ident)*) => { [$((numbers::$name, stringify!($name))),*] };
+/// The number of a system call on x86-64.
+const fn number(call: Sysno) -> u32 {
+    call.id().cast_unsigned()
 }
 
-/// A number and its name.
-type Call = (u32, &'static str);
+/// System calls by their names in the kernel.
+macro_rules! calls {
+    ($($name:ident)*) => { [$(Sysno::$name),*] };
+}
 
-/// Sorts calls by number; done by the compiler, since every start of a host needs them so.
-const fn sorted<const N: usize>(mut calls: [Call; N]) -> [Call; N] {
+/// Sorts calls by number, at compile time, since every start of a host needs them sorted.
+const fn sorted<const N: usize>(mut calls: [Sysno; N]) -> [Sysno; N] {
     let mut next = 1;
     while next < N {
         let mut at = next;
-        while at > 0 && calls[at - 1].0 > calls[at].0 {
+        while at > 0 && calls[at - 1].id() > calls[at].id() {
             calls.swap(at - 1, at);
             at -= 1;
         }
@@ -191,25 +210,26 @@ const fn sorted<const N: usize>(mut calls: [Call; N]) -> [Call; N] {
     calls
 }
 
-/// What any program may do: files by what other layers govern, memory, time, threads, itself.
+/// Calls that are allowed: files, which other layers restrict, memory, time, threads, the process
+/// itself.
 #[rustfmt::skip]
-const PLAIN: &[Call] = &sorted(
+const PLAIN: &[Sysno] = &sorted(
     calls!(
         read write close stat fstat lstat poll lseek mprotect munmap brk rt_sigprocmask
         rt_sigreturn pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore
-        madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile recvfrom sendmsg
+        madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid recvfrom sendmsg
         recvmsg shutdown getsockname getpeername getsockopt exit wait4 uname flock fsync fdatasync
         ftruncate getdents getcwd chdir fchdir rename mkdir rmdir creat link unlink symlink readlink
         umask gettimeofday getrlimit getrusage sysinfo times getuid getgid geteuid getegid getppid
-        getpgrp getpgid getsid getgroups getresuid getresgid capget rt_sigpending rt_sigtimedwait
+        getpgrp getgroups getresuid getresgid capget rt_sigpending rt_sigtimedwait
         rt_sigsuspend sigaltstack statfs fstatfs getpriority sched_getparam sched_getscheduler
         sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock mlockall
         munlockall arch_prctl gettid readahead time futex sched_getaffinity epoll_create getdents64
-        set_tid_address restart_syscall fadvise64 timer_create timer_settime timer_gettime
-        timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep exit_group epoll_wait
+        set_tid_address restart_syscall fadvise64 timer_settime timer_gettime
+        timer_getoverrun timer_delete exit_group epoll_wait
         epoll_ctl mbind get_mempolicy waitid ioprio_get mkdirat newfstatat unlinkat renameat linkat
-        symlinkat readlinkat faccessat pselect6 ppoll set_robust_list splice tee sync_file_range
-        vmsplice epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime
+        symlinkat readlinkat faccessat pselect6 ppoll set_robust_list sync_file_range
+        epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime
         signalfd4 eventfd2 epoll_create1 dup3 pipe2 preadv pwritev recvmmsg syncfs sendmmsg getcpu
         sched_getattr renameat2 getrandom membarrier mlock2 copy_file_range preadv2 pwritev2
         pkey_mprotect pkey_alloc pkey_free statx rseq close_range faccessat2 epoll_pwait2 futex_waitv
@@ -217,9 +237,9 @@ const PLAIN: &[Call] = &sorted(
     )
 );
 
-/// What reaches beyond the process, or into parts of the kernel that no addon needs.
+/// Calls that affect more than the process, or parts of the kernel that addons do not need.
 #[rustfmt::skip]
-const DANGEROUS: &[Call] = &sorted(
+const DANGEROUS: &[Sysno] = &sorted(
     calls!(
         // Other processes.
         ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_open
@@ -227,15 +247,15 @@ const DANGEROUS: &[Call] = &sorted(
         // New programs, sessions and identities.
         fork vfork execve execveat setsid setpgid setuid setgid setreuid setregid setresuid setresgid
         setfsuid setfsgid setgroups capset setrlimit
-        // Sockets, and memory and queues that have names.
+        // Sockets, and named memory and queues.
         socket connect bind listen accept accept4 memfd_create memfd_secret
         shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl
         mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
-        // Files by other ways than those that are governed.
+        // Files by ways that no other layer restricts.
         open_by_handle_at name_to_handle_at inotify_init inotify_init1 inotify_add_watch
         inotify_rm_watch fanotify_init fanotify_mark chmod fchmod fchmodat fchmodat2 chown fchown lchown
         fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr utime utimes
-        futimesat mknod mknodat truncate
+        futimesat utimensat mknod mknodat truncate
         // The kernel.
         io_uring_setup io_uring_enter io_uring_register bpf perf_event_open userfaultfd keyctl add_key
         request_key seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
@@ -247,14 +267,13 @@ const DANGEROUS: &[Call] = &sorted(
 );
 
 const CLONE_THREAD: u32 = libc::CLONE_THREAD.cast_unsigned();
-/// Every flag of `clone` that makes a namespace, that of time included.
+/// Every flag of `clone` that makes a namespace, time included.
 const CLONE_NEW: u32 = 0x7e02_0080;
 const FASTOPEN: u32 = libc::MSG_FASTOPEN.cast_unsigned();
 const SHARED_ANONYMOUS: u32 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS).cast_unsigned();
 const ACCESS_MODE: u32 = libc::O_ACCMODE.cast_unsigned();
 const TRUNCATE: u32 = libc::O_TRUNC.cast_unsigned();
-/// The options of `prctl` that change or read nothing but the process' own small things. Those
-/// that would undo what was set up for it are not among them.
+/// The options of `prctl` that are allowed: they concern the process only, and undo no layer.
 const PRCTL: [u32; 18] = [
     2,           // PR_GET_PDEATHSIG
     3,           // PR_GET_DUMPABLE
@@ -275,7 +294,7 @@ const PRCTL: [u32; 18] = [
     0x4155_5856, // PR_GET_AUXV
     0x5356_4d41, // PR_SET_VMA
 ];
-/// What may be asked of a device: its size, how much it has to read, whether it blocks.
+/// The requests of `ioctl` that are allowed: sizes, bytes to read, blocking, close-on-exec, clones.
 const IOCTL: [u32; 9] = [
     0x5401,      // TCGETS
     0x802c_542a, // TCGETS2
@@ -287,26 +306,45 @@ const IOCTL: [u32; 9] = [
     0x4004_9409, // FICLONE
     0x4020_940d, // FICLONERANGE
 ];
-/// Commands of `fcntl` that make the kernel send signals.
-const FCNTL_SIGNALS: [u32; 5] = [
+/// The options at the level of the socket that may be set.
+const SOCKET_OPTIONS: [u32; 13] = [
+    2,  // SO_REUSEADDR
+    6,  // SO_BROADCAST
+    9,  // SO_KEEPALIVE
+    10, // SO_OOBINLINE
+    13, // SO_LINGER
+    15, // SO_REUSEPORT
+    16, // SO_PASSCRED
+    18, // SO_RCVLOWAT
+    20, // SO_RCVTIMEO_OLD
+    21, // SO_SNDTIMEO_OLD
+    29, // SO_TIMESTAMP_OLD
+    66, // SO_RCVTIMEO_NEW
+    67, // SO_SNDTIMEO_NEW
+];
+/// Commands of `fcntl` that make the kernel send signals, or enlarge the buffer of a pipe, which no
+/// limit counts.
+const FCNTL_DENIED: [u32; 6] = [
     8,    // F_SETOWN
     10,   // F_SETSIG
     15,   // F_SETOWN_EX
     1024, // F_SETLEASE
     1026, // F_NOTIFY
+    1031, // F_SETPIPE_SZ
+];
+/// The sizes of a socket's buffers, which are memory of the kernel that no limit counts. Setting
+/// them succeeds without effect: some programs exit if it fails, and the kernel may cap a size
+/// anyway.
+const BUFFER_SIZES: [u32; 2] = [
+    7, // SO_SNDBUF
+    8, // SO_RCVBUF
 ];
 
-/// What depends on its arguments, whatever is allowed.
+/// The rules with tests of arguments under every option.
 fn checked(allowed: &Allowed) -> Vec<Rule> {
-    let rule = |(number, name), clauses, otherwise| Rule {
-        number,
-        name,
-        clauses,
-        otherwise,
-    };
     macro_rules! rule {
         ($name:ident, $clauses:expr, $otherwise:expr) => {
-            rule((numbers::$name, stringify!($name)), $clauses, $otherwise)
+            Rule::new(Sysno::$name, $clauses, $otherwise)
         };
     }
     let own = |argument| allow([is(argument, allowed.pid)]);
@@ -318,7 +356,6 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
     };
     let [null_address, null_address_high] = is_null(4);
     let [null_limit, null_limit_high] = is_null(2);
-    let [null_path, null_path_high] = is_null(1);
     let [null_action, null_action_high] = is_null(1);
     vec![
         rule!(
@@ -326,9 +363,10 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             vec![allow([low(0, CLONE_THREAD | CLONE_NEW, CLONE_THREAD)])],
             EPERM
         ),
-        // Its flags lie in memory that a filter can't read; without it, `clone` is used.
+        // Its flags are in memory, which a filter cannot read. Without it, the C library uses
+        // `clone`.
         rule!(clone3, vec![], Verdict::Errno(libc::ENOSYS)),
-        // The handler of what the filter sends there stays what it is.
+        // The handler of SIGSYS, which receives denied calls, cannot be replaced.
         rule!(
             rt_sigaction,
             vec![
@@ -348,7 +386,7 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
         rule!(ioctl, one_of(1, &IOCTL), Verdict::Errno(libc::ENOTTY)),
         rule!(
             fcntl,
-            FCNTL_SIGNALS
+            FCNTL_DENIED
                 .iter()
                 .map(|&command| deny([is(1, command)]))
                 .collect(),
@@ -368,7 +406,6 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             ],
             EPERM
         ),
-        rule!(utimensat, vec![allow([null_path, null_path_high])], EPERM),
         rule!(personality, vec![allow([is(0, u32::MAX)])], EPERM),
         rule!(
             socketpair,
@@ -386,31 +423,63 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             ],
             EPERM
         ),
-        rule!(
-            setsockopt,
-            vec![allow([is(1, libc::SOL_SOCKET.cast_unsigned())])],
-            EPERM
-        ),
+        rule!(setsockopt, socket_options(), EPERM),
+        rule!(getsid, vec![own(0), allow([is(0, 0)])], EPERM),
+        rule!(getpgid, vec![own(0), allow([is(0, 0)])], EPERM),
+        rule!(clock_gettime, own_clocks(allowed), EPERM),
+        rule!(clock_getres, own_clocks(allowed), EPERM),
+        rule!(clock_nanosleep, own_clocks(allowed), EPERM),
+        rule!(timer_create, own_clocks(allowed), EPERM),
+        // A pipe or socket would keep a whole page for a single byte, even of unmapped memory and
+        // removed files. With EINVAL callers copy instead.
+        rule!(splice, vec![], NOT_SPLICED),
+        rule!(tee, vec![], NOT_SPLICED),
+        rule!(vmsplice, vec![], NOT_SPLICED),
+        rule!(sendfile, vec![], NOT_SPLICED),
     ]
 }
 
-/// How threads are scheduled. The kernel itself allows the same priority or a lower one only, since
-/// the limits for higher ones are 0 and there are no capabilities.
+/// The clocks of the system, and those of this process and its threads.
 ///
-/// The calling thread (0) and the main thread (whose number is the process') may be named, in a
-/// process namespace every thread. Elsewhere another number may be that of an own thread or of
-/// another process: what is harmless for an own thread then succeeds without effect. The module
-/// `own_thread` replaces the number of the calling thread by 0.
+/// The id of a process' clock is the inverted number of the process above three bits of kind. Bit 2
+/// marks the clock of a thread, which the kernel restricts to threads of the process.
+fn own_clocks(allowed: &Allowed) -> Vec<Clause> {
+    const NEGATIVE: u32 = 1 << 31;
+    const OF_THREAD: u32 = 1 << 2;
+    const KIND: u32 = 0b111;
+    let of_process = |pid: u32| allow([low(0, !KIND, !pid << 3)]);
+    vec![
+        allow([low(0, NEGATIVE, 0)]),
+        allow([low(0, OF_THREAD, OF_THREAD)]),
+        of_process(0),
+        of_process(allowed.pid),
+    ]
+}
+
+/// Rules for the options at the level of the socket. They deny BPF programs, and options of devices
+/// and queues that other processes share.
+fn socket_options() -> Vec<Clause> {
+    const SOCKET: u32 = libc::SOL_SOCKET.cast_unsigned();
+    let option = |option, verdict| clause([is(1, SOCKET), is(2, option)], verdict);
+    let set = SOCKET_OPTIONS.map(|name| option(name, Verdict::Allow));
+    let sizes = BUFFER_SIZES.map(|name| option(name, NO_EFFECT));
+    set.into_iter()
+        .chain(sizes)
+        .chain([deny([is(1, SOCKET)])])
+        .collect()
+}
+
+/// Rules for how threads are scheduled. The kernel allows the same priority or a lower one only,
+/// since the limits for higher ones are 0 and there are no capabilities.
+///
+/// Allowed are the calling thread (0), the main thread (the number of the process), and in a
+/// process namespace every thread. Elsewhere another number may be a thread of this process or of
+/// another one: what is harmless for an own thread succeeds without effect. The module `own_thread`
+/// replaces the number of the calling thread by 0.
 fn scheduling(allowed: &Allowed) -> Vec<Rule> {
     const RESET_ON_FORK: u32 = libc::SCHED_RESET_ON_FORK.cast_unsigned();
     const OF_PROCESS: u32 = libc::PRIO_PROCESS;
     const IO_OF_PROCESS: u32 = 1;
-    let rule = |(number, name), clauses, otherwise| Rule {
-        number,
-        name,
-        clauses,
-        otherwise,
-    };
     let [
         affinity,
         scheduler,
@@ -422,8 +491,8 @@ fn scheduling(allowed: &Allowed) -> Vec<Rule> {
         sched_setaffinity sched_setscheduler sched_setparam sched_setattr setpriority ioprio_set
     );
     if allowed.jailed {
-        let free = |call| rule(call, vec![], Verdict::Allow);
-        let of_process = |call, whose| rule(call, vec![allow([is(0, whose)])], EPERM);
+        let free = |call| Rule::plain(call, Verdict::Allow);
+        let of_process = |call, whose| Rule::new(call, vec![allow([is(0, whose)])], EPERM);
         return vec![
             free(affinity),
             free(scheduler),
@@ -448,20 +517,20 @@ fn scheduling(allowed: &Allowed) -> Vec<Rule> {
     // From 0 to 31: what is above 19 counts as that, and what raises the priority is negative.
     let lower = low(2, !0x1f, 0);
     vec![
-        rule(affinity, own(), NO_EFFECT),
-        rule(scheduler, and(own(), vec![ordinary]), EPERM),
-        rule(parameters, own(), EPERM),
-        rule(attributes, own(), EPERM),
-        rule(
+        Rule::new(affinity, own(), NO_EFFECT),
+        Rule::new(scheduler, and(own(), vec![ordinary]), EPERM),
+        Rule::new(parameters, own(), EPERM),
+        Rule::new(attributes, own(), EPERM),
+        Rule::new(
             priority,
             and(own_of(OF_PROCESS), vec![is(0, OF_PROCESS), lower]),
             EPERM,
         ),
-        rule(io_priority, own_of(IO_OF_PROCESS), EPERM),
+        Rule::new(io_priority, own_of(IO_OF_PROCESS), EPERM),
     ]
 }
 
-/// The sockets that may be made: those of the protocols that no other layer has holes for.
+/// Rules for the sockets that may be made.
 fn sockets(allowed: &Allowed) -> Vec<Clause> {
     let stream = libc::SOCK_STREAM.cast_unsigned();
     let datagram = libc::SOCK_DGRAM.cast_unsigned();
@@ -482,7 +551,7 @@ fn sockets(allowed: &Allowed) -> Vec<Clause> {
         }
     }
     if allowed.network {
-        // Which interfaces and routes there are; changing them takes a capability.
+        // Lists interfaces and routes; changing them takes a capability.
         for kind in [libc::SOCK_RAW.cast_unsigned(), datagram] {
             add(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE);
         }
@@ -495,55 +564,39 @@ fn sockets(allowed: &Allowed) -> Vec<Clause> {
     clauses
 }
 
-/// What an option gives back, in place of the rule of that name.
+/// The rules that options replace.
 fn granted(allowed: &Allowed) -> Vec<Rule> {
-    let free = |(number, name)| Rule {
-        number,
-        name,
-        clauses: vec![],
-        otherwise: Verdict::Allow,
-    };
+    let free = |call| Rule::plain(call, Verdict::Allow);
     let mut rules: Vec<Rule> = Vec::new();
     if allowed.network || allowed.unix {
-        rules.push(Rule {
-            number: numbers::socket,
-            name: "socket",
-            clauses: sockets(allowed),
-            otherwise: EPERM,
-        });
-        rules.push(Rule {
-            number: numbers::sendto,
-            name: "sendto",
-            clauses: vec![deny([low(3, FASTOPEN, FASTOPEN)])],
-            otherwise: Verdict::Allow,
-        });
-        rules.extend(calls!(connect bind listen accept accept4 setsockopt).map(free));
+        rules.push(Rule::new(Sysno::socket, sockets(allowed), EPERM));
+        rules.push(Rule::new(
+            Sysno::sendto,
+            vec![deny([low(3, FASTOPEN, FASTOPEN)])],
+            Verdict::Allow,
+        ));
+        rules.extend(calls!(connect bind listen accept accept4).map(free));
+        // Options of the protocols are allowed as well.
+        rules.push(Rule::new(
+            Sysno::setsockopt,
+            socket_options(),
+            Verdict::Allow,
+        ));
     }
     if allowed.unix {
         let local = is(0, libc::AF_UNIX.cast_unsigned());
-        rules.push(Rule {
-            number: numbers::socketpair,
-            name: "socketpair",
-            clauses: vec![allow([local])],
-            otherwise: EPERM,
-        });
+        rules.push(Rule::new(Sysno::socketpair, vec![allow([local])], EPERM));
     }
     if allowed.tightens {
         let clauses = vec![allow([is(0, SET_MODE_FILTER), is(1, ALL_THREADS)])];
-        rules.push(Rule {
-            number: numbers::seccomp,
-            name: "seccomp",
-            clauses,
-            otherwise: EPERM,
-        });
+        rules.push(Rule::new(Sysno::seccomp, clauses, EPERM));
     }
     if allowed.subprocess {
-        rules.push(Rule {
-            number: numbers::clone,
-            name: "clone",
-            clauses: vec![allow([low(0, CLONE_NEW, 0)])],
-            otherwise: EPERM,
-        });
+        rules.push(Rule::new(
+            Sysno::clone,
+            vec![allow([low(0, CLONE_NEW, 0)])],
+            EPERM,
+        ));
         rules.extend(calls!(fork vfork execve setpgid).map(free));
     }
     if allowed.subprocess && allowed.signals {
@@ -557,7 +610,14 @@ fn granted(allowed: &Allowed) -> Vec<Rule> {
         rules.extend(calls!(truncate).map(free));
     }
     if allowed.jailed {
-        rules.extend(calls!(fchmod fchown utimensat chmod fchmodat).map(free));
+        // Files that may not be written are on read-only mounts.
+        rules.extend(calls!(fchmod fchown chmod fchmodat).map(free));
+        rules.extend(calls!(utimensat utime utimes futimesat).map(free));
+    }
+    if allowed.jailed || allowed.subprocess {
+        // There are no other processes, or the numbers of the children are unknown here.
+        let calls = calls!(getsid getpgid clock_gettime clock_getres clock_nanosleep timer_create);
+        rules.extend(calls.map(free));
     }
     rules
 }
@@ -573,9 +633,9 @@ fn special(allowed: &Allowed) -> Vec<Rule> {
     special
 }
 
-/// How one call is answered, without notes about denials.
+/// The verdict for a call, without recording denials.
 pub fn answer(allowed: &Allowed, number: u32, arguments: &[u64; 6]) -> Verdict {
-    let is_in = |calls: &[Call]| calls.iter().any(|call| call.0 == number);
+    let is_in = |calls: &[Sysno]| calls.iter().any(|&call| self::number(call) == number);
     let rule = special(allowed)
         .into_iter()
         .find(|rule| rule.number == number);
@@ -595,24 +655,17 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     let mut special = special.into_iter().peekable();
     let mut plain = PLAIN.iter().copied().peekable();
     let mut dangerous = DANGEROUS.iter().copied().peekable();
-    // Three lists that are sorted; what is special counts where it is in another one, too.
+    // Merges three sorted lists; a special rule replaces one of the others.
     loop {
-        let number = |call: Option<&Call>| call.map_or(u32::MAX, |call| call.0);
-        let numbers = (number(plain.peek()), number(dangerous.peek()));
-        let least = numbers.0.min(numbers.1);
+        let number_of = |call: Option<&Sysno>| call.map_or(u32::MAX, |&call| number(call));
+        let least = number_of(plain.peek()).min(number_of(dangerous.peek()));
         let given = special.next_if(|rule| rule.number <= least);
         let next = given.as_ref().map_or(least, |rule| rule.number);
-        let allowed = plain.next_if(|call| call.0 == next);
-        let denied = dangerous.next_if(|call| call.0 == next);
-        let simple = |(number, name), otherwise| Rule {
-            number,
-            name,
-            clauses: vec![],
-            otherwise,
-        };
+        let allowed = plain.next_if(|&call| number(call) == next);
+        let denied = dangerous.next_if(|&call| number(call) == next);
         let rule = given
-            .or_else(|| allowed.map(|call| simple(call, Verdict::Allow)))
-            .or_else(|| denied.map(|call| simple(call, EPERM)));
+            .or_else(|| allowed.map(|call| Rule::plain(call, Verdict::Allow)))
+            .or_else(|| denied.map(|call| Rule::plain(call, EPERM)));
         match rule {
             Some(rule) => rules.push(rule),
             None => break,
@@ -620,7 +673,7 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     }
     if allowed.diagnose {
         note_all(&mut rules, |rule| {
-            path_of(rule.number).is_some() && rule.number != numbers::execve
+            path_of(rule.number).is_some() && rule.number != number(Sysno::execve)
         });
         for rule in &mut rules {
             if blocks_signals(rule.number) {
@@ -628,7 +681,7 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
                     allow(is_null(1)),
                     allow([is(0, libc::SIG_UNBLOCK.cast_unsigned())]),
                 ];
-                // The handler does it, but for the signal that brings it.
+                // The handler blocks all of them but SIGSYS.
                 rule.otherwise = Verdict::Trap(0);
             }
             if ends_process(rule.number) {
@@ -639,7 +692,7 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     rules
 }
 
-/// Has the denials of these rules noted.
+/// Makes these rules record denials.
 pub(super) fn note_all(rules: &mut [Rule], by_path: impl Fn(&Rule) -> bool) {
     for rule in rules {
         let by_path = by_path(rule);
@@ -650,8 +703,8 @@ pub(super) fn note_all(rules: &mut [Rule], by_path: impl Fn(&Rule) -> bool) {
     }
 }
 
-/// Denials are noted; what is only not known here, or no terminal, is none. Of a call with a path
-/// it shows only when it is made.
+/// The verdict that records a denial. ENOSYS, ENOTTY and EINVAL are none. Whether a call with a
+/// path is denied is known only once it was made.
 fn noted(verdict: Verdict, by_path: bool) -> Verdict {
     match verdict {
         Verdict::Errno(errno @ (libc::EPERM | libc::EACCES)) => Verdict::Trap(errno),
@@ -660,12 +713,12 @@ fn noted(verdict: Verdict, by_path: bool) -> Verdict {
     }
 }
 
-/// The places of the paths among the arguments of a call.
+/// Which arguments of a call are paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// That of the path.
+    /// The index of the path.
     pub first: u8,
-    /// That of the new path, where the call has one.
+    /// The index of the second path, if the call has one.
     pub second: Option<u8>,
     /// Whether each path is relative to the descriptor before it.
     pub at: bool,
@@ -693,47 +746,47 @@ const TWO: Paths = Paths {
     second: Some(1),
     at: false,
 };
-/// Two paths, each behind its folder.
+/// Two paths, each after its folder.
 const TWO_AT: Paths = Paths {
     first: 1,
     second: Some(3),
     at: true,
 };
 
-/// Calls that another layer may deny for the paths they name.
+/// Calls that another layer may deny because of their paths.
 #[rustfmt::skip]
-const BY_PATH: [(u32, Paths); 23] = [
-    (numbers::open, path(0)), (numbers::openat, path_at(1)), (numbers::creat, path(0)),
-    (numbers::mkdir, path(0)), (numbers::mkdirat, path_at(1)), (numbers::rmdir, path(0)),
-    (numbers::unlink, path(0)), (numbers::unlinkat, path_at(1)), (numbers::rename, TWO),
-    (numbers::renameat, TWO_AT), (numbers::renameat2, TWO_AT), (numbers::link, TWO),
-    (numbers::linkat, TWO_AT), (numbers::symlink, path(1)), (numbers::symlinkat, path_at(2)),
-    (numbers::truncate, path(0)), (numbers::execve, path(0)), (numbers::execveat, path_at(1)),
-    (numbers::chmod, path(0)), (numbers::chown, path(0)), (numbers::fchmodat, path_at(1)),
-    (numbers::setxattr, path(0)), (numbers::inotify_add_watch, path(1)),
+const BY_PATH: [(Sysno, Paths); 23] = [
+    (Sysno::open, path(0)), (Sysno::openat, path_at(1)), (Sysno::creat, path(0)),
+    (Sysno::mkdir, path(0)), (Sysno::mkdirat, path_at(1)), (Sysno::rmdir, path(0)),
+    (Sysno::unlink, path(0)), (Sysno::unlinkat, path_at(1)), (Sysno::rename, TWO),
+    (Sysno::renameat, TWO_AT), (Sysno::renameat2, TWO_AT), (Sysno::link, TWO),
+    (Sysno::linkat, TWO_AT), (Sysno::symlink, path(1)), (Sysno::symlinkat, path_at(2)),
+    (Sysno::truncate, path(0)), (Sysno::execve, path(0)), (Sysno::execveat, path_at(1)),
+    (Sysno::chmod, path(0)), (Sysno::chown, path(0)), (Sysno::fchmodat, path_at(1)),
+    (Sysno::setxattr, path(0)), (Sysno::inotify_add_watch, path(1)),
 ];
 
-/// Which arguments of a call are paths, if any are known to be.
+/// Which arguments of a call are paths, if it is in the list.
 pub fn path_of(number: u32) -> Option<Paths> {
-    let found = BY_PATH.iter().find(|(call, _)| *call == number);
+    let found = BY_PATH
+        .iter()
+        .find(|(call, _)| self::number(*call) == number);
     found.map(|(_, paths)| *paths)
 }
 
 /// Whether it is the call that blocks signals.
 pub(crate) fn blocks_signals(number: u32) -> bool {
-    number == numbers::rt_sigprocmask
+    number == self::number(Sysno::rt_sigprocmask)
 }
 
 /// Whether it is the call that ends the process.
 pub(crate) fn ends_process(number: u32) -> bool {
-    number == numbers::exit_group
+    number == self::number(Sysno::exit_group)
 }
 
-/// The name of a call that the table knows.
+/// The name of a call of the kernel.
 pub fn name_of(number: u32) -> Option<&'static str> {
-    let table = table(&Allowed::default());
-    let rule = table.into_iter().find(|rule| rule.number == number);
-    rule.map(|rule| rule.name)
+    Sysno::new(number as usize).map(|call| call.name())
 }
 
 impl fmt::Display for Verdict {
@@ -743,6 +796,7 @@ impl fmt::Display for Verdict {
             libc::EACCES => "EACCES",
             libc::ENOSYS => "ENOSYS",
             libc::ENOTTY => "ENOTTY",
+            libc::EINVAL => "EINVAL",
             0 => "no effect (succeeds)",
             _ => "another error",
         };

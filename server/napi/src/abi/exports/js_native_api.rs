@@ -33,11 +33,11 @@ napi_exports! {
     env   array::napi_create_array_with_length(length: usize, result: *mut napi_value)
               => (plain(length), out(result));
     env   number::napi_create_double(value: f64, result: *mut napi_value)
-              => (plain(value), out(result)) or quick_create_double;
+              => (plain(value), out(result)) or fast_create_double;
     env   number::napi_create_int32(value: i32, result: *mut napi_value)
-              => (plain(value), out(result)) or quick_create_int32;
+              => (plain(value), out(result)) or fast_create_int32;
     env   number::napi_create_uint32(value: u32, result: *mut napi_value)
-              => (plain(value), out(result)) or quick_create_uint32;
+              => (plain(value), out(result)) or fast_create_uint32;
     env   number::napi_create_int64(value: i64, result: *mut napi_value)
               => (plain(value), out(result));
     env   string::napi_create_string_latin1(str: *const c_char, length: usize, result: *mut napi_value)
@@ -74,13 +74,13 @@ napi_exports! {
     env   primitive::napi_typeof(value: napi_value, result: *mut napi_valuetype)
               => (handle(value), out(result));
     env   number::napi_get_value_double(value: napi_value, result: *mut f64)
-              => (handle(value), out(result)) or quick_get_double;
+              => (handle(value), out(result)) or fast_get_double;
     env   number::napi_get_value_int32(value: napi_value, result: *mut i32)
-              => (handle(value), out(result)) or quick_get_int32;
+              => (handle(value), out(result)) or fast_get_int32;
     env   number::napi_get_value_uint32(value: napi_value, result: *mut u32)
-              => (handle(value), out(result)) or quick_get_uint32;
+              => (handle(value), out(result)) or fast_get_uint32;
     env   number::napi_get_value_int64(value: napi_value, result: *mut i64)
-              => (handle(value), out(result)) or quick_get_int64;
+              => (handle(value), out(result)) or fast_get_int64;
     env   primitive::napi_get_value_bool(value: napi_value, result: *mut bool)
               => (handle(value), out(result));
     env   string::napi_get_value_string_latin1(value: napi_value, buf: *mut c_char, bufsize: usize, result: *mut usize)
@@ -163,20 +163,20 @@ napi_exports! {
               => (handle(value), out(result));
 
     env   reference::napi_create_reference(value: napi_value, initial_refcount: u32, result: *mut napi_ref)
-              => (handle(value), plain(initial_refcount), out(result)) or quick_create;
+              => (handle(value), plain(initial_refcount), out(result)) or fast_create;
     basic reference::napi_delete_reference(reference: napi_ref)
-              => (id(reference)) or quick_delete;
+              => (id(reference)) or fast_delete;
     env   reference::napi_reference_ref(reference: napi_ref, result: *mut u32)
               => (id(reference), opt_out(result));
     env   reference::napi_reference_unref(reference: napi_ref, result: *mut u32)
               => (id(reference), opt_out(result));
     env   reference::napi_get_reference_value(reference: napi_ref, result: *mut napi_value)
-              => (id(reference), out(result)) or quick_value;
+              => (id(reference), out(result)) or fast_value;
 
     env   scope::napi_open_handle_scope(result: *mut napi_handle_scope)
-              => (out(result)) or quick_open;
+              => (out(result)) or fast_open;
     env   scope::napi_close_handle_scope(scope: napi_handle_scope)
-              => (id(scope)) or quick_close;
+              => (id(scope)) or fast_close;
     env   scope::napi_open_escapable_handle_scope(result: *mut napi_escapable_handle_scope)
               => (out(result));
     env   scope::napi_close_escapable_handle_scope(scope: napi_escapable_handle_scope)

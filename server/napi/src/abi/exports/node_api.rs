@@ -2,7 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::abi::enter::{Row, napi_exports, napi_free_exports};
+use crate::abi::enter::{napi_exports, napi_free_exports};
+use crate::abi::row::Row;
 use crate::abi::types::{
     napi_async_cleanup_hook, napi_async_cleanup_hook_handle, napi_async_complete_callback,
     napi_async_context, napi_async_execute_callback, napi_async_work, napi_callback_scope,
@@ -110,12 +111,12 @@ pub unsafe extern "C" fn napi_fatal_error(
     message: *const c_char,
     message_len: usize,
 ) -> ! {
-    // SAFETY: A1, as the header requires; NULL is answered with an empty text.
+    // SAFETY: A1; as the header requires; NULL stands for an empty text.
     let location = unsafe { check::opt_text(location, location_len) }.unwrap_or_default();
-    // SAFETY: A1, as the header requires; NULL is answered with an empty text.
+    // SAFETY: A1; as the header requires; NULL stands for an empty text.
     let message = unsafe { check::opt_text(message, message_len) }.unwrap_or_default();
     if let Some(host) = crate::host::current() {
-        // It does not come back: this is for the record of the crash.
+        // For the crash record: the call below does not return.
         host.swap_row(Some(FATAL_ERROR));
     }
     api::fatal::napi_fatal_error(location, message)
@@ -130,7 +131,7 @@ pub unsafe extern "C" fn napi_fatal_error(
 /// A1: `module` is NULL or points to a module structure that is never freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn napi_module_register(module: *const napi_module) {
-    // SAFETY: A1, as the header requires.
+    // SAFETY: A1; as the header requires.
     unsafe { registered::register(module) };
 }
 

@@ -1,4 +1,4 @@
-//! Threadsafe functions: the half of the host's thread.
+//! Threadsafe functions: the half of the host's thread, which delivers, closes and finalizes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use hostd_engine::Value;
 
 use super::{
-    Next, Phase, Recipe, Served, allocate, free, interrupted, locked, next, resolve, wake_all,
+    Next, Phase, Served, ThreadsafeSpec, allocate, free, interrupted, locked, next, resolve,
+    wake_all,
 };
 use crate::abi::checked::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
@@ -16,11 +17,11 @@ use crate::abi::types::{napi_env, napi_value};
 use crate::env::{Env, flags};
 use crate::host::{HostState, Inbox, Origin};
 
-/// At the end of an environment, calls are given back for so long at least, and after the end of its
-/// grace no longer: a host that is killed gives nothing back, and calls no finalizer either.
-const GIVING_BACK: Duration = Duration::from_millis(200);
-/// So many are given back before the time is looked at.
-const SOME: usize = 64;
+/// At the end of an environment, undelivered calls are given back for this long at least, even if
+/// its grace period has ended. The host may be killed then, which would skip the finalizers too.
+const GIVE_BACK_MIN: Duration = Duration::from_millis(200);
+/// How many calls are given back between two reads of the clock.
+const CALLS_PER_CLOCK_READ: usize = 64;
 
 /// The functions of an environment.
 #[derive(Debug, Default)]
@@ -38,27 +39,29 @@ struct Local {
 
 impl Env {
     /// Makes a threadsafe function.
-    pub(crate) fn new_threadsafe(&self, inbox: Arc<Inbox>, recipe: Recipe) -> NapiResult<usize> {
-        let id = allocate(self.id(), &recipe, inbox).ok_or(Status::GenericFailure)?;
+    pub(crate) fn new_threadsafe(
+        &self,
+        inbox: Arc<Inbox>,
+        spec: ThreadsafeSpec,
+    ) -> NapiResult<usize> {
+        let id = allocate(self.id(), &spec, inbox).ok_or(Status::GenericFailure)?;
         let place = self.hooks.borrow_mut().place();
-        let mut locals = self.threadsafe.borrow_mut();
-        let Recipe {
-            function, calls, ..
-        } = recipe;
         let local = Local {
             place,
-            function,
-            calls,
+            function: spec.function,
+            calls: spec.calls,
         };
-        locals.by_id.insert(id, local);
+        self.threadsafe.borrow_mut().by_id.insert(id, local);
         Ok(id)
     }
 
     /// Whether one is open and referenced.
     pub(crate) fn has_referenced_threadsafe(&self) -> bool {
-        self.threadsafe.borrow().by_id.keys().any(|id| {
-            resolve(*id).is_some_and(|(slot, ..)| slot.referenced.load(Ordering::Relaxed))
-        })
+        self.threadsafe
+            .borrow()
+            .by_id
+            .keys()
+            .any(|id| resolve(*id).is_some_and(|(slot, _)| slot.referenced.load(Ordering::Relaxed)))
     }
 
     /// How many calls wait in the environment's queues.
@@ -71,22 +74,18 @@ impl Env {
         lengths.sum()
     }
 
-    /// Delivers calls of a function that was posted, while it may go on, until there is none or all
-    /// threads released it or one aborted it.
+    /// Delivers the calls of a posted function while `may_go_on` returns true, until there is none,
+    /// or all threads released it, or one aborted it.
     pub(crate) fn dispatch_threadsafe(
         &'static self,
         host: &'static HostState,
         id: usize,
         may_go_on: &mut dyn FnMut() -> bool,
     ) -> Served {
-        let local = {
-            let locals = self.threadsafe.borrow();
-            let Some(local) = locals.by_id.get(&id) else {
-                return Served::Closing;
-            };
-            (local.function.clone(), local.calls)
+        let (function, calls) = match self.threadsafe.borrow().by_id.get(&id) {
+            Some(local) => (local.function.clone(), local.calls),
+            None => return Served::Closing,
         };
-        let (function, calls) = local;
         loop {
             match next(id) {
                 Next::Nothing => return Served::All,
@@ -135,7 +134,8 @@ impl Env {
         }
     }
 
-    /// Closes what is open and younger than that place, for teardown. Notes those that threads held.
+    /// Closes the open functions that are younger than that place, for teardown. Adds those that
+    /// threads hold to `held`.
     pub(crate) fn close_threadsafe(&self, place: u64, held: &mut Vec<usize>) {
         for (id, local) in &self.threadsafe.borrow().by_id {
             if local.place < place {
@@ -154,9 +154,9 @@ impl Env {
         }
     }
 
-    /// Finalizes what was closed, for teardown: the oldest first, for it was closed last.
+    /// Finalizes the closed functions, for teardown: the oldest first, because it was closed last.
     pub(crate) fn finalize_closed(&'static self, host: &'static HostState, end: Instant) {
-        let end = end.max(Instant::now() + GIVING_BACK);
+        let end = end.max(Instant::now() + GIVE_BACK_MIN);
         loop {
             let mut closed: Vec<(u64, usize)> = {
                 let locals = self.threadsafe.borrow();
@@ -173,8 +173,8 @@ impl Env {
         }
     }
 
-    /// Gives the calls back that were not delivered, so that their data can be freed, and runs the
-    /// finalizer, once; frees the slot when no thread holds it.
+    /// Gives back the calls that were not delivered, so that their data can be freed, and runs the
+    /// finalizer, once; frees the slot if no thread holds it.
     pub(crate) fn finalize_threadsafe(
         &'static self,
         host: &'static HostState,
@@ -191,7 +191,8 @@ impl Env {
         };
         if let Some(call_js) = calls.call_js {
             for (count, data) in left.into_iter().enumerate() {
-                if count % SOME == 0 && end.is_some_and(|end| end < Instant::now()) {
+                if count % CALLS_PER_CLOCK_READ == 0 && end.is_some_and(|end| end < Instant::now())
+                {
                     break;
                 }
                 let data = Data::from_word(data);

@@ -1,0 +1,44 @@
+//! Threads of this crate. They block all signals, which belong to the program, and blocking work of
+//! the supervisor runs on them: Tokio's pool for blocking work panics if the system refuses a thread,
+//! and the supervisor would end with that panic.
+
+use std::{io, thread};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use tokio::sync::oneshot;
+
+/// Starts a thread that blocks all signals.
+///
+/// # Errors
+/// The system refuses a thread; `work` is dropped.
+pub(crate) fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    before.thread_set_mask()?;
+    spawned.map(drop)
+}
+
+/// Starts `work` on a thread of its own; its result comes over the channel.
+///
+/// # Errors
+/// The system refuses a thread; `work` is dropped.
+pub(crate) fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<T>> {
+    let (sender, receiver) = oneshot::channel();
+    spawn_thread("hostd-background", move || {
+        // The receiver may have been dropped meanwhile.
+        let _ = sender.send(work());
+    })?;
+    Ok(receiver)
+}
+
+/// Runs `work` on a thread of its own and returns its result.
+///
+/// # Errors
+/// The system refuses a thread, or `work` panicked.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    start(work)?.await.map_err(io::Error::other)
+}

@@ -1,0 +1,425 @@
+//! How the end of a host process reads: signal, place in the backtrace and likely reason, as the rest
+//! of a sentence about the process.
+
+use std::fmt;
+
+use nix::sys::signal::Signal;
+
+use crate::cause::Cause;
+use crate::report::{ExitReport, NULL_END, StackFrame};
+
+/// The file name of the host's own code, and the end of an addon's.
+const HOST_MODULE: &str = "napi-hostd";
+const ADDON_SUFFIX: &str = ".node";
+/// How the names of system libraries begin. A fault in them is due to the arguments of the caller.
+const SYSTEM_MODULES: &str = "libc. libc- libm. libpthread ld-linux libstdc++ libgcc_s [vdso]";
+/// How the names of functions begin that a panic or an abort of Rust code adds to an addon's own.
+const RUNTIME_SYMBOLS: &str = "std:: core:: alloc:: __rustc:: <core:: <alloc:: <std:: rust_";
+/// How the names of functions begin that the host exports to addons.
+const EXPORTED_SYMBOLS: &str = "napi_ node_api_ uv_";
+
+const HOST_DEFECT: &str = "this is a defect of napi-hostd, unless the addon damaged memory or \
+     handed over memory that is not there; please report it with the backtrace";
+const WRONG_ARGUMENT: &str =
+    "the addon passed a wrong pointer or length, or this is a defect of napi-hostd";
+
+impl ExitReport {
+    /// How the process ended, as the rest of a sentence: "died of SIGABRT in addon.node!f (…)".
+    pub fn how(&self) -> String {
+        let reason = self.cause.reason().unwrap_or_default();
+        let end = match (self.signal_name(), self.exit_code) {
+            (Some(signal), _) => format!("died of {signal}"),
+            (None, Some(code)) => format!("exited with code {code}"),
+            (None, None) => "is gone".to_owned(),
+        };
+        match &self.cause {
+            Cause::Killed(_) => format!("was {reason}"),
+            Cause::Restart => format!("was ended: {reason}"),
+            Cause::Limit(_) | Cause::OutOfMemory(_) | Cause::Unknown(_) => {
+                format!("{end}: {reason}")
+            }
+            Cause::MaybeOutOfMemory(_) => format!("{end}{}, {reason}", self.place_and_meaning()),
+            Cause::Signal | Cause::ForbiddenCall => format!("{end}{}", self.place_and_meaning()),
+            Cause::Exit if self.exit_code.is_some() => {
+                format!("{end} without being asked to")
+            }
+            Cause::Exit => end,
+        }
+    }
+
+    /// Where a signal was raised, and what it most likely means.
+    fn place_and_meaning(&self) -> String {
+        let signal = self.signal.and_then(|number| Signal::try_from(number).ok());
+        let (mut text, suspect) = self.place(signal);
+        if let Some(thread) = &self.thread {
+            text = format!("{text} on a thread of its own ({thread})");
+        }
+        match (self.meaning(signal), suspect) {
+            (Some(meaning), Some(suspect)) if !self.overflowed => {
+                format!("{text} ({meaning}; {suspect})")
+            }
+            (Some(meaning), _) => format!("{text} ({meaning})"),
+            (None, _) => text,
+        }
+    }
+
+    fn meaning(&self, signal: Option<Signal>) -> Option<String> {
+        if self.overflowed {
+            return Some("its stack overflowed".to_owned());
+        }
+        let text = match (signal?, self.address) {
+            (Signal::SIGSEGV, Some(address)) if address < NULL_END => "it used a null pointer",
+            (Signal::SIGSEGV, Some(address)) => {
+                let what = "it read, wrote or ran memory that is not its own";
+                return Some(format!("{what}, at {address:#x}"));
+            }
+            (Signal::SIGSEGV, None) => {
+                "it read or wrote memory that is not its own, or its stack overflowed"
+            }
+            (Signal::SIGBUS, _) => "it touched memory that is no longer there",
+            (Signal::SIGFPE, _) => "probably an integer division by zero",
+            (Signal::SIGILL, _) => {
+                "an instruction this processor does not have, or a compiler trap"
+            }
+            (Signal::SIGABRT, _) => {
+                "it called abort(): an assertion, an uncaught C++ exception, a damaged heap"
+            }
+            (Signal::SIGKILL, _) => {
+                "something killed it: the kernel when memory runs out, or a user"
+            }
+            (Signal::SIGSYS, _) if self.cause == Cause::ForbiddenCall => {
+                let forbidden = "a system call that the sandbox forbids";
+                return Some(self.forbidden_call().map_or_else(
+                    || forbidden.to_owned(),
+                    |call| format!("{forbidden}: {call}"),
+                ));
+            }
+            (Signal::SIGXCPU, _) => {
+                "the processor time that its sandbox allows is used up, cpu=..."
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// The system call that ended it, as it is written in a program.
+    fn forbidden_call(&self) -> Option<String> {
+        let call = self.forbidden.as_ref()?;
+        let arguments = call.arguments.map(|argument| format!("{argument:#x}"));
+        let path = call.path.as_ref();
+        let path = path.map_or_else(String::new, |path| format!(", path '{path}'"));
+        Some(format!(
+            "{}({}) by the numbers of {}{path}",
+            call.name,
+            arguments.join(", "),
+            call.table
+        ))
+    }
+
+    /// Where a signal was raised, and what is at fault if it was raised in the host's own code.
+    fn place(&self, signal: Option<Signal>) -> (String, Option<&'static str>) {
+        let frames = self.backtrace.as_deref().unwrap_or_default();
+        let frames: Vec<_> = frames
+            .iter()
+            .filter(|frame| frame.module.is_some())
+            .collect();
+        let mut in_addon = frames.iter().filter(|frame| frame.is_addon());
+        let caller = in_addon
+            .clone()
+            .find(|frame| !frame.symbol_begins_with(RUNTIME_SYMBOLS))
+            .or_else(|| in_addon.next());
+        let caller = caller.map(|frame| frame.function());
+        let called_by = |caller: Option<String>| {
+            caller.map_or_else(String::new, |caller| format!(", called by {caller}"))
+        };
+        let in_caller = || {
+            let caller = caller.as_ref();
+            caller.map_or_else(String::new, |caller| format!(" in {caller}"))
+        };
+        // The innermost frame of these is where an instruction failed; abort() and kill() are
+        // functions of the C library.
+        let is_fault = matches!(
+            signal,
+            Some(Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGFPE | Signal::SIGILL)
+        );
+        let innermost = frames.first().filter(|_| is_fault);
+        let culprit = frames
+            .iter()
+            .position(|frame| !frame.module_begins_with(SYSTEM_MODULES));
+        if !culprit.is_some_and(|index| frames[index].is_host()) {
+            return match innermost {
+                Some(frame) if !frame.is_addon() => {
+                    let text = format!(" in {}{}", frame.function(), called_by(caller));
+                    (text, None)
+                }
+                _ => (in_caller(), None),
+            };
+        }
+        let addon = frames.iter().position(|frame| frame.is_addon());
+        let mut host = frames[..addon.unwrap_or(0)].iter().rev();
+        let exported = host
+            .find(|frame| frame.is_host() && frame.symbol_begins_with(EXPORTED_SYMBOLS))
+            .and_then(|frame| frame.symbol.as_ref());
+        if let Some(function) = self.node_api.as_ref().or(exported) {
+            let api = if function.starts_with("uv_") {
+                "libuv"
+            } else {
+                "Node-API"
+            };
+            let inner = innermost.map(|frame| format!(" in {},", frame.function()));
+            let suspect = inner.as_ref().map(|_| WRONG_ARGUMENT);
+            let (inner, by) = (inner.unwrap_or_default(), called_by(caller));
+            return (
+                format!("{inner} inside {api} function {function}{by}"),
+                suspect,
+            );
+        }
+        let Some(innermost) = innermost else {
+            return (in_caller(), None);
+        };
+        // A signal that was sent has no address, and the code is where it happened to be.
+        let is_own =
+            self.address.is_some() || matches!(signal, Some(Signal::SIGFPE | Signal::SIGILL));
+        let by = culprit.filter(|index| *index > 0);
+        let by = called_by(by.map(|index| frames[index].function()));
+        let text = format!(" in {}{by}", innermost.function());
+        (text, is_own.then_some(HOST_DEFECT))
+    }
+}
+
+impl fmt::Display for ExitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host process {} {}", self.pid, self.how())?;
+        if let Some(export) = &self.export {
+            write!(f, " while {export}() was running")?;
+        }
+        Ok(())
+    }
+}
+
+impl StackFrame {
+    fn is_addon(&self) -> bool {
+        self.module
+            .as_ref()
+            .is_some_and(|module| module.ends_with(ADDON_SUFFIX))
+    }
+
+    fn is_host(&self) -> bool {
+        self.symbol.is_some() && self.module.as_deref() == Some(HOST_MODULE)
+    }
+
+    fn module_begins_with(&self, names: &str) -> bool {
+        begins_with(self.module.as_deref(), names)
+    }
+
+    fn symbol_begins_with(&self, names: &str) -> bool {
+        begins_with(self.symbol.as_deref(), names)
+    }
+
+    /// The function without the offset; where none is known, the offset stays.
+    fn function(&self) -> String {
+        match (&self.module, &self.symbol) {
+            (Some(module), Some(symbol)) => format!("{module}!{symbol}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+fn begins_with(text: Option<&str>, names: &str) -> bool {
+    let starts = |text: &str| names.split(' ').any(|name| text.starts_with(name));
+    text.is_some_and(starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Kill;
+    use crate::report::ForbiddenCall;
+
+    fn frames(names: &[&str]) -> Vec<StackFrame> {
+        let frame = |name: &&str| {
+            let (module, symbol) = name.split_once('!').unwrap_or((name, ""));
+            StackFrame {
+                address: 1,
+                module: Some(module.to_owned()),
+                symbol: (!symbol.is_empty()).then(|| symbol.to_owned()),
+                offset: 0x10,
+            }
+        };
+        names.iter().map(frame).collect()
+    }
+
+    fn by(signal: Signal, names: &[&str]) -> ExitReport {
+        ExitReport {
+            signal: Some(signal as i32),
+            cause: Cause::Signal,
+            backtrace: Some(frames(names)),
+            ..ExitReport::default()
+        }
+    }
+
+    #[test]
+    fn each_cause_has_its_sentence() {
+        let text = || "what happened".to_owned();
+        let killed = |cause| ExitReport {
+            signal: Some(9),
+            cause,
+            ..ExitReport::default()
+        };
+        let cases = [
+            (ExitReport::default(), "is gone"),
+            (
+                ExitReport {
+                    exit_code: Some(7),
+                    ..ExitReport::default()
+                },
+                "exited with code 7 without being asked to",
+            ),
+            (
+                ExitReport {
+                    exit_code: Some(1),
+                    cause: Cause::OutOfMemory(text()),
+                    ..ExitReport::default()
+                },
+                "exited with code 1: out of memory: what happened",
+            ),
+            (
+                ExitReport {
+                    cause: Cause::Unknown(text()),
+                    ..ExitReport::default()
+                },
+                "is gone: exit status unknown: what happened",
+            ),
+            (
+                killed(Cause::Killed(Kill::ShutdownTimeout)),
+                "was killed: shutdown grace period expired",
+            ),
+            (
+                killed(Cause::Restart),
+                "was ended: the program restarted it",
+            ),
+            (
+                killed(Cause::Limit(text())),
+                "died of SIGKILL: what happened",
+            ),
+            (
+                killed(Cause::MaybeOutOfMemory(text())),
+                "died of SIGKILL (something killed it: the kernel when memory runs out, or a \
+                 user), maybe out of memory: what happened",
+            ),
+            (
+                ExitReport {
+                    signal: Some(63),
+                    cause: Cause::Signal,
+                    ..ExitReport::default()
+                },
+                "died of signal 63",
+            ),
+        ];
+        for (report, how) in cases {
+            assert_eq!(report.how(), how);
+        }
+    }
+
+    #[test]
+    fn report_as_text_names_process_and_export() {
+        let report = ExitReport {
+            pid: 7,
+            export: Some("boom".into()),
+            exit_code: Some(3),
+            ..ExitReport::default()
+        };
+        assert_eq!(
+            report.to_string(),
+            "the host process 7 exited with code 3 without being asked to while boom() was running"
+        );
+    }
+
+    #[test]
+    fn fault_of_an_addon_names_its_function() {
+        let mut report = by(Signal::SIGSEGV, &["crash.node!f", "napi-hostd!JS_Call"]);
+        report.address = Some(8);
+        assert_eq!(
+            report.how(),
+            "died of SIGSEGV in crash.node!f (it used a null pointer)"
+        );
+        report.address = Some(0xdead_beef_0000);
+        report.thread = Some("worker".to_owned());
+        assert_eq!(
+            report.how(),
+            "died of SIGSEGV in crash.node!f on a thread of its own (worker) \
+             (it read, wrote or ran memory that is not its own, at 0xdeadbeef0000)"
+        );
+        report.overflowed = true;
+        assert!(report.how().ends_with("(its stack overflowed)"));
+    }
+
+    #[test]
+    fn fault_of_a_library_names_its_caller() {
+        let mut report = by(Signal::SIGSEGV, &["libc.so.6!strlen", "crash.node!f"]);
+        report.address = Some(0x7f00_0000_0000);
+        let text = "died of SIGSEGV in libc.so.6!strlen, called by crash.node!f (";
+        assert!(report.how().starts_with(text), "{}", report.how());
+        let panic = ["libc.so.6!abort", "x.node!std::panicking", "x.node!x::f"];
+        let text = "died of SIGABRT in x.node!x::f (it called abort()";
+        let how = by(Signal::SIGABRT, &panic).how();
+        assert!(how.starts_with(text), "{how}");
+        let unnamed = by(Signal::SIGBUS, &["crash.node"]);
+        let text = "died of SIGBUS in crash.node+0x10 (it touched memory";
+        assert!(unnamed.how().starts_with(text), "{}", unnamed.how());
+    }
+
+    #[test]
+    fn fault_inside_node_api_names_function_and_caller() {
+        let stack = ["libc.so.6!memcpy", "napi-hostd!napi_x", "crash.node!f"];
+        let mut report = by(Signal::SIGSEGV, &stack);
+        report.address = Some(1 << 40);
+        let how = report.how();
+        let text = "died of SIGSEGV in libc.so.6!memcpy, inside Node-API function napi_x, \
+                    called by crash.node!f (";
+        assert!(how.starts_with(text), "{how}");
+        assert!(how.ends_with(&format!("; {WRONG_ARGUMENT})")), "{how}");
+        let stack = ["napi-hostd!uv_loop", "crash.node!f"];
+        let how = by(Signal::SIGABRT, &stack).how();
+        let text = "died of SIGABRT inside libuv function uv_loop, called by crash.node!f (";
+        assert!(how.starts_with(text), "{how}");
+        assert!(!how.contains(WRONG_ARGUMENT), "{how}");
+    }
+
+    #[test]
+    fn fault_of_the_host_is_a_defect_unless_the_signal_was_sent() {
+        let stack = ["libc.so.6!memcpy", "napi-hostd!copy", "napi-hostd!main"];
+        let mut report = by(Signal::SIGSEGV, &stack);
+        let how = report.how();
+        assert!(!how.contains(HOST_DEFECT), "{how}");
+        report.address = Some(1 << 40);
+        let how = report.how();
+        let text = "died of SIGSEGV in libc.so.6!memcpy, called by napi-hostd!copy (";
+        assert!(how.starts_with(text), "{how}");
+        assert!(how.ends_with(&format!("; {HOST_DEFECT})")), "{how}");
+    }
+
+    #[test]
+    fn forbidden_call_is_written_with_its_arguments() {
+        let mut report = by(Signal::SIGSYS, &["libc.so.6!syscall", "crash.node!f"]);
+        assert_eq!(report.how(), "died of SIGSYS in crash.node!f");
+        report.cause = Cause::ForbiddenCall;
+        report.forbidden = Some(ForbiddenCall {
+            name: "openat".to_owned(),
+            table: "x86-64",
+            arguments: [1, 2, 0, 0, 0, 255],
+            path: Some("/etc/passwd".to_owned()),
+        });
+        assert_eq!(
+            report.how(),
+            "died of SIGSYS in crash.node!f (a system call that the sandbox forbids: \
+             openat(0x1, 0x2, 0x0, 0x0, 0x0, 0xff) by the numbers of x86-64, path '/etc/passwd')"
+        );
+        report.backtrace = None;
+        report.forbidden = None;
+        assert_eq!(
+            report.how(),
+            "died of SIGSYS (a system call that the sandbox forbids)"
+        );
+    }
+}

@@ -1,0 +1,329 @@
+//! One process of an addon's host, shared by the supervisor and the threads that use it: its carrier,
+//! whether it serves, and how it ended.
+//!
+//! Upholds I-17.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use hostd_protocol::carrier::ClientEnd;
+use hostd_protocol::carrier::socket::Outbox;
+use hostd_protocol::confinement::{Applied, Bounds};
+use hostd_protocol::control::ClientMessage;
+use hostd_protocol::ids::{Generation, LaneIndex};
+use hostd_protocol::limits::Limits;
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::sync::Notify;
+
+use crate::cache::Unsaved;
+use crate::cause::{Cause, Kill};
+use crate::report::Running;
+use crate::wake_pipe::WakePipe;
+use crate::{ClientError, ExitReport, fork};
+
+/// How long an exit report is waited for: longer than the supervisor needs to make one.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a call that ended with the host waits for the thread of the crashed call to name it.
+const LAST_CALL_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// The descriptor of a host process, and why it was killed.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    killed: Mutex<Option<Kill>>,
+    epoch: u32,
+}
+
+impl Process {
+    pub(crate) fn new(pid: u32, pidfd: OwnedFd) -> Self {
+        Self {
+            pid,
+            pidfd,
+            killed: Mutex::new(None),
+            epoch: fork::epoch(),
+        }
+    }
+
+    /// Kills it; the first reason is the one that is reported.
+    pub(crate) fn kill(&self, reason: Kill) {
+        if self.epoch != fork::epoch() {
+            return;
+        }
+        let mut killed = lock(&self.killed);
+        if killed.is_none() {
+            *killed = Some(reason);
+            // It fails only if the process has ended.
+            let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
+        }
+    }
+
+    /// Why it was killed, if it was.
+    pub(crate) fn killed(&self) -> Option<Kill> {
+        lock(&self.killed).clone()
+    }
+}
+
+/// One process of an addon's host that serves or has served.
+#[derive(Debug)]
+pub(crate) struct HostInstance {
+    pub(crate) generation: Generation,
+    pub(crate) process: Arc<Process>,
+    pub(crate) end: ClientEnd,
+    /// Wakes an event loop of this process; none over the socket carrier.
+    pub(crate) wake_pipe: Option<Arc<WakePipe>>,
+    pub(crate) limits: Limits,
+    /// Its sandbox mechanisms.
+    pub(crate) applied: Applied,
+    /// Its resource limits.
+    pub(crate) bounds: Option<Bounds>,
+    pub(crate) outbox: Outbox,
+    pub(crate) shutdown: Shutdown,
+    /// Whether it takes no further conversations.
+    retired: AtomicBool,
+    /// Whether its exit was observed.
+    finalized: AtomicBool,
+    /// Whether it was told to end so that another one can start.
+    restarting: AtomicBool,
+    report: Mutex<Option<Arc<ExitReport>>>,
+    reported: Condvar,
+    /// The call that was running when it crashed.
+    last_call: Mutex<LastCall>,
+    last_call_set: Condvar,
+    epoch: u32,
+    /// Its cache folder, until that is stored for later hosts.
+    unsaved: Mutex<Option<Unsaved>>,
+}
+
+/// The call that was running when the host crashed.
+#[derive(Debug, Default)]
+struct LastCall {
+    is_set: bool,
+    export: Option<String>,
+}
+
+/// The deadline of a shutdown, once the host was told to end.
+#[derive(Debug, Default)]
+pub(crate) struct Shutdown {
+    deadline: Mutex<Option<Instant>>,
+    pub(crate) changed: Notify,
+}
+
+impl Shutdown {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        *lock(&self.deadline)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl HostInstance {
+    pub(crate) fn new(
+        generation: Generation,
+        process: Arc<Process>,
+        (end, wake_pipe): (ClientEnd, Option<WakePipe>),
+        limits: Limits,
+        (applied, bounds): (Applied, Option<Bounds>),
+        (outbox, unsaved): (Outbox, Option<Unsaved>),
+    ) -> Arc<Self> {
+        let instance = Arc::new(Self {
+            generation,
+            process,
+            end,
+            wake_pipe: wake_pipe.map(Arc::new),
+            limits,
+            applied,
+            bounds,
+            outbox,
+            shutdown: Shutdown::default(),
+            retired: AtomicBool::new(false),
+            finalized: AtomicBool::new(false),
+            restarting: AtomicBool::new(false),
+            report: Mutex::new(None),
+            reported: Condvar::new(),
+            last_call: Mutex::default(),
+            last_call_set: Condvar::new(),
+            epoch: fork::epoch(),
+            unsaved: Mutex::new(unsaved),
+        });
+        let mut instances = lock(&INSTANCES);
+        instances.retain(|instance| instance.strong_count() > 0);
+        instances.push(Arc::downgrade(&instance));
+        drop(instances);
+        instance
+    }
+
+    /// Stores what the addon put into its cache folder, for later hosts.
+    pub(crate) fn store_cache(&self) {
+        let unsaved = lock(&self.unsaved).take();
+        // If this fails, the next host fills its cache itself.
+        let _ = unsaved.map(|unsaved| unsaved.store());
+    }
+
+    /// Whether a conversation may start.
+    #[inline]
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.retired.load(Ordering::Acquire) && self.is_ours()
+    }
+
+    /// Whether this process started it, not one that this was forked from.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.epoch == fork::epoch()
+    }
+
+    /// Whether its conversations can only fail.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.finalized.load(Ordering::Acquire) || !self.is_ours()
+    }
+
+    /// Refuses further conversations.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Notes that it is told to end only so that another one can start.
+    pub(crate) fn set_restarting(&self) {
+        self.restarting.store(true, Ordering::Release);
+    }
+
+    /// Tells the host to end; the supervisor kills it after `grace`. Does not wait.
+    pub(crate) fn shut_down(&self, grace: Duration) {
+        self.retire();
+        if !self.is_ours() {
+            return;
+        }
+        // This fails only if the host is gone.
+        let _ = self.outbox.send(&ClientMessage::Shutdown);
+        let deadline = Instant::now() + grace;
+        let mut earliest = lock(&self.shutdown.deadline);
+        *earliest = Some(earliest.map_or(deadline, |other| other.min(deadline)));
+        drop(earliest);
+        self.shutdown.changed.notify_one();
+    }
+
+    /// Publishes the exit report to all threads that wait for it, and disconnects the carrier.
+    pub(crate) fn finalize(&self, report: Arc<ExitReport>) {
+        self.retire();
+        self.finalized.store(true, Ordering::Release);
+        *lock(&self.report) = Some(report);
+        self.reported.notify_all();
+        self.end.disconnect();
+    }
+
+    /// Waits for the exit report; none after `timeout`.
+    pub(crate) fn wait_for_report(&self, timeout: Duration) -> Option<Arc<ExitReport>> {
+        if !self.is_ours() {
+            return None;
+        }
+        let deadline = Instant::now() + timeout;
+        let mut report = lock(&self.report);
+        loop {
+            if let Some(report) = &*report {
+                return Some(Arc::clone(report));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            report = self
+                .reported
+                .wait_timeout(report, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// The error of a conversation whose host is gone: waits for the exit report, and names the export
+    /// of the call that was running.
+    #[cold]
+    pub(crate) fn lost(&self, lane: LaneIndex, export: Option<&str>) -> ClientError {
+        if !self.is_ours() {
+            return ClientError::Forked;
+        }
+        let mut report = self.exit_report(REPORT_TIMEOUT);
+        if report.expected && !self.restarting.load(Ordering::Acquire) {
+            return ClientError::Closed;
+        }
+        report.export = match report.running {
+            // Each caller names its own call.
+            Running::Unknown => export.map(str::to_owned),
+            Running::Idle => None,
+            Running::Lane(running) if running == lane.0 => self.set_last_call(export),
+            Running::Lane(_) => self.wait_for_last_call(),
+        };
+        ClientError::HostDied(Box::new(report))
+    }
+
+    /// The exit report, or one with an unknown status after `timeout`.
+    pub(crate) fn exit_report(&self, timeout: Duration) -> ExitReport {
+        let report = match self.wait_for_report(timeout) {
+            Some(report) => ExitReport::clone(&report),
+            None => ExitReport {
+                generation: self.generation.0,
+                pid: self.process.pid,
+                cause: Cause::Unknown(
+                    "its control connection was lost, and its exit was not observed".to_owned(),
+                ),
+                ..ExitReport::default()
+            },
+        };
+        if self.restarting.load(Ordering::Acquire) {
+            let cause = Cause::Restart;
+            return ExitReport { cause, ..report };
+        }
+        report
+    }
+
+    /// Names the call that was running. Of the nested calls of a lane, the innermost comes here first.
+    fn set_last_call(&self, export: Option<&str>) -> Option<String> {
+        let mut last = lock(&self.last_call);
+        if !last.is_set {
+            last.is_set = true;
+            last.export = export.map(str::to_owned);
+        }
+        self.last_call_set.notify_all();
+        last.export.clone()
+    }
+
+    /// The name of the call that was running, once the thread that made it has set it.
+    fn wait_for_last_call(&self) -> Option<String> {
+        let last = lock(&self.last_call);
+        let waited = self
+            .last_call_set
+            .wait_timeout_while(last, LAST_CALL_TIMEOUT, |last| !last.is_set);
+        let (last, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        last.export.clone()
+    }
+
+    /// Kills it and refuses further conversations.
+    #[cold]
+    pub(crate) fn kill(&self, reason: Kill) {
+        self.retire();
+        self.process.kill(reason);
+    }
+}
+
+/// The instances that this process started. A forked child detaches from their shared memory.
+static INSTANCES: Mutex<Vec<Weak<HostInstance>>> = Mutex::new(Vec::new());
+
+/// To be called in a forked child before anything else of this crate: its clients then behave as
+/// if they had not been started, and conversations of the parent write nothing.
+pub fn forked() {
+    fork::advance();
+    // A thread that does not exist in the child may have held the lock.
+    if let Ok(mut instances) = INSTANCES.try_lock() {
+        for instance in std::mem::take(&mut *instances) {
+            if let Some(instance) = instance.upgrade() {
+                #[cfg(target_os = "linux")]
+                instance.end.detach_forked();
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The limits of a sandbox as messages name them: the option that sets one, its value, and what
+//! raises it.
+
+use hostd_protocol::confinement::Bounds;
+
+/// A limit of the sandbox of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SandboxLimit {
+    /// Memory of its own.
+    Memory,
+    /// Threads.
+    Threads,
+    /// Open descriptors.
+    Files,
+    /// The length of one file.
+    FileSize,
+    /// Processor time.
+    Cpu,
+}
+
+impl SandboxLimit {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Memory,
+        Self::Threads,
+        Self::Files,
+        Self::FileSize,
+        Self::Cpu,
+    ];
+
+    /// The option that sets it.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Threads => "threads",
+            Self::Files => "files",
+            Self::FileSize => "file_size",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    fn value(self, bounds: &Bounds) -> Option<u64> {
+        match self {
+            Self::Memory => Some(bounds.memory),
+            Self::Threads => Some(bounds.threads),
+            Self::Files => Some(bounds.files),
+            Self::FileSize => Some(bounds.file_size),
+            Self::Cpu => bounds.cpu,
+        }
+    }
+
+    fn written(self, value: u64) -> String {
+        match self {
+            Self::Memory | Self::FileSize => size(value),
+            Self::Threads | Self::Files | Self::Cpu => value.to_string(),
+        }
+    }
+
+    /// The limit as its option is written, and what would raise it; none if there is no limit.
+    pub fn advice(self, bounds: &Bounds) -> Option<String> {
+        let (option, value) = (self.option(), self.value(bounds)?);
+        let (now, more) = (self.written(value), self.written(value.saturating_mul(2)));
+        Some(format!(
+            "its limit is {option}={now}; sandbox=Sandbox({option}={more}) allows twice as much"
+        ))
+    }
+}
+
+/// A size as the option of it is written.
+fn size(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("\"{} {name}\"", bytes / unit);
+        }
+    }
+    bytes.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        memory: 2 << 30,
+        threads: 64,
+        files: 512,
+        file_size: 3 << 20,
+        cpu: Some(2),
+    };
+
+    #[test]
+    fn advice_names_the_limit_and_the_option() {
+        let advice = SandboxLimit::ALL.map(|limit| limit.advice(&BOUNDS).unwrap());
+        let wanted = [
+            ("memory=\"2 GiB\"", "Sandbox(memory=\"4 GiB\")"),
+            ("threads=64", "Sandbox(threads=128)"),
+            ("files=512", "Sandbox(files=1024)"),
+            ("file_size=\"3 MiB\"", "Sandbox(file_size=\"6 MiB\")"),
+            ("cpu=2", "Sandbox(cpu=4)"),
+        ];
+        for (text, (limit, option)) in advice.iter().zip(wanted) {
+            assert!(text.contains(limit) && text.contains(option), "{text}");
+        }
+        let unlimited = Bounds {
+            cpu: None,
+            ..BOUNDS
+        };
+        assert_eq!(SandboxLimit::Cpu.advice(&unlimited), None);
+        assert_eq!(size(5000), "5000");
+    }
+}

@@ -1,0 +1,34 @@
+//! What `load_addon` was given: it does not change while the addon is loaded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostd_protocol::limits::Limits;
+use pyo3::prelude::*;
+
+/// The options of one loaded addon, as far as this crate uses them.
+pub(crate) struct AddonConfig {
+    /// The addon's name in messages and logs.
+    pub(crate) label: Arc<str>,
+    pub(crate) path: PathBuf,
+    /// Whether instances of Python-defined classes are live for their public names.
+    pub(crate) public: bool,
+    pub(crate) limits: Limits,
+    /// Called with the addon before the first other call to a new host.
+    pub(crate) on_start: Option<Py<PyAny>>,
+    /// The timeout of each call.
+    pub(crate) timeout: Option<Duration>,
+    /// The timeout of a start, the load included.
+    pub(crate) start_timeout: Duration,
+    /// The advice of an error when the restart policy allows no further process.
+    pub(crate) policy: String,
+    /// Whether calls of other threads run while a callback waits.
+    pub(crate) nested_threads: bool,
+    /// The `Sandbox` of the hosts; None if they have none.
+    pub(crate) sandbox: Option<Py<PyAny>>,
+    /// The paths of the addon's own package, which a sandboxed host may read.
+    pub(crate) package: Vec<PathBuf>,
+    /// The share of one CPU that a host may take from this process by unsolicited messages.
+    pub(crate) unsolicited_cpu: f64,
+}

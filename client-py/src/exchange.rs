@@ -1,0 +1,18 @@
+//! One exchange with a host: a request, the callbacks that it serves meanwhile, and the reply.
+//!
+//! The files, each of which uses only those before it: `spec` is what a request is, `buffers` what it
+//! is built in, `suspended` the conversations of this thread; `encode` writes frames, `decode` reads
+//! replies, `serve` runs a callback, `send` has the conversation, `request` is the whole.
+
+mod buffers;
+mod decode;
+mod encode;
+mod request;
+mod send;
+mod serve;
+mod spec;
+pub(crate) mod suspended;
+
+pub(crate) use decode::{read_preamble, value};
+pub(crate) use serve::Settler;
+pub(crate) use spec::Request;

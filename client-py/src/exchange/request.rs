@@ -1,0 +1,240 @@
+//! A whole request: the frame is written for the generation that runs, sent, and its reply is read.
+
+use std::sync::Arc;
+
+use hostd_client::Client;
+use hostd_protocol::frame::{Flags, FrameKind, Header};
+use hostd_protocol::value::ValueReader;
+use pyo3::prelude::*;
+
+use super::buffers::ExchangeBuffers;
+use super::decode::{counting_decoder, failure, read_preamble, uncount_unread};
+use super::encode::{Write, unsend};
+use super::send::Sent;
+use super::spec::Request;
+use super::suspended;
+use crate::addon::LoadedAddon;
+use crate::convert::{Decoder, Encoder, apply, read_changes};
+use crate::deadline;
+use crate::errors;
+use crate::generation::HostGeneration;
+use crate::threads;
+use crate::wait::CallWait;
+
+/// How often a request is written again because its host was replaced before it was sent.
+const REQUEST_ATTEMPTS_MAX: usize = 4;
+
+/// Reads the body of a reply.
+type Read<'a, 'py, R> = dyn FnMut(&mut Decoder<'_, 'py>) -> PyResult<R> + 'a;
+
+impl LoadedAddon {
+    /// Makes a request. `write` can run more than once.
+    #[inline]
+    pub(crate) fn request<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        request: Request<'_>,
+        mut write: impl FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
+        mut read: impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        if let Some(home) = request.home
+            && !self.is_current(home)
+        {
+            return Err(self.not_current(home));
+        }
+        let mut buffers = ExchangeBuffers::take(&self.config.limits);
+        let result = self.exchange(py, request, &mut buffers, &mut write);
+        let result = match result {
+            Ok((generation, header)) => {
+                if generation.is_unproven() && request.proves() {
+                    self.prove(&generation);
+                }
+                match self.read_reply(py, &generation, header, &buffers, &mut read) {
+                    Ok(found) if self.denials.is_pending() && request.proves() => self
+                        .warn_of_denials(py, request.export(), false)
+                        .map(|()| found),
+                    Ok(found) => Ok(found),
+                    Err(error) => {
+                        self.end_if_broken(&generation);
+                        if request.proves() {
+                            threads::hold_at_end(py);
+                        }
+                        Err(error)
+                    }
+                }
+            }
+            Err(error) => {
+                if let Some((generation, header)) = buffers.unwanted.take() {
+                    // The interruption is the error to report.
+                    let _ = self.count(py, &generation, header, &buffers, (None, &mut read));
+                    self.end_if_broken(&generation);
+                }
+                if request.proves() {
+                    threads::hold_at_end(py);
+                }
+                Err(error)
+            }
+        };
+        buffers.give();
+        result
+    }
+
+    #[cold]
+    fn not_current(&self, home: &HostGeneration) -> PyErr {
+        match self.client() {
+            Ok(client) => self.stale(home, client.generation()),
+            Err(closed) => closed,
+        }
+    }
+
+    /// The tables of the generation that runs, which is started if there is none.
+    #[inline]
+    pub(crate) fn running(self: &Arc<Self>, py: Python<'_>) -> PyResult<Arc<HostGeneration>> {
+        let client = self.client()?;
+        if let Some(generation) = self.current()
+            && generation.number.0 == client.generation()
+            && !client.is_dead()
+        {
+            return Ok(generation);
+        }
+        self.start(py, client)
+    }
+
+    #[cold]
+    pub(crate) fn start(&self, py: Python<'_>, client: &Client) -> PyResult<Arc<HostGeneration>> {
+        let mut wait = CallWait::attached(&self.config, deadline::of_blocks(py)?);
+        let started = client.conversation(&mut wait).map(drop);
+        if let Err(error) = started {
+            return Err(self.client_error(error, wait, None));
+        }
+        self.current()
+            .ok_or_else(|| errors::replaced(self.label(), client.generation()))
+    }
+
+    fn exchange<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        request: Request<'_>,
+        buffers: &mut ExchangeBuffers,
+        write: &mut Write<'_, 'py>,
+    ) -> PyResult<(Arc<HostGeneration>, Header)> {
+        for _ in 0..REQUEST_ATTEMPTS_MAX {
+            let nested = suspended::generation(self);
+            let is_nested = nested.is_some();
+            let generation = match (nested, request.home) {
+                (Some(generation), _) => generation,
+                (None, Some(home)) if self.is_current(home) => Arc::clone(home),
+                (None, Some(home)) => return Err(self.not_current(home)),
+                (None, None) => self.running(py)?,
+            };
+            // A request that can be declined is no part of the callback, and carries no changes.
+            let received = if is_nested && request.declined.is_none() {
+                suspended::received(self)
+            } else {
+                None
+            };
+            let head = (FrameKind::Request, request.call.number(), received.as_ref());
+            self.encode(py, &generation, head, buffers, write)?;
+            let mut open = if is_nested {
+                suspended::take(self)
+            } else {
+                None
+            };
+            let outer = open.as_ref().and_then(|open| open.deadline);
+            let sent = self.send(py, &mut open, &generation, request, buffers);
+            match open {
+                // The calls around this one go on, with their own deadline.
+                Some(mut open) if is_nested => {
+                    open.deadline = outer;
+                    suspended::put_back(self, open);
+                }
+                other => drop(other),
+            }
+            match sent {
+                Ok(Sent::Answered(header)) => return Ok((generation, header)),
+                Ok(Sent::Replaced) => unsend(py, &generation, buffers),
+                Ok(Sent::Declined) => {
+                    unsend(py, &generation, buffers);
+                    if let Some(declined) = request.declined {
+                        declined.set(true);
+                    }
+                    return Err(errors::busy(self.label()));
+                }
+                Err(error) => {
+                    unsend(py, &generation, buffers);
+                    return Err(error);
+                }
+            }
+        }
+        Err(errors::replaced(self.label(), self.generation()))
+    }
+
+    /// Counts the objects in a reply that is not wanted any more, of which some may have been
+    /// counted.
+    #[cold]
+    fn count<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        generation: &Arc<HostGeneration>,
+        header: Header,
+        buffers: &ExchangeBuffers,
+        (counted, read): (Option<u32>, &mut Read<'_, 'py, R>),
+    ) -> PyResult<()> {
+        let mut decoder = counting_decoder(py, self, generation, header, buffers, counted)?;
+        if header.kind == FrameKind::Failure {
+            if counted.is_none() {
+                uncount_unread(generation, header, buffers);
+            }
+            drop(failure(&mut decoder));
+            return Ok(());
+        }
+        read(&mut decoder).map(drop)
+    }
+
+    #[inline]
+    fn read_reply<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        generation: &Arc<HostGeneration>,
+        header: Header,
+        buffers: &ExchangeBuffers,
+        read: &mut impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let mut reader = ValueReader::new(&buffers.body, &self.config.limits);
+        if header.flags.contains(Flags::RELEASES) || header.flags.contains(Flags::DENIALS) {
+            read_preamble(py, self, generation, header.flags, &mut reader)?;
+        }
+        let mut decoder = Decoder::new(py, self, generation, reader, Some(&buffers.objects))?;
+        let reply = Self::read_body(&mut decoder, generation, header, buffers, read);
+        if reply.is_err()
+            && let Some(counted) = decoder.unread_after()
+        {
+            // This drops the objects that were read, to have memory for the rest.
+            drop(decoder);
+            // The unread rest contains objects as well; the first error is the one to report.
+            let _ = self.count(py, generation, header, buffers, (Some(counted), read));
+        }
+        reply
+    }
+
+    #[inline]
+    fn read_body<'py, R>(
+        decoder: &mut Decoder<'_, 'py>,
+        generation: &HostGeneration,
+        header: Header,
+        buffers: &ExchangeBuffers,
+        read: &mut impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        if header.flags.contains(Flags::WRITE_BACK) {
+            let changes = read_changes(decoder)?;
+            apply(decoder, changes)?;
+        }
+        if header.kind == FrameKind::Failure {
+            uncount_unread(generation, header, buffers);
+            return Err(failure(decoder));
+        }
+        let result = read(decoder)?;
+        decoder.finish()?;
+        Ok(result)
+    }
+}

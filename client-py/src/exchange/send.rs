@@ -1,0 +1,237 @@
+//! The conversation of an exchange: leases a lane, sends the request, serves callbacks until the
+//! reply.
+
+use std::sync::Arc;
+
+use hostd_client::{ClientError, Conversation};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::carrier::TurnClaim;
+use hostd_protocol::frame::{Flags, FrameKind, Header};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+
+use super::buffers::ExchangeBuffers;
+use super::encode::unsend;
+use super::serve::{self, Served};
+use super::spec::Request;
+use super::suspended::{self, OpenConversation};
+use crate::addon::LoadedAddon;
+use crate::blocked::InCallback;
+use crate::deadline::nearer;
+use crate::errors;
+use crate::generation::HostGeneration;
+use crate::turns::TurnCondition;
+use crate::wait::CallWait;
+
+/// What came of sending.
+pub(super) enum Sent {
+    Answered(Header),
+    /// Nothing was sent: another host runs than the one that the message was written for.
+    Replaced,
+    /// Nothing was sent: the JS thread is running something.
+    Declined,
+}
+
+impl LoadedAddon {
+    /// Sends the frame in `buffers` and serves callbacks until its reply comes. Leaves the
+    /// conversation in `open`, leased if there was none, unless it has failed.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        open: &mut Option<OpenConversation>,
+        generation: &Arc<HostGeneration>,
+        request: Request<'_>,
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Sent> {
+        let client = self.client()?;
+        let outer = open.as_ref().and_then(|open| open.deadline);
+        let is_turn = request.declined.is_some();
+        let deadline = match request.call {
+            // It waits in the host for other calls to end; a deadline must not kill the host for
+            // that.
+            CallKind::Settle => outer,
+            // The code that runs in a turn is not the caller's, and has no deadline of the caller's.
+            _ if is_turn => self.own_deadline(),
+            // The time of a call with a long message has begun while it was encoded.
+            _ => nearer(self.deadline(py, outer)?, buffers.objects.deadline),
+        };
+        let deadline = nearer(deadline, request.deadline);
+        let mut wait = CallWait::attached(&self.config, deadline);
+        if deadline.is_some() && wait.is_late() {
+            return Err(self.client_error(ClientError::Interrupted, wait, request.export()));
+        }
+        let mut send = || {
+            let open = match &mut *open {
+                Some(open) => open,
+                none => {
+                    let lane = match request.home {
+                        None => client.conversation(&mut wait)?,
+                        Some(_) => match client.conversation_of(generation.number, &mut wait)? {
+                            Some(lane) => lane,
+                            None => return Ok(Sent::Replaced),
+                        },
+                    };
+                    if lane.generation() != generation.number {
+                        return Ok(Sent::Replaced);
+                    }
+                    none.insert(OpenConversation {
+                        lane,
+                        generation: Arc::clone(generation),
+                        deadline: None,
+                    })
+                }
+            };
+            if is_turn && !self.announce_turn(&open.lane, request.condition) {
+                return Ok(Sent::Declined);
+            }
+            open.deadline = deadline;
+            // The reply of a turn is read to its end.
+            buffers.objects.deadline = deadline.filter(|_| !is_turn);
+            if let Some(export) = request.export {
+                open.lane.set_export(Arc::clone(export));
+            }
+            open.lane.send_while(&mut buffers.builder, &mut wait)?;
+            buffers.releases.clear();
+            buffers.objects.was_sent(py);
+            open.lane
+                .next(&mut buffers.body, &mut wait)
+                .map(Sent::Answered)
+        };
+        let mut header = match send() {
+            Ok(Sent::Answered(header)) => header,
+            Ok(nothing) => return Ok(nothing),
+            Err(error) => {
+                return Err(self.interrupted(py, open, request, (error, wait), buffers));
+            }
+        };
+        if !buffers.objects.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {
+            let awaitables = &mut buffers.objects.awaitables;
+            serve::settle_awaitables(py, self, generation, request.call, awaitables);
+        }
+        while header.kind == FrameKind::Request {
+            header = self.serve_one(py, open, generation, (header, request), buffers)?;
+        }
+        Ok(Sent::Answered(header))
+    }
+
+    /// Announces a turn, or another request that needs an idle JS thread. Whether it may be sent.
+    fn announce_turn(&self, lane: &Conversation, condition: TurnCondition) -> bool {
+        if condition == TurnCondition::None {
+            return lane.try_take_top();
+        }
+        match self.background.turns.claim(|| lane.try_take_top()) {
+            TurnClaim::Announced => true,
+            TurnClaim::Declined => false,
+            TurnClaim::Owned => {
+                self.background.request_turn();
+                false
+            }
+        }
+    }
+
+    /// Serves one request of the host and waits for its next frame.
+    fn serve_one(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        open: &mut Option<OpenConversation>,
+        generation: &Arc<HostGeneration>,
+        (header, request): (Header, Request<'_>),
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Header> {
+        let Some(busy) = open.take() else {
+            return Err(errors::lost_lane(self.label()));
+        };
+        let mut reply = ExchangeBuffers::take(&self.config.limits);
+        let deadline = busy.deadline;
+        suspended::suspend(self, busy);
+        let in_callback = InCallback::enter(py, &self.config);
+        let served = serve::serve(py, self, generation, header, buffers, &mut reply);
+        drop(in_callback);
+        let resumed = suspended::resume();
+        match &served {
+            Ok(served) if served.is_known => {
+                request.served.into_iter().for_each(|it| it.set(true));
+            }
+            Ok(_) => self.charge_stale_request(generation.number),
+            // The conversation is dropped, which kills the host.
+            Err(_) => {
+                errors::take_breach();
+            }
+        }
+        let result = served.and_then(|Served { raised, .. }| {
+            let Some(resumed) = resumed else {
+                return Err(errors::lost_lane(self.label()));
+            };
+            let resumed = open.insert(resumed);
+            if let Some(export) = request.export {
+                // A call inside of the callback has set its own name.
+                resumed.lane.set_export(Arc::clone(export));
+            }
+            let mut wait = CallWait::attached(&self.config, deadline);
+            let gone = resumed.lane.is_over();
+            // An exception that ended a call inside of the callback, or the callback, ends this call.
+            let raised = raised.filter(|raised| {
+                if gone {
+                    errors::ends_calls(py, raised)
+                } else {
+                    raised.is_instance_of::<PyKeyboardInterrupt>(py)
+                }
+            });
+            // The host gets its reply even if the call is interrupted; it ends the call then.
+            match raised {
+                Some(raised) if gone => return Err(raised),
+                Some(_) => resumed.lane.interrupt(),
+                None if wait.is_over(py) => resumed.lane.interrupt(),
+                None => {}
+            }
+            let mut next = || -> Result<Header, ClientError> {
+                if !gone {
+                    resumed.lane.send_while(&mut reply.builder, &mut wait)?;
+                    reply.releases.clear();
+                    reply.objects.was_sent(py);
+                }
+                // If the host died while the callback ran, the lane reports how.
+                resumed.lane.next(&mut buffers.body, &mut wait)
+            };
+            next().map_err(|error| {
+                let error = self.interrupted(py, open, request, (error, wait), buffers);
+                raised.unwrap_or(error)
+            })
+        });
+        if result.is_err() {
+            unsend(py, generation, &mut reply);
+        } else if !reply.objects.awaitables.is_empty() {
+            let awaitables = &mut reply.objects.awaitables;
+            serve::settle_awaitables(py, self, generation, request.call, awaitables);
+        }
+        reply.give();
+        result
+    }
+
+    /// The error to raise when a wait ended with an error. Uncounts the objects of callbacks that
+    /// were refused; a reply that came after all is left in `buffers`.
+    #[cold]
+    fn interrupted(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        open: &mut Option<OpenConversation>,
+        request: Request<'_>,
+        (error, wait): (ClientError, CallWait<'_>),
+        buffers: &mut ExchangeBuffers,
+    ) -> PyErr {
+        if let Some(open) = open {
+            for (header, body) in open.lane.take_discarded() {
+                buffers.body = body;
+                if header.kind == FrameKind::Request {
+                    // The interruption is the error to report.
+                    if serve::count(py, self, &open.generation, header, buffers, None).is_err() {
+                        self.end_if_broken(&open.generation);
+                    }
+                } else {
+                    buffers.unwanted = Some((Arc::clone(&open.generation), header));
+                }
+            }
+        }
+        self.client_error(error, wait, request.export())
+    }
+}

@@ -1,0 +1,337 @@
+//! Constructors of Python objects that raise `MemoryError` without memory, where those of the binding
+//! panic.
+//!
+//! Invariants:
+//! F1. The interpreter is held (there is a token of it).
+//! F2. What makes an object gives a new reference, or null with an exception set.
+//! F3. A list or tuple that `PyList_New` or `PyTuple_New` made has a place for each item, which
+//!     `PyList_SetItem` or `PyTuple_SetItem` fills, taking over the reference to the item; nothing
+//!     else has seen it by then.
+#![expect(
+    unsafe_code,
+    reason = "the binding panics where there is no memory for an object"
+)]
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString, PyTuple};
+
+/// The error for a message that there is no memory to convert. Without memory for its text it is the
+/// interpreter's own `MemoryError`.
+#[cold]
+pub(crate) fn memory() -> PyErr {
+    let text = "out of memory: a message of the addon is too large to be converted";
+    Python::attach(|py| match string(py, text) {
+        Ok(text) => PyMemoryError::new_err(text.unbind()),
+        Err(error) => error,
+    })
+}
+
+/// An int.
+#[inline]
+pub(crate) fn int(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: F1.
+    let made = unsafe { ffi::PyLong_FromLongLong(number) };
+    // SAFETY: F2.
+    unsafe { Bound::from_owned_ptr_or_err(py, made) }
+}
+
+/// A float.
+#[inline]
+pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: F1.
+    let made = unsafe { ffi::PyFloat_FromDouble(number) };
+    // SAFETY: F2.
+    unsafe { Bound::from_owned_ptr_or_err(py, made) }
+}
+
+/// A string.
+#[inline]
+pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    PyString::from_bytes(py, text.as_bytes())
+}
+
+/// The bytes.
+pub(crate) fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, bytes.len(), |target| {
+        target.copy_from_slice(bytes);
+        Ok(())
+    })
+}
+
+/// An empty list.
+#[inline]
+pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    // SAFETY: F1.
+    let made = unsafe { ffi::PyList_New(0) };
+    // SAFETY: F2.
+    let list = unsafe { Bound::from_owned_ptr_or_err(py, made)? };
+    Ok(list.cast_into()?)
+}
+
+/// A list of few items; no Python code runs.
+#[inline]
+pub(crate) fn list_of<'py>(
+    py: Python<'py>,
+    items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let length = isize::try_from(items.len())?;
+    // SAFETY: F1.
+    let made = unsafe { ffi::PyList_New(length) };
+    // SAFETY: F2.
+    let list = unsafe { Bound::from_owned_ptr_or_err(py, made)? };
+    let mut filled = 0;
+    for (place, item) in (0..length).zip(items) {
+        let item = item?;
+        // SAFETY: F1, F3: `place` is below the length.
+        unsafe { ffi::PyList_SetItem(list.as_ptr(), place, item.into_ptr()) };
+        filled += 1;
+    }
+    if filled != length {
+        // A list with an empty place would crash its users.
+        return Err(memory());
+    }
+    Ok(list.cast_into()?)
+}
+
+/// An empty dict.
+#[inline]
+pub(crate) fn dict(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    // SAFETY: F1.
+    let made = unsafe { ffi::PyDict_New() };
+    // SAFETY: F2.
+    let dict = unsafe { Bound::from_owned_ptr_or_err(py, made)? };
+    Ok(dict.cast_into()?)
+}
+
+/// The items of a list.
+pub(crate) fn tuple<'py>(list: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyTuple>> {
+    list.as_sequence().to_tuple()
+}
+
+/// A tuple of these items.
+#[inline]
+pub(crate) fn tuple_of<'py, const N: usize>(
+    py: Python<'py>,
+    items: [Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyTuple>> {
+    // SAFETY: F1; there are few items.
+    let made = unsafe { ffi::PyTuple_New(N.cast_signed()) };
+    // SAFETY: F2.
+    let tuple = unsafe { Bound::from_owned_ptr_or_err(py, made)? };
+    for (place, item) in (0..).zip(items) {
+        // SAFETY: F1, F3: `place` is below the length.
+        unsafe { ffi::PyTuple_SetItem(tuple.as_ptr(), place, item.into_ptr()) };
+    }
+    Ok(tuple.cast_into()?)
+}
+
+/// An attribute of a module.
+pub(crate) fn import<'py>(
+    py: Python<'py>,
+    module: &str,
+    name: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    py.import(string(py, module)?)?.getattr(string(py, name)?)
+}
+
+/// A dict of facts.
+pub(crate) struct Facts<'py>(pub(crate) Bound<'py, PyDict>);
+
+impl<'py> Facts<'py> {
+    pub(crate) fn new(py: Python<'py>) -> PyResult<Self> {
+        dict(py).map(Self)
+    }
+
+    pub(crate) fn set(&self, name: &str, value: impl Argument<'py>) -> PyResult<()> {
+        let py = self.0.py();
+        self.0.set_item(string(py, name)?, value.object(py)?)
+    }
+}
+
+/// A value that can be an argument of a call.
+pub(crate) trait Argument<'py> {
+    /// The object.
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+}
+
+impl<'py, T> Argument<'py> for Bound<'py, T> {
+    #[inline]
+    fn object(self, _: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_any())
+    }
+}
+
+impl<'py, T> Argument<'py> for &Bound<'py, T> {
+    #[inline]
+    fn object(self, _: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.clone().into_any())
+    }
+}
+
+impl<'py, T> Argument<'py> for Py<T> {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_bound(py).into_any())
+    }
+}
+
+impl<'py, T> Argument<'py> for &Py<T> {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.bind(py).clone().into_any())
+    }
+}
+
+impl<'py> Argument<'py> for &str {
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(string(py, self)?.into_any())
+    }
+}
+
+impl<'py> Argument<'py> for String {
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(string(py, &self)?.into_any())
+    }
+}
+
+impl<'py> Argument<'py> for bool {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(PyBool::new(py, self).to_owned().into_any())
+    }
+}
+
+impl<'py> Argument<'py> for u8 {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        int(py, i64::from(self))
+    }
+}
+
+impl<'py> Argument<'py> for i32 {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        int(py, i64::from(self))
+    }
+}
+
+impl<'py> Argument<'py> for u32 {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        int(py, i64::from(self))
+    }
+}
+
+impl<'py> Argument<'py> for u64 {
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: F1.
+        let made = unsafe { ffi::PyLong_FromUnsignedLongLong(self) };
+        // SAFETY: F2.
+        unsafe { Bound::from_owned_ptr_or_err(py, made) }
+    }
+}
+
+impl<'py> Argument<'py> for usize {
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        (self as u64).object(py)
+    }
+}
+
+impl<'py> Argument<'py> for f64 {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        float(py, self)
+    }
+}
+
+impl<'py, T: Argument<'py>> Argument<'py> for Vec<T> {
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let items = self.into_iter().map(|item| item.object(py));
+        Ok(list_of(py, items)?.into_any())
+    }
+}
+
+impl<'py, A: Argument<'py>, B: Argument<'py>> Argument<'py> for (A, B) {
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.tuple(py)?.into_any())
+    }
+}
+
+impl<'py, A: Argument<'py>> Argument<'py> for Option<A> {
+    #[inline]
+    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Some(argument) => argument.object(py),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+}
+
+/// The positional arguments of a call.
+pub(crate) trait Arguments<'py> {
+    /// The tuple.
+    fn tuple(self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>>;
+}
+
+impl<'py> Arguments<'py> for Bound<'py, PyTuple> {
+    #[inline]
+    fn tuple(self, _: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        Ok(self)
+    }
+}
+
+impl<'py> Arguments<'py> for () {
+    #[inline]
+    fn tuple(self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        // The empty tuple is a singleton and allocates nothing.
+        Ok(PyTuple::empty(py))
+    }
+}
+
+macro_rules! arguments {
+    ($($type:ident $place:tt),*) => {
+        impl<'py, $($type: Argument<'py>),*> Arguments<'py> for ($($type,)*) {
+            #[inline]
+            fn tuple(self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+                tuple_of(py, [$(self.$place.object(py)?),*])
+            }
+        }
+    };
+}
+
+arguments!(A 0);
+arguments!(A 0, B 1);
+arguments!(A 0, B 1, C 2);
+arguments!(A 0, B 1, C 2, D 3);
+arguments!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+
+/// A copy of bytes. None if there is no memory.
+pub(crate) fn copied(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).ok()?;
+    copy.extend_from_slice(bytes);
+    Some(copy)
+}
+
+/// Appends to a vector.
+#[inline]
+pub(crate) fn push<T>(items: &mut Vec<T>, item: T) -> PyResult<()> {
+    if items.len() == items.capacity() {
+        grow(items)?;
+    }
+    items.push(item);
+    Ok(())
+}
+
+/// Makes room for more items of a vector.
+#[inline]
+pub(crate) fn reserve<T>(items: &mut Vec<T>, more: usize) -> PyResult<()> {
+    items.try_reserve(more).map_err(|_| memory())
+}
+
+#[cold]
+fn grow<T>(items: &mut Vec<T>) -> PyResult<()> {
+    reserve(items, 1)
+}

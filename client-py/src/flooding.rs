@@ -1,0 +1,70 @@
+//! Charges a host for unsolicited work, and kills it when that exceeds its share of CPU time.
+
+use hostd_client::Kill;
+use std::time::Duration;
+
+use hostd_protocol::control::LogLevel;
+use hostd_protocol::ids::Generation;
+
+use crate::addon::LoadedAddon;
+use crate::flood::{self, Verdict};
+use crate::output;
+
+impl LoadedAddon {
+    /// Charges the host of this generation for unsolicited work.
+    #[inline]
+    pub(crate) fn charge(&self, generation: Generation, time: Duration) {
+        let verdict = self.background.notices.charge(time);
+        if verdict != Verdict::Within {
+            self.answer_flood(generation, verdict);
+        }
+    }
+
+    /// Charges for a request for a turn; refunded if the turn calls Python or settles a promise.
+    #[inline]
+    pub(crate) fn charge_for_turn(&self, generation: Generation, time: Duration) {
+        self.background.note_refundable(time);
+        self.charge(generation, time);
+    }
+
+    /// Charges for a request of the host for an object that is not lent to it.
+    #[cold]
+    pub(crate) fn charge_stale_request(&self, generation: Generation) {
+        self.charge(generation, flood::STALE_REQUEST);
+    }
+
+    /// Kills a host.
+    #[cold]
+    pub(crate) fn kill(&self, generation: Generation, reason: Kill) {
+        if let Ok(client) = self.client() {
+            client.kill(generation, reason);
+        }
+    }
+
+    /// Warns of the flood, or kills the host.
+    #[cold]
+    pub(crate) fn answer_flood(&self, generation: Generation, verdict: Verdict) {
+        let limit = limit_of(self.background.notices.share());
+        if verdict == Verdict::Warn {
+            let message = format!(
+                "the addon {} floods this process with notices, turns or unhandled errors; its host \
+                 is killed if this goes on: {limit}",
+                self.label()
+            );
+            return output::log(LogLevel::Warn, "flood", &message, None);
+        }
+        self.background.notices.reset();
+        let reason = Kill::Flood(format!(
+            "it flooded the client with notices, turns or unhandled errors: {limit}"
+        ));
+        self.kill(generation, reason);
+    }
+}
+
+/// The limit of unsolicited work, as its option is written, and what raises it.
+pub(crate) fn limit_of(share: f64) -> String {
+    format!(
+        "its limit is unsolicited_cpu={share}; load_addon(unsolicited_cpu={}) allows twice as much",
+        share * 2.0
+    )
+}

@@ -1,0 +1,132 @@
+//! Restarts and closes addons, at the end of the interpreter and in a forked child too.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::message::{self, HostStats};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::addon::{LoadedAddon, SHUTDOWN_GRACE, locked};
+use crate::call::call;
+use crate::errors;
+use crate::exchange::Request;
+use crate::fallible::{self, Facts};
+use crate::generation::{End, LentObject};
+use crate::output;
+
+/// [`SHUTDOWN_GRACE`] in debug mode and for a diagnosis: to look up function names takes seconds on a
+/// busy machine, and a killed host reports nothing.
+const REPORT_GRACE: Duration = Duration::from_secs(30);
+
+/// All addons that may have a host.
+static ADDONS: Mutex<Vec<Weak<LoadedAddon>>> = Mutex::new(Vec::new());
+
+impl LoadedAddon {
+    /// The counters of the host, and those of this side.
+    pub(crate) fn stats<'py>(self: &Arc<Self>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats: HostStats = self.request(
+            py,
+            Request::of(CallKind::Stats),
+            |_| Ok(()),
+            |decoder| message::read(&mut decoder.reader).map_err(errors::protocol),
+        )?;
+        let result = Facts::new(py)?;
+        result.set("lent", stats.lent)?;
+        result.set("received", stats.received)?;
+        result.set("calls", stats.calls)?;
+        result.set("callbacks", stats.callbacks)?;
+        result.set("queued_events", stats.queued_events)?;
+        result.set("engine_bytes", stats.engine_bytes)?;
+        result.set("engine_objects", stats.engine_objects)?;
+        if let Some(generation) = self.current() {
+            let (lent, proxies) = generation.counts();
+            result.set("python_objects_lent", lent)?;
+            result.set("proxies", proxies)?;
+        }
+        result.set("output_dropped", self.background.dropped())?;
+        let denied = match self.denials.kept(py) {
+            Some(kept) => call(&kept.getattr(intern!(py, "listed"))?, ())?,
+            None => fallible::list(py)?.into_any(),
+        };
+        result.set("denied", denied)?;
+        result.set("generation", self.generation())?;
+        result.set("pid", self.pid())?;
+        Ok(result.0)
+    }
+
+    /// Has the host collect garbage and run finalizers.
+    pub(crate) fn collect(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.request(py, Request::of(CallKind::Collect), |_| Ok(()), |_| Ok(()))
+    }
+
+    /// Ends the process and starts a new one.
+    pub(crate) fn restart(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let client = self.client()?;
+        if let Some(report) = py.detach(|| client.restart()) {
+            self.finalize_generation(&report);
+        }
+        self.start(py, client).map(drop)
+    }
+
+    /// Ends the process for good.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(client) = self.client.get() {
+            let (grace, drain) = if client.is_to_report() {
+                (REPORT_GRACE, REPORT_GRACE)
+            } else {
+                (SHUTDOWN_GRACE, output::DRAIN_TIMEOUT)
+            };
+            py.detach(|| client.close(grace).wait());
+            output::drain(py, drain);
+        }
+        for generation in self.live_generations() {
+            self.end_generation(&generation, End::Closed);
+        }
+        self.background.stop();
+    }
+
+    /// In a forked child: the parent's host is not this process's; the next call starts one.
+    pub(crate) fn forked(&self) {
+        self.background.turns.forget();
+        self.leave_generations();
+    }
+}
+
+/// Registers an addon, which is closed when the interpreter ends.
+pub(crate) fn register(addon: &Arc<LoadedAddon>) {
+    let mut addons = locked(&ADDONS);
+    addons.retain(|known| known.strong_count() > 0);
+    addons.push(Arc::downgrade(addon));
+}
+
+/// The registered addons.
+pub(crate) fn registered() -> Vec<Arc<LoadedAddon>> {
+    locked(&ADDONS).iter().filter_map(Weak::upgrade).collect()
+}
+
+/// The interpreter ends: closes all processes at once, so that they share one grace, and waits for
+/// them until `end` at most.
+pub(crate) fn close_all(py: Python<'_>, end: Instant) {
+    let mut addons = registered();
+    addons.retain(|addon| !addon.closed.swap(true, Ordering::AcqRel));
+    let closing: Vec<_> = addons
+        .iter()
+        .filter_map(|addon| addon.client.get())
+        .map(|client| client.close(SHUTDOWN_GRACE))
+        .collect();
+    py.detach(|| closing.into_iter().for_each(|one| one.wait_until(end)));
+    for addon in addons {
+        for generation in addon.live_generations() {
+            // Pending promises stay as they are: the loops end with the interpreter.
+            LentObject::release_all(py, generation.mark_dead());
+        }
+        addon.background.stop();
+    }
+}

@@ -1,0 +1,162 @@
+//! What the client's threads report of an addon's hosts: output, logs, deaths, notices.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use hostd_client::{ExitReport, HostEvents, Kill, OutputStream};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::confinement::Applied;
+use hostd_protocol::control::LogLevel;
+use hostd_protocol::frame::Header;
+
+use crate::addon::LoadedAddon;
+use crate::background::Background;
+use crate::fallible;
+use crate::flood::{self, Verdict};
+use crate::flooding::limit_of;
+use crate::jobs::Job;
+use crate::output;
+use crate::reserve;
+use crate::threads;
+use crate::turns::Notified;
+use crate::worker::{Worker, do_job};
+
+/// Receives the events of one addon's hosts. Output is shown even after the addon was dropped.
+pub(crate) struct Listener {
+    label: Arc<str>,
+    worker: Worker,
+}
+
+impl Listener {
+    pub(crate) fn new(addon: &Arc<LoadedAddon>) -> Self {
+        Self {
+            label: Arc::clone(addon.label()),
+            worker: Worker::of(addon),
+        }
+    }
+
+    fn background(&self) -> &Background {
+        &self.worker.background
+    }
+
+    /// Whether output and logs exceed their share; then these bytes are dropped, and counted.
+    fn is_flooded(&self, bytes: usize) -> bool {
+        let verdict = self.background().prints.level();
+        if verdict == Verdict::Beyond {
+            let dropped = &self.background().dropped;
+            dropped.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        if verdict == Verdict::Warn {
+            let message = format!(
+                "the addon {} prints or logs more than this process can show; what exceeds its limit \
+                 is dropped: {}",
+                self.label,
+                limit_of(self.background().prints.share())
+            );
+            output::log(LogLevel::Warn, "flood", &message, None);
+        }
+        verdict == Verdict::Beyond
+    }
+
+    #[cold]
+    fn kill(&self, header: Header, reason: Kill) {
+        if let Some(addon) = self.worker.addon.upgrade() {
+            addon.kill(header.generation, reason);
+        }
+    }
+}
+
+impl HostEvents for Listener {
+    fn output(&self, stream: OutputStream, bytes: &[u8]) {
+        // An empty slice is the end of the stream.
+        if !bytes.is_empty() && self.is_flooded(bytes.len()) {
+            return;
+        }
+        let meter = Arc::clone(&self.background().prints);
+        output::output(&self.label, stream, bytes, meter);
+    }
+
+    fn dropped(&self, stream: OutputStream, bytes: u64) {
+        self.background()
+            .dropped
+            .fetch_add(bytes, Ordering::Relaxed);
+        let stream = match stream {
+            OutputStream::Stdout => "stdout",
+            OutputStream::Stderr => "stderr",
+        };
+        let message = format!(
+            "dropped {bytes} bytes of {stream} of the addon {}: it prints more than 8 MiB at once or \
+             4 MiB per second",
+            self.label
+        );
+        output::log(LogLevel::Warn, "output", &message, None);
+    }
+
+    fn log(&self, level: LogLevel, target: &str, message: &str) {
+        if !self.is_flooded(message.len()) {
+            let meter = Arc::clone(&self.background().prints);
+            output::log(level, target, message, Some(meter));
+        }
+    }
+
+    fn died(&self, report: &ExitReport) {
+        // A thread of its own: the supervisor must not wait for Python, and the thread that does the
+        // jobs may be in a callback that waits for the host that died.
+        let (addon, died) = (Weak::clone(&self.worker.addon), Box::new(report.clone()));
+        let finalize = move || {
+            do_job(&addon, Job::Died(died));
+        };
+        if threads::start("napi-python-death", finalize).is_err() {
+            self.background().push(Job::Died(Box::new(report.clone())));
+            self.background().wake();
+        }
+    }
+
+    fn degraded(&self, missing: &str, _: &Applied) {
+        let message = format!(
+            "the addon {} runs without {missing}, which its sandbox policy asks for, because of \
+             degrade=\"allow\"; host(addon).sandbox is the full report",
+            self.label
+        );
+        output::log(LogLevel::Warn, "sandbox", &message, None);
+    }
+
+    /// Reads the notice in this thread, unless another thread does the jobs.
+    fn notice(&self, header: Header, body: &[u8]) {
+        let background = self.background();
+        let is_turn_request = header.number == CallKind::Ring.number() && body.is_empty();
+        if is_turn_request {
+            background.note_refundable(flood::NOTICE);
+        }
+        let verdict = background.notices.charge(flood::NOTICE);
+        if verdict != Verdict::Within
+            && let Some(addon) = self.worker.addon.upgrade()
+        {
+            addon.answer_flood(header.generation, verdict);
+        }
+        let job = if is_turn_request {
+            match background.turns.request_turn() {
+                Notified::None => Job::Turn,
+                Notified::Loop | Notified::Waiter => return background.watch_turns(),
+            }
+        } else {
+            let Some(body) = fallible::copied(body) else {
+                // Without the notice a promise may never be settled.
+                let reason = Kill::ClientResources(
+                    "out of memory: the client has none for a notice of the host".to_owned(),
+                );
+                return self.kill(header, reason);
+            };
+            Job::Notice(header, body)
+        };
+        if !background.push(job) {
+            let reason = Kill::Flood("it sent more notices than can be kept (8 MiB)".to_owned());
+            return self.kill(header, reason);
+        }
+        if !reserve::has_thread_state() {
+            return background.wake();
+        }
+        let _visit = threads::visit();
+        self.worker.work();
+    }
+}

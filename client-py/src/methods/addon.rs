@@ -1,0 +1,159 @@
+//! Methods of `Addon`, whose attributes are the exports, and of `Host`, its process.
+
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::value::HostKind;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use super::requests::attribute;
+use crate::errors;
+use crate::exchange::{self, Request};
+use crate::names::{self, is_dunder};
+use crate::proxy::{Addon, Host, Reference};
+use crate::sandbox;
+
+#[pymethods]
+impl Addon {
+    fn __getattr__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if is_dunder(&name.to_string_lossy()) {
+            return Err(errors::no_attribute(slf.as_any(), name));
+        }
+        attribute(slf.as_any(), Reference::Exports(&slf.get().addon), name)
+    }
+
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let addon = &slf.get().addon;
+        Reference::Exports(addon).set(name.as_any(), value)?;
+        addon.forget_export(slf.py(), name)
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let addon = &slf.get().addon;
+        if !Reference::Exports(addon).test(CallKind::Delete, name.as_any())? {
+            return Err(errors::raised::<PyTypeError>(format!(
+                "JavaScript refuses to delete {}",
+                names::shown(slf.py(), &name.to_string_lossy())
+            )));
+        }
+        addon.forget_export(slf.py(), name)
+    }
+
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let exports = Reference::Exports(&self.addon);
+        match exports.exports_kind() {
+            Some(HostKind::Function) => {
+                exports.call(py, Some(self.addon.label()), None, args, kwargs)
+            }
+            Some(HostKind::Class) => exports.construct(py, Some(self.addon.label()), args, kwargs),
+            _ => Err(errors::raised::<PyTypeError>(format!(
+                "the exports of {} are an object, not a function: call one of its attributes",
+                self.addon.label()
+            ))),
+        }
+    }
+
+    fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        Reference::Exports(&self.addon).shown_keys(py)
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
+        self.addon.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Addon {}>", self.addon.label())
+    }
+
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Err(errors::not_picklable("Addon"))
+    }
+}
+
+#[pymethods]
+impl Host {
+    /// The process id, None while no process runs.
+    #[getter]
+    fn pid(&self) -> Option<u32> {
+        self.addon.pid()
+    }
+
+    /// The number of processes that this addon has had.
+    #[getter]
+    fn generation(&self) -> u32 {
+        self.addon.generation()
+    }
+
+    /// The `SandboxReport` of the process.
+    #[getter]
+    fn sandbox<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let policy = self
+            .addon
+            .config
+            .sandbox
+            .as_ref()
+            .map_or_else(|| py.None(), |policy| policy.clone_ref(py));
+        let applied = self.addon.client()?.applied();
+        sandbox::report(py, &policy, &self.addon.config.package, applied)
+    }
+
+    /// The counters of the process, and those of this side.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.addon.stats(py)
+    }
+
+    /// Frees the addon's unreachable objects now and runs their finalizers.
+    fn collect(&self, py: Python<'_>) -> PyResult<()> {
+        self.addon.collect(py)
+    }
+
+    /// Ends the process and starts a fresh one.
+    fn restart(&self, py: Python<'_>) -> PyResult<()> {
+        self.addon.restart(py)
+    }
+
+    /// Ends the process; later calls raise.
+    fn close(&self, py: Python<'_>) {
+        self.addon.close(py);
+    }
+
+    /// Runs JavaScript in the global scope of the host, where the exports are `addon`.
+    fn run_script<'py>(
+        &self,
+        py: Python<'py>,
+        source: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let answer = self.addon.request(
+            py,
+            Request::of(CallKind::RunScript),
+            |encoder| encoder.string(source),
+            exchange::value,
+        );
+        answer.inspect_err(|error| errors::add_source_line(py, error, source))
+    }
+
+    fn __repr__(&self) -> String {
+        match self.addon.pid() {
+            Some(pid) => format!("<Host of {}, process {pid}>", self.addon.label()),
+            None => format!("<Host of {}, not running>", self.addon.label()),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Methods of `JSClass`: calling it constructs, `isinstance` works.
+
+use std::sync::Arc;
+
+use hostd_protocol::calls::CallKind;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use super::requests::attribute;
+use crate::errors;
+use crate::fallible;
+use crate::names::{self, Names, is_dunder};
+use crate::proxy::class::Target;
+use crate::proxy::{JSClass, JSObject};
+
+impl JSClass {
+    fn name(&self, py: Python<'_>) -> String {
+        if let Target::Exported(export) = &self.target {
+            return export.name.to_string();
+        }
+        if let Some(name) = self.name.get() {
+            return name.clone();
+        }
+        match self.reference().describe(py, None) {
+            Ok(description) => self.name.get_or_init(|| description.name).clone(),
+            Err(_) => String::new(),
+        }
+    }
+}
+
+#[pymethods]
+impl JSClass {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let name = match &self.target {
+            Target::Exported(export) => Some(&export.name),
+            Target::Lent(_) => None,
+        };
+        self.reference().construct(py, name, args, kwargs)
+    }
+
+    fn __instancecheck__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(object) = value.cast::<JSObject>() else {
+            return Ok(false);
+        };
+        let reference = self.reference();
+        let handle = &object.get().handle;
+        if !Arc::ptr_eq(&handle.addon, reference.addon()) {
+            return Ok(false);
+        }
+        // An object of an earlier process is no instance of a class of this one.
+        if reference.addon().current().is_none_or(|generation| {
+            !Arc::ptr_eq(&generation, &handle.generation) || generation.is_dead()
+        }) {
+            return Ok(false);
+        }
+        reference.is_instance(value)
+    }
+
+    fn __getattribute__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let text = name.to_string_lossy();
+        if text == "__name__" || text == "__qualname__" {
+            let shown = names::shown(py, &slf.get().name(py));
+            return Ok(fallible::string(py, &shown)?.into_any());
+        }
+        if is_dunder(&text) {
+            return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
+        }
+        attribute(slf.as_any(), slf.get().reference(), name)
+    }
+
+    /// Called when `__getattribute__` found nothing.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        Err(errors::no_attribute(slf.as_any(), name))
+    }
+
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        slf.get().reference().set(name.as_any(), value)
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let reference = slf.get().reference();
+        reference.test(CallKind::Delete, name.as_any()).map(|_| ())
+    }
+
+    fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.reference().shown_keys(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let name = match &self.target {
+            Target::Exported(export) => export.name.to_string(),
+            Target::Lent(_) => self.name.get().cloned().unwrap_or_default(),
+        };
+        if name.is_empty() {
+            "<JSClass>".to_owned()
+        } else {
+            format!("<JSClass {}>", names::shown(py, &name))
+        }
+    }
+
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Err(errors::not_picklable("JSClass"))
+    }
+}

@@ -1,0 +1,147 @@
+//! Methods of `JSFunction`.
+
+use hostd_protocol::calls::CallKind;
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use super::requests::attribute;
+use crate::errors;
+use crate::fallible;
+use crate::names::{Names, is_dunder};
+use crate::proxy::function::Target;
+use crate::proxy::{JSFunction, Reference};
+
+#[pymethods]
+impl JSFunction {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match &self.target {
+            Target::Exported(export) => Reference::Exported(export).call(
+                py,
+                Some(&export.name),
+                Some(Reference::Exports(&export.addon)),
+                args,
+                kwargs,
+            ),
+            Target::Lent(handle) => Reference::Lent(handle).call(py, None, None, args, kwargs),
+            Target::Method {
+                object,
+                name,
+                label,
+                ..
+            } => Reference::Lent(&object.get().handle).call_method(
+                name.bind(py),
+                label,
+                args,
+                kwargs,
+            ),
+            Target::Bound { function, this, .. } => {
+                function
+                    .get()
+                    .reference(py)?
+                    .call_with(py, this.bind(py), args, kwargs)
+            }
+        }
+    }
+
+    fn __getattribute__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let text = name.to_string_lossy();
+        if text == "__name__" || text == "__qualname__" {
+            let shown = slf.get().shown_name(py).unwrap_or_default();
+            return Ok(fallible::string(py, &shown)?.into_any());
+        }
+        if is_dunder(&text) {
+            return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
+        }
+        let reference = slf.get().reference(py).map_err(|error| {
+            // `inspect.signature()` reads attributes of all callables.
+            if error.is_instance_of::<PyTypeError>(py) {
+                errors::raised::<PyAttributeError>(error.value(py).to_string())
+            } else {
+                error
+            }
+        })?;
+        attribute(slf.as_any(), reference, name)
+    }
+
+    /// Called when `__getattribute__` found nothing.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        Err(errors::no_attribute(slf.as_any(), name))
+    }
+
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        slf.get().reference(slf.py())?.set(name.as_any(), value)
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let reference = slf.get().reference(slf.py())?;
+        reference.test(CallKind::Delete, name.as_any()).map(|_| ())
+    }
+
+    fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.reference(py)?.shown_keys(py)
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(false);
+        };
+        Ok(std::ptr::eq(self, other.get())
+            || match (&self.target, &other.get().target) {
+                (
+                    Target::Method { object, name, .. },
+                    Target::Method {
+                        object: theirs,
+                        name: other_name,
+                        ..
+                    },
+                ) => object.is(theirs) && name.bind(py).as_any().eq(other_name)?,
+                (
+                    Target::Bound { function, this, .. },
+                    Target::Bound {
+                        function: theirs,
+                        this: other_this,
+                        ..
+                    },
+                ) => function.is(theirs) && this.is(other_this),
+                _ => false,
+            })
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        match &self.target {
+            Target::Method { object, name, .. } => {
+                Ok(object.as_ptr() as isize ^ name.bind(py).hash()?)
+            }
+            Target::Bound { function, this, .. } => {
+                Ok(function.as_ptr() as isize ^ this.as_ptr() as isize)
+            }
+            _ => Ok(std::ptr::from_ref(self) as isize),
+        }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        match self.shown_name(py) {
+            Some(name) => format!("<JSFunction {name}>"),
+            None => "<JSFunction>".to_owned(),
+        }
+    }
+
+    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Err(errors::not_picklable("JSFunction"))
+    }
+}

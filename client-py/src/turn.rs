@@ -1,0 +1,115 @@
+//! One event-loop turn of the host: it runs what is due in JavaScript, and the settled promises are
+//! settled here.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use crate::addon::LoadedAddon;
+use crate::errors;
+use crate::exchange::Request;
+use crate::flood;
+use crate::generation::HostGeneration;
+use crate::output;
+use crate::proxy::Promise;
+use crate::settlements;
+use crate::turns::TurnCondition;
+
+/// A reply of a turn with more bytes than this contains more than a few settlements, so that the time
+/// to read it is measured.
+const LONG_REPLY_BYTES: usize = 256;
+
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Done,
+    More,
+    /// The JS thread was running something, and the host requests the turn again; or the loop that
+    /// owns the turns was notified.
+    Declined,
+}
+
+/// The loop was notified: takes one turn, and leaves further ones for the loop's next iteration.
+pub(crate) fn give_from_loop(addon: &Arc<LoadedAddon>, py: Python<'_>) -> PyResult<()> {
+    let _in_turn = addon.background.turns.in_turn();
+    match give(addon, py, TurnCondition::None) {
+        Ok(()) => Ok(()),
+        // As asyncio does with exceptions of callbacks.
+        Err(error) if error.is_instance_of::<PyException>(py) => {
+            output::trouble(py, addon.label(), error);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the host a turn, if its JS thread runs nothing; else the host requests it again. Requests
+/// another one if more is left. If the condition is not met, the owner of the turns is notified.
+pub(crate) fn give(
+    addon: &Arc<LoadedAddon>,
+    py: Python<'_>,
+    condition: TurnCondition,
+) -> PyResult<()> {
+    addon.background.turns.begin();
+    let current = || addon.current().filter(|current| addon.is_current(current));
+    let generation = current().or_else(|| {
+        addon.background.preload.request_turn();
+        // The load may have ended before the line above, and then has not seen the request.
+        current()
+    });
+    let Some(generation) = generation else {
+        return Ok(());
+    };
+    if take(py, addon, &generation, condition)? == Turn::More {
+        addon.background.request_turn();
+    }
+    Ok(())
+}
+
+fn take(
+    py: Python<'_>,
+    addon: &Arc<LoadedAddon>,
+    generation: &Arc<HostGeneration>,
+    condition: TurnCondition,
+) -> PyResult<Turn> {
+    let (declined, served) = (Cell::new(false), Cell::new(false));
+    // Kept even if the turn was interrupted: the host does not send settlements again.
+    let (left, settled) = (Cell::new(false), RefCell::new(Vec::new()));
+    let reading = Cell::new(Duration::ZERO);
+    let taken = addon.request(
+        py,
+        Request::turn(generation, (&declined, &served), condition),
+        |_| Ok(()),
+        |decoder| {
+            left.set(decoder.reader.take_bool().map_err(errors::protocol)?);
+            // To read a short reply takes less time than to read the clock.
+            let is_long = decoder.reader.remaining() > LONG_REPLY_BYTES;
+            let begun = is_long.then(flood::thread_time);
+            let read = settlements::read(decoder, &mut settled.borrow_mut());
+            if let Some(begun) = begun {
+                reading.set(flood::thread_time().saturating_sub(begun));
+            }
+            read
+        },
+    );
+    if declined.get() {
+        addon.charge_for_turn(generation.number, flood::DECLINED_TURN);
+        return Ok(Turn::Declined);
+    }
+    let more = left.get();
+    let request = |promise: &Promise| promise.request_outcome(py);
+    let settled = settlements::settle(py, generation, settled.into_inner(), request);
+    if served.get() || matches!(settled, Ok(true) | Err(_)) {
+        addon.background.refund_turn();
+    } else {
+        addon.charge(generation.number, flood::EMPTY_TURN + reading.get());
+    }
+    settled?;
+    if more && taken.is_err() {
+        addon.background.request_turn();
+    }
+    taken.map(|()| if more { Turn::More } else { Turn::Done })
+}

@@ -1,0 +1,168 @@
+//! The client's end over shared-memory rings.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hostd_shm::{Interest, LaneNumber, Lease, Segment, SegmentClient, Waited};
+
+use super::port::{Port, Terms, lane_index, lane_number};
+use super::waiting::{Idle, slice, while_parked};
+use crate::error::{ProtocolError, Result};
+use crate::ids::LaneIndex;
+
+#[derive(Debug)]
+struct Session {
+    gone: AtomicBool,
+    terms: Terms,
+}
+
+/// The client's end.
+#[derive(Clone, Debug)]
+pub struct LaneClient {
+    pub(super) segment: SegmentClient,
+    session: Arc<Session>,
+}
+
+impl LaneClient {
+    pub(super) fn new(segment: Segment, terms: Terms) -> Self {
+        let gone = AtomicBool::new(false);
+        Self {
+            segment: segment.into_client(),
+            session: Arc::new(Session { gone, terms }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn lease(&self, hint: Option<LaneIndex>, idle: &mut dyn Idle) -> Result<LeasedLane> {
+        let hint = hint.and_then(|lane| lane_number(lane).ok());
+        if self.is_gone() {
+            return Err(ProtocolError::Disconnected);
+        }
+        let lease = match self.segment.try_lease(hint) {
+            Some(lease) => lease,
+            None => self.wait_for_lease(hint, idle)?,
+        };
+        Ok(self.leased(lease))
+    }
+
+    #[inline]
+    fn leased(&self, lease: Lease) -> LeasedLane {
+        LeasedLane {
+            lease,
+            session: Arc::clone(&self.session),
+        }
+    }
+
+    #[cold]
+    fn wait_for_lease(&self, hint: Option<LaneNumber>, idle: &mut dyn Idle) -> Result<Lease> {
+        while_parked(idle, Err(ProtocolError::Interrupted), |idle| {
+            let mut gone = false;
+            let mut check = || {
+                gone = self.is_gone();
+                if gone || idle.check().is_err() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let lease = self.segment.lease(hint, &mut check);
+            lease.map_err(|_| {
+                if gone {
+                    ProtocolError::Disconnected
+                } else {
+                    ProtocolError::Interrupted
+                }
+            })
+        })
+    }
+
+    pub(super) fn home(&self) -> Option<LeasedLane> {
+        self.segment
+            .try_lease_home()
+            .map(|lease| self.leased(lease))
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.session.gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn disconnect(&self) {
+        self.session.gone.store(true, Ordering::Release);
+        self.segment.wake_all();
+    }
+}
+
+/// A leased lane of the client's end.
+#[derive(Debug)]
+pub struct LeasedLane {
+    pub(super) lease: Lease,
+    session: Arc<Session>,
+}
+
+impl LeasedLane {
+    pub(super) fn index(&self) -> LaneIndex {
+        lane_index(self.lease.index())
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        self.session.terms
+    }
+
+    fn wait_parked(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
+        let gone = &self.session.gone;
+        let (mut has_parked, mut interrupted) = (false, false);
+        let until = Cell::new(idle.until());
+        let mut check = || {
+            if gone.load(Ordering::Acquire) {
+                return ControlFlow::Break(());
+            }
+            if std::mem::replace(&mut has_parked, true) {
+                interrupted = idle.check().is_err();
+                until.set(idle.until());
+            }
+            if interrupted {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let mut slice = || slice(until.get());
+        match self
+            .lease
+            .wait_in_slices(interest, &mut slice, &mut check)?
+        {
+            Waited::Ready => Ok(()),
+            Waited::Stopped if interrupted => Err(ProtocolError::Interrupted),
+            Waited::Stopped => Err(ProtocolError::Disconnected),
+        }
+    }
+}
+
+impl Port for LeasedLane {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        Ok(self.lease.write(bytes)?)
+    }
+
+    #[inline]
+    fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+        Ok(self.lease.read(target)?)
+    }
+
+    #[inline]
+    fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize> {
+        Ok(self.lease.read_onto(target, limit)?)
+    }
+
+    #[inline]
+    fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
+        if idle.may_poll_briefly() && self.lease.poll_briefly(interest)? {
+            return Ok(());
+        }
+        while_parked(idle, Err(ProtocolError::Interrupted), |idle| {
+            self.wait_parked(interest, idle)
+        })
+    }
+}

@@ -1,0 +1,360 @@
+//! The native functions under `Buffer` and `TextEncoder`: bytes in and out of the engine's memory.
+//!
+//! They trust the script that calls them for the order of arguments and for nothing else: what does
+//! not fit is answered with `undefined`.
+
+use hostd_engine::{Invocation, JsResult, Runtime, Value};
+use memchr::memmem;
+
+use super::encoding::{self, Allocated, Encoding};
+
+/// The argument at an index; `undefined` where none was given.
+pub(crate) fn argument<'a>(call: &Invocation<'a>, index: usize) -> &'a Value {
+    const NONE: &Value = &Value::UNDEFINED;
+    call.args.get(index).unwrap_or(NONE)
+}
+
+/// The argument at an index as an offset or length.
+pub(super) fn size(call: &Invocation<'_>, index: usize) -> Option<usize> {
+    let number = argument(call, index).as_f64()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked"
+    )]
+    (number >= 0.0 && number <= 2_f64.powi(53) && number.fract() == 0.0).then_some(number as usize)
+}
+
+fn encoding(call: &Invocation<'_>, index: usize) -> Encoding {
+    let number = argument(call, index).as_i32().unwrap_or(0);
+    Encoding::from_number(number).unwrap_or(Encoding::Utf8)
+}
+
+/// The bytes of a view from `start` to `end`, copied.
+fn part(rt: Runtime, view: &Value, start: usize, end: usize) -> JsResult<Option<Vec<u8>>> {
+    if start > end || rt.byte_length(view).is_none_or(|length| end > length) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    rt.reserve(&mut bytes, end - start)?;
+    bytes.resize(end - start, 0);
+    Ok(rt.read_bytes(view, start, &mut bytes).then_some(bytes))
+}
+
+/// A list that there may be no memory for.
+fn made<T>(rt: Runtime, list: Allocated<T>) -> JsResult<Vec<T>> {
+    list.map_err(|_| rt.out_of_memory())
+}
+
+fn encoded(rt: Runtime, text: &Value, encoding: Encoding) -> JsResult<Vec<u8>> {
+    Ok(match encoding {
+        Encoding::Utf8 => rt.copied(rt.utf8(text)?.as_bytes())?,
+        Encoding::Utf16 => made(rt, encoding::to_utf16_le(rt.utf16(text)?.as_units()))?,
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the low byte is what Node takes"
+        )]
+        Encoding::Latin1 | Encoding::Ascii => {
+            rt.list_from(rt.utf16(text)?.as_units().iter().map(|&unit| unit as u8))?
+        }
+        Encoding::Hex => made(rt, encoding::from_hex(rt.utf8(text)?.as_bytes()))?,
+        Encoding::Base64 | Encoding::Base64Url => {
+            made(rt, encoding::from_base64(rt.utf8(text)?.as_bytes()))?
+        }
+    })
+}
+
+/// `encode(string, encoding)`: an `ArrayBuffer` of the bytes.
+pub(crate) fn encode(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let text = argument(call, 0);
+    match encoding(call, 1) {
+        // The text is lent, so one copy is enough.
+        Encoding::Utf8 => rt.array_buffer_copy(rt.utf8(text)?.as_bytes()),
+        other => rt.array_buffer_from(encoded(rt, text, other)?),
+    }
+}
+
+/// `decode(view, encoding, start, end)`: the text of those bytes.
+pub(crate) fn decode(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let (Some(start), Some(end)) = (size(call, 2), size(call, 3)) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let Some(mut bytes) = part(rt, argument(call, 0), start, end)? else {
+        return Ok(rt.string_empty());
+    };
+    match encoding(call, 1) {
+        Encoding::Utf8 => rt.string_utf8(&bytes),
+        Encoding::Utf16 => rt.string_utf16(&made(rt, encoding::from_utf16_le(&bytes))?),
+        Encoding::Latin1 => rt.string_latin1(&bytes),
+        Encoding::Ascii => {
+            for byte in &mut bytes {
+                *byte &= 0x7f;
+            }
+            rt.string_latin1(&bytes)
+        }
+        Encoding::Hex => rt.string_latin1(&made(rt, encoding::to_hex(&bytes))?),
+        Encoding::Base64 => rt.string_latin1(&made(rt, encoding::to_base64(&bytes))?),
+        Encoding::Base64Url => rt.string_latin1(&made(rt, encoding::to_base64_url(&bytes))?),
+    }
+}
+
+/// `write(view, string, offset, length, encoding)`: how many bytes were written; whole characters.
+pub(crate) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let view = argument(call, 0);
+    let (Some(offset), Some(length)) = (size(call, 2), size(call, 3)) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let encoding = encoding(call, 4);
+    let bytes = encoded(rt, argument(call, 1), encoding)?;
+    // Asked after the text was read, which may have run a `toString`.
+    let room = rt
+        .byte_length(view)
+        .unwrap_or(0)
+        .saturating_sub(offset)
+        .min(length);
+    let count = match encoding {
+        Encoding::Utf8 => encoding::whole_utf8(&bytes, room),
+        Encoding::Utf16 => bytes.len().min(room & !1),
+        _ => bytes.len().min(room),
+    };
+    rt.write_bytes(view, offset, &bytes[..count]);
+    Ok(length_value(rt, count))
+}
+
+/// `byteLength(string)`: the number of bytes in UTF-8.
+pub(crate) fn byte_length(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(length_value(
+        rt,
+        rt.utf8(argument(call, 0))?.as_bytes().len(),
+    ))
+}
+
+/// `compare(a, start, end, b, start, end)`: -1, 0 or 1.
+pub(crate) fn compare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let side = |at: usize| match (size(call, at + 1), size(call, at + 2)) {
+        (Some(start), Some(end)) => part(rt, argument(call, at), start, end),
+        _ => Ok(None),
+    };
+    let (Some(left), Some(right)) = (side(0)?, side(3)?) else {
+        return Ok(Value::UNDEFINED);
+    };
+    Ok(rt.int(left.cmp(&right) as i32))
+}
+
+/// `indexOf(view, needle, start, forward, step)`: where the needle, a view or a byte, is next;
+/// with step 2, at even offsets only.
+pub(crate) fn index_of(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let needle = match argument(call, 1).as_i32() {
+        Some(byte) => u8::try_from(byte).ok().map(|byte| vec![byte]),
+        None => rt.copy_bytes(argument(call, 1))?,
+    };
+    let hay = rt.copy_bytes(argument(call, 0))?;
+    let found = hay
+        .zip(needle)
+        .and_then(|(hay, needle)| find(&hay, &needle, call))
+        .and_then(|at| i32::try_from(at).ok())
+        .unwrap_or(-1);
+    Ok(rt.int(found))
+}
+
+fn find(hay: &[u8], needle: &[u8], call: &Invocation<'_>) -> Option<usize> {
+    let forward = argument(call, 3).as_bool()?;
+    let step = size(call, 4)?.max(1);
+    // Offsets between two units count as the unit they lie in.
+    let start = size(call, 2)? / step * step;
+    let last = hay.len().checked_sub(needle.len())?;
+    let fits = |at: &usize| at.is_multiple_of(step);
+    if forward {
+        let finder = memmem::Finder::new(needle);
+        let mut from = start;
+        while from <= last {
+            let at = from + finder.find(hay.get(from..)?)?;
+            if fits(&at) {
+                return Some(at);
+            }
+            from = at + 1;
+        }
+        return None;
+    }
+    let finder = memmem::FinderRev::new(needle);
+    let mut end = start.min(last) + needle.len();
+    loop {
+        let at = finder.rfind(hay.get(..end)?)?;
+        if fits(&at) {
+            return Some(at);
+        }
+        end = (at + needle.len()).checked_sub(1)?;
+    }
+}
+
+/// `fill(view, pattern, start, end)`: repeats the pattern.
+pub(crate) fn fill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    const CHUNK: usize = 1 << 16;
+    let view = argument(call, 0);
+    let pattern = rt.copy_bytes(argument(call, 1))?.unwrap_or_default();
+    let (Some(mut at), Some(end)) = (size(call, 2), size(call, 3)) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let end = end.min(rt.byte_length(view).unwrap_or(0));
+    if pattern.is_empty() {
+        return Ok(Value::UNDEFINED);
+    }
+    let repeats = (CHUNK / pattern.len())
+        .max(1)
+        .min(end.saturating_sub(at) / pattern.len() + 1);
+    let mut chunk = Vec::new();
+    rt.reserve(&mut chunk, repeats * pattern.len())?;
+    for _ in 0..repeats {
+        chunk.extend_from_slice(&pattern);
+    }
+    while at < end {
+        let count = chunk.len().min(end - at);
+        rt.write_bytes(view, at, &chunk[..count]);
+        at += count;
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `swap(view, size)`: turns round every group of that many bytes.
+pub(crate) fn swap(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let view = argument(call, 0);
+    if let (Some(mut bytes), Some(size)) = (rt.copy_bytes(view)?, size(call, 1)) {
+        bytes
+            .chunks_exact_mut(size.max(1))
+            .for_each(<[u8]>::reverse);
+        rt.write_bytes(view, 0, &bytes);
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// A number in memory, as `buffer.js` describes it in one integer.
+#[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the script's flags, one each"
+)]
+struct Number {
+    size: usize,
+    signed: bool,
+    big_endian: bool,
+    float: bool,
+    bigint: bool,
+}
+
+impl Number {
+    fn of(code: i32) -> Option<Self> {
+        let size = usize::try_from(code & 15)
+            .ok()
+            .filter(|size| (1..=8).contains(size))?;
+        let flag = |bit: i32| code & bit != 0;
+        Some(Self {
+            size,
+            signed: flag(16),
+            big_endian: flag(32),
+            float: flag(64),
+            bigint: flag(128),
+        })
+    }
+
+    /// The bits, from the lowest byte on.
+    fn bits(self, mut bytes: [u8; 8]) -> u64 {
+        if self.big_endian {
+            bytes[..self.size].reverse();
+        }
+        u64::from_le_bytes(bytes)
+    }
+
+    fn bytes(self, bits: u64) -> [u8; 8] {
+        let mut bytes = bits.to_le_bytes();
+        if self.big_endian {
+            bytes[..self.size].reverse();
+        }
+        bytes
+    }
+}
+
+/// `readNumber(view, offset, code)`: the number; `undefined` if the offset is none of the view's.
+pub(crate) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let Some((number, offset)) = place(call, 1, 2) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let mut bytes = [0; 8];
+    if !rt.read_bytes(argument(call, 0), offset, &mut bytes[..number.size]) {
+        return Ok(Value::UNDEFINED);
+    }
+    let bits = number.bits(bytes);
+    if number.bigint {
+        return if number.signed {
+            rt.bigint_i64(bits.cast_signed())
+        } else {
+            rt.bigint_u64(bits)
+        };
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "integers have at most 48 bits, single floats 32"
+    )]
+    let value = if number.float && number.size == 4 {
+        f64::from(f32::from_bits(bits as u32))
+    } else if number.float {
+        f64::from_bits(bits)
+    } else if number.signed {
+        let unused = 64 - 8 * number.size;
+        (bits.cast_signed() << unused >> unused) as f64
+    } else {
+        bits as f64
+    };
+    Ok(rt.number(value))
+}
+
+/// `writeNumber(view, value, offset, code)`: the offset after it; `undefined` as `readNumber`.
+pub(crate) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let Some((number, offset)) = place(call, 2, 3) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let value = argument(call, 1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the script checked the range; a fraction is cut off and NaN is 0, as in Node"
+    )]
+    let bits = if number.bigint {
+        match rt.bigint_as_u64(value) {
+            Some((bits, _)) => bits,
+            None => {
+                return Err(
+                    rt.type_error("Cannot mix BigInt and other types, use explicit conversions")
+                );
+            }
+        }
+    } else {
+        let value = value.as_f64().unwrap_or(f64::NAN);
+        match (number.float, number.size) {
+            (true, 4) => u64::from((value as f32).to_bits()),
+            (true, _) => value.to_bits(),
+            (false, _) => (value as i64).cast_unsigned(),
+        }
+    };
+    let bytes = number.bytes(bits);
+    if rt.write_bytes(argument(call, 0), offset, &bytes[..number.size]) {
+        Ok(length_value(rt, offset + number.size))
+    } else {
+        Ok(Value::UNDEFINED)
+    }
+}
+
+fn place(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Number, usize)> {
+    Some((
+        Number::of(argument(call, code).as_i32()?)?,
+        size(call, offset)?,
+    ))
+}
+
+/// A length as a number.
+fn length_value(rt: Runtime, length: usize) -> Value {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "buffers are shorter than 2^31 bytes"
+    )]
+    rt.number(length as f64)
+}

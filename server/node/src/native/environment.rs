@@ -1,0 +1,273 @@
+//! The native functions under `process` and `console`: the host's process, its output, its clock.
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine calls every native function by one signature"
+)]
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
+use hostd_napi::{Host, LoadError, NODE_API_VERSION, NodeVersion, Origin, libuv_version};
+
+use super::bytes::argument;
+use crate::state::{NodeState, Tick};
+use crate::timers::BEGIN;
+
+/// `NODE_MODULE_VERSION` of the Node line that is followed.
+const MODULES: &str = "127";
+/// The name of that line.
+const LINE: &str = "Jod";
+
+fn host(rt: Runtime) -> JsResult<Host> {
+    Host::current().ok_or_else(|| rt.throw(ErrorClass::InternalError, "this thread has no host"))
+}
+
+/// `facts()`: what `process` is made of.
+pub(crate) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    let host = host(rt)?;
+    let NodeVersion {
+        major,
+        minor,
+        patch,
+    } = host.node_version();
+    let executable = std::env::current_exe().unwrap_or_default();
+    let executable = executable.to_string_lossy();
+    let given = host.argv();
+    let argv: Vec<&str> = if given.is_empty() {
+        vec![&executable]
+    } else {
+        given.iter().map(String::as_str).collect()
+    };
+    let text = |text: &str| rt.string_utf8(text.as_bytes());
+    let texts = |items: &[&str]| {
+        let items: JsResult<Vec<Value>> = items.iter().map(|item| text(item)).collect();
+        rt.array_from(items?)
+    };
+    let variables: JsResult<Vec<Value>> = std::env::vars_os()
+        .map(|(name, value)| texts(&[&name.to_string_lossy(), &value.to_string_lossy()]))
+        .collect();
+    let all = [
+        ("node", text(&format!("{major}.{minor}.{patch}"))?),
+        ("napi", text(&NODE_API_VERSION.to_string())?),
+        ("modules", text(MODULES)?),
+        ("uv", text(&libuv_version())?),
+        ("lts", text(LINE)?),
+        ("arch", text(node_arch())?),
+        ("platform", text(std::env::consts::OS)?),
+        ("pid", rt.number(f64::from(std::process::id()))),
+        ("argv", texts(&argv)?),
+        ("execPath", text(&executable)?),
+        ("env", rt.array_from(variables?)?),
+        ("started", rt.bigint_u64(0)?),
+    ];
+    object(rt, all)
+}
+
+/// Node's name of the processor.
+fn node_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        "x86" => "ia32",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+fn object<const N: usize>(rt: Runtime, members: [(&str, Value); N]) -> JsResult {
+    let (names, values): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+    let keys: JsResult<Vec<_>> = names
+        .iter()
+        .map(|name| rt.key_utf8(name.as_bytes()))
+        .collect();
+    rt.object_from(&keys?, values)
+}
+
+/// `hrtime()`: nanoseconds since the process began, as a bigint.
+pub(crate) fn hrtime(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    rt.bigint_u64(u64::try_from(BEGIN.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// `cwd()`.
+pub(crate) fn cwd(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    match std::env::current_dir() {
+        Ok(path) => rt.string_utf8(path.to_string_lossy().as_bytes()),
+        Err(error) => Err(rt.throw(
+            ErrorClass::Error,
+            &format!("the working directory is gone: {error}"),
+        )),
+    }
+}
+
+/// `parent()`: the parent's process id.
+pub(crate) fn parent(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(rt.number(f64::from(std::os::unix::process::parent_id())))
+}
+
+/// `memory()`: what `process.memoryUsage` answers.
+pub(crate) fn memory(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| {
+        let kibibytes = line.strip_prefix("VmRSS:")?.split_whitespace().next()?;
+        kibibytes.parse::<f64>().ok()
+    });
+    let engine = rt.memory();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "memory sizes stay far below 2^53"
+    )]
+    let (heap, external) = (engine.allocated as f64, engine.external as f64);
+    object(
+        rt,
+        [
+            ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
+            ("heapTotal", rt.number(heap)),
+            ("heapUsed", rt.number(heap)),
+            ("external", rt.number(external)),
+            ("arrayBuffers", rt.number(0.0)),
+        ],
+    )
+}
+
+/// `output(descriptor, text or view)`: to stdout (1) or stderr (2). A reader that is gone is no
+/// error of the addon's.
+pub(crate) fn output(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let what = argument(call, 1);
+    let bytes = match rt.copy_bytes(what)? {
+        Some(bytes) => bytes,
+        None => rt.copied(rt.utf8(what)?.as_bytes())?,
+    };
+    let written = if argument(call, 0).as_i32() == Some(1) {
+        let mut stream = io::stdout().lock();
+        stream.write_all(&bytes).and_then(|()| stream.flush())
+    } else {
+        io::stderr().lock().write_all(&bytes)
+    };
+    if let Err(error) = written {
+        tracing::debug!(%error, "output of the addon was lost");
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `exit(code)`: tells the embedder, and stops the script if that did not end the process.
+pub(crate) fn exit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    host(rt)?
+        .hooks()
+        .exit_requested(argument(call, 0).as_i32().unwrap_or(0));
+    Err(rt.throw(
+        ErrorClass::Error,
+        "process.exit was called: the host is about to end",
+    ))
+}
+
+/// `abort()`: ends the process as a crash, as in Node.
+pub(crate) fn abort(_: Runtime, _: &Invocation<'_>) -> JsResult {
+    std::process::abort()
+}
+
+/// `nextTick(function, arguments)`.
+pub(crate) fn next_tick(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let list = argument(call, 1);
+    let args: JsResult<Vec<Value>> = (0..rt.array_length(list).unwrap_or(0))
+        .map(|index| rt.get_index(list, index))
+        .collect();
+    let tick = Tick {
+        function: argument(call, 0).clone(),
+        args: args?,
+    };
+    NodeState::of(rt)?.ticks.borrow_mut().push_back(tick);
+    Ok(Value::UNDEFINED)
+}
+
+/// `uncaught(error)`: of a function given to `queueMicrotask`.
+pub(crate) fn uncaught(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let thrown = Thrown(argument(call, 0).clone());
+    host(rt)?.uncaught(&thrown, Origin::Microtask);
+    Ok(Value::UNDEFINED)
+}
+
+/// `setUncaughtListener(function)`: called by the script of `process`.
+pub(crate) fn set_uncaught_listener(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    // The script that calls this is evaluated once: the cell is empty.
+    let listener = argument(call, 0).clone();
+    let _ = NodeState::of(rt)?.listener.set(listener);
+    Ok(Value::UNDEFINED)
+}
+
+/// `setBufferPrototype(object)`: called by the script of `Buffer`.
+pub(crate) fn set_buffer_prototype(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    // The script that calls this is evaluated once: the cell is empty.
+    let prototype = argument(call, 0).clone();
+    let _ = NodeState::of(rt)?.buffer_prototype.set(prototype);
+    Ok(Value::UNDEFINED)
+}
+
+/// `dlopen(filename, exports, flags or undefined, the module's filename or undefined)`: loads an addon
+/// in an environment of its own; gives its exports.
+pub(crate) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let path = rt.utf8(argument(call, 0))?;
+    let named = argument(call, 3);
+    let filename = if named.is_string() {
+        Some(PathBuf::from(rt.utf8(named)?.as_str()))
+    } else {
+        None
+    };
+    let (exports, flags) = (argument(call, 1).clone(), argument(call, 2).as_i32());
+    match host(rt)?.dlopen(Path::new(path.as_str()), exports, flags, filename) {
+        Ok(initialized) => initialized,
+        Err(error) => {
+            let thrown = rt.throw(ErrorClass::Error, &error.to_string());
+            if !matches!(error, LoadError::NoEntryPoint { .. }) {
+                let code = rt.string_utf8(b"ERR_DLOPEN_FAILED")?;
+                rt.put(&thrown.0, &rt.key_utf8(b"code")?, code)?;
+            }
+            Err(thrown)
+        }
+    }
+}
+
+/// `collect()`: collects garbage now. Basic finalizers run at once, others when the outermost call
+/// ends.
+pub(crate) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    host(rt)?.gc();
+    Ok(Value::UNDEFINED)
+}
+
+/// `hold(value)`: delays the death of a value, which a script observes from now on.
+pub(crate) fn hold(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    rt.hold(argument(call, 0))?;
+    Ok(Value::UNDEFINED)
+}
+
+/// `isPromise(value)`.
+pub(crate) fn is_promise(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(rt.boolean(rt.is_promise(argument(call, 0))))
+}
+
+/// `promiseState(promise)`: its state in words, and its result.
+pub(crate) fn promise_state(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let (word, value) = match rt.promise_state(argument(call, 0)) {
+        Some(PromiseState::Fulfilled(value)) => ("fulfilled", value),
+        Some(PromiseState::Rejected(reason)) => ("rejected", reason),
+        Some(PromiseState::Pending) | None => ("pending", Value::UNDEFINED),
+    };
+    rt.array_from(vec![rt.string_utf8(word.as_bytes())?, value])
+}
+
+/// `isProxy(value)`.
+pub(crate) fn is_proxy(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(rt.boolean(rt.is_proxy(argument(call, 0))))
+}
+
+/// `showCodeInStack(error)`.
+pub(crate) fn show_code_in_stack(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    rt.show_code_in_stack(argument(call, 0))?;
+    Ok(Value::UNDEFINED)
+}
+
+/// `isExternal(value)`.
+pub(crate) fn is_external(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    Ok(rt.boolean(rt.is_external(argument(call, 0))))
+}

@@ -1,0 +1,7 @@
+//! The native functions under the scripts of the globals.
+
+pub(crate) mod bytes;
+mod encoding;
+pub(crate) mod environment;
+pub(crate) mod text;
+pub(crate) mod timers;

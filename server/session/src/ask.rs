@@ -1,0 +1,310 @@
+//! Requests to the client within a call of the client: until the reply comes, the client's requests
+//! on this lane are served.
+//!
+//! Upholds I-10.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use hostd_engine::{ErrorClass, JsResult, Thrown};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::carrier::Wake;
+use hostd_protocol::error::{Failure, ProtocolError, RemoteError, Result as Carried};
+use hostd_protocol::frame::{Flags, FrameKind, Header};
+use hostd_protocol::ids::LaneIndex;
+use hostd_protocol::value::ValueReader;
+
+use super::Session;
+use super::level::FrameBuffers;
+use crate::marshal::{DecodeError, Decoder, EncodeError, Encoded, Original, apply};
+
+/// The error of a callback that outlives its call.
+const OUTSIDE: &str = "the host calls Python only inside a call that Python made: this callback \
+                       outlived its call; give it to Python again, or call it during the call";
+
+/// While the client's reply is waited for, calls that other threads gave up are looked for at this
+/// interval: far below the time after which the client kills a host that does not answer them.
+const WITHDRAWN_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+impl Session {
+    /// Sends a request to the client and waits for the reply.
+    pub(super) fn ask<T>(
+        &self,
+        call: CallKind,
+        write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
+        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
+    ) -> JsResult<T> {
+        let Some(lane) = self.lane.get() else {
+            return Err(self.rt.throw(ErrorClass::Error, OUTSIDE));
+        };
+        if self.is_lost() {
+            return Err(self.gone());
+        }
+        if self.is_cancelled() {
+            return Err(Thrown(self.intrinsics.cancelled.clone()));
+        }
+        if self.nested.get() >= self.limits.nested_requests {
+            let limit = self.limits.nested_requests;
+            let text = format!("more than {limit} calls between Python and the addon are nested");
+            return Err(self.rt.range_error(&text));
+        }
+        self.asked.set(self.asked.get() + 1);
+        let mut buffers = self.take_buffers();
+        let exchange = || self.exchange(lane, call, &mut buffers, write);
+        let answered = self.host.nest(exchange);
+        let answer = answered.and_then(|(header, originals)| {
+            self.take_answer(&header, &originals, &mut buffers, read)
+        });
+        self.put_buffers(buffers);
+        answer
+    }
+
+    /// Sends the request and serves the lane until the reply is in `buffers.body`. Returns the
+    /// reply's header and the compounds of the request.
+    fn exchange(
+        &self,
+        lane: LaneIndex,
+        call: CallKind,
+        buffers: &mut FrameBuffers,
+        write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
+    ) -> JsResult<(Header, Rc<Vec<Original>>)> {
+        let level = self.open.borrow().last().cloned().unwrap_or_default();
+        let changes = self
+            .find_changes(&level)
+            .map_err(|error| self.unsendable(error))?;
+        self.begin(buffers, FrameKind::Request, call.number());
+        buffers.seen.keep_originals();
+        let id = self.next_call.get();
+        self.next_call.set(id.next());
+        let written = self.compose_body(buffers, &level, changes.as_ref(), write);
+        let written = written.and_then(|()| {
+            buffers.builder.finish(id, self.generation)?;
+            Ok(())
+        });
+        if let Err(error) = written {
+            self.unsend(buffers);
+            self.remotes
+                .borrow_mut()
+                .put_back(buffers.releases.drain(..));
+            return Err(self.unsendable(error));
+        }
+        if let Some(changes) = changes {
+            changes.settle(&mut level.baseline.borrow_mut());
+        }
+        level.compared.set(self.rt.mutations());
+        let frame = buffers.builder.finish(id, self.generation);
+        if let Err(error) = frame.and_then(|frame| self.send_frame(lane, frame)) {
+            self.lose(error);
+            return Err(self.gone());
+        }
+        let originals = self.originals(buffers);
+        self.open_requests
+            .borrow_mut()
+            .push((lane, Rc::clone(&originals)));
+        self.nested.set(self.nested.get() + 1);
+        let reply = loop {
+            let received = self.receive_on(lane, &mut buffers.body);
+            let header = match received {
+                Ok(header) => header,
+                Err(error) => break Err(error),
+            };
+            match header.kind {
+                FrameKind::Request => self.serve(lane, &header, &mut buffers.body),
+                FrameKind::Reply | FrameKind::Failure
+                    if header.call == id && header.number == call.number() =>
+                {
+                    break Ok(header);
+                }
+                _ => {
+                    let what = "a reply that does not belong to the innermost open request";
+                    break Err(ProtocolError::Violation { what });
+                }
+            }
+            if self.is_lost() {
+                break Err(ProtocolError::Disconnected);
+            }
+        };
+        self.nested.set(self.nested.get() - 1);
+        self.open_requests.borrow_mut().pop();
+        match reply {
+            Ok(header) => Ok((header, originals)),
+            Err(error) => {
+                self.lose(error);
+                Err(self.gone())
+            }
+        }
+    }
+
+    /// The compounds of the request in `buffers`.
+    fn originals(&self, buffers: &mut FrameBuffers) -> Rc<Vec<Original>> {
+        let originals = buffers.seen.take_originals();
+        if originals.is_empty() {
+            // Shared, since most callbacks have plain arguments: no allocation.
+            return Rc::clone(&self.no_originals);
+        }
+        Rc::new(originals)
+    }
+
+    /// The compounds of the innermost request to the client on the lane that is being served.
+    pub(super) fn originals_of_lane(&self) -> Result<Rc<Vec<Original>>, ProtocolError> {
+        let open_requests = self.open_requests.borrow();
+        let innermost = open_requests
+            .iter()
+            .rev()
+            .find(|ask| Some(ask.0) == self.lane.get());
+        let what = "a write-back outside of a callback";
+        let ask = innermost.ok_or(ProtocolError::Violation { what })?;
+        Ok(Rc::clone(&ask.1))
+    }
+
+    /// Receives the next frame of this lane. Meanwhile other lanes are served on top, if the client
+    /// allows nested threads.
+    fn receive_on(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
+        if !self.nested_threads {
+            return self.receive_alone(lane, body);
+        }
+        loop {
+            let out_of_order = self.out_of_order.borrow_mut().remove(&lane);
+            if let Some((header, bytes)) = out_of_order {
+                *body = bytes;
+                return Ok(header);
+            }
+            // The other half of the depth is left to the calls that are open already.
+            if self.nested.get() >= self.limits.nested_requests / 2 {
+                return self.receive_alone(lane, body);
+            }
+            let woken = self.end.borrow_mut().wait(None)?;
+            match woken {
+                Wake::Lane(ready) if ready == lane => {
+                    return self.receive_frame(lane, body);
+                }
+                Wake::Lane(other) => self.serve_on_top(other)?,
+                // Turn requests are taken when the JS thread is at its top.
+                Wake::Woken | Wake::TimedOut => {}
+            }
+        }
+    }
+
+    /// Receives from this lane alone. Calls of other lanes that their clients have given up
+    /// meanwhile are answered, since nothing else would ever end them but what is waited for here.
+    fn receive_alone(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
+        while !self
+            .end
+            .borrow_mut()
+            .wait_for(lane, WITHDRAWN_POLL_INTERVAL)?
+        {
+            loop {
+                let withdrawn = self.end.borrow_mut().withdrawn(lane)?;
+                let Some(other) = withdrawn else { break };
+                self.serve_on_top(other)?;
+            }
+        }
+        self.receive_frame(lane, body)
+    }
+
+    /// Serves a lane while another one waits for its client. A call that was given up is refused
+    /// before anything of it runs. What answers a request that is open
+    /// further down is kept for it.
+    fn serve_on_top(&self, lane: LaneIndex) -> Carried<()> {
+        let mut body = Vec::new();
+        let header = self.receive_frame(lane, &mut body)?;
+        if header.kind != FrameKind::Request {
+            self.out_of_order.borrow_mut().insert(lane, (header, body));
+            return Ok(());
+        }
+        self.cache_cancel_flag(lane)?;
+        let below = self.lane.replace(Some(lane));
+        let outer = self.hooks.swap_lane(u32::from(lane.0));
+        self.serve(lane, &header, &mut body);
+        self.hooks.swap_lane(outer);
+        self.lane.set(below);
+        if self.is_lost() {
+            return Err(ProtocolError::Disconnected);
+        }
+        Ok(())
+    }
+
+    fn take_answer<T>(
+        &self,
+        header: &Header,
+        originals: &[Original],
+        buffers: &mut FrameBuffers,
+        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
+    ) -> JsResult<T> {
+        let before = self.rt.mutations();
+        let mut changes = Vec::new();
+        let FrameBuffers { body, objects, .. } = buffers;
+        let mut reader = ValueReader::new(body, &self.limits);
+        let answer = self
+            .take_releases(header.flags, &mut reader)
+            .map_err(DecodeError::from)
+            .and_then(|()| {
+                let mut decoder = Decoder::new(self, reader, objects);
+                if header.flags.contains(Flags::WRITE_BACK) {
+                    changes = decoder.write_back(originals)?;
+                }
+                let failed = header.kind == FrameKind::Failure;
+                let failure = if failed {
+                    Some(Failure::read(decoder.fields())?)
+                } else {
+                    None
+                };
+                let answer = match failure {
+                    None => Ok(read(&mut decoder)?),
+                    Some(Failure::Thrown) => Err(Thrown(decoder.value()?)),
+                    Some(Failure::Remote(error)) => {
+                        Err(self.rt.throw(ErrorClass::Error, &error.to_string()))
+                    }
+                };
+                decoder.finish()?;
+                Ok(answer)
+            });
+        if let Some(level) = self.open.borrow().last() {
+            let built = self.rt.mutations().wrapping_sub(before);
+            let compared = if self.rt.has_foreign_code() {
+                // A script may go on and change what it likes without being counted again.
+                self.rt.mutations().wrapping_sub(1)
+            } else {
+                // What was built for the reply is new: nothing that the call brought.
+                level.compared.get().wrapping_add(built)
+            };
+            level.compared.set(compared);
+        }
+        // Not before the answer is read to its end. This counts as a change of the running call's
+        // own arguments, which the originals may be.
+        let applied = if answer.is_ok() && !changes.is_empty() {
+            apply(self, changes)
+        } else {
+            Ok(())
+        };
+        match answer {
+            Ok(answer) => answer.and_then(|answer| applied.map(|()| answer)),
+            Err(DecodeError::Thrown(thrown)) => Err(thrown),
+            Err(DecodeError::Remote(RemoteError::Stale(id))) => {
+                let text = format!("Python answered with object {id}, which it has released");
+                Err(self.rt.throw(ErrorClass::Error, &text))
+            }
+            Err(DecodeError::Remote(error)) => {
+                Err(self.rt.throw(ErrorClass::Error, &error.to_string()))
+            }
+            Err(DecodeError::Protocol(error)) if error.is_fatal() => {
+                self.lose(error);
+                Err(self.gone())
+            }
+            Err(DecodeError::Protocol(error)) => Err(self.rt.range_error(&error.to_string())),
+        }
+    }
+
+    fn unsendable(&self, error: EncodeError) -> Thrown {
+        match error {
+            EncodeError::Protocol(error) => self.rt.range_error(&error.to_string()),
+            EncodeError::Thrown(thrown) => thrown,
+        }
+    }
+
+    /// Made at the start: making an error runs JavaScript for its stack, and an interrupt there would
+    /// be lost.
+    fn gone(&self) -> Thrown {
+        Thrown(self.intrinsics.gone.clone())
+    }
+}

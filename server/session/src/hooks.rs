@@ -1,0 +1,296 @@
+//! The hooks by which the engine and Node-API call the session: remote objects, callbacks, uncaught
+//! errors, the end of the process, interrupts.
+
+use std::rc::Rc;
+
+use hostd_engine::{
+    Content, FinalizerToken, FunctionSpec, Invocation, JsResult, Key, RemoteClass, RemoteHooks,
+    Runtime, Value,
+};
+use hostd_napi::{HostHooks, Origin};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::RemoteError;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::ClientKind;
+
+use super::Session;
+use crate::lent::REMOTE_TOKEN;
+use crate::marshal::{DecodeError, Encoded, Encoder, one_value};
+
+/// The engine function tag of the client's callables.
+pub(super) const CALLABLE_TAG: u8 = 64;
+
+/// The hooks of Node-API.
+#[derive(Debug)]
+pub(super) struct Hooks;
+
+impl HostHooks for Hooks {
+    fn uncaught(&self, _: Runtime, error: &Value, origin: Origin) {
+        if let Some(session) = Session::current() {
+            session.note_uncaught(error, origin_name(origin));
+        }
+    }
+
+    fn exit_requested(&self, code: i32) {
+        if let Some(session) = Session::current() {
+            tracing::warn!(target: "napi_hostd", code, "the addon ended the process");
+            session.hooks.exit(code);
+        }
+    }
+
+    fn resolved(&self, _: Runtime, promise: &Value, name: u32) {
+        if let Some(session) = Session::current() {
+            session.resolved(promise, name);
+        }
+    }
+
+    fn finalized(&self, _: Runtime, token: &FinalizerToken) {
+        if let Some(session) = Session::current()
+            && token.tag == REMOTE_TOKEN
+        {
+            let released = session.remotes.borrow_mut().died(*token);
+            if let Some(id) = released {
+                session.awaitables.borrow_mut().remove(&id.get());
+            }
+        }
+    }
+}
+
+fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::NextTick => "process.nextTick",
+        Origin::Microtask => "microtask",
+        Origin::UnhandledRejection => "unhandled rejection",
+        Origin::Finalizer => "finalizer",
+        Origin::Timer => "timer",
+        Origin::AsyncWork => "async work",
+        Origin::ThreadsafeFunction => "threadsafe function",
+        Origin::FatalException => "napi_fatal_exception",
+    }
+}
+
+/// Gives the engine its hooks.
+pub(super) fn install(session: &Rc<Session>) {
+    session.rt.set_remote_hooks(Rc::new(Remote));
+    let served = Rc::downgrade(session);
+    session.rt.set_interrupt_hook(Some(Rc::new(move || {
+        let session = served.upgrade();
+        session.is_some_and(|session| session.is_cancelled() || session.is_lost())
+    })));
+}
+
+impl Session {
+    /// The proxy of a client's object: the one there is, or a new one.
+    pub(crate) fn proxy(&self, id: SlotId, kind: u8, class: u32) -> Result<Value, DecodeError> {
+        if let Some(proxy) = self.receive(id)? {
+            return Ok(proxy);
+        }
+        let Some(kind) = ClientKind::from_code(kind) else {
+            self.remotes.borrow_mut().give_back(id);
+            let text = format!("unknown kind of object {kind}");
+            return Err(RemoteError::Unsupported(text).into());
+        };
+        let (rt, number) = (self.rt, id.get());
+        let proxy = match kind {
+            ClientKind::Callable => {
+                let words = [number as usize, 0, 0];
+                let spec = FunctionSpec::new(call_callable, CALLABLE_TAG, words);
+                rt.function(spec.not_constructible())?
+            }
+            ClientKind::Awaitable => {
+                let (promise, deferred) = rt.promise()?;
+                self.awaitables.borrow_mut().insert(number, deferred);
+                self.adopt_proxy(id, &promise)?;
+                return Ok(promise);
+            }
+            ClientKind::Exception => {
+                let error = rt.error(hostd_engine::ErrorClass::Error, "")?;
+                self.adopt_proxy(id, &error)?;
+                return Ok(error);
+            }
+            ClientKind::Instance => {
+                let Some(prototype) = self.prototype_of(class)? else {
+                    self.remotes.borrow_mut().give_back(id);
+                    return Err(RemoteError::Stale(class).into());
+                };
+                let object = rt.object()?;
+                rt.set_prototype(&object, &prototype)?;
+                self.adopt_proxy(id, &object)?;
+                self.has_instances.set(true);
+                return Ok(object);
+            }
+            ClientKind::Exposed
+            | ClientKind::Mapping
+            | ClientKind::Sequence
+            | ClientKind::Opaque
+            | ClientKind::Iterator
+            | ClientKind::Generator
+            | ClientKind::AsyncIterator
+            | ClientKind::AsyncGenerator => {
+                let token = self.remotes.borrow_mut().token(id);
+                let words = u64::from(kind.code()) << 32 | u64::from(number);
+                let object = rt.remote_object(RemoteClass::Object, words, token)?;
+                if let Some(prototype) = self.intrinsics().iterators.prototype(kind) {
+                    rt.set_prototype(&object, prototype)?;
+                }
+                let weak = rt.weak(&object)?;
+                self.remotes.borrow_mut().insert(id, token, weak);
+                return Ok(object);
+            }
+        };
+        let token = self.remotes.borrow_mut().token(id);
+        rt.attach_finalizer(&proxy, token)?;
+        let weak = rt.weak(&proxy)?;
+        self.remotes.borrow_mut().insert(id, token, weak);
+        Ok(proxy)
+    }
+}
+
+impl Session {
+    /// The prototype of the instances of a class that was lent to the client.
+    fn prototype_of(&self, class: u32) -> JsResult<Option<Value>> {
+        let Some(class) = SlotId::new(class).and_then(|id| self.lent_value(id)) else {
+            return Ok(None);
+        };
+        let property = self.rt.own_property(&class, &self.intrinsics().prototype)?;
+        Ok(match property.map(|property| property.content) {
+            Some(Content::Value(prototype)) if prototype.is_object() => Some(prototype),
+            _ => None,
+        })
+    }
+}
+
+/// JavaScript or the addon calls a callable of the client.
+fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
+    let Some(session) = Session::current() else {
+        return Ok(Value::UNDEFINED);
+    };
+    let target = u32::try_from(call.words[0]).unwrap_or_default();
+    session.ask(
+        CallKind::Invoke,
+        |frame| {
+            frame.fields().put_u32(target);
+            frame.fields().put_u8(0);
+            frame.arguments(call.args)
+        },
+        one_value,
+    )
+}
+
+/// The traps of exposed objects and live containers.
+struct Remote;
+
+/// The id behind a remote object's words, and whether there is nothing to be seen of it.
+fn parts(words: u64) -> (u32, bool) {
+    let id = u32::try_from(words & u64::from(u32::MAX)).unwrap_or_default();
+    let kind = u8::try_from(words >> 32)
+        .ok()
+        .and_then(ClientKind::from_code);
+    let live = matches!(
+        kind,
+        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence)
+    );
+    (id, !live)
+}
+
+/// Writes a target and a key: indexes as numbers, names as text.
+fn address(frame: &mut Encoder<'_, '_>, target: u32, key: &Key) -> Encoded {
+    frame.fields().put_u32(target);
+    match key.as_index().and_then(|index| i32::try_from(index).ok()) {
+        Some(index) => {
+            frame.fields().int32(index);
+            Ok(())
+        }
+        None => frame.key(key),
+    }
+}
+
+impl RemoteHooks for Remote {
+    fn get(&self, _: Runtime, words: u64, key: &Key) -> JsResult<Option<Value>> {
+        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+            return Ok(None);
+        };
+        session.ask(
+            CallKind::RemoteGet,
+            |frame| address(frame, id, key),
+            |reply| {
+                let present = reply.fields().take_bool()?;
+                let value = reply.value()?;
+                Ok(present.then_some(value))
+            },
+        )
+    }
+
+    fn has(&self, _: Runtime, words: u64, key: &Key) -> JsResult<bool> {
+        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+            return Ok(false);
+        };
+        session.ask(
+            CallKind::RemoteHas,
+            |frame| address(frame, id, key),
+            |reply| Ok(reply.fields().take_bool()?),
+        )
+    }
+
+    fn set(&self, _: Runtime, words: u64, key: &Key, value: &Value) -> JsResult<bool> {
+        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+            return Ok(false);
+        };
+        session.ask(
+            CallKind::RemoteSet,
+            |frame| {
+                address(frame, id, key)?;
+                frame.value(value)
+            },
+            |_| Ok(true),
+        )
+    }
+
+    fn delete(&self, _: Runtime, words: u64, key: &Key) -> JsResult<bool> {
+        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+            return Ok(false);
+        };
+        session.ask(
+            CallKind::RemoteDelete,
+            |frame| address(frame, id, key),
+            |reply| Ok(reply.fields().take_bool()?),
+        )
+    }
+
+    fn own_keys(&self, rt: Runtime, words: u64) -> JsResult<Vec<Key>> {
+        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+            return Ok(Vec::new());
+        };
+        let list = session.ask(
+            CallKind::RemoteKeys,
+            |frame| {
+                frame.fields().put_u32(id);
+                Ok(())
+            },
+            one_value,
+        )?;
+        let length = rt.array_length(&list).unwrap_or(0);
+        // With its place, so that the order of names is kept without memory for a copy.
+        let mut keys: Vec<(Key, u32)> = Vec::new();
+        rt.reserve(&mut keys, length as usize)?;
+        for place in 0..length {
+            let name = rt.get_index(&list, place)?;
+            if !name.is_string() && !name.is_number() {
+                return Err(rt.type_error(
+                    "a remote object has a key that is neither a string nor a number",
+                ));
+            }
+            keys.push((rt.key_value(&name)?, place));
+        }
+        // JavaScript lists integers first, ascending.
+        keys.sort_unstable_by_key(|(key, place)| {
+            key.as_index().map_or((1, *place), |index| (0, index))
+        });
+        keys.dedup_by(|(key, _), (former, _)| key == former);
+        rt.list_from(keys.into_iter().map(|(key, _)| key))
+    }
+
+    fn call(&self, rt: Runtime, _: u64, _: &Value, _: &[Value]) -> JsResult {
+        Err(rt.type_error("a live Python object is not a function; pass its method instead"))
+    }
+}

@@ -1,0 +1,206 @@
+//! Iteration across the boundary: the host's iterators, which the client reads, and the client's,
+//! which are iterators to JavaScript.
+//!
+//! A proxy of the client's iterator is a remote object without names. What it can do comes from its
+//! prototype: `next`, and for a generator `return` and `throw`; nothing else is ever asked for.
+
+use hostd_engine::{FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::RemoteError;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::{ClientKind, ValueReader};
+
+use super::answer::{Answer, Refusal};
+use super::level::Level;
+use super::{Due, Session};
+use crate::lent::LentObject;
+use crate::marshal::{one_target, one_value};
+
+/// The engine function tag of the steps of the client's iterators.
+const STEP_TAG: u8 = 67;
+
+/// The built-in prototypes of iterators, synchronous and not.
+const PROTOTYPES: &str = "(() => {
+    const of = Object.getPrototypeOf;
+    return [of(of([][Symbol.iterator]())), of(of((async function* () {}).prototype))];
+})()";
+
+/// What is taken from JavaScript and made for iterators.
+#[derive(Debug)]
+pub(super) struct Iterators {
+    iterator: Value,
+    generator: Value,
+    async_iterator: Value,
+    async_generator: Value,
+    async_symbol: Key,
+    finish: Key,
+}
+
+impl Iterators {
+    /// Makes the prototypes.
+    pub(super) fn make(rt: Runtime) -> JsResult<Self> {
+        let built_in = rt.eval_bootstrap(PROTOTYPES, "node:internal/iterators")?;
+        let steps = ["next", "return", "throw"];
+        let prototype = |place: u32, steps: &[&str], is_async: bool| -> JsResult {
+            let object = rt.object_with_prototype(&rt.get_index(&built_in, place)?)?;
+            for (step, name) in steps.iter().enumerate() {
+                let name = rt.string_utf8(name.as_bytes())?;
+                let words = [step, usize::from(is_async), 0];
+                let spec = FunctionSpec::new(step_of_client, STEP_TAG, words);
+                let function = rt.function(spec.name(&name).not_constructible())?;
+                rt.put(&object, &rt.key_value(&name)?, function)?;
+            }
+            Ok(object)
+        };
+        let symbols = rt.get_named(&rt.global(), "Symbol")?;
+        Ok(Self {
+            iterator: prototype(0, &steps[..1], false)?,
+            generator: prototype(0, &steps, false)?,
+            async_iterator: prototype(1, &steps[..1], true)?,
+            async_generator: prototype(1, &steps, true)?,
+            async_symbol: rt.key_value(&rt.get_named(&symbols, "asyncIterator")?)?,
+            finish: rt.key_utf8(b"return")?,
+        })
+    }
+
+    /// The prototype of the proxies of these objects, if they are iterators.
+    pub(super) const fn prototype(&self, kind: ClientKind) -> Option<&Value> {
+        match kind {
+            ClientKind::Iterator => Some(&self.iterator),
+            ClientKind::Generator => Some(&self.generator),
+            ClientKind::AsyncIterator => Some(&self.async_iterator),
+            ClientKind::AsyncGenerator => Some(&self.async_generator),
+            _ => None,
+        }
+    }
+}
+
+/// JavaScript takes a step of an iterator of the client's.
+fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let Some(session) = Session::current() else {
+        return Ok(Value::UNDEFINED);
+    };
+    let [step, is_async, _] = call.words;
+    let Some(id) = rt.remote_id(call.this).and(session.remote_slot(call.this)) else {
+        return Err(rt.type_error("this is not a Python iterator"));
+    };
+    let sent = call.args.first().cloned().unwrap_or_default();
+    let stepped = session.ask(
+        CallKind::RemoteStep,
+        |frame| {
+            frame.fields().put_u32(id.get());
+            frame
+                .fields()
+                .put_u8(u8::try_from(step).unwrap_or_default());
+            frame.value(&sent)
+        },
+        one_value,
+    );
+    match stepped {
+        Err(thrown) if is_async != 0 && !thrown.is_uncatchable() => {
+            let (promise, deferred) = rt.promise()?;
+            rt.reject(deferred, &thrown.0)?;
+            Ok(promise)
+        }
+        stepped => stepped,
+    }
+}
+
+impl Session {
+    /// Gives the client an iterator over an object.
+    pub(super) fn iterate(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
+        let symbol = &self.intrinsics().iterator;
+        self.iterator_by(symbol, "this object is not iterable", body, level)
+    }
+
+    /// Gives the client an asynchronous iterator over an object.
+    pub(super) fn iterate_async(
+        &self,
+        body: ValueReader<'_>,
+        level: &Level,
+    ) -> Result<Answer, Refusal> {
+        let symbol = &self.intrinsics().iterators.async_symbol;
+        let complaint =
+            "this object is not asynchronously iterable; it has no Symbol.asyncIterator";
+        self.iterator_by(symbol, complaint, body, level)
+    }
+
+    fn iterator_by(
+        &self,
+        symbol: &Key,
+        complaint: &str,
+        body: ValueReader<'_>,
+        level: &Level,
+    ) -> Result<Answer, Refusal> {
+        let object = self.read(level, body, one_target)?;
+        let rt = self.runtime();
+        let method = rt.get(&object, symbol)?;
+        if !rt.is_function(&method) {
+            return Err(rt.type_error(complaint).into());
+        }
+        let iterator = rt.call(&method, &object, &[])?;
+        if !iterator.is_object() {
+            let text = "the iterator of this object is not an object";
+            return Err(rt.type_error(text).into());
+        }
+        Ok(Answer::Lent(iterator))
+    }
+
+    fn read_lent(&self, body: ValueReader<'_>, level: &Level) -> Result<(SlotId, Value), Refusal> {
+        self.read(level, body, |frame| {
+            let id = frame.fields().take_id()?;
+            let value = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
+            Ok((id, value))
+        })
+    }
+
+    /// Gives the next item of an iterator.
+    pub(super) fn next(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
+        let (id, iterator) = self.read_lent(body, level)?;
+        let (rt, intrinsics) = (self.runtime(), self.intrinsics());
+        let unfinished = |is: bool| self.objects.borrow_mut().set_unfinished(id, is);
+        // An iterator that throws is at its end.
+        unfinished(false);
+        let step = rt.invoke(&iterator, &intrinsics.next, &[])?;
+        if !step.is_object() {
+            let text = "the iterator gave something that is not an object";
+            return Err(rt.type_error(text).into());
+        }
+        let done = rt.get(&step, &intrinsics.done)?;
+        if rt.to_bool(&done) {
+            return Ok(Answer::Step(None));
+        }
+        let value = rt.get(&step, &intrinsics.value)?;
+        unfinished(true);
+        Ok(Answer::Step(Some(value)))
+    }
+
+    /// Ends an iterator that the client does not read to its end.
+    pub(super) fn close_iterator(
+        &self,
+        body: ValueReader<'_>,
+        level: &Level,
+    ) -> Result<Answer, Refusal> {
+        let (id, iterator) = self.read_lent(body, level)?;
+        self.objects.borrow_mut().set_unfinished(id, false);
+        self.close(&iterator)?;
+        Ok(Answer::Nothing)
+    }
+
+    /// Calls `return` of an iterator, as leaving a loop does.
+    pub(super) fn close(&self, iterator: &Value) -> JsResult<()> {
+        let rt = self.runtime();
+        let finish = rt.get(iterator, &self.intrinsics().iterators.finish)?;
+        if finish.is_undefined() || finish.is_null() {
+            return Ok(());
+        }
+        rt.call(&finish, iterator, &[]).map(drop)
+    }
+
+    /// The client holds an object no more. An iterator that it left in the middle is closed.
+    pub(super) fn released(&self, object: LentObject) {
+        if object.unfinished {
+            self.run_in_turn(Due::CloseIterator(object.value));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! One open request of the client, and the memory that requests and frames use again and again.
+
+use std::cell::{Cell, RefCell};
+
+use hostd_engine::Value;
+use hostd_protocol::frame::{Flags, FrameBuilder};
+use hostd_protocol::lent::Release;
+use hostd_protocol::limits::Limits;
+
+use crate::marshal::{Baseline, KEPT, RequestObjects, Seen, Sent};
+
+/// A request of the client that is being served: kept for the write-back until its reply is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Level {
+    /// What the body begins with.
+    pub(crate) flags: Cell<Flags>,
+    /// The body, as it came.
+    pub(crate) body: RefCell<Vec<u8>>,
+    /// The compounds it brought.
+    pub(crate) objects: RefCell<RequestObjects>,
+    /// What was written back already.
+    pub(crate) baseline: RefCell<Baseline>,
+    /// The engine's count of mutations up to which nothing needs to be compared.
+    pub(crate) compared: Cell<u64>,
+    /// Memory for arguments.
+    pub(crate) arguments: RefCell<Vec<Value>>,
+}
+
+impl Level {
+    /// Makes it ready for the next request.
+    pub(crate) fn clear(&self) {
+        self.objects.borrow_mut().clear();
+        self.baseline.borrow_mut().clear();
+        let mut arguments = self.arguments.borrow_mut();
+        arguments.clear();
+        arguments.shrink_to(KEPT);
+    }
+}
+
+/// What it takes to write and to receive one frame.
+#[derive(Debug)]
+pub(crate) struct FrameBuffers {
+    pub(crate) builder: FrameBuilder,
+    pub(crate) seen: Seen,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) releases: Vec<Release>,
+    /// The body of the reply.
+    pub(crate) body: Vec<u8>,
+    /// The compounds of the reply.
+    pub(crate) objects: RequestObjects,
+}
+
+impl FrameBuffers {
+    /// Empty memory.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            builder: FrameBuilder::new(limits),
+            seen: Seen::default(),
+            sent: Vec::new(),
+            releases: Vec::new(),
+            body: Vec::new(),
+            objects: RequestObjects::default(),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Write-back of the client: what Python changed in the arguments of a callback, applied to the
+//! JavaScript originals in place.
+//!
+//! A block is read completely, and the message around it too, before any of it is applied, since
+//! applying may run JavaScript.
+
+use hostd_engine::{JsResult, Key, Runtime, Thrown, Value};
+use hostd_protocol::error::ProtocolError;
+
+use super::Original;
+use super::decode::{Decoded, Decoder};
+use super::write_back::{ARRAY, OBJECT, REFILLED};
+use crate::Session;
+
+/// What one compound of a request to the client became.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    original: Original,
+    change: Change,
+}
+
+#[derive(Debug)]
+enum Change {
+    Array {
+        length: u32,
+        slots: Vec<(u32, Value)>,
+    },
+    Object {
+        sets: Vec<(Key, Value)>,
+        deletes: Vec<Key>,
+    },
+    Map(Vec<Value>),
+    Set(Vec<Value>),
+}
+
+impl<'d> Decoder<'d, '_> {
+    /// Reads a write-back block, which comes before everything else: what the client changed in the
+    /// compounds of a request to it.
+    pub(crate) fn write_back(&mut self, originals: &'d [Original]) -> Decoded<Vec<Applied>> {
+        self.originals = originals;
+        let changes = read(self, originals)?;
+        self.originals = &[];
+        self.objects.clear();
+        self.reader.restart_numbering();
+        Ok(changes)
+    }
+}
+
+fn read(decoder: &mut Decoder<'_, '_>, originals: &[Original]) -> Decoded<Vec<Applied>> {
+    let count = decoder.fields().take_count(5)?;
+    if count as usize > originals.len() {
+        return Err(violation("more changes than the request has compounds").into());
+    }
+    let (rt, mut changes) = (decoder.rt, Vec::new());
+    for _ in 0..count {
+        let index = decoder.fields().take_u32()?;
+        let original = originals.get(index as usize);
+        let original = original.ok_or_else(|| violation("a change of no compound"))?;
+        let change = read_change(decoder, &original.value)?;
+        let original = original.clone();
+        rt.push(&mut changes, Applied { original, change })?;
+    }
+    Ok(changes)
+}
+
+fn read_change(decoder: &mut Decoder<'_, '_>, original: &Value) -> Decoded<Change> {
+    let rt = decoder.rt;
+    match decoder.fields().take_u8()? {
+        ARRAY if rt.is_array(original) => {
+            let length = decoder.fields().take_u32()?;
+            let count = decoder.fields().take_count(5)?;
+            let mut slots = Vec::new();
+            for _ in 0..count {
+                let slot = decoder.fields().take_u32()?;
+                if slot >= length {
+                    return Err(violation("a change beyond the end of an array").into());
+                }
+                let item = decoder.part()?;
+                rt.push(&mut slots, (slot, item))?;
+            }
+            Ok(Change::Array { length, slots })
+        }
+        OBJECT if rt.is_plain_object(original) => {
+            let count = decoder.fields().take_count(6)?;
+            let mut sets = Vec::new();
+            for _ in 0..count {
+                let entry = (decoder.key()?, decoder.part()?);
+                rt.push(&mut sets, entry)?;
+            }
+            let count = decoder.fields().take_count(5)?;
+            let mut deletes = Vec::new();
+            for _ in 0..count {
+                let key = decoder.key()?;
+                rt.push(&mut deletes, key)?;
+            }
+            Ok(Change::Object { sets, deletes })
+        }
+        REFILLED if rt.is_map(original) => {
+            let items = read_items(decoder)?;
+            if items.len() % 2 != 0 {
+                return Err(violation("a key of a map without a value").into());
+            }
+            Ok(Change::Map(items))
+        }
+        REFILLED if rt.is_set(original) => Ok(Change::Set(read_items(decoder)?)),
+        _ => Err(violation("a change that the compound can't have").into()),
+    }
+}
+
+fn read_items(decoder: &mut Decoder<'_, '_>) -> Decoded<Vec<Value>> {
+    let count = decoder.fields().take_count(1)?;
+    let (rt, mut items) = (decoder.rt, Vec::new());
+    for _ in 0..count {
+        let item = decoder.part()?;
+        rt.push(&mut items, item)?;
+    }
+    Ok(items)
+}
+
+fn violation(what: &'static str) -> ProtocolError {
+    ProtocolError::Violation { what }
+}
+
+/// Changes the originals. What can't be changed any more, as an array that was frozen meanwhile, is
+/// a `TypeError`.
+pub(crate) fn apply(session: &Session, changes: Vec<Applied>) -> JsResult<()> {
+    for Applied { original, change } in changes {
+        apply_change(session, &original.value, change).map_err(|thrown| {
+            if session.is_cancelled() {
+                return thrown;
+            }
+            refused(session.runtime(), original.argument, &thrown)
+        })?;
+    }
+    Ok(())
+}
+
+fn apply_change(session: &Session, target: &Value, change: Change) -> JsResult<()> {
+    let (rt, intrinsics) = (session.runtime(), session.intrinsics());
+    match change {
+        Change::Array { length, slots } => {
+            let number = Value::from(f64::from(length));
+            let former = rt.array_length(target).unwrap_or(length);
+            if length < former {
+                rt.set_strict(target, &intrinsics.length, number.clone())?;
+            }
+            for (slot, value) in slots {
+                write(rt, target, &rt.key_index(slot)?, value)?;
+            }
+            if rt.array_length(target).is_some_and(|now| now < length) {
+                rt.set_strict(target, &intrinsics.length, number)?;
+            }
+        }
+        Change::Object { sets, deletes } => {
+            for key in deletes {
+                if !rt.delete(target, &key)? {
+                    return Err(rt.type_error("a property can't be deleted"));
+                }
+            }
+            for (key, value) in sets {
+                write(rt, target, &key, value)?;
+            }
+        }
+        Change::Map(items) => {
+            rt.call(&intrinsics.map_clear, target, &[])?;
+            for entry in items.chunks_exact(2) {
+                rt.call(&intrinsics.map_set, target, entry)?;
+            }
+        }
+        Change::Set(items) => {
+            rt.call(&intrinsics.set_clear, target, &[])?;
+            for item in items {
+                rt.call(&intrinsics.set_add, target, &[item])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Assigns to an own property, or adds one: no setter of a prototype is in the way of new data.
+fn write(rt: Runtime, target: &Value, key: &Key, value: Value) -> JsResult<()> {
+    if rt.has_own(target, key)? {
+        return rt.set_strict(target, key, value);
+    }
+    if rt.put(target, key, value)? {
+        Ok(())
+    } else {
+        Err(rt.type_error("object is not extensible"))
+    }
+}
+
+/// The error that says which argument could not be changed.
+fn refused(rt: Runtime, argument: Option<u32>, thrown: &Thrown) -> Thrown {
+    let what = argument.map_or_else(
+        || "a value".to_owned(),
+        |position| format!("argument {}", position.saturating_add(1)),
+    );
+    let message = rt
+        .key_utf8(b"message")
+        .ok()
+        .and_then(|key| rt.data_property(&thrown.0, &key))
+        .filter(Value::is_string)
+        .and_then(|text| Some(rt.utf8(&text).ok()?.as_str().to_owned()))
+        .unwrap_or_default();
+    rt.type_error(&format!(
+        "{what} of a Python callback was changed in Python and can't be written back: {message}"
+    ))
+}

@@ -1,0 +1,21 @@
+//! Engine values ⇄ wire, by the contract: plain data by value, everything with behaviour by
+//! reference. Nothing lies in between: values are read from a frame into the engine and written
+//! from the engine into a frame.
+
+mod apply;
+mod block;
+mod buffer;
+mod compare;
+mod decode;
+mod encode;
+mod error;
+mod plain;
+mod write_back;
+
+pub(crate) use apply::apply;
+pub(crate) use block::{KEPT, Original, RequestObjects, Seen};
+pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
+pub(crate) use encode::{EncodeError, Encoded, Encoder, Sent};
+pub(crate) use error::{ERROR_CLASSES, ErrorKeys};
+pub(crate) use plain::{class_prototype, nature};
+pub(crate) use write_back::{Baseline, Changes};

@@ -1,0 +1,471 @@
+//! What a call changed in the data that its request brought.
+//!
+//! The request is kept, and read a second time beside the objects that it became; nothing else
+//! remembers how they were. What was written back becomes the baseline for the next time.
+
+use hostd_engine::{Content, JsResult, Key, Runtime, Value};
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::limits::LimitKind;
+use hostd_protocol::value::{Token, ValueReader};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::encode::{Encoded, Encoder, count};
+use super::{RequestObjects, compare};
+use crate::Session;
+
+pub(super) const ARRAY: u8 = 0;
+pub(super) const OBJECT: u8 = 1;
+pub(super) const REFILLED: u8 = 2;
+const BYTES: u8 = 3;
+
+/// What one compound became.
+#[derive(Debug)]
+enum Change {
+    Array {
+        length: u32,
+        slots: Vec<(u32, Value)>,
+    },
+    Object {
+        sets: Vec<(Key, Value)>,
+        deletes: Vec<Key>,
+    },
+    Refilled(Vec<Value>),
+    Bytes {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+}
+
+/// The contents of a compound at the last write-back.
+#[derive(Debug)]
+enum Known {
+    Array(Vec<Value>),
+    Object(Vec<(Key, Value)>),
+    Collection(Vec<Value>),
+    Bytes(Vec<u8>),
+}
+
+/// What was written back before, by compound.
+#[derive(Debug, Default)]
+pub(crate) struct Baseline {
+    known: FxHashMap<u32, Known>,
+}
+
+impl Baseline {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.known.clear();
+    }
+}
+
+/// The compounds that changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    changed: Vec<(u32, Change)>,
+    now: Vec<(u32, Known)>,
+}
+
+impl Changes {
+    /// Compares what the request in `block` brought with what it is now.
+    pub(crate) fn find(
+        session: &Session,
+        body: &[u8],
+        objects: &RequestObjects,
+        baseline: &Baseline,
+    ) -> Encoded<Self> {
+        let (rt, changes) = (session.runtime(), Self::default());
+        let block = ValueReader::new(body, session.limits());
+        let mut search = Search {
+            session,
+            rt,
+            block,
+            objects,
+            baseline,
+            changes,
+        };
+        for start in objects.starts() {
+            let between = start.saturating_sub(search.block.position());
+            search.block.take_bytes(between)?;
+            search.field()?;
+        }
+        Ok(search.changes)
+    }
+
+    /// Whether nothing changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// Writes the block.
+    pub(crate) fn write(&self, encoder: &mut Encoder<'_, '_>) -> Encoded {
+        encoder.fields().put_u32(count(self.changed.len())?);
+        for (index, change) in &self.changed {
+            encoder.fields().put_u32(*index);
+            match change {
+                Change::Array { length, slots } => {
+                    encoder.fields().put_u8(ARRAY);
+                    encoder.fields().put_u32(*length);
+                    encoder.fields().put_u32(count(slots.len())?);
+                    for (slot, value) in slots {
+                        encoder.fields().put_u32(*slot);
+                        encoder.value(value)?;
+                    }
+                }
+                Change::Object { sets, deletes } => {
+                    encoder.fields().put_u8(OBJECT);
+                    encoder.fields().put_u32(count(sets.len())?);
+                    for (key, value) in sets {
+                        encoder.key(key)?;
+                        encoder.value(value)?;
+                    }
+                    encoder.fields().put_u32(count(deletes.len())?);
+                    for key in deletes {
+                        encoder.key(key)?;
+                    }
+                }
+                Change::Refilled(values) => {
+                    encoder.fields().put_u8(REFILLED);
+                    encoder.values(values)?;
+                }
+                Change::Bytes { offset, bytes } => {
+                    encoder.fields().put_u8(BYTES);
+                    encoder.fields().put_u64(*offset as u64);
+                    encoder.fields().put_u64(bytes.len() as u64);
+                    encoder.fields().put_bytes(bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The block was sent: what it said is the baseline from now on.
+    pub(crate) fn settle(self, baseline: &mut Baseline) {
+        baseline.known.extend(self.now);
+    }
+}
+
+struct Search<'s, 'b> {
+    session: &'s Session,
+    rt: Runtime,
+    block: ValueReader<'b>,
+    objects: &'s RequestObjects,
+    baseline: &'s Baseline,
+    changes: Changes,
+}
+
+impl<'b> Search<'_, 'b> {
+    /// Reads a value of the request and compares everything in it.
+    fn field(&mut self) -> Encoded<Token<'b>> {
+        let token = self.block.next()?;
+        match token {
+            Token::Array { index, count } => self.array(index, count)?,
+            Token::ArrayI32 { index, items } => {
+                self.packed(index, items.iter().map(f64::from))?;
+            }
+            Token::ArrayF64 { index, items } => self.packed(index, items.iter())?,
+            Token::Object { index, count } => self.object(index, count)?,
+            Token::Map { index, count } => self.collection(index, u64::from(count) * 2)?,
+            Token::Set { index, count } => self.collection(index, u64::from(count))?,
+            Token::Buffer {
+                index,
+                writable: true,
+                bytes,
+                ..
+            } => self.bytes(index, bytes)?,
+            Token::Error { .. } => {
+                for _ in 0..5 {
+                    self.field()?;
+                }
+                for _ in 0..u64::from(self.block.own_fields()?) * 2 {
+                    self.field()?;
+                }
+                self.block.leave();
+            }
+            _ => {}
+        }
+        Ok(token)
+    }
+
+    fn array(&mut self, index: u32, count: u32) -> Encoded {
+        let array = self.objects.get(index).cloned().unwrap_or_default();
+        let length = self.length(&array)?;
+        let first = self.known_list(index).is_none();
+        let mut slots = Vec::new();
+        for place in 0..count {
+            let token = self.field()?;
+            if first && place < length {
+                let item = element(self.rt, &array, place)?;
+                if !compare::matches(self.session, &token, &item, self.objects) {
+                    self.rt.push(&mut slots, (place, item))?;
+                }
+            }
+        }
+        self.block.leave();
+        self.finish_array(index, &array, count, length, slots)
+    }
+
+    fn packed(&mut self, index: u32, items: impl ExactSizeIterator<Item = f64>) -> Encoded {
+        let array = self.objects.get(index).cloned().unwrap_or_default();
+        let length = self.length(&array)?;
+        let total = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let mut slots = Vec::new();
+        if self.known_list(index).is_none() {
+            for (place, expected) in (0..length).zip(items) {
+                let item = element(self.rt, &array, place)?;
+                let same = item
+                    .as_f64()
+                    .is_some_and(|found| compare::same_double(found, expected));
+                if !same {
+                    self.rt.push(&mut slots, (place, item))?;
+                }
+            }
+        }
+        self.finish_array(index, &array, total, length, slots)
+    }
+
+    /// Adds what lies beyond the former end, and the change as a whole if there is one.
+    fn finish_array(
+        &mut self,
+        index: u32,
+        array: &Value,
+        former: u32,
+        length: u32,
+        mut slots: Vec<(u32, Value)>,
+    ) -> Encoded {
+        let mut former = former;
+        if let Some(known) = self.known_list(index) {
+            former = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            for (place, expected) in (0..length).zip(known) {
+                let item = element(self.rt, array, place)?;
+                if !compare::same(&item, expected) {
+                    self.rt.push(&mut slots, (place, item))?;
+                }
+            }
+        }
+        for place in former..length {
+            let item = element(self.rt, array, place)?;
+            self.rt.push(&mut slots, (place, item))?;
+        }
+        if slots.is_empty() && length == former {
+            return Ok(());
+        }
+        let mut now = Vec::new();
+        self.rt.reserve(&mut now, length as usize)?;
+        for place in 0..length {
+            now.push(element(self.rt, array, place)?);
+        }
+        self.rt
+            .push(&mut self.changes.now, (index, Known::Array(now)))?;
+        let change = (index, Change::Array { length, slots });
+        self.rt.push(&mut self.changes.changed, change)?;
+        Ok(())
+    }
+
+    fn known_list(&self, index: u32) -> Option<&Vec<Value>> {
+        match self.baseline.known.get(&index) {
+            Some(Known::Array(list) | Known::Collection(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The length of an array, as far as the client could take it over.
+    fn length(&self, array: &Value) -> Encoded<u32> {
+        let length = self.rt.array_length(array).unwrap_or(0);
+        let limit = self.session.limits().values;
+        if length > limit {
+            let (limit, found) = (u64::from(limit), u64::from(length));
+            let kind = LimitKind::Values;
+            return Err(ProtocolError::Limit { kind, limit, found }.into());
+        }
+        Ok(length)
+    }
+
+    fn object(&mut self, index: u32, count: u32) -> Encoded {
+        let object = self.objects.get(index).cloned().unwrap_or_default();
+        let now = entries(self.rt, &object)?;
+        let (mut sets, mut deletes) = (Vec::new(), Vec::new());
+        let mut former = FxHashSet::default();
+        let known = match self.baseline.known.get(&index) {
+            Some(Known::Object(known)) => Some(known),
+            _ => None,
+        };
+        for _ in 0..count {
+            let key = self.key()?;
+            let token = self.field()?;
+            if known.is_some() {
+                continue;
+            }
+            match now.get(&key) {
+                Some(value) => {
+                    if !compare::matches(self.session, &token, value, self.objects) {
+                        self.rt.push(&mut sets, (key.clone(), value.clone()))?;
+                    }
+                }
+                None => self.rt.push(&mut deletes, key.clone())?,
+            }
+            self.add(&mut former, key)?;
+        }
+        self.block.leave();
+        for (key, expected) in known.into_iter().flatten() {
+            match now.get(key) {
+                Some(value) if compare::same(value, expected) => {}
+                Some(value) => self.rt.push(&mut sets, (key.clone(), value.clone()))?,
+                None => self.rt.push(&mut deletes, key.clone())?,
+            }
+            self.add(&mut former, key.clone())?;
+        }
+        let added = now
+            .in_order
+            .iter()
+            .filter(|entry| !former.contains(&entry.0));
+        for entry in added {
+            self.rt.push(&mut sets, entry.clone())?;
+        }
+        if !sets.is_empty() || !deletes.is_empty() {
+            self.rt
+                .push(&mut self.changes.now, (index, Known::Object(now.in_order)))?;
+            let change = (index, Change::Object { sets, deletes });
+            self.rt.push(&mut self.changes.changed, change)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a key to a set as long as there is memory for it.
+    fn add(&self, keys: &mut FxHashSet<Key>, key: Key) -> JsResult<()> {
+        if keys.try_reserve(1).is_err() {
+            return Err(self.rt.out_of_memory());
+        }
+        keys.insert(key);
+        Ok(())
+    }
+
+    fn key(&mut self) -> Encoded<Key> {
+        Ok(match self.block.key()? {
+            Token::Str(text) => self.rt.key_utf8(text.as_bytes())?,
+            Token::Str16(units) => {
+                let units: Vec<u16> = self.rt.list_from(units.iter())?;
+                self.rt.key_value(&self.rt.string_utf16(&units)?)?
+            }
+            _ => return Err(unreadable().into()),
+        })
+    }
+
+    fn collection(&mut self, index: u32, count: u64) -> Encoded {
+        let collection = self.objects.get(index).cloned().unwrap_or_default();
+        let now: Vec<Value> = if self.rt.is_map(&collection) {
+            self.rt.map_items(&collection)?
+        } else {
+            self.rt.set_values(&collection)?
+        };
+        let known = self.known_list(index).map(|known| {
+            known.len() == now.len()
+                && known
+                    .iter()
+                    .zip(&now)
+                    .all(|(left, right)| compare::same(left, right))
+        });
+        let mut same = known.unwrap_or(count == now.len() as u64);
+        let mut items = now.iter();
+        for _ in 0..count {
+            let token = self.field()?;
+            if known.is_none() {
+                same = same
+                    && items.next().is_some_and(|item| {
+                        compare::matches(self.session, &token, item, self.objects)
+                    });
+            }
+        }
+        self.block.leave();
+        if !same {
+            let known = self.rt.list_from(now.iter().cloned())?;
+            self.rt
+                .push(&mut self.changes.now, (index, Known::Collection(known)))?;
+            let change = (index, Change::Refilled(now));
+            self.rt.push(&mut self.changes.changed, change)?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, index: u32, expected: &[u8]) -> JsResult<()> {
+        let Some(buffer) = self.objects.get(index) else {
+            return Ok(());
+        };
+        let expected = match self.baseline.known.get(&index) {
+            Some(Known::Bytes(known)) => known,
+            _ => expected,
+        };
+        // One that was detached or resized meanwhile has nothing to write back.
+        if self.rt.byte_length(buffer) != Some(expected.len())
+            || self.rt.bytes_equal(buffer, expected)
+        {
+            return Ok(());
+        }
+        let Some(now) = self.rt.copy_bytes(buffer)? else {
+            return Ok(());
+        };
+        let differs = |(left, right): (&u8, &u8)| left != right;
+        let Some(first) = now.iter().zip(expected).position(differs) else {
+            return Ok(());
+        };
+        let end = now
+            .iter()
+            .zip(expected)
+            .rposition(differs)
+            .map_or(first, |last| last + 1);
+        let bytes = self.rt.copied(now.get(first..end).unwrap_or_default())?;
+        self.rt
+            .push(&mut self.changes.now, (index, Known::Bytes(now)))?;
+        let offset = first;
+        let change = (index, Change::Bytes { offset, bytes });
+        self.rt.push(&mut self.changes.changed, change)
+    }
+}
+
+/// An element of an array. Should the call have made it an accessor, that one runs.
+fn element(rt: Runtime, array: &Value, place: u32) -> JsResult {
+    rt.get_index(array, place)
+}
+
+/// The own enumerable data properties of an object with string keys.
+#[derive(Default)]
+struct Entries {
+    in_order: Vec<(Key, Value)>,
+    by_key: FxHashMap<Key, usize>,
+}
+
+impl Entries {
+    fn get(&self, key: &Key) -> Option<&Value> {
+        let entry = self.by_key.get(key)?;
+        self.in_order.get(*entry).map(|entry| &entry.1)
+    }
+}
+
+fn entries(rt: Runtime, object: &Value) -> JsResult<Entries> {
+    let mut entries = Entries::default();
+    for key in rt.own_keys(object)?.iter() {
+        if rt.key_is_symbol(&key) {
+            continue;
+        }
+        let Some(property) = rt.own_property(object, &key)? else {
+            continue;
+        };
+        if let Content::Value(value) = property.content
+            && property.attributes.enumerable
+        {
+            if entries.by_key.try_reserve(1).is_err() {
+                return Err(rt.out_of_memory());
+            }
+            entries
+                .by_key
+                .insert((*key).clone(), entries.in_order.len());
+            rt.push(&mut entries.in_order, ((*key).clone(), value))?;
+        }
+    }
+    Ok(entries)
+}
+
+fn unreadable() -> ProtocolError {
+    ProtocolError::Violation {
+        what: "a request that cannot be read twice",
+    }
+}

@@ -1,0 +1,210 @@
+//! Promises in both directions: the host's, which the client watches, and the client's, which it
+//! settles.
+
+use hostd_engine::{FunctionSpec, Invocation, JsResult, PromiseState, Runtime, Value};
+use hostd_protocol::error::RemoteError;
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::value::ValueReader;
+
+use super::answer::{Answer, Refusal};
+use super::level::Level;
+use super::settled::Settled;
+use super::{Due, Session};
+
+/// The engine function tag of the reactions of promises with a subscription.
+const WATCH_TAG: u8 = 65;
+
+/// A promise with a subscription was settled.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine's type of a native function"
+)]
+fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
+    let [identity, serial, _] = call.words;
+    if let Some(session) = Session::current() {
+        let id = session.lent_id(identity);
+        session.end_watch(id, |watch| watch as usize == serial);
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// A subscription to a promise that is about to be lent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fresh {
+    /// Which promise.
+    identity: usize,
+    /// The number of the subscription: distinguishes it from earlier ones of the same id; never zero.
+    watch: u32,
+    /// The addon made it just now: there is nothing else to be known of it.
+    is_made: bool,
+}
+
+impl Session {
+    /// Answers the state of a promise; subscribes to a pending one.
+    pub(super) fn watch(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
+        let (id, promise) = self.read(level, body, |frame| {
+            let id = frame.fields().take_id()?;
+            let promise = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
+            Ok((id, promise))
+        })?;
+        let rt = self.runtime();
+        let Some(state) = rt.promise_state(&promise) else {
+            return Err(rt.type_error("only a promise can be awaited").into());
+        };
+        if !matches!(state, PromiseState::Pending) {
+            rt.mark_handled(&promise);
+            return Ok(Answer::Promise(state));
+        }
+        if self.watch_of(id) == 0 {
+            let fresh = self.begin_watch(&promise, id.get())?;
+            self.objects.borrow_mut().set_watch(id, fresh.watch);
+        }
+        Ok(Answer::Watched(self.watch_of(id)))
+    }
+
+    /// Subscribes to the settlement of a promise; `id` is zero if it is not lent yet.
+    fn begin_watch(&self, promise: &Value, id: u32) -> JsResult<Fresh> {
+        let watch = self.watches.get().wrapping_add(1).max(1);
+        self.watches.set(watch);
+        let is_made = self.host.watch(promise, id);
+        if is_made {
+            self.runtime().mark_handled(promise);
+        } else {
+            self.follow(promise, watch)?;
+        }
+        Ok(Fresh {
+            identity: promise.identity().unwrap_or_default(),
+            watch,
+            is_made,
+        })
+    }
+
+    /// Subscribes by a reaction of the promise.
+    fn follow(&self, promise: &Value, watch: u32) -> JsResult<()> {
+        let rt = self.runtime();
+        let identity = promise.identity().unwrap_or_default();
+        let words = [identity, watch as usize, 0];
+        let spec = FunctionSpec::new(settled, WATCH_TAG, words).not_constructible();
+        let function = rt.function(spec)?;
+        rt.promise_then(promise, &function, &function).map(drop)
+    }
+
+    /// A promise with a subscription was resolved or rejected; it may follow another one now. `id` is
+    /// the one under which it was lent, or zero.
+    pub(super) fn resolved(&self, promise: &Value, id: u32) {
+        let id = SlotId::new(id)
+            .filter(|id| self.is_lent_as(promise, *id))
+            .or_else(|| promise.identity().and_then(|it| self.lent_id(it)));
+        let state = self.runtime().promise_state(promise);
+        if !matches!(state, Some(PromiseState::Pending)) {
+            self.end_watch(id, |_| true);
+            return;
+        }
+        let watch = id.map_or(0, |id| self.watch_of(id));
+        if watch != 0
+            && let Err(thrown) = self.follow(promise, watch)
+        {
+            tracing::warn!(target: "napi_hostd", ?thrown, "cannot subscribe to a promise");
+        }
+    }
+
+    /// A promise is settled: the client is notified if this subscription is the current one. The
+    /// client may have released the promise meanwhile.
+    fn end_watch(&self, id: Option<SlotId>, is_meant: impl Fn(u32) -> bool) {
+        let Some(id) = id else { return };
+        let mut objects = self.objects.borrow_mut();
+        let Some(object) = objects.get(id) else {
+            return;
+        };
+        let serial = object.watch;
+        if serial == 0 || !is_meant(serial) {
+            return;
+        }
+        let promise = object.value.clone();
+        objects.set_watch(id, 0);
+        drop(objects);
+        self.note_settled(Settled {
+            id,
+            serial,
+            promise,
+        });
+    }
+
+    /// The number of the subscription to a promise that the client holds; zero if there is none.
+    fn watch_of(&self, id: SlotId) -> u32 {
+        self.objects
+            .borrow()
+            .get(id)
+            .map_or(0, |object| object.watch)
+    }
+
+    /// Whether it is a promise that the addon made for the client, which does not hold it yet.
+    #[inline]
+    pub(crate) fn is_made_for_client(&self, identity: usize) -> bool {
+        self.fresh
+            .get()
+            .is_some_and(|fresh| fresh.is_made && fresh.identity == identity)
+    }
+
+    /// A promise was lent for the first time: the number of the subscription that was begun for that,
+    /// or zero. A promise that was settled before it was lent has none: the client reads its state.
+    pub(crate) fn adopt_watch(&self, id: SlotId, promise: &Value) -> u32 {
+        let fresh = self.fresh.get();
+        let Some(fresh) = fresh.filter(|fresh| Some(fresh.identity) == promise.identity()) else {
+            return 0;
+        };
+        self.fresh.set(None);
+        let state = self.runtime().promise_state(promise);
+        if !matches!(state, Some(PromiseState::Pending)) {
+            return 0;
+        }
+        if fresh.is_made {
+            self.host.watch(promise, id.get());
+        }
+        self.objects.borrow_mut().set_watch(id, fresh.watch);
+        fresh.watch
+    }
+
+    /// Settles an awaitable of the client in the next turn, as its reactions run within turns. One whose
+    /// promise died meanwhile needs nothing.
+    pub(super) fn settle(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
+        // The promise stays as long as it is settled.
+        let (id, _promise, state, value) = self.read(level, body, |frame| {
+            let id = frame.fields().take_id()?;
+            let promise = self.receive(id)?;
+            if promise.is_none() {
+                self.remotes.borrow_mut().give_back(id);
+            }
+            let state = frame.fields().take_u8()?;
+            Ok((id, promise, state, frame.value()?))
+        })?;
+        if !(1..=2).contains(&state) {
+            let text = format!("an awaitable cannot be settled to state {state}");
+            return Err(RemoteError::Unsupported(text).into());
+        }
+        let deferred = self.awaitables.borrow_mut().remove(&id.get());
+        if let Some(deferred) = deferred {
+            let outcome = if state == 1 { Ok(value) } else { Err(value) };
+            self.run_in_turn(Due::Settle(deferred, outcome));
+        }
+        Ok(Answer::Nothing)
+    }
+
+    /// A promise goes to the client, which is notified of its end: a rejection is not unhandled.
+    pub(super) fn take_care_of(&self, promise: &Value) -> JsResult<()> {
+        let state = self.runtime().promise_state(promise);
+        if matches!(state, Some(PromiseState::Fulfilled(_))) {
+            return Ok(());
+        }
+        let is_lent = promise.identity().and_then(|it| self.lent_id(it)).is_some();
+        if matches!(state, Some(PromiseState::Pending)) && !is_lent {
+            let fresh = self.begin_watch(promise, 0)?;
+            self.fresh.set(Some(fresh));
+            return Ok(());
+        }
+        let ignore = &self.intrinsics().ignore;
+        self.runtime()
+            .promise_then(promise, &Value::UNDEFINED, ignore)?;
+        Ok(())
+    }
+}
