@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <semaphore.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -83,6 +84,7 @@ struct task {
   char what[TEXT], path[TEXT], other[TEXT];
   int error;
   bool rejects;
+  sem_t executed;
   napi_deferred deferred;
   napi_ref callback;
   napi_async_work work;
@@ -130,6 +132,7 @@ static napi_value demand(napi_env env, napi_callback_info info) {
 static void execute(napi_env env, void* data) {
   struct task* task = data;
   task->error = use(task->what, task->path, task->other);
+  sem_post(&task->executed);
 }
 
 static void complete(napi_env env, napi_status status, void* data) {
@@ -148,15 +151,18 @@ static void complete(napi_env env, napi_status status, void* data) {
     napi_resolve_deferred(env, task->deferred, result);
   }
   napi_delete_async_work(env, task->work);
+  sem_destroy(&task->executed);
   free(task);
 }
 
-static napi_value later(napi_env env, napi_callback_info info, bool rejects, bool calls) {
+static napi_value later(napi_env env, napi_callback_info info, bool rejects, bool calls,
+                        bool waits) {
   ARGS(env, info, 4);
   napi_value result = NULL, name;
   struct task* task = calloc(1, sizeof *task);
   if (task == NULL || !read_texts(env, argc, args, task)) return NULL;
   task->rejects = rejects;
+  sem_init(&task->executed, 0, 0);
   if (calls) {
     TRY(env, napi_create_reference(env, args[3], 1, &task->callback));
   } else {
@@ -165,17 +171,23 @@ static napi_value later(napi_env env, napi_callback_info info, bool rejects, boo
   TRY(env, napi_create_string_utf8(env, "denied", NAPI_AUTO_LENGTH, &name));
   TRY(env, napi_create_async_work(env, NULL, name, execute, complete, task, &task->work));
   TRY(env, napi_queue_async_work(env, task->work));
+  // It is completed by the event loop only, so it is not freed yet.
+  if (waits) sem_wait(&task->executed);
   return result;
 }
 
 static napi_value attempt_later(napi_env env, napi_callback_info info) {
-  return later(env, info, false, false);
+  return later(env, info, false, false, false);
 }
 static napi_value demand_later(napi_env env, napi_callback_info info) {
-  return later(env, info, true, false);
+  return later(env, info, true, false, false);
+}
+// demandLater, which returns after the other thread is done.
+static napi_value demand_done(napi_env env, napi_callback_info info) {
+  return later(env, info, true, false, true);
 }
 static napi_value call_back(napi_env env, napi_callback_info info) {
-  return later(env, info, false, true);
+  return later(env, info, false, true, false);
 }
 
 napi_value init_denied(napi_env env, napi_value exports) {
@@ -183,5 +195,6 @@ napi_value init_denied(napi_env env, napi_value exports) {
   plain_export(env, exports, "demand", demand);
   plain_export(env, exports, "attemptLater", attempt_later);
   plain_export(env, exports, "demandLater", demand_later);
+  plain_export(env, exports, "demandDone", demand_done);
   return plain_export(env, exports, "callBack", call_back);
 }

@@ -7,7 +7,7 @@ import errno
 import pathlib
 import queue
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -128,6 +128,27 @@ def test_denial_on_another_thread_is_noted_on_the_rejection(
     assert f'denied read of "{file}"' in told.get(timeout=30).__notes__[0]
     with pytest.warns(SandboxWarning, match="denied read of"):
         assert system.attemptLater("opendir", str(ungranted)).result(30) == errno.EACCES
+
+
+def test_denial_before_the_reply_is_noted_on_the_later_rejection(
+    system: Addon, ungranted: pathlib.Path
+) -> None:
+    """To ask for the promise's outcome is a request, too, and must not report the denial."""
+
+    async def wait(promise: Any) -> Any:
+        return await promise
+
+    waits: list[Callable[[Any], Any]] = [
+        lambda promise: promise.result(30),
+        lambda promise: asyncio.run(wait(promise)),
+    ]
+    for number, finish in enumerate(waits * 2):
+        file = str(ungranted / f"file {number % 3}")
+        pathlib.Path(file).touch()
+        promise = system.demandDone("open", file)
+        with pytest.raises(JSError) as caught:
+            finish(promise)
+        assert f'denied read of "{file}"' in caught.value.__notes__[0]
 
 
 def test_strict_names_paths_that_do_not_exist_for_the_addon(ungranted: pathlib.Path) -> None:

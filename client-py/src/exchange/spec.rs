@@ -75,6 +75,12 @@ impl<'a> Request<'a> {
         )
     }
 
+    /// Whether its reply ends the wait for an exception that could report an earlier denial: not if
+    /// the program only asks for the outcome of a promise, which may be that exception.
+    pub(super) fn ends_wait_for_exception(&self) -> bool {
+        self.proves() && self.call != CallKind::Watch
+    }
+
     /// The name of the called export.
     pub(super) fn export(&self) -> Option<&'a str> {
         self.export.map(|export| &**export)
