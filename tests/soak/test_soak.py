@@ -13,6 +13,8 @@ CALLS = 1_000_000
 WARM = 100_000
 ALLOWED = 2 << 20
 KINDS = 5
+_DEFAULT = Path(__file__).parents[2] / "addons" / "build"
+SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))
 
 
 def resident(pid: int) -> int:
@@ -23,8 +25,7 @@ def resident(pid: int) -> int:
 
 @pytest.mark.timeout(1200)
 def test_a_million_calls_leave_both_processes_as_they_were() -> None:
-    samples = Path(os.environ["NAPI_HOSTD_ADDONS"])
-    with load_addon(samples / "sample_rust.node") as addon:
+    with load_addon(SAMPLES / "sample_rust.node") as addon:
 
         def calls(times: int) -> None:
             for number in range(times // KINDS):
