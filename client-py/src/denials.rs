@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hostd_protocol::frame::Denial;
+use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -62,6 +63,17 @@ impl Denials {
             reported.append(fallible::tuple_of(py, entry)?)?;
         }
         call(&add, (reported,))?;
+        self.pending.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Undoes that this exception reported denials: it was dropped, and is decoded again later.
+    #[cold]
+    pub(crate) fn put_back(&self, py: Python<'_>, error: &Py<PyBaseException>) -> PyResult<()> {
+        let Some(kept) = self.kept(py) else {
+            return Ok(());
+        };
+        call(&kept.getattr(intern!(py, "put_back"))?, (error,))?;
         self.pending.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -80,7 +80,7 @@ fn read_for(
         let mut settled = Vec::new();
         let read = settlements::read(&mut decoder, &mut settled).and_then(|()| decoder.finish());
         let request = |promise: &Promise| promise.request_outcome(py);
-        let settled = settlements::settle(py, generation, settled, request);
+        let settled = settlements::settle(py, &addon.denials, generation, settled, request);
         is_useful = !matches!(settled, Ok(false));
         settled.and(read)
     } else {

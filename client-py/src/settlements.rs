@@ -5,6 +5,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::convert::Decoder;
+use crate::denials::Denials;
 use crate::errors;
 use crate::fallible::push;
 use crate::generation::HostGeneration;
@@ -55,9 +56,10 @@ pub(crate) fn read(decoder: &mut Decoder<'_, '_>, settled: &mut Vec<Settlement>)
 }
 
 /// Settles the promises that still have a proxy; those whose outcome was not sent are given to
-/// `request`. Returns whether any was pending.
+/// `request`. A promise that has none yet requests its outcome later. Returns whether any was pending.
 pub(crate) fn settle(
     py: Python<'_>,
+    denials: &Denials,
     generation: &HostGeneration,
     settled: Vec<Settlement>,
     request: impl Fn(&Promise) -> PyResult<()>,
@@ -71,15 +73,17 @@ pub(crate) fn settle(
             outcome,
         } = settlement;
         result = generation.note_settled(id, subscription).and(result);
-        let Some(proxy) = generation.proxy(py, id) else {
-            continue;
-        };
-        let Ok(promise) = proxy.cast::<Promise>() else {
-            continue;
-        };
-        let promise = promise.get();
+        let proxy = generation.proxy(py, id);
+        let promise = proxy
+            .as_ref()
+            .and_then(|proxy| proxy.cast::<Promise>().ok());
         // An id can be that of a later object, and an old promise can have another subscription.
-        let Some(is_pending) = promise.subscribed_by(subscription) else {
+        let subscribed =
+            promise.and_then(|it| Some((it.get(), it.get().subscribed_by(subscription)?)));
+        let Some((promise, is_pending)) = subscribed else {
+            if let Some(Outcome::Rejected(error)) = outcome {
+                result = denials.put_back(py, &error).and(result);
+            }
             continue;
         };
         is_any |= is_pending;

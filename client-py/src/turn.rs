@@ -101,7 +101,13 @@ fn take(
     }
     let more = left.get();
     let request = |promise: &Promise| promise.request_outcome(py);
-    let settled = settlements::settle(py, generation, settled.into_inner(), request);
+    let settled = settlements::settle(
+        py,
+        &addon.denials,
+        generation,
+        settled.into_inner(),
+        request,
+    );
     if served.get() || matches!(settled, Ok(true) | Err(_)) {
         addon.background.refund_turn();
     } else {

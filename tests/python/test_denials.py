@@ -7,7 +7,7 @@ import errno
 import pathlib
 import queue
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -130,24 +130,39 @@ def test_denial_on_another_thread_is_noted_on_the_rejection(
         assert system.attemptLater("opendir", str(ungranted)).result(30) == errno.EACCES
 
 
-def test_denial_before_the_reply_is_noted_on_the_later_rejection(
+def test_asking_for_an_outcome_does_not_report_the_denial(
     system: Addon, ungranted: pathlib.Path
 ) -> None:
-    """To ask for the promise's outcome is a request, too, and must not report the denial."""
+    """The denial comes with the reply, before the rejection that it belongs to."""
+    file = str(ungranted / "file")
 
-    async def wait(promise: Any) -> Any:
-        return await promise
-
-    waits: list[Callable[[Any], Any]] = [
-        lambda promise: promise.result(30),
-        lambda promise: asyncio.run(wait(promise)),
-    ]
-    for number, finish in enumerate(waits * 2):
-        file = str(ungranted / f"file {number % 3}")
-        pathlib.Path(file).touch()
+    async def wait() -> None:
+        # From now on this loop takes the turns.
+        assert await system.attemptLater("stat", str(ungranted)) == 0
         promise = system.demandDone("open", file)
+        with pytest.raises(RuntimeError, match="await the promise"):
+            promise.result()
+        await promise
+
+    with pytest.raises(JSError) as caught:
+        asyncio.run(wait())
+    assert f'denied read of "{file}"' in caught.value.__notes__[0]
+
+
+def test_rejection_that_overtakes_its_promise_keeps_its_note(
+    system: Addon, ungranted: pathlib.Path
+) -> None:
+    """While the changes of the argument are converted, another thread reads the rejection."""
+    file = str(ungranted / "file")
+    change = """(call, path, list) => {
+        for (const place of list.keys()) list[place] = new Date(0);
+        return call("open", path);
+    }"""
+    changed = host(system).run_script(change)
+    for _ in range(5):
+        promise = changed(system.demandLater, file, [0] * 20_000)
         with pytest.raises(JSError) as caught:
-            finish(promise)
+            promise.result(30)
         assert f'denied read of "{file}"' in caught.value.__notes__[0]
 
 

@@ -111,6 +111,7 @@ class Denials:
         """Starts empty."""
         self._sandbox = sandbox
         self._recent: list[tuple[Denial, bool]] = []
+        self._taken: list[Denial] = []
         self._reported: collections.OrderedDict[tuple[int, str], None] = collections.OrderedDict()
         self._counts: dict[Denial, int] = {}
 
@@ -136,7 +137,14 @@ class Denials:
         found = list(dict.fromkeys(found))
         for denial in found:
             self._mark_reported(denial)
+        self._taken = found
         return found
+
+    def put_back(self, error: BaseException) -> None:
+        """Undoes the last `take` if it was for this exception, which nobody will see."""
+        if self._taken and self.note(self._taken) in getattr(error, "__notes__", ()):
+            self._recent[:0] = [(denial, False) for denial in self._taken]
+            self._taken = []
 
     def note(self, denials: list[Denial]) -> str:
         """Returns the note for an exception."""

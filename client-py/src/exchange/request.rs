@@ -50,9 +50,7 @@ impl LoadedAddon {
                     self.prove(&generation);
                 }
                 match self.read_reply(py, &generation, header, &buffers, &mut read) {
-                    Ok(found)
-                        if self.denials.is_pending() && request.ends_wait_for_exception() =>
-                    {
+                    Ok(found) if self.denials.is_pending() && request.ends_wait_for_exception() => {
                         self.warn_of_denials(py, request.export(), false)
                             .map(|()| found)
                     }
