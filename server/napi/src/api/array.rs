@@ -6,16 +6,12 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// `[]`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_array>
 pub(crate) fn napi_create_array(cx: &Cx, result: Out<napi_value>) -> NapiResult {
     let array = cx.no_throw(cx.rt().array())?;
     result.set(cx.push_new(array))
 }
 
 /// An array of holes. A length beyond C's `int` is 0, as in Node.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_array_with_length>
 pub(crate) fn napi_create_array_with_length(
     cx: &Cx,
     length: usize,
@@ -27,15 +23,11 @@ pub(crate) fn napi_create_array_with_length(
 }
 
 /// Returns whether it is an array.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_array>
 pub(crate) fn napi_is_array(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_array(value))?)
 }
 
 /// The length of an array.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_array_length>
 pub(crate) fn napi_get_array_length(cx: &Cx, value: Handle, result: Out<u32>) -> NapiResult {
     let length = cx.read(value, |value| cx.rt().array_length(value))?;
     result.set(length.ok_or(Status::ArrayExpected)?)

@@ -57,8 +57,6 @@ impl Cx {
 }
 
 /// Makes a zeroed array buffer.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_arraybuffer>
 pub(crate) fn napi_create_arraybuffer(
     cx: &Cx,
     length: usize,
@@ -72,8 +70,6 @@ pub(crate) fn napi_create_arraybuffer(
 
 /// Makes an array buffer over memory of the addon's, which the finalizer takes back. Over NULL it
 /// is detached.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_external_arraybuffer>
 pub(crate) fn napi_create_external_arraybuffer(
     cx: &Cx,
     memory: Memory,
@@ -89,15 +85,11 @@ pub(crate) fn napi_create_external_arraybuffer(
 }
 
 /// Returns whether it is an array buffer; shared ones are not.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_arraybuffer>
 pub(crate) fn napi_is_arraybuffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_array_buffer(value))?)
 }
 
 /// Where an array buffer's bytes are and how many; shared ones too.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_arraybuffer_info>
 pub(crate) fn napi_get_arraybuffer_info(
     cx: &Cx,
     buffer: Handle,
@@ -111,8 +103,6 @@ pub(crate) fn napi_get_arraybuffer_info(
 }
 
 /// Detaches an array buffer; no effect on one that is detached.
-///
-/// <https://nodejs.org/api/n-api.html#napi_detach_arraybuffer>
 pub(crate) fn napi_detach_arraybuffer(cx: &Cx, buffer: Handle) -> NapiResult {
     let buffer = cx.value(buffer)?;
     if !cx.rt().is_array_buffer(&buffer) {
@@ -123,8 +113,6 @@ pub(crate) fn napi_detach_arraybuffer(cx: &Cx, buffer: Handle) -> NapiResult {
 }
 
 /// Returns whether it is a detached array buffer.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_detached_arraybuffer>
 pub(crate) fn napi_is_detached_arraybuffer(
     cx: &Cx,
     value: Handle,
@@ -135,8 +123,6 @@ pub(crate) fn napi_is_detached_arraybuffer(
 }
 
 /// Returns whether it is a shared array buffer.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_is_sharedarraybuffer>
 pub(crate) fn node_api_is_sharedarraybuffer(
     cx: &Cx,
     value: Handle,
@@ -146,8 +132,6 @@ pub(crate) fn node_api_is_sharedarraybuffer(
 }
 
 /// Makes a zeroed shared array buffer.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_sharedarraybuffer>
 pub(crate) fn node_api_create_sharedarraybuffer(
     cx: &Cx,
     length: usize,
@@ -160,8 +144,6 @@ pub(crate) fn node_api_create_sharedarraybuffer(
 }
 
 /// Refuses, as a runtime may: the engine's shared memory is its own.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_external_sharedarraybuffer>
 ///
 /// # Differs from Node
 ///

@@ -33,8 +33,6 @@ pub(super) fn check_resource(cx: &Cx, resource: Option<Handle>, name: Handle) ->
 
 /// Makes an async context. It is only an id that is checked when it is used, because there are no
 /// async hooks.
-///
-/// <https://nodejs.org/api/n-api.html#napi_async_init>
 pub(crate) fn napi_async_init(
     cx: &Cx,
     (resource, name): (Option<Handle>, Handle),
@@ -48,8 +46,6 @@ pub(crate) fn napi_async_init(
 }
 
 /// Ends an async context.
-///
-/// <https://nodejs.org/api/n-api.html#napi_async_destroy>
 pub(crate) fn napi_async_destroy(cx: &Cx, context: napi_async_context) -> NapiResult {
     let removed = cx.host.contexts.borrow_mut().remove(context.0);
     removed
@@ -66,8 +62,6 @@ fn check_context(cx: &Cx, context: napi_async_context) -> NapiResult {
 }
 
 /// Opens a callback scope: closing the outermost one runs next ticks and microtasks.
-///
-/// <https://nodejs.org/api/n-api.html#napi_open_callback_scope>
 ///
 /// # Differs from Node
 ///
@@ -86,8 +80,6 @@ pub(crate) fn napi_open_callback_scope(
 }
 
 /// Closes the innermost callback scope.
-///
-/// <https://nodejs.org/api/n-api.html#napi_close_callback_scope>
 pub(crate) fn napi_close_callback_scope(cx: &Cx, scope: napi_callback_scope) -> NapiResult {
     if cx.host.close_callback_scope(scope.0) {
         Ok(())
@@ -97,8 +89,6 @@ pub(crate) fn napi_close_callback_scope(cx: &Cx, scope: napi_callback_scope) -> 
 }
 
 /// Calls a function; as the outermost call it also runs next ticks and microtasks.
-///
-/// <https://nodejs.org/api/n-api.html#napi_make_callback>
 pub(crate) fn napi_make_callback(
     cx: &Cx,
     context: Option<napi_async_context>,

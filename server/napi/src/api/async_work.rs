@@ -12,8 +12,6 @@ const UV_EBUSY: i32 = -16;
 const UV_EINVAL: i32 = -22;
 
 /// Makes a piece of work. It runs when it is queued.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_async_work>
 pub(crate) fn napi_create_async_work(
     cx: &Cx,
     (resource, name): (Option<Handle>, Handle),
@@ -29,8 +27,6 @@ pub(crate) fn napi_create_async_work(
 }
 
 /// Forgets a piece of work. What was queued and has not begun does not run.
-///
-/// <https://nodejs.org/api/n-api.html#napi_delete_async_work>
 pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
     if cx.host.delete_work(work.0) {
         Ok(())
@@ -40,8 +36,6 @@ pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResu
 }
 
 /// Queues the work: it runs on a thread of the pool, and completes on this one.
-///
-/// <https://nodejs.org/api/n-api.html#napi_queue_async_work>
 ///
 /// # Differs from Node
 ///
@@ -62,8 +56,6 @@ pub(crate) fn napi_queue_async_work(cx: &Cx, work: napi_async_work) -> NapiResul
 }
 
 /// Takes work back that has not begun; it completes with `napi_cancelled`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_cancel_async_work>
 pub(crate) fn napi_cancel_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
     match cx.host.cancel_work(work.0) {
         Cancel::Cancelled => Ok(()),

@@ -8,16 +8,12 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// Makes a bigint.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_bigint_int64>
 pub(crate) fn napi_create_bigint_int64(cx: &Cx, value: i64, result: Out<napi_value>) -> NapiResult {
     let value = cx.no_throw(cx.rt().bigint_i64(value))?;
     result.set(cx.push(value))
 }
 
 /// Makes a bigint.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_bigint_uint64>
 pub(crate) fn napi_create_bigint_uint64(
     cx: &Cx,
     value: u64,
@@ -28,8 +24,6 @@ pub(crate) fn napi_create_bigint_uint64(
 }
 
 /// Makes a bigint of sign and words, the least significant first.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_bigint_words>
 ///
 /// # Differs from Node
 ///
@@ -46,8 +40,6 @@ pub(crate) fn napi_create_bigint_words(
 }
 
 /// Reads the low 64 bits, and whether that is the whole value.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_int64>
 pub(crate) fn napi_get_value_bigint_int64(
     cx: &Cx,
     value: Handle,
@@ -61,8 +53,6 @@ pub(crate) fn napi_get_value_bigint_int64(
 }
 
 /// Reads the low 64 bits, and whether that is the whole value.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_uint64>
 pub(crate) fn napi_get_value_bigint_uint64(
     cx: &Cx,
     value: Handle,
@@ -76,8 +66,6 @@ pub(crate) fn napi_get_value_bigint_uint64(
 }
 
 /// Reads sign and words; without a place for either only the number of words.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_bigint_words>
 pub(crate) fn napi_get_value_bigint_words(
     cx: &Cx,
     value: Handle,

@@ -11,8 +11,6 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// Makes a zeroed buffer. Too large a one is `napi_generic_failure`, with the exception pending.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_buffer>
 pub(crate) fn napi_create_buffer(
     cx: &Cx,
     length: usize,
@@ -29,8 +27,6 @@ pub(crate) fn napi_create_buffer(
 
 /// Makes a buffer over memory of the addon's, which the finalizer takes back. Over NULL its array
 /// buffer is detached.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_external_buffer>
 pub(crate) fn napi_create_external_buffer(
     cx: &Cx,
     memory: Memory,
@@ -49,8 +45,6 @@ pub(crate) fn napi_create_external_buffer(
 /// Makes a buffer over a part of an array buffer. Out of range it returns `napi_ok` with a
 /// `RangeError` pending, and for other values `napi_invalid_arg` that is not recorded, as Node
 /// does.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_buffer_from_arraybuffer>
 ///
 /// # Differs from Node
 ///
@@ -81,8 +75,6 @@ pub(crate) fn node_api_create_buffer_from_arraybuffer(
 }
 
 /// Makes a buffer with a copy of the bytes.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_buffer_copy>
 pub(crate) fn napi_create_buffer_copy(
     cx: &Cx,
     bytes: &[u8],
@@ -98,16 +90,12 @@ pub(crate) fn napi_create_buffer_copy(
 }
 
 /// Returns whether it is a view of an array buffer: any typed array or data view.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_buffer>
 pub(crate) fn napi_is_buffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     let is_view = |value: &_| cx.rt().is_typed_array(value) || cx.rt().is_data_view(value);
     result.set(cx.read(value, is_view)?)
 }
 
 /// Where the bytes of any view are and how many.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_buffer_info>
 pub(crate) fn napi_get_buffer_info(
     cx: &Cx,
     value: Handle,

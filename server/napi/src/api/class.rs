@@ -23,8 +23,6 @@ const ELEMENT_GAP_MAX: u32 = 1024;
 /// Methods of the prototype demand a receiver that this constructor (or one of a subclass) made;
 /// accessors and static methods do not. The message of the last-error record names a property that
 /// cannot be defined.
-///
-/// <https://nodejs.org/api/n-api.html#napi_define_class>
 pub(crate) fn napi_define_class(
     cx: &Cx,
     name: &[u8],
@@ -185,8 +183,6 @@ fn quoted(name: &str) -> String {
 }
 
 /// Puts a native pointer behind an object, once.
-///
-/// <https://nodejs.org/api/n-api.html#napi_wrap>
 pub(crate) fn napi_wrap(
     cx: &Cx,
     object: Handle,
@@ -211,8 +207,6 @@ pub(crate) fn napi_wrap(
 }
 
 /// The native pointer behind an object.
-///
-/// <https://nodejs.org/api/n-api.html#napi_unwrap>
 pub(crate) fn napi_unwrap(cx: &Cx, object: Handle, result: Out<*mut c_void>) -> NapiResult {
     let (_, id) = wrap_of(cx, object)?;
     let finalizers = cx.host.finalizers.borrow();
@@ -221,8 +215,6 @@ pub(crate) fn napi_unwrap(cx: &Cx, object: Handle, result: Out<*mut c_void>) -> 
 }
 
 /// Takes the native pointer from behind an object; its finalizer will not run.
-///
-/// <https://nodejs.org/api/n-api.html#napi_remove_wrap>
 pub(crate) fn napi_remove_wrap(cx: &Cx, object: Handle, result: OptOut<*mut c_void>) -> NapiResult {
     let (object, id) = wrap_of(cx, object)?;
     let slot = cx.rt().slot(&object).unwrap_or_default();

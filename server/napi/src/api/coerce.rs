@@ -11,16 +11,12 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// `Boolean(value)`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_coerce_to_bool>
 pub(crate) fn napi_coerce_to_bool(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
     let value = cx.read(value, |value| cx.rt().to_bool(value))?;
     result.set(cx.push(Value::from(value)))
 }
 
 /// `Number(value)`; what throws is `napi_number_expected`, with the exception pending.
-///
-/// <https://nodejs.org/api/n-api.html#napi_coerce_to_number>
 pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
     coerce(cx, value, result, Value::is_number, |value| {
         cx.js(cx.rt().to_number(value))
@@ -29,15 +25,11 @@ pub(crate) fn napi_coerce_to_number(cx: &Cx, value: Handle, result: Out<napi_val
 }
 
 /// `Object(value)`; `undefined` and `null` are `napi_object_expected`, with a `TypeError` pending.
-///
-/// <https://nodejs.org/api/n-api.html#napi_coerce_to_object>
 pub(crate) fn napi_coerce_to_object(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
     coerce(cx, value, result, Value::is_object, |_| cx.object(value))
 }
 
 /// `String(value)`; what throws is `napi_string_expected`, with the exception pending.
-///
-/// <https://nodejs.org/api/n-api.html#napi_coerce_to_string>
 pub(crate) fn napi_coerce_to_string(cx: &Cx, value: Handle, result: Out<napi_value>) -> NapiResult {
     coerce(cx, value, result, Value::is_string, |value| {
         cx.js(cx.rt().to_string_value(value))
@@ -61,8 +53,6 @@ fn coerce(
 }
 
 /// `lhs === rhs`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_strict_equals>
 pub(crate) fn napi_strict_equals(
     cx: &Cx,
     lhs: Handle,
@@ -74,8 +64,6 @@ pub(crate) fn napi_strict_equals(
 }
 
 /// `object instanceof constructor`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_instanceof>
 pub(crate) fn napi_instanceof(
     cx: &Cx,
     object: Handle,

@@ -6,23 +6,17 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// `new Date(time)`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_date>
 pub(crate) fn napi_create_date(cx: &Cx, time: f64, result: Out<napi_value>) -> NapiResult {
     let date = cx.js(cx.rt().date(time))?;
     result.set(cx.push(date))
 }
 
 /// Returns whether it is a date.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_date>
 pub(crate) fn napi_is_date(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_date(value))?)
 }
 
 /// The time of a date, in milliseconds.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_date_value>
 pub(crate) fn napi_get_date_value(cx: &Cx, value: Handle, result: Out<f64>) -> NapiResult {
     let value = cx.value(value)?;
     result.set(cx.rt().date_value(&value).ok_or(Status::DateExpected)?)

@@ -8,8 +8,6 @@ use crate::abi::types::{napi_extended_error_info, napi_value};
 use crate::env::{Cx, handles};
 
 /// The last-error record, which this call leaves as it is.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_last_error_info>
 pub(crate) fn napi_get_last_error_info(
     cx: &Cx,
     result: Out<*const napi_extended_error_info>,
@@ -18,8 +16,6 @@ pub(crate) fn napi_get_last_error_info(
 }
 
 /// Makes an `Error`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_error>
 pub(crate) fn napi_create_error(
     cx: &Cx,
     code: Option<Handle>,
@@ -30,8 +26,6 @@ pub(crate) fn napi_create_error(
 }
 
 /// Makes a `TypeError`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_type_error>
 pub(crate) fn napi_create_type_error(
     cx: &Cx,
     code: Option<Handle>,
@@ -42,8 +36,6 @@ pub(crate) fn napi_create_type_error(
 }
 
 /// Makes a `RangeError`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_range_error>
 pub(crate) fn napi_create_range_error(
     cx: &Cx,
     code: Option<Handle>,
@@ -54,8 +46,6 @@ pub(crate) fn napi_create_range_error(
 }
 
 /// Makes a `SyntaxError`.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_syntax_error>
 pub(crate) fn node_api_create_syntax_error(
     cx: &Cx,
     code: Option<Handle>,
@@ -114,8 +104,6 @@ fn text_error(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -
 }
 
 /// Throws a value: it is pending until the callback returns.
-///
-/// <https://nodejs.org/api/n-api.html#napi_throw>
 pub(crate) fn napi_throw(cx: &Cx, error: Handle) -> NapiResult {
     let error = cx.value(error)?;
     cx.env.set_exception(Thrown(error));
@@ -123,29 +111,21 @@ pub(crate) fn napi_throw(cx: &Cx, error: Handle) -> NapiResult {
 }
 
 /// Throws an `Error`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_throw_error>
 pub(crate) fn napi_throw_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
     throw(cx, ErrorClass::Error, code, message)
 }
 
 /// Throws a `TypeError`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_throw_type_error>
 pub(crate) fn napi_throw_type_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
     throw(cx, ErrorClass::TypeError, code, message)
 }
 
 /// Throws a `RangeError`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_throw_range_error>
 pub(crate) fn napi_throw_range_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
     throw(cx, ErrorClass::RangeError, code, message)
 }
 
 /// Throws a `SyntaxError`.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_throw_syntax_error>
 pub(crate) fn node_api_throw_syntax_error(
     cx: &Cx,
     code: Option<&[u8]>,
@@ -162,8 +142,6 @@ fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> Nap
 }
 
 /// Returns whether a constructor of errors made it, whatever its prototype is now.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_error>
 pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     let rt = cx.rt();
     result.set(cx.read(value, |value| {
@@ -172,15 +150,11 @@ pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiRe
 }
 
 /// Returns whether an exception is pending.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_exception_pending>
 pub(crate) fn napi_is_exception_pending(cx: &Cx, result: Out<bool>) -> NapiResult {
     result.set(cx.env.is_exception_pending())
 }
 
 /// Takes the pending exception; `undefined` without one.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_and_clear_last_exception>
 pub(crate) fn napi_get_and_clear_last_exception(cx: &Cx, result: Out<napi_value>) -> NapiResult {
     let exception = cx.env.take_exception();
     result.set(exception.map_or(handles::UNDEFINED, |thrown| cx.push(thrown.0)))

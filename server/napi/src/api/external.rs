@@ -10,8 +10,6 @@ use crate::env::Cx;
 use crate::env::finalizer::{Call, Finalizer, Owner};
 
 /// Makes an external.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_external>
 pub(crate) fn napi_create_external(
     cx: &Cx,
     data: Data,
@@ -28,8 +26,6 @@ pub(crate) fn napi_create_external(
 }
 
 /// The pointer of an external.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_external>
 pub(crate) fn napi_get_value_external(
     cx: &Cx,
     value: Handle,

@@ -34,8 +34,6 @@ fn end(message: &str) -> ! {
 }
 
 /// Reports a value as an uncaught exception. The process goes on.
-///
-/// <https://nodejs.org/api/n-api.html#napi_fatal_exception>
 pub(crate) fn napi_fatal_exception(cx: &Cx, error: Handle) -> NapiResult {
     let error = cx.value(error)?;
     cx.host

@@ -10,8 +10,6 @@ use crate::env::Cx;
 use crate::env::finalizer::{Call, Finalizer, Owner};
 
 /// Attaches a finalizer that is called after the object's death.
-///
-/// <https://nodejs.org/api/n-api.html#napi_add_finalizer>
 pub(crate) fn napi_add_finalizer(
     cx: &Cx,
     object: Handle,
@@ -55,8 +53,6 @@ impl Cx {
 }
 
 /// Queues a finalizer that is called when the outermost call ends.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_post_finalizer>
 pub(crate) fn node_api_post_finalizer(
     cx: &Cx,
     finalize: Finalize,
@@ -68,8 +64,6 @@ pub(crate) fn node_api_post_finalizer(
 }
 
 /// Reports to the collector how much foreign memory objects keep alive; the result is the total.
-///
-/// <https://nodejs.org/api/n-api.html#napi_adjust_external_memory>
 pub(crate) fn napi_adjust_external_memory(cx: &Cx, change: i64, result: Out<i64>) -> NapiResult {
     result.set(cx.rt().adjust_external(change))
 }

@@ -44,8 +44,6 @@ impl Cx {
 }
 
 /// Makes a function that calls into the addon.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_function>
 pub(crate) fn napi_create_function(
     cx: &Cx,
     name: &[u8],
@@ -60,8 +58,6 @@ pub(crate) fn napi_create_function(
 }
 
 /// Calls a function.
-///
-/// <https://nodejs.org/api/n-api.html#napi_call_function>
 pub(crate) fn napi_call_function(
     cx: &Cx,
     recv: Handle,
@@ -79,8 +75,6 @@ pub(crate) fn napi_call_function(
 }
 
 /// `new constructor(...args)`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_new_instance>
 pub(crate) fn napi_new_instance(
     cx: &Cx,
     constructor: Handle,
@@ -95,8 +89,6 @@ pub(crate) fn napi_new_instance(
 }
 
 /// The arguments, receiver and data of a callback.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_cb_info>
 pub(crate) fn napi_get_cb_info(
     cx: &Cx,
     info: napi_callback_info,
@@ -141,8 +133,6 @@ fn sloppy(cx: &Cx, this: &Value) -> Value {
 }
 
 /// The `new.target` of a callback; NULL in a plain call.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_new_target>
 pub(crate) fn napi_get_new_target(
     cx: &Cx,
     info: napi_callback_info,

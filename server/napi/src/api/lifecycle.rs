@@ -12,8 +12,6 @@ use crate::env::finalizer::{Call, Finalizer, Instance, Owner};
 use crate::host::{self, Event};
 
 /// Sets the instance data. The finalizer of what was set before is not called.
-///
-/// <https://nodejs.org/api/n-api.html#napi_set_instance_data>
 pub(crate) fn napi_set_instance_data(
     cx: &Cx,
     data: Data,
@@ -34,15 +32,11 @@ pub(crate) fn napi_set_instance_data(
 }
 
 /// The instance data; NULL before it is set and from its finalizer on.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_instance_data>
 pub(crate) fn napi_get_instance_data(cx: &Cx, result: Out<*mut c_void>) -> NapiResult {
     result.set(cx.env.instance.get().data.0)
 }
 
 /// Adds a hook that is called at the end of the environment, youngest first.
-///
-/// <https://nodejs.org/api/n-api.html#napi_add_env_cleanup_hook>
 ///
 /// # Differs from Node
 ///
@@ -58,8 +52,6 @@ pub(crate) fn napi_add_env_cleanup_hook(cx: &Cx, hook: CleanupHook, argument: Da
 }
 
 /// Removes a hook; one that was not added is passed over.
-///
-/// <https://nodejs.org/api/n-api.html#napi_remove_env_cleanup_hook>
 pub(crate) fn napi_remove_env_cleanup_hook(
     cx: &Cx,
     hook: CleanupHook,
@@ -70,8 +62,6 @@ pub(crate) fn napi_remove_env_cleanup_hook(
 }
 
 /// Adds a hook that is called at the end of the environment, and is done when it is removed.
-///
-/// <https://nodejs.org/api/n-api.html#napi_add_async_cleanup_hook>
 pub(crate) fn napi_add_async_cleanup_hook(
     cx: &Cx,
     hook: AsyncHook,
@@ -90,8 +80,6 @@ pub(crate) fn napi_add_async_cleanup_hook(
 }
 
 /// Removes an async hook before it runs, or ends it when it is done, on any thread.
-///
-/// <https://nodejs.org/api/n-api.html#napi_remove_async_cleanup_hook>
 pub(crate) fn napi_remove_async_cleanup_hook(handle: napi_async_cleanup_hook_handle) -> NapiResult {
     let owner = cleanup::take_handle(handle.0).ok_or(Status::InvalidArg)?;
     match host::current() {

@@ -2,8 +2,7 @@
 //! results.
 //!
 //! A body has the name of its C function and is called by the shim of its row in `abi::exports`,
-//! with checked arguments. Bodies of the same shape are written out, because each has a row, a page
-//! of Node's to link to, and its own differences from Node.
+//! with checked arguments. The documentation of the shim links to Node's page about the function.
 #![forbid(unsafe_code)]
 #![expect(clippy::unnecessary_wraps, reason = "all bodies have one shape")]
 

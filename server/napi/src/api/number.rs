@@ -8,29 +8,21 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// Makes a number.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_double>
 pub(crate) fn napi_create_double(cx: &Cx, value: f64, result: Out<napi_value>) -> NapiResult {
     result.set(cx.push(Value::from(value)))
 }
 
 /// Makes a number.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_int32>
 pub(crate) fn napi_create_int32(cx: &Cx, value: i32, result: Out<napi_value>) -> NapiResult {
     result.set(cx.push(Value::from(value)))
 }
 
 /// Makes a number.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_uint32>
 pub(crate) fn napi_create_uint32(cx: &Cx, value: u32, result: Out<napi_value>) -> NapiResult {
     result.set(cx.push(Value::from(f64::from(value))))
 }
 
 /// Makes a number, rounded beyond 2^53.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_int64>
 #[expect(
     clippy::cast_precision_loss,
     reason = "a number has 53 bits, as in Node"
@@ -40,32 +32,24 @@ pub(crate) fn napi_create_int64(cx: &Cx, value: i64, result: Out<napi_value>) ->
 }
 
 /// Reads a number.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_double>
 pub(crate) fn napi_get_value_double(cx: &Cx, value: Handle, result: Out<f64>) -> NapiResult {
     let value = cx.read(value, Value::as_f64)?;
     result.set(value.ok_or(Status::NumberExpected)?)
 }
 
 /// Reads a number modulo 2^32; NaN and the infinities are 0.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_int32>
 pub(crate) fn napi_get_value_int32(cx: &Cx, value: Handle, result: Out<i32>) -> NapiResult {
     let value = cx.read(value, Value::as_wrapped_i32)?;
     result.set(value.ok_or(Status::NumberExpected)?)
 }
 
 /// Reads a number modulo 2^32; NaN and the infinities are 0.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_uint32>
 pub(crate) fn napi_get_value_uint32(cx: &Cx, value: Handle, result: Out<u32>) -> NapiResult {
     let value = cx.read(value, Value::as_wrapped_i32)?;
     result.set(value.ok_or(Status::NumberExpected)?.cast_unsigned())
 }
 
 /// Reads a number saturated to the type; NaN and the infinities are 0.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_int64>
 pub(crate) fn napi_get_value_int64(cx: &Cx, value: Handle, result: Out<i64>) -> NapiResult {
     let value = cx.read(value, Value::as_saturated_i64)?;
     result.set(value.ok_or(Status::NumberExpected)?)

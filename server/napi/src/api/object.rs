@@ -8,16 +8,12 @@ use crate::abi::types::{napi_type_tag, napi_value};
 use crate::env::Cx;
 
 /// `{}`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_object>
 pub(crate) fn napi_create_object(cx: &Cx, result: Out<napi_value>) -> NapiResult {
     let object = cx.no_throw(cx.rt().object())?;
     result.set(cx.push_new(object))
 }
 
 /// An object with a prototype and these properties.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_object_with_properties>
 ///
 /// # Differs from Node
 ///
@@ -46,8 +42,6 @@ pub(crate) fn node_api_create_object_with_properties(
 }
 
 /// The prototype; that of a proxy is null, for its trap does not run.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_prototype>
 pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value>) -> NapiResult {
     let object = cx.object(object)?;
     let prototype = cx.js(cx.rt().prototype_no_trap(&object))?;
@@ -56,8 +50,6 @@ pub(crate) fn napi_get_prototype(cx: &Cx, object: Handle, result: Out<napi_value
 
 /// Sets the prototype. A refusal is `napi_generic_failure` without an exception, whatever a proxy's
 /// trap throws, and a value that is no prototype is passed over.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_set_prototype>
 pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> NapiResult {
     let object = cx.object(object)?;
     let value = cx.value(value)?;
@@ -68,24 +60,18 @@ pub(crate) fn node_api_set_prototype(cx: &Cx, object: Handle, value: Handle) -> 
 }
 
 /// `Object.freeze(object)`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_object_freeze>
 pub(crate) fn napi_object_freeze(cx: &Cx, object: Handle) -> NapiResult {
     let object = cx.object(object)?;
     cx.js(cx.rt().freeze(&object))
 }
 
 /// `Object.seal(object)`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_object_seal>
 pub(crate) fn napi_object_seal(cx: &Cx, object: Handle) -> NapiResult {
     let object = cx.object(object)?;
     cx.js(cx.rt().seal(&object))
 }
 
 /// Tags an object, once. A primitive's tag has no effect.
-///
-/// <https://nodejs.org/api/n-api.html#napi_type_tag_object>
 pub(crate) fn napi_type_tag_object(
     cx: &Cx,
     value: Handle,
@@ -105,8 +91,6 @@ pub(crate) fn napi_type_tag_object(
 }
 
 /// Returns whether the object has this very tag.
-///
-/// <https://nodejs.org/api/n-api.html#napi_check_object_type_tag>
 pub(crate) fn napi_check_object_type_tag(
     cx: &Cx,
     value: Handle,

@@ -10,44 +10,32 @@ use crate::abi::types::{napi_value, napi_valuetype};
 use crate::env::{Cx, handles};
 
 /// Gives `undefined`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_undefined>
 pub(crate) fn napi_get_undefined(_: &Cx, result: Out<napi_value>) -> NapiResult {
     result.set(handles::UNDEFINED)
 }
 
 /// Gives `null`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_null>
 pub(crate) fn napi_get_null(_: &Cx, result: Out<napi_value>) -> NapiResult {
     result.set(handles::NULL)
 }
 
 /// Gives the global object.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_global>
 pub(crate) fn napi_get_global(cx: &Cx, result: Out<napi_value>) -> NapiResult {
     result.set(cx.push(cx.rt().global()))
 }
 
 /// Gives `true` or `false`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_boolean>
 pub(crate) fn napi_get_boolean(_: &Cx, value: bool, result: Out<napi_value>) -> NapiResult {
     result.set(if value { handles::TRUE } else { handles::FALSE })
 }
 
 /// Reads a boolean.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_bool>
 pub(crate) fn napi_get_value_bool(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     let value = cx.read(value, hostd_engine::Value::as_bool)?;
     result.set(value.ok_or(Status::BooleanExpected)?)
 }
 
 /// The type of a value.
-///
-/// <https://nodejs.org/api/n-api.html#napi_typeof>
 pub(crate) fn napi_typeof(cx: &Cx, value: Handle, result: Out<napi_valuetype>) -> NapiResult {
     let kind = cx.read(value, |value| cx.rt().kind(value))?;
     result.set(number_of(kind))

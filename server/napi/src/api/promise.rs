@@ -8,8 +8,6 @@ use crate::abi::types::{napi_deferred, napi_value};
 use crate::env::{Cx, Unsettled};
 
 /// Makes a promise and the id with which it is settled, once.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_promise>
 pub(crate) fn napi_create_promise(
     cx: &Cx,
     deferred: Out<napi_deferred>,
@@ -29,8 +27,6 @@ pub(crate) fn napi_create_promise(
 }
 
 /// Resolves a promise. Reactions run when the outermost call ends.
-///
-/// <https://nodejs.org/api/n-api.html#napi_resolve_deferred>
 pub(crate) fn napi_resolve_deferred(
     cx: &Cx,
     deferred: napi_deferred,
@@ -40,8 +36,6 @@ pub(crate) fn napi_resolve_deferred(
 }
 
 /// Rejects a promise.
-///
-/// <https://nodejs.org/api/n-api.html#napi_reject_deferred>
 pub(crate) fn napi_reject_deferred(
     cx: &Cx,
     deferred: napi_deferred,
@@ -65,8 +59,6 @@ fn settle(
 }
 
 /// Returns whether it is a promise of the engine.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_promise>
 pub(crate) fn napi_is_promise(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_promise(value))?)
 }

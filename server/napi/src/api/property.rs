@@ -20,8 +20,6 @@ const SKIP_STRINGS: c_int = 1 << 3;
 const SKIP_SYMBOLS: c_int = 1 << 4;
 
 /// Lists the enumerable string keys, inherited ones too.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_property_names>
 pub(crate) fn napi_get_property_names(
     cx: &Cx,
     object: Handle,
@@ -31,8 +29,6 @@ pub(crate) fn napi_get_property_names(
 }
 
 /// Lists keys by a filter, integers first.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_all_property_names>
 pub(crate) fn napi_get_all_property_names(
     cx: &Cx,
     object: Handle,
@@ -67,8 +63,6 @@ pub(crate) fn napi_get_all_property_names(
 }
 
 /// `object[key] = value`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_set_property>
 pub(crate) fn napi_set_property(cx: &Cx, object: Handle, key: Handle, value: Handle) -> NapiResult {
     let object = cx.object(object)?;
     let value = cx.value(value)?;
@@ -77,8 +71,6 @@ pub(crate) fn napi_set_property(cx: &Cx, object: Handle, key: Handle, value: Han
 }
 
 /// `key in object`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_has_property>
 pub(crate) fn napi_has_property(
     cx: &Cx,
     object: Handle,
@@ -91,8 +83,6 @@ pub(crate) fn napi_has_property(
 }
 
 /// Reads `object[key]`, running getters.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_property>
 pub(crate) fn napi_get_property(
     cx: &Cx,
     object: Handle,
@@ -106,8 +96,6 @@ pub(crate) fn napi_get_property(
 }
 
 /// `delete object[key]`; the result is false if the object keeps it.
-///
-/// <https://nodejs.org/api/n-api.html#napi_delete_property>
 pub(crate) fn napi_delete_property(
     cx: &Cx,
     object: Handle,
@@ -120,8 +108,6 @@ pub(crate) fn napi_delete_property(
 }
 
 /// `Object.hasOwn(object, key)`; the key must be a string or a symbol.
-///
-/// <https://nodejs.org/api/n-api.html#napi_has_own_property>
 pub(crate) fn napi_has_own_property(
     cx: &Cx,
     object: Handle,
@@ -134,8 +120,6 @@ pub(crate) fn napi_has_own_property(
 }
 
 /// `object[name] = value`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_set_named_property>
 pub(crate) fn napi_set_named_property(
     cx: &Cx,
     object: Handle,
@@ -150,8 +134,6 @@ pub(crate) fn napi_set_named_property(
 }
 
 /// `name in object`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_has_named_property>
 pub(crate) fn napi_has_named_property(
     cx: &Cx,
     object: Handle,
@@ -165,8 +147,6 @@ pub(crate) fn napi_has_named_property(
 }
 
 /// Reads `object[name]`, running getters.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_named_property>
 pub(crate) fn napi_get_named_property(
     cx: &Cx,
     object: Handle,
@@ -180,8 +160,6 @@ pub(crate) fn napi_get_named_property(
 }
 
 /// `object[index] = value`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_set_element>
 pub(crate) fn napi_set_element(cx: &Cx, object: Handle, index: u32, value: Handle) -> NapiResult {
     let object = cx.object(object)?;
     let value = cx.value(value)?;
@@ -189,8 +167,6 @@ pub(crate) fn napi_set_element(cx: &Cx, object: Handle, index: u32, value: Handl
 }
 
 /// `index in object`.
-///
-/// <https://nodejs.org/api/n-api.html#napi_has_element>
 pub(crate) fn napi_has_element(
     cx: &Cx,
     object: Handle,
@@ -203,8 +179,6 @@ pub(crate) fn napi_has_element(
 }
 
 /// Reads `object[index]`, running getters.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_element>
 pub(crate) fn napi_get_element(
     cx: &Cx,
     object: Handle,
@@ -217,8 +191,6 @@ pub(crate) fn napi_get_element(
 }
 
 /// `delete object[index]`; the result is false if the object keeps it.
-///
-/// <https://nodejs.org/api/n-api.html#napi_delete_element>
 pub(crate) fn napi_delete_element(
     cx: &Cx,
     object: Handle,
@@ -231,8 +203,6 @@ pub(crate) fn napi_delete_element(
 }
 
 /// Defines properties by their descriptors.
-///
-/// <https://nodejs.org/api/n-api.html#napi_define_properties>
 pub(crate) fn napi_define_properties(
     cx: &Cx,
     object: Handle,

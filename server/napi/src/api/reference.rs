@@ -6,8 +6,6 @@ use crate::abi::types::{napi_ref, napi_value};
 use crate::env::Cx;
 
 /// Makes a reference. Before version 10 only objects, functions, externals and symbols have them.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_reference>
 pub(crate) fn napi_create_reference(
     cx: &Cx,
     value: Handle,
@@ -39,22 +37,16 @@ pub(crate) fn fast_delete(cx: &Cx, reference: napi_ref) -> Option<NapiResult> {
 }
 
 /// Deletes a reference at any count.
-///
-/// <https://nodejs.org/api/n-api.html#napi_delete_reference>
 pub(crate) fn napi_delete_reference(cx: &Cx, reference: napi_ref) -> NapiResult {
     cx.delete_reference(reference)
 }
 
 /// Counts up. A reference whose value died stays at 0, which is no failure.
-///
-/// <https://nodejs.org/api/n-api.html#napi_reference_ref>
 pub(crate) fn napi_reference_ref(cx: &Cx, reference: napi_ref, result: OptOut<u32>) -> NapiResult {
     result.set(cx.reference_up(reference)?)
 }
 
 /// Counts down; at 0 the reference is weak.
-///
-/// <https://nodejs.org/api/n-api.html#napi_reference_unref>
 pub(crate) fn napi_reference_unref(
     cx: &Cx,
     reference: napi_ref,
@@ -76,8 +68,6 @@ pub(crate) fn fast_value(
 }
 
 /// The value of a reference; NULL if it died.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_reference_value>
 pub(crate) fn napi_get_reference_value(
     cx: &Cx,
     reference: napi_ref,

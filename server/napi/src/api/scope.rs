@@ -7,8 +7,6 @@ use crate::env::Cx;
 use crate::env::scopes::Mismatch;
 
 /// Opens a scope: handles made from now on end when it is closed.
-///
-/// <https://nodejs.org/api/n-api.html#napi_open_handle_scope>
 pub(crate) fn napi_open_handle_scope(cx: &Cx, result: Out<napi_handle_scope>) -> NapiResult {
     let mut handles = cx.host.handles.borrow_mut();
     handles.forget_ended();
@@ -37,8 +35,6 @@ pub(crate) fn fast_close(cx: &Cx, scope: napi_handle_scope) -> Option<NapiResult
 
 /// Closes the innermost scope.
 ///
-/// <https://nodejs.org/api/n-api.html#napi_close_handle_scope>
-///
 /// # Differs from Node
 ///
 /// A scope that is open but not the innermost one is `napi_handle_scope_mismatch`; Node closes
@@ -48,8 +44,6 @@ pub(crate) fn napi_close_handle_scope(cx: &Cx, scope: napi_handle_scope) -> Napi
 }
 
 /// Opens a scope from which one handle may escape.
-///
-/// <https://nodejs.org/api/n-api.html#napi_open_escapable_handle_scope>
 pub(crate) fn napi_open_escapable_handle_scope(
     cx: &Cx,
     result: Out<napi_escapable_handle_scope>,
@@ -63,8 +57,6 @@ pub(crate) fn napi_open_escapable_handle_scope(
 }
 
 /// Closes the innermost scope.
-///
-/// <https://nodejs.org/api/n-api.html#napi_close_escapable_handle_scope>
 pub(crate) fn napi_close_escapable_handle_scope(
     cx: &Cx,
     scope: napi_escapable_handle_scope,
@@ -85,8 +77,6 @@ fn close(cx: &Cx, id: usize, escapable: bool) -> NapiResult {
 }
 
 /// Lets one handle escape to the scope outside.
-///
-/// <https://nodejs.org/api/n-api.html#napi_escape_handle>
 pub(crate) fn napi_escape_handle(
     cx: &Cx,
     scope: napi_escapable_handle_scope,

@@ -7,8 +7,6 @@ use crate::env::Cx;
 
 /// Runs a script in the global scope. What it throws is `napi_generic_failure`, with the exception
 /// pending.
-///
-/// <https://nodejs.org/api/n-api.html#napi_run_script>
 pub(crate) fn napi_run_script(cx: &Cx, script: Handle, result: Out<napi_value>) -> NapiResult {
     let script = cx.value(script)?;
     if !script.is_string() {

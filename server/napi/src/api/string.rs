@@ -35,8 +35,6 @@ pub(super) fn fits(length: usize) -> NapiResult {
 }
 
 /// Makes a string whose code units are the bytes.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_string_latin1>
 pub(crate) fn napi_create_string_latin1(
     cx: &Cx,
     text: &[u8],
@@ -46,15 +44,11 @@ pub(crate) fn napi_create_string_latin1(
 }
 
 /// Makes a string; each invalid sequence becomes U+FFFD.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_string_utf8>
 pub(crate) fn napi_create_string_utf8(cx: &Cx, text: &[u8], result: Out<napi_value>) -> NapiResult {
     make(cx, text.len(), || cx.rt().string_utf8(text), result)
 }
 
 /// Makes a string of code units, paired or not.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_string_utf16>
 pub(crate) fn napi_create_string_utf16(
     cx: &Cx,
     text: &[u16],
@@ -64,8 +58,6 @@ pub(crate) fn napi_create_string_utf16(
 }
 
 /// Makes a string; the finalizer gives the text back after the outermost call.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_external_string_latin1>
 ///
 /// # Differs from Node
 ///
@@ -88,8 +80,6 @@ pub(crate) fn node_api_create_external_string_latin1(
 }
 
 /// Makes a string; the finalizer gives the text back after the outermost call.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_external_string_utf16>
 ///
 /// # Differs from Node
 ///
@@ -127,8 +117,6 @@ fn give_back(
 }
 
 /// Makes a string to be used as a property key.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_property_key_latin1>
 pub(crate) fn node_api_create_property_key_latin1(
     cx: &Cx,
     text: &[u8],
@@ -139,8 +127,6 @@ pub(crate) fn node_api_create_property_key_latin1(
 }
 
 /// Makes a string to be used as a property key.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_property_key_utf8>
 pub(crate) fn node_api_create_property_key_utf8(
     cx: &Cx,
     text: &[u8],
@@ -151,8 +137,6 @@ pub(crate) fn node_api_create_property_key_utf8(
 }
 
 /// Makes a string to be used as a property key.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_create_property_key_utf16>
 pub(crate) fn node_api_create_property_key_utf16(
     cx: &Cx,
     text: &[u16],
@@ -169,8 +153,6 @@ fn interned(cx: &Cx, text: JsResult) -> JsResult {
 }
 
 /// Copies a string's bytes as Latin-1: the low byte of each code unit.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_string_latin1>
 pub(crate) fn napi_get_value_string_latin1(
     cx: &Cx,
     value: Handle,
@@ -191,8 +173,6 @@ pub(crate) fn napi_get_value_string_latin1(
 }
 
 /// Copies a string's bytes as UTF-8, never half a character.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_string_utf8>
 pub(crate) fn napi_get_value_string_utf8(
     cx: &Cx,
     value: Handle,
@@ -217,8 +197,6 @@ pub(crate) fn napi_get_value_string_utf8(
 }
 
 /// Copies a string's code units.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_value_string_utf16>
 pub(crate) fn napi_get_value_string_utf16(
     cx: &Cx,
     value: Handle,

@@ -6,8 +6,6 @@ use crate::abi::types::napi_value;
 use crate::env::Cx;
 
 /// Makes a symbol, with a description or without.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_symbol>
 pub(crate) fn napi_create_symbol(
     cx: &Cx,
     description: Option<Handle>,
@@ -22,8 +20,6 @@ pub(crate) fn napi_create_symbol(
 }
 
 /// `Symbol.for(description)`.
-///
-/// <https://nodejs.org/api/n-api.html#node_api_symbol_for>
 pub(crate) fn node_api_symbol_for(
     cx: &Cx,
     description: &[u8],

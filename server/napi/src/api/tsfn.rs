@@ -18,8 +18,6 @@ const ABORT: napi_threadsafe_function_release_mode = 1;
 const NONBLOCKING: napi_threadsafe_function_call_mode = 0;
 
 /// Makes a threadsafe function.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_threadsafe_function>
 pub(crate) fn napi_create_threadsafe_function(
     cx: &Cx,
     function: Option<Handle>,
@@ -48,8 +46,6 @@ pub(crate) fn napi_create_threadsafe_function(
 
 /// Queues a call of the function. From any thread.
 ///
-/// <https://nodejs.org/api/n-api.html#napi_call_threadsafe_function>
-///
 /// # Differs from Node
 ///
 /// A blocking call on the host's own thread that finds the queue full is `napi_would_deadlock`;
@@ -63,8 +59,6 @@ pub(crate) fn napi_call_threadsafe_function(
 }
 
 /// The context pointer. From any thread.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_threadsafe_function_context>
 pub(crate) fn napi_get_threadsafe_function_context(
     function: napi_threadsafe_function,
     result: Out<*mut c_void>,
@@ -73,15 +67,11 @@ pub(crate) fn napi_get_threadsafe_function_context(
 }
 
 /// One more thread uses it. From any thread.
-///
-/// <https://nodejs.org/api/n-api.html#napi_acquire_threadsafe_function>
 pub(crate) fn napi_acquire_threadsafe_function(function: napi_threadsafe_function) -> NapiResult {
     tsfn::acquire(function.0)
 }
 
 /// One thread less uses it. From any thread. The last one, or an abort, has it finalized.
-///
-/// <https://nodejs.org/api/n-api.html#napi_release_threadsafe_function>
 pub(crate) fn napi_release_threadsafe_function(
     function: napi_threadsafe_function,
     mode: napi_threadsafe_function_release_mode,
@@ -90,8 +80,6 @@ pub(crate) fn napi_release_threadsafe_function(
 }
 
 /// Lets the host end although it is open.
-///
-/// <https://nodejs.org/api/n-api.html#napi_unref_threadsafe_function>
 pub(crate) fn napi_unref_threadsafe_function(
     _: napi_env,
     function: napi_threadsafe_function,
@@ -100,8 +88,6 @@ pub(crate) fn napi_unref_threadsafe_function(
 }
 
 /// Keeps the host busy while it is open.
-///
-/// <https://nodejs.org/api/n-api.html#napi_ref_threadsafe_function>
 pub(crate) fn napi_ref_threadsafe_function(
     _: napi_env,
     function: napi_threadsafe_function,

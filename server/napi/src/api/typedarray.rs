@@ -10,15 +10,11 @@ use crate::abi::types::{napi_typedarray_type, napi_value};
 use crate::env::Cx;
 
 /// Returns whether it is a typed array.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_typedarray>
 pub(crate) fn napi_is_typedarray(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_typed_array(value))?)
 }
 
 /// Makes a typed array over a part of an array buffer.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_typedarray>
 ///
 /// # Differs from Node
 ///
@@ -60,8 +56,6 @@ pub(crate) fn napi_create_typedarray(
 }
 
 /// The type, length, bytes, buffer and offset of a typed array. A detached one has no length.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_typedarray_info>
 #[expect(clippy::too_many_arguments, reason = "the header has as many")]
 pub(crate) fn napi_get_typedarray_info(
     cx: &Cx,
@@ -84,8 +78,6 @@ pub(crate) fn napi_get_typedarray_info(
 }
 
 /// Makes a data view over a part of an array buffer, shared or not.
-///
-/// <https://nodejs.org/api/n-api.html#napi_create_dataview>
 ///
 /// # Differs from Node
 ///
@@ -117,15 +109,11 @@ pub(crate) fn napi_create_dataview(
 }
 
 /// Returns whether it is a data view.
-///
-/// <https://nodejs.org/api/n-api.html#napi_is_dataview>
 pub(crate) fn napi_is_dataview(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
     result.set(cx.read(value, |value| cx.rt().is_data_view(value))?)
 }
 
 /// The length, bytes, buffer and offset of a data view.
-///
-/// <https://nodejs.org/api/n-api.html#napi_get_dataview_info>
 pub(crate) fn napi_get_dataview_info(
     cx: &Cx,
     view: Handle,
