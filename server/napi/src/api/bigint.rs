@@ -7,20 +7,33 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;
 
-/// Makes a bigint.
-pub(crate) fn napi_create_bigint_int64(cx: &Cx, value: i64, result: Out<napi_value>) -> NapiResult {
-    let value = cx.no_throw(cx.rt().bigint_i64(value))?;
-    result.set(cx.push(value))
+/// The functions that make and read bigints of 64 bits.
+macro_rules! of_64_bits {
+    ($($create:ident $get:ident $type:ty: $make:ident $read:ident;)*) => {$(
+        /// Makes a bigint.
+        pub(crate) fn $create(cx: &Cx, value: $type, result: Out<napi_value>) -> NapiResult {
+            let value = cx.no_throw(cx.rt().$make(value))?;
+            result.set(cx.push(value))
+        }
+
+        /// Reads the low 64 bits, and whether that is the whole value.
+        pub(crate) fn $get(
+            cx: &Cx,
+            value: Handle,
+            result: Out<$type>,
+            lossless: Out<bool>,
+        ) -> NapiResult {
+            let read = cx.read(value, |value| cx.rt().$read(value))?;
+            let (value, exact) = read.ok_or(Status::BigintExpected)?;
+            result.set(value)?;
+            lossless.set(exact)
+        }
+    )*};
 }
 
-/// Makes a bigint.
-pub(crate) fn napi_create_bigint_uint64(
-    cx: &Cx,
-    value: u64,
-    result: Out<napi_value>,
-) -> NapiResult {
-    let value = cx.no_throw(cx.rt().bigint_u64(value))?;
-    result.set(cx.push(value))
+of_64_bits! {
+    napi_create_bigint_int64 napi_get_value_bigint_int64 i64: bigint_i64 bigint_as_i64;
+    napi_create_bigint_uint64 napi_get_value_bigint_uint64 u64: bigint_u64 bigint_as_u64;
 }
 
 /// Makes a bigint of sign and words, the least significant first.
@@ -37,32 +50,6 @@ pub(crate) fn napi_create_bigint_words(
 ) -> NapiResult {
     let value = cx.js(cx.rt().bigint_words(sign_bit != 0, words))?;
     result.set(cx.push(value))
-}
-
-/// Reads the low 64 bits, and whether that is the whole value.
-pub(crate) fn napi_get_value_bigint_int64(
-    cx: &Cx,
-    value: Handle,
-    result: Out<i64>,
-    lossless: Out<bool>,
-) -> NapiResult {
-    let read = cx.read(value, |value| cx.rt().bigint_as_i64(value))?;
-    let (value, exact) = read.ok_or(Status::BigintExpected)?;
-    result.set(value)?;
-    lossless.set(exact)
-}
-
-/// Reads the low 64 bits, and whether that is the whole value.
-pub(crate) fn napi_get_value_bigint_uint64(
-    cx: &Cx,
-    value: Handle,
-    result: Out<u64>,
-    lossless: Out<bool>,
-) -> NapiResult {
-    let read = cx.read(value, |value| cx.rt().bigint_as_u64(value))?;
-    let (value, exact) = read.ok_or(Status::BigintExpected)?;
-    result.set(value)?;
-    lossless.set(exact)
 }
 
 /// Reads sign and words; without a place for either only the number of words.

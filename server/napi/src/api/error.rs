@@ -15,44 +15,31 @@ pub(crate) fn napi_get_last_error_info(
     result.set(cx.env.last_error())
 }
 
-/// Makes an `Error`.
-pub(crate) fn napi_create_error(
-    cx: &Cx,
-    code: Option<Handle>,
-    message: Handle,
-    result: Out<napi_value>,
-) -> NapiResult {
-    create(cx, ErrorClass::Error, code, message, result)
+/// The functions that make and throw errors of a class.
+macro_rules! of_class {
+    ($($create:ident $throw:ident $class:ident;)*) => {$(
+        #[doc = concat!("Makes a `", stringify!($class), "`.")]
+        pub(crate) fn $create(
+            cx: &Cx,
+            code: Option<Handle>,
+            message: Handle,
+            result: Out<napi_value>,
+        ) -> NapiResult {
+            create(cx, ErrorClass::$class, code, message, result)
+        }
+
+        #[doc = concat!("Throws a `", stringify!($class), "`.")]
+        pub(crate) fn $throw(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+            throw(cx, ErrorClass::$class, code, message)
+        }
+    )*};
 }
 
-/// Makes a `TypeError`.
-pub(crate) fn napi_create_type_error(
-    cx: &Cx,
-    code: Option<Handle>,
-    message: Handle,
-    result: Out<napi_value>,
-) -> NapiResult {
-    create(cx, ErrorClass::TypeError, code, message, result)
-}
-
-/// Makes a `RangeError`.
-pub(crate) fn napi_create_range_error(
-    cx: &Cx,
-    code: Option<Handle>,
-    message: Handle,
-    result: Out<napi_value>,
-) -> NapiResult {
-    create(cx, ErrorClass::RangeError, code, message, result)
-}
-
-/// Makes a `SyntaxError`.
-pub(crate) fn node_api_create_syntax_error(
-    cx: &Cx,
-    code: Option<Handle>,
-    message: Handle,
-    result: Out<napi_value>,
-) -> NapiResult {
-    create(cx, ErrorClass::SyntaxError, code, message, result)
+of_class! {
+    napi_create_error napi_throw_error Error;
+    napi_create_type_error napi_throw_type_error TypeError;
+    napi_create_range_error napi_throw_range_error RangeError;
+    node_api_create_syntax_error node_api_throw_syntax_error SyntaxError;
 }
 
 fn create(
@@ -108,30 +95,6 @@ pub(crate) fn napi_throw(cx: &Cx, error: Handle) -> NapiResult {
     let error = cx.value(error)?;
     cx.env.set_exception(Thrown(error));
     Ok(())
-}
-
-/// Throws an `Error`.
-pub(crate) fn napi_throw_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
-    throw(cx, ErrorClass::Error, code, message)
-}
-
-/// Throws a `TypeError`.
-pub(crate) fn napi_throw_type_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
-    throw(cx, ErrorClass::TypeError, code, message)
-}
-
-/// Throws a `RangeError`.
-pub(crate) fn napi_throw_range_error(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
-    throw(cx, ErrorClass::RangeError, code, message)
-}
-
-/// Throws a `SyntaxError`.
-pub(crate) fn node_api_throw_syntax_error(
-    cx: &Cx,
-    code: Option<&[u8]>,
-    message: &[u8],
-) -> NapiResult {
-    throw(cx, ErrorClass::SyntaxError, code, message)
 }
 
 fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> NapiResult {

@@ -7,19 +7,45 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;
 
-/// Makes a number.
-pub(crate) fn napi_create_double(cx: &Cx, value: f64, result: Out<napi_value>) -> NapiResult {
-    result.set(cx.push(Value::from(value)))
+/// A function that makes a number, and its fast path.
+macro_rules! make {
+    ($name:ident, $fast:ident, $type:ty, $convert:expr) => {
+        /// Makes a number.
+        pub(crate) fn $name(cx: &Cx, value: $type, result: Out<napi_value>) -> NapiResult {
+            result.set(cx.push($convert(value)))
+        }
+
+        #[doc = concat!("See [`", stringify!($name), "`].")]
+        #[inline]
+        pub(crate) fn $fast(cx: &Cx, value: $type, result: Out<napi_value>) -> Option<NapiResult> {
+            Some(result.set(cx.fast_handle(&$convert(value))?))
+        }
+    };
 }
 
-/// Makes a number.
-pub(crate) fn napi_create_int32(cx: &Cx, value: i32, result: Out<napi_value>) -> NapiResult {
-    result.set(cx.push(Value::from(value)))
+/// A function that reads a number, and its fast path, each with what it reads and what becomes of
+/// that.
+macro_rules! read {
+    ($doc:literal, $name:ident, $fast:ident, $type:ty, $slow:expr, $fast_read:expr) => {
+        #[doc = $doc]
+        pub(crate) fn $name(cx: &Cx, value: Handle, result: Out<$type>) -> NapiResult {
+            result.set(cx.read(value, $slow)?.ok_or(Status::NumberExpected)?)
+        }
+
+        #[doc = concat!("See [`", stringify!($name), "`].")]
+        #[inline]
+        pub(crate) fn $fast(cx: &Cx, value: Handle, result: Out<$type>) -> Option<NapiResult> {
+            Some(result.set(cx.fast_read(value, $fast_read)?))
+        }
+    };
 }
 
-/// Makes a number.
-pub(crate) fn napi_create_uint32(cx: &Cx, value: u32, result: Out<napi_value>) -> NapiResult {
-    result.set(cx.push(Value::from(f64::from(value))))
+make!(napi_create_double, fast_create_double, f64, Value::from);
+make!(napi_create_int32, fast_create_int32, i32, Value::from);
+make!(napi_create_uint32, fast_create_uint32, u32, unsigned);
+
+fn unsigned(value: u32) -> Value {
+    Value::from(f64::from(value))
 }
 
 /// Makes a number, rounded beyond 2^53.
@@ -31,84 +57,35 @@ pub(crate) fn napi_create_int64(cx: &Cx, value: i64, result: Out<napi_value>) ->
     result.set(cx.push(Value::from(value as f64)))
 }
 
-/// Reads a number.
-pub(crate) fn napi_get_value_double(cx: &Cx, value: Handle, result: Out<f64>) -> NapiResult {
-    let value = cx.read(value, Value::as_f64)?;
-    result.set(value.ok_or(Status::NumberExpected)?)
-}
-
-/// Reads a number modulo 2^32; NaN and the infinities are 0.
-pub(crate) fn napi_get_value_int32(cx: &Cx, value: Handle, result: Out<i32>) -> NapiResult {
-    let value = cx.read(value, Value::as_wrapped_i32)?;
-    result.set(value.ok_or(Status::NumberExpected)?)
-}
-
-/// Reads a number modulo 2^32; NaN and the infinities are 0.
-pub(crate) fn napi_get_value_uint32(cx: &Cx, value: Handle, result: Out<u32>) -> NapiResult {
-    let value = cx.read(value, Value::as_wrapped_i32)?;
-    result.set(value.ok_or(Status::NumberExpected)?.cast_unsigned())
-}
-
-/// Reads a number saturated to the type; NaN and the infinities are 0.
-pub(crate) fn napi_get_value_int64(cx: &Cx, value: Handle, result: Out<i64>) -> NapiResult {
-    let value = cx.read(value, Value::as_saturated_i64)?;
-    result.set(value.ok_or(Status::NumberExpected)?)
-}
-
-// The fast paths of the functions above.
-
-/// See [`napi_create_double`].
-#[inline]
-pub(crate) fn fast_create_double(
-    cx: &Cx,
-    value: f64,
-    result: Out<napi_value>,
-) -> Option<NapiResult> {
-    Some(result.set(cx.fast_handle(&Value::from(value))?))
-}
-
-/// See [`napi_create_int32`].
-#[inline]
-pub(crate) fn fast_create_int32(
-    cx: &Cx,
-    value: i32,
-    result: Out<napi_value>,
-) -> Option<NapiResult> {
-    Some(result.set(cx.fast_handle(&Value::from(value))?))
-}
-
-/// See [`napi_create_uint32`].
-#[inline]
-pub(crate) fn fast_create_uint32(
-    cx: &Cx,
-    value: u32,
-    result: Out<napi_value>,
-) -> Option<NapiResult> {
-    Some(result.set(cx.fast_handle(&Value::from(f64::from(value)))?))
-}
-
-/// See [`napi_get_value_double`].
-#[inline]
-pub(crate) fn fast_get_double(cx: &Cx, value: Handle, result: Out<f64>) -> Option<NapiResult> {
-    Some(result.set(cx.fast_read(value, Value::as_f64)?))
-}
-
-/// See [`napi_get_value_int32`].
-#[inline]
-pub(crate) fn fast_get_int32(cx: &Cx, value: Handle, result: Out<i32>) -> Option<NapiResult> {
-    Some(result.set(cx.fast_read(value, Value::as_int)?))
-}
-
-/// See [`napi_get_value_uint32`].
-#[inline]
-pub(crate) fn fast_get_uint32(cx: &Cx, value: Handle, result: Out<u32>) -> Option<NapiResult> {
-    let value = cx.fast_read(value, Value::as_int)?;
-    Some(result.set(value.cast_unsigned()))
-}
-
-/// See [`napi_get_value_int64`].
-#[inline]
-pub(crate) fn fast_get_int64(cx: &Cx, value: Handle, result: Out<i64>) -> Option<NapiResult> {
-    let value = cx.fast_read(value, Value::as_int)?;
-    Some(result.set(i64::from(value)))
-}
+read!(
+    "Reads a number.",
+    napi_get_value_double,
+    fast_get_double,
+    f64,
+    Value::as_f64,
+    Value::as_f64
+);
+read!(
+    "Reads a number modulo 2^32; NaN and the infinities are 0.",
+    napi_get_value_int32,
+    fast_get_int32,
+    i32,
+    Value::as_wrapped_i32,
+    Value::as_int
+);
+read!(
+    "Reads a number modulo 2^32; NaN and the infinities are 0.",
+    napi_get_value_uint32,
+    fast_get_uint32,
+    u32,
+    |value| value.as_wrapped_i32().map(i32::cast_unsigned),
+    |value| value.as_int().map(i32::cast_unsigned)
+);
+read!(
+    "Reads a number saturated to the type; NaN and the infinities are 0.",
+    napi_get_value_int64,
+    fast_get_int64,
+    i64,
+    Value::as_saturated_i64,
+    |value| value.as_int().map(i64::from)
+);

@@ -34,27 +34,29 @@ pub(super) fn fits(length: usize) -> NapiResult {
     }
 }
 
-/// Makes a string whose code units are the bytes.
-pub(crate) fn napi_create_string_latin1(
-    cx: &Cx,
-    text: &[u8],
-    result: Out<napi_value>,
-) -> NapiResult {
-    make(cx, text.len(), || cx.rt().string_latin1(text), result)
+/// The functions that make a string, and one to be used as a property key.
+macro_rules! of_encoding {
+    ($($doc:literal $create:ident $key:ident $unit:ty: $make:ident;)*) => {$(
+        #[doc = $doc]
+        pub(crate) fn $create(cx: &Cx, text: &[$unit], result: Out<napi_value>) -> NapiResult {
+            make(cx, text.len(), || cx.rt().$make(text), result)
+        }
+
+        /// Makes a string to be used as a property key.
+        pub(crate) fn $key(cx: &Cx, text: &[$unit], result: Out<napi_value>) -> NapiResult {
+            let make_key = || interned(cx, cx.rt().$make(text));
+            make(cx, text.len(), make_key, result)
+        }
+    )*};
 }
 
-/// Makes a string; each invalid sequence becomes U+FFFD.
-pub(crate) fn napi_create_string_utf8(cx: &Cx, text: &[u8], result: Out<napi_value>) -> NapiResult {
-    make(cx, text.len(), || cx.rt().string_utf8(text), result)
-}
-
-/// Makes a string of code units, paired or not.
-pub(crate) fn napi_create_string_utf16(
-    cx: &Cx,
-    text: &[u16],
-    result: Out<napi_value>,
-) -> NapiResult {
-    make(cx, text.len(), || cx.rt().string_utf16(text), result)
+of_encoding! {
+    "Makes a string whose code units are the bytes."
+    napi_create_string_latin1 node_api_create_property_key_latin1 u8: string_latin1;
+    "Makes a string; each invalid sequence becomes U+FFFD."
+    napi_create_string_utf8 node_api_create_property_key_utf8 u8: string_utf8;
+    "Makes a string of code units, paired or not."
+    napi_create_string_utf16 node_api_create_property_key_utf16 u16: string_utf16;
 }
 
 /// Makes a string; the finalizer gives the text back after the outermost call.
@@ -114,36 +116,6 @@ fn give_back(
         return cx.post_finalizer(finalizer);
     }
     Ok(())
-}
-
-/// Makes a string to be used as a property key.
-pub(crate) fn node_api_create_property_key_latin1(
-    cx: &Cx,
-    text: &[u8],
-    result: Out<napi_value>,
-) -> NapiResult {
-    let make_key = || interned(cx, cx.rt().string_latin1(text));
-    make(cx, text.len(), make_key, result)
-}
-
-/// Makes a string to be used as a property key.
-pub(crate) fn node_api_create_property_key_utf8(
-    cx: &Cx,
-    text: &[u8],
-    result: Out<napi_value>,
-) -> NapiResult {
-    let make_key = || interned(cx, cx.rt().string_utf8(text));
-    make(cx, text.len(), make_key, result)
-}
-
-/// Makes a string to be used as a property key.
-pub(crate) fn node_api_create_property_key_utf16(
-    cx: &Cx,
-    text: &[u16],
-    result: Out<napi_value>,
-) -> NapiResult {
-    let make_key = || interned(cx, cx.rt().string_utf16(text));
-    make(cx, text.len(), make_key, result)
 }
 
 /// The interned form of a string.
