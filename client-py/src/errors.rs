@@ -17,25 +17,40 @@ use pyo3::types::PyString;
 use pyo3::{IntoPyObjectExt as _, PyTypeInfo};
 
 use crate::call::{call, call_with};
-use crate::fallible::{self, Argument, Facts};
+use crate::fallible::{self, Facts};
 use crate::names;
 
-/// An exception of `_errors.py` with this message and these facts.
-fn raise(class: &str, message: &str, facts: &[(&str, Py<PyAny>)]) -> PyErr {
-    Python::attach(|py| {
-        let made = || -> PyResult<Bound<'_, PyAny>> {
-            let class = fallible::import(py, "napi_python._errors", class)?;
-            let kwargs = fallible::dict(py)?;
-            for (name, value) in facts {
-                kwargs.set_item(fallible::string(py, name)?, value)?;
-            }
-            call_with(&class, (message,), Some(&kwargs))
-        };
-        match made() {
-            Ok(error) => PyErr::from_value(error),
-            Err(error) => error,
-        }
+/// The exception that `make` returns, or what it raises.
+fn made(make: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>) -> PyErr {
+    Python::attach(|py| make(py).map_or_else(|error| error, PyErr::from_value))
+}
+
+/// A class or function of `_errors.py`.
+fn of_errors<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    fallible::import(py, "napi_python._errors", name)
+}
+
+/// An exception of `_errors.py` with this message and the facts that `set` sets.
+fn raise_with(class: &str, message: &str, set: impl FnOnce(&Facts<'_>) -> PyResult<()>) -> PyErr {
+    made(|py| {
+        let facts = Facts::new(py)?;
+        set(&facts)?;
+        call_with(&of_errors(py, class)?, (message,), Some(&facts.0))
     })
+}
+
+fn raise(class: &str, message: &str) -> PyErr {
+    raise_with(class, message, |_| Ok(()))
+}
+
+/// The error about an object of a process that is gone.
+fn stale_handle(message: impl AsRef<str>) -> PyErr {
+    raise("StaleHandleError", message.as_ref())
+}
+
+/// A `RuntimeError` with a text of the host.
+fn shown(text: &str) -> PyErr {
+    Python::attach(|py| raised::<PyRuntimeError>(names::shown_message(py, text)))
 }
 
 thread_local! {
@@ -73,7 +88,6 @@ fn protocol_to_py(error: ProtocolError) -> PyErr {
         error => raise(
             "ProtocolError",
             &format!("{error}; this is a defect of the host, or the host is another version"),
-            &[],
         ),
     }
 }
@@ -85,7 +99,6 @@ pub(crate) fn violation(what: &str) -> PyErr {
     raise(
         "ProtocolError",
         &format!("protocol violation by the host: {what}; its process was killed"),
-        &[],
     )
 }
 
@@ -139,43 +152,32 @@ pub(crate) fn stale(what: &str, own: u32, current: u32, after: After<'_>) -> PyE
     } else {
         "no process is running".to_owned()
     };
-    raise(
-        "StaleHandleError",
-        &format!(
-            "{what} belongs to generation {own} of the addon's process, which has ended; {now}; \
-             {advice}"
-        ),
-        &[],
-    )
+    stale_handle(format!(
+        "{what} belongs to generation {own} of the addon's process, which has ended; {now}; {advice}"
+    ))
 }
 
 /// The addon has no such export any more.
 #[cold]
 pub(crate) fn export_gone(name: &str, generation: u32) -> PyErr {
-    raise(
-        "StaleHandleError",
-        &format!("the addon no longer exports {name} (generation {generation})"),
-        &[],
-    )
+    stale_handle(format!(
+        "the addon no longer exports {name} (generation {generation})"
+    ))
 }
 
 /// The host was replaced whenever something was to be said to it.
 #[cold]
 pub(crate) fn replaced(label: &str, generation: u32) -> PyErr {
-    raise(
-        "StaleHandleError",
-        &format!(
-            "the process of the addon {label} was replaced again and again while a call to it was \
-             written, up to generation {generation}: it is restarted too often to be used"
-        ),
-        &[],
-    )
+    stale_handle(format!(
+        "the process of the addon {label} was replaced again and again while a call to it was \
+         written, up to generation {generation}: it is restarted too often to be used"
+    ))
 }
 
 /// What an interruption said to the wait of the call around it.
 pub(crate) fn ends_calls(py: Python<'_>, error: &PyErr) -> bool {
     !error.is_instance_of::<PyException>(py)
-        || fallible::import(py, "napi_python._errors", "AddonTimeout")
+        || of_errors(py, "AddonTimeout")
             .is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
@@ -186,31 +188,22 @@ pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, source: &Bound<'_, 
         return;
     }
     // Without the line the error is the same.
-    let _ = fallible::import(py, "napi_python._errors", "add_source_line")
-        .and_then(|add| call(&add, (error.value(py), source)));
+    let _ = of_errors(py, "add_source_line").and_then(|add| call(&add, (error.value(py), source)));
 }
 
 /// The addon was closed.
 #[cold]
 pub(crate) fn closed(label: &str) -> PyErr {
-    raise(
-        "StaleHandleError",
-        &format!("the addon {label} has been closed; load it again"),
-        &[],
-    )
+    stale_handle(format!("the addon {label} has been closed; load it again"))
 }
 
 /// A promise of a host that belongs to the parent of this process.
 #[cold]
 pub(crate) fn forked(label: &str) -> PyErr {
-    raise(
-        "StaleHandleError",
-        &format!(
-            "this promise of the addon {label} belongs to the parent of this forked process and is \
-             settled there; call the addon here to start a host for this process"
-        ),
-        &[],
-    )
+    stale_handle(format!(
+        "this promise of the addon {label} belongs to the parent of this forked process and is \
+         settled there; call the addon here to start a host for this process"
+    ))
 }
 
 /// A proxy that belongs elsewhere.
@@ -296,15 +289,9 @@ pub(crate) fn load_timeout(label: &str, after: Duration) -> PyErr {
 
 /// `after` is the length of the deadline that passed.
 fn timeout(message: &str, after: Duration, export: Option<&str>) -> PyErr {
-    Python::attach(|py| {
-        let made = || -> PyResult<PyErr> {
-            let mut facts = vec![("seconds", after.as_secs_f64().object(py)?.unbind())];
-            if let Some(export) = export {
-                facts.push(("export", export.object(py)?.unbind()));
-            }
-            Ok(raise("AddonTimeout", message, &facts))
-        };
-        made().unwrap_or_else(|error| error)
+    raise_with("AddonTimeout", message, |facts| {
+        facts.set("seconds", after.as_secs_f64())?;
+        facts.set("export", export)
     })
 }
 
@@ -312,44 +299,27 @@ fn timeout(message: &str, after: Duration, export: Option<&str>) -> PyErr {
 #[cold]
 pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
     match error {
-        RemoteError::Load { message, detail } => Python::attach(|py| {
-            let made = || -> PyResult<PyErr> {
-                let mut facts = vec![];
-                if let Some(path) = path {
-                    facts.push(("path", path.object(py)?.unbind()));
-                }
-                if !detail.is_empty() {
-                    facts.push(("detail", detail.object(py)?.unbind()));
-                }
-                Ok(raise("LoadError", &message, &facts))
-            };
-            made().unwrap_or_else(|error| error)
+        RemoteError::Load { message, detail } => raise_with("LoadError", &message, |facts| {
+            facts.set("path", path)?;
+            facts.set("detail", (!detail.is_empty()).then_some(detail))
         }),
-        RemoteError::Cancelled => raise(
-            "AddonTimeout",
-            "the call was cancelled by its deadline",
-            &[],
-        ),
+        RemoteError::Cancelled => raise("AddonTimeout", "the call was cancelled by its deadline"),
         RemoteError::Limit(text) => {
             Python::attach(|py| raised::<PyValueError>(names::shown_message(py, &text)))
         }
-        RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", &text, &[]),
-        RemoteError::Stale(id) => raise(
-            "StaleHandleError",
-            &format!("object {id} has been released by the host; get it anew from the addon"),
-            &[],
-        ),
+        RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", &text),
+        RemoteError::Stale(id) => stale_handle(format!(
+            "object {id} has been released by the host; get it anew from the addon"
+        )),
     }
 }
 
 /// The addon threw while it was loaded.
 #[cold]
 pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr) -> PyErr {
-    let made = || -> PyResult<Bound<'_, PyAny>> {
-        let made = fallible::import(py, "napi_python._errors", "thrown_at_load")?;
-        call(&made, (path, thrown.value(py)))
-    };
-    made().map_or_else(|error| error, PyErr::from_value)
+    let made = of_errors(py, "thrown_at_load");
+    let made = made.and_then(|make| call(&make, (path, thrown.value(py))));
+    made.map_or_else(|error| error, PyErr::from_value)
 }
 
 /// The lane of a call went away while a callback of it ran.
@@ -370,46 +340,40 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
         After::Closed => "it was closed; load it again",
         After::NoAddon => "",
     };
-    Python::attach(|py| {
-        let made = || -> PyResult<Bound<'_, PyAny>> {
-            let facts = Facts::new(py)?;
-            facts.set("how", report.how())?;
-            facts.set("signal", report.signal)?;
-            facts.set("exit_code", report.exit_code)?;
-            facts.set("signal_name", report.signal_name())?;
-            facts.set("cause", report.cause.code())?;
-            facts.set("reason", report.cause.reason())?;
-            facts.set("export", report.export.as_deref())?;
-            facts.set("address", report.address)?;
-            facts.set("node_api", report.node_api.as_deref())?;
-            if let (Cause::ForbiddenCall, Some(call)) = (&report.cause, &report.forbidden) {
-                facts.set("call", call.name.as_str())?;
-                facts.set("table", call.table)?;
-                facts.set("arguments", call.arguments.to_vec())?;
-                facts.set("path", call.path.as_deref())?;
-            }
-            if let Some(backtrace) = &report.backtrace {
-                let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
-                facts.set("backtrace", frames)?;
-            }
-            facts.set("stderr", report.stderr_tail.as_str())?;
-            if let Some(usage) = report.usage {
-                let used = Facts::new(py)?;
-                used.set("user", usage.user.as_secs_f64())?;
-                used.set("system", usage.system.as_secs_f64())?;
-                used.set("wall", usage.wall.as_secs_f64())?;
-                used.set("peak_memory", usage.peak_memory)?;
-                facts.set("usage", used.0)?;
-            }
-            facts.set("generation", report.generation)?;
-            facts.set("pid", report.pid)?;
-            let crashed = fallible::import(py, "napi_python._errors", "crashed")?;
-            call(&crashed, (label, facts.0, after, loading))
-        };
-        match made() {
-            Ok(error) => PyErr::from_value(error),
-            Err(error) => error,
+    made(|py| {
+        let facts = Facts::new(py)?;
+        facts.set("how", report.how())?;
+        facts.set("signal", report.signal)?;
+        facts.set("exit_code", report.exit_code)?;
+        facts.set("signal_name", report.signal_name())?;
+        facts.set("cause", report.cause.code())?;
+        facts.set("reason", report.cause.reason())?;
+        facts.set("export", report.export.as_deref())?;
+        facts.set("address", report.address)?;
+        facts.set("node_api", report.node_api.as_deref())?;
+        if let (Cause::ForbiddenCall, Some(call)) = (&report.cause, &report.forbidden) {
+            facts.set("call", call.name.as_str())?;
+            facts.set("table", call.table)?;
+            facts.set("arguments", call.arguments.to_vec())?;
+            facts.set("path", call.path.as_deref())?;
         }
+        if let Some(backtrace) = &report.backtrace {
+            let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
+            facts.set("backtrace", frames)?;
+        }
+        facts.set("stderr", report.stderr_tail.as_str())?;
+        if let Some(usage) = report.usage {
+            let used = Facts::new(py)?;
+            used.set("user", usage.user.as_secs_f64())?;
+            used.set("system", usage.system.as_secs_f64())?;
+            used.set("wall", usage.wall.as_secs_f64())?;
+            used.set("peak_memory", usage.peak_memory)?;
+            facts.set("usage", used.0)?;
+        }
+        facts.set("generation", report.generation)?;
+        facts.set("pid", report.pid)?;
+        let crashed = of_errors(py, "crashed")?;
+        call(&crashed, (label, facts.0, after, loading))
     })
 }
 
@@ -417,33 +381,23 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
 fn unavailable(label: &str, error: SpawnError) -> PyErr {
     let why = error.to_string();
     let SpawnError::Sandbox { mechanism, entry } = error else {
-        return Python::attach(|py| raised::<PyRuntimeError>(names::shown_message(py, &why)));
+        return shown(&why);
     };
-    Python::attach(|py| {
-        let made = || -> PyResult<Bound<'_, PyAny>> {
-            let errno = entry.as_ref().and_then(|entry| entry.errno);
-            let unavailable = fallible::import(py, "napi_python._errors", "sandbox_unavailable")?;
-            call(&unavailable, (label, why, mechanism, errno))
-        };
-        match made() {
-            Ok(error) => PyErr::from_value(error),
-            Err(error) => error,
-        }
+    made(|py| {
+        let errno = entry.as_ref().and_then(|entry| entry.errno);
+        let unavailable = of_errors(py, "sandbox_unavailable")?;
+        call(&unavailable, (label, why, mechanism, errno))
     })
 }
 
 /// No host could be started.
 fn not_started(label: &str, error: &SpawnError) -> PyErr {
     let message = format!("cannot start a host for the addon {label}: {error}");
-    let facts = Python::attach(|py| -> PyResult<_> {
+    raise_with("LoadError", &message, |facts| {
         let path = error.path().map(|path| path.as_os_str().to_os_string());
-        let (path, errno) = (path.into_py_any(py)?, error.errno().into_py_any(py)?);
-        Ok([("path", path), ("errno", errno)])
-    });
-    match facts {
-        Ok(facts) => raise("LoadError", &message, &facts),
-        Err(error) => error,
-    }
+        facts.set("path", path.into_py_any(facts.0.py())?)?;
+        facts.set("errno", error.errno())
+    })
 }
 
 /// What the client of the host says. An interruption is the caller's own and not expected here.
@@ -459,8 +413,6 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
             unavailable(label, *error)
         }
         ClientError::Spawn(error) => not_started(label, &error),
-        error => Python::attach(|py| {
-            raised::<PyRuntimeError>(names::shown_message(py, &error.to_string()))
-        }),
+        error => shown(&error.to_string()),
     }
 }
