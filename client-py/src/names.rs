@@ -1,6 +1,5 @@
-//! Python objects that native code needs by name, looked up once: the classes and functions of
-//! `napi_python/_values.py`, `_convert.py`, `_policy.py`, `_errors.py`, `_iterate.py`, `_aio.py`,
-//! `_output.py`, `_text.py`, `_views.py`, and a few of the standard library.
+//! Python objects that native code needs by name, looked up once: classes and functions of the
+//! package and of the standard library.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -8,53 +7,77 @@ use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::call::call;
 
-/// The objects that were looked up.
-pub(crate) struct Names {
-    pub(crate) undefined: Py<PyAny>,
-    pub(crate) object: Py<PyAny>,
-    pub(crate) bigint: Py<PyAny>,
-    pub(crate) enum_value: Py<PyAny>,
-    pub(crate) datetime_of: Py<PyAny>,
-    pub(crate) milliseconds_of: Py<PyAny>,
-    pub(crate) datetime: Py<PyType>,
-    pub(crate) enumeration: Py<PyType>,
-    pub(crate) function: Py<PyType>,
-    pub(crate) exposed: Py<PyType>,
-    pub(crate) by_ref: Py<PyType>,
-    pub(crate) memory_view: Py<PyType>,
-    pub(crate) reduce: Py<PyAny>,
-    pub(crate) refillable: Py<PyAny>,
-    pub(crate) refill: Py<PyAny>,
-    pub(crate) update: Py<PyAny>,
-    pub(crate) converters: Py<PyDict>,
-    pub(crate) converter_of: Py<PyAny>,
-    pub(crate) absent: Py<PyAny>,
-    pub(crate) view: Py<PyType>,
-    pub(crate) js_class: Py<PyType>,
-    pub(crate) instance: Py<PyType>,
-    pub(crate) describe_class: Py<PyAny>,
-    pub(crate) class_factory: Py<PyString>,
-    pub(crate) remote_get: Py<PyAny>,
-    pub(crate) remote_has: Py<PyAny>,
-    pub(crate) remote_set: Py<PyAny>,
-    pub(crate) remote_delete: Py<PyAny>,
-    pub(crate) remote_keys: Py<PyAny>,
-    pub(crate) step: Py<PyAny>,
-    pub(crate) async_step: Py<PyAny>,
-    pub(crate) js_error_class: Py<PyType>,
-    pub(crate) js_error: Py<PyAny>,
-    pub(crate) js_error_of: Py<PyAny>,
-    pub(crate) js_thrown: Py<PyAny>,
-    pub(crate) describe_error: Py<PyAny>,
-    pub(crate) shown_name: Py<PyAny>,
-    pub(crate) shown_message: Py<PyAny>,
-    pub(crate) int_from_bytes: Py<PyAny>,
-    pub(crate) int_to_bytes: Py<PyAny>,
-    pub(crate) str_encode: Py<PyAny>,
-    pub(crate) set_iter: Py<PyAny>,
-    pub(crate) frozenset_iter: Py<PyAny>,
-    pub(crate) generic_getattr: Py<PyAny>,
-    pub(crate) handle_key: Py<PyString>,
+/// The objects, each with its type, its module and its name there.
+macro_rules! names {
+    ($($field:ident: $type:ty = $module:literal $name:literal,)*) => {
+        /// The objects that were looked up.
+        pub(crate) struct Names {
+            /// The key of the handle of a `JSError`.
+            pub(crate) handle_key: Py<PyString>,
+            $(pub(crate) $field: Py<$type>,)*
+        }
+
+        fn look_up(py: Python<'_>) -> PyResult<Names> {
+            Ok(Names {
+                handle_key: PyString::intern(py, "_handle").unbind(),
+                $($field: find(py, $module, $name)?.cast_into()?.unbind(),)*
+            })
+        }
+    };
+}
+
+names! {
+    undefined: PyAny = "napi_python._values" "undefined",
+    object: PyAny = "napi_python._values" "Object",
+    bigint: PyAny = "napi_python._values" "BigInt",
+    enum_value: PyAny = "napi_python._values" "enum_value",
+    datetime_of: PyAny = "napi_python._values" "datetime_of",
+    milliseconds_of: PyAny = "napi_python._values" "milliseconds_of",
+    datetime: PyType = "datetime" "datetime",
+    enumeration: PyType = "enum" "Enum",
+    function: PyType = "types" "FunctionType",
+    exposed: PyType = "napi_python._policy" "Exposed",
+    by_ref: PyType = "napi_python._policy" "ByRef",
+    absent: PyAny = "napi_python._policy" "ABSENT",
+    remote_get: PyAny = "napi_python._policy" "remote_get",
+    remote_has: PyAny = "napi_python._policy" "remote_has",
+    remote_set: PyAny = "napi_python._policy" "remote_set",
+    remote_delete: PyAny = "napi_python._policy" "remote_delete",
+    remote_keys: PyAny = "napi_python._policy" "remote_keys",
+    reduce: PyAny = "napi_python._convert" "reduce",
+    refillable: PyAny = "napi_python._convert" "refillable",
+    refill: PyAny = "napi_python._convert" "refill",
+    update: PyAny = "napi_python._convert" "update",
+    converters: PyDict = "napi_python._convert" "_converters",
+    converter_of: PyAny = "napi_python._convert" "converter_of",
+    js_class: PyType = "napi_python._classes" "ClassOf",
+    instance: PyType = "napi_python._classes" "Instance",
+    describe_class: PyAny = "napi_python._classes" "describe",
+    class_factory: PyString = "napi_python._classes" "FACTORY",
+    view: PyType = "napi_python._views" "View",
+    step: PyAny = "napi_python._iterate" "step",
+    async_step: PyAny = "napi_python._iterate" "async_step",
+    js_error_class: PyType = "napi_python._errors" "JSError",
+    js_error: PyAny = "napi_python._errors" "js_error",
+    js_error_of: PyAny = "napi_python._errors" "js_error_of",
+    js_thrown: PyAny = "napi_python._errors" "js_thrown",
+    describe_error: PyAny = "napi_python._errors" "describe",
+    shown_name: PyAny = "napi_python._text" "name",
+    shown_message: PyAny = "napi_python._text" "message",
+    memory_view: PyType = "builtins" "memoryview",
+    int_from_bytes: PyAny = "builtins" "int.from_bytes",
+    int_to_bytes: PyAny = "builtins" "int.to_bytes",
+    str_encode: PyAny = "builtins" "str.encode",
+    set_iter: PyAny = "builtins" "set.__iter__",
+    frozenset_iter: PyAny = "builtins" "frozenset.__iter__",
+    generic_getattr: PyAny = "builtins" "object.__getattribute__",
+}
+
+/// An object of a module, or an attribute of one.
+fn find<'py>(py: Python<'py>, module: &str, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    let module = py.import(module)?.into_any();
+    path.split('.')
+        .try_fold(module, |object, name| object.getattr(name))
 }
 
 static NAMES: PyOnceLock<Names> = PyOnceLock::new();
@@ -65,75 +88,8 @@ impl Names {
     pub(crate) fn get(py: Python<'_>) -> PyResult<&Self> {
         match NAMES.get(py) {
             Some(names) => Ok(names),
-            None => NAMES.get_or_try_init(py, || Self::look_up(py)),
+            None => NAMES.get_or_try_init(py, || look_up(py)),
         }
-    }
-
-    fn look_up(py: Python<'_>) -> PyResult<Self> {
-        let values = py.import("napi_python._values")?;
-        let classes = py.import("napi_python._classes")?;
-        let convert = py.import("napi_python._convert")?;
-        let policy = py.import("napi_python._policy")?;
-        let iterate = py.import("napi_python._iterate")?;
-        let errors = py.import("napi_python._errors")?;
-        let text = py.import("napi_python._text")?;
-        let builtins = py.import("builtins")?;
-        let any = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyAny>> {
-            Ok(module.getattr(name)?.unbind())
-        };
-        let class = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyType>> {
-            Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind())
-        };
-        let method = |class: &str, name: &str| -> PyResult<Py<PyAny>> {
-            Ok(builtins.getattr(class)?.getattr(name)?.unbind())
-        };
-        Ok(Self {
-            undefined: any(&values, "undefined")?,
-            object: any(&values, "Object")?,
-            bigint: any(&values, "BigInt")?,
-            enum_value: any(&values, "enum_value")?,
-            datetime_of: any(&values, "datetime_of")?,
-            milliseconds_of: any(&values, "milliseconds_of")?,
-            datetime: class(&py.import("datetime")?, "datetime")?,
-            enumeration: class(&py.import("enum")?, "Enum")?,
-            function: class(&py.import("types")?, "FunctionType")?,
-            exposed: class(&policy, "Exposed")?,
-            by_ref: class(&policy, "ByRef")?,
-            memory_view: class(&builtins, "memoryview")?,
-            reduce: any(&convert, "reduce")?,
-            refillable: any(&convert, "refillable")?,
-            refill: any(&convert, "refill")?,
-            update: any(&convert, "update")?,
-            converters: convert.getattr("_converters")?.cast_into()?.unbind(),
-            converter_of: any(&convert, "converter_of")?,
-            absent: any(&policy, "ABSENT")?,
-            js_class: class(&classes, "ClassOf")?,
-            instance: class(&classes, "Instance")?,
-            describe_class: any(&classes, "describe")?,
-            class_factory: classes.getattr("FACTORY")?.cast_into()?.unbind(),
-            view: class(&py.import("napi_python._views")?, "View")?,
-            remote_get: any(&policy, "remote_get")?,
-            remote_has: any(&policy, "remote_has")?,
-            remote_set: any(&policy, "remote_set")?,
-            remote_delete: any(&policy, "remote_delete")?,
-            remote_keys: any(&policy, "remote_keys")?,
-            step: any(&iterate, "step")?,
-            async_step: any(&iterate, "async_step")?,
-            js_error_class: class(&errors, "JSError")?,
-            js_error: any(&errors, "js_error")?,
-            js_error_of: any(&errors, "js_error_of")?,
-            js_thrown: any(&errors, "js_thrown")?,
-            describe_error: any(&errors, "describe")?,
-            shown_name: any(&text, "name")?,
-            shown_message: any(&text, "message")?,
-            int_from_bytes: method("int", "from_bytes")?,
-            int_to_bytes: method("int", "to_bytes")?,
-            str_encode: method("str", "encode")?,
-            set_iter: method("set", "__iter__")?,
-            frozenset_iter: method("frozenset", "__iter__")?,
-            generic_getattr: method("object", "__getattribute__")?,
-            handle_key: PyString::intern(py, "_handle").unbind(),
-        })
     }
 }
 
