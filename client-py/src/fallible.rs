@@ -192,7 +192,7 @@ impl<'py> Argument<'py> for &str {
 
 impl<'py> Argument<'py> for String {
     fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(string(py, &self)?.into_any())
+        self.as_str().object(py)
     }
 }
 
@@ -203,26 +203,18 @@ impl<'py> Argument<'py> for bool {
     }
 }
 
-impl<'py> Argument<'py> for u8 {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        int(py, i64::from(self))
-    }
+macro_rules! integers {
+    ($($type:ty)*) => {$(
+        impl<'py> Argument<'py> for $type {
+            #[inline]
+            fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                int(py, i64::from(self))
+            }
+        }
+    )*};
 }
 
-impl<'py> Argument<'py> for i32 {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        int(py, i64::from(self))
-    }
-}
-
-impl<'py> Argument<'py> for u32 {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        int(py, i64::from(self))
-    }
-}
+integers!(u8 i32 u32);
 
 impl<'py> Argument<'py> for u64 {
     fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
