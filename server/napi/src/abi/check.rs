@@ -84,9 +84,9 @@ pub(crate) unsafe fn slice<'a, T: Copy>(count: usize, start: *const T) -> NapiRe
 
 /// The names and values of properties: two arrays of the same length.
 pub(crate) unsafe fn properties<'a>(
-    count: usize,
     first: *const napi_value,
     second: *const napi_value,
+    count: usize,
 ) -> NapiResult<(&'a [napi_value], &'a [napi_value])> {
     if count > PROPERTIES_MAX {
         return Err(Status::InvalidArg);
@@ -341,6 +341,12 @@ pub(crate) unsafe fn memory(start: *mut c_void, length: usize) -> NapiResult<Mem
     })
 }
 
+/// As [`memory`], of a function that takes the length first.
+pub(crate) unsafe fn memory_of(length: usize, start: *mut c_void) -> NapiResult<Memory> {
+    // SAFETY: A1; the caller's contract, passed on.
+    unsafe { memory(start, length) }
+}
+
 /// Any opaque id; NULL is refused.
 pub(crate) unsafe fn id<T: OpaqueId>(id: T) -> NapiResult<T> {
     if id.word() == 0 {
@@ -382,10 +388,10 @@ pub(crate) unsafe fn queue(limit: usize, threads: usize) -> NapiResult<(usize, u
 
 /// The native half of a threadsafe function.
 pub(crate) unsafe fn thread_calls(
-    context: *mut c_void,
-    call_js: napi_threadsafe_function_call_js,
     finalize_data: *mut c_void,
     finalize: napi_finalize,
+    context: *mut c_void,
+    call_js: napi_threadsafe_function_call_js,
 ) -> NapiResult<ThreadCalls> {
     Ok(ThreadCalls {
         context: Data(context),

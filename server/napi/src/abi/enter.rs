@@ -266,9 +266,8 @@ macro_rules! fast_or_slow {
 
 /// Turns a table of rows into exported functions.
 ///
-/// A row is `mode module::name(C parameters) => (a check per argument of the body);`. The row
-/// `env array::napi_is_array(value: napi_value, result: *mut bool) => (handle(value), out(result));`
-/// becomes
+/// A row is `mode module::name(a check of C parameters per argument of the body);`. The row
+/// `env array::napi_is_array(handle(value: napi_value), out(result: *mut bool));` becomes
 ///
 /// ```text
 /// pub unsafe extern "C" fn napi_is_array(env: napi_env, value: napi_value, result: *mut bool) -> napi_status {
@@ -288,8 +287,8 @@ macro_rules! napi_exports {
     (
         $(#[$doc:meta])*
         static $table:ident: $header:literal;
-        $($mode:ident $module:ident::$name:ident($($arg:ident: $ty:ty),*)
-            => ($($check:ident($($from:ident),*)),*) $(or $fast:ident)?;)*
+        $($mode:ident $module:ident::$name:ident($($check:ident($($arg:ident: $ty:ty),*)),*)
+            $(or $fast:ident)?;)*
     ) => {
         $(
             #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
@@ -298,13 +297,13 @@ macro_rules! napi_exports {
             ///
             /// A1 and A2: the pointers are what the header requires.
             #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name(env: napi_env, $($arg: $ty),*) -> napi_status {
+            pub unsafe extern "C" fn $name(env: napi_env, $($($arg: $ty),*),*) -> napi_status {
                 const ROW: &$crate::abi::row::Row =
                     &$crate::abi::row::Row { name: stringify!($name) };
                 $crate::abi::enter::fast_or_slow!(
                     [$($fast)?] $module env ROW
                     // SAFETY: A1, A2; the addon passes what the header requires.
-                    ($(unsafe { $crate::abi::check::$check($($from),*) }),*)
+                    ($(unsafe { $crate::abi::check::$check($($arg),*) }),*)
                     $crate::abi::enter::$mode(
                         env,
                         ROW,
@@ -312,11 +311,11 @@ macro_rules! napi_exports {
                             $crate::api::$module::$name(
                                 cx,
                                 // SAFETY: A1, A2; the addon passes what the header requires.
-                                $(unsafe { $crate::abi::check::$check($($from),*) }?),*
+                                $(unsafe { $crate::abi::check::$check($($arg),*) }?),*
                             )
                         },
                         // SAFETY: A1, A2; the caller's contract, passed on.
-                        move || unsafe { $name(env, $($arg),*) },
+                        move || unsafe { $name(env, $($($arg),*),*) },
                     )
                 )
             }
@@ -341,8 +340,7 @@ macro_rules! napi_free_exports {
     (
         $(#[$doc:meta])*
         static $table:ident: $header:literal;
-        $($module:ident::$name:ident($($arg:ident: $ty:ty),*)
-            => ($($check:ident($($from:ident),*)),*);)*
+        $($module:ident::$name:ident($($check:ident($($arg:ident: $ty:ty),*)),*);)*
     ) => {
         $(
             #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
@@ -351,13 +349,13 @@ macro_rules! napi_free_exports {
             ///
             /// A1 and A2: the pointers are what the header requires.
             #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name($($arg: $ty),*) -> napi_status {
+            pub unsafe extern "C" fn $name($($($arg: $ty),*),*) -> napi_status {
                 const ROW: &$crate::abi::row::Row =
                     &$crate::abi::row::Row { name: stringify!($name) };
                 $crate::abi::enter::free(ROW, || {
                     $crate::api::$module::$name(
                         // SAFETY: A1, A2; the addon passes what the header requires.
-                        $(unsafe { $crate::abi::check::$check($($from),*) }?),*
+                        $(unsafe { $crate::abi::check::$check($($arg),*) }?),*
                     )
                 })
             }

@@ -20,77 +20,74 @@ napi_exports! {
     /// The rows of `node_api.h` that have an environment.
     static NODE_API: "node_api.h";
 
-    env   async_context::napi_async_init(async_resource: napi_value, async_resource_name: napi_value, result: *mut napi_async_context)
-              => (async_resource(async_resource, async_resource_name), out(result));
-    env   async_context::napi_async_destroy(async_context: napi_async_context)
-              => (id(async_context));
-    env   async_work::napi_create_async_work(async_resource: napi_value, async_resource_name: napi_value, execute: napi_async_execute_callback, complete: napi_async_complete_callback, data: *mut c_void, result: *mut napi_async_work)
-              => (async_resource(async_resource, async_resource_name), work_calls(execute, complete, data), out(result));
-    env   async_work::napi_delete_async_work(work: napi_async_work)
-              => (id(work));
-    basic async_work::napi_queue_async_work(work: napi_async_work)
-              => (id(work));
-    basic async_work::napi_cancel_async_work(work: napi_async_work)
-              => (id(work));
-    basic async_context::napi_open_callback_scope(resource_object: napi_value, context: napi_async_context, result: *mut napi_callback_scope)
-              => (opt_handle(resource_object), plain(context), out(result));
-    basic async_context::napi_close_callback_scope(scope: napi_callback_scope)
-              => (id(scope));
-    js    async_context::napi_make_callback(async_context: napi_async_context, recv: napi_value, func: napi_value, argc: usize, argv: *const napi_value, result: *mut napi_value)
-              => (opt_async_context(async_context), handle(recv), opt_handle(func), call_arguments(argc, argv), opt_out(result));
+    env   async_context::napi_async_init(
+              async_resource(async_resource: napi_value, async_resource_name: napi_value),
+              out(result: *mut napi_async_context));
+    env   async_context::napi_async_destroy(id(async_context: napi_async_context));
+    env   async_work::napi_create_async_work(
+              async_resource(async_resource: napi_value, async_resource_name: napi_value),
+              work_calls(execute: napi_async_execute_callback, complete: napi_async_complete_callback, data: *mut c_void),
+              out(result: *mut napi_async_work));
+    env   async_work::napi_delete_async_work(id(work: napi_async_work));
+    basic async_work::napi_queue_async_work(id(work: napi_async_work));
+    basic async_work::napi_cancel_async_work(id(work: napi_async_work));
+    basic async_context::napi_open_callback_scope(
+              opt_handle(resource_object: napi_value), plain(context: napi_async_context),
+              out(result: *mut napi_callback_scope));
+    basic async_context::napi_close_callback_scope(id(scope: napi_callback_scope));
+    js    async_context::napi_make_callback(
+              opt_async_context(async_context: napi_async_context), handle(recv: napi_value),
+              opt_handle(func: napi_value), call_arguments(argc: usize, argv: *const napi_value),
+              opt_out(result: *mut napi_value));
 
-    js    buffer::napi_create_buffer(length: usize, data: *mut *mut c_void, result: *mut napi_value)
-              => (plain(length), opt_out(data), out(result));
-    js    buffer::napi_create_external_buffer(length: usize, data: *mut c_void, finalize_cb: napi_finalize, finalize_hint: *mut c_void, result: *mut napi_value)
-              => (memory(data, length), opt_finalize(finalize_cb), data(finalize_hint), out(result));
-    js    buffer::node_api_create_buffer_from_arraybuffer(arraybuffer: napi_value, byte_offset: usize, byte_length: usize, result: *mut napi_value)
-              => (handle(arraybuffer), plain(byte_offset), plain(byte_length), out(result));
-    js    buffer::napi_create_buffer_copy(length: usize, data: *const c_void, result_data: *mut *mut c_void, result: *mut napi_value)
-              => (bytes(length, data), opt_out(result_data), out(result));
-    env   buffer::napi_is_buffer(value: napi_value, result: *mut bool)
-              => (handle(value), out(result));
-    env   buffer::napi_get_buffer_info(value: napi_value, data: *mut *mut c_void, length: *mut usize)
-              => (handle(value), opt_out(data), opt_out(length));
+    js    buffer::napi_create_buffer(
+              plain(length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
+    js    buffer::napi_create_external_buffer(
+              memory_of(length: usize, data: *mut c_void), opt_finalize(finalize_cb: napi_finalize),
+              data(finalize_hint: *mut c_void), out(result: *mut napi_value));
+    js    buffer::node_api_create_buffer_from_arraybuffer(
+              handle(arraybuffer: napi_value), plain(byte_offset: usize), plain(byte_length: usize),
+              out(result: *mut napi_value));
+    js    buffer::napi_create_buffer_copy(
+              bytes(length: usize, data: *const c_void), opt_out(result_data: *mut *mut c_void),
+              out(result: *mut napi_value));
+    env   buffer::napi_is_buffer(handle(value: napi_value), out(result: *mut bool));
+    env   buffer::napi_get_buffer_info(
+              handle(value: napi_value), opt_out(data: *mut *mut c_void), opt_out(length: *mut usize));
 
-    basic module::napi_get_node_version(version: *mut *const napi_node_version)
-              => (out(version));
-    js    fatal::napi_fatal_exception(err: napi_value)
-              => (handle(err));
+    basic module::napi_get_node_version(out(version: *mut *const napi_node_version));
+    js    fatal::napi_fatal_exception(handle(err: napi_value));
 
-    peek  lifecycle::napi_add_env_cleanup_hook(fun: napi_cleanup_hook, arg: *mut c_void)
-              => (cleanup_hook(fun), data(arg));
-    peek  lifecycle::napi_remove_env_cleanup_hook(fun: napi_cleanup_hook, arg: *mut c_void)
-              => (cleanup_hook(fun), data(arg));
+    peek  lifecycle::napi_add_env_cleanup_hook(cleanup_hook(fun: napi_cleanup_hook), data(arg: *mut c_void));
+    peek  lifecycle::napi_remove_env_cleanup_hook(cleanup_hook(fun: napi_cleanup_hook), data(arg: *mut c_void));
 
-    env   tsfn::napi_create_threadsafe_function(func: napi_value, async_resource: napi_value, async_resource_name: napi_value, max_queue_size: usize, initial_thread_count: usize, thread_finalize_data: *mut c_void, thread_finalize_cb: napi_finalize, context: *mut c_void, call_js_cb: napi_threadsafe_function_call_js, result: *mut napi_threadsafe_function)
-              => (opt_handle(func), async_resource(async_resource, async_resource_name), queue(max_queue_size, initial_thread_count), thread_calls(context, call_js_cb, thread_finalize_data, thread_finalize_cb), out(result));
+    env   tsfn::napi_create_threadsafe_function(
+              opt_handle(func: napi_value), async_resource(async_resource: napi_value, async_resource_name: napi_value),
+              queue(max_queue_size: usize, initial_thread_count: usize),
+              thread_calls(thread_finalize_data: *mut c_void, thread_finalize_cb: napi_finalize, context: *mut c_void, call_js_cb: napi_threadsafe_function_call_js),
+              out(result: *mut napi_threadsafe_function));
 
-    basic lifecycle::napi_add_async_cleanup_hook(hook: napi_async_cleanup_hook, arg: *mut c_void, remove_handle: *mut napi_async_cleanup_hook_handle)
-              => (async_hook(hook), data(arg), opt_out(remove_handle));
-    basic module::napi_get_uv_event_loop(loop_: *mut *mut c_void)
-              => (out(loop_));
-    basic module::node_api_get_module_file_name(result: *mut *const c_char)
-              => (out(result));
+    basic lifecycle::napi_add_async_cleanup_hook(
+              async_hook(hook: napi_async_cleanup_hook), data(arg: *mut c_void),
+              opt_out(remove_handle: *mut napi_async_cleanup_hook_handle));
+    basic module::napi_get_uv_event_loop(out(loop_: *mut *mut c_void));
+    basic module::node_api_get_module_file_name(out(result: *mut *const c_char));
 }
 
 napi_free_exports! {
     /// The rows of `node_api.h` that check no environment: callable from any thread.
     static NODE_API_FREE: "node_api.h";
 
-    tsfn::napi_call_threadsafe_function(func: napi_threadsafe_function, data: *mut c_void, is_blocking: napi_threadsafe_function_call_mode)
-        => (id(func), data(data), plain(is_blocking));
-    tsfn::napi_get_threadsafe_function_context(func: napi_threadsafe_function, result: *mut *mut c_void)
-        => (id(func), out(result));
-    tsfn::napi_acquire_threadsafe_function(func: napi_threadsafe_function)
-        => (id(func));
-    tsfn::napi_release_threadsafe_function(func: napi_threadsafe_function, mode: napi_threadsafe_function_release_mode)
-        => (id(func), plain(mode));
-    tsfn::napi_unref_threadsafe_function(env: napi_env, func: napi_threadsafe_function)
-        => (unchecked_env(env), id(func));
-    tsfn::napi_ref_threadsafe_function(env: napi_env, func: napi_threadsafe_function)
-        => (unchecked_env(env), id(func));
-    lifecycle::napi_remove_async_cleanup_hook(remove_handle: napi_async_cleanup_hook_handle)
-        => (id(remove_handle));
+    tsfn::napi_call_threadsafe_function(
+        id(func: napi_threadsafe_function), data(data: *mut c_void),
+        plain(is_blocking: napi_threadsafe_function_call_mode));
+    tsfn::napi_get_threadsafe_function_context(id(func: napi_threadsafe_function), out(result: *mut *mut c_void));
+    tsfn::napi_acquire_threadsafe_function(id(func: napi_threadsafe_function));
+    tsfn::napi_release_threadsafe_function(
+        id(func: napi_threadsafe_function), plain(mode: napi_threadsafe_function_release_mode));
+    tsfn::napi_unref_threadsafe_function(unchecked_env(env: napi_env), id(func: napi_threadsafe_function));
+    tsfn::napi_ref_threadsafe_function(unchecked_env(env: napi_env), id(func: napi_threadsafe_function));
+    lifecycle::napi_remove_async_cleanup_hook(id(remove_handle: napi_async_cleanup_hook_handle));
 }
 
 const FATAL_ERROR: &Row = &Row {
