@@ -182,22 +182,19 @@ fn _construct<'py>(
     kwargs: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = function.py();
-    if let Ok(function) = function.cast::<JSFunction>() {
-        return function
-            .get()
-            .reference(py)?
-            .construct(py, None, args, kwargs);
-    }
-    if let Ok(class) = function.cast::<JSClass>() {
-        return class.get().reference().construct(py, None, args, kwargs);
-    }
-    if let Ok(addon) = function.cast::<Addon>() {
-        return Reference::Exports(&addon.get().addon).construct(py, None, args, kwargs);
-    }
-    Err(errors::raised::<PyTypeError>(format!(
-        "construct takes a JavaScript function or class, not {}",
-        function.get_type().name()?
-    )))
+    let reference = if let Ok(function) = function.cast::<JSFunction>() {
+        function.get().reference(py)?
+    } else if let Ok(class) = function.cast::<JSClass>() {
+        class.get().reference()
+    } else if let Ok(addon) = function.cast::<Addon>() {
+        Reference::Exports(&addon.get().addon)
+    } else {
+        return Err(errors::raised::<PyTypeError>(format!(
+            "construct takes a JavaScript function or class, not {}",
+            function.get_type().name()?
+        )));
+    };
+    reference.construct(py, None, args, kwargs)
 }
 
 /// Makes an object in the host of plain data.

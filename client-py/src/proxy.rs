@@ -13,7 +13,7 @@ mod reference;
 
 pub(crate) use addon::{Addon, Host};
 pub(crate) use class::JSClass;
-pub(crate) use create::proxy;
+pub(crate) use create::{proxy, reference_of};
 pub(crate) use function::JSFunction;
 pub(crate) use object::{JSIterator, JSObject};
 pub(crate) use promise::Promise;

@@ -17,66 +17,31 @@ use crate::buffer::{self, Buffer};
 use crate::call::{attribute, call, method};
 use crate::errors;
 use crate::fallible::push;
-use crate::handle::Handle;
-use crate::proxy::{Addon, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque};
+use crate::proxy::{Reference, opaque, reference_of};
 
 impl<'py> Encoder<'_, 'py> {
     /// A proxy, as the object that it stands for. Returns false if it is none.
     pub(super) fn proxy(&mut self, value: &Bound<'py, PyAny>) -> PyResult<bool> {
-        if let Ok(object) = value.cast_exact::<JSObject>() {
-            return self.own(value, &object.get().handle);
-        }
-        if let Ok(function) = value.cast_exact::<JSFunction>() {
-            let reference = function.get().reference(self.py)?;
-            return self.refer(value, reference);
-        }
-        if let Ok(class) = value.cast_exact::<JSClass>() {
-            return self.refer(value, class.get().reference());
-        }
-        if let Ok(buffer) = value.cast_exact::<Buffer>() {
-            let buffer = buffer.get();
-            if let Some(handle) = &buffer.handle {
-                return self.own(value, handle);
-            }
+        if let Some(reference) = reference_of(value)? {
+            self.refer(value, reference)?;
+        } else if let Ok(buffer) = value.cast_exact::<Buffer>() {
             if !self.known(value) {
+                let buffer = buffer.get();
                 let bytes = buffer.contents(self.py);
                 wire(self.out.buffer(buffer.element, None, false, bytes))?;
                 self.number(value)?;
             }
-            return Ok(true);
+        } else {
+            return Ok(false);
         }
-        if let Ok(promise) = value.cast_exact::<Promise>() {
-            return self.own(value, &promise.get().handle);
-        }
-        if let Ok(symbol) = value.cast_exact::<opaque::Symbol>() {
-            return self.own(value, &symbol.get().handle);
-        }
-        if let Ok(external) = value.cast_exact::<opaque::External>() {
-            return self.own(value, &external.get().handle);
-        }
-        if let Ok(iterator) = value.cast_exact::<JSIterator>() {
-            return self.own(value, iterator.get().handle());
-        }
-        if let Ok(addon) = value.cast_exact::<Addon>() {
-            let exports = Reference::Exports(&addon.get().addon);
-            return self.refer(value, exports);
-        }
-        Ok(false)
+        Ok(true)
     }
 
     /// An object of the host, which must be of this host and this generation.
-    pub(super) fn own(&mut self, proxy: &Bound<'py, PyAny>, handle: &Handle) -> PyResult<bool> {
-        let id = handle.id_in(self.addon, self.generation)?;
-        self.out.own(id);
-        push(&mut self.objects.proxies, proxy.clone().unbind())?;
-        Ok(true)
-    }
-
-    fn refer(&mut self, proxy: &Bound<'py, PyAny>, reference: Reference<'_>) -> PyResult<bool> {
+    fn refer(&mut self, proxy: &Bound<'py, PyAny>, reference: Reference<'_>) -> PyResult<()> {
         let id = reference.id_in(self.addon, self.generation)?;
         self.out.own(id);
-        push(&mut self.objects.proxies, proxy.clone().unbind())?;
-        Ok(true)
+        push(&mut self.objects.proxies, proxy.clone().unbind())
     }
 
     /// Objects that no earlier rule converts.
@@ -291,8 +256,7 @@ impl<'py> Encoder<'_, 'py> {
                     .id_in(self.addon, self.generation)
                     .is_ok()
             {
-                self.own(handle.as_any(), &handle.get().handle)?;
-                return Ok(());
+                return self.refer(handle.as_any(), Reference::Lent(&handle.get().handle));
             }
             // A thrown value that was no Error is sent as that value.
             if error.getattr(intern!(py, "name"))?.is_none() {
@@ -308,20 +272,20 @@ impl<'py> Encoder<'_, 'py> {
         self.number(error.as_any())?;
         self.string(&name)?;
         self.string(&message)?;
-        if code.is_none() {
-            self.out.undefined();
-        } else {
-            self.value(&code)?;
-        }
+        self.value_or_undefined(&code)?;
         self.string(&stack)?;
-        if cause.is_none() {
-            self.out.undefined();
-        } else {
-            self.value(&cause)?;
-        }
+        self.value_or_undefined(&cause)?;
         self.out.own_fields(&mut open);
         self.out.close(open, 0);
         Ok(())
+    }
+
+    fn value_or_undefined(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        if value.is_none() {
+            self.out.undefined();
+            return Ok(());
+        }
+        self.value(value)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hostd_protocol::value::HostKind;
 use pyo3::prelude::*;
 
-use super::{JSClass, JSFunction, JSObject, Promise, opaque};
+use super::{Addon, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque};
 use crate::addon::LoadedAddon;
 use crate::adopt::adopt_provisionally;
 use crate::buffer::Buffer;
@@ -21,7 +21,8 @@ pub(crate) fn proxy<'py>(
     token: Token,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Some(known) = generation.proxy(py, token.id) {
-        if let Some(handle) = handle_of(&known) {
+        // Exported functions and classes have no handle.
+        if let Some(Reference::Lent(handle)) = reference_of(&known)? {
             handle.count();
         }
         return Ok(known);
@@ -44,25 +45,28 @@ pub(crate) fn proxy<'py>(
     Ok(new)
 }
 
-/// The handle behind a proxy; exported functions and classes have none.
-fn handle_of<'a>(proxy: &'a Bound<'_, PyAny>) -> Option<&'a Handle> {
-    if let Ok(object) = proxy.cast::<JSObject>() {
-        return Some(&object.get().handle);
-    }
-    if let Ok(function) = proxy.cast::<JSFunction>() {
-        return function.get().handle();
-    }
-    if let Ok(class) = proxy.cast::<JSClass>() {
-        return class.get().handle();
-    }
-    if let Ok(promise) = proxy.cast::<Promise>() {
-        return Some(&promise.get().handle);
-    }
-    if let Ok(symbol) = proxy.cast::<opaque::Symbol>() {
-        return Some(&symbol.get().handle);
-    }
-    if let Ok(external) = proxy.cast::<opaque::External>() {
-        return Some(&external.get().handle);
-    }
-    proxy.cast::<Buffer>().ok()?.get().handle.as_ref()
+/// The object of the host behind a proxy; None for other values and for buffers without one.
+pub(crate) fn reference_of<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Option<Reference<'a>>> {
+    let handle = if let Ok(object) = value.cast_exact::<JSObject>() {
+        &object.get().handle
+    } else if let Ok(function) = value.cast_exact::<JSFunction>() {
+        return function.get().reference(value.py()).map(Some);
+    } else if let Ok(class) = value.cast_exact::<JSClass>() {
+        return Ok(Some(class.get().reference()));
+    } else if let Ok(buffer) = value.cast_exact::<Buffer>() {
+        return Ok(buffer.get().handle.as_ref().map(Reference::Lent));
+    } else if let Ok(promise) = value.cast_exact::<Promise>() {
+        &promise.get().handle
+    } else if let Ok(symbol) = value.cast_exact::<opaque::Symbol>() {
+        &symbol.get().handle
+    } else if let Ok(external) = value.cast_exact::<opaque::External>() {
+        &external.get().handle
+    } else if let Ok(iterator) = value.cast_exact::<JSIterator>() {
+        &iterator.get().object.get().handle
+    } else if let Ok(addon) = value.cast_exact::<Addon>() {
+        return Ok(Some(Reference::Exports(&addon.get().addon)));
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Reference::Lent(handle)))
 }

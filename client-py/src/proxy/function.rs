@@ -80,13 +80,6 @@ impl JSFunction {
         Ok(Bound::new(function.py(), Self { target })?.into_any())
     }
 
-    pub(crate) const fn handle(&self) -> Option<&Handle> {
-        match &self.target {
-            Target::Lent(handle) => Some(handle),
-            _ => None,
-        }
-    }
-
     /// The function itself, without what it is bound to. A method is read from its object for that,
     /// once, by the object's `__getitem__`.
     pub(crate) fn reference(&self, py: Python<'_>) -> PyResult<Reference<'_>> {

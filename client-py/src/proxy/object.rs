@@ -37,9 +37,3 @@ impl JSObject {
 pub(crate) struct JSIterator {
     pub(crate) object: Py<JSObject>,
 }
-
-impl JSIterator {
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.object.get().handle
-    }
-}
