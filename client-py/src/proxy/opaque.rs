@@ -6,42 +6,36 @@ use pyo3::prelude::*;
 use crate::errors;
 use crate::handle::Handle;
 
-/// A JavaScript symbol; passed back it is that very symbol.
-#[pyclass(frozen, weakref, module = "napi_python")]
-#[derive(Debug)]
-pub(crate) struct Symbol {
-    pub(crate) handle: Handle,
+macro_rules! opaque {
+    ($(#[$doc:meta])* $name:ident, $repr:literal) => {
+        $(#[$doc])*
+        #[pyclass(frozen, weakref, module = "napi_python")]
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            pub(crate) handle: Handle,
+        }
+
+        #[pymethods]
+        impl $name {
+            const fn __repr__(&self) -> &'static str {
+                $repr
+            }
+
+            fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+                Err(errors::not_picklable(stringify!($name)))
+            }
+        }
+    };
 }
 
-#[pymethods]
-impl Symbol {
-    #[expect(clippy::unused_self, reason = "a method of Python's")]
-    const fn __repr__(&self) -> &'static str {
-        "<Symbol>"
-    }
-
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("Symbol"))
-    }
+opaque! {
+    /// A JavaScript symbol; passed back it is that very symbol.
+    Symbol, "<Symbol>"
 }
 
-/// A native value of the addon, which is opaque to all others.
-#[pyclass(frozen, weakref, module = "napi_python")]
-#[derive(Debug)]
-pub(crate) struct External {
-    pub(crate) handle: Handle,
-}
-
-#[pymethods]
-impl External {
-    #[expect(clippy::unused_self, reason = "a method of Python's")]
-    const fn __repr__(&self) -> &'static str {
-        "<External>"
-    }
-
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("External"))
-    }
+opaque! {
+    /// A native value of the addon, which is opaque to all others.
+    External, "<External>"
 }
 
 /// The JavaScript object behind a `JSError`.
