@@ -169,45 +169,25 @@ impl Buffer {
         self.bytes.as_bytes(py)
     }
 
-    const fn format(&self) -> &'static CStr {
+    /// The format of its elements in Python, and its type in JavaScript.
+    const fn described(&self) -> (&'static CStr, &'static str) {
         match self.element {
-            ElementKind::Int8 => c"b",
-            ElementKind::Int16 => c"h",
-            ElementKind::Uint16 => c"H",
-            ElementKind::Int32 => c"i",
-            ElementKind::Uint32 => c"I",
-            ElementKind::Float16 => c"e",
-            ElementKind::Float32 => c"f",
-            ElementKind::Float64 => c"d",
-            ElementKind::BigInt64 => c"q",
-            ElementKind::BigUint64 => c"Q",
-            ElementKind::Uint8
-            | ElementKind::Uint8Clamped
-            | ElementKind::Buffer
-            | ElementKind::ArrayBuffer
-            | ElementKind::DataView
-            | ElementKind::SharedArrayBuffer => c"B",
-        }
-    }
-
-    const fn type_name(&self) -> &'static str {
-        match self.element {
-            ElementKind::Int8 => "Int8Array",
-            ElementKind::Uint8 => "Uint8Array",
-            ElementKind::Uint8Clamped => "Uint8ClampedArray",
-            ElementKind::Int16 => "Int16Array",
-            ElementKind::Uint16 => "Uint16Array",
-            ElementKind::Int32 => "Int32Array",
-            ElementKind::Uint32 => "Uint32Array",
-            ElementKind::Float16 => "Float16Array",
-            ElementKind::Float32 => "Float32Array",
-            ElementKind::Float64 => "Float64Array",
-            ElementKind::BigInt64 => "BigInt64Array",
-            ElementKind::BigUint64 => "BigUint64Array",
-            ElementKind::Buffer => "Buffer",
-            ElementKind::ArrayBuffer => "ArrayBuffer",
-            ElementKind::DataView => "DataView",
-            ElementKind::SharedArrayBuffer => "SharedArrayBuffer",
+            ElementKind::Int8 => (c"b", "Int8Array"),
+            ElementKind::Uint8 => (c"B", "Uint8Array"),
+            ElementKind::Uint8Clamped => (c"B", "Uint8ClampedArray"),
+            ElementKind::Int16 => (c"h", "Int16Array"),
+            ElementKind::Uint16 => (c"H", "Uint16Array"),
+            ElementKind::Int32 => (c"i", "Int32Array"),
+            ElementKind::Uint32 => (c"I", "Uint32Array"),
+            ElementKind::Float16 => (c"e", "Float16Array"),
+            ElementKind::Float32 => (c"f", "Float32Array"),
+            ElementKind::Float64 => (c"d", "Float64Array"),
+            ElementKind::BigInt64 => (c"q", "BigInt64Array"),
+            ElementKind::BigUint64 => (c"Q", "BigUint64Array"),
+            ElementKind::Buffer => (c"B", "Buffer"),
+            ElementKind::ArrayBuffer => (c"B", "ArrayBuffer"),
+            ElementKind::DataView => (c"B", "DataView"),
+            ElementKind::SharedArrayBuffer => (c"B", "SharedArrayBuffer"),
         }
     }
 }
@@ -231,26 +211,24 @@ impl Buffer {
 
     fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        if slf.is(other) {
-            return Ok(true.into_pyobject(py)?.to_owned().into_any().unbind());
-        }
         if !other.is_instance_of::<Self>() && PyUntypedBuffer::get(other).is_err() {
             return Ok(py.NotImplemented());
         }
-        let same = PyMemoryView::from(slf.as_any())?.eq(PyMemoryView::from(other)?)?;
+        let same =
+            slf.is(other) || PyMemoryView::from(slf.as_any())?.eq(PyMemoryView::from(other)?)?;
         Ok(same.into_pyobject(py)?.to_owned().into_any().unbind())
     }
 
     /// Equal buffers hash alike, whatever their element types.
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        if self.format() == c"B" {
+        if self.described().0 == c"B" {
             return self.bytes.bind(py).hash();
         }
         Ok(self.shape[0])
     }
 
     fn __repr__(&self) -> String {
-        format!("<Buffer {} of {}>", self.type_name(), self.shape[0])
+        format!("<Buffer {} of {}>", self.described().1, self.shape[0])
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -279,7 +257,7 @@ impl Buffer {
         let view = unsafe { &mut *view };
         view.itemsize = this.strides[0];
         if flags & ffi::PyBUF_FORMAT != 0 {
-            view.format = this.format().as_ptr().cast_mut();
+            view.format = this.described().0.as_ptr().cast_mut();
         }
         // The arrays live in `slf`, which is frozen and held by the view.
         if flags & ffi::PyBUF_ND == ffi::PyBUF_ND {
