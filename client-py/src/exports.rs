@@ -25,8 +25,7 @@ impl LoadedAddon {
         pause: &mut dyn FnMut() -> PyResult<()>,
     ) -> PyResult<()> {
         let mut numbers: Vec<Option<SlotId>> = Vec::new();
-        let mut fresh = Vec::new();
-        let mut known_again = Vec::new();
+        let mut found = Vec::new();
         let mut names: HashSet<Arc<str>> = HashSet::new();
         names.try_reserve(bound.len()).map_err(no_memory)?;
         {
@@ -50,10 +49,8 @@ impl LoadedAddon {
                         name: Arc::clone(&name),
                         class,
                     });
-                    push(&mut fresh, (name, class, number, id))?;
-                } else {
-                    push(&mut known_again, (name, class, number, id))?;
                 }
+                push(&mut found, (name, class, number, id, known.is_some()))?;
                 numbers.resize(exports.len(), None);
                 if let Some(slot) = numbers.get_mut(number) {
                     *slot = Some(id);
@@ -61,13 +58,10 @@ impl LoadedAddon {
             }
         }
         generation.bind_exports(numbers);
-        let Some(addon) = self.object(py) else {
+        let Some(attributes) = self.attributes(py)? else {
             // The `Addon` object is gone; proxies of its exports are bound by number.
             return Ok(());
         };
-        let attributes = addon
-            .getattr(intern!(py, "__dict__"))?
-            .cast_into::<PyDict>()?;
         let mut gone = Vec::new();
         for (key, _) in &attributes {
             let is_known = |key: &Bound<'_, PyString>| names.contains(&*key.to_string_lossy());
@@ -78,21 +72,13 @@ impl LoadedAddon {
         for key in gone {
             attributes.del_item(key)?;
         }
-        for (position, (name, class, number, id)) in fresh.into_iter().enumerate() {
+        for (position, (name, class, number, id, is_known)) in found.into_iter().enumerate() {
             if pace::is_due(position) {
                 pause()?;
             }
             let key = fallible::string(py, &name)?;
-            let proxy = self.export_proxy(py, name, class, number)?;
-            attributes.set_item(key, &proxy)?;
-            generation.remember(id, &proxy)?;
-        }
-        for (position, (name, class, number, id)) in known_again.into_iter().enumerate() {
-            if pace::is_due(position) {
-                pause()?;
-            }
-            let key = fallible::string(py, &name)?;
-            let proxy = match attributes.get_item(&key)? {
+            let known = is_known.then(|| attributes.get_item(&key)).transpose()?;
+            let proxy = match known.flatten() {
                 Some(proxy) => proxy,
                 None => self.export_proxy(py, name, class, number)?,
             };
@@ -123,16 +109,19 @@ impl LoadedAddon {
 
     /// An attribute of the addon was set or deleted: it is read from the host from now on.
     pub(crate) fn forget_export(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let Some(addon) = self.object(py) else {
-            return Ok(());
-        };
-        let attributes = addon
-            .getattr(intern!(py, "__dict__"))?
-            .cast_into::<PyDict>()?;
-        if attributes.contains(name)? {
-            attributes.del_item(name)?;
+        match self.attributes(py)? {
+            Some(attributes) if attributes.contains(name)? => attributes.del_item(name),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The attributes of the `Addon` object, while there is one.
+    fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(addon) = self.object(py) else {
+            return Ok(None);
+        };
+        let attributes = addon.getattr(intern!(py, "__dict__"))?;
+        Ok(Some(attributes.cast_into()?))
     }
 }
 
