@@ -45,7 +45,7 @@ pub(crate) enum Change<'a, 'py> {
 pub(crate) fn read_changes<'a, 'py>(
     decoder: &mut Decoder<'a, 'py>,
 ) -> PyResult<Vec<Change<'a, 'py>>> {
-    let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
+    let count = decoder.count(5)?;
     if count as usize > decoder.request_count() {
         return Err(errors::violation(
             "more changes than the request had objects",
@@ -55,7 +55,7 @@ pub(crate) fn read_changes<'a, 'py>(
     let mut targets = FxHashSet::default();
     for _ in 0..count {
         targets.try_reserve(1).map_err(|_| fallible::memory())?;
-        let index = decoder.reader.take_u32().map_err(errors::protocol)?;
+        let index = decoder.u32()?;
         if !targets.insert(index) {
             return Err(errors::violation("an object that is written back twice"));
         }
@@ -70,11 +70,11 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
     let target = decoder.request_object(index)?;
     Ok(match decoder.reader.take_u8().map_err(errors::protocol)? {
         0 => {
-            let length = decoder.reader.take_u32().map_err(errors::protocol)?;
-            let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
+            let length = decoder.u32()?;
+            let count = decoder.count(5)?;
             let mut slots = Vec::new();
             for _ in 0..count {
-                let slot = decoder.reader.take_u32().map_err(errors::protocol)?;
+                let slot = decoder.u32()?;
                 if slot >= length {
                     return Err(errors::violation("a change beyond the end of an array"));
                 }
@@ -87,12 +87,12 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             }
         }
         1 => {
-            let count = decoder.reader.take_count(6).map_err(errors::protocol)?;
+            let count = decoder.count(6)?;
             let mut sets = Vec::new();
             for _ in 0..count {
                 push(&mut sets, (decoder.key()?, decoder.value()?))?;
             }
-            let count = decoder.reader.take_count(5).map_err(errors::protocol)?;
+            let count = decoder.count(5)?;
             let mut deletes = Vec::new();
             for _ in 0..count {
                 push(&mut deletes, decoder.key()?)?;
@@ -104,7 +104,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             }
         }
         2 => {
-            let count = decoder.reader.take_count(1).map_err(errors::protocol)?;
+            let count = decoder.count(1)?;
             let items = fallible::list(decoder.py())?;
             for _ in 0..count {
                 items.append(decoder.value()?)?;

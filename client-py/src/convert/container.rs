@@ -2,25 +2,20 @@
 //! Other code that runs (`__index__`, buffer exporters, finalizers …) can change a container, so its
 //! length is checked after each element.
 
-use hostd_protocol::value::ElementKind;
+use hostd_protocol::value::{ElementKind, Open, ValueWriter};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString, PyTuple,
+};
 
 use super::encode::{Encoder, changed, wire};
 use super::pace::PAUSE_ITEMS;
 use super::place::{Step, shown};
 use crate::buffer;
 
-/// The result of an attempt to write a packed array.
-enum Packed {
-    Done,
-    /// An element is not what the array packs.
-    Mixed,
-}
-
-impl<'py> Encoder<'_, 'py> {
+impl<'a, 'py> Encoder<'a, 'py> {
     pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> PyResult<()> {
         self.list_of(list.as_any(), list)
     }
@@ -67,11 +62,7 @@ impl<'py> Encoder<'_, 'py> {
         }
         let number = u32::try_from(count)?;
         self.spend(number)?;
-        if narrow && matches!(self.packed_i32(list, count)?, Packed::Done) {
-            self.number(owner)?;
-            return Ok(true);
-        }
-        if matches!(self.packed_f64(list, count)?, Packed::Done) {
+        if (narrow && self.packed_i32(list, count)?) || self.packed_f64(list, count)? {
             self.number(owner)?;
             return Ok(true);
         }
@@ -90,61 +81,52 @@ impl<'py> Encoder<'_, 'py> {
         }
     }
 
-    fn packed_i32(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<Packed> {
+    fn packed_i32(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<bool> {
         let open = wire(self.out.open_array_i32())?;
-        for start in (0..count).step_by(PAUSE_ITEMS) {
-            if start != 0 {
-                self.pause_in(list, count)?;
-            }
-            for position in start..count.min(start + PAUSE_ITEMS) {
-                let item = list.get_item(position)?;
-                let small = match item.cast_exact::<PyInt>() {
-                    Ok(int) => int
-                        .extract::<i64>()
-                        .ok()
-                        .and_then(|n| i32::try_from(n).ok()),
-                    Err(_) => None,
-                };
-                let Some(small) = small else {
-                    self.out.rewind(open);
-                    return Ok(Packed::Mixed);
-                };
-                self.out.push_i32(small);
-            }
-        }
-        self.out.close(open, u32::try_from(count)?);
-        Ok(Packed::Done)
+        let small = |item: &Bound<'py, PyAny>| {
+            let number = item.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?;
+            i32::try_from(number).ok()
+        };
+        self.packed_items(open, list, count, small, ValueWriter::push_i32)
     }
 
-    fn packed_f64(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<Packed> {
+    fn packed_f64(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<bool> {
         let open = wire(self.out.open_array_f64())?;
+        let exact = |item: &Bound<'py, PyAny>| {
+            if let Ok(float) = item.cast_exact::<PyFloat>() {
+                return Some(float.value());
+            }
+            let number = item.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?;
+            #[expect(clippy::cast_precision_loss, reason = "below 2^53, so it is exact")]
+            (number.unsigned_abs() < 1 << 53).then_some(number as f64)
+        };
+        self.packed_items(open, list, count, exact, ValueWriter::push_f64)
+    }
+
+    /// Writes the items of a list; false, having written nothing, if `read` refuses one.
+    #[inline]
+    fn packed_items<T>(
+        &mut self,
+        open: Open,
+        list: &Bound<'py, PyList>,
+        count: usize,
+        read: impl Fn(&Bound<'py, PyAny>) -> Option<T>,
+        write: impl Fn(&mut ValueWriter<'a>, T),
+    ) -> PyResult<bool> {
         for start in (0..count).step_by(PAUSE_ITEMS) {
             if start != 0 {
                 self.pause_in(list, count)?;
             }
             for position in start..count.min(start + PAUSE_ITEMS) {
-                let item = list.get_item(position)?;
-                if let Ok(float) = item.cast_exact::<PyFloat>() {
-                    self.out.push_f64(float.value());
-                    continue;
-                }
-                let exact = match item.cast_exact::<PyInt>() {
-                    Ok(int) => int
-                        .extract::<i64>()
-                        .ok()
-                        .filter(|n| n.unsigned_abs() < 1 << 53),
-                    Err(_) => None,
-                };
-                let Some(exact) = exact else {
+                let Some(item) = read(&list.get_item(position)?) else {
                     self.out.rewind(open);
-                    return Ok(Packed::Mixed);
+                    return Ok(false);
                 };
-                #[expect(clippy::cast_precision_loss, reason = "below 2^53, so it is exact")]
-                self.out.push_f64(exact as f64);
+                write(&mut self.out, item);
             }
         }
         self.out.close(open, u32::try_from(count)?);
-        Ok(Packed::Done)
+        Ok(true)
     }
 
     pub(super) fn tuple(&mut self, tuple: &Bound<'py, PyTuple>) -> PyResult<()> {
@@ -241,42 +223,35 @@ impl<'py> Encoder<'_, 'py> {
         if self.known(set) {
             return Ok(());
         }
-        let open = wire(self.out.open_set())?;
-        self.number(set)?;
         let items = iterate.bind(self.py).call1((set,))?;
         let items = items.cast::<PyIterator>()?;
+        let items = items
+            .into_iter()
+            .map(|item| item.map_err(|_| changed("set")));
+        if self.set_items(set, items)? != count {
+            return Err(changed("set"));
+        }
+        Ok(())
+    }
+
+    /// The items of `owner`, which is the set to the host. Returns how many there were.
+    pub(super) fn set_items(
+        &mut self,
+        owner: &Bound<'py, PyAny>,
+        items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+    ) -> PyResult<usize> {
+        let open = wire(self.out.open_set())?;
+        self.number(owner)?;
         let mut written = 0_u32;
         for item in items {
-            let item = item.map_err(|_| changed("set"))?;
-            self.value(&item).map_err(|error| {
+            self.value(&item?).map_err(|error| {
                 let step = Step::Named("item of a set".to_owned());
                 self.place.inside(step, error)
             })?;
             written += 1;
         }
-        if written as usize != count {
-            return Err(changed("set"));
-        }
         self.out.close(open, written);
-        Ok(())
-    }
-
-    /// The items of `owner`, which is the set to the host.
-    pub(super) fn set_of(
-        &mut self,
-        owner: &Bound<'py, PyAny>,
-        items: &Bound<'py, PyList>,
-    ) -> PyResult<()> {
-        let open = wire(self.out.open_set())?;
-        self.number(owner)?;
-        for item in items {
-            self.value(&item).map_err(|error| {
-                let step = Step::Named("item of a set".to_owned());
-                self.place.inside(step, error)
-            })?;
-        }
-        self.out.close(open, u32::try_from(items.len())?);
-        Ok(())
+        Ok(written as usize)
     }
 
     pub(super) fn bytes(&mut self, bytes: &Bound<'py, PyBytes>) -> PyResult<()> {
@@ -313,9 +288,10 @@ impl<'py> Encoder<'_, 'py> {
         if view.dimensions() == 0 {
             return Ok(false);
         }
-        let plain = self.is_plain_bytes(object);
+        let is_plain =
+            object.is_instance_of::<PyByteArray>() || object.get_type().is(&self.names.memory_view);
         let element = match buffer::element_of(&view) {
-            Some(ElementKind::Uint8) if plain => ElementKind::Buffer,
+            Some(ElementKind::Uint8) if is_plain => ElementKind::Buffer,
             Some(element) => element,
             None => {
                 let class = object.get_type().name()?;
@@ -326,13 +302,18 @@ impl<'py> Encoder<'_, 'py> {
                 )));
             }
         };
+        self.bytes_of(view, element)?;
+        self.number(object)?;
+        Ok(true)
+    }
+
+    fn bytes_of(&mut self, view: PyUntypedBuffer, element: ElementKind) -> PyResult<()> {
         let writable = !view.readonly();
         wire(buffer::with_bytes(self.py, &view, |bytes| {
             self.out.buffer(element, None, writable, bytes)
         })?)?;
         view.release(self.py);
-        self.number(object)?;
-        Ok(true)
+        Ok(())
     }
 
     /// Bytes in a wrapper that names the kind of buffer.
@@ -352,18 +333,9 @@ impl<'py> Encoder<'_, 'py> {
                 .place
                 .refuse("the bytes are no whole number of elements of the typed array any more"));
         };
-        let writable = !view.readonly();
-        wire(buffer::with_bytes(py, &view, |bytes| {
-            self.out.buffer(element, None, writable, bytes)
-        })?)?;
-        view.release(py);
+        self.bytes_of(view, element)?;
         // In this message the wrapper is the buffer; changes of the addon are written to the source.
         self.number_as(wrapper, &source)?;
         Ok(())
-    }
-
-    fn is_plain_bytes(&self, object: &Bound<'py, PyAny>) -> bool {
-        object.is_instance_of::<pyo3::types::PyByteArray>()
-            || object.get_type().is(&self.names.memory_view)
     }
 }

@@ -169,6 +169,16 @@ impl<'a, 'py> Decoder<'a, 'py> {
         }
     }
 
+    /// A number of the frame.
+    pub(super) fn u32(&mut self) -> PyResult<u32> {
+        self.reader.take_u32().map_err(errors::protocol)
+    }
+
+    /// The number of entries that follow, of at least so many bytes each.
+    pub(super) fn count(&mut self, bytes: usize) -> PyResult<u32> {
+        self.reader.take_count(bytes).map_err(errors::protocol)
+    }
+
     /// Any value.
     #[inline]
     pub(crate) fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
@@ -182,7 +192,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
     #[cold]
     fn value_after_pause(&mut self) -> PyResult<Bound<'py, PyAny>> {
         if self.uncounted.is_some() {
-            self.count()?;
+            self.count_objects()?;
             return Ok(PyNone::get(self.py).to_owned().into_any());
         }
         self.pause()?;
@@ -191,7 +201,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
     }
 
     /// Skips a value, and counts the objects in it: those of the host are released.
-    fn count(&mut self) -> PyResult<()> {
+    fn count_objects(&mut self) -> PyResult<()> {
         let mut reader = self.reader.clone();
         let mut left = self.uncounted.unwrap_or(0);
         let walked = reader.walk(|token| {

@@ -123,7 +123,7 @@ impl<'py> Encoder<'_, 'py> {
             }
             form::SET => {
                 let list = self.copy::<PyList>(&plain)?;
-                self.set_of(value, &list)
+                self.set_items(value, list.iter().map(Ok)).map(drop)
             }
             form::DATE => {
                 self.out.date(plain.extract()?);
