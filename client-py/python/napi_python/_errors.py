@@ -6,12 +6,15 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from napi_python import _text
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
+
+_Error = TypeVar("_Error", bound="AddonError")
 
 
 def _portable(value: object, made: dict[int, Any]) -> object:
@@ -88,22 +91,20 @@ class AddonError(Exception):
 NapiError = AddonError
 
 
+def _with_facts(cls: type[_Error]) -> type[_Error]:
+    """Makes the annotated attributes of a class of errors its facts, after those of its base."""
+    own = (name for name in inspect.get_annotations(cls) if not name.startswith("_"))
+    cls._facts = (*cls._facts, *own)
+    return cls
+
+
+@_with_facts
 class JSError(AddonError, RuntimeError):
     """Something that JavaScript code or the addon threw.
 
     For an `Error`, `value` is None and the own properties of the object are attributes too; for
     anything else that was thrown, `value` is the thing itself.
     """
-
-    _facts: ClassVar[tuple[str, ...]] = (
-        "name",
-        "message",
-        "code",
-        "stack",
-        "cause",
-        "value",
-        "properties",
-    )
 
     name: str | None
     message: str
@@ -144,6 +145,7 @@ class JSRangeError(JSError, ValueError):
     """A JavaScript `RangeError`."""
 
 
+@_with_facts
 class JSSyntaxError(JSError, SyntaxError):
     """A JavaScript `SyntaxError`.
 
@@ -152,13 +154,10 @@ class JSSyntaxError(JSError, SyntaxError):
     Python prints these attributes as they are, so they are escaped as `str()` is.
     """
 
-    _facts: ClassVar[tuple[str, ...]] = (
-        *JSError._facts,  # noqa: SLF001 - its base
-        "filename",
-        "lineno",
-        "offset",
-        "text",
-    )
+    filename: str | None
+    lineno: int | None
+    offset: int | None
+    text: str | None
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
         """Makes the error, with the place that the first line of its stack tells."""
@@ -199,14 +198,13 @@ def add_source_line(error: JSSyntaxError, source: str) -> None:
     error.text = _text.source(line)
 
 
+@_with_facts
 class LoadError(AddonError, ImportError):
     """The addon could not be loaded; the message says why and what to do.
 
     `path` is the file or folder that it is about, if it is about one, and `errno` the number of the
     system's error, if the system refused to start a host.
     """
-
-    _facts = ("path", "detail", "errno")
 
     path: str | None
     errno: int | None
@@ -218,6 +216,7 @@ class LoadError(AddonError, ImportError):
         self.msg = str(self)
 
 
+@_with_facts
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
     """The process of the addon ended without having been asked to.
 
@@ -231,22 +230,6 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     what it used: `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown
     is None. All but signal and exit code may come from the process itself, which may be hostile.
     """
-
-    _facts: ClassVar[tuple[str, ...]] = (
-        "signal",
-        "signal_name",
-        "address",
-        "exit_code",
-        "cause",
-        "reason",
-        "export",
-        "node_api",
-        "backtrace",
-        "stderr",
-        "usage",
-        "generation",
-        "pid",
-    )
 
     signal: int | None
     signal_name: str | None
@@ -270,6 +253,7 @@ class SandboxWarning(UserWarning):
     """
 
 
+@_with_facts
 class SandboxViolation(AddonCrashed):
     """The addon did what its sandbox forbids, and its process was ended for it.
 
@@ -278,40 +262,30 @@ class SandboxViolation(AddonCrashed):
     if the process ended without a record.
     """
 
-    _facts: ClassVar[tuple[str, ...]] = (
-        *AddonCrashed._facts,  # noqa: SLF001 - its base
-        "call",
-        "table",
-        "arguments",
-        "path",
-    )
-
     call: str | None
     table: str | None
     arguments: list[int] | None
     path: str | None
 
 
+@_with_facts
 class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happened
     """A layer that the sandbox of an addon requires is not available on this system.
 
     `mechanism` is its name, `errno` what the kernel answered, if it refused.
     """
 
-    _facts = ("mechanism", "errno")
-
     mechanism: str | None
     errno: int | None
 
 
+@_with_facts
 class AddonTimeout(AddonError, TimeoutError):  # noqa: N818 - the name says what happened
     """A deadline passed before the addon answered.
 
     `seconds` is the length of the deadline that passed, of several the nearest; `export` the
     exported function that was called, if it was a call of one.
     """
-
-    _facts = ("seconds", "export")
 
     seconds: float | None
     export: str | None
