@@ -104,14 +104,7 @@ def js_class(cls: type[_T], /, *names: str) -> ClassOf[_T]:
     if not isinstance(cls, type):
         text = f"js_class() takes a class, not {cls!r}"
         raise TypeError(text)
-    for name in names:
-        if not isinstance(name, str):
-            text = f"names of attributes must be str, got {type(name).__name__}"
-            raise TypeError(text)
-        if name.startswith("_"):
-            text = f"name must not start with an underscore, got {name!r}"
-            raise ValueError(text)
-    made = ClassOf(cls, frozenset(names) if names else None)
+    made = ClassOf(cls, _policy.shown_names(names))
     _convert.register(cls, functools.partial(_instance, made))
     _made[cls] = made
     return made

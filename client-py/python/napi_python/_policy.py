@@ -146,14 +146,25 @@ def expose(target: _T, /, *names: str) -> Exposed[_T]:
             "interpreter; expose an instance, or pass a function to be called"
         )
         raise TypeError(text)
+    return Exposed(target, shown_names(names))
+
+
+def shown_names(names: tuple[str, ...]) -> frozenset[str] | None:
+    """Returns the names of attributes to show, None for all public ones.
+
+    Raises:
+        TypeError: If a name is not a str.
+        ValueError: If a name starts with an underscore.
+
+    """
     for name in names:
         if not isinstance(name, str):
-            text = f"names of attributes must be str, not {type(name).__name__}"
+            text = f"names of attributes must be str, got {type(name).__name__}"
             raise TypeError(text)
         if name.startswith("_"):
-            text = f"{name!r} starts with an underscore; such names are never shown to an addon"
+            text = f"name must not start with an underscore, got {name!r}"
             raise ValueError(text)
-    return Exposed(target, frozenset(names) if names else None)
+    return frozenset(names) if names else None
 
 
 def by_ref(target: _T, /) -> ByRef[_T]:
