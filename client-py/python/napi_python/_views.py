@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, ClassVar, Final, final
 
 if TYPE_CHECKING:
     from typing import Literal
 
-# Of each element type: its code on the wire and its format in `struct`.
+# Of each element type: its code on the wire (as `_code` below) and its format in `struct`.
 _ELEMENTS: Final[dict[str, tuple[int, str]]] = {
     "int8": (0, "b"),
     "uint8": (1, "B"),
@@ -23,10 +23,6 @@ _ELEMENTS: Final[dict[str, tuple[int, str]]] = {
     "biguint64": (10, "Q"),
     "float16": (11, "e"),
 }
-_ARRAY_BUFFER: Final = 33
-_DATA_VIEW: Final = 34
-_SHARED_ARRAY_BUFFER: Final = 35
-
 _BYTES: Final = frozenset("bBc?")
 
 
@@ -58,20 +54,28 @@ def _buffer(source: object, name: str) -> memoryview:
         raise TypeError(text) from None
 
 
-@final
-class ArrayBuffer(View):
-    """Passes the bytes of an object as an `ArrayBuffer`."""
+class _Whole(View):
+    """The bytes of any object as a buffer of one kind."""
 
     __slots__ = ()
+    _code: ClassVar[int]
 
     def __init__(self, source: object, /) -> None:
         """Takes any object with bytes."""
-        _buffer(source, "ArrayBuffer()").release()
-        super().__init__(source, _ARRAY_BUFFER)
+        _buffer(source, f"{type(self).__name__}()").release()
+        super().__init__(source, self._code)
 
 
 @final
-class SharedArrayBuffer(View):
+class ArrayBuffer(_Whole):
+    """Passes the bytes of an object as an `ArrayBuffer`."""
+
+    __slots__ = ()
+    _code = 33
+
+
+@final
+class SharedArrayBuffer(_Whole):
     """Passes the bytes of an object as a `SharedArrayBuffer`, which threads of the addon share.
 
     Its memory is the host's. Its contents when the call returns are written back; later changes
@@ -79,23 +83,15 @@ class SharedArrayBuffer(View):
     """
 
     __slots__ = ()
-
-    def __init__(self, source: object, /) -> None:
-        """Takes any object with bytes."""
-        _buffer(source, "SharedArrayBuffer()").release()
-        super().__init__(source, _SHARED_ARRAY_BUFFER)
+    _code = 35
 
 
 @final
-class DataView(View):
+class DataView(_Whole):
     """Passes the bytes of an object as a `DataView`."""
 
     __slots__ = ()
-
-    def __init__(self, source: object, /) -> None:
-        """Takes any object with bytes."""
-        _buffer(source, "DataView()").release()
-        super().__init__(source, _DATA_VIEW)
+    _code = 34
 
 
 @final
