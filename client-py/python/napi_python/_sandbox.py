@@ -332,6 +332,12 @@ def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, 
     return passed
 
 
+_PASSED_AS_THEY_ARE: Final = (
+    "network", "subprocess", "watch", "exec_memory", "memory", "cpu", "threads", "files",
+    "file_size", "diagnose",
+)  # fmt: skip
+
+
 def native(sandbox: Sandbox) -> dict[str, Any]:
     """Returns the options as native code takes them."""
     own = sandbox.scratch == "auto"
@@ -341,18 +347,9 @@ def native(sandbox: Sandbox) -> dict[str, Any]:
         "write": [*cast("tuple[str, ...]", sandbox.write), *cast("Any", sandbox.unix or ())],
         "scratch": None if own else sandbox.scratch,
         "own_scratch": own,
-        "network": sandbox.network,
-        "subprocess": sandbox.subprocess,
-        "watch": sandbox.watch,
         "unix": sandbox.unix is not None,
-        "exec_memory": sandbox.exec_memory,
-        "memory": sandbox.memory,
-        "cpu": sandbox.cpu,
-        "threads": sandbox.threads,
-        "files": sandbox.files,
-        "file_size": sandbox.file_size,
         "degrade": sandbox.degrade == "allow",
-        "diagnose": sandbox.diagnose,
+        **{name: getattr(sandbox, name) for name in _PASSED_AS_THEY_ARE},
     }
 
 

@@ -53,8 +53,7 @@ class Object(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            text = f"this object has no property {name!r}"
-            raise AttributeError(text, name=name, obj=self) from None
+            raise _absent(self, name) from None
 
     def __setattr__(self, name: str, value: object) -> None:
         """Sets the item of that name."""
@@ -68,8 +67,7 @@ class Object(dict[str, Any]):
         try:
             del self[name]
         except KeyError:
-            text = f"this object has no property {name!r}"
-            raise AttributeError(text, name=name, obj=self) from None
+            raise _absent(self, name) from None
 
     def __dir__(self) -> list[str]:
         """Lists the items beside the methods of dict."""
@@ -82,6 +80,10 @@ class Object(dict[str, Any]):
     def __copy__(self) -> Object:
         """Returns a shallow copy."""
         return Object(self)
+
+
+def _absent(owner: Object, name: str) -> AttributeError:
+    return AttributeError(f"this object has no property {name!r}", name=name, obj=owner)
 
 
 class BigInt(int):
