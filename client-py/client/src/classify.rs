@@ -213,14 +213,14 @@ mod tests {
         stderr: &'static str,
     }
 
-    impl Death {
-        fn by(signal: Signal) -> Self {
-            Self {
-                signal: Some(signal),
-                ..Self::default()
-            }
-        }
+    /// A death by a signal or by none, with what else is said of it.
+    macro_rules! death {
+        ($signal:expr; $($field:ident $(: $value:expr)?),*) => {
+            Death { $($field $(: $value)?,)* signal: $signal.into(), ..Death::default() }
+        };
+    }
 
+    impl Death {
         fn cause(self) -> Cause {
             let usage = Usage {
                 user: Duration::from_millis(self.used_ms),
@@ -256,26 +256,23 @@ mod tests {
 
     #[test]
     fn own_decision_comes_before_all_else() {
-        let death = Death {
-            killed: Some(Kill::ShutdownTimeout),
-            unknown: Some("not reaped"),
-            used_ms: 9000,
-            bounds: Some(BOUNDS),
-            ..Death::by(Signal::SIGKILL)
-        };
-        let reason = "killed: shutdown grace period expired";
-        death.check("shutdown-timeout", Some(reason));
+        let killed = Some(Kill::ShutdownTimeout);
+        let unknown = Some("not reaped");
+        death!(Signal::SIGKILL; killed, unknown, used_ms: 9000, bounds: Some(BOUNDS)).check(
+            "shutdown-timeout",
+            Some("killed: shutdown grace period expired"),
+        );
     }
 
     #[test]
     fn unknown_status_has_its_reason_and_names_the_record() {
-        let unknown = |recorded| Death {
-            unknown: Some("no status: Inappropriate ioctl for device (os error 25)"),
-            findings: Findings {
+        let why = "no status: Inappropriate ioctl for device (os error 25)";
+        let unknown = |recorded| {
+            let findings = Findings {
                 recorded,
                 ..Findings::default()
-            },
-            ..Death::default()
+            };
+            death!(None; unknown: Some(why), findings)
         };
         let text = "exit status unknown: no status: Inappropriate ioctl for device (os error 25)";
         unknown(None).check("unknown", Some(text));
@@ -288,26 +285,22 @@ mod tests {
     fn signal_and_exit_code_alone_have_no_reason() {
         Death::default().check("exit", None);
         for signal in [Signal::SIGSEGV, Signal::SIGKILL, Signal::SIGTERM] {
-            Death::by(signal).check("signal", None);
+            death!(signal;).check("signal", None);
         }
-        let stderr = "the session: out of memory: y\n";
-        let exited = Death {
-            stderr,
-            ..Death::default()
-        };
-        exited.check("exit", None);
+        death!(None; stderr: "the session: out of memory: y\n").check("exit", None);
     }
 
     #[test]
     fn sigsys_is_a_forbidden_call_unless_the_record_shows_that_it_was_sent() {
-        Death::by(Signal::SIGSYS).check("forbidden-call", None);
-        let with = |forbidden| Death {
-            findings: Findings {
-                backtrace: Some(vec![StackFrame::unnamed(1)]),
+        death!(Signal::SIGSYS;).check("forbidden-call", None);
+        let with = |forbidden| {
+            let backtrace = Some(vec![StackFrame::unnamed(1)]);
+            let findings = Findings {
+                backtrace,
                 forbidden,
                 ..Findings::default()
-            },
-            ..Death::by(Signal::SIGSYS)
+            };
+            death!(Signal::SIGSYS; findings)
         };
         with(None).check("signal", None);
         let call = ForbiddenCall {
@@ -321,14 +314,7 @@ mod tests {
 
     #[test]
     fn limit_of_the_kernel_needs_the_signal_and_the_usage() {
-        let after = |signal, used_ms| {
-            let bounds = Some(BOUNDS);
-            Death {
-                used_ms,
-                bounds,
-                ..Death::by(signal)
-            }
-        };
+        let after = |signal: Signal, used_ms| death!(signal; used_ms, bounds: Some(BOUNDS));
         let cpu = "its processor time is used up: its limit is cpu=2; \
                    sandbox=Sandbox(cpu=4) allows twice as much";
         after(Signal::SIGXCPU, 1700).check("limit", Some(cpu));
@@ -339,54 +325,30 @@ mod tests {
                     sandbox=Sandbox(file_size=\"6 MiB\") allows twice as much";
         after(Signal::SIGXFSZ, 0).check("limit", Some(size));
         after(Signal::SIGSEGV, 9000).check("signal", None);
-        let without_bounds = Death {
-            used_ms: 9000,
-            ..Death::by(Signal::SIGXCPU)
-        };
-        without_bounds.check("signal", None);
+        death!(Signal::SIGXCPU; used_ms: 9000).check("signal", None);
     }
 
     #[test]
     fn failed_allocation_that_was_printed_is_the_cause() {
-        let death = Death {
-            address_space: Some(512 << 20),
-            stderr: PANIC,
-            ..Death::by(Signal::SIGABRT)
-        };
         let text = "out of memory: memory allocation of 4096 bytes failed; \
                     RLIMIT_AS (ulimit -v) limits its address space to 512 MiB";
-        death.check("out-of-memory", Some(text));
-        let death = Death {
-            peak: Some(7 << 20),
-            bounds: Some(BOUNDS),
-            stderr: CPP,
-            ..Death::by(Signal::SIGABRT)
-        };
+        death!(Signal::SIGABRT; address_space: Some(512 << 20), stderr: PANIC)
+            .check("out-of-memory", Some(text));
         let text = "out of memory: std::bad_alloc was thrown and not caught; it had 7 MiB; \
                     its limit is memory=\"2 GiB\"; \
                     sandbox=Sandbox(memory=\"4 GiB\") allows twice as much";
-        death.check("out-of-memory", Some(text));
-        let death = Death {
-            stderr: "x\nnapi-hostd: the session ended early: out of memory: a message\n",
-            ..Death::default()
-        };
-        death.check("out-of-memory", Some("out of memory: a message"));
-        let death = Death {
-            stderr: PANIC,
-            ..Death::by(Signal::SIGSEGV)
-        };
-        death.check("signal", None);
+        death!(Signal::SIGABRT; peak: Some(7 << 20), bounds: Some(BOUNDS), stderr: CPP)
+            .check("out-of-memory", Some(text));
+        let stderr = "x\nnapi-hostd: the session ended early: out of memory: a message\n";
+        death!(None; stderr).check("out-of-memory", Some("out of memory: a message"));
+        death!(Signal::SIGSEGV; stderr: PANIC).check("signal", None);
         for stderr in [
             "memory allocation of many bytes failed\n",
             "memory allocation of 5 bytes failed, and then more\n",
             "abort\n",
             "",
         ] {
-            let death = Death {
-                stderr,
-                ..Death::by(Signal::SIGABRT)
-            };
-            death.check("signal", None);
+            death!(Signal::SIGABRT; stderr).check("signal", None);
         }
     }
 
@@ -395,11 +357,8 @@ mod tests {
         let text = "maybe out of memory: its thread had just got ENOMEM";
         for signal in FAULTS {
             for address in [None, Some(8)] {
-                let death = Death {
-                    findings: lacked_memory(address),
-                    ..Death::by(signal)
-                };
-                death.check("maybe-out-of-memory", Some(text));
+                death!(signal; findings: lacked_memory(address))
+                    .check("maybe-out-of-memory", Some(text));
             }
         }
         for (signal, findings) in [
@@ -407,23 +366,16 @@ mod tests {
             (Signal::SIGSEGV, lacked_memory(Some(0xdead_beef_0000))),
             (Signal::SIGSEGV, Findings::default()),
         ] {
-            let death = Death {
-                findings,
-                ..Death::by(signal)
-            };
-            death.check("signal", None);
+            death!(signal; findings).check("signal", None);
         }
     }
 
     #[test]
     fn sigkill_is_blamed_on_memory_only_where_that_is_likely() {
-        let killed = |has_killed, peak: Option<u64>, total: Option<u64>| Death {
-            peak: peak.map(|peak| peak << 20),
-            kernel: KernelMemory {
-                has_killed,
-                total: total.map(|total| total << 20),
-            },
-            ..Death::by(Signal::SIGKILL)
+        let killed = |has_killed, peak: Option<u64>, total: Option<u64>| {
+            let total = total.map(|total| total << 20);
+            let kernel = KernelMemory { has_killed, total };
+            death!(Signal::SIGKILL; peak: peak.map(|peak| peak << 20), kernel)
         };
         let code = "maybe-out-of-memory";
         let text = "maybe out of memory: the kernel's OOM killer has killed a process";

@@ -261,64 +261,57 @@ mod tests {
     #[test]
     fn each_cause_has_its_sentence() {
         let text = || "what happened".to_owned();
+        for (signal, exit_code, cause, how) in [
+            (None, None, Cause::Exit, "is gone"),
+            (
+                None,
+                Some(7),
+                Cause::Exit,
+                "exited with code 7 without being asked to",
+            ),
+            (
+                None,
+                Some(1),
+                Cause::OutOfMemory(text()),
+                "exited with code 1: out of memory: …",
+            ),
+            (
+                None,
+                None,
+                Cause::Unknown(text()),
+                "is gone: exit status unknown: …",
+            ),
+            (
+                Some(9),
+                None,
+                Cause::Restart,
+                "was ended: the program restarted it",
+            ),
+            (Some(9), None, Cause::Limit(text()), "died of SIGKILL: …"),
+            (Some(63), None, Cause::Signal, "died of signal 63"),
+        ] {
+            let report = ExitReport {
+                signal,
+                exit_code,
+                cause,
+                ..ExitReport::default()
+            };
+            assert_eq!(report.how(), how.replace('…', &text()));
+        }
         let killed = |cause| ExitReport {
             signal: Some(9),
             cause,
             ..ExitReport::default()
         };
-        let cases = [
-            (ExitReport::default(), "is gone"),
-            (
-                ExitReport {
-                    exit_code: Some(7),
-                    ..ExitReport::default()
-                },
-                "exited with code 7 without being asked to",
-            ),
-            (
-                ExitReport {
-                    exit_code: Some(1),
-                    cause: Cause::OutOfMemory(text()),
-                    ..ExitReport::default()
-                },
-                "exited with code 1: out of memory: what happened",
-            ),
-            (
-                ExitReport {
-                    cause: Cause::Unknown(text()),
-                    ..ExitReport::default()
-                },
-                "is gone: exit status unknown: what happened",
-            ),
-            (
-                killed(Cause::Killed(Kill::ShutdownTimeout)),
-                "was killed: shutdown grace period expired",
-            ),
-            (
-                killed(Cause::Restart),
-                "was ended: the program restarted it",
-            ),
-            (
-                killed(Cause::Limit(text())),
-                "died of SIGKILL: what happened",
-            ),
-            (
-                killed(Cause::MaybeOutOfMemory(text())),
-                "died of SIGKILL (something killed it: the kernel when memory runs out, or a \
-                 user), maybe out of memory: what happened",
-            ),
-            (
-                ExitReport {
-                    signal: Some(63),
-                    cause: Cause::Signal,
-                    ..ExitReport::default()
-                },
-                "died of signal 63",
-            ),
-        ];
-        for (report, how) in cases {
-            assert_eq!(report.how(), how);
-        }
+        assert_eq!(
+            killed(Cause::Killed(Kill::ShutdownTimeout)).how(),
+            "was killed: shutdown grace period expired"
+        );
+        assert_eq!(
+            killed(Cause::MaybeOutOfMemory(text())).how(),
+            "died of SIGKILL (something killed it: the kernel when memory runs out, or a user), \
+             maybe out of memory: what happened"
+        );
     }
 
     #[test]
