@@ -6,11 +6,12 @@
 //! their methods, conversion, requests, and what makes requests.
 #![deny(unsafe_code)]
 
+use hostd_client::{flood, jobs};
+
 mod call;
 mod denials;
 mod errors;
 mod fallible;
-mod flood;
 mod keys;
 mod names;
 mod output;
@@ -24,7 +25,6 @@ mod blocked;
 mod config;
 mod deadline;
 mod generation;
-mod jobs;
 mod preload;
 mod turns;
 mod wait;

@@ -10,7 +10,7 @@ mod tag;
 mod token;
 mod writer;
 
-pub use reader::{COMPOUND_VALUES, PAUSE_VALUES, ValueReader};
+pub use reader::{COMPOUND_VALUES, PAUSE_VALUES, ValueReader, is_pause_due};
 pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
 pub use token::{Doubles, Ints, Number, Packed, Token, Units, Words};
 pub use writer::{Open, ValueWriter};

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hostd_protocol::value::PAUSE_VALUES;
+pub(crate) use hostd_protocol::value::is_pause_due as is_due;
 use pyo3::prelude::*;
 
 use crate::config::AddonConfig;
@@ -15,11 +16,6 @@ const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The number of values between two pauses.
 pub(crate) const PAUSE_ITEMS: usize = PAUSE_VALUES as usize;
-
-/// Whether there is a pause before the item at this position.
-pub(crate) const fn is_due(position: usize) -> bool {
-    position % PAUSE_ITEMS == PAUSE_ITEMS - 1
-}
 
 /// The pauses of one conversion.
 #[derive(Debug, Default)]
@@ -50,19 +46,5 @@ impl Pace {
             self.since = Some(Instant::now());
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_due_once_in_each_run_of_items() {
-        let due: Vec<usize> = (0..3 * PAUSE_ITEMS).filter(|&at| is_due(at)).collect();
-        assert_eq!(
-            due,
-            [PAUSE_ITEMS - 1, 2 * PAUSE_ITEMS - 1, 3 * PAUSE_ITEMS - 1]
-        );
     }
 }

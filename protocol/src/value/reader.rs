@@ -29,6 +29,12 @@ pub struct ValueReader<'a> {
 /// Values between two pauses of a reader: some hundred microseconds of decoding.
 pub const PAUSE_VALUES: u32 = 4096;
 
+/// Whether there is a pause before the item at this position of many, each of which counts as a value.
+#[inline]
+pub const fn is_pause_due(position: usize) -> bool {
+    position % PAUSE_VALUES as usize == PAUSE_VALUES as usize - 1
+}
+
 /// Bytes of a text or a buffer that count as one value: a value takes about as many.
 const BYTES_PER_VALUE: usize = 64;
 /// A container, a buffer and an object of the other side take about as much memory as so many values.
@@ -511,3 +517,15 @@ impl<'a> ValueReader<'a> {
 
 /// The tag and the length of a key.
 const KEY_BYTES: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_due_once_in_each_run_of_items() {
+        let items = PAUSE_VALUES as usize;
+        let due: Vec<usize> = (0..3 * items).filter(|&at| is_pause_due(at)).collect();
+        assert_eq!(due, [items - 1, 2 * items - 1, 3 * items - 1]);
+    }
+}

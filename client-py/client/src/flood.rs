@@ -15,13 +15,13 @@ use nix::time::{ClockId, clock_gettime};
 // request within a call over the socket 39 us.
 
 /// The cost of a notice before it is read: to receive it and to wake a thread.
-pub(crate) const NOTICE: Duration = Duration::from_micros(4);
+pub const NOTICE: Duration = Duration::from_micros(4);
 /// The cost of a turn that the host declines.
-pub(crate) const DECLINED_TURN: Duration = Duration::from_micros(20);
+pub const DECLINED_TURN: Duration = Duration::from_micros(20);
 /// The cost of a request of the host for an object that is not lent to it.
-pub(crate) const STALE_REQUEST: Duration = Duration::from_micros(30);
+pub const STALE_REQUEST: Duration = Duration::from_micros(30);
 /// The cost of a turn that neither calls Python nor settles a promise.
-pub(crate) const EMPTY_TURN: Duration = Duration::from_micros(40);
+pub const EMPTY_TURN: Duration = Duration::from_micros(40);
 
 /// The size of the bucket: the share of this much time.
 const BURST: Duration = Duration::from_secs(20);
@@ -32,7 +32,8 @@ const UNCOUNTED_MAX: i64 = 1_000_000;
 
 /// The state of a bucket after a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// There is room.
     Within,
     /// The bucket is partly full; returned once, until it has drained.
     Warn,
@@ -42,7 +43,7 @@ pub(crate) enum Verdict {
 
 /// The bucket of one addon. Times are in nanoseconds.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     /// The share of one CPU.
     share: f64,
     /// Charges that are not in the bucket yet, so that most charges are one atomic addition.
@@ -58,7 +59,8 @@ struct Bucket {
 }
 
 impl Meter {
-    pub(crate) fn new(share: f64) -> Self {
+    /// An empty bucket with a share of one CPU.
+    pub fn new(share: f64) -> Self {
         Self {
             share,
             uncounted: AtomicI64::new(0),
@@ -70,13 +72,14 @@ impl Meter {
         }
     }
 
-    pub(crate) fn share(&self) -> f64 {
+    /// The share of one CPU.
+    pub fn share(&self) -> f64 {
         self.share
     }
 
     /// Charges CPU time. Returns the charges that are not in the bucket yet.
     #[inline]
-    pub(crate) fn add(&self, time: Duration) -> i64 {
+    pub fn add(&self, time: Duration) -> i64 {
         let time = nanoseconds(time);
         let before = self.uncounted.fetch_add(time, Ordering::Relaxed);
         before.saturating_add(time)
@@ -84,14 +87,14 @@ impl Meter {
 
     /// Takes a charge back, for work that was useful.
     #[inline]
-    pub(crate) fn refund(&self, time: Duration) {
+    pub fn refund(&self, time: Duration) {
         self.uncounted
             .fetch_sub(nanoseconds(time), Ordering::Relaxed);
     }
 
     /// Charges CPU time, and updates the bucket if enough is charged.
     #[inline]
-    pub(crate) fn charge(&self, time: Duration) -> Verdict {
+    pub fn charge(&self, time: Duration) -> Verdict {
         if self.add(time) < UNCOUNTED_MAX {
             return Verdict::Within;
         }
@@ -99,7 +102,7 @@ impl Meter {
     }
 
     /// Updates the bucket.
-    pub(crate) fn level(&self) -> Verdict {
+    pub fn level(&self) -> Verdict {
         self.count(Instant::now())
     }
 
@@ -140,7 +143,7 @@ impl Meter {
     }
 
     /// Empties the bucket, for another process.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         self.uncounted.store(0, Ordering::Relaxed);
         (bucket.level, bucket.is_warned) = (0, false);
@@ -152,7 +155,7 @@ fn nanoseconds(time: Duration) -> i64 {
 }
 
 /// The CPU time of this thread.
-pub(crate) fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 
-use hostd_client::ExitReport;
 use hostd_protocol::frame::Header;
+
+use crate::ExitReport;
 
 /// The most memory for queued notices, in bytes. A host that exceeds it is killed.
 const NOTICE_BYTES_MAX: usize = 8 << 20;
@@ -13,16 +14,18 @@ const NOTICE_OVERHEAD_BYTES: usize = 64;
 
 /// What a worker does.
 #[derive(Debug)]
-pub(crate) enum Job {
+pub enum Job {
+    /// A notice came.
     Notice(Header, Vec<u8>),
     /// A turn is due that no loop or waiting thread takes.
     Turn,
+    /// The host ended.
     Died(Box<ExitReport>),
 }
 
 /// The queued jobs of an addon.
 #[derive(Debug, Default)]
-pub(crate) struct JobQueue {
+pub struct JobQueue {
     jobs: VecDeque<Job>,
     notice_bytes: usize,
     has_turn: bool,
@@ -30,7 +33,7 @@ pub(crate) struct JobQueue {
 
 impl JobQueue {
     /// Adds a job; false if there is no room for a notice. A queued turn stands for any number.
-    pub(crate) fn push(&mut self, job: Job) -> bool {
+    pub fn push(&mut self, job: Job) -> bool {
         match &job {
             Job::Turn if self.has_turn => return true,
             Job::Turn => self.has_turn = true,
@@ -49,7 +52,8 @@ impl JobQueue {
         true
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Job> {
+    /// Takes the next job.
+    pub fn pop(&mut self) -> Option<Job> {
         let job = self.jobs.pop_front()?;
         match &job {
             Job::Turn => self.has_turn = false,
@@ -59,7 +63,8 @@ impl JobQueue {
         Some(job)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there is no job.
+    pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 }
