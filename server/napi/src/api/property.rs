@@ -70,18 +70,6 @@ pub(crate) fn napi_set_property(cx: &Cx, object: Handle, key: Handle, value: Han
     cx.js(cx.rt().set(&object, &key, value)).map(drop)
 }
 
-/// `key in object`.
-pub(crate) fn napi_has_property(
-    cx: &Cx,
-    object: Handle,
-    key: Handle,
-    result: Out<bool>,
-) -> NapiResult {
-    let object = cx.object(object)?;
-    let key = key_of(cx, key)?;
-    result.set(cx.js(cx.rt().has(&object, &key))?)
-}
-
 /// Reads `object[key]`, running getters.
 pub(crate) fn napi_get_property(
     cx: &Cx,
@@ -95,30 +83,6 @@ pub(crate) fn napi_get_property(
     result.set(cx.push(value))
 }
 
-/// `delete object[key]`; the result is false if the object keeps it.
-pub(crate) fn napi_delete_property(
-    cx: &Cx,
-    object: Handle,
-    key: Handle,
-    result: OptOut<bool>,
-) -> NapiResult {
-    let object = cx.object(object)?;
-    let key = key_of(cx, key)?;
-    result.set(cx.js(cx.rt().delete(&object, &key))?)
-}
-
-/// `Object.hasOwn(object, key)`; the key must be a string or a symbol.
-pub(crate) fn napi_has_own_property(
-    cx: &Cx,
-    object: Handle,
-    key: Handle,
-    result: Out<bool>,
-) -> NapiResult {
-    let object = cx.object(object)?;
-    let key = name_of(cx, key)?;
-    result.set(cx.js(cx.rt().has_own(&object, &key))?)
-}
-
 /// `object[name] = value`.
 pub(crate) fn napi_set_named_property(
     cx: &Cx,
@@ -128,22 +92,8 @@ pub(crate) fn napi_set_named_property(
 ) -> NapiResult {
     let object = cx.object(object)?;
     let value = cx.value(value)?;
-    let name = name.ok_or(Status::InvalidArg)?;
-    let key = named(cx, name)?;
+    let key = required_name(cx, name)?;
     cx.js(cx.rt().set(&object, &key, value)).map(drop)
-}
-
-/// `name in object`.
-pub(crate) fn napi_has_named_property(
-    cx: &Cx,
-    object: Handle,
-    name: Option<&[u8]>,
-    result: Out<bool>,
-) -> NapiResult {
-    let object = cx.object(object)?;
-    let name = name.ok_or(Status::InvalidArg)?;
-    let key = named(cx, name)?;
-    result.set(cx.js(cx.rt().has(&object, &key))?)
 }
 
 /// Reads `object[name]`, running getters.
@@ -166,18 +116,6 @@ pub(crate) fn napi_set_element(cx: &Cx, object: Handle, index: u32, value: Handl
     cx.js(cx.rt().set_index(&object, index, value)).map(drop)
 }
 
-/// `index in object`.
-pub(crate) fn napi_has_element(
-    cx: &Cx,
-    object: Handle,
-    index: u32,
-    result: Out<bool>,
-) -> NapiResult {
-    let object = cx.object(object)?;
-    let key = cx.js(cx.rt().key_index(index))?;
-    result.set(cx.js(cx.rt().has(&object, &key))?)
-}
-
 /// Reads `object[index]`, running getters.
 pub(crate) fn napi_get_element(
     cx: &Cx,
@@ -190,16 +128,36 @@ pub(crate) fn napi_get_element(
     result.set(cx.push(value))
 }
 
-/// `delete object[index]`; the result is false if the object keeps it.
-pub(crate) fn napi_delete_element(
-    cx: &Cx,
-    object: Handle,
-    index: u32,
-    result: OptOut<bool>,
-) -> NapiResult {
-    let object = cx.object(object)?;
-    let key = cx.js(cx.rt().key_index(index))?;
-    result.set(cx.js(cx.rt().delete(&object, &key))?)
+/// The functions that answer with a boolean: what their key is made of, and what they do.
+macro_rules! answers {
+    ($($doc:literal $name:ident($type:ty => $key:ident, $result:ident) $act:ident;)*) => {$(
+        #[doc = $doc]
+        pub(crate) fn $name(
+            cx: &Cx,
+            object: Handle,
+            key: $type,
+            result: $result<bool>,
+        ) -> NapiResult {
+            let object = cx.object(object)?;
+            let key = $key(cx, key)?;
+            result.set(cx.js(cx.rt().$act(&object, &key))?)
+        }
+    )*};
+}
+
+answers! {
+    "`key in object`."
+    napi_has_property(Handle => key_of, Out) has;
+    "`Object.hasOwn(object, key)`; the key must be a string or a symbol."
+    napi_has_own_property(Handle => name_of, Out) has_own;
+    "`delete object[key]`; the result is false if the object keeps it."
+    napi_delete_property(Handle => key_of, OptOut) delete;
+    "`name in object`."
+    napi_has_named_property(Option<&[u8]> => required_name, Out) has;
+    "`index in object`."
+    napi_has_element(u32 => element, Out) has;
+    "`delete object[index]`; the result is false if the object keeps it."
+    napi_delete_element(u32 => element, OptOut) delete;
 }
 
 /// Defines properties by their descriptors.
@@ -279,6 +237,14 @@ fn create(rt: Runtime, object: &Value, key: &Key, value: &Value) -> JsResult<boo
 fn named(cx: &Cx, name: &[u8]) -> NapiResult<Key> {
     super::string::fits(name.len())?;
     cx.js(cx.rt().key_utf8(name))
+}
+
+fn required_name(cx: &Cx, name: Option<&[u8]>) -> NapiResult<Key> {
+    named(cx, name.ok_or(Status::InvalidArg)?)
+}
+
+fn element(cx: &Cx, index: u32) -> NapiResult<Key> {
+    cx.js(cx.rt().key_index(index))
 }
 
 /// The key of a descriptor: its UTF-8 name, else its name as a value.
