@@ -42,16 +42,9 @@ fn missing(
         return Some((name, entry.cloned().map(Box::new)));
     }
     if !proc_shows_this_namespace() {
-        let entry = Mechanism {
-            name: PROC.to_owned(),
-            required: true,
-            state: MechanismState::Unavailable,
-            errno: None,
-            detail: "/proc shows another PID namespace than that of this process; mount it anew \
-                     (unshare --mount-proc)"
-                .to_owned(),
-        };
-        return Some((PROC.to_owned(), Some(Box::new(entry))));
+        let detail = "/proc shows another PID namespace than that of this process; mount it anew \
+                      (unshare --mount-proc)";
+        return Some(unavailable(PROC, detail));
     }
     let pid = host_of(pid, applied);
     // `/proc` shows the PID namespace of this process: the id is that of the host.
@@ -61,17 +54,22 @@ fn missing(
         ("no_new_privs", "NoNewPrivs:\t1"),
     ] {
         if !status.lines().any(|found| found == line) {
-            let entry = Mechanism {
-                name: name.to_owned(),
-                required: true,
-                state: MechanismState::Unavailable,
-                errno: None,
-                detail: "the host reports it as applied, the kernel does not".to_owned(),
-            };
-            return Some((name.to_owned(), Some(Box::new(entry))));
+            let detail = "the host reports it as applied, the kernel does not";
+            return Some(unavailable(name, detail));
         }
     }
     None
+}
+
+fn unavailable(name: &str, detail: &str) -> (String, Option<Box<Mechanism>>) {
+    let entry = Mechanism {
+        name: name.to_owned(),
+        required: true,
+        state: MechanismState::Unavailable,
+        errno: None,
+        detail: detail.to_owned(),
+    };
+    (name.to_owned(), Some(Box::new(entry)))
 }
 
 /// Whether `/proc` shows the PID namespace of this process. `NSpid` lists the ids of a process from the

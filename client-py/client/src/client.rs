@@ -2,7 +2,7 @@
 //! ends it with the last clone.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::crash_budget::CrashBudget;
 use crate::instance::HostInstance;
 use crate::options::{HostConfig, RestartMode};
 use crate::wake_pipe::WakePipe;
-use crate::{ClientError, Conversation, ExitReport, fork, supervise};
+use crate::{ClientError, Conversation, ExitReport, fork, lock, supervise};
 
 /// A thread that waits for a start by another one checks for its own interruption this often.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -127,10 +127,8 @@ impl Client {
     /// Whether no host process serves at the moment.
     #[inline]
     pub fn is_dead(&self) -> bool {
-        !self
-            .shared
-            .current
-            .load()
+        let instance = self.shared.current.load();
+        !instance
             .as_ref()
             .is_some_and(|instance| instance.is_alive())
     }
@@ -163,9 +161,7 @@ impl Client {
 
     /// The wake pipe of the host of this generation; none if that does not serve or has no pipe.
     pub fn wake_pipe(&self, generation: Generation) -> Option<Arc<WakePipe>> {
-        let current = self.shared.current.load_full();
-        let instance = current.filter(|instance| instance.generation == generation);
-        let instance = instance.or_else(|| self.shared.starting(generation))?;
+        let instance = self.shared.instance(generation)?;
         instance.is_alive().then(|| instance.wake_pipe.clone())?
     }
 
@@ -195,15 +191,10 @@ impl Client {
     fn begin(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
         let shared = &self.shared;
         loop {
-            if let Some(instance) = shared.current.load_full()
-                && instance.is_alive()
-            {
-                match Conversation::lease(instance, idle) {
-                    Err(ProtocolError::Disconnected) => {}
-                    leased => return leased.map_err(interrupted),
-                }
+            if let Some(conversation) = lease(shared.current.load_full(), idle)? {
+                return Ok(conversation);
             }
-            let mut phase = shared.lock();
+            let mut phase = lock(&shared.phase);
             match &*phase {
                 Phase::Closed => return Err(ClientError::Closed),
                 Phase::Starting {
@@ -224,12 +215,7 @@ impl Client {
                 }
                 Phase::Starting { .. } | Phase::Settled => {}
             }
-            if shared
-                .current
-                .load()
-                .as_ref()
-                .is_some_and(|instance| instance.is_alive())
-            {
+            if !self.is_dead() {
                 continue;
             }
             if let Some(report) = shared.last_death() {
@@ -242,7 +228,7 @@ impl Client {
             };
             drop(phase);
             let started = shared.start(idle);
-            let mut phase = shared.lock();
+            let mut phase = lock(&shared.phase);
             let closed = matches!(*phase, Phase::Closed);
             if !closed {
                 *phase = Phase::Settled;
@@ -265,7 +251,7 @@ impl Client {
     /// Tells the host to end and kills it after `grace`; no other is started. To close several, call this
     /// for all of them before the first [`Closing::wait`].
     pub fn close(&self, grace: Duration) -> Closing {
-        let mut phase = self.shared.lock();
+        let mut phase = lock(&self.shared.phase);
         let starting = match &*phase {
             Phase::Starting { instance, .. } => instance.clone(),
             Phase::Settled | Phase::Closed => None,
@@ -305,9 +291,7 @@ impl Client {
 
     /// Kills the host of this generation, if it still runs. Its exit report has the reason.
     pub fn kill(&self, generation: Generation, reason: Kill) {
-        let current = self.shared.current.load_full();
-        let instance = current.filter(|instance| instance.generation == generation);
-        if let Some(instance) = instance.or_else(|| self.shared.starting(generation)) {
+        if let Some(instance) = self.shared.instance(generation) {
             instance.kill(reason);
         }
     }
@@ -334,16 +318,21 @@ impl Client {
         generation: Generation,
         idle: &mut dyn Idle,
     ) -> Result<Option<Conversation>, ClientError> {
-        let current = self.shared.current.load_full();
-        let instance = current.filter(|instance| instance.generation == generation);
-        let instance = instance.or_else(|| self.shared.starting(generation));
-        match instance.filter(|instance| instance.is_alive()) {
-            Some(instance) => match Conversation::lease(instance, idle) {
-                Err(ProtocolError::Disconnected) => Ok(None),
-                leased => leased.map(Some).map_err(interrupted),
-            },
-            None => Ok(None),
-        }
+        lease(self.shared.instance(generation), idle)
+    }
+}
+
+/// Leases a lane of a host, if that serves.
+fn lease(
+    instance: Option<Arc<HostInstance>>,
+    idle: &mut dyn Idle,
+) -> Result<Option<Conversation>, ClientError> {
+    let Some(instance) = instance.filter(|instance| instance.is_alive()) else {
+        return Ok(None);
+    };
+    match Conversation::lease(instance, idle) {
+        Err(ProtocolError::Disconnected) => Ok(None),
+        leased => leased.map(Some).map_err(interrupted),
     }
 }
 
@@ -355,14 +344,17 @@ fn interrupted(error: ProtocolError) -> ClientError {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The host of this generation, if it is the last that was started or runs its `on_start`.
+    fn instance(&self, generation: Generation) -> Option<Arc<HostInstance>> {
+        let current = self.current.load_full();
+        let instance = current.filter(|instance| instance.generation == generation);
+        instance.or_else(|| self.starting(generation))
     }
 
     /// The host of this generation while it runs its `on_start`.
     #[cold]
     fn starting(&self, generation: Generation) -> Option<Arc<HostInstance>> {
-        match &*self.lock() {
+        match &*lock(&self.phase) {
             Phase::Starting {
                 instance: Some(instance),
                 ..
@@ -416,7 +408,7 @@ impl Shared {
         };
         self.starts.fetch_add(1, Ordering::Relaxed);
         if let Some(on_start) = &self.options.on_start {
-            if let Phase::Starting { instance: slot, .. } = &mut *self.lock() {
+            if let Phase::Starting { instance: slot, .. } = &mut *lock(&self.phase) {
                 *slot = Some(Arc::clone(&instance));
             }
             let prepared = Conversation::lease(Arc::clone(&instance), idle)

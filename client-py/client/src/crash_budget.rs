@@ -1,9 +1,10 @@
 //! The crash budget: how often a host may crash before no other is started, and the backoff between.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::lock;
 use crate::options::RestartMode;
 use crate::report::ExitReport;
 
@@ -37,13 +38,9 @@ impl CrashBudget {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts a host that ended without having been told to.
     pub(crate) fn crashed(&self, report: Arc<ExitReport>) {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         entries.total += 1;
         entries
             .crashes
@@ -56,7 +53,7 @@ impl CrashBudget {
 
     /// Forgets the crashes of generations before this one.
     pub(crate) fn reset_before(&self, generation: u32) {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         entries.crashes.retain(|crash| crash.1 >= generation);
         if entries.crashes.is_empty() {
             entries.last = None;
@@ -65,7 +62,7 @@ impl CrashBudget {
 
     /// How many hosts have crashed in total.
     pub(crate) fn total(&self) -> u64 {
-        self.lock().total
+        lock(&self.entries).total
     }
 
     /// How the last host crashed, if the policy allows no other.
@@ -74,7 +71,7 @@ impl CrashBudget {
     }
 
     fn exhausted_at(&self, now: Instant) -> Option<Arc<ExitReport>> {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         let is_exhausted = match self.mode {
             RestartMode::OnCrash => false,
             RestartMode::Never => true,
@@ -97,7 +94,7 @@ impl CrashBudget {
         let RestartMode::Limited { backoff, .. } = self.mode else {
             return Duration::ZERO;
         };
-        let entries = self.lock();
+        let entries = lock(&self.entries);
         let Some((last, _)) = entries.crashes.back() else {
             return Duration::ZERO;
         };

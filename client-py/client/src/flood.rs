@@ -4,11 +4,13 @@
 //! Each is charged as CPU time of this process. A leaky bucket allows a share of one CPU without
 //! limit of time, and more in a burst.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
+
+use crate::lock;
 
 // CPU time of this process, measured on virtual machines of two CPUs with another load: a turn by a
 // thread 48 us, its notice included, by an event loop 30 us; a notice whose reader is awake 1.4 us, a
@@ -107,7 +109,7 @@ impl Meter {
     }
 
     fn count(&self, now: Instant) -> Verdict {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = lock(&self.bucket);
         let charged = self.uncounted.swap(0, Ordering::Relaxed);
         let passed = now.saturating_duration_since(bucket.since);
         let recovered = self.of(passed);
@@ -144,7 +146,7 @@ impl Meter {
 
     /// Empties the bucket, for another process.
     pub fn reset(&self) {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = lock(&self.bucket);
         self.uncounted.store(0, Ordering::Relaxed);
         (bucket.level, bucket.is_warned) = (0, false);
     }

@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::ClientEnd;
@@ -21,7 +21,7 @@ use crate::cache::Unsaved;
 use crate::cause::{Cause, Kill};
 use crate::report::Running;
 use crate::wake_pipe::WakePipe;
-use crate::{ClientError, ExitReport, fork};
+use crate::{ClientError, ExitReport, fork, lock};
 
 /// How long an exit report is waited for: longer than the supervisor needs to make one.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,10 +116,6 @@ impl Shutdown {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         *lock(&self.deadline)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl HostInstance {

@@ -54,3 +54,11 @@ pub use limits::SandboxLimit;
 pub use options::{Carrier, HostConfig, HostEvents, OnStart, OutputStream, RestartMode};
 pub use report::{ExitReport, StackFrame, Usage};
 pub use wake_pipe::WakePipe;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks; a panic of another holder leaves no state half-changed.
+#[inline]
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -80,9 +80,7 @@ impl HostConfig {
             on_start: None,
         }
     }
-}
 
-impl HostConfig {
     /// Whether the host is run for the reports that it makes at its end, which are then waited for longer.
     pub(crate) fn is_to_report(&self) -> bool {
         let diagnosed = |confinement: &Confinement| confinement.diagnose;

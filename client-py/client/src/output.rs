@@ -2,7 +2,7 @@
 //! reports. What exceeds a rate limit is dropped and counted.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::pace::{PAUSE, Pace};
@@ -11,6 +11,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::lock;
 use crate::options::{HostEvents, OutputStream};
 use crate::report::Tail;
 
@@ -50,10 +51,7 @@ impl OutputReader {
 
     /// The last of the output.
     pub(crate) fn tail(&self) -> String {
-        self.tail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .text()
+        lock(&self.tail).text()
     }
 }
 
@@ -86,9 +84,7 @@ async fn read_all(
             tokio::time::sleep(PAUSE).await;
         }
         let bytes = &buffer[..count];
-        tail.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(bytes);
+        lock(&tail).append(bytes);
         if allowance.take(count, Instant::now()) {
             if dropped != 0 {
                 events.dropped(stream, std::mem::take(&mut dropped));
