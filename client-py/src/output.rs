@@ -3,10 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
-use hostd_client::OutputStream;
+use hostd_client::{OutputStream, lock};
 use hostd_protocol::control::LogLevel;
 use pyo3::prelude::*;
 
@@ -61,7 +61,7 @@ fn queue(item: Item) {
         LOST.fetch_add(1, Ordering::AcqRel);
         return;
     }
-    let mut delivery = DELIVERY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut delivery = lock(&DELIVERY);
     let process = std::process::id();
     if delivery
         .as_ref()
@@ -70,18 +70,13 @@ fn queue(item: Item) {
         *delivery = open(process);
     }
     let Some(delivery) = &*delivery else { return };
-    {
-        let mut open = delivery
-            .open
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if *open >= QUEUE_ITEMS_MAX {
-            LOST.fetch_add(1, Ordering::AcqRel);
-            return;
-        }
-        *open += 1;
+    let mut open = lock(&delivery.open.0);
+    if *open >= QUEUE_ITEMS_MAX {
+        LOST.fetch_add(1, Ordering::AcqRel);
+        return;
     }
+    *open += 1;
+    drop(open);
     if delivery.sender.send(item).is_err() {
         done(&delivery.open);
     }
@@ -89,7 +84,7 @@ fn queue(item: Item) {
 
 /// An item was delivered or dropped.
 fn done(open: &(Mutex<usize>, Condvar)) {
-    let mut left = open.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut left = lock(&open.0);
     *left = left.saturating_sub(1);
     if *left == 0 {
         open.1.notify_all();
@@ -194,12 +189,8 @@ pub(crate) fn log(level: LogLevel, target: &str, message: &str, meter: Option<Ar
 }
 
 fn cut(text: &str) -> &str {
-    if text.len() <= LOG_LINE_BYTES_MAX {
-        return text;
-    }
-    let end = (0..=LOG_LINE_BYTES_MAX)
-        .rev()
-        .find(|&end| text.is_char_boundary(end));
+    let end = text.len().min(LOG_LINE_BYTES_MAX);
+    let end = (0..=end).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]
 }
 
@@ -219,34 +210,22 @@ pub(crate) fn uncaught(
     error: PyErr,
     origin: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    let uncaught = fallible::import(py, "napi_python._output", "uncaught")?;
+    let uncaught = from_output(py, "uncaught")?;
     call(&uncaught, (label, error.into_value(py), origin)).map(drop)
 }
 
 /// Waits, without the interpreter, until all output is delivered, at most for `limit`.
 pub(crate) fn drain(py: Python<'_>, limit: Duration) {
-    let open = {
-        let delivery = DELIVERY.lock().unwrap_or_else(PoisonError::into_inner);
-        delivery
-            .as_ref()
-            .filter(|delivery| delivery.process == std::process::id())
-            .map(|delivery| Arc::clone(&delivery.open))
+    let delivery = lock(&DELIVERY);
+    let own = delivery.as_ref();
+    let own = own.filter(|delivery| delivery.process == std::process::id());
+    let Some(open) = own.map(|delivery| Arc::clone(&delivery.open)) else {
+        return;
     };
-    let Some(open) = open else { return };
+    drop(delivery);
     py.detach(|| {
-        let end = Instant::now() + limit;
-        let mut left_over = open.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while *left_over != 0 {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            left_over = open
-                .1
-                .wait_timeout(left_over, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let left = lock(&open.0);
+        drop(open.1.wait_timeout_while(left, limit, |left| *left != 0));
     });
 }
 
@@ -254,9 +233,5 @@ pub(crate) fn drain(py: Python<'_>, limit: Duration) {
 pub(crate) fn end() {
     ENDED.store(true, Ordering::Release);
     // Without a sender the thread ends.
-    let delivery = DELIVERY
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    drop(delivery);
+    drop(lock(&DELIVERY).take());
 }
