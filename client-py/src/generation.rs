@@ -6,21 +6,21 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use hostd_client::ExitReport;
+use hostd_client::{ExitReport, lock as locked};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::{Generation, SlotId};
 use hostd_protocol::lent::{Lent, Release};
 use hostd_protocol::limits::Limits;
-use hostd_protocol::message::Description;
 use hostd_protocol::value::{ClientKind, HostKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::call::release;
+use crate::classes::{ClassInfo, Classes};
 use crate::fallible;
 
 /// A Python object that was lent to the host.
@@ -57,6 +57,16 @@ struct LentObjects {
     count: u64,
 }
 
+impl LentObjects {
+    /// Removes the address of an object that has left the table.
+    fn without_address(&mut self, gone: Option<LentObject>) -> Option<LentObject> {
+        if let Some(lent) = &gone {
+            self.by_address.remove(&(lent.object.as_ptr() as usize));
+        }
+        gone
+    }
+}
+
 /// Objects of the host that are to be released.
 #[derive(Debug, Default)]
 struct Releases {
@@ -72,53 +82,6 @@ pub(crate) struct Token {
     pub(crate) id: SlotId,
     pub(crate) kind: HostKind,
     pub(crate) class: u32,
-}
-
-/// A class of the host; it is requested once.
-#[derive(Debug)]
-pub(crate) struct ClassInfo {
-    pub(crate) name: String,
-    pub(crate) methods: FxHashSet<Arc<str>>,
-}
-
-impl From<Description> for ClassInfo {
-    fn from(description: Description) -> Self {
-        Self {
-            name: description.name,
-            methods: description.methods.into_iter().map(Arc::from).collect(),
-        }
-    }
-}
-
-impl ClassInfo {
-    fn bytes(&self) -> usize {
-        let methods = self.methods.iter().map(|name| name.len() + METHOD_BYTES);
-        methods.fold(self.name.len() + METHOD_BYTES, usize::saturating_add)
-    }
-}
-
-/// Descriptions of the host's classes. A host can make a class for each call, so the memory is
-/// bounded; objects keep their own class.
-#[derive(Debug, Default)]
-struct Classes {
-    by_id: FxHashMap<u32, Arc<ClassInfo>>,
-    bytes: usize,
-}
-
-/// The most memory for descriptions of classes, in bytes.
-const CLASS_BYTES_MAX: usize = 64 << 10;
-/// The memory of a class or a method beside its name, estimated.
-const METHOD_BYTES: usize = 64;
-
-impl Classes {
-    fn store(&mut self, id: u32, info: &Arc<ClassInfo>) {
-        let bytes = info.bytes();
-        if self.bytes.saturating_add(bytes) > CLASS_BYTES_MAX {
-            *self = Self::default();
-        }
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.by_id.insert(id, Arc::clone(info));
-    }
 }
 
 /// Why a generation ended.
@@ -160,10 +123,6 @@ pub(crate) struct HostGeneration {
     unproven: AtomicBool,
     /// Called with the length of the release queue after each addition.
     on_release: Box<dyn Fn(usize) + Send + Sync>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl HostGeneration {
@@ -308,9 +267,8 @@ impl HostGeneration {
     /// Uncounts an object whose frame was not sent. Returns it if the caller is to drop it.
     pub(crate) fn unsend(&self, id: SlotId) -> Option<LentObject> {
         let mut lent = locked(&self.lent);
-        let gone = lent.table.unsend(id)?;
-        lent.by_address.remove(&(gone.object.as_ptr() as usize));
-        Some(gone)
+        let gone = lent.table.unsend(id);
+        lent.without_address(gone)
     }
 
     /// The host releases an object. Returns it if the caller is to drop it.
@@ -321,10 +279,7 @@ impl HostGeneration {
             return Ok(None);
         }
         let gone = lent.table.release(release)?;
-        if let Some(object) = &gone {
-            lent.by_address.remove(&(object.object.as_ptr() as usize));
-        }
-        Ok(gone)
+        Ok(lent.without_address(gone))
     }
 
     /// The lent object with this id.
@@ -345,10 +300,7 @@ impl HostGeneration {
         let mut lent = locked(&self.lent);
         let object = lent.table.get(id)?.object.clone_ref(py);
         let gone = lent.table.came_back(id).ok()?;
-        if gone.is_some() {
-            lent.by_address.remove(&(object.as_ptr() as usize));
-        }
-        Some((object, gone))
+        Some((object, lent.without_address(gone)))
     }
 
     /// The number of lent Python objects, and of proxies.
@@ -435,10 +387,7 @@ impl HostGeneration {
         let mut releases = locked(&self.releases);
         releases.handles = releases.handles.saturating_sub(1);
         if let Some(release) = release {
-            releases.waiting.push(release);
-            let waiting = releases.waiting.len();
-            drop(releases);
-            self.queued_releases(waiting);
+            self.queue(releases, release);
         }
     }
 
@@ -453,13 +402,13 @@ impl HostGeneration {
         if releases.waiting.try_reserve(handles + 1).is_err() {
             return;
         }
+        self.queue(releases, release);
+    }
+
+    fn queue(&self, mut releases: MutexGuard<'_, Releases>, release: Release) {
         releases.waiting.push(release);
         let waiting = releases.waiting.len();
         drop(releases);
-        self.queued_releases(waiting);
-    }
-
-    fn queued_releases(&self, waiting: usize) {
         self.pending.store(waiting, Ordering::Release);
         (self.on_release)(waiting);
     }
@@ -485,16 +434,17 @@ impl HostGeneration {
                 .store(releases.waiting.len(), Ordering::Release);
         }
         let mut gone = Vec::new();
-        {
-            let mut proxies = locked(&self.proxies);
-            for release in &into[before..] {
-                if let Some(reference) = proxies.get(&release.id.get())
-                    && is_dead_reference(py, reference)
-                {
-                    gone.extend(proxies.remove(&release.id.get()));
-                }
+        let mut proxies = locked(&self.proxies);
+        for release in &into[before..] {
+            // Dropping the upgraded reference runs no Python code under the lock: while the
+            // interpreter is held, an object that is alive has another owner.
+            if let Some(reference) = proxies.get(&release.id.get())
+                && reference.bind(py).upgrade().is_none()
+            {
+                gone.extend(proxies.remove(&release.id.get()));
             }
         }
+        drop(proxies);
         drop(gone);
     }
 
@@ -502,7 +452,7 @@ impl HostGeneration {
 
     /// The description of a class, if it is stored.
     pub(crate) fn class(&self, id: u32) -> Option<Arc<ClassInfo>> {
-        locked(&self.classes).by_id.get(&id).cloned()
+        locked(&self.classes).get(id)
     }
 
     /// Stores the description of a class.
@@ -524,12 +474,6 @@ impl HostGeneration {
 
 /// The most releases in one frame.
 const FRAME_RELEASES_MAX: usize = 4096;
-
-/// Whether the object is gone. Dropping the upgraded reference runs no Python code under the lock:
-/// while the interpreter is held, an object that is alive has another owner.
-fn is_dead_reference(py: Python<'_>, reference: &Py<PyWeakrefReference>) -> bool {
-    reference.bind(py).upgrade().is_none()
-}
 
 impl std::fmt::Debug for HostGeneration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

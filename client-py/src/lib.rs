@@ -22,6 +22,7 @@ mod threads;
 mod addon;
 mod background;
 mod blocked;
+mod classes;
 mod config;
 mod deadline;
 mod generation;

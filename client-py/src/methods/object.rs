@@ -9,9 +9,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use super::requests::attribute;
+use crate::classes::ClassInfo;
 use crate::errors;
 use crate::fallible;
-use crate::generation::ClassInfo;
 use crate::names::{self, Names, is_dunder};
 use crate::proxy::{JSFunction, JSIterator, JSObject};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use pyo3::prelude::*;
 
 use super::Reference;
-use crate::generation::ClassInfo;
+use crate::classes::ClassInfo;
 use crate::handle::Handle;
 
 /// A JavaScript object: attributes are its properties and methods.
