@@ -6,11 +6,9 @@
 //! gets a private copy, so that what an addon stores later, or for another addon, reaches no other host.
 //! A folder shared for reading does not work, because addons lock files in their caches.
 //!
-//! A host may write to its folder while that is copied. Only regular files with one link are read, no
-//! link is followed, and bytes, entries, depth and time are limited; beyond a limit nothing is stored.
+//! A host may write to its folder while that is copied (see `copy`); beyond a limit nothing is stored.
 
 use std::collections::hash_map::DefaultHasher;
-use std::ffi::CStr;
 use std::fs::{self, DirBuilder};
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
@@ -21,31 +19,23 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hostd_protocol::confinement::Confinement;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps,
-    UTIME_NOW, copy_file_range, fdatasync, flock, fstat, futimens, mkdirat, open, openat,
-    renameat_with, unlinkat,
+    AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, RenameFlags, Timespec, UTIME_NOW, flock,
+    futimens, open, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 use tempfile::Builder;
 
+use crate::copy::{FileSync, PRIVATE, copy, times};
 use crate::folder::{is_itself, open_own};
 use crate::remove::empty;
 
-/// Limits of one entry.
-const ENTRY_BYTES: u64 = 256 << 20;
-const ENTRY_FILES: u32 = 4096;
-const DEPTH_MAX: u32 = 16;
 /// The most bytes of all entries; beyond it the least recently used are removed.
 const TOTAL_BYTES: u64 = 1 << 30;
-const COPY_TIMEOUT: Duration = Duration::from_secs(2);
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// An older unfinished entry is that of a client that was killed.
 const UNFINISHED_AGE: Duration = Duration::from_secs(600);
 /// How the name of an unfinished entry begins.
 const UNFINISHED: &str = "new-";
-/// Bytes that are copied between two checks of the timeout.
-const CHUNK_BYTES: u64 = 8 << 20;
-const PRIVATE: Mode = Mode::RWXU;
 
 /// The entry of one addon file under one policy, whether it exists or not.
 #[derive(Debug)]
@@ -187,118 +177,6 @@ fn opened(path: &Path) -> io::Result<Option<OwnedFd>> {
     Ok(folder.map(|(folder, _)| folder))
 }
 
-/// Whether copied files are synchronised to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FileSync {
-    Yes,
-    No,
-}
-
-/// How much may still be copied.
-struct CopyBudget {
-    bytes: u64,
-    files: u32,
-    deadline: Instant,
-    sync: FileSync,
-}
-
-fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, sync: FileSync) -> io::Result<()> {
-    let mut budget = CopyBudget {
-        bytes: ENTRY_BYTES,
-        files: ENTRY_FILES,
-        deadline: Instant::now() + COPY_TIMEOUT,
-        sync,
-    };
-    budget.folder(from, to, DEPTH_MAX)
-}
-
-impl CopyBudget {
-    fn folder(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> io::Result<()> {
-        let depth = depth.checked_sub(1).ok_or(Errno::NAMETOOLONG)?;
-        for entry in Dir::read_from(from)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if is_itself(name) {
-                continue;
-            }
-            self.files = self.files.checked_sub(1).ok_or(Errno::FBIG)?;
-            self.check_time()?;
-            self.entry((from, to), name, depth)?;
-        }
-        Ok(())
-    }
-
-    fn entry(
-        &mut self,
-        (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
-        name: &CStr,
-        depth: u32,
-    ) -> io::Result<()> {
-        // NONBLOCK: opening a FIFO must not block.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let source = match openat(from, name, flags, Mode::empty()) {
-            Ok(source) => source,
-            // A link, a socket, or removed meanwhile.
-            Err(Errno::LOOP | Errno::NXIO | Errno::NOENT | Errno::ACCESS) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        };
-        let found = fstat(&source)?;
-        let mode = Mode::from_raw_mode(found.st_mode) & PRIVATE;
-        match FileType::from_raw_mode(found.st_mode) {
-            FileType::Directory => {
-                mkdirat(to, name, PRIVATE)?;
-                let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let folder = openat(to, name, flags, Mode::empty())?;
-                self.folder(source.as_fd(), folder.as_fd(), depth)
-            }
-            FileType::RegularFile if found.st_nlink == 1 => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let target = openat(to, name, flags, mode)?;
-                self.file(&source, &target)?;
-                let written = Timespec {
-                    tv_sec: found.st_mtime,
-                    tv_nsec: found.st_mtime_nsec.cast_signed(),
-                };
-                Ok(futimens(&target, &times(written))?)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn file(&mut self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
-        loop {
-            // One byte more than the budget shows that the file is too long.
-            let wanted = CHUNK_BYTES.min(self.bytes.saturating_add(1));
-            let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-            let copied = copy_file_range(from, None, to, None, wanted)?;
-            if copied == 0 {
-                break;
-            }
-            self.bytes = self.bytes.checked_sub(copied as u64).ok_or(Errno::FBIG)?;
-            self.check_time()?;
-        }
-        if self.sync == FileSync::Yes {
-            fdatasync(to)?;
-        }
-        Ok(())
-    }
-
-    fn check_time(&self) -> Result<(), Errno> {
-        if Instant::now() < self.deadline {
-            Ok(())
-        } else {
-            Err(Errno::TIMEDOUT)
-        }
-    }
-}
-
-const fn times(time: Timespec) -> Timestamps {
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
-}
-
 fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {
     for entry in Dir::read_from(folder)? {
         if !is_itself(entry?.file_name()) {
@@ -384,9 +262,11 @@ fn remove(path: &Path) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use rustix::fs::FileType;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::copy::{DEPTH_MAX, ENTRY_BYTES};
 
     struct Place {
         top: TempDir,

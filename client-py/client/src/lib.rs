@@ -18,6 +18,7 @@ mod cause;
 mod classify;
 mod client;
 mod conversation;
+mod copy;
 mod crash;
 mod crash_budget;
 pub mod deadline;
