@@ -1,8 +1,10 @@
 //! Python values ⇄ wire values: the contract of what crosses.
 
+mod addresses;
 mod apply;
 mod container;
 mod decode;
+mod decode_container;
 mod encode;
 mod form;
 mod hashes;

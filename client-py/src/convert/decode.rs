@@ -1,5 +1,6 @@
-//! Wire → Python. The host can be hostile: the results are of a closed set of types, ids are accepted
-//! only if they were issued, and the reader has checked depth and counts.
+//! Wire → Python: scalars, identity and errors. Containers are in `decode_container.rs`. The host can
+//! be hostile: the results are of a closed set of types, ids are accepted only if they were issued, and
+//! the reader has checked depth and counts.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,14 +9,13 @@ use hostd_protocol::lent::Release;
 
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ElementKind, ErrorClass, HostKind, Token, Units, ValueReader, Words};
-use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PyNone, PySet, PyString};
+use pyo3::types::{PyBool, PyDict, PyList, PyNone, PySet};
 
-use super::hashes;
 use super::objects::RequestObjects;
-use super::pace::{self, PAUSE_ITEMS, Pace};
+use super::pace::Pace;
 use super::received::{Kind, Received};
 use crate::addon::LoadedAddon;
 use crate::buffer::Buffer;
@@ -29,9 +29,9 @@ use crate::proxy::{self, opaque};
 
 /// The state of a decoder that few messages need, boxed so that a decoder is cheap to drop.
 #[derive(Default)]
-struct Rare {
+pub(super) struct Rare {
     /// The compounds that are lists although they are Maps or Sets in the host.
-    unhashable: Vec<(usize, Kind)>,
+    pub(super) unhashable: Vec<(usize, Kind)>,
     /// The errors that are being read: their places, and their classes.
     open_errors: Vec<(usize, u8)>,
 }
@@ -39,11 +39,11 @@ struct Rare {
 /// Reads one block of values.
 pub(crate) struct Decoder<'a, 'py> {
     py: Python<'py>,
-    names: &'py Names,
+    pub(super) names: &'py Names,
     addon: &'a Arc<LoadedAddon>,
     generation: &'a Arc<HostGeneration>,
     pub(crate) reader: ValueReader<'a>,
-    compounds: Vec<Option<Bound<'py, PyAny>>>,
+    pub(super) compounds: Vec<Option<Bound<'py, PyAny>>>,
     rare: Option<Box<Rare>>,
     /// The position of each argument with compounds in it, and the first of these.
     arguments: Vec<(u32, usize)>,
@@ -56,7 +56,7 @@ pub(crate) struct Decoder<'a, 'py> {
     counted: u32,
     /// If set, values are skipped and only their objects are counted, without this many that were
     /// counted before.
-    uncounted: Option<u32>,
+    pub(super) uncounted: Option<u32>,
 }
 
 impl<'a, 'py> Decoder<'a, 'py> {
@@ -136,7 +136,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         }
     }
 
-    fn rare_state(&mut self) -> &mut Rare {
+    pub(super) fn rare_state(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 
@@ -321,136 +321,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         }
     }
 
-    /// A list of numbers that lie packed in the frame.
-    fn packed(
-        &mut self,
-        mut items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let few = items.len().min(PAUSE_ITEMS);
-        let list = fallible::list_of(self.py, items.by_ref().take(few))?;
-        while items.len() > 0 {
-            self.pause()?;
-            let few = items.len().min(PAUSE_ITEMS);
-            let more = fallible::list_of(self.py, items.by_ref().take(few))?;
-            list.set_slice(list.len(), list.len(), &more)?;
-        }
-        push(&mut self.compounds, Some(list.clone().into_any()))?;
-        Ok(list.into_any())
-    }
-
-    fn array(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let list = fallible::list(self.py)?;
-        push(&mut self.compounds, Some(list.clone().into_any()))?;
-        for _ in 0..count {
-            list.append(self.value()?)?;
-        }
-        self.reader.leave();
-        Ok(list.into_any())
-    }
-
-    fn object(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let object = self.names.object.bind(self.py).call0()?;
-        push(&mut self.compounds, Some(object.clone()))?;
-        let dict = object.cast::<PyDict>()?;
-        for _ in 0..count {
-            let key = self.key()?;
-            dict.set_item(key, self.value()?)?;
-        }
-        self.reader.leave();
-        Ok(object)
-    }
-
-    /// A key: a string.
-    pub(super) fn key(&mut self) -> PyResult<Bound<'py, PyString>> {
-        if self.reader.is_paused() && self.uncounted.is_none() {
-            self.pause()?;
-        }
-        let key = self.reader.key().map_err(errors::protocol)?;
-        if self.uncounted.is_some() {
-            self.reader.pause();
-            return fallible::string(self.py, "");
-        }
-        match key {
-            Token::Str(text) => crate::keys::key(self.py, text),
-            Token::Str16(units) => Ok(utf16(self.py, units)?.cast_into()?),
-            _ => Err(errors::violation("a key that is not a string")),
-        }
-    }
-
-    /// A Map: a dict, unless a key can't be one, two keys are one in Python, or many keys have the
-    /// same hash.
-    fn map(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let dict = fallible::dict(self.py)?;
-        let place = self.compounds.len();
-        push(&mut self.compounds, Some(dict.clone().into_any()))?;
-        let (keys, values) = (fallible::list(self.py)?, fallible::list(self.py)?);
-        for _ in 0..count {
-            keys.append(self.value()?)?;
-            values.append(self.value()?)?;
-        }
-        self.reader.leave();
-        if !hashes::collide(&keys, || self.pause())?
-            && self.all_in(keys.iter().zip(&values), |(key, value)| {
-                dict.set_item(key, value)
-            })?
-            && dict.len() == keys.len()
-        {
-            return Ok(dict.into_any());
-        }
-        dict.clear();
-        let (py, list) = (self.py, fallible::list(self.py)?);
-        self.all_in(keys.iter().zip(&values), |(key, value)| {
-            let pair = fallible::list_of(py, [Ok(key), Ok(value)].into_iter())?;
-            list.append(fallible::tuple(&pair)?)
-        })?;
-        self.compounds[place] = Some(list.clone().into_any());
-        push(&mut self.rare_state().unhashable, (place, Kind::Pairs))?;
-        Ok(list.into_any())
-    }
-
-    /// A Set: a set, unless an item can't be in one, two items are one in Python, or many items have
-    /// the same hash.
-    fn set(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let set = PySet::empty(self.py)?;
-        let place = self.compounds.len();
-        push(&mut self.compounds, Some(set.clone().into_any()))?;
-        let items = fallible::list(self.py)?;
-        for _ in 0..count {
-            items.append(self.value()?)?;
-        }
-        self.reader.leave();
-        if !hashes::collide(&items, || self.pause())?
-            && self.all_in(items.iter(), |item| set.add(item))?
-            && set.len() == items.len()
-        {
-            return Ok(set.into_any());
-        }
-        set.clear();
-        self.compounds[place] = Some(items.clone().into_any());
-        push(&mut self.rare_state().unhashable, (place, Kind::Items))?;
-        Ok(items.into_any())
-    }
-
-    /// Calls `each` with every item, with pauses. False if one raises a `TypeError`, as for an
-    /// unhashable item.
-    pub(super) fn all_in<T>(
-        &mut self,
-        items: impl Iterator<Item = T>,
-        mut each: impl FnMut(T) -> PyResult<()>,
-    ) -> PyResult<bool> {
-        for (position, item) in items.enumerate() {
-            if pace::is_due(position) {
-                self.pause()?;
-            }
-            match each(item) {
-                Ok(()) => {}
-                Err(error) if error.is_instance_of::<PyTypeError>(self.py) => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
     fn bigint(&self, negative: bool, words: Words<'_>) -> PyResult<Bound<'py, PyAny>> {
         let bytes = fallible::bytes(self.py, words.as_bytes())?;
         let from_bytes = self.names.int_from_bytes.bind(self.py);
@@ -626,7 +496,7 @@ fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-fn utf16<'py>(py: Python<'py>, units: Units<'_>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn utf16<'py>(py: Python<'py>, units: Units<'_>) -> PyResult<Bound<'py, PyAny>> {
     let how = (intern!(py, "utf-16-le"), intern!(py, "surrogatepass"));
     fallible::bytes(py, units.as_bytes())?.call_method1(intern!(py, "decode"), how)
 }

@@ -15,6 +15,7 @@ use pyo3::types::{
 use pyo3::{PyTypeInfo, intern};
 use rustc_hash::FxHashMap;
 
+use super::addresses::Addresses;
 use super::objects::RequestObjects;
 use super::pace::{PAUSE_ITEMS, Pace};
 use super::place::{Place, Step};
@@ -52,46 +53,8 @@ pub(crate) struct Encoder<'a, 'py> {
 /// would not end.
 const CONVERSIONS_MAX: u32 = 64;
 
-/// The numbers of compounds by the addresses of their objects: a vector while they are few. The table
-/// is boxed so that an encoder without compounds is cheap to drop.
-#[derive(Default)]
-struct Addresses {
-    few: Vec<(usize, u32)>,
-    many: Option<Box<FxHashMap<usize, u32>>>,
-}
-
-/// The most compounds in the vector.
-const FEW: usize = 12;
-
 /// The most bytes of a value without text or bytes, which reserve their own room.
 const VALUE_BYTES: usize = 16;
-
-impl Addresses {
-    fn get(&self, address: usize) -> Option<u32> {
-        match &self.many {
-            None => self
-                .few
-                .iter()
-                .find(|known| known.0 == address)
-                .map(|known| known.1),
-            Some(many) => many.get(&address).copied(),
-        }
-    }
-
-    fn insert(&mut self, address: usize, index: u32) -> PyResult<()> {
-        if self.many.is_none() && self.few.len() < FEW {
-            self.few.push((address, index));
-            return Ok(());
-        }
-        let few = &mut self.few;
-        let many = self
-            .many
-            .get_or_insert_with(|| Box::new(few.drain(..).collect()));
-        many.try_reserve(1).map_err(|_| fallible::memory())?;
-        many.insert(address, index);
-        Ok(())
-    }
-}
 
 const MAX_SAFE: i64 = (1 << 53) - 1;
 
