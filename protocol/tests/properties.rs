@@ -27,7 +27,7 @@ enum Value {
     Hole,
     Own(u32),
     Lent(u32, u8, u32),
-    Brought(u32),
+    RequestObject(u32),
     Array(Vec<Self>),
     Ints(Vec<i32>),
     Doubles(Vec<u64>),
@@ -54,7 +54,7 @@ fn value() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::Date),
         (1..u32::MAX).prop_map(Value::Own),
         (1..u32::MAX, any::<u8>(), any::<u32>()).prop_map(|(a, b, c)| Value::Lent(a, b, c)),
-        any::<u32>().prop_map(Value::Brought),
+        any::<u32>().prop_map(Value::RequestObject),
         prop::collection::vec(any::<i32>(), 0..8).prop_map(Value::Ints),
         prop::collection::vec(any::<u64>(), 0..8).prop_map(Value::Doubles),
         (any::<bool>(), prop::collection::vec(any::<u8>(), 0..32))
@@ -91,7 +91,7 @@ fn write(w: &mut ValueWriter<'_>, value: &Value) {
         Value::Hole => w.hole(),
         Value::Own(id) => w.own(SlotId::new(*id).unwrap()),
         Value::Lent(id, kind, class) => w.lent(SlotId::new(*id).unwrap(), *kind, *class),
-        Value::Brought(index) => w.brought(*index),
+        Value::RequestObject(index) => w.request_object(*index),
         Value::Array(items) => {
             let open = w.open_array().unwrap();
             for item in items {
@@ -171,7 +171,7 @@ fn read(r: &mut ValueReader<'_>) -> Value {
         Token::Hole => Value::Hole,
         Token::Own(id) => Value::Own(id.get()),
         Token::Lent { id, kind, class } => Value::Lent(id.get(), kind, class),
-        Token::Brought(index) => Value::Brought(index),
+        Token::RequestObject(index) => Value::RequestObject(index),
         Token::Ref(index) => panic!("a reference to {index} that was not written"),
         Token::ArrayI32 { items, .. } => Value::Ints(items.iter().collect()),
         Token::ArrayF64 { items, .. } => Value::Doubles(items.iter().map(f64::to_bits).collect()),

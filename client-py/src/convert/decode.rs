@@ -316,7 +316,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
                 Some(Some(known)) => Ok(known.clone()),
                 _ => self.open_error(index as usize),
             },
-            Token::Brought(index) => self.request_object(index),
+            Token::RequestObject(index) => self.request_object(index),
             _ => Err(errors::violation("a value that is not allowed here")),
         }
     }

@@ -355,7 +355,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
     pub(super) fn known(&mut self, object: &Bound<'py, PyAny>) -> bool {
         let address = object.as_ptr() as usize;
         if let Some(index) = self.received.and_then(|received| received.get(&address)) {
-            self.out.brought(*index);
+            self.out.request_object(*index);
             return true;
         }
         match self.by_address.get(address) {

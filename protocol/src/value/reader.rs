@@ -373,7 +373,7 @@ impl<'a> ValueReader<'a> {
                 Token::Error { index, id, class }
             }
             Tag::Hole => Token::Hole,
-            Tag::Brought => Token::Brought(self.take()?),
+            Tag::RequestObject => Token::RequestObject(self.take()?),
             _ => return Err(ProtocolError::malformed("an unknown kind of value", at)),
         })
     }

@@ -55,7 +55,7 @@ codes! {
         Ref = 20,
         Own = 21,
         Lent = 22,
-        Brought = 23,
+        RequestObject = 23,
     }
 
     /// What a buffer is a view of bytes as. The first twelve are Node-API's typed array types.

@@ -118,7 +118,7 @@ pub enum Token<'a> {
         class: u32,
     },
     /// In a write-back block: a compound of the request. To be checked by the receiver.
-    Brought(u32),
+    RequestObject(u32),
 }
 
 macro_rules! packed {

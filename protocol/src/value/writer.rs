@@ -215,8 +215,8 @@ impl<'a> ValueWriter<'a> {
     }
 
     /// In a write-back block: the compound of the request that is being written back.
-    pub fn brought(&mut self, index: u32) {
-        codec::put(self.out, (Tag::Brought.code(), index));
+    pub fn request_object(&mut self, index: u32) {
+        codec::put(self.out, (Tag::RequestObject.code(), index));
     }
 
     // Compounds.

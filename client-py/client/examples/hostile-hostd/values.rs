@@ -297,7 +297,7 @@ impl Values<'_> {
     /// An earlier compound of the block, one that is not closed yet among them, or of the request.
     fn reference(&mut self) -> Result {
         if self.containers > 0 && self.chance.one_in(2) {
-            self.out.brought(self.chance.below(self.containers));
+            self.out.request_object(self.chance.below(self.containers));
             return Ok(());
         }
         if self.compounds == 0 {
@@ -362,7 +362,7 @@ impl Values<'_> {
                 .out
                 .put_u8(24 + self.chance.below(200).to_le_bytes()[0]),
             1 => self.out.reference(self.chance.below(u32::MAX)),
-            2 => self.out.brought(self.chance.below(u32::MAX)),
+            2 => self.out.request_object(self.chance.below(u32::MAX)),
             3 => {
                 if let Some(id) = SlotId::new(1 + self.chance.below(1 << 20)) {
                     self.out.own(id);

@@ -62,7 +62,7 @@ pub(super) fn matches(
             .lent_value(id)
             .is_some_and(|expected| same(value, &expected)),
         Token::Lent { id, .. } => session.remote_slot(value) == Some(id),
-        Token::Brought(_) => false,
+        Token::RequestObject(_) => false,
     }
 }
 

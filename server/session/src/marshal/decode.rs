@@ -237,7 +237,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
             Token::Ref(index) => self.reference(index, at)?,
             Token::Lent { id, kind, class } => self.session.proxy(id, kind, class)?,
             Token::Hole => return Err(malformed("a hole outside an array", at)),
-            Token::Brought(index) => match self.originals.get(index as usize) {
+            Token::RequestObject(index) => match self.originals.get(index as usize) {
                 Some(original) => original.value.clone(),
                 None => return Err(malformed("a reference to no object of the request", at)),
             },

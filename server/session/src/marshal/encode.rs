@@ -206,7 +206,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             return Ok(());
         };
         if let Some(&index) = self.objects.and_then(|objects| objects.get(&identity)) {
-            self.out.brought(index);
+            self.out.request_object(index);
             return Ok(());
         }
         if let Some(index) = self.seen.find(identity) {

@@ -91,6 +91,6 @@ fn token_text(token: Token<'_>, reader: &mut ValueReader<'_>) -> String {
             };
             format!("lent({id} {kind:?}{class})")
         }
-        Token::Brought(index) => format!("brought({index})"),
+        Token::RequestObject(index) => format!("request_object({index})"),
     }
 }

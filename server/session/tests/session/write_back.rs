@@ -45,7 +45,7 @@ fn changed_slots_come_back() {
     );
     assert_eq!(
         changes("(x => { x.push(null, x) })", 1, nested),
-        ["0: array 5 3=null 4=brought(0)"]
+        ["0: array 5 3=null 4=request_object(0)"]
     );
     assert_eq!(
         changes("(x => { x.length = 1 })", 1, nested),
@@ -71,7 +71,7 @@ fn new_objects_in_old_ones_come_along_and_old_ones_are_named() {
     let source = "(x => { x[0] = [x[1], {n: 1}] })";
     assert_eq!(
         changes(source, 1, nested),
-        ["0: array 3 0=[brought(1), {n: 1}]"]
+        ["0: array 3 0=[request_object(1), {n: 1}]"]
     );
 }
 
@@ -107,7 +107,7 @@ fn sets_and_maps_are_refilled() {
     };
     assert_eq!(
         changes("(m => { m.set(2, m) })", 1, map),
-        ["0: refilled 1 \"a\" 2 brought(0)"]
+        ["0: refilled 1 \"a\" 2 request_object(0)"]
     );
 }
 
@@ -225,7 +225,7 @@ fn what_the_client_changed_is_changed_in_place() {
         w.put_u32(3);
         w.put_u32(1);
         w.put_u32(2);
-        w.brought(0);
+        w.request_object(0);
         w.put_u32(2);
         w.put_u8(0);
         w.put_u32(0);
@@ -290,7 +290,7 @@ fn write_back_that_makes_no_sense_ends_the_session() {
             w.put_u32(1);
             w.put_u32(1);
             w.put_u32(0);
-            w.brought(77);
+            w.request_object(77);
         },
         // A key without a value.
         |w| {
