@@ -7,7 +7,7 @@ use hostd_protocol::control::LogLevel;
 use hostd_protocol::ids::Generation;
 
 use crate::addon::LoadedAddon;
-use crate::flood::{self, Verdict};
+use crate::flood::{self, FloodLevel};
 use crate::output;
 
 impl LoadedAddon {
@@ -15,7 +15,7 @@ impl LoadedAddon {
     #[inline]
     pub(crate) fn charge(&self, generation: Generation, time: Duration) {
         let verdict = self.background.notices.charge(time);
-        if verdict != Verdict::Within {
+        if verdict != FloodLevel::Within {
             self.answer_flood(generation, verdict);
         }
     }
@@ -43,9 +43,9 @@ impl LoadedAddon {
 
     /// Warns of the flood, or kills the host.
     #[cold]
-    pub(crate) fn answer_flood(&self, generation: Generation, verdict: Verdict) {
+    pub(crate) fn answer_flood(&self, generation: Generation, verdict: FloodLevel) {
         let limit = limit_of(self.background.notices.share());
-        if verdict == Verdict::Warn {
+        if verdict == FloodLevel::Warn {
             let message = format!(
                 "the addon {} floods this process with notices, turns or unhandled errors; its host \
                  is killed if this goes on: {limit}",

@@ -12,7 +12,7 @@ use hostd_protocol::frame::Header;
 use crate::addon::LoadedAddon;
 use crate::background::Background;
 use crate::fallible;
-use crate::flood::{self, Verdict};
+use crate::flood::{self, FloodLevel};
 use crate::flooding::limit_of;
 use crate::jobs::Job;
 use crate::output;
@@ -42,11 +42,11 @@ impl Listener {
     /// Whether output and logs exceed their share; then these bytes are dropped, and counted.
     fn is_flooded(&self, bytes: usize) -> bool {
         let verdict = self.background().prints.level();
-        if verdict == Verdict::Beyond {
+        if verdict == FloodLevel::Beyond {
             let dropped = &self.background().dropped;
             dropped.fetch_add(bytes as u64, Ordering::Relaxed);
         }
-        if verdict == Verdict::Warn {
+        if verdict == FloodLevel::Warn {
             let message = format!(
                 "the addon {} prints or logs more than this process can show; what exceeds its limit \
                  is dropped: {}",
@@ -55,7 +55,7 @@ impl Listener {
             );
             output::log(LogLevel::Warn, "flood", &message, None);
         }
-        verdict == Verdict::Beyond
+        verdict == FloodLevel::Beyond
     }
 
     #[cold]
@@ -129,7 +129,7 @@ impl HostEvents for Listener {
             background.note_refundable(flood::NOTICE);
         }
         let verdict = background.notices.charge(flood::NOTICE);
-        if verdict != Verdict::Within
+        if verdict != FloodLevel::Within
             && let Some(addon) = self.worker.addon.upgrade()
         {
             addon.answer_flood(header.generation, verdict);

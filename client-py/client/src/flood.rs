@@ -34,7 +34,7 @@ const UNCOUNTED_MAX: i64 = 1_000_000;
 
 /// The state of a bucket after a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FloodLevel {
     /// There is room.
     Within,
     /// The bucket is partly full; returned once, until it has drained.
@@ -96,19 +96,19 @@ impl Meter {
 
     /// Charges CPU time, and updates the bucket if enough is charged.
     #[inline]
-    pub fn charge(&self, time: Duration) -> Verdict {
+    pub fn charge(&self, time: Duration) -> FloodLevel {
         if self.add(time) < UNCOUNTED_MAX {
-            return Verdict::Within;
+            return FloodLevel::Within;
         }
         self.level()
     }
 
     /// Updates the bucket.
-    pub fn level(&self) -> Verdict {
+    pub fn level(&self) -> FloodLevel {
         self.count(Instant::now())
     }
 
-    fn count(&self, now: Instant) -> Verdict {
+    fn count(&self, now: Instant) -> FloodLevel {
         let mut bucket = lock(&self.bucket);
         let charged = self.uncounted.swap(0, Ordering::Relaxed);
         let passed = now.saturating_duration_since(bucket.since);
@@ -121,7 +121,7 @@ impl Meter {
         let most = self.of(BURST);
         if bucket.level >= most {
             bucket.level = most;
-            return Verdict::Beyond;
+            return FloodLevel::Beyond;
         }
         let warned_at = most / WARNED_AT;
         if bucket.level < warned_at / 2 {
@@ -129,9 +129,9 @@ impl Meter {
         }
         if bucket.level >= warned_at && !bucket.is_warned {
             bucket.is_warned = true;
-            return Verdict::Warn;
+            return FloodLevel::Warn;
         }
-        Verdict::Within
+        FloodLevel::Within
     }
 
     /// The share of some time, in nanoseconds.
@@ -175,9 +175,9 @@ mod tests {
             let charged = i64::try_from(each.as_nanos()).unwrap();
             meter.uncounted.store(charged, Ordering::Relaxed);
             match meter.count(begin + TENTH * tenth) {
-                Verdict::Within => {}
-                Verdict::Warn => warned = warned.or(Some(tenth)),
-                Verdict::Beyond => beyond = beyond.or(Some(tenth)),
+                FloodLevel::Within => {}
+                FloodLevel::Warn => warned = warned.or(Some(tenth)),
+                FloodLevel::Beyond => beyond = beyond.or(Some(tenth)),
             }
         }
         (warned, beyond)
@@ -209,6 +209,10 @@ mod tests {
         let meter = Meter::new(0.001);
         let charges = 20_000_u64;
         let found = (0..charges).map(|_| meter.charge(NOTICE));
-        assert!(found.into_iter().any(|verdict| verdict == Verdict::Beyond));
+        assert!(
+            found
+                .into_iter()
+                .any(|verdict| verdict == FloodLevel::Beyond)
+        );
     }
 }
