@@ -28,7 +28,6 @@ pub(crate) fn memory() -> PyErr {
     })
 }
 
-/// An int.
 #[inline]
 pub(crate) fn int(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: F1.
@@ -37,7 +36,6 @@ pub(crate) fn int(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, made) }
 }
 
-/// A float.
 #[inline]
 pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: F1.
@@ -46,13 +44,11 @@ pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, made) }
 }
 
-/// A string.
 #[inline]
 pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
     PyString::from_bytes(py, text.as_bytes())
 }
 
-/// The bytes.
 pub(crate) fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, bytes.len(), |target| {
         target.copy_from_slice(bytes);
@@ -136,7 +132,6 @@ pub(crate) fn import<'py>(
     py.import(string(py, module)?)?.getattr(string(py, name)?)
 }
 
-/// A dict of facts.
 pub(crate) struct Facts<'py>(pub(crate) Bound<'py, PyDict>);
 
 impl<'py> Facts<'py> {
@@ -152,7 +147,6 @@ impl<'py> Facts<'py> {
 
 /// A value that can be an argument of a call.
 pub(crate) trait Argument<'py> {
-    /// The object.
     fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
 }
 
@@ -263,7 +257,6 @@ impl<'py, A: Argument<'py>> Argument<'py> for Option<A> {
 
 /// The positional arguments of a call.
 pub(crate) trait Arguments<'py> {
-    /// The tuple.
     fn tuple(self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>>;
 }
 

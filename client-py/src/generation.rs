@@ -282,7 +282,6 @@ impl HostGeneration {
         Ok(lent.without_address(gone))
     }
 
-    /// The lent object with this id.
     pub(crate) fn lent(&self, py: Python<'_>, id: SlotId) -> Option<LentObject> {
         locked(&self.lent).table.get(id).map(|entry| LentObject {
             object: entry.object.clone_ref(py),

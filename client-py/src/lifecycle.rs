@@ -106,7 +106,6 @@ pub(crate) fn register(addon: &Arc<LoadedAddon>) {
     addons.push(Arc::downgrade(addon));
 }
 
-/// The registered addons.
 pub(crate) fn registered() -> Vec<Arc<LoadedAddon>> {
     locked(&ADDONS).iter().filter_map(Weak::upgrade).collect()
 }

@@ -18,7 +18,6 @@ pub(crate) struct KernelMemory {
 }
 
 impl KernelMemory {
-    /// Reads it.
     pub(crate) fn read() -> Self {
         Self {
             has_killed: has_killed(),

@@ -179,7 +179,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         self.reader.take_count(bytes).map_err(errors::protocol)
     }
 
-    /// Any value.
     #[inline]
     pub(crate) fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
         if self.reader.is_paused() {

@@ -134,7 +134,6 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.place.locate(self.py, error)
     }
 
-    /// Any value.
     #[inline]
     pub(crate) fn value(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         self.spend(1)?;

@@ -46,7 +46,6 @@ pub(crate) enum Phase {
     Timers,
     /// What threads posted.
     Events,
-    /// Immediates.
     Immediates,
     /// Threadsafe functions that have come to their end.
     Closing,

@@ -157,13 +157,11 @@ impl Timers {
         self.begin.checked_add(Duration::from_millis(due))
     }
 
-    /// Whether a timer is due, or one may be.
     pub(crate) fn is_timer_due(&self) -> bool {
         let first = self.queue.first_key_value();
         first.is_some_and(|(&(due, _), _)| due <= self.now())
     }
 
-    /// Whether there are immediates.
     pub(crate) fn has_immediates(&self) -> bool {
         !self.immediates.is_empty()
     }
@@ -178,7 +176,6 @@ impl Timers {
         !self.immediates.is_empty() || self.by_serial.values().any(|(_, referenced)| *referenced)
     }
 
-    /// Adds an immediate.
     pub(crate) fn add_immediate(&mut self, immediate: Value) {
         self.immediates.push_back(immediate);
     }

@@ -109,7 +109,6 @@ impl CleanupHook {
         std::ptr::fn_addr_eq(self.0, other.0)
     }
 
-    /// Calls it.
     pub(crate) fn call(self, argument: Data) {
         // SAFETY: A4; an addon's hook, called with the argument it was added with.
         unsafe { guarded_call(argument.word(), 0, 0, 0, self.0 as *const ()) };
@@ -117,7 +116,6 @@ impl CleanupHook {
 }
 
 impl AsyncHook {
-    /// Calls it.
     pub(crate) fn call(self, handle: napi_async_cleanup_hook_handle, argument: Data) {
         // SAFETY: A4; an addon's hook, called with its handle and argument.
         unsafe { guarded_call(handle.0, argument.word(), 0, 0, self.0 as *const ()) };
@@ -141,7 +139,6 @@ impl CallJs {
 }
 
 impl Execute {
-    /// Calls it.
     pub(crate) fn call(self, env: napi_env, data: Data) {
         // SAFETY: A4; an addon's callback, called with the pointer it was given with.
         unsafe { guarded_call(env.0, data.word(), 0, 0, self.0 as *const ()) };
@@ -149,7 +146,6 @@ impl Execute {
 }
 
 impl Complete {
-    /// Calls it.
     pub(crate) fn call(self, env: napi_env, status: napi_status, data: Data) {
         // SAFETY: A4; an addon's callback, called once per queueing with its own pointer.
         unsafe { guarded_call(env.0, status as usize, data.word(), 0, self.0 as *const ()) };
@@ -165,7 +161,6 @@ impl Init {
 }
 
 impl ApiVersion {
-    /// Calls it.
     pub(crate) fn call(self) -> i32 {
         // SAFETY: A4; a function of the image, without arguments.
         let returned = unsafe { guarded_call(0, 0, 0, 0, self.0 as *const ()) };

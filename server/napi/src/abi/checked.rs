@@ -145,13 +145,9 @@ pub(crate) struct Descriptor<'a> {
     pub(crate) name: Option<&'a CStr>,
     /// The name as a value.
     pub(crate) key: Option<Handle>,
-    /// The method.
     pub(crate) method: Option<Callback>,
-    /// The getter.
     pub(crate) getter: Option<Callback>,
-    /// The setter.
     pub(crate) setter: Option<Callback>,
-    /// The value.
     pub(crate) value: Option<Handle>,
     /// Attribute bits.
     pub(crate) attributes: c_int,
@@ -197,7 +193,6 @@ pub(super) fn nonzero(value: napi_value) -> Option<Handle> {
 pub(crate) struct ExternalText<'a, T> {
     /// The text.
     pub(crate) units: &'a [T],
-    /// Where it is.
     pub(crate) data: Data,
 }
 
@@ -222,7 +217,6 @@ pub(crate) struct Words<'a> {
 /// Memory of the addon's that JavaScript is to see.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    /// Where it is.
     pub(crate) data: Data,
     /// How many bytes it has.
     pub(crate) length: usize,

@@ -350,7 +350,6 @@ fn place(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Number, u
     ))
 }
 
-/// A length as a number.
 fn length_value(rt: Runtime, length: usize) -> Value {
     #[expect(
         clippy::cast_precision_loss,
