@@ -19,14 +19,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hostd_protocol::confinement::Confinement;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, RenameFlags, Timespec, UTIME_NOW, flock,
-    futimens, open, renameat_with, unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, RenameFlags, Timespec, UTIME_NOW, flock, futimens, open,
+    renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 use tempfile::Builder;
 
 use crate::copy::{FileSync, PRIVATE, copy, times};
-use crate::folder::{is_itself, open_own};
+use crate::folder::{self, FOLDER, open_own};
 use crate::remove::empty;
 
 /// The most bytes of all entries; beyond it the least recently used are removed.
@@ -178,12 +178,7 @@ fn opened(path: &Path) -> io::Result<Option<OwnedFd>> {
 }
 
 fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {
-    for entry in Dir::read_from(folder)? {
-        if !is_itself(entry?.file_name()) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(folder::entries(folder)?.next().transpose()?.is_none())
 }
 
 /// The entries with the time of their last use, the unfinished ones among them.
@@ -239,8 +234,7 @@ fn size(path: &Path) -> u64 {
 
 /// Removes one entry, after waiting for clients that copy it.
 fn remove(path: &Path) -> io::Result<()> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    match open(path, flags, Mode::empty()) {
+    match open(path, FOLDER, Mode::empty()) {
         Ok(entry) => {
             flock(&entry, FlockOperation::LockExclusive)?;
             empty(entry.as_fd(), Instant::now() + REMOVE_TIMEOUT)?;

@@ -9,12 +9,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    Dir, FileType, Mode, OFlags, Timespec, Timestamps, copy_file_range, fdatasync, fstat, futimens,
+    FileType, Mode, OFlags, Timespec, Timestamps, copy_file_range, fdatasync, fstat, futimens,
     mkdirat, openat,
 };
 use rustix::io::Errno;
 
-use crate::folder::is_itself;
+use crate::folder::{FOLDER, check_time, entries};
 
 /// Limits of one copy.
 pub(crate) const ENTRY_BYTES: u64 = 256 << 20;
@@ -58,15 +58,10 @@ pub(crate) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, sync: FileSync) -> 
 impl CopyBudget {
     fn folder(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> io::Result<()> {
         let depth = depth.checked_sub(1).ok_or(Errno::NAMETOOLONG)?;
-        for entry in Dir::read_from(from)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if is_itself(name) {
-                continue;
-            }
+        for entry in entries(from)? {
             self.files = self.files.checked_sub(1).ok_or(Errno::FBIG)?;
-            self.check_time()?;
-            self.entry((from, to), name, depth)?;
+            check_time(self.deadline)?;
+            self.entry((from, to), entry?.file_name(), depth)?;
         }
         Ok(())
     }
@@ -90,8 +85,7 @@ impl CopyBudget {
         match FileType::from_raw_mode(found.st_mode) {
             FileType::Directory => {
                 mkdirat(to, name, PRIVATE)?;
-                let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let folder = openat(to, name, flags, Mode::empty())?;
+                let folder = openat(to, name, FOLDER, Mode::empty())?;
                 self.folder(source.as_fd(), folder.as_fd(), depth)
             }
             FileType::RegularFile if found.st_nlink == 1 => {
@@ -118,20 +112,12 @@ impl CopyBudget {
                 break;
             }
             self.bytes = self.bytes.checked_sub(copied as u64).ok_or(Errno::FBIG)?;
-            self.check_time()?;
+            check_time(self.deadline)?;
         }
         if self.sync == FileSync::Yes {
             fdatasync(to)?;
         }
         Ok(())
-    }
-
-    fn check_time(&self) -> Result<(), Errno> {
-        if Instant::now() < self.deadline {
-            Ok(())
-        } else {
-            Err(Errno::TIMEDOUT)
-        }
     }
 }
 

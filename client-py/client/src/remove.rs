@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, chmod, fstat, openat, renameat_with, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, chmod, fstat, openat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
-use crate::folder::is_itself;
+use crate::folder::{FOLDER, check_time, entries};
 
 /// A folder that is being emptied.
 struct Emptying<'a> {
@@ -54,17 +54,12 @@ impl Emptying<'_> {
     /// remove; otherwise the error of the last failure, or `NOTEMPTY`.
     fn pass(&mut self) -> io::Result<Option<Errno>> {
         let mut left = None;
-        for entry in Dir::read_from(self.top)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if is_itself(name) {
-                continue;
-            }
+        for entry in entries(self.top)? {
             left = Some(left.unwrap_or(Errno::NOTEMPTY));
-            if let Err(errno) = self.remove(name) {
+            if let Err(errno) = self.remove(entry?.file_name()) {
                 left = Some(errno);
             }
-            self.check_time()?;
+            check_time(self.deadline)?;
         }
         Ok(left)
     }
@@ -73,13 +68,13 @@ impl Emptying<'_> {
     fn remove(&mut self, name: &CStr) -> Result<(), Errno> {
         if !self.unlink(self.top, name, AtFlags::empty())? {
             let folder = opened(self.top, name)?;
-            for entry in Dir::read_from(&folder)? {
+            for entry in entries(&folder)? {
                 let entry = entry?;
                 let inner = entry.file_name();
-                if !is_itself(inner) && !self.unlink(folder.as_fd(), inner, AtFlags::empty())? {
+                if !self.unlink(folder.as_fd(), inner, AtFlags::empty())? {
                     self.move_up(folder.as_fd(), inner)?;
                 }
-                self.check_time()?;
+                check_time(self.deadline)?;
             }
             self.unlink(self.top, name, AtFlags::REMOVEDIR)?;
         }
@@ -120,19 +115,11 @@ impl Emptying<'_> {
                     return Ok(());
                 }
                 // The name is taken.
-                Err(Errno::EXIST) => self.check_time()?,
+                Err(Errno::EXIST) => check_time(self.deadline)?,
                 // A folder must be writable to be moved.
                 Err(Errno::ACCESS | Errno::PERM) if is_opened(folder, name)? => {}
                 Err(errno) => return Err(errno),
             }
-        }
-    }
-
-    fn check_time(&self) -> Result<(), Errno> {
-        if Instant::now() < self.deadline {
-            Ok(())
-        } else {
-            Err(Errno::TIMEDOUT)
         }
     }
 }
@@ -140,14 +127,12 @@ impl Emptying<'_> {
 /// Opens a folder in a folder, whatever its mode is.
 fn opened(folder: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     is_opened(folder, name)?;
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    openat(folder, name, flags, Mode::empty())
+    openat(folder, name, FOLDER, Mode::empty())
 }
 
 /// Opens a folder to its owner, if it was closed; false if it was not.
 fn is_opened(folder: BorrowedFd<'_>, name: &CStr) -> Result<bool, Errno> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::PATH;
-    let found = openat(folder, name, flags, Mode::empty())?;
+    let found = openat(folder, name, FOLDER | OFlags::PATH, Mode::empty())?;
     if Mode::from_raw_mode(fstat(&found)?.st_mode).contains(Mode::RWXU) {
         return Ok(false);
     }
