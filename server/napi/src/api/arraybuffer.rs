@@ -29,12 +29,21 @@ impl Cx {
         }
     }
 
-    /// Makes a view of an empty buffer that is then detached: the engine makes none of a detached
-    /// one.
-    pub(super) fn detached_view(&self, make: impl FnOnce(&Value) -> JsResult) -> NapiResult<Value> {
-        let buffer = self.js(self.rt().array_buffer(0))?;
-        let view = self.js(make(&buffer))?;
-        self.rt().detach(&buffer);
+    /// Makes a view of a part of a buffer; of a detached one, which the engine refuses, that of an
+    /// empty buffer that is then detached.
+    pub(super) fn view(
+        &self,
+        buffer: &Value,
+        offset: usize,
+        length: usize,
+        make: impl FnOnce(&Value, usize, usize) -> JsResult,
+    ) -> NapiResult<Value> {
+        if !self.rt().is_detached(buffer) {
+            return self.js(make(buffer, offset, length));
+        }
+        let empty = self.js(self.rt().array_buffer(0))?;
+        let view = self.js(make(&empty, 0, 0))?;
+        self.rt().detach(&empty);
         Ok(view)
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use hostd_engine::ErrorClass;
+use hostd_engine::{ErrorClass, JsResult};
 
 use crate::abi::callback::Finalize;
 use crate::abi::checked::{Data, Handle, Memory, OptOut, Out};
@@ -17,12 +17,7 @@ pub(crate) fn napi_create_buffer(
     data: OptOut<*mut c_void>,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let memory = cx
-        .js(cx.rt().array_buffer(length))
-        .map_err(|_| Status::GenericFailure)?;
-    let buffer = cx.js(cx.host.buffer_over(&memory, 0, length))?;
-    data.set_with(|| cx.address(&memory));
-    result.set(cx.push(buffer))
+    over(cx, cx.rt().array_buffer(length), length, data, result)
 }
 
 /// Makes a buffer over memory of the addon's, which the finalizer takes back. Over NULL its array
@@ -66,11 +61,9 @@ pub(crate) fn node_api_create_buffer_from_arraybuffer(
         cx.throw_coded(ErrorClass::RangeError, "ERR_OUT_OF_RANGE", message);
         return Ok(());
     }
-    if cx.rt().is_detached(&memory) {
-        let buffer = cx.detached_view(|empty| cx.host.buffer_over(empty, 0, 0))?;
-        return result.set(cx.push(buffer));
-    }
-    let buffer = cx.js(cx.host.buffer_over(&memory, offset, length))?;
+    let buffer = cx.view(&memory, offset, length, |memory, offset, length| {
+        cx.host.buffer_over(memory, offset, length)
+    })?;
     result.set(cx.push(buffer))
 }
 
@@ -81,10 +74,25 @@ pub(crate) fn napi_create_buffer_copy(
     data: OptOut<*mut c_void>,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let memory = cx
-        .js(cx.rt().array_buffer_copy(bytes))
-        .map_err(|_| Status::GenericFailure)?;
-    let buffer = cx.js(cx.host.buffer_over(&memory, 0, bytes.len()))?;
+    over(
+        cx,
+        cx.rt().array_buffer_copy(bytes),
+        bytes.len(),
+        data,
+        result,
+    )
+}
+
+/// Makes a buffer over new memory, unless there is none.
+fn over(
+    cx: &Cx,
+    memory: JsResult,
+    length: usize,
+    data: OptOut<*mut c_void>,
+    result: Out<napi_value>,
+) -> NapiResult {
+    let memory = cx.js(memory).map_err(|_| Status::GenericFailure)?;
+    let buffer = cx.js(cx.host.buffer_over(&memory, 0, length))?;
     data.set_with(|| cx.address(&memory));
     result.set(cx.push(buffer))
 }

@@ -59,45 +59,36 @@ of_encoding! {
     napi_create_string_utf16 node_api_create_property_key_utf16 u16: string_utf16;
 }
 
-/// Makes a string; the finalizer gives the text back after the outermost call.
-///
-/// # Differs from Node
-///
-/// The engine keeps a copy, for it has no strings over memory of others. `copied` is false all the
-/// same: addons are published that free the text themselves where it is true, although the
-/// finalizer has run. The text stays in place for the rest of the outermost call, not until the
-/// string dies.
-pub(crate) fn node_api_create_external_string_latin1(
-    cx: &Cx,
-    text: ExternalText<'_, u8>,
-    finalize: Option<Finalize>,
-    hint: Data,
-    result: Out<napi_value>,
-    copied: OptOut<bool>,
-) -> NapiResult {
-    let length = text.units.len();
-    make(cx, length, || cx.rt().string_latin1(text.units), result)?;
-    copied.set(false)?;
-    give_back(cx, length, finalize, text.data, hint)
+/// The functions that make a string of a text that the addon keeps.
+macro_rules! external {
+    ($($name:ident $unit:ty: $make:ident;)*) => {$(
+        /// Makes a string; the finalizer gives the text back after the outermost call.
+        ///
+        /// # Differs from Node
+        ///
+        /// The engine keeps a copy, for it has no strings over memory of others. `copied` is false all
+        /// the same: addons are published that free the text themselves where it is true, although the
+        /// finalizer has run. The text stays in place for the rest of the outermost call, not until the
+        /// string dies.
+        pub(crate) fn $name(
+            cx: &Cx,
+            text: ExternalText<'_, $unit>,
+            finalize: Option<Finalize>,
+            hint: Data,
+            result: Out<napi_value>,
+            copied: OptOut<bool>,
+        ) -> NapiResult {
+            let length = text.units.len();
+            make(cx, length, || cx.rt().$make(text.units), result)?;
+            copied.set(false)?;
+            give_back(cx, length, finalize, text.data, hint)
+        }
+    )*};
 }
 
-/// Makes a string; the finalizer gives the text back after the outermost call.
-///
-/// # Differs from Node
-///
-/// As [`node_api_create_external_string_latin1`].
-pub(crate) fn node_api_create_external_string_utf16(
-    cx: &Cx,
-    text: ExternalText<'_, u16>,
-    finalize: Option<Finalize>,
-    hint: Data,
-    result: Out<napi_value>,
-    copied: OptOut<bool>,
-) -> NapiResult {
-    let length = text.units.len();
-    make(cx, length, || cx.rt().string_utf16(text.units), result)?;
-    copied.set(false)?;
-    give_back(cx, length, finalize, text.data, hint)
+external! {
+    node_api_create_external_string_latin1 u8: string_latin1;
+    node_api_create_external_string_utf16 u16: string_utf16;
 }
 
 /// Runs the finalizer of an external text: at once for an empty one, as Node does, else later.

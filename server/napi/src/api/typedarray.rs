@@ -47,11 +47,9 @@ pub(crate) fn napi_create_typedarray(
         cx.throw_coded(ErrorClass::RangeError, code, "Invalid typed array length");
         return Err(Status::GenericFailure);
     }
-    if rt.is_detached(&buffer) {
-        let array = cx.detached_view(|empty| rt.typed_array(element, empty, 0, 0))?;
-        return result.set(cx.push(array));
-    }
-    let array = cx.js(rt.typed_array(element, &buffer, offset, length))?;
+    let array = cx.view(&buffer, offset, length, |buffer, offset, length| {
+        rt.typed_array(element, buffer, offset, length)
+    })?;
     result.set(cx.push(array))
 }
 
@@ -100,11 +98,9 @@ pub(crate) fn napi_create_dataview(
              array passed in",
         ));
     }
-    if rt.is_detached(&buffer) {
-        let view = cx.detached_view(|empty| rt.data_view(empty, 0, 0))?;
-        return result.set(cx.push(view));
-    }
-    let view = cx.js(rt.data_view(&buffer, offset, length))?;
+    let view = cx.view(&buffer, offset, length, |buffer, offset, length| {
+        rt.data_view(buffer, offset, length)
+    })?;
     result.set(cx.push(view))
 }
 
