@@ -30,16 +30,9 @@ pub(super) enum Encoding {
 impl Encoding {
     /// The encoding with that number.
     pub(super) fn from_number(number: i32) -> Option<Self> {
-        Some(match number {
-            0 => Self::Utf8,
-            1 => Self::Utf16,
-            2 => Self::Latin1,
-            3 => Self::Ascii,
-            4 => Self::Hex,
-            5 => Self::Base64,
-            6 => Self::Base64Url,
-            _ => return None,
-        })
+        use Encoding::{Ascii, Base64, Base64Url, Hex, Latin1, Utf8, Utf16};
+        let all = [Utf8, Utf16, Latin1, Ascii, Hex, Base64, Base64Url];
+        all.get(usize::try_from(number).ok()?).copied()
     }
 }
 
