@@ -3,9 +3,8 @@
 use rustix::io::Errno;
 
 use crate::SingleThreaded;
-use crate::limits::Bounds;
 use crate::policy::{Namespaces, Policy};
-use crate::report::{Failure, Report, Requested, State};
+use crate::report::{Bounds, Failure, Report, Requested, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
     Tightening, advice, crash, denied, diagnose, gate, granted, jail, landlock, limits, namespaces,
@@ -102,7 +101,7 @@ fn jail_wanted(
         return false;
     }
     // Tried in a child first: a process cannot leave a namespace again if a later step fails.
-    let tried = wanted_namespaces(policy).and_then(|()| namespaces::try_out(alone, policy));
+    let tried = wanted_namespaces(policy).and_then(|()| jail::try_out(alone, policy));
     let can_be_had = tried.is_ok();
     if !can_be_had {
         report.note("namespaces", Wanted, tried);
@@ -259,6 +258,7 @@ fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> 
     crash::guard().map_err(Failure::of("sigaction"))?;
     let program = if allowed.diagnose {
         diagnose::prepare(allowed.jailed)?;
+        gate::listen().map_err(Failure::of("sigaction"))?;
         let plain = Allowed {
             diagnose: false,
             ..*allowed

@@ -14,10 +14,11 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::advice::{self, Filter, STRICT, Use};
+use crate::frames;
 use crate::report::Failure;
 use crate::seccomp::{name_of, path_of};
+use crate::thread::{this_process, this_thread};
 use crate::trap::FilteredCall;
-use crate::{frames, gate};
 
 /// Limit of the number of different calls that are recorded.
 const CALLS_MAX: usize = 512;
@@ -85,14 +86,14 @@ static PIPE: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 /// Whether a missing file may be one that was not granted.
 static JAILED: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler and what it needs; must run before the filter is installed.
+/// Makes what the handler needs; must run before the filter is installed.
 pub(crate) fn prepare(jailed: bool) -> Result<(), Failure> {
     let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
     let (read, write) = rustix::pipe::pipe_with(flags).map_err(Failure::of("pipe2"))?;
     PIPE[0].store(read.into_raw_fd(), Ordering::Relaxed);
     PIPE[1].store(write.into_raw_fd(), Ordering::Relaxed);
     JAILED.store(jailed, Ordering::Relaxed);
-    gate::listen().map_err(Failure::of("sigaction"))
+    Ok(())
 }
 
 /// Drops all records: those of the self-test.
@@ -136,18 +137,6 @@ pub fn denied(beyond: usize) -> Vec<Denied> {
     let denied = entries.map(|entry| entry.read(&mut namer)).collect();
     READER.store(former, Ordering::Relaxed);
     denied
-}
-
-fn this_thread() -> u32 {
-    // SAFETY: C5; no pointer is passed.
-    let number = unsafe { libc::syscall(libc::SYS_gettid) };
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn this_process() -> u32 {
-    // SAFETY: C5; no pointer is passed. The C library's function may return a cached number.
-    let number = unsafe { libc::syscall(libc::SYS_getpid) };
-    u32::try_from(number).unwrap_or(0)
 }
 
 /// Whether the error is a denial.

@@ -13,8 +13,9 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
+use crate::SingleThreaded;
 use crate::granted::open_granted;
-use crate::namespaces::Network;
+use crate::namespaces::{Network, enter_all, original, try_in_a_copy};
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
@@ -79,6 +80,15 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
         .map_err(|error| failed("chdir", &error))?;
     let parts = parts.len();
     Ok(format!("{entered}; {parts} parts of the file system"))
+}
+
+/// Tries in a child process whether [`enter_all`] and [`enter`] are available.
+pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
+    try_in_a_copy(alone, || {
+        let parent = original();
+        enter_all(alone, policy.network, parent).and_then(|network| enter(policy, network))
+    })?;
+    Ok(String::new())
 }
 
 /// Makes `/proc` read-only, for root too: the kernel's settings and the files about processes.

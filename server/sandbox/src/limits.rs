@@ -4,22 +4,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustix::process::{self, Resource, Rlimit};
 
 use crate::policy::Policy;
-use crate::report::Failure;
-
-/// The limits of a host, as they were set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// Bytes of private memory.
-    pub memory: u64,
-    /// Threads, counted by the kernel or by the client.
-    pub threads: u64,
-    /// Open descriptors.
-    pub files: u64,
-    /// Bytes of one file.
-    pub file_size: u64,
-    /// Seconds of processor time, if they are limited.
-    pub cpu: Option<u64>,
-}
+use crate::report::{Bounds, Failure};
 
 /// Address space in bytes beyond what the memory limit yields: the range of handles (128 GiB), and
 /// the reservations of libraries such as engines of WebAssembly.

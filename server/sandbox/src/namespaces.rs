@@ -31,9 +31,8 @@ use rustix::net::{
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use crate::policy::Policy;
 use crate::report::Failure;
-use crate::{SingleThreaded, jail, rights};
+use crate::{SingleThreaded, rights};
 
 /// The first process of a process namespace.
 pub(crate) const INIT: u32 = 1;
@@ -158,21 +157,14 @@ pub(crate) fn enter_all(
     }
 }
 
-/// Tries in a child process whether [`enter_all`] and the file system of a jail are available.
-pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
-    try_in_a_copy(alone, || {
-        let parent = original();
-        enter_all(alone, policy.network, parent).and_then(|network| jail::enter(policy, network))
-    })?;
-    Ok(String::new())
-}
-
-/// The same for [`enter_user`]: some systems make such a namespace, but refuse to map its users.
+/// Tries [`enter_user`] in a child process: some systems make such a namespace, but refuse to map its
+/// users.
 pub(crate) fn try_out_user(alone: &SingleThreaded) -> Result<(), Failure> {
     try_in_a_copy(alone, || enter_user(alone))
 }
 
-fn try_in_a_copy(
+/// Tries to enter namespaces in a child process.
+pub(crate) fn try_in_a_copy(
     alone: &SingleThreaded,
     enter: impl FnOnce() -> Result<String, Failure>,
 ) -> Result<(), Failure> {
@@ -192,7 +184,7 @@ fn try_in_a_copy(
 }
 
 /// The parent process, of which this one is a fork.
-fn original() -> u32 {
+pub(crate) fn original() -> u32 {
     let parent = rustix::process::getppid();
     parent.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
 }

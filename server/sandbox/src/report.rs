@@ -2,8 +2,6 @@
 
 use rustix::io::Errno;
 
-use crate::limits::Bounds;
-
 /// Whether the policy requires a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {
@@ -64,6 +62,21 @@ impl Failure {
             detail: detail.into(),
         }
     }
+}
+
+/// The limits of a host, as they were set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of private memory.
+    pub memory: u64,
+    /// Threads, counted by the kernel or by the client.
+    pub threads: u64,
+    /// Open descriptors.
+    pub files: u64,
+    /// Bytes of one file.
+    pub file_size: u64,
+    /// Seconds of processor time, if they are limited.
+    pub cpu: Option<u64>,
 }
 
 /// The mechanisms, in the order of their application.

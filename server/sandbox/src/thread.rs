@@ -24,3 +24,17 @@ pub fn single_threaded() -> Result<SingleThreaded, StepError> {
         Err(StepError::NotAlone { threads })
     }
 }
+
+/// The number of this process, for handlers of signals.
+pub(crate) fn this_process() -> u32 {
+    // SAFETY: C5; no pointer is passed. The C library's function may return a cached number.
+    let number = unsafe { libc::syscall(libc::SYS_getpid) };
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// The number of this thread, for handlers of signals.
+pub(crate) fn this_thread() -> u32 {
+    // SAFETY: C5; no pointer is passed.
+    let number = unsafe { libc::syscall(libc::SYS_gettid) };
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,10 +1,9 @@
 //! The part of the crash record about a system call that the filter denied by ending the process.
 
-use std::ptr;
 use std::sync::atomic::Ordering;
 
-use super::handler::{readable, store};
-use super::page::{PATH_BYTES, Page};
+use super::memory::read_text;
+use super::page::{PATH_BYTES, Page, store};
 use crate::trap::FilteredCall;
 
 /// Records the call: its number, its arguments and its path.
@@ -26,27 +25,4 @@ pub(super) fn write(page: &Page, call: &FilteredCall, context: *mut libc::c_void
     }
     // Stored last: it marks the other fields as set.
     page.call_table.store(call.architecture, Ordering::Relaxed);
-}
-
-/// Reads a text up to its end or to the first unreadable word.
-fn read_text(address: u64, text: &mut [u8; PATH_BYTES]) {
-    let Ok(mut from) = usize::try_from(address) else {
-        return;
-    };
-    let mut word = None;
-    for to in text {
-        if word != Some(from & !7) {
-            if !readable(from & !7) {
-                return;
-            }
-            word = Some(from & !7);
-        }
-        let byte = ptr::with_exposed_provenance::<u8>(from);
-        // SAFETY: C7; the word around it was readable a moment ago.
-        *to = unsafe { byte.read_volatile() };
-        if *to == 0 {
-            return;
-        }
-        from = from.wrapping_add(1);
-    }
 }

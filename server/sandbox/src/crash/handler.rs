@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use rustix::io::Errno;
 
 use super::call;
-use super::page::{self, Layout, Page, STACK_BYTES, state};
+use super::memory::copy_stack;
+use super::page::{self, Layout, Page, state, store};
+use crate::thread::{this_process, this_thread};
 use crate::trap::FilteredCall;
 use crate::{StepError, diagnose};
 
@@ -30,11 +32,6 @@ const SIGNALS: [libc::c_int; 7] = [
 
 /// A call of x32, for which every filter raises SIGSYS.
 const FOREIGN_CALL: libc::c_long = 0x4000_0000;
-/// The size of a page of memory.
-const MEMORY_PAGE: usize = 4096;
-/// Bytes above an invalid stack pointer in which the stack is searched: an overflow of the main
-/// thread can pass its guard by as much.
-const STACK_SEARCH_BYTES: usize = 2 << 20;
 /// Time to wait for the record of another thread, in steps of 10 ms.
 const RECORD_WAIT_STEPS: u32 = 200;
 
@@ -216,17 +213,6 @@ fn node_api() -> Option<&'static str> {
     function()
 }
 
-/// Stores as much of a text as fits.
-pub(super) fn store(field: &[AtomicU64], text: &[u8]) {
-    for (word, bytes) in field.iter().zip(text.chunks(8)) {
-        let mut whole = [0_u8; 8];
-        for (to, from) in whole.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-    }
-}
-
 #[derive(Default)]
 struct Registers {
     program_counter: u64,
@@ -322,76 +308,4 @@ impl ProcFile {
             }
         }
     }
-}
-
-/// Copies the stack above the pointer, up to its end or to [`STACK_BYTES`].
-fn copy_stack(page: &Page, pointer: u64) {
-    let Ok(pointer) = usize::try_from(pointer) else {
-        return;
-    };
-    let mut from = pointer & !7;
-    let farthest = from.saturating_add(STACK_SEARCH_BYTES);
-    while !readable(from) {
-        from = next_page(from);
-        if from >= farthest {
-            return;
-        }
-    }
-    page.stack_address.store(from as u64, Ordering::Relaxed);
-    let mut have = 0_usize;
-    loop {
-        let room = STACK_BYTES.saturating_sub(have);
-        let length = next_page(from).saturating_sub(from).min(room);
-        if length == 0 || !readable(from) {
-            return;
-        }
-        let to = page::part::<u64>(page::Layout::CURRENT.stack.0.wrapping_add(have));
-        for offset in (0..length).step_by(8) {
-            let word = ptr::with_exposed_provenance::<u64>(from.wrapping_add(offset));
-            // SAFETY: C7; the page was readable when it was probed, and the address is aligned.
-            let value = unsafe { word.read_volatile() };
-            let to = to.wrapping_add(offset / 8);
-            // SAFETY: C4; there was room for the whole length, which is a multiple of 8.
-            unsafe { to.write_volatile(value) };
-        }
-        have = have.saturating_add(length);
-        from = from.saturating_add(length);
-        page.stack_bytes.store(have as u64, Ordering::Release);
-    }
-}
-
-fn next_page(address: usize) -> usize {
-    (address & !(MEMORY_PAGE - 1)).saturating_add(MEMORY_PAGE)
-}
-
-/// Whether the eight bytes at the address are readable.
-///
-/// Makes the kernel read a signal set there for an invalid operation: it reads the set before it
-/// rejects the operation, so EFAULT means that the address is unreadable.
-pub(super) fn readable(address: usize) -> bool {
-    const NO_OPERATION: libc::c_long = -1;
-    let nothing = ptr::null_mut::<libc::c_void>();
-    // SAFETY: C5; the kernel checks the address, and changes nothing.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            NO_OPERATION,
-            address,
-            nothing,
-            8_usize,
-        )
-    };
-    answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
-}
-
-fn this_process() -> u32 {
-    // SAFETY: C5; no pointer is passed. The C library's function may return a cached number.
-    let number = unsafe { libc::syscall(libc::SYS_getpid) };
-    u32::try_from(number).unwrap_or(0)
-}
-
-fn this_thread() -> u32 {
-    // SAFETY: C5; no pointer is passed.
-    let number = unsafe { libc::syscall(libc::SYS_gettid) };
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

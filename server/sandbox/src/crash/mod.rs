@@ -12,6 +12,7 @@
 
 mod call;
 mod handler;
+mod memory;
 mod page;
 mod stack;
 mod thread;
@@ -19,14 +20,11 @@ mod thread;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use page::{FILE_BYTES, Layout};
+pub use page::{FILE_BYTES, Layout, NO_LANE};
 
 use rustix::io::Errno;
 
 use crate::{SingleThreaded, StepError};
-
-/// The lane in the record when no call is running.
-pub const NO_LANE: u32 = u32::MAX;
 
 /// Takes the lane of a process without a record.
 static UNRECORDED_LANE: AtomicU32 = AtomicU32::new(NO_LANE);

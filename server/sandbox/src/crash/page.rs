@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use rustix::fs::fstat;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
-use super::NO_LANE;
 use crate::StepError;
 
 /// The first word of a record; its last byte is the number of the layout.
@@ -27,14 +26,17 @@ pub(super) const NAME_BYTES: usize = 64;
 /// Bytes of a path that are kept.
 pub(super) const PATH_BYTES: usize = 256;
 
+/// The lane in the record when no call is running.
+pub const NO_LANE: u32 = u32::MAX;
+
 /// How much of a record is written.
 pub(super) mod state {
     /// A handler has begun to write; no field is valid yet.
-    pub(in crate::crash) const BEGUN: u32 = 1;
+    pub(crate) const BEGUN: u32 = 1;
     /// Everything but the stack is written.
-    pub(in crate::crash) const FACTS: u32 = 2;
+    pub(crate) const FACTS: u32 = 2;
     /// The stack is written, too.
-    pub(in crate::crash) const WHOLE: u32 = 3;
+    pub(crate) const WHOLE: u32 = 3;
 }
 
 /// The record, in native byte order.
@@ -166,6 +168,17 @@ pub(super) fn map(file: &OwnedFd) -> Result<(), StepError> {
     page.magic.store(MAGIC, Ordering::Relaxed);
     PAGE.store(mapped, Ordering::Release);
     Ok(())
+}
+
+/// Stores as much of a text as fits.
+pub(super) fn store(field: &[AtomicU64], text: &[u8]) {
+    for (word, bytes) in field.iter().zip(text.chunks(8)) {
+        let mut whole = [0_u8; 8];
+        for (to, from) in whole.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

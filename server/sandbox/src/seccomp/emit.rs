@@ -5,38 +5,35 @@
 //! So a program is emitted from its end: the targets of a branch exist already, and are shared by
 //! all branches to them.
 
-use super::rules::{Half, Rule, Test, Verdict};
+use libc::sock_filter as Instruction;
+
+use super::rule::{Half, Rule, Test, Verdict};
 
 /// The kernel's number of the architecture x86-64.
-pub(super) const ARCHITECTURE: u32 = 0xc000_003e;
+const ARCHITECTURE: u32 = 0xc000_003e;
 /// Set in the numbers of x32, the calls with pointers of 32 bits on the same processor.
-pub(super) const X32: u32 = 0x4000_0000;
+const X32: u32 = 0x4000_0000;
 
 /// Load a word of the facts about the call.
-pub(super) const LOAD: u16 = 0x20;
+const LOAD: u16 = 0x20;
 /// Mask it by the value.
-pub(super) const AND: u16 = 0x54;
+const AND: u16 = 0x54;
 /// Jump always.
-pub(super) const JUMP: u16 = 0x05;
+const JUMP: u16 = 0x05;
 /// Jump if it equals the value.
-pub(super) const IF_EQUAL: u16 = 0x15;
+const IF_EQUAL: u16 = 0x15;
 /// Jump if it is at least the value.
-pub(super) const IF_AT_LEAST: u16 = 0x35;
+const IF_AT_LEAST: u16 = 0x35;
 /// Jump if it has a bit of the value.
-pub(super) const IF_ANY: u16 = 0x45;
+const IF_ANY: u16 = 0x45;
 /// Return the value.
-pub(super) const RETURN: u16 = 0x06;
+const RETURN: u16 = 0x06;
 
 /// Offsets of the number, the architecture, the address and the first argument of a call.
-pub(super) const AT_NUMBER: u32 = 0;
-pub(super) const AT_ARCHITECTURE: u32 = 4;
-pub(super) const AT_ADDRESS: u32 = 8;
-pub(super) const AT_ARGUMENTS: u32 = 16;
-
-pub(super) const RETURN_ALLOW: u32 = 0x7fff_0000;
-pub(super) const RETURN_ERRNO: u32 = 0x0005_0000;
-pub(super) const RETURN_TRAP: u32 = 0x0003_0000;
-pub(super) const RETURN_KILL: u32 = 0x8000_0000;
+const AT_NUMBER: u32 = 0;
+const AT_ARCHITECTURE: u32 = 4;
+const AT_ADDRESS: u32 = 8;
+const AT_ARGUMENTS: u32 = 16;
 
 /// Instructions up to which an answer is shared. A farther one is emitted again: a jump to it would
 /// not be shorter.
@@ -45,34 +42,22 @@ const SHARE_DISTANCE_MAX: usize = 200;
 /// The answer to a number without a rule.
 const UNKNOWN: Verdict = Verdict::Errno(libc::ENOSYS);
 
-/// One instruction, laid out as the kernel reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Instruction {
-    pub(super) code: u16,
-    pub(super) if_true: u8,
-    pub(super) if_false: u8,
-    pub(super) value: u32,
+/// An instruction that is no branch.
+const fn plain(code: u16, value: u32) -> Instruction {
+    Instruction {
+        code,
+        jt: 0,
+        jf: 0,
+        k: value,
+    }
 }
 
-impl Instruction {
-    const fn new(code: u16, value: u32) -> Self {
-        Self {
-            code,
-            if_true: 0,
-            if_false: 0,
-            value,
-        }
-    }
-
-    const fn answer(verdict: Verdict) -> Self {
-        let value = match verdict {
-            Verdict::Allow => RETURN_ALLOW,
-            Verdict::Errno(errno) => RETURN_ERRNO | errno.cast_unsigned(),
-            Verdict::Trap(errno) => RETURN_TRAP | errno.cast_unsigned(),
-            Verdict::Kill => RETURN_KILL,
-        };
-        Self::new(RETURN, value)
+const fn value_of(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Allow => libc::SECCOMP_RET_ALLOW,
+        Verdict::Errno(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+        Verdict::Trap(errno) => libc::SECCOMP_RET_TRAP | errno.cast_unsigned(),
+        Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }
 }
 
@@ -208,7 +193,7 @@ impl<'a> Writer<'a> {
     }
 
     fn load(&mut self, offset: u32) -> Place {
-        self.push(Instruction::new(LOAD, offset))
+        self.push(plain(LOAD, offset))
     }
 
     /// How many instructions what is written next jumps over to get there.
@@ -221,7 +206,7 @@ impl<'a> Writer<'a> {
         match known.map(|at| self.answers[at].1) {
             Some(place) if self.distance(place) < SHARE_DISTANCE_MAX => place,
             _ => {
-                let place = self.push(Instruction::answer(verdict));
+                let place = self.push(plain(RETURN, value_of(verdict)));
                 match known {
                     Some(at) => self.answers[at].1 = place,
                     None => self.answers.push((verdict, place)),
@@ -239,9 +224,9 @@ impl<'a> Writer<'a> {
         let reach = |place| u8::try_from(self.distance(place)).unwrap_or(u8::MAX);
         self.push(Instruction {
             code,
-            if_true: reach(if_true),
-            if_false: reach(if_false),
-            value,
+            jt: reach(if_true),
+            jf: reach(if_false),
+            k: value,
         })
     }
 
@@ -251,10 +236,7 @@ impl<'a> Writer<'a> {
         if u8::try_from(distance + margin).is_ok() {
             return place;
         }
-        self.push(Instruction::new(
-            JUMP,
-            u32::try_from(distance).unwrap_or(u32::MAX),
-        ))
+        self.push(plain(JUMP, u32::try_from(distance).unwrap_or(u32::MAX)))
     }
 
     /// Sends calls of other architectures to the handler, which ends the process; else loads the
@@ -328,7 +310,7 @@ impl<'a> Writer<'a> {
             self.branch(IF_ANY, mask, holds, fails)
         } else {
             self.branch(IF_EQUAL, value, holds, fails);
-            self.push(Instruction::new(AND, mask))
+            self.push(plain(AND, mask))
         };
         Entry {
             from_anywhere: self.load(offset),

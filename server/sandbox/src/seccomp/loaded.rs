@@ -2,7 +2,8 @@
 
 use syscalls::x86_64::Sysno;
 
-use super::rules::{EPERM, Rule, Verdict, clause, low, note_all};
+use super::rule::{EPERM, Rule, Verdict, clause, low};
+use super::rules::note_all;
 
 /// The rules that deny what only loading needs, by number: all code is in memory by then. The
 /// errors are those of the other layers for the same operation.

@@ -1,29 +1,40 @@
-//! Interprets a program as the kernel does, so that tests can evaluate it for every number.
+//! Interprets a program as the kernel does, so that it can be evaluated for every number.
 
-use super::emit::{
-    AND, AT_ADDRESS, AT_ARCHITECTURE, AT_ARGUMENTS, AT_NUMBER, IF_ANY, IF_AT_LEAST, IF_EQUAL,
-    Instruction, JUMP, LOAD, RETURN, RETURN_ALLOW, RETURN_ERRNO, RETURN_KILL, RETURN_TRAP,
-};
-use super::rules::Verdict;
+use hostd_sandbox::seccomp::Verdict;
+use libc::sock_filter;
+
+const ARCHITECTURE: u32 = 0xc000_003e;
+// Operations, and the offsets of the facts about a call, as the kernel has them.
+const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
+const JUMP: u16 = 0x05;
+const IF_EQUAL: u16 = 0x15;
+const IF_AT_LEAST: u16 = 0x35;
+const IF_ANY: u16 = 0x45;
+const RETURN: u16 = 0x06;
+const AT_NUMBER: u32 = 0;
+const AT_ARCHITECTURE: u32 = 4;
+const AT_ADDRESS: u32 = 8;
+const AT_ARGUMENTS: u32 = 16;
 
 /// The facts about a call that a program reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// The architecture whose number it has.
-    pub architecture: u32,
+    pub(crate) architecture: u32,
     /// Its number.
-    pub number: u32,
+    pub(crate) number: u32,
     /// Its arguments.
-    pub arguments: [u64; 6],
+    pub(crate) arguments: [u64; 6],
     /// The address of the instruction after it.
-    pub address: u64,
+    pub(crate) address: u64,
 }
 
 impl Call {
     /// A call of x86-64.
-    pub fn new(number: u32, arguments: [u64; 6]) -> Self {
+    pub(crate) fn new(number: u32, arguments: [u64; 6]) -> Self {
         Self {
-            architecture: super::emit::ARCHITECTURE,
+            architecture: ARCHITECTURE,
             number,
             arguments,
             address: 0,
@@ -52,7 +63,7 @@ impl Call {
 
 /// The result of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// A verdict.
     Verdict(Verdict),
     /// The kernel would reject the program.
@@ -60,17 +71,17 @@ pub enum Answer {
 }
 
 /// Runs the program for one call.
-pub fn evaluate(program: &[Instruction], call: &Call) -> Answer {
+pub(crate) fn evaluate(program: &[sock_filter], call: &Call) -> Answer {
     run(program, call).map_or(Answer::Nonsense, Answer::Verdict)
 }
 
-fn run(program: &[Instruction], call: &Call) -> Option<Verdict> {
+fn run(program: &[sock_filter], call: &Call) -> Option<Verdict> {
     let mut word = 0;
     let mut at = 0;
     loop {
         let instruction = program.get(at)?;
         at += 1;
-        let value = instruction.value;
+        let value = instruction.k;
         let holds = match instruction.code {
             LOAD => {
                 word = call.word(value)?;
@@ -91,9 +102,9 @@ fn run(program: &[Instruction], call: &Call) -> Option<Verdict> {
             _ => return None,
         };
         at += usize::from(if holds {
-            instruction.if_true
+            instruction.jt
         } else {
-            instruction.if_false
+            instruction.jf
         });
     }
 }
@@ -101,10 +112,10 @@ fn run(program: &[Instruction], call: &Call) -> Option<Verdict> {
 fn answer(value: u32) -> Option<Verdict> {
     let errno = (value & 0xffff).cast_signed();
     match value & 0xffff_0000 {
-        RETURN_ALLOW => Some(Verdict::Allow),
-        RETURN_ERRNO => Some(Verdict::Errno(errno)),
-        RETURN_TRAP => Some(Verdict::Trap(errno)),
-        RETURN_KILL => Some(Verdict::Kill),
+        libc::SECCOMP_RET_ALLOW => Some(Verdict::Allow),
+        libc::SECCOMP_RET_ERRNO => Some(Verdict::Errno(errno)),
+        libc::SECCOMP_RET_TRAP => Some(Verdict::Trap(errno)),
+        libc::SECCOMP_RET_KILL_PROCESS => Some(Verdict::Kill),
         _ => None,
     }
 }
