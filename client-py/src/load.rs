@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hostd_client::{Client, ClientError, Conversation, HostConfig};
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::{Failure, RemoteError};
+use hostd_protocol::error::RemoteError;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::message::{self, LoadRequest};
 use hostd_protocol::value::{HostKind, Token, ValueReader};

@@ -12,6 +12,7 @@ mod codec;
 pub mod confinement;
 pub mod control;
 pub mod error;
+pub mod failure;
 pub mod frame;
 pub mod handshake;
 pub mod ids;

@@ -14,7 +14,8 @@ use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState
 use hostd_protocol::control::{
     CarrierKind, ClientMessage, HostMessage, LogLevel, Setup, write_message,
 };
-use hostd_protocol::error::{Failure, RemoteError};
+use hostd_protocol::error::RemoteError;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{
     Denial, Denied, Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_denials,
 };

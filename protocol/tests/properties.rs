@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use hostd_protocol::control::Packet;
-use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_releases};
 use hostd_protocol::handshake::{HELLO_BYTES, Hello};
 use hostd_protocol::ids::{CallId, Generation, SlotId};

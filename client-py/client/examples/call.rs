@@ -19,7 +19,7 @@ use hostd_client::{
 };
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::control::LogLevel;
-use hostd_protocol::error::Failure;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::Limits;

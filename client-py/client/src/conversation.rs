@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use hostd_protocol::carrier::{
     ClientLane, Idle, Interrupted, ParkedWait, Uninterruptible, while_parked,
 };
-use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::{Generation, LaneIndex};
 use hostd_protocol::pending::{By, Pending};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hostd_protocol::error::Failure;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, Header, read_denials, read_releases};
 use hostd_protocol::value::ValueReader;
 use pyo3::prelude::*;

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::{Failure, RemoteError};
+use hostd_protocol::error::RemoteError;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use hostd_protocol::value::{ClientKind, ValueReader};
 use pyo3::exceptions::PyTypeError;

@@ -1,7 +1,7 @@
 //! Any block of values is read over to its end or refused, within its limits.
 #![no_main]
 
-use hostd_protocol::error::Failure;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, Description};
 use hostd_protocol::value::ValueReader;

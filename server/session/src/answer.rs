@@ -1,7 +1,8 @@
 //! The result of a request, and how it is written.
 
 use hostd_engine::{PromiseState, Runtime, Thrown, Value};
-use hostd_protocol::error::{Failure, ProtocolError, RemoteError};
+use hostd_protocol::error::{ProtocolError, RemoteError};
+use hostd_protocol::failure::Failure;
 use hostd_protocol::message::{self, Description, HostStats};
 
 use super::Session;

@@ -1,7 +1,8 @@
 //! The bodies of replies, requests and notices.
 
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::{Failure, RemoteError, Result};
+use hostd_protocol::error::{RemoteError, Result};
+use hostd_protocol::failure::Failure;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::message::{self, Description, HostStats};
 use hostd_protocol::value::{ClientKind, HostKind};

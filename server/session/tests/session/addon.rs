@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::Failure;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::message::{self, LoadRequest};

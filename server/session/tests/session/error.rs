@@ -1,7 +1,7 @@
 //! Errors in both directions.
 
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::Failure;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{ErrorClass, ValueWriter};

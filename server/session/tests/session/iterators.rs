@@ -146,7 +146,7 @@ fn failure_of_an_asynchronous_step_is_a_rejection() {
         1,
         |w| w.lent(SlotId::new(6).unwrap(), kind, 0),
         &mut |_, _, w| {
-            hostd_protocol::error::Failure::write_thrown(w);
+            hostd_protocol::failure::Failure::write_thrown(w);
             w.str("refused").unwrap();
             FrameKind::Failure
         },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{ClientEnd, ClientLane, Interrupted, memory};
-use hostd_protocol::error::Failure;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header, read_releases};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
