@@ -6,7 +6,8 @@ use hostd_protocol::failure::Failure;
 use hostd_protocol::message::{self, Description, HostStats};
 
 use super::Session;
-use super::settled::{Settled, write_state};
+use super::pending::Settled;
+use super::settled::write_state;
 use crate::marshal::{DecodeError, EncodeError, Encoded, Encoder};
 
 /// The reply to a request.

@@ -42,7 +42,7 @@ impl Session {
             return Err(self.gone());
         }
         if self.is_cancelled() {
-            return Err(Thrown(self.intrinsics.cancelled.clone()));
+            return Err(Thrown(self.tables.intrinsics.cancelled.clone()));
         }
         if self.nested.get() >= self.limits.nested_requests {
             let limit = self.limits.nested_requests;
@@ -84,7 +84,8 @@ impl Session {
         });
         if let Err(error) = written {
             self.unsend(buffers);
-            self.remotes
+            self.tables
+                .remotes
                 .borrow_mut()
                 .put_back(buffers.releases.drain(..));
             return Err(self.unsendable(error));
@@ -240,7 +241,7 @@ impl Session {
             .take_releases(header.flags, &mut reader)
             .map_err(DecodeError::from)
             .and_then(|()| {
-                let mut decoder = Decoder::new(self, reader, objects);
+                let mut decoder = Decoder::new(&self.tables, reader, objects);
                 if header.flags.contains(Flags::WRITE_BACK) {
                     changes = decoder.write_back(originals)?;
                 }
@@ -274,7 +275,7 @@ impl Session {
         // Not before the answer is read to its end. This counts as a change of the running call's
         // own arguments, which the originals may be.
         let applied = if answer.is_ok() && !changes.is_empty() {
-            apply(self, changes)
+            apply(&self.tables, changes, || self.is_cancelled())
         } else {
             Ok(())
         };
@@ -306,6 +307,6 @@ impl Session {
     /// Made at the start: making an error runs JavaScript for its stack, and an interrupt there would
     /// be lost.
     fn gone(&self) -> Thrown {
-        Thrown(self.intrinsics.gone.clone())
+        Thrown(self.tables.intrinsics.gone.clone())
     }
 }

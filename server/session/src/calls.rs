@@ -113,7 +113,7 @@ impl Session {
             None
         };
         let mut objects = level.objects.borrow_mut();
-        let mut decoder = Decoder::new(self, body, &mut objects);
+        let mut decoder = Decoder::new(&self.tables, body, &mut objects);
         let changes = match &originals {
             Some(originals) => decoder.write_back(originals)?,
             None => Vec::new(),
@@ -122,7 +122,7 @@ impl Session {
         decoder.finish()?;
         drop(objects);
         if !changes.is_empty() {
-            apply(self, changes)?;
+            apply(&self.tables, changes, || self.is_cancelled())?;
         }
         level.compared.set(self.runtime().mutations());
         Ok(request)
@@ -301,22 +301,19 @@ impl Session {
             return Err(RemoteError::Host(text.to_owned()).into());
         }
         let path = PathBuf::from(OsString::from_vec(request.path));
-        let loaded = self
-            .host()
-            .load(&path)
-            .map_err(|error| load_error(&error))?;
+        let loaded = self.host.load(&path).map_err(|error| load_error(&error))?;
         self.loaded.set(true);
         self.hooks.addon_loaded().map_err(not_confined)?;
         let rt = self.runtime();
-        self.host().set_global("addon", loaded.exports.clone())?;
+        self.host.set_global("addon", loaded.exports.clone())?;
         Ok(Answer::Exports(Box::new(exports(rt, loaded.exports)?)))
     }
 
     fn stats(&self) -> HostStats {
         let memory = self.runtime().memory();
         HostStats {
-            lent: self.objects.borrow().len() as u64,
-            received: self.remotes.borrow().len() as u64,
+            lent: self.tables.objects.borrow().len() as u64,
+            received: self.tables.remotes.borrow().len() as u64,
             calls: self.served.get(),
             callbacks: self.asked.get(),
             queued_events: self.host.queued_calls() as u64,

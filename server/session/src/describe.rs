@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use super::Session;
 use super::answer::{Answer, Refusal};
 use super::level::Level;
-use crate::marshal::class_prototype;
+use crate::marshal::{class_prototype, nature};
 
 /// How far a chain of prototypes is followed.
 const PROTOTYPES_MAX: usize = 256;
@@ -27,7 +27,7 @@ impl Session {
         let description = if let Some(object) = object {
             self.describe_object(&object)?
         } else {
-            let prototype = self.classes.borrow().prototype(class);
+            let prototype = self.tables.classes.borrow().prototype(class);
             let prototype = prototype.ok_or(RemoteError::Stale(class))?;
             self.describe_class(&prototype, class)?
         };
@@ -38,12 +38,12 @@ impl Session {
         let rt = self.runtime();
         let id = object
             .identity()
-            .and_then(|identity| self.lent_id(identity));
+            .and_then(|identity| self.tables.lent_id(identity));
         let sent = id.and_then(|id| {
-            let objects = self.objects.borrow();
+            let objects = self.tables.objects.borrow();
             objects.get(id).map(|object| (object.kind, object.class))
         });
-        let (kind, class_id) = sent.unwrap_or_else(|| self.nature(object));
+        let (kind, class_id) = sent.unwrap_or_else(|| nature(&self.tables, object));
         let name = match kind {
             HostKind::Function | HostKind::Class => self.name_of(object),
             HostKind::Symbol => text(self, &rt.symbol_description(object)?),
@@ -82,7 +82,7 @@ impl Session {
         let rt = self.runtime();
         let general = [
             rt.object_prototype().identity(),
-            self.intrinsics().function_prototype.identity(),
+            self.tables.intrinsics.function_prototype.identity(),
         ];
         let mut chain = Vec::new();
         let mut holder = object.clone();
@@ -134,16 +134,16 @@ impl Session {
     /// properties, and so is `constructor`, whatever kind of function it is.
     fn is_method(&self, key: &Key, value: &Value) -> bool {
         self.runtime().is_function(value)
-            && *key != self.intrinsics().constructor
-            && class_prototype(self, value).is_none()
+            && *key != self.tables.intrinsics.constructor
+            && class_prototype(&self.tables, value).is_none()
     }
 
     /// The name of the class that made an object.
     fn class_name(&self, object: &Value) -> String {
-        let constructor = &self.intrinsics().constructor;
+        let constructor = &self.tables.intrinsics.constructor;
         let class = self.runtime().data_property(object, constructor);
         match class {
-            Some(class) if class_prototype(self, &class).is_some() || class.is_object() => {
+            Some(class) if class_prototype(&self.tables, &class).is_some() || class.is_object() => {
                 self.name_of(&class)
             }
             _ => String::new(),
@@ -151,13 +151,13 @@ impl Session {
     }
 
     fn name_of(&self, function: &Value) -> String {
-        let name = &self.intrinsics().name;
+        let name = &self.tables.intrinsics.name;
         let name = self.runtime().data_property(function, name);
         name.map_or_else(String::new, |name| text(self, &name))
     }
 
     fn length_of(&self, function: &Value) -> u32 {
-        let length = &self.intrinsics().length;
+        let length = &self.tables.intrinsics.length;
         let length = self.runtime().data_property(function, length);
         let length = length.and_then(|length| length.as_i32());
         length

@@ -3,22 +3,14 @@
 
 use std::rc::Rc;
 
-use hostd_engine::{
-    Content, FinalizerToken, FunctionSpec, Invocation, JsResult, Key, RemoteClass, RemoteHooks,
-    Runtime, Value,
-};
+use hostd_engine::{FinalizerToken, Invocation, JsResult, Key, RemoteHooks, Runtime, Value};
 use hostd_napi::{HostHooks, Origin};
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::error::RemoteError;
-use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ClientKind;
 
 use super::Session;
 use crate::lent::REMOTE_TOKEN;
-use crate::marshal::{DecodeError, Encoded, Encoder, one_value};
-
-/// The engine function tag of the client's callables.
-pub(super) const CALLABLE_TAG: u8 = 64;
+use crate::marshal::{Encoded, Encoder, one_value};
 
 /// The hooks of Node-API.
 #[derive(Debug)]
@@ -48,9 +40,9 @@ impl HostHooks for Hooks {
         if let Some(session) = Session::current()
             && token.tag == REMOTE_TOKEN
         {
-            let released = session.remotes.borrow_mut().died(*token);
+            let released = session.tables.remotes.borrow_mut().died(*token);
             if let Some(id) = released {
-                session.awaitables.borrow_mut().remove(&id.get());
+                session.tables.awaitables.borrow_mut().remove(&id.get());
             }
         }
     }
@@ -79,89 +71,8 @@ pub(super) fn install(session: &Rc<Session>) {
     })));
 }
 
-impl Session {
-    /// The proxy of a client's object: the one there is, or a new one.
-    pub(crate) fn proxy(&self, id: SlotId, kind: u8, class: u32) -> Result<Value, DecodeError> {
-        if let Some(proxy) = self.receive(id)? {
-            return Ok(proxy);
-        }
-        let Some(kind) = ClientKind::from_code(kind) else {
-            self.remotes.borrow_mut().give_back(id);
-            let text = format!("unknown kind of object {kind}");
-            return Err(RemoteError::Unsupported(text).into());
-        };
-        let (rt, number) = (self.rt, id.get());
-        let proxy = match kind {
-            ClientKind::Callable => {
-                let words = [number as usize, 0, 0];
-                let spec = FunctionSpec::new(call_callable, CALLABLE_TAG, words);
-                rt.function(spec.not_constructible())?
-            }
-            ClientKind::Awaitable => {
-                let (promise, deferred) = rt.promise()?;
-                self.awaitables.borrow_mut().insert(number, deferred);
-                self.adopt_proxy(id, &promise)?;
-                return Ok(promise);
-            }
-            ClientKind::Exception => {
-                let error = rt.error(hostd_engine::ErrorClass::Error, "")?;
-                self.adopt_proxy(id, &error)?;
-                return Ok(error);
-            }
-            ClientKind::Instance => {
-                let Some(prototype) = self.prototype_of(class)? else {
-                    self.remotes.borrow_mut().give_back(id);
-                    return Err(RemoteError::Stale(class).into());
-                };
-                let object = rt.object()?;
-                rt.set_prototype(&object, &prototype)?;
-                self.adopt_proxy(id, &object)?;
-                self.has_instances.set(true);
-                return Ok(object);
-            }
-            ClientKind::Exposed
-            | ClientKind::Mapping
-            | ClientKind::Sequence
-            | ClientKind::Opaque
-            | ClientKind::Iterator
-            | ClientKind::Generator
-            | ClientKind::AsyncIterator
-            | ClientKind::AsyncGenerator => {
-                let token = self.remotes.borrow_mut().token(id);
-                let words = u64::from(kind.code()) << 32 | u64::from(number);
-                let object = rt.remote_object(RemoteClass::Object, words, token)?;
-                if let Some(prototype) = self.intrinsics().iterators.prototype(kind) {
-                    rt.set_prototype(&object, prototype)?;
-                }
-                let weak = rt.weak(&object)?;
-                self.remotes.borrow_mut().insert(id, token, weak);
-                return Ok(object);
-            }
-        };
-        let token = self.remotes.borrow_mut().token(id);
-        rt.attach_finalizer(&proxy, token)?;
-        let weak = rt.weak(&proxy)?;
-        self.remotes.borrow_mut().insert(id, token, weak);
-        Ok(proxy)
-    }
-}
-
-impl Session {
-    /// The prototype of the instances of a class that was lent to the client.
-    fn prototype_of(&self, class: u32) -> JsResult<Option<Value>> {
-        let Some(class) = SlotId::new(class).and_then(|id| self.lent_value(id)) else {
-            return Ok(None);
-        };
-        let property = self.rt.own_property(&class, &self.intrinsics().prototype)?;
-        Ok(match property.map(|property| property.content) {
-            Some(Content::Value(prototype)) if prototype.is_object() => Some(prototype),
-            _ => None,
-        })
-    }
-}
-
 /// JavaScript or the addon calls a callable of the client.
-fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
+pub(super) fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
     let Some(session) = Session::current() else {
         return Ok(Value::UNDEFINED);
     };

@@ -1,15 +1,21 @@
 //! Built-ins and keys that the session uses, taken before any addon can replace them.
 
 use hostd_engine::{
-    ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, Runtime, Value,
+    ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, NativeCall, Runtime, Value,
 };
-use hostd_protocol::value::ErrorClass;
-
-use super::iterators::Iterators;
-use crate::marshal::{ERROR_CLASSES, ErrorKeys};
+use hostd_protocol::value::{ClientKind, ErrorClass};
 
 /// The engine function tag of a function that ignores what it is given.
 const IGNORE_TAG: u8 = 66;
+
+/// The engine function tag of the steps of the client's iterators.
+const STEP_TAG: u8 = 67;
+
+/// The built-in prototypes of iterators, synchronous and not.
+const PROTOTYPES: &str = "(() => {
+    const of = Object.getPrototypeOf;
+    return [of(of([][Symbol.iterator]())), of(of((async function* () {}).prototype))];
+})()";
 
 const CANCELLED: &str = "the call was cancelled: no further callback of it runs";
 const GONE: &str = "the connection to Python is lost; the host process exits";
@@ -17,6 +23,7 @@ const GONE: &str = "the connection to Python is lost; the host process exits";
 /// What the session uses of JavaScript's own.
 #[derive(Debug)]
 pub(crate) struct Intrinsics {
+    pub(crate) call_client: NativeCall,
     pub(crate) map_prototype: Value,
     pub(crate) map_set: Value,
     pub(crate) map_clear: Value,
@@ -37,7 +44,7 @@ pub(crate) struct Intrinsics {
     pub(crate) name: Key,
     pub(crate) constructor: Key,
     pub(crate) iterator: Key,
-    pub(super) iterators: Iterators,
+    pub(crate) iterators: Iterators,
     pub(crate) next: Key,
     pub(crate) done: Key,
     pub(crate) value: Key,
@@ -53,7 +60,13 @@ fn ignore(_: Runtime, _: &Invocation<'_>) -> JsResult {
 
 impl Intrinsics {
     /// Takes them from the globals as they are now.
-    pub(crate) fn capture(rt: Runtime) -> JsResult<Self> {
+    ///
+    /// `call_client` is what a callable of the client runs, `step_client` a method of its iterators.
+    pub(crate) fn capture(
+        rt: Runtime,
+        call_client: NativeCall,
+        step_client: NativeCall,
+    ) -> JsResult<Self> {
         let global = rt.global();
         let key = |name: &str| rt.key_utf8(name.as_bytes());
         let prototype_of =
@@ -75,6 +88,7 @@ impl Intrinsics {
         };
         let iterator = rt.get_named(&rt.get_named(&global, "Symbol")?, "iterator")?;
         Ok(Self {
+            call_client,
             map_set: rt.get_named(&map_prototype, "set")?,
             map_clear: rt.get_named(&map_prototype, "clear")?,
             map_prototype,
@@ -92,10 +106,84 @@ impl Intrinsics {
             name: key("name")?,
             constructor: key("constructor")?,
             iterator: rt.key_value(&iterator)?,
-            iterators: Iterators::make(rt)?,
+            iterators: Iterators::make(rt, step_client)?,
             next: key("next")?,
             done: key("done")?,
             value: key("value")?,
         })
     }
 }
+
+/// What is taken from JavaScript and made for iterators.
+#[derive(Debug)]
+pub(crate) struct Iterators {
+    iterator: Value,
+    generator: Value,
+    async_iterator: Value,
+    async_generator: Value,
+    pub(crate) async_symbol: Key,
+    pub(crate) finish: Key,
+}
+
+impl Iterators {
+    /// Makes the prototypes.
+    pub(crate) fn make(rt: Runtime, step_client: NativeCall) -> JsResult<Self> {
+        let built_in = rt.eval_bootstrap(PROTOTYPES, "node:internal/iterators")?;
+        let steps = ["next", "return", "throw"];
+        let prototype = |place: u32, steps: &[&str], is_async: bool| -> JsResult {
+            let object = rt.object_with_prototype(&rt.get_index(&built_in, place)?)?;
+            for (step, name) in steps.iter().enumerate() {
+                let name = rt.string_utf8(name.as_bytes())?;
+                let words = [step, usize::from(is_async), 0];
+                let spec = FunctionSpec::new(step_client, STEP_TAG, words);
+                let function = rt.function(spec.name(&name).not_constructible())?;
+                rt.put(&object, &rt.key_value(&name)?, function)?;
+            }
+            Ok(object)
+        };
+        let symbols = rt.get_named(&rt.global(), "Symbol")?;
+        Ok(Self {
+            iterator: prototype(0, &steps[..1], false)?,
+            generator: prototype(0, &steps, false)?,
+            async_iterator: prototype(1, &steps[..1], true)?,
+            async_generator: prototype(1, &steps, true)?,
+            async_symbol: rt.key_value(&rt.get_named(&symbols, "asyncIterator")?)?,
+            finish: rt.key_utf8(b"return")?,
+        })
+    }
+
+    /// The prototype of the proxies of these objects, if they are iterators.
+    pub(crate) const fn prototype(&self, kind: ClientKind) -> Option<&Value> {
+        match kind {
+            ClientKind::Iterator => Some(&self.iterator),
+            ClientKind::Generator => Some(&self.generator),
+            ClientKind::AsyncIterator => Some(&self.async_iterator),
+            ClientKind::AsyncGenerator => Some(&self.async_generator),
+            _ => None,
+        }
+    }
+}
+
+/// The keys of an error's parts.
+#[derive(Debug)]
+pub(crate) struct ErrorKeys {
+    pub(crate) name: Key,
+    pub(crate) message: Key,
+    pub(crate) code: Key,
+    pub(crate) stack: Key,
+    pub(crate) cause: Key,
+    /// What an `AggregateError` and a `SuppressedError` hold, not enumerable as a cause.
+    pub(crate) hidden_parts: [Key; 3],
+}
+
+/// The classes whose prototypes are known, by the names of their constructors.
+const ERROR_CLASSES: [(ErrorClass, &str); 8] = [
+    (ErrorClass::Error, "Error"),
+    (ErrorClass::Type, "TypeError"),
+    (ErrorClass::Range, "RangeError"),
+    (ErrorClass::Syntax, "SyntaxError"),
+    (ErrorClass::Reference, "ReferenceError"),
+    (ErrorClass::Eval, "EvalError"),
+    (ErrorClass::Uri, "URIError"),
+    (ErrorClass::Aggregate, "AggregateError"),
+];

@@ -4,84 +4,29 @@
 //! A proxy of the client's iterator is a remote object without names. What it can do comes from its
 //! prototype: `next`, and for a generator `return` and `throw`; nothing else is ever asked for.
 
-use hostd_engine::{FunctionSpec, Invocation, JsResult, Key, Runtime, Value};
+use hostd_engine::{Invocation, JsResult, Key, Runtime, Value};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::value::{ClientKind, ValueReader};
+use hostd_protocol::value::ValueReader;
 
+use super::Session;
 use super::answer::{Answer, Refusal};
 use super::level::Level;
-use super::{Due, Session};
+use super::pending::Due;
 use crate::lent::LentObject;
 use crate::marshal::{one_target, one_value};
 
-/// The engine function tag of the steps of the client's iterators.
-const STEP_TAG: u8 = 67;
-
-/// The built-in prototypes of iterators, synchronous and not.
-const PROTOTYPES: &str = "(() => {
-    const of = Object.getPrototypeOf;
-    return [of(of([][Symbol.iterator]())), of(of((async function* () {}).prototype))];
-})()";
-
-/// What is taken from JavaScript and made for iterators.
-#[derive(Debug)]
-pub(super) struct Iterators {
-    iterator: Value,
-    generator: Value,
-    async_iterator: Value,
-    async_generator: Value,
-    async_symbol: Key,
-    finish: Key,
-}
-
-impl Iterators {
-    /// Makes the prototypes.
-    pub(super) fn make(rt: Runtime) -> JsResult<Self> {
-        let built_in = rt.eval_bootstrap(PROTOTYPES, "node:internal/iterators")?;
-        let steps = ["next", "return", "throw"];
-        let prototype = |place: u32, steps: &[&str], is_async: bool| -> JsResult {
-            let object = rt.object_with_prototype(&rt.get_index(&built_in, place)?)?;
-            for (step, name) in steps.iter().enumerate() {
-                let name = rt.string_utf8(name.as_bytes())?;
-                let words = [step, usize::from(is_async), 0];
-                let spec = FunctionSpec::new(step_of_client, STEP_TAG, words);
-                let function = rt.function(spec.name(&name).not_constructible())?;
-                rt.put(&object, &rt.key_value(&name)?, function)?;
-            }
-            Ok(object)
-        };
-        let symbols = rt.get_named(&rt.global(), "Symbol")?;
-        Ok(Self {
-            iterator: prototype(0, &steps[..1], false)?,
-            generator: prototype(0, &steps, false)?,
-            async_iterator: prototype(1, &steps[..1], true)?,
-            async_generator: prototype(1, &steps, true)?,
-            async_symbol: rt.key_value(&rt.get_named(&symbols, "asyncIterator")?)?,
-            finish: rt.key_utf8(b"return")?,
-        })
-    }
-
-    /// The prototype of the proxies of these objects, if they are iterators.
-    pub(super) const fn prototype(&self, kind: ClientKind) -> Option<&Value> {
-        match kind {
-            ClientKind::Iterator => Some(&self.iterator),
-            ClientKind::Generator => Some(&self.generator),
-            ClientKind::AsyncIterator => Some(&self.async_iterator),
-            ClientKind::AsyncGenerator => Some(&self.async_generator),
-            _ => None,
-        }
-    }
-}
-
 /// JavaScript takes a step of an iterator of the client's.
-fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+pub(super) fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let Some(session) = Session::current() else {
         return Ok(Value::UNDEFINED);
     };
     let [step, is_async, _] = call.words;
-    let Some(id) = rt.remote_id(call.this).and(session.remote_slot(call.this)) else {
+    let Some(id) = rt
+        .remote_id(call.this)
+        .and(session.tables.remote_slot(call.this))
+    else {
         return Err(rt.type_error("this is not a Python iterator"));
     };
     let sent = call.args.first().cloned().unwrap_or_default();
@@ -109,7 +54,7 @@ fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 impl Session {
     /// Gives the client an iterator over an object.
     pub(super) fn iterate(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let symbol = &self.intrinsics().iterator;
+        let symbol = &self.tables.intrinsics.iterator;
         self.iterator_by(symbol, "this object is not iterable", body, level)
     }
 
@@ -119,7 +64,7 @@ impl Session {
         body: ValueReader<'_>,
         level: &Level,
     ) -> Result<Answer, Refusal> {
-        let symbol = &self.intrinsics().iterators.async_symbol;
+        let symbol = &self.tables.intrinsics.iterators.async_symbol;
         let complaint =
             "this object is not asynchronously iterable; it has no Symbol.asyncIterator";
         self.iterator_by(symbol, complaint, body, level)
@@ -149,7 +94,10 @@ impl Session {
     fn read_lent(&self, body: ValueReader<'_>, level: &Level) -> Result<(SlotId, Value), Refusal> {
         self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
-            let value = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
+            let value = self
+                .tables
+                .lent_value(id)
+                .ok_or(RemoteError::Stale(id.get()))?;
             Ok((id, value))
         })
     }
@@ -157,8 +105,8 @@ impl Session {
     /// Gives the next item of an iterator.
     pub(super) fn next(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
         let (id, iterator) = self.read_lent(body, level)?;
-        let (rt, intrinsics) = (self.runtime(), self.intrinsics());
-        let unfinished = |is: bool| self.objects.borrow_mut().set_unfinished(id, is);
+        let (rt, intrinsics) = (self.runtime(), &self.tables.intrinsics);
+        let unfinished = |is: bool| self.tables.objects.borrow_mut().set_unfinished(id, is);
         // An iterator that throws is at its end.
         unfinished(false);
         let step = rt.invoke(&iterator, &intrinsics.next, &[])?;
@@ -182,7 +130,7 @@ impl Session {
         level: &Level,
     ) -> Result<Answer, Refusal> {
         let (id, iterator) = self.read_lent(body, level)?;
-        self.objects.borrow_mut().set_unfinished(id, false);
+        self.tables.objects.borrow_mut().set_unfinished(id, false);
         self.close(&iterator)?;
         Ok(Answer::Nothing)
     }
@@ -190,7 +138,7 @@ impl Session {
     /// Calls `return` of an iterator, as leaving a loop does.
     pub(super) fn close(&self, iterator: &Value) -> JsResult<()> {
         let rt = self.runtime();
-        let finish = rt.get(iterator, &self.intrinsics().iterators.finish)?;
+        let finish = rt.get(iterator, &self.tables.intrinsics.iterators.finish)?;
         if finish.is_undefined() || finish.is_null() {
             return Ok(());
         }

@@ -2,7 +2,6 @@
 //!
 //! Turn requests are coalesced. Uncaught errors are bounded; those beyond the bound are counted.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use hostd_engine::Value;
@@ -11,8 +10,9 @@ use hostd_protocol::calls::CallKind;
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::CallId;
 
+use super::Session;
 use super::answer::Answer;
-use super::{Due, Session};
+use super::pending::Due;
 use crate::marshal::{Encoded, Encoder};
 
 /// The most uncaught errors that wait for room in the home lane.
@@ -32,17 +32,6 @@ const REANNOUNCE_AFTER: Duration = Duration::from_millis(20);
 const REMINDER_INTERVAL: Duration = Duration::from_millis(250);
 /// How often that interval doubles while no turn comes: to 2 s, since a loop may be busy for long.
 const REMINDER_DOUBLINGS_MAX: u32 = 3;
-
-/// The notices that are to be sent.
-#[derive(Debug, Default)]
-pub(super) struct Notices {
-    /// A turn is to be requested.
-    request_turn: bool,
-    /// It was requested before: the wake pipe alone is not enough.
-    again: bool,
-    uncaught: VecDeque<(Value, &'static str)>,
-    lost: u64,
-}
 
 impl Session {
     /// Queues an uncaught error for the client.
@@ -173,13 +162,13 @@ impl Session {
         if waiting && !self.flush_notices_now() {
             return Some(FLUSH_RETRY);
         }
-        let has_released = self.remotes.borrow().has_released();
+        let has_released = self.tables.remotes.borrow().has_released();
         has_released.then_some(RELEASE_DELAY)
     }
 
     /// Sends the releases that no frame has taken along.
     pub(super) fn flush_idle(&self) {
-        if !self.remotes.borrow().has_released() {
+        if !self.tables.remotes.borrow().has_released() {
             return;
         }
         self.notify(CallKind::Released, |_| Ok(()));
@@ -254,7 +243,7 @@ impl Session {
             let buffers = &mut buffers;
             let out = buffers.builder.body();
             write(&mut Encoder::new(
-                self,
+                &self.tables,
                 out,
                 &mut buffers.seen,
                 &mut buffers.sent,
@@ -283,7 +272,7 @@ impl Session {
             let buffers = &mut buffers;
             let out = buffers.builder.body();
             write(&mut Encoder::new(
-                self,
+                &self.tables,
                 out,
                 &mut buffers.seen,
                 &mut buffers.sent,
@@ -301,7 +290,8 @@ impl Session {
         };
         if !sent {
             self.unsend(&mut buffers);
-            self.remotes
+            self.tables
+                .remotes
                 .borrow_mut()
                 .put_back(buffers.releases.drain(..));
         }

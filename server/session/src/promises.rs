@@ -6,10 +6,11 @@ use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ValueReader;
 
+use super::Session;
 use super::answer::{Answer, Refusal};
 use super::level::Level;
-use super::settled::Settled;
-use super::{Due, Session};
+use super::pending::{Due, Settled};
+use super::tables::Fresh;
 
 /// The engine function tag of the reactions of promises with a subscription.
 const WATCH_TAG: u8 = 65;
@@ -22,21 +23,10 @@ const WATCH_TAG: u8 = 65;
 fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
     let [identity, serial, _] = call.words;
     if let Some(session) = Session::current() {
-        let id = session.lent_id(identity);
+        let id = session.tables.lent_id(identity);
         session.end_watch(id, |watch| watch as usize == serial);
     }
     Ok(Value::UNDEFINED)
-}
-
-/// A subscription to a promise that is about to be lent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fresh {
-    /// Which promise.
-    identity: usize,
-    /// The number of the subscription: distinguishes it from earlier ones of the same id; never zero.
-    watch: u32,
-    /// The addon made it just now: there is nothing else to be known of it.
-    is_made: bool,
 }
 
 impl Session {
@@ -44,7 +34,10 @@ impl Session {
     pub(super) fn watch(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
         let (id, promise) = self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
-            let promise = self.lent_value(id).ok_or(RemoteError::Stale(id.get()))?;
+            let promise = self
+                .tables
+                .lent_value(id)
+                .ok_or(RemoteError::Stale(id.get()))?;
             Ok((id, promise))
         })?;
         let rt = self.runtime();
@@ -57,7 +50,7 @@ impl Session {
         }
         if self.watch_of(id) == 0 {
             let fresh = self.begin_watch(&promise, id.get())?;
-            self.objects.borrow_mut().set_watch(id, fresh.watch);
+            self.tables.objects.borrow_mut().set_watch(id, fresh.watch);
         }
         Ok(Answer::Watched(self.watch_of(id)))
     }
@@ -93,8 +86,8 @@ impl Session {
     /// the one under which it was lent, or zero.
     pub(super) fn resolved(&self, promise: &Value, id: u32) {
         let id = SlotId::new(id)
-            .filter(|id| self.is_lent_as(promise, *id))
-            .or_else(|| promise.identity().and_then(|it| self.lent_id(it)));
+            .filter(|id| self.tables.is_lent_as(promise, *id))
+            .or_else(|| promise.identity().and_then(|it| self.tables.lent_id(it)));
         let state = self.runtime().promise_state(promise);
         if !matches!(state, Some(PromiseState::Pending)) {
             self.end_watch(id, |_| true);
@@ -112,7 +105,7 @@ impl Session {
     /// client may have released the promise meanwhile.
     fn end_watch(&self, id: Option<SlotId>, is_meant: impl Fn(u32) -> bool) {
         let Some(id) = id else { return };
-        let mut objects = self.objects.borrow_mut();
+        let mut objects = self.tables.objects.borrow_mut();
         let Some(object) = objects.get(id) else {
             return;
         };
@@ -132,37 +125,11 @@ impl Session {
 
     /// The number of the subscription to a promise that the client holds; zero if there is none.
     fn watch_of(&self, id: SlotId) -> u32 {
-        self.objects
+        self.tables
+            .objects
             .borrow()
             .get(id)
             .map_or(0, |object| object.watch)
-    }
-
-    /// Whether it is a promise that the addon made for the client, which does not hold it yet.
-    #[inline]
-    pub(crate) fn is_made_for_client(&self, identity: usize) -> bool {
-        self.fresh
-            .get()
-            .is_some_and(|fresh| fresh.is_made && fresh.identity == identity)
-    }
-
-    /// A promise was lent for the first time: the number of the subscription that was begun for that,
-    /// or zero. A promise that was settled before it was lent has none: the client reads its state.
-    pub(crate) fn adopt_watch(&self, id: SlotId, promise: &Value) -> u32 {
-        let fresh = self.fresh.get();
-        let Some(fresh) = fresh.filter(|fresh| Some(fresh.identity) == promise.identity()) else {
-            return 0;
-        };
-        self.fresh.set(None);
-        let state = self.runtime().promise_state(promise);
-        if !matches!(state, Some(PromiseState::Pending)) {
-            return 0;
-        }
-        if fresh.is_made {
-            self.host.watch(promise, id.get());
-        }
-        self.objects.borrow_mut().set_watch(id, fresh.watch);
-        fresh.watch
     }
 
     /// Settles an awaitable of the client in the next turn, as its reactions run within turns. One whose
@@ -171,9 +138,9 @@ impl Session {
         // The promise stays as long as it is settled.
         let (id, _promise, state, value) = self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
-            let promise = self.receive(id)?;
+            let promise = self.tables.receive(id)?;
             if promise.is_none() {
-                self.remotes.borrow_mut().give_back(id);
+                self.tables.remotes.borrow_mut().give_back(id);
             }
             let state = frame.fields().take_u8()?;
             Ok((id, promise, state, frame.value()?))
@@ -182,7 +149,7 @@ impl Session {
             let text = format!("an awaitable cannot be settled to state {state}");
             return Err(RemoteError::Unsupported(text).into());
         }
-        let deferred = self.awaitables.borrow_mut().remove(&id.get());
+        let deferred = self.tables.awaitables.borrow_mut().remove(&id.get());
         if let Some(deferred) = deferred {
             let outcome = if state == 1 { Ok(value) } else { Err(value) };
             self.run_in_turn(Due::Settle(deferred, outcome));
@@ -196,13 +163,16 @@ impl Session {
         if matches!(state, Some(PromiseState::Fulfilled(_))) {
             return Ok(());
         }
-        let is_lent = promise.identity().and_then(|it| self.lent_id(it)).is_some();
+        let is_lent = promise
+            .identity()
+            .and_then(|it| self.tables.lent_id(it))
+            .is_some();
         if matches!(state, Some(PromiseState::Pending)) && !is_lent {
             let fresh = self.begin_watch(promise, 0)?;
-            self.fresh.set(Some(fresh));
+            self.tables.fresh.set(Some(fresh));
             return Ok(());
         }
-        let ignore = &self.intrinsics().ignore;
+        let ignore = &self.tables.intrinsics.ignore;
         self.runtime()
             .promise_then(promise, &Value::UNDEFINED, ignore)?;
         Ok(())

@@ -31,7 +31,7 @@ impl Session {
             }
             if self.closing.get() || self.turn_requests.is_closing() {
                 self.host.close();
-                self.objects.borrow_mut().clear();
+                self.tables.objects.borrow_mut().clear();
                 self.turn_requests.set_over();
                 return Ended::Closed;
             }

@@ -68,7 +68,7 @@ impl Session {
         reader: &mut ValueReader<'_>,
     ) -> Result<(), ProtocolError> {
         read_releases(flags, reader, |release| {
-            let released = self.objects.borrow_mut().release(release)?;
+            let released = self.tables.objects.borrow_mut().release(release)?;
             if let Some(object) = released {
                 self.released(object);
             }
@@ -110,7 +110,7 @@ impl Session {
             let last = Err(RemoteError::Limit(text.to_owned()).into());
             let _ = self.compose(&mut buffers, header, level, None, &last);
         }
-        self.fresh.set(None);
+        self.tables.fresh.set(None);
         self.transmit(lane, header, &mut buffers);
         self.put_buffers(buffers);
         if let Err(Refusal::Fatal(error)) = answer {
@@ -161,7 +161,7 @@ impl Session {
     pub(super) fn begin(&self, buffers: &mut FrameBuffers, kind: FrameKind, number: u16) {
         buffers.builder.start(kind, number);
         buffers.sent.clear();
-        let mut remotes = self.remotes.borrow_mut();
+        let mut remotes = self.tables.remotes.borrow_mut();
         if remotes.has_released() {
             buffers.releases.extend(remotes.take_released());
         }
@@ -196,19 +196,19 @@ impl Session {
             let objects = level.objects.borrow();
             let by_identity = objects.by_identity(self.rt)?;
             builder.write_back();
-            let mut out =
-                Encoder::new(self, builder.body(), seen, sent).with_request_objects(&by_identity);
+            let mut out = Encoder::new(&self.tables, builder.body(), seen, sent)
+                .with_request_objects(&by_identity);
             changes.write(&mut out)?;
         }
-        write(&mut Encoder::new(self, builder.body(), seen, sent))
+        write(&mut Encoder::new(&self.tables, builder.body(), seen, sent))
     }
 
     /// Takes back what was counted for a frame that is not sent.
     pub(super) fn unsend(&self, buffers: &mut FrameBuffers) {
         for sent in buffers.sent.drain(..) {
             match sent {
-                Sent::Ours(id) => self.objects.borrow_mut().unsend(id),
-                Sent::Theirs(id) => self.remotes.borrow_mut().unsend_back(id),
+                Sent::Ours(id) => self.tables.objects.borrow_mut().unsend(id),
+                Sent::Theirs(id) => self.tables.remotes.borrow_mut().unsend_back(id),
             }
         }
     }
@@ -221,7 +221,8 @@ impl Session {
         // Reading may run an accessor, which may call the client, which looks for changes again.
         let baseline = level.baseline.take();
         let changes = Changes::find(
-            self,
+            &self.tables,
+            &self.limits,
             &level.body.borrow(),
             &level.objects.borrow(),
             &baseline,

@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use hostd_engine::{PromiseState, Value};
+use hostd_engine::PromiseState;
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::ids::SlotId;
 
 use super::Session;
+use super::pending::Settled;
 use crate::marshal::{Encoded, Encoder};
 
 /// The most promises in one frame.
@@ -17,15 +17,6 @@ const PER_FRAME_MAX: usize = 1000;
 const NOTICE_FULL_BYTES: usize = 48 << 10;
 /// A result of more bytes is not sent along: the client requests it.
 const VALUE_BYTES_MAX: usize = 8 << 10;
-
-/// A promise that was settled, and the subscription that this concerns.
-#[derive(Clone, Debug)]
-pub(super) struct Settled {
-    pub(super) id: SlotId,
-    pub(super) serial: u32,
-    /// Kept alive to find out whether the id belongs to another object by now.
-    pub(super) promise: Value,
-}
 
 impl Session {
     /// Queues a settled promise for the client.
@@ -86,7 +77,7 @@ impl Session {
             }
             taken += 1;
             // The client has released this one.
-            if !self.is_lent_as(&settled.promise, settled.id) {
+            if !self.tables.is_lent_as(&settled.promise, settled.id) {
                 continue;
             }
             written += 1;

@@ -10,7 +10,7 @@ use hostd_protocol::error::ProtocolError;
 use super::Original;
 use super::decode::{Decoded, Decoder};
 use super::write_back::{ARRAY, OBJECT, REFILLED};
-use crate::Session;
+use crate::tables::ObjectTables;
 
 /// What one compound of a request to the client became.
 #[derive(Debug)]
@@ -123,20 +123,24 @@ fn violation(what: &'static str) -> ProtocolError {
 
 /// Changes the originals. What can't be changed any more, as an array that was frozen meanwhile, is
 /// a `TypeError`.
-pub(crate) fn apply(session: &Session, changes: Vec<Applied>) -> JsResult<()> {
+pub(crate) fn apply(
+    tables: &ObjectTables,
+    changes: Vec<Applied>,
+    is_cancelled: impl Fn() -> bool,
+) -> JsResult<()> {
     for Applied { original, change } in changes {
-        apply_change(session, &original.value, change).map_err(|thrown| {
-            if session.is_cancelled() {
+        apply_change(tables, &original.value, change).map_err(|thrown| {
+            if is_cancelled() {
                 return thrown;
             }
-            refused(session.runtime(), original.argument, &thrown)
+            refused(tables.rt, original.argument, &thrown)
         })?;
     }
     Ok(())
 }
 
-fn apply_change(session: &Session, target: &Value, change: Change) -> JsResult<()> {
-    let (rt, intrinsics) = (session.runtime(), session.intrinsics());
+fn apply_change(tables: &ObjectTables, target: &Value, change: Change) -> JsResult<()> {
+    let (rt, intrinsics) = (tables.rt, &tables.intrinsics);
     match change {
         Change::Array { length, slots } => {
             let number = Value::from(f64::from(length));

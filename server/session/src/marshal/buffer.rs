@@ -5,16 +5,16 @@ use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ElementKind;
 
 use super::encode::{Encoded, Encoder};
-use crate::Session;
+use crate::tables::ObjectTables;
 
 /// Builds a buffer; one that lives here already takes the bytes over instead.
 pub(super) fn decode(
-    session: &Session,
+    tables: &ObjectTables,
     element: ElementKind,
     existing: Option<Value>,
     bytes: &[u8],
 ) -> JsResult {
-    let rt = session.runtime();
+    let rt = tables.rt;
     if let Some(existing) = existing {
         if rt.byte_length(&existing) == Some(bytes.len()) && !rt.bytes_equal(&existing, bytes) {
             rt.write_bytes(&existing, 0, bytes);
@@ -22,7 +22,7 @@ pub(super) fn decode(
         return Ok(existing);
     }
     match element {
-        ElementKind::Buffer => session.host().buffer(rt.copied(bytes)?),
+        ElementKind::Buffer => tables.host.buffer(rt.copied(bytes)?),
         ElementKind::ArrayBuffer => rt.array_buffer_copy(bytes),
         ElementKind::SharedArrayBuffer => {
             let shared = rt.shared_array_buffer(bytes.len())?;
@@ -45,7 +45,7 @@ pub(super) fn decode(
 impl Encoder<'_, '_> {
     /// Writes a buffer that is lent under this id.
     pub(super) fn buffer(&mut self, value: &Value, identity: usize, id: SlotId) -> Encoded {
-        let element = element_kind(self.session, self.rt, value);
+        let element = element_kind(self.tables, self.rt, value);
         let bytes = self.rt.copy_bytes(value)?.unwrap_or_default();
         // A view that shrank in the middle of an element loses the rest of that element.
         let whole = bytes.len() - bytes.len() % element.size();
@@ -56,8 +56,8 @@ impl Encoder<'_, '_> {
     }
 }
 
-fn element_kind(session: &Session, rt: Runtime, value: &Value) -> ElementKind {
-    if session.host().is_buffer(value) {
+fn element_kind(tables: &ObjectTables, rt: Runtime, value: &Value) -> ElementKind {
+    if tables.host.is_buffer(value) {
         return ElementKind::Buffer;
     }
     if let Some(element) = rt.element_type(value) {

@@ -4,16 +4,16 @@ use hostd_engine::Value;
 use hostd_protocol::value::Token;
 
 use super::RequestObjects;
-use crate::Session;
+use crate::tables::ObjectTables;
 
 /// Whether `value` is what `token` stands for. Compounds are compared by identity.
 pub(super) fn matches(
-    session: &Session,
+    tables: &ObjectTables,
     token: &Token<'_>,
     value: &Value,
     objects: &RequestObjects,
 ) -> bool {
-    let rt = session.runtime();
+    let rt = tables.rt;
     match *token {
         Token::Undefined | Token::Hole => value.is_undefined(),
         Token::Null => value.is_null(),
@@ -58,10 +58,10 @@ pub(super) fn matches(
         | Token::Ref(index) => objects
             .get(index)
             .is_some_and(|expected| same(value, expected)),
-        Token::Own(id) => session
+        Token::Own(id) => tables
             .lent_value(id)
             .is_some_and(|expected| same(value, &expected)),
-        Token::Lent { id, .. } => session.remote_slot(value) == Some(id),
+        Token::Lent { id, .. } => tables.remote_slot(value) == Some(id),
         Token::RequestObject(_) => false,
     }
 }

@@ -9,7 +9,7 @@ use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{Token, ValueReader};
 
 use super::{Original, RequestObjects, buffer};
-use crate::Session;
+use crate::tables::ObjectTables;
 
 /// Containers are built from lists that start no larger than this, whatever count was announced.
 pub(super) const FIRST_ROOM: usize = 1 << 10;
@@ -56,7 +56,7 @@ enum Unbuilt {
 /// Reads one block.
 #[derive(Debug)]
 pub(crate) struct Decoder<'d, 'b> {
-    pub(super) session: &'d Session,
+    pub(super) tables: &'d ObjectTables,
     pub(super) rt: Runtime,
     pub(super) reader: ValueReader<'b>,
     pub(super) objects: &'d mut RequestObjects,
@@ -69,13 +69,13 @@ pub(crate) struct Decoder<'d, 'b> {
 impl<'d, 'b> Decoder<'d, 'b> {
     /// A decoder of what `reader` has left; the compounds go to `objects`.
     pub(crate) fn new(
-        session: &'d Session,
+        tables: &'d ObjectTables,
         reader: ValueReader<'b>,
         objects: &'d mut RequestObjects,
     ) -> Self {
         Self {
-            session,
-            rt: session.runtime(),
+            tables,
+            rt: tables.rt,
             reader,
             objects,
             originals: &[],
@@ -205,7 +205,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 for _ in 0..count {
                     let entry = [self.part()?, self.part()?];
                     self.rt
-                        .call(&self.session.intrinsics().map_set, &map, &entry)?;
+                        .call(&self.tables.intrinsics.map_set, &map, &entry)?;
                 }
                 self.reader.leave();
                 map
@@ -216,8 +216,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 let set = self.keep(index, set)?;
                 for _ in 0..count {
                     let item = [self.part()?];
-                    self.rt
-                        .call(&self.session.intrinsics().set_add, &set, &item)?;
+                    self.rt.call(&self.tables.intrinsics.set_add, &set, &item)?;
                 }
                 self.reader.leave();
                 set
@@ -230,12 +229,12 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 ..
             } => {
                 let existing = id.map(|id| self.own(id));
-                let value = buffer::decode(self.session, element, existing, bytes)?;
+                let value = buffer::decode(self.tables, element, existing, bytes)?;
                 self.keep(index, value)?
             }
             Token::Error { index, id, class } => self.error(index, id, class)?,
             Token::Ref(index) => self.reference(index, at)?,
-            Token::Lent { id, kind, class } => self.session.proxy(id, kind, class)?,
+            Token::Lent { id, kind, class } => self.proxy(id, kind, class)?,
             Token::Hole => return Err(malformed("a hole outside an array", at)),
             Token::RequestObject(index) => match self.originals.get(index as usize) {
                 Some(original) => original.value.clone(),
@@ -253,7 +252,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
     }
 
     fn own(&mut self, id: SlotId) -> Value {
-        let found = self.session.lent_value(id);
+        let found = self.tables.lent_value(id);
         if found.is_none() {
             self.stale.get_or_insert(id);
         }

@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 
 use super::Seen;
 use super::plain::{self, Plain};
-use crate::Session;
 use crate::lent::LentObject;
+use crate::tables::ObjectTables;
 
 /// Why a value could not be written.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(crate) enum Sent {
 /// Writes one block.
 #[derive(Debug)]
 pub(crate) struct Encoder<'e, 'w> {
-    pub(super) session: &'e Session,
+    pub(super) tables: &'e ObjectTables,
     pub(super) rt: Runtime,
     pub(super) out: ValueWriter<'w>,
     pub(super) seen: &'e mut Seen,
@@ -74,15 +74,15 @@ pub(crate) struct Encoder<'e, 'w> {
 impl<'e, 'w> Encoder<'e, 'w> {
     /// An encoder of a block that begins here.
     pub(crate) fn new(
-        session: &'e Session,
+        tables: &'e ObjectTables,
         out: ValueWriter<'w>,
         seen: &'e mut Seen,
         sent: &'e mut Vec<Sent>,
     ) -> Self {
         seen.clear();
-        let rt = session.runtime();
+        let rt = tables.rt;
         Self {
-            session,
+            tables,
             rt,
             out,
             seen,
@@ -165,11 +165,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
     pub(crate) fn lend(&mut self, value: &Value) -> Encoded {
         let remote = value
             .identity()
-            .and_then(|_| self.session.remote_slot(value));
+            .and_then(|_| self.tables.remote_slot(value));
         if let Some(id) = remote {
             return self.send_back(id);
         }
-        let (kind, class) = plain::nature(self.session, value);
+        let (kind, class) = plain::nature(self.tables, value);
         self.by_reference(value, kind, class)
     }
 
@@ -213,16 +213,16 @@ impl<'e, 'w> Encoder<'e, 'w> {
             self.out.reference(index);
             return Ok(());
         }
-        if self.session.is_made_for_client(identity) {
+        if self.tables.is_made_for_client(identity) {
             return self.lend_new(value, HostKind::Promise, 0);
         }
-        if let Some(id) = self.session.lent_id(identity) {
+        if let Some(id) = self.tables.lent_id(identity) {
             return self.lent_again(value, identity, id);
         }
         if !self.rt.stack_ok() {
             return Err(self.rt.stack_overflow().into());
         }
-        match plain::classify(self.session, value)? {
+        match plain::classify(self.tables, value)? {
             Plain::Array(length) => self.array(value, identity, length),
             Plain::Object(keys, values) => {
                 let open = self.out.open_object()?;
@@ -264,7 +264,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
             }
             Plain::Remote(id) => self.send_back(id),
             Plain::Date(_) | Plain::No => {
-                let (kind, class) = plain::nature(self.session, value);
+                let (kind, class) = plain::nature(self.tables, value);
                 self.lend_new(value, kind, class)
             }
         }
@@ -345,7 +345,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
 
     fn lent_again(&mut self, value: &Value, identity: usize, id: SlotId) -> Encoded {
         self.rt.reserve(self.sent, 1)?;
-        let (kind, class) = self.session.lend_again(id)?;
+        let (kind, class) = self.tables.lend_again(id)?;
         self.sent.push(Sent::Ours(id));
         match kind {
             HostKind::Error => self.error(value, identity, id),
@@ -362,10 +362,10 @@ impl<'e, 'w> Encoder<'e, 'w> {
     fn by_reference(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded {
         if let Some(id) = value
             .identity()
-            .and_then(|identity| self.session.lent_id(identity))
+            .and_then(|identity| self.tables.lent_id(identity))
         {
             self.rt.reserve(self.sent, 1)?;
-            let (kind, class) = self.session.lend_again(id)?;
+            let (kind, class) = self.tables.lend_again(id)?;
             self.sent.push(Sent::Ours(id));
             self.out.lent(id, kind.code(), class);
             return Ok(());
@@ -377,7 +377,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     fn lend_new(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded {
         let id = self.count_lent(value, kind, class)?;
         let class = if kind == HostKind::Promise {
-            self.session.adopt_watch(id, value)
+            self.tables.adopt_watch(id, value)
         } else {
             class
         };
@@ -388,7 +388,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     /// Writes an object of the client's and counts that it goes back.
     fn send_back(&mut self, id: SlotId) -> Encoded {
         self.rt.reserve(self.sent, 1)?;
-        self.session.send_back(id)?;
+        self.tables.send_back(id)?;
         self.sent.push(Sent::Theirs(id));
         self.out.own(id);
         Ok(())
@@ -398,7 +398,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
         self.rt.reserve(self.sent, 1)?;
         let value = value.clone();
-        let id = self.session.lend(LentObject {
+        let id = self.tables.lend(LentObject {
             value,
             kind,
             class,

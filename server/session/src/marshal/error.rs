@@ -1,13 +1,13 @@
 //! Errors: class, name, message, code, stack, cause and own properties; an exception of the client
 //! comes back as itself.
 
-use hostd_engine::{Attributes, Content, Descriptor, ErrorClass as Native, Key, Runtime, Value};
+use hostd_engine::{Attributes, Content, Descriptor, ErrorClass as Native, Runtime, Value};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ErrorClass;
 
 use super::decode::{Decoded, Decoder};
 use super::encode::{Encoded, Encoder, count};
-use crate::Session;
+use crate::tables::ObjectTables;
 
 /// How far the prototypes of an error are searched for a known class.
 const PROTOTYPES_MAX: usize = 64;
@@ -16,20 +16,20 @@ impl Decoder<'_, '_> {
     /// Builds an error; the living proxy of an exception stays what it is.
     pub(super) fn error(&mut self, index: u32, id: Option<SlotId>, class: ErrorClass) -> Decoded {
         self.check_stack()?;
-        let (rt, session) = (self.rt, self.session);
-        let known = id.map(|id| session.receive(id)).transpose()?.flatten();
+        let (rt, tables) = (self.rt, self.tables);
+        let known = id.map(|id| tables.receive(id)).transpose()?.flatten();
         let fresh = known.is_none();
         let error = if let Some(error) = known {
             error
         } else {
             let error = rt.error(native_class(class), "")?;
             if let Some(id) = id {
-                session.adopt_proxy(id, &error)?;
+                tables.adopt_proxy(id, &error)?;
             }
             error
         };
         self.keep(index, error.clone())?;
-        let names = &session.intrinsics().error_keys;
+        let names = &tables.intrinsics.error_keys;
         for key in [
             &names.name,
             &names.message,
@@ -70,11 +70,11 @@ impl Encoder<'_, '_> {
         if !self.rt.stack_ok() {
             return Err(self.rt.stack_overflow().into());
         }
-        let (rt, session) = (self.rt, self.session);
-        let class = class_of(session, value);
+        let (rt, tables) = (self.rt, self.tables);
+        let class = class_of(tables, value);
         let mut open = self.out.open_error(Some(id), class)?;
         self.note(value, identity, open.index())?;
-        let names = &session.intrinsics().error_keys;
+        let names = &tables.intrinsics.error_keys;
         for key in [&names.name, &names.message, &names.code] {
             let part = rt.data_property(value, key).unwrap_or_default();
             self.value(&part)?;
@@ -113,9 +113,9 @@ impl Encoder<'_, '_> {
     }
 }
 
-fn class_of(session: &Session, error: &Value) -> ErrorClass {
-    let rt = session.runtime();
-    let classes = &session.intrinsics().error_prototypes;
+fn class_of(tables: &ObjectTables, error: &Value) -> ErrorClass {
+    let rt = tables.rt;
+    let classes = &tables.intrinsics.error_prototypes;
     let mut holder = rt.prototype_no_trap(error).unwrap_or_default();
     for _ in 0..PROTOTYPES_MAX {
         if !holder.is_object() {
@@ -165,27 +165,3 @@ fn class_name(class: Native) -> &'static str {
         Native::InternalError => "InternalError",
     }
 }
-
-/// The keys of an error's parts.
-#[derive(Debug)]
-pub(crate) struct ErrorKeys {
-    pub(crate) name: Key,
-    pub(crate) message: Key,
-    pub(crate) code: Key,
-    pub(crate) stack: Key,
-    pub(crate) cause: Key,
-    /// What an `AggregateError` and a `SuppressedError` hold, not enumerable as a cause.
-    pub(crate) hidden_parts: [Key; 3],
-}
-
-/// The classes whose prototypes are known, by the names of their constructors.
-pub(crate) const ERROR_CLASSES: [(ErrorClass, &str); 8] = [
-    (ErrorClass::Error, "Error"),
-    (ErrorClass::Type, "TypeError"),
-    (ErrorClass::Range, "RangeError"),
-    (ErrorClass::Syntax, "SyntaxError"),
-    (ErrorClass::Reference, "ReferenceError"),
-    (ErrorClass::Eval, "EvalError"),
-    (ErrorClass::Uri, "URIError"),
-    (ErrorClass::Aggregate, "AggregateError"),
-];

@@ -10,12 +10,12 @@ mod decode;
 mod encode;
 mod error;
 mod plain;
+mod proxy;
 mod write_back;
 
 pub(crate) use apply::apply;
 pub(crate) use block::{KEPT, Original, RequestObjects, Seen};
 pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
 pub(crate) use encode::{EncodeError, Encoded, Encoder, Sent};
-pub(crate) use error::{ERROR_CLASSES, ErrorKeys};
 pub(crate) use plain::{class_prototype, nature};
 pub(crate) use write_back::{Baseline, Changes};

@@ -9,7 +9,7 @@ use hostd_engine::{Content, JsResult, Keys, Runtime, Value};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::HostKind;
 
-use crate::Session;
+use crate::tables::ObjectTables;
 
 /// How an object crosses.
 #[derive(Debug)]
@@ -35,21 +35,21 @@ pub(crate) enum Plain {
 }
 
 /// Decides how an object crosses.
-pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
-    let rt = session.runtime();
+pub(super) fn classify(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
+    let rt = tables.rt;
     if rt.is_function(value) {
-        return Ok(session.remote_slot(value).map_or(Plain::No, Plain::Remote));
+        return Ok(tables.remote_slot(value).map_or(Plain::No, Plain::Remote));
     }
     if rt.is_array(value) {
-        return array(session, value);
+        return array(tables, value);
     }
     if rt.is_proxy(value) {
         return Ok(Plain::No);
     }
     if rt.is_plain_object(value) {
-        return object(session, value);
+        return object(tables, value);
     }
-    if let Some(id) = session.remote_slot(value) {
+    if let Some(id) = tables.remote_slot(value) {
         return Ok(Plain::Remote(id));
     }
     if rt.is_error(value) {
@@ -61,16 +61,16 @@ pub(super) fn classify(session: &Session, value: &Value) -> JsResult<Plain> {
     if let Some(milliseconds) = rt.date_value(value) {
         return Ok(Plain::Date(milliseconds));
     }
-    let intrinsics = session.intrinsics();
+    let intrinsics = &tables.intrinsics;
     let prototype = rt.prototype(value)?;
     if rt.is_map(value) && prototype.identity() == intrinsics.map_prototype.identity() {
-        if session.is_pinned(value) || !has_only_hidden_data(rt, value)? {
+        if tables.host.is_pinned(value) || !has_only_hidden_data(rt, value)? {
             return Ok(Plain::No);
         }
         return Ok(Plain::Map(rt.map_items(value)?));
     }
     if rt.is_set(value) && prototype.identity() == intrinsics.set_prototype.identity() {
-        if session.is_pinned(value) || !has_only_hidden_data(rt, value)? {
+        if tables.host.is_pinned(value) || !has_only_hidden_data(rt, value)? {
             return Ok(Plain::No);
         }
         return Ok(Plain::Set(rt.set_values(value)?));
@@ -89,9 +89,9 @@ fn has_only_hidden_data(rt: Runtime, value: &Value) -> JsResult<bool> {
 }
 
 /// An array crosses by value if it has elements and hidden data only.
-fn array(session: &Session, value: &Value) -> JsResult<Plain> {
-    let rt = session.runtime();
-    let plain = !session.is_pinned(value) && rt.is_plain_array(value)?;
+fn array(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
+    let rt = tables.rt;
+    let plain = !tables.host.is_pinned(value) && rt.is_plain_array(value)?;
     Ok(rt
         .array_length(value)
         .filter(|_| plain)
@@ -100,9 +100,9 @@ fn array(session: &Session, value: &Value) -> JsResult<Plain> {
 
 /// An object crosses by value if all of it is data. One that has hidden data only would arrive empty,
 /// and crosses by reference.
-fn object(session: &Session, value: &Value) -> JsResult<Plain> {
-    let rt = session.runtime();
-    if session.is_pinned(value) {
+fn object(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
+    let rt = tables.rt;
+    if tables.host.is_pinned(value) {
         return Ok(Plain::No);
     }
     let mut keys = rt.own_keys(value)?;
@@ -152,13 +152,13 @@ pub(super) fn is_buffer(rt: Runtime, value: &Value) -> bool {
 }
 
 /// What an object is called that crosses by reference, and its class.
-pub(crate) fn nature(session: &Session, value: &Value) -> (HostKind, u32) {
-    let rt = session.runtime();
+pub(crate) fn nature(tables: &ObjectTables, value: &Value) -> (HostKind, u32) {
+    let rt = tables.rt;
     if value.is_symbol() {
         return (HostKind::Symbol, 0);
     }
     if rt.is_function(value) {
-        return function_nature(session, value);
+        return function_nature(tables, value);
     }
     if rt.is_promise(value) {
         return (HostKind::Promise, 0);
@@ -167,7 +167,7 @@ pub(crate) fn nature(session: &Session, value: &Value) -> (HostKind, u32) {
         return (HostKind::External, 0);
     }
     let class = match rt.prototype_no_trap(value) {
-        Ok(prototype) if has_class(rt, &prototype) => session.class_id(&prototype),
+        Ok(prototype) if has_class(rt, &prototype) => tables.class_id(&prototype),
         _ => 0,
     };
     (HostKind::Object, class)
@@ -179,16 +179,16 @@ fn has_class(rt: Runtime, prototype: &Value) -> bool {
 
 /// A function is a class if Node-API or the keyword `class` made it one; built-in constructors,
 /// too, have a `prototype` that cannot be replaced.
-fn function_nature(session: &Session, value: &Value) -> (HostKind, u32) {
-    match class_prototype(session, value) {
-        Some(prototype) => (HostKind::Class, session.class_id(&prototype)),
+fn function_nature(tables: &ObjectTables, value: &Value) -> (HostKind, u32) {
+    match class_prototype(tables, value) {
+        Some(prototype) => (HostKind::Class, tables.class_id(&prototype)),
         None => (HostKind::Function, 0),
     }
 }
 
 /// The `prototype` of a class; nothing for a function that is none.
-pub(crate) fn class_prototype(session: &Session, value: &Value) -> Option<Value> {
-    let rt = session.runtime();
+pub(crate) fn class_prototype(tables: &ObjectTables, value: &Value) -> Option<Value> {
+    let rt = tables.rt;
     if rt.is_proxy(value) || !rt.is_function(value) {
         return None;
     }
@@ -197,7 +197,7 @@ pub(crate) fn class_prototype(session: &Session, value: &Value) -> Option<Value>
         return None;
     }
     let property = rt
-        .own_property(value, &session.intrinsics().prototype)
+        .own_property(value, &tables.intrinsics.prototype)
         .ok()??;
     if native.is_none() && property.attributes.writable {
         return None;

@@ -5,13 +5,13 @@
 
 use hostd_engine::{Content, JsResult, Key, Runtime, Value};
 use hostd_protocol::error::ProtocolError;
-use hostd_protocol::limits::LimitKind;
+use hostd_protocol::limits::{LimitKind, Limits};
 use hostd_protocol::value::{Token, ValueReader};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::encode::{Encoded, Encoder, count};
 use super::{RequestObjects, compare};
-use crate::Session;
+use crate::tables::ObjectTables;
 
 pub(super) const ARRAY: u8 = 0;
 pub(super) const OBJECT: u8 = 1;
@@ -68,15 +68,17 @@ pub(crate) struct Changes {
 impl Changes {
     /// Compares what the request in `block` brought with what it is now.
     pub(crate) fn find(
-        session: &Session,
+        tables: &ObjectTables,
+        limits: &Limits,
         body: &[u8],
         objects: &RequestObjects,
         baseline: &Baseline,
     ) -> Encoded<Self> {
-        let (rt, changes) = (session.runtime(), Self::default());
-        let block = ValueReader::new(body, session.limits());
+        let (rt, changes) = (tables.rt, Self::default());
+        let block = ValueReader::new(body, limits);
         let mut search = Search {
-            session,
+            tables,
+            values_max: limits.values,
             rt,
             block,
             objects,
@@ -145,7 +147,8 @@ impl Changes {
 }
 
 struct Search<'s, 'b> {
-    session: &'s Session,
+    tables: &'s ObjectTables,
+    values_max: u32,
     rt: Runtime,
     block: ValueReader<'b>,
     objects: &'s RequestObjects,
@@ -195,7 +198,7 @@ impl<'b> Search<'_, 'b> {
             let token = self.field()?;
             if first && place < length {
                 let item = element(self.rt, &array, place)?;
-                if !compare::matches(self.session, &token, &item, self.objects) {
+                if !compare::matches(self.tables, &token, &item, self.objects) {
                     self.rt.push(&mut slots, (place, item))?;
                 }
             }
@@ -271,7 +274,7 @@ impl<'b> Search<'_, 'b> {
     /// The length of an array, as far as the client could take it over.
     fn length(&self, array: &Value) -> Encoded<u32> {
         let length = self.rt.array_length(array).unwrap_or(0);
-        let limit = self.session.limits().values;
+        let limit = self.values_max;
         if length > limit {
             let (limit, found) = (u64::from(limit), u64::from(length));
             let kind = LimitKind::Values;
@@ -297,7 +300,7 @@ impl<'b> Search<'_, 'b> {
             }
             match now.get(&key) {
                 Some(value) => {
-                    if !compare::matches(self.session, &token, value, self.objects) {
+                    if !compare::matches(self.tables, &token, value, self.objects) {
                         self.rt.push(&mut sets, (key.clone(), value.clone()))?;
                     }
                 }
@@ -371,7 +374,7 @@ impl<'b> Search<'_, 'b> {
             if known.is_none() {
                 same = same
                     && items.next().is_some_and(|item| {
-                        compare::matches(self.session, &token, item, self.objects)
+                        compare::matches(self.tables, &token, item, self.objects)
                     });
             }
         }
