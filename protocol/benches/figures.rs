@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use hostd_protocol::carrier::{ClientEnd, HostEnd, Uninterruptible, Wake, lane, memory};
+use hostd_protocol::carrier::{ClientEnd, HostEnd, Uninterruptible, Wake, lane};
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
 use hostd_protocol::ids::{CallId, Generation};
 use hostd_protocol::limits::Limits;
@@ -166,11 +166,5 @@ fn main() {
     let waker = receiver.recv().unwrap();
     round_trips("add(1, 2) over a lane, two threads", &client);
     waker.disconnect();
-    host.unwrap().join().unwrap();
-
-    let (client, host) = memory::pair(GENERATION, LIMITS);
-    let host = std::thread::Builder::new().spawn(move || echo(host.into_end()));
-    round_trips("add(1, 2) over memory, two threads", &client);
-    client.disconnect();
     host.unwrap().join().unwrap();
 }

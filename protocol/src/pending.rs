@@ -46,12 +46,6 @@ impl Pending {
         }
     }
 
-    /// Clears all open requests and takes other limits, for another session.
-    pub fn renew(&mut self, limits: &Limits) {
-        self.open.clear();
-        self.limit = limits.nested_requests;
-    }
-
     /// Opens a request of ours: the id to send it with.
     #[inline]
     pub fn ask(&mut self, number: u16) -> Result<CallId> {

@@ -1,7 +1,7 @@
-//! Round trips of 16 bytes over a lane: between two processes and between two threads, spinning
-//! and sleeping, on two CPUs and on one.
+//! Round trips of 16 bytes over a lane: between two processes and between two threads, on two CPUs
+//! and on one.
 //!
-//! `cargo run --release -p hostd-shm --example ping`
+//! `cargo run --release -p hostd-shm --example ping`; `NAPI_HOSTD_WAIT=-all` measures without spinning.
 
 #[cfg(not(all(target_os = "linux", not(loom))))]
 fn main() {}
@@ -32,25 +32,20 @@ mod linux {
     const STOP: u8 = 0xff;
 
     pub(super) fn main() -> Outcome {
-        let arguments: Vec<String> = std::env::args().skip(1).collect();
-        if let [role, spin] = arguments.as_slice()
-            && role == "host"
-        {
+        if std::env::args().nth(1).as_deref() == Some("host") {
             // The segment is inherited in the place of the standard input.
             let fd = std::io::stdin().as_fd().try_clone_to_owned()?;
-            return serve(Segment::open(fd)?.into_host(), spin == "spin");
+            return serve(Segment::open(fd)?.into_host());
         }
         let all = sched_getaffinity(None)?;
         println!("{} CPUs, {FRAME} bytes each way", all.count());
-        for spin in [true, false] {
-            report("two processes", spin, &between_processes(spin)?);
-            report("two threads", spin, &between_threads(spin)?);
-        }
+        report("two processes", &between_processes()?);
+        report("two threads", &between_threads()?);
         println!("a lease taken and given back: {} ns", lease()?.as_nanos());
         pin()?;
         println!("pinned on one CPU");
-        report("two processes", true, &between_processes(true)?);
-        report("two threads", true, &between_threads(true)?);
+        report("two processes", &between_processes()?);
+        report("two threads", &between_threads()?);
         sched_setaffinity(None, &all)?;
         Ok(())
     }
@@ -87,45 +82,37 @@ mod linux {
         large: Duration,
     }
 
-    fn report(what: &str, spin: bool, measured: &Measured) {
-        let mode = if spin {
-            "spinning if it pays"
-        } else {
-            "never spinning"
-        };
-        println!("{what}, {mode}: {} ns", measured.round_trip.as_nanos());
+    fn report(what: &str, measured: &Measured) {
+        println!("{what}: {} ns", measured.round_trip.as_nanos());
         for (pause, round_trip) in &measured.paused {
             println!("    {} ns after {pause} µs", round_trip.as_nanos());
         }
         println!("    1 MiB there in {:?}", measured.large);
     }
 
-    fn between_processes(spin: bool) -> Outcome<Measured> {
+    fn between_processes() -> Outcome<Measured> {
         let (segment, fd) = Segment::create()?;
         let mut host = Command::new(std::env::current_exe()?)
-            .args(["host", if spin { "spin" } else { "sleep" }])
+            .arg("host")
             .stdin(Stdio::from(fd))
             .spawn()?;
-        let measured = measure(segment, spin);
+        let measured = measure(segment);
         host.wait()?;
         measured
     }
 
-    fn between_threads(spin: bool) -> Outcome<Measured> {
+    fn between_threads() -> Outcome<Measured> {
         let (segment, fd) = Segment::create()?;
         let host = thread::Builder::new()
             .name("host".into())
-            .spawn(move || serve(Segment::open(fd)?.into_host(), spin))?;
-        let measured = measure(segment, spin);
+            .spawn(move || serve(Segment::open(fd)?.into_host()))?;
+        let measured = measure(segment);
         host.join().map_err(|_| "the host thread panicked")??;
         measured
     }
 
     /// Echoes frames and discards large ones until a frame says to stop.
-    fn serve(mut host: SegmentHost, spin: bool) -> Outcome {
-        if !spin {
-            host.waiter.disable_spin();
-        }
+    fn serve(mut host: SegmentHost) -> Outcome {
         let mut frame = [0; FRAME];
         let mut large = vec![0; LARGE];
         loop {
@@ -152,13 +139,10 @@ mod linux {
         }
     }
 
-    fn measure(segment: Segment, spin: bool) -> Outcome<Measured> {
+    fn measure(segment: Segment) -> Outcome<Measured> {
         let client = segment.into_client();
         let mut lease = client.try_lease(None).ok_or("no lane is free")?;
-        if !spin {
-            lease.disable_spin();
-        }
-        let count: u32 = if spin { 300_000 } else { 50_000 };
+        let count = 300_000;
         let mut fastest = Duration::MAX;
         for _ in 0..5 {
             let start = Instant::now();

@@ -68,10 +68,7 @@ impl ClientEnd {
     /// Whether this side sees when the JS thread is at its top. Over the socket it does not: then
     /// a turn may always be sent, and waits in the host.
     pub fn sees_top(&self) -> bool {
-        match self {
-            Self::Lanes(_) => true,
-            Self::Queues(end) => end.queues.sees_top(),
-        }
+        matches!(self, Self::Lanes(_))
     }
 
     /// Sets the cancel word of a lane that another thread has leased.
@@ -123,7 +120,7 @@ impl ClientLane {
     pub fn try_take_top(&self) -> bool {
         match self {
             Self::Rings(lane) => lane.lease.try_take_top(),
-            Self::Queue(lane) => lane.queues.try_take_top(),
+            Self::Queue(_) => true,
         }
     }
 

@@ -119,10 +119,7 @@ impl HostEnd {
     /// Whether a turn was declined since the last call, because the JS thread was not at its top: it
     /// is to be requested again.
     pub fn take_declined(&mut self) -> bool {
-        match self {
-            Self::Lanes(end) => end.take_declined(),
-            Self::Queues(end) => std::mem::take(&mut end.declined),
-        }
+        self.lanes().is_some_and(LaneHost::take_declined)
     }
 
     /// Reads the lane's cancel word, for the engine's interrupt handler.

@@ -1,23 +1,21 @@
 //! Carriers: how frames travel from one process to the other, and how threads wait for them.
 //!
-//! Three carriers, one behaviour: [`lane`] (shared-memory rings, the data plane), [`socket`] (the
-//! same bytes as packets on the control socket, where shared memory is not available) and
-//! [`memory`] (both ends in one process, for tests). A client's end leases a [`ClientLane`] to one
-//! thread at a time; the host's end belongs to the JS thread alone and serves all lanes, one
-//! exclusively while a conversation on it is under way.
+//! Two carriers, one behaviour: [`lane`] (shared-memory rings, the data plane) and [`socket`] (the
+//! same bytes as packets on the control socket, where shared memory is not available). A client's end
+//! leases a [`ClientLane`] to one thread at a time; the host's end belongs to the JS thread alone and
+//! serves all lanes, one exclusively while a conversation on it is under way.
 //!
 //! The header of a received frame has been checked: kind, flags, generation, length. An error of
 //! `receive` other than [`ProtocolError::Interrupted`](crate::error::ProtocolError) ends the session.
 //!
 //! `client` and `host` select the carrier; `lane_client` and `lane_host` are the ends over
-//! shared-memory rings, `queue` those over queues, which `memory` and `socket` share.
+//! shared-memory rings, `queue` those over the queues of a socket.
 
 mod client;
 mod host;
 pub mod lane;
 mod lane_client;
 mod lane_host;
-pub mod memory;
 mod port;
 mod queue;
 pub mod socket;

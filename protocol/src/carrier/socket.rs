@@ -1,7 +1,7 @@
 //! The control connection on tokio: messages both ways, and the lanes' bytes if the socket is the
 //! carrier.
 //!
-//! The threads that send and receive frames use queues, as with the memory carrier; one task at each
+//! The threads that send and receive frames use queues; one task at each
 //! end moves the bytes of the queues over the connection.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::client::ClientEnd;
 use super::host::HostEnd;
 use super::port::Terms;
-use super::queue::{Direction, QueueClient, QueueHost, Queues, TopWord};
+use super::queue::{Direction, QueueClient, QueueHost, Queues};
 use crate::control::{self, DATA_BYTES, LANES, PREFIX_BYTES, Packet, end_or};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
@@ -28,13 +28,13 @@ use crate::pace::{PAUSE, Pace};
 /// The client's end of a session over the socket; [`Connection::run`] moves its bytes.
 pub fn client(generation: Generation, limits: Limits) -> ClientEnd {
     let terms = Terms { generation, limits };
-    ClientEnd::Queues(QueueClient::new(Queues::new(terms, TopWord::Elsewhere)))
+    ClientEnd::Queues(QueueClient::new(Queues::new(terms)))
 }
 
 /// The host's end of a session over the socket; [`Connection::run`] moves its bytes.
 pub fn host(generation: Generation, limits: Limits) -> HostEnd {
     let terms = Terms { generation, limits };
-    HostEnd::Queues(QueueHost::new(Queues::new(terms, TopWord::Elsewhere)))
+    HostEnd::Queues(QueueHost::new(Queues::new(terms)))
 }
 
 /// Makes one end of an unnamed socket pair a local socket like a named one. To be called inside a

@@ -259,11 +259,6 @@ impl ClientRings {
         Ok(ready.then_some(()))
     }
 
-    /// Never spins on this lane again: for measurements.
-    pub fn disable_spin(&mut self) {
-        self.spin = AdaptiveSpin::never();
-    }
-
     /// A handle that other threads may use while this one waits.
     pub fn handle(&self) -> LaneHandle {
         LaneHandle::new(Arc::clone(&self.area), self.index)

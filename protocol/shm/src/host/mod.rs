@@ -128,11 +128,6 @@ impl HostWaiter {
     pub fn on_idle(&mut self, hook: fn(Duration) -> bool) {
         self.shared.on_idle(hook);
     }
-
-    /// Never spins again: for measurements.
-    pub fn disable_spin(&mut self) {
-        self.shared.disable_spin();
-    }
 }
 
 /// Wakes the JS thread, from any thread of the host process: control messages, completions,

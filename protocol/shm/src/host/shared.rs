@@ -93,12 +93,6 @@ impl Shared {
         self.on_idle.set(hook);
     }
 
-    /// Never spins again.
-    pub(super) fn disable_spin(&self) {
-        self.spin.set(AdaptiveSpin::never());
-        self.notice_spin.set(AdaptiveSpin::never());
-    }
-
     pub(super) fn readable(&self, index: LaneNumber) -> Result<usize, Violation> {
         let cell = &self.readers[index.get()];
         let mut reader = cell.get();

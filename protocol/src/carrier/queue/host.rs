@@ -1,7 +1,6 @@
 //! The host's end of the queues.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hostd_shm::Interest;
@@ -22,8 +21,6 @@ pub struct QueueHost {
     pub(in crate::carrier) queues: Arc<Queues>,
     ready: u64,
     last: u32,
-    /// A turn was declined, which was not reported yet.
-    pub(in crate::carrier) declined: bool,
     /// Notices that are sent when the JS thread is at its top.
     held: Vec<u8>,
     /// Called before each park; this end never spins, so what it returns has no effect.
@@ -36,7 +33,6 @@ impl QueueHost {
             queues,
             ready: 0,
             last: 0,
-            declined: false,
             held: Vec::new(),
             on_idle: |_| false,
         }
@@ -44,23 +40,11 @@ impl QueueHost {
 
     pub(in crate::carrier) fn wait(&mut self, timeout: Option<Duration>) -> Result<Wake> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.queues.at_top.store(1, Ordering::Release);
-        if self.queues.declined.swap(false, Ordering::AcqRel) {
-            self.declined = true;
-            self.queues.at_top.store(0, Ordering::Release);
-            return Ok(Wake::Woken);
-        }
         if !self.held.is_empty() {
             self.queues.to_client.push(HOME_LANE, &self.held)?;
             self.held.clear();
         }
         (self.on_idle)(Duration::MAX);
-        let woken = self.wait_until(deadline);
-        self.queues.at_top.store(0, Ordering::Release);
-        woken
-    }
-
-    fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Wake> {
         let queues = Arc::clone(&self.queues);
         let notifier = &queues.to_host.notifier;
         loop {

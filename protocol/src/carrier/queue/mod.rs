@@ -1,4 +1,4 @@
-//! Lanes as queues in one process: the memory carrier, and both ends of the socket carrier.
+//! Lanes as queues in one process: each end of the socket carrier.
 
 mod client;
 mod direction;
@@ -11,4 +11,3 @@ pub(super) use client::{QueueClient, QueueLane};
 pub(super) use direction::Direction;
 pub(super) use host::QueueHost;
 pub(super) use shared::Queues;
-pub(super) use shared::TopWord;

@@ -10,42 +10,26 @@ use crate::control::LANES;
 use crate::error::{ProtocolError, Result};
 use crate::ids::LaneIndex;
 
-/// Where the word is that says whether the JS thread is at its top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::carrier) enum TopWord {
-    /// In these queues: both ends use them.
-    Here,
-    /// In the other process.
-    Elsewhere,
-}
-
 /// The queues of a session, in both directions.
 #[derive(Debug)]
 pub struct Queues {
     pub(in crate::carrier) to_host: Direction,
     pub(in crate::carrier) to_client: Direction,
     cancels: [AtomicU32; LANES as usize],
-    pub(super) at_top: AtomicU32,
-    /// A turn was declined while the JS thread was not at its top.
-    pub(super) declined: AtomicBool,
     pub(super) gone: AtomicBool,
     pub(super) leases: Leases,
     pub(in crate::carrier) terms: Terms,
-    top: TopWord,
 }
 
 impl Queues {
-    pub(in crate::carrier) fn new(terms: Terms, top: TopWord) -> Arc<Self> {
+    pub(in crate::carrier) fn new(terms: Terms) -> Arc<Self> {
         Arc::new(Self {
             to_host: Direction::new(),
             to_client: Direction::new(),
             cancels: std::array::from_fn(|_| AtomicU32::new(0)),
-            at_top: AtomicU32::new(0),
-            declined: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             leases: Leases::new(),
             terms,
-            top,
         })
     }
 
@@ -84,22 +68,5 @@ impl Queues {
 
     pub(in crate::carrier) fn is_leased(&self, lane: LaneIndex) -> bool {
         self.leases.is_leased(lane)
-    }
-
-    pub(in crate::carrier) fn sees_top(&self) -> bool {
-        self.top == TopWord::Here
-    }
-
-    /// Announces a turn if the JS thread is at its top.
-    pub(in crate::carrier) fn try_take_top(&self) -> bool {
-        let taken = self.top == TopWord::Elsewhere
-            || self
-                .at_top
-                .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok();
-        if !taken {
-            self.declined.store(true, Ordering::Release);
-        }
-        taken
     }
 }

@@ -64,7 +64,6 @@ macro_rules! suite {
 }
 
 suite! {
-    over_memory: memory;
     over_lanes: lane;
     over_a_socket: socket;
 }

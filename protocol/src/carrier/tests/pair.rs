@@ -14,14 +14,6 @@ pub(super) struct Pair {
     pub(super) host: Box<dyn FnOnce() -> HostEnd + Send>,
 }
 
-pub(super) fn memory() -> Pair {
-    let (client, host) = memory::pair(GENERATION, LIMITS);
-    Pair {
-        client,
-        host: Box::new(move || host.into_end()),
-    }
-}
-
 #[cfg(target_os = "linux")]
 pub(super) fn lane() -> Pair {
     let (segment, fd) = lane::Segment::create().unwrap();

@@ -133,7 +133,7 @@ fn client_that_goes_in_the_middle_of_a_callback_ends_the_session() {
         out.put_u32(1);
         out.lent(SlotId::new(1).unwrap(), 0, 0);
     });
-    peer.end.disconnect();
+    peer.disconnect();
     assert!(peer.ended().contains("closed"));
 }
 

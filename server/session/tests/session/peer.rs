@@ -1,11 +1,12 @@
 //! A scripted client: asks the host and answers its callbacks.
 
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
-use hostd_protocol::carrier::{ClientEnd, ClientLane, Interrupted, memory};
+use hostd_protocol::carrier::{ClientEnd, ClientLane, HostWaker, Interrupted, lane};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header, read_releases};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
@@ -34,7 +35,9 @@ impl SessionHooks for Hooks {
 
 /// One client with one lane.
 pub(crate) struct Peer {
-    pub(crate) end: ClientEnd,
+    end: ClientEnd,
+    /// Reports the client's end to the host.
+    waker: HostWaker,
     lane: ClientLane,
     limits: Limits,
     builder: FrameBuilder,
@@ -69,13 +72,18 @@ impl Peer {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let (end, host_end) = memory::pair(GENERATION, limits);
+        let (segment, fd) = lane::Segment::create().expect("shared memory");
+        let end = lane::client(segment, GENERATION, limits);
+        let (sender, receiver) = mpsc::channel();
         let host = thread::Builder::new()
             .name("js".into())
             .stack_size(8 << 20)
             .spawn(move || {
+                let segment = lane::Segment::open(fd).expect("shared memory");
+                let end = lane::host(segment, GENERATION, limits);
+                sender.send(end.waker()).expect("a client");
                 let options = SessionOptions {
-                    end: host_end.into_end(),
+                    end,
                     wake_pipe: None,
                     generation: GENERATION,
                     limits,
@@ -93,6 +101,7 @@ impl Peer {
         let lane = end.lease(None, &mut patience()).expect("a lane");
         Self {
             end,
+            waker: receiver.recv().expect("a host"),
             lane,
             limits,
             builder: FrameBuilder::new(limits),
@@ -102,6 +111,12 @@ impl Peer {
             changes: Vec::new(),
             write_back: false,
         }
+    }
+
+    /// The client ends.
+    pub(crate) fn disconnect(&self) {
+        self.end.disconnect();
+        self.waker.disconnect();
     }
 
     /// Asks, and expects no callback.
@@ -161,6 +176,7 @@ impl Peer {
             .finish(header.call, GENERATION)
             .expect("a frame");
         self.lane.send(frame, &mut patience()).expect("a host");
+        self.lane.notify();
     }
 
     /// Sends a frame of any kind.
@@ -179,12 +195,14 @@ impl Peer {
         write(&mut self.builder.body());
         let frame = self.builder.finish(id, GENERATION).expect("a frame");
         self.lane.send(frame, &mut patience()).expect("a host");
+        self.lane.notify();
         id
     }
 
     /// Sends bytes that need not be a frame.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.lane.send(bytes, &mut patience()).expect("a host");
+        self.lane.notify();
     }
 
     /// Gives receipts of the host's objects back.
@@ -236,6 +254,7 @@ impl Peer {
         write(&mut out);
         let frame = builder.finish(CallId(0), GENERATION).expect("a frame");
         lane.send(frame, &mut patience()).expect("a host");
+        lane.notify();
         lane.set_cancel(1);
         let mut body = Vec::new();
         let header = lane.receive(&mut body, &mut patience()).expect("an answer");
@@ -342,7 +361,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.end.disconnect();
+        self.disconnect();
         if let Some(host) = self.host.take()
             && !thread::panicking()
         {
