@@ -9,23 +9,39 @@ use crate::error::{ProtocolError, Result};
 use crate::ids::{CallId, Generation};
 use crate::lent::Release;
 use crate::limits::{LimitKind, Limits};
-use crate::value::{ValueReader, ValueWriter};
+use crate::value::{ValueReader, ValueWriter, codes};
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 16;
 
-/// What a frame is in its conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum FrameKind {
-    /// Requires a reply.
-    Request = 1,
-    /// Answers the innermost open request.
-    Reply = 2,
-    /// Answers the innermost open request: it failed.
-    Failure = 3,
-    /// Requires no reply.
-    Notice = 4,
+codes! {
+    /// What a frame is in its conversation.
+    pub enum FrameKind {
+        /// Requires a reply.
+        Request = 1,
+        /// Answers the innermost open request.
+        Reply = 2,
+        /// Answers the innermost open request: it failed.
+        Failure = 3,
+        /// Requires no reply.
+        Notice = 4,
+    }
+
+    /// What can be denied.
+    pub enum Denied {
+        /// Reading or listing a path.
+        Read = 0,
+        /// Changing, making, renaming or removing a path.
+        Write = 1,
+        /// Using the network.
+        Network = 2,
+        /// Using local sockets.
+        LocalSocket = 3,
+        /// Starting a program.
+        Program = 4,
+        /// Watching for changes.
+        Watch = 5,
+    }
 }
 
 /// What a body begins with, and what became of the request.
@@ -84,7 +100,7 @@ impl Header {
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..4].copy_from_slice(&self.body_len.to_le_bytes());
-        bytes[4] = self.kind as u8;
+        bytes[4] = self.kind.code();
         bytes[5] = self.flags.0;
         bytes[6..8].copy_from_slice(&self.number.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.call.0.to_le_bytes());
@@ -106,12 +122,8 @@ impl Header {
         ) else {
             return Err(ProtocolError::malformed("a short header", 0));
         };
-        let kind = match kind {
-            1 => FrameKind::Request,
-            2 => FrameKind::Reply,
-            3 => FrameKind::Failure,
-            4 => FrameKind::Notice,
-            _ => return Err(ProtocolError::malformed("an unknown kind of frame", 4)),
+        let Some(kind) = FrameKind::from_code(kind) else {
+            return Err(ProtocolError::malformed("an unknown kind of frame", 4));
         };
         if flags & !Flags::ALL != 0 {
             return Err(ProtocolError::malformed("unknown flags of a frame", 5));
@@ -209,7 +221,7 @@ impl FrameBuilder {
         };
         codec::put(&mut self.bytes, u32::try_from(denials.len()).unwrap_or(0));
         for denial in denials {
-            let kind = denial.what as u8;
+            let kind = denial.what.code();
             let traits = u8::from(denial.js_thread) | u8::from(denial.is_guess) << 1;
             self.bytes.extend_from_slice(&[kind, traits]);
             put_text(&mut self.bytes, &denial.subject);
@@ -339,38 +351,6 @@ pub struct Denial {
     pub subject: Vec<u8>,
     /// The paths to grant, where the option takes paths.
     pub grants: Vec<Vec<u8>>,
-}
-
-/// What can be denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Denied {
-    /// Reading or listing a path.
-    Read = 0,
-    /// Changing, making, renaming or removing a path.
-    Write = 1,
-    /// Using the network.
-    Network = 2,
-    /// Using local sockets.
-    LocalSocket = 3,
-    /// Starting a program.
-    Program = 4,
-    /// Watching for changes.
-    Watch = 5,
-}
-
-impl Denied {
-    fn from_code(code: u8) -> Option<Self> {
-        let known = [
-            Self::Read,
-            Self::Write,
-            Self::Network,
-            Self::LocalSocket,
-            Self::Program,
-            Self::Watch,
-        ];
-        known.into_iter().find(|known| *known as u8 == code)
-    }
 }
 
 /// The block of denials in a body that has one.

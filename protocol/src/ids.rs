@@ -1,7 +1,6 @@
 //! The numbers that cross the boundary, each a type of its own.
 //!
-//! A [`SlotId`] is a slot of *some* table and says nothing about whose; [`ObjectId`] and
-//! [`RemoteId`] say it. Zero is never a slot: on the wire it means "none".
+//! A [`SlotId`] is a slot of the table of one side, and zero is none: on the wire it means "none".
 //!
 //! Upholds I-8.
 
@@ -32,67 +31,6 @@ impl SlotId {
     pub fn wire(id: Option<Self>) -> u32 {
         id.map_or(0, Self::get)
     }
-}
-
-macro_rules! slot_ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => { $(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub struct $name(SlotId);
-
-        impl $name {
-            /// The id with this number, if it is one: zero is not.
-            pub const fn new(number: u32) -> Option<Self> {
-                match SlotId::new(number) {
-                    Some(slot) => Some(Self(slot)),
-                    None => None,
-                }
-            }
-
-            /// The number as it travels.
-            pub const fn get(self) -> u32 {
-                self.0.get()
-            }
-
-            /// The slot, without whose table it is in.
-            pub const fn slot(self) -> SlotId {
-                self.0
-            }
-        }
-
-        impl From<SlotId> for $name {
-            fn from(slot: SlotId) -> Self {
-                Self(slot)
-            }
-        }
-
-        impl From<$name> for SlotId {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.get())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.get(), f)
-            }
-        }
-    )* };
-}
-
-slot_ids! {
-    /// An object that lives in the host and was lent to the client.
-    ObjectId;
-    /// An object that lives in the client and was lent to the host.
-    RemoteId;
-    /// A class (one per prototype) of the host, known to it for its whole life.
-    ClassId;
 }
 
 impl fmt::Debug for SlotId {

@@ -11,8 +11,9 @@ mod token;
 mod writer;
 
 pub use reader::{COMPOUND_VALUES, PAUSE_VALUES, ValueReader, is_pause_due};
+pub(crate) use tag::codes;
 pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
-pub use token::{Doubles, Ints, Number, Packed, Token, Units, Words};
+pub use token::{Number, Packed, Token, Units, Words};
 pub use writer::{Open, ValueWriter};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Upholds I-6.
 
 use super::tag::{ElementKind, ErrorClass, Tag};
-use super::token::{Doubles, Ints, Token, Units, Words};
+use super::token::{Packed, Token};
 use crate::codec::{Scalar, Source};
 use crate::error::{ProtocolError, Result};
 use crate::ids::SlotId;
@@ -327,27 +327,29 @@ impl<'a> ValueReader<'a> {
                 self.spend_bytes(count as usize * size_of::<u64>())?;
                 Token::BigInt {
                     negative,
-                    words: Words(self.take_bytes(count as usize * size_of::<u64>())?),
+                    words: Packed::new(self.take_bytes(count as usize * size_of::<u64>())?),
                 }
             }
             Tag::Str16 => {
                 let count = self.take_count(size_of::<u16>())?;
                 self.spend_bytes(count as usize * size_of::<u16>())?;
-                Token::Str16(Units(self.take_bytes(count as usize * size_of::<u16>())?))
+                Token::Str16(Packed::new(
+                    self.take_bytes(count as usize * size_of::<u16>())?,
+                ))
             }
             Tag::Date => Token::Date(self.take()?),
             Tag::ArrayI32 => {
                 let index = self.number()?;
                 Token::ArrayI32 {
                     index,
-                    items: Ints(self.elements(size_of::<i32>())?),
+                    items: Packed::new(self.elements(size_of::<i32>())?),
                 }
             }
             Tag::ArrayF64 => {
                 let index = self.number()?;
                 Token::ArrayF64 {
                     index,
-                    items: Doubles(self.elements(size_of::<f64>())?),
+                    items: Packed::new(self.elements(size_of::<f64>())?),
                 }
             }
             Tag::Map => {

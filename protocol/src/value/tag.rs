@@ -28,6 +28,7 @@ macro_rules! codes {
         }
     )* };
 }
+pub(crate) use codes;
 
 codes! {
     /// What a value begins with.

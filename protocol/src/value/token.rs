@@ -1,7 +1,6 @@
 //! The tokens of a block of values, and the numbers that lie packed in one.
 
 use std::marker::PhantomData;
-use std::slice::ChunksExact;
 
 use super::tag::{ElementKind, ErrorClass};
 use crate::ids::SlotId;
@@ -49,14 +48,14 @@ pub enum Token<'a> {
         /// Its number in the block.
         index: u32,
         /// Its elements.
-        items: Ints<'a>,
+        items: Packed<'a, i32>,
     },
     /// An array of numbers.
     ArrayF64 {
         /// Its number in the block.
         index: u32,
         /// Its elements.
-        items: Doubles<'a>,
+        items: Packed<'a, f64>,
     },
     /// Nested: `count` pairs of [`super::ValueReader::key`] and a value follow.
     Object {
@@ -121,106 +120,57 @@ pub enum Token<'a> {
     RequestObject(u32),
 }
 
-macro_rules! packed {
-    ($($(#[$doc:meta])* $name:ident of $item:ty;)*) => { $(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $name<'a>(pub(super) &'a [u8]);
+/// Numbers as they lie in a frame, little endian.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Packed<'a, T> {
+    bytes: &'a [u8],
+    item: PhantomData<T>,
+}
 
-        impl<'a> $name<'a> {
-            /// How many there are.
-            pub const fn len(&self) -> usize {
-                self.0.len() / size_of::<$item>()
-            }
+/// The words of a bigint.
+pub type Words<'a> = Packed<'a, u64>;
+/// The code units of a string.
+pub type Units<'a> = Packed<'a, u16>;
 
-            /// Whether there are none.
-            pub const fn is_empty(&self) -> bool {
-                self.0.is_empty()
-            }
+impl<'a, T: Number> Packed<'a, T> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        let item = PhantomData;
+        Self { bytes, item }
+    }
 
-            /// The bytes as they travelled: little endian.
-            pub const fn as_bytes(&self) -> &'a [u8] {
-                self.0
-            }
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "nothing asks for that")]
+    pub const fn len(&self) -> usize {
+        self.bytes.len() / size_of::<T>()
+    }
 
-            /// The numbers in order.
-            #[inline]
-            pub fn iter(&self) -> Packed<'a, $item> {
-                Packed { chunks: self.0.chunks_exact(size_of::<$item>()), item: PhantomData }
-            }
-        }
+    /// The bytes as they travelled.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
 
-        impl Number for $item {
+    /// The numbers in order.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + use<'a, T> {
+        self.bytes.chunks_exact(size_of::<T>()).map(T::from_le)
+    }
+}
+
+/// A number that lies packed in a frame.
+pub trait Number {
+    /// The number from as many bytes as it has.
+    fn from_le(bytes: &[u8]) -> Self;
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => { $(
+        impl Number for $number {
             #[inline]
             fn from_le(bytes: &[u8]) -> Self {
                 bytes.try_into().map_or_else(|_| Default::default(), Self::from_le_bytes)
             }
         }
-
-        impl<'a> IntoIterator for $name<'a> {
-            type Item = $item;
-            type IntoIter = Packed<'a, $item>;
-
-            fn into_iter(self) -> Self::IntoIter {
-                self.iter()
-            }
-        }
-
-        impl<'a> IntoIterator for &$name<'a> {
-            type Item = $item;
-            type IntoIter = Packed<'a, $item>;
-
-            fn into_iter(self) -> Self::IntoIter {
-                self.iter()
-            }
-        }
     )* };
 }
 
-packed! {
-    /// The words of a bigint.
-    Words of u64;
-    /// The code units of a string.
-    Units of u16;
-    /// The elements of a packed array of integers.
-    Ints of i32;
-    /// The elements of a packed array of numbers.
-    Doubles of f64;
-}
-
-/// A number that lies packed in a frame.
-pub trait Number: private::Sealed {
-    /// The number from as many bytes as it has.
-    #[doc(hidden)]
-    fn from_le(bytes: &[u8]) -> Self;
-}
-
-mod private {
-    pub trait Sealed {}
-    impl Sealed for u16 {}
-    impl Sealed for u64 {}
-    impl Sealed for i32 {}
-    impl Sealed for f64 {}
-}
-
-/// Numbers that lie packed in a frame.
-#[derive(Clone, Debug)]
-pub struct Packed<'a, T> {
-    chunks: ChunksExact<'a, u8>,
-    item: PhantomData<T>,
-}
-
-impl<T: Number> Iterator for Packed<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.chunks.next().map(T::from_le)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.chunks.size_hint()
-    }
-}
-
-impl<T: Number> ExactSizeIterator for Packed<'_, T> {}
+numbers! { u16 u64 i32 f64 }

@@ -202,16 +202,16 @@ impl<'a> ValueWriter<'a> {
 
     /// An object that lives at the receiver: the very object.
     #[inline]
-    pub fn own(&mut self, id: impl Into<SlotId>) {
-        codec::put(self.out, (Tag::Own.code(), id.into().get()));
+    pub fn own(&mut self, id: SlotId) {
+        codec::put(self.out, (Tag::Own.code(), id.get()));
     }
 
     /// An object that lives here. `kind` is a `HostKind` or `ClientKind` code, `class` the host's
     /// class id or zero. The caller has counted the sending.
     #[inline]
-    pub fn lent(&mut self, id: impl Into<SlotId>, kind: u8, class: u32) {
+    pub fn lent(&mut self, id: SlotId, kind: u8, class: u32) {
         self.tag(Tag::Lent);
-        codec::put(self.out, (id.into().get(), kind, class));
+        codec::put(self.out, (id.get(), kind, class));
     }
 
     /// In a write-back block: the compound of the request that is being written back.
