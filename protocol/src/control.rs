@@ -25,15 +25,6 @@ const MESSAGE: u8 = 0;
 const DATA: u8 = 1;
 const CANCEL: u8 = 2;
 
-/// Where the frames travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CarrierKind {
-    /// Shared-memory lanes.
-    Lanes,
-    /// The control socket.
-    Socket,
-}
-
 /// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
@@ -56,8 +47,6 @@ pub struct Setup {
     pub generation: Generation,
     /// The limits of both sides.
     pub limits: Limits,
-    /// Where the frames travel.
-    pub carrier: CarrierKind,
     /// The addon's name, for the host's log.
     pub label: String,
     /// The level of the host's log.
@@ -95,8 +84,6 @@ pub enum HostMessage {
         pid: u32,
         /// Bytes of stack that JavaScript and the addon may use.
         stack_bytes: u64,
-        /// What it can do beyond this protocol.
-        features: Vec<String>,
     },
     /// It can't serve, and exits.
     Refused {
@@ -239,14 +226,8 @@ fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>) -> boo
     }
 }
 
-/// Sends this side's hello and reads the other side's, on a blocking stream. Does not check the
-/// version: each side sends its hello first, so that both can report a difference.
-pub fn greet(stream: &mut (impl Read + Write)) -> Result<Hello> {
-    let io = |error| ProtocolError::Io {
-        what: "cannot send the handshake",
-        error,
-    };
-    stream.write_all(&Hello::ours().encode()).map_err(io)?;
+/// Reads the hello of the other side from a blocking stream. Does not check the version.
+pub fn read_hello(stream: &mut impl Read) -> Result<Hello> {
     let mut bytes = [0; HELLO_BYTES];
     stream
         .read_exact(&mut bytes)

@@ -1,7 +1,8 @@
 //! The handshake of a session, in a layout that every version can decode.
 //!
 //! `magic "NAPIHOSTD" | protocol u32 | length u8 | build text, 64 bytes`, little endian. Each
-//! side sends it first, and nothing else before it has read the other's. No I/O here.
+//! side sends it first, the client as the beginning of its handover, and nothing else before it has
+//! read the other's. No I/O here.
 //!
 //! Upholds I-7.
 
@@ -9,7 +10,7 @@ use crate::error::{ProtocolError, Result};
 
 /// The protocol version of this build. Raised with every change that an older build can't decode; the
 /// test `fingerprint` fails otherwise.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Bytes of a hello.
 pub const HELLO_BYTES: usize = MAGIC.len() + 4 + 1 + BUILD_BYTES;

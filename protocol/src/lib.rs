@@ -5,7 +5,6 @@
 //! memory is allocated for them, and everything malformed is a [`error::ProtocolError`].
 #![forbid(unsafe_code)]
 
-pub mod attach;
 pub mod calls;
 pub mod carrier;
 mod codec;
@@ -14,6 +13,7 @@ pub mod control;
 pub mod error;
 pub mod failure;
 pub mod frame;
+pub mod handover;
 pub mod handshake;
 pub mod ids;
 pub mod lent;
@@ -22,6 +22,7 @@ pub mod message;
 pub mod pace;
 pub mod package;
 pub mod pending;
+pub mod process_exit;
 pub mod value;
 
 #[cfg(target_os = "linux")]

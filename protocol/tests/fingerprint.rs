@@ -6,24 +6,25 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hostd_protocol::attach::{AttachRequest, ProcessExit, refuse};
 use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState, PolicyName};
-use hostd_protocol::control::{
-    CarrierKind, ClientMessage, HostMessage, LogLevel, Setup, write_message,
-};
+use hostd_protocol::control::{ClientMessage, HostMessage, LogLevel, Setup, write_message};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{
     Denial, Denied, Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_denials,
 };
-use hostd_protocol::handshake::PROTOCOL;
+use hostd_protocol::handover::{Handover, Role};
+use hostd_protocol::handshake::{HELLO_BYTES, PROTOCOL};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, Description, HostStats, LoadRequest};
+use hostd_protocol::process_exit::ProcessExit;
 use hostd_protocol::value::ValueReader;
 use serde::Serialize;
 
@@ -84,7 +85,6 @@ fn setup(policy: PolicyName) -> ClientMessage {
     ClientMessage::Setup(Setup {
         generation: Generation(6),
         limits: limits(),
-        carrier: CarrierKind::Socket,
         label: "label".into(),
         log: LogLevel::Debug,
         nested_threads: true,
@@ -144,7 +144,6 @@ fn control(all: &mut Fingerprint) {
     let ready = HostMessage::Ready {
         pid: 19,
         stack_bytes: 20,
-        features: vec!["feature".into()],
     };
     all.control("ready", &ready);
     let refused = HostMessage::Refused {
@@ -252,13 +251,25 @@ fn frames(all: &mut Fingerprint) {
     all.failure("failure stale", &RemoteError::Stale(1));
 }
 
-fn attach(all: &mut Fingerprint) {
-    let request = AttachRequest {
-        carrier: CarrierKind::Socket,
-        crash_page: true,
-    };
-    all.bytes("knock", &request.encode());
-    all.bytes("refusal", &refuse("text"));
+fn start(all: &mut Fingerprint) {
+    let (client, mut host) = UnixStream::pair().unwrap();
+    let mut handover = Handover::default();
+    let roles = [
+        Role::Lanes,
+        Role::CrashPage,
+        Role::WakePipe,
+        Role::Stdout,
+        Role::Stderr,
+        Role::Status,
+    ];
+    for role in roles {
+        handover.add(role, Some(tempfile::tempfile().unwrap().into()));
+    }
+    handover.send(&client).unwrap();
+    drop(client);
+    let mut bytes = Vec::new();
+    host.read_to_end(&mut bytes).unwrap();
+    all.bytes("handover", &bytes[HELLO_BYTES..]);
     let exit = ProcessExit {
         signal: Some(1),
         exit_code: Some(2),
@@ -266,7 +277,7 @@ fn attach(all: &mut Fingerprint) {
         system: Duration::from_micros(4),
         peak_memory: Some(5),
     };
-    all.bytes("remains", &exit.encode());
+    all.bytes("process exit", &exit.encode());
 }
 
 /// The rows of the tables: what is said of each call, and each code.
@@ -293,7 +304,7 @@ fn what_travels_changes_with_the_protocol_number_only() {
     let mut all = Fingerprint::default();
     control(&mut all);
     frames(&mut all);
-    attach(&mut all);
+    start(&mut all);
     tables(&mut all);
     let path = golden(PROTOCOL);
     if std::env::var_os("NAPI_HOSTD_WRITE_GOLDEN").is_some() && !path.exists() {

@@ -11,7 +11,7 @@ static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 fn main() -> anyhow::Result<()> {
     match cli::parse(std::env::args_os().skip(1))? {
-        Command::Session(arguments) => process::run(arguments),
+        Command::Session { parent } => process::run(parent),
         _ => Err(anyhow!("this host is for tests, it only serves sessions")),
     }
 }

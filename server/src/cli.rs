@@ -1,4 +1,5 @@
-//! The command line: what the client passes, and what a curious human gets.
+//! The command line: parses the arguments that a client, a server or a user passes. `main` runs the
+//! [`Command`]. No I/O here.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,70 +13,51 @@ use crate::doctor;
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Serve one session of a client over inherited descriptors.
-    Session(SessionArguments),
-    /// Serve clients at a named socket: this one, or one with a name of its own.
+    /// Serve one session, for the client of the control socket.
+    Session {
+        /// The process that the host must not outlive.
+        parent: u32,
+    },
+    /// Serve clients at a named socket: at this path, or at a generated one.
     Serve(Option<PathBuf>),
-    /// Load an addon, use it as the script says, and say what it was denied.
+    /// Load an addon, run the script, and print what was denied.
     Audit(PathBuf, Option<Script>),
-    /// Say what this system offers to a sandbox.
+    /// Print which layers of each sandbox policy this system provides.
     Doctor,
-    /// Try one policy, and say what of it holds.
+    /// Apply one policy and print which of its layers hold.
     TryPolicy(Name),
-    /// Print the version and end.
+    /// Print the version.
     Version,
-    /// Print the help text and end.
+    /// Print the help text.
     Help,
-    /// Run by hand without a session: explain and end with an error.
+    /// Started without arguments: print an explanation and fail.
     Explain,
 }
 
-/// How an addon is to be used once it is loaded.
+/// What `audit` runs after the addon is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Script {
-    /// By a file of JavaScript, in which `addon` is what the addon exports.
+    /// A file of JavaScript, in which `addon` is the addon's exports.
     File(PathBuf),
-    /// By a call, written without the `addon.` before it.
+    /// A call of an export, without the `addon.` before it.
     Call(String),
 }
 
-/// How the client started the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionArguments {
-    /// The process the host must not outlive.
-    pub parent: u32,
-    /// What the data frames travel on.
-    pub carrier: CarrierChoice,
-    /// Whether descriptor 5 is a file for the record of a crash.
-    pub crash_page: bool,
-    /// Whether descriptor 6 is the wake pipe of the client.
-    pub wake_pipe: bool,
-}
-
-/// What the data frames travel on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CarrierChoice {
-    /// Shared rings, whose mapping is descriptor 4.
-    Lanes,
-    /// Packets of the control socket.
-    Socket,
-}
-
-/// A command line that makes no sense.
+/// An invalid command line.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UsageError {
-    /// A word that means nothing here.
+    /// An unknown argument.
     #[error("unknown argument {0:?}; see napi-hostd --help")]
     Unknown(String),
-    /// An option without its value, or with one that cannot be read.
+    /// An option without a value, or with an invalid one.
     #[error("{option} needs {expected}; see napi-hostd --help")]
     Value {
         /// The option.
         option: &'static str,
-        /// What belongs behind it.
+        /// The value that it needs.
         expected: &'static str,
     },
-    /// A session needs to know whose it is.
+    /// A session without the process that it must not outlive.
     #[error("--session needs --parent <pid>: the host must not outlive its client")]
     NoParent,
 }
@@ -85,21 +67,16 @@ pub const HELP: &str = "\
 napi-hostd: runs one Node-API addon in a process of its own
 
 Usage:
-  napi-hostd --session --parent <pid> [--carrier lanes|socket] [--crash-page]
-             [--wake-pipe]
+  napi-hostd --session --parent <pid>
   napi-hostd serve [--socket <path>]
   napi-hostd doctor
   napi-hostd audit <addon> [--run <file.js> | --call <call>]
   napi-hostd --version
   napi-hostd --help
 
---session     serve the client that started this process; descriptor 3 is the
-              control socket, descriptor 4 the shared lanes (absent with
-              --carrier socket)
---parent      the client's process; the host ends when it does
---crash-page  descriptor 5 is a file in which a crash is written down
---wake-pipe   descriptor 6 is the wake pipe, which the host writes to when it has
-              events for the client
+--session     serve one client; descriptor 3 is the control socket, over which the
+              client passes the other descriptors
+--parent      the process that started this one; the host ends when it does
 
 serve         start a session for each client of this user that connects to the
               socket, whose path is printed; its folder is for this user only.
@@ -120,22 +97,21 @@ A session is started by a client, never by hand. From Python:
   addon = load_addon(\"path/to/addon.node\")
 ";
 
-/// What the program says when it is run by hand.
+/// What the program prints when it is run without arguments.
 pub const EXPLANATION: &str = "\
 napi-hostd is the process in which the Python package napi_python runs a
 Node-API addon. It is started by load_addon(), not by hand.
 See napi-hostd --help.
 ";
 
-/// Reads the command line, without the program's name.
+/// Parses the command line, without the program's name.
 ///
 /// # Errors
-/// Unknown words, and options without a proper value.
+/// Unknown arguments, and options without a valid value.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    // Copied first: the parser wants an iterator without borrows.
+    // Copied first: the parser needs an iterator without borrows.
     let mut words = Parser::from_args(arguments.into_iter().collect::<Vec<_>>());
-    let (mut session, mut parent, mut carrier) = (false, None, CarrierChoice::Lanes);
-    let (mut crash_page, mut wake_pipe) = (false, false);
+    let (mut session, mut parent) = (false, None);
     let mut is_first = true;
     while let Some(word) = words.next()? {
         match word {
@@ -145,35 +121,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Short('V') | Long("version") => return Ok(Command::Version),
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("session") => session = true,
-            Long("crash-page") => crash_page = true,
-            Long("wake-pipe") => wake_pipe = true,
             Long("parent") => {
                 let number = |text: OsString| text.to_str()?.parse().ok();
                 parent = Some(value(&mut words, "--parent", "a process id", number)?);
-            }
-            Long("carrier") => {
-                let named = |text: OsString| match text.to_str()? {
-                    "lanes" => Some(CarrierChoice::Lanes),
-                    "socket" => Some(CarrierChoice::Socket),
-                    _ => None,
-                };
-                carrier = value(&mut words, "--carrier", "\"lanes\" or \"socket\"", named)?;
             }
             other => return Err(other.unexpected().into()),
         }
         is_first = false;
     }
     match (session, parent) {
-        (true, Some(parent)) => Ok(Command::Session(SessionArguments {
-            parent,
-            carrier,
-            crash_page,
-            wake_pipe,
-        })),
+        (true, Some(parent)) => Ok(Command::Session { parent }),
         (true, None) => Err(UsageError::NoParent),
         (false, _) if is_first => Ok(Command::Explain),
         (false, _) => Err(UsageError::Value {
-            option: "--parent, --carrier, --crash-page and --wake-pipe",
+            option: "--parent",
             expected: "--session",
         }),
     }
@@ -262,48 +223,27 @@ fn doctor(mut words: Parser) -> Result<Command, UsageError> {
 mod tests {
     use hostd_sandbox::policy::Name;
 
-    use super::{CarrierChoice, Command, Script, SessionArguments, UsageError, parse};
+    use super::{Command, Script, UsageError, parse};
 
     fn line(words: &[&str]) -> Result<Command, UsageError> {
         parse(words.iter().map(Into::into))
     }
 
     #[test]
-    fn session_with_parent_is_a_session_over_lanes() {
-        let expected = SessionArguments {
-            parent: 42,
-            carrier: CarrierChoice::Lanes,
-            crash_page: false,
-            wake_pipe: false,
-        };
+    fn session_has_a_parent_and_no_other_option() {
         assert_eq!(
             line(&["--session", "--parent", "42"]),
-            Ok(Command::Session(expected))
+            Ok(Command::Session { parent: 42 })
+        );
+        assert!(line(&["--session", "--parent", "one"]).is_err());
+        assert_eq!(
+            line(&["--session", "--parent", "1", "--carrier", "socket"]),
+            Err(UsageError::Unknown("--carrier".to_owned()))
         );
     }
 
     #[test]
-    fn carrier_socket_is_understood_and_others_are_refused() {
-        let Ok(Command::Session(session)) = line(&[
-            "--session",
-            "--parent",
-            "1",
-            "--carrier",
-            "socket",
-            "--crash-page",
-        ]) else {
-            panic!("a session");
-        };
-        assert_eq!(session.carrier, CarrierChoice::Socket);
-        assert!(session.crash_page);
-        assert!(matches!(
-            line(&["--session", "--carrier", "pigeon"]),
-            Err(UsageError::Value { .. })
-        ));
-    }
-
-    #[test]
-    fn nothing_at_all_explains_itself() {
+    fn no_arguments_print_an_explanation() {
         assert_eq!(line(&[]), Ok(Command::Explain));
     }
 
@@ -319,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_for_help_gets_it() {
+    fn help_is_an_option_of_every_command() {
         for words in [["--help"].as_slice(), &["-h"], &["audit", "--help"]] {
             assert_eq!(line(words), Ok(Command::Help));
         }
@@ -358,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_named_in_the_error() {
+    fn invalid_argument_is_named_in_the_error() {
         assert_eq!(
             line(&["nonsense"]),
             Err(UsageError::Unknown("nonsense".to_owned()))

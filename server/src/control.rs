@@ -1,5 +1,5 @@
-//! The control thread: messages to and from the client, and the end of the process when the client
-//! is gone, whatever the JS thread is doing.
+//! The control connection of a session: a thread that passes messages to and from the client, and
+//! kills this process when the client is gone, even if the JS thread is busy. `process` starts it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,17 +31,17 @@ pub struct Running {
 }
 
 impl Control {
-    /// Where messages to the client go.
+    /// The queue of messages to the client.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// The connection that brings the messages, and a socket carrier's bytes, to the client.
+    /// The connection that sends the messages and, for a socket carrier, the lanes' bytes.
     pub fn connection(&self, end: &hostd_protocol::carrier::HostEnd) -> Connection {
         Connection::of_host(end, self.outbox.clone())
     }
 
-    /// Starts the thread. `client` is what [`client`] found.
+    /// Starts the thread. `client` is the result of [`client`].
     ///
     /// # Errors
     /// The system has no thread or no descriptor left.
@@ -59,9 +59,10 @@ impl Control {
         let thread = thread::Builder::new()
             .name("hostd-control".to_owned())
             .spawn(move || {
-                let ended = runtime.block_on(serve(stream, connection, client, &closer));
+                // It has an error or none, either of which means that the client is gone.
+                let _ = runtime.block_on(serve(stream, connection, client, &closer));
                 if !closer.is_over() {
-                    die(ended);
+                    kill_this_process();
                 }
             })
             .context("cannot start the control thread")?;
@@ -81,30 +82,30 @@ async fn serve(
     let client = client.and_then(|client| {
         let watched = watch(client);
         if let Err(error) = &watched {
-            unwatched(error);
+            warn_of_unwatched(error);
         }
         watched.ok()
     });
     let stream = adopt(stream)?;
-    let talk = connection.run(stream, |message| match message {
+    let ended = connection.run(stream, |message| match message {
         ClientMessage::Shutdown => closer.close(),
         ClientMessage::Setup(_) => {
             tracing::warn!(target: "napi_hostd", "a second setup was ignored");
         }
     });
     match client {
-        None => talk.await,
+        None => ended.await,
         Some(client) => tokio::select! {
-            ended = talk => ended,
+            result = ended => result,
             _ = client.readable() => Err(ProtocolError::Disconnected),
         },
     }
 }
 
-/// The process of the client, if it did not start this one: the system does not see to it then that
-/// both end together, and a child that it forked holds the connection open.
+/// A pidfd of the client, if a server started this process: then the kernel does not kill this process
+/// with the client, and a child that the client forked may hold the connection open.
 ///
-/// A confined process can't ask for it any more.
+/// To be called before the confinement, which forbids it.
 ///
 /// # Errors
 /// The client is gone.
@@ -118,17 +119,17 @@ pub fn client(stream: &UnixStream) -> Result<Option<OwnedFd>, ProtocolError> {
         Ok(process) => Ok(process),
         Err(Errno::SRCH) => Err(ProtocolError::Disconnected),
         Err(error) => {
-            unwatched(&error.into());
+            warn_of_unwatched(&error.into());
             Ok(None)
         }
     }
 }
 
-fn unwatched(error: &io::Error) {
+fn warn_of_unwatched(error: &io::Error) {
     tracing::warn!(target: "napi_hostd", %error, "cannot poll the client's process for its end");
 }
 
-/// Watches a descriptor that is owned until it is not watched any more.
+/// Polls a descriptor for as long as it is owned by the result.
 #[expect(
     deprecated,
     reason = "sound for an owned descriptor; its successor is unsafe to call"
@@ -138,22 +139,22 @@ fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 impl Running {
-    /// Tells the client that everything was torn down in order, and waits until that is said.
+    /// Tells the client that everything was torn down in order, and waits until that is sent.
     ///
     /// # Errors
     /// The message cannot be made.
-    pub fn say_goodbye(self) -> anyhow::Result<()> {
+    pub fn send_goodbye(self) -> anyhow::Result<()> {
         self.outbox.send(&HostMessage::Goodbye)?;
         self.outbox.close();
-        // A panic over there leaves the client to find the exit without a goodbye.
+        // After a panic of the thread, the client takes the exit for a crash.
         let _ = self.thread.join();
         Ok(())
     }
 }
 
-/// The client is gone: nobody is to be served, and no code of the addon is to run any more.
-fn die(_: Carried<()>) {
+/// Ends this process because the client is gone: no code of the addon may run any more.
+fn kill_this_process() {
     let this = rustix::process::getpid();
-    // Nothing can refuse this signal.
+    // A process may always signal itself.
     let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
 }

@@ -1,4 +1,5 @@
-//! What a diagnosed host was denied, told to the client's log soon after.
+//! Reports what a host under diagnosis was denied to the client's log. `process` starts it for a
+//! session whose policy says `diagnose`, and calls it once more at the end of the session.
 
 use std::sync::Mutex;
 use std::thread;
@@ -8,54 +9,51 @@ use anyhow::Context as _;
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_sandbox::diagnose;
 
-/// How soon.
-const PACE: Duration = Duration::from_millis(20);
+/// The interval at which new denials are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long the outbox is waited for, and the interval at which it is polled.
+const OUTBOX_TIMEOUT: Duration = Duration::from_secs(1);
+const OUTBOX_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How many were told.
-static TOLD: Mutex<usize> = Mutex::new(0);
+/// The number of denials that were reported.
+static REPORTED: Mutex<usize> = Mutex::new(0);
 
-/// How often it is looked whether what was told is on its way.
-const GLANCE: Duration = Duration::from_millis(1);
-/// How many times at most.
-const GLANCES: u32 = 1000;
-
-/// Starts a thread that tells, also while the addon hangs or the process ends.
+/// Starts a thread that reports, even while the addon hangs or the process ends.
 ///
 /// # Errors
-/// The system has no thread left, or no handler.
-pub(crate) fn watch(outbox: &Outbox) -> anyhow::Result<()> {
+/// The system has no thread or handler left.
+pub(crate) fn report_in_background(outbox: &Outbox) -> anyhow::Result<()> {
     let outbox = outbox.clone();
-    // An end that comes before that thread has begun waits for it, too.
+    // From now on, the end of the process waits for the thread.
     diagnose::mark_reported(0);
     thread::Builder::new()
         .name("hostd-denials".to_owned())
         .spawn(move || {
             loop {
-                let told = tell();
-                // Nobody may read on the other side.
-                for _ in 0..GLANCES {
-                    if outbox.is_written() {
-                        break;
-                    }
-                    thread::sleep(GLANCE);
+                let reported = report();
+                let mut waited = Duration::ZERO;
+                // The client may not read.
+                while !outbox.is_written() && waited < OUTBOX_TIMEOUT {
+                    thread::sleep(OUTBOX_INTERVAL);
+                    waited += OUTBOX_INTERVAL;
                 }
-                diagnose::mark_reported(told);
-                thread::sleep(PACE);
+                diagnose::mark_reported(reported);
+                thread::sleep(POLL_INTERVAL);
             }
         })
-        .context("there is no thread to tell of denied calls")?;
+        .context("cannot start a thread that reports denied calls")?;
     Ok(())
 }
 
-/// Tells what was not told yet, and returns how many were told in all.
-pub(crate) fn tell() -> usize {
-    let mut told = TOLD
+/// Logs the denials since the last call, and returns how many were logged in all.
+pub(crate) fn report() -> usize {
+    let mut reported = REPORTED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    for denied in diagnose::denied(*told) {
-        *told += 1;
+    for denied in diagnose::denied(*reported) {
+        *reported += 1;
         let stack = denied.stack.join(" < ");
         tracing::warn!(target: "napi_hostd::sandbox", "denied: {denied}; in {stack}");
     }
-    *told
+    *reported
 }

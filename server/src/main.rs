@@ -1,4 +1,4 @@
-//! The host process: reads its command line and does what it says.
+//! The program `napi-hostd`: parses its command line, runs the command, and prints what it returns.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write as _};
@@ -8,24 +8,24 @@ use napi_hostd::cli::{self, Command};
 use napi_hostd::{audit, doctor, process, serve};
 
 fn main() -> ExitCode {
-    run().unwrap_or_else(|error| complain(&format!("napi-hostd: {error:#}\n")))
+    run().unwrap_or_else(|error| fail(&format!("napi-hostd: {error:#}\n")))
 }
 
 fn run() -> anyhow::Result<ExitCode> {
     // The first word is the program itself.
     Ok(match cli::parse(std::env::args_os().skip(1))? {
-        Command::Version => say(concat!("napi-hostd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Help => say(cli::HELP),
-        Command::Explain => complain(cli::EXPLANATION),
+        Command::Version => print(concat!("napi-hostd ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help => print(cli::HELP),
+        Command::Explain => fail(cli::EXPLANATION),
         Command::Audit(addon, script) => match audit::run(&addon, script.as_ref())? {
-            Some(text) => say(&text),
+            Some(text) => print(&text),
             None => ExitCode::FAILURE,
         },
-        Command::Doctor => say(&doctor::run()?),
+        Command::Doctor => print(&doctor::run()?),
         Command::TryPolicy(name) => match doctor::attempt(name)? {
-            (text, true) => say(&text),
+            (text, true) => print(&text),
             (text, false) => {
-                say(&text);
+                print(&text);
                 ExitCode::FAILURE
             }
         },
@@ -33,22 +33,22 @@ fn run() -> anyhow::Result<ExitCode> {
             serve::run(socket)?;
             ExitCode::SUCCESS
         }
-        Command::Session(arguments) => {
-            process::run(arguments)?;
+        Command::Session { parent } => {
+            process::run(parent)?;
             ExitCode::SUCCESS
         }
     })
 }
 
-fn say(text: &str) -> ExitCode {
+fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn complain(text: &str) -> ExitCode {
-    // Nobody is left to tell if this fails, too.
+fn fail(text: &str) -> ExitCode {
+    // If this fails, the exit code still reports the failure.
     let _ = io::stderr().write_all(text.as_bytes());
     ExitCode::FAILURE
 }

@@ -1,66 +1,55 @@
-//! The life of the process, in two phases.
+//! One session of a client, from the start of the process to its exit. `main` calls [`run`].
 //!
-//! Phase A is single-threaded: parent, descriptors, signals, one step after the other, then the
-//! handshake, which brings the policy, and the confinement that this asks for. Phase B starts the
-//! control thread; the main thread becomes the JS thread and stays it.
+//! Phase A is single-threaded: the steps that the process takes before it opens anything, the
+//! handshake, which brings descriptors and policy, and the confinement that the policy asks for.
+//! Phase B starts the control thread; the main thread becomes the JS thread.
 
-use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use hostd_protocol::carrier::{HostEnd, lane, socket};
-use hostd_protocol::control::{
-    self, CarrierKind, ClientMessage, HostMessage, Setup, greet, read_message,
-};
+use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup, read_message};
+use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
 
 use hostd_sandbox::{SingleThreaded, Tightening};
 use hostd_session::{Ended, Session, SessionOptions};
 
-use crate::cli::{CarrierChoice, SessionArguments};
 use crate::confine::confine;
 use crate::control::{Control, client};
 use crate::denials;
 use crate::hooks::ProcessHooks;
 use crate::logs;
 
-/// Where the client leaves what it hands over.
-pub(crate) const CONTROL_DESCRIPTOR: i32 = 3;
-pub(crate) const LANES_DESCRIPTOR: i32 = 4;
-pub(crate) const CRASH_DESCRIPTOR: i32 = 5;
-pub(crate) const WAKE_PIPE_DESCRIPTOR: i32 = 6;
-/// What is left of the stack for the host's own last frames.
+/// Bytes of the stack that JavaScript and the addon may not use: for the frames of the host.
 const STACK_MARGIN: usize = 512 << 10;
-/// How long the client may take for the handshake.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long the client may take for each message of the handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What phase A leaves behind.
+/// The process after its first steps.
 #[derive(Debug)]
 struct Prepared {
     alone: SingleThreaded,
     parent: u32,
-    control: OwnedFd,
-    lanes: Option<OwnedFd>,
-    crash_page: Option<OwnedFd>,
-    wake_pipe: Option<OwnedFd>,
+    control: UnixStream,
     stack_bytes: usize,
 }
 
-/// Serves one session of the client that started this process.
+/// Serves one session. `parent` is the process that started this one: the client, or the server to
+/// which the client is connected.
 ///
 /// # Errors
 /// A step of the start was refused, the handshake failed, or the client was lost.
-pub fn run(arguments: SessionArguments) -> anyhow::Result<()> {
-    let prepared = prepare(arguments)?;
-    serve(prepared, arguments.carrier)
+pub fn run(parent: u32) -> anyhow::Result<()> {
+    serve(prepare(parent)?)
 }
 
-/// Phase A. No thread, no file and no addon exists yet.
-fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
+/// The first steps. No thread, no file and no addon exists yet.
+fn prepare(parent: u32) -> anyhow::Result<Prepared> {
     let alone = hostd_sandbox::single_threaded()?;
-    hostd_sandbox::die_with_parent(arguments.parent)?;
+    hostd_sandbox::die_with_parent(parent)?;
     hostd_sandbox::own_session()?;
     hostd_sandbox::reset_signals(&alone)?;
     hostd_sandbox::no_core_dumps()?;
@@ -68,46 +57,19 @@ fn prepare(arguments: SessionArguments) -> anyhow::Result<Prepared> {
     let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR).context(
         "the control socket is missing; sessions are started by load_addon(), not by hand",
     )?;
-    let lanes = match arguments.carrier {
-        CarrierChoice::Socket => None,
-        CarrierChoice::Lanes => {
-            let lanes = hostd_sandbox::adopt_descriptor(&alone, LANES_DESCRIPTOR);
-            Some(lanes.context("the shared memory of the lanes is missing")?)
-        }
-    };
-    let crash_page = if arguments.crash_page {
-        let page = hostd_sandbox::adopt_descriptor(&alone, CRASH_DESCRIPTOR);
-        Some(page.context("the crash page is missing")?)
-    } else {
-        None
-    };
-    let wake_pipe = if arguments.wake_pipe {
-        let wake_pipe = hostd_sandbox::adopt_descriptor(&alone, WAKE_PIPE_DESCRIPTOR);
-        Some(wake_pipe.context("the wake pipe is missing")?)
-    } else {
-        None
-    };
-    let mut keep = vec![control.as_fd()];
-    keep.extend(lanes.as_ref().map(OwnedFd::as_fd));
-    keep.extend(crash_page.as_ref().map(OwnedFd::as_fd));
-    keep.extend(wake_pipe.as_ref().map(OwnedFd::as_fd));
-    hostd_sandbox::close_other_descriptors(&alone, &keep)?;
-    let stack_bytes = hostd_sandbox::stack_bytes()?;
+    hostd_sandbox::close_other_descriptors(&alone, &[control.as_fd()])?;
     Ok(Prepared {
         alone,
-        parent: arguments.parent,
-        control,
-        lanes,
-        crash_page,
-        wake_pipe,
-        stack_bytes,
+        parent,
+        control: control.into(),
+        stack_bytes: hostd_sandbox::stack_bytes()?,
     })
 }
 
-/// The rest of phase A, handshake and confinement; then phase B, the session.
-fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
-    let mut stream = UnixStream::from(prepared.control);
-    let setup = shake_hands(&mut stream)?;
+/// Handshake and confinement; then phase B, the session.
+fn serve(prepared: Prepared) -> anyhow::Result<()> {
+    let mut stream = prepared.control;
+    let (mut handover, setup) = handshake(&mut stream)?;
     let client = client(&stream)?;
     let (mut tightening, mut report) = (None, None);
     if let Some(confinement) = &setup.confinement {
@@ -125,33 +87,24 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
         // With the next message: the client is woken once.
         report = Some(confined);
     }
-    if let Some(page) = prepared.crash_page {
+    if let Some(page) = handover.take(Role::CrashPage) {
         // After the confinement, which may go on in a new process.
         hostd_sandbox::crash::install(&prepared.alone, &page, hostd_napi::current_call)?;
     }
-    let diagnosed = setup
+    let is_diagnosed = setup
         .confinement
         .as_ref()
         .is_some_and(|confinement| confinement.diagnose);
-    let (stack, lanes, wake_pipe) = (prepared.stack_bytes, prepared.lanes, prepared.wake_pipe);
     let control = Control::default();
     logs::install(&setup, control.outbox());
-    if diagnosed {
-        denials::watch(control.outbox())?;
+    if is_diagnosed {
+        denials::report_in_background(control.outbox())?;
     }
-    match start(
-        &setup,
-        carrier,
-        (lanes, wake_pipe),
-        stack,
-        tightening,
-        &control,
-    ) {
+    match start(&setup, handover, prepared.stack_bytes, tightening, &control) {
         Ok((session, connection)) => {
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
-                stack_bytes: stack as u64,
-                features: Vec::new(),
+                stack_bytes: prepared.stack_bytes as u64,
             };
             #[cfg(feature = "faults")]
             spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);
@@ -162,31 +115,36 @@ fn serve(prepared: Prepared, carrier: CarrierChoice) -> anyhow::Result<()> {
             let running = control.run(stream, connection, client, session.closer())?;
             match session.run() {
                 Ended::Closed => {
-                    if diagnosed {
-                        denials::tell();
+                    if is_diagnosed {
+                        denials::report();
                     }
                     #[cfg(feature = "faults")]
                     hostd_session::fault::read("goodbye", hostd_session::fault::Place::Before);
-                    running.say_goodbye()
+                    running.send_goodbye()
                 }
                 Ended::Lost(error) => Err(error).context("the session ended early"),
             }
         }
         Err(error) => {
             let message = format!("{error:#}");
-            // If the client is gone, the error below goes to nobody either.
+            // This fails only if the client is gone.
             let _ = control::write_message(&mut stream, &HostMessage::Refused { message });
             Err(error)
         }
     }
 }
 
-fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
-    stream.set_read_timeout(Some(HANDSHAKE_TIME))?;
+/// Receives what the client sends first: its descriptors, and the settings of the session.
+fn handshake(stream: &mut UnixStream) -> anyhow::Result<(Handover, Setup)> {
+    stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
     #[cfg(feature = "faults")]
     spoil(stream, "hello", b"NAPIHOSTD\x01\0\0\0");
-    greet(stream)?.check()?;
-    let message = read_message(&mut stream.by_ref())?;
+    let mut handover = Handover::accept(stream)?;
+    for role in [Role::Stdout, Role::Stderr, Role::Status] {
+        // Of the server that started this process, if one did.
+        drop(handover.take(role));
+    }
+    let message = read_message(stream)?;
     stream.set_read_timeout(None)?;
     match message {
         ClientMessage::Setup(setup) => {
@@ -195,54 +153,49 @@ fn shake_hands(stream: &mut UnixStream) -> anyhow::Result<Setup> {
                 hostd_session::fault::is_generation(setup.generation.0);
                 hostd_session::fault::read("setup", hostd_session::fault::Place::Read);
             }
-            Ok(setup)
+            Ok((handover, setup))
         }
         ClientMessage::Shutdown => Err(anyhow!("the client ended the session before the setup")),
     }
 }
 
-/// Comes to a step of the handshake, whose first bytes these are. Bytes are written only by a fault
-/// that ends the process after them, or by one that writes others.
+/// Injects the fault of a handshake step, whose message begins with `bytes`: writes them and ends the
+/// process, or writes other bytes.
 #[cfg(feature = "faults")]
 fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
     hostd_session::fault::spoil(step, bytes, |bytes| {
         use std::io::Write as _;
-        // The client may be gone: then nobody minds.
+        // This fails only if the client is gone.
         let _ = stream.write_all(bytes);
     });
 }
 
-/// Makes the carrier and the session, and says what moves the carrier's bytes.
+/// Makes the carrier and the session. Returns the connection that moves the carrier's bytes as well.
 fn start(
     setup: &Setup,
-    carrier: CarrierChoice,
-    (lanes, wake_pipe): (Option<OwnedFd>, Option<OwnedFd>),
-    stack: usize,
+    mut handover: Handover,
+    stack_bytes: usize,
     tightening: Option<Tightening>,
     control: &Control,
 ) -> anyhow::Result<(Rc<Session>, socket::Connection)> {
     let (generation, limits) = (setup.generation, setup.limits);
-    let mut end: HostEnd = match (carrier, setup.carrier, lanes) {
-        (CarrierChoice::Lanes, CarrierKind::Lanes, Some(lanes)) => {
+    let mut end: HostEnd = match handover.take(Role::Lanes) {
+        Some(lanes) => {
             let segment =
                 lane::Segment::open(lanes).context("cannot map the shared memory of the lanes")?;
             lane::host(segment, generation, limits)
         }
-        (CarrierChoice::Socket, CarrierKind::Socket, _) => socket::host(generation, limits),
-        _ => {
-            return Err(anyhow!(
-                "the command line and the setup message name different carriers"
-            ));
-        }
+        None => socket::host(generation, limits),
     };
     let connection = control.connection(&end);
+    let wake_pipe = handover.take(Role::WakePipe);
     let wake_pipe = wake_pipe.and_then(|pipe| end.attach_wake_pipe(pipe.into()));
     let session = Session::start(SessionOptions {
         end,
         wake_pipe,
         generation,
         limits,
-        stack_bytes: stack.saturating_sub(STACK_MARGIN),
+        stack_bytes: stack_bytes.saturating_sub(STACK_MARGIN),
         nested_threads: setup.nested_threads,
         debug: setup.debug,
         hooks: Box::new(ProcessHooks::new(tightening)),

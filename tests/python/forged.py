@@ -23,6 +23,12 @@ RELEASES, WRITE_BACK = 1, 2
 REQUEST, REPLY, FAILURE, NOTICE = 1, 2, 3, 4
 TURN, RING, SETTLED, HOME_LANE = 12, 64, 65, 0
 
+PROTOCOL = 5
+#: the first message of each side, without the build: `Hello` in protocol/src/handshake.rs
+HELLO = b"NAPIHOSTD" + struct.pack("<IB", PROTOCOL, 0) + bytes(64)
+#: bytes of the handover after the hello, see protocol/src/handover.rs
+RECORD_BYTES = 16
+
 UNDEFINED = b"\x00"
 NULL = b"\x01"
 
@@ -70,13 +76,13 @@ class Host:
         self.socket = socket.socket(fileno=3)
         self.received = b""
         self.lanes: dict[int, bytes] = {}
-        hello = b"NAPIHOSTD" + u32(4) + bytes([6]) + b"forged".ljust(64, b"\0")
-        self.socket.sendall(hello)
-        self._read(len(hello))
+        self.socket.sendall(HELLO)
+        # The descriptors of the handover are closed at once.
+        self._read(len(HELLO) + RECORD_BYTES)
         _, setup = self._packet()
         self.generation = struct.unpack_from("<I", setup, 4)[0]
-        # Ready: its process, bytes of stack, no features.
-        self._send(0, struct.pack("<IIQQ", 1, os.getpid(), 1 << 20, 0))
+        # Ready: its process, bytes of stack.
+        self._send(0, struct.pack("<IIQ", 1, os.getpid(), 1 << 20))
         self.lane, self.call, self.number, self.flags = 0, 0, 0, 0
 
     def serve(self, answer: Callable[[Host, int, bytes], None], exports: bytes) -> None:

@@ -7,7 +7,7 @@ import errno
 import pathlib
 import queue
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import resource
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +21,9 @@ from typing import Any
 
 import pytest
 from conftest import addon_path
+from forged import HELLO, RECORD_BYTES
 from napi_python import (
+    Addon,
     AddonCrashed,
     AddonTimeout,
     JSError,
@@ -29,9 +35,14 @@ from napi_python import (
     load_addon,
 )
 from processes import gone_within, killed_client, settled
+from test_turns import check_that_the_host_wakes_the_loop, heard_on
 
 PROGRAM = _addon._host_binary()  # noqa: SLF001
 CRASH = addon_path("crash")
+#: the number of `HostMessage::Refused`
+REFUSED = 2
+#: the roles of a handover
+LANES, CRASH_PAGE, WAKE_PIPE, STDOUT, STDERR, STATUS = range(1, 7)
 
 
 class Server(subprocess.Popen[str]):
@@ -61,13 +72,23 @@ def serving(*arguments: str, **options: Any) -> Iterator[Server]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server in a folder of its own."""
-    with serving("--socket", str(tmp_path / "door" / "socket")) as started:
+    with serving("--socket", str(tmp_path / "server" / "socket")) as started:
         yield started
 
 
 def parent_of(pid: int) -> int:
     text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     return int(text.rsplit(")", 1)[1].split()[1])
+
+
+def descriptors(addon: Addon) -> Counter[str]:
+    """Returns what the descriptors of a host refer to, without the numbers."""
+    folder = Path(f"/proc/{host(addon).pid}/fd")
+    return Counter(re.sub(r"\[?\d+\]?", "", str(entry.readlink())) for entry in folder.iterdir())
+
+
+def mappings(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("carrier", ["lanes", "socket"])
@@ -78,8 +99,7 @@ def test_everything_works_at_an_address(carrier: Any, server: Server) -> None:
         pid = host(loaded).pid
         assert pid is not None
         assert parent_of(pid) == server.pid
-        command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
-        assert ("--carrier" in command) == (carrier == "socket")
+        assert ("napi-hostd-lanes" in mappings(pid)) == (carrier == "lanes")
     assert gone_within(pid, 2)
 
 
@@ -149,6 +169,24 @@ def test_usage_of_a_session_that_leaves_no_record(server: Server) -> None:
         assert isinstance(caught.value.usage, dict)
         assert own + 100 < caught.value.usage["peak_memory"] >> 20 < own + 300
         assert caught.value.usage["user"] + caught.value.usage["system"] > 0
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_loop_is_woken_by_a_served_host(is_restarted: bool, server: Server) -> None:
+    with load_addon(addon_path("order"), address=server.address) as order:
+        assert asyncio.run(heard_on(order)) is threading.current_thread()
+        check_that_the_host_wakes_the_loop(order, is_restarted=is_restarted)
+
+
+@pytest.mark.parametrize("carrier", ["lanes", "socket"])
+def test_host_holds_the_descriptors_of_a_spawned_one(carrier: Any, server: Server) -> None:
+    with (
+        load_addon(CRASH, address=server.address, carrier=carrier) as there,
+        load_addon(CRASH, carrier=carrier) as here,
+    ):
+        # A pidfd of its client, which is not its parent.
+        assert descriptors(there) - descriptors(here) == {"anon_inode:[pidfd]": 1}
+        assert not descriptors(here) - descriptors(there)
 
 
 def test_deadline_kills_a_session_that_hangs(server: Server) -> None:
@@ -237,7 +275,7 @@ def test_path_that_cannot_be_granted_is_named() -> None:
 
 
 def test_refusal_of_a_hostile_server_is_escaped(tmp_path: Path) -> None:
-    text = b'a\x1b[2J\nTraceback (most recent call last):\n  File "/fake.py", line 1\xff'
+    text = b'a\x1b[2J\nTraceback (most recent call last):\n  File "/fake.py", line 1'
     tmp_path.chmod(0o700)
     address = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -249,8 +287,8 @@ def test_refusal_of_a_hostile_server_is_escaped(tmp_path: Path) -> None:
                 _, descriptors, _, _ = socket.recv_fds(client, 4096, 8)
                 for descriptor in descriptors:
                     os.close(descriptor)
-                client.sendall(b"NAPIDOOR" + bytes([2, 0, 0, 0]))
-                client.sendall(len(text).to_bytes(4, "little") + text)
+                message = struct.pack("<IQ", REFUSED, len(text)) + text
+                client.sendall(HELLO + struct.pack("<IB", len(message), 0) + message)
 
         server = threading.Thread(target=refuse)
         server.start()
@@ -354,23 +392,44 @@ def test_sessions_die_with_their_client(fork: str, server: Server) -> None:
         assert gone_within(pid, 2)
 
 
+def handover(*roles: int) -> bytes:
+    return HELLO + bytes([len(roles), *roles]).ljust(RECORD_BYTES, b"\0")
+
+
+def refusal(server: Server, words: bytes, descriptors: list[int]) -> str:
+    """Sends this to the server in place of a handover; returns why it refuses."""
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.settimeout(5)
+        stranger.connect(str(server.address))
+        socket.send_fds(stranger, [words], descriptors)
+        answer = b""
+        try:
+            while more := stranger.recv(4096):
+                answer += more
+        except ConnectionResetError:
+            pass  # it has not read all that was sent
+    assert answer.startswith(HELLO[:13])
+    length, kind, number, text = struct.unpack_from("<IBIQ", answer, len(HELLO))
+    assert (kind, number, length, len(answer)) == (0, REFUSED, 12 + text, len(HELLO) + 17 + text)
+    return answer[-text:].decode()
+
+
 @pytest.mark.parametrize(
-    "words",
+    ("words", "why"),
     [
-        b"",
-        b"x",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"NAPIDOOR\x02\x00\x00\x00",
-        b"NAPIDOOR\x09\x00\x00\x00",
+        (b"x", "truncated"),
+        (b"GET / HTTP/1.1\r\n\r\n".ljust(200), "no napi-hostd at the other end"),
+        (HELLO, "truncated"),
+        (HELLO.replace(b"\x05", b"\x09"), "protocol versions differ: 5 here, 9 in the peer"),
+        (handover()[:-1], "truncated"),
+        (handover(), "without a pipe for output, errors or status"),
+        (handover(STDOUT), "another number of descriptors than of roles"),
+        (handover(77), "unknown role"),
+        (HELLO + b"\xff" * RECORD_BYTES, "another number of roles"),
     ],
 )
-def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.connect(str(server.address))
-        if words:
-            stranger.sendall(words)
-            stranger.settimeout(5)
-            assert stranger.recv(100).startswith(b"NAPIDOOR")
+def test_strangers_do_no_harm(words: bytes, why: str, server: Server) -> None:
+    assert why in refusal(server, words, [])
     silent = [socket.socket(socket.AF_UNIX) for _ in range(20)]
     for stranger in silent:
         stranger.connect(str(server.address))
@@ -379,6 +438,49 @@ def test_strangers_do_no_harm(words: bytes, server: Server) -> None:
     for stranger in silent:
         stranger.close()
     assert server.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("roles", "why"),
+    [
+        ([STDOUT, STDERR, STDERR], "a role twice"),
+        ([STDOUT, STDERR], "another number of descriptors than of roles"),
+        ([STDOUT, STDERR, STATUS, WAKE_PIPE], "another number of descriptors than of roles"),
+        ([STDOUT, STDERR, LANES], "lanes that is not a memory file"),
+        ([STDOUT, STDERR, CRASH_PAGE], "crash page that is not a memory file"),
+    ],
+)
+def test_descriptors_that_do_not_fit_are_refused(
+    roles: list[int], why: str, server: Server
+) -> None:
+    before = settled(pid=server.pid)
+    pipes = [os.pipe() for _ in range(3)]
+    for _ in range(20):
+        assert why in refusal(server, handover(*roles), [writer for _, writer in pipes])
+    for reader, writer in pipes:
+        os.close(writer)
+        assert os.read(reader, 1) == b"", "the server has closed its copies"
+        os.close(reader)
+    with Path(__file__).open("rb") as file:
+        three = [file.fileno()] * 3
+        assert "not a pipe" in refusal(server, handover(STDOUT, STDERR, STATUS), three)
+    assert settled(before, server.pid) == before
+
+
+def test_full_status_pipe_does_not_block_the_server(server: Server) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(str(server.address))
+        socket.send_fds(stranger, [handover(STDOUT, STDERR, STATUS)], [writer] * 3)
+        with load_addon(CRASH, address=server.address) as loaded:
+            assert loaded.add(1, 2) == 3
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_hundred_sessions_leave_nothing(server: Server) -> None:

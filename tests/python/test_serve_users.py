@@ -54,7 +54,7 @@ def two_users() -> None:
 
 
 def test_server_refuses_a_client_of_another_user(tmp_path: Path) -> None:
-    with serving("--socket", str(tmp_path / "door" / "socket")) as server:
+    with serving("--socket", str(tmp_path / "server" / "socket")) as server:
         # As if the folder did not keep others out by itself.
         descriptor = os.open(server.address.parent, os.O_RDONLY | os.O_DIRECTORY)
         server.address.parent.chmod(0o777)
@@ -77,7 +77,7 @@ def test_server_refuses_a_client_of_another_user(tmp_path: Path) -> None:
 
 
 def test_folder_keeps_others_out_by_itself(tmp_path: Path) -> None:
-    with serving("--socket", str(tmp_path / "door" / "socket")) as server:
+    with serving("--socket", str(tmp_path / "server" / "socket")) as server:
         descriptor = os.open(server.address.parent, os.O_RDONLY | os.O_DIRECTORY)
 
         def attach() -> str:
@@ -96,7 +96,7 @@ def test_folder_keeps_others_out_by_itself(tmp_path: Path) -> None:
 
 def test_client_refuses_a_server_of_another_user(tmp_path: Path) -> None:
     """One that listens in a folder of this user: the user of the listening process counts."""
-    folder = tmp_path / "door"
+    folder = tmp_path / "server"
     folder.mkdir(mode=0o700)
     address = folder / "socket"
     with socket.socket(socket.AF_UNIX) as listener:

@@ -2,23 +2,19 @@
 //! connection this becomes. Descriptors are sent to the server only, none are received.
 
 use std::fs;
-use std::io::{self, IoSlice, Read as _};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use hostd_protocol::attach::{
-    AttachRequest, DESCRIPTORS, PROCESS_BYTES, ProcessExit, REFUSAL_BYTES, STATUS_BYTES,
-    decode_refusal,
-};
-use hostd_protocol::control::CarrierKind;
+use hostd_protocol::control::{HostMessage, read_hello, read_message};
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::handover::{Handover, Role};
+use hostd_protocol::process_exit::{EXIT_BYTES, PROCESS_BYTES, ProcessExit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt::socket_peercred,
-};
+use rustix::net::sockopt::socket_peercred;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Uid, geteuid, pidfd_open};
 
@@ -28,30 +24,29 @@ use crate::instance::Process;
 /// How long the server may take to report the exit status of a process after its exit.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A process that the server started.
+/// A process that this process or a server has started.
 #[derive(Debug)]
-pub(crate) struct Attached {
+pub(crate) struct Started {
     pub(crate) process: Process,
     pub(crate) control: UnixStream,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
-    /// Where the server reports the exit status.
-    pub(crate) status: StatusPipe,
+    /// Where the server reports its exit status, if it is not a child of this process.
+    pub(crate) status: Option<StatusPipe>,
 }
 
-/// Sends the attach request with these descriptors and waits for the process id of the host.
+/// Sends the handover to the server and waits for the process id of the host.
 pub(crate) fn attach(
     address: &Path,
-    lanes: Option<&OwnedFd>,
-    crash_page: Option<&OwnedFd>,
+    handover: Handover,
     timeout: Duration,
-) -> Result<Attached, SpawnError> {
+) -> Result<Started, SpawnError> {
     let failed = |source| SpawnError::Server {
         address: address.to_owned(),
         source,
     };
     let (control, pid, stdout, stderr, status) =
-        connect(address, lanes, crash_page, timeout).map_err(failed)?;
+        connect(address, handover, timeout).map_err(failed)?;
     let watched = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
@@ -61,63 +56,32 @@ pub(crate) fn attach(
         what: "cannot open a pidfd for the process that the server started",
         source,
     })?;
-    Ok(Attached {
+    Ok(Started {
         process: Process::new(pid, pidfd),
         control,
         stdout,
         stderr,
-        status: StatusPipe(status),
+        status: Some(StatusPipe(status)),
     })
 }
 
 type Connected = (UnixStream, u32, OwnedFd, OwnedFd, OwnedFd);
 
-fn connect(
-    address: &Path,
-    lanes: Option<&OwnedFd>,
-    crash_page: Option<&OwnedFd>,
-    timeout: Duration,
-) -> io::Result<Connected> {
+fn connect(address: &Path, mut handover: Handover, timeout: Duration) -> io::Result<Connected> {
     check_folder(address)?;
     let mut stream = UnixStream::connect(address)?;
     check_server(socket_peercred(&stream)?.uid, geteuid())?;
     stream.set_read_timeout(Some(timeout))?;
-    let pipe = || pipe_with(PipeFlags::CLOEXEC);
-    let (stdout, their_stdout) = pipe()?;
-    let (stderr, their_stderr) = pipe()?;
-    let (status, their_status) = pipe()?;
-    let request = AttachRequest {
-        carrier: if lanes.is_some() {
-            CarrierKind::Lanes
-        } else {
-            CarrierKind::Socket
-        },
-        crash_page: crash_page.is_some(),
+    let mut pipe = |role| -> io::Result<OwnedFd> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        handover.add(role, Some(writer));
+        Ok(reader)
     };
-    let mut fds: Vec<BorrowedFd<'_>> = vec![
-        their_stdout.as_fd(),
-        their_stderr.as_fd(),
-        their_status.as_fd(),
-    ];
-    fds.extend(lanes.map(AsFd::as_fd));
-    fds.extend(crash_page.map(AsFd::as_fd));
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::Error::other("too many descriptors for one message"));
-    }
-    let bytes = request.encode();
-    let sent = sendmsg(
-        &stream,
-        &[IoSlice::new(&bytes)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )?;
-    if sent != bytes.len() {
-        return Err(io::ErrorKind::WriteZero.into());
-    }
-    // Without copies here, a refusal of the server is seen as the end of the pipe.
-    drop((their_stdout, their_stderr, their_status));
+    let stdout = pipe(Role::Stdout)?;
+    let stderr = pipe(Role::Stderr)?;
+    let status = pipe(Role::Status)?;
+    // No copies are left here: a refusal of the server is seen as the end of the status pipe.
+    handover.send(&stream)?;
     let mut process = [0; PROCESS_BYTES];
     if read_within(&status, &mut process, timeout)? != PROCESS_BYTES {
         return Err(refusal(&mut stream));
@@ -127,18 +91,17 @@ fn connect(
     Ok((stream, pid, stdout, stderr, status))
 }
 
-/// The error of an attach request that the server refused.
+/// The error of a handover that the server refused.
 fn refusal(stream: &mut UnixStream) -> io::Error {
-    let mut read = || -> io::Result<String> {
-        let mut head = [0; REFUSAL_BYTES];
-        stream.read_exact(&mut head)?;
-        let mut text = vec![0; decode_refusal(&head).map_err(io::Error::other)?];
-        stream.read_exact(&mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+    let mut read = || {
+        read_hello(stream)?.check()?;
+        read_message(stream)
     };
     match read() {
-        Ok(text) => io::Error::other(format!("it refused: {text}")),
-        Err(error) => error,
+        Ok(HostMessage::Refused { message }) => io::Error::other(format!("it refused: {message}")),
+        Ok(_) => io::Error::other("the server sent no valid refusal"),
+        Err(ProtocolError::Io { error, .. }) => error,
+        Err(error) => io::Error::other(error),
     }
 }
 
@@ -190,9 +153,9 @@ pub(crate) struct StatusPipe(OwnedFd);
 impl StatusPipe {
     /// Reads the exit status of a process that has ended; none if the server does not report it in time.
     pub(crate) fn read(&self) -> Option<ProcessExit> {
-        let mut bytes = [0; STATUS_BYTES];
+        let mut bytes = [0; EXIT_BYTES];
         match read_within(&self.0, &mut bytes, STATUS_TIMEOUT) {
-            Ok(STATUS_BYTES) => Some(ProcessExit::decode(&bytes)),
+            Ok(EXIT_BYTES) => Some(ProcessExit::decode(&bytes)),
             _ => None,
         }
     }

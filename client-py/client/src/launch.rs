@@ -1,4 +1,4 @@
-//! Spawns a host process: descriptors, environment, command line. Runs on the supervisor's thread,
+//! Starts a host process: descriptors, environment, command line. Spawns on the supervisor's thread,
 //! because the parent-death signal of a host is bound to the thread that spawned it.
 //!
 //! That thread blocks all signals, which a child inherits: a host unblocks them first.
@@ -14,13 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use command_fds::{CommandFdExt, FdMapping};
 use hostd_protocol::carrier::lane::{Segment, SegmentError};
 use hostd_protocol::carrier::{ClientEnd, lane, socket};
-use hostd_protocol::control::{CarrierKind, LogLevel};
+use hostd_protocol::control::LogLevel;
+use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
 use hostd_protocol::ids::Generation;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
-use crate::attach::{self, Attached, StatusPipe};
+use crate::attach::{self, Started};
 use crate::cache::{Entry, Unsaved};
 use crate::crash::CrashPage;
 use crate::error::SpawnError;
@@ -29,27 +30,15 @@ use crate::options::{Carrier, HostConfig};
 use crate::scratch::{PlannedScratch, ScratchFolder};
 use crate::wake_pipe::{UnboundPipe, WakePipe};
 
-/// The descriptor numbers in the host process.
-const CONTROL_FD: i32 = 3;
-const LANES_FD: i32 = 4;
-const CRASH_PAGE_FD: i32 = 5;
-const WAKE_PIPE_FD: i32 = 6;
-
-/// A process that was spawned and has sent nothing yet.
+/// A process that was started and has sent nothing yet.
 #[derive(Debug)]
 pub(crate) struct Launched {
-    pub(crate) process: Process,
-    pub(crate) control: UnixStream,
+    pub(crate) started: Started,
     pub(crate) end: ClientEnd,
-    pub(crate) carrier: CarrierKind,
     /// The shared page for its crash record; none if there was no memory for it.
     pub(crate) crash_page: Option<CrashPage>,
-    /// Wakes an event loop of this process; a host that a server starts has none.
+    /// Wakes an event loop of this process; none over the socket carrier.
     pub(crate) wake_pipe: Option<WakePipe>,
-    pub(crate) stdout: Option<OwnedFd>,
-    pub(crate) stderr: Option<OwnedFd>,
-    /// Where the server reports its exit status, if it is not a child of this process.
-    pub(crate) status: Option<StatusPipe>,
     /// Its scratch folder.
     pub(crate) scratch: Option<ScratchFolder>,
     /// Its cache folder, if there is no cache entry for it yet.
@@ -58,104 +47,52 @@ pub(crate) struct Launched {
 
 /// Spawns a host, or has the server at `options.address` spawn one.
 pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Launched, SpawnError> {
-    let (end, carrier, lanes) = match segment(options, Segment::create)? {
-        Some((segment, fd)) => (
-            lane::client(segment, generation, options.limits),
-            CarrierKind::Lanes,
-            Some(fd),
-        ),
-        None => (
-            socket::client(generation, options.limits),
-            CarrierKind::Socket,
-            None,
-        ),
+    let (end, lanes) = match segment(options, Segment::create)? {
+        Some((segment, fd)) => (lane::client(segment, generation, options.limits), Some(fd)),
+        None => (socket::client(generation, options.limits), None),
     };
     let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
-    let planned = options.scratch.then(PlannedScratch::new);
-    if let Some(address) = &options.address {
-        let scratch = planned.as_ref().map(PlannedScratch::make).transpose()?;
-        let Attached {
-            process,
-            control,
-            stdout,
-            stderr,
-            status,
-        } = attach::attach(
-            address,
-            lanes.as_ref(),
-            crash_fd.as_ref(),
-            options.start_timeout,
-        )?;
-        return Ok(Launched {
-            process,
-            control,
-            end,
-            carrier,
-            crash_page,
-            wake_pipe: None,
-            stdout: Some(stdout),
-            stderr: Some(stderr),
-            status: Some(status),
-            scratch,
-            // The environment of the server names other folders.
-            unsaved: None,
-        });
-    }
     // Without the pipe, a thread receives the requests for turns.
     let made = end
         .pipe_word()
         .and_then(|word| Some((UnboundPipe::new().ok()?, word)));
     let (wake_pipe, pipe_fd) = made.map(|((pipe, fd), word)| (pipe.bind(word), fd)).unzip();
-    let fds = HostFds {
-        lanes,
-        crash_page: crash_fd,
-        wake_pipe: pipe_fd,
+    let mut handover = Handover::default();
+    handover.add(Role::Lanes, lanes);
+    handover.add(Role::CrashPage, crash_fd);
+    handover.add(Role::WakePipe, pipe_fd);
+    let planned = options.scratch.then(PlannedScratch::new);
+    let (started, scratch, unsaved) = if let Some(address) = &options.address {
+        let scratch = planned.as_ref().map(PlannedScratch::make).transpose()?;
+        let started = attach::attach(address, handover, options.start_timeout)?;
+        // Nothing is saved: the environment of the server names other folders.
+        (started, scratch, None)
+    } else {
+        spawn(options, handover, planned.as_ref())?
     };
-    let ((process, control, stdout, stderr), scratch, unsaved) =
-        spawn(options, carrier, fds, planned.as_ref())?;
     Ok(Launched {
-        process,
-        control,
+        started,
         end,
-        carrier,
         crash_page,
         wake_pipe,
-        stdout,
-        stderr,
-        status: None,
         scratch,
         unsaved,
     })
 }
 
-type Spawned = (Process, UnixStream, Option<OwnedFd>, Option<OwnedFd>);
-
-/// The descriptors that a host gets beside its control socket.
-struct HostFds {
-    lanes: Option<OwnedFd>,
-    crash_page: Option<OwnedFd>,
-    wake_pipe: Option<OwnedFd>,
-}
-
 fn spawn(
     options: &HostConfig,
-    carrier: CarrierKind,
-    fds: HostFds,
+    handover: Handover,
     planned: Option<&PlannedScratch>,
-) -> Result<(Spawned, Option<ScratchFolder>, Option<Unsaved>), SpawnError> {
+) -> Result<(Started, Option<ScratchFolder>, Option<Unsaved>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
     let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
+    // The host finds it there when it starts.
+    handover
+        .send(&control)
+        .map_err(system("cannot pass descriptors to napi-hostd"))?;
     let mut command = Command::new(&options.binary);
     command.args(["--session", "--parent", &std::process::id().to_string()]);
-    if carrier == CarrierKind::Socket {
-        command.args(["--carrier", "socket"]);
-    }
-    if fds.crash_page.is_some() {
-        command.arg("--crash-page");
-    }
-    if fds.wake_pipe.is_some() {
-        command.arg("--wake-pipe");
-    }
     if let Some(env) = &options.env {
         command
             .env_clear()
@@ -173,24 +110,11 @@ fn spawn(
     command
         .stdin(Stdio::null())
         .stdout(their_stdout)
-        .stderr(their_stderr);
-    let fds = [
-        (Some(OwnedFd::from(theirs)), CONTROL_FD),
-        (fds.lanes, LANES_FD),
-        (fds.crash_page, CRASH_PAGE_FD),
-        (fds.wake_pipe, WAKE_PIPE_FD),
-    ]
-    .into_iter()
-    .filter_map(|(fd, child_fd)| {
-        let parent_fd = fd?;
-        Some(FdMapping {
-            parent_fd,
-            child_fd,
-        })
-    })
-    .collect();
-    command
-        .fd_mappings(fds)
+        .stderr(their_stderr)
+        .fd_mappings(vec![FdMapping {
+            parent_fd: theirs.into(),
+            child_fd: CONTROL_DESCRIPTOR,
+        }])
         .map_err(|error| SpawnError::System {
             what: "cannot pass descriptors to napi-hostd",
             source: io::Error::other(error),
@@ -207,8 +131,14 @@ fn spawn(
             let unsaved = scratch
                 .as_ref()
                 .and_then(|scratch| restore_cache(options, scratch));
-            let spawned = (process, control, Some(stdout), Some(stderr));
-            Ok((spawned, scratch, unsaved))
+            let started = Started {
+                process,
+                control,
+                stdout,
+                stderr,
+                status: None,
+            };
+            Ok((started, scratch, unsaved))
         }
         Err(error) => {
             kill(&process);

@@ -24,18 +24,12 @@ pub(crate) struct OutputReader {
 
 impl OutputReader {
     /// Begins to read. Must be called on the supervisor's thread.
-    pub(crate) fn read(
-        pipe: Option<OwnedFd>,
-        stream: OutputStream,
-        events: Arc<dyn HostEvents>,
-    ) -> Self {
+    pub(crate) fn read(pipe: OwnedFd, stream: OutputStream, events: Arc<dyn HostEvents>) -> Self {
         let tail = Arc::new(Mutex::new(Tail::default()));
-        let reading = pipe
-            .and_then(|pipe| Receiver::from_owned_fd(pipe).ok())
-            .map(|pipe| {
-                let tail = Arc::clone(&tail);
-                tokio::spawn(read_all(pipe, stream, events, tail))
-            });
+        let reading = Receiver::from_owned_fd(pipe).ok().map(|pipe| {
+            let tail = Arc::clone(&tail);
+            tokio::spawn(read_all(pipe, stream, events, tail))
+        });
         Self { tail, reading }
     }
 

@@ -8,8 +8,8 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use hostd_protocol::attach::ProcessExit;
 use hostd_protocol::exit_status;
+use hostd_protocol::process_exit::ProcessExit;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use rustix::process::{Resource, WaitId, WaitIdOptions, getrlimit, waitid};

@@ -19,6 +19,7 @@ use hostd_protocol::ids::Generation;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
+use crate::attach::Started;
 use crate::attest::{attest, host_of};
 use crate::background;
 use crate::cause::Kill;
@@ -134,15 +135,17 @@ async fn supervise(
         }
     };
     let Launched {
-        process,
-        control,
+        started:
+            Started {
+                process,
+                control,
+                stdout,
+                stderr,
+                status,
+            },
         end,
-        carrier,
         crash_page,
         wake_pipe,
-        stdout,
-        stderr,
-        status,
         scratch,
         unsaved,
     } = launched;
@@ -162,7 +165,6 @@ async fn supervise(
     let setup = Setup {
         generation,
         limits: options.limits,
-        carrier,
         label: options.label.clone(),
         log: options.log,
         nested_threads: options.nested_threads,
@@ -251,7 +253,7 @@ async fn greet(
         binary: options.binary.clone(),
         source,
     };
-    let hello = socket::greet(stream).await.map_err(handshake)?;
+    let hello = socket::read_hello(stream).await.map_err(handshake)?;
     hello.check().map_err(handshake)?;
     let confinement = setup.confinement.clone();
     let mut attested = None;

@@ -50,18 +50,11 @@ pub fn adopt(socket: std::os::unix::net::UnixStream) -> Result<Stream> {
     Ok(Stream::UdSocket(socket.into()))
 }
 
-/// Sends this side's hello and reads the other side's. Does not check the version.
-pub async fn greet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Hello> {
-    let what = "cannot exchange the hello with the other side";
-    stream
-        .write_all(&Hello::ours().encode())
-        .await
-        .map_err(|error| end_or(error, what))?;
+/// Reads the hello of the other side. Does not check the version.
+pub async fn read_hello(stream: &mut (impl AsyncRead + Unpin)) -> Result<Hello> {
     let mut bytes = [0; HELLO_BYTES];
-    stream
-        .read_exact(&mut bytes)
-        .await
-        .map_err(|error| end_or(error, what))?;
+    let read = stream.read_exact(&mut bytes).await;
+    read.map_err(|error| end_or(error, "cannot read the handshake"))?;
     Hello::decode(&bytes)
 }
 

@@ -12,7 +12,6 @@ fn message_is_read_as_written() {
     let message = ClientMessage::Setup(Setup {
         generation: Generation(3),
         limits: Limits::DEFAULT,
-        carrier: CarrierKind::Lanes,
         label: "x".into(),
         log: LogLevel::Info,
         nested_threads: false,

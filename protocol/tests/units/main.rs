@@ -5,7 +5,6 @@
     reason = "helpers of a test are not recognised as one"
 )]
 
-mod attach;
 mod calls;
 mod control;
 mod lent;

@@ -1,10 +1,10 @@
-//! `napi-hostd serve`: a named socket at which clients of the same user knock. Each session gets a
-//! process of its own, started as a client would start it; this process runs no addon.
+//! `napi-hostd serve`: listens at a named socket, and spawns a host process for each client of the
+//! same user that connects. `main` calls [`run`]. This process runs no addon and trusts no client.
 //!
-//! One thread, one poll: the listener, connections that have not knocked yet, and signals.
+//! One thread, one poll: the listener, connections whose handover has not arrived, and signals.
 
-mod place;
-mod visitor;
+mod host_process;
+mod socket_file;
 
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -14,48 +14,48 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hostd_protocol::attach::ProcessExit;
+use hostd_protocol::process_exit::ProcessExit;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wait4::Wait4 as _;
 
-use place::Place;
-use visitor::{Running, Visit};
+use host_process::HostProcess;
+use socket_file::SocketFile;
 
-/// How long sessions may go on after the server was told to end.
-const GRACE: Duration = Duration::from_secs(5);
-/// How long a connection may be silent before it knocks.
-const SILENCE: Duration = Duration::from_secs(5);
-/// So many connections may be silent at once.
-const MAX_SILENT: usize = 64;
+/// How long hosts may continue after the first signal that ends the server.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// How long a connection may wait before its handover arrives.
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest number of connections that wait at once.
+const PENDING_MAX: usize = 64;
 
-/// A connection that has not knocked yet.
+/// A connection whose handover has not arrived.
 #[derive(Debug)]
-struct Silent {
+struct Pending {
     stream: UnixStream,
     since: Instant,
 }
 
 #[derive(Debug)]
 struct Server {
-    place: Place,
+    socket: SocketFile,
     listener: Option<UnixListener>,
     signals: SignalFd,
-    silent: Vec<Silent>,
-    running: Vec<Running>,
-    /// Since when it is to end.
+    pending: Vec<Pending>,
+    hosts: Vec<HostProcess>,
+    /// When the first signal came that ends it.
     ending: Option<Instant>,
 }
 
-/// Serves until it is told to end: by SIGTERM or SIGINT once sessions have had their time, at once
-/// when it is told twice.
+/// Serves until SIGTERM or SIGINT: hosts may then continue for [`SHUTDOWN_GRACE`]. A second signal
+/// kills them.
 ///
 /// # Errors
-/// The socket can't be made, or the system refuses to watch it.
+/// The socket can't be made, or the system refuses to poll it.
 pub fn run(socket: Option<PathBuf>) -> anyhow::Result<()> {
-    // From here on these are read, and not delivered; a session resets that for itself.
+    // They are read from a descriptor; a host unblocks them again.
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
         mask.add(signal);
@@ -63,16 +63,16 @@ pub fn run(socket: Option<PathBuf>) -> anyhow::Result<()> {
     mask.thread_block().context("cannot block signals")?;
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let signals = SignalFd::with_flags(&mask, flags).context("cannot watch signals")?;
-    let (place, listener) = Place::open(socket)?;
+    let (socket, listener) = SocketFile::open(socket)?;
     let mut out = io::stdout();
-    // Who started this reads where it serves; if nobody does, it serves all the same.
-    let _ = writeln!(out, "{}", place.socket().display()).and_then(|()| out.flush());
+    // Its reader may be gone; clients can connect all the same.
+    let _ = writeln!(out, "{}", socket.path().display()).and_then(|()| out.flush());
     let server = Server {
-        place,
+        socket,
         listener: Some(listener),
         signals,
-        silent: Vec::new(),
-        running: Vec::new(),
+        pending: Vec::new(),
+        hosts: Vec::new(),
         ending: None,
     };
     server.serve()
@@ -82,23 +82,23 @@ impl Server {
     fn serve(mut self) -> anyhow::Result<()> {
         loop {
             if let Some(since) = self.ending {
-                if self.running.is_empty() {
+                if self.hosts.is_empty() {
                     return Ok(());
                 }
-                if since.elapsed() >= GRACE {
+                if since.elapsed() >= SHUTDOWN_GRACE {
                     self.kill_all();
                 }
             }
             let ready = self.wait()?;
             if ready.signals {
-                self.hear_signals()?;
+                self.read_signals()?;
             }
-            for place in ready.silent.into_iter().rev() {
-                let Silent { stream, .. } = self.silent.swap_remove(place);
-                self.admit(&stream);
+            for index in ready.pending.into_iter().rev() {
+                let Pending { stream, .. } = self.pending.swap_remove(index);
+                self.start_host(&stream);
             }
-            self.silent
-                .retain(|connection| connection.since.elapsed() < SILENCE);
+            self.pending
+                .retain(|pending| pending.since.elapsed() < HANDOVER_TIMEOUT);
             if ready.listener {
                 self.accept();
             }
@@ -110,34 +110,34 @@ impl Server {
             self.signals.as_fd(),
             PollFlags::IN,
         )];
-        for connection in &self.silent {
-            fds.push(PollFd::new(&connection.stream, PollFlags::IN));
+        for pending in &self.pending {
+            fds.push(PollFd::new(&pending.stream, PollFlags::IN));
         }
         if let Some(listener) = &self.listener {
             fds.push(PollFd::new(listener, PollFlags::IN));
         }
-        let idle = self.ending.is_none() && self.silent.is_empty();
+        let has_deadline = self.ending.is_some() || !self.pending.is_empty();
         let slice = Timespec {
             tv_sec: 0,
             tv_nsec: 200_000_000,
         };
-        match poll(&mut fds, (!idle).then_some(&slice)) {
+        match poll(&mut fds, has_deadline.then_some(&slice)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).context("cannot watch the socket"),
+            Err(error) => return Err(error).context("cannot poll the socket"),
         }
         let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let (first, last) = (1, 1 + self.silent.len());
+        let (first, last) = (1, 1 + self.pending.len());
         Ok(Ready {
             signals: fds.first().is_some_and(is_ready),
-            silent: (first..last)
-                .filter(|place| fds.get(*place).is_some_and(is_ready))
-                .map(|place| place - first)
+            pending: (first..last)
+                .filter(|index| fds.get(*index).is_some_and(is_ready))
+                .map(|index| index - first)
                 .collect(),
             listener: fds.get(last).is_some_and(is_ready),
         })
     }
 
-    fn hear_signals(&mut self) -> anyhow::Result<()> {
+    fn read_signals(&mut self) -> anyhow::Result<()> {
         while let Some(signal) = self.signals.read_signal().context("cannot read signals")? {
             if Signal::try_from(signal.ssi_signo.cast_signed()) == Ok(Signal::SIGCHLD) {
                 self.reap();
@@ -146,8 +146,8 @@ impl Server {
             } else {
                 self.ending = Some(Instant::now());
                 self.listener = None;
-                self.silent.clear();
-                self.place.close();
+                self.pending.clear();
+                self.socket.remove();
             }
         }
         Ok(())
@@ -157,79 +157,70 @@ impl Server {
         let Some(listener) = &self.listener else {
             return;
         };
-        // A connection that is gone already is nobody's loss.
+        // The client may have closed the connection already.
         if let Ok((stream, _)) = listener.accept() {
-            match visitor::check(&stream) {
-                Ok(()) if self.silent.len() < MAX_SILENT => self.silent.push(Silent {
+            match host_process::check(&stream) {
+                Ok(()) if self.pending.len() < PENDING_MAX => self.pending.push(Pending {
                     stream,
                     since: Instant::now(),
                 }),
-                Ok(()) => visitor::refuse(&stream, "too many connections say nothing"),
-                Err(error) => visitor::refuse(&stream, &format!("{error:#}")),
+                Ok(()) => host_process::refuse(
+                    &stream,
+                    format!("{PENDING_MAX} connections have sent nothing yet; try again later"),
+                ),
+                Err(error) => host_process::refuse(&stream, format!("{error:#}")),
             }
         }
     }
 
-    /// A connection has something to say: a knock, or its end.
-    fn admit(&mut self, stream: &UnixStream) {
-        let started = Visit::receive(stream).and_then(|visit| match visit {
-            Some(visit) => visit.start(stream).map(Some),
-            None => Ok(None),
-        });
-        match started {
-            Ok(Some(running)) => {
-                // A client that is gone is found out by the session.
-                let _ = rustix::io::write(&running.status, &running.child.id().to_le_bytes());
-                self.running.push(running);
-            }
-            Ok(None) => {}
+    /// Starts the host of a connection that has become readable.
+    fn start_host(&mut self, stream: &UnixStream) {
+        match HostProcess::spawn(stream) {
+            Ok(host) => self.hosts.extend(host),
             Err(error) => {
                 let text = format!("{error:#}");
-                complain(&text);
-                visitor::refuse(stream, &text);
+                // This fails only if nothing reads the output.
+                let _ = writeln!(io::stderr(), "napi-hostd: {text}");
+                host_process::refuse(stream, text);
             }
         }
     }
 
+    /// Reports the exit of the hosts that have ended.
     fn reap(&mut self) {
         let own = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
         let own = u64::try_from(own).unwrap_or(0).saturating_mul(1024);
-        self.running.retain_mut(|running| {
-            let Ok(Some(ended)) = running.child.try_wait4() else {
+        self.hosts.retain_mut(|host| {
+            let Ok(Some(ended)) = host.child.try_wait4() else {
                 return true;
             };
-            let word = ProcessExit {
+            let exit = ProcessExit {
                 signal: ended.status.signal(),
                 exit_code: ended.status.code(),
                 user: ended.rusage.utime,
                 system: ended.rusage.stime,
-                // It began as a copy of this process, and that is counted, too.
+                // The kernel counts what this process had when it forked.
                 peak_memory: Some(ended.rusage.maxrss).filter(|peak| *peak > own),
-            }
-            .encode();
-            // Its reader may be gone; a pipe takes a few bytes at once or not at all.
-            let _ = rustix::io::write(&running.status, &word);
+            };
+            // The client may be gone, or have filled the pipe.
+            let _ = rustix::io::write(&host.status, &exit.encode());
             false
         });
     }
 
     fn kill_all(&mut self) {
-        for running in &mut self.running {
-            // It may have ended by itself.
-            let _ = running.child.kill();
+        for host in &mut self.hosts {
+            // This fails only if it has ended.
+            let _ = host.child.kill();
         }
     }
 }
 
-/// What has something to say.
+/// What is readable.
 #[derive(Debug)]
 struct Ready {
     signals: bool,
-    silent: Vec<usize>,
+    /// Indices of pending connections, in ascending order.
+    pending: Vec<usize>,
     listener: bool,
-}
-
-fn complain(text: &str) {
-    // Nobody is left to tell if this fails, too.
-    let _ = writeln!(io::stderr(), "napi-hostd: {text}");
 }

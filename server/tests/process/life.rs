@@ -1,7 +1,8 @@
 //! The real process: command line, handshake, one conversation over shared lanes, and its end.
 
-use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -10,13 +11,15 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{Uninterruptible, lane};
 use hostd_protocol::control::{
-    CarrierKind, ClientMessage, HostMessage, LogLevel, Setup, greet, read_message, write_message,
+    ClientMessage, HostMessage, LogLevel, Setup, read_hello, read_message, write_message,
 };
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
+use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
 use hostd_protocol::handshake::Hello;
 use hostd_protocol::ids::{CallId, Generation};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{Token, ValueReader};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 const GENERATION: Generation = Generation(3);
 const LIMITS: Limits = Limits::DEFAULT;
@@ -29,34 +32,50 @@ fn run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Starts a session; the client's ends of socket and lanes.
-fn start() -> (Child, UnixStream, lane::Segment) {
+/// Starts a session that is handed nothing yet; the client's end of the control socket.
+fn start() -> (Child, UnixStream) {
     let (socket, theirs) = UnixStream::pair().unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
-    let (segment, lanes) = lane::Segment::create().unwrap();
-    let mapping = |parent_fd: OwnedFd, child_fd| FdMapping {
-        parent_fd,
-        child_fd,
-    };
     let mut command = Command::new(env!("CARGO_BIN_EXE_napi-hostd"));
     command
         .args(["--session", "--parent", &std::process::id().to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .fd_mappings(vec![mapping(theirs.into(), 3), mapping(lanes, 4)])
+        .fd_mappings(vec![FdMapping {
+            parent_fd: theirs.into(),
+            child_fd: CONTROL_DESCRIPTOR,
+        }])
         .unwrap();
-    let child = command.spawn().unwrap();
-    (child, socket, segment)
+    (command.spawn().unwrap(), socket)
 }
 
-fn setup(carrier: CarrierKind) -> ClientMessage {
+/// Hands over the lanes and sends the setup; the client's end of the lanes.
+fn begin(socket: &mut UnixStream) -> lane::Segment {
+    let (segment, lanes) = lane::Segment::create().unwrap();
+    let mut handover = Handover::default();
+    handover.add(Role::Lanes, Some(lanes));
+    handover.send(socket).unwrap();
+    read_hello(socket).unwrap().check().unwrap();
+    write_message(socket, &setup()).unwrap();
+    segment
+}
+
+/// What a session that fails writes to its standard error.
+fn error_of(mut child: Child) -> String {
+    let mut error = String::new();
+    let stderr = child.stderr.as_mut().unwrap();
+    stderr.read_to_string(&mut error).unwrap();
+    assert!(!child.wait().unwrap().success());
+    error
+}
+
+fn setup() -> ClientMessage {
     ClientMessage::Setup(Setup {
         generation: GENERATION,
         limits: LIMITS,
-        carrier,
         label: "test".into(),
         log: LogLevel::Info,
         nested_threads: false,
@@ -114,9 +133,8 @@ fn session_by_hand_names_the_step_that_failed() {
 
 #[test]
 fn session_serves_over_lanes_and_says_goodbye() {
-    let (mut child, mut socket, segment) = start();
-    greet(&mut socket).unwrap().check().unwrap();
-    write_message(&mut socket, &setup(CarrierKind::Lanes)).unwrap();
+    let (mut child, mut socket) = start();
+    let segment = begin(&mut socket);
     let ready = message(&mut socket);
     assert!(
         matches!(ready, HostMessage::Ready { pid, stack_bytes, .. }
@@ -160,40 +178,72 @@ fn session_serves_over_lanes_and_says_goodbye() {
 
 #[test]
 fn host_whose_client_is_gone_dies() {
-    let (mut child, mut socket, _segment) = start();
-    greet(&mut socket).unwrap();
-    write_message(&mut socket, &setup(CarrierKind::Lanes)).unwrap();
+    let (mut child, mut socket) = start();
+    let _segment = begin(&mut socket);
     message(&mut socket);
     drop(socket);
     assert!(!child.wait().unwrap().success());
 }
 
+/// Sends these bytes with these descriptors, as a client that is out of order.
+fn forge(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
+    let slices = [IoSlice::new(bytes)];
+    sendmsg(socket, &slices, &mut ancillary, SendFlags::empty()).unwrap();
+}
+
 #[test]
-fn setup_that_contradicts_the_command_line_is_refused() {
-    let (mut child, mut socket, _segment) = start();
-    greet(&mut socket).unwrap();
-    write_message(&mut socket, &setup(CarrierKind::Socket)).unwrap();
+fn forged_handover_ends_the_host_with_an_error() {
+    let (_, lanes) = lane::Segment::create().unwrap();
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let mut record = [0; 16];
+    record[..2].copy_from_slice(&[1, Role::Lanes as u8]);
+    let whole = [&Hello::ours().encode()[..], &record].concat();
+    let cases: [(&[u8], &[BorrowedFd<'_>], &str); 4] = [
+        (&whole[..90], &[lanes.as_fd()], "truncated handover"),
+        (
+            &whole,
+            &[lanes.as_fd(), lanes.as_fd()],
+            "another number of descriptors",
+        ),
+        (&whole, &[reader.as_fd()], "not a memory file"),
+        (b"GET / HTTP/1.1", &[lanes.as_fd()], "truncated handover"),
+    ];
+    for (bytes, descriptors, why) in cases {
+        let (child, socket) = start();
+        forge(&socket, bytes, descriptors);
+        let error = error_of(child);
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn memory_that_is_not_that_of_lanes_is_refused() {
+    let (child, mut socket) = start();
+    let mut handover = Handover::default();
+    handover.add(Role::Lanes, Some(tempfile::tempfile().unwrap().into()));
+    handover.send(&socket).unwrap();
+    read_hello(&mut socket).unwrap().check().unwrap();
+    write_message(&mut socket, &setup()).unwrap();
     let refused = message(&mut socket);
     assert!(
-        matches!(&refused, HostMessage::Refused { message } if message.contains("different carriers")),
+        matches!(&refused, HostMessage::Refused { message } if message.contains("cannot map")),
         "{refused:?}"
     );
-    assert!(!child.wait().unwrap().success());
+    error_of(child);
 }
 
 #[test]
 fn client_of_another_version_is_told_so() {
-    use std::io::Write as _;
-    let (mut child, mut socket, _segment) = start();
+    let (child, mut socket) = start();
     let theirs = Hello {
         protocol: 999,
         build: "napi-hostd 99".into(),
     };
     socket.write_all(&theirs.encode()).unwrap();
-    assert!(!child.wait().unwrap().success());
-    let mut error = String::new();
-    let stderr = child.stderr.as_mut().unwrap();
-    stderr.read_to_string(&mut error).unwrap();
+    let error = error_of(child);
     assert!(
         error.contains("999") && error.contains("same release"),
         "{error}"

@@ -284,7 +284,6 @@ impl Host {
                 _ => HostMessage::Ready {
                     pid: 1,
                     stack_bytes: u64::MAX,
-                    features: Vec::new(),
                 },
             })?;
         }

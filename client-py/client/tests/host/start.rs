@@ -1,22 +1,22 @@
-//! How a host of the tests starts: its arguments and descriptors, the handshake, its end of the
+//! How a host of the tests starts: its arguments, the handshake with the handover, its end of the
 //! carrier. The example `hostile-hostd` includes this file as well.
 
 use std::error::Error;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use hostd_protocol::carrier::{HostEnd, lane, socket};
-use hostd_protocol::control::{self, CarrierKind, ClientMessage, HostMessage, Setup};
+use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup};
+use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// A host that has its descriptors and ends with its client.
+/// A host that has its control socket and ends with its client.
 pub(crate) struct Started {
     pub(crate) control: UnixStream,
-    memory: Option<OwnedFd>,
+    handover: Handover,
 }
 
-/// Adopts the control socket and, unless frames travel over the socket, the shared memory.
+/// Adopts the control socket.
 pub(crate) fn start(arguments: &[String]) -> Result<Started> {
     let parent = arguments.iter().position(|word| word == "--parent");
     let parent = parent.and_then(|at| arguments.get(at + 1));
@@ -25,31 +25,26 @@ pub(crate) fn start(arguments: &[String]) -> Result<Started> {
     hostd_sandbox::die_with_parent(parent.parse()?)?;
     hostd_sandbox::reset_signals(&alone)?;
     hostd_sandbox::no_core_dumps()?;
-    let control = UnixStream::from(hostd_sandbox::adopt_descriptor(&alone, 3)?);
-    let memory = if arguments.iter().any(|word| word == "socket") {
-        None
-    } else {
-        Some(hostd_sandbox::adopt_descriptor(&alone, 4)?)
-    };
-    Ok(Started { control, memory })
+    let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR)?;
+    Ok(Started {
+        control: control.into(),
+        handover: Handover::default(),
+    })
 }
 
 impl Started {
     /// Does the handshake and returns what the client sends then.
     pub(crate) fn greet(&mut self) -> Result<Setup> {
-        control::greet(&mut self.control)?.check()?;
+        self.handover = Handover::accept(&mut self.control)?;
         let ClientMessage::Setup(setup) = control::read_message(&mut self.control)? else {
             return Err("the client sent no setup".into());
         };
-        if (setup.carrier == CarrierKind::Lanes) != self.memory.is_some() {
-            return Err("the carrier is not that of the arguments".into());
-        }
         Ok(setup)
     }
 
     /// Tells the client that this host is ready; returns the end of the carrier and the socket.
     pub(crate) fn ready(mut self, setup: &Setup) -> Result<(HostEnd, UnixStream)> {
-        let end = match self.memory {
+        let end = match self.handover.take(Role::Lanes) {
             Some(memory) => {
                 let segment = lane::Segment::open(memory)?;
                 lane::host(segment, setup.generation, setup.limits)
@@ -59,7 +54,6 @@ impl Started {
         let ready = HostMessage::Ready {
             pid: std::process::id(),
             stack_bytes: 8 << 20,
-            features: Vec::new(),
         };
         control::write_message(&mut self.control, &ready)?;
         Ok((end, self.control))

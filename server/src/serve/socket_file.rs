@@ -1,4 +1,5 @@
-//! The socket's place: a folder that nobody else may enter.
+//! The named socket of `serve`, in a folder that other users may not enter. Makes both, and removes
+//! what it has made.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -8,20 +9,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-/// A socket that is removed at the end, and its folder if that was made for it.
+/// A socket's path. The socket is removed on drop, and its folder if it was made for the socket.
 #[derive(Debug)]
-pub(super) struct Place {
-    socket: PathBuf,
+pub(super) struct SocketFile {
+    path: PathBuf,
     made: Option<PathBuf>,
-    closed: bool,
+    removed: bool,
 }
 
-impl Place {
-    /// Opens the socket that was asked for, or one with a name of its own.
-    pub(super) fn open(socket: Option<PathBuf>) -> anyhow::Result<(Self, UnixListener)> {
-        let (socket, made) = if let Some(socket) = socket {
-            let folder = folder_of(&socket)?;
-            (socket, make(&folder)?.then_some(folder))
+impl SocketFile {
+    /// Listens at this path, or at a generated one.
+    pub(super) fn open(path: Option<PathBuf>) -> anyhow::Result<(Self, UnixListener)> {
+        let (path, made) = if let Some(path) = path {
+            let folder = folder_of(&path)?;
+            (path, make(&folder)?.then_some(folder))
         } else {
             let folder = std::env::var_os("XDG_RUNTIME_DIR")
                 .map_or_else(std::env::temp_dir, PathBuf::from)
@@ -31,51 +32,51 @@ impl Place {
             }
             (folder.join("socket"), Some(folder))
         };
-        let mut place = Self {
-            socket,
+        let mut socket = Self {
+            path,
             made,
-            closed: false,
+            removed: false,
         };
-        match place.listen() {
-            Ok(listener) => Ok((place, listener)),
+        match socket.listen() {
+            Ok(listener) => Ok((socket, listener)),
             Err(error) => {
-                // What is there belongs to somebody else.
-                place.closed = true;
+                // What exists there is not this server's.
+                socket.removed = true;
                 Err(error)
             }
         }
     }
 
     fn listen(&self) -> anyhow::Result<UnixListener> {
-        let socket = &self.socket;
-        check(&folder_of(socket)?)?;
-        if fs::symlink_metadata(socket).is_ok() {
-            match UnixStream::connect(socket) {
+        let path = &self.path;
+        check(&folder_of(path)?)?;
+        if fs::symlink_metadata(path).is_ok() {
+            match UnixStream::connect(path) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    fs::remove_file(socket)
-                        .with_context(|| format!("cannot replace {}", socket.display()))?;
+                    fs::remove_file(path)
+                        .with_context(|| format!("cannot replace {}", path.display()))?;
                 }
                 _ => bail!(
                     "{} is in use or is not a socket; choose another --socket",
-                    socket.display()
+                    path.display()
                 ),
             }
         }
-        let listener = UnixListener::bind(socket)
-            .with_context(|| format!("cannot listen at {}", socket.display()))?;
+        let listener = UnixListener::bind(path)
+            .with_context(|| format!("cannot listen at {}", path.display()))?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     }
 
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Nobody can knock any more.
-    pub(super) fn close(&mut self) {
-        if !std::mem::replace(&mut self.closed, true) {
-            // Somebody may have tidied up before.
-            let _ = fs::remove_file(&self.socket);
+    /// Removes it, so that no client can connect any more.
+    pub(super) fn remove(&mut self) {
+        if !std::mem::replace(&mut self.removed, true) {
+            // The user may have removed it before.
+            let _ = fs::remove_file(&self.path);
             if let Some(made) = &self.made {
                 let _ = fs::remove_dir(made);
             }
@@ -83,23 +84,23 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        self.close();
+        self.remove();
     }
 }
 
-fn folder_of(socket: &Path) -> anyhow::Result<PathBuf> {
-    match socket.parent() {
+fn folder_of(path: &Path) -> anyhow::Result<PathBuf> {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => Ok(folder.to_owned()),
         _ => bail!(
             "{} has no folder; the socket needs a folder that only its user may enter",
-            socket.display()
+            path.display()
         ),
     }
 }
 
-/// Makes the folder, unless it is there.
+/// Makes the folder; false if it exists.
 fn make(folder: &Path) -> anyhow::Result<bool> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => Ok(true),
@@ -108,9 +109,10 @@ fn make(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// The permission bits of the group and of others.
+/// How many low bits of a mode are permissions of the group and of others.
 const OTHERS_BITS: u32 = 6;
 
+/// Refuses a folder that is not this user's, or that other users may enter.
 fn check(folder: &Path) -> anyhow::Result<()> {
     let found = fs::symlink_metadata(folder)
         .with_context(|| format!("cannot read the metadata of {}", folder.display()))?;
