@@ -1,6 +1,8 @@
-//! `napi-hostd doctor`: what each policy would apply on this system, found out by applying it.
+//! `napi-hostd doctor`: prints which layers of each sandbox policy this system provides. `main` calls
+//! [`run`].
 //!
-//! Each policy is tried by a process of its own, which ends when it has said what holds.
+//! `run` starts this program with [`TRY`] for each policy: that process applies the policy to itself,
+//! prints the result and ends.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,15 +10,15 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use hostd_sandbox::policy::{Name, Policy, Preset};
-use hostd_sandbox::report::{Applied, Requested, State};
+use hostd_sandbox::report::{MechanismReport, Requested, State};
 
-/// What the process that tries a policy is started with.
+/// The option of the process that applies a policy.
 pub const TRY: &str = "--try";
 
-/// Tries the policies, and returns what to print.
+/// Applies each policy in a process, and returns what to print.
 ///
 /// # Errors
-/// A process to try them can't be started.
+/// Such a process can't be started.
 pub fn run() -> anyhow::Result<String> {
     let mut text = String::new();
     let kernel = rustix::system::uname();
@@ -37,8 +39,8 @@ pub fn run() -> anyhow::Result<String> {
             .args(["doctor", TRY, label(name)])
             .output()
             .context("cannot start a process to try a policy in")?;
-        let whole = tried.status.success();
-        let verdict = if whole {
+        let is_complete = tried.status.success();
+        let verdict = if is_complete {
             "is available"
         } else {
             "is NOT available"
@@ -51,10 +53,10 @@ pub fn run() -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Applies a policy to this process, and returns what to print and whether it is whole.
+/// Applies a policy to this process. Returns what to print and whether all required layers hold.
 ///
 /// # Errors
-/// The process is not fit to be confined.
+/// The process has several threads.
 pub fn attempt(name: Name) -> anyhow::Result<(String, bool)> {
     let alone = hostd_sandbox::single_threaded()?;
     let report = hostd_sandbox::confine(&alone, &policy(name));
@@ -65,7 +67,7 @@ pub fn attempt(name: Name) -> anyhow::Result<(String, bool)> {
     Ok((text, report.missing().is_none()))
 }
 
-/// The default policy for this process, kept away from the one that started it.
+/// The default policy for this process, which keeps it from its parent process.
 pub(crate) fn default_policy() -> Policy {
     policy(Name::Default)
 }
@@ -94,7 +96,7 @@ fn policy(name: Name) -> Policy {
     }
 }
 
-/// A policy by its name, as it is written.
+/// The policy of this name.
 pub fn named(text: &str) -> Option<Name> {
     [Name::Default, Name::Strict]
         .into_iter()
@@ -108,7 +110,7 @@ fn label(name: Name) -> &'static str {
     }
 }
 
-fn line(entry: &Applied) -> String {
+fn line(entry: &MechanismReport) -> String {
     let state = match entry.state {
         State::Applied => "applied",
         State::Partial => "partial",

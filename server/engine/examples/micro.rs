@@ -108,7 +108,7 @@ fn calls(rt: Runtime) -> JsResult<()> {
         Ok(promise)
     })?;
     time("error", || {
-        rt.error(hostd_engine::ErrorClass::TypeError, "message")
+        rt.error(hostd_engine::ErrorConstructor::TypeError, "message")
     })?;
     let script = rt.eval_bootstrap("(a, b) => a + b", "micro.js")?;
     time("call of a JavaScript add", || {

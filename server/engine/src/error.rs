@@ -21,7 +21,7 @@ pub type JsResult<T = Value> = Result<T, Thrown>;
 
 /// The native error constructors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorClass {
+pub enum ErrorConstructor {
     /// `Error`.
     Error,
     /// `TypeError`.
@@ -40,7 +40,7 @@ pub enum ErrorClass {
     InternalError,
 }
 
-impl ErrorClass {
+impl ErrorConstructor {
     /// The names of the constructors, in the order of the variants.
     pub(crate) const NAMES: [&'static str; 8] = [
         "Error",
@@ -74,19 +74,19 @@ impl fmt::Debug for Thrown {
 
 impl Runtime {
     /// Makes an error object with a message.
-    pub fn error(self, class: ErrorClass, message: &str) -> JsResult {
+    pub fn error(self, class: ErrorConstructor, message: &str) -> JsResult {
         let message = self.string_utf8(message.as_bytes())?;
         self.error_with(class, &message)
     }
 
     /// Makes an error object; the message is any value, converted as the constructor does.
-    pub fn error_with(self, class: ErrorClass, message: &Value) -> JsResult {
+    pub fn error_with(self, class: ErrorConstructor, message: &Value) -> JsResult {
         let constructor = &self.intrinsics().errors[class as usize];
         self.construct_native(constructor, std::slice::from_ref(message))
     }
 
     /// Makes an exception ready to be returned as `Err`.
-    pub fn throw(self, class: ErrorClass, message: &str) -> Thrown {
+    pub fn throw(self, class: ErrorConstructor, message: &str) -> Thrown {
         match self.error(class, message) {
             Ok(error) => Thrown(error),
             Err(thrown) => thrown,
@@ -95,12 +95,12 @@ impl Runtime {
 
     /// The `TypeError` with that message.
     pub fn type_error(self, message: &str) -> Thrown {
-        self.throw(ErrorClass::TypeError, message)
+        self.throw(ErrorConstructor::TypeError, message)
     }
 
     /// The `RangeError` with that message.
     pub fn range_error(self, message: &str) -> Thrown {
-        self.throw(ErrorClass::RangeError, message)
+        self.throw(ErrorConstructor::RangeError, message)
     }
 
     /// The engine's own error for a failed allocation.

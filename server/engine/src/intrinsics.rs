@@ -2,7 +2,7 @@
 
 use rquickjs_sys as q;
 
-use crate::error::ErrorClass;
+use crate::error::ErrorConstructor;
 use crate::{EngineError, Key, Runtime, Value};
 
 /// Built-in functions and objects that have no C interface, and keys used all the time.
@@ -118,11 +118,14 @@ impl Intrinsics {
         let global = rt.global();
         let prototype_of = |class: &Value, name| member(rt, &member(rt, class, "prototype")?, name);
         let mut errors = [const { Value::UNDEFINED }; 8];
-        for (slot, name) in errors.iter_mut().zip(ErrorClass::NAMES) {
+        for (slot, name) in errors.iter_mut().zip(ErrorConstructor::NAMES) {
             *slot = member(rt, &global, name)?;
         }
-        let type_error_prototype =
-            member(rt, &errors[ErrorClass::TypeError as usize], "prototype")?;
+        let type_error_prototype = member(
+            rt,
+            &errors[ErrorConstructor::TypeError as usize],
+            "prototype",
+        )?;
         let weak_map = member(rt, &global, "WeakMap")?;
         let symbol = member(rt, &global, "Symbol")?;
         let bigint = member(rt, &global, "BigInt")?;

@@ -110,7 +110,7 @@ fn size(size: rquickjs_sys::size_t) -> usize {
 pub use arraybuffer::{DataPointer, MAX_BUFFER_LENGTH};
 pub use buffer_view::{ElementType, View, ViewKind};
 pub use class::Brand;
-pub use error::{ErrorClass, JsResult, Thrown};
+pub use error::{ErrorConstructor, JsResult, Thrown};
 pub use finalizer::{FinalizerId, FinalizerToken};
 pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};
 pub use job::{InterruptHook, JobErrorHook, RejectionHook};

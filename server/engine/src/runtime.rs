@@ -327,7 +327,7 @@ impl Runtime {
     pub(crate) fn panicked(self) -> Thrown {
         self.count_panic();
         self.throw(
-            crate::ErrorClass::InternalError,
+            crate::ErrorConstructor::InternalError,
             "the host failed (a defect of the host)",
         )
     }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 
-use hostd_engine::{ErrorClass, JsResult, Runtime, Value};
+use hostd_engine::{ErrorConstructor, JsResult, Runtime, Value};
 use hostd_napi::Host;
 
 use crate::rejections::Rejections;
@@ -61,7 +61,7 @@ impl NodeState {
     /// The same for a native function, which throws where there is none.
     pub(crate) fn of(rt: Runtime) -> JsResult<&'static Self> {
         Self::current()
-            .ok_or_else(|| rt.throw(ErrorClass::InternalError, "this thread has no host"))
+            .ok_or_else(|| rt.throw(ErrorConstructor::InternalError, "this thread has no host"))
     }
 
     /// Emits an event of `process`, such as `uncaughtException`; false if it has no listener.

@@ -128,13 +128,13 @@ pub fn to_grant(use_of: Use, path: &Path) -> &Path {
 }
 
 /// Whether a path may be changed.
-pub(crate) fn is_granted(path: &Path) -> bool {
+pub fn is_granted(path: &Path) -> bool {
     let granted = WRITE.get().map_or(&[][..], Vec::as_slice);
     granted.iter().any(|granted| path.starts_with(granted))
 }
 
 /// The paths to grant for these uses of absolute paths.
-pub(crate) fn grants(uses: &[(Use, PathBuf)]) -> Vec<&Path> {
+pub fn grants(uses: &[(Use, PathBuf)]) -> Vec<&Path> {
     let mut paths: Vec<&Path> = Vec::new();
     for (use_of, path) in uses {
         let path = to_grant(*use_of, path);

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use crate::SingleThreaded;
 use crate::policy::{Namespaces, Policy};
-use crate::report::{Bounds, Failure, Report, Requested, State};
+use crate::report::{Failure, Report, Requested, ResourceLimits, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
     Tightening, advice, crash, denied, diagnose, gate, granted, jail, landlock, limits, namespaces,
@@ -29,9 +29,9 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     let governed = version.is_ok_and(|version| version >= landlock_needed(policy));
     let jail = jail_wanted(alone, policy, governed, &mut report);
     let mut parent = policy.parent;
-    let mut bounds = Bounds {
+    let mut bounds = ResourceLimits {
         threads: policy.preset.threads,
-        ..Bounds::default()
+        ..ResourceLimits::default()
     };
     if jail {
         if !enter_jail(alone, policy, &mut report, &mut bounds) {
@@ -131,7 +131,7 @@ fn enter_jail(
     alone: &SingleThreaded,
     policy: &Policy,
     report: &mut Report,
-    bounds: &mut Bounds,
+    bounds: &mut ResourceLimits,
 ) -> bool {
     let entered = wanted_namespaces(policy).and_then(|()| {
         let network = namespaces::enter_all(alone, policy.network, policy.parent)?;
@@ -162,7 +162,7 @@ fn limit_threads(
     alone: &SingleThreaded,
     policy: &Policy,
     report: &mut Report,
-    bounds: &mut Bounds,
+    bounds: &mut ResourceLimits,
 ) {
     let threads = policy.preset.threads;
     let identity = || (rustix::process::geteuid(), rustix::process::getegid());

@@ -30,7 +30,7 @@ const LOCK_ATTEMPTS_MAX: u32 = 1 << 20;
 
 /// A denied call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
+pub struct DeniedCall {
     /// The call's number.
     pub number: u32,
     /// The error that it failed with.
@@ -126,7 +126,7 @@ pub(crate) fn await_reports() {
 }
 
 /// Returns the records after the first `beyond`.
-pub fn denied(beyond: usize) -> Vec<Denied> {
+pub fn denied(beyond: usize) -> Vec<DeniedCall> {
     let filled = FILLED.load(Ordering::Acquire);
     if filled <= beyond {
         return Vec::new();
@@ -245,7 +245,7 @@ impl Entry {
             }
     }
 
-    fn read(&self, namer: &mut frames::Namer) -> Denied {
+    fn read(&self, namer: &mut frames::Namer) -> DeniedCall {
         let number = self.number.load(Ordering::Relaxed);
         let text = |words: &[AtomicU64; WORDS]| {
             let words = words.iter().map(|word| word.load(Ordering::Relaxed));
@@ -254,7 +254,7 @@ impl Entry {
             String::from_utf8_lossy(&bytes).into_owned()
         };
         let second_path = text(&self.second_path);
-        Denied {
+        DeniedCall {
             number,
             errno: self.errno.load(Ordering::Relaxed),
             arguments: std::array::from_fn(|place| self.arguments[place].load(Ordering::Relaxed)),
@@ -274,7 +274,7 @@ impl Entry {
     }
 }
 
-impl Denied {
+impl DeniedCall {
     /// The call's name.
     pub fn name(&self) -> &'static str {
         if self.foreign {
@@ -330,7 +330,7 @@ impl Denied {
     }
 }
 
-impl fmt::Display for Denied {
+impl fmt::Display for DeniedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.foreign {
             write!(

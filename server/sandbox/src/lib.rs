@@ -71,7 +71,7 @@ pub use landlock::version as landlock_version;
 pub use limits::files_within;
 pub use overridden::OVERRIDDEN;
 pub use parent::die_with_parent;
-pub use report::Bounds;
+pub use report::ResourceLimits;
 pub use session::own_session;
 pub use signal::reset_signals;
 pub use stack::{MainStack, main_stack, stack_bytes};

@@ -4,7 +4,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustix::process::{self, Resource, Rlimit};
 
 use crate::policy::Policy;
-use crate::report::{Bounds, Failure};
+use crate::report::{Failure, ResourceLimits};
 
 /// Address space in bytes beyond what the memory limit yields: the range of handles (128 GiB), and
 /// the reservations of libraries such as engines of WebAssembly.
@@ -44,7 +44,7 @@ pub fn files_within(memory: u64) -> u64 {
 ///
 /// The memory limit covers private memory, stacks of threads included. The system-call filter
 /// denies to make shared memory.
-pub(crate) fn set_limits(policy: &Policy, bounds: &mut Bounds) -> Result<String, Failure> {
+pub(crate) fn set_limits(policy: &Policy, bounds: &mut ResourceLimits) -> Result<String, Failure> {
     let preset = &policy.preset;
     bounds.memory = limit(Resource::Data, preset.memory, "setrlimit(RLIMIT_DATA)")?;
     // Programs that the host starts may reserve much more, as browsers do, so they get no limit.

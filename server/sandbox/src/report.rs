@@ -26,7 +26,7 @@ pub enum State {
 
 /// One mechanism.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub struct MechanismReport {
     /// Its name.
     pub mechanism: &'static str,
     /// Whether the policy requires it.
@@ -66,7 +66,7 @@ impl Failure {
 
 /// The limits of a host, as they were set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
+pub struct ResourceLimits {
     /// Bytes of private memory.
     pub memory: u64,
     /// Threads, counted by the kernel or by the client.
@@ -83,9 +83,9 @@ pub struct Bounds {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The entries.
-    pub entries: Vec<Applied>,
+    pub entries: Vec<MechanismReport>,
     /// The limits; none if they could not be set.
-    pub bounds: Option<Bounds>,
+    pub bounds: Option<ResourceLimits>,
 }
 
 impl Report {
@@ -101,7 +101,7 @@ impl Report {
             Ok(detail) => (State::Applied, None, detail),
             Err(failure) => (State::Unavailable, failure.errno, failure.detail),
         };
-        self.entries.push(Applied {
+        self.entries.push(MechanismReport {
             mechanism,
             requested,
             state,
@@ -113,7 +113,7 @@ impl Report {
 
     /// Adds a mechanism that is not required, with this outcome.
     pub(crate) fn say(&mut self, mechanism: &'static str, state: State, detail: &str) {
-        self.entries.push(Applied {
+        self.entries.push(MechanismReport {
             mechanism,
             requested: Requested::Wanted,
             state,
@@ -123,7 +123,7 @@ impl Report {
     }
 
     /// The first required mechanism that is not in force.
-    pub fn missing(&self) -> Option<&Applied> {
+    pub fn missing(&self) -> Option<&MechanismReport> {
         self.entries
             .iter()
             .find(|entry| entry.requested == Requested::Required && entry.state != State::Applied)

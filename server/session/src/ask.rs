@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use hostd_engine::{ErrorClass, JsResult, Thrown};
+use hostd_engine::{ErrorConstructor, JsResult, Thrown};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, RemoteError, Result as Carried};
@@ -36,7 +36,7 @@ impl Session {
         read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
     ) -> JsResult<T> {
         let Some(lane) = self.lane.get() else {
-            return Err(self.rt.throw(ErrorClass::Error, OUTSIDE));
+            return Err(self.rt.throw(ErrorConstructor::Error, OUTSIDE));
         };
         if self.is_lost() {
             return Err(self.gone());
@@ -255,7 +255,7 @@ impl Session {
                     None => Ok(read(&mut decoder)?),
                     Some(Failure::Thrown) => Err(Thrown(decoder.value()?)),
                     Some(Failure::Remote(error)) => {
-                        Err(self.rt.throw(ErrorClass::Error, &error.to_string()))
+                        Err(self.rt.throw(ErrorConstructor::Error, &error.to_string()))
                     }
                 };
                 decoder.finish()?;
@@ -284,10 +284,10 @@ impl Session {
             Err(DecodeError::Thrown(thrown)) => Err(thrown),
             Err(DecodeError::Remote(RemoteError::Stale(id))) => {
                 let text = format!("Python answered with object {id}, which it has released");
-                Err(self.rt.throw(ErrorClass::Error, &text))
+                Err(self.rt.throw(ErrorConstructor::Error, &text))
             }
             Err(DecodeError::Remote(error)) => {
-                Err(self.rt.throw(ErrorClass::Error, &error.to_string()))
+                Err(self.rt.throw(ErrorConstructor::Error, &error.to_string()))
             }
             Err(DecodeError::Protocol(error)) if error.is_fatal() => {
                 self.lose(error);

@@ -1,7 +1,7 @@
 //! Built-ins and keys that the session uses, taken before any addon can replace them.
 
 use hostd_engine::{
-    ErrorClass as ErrorKind, FunctionSpec, Invocation, JsResult, Key, NativeCall, Runtime, Value,
+    ErrorConstructor, FunctionSpec, Invocation, JsResult, Key, NativeCall, Runtime, Value,
 };
 use hostd_protocol::value::{ClientKind, ErrorClass};
 
@@ -99,8 +99,8 @@ impl Intrinsics {
             error_prototypes,
             error_keys,
             ignore: rt.function(FunctionSpec::new(ignore, IGNORE_TAG, [0; 3]))?,
-            cancelled: rt.error(ErrorKind::Error, CANCELLED)?,
-            gone: rt.error(ErrorKind::Error, GONE)?,
+            cancelled: rt.error(ErrorConstructor::Error, CANCELLED)?,
+            gone: rt.error(ErrorConstructor::Error, GONE)?,
             prototype: key("prototype")?,
             length: key("length")?,
             name: key("name")?,

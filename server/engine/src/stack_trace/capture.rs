@@ -1,7 +1,7 @@
 //! `Error.captureStackTrace` and `Error.stackTraceLimit`.
 
 use super::{StackTraces, define_accessor, keep, text};
-use crate::{ErrorClass, Invocation, JsResult, Runtime, Value};
+use crate::{ErrorConstructor, Invocation, JsResult, Runtime, Value};
 
 /// `Error.captureStackTrace(object, function)`: records the frames below the innermost call of
 /// `function`, or all of them.
@@ -69,7 +69,7 @@ pub(super) fn get_limit(rt: Runtime, _: &Invocation<'_>) -> JsResult {
 pub(super) fn set_limit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let traces = rt.stack_traces()?;
     let value = call.args.first().cloned().unwrap_or_default();
-    let constructor = &rt.intrinsics().errors[ErrorClass::Error as usize];
+    let constructor = &rt.intrinsics().errors[ErrorConstructor::Error as usize];
     if call.this.identity() == constructor.identity() {
         let none = Value::from(0);
         let limit = if value.is_number() { &value } else { &none };
@@ -83,7 +83,7 @@ pub(super) fn set_limit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 }
 
 fn set_engine_limit(rt: Runtime, traces: &StackTraces, limit: &Value) -> JsResult<()> {
-    let constructor = &rt.intrinsics().errors[ErrorClass::Error as usize];
+    let constructor = &rt.intrinsics().errors[ErrorConstructor::Error as usize];
     let args = std::slice::from_ref(limit);
     let done = rt.call_native(&traces.engine_set_limit, constructor, args);
     done.map(drop)

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use super::{StackTraces, capture, get_stack, record, set_stack, text};
 use crate::function::OWN_TAG;
 use crate::{
-    Attributes, Content, Descriptor, ErrorClass, FunctionSpec, JsResult, NativeCall, Runtime,
+    Attributes, Content, Descriptor, ErrorConstructor, FunctionSpec, JsResult, NativeCall, Runtime,
     Thrown, Value,
 };
 
@@ -21,7 +21,7 @@ impl Runtime {
     /// Replaces the engine's stack traces. Called before any foreign code runs.
     pub(crate) fn install_stack_traces(self) -> JsResult<()> {
         let rt = self;
-        let constructor = &rt.intrinsics().errors[ErrorClass::Error as usize];
+        let constructor = &rt.intrinsics().errors[ErrorConstructor::Error as usize];
         let prototype = rt.get_named(constructor, "prototype")?;
         let key = |name: &str| rt.key_utf8(name.as_bytes());
         let native = |name: &str, length, call: NativeCall| {

@@ -1,7 +1,7 @@
 //! The text of a stack: a header, `Name: message`, then one line for each call site.
 
 use super::StackTraces;
-use crate::{ErrorClass, Invocation, JsResult, Runtime, Value};
+use crate::{ErrorConstructor, Invocation, JsResult, Runtime, Value};
 
 /// The name of the function in the line that shows where the parser found an error. The Python
 /// package looks for it.
@@ -18,7 +18,7 @@ pub(super) fn format(
     nested: bool,
 ) -> JsResult {
     if !nested {
-        let constructor = &rt.intrinsics().errors[ErrorClass::Error as usize];
+        let constructor = &rt.intrinsics().errors[ErrorConstructor::Error as usize];
         let prepare = rt.get(constructor, &traces.prepare)?;
         if rt.is_function(&prepare) && prepare.identity() != traces.default_prepare.identity() {
             // A copy, because the script may change the array.

@@ -1,6 +1,6 @@
 //! Errors and what is thrown.
 
-use hostd_engine::{ErrorClass, FunctionSpec, Invocation, JsResult, Runtime, Value};
+use hostd_engine::{ErrorConstructor, FunctionSpec, Invocation, JsResult, Runtime, Value};
 
 use crate::{call_js, engine, js, text, thrown_text};
 
@@ -19,14 +19,14 @@ fn stack(rt: Runtime, error: &Value) -> String {
 fn every_class_makes_its_error() {
     let rt = engine();
     for (class, name) in [
-        (ErrorClass::Error, "Error"),
-        (ErrorClass::TypeError, "TypeError"),
-        (ErrorClass::RangeError, "RangeError"),
-        (ErrorClass::SyntaxError, "SyntaxError"),
-        (ErrorClass::ReferenceError, "ReferenceError"),
-        (ErrorClass::EvalError, "EvalError"),
-        (ErrorClass::UriError, "URIError"),
-        (ErrorClass::InternalError, "InternalError"),
+        (ErrorConstructor::Error, "Error"),
+        (ErrorConstructor::TypeError, "TypeError"),
+        (ErrorConstructor::RangeError, "RangeError"),
+        (ErrorConstructor::SyntaxError, "SyntaxError"),
+        (ErrorConstructor::ReferenceError, "ReferenceError"),
+        (ErrorConstructor::EvalError, "EvalError"),
+        (ErrorConstructor::UriError, "URIError"),
+        (ErrorConstructor::InternalError, "InternalError"),
     ] {
         let error = rt.error(class, "méssage").unwrap();
         assert!(rt.is_error(&error));
@@ -59,11 +59,11 @@ fn the_stack_begins_with_a_header_as_in_v8() {
 fn errors_without_frames_have_the_header() {
     let rt = engine();
     assert_eq!(
-        stack(rt, &rt.error(ErrorClass::TypeError, "alone").unwrap()),
+        stack(rt, &rt.error(ErrorConstructor::TypeError, "alone").unwrap()),
         "TypeError: alone"
     );
     assert_eq!(
-        stack(rt, &rt.error(ErrorClass::Error, "").unwrap()),
+        stack(rt, &rt.error(ErrorConstructor::Error, "").unwrap()),
         "Error"
     );
     let function = rt.function(FunctionSpec::new(fails, 1, [0; 3])).unwrap();

@@ -1,7 +1,7 @@
 //! Native functions: calls, construction, recursion, panics.
 
 use hostd_engine::{
-    ErrorClass, FunctionSpec, Invocation, JsResult, NativeFunction, Runtime, Value,
+    ErrorConstructor, FunctionSpec, Invocation, JsResult, NativeFunction, Runtime, Value,
 };
 
 use crate::{call_js, engine, js, text, thrown_text};
@@ -37,7 +37,7 @@ fn panics(_: Runtime, _: &Invocation<'_>) -> JsResult {
 }
 
 fn throws(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    Err(rt.throw(ErrorClass::RangeError, "thrown natively"))
+    Err(rt.throw(ErrorConstructor::RangeError, "thrown natively"))
 }
 
 fn returns_first(_: Runtime, call: &Invocation<'_>) -> JsResult {

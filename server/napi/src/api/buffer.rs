@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use hostd_engine::{ErrorClass, JsResult};
+use hostd_engine::{ErrorConstructor, JsResult};
 
 use crate::abi::callback::Finalize;
 use crate::abi::checked::{Data, Handle, Memory, OptOut, Out};
@@ -58,7 +58,7 @@ pub(crate) fn node_api_create_buffer_from_arraybuffer(
     let size = cx.rt().byte_length(&memory).unwrap_or(0);
     if offset.checked_add(length).is_none_or(|end| end > size) {
         let message = "The byte offset + length is out of range";
-        cx.throw_coded(ErrorClass::RangeError, "ERR_OUT_OF_RANGE", message);
+        cx.throw_coded(ErrorConstructor::RangeError, "ERR_OUT_OF_RANGE", message);
         return Ok(());
     }
     let buffer = cx.view(&memory, offset, length, |memory, offset, length| {

@@ -3,7 +3,7 @@
 //! What needs no coercion keeps its handle, as in Node: it lives as long, also where that is longer
 //! than the current scope.
 
-use hostd_engine::{ErrorClass, Value};
+use hostd_engine::{ErrorConstructor, Value};
 
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
@@ -74,7 +74,7 @@ pub(crate) fn napi_instanceof(
     let constructor = cx.object(constructor)?;
     if !cx.rt().is_function(&constructor) {
         cx.throw_coded(
-            ErrorClass::TypeError,
+            ErrorConstructor::TypeError,
             "ERR_NAPI_CONS_FUNCTION",
             "Constructor must be a function",
         );

@@ -1,6 +1,6 @@
 //! Errors and exceptions.
 
-use hostd_engine::{ErrorClass, JsResult, Thrown, Value};
+use hostd_engine::{ErrorConstructor, JsResult, Thrown, Value};
 
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
@@ -25,12 +25,12 @@ macro_rules! of_class {
             message: Handle,
             result: Out<napi_value>,
         ) -> NapiResult {
-            create(cx, ErrorClass::$class, code, message, result)
+            create(cx, ErrorConstructor::$class, code, message, result)
         }
 
         #[doc = concat!("Throws a `", stringify!($class), "`.")]
         pub(crate) fn $throw(cx: &Cx, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
-            throw(cx, ErrorClass::$class, code, message)
+            throw(cx, ErrorConstructor::$class, code, message)
         }
     )*};
 }
@@ -44,7 +44,7 @@ of_class! {
 
 fn create(
     cx: &Cx,
-    class: ErrorClass,
+    class: ErrorConstructor,
     code: Option<Handle>,
     message: Handle,
     result: Out<napi_value>,
@@ -60,7 +60,7 @@ fn create(
 }
 
 /// An error with an own, enumerable `code`, if there is one.
-fn coded(cx: &Cx, class: ErrorClass, code: Option<Value>, message: &Value) -> JsResult {
+fn coded(cx: &Cx, class: ErrorConstructor, code: Option<Value>, message: &Value) -> JsResult {
     let error = cx.rt().error_with(class, message)?;
     if let Some(code) = code {
         let key = cx.rt().key_utf8(b"code")?;
@@ -72,7 +72,7 @@ fn coded(cx: &Cx, class: ErrorClass, code: Option<Value>, message: &Value) -> Js
 impl Cx {
     /// Leaves an error of our own making pending.
     #[cold]
-    pub(super) fn throw_coded(&self, class: ErrorClass, code: &str, message: &str) -> Status {
+    pub(super) fn throw_coded(&self, class: ErrorConstructor, code: &str, message: &str) -> Status {
         self.throw(text_error(
             self,
             class,
@@ -82,7 +82,7 @@ impl Cx {
     }
 }
 
-fn text_error(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> Thrown {
+fn text_error(cx: &Cx, class: ErrorConstructor, code: Option<&[u8]>, message: &[u8]) -> Thrown {
     let make = || {
         let code = code.map(|code| cx.rt().string_utf8(code)).transpose()?;
         coded(cx, class, code, &cx.rt().string_utf8(message)?)
@@ -97,7 +97,7 @@ pub(crate) fn napi_throw(cx: &Cx, error: Handle) -> NapiResult {
     Ok(())
 }
 
-fn throw(cx: &Cx, class: ErrorClass, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
+fn throw(cx: &Cx, class: ErrorConstructor, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
     super::string::fits(message.len())?;
     super::string::fits(code.map_or(0, <[u8]>::len))?;
     cx.env.set_exception(text_error(cx, class, code, message));

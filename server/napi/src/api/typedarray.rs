@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use hostd_engine::{ElementType, ErrorClass, View, ViewKind};
+use hostd_engine::{ElementType, ErrorConstructor, View, ViewKind};
 
 use crate::abi::checked::{Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
@@ -36,7 +36,7 @@ pub(crate) fn napi_create_typedarray(
         let name = element.array_name();
         let message = format!("start offset of {name} should be a multiple of {size}");
         let code = "ERR_NAPI_INVALID_TYPEDARRAY_ALIGNMENT";
-        cx.throw_coded(ErrorClass::RangeError, code, &message);
+        cx.throw_coded(ErrorConstructor::RangeError, code, &message);
         return Err(Status::GenericFailure);
     }
     let end = length
@@ -44,7 +44,11 @@ pub(crate) fn napi_create_typedarray(
         .and_then(|bytes| bytes.checked_add(offset));
     if end.is_none_or(|end| end > rt.byte_length(&buffer).unwrap_or(0)) {
         let code = "ERR_NAPI_INVALID_TYPEDARRAY_LENGTH";
-        cx.throw_coded(ErrorClass::RangeError, code, "Invalid typed array length");
+        cx.throw_coded(
+            ErrorConstructor::RangeError,
+            code,
+            "Invalid typed array length",
+        );
         return Err(Status::GenericFailure);
     }
     let array = cx.view(&buffer, offset, length, |buffer, offset, length| {
@@ -92,7 +96,7 @@ pub(crate) fn napi_create_dataview(
     let end = length.checked_add(offset);
     if end.is_none_or(|end| end > rt.byte_length(&buffer).unwrap_or(0)) {
         return Err(cx.throw_coded(
-            ErrorClass::RangeError,
+            ErrorConstructor::RangeError,
             "ERR_NAPI_INVALID_DATAVIEW_ARGS",
             "byte_offset + byte_length should be less than or equal to the size in bytes of the \
              array passed in",

@@ -3,7 +3,7 @@
 //! Each runs in a handle scope of its own. Scopes that the addon left open are closed for it, with
 //! a warning; Node would abort.
 
-use hostd_engine::{ErrorClass, Invocation, JsResult, Runtime, Thrown, Value};
+use hostd_engine::{ErrorConstructor, Invocation, JsResult, Runtime, Thrown, Value};
 
 use super::{Caller, HostState, Origin, caller};
 use crate::abi::callback::Init;
@@ -28,12 +28,15 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
     let raw = napi_env(invocation.words[2]);
     let Some(Caller { host, env }) = caller(raw) else {
         return Err(rt.throw(
-            ErrorClass::Error,
+            ErrorConstructor::Error,
             "the addon of this function does not exist",
         ));
     };
     if env.flags() & (flags::NO_JS | flags::POISONED) != 0 {
-        return Err(rt.throw(ErrorClass::Error, "the addon of this function was closed"));
+        return Err(rt.throw(
+            ErrorConstructor::Error,
+            "the addon of this function was closed",
+        ));
     }
     let value = host.in_scope(env, CALLBACK, || {
         let returned = host.frames.call(raw, invocation);

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use hostd_engine::{ErrorClass, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
+use hostd_engine::{ErrorConstructor, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
 use hostd_napi::{Host, LoadError, NODE_API_VERSION, NodeVersion, Origin, libuv_version};
 
 use super::bytes::argument;
@@ -21,7 +21,8 @@ const MODULES: &str = "127";
 const LINE: &str = "Jod";
 
 fn host(rt: Runtime) -> JsResult<Host> {
-    Host::current().ok_or_else(|| rt.throw(ErrorClass::InternalError, "this thread has no host"))
+    Host::current()
+        .ok_or_else(|| rt.throw(ErrorConstructor::InternalError, "this thread has no host"))
 }
 
 /// `facts()`: what `process` is made of.
@@ -95,7 +96,7 @@ pub(crate) fn cwd(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     match std::env::current_dir() {
         Ok(path) => rt.string_utf8(path.to_string_lossy().as_bytes()),
         Err(error) => Err(rt.throw(
-            ErrorClass::Error,
+            ErrorConstructor::Error,
             &format!("the working directory is gone: {error}"),
         )),
     }
@@ -157,7 +158,7 @@ pub(crate) fn exit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         .hooks()
         .exit_requested(argument(call, 0).as_i32().unwrap_or(0));
     Err(rt.throw(
-        ErrorClass::Error,
+        ErrorConstructor::Error,
         "process.exit was called: the host is about to end",
     ))
 }
@@ -218,7 +219,7 @@ pub(crate) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     match host(rt)?.dlopen(Path::new(path.as_str()), exports, flags, filename) {
         Ok(initialized) => initialized,
         Err(error) => {
-            let thrown = rt.throw(ErrorClass::Error, &error.to_string());
+            let thrown = rt.throw(ErrorConstructor::Error, &error.to_string());
             if !matches!(error, LoadError::NoEntryPoint { .. }) {
                 let code = rt.string_utf8(b"ERR_DLOPEN_FAILED")?;
                 rt.put(&thrown.0, &rt.key_utf8(b"code")?, code)?;

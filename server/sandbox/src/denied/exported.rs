@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicPtr;
 
 use libc::{AT_FDCWD, DIR, FILE, c_char, c_int, c_uint, c_void, mode_t, off_t};
 
-use super::{About, Text, last_error, note};
+use super::{Operation, Text, last_error, note};
 use crate::advice::Use;
 use crate::next::next;
 
@@ -46,14 +46,19 @@ fn two_paths(use_of: Use, first: (c_int, *const c_char), second: (c_int, *const 
     let errno = last_error();
     if super::is_denial(errno).is_some() {
         let named = |(folder, path)| Text::of_path(folder, text(path));
-        note(errno, About::Path(use_of), &named(first), &named(second));
+        note(
+            errno,
+            Operation::Path(use_of),
+            &named(first),
+            &named(second),
+        );
         restore(errno);
     }
 }
 
-fn other(about: About, subject: *const c_char) {
+fn other(operation: Operation, subject: *const c_char) {
     let errno = last_error();
-    note(errno, about, &Text::of(text(subject)), &Text::EMPTY);
+    note(errno, operation, &Text::of(text(subject)), &Text::EMPTY);
     restore(errno);
 }
 
@@ -191,14 +196,14 @@ export! {
         path(Use::Entry, folder, name)
     }
     fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
-        other(About::Socket(family, kind, protocol), ptr::null())
+        other(Operation::Socket(family, kind, protocol), ptr::null())
     }
-    fn inotify_init() -> c_int { other(About::Watch, ptr::null()) }
-    fn inotify_init1(flags: c_int) -> c_int { other(About::Watch, ptr::null()) }
-    fn fork() -> c_int { other(About::Program, ptr::null()) }
-    fn system(command: *const c_char) -> c_int { other(About::Program, command) }
+    fn inotify_init() -> c_int { other(Operation::Watch, ptr::null()) }
+    fn inotify_init1(flags: c_int) -> c_int { other(Operation::Watch, ptr::null()) }
+    fn fork() -> c_int { other(Operation::Program, ptr::null()) }
+    fn system(command: *const c_char) -> c_int { other(Operation::Program, command) }
     fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
-        other(About::Program, command)
+        other(Operation::Program, command)
     }
 }
 
@@ -239,15 +244,15 @@ export_result! {
     fn posix_spawn(
         pid: *mut libc::pid_t, program: *const c_char, actions: *const c_void,
         attributes: *const c_void, arguments: Texts, environment: Texts
-    ) { |error| note(error, About::Program, &Text::of(text(program)), &Text::EMPTY) }
+    ) { |error| note(error, Operation::Program, &Text::of(text(program)), &Text::EMPTY) }
     fn posix_spawnp(
         pid: *mut libc::pid_t, program: *const c_char, actions: *const c_void,
         attributes: *const c_void, arguments: Texts, environment: Texts
-    ) { |error| note(error, About::Program, &Text::of(text(program)), &Text::EMPTY) }
+    ) { |error| note(error, Operation::Program, &Text::of(text(program)), &Text::EMPTY) }
     fn getaddrinfo(
         name: *const c_char, service: *const c_char, hints: *const c_void, found: *mut c_void
     ) { |_error| if !name.is_null() {
         // Its errors are no errnos; without the network, all of them have the same cause.
-        note(libc::EPERM, About::Name, &Text::of(text(name)), &Text::EMPTY);
+        note(libc::EPERM, Operation::Resolve, &Text::of(text(name)), &Text::EMPTY);
     } }
 }

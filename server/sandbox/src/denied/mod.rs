@@ -1,4 +1,5 @@
-//! Records of what a confined process was denied, made when functions of the C library fail.
+//! Records of what a confined process may have been denied, made when functions of the C library
+//! fail. The program takes the records and decides which of them are denials.
 //!
 //! Landlock denies without notification. The program exports the functions by which libraries open
 //! files, change folders, start programs and make sockets (`exported`); each calls the C library's
@@ -9,93 +10,80 @@ mod exported;
 
 use std::ffi::{CStr, OsStr};
 use std::io;
+use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{Access, AtFlags, CWD, accessat};
-
 use crate::advice::{self, Filter, Use};
 
-/// Limit of the number of different denials until the next [`take`]; more are dropped.
-const DENIALS_MAX: usize = 32;
+/// Limit of the number of different attempts until the next [`take`]; more are dropped.
+const ATTEMPTS_MAX: usize = 32;
 /// Bytes of a text that are kept.
 const TEXT_BYTES: usize = 512;
-/// Folders in which programs look for optional settings.
-const PROBED: [&str; 4] = ["/proc", "/sys", "/dev", "/etc"];
 
-/// The kind of a denied operation.
+/// What a function that failed was to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Reading or listing a path.
-    Read,
-    /// Changing, making, renaming or removing a path.
-    Write,
-    /// Using the network.
-    Network,
-    /// Using local sockets.
-    LocalSocket,
-    /// Starting a program.
-    Program,
-    /// Watching files for changes.
-    Watch,
-}
-
-/// A denial, with what would allow it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    /// What was denied.
-    pub what: What,
-    /// Whether it happened on the JS thread.
-    pub js_thread: bool,
-    /// Whether it may be irrelevant: a path that may not exist, or that programs probe.
-    pub is_guess: bool,
-    /// The path, the address or the command.
-    pub subject: Vec<u8>,
-    /// The paths to grant, where the option takes paths.
-    pub grants: Vec<Vec<u8>>,
-}
-
-/// The operation of a note.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum About {
+pub enum Operation {
+    /// Use one or two paths.
     Path(Use),
+    /// Make a socket of this family, type and protocol.
     Socket(libc::c_int, libc::c_int, libc::c_int),
-    Name,
+    /// Resolve the name of a computer.
+    Resolve,
+    /// Start a program.
     Program,
+    /// Watch files for changes.
     Watch,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Text {
     length: usize,
     bytes: [u8; TEXT_BYTES],
 }
 
-#[derive(Clone, Copy)]
-struct Note {
-    about: About,
-    js_thread: bool,
-    hidden: bool,
+/// A function that failed, with an error by which the sandbox denies.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// What it was to do.
+    pub operation: Operation,
+    /// Whether the JS thread called it.
+    pub js_thread: bool,
+    /// Whether the error may mean a missing file: in a jail, what is not granted does not exist.
+    pub may_be_missing: bool,
     first: Text,
     second: Text,
 }
 
-struct Notes {
-    count: usize,
-    notes: [Note; DENIALS_MAX],
+impl Attempt {
+    /// The path, the name or the command; empty if it has none.
+    pub fn text(&self) -> &[u8] {
+        self.first.as_bytes()
+    }
+
+    /// Its absolute paths.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let texts = [&self.first, &self.second].into_iter();
+        texts.filter(|text| text.length > 0).map(Text::path)
+    }
 }
 
-static NOTES: Mutex<Notes> = Mutex::new(Notes {
+struct Attempts {
+    count: usize,
+    attempts: [Attempt; ATTEMPTS_MAX],
+}
+
+static ATTEMPTS: Mutex<Attempts> = Mutex::new(Attempts {
     count: 0,
-    notes: [Note {
-        about: About::Name,
+    attempts: [Attempt {
+        operation: Operation::Resolve,
         js_thread: false,
-        hidden: false,
+        may_be_missing: false,
         first: Text::EMPTY,
         second: Text::EMPTY,
-    }; DENIALS_MAX],
+    }; ATTEMPTS_MAX],
 });
 static PENDING: AtomicBool = AtomicBool::new(false);
 /// Whether this process is confined, is in a jail, and may use the network.
@@ -116,16 +104,26 @@ pub fn is_pending() -> bool {
     PENDING.load(Ordering::Relaxed)
 }
 
-/// Takes the records, without those that would be denied without a sandbox as well.
+/// Takes the records. Some of them would fail without a sandbox as well.
 #[cold]
-pub fn take() -> Vec<Denial> {
+pub fn take() -> Vec<Attempt> {
     let mut taken = Vec::new();
-    if let Ok(mut notes) = NOTES.try_lock() {
+    if let Ok(mut attempts) = ATTEMPTS.try_lock() {
         PENDING.store(false, Ordering::Relaxed);
-        taken.extend_from_slice(notes.notes.get(..notes.count).unwrap_or_default());
-        notes.count = 0;
+        let count = mem::take(&mut attempts.count);
+        taken.extend_from_slice(attempts.attempts.get(..count).unwrap_or_default());
     }
-    taken.iter().filter_map(Note::denial).collect()
+    taken
+}
+
+/// The answer of the system-call filter of this process to the creation of a socket.
+pub fn socket_filter(family: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> Filter {
+    let arguments = [family, kind, protocol, 0, 0, 0];
+    let arguments = arguments.map(|argument| u64::from(argument.cast_unsigned()));
+    let jailed = JAILED.load(Ordering::Relaxed);
+    u32::try_from(libc::SYS_socket).map_or(Filter::Denies, |number| {
+        advice::filter(number, &arguments, jailed)
+    })
 }
 
 /// Whether an error is a denial, and if so, whether it may be a missing file: in a jail, paths that
@@ -141,36 +139,39 @@ fn is_denial(errno: i32) -> Option<bool> {
 /// Records that a call failed with this error. It neither allocates nor waits, since the caller may
 /// be a signal handler: drops the record if the lock is taken or the list is full.
 #[cold]
-fn note(errno: i32, about: About, first: &Text, second: &Text) {
-    let Some(hidden) = is_denial(errno) else {
+fn note(errno: i32, operation: Operation, first: &Text, second: &Text) {
+    let Some(may_be_missing) = is_denial(errno) else {
         return;
     };
     if !CONFINED.load(Ordering::Acquire) {
         return;
     }
-    let Ok(mut notes) = NOTES.try_lock() else {
+    if operation == Operation::Resolve && NETWORK.load(Ordering::Relaxed) {
+        return;
+    }
+    let Ok(mut attempts) = ATTEMPTS.try_lock() else {
         return;
     };
-    let count = notes.count;
-    let known = notes.notes.iter().take(count);
-    let mut same =
-        known.filter(|note| note.about == about && note.first.is(first) && note.second.is(second));
-    if same.next().is_some() {
+    let count = attempts.count;
+    let mut known = attempts.attempts.iter().take(count);
+    if known.any(|known| {
+        known.operation == operation && known.first.is(first) && known.second.is(second)
+    }) {
         return;
     }
     // SAFETY: C3; the call takes no argument.
     let thread = unsafe { libc::gettid() };
     // SAFETY: C3; the call takes no argument.
     let js_thread = thread == unsafe { libc::getpid() };
-    if let Some(place) = notes.notes.get_mut(count) {
-        *place = Note {
-            about,
+    if let Some(place) = attempts.attempts.get_mut(count) {
+        *place = Attempt {
+            operation,
             js_thread,
-            hidden,
+            may_be_missing,
             first: *first,
             second: *second,
         };
-        notes.count = count + 1;
+        attempts.count = count + 1;
         PENDING.store(true, Ordering::Relaxed);
     }
 }
@@ -251,78 +252,6 @@ impl Text {
 
     fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.as_bytes()))
-    }
-}
-
-impl Note {
-    /// The denial, if an option allows it, and if it is not denied without a sandbox as well.
-    fn denial(&self) -> Option<Denial> {
-        let denial = |what, subject: Vec<u8>| Denial {
-            what,
-            js_thread: self.js_thread,
-            is_guess: self.hidden,
-            subject,
-            grants: Vec::new(),
-        };
-        let text = || self.first.as_bytes().to_vec();
-        match self.about {
-            About::Path(use_of) => self.of_path(use_of),
-            About::Socket(family, kind, protocol) => {
-                let arguments = [family, kind, protocol, 0, 0, 0];
-                let arguments = arguments.map(|argument| u64::from(argument.cast_unsigned()));
-                let jailed = JAILED.load(Ordering::Relaxed);
-                let number = u32::try_from(libc::SYS_socket).ok()?;
-                let (what, subject) = match advice::filter(number, &arguments, jailed) {
-                    Filter::AllowsWith("network=True") => (What::Network, "a socket"),
-                    Filter::AllowsWith(_) => (What::LocalSocket, "a local socket"),
-                    _ => return None,
-                };
-                Some(denial(what, subject.into()))
-            }
-            About::Name if NETWORK.load(Ordering::Relaxed) => None,
-            About::Name => Some(denial(What::Network, text())),
-            About::Program => Some(denial(What::Program, text())),
-            About::Watch => Some(denial(What::Watch, text())),
-        }
-    }
-
-    fn of_path(&self, use_of: Use) -> Option<Denial> {
-        let paths = [&self.first, &self.second];
-        let named = paths.into_iter().filter(|text| text.length > 0);
-        let uses: Vec<(Use, PathBuf)> =
-            named.map(|text| (use_of, text.path().to_owned())).collect();
-        let grants = advice::grants(&uses);
-        if grants.is_empty() || !self.hidden && uses.iter().any(|(_, path)| !may(use_of, path)) {
-            return None;
-        }
-        let subject = uses.iter().find(|(_, path)| !advice::is_granted(path));
-        let (_, subject) = subject.or(uses.first())?;
-        let is_probed = PROBED.iter().any(|folder| subject.starts_with(folder));
-        Some(Denial {
-            what: if use_of == Use::Read {
-                What::Read
-            } else {
-                What::Write
-            },
-            js_thread: self.js_thread,
-            is_guess: self.hidden || is_probed,
-            subject: subject.as_os_str().as_bytes().to_vec(),
-            grants: grants
-                .iter()
-                .map(|path| path.as_os_str().as_bytes().to_vec())
-                .collect(),
-        })
-    }
-}
-
-/// Whether the modes of files permit it: Landlock does not affect `access`.
-fn may(use_of: Use, path: &Path) -> bool {
-    let ask = |path: &Path, rights| accessat(CWD, path, rights, AtFlags::EACCESS).is_ok();
-    let folder = || advice::to_grant(Use::Entry, path);
-    match use_of {
-        Use::Read => ask(path, Access::READ_OK),
-        Use::Write if path.exists() => ask(path, Access::WRITE_OK),
-        Use::Write | Use::Entry => ask(folder(), Access::WRITE_OK | Access::EXEC_OK),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Errors: class, name, message, code, stack, cause and own properties; an exception of the client
 //! comes back as itself.
 
-use hostd_engine::{Attributes, Content, Descriptor, ErrorClass as Native, Runtime, Value};
+use hostd_engine::{Attributes, Content, Descriptor, ErrorConstructor as Native, Runtime, Value};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ErrorClass;
 

@@ -1,6 +1,6 @@
 //! The proxies of the client's objects.
 
-use hostd_engine::{Content, ErrorClass, FunctionSpec, JsResult, RemoteClass, Value};
+use hostd_engine::{Content, ErrorConstructor, FunctionSpec, JsResult, RemoteClass, Value};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::ClientKind;
@@ -36,7 +36,7 @@ impl Decoder<'_, '_> {
                 Ok(promise)
             }
             ClientKind::Exception => {
-                let error = rt.error(ErrorClass::Error, "")?;
+                let error = rt.error(ErrorConstructor::Error, "")?;
                 tables.adopt_proxy(id, &error)?;
                 Ok(error)
             }
