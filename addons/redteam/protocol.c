@@ -126,7 +126,7 @@ static void fill(int fd) {
   while (write(fd, bytes, sizeof bytes) > 0) continue;
 }
 
-// Rings every bell there is for a third of a second: events, pipes, and words of shared memory.
+// Signals all event descriptors, pipes and words of shared memory for a third of a second.
 static int storm(void) {
   struct words memory = shared();
   if (memory.to > memory.from + (64 << 10)) memory.to = memory.from + (64 << 10);

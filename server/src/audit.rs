@@ -1,7 +1,8 @@
-//! `napi-hostd audit x.node`: what an addon tries, loaded and used, and what would allow it.
+//! `napi-hostd audit x.node`: loads an addon, runs a script with it, and prints what the sandbox denied
+//! and which options would allow it. `main` calls [`run`].
 //!
-//! The addon is loaded by a process of its own, confined like any other and with a folder of its
-//! own, so that what was denied is told even where that makes the addon crash or hang.
+//! `run` starts this program again, with a folder for its files. That process confines itself, loads
+//! the addon and prints denials as they occur, so that they are reported if the addon crashes or hangs.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -24,33 +25,33 @@ use hostd_sandbox::diagnose;
 use crate::cli::Script;
 use crate::doctor;
 
-/// How long what the addon has begun may take to come to an end.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long all of it may take.
-const ALL: Duration = Duration::from_secs(30);
-/// So long before that, what was denied is summed up.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How often it is looked whether something was denied, or the process has ended.
-const PACE: Duration = Duration::from_millis(20);
-/// What a call ends by that can't be noted, and why.
+/// How long work that the addon has begun may continue after the load, and after the script.
+const TURNS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the process that loads the addon may take.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long before that timeout the process prints its summary.
+const SUMMARY_MARGIN: Duration = Duration::from_secs(1);
+/// The interval at which denials and the exit of the process are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The signal that ends a process whose denied call could not be recorded, and why.
 const SIGSYS: i32 = rustix::process::Signal::SYS.as_raw();
 const BLOCKED: &str = "it was denied a call while that signal was blocked, as it is where a program \
                        is started; subprocess=True would allow that";
-/// The exit code of a process that has said what went wrong.
+/// The exit code of a process that has printed its error.
 const FAILED: i32 = 1;
-/// Names the folder of the process that loads the addon, and tells it that it is the one.
+/// The variable with the folder; set in the process that loads the addon only.
 const FOLDER_VARIABLE: &str = "NAPI_HOSTD_AUDIT_FOLDER";
-/// What points programs to the folder in which they may leave things.
+/// The variables that direct programs to a folder for their files.
 const FOLDER_NAMES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
 
-/// Loads the addon under the default policy, uses it as the script says, and prints what it tries.
-/// Returns what is left to be printed; none if it has failed, and has said so.
+/// Loads the addon under the default policy, runs the script, and prints what was denied. Returns the
+/// last text to be printed; none if the process that loads the addon has printed an error.
 ///
 /// # Errors
 /// The addon or the script can't be found, or the process can't be confined.
 pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<String>> {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
-        return inside(addon, script, folder.into()).map(Some);
+        return audit_here(addon, script, folder.into()).map(Some);
     }
     let folder = Folder::create()?;
     let this = std::env::current_exe().context("cannot find the path of this program")?;
@@ -62,14 +63,14 @@ pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<Strin
     let mut child = command
         .spawn()
         .context("cannot start a process to load the addon in")?;
-    let Some(status) = ended(&mut child)? else {
-        // It may end just now.
+    let Some(status) = wait_for_exit(&mut child)? else {
+        // This fails only if it has ended.
         let _ = child.kill();
         let _ = child.wait();
         return Ok(Some(format!(
-            "It did not come to an end in {} s, and was ended. An addon that does not expect to be \
-             denied something may wait for ever.\n",
-            ALL.as_secs()
+            "It did not end within {} s and was killed. An addon that does not handle a denial may \
+             wait for ever.\n",
+            AUDIT_TIMEOUT.as_secs()
         )));
     };
     Ok(match (status.signal(), status.code()) {
@@ -86,19 +87,19 @@ pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<Strin
     })
 }
 
-/// How a process ends, if it does so in time.
-fn ended(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let until = Instant::now() + ALL;
+/// Waits for the exit of a process; none after the timeout.
+fn wait_for_exit(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let until = Instant::now() + AUDIT_TIMEOUT;
     loop {
         let status = child.try_wait()?;
         if status.is_some() || Instant::now() > until {
             return Ok(status);
         }
-        thread::sleep(PACE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// A folder that goes when this does.
+/// A folder that is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -113,54 +114,55 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What can't be removed stays, and is the user's own.
+        // What can't be removed is left in the folder for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
+/// Ignores exceptions, exits and finalizers of the addon.
 #[derive(Debug)]
-struct Silent;
+struct IgnoreAll;
 
-impl HostHooks for Silent {
+impl HostHooks for IgnoreAll {
     fn uncaught(&self, _: Runtime, _: &Value, _: Origin) {}
     fn exit_requested(&self, _: i32) {}
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
 
-/// What was told so far: how many denials, and the options that would allow them.
-struct Told {
+/// What was printed so far: how many denials, and the options that would allow them.
+struct Printed {
     denials: usize,
     options: BTreeSet<String>,
 }
 
-static TOLD: Mutex<Told> = Mutex::new(Told {
+static PRINTED: Mutex<Printed> = Mutex::new(Printed {
     denials: 0,
     options: BTreeSet::new(),
 });
 
-/// Prints what was denied since the last time, and returns how much was in all.
-fn tell() -> usize {
-    let mut told = TOLD
+/// Prints the denials since the last call, and returns how many were printed in all.
+fn print_denials() -> usize {
+    let mut printed = PRINTED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    for call in diagnose::denied(told.denials) {
-        told.denials += 1;
-        told.options.extend(call.option());
-        say(&format!(
+    for call in diagnose::denied(printed.denials) {
+        printed.denials += 1;
+        printed.options.extend(call.option());
+        print(&format!(
             "denied: {call}\n    in {}\n",
             call.stack.join(" < ")
         ));
     }
-    told.denials
+    printed.denials
 }
 
-fn say(text: &str) {
-    // Who does not listen misses it.
+fn print(text: &str) {
+    // This fails only if nothing reads the output.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// The process that loads the addon.
-fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Result<String> {
+/// Loads the addon in this process and returns the end of the report.
+fn audit_here(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Result<String> {
     let addon = addon
         .canonicalize()
         .with_context(|| format!("cannot find the addon {}", addon.display()))?;
@@ -179,48 +181,48 @@ fn inside(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Res
             missing.mechanism
         );
     }
-    // What was denied is told before it crashes.
+    // A crash of the addon waits until its denials are printed.
     hostd_sandbox::crash::install_without_record(&alone)?;
     diagnose::mark_reported(0);
-    let teller = thread::Builder::new().name("hostd-denials".to_owned());
-    teller.spawn(|| {
+    let printer = thread::Builder::new().name("hostd-denials".to_owned());
+    printer.spawn(|| {
         let begun = Instant::now();
-        // Then it is ended from outside, and says no more.
-        while begun.elapsed() + LAST_WORDS < ALL {
-            diagnose::mark_reported(tell());
-            thread::sleep(PACE);
+        // After the timeout this process is killed.
+        while begun.elapsed() + SUMMARY_MARGIN < AUDIT_TIMEOUT {
+            diagnose::mark_reported(print_denials());
+            thread::sleep(POLL_INTERVAL);
         }
-        say(&summary());
+        print(&summary());
     })?;
-    let host = hostd_node::start(HostOptions::new(Box::new(Silent)))
+    let host = hostd_node::start(HostOptions::new(Box::new(IgnoreAll)))
         .map_err(|error| anyhow!("cannot start the engine: {error}"))?;
     let name = addon.display();
     let mut text = match host.load(&addon) {
         Err(error) => format!("{name} does not load under \"default\": {error}\n"),
         Ok(loaded) => {
-            say(&format!("{name} loads under \"default\".\n"));
-            let used = script.map(|script| use_addon(host, loaded.exports, &script));
-            take_turns(host, || host.has_pending());
-            used.unwrap_or_default()
+            print(&format!("{name} loads under \"default\".\n"));
+            let result = script.map(|script| run_script(host, loaded.exports, &script));
+            run_turns(host, || host.has_pending());
+            result.unwrap_or_default()
         }
     };
-    tell();
+    print_denials();
     text.push_str(&summary());
     Ok(text)
 }
 
-/// What would allow all that was denied so far.
+/// The options that would allow what was denied so far.
 fn summary() -> String {
-    let told = TOLD
+    let printed = PRINTED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if told.denials == 0 {
+    if printed.denials == 0 {
         return "Nothing was denied.\n".to_owned();
     }
-    if told.options.is_empty() {
+    if printed.options.is_empty() {
         return "No option allows what was denied.\n".to_owned();
     }
-    let options: Vec<_> = told.options.iter().map(String::as_str).collect();
+    let options: Vec<_> = printed.options.iter().map(String::as_str).collect();
     format!("Options that allow it: {}\n", options.join(", "))
 }
 
@@ -236,8 +238,8 @@ fn source(script: &Script) -> anyhow::Result<(OsString, String)> {
     }
 }
 
-/// Runs a script, waits for the promise it gives, and returns what came of it.
-fn use_addon(host: Host, exports: Value, (name, text): &(OsString, String)) -> String {
+/// Runs a script, waits for the promise that it returns, and describes the result.
+fn run_script(host: Host, exports: Value, (name, text): &(OsString, String)) -> String {
     let rt = host.runtime();
     let name = name.to_string_lossy();
     let result = host
@@ -245,7 +247,7 @@ fn use_addon(host: Host, exports: Value, (name, text): &(OsString, String)) -> S
         .and_then(|()| rt.eval_script(text, &name));
     let pending = |value: &Value| matches!(rt.promise_state(value), Some(PromiseState::Pending));
     if let Ok(value) = &result {
-        take_turns(host, || pending(value));
+        run_turns(host, || pending(value));
     }
     let settled = result.and_then(|value| match rt.promise_state(&value) {
         Some(PromiseState::Fulfilled(value)) => Ok(value),
@@ -257,18 +259,18 @@ fn use_addon(host: Host, exports: Value, (name, text): &(OsString, String)) -> S
         Ok(rt.utf8(&text)?.as_str().to_owned())
     };
     let (verb, value) = match settled {
-        Ok(value) if pending(&value) => return "Its promise stayed open.\n".to_owned(),
+        Ok(value) if pending(&value) => return "Its promise is still pending.\n".to_owned(),
         Ok(value) => ("returned", value),
         Err(Thrown(thrown)) => ("threw", thrown),
     };
-    let value = shown(&value).unwrap_or_else(|_| "something without a text".to_owned());
+    let value = shown(&value).unwrap_or_else(|_| "a value that has no text".to_owned());
     format!("It {verb}: {value}\n")
 }
 
-/// Runs what is due as long as that is so, and not for ever.
-fn take_turns(host: Host, go_on: impl Fn() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while go_on() && Instant::now() < until {
+/// Runs event-loop turns while `is_needed` says so, up to the timeout.
+fn run_turns(host: Host, is_needed: impl Fn() -> bool) {
+    let until = Instant::now() + TURNS_TIMEOUT;
+    while is_needed() && Instant::now() < until {
         host.turn(1000, Duration::from_millis(100));
     }
 }

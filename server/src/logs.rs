@@ -1,7 +1,8 @@
-//! The host's own log, on its way to the client: a `tracing` layer that never blocks.
+//! Sends the log of the host to the client, by a `tracing` layer that never blocks. `process` installs
+//! it.
 //!
-//! Lines wait in the bounded outbox of the control thread; what does not fit is counted and said
-//! so in the next line that does. Nothing here prints: stdout and stderr belong to the addon.
+//! Lines are queued in the bounded outbox of the control thread. What does not fit is counted, and the
+//! next line that fits names the count. Nothing here prints: stdout and stderr are the addon's.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,28 +15,28 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-/// Where a line is cut, in bytes.
-const LONGEST_LINE: usize = 8 << 10;
+/// Bytes of a line; the rest is cut.
+const LINE_BYTES_MAX: usize = 8 << 10;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How serious it is.
+    /// Its severity.
     pub level: Level,
-    /// Which part of the host says it.
+    /// The part of the host that logs it.
     pub target: String,
-    /// What it says, the fields behind it.
+    /// The message, followed by the fields.
     pub message: String,
 }
 
-/// The layer: gives every event to a sink that may refuse it, but never waits.
+/// The layer: passes each event to a sink, which may refuse it but never waits.
 pub struct LogLayer<F> {
     sink: F,
     lost: AtomicU64,
 }
 
 impl<F: Fn(Line) -> bool> LogLayer<F> {
-    /// A layer over this sink, which answers whether it took the line.
+    /// A layer over this sink, which returns whether it accepted the line.
     pub fn new(sink: F) -> Self {
         Self {
             sink,
@@ -52,7 +53,7 @@ impl<F> fmt::Debug for LogLayer<F> {
     }
 }
 
-/// Sends the log of this process to the client, as much of it as the client wants.
+/// Sends the log of this process to the client, at the level that the client requested.
 pub fn install(setup: &Setup, outbox: &Outbox) {
     let wanted = match setup.log {
         LogLevel::Error => LevelFilter::ERROR,
@@ -72,7 +73,7 @@ pub fn install(setup: &Setup, outbox: &Outbox) {
         })
     });
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(wanted));
-    // The process has no other; in a test that has one, that one stays.
+    // This fails only if a test has set a subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -120,8 +121,8 @@ struct Text {
 impl Text {
     fn finish(mut self) -> String {
         self.message.push_str(&self.fields);
-        if self.message.len() > LONGEST_LINE {
-            let cut = (0..=LONGEST_LINE).rfind(|&at| self.message.is_char_boundary(at));
+        if self.message.len() > LINE_BYTES_MAX {
+            let cut = (0..=LINE_BYTES_MAX).rfind(|&at| self.message.is_char_boundary(at));
             self.message.truncate(cut.unwrap_or(0));
             self.message.push_str(" [cut]");
         }
@@ -151,10 +152,10 @@ impl Visit for Text {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use super::{LONGEST_LINE, Line, LogLayer};
+    use super::{LINE_BYTES_MAX, Line, LogLayer};
     use tracing_subscriber::layer::SubscriberExt as _;
 
-    /// What a sink of that size took of what `log` said.
+    /// The lines of `log` that a sink of this size accepts.
     fn lines(room: usize, log: impl FnOnce()) -> Vec<Line> {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&taken);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn full_sink_counts_what_it_loses() {
+    fn full_sink_counts_the_lost_lines() {
         let refused = Arc::new(Mutex::new(0));
         let taken = Arc::new(Mutex::new(String::new()));
         let (count, text) = (Arc::clone(&refused), Arc::clone(&taken));
@@ -198,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn endless_line_is_cut() {
-        let lines = lines(9, || tracing::info!("{}", "é".repeat(LONGEST_LINE)));
-        assert!(lines[0].message.len() < LONGEST_LINE + 16);
+    fn long_line_is_cut() {
+        let lines = lines(9, || tracing::info!("{}", "é".repeat(LINE_BYTES_MAX)));
+        assert!(lines[0].message.len() < LINE_BYTES_MAX + 16);
     }
 }

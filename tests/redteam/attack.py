@@ -290,7 +290,7 @@ def flooded(addon: Addon, wrong: list[str]) -> str:
 
 
 def stormed(addon: Addon, other: Addon, name: str, wrong: list[str]) -> str:
-    """Has the addon ring every bell, or log without an end, while another host is called."""
+    """Has the addon request turns or log without end while another host is called."""
     outcomes: list[str] = []
     served = 0
     # One storm that met a machine whose processors were wanted elsewhere says nothing yet.
@@ -331,7 +331,7 @@ def served(target: Target, names: dict[str, str]) -> Iterator[tuple[pathlib.Path
     place.chmod(0o700)
     own = {"HOME": str(scratch), "TMPDIR": str(scratch), "PATH": os.environ["PATH"]}
     start = 'REDTEAM_CLIENT=$$ exec "$0" serve --socket "$1"'
-    binary, address = os.environ["NAPI_PYTHON_HOSTD"], str(place / "door" / "socket")
+    binary, address = os.environ["NAPI_PYTHON_HOSTD"], str(place / "listener" / "socket")
     server = subprocess.Popen(
         ["/bin/sh", "-c", start, binary, address],
         env={**names, **own},

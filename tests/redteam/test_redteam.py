@@ -61,7 +61,7 @@ GRANTED = {
     "R10_closed": "the same",
     "R11_flood": "it may print; what is kept of it has an end",
     "S10_log_flood": "it may log; what waits to be read has an end",
-    "S13_storm": "it may ring; nobody is kept from work by it",
+    "S13_storm": "it may request turns; nothing else is delayed by it",
 }
 BY_DEFAULT = GRANTED | {
     "E05_stat": "that a file exists, its size and times are seen",

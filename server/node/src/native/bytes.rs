@@ -1,14 +1,15 @@
-//! The native functions under `Buffer` and `TextEncoder`: bytes in and out of the engine's memory.
+//! The native functions that `buffer.js` and the text encoders call: they read and write the bytes of
+//! views, in each encoding of Node.
 //!
-//! They trust the script that calls them for the order of arguments and for nothing else: what does
-//! not fit is answered with `undefined`.
+//! The scripts pass the arguments in this order; all else is checked. An invalid argument makes the
+//! result `undefined`.
 
 use hostd_engine::{Invocation, JsResult, Runtime, Value};
 use memchr::memmem;
 
 use super::encoding::{self, Allocated, Encoding};
 
-/// The argument at an index; `undefined` where none was given.
+/// The argument at an index, or `undefined`.
 pub(crate) fn argument<'a>(call: &Invocation<'a>, index: usize) -> &'a Value {
     const NONE: &Value = &Value::UNDEFINED;
     call.args.get(index).unwrap_or(NONE)
@@ -30,8 +31,8 @@ fn encoding(call: &Invocation<'_>, index: usize) -> Encoding {
     Encoding::from_number(number).unwrap_or(Encoding::Utf8)
 }
 
-/// The bytes of a view from `start` to `end`, copied.
-fn part(rt: Runtime, view: &Value, start: usize, end: usize) -> JsResult<Option<Vec<u8>>> {
+/// A copy of the bytes of a view from `start` to `end`; none if they are not inside of it.
+fn copy_range(rt: Runtime, view: &Value, start: usize, end: usize) -> JsResult<Option<Vec<u8>>> {
     if start > end || rt.byte_length(view).is_none_or(|length| end > length) {
         return Ok(None);
     }
@@ -41,25 +42,23 @@ fn part(rt: Runtime, view: &Value, start: usize, end: usize) -> JsResult<Option<
     Ok(rt.read_bytes(view, start, &mut bytes).then_some(bytes))
 }
 
-/// A list that there may be no memory for.
-fn made<T>(rt: Runtime, list: Allocated<T>) -> JsResult<Vec<T>> {
+/// The list, or the exception that there is no memory for it.
+fn allocated<T>(rt: Runtime, list: Allocated<T>) -> JsResult<Vec<T>> {
     list.map_err(|_| rt.out_of_memory())
 }
 
+/// The bytes of a text.
 fn encoded(rt: Runtime, text: &Value, encoding: Encoding) -> JsResult<Vec<u8>> {
     Ok(match encoding {
         Encoding::Utf8 => rt.copied(rt.utf8(text)?.as_bytes())?,
-        Encoding::Utf16 => made(rt, encoding::to_utf16_le(rt.utf16(text)?.as_units()))?,
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the low byte is what Node takes"
-        )]
+        Encoding::Utf16 => allocated(rt, encoding::to_utf16_le(rt.utf16(text)?.as_units()))?,
+        #[expect(clippy::cast_possible_truncation, reason = "Node takes the low byte")]
         Encoding::Latin1 | Encoding::Ascii => {
             rt.list_from(rt.utf16(text)?.as_units().iter().map(|&unit| unit as u8))?
         }
-        Encoding::Hex => made(rt, encoding::from_hex(rt.utf8(text)?.as_bytes()))?,
+        Encoding::Hex => allocated(rt, encoding::from_hex(rt.utf8(text)?.as_bytes()))?,
         Encoding::Base64 | Encoding::Base64Url => {
-            made(rt, encoding::from_base64(rt.utf8(text)?.as_bytes()))?
+            allocated(rt, encoding::from_base64(rt.utf8(text)?.as_bytes()))?
         }
     })
 }
@@ -68,23 +67,23 @@ fn encoded(rt: Runtime, text: &Value, encoding: Encoding) -> JsResult<Vec<u8>> {
 pub(crate) fn encode(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let text = argument(call, 0);
     match encoding(call, 1) {
-        // The text is lent, so one copy is enough.
+        // Copied once, from the engine's own text.
         Encoding::Utf8 => rt.array_buffer_copy(rt.utf8(text)?.as_bytes()),
         other => rt.array_buffer_from(encoded(rt, text, other)?),
     }
 }
 
-/// `decode(view, encoding, start, end)`: the text of those bytes.
+/// `decode(view, encoding, start, end)`: the text of these bytes.
 pub(crate) fn decode(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let (Some(start), Some(end)) = (size(call, 2), size(call, 3)) else {
         return Ok(Value::UNDEFINED);
     };
-    let Some(mut bytes) = part(rt, argument(call, 0), start, end)? else {
+    let Some(mut bytes) = copy_range(rt, argument(call, 0), start, end)? else {
         return Ok(rt.string_empty());
     };
     match encoding(call, 1) {
         Encoding::Utf8 => rt.string_utf8(&bytes),
-        Encoding::Utf16 => rt.string_utf16(&made(rt, encoding::from_utf16_le(&bytes))?),
+        Encoding::Utf16 => rt.string_utf16(&allocated(rt, encoding::from_utf16_le(&bytes))?),
         Encoding::Latin1 => rt.string_latin1(&bytes),
         Encoding::Ascii => {
             for byte in &mut bytes {
@@ -92,13 +91,14 @@ pub(crate) fn decode(rt: Runtime, call: &Invocation<'_>) -> JsResult {
             }
             rt.string_latin1(&bytes)
         }
-        Encoding::Hex => rt.string_latin1(&made(rt, encoding::to_hex(&bytes))?),
-        Encoding::Base64 => rt.string_latin1(&made(rt, encoding::to_base64(&bytes))?),
-        Encoding::Base64Url => rt.string_latin1(&made(rt, encoding::to_base64_url(&bytes))?),
+        Encoding::Hex => rt.string_latin1(&allocated(rt, encoding::to_hex(&bytes))?),
+        Encoding::Base64 => rt.string_latin1(&allocated(rt, encoding::to_base64(&bytes))?),
+        Encoding::Base64Url => rt.string_latin1(&allocated(rt, encoding::to_base64_url(&bytes))?),
     }
 }
 
-/// `write(view, string, offset, length, encoding)`: how many bytes were written; whole characters.
+/// `write(view, string, offset, length, encoding)`: the number of bytes written. Writes whole
+/// characters only.
 pub(crate) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let view = argument(call, 0);
     let (Some(offset), Some(length)) = (size(call, 2), size(call, 3)) else {
@@ -106,16 +106,16 @@ pub(crate) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     };
     let encoding = encoding(call, 4);
     let bytes = encoded(rt, argument(call, 1), encoding)?;
-    // Asked after the text was read, which may have run a `toString`.
-    let room = rt
+    // Only now, because reading the text may have run a `toString` that shrank the view.
+    let space = rt
         .byte_length(view)
         .unwrap_or(0)
         .saturating_sub(offset)
         .min(length);
     let count = match encoding {
-        Encoding::Utf8 => encoding::whole_utf8(&bytes, room),
-        Encoding::Utf16 => bytes.len().min(room & !1),
-        _ => bytes.len().min(room),
+        Encoding::Utf8 => encoding::whole_utf8(&bytes, space),
+        Encoding::Utf16 => bytes.len().min(space & !1),
+        _ => bytes.len().min(space),
     };
     rt.write_bytes(view, offset, &bytes[..count]);
     Ok(length_value(rt, count))
@@ -132,7 +132,7 @@ pub(crate) fn byte_length(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 /// `compare(a, start, end, b, start, end)`: -1, 0 or 1.
 pub(crate) fn compare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let side = |at: usize| match (size(call, at + 1), size(call, at + 2)) {
-        (Some(start), Some(end)) => part(rt, argument(call, at), start, end),
+        (Some(start), Some(end)) => copy_range(rt, argument(call, at), start, end),
         _ => Ok(None),
     };
     let (Some(left), Some(right)) = (side(0)?, side(3)?) else {
@@ -141,8 +141,8 @@ pub(crate) fn compare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(rt.int(left.cmp(&right) as i32))
 }
 
-/// `indexOf(view, needle, start, forward, step)`: where the needle, a view or a byte, is next;
-/// with step 2, at even offsets only.
+/// `indexOf(view, needle, start, forward, step)`: the offset of the next needle, a view or a byte, or
+/// -1; with step 2, only even offsets count.
 pub(crate) fn index_of(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let needle = match argument(call, 1).as_i32() {
         Some(byte) => u8::try_from(byte).ok().map(|byte| vec![byte]),
@@ -160,16 +160,16 @@ pub(crate) fn index_of(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 fn find(hay: &[u8], needle: &[u8], call: &Invocation<'_>) -> Option<usize> {
     let forward = argument(call, 3).as_bool()?;
     let step = size(call, 4)?.max(1);
-    // Offsets between two units count as the unit they lie in.
+    // An offset inside a unit is rounded down to the unit.
     let start = size(call, 2)? / step * step;
     let last = hay.len().checked_sub(needle.len())?;
-    let fits = |at: &usize| at.is_multiple_of(step);
+    let is_aligned = |at: &usize| at.is_multiple_of(step);
     if forward {
         let finder = memmem::Finder::new(needle);
         let mut from = start;
         while from <= last {
             let at = from + finder.find(hay.get(from..)?)?;
-            if fits(&at) {
+            if is_aligned(&at) {
                 return Some(at);
             }
             from = at + 1;
@@ -180,14 +180,14 @@ fn find(hay: &[u8], needle: &[u8], call: &Invocation<'_>) -> Option<usize> {
     let mut end = start.min(last) + needle.len();
     loop {
         let at = finder.rfind(hay.get(..end)?)?;
-        if fits(&at) {
+        if is_aligned(&at) {
             return Some(at);
         }
         end = (at + needle.len()).checked_sub(1)?;
     }
 }
 
-/// `fill(view, pattern, start, end)`: repeats the pattern.
+/// `fill(view, pattern, start, end)`: writes the pattern repeatedly.
 pub(crate) fn fill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     const CHUNK: usize = 1 << 16;
     let view = argument(call, 0);
@@ -215,7 +215,7 @@ pub(crate) fn fill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(Value::UNDEFINED)
 }
 
-/// `swap(view, size)`: turns round every group of that many bytes.
+/// `swap(view, size)`: reverses each group of `size` bytes.
 pub(crate) fn swap(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let view = argument(call, 0);
     if let (Some(mut bytes), Some(size)) = (rt.copy_bytes(view)?, size(call, 1)) {
@@ -227,11 +227,11 @@ pub(crate) fn swap(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(Value::UNDEFINED)
 }
 
-/// A number in memory, as `buffer.js` describes it in one integer.
+/// The layout of a number in memory, which `buffer.js` encodes in one integer.
 #[derive(Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "the script's flags, one each"
+    reason = "each is a flag of the script"
 )]
 struct Number {
     size: usize,
@@ -256,7 +256,7 @@ impl Number {
         })
     }
 
-    /// The bits, from the lowest byte on.
+    /// The bits, least significant byte first.
     fn bits(self, mut bytes: [u8; 8]) -> u64 {
         if self.big_endian {
             bytes[..self.size].reverse();
@@ -273,9 +273,9 @@ impl Number {
     }
 }
 
-/// `readNumber(view, offset, code)`: the number; `undefined` if the offset is none of the view's.
+/// `readNumber(view, offset, code)`: the number; `undefined` if it is not inside the view.
 pub(crate) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let Some((number, offset)) = place(call, 1, 2) else {
+    let Some((number, offset)) = number_at(call, 1, 2) else {
         return Ok(Value::UNDEFINED);
     };
     let mut bytes = [0; 8];
@@ -308,9 +308,10 @@ pub(crate) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(rt.number(value))
 }
 
-/// `writeNumber(view, value, offset, code)`: the offset after it; `undefined` as `readNumber`.
+/// `writeNumber(view, value, offset, code)`: the offset after it; `undefined` if it is not inside the
+/// view.
 pub(crate) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let Some((number, offset)) = place(call, 2, 3) else {
+    let Some((number, offset)) = number_at(call, 2, 3) else {
         return Ok(Value::UNDEFINED);
     };
     let value = argument(call, 1);
@@ -343,7 +344,8 @@ pub(crate) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     }
 }
 
-fn place(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Number, usize)> {
+/// The layout and the offset among the arguments, at these indices.
+fn number_at(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Number, usize)> {
     Some((
         Number::of(argument(call, code).as_i32()?)?,
         size(call, offset)?,
