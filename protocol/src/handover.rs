@@ -1,10 +1,10 @@
 //! The handover: the client's first message on a control connection. It passes the descriptors that
 //! the host needs, to a host that the client has spawned or to the server that is to spawn one.
 //!
-//! `hello | count u8 | roles u8 x15`, with `count` descriptors attached (SCM_RIGHTS), whose roles are
-//! the first `count` bytes; the rest is zero. The host sends its hello without waiting for it. A role
-//! that is absent is a feature that the client does without: without lanes, frames travel over the
-//! control connection.
+//! `hello | count u8 | roles u8 x15`, with `count` descriptors attached (`SCM_RIGHTS`). The first
+//! `count` bytes are their roles, the rest is zero. The host sends its hello without waiting for it. A
+//! role that is absent is a feature that the client does without: without lanes, frames travel over
+//! the control connection.
 //!
 //! The server reads the message and leaves it in the socket, so that the host that it spawns receives
 //! it as if the client had spawned it. Each takes the descriptors of its roles and closes the others.

@@ -49,7 +49,7 @@ struct Server {
     ending: Option<Instant>,
 }
 
-/// Serves until SIGTERM or SIGINT: hosts may then continue for [`SHUTDOWN_GRACE`]. A second signal
+/// Serves until SIGTERM or SIGINT: hosts may then continue for five seconds. A second signal
 /// kills them.
 ///
 /// # Errors
