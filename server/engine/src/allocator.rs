@@ -10,7 +10,7 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ops::RangeInclusive;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use rquickjs_sys as q;
 
@@ -48,26 +48,47 @@ pub(crate) struct Allocator {
     mallocs: Cell<u32>,
 }
 
-/// Makes an engine and its allocator. Null if there is no memory.
-pub(crate) fn new_engine() -> (*mut q::JSRuntime, &'static Allocator) {
-    // As the engine itself, it lives as long as the process.
-    let allocator = Box::leak(Box::new(Allocator::new()));
-    (make(allocator), allocator)
+/// An engine without a context, and its allocator.
+pub(crate) struct Heap {
+    pub(crate) rt: *mut q::JSRuntime,
+    allocator: NonNull<Allocator>,
 }
 
-fn make(allocator: &'static Allocator) -> *mut q::JSRuntime {
-    let functions = q::JSMallocFunctions {
-        js_calloc: Some(calloc),
-        js_malloc: Some(malloc),
-        js_free: Some(free),
-        js_realloc: Some(realloc),
-        js_malloc_usable_size: Some(usable_size),
-    };
-    let opaque = ptr::from_ref(allocator).cast_mut().cast();
-    // SAFETY: E1, E14; the engine copies the structure, and `allocator` is never freed.
-    let rt = unsafe { q::JS_NewRuntime2(&raw const functions, opaque) };
-    allocator.rt.set(rt);
-    rt
+impl Heap {
+    /// `None` if there is no memory.
+    pub(crate) fn new() -> Option<Heap> {
+        let functions = q::JSMallocFunctions {
+            js_calloc: Some(calloc),
+            js_malloc: Some(malloc),
+            js_free: Some(free),
+            js_realloc: Some(realloc),
+            js_malloc_usable_size: Some(usable_size),
+        };
+        let allocator = NonNull::from(Box::leak(Box::new(Allocator::new())));
+        let opaque = allocator.as_ptr().cast();
+        // SAFETY: E1, E14; the engine copies the structure, and `allocator` outlives it.
+        let rt = unsafe { q::JS_NewRuntime2(&raw const functions, opaque) };
+        let heap = Heap { rt, allocator };
+        heap.allocator().rt.set(rt);
+        (!rt.is_null()).then_some(heap)
+    }
+
+    #[inline]
+    pub(crate) fn allocator(&self) -> &Allocator {
+        // SAFETY: E14; it is freed when the heap is.
+        unsafe { self.allocator.as_ref() }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        if !self.rt.is_null() {
+            // SAFETY: E1; nothing refers to the engine any more.
+            unsafe { q::JS_FreeRuntime(self.rt) };
+        }
+        // SAFETY: E14; it was leaked in `new`, and the engine that used it is freed.
+        drop(unsafe { Box::from_raw(self.allocator.as_ptr()) });
+    }
 }
 
 impl Allocator {
@@ -158,7 +179,7 @@ fn refused(size: usize) -> *mut c_void {
 }
 
 fn allocator<'a>(opaque: *mut c_void) -> &'a Allocator {
-    // SAFETY: E14; the engine passes the pointer that `make` gave it.
+    // SAFETY: E14; the engine passes the pointer that `Heap::new` gave it.
     unsafe { &*opaque.cast::<Allocator>() }
 }
 
@@ -240,17 +261,17 @@ unsafe extern "C" fn usable_size(block: *const c_void) -> q::size_t {
 mod tests {
     use super::*;
 
-    struct Engine {
-        allocator: &'static Allocator,
+    struct Context {
         ctx: *mut q::JSContext,
+        heap: Heap,
     }
 
-    impl Engine {
-        fn new() -> Engine {
-            let (rt, allocator) = new_engine();
+    impl Context {
+        fn new() -> Context {
+            let heap = Heap::new().unwrap();
             // SAFETY: E1; just made.
-            let ctx = unsafe { q::JS_NewContext(rt) };
-            Engine { allocator, ctx }
+            let ctx = unsafe { q::JS_NewContext(heap.rt) };
+            Context { ctx, heap }
         }
 
         fn objects(&self, count: usize) -> Vec<q::JSValue> {
@@ -263,33 +284,31 @@ mod tests {
         fn free(&self, objects: Vec<q::JSValue>) {
             for object in objects {
                 // SAFETY: E2; the one count that we own.
-                unsafe { q::JS_FreeValueRT(self.allocator.rt.get(), object) };
+                unsafe { q::JS_FreeValueRT(self.heap.rt, object) };
             }
         }
 
         /// How often the engine calls `malloc` while `count` objects are made and freed in each of
         /// some rounds.
         fn mallocs(&self, count: usize, rounds: usize) -> u32 {
-            let before = self.allocator.mallocs.get();
+            let before = self.heap.allocator().mallocs.get();
             for _ in 0..rounds {
                 self.free(self.objects(count));
             }
-            self.allocator.mallocs.get() - before
+            self.heap.allocator().mallocs.get() - before
         }
     }
 
-    impl Drop for Engine {
+    impl Drop for Context {
         fn drop(&mut self) {
             // SAFETY: E1; nothing refers to it.
             unsafe { q::JS_FreeContext(self.ctx) };
-            // SAFETY: E1; nothing refers to it.
-            unsafe { q::JS_FreeRuntime(self.allocator.rt.get()) };
         }
     }
 
     #[test]
     fn objects_made_again_and_again_need_no_malloc() {
-        let engine = Engine::new();
+        let engine = Context::new();
         assert!(
             engine.mallocs(100, 20) > 0,
             "the engine itself keeps arenas"
@@ -307,7 +326,7 @@ mod tests {
 
     #[test]
     fn more_arenas_are_kept_when_objects_that_stay_fill_the_first() {
-        let engine = Engine::new();
+        let engine = Context::new();
         engine.mallocs(100, 20);
         let stays = engine.objects(1_000);
         engine.mallocs(100, 40);
@@ -317,14 +336,14 @@ mod tests {
 
     #[test]
     fn a_heap_that_grows_and_shrinks_keeps_less_than_a_mebibyte() {
-        let engine = Engine::new();
+        let engine = Context::new();
         for _ in 0..200 {
             engine.free(engine.objects(20_000));
         }
         // SAFETY: E1; plain integers, for which zero is valid.
         let mut usage: q::JSMemoryUsage = unsafe { std::mem::zeroed() };
         // SAFETY: E1; the out-pointer lives on our stack.
-        unsafe { q::JS_ComputeMemoryUsage(engine.allocator.rt.get(), &raw mut usage) };
+        unsafe { q::JS_ComputeMemoryUsage(engine.heap.rt, &raw mut usage) };
         assert!(usage.malloc_size < 1 << 20, "{}", usage.malloc_size);
         assert!(engine.mallocs(1_000, 20) < 20);
     }

@@ -15,14 +15,14 @@ const ARRAY_MAX: usize = 1 << 24;
 impl Runtime {
     /// Makes a bigint.
     pub fn bigint_i64(self, value: i64) -> JsResult {
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         let raw = unsafe { q::JS_NewBigInt64(self.ctx(), value) };
         self.adopt(raw)
     }
 
     /// Makes a bigint.
     pub fn bigint_u64(self, value: u64) -> JsResult {
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         let raw = unsafe { q::JS_NewBigUint64(self.ctx(), value) };
         self.adopt(raw)
     }

@@ -69,15 +69,15 @@ impl Classes {
             unsafe { q::JS_NewClassID(rt, id) };
         }
         let classes = Classes { first: ids[0] };
-        let exotic = |methods| Box::into_raw(Box::new(methods));
-        let plain = std::ptr::null_mut();
+        let exotic = |methods: &'static q::JSClassExoticMethods| std::ptr::from_ref(methods);
+        let plain = std::ptr::null();
         let function_call: q::JSClassCall = Some(function::call_hook);
         let definitions = [
             (
                 c"NativeFunction",
                 finalize::<FunctionPayload> as Finalize,
                 function_call,
-                exotic(function::exotic_methods()),
+                exotic(&function::EXOTIC_METHODS),
             ),
             (c"Object", finalize::<InstancePayload>, None, plain),
             (c"External", finalize::<ExternalPayload>, None, plain),
@@ -86,13 +86,13 @@ impl Classes {
                 c"RemoteObject",
                 finalize::<RemotePayload>,
                 None,
-                exotic(remote::exotic_methods()),
+                exotic(&remote::EXOTIC_METHODS),
             ),
             (
                 c"RemoteFunction",
                 finalize::<RemotePayload>,
                 Some(remote::call_hook as _),
-                exotic(remote::exotic_methods()),
+                exotic(&remote::EXOTIC_METHODS),
             ),
         ];
         for (id, (name, finalizer, call, exotic)) in ids.into_iter().zip(definitions) {
@@ -101,9 +101,10 @@ impl Classes {
                 finalizer: Some(finalizer),
                 gc_mark: None,
                 call,
-                exotic,
+                exotic: exotic.cast_mut(),
             };
-            // SAFETY: E1; the engine copies the definition, the exotic table is never freed.
+            // SAFETY: E1; the engine copies the definition, and only reads the table of exotic
+            // methods, which is static.
             if unsafe { q::JS_NewClass(rt, id, &raw const definition) } < 0 {
                 return None;
             }

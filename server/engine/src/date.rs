@@ -16,7 +16,7 @@ impl Runtime {
         } else {
             f64::NAN
         };
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         let raw = unsafe { q::JS_NewDate(self.ctx(), clipped) };
         self.adopt(raw)
     }

@@ -235,17 +235,15 @@ fn construct(
 
 /// The hooks that make `prototype` when it is first read, defined or deleted. Listing the keys does
 /// not make it (E9), so `Object.getOwnPropertyNames(f)` lacks it until then.
-pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
-    q::JSClassExoticMethods {
-        get_own_property: Some(own_property_hook),
-        get_own_property_names: None,
-        delete_property: Some(delete_hook),
-        define_own_property: Some(define_hook),
-        has_property: None,
-        get_property: None,
-        set_property: None,
-    }
-}
+pub(crate) static EXOTIC_METHODS: q::JSClassExoticMethods = q::JSClassExoticMethods {
+    get_own_property: Some(own_property_hook),
+    get_own_property_names: None,
+    delete_property: Some(delete_hook),
+    define_own_property: Some(define_hook),
+    has_property: None,
+    get_property: None,
+    set_property: None,
+};
 
 /// Called for keys that do not exist. Refuses to delete a `prototype` that was not made yet, and
 /// makes it; reports any other key as deleted.

@@ -158,7 +158,7 @@ impl Runtime {
     /// Makes a key from an index.
     #[inline]
     pub fn key_index(self, index: u32) -> JsResult<Key> {
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         let atom = unsafe { q::JS_NewAtomUInt32(self.ctx(), index) };
         self.adopt_atom(atom)
     }

@@ -1,7 +1,7 @@
 //! A safe vocabulary over QuickJS-ng: the only crate that names the bindings.
 //!
-//! One engine per thread; it is made once and never freed (the process ends with it), so every
-//! [`Runtime`] copy and every [`Value`] of a thread stays valid for as long as the thread runs.
+//! A thread has one engine at a time. An [`Engine`] owns it and frees it; a [`Runtime`] is a handle
+//! that is copied freely. Whoever owns an engine drops it after all that came from it.
 //!
 //! Nothing of an engine leaves its thread:
 //!
@@ -29,7 +29,9 @@
 //! Invariants, cited by the SAFETY comments:
 //!
 //! - **E1** A `Runtime` exists only on the thread that made the engine: it and everything built
-//!   from it is `!Send + !Sync`, and the context and runtime pointers it holds are never freed.
+//!   from it is `!Send + !Sync`. It is used only while there is the `Engine` that it came from,
+//!   which alone frees the context and the runtime that it points to, and all that came from the
+//!   engine is dropped before that (I-23).
 //! - **E2** A `Value` owns exactly one reference count (or is a primitive without one); passing its
 //!   bits to the engine borrows it, `into_raw` gives the count away, `Drop` releases it.
 //! - **E3** A `JSValue` that the engine returns is owned by us, or is `JS_EXCEPTION` with the
@@ -47,10 +49,10 @@
 //! - **E9** A hook by which the engine lists the keys of an object adds no property to it, for the
 //!   engine counts the properties before it calls and copies them after.
 //! - **E10** The engine counts the references to a block in the `int` right before it. The pinned
-//!   version does so; [`Runtime::new`] checks it and fails otherwise.
+//!   version does so; [`Engine::new`] checks it and fails otherwise.
 //! - **E11** A string that is no rope begins with its length, whose top bit says that the units are
 //!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. The
-//!   pinned version does so; [`Runtime::new`] checks it and fails otherwise.
+//!   pinned version does so; [`Engine::new`] checks it and fails otherwise.
 //! - **E12** The bytes of a shared array buffer are in a block of the engine's heap, behind a count
 //!   of the buffers that share them; the functions that the engine calls for them are on its
 //!   thread.
@@ -119,7 +121,7 @@ pub use keys::{KeyQuery, Keys};
 pub use promise::{Deferred, PromiseState};
 pub use property::{Attributes, Content, Descriptor, Property};
 pub use remote::{RemoteClass, RemoteHooks};
-pub use runtime::{EngineError, Memory, Options, Runtime};
+pub use runtime::{Engine, EngineError, Memory, Options, Runtime};
 pub use slot::SlotData;
 pub use string::{Utf8, Utf16, Wtf8};
 pub use value::{Kind, Value};

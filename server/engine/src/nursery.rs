@@ -221,7 +221,7 @@ impl State {
         self.nursery
             .foreign
             .get()
-            .wrapping_add(self.allocator.allocated())
+            .wrapping_add(self.allocator().allocated())
     }
 }
 

@@ -8,7 +8,7 @@ impl Runtime {
     /// `{}`.
     #[inline]
     pub fn object(self) -> JsResult {
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         let raw = unsafe { q::JS_NewObject(self.ctx()) };
         self.adopt(raw)
     }
@@ -33,7 +33,7 @@ impl Runtime {
     /// `[]`.
     #[inline]
     pub fn array(self) -> JsResult {
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         let raw = unsafe { q::JS_NewArray(self.ctx()) };
         self.adopt(raw)
     }

@@ -127,17 +127,15 @@ impl Runtime {
     }
 }
 
-pub(crate) fn exotic_methods() -> q::JSClassExoticMethods {
-    q::JSClassExoticMethods {
-        get_own_property: Some(own_property_hook),
-        get_own_property_names: Some(own_names_hook),
-        delete_property: Some(delete_hook),
-        define_own_property: Some(define_hook),
-        has_property: None,
-        get_property: None,
-        set_property: Some(set_hook),
-    }
-}
+pub(crate) static EXOTIC_METHODS: q::JSClassExoticMethods = q::JSClassExoticMethods {
+    get_own_property: Some(own_property_hook),
+    get_own_property_names: Some(own_names_hook),
+    delete_property: Some(delete_hook),
+    define_own_property: Some(define_hook),
+    has_property: None,
+    get_property: None,
+    set_property: Some(set_hook),
+};
 
 unsafe extern "C" fn own_property_hook(
     _: *mut q::JSContext,

@@ -3,11 +3,13 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::hint::black_box;
+use std::mem::{self, ManuallyDrop};
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::allocator::{self, Allocator};
+use crate::allocator::{Allocator, Heap};
 use crate::class::Classes;
 use crate::finalizer::Finalizers;
 use crate::intrinsics::Intrinsics;
@@ -19,14 +21,14 @@ use crate::stack_trace::StackTraces;
 use crate::{Thrown, Value, shared_memory};
 
 thread_local! {
-    static CURRENT: Cell<Option<&'static State>> = const { Cell::new(None) };
+    static CURRENT: Cell<*const State> = const { Cell::new(ptr::null()) };
 }
 
 /// How the engine is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// How much of the calling thread's stack JavaScript and native calls may use, from the frame
-    /// that calls [`Runtime::new`] on.
+    /// that makes the engine on.
     pub stack_bytes: usize,
     /// The largest heap, in bytes; more is an `InternalError` "out of memory" in the script.
     pub memory_limit: Option<usize>,
@@ -36,7 +38,7 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// This thread has one already.
-    #[error("this thread already has a JavaScript engine; there is one per thread")]
+    #[error("this thread already has a JavaScript engine; a thread has one at a time")]
     AlreadyRunning,
     /// The system has no memory for one, or the limit given is too small.
     #[error("no memory for a JavaScript engine; raise the memory limit")]
@@ -44,6 +46,13 @@ pub enum EngineError {
     /// Another engine version than the one this crate was written for.
     #[error("the JavaScript engine lacks {0}; this build is broken")]
     Missing(&'static str),
+}
+
+/// Owns this thread's engine, with all its objects and memory, and frees it.
+pub struct Engine {
+    state: NonNull<State>,
+    /// Freed by [`Drop::drop`], while there is a state.
+    heap: ManuallyDrop<Heap>,
 }
 
 /// A handle to this thread's engine.
@@ -82,7 +91,8 @@ pub(crate) struct State {
     pub(crate) negate: OnceCell<Value>,
     pub(crate) slots: Slots,
     pub(crate) nursery: Nursery,
-    pub(crate) allocator: &'static Allocator,
+    /// Lives as long as the state (E14).
+    allocator: NonNull<Allocator>,
     mutations: Cell<u64>,
     /// What a property read adds to `mutations`: 1 once foreign code exists, whose getters may
     /// write.
@@ -102,11 +112,19 @@ impl State {
     pub(crate) fn reset_external(&self) {
         self.external_at_gc.set(self.external.get());
     }
+
+    #[inline]
+    pub(crate) fn allocator(&self) -> &Allocator {
+        // SAFETY: E14; the allocator is freed with the state.
+        unsafe { self.allocator.as_ref() }
+    }
 }
 
 #[inline]
 pub(crate) fn current() -> Option<&'static State> {
-    CURRENT.get()
+    // SAFETY: E1; null, or the state of this thread's engine, which is not freed before it is taken
+    // out of here.
+    unsafe { CURRENT.get().as_ref() }
 }
 
 /// The address of a local variable: close enough to the stack pointer.
@@ -116,16 +134,22 @@ fn stack_pointer() -> usize {
     black_box(&raw const marker).addr()
 }
 
-impl Runtime {
+impl Engine {
     /// Makes the engine of this thread.
-    pub fn new(options: Options) -> Result<Runtime, EngineError> {
-        if CURRENT.get().is_some() {
+    ///
+    /// # Errors
+    /// This thread has an engine, or there is no memory for one.
+    ///
+    /// # Safety
+    ///
+    /// E1: before the engine is dropped, everything that came from it is: no copy of its
+    /// [`Runtime`], no [`Value`] and no [`Key`](crate::Key) is used or dropped afterwards.
+    pub unsafe fn new(options: Options) -> Result<Engine, EngineError> {
+        if current().is_some() {
             return Err(EngineError::AlreadyRunning);
         }
-        let (rt, allocator) = allocator::new_engine();
-        if rt.is_null() {
-            return Err(EngineError::OutOfMemory);
-        }
+        let heap = Heap::new().ok_or(EngineError::OutOfMemory)?;
+        let rt = heap.rt;
         // SAFETY: E1; just made.
         unsafe { q::JS_SetMaxStackSize(rt, options.stack_bytes as _) };
         if let Some(limit) = options.memory_limit {
@@ -135,20 +159,15 @@ impl Runtime {
         // SAFETY: E1; just made.
         let ctx = unsafe { q::JS_NewContext(rt) };
         if ctx.is_null() {
-            // SAFETY: E1; nothing refers to it, not even a thread-local.
-            unsafe { q::JS_FreeRuntime(rt) };
             return Err(EngineError::OutOfMemory);
         }
-        shared_memory::install(rt, ctx);
-        // SAFETY: E1, E3; just made, and it cannot fail.
-        let global = Value(unsafe { q::JS_GetGlobalObject(ctx) });
-        if !global.count_is_found() {
-            return Err(EngineError::Missing("reference counts before its blocks"));
-        }
-        // The context owns it too, so nothing is freed before there is a current engine.
-        drop(global);
-        let classes = Classes::register(rt).ok_or(EngineError::OutOfMemory)?;
-        let state: &'static State = Box::leak(Box::new(State {
+        let Some(classes) = Classes::register(rt) else {
+            // SAFETY: E1; nothing refers to it.
+            unsafe { q::JS_FreeContext(ctx) };
+            return Err(EngineError::OutOfMemory);
+        };
+        shared_memory::install(rt);
+        let state = Box::new(State {
             rt,
             ctx,
             classes,
@@ -163,7 +182,7 @@ impl Runtime {
             negate: OnceCell::new(),
             slots: Slots::default(),
             nursery: Nursery::new(),
-            allocator,
+            allocator: NonNull::from(heap.allocator()),
             mutations: Cell::new(0),
             read_weight: Cell::new(0),
             panics: Cell::new(0),
@@ -171,28 +190,103 @@ impl Runtime {
             stack_limit: Cell::new(stack_pointer().saturating_sub(options.stack_bytes)),
             external: Cell::new(0),
             external_at_gc: Cell::new(0),
-        }));
-        CURRENT.set(Some(state));
-        let runtime = Runtime { state };
-        let intrinsics = Intrinsics::capture(runtime)?;
-        if state.intrinsics.set(intrinsics).is_err() {
+        });
+        let engine = Engine {
+            state: NonNull::from(Box::leak(state)),
+            heap: ManuallyDrop::new(heap),
+        };
+        CURRENT.set(engine.state.as_ptr());
+        engine.runtime().fill()?;
+        Ok(engine)
+    }
+
+    /// A handle to it.
+    pub fn runtime(&self) -> Runtime {
+        // SAFETY: E1; handles are not used after the engine is dropped.
+        let state = unsafe { self.state.as_ref() };
+        Runtime { state }
+    }
+}
+
+impl Drop for Engine {
+    /// Frees the engine. What something still refers to, against E1, is not freed, nor is the engine.
+    fn drop(&mut self) {
+        {
+            // SAFETY: E1; no handle is in use. Finalizers find the state by `current`, and none runs
+            // before this borrow ends.
+            let state = unsafe { self.state.as_mut() };
+            let values = (
+                mem::take(&mut state.hooks),
+                state.remote.take(),
+                mem::replace(&mut state.nursery, Nursery::new()),
+                mem::take(&mut state.slots),
+                state.collected.take(),
+                state.collector.take(),
+                state.stack_traces.take(),
+                state.negate.take(),
+                state.intrinsics.take(),
+            );
+            drop(values);
+        }
+        let rt = self.runtime();
+        // SAFETY: E1; the count of the context that `new` got.
+        unsafe { q::JS_FreeContext(rt.ctx()) };
+        // SAFETY: E1, E5; the engine is live, and finalizers only move plain words.
+        unsafe { q::JS_RunGC(rt.state.rt) };
+        // Queued microtasks keep objects alive too, but only until the engine is freed.
+        let is_referenced = rt.memory().objects > 0 && !rt.has_microtasks();
+        if is_referenced {
+            CURRENT.set(ptr::null());
+            return;
+        }
+        // SAFETY: E1; it is dropped here only. Its finalizers need the state.
+        unsafe { ManuallyDrop::drop(&mut self.heap) };
+        CURRENT.set(ptr::null());
+        // SAFETY: E1; it was leaked in `new`, and nothing refers to it any more.
+        drop(unsafe { Box::from_raw(self.state.as_ptr()) });
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Runtime {
+    /// Makes the engine of this thread, which is never freed: a thread has no other one afterwards.
+    ///
+    /// # Errors
+    /// This thread has an engine, or there is no memory for one.
+    pub fn new(options: Options) -> Result<Runtime, EngineError> {
+        // SAFETY: E1; it is not dropped.
+        let engine = ManuallyDrop::new(unsafe { Engine::new(options) }?);
+        Ok(engine.runtime())
+    }
+
+    /// Captures the built-ins of a new engine, and checks that it is laid out as this crate reads it.
+    fn fill(self) -> Result<(), EngineError> {
+        if !self.global().count_is_found() {
+            return Err(EngineError::Missing("reference counts before its blocks"));
+        }
+        let intrinsics = Intrinsics::capture(self)?;
+        if self.state.intrinsics.set(intrinsics).is_err() {
             return Err(EngineError::AlreadyRunning);
         }
-        if !runtime.string_units_are_found() {
+        if !self.string_units_are_found() {
             return Err(EngineError::Missing("code units behind a string's head"));
         }
-        runtime
-            .install_stack_traces()
+        self.install_stack_traces()
             .map_err(|_| EngineError::Missing("Error.prepareStackTrace"))?;
-        let collector = runtime
+        let collector = self
             .make_collector()
             .map_err(|_| EngineError::OutOfMemory)?;
-        state
+        self.state
             .collector
             .set(collector)
             .map_err(|_| EngineError::AlreadyRunning)?;
-        runtime.install_job_callbacks();
-        Ok(runtime)
+        self.install_job_callbacks();
+        Ok(())
     }
 
     /// The engine of this thread, if it was made.
@@ -217,7 +311,7 @@ impl Runtime {
 
     /// Makes the caller's frame the top of the stack from which the limit counts.
     pub fn update_stack_top(self) {
-        // SAFETY: E1; the context and its runtime are live for as long as the thread is.
+        // SAFETY: E1; the context and its runtime are live while there is a handle.
         unsafe { q::JS_UpdateStackTop(self.state.rt) };
         self.state
             .stack_limit

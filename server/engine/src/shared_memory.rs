@@ -1,21 +1,23 @@
 //! The memory of shared array buffers. The engine makes growable ones only if it is given functions
-//! that allocate their memory; `Runtime::new` gives it these.
+//! that allocate their memory; `Engine::new` gives it these.
 
 use std::ffi::c_void;
 
 use rquickjs_sys as q;
+
+use crate::runtime::current;
 
 /// The size of what stands before the bytes (E12): the number of buffers that share them. It is a
 /// multiple of the alignment of the engine's blocks.
 const HEAD: usize = size_of::<u64>();
 
 /// Lets the engine allocate shared array buffers on its own heap.
-pub(crate) fn install(rt: *mut q::JSRuntime, ctx: *mut q::JSContext) {
+pub(crate) fn install(rt: *mut q::JSRuntime) {
     let functions = q::JSSharedArrayBufferFunctions {
         sab_alloc: Some(allocate),
         sab_free: Some(release),
         sab_dup: Some(share),
-        sab_opaque: ctx.cast(),
+        sab_opaque: rt.cast(),
     };
     // SAFETY: E1; the engine copies the structure.
     unsafe { q::JS_SetSharedArrayBufferFunctions(rt, &raw const functions) };
@@ -26,9 +28,13 @@ unsafe extern "C" fn allocate(opaque: *mut c_void, size: q::size_t) -> *mut c_vo
     let Some(size) = size.checked_add(HEAD as q::size_t) else {
         return std::ptr::null_mut();
     };
-    // SAFETY: E1, E12; the opaque pointer is the context.
-    let block = unsafe { q::js_malloc(opaque.cast(), size) }.cast::<u64>();
+    // SAFETY: E1, E12; the opaque pointer is the engine.
+    let block = unsafe { q::js_malloc_rt(opaque.cast(), size) }.cast::<u64>();
     if block.is_null() {
+        if let Some(state) = current() {
+            // SAFETY: E1; the context is live while scripts run.
+            unsafe { q::JS_ThrowOutOfMemory(state.ctx) };
+        }
         return std::ptr::null_mut();
     }
     // SAFETY: E12; the block begins with the count.
@@ -56,6 +62,7 @@ unsafe extern "C" fn release(opaque: *mut c_void, bytes: *mut c_void) {
         unsafe { count.write(others) };
         return;
     }
-    // SAFETY: E1, E12; the context made the block, and no buffer uses it any more.
-    unsafe { q::js_free(opaque.cast(), count.cast()) };
+    // SAFETY: E1, E12; the engine made the block, and no buffer uses it any more. There may be no
+    // context any more.
+    unsafe { q::js_free_rt(opaque.cast(), count.cast()) };
 }
