@@ -195,7 +195,8 @@ fn audit_here(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow:
         print(&summary());
     })?;
     let host = hostd_node::start(HostOptions::new(Box::new(IgnoreAll)))
-        .map_err(|error| anyhow!("cannot start the engine: {error}"))?;
+        .map_err(|error| anyhow!("cannot start the engine: {error}"))?
+        .leak();
     let name = addon.display();
     let mut text = match host.load(&addon) {
         Err(error) => format!("{name} does not load under \"default\": {error}\n"),

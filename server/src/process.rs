@@ -4,6 +4,7 @@
 //! handshake, which brings descriptors and policy, and the confinement that the policy asks for.
 //! Phase B starts the control thread; the main thread becomes the JS thread.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -102,6 +103,8 @@ fn serve(prepared: Prepared) -> anyhow::Result<()> {
     }
     match start(&setup, handover, prepared.stack_bytes, tightening, &control) {
         Ok((session, connection)) => {
+            // The process ends: the system frees the memory sooner.
+            let session = ManuallyDrop::new(session);
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
                 stack_bytes: prepared.stack_bytes as u64,

@@ -39,7 +39,8 @@ fn main() {
     std::io::stdin()
         .read_to_string(&mut source)
         .expect("a script on standard input");
-    let host = hostd_node::start(HostOptions::new(Box::new(Quiet))).expect("a host");
+    let host = hostd_node::start(HostOptions::new(Box::new(Quiet)));
+    let host = host.expect("a host").leak();
     let loaded = host.load(Path::new(&addon)).expect("an addon");
     host.set_global("addon", loaded.exports.clone())
         .expect("a global");

@@ -13,7 +13,7 @@ mod loader;
 pub use env::EnvId;
 pub use host::{
     Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, NodeRuntime, NodeVersion, Origin,
-    Settled, StartError, current_call,
+    OwnedHost, Settled, StartError, current_call,
 };
 pub use loader::{LoadError, Loaded, Platform, preflight};
 

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::preflight::diagnose;
-use hostd_napi::{Host, HostHooks, HostOptions, LoadError, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, LoadError, Origin, OwnedHost};
 use tempfile::TempDir;
 
 struct Hooks;
@@ -24,7 +24,7 @@ impl HostHooks for Hooks {
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
 
-fn host() -> Host {
+fn host() -> OwnedHost {
     let mut options = HostOptions::new(Box::new(Hooks));
     options.stack_bytes = 1 << 20;
     hostd_node::start(options).expect("a host")
@@ -105,7 +105,7 @@ const GOOD: &str = "napi_value napi_register_module_v1(napi_env env, napi_value 
 fn loaded(path: &Path, expression: &str) -> String {
     let host = host();
     let addon = host.load(path).expect("it loads");
-    answer(host, addon.exports, expression)
+    answer(*host, addon.exports, expression)
 }
 
 fn answer(host: Host, exports: Value, expression: &str) -> String {
@@ -130,7 +130,7 @@ fn init_fills_the_exports() {
     let addon = host.load(&path).expect("it loads");
     assert_eq!(addon.api_version, 8);
     assert_eq!(addon.path, path.canonicalize().expect("its real path"));
-    assert_eq!(answer(host, addon.exports, "addon.answer"), "42");
+    assert_eq!(answer(*host, addon.exports, "addon.answer"), "42");
 }
 
 #[test]
@@ -229,8 +229,8 @@ fn module_registered_by_a_constructor_loads_twice() {
     // No constructor runs the second time, but the image is the same and so is its memory.
     let second = host.load(&path).expect("it loads again");
     assert_ne!(first.env, second.env);
-    assert_eq!(answer(host, first.exports, "addon.answer"), "1");
-    assert_eq!(answer(host, second.exports, "addon.answer"), "2");
+    assert_eq!(answer(*host, first.exports, "addon.answer"), "1");
+    assert_eq!(answer(*host, second.exports, "addon.answer"), "2");
 }
 
 #[test]

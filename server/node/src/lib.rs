@@ -12,7 +12,7 @@ mod rejections;
 mod state;
 mod timers;
 
-use hostd_napi::{Host, HostOptions, StartError};
+use hostd_napi::{Host, HostOptions, OwnedHost, StartError};
 
 use state::NodeState;
 
@@ -20,11 +20,11 @@ use state::NodeState;
 ///
 /// # Errors
 /// The engine cannot start, this thread has a host already, or the globals cannot be made.
-pub fn start(options: HostOptions) -> Result<Host, StartError> {
+pub fn start(options: HostOptions) -> Result<OwnedHost, StartError> {
     let host = Host::new(options, Box::<NodeState>::default())?;
     let rt = host.runtime();
     event_loop::install(rt);
-    globals::install(host).map_err(|thrown| {
+    globals::install(*host).map_err(|thrown| {
         let text = rt.utf8(&thrown.0);
         StartError::Bootstrap(text.map_or_else(
             |_| "an error without text".to_owned(),

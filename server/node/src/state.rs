@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use hostd_engine::{ErrorConstructor, JsResult, Runtime, Value};
 use hostd_napi::Host;
 
+use crate::native::text::Decoders;
 use crate::rejections::Rejections;
 use crate::timers::Timers;
 
@@ -29,6 +30,8 @@ pub(crate) struct NodeState {
     /// The function of `process` that emits an event.
     pub(crate) listener: OnceCell<Value>,
     pub(crate) buffer_prototype: OnceCell<Value>,
+    /// The decoders of texts that arrive in pieces.
+    pub(crate) decoders: RefCell<Decoders>,
 }
 
 /// A function that `process.nextTick` was given.

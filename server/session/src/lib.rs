@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hostd_engine::Runtime;
-use hostd_napi::Host;
+use hostd_napi::{Host, OwnedHost};
 use hostd_protocol::carrier::{CancelFlag, HostEnd};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::Header;
@@ -106,6 +106,8 @@ pub struct Session {
     by_wake_pipe: Cell<bool>,
     served: Cell<u64>,
     asked: Cell<u64>,
+    /// Dropped last: it frees the engine that the values above are of (I-23).
+    _owner: OwnedHost,
 }
 
 impl Session {

@@ -26,9 +26,9 @@ impl Session {
             return Err(SessionError::AlreadyServing);
         }
         let turn_requests = Arc::new(TurnRequests::new(options.end.waker(), options.wake_pipe));
-        // Weak: the host outlives the session, and the requests map the shared memory.
+        // Weak: threads of the addon may outlive the session, and the requests map shared memory.
         let requests = Arc::downgrade(&turn_requests);
-        let host = hostd_node::start(HostOptions {
+        let owner = hostd_node::start(HostOptions {
             stack_bytes: options.stack_bytes,
             argv: vec!["napi-hostd".to_owned()],
             debug: options.debug,
@@ -39,7 +39,7 @@ impl Session {
             }),
             ..HostOptions::new(Box::new(hooks::Hooks))
         })?;
-        let rt = host.runtime();
+        let (host, rt) = (*owner, owner.runtime());
         let intrinsics = Intrinsics::capture(rt, hooks::call_callable, iterators::step_of_client)
             .map_err(|_| SessionError::Intrinsics)?;
         let limits = Limits {
@@ -79,6 +79,7 @@ impl Session {
             by_wake_pipe: Cell::new(false),
             served: Cell::new(0),
             asked: Cell::new(0),
+            _owner: owner,
         });
         session.end.borrow_mut().on_idle(Host::idle);
         CURRENT.set(Rc::downgrade(&session));

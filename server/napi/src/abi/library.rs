@@ -29,7 +29,7 @@ pub(crate) const FLAGS: c_int = RTLD_LAZY | RTLD_LOCAL;
 
 /// Opens the image at `path`, which runs its constructors. The flags are those of `dlopen`.
 pub(crate) fn open(path: &Path, flags: c_int) -> Result<Image, libloading::Error> {
-    registered::reset();
+    let mut images = registered::begin();
     // SAFETY: A4; the constructors of the addon run, as loading it requires.
     let library = unsafe { Library::open(Some(path), flags) }?;
     // SAFETY: A4; the type is the header's for this name.
@@ -44,7 +44,7 @@ pub(crate) fn open(path: &Path, flags: c_int) -> Result<Image, libloading::Error
     let init = init.and_then(|init| Init::new(*init));
     let handle = library.into_raw();
     Ok(Image {
-        registered: registered::take(handle),
+        registered: images.registered_by(handle),
         init,
         api_version,
     })

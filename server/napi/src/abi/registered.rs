@@ -2,10 +2,12 @@
 //!
 //! The constructor runs inside `dlopen`, on the thread that called it, so a thread-local slot
 //! passes the module to the loader. Constructors run once per image, so what an image registered is
-//! stored by its handle, as in Node, for the next load of the same file.
+//! stored by its handle, as in Node, for the next load of the same file by any host. Images are
+//! never closed, so there are no more entries than images.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ffi::c_void;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::callback::Init;
 use super::types::napi_module;
@@ -20,9 +22,14 @@ pub(crate) enum Registered {
 }
 
 thread_local! {
-    static SLOT: RefCell<Option<Registered>> = const { RefCell::new(None) };
-    static IMAGES: RefCell<Vec<(usize, Registered)>> = const { RefCell::new(Vec::new()) };
+    static SLOT: Cell<Option<Registered>> = const { Cell::new(None) };
 }
+
+/// What images registered, by their handle.
+#[derive(Debug)]
+pub(super) struct Images(Vec<(usize, Registered)>);
+
+static IMAGES: Mutex<Images> = Mutex::new(Images(Vec::new()));
 
 /// Serves `napi_module_register`.
 ///
@@ -44,22 +51,22 @@ pub(super) fn register_foreign() {
     SLOT.set(Some(Registered::Foreign));
 }
 
-/// Forgets what was registered before an image is opened.
-pub(super) fn reset() {
+/// Begins to open an image. Images are opened one at a time, as `dlopen` itself does, so that a
+/// thread that opens one again finds what it registered.
+pub(super) fn begin() -> MutexGuard<'static, Images> {
+    let images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);
     SLOT.set(None);
+    images
 }
 
-/// What the image with this handle registered, now or when it was opened first.
-pub(super) fn take(image: *mut c_void) -> Option<Registered> {
-    let fresh = SLOT.take();
-    IMAGES.with_borrow_mut(|images| {
-        if let Some(fresh) = fresh {
-            images.push((image.addr(), fresh));
+impl Images {
+    /// What the image with this handle registered, now or when it was opened first.
+    pub(super) fn registered_by(&mut self, image: *mut c_void) -> Option<Registered> {
+        if let Some(fresh) = SLOT.take() {
+            self.0.push((image.addr(), fresh));
         }
-        images
-            .iter()
-            .rev()
-            .find(|(handle, _)| *handle == image.addr())
-            .map(|(_, found)| *found)
-    })
+        let mut images = self.0.iter().rev();
+        let found = images.find(|(handle, _)| *handle == image.addr());
+        found.map(|(_, found)| *found)
+    }
 }

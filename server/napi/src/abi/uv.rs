@@ -4,16 +4,19 @@
 //! run right after it. libuv calls the handle that was started first last, so two handles of ours
 //! that are older than any addon's mark these two moments.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::barrier::guarded_call;
+use super::owned::Owned;
 
 type Raw = *mut c_void;
 type Callback = unsafe extern "C" fn(Raw);
@@ -22,6 +25,9 @@ const CHECK: c_uint = 2;
 const IDLE: c_uint = 6;
 const PREPARE: c_uint = 9;
 const RUN_DEFAULT: usize = 0;
+const RUN_NOWAIT: c_int = 2;
+/// How many handles of ours are in a loop.
+const OURS: usize = 3;
 
 // As libuv's header declares them; loops and handles are pointers here.
 unsafe extern "C" {
@@ -29,12 +35,15 @@ unsafe extern "C" {
     fn uv_default_loop() -> Raw;
     fn uv_loop_size() -> usize;
     fn uv_loop_init(of: Raw) -> c_int;
+    fn uv_loop_close(of: Raw) -> c_int;
     fn uv_loop_alive(of: Raw) -> c_int;
     fn uv_run(of: Raw, mode: c_int) -> c_int;
     fn uv_stop(of: Raw);
     fn uv_update_time(of: Raw);
     fn uv_backend_fd(of: Raw) -> c_int;
     fn uv_backend_timeout(of: Raw) -> c_int;
+    fn uv_walk(of: Raw, visit: unsafe extern "C" fn(Raw, Raw), argument: Raw);
+    fn uv_close(handle: Raw, callback: Callback);
     fn uv_handle_size(kind: c_uint) -> usize;
     fn uv_handle_get_data(handle: Raw) -> Raw;
     fn uv_handle_set_data(handle: Raw, data: Raw);
@@ -76,38 +85,42 @@ struct Shared {
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
 
-/// A loop of libuv's. It lives as long as the process.
+/// A loop of libuv's. The drop closes it, unless something of an addon is in it.
 pub(crate) struct Loop {
-    shared: &'static Shared,
+    /// Freed with the loop.
+    shared: ManuallyDrop<Owned<Shared>>,
     prepare: Raw,
+    check: Raw,
     idle: Raw,
+    is_default: bool,
 }
 
 /// Whether a host has the process's default loop.
 static DEFAULT_TAKEN: AtomicBool = AtomicBool::new(false);
 
 impl Loop {
-    /// Opens the loop of this thread's host: the default loop for the first host of the process, as
-    /// for Node's main thread, and a new one for any other. `None` without free descriptors.
+    /// Opens the loop of this thread's host: the default loop if no other host has it, as for Node's
+    /// main thread, else a new one. `None` without free descriptors.
     pub(crate) fn open(hooks: RoundHooks) -> Option<Self> {
-        let raw = if DEFAULT_TAKEN.swap(true, Ordering::AcqRel) {
-            own_loop()?
-        } else {
-            // SAFETY: A7; only the first host comes here.
+        let is_default = !DEFAULT_TAKEN.swap(true, Ordering::AcqRel);
+        let raw = if is_default {
+            // SAFETY: A7; one host at a time comes here.
             let raw = unsafe { uv_default_loop() };
             if raw.is_null() {
                 DEFAULT_TAKEN.store(false, Ordering::Release);
                 return None;
             }
             raw
+        } else {
+            own_loop()?
         };
-        let shared: &'static Shared = Box::leak(Box::new(Shared {
+        let shared = Owned::new(Shared {
             raw,
             hooks,
             running: Cell::new(false),
             panic: Cell::new(None),
-        }));
-        let data = std::ptr::from_ref(shared).cast_mut().cast();
+        });
+        let data = std::ptr::from_ref(shared.get()).cast_mut().cast();
         let (prepare, check, idle) = (handle(PREPARE), handle(CHECK), handle(IDLE));
         // SAFETY: A7; the memory is as large as libuv says. These calls cannot fail.
         unsafe { uv_prepare_init(raw, prepare) };
@@ -116,7 +129,7 @@ impl Loop {
         // SAFETY: A7; as above.
         unsafe { uv_idle_init(raw, idle) };
         for ours in [prepare, check, idle] {
-            // SAFETY: A7; what is pointed to is never freed.
+            // SAFETY: A7; what is pointed to is freed after the handle.
             unsafe { uv_handle_set_data(ours, data) };
         }
         // SAFETY: A7; the callback takes what was set as data above.
@@ -128,20 +141,22 @@ impl Loop {
             unsafe { uv_unref(ours) };
         }
         Some(Self {
-            shared,
+            shared: ManuallyDrop::new(shared),
             prepare,
+            check,
             idle,
+            is_default,
         })
     }
 
     /// The `uv_loop_t` for `napi_get_uv_event_loop`.
     pub(crate) fn raw(&self) -> *mut c_void {
-        self.shared.raw
+        self.shared.get().raw
     }
 
     /// Whether a round of [`Loop::run_once`] is under way.
     pub(crate) fn is_running(&self) -> bool {
-        self.shared.running.get()
+        self.shared.get().running.get()
     }
 
     /// Runs one round without waiting: timers, polling with what belongs in its middle, closing
@@ -150,7 +165,7 @@ impl Loop {
         if self.is_running() {
             return;
         }
-        let shared = self.shared;
+        let shared = self.shared.get();
         shared.running.set(true);
         // An idle handle keeps the loop from waiting, and from ending before it polls.
         // SAFETY: A7; our handle, on the thread of its loop; the callback does nothing.
@@ -177,7 +192,7 @@ impl Loop {
     /// Updates the loop's time, from which its timers count.
     pub(crate) fn update_time(&self) {
         // SAFETY: A7; our loop, on its thread.
-        unsafe { uv_update_time(self.shared.raw) };
+        unsafe { uv_update_time(self.raw()) };
     }
 
     /// How long until the loop's next timer; `None` without one.
@@ -186,7 +201,7 @@ impl Loop {
         // SAFETY: A7; our loop, on its thread.
         unsafe { uv_ref(self.prepare) };
         // SAFETY: A7; our handle, on the thread of its loop.
-        let timeout = unsafe { uv_backend_timeout(self.shared.raw) };
+        let timeout = unsafe { uv_backend_timeout(self.raw()) };
         // SAFETY: A7; our handle, on the thread of its loop.
         unsafe { uv_unref(self.prepare) };
         u64::try_from(timeout).ok().map(Duration::from_millis)
@@ -195,15 +210,61 @@ impl Loop {
     /// Returns whether a handle or request of an addon keeps the loop alive.
     pub(crate) fn is_alive(&self) -> bool {
         // SAFETY: A7; our loop, on its thread.
-        unsafe { uv_loop_alive(self.shared.raw) != 0 }
+        unsafe { uv_loop_alive(self.raw()) != 0 }
     }
 
-    /// The descriptor that becomes readable when the loop has events.
+    /// The descriptor that becomes readable when the loop has events. It is used no longer than the
+    /// loop lives.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'static> {
         // SAFETY: A7; our loop, on its thread.
-        let descriptor = unsafe { uv_backend_fd(self.shared.raw) };
-        // SAFETY: A7; a loop that is open has one, and this one is never closed.
+        let descriptor = unsafe { uv_backend_fd(self.raw()) };
+        // SAFETY: A7, A10; a loop that is open has one.
         unsafe { BorrowedFd::borrow_raw(descriptor) }
+    }
+
+    fn handles(&self) -> usize {
+        let mut count = 0_usize;
+        // SAFETY: A7; our loop, on its thread; the callback counts in our local variable.
+        unsafe { uv_walk(self.raw(), count_handle, (&raw mut count).cast()) };
+        count
+    }
+
+    /// Closes the loop; false if that is not possible.
+    fn close(&self) -> bool {
+        if self.is_alive() || self.handles() > OURS {
+            return false;
+        }
+        for ours in [self.prepare, self.check, self.idle] {
+            // SAFETY: A7; our handle, on the thread of its loop; the callback does nothing.
+            unsafe { uv_close(ours, nothing) };
+        }
+        // SAFETY: A7; our loop, on its thread. Nothing is in it but our handles, which are closing.
+        unsafe { uv_run(self.raw(), RUN_NOWAIT) };
+        // SAFETY: A7; our loop, on its thread, with nothing in it.
+        unsafe { uv_loop_close(self.raw()) == 0 }
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if !self.close() {
+            tracing::warn!(
+                "an addon has left handles or requests in its libuv loop, which stays open"
+            );
+            return;
+        }
+        for ours in [self.prepare, self.check, self.idle] {
+            // SAFETY: A7; our memory, of a handle that is closed.
+            unsafe { libc::free(ours) };
+        }
+        if self.is_default {
+            DEFAULT_TAKEN.store(false, Ordering::Release);
+        } else {
+            // SAFETY: A7; our memory, of a loop that is closed.
+            unsafe { libc::free(self.raw()) };
+        }
+        // SAFETY: A7, A10; the handles that pointed to it are freed. It is dropped here only.
+        unsafe { ManuallyDrop::drop(&mut self.shared) };
     }
 }
 
@@ -217,7 +278,12 @@ fn own_loop() -> Option<Raw> {
     // SAFETY: A7; it takes nothing and has no state.
     let raw = memory(unsafe { uv_loop_size() });
     // SAFETY: A7; the memory is as large as libuv says.
-    (unsafe { uv_loop_init(raw) } == 0).then_some(raw)
+    if unsafe { uv_loop_init(raw) } == 0 {
+        return Some(raw);
+    }
+    // SAFETY: A7; our memory, of which libuv has kept nothing.
+    unsafe { libc::free(raw) };
+    None
 }
 
 fn handle(kind: c_uint) -> Raw {
@@ -225,12 +291,16 @@ fn handle(kind: c_uint) -> Raw {
     memory(unsafe { uv_handle_size(kind) })
 }
 
-/// Memory for so many bytes that is aligned for all of libuv's structures and never freed.
+/// Memory for so many bytes, which is aligned for all of libuv's structures.
 fn memory(bytes: usize) -> Raw {
-    let words = bytes.div_ceil(size_of::<u128>());
-    Box::leak(vec![0_u128; words].into_boxed_slice())
-        .as_mut_ptr()
-        .cast()
+    // SAFETY: A7; any number is allowed.
+    let block = unsafe { libc::calloc(1, bytes) };
+    if block.is_null()
+        && let Ok(layout) = Layout::from_size_align(bytes, align_of::<u128>())
+    {
+        handle_alloc_error(layout);
+    }
+    block
 }
 
 /// The data of a handle of ours.
@@ -241,7 +311,7 @@ fn memory(bytes: usize) -> Raw {
 unsafe fn shared(handle: Raw) -> &'static Shared {
     // SAFETY: A7; the handle is one of ours and was initialised.
     let data = unsafe { uv_handle_get_data(handle) };
-    // SAFETY: A7; this was set as the data of each handle of ours, and is never freed.
+    // SAFETY: A7, A10; this was set as the data of each handle of ours, and is freed after it.
     unsafe { &*data.cast() }
 }
 
@@ -272,3 +342,8 @@ unsafe extern "C" fn after_polling(handle: Raw) {
 }
 
 unsafe extern "C" fn nothing(_: Raw) {}
+
+unsafe extern "C" fn count_handle(_: Raw, count: Raw) {
+    // SAFETY: A7; `Loop::handles` passes its count.
+    unsafe { *count.cast::<usize>() += 1 };
+}

@@ -1,9 +1,8 @@
 //! The state of Node-API: one [`Env`] per loaded addon, and the tables that ids are looked up in.
 //!
 //! The bodies in `api` and the host use it. Nothing here calls C: ids and statuses are types of
-//! `abi`, values are the engine's. Environments live as long as the process, as the engine does, so
-//! they are `&'static`; closing one ends what it owns and leaves an environment that refuses
-//! JavaScript.
+//! `abi`, values are the engine's. Environments live as long as their host, which lends them as
+//! `&'static`; closing one ends what it owns and leaves an environment that refuses JavaScript.
 #![forbid(unsafe_code)]
 
 pub(crate) mod cleanup;

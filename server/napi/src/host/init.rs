@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use hostd_engine::{Options, Runtime};
+use hostd_engine::Options;
 
-use super::{CURRENT, Host, HostOptions, HostState, Inbox, NodeRuntime, StartError, Uv};
+use super::{HostOptions, HostState, Inbox, NodeRuntime, OwnedHost, StartError, Uv};
 use crate::abi::frame::Frames;
+use crate::abi::owned::{self, Owned};
 use crate::abi::types::napi_node_version;
 use crate::abi::{address, exports};
 use crate::env::finalizer::Finalizers;
@@ -17,17 +18,20 @@ use crate::env::scopes::ScopeStack;
 use crate::env::slots::{IdKind, Slots};
 
 /// Makes this thread's host.
-pub(super) fn start(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<Host, StartError> {
+pub(super) fn start(
+    options: HostOptions,
+    node: Box<dyn NodeRuntime>,
+) -> Result<OwnedHost, StartError> {
     // Keeps the exported functions in the binary.
     std::hint::black_box(exports::symbols().count());
     address::reserve();
-    let engine = Options {
+    let options_of_engine = Options {
         stack_bytes: options.stack_bytes,
         memory_limit: options.memory_limit,
     };
-    let rt = Runtime::new(engine).map_err(StartError::Engine)?;
-    let state: &'static HostState = Box::leak(Box::new(HostState {
-        rt,
+    let engine = owned::engine(options_of_engine).map_err(StartError::Engine)?;
+    let state = Owned::new(HostState {
+        rt: engine.runtime(),
         handles: RefCell::new(HandleStack::new()),
         scopes: RefCell::new(ScopeStack::default()),
         frames: Frames::new(),
@@ -63,7 +67,6 @@ pub(super) fn start(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<
         closed: Cell::new(false),
         finalized: RefCell::new(VecDeque::new()),
         warned: RefCell::new(HashSet::new()),
-    }));
-    CURRENT.set(Some(state));
-    Ok(Host { state })
+    });
+    Ok(OwnedHost::new(state, engine))
 }

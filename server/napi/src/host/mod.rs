@@ -1,6 +1,6 @@
 //! The host of a thread: the engine and every addon environment on it.
 //!
-//! There is one per thread, made once and never freed, as the engine is.
+//! A thread has one at a time. [`OwnedHost`] owns it and frees it; a [`Host`] is a handle.
 #![forbid(unsafe_code)]
 
 mod budget;
@@ -11,6 +11,7 @@ mod init;
 mod invoke;
 mod node_runtime;
 mod options;
+mod owned;
 pub(crate) mod pool;
 mod round;
 mod uv;
@@ -28,6 +29,7 @@ use hostd_engine::{FinalizerToken, JsResult, Runtime, Thrown, Value};
 use crate::abi::enter::Row;
 use crate::abi::frame::Frames;
 use crate::abi::library;
+use crate::abi::owned::Owned;
 use crate::abi::types::{napi_env, napi_node_version};
 use crate::env::cleanup::AsyncEntry;
 use crate::env::deferred::LastPromise;
@@ -45,6 +47,7 @@ pub(crate) use inbox::{Event, Inbox};
 pub(crate) use invoke::callback;
 pub use node_runtime::{NodeRuntime, Settled};
 pub use options::{HostHooks, HostOptions, NodeVersion, Origin, StartError};
+pub use owned::OwnedHost;
 pub(crate) use pool::{Job, Ticket};
 pub(crate) use round::Round;
 pub(crate) use uv::Uv;
@@ -86,7 +89,7 @@ pub(crate) fn caller(raw: napi_env) -> Option<Caller> {
 #[cold]
 fn other_caller(raw: napi_env) -> Option<Caller> {
     let host = current()?;
-    let env = host.envs.borrow().get(Env::index_of(raw)?).copied()?;
+    let env = host.envs.borrow().get(Env::index_of(raw)?)?.get();
     let caller = Caller { host, env };
     CALLER.set(Some(caller));
     Some(caller)
@@ -146,7 +149,7 @@ pub(crate) struct HostState {
     /// The same in the memory that C is pointed to.
     pub(crate) node_version_for_c: napi_node_version,
     row: Cell<Option<&'static Row>>,
-    envs: RefCell<Vec<&'static Env>>,
+    envs: RefCell<Vec<Owned<Env>>>,
     /// What debug mode remembers, if it is on.
     pub(crate) debug: Option<debug::Debug>,
     pub(crate) hooks: Box<dyn HostHooks>,
@@ -165,7 +168,8 @@ impl Host {
     ///
     /// # Errors
     /// The engine cannot start, or this thread has one.
-    pub fn new(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<Self, StartError> {
+    #[expect(clippy::new_ret_no_self, reason = "a host comes with its owner")]
+    pub fn new(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<OwnedHost, StartError> {
         init::start(options, node)
     }
 
@@ -429,22 +433,23 @@ impl fmt::Debug for HostState {
 impl HostState {
     /// All environments, closed ones included.
     pub(crate) fn envs(&self) -> Vec<&'static Env> {
-        self.envs.borrow().clone()
+        self.envs.borrow().iter().map(Owned::get).collect()
     }
 
     /// The environment with this id.
     pub(crate) fn env_by_id(&self, id: EnvId) -> Option<&'static Env> {
-        self.envs.borrow().get(id.0 as usize).copied()
+        self.envs.borrow().get(id.0 as usize).map(Owned::get)
     }
 
     fn create_env(&self, path: &Path, filename: Option<&Path>, api_version: i32) -> &'static Env {
         let mut envs = self.envs.borrow_mut();
         let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
-        let env: &'static Env = Box::leak(Box::new(Env::new(id, path, filename, api_version)));
+        let owned = Owned::new(Env::new(id, path, filename, api_version));
+        let env = owned.get();
         if env.is_experimental() {
             self.has_experimental.set(true);
         }
-        envs.push(env);
+        envs.push(owned);
         env
     }
 

@@ -3,17 +3,17 @@
 //! Between turns the host's thread sleeps on what it always sleeps on. When the next timer of the
 //! loop is due is a deadline like others. Everything else shows in the loop's one descriptor, and
 //! that is watched by a thread that does nothing but sleep until it is readable: then it posts an
-//! event, and watches again only when it is told to.
+//! event, and watches again only when it is told to. The thread ends with the host.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 
 use super::entry::Depth;
 use super::{Budget, Event, Host, HostState, Inbox, current};
@@ -25,8 +25,9 @@ pub(crate) struct Uv(OnceCell<Open>);
 
 #[derive(Debug)]
 struct Open {
-    of: Loop,
+    /// Dropped first: it watches the loop's descriptor.
     watch: Watch,
+    of: Loop,
     /// What is left of the turn whose round is under way.
     budget: Cell<Option<Budget>>,
 }
@@ -38,32 +39,45 @@ struct Watch {
     poll: Arc<OwnedFd>,
     /// Whether it has seen something since it was last told to watch.
     fired: Arc<AtomicBool>,
+    /// Ends the thread when it is written to.
+    end: OwnedFd,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// A watcher only sleeps.
 const WATCHER_STACK: usize = 64 << 10;
 const ONCE: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ONESHOT);
+/// What the thread is told of: an event of the loop, or its own end.
+const LOOP: u64 = 0;
+const END: u64 = 1;
 
 impl Watch {
     /// Starts the thread. It watches nothing yet.
     fn start(watched: BorrowedFd<'static>, inbox: Arc<Inbox>) -> io::Result<Self> {
         let poll = Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
         let disarmed = epoll::EventFlags::ONESHOT;
-        epoll::add(&poll, watched, epoll::EventData::new_u64(0), disarmed)?;
+        epoll::add(&poll, watched, epoll::EventData::new_u64(LOOP), disarmed)?;
+        let end = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let on_end = epoll::EventData::new_u64(END);
+        epoll::add(&poll, &end, on_end, epoll::EventFlags::IN)?;
         let fired = Arc::new(AtomicBool::new(true));
         let (theirs, tell) = (Arc::clone(&poll), Arc::clone(&fired));
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("napi-uv".to_owned())
             .stack_size(WATCHER_STACK)
             .spawn(move || {
-                let mut seen = Vec::with_capacity(1);
+                let mut seen: Vec<epoll::Event> = Vec::with_capacity(1);
                 loop {
                     seen.clear();
                     let waited =
                         epoll::wait(&theirs, rustix::buffer::spare_capacity(&mut seen), None);
-                    if waited.is_ok() && !seen.is_empty() {
-                        tell.store(true, Ordering::Release);
-                        inbox.post(Event::Loop);
+                    match (waited, seen.first()) {
+                        (Ok(_), Some(event)) if event.data.u64() == END => return,
+                        (Ok(_), Some(_)) => {
+                            tell.store(true, Ordering::Release);
+                            inbox.post(Event::Loop);
+                        }
+                        _ => {}
                     }
                 }
             })?;
@@ -71,6 +85,8 @@ impl Watch {
             watched,
             poll,
             fired,
+            end,
+            thread: Some(thread),
         })
     }
 
@@ -84,11 +100,21 @@ impl Watch {
         }
         self.fired.store(false, Ordering::Release);
         // What has become readable just now is seen as well.
-        let data = epoll::EventData::new_u64(0);
+        let data = epoll::EventData::new_u64(LOOP);
         if let Err(error) = epoll::modify(self.poll.as_fd(), self.watched, data, ONCE) {
             tracing::error!(%error, "cannot poll the libuv loop");
         }
         false
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let ends = rustix::io::write(&self.end, &1_u64.to_ne_bytes()).is_ok();
+        if let Some(thread) = self.thread.take().filter(|_| ends) {
+            // A panic of the thread has been printed.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -164,8 +190,8 @@ impl HostState {
         let watch = Watch::start(of.descriptor(), Arc::clone(&self.inbox))?;
         let raw = of.raw();
         let open = Open {
-            of,
             watch,
+            of,
             budget: Cell::new(None),
         };
         // Nobody else can have set it meanwhile: this thread is the only one.

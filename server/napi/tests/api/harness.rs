@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hostd_engine::{FinalizerToken, Runtime, Value};
 pub(crate) use hostd_napi::abi::status::Status;
 pub(crate) use hostd_napi::abi::types::*;
-use hostd_napi::{Host, HostHooks, HostOptions, Origin};
+use hostd_napi::{Host, HostHooks, HostOptions, Origin, OwnedHost};
 
 /// Calls a function under test, gives its status.
 macro_rules! call {
@@ -112,6 +112,7 @@ extern "C" fn init(env: napi_env, exports: napi_value) -> napi_value {
 pub(crate) struct Bench {
     pub(crate) host: Host,
     pub(crate) recorded: Rc<Recorded>,
+    _owner: OwnedHost,
 }
 
 /// Makes this thread's host.
@@ -125,9 +126,11 @@ pub(crate) fn bench_with_ring(ring: Arc<dyn Fn() + Send + Sync>) -> Bench {
     let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&recorded))));
     options.stack_bytes = 1024 * 1024;
     options.request_turn = ring;
+    let owner = hostd_node::start(options).unwrap();
     Bench {
-        host: hostd_node::start(options).unwrap(),
+        host: *owner,
         recorded,
+        _owner: owner,
     }
 }
 

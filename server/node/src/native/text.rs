@@ -1,30 +1,33 @@
 //! The native functions under `TextDecoder`: the decoders of the WHATWG encoding standard.
 //!
 //! A text that arrives in one piece needs no state. The decoder of a text that arrives in several
-//! pieces is kept here, under a number that its `TextDecoder` in `text.js` holds.
+//! pieces is kept by the host, under a number that its `TextDecoder` in `text.js` holds.
 #![expect(
     clippy::unnecessary_wraps,
     reason = "the engine calls every native function by one signature"
 )]
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use hostd_engine::{Invocation, JsResult, Runtime, Value};
 
 use super::bytes::{argument, size};
+use crate::state::NodeState;
 
-/// The decoders of this thread's texts that arrive in pieces.
+/// The decoders of a host's texts that arrive in pieces.
 #[derive(Default)]
-struct Decoders {
+pub(crate) struct Decoders {
     by_number: HashMap<usize, Decoder>,
     /// Numbers given so far: none is given twice.
     given: usize,
 }
 
-thread_local! {
-    static DECODERS: RefCell<Decoders> = RefCell::default();
+impl fmt::Debug for Decoders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_number.keys()).finish()
+    }
 }
 
 fn encoding(rt: Runtime, label: &Value) -> JsResult<Option<&'static Encoding>> {
@@ -53,18 +56,17 @@ pub(crate) fn encoding_name(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `openDecoder()`: the number of a decoder for [`decode_next`].
 pub(crate) fn open_decoder(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    let number = DECODERS.with_borrow_mut(|decoders| {
-        decoders.given += 1;
-        decoders.given
-    });
+    let mut decoders = NodeState::of(rt)?.decoders.borrow_mut();
+    decoders.given += 1;
     #[expect(clippy::cast_precision_loss, reason = "counts to far less than 2^53")]
-    Ok(rt.number(number as f64))
+    Ok(rt.number(decoders.given as f64))
 }
 
 /// `closeDecoder(number)`.
-pub(crate) fn close_decoder(_: Runtime, call: &Invocation<'_>) -> JsResult {
+pub(crate) fn close_decoder(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if let Some(number) = size(call, 0) {
-        DECODERS.with_borrow_mut(|decoders| decoders.by_number.remove(&number));
+        let mut decoders = NodeState::of(rt)?.decoders.borrow_mut();
+        decoders.by_number.remove(&number);
     }
     Ok(Value::UNDEFINED)
 }
@@ -98,16 +100,15 @@ pub(crate) fn decode_next(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         return Ok(Value::UNDEFINED);
     };
     let (fatal, keeps_mark, last) = (flag(call, 2), flag(call, 3), flag(call, 5));
-    let kept = DECODERS.with_borrow_mut(|decoders| decoders.by_number.remove(&number));
+    let decoders = &NodeState::of(rt)?.decoders;
+    let kept = decoders.borrow_mut().by_number.remove(&number);
     let mut current = kept.unwrap_or_else(|| decoder(encoding, keeps_mark));
     let text = decoded(rt, &mut current, &bytes, fatal, last)?;
     if text.is_some() && !last {
-        DECODERS.with_borrow_mut(|decoders| {
-            let room = decoders.by_number.try_reserve(1);
-            room.map_err(|_| rt.out_of_memory())?;
-            decoders.by_number.insert(number, current);
-            Ok(())
-        })?;
+        let mut decoders = decoders.borrow_mut();
+        let room = decoders.by_number.try_reserve(1);
+        room.map_err(|_| rt.out_of_memory())?;
+        decoders.by_number.insert(number, current);
     }
     Ok(text.unwrap_or(Value::UNDEFINED))
 }

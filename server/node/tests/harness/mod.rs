@@ -39,7 +39,7 @@ pub(crate) fn start() -> (Host, Rc<Log>) {
     let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&log))));
     // Tests run on threads with 2 MiB of stack.
     options.stack_bytes = 1 << 20;
-    (hostd_node::start(options).expect("a host"), log)
+    (hostd_node::start(options).expect("a host").leak(), log)
 }
 
 /// What a script comes to, as text.

@@ -207,6 +207,7 @@ impl Env {
         drop(local);
         if let Ok((slot, mut state)) = locked(id) {
             state.phase = Phase::Finalized;
+            state.inbox = None;
             if state.threads == 0 {
                 free(slot, &mut state, id);
             }
