@@ -67,6 +67,10 @@ impl RemoteHooks for Absent {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "native functions have one signature"
+)]
 fn identity(_: Runtime, call: &Invocation<'_>) -> JsResult {
     Ok(call.this.clone())
 }

@@ -455,5 +455,5 @@ fn main() {
     }
     let each = now().saturating_sub(start).as_secs_f64() * 1e9 / f64::from(CALLS);
     println!("{:32} {each:8.1} ns", "enter and add(1, 2)");
-    measure_batches(host, &exports);
+    measure_batches(*host, &exports);
 }

@@ -1,7 +1,7 @@
 //! [`OwnedHost`], whose drop ends a host and frees all that it has.
 
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::thread;
 
@@ -35,7 +35,7 @@ impl OwnedHost {
 
     /// Keeps the host for as long as the process lives, as where that ends soon.
     pub fn leak(mut self) -> Host {
-        mem::forget(self.parts.take());
+        let _never_dropped = ManuallyDrop::new(self.parts.take());
         self.host
     }
 }
@@ -56,7 +56,7 @@ impl Drop for OwnedHost {
         let state = self.host.state;
         if !state.is_idle() || thread::panicking() {
             tracing::error!("a host that is in use is dropped: its memory is not freed");
-            mem::forget(parts);
+            let _never_dropped = ManuallyDrop::new(parts);
             return;
         }
         state.close();

@@ -2,10 +2,6 @@
 //!
 //! A text that arrives in one piece needs no state. The decoder of a text that arrives in several
 //! pieces is kept by the host, under a number that its `TextDecoder` in `text.js` holds.
-#![expect(
-    clippy::unnecessary_wraps,
-    reason = "the engine calls every native function by one signature"
-)]
 
 use std::collections::HashMap;
 use std::fmt;
