@@ -112,7 +112,8 @@ impl Job {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// Parked threads, and how many of them were woken but do not run yet.
+    /// Parked threads, and how many of them are on their way to take a job: never more than do come,
+    /// since each that comes, for whatever reason, takes one off.
     idle: usize,
     waking: usize,
     nearby: Nearby,
@@ -182,6 +183,24 @@ impl Queue {
     /// Whether the next thread that parks is to have a timeout.
     fn needs_watch(&self) -> bool {
         !self.is_watched && (self.nearby == Nearby::Napping || self.is_busy())
+    }
+
+    /// Counts a parked thread that is to be woken for the jobs, if no other thread takes them.
+    fn wake(&mut self) -> bool {
+        let is_needed = self.idle > self.waking && !self.is_attended();
+        if is_needed {
+            self.waking += 1;
+            self.publish_runnable();
+        }
+        is_needed
+    }
+
+    /// A parked thread runs again: it was woken, or had a timeout. A thread that had a timeout may
+    /// have missed the wake-up that was meant for it, and comes all the same.
+    fn unpark(&mut self) {
+        self.idle -= 1;
+        self.waking = self.waking.saturating_sub(1);
+        self.publish_runnable();
     }
 
     /// How long to spin for the next job, if that is expected to succeed.
@@ -277,11 +296,7 @@ fn ensure_worker(queue: &mut Queue) -> bool {
 /// Wakes a parked thread if there are jobs that no other thread takes. Unlocks first: a thread that
 /// is woken under the lock would block on it.
 fn wake_another(mut queue: MutexGuard<'_, Queue>) {
-    let is_needed = queue.idle > queue.waking && !queue.is_attended() && !queue.jobs.is_empty();
-    if is_needed {
-        queue.waking += 1;
-        queue.publish_runnable();
-    }
+    let is_needed = !queue.jobs.is_empty() && queue.wake();
     drop(queue);
     if is_needed {
         READY.notify_one();
@@ -368,7 +383,6 @@ fn park(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
     let watches = queue.needs_watch();
     let taken = queue.taken;
     queue.idle += 1;
-    let mut is_woken = true;
     if watches {
         queue.is_watched = true;
         let (guard, waited) = READY
@@ -376,19 +390,12 @@ fn park(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
             .unwrap_or_else(PoisonError::into_inner);
         queue = guard;
         queue.is_watched = false;
-        is_woken = !waited.timed_out();
         // If no job was taken meanwhile, the one that runs is not quick.
-        queue.is_quick &= is_woken || queue.taken != taken;
+        queue.is_quick &= !waited.timed_out() || queue.taken != taken;
     } else {
         queue = READY.wait(queue).unwrap_or_else(PoisonError::into_inner);
     }
-    queue.idle -= 1;
-    // A wake-up may be spurious, or come at the timeout.
-    queue.waking = queue
-        .waking
-        .saturating_sub(usize::from(is_woken))
-        .min(queue.idle);
-    queue.publish_runnable();
+    queue.unpark();
     queue
 }
 
@@ -443,6 +450,22 @@ mod tests {
         queue.is_quick = false;
         queue.is_last_running = true;
         assert!(!queue.is_attended() && !queue.needs_watch());
+    }
+
+    #[test]
+    fn wake_up_that_a_timeout_overtook_leaves_no_thread_unwoken() {
+        let mut queue = Queue {
+            threads: 2,
+            idle: 1,
+            ..Queue::new()
+        };
+        // The parked thread has had its timeout, and waits for the lock: no thread gets this wake-up.
+        assert!(queue.wake());
+        // The other thread takes the job, is done with it and parks, before the first has the lock.
+        queue.idle += 1;
+        queue.unpark();
+        assert_eq!((queue.idle, queue.waking), (1, 0));
+        assert!(queue.wake(), "the thread that is parked is woken");
     }
 
     #[test]
