@@ -9,15 +9,9 @@ use std::fmt;
 
 use rquickjs_sys as q;
 
-use crate::{Runtime, Value};
-
-/// What JavaScript threw; not necessarily an `Error`. Its `Debug` form converts the value to text,
-/// which runs JavaScript: for tests, and before the process ends.
-#[derive(Clone)]
-pub struct Thrown(pub Value);
-
-/// The result of an operation that may throw.
-pub type JsResult<T = Value> = Result<T, Thrown>;
+use crate::Value;
+use crate::state::Runtime;
+use crate::value::{JsResult, Thrown};
 
 /// The native error constructors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,8 +2,8 @@
 
 use rquickjs_sys as q;
 
-use crate::class::{Classes, Payload};
-use crate::slot::Base;
+use crate::classes::{Classes, Payload};
+use crate::record::Base;
 use crate::{JsResult, Runtime, Value};
 
 #[repr(C)]

@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rquickjs_sys as q;
 
-use crate::class::{Classes, Payload};
+use crate::classes::{Classes, Payload};
 use crate::property::data_descriptor;
-use crate::slot::Base;
+use crate::record::Base;
 use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
 
 /// The tag of this crate's own native functions. They need little stack and run when it is nearly

@@ -1,28 +1,11 @@
 //! Microtasks, and the host's hooks for interruption, rejected promises and failed microtasks.
 
-use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::{JsResult, Runtime, Thrown, Value};
-
-/// Returns whether JavaScript must stop.
-pub type InterruptHook = Rc<dyn Fn() -> bool>;
-/// Called for a rejected promise, with the promise, the reason, and whether it is handled.
-pub type RejectionHook = Rc<dyn Fn(Runtime, &Value, &Value, bool)>;
-/// Called for an exception that a microtask threw.
-pub type JobErrorHook = Rc<dyn Fn(Runtime, Thrown)>;
-
-/// The host's hooks.
-#[derive(Default)]
-pub(crate) struct Hooks {
-    interrupt: RefCell<Option<InterruptHook>>,
-    rejection: RefCell<Option<RejectionHook>>,
-    job_error: RefCell<Option<JobErrorHook>>,
-}
+use crate::{InterruptHook, JobErrorHook, JsResult, RejectionHook, Runtime, Value};
 
 unsafe extern "C" fn interrupt_hook(_: *mut q::JSRuntime, _: *mut c_void) -> i32 {
     let Some(rt) = Runtime::current() else {

@@ -1,15 +1,12 @@
-//! Property keys: owned references to the engine's atoms, their making and their text.
+//! Property keys: owned references to the engine's atoms.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
 use rquickjs_sys as q;
 
-use crate::runtime::current;
-use crate::string::{Wtf8, is_ascii};
-use crate::{JsResult, Runtime, Utf8, Value};
+use crate::thread::engine;
 
 /// An owned property key: a string, an index or a symbol. Equal keys have equal atoms.
 #[derive(PartialEq, Eq, Hash)]
@@ -41,25 +38,6 @@ impl Key {
     pub fn as_index(&self) -> Option<u32> {
         (self.atom & INDEX_BIT != 0).then_some(self.atom & !INDEX_BIT)
     }
-
-    /// Returns whether the key is an element's index, of any size.
-    pub(crate) fn is_element(&self) -> bool {
-        self.as_element().is_some()
-    }
-
-    /// The index, if the key is one of any size that arrays have.
-    pub fn as_element(&self) -> Option<u32> {
-        if let Some(index) = self.as_index() {
-            return Some(index);
-        }
-        let rt = Runtime::current()?;
-        if rt.key_is_symbol(self) {
-            return None;
-        }
-        let text = rt.key_text(self).ok()?;
-        let index = text.parse::<u32>().ok()?;
-        (index != u32::MAX && index.to_string() == text.as_str()).then_some(index)
-    }
 }
 
 impl<'a> KeyRef<'a> {
@@ -82,9 +60,10 @@ impl Deref for KeyRef<'_> {
 
 impl Clone for Key {
     fn clone(&self) -> Key {
-        if let Some(state) = current() {
+        let engine = engine();
+        if !engine.is_null() {
             // SAFETY: E1, E8; the new key owns the count that this adds.
-            unsafe { q::JS_DupAtomRT(state.rt, self.atom) };
+            unsafe { q::JS_DupAtomRT(engine, self.atom) };
         }
         Key::own(self.atom)
     }
@@ -93,113 +72,10 @@ impl Clone for Key {
 impl Drop for Key {
     #[inline]
     fn drop(&mut self) {
-        if self.atom & INDEX_BIT == 0
-            && let Some(state) = current()
-        {
+        let engine = engine();
+        if self.atom & INDEX_BIT == 0 && !engine.is_null() {
             // SAFETY: E1, E8; the one release of our count.
-            unsafe { q::JS_FreeAtomRT(state.rt, self.atom) };
+            unsafe { q::JS_FreeAtomRT(engine, self.atom) };
         }
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Runtime::current().map(|rt| rt.key_text(self)) {
-            Some(Ok(text)) => write!(f, "Key({})", text.as_str()),
-            _ => write!(f, "Key(#{})", self.atom),
-        }
-    }
-}
-
-impl fmt::Debug for KeyRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key.fmt(f)
-    }
-}
-
-impl Runtime {
-    #[inline]
-    fn adopt_atom(self, atom: q::JSAtom) -> JsResult<Key> {
-        if atom == q::JS_ATOM_NULL {
-            Err(self.pending())
-        } else {
-            Ok(Key::own(atom))
-        }
-    }
-
-    /// Makes a key from a name; invalid UTF-8 becomes U+FFFD.
-    #[inline]
-    pub fn key_utf8(self, name: &[u8]) -> JsResult<Key> {
-        if is_ascii(name) {
-            // SAFETY: E1; the engine copies the bytes.
-            let atom = unsafe {
-                q::JS_NewAtomLen(
-                    self.ctx(),
-                    name.as_ptr().cast::<std::ffi::c_char>(),
-                    name.len() as _,
-                )
-            };
-            return self.adopt_atom(atom);
-        }
-        // The engine reads a non-ASCII name as Latin-1 if such an atom exists already, so the name
-        // is made a string first.
-        self.key_value(&self.string_utf8(name)?)
-    }
-
-    /// Makes a key from any value, by `ToPropertyKey`.
-    #[inline]
-    pub fn key_value(self, value: &Value) -> JsResult<Key> {
-        self.count_script(value);
-        // SAFETY: E1, E2; the call borrows live values of this context.
-        let atom = unsafe { q::JS_ValueToAtom(self.ctx(), value.0) };
-        self.adopt_atom(atom)
-    }
-
-    /// Makes a key from an index.
-    #[inline]
-    pub fn key_index(self, index: u32) -> JsResult<Key> {
-        // SAFETY: E1; the context and its runtime are live while there is a handle.
-        let atom = unsafe { q::JS_NewAtomUInt32(self.ctx(), index) };
-        self.adopt_atom(atom)
-    }
-
-    /// The key as a value: a string or a symbol.
-    #[inline]
-    pub fn key_to_value(self, key: &Key) -> JsResult {
-        // SAFETY: E1, E8; the call borrows an atom that we own a count of.
-        let raw = unsafe { q::JS_AtomToValue(self.ctx(), key.atom) };
-        self.adopt(raw)
-    }
-
-    /// The text of a string key, or the description of a symbol.
-    #[inline]
-    pub fn key_text(self, key: &Key) -> JsResult<Utf8> {
-        Utf8::new(self, Wtf8::of_atom(self, key.atom)?)
-    }
-
-    /// Returns whether typed arrays treat the key as a number: whether it is the text of one.
-    pub fn key_is_numeric(self, key: &Key) -> bool {
-        if key.as_index().is_some() {
-            return true;
-        }
-        let Ok(name) = self.key_to_value(key) else {
-            return false;
-        };
-        if !name.is_string() {
-            return false;
-        }
-        let text = |value: &Value| self.utf8(value).ok();
-        let number = self.to_number(&name).and_then(|n| self.to_string_value(&n));
-        match (text(&name), number.ok().as_ref().and_then(text)) {
-            (Some(name), Some(number)) => {
-                name.as_bytes() == b"-0" || name.as_bytes() == number.as_bytes()
-            }
-            _ => false,
-        }
-    }
-
-    /// Returns whether the key is a symbol.
-    pub fn key_is_symbol(self, key: &Key) -> bool {
-        key.as_index().is_none() && self.key_to_value(key).is_ok_and(|value| value.is_symbol())
     }
 }

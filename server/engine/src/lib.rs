@@ -62,8 +62,9 @@
 //! - **E14** Allocator functions get a live pointer to the `allocator`'s state, and only blocks
 //!   that the C library's allocator returned.
 //!
-//! The modules import each other in one circle: `runtime` holds the state of all of them, their
-//! methods are those of [`Runtime`], and a [`Value`] needs the state of its thread to be freed.
+//! The lowest modules (`value`, `key`, `record` and the tables `classes`, `finalizers`, `holds`,
+//! `slots`, `intrinsics`) know no engine. `state` consists of them and defines [`Runtime`], to which
+//! each module above adds the operations of one concept. `runtime` makes and frees an engine.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 
 mod allocator;
@@ -71,7 +72,9 @@ mod arraybuffer;
 mod bigint;
 mod buffer_view;
 mod call;
+mod capture;
 mod class;
+mod classes;
 mod coerce;
 mod collection;
 mod date;
@@ -80,26 +83,35 @@ mod external;
 #[cfg(feature = "faults")]
 pub mod failing;
 mod finalizer;
+mod finalizers;
 mod function;
+mod holds;
 mod intrinsics;
 mod job;
 mod key;
+mod key_text;
 mod keys;
+mod kind;
 mod number;
 mod nursery;
 mod object;
 mod promise;
 mod property;
 mod prototype;
+mod record;
+mod register;
 mod remote;
 mod runtime;
 mod script;
 mod set;
 mod shared_memory;
 mod slot;
+mod slots;
 mod stack_trace;
+mod state;
 mod string;
 mod symbol;
+mod thread;
 mod value;
 mod weak;
 
@@ -111,18 +123,19 @@ fn size(size: rquickjs_sys::size_t) -> usize {
 
 pub use arraybuffer::{DataPointer, MAX_BUFFER_LENGTH};
 pub use buffer_view::{ElementType, View, ViewKind};
-pub use class::Brand;
-pub use error::{ErrorConstructor, JsResult, Thrown};
-pub use finalizer::{FinalizerId, FinalizerToken};
+pub use classes::Brand;
+pub use error::ErrorConstructor;
+pub use finalizers::{FinalizerId, FinalizerToken};
 pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};
-pub use job::{InterruptHook, JobErrorHook, RejectionHook};
 pub use key::{Key, KeyRef};
 pub use keys::{KeyQuery, Keys};
+pub use kind::Kind;
 pub use promise::{Deferred, PromiseState};
 pub use property::{Attributes, Content, Descriptor, Property};
-pub use remote::{RemoteClass, RemoteHooks};
-pub use runtime::{Engine, EngineError, Memory, Options, Runtime};
-pub use slot::SlotData;
+pub use record::SlotData;
+pub use remote::RemoteClass;
+pub use runtime::{Engine, Memory, Options};
+pub use state::{EngineError, InterruptHook, JobErrorHook, RejectionHook, RemoteHooks, Runtime};
 pub use string::{Utf8, Utf16, Wtf8};
-pub use value::{Kind, Value};
+pub use value::{JsResult, Thrown, Value};
 pub use weak::Weak;

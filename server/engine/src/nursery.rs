@@ -18,14 +18,13 @@
 //!   again. It takes place when the holds have doubled or many bytes were allocated, when the
 //!   thread is idle, and by [`Runtime::gc`].
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rquickjs_sys as q;
 
-use crate::runtime::State;
-use crate::slot::Record;
+use crate::holds::{COLLECT_BYTES_MIN, COLLECT_HOLDS_MIN, GivenUp, HELD, Hold, Holds};
+use crate::record::{NOT_HELD, Record};
+use crate::state::State;
 use crate::{JsResult, Runtime, Value};
 
 /// How many unreferenced objects are queued at most.
@@ -34,9 +33,6 @@ const UNREFERENCED_MAX: usize = 1024;
 const BYTES_MAX: u64 = 16 << 20;
 /// How many holds are examined for each new one.
 const EXAMINED_PER_HOLD: usize = 2;
-/// The fewest new holds, and new bytes, after which a collection takes place.
-const COLLECT_HOLDS_MIN: usize = 8192;
-const COLLECT_BYTES_MIN: u64 = 64 << 20;
 /// A slow collection delays the next one: by a hold for so many nanoseconds that it took, and by so
 /// many bytes for each nanosecond, up to this multiple of the fewest.
 const NANOSECONDS_PER_HOLD: u64 = 500;
@@ -48,171 +44,6 @@ const AGE_MIN: Duration = Duration::from_secs(30);
 const AGE_MIN_UNDER_PRESSURE: Duration = Duration::from_secs(1);
 /// How soon an idle thread calls [`Runtime::age`] after it was active.
 const FIRST_STEP_DELAY: Duration = Duration::from_millis(50);
-
-/// In the record of an object that is not held.
-pub(crate) const NOT_HELD: u32 = u32::MAX;
-/// In the record of an object that is held. Any other number is the index of a hold that was given
-/// up for a collection.
-const HELD: u32 = u32::MAX - 1;
-
-/// A strong reference that keeps an object and its record alive (E13).
-struct Hold {
-    value: Value,
-    record: *const Record,
-}
-
-/// A hold that was given up: the object lives until its record reports its death.
-struct GivenUp {
-    raw: q::JSValue,
-    record: *const Record,
-}
-
-/// All holds.
-pub(crate) struct Nursery {
-    holds: RefCell<Holds>,
-    /// Those that were given up for the collection that is under way.
-    given_up: RefCell<Vec<GivenUp>>,
-    /// Bytes of array buffers and other memory that the engine does not allocate.
-    foreign: Cell<u64>,
-    /// Whether the thread was active since the last call of [`Runtime::age`], and since the last
-    /// step.
-    stirred: Cell<bool>,
-    active: Cell<bool>,
-    /// When the next step of an idle thread is due.
-    due: Cell<Option<Instant>>,
-}
-
-struct Holds {
-    /// Those not found unreferenced, in the order in which they are examined.
-    held: VecDeque<Hold>,
-    /// Those found unreferenced, oldest first, each with the bytes allocated until then.
-    unreferenced: VecDeque<(Hold, u64)>,
-    /// How many have left the queue above.
-    left: u64,
-    /// The value of `left` up to which objects were unreferenced at the last step already.
-    aged: u64,
-    /// The allocated bytes at the last step and at the last collection.
-    bytes_at_step: u64,
-    bytes_at_collection: u64,
-    /// The allocated bytes when holds were last examined: an object found now may have been
-    /// unreferenced since then.
-    bytes_at_look: u64,
-    /// The holds and the new bytes at which a collection takes place.
-    limit: usize,
-    limit_bytes: u64,
-}
-
-impl Nursery {
-    pub(crate) fn new() -> Nursery {
-        Nursery {
-            holds: RefCell::new(Holds {
-                held: VecDeque::new(),
-                unreferenced: VecDeque::new(),
-                left: 0,
-                aged: 0,
-                bytes_at_step: 0,
-                bytes_at_collection: 0,
-                bytes_at_look: 0,
-                limit: COLLECT_HOLDS_MIN,
-                limit_bytes: COLLECT_BYTES_MIN,
-            }),
-            given_up: RefCell::default(),
-            foreign: Cell::new(0),
-            stirred: Cell::new(false),
-            active: Cell::new(false),
-            due: Cell::new(None),
-        }
-    }
-
-    /// Notes the death of an object whose hold was given up, by the index in its record. Runs in
-    /// finalizers.
-    pub(crate) fn note_death(&self, held: u32) {
-        if let Some(hold) = self.given_up.borrow_mut().get_mut(held as usize) {
-            hold.raw = q::JS_UNDEFINED;
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        let holds = self.holds.borrow();
-        holds.held.is_empty() && holds.unreferenced.is_empty()
-    }
-}
-
-impl Hold {
-    fn record(&self) -> &Record {
-        // SAFETY: E13; the hold keeps the object alive.
-        unsafe { &*self.record }
-    }
-
-    /// Gives up the hold on an object that has other references.
-    fn give_up(self, place: usize) -> GivenUp {
-        let place = u32::try_from(place).unwrap_or(HELD);
-        self.record().held.set(place.min(HELD));
-        let given_up = GivenUp {
-            raw: self.value.0,
-            record: self.record,
-        };
-        self.value.release_shared();
-        given_up
-    }
-}
-
-impl GivenUp {
-    /// Takes the hold again, unless the object died.
-    fn take(self) -> Option<Hold> {
-        let value = Value::lent(&self.raw);
-        if value.is_undefined() {
-            return None;
-        }
-        let hold = Hold {
-            value: value.clone(),
-            record: self.record,
-        };
-        hold.record().held.set(HELD);
-        Some(hold)
-    }
-}
-
-impl Holds {
-    /// Queues the object of the next hold if that is its only reference.
-    #[inline]
-    fn examine(&mut self) {
-        if let Some(hold) = self.held.pop_front() {
-            if hold.value.is_shared() {
-                self.held.push_back(hold);
-            } else {
-                self.unreferenced.push_back((hold, self.bytes_at_look));
-            }
-        }
-    }
-
-    fn examine_all(&mut self, allocated: u64) {
-        for _ in 0..self.held.len() {
-            self.examine();
-        }
-        self.bytes_at_look = allocated;
-    }
-
-    /// Removes the oldest unreferenced object if it is due, for the caller to drop. An object that
-    /// has got another reference, by a weak one, is held again.
-    #[inline]
-    fn next_due(&mut self, is_due: impl Fn(&Holds, u64) -> bool) -> Option<Value> {
-        loop {
-            let &(_, bytes) = self.unreferenced.front()?;
-            if !is_due(self, bytes) {
-                return None;
-            }
-            self.left += 1;
-            let (hold, _) = self.unreferenced.pop_front()?;
-            if hold.value.is_shared() {
-                self.held.push_back(hold);
-                continue;
-            }
-            hold.record().held.set(NOT_HELD);
-            return Some(hold.value);
-        }
-    }
-}
 
 impl State {
     /// How many bytes were allocated so far, by the engine and for its array buffers.

@@ -11,13 +11,13 @@ use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::class::{Classes, Payload};
+use crate::classes::{Classes, Payload};
 use crate::finalizer::queue;
 use crate::function::lent_args;
 use crate::key::KeyRef;
 use crate::property::data_descriptor;
-use crate::slot::Base;
-use crate::{FinalizerToken, JsResult, Key, Runtime, Thrown, Value};
+use crate::record::Base;
+use crate::{FinalizerToken, JsResult, Key, RemoteHooks, Runtime, Thrown, Value};
 
 /// Whether a remote object can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,23 +26,6 @@ pub enum RemoteClass {
     Object,
     /// Properties and calls; `typeof` says function.
     Function,
-}
-
-/// The operations of remote objects. Hooks may run JavaScript and throw.
-pub trait RemoteHooks {
-    /// Reads an own property; `None` if there is none.
-    fn get(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<Option<Value>>;
-    /// Returns whether there is such an own property.
-    fn has(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
-    /// Writes a property; false if that is refused.
-    fn set(&self, rt: Runtime, id: u64, key: &Key, value: &Value) -> JsResult<bool>;
-    /// Deletes a property; false if that is refused.
-    fn delete(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<bool>;
-    /// Lists the own properties, integer keys first. For `Object.keys` and the like the engine
-    /// then calls `get` for each of them.
-    fn own_keys(&self, rt: Runtime, id: u64) -> JsResult<Vec<Key>>;
-    /// Calls the object (`RemoteClass::Function` only).
-    fn call(&self, rt: Runtime, id: u64, this: &Value, args: &[Value]) -> JsResult;
 }
 
 #[repr(C)]

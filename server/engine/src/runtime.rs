@@ -5,24 +5,15 @@ use std::fmt;
 use std::hint::black_box;
 use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::allocator::{Allocator, Heap};
-use crate::class::Classes;
-use crate::finalizer::Finalizers;
+use crate::allocator::Heap;
+use crate::holds::Nursery;
 use crate::intrinsics::Intrinsics;
-use crate::job::Hooks;
-use crate::nursery::Nursery;
-use crate::remote::RemoteHooks;
-use crate::slot::Slots;
-use crate::stack_trace::StackTraces;
-use crate::{Thrown, Value, shared_memory};
-
-thread_local! {
-    static CURRENT: Cell<*const State> = const { Cell::new(ptr::null()) };
-}
+use crate::slots::Slots;
+use crate::state::{EngineError, Hooks, State, current, set_current};
+use crate::{ErrorConstructor, Runtime, Thrown, Value, register, shared_memory};
 
 /// How the engine is set up.
 #[derive(Clone, Copy, Debug)]
@@ -34,31 +25,11 @@ pub struct Options {
     pub memory_limit: Option<usize>,
 }
 
-/// Why an engine could not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// This thread has one already.
-    #[error("this thread already has a JavaScript engine; a thread has one at a time")]
-    AlreadyRunning,
-    /// The system has no memory for one, or the limit given is too small.
-    #[error("no memory for a JavaScript engine; raise the memory limit")]
-    OutOfMemory,
-    /// Another engine version than the one this crate was written for.
-    #[error("the JavaScript engine lacks {0}; this build is broken")]
-    Missing(&'static str),
-}
-
 /// Owns this thread's engine, with all its objects and memory, and frees it.
 pub struct Engine {
     state: NonNull<State>,
     /// Freed by [`Drop::drop`], while there is a state.
     heap: ManuallyDrop<Heap>,
-}
-
-/// A handle to this thread's engine.
-#[derive(Clone, Copy)]
-pub struct Runtime {
-    pub(crate) state: &'static State,
 }
 
 /// What the engine's heap holds.
@@ -74,58 +45,8 @@ pub struct Memory {
     pub external: i64,
 }
 
-pub(crate) struct State {
-    pub(crate) rt: *mut q::JSRuntime,
-    pub(crate) ctx: *mut q::JSContext,
-    pub(crate) classes: Classes,
-    pub(crate) intrinsics: OnceCell<Intrinsics>,
-    pub(crate) finalizers: RefCell<Finalizers>,
-    pub(crate) remote: RefCell<Option<Rc<dyn RemoteHooks>>>,
-    pub(crate) hooks: Hooks,
-    pub(crate) brands: Cell<u32>,
-    /// Where values that a native callback collects go (see `collection`).
-    pub(crate) collected: RefCell<Vec<Value>>,
-    pub(crate) collector: OnceCell<Value>,
-    pub(crate) stack_traces: OnceCell<StackTraces>,
-    /// Negation of bigints, made when first needed.
-    pub(crate) negate: OnceCell<Value>,
-    pub(crate) slots: Slots,
-    pub(crate) nursery: Nursery,
-    /// Lives as long as the state (E14).
-    allocator: NonNull<Allocator>,
-    mutations: Cell<u64>,
-    /// What a property read adds to `mutations`: 1 once foreign code exists, whose getters may
-    /// write.
-    pub(crate) read_weight: Cell<u64>,
-    panics: Cell<u64>,
-    stack_bytes: usize,
-    stack_limit: Cell<usize>,
-    external: Cell<i64>,
-    external_at_gc: Cell<i64>,
-}
-
 /// How many bytes external memory may grow by before a collection is forced.
 const EXTERNAL_GROWTH_MAX: i64 = 64 * 1024 * 1024;
-
-impl State {
-    /// Starts a new count of the growth of external memory, because garbage is collected now.
-    pub(crate) fn reset_external(&self) {
-        self.external_at_gc.set(self.external.get());
-    }
-
-    #[inline]
-    pub(crate) fn allocator(&self) -> &Allocator {
-        // SAFETY: E14; the allocator is freed with the state.
-        unsafe { self.allocator.as_ref() }
-    }
-}
-
-#[inline]
-pub(crate) fn current() -> Option<&'static State> {
-    // SAFETY: E1; null, or the state of this thread's engine, which is not freed before it is taken
-    // out of here.
-    unsafe { CURRENT.get().as_ref() }
-}
 
 /// The address of a local variable: close enough to the stack pointer.
 #[inline]
@@ -161,7 +82,7 @@ impl Engine {
         if ctx.is_null() {
             return Err(EngineError::OutOfMemory);
         }
-        let Some(classes) = Classes::register(rt) else {
+        let Some(classes) = register::register(rt) else {
             // SAFETY: E1; nothing refers to it.
             unsafe { q::JS_FreeContext(ctx) };
             return Err(EngineError::OutOfMemory);
@@ -195,7 +116,8 @@ impl Engine {
             state: NonNull::from(Box::leak(state)),
             heap: ManuallyDrop::new(heap),
         };
-        CURRENT.set(engine.state.as_ptr());
+        // SAFETY: E1; the drop takes it off.
+        unsafe { set_current(engine.state.as_ptr()) };
         engine.runtime().fill()?;
         Ok(engine)
     }
@@ -236,12 +158,14 @@ impl Drop for Engine {
         // Queued microtasks keep objects alive too, but only until the engine is freed.
         let is_referenced = rt.memory().objects > 0 && !rt.has_microtasks();
         if is_referenced {
-            CURRENT.set(ptr::null());
+            // SAFETY: E1; null.
+            unsafe { set_current(ptr::null()) };
             return;
         }
         // SAFETY: E1; it is dropped here only. Its finalizers need the state.
         unsafe { ManuallyDrop::drop(&mut self.heap) };
-        CURRENT.set(ptr::null());
+        // SAFETY: E1; null.
+        unsafe { set_current(ptr::null()) };
         // SAFETY: E1; it was leaked in `new`, and nothing refers to it any more.
         drop(unsafe { Box::from_raw(self.state.as_ptr()) });
     }
@@ -287,17 +211,6 @@ impl Runtime {
             .map_err(|_| EngineError::AlreadyRunning)?;
         self.install_job_callbacks();
         Ok(())
-    }
-
-    /// The engine of this thread, if it was made.
-    #[inline]
-    pub fn current() -> Option<Runtime> {
-        current().map(|state| Runtime { state })
-    }
-
-    #[inline]
-    pub(crate) fn ctx(self) -> *mut q::JSContext {
-        self.state.ctx
     }
 
     /// The version of the engine.
@@ -421,14 +334,8 @@ impl Runtime {
     pub(crate) fn panicked(self) -> Thrown {
         self.count_panic();
         self.throw(
-            crate::ErrorConstructor::InternalError,
+            ErrorConstructor::InternalError,
             "the host failed (a defect of the host)",
         )
-    }
-}
-
-impl fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Runtime")
     }
 }

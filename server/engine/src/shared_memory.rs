@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use rquickjs_sys as q;
 
-use crate::runtime::current;
+use crate::state::current;
 
 /// The size of what stands before the bytes (E12): the number of buffers that share them. It is a
 /// multiple of the alignment of the engine's blocks.

@@ -10,164 +10,25 @@
 //! address, so in a large map it searches lists of some twenty keys. For the same reason there are
 //! many maps, of [`KEYS_MAX`] keys each.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rquickjs_sys as q;
-use rustc_hash::FxHashMap;
 
-use crate::class::SlotPayload;
-use crate::finalizer::NO_ENTRY;
-use crate::nursery::NOT_HELD;
-use crate::runtime::current;
-use crate::weak::WeakCell;
+use crate::classes::{Classes, Payload};
+use crate::record::{Base, NO_ENTRY, Record, SlotData};
+use crate::slots::SlotPayload;
+use crate::state::current;
 use crate::{JsResult, Runtime, Value};
 
-/// The plain data of a slot. Each user reads and writes its own field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SlotData {
-    /// Node-API's wrap: the id of its record.
-    pub wrap: Option<u64>,
-    /// Node-API's type tag.
-    pub type_tag: Option<[u64; 2]>,
-    /// The id under which the server lent the object out.
-    pub lent: Option<u64>,
-    /// A mark of the server's on the proxies of errors and promises.
-    pub extra: Option<u64>,
-}
-
-/// The hidden part of an object, made when first needed.
-pub(crate) struct Record {
-    data: Cell<SlotData>,
-    /// The first of its entries in the table of finalizers.
-    pub(crate) first: Cell<u32>,
-    /// Whether the nursery holds the object: see `nursery::NOT_HELD`.
-    pub(crate) held: Cell<u32>,
-    pub(crate) weak: Cell<Option<Rc<WeakCell>>>,
-}
-
-/// How many keys each `WeakMap` has at most.
-const KEYS_MAX: u8 = 4;
-
-/// The slots of objects that are not of our classes.
-#[derive(Default)]
-pub(crate) struct Slots(RefCell<SlotTable>);
-
-#[derive(Default)]
-struct SlotTable {
-    by_address: FxHashMap<usize, *const SlotPayload>,
-    maps: Vec<SlotMap>,
-    /// The maps that have room for another key.
-    open: Vec<u32>,
-}
-
-struct SlotMap {
-    map: Value,
-    keys: u8,
-}
-
-impl Slots {
-    /// The payload of the slot of the object at an address; it is that of a living object (E4).
+impl Payload for SlotPayload {
     #[inline]
-    fn find(&self, address: usize) -> Option<*const SlotPayload> {
-        self.0.borrow().by_address.get(&address).copied()
+    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
+        class == classes.slot()
     }
 
-    /// Removes a slot that died. Runs in finalizers.
-    pub(crate) fn remove(&self, payload: &SlotPayload) {
-        let table = &mut *self.0.borrow_mut();
-        if table.by_address.get(&payload.address) == Some(&std::ptr::from_ref(payload)) {
-            table.by_address.remove(&payload.address);
-        }
-        if let Some(map) = table.maps.get_mut(payload.map as usize) {
-            if map.keys == KEYS_MAX {
-                table.open.push(payload.map);
-            }
-            map.keys = map.keys.saturating_sub(1);
-        }
-    }
-
-    /// Reserves a place in a map that has room; `None` if there is no such map.
-    fn reserve(&self) -> Option<(u32, Value)> {
-        let table = &mut *self.0.borrow_mut();
-        let &number = table.open.last()?;
-        let map = table.maps.get_mut(number as usize)?;
-        map.keys += 1;
-        if map.keys == KEYS_MAX {
-            table.open.pop();
-        }
-        Some((number, map.map.clone()))
-    }
-
-    fn add_map(&self, map: Value) {
-        let table = &mut *self.0.borrow_mut();
-        table
-            .open
-            .push(u32::try_from(table.maps.len()).unwrap_or(u32::MAX));
-        table.maps.push(SlotMap { map, keys: 0 });
-    }
-
-    fn insert(&self, address: usize, payload: *const SlotPayload) {
-        self.0.borrow_mut().by_address.insert(address, payload);
-    }
-}
-
-/// The beginning of every payload (E4): the record, or null.
-#[repr(transparent)]
-pub(crate) struct Base {
-    record: Cell<*mut Record>,
-}
-
-impl Default for Base {
-    fn default() -> Base {
-        Base {
-            record: Cell::new(std::ptr::null_mut()),
-        }
-    }
-}
-
-impl Base {
-    /// The record, if it was made.
-    #[inline]
-    pub(crate) fn record(&self) -> Option<&Record> {
-        // SAFETY: E4; the record lives as long as the payload and is only lent out shared.
-        unsafe { self.record.get().as_ref() }
-    }
-
-    fn record_or_new(&self) -> &Record {
-        if self.record.get().is_null() {
-            let record = Record {
-                data: Cell::default(),
-                first: Cell::new(NO_ENTRY),
-                held: Cell::new(NOT_HELD),
-                weak: Cell::new(None),
-            };
-            self.record.set(Box::into_raw(Box::new(record)));
-        }
-        // SAFETY: E4; made above at the latest.
-        unsafe { &*self.record.get() }
-    }
-
-    /// Queues the tokens of an object that died and clears its weak references.
-    pub(crate) fn retire(&self) {
-        let record = self.record.replace(std::ptr::null_mut());
-        if record.is_null() {
-            return;
-        }
-        // SAFETY: E4; it came from a box and was just taken out.
-        let record = unsafe { Box::from_raw(record) };
-        if let Some(weak) = record.weak.take() {
-            weak.clear();
-        }
-        if record.held.get() != NOT_HELD
-            && let Some(state) = current()
-        {
-            state.nursery.note_death(record.held.get());
-        }
-        if record.first.get() != NO_ENTRY
-            && let Some(state) = current()
-        {
-            state.finalizers.borrow_mut().retire(record.first.get());
+    fn retire(&mut self) {
+        if let Some(state) = current() {
+            state.slots.remove(self);
         }
     }
 }

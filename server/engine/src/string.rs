@@ -10,7 +10,7 @@ use std::string::FromUtf8Error;
 
 use rquickjs_sys as q;
 
-use crate::runtime::current;
+use crate::thread::engine;
 use crate::{JsResult, Runtime, Value};
 
 /// A string as WTF-8: UTF-8 in which lone surrogates appear as three bytes (ED A0..BF xx).
@@ -69,9 +69,10 @@ impl Wtf8 {
 
 impl Drop for Wtf8 {
     fn drop(&mut self) {
-        if let Some(state) = current() {
+        let engine = engine();
+        if !engine.is_null() {
             // SAFETY: E1, E7; releases the guard's own count.
-            unsafe { q::JS_FreeCStringRT(state.rt, self.text) };
+            unsafe { q::JS_FreeCStringRT(engine, self.text) };
         }
     }
 }
@@ -147,9 +148,10 @@ impl Deref for Utf16 {
 
 impl Drop for Utf16 {
     fn drop(&mut self) {
-        if let Some(state) = current() {
+        let engine = engine();
+        if !engine.is_null() {
             // SAFETY: E1, E7; releases the guard's own count.
-            unsafe { q::JS_FreeCStringRT_UTF16(state.rt, self.text) };
+            unsafe { q::JS_FreeCStringRT_UTF16(engine, self.text) };
         }
     }
 }

@@ -8,9 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use rquickjs_sys as q;
-
-use crate::slot::Record;
+use crate::record::{Record, WeakCell};
 use crate::{JsResult, Runtime, Value};
 
 /// A weak reference to an object or symbol, or a strong one to a value that never dies: a primitive
@@ -22,17 +20,6 @@ pub struct Weak(Target);
 enum Target {
     Cell(Rc<WeakCell>),
     Strong(Value),
-}
-
-/// The address of a living object, uncounted.
-pub(crate) struct WeakCell {
-    value: Cell<q::JSValue>,
-}
-
-impl WeakCell {
-    pub(crate) fn clear(&self) {
-        self.value.set(q::JS_UNDEFINED);
-    }
 }
 
 impl Weak {

@@ -37,7 +37,7 @@ const AT_ONCE: usize = 2;
 const HEAP_SLACK: u64 = 64 << 10;
 const RESIDENT_SLACK: u64 = 2 << 20;
 /// How long what is under way may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Run with `addon` bound to the path, and `alone` to whether no other session runs.
 const SCRIPT: &str = "
@@ -186,7 +186,7 @@ fn session(addon: &str, alone: bool) {
     let zero = client.script("0");
     let begun = Instant::now();
     while client.script("left") != zero {
-        assert!(begun.elapsed() < PATIENCE, "something does not come back");
+        assert!(begun.elapsed() < TIMEOUT, "something does not come back");
         client.call(CallKind::Turn, |_| ());
         thread::yield_now();
     }
@@ -211,7 +211,7 @@ fn sessions_leave_nothing() {
     sessions(addon, SESSIONS - WARM_UP);
     // A thread that was joined is listed for some instants more.
     let begun = Instant::now();
-    while held().exceeds(before) && begun.elapsed() < PATIENCE {
+    while held().exceeds(before) && begun.elapsed() < TIMEOUT {
         thread::yield_now();
     }
     let after = held();

@@ -8,37 +8,12 @@
 
 mod capture;
 mod install;
+mod settings;
 mod text;
 
-use std::cell::{Cell, RefCell};
+use crate::{Attributes, Content, Descriptor, Invocation, JsResult, Runtime, Value};
 
-use crate::{Attributes, Content, Descriptor, Invocation, JsResult, Key, Runtime, Thrown, Value};
-
-/// The functions, keys and settings of recording and formatting.
-pub(crate) struct StackTraces {
-    /// The private name under which an object keeps its stack: no function of the language lists
-    /// it, and freezing an object does not affect it.
-    private: Key,
-    stack: Key,
-    prepare: Key,
-    code: Key,
-    getter: Value,
-    setter: Value,
-    /// What `Error.prepareStackTrace` is until a script replaces it.
-    default_prepare: Value,
-    to_string: Value,
-    /// The methods of a call site that return its file, line, column, function name and function.
-    site_methods: [Value; 5],
-    engine_capture: Value,
-    engine_set_limit: Value,
-    /// `Error.stackTraceLimit`. Where it is not a number, new errors have an undefined stack.
-    limit: RefCell<Value>,
-    /// Whether `Error.captureStackTrace` is reading call sites from the engine.
-    capturing: Cell<bool>,
-    /// Whether a stack is being formatted. Another stack read meanwhile is formatted without
-    /// `Error.prepareStackTrace`.
-    formatting: Cell<bool>,
-}
+pub(crate) use settings::StackTraces;
 
 /// The value of an object's private property.
 ///
@@ -100,17 +75,6 @@ fn attach(rt: Runtime, traces: &StackTraces, error: &Value, sites: &Value) -> Js
     }
     define_accessor(rt, traces, error)?;
     keep(rt, traces, error, &traces.recorded(sites))
-}
-
-impl StackTraces {
-    /// The call sites, or undefined where the limit is not a number.
-    fn recorded(&self, sites: &Value) -> Value {
-        if self.limit.borrow().is_number() {
-            sites.clone()
-        } else {
-            Value::UNDEFINED
-        }
-    }
 }
 
 /// Defines the accessor `stack`; false if the object refuses.
@@ -177,11 +141,6 @@ fn set_stack(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 }
 
 impl Runtime {
-    fn stack_traces(self) -> JsResult<&'static StackTraces> {
-        let traces = self.state.stack_traces.get();
-        traces.ok_or_else(|| Thrown(Value::UNDEFINED))
-    }
-
     /// `error.stack` without running code of the script: the text if it was formatted, else the
     /// text without what accessors of the error's name and message would return. `None` if the
     /// property was deleted or replaced by another accessor.

@@ -1,6 +1,6 @@
 //! The text of a stack: a header, `Name: message`, then one line for each call site.
 
-use super::StackTraces;
+use super::settings::StackTraces;
 use crate::{ErrorConstructor, Invocation, JsResult, Runtime, Value};
 
 /// The name of the function in the line that shows where the parser found an error. The Python
