@@ -28,7 +28,7 @@ pub(crate) struct Record {
     pub(crate) data: Cell<SlotData>,
     /// The first of its entries in the table of finalizers.
     pub(crate) first: Cell<u32>,
-    /// Whether the nursery holds the object: see `nursery::NOT_HELD`.
+    /// Whether the nursery holds the object: see [`NOT_HELD`].
     pub(crate) held: Cell<u32>,
     pub(crate) weak: Cell<Option<Rc<WeakCell>>>,
 }

@@ -55,7 +55,7 @@ impl Cx {
         hint: Data,
     ) -> NapiResult<Value> {
         let call = Call::from(finalize);
-        let finalizer = Finalizer::new(self.env, Owner::Buffer, call, memory.data, hint);
+        let finalizer = Finalizer::new(self.env.id(), Owner::Buffer, call, memory.data, hint);
         let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
         let buffer = self.js(external_memory::array_buffer(self.rt(), memory, token(id)))?;
         if finalize.is_some() {

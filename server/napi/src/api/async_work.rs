@@ -4,7 +4,8 @@ use crate::abi::checked::{Handle, Out, WorkCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_async_work;
 use crate::env::Cx;
-use crate::env::work::{Cancel, Queue, Work};
+use crate::env::work::Work;
+use crate::host::works::{Cancel, Queue};
 
 /// libuv's error for work that runs or was executed.
 const UV_EBUSY: i32 = -16;

@@ -199,7 +199,7 @@ pub(crate) fn napi_wrap(
     if slot.wrap.is_some() {
         return Err(Status::InvalidArg);
     }
-    let finalizer = Finalizer::new(cx.env, Owner::Wrap, Call::from(finalize), native, hint);
+    let finalizer = Finalizer::new(cx.env.id(), Owner::Wrap, Call::from(finalize), native, hint);
     let id = cx.attach(&object, finalizer)?;
     let wrap = Some(id as u64);
     cx.js(cx.rt().set_slot(&object, SlotData { wrap, ..slot }))?;

@@ -19,7 +19,8 @@ pub(crate) fn napi_create_external(
 ) -> NapiResult {
     let external = cx.js(cx.rt().external([data.word(), 0, 0]))?;
     if finalize.is_some() {
-        let finalizer = Finalizer::new(cx.env, Owner::Object, Call::from(finalize), data, hint);
+        let finalizer =
+            Finalizer::new(cx.env.id(), Owner::Object, Call::from(finalize), data, hint);
         cx.attach(&external, finalizer)?;
     }
     result.set(cx.push(external))

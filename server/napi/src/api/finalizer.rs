@@ -7,7 +7,7 @@ use crate::abi::checked::{Data, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_ref;
 use crate::env::Cx;
-use crate::env::finalizer::{Call, Finalizer, Owner};
+use crate::env::finalizer::{Call, Finalizer, Owner, token};
 
 /// Attaches a finalizer that is called after the object's death.
 pub(crate) fn napi_add_finalizer(
@@ -25,12 +25,49 @@ pub(crate) fn napi_add_finalizer(
     let call = Call::Finalize(finalize);
     let id = cx.attach(
         &object,
-        Finalizer::new(cx.env, Owner::Object, call, data, hint),
+        Finalizer::new(cx.env.id(), Owner::Object, call, data, hint),
     )?;
     cx.weak_reference(object, id, result)
 }
 
 impl Cx {
+    /// Adds an entry that comes due when the object dies.
+    pub(crate) fn attach(&self, object: &Value, finalizer: Finalizer) -> NapiResult<usize> {
+        let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
+        let Ok(attached) = self.rt().attach_late_finalizer(object, token(id)) else {
+            let _never_due = self.host.finalizers.borrow_mut().remove(id);
+            return Err(Status::GenericFailure);
+        };
+        let mut finalizers = self.host.finalizers.borrow_mut();
+        finalizers.set_attached(id, attached);
+        Ok(id)
+    }
+
+    /// Takes an entry out of the table and off its object, so that it never comes due.
+    pub(crate) fn detach(&self, id: usize) -> Option<Finalizer> {
+        let finalizer = self.host.finalizers.borrow_mut().remove(id)?;
+        if let Some(attached) = finalizer.attached {
+            self.rt().cancel_finalizer(attached);
+        }
+        Some(finalizer)
+    }
+
+    /// Makes an entry call nothing: its reference was deleted.
+    pub(crate) fn cancel(&self, id: usize) {
+        let owner = self
+            .host
+            .finalizers
+            .borrow()
+            .get(id)
+            .map(|entry| entry.owner);
+        match owner {
+            // A wrap's entry holds the wrapped pointer too.
+            Some(Owner::Wrap) => self.host.finalizers.borrow_mut().disarm(id),
+            Some(_) => drop(self.detach(id)),
+            None => {}
+        }
+    }
+
     /// Makes a weak reference that belongs to a finalizer, if the addon wants one.
     pub(super) fn weak_reference(
         &self,
@@ -60,7 +97,7 @@ pub(crate) fn node_api_post_finalizer(
     hint: Data,
 ) -> NapiResult {
     let call = Call::Finalize(finalize);
-    cx.post_finalizer(Finalizer::new(cx.env, Owner::Posted, call, data, hint))
+    cx.post_finalizer(Finalizer::new(cx.env.id(), Owner::Posted, call, data, hint))
 }
 
 /// Reports to the collector how much foreign memory objects keep alive; the result is the total.

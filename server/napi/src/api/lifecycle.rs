@@ -23,7 +23,13 @@ pub(crate) fn napi_set_instance_data(
         let _replaced = finalizers.remove(id);
     }
     let call = Call::from(finalize);
-    let id = finalizers.insert(Finalizer::new(cx.env, Owner::Instance, call, data, hint))?;
+    let id = finalizers.insert(Finalizer::new(
+        cx.env.id(),
+        Owner::Instance,
+        call,
+        data,
+        hint,
+    ))?;
     cx.env.instance.set(Instance {
         data,
         finalizer: Some(id),

@@ -100,7 +100,7 @@ fn give_back(
     hint: Data,
 ) -> NapiResult {
     let call = Call::from(finalize);
-    let finalizer = Finalizer::new(cx.env, Owner::Posted, call, data, hint);
+    let finalizer = Finalizer::new(cx.env.id(), Owner::Posted, call, data, hint);
     if length == 0 {
         cx.host.run_finalizer(&finalizer);
     } else if finalize.is_some() {

@@ -4,14 +4,16 @@
 //! entry only. So the entry is removed and run once: by the death, `napi_remove_wrap`, a deleted
 //! reference or the teardown, whichever is first. A later token finds no entry.
 
-use hostd_engine::{FinalizerId, FinalizerToken, Value};
+use hostd_engine::{FinalizerId, FinalizerToken};
 
+use super::EnvId;
 use super::slots::{IdKind, Slots};
-use super::{Cx, Env, EnvId};
 use crate::abi::callback::Finalize;
 use crate::abi::checked::Data;
 use crate::abi::status::{NapiResult, Status};
-use crate::host::TAG_FINALIZER;
+
+/// The tag of this crate's tokens.
+pub(crate) const TAG_FINALIZER: u8 = 0;
 
 /// The call of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +59,15 @@ pub(crate) struct Finalizer {
     /// The second pointer it is given.
     pub(crate) hint: Data,
     order: u64,
-    attached: Option<FinalizerId>,
+    /// What takes its token off its object.
+    pub(crate) attached: Option<FinalizerId>,
 }
 
 impl Finalizer {
     /// An entry of that environment.
-    pub(crate) fn new(env: &Env, owner: Owner, call: Call, data: Data, hint: Data) -> Self {
+    pub(crate) fn new(env: EnvId, owner: Owner, call: Call, data: Data, hint: Data) -> Self {
         Self {
-            env: env.id(),
+            env,
             owner,
             call,
             data,
@@ -111,6 +114,13 @@ impl Finalizers {
         self.slots.remove(id)
     }
 
+    /// Notes what takes an entry's token off its object.
+    pub(crate) fn set_attached(&mut self, id: usize, attached: FinalizerId) {
+        if let Some(finalizer) = self.slots.get_mut(id) {
+            finalizer.attached = Some(attached);
+        }
+    }
+
     /// Makes an entry call nothing.
     pub(crate) fn disarm(&mut self, id: usize) {
         if let Some(finalizer) = self.slots.get_mut(id) {
@@ -153,45 +163,5 @@ pub(crate) fn token(id: usize) -> FinalizerToken {
     FinalizerToken {
         tag: TAG_FINALIZER,
         words: [id, 0, 0],
-    }
-}
-
-impl Cx {
-    /// Adds an entry that comes due when the object dies.
-    pub(crate) fn attach(&self, object: &Value, finalizer: Finalizer) -> NapiResult<usize> {
-        let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
-        let Ok(attached) = self.rt().attach_late_finalizer(object, token(id)) else {
-            let _never_due = self.host.finalizers.borrow_mut().remove(id);
-            return Err(Status::GenericFailure);
-        };
-        if let Some(entry) = self.host.finalizers.borrow_mut().slots.get_mut(id) {
-            entry.attached = Some(attached);
-        }
-        Ok(id)
-    }
-
-    /// Takes an entry out of the table and off its object, so that it never comes due.
-    pub(crate) fn detach(&self, id: usize) -> Option<Finalizer> {
-        let finalizer = self.host.finalizers.borrow_mut().remove(id)?;
-        if let Some(attached) = finalizer.attached {
-            self.rt().cancel_finalizer(attached);
-        }
-        Some(finalizer)
-    }
-
-    /// Makes an entry call nothing: its reference was deleted.
-    pub(crate) fn cancel(&self, id: usize) {
-        let owner = self
-            .host
-            .finalizers
-            .borrow()
-            .get(id)
-            .map(|entry| entry.owner);
-        match owner {
-            // A wrap's entry holds the wrapped pointer too.
-            Some(Owner::Wrap) => self.host.finalizers.borrow_mut().disarm(id),
-            Some(_) => drop(self.detach(id)),
-            None => {}
-        }
     }
 }

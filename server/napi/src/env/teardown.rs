@@ -5,11 +5,12 @@
 
 use std::time::Instant;
 
-use super::Env;
 use super::cleanup::Hook;
 use super::finalizer::{Instance, Owner};
 use super::slots::{IdKind, Slots};
+use super::{Env, tsfn};
 use crate::abi::types::napi_async_cleanup_hook_handle;
+use crate::host::debug::Debug;
 use crate::host::{HostState, Origin};
 
 impl Env {
@@ -23,7 +24,7 @@ impl Env {
         self.finalize_all(host, |_| true);
         self.instance.set(Instance::NONE);
         if let Some(debug) = &host.debug {
-            debug.leaked(host, self, &open);
+            self.report_leaks(host, debug, &open);
         }
         for id in host.works_of(self) {
             host.delete_work(id);
@@ -103,5 +104,35 @@ impl Env {
         // What was made meanwhile.
         self.close_threadsafe(0, &mut held);
         held
+    }
+
+    /// Reports what the environment still owns although nothing of it runs any more. `open` are the
+    /// threadsafe functions that its end had to close.
+    fn report_leaks(&self, host: &HostState, debug: &Debug, open: &[usize]) {
+        let references = self.references.borrow();
+        let owned = references
+            .iter()
+            .filter(|(_, reference)| !reference.belongs_to_finalizer());
+        for (id, reference) in owned {
+            debug.leak(self, id, &format!("napi_ref (count {})", reference.count()));
+        }
+        for (id, _) in self.deferreds.borrow().iter() {
+            debug.leak(self, id, "napi_deferred");
+        }
+        for id in host.works_of(self) {
+            debug.leak(self, id, "napi_async_work");
+        }
+        for (id, owner) in host.contexts.borrow().iter() {
+            if *owner == self.id() {
+                debug.leak(self, id, "napi_async_context");
+            }
+        }
+        for id in open {
+            let threads = tsfn::holders(*id);
+            if threads > 0 {
+                let what = format!("napi_threadsafe_function (held {threads} times)");
+                debug.leak(self, *id, &what);
+            }
+        }
     }
 }

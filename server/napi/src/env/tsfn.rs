@@ -9,7 +9,7 @@
 //! Calls are queued in the slot. However many there are, a function is posted to the host's inbox
 //! once: a burst is one wake-up.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -19,11 +19,23 @@ use super::id::EnvId;
 use super::slots::{IdKind, next_generation, pack, unpack};
 use crate::abi::checked::{Data, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
-use crate::host::{self, HostState, Inbox};
+use crate::host::Inbox;
 
 mod local;
 
-pub(crate) use local::Locals;
+/// The functions of an environment, on the host's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Locals {
+    by_id: HashMap<usize, Local>,
+}
+
+#[derive(Debug)]
+struct Local {
+    /// When it is closed at the end: see [`Hooks`](crate::env::cleanup::Hooks).
+    place: u64,
+    function: Option<Value>,
+    calls: ThreadCalls,
+}
 
 /// How many slots are allocated at once.
 const SLOTS_PER_CHUNK: usize = 64;
@@ -260,7 +272,11 @@ pub(crate) fn call(id: usize, data: Data, blocking: bool) -> NapiResult {
             return Err(Status::QueueFull);
         }
         // Only this thread empties the queue.
-        if host::current().is_some_and(|host| is_inbox_of(&state, host)) {
+        if state
+            .inbox
+            .as_ref()
+            .is_some_and(|inbox| inbox.is_served_here())
+        {
             return Err(Status::WouldDeadlock);
         }
         state.blocked += 1;
@@ -285,11 +301,6 @@ pub(crate) fn call(id: usize, data: Data, blocking: bool) -> NapiResult {
         free(slot, &mut state, id);
     }
     Err(Status::Closing)
-}
-
-fn is_inbox_of(state: &State, host: &HostState) -> bool {
-    let inbox = state.inbox.as_ref();
-    inbox.is_some_and(|inbox| Arc::ptr_eq(inbox, &host.inbox))
 }
 
 /// Whose function it is.

@@ -9,9 +9,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::HostState;
-use crate::abi::enter::Row;
-use crate::env::{Env, tsfn};
+use crate::abi::row::Row;
+use crate::env::Env;
 
 /// How many of the handles made last can still be told where they were made.
 const HANDLES: usize = 1 << 14;
@@ -109,36 +108,6 @@ impl Debug {
         );
     }
 
-    /// Reports what an environment still owns although nothing of it runs any more. `open` are the
-    /// threadsafe functions that its end had to close.
-    pub(crate) fn leaked(&self, host: &HostState, env: &Env, open: &[usize]) {
-        let references = env.references.borrow();
-        let owned = references
-            .iter()
-            .filter(|(_, reference)| !reference.belongs_to_finalizer());
-        for (id, reference) in owned {
-            self.leak(env, id, &format!("napi_ref (count {})", reference.count()));
-        }
-        for (id, _) in env.deferreds.borrow().iter() {
-            self.leak(env, id, "napi_deferred");
-        }
-        for id in host.works_of(env) {
-            self.leak(env, id, "napi_async_work");
-        }
-        for (id, owner) in host.contexts.borrow().iter() {
-            if *owner == env.id() {
-                self.leak(env, id, "napi_async_context");
-            }
-        }
-        for id in open {
-            let threads = tsfn::holders(*id);
-            if threads > 0 {
-                let what = format!("napi_threadsafe_function (held {threads} times)");
-                self.leak(env, *id, &what);
-            }
-        }
-    }
-
     /// Reports one thing that was never given back.
     pub(crate) fn leak(&self, env: &Env, id: usize, what: &str) {
         if self.may_report() {
@@ -202,17 +171,5 @@ fn frames(stack: &Backtrace) -> String {
         "an unknown place".to_owned()
     } else {
         shown.join(" < ")
-    }
-}
-
-impl HostState {
-    /// Answers an id of `env` that is not alive: a report in debug mode, else one warning per
-    /// function and kind.
-    #[cold]
-    pub(crate) fn stale(&self, row: &'static Row, env: &Env, what: &'static str, id: usize) {
-        match &self.debug {
-            Some(debug) => debug.misused(row, env, what, id),
-            None => self.warn_stale(row, env, what),
-        }
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use hostd_engine::{ElementType, FinalizerToken, JsResult, Runtime, Thrown, Value};
 
-use super::{Budget, Host, HostState, Origin, Settled, TAG_FINALIZER};
+use super::{Budget, Host, HostState, Origin, Settled};
 use crate::env::Env;
-use crate::env::finalizer::{Call, Finalizer, Owner};
+use crate::env::finalizer::{Call, Finalizer, Owner, TAG_FINALIZER};
 use crate::env::slots::{IdKind, pack};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
@@ -383,6 +383,15 @@ impl HostState {
         for env in self.envs().into_iter().rev() {
             env.close(self, end);
         }
+    }
+}
+
+impl Host {
+    /// Runs `f` as nested: for an embedder that waits in the middle of JavaScript and serves other calls
+    /// meanwhile. A callback of libuv, which is outermost itself, may have called that JavaScript.
+    pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _depth = Depth::enter(self.state);
+        f()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 /// A request of a thread to the host's thread.
@@ -28,6 +29,8 @@ pub(crate) struct Inbox {
     /// The host's thread waits on it, at the end only.
     arrived: Condvar,
     filled: AtomicBool,
+    /// The host's thread.
+    thread: ThreadId,
     request_turn: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -46,12 +49,13 @@ impl Queue {
 }
 
 impl Inbox {
-    /// An empty queue, whose turns are requested by `request_turn`.
+    /// An empty queue of this thread's host, whose turns are requested by `request_turn`.
     pub(crate) fn new(request_turn: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self {
             queue: Mutex::default(),
             arrived: Condvar::new(),
             filled: AtomicBool::new(false),
+            thread: thread::current().id(),
             request_turn,
         }
     }
@@ -90,6 +94,11 @@ impl Inbox {
     /// Requests a turn without an event.
     pub(crate) fn request_turn(&self) {
         (self.request_turn)();
+    }
+
+    /// Whether this is the thread that serves it.
+    pub(crate) fn is_served_here(&self) -> bool {
+        self.thread == thread::current().id()
     }
 
     /// Whether there is an event. Cheap.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hostd_engine::Options;
 
-use super::{HostOptions, HostState, Inbox, NodeRuntime, OwnedHost, StartError, Uv};
+use super::{Host, HostOptions, HostState, Inbox, NodeRuntime, OwnedHost, StartError, Uv};
 use crate::abi::frame::Frames;
 use crate::abi::owned::{self, Owned};
 use crate::abi::types::napi_node_version;
@@ -17,11 +17,18 @@ use crate::env::pins::Pins;
 use crate::env::scopes::ScopeStack;
 use crate::env::slots::{IdKind, Slots};
 
-/// Makes this thread's host.
-pub(super) fn start(
-    options: HostOptions,
-    node: Box<dyn NodeRuntime>,
-) -> Result<OwnedHost, StartError> {
+impl Host {
+    /// Makes this thread's engine and host. `hostd_node::start` does, with Node's globals.
+    ///
+    /// # Errors
+    /// The engine cannot start, or this thread has one.
+    #[expect(clippy::new_ret_no_self, reason = "a host comes with its owner")]
+    pub fn new(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<OwnedHost, StartError> {
+        start(options, node)
+    }
+}
+
+fn start(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<OwnedHost, StartError> {
     // Keeps the exported functions in the binary.
     std::hint::black_box(exports::symbols().count());
     address::reserve();

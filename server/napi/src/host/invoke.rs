@@ -7,7 +7,7 @@ use hostd_engine::{ErrorConstructor, Invocation, JsResult, Runtime, Thrown, Valu
 
 use super::{Caller, HostState, Origin, caller};
 use crate::abi::callback::Init;
-use crate::abi::enter::Row;
+use crate::abi::row::Row;
 use crate::abi::status::Status;
 use crate::abi::types::{napi_env, napi_value};
 use crate::env::{Env, flags};

@@ -14,22 +14,23 @@ mod options;
 mod owned;
 pub(crate) mod pool;
 mod round;
+mod settlement;
 mod uv;
+pub(crate) mod works;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 use hostd_engine::{FinalizerToken, JsResult, Runtime, Thrown, Value};
 
-use crate::abi::enter::Row;
 use crate::abi::frame::Frames;
-use crate::abi::library;
 use crate::abi::owned::Owned;
+use crate::abi::row::Row;
 use crate::abi::types::{napi_env, napi_node_version};
 use crate::env::cleanup::AsyncEntry;
 use crate::env::deferred::LastPromise;
@@ -40,7 +41,6 @@ use crate::env::scopes::ScopeStack;
 use crate::env::slots::Slots;
 use crate::env::work::Work;
 use crate::env::{Env, EnvId};
-use crate::loader::{self, DlopenArguments, Failure, LoadError, Loaded};
 
 pub use budget::Budget;
 pub(crate) use inbox::{Event, Inbox};
@@ -54,8 +54,6 @@ pub(crate) use uv::Uv;
 
 /// The engine function tag of addons' callbacks.
 pub(crate) const TAG_CALLBACK: u8 = 0;
-/// The finalizer token tag of this crate.
-pub(crate) const TAG_FINALIZER: u8 = 0;
 /// The first tag, for functions and finalizer tokens alike, that belongs to the embedder.
 pub const FIRST_FOREIGN_TAG: u8 = 64;
 
@@ -164,15 +162,6 @@ pub(crate) struct HostState {
 }
 
 impl Host {
-    /// Makes this thread's engine and host. `hostd_node::start` does, with Node's globals.
-    ///
-    /// # Errors
-    /// The engine cannot start, or this thread has one.
-    #[expect(clippy::new_ret_no_self, reason = "a host comes with its owner")]
-    pub fn new(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<OwnedHost, StartError> {
-        init::start(options, node)
-    }
-
     /// This thread's host, if it has one.
     pub fn current() -> Option<Self> {
         current().map(|state| Self { state })
@@ -181,11 +170,6 @@ impl Host {
     /// The engine.
     pub fn runtime(&self) -> Runtime {
         self.state.rt
-    }
-
-    /// Loads an addon and runs its `init`, inside [`Host::enter`].
-    pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
-        self.enter(|_| loader::load(*self, path))
     }
 
     /// Runs `f` with the engine. Leaving the outermost entry runs what is due: next ticks,
@@ -245,13 +229,6 @@ impl Host {
     /// finalizer, a live strong reference. Such an object is not plain data.
     pub fn is_pinned(&self, value: &Value) -> bool {
         self.state.is_pinned(value)
-    }
-
-    /// Runs `f` as nested: for an embedder that waits in the middle of JavaScript and serves other calls
-    /// meanwhile. A callback of libuv, which is outermost itself, may have called that JavaScript.
-    pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _depth = entry::Depth::enter(self.state);
-        f()
     }
 
     /// Whether a turn has something to do.
@@ -352,30 +329,6 @@ impl Host {
         self.state.node_version
     }
 
-    /// `process.dlopen`: loads an addon in an environment of its own, which fills `exports`; returns
-    /// its exports, or what its `init` threw. `filename` is what the addon takes for its own file.
-    ///
-    /// # Errors
-    /// The file cannot be loaded.
-    pub fn dlopen(
-        self,
-        path: &Path,
-        exports: Value,
-        flags: Option<i32>,
-        filename: Option<PathBuf>,
-    ) -> Result<JsResult, LoadError> {
-        let arguments = DlopenArguments {
-            exports,
-            flags: flags.unwrap_or(library::FLAGS),
-            filename,
-        };
-        match loader::load_as(self, path, Some(arguments)) {
-            Ok(loaded) => Ok(Ok(loaded.exports)),
-            Err(Failure::Threw(thrown, _)) => Ok(Err(thrown)),
-            Err(Failure::Refused(error)) => Err(error),
-        }
-    }
-
     /// Collects garbage. Basic finalizers run at once, others when the outermost entry ends.
     pub fn gc(self) {
         self.state.collect();
@@ -461,6 +414,16 @@ impl HostState {
         let outer = self.row.replace(row);
         compiler_fence(Ordering::SeqCst);
         outer
+    }
+
+    /// Answers an id of `env` that is not alive: a report in debug mode, else one warning per
+    /// function and kind.
+    #[cold]
+    pub(crate) fn stale(&self, row: &'static Row, env: &Env, what: &'static str, id: usize) {
+        match &self.debug {
+            Some(debug) => debug.misused(row, env, what, id),
+            None => self.warn_stale(row, env, what),
+        }
     }
 
     /// Warns once per addon, function and kind of id.

@@ -13,7 +13,7 @@ pub mod preflight;
 
 use std::path::{Path, PathBuf};
 
-use hostd_engine::{Runtime, Thrown, Value};
+use hostd_engine::{JsResult, Runtime, Thrown, Value};
 
 use crate::abi::callback::Init;
 use crate::abi::library::{self, Image};
@@ -45,7 +45,7 @@ pub struct Loaded {
 
 /// Why a load did not come to an end.
 #[derive(Debug)]
-pub(crate) enum Failure {
+enum Failure {
     /// The file was refused.
     Refused(LoadError),
     /// Its `init` threw.
@@ -60,17 +60,48 @@ impl From<LoadError> for Failure {
 
 /// The arguments of a script's `process.dlopen`.
 #[derive(Debug)]
-pub(crate) struct DlopenArguments {
+struct DlopenArguments {
     /// The object that `init` is to fill.
-    pub(crate) exports: Value,
+    exports: Value,
     /// The flags of `dlopen`.
-    pub(crate) flags: i32,
+    flags: i32,
     /// The file that the addon gets as its own, if any.
-    pub(crate) filename: Option<PathBuf>,
+    filename: Option<PathBuf>,
+}
+
+impl Host {
+    /// Loads an addon and runs its `init`, inside [`Host::enter`].
+    pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
+        self.enter(|_| load(*self, path))
+    }
+
+    /// `process.dlopen`: loads an addon in an environment of its own, which fills `exports`; returns
+    /// its exports, or what its `init` threw. `filename` is what the addon takes for its own file.
+    ///
+    /// # Errors
+    /// The file cannot be loaded.
+    pub fn dlopen(
+        self,
+        path: &Path,
+        exports: Value,
+        flags: Option<i32>,
+        filename: Option<PathBuf>,
+    ) -> Result<JsResult, LoadError> {
+        let arguments = DlopenArguments {
+            exports,
+            flags: flags.unwrap_or(library::FLAGS),
+            filename,
+        };
+        match load_as(self, path, Some(arguments)) {
+            Ok(loaded) => Ok(Ok(loaded.exports)),
+            Err(Failure::Threw(thrown, _)) => Ok(Err(thrown)),
+            Err(Failure::Refused(error)) => Err(error),
+        }
+    }
 }
 
 /// Loads the addon at `path` and runs its `init`.
-pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
+fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
     load_as(host, path, None).map_err(|failure| match failure {
         Failure::Refused(error) => error,
         Failure::Threw(thrown, path) => init_threw(host.runtime(), &thrown, &path),
@@ -78,11 +109,7 @@ pub(crate) fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
 }
 
 /// Loads an addon, with the arguments of a script's `process.dlopen` if there are any.
-pub(crate) fn load_as(
-    host: Host,
-    path: &Path,
-    arguments: Option<DlopenArguments>,
-) -> Result<Loaded, Failure> {
+fn load_as(host: Host, path: &Path, arguments: Option<DlopenArguments>) -> Result<Loaded, Failure> {
     let facts = preflight::inspect(path)?;
     if facts.uses_libuv
         && let Err(error) = host.state().uv_loop()

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use crate::abi::enter::{napi_exports, napi_free_exports};
-use crate::abi::row::Row;
+use crate::abi::row::{Entry, Row, Symbol};
 use crate::abi::types::{
     napi_async_cleanup_hook, napi_async_cleanup_hook_handle, napi_async_complete_callback,
     napi_async_context, napi_async_execute_callback, napi_async_work, napi_callback_scope,
@@ -13,8 +13,6 @@ use crate::abi::types::{
 };
 use crate::abi::{check, registered};
 use crate::api;
-
-use super::{Entry, Symbol};
 
 napi_exports! {
     /// The rows of `node_api.h` that have an environment.

@@ -1,6 +1,6 @@
 //! Threadsafe functions: the half of the host's thread, which delivers, closes and finalizes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostd_engine::Value;
 
 use super::{
-    Next, Phase, Served, ThreadsafeSpec, allocate, free, interrupted, locked, next, resolve,
+    Local, Next, Phase, Served, ThreadsafeSpec, allocate, free, interrupted, locked, next, resolve,
     wake_all,
 };
 use crate::abi::checked::{Data, ThreadCalls};
@@ -22,20 +22,6 @@ use crate::host::{HostState, Inbox, Origin};
 const GIVE_BACK_MIN: Duration = Duration::from_millis(200);
 /// How many calls are given back between two reads of the clock.
 const CALLS_PER_CLOCK_READ: usize = 64;
-
-/// The functions of an environment.
-#[derive(Debug, Default)]
-pub(crate) struct Locals {
-    by_id: HashMap<usize, Local>,
-}
-
-#[derive(Debug)]
-struct Local {
-    /// When it is closed at the end: see [`Hooks`](crate::env::cleanup::Hooks).
-    place: u64,
-    function: Option<Value>,
-    calls: ThreadCalls,
-}
 
 impl Env {
     /// Makes a threadsafe function.
