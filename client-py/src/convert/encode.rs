@@ -56,6 +56,15 @@ const CONVERSIONS_MAX: u32 = 64;
 /// The most bytes of a value without text or bytes, which reserve their own room.
 const VALUE_BYTES: usize = 16;
 
+/// Writes a value and returns, if it is of one of these types.
+macro_rules! write_as {
+    ($self:ident, $value:ident, $cast:ident: $($type:ty => $write:ident),*) => {
+        $(if let Ok(value) = $value.$cast::<$type>() {
+            return $self.$write(value);
+        })*
+    };
+}
+
 const MAX_SAFE: i64 = (1 << 53) - 1;
 
 impl<'a, 'py> Encoder<'a, 'py> {
@@ -137,16 +146,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
     #[inline]
     pub(crate) fn value(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
         self.spend(1)?;
-        if let Ok(int) = value.cast_exact::<PyInt>() {
-            return self.int(int);
-        }
-        if let Ok(text) = value.cast_exact::<PyString>() {
-            return self.string(text);
-        }
-        if let Ok(float) = value.cast_exact::<PyFloat>() {
-            self.out.float(float.value());
-            return Ok(());
-        }
+        write_as!(self, value, cast_exact: PyInt => int, PyString => string, PyFloat => float);
         if value.is_exact_instance_of::<PyNone>() {
             self.out.null();
             return Ok(());
@@ -155,12 +155,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
             self.out.boolean(flag.is_true());
             return Ok(());
         }
-        if let Ok(list) = value.cast_exact::<PyList>() {
-            return self.list(list);
-        }
-        if let Ok(dict) = value.cast_exact::<PyDict>() {
-            return self.dict(dict);
-        }
+        write_as!(self, value, cast_exact: PyList => list, PyDict => dict);
         self.less_common(value)
     }
 
@@ -170,9 +165,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
             self.out.undefined();
             return Ok(());
         }
-        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-            return self.bytes(bytes);
-        }
+        write_as!(self, value, cast_exact: PyBytes => bytes);
         // Most callbacks are functions.
         if value.get_type_ptr().cast() == self.names.function.as_ptr() {
             return match self.converter(value)? {
@@ -183,9 +176,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         if self.proxy(value)? {
             return Ok(());
         }
-        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-            return self.tuple(tuple);
-        }
+        write_as!(self, value, cast_exact: PyTuple => tuple);
         if value.is_exact_instance_of::<PyByteArray>() {
             return self.buffer(value, buffer::view(value)?).map(|_| ());
         }
@@ -203,34 +194,15 @@ impl<'a, 'py> Encoder<'a, 'py> {
         {
             return self.converted(value, self.names.enum_value.bind(self.py));
         }
-        if let Ok(int) = value.cast::<PyInt>() {
-            return self.int(int);
-        }
-        if let Ok(text) = value.cast::<PyString>() {
-            return self.string(text);
-        }
-        if let Ok(float) = value.cast::<PyFloat>() {
-            self.out.float(float.value());
-            return Ok(());
-        }
-        if let Ok(tuple) = value.cast::<PyTuple>() {
-            return self.tuple(tuple);
-        }
-        if let Ok(list) = value.cast::<PyList>() {
-            return self.list(list);
-        }
-        if let Ok(dict) = value.cast::<PyDict>() {
-            return self.dict(dict);
-        }
+        write_as!(self, value, cast: PyInt => int, PyString => string, PyFloat => float);
+        write_as!(self, value, cast: PyTuple => tuple, PyList => list, PyDict => dict);
         if let Ok(set) = value.cast::<PySet>() {
             return self.set(set.as_any(), set.len(), &self.names.set_iter);
         }
         if let Ok(set) = value.cast::<PyFrozenSet>() {
             return self.set(set.as_any(), set.len(), &self.names.frozenset_iter);
         }
-        if let Ok(bytes) = value.cast::<PyBytes>() {
-            return self.bytes(bytes);
-        }
+        write_as!(self, value, cast: PyBytes => bytes);
         if value.is_instance_of::<PyByteArray>() {
             return self.buffer(value, buffer::view(value)?).map(|_| ());
         }
@@ -280,6 +252,13 @@ impl<'a, 'py> Encoder<'a, 'py> {
             // Its address means this object until the block is written.
             push(&mut self.objects.proxies, value.clone().unbind())?;
         }
+        Ok(())
+    }
+
+    #[inline]
+    #[expect(clippy::unnecessary_wraps, reason = "all writers have one shape")]
+    fn float(&mut self, float: &Bound<'py, PyFloat>) -> PyResult<()> {
+        self.out.float(float.value());
         Ok(())
     }
 
