@@ -17,28 +17,25 @@ use crate::errors;
 use crate::fallible::{self, push};
 use crate::names::Names;
 
-/// One compound's changes.
+/// What has changed in one compound.
 #[derive(Debug)]
-pub(crate) enum Change<'a, 'py> {
-    Array {
-        target: Bound<'py, PyAny>,
-        length: u32,
-        slots: Vec<(u32, Bound<'py, PyAny>)>,
-    },
-    Object {
-        target: Bound<'py, PyAny>,
-        sets: Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
-        deletes: Vec<Bound<'py, PyString>>,
-    },
-    Refilled {
-        target: Bound<'py, PyAny>,
-        items: Bound<'py, PyList>,
-    },
-    Bytes {
-        target: Bound<'py, PyAny>,
-        offset: u64,
-        bytes: &'a [u8],
-    },
+pub(crate) struct Change<'a, 'py> {
+    target: Bound<'py, PyAny>,
+    what: What<'a, 'py>,
+}
+
+type Entries<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
+
+#[derive(Debug)]
+enum What<'a, 'py> {
+    /// The new length, and the items that are others.
+    Array(u32, Vec<(u32, Bound<'py, PyAny>)>),
+    /// What is set, and the keys that are deleted.
+    Object(Entries<'py>, Vec<Bound<'py, PyString>>),
+    /// All items.
+    Refilled(Bound<'py, PyList>),
+    /// Bytes from an offset on.
+    Bytes(u64, &'a [u8]),
 }
 
 /// Reads a write-back block; the reader then stands at the rest of the frame.
@@ -68,7 +65,7 @@ pub(crate) fn read_changes<'a, 'py>(
 
 fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<Change<'a, 'py>> {
     let target = decoder.request_object(index)?;
-    Ok(match decoder.reader.take_u8().map_err(errors::protocol)? {
+    let what = match decoder.reader.take_u8().map_err(errors::protocol)? {
         0 => {
             let length = decoder.u32()?;
             let count = decoder.count(5)?;
@@ -80,11 +77,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
                 }
                 push(&mut slots, (slot, decoder.value()?))?;
             }
-            Change::Array {
-                target,
-                length,
-                slots,
-            }
+            What::Array(length, slots)
         }
         1 => {
             let count = decoder.count(6)?;
@@ -97,11 +90,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             for _ in 0..count {
                 push(&mut deletes, decoder.key()?)?;
             }
-            Change::Object {
-                target,
-                sets,
-                deletes,
-            }
+            What::Object(sets, deletes)
         }
         2 => {
             let count = decoder.count(1)?;
@@ -109,7 +98,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             for _ in 0..count {
                 items.append(decoder.value()?)?;
             }
-            Change::Refilled { target, items }
+            What::Refilled(items)
         }
         3 => {
             let offset = decoder.reader.take_u64().map_err(errors::protocol)?;
@@ -119,14 +108,11 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
                 .reader
                 .take_bytes(length)
                 .map_err(errors::protocol)?;
-            Change::Bytes {
-                target,
-                offset,
-                bytes,
-            }
+            What::Bytes(offset, bytes)
         }
         _ => return Err(errors::violation("an unknown kind of change")),
-    })
+    };
+    Ok(Change { target, what })
 }
 
 /// Changes the Python objects, except immutable ones (tuples, data classes, bytes).
@@ -135,13 +121,9 @@ pub(crate) fn apply<'py>(
     changes: Vec<Change<'_, 'py>>,
 ) -> PyResult<()> {
     let py = decoder.py();
-    for change in changes {
-        match change {
-            Change::Array {
-                target,
-                length,
-                slots,
-            } => {
+    for Change { target, what } in changes {
+        match what {
+            What::Array(length, slots) => {
                 if let Ok(list) = target.cast::<PyList>() {
                     apply_list(decoder, list, length as usize, slots)?;
                 } else if let Some(copy) = refillable(&target)? {
@@ -149,18 +131,14 @@ pub(crate) fn apply<'py>(
                     call(Names::get(py)?.refill.bind(py), (&target, copy))?;
                 }
             }
-            Change::Object {
-                target,
-                sets,
-                deletes,
-            } => {
+            What::Object(sets, deletes) => {
                 if let Ok(dict) = target.cast::<PyDict>() {
                     apply_dict(decoder, dict, sets, deletes)?;
                 } else {
                     call(Names::get(py)?.update.bind(py), (&target, sets, deletes))?;
                 }
             }
-            Change::Refilled { target, items } => {
+            What::Refilled(items) => {
                 if let Ok(set) = target.cast::<PySet>() {
                     if hashes::collide(&items, || decoder.pause())? {
                         return Err(errors::raised::<PyValueError>(
@@ -183,11 +161,7 @@ pub(crate) fn apply<'py>(
                     decoder.changed_length(before, set.len());
                 }
             }
-            Change::Bytes {
-                target,
-                offset,
-                bytes,
-            } => {
+            What::Bytes(offset, bytes) => {
                 if !target.is_instance_of::<pyo3::types::PyBytes>() {
                     buffer::write_back(&target, offset, bytes)?;
                 }
@@ -266,7 +240,7 @@ fn extend(decoder: &mut Decoder<'_, '_>, list: &Bound<'_, PyList>, length: usize
 fn apply_dict<'py>(
     decoder: &mut Decoder<'_, 'py>,
     dict: &Bound<'py, PyDict>,
-    sets: Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
+    sets: Entries<'py>,
     deletes: Vec<Bound<'py, PyString>>,
 ) -> PyResult<()> {
     let (py, before) = (decoder.py(), dict.len());
