@@ -6,10 +6,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::object::delete;
 use super::requests::attribute;
 use crate::errors;
 use crate::exchange::{self, Request};
-use crate::names::{self, is_dunder};
+use crate::names::is_dunder;
 use crate::proxy::{Addon, Host, Reference};
 use crate::sandbox;
 
@@ -25,25 +26,14 @@ impl Addon {
         attribute(slf.as_any(), Reference::Exports(&slf.get().addon), name)
     }
 
-    fn __setattr__(
-        slf: &Bound<'_, Self>,
-        name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let addon = &slf.get().addon;
-        Reference::Exports(addon).set(name.as_any(), value)?;
-        addon.forget_export(slf.py(), name)
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Reference::Exports(&self.addon).set(name.as_any(), value)?;
+        self.addon.forget_export(name.py(), name)
     }
 
-    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let addon = &slf.get().addon;
-        if !Reference::Exports(addon).test(CallKind::Delete, name.as_any())? {
-            return Err(errors::raised::<PyTypeError>(format!(
-                "JavaScript refuses to delete {}",
-                names::shown(slf.py(), &name.to_string_lossy())
-            )));
-        }
-        addon.forget_export(slf.py(), name)
+    fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        delete(Reference::Exports(&self.addon), name.as_any())?;
+        self.addon.forget_export(name.py(), name)
     }
 
     #[pyo3(signature = (*args, **kwargs))]
@@ -105,12 +95,8 @@ impl Host {
     /// The `SandboxReport` of the process.
     #[getter]
     fn sandbox<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let policy = self
-            .addon
-            .config
-            .sandbox
-            .as_ref()
-            .map_or_else(|| py.None(), |policy| policy.clone_ref(py));
+        let policy = self.addon.config.sandbox.as_ref();
+        let policy = policy.map_or_else(|| py.None(), |policy| policy.clone_ref(py));
         let applied = self.addon.client()?.applied();
         sandbox::report(py, &policy, &self.addon.config.package, applied)
     }

@@ -83,17 +83,13 @@ impl JSClass {
         Err(errors::no_attribute(slf.as_any(), name))
     }
 
-    fn __setattr__(
-        slf: &Bound<'_, Self>,
-        name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.get().reference().set(name.as_any(), value)
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.reference().set(name.as_any(), value)
     }
 
-    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let reference = slf.get().reference();
-        reference.test(CallKind::Delete, name.as_any()).map(|_| ())
+    fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let deleted = self.reference().test(CallKind::Delete, name.as_any());
+        deleted.map(drop)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

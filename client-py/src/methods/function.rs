@@ -79,17 +79,13 @@ impl JSFunction {
         Err(errors::no_attribute(slf.as_any(), name))
     }
 
-    fn __setattr__(
-        slf: &Bound<'_, Self>,
-        name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.get().reference(slf.py())?.set(name.as_any(), value)
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.reference(name.py())?.set(name.as_any(), value)
     }
 
-    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let reference = slf.get().reference(slf.py())?;
-        reference.test(CallKind::Delete, name.as_any()).map(|_| ())
+    fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let reference = self.reference(name.py())?;
+        reference.test(CallKind::Delete, name.as_any()).map(drop)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -105,19 +101,17 @@ impl JSFunction {
                 (
                     Target::Method { object, name, .. },
                     Target::Method {
-                        object: theirs,
-                        name: other_name,
-                        ..
+                        object: o, name: n, ..
                     },
-                ) => object.is(theirs) && name.bind(py).as_any().eq(other_name)?,
+                ) => object.is(o) && name.bind(py).as_any().eq(n)?,
                 (
                     Target::Bound { function, this, .. },
                     Target::Bound {
-                        function: theirs,
-                        this: other_this,
+                        function: f,
+                        this: t,
                         ..
                     },
-                ) => function.is(theirs) && this.is(other_this),
+                ) => function.is(f) && this.is(t),
                 _ => false,
             })
     }

@@ -13,7 +13,7 @@ use crate::classes::ClassInfo;
 use crate::errors;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
-use crate::proxy::{JSFunction, JSIterator, JSObject};
+use crate::proxy::{JSFunction, JSIterator, JSObject, Reference};
 
 impl JSObject {
     /// Its class, requested once per class and process; None for an object without one.
@@ -34,6 +34,14 @@ impl JSObject {
             info
         };
         Ok(Some(self.class.get_or_init(|| info)))
+    }
+
+    /// Deletes a property; `absent` makes the error if there is none.
+    fn delete(&self, key: &Bound<'_, PyAny>, absent: impl FnOnce() -> PyErr) -> PyResult<()> {
+        if !self.reference().test(CallKind::Has, key)? {
+            return Err(absent());
+        }
+        delete(self.reference(), key)
     }
 }
 
@@ -62,49 +70,25 @@ impl JSObject {
         Err(errors::no_attribute(slf.as_any(), name))
     }
 
-    fn __setattr__(
-        slf: &Bound<'_, Self>,
-        name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.get().reference().set(name.as_any(), value)
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.reference().set(name.as_any(), value)
     }
 
     fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let reference = slf.get().reference();
-        if !reference.test(CallKind::Has, name.as_any())? {
-            return Err(errors::no_attribute(slf.as_any(), name));
-        }
-        refuse_false(
-            reference.test(CallKind::Delete, name.as_any())?,
-            name.as_any(),
-        )
-    }
-
-    fn __getitem__<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
         slf.get()
-            .reference()
-            .get(key)?
-            .ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+            .delete(name.as_any(), || errors::no_attribute(slf.as_any(), name))
     }
 
-    fn __setitem__(
-        slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.get().reference().set(key, value)
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.reference().get(key)?.ok_or_else(|| no_key(key))
     }
 
-    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        let reference = slf.get().reference();
-        if !reference.test(CallKind::Has, key)? {
-            return Err(PyKeyError::new_err(key.clone().unbind()));
-        }
-        refuse_false(reference.test(CallKind::Delete, key)?, key)
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.reference().set(key, value)
+    }
+
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.delete(key, || no_key(key))
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -130,18 +114,12 @@ impl JSObject {
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let iterator = self.reference().value_of(py, CallKind::Iterate)?;
-        match iterator.cast::<Self>() {
-            Ok(object) => Ok(Bound::new(
-                py,
-                JSIterator {
-                    object: object.clone().unbind(),
-                },
-            )?
-            .into_any()),
-            Err(_) => Err(errors::raised::<PyTypeError>(
-                "this JavaScript object is not iterable",
-            )),
-        }
+        let Ok(object) = iterator.cast_into::<Self>() else {
+            let text = "this JavaScript object is not iterable";
+            return Err(errors::raised::<PyTypeError>(text));
+        };
+        let object = object.unbind();
+        Ok(Bound::new(py, JSIterator { object })?.into_any())
     }
 
     /// An asynchronous generator of Python, which asyncio closes if a loop is left early.
@@ -172,8 +150,13 @@ impl JSObject {
     }
 }
 
-fn refuse_false(done: bool, key: &Bound<'_, PyAny>) -> PyResult<()> {
-    if done {
+fn no_key(key: &Bound<'_, PyAny>) -> PyErr {
+    PyKeyError::new_err(key.clone().unbind())
+}
+
+/// Deletes a property.
+pub(super) fn delete(reference: Reference<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+    if reference.test(CallKind::Delete, key)? {
         return Ok(());
     }
     Err(errors::raised::<PyTypeError>(format!(
