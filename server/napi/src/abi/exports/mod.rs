@@ -11,5 +11,5 @@ pub fn symbols() -> impl Iterator<Item = &'static Symbol> {
         .iter()
         .chain(node_api::NODE_API)
         .chain(node_api::NODE_API_FREE)
-        .chain(&node_api::NODE_API_BY_HAND)
+        .chain(node_api::NODE_API_BY_HAND)
 }

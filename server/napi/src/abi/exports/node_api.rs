@@ -143,29 +143,21 @@ pub unsafe extern "C" fn node_module_register(_module: *mut c_void) {
     registered::register_foreign();
 }
 
-/// The rows written by hand.
-#[used]
-pub(super) static NODE_API_BY_HAND: [Symbol; 3] = [
-    Symbol::new(
-        FATAL_ERROR,
-        "node_api.h",
-        Entry::None,
-        napi_fatal_error as *const (),
-    ),
-    Symbol::new(
-        &Row {
-            name: "napi_module_register",
-        },
-        "node_api.h",
-        Entry::None,
-        napi_module_register as *const (),
-    ),
-    Symbol::new(
-        &Row {
-            name: "node_module_register",
-        },
-        "node.h",
-        Entry::None,
-        node_module_register as *const (),
-    ),
-];
+macro_rules! by_hand {
+    ($($name:ident: $header:literal;)*) => {
+        /// The rows written by hand.
+        #[used]
+        pub(super) static NODE_API_BY_HAND: &[Symbol] = &[$(Symbol::new(
+            &Row { name: stringify!($name) },
+            $header,
+            Entry::None,
+            $name as *const (),
+        ),)*];
+    };
+}
+
+by_hand! {
+    napi_fatal_error: "node_api.h";
+    napi_module_register: "node_api.h";
+    node_module_register: "node.h";
+}
