@@ -184,15 +184,9 @@ fn failed_allocation(stderr: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::tests::BOUNDS;
     use crate::report::{ForbiddenCall, StackFrame};
 
-    const BOUNDS: Bounds = Bounds {
-        memory: 2 << 30,
-        threads: 64,
-        files: 512,
-        file_size: 3 << 20,
-        cpu: Some(2),
-    };
     const PANIC: &str =
         "addon\nunfinished memory allocation of 4096 bytes failed\nstack backtrace:";
     const CPP: &str =

@@ -78,10 +78,10 @@ fn size(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
+    pub(crate) const BOUNDS: Bounds = Bounds {
         memory: 2 << 30,
         threads: 64,
         files: 512,
