@@ -58,7 +58,7 @@ pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> Str
         trigger.next().await;
         // It may have ended, which the supervisor sees.
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        if let Some(text) = exceeded(&status, &bounds) {
+        if let Some(text) = exceeded(&[Member { pid, status }], &bounds) {
             return text;
         }
     }
@@ -83,7 +83,7 @@ async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
         let found = background::run(move || posix_session::members(session)).await;
         let found = found.unwrap_or_else(|_| posix_session::members(session));
         // A fork has the memory of its parent for a moment, so one excess alone does not count.
-        let beyond = exceeded_together(&found, &bounds);
+        let beyond = exceeded(&found, &bounds);
         match beyond {
             Some(text) if was_beyond => return text,
             beyond => was_beyond = beyond.is_some(),
@@ -95,21 +95,6 @@ async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
             .map(|it| (it.pid, Some(time(&it.pid))))
             .collect();
     }
-}
-
-/// Which bound a process exceeds, from its `/proc/PID/status`.
-fn exceeded(status: &str, bounds: &Bounds) -> Option<String> {
-    beyond(memory_of(status), threads_of(status), 1, bounds)
-}
-
-/// Which bound processes exceed together.
-fn exceeded_together(found: &[Member], bounds: &Bounds) -> Option<String> {
-    let sum = |of: fn(&str) -> u64| {
-        let figures = found.iter().map(|member| of(&member.status));
-        figures.fold(0, u64::saturating_add)
-    };
-    let processes = found.len() as u64;
-    beyond(sum(memory_of), sum(threads_of), processes, bounds)
 }
 
 /// Anonymous memory, page tables and huge pages, in bytes. Pages of files do not count, `tmpfs` included.
@@ -127,8 +112,13 @@ fn threads_of(status: &str) -> u64 {
     line.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Words which bound is exceeded.
-fn beyond(memory: u64, threads: u64, processes: u64, bounds: &Bounds) -> Option<String> {
+/// Which bound processes exceed together.
+fn exceeded(found: &[Member], bounds: &Bounds) -> Option<String> {
+    let sum = |of: fn(&str) -> u64| {
+        let figures = found.iter().map(|member| of(&member.status));
+        figures.fold(0, u64::saturating_add)
+    };
+    let (memory, threads, processes) = (sum(memory_of), sum(threads_of), found.len() as u64);
     let them = match processes {
         0 | 1 => "it".to_owned(),
         _ => format!("it and its child processes, {processes} in all,"),
@@ -283,20 +273,25 @@ mod tests {
         format!("RssAnon:\t{anonymous} kB\nVmSwap:\t{swap} kB\nThreads:\t{threads}\n")
     }
 
+    fn alone(status: &str) -> Option<String> {
+        let status = status.to_owned();
+        exceeded(&[Member { pid: 1, status }], &BOUNDS)
+    }
+
     #[test]
     fn usage_within_bounds_is_allowed() {
-        assert_eq!(exceeded(&status(90, 0, 8), &BOUNDS), None);
-        assert_eq!(exceeded("", &BOUNDS), None);
-        assert_eq!(exceeded("RssAnon: much\nThreads: many\n", &BOUNDS), None);
+        assert_eq!(alone(&status(90, 0, 8)), None);
+        assert_eq!(alone(""), None);
+        assert_eq!(alone("RssAnon: much\nThreads: many\n"), None);
     }
 
     #[test]
     fn usage_beyond_bounds_is_named() {
         for (memory, swap) in [(97, 0), (60, 37), (u64::MAX >> 21, u64::MAX >> 21)] {
-            let text = exceeded(&status(memory, swap, 1), &BOUNDS).unwrap();
+            let text = alone(&status(memory, swap, 1)).unwrap();
             assert!(text.contains("memory=\"64 MiB\""), "{text}");
         }
-        let text = exceeded(&status(1, 0, 9), &BOUNDS).unwrap();
+        let text = alone(&status(1, 0, 9)).unwrap();
         assert!(text.contains("9 threads: its limit is threads=8"), "{text}");
     }
 
@@ -304,7 +299,7 @@ mod tests {
     fn page_tables_and_huge_pages_count() {
         for name in ["VmPTE", "HugetlbPages"] {
             let text = format!("{}{name}:\t{} kB\n", status(60, 0, 1), 37 << 10);
-            let text = exceeded(&text, &BOUNDS).unwrap();
+            let text = alone(&text).unwrap();
             assert!(text.contains("it had 97 MiB of memory"), "{text}");
         }
     }
@@ -316,13 +311,13 @@ mod tests {
             status: status(memory, 0, threads),
         };
         let few = [member(50, 1), member(50, 7)];
-        assert_eq!(exceeded_together(&few, &BOUNDS), None);
-        let text = exceeded_together(&[member(65, 1), member(65, 1)], &BOUNDS).unwrap();
+        assert_eq!(exceeded(&few, &BOUNDS), None);
+        let text = exceeded(&[member(65, 1), member(65, 1)], &BOUNDS).unwrap();
         assert!(text.contains("2 in all, had 130 MiB of memory"), "{text}");
         let many = [member(1, 4), member(1, 4), member(1, 1)];
-        let text = exceeded_together(&many, &BOUNDS).unwrap();
+        let text = exceeded(&many, &BOUNDS).unwrap();
         assert!(text.contains("3 in all, had 9 threads"), "{text}");
-        assert_eq!(exceeded_together(&[], &BOUNDS), None);
+        assert_eq!(exceeded(&[], &BOUNDS), None);
     }
 
     #[test]
