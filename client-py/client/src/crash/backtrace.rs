@@ -1,4 +1,4 @@
-//! From registers, stack and memory map to frames with names.
+//! Unwinds the stack of a crash record, and names the functions.
 
 use std::cell::OnceCell;
 
@@ -14,12 +14,12 @@ use super::maps::{Mapping, Maps};
 use super::page::Record;
 use crate::report::StackFrame;
 
-/// How many frames are told.
-const MOST_FRAMES: usize = 64;
-/// How many files are looked into.
-const MOST_FILES: usize = 32;
+/// The most frames of a backtrace.
+const FRAMES_MAX: usize = 64;
+/// The most files that are opened.
+const FILES_MAX: usize = 32;
 
-/// One step of the way back: where it is for a search, and whether it is exact.
+/// One frame: its address, and the one to look up, which is inside the calling instruction.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     address: u64,
@@ -35,10 +35,10 @@ impl From<FrameAddress> for Step {
     }
 }
 
-/// Follows the stack back from where the signal came.
+/// The frames from where the signal was raised, innermost first.
 pub(super) fn trace(record: &Record, budget: &Budget) -> Vec<StackFrame> {
     let maps = Maps::parse(&record.maps);
-    let slots: [OnceCell<Pieces<'_>>; MOST_FILES] = Default::default();
+    let slots: [OnceCell<Pieces<'_>>; FILES_MAX] = Default::default();
     let mut files = Files {
         slots: &slots,
         budget,
@@ -56,14 +56,14 @@ fn steps<'m>(record: &Record, maps: &Maps<'m>, files: &mut Files<'_, '_, 'm>) ->
     let mut address = FrameAddress::from_instruction_pointer(record.program_counter);
     let mut steps = vec![Step::from(address)];
     if maps.code_at(record.program_counter).is_none() {
-        // A jump to nowhere: what called it is where a call leaves it.
+        // A jump to an address without code: the caller is where a call has put it.
         let Some(caller) = after_wild_jump(record, &mut registers, maps) else {
             return steps;
         };
         address = caller;
         steps.push(Step::from(address));
     }
-    while steps.len() < MOST_FRAMES && files.budget.has_time() {
+    while steps.len() < FRAMES_MAX && files.budget.has_time() {
         let lookup = address.address_for_lookup();
         if let Some(mapping) = maps.code_at(lookup)
             && let Some(placed) = files.open_first(mapping, lookup)
@@ -80,7 +80,7 @@ fn steps<'m>(record: &Record, maps: &Maps<'m>, files: &mut Files<'_, '_, 'm>) ->
         let Some(caller) = FrameAddress::from_return_address(next) else {
             break;
         };
-        // A stack that does not get shorter has no end.
+        // A stack that does not get shorter would be unwound for ever.
         if registers.sp() <= stack && steps.len() > 1 {
             break;
         }
@@ -108,7 +108,7 @@ fn registers(record: &Record) -> UnwindRegsNative {
     )
 }
 
-/// Where a call to nowhere came from, if it was a call.
+/// The caller of an address without code, if it was called.
 #[cfg(target_arch = "x86_64")]
 fn after_wild_jump(
     record: &Record,
@@ -132,7 +132,7 @@ fn after_wild_jump(
     FrameAddress::from_return_address(record.link_register)
 }
 
-/// The files that code on the stack came from.
+/// The files that the code on the stack is from.
 struct Files<'a, 'b, 'm> {
     slots: &'a [OnceCell<Pieces<'b>>],
     budget: &'b Budget,
@@ -141,12 +141,12 @@ struct Files<'a, 'b, 'm> {
 
 struct Open<'a, 'b, 'm> {
     path: &'m str,
-    /// None if it is not there any more, or no program.
+    /// None if the file is gone, or not an ELF file.
     placed: Option<Placed<'a, 'b>>,
 }
 
 impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
-    /// Opens the file of a mapping, unless that was done before or cannot be done.
+    /// Opens the file of a mapping; none if it was opened before, or there are too many.
     fn open_first(&mut self, mapping: &Mapping<'m>, address: u64) -> Option<&Placed<'a, 'b>> {
         if self.open.iter().any(|open| open.path == mapping.path) {
             return None;
@@ -163,7 +163,7 @@ impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
         self.open.last()?.placed.as_ref()
     }
 
-    /// Says what is known of each step.
+    /// Finds module and function of each step.
     fn describe(&self, steps: &[Step], maps: &Maps<'m>) -> Vec<StackFrame> {
         let mut frames: Vec<_> = steps
             .iter()
@@ -214,9 +214,8 @@ mod tests {
 
     use super::*;
 
-    /// Whatever a record says, it is over soon, and says at least where it began.
     #[test]
-    fn nonsense_ends_soon() {
+    fn random_records_are_unwound_in_bounded_time_and_frames() {
         let program = std::env::current_exe().unwrap();
         let library = |start: u64, path: &str| {
             format!(
@@ -259,7 +258,7 @@ mod tests {
             let caught =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trace(&record, &budget)));
             if let Ok(frames) = caught {
-                assert!((1..=MOST_FRAMES).contains(&frames.len()));
+                assert!((1..=FRAMES_MAX).contains(&frames.len()));
             }
             assert!(begun.elapsed() < Duration::from_secs(5));
         }

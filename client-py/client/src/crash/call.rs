@@ -1,4 +1,4 @@
-//! The call that the sandbox of a host ended it for.
+//! The system call for which the seccomp filter ended a host.
 
 use hostd_symbols::escape;
 use syscalls::{x86, x86_64};
@@ -6,13 +6,13 @@ use syscalls::{x86, x86_64};
 use super::page::Record;
 use crate::report::ForbiddenCall;
 
-/// The tables of numbers that the kernel has for such processors, by its own names of them.
+/// The kernel's numbers of its system call tables (`AUDIT_ARCH_*`).
 const X86_64: u32 = 0xc000_003e;
 const I386: u32 = 0x4000_0003;
 /// Set in numbers of the x32 table, whose other bits are those of x86-64.
 const X32: u32 = 0x4000_0000;
 
-/// The call in the record, if its death was one of a call.
+/// The system call in the record, if there is one.
 pub(super) fn forbidden(record: &Record) -> Option<ForbiddenCall> {
     let call = &record.call;
     let (table, known) = match call.table {

@@ -1,4 +1,4 @@
-//! A file that somebody else named, read piece by piece and never more than there is a budget for.
+//! Reads pieces of a file whose name a crash record gives, within a budget of bytes and time.
 
 use std::cell::{Cell, OnceCell};
 use std::fs::{File, OpenOptions};
@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use object::ReadRef;
 
-/// The longest name that is read.
-const LONGEST_NAME: u64 = 4096;
-const NAME_PIECE: u64 = 256;
+/// The most bytes of a name, and how many are read at first.
+const NAME_BYTES_MAX: u64 = 4096;
+const NAME_PIECE_BYTES: u64 = 256;
 
-/// What all the reading for one report may cost.
+/// How many bytes may be read for one report, and until when.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes: Cell<u64>,
@@ -40,7 +40,7 @@ impl Budget {
     }
 }
 
-/// A file and what was read of it.
+/// A file, and the pieces that were read of it.
 #[derive(Debug)]
 pub(super) struct Pieces<'b> {
     file: File,
@@ -57,24 +57,24 @@ struct Piece {
 }
 
 impl<'b> Pieces<'b> {
-    /// Opens an ordinary file.
+    /// Opens a regular file.
     pub(super) fn open(path: &str, budget: &'b Budget) -> Option<Self> {
         let path = Path::new(path);
-        // Opening anything else could wait, or do something.
+        // To open a device or a FIFO may block or have an effect.
         if !path.metadata().ok()?.is_file() {
             return None;
         }
-        let quietly = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-        let flags = quietly.bits().cast_signed();
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        let flags = flags.bits().cast_signed();
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(flags)
             .open(path)
             .ok()?;
-        let facts = file.metadata().ok()?;
-        facts.is_file().then(|| Self {
+        let metadata = file.metadata().ok()?;
+        metadata.is_file().then(|| Self {
             file,
-            length: facts.len(),
+            length: metadata.len(),
             budget,
             first: OnceCell::new(),
         })
@@ -119,14 +119,14 @@ impl<'a> ReadRef<'a> for &'a Pieces<'_> {
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
         let end = range.end.min(self.length);
-        let mut length = NAME_PIECE;
+        let mut length = NAME_PIECE_BYTES;
         loop {
             let piece_end = range.start.saturating_add(length).min(end);
             let piece = self.piece(range.start..piece_end).ok_or(())?;
             if let Some(found) = piece.iter().position(|&byte| byte == delimiter) {
                 return piece.get(..found).ok_or(());
             }
-            if piece_end == end || length >= LONGEST_NAME {
+            if piece_end == end || length >= NAME_BYTES_MAX {
                 return Err(());
             }
             length = length.saturating_mul(4);

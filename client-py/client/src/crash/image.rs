@@ -1,4 +1,4 @@
-//! An ELF file as the place where code came from: unwind tables and names.
+//! An ELF file that was mapped at some address: its unwind tables and its functions.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ use object::{Object as _, ObjectSection as _};
 
 use super::file::Pieces;
 
-/// The segments of one file, and where it was in memory.
+/// A file, and where it was in memory.
 #[derive(Debug)]
 pub(super) struct Placed<'a, 'b> {
     elf: Elf<'a, &'a Pieces<'b>>,
-    /// What was added to the file's own addresses.
+    /// The difference of an address in memory and that in the file.
     pub(super) bias: u64,
-    /// Where it was, in memory's addresses.
+    /// Its addresses in memory.
     pub(super) range: Range<u64>,
 }
 
@@ -44,7 +44,7 @@ impl<'a, 'b> Placed<'a, 'b> {
         Some(Self { elf, bias, range })
     }
 
-    /// What the unwinder wants to know.
+    /// The sections that the unwinder needs.
     pub(super) fn tables(&self) -> ExplicitModuleSectionInfo<Vec<u8>> {
         let place = |name: &str| {
             let section = self.elf.section_by_name(name)?;

@@ -1,7 +1,7 @@
-//! The memory map of a process that is gone, as its kernel wrote it: which file is where.
+//! Parses the memory map of a process that has ended, as the kernel formats it.
 
-/// More lines than that are not looked at.
-const MOST_LINES: usize = 4096;
+/// The most lines that are parsed.
+const LINES_MAX: usize = 4096;
 
 /// A part of a file in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub(super) struct Maps<'a> {
 }
 
 impl<'a> Maps<'a> {
-    /// Reads the text; lines that make no sense, and memory without a file, are left out.
+    /// Parses the text; malformed lines and memory without a file are left out.
     pub(super) fn parse(text: &'a str) -> Self {
-        let lines = text.lines().take(MOST_LINES);
+        let lines = text.lines().take(LINES_MAX);
         let mut mappings: Vec<_> = lines.filter_map(parse_line).collect();
         mappings.sort_by_key(|mapping| mapping.start);
         Self { mappings }
@@ -39,7 +39,7 @@ impl<'a> Maps<'a> {
     }
 }
 
-/// Reads `start-end rwxp offset device inode   path`.
+/// Parses `start-end rwxp offset device inode   path`.
 fn parse_line(line: &str) -> Option<Mapping<'_>> {
     let (range, rest) = line.split_once(' ')?;
     let (start, end) = range.split_once('-')?;

@@ -24,37 +24,37 @@ use crate::report::{ForbiddenCall, Running, StackFrame};
 use file::Budget;
 use rustix::io::Errno;
 
-/// How long it may take to name the frames; what is not named by then stays unnamed.
-const NAMING: Duration = Duration::from_millis(250);
+/// How long unwinding and naming may take; later frames stay unnamed.
+const BACKTRACE_TIMEOUT: Duration = Duration::from_millis(250);
 /// How many bytes of files may be read for it.
-const READING: u64 = 64 << 20;
+const READ_BYTES_MAX: u64 = 64 << 20;
 
-/// What is known of a death beyond the wait status.
+/// What a crash record says beyond the exit status.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Whose call was running.
+    /// The call that was running.
     pub(crate) running: Running,
     /// The signal that the process wrote a record of.
     pub(crate) recorded: Option<i32>,
-    /// The address whose use failed.
+    /// The address whose access failed.
     pub(crate) address: Option<u64>,
-    /// Whether the thread had used up its stack.
+    /// Whether the stack of the thread overflowed.
     pub(crate) overflowed: bool,
     /// The name of the thread, if it is not the JS thread.
     pub(crate) thread: Option<String>,
     /// The Node-API function that the thread was in.
     pub(crate) node_api: Option<String>,
-    /// Where the thread was.
+    /// The stack of the thread, innermost frame first.
     pub(crate) backtrace: Option<Vec<StackFrame>>,
-    /// Whether the last error that the thread had heard of was that there is no memory.
+    /// Whether the last error number of the thread was ENOMEM.
     pub(crate) lacked_memory: bool,
-    /// The call that it was ended for.
+    /// The system call that its seccomp filter ended it for.
     pub(crate) forbidden: Option<ForbiddenCall>,
     /// The most memory that the process had, in bytes.
     pub(crate) peak_memory: Option<u64>,
 }
 
-/// Reads what a host left behind that was ended by `signal`, if by any.
+/// Reads the crash record of a host that ended, by `signal` if it was one.
 pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     let Some((running, record)) = page.read() else {
         return Findings::default();
@@ -78,10 +78,10 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     findings
 }
 
-/// The frames, or at least the address at which it happened.
+/// The backtrace, or only its innermost address.
 fn trace(record: &Record) -> Vec<StackFrame> {
-    let budget = Budget::new(READING, Instant::now() + NAMING);
-    // The libraries meet here what they were not made for.
+    let budget = Budget::new(READ_BYTES_MAX, Instant::now() + BACKTRACE_TIMEOUT);
+    // The libraries may panic on input that is not well-formed.
     let traced = panic::catch_unwind(AssertUnwindSafe(|| backtrace::trace(record, &budget)));
     traced.unwrap_or_else(|_| vec![StackFrame::unnamed(record.program_counter)])
 }
@@ -95,7 +95,7 @@ mod tests {
     const SIGABRT: i32 = 6;
 
     #[test]
-    fn record_that_tells_another_story_is_left_aside() {
+    fn record_of_another_signal_is_ignored() {
         let (page, _theirs) = page_with(3, SIGSEGV);
         for signal in [None, Some(SIGABRT)] {
             let findings = examine(&page, signal);

@@ -1,4 +1,4 @@
-//! The file in which a host writes down how it died: made here, written over there, read here.
+//! The file for the crash record of a host: the client creates and reads it, the host writes it.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -8,7 +8,7 @@ use rustix::io::{Errno, pread};
 
 use crate::report::Running;
 
-/// What stands where; a test compares it with what the host writes.
+/// The offsets of the fields; a test compares them with those of the host.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
 pub(super) const HEAD_BYTES: usize = 4096;
 pub(super) const MAPS_BYTES: usize = 128 << 10;
@@ -38,13 +38,13 @@ const CALL_PATH: (usize, usize) = (248, 256);
 const STATUS_BYTES: usize = 2048;
 const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 
-/// From this state on, everything but the stack is there.
+/// From this state on, all fields but the stack are written.
 const FACTS: u32 = 2;
 const NO_LANE: u32 = u32::MAX;
 
 const SIGSEGV: i32 = Signal::SIGSEGV as i32;
-/// The signals with which the kernel says at which address something failed.
-const ABOUT_ADDRESSES: [i32; 4] = [
+/// The signals with which the kernel reports a fault address.
+const WITH_FAULT_ADDRESS: [i32; 4] = [
     SIGSEGV,
     Signal::SIGBUS as i32,
     Signal::SIGILL as i32,
@@ -57,7 +57,7 @@ pub(crate) struct CrashPage {
     file: OwnedFd,
 }
 
-/// A record that is whole, as far as its writer says so.
+/// A crash record, as the host wrote it.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) signal: i32,
@@ -80,14 +80,14 @@ pub(super) struct Record {
     /// The last error that the C library reported on the thread.
     pub(super) error: i32,
     pub(super) call: Called,
-    /// What the kernel said of the process, from `/proc/self/status`.
+    /// The content of `/proc/self/status`.
     pub(super) status: String,
     pub(super) maps: String,
     pub(super) stack_address: u64,
     pub(super) stack: Vec<u8>,
 }
 
-/// The call that was running, if the signal is about one; the table is 0 if it is not.
+/// The system call of a SIGSYS; the table is 0 for other signals.
 #[derive(Debug, Default)]
 pub(super) struct Called {
     pub(super) table: u32,
@@ -97,7 +97,7 @@ pub(super) struct Called {
 }
 
 impl CrashPage {
-    /// Makes the file; returns it and the host's descriptor of it.
+    /// Creates the file; returns it and the host's descriptor of it.
     pub(crate) fn create() -> Result<(Self, OwnedFd), Errno> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let name = "napi-hostd-crash";
@@ -159,7 +159,7 @@ impl CrashPage {
         Some((running, Some(record)))
     }
 
-    /// A part whose length the host states.
+    /// A part whose length the host wrote.
     fn part(&self, offset: usize, stated: u64, most: usize) -> Vec<u8> {
         let length = usize::try_from(stated).unwrap_or(most).min(most);
         self.copy(offset, length).unwrap_or_default()
@@ -181,15 +181,14 @@ impl CrashPage {
 }
 
 impl Record {
-    /// The address whose use failed, where the kernel says so: not for a signal that was sent.
+    /// The address whose access failed; none for a signal that was sent.
     pub(super) fn fault_address(&self) -> Option<u64> {
-        (self.code > 0 && ABOUT_ADDRESSES.contains(&self.signal)).then_some(self.address)
+        (self.code > 0 && WITH_FAULT_ADDRESS.contains(&self.signal)).then_some(self.address)
     }
 
-    /// Whether the address that failed is where the stack was to grow.
+    /// Whether the fault address is where the stack would have grown.
     ///
-    /// Just below and above the stack pointer there is nothing else that could fail: the system
-    /// lets a stack grow as long as it may.
+    /// Close to the stack pointer no other access fails: the kernel extends a stack up to its limit.
     pub(super) fn overflowed(&self) -> bool {
         const BELOW: u64 = 64 << 10;
         const ABOVE: u64 = 4096;
@@ -200,7 +199,7 @@ impl Record {
         })
     }
 
-    /// The word of the stack at an address, if that part was kept.
+    /// The word of the stack at an address, if the record contains it.
     pub(super) fn word(&self, address: u64) -> Option<u64> {
         let offset = usize::try_from(address.checked_sub(self.stack_address)?).ok()?;
         let bytes = self.stack.get(offset..)?.first_chunk::<8>()?;
@@ -292,7 +291,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn page_nobody_wrote_to_says_nothing() {
+    fn page_without_a_record_is_none() {
         let (page, _theirs) = CrashPage::create().unwrap();
         assert!(page.read().is_none());
     }
@@ -305,7 +304,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn record_full_of_lies_is_cut_to_what_there_is() {
+    fn lengths_beyond_the_file_are_cut() {
         let (page, _theirs) = CrashPage::create().unwrap();
         write(&page, 0, &[0xff; HEAD_BYTES]);
         write(&page, 0, &MAGIC.to_ne_bytes());
