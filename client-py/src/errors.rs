@@ -1,5 +1,5 @@
-//! Everything that goes wrong, as the Python exception that is raised for it. The classes, and the
-//! texts about crashes, are in `napi_python/_errors.py`.
+//! Makes the Python exception for each error. The classes, and the texts about crashes, are in
+//! `napi_python/_errors.py`.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -57,7 +57,7 @@ thread_local! {
     static BROKEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread came upon a breach of the protocol since it last asked.
+/// Whether this thread has found a breach of the protocol since the last call of this.
 pub(crate) fn take_breach() -> bool {
     BROKEN.take()
 }
@@ -174,7 +174,7 @@ pub(crate) fn replaced(label: &str, generation: u32) -> PyErr {
     ))
 }
 
-/// What an interruption said to the wait of the call around it.
+/// Whether an exception of a callback ends the call around it: an interruption or a deadline.
 pub(crate) fn ends_calls(py: Python<'_>, error: &PyErr) -> bool {
     !error.is_instance_of::<PyException>(py)
         || of_errors(py, "AddonTimeout")
@@ -253,7 +253,7 @@ pub(crate) fn promise_timeout(after: Duration) -> PyErr {
     timeout(&message, after, None)
 }
 
-/// A turn was not taken; told to nobody.
+/// A turn was not taken; the caller drops this error.
 #[cold]
 pub(crate) fn busy(label: &str) -> PyErr {
     raised::<PyRuntimeError>(format!("the addon {label} is busy with another call"))

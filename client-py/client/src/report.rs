@@ -44,7 +44,7 @@ pub struct ExitReport {
     pub stdout_tail: String,
     /// The resources that it used.
     pub usage: Option<Usage>,
-    /// Whether it was told to end and said goodbye.
+    /// Whether it was told to end and confirmed that it does.
     pub expected: bool,
     /// The call that was running.
     pub(crate) running: Running,

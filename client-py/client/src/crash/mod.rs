@@ -1,9 +1,8 @@
-//! What a host that died by a signal left behind, and what it says to a human.
+//! Reads the crash record of a host that a signal ended.
 //!
-//! The record is written by the process of the addon, so nothing in it is believed: it is copied
-//! once, measured, and read as bytes; the files that it names are read as files and within a
-//! budget; text out of either is escaped and cut. How the process ended is not asked of the record:
-//! what the wait status says stands, and a record that tells another story is left aside.
+//! The process of the addon writes the record, so it is not trusted: it is copied once, and lengths and
+//! offsets in it are checked; the files that it names are read within a budget; text of both is escaped
+//! and cut. How the process ended is in its wait status; a record of another signal is ignored.
 
 mod backtrace;
 mod call;

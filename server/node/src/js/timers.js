@@ -7,7 +7,7 @@ const LONGEST = 2 ** 31 - 1;
 const custom = Symbol.for('nodejs.util.promisify.custom');
 const requireFunction = (callback) => native.load('errors').requireFunction(callback, 'callback');
 
-// Timers whose number was asked for, by it: they can be cleared by number.
+// Timers that were converted to a number, by that: they can be cleared by it.
 const numbered = new Map();
 let number = 0;
 
