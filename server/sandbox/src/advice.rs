@@ -40,36 +40,17 @@ pub fn filter(number: u32, arguments: &[u64; 6], jailed: bool) -> Filter {
             Filter::AllowsWith("exec_memory=True")
         };
     }
+    let with = |option, allow: fn(&mut Allowed)| {
+        let mut allowed = base;
+        allow(&mut allowed);
+        (option, allowed)
+    };
     let options = [
-        (
-            "network=True",
-            Allowed {
-                network: true,
-                ..base
-            },
-        ),
-        ("unix=[...]", Allowed { unix: true, ..base }),
-        (
-            "subprocess=True",
-            Allowed {
-                subprocess: true,
-                ..base
-            },
-        ),
-        (
-            "watch=True",
-            Allowed {
-                watch: true,
-                ..base
-            },
-        ),
-        (
-            STRICT,
-            Allowed {
-                jailed: true,
-                ..base
-            },
-        ),
+        with("network=True", |allowed| allowed.network = true),
+        with("unix=[...]", |allowed| allowed.unix = true),
+        with("subprocess=True", |allowed| allowed.subprocess = true),
+        with("watch=True", |allowed| allowed.watch = true),
+        with(STRICT, |allowed| allowed.jailed = true),
     ];
     let found = options.into_iter().find(|(_, allowed)| passes(allowed));
     found.map_or(Filter::Denies, |(option, _)| Filter::AllowsWith(option))

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
+use crate::error::check;
 use crate::{SingleThreaded, StepError};
 
 const FIRST_ABOVE_STDIO: RawFd = 3;
@@ -57,12 +58,8 @@ pub fn close_other_descriptors(
             Ok(()) => {}
             // Linux before 5.9, or a filter without the call.
             Err(Errno::NOSYS | Errno::PERM) => return close_listed(&kept),
-            Err(errno) => {
-                return Err(StepError::Refused {
-                    step: "close_other_descriptors",
-                    call: "close_range",
-                    errno,
-                });
+            refused => {
+                refused.map_err(StepError::refused("close_other_descriptors", "close_range"))?;
             }
         }
     }
@@ -86,14 +83,7 @@ fn gaps(kept: &[RawFd]) -> Vec<(RawFd, RawFd)> {
 fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
     // SAFETY: C2; the caller states by `keep` which owned descriptors exist, and no other thread
     // can have opened one meanwhile.
-    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if answer == 0 {
-        return Ok(());
-    }
-    let errno = std::io::Error::last_os_error()
-        .raw_os_error()
-        .unwrap_or(libc::ENOSYS);
-    Err(Errno::from_raw_os_error(errno))
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })
 }
 
 /// Closes the descriptors one by one, for systems without `close_range`.

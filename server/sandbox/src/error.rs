@@ -81,3 +81,17 @@ impl StepError {
         move |source| Self::Proc { step, path, source }
     }
 }
+
+/// The result of a function that returns -1 for an error, which it stores in `errno`.
+pub(crate) fn check(answer: impl Into<libc::c_long>) -> Result<(), Errno> {
+    if answer.into() >= 0 {
+        Ok(())
+    } else {
+        Err(last_error())
+    }
+}
+
+/// The error of the last failed function.
+pub(crate) fn last_error() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+}

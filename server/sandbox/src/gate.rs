@@ -21,14 +21,12 @@ pub(crate) use x86_64::{gate, listen};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use std::mem::MaybeUninit;
-    use std::ptr;
-
     use rustix::io::Errno;
 
     use crate::crash;
     use crate::diagnose::{await_reports, is_denial, note};
     use crate::seccomp::{blocks_signals, ends_process};
+    use crate::signal::set_action;
     use crate::trap::FilteredCall;
 
     std::arch::global_asm!(
@@ -62,18 +60,13 @@ mod x86_64 {
 
     /// Installs the handler that records denied calls. With the filter it cannot be replaced.
     pub(crate) fn listen() -> Result<(), Errno> {
-        // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
-        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-        action.sa_sigaction = handle as *const () as libc::sighandler_t;
         // On the stack of the call: unwinding needs more than the alternate stack has.
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
-        // SAFETY: C3 and C5; the structure is initialised, and the handler keeps C5 and C9.
-        let answer = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) };
-        if answer == 0 {
-            Ok(())
-        } else {
-            Err(Errno::INVAL)
-        }
+        let flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        set_action(
+            libc::SIGSYS,
+            handle as *const () as libc::sighandler_t,
+            flags,
+        )
     }
 
     /// SIGSYS in the kernel's masks.

@@ -14,6 +14,7 @@ use rustix::mount::{
 };
 
 use crate::SingleThreaded;
+use crate::error::check;
 use crate::granted::open_granted;
 use crate::namespaces::{Network, enter_all, original, try_in_a_copy};
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
@@ -316,8 +317,5 @@ fn tighten(tree: &OwnedFd, attributes: u64, depth: Depth) -> Result<(), Failure>
             size_of::<Attributes>(),
         )
     };
-    if answer == 0 {
-        return Ok(());
-    }
-    Err(failed("mount_setattr", &std::io::Error::last_os_error()))
+    check(answer).map_err(Failure::of("mount_setattr"))
 }

@@ -14,6 +14,7 @@ use landlock::{
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::error::last_error;
 use crate::granted::open_granted;
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
@@ -44,8 +45,7 @@ pub fn version(at_most: u32) -> Result<u32, Errno> {
     if let Ok(version) = u32::try_from(answer) {
         return Ok(version.min(at_most).min(VERSION_MAX));
     }
-    let errno = std::io::Error::last_os_error().raw_os_error();
-    Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOSYS)))
+    Err(last_error())
 }
 
 /// The rights of a version.

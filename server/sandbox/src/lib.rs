@@ -74,6 +74,6 @@ pub use parent::die_with_parent;
 pub use report::ResourceLimits;
 pub use session::own_session;
 pub use signal::reset_signals;
-pub use stack::{MainStack, main_stack, stack_bytes};
+pub use stack::stack_bytes;
 pub use thread::{SingleThreaded, single_threaded};
 pub use tighten::Tightening;

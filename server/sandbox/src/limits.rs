@@ -59,7 +59,7 @@ pub(crate) fn set_limits(policy: &Policy, bounds: &mut ResourceLimits) -> Result
     // The filter lets a thread change its own priority: these limits keep it from raising it.
     limit(Resource::Nice, 0, "setrlimit(RLIMIT_NICE)")?;
     limit(Resource::Rtprio, 0, "setrlimit(RLIMIT_RTPRIO)")?;
-    crate::signal::ignore(libc::SIGXFSZ).map_err(|error| Failure::because(error.to_string()))?;
+    crate::signal::ignore(libc::SIGXFSZ).map_err(Failure::of("sigaction"))?;
     let mut text = format!(
         "memory {} MiB, files {}, file size {} MiB",
         bounds.memory >> 20,

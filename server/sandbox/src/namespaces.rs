@@ -31,6 +31,7 @@ use rustix::net::{
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
+use crate::error::last_error;
 use crate::report::Failure;
 use crate::{SingleThreaded, rights};
 
@@ -214,13 +215,7 @@ fn fork(_alone: &SingleThreaded) -> Result<Option<Pid>, Failure> {
     match unsafe { libc::fork() } {
         0 => Ok(None),
         child if child > 0 => Ok(Pid::from_raw(child)),
-        _ => {
-            let error = std::io::Error::last_os_error();
-            Err(Failure {
-                errno: error.raw_os_error(),
-                detail: "fork".to_owned(),
-            })
-        }
+        _ => Err(Failure::of("fork")(last_error())),
     }
 }
 

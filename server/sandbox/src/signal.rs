@@ -5,6 +5,7 @@ use std::ptr;
 
 use rustix::io::Errno;
 
+use crate::error::check;
 use crate::{SingleThreaded, StepError};
 
 const STEP: &str = "reset_signals";
@@ -28,24 +29,28 @@ pub fn reset_signals(_alone: &SingleThreaded) -> Result<(), StepError> {
         } else {
             libc::SIG_DFL
         };
-        set_action(signal, action)?;
+        set_action(signal, action, 0).map_err(StepError::refused(STEP, "sigaction"))?;
     }
     unblock_all()
 }
 
 /// Ignores a signal: the call that caused it fails instead.
-pub(crate) fn ignore(signal: libc::c_int) -> Result<(), StepError> {
-    set_action(signal, libc::SIG_IGN)
+pub(crate) fn ignore(signal: libc::c_int) -> Result<(), Errno> {
+    set_action(signal, libc::SIG_IGN, 0)
 }
 
-/// Sets one signal's action to `SIG_DFL` or `SIG_IGN`.
-fn set_action(signal: libc::c_int, action: libc::sighandler_t) -> Result<(), StepError> {
-    // SAFETY: C3; all-zero is a valid `sigaction`: no flags, an empty mask, SIG_DFL.
-    let mut wanted: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    wanted.sa_sigaction = action;
-    // SAFETY: C2 and C3; the action is SIG_DFL or SIG_IGN, so no code of ours is ever entered.
-    let answer = unsafe { libc::sigaction(signal, &raw const wanted, ptr::null_mut()) };
-    check(answer, "sigaction")
+/// Sets the handler of a signal, `SIG_DFL` or `SIG_IGN`. A handler must keep C5.
+pub(crate) fn set_action(
+    signal: libc::c_int,
+    handler: libc::sighandler_t,
+    flags: libc::c_int,
+) -> Result<(), Errno> {
+    // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: C3 and C5; the structure is initialised, and the handler, if it is one, keeps C5.
+    check(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) })
 }
 
 /// Empties the signal mask of the only thread.
@@ -55,19 +60,5 @@ fn unblock_all() -> Result<(), StepError> {
     unsafe { libc::sigemptyset(none.as_mut_ptr()) };
     // SAFETY: C2 and C3; the set was initialised above and the old one is not requested.
     let answer = unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
-    check(answer, "sigprocmask")
-}
-
-fn check(answer: libc::c_int, call: &'static str) -> Result<(), StepError> {
-    if answer == 0 {
-        return Ok(());
-    }
-    let errno = std::io::Error::last_os_error()
-        .raw_os_error()
-        .unwrap_or(libc::EINVAL);
-    Err(StepError::Refused {
-        step: STEP,
-        call,
-        errno: Errno::from_raw_os_error(errno),
-    })
+    check(answer).map_err(StepError::refused(STEP, "sigprocmask"))
 }

@@ -7,33 +7,17 @@ use rustix::process::{self, Resource};
 
 use crate::StepError;
 
-const STEP: &str = "main_stack";
+const STEP: &str = "stack_bytes";
 const MAPS: &str = "/proc/self/maps";
 /// The limit that is assumed for an unlimited stack, in bytes: the kernel leaves at least as much
 /// address space below it.
 const UNLIMITED: usize = 128 << 20;
 
-/// The main thread's stack: its limit, and how much of it was in use at the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MainStack {
-    /// Its limit in bytes, arguments and environment included.
-    pub limit: usize,
-    /// The bytes in use at the call.
-    pub used: usize,
-}
-
-impl MainStack {
-    /// Returns the bytes that were left below the caller.
-    pub fn left(self) -> usize {
-        self.limit.saturating_sub(self.used)
-    }
-}
-
-/// Measures the main thread's stack; must be called on the main thread.
+/// Returns how much stack is left below the caller, in bytes; must be called on the main thread.
 ///
 /// The kernel grows the stack up to the limit in force. Arguments and environment lie on the same
 /// stack, so the part in use is measured.
-pub fn main_stack() -> Result<MainStack, StepError> {
+pub fn stack_bytes() -> Result<usize, StepError> {
     let failed = StepError::proc(STEP, MAPS);
     let limit = process::getrlimit(Resource::Stack)
         .current
@@ -49,15 +33,7 @@ pub fn main_stack() -> Result<MainStack, StepError> {
             "the calling thread is not the main thread",
         )));
     }
-    Ok(MainStack {
-        limit,
-        used: high - here,
-    })
-}
-
-/// Returns how much stack is left below the caller on the main thread, in bytes.
-pub fn stack_bytes() -> Result<usize, StepError> {
-    main_stack().map(MainStack::left)
+    Ok(limit.saturating_sub(high - here))
 }
 
 /// Finds the address range of the line that the kernel labels `[stack]`.
@@ -72,7 +48,7 @@ fn stack_range(maps: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{main_stack, stack_range};
+    use super::{stack_bytes, stack_range};
 
     #[test]
     fn stack_range_reads_the_labelled_line_only() {
@@ -84,9 +60,9 @@ mod tests {
     }
 
     #[test]
-    fn main_stack_on_another_thread_is_an_error() {
+    fn stack_bytes_on_another_thread_is_an_error() {
         // The test harness runs each test in a thread of its own.
-        let error = main_stack().expect_err("tests do not run on the main thread");
+        let error = stack_bytes().expect_err("tests do not run on the main thread");
         assert!(error.to_string().contains("/proc/self/maps"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::call;
 use super::memory::copy_stack;
 use super::page::{self, Layout, Page, state, store};
+use crate::signal::set_action;
 use crate::thread::{this_process, this_thread};
 use crate::trap::FilteredCall;
 use crate::{StepError, diagnose};
@@ -78,18 +79,9 @@ fn is_handled(signal: libc::c_int) -> bool {
 
 /// Installs the handler for one signal.
 pub(super) fn install_for(signal: libc::c_int) -> Result<(), Errno> {
-    // SAFETY: C3; all-zero is a valid `sigaction` with an empty mask.
-    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    action.sa_sigaction = handle as *const () as libc::sighandler_t;
     // A fault in the handler must enter it again, so that the process ends by the first signal.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-    // SAFETY: C3 and C5; the structure is initialised, and the handler keeps C5.
-    let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
-    if answer == 0 {
-        return Ok(());
-    }
-    let error = io::Error::last_os_error().raw_os_error();
-    Err(Errno::from_raw_os_error(error.unwrap_or(libc::EINVAL)))
+    let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    set_action(signal, handle as *const () as libc::sighandler_t, flags)
 }
 
 /// The handler of [`SIGNALS`].
@@ -132,16 +124,13 @@ pub(super) extern "C" fn handle(
 /// Restores the default action of the signal and raises it. Where raising it is denied, the handler
 /// returns, and the interrupted instruction causes it again.
 fn die(signal: libc::c_int) {
-    // SAFETY: C3; all-zero is a valid `sigaction`: the default action.
-    let action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: C3 and C5; the action is the default one, and the old one is not requested.
-    let reset = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    let reset = set_action(signal, libc::SIG_DFL, 0);
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: C3; `sigemptyset` initialises the whole set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: C3; the set was initialised above.
     unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
-    if reset != 0 {
+    if reset.is_err() {
         // The filter denies to change SIGSYS. With the signal blocked, a filtered call ends the
         // process.
         // SAFETY: C3 and C5; the old mask is not asked for.

@@ -9,7 +9,7 @@
 mod exported;
 
 use std::ffi::{CStr, OsStr};
-use std::io;
+use std::io::{self, Write as _};
 use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -220,33 +220,16 @@ impl Text {
     }
 
     fn push_folder(&mut self, folder: libc::c_int) {
-        let mut name = Self::EMPTY;
-        if folder == libc::AT_FDCWD {
-            name.push(b"/proc/self/cwd\0");
-        } else {
-            name.push(b"/proc/self/fd/");
-            let mut digits = [0_u8; 10];
-            let mut rest = folder.unsigned_abs();
-            let mut at = digits.len();
-            while at == digits.len() || rest > 0 {
-                at -= 1;
-                if let Some(digit) = digits.get_mut(at) {
-                    *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-                }
-                rest /= 10;
-            }
-            name.push(digits.get(at..).unwrap_or_default());
-            name.push(b"\0");
-        }
+        let mut name = [0_u8; 32];
+        // Always fits. Numbers are written without an allocation.
+        let _ = match folder {
+            libc::AT_FDCWD => write!(name.as_mut_slice(), "/proc/self/cwd"),
+            folder => write!(name.as_mut_slice(), "/proc/self/fd/{folder}"),
+        };
         let room = self.bytes.len();
         // SAFETY: C3; the name ends with a zero, and the array has `room` bytes.
-        let length = unsafe {
-            libc::readlink(
-                name.bytes.as_ptr().cast(),
-                self.bytes.as_mut_ptr().cast(),
-                room,
-            )
-        };
+        let length =
+            unsafe { libc::readlink(name.as_ptr().cast(), self.bytes.as_mut_ptr().cast(), room) };
         self.length = usize::try_from(length).unwrap_or(0);
     }
 

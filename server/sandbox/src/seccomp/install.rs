@@ -4,6 +4,7 @@ use libc::{sock_filter, sock_fprog};
 use rustix::io::Errno;
 
 use crate::SingleThreaded;
+use crate::error::last_error;
 
 /// Installs the filter on this process irrevocably.
 ///
@@ -37,9 +38,4 @@ pub fn install_everywhere(program: &[sock_filter]) -> Result<(), Errno> {
         1.. => Err(Errno::SRCH),
         _ => Err(last_error()),
     }
-}
-
-fn last_error() -> Errno {
-    let errno = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(errno.unwrap_or(libc::EINVAL))
 }
