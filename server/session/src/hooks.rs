@@ -91,17 +91,15 @@ pub(super) fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
 /// The traps of exposed objects and live containers.
 struct Remote;
 
-/// The id behind a remote object's words, and whether there is nothing to be seen of it.
-fn parts(words: u64) -> (u32, bool) {
-    let id = u32::try_from(words & u64::from(u32::MAX)).unwrap_or_default();
-    let kind = u8::try_from(words >> 32)
-        .ok()
-        .and_then(ClientKind::from_code);
+/// The session, and the id behind a remote object's words; none if there is nothing to be seen of it.
+fn seen(words: u64) -> Option<(Rc<Session>, u32)> {
+    let kind = ClientKind::from_code(u8::try_from(words >> 32).ok()?)?;
     let live = matches!(
         kind,
-        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence)
+        ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence
     );
-    (id, !live)
+    let id = u32::try_from(words & u64::from(u32::MAX)).ok()?;
+    Some((Session::current().filter(|_| live)?, id))
 }
 
 /// Writes a target and a key: indexes as numbers, names as text.
@@ -116,9 +114,21 @@ fn address(frame: &mut Encoder<'_, '_>, target: u32, key: &Key) -> Encoded {
     }
 }
 
+/// Asks the client about a name or an index of a remote object.
+fn ask_flag(call: CallKind, words: u64, key: &Key) -> JsResult<bool> {
+    let Some((session, id)) = seen(words) else {
+        return Ok(false);
+    };
+    session.ask(
+        call,
+        |frame| address(frame, id, key),
+        |reply| Ok(reply.fields().take_bool()?),
+    )
+}
+
 impl RemoteHooks for Remote {
     fn get(&self, _: Runtime, words: u64, key: &Key) -> JsResult<Option<Value>> {
-        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+        let Some((session, id)) = seen(words) else {
             return Ok(None);
         };
         session.ask(
@@ -133,18 +143,11 @@ impl RemoteHooks for Remote {
     }
 
     fn has(&self, _: Runtime, words: u64, key: &Key) -> JsResult<bool> {
-        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
-            return Ok(false);
-        };
-        session.ask(
-            CallKind::RemoteHas,
-            |frame| address(frame, id, key),
-            |reply| Ok(reply.fields().take_bool()?),
-        )
+        ask_flag(CallKind::RemoteHas, words, key)
     }
 
     fn set(&self, _: Runtime, words: u64, key: &Key, value: &Value) -> JsResult<bool> {
-        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+        let Some((session, id)) = seen(words) else {
             return Ok(false);
         };
         session.ask(
@@ -158,18 +161,11 @@ impl RemoteHooks for Remote {
     }
 
     fn delete(&self, _: Runtime, words: u64, key: &Key) -> JsResult<bool> {
-        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
-            return Ok(false);
-        };
-        session.ask(
-            CallKind::RemoteDelete,
-            |frame| address(frame, id, key),
-            |reply| Ok(reply.fields().take_bool()?),
-        )
+        ask_flag(CallKind::RemoteDelete, words, key)
     }
 
     fn own_keys(&self, rt: Runtime, words: u64) -> JsResult<Vec<Key>> {
-        let (Some(session), (id, false)) = (Session::current(), parts(words)) else {
+        let Some((session, id)) = seen(words) else {
             return Ok(Vec::new());
         };
         let list = session.ask(

@@ -72,8 +72,9 @@ impl Intrinsics {
         let prototype_of =
             |name: &str| -> JsResult { rt.get_named(&rt.get_named(&global, name)?, "prototype") };
         let (map_prototype, set_prototype) = (prototype_of("Map")?, prototype_of("Set")?);
-        let mut error_prototypes = Vec::with_capacity(ERROR_CLASSES.len());
-        for (class, name) in ERROR_CLASSES {
+        let mut error_prototypes = Vec::new();
+        let aggregate = (ErrorClass::Aggregate, "AggregateError");
+        for (class, name) in NATIVE_NAMES.into_iter().chain([aggregate]) {
             if !rt.get_named(&global, name)?.is_undefined() {
                 error_prototypes.push((class, prototype_of(name)?));
             }
@@ -176,8 +177,8 @@ pub(crate) struct ErrorKeys {
     pub(crate) hidden_parts: [Key; 3],
 }
 
-/// The classes whose prototypes are known, by the names of their constructors.
-const ERROR_CLASSES: [(ErrorClass, &str); 8] = [
+/// The classes that the engine makes errors of, by the names of their constructors.
+pub(crate) const NATIVE_NAMES: [(ErrorClass, &str); 7] = [
     (ErrorClass::Error, "Error"),
     (ErrorClass::Type, "TypeError"),
     (ErrorClass::Range, "RangeError"),
@@ -185,5 +186,4 @@ const ERROR_CLASSES: [(ErrorClass, &str); 8] = [
     (ErrorClass::Reference, "ReferenceError"),
     (ErrorClass::Eval, "EvalError"),
     (ErrorClass::Uri, "URIError"),
-    (ErrorClass::Aggregate, "AggregateError"),
 ];

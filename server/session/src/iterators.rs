@@ -91,7 +91,12 @@ impl Session {
         Ok(Answer::Lent(iterator))
     }
 
-    fn read_lent(&self, body: ValueReader<'_>, level: &Level) -> Result<(SlotId, Value), Refusal> {
+    /// Reads a request that is one object of this host.
+    pub(super) fn read_lent(
+        &self,
+        body: ValueReader<'_>,
+        level: &Level,
+    ) -> Result<(SlotId, Value), Refusal> {
         self.read(level, body, |frame| {
             let id = frame.fields().take_id()?;
             let value = self

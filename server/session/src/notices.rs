@@ -239,16 +239,7 @@ impl Session {
         let mut buffers = self.take_buffers();
         buffers.builder.start(FrameKind::Notice, 0);
         buffers.sent.clear();
-        let written = {
-            let buffers = &mut buffers;
-            let out = buffers.builder.body();
-            write(&mut Encoder::new(
-                &self.tables,
-                out,
-                &mut buffers.seen,
-                &mut buffers.sent,
-            ))
-        };
+        let written = write(&mut self.encoder(&mut buffers));
         let length = buffers.builder.body_bytes().len();
         self.unsend(&mut buffers);
         self.put_buffers(buffers);
@@ -268,16 +259,7 @@ impl Session {
             buffers.builder.start(FrameKind::Notice, call.number());
             buffers.sent.clear();
         }
-        let written = {
-            let buffers = &mut buffers;
-            let out = buffers.builder.body();
-            write(&mut Encoder::new(
-                &self.tables,
-                out,
-                &mut buffers.seen,
-                &mut buffers.sent,
-            ))
-        };
+        let written = write(&mut self.encoder(&mut buffers));
         let sent = written.is_ok() && {
             let frame = buffers.builder.finish(CallId(0), self.generation);
             match frame.and_then(|frame| self.send_notice(frame)) {

@@ -32,14 +32,7 @@ fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
 impl Session {
     /// Answers the state of a promise; subscribes to a pending one.
     pub(super) fn watch(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let (id, promise) = self.read(level, body, |frame| {
-            let id = frame.fields().take_id()?;
-            let promise = self
-                .tables
-                .lent_value(id)
-                .ok_or(RemoteError::Stale(id.get()))?;
-            Ok((id, promise))
-        })?;
+        let (id, promise) = self.read_lent(body, level)?;
         let rt = self.runtime();
         let Some(state) = rt.promise_state(&promise) else {
             return Err(rt.type_error("only a promise can be awaited").into());

@@ -186,21 +186,20 @@ impl Session {
         changes: Option<&Changes>,
         write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
     ) -> Encoded {
-        let FrameBuffers {
-            builder,
-            seen,
-            sent,
-            ..
-        } = buffers;
         if let Some(changes) = changes {
             let objects = level.objects.borrow();
             let by_identity = objects.by_identity(self.rt)?;
-            builder.write_back();
-            let mut out = Encoder::new(&self.tables, builder.body(), seen, sent)
-                .with_request_objects(&by_identity);
-            changes.write(&mut out)?;
+            buffers.builder.write_back();
+            let out = self.encoder(buffers);
+            changes.write(&mut out.with_request_objects(&by_identity))?;
         }
-        write(&mut Encoder::new(&self.tables, builder.body(), seen, sent))
+        write(&mut self.encoder(buffers))
+    }
+
+    /// An encoder of what comes next in the body.
+    pub(super) fn encoder<'e>(&'e self, buffers: &'e mut FrameBuffers) -> Encoder<'e, 'e> {
+        let out = buffers.builder.body();
+        Encoder::new(&self.tables, out, &mut buffers.seen, &mut buffers.sent)
     }
 
     /// Takes back what was counted for a frame that is not sent.

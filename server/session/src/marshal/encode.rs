@@ -7,7 +7,7 @@ use hostd_engine::{JsResult, Runtime, Thrown, Value};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
-use hostd_protocol::value::{HostKind, ValueWriter};
+use hostd_protocol::value::{HostKind, Open, ValueWriter};
 use rustc_hash::FxHashMap;
 
 use super::Seen;
@@ -240,19 +240,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
             }
             Plain::Map(entries) => {
                 let open = self.out.open_map()?;
-                self.note(value, identity, open.index())?;
-                let total = count(entries.len() / 2)?;
-                self.each(&entries)?;
-                self.out.close(open, total);
-                Ok(())
+                self.collection(value, identity, open, &entries, entries.len() / 2)
             }
             Plain::Set(items) => {
                 let open = self.out.open_set()?;
-                self.note(value, identity, open.index())?;
-                let total = count(items.len())?;
-                self.each(&items)?;
-                self.out.close(open, total);
-                Ok(())
+                self.collection(value, identity, open, &items, items.len())
             }
             Plain::Buffer => {
                 let id = self.count_lent(value, HostKind::Object, 0)?;
@@ -268,6 +260,20 @@ impl<'e, 'w> Encoder<'e, 'w> {
                 self.lend_new(value, kind, class)
             }
         }
+    }
+
+    fn collection(
+        &mut self,
+        value: &Value,
+        identity: usize,
+        open: Open,
+        items: &[Value],
+        total: usize,
+    ) -> Encoded {
+        self.note(value, identity, open.index())?;
+        self.each(items)?;
+        self.out.close(open, count(total)?);
+        Ok(())
     }
 
     fn array(&mut self, value: &Value, identity: usize, length: u32) -> Encoded {
@@ -344,9 +350,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     }
 
     fn lent_again(&mut self, value: &Value, identity: usize, id: SlotId) -> Encoded {
-        self.rt.reserve(self.sent, 1)?;
-        let (kind, class) = self.tables.lend_again(id)?;
-        self.sent.push(Sent::Ours(id));
+        let (kind, class) = self.count_again(id)?;
         match kind {
             HostKind::Error => self.error(value, identity, id),
             HostKind::Object if plain::is_buffer(self.rt, value) => {
@@ -364,13 +368,19 @@ impl<'e, 'w> Encoder<'e, 'w> {
             .identity()
             .and_then(|identity| self.tables.lent_id(identity))
         {
-            self.rt.reserve(self.sent, 1)?;
-            let (kind, class) = self.tables.lend_again(id)?;
-            self.sent.push(Sent::Ours(id));
+            let (kind, class) = self.count_again(id)?;
             self.out.lent(id, kind.code(), class);
             return Ok(());
         }
         self.lend_new(value, kind, class)
+    }
+
+    /// Counts another sending; returns kind and class as the client has them.
+    fn count_again(&mut self, id: SlotId) -> Encoded<(HostKind, u32)> {
+        self.rt.reserve(self.sent, 1)?;
+        let sent = self.tables.lend_again(id)?;
+        self.sent.push(Sent::Ours(id));
+        Ok(sent)
     }
 
     /// Writes an object that is not lent yet.

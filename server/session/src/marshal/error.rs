@@ -7,6 +7,7 @@ use hostd_protocol::value::ErrorClass;
 
 use super::decode::{Decoded, Decoder};
 use super::encode::{Encoded, Encoder, count};
+use crate::intrinsics::NATIVE_NAMES;
 use crate::tables::ObjectTables;
 
 /// How far the prototypes of an error are searched for a known class.
@@ -149,19 +150,7 @@ fn is_native_name(rt: Runtime, class: ErrorClass, name: &Value) -> Decoded<bool>
     if !name.is_string() {
         return Ok(false);
     }
-    let expected = class_name(native_class(class));
+    let known = NATIVE_NAMES.iter().find(|known| known.0 == class);
+    let expected = known.map_or("Error", |known| known.1);
     Ok(rt.utf8(name)?.as_str() == expected)
-}
-
-fn class_name(class: Native) -> &'static str {
-    match class {
-        Native::Error => "Error",
-        Native::TypeError => "TypeError",
-        Native::RangeError => "RangeError",
-        Native::SyntaxError => "SyntaxError",
-        Native::ReferenceError => "ReferenceError",
-        Native::EvalError => "EvalError",
-        Native::UriError => "URIError",
-        Native::InternalError => "InternalError",
-    }
 }

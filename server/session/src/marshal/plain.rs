@@ -62,20 +62,17 @@ pub(super) fn classify(tables: &ObjectTables, value: &Value) -> JsResult<Plain> 
         return Ok(Plain::Date(milliseconds));
     }
     let intrinsics = &tables.intrinsics;
-    let prototype = rt.prototype(value)?;
-    if rt.is_map(value) && prototype.identity() == intrinsics.map_prototype.identity() {
-        if tables.host.is_pinned(value) || !has_only_hidden_data(rt, value)? {
-            return Ok(Plain::No);
-        }
-        return Ok(Plain::Map(rt.map_items(value)?));
+    let prototype = rt.prototype(value)?.identity();
+    let is_map = rt.is_map(value) && prototype == intrinsics.map_prototype.identity();
+    let is_set = rt.is_set(value) && prototype == intrinsics.set_prototype.identity();
+    if !(is_map || is_set) || tables.host.is_pinned(value) || !has_only_hidden_data(rt, value)? {
+        return Ok(Plain::No);
     }
-    if rt.is_set(value) && prototype.identity() == intrinsics.set_prototype.identity() {
-        if tables.host.is_pinned(value) || !has_only_hidden_data(rt, value)? {
-            return Ok(Plain::No);
-        }
-        return Ok(Plain::Set(rt.set_values(value)?));
-    }
-    Ok(Plain::No)
+    Ok(if is_map {
+        Plain::Map(rt.map_items(value)?)
+    } else {
+        Plain::Set(rt.set_values(value)?)
+    })
 }
 
 /// Whether the own properties of a map or a set are hidden data.

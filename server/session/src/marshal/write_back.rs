@@ -189,6 +189,7 @@ impl<'b> Search<'_, 'b> {
         Ok(token)
     }
 
+    /// Compares an array. Should the call have made an element an accessor, that one runs.
     fn array(&mut self, index: u32, count: u32) -> Encoded {
         let array = self.objects.get(index).cloned().unwrap_or_default();
         let length = self.length(&array)?;
@@ -197,7 +198,7 @@ impl<'b> Search<'_, 'b> {
         for place in 0..count {
             let token = self.field()?;
             if first && place < length {
-                let item = element(self.rt, &array, place)?;
+                let item = self.rt.get_index(&array, place)?;
                 if !compare::matches(self.tables, &token, &item, self.objects) {
                     self.rt.push(&mut slots, (place, item))?;
                 }
@@ -214,7 +215,7 @@ impl<'b> Search<'_, 'b> {
         let mut slots = Vec::new();
         if self.known_list(index).is_none() {
             for (place, expected) in (0..length).zip(items) {
-                let item = element(self.rt, &array, place)?;
+                let item = self.rt.get_index(&array, place)?;
                 let same = item
                     .as_f64()
                     .is_some_and(|found| compare::same_double(found, expected));
@@ -239,14 +240,14 @@ impl<'b> Search<'_, 'b> {
         if let Some(known) = self.known_list(index) {
             former = u32::try_from(known.len()).unwrap_or(u32::MAX);
             for (place, expected) in (0..length).zip(known) {
-                let item = element(self.rt, array, place)?;
+                let item = self.rt.get_index(array, place)?;
                 if !compare::same(&item, expected) {
                     self.rt.push(&mut slots, (place, item))?;
                 }
             }
         }
         for place in former..length {
-            let item = element(self.rt, array, place)?;
+            let item = self.rt.get_index(array, place)?;
             self.rt.push(&mut slots, (place, item))?;
         }
         if slots.is_empty() && length == former {
@@ -255,13 +256,16 @@ impl<'b> Search<'_, 'b> {
         let mut now = Vec::new();
         self.rt.reserve(&mut now, length as usize)?;
         for place in 0..length {
-            now.push(element(self.rt, array, place)?);
+            now.push(self.rt.get_index(array, place)?);
         }
-        self.rt
-            .push(&mut self.changes.now, (index, Known::Array(now)))?;
-        let change = (index, Change::Array { length, slots });
-        self.rt.push(&mut self.changes.changed, change)?;
-        Ok(())
+        let change = Change::Array { length, slots };
+        Ok(self.note(index, Known::Array(now), change)?)
+    }
+
+    /// Adds a change, and the contents that are known once it is sent.
+    fn note(&mut self, index: u32, now: Known, change: Change) -> JsResult<()> {
+        self.rt.push(&mut self.changes.now, (index, now))?;
+        self.rt.push(&mut self.changes.changed, (index, change))
     }
 
     fn known_list(&self, index: u32) -> Option<&Vec<Value>> {
@@ -325,10 +329,8 @@ impl<'b> Search<'_, 'b> {
             self.rt.push(&mut sets, entry.clone())?;
         }
         if !sets.is_empty() || !deletes.is_empty() {
-            self.rt
-                .push(&mut self.changes.now, (index, Known::Object(now.in_order)))?;
-            let change = (index, Change::Object { sets, deletes });
-            self.rt.push(&mut self.changes.changed, change)?;
+            let change = Change::Object { sets, deletes };
+            self.note(index, Known::Object(now.in_order), change)?;
         }
         Ok(())
     }
@@ -381,10 +383,7 @@ impl<'b> Search<'_, 'b> {
         self.block.leave();
         if !same {
             let known = self.rt.list_from(now.iter().cloned())?;
-            self.rt
-                .push(&mut self.changes.now, (index, Known::Collection(known)))?;
-            let change = (index, Change::Refilled(now));
-            self.rt.push(&mut self.changes.changed, change)?;
+            self.note(index, Known::Collection(known), Change::Refilled(now))?;
         }
         Ok(())
     }
@@ -416,17 +415,9 @@ impl<'b> Search<'_, 'b> {
             .rposition(differs)
             .map_or(first, |last| last + 1);
         let bytes = self.rt.copied(now.get(first..end).unwrap_or_default())?;
-        self.rt
-            .push(&mut self.changes.now, (index, Known::Bytes(now)))?;
         let offset = first;
-        let change = (index, Change::Bytes { offset, bytes });
-        self.rt.push(&mut self.changes.changed, change)
+        self.note(index, Known::Bytes(now), Change::Bytes { offset, bytes })
     }
-}
-
-/// An element of an array. Should the call have made it an accessor, that one runs.
-fn element(rt: Runtime, array: &Value, place: u32) -> JsResult {
-    rt.get_index(array, place)
 }
 
 /// The own enumerable data properties of an object with string keys.
