@@ -25,5 +25,4 @@ pub mod pending;
 pub mod process_exit;
 pub mod value;
 
-#[cfg(target_os = "linux")]
 pub use hostd_shm::exit_status;

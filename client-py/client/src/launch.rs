@@ -255,14 +255,14 @@ mod tests {
         );
         for _ in 0..3 {
             assert!(
-                segment(&options, || Err(SegmentError::Unsupported))
+                segment(&options, || Err(SegmentError::NotSealed))
                     .unwrap()
                     .is_none()
             );
         }
         assert_eq!(log.0.lock().unwrap().len(), 1);
         options.carrier = Carrier::Lanes;
-        let error = segment(&options, || Err(SegmentError::Unsupported)).unwrap_err();
+        let error = segment(&options, || Err(SegmentError::NotSealed)).unwrap_err();
         assert!(matches!(error, SpawnError::NoLanes(_)));
     }
 }

@@ -34,13 +34,11 @@ mod real {
         /// # Safety
         ///
         /// `base` is a mapping as invariant M says, which only this area unmaps.
-        #[cfg(target_os = "linux")]
         pub(crate) unsafe fn from_mapping(base: NonNull<u8>) -> Self {
             Self { base }
         }
 
         /// Where the mapping begins.
-        #[cfg(target_os = "linux")]
         pub(crate) fn base(&self) -> NonNull<u8> {
             self.base
         }
@@ -74,7 +72,6 @@ mod real {
 
     impl Drop for Area {
         fn drop(&mut self) {
-            #[cfg(target_os = "linux")]
             // SAFETY: M; the mapping is this long and ours, and its last user drops it.
             let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), crate::SEGMENT_LEN) };
         }

@@ -7,9 +7,6 @@ use crate::layout::SEGMENT_LEN;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SegmentError {
-    /// This platform has no shared-memory lanes; frames travel over the socket instead.
-    #[error("shared-memory lanes exist on Linux only; use the socket carrier")]
-    Unsupported,
     /// The system refused a step.
     #[error("the system refused to {step} the shared-memory segment: {source}")]
     System {

@@ -10,7 +10,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 pub const SEGMENT_LEN: usize = DATA_OFFSET + LANES * 2 * RING_CAPACITY;
 
 /// First word of a segment; its last byte is the version of this layout.
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(not(loom))]
 pub(crate) const LAYOUT: u64 = u64::from_le_bytes(*b"hostdL\0\x01");
 
 const PAGE: usize = 4096;

@@ -165,7 +165,7 @@ impl Leases {
     }
 
     /// In a forked child no thread waits, and the locks may be held by threads that do not exist there.
-    #[cfg(all(not(loom), target_os = "linux"))]
+    #[cfg(not(loom))]
     pub(crate) fn forget_waiters(&self) {
         self.free.fetch_and(!WAITERS, AcqRel);
     }

@@ -55,7 +55,7 @@ mod lane;
 mod layout;
 mod lease;
 mod parker;
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(not(loom))]
 mod pidfd;
 mod ready;
 mod ring;
@@ -71,7 +71,7 @@ pub use error::{SegmentError, Stopped, Violation};
 pub use host::{CancelWord, FutexWaker, HostRings, HostWait, HostWaiter, Ready, SegmentHost};
 pub use lane::{HOME_LANE, Interest, LANES, LaneNumber, RING_CAPACITY};
 pub use layout::SEGMENT_LEN;
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(not(loom))]
 pub use pidfd::exit_status;
 pub use ready::ReadyBitmap;
 pub use segment::Segment;

@@ -20,16 +20,6 @@ impl ReadyBitmap {
         self.bits == 0
     }
 
-    /// Whether this lane is among them.
-    pub fn contains(&self, lane: LaneNumber) -> bool {
-        self.bits & lane.bit() != 0
-    }
-
-    /// The set, a bit for each lane.
-    pub fn bits(&self) -> u64 {
-        self.bits
-    }
-
     /// The lane to serve next.
     pub(crate) fn first(&self) -> Option<LaneNumber> {
         let offset = self

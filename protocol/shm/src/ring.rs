@@ -159,7 +159,7 @@ fn advanced(index: u32, count: usize) -> u32 {
     index.wrapping_add(count as u32)
 }
 
-#[cfg(all(test, not(loom), target_os = "linux"))]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use crate::lane::{Interest, RING_CAPACITY};
     use crate::sync::Relaxed;

@@ -44,28 +44,7 @@ impl Segment {
     }
 }
 
-#[cfg(all(not(loom), not(target_os = "linux"), unix))]
-impl Segment {
-    /// Shared-memory lanes exist on Linux only.
-    pub fn create() -> Result<(Self, std::os::fd::OwnedFd), crate::SegmentError> {
-        Err(crate::SegmentError::Unsupported)
-    }
-
-    /// Shared-memory lanes exist on Linux only.
-    pub fn open(_fd: std::os::fd::OwnedFd) -> Result<Self, crate::SegmentError> {
-        Err(crate::SegmentError::Unsupported)
-    }
-}
-
-#[cfg(all(not(loom), not(unix)))]
-impl Segment {
-    /// Shared-memory lanes exist on Linux only.
-    pub fn create() -> Result<(Self, std::convert::Infallible), crate::SegmentError> {
-        Err(crate::SegmentError::Unsupported)
-    }
-}
-
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(not(loom))]
 mod linux {
     #![expect(unsafe_code, reason = "mapping memory: see the invariants in lib.rs")]
 

@@ -42,7 +42,7 @@ impl Futex {
 
     /// Parks if the word still is `seen`: until woken, until `timeout` or a signal, or for a spurious
     /// reason.
-    #[cfg(all(not(loom), target_os = "linux"))]
+    #[cfg(not(loom))]
     pub(crate) fn wait(&self, seen: u32, timeout: Option<Duration>) {
         use rustix::thread::futex::{Flags, Timespec, wait};
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
@@ -50,20 +50,11 @@ impl Futex {
         let _ = wait(&self.word, Flags::empty(), seen, timeout.as_ref());
     }
 
-    #[cfg(all(not(loom), target_os = "linux"))]
+    #[cfg(not(loom))]
     fn wake(&self) {
         use rustix::thread::futex::{Flags, wake};
         let _ = wake(&self.word, Flags::empty(), i32::MAX.unsigned_abs());
     }
-
-    /// Never reached: no segment can be made here.
-    #[cfg(all(not(loom), not(target_os = "linux")))]
-    pub(crate) fn wait(&self, _seen: u32, _timeout: Option<Duration>) {
-        std::thread::yield_now();
-    }
-
-    #[cfg(all(not(loom), not(target_os = "linux")))]
-    fn wake(&self) {}
 
     /// Time does not pass in the model: a thread that is not woken is a deadlock, which loom reports.
     #[cfg(loom)]

@@ -80,7 +80,6 @@ impl ClientEnd {
     }
 
     /// To be called in a forked child, before it uses anything of this end.
-    #[cfg(target_os = "linux")]
     pub fn detach_forked(&self) {
         if let Self::Lanes(end) = self {
             // Only replacing a mapping can fail, which the child does not have.

@@ -39,7 +39,6 @@ pub fn host(generation: Generation, limits: Limits) -> HostEnd {
 
 /// Makes one end of an unnamed socket pair a local socket like a named one. To be called inside a
 /// tokio runtime.
-#[cfg(unix)]
 pub fn adopt(socket: std::os::unix::net::UnixStream) -> Result<Stream> {
     let io = |error| ProtocolError::Io {
         what: "cannot poll the control socket",

@@ -117,13 +117,13 @@ impl Placement {
 }
 
 /// The CPU that this thread runs on.
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(not(loom))]
 pub fn current_cpu() -> u32 {
     u32::try_from(rustix::thread::sched_getcpu()).unwrap_or(0)
 }
 
 /// The CPUs that this thread may run on, and those of them other than `cpu`, if there are any.
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(not(loom))]
 fn other_cpus(cpu: u32) -> Option<[rustix::thread::CpuSet; 2]> {
     if !WaitSwitch::Migration.is_on() {
         return None;
@@ -135,7 +135,7 @@ fn other_cpus(cpu: u32) -> Option<[rustix::thread::CpuSet; 2]> {
 }
 
 /// Has this thread run on another CPU; it may return. Whether it did.
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(not(loom))]
 fn leave(cpu: u32) -> bool {
     use rustix::thread::sched_setaffinity;
     let Some([allowed, others]) = other_cpus(cpu) else {
@@ -149,23 +149,23 @@ fn leave(cpu: u32) -> bool {
     true
 }
 
-/// No CPUs in the model, and no lanes elsewhere.
-#[cfg(any(loom, not(target_os = "linux")))]
+/// There are no CPUs in the model.
+#[cfg(loom)]
 pub fn current_cpu() -> u32 {
     0
 }
 
-#[cfg(any(loom, not(target_os = "linux")))]
+#[cfg(loom)]
 fn other_cpus(_: u32) -> Option<()> {
     None
 }
 
-#[cfg(any(loom, not(target_os = "linux")))]
+#[cfg(loom)]
 fn leave(_: u32) -> bool {
     false
 }
 
-#[cfg(all(test, not(loom), target_os = "linux"))]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -184,13 +184,13 @@ impl AdaptiveSpin {
 }
 
 /// CPUs that this thread may run on.
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(not(loom))]
 fn cpu_count() -> u32 {
     rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count())
 }
 
-/// One: in the model, spinning only adds states; elsewhere there are no lanes.
-#[cfg(any(loom, not(target_os = "linux")))]
+/// One: in the model, spinning only adds states.
+#[cfg(loom)]
 fn cpu_count() -> u32 {
     1
 }

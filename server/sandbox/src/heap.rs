@@ -2,10 +2,10 @@
 
 use crate::SingleThreaded;
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(target_env = "gnu")]
 /// The largest block that comes from the heap rather than from a mapping of its own, in bytes.
 const HEAP_BLOCK_MAX: i32 = 8 << 20;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(target_env = "gnu")]
 /// The free memory at the end of the heap that is kept, in bytes.
 const KEPT_MAX: i32 = 16 << 20;
 
@@ -16,7 +16,7 @@ const KEPT_MAX: i32 = 16 << 20;
 /// kernel clears the same pages repeatedly, which takes many times as long as the copying. Does
 /// nothing for allocators other than glibc's.
 pub fn keep_freed_memory(_alone: &SingleThreaded) {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(target_env = "gnu")]
     for (setting, value) in [
         (libc::M_MMAP_THRESHOLD, HEAP_BLOCK_MAX),
         (libc::M_TRIM_THRESHOLD, KEPT_MAX),

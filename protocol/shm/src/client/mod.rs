@@ -130,7 +130,7 @@ impl SegmentClient {
     /// inherit the mapping; this maps private memory in its place, so that frames of the parent
     /// that unwind in the child write there, instead of faulting. The caller has its checks break
     /// in the child.
-    #[cfg(all(not(loom), target_os = "linux"))]
+    #[cfg(not(loom))]
     pub fn detach_forked(&self) -> Result<(), crate::SegmentError> {
         self.shared.leases.forget_waiters();
         self.shared.area.detach_forked()

@@ -106,16 +106,6 @@ impl HostWaiter {
         })
     }
 
-    /// What can be read now, without waiting.
-    pub fn poll(&mut self) -> Result<Ready, Violation> {
-        self.shared.notify_all();
-        let lanes = ReadyBitmap::new(self.shared.poll()?, self.start);
-        Ok(Ready {
-            lanes,
-            woken: self.shared.take_woken(),
-        })
-    }
-
     /// The next wait is for the client's answer to something other than a frame on the home lane,
     /// as a notification through the wake pipe.
     pub fn expect_answer(&mut self) {

@@ -14,7 +14,6 @@ pub(super) struct Pair {
     pub(super) host: Box<dyn FnOnce() -> HostEnd + Send>,
 }
 
-#[cfg(target_os = "linux")]
 pub(super) fn lane() -> Pair {
     let (segment, fd) = lane::Segment::create().unwrap();
     let client = lane::client(segment, GENERATION, LIMITS);
@@ -25,7 +24,6 @@ pub(super) fn lane() -> Pair {
     }
 }
 
-#[cfg(unix)]
 pub(super) fn socket() -> Pair {
     use crate::control::{ClientMessage, HostMessage};
     use socket::{Connection, Outbox};
