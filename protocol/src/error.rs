@@ -76,7 +76,8 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    pub(crate) const fn malformed(what: &'static str, at: usize) -> Self {
+    /// Bytes that can't be decoded.
+    pub const fn malformed(what: &'static str, at: usize) -> Self {
         Self::Malformed { what, at }
     }
 
@@ -85,7 +86,8 @@ impl ProtocolError {
         Self::Violation { what }
     }
 
-    pub(crate) fn limit(kind: LimitKind, limit: impl Into<u64>, found: impl Into<u64>) -> Self {
+    /// A message that exceeds a limit.
+    pub fn limit(kind: LimitKind, limit: impl Into<u64>, found: impl Into<u64>) -> Self {
         Self::Limit {
             kind,
             limit: limit.into(),

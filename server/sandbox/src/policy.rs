@@ -23,8 +23,6 @@ pub enum Namespaces {
 /// The settings of a named policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name.
-    pub name: Name,
     /// Its namespaces.
     pub namespaces: Namespaces,
     /// The least version of Landlock that it accepts.
@@ -42,32 +40,6 @@ pub struct Preset {
     /// Limit of the scratch folder where it is a file system of its own, in bytes.
     pub scratch: u64,
 }
-
-/// The named policies.
-pub const PRESETS: [Preset; 2] = [
-    Preset {
-        name: Name::Default,
-        namespaces: Namespaces::IfAsked,
-        landlock: 1,
-        exec_memory: true,
-        memory: 2 << 30,
-        files: 512,
-        file_size: 1 << 30,
-        threads: 1024,
-        scratch: 1 << 30,
-    },
-    Preset {
-        name: Name::Strict,
-        namespaces: Namespaces::Jail,
-        landlock: 6,
-        exec_memory: false,
-        memory: 1 << 30,
-        files: 256,
-        file_size: 256 << 20,
-        threads: 64,
-        scratch: 512 << 20,
-    },
-];
 
 /// What every confined host may read: libraries, time zones, fonts, certificates, and facts about
 /// processor and memory. A path that the system lacks is left out.
@@ -172,8 +144,26 @@ impl Preset {
     /// The policy of this name.
     pub fn named(name: Name) -> Self {
         match name {
-            Name::Default => PRESETS[0],
-            Name::Strict => PRESETS[1],
+            Name::Default => Self {
+                namespaces: Namespaces::IfAsked,
+                landlock: 1,
+                exec_memory: true,
+                memory: 2 << 30,
+                files: 512,
+                file_size: 1 << 30,
+                threads: 1024,
+                scratch: 1 << 30,
+            },
+            Name::Strict => Self {
+                namespaces: Namespaces::Jail,
+                landlock: 6,
+                exec_memory: false,
+                memory: 1 << 30,
+                files: 256,
+                file_size: 256 << 20,
+                threads: 64,
+                scratch: 512 << 20,
+            },
         }
     }
 }

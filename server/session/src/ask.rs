@@ -118,8 +118,9 @@ impl Session {
                     break Ok(header);
                 }
                 _ => {
-                    let what = "a reply that does not belong to the innermost open request";
-                    break Err(ProtocolError::Violation { what });
+                    break Err(ProtocolError::violation(
+                        "a reply that does not belong to the innermost open request",
+                    ));
                 }
             }
             if self.is_lost() {
@@ -154,8 +155,9 @@ impl Session {
             .iter()
             .rev()
             .find(|ask| Some(ask.0) == self.lane.get());
-        let what = "a write-back outside of a callback";
-        let ask = innermost.ok_or(ProtocolError::Violation { what })?;
+        let ask = innermost.ok_or(ProtocolError::violation(
+            "a write-back outside of a callback",
+        ))?;
         Ok(Rc::clone(&ask.1))
     }
 

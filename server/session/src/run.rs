@@ -89,13 +89,11 @@ impl Session {
 
     fn serve_outermost(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result {
         if lane == HOME_LANE {
-            let what = "a request on lane 0";
-            return Err(ProtocolError::Violation { what });
+            return Err(ProtocolError::violation("a request on lane 0"));
         }
         let header = self.receive_frame(lane, body)?;
         if header.kind != FrameKind::Request {
-            let what = "a reply without a request";
-            return Err(ProtocolError::Violation { what });
+            return Err(ProtocolError::violation("a reply without a request"));
         }
         self.cache_cancel_flag(lane)?;
         self.lane.set(Some(lane));

@@ -75,9 +75,7 @@ impl Session {
             Ok(())
         })?;
         if flags.contains(Flags::DENIALS) {
-            return Err(ProtocolError::Violation {
-                what: "a block that only a host sends",
-            });
+            return Err(ProtocolError::violation("a block that only a host sends"));
         }
         Ok(())
     }

@@ -49,13 +49,14 @@ impl<'d> Decoder<'d, '_> {
 fn read(decoder: &mut Decoder<'_, '_>, originals: &[Original]) -> Decoded<Vec<Applied>> {
     let count = decoder.fields().take_count(5)?;
     if count as usize > originals.len() {
-        return Err(violation("more changes than the request has compounds").into());
+        return Err(ProtocolError::violation("more changes than the request has compounds").into());
     }
     let (rt, mut changes) = (decoder.rt, Vec::new());
     for _ in 0..count {
         let index = decoder.fields().take_u32()?;
         let original = originals.get(index as usize);
-        let original = original.ok_or_else(|| violation("a change of no compound"))?;
+        let original =
+            original.ok_or_else(|| ProtocolError::violation("a change of no compound"))?;
         let change = read_change(decoder, &original.value)?;
         let original = original.clone();
         rt.push(&mut changes, Applied { original, change })?;
@@ -73,7 +74,9 @@ fn read_change(decoder: &mut Decoder<'_, '_>, original: &Value) -> Decoded<Chang
             for _ in 0..count {
                 let slot = decoder.fields().take_u32()?;
                 if slot >= length {
-                    return Err(violation("a change beyond the end of an array").into());
+                    return Err(
+                        ProtocolError::violation("a change beyond the end of an array").into(),
+                    );
                 }
                 let item = decoder.part()?;
                 rt.push(&mut slots, (slot, item))?;
@@ -98,12 +101,12 @@ fn read_change(decoder: &mut Decoder<'_, '_>, original: &Value) -> Decoded<Chang
         REFILLED if rt.is_map(original) => {
             let items = read_items(decoder)?;
             if items.len() % 2 != 0 {
-                return Err(violation("a key of a map without a value").into());
+                return Err(ProtocolError::violation("a key of a map without a value").into());
             }
             Ok(Change::Map(items))
         }
         REFILLED if rt.is_set(original) => Ok(Change::Set(read_items(decoder)?)),
-        _ => Err(violation("a change that the compound can't have").into()),
+        _ => Err(ProtocolError::violation("a change that the compound can't have").into()),
     }
 }
 
@@ -115,10 +118,6 @@ fn read_items(decoder: &mut Decoder<'_, '_>) -> Decoded<Vec<Value>> {
         rt.push(&mut items, item)?;
     }
     Ok(items)
-}
-
-fn violation(what: &'static str) -> ProtocolError {
-    ProtocolError::Violation { what }
 }
 
 /// Changes the originals. What can't be changed any more, as an array that was frozen meanwhile, is

@@ -6,7 +6,7 @@
 use hostd_engine::{JsResult, Key, Runtime, Thrown, Value};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::value::{Token, ValueReader};
+use hostd_protocol::value::{Number, Packed, Token, ValueReader};
 
 use super::{Original, RequestObjects, buffer};
 use crate::tables::ObjectTables;
@@ -188,16 +188,8 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 self.rt.string_utf16(&units)?
             }
             Token::Date(milliseconds) => self.rt.date(milliseconds)?,
-            Token::ArrayI32 { index, items } => {
-                let items = self.rt.list_from(items.iter().map(Value::from))?;
-                let list = self.rt.array_from(items)?;
-                self.keep(index, list)?
-            }
-            Token::ArrayF64 { index, items } => {
-                let items = self.rt.list_from(items.iter().map(Value::from))?;
-                let list = self.rt.array_from(items)?;
-                self.keep(index, list)?
-            }
+            Token::ArrayI32 { index, items } => self.packed(index, &items)?,
+            Token::ArrayF64 { index, items } => self.packed(index, &items)?,
             Token::Map { index, count } => {
                 self.check_stack()?;
                 let map = self.rt.map(Vec::new())?;
@@ -243,6 +235,16 @@ impl<'d, 'b> Decoder<'d, 'b> {
             // The common ones were built by the caller.
             _ => return Err(malformed("an unexpected kind of value", at)),
         })
+    }
+
+    fn packed<T>(&mut self, index: u32, items: &Packed<'_, T>) -> JsResult
+    where
+        T: Number,
+        Value: From<T>,
+    {
+        let items = self.rt.list_from(items.iter().map(Value::from))?;
+        let list = self.rt.array_from(items)?;
+        self.keep(index, list)
     }
 
     /// Notes which object a compound became.
@@ -360,7 +362,7 @@ impl<'d, 'b> Decoder<'d, 'b> {
 }
 
 fn malformed(what: &'static str, at: usize) -> DecodeError {
-    DecodeError::Protocol(ProtocolError::Malformed { what, at })
+    ProtocolError::malformed(what, at).into()
 }
 
 /// Reads a request that is one value.

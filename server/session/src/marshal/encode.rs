@@ -422,13 +422,6 @@ impl<'e, 'w> Encoder<'e, 'w> {
 
 /// A count as it travels.
 pub(super) fn count(length: usize) -> Encoded<u32> {
-    u32::try_from(length).map_err(|_| {
-        let (kind, limit) = (LimitKind::Count, u64::from(u32::MAX));
-        ProtocolError::Limit {
-            kind,
-            limit,
-            found: length as u64,
-        }
-        .into()
-    })
+    let too_many = |_| ProtocolError::limit(LimitKind::Count, u32::MAX, length as u64);
+    Ok(u32::try_from(length).map_err(too_many)?)
 }

@@ -280,9 +280,7 @@ impl<'b> Search<'_, 'b> {
         let length = self.rt.array_length(array).unwrap_or(0);
         let limit = self.values_max;
         if length > limit {
-            let (limit, found) = (u64::from(limit), u64::from(length));
-            let kind = LimitKind::Values;
-            return Err(ProtocolError::Limit { kind, limit, found }.into());
+            return Err(ProtocolError::limit(LimitKind::Values, limit, length).into());
         }
         Ok(length)
     }
@@ -351,7 +349,9 @@ impl<'b> Search<'_, 'b> {
                 let units: Vec<u16> = self.rt.list_from(units.iter())?;
                 self.rt.key_value(&self.rt.string_utf16(&units)?)?
             }
-            _ => return Err(unreadable().into()),
+            _ => {
+                return Err(ProtocolError::violation("a request that cannot be read twice").into());
+            }
         })
     }
 
@@ -456,10 +456,4 @@ fn entries(rt: Runtime, object: &Value) -> JsResult<Entries> {
         }
     }
     Ok(entries)
-}
-
-fn unreadable() -> ProtocolError {
-    ProtocolError::Violation {
-        what: "a request that cannot be read twice",
-    }
 }
