@@ -1,0 +1,89 @@
+//! What a host process sets for itself: that it ends with its client, its session, no core files,
+//! and how much freed memory it keeps.
+//!
+//! Upholds I-18.
+
+use rustix::process::{self, Resource, Rlimit, Signal};
+
+use crate::{SingleThreaded, StepError};
+
+/// Has the kernel kill this process when the thread that spawned it ends.
+///
+/// The signal belongs to the parent *thread*: the client spawns hosts from a thread that lives as
+/// long as the process. A parent that ended before this call never sends the signal, so the
+/// parent is compared with `expected_parent` afterwards; on a mismatch the caller must exit.
+/// Changing credentials or executing a set-uid binary clears the setting.
+pub fn die_with_parent(expected_parent: u32) -> Result<(), StepError> {
+    process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(StepError::refused(
+        "die_with_parent",
+        "prctl(PR_SET_PDEATHSIG)",
+    ))?;
+    let found = process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get().unsigned_abs());
+    if found == expected_parent {
+        Ok(())
+    } else {
+        Err(StepError::Orphaned {
+            expected: expected_parent,
+            found,
+        })
+    }
+}
+
+/// Moves the process into a new session without a controlling terminal.
+///
+/// Ctrl-C in the client's terminal then interrupts the client only, which decides whether the call
+/// ends, and the addon cannot insert input into that terminal. For a process that leads a session
+/// already, this does nothing. For one that leads its process group but no session, it fails: spawn
+/// the host without a process group of its own.
+pub fn own_session() -> Result<(), StepError> {
+    // Not rustix's getsid, which requires a positive answer: the kernel answers 0 where the session
+    // began outside of this pid namespace, as in a container.
+    // SAFETY: C3; getsid takes a number and no pointer.
+    let session = unsafe { libc::getsid(0) };
+    if session == process::getpid().as_raw_nonzero().get() {
+        return Ok(());
+    }
+    process::setsid()
+        .map(drop)
+        .map_err(StepError::refused("own_session", "setsid"))
+}
+
+/// Sets the limit of core files to 0 irrevocably.
+///
+/// The client reports crashes; a core file would leave the client's data in the working directory.
+/// Where the system pipes core files to a program (`core_pattern` with `|`), the kernel ignores the
+/// limit, and the program decides.
+pub fn no_core_dumps() -> Result<(), StepError> {
+    let nothing = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    process::setrlimit(Resource::Core, nothing).map_err(StepError::refused(
+        "no_core_dumps",
+        "setrlimit(RLIMIT_CORE)",
+    ))
+}
+
+#[cfg(target_env = "gnu")]
+/// The largest block that comes from the heap rather than from a mapping of its own, in bytes.
+const HEAP_BLOCK_MAX: i32 = 8 << 20;
+#[cfg(target_env = "gnu")]
+/// The free memory at the end of the heap that is kept, in bytes.
+const KEPT_MAX: i32 = 16 << 20;
+
+/// Has the allocator keep up to 16 MiB of freed memory for the next allocation.
+///
+/// By default it returns more than 128 KiB at the end of the heap to the system, and maps each
+/// buffer from that size on separately: for a host that receives one buffer after another the
+/// kernel clears the same pages repeatedly, which takes many times as long as the copying. Does
+/// nothing for allocators other than glibc's.
+pub fn keep_freed_memory(_alone: &SingleThreaded) {
+    #[cfg(target_env = "gnu")]
+    for (setting, value) in [
+        (libc::M_MMAP_THRESHOLD, HEAP_BLOCK_MAX),
+        (libc::M_TRIM_THRESHOLD, KEPT_MAX),
+    ] {
+        // SAFETY: C3; two numbers go in, and no other thread allocates (C2) while they change.
+        unsafe { libc::mallopt(setting, value) };
+    }
+}
