@@ -1,5 +1,6 @@
 //! The handover: the client's first message on a control connection. It passes the descriptors that
-//! the host needs, to a host that the client has spawned or to the server that is to spawn one.
+//! the host needs, to a host that the client has spawned or to the server that is to spawn one. The
+//! connection itself is the standard input of a host when it starts.
 //!
 //! `hello | count u8 | roles u8 x15`, with `count` descriptors attached (`SCM_RIGHTS`). The first
 //! `count` bytes are their roles, the rest is zero. The host sends its hello without waiting for it. A
@@ -23,9 +24,6 @@ use rustix::net::{
 
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
-
-/// The number of the control socket in a host process. All other descriptors are handed over.
-pub const CONTROL_DESCRIPTOR: i32 = 3;
 
 /// The largest number of descriptors of one handover.
 const DESCRIPTORS_MAX: usize = 15;

@@ -74,8 +74,8 @@ Usage:
   napi-hostd --version
   napi-hostd --help
 
---session     serve one client; descriptor 3 is the control socket, over which the
-              client passes the other descriptors
+--session     serve one client; standard input is the control socket, over which
+              the client passes further descriptors
 --parent      the process that started this one; the host ends when it does
 
 serve         start a session for each client of this user that connects to the

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use hostd_protocol::carrier::{HostEnd, lane, socket};
 use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup, read_message};
-use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
+use hostd_protocol::handover::{Handover, Role};
 
 use hostd_sandbox::{SingleThreaded, Tightening};
 use hostd_session::{Ended, Session, SessionOptions};
@@ -55,7 +55,7 @@ fn prepare(parent: u32) -> anyhow::Result<Prepared> {
     hostd_sandbox::reset_signals(&alone)?;
     hostd_sandbox::no_core_dumps()?;
     hostd_sandbox::keep_freed_memory(&alone);
-    let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR).context(
+    let control = hostd_sandbox::take_control_socket(&alone).context(
         "the control socket is missing; sessions are started by load_addon(), not by hand",
     )?;
     hostd_sandbox::close_other_descriptors(&alone, &[control.as_fd()])?;

@@ -70,10 +70,10 @@ def changes(*each: bytes) -> bytes:
 
 
 class Host:
-    """The host's end of the control socket, which is descriptor 3."""
+    """The host's end of the control socket, which is the standard input."""
 
     def __init__(self) -> None:
-        self.socket = socket.socket(fileno=3)
+        self.socket = socket.socket(fileno=0)
         self.received = b""
         self.lanes: dict[int, bytes] = {}
         self.socket.sendall(HELLO)

@@ -8,14 +8,13 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use command_fds::{CommandFdExt, FdMapping};
 use hostd_protocol::carrier::lane::{Segment, SegmentError};
 use hostd_protocol::carrier::{ClientEnd, lane, socket};
 use hostd_protocol::control::LogLevel;
-use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
+use hostd_protocol::handover::{Handover, Role};
 use hostd_protocol::ids::Generation;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -108,17 +107,9 @@ fn spawn(
     let (stdout, their_stdout) = pipe()?;
     let (stderr, their_stderr) = pipe()?;
     command
-        .stdin(Stdio::null())
+        .stdin(OwnedFd::from(theirs))
         .stdout(their_stdout)
-        .stderr(their_stderr)
-        .fd_mappings(vec![FdMapping {
-            parent_fd: theirs.into(),
-            child_fd: CONTROL_DESCRIPTOR,
-        }])
-        .map_err(|error| SpawnError::System {
-            what: "cannot pass descriptors to napi-hostd",
-            source: io::Error::other(error),
-        })?;
+        .stderr(their_stderr);
     let child = command
         .spawn()
         .map_err(|source| spawn_error(options, source))?;

@@ -1,43 +1,30 @@
-//! The descriptors that the host inherits: takes ownership of some, closes the others.
+//! The descriptors that the host inherits: takes the control socket, closes all others.
 
-use std::fs;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Mutex;
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::fs::{FileType, fstat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::stdio::{dup2_stdin, stdin};
 
 use crate::error::check;
 use crate::{SingleThreaded, StepError};
 
 const FIRST_ABOVE_STDIO: RawFd = 3;
-static ADOPTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// Takes ownership of a descriptor that the client left open for this process, by its number.
-///
-/// The number comes from the command line or the environment. Numbers up to 2, closed ones, and
-/// ones adopted before are refused. The descriptor is marked close-on-exec, so that processes
-/// started by the addon do not inherit it.
-pub fn adopt_descriptor(_alone: &SingleThreaded, number: RawFd) -> Result<OwnedFd, StepError> {
-    let refuse = |reason| StepError::Descriptor { number, reason };
-    if number < FIRST_ABOVE_STDIO {
-        return Err(refuse("it is one of the standard streams"));
+/// Takes the control socket, which is the standard input when the process starts, and puts
+/// `/dev/null` in its place.
+pub fn take_control_socket(_alone: &SingleThreaded) -> Result<OwnedFd, StepError> {
+    const STEP: &str = "take_control_socket";
+    let found = fstat(stdin()).map_err(StepError::refused(STEP, "fstat"))?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
+        return Err(StepError::NoControlSocket);
     }
-    let mut adopted = ADOPTED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if adopted.contains(&number) {
-        return Err(refuse("it was adopted before"));
-    }
-    // SAFETY: C3; F_GETFD reads a flag and takes no pointer.
-    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-        return Err(refuse("it is not open; was it passed on to the host?"));
-    }
-    adopted.push(number);
-    // SAFETY: C1; the number is open, was noted above as taken, and by C2 no other thread runs.
-    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-    fcntl_setfd(&descriptor, FdFlags::CLOEXEC)
-        .map_err(StepError::refused("adopt_descriptor", "fcntl(F_SETFD)"))?;
-    Ok(descriptor)
+    let control = fcntl_dupfd_cloexec(stdin(), FIRST_ABOVE_STDIO)
+        .map_err(StepError::refused(STEP, "fcntl(F_DUPFD_CLOEXEC)"))?;
+    let null = File::open("/dev/null").map_err(|source| StepError::DevNull { source })?;
+    dup2_stdin(null).map_err(StepError::refused(STEP, "dup2"))?;
+    Ok(control)
 }
 
 /// Closes every descriptor above the standard streams but the ones in `keep`.

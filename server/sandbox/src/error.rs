@@ -1,7 +1,6 @@
 //! Why a step failed.
 
 use std::io;
-use std::os::fd::RawFd;
 
 use rustix::io::Errno;
 
@@ -57,13 +56,15 @@ pub enum StepError {
         /// Its size, in bytes.
         found: i64,
     },
-    /// The descriptor is closed, reserved, or owned already.
-    #[error("descriptor {number} cannot be adopted: {reason}")]
-    Descriptor {
-        /// The descriptor.
-        number: RawFd,
-        /// Why not.
-        reason: &'static str,
+    /// The standard input is not a socket.
+    #[error("the standard input is not a socket")]
+    NoControlSocket,
+    /// The file that replaces the standard input cannot be opened.
+    #[error("cannot open /dev/null")]
+    DevNull {
+        /// The error of the system.
+        #[source]
+        source: io::Error,
     },
 }
 

@@ -5,8 +5,7 @@
 //!
 //! This crate is one of the islands where `unsafe` is allowed. Its invariants:
 //!
-//! - **C1** — a descriptor number becomes an owned descriptor at most once per process
-//!   ([`adopt_descriptor`] keeps the list), and only while nothing else in the process can own it.
+//! - **C1** — a descriptor is closed by its number only if nothing in the process owns it.
 //! - **C2** — steps that affect other threads take a [`SingleThreaded`] proof, so that no other
 //!   thread can hold a descriptor, a signal handler or a mask that they change.
 //! - **C3** — structures passed to the kernel or the C library are plain data, fully initialised,
@@ -60,7 +59,7 @@ mod tighten;
 mod trap;
 
 pub use confine::confine;
-pub use descriptor::{adopt_descriptor, close_other_descriptors};
+pub use descriptor::{close_other_descriptors, take_control_socket};
 pub use error::StepError;
 pub use landlock::version as landlock_version;
 pub use limits::files_within;

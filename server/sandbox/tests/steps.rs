@@ -9,15 +9,16 @@
     reason = "a test without a harness is not recognised as one"
 )]
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs, process, thread};
 
 use hostd_sandbox::{
-    StepError, adopt_descriptor, close_other_descriptors, crash, die_with_parent, no_core_dumps,
-    own_session, reset_signals, single_threaded, stack_bytes,
+    StepError, close_other_descriptors, crash, die_with_parent, no_core_dumps,
+    own_session, reset_signals, single_threaded, stack_bytes, take_control_socket,
 };
 use rustix::process::{Resource, Signal, getrlimit, getsid};
 
@@ -59,10 +60,13 @@ const CASES: &[Case] = &[
         "close_other_descriptors_keeps_only_what_is_named",
         others_are_closed,
     ),
-    ("adopt_descriptor_refuses_what_it_must", adoption_is_refused),
     (
-        "adopt_descriptor_marks_close_on_exec",
-        adoption_closes_on_exec,
+        "take_control_socket_refuses_another_standard_input",
+        other_standard_input_is_refused,
+    ),
+    (
+        "take_control_socket_leaves_an_empty_standard_input",
+        control_socket_is_taken,
     ),
     ("stack_bytes_counts_what_lies_above", stack_is_measured),
     (
@@ -86,6 +90,8 @@ const ROLES: &[Case] = &[
     ("role_group_leader", role_group_leader),
     ("role_session", role_session),
     ("role_session_from_outside", role_session_from_outside),
+    ("role_without_control_socket", role_without_control_socket),
+    ("role_control_socket", role_control_socket),
     ("role_crash", role_crash),
     ("role_crash_in_child", role_crash_in_child),
 ];
@@ -312,42 +318,38 @@ fn others_are_closed() {
     assert_eq!(fs::read_dir("/proc/self/fd").unwrap().count(), 6);
 }
 
-fn adoption_is_refused() {
-    let alone = single_threaded().unwrap();
-    let refused = |number, reason: &str| {
-        let error = adopt_descriptor(&alone, number).unwrap_err().to_string();
-        assert!(error.contains(reason), "{error}");
-    };
-    refused(-1, "standard streams");
-    refused(2, "standard streams");
-    refused(1_000_000, "not open");
-    let number = fs::File::open("/dev/null").unwrap().into_raw_fd();
-    let owned = adopt_descriptor(&alone, number).unwrap();
-    refused(number, "adopted before");
-    drop(owned);
+fn other_standard_input_is_refused() {
+    let mut host = again("role_without_control_socket");
+    assert!(host.stdin(Stdio::null()).status().unwrap().success());
 }
 
-fn adoption_closes_on_exec() {
+fn role_without_control_socket() {
     let alone = single_threaded().unwrap();
-    let (ours, theirs) = pipe_without_close_on_exec();
-    let adopted = adopt_descriptor(&alone, theirs).unwrap();
-    let mut child = Command::new("cat")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    drop(adopted);
-    // `cat` still runs; if it had inherited the writing end this would never see the end.
+    let error = take_control_socket(&alone).unwrap_err();
+    assert!(matches!(error, StepError::NoControlSocket), "{error}");
+}
+
+fn control_socket_is_taken() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let host = again("role_control_socket")
+        .stdin(OwnedFd::from(theirs))
+        .spawn();
+    let mut host = host.unwrap();
+    let mut said = String::new();
+    (&ours).read_to_string(&mut said).unwrap();
+    assert_eq!(said, "taken");
+    assert!(host.wait().unwrap().success());
+}
+
+fn role_control_socket() {
+    let alone = single_threaded().unwrap();
+    let control = take_control_socket(&alone).unwrap();
     let mut rest = Vec::new();
-    fs::File::from(ours).read_to_end(&mut rest).unwrap();
-    drop(child.stdin.take());
-    child.wait().unwrap();
-}
-
-fn pipe_without_close_on_exec() -> (OwnedFd, i32) {
-    let (reading, writing) = rustix::pipe::pipe().unwrap();
-    rustix::io::fcntl_setfd(&reading, rustix::io::FdFlags::CLOEXEC).unwrap();
-    (reading, writing.into_raw_fd())
+    io::stdin().read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "the standard input is empty");
+    let flags = rustix::io::fcntl_getfd(&control).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    UnixStream::from(control).write_all(b"taken").unwrap();
 }
 
 fn stack_is_measured() {

@@ -4,14 +4,13 @@
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use command_fds::{CommandFdExt as _, FdMapping};
 use hostd_protocol::control::{HostMessage, write_message};
 use hostd_protocol::error::ProtocolError;
-use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
+use hostd_protocol::handover::{Handover, Role};
 use hostd_protocol::handshake::Hello;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::net::sockopt;
@@ -71,14 +70,9 @@ impl HostProcess {
         let mut command = Command::new("/proc/self/exe");
         command
             .args(["--session", "--parent", &std::process::id().to_string()])
-            .stdin(Stdio::null())
+            .stdin(stream.as_fd().try_clone_to_owned()?)
             .stdout(stdout)
-            .stderr(stderr)
-            .fd_mappings(vec![FdMapping {
-                parent_fd: stream.as_fd().try_clone_to_owned()?,
-                child_fd: CONTROL_DESCRIPTOR,
-            }])
-            .context("cannot pass the connection to the host")?;
+            .stderr(stderr);
         let child = command.spawn().context("cannot start a host")?;
         // This fails only if the client is gone, which the host observes.
         let _ = rustix::io::write(&status, &child.id().to_le_bytes());

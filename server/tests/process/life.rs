@@ -2,19 +2,18 @@
 
 use std::io::{IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use command_fds::{CommandFdExt as _, FdMapping};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{Uninterruptible, lane};
 use hostd_protocol::control::{
     ClientMessage, HostMessage, LogLevel, Setup, read_hello, read_message, write_message,
 };
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
-use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
+use hostd_protocol::handover::{Handover, Role};
 use hostd_protocol::handshake::Hello;
 use hostd_protocol::ids::{CallId, Generation};
 use hostd_protocol::limits::Limits;
@@ -41,14 +40,9 @@ fn start() -> (Child, UnixStream) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_napi-hostd"));
     command
         .args(["--session", "--parent", &std::process::id().to_string()])
-        .stdin(Stdio::null())
+        .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .fd_mappings(vec![FdMapping {
-            parent_fd: theirs.into(),
-            child_fd: CONTROL_DESCRIPTOR,
-        }])
-        .unwrap();
+        .stderr(Stdio::piped());
     (command.spawn().unwrap(), socket)
 }
 

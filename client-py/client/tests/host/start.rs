@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use hostd_protocol::carrier::{HostEnd, lane, socket};
 use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup};
-use hostd_protocol::handover::{CONTROL_DESCRIPTOR, Handover, Role};
+use hostd_protocol::handover::{Handover, Role};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -16,7 +16,7 @@ pub(crate) struct Started {
     handover: Handover,
 }
 
-/// Adopts the control socket.
+/// Takes the control socket.
 pub(crate) fn start(arguments: &[String]) -> Result<Started> {
     let parent = arguments.iter().position(|word| word == "--parent");
     let parent = parent.and_then(|at| arguments.get(at + 1));
@@ -25,7 +25,7 @@ pub(crate) fn start(arguments: &[String]) -> Result<Started> {
     hostd_sandbox::die_with_parent(parent.parse()?)?;
     hostd_sandbox::reset_signals(&alone)?;
     hostd_sandbox::no_core_dumps()?;
-    let control = hostd_sandbox::adopt_descriptor(&alone, CONTROL_DESCRIPTOR)?;
+    let control = hostd_sandbox::take_control_socket(&alone)?;
     Ok(Started {
         control: control.into(),
         handover: Handover::default(),
