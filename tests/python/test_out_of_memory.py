@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import addon_path
-from napi_python import Addon, AddonCrashed, JSError, Sandbox, host, load_addon
+from conftest import addon_path, run_program
+from napi_python import Addon, AddonCrashed, JSError, Sandbox, _addon, host, load_addon
 
+BINARY = _addon._host_binary()  # noqa: SLF001
 MIB = 1 << 20
 LIMIT_MIB = 480
 
 
 @pytest.fixture
-def limited() -> Iterator[Addon]:
-    """An addon whose host inherits a limit of its address space that this process drops again."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_MIB * MIB, hard))
-    try:
-        loaded = load_addon(addon_path("primitive"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    with loaded:
+def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Addon]:
+    """An addon whose host starts with a limit of its address space.
+
+    The limit is not set in this process, which may be larger and could then spawn nothing.
+    """
+    program = tmp_path / "limited-hostd"
+    program.write_text(f'#!/bin/sh\nulimit -S -v {LIMIT_MIB << 10}\nexec "{BINARY}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("NAPI_PYTHON_HOSTD", str(program))
+    with load_addon(addon_path("primitive")) as loaded:
         yield loaded
 
 
@@ -65,15 +67,26 @@ def test_argument_that_does_not_fit_is_an_error(make: Callable[[], Any], limited
     lives_on(limited)
 
 
-def test_host_that_ends_for_lack_of_memory_says_so(limited: Addon) -> None:
-    """The request itself does not fit, so the process exits."""
-    take = host(limited).run_script("(value) => 1")
-    with pytest.raises(AddonCrashed) as crashed:
-        take(bytes(450 * MIB))
-    reason = crashed.value.reason or ""
-    assert reason.startswith("out of memory: a message needs "), crashed.value
+def test_host_that_ends_for_lack_of_memory_says_so() -> None:
+    """The request itself does not fit, so the process exits. It inherits the limit of Python."""
+    script = f"""
+import resource
+from napi_python import AddonCrashed, host, load_addon
+hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+resource.setrlimit(resource.RLIMIT_AS, ({LIMIT_MIB * MIB}, hard))
+addon = load_addon({str(addon_path("primitive"))!r})
+resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+take = host(addon).run_script("(value) => 1")
+try:
+    take(bytes({450 * MIB}))
+except AddonCrashed as error:
+    assert error.reason in str(error)
+    print(error.reason)
+"""
+    ended = run_program(script)
+    reason = ended.stdout
+    assert reason.startswith("out of memory: a message needs "), ended
     assert f"RLIMIT_AS (ulimit -v) limits its address space to {LIMIT_MIB} MiB" in reason
-    assert reason in str(crashed.value)
 
 
 def test_limit_of_the_sandbox_is_named() -> None:
