@@ -3,11 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use hostd_client::Client;
+use hostd_client::{Attention, Client, hand_over};
 use hostd_protocol::ids::Generation;
 
 use crate::flood::Meter;
@@ -31,10 +29,8 @@ pub(crate) struct Background {
     jobs: Mutex<JobQueue>,
     /// The process in which a thread does the jobs, or 0.
     pub(crate) active_in: AtomicU32,
-    /// The worker thread.
-    worker: ArcSwapOption<Thread>,
-    /// The process in which the worker thread runs: a forked child has none.
-    worker_process: AtomicU32,
+    /// Has the worker called.
+    pub(crate) attention: Arc<Attention>,
     /// The length of the current generation's release queue.
     pub(crate) releases: AtomicUsize,
     /// The worker checks the releases soon, without being woken.
@@ -59,8 +55,7 @@ impl Background {
             turns: Turns::default(),
             jobs: Mutex::default(),
             active_in: AtomicU32::new(0),
-            worker: ArcSwapOption::empty(),
-            worker_process: AtomicU32::new(0),
+            attention: Arc::default(),
             releases: AtomicUsize::new(0),
             is_awake: AtomicBool::new(false),
             watches_turns: AtomicBool::new(false),
@@ -78,22 +73,6 @@ impl Background {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Starts the worker thread by `start`, if this process has none yet.
-    pub(crate) fn ensure_worker(&self, start: impl FnOnce() -> std::io::Result<Thread>) {
-        let process = std::process::id();
-        if self.worker_process.swap(process, Ordering::AcqRel) == process {
-            return;
-        }
-        if let Ok(thread) = start() {
-            self.worker.store(Some(Arc::new(thread)));
-            // A job that was left meanwhile woke no thread.
-            self.wake();
-        } else {
-            // Without a thread promises stay pending; the next start of a host tries again.
-            self.worker_process.store(0, Ordering::Release);
-        }
-    }
-
     /// Ends the worker soon, and the loop's ownership of the turns.
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);
@@ -107,9 +86,7 @@ impl Background {
 
     /// Wakes the worker.
     pub(crate) fn wake(&self) {
-        if let Some(thread) = &*self.worker.load() {
-            thread.unpark();
-        }
+        self.attention.request();
     }
 
     /// Has the worker check whether the notified thread takes its turn.
@@ -187,6 +164,8 @@ impl Background {
 
     /// While the result lives, this thread can be notified of turns.
     pub(crate) fn wait_for_turns(&self) -> TurnWait<'_> {
+        // This thread may wait for what another one is to do.
+        hand_over();
         TurnWait {
             background: self,
             waiter: self.turns.add_waiter(),

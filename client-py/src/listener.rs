@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use hostd_client::{ExitReport, HostEvents, Kill, OutputStream};
 use hostd_protocol::calls::CallKind;
@@ -158,5 +159,9 @@ impl HostEvents for Listener {
         }
         let _visit = threads::visit();
         self.worker.work();
+    }
+
+    fn attend(&self) -> Option<Instant> {
+        self.worker.attend()
     }
 }

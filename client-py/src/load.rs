@@ -44,6 +44,8 @@ impl LoadedAddon {
             Some(addon) => addon.prepare(conversation),
             None => Err(ClientError::Closed),
         }));
+        options.attention = Arc::clone(&self.background.attention);
+        options.spawn_thread = worker::spawn_thread;
         let _ = self.client.set(Client::new(options));
         let _ = self.object.set(PyWeakrefReference::new(object)?.unbind());
         Ok(())
@@ -109,7 +111,6 @@ impl LoadedAddon {
                 conversation.loaded();
                 let number = generation.number;
                 self.enter_generation(generation);
-                worker::start(self);
                 self.background.generation_is_loaded(number);
                 Ok(())
             }

@@ -220,6 +220,7 @@ fn _shutdown(py: Python<'_>) {
     lifecycle::close_all(py, end);
     output::drain(py, output::DRAIN_TIMEOUT);
     output::end();
+    hostd_client::end_polling();
     threads::join(py, end);
 }
 

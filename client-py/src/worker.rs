@@ -1,15 +1,15 @@
-//! The worker thread of an addon: takes turns that no loop or waiting thread takes, reads notices,
-//! and sends releases that no frame carries.
+//! The worker of an addon: takes turns that no loop or waiting thread takes, reads notices, and sends
+//! releases that no frame carries. The thread that polls for all addons calls it.
 
+use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
-use std::thread;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::calls::CallKind;
 use pyo3::prelude::*;
 
-use crate::addon::LoadedAddon;
+use crate::addon::{LoadedAddon, locked};
 use crate::background::{Background, FLUSH_RELEASES};
 use crate::call::keep_thread_state;
 use crate::exchange::Request;
@@ -27,23 +27,26 @@ const RELEASE_DELAY: Duration = Duration::from_millis(50);
 const TURN_WATCH_DURATION: Duration = Duration::from_secs(1);
 /// The longest interval between two checks of a busy loop that owns the turns.
 const TURN_CHECK_INTERVAL_MAX: Duration = Duration::from_millis(500);
-/// The longest park of an idle worker, which then checks that the addon is still loaded.
-const IDLE_PARK: Duration = Duration::from_secs(10);
 
-/// A thread that does the jobs of an addon.
+/// Does the jobs of an addon.
 pub(crate) struct Worker {
     pub(crate) addon: Weak<LoadedAddon>,
     pub(crate) background: Arc<Background>,
+    times: Mutex<Times>,
 }
 
-/// Starts the worker thread, if this process has none for the addon yet.
-pub(crate) fn start(addon: &Arc<LoadedAddon>) {
-    addon.background.ensure_worker(|| {
-        let worker = Worker::of(addon);
-        threads::start("napi-python-owner", move || {
-            keep_thread_state(|| worker.run());
-        })
-    });
+/// When the worker did something, or is to do it.
+#[derive(Default)]
+struct Times {
+    /// Queued releases are sent.
+    flush: Option<Instant>,
+    /// A turn was due last, while that is watched.
+    watched: Option<Instant>,
+}
+
+/// Starts a thread of the package that can do jobs.
+pub(crate) fn spawn_thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    threads::start(name, move || keep_thread_state(work)).map(drop)
 }
 
 impl Worker {
@@ -51,54 +54,69 @@ impl Worker {
         Self {
             addon: Arc::downgrade(addon),
             background: Arc::clone(&addon.background),
+            times: Mutex::default(),
         }
     }
 
-    fn run(&self) {
-        let background = &*self.background;
-        let mut watched = Instant::now();
-        while !background.is_stopped() {
-            if !self.work() {
-                return;
-            }
-            if background.releases.load(Ordering::Acquire) >= FLUSH_RELEASES {
-                if !self.flush() {
-                    return;
-                }
-            } else if background.releases.load(Ordering::Acquire) > 0 {
-                thread::park_timeout(RELEASE_DELAY);
-                if !background.has_jobs() && !self.flush() {
-                    return;
-                }
-            } else if background.watches_turns.load(Ordering::Acquire) {
-                let turns = &background.turns;
-                match turns.overdue() {
-                    Some(time) if time >= TURN_OVERDUE_AFTER => self.take_over(time),
-                    Some(_) => watched = Instant::now(),
-                    None if watched.elapsed() > TURN_WATCH_DURATION => {
-                        background.watches_turns.store(false, Ordering::Release);
-                        // A turn that was requested in between did not wake this thread.
-                        if turns.overdue().is_some() {
-                            background.watches_turns.store(true, Ordering::Release);
-                        }
-                        watched = Instant::now();
-                    }
-                    None => {}
-                }
-                let interval = turns.overdue().unwrap_or_default() / 2;
-                thread::park_timeout(interval.clamp(TURN_OVERDUE_AFTER, TURN_CHECK_INTERVAL_MAX));
-            } else {
-                background.is_awake.store(false, Ordering::Release);
-                let is_idle = background.releases.load(Ordering::Acquire) == 0;
-                if is_idle && !background.watches_turns.load(Ordering::Acquire) {
-                    if self.addon.strong_count() == 0 {
-                        return;
-                    }
-                    thread::park_timeout(IDLE_PARK);
-                    watched = Instant::now();
-                }
-            }
+    /// Does what was left to the worker, and what is due. Returns when something is due the next time.
+    pub(crate) fn attend(&self) -> Option<Instant> {
+        if self.background.is_stopped() || !self.work() {
+            return None;
         }
+        let next_flush = self.flush_if_due();
+        let next_check = self.watch_turns();
+        [next_flush, next_check].into_iter().flatten().min()
+    }
+
+    /// Sends the queued releases if there are many, or have been for a while. Returns when to do that.
+    fn flush_if_due(&self) -> Option<Instant> {
+        let background = &*self.background;
+        let count = background.releases.load(Ordering::Acquire);
+        if count > 0 {
+            let now = Instant::now();
+            let at = *locked(&self.times).flush.get_or_insert(now + RELEASE_DELAY);
+            if count < FLUSH_RELEASES && now < at {
+                return Some(at);
+            }
+            self.flush();
+        }
+        locked(&self.times).flush = None;
+        background.is_awake.store(false, Ordering::Release);
+        if background.releases.load(Ordering::Acquire) > 0 {
+            // What was queued in between did not wake the worker.
+            background.wake();
+        }
+        None
+    }
+
+    /// Checks that due turns are taken, if that is to be watched. Returns when to check again.
+    fn watch_turns(&self) -> Option<Instant> {
+        let background = &*self.background;
+        let turns = &background.turns;
+        if !background.watches_turns.load(Ordering::Acquire) {
+            return None;
+        }
+        let now = Instant::now();
+        let overdue = turns.overdue();
+        if let Some(time) = overdue.filter(|time| *time >= TURN_OVERDUE_AFTER) {
+            self.take_over(time);
+        }
+        let watched = &mut locked(&self.times).watched;
+        match overdue {
+            Some(_) => *watched = Some(now),
+            None if now.duration_since(*watched.get_or_insert(now)) > TURN_WATCH_DURATION => {
+                *watched = None;
+                background.watches_turns.store(false, Ordering::Release);
+                // A turn that was requested in between did not wake the worker.
+                if turns.overdue().is_some() {
+                    background.watch_turns();
+                }
+                return None;
+            }
+            None => {}
+        }
+        let interval = overdue.unwrap_or_default() / 2;
+        Some(now + interval.clamp(TURN_OVERDUE_AFTER, TURN_CHECK_INTERVAL_MAX))
     }
 
     /// A notified thread has not taken its turn. A loop that only is busy takes it later, as Node's
@@ -109,6 +127,7 @@ impl Worker {
             || Python::try_attach(|py| turns.dismiss_if_stalled(py, overdue)).unwrap_or(false);
         if is_free {
             self.background.push(Job::Turn);
+            self.background.wake();
         }
     }
 
@@ -139,12 +158,11 @@ impl Worker {
         }
     }
 
-    /// Sends the queued releases, if no frame has carried them meanwhile. Returns false when the
-    /// interpreter ends.
-    fn flush(&self) -> bool {
+    /// Sends the queued releases, if no frame has carried them meanwhile.
+    fn flush(&self) {
         self.background.releases.store(0, Ordering::Release);
         let Some(addon) = self.addon.upgrade() else {
-            return false;
+            return;
         };
         Python::try_attach(|py| {
             if let Some(generation) = addon.current()
@@ -156,8 +174,7 @@ impl Worker {
                 let _ = addon.request(py, request, |_| Ok(()), |_| Ok(()));
             }
             drop(addon);
-        })
-        .is_some()
+        });
     }
 }
 

@@ -25,4 +25,4 @@ pub mod pending;
 pub mod process_exit;
 pub mod value;
 
-pub use hostd_shm::exit_status;
+pub use hostd_shm::{SealedMapping, exit_status};

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// The system refuses a thread; `work` is dropped.
-pub(crate) fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(crate) fn spawn_thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
     before.thread_set_mask()?;
@@ -26,10 +26,11 @@ pub(crate) fn start<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<oneshot::Receiver<T>> {
     let (sender, receiver) = oneshot::channel();
-    spawn_thread("hostd-background", move || {
+    let run = move || {
         // The receiver may have been dropped meanwhile.
         let _ = sender.send(work());
-    })?;
+    };
+    spawn_thread("hostd-background", Box::new(run))?;
     Ok(receiver)
 }
 

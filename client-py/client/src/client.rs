@@ -429,5 +429,6 @@ impl Drop for Shared {
         if let Some(instance) = self.current.swap(None) {
             instance.shut_down(DROP_GRACE);
         }
+        self.options.attention.end();
     }
 }

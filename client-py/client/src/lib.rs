@@ -34,6 +34,7 @@ mod limits;
 mod memory;
 mod options;
 mod output;
+mod poller;
 mod posix_session;
 mod reap;
 mod remove;
@@ -53,6 +54,7 @@ pub use hostd_protocol::carrier::{Idle, Interrupted, ParkedWait, Uninterruptible
 pub use instance::forked;
 pub use limits::SandboxLimit;
 pub use options::{Carrier, HostConfig, HostEvents, OnStart, OutputStream, RestartMode};
+pub use poller::{Attention, SpawnThread, end_polling, hand_over};
 pub use report::{ExitReport, StackFrame, Usage};
 pub use wake_pipe::WakePipe;
 

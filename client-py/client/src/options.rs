@@ -4,14 +4,15 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostd_protocol::confinement::{Applied, Confinement};
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
 use hostd_protocol::limits::Limits;
 
-use crate::{ClientError, Conversation, ExitReport};
+use crate::poller::{Attention, SpawnThread};
+use crate::{ClientError, Conversation, ExitReport, background};
 
 /// How a host is started, watched and replaced.
 pub struct HostConfig {
@@ -48,6 +49,10 @@ pub struct HostConfig {
     pub events: Arc<dyn HostEvents>,
     /// Prepares each new host, before any other conversation with it.
     pub on_start: Option<OnStart>,
+    /// Has [`HostEvents::attend`] called.
+    pub attention: Arc<Attention>,
+    /// Starts the thread that calls [`HostEvents::notice`] and [`HostEvents::attend`].
+    pub spawn_thread: SpawnThread,
 }
 
 /// Prepares a host that was just started: loads its addon, for example.
@@ -78,6 +83,8 @@ impl HostConfig {
             log: LogLevel::Info,
             events,
             on_start: None,
+            attention: Arc::default(),
+            spawn_thread: background::spawn_thread,
         }
     }
 
@@ -142,7 +149,8 @@ pub enum OutputStream {
 
 /// Callbacks for what happens to a host. Called on threads of this crate, with no lock held.
 ///
-/// An implementation must return soon: the thread that calls it watches all hosts.
+/// An implementation must return soon, except from [`notice`](Self::notice) and
+/// [`attend`](Self::attend): the thread that calls it watches all hosts.
 pub trait HostEvents: Send + Sync {
     /// The addon printed something. An empty slice is the end of the stream.
     fn output(&self, stream: OutputStream, bytes: &[u8]);
@@ -156,4 +164,9 @@ pub trait HostEvents: Send + Sync {
     fn degraded(&self, _missing: &str, _applied: &Applied) {}
     /// The host sent a notice.
     fn notice(&self, header: Header, body: &[u8]);
+    /// It was requested by an [`Attention`], or the time has come that the last call returned. Returns
+    /// when to call it again without a request.
+    fn attend(&self) -> Option<Instant> {
+        None
+    }
 }

@@ -1,8 +1,9 @@
 //! The scratch folder of a host: its home and temporary folder, made at its start and removed at its
 //! end.
 //!
-//! A client that is killed removes nothing. So each client locks its folders as long as it lives, and
-//! the next client of this user removes those that are not locked.
+//! A client that is killed removes nothing. So the folders of a client's hosts are in one folder, which
+//! it locks as long as it has hosts, and the next client of this user removes those that are not
+//! locked.
 
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
@@ -20,6 +22,7 @@ use rustix::io::Errno;
 use crate::background;
 use crate::error::SpawnError;
 use crate::folder::open_own;
+use crate::fork;
 use crate::remove::empty;
 
 /// The environment variables that name the folder, and the subfolder that each names.
@@ -45,16 +48,28 @@ const CREATE_ATTEMPTS_MAX: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct ScratchFolder {
     path: PathBuf,
-    /// Locked while its client lives; none once it is being removed.
-    lock: Option<OwnedFd>,
+    /// None once it is being removed.
+    client: Option<Arc<ClientFolder>>,
 }
 
 /// A scratch folder that has a name and is not made yet: it is made while the process starts.
 #[derive(Debug)]
 pub(crate) struct PlannedScratch {
-    parent: PathBuf,
+    client: Arc<ClientFolder>,
     name: String,
 }
+
+/// The folder with the scratch folders of this process.
+#[derive(Debug)]
+struct ClientFolder {
+    path: PathBuf,
+    /// The fork epoch of the process that made it.
+    epoch: u32,
+    /// It is locked from the first host on.
+    lock: Mutex<Option<OwnedFd>>,
+}
+
+static CLIENT_FOLDER: Mutex<Weak<ClientFolder>> = Mutex::new(Weak::new());
 
 impl PlannedScratch {
     /// Chooses a random name. The first call removes the folders of killed clients, in the background.
@@ -64,21 +79,25 @@ impl PlannedScratch {
             // If there is no thread for it, they stay for the next client.
             let _ = background::start(|| sweep(&std::env::temp_dir()));
         }
-        Self::within(&std::env::temp_dir())
+        let parent = std::env::temp_dir();
+        let mut known = held(&CLIENT_FOLDER);
+        let is_ours = |it: &Arc<ClientFolder>| it.epoch == fork::epoch() && it.parent() == parent;
+        let client = known.upgrade().filter(is_ours).unwrap_or_else(|| {
+            let client = ClientFolder::within(&parent);
+            *known = Arc::downgrade(&client);
+            client
+        });
+        Self::of(client)
     }
 
-    fn within(parent: &Path) -> Self {
-        // The keys of the hash are random.
-        let number = RandomState::new().hash_one(std::process::id());
-        Self {
-            parent: parent.to_owned(),
-            name: format!("{NAME_PREFIX}{number:016x}"),
-        }
+    fn of(client: Arc<ClientFolder>) -> Self {
+        let name = format!("{:016x}", random());
+        Self { client, name }
     }
 
     /// Sets the variables that name it, except those that the command sets already.
     pub(crate) fn set_environment(&self, command: &mut Command) {
-        let home = self.parent.join(&self.name);
+        let home = self.client.path.join(&self.name);
         for (name, folder) in VARIABLES {
             if !command.get_envs().any(|(given, _)| given == name) {
                 // This drops a trailing slash.
@@ -88,29 +107,73 @@ impl PlannedScratch {
         }
     }
 
-    /// Makes the folder and locks it.
+    /// Makes the folder.
     pub(crate) fn make(&self) -> Result<ScratchFolder, SpawnError> {
         self.try_to_make()
             .map_err(|source| SpawnError::ScratchFolder {
-                parent: self.parent.clone(),
+                parent: self.client.parent().to_owned(),
                 source,
             })
     }
 
     fn try_to_make(&self) -> io::Result<ScratchFolder> {
-        let path = self.parent.join(&self.name);
+        self.client.ensure()?;
+        let path = self.client.path.join(&self.name);
+        fs::DirBuilder::new().mode(MODE).create(&path)?;
+        let client = Some(Arc::clone(&self.client));
+        Ok(ScratchFolder { path, client })
+    }
+}
+
+impl ClientFolder {
+    /// A folder with a random name, which is not made yet.
+    fn within(parent: &Path) -> Arc<Self> {
+        Arc::new(Self {
+            path: parent.join(format!("{NAME_PREFIX}{:016x}", random())),
+            epoch: fork::epoch(),
+            lock: Mutex::default(),
+        })
+    }
+
+    fn parent(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// Makes and locks it, unless that was done.
+    fn ensure(&self) -> io::Result<()> {
+        let mut held = held(&self.lock);
         for _ in 0..CREATE_ATTEMPTS_MAX {
-            fs::DirBuilder::new().mode(MODE).create(&path)?;
-            if let Some(lock) = lock(&path)? {
-                let lock = Some(lock);
-                return Ok(ScratchFolder { path, lock });
+            if held.is_some() {
+                return Ok(());
             }
-            // Another client has removed it before it was locked.
+            fs::DirBuilder::new().mode(MODE).create(&self.path)?;
+            // None if another client has removed it before it was locked.
+            *held = lock(&self.path)?;
         }
         Err(io::Error::other(
             "another program removed or locked the folder that was just created",
         ))
     }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for ClientFolder {
+    /// Removes it: its last host has ended. If a folder in it could not be removed, it stays for the
+    /// next client.
+    fn drop(&mut self) {
+        if held(&self.lock).is_some() {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// A random number.
+fn random() -> u64 {
+    // The keys of the hash are random.
+    RandomState::new().hash_one(std::process::id())
 }
 
 impl ScratchFolder {
@@ -125,10 +188,14 @@ impl ScratchFolder {
 
     /// Removes it with its content. What cannot be removed in time stays for the next client.
     pub(crate) async fn remove(mut self) {
-        if let Some(lock) = self.lock.take() {
+        if let Some(client) = self.client.take() {
             let path = mem::take(&mut self.path);
+            let remove = move || {
+                remove_own(&path);
+                drop(client);
+            };
             // If there is no thread for it, it stays.
-            let _ = background::run(move || remove(&path, &lock)).await;
+            let _ = background::run(remove).await;
         }
     }
 }
@@ -136,15 +203,22 @@ impl ScratchFolder {
 impl Drop for ScratchFolder {
     /// Removes it here: no host has used it, so there is little in it.
     fn drop(&mut self) {
-        if let Some(lock) = self.lock.take() {
-            remove(&self.path, &lock);
+        if self.client.is_some() {
+            remove_own(&self.path);
         }
     }
 }
 
-/// Removes a folder that was locked.
-fn remove(path: &Path, lock: &OwnedFd) {
-    if empty(lock.as_fd(), Instant::now() + REMOVE_TIMEOUT).is_ok() {
+/// Removes the folder of a host of this client.
+fn remove_own(path: &Path) {
+    if let Ok(Some((folder, _))) = open_own(path) {
+        remove(path, &folder);
+    }
+}
+
+/// Removes a folder.
+fn remove(path: &Path, folder: &OwnedFd) {
+    if empty(folder.as_fd(), Instant::now() + REMOVE_TIMEOUT).is_ok() {
         // Another process may have removed it.
         let _ = fs::remove_dir(path);
     }
@@ -197,6 +271,10 @@ mod tests {
 
     use super::*;
 
+    fn planned(parent: &Path) -> PlannedScratch {
+        PlannedScratch::of(ClientFolder::within(parent))
+    }
+
     fn left(parent: &Path, name: &str, mode: u32) -> std::path::PathBuf {
         let path = parent.join(name);
         fs::create_dir(&path).unwrap();
@@ -209,7 +287,7 @@ mod tests {
     fn only_unlocked_folders_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let parent = parent.path();
-        let held = PlannedScratch::within(parent).make().unwrap();
+        let held = planned(parent).make().unwrap();
         let gone = left(parent, "napi-hostd-scratch-gone", MODE);
         let elsewhere = left(parent, "elsewhere", MODE);
         std::os::unix::fs::symlink(&elsewhere, gone.join("link")).unwrap();
@@ -234,13 +312,31 @@ mod tests {
     #[test]
     fn folder_is_free_when_its_client_is_gone() {
         let parent = tempfile::tempdir().unwrap();
-        let mut held = PlannedScratch::within(parent.path()).make().unwrap();
-        let (path, lock) = (held.path().to_owned(), held.lock.take());
+        let held = planned(parent.path()).make().unwrap();
+        let path = held.path().parent().unwrap().to_owned();
         sweep(parent.path());
         assert!(path.exists());
-        drop(lock);
+        // A client that is killed loses its descriptors and removes nothing.
+        let client = held.client.as_ref().unwrap();
+        drop(super::held(&client.lock).take());
         sweep(parent.path());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn folder_of_a_client_is_removed_with_the_last_of_its_hosts() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = planned(parent.path());
+        let second = PlannedScratch::of(Arc::clone(&first.client));
+        let made = [first.make().unwrap(), second.make().unwrap()];
+        drop((first, second));
+        for folder in made {
+            let path = folder.path().to_owned();
+            fs::write(path.join("file"), "text").unwrap();
+            drop(folder);
+            assert!(!path.exists());
+        }
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 
     #[test]

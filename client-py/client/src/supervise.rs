@@ -9,12 +9,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
-use hostd_protocol::carrier::{ClientEnd, Uninterruptible};
 use hostd_protocol::confinement::{Applied, Bounds, Confinement};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
-use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::Generation;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
@@ -30,6 +29,7 @@ use crate::launch::{self, Launched};
 use crate::memory;
 use crate::options::{HostConfig, OutputStream};
 use crate::output::OutputReader;
+use crate::poller;
 use crate::posix_session;
 use crate::reap::StartRecord;
 use crate::scratch::ScratchFolder;
@@ -93,10 +93,9 @@ fn begin() -> Result<Handle, SpawnError> {
     let handle = runtime.handle().clone();
     // Kills before the first host starts say nothing about it.
     memory::has_killed();
-    background::spawn_thread("hostd-supervisor", move || {
-        runtime.block_on(std::future::pending::<()>());
-    })
-    .map_err(system("cannot start the supervisor thread"))?;
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    background::spawn_thread("hostd-supervisor", Box::new(run))
+        .map_err(system("cannot start the supervisor thread"))?;
     Ok(handle)
 }
 
@@ -333,7 +332,10 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         (applied, host.bounds),
         (outbox, host.unsaved.take()),
     );
-    let outcome = start_notices(&instance, options).map(|()| Arc::clone(&instance));
+    let outcome = poller::add(&instance, options).map(|()| Arc::clone(&instance));
+    if let Err(error) = &outcome {
+        instance.kill(Kill::ClientResources(error.to_string()));
+    }
     if started.send(outcome).is_err() {
         instance.kill(Kill::LoadAbandoned);
     }
@@ -406,6 +408,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         budget.crashed(Arc::clone(&report));
     }
     instance.finalize(Arc::clone(&report));
+    poller::wake();
     if !was_told {
         options.events.died(&report);
     }
@@ -440,45 +443,6 @@ async fn grace_expired(instance: &HostInstance) {
                 }
                 // A second request may shorten the grace period.
                 let _ = timeout(left, instance.shutdown.changed.notified()).await;
-            }
-        }
-    }
-}
-
-/// Starts the thread that receives the notices of a host; if that fails, the host is killed.
-fn start_notices(
-    instance: &Arc<HostInstance>,
-    options: &Arc<HostConfig>,
-) -> Result<(), SpawnError> {
-    let (receiver, options) = (Arc::clone(instance), Arc::clone(options));
-    let receive = move || receive_notices(&receiver, &options);
-    background::spawn_thread("hostd-notices", receive).map_err(|source| {
-        let what = "cannot start the thread that receives the notices of the host";
-        instance.kill(Kill::ClientResources(format!("{what}: {source}")));
-        SpawnError::System { what, source }
-    })
-}
-
-/// Receives the notices of the host on its home lane, until it is gone.
-fn receive_notices(instance: &HostInstance, options: &HostConfig) {
-    let Some(mut home) = instance.end.home() else {
-        return;
-    };
-    let mut body = Vec::new();
-    loop {
-        match home.receive_notice(&mut body, &mut Uninterruptible) {
-            Ok(header) if header.kind == FrameKind::Notice => {
-                options.events.notice(header, &body);
-            }
-            Ok(_) => {
-                let error = ProtocolError::violation("a request on lane 0");
-                instance.kill(Kill::from(&error));
-                return;
-            }
-            Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => return,
-            Err(error) => {
-                instance.kill(Kill::from(&error));
-                return;
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The wake pipe: the host writes to it to request an event-loop turn, for a loop that polls
 //! descriptors.
 //!
-//! The host may write anything at any rate, or nothing: this end does nonblocking reads of a limited
-//! size, and any bytes count as a request. This process keeps a writing end, so that the pipe never
-//! reports end-of-file. A forked child does not use it. Before a loop waits for the descriptor it may
+//! It is a pair of datagram sockets: this end is one descriptor, is nonblocking whatever the host does
+//! to its own, and never reports end-of-file. The host may write anything at any rate, or nothing:
+//! reads here have a limited size, and any bytes count as a request. A forked child does not use it. Before a loop waits for the descriptor it may
 //! spin on the shared memory for some microseconds, without a system call.
 
 use std::io;
@@ -12,7 +12,7 @@ use std::sync::Mutex;
 
 use hostd_protocol::carrier::{ClientPipeWord, IdleSpin};
 use rustix::io::{Errno, read};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::fork;
 
@@ -23,21 +23,19 @@ const READ_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct UnboundPipe {
     reader: OwnedFd,
-    writer: OwnedFd,
 }
 
 impl UnboundPipe {
     /// Makes the pipe, both ends nonblocking. Returns the end of the host as well.
     pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let theirs = writer.try_clone()?;
-        Ok((Self { reader, writer }, theirs))
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (reader, theirs) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        Ok((Self { reader }, theirs))
     }
 
     pub(crate) fn bind(self, word: ClientPipeWord) -> WakePipe {
         WakePipe {
             reader: self.reader,
-            _writer: self.writer,
             word,
             idle_spin: Mutex::default(),
             epoch: fork::epoch(),
@@ -49,7 +47,6 @@ impl UnboundPipe {
 #[derive(Debug)]
 pub struct WakePipe {
     reader: OwnedFd,
-    _writer: OwnedFd,
     word: ClientPipeWord,
     idle_spin: Mutex<IdleSpin>,
     epoch: u32,
@@ -144,6 +141,7 @@ mod tests {
         let (pipe, mut theirs) = pair();
         while theirs.write(&[7; 1000]).is_ok() {}
         assert!(pipe.take());
+        // What does not fit into one read is dropped.
         let most = (0..1 << 20).take_while(|_| pipe.take()).count();
         assert!(most < 1 << 20, "a full pipe has an end");
         // The end of the host blocks from now on.

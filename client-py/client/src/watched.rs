@@ -3,7 +3,7 @@
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,13 +62,12 @@ impl WatchedProcess {
     pub(crate) fn exited(&self) -> impl Future<Output = ()> {
         let process = Arc::clone(&self.process);
         async move {
-            let watched = process.pidfd.try_clone().and_then(watch);
-            if let Ok(watched) = watched
+            if let Ok(watched) = watch(WatchedPidfd(Arc::clone(&process)))
                 && watched.readable().await.is_ok()
             {
                 return;
             }
-            // There is no descriptor left to watch it with: poll.
+            // The kernel has no memory to watch it with: poll.
             while has_ended(&process) == Some(false) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -180,12 +179,21 @@ async fn examine(page: Option<CrashPage>, signal: Option<i32>) -> Findings {
     }
 }
 
+/// The pidfd of a process, which is watched at one place at a time.
+struct WatchedPidfd(Arc<Process>);
+
+impl AsRawFd for WatchedPidfd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.pidfd.as_raw_fd()
+    }
+}
+
 /// Registers a descriptor with the event loop, which owns it from now on.
 #[expect(
     deprecated,
     reason = "sound for an owned descriptor; its successor is unsafe to call"
 )]
-fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+fn watch(pidfd: WatchedPidfd) -> io::Result<AsyncFd<WatchedPidfd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 

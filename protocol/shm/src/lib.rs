@@ -30,6 +30,7 @@
 //!
 //! - **M, mapping.** An `Area` points to a live, page-aligned, readable and writable mapping of
 //!   exactly `SEGMENT_LEN` bytes until it is dropped, and every user of the mapping holds the area.
+//!   A `SealedMapping` points to a readable one of the length that it knows.
 //!   The object behind it is a memfd sealed against shrinking and growing, so no peer can make an
 //!   access fault.
 //! - **W, control words.** The header and the lane controls consist of atomics only, are valid for
@@ -54,6 +55,8 @@ mod host;
 mod lane;
 mod layout;
 mod lease;
+#[cfg(not(loom))]
+mod mapping;
 mod parker;
 #[cfg(not(loom))]
 mod pidfd;
@@ -67,10 +70,14 @@ mod uninit;
 mod wake_pipe;
 
 pub use client::{ClientRings, LaneHandle, Lease, SegmentClient, Waited};
+#[cfg(not(loom))]
+pub use client::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
 pub use error::{SegmentError, Stopped, Violation};
 pub use host::{CancelWord, FutexWaker, HostRings, HostWait, HostWaiter, Ready, SegmentHost};
 pub use lane::{HOME_LANE, Interest, LANES, LaneNumber, RING_CAPACITY};
 pub use layout::SEGMENT_LEN;
+#[cfg(not(loom))]
+pub use mapping::SealedMapping;
 #[cfg(not(loom))]
 pub use pidfd::exit_status;
 pub use ready::ReadyBitmap;

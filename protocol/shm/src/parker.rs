@@ -11,8 +11,7 @@ use crate::sync::{AtomicU32, AtomicU64, Fault, Futex, Relaxed, SeqCst, faulty, f
 ///
 /// Zero announces nothing. Otherwise the meaning is that of a [`ClientAnnouncement`] or a
 /// [`HostAnnouncement`].
-#[derive(Debug)]
-#[cfg_attr(loom, derive(Default))]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Parker {
     futex: Futex,
@@ -45,6 +44,26 @@ impl Parker {
                 self.futex.wait(seen, timeout);
             }
         }
+        self.withdraw();
+    }
+
+    /// Announces a wait for several words at once, of which this one is as it is returned. The caller
+    /// polls once more before it waits.
+    #[cfg(not(loom))]
+    pub(crate) fn announce(&self, announcement: u32) -> u32 {
+        let seen = self.futex.load();
+        self.announced.store(announcement, SeqCst);
+        seen
+    }
+
+    /// The word to wait on.
+    #[cfg(not(loom))]
+    pub(crate) fn futex(&self) -> &Futex {
+        &self.futex
+    }
+
+    /// The wait is over.
+    pub(crate) fn withdraw(&self) {
         self.announced.store(0, SeqCst);
     }
 

@@ -14,8 +14,7 @@ pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, 
 use std::time::Duration;
 
 /// A word to park on, shared between processes.
-#[derive(Debug)]
-#[cfg_attr(loom, derive(Default))]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Futex {
     word: AtomicU32,
@@ -56,6 +55,17 @@ impl Futex {
         let _ = wake(&self.word, Flags::empty(), i32::MAX.unsigned_abs());
     }
 
+    /// What [`wait_any`] is to wait for: until the word is no longer `seen`.
+    #[cfg(not(loom))]
+    fn waiting(&self, seen: u32) -> rustix::thread::futex::Wait {
+        use rustix::thread::futex::{Wait, WaitFlags, WaitPtr};
+        let mut wait = Wait::new();
+        wait.val = seen.into();
+        wait.uaddr = WaitPtr::new(self.word.as_ptr().cast());
+        wait.flags = WaitFlags::SIZE_U32;
+        wait
+    }
+
     /// Time does not pass in the model: a thread that is not woken is a deadlock, which loom reports.
     #[cfg(loom)]
     pub(crate) fn wait(&self, seen: u32, _timeout: Option<Duration>) {
@@ -70,6 +80,52 @@ impl Futex {
         let _guard = lock(&self.gate.0);
         self.gate.1.notify_all();
     }
+}
+
+/// The most words that one [`wait_any`] takes: the kernel's limit.
+#[cfg(not(loom))]
+pub(crate) const WAIT_WORDS_MAX: usize = 128;
+
+/// Parks if each of these words still is as it was seen: until one is woken, until `timeout` or a
+/// signal, or for a spurious reason. Words beyond [`WAIT_WORDS_MAX`] are left out.
+#[cfg(not(loom))]
+pub(crate) fn wait_any<'a>(
+    words: impl Iterator<Item = (&'a Futex, u32)>,
+    timeout: Option<Duration>,
+) {
+    use rustix::thread::futex::{Wait, WaitvFlags, waitv};
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+    let mut waits = [Wait::new(); WAIT_WORDS_MAX];
+    let mut count = 0;
+    for (place, (word, seen)) in waits.iter_mut().zip(words) {
+        *place = word.waiting(seen);
+        count += 1;
+    }
+    let end = timeout
+        .and_then(|time| Timespec::try_from(time).ok())
+        .and_then(|time| clock_gettime(ClockId::Monotonic).checked_add(time));
+    // The caller polls again after every outcome.
+    let _ = waitv(
+        &waits[..count],
+        WaitvFlags::empty(),
+        end.as_ref(),
+        ClockId::Monotonic,
+    );
+}
+
+/// Whether the kernel has [`wait_any`] (Linux 5.16), and no filter denies it.
+#[cfg(not(loom))]
+pub(crate) fn has_wait_any() -> bool {
+    use rustix::io::Errno;
+    use rustix::thread::futex::{WaitvFlags, waitv};
+    // It refuses to wait for nothing.
+    let refused = waitv(
+        &[],
+        WaitvFlags::empty(),
+        None,
+        rustix::time::ClockId::Monotonic,
+    );
+    refused == Err(Errno::INVAL)
 }
 
 /// Sleeps without a word on which another process could wake this thread.

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hostd_shm::{Interest, LaneNumber, Lease, Segment, SegmentClient, Waited};
+use hostd_shm::{ClientRings, Interest, LaneNumber, Lease, Segment, SegmentClient, Waited};
 
-use super::port::{Port, Terms, lane_index, lane_number};
+use super::port::{self, Port, Terms, lane_index, lane_number};
 use super::waiting::{Idle, slice, while_parked};
 use crate::error::{ProtocolError, Result};
+use crate::frame::Header;
 use crate::ids::LaneIndex;
 
 #[derive(Debug)]
@@ -137,6 +138,31 @@ impl LeasedLane {
             Waited::Stopped if interrupted => Err(ProtocolError::Interrupted),
             Waited::Stopped => Err(ProtocolError::Disconnected),
         }
+    }
+}
+
+impl LeasedLane {
+    /// Receives a notice from the home lane if one is there, whose body replaces `body`; never waits.
+    /// An error if the host is gone and there is none.
+    pub fn try_notice(&mut self, body: &mut Vec<u8>) -> Result<Option<Header>> {
+        let terms = self.terms().on(self.index());
+        // The host is seen to be gone before the last look, so that what it sent before is read.
+        let is_gone = self.is_gone();
+        match port::try_receive_whole(self, body, &terms)? {
+            None if is_gone => Err(ProtocolError::Disconnected),
+            found => Ok(found),
+        }
+    }
+
+    /// Whether the host is gone.
+    pub fn is_gone(&self) -> bool {
+        self.session.gone.load(Ordering::Acquire)
+    }
+}
+
+impl AsMut<ClientRings> for LeasedLane {
+    fn as_mut(&mut self) -> &mut ClientRings {
+        &mut self.lease
     }
 }
 

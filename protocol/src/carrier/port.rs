@@ -110,13 +110,26 @@ pub(super) fn receive_whole(
     terms: &Terms,
     idle: &mut dyn Idle,
 ) -> Result<Header> {
+    loop {
+        if let Some(header) = try_receive_whole(port, body, terms)? {
+            return Ok(header);
+        }
+        port.wait(Interest::Data, idle)?;
+    }
+}
+
+/// As [`receive_whole`], if a frame is there; never waits.
+pub(super) fn try_receive_whole(
+    port: &mut impl Port,
+    body: &mut Vec<u8>,
+    terms: &Terms,
+) -> Result<Option<Header>> {
     const PART: ProtocolError = ProtocolError::violation("an incomplete notice");
     body.clear();
     let mut bytes = [0; HEADER_BYTES];
-    let mut held = port.read(&mut bytes)?;
-    while held == 0 {
-        port.wait(Interest::Data, idle)?;
-        held = port.read(&mut bytes)?;
+    let held = port.read(&mut bytes)?;
+    if held == 0 {
+        return Ok(None);
     }
     if held < HEADER_BYTES {
         return Err(PART);
@@ -126,7 +139,7 @@ pub(super) fn receive_whole(
     if length > 0 && port.read_onto(body, length)? < length {
         return Err(PART);
     }
-    Ok(header)
+    Ok(Some(header))
 }
 
 /// Receives a frame; `body` is replaced by its body.

@@ -1,10 +1,11 @@
 //! The file for the crash record of a host: the client creates and reads it, the host writes it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
+use hostd_protocol::SealedMapping;
 use nix::sys::signal::Signal;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::io::{Errno, pread};
+use rustix::io::Errno;
 
 use crate::report::Running;
 
@@ -54,7 +55,7 @@ const WITH_FAULT_ADDRESS: [i32; 4] = [
 /// The file of one host.
 #[derive(Debug)]
 pub(crate) struct CrashPage {
-    file: OwnedFd,
+    mapping: SealedMapping,
 }
 
 /// A crash record, as the host wrote it.
@@ -109,11 +110,8 @@ impl CrashPage {
         ftruncate(&file, FILE_BYTES as u64)?;
         let seals = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
         fcntl_add_seals(&file, seals)?;
-        let theirs = file
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::MFILE))?;
-        Ok((Self { file }, theirs))
+        let mapping = SealedMapping::new(&file, FILE_BYTES)?;
+        Ok((Self { mapping }, file))
     }
 
     /// Reads which lane's call was running, and the record, if one was written.
@@ -167,16 +165,7 @@ impl CrashPage {
 
     fn copy(&self, offset: usize, length: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];
-        let mut have = 0;
-        while have < length {
-            match pread(&self.file, bytes.get_mut(have..)?, (offset + have) as u64) {
-                Ok(0) => return None,
-                Ok(count) => have += count,
-                Err(Errno::INTR) => {}
-                Err(_) => return None,
-            }
-        }
-        Some(bytes)
+        self.mapping.read(offset, &mut bytes).then_some(bytes)
     }
 }
 
@@ -238,17 +227,17 @@ pub(super) mod tests {
 
     use super::*;
 
-    fn write(page: &CrashPage, offset: usize, bytes: &[u8]) {
-        assert_eq!(pwrite(&page.file, bytes, offset as u64), Ok(bytes.len()));
+    fn write(theirs: &OwnedFd, offset: usize, bytes: &[u8]) {
+        assert_eq!(pwrite(theirs, bytes, offset as u64), Ok(bytes.len()));
     }
 
     /// A page with a record about a signal, and the host's descriptor of it.
     pub(crate) fn page_with(lane: u32, signal: i32) -> (CrashPage, OwnedFd) {
         let (page, theirs) = CrashPage::create().unwrap();
-        write(&page, 0, &MAGIC.to_ne_bytes());
-        write(&page, STATE, &FACTS.to_ne_bytes());
-        write(&page, LANE, &lane.to_ne_bytes());
-        write(&page, SIGNAL, &signal.to_ne_bytes());
+        write(&theirs, 0, &MAGIC.to_ne_bytes());
+        write(&theirs, STATE, &FACTS.to_ne_bytes());
+        write(&theirs, LANE, &lane.to_ne_bytes());
+        write(&theirs, SIGNAL, &signal.to_ne_bytes());
         (page, theirs)
     }
 
@@ -305,10 +294,10 @@ pub(super) mod tests {
 
     #[test]
     fn lengths_beyond_the_file_are_cut() {
-        let (page, _theirs) = CrashPage::create().unwrap();
-        write(&page, 0, &[0xff; HEAD_BYTES]);
-        write(&page, 0, &MAGIC.to_ne_bytes());
-        write(&page, LANE, &7_u32.to_ne_bytes());
+        let (page, theirs) = CrashPage::create().unwrap();
+        write(&theirs, 0, &[0xff; HEAD_BYTES]);
+        write(&theirs, 0, &MAGIC.to_ne_bytes());
+        write(&theirs, LANE, &7_u32.to_ne_bytes());
         let (running, record) = page.read().unwrap();
         let record = record.unwrap();
         assert_eq!(running, Running::Lane(7));

@@ -6,6 +6,8 @@
 )]
 
 mod lane;
+#[cfg(not(loom))]
+mod waiter;
 
 use std::cell::UnsafeCell;
 use std::ops::{ControlFlow, Deref, DerefMut};
@@ -14,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use self::lane::cancel_word;
 pub use self::lane::{ClientRings, LaneHandle, Waited};
+#[cfg(not(loom))]
+pub use self::waiter::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
 use crate::area::Area;
 use crate::error::Stopped;
 use crate::lane::{HOME_LANE, LANES, LaneNumber};

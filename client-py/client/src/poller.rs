@@ -1,0 +1,451 @@
+//! The thread that works for all addons of this process: it receives the notices of their hosts, and
+//! calls [`HostEvents::attend`](crate::HostEvents::attend) for what they request or have due.
+//!
+//! One thread polls at a time. While it is in a handler, which may run any code of a program, what it
+//! handles is not polled. If the handler takes longer than [`HANDOVER_AFTER`], another thread takes
+//! its place, so that other addons do not wait for it; the first one ends with the handler.
+
+use std::cell::RefCell;
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use hostd_protocol::carrier::{
+    ClientLane, ClientRings, LaneWaiter, LaneWaiterWaker, LeasedLane, Uninterruptible,
+    WAIT_LANES_MAX, can_wait_for_lanes,
+};
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::frame::FrameKind;
+use tokio::runtime::Handle;
+
+use crate::cause::Kill;
+use crate::error::SpawnError;
+use crate::fork;
+use crate::instance::HostInstance;
+use crate::options::HostConfig;
+
+/// A handler that takes longer than once or twice this time is left to its thread.
+const HANDOVER_AFTER: Duration = Duration::from_millis(10);
+/// How often the monitor of handlers looks again after the last one.
+const MONITOR_IDLE_LOOKS: u32 = 20;
+/// How many notices of a host are read before those of others.
+const NOTICES_IN_A_ROW: usize = 64;
+
+/// Has [`HostEvents::attend`](crate::HostEvents::attend) called for one addon.
+#[derive(Debug, Default)]
+pub struct Attention {
+    is_requested: AtomicBool,
+    /// Its client is gone.
+    is_over: AtomicBool,
+    poller: ArcSwapOption<Poller>,
+}
+
+impl Attention {
+    /// Has the handler called soon, in a thread that polls. Takes no lock.
+    pub fn request(&self) {
+        if !self.is_requested.swap(true, Ordering::SeqCst)
+            && let Some(poller) = &*self.poller.load()
+        {
+            poller.waker.wake();
+        }
+    }
+
+    /// Has the handler called no more.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.request();
+    }
+
+    fn is_requested(&self) -> bool {
+        self.is_requested.load(Ordering::SeqCst)
+    }
+}
+
+/// What one thread at a time polls.
+#[derive(Debug)]
+struct Poller {
+    epoch: u32,
+    waker: LaneWaiterWaker,
+    /// Locked by the thread that polls.
+    polled: Mutex<Polled>,
+    /// What is to be polled as well.
+    added: Mutex<Polled>,
+    /// Something was added, or a host has ended.
+    is_changed: AtomicBool,
+    /// Home lanes, those that are being handled included.
+    lanes: AtomicUsize,
+    post: ArcSwap<Post>,
+    is_monitored: AtomicBool,
+    runtime: Handle,
+    spawn: SpawnThread,
+}
+
+/// Starts a thread that may run what [`HostEvents`](crate::HostEvents) does.
+pub type SpawnThread = fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
+
+/// The time of one thread as the one that polls.
+#[derive(Debug, Default)]
+struct Post {
+    /// Counts the beginnings and ends of handlers: odd inside of one.
+    handlers: AtomicU32,
+    /// Another thread polls.
+    is_replaced: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Polled {
+    homes: Vec<Home>,
+    addons: Vec<Addon>,
+}
+
+/// The home lane of one host.
+#[derive(Debug)]
+struct Home {
+    lane: LeasedLane,
+    instance: Arc<HostInstance>,
+    options: Arc<HostConfig>,
+}
+
+#[derive(Debug)]
+struct Addon {
+    attention: Arc<Attention>,
+    options: Arc<HostConfig>,
+    due: Option<Instant>,
+}
+
+impl AsMut<ClientRings> for Home {
+    fn as_mut(&mut self) -> &mut ClientRings {
+        self.lane.as_mut()
+    }
+}
+
+/// What a thread that polls does next.
+enum Step {
+    Notices(Home),
+    Attend(Addon),
+    Wait(Option<Duration>),
+}
+
+static POLLERS: Mutex<Vec<Arc<Poller>>> = Mutex::new(Vec::new());
+/// The program ends: threads that poll do so as well.
+static IS_ENDED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The poller of this thread, while it is in a handler.
+    static HANDLING: RefCell<Option<(Arc<Poller>, Arc<Post>)>> = const { RefCell::new(None) };
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has the threads that poll end soon, in a program that ends.
+pub fn end_polling() {
+    IS_ENDED.store(true, Ordering::SeqCst);
+    for poller in &*lock(&POLLERS) {
+        poller.waker.wake();
+    }
+}
+
+/// This thread is about to wait for long. If it is in a handler, another thread takes its place.
+pub fn hand_over() {
+    let handling = HANDLING.with_borrow(Clone::clone);
+    if let Some((poller, post)) = handling
+        && poller.epoch == fork::epoch()
+    {
+        // If no thread can be started, the others wait.
+        let _ = poller.replace(&post);
+    }
+}
+
+/// Receives the notices of a host from now on, and calls the handler of its addon. Called on the
+/// supervisor's thread.
+pub(crate) fn add(
+    instance: &Arc<HostInstance>,
+    options: &Arc<HostConfig>,
+) -> Result<(), SpawnError> {
+    let system = |source| SpawnError::System {
+        what: "cannot start the thread that receives the notices of the host",
+        source,
+    };
+    let poller = poller(options).map_err(system)?;
+    let mut added = Polled::default();
+    let attention = &options.attention;
+    let is_known = (attention.poller.load().as_ref()).is_some_and(|it| it.epoch == poller.epoch);
+    if !is_known {
+        attention.poller.store(Some(Arc::clone(&poller)));
+        added.addons.push(Addon {
+            attention: Arc::clone(attention),
+            options: Arc::clone(options),
+            due: None,
+        });
+    }
+    let (host, config) = (Arc::clone(instance), Arc::clone(options));
+    match instance.end.home() {
+        Some(ClientLane::Rings(lane)) if can_wait_for_lanes() => {
+            poller.lanes.fetch_add(1, Ordering::Relaxed);
+            added.homes.push(Home {
+                lane,
+                instance: host,
+                options: config,
+            });
+        }
+        Some(lane) => {
+            // Its notices cannot be waited for together with those of others.
+            let receive = move || receive_notices(lane, &host, &config);
+            (options.spawn_thread)("hostd-notices", Box::new(receive)).map_err(system)?;
+        }
+        None => {}
+    }
+    poller.add(added);
+    Ok(())
+}
+
+/// A host has ended: its lane is polled no more.
+pub(crate) fn wake() {
+    for poller in &*lock(&POLLERS) {
+        poller.set_changed();
+    }
+}
+
+/// A poller of this process that has room for one more lane.
+fn poller(options: &HostConfig) -> io::Result<Arc<Poller>> {
+    let mut pollers = lock(&POLLERS);
+    // A forked child has no threads of its parent.
+    pollers.retain(|poller| poller.epoch == fork::epoch());
+    let has_room = |poller: &&Arc<Poller>| poller.lanes.load(Ordering::Relaxed) < WAIT_LANES_MAX;
+    if let Some(poller) = pollers.iter().find(has_room) {
+        return Ok(Arc::clone(poller));
+    }
+    let poller = Arc::new(Poller {
+        epoch: fork::epoch(),
+        waker: LaneWaiterWaker::default(),
+        polled: Mutex::default(),
+        added: Mutex::default(),
+        is_changed: AtomicBool::new(false),
+        lanes: AtomicUsize::new(0),
+        post: ArcSwap::default(),
+        is_monitored: AtomicBool::new(false),
+        runtime: Handle::current(),
+        spawn: options.spawn_thread,
+    });
+    poller.spawn(poller.post.load_full())?;
+    pollers.push(Arc::clone(&poller));
+    Ok(poller)
+}
+
+/// Receives the notices of a host until it is gone.
+fn receive_notices(mut home: ClientLane, instance: &HostInstance, options: &HostConfig) {
+    let mut body = Vec::new();
+    loop {
+        let received = home.receive_notice(&mut body, &mut Uninterruptible);
+        if !handle(received, &body, instance, options) {
+            return;
+        }
+    }
+}
+
+/// Hands a notice on. Returns whether more may come.
+fn handle(
+    received: Result<hostd_protocol::frame::Header, ProtocolError>,
+    body: &[u8],
+    instance: &HostInstance,
+    options: &HostConfig,
+) -> bool {
+    match received {
+        Ok(header) if header.kind == FrameKind::Notice => {
+            options.events.notice(header, body);
+            true
+        }
+        Ok(_) => {
+            let error = ProtocolError::violation("a request on lane 0");
+            instance.kill(Kill::from(&error));
+            false
+        }
+        Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => false,
+        Err(error) => {
+            instance.kill(Kill::from(&error));
+            false
+        }
+    }
+}
+
+impl Home {
+    /// Reads the notices that are there. Returns whether more may come.
+    fn read(&mut self, body: &mut Vec<u8>) -> bool {
+        for _ in 0..NOTICES_IN_A_ROW {
+            let received = match self.lane.try_notice(body).transpose() {
+                None => return true,
+                Some(received) => received,
+            };
+            if !handle(received, body, &self.instance, &self.options) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn is_ready(&mut self) -> bool {
+        self.lane.is_gone() || self.as_mut().readable() != Ok(0)
+    }
+}
+
+impl Addon {
+    fn is_due(&self, now: Option<Instant>) -> bool {
+        self.due.zip(now).is_some_and(|(due, now)| due <= now)
+    }
+
+    /// Calls the handler. Returns whether it may be called again.
+    fn attend(&mut self) -> bool {
+        self.attention.is_requested.store(false, Ordering::SeqCst);
+        if self.attention.is_over.load(Ordering::SeqCst) {
+            return false;
+        }
+        self.due = self.options.events.attend();
+        true
+    }
+}
+
+impl Polled {
+    fn append(&mut self, mut other: Self) {
+        self.homes.append(&mut other.homes);
+        self.addons.append(&mut other.addons);
+    }
+
+    /// What to do next; what was handled last is handled again after all others.
+    fn step(&mut self) -> Step {
+        if let Some(place) = self.homes.iter_mut().position(Home::is_ready) {
+            return Step::Notices(self.homes.remove(place));
+        }
+        let earliest = self.addons.iter().filter_map(|addon| addon.due).min();
+        let now = earliest.map(|_| Instant::now());
+        let is_next = |addon: &Addon| addon.attention.is_requested() || addon.is_due(now);
+        if let Some(place) = self.addons.iter().position(is_next) {
+            return Step::Attend(self.addons.remove(place));
+        }
+        Step::Wait(earliest.zip(now).map(|(due, now)| due - now))
+    }
+}
+
+impl Poller {
+    fn spawn(self: &Arc<Self>, post: Arc<Post>) -> io::Result<()> {
+        let poller = Arc::clone(self);
+        (self.spawn)("hostd-notices", Box::new(move || poller.poll(&post)))
+    }
+
+    fn add(&self, added: Polled) {
+        lock(&self.added).append(added);
+        self.set_changed();
+    }
+
+    fn set_changed(&self) {
+        self.is_changed.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Polls until another thread does.
+    fn poll(self: &Arc<Self>, post: &Arc<Post>) {
+        let mut waiter = LaneWaiter::new(self.waker.clone());
+        let mut body = Vec::new();
+        let mut polled = lock(&self.polled);
+        while !IS_ENDED.load(Ordering::SeqCst) {
+            if self.is_changed.swap(false, Ordering::SeqCst) {
+                polled.append(mem::take(&mut *lock(&self.added)));
+            }
+            let mut handled = Polled::default();
+            match polled.step() {
+                Step::Notices(mut home) => {
+                    drop(polled);
+                    if self.handle(post, || home.read(&mut body)) {
+                        handled.homes.push(home);
+                    } else {
+                        self.lanes.fetch_sub(1, Ordering::Relaxed);
+                    }
+                }
+                Step::Attend(mut addon) => {
+                    drop(polled);
+                    if self.handle(post, || addon.attend()) {
+                        handled.addons.push(addon);
+                    }
+                }
+                Step::Wait(timeout) => {
+                    let Polled { homes, addons } = &mut *polled;
+                    waiter.wait(homes, timeout, || {
+                        let is_requested = |addon: &Addon| addon.attention.is_requested();
+                        self.is_changed.load(Ordering::SeqCst)
+                            || IS_ENDED.load(Ordering::SeqCst)
+                            || addons.iter().any(is_requested)
+                    });
+                    continue;
+                }
+            }
+            if self.epoch != fork::epoch() {
+                return;
+            }
+            if post.is_replaced.load(Ordering::SeqCst) {
+                return self.add(handled);
+            }
+            polled = lock(&self.polled);
+            polled.append(handled);
+        }
+    }
+
+    /// Calls a handler, in whose place another thread may begin to poll.
+    fn handle<T>(self: &Arc<Self>, post: &Arc<Post>, handler: impl FnOnce() -> T) -> T {
+        post.handlers.fetch_add(1, Ordering::SeqCst);
+        if !self.is_monitored.swap(true, Ordering::SeqCst) {
+            self.runtime.spawn(Arc::clone(self).monitor());
+        }
+        HANDLING.set(Some((Arc::clone(self), Arc::clone(post))));
+        let result = handler();
+        HANDLING.set(None);
+        post.handlers.fetch_add(1, Ordering::SeqCst);
+        result
+    }
+
+    /// Has another thread poll in the place of one that is in a handler.
+    fn replace(self: &Arc<Self>, post: &Post) -> io::Result<()> {
+        if !post.is_replaced.swap(true, Ordering::SeqCst) {
+            let next = Arc::new(Post::default());
+            if let Err(error) = self.spawn(Arc::clone(&next)) {
+                post.is_replaced.store(false, Ordering::SeqCst);
+                return Err(error);
+            }
+            self.post.store(next);
+        }
+        Ok(())
+    }
+
+    /// Replaces a thread that stays in one handler, for as long as handlers are called.
+    async fn monitor(self: Arc<Self>) {
+        let mut idle = 0;
+        loop {
+            let post = self.post.load_full();
+            let before = post.handlers.load(Ordering::SeqCst);
+            tokio::time::sleep(HANDOVER_AFTER).await;
+            let is_same = post.handlers.load(Ordering::SeqCst) == before;
+            let is_in_handler = before % 2 == 1;
+            if is_same && is_in_handler {
+                // If that fails, it is tried again.
+                let _ = self.replace(&post);
+            }
+            idle = if is_same && !is_in_handler {
+                idle + 1
+            } else {
+                0
+            };
+            if idle < MONITOR_IDLE_LOOKS {
+                continue;
+            }
+            self.is_monitored.store(false, Ordering::SeqCst);
+            // A handler that has begun meanwhile has not started another monitor.
+            let is_idle = self.post.load().handlers.load(Ordering::SeqCst) % 2 == 0;
+            if is_idle || self.is_monitored.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+}
