@@ -26,11 +26,12 @@ impl Drop for TurnReader {
     fn drop(&mut self) {
         if let Some(addon) = self.addon.upgrade() {
             let background = &addon.background;
-            let owner = background.turns.take_owner(Some(&self.signal));
-            if owner.is_some() && background.turns.overdue().is_some() {
-                background.request_turn();
+            if let Some(task) = background.turns.detach(&self.signal) {
+                background.leave(task);
+                if background.turns.is_due() {
+                    background.request_turn();
+                }
             }
-            drop(owner);
         }
     }
 }
@@ -84,5 +85,7 @@ pub(crate) fn adopt(
         Ok((Bound::new(py, reader)?.into_any(), turn))
     };
     let (turns, chosen) = (&addon.background.turns, (event_loop, committed));
-    turns.adopt(py, client, chosen, &callbacks)
+    let task = turns.adopt(py, client, chosen, &callbacks)?;
+    addon.background.leave(task);
+    Ok(())
 }

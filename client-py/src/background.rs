@@ -11,7 +11,7 @@ use hostd_protocol::ids::Generation;
 use crate::flood::Meter;
 use crate::jobs::{Job, JobQueue};
 use crate::preload::PreloadNotices;
-use crate::turns::{Notified, TurnCondition, TurnWaiter, Turns};
+use crate::turns::{TurnCondition, TurnWaiter, Turns, WorkerTask};
 
 /// The number of queued releases that are sent without waiting for another frame.
 pub(crate) const FLUSH_RELEASES: usize = 256;
@@ -35,8 +35,6 @@ pub(crate) struct Background {
     pub(crate) releases: AtomicUsize,
     /// The worker checks the releases soon, without being woken.
     pub(crate) is_awake: AtomicBool,
-    /// The worker checks whether a due turn is taken, without being woken.
-    pub(crate) watches_turns: AtomicBool,
     pub(crate) preload: PreloadNotices,
     is_stopped: AtomicBool,
     /// The bytes of output that were dropped.
@@ -52,13 +50,12 @@ pub(crate) struct Background {
 impl Background {
     pub(crate) fn new(unsolicited_cpu: f64) -> Self {
         Self {
-            turns: Turns::default(),
+            turns: Turns::new(),
             jobs: Mutex::default(),
             active_in: AtomicU32::new(0),
             attention: Arc::default(),
             releases: AtomicUsize::new(0),
             is_awake: AtomicBool::new(false),
-            watches_turns: AtomicBool::new(false),
             preload: PreloadNotices::default(),
             is_stopped: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
@@ -77,7 +74,7 @@ impl Background {
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);
         self.wake();
-        self.turns.dismiss();
+        let _ = self.turns.dismiss();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -87,13 +84,6 @@ impl Background {
     /// Wakes the worker.
     pub(crate) fn wake(&self) {
         self.attention.request();
-    }
-
-    /// Has the worker check whether the notified thread takes its turn.
-    pub(crate) fn watch_turns(&self) {
-        if !self.watches_turns.swap(true, Ordering::AcqRel) {
-            self.wake();
-        }
     }
 
     /// Queues a job; false if there is no room for a notice.
@@ -117,17 +107,20 @@ impl Background {
         }
     }
 
-    /// A turn is due that the caller does not take: notifies its taker, or queues it for the worker.
+    /// A turn is due that the caller does not take: notifies its taker.
     pub(crate) fn request_turn(&self) {
-        match self.turns.request_turn() {
-            Notified::None => {
-                self.push(Job::Turn);
-                // A thread that does the jobs checks the queue again when it is done.
-                if self.active_in.load(Ordering::Acquire) != std::process::id() {
-                    self.wake();
-                }
-            }
-            Notified::Loop | Notified::Waiter => self.watch_turns(),
+        self.leave(self.turns.request_turn());
+    }
+
+    /// Leaves a task to the worker.
+    pub(crate) fn leave(&self, task: WorkerTask) {
+        if task.runs_turn {
+            self.push(Job::Turn);
+        }
+        // A thread that does the jobs checks the queue again when it is done.
+        let is_active = self.active_in.load(Ordering::Acquire) == std::process::id();
+        if task.arms_timer || (task.runs_turn && !is_active) {
+            self.wake();
         }
     }
 
@@ -166,9 +159,11 @@ impl Background {
     pub(crate) fn wait_for_turns(&self) -> TurnWait<'_> {
         // This thread may wait for what another one is to do.
         hand_over();
+        let (waiter, task) = self.turns.add_waiter();
+        self.leave(task);
         TurnWait {
             background: self,
-            waiter: self.turns.add_waiter(),
+            waiter,
         }
     }
 }
@@ -193,8 +188,7 @@ impl TurnWait<'_> {
 
 impl Drop for TurnWait<'_> {
     fn drop(&mut self) {
-        if self.background.turns.remove_waiter(&self.waiter) {
-            self.background.request_turn();
-        }
+        let task = self.background.turns.remove_waiter(&self.waiter);
+        self.background.leave(task);
     }
 }

@@ -19,7 +19,6 @@ use crate::jobs::Job;
 use crate::output;
 use crate::reserve;
 use crate::threads;
-use crate::turns::Notified;
 use crate::worker::{Worker, do_job};
 
 /// Receives the events of one addon's hosts. Output is shown even after the addon was dropped.
@@ -136,10 +135,11 @@ impl HostEvents for Listener {
             addon.answer_flood(header.generation, verdict);
         }
         let job = if is_turn_request {
-            match background.turns.request_turn() {
-                Notified::None => Job::Turn,
-                Notified::Loop | Notified::Waiter => return background.watch_turns(),
+            let task = background.turns.request_turn();
+            if !task.runs_turn {
+                return background.leave(task);
             }
+            Job::Turn
         } else {
             let Some(body) = fallible::copied(body) else {
                 // Without the notice a promise may never be settled.

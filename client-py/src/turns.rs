@@ -1,19 +1,9 @@
-//! Which asyncio loop or waiting thread takes an addon's event-loop turns.
-//!
-//! The owner is the first asyncio loop that used the addon, or a thread that waits in
-//! `Promise.result()`; without either, the worker thread takes the turns. A loop owns them until it
-//! drops its reader, or until a turn is due and the loop is found not to run. No lock is held while
-//! Python code can run.
+//! Carries out what the [`TurnScheduler`] decides about an addon's event-loop turns: an adapter between
+//! it, asyncio, and threads that wait.
 //!
 //! A loop watches two descriptors: a pipe of this process, and the host's wake pipe, through which
 //! the host wakes the loop without a thread in between. The host also sends a notice when the wake
-//! pipe is not read soon. Only a committed loop watches the wake pipe, and only while no thread
-//! waits.
-//!
-//! A loop that awaited or registered something is committed. One that only received a promise is
-//! provisional, since it will most likely await it: turns that another thread takes until then would
-//! get in the way of the loop's own calls. It loses the turns if it does not take one within
-//! [`PROVISIONAL_TIMEOUT`], or waits for the promise in another way.
+//! pipe is not read soon. No lock is held while Python code can run.
 //!
 //! Before a coroutine of the loop or, without a loop, a thread waits for a promise, it polls the wake
 //! pipe briefly and takes the turn itself: a result that takes microseconds needs no sleep.
@@ -22,11 +12,11 @@ mod signal;
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
-use hostd_client::Client;
+use hostd_client::{Client, TurnAction, TurnEvent, TurnScheduler};
 use hostd_protocol::carrier::{TurnClaim, TurnOwner};
 use hostd_protocol::ids::Generation;
 use pyo3::intern;
@@ -37,26 +27,26 @@ pub(crate) use self::signal::{LoopSignal, PipeWatch};
 use crate::call::call;
 use crate::fallible;
 
-/// A due turn that has not begun for this long is taken by the worker if the owner is gone.
-pub(crate) const TURN_OVERDUE_AFTER: Duration = Duration::from_millis(20);
-/// A provisional loop that has not taken a due turn for this long loses the turns.
-const PROVISIONAL_TIMEOUT: Duration = Duration::from_millis(250);
 /// The number of awaits in a row that take a turn in the loop's place; the next one lets the loop run
 /// its other tasks.
 const AWAIT_TURNS_MAX: u32 = 16;
 /// A thread that waits for a promise takes a turn that its owner has not begun for this long.
 pub(crate) const WAITER_TURN_AFTER: Duration = Duration::from_millis(5);
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The scheduler of one addon's turns.
+type Scheduler = TurnScheduler<Arc<LoopOwner>, Arc<TurnWaiter>>;
+type Event = TurnEvent<Arc<LoopOwner>, Arc<TurnWaiter>>;
 
-/// Who was notified of a due turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notified {
-    Loop,
-    Waiter,
-    None,
+/// What the scheduler leaves to the worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "the worker is to do it"]
+pub(crate) struct WorkerTask {
+    /// To take a turn.
+    pub(crate) runs_turn: bool,
+    /// To ask the loop that owns the turns whether it runs: [`Turns::check_loop`].
+    pub(crate) checks_loop: bool,
+    /// To look at [`Turns::timer`] again.
+    pub(crate) arms_timer: bool,
 }
 
 /// On which condition a thread takes a turn.
@@ -68,12 +58,10 @@ pub(crate) enum TurnCondition {
     NoOwner,
 }
 
-/// The owner of the turns, and the turn that is due.
-#[derive(Debug, Default)]
+/// The turns of one addon.
+#[derive(Debug)]
 pub(crate) struct Turns {
-    /// Since when a turn is due that has not begun.
-    due: Mutex<Option<Instant>>,
-    loop_owner: TurnOwner<LoopOwner>,
+    scheduler: TurnOwner<Scheduler>,
     /// Whether a loop owns the turns; read for every promise.
     is_owned: AtomicBool,
     /// Whether that loop is committed; read for every callable.
@@ -84,7 +72,6 @@ pub(crate) struct Turns {
     in_turn: AtomicBool,
     /// The turns that awaits took in a row in the loop's place.
     taken_by_awaits: AtomicU32,
-    waiters: Mutex<Vec<Arc<TurnWaiter>>>,
 }
 
 /// The loop that takes the turns.
@@ -110,39 +97,152 @@ pub(crate) type MakeCallbacks<'a, 'py> =
 /// The reader, and the callable that takes one turn.
 type Callbacks<'py> = (Bound<'py, PyAny>, Py<PyAny>);
 
+impl LoopOwner {
+    /// Has the host write to its wake pipe for this loop.
+    fn watch(&self) {
+        if let Some(watch) = &self.pipe {
+            watch.pipe.attach();
+        }
+    }
+
+    /// Ends that. Returns whether the pipe was written to: then a turn is due.
+    fn unwatch(&self) -> bool {
+        self.pipe.as_ref().is_some_and(|watch| watch.pipe.detach())
+    }
+}
+
 impl Turns {
+    pub(crate) fn new() -> Self {
+        Self {
+            scheduler: TurnOwner::new(Scheduler::new(Instant::now())),
+            is_owned: AtomicBool::new(false),
+            is_committed: AtomicBool::new(false),
+            unfit: AtomicUsize::new(0),
+            in_turn: AtomicBool::new(false),
+            taken_by_awaits: AtomicU32::new(0),
+        }
+    }
+
+    fn handle(&self, event: Event) -> WorkerTask {
+        self.handle_locked(self.scheduler.lock(), event)
+    }
+
+    /// Has the scheduler handle an event, and carries out what it decides. Runs no Python code while
+    /// the scheduler is locked.
+    fn handle_locked(&self, mut scheduler: MutexGuard<'_, Scheduler>, event: Event) -> WorkerTask {
+        let mut task = WorkerTask::default();
+        let mut retired = None;
+        let mut event = Some(event);
+        while let Some(now) = event.take() {
+            for action in scheduler.handle(now, Instant::now()).into_iter().flatten() {
+                let owner = scheduler.owner();
+                match action {
+                    TurnAction::Retire(former) => {
+                        if former.unwatch() {
+                            event = Some(TurnEvent::PipeWritten);
+                        }
+                        former.signal.retire();
+                        retired = Some(former);
+                    }
+                    TurnAction::UnwatchPipe => {
+                        if owner.is_some_and(|owner| owner.unwatch()) {
+                            event = Some(TurnEvent::PipeWritten);
+                        }
+                    }
+                    TurnAction::WatchPipe => {
+                        if let Some(owner) = owner {
+                            owner.watch();
+                        }
+                    }
+                    TurnAction::NotifyLoop => {
+                        if let Some(owner) = owner {
+                            owner.signal.set();
+                        }
+                    }
+                    TurnAction::NotifyWaiter(waiter) => waiter.notify(),
+                    TurnAction::RunTurn => task.runs_turn = true,
+                    TurnAction::CheckLoop => task.checks_loop = true,
+                    TurnAction::ArmTimer => task.arms_timer = true,
+                }
+            }
+        }
+        self.is_owned
+            .store(scheduler.owner().is_some(), Ordering::Release);
+        self.is_committed
+            .store(scheduler.is_committed(), Ordering::Release);
+        drop(scheduler);
+        drop(retired);
+        task
+    }
+
     /// A turn is due: notifies its taker. Never waits for Python.
-    pub(crate) fn request_turn(&self) -> Notified {
-        locked(&self.due).get_or_insert_with(Instant::now);
-        if let Some(owner) = &*self.loop_owner.lock() {
-            owner.signal.set();
-            return Notified::Loop;
-        }
-        if let Some(waiter) = locked(&self.waiters).last() {
-            waiter.is_notified.store(true, Ordering::Release);
-            waiter.thread.unpark();
-            return Notified::Waiter;
-        }
-        Notified::None
+    pub(crate) fn request_turn(&self) -> WorkerTask {
+        self.handle(TurnEvent::TurnRequested)
     }
 
     /// A turn begins.
     pub(crate) fn begin(&self) {
-        *locked(&self.due) = None;
+        let _ = self.handle(TurnEvent::TurnBegun);
     }
 
-    fn is_due(&self) -> bool {
-        locked(&self.due).is_some()
+    /// When [`Self::deadline_passed`] is to be called.
+    pub(crate) fn timer(&self) -> Option<Instant> {
+        self.scheduler.lock().timer()
+    }
+
+    /// The time of [`Self::timer`] has come.
+    pub(crate) fn deadline_passed(&self) -> WorkerTask {
+        self.handle(TurnEvent::DeadlinePassed)
+    }
+
+    /// Checks whether the loop that owns the turns runs.
+    pub(crate) fn check_loop(&self, py: Python<'_>) -> WorkerTask {
+        let Some(owner) = self.owner() else {
+            return WorkerTask::default();
+        };
+        if matches!(is_running(owner.event_loop.bind(py)), Ok(true)) {
+            return WorkerTask::default();
+        }
+        self.end_ownership(&owner.signal, TurnEvent::LoopStalled)
+            .unwrap_or_default()
+    }
+
+    fn owner(&self) -> Option<Arc<LoopOwner>> {
+        self.scheduler.lock().owner().cloned()
+    }
+
+    /// Handles an event of the loop with this signal, if it owns the turns.
+    fn end_ownership(&self, signal: &Arc<LoopSignal>, event: Event) -> Option<WorkerTask> {
+        let scheduler = self.scheduler.lock();
+        let is_owner = scheduler
+            .owner()
+            .is_some_and(|owner| Arc::ptr_eq(&owner.signal, signal));
+        is_owner.then(|| self.handle_locked(scheduler, event))
+    }
+
+    /// The loop with this signal has dropped its reader. Returns whether it owned the turns.
+    pub(crate) fn detach(&self, signal: &Arc<LoopSignal>) -> Option<WorkerTask> {
+        self.end_ownership(signal, TurnEvent::LoopDetached)
+    }
+
+    /// The loop owns the turns no more. It stops watching the next time that it runs. Runs no Python
+    /// code.
+    pub(crate) fn dismiss(&self) -> WorkerTask {
+        self.handle(TurnEvent::LoopDetached)
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.overdue().is_some()
     }
 
     /// Calls `announce` unless a loop owns the turns.
     pub(crate) fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
-        self.loop_owner.claim(announce)
+        self.scheduler.claim(announce)
     }
 
     /// For how long a turn has been due that has not begun.
-    pub(crate) fn overdue(&self) -> Option<Duration> {
-        locked(&self.due).map(|since| since.elapsed())
+    fn overdue(&self) -> Option<Duration> {
+        self.scheduler.lock().overdue(Instant::now())
     }
 
     /// Whether a loop owns the turns.
@@ -159,23 +259,19 @@ impl Turns {
 
     /// Whether the loop that owns the turns runs in this thread, which is about to block. A
     /// provisional one loses the turns.
-    pub(crate) fn is_owned_here(&self, py: Python<'_>) -> PyResult<bool> {
+    pub(crate) fn is_owned_here(&self, py: Python<'_>) -> PyResult<(bool, WorkerTask)> {
         let owner = self
-            .loop_owner
-            .lock()
-            .as_ref()
-            .filter(|owner| owner.thread == thread::current().id())
-            .map(|owner| owner.event_loop.clone_ref(py));
+            .owner()
+            .filter(|owner| owner.thread == thread::current().id());
         let is_here = match (owner, running_loop(py)?) {
-            (Some(owner), Some(running)) => running.is(&owner),
+            (Some(owner), Some(running)) => running.is(&owner.event_loop),
             _ => false,
         };
         if is_here && !self.is_committed() {
             // The thread that waits, or the worker, takes a turn that is due.
-            self.dismiss();
-            return Ok(false);
+            return Ok((false, self.dismiss()));
         }
-        Ok(is_here)
+        Ok((is_here, WorkerTask::default()))
     }
 
     /// Makes this running loop the owner, unless another running one is; `committed` if it awaited or
@@ -186,31 +282,27 @@ impl Turns {
         client: &Client,
         (event_loop, committed): (&Bound<'py, PyAny>, bool),
         callbacks: &MakeCallbacks<'_, 'py>,
-    ) -> PyResult<()> {
+    ) -> PyResult<WorkerTask> {
         if self.unfit.load(Ordering::Relaxed) == event_loop.as_ptr() as usize {
-            return Ok(());
+            return Ok(WorkerTask::default());
         }
         let generation = Generation(client.generation());
-        if self.is_owned() {
-            let owner = self
-                .loop_owner
-                .lock()
-                .as_ref()
-                .map(|owner| (owner.event_loop.clone_ref(py), owner.generation));
-            if let Some((owner, watched)) = owner {
-                if owner.is(event_loop) {
-                    let is_current = watched == generation.0 || !client.serves(generation);
-                    if !committed || is_current {
-                        if committed && !self.is_committed.swap(true, Ordering::AcqRel) {
-                            self.update_watch();
-                        }
-                        return Ok(());
-                    }
-                } else if (self.is_committed() || !committed) && is_running(owner.bind(py))? {
-                    return Ok(());
+        if let Some(owner) = self.owner() {
+            if owner.event_loop.is(event_loop) {
+                let is_current = owner.generation == generation.0 || !client.serves(generation);
+                if !committed || is_current {
+                    return Ok(if committed && !self.is_committed() {
+                        self.handle(TurnEvent::LoopCommitted)
+                    } else {
+                        WorkerTask::default()
+                    });
                 }
+            } else if (self.is_committed() || !committed) && is_running(owner.event_loop.bind(py))?
+            {
+                return Ok(WorkerTask::default());
             }
-            self.dismiss();
+            // The timer looks after a turn that is due.
+            let _ = self.dismiss();
         }
         let is_served = client.serves(generation);
         let pipe = client
@@ -228,7 +320,7 @@ impl Turns {
             // Such a loop can't watch descriptors; others take the turns.
             self.unfit
                 .store(event_loop.as_ptr() as usize, Ordering::Relaxed);
-            return Ok(());
+            return Ok(WorkerTask::default());
         }
         let pipe = pipe.filter(|pipe| {
             let descriptor = pipe.descriptor.as_raw_fd();
@@ -244,20 +336,7 @@ impl Turns {
             run: run.unbind(),
             turn,
         };
-        let former = self.loop_owner.lock().replace(owner);
-        self.is_owned.store(true, Ordering::Release);
-        self.is_committed.store(committed, Ordering::Release);
-        if let Some(former) = former {
-            self.detach(&former);
-            former.signal.retire();
-        }
-        if committed {
-            self.update_watch();
-        }
-        if self.is_due() {
-            self.request_turn();
-        }
-        Ok(())
+        Ok(self.handle(TurnEvent::LoopAttached(Arc::new(owner), committed)))
     }
 
     /// Takes a turn in the place of this loop, if the loop owns the turns and one is due or becomes
@@ -274,13 +353,9 @@ impl Turns {
             self.taken_by_awaits.store(0, Ordering::Relaxed);
             return Ok(false);
         }
-        let found = self.loop_owner.lock().as_ref().and_then(|owner| {
-            let is_here = owner.event_loop.is(event_loop);
-            let pipe = owner.pipe.as_ref().filter(|_| is_here)?;
-            let turn = (owner.run.clone_ref(py), owner.turn.clone_ref(py));
-            Some((Arc::clone(pipe), turn))
-        });
-        let Some((watch, (run, turn))) = found else {
+        let owner = self.owner().filter(|owner| owner.event_loop.is(event_loop));
+        let Some((owner, watch)) = owner.as_ref().and_then(|it| Some((it, it.pipe.as_ref()?)))
+        else {
             return Ok(false);
         };
         // A turn that is due already is taken at once; its signal leads to one more.
@@ -288,7 +363,7 @@ impl Turns {
             return Ok(false);
         }
         self.taken_by_awaits.fetch_add(1, Ordering::Relaxed);
-        call(run.bind(py), (turn,)).map(|_| true)
+        call(owner.run.bind(py), (&owner.turn,)).map(|_| true)
     }
 
     /// While it lives, the loop is taking a turn.
@@ -296,94 +371,25 @@ impl Turns {
         InTurn(self, self.in_turn.swap(true, Ordering::Relaxed))
     }
 
-    /// Has the host write to its wake pipe, or not any more. Runs no Python code.
-    fn update_watch(&self) {
-        let owner = self.loop_owner.lock();
-        let Some((owner, watch)) = owner.as_ref().and_then(|it| Some((it, it.pipe.as_ref()?)))
-        else {
-            return;
-        };
-        if self.is_committed() && locked(&self.waiters).is_empty() {
-            watch.pipe.attach();
-        } else if self.detach(owner) {
-            owner.signal.set();
-        }
-    }
-
-    /// Stops the loop's use of the wake pipe. Returns whether the pipe was written to: then a turn is
-    /// due.
-    fn detach(&self, owner: &LoopOwner) -> bool {
-        let was_written = owner.pipe.as_ref().is_some_and(|watch| watch.pipe.detach());
-        if was_written {
-            locked(&self.due).get_or_insert_with(Instant::now);
-        }
-        was_written
-    }
-
-    /// The loop owns the turns no more. It stops watching the next time that it runs. Runs no Python
-    /// code.
-    pub(crate) fn dismiss(&self) {
-        if let Some(owner) = self.take_owner(None) {
-            owner.signal.retire();
-        }
-    }
-
-    /// Dismisses the loop if it does not run, or is provisional and has not taken a turn that has
-    /// been due for `overdue`. Returns whether no loop owns the turns now.
-    pub(crate) fn dismiss_if_stalled(&self, py: Python<'_>, overdue: Duration) -> bool {
-        if !self.is_committed() && overdue >= PROVISIONAL_TIMEOUT {
-            self.dismiss();
-            return true;
-        }
-        let owner = self
-            .loop_owner
-            .lock()
-            .as_ref()
-            .map(|owner| owner.event_loop.clone_ref(py));
-        match owner {
-            Some(owner) if matches!(is_running(owner.bind(py)), Ok(true)) => false,
-            Some(_) => {
-                self.dismiss();
-                true
-            }
-            None => true,
-        }
-    }
-
-    /// Takes the owner out, if there is one and it has this signal.
-    pub(crate) fn take_owner(&self, signal: Option<&Arc<LoopSignal>>) -> Option<LoopOwner> {
-        let mut owner = self.loop_owner.lock();
-        let is_meant = owner
-            .as_ref()
-            .is_some_and(|owner| signal.is_none_or(|signal| Arc::ptr_eq(signal, &owner.signal)));
-        if !is_meant {
-            return None;
-        }
-        self.is_owned.store(false, Ordering::Release);
-        self.is_committed.store(false, Ordering::Release);
-        let taken = owner.take();
-        if let Some(taken) = &taken {
-            self.detach(taken);
-        }
-        taken
-    }
-
-    /// Adds this thread to those that [`Self::request_turn`] can notify.
-    pub(crate) fn add_waiter(&self) -> Arc<TurnWaiter> {
+    /// Adds this thread to those that can be notified of turns.
+    pub(crate) fn add_waiter(&self) -> (Arc<TurnWaiter>, WorkerTask) {
         let waiter = Arc::new(TurnWaiter {
             thread: thread::current(),
             is_notified: AtomicBool::new(false),
         });
-        locked(&self.waiters).push(Arc::clone(&waiter));
-        self.update_watch();
-        waiter
+        let task = self.handle(TurnEvent::WaiterEntered(Arc::clone(&waiter)));
+        (waiter, task)
     }
 
-    /// Removes a waiter. Returns whether it was notified of a turn that it has not taken.
-    pub(crate) fn remove_waiter(&self, waiter: &Arc<TurnWaiter>) -> bool {
-        locked(&self.waiters).retain(|known| !Arc::ptr_eq(known, waiter));
-        self.update_watch();
-        waiter.is_notified.load(Ordering::Acquire)
+    /// Removes a waiter.
+    pub(crate) fn remove_waiter(&self, waiter: &Arc<TurnWaiter>) -> WorkerTask {
+        // Read under the lock, under which it is set.
+        let scheduler = self.scheduler.lock();
+        let is_notified = waiter.is_notified.load(Ordering::Acquire);
+        self.handle_locked(
+            scheduler,
+            TurnEvent::WaiterLeft(Arc::clone(waiter), is_notified),
+        )
     }
 
     /// Whether this waiter is to take a turn now, and on which condition.
@@ -415,11 +421,10 @@ impl Turns {
     pub(crate) fn forget(&self) {
         self.is_owned.store(false, Ordering::Release);
         self.is_committed.store(false, Ordering::Release);
-        if let Some(mut owner) = self.loop_owner.try_lock() {
-            drop(owner.take());
-        }
-        if let Ok(mut waiters) = self.waiters.try_lock() {
-            waiters.clear();
+        if let Some(mut scheduler) = self.scheduler.try_lock() {
+            let owner = scheduler.forget();
+            drop(scheduler);
+            drop(owner);
         }
     }
 }
@@ -429,6 +434,19 @@ impl Turns {
 pub(crate) struct TurnWaiter {
     thread: Thread,
     is_notified: AtomicBool,
+}
+
+impl TurnWaiter {
+    fn notify(&self) {
+        self.is_notified.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+impl PartialEq for TurnWaiter {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
 }
 
 /// See [`Turns::in_turn`].
@@ -463,14 +481,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_due_turn_notifies_the_last_waiter() {
-        let turns = Turns::default();
-        assert_eq!(turns.request_turn(), Notified::None);
-        assert!(turns.overdue().is_some());
+    fn due_turn_notifies_the_last_waiter() {
+        let turns = Turns::new();
+        assert!(turns.request_turn().runs_turn);
+        assert!(turns.is_due());
         turns.begin();
-        assert!(turns.overdue().is_none());
-        let (first, last) = (turns.add_waiter(), turns.add_waiter());
-        assert_eq!(turns.request_turn(), Notified::Waiter);
+        assert!(!turns.is_due());
+        let ((first, _), (last, _)) = (turns.add_waiter(), turns.add_waiter());
+        assert!(!turns.request_turn().runs_turn);
         turns.begin();
         assert_eq!(turns.turn_for(&first), None);
         assert_eq!(turns.turn_for(&last), Some(TurnCondition::NoOwner));
@@ -478,20 +496,24 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_that_leaves_says_whether_it_was_notified() {
-        let turns = Turns::default();
-        let waiter = turns.add_waiter();
-        turns.request_turn();
-        assert!(turns.remove_waiter(&waiter));
-        assert!(!turns.remove_waiter(&turns.add_waiter()));
-        assert_eq!(turns.request_turn(), Notified::None);
+    fn waiter_that_leaves_hands_its_turn_on() {
+        let turns = Turns::new();
+        let (waiter, _) = turns.add_waiter();
+        let _ = turns.request_turn();
+        assert!(turns.remove_waiter(&waiter).runs_turn);
+        let (waiter, _) = turns.add_waiter();
+        assert!(!turns.remove_waiter(&waiter).runs_turn);
     }
 
     #[test]
-    fn a_waiter_takes_an_overdue_turn() {
-        let turns = Turns::default();
-        let waiter = turns.add_waiter();
-        *locked(&turns.due) = Instant::now().checked_sub(WAITER_TURN_AFTER);
+    fn waiter_takes_an_overdue_turn() {
+        let turns = Turns::new();
+        let (waiter, _) = turns.add_waiter();
+        let since = Instant::now().checked_sub(WAITER_TURN_AFTER).unwrap();
+        let _ = turns
+            .scheduler
+            .lock()
+            .handle(TurnEvent::TurnRequested, since);
         assert_eq!(turns.turn_for(&waiter), Some(TurnCondition::None));
     }
 }

@@ -19,29 +19,17 @@ use crate::output;
 use crate::reserve;
 use crate::threads;
 use crate::turn;
-use crate::turns::{TURN_OVERDUE_AFTER, TurnCondition};
+use crate::turns::TurnCondition;
 
 /// Queued releases wait this long for a frame that carries them.
 const RELEASE_DELAY: Duration = Duration::from_millis(50);
-/// After this long without a request for a turn, the worker stops checking that turns are taken.
-const TURN_WATCH_DURATION: Duration = Duration::from_secs(1);
-/// The longest interval between two checks of a busy loop that owns the turns.
-const TURN_CHECK_INTERVAL_MAX: Duration = Duration::from_millis(500);
 
 /// Does the jobs of an addon.
 pub(crate) struct Worker {
     pub(crate) addon: Weak<LoadedAddon>,
     pub(crate) background: Arc<Background>,
-    times: Mutex<Times>,
-}
-
-/// When the worker did something, or is to do it.
-#[derive(Default)]
-struct Times {
-    /// Queued releases are sent.
-    flush: Option<Instant>,
-    /// A turn was due last, while that is watched.
-    watched: Option<Instant>,
+    /// When queued releases are to be sent.
+    flush_at: Mutex<Option<Instant>>,
 }
 
 /// Starts a thread of the package that can do jobs.
@@ -54,7 +42,7 @@ impl Worker {
         Self {
             addon: Arc::downgrade(addon),
             background: Arc::clone(&addon.background),
-            times: Mutex::default(),
+            flush_at: Mutex::default(),
         }
     }
 
@@ -64,7 +52,7 @@ impl Worker {
             return None;
         }
         let next_flush = self.flush_if_due();
-        let next_check = self.watch_turns();
+        let next_check = self.check_turns();
         [next_flush, next_check].into_iter().flatten().min()
     }
 
@@ -74,13 +62,13 @@ impl Worker {
         let count = background.releases.load(Ordering::Acquire);
         if count > 0 {
             let now = Instant::now();
-            let at = *locked(&self.times).flush.get_or_insert(now + RELEASE_DELAY);
+            let at = *locked(&self.flush_at).get_or_insert(now + RELEASE_DELAY);
             if count < FLUSH_RELEASES && now < at {
                 return Some(at);
             }
             self.flush();
         }
-        locked(&self.times).flush = None;
+        *locked(&self.flush_at) = None;
         background.is_awake.store(false, Ordering::Release);
         if background.releases.load(Ordering::Acquire) > 0 {
             // What was queued in between did not wake the worker.
@@ -89,46 +77,19 @@ impl Worker {
         None
     }
 
-    /// Checks that due turns are taken, if that is to be watched. Returns when to check again.
-    fn watch_turns(&self) -> Option<Instant> {
-        let background = &*self.background;
-        let turns = &background.turns;
-        if !background.watches_turns.load(Ordering::Acquire) {
-            return None;
-        }
-        let now = Instant::now();
-        let overdue = turns.overdue();
-        if let Some(time) = overdue.filter(|time| *time >= TURN_OVERDUE_AFTER) {
-            self.take_over(time);
-        }
-        let watched = &mut locked(&self.times).watched;
-        match overdue {
-            Some(_) => *watched = Some(now),
-            None if now.duration_since(*watched.get_or_insert(now)) > TURN_WATCH_DURATION => {
-                *watched = None;
-                background.watches_turns.store(false, Ordering::Release);
-                // A turn that was requested in between did not wake the worker.
-                if turns.overdue().is_some() {
-                    background.watch_turns();
-                }
-                return None;
-            }
-            None => {}
-        }
-        let interval = overdue.unwrap_or_default() / 2;
-        Some(now + interval.clamp(TURN_OVERDUE_AFTER, TURN_CHECK_INTERVAL_MAX))
-    }
-
-    /// A notified thread has not taken its turn. A loop that only is busy takes it later, as Node's
-    /// does; one that does not run loses the turns.
-    fn take_over(&self, overdue: Duration) {
+    /// Checks that a due turn is taken, if it is time to. Returns when that is the next time.
+    fn check_turns(&self) -> Option<Instant> {
         let turns = &self.background.turns;
-        let is_free = !turns.is_owned()
-            || Python::try_attach(|py| turns.dismiss_if_stalled(py, overdue)).unwrap_or(false);
-        if is_free {
-            self.background.push(Job::Turn);
-            self.background.wake();
+        if turns.timer()? <= Instant::now() {
+            let task = turns.deadline_passed();
+            self.background.leave(task);
+            if task.checks_loop
+                && let Some(task) = Python::try_attach(|py| turns.check_loop(py))
+            {
+                self.background.leave(task);
+            }
         }
+        turns.timer()
     }
 
     /// Does the queued jobs, unless another thread does. Returns false when the interpreter ends.

@@ -41,6 +41,7 @@ mod remove;
 mod report;
 mod scratch;
 mod supervise;
+mod turn_scheduler;
 mod wake_pipe;
 mod watchdog;
 mod watched;
@@ -56,6 +57,7 @@ pub use limits::SandboxLimit;
 pub use options::{Carrier, HostConfig, HostEvents, OnStart, OutputStream, RestartMode};
 pub use poller::{Attention, SpawnThread, end_polling, hand_over};
 pub use report::{ExitReport, StackFrame, Usage};
+pub use turn_scheduler::{TurnAction, TurnActions, TurnEvent, TurnScheduler};
 pub use wake_pipe::WakePipe;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

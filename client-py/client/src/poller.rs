@@ -161,17 +161,21 @@ pub fn hand_over() {
     }
 }
 
-/// Receives the notices of a host from now on, and calls the handler of its addon. Called on the
-/// supervisor's thread.
+/// Receives the notices of a host from now on, and calls the handler of its addon; if that fails, the
+/// host is killed. Called on the supervisor's thread.
 pub(crate) fn add(
     instance: &Arc<HostInstance>,
     options: &Arc<HostConfig>,
 ) -> Result<(), SpawnError> {
-    let system = |source| SpawnError::System {
-        what: "cannot start the thread that receives the notices of the host",
-        source,
-    };
-    let poller = poller(options).map_err(system)?;
+    try_to_add(instance, options).map_err(|source| {
+        let what = "cannot start the thread that receives the notices of the host";
+        instance.kill(Kill::ClientResources(format!("{what}: {source}")));
+        SpawnError::System { what, source }
+    })
+}
+
+fn try_to_add(instance: &Arc<HostInstance>, options: &Arc<HostConfig>) -> io::Result<()> {
+    let poller = poller(options)?;
     let mut added = Polled::default();
     let attention = &options.attention;
     let is_known = (attention.poller.load().as_ref()).is_some_and(|it| it.epoch == poller.epoch);
@@ -196,7 +200,7 @@ pub(crate) fn add(
         Some(lane) => {
             // Its notices cannot be waited for together with those of others.
             let receive = move || receive_notices(lane, &host, &config);
-            (options.spawn_thread)("hostd-notices", Box::new(receive)).map_err(system)?;
+            (options.spawn_thread)("hostd-notices", Box::new(receive))?;
         }
         None => {}
     }
@@ -277,9 +281,8 @@ impl Home {
     /// Reads the notices that are there. Returns whether more may come.
     fn read(&mut self, body: &mut Vec<u8>) -> bool {
         for _ in 0..NOTICES_IN_A_ROW {
-            let received = match self.lane.try_notice(body).transpose() {
-                None => return true,
-                Some(received) => received,
+            let Some(received) = self.lane.try_notice(body).transpose() else {
+                return true;
             };
             if !handle(received, body, &self.instance, &self.options) {
                 return false;
@@ -442,8 +445,8 @@ impl Poller {
             }
             self.is_monitored.store(false, Ordering::SeqCst);
             // A handler that has begun meanwhile has not started another monitor.
-            let is_idle = self.post.load().handlers.load(Ordering::SeqCst) % 2 == 0;
-            if is_idle || self.is_monitored.swap(true, Ordering::SeqCst) {
+            let is_in_handler = self.post.load().handlers.load(Ordering::SeqCst) % 2 == 1;
+            if !is_in_handler || self.is_monitored.swap(true, Ordering::SeqCst) {
                 return;
             }
         }

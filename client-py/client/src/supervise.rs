@@ -333,9 +333,6 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         (outbox, host.unsaved.take()),
     );
     let outcome = poller::add(&instance, options).map(|()| Arc::clone(&instance));
-    if let Err(error) = &outcome {
-        instance.kill(Kill::ClientResources(error.to_string()));
-    }
     if started.send(outcome).is_err() {
         instance.kill(Kill::LoadAbandoned);
     }

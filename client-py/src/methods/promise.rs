@@ -147,7 +147,11 @@ impl Promise {
     /// pending.
     fn check_wait(&self, py: Python<'_>, in_callback: bool) -> PyResult<()> {
         let addon = &self.handle.addon;
-        let is_loop = !in_callback && addon.background.turns.is_owned_here(py)?;
+        let is_loop = !in_callback && {
+            let (is_loop, task) = addon.background.turns.is_owned_here(py)?;
+            addon.background.leave(task);
+            is_loop
+        };
         let is_endless = is_loop || (in_callback && !addon.config.nested_threads);
         if !is_endless {
             return Ok(());

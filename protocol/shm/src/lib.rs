@@ -83,7 +83,7 @@ pub use pidfd::exit_status;
 pub use ready::ReadyBitmap;
 pub use segment::Segment;
 pub use top::{ClientTop, HostTop, Top, TopState};
-pub use turn::{TurnClaim, TurnOwner};
+pub use turn::{MaybeOwned, TurnClaim, TurnOwner};
 pub use wake_pipe::{ClientPipeWord, HostPipeWord, IdleSpin};
 
 #[cfg(loom)]

@@ -6,9 +6,21 @@
 
 use crate::sync::{Fault, Mutex, MutexGuard, faulty, lock};
 
-/// The owner of the turns: an event loop, described by a `T`, or none.
+/// A state that says whether a loop owns the turns.
+pub trait MaybeOwned {
+    /// Whether a loop owns the turns.
+    fn is_owned(&self) -> bool;
+}
+
+impl<T> MaybeOwned for Option<T> {
+    fn is_owned(&self) -> bool {
+        self.is_some()
+    }
+}
+
+/// The state of the turns, the loop that owns them included, locked.
 #[derive(Debug)]
-pub struct TurnOwner<T>(Mutex<Option<T>>);
+pub struct TurnOwner<S>(Mutex<S>);
 
 /// The outcome of [`TurnOwner::claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +33,19 @@ pub enum TurnClaim {
     Owned,
 }
 
-impl<T> Default for TurnOwner<T> {
-    fn default() -> Self {
-        Self(Mutex::new(None))
+impl<S: MaybeOwned> TurnOwner<S> {
+    /// Locks this state.
+    pub fn new(state: S) -> Self {
+        Self(Mutex::new(state))
     }
-}
 
-impl<T> TurnOwner<T> {
-    /// Locks the owner, to read or replace it.
-    pub fn lock(&self) -> MutexGuard<'_, Option<T>> {
+    /// Locks the state, to read or change it.
+    pub fn lock(&self) -> MutexGuard<'_, S> {
         lock(&self.0)
     }
 
     /// As [`Self::lock`]; `None` if the lock is held, as it may be forever in a forked child.
-    pub fn try_lock(&self) -> Option<MutexGuard<'_, Option<T>>> {
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, S>> {
         self.0.try_lock().ok()
     }
 
@@ -42,7 +53,7 @@ impl<T> TurnOwner<T> {
     /// between the check and the announcement.
     pub fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
         let owner = self.lock();
-        if owner.is_some() && !faulty(Fault::UncheckedOwner) {
+        if owner.is_owned() && !faulty(Fault::UncheckedOwner) {
             return TurnClaim::Owned;
         }
         let unlocked = if faulty(Fault::EarlyCheck) {

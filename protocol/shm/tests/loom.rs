@@ -363,7 +363,7 @@ fn a_late_turn_meets_a_new_owner() {
     let (ours, theirs) = Segment::model();
     let host = thread::spawn(move || serve_two_frames(theirs.into_host()));
     let client = ours.into_client();
-    let owner = Arc::new(TurnOwner::default());
+    let owner = Arc::new(TurnOwner::new(None));
     let late = {
         let (client, owner) = (client.clone(), Arc::clone(&owner));
         thread::spawn(move || {

@@ -25,8 +25,8 @@ mod wake_pipe;
 pub use client::{Canceller, ClientEnd, ClientLane};
 pub use host::{CancelFlag, HostEnd, HostWaker};
 pub use hostd_shm::{
-    ClientPipeWord, ClientRings, IdleSpin, LaneWaiter, LaneWaiterWaker, TurnClaim, TurnOwner,
-    WAIT_LANES_MAX, can_wait_for_lanes,
+    ClientPipeWord, ClientRings, IdleSpin, LaneWaiter, LaneWaiterWaker, MaybeOwned, TurnClaim,
+    TurnOwner, WAIT_LANES_MAX, can_wait_for_lanes,
 };
 pub use lane_client::LeasedLane;
 pub use waiting::{Idle, Interrupted, ParkedWait, Uninterruptible, Wake, while_parked};

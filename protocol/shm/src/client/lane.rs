@@ -11,7 +11,7 @@ use hostd_wait::{AdaptiveSpin, YieldBackoff, current_cpu};
 use crate::area::Area;
 use crate::error::Violation;
 use crate::lane::{Direction, Interest, LaneNumber};
-use crate::parker::{ClientAnnouncement, HostAnnouncement, Parker, publish_fence};
+use crate::parker::{ClientAnnouncement, HostAnnouncement, publish_fence};
 use crate::ring::{Consumer, Producer};
 use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence, pause};
 use crate::top::ClientTop;
@@ -253,7 +253,7 @@ impl ClientRings {
 
     /// Where the thread of this lane parks.
     #[cfg(not(loom))]
-    pub(super) fn parker(&self) -> &Parker {
+    pub(super) fn parker(&self) -> &crate::parker::Parker {
         &self.area.lane(self.index).parker.0
     }
 
