@@ -114,12 +114,13 @@ impl Background {
 
     /// Leaves a task to the worker.
     pub(crate) fn leave(&self, task: WorkerTask) {
+        let mut wakes = task.arms_timer;
         if task.runs_turn {
             self.push(Job::Turn);
+            // A thread that does the jobs checks the queue again when it is done.
+            wakes |= self.active_in.load(Ordering::Acquire) != std::process::id();
         }
-        // A thread that does the jobs checks the queue again when it is done.
-        let is_active = self.active_in.load(Ordering::Acquire) == std::process::id();
-        if task.arms_timer || (task.runs_turn && !is_active) {
+        if wakes {
             self.wake();
         }
     }

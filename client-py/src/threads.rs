@@ -22,11 +22,8 @@ thread_local! {
     static JOINED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Starts a thread that blocks all signals. Returns its handle for waking it.
-pub(crate) fn start(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<thread::Thread> {
+/// Starts a thread that blocks all signals.
+pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // The new thread inherits the mask; this one gets its own mask back at once.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
     let started = thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -38,11 +35,10 @@ pub(crate) fn start(
         let _ = before.thread_set_mask();
     }
     let started = started?;
-    let thread = started.thread().clone();
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     threads.retain(|thread| !thread.is_finished());
     threads.push(started);
-    Ok(thread)
+    Ok(())
 }
 
 /// The number of [`Visit`]s.

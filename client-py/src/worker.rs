@@ -34,7 +34,7 @@ pub(crate) struct Worker {
 
 /// Starts a thread of the package that can do jobs.
 pub(crate) fn spawn_thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    threads::start(name, move || keep_thread_state(work)).map(drop)
+    threads::start(name, move || keep_thread_state(work))
 }
 
 impl Worker {

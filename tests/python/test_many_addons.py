@@ -12,10 +12,13 @@ import pytest
 from conftest import addon_path
 from napi_python import host, load_addon
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ADDONS = 100
 DESCRIPTORS_MAX = 5
 """The process, its control connection, its two output streams, and the wake pipe."""
+SECONDS = 30.0
 IDLE_ADDONS = 50
 IDLE_SECONDS = 3.0
 IDLE_SHARE_MAX = 0.0002
@@ -65,17 +68,63 @@ def test_addons_add_few_descriptors(many: tuple[list[Any], int, int]) -> None:
     assert added <= DESCRIPTORS_MAX * ADDONS
 
 
+def test_callback_that_blocks_does_not_hold_up_other_addons() -> None:
+    """Each callback of one addon waits for one of the next, in threads of the package."""
+    count = 3
+    addons = [load_addon(addon_path("order")) for _ in range(count)]
+    heard = [threading.Event() for _ in range(count)]
+    ended = threading.Event()
+
+    def receive(number: int) -> None:
+        if number + 1 < count:
+            addons[number + 1].eventsOfThread(lambda _: receive(number + 1), 1)
+            assert heard[number + 1].wait(SECONDS)
+        heard[number].set()
+        if number == 0:
+            ended.set()
+
+    try:
+        before = threads()
+        addons[0].eventsOfThread(lambda _: receive(0), 1)
+        assert ended.wait(SECONDS)
+        # The threads that stood in for others end with their callbacks.
+        end = time.monotonic() + SECONDS
+        while threads() > before:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    finally:
+        for addon in addons:
+            host(addon).close()
+
+
+def test_callback_that_waits_for_a_promise_of_another_addon() -> None:
+    with load_addon(addon_path("order")) as first, load_addon(addon_path("order")) as second:
+        later = host(second).run_script("n => new Promise(done => setTimeout(done, 1, n))")
+        found: list[int] = []
+        done = threading.Event()
+
+        def receive(_: int) -> None:
+            found.append(later(7).result(SECONDS))
+            done.set()
+
+        first.eventsOfThread(receive, 1)
+        assert done.wait(SECONDS)
+        assert found == [7]
+
+
 def test_idle_addons_cost_no_cpu_time(many: tuple[list[Any], int, int]) -> None:
     addons, _, _ = many
-    processes = [os.getpid(), *(host(addon).pid for addon in addons[:IDLE_ADDONS])]
+    hosts = [host(addon).pid for addon in addons[:IDLE_ADDONS]]
+    processes = [os.getpid(), *(pid for pid in hosts if pid is not None)]
+    assert len(processes) == 1 + IDLE_ADDONS
     # What the last calls left to do ends before the measurement.
     end = time.monotonic() + 30
     while True:
         before = [cpu_seconds(process) for process in processes]
         time.sleep(IDLE_SECONDS)
         after = [cpu_seconds(process) for process in processes]
-        own, *hosts = (now - then for then, now in zip(before, after, strict=True))
-        shares = (own / IDLE_SECONDS, sum(hosts) / IDLE_SECONDS)
+        own, *others = (now - then for then, now in zip(before, after, strict=True))
+        shares = (own / IDLE_SECONDS, sum(others) / IDLE_SECONDS)
         if max(shares) <= IDLE_SHARE_MAX:
             return
         assert time.monotonic() < end, f"shares of one CPU: client {shares[0]}, hosts {shares[1]}"
