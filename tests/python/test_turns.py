@@ -365,7 +365,7 @@ def test_callback_of_a_turn_may_wait_for_other_threads_calls(order: Any) -> None
 
 
 def hearings() -> int:
-    """Returns how often the threads that read notices have slept."""
+    """Returns how often the thread that reads notices has slept."""
     sum_ = 0
     for thread in Path("/proc/self/task").iterdir():
         if (thread / "comm").read_text().strip() == "hostd-notices":
@@ -390,7 +390,7 @@ def check_that_the_host_wakes_the_loop(order: Any, *, is_restarted: bool) -> Non
         if is_restarted:
             await asyncio.to_thread(host(order).restart)
         # A request that is not answered within 20 ms wakes a thread too, which may happen on a busy
-        # machine. Idle threads that read notices wake ten times a second.
+        # machine. While turns are requested, the thread looks every 20 ms whether they begin.
         end = time.monotonic() + SECONDS
         while await received() > count // 2:
             assert time.monotonic() < end, "each promise was reported to a thread"

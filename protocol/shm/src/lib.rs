@@ -21,7 +21,8 @@
 //! A thread that parks announces what it waits for, polls its rings once more, and waits on a futex
 //! word as it was before. The other end writes its ring, passes a sequentially consistent fence, and
 //! bumps and wakes the word if it finds an announcement. Both ends spin before they park, unless
-//! there is one CPU only or spinning has not succeeded of late. `tests/loom.rs` checks the protocol
+//! there is one CPU only or spinning has not succeeded of late. A [`LaneWaiter`] parks on the words of
+//! many hosts' home lanes in the same way. `tests/loom.rs` checks the protocol
 //! by model checking, with and without deliberate faults.
 //!
 //! # Invariants of this unsafe island
