@@ -85,7 +85,15 @@ pub(crate) fn adopt(
         Ok((Bound::new(py, reader)?.into_any(), turn))
     };
     let (turns, chosen) = (&addon.background.turns, (event_loop, committed));
-    let task = turns.adopt(py, client, chosen, &callbacks)?;
-    addon.background.leave(task);
-    Ok(())
+    match turns.adopt(py, client, chosen, &callbacks) {
+        Ok(task) => {
+            addon.background.leave(task);
+            Ok(())
+        }
+        Err(error) => {
+            // The former owner may be gone.
+            addon.background.wake();
+            Err(error)
+        }
+    }
 }

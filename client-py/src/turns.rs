@@ -231,18 +231,14 @@ impl Turns {
         self.handle(TurnEvent::LoopDetached)
     }
 
+    /// Whether a turn is due that has not begun.
     pub(crate) fn is_due(&self) -> bool {
-        self.overdue().is_some()
+        self.scheduler.lock().is_due()
     }
 
     /// Calls `announce` unless a loop owns the turns.
     pub(crate) fn claim(&self, announce: impl FnOnce() -> bool) -> TurnClaim {
         self.scheduler.claim(announce)
-    }
-
-    /// For how long a turn has been due that has not begun.
-    fn overdue(&self) -> Option<Duration> {
-        self.scheduler.lock().overdue(Instant::now())
     }
 
     /// Whether a loop owns the turns.
@@ -287,6 +283,7 @@ impl Turns {
             return Ok(WorkerTask::default());
         }
         let generation = Generation(client.generation());
+        let mut task = WorkerTask::default();
         if let Some(owner) = self.owner() {
             if owner.event_loop.is(event_loop) {
                 let is_current = owner.generation == generation.0 || !client.serves(generation);
@@ -301,8 +298,7 @@ impl Turns {
             {
                 return Ok(WorkerTask::default());
             }
-            // The timer looks after a turn that is due.
-            let _ = self.dismiss();
+            task = self.dismiss();
         }
         let is_served = client.serves(generation);
         let pipe = client
@@ -320,7 +316,7 @@ impl Turns {
             // Such a loop can't watch descriptors; others take the turns.
             self.unfit
                 .store(event_loop.as_ptr() as usize, Ordering::Relaxed);
-            return Ok(WorkerTask::default());
+            return Ok(task);
         }
         let pipe = pipe.filter(|pipe| {
             let descriptor = pipe.descriptor.as_raw_fd();
@@ -336,7 +332,12 @@ impl Turns {
             run: run.unbind(),
             turn,
         };
-        Ok(self.handle(TurnEvent::LoopAttached(Arc::new(owner), committed)))
+        let attached = self.handle(TurnEvent::LoopAttached(Arc::new(owner), committed));
+        Ok(WorkerTask {
+            runs_turn: task.runs_turn || attached.runs_turn,
+            checks_loop: task.checks_loop || attached.checks_loop,
+            arms_timer: task.arms_timer || attached.arms_timer,
+        })
     }
 
     /// Takes a turn in the place of this loop, if the loop owns the turns and one is due or becomes
@@ -395,7 +396,8 @@ impl Turns {
     /// Whether this waiter is to take a turn now, and on which condition.
     pub(crate) fn turn_for(&self, waiter: &TurnWaiter) -> Option<TurnCondition> {
         let is_late = |time| time >= WAITER_TURN_AFTER;
-        if self.overdue().is_some_and(is_late) {
+        let overdue = self.scheduler.lock().overdue(Instant::now());
+        if overdue.is_some_and(is_late) {
             return Some(TurnCondition::None);
         }
         let is_notified = waiter.is_notified.swap(false, Ordering::AcqRel);

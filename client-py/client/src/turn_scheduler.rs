@@ -119,6 +119,11 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
         self.owner.as_ref().is_some_and(|owner| owner.is_committed)
     }
 
+    /// Whether a turn is due that has not begun.
+    pub fn is_due(&self) -> bool {
+        self.due.is_some()
+    }
+
     /// For how long a turn has been due that has not begun.
     pub fn overdue(&self, now: Instant) -> Option<Duration> {
         self.due.map(|due| now.saturating_duration_since(due))
