@@ -77,7 +77,7 @@ struct Poller {
     is_changed: AtomicBool,
     /// Home lanes, those that are being handled included.
     lanes: AtomicUsize,
-    post: ArcSwap<Post>,
+    thread: ArcSwap<PollThread>,
     is_monitored: AtomicBool,
     runtime: Handle,
     spawn: SpawnThread,
@@ -86,9 +86,9 @@ struct Poller {
 /// Starts a thread that may run what [`HostEvents`](crate::HostEvents) does.
 pub type SpawnThread = fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
-/// The time of one thread as the one that polls.
+/// A thread that polls, or did so until it was replaced.
 #[derive(Debug, Default)]
-struct Post {
+struct PollThread {
     /// Counts the beginnings and ends of handlers: odd inside of one.
     handlers: AtomicU32,
     /// Another thread polls.
@@ -135,7 +135,7 @@ static IS_ENDED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The poller of this thread, while it is in a handler.
-    static HANDLING: RefCell<Option<(Arc<Poller>, Arc<Post>)>> = const { RefCell::new(None) };
+    static HANDLING: RefCell<Option<(Arc<Poller>, Arc<PollThread>)>> = const { RefCell::new(None) };
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -153,11 +153,11 @@ pub fn end_polling() {
 /// This thread is about to wait for long. If it is in a handler, another thread takes its place.
 pub fn hand_over() {
     let handling = HANDLING.with_borrow(Clone::clone);
-    if let Some((poller, post)) = handling
+    if let Some((poller, thread)) = handling
         && poller.epoch == fork::epoch()
     {
         // If no thread can be started, the others wait.
-        let _ = poller.replace(&post);
+        let _ = poller.replace(&thread);
     }
 }
 
@@ -231,12 +231,12 @@ fn poller(options: &HostConfig) -> io::Result<Arc<Poller>> {
         added: Mutex::default(),
         is_changed: AtomicBool::new(false),
         lanes: AtomicUsize::new(0),
-        post: ArcSwap::default(),
+        thread: ArcSwap::default(),
         is_monitored: AtomicBool::new(false),
         runtime: Handle::current(),
         spawn: options.spawn_thread,
     });
-    poller.spawn(poller.post.load_full())?;
+    poller.spawn(poller.thread.load_full())?;
     pollers.push(Arc::clone(&poller));
     Ok(poller)
 }
@@ -334,9 +334,9 @@ impl Polled {
 }
 
 impl Poller {
-    fn spawn(self: &Arc<Self>, post: Arc<Post>) -> io::Result<()> {
+    fn spawn(self: &Arc<Self>, thread: Arc<PollThread>) -> io::Result<()> {
         let poller = Arc::clone(self);
-        (self.spawn)("hostd-notices", Box::new(move || poller.poll(&post)))
+        (self.spawn)("hostd-notices", Box::new(move || poller.poll(&thread)))
     }
 
     fn add(&self, added: Polled) {
@@ -350,7 +350,7 @@ impl Poller {
     }
 
     /// Polls until another thread does.
-    fn poll(self: &Arc<Self>, post: &Arc<Post>) {
+    fn poll(self: &Arc<Self>, thread: &Arc<PollThread>) {
         let mut waiter = LaneWaiter::new(self.waker.clone());
         let mut body = Vec::new();
         let mut polled = lock(&self.polled);
@@ -362,7 +362,7 @@ impl Poller {
             match polled.step() {
                 Step::Notices(mut home) => {
                     drop(polled);
-                    if self.handle(post, || home.read(&mut body)) {
+                    if self.handle(thread, || home.read(&mut body)) {
                         handled.homes.push(home);
                     } else {
                         self.lanes.fetch_sub(1, Ordering::Relaxed);
@@ -370,7 +370,7 @@ impl Poller {
                 }
                 Step::Attend(mut addon) => {
                     drop(polled);
-                    if self.handle(post, || addon.attend()) {
+                    if self.handle(thread, || addon.attend()) {
                         handled.addons.push(addon);
                     }
                 }
@@ -388,7 +388,7 @@ impl Poller {
             if self.epoch != fork::epoch() {
                 return;
             }
-            if post.is_replaced.load(Ordering::SeqCst) {
+            if thread.is_replaced.load(Ordering::SeqCst) {
                 return self.add(handled);
             }
             polled = lock(&self.polled);
@@ -397,27 +397,27 @@ impl Poller {
     }
 
     /// Calls a handler, in whose place another thread may begin to poll.
-    fn handle<T>(self: &Arc<Self>, post: &Arc<Post>, handler: impl FnOnce() -> T) -> T {
-        post.handlers.fetch_add(1, Ordering::SeqCst);
+    fn handle<T>(self: &Arc<Self>, thread: &Arc<PollThread>, handler: impl FnOnce() -> T) -> T {
+        thread.handlers.fetch_add(1, Ordering::SeqCst);
         if !self.is_monitored.swap(true, Ordering::SeqCst) {
             self.runtime.spawn(Arc::clone(self).monitor());
         }
-        HANDLING.set(Some((Arc::clone(self), Arc::clone(post))));
+        HANDLING.set(Some((Arc::clone(self), Arc::clone(thread))));
         let result = handler();
         HANDLING.set(None);
-        post.handlers.fetch_add(1, Ordering::SeqCst);
+        thread.handlers.fetch_add(1, Ordering::SeqCst);
         result
     }
 
     /// Has another thread poll in the place of one that is in a handler.
-    fn replace(self: &Arc<Self>, post: &Post) -> io::Result<()> {
-        if !post.is_replaced.swap(true, Ordering::SeqCst) {
-            let next = Arc::new(Post::default());
+    fn replace(self: &Arc<Self>, thread: &PollThread) -> io::Result<()> {
+        if !thread.is_replaced.swap(true, Ordering::SeqCst) {
+            let next = Arc::new(PollThread::default());
             if let Err(error) = self.spawn(Arc::clone(&next)) {
-                post.is_replaced.store(false, Ordering::SeqCst);
+                thread.is_replaced.store(false, Ordering::SeqCst);
                 return Err(error);
             }
-            self.post.store(next);
+            self.thread.store(next);
         }
         Ok(())
     }
@@ -426,14 +426,14 @@ impl Poller {
     async fn monitor(self: Arc<Self>) {
         let mut idle = 0;
         loop {
-            let post = self.post.load_full();
-            let before = post.handlers.load(Ordering::SeqCst);
+            let thread = self.thread.load_full();
+            let before = thread.handlers.load(Ordering::SeqCst);
             tokio::time::sleep(HANDOVER_AFTER).await;
-            let is_same = post.handlers.load(Ordering::SeqCst) == before;
+            let is_same = thread.handlers.load(Ordering::SeqCst) == before;
             let is_in_handler = before % 2 == 1;
             if is_same && is_in_handler {
                 // If that fails, it is tried again.
-                let _ = self.replace(&post);
+                let _ = self.replace(&thread);
             }
             idle = if is_same && !is_in_handler {
                 idle + 1
@@ -445,7 +445,7 @@ impl Poller {
             }
             self.is_monitored.store(false, Ordering::SeqCst);
             // A handler that has begun meanwhile has not started another monitor.
-            let is_in_handler = self.post.load().handlers.load(Ordering::SeqCst) % 2 == 1;
+            let is_in_handler = self.thread.load().handlers.load(Ordering::SeqCst) % 2 == 1;
             if !is_in_handler || self.is_monitored.swap(true, Ordering::SeqCst) {
                 return;
             }
