@@ -17,8 +17,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs, process, thread};
 
 use hostd_sandbox::{
-    StepError, close_other_descriptors, crash, die_with_parent, no_core_dumps,
-    own_session, reset_signals, single_threaded, stack_bytes, take_control_socket,
+    StepError, close_other_descriptors, crash, die_with_parent, no_core_dumps, own_session,
+    reset_signals, single_threaded, stack_bytes, take_control_socket,
 };
 use rustix::process::{Resource, Signal, getrlimit, getsid};
 
