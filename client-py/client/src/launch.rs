@@ -221,7 +221,7 @@ mod tests {
     use hostd_protocol::frame::Header;
 
     use super::*;
-    use crate::options::{HostEvents, OutputStream};
+    use crate::events::{HostEvents, OutputStream};
     use crate::report::ExitReport;
 
     #[derive(Default)]

@@ -1,18 +1,18 @@
-//! The options of a host, and the callbacks for what happens to it.
+//! The options of a host.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hostd_protocol::confinement::{Applied, Confinement};
+use hostd_protocol::confinement::Confinement;
 use hostd_protocol::control::LogLevel;
-use hostd_protocol::frame::Header;
 use hostd_protocol::limits::Limits;
 
-use crate::poller::{Attention, SpawnThread};
-use crate::{ClientError, Conversation, ExitReport, background};
+use crate::events::{HostEvents, SpawnThread};
+use crate::poller::Attention;
+use crate::{ClientError, Conversation, background};
 
 /// How a host is started, watched and replaced.
 pub struct HostConfig {
@@ -88,6 +88,11 @@ impl HostConfig {
         }
     }
 
+    /// What handles its notices, what requests that, and what starts the thread.
+    pub(crate) fn handlers(&self) -> (&Arc<dyn HostEvents>, &Arc<Attention>, SpawnThread) {
+        (&self.events, &self.attention, self.spawn_thread)
+    }
+
     /// Whether the host is run for the reports that it makes at its end, which are then waited for longer.
     pub(crate) fn is_to_report(&self) -> bool {
         let diagnosed = |confinement: &Confinement| confinement.diagnose;
@@ -136,37 +141,4 @@ pub enum RestartMode {
         /// The wait before a host is started after a crash; each further one doubles it.
         backoff: Duration,
     },
-}
-
-/// An output stream of the host process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OutputStream {
-    /// Its standard output.
-    Stdout,
-    /// Its standard error.
-    Stderr,
-}
-
-/// Callbacks for what happens to a host. Called on threads of this crate, with no lock held.
-///
-/// An implementation must return soon, except from [`notice`](Self::notice) and
-/// [`attend`](Self::attend): the thread that calls it watches all hosts.
-pub trait HostEvents: Send + Sync {
-    /// The addon printed something. An empty slice is the end of the stream.
-    fn output(&self, stream: OutputStream, bytes: &[u8]);
-    /// This many printed bytes were dropped, because the addon prints faster than the rate limit.
-    fn dropped(&self, _stream: OutputStream, _bytes: u64) {}
-    /// The host or this crate logs a message.
-    fn log(&self, level: LogLevel, target: &str, message: &str);
-    /// A host ended without having been told to.
-    fn died(&self, report: &ExitReport);
-    /// The host serves without a mechanism that its policy requires, because `degrade` allows that.
-    fn degraded(&self, _missing: &str, _applied: &Applied) {}
-    /// The host sent a notice.
-    fn notice(&self, header: Header, body: &[u8]);
-    /// It was requested by an [`Attention`], or the time has come that the last call returned. Returns
-    /// when to call it again without a request.
-    fn attend(&self) -> Option<Instant> {
-        None
-    }
 }

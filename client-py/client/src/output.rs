@@ -11,8 +11,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::events::{HostEvents, OutputStream};
 use crate::lock;
-use crate::options::{HostEvents, OutputStream};
 use crate::report::Tail;
 
 /// A stream of a host that is being read.

@@ -23,9 +23,9 @@ use tokio::runtime::Handle;
 
 use crate::cause::Kill;
 use crate::error::SpawnError;
+use crate::events::{HostEvents, SpawnThread};
 use crate::fork;
 use crate::instance::HostInstance;
-use crate::options::HostConfig;
 
 /// A handler that takes longer than once or twice this time is left to its thread.
 const HANDOVER_AFTER: Duration = Duration::from_millis(10);
@@ -83,9 +83,6 @@ struct Poller {
     spawn: SpawnThread,
 }
 
-/// Starts a thread that may run what [`HostEvents`](crate::HostEvents) does.
-pub type SpawnThread = fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
-
 /// A thread that polls, or did so until it was replaced.
 #[derive(Debug, Default)]
 struct PollThread {
@@ -106,13 +103,13 @@ struct Polled {
 struct Home {
     lane: LeasedLane,
     instance: Arc<HostInstance>,
-    options: Arc<HostConfig>,
+    events: Arc<dyn HostEvents>,
 }
 
 #[derive(Debug)]
 struct Addon {
     attention: Arc<Attention>,
-    options: Arc<HostConfig>,
+    events: Arc<dyn HostEvents>,
     due: Option<Instant>,
 }
 
@@ -165,42 +162,46 @@ pub fn hand_over() {
 /// host is killed. Called on the supervisor's thread.
 pub(crate) fn add(
     instance: &Arc<HostInstance>,
-    options: &Arc<HostConfig>,
+    (events, attention, spawn): (&Arc<dyn HostEvents>, &Arc<Attention>, SpawnThread),
 ) -> Result<(), SpawnError> {
-    try_to_add(instance, options).map_err(|source| {
+    try_to_add(instance, events, attention, spawn).map_err(|source| {
         let what = "cannot start the thread that receives the notices of the host";
         instance.kill(Kill::ClientResources(format!("{what}: {source}")));
         SpawnError::System { what, source }
     })
 }
 
-fn try_to_add(instance: &Arc<HostInstance>, options: &Arc<HostConfig>) -> io::Result<()> {
-    let poller = poller(options)?;
+fn try_to_add(
+    instance: &Arc<HostInstance>,
+    events: &Arc<dyn HostEvents>,
+    attention: &Arc<Attention>,
+    spawn: SpawnThread,
+) -> io::Result<()> {
+    let poller = poller(spawn)?;
     let mut added = Polled::default();
-    let attention = &options.attention;
     let is_known = (attention.poller.load().as_ref()).is_some_and(|it| it.epoch == poller.epoch);
     if !is_known {
         attention.poller.store(Some(Arc::clone(&poller)));
         added.addons.push(Addon {
             attention: Arc::clone(attention),
-            options: Arc::clone(options),
+            events: Arc::clone(events),
             due: None,
         });
     }
-    let (host, config) = (Arc::clone(instance), Arc::clone(options));
+    let (host, events) = (Arc::clone(instance), Arc::clone(events));
     match instance.end.home() {
         Some(ClientLane::Rings(lane)) if can_wait_for_lanes() => {
             poller.lanes.fetch_add(1, Ordering::Relaxed);
             added.homes.push(Home {
                 lane,
                 instance: host,
-                options: config,
+                events,
             });
         }
         Some(lane) => {
             // Its notices cannot be waited for together with those of others.
-            let receive = move || receive_notices(lane, &host, &config);
-            (options.spawn_thread)("hostd-notices", Box::new(receive))?;
+            let receive = move || receive_notices(lane, &host, &*events);
+            spawn("hostd-notices", Box::new(receive))?;
         }
         None => {}
     }
@@ -216,7 +217,7 @@ pub(crate) fn wake() {
 }
 
 /// A poller of this process that has room for one more lane.
-fn poller(options: &HostConfig) -> io::Result<Arc<Poller>> {
+fn poller(spawn: SpawnThread) -> io::Result<Arc<Poller>> {
     let mut pollers = lock(&POLLERS);
     // A forked child has no threads of its parent.
     pollers.retain(|poller| poller.epoch == fork::epoch());
@@ -234,7 +235,7 @@ fn poller(options: &HostConfig) -> io::Result<Arc<Poller>> {
         thread: ArcSwap::default(),
         is_monitored: AtomicBool::new(false),
         runtime: Handle::current(),
-        spawn: options.spawn_thread,
+        spawn,
     });
     poller.spawn(poller.thread.load_full())?;
     pollers.push(Arc::clone(&poller));
@@ -242,11 +243,11 @@ fn poller(options: &HostConfig) -> io::Result<Arc<Poller>> {
 }
 
 /// Receives the notices of a host until it is gone.
-fn receive_notices(mut home: ClientLane, instance: &HostInstance, options: &HostConfig) {
+fn receive_notices(mut home: ClientLane, instance: &HostInstance, events: &dyn HostEvents) {
     let mut body = Vec::new();
     loop {
         let received = home.receive_notice(&mut body, &mut Uninterruptible);
-        if !handle(received, &body, instance, options) {
+        if !handle(received, &body, instance, events) {
             return;
         }
     }
@@ -257,11 +258,11 @@ fn handle(
     received: Result<hostd_protocol::frame::Header, ProtocolError>,
     body: &[u8],
     instance: &HostInstance,
-    options: &HostConfig,
+    events: &dyn HostEvents,
 ) -> bool {
     match received {
         Ok(header) if header.kind == FrameKind::Notice => {
-            options.events.notice(header, body);
+            events.notice(header, body);
             true
         }
         Ok(_) => {
@@ -284,7 +285,7 @@ impl Home {
             let Some(received) = self.lane.try_notice(body).transpose() else {
                 return true;
             };
-            if !handle(received, body, &self.instance, &self.options) {
+            if !handle(received, body, &self.instance, &*self.events) {
                 return false;
             }
         }
@@ -307,7 +308,7 @@ impl Addon {
         if self.attention.is_over.load(Ordering::SeqCst) {
             return false;
         }
-        self.due = self.options.events.attend();
+        self.due = self.events.attend();
         true
     }
 }

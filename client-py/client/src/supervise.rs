@@ -24,10 +24,11 @@ use crate::background;
 use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
+use crate::events::OutputStream;
 use crate::instance::HostInstance;
 use crate::launch::{self, Launched};
 use crate::memory;
-use crate::options::{HostConfig, OutputStream};
+use crate::options::HostConfig;
 use crate::output::OutputReader;
 use crate::poller;
 use crate::posix_session;
@@ -332,7 +333,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         (applied, host.bounds),
         (outbox, host.unsaved.take()),
     );
-    let outcome = poller::add(&instance, options).map(|()| Arc::clone(&instance));
+    let outcome = poller::add(&instance, options.handlers()).map(|()| Arc::clone(&instance));
     if started.send(outcome).is_err() {
         instance.kill(Kill::LoadAbandoned);
     }
