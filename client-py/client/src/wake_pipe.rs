@@ -1,18 +1,19 @@
 //! The wake pipe: the host writes to it to request an event-loop turn, for a loop that polls
 //! descriptors.
 //!
-//! It is a pair of datagram sockets: this end is one descriptor, is nonblocking whatever the host does
-//! to its own, and never reports end-of-file. The host may write anything at any rate, or nothing:
-//! reads here have a limited size, and any bytes count as a request. A forked child does not use it. Before a loop waits for the descriptor it may
-//! spin on the shared memory for some microseconds, without a system call.
+//! This end is open for both directions, so that it never reports end-of-file, whatever the host does
+//! to its own. The host may write anything at any rate, or nothing: reads here do not block and have a
+//! limited size, and any bytes count as a request. A forked child does not use it. Before a loop waits
+//! for the descriptor it may spin on the shared memory for some microseconds, without a system call.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Mutex;
 
 use hostd_protocol::carrier::{ClientPipeWord, IdleSpin};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::fork;
 
@@ -28,8 +29,10 @@ pub(crate) struct UnboundPipe {
 impl UnboundPipe {
     /// Makes the pipe, both ends nonblocking. Returns the end of the host as well.
     pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (reader, theirs) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        let (reader, theirs) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let reader = open(path, flags, Mode::empty())?;
         Ok((Self { reader }, theirs))
     }
 
@@ -114,7 +117,7 @@ mod tests {
     use hostd_protocol::carrier::lane::{self, Segment};
     use hostd_protocol::ids::Generation;
     use hostd_protocol::limits::Limits;
-    use rustix::fs::{OFlags, fcntl_setfl};
+    use rustix::fs::fcntl_setfl;
 
     use super::*;
 
@@ -141,7 +144,6 @@ mod tests {
         let (pipe, mut theirs) = pair();
         while theirs.write(&[7; 1000]).is_ok() {}
         assert!(pipe.take());
-        // What does not fit into one read is dropped.
         let most = (0..1 << 20).take_while(|_| pipe.take()).count();
         assert!(most < 1 << 20, "a full pipe has an end");
         // The end of the host blocks from now on.
