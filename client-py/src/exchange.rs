@@ -13,6 +13,6 @@ mod serve;
 mod spec;
 pub(crate) mod suspended;
 
-pub(crate) use decode::{read_preamble, value};
+pub(crate) use decode::read_preamble;
 pub(crate) use serve::Settler;
 pub(crate) use spec::Request;

@@ -264,6 +264,13 @@ impl HostGeneration {
         Ok(is_lent)
     }
 
+    /// Whether the host has not released the object since.
+    pub(crate) fn is_lent(&self, lending: Lending) -> bool {
+        let lent = locked(&self.lent);
+        let entry = lent.table.get(lending.id);
+        entry.is_some_and(|entry| entry.serial == lending.serial)
+    }
+
     /// Uncounts an object whose frame was not sent. Returns it if the caller is to drop it.
     pub(crate) fn unsend(&self, id: SlotId) -> Option<LentObject> {
         let mut lent = locked(&self.lent);

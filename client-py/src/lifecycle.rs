@@ -4,15 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use hostd_protocol::calls::CallKind;
-use hostd_protocol::message::{self, HostStats};
+use hostd_protocol::calls;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::addon::{LoadedAddon, SHUTDOWN_GRACE, locked};
 use crate::call::call;
-use crate::errors;
 use crate::exchange::Request;
 use crate::fallible::{self, Facts};
 use crate::generation::{End, LentObject};
@@ -28,12 +26,7 @@ static ADDONS: Mutex<Vec<Weak<LoadedAddon>>> = Mutex::new(Vec::new());
 impl LoadedAddon {
     /// The counters of the host, and those of this side.
     pub(crate) fn stats<'py>(self: &Arc<Self>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats: HostStats = self.request(
-            py,
-            Request::of(CallKind::Stats),
-            |_| Ok(()),
-            |decoder| message::read(&mut decoder.reader).map_err(errors::protocol),
-        )?;
+        let stats = self.request(py, calls::Stats, Request::to(None), &())?;
         let result = Facts::new(py)?;
         result.set("lent", stats.lent)?;
         result.set("received", stats.received)?;
@@ -60,7 +53,7 @@ impl LoadedAddon {
 
     /// Has the host collect garbage and run finalizers.
     pub(crate) fn collect(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        self.request(py, Request::of(CallKind::Collect), |_| Ok(()), |_| Ok(()))
+        self.request(py, calls::Collect, Request::to(None), &())
     }
 
     /// Ends the process and starts a new one.

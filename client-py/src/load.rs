@@ -1,13 +1,15 @@
 //! Loads the addon in a host that was just started, before any other call.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use hostd_client::{Client, ClientError, Conversation, HostConfig};
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
-use hostd_protocol::message::{self, LoadRequest};
+use hostd_protocol::message::LoadRequest;
+use hostd_protocol::parts::{Part, Put, Record};
 use hostd_protocol::value::{HostKind, Token, ValueReader};
 use pyo3::prelude::*;
 use pyo3::types::PyWeakrefReference;
@@ -81,10 +83,9 @@ impl LoadedAddon {
         let generation = Arc::new(generation);
         let mut builder = FrameBuilder::new(limits);
         builder.start(FrameKind::Request, CallKind::Load.number());
-        let request = LoadRequest {
-            path: std::os::unix::ffi::OsStrExt::as_bytes(self.config.path.as_os_str()).to_vec(),
-        };
-        message::write(&mut builder.body(), &request)?;
+        let path = self.config.path.as_os_str().as_bytes().to_vec();
+        let request: <calls::Load as TypedCall>::Request = (Record(LoadRequest { path }),);
+        request.put(&mut builder.body())?;
         conversation.send(&mut builder)?;
         let mut body = Vec::new();
         let limit = Deadline::after(self.config.start_timeout);
@@ -160,8 +161,11 @@ impl LoadedAddon {
         match Failure::read(&mut reader) {
             Ok(Failure::Remote(error)) => errors::remote(error, self.config.path.to_str()),
             Ok(Failure::Thrown) => {
-                let thrown = Decoder::new(py, self, generation, reader, None)
-                    .and_then(|mut decoder| decoder.thrown());
+                let thrown =
+                    Decoder::new(py, self, generation, reader, None).and_then(|mut decoder| {
+                        let value = decoder.value()?;
+                        decoder.thrown(value)
+                    });
                 match thrown {
                     Ok(thrown) => errors::thrown_at_load(py, self.config.path.to_str(), &thrown),
                     Err(error) => error,
@@ -180,35 +184,29 @@ impl LoadedAddon {
         deadline: Option<Deadline>,
     ) -> PyResult<()> {
         let mut pace = Pace::default();
-        let Token::Lent { id, kind, .. } = reader.next().map_err(errors::protocol)? else {
+        let (exports, count) =
+            <calls::Load as TypedCall>::Reply::read(reader).map_err(errors::protocol)?;
+        let Token::Lent { id, kind, .. } = exports else {
             return Err(errors::violation("exports that are not an object"));
         };
         let kind = HostKind::from_code(kind).unwrap_or(HostKind::Object);
         let _ = generation.exports.set((id, kind));
-        let count = reader.take_count(6).map_err(errors::protocol)?;
         let mut bound = Vec::new();
         for position in 0..count as usize {
             if pace::is_due(position) {
                 pace.pause(py, &self.config, deadline)?;
             }
             reserve::check()?;
-            let name = match reader.next().map_err(errors::protocol)? {
+            let (name, export) = calls::NamedExport::read(reader).map_err(errors::protocol)?;
+            let name = match name {
                 Token::Str(name) if name.len() <= EXPORT_NAME_BYTES_MAX => Some(Arc::from(name)),
                 // Long names, and those with lone surrogates, are read when they are used.
                 Token::Str(_) | Token::Str16(_) => None,
                 _ => return Err(errors::violation("an export without a name")),
             };
-            if !reader.take_bool().map_err(errors::protocol)? {
-                continue;
-            }
-            let Token::Lent { id, kind, .. } = reader.next().map_err(errors::protocol)? else {
-                return Err(errors::violation(
-                    "an export that is neither a function nor a class",
-                ));
-            };
-            let class_kind = match HostKind::from_code(kind) {
-                Some(HostKind::Function) => false,
-                Some(HostKind::Class) => true,
+            let (id, class_kind) = match export {
+                Token::Lent { id, kind, .. } if kind == HostKind::Function.code() => (id, false),
+                Token::Lent { id, kind, .. } if kind == HostKind::Class.code() => (id, true),
                 _ => {
                     return Err(errors::violation(
                         "an export that is neither a function nor a class",
@@ -219,8 +217,6 @@ impl LoadedAddon {
                 push(&mut bound, (name, class_kind, id))?;
             }
         }
-        // Whether the exports can be called; their kind implies it.
-        let _ = reader.take_bool().map_err(errors::protocol)?;
         reader.finish().map_err(errors::protocol)?;
         self.bind(py, generation, bound, &mut || {
             pace.pause(py, &self.config, deadline)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostd_client::{Carrier, HostConfig, RestartMode};
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::package::package_of;
 use pyo3::exceptions::PyTypeError;
@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
 use crate::config::AddonConfig;
 use crate::errors;
-use crate::exchange::{self, Request};
+use crate::exchange::Request;
 use crate::lifecycle;
 use crate::listener::Listener;
 use crate::names::Names;
@@ -194,7 +194,7 @@ fn _construct<'py>(
             function.get_type().name()?
         )));
     };
-    reference.construct(py, None, args, kwargs)
+    reference.construct(py, None, (args, kwargs))
 }
 
 /// Makes an object in the host of plain data.
@@ -203,12 +203,8 @@ fn _new_object<'py>(
     addon: &Bound<'py, Addon>,
     value: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    addon.get().addon.request(
-        addon.py(),
-        Request::of(CallKind::NewObject),
-        |encoder| encoder.value(value),
-        exchange::value,
-    )
+    let (py, addon) = (addon.py(), &addon.get().addon);
+    addon.request(py, calls::NewObject, Request::to(None), &(value,))
 }
 
 /// The interpreter ends: closes every host.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
+use hostd_protocol::parts::Part;
 use hostd_protocol::value::ValueReader;
 use pyo3::prelude::*;
 
@@ -78,15 +79,17 @@ fn read_for(
     let mut is_useful = false;
     let done = if header.number == CallKind::Settled.number() {
         let mut settled = Vec::new();
-        let read = settlements::read(&mut decoder, &mut settled).and_then(|()| decoder.finish());
+        let read = <calls::Settled as TypedCall>::Request::read(&mut decoder)
+            .and_then(|(count,)| settlements::read(&mut decoder, count, &mut settled))
+            .and_then(|()| decoder.finish());
         let request = |promise: &Promise| promise.request_outcome(py);
         let settled = settlements::settle(py, &addon.denials, generation, settled, request);
         is_useful = !matches!(settled, Ok(false));
         settled.and(read)
     } else {
-        let error = decoder.thrown()?;
-        let origin = decoder.value()?;
+        let (error, origin) = <calls::Uncaught as TypedCall>::Request::read(&mut decoder)?;
         decoder.finish()?;
+        let error = decoder.thrown(error)?;
         output::uncaught(py, addon.label(), error, &origin)
     };
     if is_useful {

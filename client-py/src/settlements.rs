@@ -1,6 +1,8 @@
 //! Reads which promises were settled, from notices and the replies of turns, and settles them.
 
+use hostd_protocol::calls::{SettledId, SettledOutcome};
 use hostd_protocol::ids::SlotId;
+use hostd_protocol::parts::{Part, PromiseOutcome};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
@@ -21,17 +23,21 @@ pub(crate) struct Settlement {
     outcome: Option<Outcome>,
 }
 
-/// Reads settlements into `settled`. An exception from converting one value rejects that promise
-/// alone; an interruption is raised when all are read, and the value is requested again.
-pub(crate) fn read(decoder: &mut Decoder<'_, '_>, settled: &mut Vec<Settlement>) -> PyResult<()> {
-    let count = decoder.reader.take_count(9).map_err(errors::protocol)?;
+/// Reads `count` settlements into `settled`. An exception from converting one value rejects that
+/// promise alone; an interruption is raised when all are read, and the value is requested again.
+pub(crate) fn read(
+    decoder: &mut Decoder<'_, '_>,
+    count: u32,
+    settled: &mut Vec<Settlement>,
+) -> PyResult<()> {
     let mut result = Ok(());
     for _ in 0..count {
         decoder.restart();
-        let id = decoder.reader.take_id().map_err(errors::protocol)?;
-        let subscription = decoder.reader.take_u32().map_err(errors::protocol)?;
+        let (id, subscription) = SettledId::read(decoder)?;
         let before = decoder.reader.clone();
-        let outcome = match read_outcome(decoder) {
+        let outcome = SettledOutcome::read(decoder)
+            .and_then(|outcome| Ok(outcome_of(decoder, outcome)?.ok()));
+        let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) if errors::is_breach() => return Err(error),
             Err(error) => {
@@ -96,16 +102,18 @@ pub(crate) fn settle(
     result.map(|()| is_any)
 }
 
-/// Reads the state of a promise and, if it is settled, its value.
-pub(crate) fn read_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<Option<Outcome>> {
-    match decoder.reader.take_u8().map_err(errors::protocol)? {
-        0 => Ok(None),
-        1 => Ok(Some(Outcome::Fulfilled(decoder.value()?.unbind()))),
-        2 => decoder
-            .thrown()
-            .map(|error| Some(Outcome::rejected(decoder.py(), error))),
-        _ => Err(errors::violation("an unknown state of a promise")),
-    }
+/// The outcome of a promise, or what the host sent because it is pending.
+pub(crate) fn outcome_of<'py, P>(
+    decoder: &Decoder<'_, 'py>,
+    outcome: PromiseOutcome<P, Bound<'py, PyAny>>,
+) -> PyResult<Result<Outcome, P>> {
+    Ok(match outcome {
+        PromiseOutcome::Pending(pending) => Err(pending),
+        PromiseOutcome::Fulfilled(value) => Ok(Outcome::Fulfilled(value.unbind())),
+        PromiseOutcome::Rejected(reason) => {
+            Ok(Outcome::rejected(decoder.py(), decoder.thrown(reason)?))
+        }
+    })
 }
 
 #[cold]

@@ -5,11 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostd_protocol::calls;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::addon::LoadedAddon;
-use crate::errors;
 use crate::exchange::Request;
 use crate::flood;
 use crate::generation::HostGeneration;
@@ -79,16 +79,17 @@ fn take(
     // Kept even if the turn was interrupted: the host does not send settlements again.
     let (left, settled) = (Cell::new(false), RefCell::new(Vec::new()));
     let reading = Cell::new(Duration::ZERO);
-    let taken = addon.request(
+    let taken = addon.request_and(
         py,
+        calls::Turn,
         Request::turn(generation, (&declined, &served), condition),
-        |_| Ok(()),
-        |decoder| {
-            left.set(decoder.reader.take_bool().map_err(errors::protocol)?);
+        &(),
+        |decoder, (more, count)| {
+            left.set(more);
             // To read a short reply takes less time than to read the clock.
             let is_long = decoder.reader.remaining() > LONG_REPLY_BYTES;
             let begun = is_long.then(flood::thread_time);
-            let read = settlements::read(decoder, &mut settled.borrow_mut());
+            let read = settlements::read(decoder, count, &mut settled.borrow_mut());
             if let Some(begun) = begun {
                 reading.set(flood::thread_time().saturating_sub(begun));
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
 use pyo3::prelude::*;
 
 use crate::addon::{LoadedAddon, locked};
@@ -131,8 +131,7 @@ impl Worker {
                 && addon.is_current(&generation)
             {
                 // If the host has died meanwhile, there is nothing to release.
-                let request = Request::at(CallKind::Release, &generation);
-                let _ = addon.request(py, request, |_| Ok(()), |_| Ok(()));
+                let _ = addon.request(py, calls::Release, Request::to(Some(&generation)), &());
             }
             drop(addon);
         });

@@ -1,21 +1,36 @@
-//! The calls: one row each, with a number that is never given to another call.
+//! The calls: one row each, with the side that requests it (`Notice` is the host, one way on the home
+//! lane), and a number that is never given to another call.
 //!
 //! A header carries the number; the body is read only once the number is known. An unknown number
-//! is answered with [`crate::error::RemoteError::Unsupported`].
+//! is answered with [`crate::error::RemoteError::Unsupported`]. What a body consists of is in
+//! `parts.rs`; both sides read and write it by the types of its row.
 
-/// The side that sends a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Requester {
-    /// The Python side.
-    Client,
-    /// The process with the addon, in the middle of a call.
-    Host,
-    /// The process with the addon, one way on the home lane.
-    Notice,
+use crate::ids::SlotId;
+use crate::message::{Description, HostStats, LoadRequest};
+use crate::parts::{
+    AnyValue, Arguments, LentAgain, List, Part, PromiseOutcome, PropertyKey, Record, Target,
+};
+
+/// A row of the table: a call with what its bodies consist of.
+pub trait TypedCall {
+    /// Which call it is.
+    const KIND: CallKind;
+    /// The body of its request.
+    type Request: Part;
+    /// The body of its reply.
+    type Reply: Part;
 }
 
+/// What the side `S` reads a request as.
+pub type RequestOf<C, S> = <<C as TypedCall>::Request as Part>::Read<S>;
+/// What the side `S` reads a reply as.
+pub type ReplyOf<C, S> = <<C as TypedCall>::Reply as Part>::Read<S>;
+
 macro_rules! calls {
-    ($($(#[$doc:meta])* $asker:ident $number:literal $name:ident;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $requester:ident $number:literal $name:ident($($part:ty),*) -> $reply:ty;
+    )*) => {
         /// A call, by name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u16)]
@@ -48,92 +63,100 @@ macro_rules! calls {
                     $(Self::$name => stringify!($name),)*
                 }
             }
-
-            /// The side that sends it.
-            pub const fn requester(self) -> Requester {
-                match self {
-                    $(Self::$name => Requester::$asker,)*
-                }
-            }
         }
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl TypedCall for $name {
+                const KIND: CallKind = CallKind::$name;
+                type Request = ($($part,)*);
+                type Reply = $reply;
+            }
+        )*
     };
 }
 
 calls! {
-    /// `LoadRequest` → exports V, `u32 n, (name V, kind u8 [0 live, 1 value follows: V])*n`,
-    /// callable u8.
-    Client 1 Load;
-    /// target u32, this u8 (0 undefined; 1: V), argc u32, V* → V. One block.
-    Client 2 Call;
-    /// target u32, argc u32, V* → V
-    Client 3 Construct;
-    /// target u32, key V, argc u32, V* → V
-    Client 4 CallMethod;
-    /// target u32, key V → present u8, V
-    Client 5 Get;
-    /// target u32, key V, V → ()
-    Client 6 Set;
-    /// target u32, key V → u8
-    Client 7 Delete;
-    /// target u32, key V → u8
-    Client 8 Has;
-    /// target u32, mode u8 (0 own enumerable, 1 along the prototypes) → V array of strings
-    Client 9 Keys;
-    /// what u8 (0 object, 1 class), u32 → `Description`
-    Client 10 Describe;
-    /// source V → V
-    Client 11 RunScript;
-    /// () → more u8, then as in `Settled`
-    Client 12 Turn;
-    /// () → ()
-    Client 13 Release;
-    /// () → `HostStats`
-    Client 14 Stats;
-    /// promise u32 → state u8 (0 pending: watch u32, 1 fulfilled V, 2 rejected V)
-    Client 15 Watch;
-    /// target u32 → V iterator
-    Client 16 Iterate;
-    /// iterator u32 → done u8, V
-    Client 17 Next;
-    /// target u32, to u8 (0 string, 1 number) → V
-    Client 18 Coerce;
-    /// V → V, an object that lives in the host
-    Client 19 NewObject;
-    /// V, class u32 → u8
-    Client 20 InstanceOf;
-    /// awaitable u32 (one more sending of it), state u8, V → ()
-    Client 21 Settle;
-    /// () → (), then the host tears down
-    Client 22 Close;
-    /// iterator u32 → (): its `return` is called, if it has one
-    Client 23 CloseIterator;
-    /// target u32 → V asynchronous iterator
-    Client 24 IterateAsync;
-    /// () → (): garbage is collected, and finalizers are run
-    Client 25 Collect;
-    /// callable u32, this u8 (0 undefined; 1: V), argc u32, V* → V
-    Host 32 Invoke;
-    /// target u32, key V → present u8, V
-    Host 33 RemoteGet;
-    /// target u32, key V, V → ()
-    Host 34 RemoteSet;
-    /// target u32, key V → u8
-    Host 35 RemoteHas;
-    /// target u32 → V array of strings
-    Host 36 RemoteKeys;
-    /// target u32, key V → u8
-    Host 37 RemoteDelete;
-    /// callable u32, argc u32, V* → V
-    Host 38 RemoteConstruct;
-    /// iterator u32, step u8 (0 next, 1 return, 2 throw), V → V, `{done, value}` or a promise of it
-    Host 39 RemoteStep;
-    /// ()
-    Notice 64 Ring;
-    /// `u32 n, (promise u32, watch u32, state u8 (0 settled, but too large to be told, 1 V, 2 V))*n`,
-    /// each a block of its own
-    Notice 65 Settled;
-    /// V, origin V
-    Notice 66 Uncaught;
-    /// a release block, nothing else
-    Notice 67 Released;
+    /// Loads the addon: its exports, and those that are functions or classes by name.
+    Client 1 Load(Record<LoadRequest>) -> (AnyValue, List<NamedExport>);
+    /// Calls a function; `this` is undefined if it is not given. One block.
+    Client 2 Call(Target, Option<AnyValue>, Arguments) -> AnyValue;
+    /// `new target(...arguments)`
+    Client 3 Construct(Target, Arguments) -> AnyValue;
+    /// `target[key](...arguments)`
+    Client 4 CallMethod(Target, PropertyKey, Arguments) -> AnyValue;
+    /// Whether `key in target`, and `target[key]`
+    Client 5 Get(Target, PropertyKey) -> (bool, AnyValue);
+    /// `target[key] = value`
+    Client 6 Set(Target, PropertyKey, AnyValue) -> ();
+    /// `delete target[key]`
+    Client 7 Delete(Target, PropertyKey) -> bool;
+    /// `key in target`
+    Client 8 Has(Target, PropertyKey) -> bool;
+    /// The names of its own enumerable properties, or of all along the prototypes: an array of strings.
+    Client 9 Keys(Target, bool) -> AnyValue;
+    /// What an object is, or if true the class with this id.
+    Client 10 Describe(bool, SlotId) -> Record<Description>;
+    /// Runs JavaScript.
+    Client 11 RunScript(AnyValue) -> AnyValue;
+    /// Takes a turn: whether something is left to do, and the promises that were settled.
+    Client 12 Turn() -> (bool, List<SettledPromise>);
+    /// Carries releases.
+    Client 13 Release() -> ();
+    /// Counters.
+    Client 14 Stats() -> Record<HostStats>;
+    /// The outcome of a promise, or the number of a settlement subscription.
+    Client 15 Watch(SlotId) -> PromiseOutcome<u32>;
+    /// An iterator over an object.
+    Client 16 Iterate(Target) -> AnyValue;
+    /// Whether an iterator is at its end, and else its next item.
+    Client 17 Next(SlotId) -> (bool, AnyValue);
+    /// `String(target)`
+    Client 18 Coerce(Target) -> AnyValue;
+    /// Makes an object that lives in the host.
+    Client 19 NewObject(AnyValue) -> AnyValue;
+    /// `value instanceof target`
+    Client 20 InstanceOf(AnyValue, Target) -> bool;
+    /// The outcome of an awaitable, which is not pending.
+    Client 21 Settle(LentAgain, PromiseOutcome<()>) -> ();
+    /// Calls an iterator's `return`, if it has one.
+    Client 23 CloseIterator(SlotId) -> ();
+    /// An asynchronous iterator over an object.
+    Client 24 IterateAsync(Target) -> AnyValue;
+    /// Collects garbage, and runs finalizers.
+    Client 25 Collect() -> ();
+    /// Calls a callable.
+    Host 32 Invoke(Target, Arguments) -> AnyValue;
+    /// Whether `key in target`, and `target[key]`
+    Host 33 RemoteGet(Target, PropertyKey) -> (bool, AnyValue);
+    /// `target[key] = value`
+    Host 34 RemoteSet(Target, PropertyKey, AnyValue) -> ();
+    /// `key in target`
+    Host 35 RemoteHas(Target, PropertyKey) -> bool;
+    /// Its keys: an array of strings and numbers.
+    Host 36 RemoteKeys(Target) -> AnyValue;
+    /// `delete target[key]`
+    Host 37 RemoteDelete(Target, PropertyKey) -> bool;
+    /// A step of an iterator, an `IteratorStep`: `{done, value}` or a promise of it.
+    Host 39 RemoteStep(Target, u8, AnyValue) -> AnyValue;
+    /// A wake-up request.
+    Notice 64 Ring() -> ();
+    /// Promises that were settled, and their settlement subscriptions.
+    Notice 65 Settled(List<SettledPromise>) -> ();
+    /// An unhandled exception, and where it comes from.
+    Notice 66 Uncaught(AnyValue, AnyValue) -> ();
+    /// Carries releases.
+    Notice 67 Released() -> ();
 }
+
+/// The name of an export, and the function or class.
+pub type NamedExport = (AnyValue, AnyValue);
+/// A promise that was settled. Each is a block of its own.
+pub type SettledPromise = (SettledId, SettledOutcome);
+/// The promise, and its settlement subscription.
+pub type SettledId = (SlotId, u32);
+/// Its outcome: pending if it is too large to be sent without a request.
+pub type SettledOutcome = PromiseOutcome<()>;

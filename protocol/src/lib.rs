@@ -21,6 +21,7 @@ pub mod limits;
 pub mod message;
 pub mod pace;
 pub mod package;
+pub mod parts;
 pub mod pending;
 pub mod process_exit;
 pub mod value;

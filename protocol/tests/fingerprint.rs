@@ -11,9 +11,10 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hostd_protocol::calls::{self, TypedCall};
 use hostd_protocol::confinement::{Bounds, Confinement, Mechanism, MechanismState, PolicyName};
 use hostd_protocol::control::{ClientMessage, HostMessage, LogLevel, Setup, write_message};
-use hostd_protocol::error::RemoteError;
+use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{
     Denial, Denied, Flags, FrameBuilder, FrameKind, HEADER_BYTES, Header, read_denials,
@@ -24,11 +25,12 @@ use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, Description, HostStats, LoadRequest};
+use hostd_protocol::parts::{Arguments, LentAgain, PromiseOutcome, PropertyKey, Put};
 use hostd_protocol::process_exit::ProcessExit;
-use hostd_protocol::value::ValueReader;
+use hostd_protocol::value::{ValueReader, ValueWriter};
 use serde::Serialize;
 
-/// What a call's body consists of is said where its number is given.
+/// What the bodies of a call consist of is in the row of its number.
 const CALLS: &str = include_str!("../src/calls.rs");
 /// What a value begins with, and what its codes mean.
 const TAGS: &str = include_str!("../src/value/tag.rs");
@@ -251,6 +253,67 @@ fn frames(all: &mut Fingerprint) {
     all.failure("failure stale", &RemoteError::Stale(1));
 }
 
+/// Whatever a side writes in a way of its own.
+#[derive(Clone, Copy)]
+struct Hole;
+
+macro_rules! holes {
+    ($($part:ty: |$body:ident| $put:expr;)*) => { $(
+        impl Put<$part, ValueWriter<'_>> for Hole {
+            fn put(&self, $body: &mut ValueWriter<'_>) -> Result<(), ProtocolError> {
+                $put;
+                Ok(())
+            }
+        }
+    )* };
+}
+
+holes! {
+    Arguments: |body| { body.put_u32(1); body.int32(7) };
+    PropertyKey: |body| body.int32(8);
+    LentAgain: |body| body.put_u32(9);
+}
+
+/// Each part in the body of a call.
+fn bodies(all: &mut Fingerprint) {
+    fn request<C: TypedCall>(
+        all: &mut Fingerprint,
+        _: C,
+        body: &impl for<'a> Put<C::Request, ValueWriter<'a>>,
+    ) {
+        let mut bytes = Vec::new();
+        body.put(&mut ValueWriter::new(&mut bytes, &Limits::DEFAULT))
+            .unwrap();
+        all.bytes(&format!("{} request", C::KIND.name()), &bytes);
+    }
+    fn reply<C: TypedCall>(
+        all: &mut Fingerprint,
+        _: C,
+        body: &impl for<'a> Put<C::Reply, ValueWriter<'a>>,
+    ) {
+        let mut bytes = Vec::new();
+        body.put(&mut ValueWriter::new(&mut bytes, &Limits::DEFAULT))
+            .unwrap();
+        all.bytes(&format!("{} reply", C::KIND.name()), &bytes);
+    }
+    const SETTLED: PromiseOutcome<(), &str> = PromiseOutcome::Fulfilled("value");
+    const FAILED: PromiseOutcome<(), &str> = PromiseOutcome::Rejected("reason");
+    const PENDING: PromiseOutcome<u32, &str> = PromiseOutcome::Pending(3);
+    let id = SlotId::new(1).unwrap();
+    request(all, calls::Call, &(id, Some("this"), Hole));
+    request(all, calls::Call, &(id, None::<&str>, Hole));
+    request(all, calls::CallMethod, &(id, Hole, Hole));
+    request(all, calls::Keys, &(id, true));
+    request(all, calls::Describe, &(false, id));
+    request(all, calls::RemoteStep, &(id, 2_u8, "value"));
+    request(all, calls::Uncaught, &("error", "origin"));
+    request(all, calls::Settle, &(Hole, SETTLED));
+    reply(all, calls::Get, &(true, "value"));
+    reply(all, calls::Load, &("exports", vec![("name", "function")]));
+    reply(all, calls::Watch, &PENDING);
+    reply(all, calls::Turn, &(true, vec![((id, 4_u32), FAILED)]));
+}
+
 fn start(all: &mut Fingerprint) {
     let (client, mut host) = UnixStream::pair().unwrap();
     let mut handover = Handover::default();
@@ -280,12 +343,13 @@ fn start(all: &mut Fingerprint) {
     all.bytes("process exit", &exit.encode());
 }
 
-/// The rows of the tables: what is said of each call, and each code.
+/// The rows of the tables: the parts of each call, and each code.
 fn tables(all: &mut Fingerprint) {
     let (_, rows) = CALLS.split_once("\ncalls! {\n").unwrap();
     let (rows, _) = rows.split_once("\n}\n").unwrap();
-    all.0
-        .extend(rows.lines().flat_map(|row| [row.trim(), "\n"]));
+    let rows = rows.lines().map(str::trim);
+    let rows = rows.filter(|row| !row.starts_with("///"));
+    all.0.extend(rows.flat_map(|row| [row, "\n"]));
     for row in TAGS.lines().map(str::trim) {
         let code = row.strip_suffix(',').and_then(|row| row.split_once(" = "));
         if row.contains("enum ") || code.is_some_and(|(_, code)| code.parse::<u8>().is_ok()) {
@@ -304,6 +368,7 @@ fn what_travels_changes_with_the_protocol_number_only() {
     let mut all = Fingerprint::default();
     control(&mut all);
     frames(&mut all);
+    bodies(&mut all);
     start(&mut all);
     tables(&mut all);
     let path = golden(PROTOCOL);

@@ -161,7 +161,7 @@ class Host:
 
 
 IDS: Iterator[int] = itertools.count(1)
-EXPORTS = lent(1, 2) + u32(1) + text("f") + b"\x01" + lent(2, 0) + b"\x00"
+EXPORTS = lent(1, 2) + u32(1) + text("f") + lent(2, 0)
 
 
 def forge(folder: Path, script: str) -> Path:

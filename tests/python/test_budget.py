@@ -50,7 +50,7 @@ def test_callbacks_share_the_budget_of_their_call(tmp_path: Path) -> None:
         def answer(host, number, body):
             for times in range(1, 100):
                 block = changes(grown(0, 100_000 * times))
-                kind, _ = host.ask(INVOKE, block + u32(1) + b"\\0" + u32(0), WRITE_BACK)
+                kind, _ = host.ask(INVOKE, block + u32(1, 0), WRITE_BACK)
             host.reply(NULL)
     """
     with loaded(tmp_path, script, addon_path("primitive"), max_values=1 << 20) as addon:
@@ -67,7 +67,7 @@ def test_container_that_shrinks_returns_its_budget(tmp_path: Path) -> None:
         def answer(host, number, body):
             for length in [600_000, 0] * 4:
                 block = changes(grown(0, length))
-                host.ask(INVOKE, block + u32(1) + b"\\0" + u32(0), WRITE_BACK)
+                host.ask(INVOKE, block + u32(1, 0), WRITE_BACK)
             host.reply(NULL)
     """
     with loaded(tmp_path, script, addon_path("primitive"), max_values=1 << 20) as addon:

@@ -154,7 +154,7 @@ def answer(host, number, body):
         return host.notice(RING)
     turn, calls = (host.lane, host.number, host.call), []
     for n in range(100):
-        kind, _ = host.ask(INVOKE, u32(1000 + n) + b"\\0" + u32(0))
+        kind, _ = host.ask(INVOKE, u32(1000 + n, 0))
         while kind == REQUEST:
             calls.append((host.lane, host.number, host.call))
             host.lane, host.number, host.call = turn

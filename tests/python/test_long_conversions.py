@@ -53,7 +53,7 @@ def test_ctrl_c_ends_the_reading_of_a_result(tmp_path: Path) -> None:
 def test_deadline_ends_the_reading_of_arguments(tmp_path: Path) -> None:
     script = EMPTY_ARRAYS.replace(
         "host.reply(FRAME)",
-        "host.ask(INVOKE, u32(1) + b'\\0' + u32(1) + FRAME); host.reply(NULL)",
+        "host.ask(INVOKE, u32(1, 1) + FRAME); host.reply(NULL)",
     )
     with loaded(tmp_path, script, addon_path("primitive"), timeout=0.3) as addon:
         began = time.process_time()

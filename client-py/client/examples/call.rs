@@ -17,14 +17,16 @@ use hostd_client::{
     Client, ClientError, Conversation, ExitReport, HostConfig, HostEvents, OutputStream,
     Uninterruptible,
 };
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::control::LogLevel;
+use hostd_protocol::error::ProtocolError;
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::Limits;
-use hostd_protocol::message::{self, LoadRequest};
-use hostd_protocol::value::{Token, ValueReader};
+use hostd_protocol::message::LoadRequest;
+use hostd_protocol::parts::{Arguments, Part, Put, Record};
+use hostd_protocol::value::{Token, ValueReader, ValueWriter};
 
 const LIMITS: Limits = Limits::DEFAULT;
 
@@ -80,13 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut body = Vec::new();
     let mut call = || -> Result<Header, ClientError> {
         frame.start(FrameKind::Request, CallKind::Call.number());
-        let mut writer = frame.body();
-        writer.put_u32(function.get());
-        writer.put_u8(0);
-        writer.put_u32(u32::try_from(numbers.len()).unwrap_or(0));
-        for number in &numbers {
-            writer.int32(*number);
-        }
+        let request = (function, None::<&str>, Numbers(&numbers));
+        Put::<<calls::Call as TypedCall>::Request, _>::put(&request, &mut frame.body())?;
         let mut conversation = client.conversation(&mut Uninterruptible)?;
         conversation.send_while(&mut frame, &mut Uninterruptible)?;
         conversation.next(&mut body, &mut Uninterruptible)
@@ -115,12 +112,9 @@ fn load(
 ) -> Result<Option<SlotId>, ClientError> {
     let mut frame = FrameBuilder::new(LIMITS);
     frame.start(FrameKind::Request, CallKind::Load.number());
-    message::write(
-        &mut frame.body(),
-        &LoadRequest {
-            path: path.as_os_str().as_bytes().to_vec(),
-        },
-    )?;
+    let path = path.as_os_str().as_bytes().to_vec();
+    let request: <calls::Load as TypedCall>::Request = (Record(LoadRequest { path }),);
+    request.put(&mut frame.body())?;
     conversation.send_while(&mut frame, &mut Uninterruptible)?;
     let mut body = Vec::new();
     let header = conversation.next(&mut body, &mut Uninterruptible)?;
@@ -131,16 +125,25 @@ fn load(
             Failure::Thrown => Ok(None),
         };
     }
-    reader.skip()?;
+    let (_, count) = <calls::Load as TypedCall>::Reply::read(&mut reader)?;
     let mut found = None;
-    for _ in 0..reader.take_count(6)? {
-        let is_it = reader.str()? == name;
-        if reader.take_bool()?
-            && let Token::Lent { id, .. } = reader.next()?
-            && is_it
+    for _ in 0..count {
+        if let (Token::Str(export), Token::Lent { id, .. }) = calls::NamedExport::read(&mut reader)?
+            && export == name
         {
             found = Some(id);
         }
     }
     Ok(found)
+}
+
+/// Arguments that are numbers.
+struct Numbers<'a>(&'a [i32]);
+
+impl Put<Arguments, ValueWriter<'_>> for Numbers<'_> {
+    fn put(&self, body: &mut ValueWriter<'_>) -> Result<(), ProtocolError> {
+        body.put_u32(u32::try_from(self.0.len()).unwrap_or(0));
+        self.0.iter().for_each(|number| body.int32(*number));
+        Ok(())
+    }
 }

@@ -38,10 +38,10 @@ pub(super) struct Rare {
 
 /// Reads one block of values.
 pub(crate) struct Decoder<'a, 'py> {
-    py: Python<'py>,
+    pub(super) py: Python<'py>,
     pub(super) names: &'py Names,
     addon: &'a Arc<LoadedAddon>,
-    generation: &'a Arc<HostGeneration>,
+    pub(super) generation: &'a Arc<HostGeneration>,
     pub(crate) reader: ValueReader<'a>,
     pub(super) compounds: Vec<Option<Bound<'py, PyAny>>>,
     rare: Option<Box<Rare>>,
@@ -462,8 +462,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
 
     /// A thrown value as the exception to raise. A Python exception that passed through JavaScript is
     /// the same object.
-    pub(crate) fn thrown(&mut self) -> PyResult<PyErr> {
-        let value = self.value()?;
+    pub(crate) fn thrown(&self, value: Bound<'py, PyAny>) -> PyResult<PyErr> {
         if value.is_instance_of::<PyBaseException>() {
             let error = PyErr::from_value(value);
             self.addon.annotate(self.py, &error);

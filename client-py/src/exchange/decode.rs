@@ -14,12 +14,6 @@ use crate::convert::{Decoder, read_changes};
 use crate::errors;
 use crate::generation::{HostGeneration, LentObject};
 
-/// Reads a reply that is one value.
-#[inline]
-pub(crate) fn value<'py>(decoder: &mut Decoder<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    decoder.value()
-}
-
 /// Reads the blocks before a body: released Python objects, which are dropped here, where no lock is
 /// held, and denials of the sandbox.
 pub(crate) fn read_preamble(
@@ -95,7 +89,10 @@ pub(super) fn uncount_unread(
 #[cold]
 pub(super) fn failure(decoder: &mut Decoder<'_, '_>) -> PyErr {
     match Failure::read(&mut decoder.reader) {
-        Ok(Failure::Thrown) => decoder.thrown().unwrap_or_else(|error| error),
+        Ok(Failure::Thrown) => {
+            let thrown = decoder.value().and_then(|value| decoder.thrown(value));
+            thrown.unwrap_or_else(|error| error)
+        }
         Ok(Failure::Remote(error)) => errors::remote(error, None),
         Err(error) => errors::protocol(error),
     }

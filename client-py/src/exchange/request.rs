@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use hostd_client::Client;
+use hostd_protocol::calls::{CallKind, ReplyOf, TypedCall};
 use hostd_protocol::frame::{Flags, FrameKind, Header};
+use hostd_protocol::parts::Part;
 use hostd_protocol::value::ValueReader;
 use pyo3::prelude::*;
 
@@ -11,10 +13,10 @@ use super::buffers::ExchangeBuffers;
 use super::decode::{counting_decoder, failure, read_preamble, uncount_unread};
 use super::encode::{Write, unsend};
 use super::send::Sent;
-use super::spec::Request;
+use super::spec::{Request, ends_wait_for_exception, proves};
 use super::suspended;
 use crate::addon::LoadedAddon;
-use crate::convert::{Decoder, Encoder, apply, read_changes};
+use crate::convert::{ClientSide, Decoder, Writable, apply, read_changes};
 use crate::deadline;
 use crate::errors;
 use crate::generation::HostGeneration;
@@ -28,36 +30,55 @@ const REQUEST_ATTEMPTS_MAX: usize = 4;
 type Read<'a, 'py, R> = dyn FnMut(&mut Decoder<'_, 'py>) -> PyResult<R> + 'a;
 
 impl LoadedAddon {
-    /// Makes a request. `write` can run more than once.
+    /// Makes a request. `body` can be written more than once.
     #[inline]
-    pub(crate) fn request<'py, R>(
+    pub(crate) fn request<'py, C: TypedCall>(
         self: &Arc<Self>,
         py: Python<'py>,
+        call: C,
         request: Request<'_>,
-        mut write: impl FnMut(&mut Encoder<'_, 'py>) -> PyResult<()>,
-        mut read: impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
+        body: &impl Writable<'py, C::Request>,
+    ) -> PyResult<ReplyOf<C, ClientSide<'py>>> {
+        self.request_and(py, call, request, body, |_, reply| Ok(reply))
+    }
+
+    /// Makes a request; `check` gets its reply, and reads what follows it.
+    #[inline]
+    pub(crate) fn request_and<'py, C: TypedCall, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        _: C,
+        request: Request<'_>,
+        body: &impl Writable<'py, C::Request>,
+        mut check: impl FnMut(&mut Decoder<'_, 'py>, ReplyOf<C, ClientSide<'py>>) -> PyResult<R>,
     ) -> PyResult<R> {
+        let mut read = |decoder: &mut Decoder<'_, 'py>| {
+            let reply = C::Reply::read(decoder)?;
+            check(decoder, reply)
+        };
         if let Some(home) = request.home
             && !self.is_current(home)
         {
             return Err(self.not_current(home));
         }
         let mut buffers = ExchangeBuffers::take(&self.config.limits);
-        let result = self.exchange(py, request, &mut buffers, &mut write);
+        let result = self.exchange(py, (C::KIND, request), &mut buffers, &mut |encoder| {
+            body.put(encoder)
+        });
         let result = match result {
             Ok((generation, header)) => {
-                if generation.is_unproven() && request.proves() {
+                if generation.is_unproven() && proves(C::KIND) {
                     self.prove(&generation);
                 }
                 match self.read_reply(py, &generation, header, &buffers, &mut read) {
-                    Ok(found) if self.denials.is_pending() && request.ends_wait_for_exception() => {
+                    Ok(found) if self.denials.is_pending() && ends_wait_for_exception(C::KIND) => {
                         self.warn_of_denials(py, request.export(), false)
                             .map(|()| found)
                     }
                     Ok(found) => Ok(found),
                     Err(error) => {
                         self.end_if_broken(&generation);
-                        if request.proves() {
+                        if proves(C::KIND) {
                             threads::hold_at_end(py);
                         }
                         Err(error)
@@ -70,7 +91,7 @@ impl LoadedAddon {
                     let _ = self.count(py, &generation, header, &buffers, (None, &mut read));
                     self.end_if_broken(&generation);
                 }
-                if request.proves() {
+                if proves(C::KIND) {
                     threads::hold_at_end(py);
                 }
                 Err(error)
@@ -115,7 +136,7 @@ impl LoadedAddon {
     fn exchange<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
-        request: Request<'_>,
+        (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
         write: &mut Write<'_, 'py>,
     ) -> PyResult<(Arc<HostGeneration>, Header)> {
@@ -134,7 +155,7 @@ impl LoadedAddon {
             } else {
                 None
             };
-            let head = (FrameKind::Request, request.call.number(), received.as_ref());
+            let head = (FrameKind::Request, call.number(), received.as_ref());
             self.encode(py, &generation, head, buffers, write)?;
             let mut open = if is_nested {
                 suspended::take(self)
@@ -142,7 +163,7 @@ impl LoadedAddon {
                 None
             };
             let outer = open.as_ref().and_then(|open| open.deadline);
-            let sent = self.send(py, &mut open, &generation, request, buffers);
+            let sent = self.send(py, &mut open, &generation, (call, request), buffers);
             match open {
                 // The calls around this one go on, with their own deadline.
                 Some(mut open) if is_nested => {

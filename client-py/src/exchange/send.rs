@@ -40,13 +40,13 @@ impl LoadedAddon {
         py: Python<'_>,
         open: &mut Option<OpenConversation>,
         generation: &Arc<HostGeneration>,
-        request: Request<'_>,
+        (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Sent> {
         let client = self.client()?;
         let outer = open.as_ref().and_then(|open| open.deadline);
         let is_turn = request.declined.is_some();
-        let deadline = match request.call {
+        let deadline = match call {
             // It waits in the host for other calls to end; a deadline must not kill the host for
             // that.
             CallKind::Settle => outer,
@@ -106,10 +106,10 @@ impl LoadedAddon {
         };
         if !buffers.objects.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {
             let awaitables = &mut buffers.objects.awaitables;
-            serve::settle_awaitables(py, self, generation, request.call, awaitables);
+            serve::settle_awaitables(py, self, generation, call, awaitables);
         }
         while header.kind == FrameKind::Request {
-            header = self.serve_one(py, open, generation, (header, request), buffers)?;
+            header = self.serve_one(py, open, generation, (header, call, request), buffers)?;
         }
         Ok(Sent::Answered(header))
     }
@@ -135,7 +135,7 @@ impl LoadedAddon {
         py: Python<'_>,
         open: &mut Option<OpenConversation>,
         generation: &Arc<HostGeneration>,
-        (header, request): (Header, Request<'_>),
+        (header, call, request): (Header, CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Header> {
         let Some(busy) = open.take() else {
@@ -202,7 +202,7 @@ impl LoadedAddon {
             unsend(py, generation, &mut reply);
         } else if !reply.objects.awaitables.is_empty() {
             let awaitables = &mut reply.objects.awaitables;
-            serve::settle_awaitables(py, self, generation, request.call, awaitables);
+            serve::settle_awaitables(py, self, generation, call, awaitables);
         }
         reply.give();
         result

@@ -4,46 +4,92 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, RequestOf, TypedCall};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
-use hostd_protocol::value::{ClientKind, ValueReader};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::parts::{AnyValue, Part, Put};
+use hostd_protocol::value::{ClientKind, IteratorStep, ValueReader};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 use super::buffers::ExchangeBuffers;
 use super::decode::{counting_decoder, read_preamble};
 use super::suspended;
 use crate::addon::LoadedAddon;
 use crate::call::{call, release, unraisable};
-use crate::convert::{Decoder, Received, apply, read_changes};
+use crate::convert::{
+    Attribute, ClientSide, Decoder, Named, Received, Undefined, apply, read_changes,
+};
 use crate::errors;
 use crate::fallible;
-use crate::generation::{HostGeneration, Lending};
+use crate::generation::{HostGeneration, Lending, LentObject};
 use crate::names::Names;
 
 /// The result of a request, before it is encoded.
 enum Reply<'py> {
     Value(Bound<'py, PyAny>),
-    Present(Option<(Bound<'py, PyAny>, Bound<'py, PyString>)>),
+    Property(Option<(Bound<'py, PyAny>, Bound<'py, PyString>)>),
     Flag(bool),
     Nothing,
     Thrown(PyErr),
     Refused(RemoteError),
 }
 
+/// A result that is written as the part `P`.
+trait Answers<'py, P> {
+    fn answer(self) -> Reply<'py>;
+}
+
+impl<'py> Answers<'py, AnyValue> for Bound<'py, PyAny> {
+    #[inline]
+    fn answer(self) -> Reply<'py> {
+        Reply::Value(self)
+    }
+}
+
+impl<'py> Answers<'py, (bool, AnyValue)> for Option<(Bound<'py, PyAny>, Bound<'py, PyString>)> {
+    fn answer(self) -> Reply<'py> {
+        Reply::Property(self)
+    }
+}
+
+impl<'py> Answers<'py, bool> for bool {
+    fn answer(self) -> Reply<'py> {
+        Reply::Flag(self)
+    }
+}
+
+impl<'py> Answers<'py, ()> for () {
+    fn answer(self) -> Reply<'py> {
+        Reply::Nothing
+    }
+}
+
+/// The reply to a call.
+#[inline]
+fn answer<'py, C: TypedCall>(_: C, result: PyResult<impl Answers<'py, C::Reply>>) -> Reply<'py> {
+    result.map_or_else(Reply::Thrown, Answers::answer)
+}
+
 /// A request that was read completely.
 struct HostRequest<'py> {
-    call: CallKind,
-    target: Option<Bound<'py, PyAny>>,
-    id: u32,
-    kind: Option<ClientKind>,
-    key: Option<Bound<'py, PyString>>,
-    step: u8,
-    value: Option<Bound<'py, PyAny>>,
-    arguments: Option<Bound<'py, PyTuple>>,
+    target: Option<LentObject>,
+    id: SlotId,
+    access: Access<'py>,
+}
+
+/// What is requested of an object. A key is None for a symbol.
+enum Access<'py> {
+    Call(Bound<'py, PyTuple>),
+    Get(Option<Bound<'py, PyString>>),
+    Set(Option<Bound<'py, PyString>>, Bound<'py, PyAny>),
+    Has(Option<Bound<'py, PyString>>),
+    Keys,
+    Delete(Option<Bound<'py, PyString>>),
+    Step(u8, Bound<'py, PyAny>),
 }
 
 /// A request that was served.
@@ -71,7 +117,7 @@ pub(crate) fn serve(
     let mut reader = ValueReader::new(&buffers.body, &addon.config.limits);
     read_preamble(py, addon, generation, header.flags, &mut reader)?;
     let mut decoder = Decoder::new(py, addon, generation, reader, Some(&buffers.objects))?;
-    let request = match read_all(py, generation, header, &mut decoder) {
+    let request = match read_all(header, &mut decoder) {
         Ok(request) => request,
         Err(error) if errors::is_breach() => return Err(error),
         Err(error) => {
@@ -114,8 +160,6 @@ pub(crate) fn serve(
 
 /// Applies the write-back of a request, and reads the rest of it.
 fn read_all<'py>(
-    py: Python<'py>,
-    generation: &Arc<HostGeneration>,
     header: Header,
     decoder: &mut Decoder<'_, 'py>,
 ) -> PyResult<Option<HostRequest<'py>>> {
@@ -123,7 +167,7 @@ fn read_all<'py>(
         let changes = read_changes(decoder)?;
         apply(decoder, changes)?;
     }
-    read(py, generation, header.number, decoder)
+    read(header.number, decoder)
 }
 
 /// Counts the objects in a request that is refused, of which some may have been counted.
@@ -137,7 +181,7 @@ pub(crate) fn count(
     counted: Option<u32>,
 ) -> PyResult<()> {
     let mut decoder = counting_decoder(py, addon, generation, header, buffers, counted)?;
-    read(py, generation, header.number, &mut decoder).map(drop)
+    read(header.number, &mut decoder).map(drop)
 }
 
 fn unsupported<'py>(number: u16) -> Reply<'py> {
@@ -147,220 +191,168 @@ fn unsupported<'py>(number: u16) -> Reply<'py> {
 }
 
 /// Reads a request; None if its number is unknown.
-fn read<'py>(
-    py: Python<'py>,
-    generation: &Arc<HostGeneration>,
-    number: u16,
-    decoder: &mut Decoder<'_, 'py>,
-) -> PyResult<Option<HostRequest<'py>>> {
-    let Some(call) = CallKind::from_number(number) else {
-        return Ok(None);
-    };
-    let has_key = match call {
-        CallKind::Invoke
-        | CallKind::RemoteKeys
-        | CallKind::RemoteConstruct
-        | CallKind::RemoteStep => false,
-        CallKind::RemoteGet
-        | CallKind::RemoteSet
-        | CallKind::RemoteHas
-        | CallKind::RemoteDelete => true,
+fn read<'py>(number: u16, decoder: &mut Decoder<'_, 'py>) -> PyResult<Option<HostRequest<'py>>> {
+    let (target, access) = match CallKind::from_number(number) {
+        Some(CallKind::Invoke) => {
+            let (target, arguments) = request_of(calls::Invoke, decoder)?;
+            (target, Access::Call(arguments))
+        }
+        Some(CallKind::RemoteGet) => {
+            let (target, key) = request_of(calls::RemoteGet, decoder)?;
+            (target, Access::Get(key))
+        }
+        Some(CallKind::RemoteSet) => {
+            let (target, key, value) = request_of(calls::RemoteSet, decoder)?;
+            (target, Access::Set(key, value))
+        }
+        Some(CallKind::RemoteHas) => {
+            let (target, key) = request_of(calls::RemoteHas, decoder)?;
+            (target, Access::Has(key))
+        }
+        Some(CallKind::RemoteKeys) => {
+            let (target,) = request_of(calls::RemoteKeys, decoder)?;
+            (target, Access::Keys)
+        }
+        Some(CallKind::RemoteDelete) => {
+            let (target, key) = request_of(calls::RemoteDelete, decoder)?;
+            (target, Access::Delete(key))
+        }
+        Some(CallKind::RemoteStep) => {
+            let (target, step, value) = request_of(calls::RemoteStep, decoder)?;
+            (target, Access::Step(step, value))
+        }
         _ => return Ok(None),
     };
-    let id = decoder.reader.take_id().map_err(errors::protocol)?;
-    let lent = generation.lent(py, id);
-    let mut request = HostRequest {
-        call,
-        id: id.get(),
-        kind: lent.as_ref().map(|lent| lent.kind),
-        target: lent.map(|lent| lent.object.into_bound(py)),
-        key: None,
-        step: 0,
-        value: None,
-        arguments: None,
-    };
-    if has_key {
-        let key = decoder.value()?;
-        // An index arrives as a number.
-        request.key = match key.cast_into::<PyString>() {
-            Ok(name) => Some(name),
-            Err(other) => {
-                let other = other.into_inner();
-                if other.is_instance_of::<PyInt>() {
-                    Some(other.str()?)
-                } else {
-                    None
-                }
-            }
-        };
-    }
-    match call {
-        CallKind::RemoteSet => request.value = Some(decoder.value()?),
-        CallKind::RemoteStep => {
-            request.step = decoder.reader.take_u8().map_err(errors::protocol)?;
-            request.value = Some(decoder.value()?);
-        }
-        CallKind::Invoke | CallKind::RemoteConstruct => {
-            // Python callables have no `this`.
-            if call == CallKind::Invoke && decoder.reader.take_bool().map_err(errors::protocol)? {
-                decoder.value()?;
-            }
-            request.arguments = Some(read_arguments(py, decoder)?);
-        }
-        _ => {}
-    }
     decoder.finish()?;
-    Ok(Some(request))
+    let (id, target) = target;
+    Ok(Some(HostRequest { target, id, access }))
 }
 
-fn read_arguments<'py>(
-    py: Python<'py>,
+#[inline]
+fn request_of<'py, C: TypedCall>(
+    _: C,
     decoder: &mut Decoder<'_, 'py>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let count = decoder.reader.take_count(1).map_err(errors::protocol)?;
-    // Few arguments, as most callbacks have, need no list beside the tuple.
-    match count {
-        0 => Ok(PyTuple::empty(py)),
-        1 => fallible::tuple_of(py, [decoder.argument(0)?]),
-        2 => fallible::tuple_of(py, [decoder.argument(0)?, decoder.argument(1)?]),
-        _ => {
-            let arguments = fallible::list(py)?;
-            for place in 0..count {
-                arguments.append(decoder.argument(place)?)?;
-            }
-            fallible::tuple(&arguments)
-        }
-    }
+) -> PyResult<RequestOf<C, ClientSide<'py>>> {
+    C::Request::read(decoder)
 }
 
 fn act<'py>(py: Python<'py>, addon: &Arc<LoadedAddon>, request: HostRequest<'py>) -> Reply<'py> {
-    let Some(target) = request.target else {
-        return Reply::Refused(RemoteError::Stale(request.id));
+    let Some(LentObject { object, kind, .. }) = request.target else {
+        return Reply::Refused(RemoteError::Stale(request.id.get()));
     };
-    if request.call == CallKind::Invoke
-        && let Some(arguments) = request.arguments
-    {
-        return invoke(&target, request.kind, arguments);
-    }
-    if request.call == CallKind::RemoteConstruct {
-        return Reply::Thrown(errors::raised::<PyTypeError>(
-            "a Python callable cannot be constructed; call it without `new`",
-        ));
-    }
-    if request.call == CallKind::RemoteStep {
-        return step(
-            py,
-            addon,
-            &target,
-            request.kind,
-            (request.step, request.value),
-        );
-    }
-    if !has_properties(request.kind) {
-        // Functions, awaitables and exceptions have no properties for JavaScript.
-        return match request.call {
-            CallKind::RemoteGet => Reply::Present(None),
-            CallKind::RemoteHas => Reply::Flag(false),
-            CallKind::RemoteDelete => Reply::Flag(true),
-            CallKind::RemoteKeys => match fallible::list(py) {
-                Ok(list) => Reply::Value(list.into_any()),
-                Err(error) => Reply::Thrown(error),
-            },
-            _ => Reply::Thrown(errors::raised::<PyTypeError>(
-                "this Python object does not allow setting attributes",
-            )),
-        };
-    }
+    let target = object.into_bound(py);
+    let access = match request.access {
+        Access::Call(arguments) => {
+            return answer(calls::Invoke, invoke(&target, kind, arguments));
+        }
+        Access::Step(which, value) => {
+            let stepped = step(py, addon, &target, kind, (which, value));
+            return answer(calls::RemoteStep, stepped);
+        }
+        access => access,
+    };
     let names = match Names::get(py) {
         Ok(names) => names,
         Err(error) => return Reply::Thrown(error),
     };
     let public = addon.config.public;
-    let looked = match (request.call, request.key) {
-        (CallKind::RemoteKeys, _) => {
-            call(names.remote_keys.bind(py), (target, public)).map(Reply::Value)
-        }
-        // A symbol is no name of a Python attribute.
-        (CallKind::RemoteGet, None) => Ok(Reply::Present(None)),
-        (CallKind::RemoteHas, None) => Ok(Reply::Flag(false)),
-        (CallKind::RemoteDelete, None) => Ok(Reply::Flag(true)),
-        (_, None) => Err(errors::raised::<PyTypeError>(
-            "a key of a Python object must be a string",
-        )),
-        (CallKind::RemoteGet, Some(key)) => call(names.remote_get.bind(py), (target, &key, public))
-            .map(|found| Reply::Present((!found.is(&names.absent)).then_some((found, key)))),
-        (CallKind::RemoteHas, Some(key)) => call(names.remote_has.bind(py), (target, key, public))
-            .and_then(|found| Ok(Reply::Flag(found.is_truthy()?))),
-        (CallKind::RemoteDelete, Some(key)) => {
-            call(names.remote_delete.bind(py), (target, key, public))
-                .and_then(|done| Ok(Reply::Flag(done.is_truthy()?)))
-        }
-        (_, Some(key)) => match request.value {
-            Some(item) => {
-                call(names.remote_set.bind(py), (target, key, item, public)).map(|_| Reply::Nothing)
-            }
-            None => Ok(Reply::Nothing),
-        },
-    };
-    looked.unwrap_or_else(Reply::Thrown)
+    // Functions, awaitables and exceptions have no properties for JavaScript, and a symbol is no name
+    // of a Python attribute.
+    let has_properties = has_properties(kind);
+    match access {
+        Access::Get(key) => answer(
+            calls::RemoteGet,
+            match key.filter(|_| has_properties) {
+                Some(key) => call(names.remote_get.bind(py), (target, &key, public))
+                    .map(|found| (!found.is(&names.absent)).then_some((found, key))),
+                None => Ok(None),
+            },
+        ),
+        Access::Has(key) => answer(
+            calls::RemoteHas,
+            match key.filter(|_| has_properties) {
+                Some(key) => call(names.remote_has.bind(py), (target, key, public))
+                    .and_then(|found| found.is_truthy()),
+                None => Ok(false),
+            },
+        ),
+        Access::Delete(key) => answer(
+            calls::RemoteDelete,
+            match key.filter(|_| has_properties) {
+                Some(key) => call(names.remote_delete.bind(py), (target, key, public))
+                    .and_then(|done| done.is_truthy()),
+                None => Ok(true),
+            },
+        ),
+        Access::Set(key, item) => answer(
+            calls::RemoteSet,
+            match key {
+                _ if !has_properties => Err(errors::raised::<PyTypeError>(
+                    "this Python object does not allow setting attributes",
+                )),
+                None => Err(errors::raised::<PyTypeError>(
+                    "a key of a Python object must be a string",
+                )),
+                Some(key) => call(names.remote_set.bind(py), (target, key, item, public)).map(drop),
+            },
+        ),
+        _ => answer(
+            calls::RemoteKeys,
+            if has_properties {
+                call(names.remote_keys.bind(py), (target, public))
+            } else {
+                fallible::list(py).map(Bound::into_any)
+            },
+        ),
+    }
 }
 
 /// Whether the properties of an object may be accessed.
-const fn has_properties(kind: Option<ClientKind>) -> bool {
+const fn has_properties(kind: ClientKind) -> bool {
     matches!(
         kind,
-        Some(ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence)
+        ClientKind::Exposed | ClientKind::Mapping | ClientKind::Sequence
     )
 }
 
 fn invoke<'py>(
     target: &Bound<'py, PyAny>,
-    kind: Option<ClientKind>,
+    kind: ClientKind,
     arguments: Bound<'py, PyTuple>,
-) -> Reply<'py> {
-    if kind != Some(ClientKind::Callable) {
-        return Reply::Thrown(errors::raised::<PyTypeError>(
+) -> PyResult<Bound<'py, PyAny>> {
+    if kind != ClientKind::Callable {
+        return Err(errors::raised::<PyTypeError>(
             "this Python object is not a function",
         ));
     }
-    match call(target, arguments) {
-        Ok(value) => Reply::Value(value),
-        Err(error) => Reply::Thrown(error),
-    }
+    call(target, arguments)
 }
-
-/// The step that every iterator can take.
-const NEXT: u8 = 0;
 
 /// One step of an iterator: `_iterate.py` takes it.
 fn step<'py>(
     py: Python<'py>,
     addon: &Arc<LoadedAddon>,
     target: &Bound<'py, PyAny>,
-    kind: Option<ClientKind>,
-    (step, value): (u8, Option<Bound<'py, PyAny>>),
-) -> Reply<'py> {
+    kind: ClientKind,
+    (step, value): (u8, Bound<'py, PyAny>),
+) -> PyResult<Bound<'py, PyAny>> {
     // Only a generator has other steps.
+    const NEXT: u8 = IteratorStep::Next.code();
     let is_async = match (kind, step) {
-        (Some(ClientKind::Iterator), NEXT) | (Some(ClientKind::Generator), _) => false,
-        (Some(ClientKind::AsyncIterator), NEXT) | (Some(ClientKind::AsyncGenerator), _) => true,
+        (ClientKind::Iterator, NEXT) | (ClientKind::Generator, _) => false,
+        (ClientKind::AsyncIterator, NEXT) | (ClientKind::AsyncGenerator, _) => true,
         _ => {
-            return Reply::Thrown(errors::raised::<PyTypeError>(
+            return Err(errors::raised::<PyTypeError>(
                 "this Python iterator has no such method: only generators have return and throw",
             ));
         }
     };
-    let stepped = Names::get(py).and_then(|names| {
-        if is_async {
-            let task = (target, step, value, addon.number);
-            call(names.async_step.bind(py), task)
-        } else {
-            call(names.step.bind(py), (target, step, value))
-        }
-    });
-    match stepped {
-        Ok(value) => Reply::Value(value),
-        Err(error) => Reply::Thrown(error),
+    let names = Names::get(py)?;
+    if is_async {
+        let task = (target, step, value, addon.number);
+        call(names.async_step.bind(py), task)
+    } else {
+        call(names.step.bind(py), (target, step, value))
     }
 }
 
@@ -390,24 +382,18 @@ fn write<'py>(
                 (FrameKind::Reply, number, received),
                 reply,
                 &mut |encoder| match &good {
-                    Reply::Value(value) => encoder.named(value, what),
-                    Reply::Present(Some((value, key))) => {
-                        encoder.out.put_u8(1);
-                        encoder.attribute(value, key)
+                    Reply::Value(value) => Put::<AnyValue, _>::put(&Named(value, what), encoder),
+                    Reply::Property(Some((value, key))) => {
+                        Put::<(bool, AnyValue), _>::put(&(true, Attribute(value, key)), encoder)
                     }
-                    Reply::Present(None) => {
-                        encoder.out.put_u8(0);
-                        encoder.out.undefined();
-                        Ok(())
+                    Reply::Property(None) => {
+                        Put::<(bool, AnyValue), _>::put(&(false, Undefined), encoder)
                     }
-                    Reply::Flag(flag) => {
-                        encoder.out.put_u8(u8::from(*flag));
-                        Ok(())
-                    }
+                    Reply::Flag(flag) => Put::<bool, _>::put(flag, encoder),
                     Reply::Nothing | Reply::Thrown(_) | Reply::Refused(_) => Ok(()),
                 },
             );
-            if let Reply::Value(value) | Reply::Present(Some((value, _))) = good {
+            if let Reply::Value(value) | Reply::Property(Some((value, _))) = good {
                 release(value);
             }
             match written {

@@ -1,4 +1,4 @@
-//! What a request is, beside its arguments.
+//! What a request is, beside its call and its body.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use crate::turns::TurnCondition;
 /// One request to a host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
-    pub(crate) call: CallKind,
     /// The only generation that the request is for, if it is for one.
     pub(crate) home: Option<&'a Arc<HostGeneration>>,
     /// The name of the called export, for messages.
@@ -28,24 +27,15 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request to the host that runs.
-    pub(crate) const fn of(call: CallKind) -> Self {
+    /// A request to the host that runs, or only to the host of this generation.
+    pub(crate) const fn to(home: Option<&'a Arc<HostGeneration>>) -> Self {
         Self {
-            call,
-            home: None,
+            home,
             export: None,
             declined: None,
             served: None,
             condition: TurnCondition::None,
             deadline: None,
-        }
-    }
-
-    /// A request to the host of this generation.
-    pub(crate) const fn at(call: CallKind, home: &'a Arc<HostGeneration>) -> Self {
-        Self {
-            home: Some(home),
-            ..Self::of(call)
         }
     }
 
@@ -59,30 +49,26 @@ impl<'a> Request<'a> {
             declined: Some(declined),
             served: Some(served),
             condition,
-            ..Self::at(CallKind::Turn, home)
+            ..Self::to(Some(home))
         }
-    }
-
-    /// Whether a reply shows that the addon works: not if the request is one of this package's own.
-    pub(super) const fn proves(&self) -> bool {
-        !matches!(
-            self.call,
-            CallKind::Turn
-                | CallKind::Release
-                | CallKind::Stats
-                | CallKind::Settle
-                | CallKind::Collect
-        )
-    }
-
-    /// Whether its reply ends the wait for an exception that could report an earlier denial: not if
-    /// the program only asks for the outcome of a promise, which may be that exception.
-    pub(super) fn ends_wait_for_exception(&self) -> bool {
-        self.proves() && self.call != CallKind::Watch
     }
 
     /// The name of the called export.
     pub(super) fn export(&self) -> Option<&'a str> {
         self.export.map(|export| &**export)
     }
+}
+
+/// Whether a reply shows that the addon works: not if the request is one of this package's own.
+pub(super) const fn proves(call: CallKind) -> bool {
+    !matches!(
+        call,
+        CallKind::Turn | CallKind::Release | CallKind::Stats | CallKind::Settle | CallKind::Collect
+    )
+}
+
+/// Whether its reply ends the wait for an exception that could report an earlier denial: not if the
+/// program only asks for the outcome of a promise, which may be that exception.
+pub(super) fn ends_wait_for_exception(call: CallKind) -> bool {
+    proves(call) && call != CallKind::Watch
 }

@@ -1,6 +1,6 @@
 //! Methods of `Addon`, whose attributes are the exports, and of `Host`, its process.
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
 use hostd_protocol::value::HostKind;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use super::object::delete;
 use super::requests::attribute;
 use crate::errors;
-use crate::exchange::{self, Request};
+use crate::exchange::Request;
 use crate::names::is_dunder;
 use crate::proxy::{Addon, Host, Reference};
 use crate::sandbox;
@@ -46,9 +46,11 @@ impl Addon {
         let exports = Reference::Exports(&self.addon);
         match exports.exports_kind() {
             Some(HostKind::Function) => {
-                exports.call(py, Some(self.addon.label()), None, args, kwargs)
+                exports.call(py, Some(self.addon.label()), None, (args, kwargs))
             }
-            Some(HostKind::Class) => exports.construct(py, Some(self.addon.label()), args, kwargs),
+            Some(HostKind::Class) => {
+                exports.construct(py, Some(self.addon.label()), (args, kwargs))
+            }
             _ => Err(errors::raised::<PyTypeError>(format!(
                 "the exports of {} are an object, not a function: call one of its attributes",
                 self.addon.label()
@@ -127,12 +129,10 @@ impl Host {
         py: Python<'py>,
         source: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let answer = self.addon.request(
-            py,
-            Request::of(CallKind::RunScript),
-            |encoder| encoder.string(source),
-            exchange::value,
-        );
+        let request = Request::to(None);
+        let answer = self
+            .addon
+            .request(py, calls::RunScript, request, &(source,));
         answer.inspect_err(|error| errors::add_source_line(py, error, source))
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hostd_protocol::calls::CallKind;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
@@ -41,7 +40,7 @@ impl JSClass {
             Target::Exported(export) => Some(&export.name),
             Target::Lent(_) => None,
         };
-        self.reference().construct(py, name, args, kwargs)
+        self.reference().construct(py, name, (args, kwargs))
     }
 
     fn __instancecheck__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -88,8 +87,7 @@ impl JSClass {
     }
 
     fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let deleted = self.reference().test(CallKind::Delete, name.as_any());
-        deleted.map(drop)
+        self.reference().delete(name.as_any()).map(drop)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

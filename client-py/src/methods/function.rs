@@ -1,6 +1,5 @@
 //! Methods of `JSFunction`.
 
-use hostd_protocol::calls::CallKind;
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -26,10 +25,9 @@ impl JSFunction {
                 py,
                 Some(&export.name),
                 Some(Reference::Exports(&export.addon)),
-                args,
-                kwargs,
+                (args, kwargs),
             ),
-            Target::Lent(handle) => Reference::Lent(handle).call(py, None, None, args, kwargs),
+            Target::Lent(handle) => Reference::Lent(handle).call(py, None, None, (args, kwargs)),
             Target::Method {
                 object,
                 name,
@@ -38,14 +36,13 @@ impl JSFunction {
             } => Reference::Lent(&object.get().handle).call_method(
                 name.bind(py),
                 label,
-                args,
-                kwargs,
+                (args, kwargs),
             ),
             Target::Bound { function, this, .. } => {
                 function
                     .get()
                     .reference(py)?
-                    .call_with(py, this.bind(py), args, kwargs)
+                    .call_with(py, this.bind(py), (args, kwargs))
             }
         }
     }
@@ -84,8 +81,7 @@ impl JSFunction {
     }
 
     fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
-        let reference = self.reference(name.py())?;
-        reference.test(CallKind::Delete, name.as_any()).map(drop)
+        self.reference(name.py())?.delete(name.as_any()).map(drop)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

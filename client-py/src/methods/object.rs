@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::ids::SlotId;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -19,18 +19,17 @@ impl JSObject {
     /// Its class, requested once per class and process; None for an object without one.
     #[inline]
     fn class(&self, py: Python<'_>) -> PyResult<Option<&Arc<ClassInfo>>> {
-        if self.handle.class == 0 {
+        let Some(id) = SlotId::new(self.handle.class) else {
             return Ok(None);
-        }
+        };
         if let Some(class) = self.class.get() {
             return Ok(Some(class));
         }
-        let id = self.handle.class;
-        let info = if let Some(info) = self.handle.generation.class(id) {
+        let info = if let Some(info) = self.handle.generation.class(id.get()) {
             info
         } else {
             let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
-            self.handle.generation.store_class(id, &info);
+            self.handle.generation.store_class(id.get(), &info);
             info
         };
         Ok(Some(self.class.get_or_init(|| info)))
@@ -38,7 +37,7 @@ impl JSObject {
 
     /// Deletes a property; `absent` makes the error if there is none.
     fn delete(&self, key: &Bound<'_, PyAny>, absent: impl FnOnce() -> PyErr) -> PyResult<()> {
-        if !self.reference().test(CallKind::Has, key)? {
+        if !self.reference().has(key)? {
             return Err(absent());
         }
         delete(self.reference(), key)
@@ -92,7 +91,7 @@ impl JSObject {
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.reference().test(CallKind::Has, key)
+        self.reference().has(key)
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -104,7 +103,7 @@ impl JSObject {
                 return Ok(length);
             }
         }
-        Ok(self.reference().keys(py, 0)?.len())
+        Ok(self.reference().keys(py, false)?.len())
     }
 
     #[expect(clippy::unused_self, reason = "an object is true in JavaScript")]
@@ -113,7 +112,7 @@ impl JSObject {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let iterator = self.reference().value_of(py, CallKind::Iterate)?;
+        let iterator = self.reference().iterate(py)?;
         let Ok(object) = iterator.cast_into::<Self>() else {
             let text = "this JavaScript object is not iterable";
             return Err(errors::raised::<PyTypeError>(text));
@@ -124,7 +123,7 @@ impl JSObject {
 
     /// An asynchronous generator of Python, which asyncio closes if a loop is left early.
     fn __aiter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let iterator = self.reference().value_of(py, CallKind::IterateAsync)?;
+        let iterator = self.reference().iterate_async(py)?;
         fallible::import(py, "napi_python._iterate", "read_async")?.call1((iterator,))
     }
 
@@ -156,7 +155,7 @@ fn no_key(key: &Bound<'_, PyAny>) -> PyErr {
 
 /// Deletes a property.
 pub(super) fn delete(reference: Reference<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
-    if reference.test(CallKind::Delete, key)? {
+    if reference.delete(key)? {
         return Ok(());
     }
     Err(errors::raised::<PyTypeError>(format!(

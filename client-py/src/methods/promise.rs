@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::PyVisit;
@@ -61,24 +61,21 @@ impl Promise {
             let request = Request {
                 declined,
                 deadline,
-                ..Request::at(CallKind::Watch, &self.handle.generation)
+                ..Request::to(Some(&self.handle.generation))
             };
-            let (outcome, subscription) = self.handle.addon.request(
-                py,
-                request,
-                |encoder| {
-                    encoder.out.put_u32(self.handle.id.get());
-                    Ok(())
-                },
-                |decoder| match settlements::read_outcome(decoder)? {
-                    None => Ok((None, decoder.reader.take_u32().map_err(errors::protocol)?)),
-                    outcome => Ok((outcome, 0)),
-                },
-            )?;
-            if let Some(outcome) = outcome {
-                self.settle(py, outcome);
-                return Ok(());
-            }
+            let id = (self.handle.id,);
+            let addon = &self.handle.addon;
+            let outcome =
+                addon.request_and(py, calls::Watch, request, &id, |decoder, outcome| {
+                    settlements::outcome_of(decoder, outcome)
+                })?;
+            let subscription = match outcome {
+                Ok(outcome) => {
+                    self.settle(py, outcome);
+                    return Ok(());
+                }
+                Err(subscription) => subscription,
+            };
             self.set_subscription(subscription);
             // The notice can arrive before this answer was read.
             let Self { handle, .. } = self;

@@ -2,39 +2,60 @@
 
 use std::sync::Arc;
 
-use hostd_protocol::calls::CallKind;
-use hostd_protocol::message::{self, Description};
+use hostd_protocol::calls::{self, ReplyOf, TypedCall};
+use hostd_protocol::ids::SlotId;
+use hostd_protocol::message::Description;
+use hostd_protocol::parts::{AnyValue, Put, Target};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyString};
 
-use crate::convert::Encoder;
+use crate::convert::{Attribute, CallArguments, ClientSide, Encoder, Named, Writable};
 use crate::errors;
-use crate::exchange::{self, Request};
+use crate::exchange::Request;
 use crate::fallible;
 use crate::names;
 use crate::proxy::{JSFunction, Reference};
 
+impl Put<Target, Encoder<'_, '_>> for Reference<'_> {
+    #[inline]
+    fn put(&self, body: &mut Encoder<'_, '_>) -> PyResult<()> {
+        Put::<SlotId, _>::put(self, body)
+    }
+}
+
+impl Put<SlotId, Encoder<'_, '_>> for Reference<'_> {
+    #[inline]
+    fn put(&self, body: &mut Encoder<'_, '_>) -> PyResult<()> {
+        Put::<SlotId, _>::put(&self.id_in(body.addon, body.generation)?, body)
+    }
+}
+
+impl Put<AnyValue, Encoder<'_, '_>> for Reference<'_> {
+    fn put(&self, body: &mut Encoder<'_, '_>) -> PyResult<()> {
+        let id = self.id_in(body.addon, body.generation)?;
+        body.out.own(id);
+        Ok(())
+    }
+}
+
 impl<'a> Reference<'a> {
+    /// Makes a request about it.
     #[inline]
-    fn spec(self, call: CallKind, export: Option<&'a Arc<str>>) -> Request<'a> {
+    fn request<'py, C: TypedCall>(
+        self,
+        py: Python<'py>,
+        call: C,
+        body: &impl Writable<'py, C::Request>,
+    ) -> PyResult<ReplyOf<C, ClientSide<'py>>> {
+        self.addon().request(py, call, self.spec(None), body)
+    }
+
+    #[inline]
+    fn spec(self, export: Option<&'a Arc<str>>) -> Request<'a> {
         Request {
-            home: self.home(),
             export,
-            ..Request::of(call)
+            ..Request::to(self.home())
         }
-    }
-
-    #[inline]
-    fn put(self, encoder: &mut Encoder<'_, '_>) -> PyResult<()> {
-        let id = self.id_in(encoder.addon, encoder.generation)?;
-        encoder.out.put_u32(id.get());
-        Ok(())
-    }
-
-    fn put_own(self, encoder: &mut Encoder<'_, '_>) -> PyResult<()> {
-        let id = self.id_in(encoder.addon, encoder.generation)?;
-        encoder.out.own(id);
-        Ok(())
     }
 
     /// Calls it as a function; `this` is an object of the host, or undefined.
@@ -44,25 +65,10 @@ impl<'a> Reference<'a> {
         py: Python<'py>,
         name: Option<&'a Arc<str>>,
         this: Option<Reference<'_>>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+        arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.addon().request(
-            py,
-            self.spec(CallKind::Call, name),
-            |encoder| {
-                self.put(encoder)?;
-                match this {
-                    None => encoder.out.put_u8(0),
-                    Some(this) => {
-                        encoder.out.put_u8(1);
-                        this.put_own(encoder)?;
-                    }
-                }
-                encoder.arguments(args, kwargs)
-            },
-            exchange::value,
-        )
+        self.addon()
+            .request(py, calls::Call, self.spec(name), &(self, this, arguments))
     }
 
     /// Calls it with `this` of any kind.
@@ -70,76 +76,46 @@ impl<'a> Reference<'a> {
         self,
         py: Python<'py>,
         this: &Bound<'py, PyAny>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+        arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.addon().request(
+        self.request(
             py,
-            self.spec(CallKind::Call, None),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.out.put_u8(1);
-                encoder.named(this, "this")?;
-                encoder.arguments(args, kwargs)
-            },
-            exchange::value,
+            calls::Call,
+            &(self, Some(Named(this, "this")), arguments),
         )
     }
 
-    /// `new self(...args)`
+    /// `new self(...arguments)`
     pub(crate) fn construct<'py>(
         self,
         py: Python<'py>,
         name: Option<&'a Arc<str>>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+        arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.addon().request(
-            py,
-            self.spec(CallKind::Construct, name),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.arguments(args, kwargs)
-            },
-            exchange::value,
-        )
+        self.addon()
+            .request(py, calls::Construct, self.spec(name), &(self, arguments))
     }
 
-    /// `self[key](...args)`
+    /// `self[key](...arguments)`
     pub(crate) fn call_method<'py>(
         self,
         key: &Bound<'py, PyString>,
         label: &'a Arc<str>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+        arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let request = self.spec(Some(label));
         self.addon().request(
             key.py(),
-            self.spec(CallKind::CallMethod, Some(label)),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.string(key)?;
-                encoder.arguments(args, kwargs)
-            },
-            exchange::value,
+            calls::CallMethod,
+            request,
+            &(self, key, arguments),
         )
     }
 
     /// `self[key]`, None if there is no such property.
     pub(crate) fn get<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.addon().request(
-            key.py(),
-            self.spec(CallKind::Get, None),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.value(key)
-            },
-            |decoder| {
-                let present = decoder.reader.take_bool().map_err(errors::protocol)?;
-                let value = decoder.value()?;
-                Ok(present.then_some(value))
-            },
-        )
+        let (is_present, value) = self.request(key.py(), calls::Get, &(self, key))?;
+        Ok(is_present.then_some(value))
     }
 
     /// `self[key] = value`; a refused set raises.
@@ -148,74 +124,55 @@ impl<'a> Reference<'a> {
         key: &Bound<'py, PyAny>,
         value: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
-        self.addon().request(
-            key.py(),
-            self.spec(CallKind::Set, None),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.value(key)?;
-                encoder.attribute(value, key)
-            },
-            |_| Ok(()),
-        )
+        self.request(key.py(), calls::Set, &(self, key, Attribute(value, key)))
     }
 
-    /// `delete self[key]` or `key in self`.
-    pub(crate) fn test(self, call: CallKind, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.addon().request(
-            key.py(),
-            self.spec(call, None),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.value(key)
-            },
-            |decoder| decoder.reader.take_bool().map_err(errors::protocol),
-        )
+    /// `key in self`
+    pub(crate) fn has(self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.request(key.py(), calls::Has, &(self, key))
+    }
+
+    /// `delete self[key]`
+    pub(crate) fn delete(self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.request(key.py(), calls::Delete, &(self, key))
     }
 
     /// Names of its properties: its own, or all along the prototypes.
-    pub(crate) fn keys(self, py: Python<'_>, mode: u8) -> PyResult<Bound<'_, PyList>> {
-        self.addon().request(
+    pub(crate) fn keys(
+        self,
+        py: Python<'_>,
+        along_prototypes: bool,
+    ) -> PyResult<Bound<'_, PyList>> {
+        let request = self.spec(None);
+        let body = (self, along_prototypes);
+        self.addon().request_and(
             py,
-            self.spec(CallKind::Keys, None),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.out.put_u8(mode);
-                Ok(())
-            },
-            |decoder| {
-                let names = decoder.value()?;
-                match names.cast_into_exact::<PyList>() {
-                    Ok(names) if names.iter().all(|name| name.is_instance_of::<PyString>()) => {
-                        Ok(names)
-                    }
-                    _ => Err(decoder.unexpected("keys that are not a list of strings")),
+            calls::Keys,
+            request,
+            &body,
+            |decoder, names| match names.cast_into_exact::<PyList>() {
+                Ok(names) if names.iter().all(|name| name.is_instance_of::<PyString>()) => {
+                    Ok(names)
                 }
+                _ => Err(decoder.unexpected("keys that are not a list of strings")),
             },
         )
     }
 
     /// `String(self)`
     pub(crate) fn text(self, py: Python<'_>) -> PyResult<Bound<'_, PyString>> {
-        self.addon().request(
-            py,
-            self.spec(CallKind::Coerce, None),
-            |encoder| {
-                self.put(encoder)?;
-                encoder.out.put_u8(0);
-                Ok(())
-            },
-            |decoder| {
-                let text = decoder.value()?.cast_into::<PyString>();
+        let request = self.spec(None);
+        self.addon()
+            .request_and(py, calls::Coerce, request, &(self,), |decoder, text| {
+                let text = text.cast_into::<PyString>();
                 text.map_err(|_| decoder.unexpected("the text of an object that is not a string"))
-            },
-        )
+            })
     }
 
     /// The names of properties for `dir()`, which tools print: those that are safe to show unchanged.
     pub(crate) fn shown_keys(self, py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         let shown = fallible::list(py)?;
-        for key in self.keys(py, 1)? {
+        for key in self.keys(py, true)? {
             let name = key.cast::<PyString>()?;
             if name
                 .to_str()
@@ -227,69 +184,38 @@ impl<'a> Reference<'a> {
         Ok(shown)
     }
 
-    /// A request without arguments whose reply is a value.
-    pub(crate) fn value_of(self, py: Python<'_>, call: CallKind) -> PyResult<Bound<'_, PyAny>> {
-        self.addon().request(
-            py,
-            self.spec(call, None),
-            |encoder| self.put(encoder),
-            exchange::value,
-        )
+    /// An iterator over it.
+    pub(crate) fn iterate(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        self.request(py, calls::Iterate, &(self,))
+    }
+
+    /// An asynchronous iterator over it.
+    pub(crate) fn iterate_async(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        self.request(py, calls::IterateAsync, &(self,))
     }
 
     /// The next value of an iterator, None at its end.
     pub(crate) fn next(self, py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-        self.addon().request(
-            py,
-            self.spec(CallKind::Next, None),
-            |encoder| self.put(encoder),
-            |decoder| {
-                let done = decoder.reader.take_bool().map_err(errors::protocol)?;
-                let value = decoder.value()?;
-                Ok((!done).then_some(value))
-            },
-        )
+        let (is_done, value) = self.request(py, calls::Next, &(self,))?;
+        Ok((!is_done).then_some(value))
     }
 
     /// Calls an iterator's `return`.
     pub(crate) fn close_iterator(self, py: Python<'_>) -> PyResult<()> {
-        self.addon().request(
-            py,
-            self.spec(CallKind::CloseIterator, None),
-            |encoder| self.put(encoder),
-            |_| Ok(()),
-        )
+        self.request(py, calls::CloseIterator, &(self,))
     }
 
     /// The description of the class with this id, or of the object itself.
-    pub(crate) fn describe(self, py: Python<'_>, class: Option<u32>) -> PyResult<Description> {
-        self.addon().request(
-            py,
-            self.spec(CallKind::Describe, None),
-            |encoder| {
-                let Some(class) = class else {
-                    encoder.out.put_u8(0);
-                    return self.put(encoder);
-                };
-                encoder.out.put_u8(1);
-                encoder.out.put_u32(class);
-                Ok(())
-            },
-            |decoder| message::read(&mut decoder.reader).map_err(errors::protocol),
-        )
+    pub(crate) fn describe(self, py: Python<'_>, class: Option<SlotId>) -> PyResult<Description> {
+        match class {
+            Some(class) => self.request(py, calls::Describe, &(true, class)),
+            None => self.request(py, calls::Describe, &(false, self)),
+        }
     }
 
     /// `value instanceof self`
     pub(crate) fn is_instance(self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.addon().request(
-            value.py(),
-            self.spec(CallKind::InstanceOf, None),
-            |encoder| {
-                encoder.value(value)?;
-                self.put(encoder)
-            },
-            |decoder| decoder.reader.take_bool().map_err(errors::protocol),
-        )
+        self.request(value.py(), calls::InstanceOf, &(value, self))
     }
 }
 

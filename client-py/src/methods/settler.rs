@@ -1,38 +1,50 @@
 //! Methods of the object that settles a promise in the host when an awaitable is done.
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
+use hostd_protocol::parts::{LentAgain, PromiseOutcome, Put};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+use crate::convert::{Encoder, Named};
 use crate::errors;
 use crate::exchange::{Request, Settler};
+use crate::generation::Lending;
 
 #[pymethods]
 impl Settler {
     /// Fulfils the promise, or rejects it with an exception.
     #[pyo3(signature = (value, rejected = false))]
     fn __call__(&self, value: &Bound<'_, PyAny>, rejected: bool) -> PyResult<()> {
+        let py = value.py();
         if !self.addon.is_current(&self.generation) {
             return Ok(());
         }
-        let mut is_lent = true;
-        let settled = self.addon.request(
-            value.py(),
-            Request::at(CallKind::Settle, &self.generation),
-            |encoder| {
-                // The id is counted as sent, so that it is not used for another object meanwhile.
-                is_lent = encoder.lend_again(self.lending)?;
-                if !is_lent {
-                    return Err(errors::raised::<PyTypeError>(
-                        "the addon released the promise",
-                    ));
-                }
-                encoder.out.put_u32(self.lending.id.get());
-                encoder.out.put_u8(if rejected { 2 } else { 1 });
-                encoder.named(value, "result of the awaitable")
-            },
-            |_| Ok(()),
-        );
-        if is_lent { settled } else { Ok(()) }
+        let value = Named(value, "result of the awaitable");
+        let outcome: PromiseOutcome<(), _> = if rejected {
+            PromiseOutcome::Rejected(value)
+        } else {
+            PromiseOutcome::Fulfilled(value)
+        };
+        let request = Request::to(Some(&self.generation));
+        let body = (self.lending, outcome);
+        let settled = self.addon.request(py, calls::Settle, request, &body);
+        let is_current = self.addon.is_current(&self.generation);
+        if is_current && !self.generation.is_lent(self.lending) {
+            return Ok(());
+        }
+        settled
+    }
+}
+
+impl Put<LentAgain, Encoder<'_, '_>> for Lending {
+    fn put(&self, body: &mut Encoder<'_, '_>) -> PyResult<()> {
+        // The id is counted as sent, so that it is not used for another object meanwhile.
+        if !body.lend_again(*self)? {
+            return Err(errors::raised::<PyTypeError>(
+                "the addon released the promise",
+            ));
+        }
+        body.out.put_u32(self.id.get());
+        Ok(())
     }
 }

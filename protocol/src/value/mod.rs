@@ -12,7 +12,7 @@ mod writer;
 
 pub use reader::{COMPOUND_VALUES, PAUSE_VALUES, ValueReader, is_pause_due};
 pub(crate) use tag::codes;
-pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind};
+pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind, IteratorStep};
 pub use token::{Number, Packed, Token, Units, Words};
 pub use writer::{Open, ValueWriter};
 

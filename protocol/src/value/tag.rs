@@ -141,6 +141,16 @@ codes! {
         Instance = 11,
     }
 
+    /// A step of an iterator that the client lends.
+    pub enum IteratorStep {
+        /// `next`
+        Next = 0,
+        /// `return`, of generators.
+        Return = 1,
+        /// `throw`, of generators.
+        Throw = 2,
+    }
+
     /// The class of an error value.
     pub enum ErrorClass {
         /// `Error`

@@ -1,52 +1,73 @@
 //! The result of a request, and how it is written.
 
-use hostd_engine::{PromiseState, Runtime, Thrown, Value};
+use hostd_engine::{Runtime, Thrown, Value};
+use hostd_protocol::calls::{NamedExport, SettledPromise};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
-use hostd_protocol::message::{self, Description, HostStats};
+use hostd_protocol::message::{Description, HostStats};
+use hostd_protocol::parts::{AnyValue, List, PromiseOutcome, Put, Record};
 
 use super::Session;
-use super::pending::Settled;
-use super::settled::write_state;
-use crate::marshal::{DecodeError, EncodeError, Encoded, Encoder};
+use super::settled::{Batch, OutcomeOf};
+use crate::marshal::{DecodeError, EncodeError, Encoded, Encoder, Lent};
 
-/// The reply to a request.
-#[derive(Debug)]
-pub(super) enum Answer {
+/// A result that is written as the part `P`.
+pub(super) trait Answers<P> {
+    /// The result, whatever it is.
+    fn answer(self) -> Answer;
+}
+
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident($result:ty) as $part:ty;)*) => {
+        /// The result of a request.
+        #[derive(Debug)]
+        pub(super) enum Answer {
+            $($(#[$doc])* $name($result),)*
+        }
+
+        $(impl Answers<$part> for $result {
+            #[inline]
+            fn answer(self) -> Answer {
+                Answer::$name(self)
+            }
+        })*
+
+        impl Answer {
+            /// Writes the body of the reply.
+            pub(super) fn write(&self, out: &mut Encoder<'_, '_>) -> Encoded {
+                match self {
+                    $(Self::$name(result) => Put::<$part, _>::put(result, out),)*
+                }
+            }
+        }
+    };
+}
+
+answers! {
     /// Nothing.
-    Nothing,
+    Nothing(()) as ();
     /// Yes or no.
-    Flag(bool),
+    Flag(bool) as bool;
     /// A value, by the contract.
-    Value(Value),
+    Value(Value) as AnyValue;
     /// An object, by reference whatever it is.
-    Lent(Value),
-    /// A property, if it is there.
-    Property(Option<Value>),
-    /// How far a promise is.
-    Promise(PromiseState),
-    /// A pending promise is watched under this number.
-    Watched(u32),
-    /// A turn was taken: whether more is left, and the promises that ended.
-    Turn(bool, Vec<Settled>),
-    /// What an iterator gave: nothing at its end.
-    Step(Option<Value>),
+    Lent(Lent) as AnyValue;
+    /// A property or an item, and whether it is there.
+    Flagged((bool, Value)) as (bool, AnyValue);
+    /// The outcome of a promise, or the number of a settlement subscription.
+    Outcome(OutcomeOf<u32>) as PromiseOutcome<u32>;
+    /// A turn was taken: whether more is left, and the promises that were settled.
+    Turn((bool, Batch)) as (bool, List<SettledPromise>);
     /// What an object is.
-    Description(Box<Description>),
-    /// Figures.
-    Stats(Box<HostStats>),
-    /// What an addon exports.
-    Exports(Box<Exports>),
+    Description(Box<Record<Description>>) as Record<Description>;
+    /// Counters.
+    Stats(Box<Record<HostStats>>) as Record<HostStats>;
+    /// What an addon exports, with the functions and classes among them.
+    Exports(Box<Exports>) as (AnyValue, List<NamedExport>);
 }
 
-/// The exports of an addon, with the functions and classes among them.
-#[derive(Debug)]
-pub(super) struct Exports {
-    pub(super) object: Value,
-    /// By name; those without a value are read when they are needed.
-    pub(super) names: Vec<(Value, Option<Value>)>,
-    pub(super) callable: bool,
-}
+/// The exports of an addon, and those that are functions or classes by name.
+pub(super) type Exports = (Lent, Vec<(Value, Lent)>);
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -107,66 +128,6 @@ impl From<EncodeError> for Refusal {
             EncodeError::Protocol(error) => limit(&error),
             EncodeError::Thrown(thrown) => thrown.into(),
         }
-    }
-}
-
-impl Answer {
-    /// Writes the body of the reply.
-    pub(super) fn write(&self, session: &Session, out: &mut Encoder<'_, '_>) -> Encoded {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Flag(flag) => {
-                out.fields().put_u8(u8::from(*flag));
-                Ok(())
-            }
-            Self::Value(value) => out.value(value),
-            Self::Lent(value) => out.lend(value),
-            Self::Property(property) => {
-                out.fields().put_u8(u8::from(property.is_some()));
-                out.value(property.as_ref().unwrap_or(&Value::UNDEFINED))
-            }
-            Self::Promise(state) => write_state(out, state),
-            Self::Watched(serial) => {
-                write_state(out, &PromiseState::Pending)?;
-                out.fields().put_u32(*serial);
-                Ok(())
-            }
-            Self::Turn(more, settled) => {
-                out.fields().put_u8(u8::from(*more));
-                session.write_settled(out, settled.iter(), usize::MAX)?;
-                Ok(())
-            }
-            Self::Step(step) => {
-                out.fields().put_u8(u8::from(step.is_none()));
-                out.value(step.as_ref().unwrap_or(&Value::UNDEFINED))
-            }
-            Self::Description(description) => {
-                message::write(out.fields(), &**description)?;
-                Ok(())
-            }
-            Self::Stats(stats) => {
-                message::write(out.fields(), &**stats)?;
-                Ok(())
-            }
-            Self::Exports(exports) => exports.write(out),
-        }
-    }
-}
-
-impl Exports {
-    fn write(&self, out: &mut Encoder<'_, '_>) -> Encoded {
-        out.lend(&self.object)?;
-        out.fields()
-            .put_u32(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
-        for (name, value) in &self.names {
-            out.value(name)?;
-            out.fields().put_u8(u8::from(value.is_some()));
-            if let Some(value) = value {
-                out.lend(value)?;
-            }
-        }
-        out.fields().put_u8(u8::from(self.callable));
-        Ok(())
     }
 }
 

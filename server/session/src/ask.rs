@@ -7,17 +7,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hostd_engine::{ErrorConstructor, JsResult, Thrown};
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{CallKind, ReplyOf, TypedCall};
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, RemoteError, Result as Carried};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use hostd_protocol::ids::LaneIndex;
+use hostd_protocol::parts::Part;
 use hostd_protocol::value::ValueReader;
 
 use super::Session;
 use super::level::FrameBuffers;
-use crate::marshal::{DecodeError, Decoder, EncodeError, Encoded, Original, apply};
+use crate::marshal::{DecodeError, Decoder, EncodeError, HostSide, Original, Writable, apply};
 
 /// The error of a callback that outlives its call.
 const OUTSIDE: &str = "the host calls Python only inside a call that Python made: this callback \
@@ -29,12 +30,10 @@ const WITHDRAWN_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Session {
     /// Sends a request to the client and waits for the reply.
-    pub(super) fn ask<T>(
+    pub(super) fn ask<C: TypedCall>(
         &self,
-        call: CallKind,
-        write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
-        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
-    ) -> JsResult<T> {
+        request: &impl Writable<C::Request>,
+    ) -> JsResult<ReplyOf<C, HostSide>> {
         let Some(lane) = self.lane.get() else {
             return Err(self.rt.throw(ErrorConstructor::Error, OUTSIDE));
         };
@@ -51,10 +50,10 @@ impl Session {
         }
         self.asked.set(self.asked.get() + 1);
         let mut buffers = self.take_buffers();
-        let exchange = || self.exchange(lane, call, &mut buffers, write);
+        let exchange = || self.exchange(lane, C::KIND, &mut buffers, request);
         let answered = self.host.nest(exchange);
         let answer = answered.and_then(|(header, originals)| {
-            self.take_answer(&header, &originals, &mut buffers, read)
+            self.take_answer::<C::Reply>(&header, &originals, &mut buffers)
         });
         self.put_buffers(buffers);
         answer
@@ -62,12 +61,12 @@ impl Session {
 
     /// Sends the request and serves the lane until the reply is in `buffers.body`. Returns the
     /// reply's header and the compounds of the request.
-    fn exchange(
+    fn exchange<P>(
         &self,
         lane: LaneIndex,
         call: CallKind,
         buffers: &mut FrameBuffers,
-        write: impl FnOnce(&mut crate::marshal::Encoder<'_, '_>) -> Encoded,
+        request: &impl Writable<P>,
     ) -> JsResult<(Header, Rc<Vec<Original>>)> {
         let level = self.open.borrow().last().cloned().unwrap_or_default();
         let changes = self
@@ -77,7 +76,7 @@ impl Session {
         buffers.seen.keep_originals();
         let id = self.next_call.get();
         self.next_call.set(id.next());
-        let written = self.compose_body(buffers, &level, changes.as_ref(), write);
+        let written = self.compose_body(buffers, &level, changes.as_ref(), |out| request.put(out));
         let written = written.and_then(|()| {
             buffers.builder.finish(id, self.generation)?;
             Ok(())
@@ -228,13 +227,12 @@ impl Session {
         Ok(())
     }
 
-    fn take_answer<T>(
+    fn take_answer<P: Part>(
         &self,
         header: &Header,
         originals: &[Original],
         buffers: &mut FrameBuffers,
-        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
-    ) -> JsResult<T> {
+    ) -> JsResult<P::Read<HostSide>> {
         let before = self.rt.mutations();
         let mut changes = Vec::new();
         let FrameBuffers { body, objects, .. } = buffers;
@@ -254,7 +252,7 @@ impl Session {
                     None
                 };
                 let answer = match failure {
-                    None => Ok(read(&mut decoder)?),
+                    None => Ok(P::read(&mut decoder)?),
                     Some(Failure::Thrown) => Err(Thrown(decoder.value()?)),
                     Some(Failure::Remote(error)) => {
                         Err(self.rt.throw(ErrorConstructor::Error, &error.to_string()))

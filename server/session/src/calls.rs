@@ -7,106 +7,114 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use hostd_engine::{Content, JsResult, KeyQuery, Runtime, Value};
+use hostd_engine::{Content, JsResult, Key, KeyQuery, Runtime, Value};
 use hostd_napi::LoadError;
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::frame::Flags;
-use hostd_protocol::message::{self, HostStats, LoadRequest};
+use hostd_protocol::message::{HostStats, LoadRequest};
+use hostd_protocol::parts::{Part, Record};
 use hostd_protocol::value::ValueReader;
 
 use super::Session;
-use super::answer::{Answer, Exports, Refusal};
+use super::answer::{Answer, Answers, Exports, Refusal};
 use super::level::Level;
-use crate::marshal::{DecodeError, Decoder, apply, one_value};
+use crate::marshal::{Asked, Decoder, Lent, apply};
 
 /// What a script of the client is called in stack traces.
 const SCRIPT: &str = "<run_script>";
 
-type Served = Result<Answer, Refusal>;
-
 impl Session {
     /// Serves one call.
-    pub(super) fn run_call(&self, call: CallKind, body: ValueReader<'_>, level: &Level) -> Served {
+    pub(super) fn run_call(
+        &self,
+        call: CallKind,
+        body: ValueReader<'_>,
+        level: &Level,
+    ) -> Result<Answer, Refusal> {
+        macro_rules! serve {
+            ($name:ident, $act:expr) => {
+                self.serve_call::<calls::$name, _>(body, level, $act)
+            };
+        }
         match call {
-            CallKind::Call => self.call(body, level),
-            CallKind::CallMethod => self.call_method(body, level),
-            CallKind::Construct => self.construct(body, level),
-            CallKind::Get => self.get(body, level),
-            CallKind::Set => self.set(body, level),
-            CallKind::Delete => self.delete(body, level),
-            CallKind::Has => self.has(body, level),
-            CallKind::Keys => self.keys(body, level),
-            CallKind::Describe => self.describe(body, level),
-            CallKind::Load => self.load(body, level),
-            CallKind::RunScript => self.run_script(body, level),
-            CallKind::Iterate => self.iterate(body, level),
-            CallKind::IterateAsync => self.iterate_async(body, level),
-            CallKind::Next => self.next(body, level),
-            CallKind::CloseIterator => self.close_iterator(body, level),
-            CallKind::Coerce => self.coerce(body, level),
-            CallKind::NewObject => {
-                let value = self.read(level, body, one_value)?;
+            CallKind::Call => serve!(Call, |request| self.call(level, request)),
+            CallKind::CallMethod => serve!(CallMethod, |request| self.call_method(level, request)),
+            CallKind::Construct => serve!(Construct, |request| self.construct(level, request)),
+            CallKind::Get => serve!(Get, |request| self.get(request)),
+            CallKind::Set => serve!(Set, |(object, key, value)| {
+                Ok(self.runtime().set_strict(&object, &key, value)?)
+            }),
+            CallKind::Delete => serve!(Delete, |(object, key)| {
+                Ok(self.runtime().delete(&object, &key)?)
+            }),
+            CallKind::Has => serve!(Has, |(object, key)| {
+                Ok(object.is_object() && self.runtime().has(&object, &key)?)
+            }),
+            CallKind::Keys => serve!(Keys, |request| self.keys(request)),
+            CallKind::Describe => serve!(Describe, |request| self.describe(request)),
+            CallKind::Load => serve!(Load, |request| self.load(request)),
+            CallKind::RunScript => serve!(RunScript, |request| self.run_script(request)),
+            CallKind::Iterate => serve!(Iterate, |request| self.iterate(request)),
+            CallKind::IterateAsync => serve!(IterateAsync, |request| self.iterate_async(request)),
+            CallKind::Next => serve!(Next, |request| self.next(request)),
+            CallKind::CloseIterator => {
+                serve!(CloseIterator, |request| self.close_iterator(request))
+            }
+            CallKind::Coerce => serve!(Coerce, |request| self.coerce(request)),
+            CallKind::NewObject => serve!(NewObject, |(value,)| {
                 if !value.is_object() {
                     let text = "new_object() needs a dict, a list or another container";
                     return Err(self.runtime().type_error(text).into());
                 }
-                Ok(Answer::Lent(value))
-            }
-            CallKind::InstanceOf => {
-                let (value, class) =
-                    self.read(level, body, |frame| Ok((frame.value()?, frame.target()?)))?;
-                Ok(Answer::Flag(self.runtime().instance_of(&value, &class)?))
-            }
-            CallKind::Watch => self.watch(body, level),
-            CallKind::Settle => self.settle(body, level),
-            CallKind::Turn => {
-                self.read(level, body, |_| Ok(()))?;
-                Ok(self.take_turn())
-            }
-            CallKind::Release => {
-                self.read(level, body, |_| Ok(()))?;
-                Ok(Answer::Nothing)
-            }
-            CallKind::Stats => {
-                self.read(level, body, |_| Ok(()))?;
-                Ok(Answer::Stats(Box::new(self.stats())))
-            }
-            CallKind::Collect => {
-                self.read(level, body, |_| Ok(()))?;
+                Ok(Lent(value))
+            }),
+            CallKind::InstanceOf => serve!(InstanceOf, |(value, class)| {
+                Ok(self.runtime().instance_of(&value, &class)?)
+            }),
+            CallKind::Watch => serve!(Watch, |request| self.watch(request)),
+            CallKind::Settle => serve!(Settle, |request| self.settle(request)),
+            CallKind::Turn => serve!(Turn, |()| Ok(self.take_turn())),
+            CallKind::Release => serve!(Release, |()| Ok(())),
+            CallKind::Stats => serve!(Stats, |()| Ok(Box::new(Record(self.stats())))),
+            CallKind::Collect => serve!(Collect, |()| {
                 self.host.collect();
-                Ok(Answer::Nothing)
-            }
-            CallKind::Close => {
-                self.read(level, body, |_| Ok(()))?;
-                self.closing.set(true);
-                Ok(Answer::Nothing)
-            }
+                Ok(())
+            }),
             CallKind::Invoke
             | CallKind::RemoteGet
             | CallKind::RemoteSet
             | CallKind::RemoteHas
             | CallKind::RemoteKeys
             | CallKind::RemoteDelete
-            | CallKind::RemoteConstruct
             | CallKind::RemoteStep
             | CallKind::Ring
             | CallKind::Settled
             | CallKind::Uncaught
             | CallKind::Released => {
                 let text = format!("{} is not a call of the client", call.name());
-                Err(RemoteError::Unsupported(text).into())
+                Err(Refusal::Unread(RemoteError::Unsupported(text)))
             }
         }
     }
 
+    /// Reads the request of a call to its end, and acts on it.
+    #[inline]
+    fn serve_call<C: TypedCall, A: Answers<C::Reply>>(
+        &self,
+        body: ValueReader<'_>,
+        level: &Level,
+        act: impl FnOnce(Asked<C>) -> Result<A, Refusal>,
+    ) -> Result<Answer, Refusal> {
+        act(self.read::<C>(level, body)?).map(Answers::answer)
+    }
+
     /// Reads a request to its end. Its objects are compared with their state at this point.
-    pub(super) fn read<T>(
+    fn read<C: TypedCall>(
         &self,
         level: &Level,
         body: ValueReader<'_>,
-        read: impl FnOnce(&mut Decoder<'_, '_>) -> Result<T, DecodeError>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<Asked<C>, Refusal> {
         let originals = if level.flags.get().contains(Flags::WRITE_BACK) {
             Some(self.originals_of_lane()?)
         } else {
@@ -118,7 +126,7 @@ impl Session {
             Some(originals) => decoder.write_back(originals)?,
             None => Vec::new(),
         };
-        let request = read(&mut decoder)?;
+        let request = C::Request::read(&mut decoder)?;
         decoder.finish()?;
         drop(objects);
         if !changes.is_empty() {
@@ -128,32 +136,22 @@ impl Session {
         Ok(request)
     }
 
-    fn call(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let mut arguments = level.arguments.take();
-        let (function, this) = self.read(level, body, |frame| {
-            let function = frame.target()?;
-            let given = frame.fields().take_bool()?;
-            let this = if given {
-                frame.value()?
-            } else {
-                Value::UNDEFINED
-            };
-            frame.values(&mut arguments)?;
-            Ok((function, this))
-        })?;
+    fn call(
+        &self,
+        level: &Level,
+        (function, this, arguments): (Value, Option<Value>, Vec<Value>),
+    ) -> Result<Value, Refusal> {
+        let this = this.unwrap_or_default();
         let result = self.runtime().call(&function, &this, &arguments);
-        level.arguments.replace(arguments);
+        level.objects.borrow_mut().arguments = arguments;
         self.result(result)
     }
 
-    fn call_method(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let mut arguments = level.arguments.take();
-        let (object, key) = self.read(level, body, |frame| {
-            let object = frame.target()?;
-            let key = frame.key()?;
-            frame.values(&mut arguments)?;
-            Ok((object, key))
-        })?;
+    fn call_method(
+        &self,
+        level: &Level,
+        (object, key, arguments): (Value, Key, Vec<Value>),
+    ) -> Result<Value, Refusal> {
         let rt = self.runtime();
         let method = rt.get(&object, &key)?;
         if !rt.is_function(&method) {
@@ -163,69 +161,44 @@ impl Session {
                 .into());
         }
         let result = rt.call(&method, &object, &arguments);
-        level.arguments.replace(arguments);
+        level.objects.borrow_mut().arguments = arguments;
         self.result(result)
     }
 
-    fn construct(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let mut arguments = level.arguments.take();
-        let class = self.read(level, body, |frame| {
-            let class = frame.target()?;
-            frame.values(&mut arguments)?;
-            Ok(class)
-        })?;
+    fn construct(
+        &self,
+        level: &Level,
+        (class, arguments): (Value, Vec<Value>),
+    ) -> Result<Value, Refusal> {
         let rt = self.runtime();
         if !rt.is_constructor(&class) {
             return Err(rt.type_error("this function is not a constructor").into());
         }
         let result = rt.construct(&class, &arguments);
-        level.arguments.replace(arguments);
+        level.objects.borrow_mut().arguments = arguments;
         self.result(result)
     }
 
     /// The client handles a promise that is sent to it: its rejection is not unhandled.
-    fn result(&self, result: JsResult) -> Served {
+    fn result(&self, result: JsResult) -> Result<Value, Refusal> {
         let value = result?;
         if value.is_object() && self.runtime().is_promise(&value) {
             self.take_care_of(&value)?;
         }
-        Ok(Answer::Value(value))
+        Ok(value)
     }
 
-    fn get(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key) = self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
+    fn get(&self, (object, key): (Value, Key)) -> Result<(bool, Value), Refusal> {
         let rt = self.runtime();
         let value = rt.get(&object, &key)?;
         let present = !value.is_undefined() || !object.is_object() || rt.has(&object, &key)?;
-        Ok(Answer::Property(present.then_some(value)))
+        Ok((present, value))
     }
 
-    fn set(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key, value) = self.read(level, body, |frame| {
-            Ok((frame.target()?, frame.key()?, frame.value()?))
-        })?;
-        self.runtime().set_strict(&object, &key, value)?;
-        Ok(Answer::Nothing)
-    }
-
-    fn delete(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key) = self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
-        Ok(Answer::Flag(self.runtime().delete(&object, &key)?))
-    }
-
-    fn has(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, key) = self.read(level, body, |frame| Ok((frame.target()?, frame.key()?)))?;
-        let rt = self.runtime();
-        Ok(Answer::Flag(object.is_object() && rt.has(&object, &key)?))
-    }
-
-    fn keys(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (object, along) = self.read(level, body, |frame| {
-            Ok((frame.target()?, frame.fields().take_bool()?))
-        })?;
+    fn keys(&self, (object, along_prototypes): (Value, bool)) -> Result<Value, Refusal> {
         let rt = self.runtime();
         let mut names = Vec::new();
-        if along {
+        if along_prototypes {
             for holder in self.prototypes(&object, true)? {
                 for key in rt
                     .own_keys(&holder)?
@@ -253,11 +226,10 @@ impl Session {
                 rt.to_string_value(&name)?
             });
         }
-        Ok(Answer::Value(rt.array_from(texts)?))
+        Ok(rt.array_from(texts)?)
     }
 
-    fn run_script(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let source = self.read(level, body, one_value)?;
+    fn run_script(&self, (source,): (Value,)) -> Result<Value, Refusal> {
         let rt = self.runtime();
         if !source.is_string() {
             return Err(rt.type_error("run_script() needs a str").into());
@@ -266,36 +238,27 @@ impl Session {
         self.result(rt.eval_wtf8(&source, SCRIPT))
     }
 
-    fn coerce(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let (value, number) = self.read(level, body, |frame| {
-            Ok((frame.target()?, frame.fields().take_bool()?))
-        })?;
+    fn coerce(&self, (value,): (Value,)) -> Result<Value, Refusal> {
         let rt = self.runtime();
-        let result = if number {
-            rt.to_number(&value)?
-        } else if value.is_symbol() {
-            let description = rt.symbol_description(&value)?;
-            let text = if description.is_undefined() {
-                rt.string_empty()
-            } else {
-                description
-            };
-            let text = rt.utf8(&text)?;
-            let mut shown = Vec::new();
-            rt.reserve(&mut shown, text.as_bytes().len() + "Symbol()".len())?;
-            for part in ["Symbol(", text.as_str(), ")"] {
-                shown.extend_from_slice(part.as_bytes());
-            }
-            rt.string_utf8(&shown)?
+        if !value.is_symbol() {
+            return Ok(rt.to_string_value(&value)?);
+        }
+        let description = rt.symbol_description(&value)?;
+        let text = if description.is_undefined() {
+            rt.string_empty()
         } else {
-            rt.to_string_value(&value)?
+            description
         };
-        Ok(Answer::Value(result))
+        let text = rt.utf8(&text)?;
+        let mut shown = Vec::new();
+        rt.reserve(&mut shown, text.as_bytes().len() + "Symbol()".len())?;
+        for part in ["Symbol(", text.as_str(), ")"] {
+            shown.extend_from_slice(part.as_bytes());
+        }
+        Ok(rt.string_utf8(&shown)?)
     }
 
-    fn load(&self, body: ValueReader<'_>, level: &Level) -> Served {
-        let request: LoadRequest =
-            self.read(level, body, |frame| Ok(message::read(frame.fields())?))?;
+    fn load(&self, (request,): (LoadRequest,)) -> Result<Box<Exports>, Refusal> {
         if self.loaded.get() {
             let text = "this host has loaded its addon already; each addon has a host of its own";
             return Err(RemoteError::Host(text.to_owned()).into());
@@ -306,7 +269,7 @@ impl Session {
         self.hooks.addon_loaded().map_err(not_confined)?;
         let rt = self.runtime();
         self.host.set_global("addon", loaded.exports.clone())?;
-        Ok(Answer::Exports(Box::new(exports(rt, loaded.exports)?)))
+        Ok(Box::new(exports(rt, loaded.exports)?))
     }
 
     fn stats(&self) -> HostStats {
@@ -351,36 +314,30 @@ fn load_error(error: &LoadError) -> Refusal {
     .into()
 }
 
-/// The functions and classes among the exports go along; the rest is read when it is needed.
+/// The exports, and those that are functions or classes; the rest is read when it is needed.
 fn exports(rt: Runtime, object: Value) -> JsResult<Exports> {
-    let mut names = Vec::new();
-    let readable = object.is_object() && !rt.is_proxy(&object);
-    if readable {
+    let mut bound = Vec::new();
+    if object.is_object() && !rt.is_proxy(&object) {
         for key in rt
             .own_keys(&object)?
             .iter()
             .filter(|key| !rt.key_is_symbol(key))
         {
-            let Some(property) = rt.own_property(&object, &key)? else {
+            let property = rt.own_property(&object, &key)?;
+            let Some(Content::Value(value)) = property.map(|property| property.content) else {
                 continue;
             };
+            if !rt.is_function(&value) {
+                continue;
+            }
             let name = rt.key_to_value(&key)?;
             let name = if name.is_string() {
                 name
             } else {
                 rt.to_string_value(&name)?
             };
-            let function = match property.content {
-                Content::Value(value) if rt.is_function(&value) => Some(value),
-                _ => None,
-            };
-            rt.push(&mut names, (name, function))?;
+            rt.push(&mut bound, (name, Lent(value)))?;
         }
     }
-    let callable = rt.is_function(&object);
-    Ok(Exports {
-        object,
-        names,
-        callable,
-    })
+    Ok((Lent(object), bound))
 }

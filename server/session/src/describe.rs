@@ -2,13 +2,14 @@
 
 use hostd_engine::{Content, JsResult, Key, Value};
 use hostd_protocol::error::RemoteError;
+use hostd_protocol::ids::SlotId;
 use hostd_protocol::message::Description;
-use hostd_protocol::value::{HostKind, ValueReader};
+use hostd_protocol::parts::Record;
+use hostd_protocol::value::HostKind;
 use rustc_hash::FxHashSet;
 
 use super::Session;
-use super::answer::{Answer, Refusal};
-use super::level::Level;
+use super::answer::Refusal;
 use crate::marshal::{class_prototype, nature};
 
 /// How far a chain of prototypes is followed.
@@ -17,21 +18,21 @@ const PROTOTYPES_MAX: usize = 256;
 const MOST_NAMES: usize = 4096;
 
 impl Session {
-    pub(super) fn describe(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let (object, class) = self.read(level, body, |frame| {
-            if frame.fields().take_bool()? {
-                return Ok((None, frame.fields().take_u32()?));
-            }
-            Ok((Some(frame.target()?), 0))
-        })?;
-        let description = if let Some(object) = object {
-            self.describe_object(&object)?
+    pub(super) fn describe(
+        &self,
+        (is_class, id): (bool, SlotId),
+    ) -> Result<Box<Record<Description>>, Refusal> {
+        let description = if is_class {
+            let prototype = self.tables.classes.borrow().prototype(id.get());
+            self.describe_class(&prototype.ok_or(RemoteError::Stale(id.get()))?, id.get())?
         } else {
-            let prototype = self.tables.classes.borrow().prototype(class);
-            let prototype = prototype.ok_or(RemoteError::Stale(class))?;
-            self.describe_class(&prototype, class)?
+            let object = self
+                .tables
+                .lent_value(id)
+                .ok_or(RemoteError::Stale(id.get()))?;
+            self.describe_object(&object)?
         };
-        Ok(Answer::Description(Box::new(description)))
+        Ok(Box::new(Record(description)))
     }
 
     fn describe_object(&self, object: &Value) -> JsResult<Description> {

@@ -5,12 +5,11 @@ use std::rc::Rc;
 
 use hostd_engine::{FinalizerToken, Invocation, JsResult, Key, RemoteHooks, Runtime, Value};
 use hostd_napi::{HostHooks, Origin};
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
 use hostd_protocol::value::ClientKind;
 
 use super::Session;
 use crate::lent::REMOTE_TOKEN;
-use crate::marshal::{Encoded, Encoder, one_value};
 
 /// The hooks of Node-API.
 #[derive(Debug)]
@@ -77,15 +76,7 @@ pub(super) fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
         return Ok(Value::UNDEFINED);
     };
     let target = u32::try_from(call.words[0]).unwrap_or_default();
-    session.ask(
-        CallKind::Invoke,
-        |frame| {
-            frame.fields().put_u32(target);
-            frame.fields().put_u8(0);
-            frame.arguments(call.args)
-        },
-        one_value,
-    )
+    session.ask::<calls::Invoke>(&(target, call.args))
 }
 
 /// The traps of exposed objects and live containers.
@@ -102,80 +93,42 @@ fn seen(words: u64) -> Option<(Rc<Session>, u32)> {
     Some((Session::current().filter(|_| live)?, id))
 }
 
-/// Writes a target and a key: indexes as numbers, names as text.
-fn address(frame: &mut Encoder<'_, '_>, target: u32, key: &Key) -> Encoded {
-    frame.fields().put_u32(target);
-    match key.as_index().and_then(|index| i32::try_from(index).ok()) {
-        Some(index) => {
-            frame.fields().int32(index);
-            Ok(())
-        }
-        None => frame.key(key),
-    }
-}
-
-/// Asks the client about a name or an index of a remote object.
-fn ask_flag(call: CallKind, words: u64, key: &Key) -> JsResult<bool> {
-    let Some((session, id)) = seen(words) else {
-        return Ok(false);
-    };
-    session.ask(
-        call,
-        |frame| address(frame, id, key),
-        |reply| Ok(reply.fields().take_bool()?),
-    )
-}
-
 impl RemoteHooks for Remote {
     fn get(&self, _: Runtime, words: u64, key: &Key) -> JsResult<Option<Value>> {
         let Some((session, id)) = seen(words) else {
             return Ok(None);
         };
-        session.ask(
-            CallKind::RemoteGet,
-            |frame| address(frame, id, key),
-            |reply| {
-                let present = reply.fields().take_bool()?;
-                let value = reply.value()?;
-                Ok(present.then_some(value))
-            },
-        )
+        let (is_present, value) = session.ask::<calls::RemoteGet>(&(id, key))?;
+        Ok(is_present.then_some(value))
     }
 
     fn has(&self, _: Runtime, words: u64, key: &Key) -> JsResult<bool> {
-        ask_flag(CallKind::RemoteHas, words, key)
+        let Some((session, id)) = seen(words) else {
+            return Ok(false);
+        };
+        session.ask::<calls::RemoteHas>(&(id, key))
     }
 
     fn set(&self, _: Runtime, words: u64, key: &Key, value: &Value) -> JsResult<bool> {
         let Some((session, id)) = seen(words) else {
             return Ok(false);
         };
-        session.ask(
-            CallKind::RemoteSet,
-            |frame| {
-                address(frame, id, key)?;
-                frame.value(value)
-            },
-            |_| Ok(true),
-        )
+        session.ask::<calls::RemoteSet>(&(id, key, value))?;
+        Ok(true)
     }
 
     fn delete(&self, _: Runtime, words: u64, key: &Key) -> JsResult<bool> {
-        ask_flag(CallKind::RemoteDelete, words, key)
+        let Some((session, id)) = seen(words) else {
+            return Ok(false);
+        };
+        session.ask::<calls::RemoteDelete>(&(id, key))
     }
 
     fn own_keys(&self, rt: Runtime, words: u64) -> JsResult<Vec<Key>> {
         let Some((session, id)) = seen(words) else {
             return Ok(Vec::new());
         };
-        let list = session.ask(
-            CallKind::RemoteKeys,
-            |frame| {
-                frame.fields().put_u32(id);
-                Ok(())
-            },
-            one_value,
-        )?;
+        let list = session.ask::<calls::RemoteKeys>(&(id,))?;
         let length = rt.array_length(&list).unwrap_or(0);
         // With its place, so that the order of names is kept without memory for a copy.
         let mut keys: Vec<(Key, u32)> = Vec::new();

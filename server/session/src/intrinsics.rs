@@ -3,7 +3,7 @@
 use hostd_engine::{
     ErrorConstructor, FunctionSpec, Invocation, JsResult, Key, NativeCall, Runtime, Value,
 };
-use hostd_protocol::value::{ClientKind, ErrorClass};
+use hostd_protocol::value::{ClientKind, ErrorClass, IteratorStep};
 
 /// The engine function tag of a function that ignores what it is given.
 const IGNORE_TAG: u8 = 66;
@@ -130,12 +130,16 @@ impl Iterators {
     /// Makes the prototypes.
     pub(crate) fn make(rt: Runtime, step_client: NativeCall) -> JsResult<Self> {
         let built_in = rt.eval_bootstrap(PROTOTYPES, "node:internal/iterators")?;
-        let steps = ["next", "return", "throw"];
-        let prototype = |place: u32, steps: &[&str], is_async: bool| -> JsResult {
+        let steps = [
+            (IteratorStep::Next, "next"),
+            (IteratorStep::Return, "return"),
+            (IteratorStep::Throw, "throw"),
+        ];
+        let prototype = |place: u32, steps: &[(IteratorStep, &str)], is_async| -> JsResult {
             let object = rt.object_with_prototype(&rt.get_index(&built_in, place)?)?;
-            for (step, name) in steps.iter().enumerate() {
+            for (step, name) in steps {
                 let name = rt.string_utf8(name.as_bytes())?;
-                let words = [step, usize::from(is_async), 0];
+                let words = [usize::from(step.code()), usize::from(is_async), 0];
                 let spec = FunctionSpec::new(step_client, STEP_TAG, words);
                 let function = rt.function(spec.name(&name).not_constructible())?;
                 rt.put(&object, &rt.key_value(&name)?, function)?;

@@ -5,17 +5,15 @@
 //! prototype: `next`, and for a generator `return` and `throw`; nothing else is ever asked for.
 
 use hostd_engine::{Invocation, JsResult, Key, Runtime, Value};
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls;
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::value::ValueReader;
 
 use super::Session;
-use super::answer::{Answer, Refusal};
-use super::level::Level;
+use super::answer::Refusal;
 use super::pending::Due;
 use crate::lent::LentObject;
-use crate::marshal::{one_target, one_value};
+use crate::marshal::Lent;
 
 /// JavaScript takes a step of an iterator of the client's.
 pub(super) fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
@@ -30,17 +28,8 @@ pub(super) fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         return Err(rt.type_error("this is not a Python iterator"));
     };
     let sent = call.args.first().cloned().unwrap_or_default();
-    let stepped = session.ask(
-        CallKind::RemoteStep,
-        |frame| {
-            frame.fields().put_u32(id.get());
-            frame
-                .fields()
-                .put_u8(u8::try_from(step).unwrap_or_default());
-            frame.value(&sent)
-        },
-        one_value,
-    );
+    let step = u8::try_from(step).unwrap_or_default();
+    let stepped = session.ask::<calls::RemoteStep>(&(id, step, &sent));
     match stepped {
         Err(thrown) if is_async != 0 && !thrown.is_uncatchable() => {
             let (promise, deferred) = rt.promise()?;
@@ -53,63 +42,39 @@ pub(super) fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 impl Session {
     /// Gives the client an iterator over an object.
-    pub(super) fn iterate(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
+    pub(super) fn iterate(&self, (object,): (Value,)) -> Result<Lent, Refusal> {
         let symbol = &self.tables.intrinsics.iterator;
-        self.iterator_by(symbol, "this object is not iterable", body, level)
+        self.iterator_by(symbol, "this object is not iterable", &object)
     }
 
     /// Gives the client an asynchronous iterator over an object.
-    pub(super) fn iterate_async(
-        &self,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn iterate_async(&self, (object,): (Value,)) -> Result<Lent, Refusal> {
         let symbol = &self.tables.intrinsics.iterators.async_symbol;
         let complaint =
             "this object is not asynchronously iterable; it has no Symbol.asyncIterator";
-        self.iterator_by(symbol, complaint, body, level)
+        self.iterator_by(symbol, complaint, &object)
     }
 
-    fn iterator_by(
-        &self,
-        symbol: &Key,
-        complaint: &str,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<Answer, Refusal> {
-        let object = self.read(level, body, one_target)?;
+    fn iterator_by(&self, symbol: &Key, complaint: &str, object: &Value) -> Result<Lent, Refusal> {
         let rt = self.runtime();
-        let method = rt.get(&object, symbol)?;
+        let method = rt.get(object, symbol)?;
         if !rt.is_function(&method) {
             return Err(rt.type_error(complaint).into());
         }
-        let iterator = rt.call(&method, &object, &[])?;
+        let iterator = rt.call(&method, object, &[])?;
         if !iterator.is_object() {
             let text = "the iterator of this object is not an object";
             return Err(rt.type_error(text).into());
         }
-        Ok(Answer::Lent(iterator))
-    }
-
-    /// Reads a request that is one object of this host.
-    pub(super) fn read_lent(
-        &self,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<(SlotId, Value), Refusal> {
-        self.read(level, body, |frame| {
-            let id = frame.fields().take_id()?;
-            let value = self
-                .tables
-                .lent_value(id)
-                .ok_or(RemoteError::Stale(id.get()))?;
-            Ok((id, value))
-        })
+        Ok(Lent(iterator))
     }
 
     /// Gives the next item of an iterator.
-    pub(super) fn next(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let (id, iterator) = self.read_lent(body, level)?;
+    pub(super) fn next(&self, (id,): (SlotId,)) -> Result<(bool, Value), Refusal> {
+        let iterator = self
+            .tables
+            .lent_value(id)
+            .ok_or(RemoteError::Stale(id.get()))?;
         let (rt, intrinsics) = (self.runtime(), &self.tables.intrinsics);
         let unfinished = |is: bool| self.tables.objects.borrow_mut().set_unfinished(id, is);
         // An iterator that throws is at its end.
@@ -121,23 +86,21 @@ impl Session {
         }
         let done = rt.get(&step, &intrinsics.done)?;
         if rt.to_bool(&done) {
-            return Ok(Answer::Step(None));
+            return Ok((true, Value::UNDEFINED));
         }
         let value = rt.get(&step, &intrinsics.value)?;
         unfinished(true);
-        Ok(Answer::Step(Some(value)))
+        Ok((false, value))
     }
 
     /// Ends an iterator that the client does not read to its end.
-    pub(super) fn close_iterator(
-        &self,
-        body: ValueReader<'_>,
-        level: &Level,
-    ) -> Result<Answer, Refusal> {
-        let (id, iterator) = self.read_lent(body, level)?;
+    pub(super) fn close_iterator(&self, (id,): (SlotId,)) -> Result<(), Refusal> {
+        let iterator = self
+            .tables
+            .lent_value(id)
+            .ok_or(RemoteError::Stale(id.get()))?;
         self.tables.objects.borrow_mut().set_unfinished(id, false);
-        self.close(&iterator)?;
-        Ok(Answer::Nothing)
+        Ok(self.close(&iterator)?)
     }
 
     /// Calls `return` of an iterator, as leaving a loop does.

@@ -2,12 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 
-use hostd_engine::Value;
 use hostd_protocol::frame::{Flags, FrameBuilder};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 
-use crate::marshal::{Baseline, KEPT, RequestObjects, Seen, Sent};
+use crate::marshal::{Baseline, RequestObjects, Seen, Sent};
 
 /// A request of the client that is being served: kept for the write-back until its reply is sent.
 #[derive(Debug, Default)]
@@ -22,8 +21,6 @@ pub(crate) struct Level {
     pub(crate) baseline: RefCell<Baseline>,
     /// The engine's count of mutations up to which nothing needs to be compared.
     pub(crate) compared: Cell<u64>,
-    /// Memory for arguments.
-    pub(crate) arguments: RefCell<Vec<Value>>,
 }
 
 impl Level {
@@ -31,9 +28,6 @@ impl Level {
     pub(crate) fn clear(&self) {
         self.objects.borrow_mut().clear();
         self.baseline.borrow_mut().clear();
-        let mut arguments = self.arguments.borrow_mut();
-        arguments.clear();
-        arguments.shrink_to(KEPT);
     }
 }
 

@@ -95,7 +95,6 @@ pub struct Session {
     out_of_order: RefCell<FxHashMap<LaneIndex, OutOfOrderReply>>,
     next_call: Cell<CallId>,
     lost: RefCell<Option<ProtocolError>>,
-    closing: Cell<bool>,
     poisoned: Cell<bool>,
     loaded: Cell<bool>,
     /// When a turn was requested of the client, if it has taken none since.

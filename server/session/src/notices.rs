@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use hostd_engine::Value;
 use hostd_napi::Origin;
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::CallId;
+use hostd_protocol::parts::AnyValue;
 
 use super::Session;
-use super::answer::Answer;
 use super::pending::Due;
-use crate::marshal::{Encoded, Encoder};
+use super::settled::Batch;
+use crate::marshal::Writable;
 
 /// The most uncaught errors that wait for room in the home lane.
 const UNCAUGHT_MAX: usize = 256;
@@ -130,7 +131,7 @@ impl Session {
     }
 
     /// Runs what is due. The reply says whether something is left, so that needs no further request.
-    pub(super) fn take_turn(&self) -> Answer {
+    pub(super) fn take_turn(&self) -> (bool, Batch) {
         self.announced_at.set(None);
         self.reminders.set(0);
         self.turn_requests.turn_came();
@@ -146,7 +147,7 @@ impl Session {
             self.by_wake_pipe.set(false);
         }
         let settled = self.take_settled();
-        Answer::Turn(more || self.has_settled(), settled)
+        (more || self.has_settled(), settled)
     }
 
     /// Sends what there is room for; returns how long the JS thread may sleep, without a limit if
@@ -171,7 +172,7 @@ impl Session {
         if !self.tables.remotes.borrow().has_released() {
             return;
         }
-        self.notify(CallKind::Released, |_| Ok(()));
+        self.notify::<calls::Released>(&());
     }
 
     fn flush_notices_now(&self) -> bool {
@@ -207,7 +208,7 @@ impl Session {
             return true;
         }
         let by_wake_pipe = !again && self.end.borrow_mut().request_notify();
-        if !by_wake_pipe && !self.notify(CallKind::Ring, |_| Ok(())) {
+        if !by_wake_pipe && !self.notify::<calls::Ring>(&()) {
             return false;
         }
         self.by_wake_pipe.set(by_wake_pipe);
@@ -217,29 +218,19 @@ impl Session {
     }
 
     fn send_uncaught(&self, error: &Value, origin: &str) -> bool {
-        let write = |out: &mut Encoder<'_, '_>| {
-            out.value(error)?;
-            Ok(out.fields().str(origin)?)
-        };
-        if self.fits(NOTICE_BYTES_MAX, write) {
-            return self.notify(CallKind::Uncaught, write);
+        let notice = &(error, origin);
+        if self.fits::<(AnyValue, AnyValue)>(NOTICE_BYTES_MAX, notice) {
+            return self.notify::<calls::Uncaught>(notice);
         }
-        self.notify(CallKind::Uncaught, |out| {
-            out.fields().str("an error too large to be sent")?;
-            Ok(out.fields().str(origin)?)
-        })
+        self.notify::<calls::Uncaught>(&("an error too large to be sent", origin))
     }
 
     /// Whether a body is smaller than `largest` bytes. Nothing stays counted as sent.
-    pub(super) fn fits(
-        &self,
-        largest: usize,
-        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
-    ) -> bool {
+    pub(super) fn fits<P>(&self, largest: usize, part: &impl Writable<P>) -> bool {
         let mut buffers = self.take_buffers();
         buffers.builder.start(FrameKind::Notice, 0);
         buffers.sent.clear();
-        let written = write(&mut self.encoder(&mut buffers));
+        let written = part.put(&mut self.encoder(&mut buffers));
         let length = buffers.builder.body_bytes().len();
         self.unsend(&mut buffers);
         self.put_buffers(buffers);
@@ -247,19 +238,16 @@ impl Session {
     }
 
     /// Sends a notice if there is room for it; false if it has to wait.
-    pub(super) fn notify(
-        &self,
-        call: CallKind,
-        write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
-    ) -> bool {
+    pub(super) fn notify<C: TypedCall>(&self, notice: &impl Writable<C::Request>) -> bool {
+        let call = C::KIND;
         let mut buffers = self.take_buffers();
-        if matches!(call, CallKind::Released) {
+        if call == CallKind::Released {
             self.begin(&mut buffers, FrameKind::Notice, call.number());
         } else {
             buffers.builder.start(FrameKind::Notice, call.number());
             buffers.sent.clear();
         }
-        let written = write(&mut self.encoder(&mut buffers));
+        let written = notice.put(&mut self.encoder(&mut buffers));
         let sent = written.is_ok() && {
             let frame = buffers.builder.finish(CallId(0), self.generation);
             match frame.and_then(|frame| self.send_notice(frame)) {

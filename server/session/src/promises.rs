@@ -4,12 +4,12 @@
 use hostd_engine::{FunctionSpec, Invocation, JsResult, PromiseState, Runtime, Value};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::value::ValueReader;
+use hostd_protocol::parts::PromiseOutcome;
 
 use super::Session;
-use super::answer::{Answer, Refusal};
-use super::level::Level;
+use super::answer::Refusal;
 use super::pending::{Due, Settled};
+use super::settled::{OutcomeOf, outcome};
 use super::tables::Fresh;
 
 /// The engine function tag of the reactions of promises with a subscription.
@@ -31,21 +31,24 @@ fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
 
 impl Session {
     /// Answers the state of a promise; subscribes to a pending one.
-    pub(super) fn watch(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
-        let (id, promise) = self.read_lent(body, level)?;
+    pub(super) fn watch(&self, (id,): (SlotId,)) -> Result<OutcomeOf<u32>, Refusal> {
+        let promise = self
+            .tables
+            .lent_value(id)
+            .ok_or(RemoteError::Stale(id.get()))?;
         let rt = self.runtime();
         let Some(state) = rt.promise_state(&promise) else {
             return Err(rt.type_error("only a promise can be awaited").into());
         };
         if !matches!(state, PromiseState::Pending) {
             rt.mark_handled(&promise);
-            return Ok(Answer::Promise(state));
+            return Ok(outcome(state, 0));
         }
         if self.watch_of(id) == 0 {
             let fresh = self.begin_watch(&promise, id.get())?;
             self.tables.objects.borrow_mut().set_watch(id, fresh.watch);
         }
-        Ok(Answer::Watched(self.watch_of(id)))
+        Ok(PromiseOutcome::Pending(self.watch_of(id)))
     }
 
     /// Subscribes to the settlement of a promise; `id` is zero if it is not lent yet.
@@ -127,27 +130,24 @@ impl Session {
 
     /// Settles an awaitable of the client in the next turn, as its reactions run within turns. One whose
     /// promise died meanwhile needs nothing.
-    pub(super) fn settle(&self, body: ValueReader<'_>, level: &Level) -> Result<Answer, Refusal> {
+    pub(super) fn settle(
+        &self,
         // The promise stays as long as it is settled.
-        let (id, _promise, state, value) = self.read(level, body, |frame| {
-            let id = frame.fields().take_id()?;
-            let promise = self.tables.receive(id)?;
-            if promise.is_none() {
-                self.tables.remotes.borrow_mut().give_back(id);
+        ((id, _promise), outcome): ((SlotId, Option<Value>), OutcomeOf<()>),
+    ) -> Result<(), Refusal> {
+        let outcome = match outcome {
+            PromiseOutcome::Fulfilled(value) => Ok(value),
+            PromiseOutcome::Rejected(reason) => Err(reason),
+            PromiseOutcome::Pending(()) => {
+                let text = "an awaitable cannot be settled to pending";
+                return Err(RemoteError::Unsupported(text.to_owned()).into());
             }
-            let state = frame.fields().take_u8()?;
-            Ok((id, promise, state, frame.value()?))
-        })?;
-        if !(1..=2).contains(&state) {
-            let text = format!("an awaitable cannot be settled to state {state}");
-            return Err(RemoteError::Unsupported(text).into());
-        }
+        };
         let deferred = self.tables.awaitables.borrow_mut().remove(&id.get());
         if let Some(deferred) = deferred {
-            let outcome = if state == 1 { Ok(value) } else { Err(value) };
             self.run_in_turn(Due::Settle(deferred, outcome));
         }
-        Ok(Answer::Nothing)
+        Ok(())
     }
 
     /// A promise goes to the client, which is notified of its end: a rejection is not unhandled.

@@ -29,7 +29,7 @@ impl Session {
             if let Some(error) = self.lost.borrow_mut().take() {
                 return Ended::Lost(error);
             }
-            if self.closing.get() || self.turn_requests.is_closing() {
+            if self.turn_requests.is_closing() {
                 self.host.close();
                 self.tables.objects.borrow_mut().clear();
                 self.turn_requests.set_over();

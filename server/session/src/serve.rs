@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use hostd_protocol::calls::{CallKind, Requester};
+use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
 use hostd_protocol::ids::LaneIndex;
@@ -41,8 +41,7 @@ impl Session {
         let body = level.body.borrow();
         let mut reader = ValueReader::new(&body, &self.limits);
         self.take_releases(header.flags, &mut reader)?;
-        let known = CallKind::from_number(header.number);
-        let Some(call) = known.filter(|call| call.requester() == Requester::Client) else {
+        let Some(call) = CallKind::from_number(header.number) else {
             let text = format!("unknown call number {}", header.number);
             return Err(Refusal::Unread(RemoteError::Unsupported(text)));
         };
@@ -54,7 +53,7 @@ impl Session {
         if self.is_cancelled() {
             return Err(Refusal::Unread(RemoteError::Cancelled));
         }
-        if self.poisoned.get() && !matches!(call, CallKind::Close | CallKind::Release) {
+        if self.poisoned.get() && call != CallKind::Release {
             let text = "the host failed in an earlier call (a defect of the host); restart it";
             return Err(Refusal::Unread(RemoteError::Host(text.to_owned())));
         }
@@ -142,7 +141,7 @@ impl Session {
             buffers.builder.unread();
         }
         let written = self.compose_body(buffers, level, changes, |out| match answer {
-            Ok(answer) => answer.write(self, out),
+            Ok(answer) => answer.write(out),
             Err(refusal) => refusal.write(self, out),
         });
         let written = written.and_then(|()| {

@@ -2,10 +2,10 @@
 //! which they were settled, or as notices.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 
-use hostd_engine::PromiseState;
-use hostd_protocol::calls::CallKind;
+use hostd_engine::{PromiseState, Value};
+use hostd_protocol::calls::{self, SettledPromise};
+use hostd_protocol::parts::{AnyValue, List, PromiseOutcome, Put};
 
 use super::Session;
 use super::pending::Settled;
@@ -18,6 +18,44 @@ const NOTICE_FULL_BYTES: usize = 48 << 10;
 /// A result of more bytes is not sent along: the client requests it.
 const VALUE_BYTES_MAX: usize = 8 << 10;
 
+/// Promises for one frame.
+#[derive(Debug)]
+pub(super) struct Batch {
+    promises: Vec<Settled>,
+    /// The size of the frame from which on no further promise is added.
+    full: usize,
+    /// How many were taken; not all of them were written.
+    taken: Cell<usize>,
+}
+
+impl Put<List<SettledPromise>, Encoder<'_, '_>> for Batch {
+    fn put(&self, out: &mut Encoder<'_, '_>) -> Encoded {
+        let session = Session::current();
+        let at = out.fields().position();
+        out.fields().put_u32(0);
+        let (mut taken, mut written) = (0, 0);
+        for settled in &self.promises {
+            if out.fields().position() >= self.full {
+                break;
+            }
+            taken += 1;
+            // The client has released this one.
+            if !out.tables.is_lent_as(&settled.promise, settled.id) {
+                continue;
+            }
+            written += 1;
+            out.restart();
+            let state = out.tables.rt.promise_state(&settled.promise);
+            let state = state.filter(|state| session.as_ref().is_some_and(|it| it.is_small(state)));
+            let outcome = outcome(state.unwrap_or(PromiseState::Pending), ());
+            Put::<SettledPromise, _>::put(&((settled.id, settled.serial), outcome), out)?;
+        }
+        out.fields().patch_u32(at, written);
+        self.taken.set(taken);
+        Ok(())
+    }
+}
+
 impl Session {
     /// Queues a settled promise for the client.
     pub(super) fn note_settled(&self, settled: Settled) {
@@ -25,10 +63,14 @@ impl Session {
     }
 
     /// Takes the promises for the reply to a turn, in order.
-    pub(super) fn take_settled(&self) -> Vec<Settled> {
+    pub(super) fn take_settled(&self) -> Batch {
         let mut queue = self.settled.borrow_mut();
         let most = queue.len().min(PER_FRAME_MAX);
-        queue.drain(..most).collect()
+        Batch {
+            promises: queue.drain(..most).collect(),
+            full: usize::MAX,
+            taken: Cell::new(0),
+        }
     }
 
     /// Whether settled promises are queued.
@@ -39,7 +81,7 @@ impl Session {
     /// Sends what there is room for; false if something is left.
     pub(super) fn send_settled(&self) -> bool {
         loop {
-            let batch: VecDeque<Settled> = self
+            let batch: Vec<Settled> = self
                 .settled
                 .borrow()
                 .iter()
@@ -49,49 +91,16 @@ impl Session {
             if batch.is_empty() {
                 return true;
             }
-            let written = Cell::new(0);
-            let sent = self.notify(CallKind::Settled, |out| {
-                written.set(self.write_settled(out, batch.iter(), NOTICE_FULL_BYTES)?);
-                Ok(())
-            });
-            if !sent {
+            let batch = Batch {
+                promises: batch,
+                full: NOTICE_FULL_BYTES,
+                taken: Cell::new(0),
+            };
+            if !self.notify::<calls::Settled>(&(&batch,)) {
                 return false;
             }
-            self.settled.borrow_mut().drain(..written.get());
+            self.settled.borrow_mut().drain(..batch.taken.get());
         }
-    }
-
-    /// Writes a count and promises until the frame has `full` bytes; returns how many were taken.
-    pub(super) fn write_settled<'a>(
-        &self,
-        out: &mut Encoder<'_, '_>,
-        list: impl Iterator<Item = &'a Settled>,
-        full: usize,
-    ) -> Encoded<usize> {
-        let at = out.fields().position();
-        out.fields().put_u32(0);
-        let (mut taken, mut written) = (0, 0);
-        for settled in list {
-            if out.fields().position() >= full {
-                break;
-            }
-            taken += 1;
-            // The client has released this one.
-            if !self.tables.is_lent_as(&settled.promise, settled.id) {
-                continue;
-            }
-            written += 1;
-            out.restart();
-            out.fields().put_u32(settled.id.get());
-            out.fields().put_u32(settled.serial);
-            let state = self.runtime().promise_state(&settled.promise);
-            match state {
-                Some(state) if self.is_small(&state) => write_state(out, &state)?,
-                _ => write_state(out, &PromiseState::Pending)?,
-            }
-        }
-        out.fields().patch_u32(at, written);
-        Ok(taken)
     }
 
     fn is_small(&self, state: &PromiseState) -> bool {
@@ -102,20 +111,18 @@ impl Session {
         is_fixed
             || value.is_undefined()
             || value.is_null()
-            || self.fits(VALUE_BYTES_MAX, |out| out.value(value))
+            || self.fits::<AnyValue>(VALUE_BYTES_MAX, value)
     }
 }
 
-/// Writes the state of a promise and its result.
-pub(super) fn write_state(out: &mut Encoder<'_, '_>, state: &PromiseState) -> Encoded {
-    let (code, value) = match state {
-        PromiseState::Pending => {
-            out.fields().put_u8(0);
-            return Ok(());
-        }
-        PromiseState::Fulfilled(value) => (1, value),
-        PromiseState::Rejected(reason) => (2, reason),
-    };
-    out.fields().put_u8(code);
-    out.value(value)
+/// The outcome of a promise on this side.
+pub(super) type OutcomeOf<P> = PromiseOutcome<P, Value>;
+
+/// The outcome of a promise in this state.
+pub(super) fn outcome<P>(state: PromiseState, pending: P) -> OutcomeOf<P> {
+    match state {
+        PromiseState::Pending => PromiseOutcome::Pending(pending),
+        PromiseState::Fulfilled(value) => PromiseOutcome::Fulfilled(value),
+        PromiseState::Rejected(reason) => PromiseOutcome::Rejected(reason),
+    }
 }

@@ -71,7 +71,6 @@ impl Session {
             out_of_order: RefCell::default(),
             next_call: Cell::new(CallId(0)),
             lost: RefCell::new(None),
-            closing: Cell::new(false),
             poisoned: Cell::new(false),
             loaded: Cell::new(false),
             announced_at: Cell::new(None),

@@ -15,6 +15,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -160,6 +161,7 @@ impl Client {
 /// Makes a session, has it use everything, and ends it.
 fn session(addon: &str, alone: bool) {
     let (segment, lanes) = lane::Segment::create().unwrap();
+    let (closer, closers) = mpsc::channel();
     let js = thread::Builder::new().stack_size(2 << 20).spawn(move || {
         let segment = lane::Segment::open(lanes).unwrap();
         let session = Session::start(SessionOptions {
@@ -172,7 +174,9 @@ fn session(addon: &str, alone: bool) {
             debug: false,
             hooks: Box::new(Hooks),
         });
-        matches!(session.unwrap().run(), Ended::Closed)
+        let session = session.unwrap();
+        closer.send(session.closer()).unwrap();
+        matches!(session.run(), Ended::Closed)
     });
     let end = lane::client(segment, GENERATION, LIMITS);
     let mut client = Client {
@@ -190,7 +194,7 @@ fn session(addon: &str, alone: bool) {
         client.call(CallKind::Turn, |_| ());
         thread::yield_now();
     }
-    client.call(CallKind::Close, |_| ());
+    closers.recv().unwrap().close();
     assert!(js.unwrap().join().unwrap(), "the session ends in order");
 }
 

@@ -23,7 +23,6 @@ const ASKED: &[CallKind] = &[
     CallKind::RemoteHas,
     CallKind::RemoteKeys,
     CallKind::RemoteDelete,
-    CallKind::RemoteConstruct,
     CallKind::RemoteStep,
 ];
 
@@ -121,15 +120,7 @@ impl Values<'_> {
         let target = target.map_or_else(|| 1 + self.chance.below(1000), SlotId::get);
         self.out.put_u32(target);
         match call {
-            CallKind::Invoke => {
-                let has_this = self.chance.one_in(3);
-                self.flag(has_this);
-                if has_this {
-                    self.value(DEPTH)?;
-                }
-                self.arguments(is_large)?;
-            }
-            CallKind::RemoteConstruct => self.arguments(is_large)?,
+            CallKind::Invoke => self.arguments(is_large)?,
             CallKind::RemoteGet | CallKind::RemoteHas | CallKind::RemoteDelete => self.key()?,
             CallKind::RemoteSet => {
                 self.key()?;

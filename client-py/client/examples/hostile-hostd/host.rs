@@ -195,7 +195,7 @@ impl Host {
         let begun = Instant::now();
         let mut times = chance.few();
         // Turns and releases get fewer callbacks.
-        let may_ask = asked.depth < NESTED_MAX && asked.call != CallKind::Close;
+        let may_ask = asked.depth < NESTED_MAX;
         while may_ask
             && (times > 0 && self.asked < ASKED_MAX
                 || manner == Manner::Runaway && begun.elapsed() < Duration::from_secs(5))

@@ -50,10 +50,8 @@ impl Host {
             for &(name, id, kind) in EXPORTS {
                 // It is short.
                 let _ = out.str(name);
-                out.put_u8(1);
                 lent(out, id, kind);
             }
-            out.put_u8(1);
         })
     }
 }
@@ -66,16 +64,11 @@ impl Values<'_> {
         self.out.put_u32(count);
         for _ in 0..count {
             self.text()?;
-            let is_live = self.chance.one_in(4);
-            self.out.put_u8(u8::from(!is_live));
-            if !is_live {
-                let kind = self.chance.pick(&[HostKind::Function, HostKind::Class]);
-                if let Some(id) = self.id() {
-                    self.lent_as(id, kind);
-                }
+            let kind = self.chance.pick(&[HostKind::Function, HostKind::Class]);
+            if let Some(id) = self.id() {
+                self.lent_as(id, kind);
             }
         }
-        self.out.put_u8(1);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use hostd_engine::{JsResult, Runtime, Value};
 use rustc_hash::FxHashMap;
 
 /// How many entries' memory is kept for the next block.
-pub(crate) const KEPT: usize = 1 << 12;
+const KEPT: usize = 1 << 12;
 /// Up to here a scan beats hashing.
 const SCANNED: usize = 12;
 
@@ -105,6 +105,8 @@ pub(crate) struct RequestObjects {
     values: Vec<Option<Value>>,
     /// Where the outermost values with compounds in them begin in the body.
     starts: Vec<usize>,
+    /// The arguments of the call, until its reply is sent.
+    pub(crate) arguments: Vec<Value>,
 }
 
 impl RequestObjects {
@@ -173,8 +175,10 @@ impl RequestObjects {
     pub(crate) fn clear(&mut self) {
         self.values.clear();
         self.starts.clear();
+        self.arguments.clear();
         self.values.shrink_to(KEPT);
         self.starts.shrink_to(KEPT);
+        self.arguments.shrink_to(KEPT);
     }
 }
 

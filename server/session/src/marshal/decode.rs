@@ -98,22 +98,6 @@ impl<'d, 'b> Decoder<'d, 'b> {
         }
     }
 
-    /// Reads the id of an object of this host and finds the object.
-    pub(crate) fn target(&mut self) -> Decoded {
-        let id = self.reader.take_id()?;
-        Ok(self.own(id))
-    }
-
-    /// Reads `count` values after a count field.
-    pub(crate) fn values(&mut self, into: &mut Vec<Value>) -> Decoded<()> {
-        let count = self.reader.take_count(1)?;
-        for _ in 0..count {
-            let value = self.value()?;
-            self.rt.push(into, value)?;
-        }
-        Ok(())
-    }
-
     /// Reads a property key: a string, a number, or a symbol of this host.
     pub(crate) fn key(&mut self) -> Decoded<Key> {
         let at = self.reader.position();
@@ -253,7 +237,8 @@ impl<'d, 'b> Decoder<'d, 'b> {
         Ok(value)
     }
 
-    fn own(&mut self, id: SlotId) -> Value {
+    /// The object of this host with this id.
+    pub(super) fn own(&mut self, id: SlotId) -> Value {
         let found = self.tables.lent_value(id);
         if found.is_none() {
             self.stale.get_or_insert(id);
@@ -363,14 +348,4 @@ impl<'d, 'b> Decoder<'d, 'b> {
 
 fn malformed(what: &'static str, at: usize) -> DecodeError {
     ProtocolError::malformed(what, at).into()
-}
-
-/// Reads a request that is one value.
-pub(crate) fn one_value(frame: &mut Decoder<'_, '_>) -> Decoded {
-    frame.value()
-}
-
-/// Reads a request that is one object of this host.
-pub(crate) fn one_target(frame: &mut Decoder<'_, '_>) -> Decoded {
-    frame.target()
 }

@@ -61,7 +61,7 @@ pub(crate) enum Sent {
 /// Writes one block.
 #[derive(Debug)]
 pub(crate) struct Encoder<'e, 'w> {
-    pub(super) tables: &'e ObjectTables,
+    pub(crate) tables: &'e ObjectTables,
     pub(super) rt: Runtime,
     pub(super) out: ValueWriter<'w>,
     pub(super) seen: &'e mut Seen,

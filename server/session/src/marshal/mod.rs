@@ -9,13 +9,15 @@ mod compare;
 mod decode;
 mod encode;
 mod error;
+mod parts;
 mod plain;
 mod proxy;
 mod write_back;
 
 pub(crate) use apply::apply;
-pub(crate) use block::{KEPT, Original, RequestObjects, Seen};
-pub(crate) use decode::{DecodeError, Decoder, one_target, one_value};
+pub(crate) use block::{Original, RequestObjects, Seen};
+pub(crate) use decode::{DecodeError, Decoder};
 pub(crate) use encode::{EncodeError, Encoded, Encoder, Sent};
+pub(crate) use parts::{Asked, HostSide, Lent, Writable};
 pub(crate) use plain::{class_prototype, nature};
 pub(crate) use write_back::{Baseline, Changes};

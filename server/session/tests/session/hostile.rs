@@ -141,8 +141,10 @@ fn client_that_goes_in_the_middle_of_a_callback_ends_the_session() {
 fn close_tears_down_in_order() {
     let mut peer = Peer::start();
     peer.lend("(() => 1)");
-    peer.ask(CallKind::Close, |_| ()).unwrap();
+    let closer = peer.closer.clone();
+    closer.close();
     assert_eq!(peer.ended(), "closed");
+    assert!(closer.is_over());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{ValueReader, ValueWriter};
-use hostd_session::{Ended, Session, SessionHooks, SessionOptions};
+use hostd_session::{Closer, Ended, Session, SessionHooks, SessionOptions};
 
 use crate::tree;
 
@@ -36,6 +36,7 @@ impl SessionHooks for Hooks {
 /// One client with one lane.
 pub(crate) struct Peer {
     end: ClientEnd,
+    pub(crate) closer: Closer,
     /// Reports the client's end to the host.
     waker: HostWaker,
     lane: ClientLane,
@@ -74,14 +75,14 @@ impl Peer {
     pub(crate) fn with(limits: Limits) -> Self {
         let (segment, fd) = lane::Segment::create().expect("shared memory");
         let end = lane::client(segment, GENERATION, limits);
-        let (sender, receiver) = mpsc::channel();
+        let (started, starts) = mpsc::channel();
         let host = thread::Builder::new()
             .name("js".into())
             .stack_size(8 << 20)
             .spawn(move || {
                 let segment = lane::Segment::open(fd).expect("shared memory");
                 let end = lane::host(segment, GENERATION, limits);
-                sender.send(end.waker()).expect("a client");
+                let waker = end.waker();
                 let options = SessionOptions {
                     end,
                     wake_pipe: None,
@@ -92,16 +93,20 @@ impl Peer {
                     debug: false,
                     hooks: Box::new(Hooks),
                 };
-                match Session::start(options).expect("a session").run() {
+                let session = Session::start(options).expect("a session");
+                started.send((waker, session.closer())).expect("a peer");
+                match session.run() {
                     Ended::Closed => "closed".into(),
                     Ended::Lost(error) => error.to_string(),
                 }
             })
             .expect("a thread");
         let lane = end.lease(None, &mut patience()).expect("a lane");
+        let (waker, closer) = starts.recv().expect("a session");
         Self {
             end,
-            waker: receiver.recv().expect("a host"),
+            waker,
+            closer,
             lane,
             limits,
             builder: FrameBuilder::new(limits),
@@ -419,8 +424,7 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         | CallKind::Release
         | CallKind::Settle
         | CallKind::CloseIterator
-        | CallKind::Collect
-        | CallKind::Close => String::new(),
+        | CallKind::Collect => String::new(),
         CallKind::Watch => match reader.take_u8().unwrap() {
             0 => format!("pending {}", reader.take_u32().unwrap()),
             1 => format!("fulfilled {}", tree::text(reader)),
@@ -445,12 +449,9 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
             let mut text = tree::text(reader);
             for _ in 0..reader.take_u32().unwrap() {
                 text = format!("{text} {}", tree::text(reader));
-                if reader.take_bool().unwrap() {
-                    text = format!("{text}={}", tree::text(reader));
-                }
+                text = format!("{text}={}", tree::text(reader));
             }
-            let callable = reader.take_bool().unwrap();
-            format!("{text} callable={callable}")
+            text
         }
         _ => tree::text(reader),
     };
@@ -529,10 +530,7 @@ fn asked(header: &Header, reader: &mut ValueReader<'_>) -> Asked {
     let target = reader.take_u32().unwrap();
     let mut values = Vec::new();
     let count = match call {
-        CallKind::Invoke => {
-            assert!(!reader.take_bool().unwrap(), "no `this` is sent");
-            reader.take_u32().unwrap()
-        }
+        CallKind::Invoke => reader.take_u32().unwrap(),
         CallKind::RemoteSet => 2,
         CallKind::RemoteKeys => 0,
         CallKind::RemoteStep => {
