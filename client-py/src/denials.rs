@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hostd_protocol::frame::Denial;
+use hostd_protocol::frame::{Denial, Denied};
 use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -56,10 +56,10 @@ impl Denials {
             let grants = denial.grants.iter().map(|path| bytes(path));
             let grants = grants.collect::<PyResult<Vec<_>>>()?.object(py)?;
             let subject = bytes(&denial.subject)?.into_any();
-            let what = (denial.what as u8).object(py)?;
+            let option = option(denial.what).object(py)?;
             let traits = [denial.js_thread.object(py)?, denial.is_guess.object(py)?];
             let [js_thread, is_guess] = traits;
-            let entry = [what, js_thread, is_guess, subject, grants];
+            let entry = [option, js_thread, is_guess, subject, grants];
             reported.append(fallible::tuple_of(py, entry)?)?;
         }
         call(&add, (reported,))?;
@@ -90,5 +90,17 @@ impl Denials {
             self.pending.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+/// The option of `Sandbox` that allows what was denied.
+const fn option(denied: Denied) -> &'static str {
+    match denied {
+        Denied::Read => "read",
+        Denied::Write => "write",
+        Denied::Network => "network",
+        Denied::LocalSocket => "unix",
+        Denied::Program => "subprocess",
+        Denied::Watch => "watch",
     }
 }

@@ -9,6 +9,7 @@ use hostd_client::{Carrier, HostConfig, RestartMode};
 use hostd_protocol::calls;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::package::package_of;
+use hostd_protocol::value::{ClientKind, ErrorClass, IteratorStep};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -26,9 +27,34 @@ use crate::sandbox::Sandbox;
 use crate::threads;
 use crate::turns::running_loop;
 
+/// The numbers of the protocol that Python uses: what an object is lent as, the steps of an iterator,
+/// the classes of errors.
+const NUMBERS: [(&str, u8); 17] = [
+    ("CALLABLE", ClientKind::Callable.code()),
+    ("EXPOSED", ClientKind::Exposed.code()),
+    ("MAPPING", ClientKind::Mapping.code()),
+    ("SEQUENCE", ClientKind::Sequence.code()),
+    ("OPAQUE", ClientKind::Opaque.code()),
+    ("AWAITABLE", ClientKind::Awaitable.code()),
+    ("ITERATOR", ClientKind::Iterator.code()),
+    ("GENERATOR", ClientKind::Generator.code()),
+    ("ASYNC_ITERATOR", ClientKind::AsyncIterator.code()),
+    ("ASYNC_GENERATOR", ClientKind::AsyncGenerator.code()),
+    ("NEXT", IteratorStep::Next.code()),
+    ("RETURN", IteratorStep::Return.code()),
+    ("THROW", IteratorStep::Throw.code()),
+    ("ERROR", ErrorClass::Error.code()),
+    ("TYPE_ERROR", ErrorClass::Type.code()),
+    ("RANGE_ERROR", ErrorClass::Range.code()),
+    ("SYNTAX_ERROR", ErrorClass::Syntax.code()),
+];
+
 /// The native part of `napi_python`.
 #[pymodule]
 mod _native {
+    use super::NUMBERS;
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::{_after_fork, _clear_cache, _construct, _host, _new_object, _open, _shutdown};
     #[pymodule_export]
@@ -49,6 +75,14 @@ mod _native {
     use crate::proxy::{Addon, Host};
     #[pymodule_export]
     use crate::proxy::{JSIterator, JSObject};
+
+    /// Python takes the numbers of the protocol from here; the stub lists them.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        NUMBERS
+            .iter()
+            .try_for_each(|(name, number)| module.setattr(*name, *number))
+    }
 
     /// The version of the package, which is that of the workspace.
     #[pymodule_export]

@@ -24,7 +24,7 @@ enum Item {
         meter: Arc<Meter>,
     },
     Log {
-        level: u8,
+        level: LogLevel,
         target: String,
         message: String,
         /// The meter that is charged, if a host sent it.
@@ -119,7 +119,7 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
             if lost != 0 {
                 let text = format!("{lost} pieces of output of addons were lost: too fast");
                 let item = Item::Log {
-                    level: 1,
+                    level: LogLevel::Warn,
                     target: "output".to_owned(),
                     message: text,
                     meter: None,
@@ -132,6 +132,17 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
         if attached.is_none() {
             return;
         }
+    }
+}
+
+/// The level as Python's `logging` counts.
+const fn level_of_python(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Error => 40,
+        LogLevel::Warn => 30,
+        LogLevel::Info => 20,
+        LogLevel::Debug => 10,
+        LogLevel::Trace => 5,
     }
 }
 
@@ -158,7 +169,10 @@ fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
             message,
             meter,
         } => (
-            call(&from_output(py, "log")?, (level, target, message)),
+            call(
+                &from_output(py, "log")?,
+                (level_of_python(level), target, message),
+            ),
             meter,
         ),
     };
@@ -181,7 +195,7 @@ pub(crate) fn output(label: &str, stream: OutputStream, bytes: &[u8], meter: Arc
 /// Queues a line of a log: of a host, whose meter is charged for it, or of this package.
 pub(crate) fn log(level: LogLevel, target: &str, message: &str, meter: Option<Arc<Meter>>) {
     queue(Item::Log {
-        level: level as u8,
+        level,
         target: cut(target).to_owned(),
         message: cut(message).to_owned(),
         meter,

@@ -7,7 +7,7 @@ import errno
 import pathlib
 import queue
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -186,7 +186,7 @@ def test_strict_names_paths_that_do_not_exist_for_the_addon(ungranted: pathlib.P
 def test_forged_denials_are_escaped_and_bounded() -> None:
     denials = Denials(Sandbox())
     for number in range(2000):
-        denials.add([(0, True, False, b"/\x1b[31m\xff%d" % number, [b"/\x1b\xff"])])
+        denials.add([("read", True, False, b"/\x1b[31m\xff%d" % number, [b"/\x1b\xff"])])
     assert len(denials.listed()) <= 256
     note = denials.note(denials.take(guesses=False))
     assert len(note) < 2000
@@ -194,6 +194,6 @@ def test_forged_denials_are_escaped_and_bounded() -> None:
     assert note.isprintable()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        denials.add([(0, True, False, b"/\x1b[31m", [])])
+        denials.add([("read", True, False, b"/\x1b[31m", [])])
         assert denials.warn("x", is_end=False) is False
     assert all("\x1b" not in str(one.message) for one in seen)

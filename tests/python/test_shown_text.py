@@ -242,7 +242,7 @@ def test_labels_are_shown_escaped(text: str) -> None:
 def test_logs_show_it_escaped(text: str, caplog: pytest.LogCaptureFixture) -> None:
     error = JSError(text)
     with caplog.at_level(logging.DEBUG):
-        _output.log(1, text, text)
+        _output.log(logging.WARNING, text, text)
         _output.show("words", True, f"{text}\n".encode("utf-8", "replace"))
         _output.uncaught("words", error, text)
         _output.trouble("words", error)
@@ -259,7 +259,7 @@ def test_logs_show_it_escaped(text: str, caplog: pytest.LogCaptureFixture) -> No
 def test_percent_signs_are_no_formats(caplog: pytest.LogCaptureFixture) -> None:
     text = "100%s %d %(name)s {} {0}"
     with caplog.at_level(logging.DEBUG):
-        _output.log(1, text, text)
+        _output.log(logging.WARNING, text, text)
         _output.show("words", False, f"{text}\n".encode())
         _output.uncaught("words", JSError(text), text)
         _output.trouble("words", JSError(text))
@@ -271,7 +271,7 @@ def test_percent_signs_are_no_formats(caplog: pytest.LogCaptureFixture) -> None:
 def test_warnings_and_reports_show_it_escaped(text: str) -> None:
     denials = Denials(Sandbox())
     raw = text.encode("utf-8", "surrogatepass")
-    denials.add([(0, True, False, raw, [raw]), (2, True, False, raw, [])])
+    denials.add([("read", True, False, raw, [raw]), ("network", True, False, raw, [])])
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         denials.warn(f"{text}.{text}", is_end=True)

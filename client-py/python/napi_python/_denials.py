@@ -14,15 +14,15 @@ from napi_python._errors import SandboxWarning
 if TYPE_CHECKING:
     from napi_python._sandbox import Sandbox
 
-# By number on the wire: what was denied, and the option that allows it.
-_KINDS: Final = (
-    ("read of", "read"),
-    ("write to", "write"),
-    ("network access by", "network"),
-    ("use of", "unix"),
-    ("start of", "subprocess"),
-    ("watching of", "watch"),
-)
+# What was denied, by the option that allows it.
+_DENIED: Final = {
+    "read": "read of",
+    "write": "write to",
+    "network": "network access by",
+    "unix": "use of",
+    "subprocess": "start of",
+    "watch": "watching of",
+}
 # How many different denials are counted, how many are remembered as reported, and how many one
 # message names.
 _LISTED_MAX: Final = 256
@@ -37,7 +37,7 @@ class Denial:
     """One denial as the host reported it, which may be forged.
 
     Attributes:
-        what: The index in `_KINDS`.
+        option: The option that allows it.
         js_thread: Whether it happened on the JS thread.
         is_guess: Whether it may have been a failure without the sandbox, too.
         subject: The path, address or name.
@@ -45,7 +45,7 @@ class Denial:
 
     """
 
-    what: int
+    option: str
     js_thread: bool
     is_guess: bool
     subject: str
@@ -54,13 +54,15 @@ class Denial:
     def __str__(self) -> str:
         """Returns it as text for a message."""
         subject = self.subject
-        if self.what in (0, 1) or (self.what == 4 and subject):  # noqa: PLR2004 - a program
+        if self.option in ("read", "write") or (self.option == "subprocess" and subject):
             subject = _quoted(subject)
-        elif self.what == 2:  # noqa: PLR2004 - a name that was to be looked up
+        elif self.option == "network":
+            # Else it is a name that was to be looked up.
             subject = subject if subject == "a socket" else _quoted(subject)
         else:
-            subject = {3: "a local socket", 4: "a program"}.get(self.what, "files")
-        return f"{_KINDS[self.what][0]} {subject}"
+            other = {"unix": "a local socket", "subprocess": "a program"}
+            subject = other.get(self.option, "files")
+        return f"{_DENIED[self.option]} {subject}"
 
 
 def _quoted(text: str) -> str:
@@ -87,7 +89,7 @@ def advice(sandbox: Sandbox, denials: list[Denial]) -> str:
         if value != field.default and not (field.name in ("read", "write", "env") and not value):
             options[field.name] = value
     for denial in denials:
-        option = _KINDS[denial.what][1]
+        option = denial.option
         if option in ("read", "write"):
             known: Any = options.get(option, ())
             options[option] = [*known, *(path for path in denial.grants if path not in known)]
@@ -112,14 +114,14 @@ class Denials:
         self._sandbox = sandbox
         self._recent: list[tuple[Denial, bool]] = []
         self._taken: list[Denial] = []
-        self._reported: collections.OrderedDict[tuple[int, str], None] = collections.OrderedDict()
+        self._reported: collections.OrderedDict[tuple[str, str], None] = collections.OrderedDict()
         self._counts: dict[Denial, int] = {}
 
-    def add(self, denials: list[tuple[int, bool, bool, bytes, list[bytes]]]) -> None:
+    def add(self, denials: list[tuple[str, bool, bool, bytes, list[bytes]]]) -> None:
         """Adds denials that the host reported."""
-        for what, js_thread, is_guess, subject, grants in denials:
+        for option, js_thread, is_guess, subject, grants in denials:
             paths = tuple(os.fsdecode(path) for path in grants)
-            denial = Denial(what, js_thread, is_guess, os.fsdecode(subject), paths)
+            denial = Denial(option, js_thread, is_guess, os.fsdecode(subject), paths)
             self._recent.append((denial, False))
             if denial in self._counts or len(self._counts) < _LISTED_MAX:
                 self._counts[denial] = self._counts.get(denial, 0) + 1
@@ -177,7 +179,7 @@ class Denials:
 
     def _mark_reported(self, denial: Denial) -> bool:
         """Marks a denial as reported; returns whether it was not before."""
-        key = (denial.what, denial.subject)
+        key = (denial.option, denial.subject)
         if key in self._reported:
             return False
         self._reported[key] = None
@@ -189,7 +191,7 @@ class Denials:
         """Returns the denials for `host(addon).stats()`."""
         return [
             {
-                "what": _KINDS[denial.what][1],
+                "what": denial.option,
                 "subject": denial.subject,
                 "option": advice(type(self._sandbox)(), [denial]),
                 "count": count,

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from napi_python import _text
+from napi_python._native import ERROR, RANGE_ERROR, SYNTAX_ERROR, TYPE_ERROR
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
@@ -379,8 +380,12 @@ def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> 
     return cls(message, **facts)
 
 
-_JS_CLASSES: tuple[type[JSError], ...] = (JSError, JSTypeError, JSRangeError, JSSyntaxError)
-_JS_NAMES = ("Error", "TypeError", "RangeError", "SyntaxError")
+_JS_CLASSES: dict[int, type[JSError]] = {
+    ERROR: JSError,
+    TYPE_ERROR: JSTypeError,
+    RANGE_ERROR: JSRangeError,
+    SYNTAX_ERROR: JSSyntaxError,
+}
 
 
 def js_error(  # noqa: PLR0913, PLR0917 - the fields of the wire, in its order
@@ -394,8 +399,8 @@ def js_error(  # noqa: PLR0913, PLR0917 - the fields of the wire, in its order
     made: JSError | None = None,
 ) -> JSError:
     """Makes the exception for a JavaScript `Error` object, or fills what `js_error_of` made."""
-    cls = _JS_CLASSES[kind] if kind < len(_JS_CLASSES) else JSError
-    own = _JS_NAMES[kind] if kind < len(_JS_NAMES) else "Error"
+    cls = _JS_CLASSES.get(kind, JSError)
+    own = cls.__name__.removeprefix("JS")
     if not isinstance(message, str):
         message = "" if message is None else _text.brief(message)
     name = name if isinstance(name, str) and name else own
@@ -423,7 +428,7 @@ def js_error(  # noqa: PLR0913, PLR0917 - the fields of the wire, in its order
 
 def js_error_of(kind: int) -> JSError:
     """Makes the exception for a JavaScript `Error` object that is referred to by what is in it."""
-    cls = _JS_CLASSES[kind] if kind < len(_JS_CLASSES) else JSError
+    cls = _JS_CLASSES.get(kind, JSError)
     return cls.__new__(cls)
 
 
@@ -451,14 +456,18 @@ def describe(error: BaseException) -> tuple[int, str, str, str, object, object]:
     exception but its `__str__`, and survives that.
     """
     if isinstance(error, JSError):
-        kind = next((i for i, cls in enumerate(_JS_CLASSES) if type(error) is cls), 0)
+        kind = next((kind for kind, cls in _JS_CLASSES.items() if type(error) is cls), ERROR)
         name = error.name or type(error).__name__
         return kind, name, error.message, error.stack or "", error.code, error.cause
     try:
         message = str(error)
     except Exception:  # noqa: BLE001 - whatever its __str__ does, an error stays an error
         message = "(its __str__ failed)"
-    kind = 1 if isinstance(error, TypeError) else 2 if isinstance(error, ValueError) else 0
+    kind = ERROR
+    if isinstance(error, TypeError):
+        kind = TYPE_ERROR
+    elif isinstance(error, ValueError):
+        kind = RANGE_ERROR
     name = type(error).__name__
     stack = f"{name}: {message}"
     try:

@@ -13,15 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from napi_python._errors import js_thrown
 from napi_python._loops import Remembered, loop_for, start
-from napi_python._native import JSObject, Promise
+from napi_python._native import NEXT, RETURN, THROW, JSObject, Promise
 from napi_python._values import undefined
 
 if TYPE_CHECKING:
     import concurrent.futures
-
-NEXT: Final = 0
-RETURN: Final = 1
-THROW: Final = 2
 
 _Step = dict[str, Any]
 

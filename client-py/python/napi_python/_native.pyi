@@ -34,6 +34,27 @@ __all__ = [
 
 __version__: Final[str]
 
+# What an object is lent as.
+CALLABLE: Final[int]
+EXPOSED: Final[int]
+MAPPING: Final[int]
+SEQUENCE: Final[int]
+OPAQUE: Final[int]
+AWAITABLE: Final[int]
+ITERATOR: Final[int]
+GENERATOR: Final[int]
+ASYNC_ITERATOR: Final[int]
+ASYNC_GENERATOR: Final[int]
+# The steps of an iterator.
+NEXT: Final[int]
+RETURN: Final[int]
+THROW: Final[int]
+# The classes of errors.
+ERROR: Final[int]
+TYPE_ERROR: Final[int]
+RANGE_ERROR: Final[int]
+SYNTAX_ERROR: Final[int]
+
 @final
 class Addon:
     """A loaded addon: its exports are its attributes."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HOST = logging.getLogger("napi_python.host")
-_LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG, 5)
 _LINE_LIMIT = 64 * 1024
 
 _decoders: dict[tuple[str, bool], codecs.IncrementalDecoder] = {}
@@ -57,8 +56,7 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
 
 def log(level: int, target: str, message: str) -> None:
     """Passes a line of a host's log to Python's logging."""
-    number = _LEVELS[level] if level < len(_LEVELS) else logging.INFO
-    _HOST.log(number, "%s: %s", _text.name(target), _text.message(message, _LINE_LIMIT))
+    _HOST.log(level, "%s: %s", _text.name(target), _text.message(message, _LINE_LIMIT))
 
 
 def _stack(thread: int) -> str:

@@ -26,20 +26,22 @@ from collections.abc import (
 )
 from typing import Any, Final, Generic, TypeVar, cast, final
 
+from napi_python._native import (
+    ASYNC_GENERATOR,
+    ASYNC_ITERATOR,
+    AWAITABLE,
+    CALLABLE,
+    EXPOSED,
+    GENERATOR,
+    ITERATOR,
+    MAPPING,
+    OPAQUE,
+    SEQUENCE,
+)
+
 _T = TypeVar("_T")
 
 _LOG = logging.getLogger("napi_python.remote")
-
-CALLABLE: Final = 0
-EXPOSED: Final = 1
-MAPPING: Final = 2
-SEQUENCE: Final = 3
-OPAQUE: Final = 4
-AWAITABLE: Final = 5
-ITERATOR: Final = 7
-GENERATOR: Final = 8
-ASYNC_ITERATOR: Final = 9
-ASYNC_GENERATOR: Final = 10
 
 ABSENT: Final = object()
 """What a lookup returns if there is nothing to show."""
