@@ -218,9 +218,11 @@ fn read(r: &mut ValueReader<'_>) -> Value {
 }
 
 fn read_pairs(r: &mut ValueReader<'_>, count: u32) -> Vec<(String, Value)> {
-    (0..count)
-        .map(|_| (r.str().unwrap().to_owned(), read(r)))
-        .collect()
+    let key = |r: &mut ValueReader<'_>| match r.next().unwrap() {
+        Token::Str(key) => key.to_owned(),
+        other => panic!("{other:?} is no key"),
+    };
+    (0..count).map(|_| (key(r), read(r))).collect()
 }
 
 /// Reads values until there is nothing left or an error; says what stopped it.

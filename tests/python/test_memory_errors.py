@@ -190,8 +190,8 @@ def test_keys_and_exports_for_which_there_is_no_memory(tmp_path: Path) -> None:
     script = """
         def serve(self, answer, *exports):
             self.next()
-            names = b"".join(text(f"f{i:07}") + b"\\1" + lent(i + 2, 0) for i in range(300_000))
-            self.reply(lent(1, 2) + u32(300_000) + names + b"\\0")
+            names = b"".join(text(f"f{i:07}") + lent(i + 2, 0) for i in range(300_000))
+            self.reply(lent(1, 2) + u32(300_000) + names)
         Host.serve = serve
         def answer(host, number, body):
             pass

@@ -249,15 +249,6 @@ impl<'a> ValueReader<'a> {
         }
     }
 
-    /// A value that must be a string without lone surrogates.
-    pub fn str(&mut self) -> Result<&'a str> {
-        let at = self.position();
-        match self.next()? {
-            Token::Str(text) => Ok(text),
-            _ => Err(ProtocolError::malformed("expected a string", at)),
-        }
-    }
-
     /// After the five values of an error: how many own properties follow.
     pub fn own_fields(&mut self) -> Result<u32> {
         self.take_count(2)
