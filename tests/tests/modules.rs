@@ -5,13 +5,14 @@
     reason = "a tree that can't be read fails the test"
 )]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use hostd_tests::{Kind, Token, compare, crates, product, root, tokens};
 
 /// A path such as `super::lane::Lane`, with the number of inline modules around it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     segments: Vec<String>,
     inline: usize,
@@ -32,6 +33,8 @@ struct Module {
 struct Crate {
     modules: Vec<Module>,
     index: BTreeMap<Vec<String>, usize>,
+    /// What names were resolved to, by module; `None` also while one is being resolved.
+    resolved: RefCell<BTreeMap<(usize, Name), Option<usize>>>,
 }
 
 impl Crate {
@@ -59,7 +62,11 @@ impl Crate {
             .enumerate()
             .map(|(number, module)| (module.path.clone(), number))
             .collect();
-        Self { modules, index }
+        Self {
+            modules,
+            index,
+            resolved: RefCell::default(),
+        }
     }
 
     fn child(&self, module: usize, name: &str) -> Option<usize> {
@@ -69,10 +76,18 @@ impl Crate {
     }
 
     /// The module that defines what `name` means in `module`, looked up through re-exports.
-    fn resolve(&self, module: usize, name: &Name, depth: usize) -> Option<usize> {
-        if depth > 20 {
-            return None;
+    fn resolve(&self, module: usize, name: &Name) -> Option<usize> {
+        let key = (module, name.clone());
+        if let Some(found) = self.resolved.borrow().get(&key) {
+            return *found;
         }
+        self.resolved.borrow_mut().insert(key.clone(), None);
+        let found = self.resolve_anew(module, name);
+        self.resolved.borrow_mut().insert(key, found);
+        found
+    }
+
+    fn resolve_anew(&self, module: usize, name: &Name) -> Option<usize> {
         let mut inline = name.inline;
         let mut path = self.modules[module].path.clone();
         let mut rest = name.segments.as_slice();
@@ -94,8 +109,8 @@ impl Crate {
         for (number, segment) in rest.iter().enumerate() {
             if let Some(child) = self.child(current, segment) {
                 current = child;
-            } else if let Some(found) = self.find(current, segment, depth + 1) {
-                let is_module = self.leads_to_module(current, segment, depth + 1);
+            } else if let Some(found) = self.find(current, segment) {
+                let is_module = self.leads_to_module(current, segment);
                 current = found;
                 if !is_module {
                     return Some(current);
@@ -108,30 +123,34 @@ impl Crate {
     }
 
     /// The module in which the item `name` of `module` is defined.
-    fn find(&self, module: usize, name: &str, depth: usize) -> Option<usize> {
+    fn find(&self, module: usize, name: &str) -> Option<usize> {
+        self.find_unseen(module, name, &mut BTreeSet::new())
+    }
+
+    fn find_unseen(&self, module: usize, name: &str, seen: &mut BTreeSet<usize>) -> Option<usize> {
+        if !seen.insert(module) {
+            return None;
+        }
         let this = &self.modules[module];
         if this.items.contains(name) {
             return Some(module);
         }
         if let Some(binding) = this.bindings.get(name) {
-            return self.resolve(module, binding, depth);
+            return self.resolve(module, binding);
         }
         this.globs.iter().find_map(|glob| {
-            let target = self.resolve(module, glob, depth)?;
-            if target == module || depth > 20 {
-                return None;
-            }
+            let target = self.resolve(module, glob)?;
             self.child(target, name)
-                .or_else(|| self.find(target, name, depth + 1))
+                .or_else(|| self.find_unseen(target, name, seen))
         })
     }
 
     /// Whether a `use` in `module` gives this name to a module rather than to an item.
-    fn leads_to_module(&self, module: usize, name: &str, depth: usize) -> bool {
+    fn leads_to_module(&self, module: usize, name: &str) -> bool {
         let Some(binding) = self.modules[module].bindings.get(name) else {
             return false;
         };
-        let found = self.resolve(module, binding, depth);
+        let found = self.resolve(module, binding);
         found.is_some_and(|found| self.modules[found].path.last() == binding.segments.last())
     }
 
@@ -141,7 +160,7 @@ impl Crate {
         let mut edges = vec![BTreeSet::new(); count];
         for (number, module) in self.modules.iter().enumerate() {
             for name in &module.needs {
-                if let Some(target) = self.resolve(number, name, 0) {
+                if let Some(target) = self.resolve(number, name) {
                     edges[number].insert(target);
                 }
             }
