@@ -66,7 +66,10 @@ def test_server_refuses_a_client_of_another_user(tmp_path: Path) -> None:
             with socket.socket(socket.AF_UNIX) as stranger:
                 stranger.settimeout(20)
                 stranger.connect("socket")
-                return stranger.recv(1000).decode(errors="replace")
+                said = b""
+                while more := stranger.recv(1000):
+                    said += more
+                return said.decode(errors="replace")
 
         assert "this server belongs to another user" in in_child(attach)
         server.address.parent.chmod(0o700)
