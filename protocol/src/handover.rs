@@ -24,46 +24,31 @@ use rustix::net::{
 
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
+use crate::value::codes;
 
 /// The largest number of descriptors of one handover.
 const DESCRIPTORS_MAX: usize = 15;
 const HANDOVER_BYTES: usize = HELLO_BYTES + 1 + DESCRIPTORS_MAX;
 
-/// What a descriptor is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// For the host: the shared memory of the lanes.
-    Lanes = 1,
-    /// For the host: the file for the record of a crash.
-    CrashPage = 2,
-    /// For the host: the wake pipe's writing end.
-    WakePipe = 3,
-    /// For the server: the pipe that becomes the standard output of the host.
-    Stdout = 4,
-    /// For the server: the pipe that becomes the standard error of the host.
-    Stderr = 5,
-    /// For the server: the pipe for the process id and the exit of the host.
-    Status = 6,
+codes! {
+    /// What a descriptor is for.
+    pub enum Role {
+        /// For the host: the shared memory of the lanes.
+        Lanes = 1,
+        /// For the host: the file for the record of a crash.
+        CrashPage = 2,
+        /// For the host: the wake pipe's writing end.
+        WakePipe = 3,
+        /// For the server: the pipe that becomes the standard output of the host.
+        Stdout = 4,
+        /// For the server: the pipe that becomes the standard error of the host.
+        Stderr = 5,
+        /// For the server: the pipe for the process id and the exit of the host.
+        Status = 6,
+    }
 }
 
 impl Role {
-    fn from_code(code: u8) -> Result<Self> {
-        let roles = [
-            Self::Lanes,
-            Self::CrashPage,
-            Self::WakePipe,
-            Self::Stdout,
-            Self::Stderr,
-            Self::Status,
-        ];
-        let role = roles.into_iter().find(|role| *role as u8 == code);
-        role.ok_or(ProtocolError::malformed(
-            "a handover with an unknown role",
-            HELLO_BYTES,
-        ))
-    }
-
     /// Checks that a descriptor is of the kind that this role needs.
     fn check(self, descriptor: &OwnedFd) -> Result {
         let (kind, what) = match self {
@@ -119,7 +104,7 @@ impl Handover {
         bytes[..HELLO_BYTES].copy_from_slice(&Hello::ours().encode());
         bytes[HELLO_BYTES] = u8::try_from(self.0.len()).unwrap_or(u8::MAX);
         for (byte, (role, _)) in bytes[HELLO_BYTES + 1..].iter_mut().zip(&self.0) {
-            *byte = *role as u8;
+            *byte = role.code();
         }
         let descriptors: Vec<BorrowedFd<'_>> = self.0.iter().map(|(_, fd)| fd.as_fd()).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
@@ -216,7 +201,10 @@ fn decode(record: [u8; 1 + DESCRIPTORS_MAX]) -> Result<Vec<Role>> {
     };
     let mut roles = Vec::with_capacity(codes.len());
     for code in codes {
-        let role = Role::from_code(*code)?;
+        let role = Role::from_code(*code).ok_or(ProtocolError::malformed(
+            "a handover with an unknown role",
+            HELLO_BYTES,
+        ))?;
         if roles.contains(&role) {
             let what = "a handover with a role twice";
             return Err(ProtocolError::malformed(what, HELLO_BYTES));
