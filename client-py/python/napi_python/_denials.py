@@ -143,7 +143,7 @@ class Denials:
         return found
 
     def put_back(self, error: BaseException) -> None:
-        """Undoes the last `take` if it was for this exception, which nobody will see."""
+        """Undoes the last `take` if it was for this exception, which is dropped unseen."""
         if self._taken and self.note(self._taken) in getattr(error, "__notes__", ()):
             self._recent[:0] = [(denial, False) for denial in self._taken]
             self._taken = []

@@ -79,7 +79,7 @@ impl Parker {
         is_concerned
     }
 
-    /// Unparks the thread, whatever it waits for.
+    /// Unparks the thread, for any reason that it waits.
     #[cold]
     pub(crate) fn unpark(&self) {
         if faulty(Fault::NoBump) {

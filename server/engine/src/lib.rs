@@ -1,7 +1,7 @@
 //! A safe vocabulary over QuickJS-ng: the only crate that names the bindings.
 //!
 //! A thread has one engine at a time. An [`Engine`] owns it and frees it; a [`Runtime`] is a handle
-//! that is copied freely. Whoever owns an engine drops it after all that came from it.
+//! that is copied freely. The owner of an engine drops it after all that came from it.
 //!
 //! Nothing of an engine leaves its thread:
 //!
@@ -50,9 +50,9 @@
 //!   engine counts the properties before it calls and copies them after.
 //! - **E10** The engine counts the references to a block in the `int` right before it. The pinned
 //!   version does so; [`Engine::new`] checks it and fails otherwise.
-//! - **E11** A string that is no rope begins with its length, whose top bit says that the units are
-//!   wide, and a word of flags; the units follow after 24 bytes unless the flags say otherwise. The
-//!   pinned version does so; [`Engine::new`] checks it and fails otherwise.
+//! - **E11** A string that is not a concatenation begins with its length, whose top bit says that
+//!   the units are wide, and a word of flags; the units follow after 24 bytes unless the flags say
+//!   otherwise. The pinned version does so; [`Engine::new`] checks it and fails otherwise.
 //! - **E12** The bytes of a shared array buffer are in a block of the engine's heap, behind a count
 //!   of the buffers that share them; the functions that the engine calls for them are on its
 //!   thread.

@@ -225,7 +225,7 @@ const WIDE: u32 = 1 << 31;
 const ELSEWHERE: u32 = 3 << 28;
 
 impl Value {
-    /// The block of a string that is no rope, and the two words at its start.
+    /// The block of a string that is not a concatenation, and the two words at its start.
     #[inline]
     fn string_block(&self) -> Option<(*const u8, [u32; 2])> {
         if self.tag() != q::JS_TAG_STRING {

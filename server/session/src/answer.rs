@@ -13,7 +13,7 @@ use crate::marshal::{DecodeError, EncodeError, Encoded, Encoder, Lent};
 
 /// A result that is written as the part `P`.
 pub(super) trait Answers<P> {
-    /// The result, whatever it is.
+    /// The result as an answer.
     fn answer(self) -> Answer;
 }
 
@@ -50,7 +50,7 @@ answers! {
     Flag(bool) as bool;
     /// A value, by the contract.
     Value(Value) as AnyValue;
-    /// An object, by reference whatever it is.
+    /// An object of any kind, by reference.
     Lent(Lent) as AnyValue;
     /// A property or an item, and whether it is there.
     Flagged((bool, Value)) as (bool, AnyValue);

@@ -47,7 +47,7 @@ struct Watch {
 /// A watcher only sleeps.
 const WATCHER_STACK: usize = 64 << 10;
 const ONCE: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ONESHOT);
-/// What the thread is told of: an event of the loop, or its own end.
+/// What wakes the thread: an event of the loop, or the request to end.
 const LOOP: u64 = 0;
 const END: u64 = 1;
 

@@ -161,7 +161,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
-    /// Writes an object by reference whatever it is.
+    /// Writes an object of any kind by reference.
     pub(crate) fn lend(&mut self, value: &Value) -> Encoded {
         let remote = value
             .identity()

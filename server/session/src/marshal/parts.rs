@@ -93,7 +93,7 @@ impl Put<AnyValue, Encoder<'_, '_>> for Value {
     }
 }
 
-/// An object that is lent whatever it is.
+/// An object of any kind that is sent by reference.
 #[derive(Debug)]
 pub(crate) struct Lent(pub(crate) Value);
 

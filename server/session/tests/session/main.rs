@@ -1,4 +1,4 @@
-//! The real session loop on a thread, over the carrier in memory, with a scripted client.
+//! The real session loop on a thread, over lanes in shared memory, with a scripted client.
 
 #[cfg(test)]
 mod peer;
