@@ -57,7 +57,7 @@ fn queue(item: Item) {
     if ENDED.load(Ordering::Acquire) {
         return;
     }
-    if reserve::is_used() {
+    if reserve::is_needed() {
         LOST.fetch_add(1, Ordering::AcqRel);
         return;
     }

@@ -3,8 +3,8 @@
 //!
 //! Rust aborts the process when an allocation fails that cannot report it: a reference count, a
 //! message, a node of a queue. Blocks whose size or number a peer or a user chooses are allocated
-//! fallibly instead. All others are at most [`BLOCK_MAX`] bytes; the reserve is for them. While any
-//! of it is in use, new objects of the host raise `MemoryError`, so that it lasts.
+//! fallibly instead. All others are at most [`BLOCK_MAX`] bytes; the reserve is for them. While they
+//! come from it, new objects of the host raise `MemoryError`, so that it lasts.
 //!
 //! Invariants:
 //! R1. The reserve is one static array, aligned to [`ALIGN_MAX`]. A block of it has a power of two as
@@ -17,6 +17,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
+use std::hint;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -47,17 +48,18 @@ static STATE: Mutex<State> = Mutex::new(State {
 /// Blocks of the reserve that are in use.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether blocks of the reserve are in use: the system had no memory.
+/// Whether small blocks come from the reserve now. Blocks of it that are in use do not tell this by
+/// themselves: a table that grew while there was no memory keeps its block after there is some again.
 #[inline]
-pub(crate) fn is_used() -> bool {
-    BLOCKS.load(Ordering::Relaxed) != 0
+pub(crate) fn is_needed() -> bool {
+    BLOCKS.load(Ordering::Relaxed) != 0 && !system_has(BLOCK_MAX)
 }
 
-/// Raises `MemoryError` while blocks of the reserve are in use. Called before small blocks are
+/// Raises `MemoryError` while small blocks come from the reserve. Called before small blocks are
 /// allocated whose number the peer chooses.
 #[inline]
 pub(crate) fn check() -> PyResult<()> {
-    if is_used() {
+    if is_needed() {
         Err(fallible::memory())
     } else {
         Ok(())
@@ -71,11 +73,19 @@ const MEMORY_WAITS_MAX: u32 = 100;
 
 /// Whether there is memory for the interpreter's state of a thread, without which it aborts.
 pub(crate) fn has_thread_state() -> bool {
-    let Ok(layout) = Layout::from_size_align(THREAD_STATE_BYTES, 16) else {
+    system_has(THREAD_STATE_BYTES)
+}
+
+/// Whether the system has memory for a block of this size, which is not 0.
+#[cold]
+fn system_has(size: usize) -> bool {
+    let Ok(layout) = Layout::from_size_align(size, 16) else {
         return false;
     };
     // SAFETY: the size is not zero.
     let block = unsafe { System.alloc(layout) };
+    // The compiler may leave out an allocation of which only the result is compared.
+    let block = hint::black_box(block);
     if block.is_null() {
         return false;
     }
