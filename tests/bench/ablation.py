@@ -26,7 +26,6 @@ from napi_python import host, load_addon
 VARIABLE = "NAPI_HOSTD_WAIT"
 SWITCHES = (
     "spin",
-    "notice-spin",
     "loop-spin",
     "pool-spin",
     "pool-nap",

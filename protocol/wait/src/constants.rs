@@ -30,13 +30,8 @@ pub const LANE_SPIN: &SpinLimits = &SpinLimits {
     retry_after: 32,
 };
 
-/// The JS thread after it has notified the client: the answer takes as long as waking a thread.
-/// Also the first spin after a migration, which takes that long.
-pub const NOTICE_SPIN: &SpinLimits = &SpinLimits {
-    switch: WaitSwitch::NoticeSpin,
-    max: Duration::from_micros(100),
-    ..*LANE_SPIN
-};
+/// The shortest spin while the other end migrates, which takes as long as waking a thread.
+pub const MIGRATION_SPIN: Duration = Duration::from_micros(100);
 
 /// An event loop before it parks: longer than it takes to wake a thread of the host that then does
 /// a little work.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::constants::{BRIEF_POLL_MAX, NOTICE_SPIN, POLLS_PER_CLOCK_READING, SpinLimits};
+use crate::constants::{BRIEF_POLL_MAX, MIGRATION_SPIN, POLLS_PER_CLOCK_READING, SpinLimits};
 use crate::switch::WaitSwitch;
 
 const NEVER: &SpinLimits = &SpinLimits {
@@ -49,13 +49,13 @@ impl AdaptiveSpin {
         Self::on_any_cpus(NEVER)
     }
 
-    /// The same with its longest budget, at least that of [`NOTICE_SPIN`]: for the wait in which the
+    /// The same with its longest budget, at least that of [`MIGRATION_SPIN`]: for the wait in which the
     /// other end migrates to another CPU.
     #[must_use]
     pub fn extended(self) -> Self {
         let mut extended = Self::on_any_cpus(self.limits);
         if !extended.budget.is_zero() {
-            extended.budget = extended.budget.max(NOTICE_SPIN.max);
+            extended.budget = extended.budget.max(MIGRATION_SPIN);
         }
         extended
     }

@@ -12,8 +12,6 @@ pub const VARIABLE: &str = "NAPI_HOSTD_WAIT";
 pub enum WaitSwitch {
     /// `spin`: an end of a lane spins before it parks.
     Spin,
-    /// `notice-spin`: the JS thread spins for longer after a notice.
-    NoticeSpin,
     /// `loop-spin`: an event loop spins before it waits for the wake pipe.
     LoopSpin,
     /// `pool-spin`: a pool thread spins for the next job.
@@ -30,9 +28,8 @@ pub enum WaitSwitch {
     Migration,
 }
 
-const NAMES: [(&str, WaitSwitch); 9] = [
+const NAMES: [(&str, WaitSwitch); 8] = [
     ("spin", WaitSwitch::Spin),
-    ("notice-spin", WaitSwitch::NoticeSpin),
     ("loop-spin", WaitSwitch::LoopSpin),
     ("pool-spin", WaitSwitch::PoolSpin),
     ("pool-nap", WaitSwitch::PoolNap),

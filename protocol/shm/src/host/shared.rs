@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_wait::constants::{BRIEF_POLL_MAX, LANE_SPIN, NOTICE_SPIN};
-use hostd_wait::{AdaptiveSpin, Placement, WaitSwitch, YieldBackoff, current_cpu};
+use hostd_wait::constants::{BRIEF_POLL_MAX, LANE_SPIN};
+use hostd_wait::{AdaptiveSpin, Placement, YieldBackoff, current_cpu};
 
 use crate::area::Area;
 use crate::error::Violation;
@@ -29,8 +29,6 @@ pub(super) struct Shared {
     /// ring is polled instead: then a conversation touches the cache lines of its ring only.
     hot: Cell<Option<LaneNumber>>,
     spin: Cell<AdaptiveSpin>,
-    /// For the wait that follows a notice: the answer takes as long as waking a thread.
-    notice_spin: Cell<AdaptiveSpin>,
     placement: Placement,
     /// The client that was woken last, or has woken this thread, needs this thread's CPU.
     skip_spin: Cell<bool>,
@@ -43,11 +41,6 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(area: Arc<Area>, woken: Arc<AtomicU32>) -> Self {
-        let notice_spin = if WaitSwitch::NoticeSpin.is_on() {
-            NOTICE_SPIN
-        } else {
-            LANE_SPIN
-        };
         Self {
             area,
             woken,
@@ -56,7 +49,6 @@ impl Shared {
             unnotified_space: Cell::new(0),
             hot: Cell::new(None),
             spin: Cell::new(AdaptiveSpin::new(LANE_SPIN)),
-            notice_spin: Cell::new(AdaptiveSpin::new(notice_spin)),
             placement: Placement::default(),
             skip_spin: Cell::new(false),
             expects_answer: Cell::new(false),
@@ -255,15 +247,10 @@ impl Shared {
         if self.placement.is_leaving() {
             self.migrate();
         }
-        let kept = if is_notice {
-            &self.notice_spin
-        } else {
-            &self.spin
-        };
         let found = if self.skip_spin.take() {
             poll(false)
         } else {
-            let mut spin = kept.get();
+            let mut spin = self.spin.get();
             let between = |passed| {
                 if passed >= BRIEF_POLL_MAX && on_idle(passed) {
                     let mut yields = self.yields.get();
@@ -272,7 +259,7 @@ impl Shared {
                 }
             };
             let found = spin.until_between(|| poll(false), between);
-            kept.set(spin);
+            self.spin.set(spin);
             found
         };
         if found.is_some() {
@@ -296,9 +283,9 @@ impl Shared {
             let is_elsewhere = self.woken_elsewhere(is_call);
             if let Some(found) = found.or_else(|| poll(false)) {
                 if is_elsewhere {
-                    let mut spin = kept.get();
+                    let mut spin = self.spin.get();
                     spin.record_park(start.elapsed());
-                    kept.set(spin);
+                    self.spin.set(spin);
                 }
                 return Some(found);
             }
