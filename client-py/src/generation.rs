@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use hostd_client::{ExitReport, lock as locked};
+use hostd_client::{ExitReport, HostRef, lock as locked};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::{Generation, SlotId};
 use hostd_protocol::lent::{Lent, Release};
@@ -98,6 +98,7 @@ pub(crate) enum End {
 /// The tables of one host process.
 pub(crate) struct HostGeneration {
     pub(crate) number: Generation,
+    pub(crate) host: HostRef,
     pub(crate) limits: Limits,
     lent: Mutex<LentObjects>,
     proxies: Mutex<FxHashMap<u32, Py<PyWeakrefReference>>>,
@@ -140,12 +141,13 @@ impl HostGeneration {
 
     /// Empty tables. `on_release` is called with the number of queued releases after each addition.
     pub(crate) fn new(
-        number: Generation,
+        (number, host): (Generation, HostRef),
         limits: Limits,
         on_release: Box<dyn Fn(usize) + Send + Sync>,
     ) -> Self {
         Self {
             number,
+            host,
             limits,
             lent: Mutex::new(LentObjects {
                 table: Lent::new(limits.lent_objects),

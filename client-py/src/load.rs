@@ -79,7 +79,11 @@ impl LoadedAddon {
             Box::new(move |count| background.releases_queued(count))
         };
         let limits = self.config.limits;
-        let generation = HostGeneration::new(conversation.generation(), limits, on_release);
+        let generation = HostGeneration::new(
+            (conversation.generation(), conversation.host()),
+            limits,
+            on_release,
+        );
         let generation = Arc::new(generation);
         let mut builder = FrameBuilder::new(limits);
         builder.start(FrameKind::Request, CallKind::Load.number());

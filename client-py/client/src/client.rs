@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use hostd_protocol::carrier::{Idle, while_parked};
 use hostd_protocol::confinement::{Applied, Bounds};
-use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 
 use crate::cause::Kill;
@@ -17,7 +16,7 @@ use crate::crash_budget::CrashBudget;
 use crate::instance::HostInstance;
 use crate::options::{HostConfig, RestartMode};
 use crate::wake_pipe::WakePipe;
-use crate::{ClientError, Conversation, ExitReport, fork, lock, supervise};
+use crate::{ClientError, Conversation, ExitReport, HostRef, fork, lock, supervise};
 
 /// A thread that waits for a start by another one checks for its own interruption this often.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -174,24 +173,41 @@ impl Client {
     }
 
     /// Leases a lane of the host that serves; starts one if there is none.
-    #[inline]
     pub fn conversation(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
-        if let Some(instance) = self.shared.current.load_full()
-            && instance.is_alive()
-        {
-            match Conversation::lease(instance, idle) {
-                Err(ProtocolError::Disconnected) => {}
-                leased => return leased.map_err(interrupted),
-            }
-        }
         while_parked(idle, Err(ClientError::Interrupted), |idle| self.begin(idle))
+    }
+
+    /// Leases a lane of this host, once no `on_start` runs in another thread; `None` if another host
+    /// serves by then.
+    #[inline]
+    pub fn conversation_with(
+        &self,
+        host: &HostRef,
+        idle: &mut dyn Idle,
+    ) -> Result<Option<Conversation>, ClientError> {
+        match host.serving() {
+            Some(instance) => Conversation::lease_alive(instance, idle),
+            None => self.begin_with(host, idle),
+        }
+    }
+
+    #[cold]
+    fn begin_with(
+        &self,
+        host: &HostRef,
+        idle: &mut dyn Idle,
+    ) -> Result<Option<Conversation>, ClientError> {
+        let conversation = self.conversation(idle)?;
+        Ok(host.is_of(&conversation).then_some(conversation))
     }
 
     #[cold]
     fn begin(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
         let shared = &self.shared;
         loop {
-            if let Some(conversation) = lease(shared.current.load_full(), idle)? {
+            if let Some(instance) = shared.current.load_full().filter(|it| it.is_alive())
+                && let Some(conversation) = Conversation::lease_alive(instance, idle)?
+            {
                 return Ok(conversation);
             }
             let mut phase = lock(&shared.phase);
@@ -207,7 +223,8 @@ impl Client {
                         && let Some(instance) = instance.clone()
                     {
                         drop(phase);
-                        return Conversation::lease(instance, idle).map_err(interrupted);
+                        return Conversation::lease(instance, idle)
+                            .map_err(ClientError::from_lease);
                     }
                     drop(shared.changed.wait_timeout(phase, CHECK_INTERVAL));
                     idle.check().map_err(|_| ClientError::Interrupted)?;
@@ -310,37 +327,6 @@ impl Client {
             _ => self.shared.starting(generation).is_some(),
         }
     }
-
-    /// Leases a lane of the host of this generation; `None` if it is gone. Unlike
-    /// [`Self::conversation`] this does not wait for the end of `on_start`.
-    pub fn conversation_of(
-        &self,
-        generation: Generation,
-        idle: &mut dyn Idle,
-    ) -> Result<Option<Conversation>, ClientError> {
-        lease(self.shared.instance(generation), idle)
-    }
-}
-
-/// Leases a lane of a host, if that serves.
-fn lease(
-    instance: Option<Arc<HostInstance>>,
-    idle: &mut dyn Idle,
-) -> Result<Option<Conversation>, ClientError> {
-    let Some(instance) = instance.filter(|instance| instance.is_alive()) else {
-        return Ok(None);
-    };
-    match Conversation::lease(instance, idle) {
-        Err(ProtocolError::Disconnected) => Ok(None),
-        leased => leased.map(Some).map_err(interrupted),
-    }
-}
-
-fn interrupted(error: ProtocolError) -> ClientError {
-    match error {
-        ProtocolError::Interrupted => ClientError::Interrupted,
-        error => ClientError::Protocol(error),
-    }
 }
 
 impl Shared {
@@ -412,7 +398,7 @@ impl Shared {
                 *slot = Some(Arc::clone(&instance));
             }
             let prepared = Conversation::lease(Arc::clone(&instance), idle)
-                .map_err(interrupted)
+                .map_err(ClientError::from_lease)
                 .and_then(|mut conversation| on_start(&mut conversation));
             if let Err(error) = prepared {
                 instance.shut_down(DROP_GRACE);
@@ -420,6 +406,7 @@ impl Shared {
             }
         }
         self.current.store(Some(Arc::clone(&instance)));
+        instance.set_serving();
         Ok(instance)
     }
 }

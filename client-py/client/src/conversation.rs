@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::{
@@ -29,6 +29,31 @@ thread_local! {
     static LAST_LANE: Cell<Option<LaneIndex>> = const { Cell::new(None) };
     /// A table of open requests that the next conversation of this thread reuses.
     static FREE_PENDING: Cell<Option<Pending>> = const { Cell::new(None) };
+}
+
+/// A host process whose lanes can be leased. It keeps nothing of the process once that has ended.
+#[derive(Clone, Debug)]
+pub struct HostRef(Weak<HostInstance>);
+
+impl HostRef {
+    /// Leases a lane; `None` if the host is gone. This does not wait for the end of `on_start`.
+    #[inline]
+    pub fn conversation(&self, idle: &mut dyn Idle) -> Result<Option<Conversation>, ClientError> {
+        match self.0.upgrade() {
+            Some(instance) if instance.is_alive() => Conversation::lease_alive(instance, idle),
+            _ => Ok(None),
+        }
+    }
+
+    /// The host, if it is neither gone nor runs its `on_start`.
+    #[inline]
+    pub(crate) fn serving(&self) -> Option<Arc<HostInstance>> {
+        self.0.upgrade().filter(|instance| instance.is_serving())
+    }
+
+    pub(crate) fn is_of(&self, conversation: &Conversation) -> bool {
+        self.0.as_ptr() == Arc::as_ptr(&conversation.instance)
+    }
 }
 
 /// A lane of one host process, leased for an outermost call and the calls nested in it. Dropping it
@@ -76,6 +101,23 @@ impl Conversation {
             discarded: Vec::new(),
             has_failed: false,
         })
+    }
+
+    /// Leases a lane; `None` if the host has ended.
+    #[inline]
+    pub(crate) fn lease_alive(
+        instance: Arc<HostInstance>,
+        idle: &mut dyn Idle,
+    ) -> Result<Option<Self>, ClientError> {
+        match Self::lease(instance, idle) {
+            Err(ProtocolError::Disconnected) => Ok(None),
+            leased => leased.map(Some).map_err(ClientError::from_lease),
+        }
+    }
+
+    /// The host, for further conversations.
+    pub fn host(&self) -> HostRef {
+        HostRef(Arc::downgrade(&self.instance))
     }
 
     /// The generation of the host.

@@ -46,6 +46,16 @@ pub enum ClientError {
     Forked,
 }
 
+impl ClientError {
+    /// The error of leasing a lane.
+    pub(crate) fn from_lease(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::Interrupted => Self::Interrupted,
+            error => Self::Protocol(error),
+        }
+    }
+}
+
 /// Why no host could be started.
 #[derive(Debug, Error)]
 #[non_exhaustive]

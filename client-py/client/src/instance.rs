@@ -82,6 +82,8 @@ pub(crate) struct HostInstance {
     pub(crate) bounds: Option<Bounds>,
     pub(crate) outbox: Outbox,
     pub(crate) shutdown: Shutdown,
+    /// Whether it was prepared, so that any thread may call it.
+    serving: AtomicBool,
     /// Whether it takes no further conversations.
     retired: AtomicBool,
     /// Whether its exit was observed.
@@ -137,6 +139,7 @@ impl HostInstance {
             bounds,
             outbox,
             shutdown: Shutdown::default(),
+            serving: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             finalized: AtomicBool::new(false),
             restarting: AtomicBool::new(false),
@@ -177,6 +180,17 @@ impl HostInstance {
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.finalized.load(Ordering::Acquire) || !self.is_ours()
+    }
+
+    /// Whether a conversation of any thread may start.
+    #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire) && self.is_alive()
+    }
+
+    /// Notes the end of `on_start`.
+    pub(crate) fn set_serving(&self) {
+        self.serving.store(true, Ordering::Release);
     }
 
     /// Refuses further conversations.

@@ -50,7 +50,7 @@ mod watched;
 pub use cache::clear_cache;
 pub use cause::{Cause, Kill};
 pub use client::{Client, ClientStats, Closing};
-pub use conversation::Conversation;
+pub use conversation::{Conversation, HostRef};
 pub use error::{ClientError, SpawnError};
 pub use events::{HostEvents, OutputStream, SpawnThread};
 pub use hostd_protocol::carrier::{Idle, Interrupted, ParkedWait, Uninterruptible};

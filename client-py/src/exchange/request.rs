@@ -164,14 +164,12 @@ impl LoadedAddon {
             };
             let outer = open.as_ref().and_then(|open| open.deadline);
             let sent = self.send(py, &mut open, &generation, (call, request), buffers);
-            match open {
+            if is_nested && let Some(mut open) = open.take() {
                 // The calls around this one go on, with their own deadline.
-                Some(mut open) if is_nested => {
-                    open.deadline = outer;
-                    suspended::put_back(self, open);
-                }
-                other => drop(other),
+                open.deadline = outer;
+                suspended::put_back(self, open);
             }
+            drop(open);
             match sent {
                 Ok(Sent::Answered(header)) => return Ok((generation, header)),
                 Ok(Sent::Replaced) => unsend(py, &generation, buffers),

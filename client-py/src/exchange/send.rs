@@ -65,18 +65,14 @@ impl LoadedAddon {
                 Some(open) => open,
                 none => {
                     let lane = match request.home {
-                        None => client.conversation(&mut wait)?,
-                        Some(_) => match client.conversation_of(generation.number, &mut wait)? {
-                            Some(lane) => lane,
-                            None => return Ok(Sent::Replaced),
-                        },
+                        None => client.conversation_with(&generation.host, &mut wait)?,
+                        Some(_) => generation.host.conversation(&mut wait)?,
                     };
-                    if lane.generation() != generation.number {
+                    let Some(lane) = lane else {
                         return Ok(Sent::Replaced);
-                    }
+                    };
                     none.insert(OpenConversation {
                         lane,
-                        generation: Arc::clone(generation),
                         deadline: None,
                     })
                 }
@@ -101,6 +97,7 @@ impl LoadedAddon {
             Ok(Sent::Answered(header)) => header,
             Ok(nothing) => return Ok(nothing),
             Err(error) => {
+                let open = (open, generation);
                 return Err(self.interrupted(py, open, request, (error, wait), buffers));
             }
         };
@@ -143,7 +140,7 @@ impl LoadedAddon {
         };
         let mut reply = ExchangeBuffers::take(&self.config.limits);
         let deadline = busy.deadline;
-        suspended::suspend(self, busy);
+        suspended::suspend(self, generation, busy);
         let in_callback = InCallback::enter(py, &self.config);
         let served = serve::serve(py, self, generation, header, buffers, &mut reply);
         drop(in_callback);
@@ -194,6 +191,7 @@ impl LoadedAddon {
                 resumed.lane.next(&mut buffers.body, &mut wait)
             };
             next().map_err(|error| {
+                let open = (open, generation);
                 let error = self.interrupted(py, open, request, (error, wait), buffers);
                 raised.unwrap_or(error)
             })
@@ -214,7 +212,7 @@ impl LoadedAddon {
     fn interrupted(
         self: &Arc<Self>,
         py: Python<'_>,
-        open: &mut Option<OpenConversation>,
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
         request: Request<'_>,
         (error, wait): (ClientError, CallWait<'_>),
         buffers: &mut ExchangeBuffers,
@@ -224,11 +222,11 @@ impl LoadedAddon {
                 buffers.body = body;
                 if header.kind == FrameKind::Request {
                     // The interruption is the error to report.
-                    if serve::count(py, self, &open.generation, header, buffers, None).is_err() {
-                        self.end_if_broken(&open.generation);
+                    if serve::count(py, self, generation, header, buffers, None).is_err() {
+                        self.end_if_broken(generation);
                     }
                 } else {
-                    buffers.unwanted = Some((Arc::clone(&open.generation), header));
+                    buffers.unwanted = Some((Arc::clone(generation), header));
                 }
             }
         }

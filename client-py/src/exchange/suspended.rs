@@ -12,16 +12,16 @@ use crate::convert::Received;
 use crate::deadline::Deadline;
 use crate::generation::HostGeneration;
 
-/// A leased lane and the generation that it belongs to.
+/// A leased lane and the deadline on it.
 pub(super) struct OpenConversation {
     pub(super) lane: Conversation,
-    pub(super) generation: Arc<HostGeneration>,
     /// The deadline of the innermost call, and so of every call inside it.
     pub(super) deadline: Option<Deadline>,
 }
 
 struct Suspended {
     addon: *const LoadedAddon,
+    generation: Arc<HostGeneration>,
     /// None while a nested request uses it.
     conversation: Option<OpenConversation>,
     /// The containers of the callback that runs, if it has any.
@@ -45,9 +45,8 @@ pub(crate) fn generation(addon: &Arc<LoadedAddon>) -> Option<Arc<HostGeneration>
         suspended
             .iter()
             .rev()
-            .filter(|entry| entry.is_of(addon))
-            .find_map(|entry| entry.conversation.as_ref())
-            .map(|conversation| Arc::clone(&conversation.generation))
+            .find(|entry| entry.is_of(addon) && entry.conversation.is_some())
+            .map(|entry| Arc::clone(&entry.generation))
     })
 }
 
@@ -100,10 +99,15 @@ pub(super) fn put_back(addon: &Arc<LoadedAddon>, conversation: OpenConversation)
 }
 
 /// Suspends a conversation while a callback runs.
-pub(super) fn suspend(addon: &Arc<LoadedAddon>, conversation: OpenConversation) {
+pub(super) fn suspend(
+    addon: &Arc<LoadedAddon>,
+    generation: &Arc<HostGeneration>,
+    conversation: OpenConversation,
+) {
     SUSPENDED.with_borrow_mut(|suspended| {
         suspended.push(Suspended {
             addon: Arc::as_ptr(addon),
+            generation: Arc::clone(generation),
             conversation: Some(conversation),
             received: None,
         });
@@ -112,7 +116,7 @@ pub(super) fn suspend(addon: &Arc<LoadedAddon>, conversation: OpenConversation) 
 
 /// Takes out the conversation that was suspended last; None if a nested request lost it.
 pub(super) fn resume() -> Option<OpenConversation> {
-    SUSPENDED
-        .with_borrow_mut(Vec::pop)
-        .and_then(|entry| entry.conversation)
+    // The generation is dropped here, after the list is free again.
+    let last = SUSPENDED.with_borrow_mut(Vec::pop)?;
+    last.conversation
 }

@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use hostd_shm::{ClientRings, Interest, LaneNumber, Lease, Segment, SegmentClient, Waited};
 
@@ -13,25 +12,18 @@ use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::LaneIndex;
 
-#[derive(Debug)]
-struct Session {
-    gone: AtomicBool,
-    terms: Terms,
-}
-
 /// The client's end.
 #[derive(Clone, Debug)]
 pub struct LaneClient {
     pub(super) segment: SegmentClient,
-    session: Arc<Session>,
+    terms: Terms,
 }
 
 impl LaneClient {
     pub(super) fn new(segment: Segment, terms: Terms) -> Self {
-        let gone = AtomicBool::new(false);
         Self {
             segment: segment.into_client(),
-            session: Arc::new(Session { gone, terms }),
+            terms,
         }
     }
 
@@ -52,7 +44,7 @@ impl LaneClient {
     fn leased(&self, lease: Lease) -> LeasedLane {
         LeasedLane {
             lease,
-            session: Arc::clone(&self.session),
+            terms: self.terms,
         }
     }
 
@@ -86,12 +78,11 @@ impl LaneClient {
     }
 
     pub(super) fn is_gone(&self) -> bool {
-        self.session.gone.load(Ordering::Acquire)
+        self.segment.is_disconnected()
     }
 
     pub(super) fn disconnect(&self) {
-        self.session.gone.store(true, Ordering::Release);
-        self.segment.wake_all();
+        self.segment.disconnect();
     }
 }
 
@@ -99,7 +90,7 @@ impl LaneClient {
 #[derive(Debug)]
 pub struct LeasedLane {
     pub(super) lease: Lease,
-    session: Arc<Session>,
+    terms: Terms,
 }
 
 impl LeasedLane {
@@ -108,11 +99,11 @@ impl LeasedLane {
     }
 
     pub(super) fn terms(&self) -> Terms {
-        self.session.terms
+        self.terms
     }
 
     fn wait_parked(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
-        let gone = &self.session.gone;
+        let (lane, gone) = self.lease.with_disconnected();
         let (mut has_parked, mut interrupted) = (false, false);
         let until = Cell::new(idle.until());
         let mut check = || {
@@ -130,10 +121,7 @@ impl LeasedLane {
             }
         };
         let mut slice = || slice(until.get());
-        match self
-            .lease
-            .wait_in_slices(interest, &mut slice, &mut check)?
-        {
+        match lane.wait_in_slices(interest, &mut slice, &mut check)? {
             Waited::Ready => Ok(()),
             Waited::Stopped if interrupted => Err(ProtocolError::Interrupted),
             Waited::Stopped => Err(ProtocolError::Disconnected),
@@ -156,7 +144,7 @@ impl LeasedLane {
 
     /// Whether the host is gone.
     pub fn is_gone(&self) -> bool {
-        self.session.gone.load(Ordering::Acquire)
+        self.lease.is_disconnected()
     }
 }
 

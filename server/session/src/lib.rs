@@ -82,7 +82,8 @@ pub struct Session {
     /// The requests of the client that are open on the lane that is being served, outermost first.
     open: RefCell<Vec<Rc<Level>>>,
     levels: RefCell<Vec<Rc<Level>>>,
-    buffers: RefCell<Vec<FrameBuffers>>,
+    #[expect(clippy::vec_box, reason = "taking one out moves a pointer, not the buffers")]
+    buffers: RefCell<Vec<Box<FrameBuffers>>>,
     lane: Cell<Option<LaneIndex>>,
     /// The requests to the client that are open, outermost first: their lanes and compounds.
     open_requests: RefCell<Vec<(LaneIndex, Rc<Vec<Original>>)>>,

@@ -228,12 +228,12 @@ impl Session {
         Ok(Some(changes?).filter(|changes| !changes.is_empty()))
     }
 
-    pub(super) fn take_buffers(&self) -> FrameBuffers {
+    pub(super) fn take_buffers(&self) -> Box<FrameBuffers> {
         let used = self.buffers.borrow_mut().pop();
-        used.unwrap_or_else(|| FrameBuffers::new(self.limits))
+        used.unwrap_or_else(|| Box::new(FrameBuffers::new(self.limits)))
     }
 
-    pub(super) fn put_buffers(&self, mut buffers: FrameBuffers) {
+    pub(super) fn put_buffers(&self, mut buffers: Box<FrameBuffers>) {
         buffers.releases.clear();
         buffers.objects.clear();
         buffers.seen.clear();

@@ -39,6 +39,8 @@ struct Shared {
     area: Arc<Area>,
     leases: Leases,
     home_leased: AtomicBool,
+    /// The host is gone.
+    disconnected: AtomicBool,
     lanes: [UnsafeCell<ClientRings>; LANES],
 }
 
@@ -60,6 +62,7 @@ impl SegmentClient {
                 area,
                 leases: Leases::new(),
                 home_leased,
+                disconnected: AtomicBool::new(false),
                 lanes,
             }),
         }
@@ -115,6 +118,19 @@ impl SegmentClient {
         self.shared.leases.wake_all();
     }
 
+    /// The host is gone: sets what [`is_disconnected`](Self::is_disconnected) tells, and has every
+    /// thread that waits call its check.
+    pub fn disconnect(&self) {
+        self.shared.disconnected.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Whether the host is gone.
+    #[inline]
+    pub fn is_disconnected(&self) -> bool {
+        self.shared.disconnected.load(Ordering::Acquire)
+    }
+
     /// A handle to a lane that other threads may use while it is leased.
     pub fn handle(&self, index: LaneNumber) -> LaneHandle {
         LaneHandle::new(Arc::clone(&self.shared.area), index)
@@ -146,6 +162,22 @@ impl SegmentClient {
 pub struct Lease {
     shared: Arc<Shared>,
     index: LaneNumber,
+}
+
+impl Lease {
+    /// Whether the host is gone.
+    #[inline]
+    pub fn is_disconnected(&self) -> bool {
+        self.shared.disconnected.load(Ordering::Acquire)
+    }
+
+    /// The lane, and the flag that says whether the host is gone, for the check of a wait on it.
+    pub fn with_disconnected(&mut self) -> (&mut ClientRings, &AtomicBool) {
+        let shared = &*self.shared;
+        // SAFETY: L; this is the only lease of the lane, and it is borrowed mutably.
+        let lane = unsafe { &mut *shared.lanes[self.index.get()].get() };
+        (lane, &shared.disconnected)
+    }
 }
 
 impl Deref for Lease {

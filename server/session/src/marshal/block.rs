@@ -172,13 +172,19 @@ impl RequestObjects {
     }
 
     /// Forgets everything and keeps an ordinary amount of memory.
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        self.values.clear();
-        self.starts.clear();
-        self.arguments.clear();
-        self.values.shrink_to(KEPT);
-        self.starts.shrink_to(KEPT);
-        self.arguments.shrink_to(KEPT);
+        clear(&mut self.values);
+        clear(&mut self.starts);
+        clear(&mut self.arguments);
+    }
+}
+
+#[inline]
+fn clear<T>(items: &mut Vec<T>) {
+    if !items.is_empty() {
+        items.clear();
+        items.shrink_to(KEPT);
     }
 }
 
