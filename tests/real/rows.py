@@ -57,6 +57,7 @@ ROWS = [
     Row("argon2_async", "@node-rs/argon2-linux-x64-gnu", "argon2.linux-x64-gnu.node"),
     Row("bcrypt", "bcrypt", "prebuilds/linux-x64/bcrypt.glibc.node"),
     Row("jieba", "@node-rs/jieba-linux-x64-gnu", "jieba.linux-x64-gnu.node"),
+    Row("blake", "@napi-rs/blake-hash-linux-x64-gnu", "blake.linux-x64-gnu.node"),
     Row("snappy", "@napi-rs/snappy-linux-x64-gnu", "snappy.linux-x64-gnu.node"),
     Row("oxc_parser", "@oxc-parser/binding-linux-x64-gnu", "parser.linux-x64-gnu.node"),
     Row("rollup", "@rollup/rollup-linux-x64-gnu", "rollup.linux-x64-gnu.node"),

@@ -252,6 +252,25 @@ def snappy(addon: Any) -> Any:
 
 
 @calls
+def blake(addon: Any) -> Any:
+    key = bytes(range(32))
+    keyed = addon.Blake3Hasher.newKeyed(key)
+    keyed.update(bytes([7]) * 100_000).update("é")
+    first = keyed.digest("hex")
+    keyed.reset()
+    parameters = addon.Blake2BParam()
+    parameters.hashLength = 20
+    short = addon.Blake2BHasher.withParams(parameters).update("x").digestBuffer()
+    return [
+        bytes(addon.blake3("hello")).hex(),
+        first,
+        keyed.digest("hex") == addon.Blake3Hasher.newKeyed(key).digest("hex"),
+        len(addon.Blake3Hasher.deriveKey("context", b"material")),
+        bytes(short).hex(),
+    ]
+
+
+@calls
 def oxc_parser(addon: Any) -> Any:
     program = json.loads(addon.parse("a.js", "let x").result(30).program)
     return program.get("node", program)["type"]
