@@ -1,11 +1,19 @@
-//! Hands the turns of an addon to the asyncio loop that uses it.
+//! Gives the turns of an addon to the asyncio loop that uses it: called where a promise is awaited or
+//! received, and where a callable is sent.
 
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
+use std::thread;
 
+use hostd_client::{Client, LoopSignal, PipeWatch};
+use hostd_protocol::ids::Generation;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::addon::LoadedAddon;
-use crate::turns::{LoopSignal, PipeWatch, running_loop};
+use crate::call::call;
+use crate::fallible;
+use crate::turns::{LoopOwner, running_loop};
 
 /// What a loop calls when one of its descriptors is readable. It belongs to the loop alone: when the
 /// loop drops it, as a closed one does, the loop owns the turns no more.
@@ -25,13 +33,7 @@ pub(crate) struct LoopTurn(pub(crate) Weak<LoadedAddon>);
 impl Drop for TurnReader {
     fn drop(&mut self) {
         if let Some(addon) = self.addon.upgrade() {
-            let background = &addon.background;
-            if let Some(task) = background.turns.detach(&self.signal) {
-                background.leave(task);
-                if background.turns.is_due() {
-                    background.request_turn();
-                }
-            }
+            addon.background.turns.detach(&self.signal);
         }
     }
 }
@@ -69,31 +71,62 @@ pub(crate) fn adopt(
     event_loop: &Bound<'_, PyAny>,
     committed: bool,
 ) -> PyResult<()> {
-    let py = event_loop.py();
     // A turn that has to wait in the host for other calls would block the loop.
     let client = addon.client()?;
     if addon.background.is_stopped() || !client.sees_top() {
         return Ok(());
     }
-    let callbacks = |signal: &Arc<LoopSignal>, pipe: Option<&Arc<PipeWatch>>| {
-        let reader = TurnReader {
-            addon: Arc::downgrade(addon),
-            signal: Arc::clone(signal),
-            pipe: pipe.cloned(),
-        };
-        let turn = Py::new(py, LoopTurn(Arc::downgrade(addon)))?.into_any();
-        Ok((Bound::new(py, reader)?.into_any(), turn))
-    };
-    let (turns, chosen) = (&addon.background.turns, (event_loop, committed));
-    match turns.adopt(py, client, chosen, &callbacks) {
-        Ok(task) => {
-            addon.background.leave(task);
-            Ok(())
-        }
-        Err(error) => {
-            // The former owner may be gone.
-            addon.background.wake();
-            Err(error)
-        }
+    if addon
+        .background
+        .turns
+        .displace_owner(client, event_loop, committed)?
+    {
+        attach(addon, client, event_loop, committed)?;
     }
+    Ok(())
+}
+
+/// Has the loop watch its descriptors, and gives it the turns.
+fn attach(
+    addon: &Arc<LoadedAddon>,
+    client: &Client,
+    event_loop: &Bound<'_, PyAny>,
+    committed: bool,
+) -> PyResult<()> {
+    let (py, turns) = (event_loop.py(), &addon.background.turns);
+    let generation = Generation(client.generation());
+    let is_served = client.serves(generation);
+    let pipe = client.wake_pipe(generation).and_then(PipeWatch::new);
+    let pipe = pipe.map(Arc::new);
+    let signal = Arc::new(LoopSignal::new()?);
+    let reader = TurnReader {
+        addon: Arc::downgrade(addon),
+        signal: Arc::clone(&signal),
+        pipe: pipe.clone(),
+    };
+    let reader = Bound::new(py, reader)?;
+    // An empty context, or a deadline that is open here would apply to every turn.
+    let context = fallible::import(py, "contextvars", "Context")?.call0()?;
+    let add_reader = event_loop.getattr(intern!(py, "add_reader"))?;
+    let run = context.getattr(intern!(py, "run"))?;
+    if call(&run, (&add_reader, signal.descriptor(), &reader)).is_err() {
+        turns.set_unfit(event_loop);
+        return Ok(());
+    }
+    let pipe = pipe.filter(|pipe| {
+        let descriptor = pipe.descriptor.as_raw_fd();
+        call(&run, (&add_reader, descriptor, &reader, true)).is_ok()
+    });
+    let owner = LoopOwner {
+        event_loop: event_loop.clone().unbind(),
+        thread: thread::current().id(),
+        signal,
+        // Zero has the next call adopt the loop again, when the host is there.
+        generation: if is_served { generation.0 } else { 0 },
+        pipe,
+        run: run.unbind(),
+        turn: Py::new(py, LoopTurn(Arc::downgrade(addon)))?.into_any(),
+    };
+    turns.attach(owner, committed);
+    Ok(())
 }

@@ -29,6 +29,7 @@ mod generation;
 mod preload;
 mod turns;
 mod wait;
+mod worker_queue;
 
 mod adopt;
 mod buffer;

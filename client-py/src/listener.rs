@@ -107,8 +107,9 @@ impl HostEvents for Listener {
             do_job(&addon, Job::Died(died));
         };
         if threads::start("napi-python-death", finalize).is_err() {
-            self.background().push(Job::Died(Box::new(report.clone())));
-            self.background().wake();
+            let queue = &self.background().queue;
+            queue.push(Job::Died(Box::new(report.clone())));
+            queue.wake();
         }
     }
 
@@ -135,9 +136,8 @@ impl HostEvents for Listener {
             addon.answer_flood(header.generation, verdict);
         }
         let job = if is_turn_request {
-            let task = background.turns.request_turn();
-            if !task.runs_turn {
-                return background.leave(task);
+            if !background.turns.request_turn_from_worker() {
+                return;
             }
             Job::Turn
         } else {
@@ -150,12 +150,12 @@ impl HostEvents for Listener {
             };
             Job::Notice(header, body)
         };
-        if !background.push(job) {
+        if !background.queue.push(job) {
             let reason = Kill::Flood("it sent more notices than can be kept (8 MiB)".to_owned());
             return self.kill(header, reason);
         }
         if !reserve::has_thread_state() {
-            return background.wake();
+            return background.queue.wake();
         }
         let _visit = threads::visit();
         self.worker.work();

@@ -46,7 +46,7 @@ impl LoadedAddon {
             Some(addon) => addon.prepare(conversation),
             None => Err(ClientError::Closed),
         }));
-        options.attention = Arc::clone(&self.background.attention);
+        options.attention = Arc::clone(&self.background.queue.attention);
         options.spawn_thread = worker::spawn_thread;
         let _ = self.client.set(Client::new(options));
         let _ = self.object.set(PyWeakrefReference::new(object)?.unbind());

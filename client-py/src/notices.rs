@@ -69,7 +69,7 @@ fn read_for(
     read_preamble(py, addon, generation, header.flags, &mut reader)?;
     let begun = match CallKind::from_number(header.number) {
         Some(CallKind::Ring) => {
-            addon.background.request_turn();
+            addon.background.turns.request_turn();
             return Ok(());
         }
         Some(CallKind::Settled | CallKind::Uncaught) => flood::thread_time(),

@@ -64,7 +64,7 @@ pub(crate) fn give(
         return Ok(());
     };
     if take(py, addon, &generation, condition)? == Turn::More {
-        addon.background.request_turn();
+        addon.background.turns.request_turn();
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ fn take(
     }
     settled?;
     if more && taken.is_err() {
-        addon.background.request_turn();
+        addon.background.turns.request_turn();
     }
     taken.map(|()| if more { Turn::More } else { Turn::Done })
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use hostd_client::lock;
 use hostd_protocol::calls;
 use pyo3::prelude::*;
 
-use crate::addon::{LoadedAddon, locked};
+use crate::addon::LoadedAddon;
 use crate::background::{Background, FLUSH_RELEASES};
 use crate::call::keep_thread_state;
 use crate::exchange::Request;
@@ -62,17 +63,17 @@ impl Worker {
         let count = background.releases.load(Ordering::Acquire);
         if count > 0 {
             let now = Instant::now();
-            let at = *locked(&self.flush_at).get_or_insert(now + RELEASE_DELAY);
+            let at = *lock(&self.flush_at).get_or_insert(now + RELEASE_DELAY);
             if count < FLUSH_RELEASES && now < at {
                 return Some(at);
             }
             self.flush();
         }
-        *locked(&self.flush_at) = None;
+        *lock(&self.flush_at) = None;
         background.is_awake.store(false, Ordering::Release);
         if background.releases.load(Ordering::Acquire) > 0 {
             // What was queued in between did not wake the worker.
-            background.wake();
+            background.queue.wake();
         }
         None
     }
@@ -81,39 +82,33 @@ impl Worker {
     fn check_turns(&self) -> Option<Instant> {
         let turns = &self.background.turns;
         if turns.timer()? <= Instant::now() {
-            let task = turns.deadline_passed();
-            self.background.leave(task);
-            if task.checks_loop
-                && let Some(task) = Python::try_attach(|py| turns.check_loop(py))
-            {
-                self.background.leave(task);
-            }
+            turns.deadline_passed();
         }
         turns.timer()
     }
 
     /// Does the queued jobs, unless another thread does. Returns false when the interpreter ends.
     pub(crate) fn work(&self) -> bool {
-        let background = &*self.background;
+        let (background, queue) = (&*self.background, &self.background.queue);
         let process = std::process::id();
         loop {
-            let before = background.active_in.swap(process, Ordering::AcqRel);
+            let before = queue.active_in.swap(process, Ordering::AcqRel);
             if before == process {
                 // The other thread checks the queue again after it has reset this.
                 return true;
             }
             let mut goes_on = true;
             while goes_on && !background.is_stopped() {
-                let Some(job) = background.pop() else {
+                let Some(job) = queue.pop() else {
                     break;
                 };
                 goes_on = do_job(&self.addon, job);
             }
-            background.active_in.store(0, Ordering::Release);
+            queue.active_in.store(0, Ordering::Release);
             if !goes_on {
                 return false;
             }
-            if background.is_stopped() || !background.has_jobs() {
+            if background.is_stopped() || !queue.has_jobs() {
                 return true;
             }
         }

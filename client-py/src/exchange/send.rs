@@ -120,7 +120,7 @@ impl LoadedAddon {
             TurnClaim::Announced => true,
             TurnClaim::Declined => false,
             TurnClaim::Owned => {
-                self.background.request_turn();
+                self.background.turns.request_turn();
                 false
             }
         }

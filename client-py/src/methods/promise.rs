@@ -14,7 +14,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
 use super::awaiting::{self, Awaiting};
-use crate::background::TurnWait;
 use crate::deadline::Deadline;
 use crate::errors;
 use crate::exchange::{Request, suspended};
@@ -23,7 +22,7 @@ use crate::proxy::await_future;
 use crate::settlements;
 use crate::threads;
 use crate::turn;
-use crate::turns::{TurnCondition, WAITER_TURN_AFTER};
+use crate::turns::{TurnCondition, TurnWait, WAITER_TURN_AFTER};
 
 /// How often the host may answer that a promise is pending after it has sent its settlement.
 const SUBSCRIBE_ATTEMPTS_MAX: usize = 3;
@@ -100,7 +99,7 @@ impl Promise {
             self.check_wait(py, in_callback)?;
         }
         // Inside a callback no turn can be taken.
-        let waiting = (!in_callback).then(|| addon.background.wait_for_turns());
+        let waiting = (!in_callback).then(|| TurnWait::new(&addon.background.turns));
         self.add_thread();
         let mut may_poll = true;
         loop {
@@ -144,11 +143,7 @@ impl Promise {
     /// pending.
     fn check_wait(&self, py: Python<'_>, in_callback: bool) -> PyResult<()> {
         let addon = &self.handle.addon;
-        let is_loop = !in_callback && {
-            let (is_loop, task) = addon.background.turns.is_owned_here(py)?;
-            addon.background.leave(task);
-            is_loop
-        };
+        let is_loop = !in_callback && addon.background.turns.is_owned_here(py)?;
         let is_endless = is_loop || (in_callback && !addon.config.nested_threads);
         if !is_endless {
             return Ok(());

@@ -1,5 +1,6 @@
-//! Carries out what the [`TurnScheduler`] decides about an addon's event-loop turns: an adapter between
-//! it, asyncio, and threads that wait.
+//! Carries out what the [`TurnScheduler`] decides about an addon's event-loop turns: it notifies the
+//! loop that owns them, a thread that waits for a promise, or the worker. `adopt` gives the turns to a
+//! loop, and `turn` takes one.
 //!
 //! A loop watches two descriptors: a pipe of this process, and the host's wake pipe, through which
 //! the host wakes the loop without a thread in between. The host also sends a notice when the wake
@@ -8,60 +9,50 @@
 //! Before a coroutine of the loop or, without a loop, a thread waits for a promise, it polls the wake
 //! pipe briefly and takes the turn itself: a result that takes microseconds needs no sleep.
 
-mod signal;
+mod event_loop;
+mod waiter;
 
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard};
-use std::thread::{self, Thread, ThreadId};
-use std::time::{Duration, Instant};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
 
-use hostd_client::{Client, TurnAction, TurnEvent, TurnScheduler};
+use hostd_client::{Client, LoopSignal, PipeWatch, TurnAction, TurnEvent, TurnScheduler};
 use hostd_protocol::carrier::{TurnClaim, TurnOwner};
 use hostd_protocol::ids::Generation;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
-pub(crate) use self::signal::{LoopSignal, PipeWatch};
+use self::event_loop::is_running;
+pub(crate) use self::event_loop::running_loop;
+use self::waiter::TurnWaiter;
+pub(crate) use self::waiter::{TurnCondition, TurnWait, WAITER_TURN_AFTER};
 use crate::call::call;
-use crate::fallible;
+use crate::jobs::Job;
+use crate::worker_queue::WorkerQueue;
 
 /// The number of awaits in a row that take a turn in the loop's place; the next one lets the loop run
 /// its other tasks.
 const AWAIT_TURNS_MAX: u32 = 16;
-/// A thread that waits for a promise takes a turn that its owner has not begun for this long.
-pub(crate) const WAITER_TURN_AFTER: Duration = Duration::from_millis(5);
 
 /// The scheduler of one addon's turns.
 type Scheduler = TurnScheduler<Arc<LoopOwner>, Arc<TurnWaiter>>;
 type Event = TurnEvent<Arc<LoopOwner>, Arc<TurnWaiter>>;
 
 /// What the scheduler leaves to the worker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "the worker is to do it"]
-pub(crate) struct WorkerTask {
-    /// To take a turn.
-    pub(crate) runs_turn: bool,
-    /// To ask the loop that owns the turns whether it runs: [`Turns::check_loop`].
-    pub(crate) checks_loop: bool,
+#[derive(Default)]
+struct WorkerTask {
+    runs_turn: bool,
+    /// To ask the loop that owns the turns whether it runs.
+    checks_loop: bool,
     /// To look at [`Turns::timer`] again.
-    pub(crate) arms_timer: bool,
-}
-
-/// On which condition a thread takes a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TurnCondition {
-    /// It is the owner's thread, or the owner has not begun the turn in time.
-    None,
-    /// No loop owns the turns: callbacks of a loop run in that loop's thread.
-    NoOwner,
+    arms_timer: bool,
 }
 
 /// The turns of one addon.
 #[derive(Debug)]
 pub(crate) struct Turns {
     scheduler: TurnOwner<Scheduler>,
+    queue: Arc<WorkerQueue>,
     /// Whether a loop owns the turns; read for every promise.
     is_owned: AtomicBool,
     /// Whether that loop is committed; read for every callable.
@@ -77,44 +68,31 @@ pub(crate) struct Turns {
 /// The loop that takes the turns.
 #[derive(Debug)]
 pub(crate) struct LoopOwner {
-    event_loop: Py<PyAny>,
-    thread: ThreadId,
-    signal: Arc<LoopSignal>,
+    pub(crate) event_loop: Py<PyAny>,
+    pub(crate) thread: ThreadId,
+    pub(crate) signal: Arc<LoopSignal>,
     /// The host whose wake pipe the loop watches; zero if none was there yet.
-    generation: u32,
-    pipe: Option<Arc<PipeWatch>>,
+    pub(crate) generation: u32,
+    pub(crate) pipe: Option<Arc<PipeWatch>>,
     /// `Context.run` of the context in which the loop takes turns.
-    run: Py<PyAny>,
+    pub(crate) run: Py<PyAny>,
     /// A callable that takes one turn.
-    turn: Py<PyAny>,
+    pub(crate) turn: Py<PyAny>,
 }
 
-/// Makes what a loop calls when one of its descriptors is readable, and what takes one turn in its
-/// place.
-pub(crate) type MakeCallbacks<'a, 'py> =
-    dyn Fn(&Arc<LoopSignal>, Option<&Arc<PipeWatch>>) -> PyResult<Callbacks<'py>> + 'a;
-
-/// The reader, and the callable that takes one turn.
-type Callbacks<'py> = (Bound<'py, PyAny>, Py<PyAny>);
-
 impl LoopOwner {
-    /// Has the host write to its wake pipe for this loop.
-    fn watch(&self) {
-        if let Some(watch) = &self.pipe {
-            watch.pipe.attach();
-        }
-    }
-
-    /// Ends that. Returns whether the pipe was written to: then a turn is due.
+    /// Has the host write to its wake pipe no more. Returns whether it was written to: then a turn is
+    /// due.
     fn unwatch(&self) -> bool {
         self.pipe.as_ref().is_some_and(|watch| watch.pipe.detach())
     }
 }
 
 impl Turns {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(queue: Arc<WorkerQueue>) -> Self {
         Self {
             scheduler: TurnOwner::new(Scheduler::new(Instant::now())),
+            queue,
             is_owned: AtomicBool::new(false),
             is_committed: AtomicBool::new(false),
             unfit: AtomicUsize::new(0),
@@ -123,13 +101,19 @@ impl Turns {
         }
     }
 
-    fn handle(&self, event: Event) -> WorkerTask {
-        self.handle_locked(self.scheduler.lock(), event)
+    /// Has the scheduler handle an event, and carries out what it decides.
+    fn handle(&self, event: Event) {
+        self.handle_locked(self.scheduler.lock(), event);
     }
 
-    /// Has the scheduler handle an event, and carries out what it decides. Runs no Python code while
-    /// the scheduler is locked.
-    fn handle_locked(&self, mut scheduler: MutexGuard<'_, Scheduler>, event: Event) -> WorkerTask {
+    fn handle_locked(&self, scheduler: MutexGuard<'_, Scheduler>, event: Event) {
+        let task = self.decide(scheduler, event);
+        self.leave(&task);
+    }
+
+    /// As [`Self::handle`], but for what it returns. Runs no Python code while the scheduler is
+    /// locked.
+    fn decide(&self, mut scheduler: MutexGuard<'_, Scheduler>, event: Event) -> WorkerTask {
         let mut task = WorkerTask::default();
         let mut retired = None;
         let mut event = Some(event);
@@ -150,8 +134,8 @@ impl Turns {
                         }
                     }
                     TurnAction::WatchPipe => {
-                        if let Some(owner) = owner {
-                            owner.watch();
+                        if let Some(watch) = owner.and_then(|owner| owner.pipe.as_ref()) {
+                            watch.pipe.attach();
                         }
                     }
                     TurnAction::NotifyLoop => {
@@ -175,14 +159,36 @@ impl Turns {
         task
     }
 
-    /// A turn is due: notifies its taker. Never waits for Python.
-    pub(crate) fn request_turn(&self) -> WorkerTask {
-        self.handle(TurnEvent::TurnRequested)
+    /// Leaves a task to the worker.
+    fn leave(&self, task: &WorkerTask) {
+        let mut wakes = task.arms_timer;
+        if task.runs_turn {
+            self.queue.push(Job::Turn);
+            // A thread that does the jobs checks the queue again when it is done.
+            wakes |= self.queue.active_in.load(Ordering::Acquire) != std::process::id();
+        }
+        if wakes {
+            self.queue.wake();
+        }
+    }
+
+    /// A turn is due that the caller does not take: notifies its taker. Never waits for Python.
+    pub(crate) fn request_turn(&self) {
+        self.handle(TurnEvent::TurnRequested);
+    }
+
+    /// A turn is due. Returns whether the caller is to do that as a job, as the worker would.
+    pub(crate) fn request_turn_from_worker(&self) -> bool {
+        let task = self.decide(self.scheduler.lock(), TurnEvent::TurnRequested);
+        if !task.runs_turn {
+            self.leave(&task);
+        }
+        task.runs_turn
     }
 
     /// A turn begins.
     pub(crate) fn begin(&self) {
-        let _ = self.handle(TurnEvent::TurnBegun);
+        self.handle(TurnEvent::TurnBegun);
     }
 
     /// When [`Self::deadline_passed`] is to be called.
@@ -190,49 +196,55 @@ impl Turns {
         self.scheduler.lock().timer()
     }
 
-    /// The time of [`Self::timer`] has come.
-    pub(crate) fn deadline_passed(&self) -> WorkerTask {
-        self.handle(TurnEvent::DeadlinePassed)
+    /// The time of [`Self::timer`] has come: checks that a due turn is taken.
+    pub(crate) fn deadline_passed(&self) {
+        let task = self.decide(self.scheduler.lock(), TurnEvent::DeadlinePassed);
+        self.leave(&task);
+        if task.checks_loop {
+            Python::try_attach(|py| self.check_loop(py));
+        }
     }
 
-    /// Checks whether the loop that owns the turns runs.
-    pub(crate) fn check_loop(&self, py: Python<'_>) -> WorkerTask {
-        let Some(owner) = self.owner() else {
-            return WorkerTask::default();
-        };
-        if matches!(is_running(owner.event_loop.bind(py)), Ok(true)) {
-            return WorkerTask::default();
+    /// Takes the turns from the loop that owns them if it does not run.
+    fn check_loop(&self, py: Python<'_>) {
+        if let Some(owner) = self.owner()
+            && !matches!(is_running(owner.event_loop.bind(py)), Ok(true))
+        {
+            self.end_ownership(&owner.signal, TurnEvent::LoopStalled);
         }
-        self.end_ownership(&owner.signal, TurnEvent::LoopStalled)
-            .unwrap_or_default()
     }
 
     fn owner(&self) -> Option<Arc<LoopOwner>> {
         self.scheduler.lock().owner().cloned()
     }
 
-    /// Handles an event of the loop with this signal, if it owns the turns.
-    fn end_ownership(&self, signal: &Arc<LoopSignal>, event: Event) -> Option<WorkerTask> {
+    /// Handles an event of the loop with this signal. Returns whether it owned the turns.
+    fn end_ownership(&self, signal: &Arc<LoopSignal>, event: Event) -> bool {
         let scheduler = self.scheduler.lock();
         let is_owner = scheduler
             .owner()
             .is_some_and(|owner| Arc::ptr_eq(&owner.signal, signal));
-        is_owner.then(|| self.handle_locked(scheduler, event))
+        if is_owner {
+            self.handle_locked(scheduler, event);
+        }
+        is_owner
     }
 
-    /// The loop with this signal has dropped its reader. Returns whether it owned the turns.
-    pub(crate) fn detach(&self, signal: &Arc<LoopSignal>) -> Option<WorkerTask> {
-        self.end_ownership(signal, TurnEvent::LoopDetached)
+    /// The loop with this signal has dropped its reader.
+    pub(crate) fn detach(&self, signal: &Arc<LoopSignal>) {
+        if self.end_ownership(signal, TurnEvent::LoopDetached) && self.is_due() {
+            self.request_turn();
+        }
     }
 
     /// The loop owns the turns no more. It stops watching the next time that it runs. Runs no Python
     /// code.
-    pub(crate) fn dismiss(&self) -> WorkerTask {
-        self.handle(TurnEvent::LoopDetached)
+    pub(crate) fn dismiss(&self) {
+        self.handle(TurnEvent::LoopDetached);
     }
 
     /// Whether a turn is due that has not begun.
-    pub(crate) fn is_due(&self) -> bool {
+    fn is_due(&self) -> bool {
         self.scheduler.lock().is_due()
     }
 
@@ -255,7 +267,7 @@ impl Turns {
 
     /// Whether the loop that owns the turns runs in this thread, which is about to block. A
     /// provisional one loses the turns.
-    pub(crate) fn is_owned_here(&self, py: Python<'_>) -> PyResult<(bool, WorkerTask)> {
+    pub(crate) fn is_owned_here(&self, py: Python<'_>) -> PyResult<bool> {
         let owner = self
             .owner()
             .filter(|owner| owner.thread == thread::current().id());
@@ -265,79 +277,54 @@ impl Turns {
         };
         if is_here && !self.is_committed() {
             // The thread that waits, or the worker, takes a turn that is due.
-            return Ok((false, self.dismiss()));
+            self.dismiss();
+            return Ok(false);
         }
-        Ok((is_here, WorkerTask::default()))
+        Ok(is_here)
     }
 
-    /// Makes this running loop the owner, unless another running one is; `committed` if it awaited or
-    /// registered something.
-    pub(crate) fn adopt<'py>(
+    /// Whether this running loop is to become the owner, for which a former owner loses the turns: not
+    /// if another running one is. `committed` if the loop awaited or registered something.
+    pub(crate) fn displace_owner(
         &self,
-        py: Python<'py>,
         client: &Client,
-        (event_loop, committed): (&Bound<'py, PyAny>, bool),
-        callbacks: &MakeCallbacks<'_, 'py>,
-    ) -> PyResult<WorkerTask> {
+        event_loop: &Bound<'_, PyAny>,
+        committed: bool,
+    ) -> PyResult<bool> {
         if self.unfit.load(Ordering::Relaxed) == event_loop.as_ptr() as usize {
-            return Ok(WorkerTask::default());
+            return Ok(false);
         }
-        let generation = Generation(client.generation());
-        let mut task = WorkerTask::default();
-        if let Some(owner) = self.owner() {
-            if owner.event_loop.is(event_loop) {
-                let is_current = owner.generation == generation.0 || !client.serves(generation);
-                if !committed || is_current {
-                    return Ok(if committed && !self.is_committed() {
-                        self.handle(TurnEvent::LoopCommitted)
-                    } else {
-                        WorkerTask::default()
-                    });
-                }
-            } else if (self.is_committed() || !committed) && is_running(owner.event_loop.bind(py))?
-            {
-                return Ok(WorkerTask::default());
-            }
-            task = self.dismiss();
-        }
-        let is_served = client.serves(generation);
-        let pipe = client
-            .wake_pipe(generation)
-            .and_then(PipeWatch::new)
-            .map(Arc::new);
-        let signal = Arc::new(LoopSignal::new()?);
-        let (reader, turn) = callbacks(&signal, pipe.as_ref())?;
-        // An empty context, or a deadline that is open here would apply to every turn.
-        let context = fallible::import(py, "contextvars", "Context")?.call0()?;
-        let add_reader = event_loop.getattr(intern!(py, "add_reader"))?;
-        let run = context.getattr(intern!(py, "run"))?;
-        let watched = call(&run, (&add_reader, signal.descriptor(), &reader));
-        if watched.is_err() {
-            // Such a loop can't watch descriptors; others take the turns.
-            self.unfit
-                .store(event_loop.as_ptr() as usize, Ordering::Relaxed);
-            return Ok(task);
-        }
-        let pipe = pipe.filter(|pipe| {
-            let descriptor = pipe.descriptor.as_raw_fd();
-            call(&run, (&add_reader, descriptor, &reader, true)).is_ok()
-        });
-        let owner = LoopOwner {
-            event_loop: event_loop.clone().unbind(),
-            thread: thread::current().id(),
-            signal,
-            // Zero has the next call adopt the loop again, when the host is there.
-            generation: if is_served { generation.0 } else { 0 },
-            pipe,
-            run: run.unbind(),
-            turn,
+        let Some(owner) = self.owner() else {
+            return Ok(true);
         };
-        let attached = self.handle(TurnEvent::LoopAttached(Arc::new(owner), committed));
-        Ok(WorkerTask {
-            runs_turn: task.runs_turn || attached.runs_turn,
-            checks_loop: task.checks_loop || attached.checks_loop,
-            arms_timer: task.arms_timer || attached.arms_timer,
-        })
+        if owner.event_loop.is(event_loop) {
+            let generation = Generation(client.generation());
+            let is_current = owner.generation == generation.0 || !client.serves(generation);
+            if !committed || is_current {
+                if committed && !self.is_committed() {
+                    self.handle(TurnEvent::LoopCommitted);
+                }
+                return Ok(false);
+            }
+        } else if self.is_committed() || !committed {
+            let py = event_loop.py();
+            if is_running(owner.event_loop.bind(py))? {
+                return Ok(false);
+            }
+        }
+        self.dismiss();
+        Ok(true)
+    }
+
+    /// This loop watches its descriptors and is the owner from now on.
+    pub(crate) fn attach(&self, owner: LoopOwner, committed: bool) {
+        self.handle(TurnEvent::LoopAttached(Arc::new(owner), committed));
+    }
+
+    /// This loop can't watch descriptors; others take the turns.
+    pub(crate) fn set_unfit(&self, event_loop: &Bound<'_, PyAny>) {
+        self.unfit
+            .store(event_loop.as_ptr() as usize, Ordering::Relaxed);
     }
 
     /// Takes a turn in the place of this loop, if the loop owns the turns and one is due or becomes
@@ -367,56 +354,9 @@ impl Turns {
         call(owner.run.bind(py), (&owner.turn,)).map(|_| true)
     }
 
-    /// While it lives, the loop is taking a turn.
+    /// While the result lives, the loop is taking a turn.
     pub(crate) fn in_turn(&self) -> InTurn<'_> {
         InTurn(self, self.in_turn.swap(true, Ordering::Relaxed))
-    }
-
-    /// Adds this thread to those that can be notified of turns.
-    pub(crate) fn add_waiter(&self) -> (Arc<TurnWaiter>, WorkerTask) {
-        let waiter = Arc::new(TurnWaiter {
-            thread: thread::current(),
-            is_notified: AtomicBool::new(false),
-        });
-        let task = self.handle(TurnEvent::WaiterEntered(Arc::clone(&waiter)));
-        (waiter, task)
-    }
-
-    /// Removes a waiter.
-    pub(crate) fn remove_waiter(&self, waiter: &Arc<TurnWaiter>) -> WorkerTask {
-        // Read under the lock, under which it is set.
-        let scheduler = self.scheduler.lock();
-        let is_notified = waiter.is_notified.load(Ordering::Acquire);
-        self.handle_locked(
-            scheduler,
-            TurnEvent::WaiterLeft(Arc::clone(waiter), is_notified),
-        )
-    }
-
-    /// Whether this waiter is to take a turn now, and on which condition.
-    pub(crate) fn turn_for(&self, waiter: &TurnWaiter) -> Option<TurnCondition> {
-        let is_late = |time| time >= WAITER_TURN_AFTER;
-        let overdue = self.scheduler.lock().overdue(Instant::now());
-        if overdue.is_some_and(is_late) {
-            return Some(TurnCondition::None);
-        }
-        let is_notified = waiter.is_notified.swap(false, Ordering::AcqRel);
-        is_notified.then_some(TurnCondition::NoOwner)
-    }
-
-    /// Polls the wake pipe for some microseconds if no loop owns the turns. Returns whether this
-    /// waiting thread is to take a turn now.
-    pub(crate) fn poll_unowned(&self, client: &Client) -> bool {
-        if self.is_owned() {
-            return false;
-        }
-        let Some(pipe) = client.wake_pipe(Generation(client.generation())) else {
-            return false;
-        };
-        pipe.attach();
-        let is_written = pipe.spin();
-        // If the pipe was written to after the poll, no other thread sees it.
-        pipe.detach() || is_written
     }
 
     /// In a forked child: the parent's loop and threads do not exist here.
@@ -431,91 +371,11 @@ impl Turns {
     }
 }
 
-/// A thread that waits for a promise and can take turns.
-#[derive(Debug)]
-pub(crate) struct TurnWaiter {
-    thread: Thread,
-    is_notified: AtomicBool,
-}
-
-impl TurnWaiter {
-    fn notify(&self) {
-        self.is_notified.store(true, Ordering::Release);
-        self.thread.unpark();
-    }
-}
-
-impl PartialEq for TurnWaiter {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
 /// See [`Turns::in_turn`].
 pub(crate) struct InTurn<'a>(&'a Turns, bool);
 
 impl Drop for InTurn<'_> {
     fn drop(&mut self) {
         self.0.in_turn.store(self.1, Ordering::Relaxed);
-    }
-}
-
-/// The asyncio loop that runs in this thread.
-#[inline]
-pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let running = RUNNING.get_or_try_init(py, || {
-        let running = fallible::import(py, "asyncio", "_get_running_loop")?;
-        Ok::<_, PyErr>(running.unbind())
-    })?;
-    let found = running.bind(py).call0()?;
-    Ok((!found.is_none()).then_some(found))
-}
-
-fn is_running(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = event_loop.py();
-    let is_running = event_loop.getattr(intern!(py, "is_running"))?;
-    call(&is_running, ())?.is_truthy()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn due_turn_notifies_the_last_waiter() {
-        let turns = Turns::new();
-        assert!(turns.request_turn().runs_turn);
-        assert!(turns.is_due());
-        turns.begin();
-        assert!(!turns.is_due());
-        let ((first, _), (last, _)) = (turns.add_waiter(), turns.add_waiter());
-        assert!(!turns.request_turn().runs_turn);
-        turns.begin();
-        assert_eq!(turns.turn_for(&first), None);
-        assert_eq!(turns.turn_for(&last), Some(TurnCondition::NoOwner));
-        assert_eq!(turns.turn_for(&last), None, "a notification is taken once");
-    }
-
-    #[test]
-    fn waiter_that_leaves_hands_its_turn_on() {
-        let turns = Turns::new();
-        let (waiter, _) = turns.add_waiter();
-        let _ = turns.request_turn();
-        assert!(turns.remove_waiter(&waiter).runs_turn);
-        let (waiter, _) = turns.add_waiter();
-        assert!(!turns.remove_waiter(&waiter).runs_turn);
-    }
-
-    #[test]
-    fn waiter_takes_an_overdue_turn() {
-        let turns = Turns::new();
-        let (waiter, _) = turns.add_waiter();
-        let since = Instant::now().checked_sub(WAITER_TURN_AFTER).unwrap();
-        let _ = turns
-            .scheduler
-            .lock()
-            .handle(TurnEvent::TurnRequested, since);
-        assert_eq!(turns.turn_for(&waiter), Some(TurnCondition::None));
     }
 }

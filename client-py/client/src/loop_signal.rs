@@ -1,23 +1,24 @@
-//! The two descriptors through which an asyncio loop learns that a turn is due.
+//! The two descriptors through which an event loop of the client learns that a turn is due.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hostd_client::WakePipe;
-use pyo3::prelude::*;
+use crate::WakePipe;
 
 /// A host's wake pipe with the descriptor that one loop watches.
 #[derive(Debug)]
-pub(crate) struct PipeWatch {
-    pub(crate) pipe: Arc<WakePipe>,
-    pub(crate) descriptor: OwnedFd,
+pub struct PipeWatch {
+    /// The pipe of the host.
+    pub pipe: Arc<WakePipe>,
+    /// What the loop watches.
+    pub descriptor: OwnedFd,
 }
 
 impl PipeWatch {
     /// None if the host has no pipe or no descriptor is left.
-    pub(super) fn new(pipe: Arc<WakePipe>) -> Option<Self> {
+    pub fn new(pipe: Arc<WakePipe>) -> Option<Self> {
         let descriptor = pipe.descriptor().ok()?;
         Some(Self { pipe, descriptor })
     }
@@ -25,7 +26,7 @@ impl PipeWatch {
 
 /// A pipe of this process that makes a loop run its reader.
 #[derive(Debug)]
-pub(crate) struct LoopSignal {
+pub struct LoopSignal {
     reader: PipeReader,
     writer: PipeWriter,
     /// A byte is in the pipe.
@@ -34,7 +35,8 @@ pub(crate) struct LoopSignal {
 }
 
 impl LoopSignal {
-    pub(super) fn new() -> PyResult<Self> {
+    /// A signal that is not set.
+    pub fn new() -> io::Result<Self> {
         let (reader, writer) = pipe()?;
         Ok(Self {
             reader,
@@ -44,31 +46,34 @@ impl LoopSignal {
         })
     }
 
-    pub(crate) fn descriptor(&self) -> i32 {
+    /// What the loop watches.
+    pub fn descriptor(&self) -> i32 {
         self.reader.as_raw_fd()
     }
 
     /// Makes the descriptor readable, until [`Self::clear`].
-    pub(super) fn set(&self) {
+    pub fn set(&self) {
         if !self.is_set.swap(true, Ordering::AcqRel) {
             // At most one byte is in the pipe, so this does not block.
             let _ = (&self.writer).write(&[1]);
         }
     }
 
-    pub(crate) fn clear(&self) {
+    /// The loop has noticed the signal.
+    pub fn clear(&self) {
         if self.is_set.swap(false, Ordering::AcqRel) {
             let _ = (&self.reader).read(&mut [0]);
         }
     }
 
     /// Has the loop stop watching when it runs next.
-    pub(super) fn retire(&self) {
+    pub fn retire(&self) {
         self.is_retired.store(true, Ordering::Release);
         self.set();
     }
 
-    pub(crate) fn is_retired(&self) -> bool {
+    /// Whether the loop is to stop watching.
+    pub fn is_retired(&self) -> bool {
         self.is_retired.load(Ordering::Acquire)
     }
 }
