@@ -23,7 +23,7 @@ use crate::listener::Listener;
 use crate::names::Names;
 use crate::output;
 use crate::proxy::{Addon, Host, JSClass, JSFunction, Reference};
-use crate::sandbox::Sandbox;
+use crate::sandbox::confinement;
 use crate::threads;
 use crate::turns::running_loop;
 
@@ -92,7 +92,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox, policy_of_sandbox))]
+#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -115,8 +115,7 @@ fn _open<'py>(
     nested_threads: bool,
     debug: bool,
     on_start: Option<Py<PyAny>>,
-    sandbox: Option<Sandbox>,
-    policy_of_sandbox: Option<Py<PyAny>>,
+    sandbox: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
     // As Node does. In a sandbox the links to the file need not exist.
     let path = if sandbox.is_some() {
@@ -146,7 +145,7 @@ fn _open<'py>(
         start_timeout,
         policy,
         nested_threads,
-        sandbox: policy_of_sandbox,
+        sandbox: sandbox.as_ref().map(|sandbox| sandbox.clone().unbind()),
         package: package.clone(),
         unsolicited_cpu,
     });
@@ -157,13 +156,16 @@ fn _open<'py>(
         },
     )?;
     let events = Arc::new(Listener::new(&addon));
-    let own_scratch = sandbox.as_ref().is_some_and(Sandbox::own_scratch);
-    let confinement = sandbox.map(|sandbox| sandbox.into_confinement(&package));
+    let confinement = sandbox
+        .map(|sandbox| confinement(&sandbox, &package))
+        .transpose()?;
     let mut options = HostConfig::new(binary, path, events);
     options.label = label;
     options.env = env;
     options.address = address;
-    options.scratch = own_scratch;
+    options.scratch = confinement
+        .as_ref()
+        .is_some_and(|confinement| confinement.scratch_is_temporary);
     options.confinement = confinement;
     options.limits = addon.config.limits;
     options.carrier = match carrier {

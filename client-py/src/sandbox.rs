@@ -1,4 +1,5 @@
-//! The sandbox policy that `napi_python/_sandbox.py` has resolved, and the report about it.
+//! Reads the options of a `Sandbox` (`napi_python/_sandbox.py`) for a host, and makes the report about
+//! what was applied.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -9,68 +10,47 @@ use pyo3::prelude::*;
 
 use crate::fallible;
 
-/// The items of the dict that Python passes; sizes and paths were checked there.
-#[derive(Debug, FromPyObject)]
-#[pyo3(from_item_all)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an option of its own"
-)]
-pub(crate) struct Sandbox {
-    strict: bool,
-    read: Vec<OsString>,
-    write: Vec<OsString>,
-    scratch: Option<OsString>,
-    own_scratch: bool,
-    network: bool,
-    subprocess: bool,
-    watch: bool,
-    unix: bool,
-    exec_memory: Option<bool>,
-    memory: Option<u64>,
-    cpu: Option<u64>,
-    threads: Option<u64>,
-    files: Option<u64>,
-    file_size: Option<u64>,
-    degrade: bool,
-    diagnose: bool,
-}
-
-impl Sandbox {
-    /// Whether the host gets a scratch folder, which is removed with it.
-    pub(crate) fn own_scratch(&self) -> bool {
-        self.own_scratch
-    }
-
-    /// The policy as it is sent to the host, which may also read these paths of the addon's package.
-    pub(crate) fn into_confinement(mut self, package: &[PathBuf]) -> Confinement {
-        let bytes = |paths: Vec<OsString>| paths.into_iter().map(OsStringExt::into_vec).collect();
-        self.read.extend(package.iter().map(OsString::from));
-        Confinement {
-            policy: if self.strict {
-                PolicyName::Strict
-            } else {
-                PolicyName::Default
-            },
-            read: bytes(self.read),
-            write: bytes(self.write),
-            scratch: self.scratch.map(OsStringExt::into_vec),
-            scratch_is_temporary: self.own_scratch,
-            network: self.network,
-            subprocess: self.subprocess,
-            watch: self.watch,
-            unix: self.unix,
-            exec_memory: self.exec_memory,
-            memory: self.memory,
-            cpu: self.cpu,
-            threads: self.threads,
-            files: self.files,
-            file_size: self.file_size,
-            client: std::process::id(),
-            degrade: self.degrade,
-            diagnose: self.diagnose,
-        }
-    }
+/// The policy as it is sent to the host, which may also read these paths of the addon's package.
+/// `options` is a `Sandbox`, which has checked its options.
+pub(crate) fn confinement(
+    options: &Bound<'_, PyAny>,
+    package: &[PathBuf],
+) -> PyResult<Confinement> {
+    let get = |name: &str| options.getattr(name);
+    let bytes = |paths: Vec<OsString>| paths.into_iter().map(OsStringExt::into_vec).collect();
+    let mut read: Vec<OsString> = get("read")?.extract()?;
+    read.extend(package.iter().map(OsString::from));
+    let mut write: Vec<OsString> = get("write")?.extract()?;
+    let sockets: Option<Vec<OsString>> = get("unix")?.extract()?;
+    let unix = sockets.is_some();
+    write.extend(sockets.into_iter().flatten());
+    let scratch: Option<OsString> = get("scratch")?.extract()?;
+    let scratch_is_temporary = scratch.as_ref().is_some_and(|scratch| scratch == "auto");
+    let scratch = scratch.filter(|_| !scratch_is_temporary);
+    Ok(Confinement {
+        policy: if get("policy")?.eq("strict")? {
+            PolicyName::Strict
+        } else {
+            PolicyName::Default
+        },
+        read: bytes(read),
+        write: bytes(write),
+        scratch: scratch.map(OsStringExt::into_vec),
+        scratch_is_temporary,
+        network: get("network")?.extract()?,
+        subprocess: get("subprocess")?.extract()?,
+        watch: get("watch")?.extract()?,
+        unix,
+        exec_memory: get("exec_memory")?.extract()?,
+        memory: get("memory")?.extract()?,
+        cpu: get("cpu")?.extract()?,
+        threads: get("threads")?.extract()?,
+        files: get("files")?.extract()?,
+        file_size: get("file_size")?.extract()?,
+        client: std::process::id(),
+        degrade: get("degrade")?.eq("allow")?,
+        diagnose: get("diagnose")?.extract()?,
+    })
 }
 
 /// A report as Python shows it.
@@ -85,7 +65,7 @@ pub(crate) fn report<'py>(
 }
 
 /// Name, whether it is required, state, errno and detail.
-pub(crate) fn entry(mechanism: Mechanism) -> (String, bool, &'static str, Option<i32>, String) {
+fn entry(mechanism: Mechanism) -> (String, bool, &'static str, Option<i32>, String) {
     let state = mechanism.state.name();
     (
         mechanism.name,

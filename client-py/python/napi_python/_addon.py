@@ -176,8 +176,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         nested_threads=bool(nested_threads),
         debug=bool(debug or debug_everywhere),
         on_start=on_start,
-        sandbox=None if confined is None else _sandbox.native(confined),
-        policy_of_sandbox=confined,
+        sandbox=confined,
     )
 
 

@@ -8,30 +8,6 @@ from typing import Any, Final, NoReturn, Self, final
 
 from napi_python._sandbox import Sandbox, SandboxReport
 
-__all__ = [
-    "Addon",
-    "Buffer",
-    "External",
-    "Host",
-    "JSClass",
-    "JSFunction",
-    "JSIterator",
-    "JSObject",
-    "Promise",
-    "Symbol",
-    "_ErrorHandle",
-    "_Settler",
-    "__version__",
-    "_after_fork",
-    "_clear_cache",
-    "_construct",
-    "_deadlines",
-    "_host",
-    "_new_object",
-    "_open",
-    "_shutdown",
-]
-
 __version__: Final[str]
 
 # What an object is lent as.
@@ -201,8 +177,7 @@ def _open(
     nested_threads: bool,
     debug: bool,
     on_start: Callable[[Addon], object] | None,
-    sandbox: dict[str, Any] | None,
-    policy_of_sandbox: Sandbox | None,
+    sandbox: Sandbox | None,
 ) -> Addon: ...
 def _host(addon: Addon) -> Host: ...
 def _construct(

@@ -332,27 +332,6 @@ def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, 
     return passed
 
 
-_PASSED_AS_THEY_ARE: Final = (
-    "network", "subprocess", "watch", "exec_memory", "memory", "cpu", "threads", "files",
-    "file_size", "diagnose",
-)  # fmt: skip
-
-
-def native(sandbox: Sandbox) -> dict[str, Any]:
-    """Returns the options as native code takes them."""
-    own = sandbox.scratch == "auto"
-    return {
-        "strict": sandbox.policy == "strict",
-        "read": list(cast("tuple[str, ...]", sandbox.read)),
-        "write": [*cast("tuple[str, ...]", sandbox.write), *cast("Any", sandbox.unix or ())],
-        "scratch": None if own else sandbox.scratch,
-        "own_scratch": own,
-        "unix": sandbox.unix is not None,
-        "degrade": sandbox.degrade == "allow",
-        **{name: getattr(sandbox, name) for name in _PASSED_AS_THEY_ARE},
-    }
-
-
 @dataclasses.dataclass(frozen=True)
 class Mechanism:
     """One layer of a sandbox.
