@@ -36,6 +36,13 @@ pub(crate) fn int(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, made) }
 }
 
+fn unsigned(py: Python<'_>, number: u64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: F1.
+    let made = unsafe { ffi::PyLong_FromUnsignedLongLong(number) };
+    // SAFETY: F2.
+    unsafe { Bound::from_owned_ptr_or_err(py, made) }
+}
+
 #[inline]
 pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: F1.
@@ -150,86 +157,33 @@ pub(crate) trait Argument<'py> {
     fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
 }
 
-impl<'py, T> Argument<'py> for Bound<'py, T> {
-    #[inline]
-    fn object(self, _: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.into_any())
-    }
-}
-
-impl<'py, T> Argument<'py> for &Bound<'py, T> {
-    #[inline]
-    fn object(self, _: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.clone().into_any())
-    }
-}
-
-impl<'py, T> Argument<'py> for Py<T> {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.into_bound(py).into_any())
-    }
-}
-
-impl<'py, T> Argument<'py> for &Py<T> {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.bind(py).clone().into_any())
-    }
-}
-
-impl<'py> Argument<'py> for &str {
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(string(py, self)?.into_any())
-    }
-}
-
-impl<'py> Argument<'py> for String {
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.as_str().object(py)
-    }
-}
-
-impl<'py> Argument<'py> for bool {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(PyBool::new(py, self).to_owned().into_any())
-    }
-}
-
-macro_rules! integers {
-    ($($type:ty)*) => {$(
-        impl<'py> Argument<'py> for $type {
+/// How the values of a type become arguments.
+macro_rules! argument {
+    ($([$($param:ident)?] $type:ty: |$value:ident, $py:pat_param| $object:expr;)*) => {$(
+        impl<'py, $($param)?> Argument<'py> for $type {
             #[inline]
-            fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                int(py, i64::from(self))
+            fn object(self, $py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                let $value = self;
+                $object
             }
         }
     )*};
 }
 
-integers!(u8 i32 u32);
-
-impl<'py> Argument<'py> for u64 {
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: F1.
-        let made = unsafe { ffi::PyLong_FromUnsignedLongLong(self) };
-        // SAFETY: F2.
-        unsafe { Bound::from_owned_ptr_or_err(py, made) }
-    }
-}
-
-impl<'py> Argument<'py> for usize {
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        (self as u64).object(py)
-    }
-}
-
-impl<'py> Argument<'py> for f64 {
-    #[inline]
-    fn object(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        float(py, self)
-    }
+argument! {
+    [T] Bound<'py, T>: |object, _| Ok(object.into_any());
+    [T] &Bound<'py, T>: |object, _| Ok(object.clone().into_any());
+    [T] Py<T>: |object, py| Ok(object.into_bound(py).into_any());
+    [T] &Py<T>: |object, py| Ok(object.bind(py).clone().into_any());
+    [] &str: |text, py| Ok(string(py, text)?.into_any());
+    [] String: |text, py| text.as_str().object(py);
+    [] bool: |flag, py| Ok(PyBool::new(py, flag).to_owned().into_any());
+    [] u8: |number, py| int(py, i64::from(number));
+    [] i32: |number, py| int(py, i64::from(number));
+    [] u32: |number, py| int(py, i64::from(number));
+    [] u64: |number, py| unsigned(py, number);
+    [] usize: |number, py| unsigned(py, number as u64);
+    [] f64: |number, py| float(py, number);
 }
 
 impl<'py, T: Argument<'py>> Argument<'py> for Vec<T> {
