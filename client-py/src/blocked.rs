@@ -3,9 +3,10 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use hostd_client::lock;
 use pyo3::prelude::*;
 
 use crate::call::{call, unraisable};
@@ -79,7 +80,7 @@ fn register(py: Python<'_>) -> Arc<ThreadCallback> {
         thread,
         ..ThreadCallback::default()
     });
-    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut threads = lock(&THREADS);
     threads.retain(|thread| thread.strong_count() > 0);
     threads.push(Arc::downgrade(&own));
     own

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use hostd_client::{ClientError, ExitReport, Kill};
+use hostd_client::{ClientError, ExitReport, Kill, lock};
 use pyo3::prelude::*;
 
-use crate::addon::{LoadedAddon, locked};
+use crate::addon::LoadedAddon;
 use crate::errors;
 use crate::generation::{End, HostGeneration, LentObject};
 use crate::proxy::Promise;
@@ -58,7 +58,7 @@ impl LoadedAddon {
     /// A process has ended, whether or not another one runs: rejects its pending promises and drops
     /// what was lent to it.
     pub(crate) fn finalize_generation(&self, report: &ExitReport) {
-        let mut last = locked(&self.last_end);
+        let mut last = lock(&self.last_end);
         if last
             .as_ref()
             .is_none_or(|last| last.generation < report.generation)
@@ -91,7 +91,7 @@ impl LoadedAddon {
 
     /// The generations that have proxies, and the current one.
     pub(crate) fn live_generations(&self) -> Vec<Arc<HostGeneration>> {
-        locked(&self.generations)
+        lock(&self.generations)
             .iter()
             .filter_map(Weak::upgrade)
             .collect()
@@ -114,11 +114,11 @@ impl LoadedAddon {
 
     /// Makes a generation the current one.
     pub(crate) fn enter_generation(&self, generation: Arc<HostGeneration>) {
-        let mut generations = locked(&self.generations);
+        let mut generations = lock(&self.generations);
         generations.retain(|generation| generation.strong_count() > 0);
         generations.push(Arc::downgrade(&generation));
         drop(generations);
-        let last = locked(&self.last_end).clone();
+        let last = lock(&self.last_end).clone();
         if let Some(report) = last.filter(|last| last.generation == generation.number.0) {
             self.end_generation(&generation, End::Died(Box::new(report)));
         }

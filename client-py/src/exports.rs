@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet, TryReserveError};
 use std::sync::Arc;
 
+use hostd_client::lock;
 use hostd_protocol::ids::SlotId;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::addon::{Export, KnownExport, LoadedAddon, locked};
+use crate::addon::{Export, KnownExport, LoadedAddon};
 use crate::convert::pace;
 use crate::fallible::{self, push, reserve};
 use crate::generation::HostGeneration;
@@ -29,7 +30,7 @@ impl LoadedAddon {
         let mut names: HashSet<Arc<str>> = HashSet::new();
         names.try_reserve(bound.len()).map_err(no_memory)?;
         {
-            let mut exports = locked(&self.exports);
+            let mut exports = lock(&self.exports);
             let all = exports.len() + bound.len();
             reserve(&mut exports, bound.len())?;
             reserve(&mut numbers, all)?;

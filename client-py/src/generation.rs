@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use hostd_client::{ExitReport, HostRef, lock as locked};
+use hostd_client::{ExitReport, HostRef, lock};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::{Generation, SlotId};
 use hostd_protocol::lent::{Lent, Release};
@@ -129,14 +129,14 @@ pub(crate) struct HostGeneration {
 impl HostGeneration {
     /// The host's class that was made of what `js_class` returned.
     pub(crate) fn js_class(&self, class: &Bound<'_, PyAny>) -> Option<SlotId> {
-        let made = locked(&self.js_classes);
+        let made = lock(&self.js_classes);
         made.get(&(class.as_ptr() as usize)).map(|made| made.1)
     }
 
     /// Stores a class that was made.
     pub(crate) fn set_js_class(&self, class: &Bound<'_, PyAny>, id: SlotId) {
         let made = (class.clone().unbind(), id);
-        locked(&self.js_classes).insert(class.as_ptr() as usize, made);
+        lock(&self.js_classes).insert(class.as_ptr() as usize, made);
     }
 
     /// Empty tables. `on_release` is called with the number of queued releases after each addition.
@@ -174,14 +174,14 @@ impl HostGeneration {
     /// Marks the process as gone. Returns the objects that were lent to it, which the caller drops.
     pub(crate) fn mark_dead(&self) -> Vec<LentObject> {
         self.dead.store(true, Ordering::Release);
-        let mut lent = locked(&self.lent);
+        let mut lent = lock(&self.lent);
         lent.by_address.clear();
         lent.table.drain().collect()
     }
 
     /// As [`Self::mark_dead`], and stores why; the first reason is kept.
     pub(crate) fn finalize(&self, end: End) -> Vec<LentObject> {
-        let ending = locked(&self.ending);
+        let ending = lock(&self.ending);
         let _ = self.end.set(end);
         drop(ending);
         self.ended.notify_all();
@@ -196,7 +196,7 @@ impl HostGeneration {
 
     /// Waits until it is known why it ended, at most for `timeout`.
     pub(crate) fn wait_for_end(&self, timeout: Duration) -> Option<&End> {
-        let ending = locked(&self.ending);
+        let ending = lock(&self.ending);
         let is_unknown = |(): &mut ()| self.end.get().is_none();
         drop(self.ended.wait_timeout_while(ending, timeout, is_unknown));
         self.end.get()
@@ -233,7 +233,7 @@ impl HostGeneration {
         kind: ClientKind,
     ) -> Result<Lending, ProtocolError> {
         let address = object.as_ptr() as usize;
-        let mut lent = locked(&self.lent);
+        let mut lent = lock(&self.lent);
         if let Some(&id) = lent.by_address.get(&address) {
             lent.table.again(id)?;
             let serial = lent.table.get(id).map_or(0, |entry| entry.serial);
@@ -255,7 +255,7 @@ impl HostGeneration {
 
     /// Counts a lent object once more; false if the host has released it since.
     pub(crate) fn lend_again(&self, lending: Lending) -> Result<bool, ProtocolError> {
-        let mut lent = locked(&self.lent);
+        let mut lent = lock(&self.lent);
         let is_lent = lent
             .table
             .get(lending.id)
@@ -268,21 +268,21 @@ impl HostGeneration {
 
     /// Whether the host has not released the object since.
     pub(crate) fn is_lent(&self, lending: Lending) -> bool {
-        let lent = locked(&self.lent);
+        let lent = lock(&self.lent);
         let entry = lent.table.get(lending.id);
         entry.is_some_and(|entry| entry.serial == lending.serial)
     }
 
     /// Uncounts an object whose frame was not sent. Returns it if the caller is to drop it.
     pub(crate) fn unsend(&self, id: SlotId) -> Option<LentObject> {
-        let mut lent = locked(&self.lent);
+        let mut lent = lock(&self.lent);
         let gone = lent.table.unsend(id);
         lent.without_address(gone)
     }
 
     /// The host releases an object. Returns it if the caller is to drop it.
     pub(crate) fn released(&self, release: Release) -> Result<Option<LentObject>, ProtocolError> {
-        let mut lent = locked(&self.lent);
+        let mut lent = lock(&self.lent);
         if self.is_dead() {
             // This was sent before the process died, and the table is empty since.
             return Ok(None);
@@ -292,7 +292,7 @@ impl HostGeneration {
     }
 
     pub(crate) fn lent(&self, py: Python<'_>, id: SlotId) -> Option<LentObject> {
-        locked(&self.lent).table.get(id).map(|entry| LentObject {
+        lock(&self.lent).table.get(id).map(|entry| LentObject {
             object: entry.object.clone_ref(py),
             ..*entry
         })
@@ -305,7 +305,7 @@ impl HostGeneration {
         py: Python<'_>,
         id: SlotId,
     ) -> Option<(Py<PyAny>, Option<LentObject>)> {
-        let mut lent = locked(&self.lent);
+        let mut lent = lock(&self.lent);
         let object = lent.table.get(id)?.object.clone_ref(py);
         let gone = lent.table.came_back(id).ok()?;
         Some((object, lent.without_address(gone)))
@@ -313,14 +313,14 @@ impl HostGeneration {
 
     /// The number of lent Python objects, and of proxies.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (locked(&self.lent).table.len(), locked(&self.proxies).len())
+        (lock(&self.lent).table.len(), lock(&self.proxies).len())
     }
 
     // Objects that the host lends to Python.
 
     /// The living proxy of an object of the host.
     pub(crate) fn proxy<'py>(&self, py: Python<'py>, id: SlotId) -> Option<Bound<'py, PyAny>> {
-        let reference = locked(&self.proxies)
+        let reference = lock(&self.proxies)
             .get(&id.get())
             .map(|reference| reference.clone_ref(py))?;
         reference.bind(py).upgrade()
@@ -332,7 +332,7 @@ impl HostGeneration {
         if id.get() > self.limits.lent_objects {
             return Ok(());
         }
-        let mut settled = locked(&self.settled);
+        let mut settled = lock(&self.settled);
         settled.try_reserve(1).map_err(|_| fallible::memory())?;
         let last = settled.entry(id.get()).or_insert(watch);
         if watch.wrapping_sub(*last) < 1 << 31 {
@@ -343,18 +343,18 @@ impl HostGeneration {
 
     /// Whether the host has notified this settlement subscription.
     pub(crate) fn was_settled(&self, id: SlotId, watch: u32) -> bool {
-        locked(&self.settled).get(&id.get()) == Some(&watch)
+        lock(&self.settled).get(&id.get()) == Some(&watch)
     }
 
     /// Calls `each` with every proxy. Python code may run.
     pub(crate) fn for_proxies<'py>(&self, py: Python<'py>, each: impl FnMut(Bound<'py, PyAny>)) {
         // Taken out and not copied: there may be no memory for a copy.
-        let proxies = mem::take(&mut *locked(&self.proxies));
+        let proxies = mem::take(&mut *lock(&self.proxies));
         proxies
             .values()
             .filter_map(|reference| reference.bind(py).upgrade())
             .for_each(each);
-        let added = mem::replace(&mut *locked(&self.proxies), proxies);
+        let added = mem::replace(&mut *lock(&self.proxies), proxies);
         for (id, reference) in added {
             // Without memory the object gets a second proxy.
             let _ = self.note_proxy(id, reference);
@@ -362,7 +362,7 @@ impl HostGeneration {
     }
 
     fn note_proxy(&self, id: u32, reference: Py<PyWeakrefReference>) -> PyResult<()> {
-        let mut proxies = locked(&self.proxies);
+        let mut proxies = lock(&self.proxies);
         proxies.try_reserve(1).map_err(|_| fallible::memory())?;
         let former = proxies.insert(id, reference);
         drop(proxies);
@@ -378,7 +378,7 @@ impl HostGeneration {
 
     /// Reserves the release of a handle that is being made.
     pub(crate) fn expect_release(&self) -> PyResult<()> {
-        let mut releases = locked(&self.releases);
+        let mut releases = lock(&self.releases);
         let handles = releases.handles + 1;
         let room = releases.waiting.try_reserve(handles);
         room.map_err(|_| fallible::memory())?;
@@ -392,7 +392,7 @@ impl HostGeneration {
         if self.is_dead() {
             return;
         }
-        let mut releases = locked(&self.releases);
+        let mut releases = lock(&self.releases);
         releases.handles = releases.handles.saturating_sub(1);
         if let Some(release) = release {
             self.queue(releases, release);
@@ -405,7 +405,7 @@ impl HostGeneration {
         if self.is_dead() {
             return;
         }
-        let mut releases = locked(&self.releases);
+        let mut releases = lock(&self.releases);
         let handles = releases.handles;
         if releases.waiting.try_reserve(handles + 1).is_err() {
             return;
@@ -431,7 +431,7 @@ impl HostGeneration {
     pub(crate) fn take_releases(&self, py: Python<'_>, into: &mut Vec<Release>) {
         let before = into.len();
         {
-            let mut releases = locked(&self.releases);
+            let mut releases = lock(&self.releases);
             let most = releases.waiting.len().min(FRAME_RELEASES_MAX);
             if into.try_reserve(most).is_err() {
                 // They stay queued for another frame.
@@ -442,7 +442,7 @@ impl HostGeneration {
                 .store(releases.waiting.len(), Ordering::Release);
         }
         let mut gone = Vec::new();
-        let mut proxies = locked(&self.proxies);
+        let mut proxies = lock(&self.proxies);
         for release in &into[before..] {
             // Dropping the upgraded reference runs no Python code under the lock: while the
             // interpreter is held, an object that is alive has another owner.
@@ -460,12 +460,12 @@ impl HostGeneration {
 
     /// The description of a class, if it is stored.
     pub(crate) fn class(&self, id: u32) -> Option<Arc<ClassInfo>> {
-        locked(&self.classes).get(id)
+        lock(&self.classes).get(id)
     }
 
     /// Stores the description of a class.
     pub(crate) fn store_class(&self, id: u32, info: &Arc<ClassInfo>) {
-        locked(&self.classes).store(id, info);
+        lock(&self.classes).store(id, info);
     }
 
     /// Stores the ids of the exports, by their numbers in the addon. Called once.

@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use hostd_client::lock;
 use hostd_protocol::calls;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::addon::{LoadedAddon, SHUTDOWN_GRACE, locked};
+use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
 use crate::call::call;
 use crate::exchange::Request;
 use crate::fallible::{self, Facts};
@@ -94,13 +95,13 @@ impl LoadedAddon {
 
 /// Registers an addon, which is closed when the interpreter ends.
 pub(crate) fn register(addon: &Arc<LoadedAddon>) {
-    let mut addons = locked(&ADDONS);
+    let mut addons = lock(&ADDONS);
     addons.retain(|known| known.strong_count() > 0);
     addons.push(Arc::downgrade(addon));
 }
 
 pub(crate) fn registered() -> Vec<Arc<LoadedAddon>> {
-    locked(&ADDONS).iter().filter_map(Weak::upgrade).collect()
+    lock(&ADDONS).iter().filter_map(Weak::upgrade).collect()
 }
 
 /// The interpreter ends: closes all processes at once, so that they share one grace, and waits for

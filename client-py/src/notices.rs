@@ -15,7 +15,6 @@ use crate::exchange::read_preamble;
 use crate::flood;
 use crate::generation::HostGeneration;
 use crate::output;
-use crate::proxy::Promise;
 use crate::settlements;
 
 /// Reads one notice and acts on it.
@@ -82,8 +81,7 @@ fn read_for(
         let read = <calls::Settled as TypedCall>::Request::read(&mut decoder)
             .and_then(|(count,)| settlements::read(&mut decoder, count, &mut settled))
             .and_then(|()| decoder.finish());
-        let request = |promise: &Promise| promise.request_outcome(py);
-        let settled = settlements::settle(py, &addon.denials, generation, settled, request);
+        let settled = settlements::settle(py, &addon.denials, generation, settled);
         is_useful = !matches!(settled, Ok(false));
         settled.and(read)
     } else {

@@ -1,8 +1,9 @@
 //! Notices that a host sends while it loads its addon. Its generation has no tables yet, so they are
 //! kept and read when the load is done.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
+use hostd_client::lock;
 use hostd_protocol::frame::Header;
 use hostd_protocol::ids::Generation;
 
@@ -29,18 +30,14 @@ pub(crate) struct Kept {
 }
 
 impl PreloadNotices {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A host requested a turn. It does not request it again.
     pub(crate) fn request_turn(&self) {
-        self.kept().is_turn_requested = true;
+        lock(&self.kept).is_turn_requested = true;
     }
 
     /// Keeps a notice; false if there is no room for it.
     pub(crate) fn keep(&self, header: Header, body: &[u8]) -> bool {
-        let mut kept = self.kept();
+        let mut kept = lock(&self.kept);
         let bytes = kept.bytes.saturating_add(body.len());
         if kept.notices.len() >= PRELOAD_NOTICES_MAX || bytes > PRELOAD_BYTES_MAX {
             return false;
@@ -55,7 +52,7 @@ impl PreloadNotices {
 
     /// Takes what was kept for this generation, which has loaded its addon, and drops the rest.
     pub(crate) fn take(&self, generation: Generation) -> Kept {
-        let mut kept = std::mem::take(&mut *self.kept());
+        let mut kept = std::mem::take(&mut *lock(&self.kept));
         kept.notices
             .retain(|(header, _)| header.generation == generation);
         kept

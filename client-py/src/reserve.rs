@@ -19,11 +19,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::hint;
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use hostd_client::lock;
 use pyo3::prelude::*;
 
 use crate::fallible;
@@ -147,7 +148,7 @@ fn take(layout: Layout) -> *mut u8 {
     let Some((size, place)) = block_size(layout) else {
         return ptr::null_mut();
     };
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&STATE);
     let offset = match state.free[place] {
         NONE => {
             let offset = state.used.next_multiple_of(size);
@@ -176,7 +177,7 @@ fn give_back(offset: usize, layout: Layout) {
     let Some((_, place)) = block_size(layout) else {
         return;
     };
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&STATE);
     // SAFETY: R1.
     let block = unsafe { start().add(offset) };
     let next = state.free[place].to_ne_bytes();

@@ -61,23 +61,22 @@ pub(crate) fn read(
     result
 }
 
-/// Settles the promises that still have a proxy; those whose outcome was not sent are given to
-/// `request`. A promise that has none yet requests its outcome later. Returns whether any was pending.
+/// Settles the promises that still have a proxy, and requests the outcomes that were not sent. A
+/// promise that has no proxy yet requests its outcome later. Returns whether any was pending.
 pub(crate) fn settle(
     py: Python<'_>,
     denials: &Denials,
     generation: &HostGeneration,
     settled: Vec<Settlement>,
-    request: impl Fn(&Promise) -> PyResult<()>,
 ) -> PyResult<bool> {
     let mut result = Ok(());
     let mut is_any = false;
-    for settlement in settled {
-        let Settlement {
-            id,
-            subscription,
-            outcome,
-        } = settlement;
+    for Settlement {
+        id,
+        subscription,
+        outcome,
+    } in settled
+    {
         result = generation.note_settled(id, subscription).and(result);
         let proxy = generation.proxy(py, id);
         let promise = proxy
@@ -95,7 +94,7 @@ pub(crate) fn settle(
         is_any |= is_pending;
         match outcome {
             Some(outcome) => promise.settle(py, outcome),
-            None if promise.unsubscribe() => result = request(promise).and(result),
+            None if promise.unsubscribe() => result = promise.request_outcome(py).and(result),
             None => {}
         }
     }

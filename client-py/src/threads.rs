@@ -5,10 +5,11 @@ use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
+use hostd_client::lock;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use pyo3::prelude::*;
 
@@ -35,7 +36,7 @@ pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
         let _ = before.thread_set_mask();
     }
     let started = started?;
-    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut threads = lock(&THREADS);
     threads.retain(|thread| !thread.is_finished());
     threads.push(started);
     Ok(())
@@ -89,7 +90,7 @@ pub(crate) fn hold_at_end(py: Python<'_>) {
 pub(crate) fn join(py: Python<'_>, end: Instant) {
     py.detach(|| {
         let running = || {
-            let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+            let threads = lock(&THREADS);
             let visited = VISITS.load(Ordering::Acquire) > 0;
             visited || threads.iter().any(|thread| !thread.is_finished())
         };

@@ -14,7 +14,6 @@ use crate::exchange::Request;
 use crate::flood;
 use crate::generation::HostGeneration;
 use crate::output;
-use crate::proxy::Promise;
 use crate::settlements;
 use crate::turns::TurnCondition;
 
@@ -101,14 +100,7 @@ fn take(
         return Ok(Turn::Declined);
     }
     let more = left.get();
-    let request = |promise: &Promise| promise.request_outcome(py);
-    let settled = settlements::settle(
-        py,
-        &addon.denials,
-        generation,
-        settled.into_inner(),
-        request,
-    );
+    let settled = settlements::settle(py, &addon.denials, generation, settled.into_inner());
     if served.get() || matches!(settled, Ok(true) | Err(_)) {
         addon.background.refund_turn();
     } else {

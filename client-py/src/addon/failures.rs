@@ -4,11 +4,11 @@
 use std::thread;
 use std::time::Duration;
 
-use hostd_client::{Client, ExitReport, SandboxLimit};
+use hostd_client::{Client, ExitReport, SandboxLimit, lock};
 use hostd_protocol::frame::Denial;
 use pyo3::prelude::*;
 
-use super::{LoadedAddon, locked};
+use super::LoadedAddon;
 use crate::call::{call, unraisable};
 use crate::errors::{self, After};
 use crate::fallible;
@@ -74,13 +74,13 @@ impl LoadedAddon {
 
     /// Stores the error that a start in this thread is to raise.
     pub(crate) fn fail(&self, error: PyErr) {
-        let former = locked(&self.failure).replace((thread::current().id(), error));
+        let former = lock(&self.failure).replace((thread::current().id(), error));
         drop(former);
     }
 
     /// Takes what [`Self::fail`] stored in this thread.
     pub(crate) fn take_failure(&self) -> Option<PyErr> {
-        let mut failure = locked(&self.failure);
+        let mut failure = lock(&self.failure);
         let is_own = failure
             .as_ref()
             .is_some_and(|failure| failure.0 == thread::current().id());

@@ -4,12 +4,12 @@
 mod failures;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::ThreadId;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use hostd_client::{Client, ExitReport};
+use hostd_client::{Client, ExitReport, lock};
 use hostd_protocol::ids::SlotId;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
@@ -68,10 +68,6 @@ pub(crate) struct Export {
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl LoadedAddon {
     /// An addon without a client.
@@ -161,7 +157,7 @@ impl LoadedAddon {
 
     #[cold]
     fn export_gone(&self, number: usize) -> PyErr {
-        let exports = locked(&self.exports);
+        let exports = lock(&self.exports);
         let name = exports
             .get(number)
             .map_or_else(Arc::default, |export| Arc::clone(&export.name));

@@ -5,8 +5,9 @@
 //! other.
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use hostd_client::lock;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -190,11 +191,7 @@ impl Awaiting {
 
 impl Drop for Awaiting {
     fn drop(&mut self) {
-        let future = self
-            .future
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(future) = future.take() else {
+        let Some(future) = lock(&self.future).take() else {
             return;
         };
         Python::try_attach(|py| {
@@ -216,10 +213,7 @@ impl Awaiting {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (waiting, future) = step(self.promise.bind(py))?;
-        let former = {
-            let mut known = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-            known.replace(future)
-        };
+        let former = lock(&self.future).replace(future);
         if let Some(former) = former {
             self.leave(py, former);
         }

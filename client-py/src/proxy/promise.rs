@@ -1,9 +1,10 @@
 //! A JavaScript promise: its outcome, and what waits for it.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread::{self, Thread};
 
+use hostd_client::lock;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyBaseException;
 use pyo3::gc::PyVisit;
@@ -79,20 +80,16 @@ impl Promise {
             let error = addon.ended(generation);
             self.settle(py, Outcome::rejected(py, error));
         }
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if state.subscription != 0 && generation.was_settled(self.handle.id, state.subscription) {
             state.subscription = 0;
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Stores the outcome and wakes the waiters. The first outcome is kept.
     pub(crate) fn settle(&self, py: Python<'_>, outcome: Outcome) {
         let waiters = {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             if state.outcome.is_some() {
                 return;
             }
@@ -109,23 +106,23 @@ impl Promise {
 
     /// Whether this is the current subscription, and whether the promise is pending.
     pub(crate) fn subscribed_by(&self, subscription: u32) -> Option<bool> {
-        let state = self.state();
+        let state = lock(&self.state);
         (state.subscription == subscription).then(|| state.outcome.is_none())
     }
 
     pub(crate) fn set_subscription(&self, subscription: u32) {
-        self.state().subscription = subscription;
+        lock(&self.state).subscription = subscription;
     }
 
     /// Whether the host will send a notice, or the outcome is known.
     pub(crate) fn is_subscribed(&self) -> bool {
-        let state = self.state();
+        let state = lock(&self.state);
         state.subscription != 0 || state.outcome.is_some()
     }
 
     /// Clears the subscription. Returns whether anything waits for the promise.
     pub(crate) fn unsubscribe(&self) -> bool {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.subscription = 0;
         !state.waiters.is_empty()
     }
@@ -136,7 +133,7 @@ impl Promise {
         py: Python<'_>,
         future: AwaitFuture,
     ) -> Result<(), (AwaitFuture, PyResult<Py<PyAny>>)> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if let Some(outcome) = &state.outcome {
             return Err((future, outcome.result(py)));
         }
@@ -146,7 +143,7 @@ impl Promise {
 
     /// Adds this thread, unless it is there from an earlier wait or the promise is settled.
     pub(crate) fn add_thread(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let own = thread::current();
         let is_own =
             |waiter: &Waiter| matches!(waiter, Waiter::Thread(known) if known.id() == own.id());
@@ -157,7 +154,7 @@ impl Promise {
 
     /// The futures of its awaits.
     pub(crate) fn futures<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
-        let state = self.state();
+        let state = lock(&self.state);
         let futures = state.waiters.iter().filter_map(|waiter| match waiter {
             Waiter::Await(future) => Some(future.future(py)),
             Waiter::Thread(_) => None,
@@ -168,7 +165,7 @@ impl Promise {
     /// Removes awaits. The caller drops them, which can run Python code.
     pub(crate) fn remove_awaits(&self, is_gone: impl Fn(&AwaitFuture) -> bool) -> Vec<AwaitFuture> {
         let is_gone = |waiter: &mut Waiter| matches!(waiter, Waiter::Await(it) if is_gone(it));
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let gone = state.waiters.extract_if(.., is_gone);
         let futures = gone.filter_map(|waiter| match waiter {
             Waiter::Await(future) => Some(future),
@@ -179,12 +176,12 @@ impl Promise {
 
     /// Whether its outcome is unknown.
     pub(crate) fn is_pending(&self) -> bool {
-        self.state().outcome.is_none()
+        lock(&self.state).outcome.is_none()
     }
 
     pub(crate) fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
         let result = {
-            let state = self.state();
+            let state = lock(&self.state);
             state.outcome.as_ref().map(|outcome| outcome.result(py))?
         };
         let addon = &self.handle.addon;
@@ -199,7 +196,7 @@ impl Promise {
 
     /// The kind of its outcome, for its `repr`.
     pub(crate) fn status(&self) -> &'static str {
-        match &self.state().outcome {
+        match &lock(&self.state).outcome {
             None => "pending",
             Some(Outcome::Fulfilled(_)) => "fulfilled",
             Some(Outcome::Rejected(_)) => "rejected",
@@ -227,7 +224,7 @@ impl Promise {
     }
 
     pub(crate) fn clear(&self) {
-        let state = mem::take(&mut *self.state());
+        let state = mem::take(&mut *lock(&self.state));
         // Python code may run.
         drop(state);
     }
