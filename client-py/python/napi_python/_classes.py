@@ -68,7 +68,6 @@ class ClassOf(Generic[_T]):
         self.names = names
 
     def __repr__(self) -> str:
-        """Says what it is made of."""
         return f"<JavaScript class of {self.target.__name__}>"
 
 
@@ -79,7 +78,6 @@ class Instance:
     __slots__ = ("js_class", "target")
 
     def __init__(self, target: object, js_class: ClassOf[Any]) -> None:
-        """Keeps both."""
         self.target = target
         self.js_class = js_class
 

@@ -52,7 +52,6 @@ class Denial:
     grants: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Returns it as text for a message."""
         subject = self.subject
         if self.option in ("read", "write") or (self.option == "subprocess" and subject):
             subject = _quoted(subject)
@@ -110,7 +109,6 @@ class Denials:
     """The denials of one addon, over all of its hosts."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        """Starts empty."""
         self._sandbox = sandbox
         self._recent: list[tuple[Denial, bool]] = []
         self._taken: list[Denial] = []

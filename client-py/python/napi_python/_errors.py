@@ -54,7 +54,6 @@ class AddonError(Exception):
     _facts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
-        """Makes the error of one message and the facts its class knows."""
         unknown = facts.keys() - set(self._facts)
         if unknown:
             names = ", ".join(sorted(unknown))
@@ -73,7 +72,6 @@ class AddonError(Exception):
         return _text.message(self._raw())
 
     def __repr__(self) -> str:
-        """Returns the class and the message, in one line."""
         return f"{type(self).__name__}({_text.cut(self._raw(), _text.MESSAGE_MAX)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -212,7 +210,6 @@ class LoadError(AddonError, ImportError):
     detail: object
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
-        """Makes the error of one message and the facts."""
         super().__init__(message, **facts)
         self.msg = str(self)
 

@@ -83,7 +83,6 @@ class Remembered(Generic[_T]):
     """Values that belong to objects, compared by identity, for as long as the objects live."""
 
     def __init__(self) -> None:
-        """Starts empty."""
         self._known: dict[int, tuple[weakref.ref[Any], _T]] = {}
 
     def get(self, owner: object) -> _T | None:

@@ -104,7 +104,6 @@ class Exposed(Generic[_T]):
         self.names = names
 
     def __repr__(self) -> str:
-        """Says what is shown."""
         shown = "public names" if self.names is None else ", ".join(sorted(self.names))
         return f"<exposed {type(self.target).__name__}: {shown}>"
 
@@ -124,7 +123,6 @@ class ByRef(Generic[_T]):
         self.kind = kind
 
     def __repr__(self) -> str:
-        """Says what it refers to."""
         return f"<by reference: {type(self.target).__name__}>"
 
 

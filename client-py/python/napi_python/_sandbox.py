@@ -270,7 +270,6 @@ class Sandbox:
         return f"Sandbox({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickles the options, which are checked again."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return _rebuild, (values | {"env": dict(self.env)},)
 
@@ -370,7 +369,6 @@ class SandboxReport:
     package: tuple[pathlib.Path, ...]
 
     def __iter__(self) -> Iterator[Mechanism]:
-        """Iterates over the layers."""
         return iter(self.mechanisms)
 
     def __getitem__(self, name: str) -> Mechanism:
@@ -391,7 +389,6 @@ class SandboxReport:
         return [m.name for m in self.mechanisms if m.required and m.state != "applied"]
 
     def __repr__(self) -> str:
-        """Returns a line for the policy and one for each layer."""
         lines = [f"<SandboxReport: policy {self.policy}"]
         lines += [
             f"  reads of its package: {_text.name(str(path), _text.MESSAGE_MAX)}"

@@ -86,7 +86,6 @@ class Queues:
     """Queues of jobs: those of one key run in order, one at a time, in a thread."""
 
     def __init__(self, threads: Threads) -> None:
-        """Runs the jobs in these threads."""
         self._threads = threads
         self._reset()
         reset_in_child(self._reset)

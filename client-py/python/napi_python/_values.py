@@ -18,17 +18,14 @@ class Undefined:
     _only: Undefined | None = None
 
     def __new__(cls) -> Undefined:
-        """Returns the only instance."""
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
 
     def __repr__(self) -> str:
-        """Returns its name."""
         return "undefined"
 
     def __bool__(self) -> bool:
-        """Is false, as in JavaScript."""
         return False
 
     def __reduce__(self) -> str:
@@ -49,36 +46,30 @@ class Object(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any item
-        """Reads the item of that name."""
         try:
             return self[name]
         except KeyError:
             raise _absent(self, name) from None
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Sets the item of that name."""
         if hasattr(dict, name):
             text = f"{name!r} is a method of dict; set the item with obj[{name!r}] = ..."
             raise AttributeError(text)
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
-        """Deletes the item of that name."""
         try:
             del self[name]
         except KeyError:
             raise _absent(self, name) from None
 
     def __dir__(self) -> list[str]:
-        """Lists the items beside the methods of dict."""
         return sorted({*dir(dict), *(key for key in self if key.isidentifier())})
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickles as an `Object`."""
         return Object, (dict(self),)
 
     def __copy__(self) -> Object:
-        """Returns a shallow copy."""
         return Object(self)
 
 
@@ -92,7 +83,6 @@ class BigInt(int):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Returns `BigInt(n)`."""
         return f"BigInt({int(self)})"
 
     __str__ = int.__repr__

@@ -32,7 +32,6 @@ class View:
     __slots__ = ("__weakref__", "_element", "_source")
 
     def __init__(self, source: object, element: int) -> None:
-        """Keeps the source and the code of its kind."""
         self._source = source
         self._element = element
 
@@ -42,7 +41,6 @@ class View:
         return self._source
 
     def __repr__(self) -> str:
-        """Returns the call that makes it."""
         return f"{type(self).__name__}({self._source!r})"
 
 
@@ -61,7 +59,6 @@ class _Whole(View):
     _code: ClassVar[int]
 
     def __init__(self, source: object, /) -> None:
-        """Takes any object with bytes."""
         _buffer(source, f"{type(self).__name__}()").release()
         super().__init__(source, self._code)
 
@@ -160,7 +157,6 @@ class TypedArray(View):
         self._kind = kind
 
     def __repr__(self) -> str:
-        """Returns the call that makes it."""
         return f"TypedArray({self._kind!r}, {self._source!r})"
 
 

@@ -21,7 +21,6 @@ class LeakCheck(logging.Handler):
     """Collects the debug reports of the hosts that a test starts."""
 
     def __init__(self) -> None:
-        """Starts with no reports."""
         super().__init__(logging.WARNING)
         self.reports: list[str] = []
 
