@@ -253,5 +253,4 @@ def clear_cache() -> None:
 
 
 atexit.register(_native._shutdown)  # noqa: SLF001 - of this package
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_native._after_fork)  # noqa: SLF001
+os.register_at_fork(after_in_child=_native._after_fork)  # noqa: SLF001

@@ -122,17 +122,18 @@ def describe(made: ClassOf[Any]) -> tuple[object, ...]:
     for name in sorted(_names(made)):
         member = next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
         if isinstance(member, staticmethod | classmethod):
-            statics.append((name, _static(cls, name)))
+            statics.append((name, _bind(_call_static, cls, name)))
         elif isinstance(member, _policy.NEVER_LIVE) and callable(member):
             if not isinstance(member, type):
-                methods.append((name, _method(cls, name)))
+                methods.append((name, _bind(_call, cls, name)))
         elif not isinstance(member, types.ModuleType):
             can_set = not isinstance(member, property) or member.fset is not None
-            accessors.append((name, _getter(cls, name), _setter(cls, name) if can_set else None))
+            setter = _bind(_set, cls, name) if can_set else None
+            accessors.append((name, _bind(_get, cls, name), setter))
             if member is not None and not hasattr(type(member), "__get__"):
-                constants.append((name, _constant(cls, name)))
+                constants.append((name, _bind(getattr, cls, name)))
     base = next((_made[base] for base in cls.__mro__[1:] if base in _made), None)
-    return cls.__name__, base, _constructor(cls), methods, accessors, statics, constants
+    return cls.__name__, base, _bind(_construct, cls), methods, accessors, statics, constants
 
 
 def _names(made: ClassOf[Any]) -> frozenset[str]:
@@ -151,43 +152,30 @@ def _own(cls: type[_T], this: object, name: str) -> _T:
     return this
 
 
-def _constructor(cls: type) -> Callable[..., object]:
-    def construct(*args: object) -> object:
-        return cls(*args)
+def _bind(function: Callable[..., object], *first: object) -> Callable[..., object]:
+    """Returns a function with these first arguments, not an object whose class has a converter."""
 
-    return construct
-
-
-def _method(cls: type, name: str) -> Callable[..., object]:
-    def call(this: object, *args: object) -> object:
-        return getattr(_own(cls, this, name), name)(*args)
-
-    return call
-
-
-def _static(cls: type, name: str) -> Callable[..., object]:
     def call(*args: object) -> object:
-        return getattr(cls, name)(*args)
+        return function(*first, *args)
 
     return call
 
 
-def _getter(cls: type, name: str) -> Callable[[object], object]:
-    def get(this: object) -> object:
-        return getattr(_own(cls, this, name), name, undefined)
-
-    return get
+def _construct(cls: type, *args: object) -> object:
+    return cls(*args)
 
 
-def _setter(cls: type, name: str) -> Callable[[object, object], None]:
-    def set_(this: object, value: object) -> None:
-        setattr(_own(cls, this, name), name, value)
-
-    return set_
+def _call(cls: type, name: str, this: object, *args: object) -> object:
+    return getattr(_own(cls, this, name), name)(*args)
 
 
-def _constant(cls: type, name: str) -> Callable[[], object]:
-    def get() -> object:
-        return getattr(cls, name)
+def _call_static(cls: type, name: str, *args: object) -> object:
+    return getattr(cls, name)(*args)
 
-    return get
+
+def _get(cls: type, name: str, this: object) -> object:
+    return getattr(_own(cls, this, name), name, undefined)
+
+
+def _set(cls: type, name: str, this: object, value: object) -> None:
+    setattr(_own(cls, this, name), name, value)

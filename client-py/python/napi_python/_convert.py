@@ -7,6 +7,7 @@ module and name, so that no such module is imported here.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import inspect
 import math
 import numbers
@@ -141,10 +142,6 @@ def _text(value: object) -> _Reduced:
     return _VALUE, str(value)
 
 
-def _duration(value: dt.timedelta) -> _Reduced:
-    return _VALUE, float(value / _MILLISECOND)
-
-
 def _zone(value: Any) -> _Reduced:  # noqa: ANN401 - a ZoneInfo, without importing it
     if value.key is None:
         return _refused(value, "a time zone without a name has no JavaScript counterpart")
@@ -181,20 +178,8 @@ def _decimal(value: Any) -> _Reduced:  # noqa: ANN401 - a Decimal, without impor
     return reduced
 
 
-def _array(value: object) -> _Reduced:
-    return _ARRAY, value
-
-
-def _set(value: object) -> _Reduced:
-    return _SET, value
-
-
-def _mapping(value: object) -> _Reduced:
-    return _OBJECT, value
-
-
-def _namespace(value: types.SimpleNamespace) -> _Reduced:
-    return _OBJECT, vars(value)
+def _items(kind: int, value: object) -> _Reduced:
+    return kind, value
 
 
 def _attrs(value: Any) -> _Reduced:  # noqa: ANN401 - an instance of an attrs class
@@ -220,10 +205,10 @@ def _numpy_array(value: Any) -> _Reduced:  # noqa: ANN401 - an ndarray
 _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("builtins", "memoryview"): lambda value: _refused(value, "pass value.tolist()"),
     ("collections", "UserString"): lambda value: (_VALUE, value.data),
-    ("collections", "deque"): _array,
+    ("collections", "deque"): functools.partial(_items, _ARRAY),
     ("datetime", "date"): lambda value: (_VALUE, value.isoformat()),
     ("datetime", "time"): lambda value: (_VALUE, value.isoformat()),
-    ("datetime", "timedelta"): _duration,
+    ("datetime", "timedelta"): lambda value: (_VALUE, float(value / _MILLISECOND)),
     ("decimal", "Decimal"): _decimal,
     ("ipaddress", "IPv4Address"): _text,
     ("ipaddress", "IPv4Network"): _text,
@@ -231,7 +216,7 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("ipaddress", "IPv6Network"): _text,
     ("numpy", "ndarray"): _numpy_array,
     ("pandas", "NaTType"): lambda _: (_DATE, math.nan),
-    ("types", "SimpleNamespace"): _namespace,
+    ("types", "SimpleNamespace"): lambda value: (_OBJECT, vars(value)),
     ("uuid", "UUID"): _text,
     ("zoneinfo", "ZoneInfo"): _zone,
 }
@@ -289,10 +274,10 @@ def _find(cls: type) -> _Rule | None:
         return _attrs
     if hasattr(cls, "__pydantic_serializer__") and hasattr(cls, "model_dump"):
         return _pydantic
-    kinds = ((Mapping, _mapping), (MappingView, _array), (AbstractSet, _set), (Sequence, _array))
-    for abstract, rule in kinds:
+    kinds = ((Mapping, _OBJECT), (MappingView, _ARRAY), (AbstractSet, _SET), (Sequence, _ARRAY))
+    for abstract, kind in kinds:
         if _is_standard(cls, abstract):
-            return rule
+            return functools.partial(_items, kind)
     hint = _by_name(_HINTS, cls)
     if hint is not None or not hasattr(cls, "__float__") or hasattr(cls, "__len__"):
         return None

@@ -40,10 +40,6 @@ def _portable(value: object, made: dict[int, Any]) -> object:
     return repr(value)
 
 
-def _rebuild(cls: type[AddonError], message: str) -> AddonError:
-    return cls(message)
-
-
 class AddonError(Exception):
     """The base of all errors of this package.
 
@@ -84,7 +80,7 @@ class AddonError(Exception):
             if not name.startswith("_") or name == "__notes__"
         }
         # The state is set afterwards: the error may be part of it.
-        return _rebuild, (type(self), self._raw()), state
+        return type(self), (self._raw(),), state
 
 
 NapiError = AddonError
@@ -318,25 +314,22 @@ def sandbox_unavailable(
 ) -> SandboxUnavailable:
     """Makes the exception for a host that could not be confined."""
     if mechanism == "granted_paths":
-        text = (
-            f"the addon {label} was not loaded: {why}. The paths were resolved when "
-            "the Sandbox was made; make a new Sandbox if the change is intended"
+        advice = (
+            ". The paths were resolved when the Sandbox was made; make a new Sandbox if the change "
+            "is intended"
         )
-        return SandboxUnavailable(text, mechanism=mechanism, errno=errno)
-    if mechanism == "proc":
+    elif mechanism == "proc":
         # Degrading is no way out: the limits would be those of another process.
-        text = (
-            f"the addon {label} was not loaded: {why}, or pass sandbox='none', which runs "
-            "it with all rights of this user"
+        advice = ", or pass sandbox='none', which runs it with all rights of this user"
+    else:
+        way_out = _WAYS_OUT.get(mechanism)
+        way_out = f"{way_out}. Or" if way_out else "Fix that, or"
+        advice = (
+            f". {way_out} choose what is available: sandbox=Sandbox(degrade='allow') runs it "
+            "without, sandbox='none' with all rights of this user; `napi-hostd doctor` lists what "
+            "this system offers"
         )
-        return SandboxUnavailable(text, mechanism=mechanism, errno=errno)
-    way_out = _WAYS_OUT.get(mechanism)
-    way_out = f"{way_out}. Or" if way_out else "Fix that, or"
-    text = (
-        f"the addon {label} was not loaded: {why}. {way_out} choose what is available: "
-        "sandbox=Sandbox(degrade='allow') runs it without, sandbox='none' with all rights of this "
-        "user; `napi-hostd doctor` lists what this system offers"
-    )
+    text = f"the addon {label} was not loaded: {why}{advice}"
     return SandboxUnavailable(text, mechanism=_text.name(mechanism), errno=errno)
 
 

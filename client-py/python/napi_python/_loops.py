@@ -11,11 +11,10 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
-
-from napi_python._threads import reset_in_child
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -180,4 +179,4 @@ def _after_fork() -> None:
 
 
 atexit.register(_end)
-reset_in_child(_after_fork)
+os.register_at_fork(after_in_child=_after_fork)

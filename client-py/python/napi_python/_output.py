@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import logging
 import sys
 import threading
@@ -37,12 +38,10 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
     text = _text.output(decoder.decode(data, final=is_end))
     stream = sys.stderr if error else sys.stdout
     if stream is not None:
-        try:
+        # If Python's own stream is closed, the log still gets the lines.
+        with contextlib.suppress(ValueError, OSError):
             stream.write(text)
             stream.flush()
-        except (ValueError, OSError):
-            # Python's own stream is closed; the log still gets the lines.
-            pass
     *lines, rest = (_lines.pop(key, "") + text).split("\n")
     if rest and (is_end or len(rest) > _LINE_LIMIT):
         lines.append(rest)

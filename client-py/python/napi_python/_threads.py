@@ -15,12 +15,6 @@ _IDLE_TIMEOUT: Final = 10.0
 """Seconds after which an idle thread ends."""
 
 
-def reset_in_child(reset: Callable[[], None]) -> None:
-    """Registers a function that resets state in a forked child, which has no other threads."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=reset)
-
-
 @final
 class Threads:
     """A pool of daemon threads, started on demand.
@@ -34,7 +28,7 @@ class Threads:
         self._name = name
         self._limit = limit
         self._reset()
-        reset_in_child(self._reset)
+        os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
@@ -88,7 +82,7 @@ class Queues:
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
         self._reset()
-        reset_in_child(self._reset)
+        os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
         # Reentrant, since a finalizer that submits a job may run while it is held.
