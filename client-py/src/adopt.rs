@@ -18,7 +18,6 @@ use crate::turns::{LoopOwner, running_loop};
 /// What a loop calls when one of its descriptors is readable. It belongs to the loop alone: when the
 /// loop drops it, as a closed one does, the loop owns the turns no more.
 #[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct TurnReader {
     pub(crate) addon: Weak<LoadedAddon>,
     pub(crate) signal: Arc<LoopSignal>,
@@ -27,7 +26,6 @@ pub(crate) struct TurnReader {
 
 /// A turn that other code takes in the loop's place. It holds nothing that the loop is to drop.
 #[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct LoopTurn(pub(crate) Weak<LoadedAddon>);
 
 impl Drop for TurnReader {

@@ -19,7 +19,6 @@ pub(crate) const FLUSH_RELEASES: usize = 256;
 /// declined, as when other threads call at the same time.
 const TURN_REFUND_MAX: Duration = Duration::from_micros(200);
 
-/// The background work of one addon.
 pub(crate) struct Background {
     pub(crate) turns: Turns,
     pub(crate) queue: Arc<WorkerQueue>,

@@ -17,7 +17,7 @@ use crate::fallible;
 const BLOCKED_REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// The callback that a thread runs, readable by other threads.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct ThreadCallback {
     /// The thread's `threading.get_ident()`.
     thread: u64,
@@ -38,7 +38,6 @@ fn address(config: &AddonConfig) -> usize {
 }
 
 /// While it lives, this thread runs a callback of the addon.
-#[derive(Debug)]
 pub(crate) struct InCallback {
     outer: usize,
 }
@@ -102,7 +101,6 @@ fn in_callbacks(config: &AddonConfig) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// Detects that one call is blocked.
 pub(crate) struct BlockedCallDetector<'a> {
     config: &'a AddonConfig,
     /// The callbacks that ran at the first check and still run, and when that was.

@@ -137,7 +137,6 @@ fn write_scattered(view: &PyUntypedBuffer, start: usize, bytes: &[u8]) -> PyResu
 /// The bytes of a JavaScript `Buffer`, `ArrayBuffer`, typed array or `DataView`, copied when it was
 /// received. Passed back, it is the same JavaScript object.
 #[pyclass(frozen, weakref, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct Buffer {
     pub(crate) handle: Option<Handle>,
     pub(crate) element: ElementKind,
@@ -147,7 +146,6 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer over these bytes.
     pub(crate) fn new(
         handle: Option<Handle>,
         element: ElementKind,
@@ -164,7 +162,6 @@ impl Buffer {
         })
     }
 
-    /// The bytes.
     pub(crate) fn contents<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
         self.bytes.as_bytes(py)
     }

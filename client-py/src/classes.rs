@@ -6,7 +6,6 @@ use hostd_protocol::message::Description;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A class of the host; it is requested once.
-#[derive(Debug)]
 pub(crate) struct ClassInfo {
     pub(crate) name: String,
     pub(crate) methods: FxHashSet<Arc<str>>,
@@ -30,7 +29,7 @@ impl ClassInfo {
 
 /// Descriptions of the host's classes. A host can make a class for each call, so the memory is
 /// bounded; objects keep their own class.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Classes {
     by_id: FxHashMap<u32, Arc<ClassInfo>>,
     bytes: usize,

@@ -124,7 +124,7 @@ pub(crate) fn limit(kind: LimitKind, limit: u64) -> PyErr {
 }
 
 /// What the next call does after a process has died.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum After<'a> {
     /// It starts a process.
     Start,
@@ -157,7 +157,6 @@ pub(crate) fn stale(what: &str, own: u32, current: u32, after: After<'_>) -> PyE
     ))
 }
 
-/// The addon has no such export any more.
 #[cold]
 pub(crate) fn export_gone(name: &str, generation: u32) -> PyErr {
     stale_handle(format!(
@@ -191,7 +190,6 @@ pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, source: &Bound<'_, 
     let _ = of_errors(py, "add_source_line").and_then(|add| call(&add, (error.value(py), source)));
 }
 
-/// The addon was closed.
 #[cold]
 pub(crate) fn closed(label: &str) -> PyErr {
     stale_handle(format!("the addon {label} has been closed; load it again"))
@@ -206,7 +204,6 @@ pub(crate) fn forked(label: &str) -> PyErr {
     ))
 }
 
-/// A proxy that belongs elsewhere.
 #[cold]
 pub(crate) fn another_addon(label: &str) -> PyErr {
     raised::<PyTypeError>(format!(
@@ -215,7 +212,6 @@ pub(crate) fn another_addon(label: &str) -> PyErr {
     ))
 }
 
-/// A proxy can't leave the process.
 #[cold]
 pub(crate) fn not_picklable(class: &str) -> PyErr {
     raised::<PyTypeError>(format!(
@@ -224,7 +220,6 @@ pub(crate) fn not_picklable(class: &str) -> PyErr {
     ))
 }
 
-/// A property that is not there.
 #[cold]
 pub(crate) fn no_attribute(owner: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyErr {
     let class = owner
@@ -243,7 +238,6 @@ pub(crate) fn no_attribute(owner: &Bound<'_, PyAny>, name: &Bound<'_, PyString>)
     error
 }
 
-/// A promise was not settled in time.
 #[cold]
 pub(crate) fn promise_timeout(after: Duration) -> PyErr {
     let message = format!(
@@ -265,7 +259,6 @@ pub(crate) fn would_wait_for_ever(why: &str) -> PyErr {
     raised::<PyRuntimeError>(format!("result() would never return: {why}"))
 }
 
-/// A call did not end before its deadline.
 #[cold]
 pub(crate) fn call_timeout(label: &str, export: Option<&str>, after: Duration) -> PyErr {
     let what = export.unwrap_or("a call");
@@ -390,7 +383,6 @@ fn unavailable(label: &str, error: SpawnError) -> PyErr {
     })
 }
 
-/// No host could be started.
 fn not_started(label: &str, error: &SpawnError) -> PyErr {
     let message = format!("cannot start a host for the addon {label}: {error}");
     raise_with("LoadError", &message, |facts| {

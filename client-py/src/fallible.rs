@@ -113,7 +113,6 @@ pub(crate) fn tuple<'py>(list: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyTup
     list.as_sequence().to_tuple()
 }
 
-/// A tuple of these items.
 #[inline]
 pub(crate) fn tuple_of<'py, const N: usize>(
     py: Python<'py>,
@@ -130,7 +129,6 @@ pub(crate) fn tuple_of<'py, const N: usize>(
     Ok(tuple.cast_into()?)
 }
 
-/// An attribute of a module.
 pub(crate) fn import<'py>(
     py: Python<'py>,
     module: &str,

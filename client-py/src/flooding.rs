@@ -33,7 +33,6 @@ impl LoadedAddon {
         self.charge(generation, flood::STALE_REQUEST);
     }
 
-    /// Kills a host.
     #[cold]
     pub(crate) fn kill(&self, generation: Generation, reason: Kill) {
         if let Ok(client) = self.client() {

@@ -24,7 +24,6 @@ use crate::classes::{ClassInfo, Classes};
 use crate::fallible;
 
 /// A Python object that was lent to the host.
-#[derive(Debug)]
 pub(crate) struct LentObject {
     /// The object, as it was passed: an `Exposed` or `ByRef` stays one here.
     pub(crate) object: Py<PyAny>,
@@ -35,7 +34,7 @@ pub(crate) struct LentObject {
 }
 
 /// One lending of an object. Its id is used again for other objects after the host has released it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Lending {
     pub(crate) id: SlotId,
     serial: u64,
@@ -68,7 +67,7 @@ impl LentObjects {
 }
 
 /// Objects of the host that are to be released.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Releases {
     /// Has capacity for the release of each live handle, so that dropping a handle never allocates.
     waiting: Vec<Release>,
@@ -77,7 +76,7 @@ struct Releases {
 }
 
 /// A value that was lent by the host, before it has a proxy.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) id: SlotId,
     pub(crate) kind: HostKind,
@@ -85,7 +84,7 @@ pub(crate) struct Token {
 }
 
 /// Why a generation ended.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum End {
     /// Its process died, or was replaced.
     Died(Box<ExitReport>),
@@ -95,7 +94,6 @@ pub(crate) enum End {
     Forked,
 }
 
-/// The tables of one host process.
 pub(crate) struct HostGeneration {
     pub(crate) number: Generation,
     pub(crate) host: HostRef,
@@ -133,7 +131,6 @@ impl HostGeneration {
         made.get(&(class.as_ptr() as usize)).map(|made| made.1)
     }
 
-    /// Stores a class that was made.
     pub(crate) fn set_js_class(&self, class: &Bound<'_, PyAny>, id: SlotId) {
         let made = (class.clone().unbind(), id);
         lock(&self.js_classes).insert(class.as_ptr() as usize, made);
@@ -213,13 +210,11 @@ impl HostGeneration {
         self.unproven.store(true, Ordering::Release);
     }
 
-    /// Whether no call has returned yet.
     #[inline]
     pub(crate) fn is_unproven(&self) -> bool {
         self.unproven.load(Ordering::Relaxed)
     }
 
-    /// Takes [`Self::is_unproven`].
     pub(crate) fn take_unproven(&self) -> bool {
         self.unproven.swap(false, Ordering::AcqRel)
     }
@@ -370,7 +365,6 @@ impl HostGeneration {
         Ok(())
     }
 
-    /// Stores the proxy of an object of the host.
     pub(crate) fn remember(&self, id: SlotId, proxy: &Bound<'_, PyAny>) -> PyResult<()> {
         let reference = PyWeakrefReference::new(proxy)?.unbind();
         self.note_proxy(id.get(), reference)
@@ -421,7 +415,6 @@ impl HostGeneration {
         (self.on_release)(waiting);
     }
 
-    /// Whether releases are queued.
     #[inline]
     pub(crate) fn has_releases(&self) -> bool {
         self.pending.load(Ordering::Relaxed) != 0
@@ -458,12 +451,10 @@ impl HostGeneration {
 
     // Classes and exports.
 
-    /// The description of a class, if it is stored.
     pub(crate) fn class(&self, id: u32) -> Option<Arc<ClassInfo>> {
         lock(&self.classes).get(id)
     }
 
-    /// Stores the description of a class.
     pub(crate) fn store_class(&self, id: u32, info: &Arc<ClassInfo>) {
         lock(&self.classes).store(id, info);
     }
@@ -473,7 +464,6 @@ impl HostGeneration {
         let _ = self.exported.set(exported.into_boxed_slice());
     }
 
-    /// The id of the export with this number.
     #[inline]
     pub(crate) fn exported(&self, number: usize) -> Option<SlotId> {
         *self.exported.get()?.get(number)?
@@ -482,11 +472,3 @@ impl HostGeneration {
 
 /// The most releases in one frame.
 const FRAME_RELEASES_MAX: usize = 4096;
-
-impl std::fmt::Debug for HostGeneration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HostGeneration")
-            .field("number", &self.number)
-            .finish_non_exhaustive()
-    }
-}

@@ -53,7 +53,6 @@ impl Handle {
         self.receipts.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Counts another receipt.
     pub(crate) fn count(&self) {
         self.receipts.fetch_add(1, Ordering::AcqRel);
     }
@@ -88,11 +87,5 @@ const fn release_of(id: SlotId, receipts: u64) -> Release {
         id,
         received: receipts,
         returned: 0,
-    }
-}
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Handle({} of {})", self.id, self.addon.label())
     }
 }

@@ -21,7 +21,6 @@ thread_local! {
     static KEYS: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The Python string of a key.
 pub(crate) fn key<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
     if text.len() > CACHED_BYTES_MAX {
         return fallible::string(py, text);

@@ -17,7 +17,6 @@ use crate::generation::HostGeneration;
 use crate::output;
 use crate::settlements;
 
-/// Reads one notice and acts on it.
 pub(crate) fn read(
     py: Python<'_>,
     addon: &Arc<LoadedAddon>,

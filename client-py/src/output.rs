@@ -182,7 +182,6 @@ fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
     shown.map(drop)
 }
 
-/// Queues output of an addon.
 pub(crate) fn output(label: &str, stream: OutputStream, bytes: &[u8], meter: Arc<Meter>) {
     queue(Item::Output {
         label: label.to_owned(),

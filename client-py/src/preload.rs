@@ -14,14 +14,13 @@ const PRELOAD_NOTICES_MAX: usize = 1024;
 /// The most bytes of notices that are kept.
 const PRELOAD_BYTES_MAX: usize = 1 << 20;
 
-/// The notices of a host that loads its addon.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct PreloadNotices {
     kept: Mutex<Kept>,
 }
 
 /// What was kept, in the order of arrival.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Kept {
     /// The host requested a turn.
     pub(crate) is_turn_requested: bool,

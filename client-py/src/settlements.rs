@@ -15,7 +15,6 @@ use crate::proxy::Promise;
 use crate::proxy::promise::Outcome;
 
 /// A notice of the host about a promise with a settlement subscription.
-#[derive(Debug)]
 pub(crate) struct Settlement {
     id: SlotId,
     subscription: u32,

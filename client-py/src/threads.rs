@@ -42,14 +42,11 @@ pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
     Ok(())
 }
 
-/// The number of [`Visit`]s.
 static VISITS: AtomicUsize = AtomicUsize::new(0);
 
 /// While it lives, [`join`] waits for this thread, which was not started here.
-#[derive(Debug)]
 pub(crate) struct Visit(PhantomData<*const ()>);
 
-/// Has [`join`] wait for this thread.
 pub(crate) fn visit() -> Visit {
     VISITS.fetch_add(1, Ordering::AcqRel);
     JOINED.set(JOINED.get() + 1);

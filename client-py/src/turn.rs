@@ -21,8 +21,7 @@ use crate::turns::TurnCondition;
 /// to read it is measured.
 const LONG_REPLY_BYTES: usize = 256;
 
-/// What came of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Done,
     More,

@@ -25,7 +25,6 @@ use crate::turns::TurnCondition;
 /// Queued releases wait this long for a frame that carries them.
 const RELEASE_DELAY: Duration = Duration::from_millis(50);
 
-/// Does the jobs of an addon.
 pub(crate) struct Worker {
     pub(crate) addon: Weak<LoadedAddon>,
     pub(crate) background: Arc<Background>,

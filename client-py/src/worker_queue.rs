@@ -8,8 +8,7 @@ use hostd_client::{Attention, lock};
 
 use crate::jobs::{Job, JobQueue};
 
-/// The queue of one addon.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct WorkerQueue {
     jobs: Mutex<JobQueue>,
     /// The process in which a thread does the jobs, or 0.

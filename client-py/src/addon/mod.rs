@@ -26,7 +26,6 @@ use crate::threads;
 /// itself allows one second.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(1500);
 
-/// A loaded addon.
 pub(crate) struct LoadedAddon {
     pub(crate) config: AddonConfig,
     /// The number of the addon in this process.
@@ -48,7 +47,6 @@ pub(crate) struct LoadedAddon {
     /// Whether `load_addon` has returned.
     opened: AtomicBool,
     pub(crate) closed: AtomicBool,
-    /// What the sandbox denied.
     pub(crate) denials: Denials,
     pub(crate) background: Arc<Background>,
 }
@@ -60,7 +58,6 @@ pub(crate) struct KnownExport {
 }
 
 /// An exported function or class: bound again by name in each generation.
-#[derive(Debug)]
 pub(crate) struct Export {
     pub(crate) addon: Arc<LoadedAddon>,
     pub(crate) number: usize,
@@ -90,7 +87,6 @@ impl LoadedAddon {
         })
     }
 
-    /// The addon's name in messages and logs.
     #[inline]
     pub(crate) fn label(&self) -> &Arc<str> {
         &self.config.label
@@ -142,7 +138,6 @@ impl LoadedAddon {
         }
     }
 
-    /// The id of an export in this generation.
     #[inline]
     pub(crate) fn exported_in(
         &self,
@@ -196,7 +191,6 @@ impl LoadedAddon {
         client.pid()
     }
 
-    /// `load_addon` returns the addon.
     pub(crate) fn set_opened(&self) {
         self.opened.store(true, Ordering::Release);
     }
@@ -206,7 +200,6 @@ impl LoadedAddon {
         self.opened.load(Ordering::Acquire)
     }
 
-    /// Whether it was closed for good.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -225,13 +218,5 @@ impl Drop for LoadedAddon {
             let close = move || client.close(SHUTDOWN_GRACE).wait();
             let _ = threads::start("napi-python-close", close);
         }
-    }
-}
-
-impl std::fmt::Debug for LoadedAddon {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoadedAddon")
-            .field("label", self.label())
-            .finish_non_exhaustive()
     }
 }

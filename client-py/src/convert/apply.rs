@@ -18,21 +18,17 @@ use crate::fallible::{self, push};
 use crate::names::Names;
 
 /// What has changed in one compound.
-#[derive(Debug)]
 pub(crate) struct Change<'a, 'py> {
     target: Bound<'py, PyAny>,
     what: What<'a, 'py>,
 }
 
 type Entries<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
-
-#[derive(Debug)]
 enum What<'a, 'py> {
     /// The new length, and the items that are others.
     Array(u32, Vec<(u32, Bound<'py, PyAny>)>),
     /// What is set, and the keys that are deleted.
     Object(Entries<'py>, Vec<Bound<'py, PyString>>),
-    /// All items.
     Refilled(Bound<'py, PyList>),
     /// Bytes from an offset on.
     Bytes(u64, &'a [u8]),

@@ -169,7 +169,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         }
     }
 
-    /// A number of the frame.
     pub(super) fn u32(&mut self) -> PyResult<u32> {
         self.reader.take_u32().map_err(errors::protocol)
     }

@@ -68,7 +68,6 @@ macro_rules! write_as {
 const MAX_SAFE: i64 = (1 << 53) - 1;
 
 impl<'a, 'py> Encoder<'a, 'py> {
-    /// An encoder of one block.
     pub(crate) fn new(
         py: Python<'py>,
         addon: &'a Arc<LoadedAddon>,
@@ -371,7 +370,6 @@ impl<'a, 'py> Encoder<'a, 'py> {
         Ok(index)
     }
 
-    /// Lends an object to the host.
     pub(crate) fn lend(
         &mut self,
         object: &Bound<'py, PyAny>,
@@ -447,7 +445,6 @@ impl<'a, 'py> Encoder<'a, 'py> {
     }
 }
 
-/// Converts an error of the writer.
 #[inline]
 pub(super) fn wire<T>(result: Result<T, ProtocolError>) -> PyResult<T> {
     result.map_err(errors::protocol)

@@ -14,16 +14,13 @@ use crate::names::Names;
 /// The most cached classes; when there are more, the cache is cleared.
 const CACHED_CLASSES_MAX: usize = 1024;
 
-/// How the instances of a class are converted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// A wrapper of `_views.py`.
     View,
     /// Fields of a dataclass.
     DataClass,
-    /// A function.
     Callable,
-    /// A path.
     Path,
     /// An integer by its `__index__`.
     Integer,
@@ -44,7 +41,6 @@ thread_local! {
 }
 
 impl Form {
-    /// The form of the class of a value.
     pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (py, class) = (value.py(), value.get_type());
         let address = class.as_ptr() as usize;

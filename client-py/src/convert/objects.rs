@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::generation::Lending;
 
 /// The Python objects of a request, kept until its reply: changes name them by their numbers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RequestObjects {
     /// The compounds in the order of their numbers.
     pub(crate) compounds: Vec<Py<PyAny>>,
@@ -36,7 +36,6 @@ pub(crate) struct RequestObjects {
 }
 
 impl RequestObjects {
-    /// The message was sent.
     #[inline]
     pub(crate) fn was_sent(&mut self, py: Python<'_>) {
         std::mem::swap(&mut self.lent, &mut self.sent);

@@ -17,8 +17,7 @@ const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 /// The number of values between two pauses.
 pub(crate) const PAUSE_ITEMS: usize = PAUSE_VALUES as usize;
 
-/// The pauses of one conversion.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pace {
     /// Since when this thread has held the interpreter without a break.
     since: Option<Instant>,

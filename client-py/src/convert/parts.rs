@@ -13,9 +13,6 @@ use super::decode::Decoder;
 use super::encode::{Encoder, wire};
 use crate::fallible;
 use crate::generation::LentObject;
-
-/// The side of the client.
-#[derive(Debug)]
 pub(crate) struct ClientSide<'py>(PhantomData<&'py ()>);
 
 impl<'py> Side for ClientSide<'py> {
@@ -121,7 +118,6 @@ impl<'py> Put<PropertyKey, Encoder<'_, 'py>> for Bound<'py, PyString> {
 }
 
 /// A value with its name for errors.
-#[derive(Debug)]
 pub(crate) struct Named<'a, 'py>(pub(crate) &'a Bound<'py, PyAny>, pub(crate) &'a str);
 
 impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Named<'_, 'py> {
@@ -132,7 +128,6 @@ impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Named<'_, 'py> {
 }
 
 /// The value of an attribute or a property, and its key.
-#[derive(Debug)]
 pub(crate) struct Attribute<'a, 'py>(
     pub(crate) &'a Bound<'py, PyAny>,
     pub(crate) &'a Bound<'py, PyAny>,
@@ -144,7 +139,6 @@ impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Attribute<'_, 'py> {
     }
 }
 
-/// `undefined`
 pub(crate) struct Undefined;
 
 impl Put<AnyValue, Encoder<'_, '_>> for Undefined {
@@ -154,7 +148,6 @@ impl Put<AnyValue, Encoder<'_, '_>> for Undefined {
     }
 }
 
-/// Positional and keyword arguments.
 pub(crate) type CallArguments<'a, 'py> = (&'a Bound<'py, PyTuple>, Option<&'a Bound<'py, PyDict>>);
 
 impl<'py> Put<Arguments, Encoder<'_, 'py>> for CallArguments<'_, 'py> {

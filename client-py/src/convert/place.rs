@@ -14,9 +14,6 @@ use crate::errors;
 const SHOWN_STEPS: usize = 8;
 /// The number of characters of a key that are shown.
 const SHOWN_KEY: usize = 80;
-
-/// One step on the way to a value.
-#[derive(Debug)]
 pub(super) enum Step {
     /// An argument, counted from 1.
     Argument(usize),
@@ -63,10 +60,10 @@ pub(super) fn shown(key: &Bound<'_, PyAny>) -> String {
 }
 
 /// The path to the value that could not be converted. Empty until a conversion fails.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Place(Option<Box<Found>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Found {
     /// The innermost step first.
     steps: Vec<Step>,
@@ -82,7 +79,6 @@ impl Place {
         errors::raised::<PyTypeError>(why)
     }
 
-    /// Adds a step to the path.
     #[cold]
     pub(super) fn inside(&mut self, step: Step, error: PyErr) -> PyErr {
         self.found().steps.push(step);

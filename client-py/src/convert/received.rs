@@ -16,7 +16,7 @@ use crate::call::release;
 use crate::fallible::{self, push};
 
 /// What a container is at the host and here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An `Array`: a list.
     Array,
@@ -33,7 +33,6 @@ pub(super) enum Kind {
 }
 
 /// A container that the host sent.
-#[derive(Debug)]
 pub(super) struct Container {
     /// Its number in the request.
     pub(super) index: u32,
@@ -49,7 +48,6 @@ pub(super) struct Container {
 type Settled = FxHashMap<usize, Py<PyTuple>>;
 
 /// The containers of one request.
-#[derive(Debug)]
 pub(crate) struct Received {
     containers: Vec<Container>,
     settled: RefCell<Settled>,
@@ -58,7 +56,6 @@ pub(crate) struct Received {
 }
 
 /// What one container became.
-#[derive(Debug)]
 pub(crate) struct Change {
     place: usize,
     pub(super) former: Py<PyTuple>,
@@ -137,7 +134,6 @@ impl Received {
         Ok(indexes)
     }
 
-    /// The container of a change.
     pub(super) fn container(&self, change: &Change) -> Option<&Container> {
         self.containers.get(change.place)
     }
@@ -172,7 +168,6 @@ impl Received {
     }
 }
 
-/// Makes room for more entries.
 fn room<T>(table: &mut FxHashMap<usize, T>, more: usize) -> PyResult<()> {
     table.try_reserve(more).map_err(|_| fallible::memory())
 }

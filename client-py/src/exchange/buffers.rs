@@ -15,7 +15,6 @@ use crate::generation::HostGeneration;
 const KEPT_BODY_BYTES_MAX: usize = 1 << 20;
 
 /// What one exchange of messages needs.
-#[derive(Debug)]
 pub(super) struct ExchangeBuffers {
     pub(super) builder: FrameBuilder,
     pub(super) body: Vec<u8>,

@@ -85,7 +85,6 @@ pub(super) fn uncount_unread(
     }
 }
 
-/// Reads the error of a failure.
 #[cold]
 pub(super) fn failure(decoder: &mut Decoder<'_, '_>) -> PyErr {
     match Failure::read(&mut decoder.reader) {

@@ -23,7 +23,6 @@ use crate::generation::HostGeneration;
 use crate::turns::TurnCondition;
 use crate::wait::CallWait;
 
-/// What came of sending.
 pub(super) enum Sent {
     Answered(Header),
     /// Nothing was sent: another host runs than the one that the message was written for.

@@ -484,7 +484,6 @@ pub(crate) fn settle_awaitables(
 
 /// Settles one promise in the host.
 #[pyclass(frozen, name = "_Settler", module = "napi_python._native")]
-#[derive(Debug)]
 pub(crate) struct Settler {
     pub(crate) addon: Arc<LoadedAddon>,
     pub(crate) generation: Arc<HostGeneration>,

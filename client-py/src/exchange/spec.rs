@@ -9,8 +9,7 @@ use crate::deadline::Deadline;
 use crate::generation::HostGeneration;
 use crate::turns::TurnCondition;
 
-/// One request to a host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     /// The only generation that the request is for, if it is for one.
     pub(crate) home: Option<&'a Arc<HostGeneration>>,
@@ -53,7 +52,6 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The name of the called export.
     pub(super) fn export(&self) -> Option<&'a str> {
         self.export.map(|export| &**export)
     }

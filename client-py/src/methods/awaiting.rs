@@ -165,7 +165,6 @@ fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyRes
 
 /// One `await`. It keeps the promise alive.
 #[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
 pub(super) struct Awaiting {
     promise: Py<Promise>,
     /// The future of its last step.

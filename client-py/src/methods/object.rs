@@ -153,7 +153,6 @@ fn no_key(key: &Bound<'_, PyAny>) -> PyErr {
     PyKeyError::new_err(key.clone().unbind())
 }
 
-/// Deletes a property.
 pub(super) fn delete(reference: Reference<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
     if reference.delete(key)? {
         return Ok(());

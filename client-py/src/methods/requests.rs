@@ -39,7 +39,6 @@ impl Put<AnyValue, Encoder<'_, '_>> for Reference<'_> {
 }
 
 impl<'a> Reference<'a> {
-    /// Makes a request about it.
     #[inline]
     fn request<'py, C: TypedCall>(
         self,
@@ -184,12 +183,10 @@ impl<'a> Reference<'a> {
         Ok(shown)
     }
 
-    /// An iterator over it.
     pub(crate) fn iterate(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         self.request(py, calls::Iterate, &(self,))
     }
 
-    /// An asynchronous iterator over it.
     pub(crate) fn iterate_async(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         self.request(py, calls::IterateAsync, &(self,))
     }
@@ -200,7 +197,6 @@ impl<'a> Reference<'a> {
         Ok((!is_done).then_some(value))
     }
 
-    /// Calls an iterator's `return`.
     pub(crate) fn close_iterator(self, py: Python<'_>) -> PyResult<()> {
         self.request(py, calls::CloseIterator, &(self,))
     }

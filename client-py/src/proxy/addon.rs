@@ -11,14 +11,12 @@ use crate::addon::LoadedAddon;
 /// Exported functions and classes are in the instance's `__dict__`, so reading one sends no message;
 /// other exports are read from the host each time.
 #[pyclass(frozen, dict, weakref, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct Addon {
     pub(crate) addon: Arc<LoadedAddon>,
 }
 
 /// The process of an addon.
 #[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) addon: Arc<LoadedAddon>,
 }

@@ -15,7 +15,6 @@ use crate::errors;
 use crate::generation::{End, HostGeneration};
 
 /// A future of one loop, which is done when the promise is settled.
-#[derive(Debug)]
 pub(crate) struct AwaitFuture {
     future: Py<PyAny>,
     event_loop: Py<PyAny>,

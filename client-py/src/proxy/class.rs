@@ -10,7 +10,6 @@ use crate::handle::Handle;
 
 /// A JavaScript class.
 #[pyclass(frozen, weakref, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct JSClass {
     pub(crate) target: Target,
     /// The name of a lent class, once it was requested.
@@ -18,7 +17,6 @@ pub(crate) struct JSClass {
 }
 
 /// A class that was lent, or is an export.
-#[derive(Debug)]
 pub(crate) enum Target {
     Lent(Handle),
     Exported(Export),

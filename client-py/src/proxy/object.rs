@@ -10,7 +10,6 @@ use crate::handle::Handle;
 
 /// A JavaScript object: attributes are its properties and methods.
 #[pyclass(frozen, weakref, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct JSObject {
     pub(crate) handle: Handle,
     /// Its class, once it was requested.
@@ -33,7 +32,6 @@ impl JSObject {
 /// Iterates over a JavaScript iterable by one request per item. When it is dropped before the end,
 /// the host calls the iterator's `return` some time later.
 #[pyclass(frozen, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct JSIterator {
     pub(crate) object: Py<JSObject>,
 }

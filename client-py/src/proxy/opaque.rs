@@ -10,7 +10,6 @@ macro_rules! opaque {
     ($(#[$doc:meta])* $name:ident, $repr:literal) => {
         $(#[$doc])*
         #[pyclass(frozen, weakref, module = "napi_python")]
-        #[derive(Debug)]
         pub(crate) struct $name {
             pub(crate) handle: Handle,
         }
@@ -40,7 +39,6 @@ opaque! {
 
 /// The JavaScript object behind a `JSError`.
 #[pyclass(frozen, name = "_ErrorHandle", module = "napi_python._native")]
-#[derive(Debug)]
 pub(crate) struct ErrorHandle {
     pub(crate) handle: Handle,
 }

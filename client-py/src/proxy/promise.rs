@@ -15,13 +15,12 @@ use crate::handle::Handle;
 
 /// A JavaScript promise.
 #[pyclass(frozen, weakref, module = "napi_python")]
-#[derive(Debug)]
 pub(crate) struct Promise {
     pub(crate) handle: Handle,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// The number of the settlement subscription; zero if the host will send no notice.
     subscription: u32,
@@ -30,14 +29,10 @@ struct State {
 }
 
 /// What is woken when a promise is settled.
-#[derive(Debug)]
 enum Waiter {
     Await(AwaitFuture),
     Thread(Thread),
 }
-
-/// How a promise was settled.
-#[derive(Debug)]
 pub(crate) enum Outcome {
     Fulfilled(Py<PyAny>),
     Rejected(Py<PyBaseException>),
@@ -152,7 +147,6 @@ impl Promise {
         }
     }
 
-    /// The futures of its awaits.
     pub(crate) fn futures<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
         let state = lock(&self.state);
         let futures = state.waiters.iter().filter_map(|waiter| match waiter {
@@ -174,7 +168,6 @@ impl Promise {
         futures.collect()
     }
 
-    /// Whether its outcome is unknown.
     pub(crate) fn is_pending(&self) -> bool {
         lock(&self.state).outcome.is_none()
     }

@@ -11,8 +11,7 @@ use crate::errors;
 use crate::generation::HostGeneration;
 use crate::handle::Handle;
 
-/// An object of the host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Reference<'a> {
     /// A lent object; it ends with its generation.
     Lent(&'a Handle),
@@ -23,7 +22,6 @@ pub(crate) enum Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    /// The addon it belongs to.
     pub(crate) fn addon(self) -> &'a Arc<LoadedAddon> {
         match self {
             Self::Lent(handle) => &handle.addon,
@@ -40,7 +38,6 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Its id in this generation.
     #[inline]
     pub(crate) fn id_in(
         self,

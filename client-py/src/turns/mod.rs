@@ -34,7 +34,6 @@ use crate::worker_queue::WorkerQueue;
 /// its other tasks.
 const AWAIT_TURNS_MAX: u32 = 16;
 
-/// The scheduler of one addon's turns.
 type Scheduler = TurnScheduler<Arc<LoopOwner>, Arc<TurnWaiter>>;
 type Event = TurnEvent<Arc<LoopOwner>, Arc<TurnWaiter>>;
 
@@ -47,9 +46,6 @@ struct WorkerTask {
     /// To look at [`Turns::timer`] again.
     arms_timer: bool,
 }
-
-/// The turns of one addon.
-#[derive(Debug)]
 pub(crate) struct Turns {
     scheduler: TurnOwner<Scheduler>,
     queue: Arc<WorkerQueue>,
@@ -66,7 +62,6 @@ pub(crate) struct Turns {
 }
 
 /// The loop that takes the turns.
-#[derive(Debug)]
 pub(crate) struct LoopOwner {
     pub(crate) event_loop: Py<PyAny>,
     pub(crate) thread: ThreadId,
@@ -159,7 +154,6 @@ impl Turns {
         task
     }
 
-    /// Leaves a task to the worker.
     fn leave(&self, task: &WorkerTask) {
         let mut wakes = task.arms_timer;
         if task.runs_turn {
@@ -186,7 +180,6 @@ impl Turns {
         task.runs_turn
     }
 
-    /// A turn begins.
     pub(crate) fn begin(&self) {
         self.handle(TurnEvent::TurnBegun);
     }

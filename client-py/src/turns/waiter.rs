@@ -14,16 +14,13 @@ use super::Turns;
 pub(crate) const WAITER_TURN_AFTER: Duration = Duration::from_millis(5);
 
 /// On which condition a thread takes a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TurnCondition {
     /// It is the owner's thread, or the owner has not begun the turn in time.
     None,
     /// No loop owns the turns: callbacks of a loop run in that loop's thread.
     NoOwner,
 }
-
-/// A waiting thread, as the scheduler knows it.
-#[derive(Debug)]
 pub(super) struct TurnWaiter {
     thread: Thread,
     is_notified: AtomicBool,
