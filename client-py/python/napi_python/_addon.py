@@ -23,12 +23,7 @@ debug_everywhere = False
 
 
 def _host_binary() -> str:
-    """Returns the path of the host program.
-
-    Raises:
-        LoadError: If it does not exist or is not executable.
-
-    """
+    """Returns the path of the host program."""
     given = os.environ.get(HOST_VARIABLE)
     if given:
         if not os.access(given, os.X_OK):
@@ -181,12 +176,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
 
 
 def _socket(address: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns the absolute path of a server's socket.
-
-    Raises:
-        ValueError: If it is empty or contains NUL.
-
-    """
+    """Returns the absolute path of a server's socket."""
     text = os.fsdecode(address)
     if not text or "\0" in text:
         message = f"address must be the path of a socket, got {text!r}"
@@ -195,12 +185,7 @@ def _socket(address: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns the absolute path of the addon's file.
-
-    Raises:
-        LoadError: If there is no such file.
-
-    """
+    """Returns the absolute path of the addon's file."""
     text = os.fspath(path)
     if not isinstance(text, str):
         text = os.fsdecode(text)

@@ -68,12 +68,7 @@ def _run(future: concurrent.futures.Future[_R], work: Callable[[], _R]) -> None:
 
 
 async def _finish(future: concurrent.futures.Future[_R]) -> _R:
-    """Waits for a call; one that has not started at the deadline is never made.
-
-    Raises:
-        AddonTimeout: If the call did not start before the deadline.
-
-    """
+    """Waits for a call; one that has not started at the deadline is never made."""
     waiting = asyncio.wrap_future(future)
     if (deadline := nearest()) is not None:
         left, seconds = deadline

@@ -38,10 +38,6 @@ def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - a
     """Takes one step of an iterator for an addon: `next`, or of a generator `return` or `throw`.
 
     Native code requests the latter two of generators only.
-
-    Raises:
-        TypeError: If `which` is not a known step.
-
     """
     try:
         if which == NEXT:

@@ -108,12 +108,7 @@ _started: set[Any] = set()
 def start(
     coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
 ) -> asyncio.Task[Any] | concurrent.futures.Future[Any]:
-    """Runs a coroutine on a loop, possibly of another thread, and keeps it alive until it is done.
-
-    Raises:
-        RuntimeError: If the loop is closed.
-
-    """
+    """Runs a coroutine on a loop, possibly of another thread; keeps it alive until it is done."""
     future: asyncio.Task[Any] | concurrent.futures.Future[Any]
     try:
         if running_loop() is loop:

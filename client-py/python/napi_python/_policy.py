@@ -150,13 +150,7 @@ def expose(target: _T, /, *names: str) -> Exposed[_T]:
 
 
 def shown_names(names: tuple[str, ...]) -> frozenset[str] | None:
-    """Returns the names of attributes to show, None for all public ones.
-
-    Raises:
-        TypeError: If a name is not a str.
-        ValueError: If a name starts with an underscore.
-
-    """
+    """Returns the names of attributes to show, None for all public ones."""
     for name in names:
         if not isinstance(name, str):
             text = f"names of attributes must be str, got {type(name).__name__}"
@@ -374,12 +368,7 @@ def remote_has(value: object, key: str, public: bool) -> bool:  # noqa: FBT001
 
 
 def remote_set(value: object, key: str, item: object, public: bool) -> None:  # noqa: FBT001
-    """Sets one attribute or item for the host.
-
-    Raises:
-        TypeError: If it may not be set.
-
-    """
+    """Sets one attribute or item for the host."""
     if isinstance(value, ByRef):
         _set_item(value.target, value.kind, key, item)
         return
@@ -418,12 +407,7 @@ def _set_item(target: object, kind: int, key: str, item: object) -> None:
 
 
 def remote_delete(value: object, key: str, public: bool) -> bool:  # noqa: FBT001
-    """Deletes one item for the host; attributes are never deleted.
-
-    Raises:
-        TypeError: If it may not be deleted.
-
-    """
+    """Deletes one item for the host; attributes are never deleted."""
     if isinstance(value, ByRef) and isinstance(value.target, MutableMapping):
         found = _mapping_key(value.target, key)
         if found is not ABSENT:

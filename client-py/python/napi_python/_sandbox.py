@@ -40,13 +40,7 @@ _MINIMUM: Final = {"memory": 64 << 20, "file_size": 4096, "threads": 8, "files":
 
 
 def _bytes_of(name: str, value: object) -> int | None:
-    """Returns a size in bytes, given as a number or as text such as "512 MiB".
-
-    Raises:
-        TypeError: If it is neither an int, a str nor None.
-        ValueError: If it cannot be parsed, or is out of range.
-
-    """
+    """Returns a size in bytes, given as a number or as text such as "512 MiB"."""
     if value is None:
         return None
     size = value
@@ -62,13 +56,7 @@ def _bytes_of(name: str, value: object) -> int | None:
 
 
 def _count_of(name: str, value: object) -> int | None:
-    """Returns a limit after checking that the host itself can run with it.
-
-    Raises:
-        TypeError: If it is neither an int nor None.
-        ValueError: If it is out of range.
-
-    """
+    """Returns a limit after checking that the host itself can run with it."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
@@ -82,14 +70,7 @@ def _count_of(name: str, value: object) -> int | None:
 
 
 def _granted(name: str, paths: object) -> tuple[str, ...]:
-    """Returns granted paths with links resolved.
-
-    Raises:
-        FileNotFoundError: If a path does not exist.
-        TypeError: If it is no list of paths.
-        ValueError: If a path cannot be granted by this option.
-
-    """
+    """Returns granted paths with links resolved."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
         text = f"{name} must be a list of paths, got {paths!r}"
         raise TypeError(text)
@@ -132,13 +113,7 @@ def _scratch(value: object) -> str | None:
 
 
 def environment_of(given: object) -> dict[str, str]:
-    """Returns environment variables after checking them.
-
-    Raises:
-        TypeError: If it is no mapping of str to str, or one contains NUL.
-        ValueError: If a name is empty or contains "=".
-
-    """
+    """Returns environment variables after checking them."""
     if not isinstance(given, Mapping):
         text = f"env must be a dict of names and values, got {given!r}"
         raise TypeError(text)
@@ -288,13 +263,7 @@ def _named(policy: Literal["default", "strict"]) -> Sandbox:
 
 
 def parse(value: object) -> Sandbox | None:
-    """Returns the sandbox that `load_addon(sandbox=...)` names, None for "none".
-
-    Raises:
-        TypeError: If it is neither a str nor a `Sandbox`.
-        ValueError: If there is no policy of that name.
-
-    """
+    """Returns the sandbox that `load_addon(sandbox=...)` names, None for "none"."""
     if isinstance(value, Sandbox):
         return value
     if value == "none":

@@ -37,12 +37,7 @@ class Threads:
         self._idle = 0
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Runs `job`, which must not raise, in a thread.
-
-        Raises:
-            RuntimeError: If there is no thread and none can be started.
-
-        """
+        """Runs `job`, which must not raise, in a thread."""
         with self._changed:
             self._jobs.append(job)
             if len(self._jobs) > self._idle and self._alive < self._limit:
