@@ -55,11 +55,6 @@ impl Background {
         }
     }
 
-    /// The number of bytes of output that were dropped.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
     /// Ends the worker soon, and the loop's ownership of the turns.
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);

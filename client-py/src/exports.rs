@@ -1,6 +1,6 @@
 //! The exported functions and classes of an addon, bound again by name in each generation.
 
-use std::collections::{HashMap, HashSet, TryReserveError};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use hostd_client::lock;
@@ -13,7 +13,7 @@ use crate::addon::{Export, KnownExport, LoadedAddon};
 use crate::convert::pace;
 use crate::fallible::{self, push, reserve};
 use crate::generation::HostGeneration;
-use crate::proxy::{JSClass, JSFunction};
+use crate::proxy::{JSClass, JSFunction, class, function};
 
 impl LoadedAddon {
     /// Binds the exported functions and classes of a host by name: each is one proxy in all
@@ -28,14 +28,16 @@ impl LoadedAddon {
         let mut numbers: Vec<Option<SlotId>> = Vec::new();
         let mut found = Vec::new();
         let mut names: HashSet<Arc<str>> = HashSet::new();
-        names.try_reserve(bound.len()).map_err(no_memory)?;
+        names
+            .try_reserve(bound.len())
+            .map_err(|_| fallible::memory())?;
         {
             let mut exports = lock(&self.exports);
             let all = exports.len() + bound.len();
             reserve(&mut exports, bound.len())?;
             reserve(&mut numbers, all)?;
             let mut places: HashMap<(Arc<str>, bool), usize> = HashMap::new();
-            places.try_reserve(all).map_err(no_memory)?;
+            places.try_reserve(all).map_err(|_| fallible::memory())?;
             for (number, export) in exports.iter().enumerate() {
                 places.insert((Arc::clone(&export.name), export.class), number);
             }
@@ -93,7 +95,7 @@ impl LoadedAddon {
         self: &Arc<Self>,
         py: Python<'py>,
         name: Arc<str>,
-        class: bool,
+        is_class: bool,
         number: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
         let export = Export {
@@ -101,10 +103,11 @@ impl LoadedAddon {
             number,
             name,
         };
-        Ok(if class {
-            Bound::new(py, JSClass::exported(export))?.into_any()
+        Ok(if is_class {
+            Bound::new(py, JSClass::new(class::Target::Exported(export)))?.into_any()
         } else {
-            Bound::new(py, JSFunction::exported(export))?.into_any()
+            let target = function::Target::Exported(export);
+            Bound::new(py, JSFunction { target })?.into_any()
         })
     }
 
@@ -124,8 +127,4 @@ impl LoadedAddon {
         let attributes = addon.getattr(intern!(py, "__dict__"))?;
         Ok(Some(attributes.cast_into()?))
     }
-}
-
-fn no_memory(_: TryReserveError) -> PyErr {
-    fallible::memory()
 }

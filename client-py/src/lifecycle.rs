@@ -41,7 +41,8 @@ impl LoadedAddon {
             result.set("python_objects_lent", lent)?;
             result.set("proxies", proxies)?;
         }
-        result.set("output_dropped", self.background.dropped())?;
+        let dropped = self.background.dropped.load(Ordering::Relaxed);
+        result.set("output_dropped", dropped)?;
         let denied = match self.denials.kept(py) {
             Some(kept) => call(&kept.getattr(intern!(py, "listed"))?, ())?,
             None => fallible::list(py)?.into_any(),
@@ -50,11 +51,6 @@ impl LoadedAddon {
         result.set("generation", self.generation())?;
         result.set("pid", self.pid())?;
         Ok(result.0)
-    }
-
-    /// Has the host collect garbage and run finalizers.
-    pub(crate) fn collect(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        self.request(py, calls::Collect, Request::to(None), &())
     }
 
     /// Ends the process and starts a new one.

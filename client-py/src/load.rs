@@ -40,11 +40,9 @@ impl LoadedAddon {
         object: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let addon = Arc::downgrade(self);
-        options.on_start = Some(Box::new(move |conversation: &mut Conversation| match addon
-            .upgrade()
-        {
-            Some(addon) => addon.prepare(conversation),
-            None => Err(ClientError::Closed),
+        options.on_start = Some(Box::new(move |conversation: &mut Conversation| {
+            let addon = addon.upgrade().ok_or(ClientError::Closed)?;
+            addon.prepare(conversation)
         }));
         options.attention = Arc::clone(&self.background.queue.attention);
         options.spawn_thread = worker::spawn_thread;
@@ -164,17 +162,14 @@ impl LoadedAddon {
     ) -> PyErr {
         match Failure::read(&mut reader) {
             Ok(Failure::Remote(error)) => errors::remote(error, self.config.path.to_str()),
-            Ok(Failure::Thrown) => {
-                let thrown =
-                    Decoder::new(py, self, generation, reader, None).and_then(|mut decoder| {
-                        let value = decoder.value()?;
-                        decoder.thrown(value)
-                    });
-                match thrown {
-                    Ok(thrown) => errors::thrown_at_load(py, self.config.path.to_str(), &thrown),
-                    Err(error) => error,
-                }
-            }
+            Ok(Failure::Thrown) => Decoder::new(py, self, generation, reader, None)
+                .and_then(|mut decoder| {
+                    let value = decoder.value()?;
+                    let thrown = decoder.thrown(value)?;
+                    let path = self.config.path.to_str();
+                    Ok(errors::thrown_at_load(py, path, &thrown))
+                })
+                .unwrap_or_else(|error| error),
             Err(error) => errors::protocol(error),
         }
     }

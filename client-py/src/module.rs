@@ -64,17 +64,9 @@ mod _native {
     #[pymodule_export]
     use crate::exchange::Settler;
     #[pymodule_export]
-    use crate::proxy::JSClass;
-    #[pymodule_export]
-    use crate::proxy::JSFunction;
-    #[pymodule_export]
-    use crate::proxy::Promise;
-    #[pymodule_export]
     use crate::proxy::opaque::{ErrorHandle, External, Symbol};
     #[pymodule_export]
-    use crate::proxy::{Addon, Host};
-    #[pymodule_export]
-    use crate::proxy::{JSIterator, JSObject};
+    use crate::proxy::{Addon, Host, JSClass, JSFunction, JSIterator, JSObject, Promise};
 
     /// Python takes the numbers of the protocol from here; the stub lists them.
     #[pymodule_init]
@@ -149,12 +141,10 @@ fn _open<'py>(
         package: package.clone(),
         unsolicited_cpu,
     });
-    let object = Bound::new(
-        py,
-        Addon {
-            addon: Arc::clone(&addon),
-        },
-    )?;
+    let object = Addon {
+        addon: Arc::clone(&addon),
+    };
+    let object = Bound::new(py, object)?;
     let events = Arc::new(Listener::new(&addon));
     let confinement = sandbox
         .map(|sandbox| confinement(&sandbox, &package))

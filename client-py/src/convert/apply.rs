@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList, PyNone, PySet, PyString, PyTuple};
 use rustc_hash::FxHashSet;
 
 use super::decode::Decoder;
+use super::encode::wire;
 use super::hashes;
 use super::pace::{self, PAUSE_ITEMS};
 use crate::buffer;
@@ -61,7 +62,7 @@ pub(crate) fn read_changes<'a, 'py>(
 
 fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<Change<'a, 'py>> {
     let target = decoder.request_object(index)?;
-    let what = match decoder.reader.take_u8().map_err(errors::protocol)? {
+    let what = match wire(decoder.reader.take_u8())? {
         0 => {
             let length = decoder.u32()?;
             let count = decoder.count(5)?;
@@ -97,14 +98,10 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             What::Refilled(items)
         }
         3 => {
-            let offset = decoder.reader.take_u64().map_err(errors::protocol)?;
-            let length = decoder.reader.take_u64().map_err(errors::protocol)?;
+            let offset = wire(decoder.reader.take_u64())?;
+            let length = wire(decoder.reader.take_u64())?;
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let bytes = decoder
-                .reader
-                .take_bytes(length)
-                .map_err(errors::protocol)?;
-            What::Bytes(offset, bytes)
+            What::Bytes(offset, wire(decoder.reader.take_bytes(length))?)
         }
         _ => return Err(errors::violation("an unknown kind of change")),
     };

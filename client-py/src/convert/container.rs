@@ -37,8 +37,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.number(owner)?;
         for position in 0..count {
             let item = list.get_item(position).map_err(|_| changed("list"))?;
-            self.value(&item)
-                .map_err(|error| self.place.inside(Step::Item(position), error))?;
+            self.value_at(&item, || Step::Item(position))?;
             if list.len() != count {
                 return Err(changed("list"));
             }
@@ -140,8 +139,8 @@ impl<'a, 'py> Encoder<'a, 'py> {
             self.number(tuple.as_any())?;
         }
         for position in 0..tuple.len() {
-            self.value(tuple.get_borrowed_item(position)?.as_any())
-                .map_err(|error| self.place.inside(Step::Item(position), error))?;
+            let item = tuple.get_borrowed_item(position)?;
+            self.value_at(item.as_any(), || Step::Item(position))?;
         }
         self.out.close(open, u32::try_from(tuple.len())?);
         Ok(())
@@ -166,8 +165,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         // `take` and the check below keep the iterator from a dict that has changed, where it panics.
         for (key, value) in dict.iter().take(count) {
             self.key(dict, &key)?;
-            self.value(&value)
-                .map_err(|error| self.place.inside(Step::key(&key), error))?;
+            self.value_at(&value, || Step::key(&key))?;
             if dict.len() != count {
                 return Err(changed("dict"));
             }
@@ -244,10 +242,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.number(owner)?;
         let mut written = 0_u32;
         for item in items {
-            self.value(&item?).map_err(|error| {
-                let step = Step::Named("item of a set".to_owned());
-                self.place.inside(step, error)
-            })?;
+            self.value_at(&item?, || Step::Named("item of a set".to_owned()))?;
             written += 1;
         }
         self.out.close(open, written);

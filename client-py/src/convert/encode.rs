@@ -110,8 +110,8 @@ impl<'a, 'py> Encoder<'a, 'py> {
         let count = args.len() + usize::from(kwargs.is_some());
         self.out.put_u32(u32::try_from(count)?);
         for position in 0..args.len() {
-            self.value(args.get_borrowed_item(position)?.as_any())
-                .map_err(|error| self.place.inside(Step::Argument(position + 1), error))?;
+            let argument = args.get_borrowed_item(position)?;
+            self.value_at(argument.as_any(), || Step::Argument(position + 1))?;
         }
         if let Some(kwargs) = kwargs {
             self.value(kwargs.as_any())
@@ -120,20 +120,15 @@ impl<'a, 'py> Encoder<'a, 'py> {
         Ok(())
     }
 
-    /// A value with its name for errors.
-    pub(crate) fn named(&mut self, value: &Bound<'py, PyAny>, name: &str) -> PyResult<()> {
-        self.value(value)
-            .map_err(|error| self.place.inside(Step::Named(name.to_owned()), error))
-    }
-
-    /// The value of an attribute or property.
-    pub(crate) fn attribute(
+    /// A value; if it can't be written, its error names this step.
+    #[inline]
+    pub(super) fn value_at(
         &mut self,
         value: &Bound<'py, PyAny>,
-        key: &Bound<'py, PyAny>,
+        step: impl FnOnce() -> Step,
     ) -> PyResult<()> {
         self.value(value)
-            .map_err(|error| self.place.inside(Step::attribute(key), error))
+            .map_err(|error| self.place.inside(step(), error))
     }
 
     /// Adds the path to the value that could not be written to its error.
@@ -377,10 +372,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
     ) -> PyResult<Lending> {
         self.spend(COMPOUND_VALUES - 1)?;
         fallible::reserve(&mut self.objects.lent, 1)?;
-        let lending = self
-            .generation
-            .lend(object, kind)
-            .map_err(errors::protocol)?;
+        let lending = wire(self.generation.lend(object, kind))?;
         self.objects.lent.push(lending.id);
         Ok(lending)
     }
@@ -388,10 +380,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
     /// Counts a lent object once more; false if the host has released it since.
     pub(crate) fn lend_again(&mut self, lending: Lending) -> PyResult<bool> {
         fallible::reserve(&mut self.objects.lent, 1)?;
-        let is_lent = self
-            .generation
-            .lend_again(lending)
-            .map_err(errors::protocol)?;
+        let is_lent = wire(self.generation.lend_again(lending))?;
         if is_lent {
             self.objects.lent.push(lending.id);
         }

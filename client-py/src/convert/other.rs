@@ -233,8 +233,7 @@ impl<'py> Encoder<'_, 'py> {
                 continue;
             }
             self.string(&name)?;
-            self.value(&attribute(value, &name)?)
-                .map_err(|error| self.place.inside(Step::key(&name), error))?;
+            self.value_at(&attribute(value, &name)?, || Step::key(&name))?;
             count += 1;
         }
         self.out.close(open, count);

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use super::decode::Decoder;
 use super::encode::{Encoder, wire};
+use super::place::Step;
 use crate::fallible;
 use crate::generation::LentObject;
 pub(crate) struct ClientSide<'py>(PhantomData<&'py ()>);
@@ -123,7 +124,7 @@ pub(crate) struct Named<'a, 'py>(pub(crate) &'a Bound<'py, PyAny>, pub(crate) &'
 impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Named<'_, 'py> {
     #[inline]
     fn put(&self, body: &mut Encoder<'_, 'py>) -> PyResult<()> {
-        body.named(self.0, self.1)
+        body.value_at(self.0, || Step::Named(self.1.to_owned()))
     }
 }
 
@@ -135,7 +136,7 @@ pub(crate) struct Attribute<'a, 'py>(
 
 impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Attribute<'_, 'py> {
     fn put(&self, body: &mut Encoder<'_, 'py>) -> PyResult<()> {
-        body.attribute(self.0, self.1)
+        body.value_at(self.0, || Step::attribute(self.1))
     }
 }
 

@@ -73,9 +73,7 @@ fn write_array(encoder: &mut Encoder<'_, '_>, change: &Change) -> PyResult<()> {
     encoder.out.put_u32(u32::try_from(slots.len())?);
     for (place, item) in slots {
         encoder.out.put_u32(u32::try_from(place)?);
-        encoder
-            .value(&item)
-            .map_err(|error| encoder.place.inside(Step::Item(place), error))?;
+        encoder.value_at(&item, || Step::Item(place))?;
     }
     Ok(())
 }
@@ -105,9 +103,7 @@ fn write_object(
     encoder.out.put_u32(u32::try_from(sets.len())?);
     for (key, value) in sets {
         encoder.key(&now, &key)?;
-        encoder
-            .value(&value)
-            .map_err(|error| encoder.place.inside(Step::key(&key), error))?;
+        encoder.value_at(&value, || Step::key(&key))?;
     }
     let mut deletes = Vec::new();
     for (key, _) in &former {

@@ -39,8 +39,8 @@ pub(crate) fn read_preamble(
 fn skip_preamble(flags: Flags, reader: &mut ValueReader<'_>) -> PyResult<()> {
     read_releases(flags, reader, |_| Ok(())).map_err(errors::protocol)?;
     read_denials(flags, reader)
-        .map_err(errors::protocol)
         .map(drop)
+        .map_err(errors::protocol)
 }
 
 /// A decoder that only counts the objects in a message. `counted` of them were counted before;

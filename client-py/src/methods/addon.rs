@@ -110,7 +110,8 @@ impl Host {
 
     /// Frees the addon's unreachable objects now and runs their finalizers.
     fn collect(&self, py: Python<'_>) -> PyResult<()> {
-        self.addon.collect(py)
+        self.addon
+            .request(py, calls::Collect, Request::to(None), &())
     }
 
     /// Ends the process and starts a fresh one.

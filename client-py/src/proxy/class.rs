@@ -23,16 +23,9 @@ pub(crate) enum Target {
 }
 
 impl JSClass {
-    pub(crate) const fn lent(handle: Handle) -> Self {
+    pub(crate) const fn new(target: Target) -> Self {
         Self {
-            target: Target::Lent(handle),
-            name: OnceLock::new(),
-        }
-    }
-
-    pub(crate) const fn exported(export: Export) -> Self {
-        Self {
-            target: Target::Exported(export),
+            target,
             name: OnceLock::new(),
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use hostd_protocol::value::HostKind;
 use pyo3::prelude::*;
 
-use super::{Addon, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, opaque};
+use super::{
+    Addon, JSClass, JSFunction, JSIterator, JSObject, Promise, Reference, class, function, opaque,
+};
 use crate::addon::LoadedAddon;
 use crate::adopt::adopt_provisionally;
 use crate::buffer::Buffer;
@@ -29,8 +31,11 @@ pub(crate) fn proxy<'py>(
     }
     let handle = Handle::new(addon, generation, token.id, token.class, 1)?;
     let new = match token.kind {
-        HostKind::Function => Bound::new(py, JSFunction::lent(handle))?.into_any(),
-        HostKind::Class => Bound::new(py, JSClass::lent(handle))?.into_any(),
+        HostKind::Function => {
+            let target = function::Target::Lent(handle);
+            Bound::new(py, JSFunction { target })?.into_any()
+        }
+        HostKind::Class => Bound::new(py, JSClass::new(class::Target::Lent(handle)))?.into_any(),
         HostKind::Object => Bound::new(py, JSObject::new(handle))?.into_any(),
         HostKind::Promise => Bound::new(py, Promise::new(handle))?.into_any(),
         HostKind::Symbol => Bound::new(py, opaque::Symbol { handle })?.into_any(),

@@ -40,18 +40,6 @@ pub(crate) enum Target {
 }
 
 impl JSFunction {
-    pub(crate) const fn lent(handle: Handle) -> Self {
-        Self {
-            target: Target::Lent(handle),
-        }
-    }
-
-    pub(crate) const fn exported(export: Export) -> Self {
-        Self {
-            target: Target::Exported(export),
-        }
-    }
-
     pub(crate) fn method(
         object: &Bound<'_, JSObject>,
         name: &Bound<'_, PyString>,
