@@ -55,6 +55,11 @@ impl Background {
         }
     }
 
+    /// Counts bytes of output that were dropped.
+    pub(crate) fn add_dropped(&self, bytes: u64) {
+        self.dropped.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Ends the worker soon, and the loop's ownership of the turns.
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::call::call;
-use crate::fallible::{self, Argument};
+use crate::fallible::{self, Arguments};
 
 /// The denials of one addon's hosts.
 pub(crate) struct Denials {
@@ -54,13 +54,10 @@ impl Denials {
         let reported = fallible::list(py)?;
         for denial in denials {
             let grants = denial.grants.iter().map(|path| bytes(path));
-            let grants = grants.collect::<PyResult<Vec<_>>>()?.object(py)?;
-            let subject = bytes(&denial.subject)?.into_any();
-            let option = option(denial.what).object(py)?;
-            let traits = [denial.js_thread.object(py)?, denial.is_guess.object(py)?];
-            let [js_thread, is_guess] = traits;
-            let entry = [option, js_thread, is_guess, subject, grants];
-            reported.append(fallible::tuple_of(py, entry)?)?;
+            let grants = grants.collect::<PyResult<Vec<_>>>()?;
+            let (option, subject) = (option(denial.what), bytes(&denial.subject)?);
+            let entry = (option, denial.js_thread, denial.is_guess, subject, grants);
+            reported.append(entry.tuple(py)?)?;
         }
         call(&add, (reported,))?;
         self.pending.store(true, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use hostd_protocol::control::LogLevel;
 use hostd_protocol::ids::Generation;
 
 use crate::addon::LoadedAddon;
-use crate::flood::{self, FloodLevel};
+use crate::flood::FloodLevel;
 use crate::output;
 
 impl LoadedAddon {
@@ -25,12 +25,6 @@ impl LoadedAddon {
     pub(crate) fn charge_for_turn(&self, generation: Generation, time: Duration) {
         self.background.note_refundable(time);
         self.charge(generation, time);
-    }
-
-    /// Charges for a request of the host for an object that is not lent to it.
-    #[cold]
-    pub(crate) fn charge_stale_request(&self, generation: Generation) {
-        self.charge(generation, flood::STALE_REQUEST);
     }
 
     #[cold]

@@ -1,6 +1,5 @@
 //! What the client's threads report of an addon's hosts: output, logs, deaths, notices.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -41,17 +40,16 @@ impl Listener {
 
     /// Whether output and logs exceed their share; then these bytes are dropped, and counted.
     fn is_flooded(&self, bytes: usize) -> bool {
-        let verdict = self.background().prints.level();
+        let background = self.background();
+        let verdict = background.prints.level();
         if verdict == FloodLevel::Beyond {
-            let dropped = &self.background().dropped;
-            dropped.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-        if verdict == FloodLevel::Warn {
+            background.add_dropped(bytes as u64);
+        } else if verdict == FloodLevel::Warn {
             let message = format!(
                 "the addon {} prints or logs more than this process can show; what exceeds its limit \
                  is dropped: {}",
                 self.label,
-                limit_of(self.background().prints.share())
+                limit_of(background.prints.share())
             );
             output::log(LogLevel::Warn, "flood", &message, None);
         }
@@ -77,9 +75,7 @@ impl HostEvents for Listener {
     }
 
     fn dropped(&self, stream: OutputStream, bytes: u64) {
-        self.background()
-            .dropped
-            .fetch_add(bytes, Ordering::Relaxed);
+        self.background().add_dropped(bytes);
         let stream = match stream {
             OutputStream::Stdout => "stdout",
             OutputStream::Stderr => "stderr",

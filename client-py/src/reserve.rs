@@ -98,10 +98,11 @@ fn system_has(size: usize) -> bool {
 /// Waits until there is memory for the state of a thread, one second at most. Called before a thread
 /// of this package runs Python for the first time.
 pub(crate) fn wait_for_thread_state() {
-    let mut waits = 0;
-    while !has_thread_state() && waits < MEMORY_WAITS_MAX {
+    for _ in 0..MEMORY_WAITS_MAX {
+        if has_thread_state() {
+            return;
+        }
         thread::sleep(MEMORY_WAIT);
-        waits += 1;
     }
 }
 

@@ -406,11 +406,8 @@ def js_error(  # noqa: PLR0913, PLR0917 - the fields of the wire, in its order
         "cause": cause,
         "properties": properties,
     }
-    if made is None:
-        error = cls(text, **facts)
-    else:
-        error = made
-        cls.__init__(error, text, **facts)
+    error = cls.__new__(cls) if made is None else made
+    cls.__init__(error, text, **facts)
     if isinstance(cause, BaseException) and cause is not error:
         error.__cause__ = cause
     return error

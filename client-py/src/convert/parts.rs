@@ -98,12 +98,6 @@ impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Bound<'py, PyAny> {
     }
 }
 
-impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Bound<'py, PyString> {
-    fn put(&self, body: &mut Encoder<'_, 'py>) -> PyResult<()> {
-        body.string(self)
-    }
-}
-
 impl<'py> Put<PropertyKey, Encoder<'_, 'py>> for Bound<'py, PyAny> {
     #[inline]
     fn put(&self, body: &mut Encoder<'_, 'py>) -> PyResult<()> {

@@ -19,6 +19,7 @@ use crate::addon::LoadedAddon;
 use crate::blocked::InCallback;
 use crate::deadline::nearer;
 use crate::errors;
+use crate::flood;
 use crate::generation::HostGeneration;
 use crate::turns::TurnCondition;
 use crate::wait::CallWait;
@@ -148,7 +149,7 @@ impl LoadedAddon {
             Ok(served) if served.is_known => {
                 request.served.into_iter().for_each(|it| it.set(true));
             }
-            Ok(_) => self.charge_stale_request(generation.number),
+            Ok(_) => self.charge(generation.number, flood::STALE_REQUEST),
             // The conversation is dropped, which kills the host.
             Err(_) => {
                 errors::take_breach();

@@ -38,25 +38,27 @@ thread_local! {
     static SUSPENDED: RefCell<Vec<Suspended>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The innermost conversation with an addon that no nested request uses.
+#[inline]
+fn innermost<'a>(
+    suspended: &'a mut [Suspended],
+    addon: &Arc<LoadedAddon>,
+) -> Option<&'a mut Suspended> {
+    let mut entries = suspended.iter_mut().rev();
+    entries.find(|entry| entry.is_of(addon) && entry.conversation.is_some())
+}
+
 /// The generation of this thread's suspended conversation with an addon.
 #[inline]
 pub(crate) fn generation(addon: &Arc<LoadedAddon>) -> Option<Arc<HostGeneration>> {
-    SUSPENDED.with_borrow(|suspended| {
-        suspended
-            .iter()
-            .rev()
-            .find(|entry| entry.is_of(addon) && entry.conversation.is_some())
-            .map(|entry| Arc::clone(&entry.generation))
+    SUSPENDED.with_borrow_mut(|suspended| {
+        innermost(suspended, addon).map(|entry| Arc::clone(&entry.generation))
     })
 }
 
 /// The containers of the callback that this thread runs for an addon.
 pub(super) fn received(addon: &Arc<LoadedAddon>) -> Option<Rc<Received>> {
-    SUSPENDED.with_borrow(|suspended| {
-        let mut entries = suspended.iter().rev();
-        let innermost = entries.find(|entry| entry.is_of(addon) && entry.conversation.is_some());
-        innermost.and_then(|entry| entry.received.clone())
-    })
+    SUSPENDED.with_borrow_mut(|suspended| innermost(suspended, addon)?.received.clone())
 }
 
 /// Sets the containers of the callback whose conversation was suspended last.
@@ -71,13 +73,7 @@ pub(super) fn set_received(received: Option<Rc<Received>>) {
 /// Takes this thread's suspended conversation with an addon, for a nested request.
 #[inline]
 pub(super) fn take(addon: &Arc<LoadedAddon>) -> Option<OpenConversation> {
-    SUSPENDED.with_borrow_mut(|suspended| {
-        suspended
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.is_of(addon) && entry.conversation.is_some())
-            .and_then(|entry| entry.conversation.take())
-    })
+    SUSPENDED.with_borrow_mut(|suspended| innermost(suspended, addon)?.conversation.take())
 }
 
 /// Puts it back after the nested request; without a place for it, it is dropped.

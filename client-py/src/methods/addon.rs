@@ -133,7 +133,7 @@ impl Host {
         let request = Request::to(None);
         let answer = self
             .addon
-            .request(py, calls::RunScript, request, &(source,));
+            .request(py, calls::RunScript, request, &(source.as_any(),));
         answer.inspect_err(|error| errors::add_source_line(py, error, source))
     }
 
