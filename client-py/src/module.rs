@@ -18,6 +18,7 @@ use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
 use crate::config::AddonConfig;
 use crate::errors;
 use crate::exchange::Request;
+use crate::fallible;
 use crate::lifecycle;
 use crate::listener::Listener;
 use crate::names::Names;
@@ -56,7 +57,7 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{_after_fork, _clear_cache, _construct, _host, _new_object, _open, _shutdown};
+    use super::{_after_fork, _open, _shutdown, clear_cache, construct, host, new_object};
     #[pymodule_export]
     use crate::buffer::Buffer;
     #[pymodule_export]
@@ -185,24 +186,29 @@ fn _open<'py>(
     Ok(object)
 }
 
-/// Removes the cached files of addons.
+/// Removes the stored cache folders of confined addons.
+///
+/// Running processes keep their own copies. docs/sandbox.md, "The cache", says what is stored. Raises
+/// `OSError` if an entry could not be removed.
 #[pyfunction]
-fn _clear_cache(py: Python<'_>) -> PyResult<()> {
+fn clear_cache(py: Python<'_>) -> PyResult<()> {
     py.detach(hostd_client::clear_cache)?;
     Ok(())
 }
 
-/// The process of an addon.
+/// Returns the process of an addon, with its pid, generation, statistics, restart and close.
 #[pyfunction]
-fn _host(addon: &Bound<'_, Addon>) -> Host {
+#[pyo3(signature = (addon, /))]
+fn host(addon: &Bound<'_, Addon>) -> Host {
     Host {
         addon: Arc::clone(&addon.get().addon),
     }
 }
 
-/// `new function(...args)`
+/// Returns `new function(...args)`, for functions that act as constructors.
 #[pyfunction]
-fn _construct<'py>(
+#[pyo3(signature = (function, /, *args, **kwargs))]
+fn construct<'py>(
     function: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
     kwargs: Option<&Bound<'py, PyDict>>,
@@ -223,14 +229,21 @@ fn _construct<'py>(
     reference.construct(py, None, (args, kwargs))
 }
 
-/// Makes an object in the host of plain data.
+/// Makes a JavaScript object in the host from plain data.
+///
+/// Passed to the addon it is the same object every time, unlike a dict, which is copied.
 #[pyfunction]
-fn _new_object<'py>(
+#[pyo3(signature = (addon, value = None, /))]
+fn new_object<'py>(
     addon: &Bound<'py, Addon>,
-    value: &Bound<'py, PyAny>,
+    value: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (py, addon) = (addon.py(), &addon.get().addon);
-    addon.request(py, calls::NewObject, Request::to(None), &(value,))
+    let value = match value {
+        Some(value) => value,
+        None => fallible::dict(py)?.into_any(),
+    };
+    addon.request(py, calls::NewObject, Request::to(None), &(&value,))
 }
 
 /// The interpreter ends: closes every host.

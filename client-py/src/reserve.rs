@@ -46,6 +46,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     used: 0,
     free: [NONE; SIZES],
 });
+
 /// Blocks of the reserve that are in use.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 

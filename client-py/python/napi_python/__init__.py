@@ -8,7 +8,7 @@ addon.add(1, 2)
 ```
 """
 
-from napi_python._addon import clear_cache, construct, host, load_addon, new_object
+from napi_python._addon import load_addon
 from napi_python._aio import aio
 from napi_python._classes import js_class
 from napi_python._convert import register
@@ -40,6 +40,10 @@ from napi_python._native import (
     Promise,
     Symbol,
     __version__,
+    clear_cache,
+    construct,
+    host,
+    new_object,
 )
 from napi_python._output import on_uncaught
 from napi_python._policy import by_ref, expose

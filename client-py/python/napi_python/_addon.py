@@ -1,11 +1,11 @@
-"""Loading addons, and the functions that work on loaded ones."""
+"""Loading addons: checks the options of `load_addon`, and registers what ends the hosts."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import pathlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 # Native code uses _denials and _hints, also at the end of the interpreter, when imports fail.
 from napi_python import _denials, _hints, _native, _sandbox, _text  # noqa: F401
@@ -200,41 +200,6 @@ def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
         message = f"{file} is not a file; pass the path of the .node file"
         raise LoadError(message, path=str(file))
     return file
-
-
-def host(addon: _native.Addon, /) -> _native.Host:
-    """Returns the process of an addon, with its pid, generation, statistics, restart and close."""
-    return _native._host(addon)  # noqa: SLF001 - of this package
-
-
-def construct(
-    function: _native.JSFunction | _native.JSClass | _native.Addon,
-    /,
-    *args: object,
-    **kwargs: object,
-) -> Any:  # noqa: ANN401 - any JavaScript value
-    """Returns `new function(...args)`, for functions that act as constructors."""
-    return _native._construct(function, args, kwargs)  # noqa: SLF001 - of this package
-
-
-def new_object(addon: _native.Addon, value: object = None, /) -> _native.JSObject:
-    """Makes a JavaScript object in the host from plain data.
-
-    Passed to the addon it is the same object every time, unlike a dict, which is copied.
-    """
-    return _native._new_object(addon, {} if value is None else value)  # noqa: SLF001
-
-
-def clear_cache() -> None:
-    """Removes the stored cache folders of confined addons.
-
-    Running processes keep their own copies. docs/sandbox.md, "The cache", says what is stored.
-
-    Raises:
-        OSError: An entry could not be removed.
-
-    """
-    _native._clear_cache()  # noqa: SLF001 - of this package
 
 
 atexit.register(_native._shutdown)  # noqa: SLF001 - of this package

@@ -25,6 +25,7 @@ pub(crate) struct Change<'a, 'py> {
 }
 
 type Entries<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
+
 enum What<'a, 'py> {
     /// The new length, and the items that are others.
     Array(u32, Vec<(u32, Bound<'py, PyAny>)>),

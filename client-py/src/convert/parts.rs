@@ -14,6 +14,7 @@ use super::encode::{Encoder, wire};
 use super::place::Step;
 use crate::fallible;
 use crate::generation::LentObject;
+
 pub(crate) struct ClientSide<'py>(PhantomData<&'py ()>);
 
 impl<'py> Side for ClientSide<'py> {

@@ -14,6 +14,7 @@ use crate::errors;
 const SHOWN_STEPS: usize = 8;
 /// The number of characters of a key that are shown.
 const SHOWN_KEY: usize = 80;
+
 pub(super) enum Step {
     /// An argument, counted from 1.
     Argument(usize),

@@ -35,35 +35,21 @@ impl LoadedAddon {
         buffers: &mut ExchangeBuffers,
         write: &mut Write<'_, 'py>,
     ) -> PyResult<()> {
-        let written = self.encode_once(py, generation, head, buffers, write);
-        if written.is_err() && buffers.objects.missing.is_some() {
-            return self.encode_with_classes(py, generation, head, buffers, write);
-        }
-        written
-    }
-
-    #[cold]
-    fn encode_with_classes<'py>(
-        self: &Arc<Self>,
-        py: Python<'py>,
-        generation: &Arc<HostGeneration>,
-        head: FrameHead<'_>,
-        buffers: &mut ExchangeBuffers,
-        write: &mut Write<'_, 'py>,
-    ) -> PyResult<()> {
         loop {
-            if let Some(class) = buffers.objects.missing.take() {
-                self.define(py, generation, class.bind(py))?;
-            }
             let written = self.encode_once(py, generation, head, buffers, write);
-            if buffers.objects.missing.is_none() {
-                return written;
+            if written.is_err() {
+                unsend(py, generation, buffers);
+            }
+            match buffers.objects.missing.take() {
+                Some(class) if written.is_err() => self.define(py, generation, class.bind(py))?,
+                _ => return written,
             }
         }
     }
 
     /// Makes a class in the host for a result of `js_class`. It is made by `Host.run_script`, which
     /// is a request of its own.
+    #[cold]
     fn define(
         self: &Arc<Self>,
         py: Python<'_>,
@@ -102,25 +88,14 @@ impl LoadedAddon {
         if generation.has_releases() {
             generation.take_releases(py, &mut buffers.releases);
             let releases = buffers.builder.releases(&buffers.releases);
-            if let Err(error) = releases {
-                unsend(py, generation, buffers);
-                return Err(errors::protocol(error));
-            }
+            releases.map_err(errors::protocol)?;
         }
-        let mut written = match received {
-            Some(received) => self.encode_changes(py, generation, (kind, received), buffers),
-            None => Ok(()),
-        };
-        if written.is_ok() {
-            let body = buffers.builder.body();
-            written = Encoder::new(py, self, generation, body, &mut buffers.objects)
-                .and_then(|mut encoder| write(&mut encoder).map_err(|error| encoder.locate(error)));
+        if let Some(received) = received {
+            self.encode_changes(py, generation, (kind, received), buffers)?;
         }
-        if let Err(error) = written {
-            unsend(py, generation, buffers);
-            return Err(error);
-        }
-        Ok(())
+        let body = buffers.builder.body();
+        let mut encoder = Encoder::new(py, self, generation, body, &mut buffers.objects)?;
+        write(&mut encoder).map_err(|error| encoder.locate(error))
     }
 
     /// Writes what Python changed in the arguments of a callback, if it changed anything. A request

@@ -24,15 +24,12 @@ pub(crate) struct Promise {
 struct State {
     /// The number of the settlement subscription; zero if the host will send no notice.
     subscription: u32,
-    waiters: Vec<Waiter>,
+    awaits: Vec<AwaitFuture>,
+    /// The threads that wait for it.
+    threads: Vec<Thread>,
     outcome: Option<Outcome>,
 }
 
-/// What is woken when a promise is settled.
-enum Waiter {
-    Await(AwaitFuture),
-    Thread(Thread),
-}
 pub(crate) enum Outcome {
     Fulfilled(Py<PyAny>),
     Rejected(Py<PyBaseException>),
@@ -83,19 +80,17 @@ impl Promise {
 
     /// Stores the outcome and wakes the waiters. The first outcome is kept.
     pub(crate) fn settle(&self, py: Python<'_>, outcome: Outcome) {
-        let waiters = {
+        let (awaits, threads) = {
             let mut state = lock(&self.state);
             if state.outcome.is_some() {
                 return;
             }
             state.outcome = Some(outcome);
-            mem::take(&mut state.waiters)
+            (mem::take(&mut state.awaits), mem::take(&mut state.threads))
         };
-        for waiter in waiters {
-            match waiter {
-                Waiter::Thread(thread) => thread.unpark(),
-                Waiter::Await(future) => future.resolve(py, &self.handle.generation),
-            }
+        threads.iter().for_each(Thread::unpark);
+        for future in awaits {
+            future.resolve(py, &self.handle.generation);
         }
     }
 
@@ -119,7 +114,7 @@ impl Promise {
     pub(crate) fn unsubscribe(&self) -> bool {
         let mut state = lock(&self.state);
         state.subscription = 0;
-        !state.waiters.is_empty()
+        !state.awaits.is_empty() || !state.threads.is_empty()
     }
 
     /// Adds an `await`. If the promise is settled already, returns the future and the outcome.
@@ -132,7 +127,7 @@ impl Promise {
         if let Some(outcome) = &state.outcome {
             return Err((future, outcome.result(py)));
         }
-        state.waiters.push(Waiter::Await(future));
+        state.awaits.push(future);
         Ok(())
     }
 
@@ -140,32 +135,22 @@ impl Promise {
     pub(crate) fn add_thread(&self) {
         let mut state = lock(&self.state);
         let own = thread::current();
-        let is_own =
-            |waiter: &Waiter| matches!(waiter, Waiter::Thread(known) if known.id() == own.id());
-        if state.outcome.is_none() && !state.waiters.iter().any(is_own) {
-            state.waiters.push(Waiter::Thread(own));
+        let is_known = state.threads.iter().any(|known| known.id() == own.id());
+        if state.outcome.is_none() && !is_known {
+            state.threads.push(own);
         }
     }
 
     pub(crate) fn futures<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
         let state = lock(&self.state);
-        let futures = state.waiters.iter().filter_map(|waiter| match waiter {
-            Waiter::Await(future) => Some(future.future(py)),
-            Waiter::Thread(_) => None,
-        });
-        futures.collect()
+        state.awaits.iter().map(|it| it.future(py)).collect()
     }
 
     /// Removes awaits. The caller drops them, which can run Python code.
     pub(crate) fn remove_awaits(&self, is_gone: impl Fn(&AwaitFuture) -> bool) -> Vec<AwaitFuture> {
-        let is_gone = |waiter: &mut Waiter| matches!(waiter, Waiter::Await(it) if is_gone(it));
         let mut state = lock(&self.state);
-        let gone = state.waiters.extract_if(.., is_gone);
-        let futures = gone.filter_map(|waiter| match waiter {
-            Waiter::Await(future) => Some(future),
-            Waiter::Thread(_) => None,
-        });
-        futures.collect()
+        let gone = state.awaits.extract_if(.., |it| is_gone(it));
+        gone.collect()
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -208,12 +193,10 @@ impl Promise {
             Some(Outcome::Rejected(error)) => visit.call(error)?,
             None => {}
         }
-        for waiter in &state.waiters {
-            if let Waiter::Await(future) = waiter {
-                future.traverse(visit)?;
-            }
-        }
-        Ok(())
+        state
+            .awaits
+            .iter()
+            .try_for_each(|future| future.traverse(visit))
     }
 
     pub(crate) fn clear(&self) {

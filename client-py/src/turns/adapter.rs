@@ -40,6 +40,7 @@ struct WorkerTask {
     /// To look at [`Turns::timer`] again.
     arms_timer: bool,
 }
+
 pub(crate) struct Turns {
     pub(super) scheduler: TurnOwner<Scheduler>,
     queue: Arc<WorkerQueue>,
