@@ -70,10 +70,8 @@ impl Drop for InCallback {
 
 #[cold]
 fn register(py: Python<'_>) -> Arc<ThreadCallback> {
-    let thread = py
-        .import("threading")
-        .and_then(|threading| threading.call_method0("get_ident"))
-        .and_then(|ident| ident.extract())
+    let thread = fallible::import(py, "threading", "get_ident")
+        .and_then(|get_ident| get_ident.call0()?.extract())
         .unwrap_or_default();
     let own = Arc::new(ThreadCallback {
         thread,

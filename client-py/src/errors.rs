@@ -48,9 +48,9 @@ fn stale_handle(message: impl AsRef<str>) -> PyErr {
     raise("StaleHandleError", message.as_ref())
 }
 
-/// A `RuntimeError` with a text of the host.
-fn shown(text: &str) -> PyErr {
-    Python::attach(|py| raised::<PyRuntimeError>(names::shown_message(py, text)))
+/// An exception with a text of the host.
+fn shown<T: PyTypeInfo>(text: &str) -> PyErr {
+    Python::attach(|py| raised::<T>(names::shown_message(py, text)))
 }
 
 thread_local! {
@@ -297,9 +297,7 @@ pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
             facts.set("detail", (!detail.is_empty()).then_some(detail))
         }),
         RemoteError::Cancelled => raise("AddonTimeout", "the call was cancelled by its deadline"),
-        RemoteError::Limit(text) => {
-            Python::attach(|py| raised::<PyValueError>(names::shown_message(py, &text)))
-        }
+        RemoteError::Limit(text) => shown::<PyValueError>(&text),
         RemoteError::Unsupported(text) | RemoteError::Host(text) => raise("AddonError", &text),
         RemoteError::Stale(id) => stale_handle(format!(
             "object {id} has been released by the host; get it anew from the addon"
@@ -309,10 +307,8 @@ pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
 
 /// The addon threw while it was loaded.
 #[cold]
-pub(crate) fn thrown_at_load(py: Python<'_>, path: Option<&str>, thrown: &PyErr) -> PyErr {
-    let made = of_errors(py, "thrown_at_load");
-    let made = made.and_then(|make| call(&make, (path, thrown.value(py))));
-    made.map_or_else(|error| error, PyErr::from_value)
+pub(crate) fn thrown_at_load(path: Option<&str>, thrown: &PyErr) -> PyErr {
+    made(|py| call(&of_errors(py, "thrown_at_load")?, (path, thrown.value(py))))
 }
 
 /// The lane of a call went away while a callback of it ran.
@@ -374,10 +370,10 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
 fn unavailable(label: &str, error: SpawnError) -> PyErr {
     let why = error.to_string();
     let SpawnError::Sandbox { mechanism, entry } = error else {
-        return shown(&why);
+        return shown::<PyRuntimeError>(&why);
     };
+    let errno = entry.as_ref().and_then(|entry| entry.errno);
     made(|py| {
-        let errno = entry.as_ref().and_then(|entry| entry.errno);
         let unavailable = of_errors(py, "sandbox_unavailable")?;
         call(&unavailable, (label, why, mechanism, errno))
     })
@@ -405,6 +401,6 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
             unavailable(label, *error)
         }
         ClientError::Spawn(error) => not_started(label, &error),
-        error => shown(&error.to_string()),
+        error => shown::<PyRuntimeError>(&error.to_string()),
     }
 }

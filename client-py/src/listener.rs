@@ -1,4 +1,5 @@
-//! What the client's threads report of an addon's hosts: output, logs, deaths, notices.
+//! The events of an addon's hosts, which the threads of `hostd_client` report to its worker: output,
+//! logs, deaths, notices.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -9,8 +10,6 @@ use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::frame::Header;
 
-use crate::addon::LoadedAddon;
-use crate::background::Background;
 use crate::fallible;
 use crate::flood::{self, FloodLevel};
 use crate::flooding::limit_of;
@@ -20,27 +19,10 @@ use crate::reserve;
 use crate::threads;
 use crate::worker::{Worker, do_job};
 
-/// Receives the events of one addon's hosts. Output is shown even after the addon was dropped.
-pub(crate) struct Listener {
-    label: Arc<str>,
-    worker: Worker,
-}
-
-impl Listener {
-    pub(crate) fn new(addon: &Arc<LoadedAddon>) -> Self {
-        Self {
-            label: Arc::clone(addon.label()),
-            worker: Worker::of(addon),
-        }
-    }
-
-    fn background(&self) -> &Background {
-        &self.worker.background
-    }
-
+impl Worker {
     /// Whether output and logs exceed their share; then these bytes are dropped, and counted.
     fn is_flooded(&self, bytes: usize) -> bool {
-        let background = self.background();
+        let background = &*self.background;
         let verdict = background.prints.level();
         if verdict == FloodLevel::Beyond {
             background.add_dropped(bytes as u64);
@@ -58,24 +40,24 @@ impl Listener {
 
     #[cold]
     fn kill(&self, header: Header, reason: Kill) {
-        if let Some(addon) = self.worker.addon.upgrade() {
+        if let Some(addon) = self.addon.upgrade() {
             addon.kill(header.generation, reason);
         }
     }
 }
 
-impl HostEvents for Listener {
+impl HostEvents for Worker {
     fn output(&self, stream: OutputStream, bytes: &[u8]) {
         // An empty slice is the end of the stream.
         if !bytes.is_empty() && self.is_flooded(bytes.len()) {
             return;
         }
-        let meter = Arc::clone(&self.background().prints);
+        let meter = Arc::clone(&self.background.prints);
         output::output(&self.label, stream, bytes, meter);
     }
 
     fn dropped(&self, stream: OutputStream, bytes: u64) {
-        self.background().add_dropped(bytes);
+        self.background.add_dropped(bytes);
         let stream = match stream {
             OutputStream::Stdout => "stdout",
             OutputStream::Stderr => "stderr",
@@ -90,7 +72,7 @@ impl HostEvents for Listener {
 
     fn log(&self, level: LogLevel, target: &str, message: &str) {
         if !self.is_flooded(message.len()) {
-            let meter = Arc::clone(&self.background().prints);
+            let meter = Arc::clone(&self.background.prints);
             output::log(level, target, message, Some(meter));
         }
     }
@@ -98,12 +80,12 @@ impl HostEvents for Listener {
     fn died(&self, report: &ExitReport) {
         // A thread of its own: the supervisor must not wait for Python, and the thread that does the
         // jobs may be in a callback that waits for the host that died.
-        let (addon, died) = (Weak::clone(&self.worker.addon), Box::new(report.clone()));
+        let (addon, died) = (Weak::clone(&self.addon), Box::new(report.clone()));
         let finalize = move || {
             do_job(&addon, Job::Died(died));
         };
         if threads::start("napi-python-death", finalize).is_err() {
-            let queue = &self.background().queue;
+            let queue = &self.background.queue;
             queue.push(Job::Died(Box::new(report.clone())));
             queue.wake();
         }
@@ -120,14 +102,14 @@ impl HostEvents for Listener {
 
     /// Reads the notice in this thread, unless another thread does the jobs.
     fn notice(&self, header: Header, body: &[u8]) {
-        let background = self.background();
+        let background = &*self.background;
         let is_turn_request = header.number == CallKind::Ring.number() && body.is_empty();
         if is_turn_request {
             background.note_refundable(flood::NOTICE);
         }
         let verdict = background.notices.charge(flood::NOTICE);
         if verdict != FloodLevel::Within
-            && let Some(addon) = self.worker.addon.upgrade()
+            && let Some(addon) = self.addon.upgrade()
         {
             addon.answer_flood(header.generation, verdict);
         }
@@ -154,10 +136,10 @@ impl HostEvents for Listener {
             return background.queue.wake();
         }
         let _visit = threads::visit();
-        self.worker.work();
+        self.work();
     }
 
     fn attend(&self) -> Option<Instant> {
-        self.worker.attend()
+        self.do_what_is_due()
     }
 }

@@ -167,7 +167,7 @@ impl LoadedAddon {
                     let value = decoder.value()?;
                     let thrown = decoder.thrown(value)?;
                     let path = self.config.path.to_str();
-                    Ok(errors::thrown_at_load(py, path, &thrown))
+                    Ok(errors::thrown_at_load(path, &thrown))
                 })
                 .unwrap_or_else(|error| error),
             Err(error) => errors::protocol(error),

@@ -20,13 +20,13 @@ use crate::errors;
 use crate::exchange::Request;
 use crate::fallible;
 use crate::lifecycle;
-use crate::listener::Listener;
 use crate::names::Names;
 use crate::output;
 use crate::proxy::{Addon, Host, JSClass, JSFunction, Reference};
 use crate::sandbox::confinement;
 use crate::threads;
 use crate::turns::running_loop;
+use crate::worker::Worker;
 
 /// The numbers of the protocol that Python uses: what an object is lent as, the steps of an iterator,
 /// the classes of errors.
@@ -146,7 +146,7 @@ fn _open<'py>(
         addon: Arc::clone(&addon),
     };
     let object = Bound::new(py, object)?;
-    let events = Arc::new(Listener::new(&addon));
+    let events = Arc::new(Worker::of(&addon));
     let confinement = sandbox
         .map(|sandbox| confinement(&sandbox, &package))
         .transpose()?;

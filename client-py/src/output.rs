@@ -108,25 +108,24 @@ fn deliver_all(items: &Receiver<Item>, open: &(Mutex<usize>, Condvar)) {
     while let Ok(item) = items.recv() {
         let mut next = Some(item);
         let attached = Python::try_attach(|py| {
-            while let Some(item) = next.take() {
+            let show = |item| {
                 if let Err(error) = deliver(py, item) {
                     unraisable(py, error);
                 }
+            };
+            while let Some(item) = next.take() {
+                show(item);
                 done(open);
                 next = items.try_recv().ok();
             }
             let lost = LOST.swap(0, Ordering::AcqRel);
             if lost != 0 {
-                let text = format!("{lost} pieces of output of addons were lost: too fast");
-                let item = Item::Log {
+                show(Item::Log {
                     level: LogLevel::Warn,
                     target: "output".to_owned(),
-                    message: text,
+                    message: format!("{lost} pieces of output of addons were lost: too fast"),
                     meter: None,
-                };
-                if let Err(error) = deliver(py, item) {
-                    unraisable(py, error);
-                }
+                });
             }
         });
         if attached.is_none() {

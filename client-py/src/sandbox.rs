@@ -60,18 +60,17 @@ pub(crate) fn report<'py>(
     package: &[PathBuf],
     applied: Vec<Mechanism>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let entry = |mechanism: Mechanism| {
+        let state = mechanism.state.name();
+        let Mechanism {
+            name,
+            required,
+            errno,
+            detail,
+            ..
+        } = mechanism;
+        (name, required, state, errno, detail)
+    };
     let entries: Vec<_> = applied.into_iter().map(entry).collect();
     fallible::import(py, "napi_python._sandbox", "report")?.call1((policy, package, entries))
-}
-
-/// Name, whether it is required, state, errno and detail.
-fn entry(mechanism: Mechanism) -> (String, bool, &'static str, Option<i32>, String) {
-    let state = mechanism.state.name();
-    (
-        mechanism.name,
-        mechanism.required,
-        state,
-        mechanism.errno,
-        mechanism.detail,
-    )
 }

@@ -1,5 +1,6 @@
 //! The worker of an addon: takes turns that no loop or waiting thread takes, reads notices, and sends
-//! releases that no frame carries. The thread that polls for all addons calls it.
+//! releases that no frame carries. The threads of `hostd_client` call it; `listener` has the events of
+//! the hosts.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -25,7 +26,9 @@ use crate::turns::TurnCondition;
 /// Queued releases wait this long for a frame that carries them.
 const RELEASE_DELAY: Duration = Duration::from_millis(50);
 
+/// Does the jobs of an addon, and outlives it to show its last output.
 pub(crate) struct Worker {
+    pub(crate) label: Arc<str>,
     pub(crate) addon: Weak<LoadedAddon>,
     pub(crate) background: Arc<Background>,
     /// When queued releases are to be sent.
@@ -40,6 +43,7 @@ pub(crate) fn spawn_thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Re
 impl Worker {
     pub(crate) fn of(addon: &Arc<LoadedAddon>) -> Self {
         Self {
+            label: Arc::clone(addon.label()),
             addon: Arc::downgrade(addon),
             background: Arc::clone(&addon.background),
             flush_at: Mutex::default(),
@@ -47,7 +51,7 @@ impl Worker {
     }
 
     /// Does what was left to the worker, and what is due. Returns when something is due the next time.
-    pub(crate) fn attend(&self) -> Option<Instant> {
+    pub(crate) fn do_what_is_due(&self) -> Option<Instant> {
         if self.background.is_stopped() || !self.work() {
             return None;
         }

@@ -1,6 +1,7 @@
 //! Errors of an addon whose wording depends on its state: stale objects, crashes, failed starts, and
 //! the note that the sandbox may be the reason.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ impl LoadedAddon {
 
     /// What the next call does after a crash.
     fn after_crash(&self) -> After<'_> {
-        if !self.is_opened() {
+        if !self.opened.load(Ordering::Acquire) {
             After::NoAddon
         } else if self.is_closed() {
             After::Closed

@@ -195,11 +195,6 @@ impl LoadedAddon {
         self.opened.store(true, Ordering::Release);
     }
 
-    /// Whether `load_addon` has returned.
-    pub(crate) fn is_opened(&self) -> bool {
-        self.opened.load(Ordering::Acquire)
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

@@ -133,11 +133,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
             return Ok(());
         }
         let open = wire(self.out.open_array())?;
-        if tuple.is_empty() {
-            self.anonymous(tuple.as_any())?;
-        } else {
-            self.number(tuple.as_any())?;
-        }
+        self.number_unless(tuple.is_empty(), tuple.as_any())?;
         for position in 0..tuple.len() {
             let item = tuple.get_borrowed_item(position)?;
             self.value_at(item.as_any(), || Step::Item(position))?;
@@ -257,12 +253,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
             self.out
                 .buffer(ElementKind::Buffer, None, false, bytes.as_bytes()),
         )?;
-        if bytes.as_bytes().is_empty() {
-            self.anonymous(bytes.as_any())?;
-        } else {
-            self.number(bytes.as_any())?;
-        }
-        Ok(())
+        self.number_unless(bytes.as_bytes().is_empty(), bytes.as_any())
     }
 
     /// Anything that exports a buffer: bytes become a Buffer, else a typed array of the element

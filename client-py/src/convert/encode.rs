@@ -356,9 +356,22 @@ impl<'a, 'py> Encoder<'a, 'py> {
         push(&mut self.objects.proxies, wrapper.clone().unbind())
     }
 
-    /// As [`Self::number`], for an object that is never referred to again, because equal ones
-    /// are one object in Python.
-    pub(super) fn anonymous(&mut self, object: &Bound<'py, PyAny>) -> PyResult<u32> {
+    /// As [`Self::number`]; empty ones that are equal are one object in Python, and are never referred
+    /// to.
+    pub(super) fn number_unless(
+        &mut self,
+        is_empty: bool,
+        object: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        if is_empty {
+            self.anonymous(object).map(drop)
+        } else {
+            self.number(object)
+        }
+    }
+
+    /// The number of the compound that was just opened, which is never referred to.
+    fn anonymous(&mut self, object: &Bound<'py, PyAny>) -> PyResult<u32> {
         self.spend(COMPOUND_VALUES - 1)?;
         let index = u32::try_from(self.objects.compounds.len()).unwrap_or(u32::MAX);
         push(&mut self.objects.compounds, object.clone().unbind())?;

@@ -5,17 +5,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::call::call;
-use crate::fallible;
 
 /// The asyncio loop that runs in this thread.
 #[inline]
 pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let running = RUNNING.get_or_try_init(py, || {
-        let running = fallible::import(py, "asyncio", "_get_running_loop")?;
-        Ok::<_, PyErr>(running.unbind())
-    })?;
-    let found = running.bind(py).call0()?;
+    let running = RUNNING.import(py, "asyncio", "_get_running_loop")?;
+    let found = running.call0()?;
     Ok((!found.is_none()).then_some(found))
 }
 
