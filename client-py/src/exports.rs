@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::addon::{Export, KnownExport, LoadedAddon};
+use crate::addon::{Export, LoadedAddon};
 use crate::convert::pace;
 use crate::fallible::{self, push, reserve};
 use crate::generation::HostGeneration;
@@ -39,7 +39,7 @@ impl LoadedAddon {
             let mut places: HashMap<(Arc<str>, bool), usize> = HashMap::new();
             places.try_reserve(all).map_err(|_| fallible::memory())?;
             for (number, export) in exports.iter().enumerate() {
-                places.insert((Arc::clone(&export.name), export.class), number);
+                places.insert(export.clone(), number);
             }
             for (name, class, id) in bound {
                 let key = (Arc::clone(&name), class);
@@ -47,11 +47,8 @@ impl LoadedAddon {
                 let number = known.unwrap_or(exports.len());
                 names.insert(Arc::clone(&name));
                 if known.is_none() {
-                    places.insert(key, number);
-                    exports.push(KnownExport {
-                        name: Arc::clone(&name),
-                        class,
-                    });
+                    places.insert(key.clone(), number);
+                    exports.push(key);
                 }
                 push(&mut found, (name, class, number, id, known.is_some()))?;
                 numbers.resize(exports.len(), None);

@@ -75,14 +75,6 @@ struct Releases {
     handles: usize,
 }
 
-/// A value that was lent by the host, before it has a proxy.
-#[derive(Clone, Copy)]
-pub(crate) struct Token {
-    pub(crate) id: SlotId,
-    pub(crate) kind: HostKind,
-    pub(crate) class: u32,
-}
-
 /// Why a generation ended.
 #[derive(Clone)]
 pub(crate) enum End {

@@ -14,13 +14,9 @@ use crate::generation::HostGeneration;
 use crate::proxy::Promise;
 use crate::proxy::promise::Outcome;
 
-/// A notice of the host about a promise with a settlement subscription.
-pub(crate) struct Settlement {
-    id: SlotId,
-    subscription: u32,
-    /// None if it is too large for a notice: it is to be requested.
-    outcome: Option<Outcome>,
-}
+/// A promise, its settlement subscription, and its outcome: None if that is too large for a notice and
+/// is to be requested.
+pub(crate) type Settlement = (SlotId, u32, Option<Outcome>);
 
 /// Reads `count` settlements into `settled`. An exception from converting one value rejects that
 /// promise alone; an interruption is raised when all are read, and the value is requested again.
@@ -50,12 +46,7 @@ pub(crate) fn read(
                 }
             }
         };
-        let settlement = Settlement {
-            id,
-            subscription,
-            outcome,
-        };
-        push(settled, settlement)?;
+        push(settled, (id, subscription, outcome))?;
     }
     result
 }
@@ -70,12 +61,7 @@ pub(crate) fn settle(
 ) -> PyResult<bool> {
     let mut result = Ok(());
     let mut is_any = false;
-    for Settlement {
-        id,
-        subscription,
-        outcome,
-    } in settled
-    {
+    for (id, subscription, outcome) in settled {
         result = generation.note_settled(id, subscription).and(result);
         let proxy = generation.proxy(py, id);
         let promise = proxy

@@ -21,15 +21,6 @@ use crate::turns::TurnCondition;
 /// to read it is measured.
 const LONG_REPLY_BYTES: usize = 256;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    Done,
-    More,
-    /// The JS thread was running something, and the host requests the turn again; or the loop that
-    /// owns the turns was notified.
-    Declined,
-}
-
 /// The loop was notified: takes one turn, and leaves further ones for the loop's next iteration.
 pub(crate) fn give_from_loop(addon: &Arc<LoadedAddon>, py: Python<'_>) -> PyResult<()> {
     let _in_turn = addon.background.turns.in_turn();
@@ -61,18 +52,20 @@ pub(crate) fn give(
     let Some(generation) = generation else {
         return Ok(());
     };
-    if take(py, addon, &generation, condition)? == Turn::More {
+    if take(py, addon, &generation, condition)? {
         addon.background.turns.request_turn();
     }
     Ok(())
 }
 
+/// Takes a turn. Returns whether more is left. If the JS thread was running something, the host
+/// requests the turn again; if the condition was not met, the owner of the turns was notified.
 fn take(
     py: Python<'_>,
     addon: &Arc<LoadedAddon>,
     generation: &Arc<HostGeneration>,
     condition: TurnCondition,
-) -> PyResult<Turn> {
+) -> PyResult<bool> {
     let (declined, served) = (Cell::new(false), Cell::new(false));
     // Kept even if the turn was interrupted: the host does not send settlements again.
     let (left, settled) = (Cell::new(false), RefCell::new(Vec::new()));
@@ -96,7 +89,7 @@ fn take(
     );
     if declined.get() {
         addon.charge_for_turn(generation.number, flood::DECLINED_TURN);
-        return Ok(Turn::Declined);
+        return Ok(false);
     }
     let more = left.get();
     let settled = settlements::settle(py, &addon.denials, generation, settled.into_inner());
@@ -109,5 +102,5 @@ fn take(
     if more && taken.is_err() {
         addon.background.turns.request_turn();
     }
-    taken.map(|()| if more { Turn::More } else { Turn::Done })
+    taken.map(|()| more)
 }

@@ -43,8 +43,7 @@ def _host_binary() -> str:
 def _label(name: str | None, path: pathlib.Path) -> str:
     """Returns the name of an addon in messages and logs: `name`, or that of its file."""
     if name is not None and not isinstance(name, str):
-        text = f"name must be str or None, got {name!r}"
-        raise TypeError(text)
+        raise TypeError(f"name must be str or None, got {name!r}")
     stem = path.name.removesuffix(".node").removesuffix(".so").removeprefix("lib")
     return _text.name(name or stem or "addon")
 
@@ -125,15 +124,12 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     _require_isolated(isolated)
     confined = _sandbox.parse(sandbox)
     if remote not in (None, "public", "exposed"):
-        text = f"remote must be 'public' or 'exposed', got {remote!r}"
-        raise ValueError(text)
+        raise ValueError(f"remote must be 'public' or 'exposed', got {remote!r}")
     numbers, policy = native(restart)
     if carrier not in ("auto", "lanes", "socket"):
-        text = f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}"
-        raise ValueError(text)
+        raise ValueError(f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}")
     if not start_timeout > 0:
-        text = f"start_timeout must be > 0 seconds, got {start_timeout!r}"
-        raise ValueError(text)
+        raise ValueError(f"start_timeout must be > 0 seconds, got {start_timeout!r}")
     if address is not None and (env is not None or (confined is not None and confined.env)):
         text = (
             "env= cannot be combined with address=: the process gets the environment of the "
@@ -143,14 +139,11 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     if env is not None:
         env = _sandbox.environment_of(env)
     if timeout is not None and not timeout > 0:
-        text = f"timeout must be > 0 seconds or None, got {timeout!r}"
-        raise ValueError(text)
+        raise ValueError(f"timeout must be > 0 seconds or None, got {timeout!r}")
     if type(max_values) is not int or not 0 < max_values < 1 << 32:
-        text = f"max_values must be an int between 1 and 2**32 - 1, got {max_values!r}"
-        raise ValueError(text)
+        raise ValueError(f"max_values must be an int between 1 and 2**32 - 1, got {max_values!r}")
     if not unsolicited_cpu > 0:
-        text = f"unsolicited_cpu must be > 0, got {unsolicited_cpu!r}"
-        raise ValueError(text)
+        raise ValueError(f"unsolicited_cpu must be > 0, got {unsolicited_cpu!r}")
     file = _addon_file(path)
     if confined is not None:
         env = None if address is not None else _sandbox.environment(confined, env)
@@ -179,8 +172,7 @@ def _socket(address: str | os.PathLike[str]) -> pathlib.Path:
     """Returns the absolute path of a server's socket."""
     text = os.fsdecode(address)
     if not text or "\0" in text:
-        message = f"address must be the path of a socket, got {text!r}"
-        raise ValueError(message)
+        raise ValueError(f"address must be the path of a socket, got {text!r}")
     return pathlib.Path(text).absolute()
 
 

@@ -6,6 +6,7 @@ instance is an ordinary JavaScript object of that class, which stands for the Py
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import types
@@ -54,32 +55,25 @@ FACTORY: Final = """(name, base, construct, methods, accessors, statics, constan
 
 
 @final
+@dataclasses.dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class ClassOf(Generic[_T]):
     """A Python class that addons can construct; made by `js_class`."""
 
-    __slots__ = ("__weakref__", "names", "target")
-
     target: type[_T]
+    # None for the public ones.
     names: frozenset[str] | None
-
-    def __init__(self, target: type[_T], names: frozenset[str] | None) -> None:
-        """Keeps the class and the names, None for the public ones."""
-        self.target = target
-        self.names = names
 
     def __repr__(self) -> str:
         return f"<JavaScript class of {self.target.__name__}>"
 
 
 @final
+@dataclasses.dataclass(slots=True, eq=False)
 class Instance:
     """An instance that is passed to an addon, with its class there."""
 
-    __slots__ = ("js_class", "target")
-
-    def __init__(self, target: object, js_class: ClassOf[Any]) -> None:
-        self.target = target
-        self.js_class = js_class
+    target: object
+    js_class: ClassOf[Any]
 
 
 _made: Final[dict[type, ClassOf[Any]]] = {}
@@ -100,8 +94,7 @@ def js_class(cls: type[_T], /, *names: str) -> ClassOf[_T]:
 
     """
     if not isinstance(cls, type):
-        text = f"js_class() takes a class, not {cls!r}"
-        raise TypeError(text)
+        raise TypeError(f"js_class() takes a class, not {cls!r}")
     made = ClassOf(cls, _policy.shown_names(names))
     _convert.register(cls, functools.partial(_instance, made))
     _made[cls] = made
@@ -147,8 +140,7 @@ def _names(made: ClassOf[Any]) -> frozenset[str]:
 
 def _own(cls: type[_T], this: object, name: str) -> _T:
     if not isinstance(this, cls):
-        text = f"{name} is called with a value that is no instance of {cls.__name__}"
-        raise TypeError(text)
+        raise TypeError(f"{name} is called with a value that is no instance of {cls.__name__}")
     return this
 
 

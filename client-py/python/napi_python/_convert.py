@@ -107,14 +107,11 @@ def register(cls: type[_T], convert: Callable[[_T], object] | None, /) -> None:
 
     """
     if not isinstance(cls, type):
-        text = f"register() takes a class, not {cls!r}"
-        raise TypeError(text)
+        raise TypeError(f"register() takes a class, not {cls!r}")
     if cls in _FIXED:
-        text = f"the conversion of {cls.__name__} is fixed; register a subclass of it"
-        raise TypeError(text)
+        raise TypeError(f"the conversion of {cls.__name__} is fixed; register a subclass of it")
     if convert is not None and not callable(convert):
-        text = f"a converter must be callable, not a {type(convert).__name__}"
-        raise TypeError(text)
+        raise TypeError(f"a converter must be callable, not a {type(convert).__name__}")
     global _nearest  # noqa: PLW0603 - state of the process
     with _changing:
         if convert is None:

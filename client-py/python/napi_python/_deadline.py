@@ -45,8 +45,7 @@ class deadline:  # noqa: N801 - used like a function
         """
         self._seconds = float(seconds)
         if not self._seconds >= 0:
-            text = f"deadline must be >= 0 seconds, got {seconds!r}"
-            raise ValueError(text)
+            raise ValueError(f"deadline must be >= 0 seconds, got {seconds!r}")
         self._token: contextvars.Token[tuple[float, float] | None] | None = None
 
     def __enter__(self) -> None:

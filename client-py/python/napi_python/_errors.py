@@ -53,8 +53,7 @@ class AddonError(Exception):
         unknown = facts.keys() - set(self._facts)
         if unknown:
             names = ", ".join(sorted(unknown))
-            text = f"{type(self).__name__} has no attribute {names}"
-            raise TypeError(text)
+            raise TypeError(f"{type(self).__name__} has no attribute {names}")
         super().__init__(message)
         for name in self._facts:
             # Not into `__dict__`: an attribute of a built-in base would hide it there.

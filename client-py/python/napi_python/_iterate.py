@@ -6,6 +6,7 @@ An addon requests steps of an iterator; it never gets the object or any attribut
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import types
 from collections.abc import AsyncGenerator, Generator
@@ -49,8 +50,7 @@ def step(iterator: Any, which: int, value: object) -> _Step:  # noqa: ANN401 - a
             return _given(iterator.throw(_thrown(value)))
     except StopIteration as stop:
         return _finished(stop.value)
-    text = f"unknown iterator step {which}"
-    raise TypeError(text)
+    raise TypeError(f"unknown iterator step {which}")
 
 
 def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterator
@@ -65,15 +65,13 @@ def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterato
 
 
 @final
+@dataclasses.dataclass(slots=True, eq=False)
 class _StepQueue:
     """The loop and the lock of an asynchronous iterator, whose steps run one by one."""
 
-    __slots__ = ("begun", "lock", "loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.lock = asyncio.Lock()
-        self.begun = False
+    loop: asyncio.AbstractEventLoop
+    lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    begun: bool = False
 
 
 _queues: Final[Remembered[_StepQueue]] = Remembered()
@@ -109,8 +107,7 @@ async def _async_step(queue: _StepQueue, iterator: Any, which: int, value: objec
                 return _given(await iterator.athrow(_thrown(value)))
         except StopAsyncIteration:
             return _finished(None)
-    text = f"unknown asynchronous iterator step {which}"
-    raise TypeError(text)
+    raise TypeError(f"unknown asynchronous iterator step {which}")
 
 
 async def read_async(iterator: JSObject) -> AsyncGenerator[Any, Any]:
@@ -151,6 +148,5 @@ async def _item(result: object) -> tuple[Any] | None:
     elif isinstance(stepped, JSObject):
         done, value = getattr(stepped, "done", None), getattr(stepped, "value", None)
     else:
-        text = f"an iterator result must be an object, got {type(stepped).__name__}"
-        raise TypeError(text)
+        raise TypeError(f"an iterator result must be an object, got {type(stepped).__name__}")
     return None if done else (value,)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import dataclasses
 import inspect
 import io
 import logging
@@ -90,18 +91,13 @@ _WRITTEN_IN_C: Final = (
 
 
 @final
+@dataclasses.dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class Exposed(Generic[_T]):
     """An object whose attributes the addon may access; made by `expose`."""
 
-    __slots__ = ("__weakref__", "names", "target")
-
     target: _T
+    # None for the public ones.
     names: frozenset[str] | None
-
-    def __init__(self, target: _T, names: frozenset[str] | None) -> None:
-        """Keeps the object and the names, None for the public ones."""
-        self.target = target
-        self.names = names
 
     def __repr__(self) -> str:
         shown = "public names" if self.names is None else ", ".join(sorted(self.names))
@@ -109,18 +105,12 @@ class Exposed(Generic[_T]):
 
 
 @final
+@dataclasses.dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class ByRef(Generic[_T]):
-    """An object that is passed by reference; made by `by_ref`."""
-
-    __slots__ = ("__weakref__", "kind", "target")
+    """An object that is passed by reference, lent as this kind; made by `by_ref`."""
 
     target: _T
     kind: int
-
-    def __init__(self, target: _T, kind: int) -> None:
-        """Keeps the object and the kind as which it is lent."""
-        self.target = target
-        self.kind = kind
 
     def __repr__(self) -> str:
         return f"<by reference: {type(self.target).__name__}>"
@@ -153,11 +143,9 @@ def shown_names(names: tuple[str, ...]) -> frozenset[str] | None:
     """Returns the names of attributes to show, None for all public ones."""
     for name in names:
         if not isinstance(name, str):
-            text = f"names of attributes must be str, got {type(name).__name__}"
-            raise TypeError(text)
+            raise TypeError(f"names of attributes must be str, got {type(name).__name__}")
         if name.startswith("_"):
-            text = f"name must not start with an underscore, got {name!r}"
-            raise ValueError(text)
+            raise ValueError(f"name must not start with an underscore, got {name!r}")
     return frozenset(names) if names else None
 
 
@@ -376,14 +364,12 @@ def remote_set(value: object, key: str, item: object, public: bool) -> None:  # 
     target = value.target if isinstance(value, Exposed) else value
     if name is None:
         _refuse(value, key)
-        text = f"{key[:80]!r} of this Python object may not be set"
-        raise TypeError(text)
+        raise TypeError(f"{key[:80]!r} of this Python object may not be set")
     own = next(
         (base.__dict__[name] for base in type(target).__mro__ if name in base.__dict__), None
     )
     if callable(own) or isinstance(own, staticmethod | classmethod):
-        text = f"{name!r} is a method of a Python class and cannot be replaced"
-        raise TypeError(text)
+        raise TypeError(f"{name!r} is a method of a Python class and cannot be replaced")
     setattr(target, name, item)
 
 
@@ -400,10 +386,8 @@ def _set_item(target: object, kind: int, key: str, item: object) -> None:
         if index is not None and index == len(target):
             target.append(item)
             return
-        text = f"index {key[:80]} is out of range of this Python sequence"
-        raise TypeError(text)
-    text = f"this Python {type(target).__name__} is read-only"
-    raise TypeError(text)
+        raise TypeError(f"index {key[:80]} is out of range of this Python sequence")
+    raise TypeError(f"this Python {type(target).__name__} is read-only")
 
 
 def remote_delete(value: object, key: str, public: bool) -> bool:  # noqa: FBT001
@@ -415,8 +399,7 @@ def remote_delete(value: object, key: str, public: bool) -> bool:  # noqa: FBT00
         return True
     if not remote_has(value, key, public):
         return True
-    text = f"{key[:80]!r} of this Python object cannot be deleted"
-    raise TypeError(text)
+    raise TypeError(f"{key[:80]!r} of this Python object cannot be deleted")
 
 
 def remote_keys(value: object, public: bool) -> list[str]:  # noqa: FBT001

@@ -26,14 +26,12 @@ class RestartPolicy:
     def __post_init__(self) -> None:
         """Checks the numbers."""
         if type(self.max) is not int:
-            text = f"max must be an int, got {self.max!r}"
-            raise TypeError(text)
+            raise TypeError(f"max must be an int, got {self.max!r}")
         if not 1 <= self.max < _NO_LIMIT:
             text = f"max must be >= 1, got {self.max!r}; restart='never' stops at the first crash"
             raise ValueError(text)
         if not self.window > 0:
-            text = f"window must be > 0 seconds, got {self.window!r}"
-            raise ValueError(text)
+            raise ValueError(f"window must be > 0 seconds, got {self.window!r}")
         if not (self.backoff >= 0 and math.isfinite(self.backoff)):
             text = f"backoff must be a finite number of seconds >= 0, got {self.backoff!r}"
             raise ValueError(text)
@@ -54,5 +52,4 @@ def native(restart: object) -> tuple[tuple[int, float, float], str]:
         return (_NO_LIMIT, 0.0, 0.0), ""
     if restart == "never":
         return (0, 0.0, 0.0), f"it is not started again, because of restart='never'; {again}"
-    text = f"restart must be 'on-crash', 'never' or a RestartPolicy, got {restart!r}"
-    raise ValueError(text)
+    raise ValueError(f"restart must be 'on-crash', 'never' or a RestartPolicy, got {restart!r}")

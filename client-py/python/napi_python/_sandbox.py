@@ -60,8 +60,7 @@ def _count_of(name: str, value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        text = f"{name} must be an int or None, got {value!r}"
-        raise TypeError(text)
+        raise TypeError(f"{name} must be an int or None, got {value!r}")
     if not _MINIMUM[name] <= value <= _SIZE_MAX:
         least = _MINIMUM[name]
         text = f"{name} must be from {least} (what the host needs) to 2**63 - 1, got {value!r}"
@@ -72,22 +71,18 @@ def _count_of(name: str, value: object) -> int | None:
 def _granted(name: str, paths: object) -> tuple[str, ...]:
     """Returns granted paths with links resolved."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
-        text = f"{name} must be a list of paths, got {paths!r}"
-        raise TypeError(text)
+        raise TypeError(f"{name} must be a list of paths, got {paths!r}")
     return tuple(_granted_path(name, path) for path in paths)
 
 
 def _granted_path(name: str, path: object) -> str:
     if not isinstance(path, str | os.PathLike):
-        text = f"{name} must contain paths, got {path!r}"
-        raise TypeError(text)
+        raise TypeError(f"{name} must contain paths, got {path!r}")
     if not os.fspath(path):
         # realpath("") would be the working folder.
-        text = f"{name} must not contain an empty path"
-        raise ValueError(text)
+        raise ValueError(f"{name} must not contain an empty path")
     if "\0" in os.fspath(path):
-        text = f"{name}: the path {os.fspath(path)!r} contains a NUL character"
-        raise ValueError(text)
+        raise ValueError(f"{name}: the path {os.fspath(path)!r} contains a NUL character")
     real = os.path.realpath(os.fspath(path))
     try:
         mode = pathlib.Path(real).stat().st_mode
@@ -95,8 +90,7 @@ def _granted_path(name: str, path: object) -> str:
         text = f"{name}: cannot grant {os.fspath(path)!r}: {error.strerror}"
         raise FileNotFoundError(text) from error
     if stat.S_ISSOCK(mode) and name != "unix":
-        text = f"{name}: {os.fspath(path)!r} is a socket; grant it with unix=[...]"
-        raise ValueError(text)
+        raise ValueError(f"{name}: {os.fspath(path)!r} is a socket; grant it with unix=[...]")
     return real
 
 
@@ -115,15 +109,13 @@ def _scratch(value: object) -> str | None:
 def environment_of(given: object) -> dict[str, str]:
     """Returns environment variables after checking them."""
     if not isinstance(given, Mapping):
-        text = f"env must be a dict of names and values, got {given!r}"
-        raise TypeError(text)
+        raise TypeError(f"env must be a dict of names and values, got {given!r}")
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str) or "\0" in name + value:
             text = f"env: names and values must be str without NUL, got {name!r}={value!r}"
             raise TypeError(text)
         if not name or "=" in name:
-            text = f"env: {name!r} is not a valid name of a variable"
-            raise ValueError(text)
+            raise ValueError(f"env: {name!r} is not a valid name of a variable")
     return dict(given)
 
 
@@ -204,11 +196,9 @@ class Sandbox:
 
     def _check_choices(self) -> None:
         if self.policy not in ("default", "strict"):
-            text = f"policy must be 'default' or 'strict', got {self.policy!r}"
-            raise ValueError(text)
+            raise ValueError(f"policy must be 'default' or 'strict', got {self.policy!r}")
         if self.degrade not in ("error", "allow"):
-            text = f"degrade must be 'error' or 'allow', got {self.degrade!r}"
-            raise ValueError(text)
+            raise ValueError(f"degrade must be 'error' or 'allow', got {self.degrade!r}")
         if self.degrade == "allow" and self.policy == "strict":
             text = "degrade='allow' cannot be combined with policy='strict', which needs all layers"
             raise ValueError(text)
@@ -223,11 +213,9 @@ class Sandbox:
             raise ValueError(text)
         for name in ("network", "subprocess", "watch", "diagnose"):
             if not isinstance(getattr(self, name), bool):
-                text = f"{name} must be True or False, got {getattr(self, name)!r}"
-                raise TypeError(text)
+                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not isinstance(self.exec_memory, bool | None):
-            text = f"exec_memory must be True, False or None, got {self.exec_memory!r}"
-            raise TypeError(text)
+            raise TypeError(f"exec_memory must be True, False or None, got {self.exec_memory!r}")
 
     def __repr__(self) -> str:
         """Returns the options that differ from the default; values of `env` are not shown."""

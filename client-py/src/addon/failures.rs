@@ -81,12 +81,8 @@ impl LoadedAddon {
 
     /// Takes what [`Self::fail`] stored in this thread.
     pub(crate) fn take_failure(&self) -> Option<PyErr> {
-        let mut failure = lock(&self.failure);
-        let is_own = failure
-            .as_ref()
-            .is_some_and(|failure| failure.0 == thread::current().id());
-        let taken = if is_own { failure.take() } else { None };
-        drop(failure);
+        let own = thread::current().id();
+        let taken = lock(&self.failure).take_if(|failure| failure.0 == own);
         taken.map(|failure| failure.1)
     }
 

@@ -38,8 +38,9 @@ pub(crate) struct LoadedAddon {
     /// The last exit that is known. A process can end while its answer to the load is read, before it
     /// has a generation.
     pub(crate) last_end: Mutex<Option<ExitReport>>,
-    /// The exported functions and classes, in the order in which they were first seen.
-    pub(crate) exports: Mutex<Vec<KnownExport>>,
+    /// The exported functions and classes, in the order in which they were first seen: the name, and
+    /// whether it is a class.
+    pub(crate) exports: Mutex<Vec<(Arc<str>, bool)>>,
     /// The `Addon` object.
     pub(crate) object: OnceLock<Py<PyWeakrefReference>>,
     /// Why the last start failed, if Python code raised it, and in which thread.
@@ -49,12 +50,6 @@ pub(crate) struct LoadedAddon {
     pub(crate) closed: AtomicBool,
     pub(crate) denials: Denials,
     pub(crate) background: Arc<Background>,
-}
-
-/// The name of an export, and whether it is a class.
-pub(crate) struct KnownExport {
-    pub(crate) name: Arc<str>,
-    pub(crate) class: bool,
 }
 
 /// An exported function or class: bound again by name in each generation.
@@ -155,7 +150,7 @@ impl LoadedAddon {
         let exports = lock(&self.exports);
         let name = exports
             .get(number)
-            .map_or_else(Arc::default, |export| Arc::clone(&export.name));
+            .map_or_else(Arc::default, |export| Arc::clone(&export.0));
         drop(exports);
         errors::export_gone(&name, self.generation())
     }

@@ -18,15 +18,13 @@ use crate::errors;
 use crate::fallible::{self, push};
 use crate::names::Names;
 
-/// What has changed in one compound.
-pub(crate) struct Change<'a, 'py> {
-    target: Bound<'py, PyAny>,
-    what: What<'a, 'py>,
-}
+/// A compound, and what has changed in it.
+type Changed<'a, 'py> = (Bound<'py, PyAny>, HostChange<'a, 'py>);
 
 type Entries<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
 
-enum What<'a, 'py> {
+/// What the addon has changed in one compound.
+pub(crate) enum HostChange<'a, 'py> {
     /// The new length, and the items that are others.
     Array(u32, Vec<(u32, Bound<'py, PyAny>)>),
     /// What is set, and the keys that are deleted.
@@ -39,7 +37,7 @@ enum What<'a, 'py> {
 /// Reads a write-back block; the reader then stands at the rest of the frame.
 pub(crate) fn read_changes<'a, 'py>(
     decoder: &mut Decoder<'a, 'py>,
-) -> PyResult<Vec<Change<'a, 'py>>> {
+) -> PyResult<Vec<Changed<'a, 'py>>> {
     let count = decoder.count(5)?;
     if count as usize > decoder.request_count() {
         return Err(errors::violation(
@@ -61,7 +59,7 @@ pub(crate) fn read_changes<'a, 'py>(
     Ok(changes)
 }
 
-fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<Change<'a, 'py>> {
+fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<Changed<'a, 'py>> {
     let target = decoder.request_object(index)?;
     let what = match wire(decoder.reader.take_u8())? {
         0 => {
@@ -75,7 +73,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
                 }
                 push(&mut slots, (slot, decoder.value()?))?;
             }
-            What::Array(length, slots)
+            HostChange::Array(length, slots)
         }
         1 => {
             let count = decoder.count(6)?;
@@ -88,7 +86,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             for _ in 0..count {
                 push(&mut deletes, decoder.key()?)?;
             }
-            What::Object(sets, deletes)
+            HostChange::Object(sets, deletes)
         }
         2 => {
             let count = decoder.count(1)?;
@@ -96,28 +94,28 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
             for _ in 0..count {
                 items.append(decoder.value()?)?;
             }
-            What::Refilled(items)
+            HostChange::Refilled(items)
         }
         3 => {
             let offset = wire(decoder.reader.take_u64())?;
             let length = wire(decoder.reader.take_u64())?;
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            What::Bytes(offset, wire(decoder.reader.take_bytes(length))?)
+            HostChange::Bytes(offset, wire(decoder.reader.take_bytes(length))?)
         }
         _ => return Err(errors::violation("an unknown kind of change")),
     };
-    Ok(Change { target, what })
+    Ok((target, what))
 }
 
 /// Changes the Python objects, except immutable ones (tuples, data classes, bytes).
 pub(crate) fn apply<'py>(
     decoder: &mut Decoder<'_, 'py>,
-    changes: Vec<Change<'_, 'py>>,
+    changes: Vec<Changed<'_, 'py>>,
 ) -> PyResult<()> {
     let py = decoder.py();
-    for Change { target, what } in changes {
+    for (target, what) in changes {
         match what {
-            What::Array(length, slots) => {
+            HostChange::Array(length, slots) => {
                 if let Ok(list) = target.cast::<PyList>() {
                     apply_list(decoder, list, length as usize, slots)?;
                 } else if let Some(copy) = refillable(&target)? {
@@ -125,14 +123,14 @@ pub(crate) fn apply<'py>(
                     call(Names::get(py)?.refill.bind(py), (&target, copy))?;
                 }
             }
-            What::Object(sets, deletes) => {
+            HostChange::Object(sets, deletes) => {
                 if let Ok(dict) = target.cast::<PyDict>() {
                     apply_dict(decoder, dict, sets, deletes)?;
                 } else {
                     call(Names::get(py)?.update.bind(py), (&target, sets, deletes))?;
                 }
             }
-            What::Refilled(items) => {
+            HostChange::Refilled(items) => {
                 if let Ok(set) = target.cast::<PySet>() {
                     if hashes::collide(&items, || decoder.pause())? {
                         return Err(errors::raised::<PyValueError>(
@@ -155,7 +153,7 @@ pub(crate) fn apply<'py>(
                     decoder.changed_length(before, set.len());
                 }
             }
-            What::Bytes(offset, bytes) => {
+            HostChange::Bytes(offset, bytes) => {
                 if !target.is_instance_of::<pyo3::types::PyBytes>() {
                     buffer::write_back(&target, offset, bytes)?;
                 }

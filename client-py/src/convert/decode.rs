@@ -22,7 +22,7 @@ use crate::buffer::Buffer;
 use crate::call::call;
 use crate::errors;
 use crate::fallible::{self, int, push};
-use crate::generation::{self, HostGeneration};
+use crate::generation::HostGeneration;
 use crate::handle::Handle;
 use crate::names::Names;
 use crate::proxy::{self, opaque};
@@ -403,12 +403,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
             return Err(errors::violation("an id beyond the limit of lent objects"));
         }
         self.counted += 1;
-        proxy::proxy(
-            self.py,
-            self.addon,
-            self.generation,
-            generation::Token { id, kind, class },
-        )
+        proxy::proxy(self.py, self.addon, self.generation, (id, kind, class))
     }
 
     /// An error that is referred to from inside itself: it is made now, and filled when it is read.

@@ -92,24 +92,24 @@ impl JSFunction {
         let Ok(other) = other.cast::<Self>() else {
             return Ok(false);
         };
-        Ok(std::ptr::eq(self, other.get())
-            || match (&self.target, &other.get().target) {
-                (
-                    Target::Method { object, name, .. },
-                    Target::Method {
-                        object: o, name: n, ..
-                    },
-                ) => object.is(o) && name.bind(py).as_any().eq(n)?,
-                (
-                    Target::Bound { function, this, .. },
-                    Target::Bound {
-                        function: f,
-                        this: t,
-                        ..
-                    },
-                ) => function.is(f) && this.is(t),
-                _ => false,
-            })
+        let (own, theirs) = (&self.target, &other.get().target);
+        if let Target::Method { object, name, .. } = own
+            && let Target::Method {
+                object: o, name: n, ..
+            } = theirs
+        {
+            return Ok(object.is(o) && name.bind(py).as_any().eq(n)?);
+        }
+        if let Target::Bound { function, this, .. } = own
+            && let Target::Bound {
+                function: f,
+                this: t,
+                ..
+            } = theirs
+        {
+            return Ok(function.is(f) && this.is(t));
+        }
+        Ok(std::ptr::eq(own, theirs))
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {

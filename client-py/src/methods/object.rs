@@ -6,6 +6,7 @@ use hostd_protocol::ids::SlotId;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
 
 use super::requests::attribute;
@@ -13,6 +14,7 @@ use crate::classes::ClassInfo;
 use crate::errors;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
+use crate::proxy::function::Target;
 use crate::proxy::{JSFunction, JSIterator, JSObject, Reference};
 
 impl JSObject {
@@ -58,7 +60,13 @@ impl JSObject {
             if let Some(class) = slf.get().class(py)?
                 && let Some(label) = class.methods.get(text)
             {
-                return Ok(Bound::new(py, JSFunction::method(slf, name, label))?.into_any());
+                let target = Target::Method {
+                    object: slf.clone().unbind(),
+                    name: name.clone().unbind(),
+                    label: Arc::clone(label),
+                    real: PyOnceLock::new(),
+                };
+                return Ok(Bound::new(py, JSFunction { target })?.into_any());
             }
         }
         attribute(slf.as_any(), slf.get().reference(), name)

@@ -14,7 +14,7 @@ use crate::errors;
 use crate::exchange::Request;
 use crate::fallible;
 use crate::names;
-use crate::proxy::{JSFunction, Reference};
+use crate::proxy::{JSFunction, Reference, function};
 
 impl Put<Target, Encoder<'_, '_>> for Reference<'_> {
     #[inline]
@@ -227,7 +227,14 @@ pub(crate) fn attribute<'py>(
     };
     match value.cast_into::<JSFunction>() {
         Ok(function) if *name == "constructor" => Ok(function.into_any()),
-        Ok(function) => JSFunction::bound(&function, owner, name),
+        Ok(function) => {
+            let target = function::Target::Bound {
+                function: function.unbind(),
+                this: owner.clone().unbind(),
+                name: name.clone().unbind(),
+            };
+            Ok(Bound::new(owner.py(), JSFunction { target })?.into_any())
+        }
         Err(error) => Ok(error.into_inner()),
     }
 }

@@ -1,7 +1,8 @@
 //! Makes the proxy of an object that a message contains.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::HostKind;
 use pyo3::prelude::*;
 
@@ -12,7 +13,7 @@ use crate::addon::LoadedAddon;
 use crate::adopt::adopt_provisionally;
 use crate::buffer::Buffer;
 use crate::errors;
-use crate::generation::{HostGeneration, Token};
+use crate::generation::HostGeneration;
 use crate::handle::Handle;
 
 /// The proxy of an object that a message contains: the existing one, or a new one.
@@ -20,29 +21,32 @@ pub(crate) fn proxy<'py>(
     py: Python<'py>,
     addon: &Arc<LoadedAddon>,
     generation: &Arc<HostGeneration>,
-    token: Token,
+    (id, kind, class_id): (SlotId, HostKind, u32),
 ) -> PyResult<Bound<'py, PyAny>> {
-    if let Some(known) = generation.proxy(py, token.id) {
+    if let Some(known) = generation.proxy(py, id) {
         // Exported functions and classes have no handle.
         if let Some(Reference::Lent(handle)) = reference_of(&known)? {
             handle.count();
         }
         return Ok(known);
     }
-    let handle = Handle::new(addon, generation, token.id, token.class, 1)?;
-    let new = match token.kind {
+    let handle = Handle::new(addon, generation, id, class_id, 1)?;
+    let new = match kind {
         HostKind::Function => {
             let target = function::Target::Lent(handle);
             Bound::new(py, JSFunction { target })?.into_any()
         }
         HostKind::Class => Bound::new(py, JSClass::new(class::Target::Lent(handle)))?.into_any(),
-        HostKind::Object => Bound::new(py, JSObject::new(handle))?.into_any(),
+        HostKind::Object => {
+            let class = OnceLock::new();
+            Bound::new(py, JSObject { handle, class })?.into_any()
+        }
         HostKind::Promise => Bound::new(py, Promise::new(handle))?.into_any(),
         HostKind::Symbol => Bound::new(py, opaque::Symbol { handle })?.into_any(),
         HostKind::External => Bound::new(py, opaque::External { handle })?.into_any(),
         HostKind::Error => return Err(errors::violation("a lent error without its message")),
     };
-    generation.remember(token.id, &new)?;
+    generation.remember(id, &new)?;
     if let Ok(promise) = new.cast::<Promise>() {
         promise.get().stored(py);
         adopt_provisionally(addon, py)?;

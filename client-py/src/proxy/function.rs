@@ -40,34 +40,6 @@ pub(crate) enum Target {
 }
 
 impl JSFunction {
-    pub(crate) fn method(
-        object: &Bound<'_, JSObject>,
-        name: &Bound<'_, PyString>,
-        label: &Arc<str>,
-    ) -> Self {
-        Self {
-            target: Target::Method {
-                object: object.clone().unbind(),
-                name: name.clone().unbind(),
-                label: Arc::clone(label),
-                real: PyOnceLock::new(),
-            },
-        }
-    }
-
-    pub(crate) fn bound<'py>(
-        function: &Bound<'py, Self>,
-        this: &Bound<'py, PyAny>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let target = Target::Bound {
-            function: function.clone().unbind(),
-            this: this.clone().unbind(),
-            name: name.clone().unbind(),
-        };
-        Ok(Bound::new(function.py(), Self { target })?.into_any())
-    }
-
     /// The function itself, without what it is bound to. A method is read from its object for that,
     /// once, by the object's `__getitem__`.
     pub(crate) fn reference(&self, py: Python<'_>) -> PyResult<Reference<'_>> {

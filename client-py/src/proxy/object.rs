@@ -17,13 +17,6 @@ pub(crate) struct JSObject {
 }
 
 impl JSObject {
-    pub(crate) const fn new(handle: Handle) -> Self {
-        Self {
-            handle,
-            class: OnceLock::new(),
-        }
-    }
-
     pub(crate) const fn reference(&self) -> Reference<'_> {
         Reference::Lent(&self.handle)
     }
