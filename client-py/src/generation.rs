@@ -6,7 +6,7 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use hostd_client::{ExitReport, HostRef, lock};
@@ -20,7 +20,7 @@ use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
 
 use crate::call::release;
-use crate::classes::{ClassInfo, Classes};
+use crate::classes::Classes;
 use crate::fallible;
 
 /// A Python object that was lent to the host.
@@ -95,7 +95,7 @@ pub(crate) struct HostGeneration {
     /// The last settled subscription of each promise: its notice can arrive before the promise
     /// itself.
     settled: Mutex<FxHashMap<u32, u32>>,
-    classes: Mutex<Classes>,
+    pub(crate) classes: Mutex<Classes>,
     /// The classes that were made of Python classes, by what `js_class` returned.
     js_classes: Mutex<FxHashMap<usize, (Py<PyAny>, SlotId)>>,
     /// The exports object, once loaded.
@@ -442,14 +442,6 @@ impl HostGeneration {
     }
 
     // Classes and exports.
-
-    pub(crate) fn class(&self, id: u32) -> Option<Arc<ClassInfo>> {
-        lock(&self.classes).get(id)
-    }
-
-    pub(crate) fn store_class(&self, id: u32, info: &Arc<ClassInfo>) {
-        lock(&self.classes).store(id, info);
-    }
 
     /// Stores the ids of the exports, by their numbers in the addon. Called once.
     pub(crate) fn bind_exports(&self, exported: Vec<Option<SlotId>>) {

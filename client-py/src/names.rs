@@ -67,6 +67,8 @@ names! {
     memory_view: PyType = "builtins" "memoryview",
     int_from_bytes: PyAny = "builtins" "int.from_bytes",
     int_to_bytes: PyAny = "builtins" "int.to_bytes",
+    int_bit_length: PyAny = "builtins" "int.bit_length",
+    int_repr: PyAny = "builtins" "int.__repr__",
     str_encode: PyAny = "builtins" "str.encode",
     set_iter: PyAny = "builtins" "set.__iter__",
     frozenset_iter: PyAny = "builtins" "frozenset.__iter__",

@@ -38,8 +38,8 @@ pub(crate) fn read(
             Err(error) => {
                 decoder.reader = before;
                 skip_outcome(decoder)?;
-                if error.is_instance_of::<PyException>(decoder.py()) {
-                    Some(Outcome::rejected(decoder.py(), error))
+                if error.is_instance_of::<PyException>(decoder.py) {
+                    Some(Outcome::rejected(decoder.py, error))
                 } else {
                     result = Err(error);
                     None
@@ -95,7 +95,7 @@ pub(crate) fn outcome_of<'py, P>(
         PromiseOutcome::Pending(pending) => Err(pending),
         PromiseOutcome::Fulfilled(value) => Ok(Outcome::Fulfilled(value.unbind())),
         PromiseOutcome::Rejected(reason) => {
-            Ok(Outcome::rejected(decoder.py(), decoder.thrown(reason)?))
+            Ok(Outcome::rejected(decoder.py, decoder.thrown(reason)?))
         }
     })
 }

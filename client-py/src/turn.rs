@@ -70,23 +70,23 @@ fn take(
     // Kept even if the turn was interrupted: the host does not send settlements again.
     let (left, settled) = (Cell::new(false), RefCell::new(Vec::new()));
     let reading = Cell::new(Duration::ZERO);
-    let taken = addon.request_and(
-        py,
-        calls::Turn,
-        Request::turn(generation, (&declined, &served), condition),
-        &(),
-        |decoder, (more, count)| {
-            left.set(more);
-            // To read a short reply takes less time than to read the clock.
-            let is_long = decoder.reader.remaining() > LONG_REPLY_BYTES;
-            let begun = is_long.then(flood::thread_time);
-            let read = settlements::read(decoder, count, &mut settled.borrow_mut());
-            if let Some(begun) = begun {
-                reading.set(flood::thread_time().saturating_sub(begun));
-            }
-            read
-        },
-    );
+    let request = Request {
+        declined: Some(&declined),
+        served: Some(&served),
+        condition,
+        ..Request::to(Some(generation))
+    };
+    let taken = addon.request_and(py, calls::Turn, request, &(), |decoder, (more, count)| {
+        left.set(more);
+        // To read a short reply takes less time than to read the clock.
+        let is_long = decoder.reader.remaining() > LONG_REPLY_BYTES;
+        let begun = is_long.then(flood::thread_time);
+        let read = settlements::read(decoder, count, &mut settled.borrow_mut());
+        if let Some(begun) = begun {
+            reading.set(flood::thread_time().saturating_sub(begun));
+        }
+        read
+    });
     if declined.get() {
         addon.charge_for_turn(generation.number, flood::DECLINED_TURN);
         return Ok(false);

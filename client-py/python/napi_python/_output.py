@@ -60,10 +60,7 @@ def log(level: int, target: str, message: str) -> None:
 
 def _stack(thread: int) -> str:
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way
-    name = next(
-        (t.name for t in threading.enumerate() if t.ident == thread),
-        "unnamed thread",
-    )
+    name = next((t.name for t in threading.enumerate() if t.ident == thread), "unnamed thread")
     stack = "".join(traceback.format_stack(frame)) if frame else "  (no Python frames)\n"
     return f"{name} ({thread}):\n{stack}"
 

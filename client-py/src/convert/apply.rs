@@ -90,7 +90,7 @@ fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<
         }
         2 => {
             let count = decoder.count(1)?;
-            let items = fallible::list(decoder.py())?;
+            let items = fallible::list(decoder.py)?;
             for _ in 0..count {
                 items.append(decoder.value()?)?;
             }
@@ -112,7 +112,7 @@ pub(crate) fn apply<'py>(
     decoder: &mut Decoder<'_, 'py>,
     changes: Vec<Changed<'_, 'py>>,
 ) -> PyResult<()> {
-    let py = decoder.py();
+    let py = decoder.py;
     for (target, what) in changes {
         match what {
             HostChange::Array(length, slots) => {
@@ -217,7 +217,7 @@ fn fill<'py>(
 /// Appends None until the list has this length.
 fn extend(decoder: &mut Decoder<'_, '_>, list: &Bound<'_, PyList>, length: usize) -> PyResult<()> {
     while list.len() < length {
-        let py = decoder.py();
+        let py = decoder.py;
         let some = (length - list.len()).min(PAUSE_ITEMS);
         let holes = (0..some).map(|_| Ok(PyNone::get(py).to_owned().into_any()));
         let holes = fallible::list_of(py, holes)?;
@@ -235,7 +235,7 @@ fn apply_dict<'py>(
     sets: Entries<'py>,
     deletes: Vec<Bound<'py, PyString>>,
 ) -> PyResult<()> {
-    let (py, before) = (decoder.py(), dict.len());
+    let (py, before) = (decoder.py, dict.len());
     for (position, (key, value)) in sets.into_iter().enumerate() {
         if pace::is_due(position) {
             decoder.pause()?;

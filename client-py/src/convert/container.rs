@@ -184,12 +184,8 @@ impl<'a, 'py> Encoder<'a, 'py> {
             && !key.is_exact_instance_of::<PyBool>()
         {
             // The repr of int itself, not of a subclass.
-            let text = self
-                .py
-                .get_type::<PyInt>()
-                .getattr(intern!(self.py, "__repr__"))?
-                .call1((int,))?
-                .cast_into::<PyString>()?;
+            let text = self.names.int_repr.bind(self.py).call1((int,))?;
+            let text = text.cast_into::<PyString>()?;
             if dict.contains(&text)? {
                 let text = text.to_str()?;
                 return Err(self.place.refuse(&format!(

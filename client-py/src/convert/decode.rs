@@ -38,7 +38,7 @@ pub(super) struct Rare {
 
 /// Reads one block of values.
 pub(crate) struct Decoder<'a, 'py> {
-    pub(super) py: Python<'py>,
+    pub(crate) py: Python<'py>,
     pub(super) names: &'py Names,
     addon: &'a Arc<LoadedAddon>,
     pub(super) generation: &'a Arc<HostGeneration>,
@@ -138,10 +138,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
 
     pub(super) fn rare_state(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
-    }
-
-    pub(crate) const fn py(&self) -> Python<'py> {
-        self.py
     }
 
     /// The number of compounds of the request.

@@ -19,11 +19,11 @@ impl<'py> Decoder<'_, 'py> {
         mut items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let few = items.len().min(PAUSE_ITEMS);
-        let list = fallible::list_of(self.py(), items.by_ref().take(few))?;
+        let list = fallible::list_of(self.py, items.by_ref().take(few))?;
         while items.len() > 0 {
             self.pause()?;
             let few = items.len().min(PAUSE_ITEMS);
-            let more = fallible::list_of(self.py(), items.by_ref().take(few))?;
+            let more = fallible::list_of(self.py, items.by_ref().take(few))?;
             list.set_slice(list.len(), list.len(), &more)?;
         }
         push(&mut self.compounds, Some(list.clone().into_any()))?;
@@ -31,7 +31,7 @@ impl<'py> Decoder<'_, 'py> {
     }
 
     pub(super) fn array(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let list = fallible::list(self.py())?;
+        let list = fallible::list(self.py)?;
         push(&mut self.compounds, Some(list.clone().into_any()))?;
         for _ in 0..count {
             list.append(self.value()?)?;
@@ -41,7 +41,7 @@ impl<'py> Decoder<'_, 'py> {
     }
 
     pub(super) fn object(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let object = self.names.object.bind(self.py()).call0()?;
+        let object = self.names.object.bind(self.py).call0()?;
         push(&mut self.compounds, Some(object.clone()))?;
         let dict = object.cast::<PyDict>()?;
         for _ in 0..count {
@@ -60,11 +60,11 @@ impl<'py> Decoder<'_, 'py> {
         let key = self.reader.key().map_err(errors::protocol)?;
         if self.uncounted.is_some() {
             self.reader.pause();
-            return fallible::string(self.py(), "");
+            return fallible::string(self.py, "");
         }
         match key {
-            Token::Str(text) => crate::keys::key(self.py(), text),
-            Token::Str16(units) => Ok(utf16(self.py(), units)?.cast_into()?),
+            Token::Str(text) => crate::keys::key(self.py, text),
+            Token::Str16(units) => Ok(utf16(self.py, units)?.cast_into()?),
             _ => Err(errors::violation("a key that is not a string")),
         }
     }
@@ -72,10 +72,10 @@ impl<'py> Decoder<'_, 'py> {
     /// A Map: a dict, unless a key can't be one, two keys are one in Python, or many keys have the
     /// same hash.
     pub(super) fn map(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let dict = fallible::dict(self.py())?;
+        let dict = fallible::dict(self.py)?;
         let place = self.compounds.len();
         push(&mut self.compounds, Some(dict.clone().into_any()))?;
-        let (keys, values) = (fallible::list(self.py())?, fallible::list(self.py())?);
+        let (keys, values) = (fallible::list(self.py)?, fallible::list(self.py)?);
         for _ in 0..count {
             keys.append(self.value()?)?;
             values.append(self.value()?)?;
@@ -90,7 +90,7 @@ impl<'py> Decoder<'_, 'py> {
             return Ok(dict.into_any());
         }
         dict.clear();
-        let (py, list) = (self.py(), fallible::list(self.py())?);
+        let (py, list) = (self.py, fallible::list(self.py)?);
         self.all_in(keys.iter().zip(&values), |(key, value)| {
             let pair = fallible::list_of(py, [Ok(key), Ok(value)].into_iter())?;
             list.append(fallible::tuple(&pair)?)
@@ -103,10 +103,10 @@ impl<'py> Decoder<'_, 'py> {
     /// A Set: a set, unless an item can't be in one, two items are one in Python, or many items have
     /// the same hash.
     pub(super) fn set(&mut self, count: u32) -> PyResult<Bound<'py, PyAny>> {
-        let set = PySet::empty(self.py())?;
+        let set = PySet::empty(self.py)?;
         let place = self.compounds.len();
         push(&mut self.compounds, Some(set.clone().into_any()))?;
-        let items = fallible::list(self.py())?;
+        let items = fallible::list(self.py)?;
         for _ in 0..count {
             items.append(self.value()?)?;
         }
@@ -136,7 +136,7 @@ impl<'py> Decoder<'_, 'py> {
             }
             match each(item) {
                 Ok(()) => {}
-                Err(error) if error.is_instance_of::<PyTypeError>(self.py()) => return Ok(false),
+                Err(error) if error.is_instance_of::<PyTypeError>(self.py) => return Ok(false),
                 Err(error) => return Err(error),
             }
         }

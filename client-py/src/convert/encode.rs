@@ -282,12 +282,12 @@ impl<'a, 'py> Encoder<'a, 'py> {
             int.clone().into_any()
         };
         // The method of int itself, not of a subclass.
-        let bits: usize = self
-            .py
-            .get_type::<PyInt>()
-            .getattr(intern!(self.py, "bit_length"))?
-            .call1((&magnitude,))?
-            .extract()?;
+        let bits = self
+            .names
+            .int_bit_length
+            .bind(self.py)
+            .call1((&magnitude,))?;
+        let bits: usize = bits.extract()?;
         let length = i64::try_from(bits.div_ceil(64) * 8)?;
         let little = intern!(self.py, "little");
         let bytes = self.names.int_to_bytes.bind(self.py).call1((

@@ -6,7 +6,7 @@ use hostd_protocol::limits::LimitKind;
 use hostd_protocol::value::{ClientKind, ErrorClass};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PyString};
 use pyo3::{PyTypeInfo, intern};
 
 use super::encode::{Encoder, wire};
@@ -66,7 +66,9 @@ impl<'py> Encoder<'_, 'py> {
             return self.by_reference(value);
         }
         if value.is_instance(self.names.datetime.bind(py))? {
-            return self.date(value);
+            let milliseconds = call(self.names.milliseconds_of.bind(py), (value,))?;
+            self.out.date(milliseconds.extract()?);
+            return Ok(());
         }
         match Form::of(value)? {
             Form::View => self.view(value),
@@ -194,13 +196,6 @@ impl<'py> Encoder<'_, 'py> {
             push(&mut self.objects.awaitables, (lending, awaitable))?;
         }
         self.out.lent(lending.id, kind.code(), 0);
-        Ok(())
-    }
-
-    fn date(&mut self, value: &Bound<'py, PyAny>) -> PyResult<()> {
-        let moment = value.cast::<PyDateTime>()?;
-        let milliseconds = call(self.names.milliseconds_of.bind(self.py), (moment,))?;
-        self.out.date(milliseconds.extract()?);
         Ok(())
     }
 

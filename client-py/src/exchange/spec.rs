@@ -38,20 +38,6 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A turn of this generation's host, if its JS thread runs nothing and the condition is met.
-    pub(crate) const fn turn(
-        home: &'a Arc<HostGeneration>,
-        (declined, served): (&'a Cell<bool>, &'a Cell<bool>),
-        condition: TurnCondition,
-    ) -> Self {
-        Self {
-            declined: Some(declined),
-            served: Some(served),
-            condition,
-            ..Self::to(Some(home))
-        }
-    }
-
     pub(super) fn export(&self) -> Option<&'a str> {
         self.export.map(|export| &**export)
     }

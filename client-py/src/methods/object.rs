@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hostd_client::lock;
 use hostd_protocol::ids::SlotId;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
@@ -27,11 +28,13 @@ impl JSObject {
         if let Some(class) = self.class.get() {
             return Ok(Some(class));
         }
-        let info = if let Some(info) = self.handle.generation.class(id.get()) {
+        let classes = &self.handle.generation.classes;
+        let known = lock(classes).get(id.get());
+        let info = if let Some(info) = known {
             info
         } else {
             let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
-            self.handle.generation.store_class(id.get(), &info);
+            lock(classes).store(id.get(), &info);
             info
         };
         Ok(Some(self.class.get_or_init(|| info)))
