@@ -1,5 +1,5 @@
 //! Reports a call that waits behind another thread's callback, once and with both stacks: the
-//! callback may itself wait for that call, which would be a deadlock.
+//! callback may itself wait for that call, which would be a deadlock. `wait` checks it while it waits.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

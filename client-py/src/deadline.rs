@@ -1,4 +1,5 @@
-//! The deadlines of `deadline` blocks.
+//! The deadlines of `deadline` blocks, which `_deadline.py` keeps: each call asks for the nearest one,
+//! if any block is open in this process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Loads the addon in a host that was just started, before any other call.
+//! Loads the addon in a host that was just started: the client calls this in the thread whose call
+//! started the host, with the first conversation of that host, before any other call.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
-"""Deadlines: how long the calls of a block may take in all."""
+"""Deadlines: how long the calls of a block may take in all.
+
+Native code counts the open blocks, and calls `nearest` for each call while there are any.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""JavaScript values without a Python counterpart: `undefined`, plain objects, bigints."""
+"""JavaScript values without a Python counterpart: `undefined`, plain objects, bigints.
+
+Native code looks these classes up by name, and has dates and members of enums converted here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-//! What Python can do with proxies: their methods, by requests to the host.
+//! What Python can do with proxies: their methods, by requests to the host. The classes are in
+//! `crate::proxy`; `requests` is what their methods share.
 
 mod addon;
 mod awaiting;

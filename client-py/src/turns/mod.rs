@@ -1,6 +1,6 @@
-//! Who takes the event-loop turns of an addon. The scheduler of `hostd_client` decides; `adapter` carries
-//! out what it decides, and `wait` is a thread that takes turns while it waits for a promise. `adopt`
-//! gives the turns to a loop, and `turn` takes one.
+//! Who takes the event-loop turns of an addon. The scheduler of `hostd_client` decides; `adapter`
+//! carries out what it decides, and `wait` is a thread that takes turns while it waits for a promise.
+//! `crate::adopt` gives the turns to a loop, and `crate::turn` takes one.
 
 mod adapter;
 mod event_loop;
