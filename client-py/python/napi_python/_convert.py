@@ -1,6 +1,6 @@
-"""Converts Python objects to JavaScript for which native code has no rule; native code calls `reduce`.
+"""Converts Python objects to JavaScript for which native code has no rule.
 
-The rule of a class is looked up once. Standard types and types of other packages are identified by
+Native code calls `reduce`. The rule of a class is looked up once. Standard types and types of other packages are identified by
 module and name, so that no such module is imported here.
 """
 
