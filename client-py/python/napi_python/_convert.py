@@ -1,7 +1,7 @@
 """Converts Python objects to JavaScript for which native code has no rule.
 
-Native code calls `reduce`. The rule of a class is looked up once. Standard types and types of other packages are identified by
-module and name, so that no such module is imported here.
+Native code calls `reduce`. The rule of a class is looked up once. Standard types and types of other
+packages are identified by module and name, so that no such module is imported here.
 """
 
 from __future__ import annotations

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from napi_python import _text
 from napi_python._native import ERROR, RANGE_ERROR, SYNTAX_ERROR, TYPE_ERROR
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
-
-_Error = TypeVar("_Error", bound="AddonError")
 
 
 def _portable(value: object, made: dict[int, Any]) -> object:
@@ -48,6 +46,12 @@ class AddonError(Exception):
     """
 
     _facts: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Makes the annotated attributes of a class its facts, after those of its base."""
+        super().__init_subclass__(**options)
+        own = (name for name in inspect.get_annotations(cls) if not name.startswith("_"))
+        cls._facts = (*cls._facts, *own)
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
         unknown = facts.keys() - set(self._facts)
@@ -85,14 +89,6 @@ class AddonError(Exception):
 NapiError = AddonError
 
 
-def _with_facts(cls: type[_Error]) -> type[_Error]:
-    """Makes the annotated attributes of a class of errors its facts, after those of its base."""
-    own = (name for name in inspect.get_annotations(cls) if not name.startswith("_"))
-    cls._facts = (*cls._facts, *own)
-    return cls
-
-
-@_with_facts
 class JSError(AddonError, RuntimeError):
     """Something that JavaScript code or the addon threw.
 
@@ -139,7 +135,6 @@ class JSRangeError(JSError, ValueError):
     """A JavaScript `RangeError`."""
 
 
-@_with_facts
 class JSSyntaxError(JSError, SyntaxError):
     """A JavaScript `SyntaxError`.
 
@@ -192,7 +187,6 @@ def add_source_line(error: JSSyntaxError, source: str) -> None:
     error.text = _text.source(line)
 
 
-@_with_facts
 class LoadError(AddonError, ImportError):
     """The addon could not be loaded; the message says why and what to do.
 
@@ -209,7 +203,6 @@ class LoadError(AddonError, ImportError):
         self.msg = str(self)
 
 
-@_with_facts
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
     """The process of the addon ended without having been asked to.
 
@@ -246,7 +239,6 @@ class SandboxWarning(UserWarning):
     """
 
 
-@_with_facts
 class SandboxViolation(AddonCrashed):
     """The addon did what its sandbox forbids, and its process was ended for it.
 
@@ -261,7 +253,6 @@ class SandboxViolation(AddonCrashed):
     path: str | None
 
 
-@_with_facts
 class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happened
     """A layer that the sandbox of an addon requires is not available on this system.
 
@@ -272,7 +263,6 @@ class SandboxUnavailable(AddonError):  # noqa: N818 - the name says what happene
     errno: int | None
 
 
-@_with_facts
 class AddonTimeout(AddonError, TimeoutError):  # noqa: N818 - the name says what happened
     """A deadline passed before the addon answered.
 
