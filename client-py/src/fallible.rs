@@ -12,6 +12,8 @@
     reason = "the binding panics where there is no memory for an object"
 )]
 
+use std::iter;
+
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -66,11 +68,7 @@ pub(crate) fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, P
 /// An empty list.
 #[inline]
 pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
-    // SAFETY: F1.
-    let made = unsafe { ffi::PyList_New(0) };
-    // SAFETY: F2.
-    let list = unsafe { Bound::from_owned_ptr_or_err(py, made)? };
-    Ok(list.cast_into()?)
+    list_of(py, iter::empty())
 }
 
 /// A list of few items; no Python code runs.

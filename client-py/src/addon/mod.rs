@@ -88,12 +88,8 @@ impl LoadedAddon {
     }
 
     pub(crate) fn client(&self) -> PyResult<&Client> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(errors::closed(self.label()));
-        }
-        self.client
-            .get()
-            .ok_or_else(|| errors::closed(self.label()))
+        let client = self.client.get().filter(|_| !self.is_closed());
+        client.ok_or_else(|| errors::closed(self.label()))
     }
 
     /// The `Addon` object, while it is alive.
@@ -180,10 +176,8 @@ impl LoadedAddon {
     /// The process id, None while no process runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         let client = self.client.get()?;
-        if client.is_dead() || self.is_closed() {
-            return None;
-        }
-        client.pid()
+        let is_running = !client.is_dead() && !self.is_closed();
+        is_running.then(|| client.pid())?
     }
 
     pub(crate) fn set_opened(&self) {
