@@ -240,11 +240,7 @@ pub(crate) fn no_attribute(owner: &Bound<'_, PyAny>, name: &Bound<'_, PyString>)
 
 #[cold]
 pub(crate) fn promise_timeout(after: Duration) -> PyErr {
-    let message = format!(
-        "the promise was not settled before its deadline of {} s",
-        after.as_secs_f64()
-    );
-    timeout(&message, after, None)
+    deadline_passed("the promise was not settled", after, None)
 }
 
 /// A turn was not taken; the caller drops this error.
@@ -261,12 +257,9 @@ pub(crate) fn would_wait_for_ever(why: &str) -> PyErr {
 
 #[cold]
 pub(crate) fn call_timeout(label: &str, export: Option<&str>, after: Duration) -> PyErr {
-    let what = export.unwrap_or("a call");
-    let message = format!(
-        "{what} of the addon {label} did not return before its deadline of {} s",
-        after.as_secs_f64()
-    );
-    timeout(&message, after, export)
+    let call = export.unwrap_or("a call");
+    let what = format!("{call} of the addon {label} did not return");
+    deadline_passed(&what, after, export)
 }
 
 /// The addon's own initialisation took too long.
@@ -278,6 +271,15 @@ pub(crate) fn load_timeout(label: &str, after: Duration) -> PyErr {
         after.as_secs_f64()
     );
     timeout(&message, after, None)
+}
+
+fn deadline_passed(what: &str, after: Duration, export: Option<&str>) -> PyErr {
+    let seconds = after.as_secs_f64();
+    timeout(
+        &format!("{what} before its deadline of {seconds} s"),
+        after,
+        export,
+    )
 }
 
 /// `after` is the length of the deadline that passed.

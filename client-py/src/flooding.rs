@@ -20,13 +20,6 @@ impl LoadedAddon {
         }
     }
 
-    /// Charges for a request for a turn; refunded if the turn calls Python or settles a promise.
-    #[inline]
-    pub(crate) fn charge_for_turn(&self, generation: Generation, time: Duration) {
-        self.background.note_refundable(time);
-        self.charge(generation, time);
-    }
-
     #[cold]
     pub(crate) fn kill(&self, generation: Generation, reason: Kill) {
         if let Ok(client) = self.client() {

@@ -81,12 +81,6 @@ impl LoadedAddon {
         }
         self.background.stop();
     }
-
-    /// In a forked child: the parent's host is not this process's; the next call starts one.
-    pub(crate) fn forked(&self) {
-        self.background.turns.forget();
-        self.leave_generations();
-    }
 }
 
 /// Registers an addon, which is closed when the interpreter ends.

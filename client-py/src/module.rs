@@ -259,12 +259,13 @@ fn _shutdown(py: Python<'_>) {
     threads::join(py, end);
 }
 
-/// In a forked child: the hosts belong to the parent.
+/// In a forked child: the hosts belong to the parent, and the next call of an addon starts one.
 #[pyfunction]
 fn _after_fork() {
     hostd_client::forked();
     threads::forked();
     for addon in lifecycle::registered() {
-        addon.forked();
+        addon.background.turns.forget();
+        addon.leave_generations();
     }
 }

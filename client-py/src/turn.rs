@@ -88,7 +88,8 @@ fn take(
         read
     });
     if declined.get() {
-        addon.charge_for_turn(generation.number, flood::DECLINED_TURN);
+        addon.background.note_refundable(flood::DECLINED_TURN);
+        addon.charge(generation.number, flood::DECLINED_TURN);
         return Ok(false);
     }
     let more = left.get();

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use super::decode::Decoder;
 use super::encode::{Encoder, wire};
-use super::place::Step;
+use super::place::{Step, shown};
 use crate::fallible;
 use crate::generation::LentObject;
 
@@ -131,7 +131,9 @@ pub(crate) struct Attribute<'a, 'py>(
 
 impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Attribute<'_, 'py> {
     fn put(&self, body: &mut Encoder<'_, 'py>) -> PyResult<()> {
-        body.value_at(self.0, || Step::attribute(self.1))
+        body.value_at(self.0, || {
+            Step::Named(format!("attribute {}", shown(self.1)))
+        })
     }
 }
 

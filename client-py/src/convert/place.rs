@@ -45,11 +45,6 @@ impl Step {
     pub(super) fn key(key: &Bound<'_, PyAny>) -> Self {
         Self::Key(shown(key))
     }
-
-    /// A step to the value of an attribute or property.
-    pub(super) fn attribute(key: &Bound<'_, PyAny>) -> Self {
-        Self::Named(format!("attribute {}", shown(key)))
-    }
 }
 
 /// A key as an error shows it.

@@ -16,6 +16,7 @@ use crate::convert::{Encoder, Received, write_changes};
 use crate::errors;
 use crate::generation::{HostGeneration, LentObject};
 use crate::names::Names;
+use crate::proxy::class::Target;
 use crate::proxy::{Host, JSClass};
 
 /// The head of a frame: its kind, its number, and the containers of the callback in which it is sent.
@@ -67,7 +68,7 @@ impl LoadedAddon {
         if generation.js_class(class).is_none() {
             generation.set_js_class(class, made.reference().id_in(self, generation)?);
             // An exported one, which only a hostile host returns, stays as long as its host.
-            if let Some(handle) = made.handle() {
+            if let Target::Lent(handle) = &made.target {
                 handle.keep();
             }
         }

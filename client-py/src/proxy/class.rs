@@ -30,13 +30,6 @@ impl JSClass {
         }
     }
 
-    pub(crate) const fn handle(&self) -> Option<&Handle> {
-        match &self.target {
-            Target::Lent(handle) => Some(handle),
-            Target::Exported(..) => None,
-        }
-    }
-
     pub(crate) const fn reference(&self) -> Reference<'_> {
         match &self.target {
             Target::Lent(handle) => Reference::Lent(handle),
