@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hostd_protocol::calls;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
@@ -58,7 +59,7 @@ impl JSClass {
         }) {
             return Ok(false);
         }
-        reference.is_instance(value)
+        reference.request(value.py(), calls::InstanceOf, &(value, reference))
     }
 
     fn __getattribute__<'py>(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hostd_client::lock;
+use hostd_protocol::calls;
 use hostd_protocol::ids::SlotId;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
@@ -123,7 +124,9 @@ impl JSObject {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let iterator = self.reference().iterate(py)?;
+        let iterator = self
+            .reference()
+            .request(py, calls::Iterate, &(self.reference(),))?;
         let Ok(object) = iterator.cast_into::<Self>() else {
             let text = "this JavaScript object is not iterable";
             return Err(errors::raised::<PyTypeError>(text));
@@ -134,7 +137,9 @@ impl JSObject {
 
     /// An asynchronous generator of Python, which asyncio closes if a loop is left early.
     fn __aiter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let iterator = self.reference().iterate_async(py)?;
+        let iterator = self
+            .reference()
+            .request(py, calls::IterateAsync, &(self.reference(),))?;
         fallible::import(py, "napi_python._iterate", "read_async")?.call1((iterator,))
     }
 
@@ -186,7 +191,8 @@ impl JSIterator {
 
     /// Calls the iterator's `return`, as JavaScript does when a loop is left early.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.object.get().reference().close_iterator(py)
+        let iterator = self.object.get().reference();
+        iterator.request(py, calls::CloseIterator, &(iterator,))
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {

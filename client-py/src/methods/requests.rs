@@ -40,7 +40,7 @@ impl Put<AnyValue, Encoder<'_, '_>> for Reference<'_> {
 
 impl<'a> Reference<'a> {
     #[inline]
-    fn request<'py, C: TypedCall>(
+    pub(super) fn request<'py, C: TypedCall>(
         self,
         py: Python<'py>,
         call: C,
@@ -183,22 +183,10 @@ impl<'a> Reference<'a> {
         Ok(shown)
     }
 
-    pub(crate) fn iterate(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        self.request(py, calls::Iterate, &(self,))
-    }
-
-    pub(crate) fn iterate_async(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        self.request(py, calls::IterateAsync, &(self,))
-    }
-
     /// The next value of an iterator, None at its end.
     pub(crate) fn next(self, py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         let (is_done, value) = self.request(py, calls::Next, &(self,))?;
         Ok((!is_done).then_some(value))
-    }
-
-    pub(crate) fn close_iterator(self, py: Python<'_>) -> PyResult<()> {
-        self.request(py, calls::CloseIterator, &(self,))
     }
 
     /// The description of the class with this id, or of the object itself.
@@ -207,11 +195,6 @@ impl<'a> Reference<'a> {
             Some(class) => self.request(py, calls::Describe, &(true, class)),
             None => self.request(py, calls::Describe, &(false, self)),
         }
-    }
-
-    /// `value instanceof self`
-    pub(crate) fn is_instance(self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.request(value.py(), calls::InstanceOf, &(value, self))
     }
 }
 
