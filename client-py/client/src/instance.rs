@@ -209,12 +209,13 @@ impl HostInstance {
         if !self.is_ours() {
             return;
         }
-        // This fails only if the host is gone.
-        let _ = self.outbox.send(&ClientMessage::Shutdown);
         let deadline = Instant::now() + grace;
         let mut earliest = lock(&self.shutdown.deadline);
         *earliest = Some(earliest.map_or(deadline, |other| other.min(deadline)));
         drop(earliest);
+        // After the deadline, which says that an end is no death: the host may end at once. This fails
+        // only if the host is gone.
+        let _ = self.outbox.send(&ClientMessage::Shutdown);
         self.shutdown.changed.notify_one();
     }
 
