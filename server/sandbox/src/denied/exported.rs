@@ -2,15 +2,13 @@
 //! and records a denial if that fails. They preserve `errno`.
 
 use std::ffi::CStr;
-use std::mem;
 use std::ptr;
-use std::sync::atomic::AtomicPtr;
 
 use libc::{AT_FDCWD, DIR, FILE, c_char, c_int, c_uint, c_void, mode_t, off_t};
 
 use super::{Operation, Text, last_error, note};
 use crate::advice::Use;
-use crate::next::next;
+use crate::next::export;
 
 /// The results of a function, one of which means that it failed.
 trait Outcome: Copy {
@@ -86,36 +84,40 @@ fn use_by_mode(mode: *const c_char) -> Use {
     }
 }
 
-macro_rules! export {
-    ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $result:ty { $denied:expr })*) => {$(
-        /// As in the C library.
-        ///
-        /// # Safety
-        ///
-        /// As the C library requires.
-        #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name($($argument: $kind),*) -> $result {
-            static REAL: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
-            type Real = unsafe extern "C" fn($($kind),*) -> $result;
-            #[used]
-            static KEPT: Real = $name;
-            let Some(real) = next(&REAL, concat!(stringify!($name), "\0")) else {
-                restore(libc::ENOSYS);
-                return Outcome::FAILED;
-            };
-            // SAFETY: C8; the C library's function of this name has this signature.
-            let real = unsafe { mem::transmute::<*mut c_void, Real>(real) };
-            // SAFETY: C8; the caller's arguments are passed on unchanged.
-            let outcome = unsafe { real($($argument),*) };
-            if Outcome::has_failed(outcome) {
-                $denied;
-            }
-            outcome
-        }
-    )*};
+/// The result of a function that has none if it does not exist; `denied` is called if it failed.
+fn recorded<T: Outcome>(outcome: Option<T>, denied: impl FnOnce()) -> T {
+    let Some(outcome) = outcome else {
+        restore(libc::ENOSYS);
+        return T::FAILED;
+    };
+    if outcome.has_failed() {
+        denied();
+    }
+    outcome
 }
 
-export! {
+/// The same for a function whose result is an error.
+fn recorded_error(error: Option<c_int>, denied: impl FnOnce(c_int)) -> c_int {
+    let Some(error) = error else {
+        return libc::ENOSYS;
+    };
+    if error != 0 {
+        let errno = last_error();
+        denied(error);
+        restore(errno);
+    }
+    error
+}
+
+macro_rules! record {
+    ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $result:ty { $denied:expr })*) => {
+        export! {$(
+            fn $name($($argument: $kind),*) -> $result { call => recorded(call(), || $denied) }
+        )*}
+    };
+}
+
+record! {
     fn open(name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
         path(use_by(flags), AT_FDCWD, name)
     }
@@ -207,52 +209,34 @@ export! {
     }
 }
 
-/// Exports functions whose result is an error.
-macro_rules! export_result {
-    ($(fn $name:ident($($argument:ident: $kind:ty),*) { |$result:ident| $denied:expr })*) => {$(
-        /// As in the C library.
-        ///
-        /// # Safety
-        ///
-        /// As the C library requires.
-        #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name($($argument: $kind),*) -> c_int {
-            static REAL: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
-            type Real = unsafe extern "C" fn($($kind),*) -> c_int;
-            #[used]
-            static KEPT: Real = $name;
-            let Some(real) = next(&REAL, concat!(stringify!($name), "\0")) else {
-                return libc::ENOSYS;
-            };
-            // SAFETY: C8; the C library's function of this name has this signature.
-            let real = unsafe { mem::transmute::<*mut c_void, Real>(real) };
-            // SAFETY: C8; the caller's arguments are passed on unchanged.
-            let $result = unsafe { real($($argument),*) };
-            if $result != 0 {
-                let errno = last_error();
-                $denied;
-                restore(errno);
-            }
-            $result
-        }
-    )*};
-}
-
 type Texts = *const *mut c_char;
 
-export_result! {
+fn spawned(error: Option<c_int>, program: *const c_char) -> c_int {
+    recorded_error(error, |error| {
+        note(
+            error,
+            Operation::Program,
+            &Text::of(text(program)),
+            &Text::EMPTY,
+        );
+    })
+}
+
+export! {
     fn posix_spawn(
         pid: *mut libc::pid_t, program: *const c_char, actions: *const c_void,
         attributes: *const c_void, arguments: Texts, environment: Texts
-    ) { |error| note(error, Operation::Program, &Text::of(text(program)), &Text::EMPTY) }
+    ) -> c_int { call => spawned(call(), program) }
     fn posix_spawnp(
         pid: *mut libc::pid_t, program: *const c_char, actions: *const c_void,
         attributes: *const c_void, arguments: Texts, environment: Texts
-    ) { |error| note(error, Operation::Program, &Text::of(text(program)), &Text::EMPTY) }
+    ) -> c_int { call => spawned(call(), program) }
     fn getaddrinfo(
         name: *const c_char, service: *const c_char, hints: *const c_void, found: *mut c_void
-    ) { |_error| if !name.is_null() {
-        // Its errors are no errnos; without the network, all of them have the same cause.
-        note(libc::EPERM, Operation::Resolve, &Text::of(text(name)), &Text::EMPTY);
-    } }
+    ) -> c_int {
+        call => recorded_error(call(), |_| if !name.is_null() {
+            // Its errors are no errnos; without the network, all of them have the same cause.
+            note(libc::EPERM, Operation::Resolve, &Text::of(text(name)), &Text::EMPTY);
+        })
+    }
 }
