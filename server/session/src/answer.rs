@@ -135,12 +135,9 @@ impl Refusal {
     /// Writes the body of the failure.
     pub(super) fn write(&self, session: &Session, out: &mut Encoder<'_, '_>) -> Encoded {
         let error = match self {
-            Self::Thrown(thrown) if thrown.is_uncatchable() || session.is_cancelled() => {
-                if session.is_cancelled() {
-                    RemoteError::Cancelled
-                } else {
-                    RemoteError::Host("the script was interrupted".to_owned())
-                }
+            Self::Thrown(_) if session.is_cancelled() => RemoteError::Cancelled,
+            Self::Thrown(thrown) if thrown.is_uncatchable() => {
+                RemoteError::Host("the script was interrupted".to_owned())
             }
             Self::Thrown(thrown) => {
                 Failure::write_thrown(out.fields());

@@ -18,7 +18,9 @@ use hostd_protocol::value::ValueReader;
 
 use super::Session;
 use super::level::FrameBuffers;
-use crate::marshal::{DecodeError, Decoder, EncodeError, HostSide, Original, Writable, apply};
+use crate::marshal::{
+    DecodeError, Decoder, EncodeError, Encoder, HostSide, Original, Writable, apply,
+};
 
 /// The error of a callback that outlives its call.
 const OUTSIDE: &str = "the host calls Python only inside a call that Python made: this callback \
@@ -35,7 +37,7 @@ impl Session {
         request: &impl Writable<C::Request>,
     ) -> JsResult<ReplyOf<C, HostSide>> {
         let Some(lane) = self.lane.get() else {
-            return Err(self.rt.throw(ErrorConstructor::Error, OUTSIDE));
+            return Err(self.error(&OUTSIDE));
         };
         if self.is_lost() {
             return Err(self.gone());
@@ -76,17 +78,9 @@ impl Session {
         buffers.seen.keep_originals();
         let id = self.next_call.get();
         self.next_call.set(id.next());
-        let written = self.compose_body(buffers, &level, changes.as_ref(), |out| request.put(out));
-        let written = written.and_then(|()| {
-            buffers.builder.finish(id, self.generation)?;
-            Ok(())
-        });
-        if let Err(error) = written {
-            self.unsend(buffers);
-            self.tables
-                .remotes
-                .borrow_mut()
-                .put_back(buffers.releases.drain(..));
+        let put = |out: &mut Encoder<'_, '_>| request.put(out);
+        if let Err(error) = self.compose_body(buffers, id, &level, changes.as_ref(), put) {
+            self.withdraw(buffers);
             return Err(self.unsendable(error));
         }
         if let Some(changes) = changes {
@@ -206,8 +200,7 @@ impl Session {
     }
 
     /// Serves a lane while another one waits for its client. A call that was given up is refused
-    /// before anything of it runs. What answers a request that is open
-    /// further down is kept for it.
+    /// before anything of it runs. A reply to a request that is open further down is kept for it.
     fn serve_on_top(&self, lane: LaneIndex) -> Carried<()> {
         let mut body = Vec::new();
         let header = self.receive_frame(lane, &mut body)?;
@@ -215,12 +208,7 @@ impl Session {
             self.out_of_order.borrow_mut().insert(lane, (header, body));
             return Ok(());
         }
-        self.cache_cancel_flag(lane)?;
-        let below = self.lane.replace(Some(lane));
-        let outer = self.hooks.swap_lane(u32::from(lane.0));
-        self.serve(lane, &header, &mut body);
-        self.hooks.swap_lane(outer);
-        self.lane.set(below);
+        self.serve_lane(lane, &header, &mut body)?;
         if self.is_lost() {
             return Err(ProtocolError::Disconnected);
         }
@@ -245,18 +233,13 @@ impl Session {
                 if header.flags.contains(Flags::WRITE_BACK) {
                     changes = decoder.write_back(originals)?;
                 }
-                let failed = header.kind == FrameKind::Failure;
-                let failure = if failed {
-                    Some(Failure::read(decoder.fields())?)
+                let answer = if header.kind == FrameKind::Failure {
+                    Err(match Failure::read(decoder.fields())? {
+                        Failure::Thrown => Thrown(decoder.value()?),
+                        Failure::Remote(error) => self.error(&error),
+                    })
                 } else {
-                    None
-                };
-                let answer = match failure {
-                    None => Ok(P::read(&mut decoder)?),
-                    Some(Failure::Thrown) => Err(Thrown(decoder.value()?)),
-                    Some(Failure::Remote(error)) => {
-                        Err(self.rt.throw(ErrorConstructor::Error, &error.to_string()))
-                    }
+                    Ok(P::read(&mut decoder)?)
                 };
                 decoder.finish()?;
                 Ok(answer)
@@ -284,17 +267,19 @@ impl Session {
             Err(DecodeError::Thrown(thrown)) => Err(thrown),
             Err(DecodeError::Remote(RemoteError::Stale(id))) => {
                 let text = format!("Python answered with object {id}, which it has released");
-                Err(self.rt.throw(ErrorConstructor::Error, &text))
+                Err(self.error(&text))
             }
-            Err(DecodeError::Remote(error)) => {
-                Err(self.rt.throw(ErrorConstructor::Error, &error.to_string()))
-            }
+            Err(DecodeError::Remote(error)) => Err(self.error(&error)),
             Err(DecodeError::Protocol(error)) if error.is_fatal() => {
                 self.lose(error);
                 Err(self.gone())
             }
             Err(DecodeError::Protocol(error)) => Err(self.rt.range_error(&error.to_string())),
         }
+    }
+
+    fn error(&self, text: &dyn ToString) -> Thrown {
+        self.rt.throw(ErrorConstructor::Error, &text.to_string())
     }
 
     fn unsendable(&self, error: EncodeError) -> Thrown {

@@ -219,12 +219,7 @@ impl Session {
         let mut texts = Vec::new();
         rt.reserve(&mut texts, names.len())?;
         for key in &names {
-            let name = rt.key_to_value(key)?;
-            texts.push(if name.is_string() {
-                name
-            } else {
-                rt.to_string_value(&name)?
-            });
+            texts.push(key_name(rt, key)?);
         }
         Ok(rt.array_from(texts)?)
     }
@@ -314,6 +309,15 @@ fn load_error(error: &LoadError) -> Refusal {
     .into()
 }
 
+/// The text of a key that is not a symbol.
+fn key_name(rt: Runtime, key: &Key) -> JsResult {
+    let name = rt.key_to_value(key)?;
+    if name.is_string() {
+        return Ok(name);
+    }
+    rt.to_string_value(&name)
+}
+
 /// The exports, and those that are functions or classes; the rest is read when it is needed.
 fn exports(rt: Runtime, object: Value) -> JsResult<Exports> {
     let mut bound = Vec::new();
@@ -330,13 +334,7 @@ fn exports(rt: Runtime, object: Value) -> JsResult<Exports> {
             if !rt.is_function(&value) {
                 continue;
             }
-            let name = rt.key_to_value(&key)?;
-            let name = if name.is_string() {
-                name
-            } else {
-                rt.to_string_value(&name)?
-            };
-            rt.push(&mut bound, (name, Lent(value)))?;
+            rt.push(&mut bound, (key_name(rt, &key)?, Lent(value)))?;
         }
     }
     Ok((Lent(object), bound))

@@ -26,11 +26,7 @@ impl Session {
             let prototype = self.tables.classes.borrow().prototype(id.get());
             self.describe_class(&prototype.ok_or(RemoteError::Stale(id.get()))?, id.get())?
         } else {
-            let object = self
-                .tables
-                .lent_value(id)
-                .ok_or(RemoteError::Stale(id.get()))?;
-            self.describe_object(&object)?
+            self.describe_object(&self.tables.held(id)?)?
         };
         Ok(Box::new(Record(description)))
     }

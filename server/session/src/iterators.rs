@@ -6,7 +6,6 @@
 
 use hostd_engine::{Invocation, JsResult, Key, Runtime, Value};
 use hostd_protocol::calls;
-use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
 
 use super::Session;
@@ -71,10 +70,7 @@ impl Session {
 
     /// Gives the next item of an iterator.
     pub(super) fn next(&self, (id,): (SlotId,)) -> Result<(bool, Value), Refusal> {
-        let iterator = self
-            .tables
-            .lent_value(id)
-            .ok_or(RemoteError::Stale(id.get()))?;
+        let iterator = self.tables.held(id)?;
         let (rt, intrinsics) = (self.runtime(), &self.tables.intrinsics);
         let unfinished = |is: bool| self.tables.objects.borrow_mut().set_unfinished(id, is);
         // An iterator that throws is at its end.
@@ -95,10 +91,7 @@ impl Session {
 
     /// Ends an iterator that the client does not read to its end.
     pub(super) fn close_iterator(&self, (id,): (SlotId,)) -> Result<(), Refusal> {
-        let iterator = self
-            .tables
-            .lent_value(id)
-            .ok_or(RemoteError::Stale(id.get()))?;
+        let iterator = self.tables.held(id)?;
         self.tables.objects.borrow_mut().set_unfinished(id, false);
         Ok(self.close(&iterator)?)
     }

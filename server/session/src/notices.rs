@@ -169,17 +169,13 @@ impl Session {
 
     /// Sends the releases that no frame has taken along.
     pub(super) fn flush_idle(&self) {
-        if !self.tables.remotes.borrow().has_released() {
-            return;
+        if self.tables.remotes.borrow().has_released() {
+            self.notify::<calls::Released>(&());
         }
-        self.notify::<calls::Released>(&());
     }
 
     fn flush_notices_now(&self) -> bool {
-        if !self.send_turn_request() {
-            return false;
-        }
-        if !self.send_settled() {
+        if !self.send_turn_request() || !self.send_settled() {
             return false;
         }
         loop {
@@ -232,7 +228,7 @@ impl Session {
         buffers.sent.clear();
         let written = part.put(&mut self.encoder(&mut buffers));
         let length = buffers.builder.body_bytes().len();
-        self.unsend(&mut buffers);
+        self.withdraw(&mut buffers);
         self.put_buffers(buffers);
         written.is_ok() && length < largest
     }
@@ -259,11 +255,7 @@ impl Session {
             }
         };
         if !sent {
-            self.unsend(&mut buffers);
-            self.tables
-                .remotes
-                .borrow_mut()
-                .put_back(buffers.releases.drain(..));
+            self.withdraw(&mut buffers);
         }
         self.put_buffers(buffers);
         sent

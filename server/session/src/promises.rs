@@ -32,10 +32,7 @@ fn settled(_: Runtime, call: &Invocation<'_>) -> JsResult {
 impl Session {
     /// Answers the state of a promise; subscribes to a pending one.
     pub(super) fn watch(&self, (id,): (SlotId,)) -> Result<OutcomeOf<u32>, Refusal> {
-        let promise = self
-            .tables
-            .lent_value(id)
-            .ok_or(RemoteError::Stale(id.get()))?;
+        let promise = self.tables.held(id)?;
         let rt = self.runtime();
         let Some(state) = rt.promise_state(&promise) else {
             return Err(rt.type_error("only a promise can be awaited").into());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, Result};
-use hostd_protocol::frame::FrameKind;
+use hostd_protocol::frame::{FrameKind, Header};
 use hostd_protocol::ids::{HOME_LANE, LaneIndex};
 
 use super::Session;
@@ -95,13 +95,7 @@ impl Session {
         if header.kind != FrameKind::Request {
             return Err(ProtocolError::violation("a reply without a request"));
         }
-        self.cache_cancel_flag(lane)?;
-        self.lane.set(Some(lane));
-        // A crash record names the lane.
-        let outer = self.hooks.swap_lane(u32::from(lane.0));
-        self.serve(lane, &header, body);
-        self.hooks.swap_lane(outer);
-        self.lane.set(None);
+        self.serve_lane(lane, &header, body)?;
         self.host.note_activity();
         if self.served.get().is_multiple_of(AGE_INTERVAL_CALLS) {
             self.age();
@@ -116,8 +110,25 @@ impl Session {
         Ok(())
     }
 
+    /// Serves a request; meanwhile its lane is the one that is being served.
+    pub(super) fn serve_lane(
+        &self,
+        lane: LaneIndex,
+        header: &Header,
+        body: &mut Vec<u8>,
+    ) -> Result {
+        self.cache_cancel_flag(lane)?;
+        let below = self.lane.replace(Some(lane));
+        // A crash record names the lane.
+        let outer = self.hooks.swap_lane(u32::from(lane.0));
+        self.serve(lane, header, body);
+        self.hooks.swap_lane(outer);
+        self.lane.set(below);
+        Ok(())
+    }
+
     /// Caches the cancel word of the lane for the interrupt handler.
-    pub(super) fn cache_cancel_flag(&self, lane: LaneIndex) -> Result {
+    fn cache_cancel_flag(&self, lane: LaneIndex) -> Result {
         let index = usize::from(lane.0);
         let mut flags = self.cancels.borrow_mut();
         if flags.get(index).is_none_or(Option::is_none) {

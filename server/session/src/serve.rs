@@ -6,7 +6,7 @@ use std::rc::Rc;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
-use hostd_protocol::ids::LaneIndex;
+use hostd_protocol::ids::{CallId, LaneIndex};
 use hostd_protocol::value::ValueReader;
 
 use super::Session;
@@ -140,13 +140,9 @@ impl Session {
         if let Err(Refusal::Unread(_)) = answer {
             buffers.builder.unread();
         }
-        let written = self.compose_body(buffers, level, changes, |out| match answer {
+        let written = self.compose_body(buffers, header.call, level, changes, |out| match answer {
             Ok(answer) => answer.write(out),
             Err(refusal) => refusal.write(self, out),
-        });
-        let written = written.and_then(|()| {
-            buffers.builder.finish(header.call, self.generation)?;
-            Ok(())
         });
         if written.is_err() {
             self.unsend(buffers);
@@ -175,10 +171,11 @@ impl Session {
         }
     }
 
-    /// Writes a body: the write-back, then the rest.
+    /// Writes a body: the write-back, then the rest. Checks that the frame can be sent.
     pub(super) fn compose_body(
         &self,
         buffers: &mut FrameBuffers,
+        call: CallId,
         level: &Level,
         changes: Option<&Changes>,
         write: impl FnOnce(&mut Encoder<'_, '_>) -> Encoded,
@@ -190,7 +187,9 @@ impl Session {
             let out = self.encoder(buffers);
             changes.write(&mut out.with_request_objects(&by_identity))?;
         }
-        write(&mut self.encoder(buffers))
+        write(&mut self.encoder(buffers))?;
+        buffers.builder.finish(call, self.generation)?;
+        Ok(())
     }
 
     /// An encoder of what comes next in the body.
@@ -199,8 +198,14 @@ impl Session {
         Encoder::new(&self.tables, out, &mut buffers.seen, &mut buffers.sent)
     }
 
-    /// Takes back what was counted for a frame that is not sent.
-    pub(super) fn unsend(&self, buffers: &mut FrameBuffers) {
+    /// Takes back what a frame that is not sent has counted, and its releases.
+    pub(super) fn withdraw(&self, buffers: &mut FrameBuffers) {
+        self.unsend(buffers);
+        let mut remotes = self.tables.remotes.borrow_mut();
+        remotes.put_back(buffers.releases.drain(..));
+    }
+
+    fn unsend(&self, buffers: &mut FrameBuffers) {
         for sent in buffers.sent.drain(..) {
             match sent {
                 Sent::Ours(id) => self.tables.objects.borrow_mut().unsend(id),

@@ -2,6 +2,7 @@
 //! which they were settled, or as notices.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 
 use hostd_engine::{PromiseState, Value};
 use hostd_protocol::calls::{self, SettledPromise};
@@ -81,21 +82,16 @@ impl Session {
     /// Sends what there is room for; false if something is left.
     pub(super) fn send_settled(&self) -> bool {
         loop {
-            let batch: Vec<Settled> = self
-                .settled
-                .borrow()
-                .iter()
-                .take(PER_FRAME_MAX)
-                .cloned()
-                .collect();
-            if batch.is_empty() {
-                return true;
-            }
+            let first =
+                |queue: &VecDeque<Settled>| queue.iter().take(PER_FRAME_MAX).cloned().collect();
             let batch = Batch {
-                promises: batch,
+                promises: first(&self.settled.borrow()),
                 full: NOTICE_FULL_BYTES,
                 taken: Cell::new(0),
             };
+            if batch.promises.is_empty() {
+                return true;
+            }
             if !self.notify::<calls::Settled>(&(&batch,)) {
                 return false;
             }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use hostd_engine::{Deferred, JsResult, PromiseState, Runtime, SlotData, Value};
 use hostd_napi::Host;
-use hostd_protocol::error::Result as Carried;
+use hostd_protocol::error::{RemoteError, Result as Carried};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::HostKind;
@@ -70,6 +70,11 @@ impl ObjectTables {
             .borrow()
             .get(id)
             .map(|object| object.value.clone())
+    }
+
+    /// The same for a request that needs the object.
+    pub(crate) fn held(&self, id: SlotId) -> Result<Value, RemoteError> {
+        self.lent_value(id).ok_or(RemoteError::Stale(id.get()))
     }
 
     /// The id of an object that the client holds.
