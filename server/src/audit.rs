@@ -119,7 +119,6 @@ impl Drop for Folder {
     }
 }
 
-/// Ignores exceptions, exits and finalizers of the addon.
 #[derive(Debug)]
 struct IgnoreAll;
 
@@ -227,7 +226,6 @@ fn summary() -> String {
     format!("Options that allow it: {}\n", options.join(", "))
 }
 
-/// Name and text of a script.
 fn source(script: &Script) -> anyhow::Result<(OsString, String)> {
     match script {
         Script::File(path) => {

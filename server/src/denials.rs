@@ -15,7 +15,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const OUTBOX_TIMEOUT: Duration = Duration::from_secs(1);
 const OUTBOX_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The number of denials that were reported.
 static REPORTED: Mutex<usize> = Mutex::new(0);
 
 /// Starts a thread that reports, even while the addon hangs or the process ends.

@@ -15,7 +15,6 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 /// Folders in which programs look for optional settings.
 const PROBED: [&str; 4] = ["/proc", "/sys", "/dev", "/etc"];
 
-/// This process, as the session sees it.
 #[derive(Debug)]
 pub(crate) struct ProcessHooks {
     /// What is applied once the addon is loaded.

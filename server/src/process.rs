@@ -29,7 +29,6 @@ const STACK_MARGIN: usize = 512 << 10;
 /// How long the client may take for each message of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The process after its first steps.
 #[derive(Debug)]
 struct Prepared {
     alone: SingleThreaded,

@@ -5,7 +5,6 @@ use std::fmt;
 
 use encoding_rs::Decoder;
 
-/// The decoders of a host's texts that arrive in pieces.
 #[derive(Default)]
 pub(crate) struct Decoders {
     pub(crate) by_number: HashMap<usize, Decoder>,

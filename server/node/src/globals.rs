@@ -73,7 +73,6 @@ const FUNCTIONS: [(&str, NativeCall); 42] = [
     ("setTimerCalls", timers::set_calls),
 ];
 
-/// Puts the globals in place.
 pub(crate) fn install(host: Host) -> Result<(), Thrown> {
     let rt = host.runtime();
     let native = rt.object_with_prototype(&Value::NULL)?;

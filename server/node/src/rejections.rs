@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use hostd_engine::Value;
 
-/// The rejections that are to be reported.
 #[derive(Debug, Default)]
 pub(crate) struct Rejections {
     /// With the reason, or without if a handler came later.
@@ -15,7 +14,6 @@ pub(crate) struct Rejections {
 }
 
 impl Rejections {
-    /// Whether there is nothing to report.
     pub(crate) fn is_empty(&self) -> bool {
         self.noted.is_empty()
     }
@@ -50,7 +48,6 @@ impl Rejections {
         self.due.append(&mut self.noted);
     }
 
-    /// Takes the next promise of this report.
     pub(crate) fn next_due(&mut self) -> Option<(Value, Option<Value>)> {
         self.due.pop_front()
     }

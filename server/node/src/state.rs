@@ -30,11 +30,9 @@ pub(crate) struct NodeState {
     /// The function of `process` that emits an event.
     pub(crate) listener: OnceCell<Value>,
     pub(crate) buffer_prototype: OnceCell<Value>,
-    /// The decoders of texts that arrive in pieces.
     pub(crate) decoders: RefCell<Decoders>,
 }
 
-/// A function that `process.nextTick` was given.
 #[derive(Debug)]
 pub(crate) struct Tick {
     pub(crate) function: Value,
@@ -44,7 +42,6 @@ pub(crate) struct Tick {
 /// Where in its round a loop is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Timers that are due.
     #[default]
     Timers,
     /// What threads posted.

@@ -14,7 +14,6 @@ use hostd_engine::Value;
 /// The beginning of this process for timers, `process.hrtime` and `process.uptime`.
 pub(crate) static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The timers and immediates of a host.
 #[derive(Debug)]
 pub(crate) struct Timers {
     begin: Instant,
@@ -58,7 +57,6 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// The time now.
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -151,7 +149,6 @@ impl Timers {
         self.phase.is_some()
     }
 
-    /// When the next timer may be due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let (&(due, _), _) = self.queue.first_key_value()?;
         self.begin.checked_add(Duration::from_millis(due))
@@ -166,7 +163,6 @@ impl Timers {
         !self.immediates.is_empty()
     }
 
-    /// Whether a timer or an immediate is due.
     pub(crate) fn is_due(&self) -> bool {
         self.has_immediates() || self.is_timer_due()
     }
@@ -189,14 +185,12 @@ impl Timers {
         std::mem::replace(&mut self.immediates, later)
     }
 
-    /// Gives those back that were not run.
     pub(crate) fn give_back(&mut self, mut left: VecDeque<Value>) {
         self.batch = left.len();
         left.append(&mut self.immediates);
         self.immediates = left;
     }
 
-    /// Whether some of a batch were not run.
     pub(crate) fn is_batch_left(&self) -> bool {
         self.batch > 0
     }

@@ -70,7 +70,6 @@ pub enum Use {
 /// The paths that were granted for writing, to find out which path of two was not.
 static WRITE: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
-/// Stores the paths that this process may write.
 pub(crate) fn keep(policy: &Policy) {
     let granted = policy.write.iter().chain(&policy.scratch);
     // A process is confined once.

@@ -114,7 +114,6 @@ fn needs_landlock_too(policy: &Policy) -> bool {
     policy.preset.namespaces == Namespaces::Jail || policy.unix && policy.network
 }
 
-/// The least version of Landlock that is sufficient.
 fn landlock_needed(policy: &Policy) -> u32 {
     /// The first version that separates abstract sockets, as a network namespace does.
     const SCOPES: u32 = 6;

@@ -70,7 +70,6 @@ static ENTRIES: [Entry; CALLS_MAX] = [const {
         stack: [const { AtomicU64::new(0) }; frames::FRAMES_MAX],
     }
 }; CALLS_MAX];
-/// The number of complete entries.
 static FILLED: AtomicUsize = AtomicUsize::new(0);
 /// The number of entries that were reported, and the process that reports them.
 static REPORTED: AtomicUsize = AtomicUsize::new(0);
@@ -139,7 +138,6 @@ pub fn denied(beyond: usize) -> Vec<DeniedCall> {
     denied
 }
 
-/// Whether the error is a denial.
 pub(crate) fn is_denial(errno: i32) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM | libc::EROFS)
         || errno == libc::ENOENT && JAILED.load(Ordering::Relaxed)

@@ -142,12 +142,10 @@ mod x86_64 {
 mod elsewhere {
     use rustix::io::Errno;
 
-    /// There is no gate here.
     pub(crate) fn gate() -> u64 {
         0
     }
 
-    /// Nothing is intercepted here.
     pub(crate) fn listen() -> Result<(), Errno> {
         Err(Errno::NOSYS)
     }

@@ -226,7 +226,6 @@ fn staged(path: &Path) -> PathBuf {
     Path::new(STAGE).join(inner)
 }
 
-/// The mount points of parts.
 #[derive(Default)]
 struct Places(HashSet<PathBuf>);
 
@@ -242,7 +241,6 @@ impl Places {
         Self::is_there(place, outcome)
     }
 
-    /// Makes a folder, and its parents.
     fn make_folder(&mut self, place: &Path) -> Result<(), Failure> {
         if place == Path::new(STAGE) || self.0.contains(place) {
             return Ok(());
@@ -286,9 +284,7 @@ enum Depth {
     AllBelow,
 }
 
-/// Restricts a mounted tree.
 fn tighten(tree: &OwnedFd, attributes: u64, depth: Depth) -> Result<(), Failure> {
-    /// The argument of `mount_setattr`.
     #[repr(C)]
     struct Attributes {
         set: u64,

@@ -48,7 +48,6 @@ pub fn version(at_most: u32) -> Result<u32, Errno> {
     Err(last_error())
 }
 
-/// The rights of a version.
 struct Rights {
     abi: ABI,
     read: BitFlags<AccessFs>,

@@ -164,7 +164,6 @@ pub(crate) fn try_out_user(alone: &SingleThreaded) -> Result<(), Failure> {
     try_in_a_copy(alone, || enter_user(alone))
 }
 
-/// Tries to enter namespaces in a child process.
 pub(crate) fn try_in_a_copy(
     alone: &SingleThreaded,
     enter: impl FnOnce() -> Result<String, Failure>,
@@ -274,7 +273,6 @@ fn pack(status: WaitStatus) -> [u8; 8] {
     (signal | code << 32).to_ne_bytes()
 }
 
-/// Signal and exit code.
 fn unpack(word: [u8; 8]) -> (libc::c_int, libc::c_int) {
     let word = i64::from_ne_bytes(word);
     let number = |word: i64| libc::c_int::try_from(word & 0xff).unwrap_or(0);

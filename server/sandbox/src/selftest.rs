@@ -70,7 +70,6 @@ fn open_of(process: libc::pid_t, file: &str) -> libc::c_long {
     open(&format!("/proc/{process}/{file}"), libc::O_RDONLY)
 }
 
-/// Opens and closes a file.
 fn open(path: &str, flags: libc::c_int) -> libc::c_long {
     let Ok(path) = CString::new(path) else {
         return -1;

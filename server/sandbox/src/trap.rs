@@ -31,7 +31,6 @@ impl FilteredCall {
         call.filter(|call| call.code == FILTERED)
     }
 
-    /// The number of the call on its architecture.
     pub(crate) fn number(&self) -> u32 {
         self.number.cast_unsigned()
     }
@@ -60,7 +59,6 @@ impl FilteredCall {
         paths.second.map(usize::from)
     }
 
-    /// The arguments of the interrupted call.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn arguments(&self, context: &libc::ucontext_t) -> [u64; 6] {
         use libc::{REG_R8, REG_R9, REG_R10, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RSI};

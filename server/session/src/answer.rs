@@ -13,7 +13,6 @@ use crate::marshal::{DecodeError, EncodeError, Encoded, Encoder, Lent};
 
 /// A result that is written as the part `P`.
 pub(super) trait Answers<P> {
-    /// The result as an answer.
     fn answer(self) -> Answer;
 }
 
@@ -33,7 +32,6 @@ macro_rules! answers {
         })*
 
         impl Answer {
-            /// Writes the body of the reply.
             pub(super) fn write(&self, out: &mut Encoder<'_, '_>) -> Encoded {
                 match self {
                     $(Self::$name(result) => Put::<$part, _>::put(result, out),)*
@@ -44,9 +42,7 @@ macro_rules! answers {
 }
 
 answers! {
-    /// Nothing.
     Nothing(()) as ();
-    /// Yes or no.
     Flag(bool) as bool;
     /// A value, by the contract.
     Value(Value) as AnyValue;
@@ -58,9 +54,7 @@ answers! {
     Outcome(OutcomeOf<u32>) as PromiseOutcome<u32>;
     /// A turn was taken: whether more is left, and the promises that were settled.
     Turn((bool, Batch)) as (bool, List<SettledPromise>);
-    /// What an object is.
     Description(Box<Record<Description>>) as Record<Description>;
-    /// Counters.
     Stats(Box<Record<HostStats>>) as Record<HostStats>;
     /// What an addon exports, with the functions and classes among them.
     Exports(Box<Exports>) as (AnyValue, List<NamedExport>);
@@ -72,9 +66,7 @@ pub(super) type Exports = (Lent, Vec<(Value, Lent)>);
 /// Why a request has no answer.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// JavaScript threw.
     Thrown(Thrown),
-    /// The host refuses.
     Remote(RemoteError),
     /// The host refuses, and has read nothing of the request.
     Unread(RemoteError),
@@ -132,7 +124,6 @@ impl From<EncodeError> for Refusal {
 }
 
 impl Refusal {
-    /// Writes the body of the failure.
     pub(super) fn write(&self, session: &Session, out: &mut Encoder<'_, '_>) -> Encoded {
         let error = match self {
             Self::Thrown(_) if session.is_cancelled() => RemoteError::Cancelled,

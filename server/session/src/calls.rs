@@ -25,7 +25,6 @@ use crate::marshal::{Asked, Decoder, Lent, apply};
 const SCRIPT: &str = "<run_script>";
 
 impl Session {
-    /// Serves one call.
     pub(super) fn run_call(
         &self,
         call: CallKind,

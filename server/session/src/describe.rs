@@ -12,9 +12,7 @@ use super::Session;
 use super::answer::Refusal;
 use crate::marshal::{class_prototype, nature};
 
-/// How far a chain of prototypes is followed.
 const PROTOTYPES_MAX: usize = 256;
-/// The most names in a description.
 const MOST_NAMES: usize = 4096;
 
 impl Session {
@@ -135,7 +133,6 @@ impl Session {
             && class_prototype(&self.tables, value).is_none()
     }
 
-    /// The name of the class that made an object.
     fn class_name(&self, object: &Value) -> String {
         let constructor = &self.tables.intrinsics.constructor;
         let class = self.runtime().data_property(object, constructor);

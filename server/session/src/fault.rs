@@ -26,7 +26,6 @@ pub const VARIABLE: &str = "NAPI_HOSTD_FAULT";
 /// Where in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Before anything is written or read.
     Before,
     /// When half is written.
     Middle,

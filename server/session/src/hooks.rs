@@ -11,7 +11,6 @@ use hostd_protocol::value::ClientKind;
 use super::Session;
 use crate::lent::REMOTE_TOKEN;
 
-/// The hooks of Node-API.
 #[derive(Debug)]
 pub(super) struct Hooks;
 
@@ -60,7 +59,6 @@ fn origin_name(origin: Origin) -> &'static str {
     }
 }
 
-/// Gives the engine its hooks.
 pub(super) fn install(session: &Rc<Session>) {
     session.rt.set_remote_hooks(Rc::new(Remote));
     let served = Rc::downgrade(session);

@@ -127,7 +127,6 @@ pub(crate) struct Iterators {
 }
 
 impl Iterators {
-    /// Makes the prototypes.
     pub(crate) fn make(rt: Runtime, step_client: NativeCall) -> JsResult<Self> {
         let built_in = rt.eval_bootstrap(PROTOTYPES, "node:internal/iterators")?;
         let steps = [

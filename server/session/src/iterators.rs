@@ -40,13 +40,11 @@ pub(super) fn step_of_client(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 }
 
 impl Session {
-    /// Gives the client an iterator over an object.
     pub(super) fn iterate(&self, (object,): (Value,)) -> Result<Lent, Refusal> {
         let symbol = &self.tables.intrinsics.iterator;
         self.iterator_by(symbol, "this object is not iterable", &object)
     }
 
-    /// Gives the client an asynchronous iterator over an object.
     pub(super) fn iterate_async(&self, (object,): (Value,)) -> Result<Lent, Refusal> {
         let symbol = &self.tables.intrinsics.iterators.async_symbol;
         let complaint =
@@ -68,7 +66,6 @@ impl Session {
         Ok(Lent(iterator))
     }
 
-    /// Gives the next item of an iterator.
     pub(super) fn next(&self, (id,): (SlotId,)) -> Result<(bool, Value), Refusal> {
         let iterator = self.tables.held(id)?;
         let (rt, intrinsics) = (self.runtime(), &self.tables.intrinsics);

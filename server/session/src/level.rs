@@ -13,7 +13,6 @@ use crate::marshal::{Baseline, RequestObjects, Seen, Sent};
 pub(crate) struct Level {
     /// What the body begins with.
     pub(crate) flags: Cell<Flags>,
-    /// The body, as it came.
     pub(crate) body: RefCell<Vec<u8>>,
     /// The compounds it brought.
     pub(crate) objects: RefCell<RequestObjects>,
@@ -24,7 +23,6 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    /// Makes it ready for the next request.
     pub(crate) fn clear(&self) {
         self.objects.borrow_mut().clear();
         self.baseline.borrow_mut().clear();
@@ -38,14 +36,11 @@ pub(crate) struct FrameBuffers {
     pub(crate) seen: Seen,
     pub(crate) sent: Vec<Sent>,
     pub(crate) releases: Vec<Release>,
-    /// The body of the reply.
     pub(crate) body: Vec<u8>,
-    /// The compounds of the reply.
     pub(crate) objects: RequestObjects,
 }
 
 impl FrameBuffers {
-    /// Empty memory.
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             builder: FrameBuilder::new(limits),

@@ -76,7 +76,6 @@ pub struct Session {
     /// The number of the last subscription to a promise.
     watches: Cell<u32>,
     settled: RefCell<VecDeque<Settled>>,
-    /// What is done at the beginning of the next turn.
     due: RefCell<Vec<Due>>,
     notices: RefCell<Notices>,
     /// The requests of the client that are open on the lane that is being served, outermost first.
@@ -116,7 +115,6 @@ impl Session {
         Closer::of(&self.turn_requests)
     }
 
-    /// This thread's session.
     pub(crate) fn current() -> Option<Rc<Self>> {
         CURRENT.with_borrow(Weak::upgrade)
     }

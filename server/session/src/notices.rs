@@ -35,7 +35,6 @@ const REMINDER_INTERVAL: Duration = Duration::from_millis(250);
 const REMINDER_DOUBLINGS_MAX: u32 = 3;
 
 impl Session {
-    /// Queues an uncaught error for the client.
     pub(super) fn note_uncaught(&self, error: &Value, origin: &'static str) {
         let mut notices = self.notices.borrow_mut();
         if notices.uncaught.len() < UNCAUGHT_MAX {
@@ -85,7 +84,6 @@ impl Session {
         Some(REMINDER_INTERVAL * (1 << self.reminders.get()))
     }
 
-    /// Queues something for the beginning of the next turn.
     pub(super) fn run_in_turn(&self, due: Due) {
         self.due.borrow_mut().push(due);
         self.announce_turn();
@@ -104,7 +102,6 @@ impl Session {
         }
     }
 
-    /// Whether a turn has something to do.
     pub(super) fn has_pending(&self) -> bool {
         !self.due.borrow().is_empty() || self.host.has_pending()
     }

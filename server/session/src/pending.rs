@@ -23,10 +23,8 @@ pub(super) struct Settled {
     pub(super) promise: Value,
 }
 
-/// The notices that are to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// A turn is to be requested.
     pub(super) request_turn: bool,
     /// It was requested before: the wake pipe alone is not enough.
     pub(super) again: bool,

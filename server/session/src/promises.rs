@@ -65,7 +65,6 @@ impl Session {
         })
     }
 
-    /// Subscribes by a reaction of the promise.
     fn follow(&self, promise: &Value, watch: u32) -> JsResult<()> {
         let rt = self.runtime();
         let identity = promise.identity().unwrap_or_default();

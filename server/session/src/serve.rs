@@ -60,7 +60,6 @@ impl Session {
         self.run_call(call, reader, level)
     }
 
-    /// Reads the block of releases of a frame.
     pub(super) fn take_releases(
         &self,
         flags: Flags,
@@ -192,7 +191,6 @@ impl Session {
         Ok(())
     }
 
-    /// An encoder of what comes next in the body.
     pub(super) fn encoder<'e>(&'e self, buffers: &'e mut FrameBuffers) -> Encoder<'e, 'e> {
         let out = buffers.builder.body();
         Encoder::new(&self.tables, out, &mut buffers.seen, &mut buffers.sent)

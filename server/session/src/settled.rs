@@ -19,7 +19,6 @@ const NOTICE_FULL_BYTES: usize = 48 << 10;
 /// A result of more bytes is not sent along: the client requests it.
 const VALUE_BYTES_MAX: usize = 8 << 10;
 
-/// Promises for one frame.
 #[derive(Debug)]
 pub(super) struct Batch {
     promises: Vec<Settled>,
@@ -58,7 +57,6 @@ impl Put<List<SettledPromise>, Encoder<'_, '_>> for Batch {
 }
 
 impl Session {
-    /// Queues a settled promise for the client.
     pub(super) fn note_settled(&self, settled: Settled) {
         self.settled.borrow_mut().push_back(settled);
     }
@@ -74,7 +72,6 @@ impl Session {
         }
     }
 
-    /// Whether settled promises are queued.
     pub(super) fn has_settled(&self) -> bool {
         !self.settled.borrow().is_empty()
     }
@@ -111,10 +108,8 @@ impl Session {
     }
 }
 
-/// The outcome of a promise on this side.
 pub(super) type OutcomeOf<P> = PromiseOutcome<P, Value>;
 
-/// The outcome of a promise in this state.
 pub(super) fn outcome<P>(state: PromiseState, pending: P) -> OutcomeOf<P> {
     match state {
         PromiseState::Pending => PromiseOutcome::Pending(pending),

@@ -21,7 +21,6 @@ pub(crate) const CALLABLE_TAG: u8 = 64;
 /// A subscription to a promise that is about to be lent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fresh {
-    /// Which promise.
     pub(crate) identity: usize,
     /// The number of the subscription: distinguishes it from earlier ones of the same id; never zero.
     pub(crate) watch: u32,
@@ -29,7 +28,6 @@ pub(crate) struct Fresh {
     pub(crate) is_made: bool,
 }
 
-/// The objects of a session.
 #[derive(Debug)]
 pub(crate) struct ObjectTables {
     pub(crate) host: Host,
@@ -77,7 +75,6 @@ impl ObjectTables {
         self.lent_value(id).ok_or(RemoteError::Stale(id.get()))
     }
 
-    /// The id of an object that the client holds.
     #[inline]
     pub(crate) fn lent_id(&self, identity: usize) -> Option<SlotId> {
         self.objects.borrow().find(identity)
@@ -103,19 +100,16 @@ impl ObjectTables {
         Ok(sent.unwrap_or((HostKind::Object, 0)))
     }
 
-    /// Lends an object that the client does not hold yet.
     pub(crate) fn lend(&self, object: LentObject) -> Carried<SlotId> {
         self.objects.borrow_mut().lend(object)
     }
 
-    /// The number of a class, by its prototype.
     pub(crate) fn class_id(&self, prototype: &Value) -> u32 {
         self.classes.borrow_mut().id(self.rt, prototype)
     }
 
     // The client's objects.
 
-    /// The id under which a value lives at the client.
     pub(crate) fn remote_slot(&self, value: &Value) -> Option<SlotId> {
         let slot = |number: u64| SlotId::new(u32::try_from(number).ok()?);
         if let Some(id) = self.rt.remote_id(value) {
@@ -140,7 +134,6 @@ impl ObjectTables {
         self.remotes.borrow_mut().receive(id)
     }
 
-    /// Counts that an object of the client's is sent back to it.
     pub(crate) fn send_back(&self, id: SlotId) -> Carried<()> {
         self.remotes.borrow_mut().send_back(id)
     }

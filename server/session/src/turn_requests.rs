@@ -40,7 +40,6 @@ impl TurnRequests {
         }
     }
 
-    /// Takes the request, if there is one.
     pub(crate) fn take(&self) -> bool {
         self.is_requested.load(Ordering::Relaxed) && self.is_requested.swap(false, Ordering::AcqRel)
     }
@@ -59,12 +58,10 @@ impl TurnRequests {
         }
     }
 
-    /// Whether the session is to end.
     pub(crate) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Acquire)
     }
 
-    /// Notes that the session has ended in order.
     pub(crate) fn set_over(&self) {
         self.is_over.store(true, Ordering::Release);
     }

@@ -31,7 +31,6 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest number of connections that wait at once.
 const PENDING_MAX: usize = 64;
 
-/// A connection whose handover has not arrived.
 #[derive(Debug)]
 struct Pending {
     stream: UnixStream,
@@ -186,7 +185,6 @@ impl Server {
         }
     }
 
-    /// Reports the exit of the hosts that have ended.
     fn reap(&mut self) {
         let own = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
         let own = u64::try_from(own).unwrap_or(0).saturating_mul(1024);
@@ -216,7 +214,6 @@ impl Server {
     }
 }
 
-/// What is readable.
 #[derive(Debug)]
 struct Ready {
     signals: bool,

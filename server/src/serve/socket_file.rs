@@ -18,7 +18,6 @@ pub(super) struct SocketFile {
 }
 
 impl SocketFile {
-    /// Listens at this path, or at a generated one.
     pub(super) fn open(path: Option<PathBuf>) -> anyhow::Result<(Self, UnixListener)> {
         let (path, made) = if let Some(path) = path {
             let folder = folder_of(&path)?;

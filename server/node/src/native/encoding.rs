@@ -28,7 +28,6 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding with that number.
     pub(super) fn from_number(number: i32) -> Option<Self> {
         use Encoding::{Ascii, Base64, Base64Url, Hex, Latin1, Utf8, Utf16};
         let all = [Utf8, Utf16, Latin1, Ascii, Hex, Base64, Base64Url];

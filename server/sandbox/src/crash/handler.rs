@@ -58,7 +58,6 @@ pub(super) fn prepare(node_api: NodeApi) {
     NODE_API.store(node_api as *mut (), Ordering::Release);
 }
 
-/// Installs the handler for [`SIGNALS`].
 pub(super) fn install() -> Result<(), StepError> {
     for signal in SIGNALS {
         // With a filter, SIGSYS has a handler already.
@@ -77,14 +76,12 @@ fn is_handled(signal: libc::c_int) -> bool {
     now.sa_sigaction != libc::SIG_DFL
 }
 
-/// Installs the handler for one signal.
 pub(super) fn install_for(signal: libc::c_int) -> Result<(), Errno> {
     // A fault in the handler must enter it again, so that the process ends by the first signal.
     let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
     set_action(signal, handle as *const () as libc::sighandler_t, flags)
 }
 
-/// The handler of [`SIGNALS`].
 pub(super) extern "C" fn handle(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,

@@ -138,7 +138,6 @@ pub(super) fn page() -> Option<&'static Page> {
     unsafe { page.as_ref() }
 }
 
-/// The address of a part of the mapping.
 pub(super) fn part<T>(offset: usize) -> *mut T {
     PAGE.load(Ordering::Acquire)
         .wrapping_byte_add(offset)
@@ -170,7 +169,6 @@ pub(super) fn map(file: &OwnedFd) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Stores as much of a text as fits.
 pub(super) fn store(field: &[AtomicU64], text: &[u8]) {
     for (word, bytes) in field.iter().zip(text.chunks(8)) {
         let mut whole = [0_u8; 8];

@@ -88,7 +88,6 @@ fn is_small(attributes: *const libc::pthread_attr_t) -> bool {
     answer != 0 || bytes < STACK_BYTES_MIN
 }
 
-/// The first function of a thread.
 extern "C-unwind" fn begin(start: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: C8; it was made for this thread, which calls this once.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };

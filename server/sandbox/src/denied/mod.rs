@@ -91,7 +91,6 @@ static CONFINED: AtomicBool = AtomicBool::new(false);
 static JAILED: AtomicBool = AtomicBool::new(false);
 static NETWORK: AtomicBool = AtomicBool::new(false);
 
-/// Records denials from now on.
 pub(crate) fn begin(jailed: bool, network: bool) {
     JAILED.store(jailed, Ordering::Relaxed);
     NETWORK.store(network, Ordering::Relaxed);
@@ -238,7 +237,6 @@ impl Text {
     }
 }
 
-/// The error of the last failed function.
 fn last_error() -> i32 {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }

@@ -127,7 +127,6 @@ pub(super) const BUFFER_SIZES: [u32; 2] = [
     8, // SO_RCVBUF
 ];
 
-/// The number of a system call on x86-64.
 pub(super) const fn number(call: Sysno) -> u32 {
     call.id().cast_unsigned()
 }
@@ -137,12 +136,10 @@ pub fn name_of(number: u32) -> Option<&'static str> {
     Sysno::new(number as usize).map(|call| call.name())
 }
 
-/// Whether it is the call that blocks signals.
 pub(crate) fn blocks_signals(number: u32) -> bool {
     number == self::number(Sysno::rt_sigprocmask)
 }
 
-/// Whether it is the call that ends the process.
 pub(crate) fn ends_process(number: u32) -> bool {
     number == self::number(Sysno::exit_group)
 }

@@ -249,7 +249,6 @@ impl<'a> Writer<'a> {
         self.load(AT_ARCHITECTURE);
     }
 
-    /// Emits a binary tree over the leaves.
     fn tree(&mut self, leaves: &[Leaf<'a>]) -> Place {
         match leaves {
             [] => self.answer(Verdict::Kill),
@@ -267,7 +266,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Emits the clauses of a rule in their order.
     fn checks(&mut self, rule: &'a Rule) -> Place {
         let says_the_same = |(other, _): &&(&Rule, Place)| {
             (&other.clauses, other.otherwise) == (&rule.clauses, rule.otherwise)
@@ -293,7 +291,6 @@ impl<'a> Writer<'a> {
         next.from_anywhere
     }
 
-    /// Emits one test with its two targets.
     fn test(&mut self, test: &Test, holds: Entry, fails: Entry) -> Entry {
         let offset =
             AT_ARGUMENTS + 8 * u32::from(test.argument) + 4 * u32::from(test.half == Half::High);

@@ -282,7 +282,6 @@ fn sockets(allowed: &Allowed) -> Vec<Clause> {
     clauses
 }
 
-/// The rules that options replace.
 fn granted(allowed: &Allowed) -> Vec<Rule> {
     let free = |call| Rule::plain(call, Verdict::Allow);
     let mut rules: Vec<Rule> = Vec::new();
@@ -397,7 +396,6 @@ pub fn table(allowed: &Allowed) -> Vec<Rule> {
     rules
 }
 
-/// Makes these rules record denials.
 pub(super) fn note_all(rules: &mut [Rule], by_path: impl Fn(&Rule) -> bool) {
     for rule in rules {
         let by_path = by_path(rule);

@@ -77,7 +77,6 @@ impl Classes {
         id
     }
 
-    /// The prototype with this number, if it lives.
     pub(crate) fn prototype(&self, id: u32) -> Option<Value> {
         let class = self.known.get(self.addresses.get(&id)?)?;
         (class.id == id).then(|| class.prototype.get())?

@@ -12,7 +12,6 @@ use rustc_hash::FxHashMap;
 pub(crate) struct LentObject {
     /// The object; this is what keeps it alive.
     pub(crate) value: Value,
-    /// The kind that was sent to the client.
     pub(crate) kind: HostKind,
     /// The class id that was sent to the client, or zero.
     pub(crate) class: u32,
@@ -30,7 +29,6 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// An empty table for at most `limit` objects.
     pub(crate) fn new(limit: u32) -> Self {
         Self {
             table: Lent::new(limit),
@@ -38,13 +36,11 @@ impl Objects {
         }
     }
 
-    /// The object with this id, if the client holds it.
     #[inline]
     pub(crate) fn get(&self, id: SlotId) -> Option<&LentObject> {
         self.table.get(id)
     }
 
-    /// The id of an object that the client holds.
     #[inline]
     pub(crate) fn find(&self, identity: usize) -> Option<SlotId> {
         if self.ids.is_empty() {
@@ -53,7 +49,6 @@ impl Objects {
         self.ids.get(&identity).copied()
     }
 
-    /// Counts another sending of an object that the client holds.
     pub(crate) fn again(&mut self, id: SlotId) -> Result {
         self.table.again(id)
     }
@@ -95,14 +90,12 @@ impl Objects {
         }
     }
 
-    /// Notes whether the client is in the middle of an iterator.
     pub(crate) fn set_unfinished(&mut self, id: SlotId, unfinished: bool) {
         if let Some(object) = self.table.get_mut(id) {
             object.unfinished = unfinished;
         }
     }
 
-    /// How many objects the client holds.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }

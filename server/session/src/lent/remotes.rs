@@ -32,7 +32,6 @@ struct Proxy {
 }
 
 impl Remotes {
-    /// An empty table for at most `limit` objects.
     pub(crate) fn new(limit: u32) -> Self {
         Self {
             received: Received::new(limit),
@@ -52,7 +51,6 @@ impl Remotes {
         Ok(self.find(id))
     }
 
-    /// The living proxy of an id.
     pub(crate) fn find(&self, id: SlotId) -> Option<Value> {
         self.proxies.get(&id.get())?.weak.get()
     }
@@ -66,7 +64,6 @@ impl Remotes {
         }
     }
 
-    /// Notes the proxy that was made with that token.
     pub(crate) fn insert(&mut self, id: SlotId, token: FinalizerToken, weak: Weak) {
         let serial = token.words[1];
         self.proxies.insert(id.get(), Proxy { weak, serial });
@@ -99,7 +96,6 @@ impl Remotes {
         self.received.unsend_back(id);
     }
 
-    /// Whether releases wait.
     pub(crate) fn has_released(&self) -> bool {
         !self.released.is_empty()
     }
@@ -110,12 +106,10 @@ impl Remotes {
         self.released.drain(..most)
     }
 
-    /// Takes back releases whose frame was never sent.
     pub(crate) fn put_back(&mut self, releases: impl Iterator<Item = Release>) {
         self.released.extend(releases);
     }
 
-    /// How many of the client's objects are held.
     pub(crate) fn len(&self) -> usize {
         self.received.len()
     }

@@ -44,7 +44,6 @@ impl Seen {
         self.originals = Some(Vec::new());
     }
 
-    /// The compounds that were kept.
     pub(crate) fn take_originals(&mut self) -> Vec<Original> {
         self.originals.take().unwrap_or_default()
     }
@@ -132,13 +131,11 @@ impl RequestObjects {
         Ok(())
     }
 
-    /// The object of a compound, if it is known already.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Value> {
         self.values.get(index as usize)?.as_ref()
     }
 
-    /// Whether there is no compound.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
@@ -149,12 +146,10 @@ impl RequestObjects {
         rt.push(&mut self.starts, position)
     }
 
-    /// Where the outermost values with compounds in them begin.
     pub(crate) fn starts(&self) -> impl Iterator<Item = usize> {
         self.starts.iter().copied()
     }
 
-    /// The numbers of the compounds by their identity.
     pub(crate) fn by_identity(&self, rt: Runtime) -> JsResult<FxHashMap<usize, u32>> {
         let mut numbers = FxHashMap::default();
         let room = numbers.try_reserve(self.values.len());
@@ -164,7 +159,6 @@ impl RequestObjects {
         Ok(numbers)
     }
 
-    /// The compounds with their numbers.
     fn iter(&self) -> impl Iterator<Item = (u32, &Value)> {
         (0_u32..)
             .zip(&self.values)

@@ -43,7 +43,6 @@ pub(super) fn decode(
 }
 
 impl Encoder<'_, '_> {
-    /// Writes a buffer that is lent under this id.
     pub(super) fn buffer(&mut self, value: &Value, identity: usize, id: SlotId) -> Encoded {
         let element = element_kind(self.tables, self.rt, value);
         let bytes = self.rt.copy_bytes(value)?.unwrap_or_default();

@@ -43,7 +43,6 @@ impl From<RemoteError> for DecodeError {
     }
 }
 
-/// The result of reading.
 pub(crate) type Decoded<T = Value> = Result<T, DecodeError>;
 
 /// A container whose elements are being read, in case one of them refers to it.
@@ -53,7 +52,6 @@ enum Unbuilt {
     Object,
 }
 
-/// Reads one block.
 #[derive(Debug)]
 pub(crate) struct Decoder<'d, 'b> {
     pub(super) tables: &'d ObjectTables,
@@ -84,7 +82,6 @@ impl<'d, 'b> Decoder<'d, 'b> {
         }
     }
 
-    /// The fixed fields around the values.
     pub(crate) fn fields(&mut self) -> &mut ValueReader<'b> {
         &mut self.reader
     }

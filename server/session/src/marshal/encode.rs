@@ -36,7 +36,6 @@ impl From<Thrown> for EncodeError {
     }
 }
 
-/// The result of writing.
 pub(crate) type Encoded<T = ()> = Result<T, EncodeError>;
 
 /// Integers below this are exact in a double.
@@ -52,13 +51,10 @@ const VALUE_BYTES: usize = 16;
 /// What was counted for a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sent {
-    /// One of the host's objects was lent.
     Ours(SlotId),
-    /// One of the client's objects was sent back.
     Theirs(SlotId),
 }
 
-/// Writes one block.
 #[derive(Debug)]
 pub(crate) struct Encoder<'e, 'w> {
     pub(crate) tables: &'e ObjectTables,
@@ -72,7 +68,6 @@ pub(crate) struct Encoder<'e, 'w> {
 }
 
 impl<'e, 'w> Encoder<'e, 'w> {
-    /// An encoder of a block that begins here.
     pub(crate) fn new(
         tables: &'e ObjectTables,
         out: ValueWriter<'w>,
@@ -99,18 +94,15 @@ impl<'e, 'w> Encoder<'e, 'w> {
         }
     }
 
-    /// Begins another block in the same frame.
     pub(crate) fn restart(&mut self) {
         self.seen.clear();
         self.out.restart_numbering();
     }
 
-    /// The fixed fields around the values.
     pub(crate) fn fields(&mut self) -> &mut ValueWriter<'w> {
         &mut self.out
     }
 
-    /// Writes a value.
     pub(crate) fn value(&mut self, value: &Value) -> Encoded {
         if let Some(int) = value.as_i32() {
             self.out.int32(int);
@@ -135,7 +127,6 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
-    /// Writes values after their count.
     pub(crate) fn values(&mut self, values: &[Value]) -> Encoded {
         self.out.put_u32(count(values.len())?);
         self.each(values)
@@ -151,7 +142,6 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
-    /// Writes the arguments of a call after their count.
     pub(crate) fn arguments(&mut self, arguments: &[Value]) -> Encoded {
         self.out.put_u32(count(arguments.len())?);
         for (position, argument) in (0..).zip(arguments) {
@@ -161,7 +151,6 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
-    /// Writes an object of any kind by reference.
     pub(crate) fn lend(&mut self, value: &Value) -> Encoded {
         let remote = value
             .identity()
@@ -338,7 +327,6 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(true)
     }
 
-    /// Writes the key of an own property.
     pub(crate) fn key(&mut self, key: &hostd_engine::Key) -> Encoded {
         let text = self.rt.key_text(key)?;
         if text.is_lossy() {
@@ -383,7 +371,6 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(sent)
     }
 
-    /// Writes an object that is not lent yet.
     fn lend_new(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded {
         let id = self.count_lent(value, kind, class)?;
         let class = if kind == HostKind::Promise {

@@ -66,7 +66,6 @@ impl Decoder<'_, '_> {
 }
 
 impl Encoder<'_, '_> {
-    /// Writes an error that is lent under this id.
     pub(super) fn error(&mut self, value: &Value, identity: usize, id: SlotId) -> Encoded {
         if !self.rt.stack_ok() {
             return Err(self.rt.stack_overflow().into());

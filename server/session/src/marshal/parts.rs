@@ -13,7 +13,6 @@ use hostd_protocol::value::{ValueReader, ValueWriter};
 use super::decode::{DecodeError, Decoded, Decoder};
 use super::encode::{EncodeError, Encoded, Encoder};
 
-/// The side of the host.
 #[derive(Debug)]
 pub(crate) enum HostSide {}
 
@@ -81,7 +80,6 @@ impl PartWriter for Encoder<'_, '_> {
     }
 }
 
-/// What can be written as the part `P`.
 pub(crate) trait Writable<P>: for<'e, 'w> Put<P, Encoder<'e, 'w>> {}
 
 impl<P, T: for<'e, 'w> Put<P, Encoder<'e, 'w>>> Writable<P> for T {}

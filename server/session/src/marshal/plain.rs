@@ -20,13 +20,10 @@ pub(crate) enum Plain {
     Array(u32),
     /// A plain object: its enumerable string keys and the values in their order.
     Object(Keys, Vec<Value>),
-    /// A date.
     Date(f64),
     /// A map: its keys and values in turns.
     Map(Vec<Value>),
-    /// A set.
     Set(Vec<Value>),
-    /// A buffer or a view.
     Buffer,
     /// An error of this host.
     Error,
@@ -34,7 +31,6 @@ pub(crate) enum Plain {
     Remote(SlotId),
 }
 
-/// Decides how an object crosses.
 pub(super) fn classify(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
     let rt = tables.rt;
     if rt.is_function(value) {
@@ -134,13 +130,11 @@ fn object(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
     Ok(Plain::Object(keys, values))
 }
 
-/// Whether there is no element at this place of an array.
 pub(super) fn is_hole(rt: Runtime, array: &Value, place: u32) -> JsResult<bool> {
     let key = rt.key_index(place)?;
     Ok(!rt.has_own(array, &key)?)
 }
 
-/// Whether it is a buffer or a view of one.
 pub(super) fn is_buffer(rt: Runtime, value: &Value) -> bool {
     rt.is_typed_array(value)
         || rt.is_array_buffer(value)

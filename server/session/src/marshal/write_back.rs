@@ -52,13 +52,11 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
     }
 }
 
-/// The compounds that changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     changed: Vec<(u32, Change)>,
@@ -93,12 +91,10 @@ impl Changes {
         Ok(search.changes)
     }
 
-    /// Whether nothing changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.changed.is_empty()
     }
 
-    /// Writes the block.
     pub(crate) fn write(&self, encoder: &mut Encoder<'_, '_>) -> Encoded {
         encoder.fields().put_u32(count(self.changed.len())?);
         for (index, change) in &self.changed {
