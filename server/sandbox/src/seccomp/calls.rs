@@ -60,72 +60,50 @@ pub(super) const DANGEROUS: &[Sysno] = &calls!(
     adjtimex clock_settime clock_adjtime quotactl quotactl_fd vhangup sync
 );
 
+/// Constants of the kernel by their names.
+macro_rules! constants {
+    ($($name:ident)*) => {{
+        use libc::*;
+        [$($name.cast_unsigned()),*]
+    }};
+}
+/// The constants that `libc` lacks.
+const PR_GET_AUXV: i32 = 0x4155_5856;
+const F_SETSIG: i32 = 10;
+const F_SETOWN_EX: i32 = 15;
+
 /// The options of `prctl` that are allowed: they concern the process only, and undo no layer.
-pub(super) const PRCTL: [u32; 18] = [
-    2,           // PR_GET_PDEATHSIG
-    3,           // PR_GET_DUMPABLE
-    7,           // PR_GET_KEEPCAPS
-    15,          // PR_SET_NAME
-    16,          // PR_GET_NAME
-    21,          // PR_GET_SECCOMP
-    23,          // PR_CAPBSET_READ
-    29,          // PR_SET_TIMERSLACK
-    30,          // PR_GET_TIMERSLACK
-    37,          // PR_GET_CHILD_SUBREAPER
-    39,          // PR_GET_NO_NEW_PRIVS
-    40,          // PR_GET_TID_ADDRESS
-    41,          // PR_SET_THP_DISABLE
-    42,          // PR_GET_THP_DISABLE
-    52,          // PR_GET_SPECULATION_CTRL
-    66,          // PR_GET_MDWE
-    0x4155_5856, // PR_GET_AUXV
-    0x5356_4d41, // PR_SET_VMA
-];
+#[rustfmt::skip]
+pub(super) const PRCTL: [u32; 18] = constants!(
+    PR_GET_PDEATHSIG PR_GET_DUMPABLE PR_GET_KEEPCAPS PR_SET_NAME PR_GET_NAME PR_GET_SECCOMP
+    PR_CAPBSET_READ PR_SET_TIMERSLACK PR_GET_TIMERSLACK PR_GET_CHILD_SUBREAPER PR_GET_NO_NEW_PRIVS
+    PR_GET_TID_ADDRESS PR_SET_THP_DISABLE PR_GET_THP_DISABLE PR_GET_SPECULATION_CTRL PR_GET_MDWE
+    PR_GET_AUXV PR_SET_VMA
+);
 /// The requests of `ioctl` that are allowed: sizes, bytes to read, blocking, close-on-exec, clones.
+#[rustfmt::skip]
+#[expect(clippy::cast_possible_truncation, reason = "a request has 32 bits")]
 pub(super) const IOCTL: [u32; 9] = [
-    0x5401,      // TCGETS
-    0x802c_542a, // TCGETS2
-    0x5413,      // TIOCGWINSZ
-    0x541b,      // FIONREAD
-    0x5421,      // FIONBIO
-    0x5450,      // FIONCLEX
-    0x5451,      // FIOCLEX
-    0x4004_9409, // FICLONE
-    0x4020_940d, // FICLONERANGE
+    libc::TCGETS as u32, libc::TCGETS2 as u32, libc::TIOCGWINSZ as u32, libc::FIONREAD as u32,
+    libc::FIONBIO as u32, libc::FIONCLEX as u32, libc::FIOCLEX as u32, libc::FICLONE as u32,
+    libc::FICLONERANGE as u32,
 ];
 /// The options at the level of the socket that may be set.
-pub(super) const SOCKET_OPTIONS: [u32; 13] = [
-    2,  // SO_REUSEADDR
-    6,  // SO_BROADCAST
-    9,  // SO_KEEPALIVE
-    10, // SO_OOBINLINE
-    13, // SO_LINGER
-    15, // SO_REUSEPORT
-    16, // SO_PASSCRED
-    18, // SO_RCVLOWAT
-    20, // SO_RCVTIMEO_OLD
-    21, // SO_SNDTIMEO_OLD
-    29, // SO_TIMESTAMP_OLD
-    66, // SO_RCVTIMEO_NEW
-    67, // SO_SNDTIMEO_NEW
-];
+#[rustfmt::skip]
+pub(super) const SOCKET_OPTIONS: [u32; 13] = constants!(
+    SO_REUSEADDR SO_BROADCAST SO_KEEPALIVE SO_OOBINLINE SO_LINGER SO_REUSEPORT SO_PASSCRED
+    SO_RCVLOWAT SO_RCVTIMEO SO_SNDTIMEO SO_TIMESTAMP SO_RCVTIMEO_NEW SO_SNDTIMEO_NEW
+);
 /// Commands of `fcntl` that make the kernel send signals, or enlarge the buffer of a pipe, which no
 /// limit counts.
-pub(super) const FCNTL_DENIED: [u32; 6] = [
-    8,    // F_SETOWN
-    10,   // F_SETSIG
-    15,   // F_SETOWN_EX
-    1024, // F_SETLEASE
-    1026, // F_NOTIFY
-    1031, // F_SETPIPE_SZ
-];
+#[rustfmt::skip]
+pub(super) const FCNTL_DENIED: [u32; 6] = constants!(
+    F_SETOWN F_SETSIG F_SETOWN_EX F_SETLEASE F_NOTIFY F_SETPIPE_SZ
+);
 /// The sizes of a socket's buffers, which are memory of the kernel that no limit counts. Setting
 /// them succeeds without effect: some programs exit if it fails, and the kernel may cap a size
 /// anyway.
-pub(super) const BUFFER_SIZES: [u32; 2] = [
-    7, // SO_SNDBUF
-    8, // SO_RCVBUF
-];
+pub(super) const BUFFER_SIZES: [u32; 2] = constants!(SO_SNDBUF SO_RCVBUF);
 
 pub(super) const fn number(call: Sysno) -> u32 {
     call.id().cast_unsigned()
