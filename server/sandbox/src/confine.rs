@@ -7,8 +7,8 @@ use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, ResourceLimits, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
-    Tightening, advice, crash, denied, diagnose, gate, granted, jail, landlock, limits, namespaces,
-    rights, selftest,
+    Tightening, advice, crash, denied, diagnose, die_with_parent, gate, granted, jail, landlock,
+    limits, namespaces, rights, selftest,
 };
 
 use Requested::{Required, Wanted};
@@ -41,17 +41,17 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     } else {
         limit_threads(alone, policy, &mut report, &mut bounds);
     }
-    report.note("oom_score", Wanted, rights::die_first());
+    report.apply("oom_score", Wanted, rights::die_first());
     if jail {
-        report.note("kernel_settings", Required, jail::read_only_settings());
+        report.apply("kernel_settings", Required, jail::read_only_settings());
     }
     let limited = limits::set_limits(policy, &mut bounds);
     if report.note("limits", Required, limited) {
         report.bounds = Some(bounds);
     }
-    report.note("no_new_privs", Required, rights::no_new_privileges());
+    report.apply("no_new_privs", Required, rights::no_new_privileges());
     if !policy.preset.exec_memory {
-        report.note("no_written_code", Required, rights::no_written_code());
+        report.apply("no_written_code", Required, rights::no_written_code());
     }
     let need = if jail && !needs_landlock_too(policy) {
         Wanted
@@ -65,8 +65,10 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
         return report;
     }
     report.note("capabilities", Wanted, rights::drop_capabilities());
-    report.note("parent_death", Required, follow_parent(parent));
-    report.note("not_inspectable", Wanted, rights::not_inspectable());
+    // The kernel clears the signal when credentials change.
+    let follows = die_with_parent(parent).map_err(Failure::from);
+    report.apply("parent_death", Required, follows);
+    report.apply("not_inspectable", Wanted, rights::not_inspectable());
     let allowed = allowed(policy, jail, version.unwrap_or(0));
     report.note("seccomp", Required, filter(alone, &allowed));
     if may_go_on(&report, policy) {
@@ -104,7 +106,7 @@ fn jail_wanted(
     let tried = wanted_namespaces(policy).and_then(|()| jail::try_out(alone, policy));
     let can_be_had = tried.is_ok();
     if !can_be_had {
-        report.note("namespaces", Wanted, tried);
+        report.apply("namespaces", Wanted, tried);
     }
     can_be_had
 }
@@ -212,13 +214,6 @@ fn wanted_namespaces(policy: &Policy) -> Result<(), Failure> {
 
 fn may_go_on(report: &Report, policy: &Policy) -> bool {
     policy.degrade || report.missing().is_none()
-}
-
-/// Sets the parent-death signal again, which the kernel clears when credentials change.
-fn follow_parent(parent: u32) -> Result<String, Failure> {
-    let outcome = crate::die_with_parent(parent);
-    outcome.map_err(|error| Failure::because(error.to_string()))?;
-    Ok(String::new())
 }
 
 fn restrict_files(policy: &Policy, version: Result<u32, Errno>) -> Result<String, Failure> {

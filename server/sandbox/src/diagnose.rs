@@ -17,7 +17,7 @@ use crate::advice::{self, Filter, STRICT, Use};
 use crate::frames;
 use crate::report::Failure;
 use crate::seccomp::{name_of, path_of};
-use crate::thread::{this_process, this_thread};
+use crate::thread::{pause, this_process, this_thread};
 use crate::trap::FilteredCall;
 
 /// Limit of the number of different calls that are recorded.
@@ -115,12 +115,7 @@ pub(crate) fn await_reports() {
         if !is_here || REPORTED.load(Ordering::Relaxed) >= FILLED.load(Ordering::Acquire) {
             return;
         }
-        let pause = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 1_000_000,
-        };
-        // SAFETY: C3 and C5; the remaining time is not requested.
-        unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
+        pause(1);
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
     put(&processes, &staged(Path::new("/proc")))?;
     // Without it the host starts in the root folder.
     let _ = fs::create_dir_all(staged(&here));
-    std::env::set_current_dir(STAGE).map_err(|error| failed("chdir", &error))?;
+    std::env::set_current_dir(STAGE).map_err(Failure::of("chdir"))?;
     rustix::process::pivot_root(".", ".").map_err(Failure::of("pivot_root"))?;
     // Before the next step, in which the kernel waits for all processors to leave it: init is in it
     // until the network is made.
@@ -78,26 +78,24 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
     tighten(&root, READ_ONLY, Depth::This)?;
     std::env::set_current_dir(&here)
         .or_else(|_| std::env::set_current_dir("/"))
-        .map_err(|error| failed("chdir", &error))?;
+        .map_err(Failure::of("chdir"))?;
     let parts = parts.len();
     Ok(format!("{entered}; {parts} parts of the file system"))
 }
 
 /// Tries in a child process whether [`enter_all`] and [`enter`] are available.
-pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<String, Failure> {
+pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<(), Failure> {
     try_in_a_copy(alone, || {
         let parent = original();
         enter_all(alone, policy.network, parent).and_then(|network| enter(policy, network))
-    })?;
-    Ok(String::new())
+    })
 }
 
 /// Makes `/proc` read-only, for root too: the kernel's settings and the files about processes.
-pub(crate) fn read_only_settings() -> Result<String, Failure> {
+pub(crate) fn read_only_settings() -> Result<(), Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, "/proc", flags).map_err(Failure::of("open_tree(/proc)"))?;
-    tighten(&tree, READ_ONLY, Depth::This)?;
-    Ok(String::new())
+    tighten(&tree, READ_ONLY, Depth::This)
 }
 
 /// Limits the processes and threads of this process namespace, for all users, and returns the limit
@@ -108,7 +106,7 @@ pub(crate) fn limit_processes(threads: u64) -> Result<u64, Failure> {
     // The ids of init and of the host count, too.
     let most = threads.saturating_add(3).max(PID_MAX_MIN);
     fs::write("/proc/sys/kernel/pid_max", most.to_string())
-        .map_err(|error| failed("/proc/sys/kernel/pid_max", &error))?;
+        .map_err(Failure::of("/proc/sys/kernel/pid_max"))?;
     Ok(most - 3)
 }
 
@@ -184,8 +182,7 @@ fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Fa
         None => open_tree(CWD, path, flags),
         Some(held) => open_tree(held, "", flags | OpenTreeFlags::AT_EMPTY_PATH),
     };
-    let tree =
-        tree.map_err(|errno| Failure::of(&format!("open_tree({})", path.display()))(errno))?;
+    let tree = tree.map_err(Failure::of(&format!("open_tree({})", path.display())))?;
     tighten(&tree, attributes, Depth::AllBelow)?;
     Ok(Part {
         path: path.to_owned(),
@@ -212,13 +209,13 @@ fn make(
             attributes | always,
         )
     };
-    made().map_err(|errno| Failure::of(&format!("mounting {kind}"))(errno))
+    made().map_err(Failure::of(&format!("mounting {kind}")))
 }
 
 fn put(tree: &OwnedFd, place: &Path) -> Result<(), Failure> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(tree, "", CWD, place, flags)
-        .map_err(|errno| Failure::of(&format!("move_mount({})", place.display()))(errno))
+        .map_err(Failure::of(&format!("move_mount({})", place.display())))
 }
 
 fn staged(path: &Path) -> PathBuf {
@@ -262,14 +259,7 @@ impl Places {
 
 fn is_folder(tree: &OwnedFd) -> Result<bool, Failure> {
     let found = rustix::fs::fstat(tree).map_err(Failure::of("fstat"))?;
-    Ok(rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir())
-}
-
-fn failed(what: &str, error: &std::io::Error) -> Failure {
-    Failure {
-        errno: error.raw_os_error(),
-        detail: what.to_owned(),
-    }
+    Ok(FileType::from_raw_mode(found.st_mode).is_dir())
 }
 
 const NO_SETUID: u64 = 2;

@@ -3,6 +3,9 @@
 //! The rights follow from the version that was found, and the kernel must support every one of
 //! them: Landlock's best-effort mode is not used.
 
+use std::error::Error as _;
+use std::io;
+use std::iter::successors;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -177,30 +180,15 @@ fn grant(
 }
 
 fn failed(error: &RulesetError) -> Failure {
+    let reasons = successors(error.source(), |&reason| reason.source());
+    let mut errors = reasons
+        .clone()
+        .filter_map(|reason| reason.downcast_ref::<io::Error>());
     Failure {
-        errno: errno_of(error),
-        detail: cause(error),
+        errno: errors.next().and_then(io::Error::raw_os_error),
+        // The innermost reason.
+        detail: reasons
+            .last()
+            .map_or_else(|| error.to_string(), ToString::to_string),
     }
-}
-
-/// The innermost reason of an error.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut inner = error.source();
-    while let Some(source) = inner {
-        text = source.to_string();
-        inner = source.source();
-    }
-    text
-}
-
-fn errno_of(error: &dyn std::error::Error) -> Option<i32> {
-    let mut inner = error.source();
-    while let Some(source) = inner {
-        if let Some(system) = source.downcast_ref::<std::io::Error>() {
-            return system.raw_os_error();
-        }
-        inner = source.source();
-    }
-    None
 }

@@ -33,7 +33,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 
 use crate::error::last_error;
 use crate::report::Failure;
-use crate::{SingleThreaded, rights};
+use crate::{SingleThreaded, die_with_parent, rights};
 
 /// The first process of a process namespace.
 pub(crate) const INIT: u32 = 1;
@@ -119,11 +119,8 @@ pub(crate) fn enter_all(
             | UnshareFlags::NEWIPC
             | UnshareFlags::NEWUTS,
     )?;
-    let dies_with = |parent| {
-        crate::die_with_parent(parent).map_err(|error| Failure::because(error.to_string()))
-    };
     // The kernel clears the death signal when a user namespace is entered.
-    dies_with(parent)?;
+    die_with_parent(parent)?;
     rustix::system::sethostname(b"napi-hostd").map_err(Failure::of("sethostname"))?;
     let flags = rustix::pipe::PipeFlags::CLOEXEC;
     let (status, tell) = rustix::pipe::pipe_with(flags).map_err(Failure::of("pipe2"))?;
@@ -142,7 +139,7 @@ pub(crate) fn enter_all(
     match fork(alone) {
         Ok(None) => {
             drop((tell, to_host, own));
-            dies_with(INIT)?;
+            die_with_parent(INIT)?;
             Ok(Network((!network).then_some(from_init)))
         }
         Ok(Some(host)) => {
@@ -196,12 +193,7 @@ fn unshare(flags: UnshareFlags) -> Result<(), Failure> {
     // SAFETY: C2; no other thread shares what is unshared, and descriptors are not.
     let unshared = unsafe { rustix::thread::unshare_unsafe(flags) };
     unshared.map_err(Failure::of("unshare"))?;
-    let write = |path: &str, text: String| {
-        fs::write(path, text).map_err(|error| Failure {
-            errno: error.raw_os_error(),
-            detail: path.to_owned(),
-        })
-    };
+    let write = |path: &str, text: String| fs::write(path, text).map_err(Failure::of(path));
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/uid_map", format!("{user} {user} 1"))?;
     write("/proc/self/gid_map", format!("{group} {group} 1"))

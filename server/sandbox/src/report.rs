@@ -1,6 +1,8 @@
 //! The report of a confinement for the client: one entry per mechanism.
 
-use rustix::io::Errno;
+use std::io;
+
+use crate::StepError;
 
 /// Whether the policy requires a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +49,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A call that the kernel refused.
-    pub(crate) fn of(call: &str) -> impl FnOnce(Errno) -> Self {
-        move |errno| Self {
-            errno: Some(errno.raw_os_error()),
-            detail: call.to_owned(),
+    /// A call that the kernel refused, or a file that it did not open, read or write.
+    pub(crate) fn of<E: Into<io::Error>>(what: &str) -> impl FnOnce(E) -> Self {
+        move |error| Self {
+            errno: error.into().raw_os_error(),
+            detail: what.to_owned(),
         }
     }
 
@@ -61,6 +63,12 @@ impl Failure {
             errno: None,
             detail: detail.into(),
         }
+    }
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        Self::because(error.to_string())
     }
 }
 
@@ -109,6 +117,16 @@ impl Report {
             detail,
         });
         applied
+    }
+
+    /// Adds the outcome of a step that has no detail.
+    pub(crate) fn apply(
+        &mut self,
+        mechanism: &'static str,
+        requested: Requested,
+        outcome: Result<(), Failure>,
+    ) -> bool {
+        self.note(mechanism, requested, outcome.map(|()| String::new()))
     }
 
     /// Adds a mechanism that is not required, with this outcome.

@@ -8,26 +8,22 @@ use crate::error::check;
 use crate::report::Failure;
 
 /// Prevents that executing a file grants more rights. The other layers require it.
-pub(crate) fn no_new_privileges() -> Result<String, Failure> {
-    thread::set_no_new_privs(true).map_err(Failure::of("prctl(PR_SET_NO_NEW_PRIVS)"))?;
-    Ok(String::new())
+pub(crate) fn no_new_privileges() -> Result<(), Failure> {
+    thread::set_no_new_privs(true).map_err(Failure::of("prctl(PR_SET_NO_NEW_PRIVS)"))
 }
 
 /// Makes the kernel refuse to map memory executable that was or is writable.
-pub(crate) fn no_written_code() -> Result<String, Failure> {
-    const SET_MDWE: libc::c_int = 65;
+pub(crate) fn no_written_code() -> Result<(), Failure> {
     const REFUSE_EXEC_GAIN: libc::c_ulong = 1;
     // SAFETY: C3; takes numbers and no pointer.
-    let answer = unsafe { libc::prctl(SET_MDWE, REFUSE_EXEC_GAIN, 0_u64, 0_u64, 0_u64) };
-    check(answer).map_err(Failure::of("prctl(PR_SET_MDWE)"))?;
-    Ok(String::new())
+    let answer = unsafe { libc::prctl(libc::PR_SET_MDWE, REFUSE_EXEC_GAIN, 0_u64, 0_u64, 0_u64) };
+    check(answer).map_err(Failure::of("prctl(PR_SET_MDWE)"))
 }
 
 /// Prevents that other processes of this user inspect this one.
-pub(crate) fn not_inspectable() -> Result<String, Failure> {
+pub(crate) fn not_inspectable() -> Result<(), Failure> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(Failure::of("prctl(PR_SET_DUMPABLE)"))?;
-    Ok(String::new())
+        .map_err(Failure::of("prctl(PR_SET_DUMPABLE)"))
 }
 
 /// Gives up the capabilities of root, if this is root, but `CAP_DAC_OVERRIDE`: root's access to
@@ -55,10 +51,7 @@ pub(crate) fn drop_capabilities() -> Result<String, Failure> {
 }
 
 /// Makes the kernel end this process first when memory runs out.
-pub(crate) fn die_first() -> Result<String, Failure> {
-    std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|error| Failure {
-        errno: error.raw_os_error(),
-        detail: "/proc/self/oom_score_adj".to_owned(),
-    })?;
-    Ok(String::new())
+pub(crate) fn die_first() -> Result<(), Failure> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    std::fs::write(FILE, "1000").map_err(Failure::of(FILE))
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::marker::PhantomData;
+use std::ptr;
 
 use crate::StepError;
 
@@ -23,6 +24,16 @@ pub fn single_threaded() -> Result<SingleThreaded, StepError> {
     } else {
         Err(StepError::NotAlone { threads })
     }
+}
+
+/// Sleeps, in handlers of signals.
+pub(crate) fn pause(milliseconds: u8) {
+    let pause = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 1_000_000 * libc::c_long::from(milliseconds),
+    };
+    // SAFETY: C3 and C5; the remaining time is not requested.
+    unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
 }
 
 /// The number of this process, for handlers of signals.

@@ -3,6 +3,7 @@
 //! Every handler first reads its request to the end, and only then acts: nothing of a frame that
 //! is wrong is carried out.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
@@ -292,18 +293,11 @@ fn not_confined(detail: String) -> Refusal {
 }
 
 fn load_error(error: &LoadError) -> Refusal {
-    let mut detail = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if !detail.is_empty() {
-            detail.push_str(": ");
-        }
-        detail.push_str(&inner.to_string());
-        cause = inner.source();
-    }
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
     RemoteError::Load {
         message: error.to_string(),
-        detail,
+        detail: causes.join(": "),
     }
     .into()
 }

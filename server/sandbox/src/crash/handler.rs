@@ -16,7 +16,7 @@ use super::call;
 use super::memory::copy_stack;
 use super::page::{self, Layout, Page, state, store};
 use crate::signal::set_action;
-use crate::thread::{this_process, this_thread};
+use crate::thread::{pause, this_process, this_thread};
 use crate::trap::FilteredCall;
 use crate::{StepError, diagnose};
 
@@ -106,12 +106,7 @@ pub(super) extern "C" fn handle(
         // Another thread is writing the record, and ends the process.
         Err(_) => {
             for _ in 0..RECORD_WAIT_STEPS {
-                let pause = libc::timespec {
-                    tv_sec: 0,
-                    tv_nsec: 10_000_000,
-                };
-                // SAFETY: C3 and C5; the remaining time is not requested.
-                unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
+                pause(10);
             }
             die(signal);
         }
@@ -174,14 +169,14 @@ fn write(
         store(&page.node_api, function.as_bytes());
     }
     let registers = registers(context);
-    page.program_counter
-        .store(registers.program_counter, Ordering::Relaxed);
-    page.stack_pointer
-        .store(registers.stack_pointer, Ordering::Relaxed);
-    page.frame_pointer
-        .store(registers.frame_pointer, Ordering::Relaxed);
-    page.link_register
-        .store(registers.link_register, Ordering::Relaxed);
+    for (word, register) in [
+        (&page.program_counter, registers.program_counter),
+        (&page.stack_pointer, registers.stack_pointer),
+        (&page.frame_pointer, registers.frame_pointer),
+        (&page.link_register, registers.link_register),
+    ] {
+        word.store(register, Ordering::Relaxed);
+    }
     STATUS.copy(Layout::CURRENT.status, &page.status_bytes);
     MAPS.copy(Layout::CURRENT.maps, &page.maps_bytes);
     page.state.store(state::FACTS, Ordering::Release);
