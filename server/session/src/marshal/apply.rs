@@ -9,7 +9,7 @@ use hostd_protocol::error::ProtocolError;
 
 use super::Original;
 use super::decode::{Decoded, Decoder};
-use super::write_back::{ARRAY, OBJECT, REFILLED};
+use super::write_back::{ARRAY, Change, OBJECT, REFILLED};
 use crate::tables::ObjectTables;
 
 /// What one compound of a request to the client became.
@@ -17,20 +17,6 @@ use crate::tables::ObjectTables;
 pub(crate) struct Applied {
     original: Original,
     change: Change,
-}
-
-#[derive(Debug)]
-enum Change {
-    Array {
-        length: u32,
-        slots: Vec<(u32, Value)>,
-    },
-    Object {
-        sets: Vec<(Key, Value)>,
-        deletes: Vec<Key>,
-    },
-    Map(Vec<Value>),
-    Set(Vec<Value>),
 }
 
 impl<'d> Decoder<'d, '_> {
@@ -69,53 +55,43 @@ fn read_change(decoder: &mut Decoder<'_, '_>, original: &Value) -> Decoded<Chang
     match decoder.fields().take_u8()? {
         ARRAY if rt.is_array(original) => {
             let length = decoder.fields().take_u32()?;
-            let count = decoder.fields().take_count(5)?;
-            let mut slots = Vec::new();
-            for _ in 0..count {
+            let slots = read_list(decoder, 5, |decoder| {
                 let slot = decoder.fields().take_u32()?;
                 if slot >= length {
-                    return Err(
-                        ProtocolError::violation("a change beyond the end of an array").into(),
-                    );
+                    let what = "a change beyond the end of an array";
+                    return Err(ProtocolError::violation(what).into());
                 }
-                let item = decoder.part()?;
-                rt.push(&mut slots, (slot, item))?;
-            }
+                Ok((slot, decoder.part()?))
+            })?;
             Ok(Change::Array { length, slots })
         }
         OBJECT if rt.is_plain_object(original) => {
-            let count = decoder.fields().take_count(6)?;
-            let mut sets = Vec::new();
-            for _ in 0..count {
-                let entry = (decoder.key()?, decoder.part()?);
-                rt.push(&mut sets, entry)?;
-            }
-            let count = decoder.fields().take_count(5)?;
-            let mut deletes = Vec::new();
-            for _ in 0..count {
-                let key = decoder.key()?;
-                rt.push(&mut deletes, key)?;
-            }
+            let entry = |decoder: &mut Decoder<'_, '_>| Ok((decoder.key()?, decoder.part()?));
+            let sets = read_list(decoder, 6, entry)?;
+            let deletes = read_list(decoder, 5, Decoder::key)?;
             Ok(Change::Object { sets, deletes })
         }
-        REFILLED if rt.is_map(original) => {
-            let items = read_items(decoder)?;
-            if items.len() % 2 != 0 {
+        REFILLED if rt.is_map(original) || rt.is_set(original) => {
+            let items = read_list(decoder, 1, Decoder::part)?;
+            if rt.is_map(original) && items.len() % 2 != 0 {
                 return Err(ProtocolError::violation("a key of a map without a value").into());
             }
-            Ok(Change::Map(items))
+            Ok(Change::Refilled(items))
         }
-        REFILLED if rt.is_set(original) => Ok(Change::Set(read_items(decoder)?)),
         _ => Err(ProtocolError::violation("a change that the compound can't have").into()),
     }
 }
 
-fn read_items(decoder: &mut Decoder<'_, '_>) -> Decoded<Vec<Value>> {
-    let count = decoder.fields().take_count(1)?;
-    let (rt, mut items) = (decoder.rt, Vec::new());
-    for _ in 0..count {
-        let item = decoder.part()?;
-        rt.push(&mut items, item)?;
+/// Reads items after their count; each has at least `bytes`.
+fn read_list<'d, 'b, T>(
+    decoder: &mut Decoder<'d, 'b>,
+    bytes: usize,
+    read: impl Fn(&mut Decoder<'d, 'b>) -> Decoded<T>,
+) -> Decoded<Vec<T>> {
+    let mut items = Vec::new();
+    for _ in 0..decoder.fields().take_count(bytes)? {
+        let item = read(decoder)?;
+        decoder.rt.push(&mut items, item)?;
     }
     Ok(items)
 }
@@ -164,18 +140,19 @@ fn apply_change(tables: &ObjectTables, target: &Value, change: Change) -> JsResu
                 write(rt, target, &key, value)?;
             }
         }
-        Change::Map(items) => {
+        Change::Refilled(items) if rt.is_map(target) => {
             rt.call(&intrinsics.map_clear, target, &[])?;
             for entry in items.chunks_exact(2) {
                 rt.call(&intrinsics.map_set, target, entry)?;
             }
         }
-        Change::Set(items) => {
+        Change::Refilled(items) => {
             rt.call(&intrinsics.set_clear, target, &[])?;
             for item in items {
                 rt.call(&intrinsics.set_add, target, &[item])?;
             }
         }
+        Change::Bytes { .. } => {}
     }
     Ok(())
 }

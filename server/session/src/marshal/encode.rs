@@ -127,6 +127,16 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
+    /// Writes items after their count.
+    pub(super) fn list<T>(
+        &mut self,
+        items: &[T],
+        write: impl Fn(&mut Self, &T) -> Encoded,
+    ) -> Encoded {
+        self.out.put_u32(count(items.len())?);
+        items.iter().try_for_each(|item| write(self, item))
+    }
+
     pub(crate) fn values(&mut self, values: &[Value]) -> Encoded {
         self.out.put_u32(count(values.len())?);
         self.each(values)

@@ -20,7 +20,7 @@ const BYTES: u8 = 3;
 
 /// What one compound became.
 #[derive(Debug)]
-enum Change {
+pub(super) enum Change {
     Array {
         length: u32,
         slots: Vec<(u32, Value)>,
@@ -29,33 +29,23 @@ enum Change {
         sets: Vec<(Key, Value)>,
         deletes: Vec<Key>,
     },
+    /// The items of a set, or the keys and values of a map in turns.
     Refilled(Vec<Value>),
-    Bytes {
-        offset: usize,
-        bytes: Vec<u8>,
-    },
+    /// Of a buffer; only the host sends it.
+    Bytes { offset: usize, bytes: Vec<u8> },
 }
 
 /// The contents of a compound at the last write-back.
 #[derive(Debug)]
-enum Known {
-    Array(Vec<Value>),
+pub(crate) enum Known {
+    /// Of an array, or of a map or a set, as [`Change::Refilled`] has them.
+    List(Vec<Value>),
     Object(Vec<(Key, Value)>),
-    Collection(Vec<Value>),
     Bytes(Vec<u8>),
 }
 
 /// What was written back before, by compound.
-#[derive(Debug, Default)]
-pub(crate) struct Baseline {
-    known: FxHashMap<u32, Known>,
-}
-
-impl Baseline {
-    pub(crate) fn clear(&mut self) {
-        self.known.clear();
-    }
-}
+pub(crate) type Baseline = FxHashMap<u32, Known>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -72,16 +62,14 @@ impl Changes {
         objects: &RequestObjects,
         baseline: &Baseline,
     ) -> Encoded<Self> {
-        let (rt, changes) = (tables.rt, Self::default());
-        let block = ValueReader::new(body, limits);
         let mut search = Search {
             tables,
             values_max: limits.values,
-            rt,
-            block,
+            rt: tables.rt,
+            block: ValueReader::new(body, limits),
             objects,
             baseline,
-            changes,
+            changes: Self::default(),
         };
         for start in objects.starts() {
             let between = start.saturating_sub(search.block.position());
@@ -96,40 +84,35 @@ impl Changes {
     }
 
     pub(crate) fn write(&self, encoder: &mut Encoder<'_, '_>) -> Encoded {
-        encoder.fields().put_u32(count(self.changed.len())?);
+        encoder.out.put_u32(count(self.changed.len())?);
         for (index, change) in &self.changed {
-            encoder.fields().put_u32(*index);
+            encoder.out.put_u32(*index);
             match change {
                 Change::Array { length, slots } => {
-                    encoder.fields().put_u8(ARRAY);
-                    encoder.fields().put_u32(*length);
-                    encoder.fields().put_u32(count(slots.len())?);
-                    for (slot, value) in slots {
-                        encoder.fields().put_u32(*slot);
-                        encoder.value(value)?;
-                    }
+                    encoder.out.put_u8(ARRAY);
+                    encoder.out.put_u32(*length);
+                    encoder.list(slots, |encoder, (slot, value)| {
+                        encoder.out.put_u32(*slot);
+                        encoder.value(value)
+                    })?;
                 }
                 Change::Object { sets, deletes } => {
-                    encoder.fields().put_u8(OBJECT);
-                    encoder.fields().put_u32(count(sets.len())?);
-                    for (key, value) in sets {
+                    encoder.out.put_u8(OBJECT);
+                    encoder.list(sets, |encoder, (key, value)| {
                         encoder.key(key)?;
-                        encoder.value(value)?;
-                    }
-                    encoder.fields().put_u32(count(deletes.len())?);
-                    for key in deletes {
-                        encoder.key(key)?;
-                    }
+                        encoder.value(value)
+                    })?;
+                    encoder.list(deletes, Encoder::key)?;
                 }
                 Change::Refilled(values) => {
-                    encoder.fields().put_u8(REFILLED);
+                    encoder.out.put_u8(REFILLED);
                     encoder.values(values)?;
                 }
                 Change::Bytes { offset, bytes } => {
-                    encoder.fields().put_u8(BYTES);
-                    encoder.fields().put_u64(*offset as u64);
-                    encoder.fields().put_u64(bytes.len() as u64);
-                    encoder.fields().put_bytes(bytes)?;
+                    encoder.out.put_u8(BYTES);
+                    encoder.out.put_u64(*offset as u64);
+                    encoder.out.put_u64(bytes.len() as u64);
+                    encoder.out.put_bytes(bytes)?;
                 }
             }
         }
@@ -138,7 +121,7 @@ impl Changes {
 
     /// The block was sent: what it said is the baseline from now on.
     pub(crate) fn settle(self, baseline: &mut Baseline) {
-        baseline.known.extend(self.now);
+        baseline.extend(self.now);
     }
 }
 
@@ -228,11 +211,10 @@ impl<'b> Search<'_, 'b> {
         &mut self,
         index: u32,
         array: &Value,
-        former: u32,
+        mut former: u32,
         length: u32,
         mut slots: Vec<(u32, Value)>,
     ) -> Encoded {
-        let mut former = former;
         if let Some(known) = self.known_list(index) {
             former = u32::try_from(known.len()).unwrap_or(u32::MAX);
             for (place, expected) in (0..length).zip(known) {
@@ -255,7 +237,7 @@ impl<'b> Search<'_, 'b> {
             now.push(self.rt.get_index(array, place)?);
         }
         let change = Change::Array { length, slots };
-        Ok(self.note(index, Known::Array(now), change)?)
+        Ok(self.note(index, Known::List(now), change)?)
     }
 
     /// Adds a change, and the contents that are known once it is sent.
@@ -265,8 +247,8 @@ impl<'b> Search<'_, 'b> {
     }
 
     fn known_list(&self, index: u32) -> Option<&Vec<Value>> {
-        match self.baseline.known.get(&index) {
-            Some(Known::Array(list) | Known::Collection(list)) => Some(list),
+        match self.baseline.get(&index) {
+            Some(Known::List(list)) => Some(list),
             _ => None,
         }
     }
@@ -286,7 +268,7 @@ impl<'b> Search<'_, 'b> {
         let now = entries(self.rt, &object)?;
         let (mut sets, mut deletes) = (Vec::new(), Vec::new());
         let mut former = FxHashSet::default();
-        let known = match self.baseline.known.get(&index) {
+        let known = match self.baseline.get(&index) {
             Some(Known::Object(known)) => Some(known),
             _ => None,
         };
@@ -315,12 +297,10 @@ impl<'b> Search<'_, 'b> {
             }
             self.add(&mut former, key.clone())?;
         }
-        let added = now
-            .in_order
-            .iter()
-            .filter(|entry| !former.contains(&entry.0));
-        for entry in added {
-            self.rt.push(&mut sets, entry.clone())?;
+        for entry in &now.in_order {
+            if !former.contains(&entry.0) {
+                self.rt.push(&mut sets, entry.clone())?;
+            }
         }
         if !sets.is_empty() || !deletes.is_empty() {
             let change = Change::Object { sets, deletes };
@@ -353,17 +333,14 @@ impl<'b> Search<'_, 'b> {
 
     fn collection(&mut self, index: u32, count: u64) -> Encoded {
         let collection = self.objects.get(index).cloned().unwrap_or_default();
-        let now: Vec<Value> = if self.rt.is_map(&collection) {
+        let now = if self.rt.is_map(&collection) {
             self.rt.map_items(&collection)?
         } else {
             self.rt.set_values(&collection)?
         };
         let known = self.known_list(index).map(|known| {
-            known.len() == now.len()
-                && known
-                    .iter()
-                    .zip(&now)
-                    .all(|(left, right)| compare::same(left, right))
+            let mut pairs = known.iter().zip(&now);
+            known.len() == now.len() && pairs.all(|(left, right)| compare::same(left, right))
         });
         let mut same = known.unwrap_or(count == now.len() as u64);
         let mut items = now.iter();
@@ -379,7 +356,7 @@ impl<'b> Search<'_, 'b> {
         self.block.leave();
         if !same {
             let known = self.rt.list_from(now.iter().cloned())?;
-            self.note(index, Known::Collection(known), Change::Refilled(now))?;
+            self.note(index, Known::List(known), Change::Refilled(now))?;
         }
         Ok(())
     }
@@ -388,7 +365,7 @@ impl<'b> Search<'_, 'b> {
         let Some(buffer) = self.objects.get(index) else {
             return Ok(());
         };
-        let expected = match self.baseline.known.get(&index) {
+        let expected = match self.baseline.get(&index) {
             Some(Known::Bytes(known)) => known,
             _ => expected,
         };
@@ -405,14 +382,13 @@ impl<'b> Search<'_, 'b> {
         let Some(first) = now.iter().zip(expected).position(differs) else {
             return Ok(());
         };
-        let end = now
-            .iter()
-            .zip(expected)
-            .rposition(differs)
-            .map_or(first, |last| last + 1);
-        let bytes = self.rt.copied(now.get(first..end).unwrap_or_default())?;
-        let offset = first;
-        self.note(index, Known::Bytes(now), Change::Bytes { offset, bytes })
+        let last = now.iter().zip(expected).rposition(differs);
+        let changed = now.get(first..=last.unwrap_or(first));
+        let change = Change::Bytes {
+            offset: first,
+            bytes: self.rt.copied(changed.unwrap_or_default())?,
+        };
+        self.note(index, Known::Bytes(now), change)
     }
 }
 
