@@ -115,11 +115,8 @@ impl Session {
         level: &Level,
         body: ValueReader<'_>,
     ) -> Result<Asked<C>, Refusal> {
-        let originals = if level.flags.get().contains(Flags::WRITE_BACK) {
-            Some(self.originals_of_lane()?)
-        } else {
-            None
-        };
+        let has_changes = level.flags.get().contains(Flags::WRITE_BACK);
+        let originals = has_changes.then(|| self.originals_of_lane()).transpose()?;
         let mut objects = level.objects.borrow_mut();
         let mut decoder = Decoder::new(&self.tables, body, &mut objects);
         let changes = match &originals {

@@ -31,10 +31,7 @@ impl Session {
 
     fn describe_object(&self, object: &Value) -> JsResult<Description> {
         let rt = self.runtime();
-        let id = object
-            .identity()
-            .and_then(|identity| self.tables.lent_id(identity));
-        let sent = id.and_then(|id| {
+        let sent = self.tables.id_of(object).and_then(|id| {
             let objects = self.tables.objects.borrow();
             objects.get(id).map(|object| (object.kind, object.class))
         });
@@ -153,10 +150,8 @@ impl Session {
     fn length_of(&self, function: &Value) -> u32 {
         let length = &self.tables.intrinsics.length;
         let length = self.runtime().data_property(function, length);
-        let length = length.and_then(|length| length.as_i32());
-        length
-            .and_then(|length| u32::try_from(length).ok())
-            .unwrap_or(0)
+        let length = length.and_then(|length| u32::try_from(length.as_i32()?).ok());
+        length.unwrap_or(0)
     }
 }
 

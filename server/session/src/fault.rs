@@ -12,7 +12,7 @@
 //! | action | `kill` (as by SIGKILL), `exit` (with 0), `garbage` (bytes of the frame are others: its header, one in its middle, or some after it) |
 
 use std::ffi::CString;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hostd_engine::failing;
@@ -26,6 +26,7 @@ pub const VARIABLE: &str = "NAPI_HOSTD_FAULT";
 /// Where in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// Before anything is written or read.
     Before,
     /// When half is written.
     Middle,
@@ -50,42 +51,35 @@ struct Fault {
     spread: u64,
 }
 
-static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+static FAULT: LazyLock<Option<Fault>> = LazyLock::new(wanted);
 /// At which time of coming to the step it is done; counted down to zero.
 static LEFT: AtomicU64 = AtomicU64::new(1);
 
-fn fault() -> Option<&'static Fault> {
-    let read = || {
-        let text = std::env::var(VARIABLE).ok()?;
-        let mut words = text.split(':');
-        let step = words.next()?.to_owned();
-        let place = match words.next()? {
+fn wanted() -> Option<Fault> {
+    let text = std::env::var(VARIABLE).ok()?;
+    let mut words = text.split(':');
+    Some(Fault {
+        step: words.next()?.to_owned(),
+        place: match words.next()? {
             "before" => Place::Before,
             "middle" => Place::Middle,
             "after" => Place::After,
             "read" => Place::Read,
             _ => return None,
-        };
-        let action = match words.next()? {
+        },
+        action: match words.next()? {
             "kill" => Action::Kill,
             "exit" => Action::Exit,
             "garbage" => Action::Garbage,
             _ => return None,
-        };
-        let spread = words.next()?.parse().ok()?;
-        Some(Fault {
-            step,
-            place,
-            action,
-            spread,
-        })
-    };
-    FAULT.get_or_init(read).as_ref()
+        },
+        spread: words.next()?.parse().ok()?,
+    })
 }
 
 /// Says which generation this is, once that is known.
 pub fn is_generation(generation: u32) {
-    if let Some(fault) = fault() {
+    if let Some(fault) = &*FAULT {
         let turn = u64::from(generation) % fault.spread.max(1);
         LEFT.store(1 + turn, Ordering::Relaxed);
     }
@@ -93,7 +87,9 @@ pub fn is_generation(generation: u32) {
 
 /// What is to be done here, if it is time for it.
 fn due(step: &str, places: &[Place]) -> Option<(Place, Action)> {
-    let fault = fault().filter(|fault| fault.step == step && places.contains(&fault.place))?;
+    let fault = FAULT
+        .as_ref()
+        .filter(|fault| fault.step == step && places.contains(&fault.place))?;
     let left = LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
         left.checked_sub(1)
     });
@@ -148,12 +144,7 @@ pub fn plan_allocations(kind: FrameKind, body: &[u8]) {
 /// The reply to such a request is written.
 pub fn end_allocations(frame: &[u8]) {
     let is_reply = matches!(frame.get(4), Some(2 | 3));
-    let planned = if is_reply {
-        PLANNED.swap(0, Ordering::Relaxed)
-    } else {
-        0
-    };
-    if planned > 0 {
+    if is_reply && let planned @ 1.. = PLANNED.swap(0, Ordering::Relaxed) {
         let name = match failing::plan(None) {
             Some(plan) if plan.after > 0 => format!("{}", planned - 1 - plan.after),
             _ => "failed".to_owned(),
@@ -223,15 +214,13 @@ pub fn spoil(step: &str, bytes: &[u8], mut write: impl FnMut(&[u8])) {
 
 /// What a frame that is written is called here.
 pub fn step_of_written(frame: &[u8]) -> &'static str {
-    let (Some(&kind), Some(number)) = (frame.get(4), frame.get(6..8)) else {
+    let (Some(&kind), Some(&[low, high])) = (frame.get(4), frame.get(6..8)) else {
         return "";
     };
-    let number = u16::from_le_bytes([number[0], number[1]]);
-    match (kind, CallKind::from_number(number)) {
+    match (kind, CallKind::from_number(u16::from_le_bytes([low, high]))) {
         (1, _) => "callback",
-        (2 | 3, Some(call)) if named(call).is_some() => named(call).unwrap_or_default(),
-        (2, _) => "reply",
-        (3, _) => "failure",
+        (2, call) => named(call).unwrap_or("reply"),
+        (3, call) => named(call).unwrap_or("failure"),
         (_, Some(CallKind::Ring)) => "ring",
         (_, Some(CallKind::Settled)) => "settled",
         (_, Some(CallKind::Uncaught)) => "uncaught",
@@ -243,15 +232,13 @@ pub fn step_of_written(frame: &[u8]) -> &'static str {
 /// What a frame that was read is called here.
 pub fn step_of_read(kind: FrameKind, number: u16) -> &'static str {
     match kind {
-        FrameKind::Request => CallKind::from_number(number)
-            .and_then(named)
-            .unwrap_or("request"),
+        FrameKind::Request => named(CallKind::from_number(number)).unwrap_or("request"),
         _ => "answer",
     }
 }
 
-fn named(call: CallKind) -> Option<&'static str> {
-    match call {
+fn named(call: Option<CallKind>) -> Option<&'static str> {
+    match call? {
         CallKind::Load => Some("load"),
         CallKind::Turn => Some("turn"),
         CallKind::Release => Some("release"),

@@ -20,7 +20,6 @@ mod level;
 mod marshal;
 mod notices;
 mod options;
-mod pending;
 mod promises;
 mod run;
 mod serve;
@@ -47,7 +46,8 @@ use rustc_hash::FxHashMap;
 
 use crate::marshal::Original;
 use level::{FrameBuffers, Level};
-use pending::{Due, Notices, Settled};
+use notices::{Due, Notices};
+use settled::Settled;
 use tables::ObjectTables;
 
 pub use options::{SessionError, SessionHooks, SessionOptions};

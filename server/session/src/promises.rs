@@ -8,8 +8,8 @@ use hostd_protocol::parts::PromiseOutcome;
 
 use super::Session;
 use super::answer::Refusal;
-use super::pending::{Due, Settled};
-use super::settled::{OutcomeOf, outcome};
+use super::notices::Due;
+use super::settled::{OutcomeOf, Settled, outcome};
 use super::tables::Fresh;
 
 /// The engine function tag of the reactions of promises with a subscription.
@@ -79,7 +79,7 @@ impl Session {
     pub(super) fn resolved(&self, promise: &Value, id: u32) {
         let id = SlotId::new(id)
             .filter(|id| self.tables.is_lent_as(promise, *id))
-            .or_else(|| promise.identity().and_then(|it| self.tables.lent_id(it)));
+            .or_else(|| self.tables.id_of(promise));
         let state = self.runtime().promise_state(promise);
         if !matches!(state, Some(PromiseState::Pending)) {
             self.end_watch(id, |_| true);
@@ -117,11 +117,8 @@ impl Session {
 
     /// The number of the subscription to a promise that the client holds; zero if there is none.
     fn watch_of(&self, id: SlotId) -> u32 {
-        self.tables
-            .objects
-            .borrow()
-            .get(id)
-            .map_or(0, |object| object.watch)
+        let objects = self.tables.objects.borrow();
+        objects.get(id).map_or(0, |object| object.watch)
     }
 
     /// Settles an awaitable of the client in the next turn, as its reactions run within turns. One whose
@@ -152,10 +149,7 @@ impl Session {
         if matches!(state, Some(PromiseState::Fulfilled(_))) {
             return Ok(());
         }
-        let is_lent = promise
-            .identity()
-            .and_then(|it| self.tables.lent_id(it))
-            .is_some();
+        let is_lent = self.tables.id_of(promise).is_some();
         if matches!(state, Some(PromiseState::Pending)) && !is_lent {
             let fresh = self.begin_watch(promise, 0)?;
             self.tables.fresh.set(Some(fresh));

@@ -64,10 +64,8 @@ impl ObjectTables {
 
     /// The object that the client means by an id, if it holds it.
     pub(crate) fn lent_value(&self, id: SlotId) -> Option<Value> {
-        self.objects
-            .borrow()
-            .get(id)
-            .map(|object| object.value.clone())
+        let objects = self.objects.borrow();
+        objects.get(id).map(|object| object.value.clone())
     }
 
     /// The same for a request that needs the object.
@@ -78,6 +76,10 @@ impl ObjectTables {
     #[inline]
     pub(crate) fn lent_id(&self, identity: usize) -> Option<SlotId> {
         self.objects.borrow().find(identity)
+    }
+
+    pub(crate) fn id_of(&self, value: &Value) -> Option<SlotId> {
+        self.lent_id(value.identity()?)
     }
 
     /// Whether that is the id under which the client holds this object.

@@ -75,10 +75,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
         sent: &'e mut Vec<Sent>,
     ) -> Self {
         seen.clear();
-        let rt = tables.rt;
         Self {
             tables,
-            rt,
+            rt: tables.rt,
             out,
             seen,
             sent,
@@ -362,10 +361,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     }
 
     fn by_reference(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded {
-        if let Some(id) = value
-            .identity()
-            .and_then(|identity| self.tables.lent_id(identity))
-        {
+        if let Some(id) = self.tables.id_of(value) {
             let (kind, class) = self.count_again(id)?;
             self.out.lent(id, kind.code(), class);
             return Ok(());
@@ -404,9 +400,8 @@ impl<'e, 'w> Encoder<'e, 'w> {
     /// Enters an object into the table and counts one sending.
     fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
         self.rt.reserve(self.sent, 1)?;
-        let value = value.clone();
         let id = self.tables.lend(LentObject {
-            value,
+            value: value.clone(),
             kind,
             class,
             watch: 0,
