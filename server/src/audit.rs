@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -141,9 +141,7 @@ static PRINTED: Mutex<Printed> = Mutex::new(Printed {
 
 /// Prints the denials since the last call, and returns how many were printed in all.
 fn print_denials() -> usize {
-    let mut printed = PRINTED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
     for call in diagnose::denied(printed.denials) {
         printed.denials += 1;
         printed.options.extend(call.option());
@@ -213,9 +211,7 @@ fn audit_here(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow:
 
 /// The options that would allow what was denied so far.
 fn summary() -> String {
-    let printed = PRINTED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
     if printed.denials == 0 {
         return "Nothing was denied.\n".to_owned();
     }

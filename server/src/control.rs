@@ -17,12 +17,6 @@ use rustix::process::{PidfdFlags, getppid, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// The control plane before its thread runs.
-#[derive(Debug, Default)]
-pub struct Control {
-    outbox: Outbox,
-}
-
 /// The control plane while its thread runs.
 #[derive(Debug)]
 pub struct Running {
@@ -30,28 +24,19 @@ pub struct Running {
     thread: JoinHandle<()>,
 }
 
-impl Control {
-    /// The queue of messages to the client.
-    pub fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
-    /// The connection that sends the messages and, for a socket carrier, the lanes' bytes.
-    pub fn connection(&self, end: &hostd_protocol::carrier::HostEnd) -> Connection {
-        Connection::of_host(end, self.outbox.clone())
-    }
-
-    /// Starts the thread. `client` is the result of [`client`].
+impl Running {
+    /// Starts the thread: `connection` sends the messages of `outbox`. `client` is the result of
+    /// [`client`].
     ///
     /// # Errors
     /// The system has no thread or no descriptor left.
-    pub fn run(
-        self,
+    pub fn start(
+        outbox: Outbox,
         stream: UnixStream,
         connection: Connection,
         client: Option<OwnedFd>,
         closer: Closer,
-    ) -> anyhow::Result<Running> {
+    ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
@@ -66,10 +51,19 @@ impl Control {
                 }
             })
             .context("cannot start the control thread")?;
-        Ok(Running {
-            outbox: self.outbox,
-            thread,
-        })
+        Ok(Self { outbox, thread })
+    }
+
+    /// Tells the client that everything was torn down in order, and waits until that is sent.
+    ///
+    /// # Errors
+    /// The message cannot be made.
+    pub fn send_goodbye(self) -> anyhow::Result<()> {
+        self.outbox.send(&HostMessage::Goodbye)?;
+        self.outbox.close();
+        // After a panic of the thread, the client takes the exit for a crash.
+        let _ = self.thread.join();
+        Ok(())
     }
 }
 
@@ -136,20 +130,6 @@ fn warn_of_unwatched(error: &io::Error) {
 )]
 fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(process, Interest::READABLE)
-}
-
-impl Running {
-    /// Tells the client that everything was torn down in order, and waits until that is sent.
-    ///
-    /// # Errors
-    /// The message cannot be made.
-    pub fn send_goodbye(self) -> anyhow::Result<()> {
-        self.outbox.send(&HostMessage::Goodbye)?;
-        self.outbox.close();
-        // After a panic of the thread, the client takes the exit for a crash.
-        let _ = self.thread.join();
-        Ok(())
-    }
 }
 
 /// Ends this process because the client is gone: no code of the addon may run any more.

@@ -1,7 +1,7 @@
 //! Reports what a host under diagnosis was denied to the client's log. `process` starts it for a
 //! session whose policy says `diagnose`, and calls it once more at the end of the session.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -46,9 +46,7 @@ pub(crate) fn report_in_background(outbox: &Outbox) -> anyhow::Result<()> {
 
 /// Logs the denials since the last call, and returns how many were logged in all.
 pub(crate) fn report() -> usize {
-    let mut reported = REPORTED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
     for denied in diagnose::denied(*reported) {
         *reported += 1;
         let stack = denied.stack.join(" < ");

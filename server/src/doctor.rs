@@ -39,8 +39,7 @@ pub fn run() -> anyhow::Result<String> {
             .args(["doctor", TRY, label(name)])
             .output()
             .context("cannot start a process to try a policy in")?;
-        let is_complete = tried.status.success();
-        let verdict = if is_complete {
+        let verdict = if tried.status.success() {
             "is available"
         } else {
             "is NOT available"
@@ -73,8 +72,7 @@ pub(crate) fn default_policy() -> Policy {
 }
 
 fn policy(name: Name) -> Policy {
-    let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-    let parent = parent.unsigned_abs();
+    let parent = std::os::unix::process::parent_id();
     Policy {
         preset: Preset::named(name),
         read: Vec::new(),

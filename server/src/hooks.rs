@@ -39,9 +39,8 @@ impl SessionHooks for ProcessHooks {
 
     fn addon_loaded(&self) -> Result<(), String> {
         let tightening = self.tightening.take();
-        tightening.map_or(Ok(()), |tightening| {
-            tightening.apply().map_err(|error| error.to_string())
-        })
+        let applied = tightening.map_or(Ok(()), Tightening::apply);
+        applied.map_err(|error| error.to_string())
     }
 
     fn swap_lane(&self, lane: u32) -> u32 {
@@ -81,10 +80,8 @@ fn denial(attempt: &Attempt) -> Option<Denial> {
 }
 
 fn path_denial(attempt: &Attempt, use_of: Use) -> Option<Denial> {
-    let uses: Vec<(Use, PathBuf)> = attempt
-        .paths()
-        .map(|path| (use_of, path.to_owned()))
-        .collect();
+    let uses = attempt.paths().map(|path| (use_of, path.to_owned()));
+    let uses: Vec<(Use, PathBuf)> = uses.collect();
     let grants = advice::grants(&uses);
     let is_permitted = |(_, path): &(Use, PathBuf)| modes_permit(use_of, path);
     if grants.is_empty() || !attempt.may_be_missing && !uses.iter().all(is_permitted) {

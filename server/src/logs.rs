@@ -18,6 +18,15 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 /// Bytes of a line; the rest is cut.
 const LINE_BYTES_MAX: usize = 8 << 10;
 
+/// The levels of `tracing`, and those of the protocol.
+const LEVELS: [(Level, LogLevel); 5] = [
+    (Level::ERROR, LogLevel::Error),
+    (Level::WARN, LogLevel::Warn),
+    (Level::INFO, LogLevel::Info),
+    (Level::DEBUG, LogLevel::Debug),
+    (Level::TRACE, LogLevel::Trace),
+];
+
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -55,36 +64,20 @@ impl<F> fmt::Debug for LogLayer<F> {
 
 /// Sends the log of this process to the client, at the level that the client requested.
 pub fn install(setup: &Setup, outbox: &Outbox) {
-    let wanted = match setup.log {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
+    let wanted = LEVELS.iter().find(|(_, requested)| *requested == setup.log);
+    let wanted = wanted.map_or(LevelFilter::OFF, |(level, _)| (*level).into());
     let outbox = outbox.clone();
     let layer = LogLayer::new(move |line: Line| {
-        let level = level_of(line.level);
-        let (target, message) = (line.target, line.message);
+        let level = LEVELS.iter().find(|(level, _)| *level == line.level);
         outbox.send_or_drop(&HostMessage::Log {
-            level,
-            target,
-            message,
+            level: level.map_or(LogLevel::Error, |(_, sent)| *sent),
+            target: line.target,
+            message: line.message,
         })
     });
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(wanted));
     // This fails only if a test has set a subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
-}
-
-fn level_of(level: Level) -> LogLevel {
-    match level {
-        Level::ERROR => LogLevel::Error,
-        Level::WARN => LogLevel::Warn,
-        Level::INFO => LogLevel::Info,
-        Level::DEBUG => LogLevel::Debug,
-        Level::TRACE => LogLevel::Trace,
-    }
 }
 
 impl<S, F> Layer<S> for LogLayer<F>

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use hostd_protocol::carrier::{HostEnd, lane, socket};
+use hostd_protocol::carrier::socket::{self, Connection, Outbox};
+use hostd_protocol::carrier::{HostEnd, lane};
 use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup, read_message};
 use hostd_protocol::handover::{Handover, Role};
 
@@ -19,7 +20,7 @@ use hostd_sandbox::{SingleThreaded, Tightening};
 use hostd_session::{Ended, Session, SessionOptions};
 
 use crate::confine::confine;
-use crate::control::{Control, client};
+use crate::control::{Running, client};
 use crate::denials;
 use crate::hooks::ProcessHooks;
 use crate::logs;
@@ -95,12 +96,12 @@ fn serve(prepared: Prepared) -> anyhow::Result<()> {
         .confinement
         .as_ref()
         .is_some_and(|confinement| confinement.diagnose);
-    let control = Control::default();
-    logs::install(&setup, control.outbox());
+    let outbox = Outbox::default();
+    logs::install(&setup, &outbox);
     if is_diagnosed {
-        denials::report_in_background(control.outbox())?;
+        denials::report_in_background(&outbox)?;
     }
-    match start(&setup, handover, prepared.stack_bytes, tightening, &control) {
+    match start(&setup, handover, prepared.stack_bytes, tightening, &outbox) {
         Ok((session, connection)) => {
             // The process ends: the system frees the memory sooner.
             let session = ManuallyDrop::new(session);
@@ -111,10 +112,11 @@ fn serve(prepared: Prepared) -> anyhow::Result<()> {
             #[cfg(feature = "faults")]
             spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);
             if let Some(confined) = report {
-                control.outbox().send(&confined)?;
+                outbox.send(&confined)?;
             }
-            control.outbox().send(&ready)?;
-            let running = control.run(stream, connection, client, session.closer())?;
+            outbox.send(&ready)?;
+            let closer = session.closer();
+            let running = Running::start(outbox, stream, connection, client, closer)?;
             match session.run() {
                 Ended::Closed => {
                     if is_diagnosed {
@@ -178,8 +180,8 @@ fn start(
     mut handover: Handover,
     stack_bytes: usize,
     tightening: Option<Tightening>,
-    control: &Control,
-) -> anyhow::Result<(Rc<Session>, socket::Connection)> {
+    outbox: &Outbox,
+) -> anyhow::Result<(Rc<Session>, Connection)> {
     let (generation, limits) = (setup.generation, setup.limits);
     let mut end: HostEnd = match handover.take(Role::Lanes) {
         Some(lanes) => {
@@ -189,7 +191,7 @@ fn start(
         }
         None => socket::host(generation, limits),
     };
-    let connection = control.connection(&end);
+    let connection = Connection::of_host(&end, outbox.clone());
     let wake_pipe = handover.take(Role::WakePipe);
     let wake_pipe = wake_pipe.and_then(|pipe| end.attach_wake_pipe(pipe.into()));
     let session = Session::start(SessionOptions {

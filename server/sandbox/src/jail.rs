@@ -16,7 +16,7 @@ use rustix::mount::{
 use crate::SingleThreaded;
 use crate::error::check;
 use crate::granted::open_granted;
-use crate::namespaces::{Network, enter_all, original, try_in_a_copy};
+use crate::namespaces::{Network, enter_all, try_in_a_copy};
 use crate::policy::{NETWORK_READ, PROGRAMS, Policy, SYSTEM_READ, SYSTEM_WRITE};
 use crate::report::Failure;
 
@@ -86,7 +86,8 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
 /// Tries in a child process whether [`enter_all`] and [`enter`] are available.
 pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<(), Failure> {
     try_in_a_copy(alone, || {
-        let parent = original();
+        // The process of which this one is a fork.
+        let parent = std::os::unix::process::parent_id();
         enter_all(alone, policy.network, parent).and_then(|network| enter(policy, network))
     })
 }

@@ -180,12 +180,6 @@ pub(crate) fn try_in_a_copy(
     }
 }
 
-/// The parent process, of which this one is a fork.
-pub(crate) fn original() -> u32 {
-    let parent = rustix::process::getppid();
-    parent.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
-}
-
 /// Unshares, and maps the user and group of this process to themselves.
 fn unshare(flags: UnshareFlags) -> Result<(), Failure> {
     let user = rustix::process::geteuid().as_raw();

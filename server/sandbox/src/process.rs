@@ -18,7 +18,7 @@ pub fn die_with_parent(expected_parent: u32) -> Result<(), StepError> {
         "die_with_parent",
         "prctl(PR_SET_PDEATHSIG)",
     ))?;
-    let found = process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get().unsigned_abs());
+    let found = std::os::unix::process::parent_id();
     if found == expected_parent {
         Ok(())
     } else {
