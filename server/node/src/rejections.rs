@@ -20,26 +20,16 @@ impl Rejections {
 
     /// Notes a promise that was rejected without a handler, or got one later.
     pub(crate) fn note(&mut self, promise: &Value, reason: &Value, handled: bool) {
-        if handled {
-            self.handled(promise);
-        } else {
-            self.rejected(promise, reason);
-        }
-    }
-
-    fn rejected(&mut self, promise: &Value, reason: &Value) {
-        self.noted
-            .push_back((promise.clone(), Some(reason.clone())));
-    }
-
-    /// One that is in neither list was reported already.
-    fn handled(&mut self, promise: &Value) {
+        let reason = (!handled).then(|| reason.clone());
         let before = self.noted.len() + self.due.len();
-        for list in [&mut self.noted, &mut self.due] {
-            list.retain(|(other, _)| other.identity() != promise.identity());
+        if handled {
+            for list in [&mut self.noted, &mut self.due] {
+                list.retain(|(other, _)| other.identity() != promise.identity());
+            }
         }
+        // One with a handler that was in neither list was reported already.
         if self.noted.len() + self.due.len() == before {
-            self.noted.push_back((promise.clone(), None));
+            self.noted.push_back((promise.clone(), reason));
         }
     }
 

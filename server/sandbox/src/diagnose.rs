@@ -51,8 +51,7 @@ struct Entry {
     number: AtomicU32,
     errno: AtomicI32,
     arguments: [AtomicU64; 6],
-    path: [AtomicU64; WORDS],
-    second_path: [AtomicU64; WORDS],
+    paths: [[AtomicU64; WORDS]; 2],
     foreign: AtomicBool,
     has_path: AtomicBool,
     stack: [AtomicU64; frames::FRAMES_MAX],
@@ -63,8 +62,7 @@ static ENTRIES: [Entry; CALLS_MAX] = [const {
         number: AtomicU32::new(0),
         errno: AtomicI32::new(0),
         arguments: [const { AtomicU64::new(0) }; 6],
-        path: [const { AtomicU64::new(0) }; WORDS],
-        second_path: [const { AtomicU64::new(0) }; WORDS],
+        paths: [const { [const { AtomicU64::new(0) }; WORDS] }; 2],
         foreign: AtomicBool::new(false),
         has_path: AtomicBool::new(false),
         stack: [const { AtomicU64::new(0) }; frames::FRAMES_MAX],
@@ -165,22 +163,24 @@ pub(crate) fn note(call: &FilteredCall, errno: i32, arguments: &[u64; 6], interr
     if !known && let Some(entry) = ENTRIES.get(filled) {
         entry.number.store(number, Ordering::Relaxed);
         entry.errno.store(errno, Ordering::Relaxed);
-        for (to, from) in entry.arguments.iter().zip(arguments) {
-            to.store(*from, Ordering::Relaxed);
-        }
-        let words = entry.path.iter().chain(&entry.second_path);
-        for (to, from) in words.zip(paths.as_flattened()) {
-            to.store(*from, Ordering::Relaxed);
-        }
+        store(&entry.arguments, arguments);
+        store(entry.paths.as_flattened(), paths.as_flattened());
         entry.foreign.store(call.is_foreign(), Ordering::Relaxed);
         entry.has_path.store(named.is_some(), Ordering::Relaxed);
-        let stack = frames::capture(interrupted);
-        for (to, from) in entry.stack.iter().zip(stack) {
-            to.store(from, Ordering::Relaxed);
-        }
+        store(&entry.stack, &frames::capture(interrupted));
         FILLED.store(filled + 1, Ordering::Release);
     }
     BUSY.store(false, Ordering::Release);
+}
+
+fn store(to: &[AtomicU64], from: &[u64]) {
+    for (to, from) in to.iter().zip(from) {
+        to.store(*from, Ordering::Relaxed);
+    }
+}
+
+fn load(words: &[AtomicU64]) -> impl Iterator<Item = u64> {
+    words.iter().map(|word| word.load(Ordering::Relaxed))
 }
 
 /// Reads a text at an address that may be invalid.
@@ -214,55 +214,36 @@ impl Entry {
         arguments: &[u64; 6],
         paths: &[[u64; WORDS]; 2],
     ) -> bool {
-        let same_path = || {
-            let words = self.path.iter().chain(&self.second_path);
-            words
-                .zip(paths.as_flattened())
-                .all(|(one, other)| one.load(Ordering::Relaxed) == *other)
-        };
+        let same_paths =
+            || load(self.paths.as_flattened()).eq(paths.as_flattened().iter().copied());
         // The first argument distinguishes most calls: a family, a process, an option.
-        let same_argument = || {
-            let first = self
-                .arguments
-                .first()
-                .map(|word| word.load(Ordering::Relaxed));
-            first == arguments.first().copied()
-        };
+        let same_argument = || load(&self.arguments).next() == arguments.first().copied();
         self.number.load(Ordering::Relaxed) == call.number()
             && self.foreign.load(Ordering::Relaxed) == call.is_foreign()
             && self.errno.load(Ordering::Relaxed) == errno
             && if call.path_argument().is_some() {
-                same_path()
+                same_paths()
             } else {
                 same_argument()
             }
     }
 
     fn read(&self, namer: &mut frames::Namer) -> DeniedCall {
-        let number = self.number.load(Ordering::Relaxed);
+        let [first, second] = &self.paths;
         let text = |words: &[AtomicU64; WORDS]| {
-            let words = words.iter().map(|word| word.load(Ordering::Relaxed));
-            let bytes = words.flat_map(u64::to_ne_bytes);
+            let bytes = load(words).flat_map(u64::to_ne_bytes);
             let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        let second_path = text(&self.second_path);
+        let second_path = text(second);
         DeniedCall {
-            number,
+            number: self.number.load(Ordering::Relaxed),
             errno: self.errno.load(Ordering::Relaxed),
             arguments: std::array::from_fn(|place| self.arguments[place].load(Ordering::Relaxed)),
-            path: self
-                .has_path
-                .load(Ordering::Relaxed)
-                .then(|| text(&self.path)),
+            path: self.has_path.load(Ordering::Relaxed).then(|| text(first)),
             second_path: (!second_path.is_empty()).then_some(second_path),
             foreign: self.foreign.load(Ordering::Relaxed),
-            stack: namer.names(
-                self.stack
-                    .iter()
-                    .map(|word| word.load(Ordering::Relaxed))
-                    .take_while(|address| *address != 0),
-            ),
+            stack: namer.names(load(&self.stack).take_while(|address| *address != 0)),
         }
     }
 }

@@ -107,11 +107,8 @@ pub(crate) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let encoding = encoding(call, 4);
     let bytes = encoded(rt, argument(call, 1), encoding)?;
     // Only now, because reading the text may have run a `toString` that shrank the view.
-    let space = rt
-        .byte_length(view)
-        .unwrap_or(0)
-        .saturating_sub(offset)
-        .min(length);
+    let after = rt.byte_length(view).unwrap_or(0).saturating_sub(offset);
+    let space = after.min(length);
     let count = match encoding {
         Encoding::Utf8 => encoding::whole_utf8(&bytes, space),
         Encoding::Utf16 => bytes.len().min(space & !1),
@@ -123,10 +120,8 @@ pub(crate) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `byteLength(string)`: the number of bytes in UTF-8.
 pub(crate) fn byte_length(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    Ok(length_value(
-        rt,
-        rt.utf8(argument(call, 0))?.as_bytes().len(),
-    ))
+    let text = rt.utf8(argument(call, 0))?;
+    Ok(length_value(rt, text.as_bytes().len()))
 }
 
 /// `compare(a, start, end, b, start, end)`: -1, 0 or 1.
@@ -199,9 +194,8 @@ pub(crate) fn fill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if pattern.is_empty() {
         return Ok(Value::UNDEFINED);
     }
-    let repeats = (CHUNK / pattern.len())
-        .max(1)
-        .min(end.saturating_sub(at) / pattern.len() + 1);
+    let needed = end.saturating_sub(at) / pattern.len() + 1;
+    let repeats = (CHUNK / pattern.len()).max(1).min(needed);
     let mut chunk = Vec::new();
     rt.reserve(&mut chunk, repeats * pattern.len())?;
     for _ in 0..repeats {
@@ -229,44 +223,29 @@ pub(crate) fn swap(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// The layout of a number in memory, which `buffer.js` encodes in one integer.
 #[derive(Clone, Copy)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the script"
-)]
 struct Number {
     size: usize,
-    signed: bool,
-    big_endian: bool,
-    float: bool,
-    bigint: bool,
+    code: i32,
 }
+
+const SIGNED: i32 = 16;
+const BIG_ENDIAN: i32 = 32;
+const FLOAT: i32 = 64;
+const BIGINT: i32 = 128;
 
 impl Number {
     fn of(code: i32) -> Option<Self> {
-        let size = usize::try_from(code & 15)
-            .ok()
-            .filter(|size| (1..=8).contains(size))?;
-        let flag = |bit: i32| code & bit != 0;
-        Some(Self {
-            size,
-            signed: flag(16),
-            big_endian: flag(32),
-            float: flag(64),
-            bigint: flag(128),
-        })
+        let size = usize::try_from(code & 15).ok()?;
+        (1..=8).contains(&size).then_some(Self { size, code })
     }
 
-    /// The bits, least significant byte first.
-    fn bits(self, mut bytes: [u8; 8]) -> u64 {
-        if self.big_endian {
-            bytes[..self.size].reverse();
-        }
-        u64::from_le_bytes(bytes)
+    fn is(self, flag: i32) -> bool {
+        self.code & flag != 0
     }
 
-    fn bytes(self, bits: u64) -> [u8; 8] {
-        let mut bytes = bits.to_le_bytes();
-        if self.big_endian {
+    /// Little-endian bytes from those in memory, or the other way round.
+    fn ordered(self, mut bytes: [u8; 8]) -> [u8; 8] {
+        if self.is(BIG_ENDIAN) {
             bytes[..self.size].reverse();
         }
         bytes
@@ -282,9 +261,9 @@ pub(crate) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if !rt.read_bytes(argument(call, 0), offset, &mut bytes[..number.size]) {
         return Ok(Value::UNDEFINED);
     }
-    let bits = number.bits(bytes);
-    if number.bigint {
-        return if number.signed {
+    let bits = u64::from_le_bytes(number.ordered(bytes));
+    if number.is(BIGINT) {
+        return if number.is(SIGNED) {
             rt.bigint_i64(bits.cast_signed())
         } else {
             rt.bigint_u64(bits)
@@ -295,11 +274,11 @@ pub(crate) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         clippy::cast_possible_truncation,
         reason = "integers have at most 48 bits, single floats 32"
     )]
-    let value = if number.float && number.size == 4 {
+    let value = if number.is(FLOAT) && number.size == 4 {
         f64::from(f32::from_bits(bits as u32))
-    } else if number.float {
+    } else if number.is(FLOAT) {
         f64::from_bits(bits)
-    } else if number.signed {
+    } else if number.is(SIGNED) {
         let unused = 64 - 8 * number.size;
         (bits.cast_signed() << unused >> unused) as f64
     } else {
@@ -319,24 +298,19 @@ pub(crate) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         clippy::cast_possible_truncation,
         reason = "the script checked the range; a fraction is cut off and NaN is 0, as in Node"
     )]
-    let bits = if number.bigint {
-        match rt.bigint_as_u64(value) {
-            Some((bits, _)) => bits,
-            None => {
-                return Err(
-                    rt.type_error("Cannot mix BigInt and other types, use explicit conversions")
-                );
-            }
-        }
+    let bits = if number.is(BIGINT) {
+        let mixed = "Cannot mix BigInt and other types, use explicit conversions";
+        let bits = rt.bigint_as_u64(value);
+        bits.ok_or_else(|| rt.type_error(mixed))?.0
     } else {
         let value = value.as_f64().unwrap_or(f64::NAN);
-        match (number.float, number.size) {
+        match (number.is(FLOAT), number.size) {
             (true, 4) => u64::from((value as f32).to_bits()),
             (true, _) => value.to_bits(),
             (false, _) => (value as i64).cast_unsigned(),
         }
     };
-    let bytes = number.bytes(bits);
+    let bytes = number.ordered(bits.to_le_bytes());
     if rt.write_bytes(argument(call, 0), offset, &bytes[..number.size]) {
         Ok(length_value(rt, offset + number.size))
     } else {
@@ -346,10 +320,8 @@ pub(crate) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// The layout and the offset among the arguments, at these indices.
 fn number_at(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Number, usize)> {
-    Some((
-        Number::of(argument(call, code).as_i32()?)?,
-        size(call, offset)?,
-    ))
+    let number = Number::of(argument(call, code).as_i32()?)?;
+    Some((number, size(call, offset)?))
 }
 
 fn length_value(rt: Runtime, length: usize) -> Value {

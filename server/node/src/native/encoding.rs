@@ -40,10 +40,7 @@ pub(super) fn from_hex(text: &[u8]) -> Allocated<u8> {
     let pairs = text.chunks_exact(2);
     let mut bytes = with_room(text.len() / 2)?;
     for pair in pairs {
-        let (high, low) = (
-            HEX_VALUES[usize::from(pair[0])],
-            HEX_VALUES[usize::from(pair[1])],
-        );
+        let [high, low] = [pair[0], pair[1]].map(|digit| HEX_VALUES[usize::from(digit)]);
         if (high | low) > 15 {
             break;
         }
@@ -186,12 +183,8 @@ pub(super) fn whole_utf8(text: &[u8], room: usize) -> usize {
         return text.len();
     }
     let is_inside = |&byte: &u8| byte & 0xc0 == 0x80;
-    let tail = text[..=room]
-        .iter()
-        .rev()
-        .take_while(|byte| is_inside(byte))
-        .count();
-    room - tail
+    let tail = text[..=room].iter().rev();
+    room - tail.take_while(|byte| is_inside(byte)).count()
 }
 
 #[cfg(test)]
