@@ -30,25 +30,13 @@ const STACK_MARGIN: usize = 512 << 10;
 /// How long the client may take for each message of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
-struct Prepared {
-    alone: SingleThreaded,
-    parent: u32,
-    control: UnixStream,
-    stack_bytes: usize,
-}
-
 /// Serves one session. `parent` is the process that started this one: the client, or the server to
 /// which the client is connected.
 ///
 /// # Errors
 /// A step of the start was refused, the handshake failed, or the client was lost.
 pub fn run(parent: u32) -> anyhow::Result<()> {
-    serve(prepare(parent)?)
-}
-
-/// The first steps. No thread, no file and no addon exists yet.
-fn prepare(parent: u32) -> anyhow::Result<Prepared> {
+    // No thread, no file and no addon exists yet.
     let alone = hostd_sandbox::single_threaded()?;
     hostd_sandbox::die_with_parent(parent)?;
     hostd_sandbox::own_session()?;
@@ -59,22 +47,22 @@ fn prepare(parent: u32) -> anyhow::Result<Prepared> {
         "the control socket is missing; sessions are started by load_addon(), not by hand",
     )?;
     hostd_sandbox::close_other_descriptors(&alone, &[control.as_fd()])?;
-    Ok(Prepared {
-        alone,
-        parent,
-        control: control.into(),
-        stack_bytes: hostd_sandbox::stack_bytes()?,
-    })
+    let stack_bytes = hostd_sandbox::stack_bytes()?;
+    serve(&alone, parent, control.into(), stack_bytes)
 }
 
 /// Handshake and confinement; then phase B, the session.
-fn serve(prepared: Prepared) -> anyhow::Result<()> {
-    let mut stream = prepared.control;
+fn serve(
+    alone: &SingleThreaded,
+    parent: u32,
+    mut stream: UnixStream,
+    stack_bytes: usize,
+) -> anyhow::Result<()> {
     let (mut handover, setup) = handshake(&mut stream)?;
     let client = client(&stream)?;
     let (mut tightening, mut report) = (None, None);
     if let Some(confinement) = &setup.confinement {
-        let (applied, bounds, later) = confine(&prepared.alone, confinement, prepared.parent);
+        let (applied, bounds, later) = confine(alone, confinement, parent);
         tightening = later;
         let missing = confinement.missing(&applied).map(|(name, _)| name);
         let missing = missing.filter(|name| !confinement.can_do_without(name));
@@ -90,7 +78,7 @@ fn serve(prepared: Prepared) -> anyhow::Result<()> {
     }
     if let Some(page) = handover.take(Role::CrashPage) {
         // After the confinement, which may go on in a new process.
-        hostd_sandbox::crash::install(&prepared.alone, &page, hostd_napi::current_call)?;
+        hostd_sandbox::crash::install(alone, &page, hostd_napi::current_call)?;
     }
     let is_diagnosed = setup
         .confinement
@@ -101,13 +89,13 @@ fn serve(prepared: Prepared) -> anyhow::Result<()> {
     if is_diagnosed {
         denials::report_in_background(&outbox)?;
     }
-    match start(&setup, handover, prepared.stack_bytes, tightening, &outbox) {
+    match start(&setup, handover, stack_bytes, tightening, &outbox) {
         Ok((session, connection)) => {
             // The process ends: the system frees the memory sooner.
             let session = ManuallyDrop::new(session);
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
-                stack_bytes: prepared.stack_bytes as u64,
+                stack_bytes: stack_bytes as u64,
             };
             #[cfg(feature = "faults")]
             spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);

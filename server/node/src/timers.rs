@@ -154,22 +154,18 @@ impl Timers {
         self.begin.checked_add(Duration::from_millis(due))
     }
 
-    pub(crate) fn is_timer_due(&self) -> bool {
-        let first = self.queue.first_key_value();
-        first.is_some_and(|(&(due, _), _)| due <= self.now())
-    }
-
     pub(crate) fn has_immediates(&self) -> bool {
         !self.immediates.is_empty()
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.has_immediates() || self.is_timer_due()
+        let first = self.queue.first_key_value();
+        self.has_immediates() || first.is_some_and(|(&(due, _), _)| due <= self.now())
     }
 
     /// Whether one keeps the host busy.
     pub(crate) fn is_referenced(&self) -> bool {
-        !self.immediates.is_empty() || self.by_serial.values().any(|(_, referenced)| *referenced)
+        self.has_immediates() || self.by_serial.values().any(|(_, referenced)| *referenced)
     }
 
     pub(crate) fn add_immediate(&mut self, immediate: Value) {

@@ -28,7 +28,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::error::last_error;
@@ -207,17 +207,16 @@ fn fork(_alone: &SingleThreaded) -> Result<Option<Pid>, Failure> {
 /// The outer process: closes its descriptors, waits, and exits with the host's status.
 fn stay_outside(status: OwnedFd) -> ! {
     close_all_but(&status);
-    let mut bytes = [0; 8];
-    let mut pipe = fs::File::from(status);
-    // If the word is incomplete, init was killed, and so was the host.
-    let word = pipe.read_exact(&mut bytes).map(|()| bytes);
-    let (signal, code) = word.map_or((libc::SIGKILL, 0), unpack);
+    let mut bytes = [0; 4];
+    let read = fs::File::from(status).read_exact(&mut bytes);
+    // If the status is incomplete, init was killed, and so was the host.
+    let status = read.map_or(libc::SIGKILL, |()| i32::from_ne_bytes(bytes));
     // Reaped, so that its resources count as those of this process' children.
     let _ = rustix::process::wait(WaitOptions::empty());
-    if signal != 0 {
-        die_of(signal);
+    if libc::WIFSIGNALED(status) {
+        die_of(libc::WTERMSIG(status));
     }
-    end(code)
+    end(libc::WEXITSTATUS(status))
 }
 
 /// Makes the kernel kill init with the outer process; ends now if that has ended already.
@@ -243,26 +242,13 @@ fn reap(host: Pid, tell: OwnedFd) -> ! {
             Ok(Some((child, status))) if child == host => {
                 let mut pipe = fs::File::from(tell);
                 // It fails if the outer process has ended.
-                let _ = pipe.write_all(&pack(status));
+                let _ = pipe.write_all(&status.as_raw().to_ne_bytes());
                 end(0);
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => end(1),
         }
     }
-}
-
-/// The host's status as init sends it: the signal in the low half, the exit code in the high half.
-fn pack(status: WaitStatus) -> [u8; 8] {
-    let signal = i64::from(status.terminating_signal().unwrap_or(0));
-    let code = i64::from(status.exit_status().unwrap_or(0));
-    (signal | code << 32).to_ne_bytes()
-}
-
-fn unpack(word: [u8; 8]) -> (libc::c_int, libc::c_int) {
-    let word = i64::from_ne_bytes(word);
-    let number = |word: i64| libc::c_int::try_from(word & 0xff).unwrap_or(0);
-    (number(word), number(word >> 32))
 }
 
 /// Closes all other descriptors, the standard streams included: their readers wait for the end.

@@ -43,13 +43,13 @@ impl Session {
             CallKind::Construct => serve!(Construct, |request| self.construct(level, request)),
             CallKind::Get => serve!(Get, |request| self.get(request)),
             CallKind::Set => serve!(Set, |(object, key, value)| {
-                Ok(self.runtime().set_strict(&object, &key, value)?)
+                Ok(self.rt.set_strict(&object, &key, value)?)
             }),
             CallKind::Delete => serve!(Delete, |(object, key)| {
-                Ok(self.runtime().delete(&object, &key)?)
+                Ok(self.rt.delete(&object, &key)?)
             }),
             CallKind::Has => serve!(Has, |(object, key)| {
-                Ok(object.is_object() && self.runtime().has(&object, &key)?)
+                Ok(object.is_object() && self.rt.has(&object, &key)?)
             }),
             CallKind::Keys => serve!(Keys, |request| self.keys(request)),
             CallKind::Describe => serve!(Describe, |request| self.describe(request)),
@@ -65,12 +65,12 @@ impl Session {
             CallKind::NewObject => serve!(NewObject, |(value,)| {
                 if !value.is_object() {
                     let text = "new_object() needs a dict, a list or another container";
-                    return Err(self.runtime().type_error(text).into());
+                    return Err(self.rt.type_error(text).into());
                 }
                 Ok(Lent(value))
             }),
             CallKind::InstanceOf => serve!(InstanceOf, |(value, class)| {
-                Ok(self.runtime().instance_of(&value, &class)?)
+                Ok(self.rt.instance_of(&value, &class)?)
             }),
             CallKind::Watch => serve!(Watch, |request| self.watch(request)),
             CallKind::Settle => serve!(Settle, |request| self.settle(request)),
@@ -129,7 +129,7 @@ impl Session {
         if !changes.is_empty() {
             apply(&self.tables, changes, || self.is_cancelled())?;
         }
-        level.compared.set(self.runtime().mutations());
+        level.compared.set(self.rt.mutations());
         Ok(request)
     }
 
@@ -139,7 +139,7 @@ impl Session {
         (function, this, arguments): (Value, Option<Value>, Vec<Value>),
     ) -> Result<Value, Refusal> {
         let this = this.unwrap_or_default();
-        let result = self.runtime().call(&function, &this, &arguments);
+        let result = self.rt.call(&function, &this, &arguments);
         level.objects.borrow_mut().arguments = arguments;
         self.result(result)
     }
@@ -149,7 +149,7 @@ impl Session {
         level: &Level,
         (object, key, arguments): (Value, Key, Vec<Value>),
     ) -> Result<Value, Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let method = rt.get(&object, &key)?;
         if !rt.is_function(&method) {
             let name = rt.key_text(&key)?;
@@ -167,7 +167,7 @@ impl Session {
         level: &Level,
         (class, arguments): (Value, Vec<Value>),
     ) -> Result<Value, Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         if !rt.is_constructor(&class) {
             return Err(rt.type_error("this function is not a constructor").into());
         }
@@ -179,21 +179,21 @@ impl Session {
     /// The client handles a promise that is sent to it: its rejection is not unhandled.
     fn result(&self, result: JsResult) -> Result<Value, Refusal> {
         let value = result?;
-        if value.is_object() && self.runtime().is_promise(&value) {
+        if value.is_object() && self.rt.is_promise(&value) {
             self.take_care_of(&value)?;
         }
         Ok(value)
     }
 
     fn get(&self, (object, key): (Value, Key)) -> Result<(bool, Value), Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let value = rt.get(&object, &key)?;
         let present = !value.is_undefined() || !object.is_object() || rt.has(&object, &key)?;
         Ok((present, value))
     }
 
     fn keys(&self, (object, along_prototypes): (Value, bool)) -> Result<Value, Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let mut names = Vec::new();
         if along_prototypes {
             for holder in self.prototypes(&object, true)? {
@@ -222,7 +222,7 @@ impl Session {
     }
 
     fn run_script(&self, (source,): (Value,)) -> Result<Value, Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         if !source.is_string() {
             return Err(rt.type_error("run_script() needs a str").into());
         }
@@ -231,7 +231,7 @@ impl Session {
     }
 
     fn coerce(&self, (value,): (Value,)) -> Result<Value, Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         if !value.is_symbol() {
             return Ok(rt.to_string_value(&value)?);
         }
@@ -259,13 +259,13 @@ impl Session {
         let loaded = self.host.load(&path).map_err(|error| load_error(&error))?;
         self.loaded.set(true);
         self.hooks.addon_loaded().map_err(not_confined)?;
-        let rt = self.runtime();
+        let rt = self.rt;
         self.host.set_global("addon", loaded.exports.clone())?;
         Ok(Box::new(exports(rt, loaded.exports)?))
     }
 
     fn stats(&self) -> HostStats {
-        let memory = self.runtime().memory();
+        let memory = self.rt.memory();
         HostStats {
             lent: self.tables.objects.borrow().len() as u64,
             received: self.tables.remotes.borrow().len() as u64,

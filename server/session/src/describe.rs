@@ -30,7 +30,7 @@ impl Session {
     }
 
     fn describe_object(&self, object: &Value) -> JsResult<Description> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let sent = self.tables.id_of(object).and_then(|id| {
             let objects = self.tables.objects.borrow();
             objects.get(id).map(|object| (object.kind, object.class))
@@ -71,7 +71,7 @@ impl Session {
     /// The object and its prototypes below those that everything has. Proxies have none that can
     /// be asked for without running code.
     pub(super) fn prototypes(&self, object: &Value, own: bool) -> JsResult<Vec<Value>> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let general = [
             rt.object_prototype().identity(),
             self.tables.intrinsics.function_prototype.identity(),
@@ -94,7 +94,7 @@ impl Session {
 
     /// The names along the prototypes that are methods, and those that are accessors.
     fn names(&self, object: &Value) -> JsResult<(Vec<String>, Vec<String>)> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let (mut methods, mut accessors) = (Vec::new(), Vec::new());
         let mut seen = FxHashSet::default();
         for holder in self.prototypes(object, true)? {
@@ -125,14 +125,14 @@ impl Session {
     /// Whether a property is a function that is called on the object. Classes are read as
     /// properties, and so is `constructor`, whatever kind of function it is.
     fn is_method(&self, key: &Key, value: &Value) -> bool {
-        self.runtime().is_function(value)
+        self.rt.is_function(value)
             && *key != self.tables.intrinsics.constructor
             && class_prototype(&self.tables, value).is_none()
     }
 
     fn class_name(&self, object: &Value) -> String {
         let constructor = &self.tables.intrinsics.constructor;
-        let class = self.runtime().data_property(object, constructor);
+        let class = self.rt.data_property(object, constructor);
         match class {
             Some(class) if class_prototype(&self.tables, &class).is_some() || class.is_object() => {
                 self.name_of(&class)
@@ -143,13 +143,13 @@ impl Session {
 
     fn name_of(&self, function: &Value) -> String {
         let name = &self.tables.intrinsics.name;
-        let name = self.runtime().data_property(function, name);
+        let name = self.rt.data_property(function, name);
         name.map_or_else(String::new, |name| text(self, &name))
     }
 
     fn length_of(&self, function: &Value) -> u32 {
         let length = &self.tables.intrinsics.length;
-        let length = self.runtime().data_property(function, length);
+        let length = self.rt.data_property(function, length);
         let length = length.and_then(|length| u32::try_from(length.as_i32()?).ok());
         length.unwrap_or(0)
     }
@@ -160,7 +160,7 @@ fn text(session: &Session, value: &Value) -> String {
         return String::new();
     }
     session
-        .runtime()
+        .rt
         .utf8(value)
         .map_or_else(|_| String::new(), |text| text.as_str().to_owned())
 }

@@ -73,8 +73,9 @@ impl Intrinsics {
             |name: &str| -> JsResult { rt.get_named(&rt.get_named(&global, name)?, "prototype") };
         let (map_prototype, set_prototype) = (prototype_of("Map")?, prototype_of("Set")?);
         let mut error_prototypes = Vec::new();
+        let natives = NATIVE_CLASSES.map(|(class, _, name)| (class, name));
         let aggregate = (ErrorClass::Aggregate, "AggregateError");
-        for (class, name) in NATIVE_NAMES.into_iter().chain([aggregate]) {
+        for (class, name) in natives.into_iter().chain([aggregate]) {
             if !rt.get_named(&global, name)?.is_undefined() {
                 error_prototypes.push((class, prototype_of(name)?));
             }
@@ -180,13 +181,25 @@ pub(crate) struct ErrorKeys {
     pub(crate) hidden_parts: [Key; 3],
 }
 
-/// The classes that the engine makes errors of, by the names of their constructors.
-pub(crate) const NATIVE_NAMES: [(ErrorClass, &str); 7] = [
-    (ErrorClass::Error, "Error"),
-    (ErrorClass::Type, "TypeError"),
-    (ErrorClass::Range, "RangeError"),
-    (ErrorClass::Syntax, "SyntaxError"),
-    (ErrorClass::Reference, "ReferenceError"),
-    (ErrorClass::Eval, "EvalError"),
-    (ErrorClass::Uri, "URIError"),
+/// The classes that the engine makes errors of: their constructors and the names of these.
+pub(crate) const NATIVE_CLASSES: [(ErrorClass, ErrorConstructor, &str); 7] = [
+    (ErrorClass::Error, ErrorConstructor::Error, "Error"),
+    (ErrorClass::Type, ErrorConstructor::TypeError, "TypeError"),
+    (
+        ErrorClass::Range,
+        ErrorConstructor::RangeError,
+        "RangeError",
+    ),
+    (
+        ErrorClass::Syntax,
+        ErrorConstructor::SyntaxError,
+        "SyntaxError",
+    ),
+    (
+        ErrorClass::Reference,
+        ErrorConstructor::ReferenceError,
+        "ReferenceError",
+    ),
+    (ErrorClass::Eval, ErrorConstructor::EvalError, "EvalError"),
+    (ErrorClass::Uri, ErrorConstructor::UriError, "URIError"),
 ];

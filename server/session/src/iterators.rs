@@ -53,7 +53,7 @@ impl Session {
     }
 
     fn iterator_by(&self, symbol: &Key, complaint: &str, object: &Value) -> Result<Lent, Refusal> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let method = rt.get(object, symbol)?;
         if !rt.is_function(&method) {
             return Err(rt.type_error(complaint).into());
@@ -68,7 +68,7 @@ impl Session {
 
     pub(super) fn next(&self, (id,): (SlotId,)) -> Result<(bool, Value), Refusal> {
         let iterator = self.tables.held(id)?;
-        let (rt, intrinsics) = (self.runtime(), &self.tables.intrinsics);
+        let (rt, intrinsics) = (self.rt, &self.tables.intrinsics);
         let unfinished = |is: bool| self.tables.objects.borrow_mut().set_unfinished(id, is);
         // An iterator that throws is at its end.
         unfinished(false);
@@ -95,7 +95,7 @@ impl Session {
 
     /// Calls `return` of an iterator, as leaving a loop does.
     pub(super) fn close(&self, iterator: &Value) -> JsResult<()> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let finish = rt.get(iterator, &self.tables.intrinsics.iterators.finish)?;
         if finish.is_undefined() || finish.is_null() {
             return Ok(());

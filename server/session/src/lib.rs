@@ -119,11 +119,6 @@ impl Session {
         CURRENT.with_borrow(Weak::upgrade)
     }
 
-    #[inline]
-    pub(crate) fn runtime(&self) -> Runtime {
-        self.rt
-    }
-
     /// Whether the client has cancelled the call that is being served. Cheap.
     pub(crate) fn is_cancelled(&self) -> bool {
         let Some(lane) = self.lane.get() else {

@@ -33,7 +33,7 @@ impl Session {
     /// Answers the state of a promise; subscribes to a pending one.
     pub(super) fn watch(&self, (id,): (SlotId,)) -> Result<OutcomeOf<u32>, Refusal> {
         let promise = self.tables.held(id)?;
-        let rt = self.runtime();
+        let rt = self.rt;
         let Some(state) = rt.promise_state(&promise) else {
             return Err(rt.type_error("only a promise can be awaited").into());
         };
@@ -54,7 +54,7 @@ impl Session {
         self.watches.set(watch);
         let is_made = self.host.watch(promise, id);
         if is_made {
-            self.runtime().mark_handled(promise);
+            self.rt.mark_handled(promise);
         } else {
             self.follow(promise, watch)?;
         }
@@ -66,7 +66,7 @@ impl Session {
     }
 
     fn follow(&self, promise: &Value, watch: u32) -> JsResult<()> {
-        let rt = self.runtime();
+        let rt = self.rt;
         let identity = promise.identity().unwrap_or_default();
         let words = [identity, watch as usize, 0];
         let spec = FunctionSpec::new(settled, WATCH_TAG, words).not_constructible();
@@ -80,7 +80,7 @@ impl Session {
         let id = SlotId::new(id)
             .filter(|id| self.tables.is_lent_as(promise, *id))
             .or_else(|| self.tables.id_of(promise));
-        let state = self.runtime().promise_state(promise);
+        let state = self.rt.promise_state(promise);
         if !matches!(state, Some(PromiseState::Pending)) {
             self.end_watch(id, |_| true);
             return;
@@ -145,7 +145,7 @@ impl Session {
 
     /// A promise goes to the client, which is notified of its end: a rejection is not unhandled.
     pub(super) fn take_care_of(&self, promise: &Value) -> JsResult<()> {
-        let state = self.runtime().promise_state(promise);
+        let state = self.rt.promise_state(promise);
         if matches!(state, Some(PromiseState::Fulfilled(_))) {
             return Ok(());
         }
@@ -156,8 +156,7 @@ impl Session {
             return Ok(());
         }
         let ignore = &self.tables.intrinsics.ignore;
-        self.runtime()
-            .promise_then(promise, &Value::UNDEFINED, ignore)?;
+        self.rt.promise_then(promise, &Value::UNDEFINED, ignore)?;
         Ok(())
     }
 }

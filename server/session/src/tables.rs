@@ -11,7 +11,7 @@ use hostd_protocol::value::HostKind;
 use rustc_hash::FxHashMap;
 
 use super::intrinsics::Intrinsics;
-use crate::lent::{Classes, LentObject, Objects, Remotes};
+use crate::lent::{Classes, Objects, Remotes};
 
 /// Marks the ids of this crate in the engine's slots.
 const REMOTE_MARK: u64 = 1 << 63;
@@ -102,10 +102,6 @@ impl ObjectTables {
         Ok(sent.unwrap_or((HostKind::Object, 0)))
     }
 
-    pub(crate) fn lend(&self, object: LentObject) -> Carried<SlotId> {
-        self.objects.borrow_mut().lend(object)
-    }
-
     pub(crate) fn class_id(&self, prototype: &Value) -> u32 {
         self.classes.borrow_mut().id(self.rt, prototype)
     }
@@ -134,10 +130,6 @@ impl ObjectTables {
     /// Counts a receipt of a client's id; its proxy, if that lives.
     pub(crate) fn receive(&self, id: SlotId) -> Carried<Option<Value>> {
         self.remotes.borrow_mut().receive(id)
-    }
-
-    pub(crate) fn send_back(&self, id: SlotId) -> Carried<()> {
-        self.remotes.borrow_mut().send_back(id)
     }
 
     /// Makes an ordinary object (an error, a promise) the proxy of a client's id.

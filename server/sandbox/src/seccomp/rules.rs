@@ -65,6 +65,9 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             Rule::new(Sysno::$name, $clauses, $otherwise)
         };
     }
+    fn to(clauses: &[Clause]) -> impl Fn(Sysno) -> Rule {
+        |call| Rule::new(call, clauses.to_vec(), EPERM)
+    }
     let own = |argument| allow([is(argument, allowed.pid)]);
     let opened = |flags| {
         vec![
@@ -75,7 +78,7 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
     let [null_address, null_address_high] = is_null(4);
     let [null_limit, null_limit_high] = is_null(2);
     let [null_action, null_action_high] = is_null(1);
-    vec![
+    let mut rules = vec![
         rule!(
             clone,
             vec![allow([low(0, CLONE_THREAD | CLONE_NEW, CLONE_THREAD)])],
@@ -111,10 +114,6 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             Verdict::Allow
         ),
         rule!(prctl, one_of(0, &PRCTL), EPERM),
-        rule!(kill, vec![own(0)], EPERM),
-        rule!(tgkill, vec![own(0)], EPERM),
-        rule!(rt_sigqueueinfo, vec![own(0)], EPERM),
-        rule!(rt_tgsigqueueinfo, vec![own(0)], EPERM),
         rule!(get_robust_list, vec![allow([is(0, 0)])], EPERM),
         rule!(
             prlimit64,
@@ -142,19 +141,16 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             EPERM
         ),
         rule!(setsockopt, socket_options(), EPERM),
-        rule!(getsid, vec![own(0), allow([is(0, 0)])], EPERM),
-        rule!(getpgid, vec![own(0), allow([is(0, 0)])], EPERM),
-        rule!(clock_gettime, own_clocks(allowed), EPERM),
-        rule!(clock_getres, own_clocks(allowed), EPERM),
-        rule!(clock_nanosleep, own_clocks(allowed), EPERM),
-        rule!(timer_create, own_clocks(allowed), EPERM),
-        // A pipe or socket would keep a whole page for a single byte, even of unmapped memory and
-        // removed files. With EINVAL callers copy instead.
-        rule!(splice, vec![], NOT_SPLICED),
-        rule!(tee, vec![], NOT_SPLICED),
-        rule!(vmsplice, vec![], NOT_SPLICED),
-        rule!(sendfile, vec![], NOT_SPLICED),
-    ]
+    ];
+    rules.extend(calls!(kill tgkill rt_sigqueueinfo rt_tgsigqueueinfo).map(to(&[own(0)])));
+    rules.extend(calls!(getsid getpgid).map(to(&[own(0), allow([is(0, 0)])])));
+    let clocks = calls!(clock_gettime clock_getres clock_nanosleep timer_create);
+    rules.extend(clocks.map(to(&own_clocks(allowed))));
+    // A pipe or socket would keep a whole page for a single byte, even of unmapped memory and
+    // removed files. With EINVAL callers copy instead.
+    let splicing = calls!(splice tee vmsplice sendfile);
+    rules.extend(splicing.map(|call| Rule::plain(call, NOT_SPLICED)));
+    rules
 }
 
 /// The clocks of the system, and those of this process and its threads.

@@ -70,11 +70,11 @@ impl Seen {
             };
             rt.push(originals, original)?;
         }
-        if self.many.is_empty() && self.few.len() < SCANNED {
-            self.few.push((identity, index));
-            return Ok(());
-        }
         if self.many.is_empty() {
+            if self.few.len() < SCANNED {
+                self.few.push((identity, index));
+                return Ok(());
+            }
             self.many.extend(self.few.drain(..));
         }
         let room = self.many.try_reserve(1);
@@ -154,15 +154,10 @@ impl RequestObjects {
         let mut numbers = FxHashMap::default();
         let room = numbers.try_reserve(self.values.len());
         room.map_err(|_| rt.out_of_memory())?;
-        let entries = self.iter();
-        numbers.extend(entries.filter_map(|(index, value)| Some((value.identity()?, index))));
+        let entries = (0..).zip(&self.values);
+        let identity = |value: &Option<Value>| value.as_ref()?.identity();
+        numbers.extend(entries.filter_map(|(index, value)| Some((identity(value)?, index))));
         Ok(numbers)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u32, &Value)> {
-        (0_u32..)
-            .zip(&self.values)
-            .filter_map(|(index, value)| Some((index, value.as_ref()?)))
     }
 
     /// Forgets everything and keeps an ordinary amount of memory.

@@ -391,7 +391,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     /// Writes an object of the client's and counts that it goes back.
     fn send_back(&mut self, id: SlotId) -> Encoded {
         self.rt.reserve(self.sent, 1)?;
-        self.tables.send_back(id)?;
+        self.tables.remotes.borrow_mut().send_back(id)?;
         self.sent.push(Sent::Theirs(id));
         self.out.own(id);
         Ok(())
@@ -400,7 +400,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
     /// Enters an object into the table and counts one sending.
     fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
         self.rt.reserve(self.sent, 1)?;
-        let id = self.tables.lend(LentObject {
+        let id = self.tables.objects.borrow_mut().lend(LentObject {
             value: value.clone(),
             kind,
             class,

@@ -7,7 +7,7 @@ use hostd_protocol::value::ErrorClass;
 
 use super::decode::{Decoded, Decoder};
 use super::encode::{Encoded, Encoder, count};
-use crate::intrinsics::NATIVE_NAMES;
+use crate::intrinsics::NATIVE_CLASSES;
 use crate::tables::ObjectTables;
 
 /// How far the prototypes of an error are searched for a known class.
@@ -23,7 +23,7 @@ impl Decoder<'_, '_> {
         let error = if let Some(error) = known {
             error
         } else {
-            let error = rt.error(native_class(class), "")?;
+            let error = rt.error(native_class(class).0, "")?;
             if let Some(id) = id {
                 tables.adopt_proxy(id, &error)?;
             }
@@ -132,16 +132,10 @@ fn class_of(tables: &ObjectTables, error: &Value) -> ErrorClass {
     ErrorClass::Other
 }
 
-fn native_class(class: ErrorClass) -> Native {
-    match class {
-        ErrorClass::Type => Native::TypeError,
-        ErrorClass::Range => Native::RangeError,
-        ErrorClass::Syntax => Native::SyntaxError,
-        ErrorClass::Reference => Native::ReferenceError,
-        ErrorClass::Eval => Native::EvalError,
-        ErrorClass::Uri => Native::UriError,
-        ErrorClass::Error | ErrorClass::Aggregate | ErrorClass::Other => Native::Error,
-    }
+/// The constructor of a class and its name; those of `Error` for a class that the engine lacks.
+fn native_class(class: ErrorClass) -> (Native, &'static str) {
+    let known = NATIVE_CLASSES.iter().find(|known| known.0 == class);
+    known.map_or((Native::Error, "Error"), |known| (known.1, known.2))
 }
 
 /// Whether a name is the one that the class gives anyway.
@@ -149,7 +143,5 @@ fn is_native_name(rt: Runtime, class: ErrorClass, name: &Value) -> Decoded<bool>
     if !name.is_string() {
         return Ok(false);
     }
-    let known = NATIVE_NAMES.iter().find(|known| known.0 == class);
-    let expected = known.map_or("Error", |known| known.1);
-    Ok(rt.utf8(name)?.as_str() == expected)
+    Ok(rt.utf8(name)?.as_str() == native_class(class).1)
 }
