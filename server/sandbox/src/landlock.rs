@@ -85,7 +85,7 @@ impl Rights {
 /// supports that; the system-call filter denies them on any version.
 pub(crate) fn restrict(policy: &Policy, version: u32) -> Result<String, Failure> {
     let rights = Rights::of(version, policy.subprocess);
-    let mut ruleset = create(policy, version, &rights).map_err(|error| failed(&error))?;
+    let mut ruleset = create(policy, version, &rights)?;
     let mut missing = Vec::new();
     let optional = |list: &'static [&'static str]| list.iter().map(Path::new);
     let mut system: Vec<&Path> = optional(SYSTEM_READ).collect();
@@ -110,21 +110,14 @@ pub(crate) fn restrict(policy: &Policy, version: u32) -> Result<String, Failure>
     if version >= LOG_FLAGS_VERSION {
         // By default the kernel logs what it denies. Host and client report it already, and an
         // addon could fill the audit log of the system.
-        ruleset = ruleset
-            .log_same_exec(false)
-            .map_err(|error| failed(&error))?;
+        ruleset = ruleset.log_same_exec(false)?;
     }
     // A step of its own sets no_new_privs.
-    ruleset
-        .no_new_privs(false)
-        .restrict_self()
-        .map_err(|error| failed(&error))?;
+    ruleset.no_new_privs(false).restrict_self()?;
     let mut text = format!("version {version}");
     if !missing.is_empty() {
-        let names: Vec<String> = missing
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
+        let names = missing.iter().map(|path| path.display().to_string());
+        let names: Vec<String> = names.collect();
         text = format!("{text}; not on this system: {}", names.join(", "));
     }
     Ok(text)
@@ -176,19 +169,21 @@ fn grant(
             .unwrap_or_else(PoisonError::into_inner)
             .push(opened);
     }
-    granted.map_err(|error| failed(&error))
+    Ok(granted?)
 }
 
-fn failed(error: &RulesetError) -> Failure {
-    let reasons = successors(error.source(), |&reason| reason.source());
-    let mut errors = reasons
-        .clone()
-        .filter_map(|reason| reason.downcast_ref::<io::Error>());
-    Failure {
-        errno: errors.next().and_then(io::Error::raw_os_error),
-        // The innermost reason.
-        detail: reasons
-            .last()
-            .map_or_else(|| error.to_string(), ToString::to_string),
+impl From<RulesetError> for Failure {
+    fn from(error: RulesetError) -> Self {
+        let reasons = successors(error.source(), |&reason| reason.source());
+        let mut errors = reasons
+            .clone()
+            .filter_map(|reason| reason.downcast_ref::<io::Error>());
+        Self {
+            errno: errors.next().and_then(io::Error::raw_os_error),
+            // The innermost reason.
+            detail: reasons
+                .last()
+                .map_or_else(|| error.to_string(), ToString::to_string),
+        }
     }
 }

@@ -88,10 +88,8 @@ impl Session {
         }
         level.compared.set(self.rt.mutations());
         let frame = buffers.builder.finish(id, self.generation);
-        if let Err(error) = frame.and_then(|frame| self.send_frame(lane, frame)) {
-            self.lose(error);
-            return Err(self.gone());
-        }
+        let sent = frame.and_then(|frame| self.send_frame(lane, frame));
+        sent.map_err(|error| self.broken(error))?;
         let originals = self.originals(buffers);
         self.open_requests
             .borrow_mut()
@@ -122,13 +120,8 @@ impl Session {
         };
         self.nested.set(self.nested.get() - 1);
         self.open_requests.borrow_mut().pop();
-        match reply {
-            Ok(header) => Ok((header, originals)),
-            Err(error) => {
-                self.lose(error);
-                Err(self.gone())
-            }
-        }
+        let header = reply.map_err(|error| self.broken(error))?;
+        Ok((header, originals))
     }
 
     /// The compounds of the request in `buffers`.
@@ -148,10 +141,8 @@ impl Session {
             .iter()
             .rev()
             .find(|ask| Some(ask.0) == self.lane.get());
-        let ask = innermost.ok_or(ProtocolError::violation(
-            "a write-back outside of a callback",
-        ))?;
-        Ok(Rc::clone(&ask.1))
+        let outside = ProtocolError::violation("a write-back outside of a callback");
+        Ok(Rc::clone(&innermost.ok_or(outside)?.1))
     }
 
     /// Receives the next frame of this lane. Meanwhile other lanes are served on top, if the client
@@ -270,10 +261,7 @@ impl Session {
                 Err(self.error(&text))
             }
             Err(DecodeError::Remote(error)) => Err(self.error(&error)),
-            Err(DecodeError::Protocol(error)) if error.is_fatal() => {
-                self.lose(error);
-                Err(self.gone())
-            }
+            Err(DecodeError::Protocol(error)) if error.is_fatal() => Err(self.broken(error)),
             Err(DecodeError::Protocol(error)) => Err(self.rt.range_error(&error.to_string())),
         }
     }
@@ -287,6 +275,12 @@ impl Session {
             EncodeError::Protocol(error) => self.rt.range_error(&error.to_string()),
             EncodeError::Thrown(thrown) => thrown,
         }
+    }
+
+    /// Ends the session, and what waits for the client.
+    fn broken(&self, error: ProtocolError) -> Thrown {
+        self.lose(error);
+        self.gone()
     }
 
     /// Made at the start: making an error runs JavaScript for its stack, and an interrupt there would

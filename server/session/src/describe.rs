@@ -36,14 +36,10 @@ impl Session {
             objects.get(id).map(|object| (object.kind, object.class))
         });
         let (kind, class_id) = sent.unwrap_or_else(|| nature(&self.tables, object));
-        let name = match kind {
-            HostKind::Function | HostKind::Class => self.name_of(object),
-            HostKind::Symbol => text(self, &rt.symbol_description(object)?),
-            _ => self.class_name(object),
-        };
-        let length = match kind {
-            HostKind::Function | HostKind::Class => self.length_of(object),
-            _ => 0,
+        let (name, length) = match kind {
+            HostKind::Function | HostKind::Class => (self.name_of(object), self.length_of(object)),
+            HostKind::Symbol => (text(self, &rt.symbol_description(object)?), 0),
+            _ => (self.class_name(object), 0),
         };
         let (methods, accessors) = self.names(object)?;
         Ok(Description {
@@ -156,11 +152,7 @@ impl Session {
 }
 
 fn text(session: &Session, value: &Value) -> String {
-    if !value.is_string() {
-        return String::new();
-    }
-    session
-        .rt
-        .utf8(value)
-        .map_or_else(|_| String::new(), |text| text.as_str().to_owned())
+    let text = value.is_string().then(|| session.rt.utf8(value).ok());
+    text.flatten()
+        .map_or_else(String::new, |text| text.as_str().to_owned())
 }

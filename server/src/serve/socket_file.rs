@@ -31,23 +31,17 @@ impl SocketFile {
             }
             (folder.join("socket"), Some(folder))
         };
-        let mut socket = Self {
+        // On an error nothing is removed: what exists there is not this server's.
+        let listener = Self::listen(&path)?;
+        let socket = Self {
             path,
             made,
             removed: false,
         };
-        match socket.listen() {
-            Ok(listener) => Ok((socket, listener)),
-            Err(error) => {
-                // What exists there is not this server's.
-                socket.removed = true;
-                Err(error)
-            }
-        }
+        Ok((socket, listener))
     }
 
-    fn listen(&self) -> anyhow::Result<UnixListener> {
-        let path = &self.path;
+    fn listen(path: &Path) -> anyhow::Result<UnixListener> {
         check(&folder_of(path)?)?;
         if fs::symlink_metadata(path).is_ok() {
             match UnixStream::connect(path) {

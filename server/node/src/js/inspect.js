@@ -16,14 +16,13 @@ const quote = (text) => {
   });
   return mark + body + mark;
 };
-const cut = (text) => text.length <= CHARACTERS ? text
-  : `${text.slice(0, CHARACTERS)}... ${text.length - CHARACTERS} more character${text.length - CHARACTERS > 1 ? 's' : ''}`;
 const more = (count, what = 'item') => `... ${count} more ${what}${count > 1 ? 's' : ''}`;
+const cut = (text, show = String) => text.length <= CHARACTERS ? show(text)
+  : `${show(text.slice(0, CHARACTERS))}${more(text.length - CHARACTERS, 'character')}`;
 
 const primitive = (value) => {
   switch (typeof value) {
-    case 'string': return value.length > CHARACTERS
-      ? `${quote(value.slice(0, CHARACTERS))}${more(value.length - CHARACTERS, 'character')}` : quote(value);
+    case 'string': return cut(value, quote);
     case 'number': return Object.is(value, -0) ? '-0' : `${value}`;
     case 'bigint': return `${cut(String(value))}n`;
     case 'symbol': return cut(Symbol.prototype.toString.call(value));

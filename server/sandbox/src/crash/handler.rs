@@ -168,19 +168,19 @@ fn write(
     if is_js && let Some(function) = node_api() {
         store(&page.node_api, function.as_bytes());
     }
-    let registers = registers(context);
+    let [program_counter, stack_pointer, frame_pointer, link_register] = registers(context);
     for (word, register) in [
-        (&page.program_counter, registers.program_counter),
-        (&page.stack_pointer, registers.stack_pointer),
-        (&page.frame_pointer, registers.frame_pointer),
-        (&page.link_register, registers.link_register),
+        (&page.program_counter, program_counter),
+        (&page.stack_pointer, stack_pointer),
+        (&page.frame_pointer, frame_pointer),
+        (&page.link_register, link_register),
     ] {
         word.store(register, Ordering::Relaxed);
     }
     STATUS.copy(Layout::CURRENT.status, &page.status_bytes);
     MAPS.copy(Layout::CURRENT.maps, &page.maps_bytes);
     page.state.store(state::FACTS, Ordering::Release);
-    copy_stack(page, registers.stack_pointer);
+    copy_stack(page, stack_pointer);
     page.state.store(state::WHOLE, Ordering::Release);
 }
 
@@ -194,18 +194,11 @@ fn node_api() -> Option<&'static str> {
     function()
 }
 
-#[derive(Default)]
-struct Registers {
-    program_counter: u64,
-    stack_pointer: u64,
-    frame_pointer: u64,
-    link_register: u64,
-}
-
-fn registers(context: *mut libc::c_void) -> Registers {
+/// The program counter, the stack pointer, the frame pointer and the link register.
+fn registers(context: *mut libc::c_void) -> [u64; 4] {
     // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
     let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_ref() }) else {
-        return Registers::default();
+        return [0; 4];
     };
     #[cfg(target_arch = "x86_64")]
     {
@@ -214,28 +207,23 @@ fn registers(context: *mut libc::c_void) -> Registers {
             let number = usize::try_from(number).unwrap_or(usize::MAX);
             general.get(number).map_or(0, |value| value.cast_unsigned())
         };
-        Registers {
-            program_counter: read(libc::REG_RIP),
-            stack_pointer: read(libc::REG_RSP),
-            frame_pointer: read(libc::REG_RBP),
-            link_register: 0,
-        }
+        [
+            read(libc::REG_RIP),
+            read(libc::REG_RSP),
+            read(libc::REG_RBP),
+            0,
+        ]
     }
     #[cfg(target_arch = "aarch64")]
     {
         let machine = &context.uc_mcontext;
         let [.., frame_pointer, link_register] = machine.regs;
-        Registers {
-            program_counter: machine.pc,
-            stack_pointer: machine.sp,
-            frame_pointer,
-            link_register,
-        }
+        [machine.pc, machine.sp, frame_pointer, link_register]
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let _ = context;
-        Registers::default()
+        [0; 4]
     }
 }
 

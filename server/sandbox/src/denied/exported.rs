@@ -109,102 +109,83 @@ fn recorded_error(error: Option<c_int>, denied: impl FnOnce(c_int)) -> c_int {
     error
 }
 
+/// Exports functions with the same arguments; the expression records what a call of one was to do.
 macro_rules! record {
-    ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $result:ty { $denied:expr })*) => {
-        export! {$(
-            fn $name($($argument: $kind),*) -> $result { call => recorded(call(), || $denied) }
-        )*}
+    ($(fn [$($name:ident)+] $arguments:tt -> $result:ty { $denied:expr })*) => {
+        export! {$($(
+            fn $name $arguments -> $result { call => recorded(call(), || $denied) }
+        )+)*}
     };
 }
 
 record! {
-    fn open(name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    fn [open open64](name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
         path(use_by(flags), AT_FDCWD, name)
     }
-    fn open64(name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    fn [openat openat64](folder: c_int, name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        path(use_by(flags), folder, name)
+    }
+    fn [__open_2 __open64_2](name: *const c_char, flags: c_int) -> c_int {
         path(use_by(flags), AT_FDCWD, name)
     }
-    fn openat(folder: c_int, name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    fn [__openat_2 __openat64_2](folder: c_int, name: *const c_char, flags: c_int) -> c_int {
         path(use_by(flags), folder, name)
     }
-    fn openat64(folder: c_int, name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
-        path(use_by(flags), folder, name)
+    fn [creat creat64](name: *const c_char, mode: mode_t) -> c_int {
+        path(Use::Write, AT_FDCWD, name)
     }
-    fn __open_2(name: *const c_char, flags: c_int) -> c_int {
-        path(use_by(flags), AT_FDCWD, name)
-    }
-    fn __open64_2(name: *const c_char, flags: c_int) -> c_int {
-        path(use_by(flags), AT_FDCWD, name)
-    }
-    fn __openat_2(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
-        path(use_by(flags), folder, name)
-    }
-    fn __openat64_2(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
-        path(use_by(flags), folder, name)
-    }
-    fn creat(name: *const c_char, mode: mode_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
-    fn creat64(name: *const c_char, mode: mode_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
-    fn fopen(name: *const c_char, mode: *const c_char) -> *mut FILE {
+    fn [fopen fopen64](name: *const c_char, mode: *const c_char) -> *mut FILE {
         path(use_by_mode(mode), AT_FDCWD, name)
     }
-    fn fopen64(name: *const c_char, mode: *const c_char) -> *mut FILE {
+    fn [freopen freopen64](
+        name: *const c_char, mode: *const c_char, file: *mut FILE
+    ) -> *mut FILE {
         path(use_by_mode(mode), AT_FDCWD, name)
     }
-    fn freopen(name: *const c_char, mode: *const c_char, file: *mut FILE) -> *mut FILE {
-        path(use_by_mode(mode), AT_FDCWD, name)
+    fn [opendir](name: *const c_char) -> *mut DIR { path(Use::Read, AT_FDCWD, name) }
+    fn [truncate truncate64](name: *const c_char, length: off_t) -> c_int {
+        path(Use::Write, AT_FDCWD, name)
     }
-    fn freopen64(name: *const c_char, mode: *const c_char, file: *mut FILE) -> *mut FILE {
-        path(use_by_mode(mode), AT_FDCWD, name)
-    }
-    fn opendir(name: *const c_char) -> *mut DIR { path(Use::Read, AT_FDCWD, name) }
-    fn truncate(name: *const c_char, length: off_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
-    fn truncate64(name: *const c_char, length: off_t) -> c_int { path(Use::Write, AT_FDCWD, name) }
-    fn mkdir(name: *const c_char, mode: mode_t) -> c_int { path(Use::Entry, AT_FDCWD, name) }
-    fn mkdirat(folder: c_int, name: *const c_char, mode: mode_t) -> c_int {
+    fn [mkdir](name: *const c_char, mode: mode_t) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn [mkdirat](folder: c_int, name: *const c_char, mode: mode_t) -> c_int {
         path(Use::Entry, folder, name)
     }
-    fn mkstemp(name: *mut c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
-    fn mkstemp64(name: *mut c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
-    fn mkdtemp(name: *mut c_char) -> *mut c_char { path(Use::Entry, AT_FDCWD, name) }
-    fn rmdir(name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
-    fn unlink(name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
-    fn unlinkat(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
+    fn [mkstemp mkstemp64](name: *mut c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn [mkdtemp](name: *mut c_char) -> *mut c_char { path(Use::Entry, AT_FDCWD, name) }
+    fn [rmdir unlink remove](name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
+    fn [unlinkat](folder: c_int, name: *const c_char, flags: c_int) -> c_int {
         path(Use::Entry, folder, name)
     }
-    fn remove(name: *const c_char) -> c_int { path(Use::Entry, AT_FDCWD, name) }
-    fn rename(old: *const c_char, new: *const c_char) -> c_int {
+    fn [rename link](old: *const c_char, new: *const c_char) -> c_int {
         two_paths(Use::Entry, (AT_FDCWD, old), (AT_FDCWD, new))
     }
-    fn renameat(of: c_int, old: *const c_char, to: c_int, new: *const c_char) -> c_int {
+    fn [renameat](of: c_int, old: *const c_char, to: c_int, new: *const c_char) -> c_int {
         two_paths(Use::Entry, (of, old), (to, new))
     }
-    fn renameat2(
+    fn [renameat2](
         of: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_uint
     ) -> c_int {
         two_paths(Use::Entry, (of, old), (to, new))
     }
-    fn link(old: *const c_char, new: *const c_char) -> c_int {
-        two_paths(Use::Entry, (AT_FDCWD, old), (AT_FDCWD, new))
-    }
-    fn linkat(
+    fn [linkat](
         of: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_int
     ) -> c_int {
         two_paths(Use::Entry, (of, old), (to, new))
     }
-    fn symlink(target: *const c_char, name: *const c_char) -> c_int {
+    fn [symlink](target: *const c_char, name: *const c_char) -> c_int {
         path(Use::Entry, AT_FDCWD, name)
     }
-    fn symlinkat(target: *const c_char, folder: c_int, name: *const c_char) -> c_int {
+    fn [symlinkat](target: *const c_char, folder: c_int, name: *const c_char) -> c_int {
         path(Use::Entry, folder, name)
     }
-    fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
+    fn [socket](family: c_int, kind: c_int, protocol: c_int) -> c_int {
         other(Operation::Socket(family, kind, protocol), ptr::null())
     }
-    fn inotify_init() -> c_int { other(Operation::Watch, ptr::null()) }
-    fn inotify_init1(flags: c_int) -> c_int { other(Operation::Watch, ptr::null()) }
-    fn fork() -> c_int { other(Operation::Program, ptr::null()) }
-    fn system(command: *const c_char) -> c_int { other(Operation::Program, command) }
-    fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
+    fn [inotify_init]() -> c_int { other(Operation::Watch, ptr::null()) }
+    fn [inotify_init1](flags: c_int) -> c_int { other(Operation::Watch, ptr::null()) }
+    fn [fork]() -> c_int { other(Operation::Program, ptr::null()) }
+    fn [system](command: *const c_char) -> c_int { other(Operation::Program, command) }
+    fn [popen](command: *const c_char, mode: *const c_char) -> *mut FILE {
         other(Operation::Program, command)
     }
 }

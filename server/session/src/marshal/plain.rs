@@ -85,10 +85,8 @@ fn has_only_hidden_data(rt: Runtime, value: &Value) -> JsResult<bool> {
 fn array(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
     let rt = tables.rt;
     let plain = !tables.host.is_pinned(value) && rt.is_plain_array(value)?;
-    Ok(rt
-        .array_length(value)
-        .filter(|_| plain)
-        .map_or(Plain::No, Plain::Array))
+    let length = rt.array_length(value).filter(|_| plain);
+    Ok(length.map_or(Plain::No, Plain::Array))
 }
 
 /// An object crosses by value if all of it is data. One that has hidden data only would arrive empty,
