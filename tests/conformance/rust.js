@@ -1,5 +1,5 @@
 // The sample on napi-rs. The value is a promise of the lines, for the loop has to run.
-const { Shape, Frame, Counter, Keeper } = addon;
+const { Shape, Frame, Counter, StoredFunction } = addon;
 const immediate = () => new Promise((resolve) => setImmediate(resolve));
 const line = (label, what) => lines.push(`${label}: ${show(what)}`);
 
@@ -42,9 +42,9 @@ function classes() {
     const frame = new Frame(shape);
     return [frame.shape.name, frame.shape.side, frame.shape.grow(1).side, shape.side];
   });
-  op("a keeper", () => [new Keeper((value) => value * 2).call(21)]);
-  op("a keeper of what throws", () => new Keeper(() => { throw new TypeError("kept"); }).call(1));
-  engine.op("a keeper of nothing", () => new Keeper());
+  op("a stored function", () => [new StoredFunction((value) => value * 2).call(21)]);
+  op("a stored function that throws", () => new StoredFunction(() => { throw new TypeError("kept"); }).call(1));
+  engine.op("a stored function without a function", () => new StoredFunction());
   op("a counter", () => {
     const counter = new Counter(5);
     const seen = [counter.increment(), counter.add(10), counter.decrement(), counter.value];

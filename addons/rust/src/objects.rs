@@ -286,12 +286,12 @@ pub fn construct<'a>(class: Function<'a, f64, Unknown<'a>>, value: f64) -> Resul
     reason = "references of napi-rs have none"
 )]
 #[napi]
-pub struct Keeper {
+pub struct StoredFunction {
     callback: FunctionRef<f64, f64>,
 }
 
 #[napi]
-impl Keeper {
+impl StoredFunction {
     /// Keeps a function.
     #[napi(constructor)]
     pub fn new(callback: Function<'_, f64, f64>) -> Result<Self> {

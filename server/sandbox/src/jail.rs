@@ -75,7 +75,7 @@ pub(crate) fn enter(policy: &Policy, network: Network) -> Result<String, Failure
     // until the network is made.
     let entered = network.enter()?;
     unmount(".", UnmountFlags::DETACH).map_err(Failure::of("umount2"))?;
-    tighten(&root, READ_ONLY, Depth::This)?;
+    tighten(&root, READ_ONLY, THIS)?;
     std::env::set_current_dir(&here)
         .or_else(|_| std::env::set_current_dir("/"))
         .map_err(Failure::of("chdir"))?;
@@ -96,7 +96,7 @@ pub(crate) fn try_out(alone: &SingleThreaded, policy: &Policy) -> Result<(), Fai
 pub(crate) fn read_only_settings() -> Result<(), Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, "/proc", flags).map_err(Failure::of("open_tree(/proc)"))?;
-    tighten(&tree, READ_ONLY, Depth::This)
+    tighten(&tree, READ_ONLY, THIS)
 }
 
 /// Limits the processes and threads of this process namespace, for all users, and returns the limit
@@ -184,7 +184,7 @@ fn part(path: &Path, held: Option<&OwnedFd>, attributes: u64) -> Result<Part, Fa
         Some(held) => open_tree(held, "", flags | OpenTreeFlags::AT_EMPTY_PATH),
     };
     let tree = tree.map_err(Failure::of(&format!("open_tree({})", path.display())))?;
-    tighten(&tree, attributes, Depth::AllBelow)?;
+    tighten(&tree, attributes, ALL_BELOW)?;
     Ok(Part {
         path: path.to_owned(),
         tree,
@@ -263,35 +263,21 @@ fn is_folder(tree: &OwnedFd) -> Result<bool, Failure> {
     Ok(FileType::from_raw_mode(found.st_mode).is_dir())
 }
 
-const NO_SETUID: u64 = 2;
-const NO_DEVICES: u64 = 4;
-const NO_PROGRAMS: u64 = 8;
-const READ_ONLY: u64 = 1 | NO_SETUID | NO_DEVICES;
+const NO_SETUID: u64 = libc::MOUNT_ATTR_NOSUID;
+const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
+const NO_PROGRAMS: u64 = libc::MOUNT_ATTR_NOEXEC;
+const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY | NO_SETUID | NO_DEVICES;
 
 /// Which mounts of a tree are changed.
-#[derive(Clone, Copy)]
-enum Depth {
-    This,
-    AllBelow,
-}
+const THIS: libc::c_int = 0;
+const ALL_BELOW: libc::c_int = libc::AT_RECURSIVE;
 
-fn tighten(tree: &OwnedFd, attributes: u64, depth: Depth) -> Result<(), Failure> {
-    #[repr(C)]
-    struct Attributes {
-        set: u64,
-        clear: u64,
-        propagation: u64,
-        user_namespace: u64,
-    }
-    let wanted = Attributes {
-        set: attributes,
-        clear: 0,
+fn tighten(tree: &OwnedFd, attributes: u64, depth: libc::c_int) -> Result<(), Failure> {
+    let wanted = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
         propagation: 0,
-        user_namespace: 0,
-    };
-    let recursive = match depth {
-        Depth::This => 0,
-        Depth::AllBelow => 0x8000,
+        userns_fd: 0,
     };
     // SAFETY: C3; the path and the structure of the stated size outlive the call.
     let answer = unsafe {
@@ -299,9 +285,9 @@ fn tighten(tree: &OwnedFd, attributes: u64, depth: Depth) -> Result<(), Failure>
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH | recursive,
+            libc::AT_EMPTY_PATH | depth,
             &raw const wanted,
-            size_of::<Attributes>(),
+            size_of::<libc::mount_attr>(),
         )
     };
     check(answer).map_err(Failure::of("mount_setattr"))

@@ -28,11 +28,7 @@ fn host(rt: Runtime) -> JsResult<Host> {
 /// `facts()`: what `process` is made of.
 pub(crate) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     let host = host(rt)?;
-    let NodeVersion {
-        major,
-        minor,
-        patch,
-    } = host.node_version();
+    let version = host.node_version();
     let executable = std::env::current_exe().unwrap_or_default();
     let executable = executable.to_string_lossy();
     let given = host.argv();
@@ -41,6 +37,12 @@ pub(crate) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     } else {
         given.iter().map(String::as_str).collect()
     };
+    let NodeVersion {
+        major,
+        minor,
+        patch,
+    } = version;
+    let node = format!("{major}.{minor}.{patch}");
     let text = |text: &str| rt.string_utf8(text.as_bytes());
     let texts = |items: &[&str]| {
         let items: JsResult<Vec<Value>> = items.iter().map(|item| text(item)).collect();
@@ -50,7 +52,7 @@ pub(crate) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
         .map(|(name, value)| texts(&[&name.to_string_lossy(), &value.to_string_lossy()]))
         .collect();
     let all = [
-        ("node", text(&format!("{major}.{minor}.{patch}"))?),
+        ("node", text(&node)?),
         ("napi", text(&NODE_API_VERSION.to_string())?),
         ("modules", text(MODULES)?),
         ("uv", text(&libuv_version())?),
@@ -79,11 +81,8 @@ fn node_arch() -> &'static str {
 
 fn object<const N: usize>(rt: Runtime, members: [(&str, Value); N]) -> JsResult {
     let (names, values): (Vec<_>, Vec<_>) = members.into_iter().unzip();
-    let keys: JsResult<Vec<_>> = names
-        .iter()
-        .map(|name| rt.key_utf8(name.as_bytes()))
-        .collect();
-    rt.object_from(&keys?, values)
+    let keys = names.iter().map(|name| rt.key_utf8(name.as_bytes()));
+    rt.object_from(&keys.collect::<JsResult<Vec<_>>>()?, values)
 }
 
 /// `hrtime()`: nanoseconds since the process began, as a bigint.
@@ -93,13 +92,11 @@ pub(crate) fn hrtime(rt: Runtime, _: &Invocation<'_>) -> JsResult {
 
 /// `cwd()`.
 pub(crate) fn cwd(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    match std::env::current_dir() {
-        Ok(path) => rt.string_utf8(path.to_string_lossy().as_bytes()),
-        Err(error) => Err(rt.throw(
-            ErrorConstructor::Error,
-            &format!("the working directory is gone: {error}"),
-        )),
-    }
+    let path = std::env::current_dir().map_err(|error| {
+        let text = format!("the working directory is gone: {error}");
+        rt.throw(ErrorConstructor::Error, &text)
+    })?;
+    rt.string_utf8(path.to_string_lossy().as_bytes())
 }
 
 /// `parent()`: the parent's process id.
@@ -120,16 +117,14 @@ pub(crate) fn memory(rt: Runtime, _: &Invocation<'_>) -> JsResult {
         reason = "memory sizes stay far below 2^53"
     )]
     let (heap, external) = (engine.allocated as f64, engine.external as f64);
-    object(
-        rt,
-        [
-            ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
-            ("heapTotal", rt.number(heap)),
-            ("heapUsed", rt.number(heap)),
-            ("external", rt.number(external)),
-            ("arrayBuffers", rt.number(0.0)),
-        ],
-    )
+    let all = [
+        ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
+        ("heapTotal", rt.number(heap)),
+        ("heapUsed", rt.number(heap)),
+        ("external", rt.number(external)),
+        ("arrayBuffers", rt.number(0.0)),
+    ];
+    object(rt, all)
 }
 
 /// `output(descriptor, text or view)`: to stdout (1) or stderr (2). A reader that is gone is no
@@ -154,13 +149,10 @@ pub(crate) fn output(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `exit(code)`: tells the embedder, and stops the script if that did not end the process.
 pub(crate) fn exit(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    host(rt)?
-        .hooks()
-        .exit_requested(argument(call, 0).as_i32().unwrap_or(0));
-    Err(rt.throw(
-        ErrorConstructor::Error,
-        "process.exit was called: the host is about to end",
-    ))
+    let code = argument(call, 0).as_i32().unwrap_or(0);
+    host(rt)?.hooks().exit_requested(code);
+    let text = "process.exit was called: the host is about to end";
+    Err(rt.throw(ErrorConstructor::Error, text))
 }
 
 /// `abort()`: ends the process as a crash, as in Node.

@@ -63,11 +63,8 @@ pub(crate) fn reference(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `addImmediate(immediate)`.
 pub(crate) fn add_immediate(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    let immediate = argument(call, 0).clone();
-    NodeState::of(rt)?
-        .timers
-        .borrow_mut()
-        .add_immediate(immediate);
+    let timers = &NodeState::of(rt)?.timers;
+    timers.borrow_mut().add_immediate(argument(call, 0).clone());
     Ok(Value::UNDEFINED)
 }
 

@@ -11,7 +11,7 @@ const PURGE_MIN: usize = 256;
 
 /// The numbers of prototypes. A number is never given to another prototype: the client keeps what it
 /// was told about it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Classes {
     /// By the address of the prototype.
     known: FxHashMap<usize, Class>,
@@ -24,17 +24,6 @@ pub(crate) struct Classes {
 struct Class {
     id: u32,
     prototype: Weak,
-}
-
-impl Default for Classes {
-    fn default() -> Self {
-        Self {
-            known: FxHashMap::default(),
-            addresses: FxHashMap::default(),
-            last: 0,
-            purge_at: PURGE_MIN,
-        }
-    }
 }
 
 impl Classes {
@@ -54,14 +43,14 @@ impl Classes {
 
     #[cold]
     fn add(&mut self, rt: Runtime, identity: usize, prototype: &Value) -> u32 {
-        if self.known.len() >= self.purge_at {
+        if self.known.len() >= self.purge_at.max(PURGE_MIN) {
             self.known.retain(|_, class| class.prototype.is_alive());
             self.known.shrink_to(PURGE_MIN);
             let known = &self.known;
             self.addresses
                 .retain(|id, address| known.get(address).is_some_and(|class| class.id == *id));
             self.addresses.shrink_to(PURGE_MIN);
-            self.purge_at = PURGE_MIN.max(self.known.len().saturating_mul(2));
+            self.purge_at = self.known.len().saturating_mul(2);
         }
         if self.known.len() >= MAX_LIVE {
             return 0;

@@ -13,11 +13,7 @@ use super::write_back::{ARRAY, Change, OBJECT, REFILLED};
 use crate::tables::ObjectTables;
 
 /// What one compound of a request to the client became.
-#[derive(Debug)]
-pub(crate) struct Applied {
-    original: Original,
-    change: Change,
-}
+pub(crate) type Applied = (Original, Change);
 
 impl<'d> Decoder<'d, '_> {
     /// Reads a write-back block, which comes before everything else: what the client changed in the
@@ -40,12 +36,11 @@ fn read(decoder: &mut Decoder<'_, '_>, originals: &[Original]) -> Decoded<Vec<Ap
     let (rt, mut changes) = (decoder.rt, Vec::new());
     for _ in 0..count {
         let index = decoder.fields().take_u32()?;
-        let original = originals.get(index as usize);
-        let original =
-            original.ok_or_else(|| ProtocolError::violation("a change of no compound"))?;
+        let Some(original) = originals.get(index as usize) else {
+            return Err(ProtocolError::violation("a change of no compound").into());
+        };
         let change = read_change(decoder, &original.value)?;
-        let original = original.clone();
-        rt.push(&mut changes, Applied { original, change })?;
+        rt.push(&mut changes, (original.clone(), change))?;
     }
     Ok(changes)
 }
@@ -103,7 +98,7 @@ pub(crate) fn apply(
     changes: Vec<Applied>,
     is_cancelled: impl Fn() -> bool,
 ) -> JsResult<()> {
-    for Applied { original, change } in changes {
+    for (original, change) in changes {
         apply_change(tables, &original.value, change).map_err(|thrown| {
             if is_cancelled() {
                 return thrown;

@@ -20,7 +20,7 @@ const BYTES: u8 = 3;
 
 /// What one compound became.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Array {
         length: u32,
         slots: Vec<(u32, Value)>,

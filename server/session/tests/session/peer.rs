@@ -19,7 +19,7 @@ use crate::tree;
 
 const GENERATION: Generation = Generation(7);
 /// A host that does not answer for so long has hung.
-const PATIENCE: Duration = Duration::from_secs(30);
+const HOST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The code with which an addon wanted to end the process. One test looks at it.
 pub(crate) static EXIT: AtomicI32 = AtomicI32::new(-1);
@@ -101,7 +101,7 @@ impl Peer {
                 }
             })
             .expect("a thread");
-        let lane = end.lease(None, &mut patience()).expect("a lane");
+        let lane = end.lease(None, &mut deadline()).expect("a lane");
         let (waker, closer) = starts.recv().expect("a session");
         Self {
             end,
@@ -148,7 +148,7 @@ impl Peer {
             let mut body = Vec::new();
             let header = self
                 .lane
-                .receive(&mut body, &mut patience())
+                .receive(&mut body, &mut deadline())
                 .expect("an answer");
             let mut reader = self.front(&header, &body);
             match header.kind {
@@ -180,7 +180,7 @@ impl Peer {
             .builder
             .finish(header.call, GENERATION)
             .expect("a frame");
-        self.lane.send(frame, &mut patience()).expect("a host");
+        self.lane.send(frame, &mut deadline()).expect("a host");
         self.lane.notify();
     }
 
@@ -199,14 +199,14 @@ impl Peer {
         }
         write(&mut self.builder.body());
         let frame = self.builder.finish(id, GENERATION).expect("a frame");
-        self.lane.send(frame, &mut patience()).expect("a host");
+        self.lane.send(frame, &mut deadline()).expect("a host");
         self.lane.notify();
         id
     }
 
     /// Sends bytes that need not be a frame.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
-        self.lane.send(bytes, &mut patience()).expect("a host");
+        self.lane.send(bytes, &mut deadline()).expect("a host");
         self.lane.notify();
     }
 
@@ -224,11 +224,11 @@ impl Peer {
         let slots: Vec<_> = slots.collect();
         self.builder.releases(&slots).unwrap();
         let frame = self.builder.finish(id, GENERATION).expect("a frame");
-        self.lane.send(frame, &mut patience()).expect("a host");
+        self.lane.send(frame, &mut deadline()).expect("a host");
         let mut body = Vec::new();
         let header = self
             .lane
-            .receive(&mut body, &mut patience())
+            .receive(&mut body, &mut deadline())
             .expect("an answer");
         let mut reader = self.front(&header, &body);
         match header.kind {
@@ -249,7 +249,7 @@ impl Peer {
         function: u32,
         write: impl FnOnce(&mut ValueWriter<'_>),
     ) -> (bool, String) {
-        let mut lane = self.end.lease(None, &mut patience()).expect("a lane");
+        let mut lane = self.end.lease(None, &mut deadline()).expect("a lane");
         let mut builder = FrameBuilder::new(self.limits);
         builder.start(FrameKind::Request, CallKind::Call.number());
         let mut out = builder.body();
@@ -258,11 +258,11 @@ impl Peer {
         out.put_u32(1);
         write(&mut out);
         let frame = builder.finish(CallId(0), GENERATION).expect("a frame");
-        lane.send(frame, &mut patience()).expect("a host");
+        lane.send(frame, &mut deadline()).expect("a host");
         lane.notify();
         lane.set_cancel(1);
         let mut body = Vec::new();
-        let header = lane.receive(&mut body, &mut patience()).expect("an answer");
+        let header = lane.receive(&mut body, &mut deadline()).expect("an answer");
         assert_eq!(header.kind, FrameKind::Failure);
         let text = failure_text(&mut ValueReader::new(&body, &self.limits));
         lane.set_cancel(0);
@@ -293,7 +293,7 @@ impl Peer {
         let mut body = Vec::new();
         let header = self
             .lane
-            .receive(&mut body, &mut patience())
+            .receive(&mut body, &mut deadline())
             .expect("an answer");
         assert_eq!(header.kind, FrameKind::Failure);
         let mut reader = self.front(&header, &body);
@@ -343,7 +343,7 @@ impl Peer {
     pub(crate) fn notice(&mut self) -> (CallKind, String) {
         let mut home = self.end.home().expect("the home lane");
         let mut body = Vec::new();
-        let header = home.receive(&mut body, &mut patience()).expect("a notice");
+        let header = home.receive(&mut body, &mut deadline()).expect("a notice");
         let mut reader = self.front(&header, &body);
         let call = CallKind::from_number(header.number).expect("a call");
         let text = match call {
@@ -392,8 +392,8 @@ pub(crate) fn id_of(text: &str) -> u32 {
     digits.parse().expect("an id")
 }
 
-fn patience() -> impl FnMut() -> Result<(), Interrupted> {
-    let end = Instant::now() + PATIENCE;
+fn deadline() -> impl FnMut() -> Result<(), Interrupted> {
+    let end = Instant::now() + HOST_TIMEOUT;
     move || {
         if Instant::now() < end {
             Ok(())
