@@ -113,10 +113,8 @@ pub(crate) fn limit_processes(threads: u64) -> Result<u64, Failure> {
 
 /// The scratch folder, if it exists only as long as the jail.
 fn own_scratch(policy: &Policy) -> Option<&Path> {
-    policy
-        .scratch
-        .as_deref()
-        .filter(|_| policy.scratch_is_temporary)
+    let scratch = policy.scratch.as_deref();
+    scratch.filter(|_| policy.scratch_is_temporary)
 }
 
 /// Detaches copies of the granted paths, which are unreachable after `pivot_root`.
@@ -151,18 +149,15 @@ fn granted_parts(policy: &Policy) -> Result<Vec<Part>, Failure> {
         let held = open_granted(path)?;
         parts.push(part(path, Some(&held), READ_ONLY)?);
     }
-    let kept_scratch = policy
-        .scratch
-        .iter()
-        .filter(|_| !policy.scratch_is_temporary);
+    let scratch = policy.scratch.iter();
+    let kept_scratch = scratch.filter(|_| !policy.scratch_is_temporary);
     for path in policy.write.iter().chain(kept_scratch) {
-        let running = if policy.preset.exec_memory {
-            0
-        } else {
-            NO_PROGRAMS
-        };
+        let mut attributes = NO_SETUID | NO_DEVICES;
+        if !policy.preset.exec_memory {
+            attributes |= NO_PROGRAMS;
+        }
         let held = open_granted(path)?;
-        parts.push(part(path, Some(&held), NO_SETUID | NO_DEVICES | running)?);
+        parts.push(part(path, Some(&held), attributes)?);
     }
     // Folders before what they contain. For equal paths the writable one is last, and so on top.
     parts.sort_by(|one, other| one.path.cmp(&other.path));

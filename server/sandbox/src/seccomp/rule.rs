@@ -139,8 +139,6 @@ pub(super) fn deny(tests: impl Into<Vec<Test>>) -> Clause {
 
 /// Allows the call if the argument is one of these numbers.
 pub(super) fn one_of(argument: u8, values: &[u32]) -> Vec<Clause> {
-    values
-        .iter()
-        .map(|&value| allow([is(argument, value)]))
-        .collect()
+    let allowed = values.iter().map(|&value| allow([is(argument, value)]));
+    allowed.collect()
 }

@@ -75,15 +75,14 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
             deny([low(flags, ACCESS_MODE | TRUNCATE, TRUNCATE)]),
         ]
     };
+    let thread = allow([low(0, CLONE_THREAD | CLONE_NEW, CLONE_THREAD)]);
+    let shared = deny([low(3, SHARED_ANONYMOUS, SHARED_ANONYMOUS)]);
+    let denied = FCNTL_DENIED.iter().map(|&command| deny([is(1, command)]));
     let [null_address, null_address_high] = is_null(4);
     let [null_limit, null_limit_high] = is_null(2);
     let [null_action, null_action_high] = is_null(1);
     let mut rules = vec![
-        rule!(
-            clone,
-            vec![allow([low(0, CLONE_THREAD | CLONE_NEW, CLONE_THREAD)])],
-            EPERM
-        ),
+        rule!(clone, vec![thread], EPERM),
         // Its flags are in memory, which a filter cannot read. Without it, the C library uses
         // `clone`.
         rule!(clone3, vec![], Verdict::Errno(libc::ENOSYS)),
@@ -99,20 +98,9 @@ fn checked(allowed: &Allowed) -> Vec<Rule> {
         rule!(openat2, vec![], Verdict::Errno(libc::ENOSYS)),
         rule!(open, opened(1), Verdict::Allow),
         rule!(openat, opened(2), Verdict::Allow),
-        rule!(
-            mmap,
-            vec![deny([low(3, SHARED_ANONYMOUS, SHARED_ANONYMOUS)])],
-            Verdict::Allow
-        ),
+        rule!(mmap, vec![shared], Verdict::Allow),
         rule!(ioctl, one_of(1, &IOCTL), Verdict::Errno(libc::ENOTTY)),
-        rule!(
-            fcntl,
-            FCNTL_DENIED
-                .iter()
-                .map(|&command| deny([is(1, command)]))
-                .collect(),
-            Verdict::Allow
-        ),
+        rule!(fcntl, denied.collect(), Verdict::Allow),
         rule!(prctl, one_of(0, &PRCTL), EPERM),
         rule!(get_robust_list, vec![allow([is(0, 0)])], EPERM),
         rule!(

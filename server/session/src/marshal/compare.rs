@@ -1,6 +1,6 @@
 //! Whether a value in the engine is still what the request said.
 
-use hostd_engine::Value;
+use hostd_engine::{Runtime, Value};
 use hostd_protocol::value::Token;
 
 use super::RequestObjects;
@@ -44,9 +44,10 @@ pub(super) fn matches(
             }
             _ => false,
         },
-        Token::Date(expected) => rt
-            .date_value(value)
-            .is_some_and(|found| same_double(found, expected)),
+        Token::Date(expected) => {
+            let found = rt.date_value(value);
+            found.is_some_and(|found| same_double(found, expected))
+        }
         Token::Array { index, .. }
         | Token::ArrayI32 { index, .. }
         | Token::ArrayF64 { index, .. }
@@ -70,20 +71,17 @@ pub(super) fn matches(
 pub(super) fn same(left: &Value, right: &Value) -> bool {
     match (left.identity(), right.identity()) {
         (Some(left), Some(right)) => left == right,
-        (None, None) => {
-            hostd_engine::Runtime::current().is_some_and(|rt| rt.same_value(left, right))
-        }
+        (None, None) => Runtime::current().is_some_and(|rt| rt.same_value(left, right)),
         _ => false,
     }
 }
 
-fn same_number(value: &Value, expected: f64) -> bool {
-    value
-        .as_f64()
-        .is_some_and(|found| same_double(found, expected))
+pub(super) fn same_number(value: &Value, expected: f64) -> bool {
+    let found = value.as_f64();
+    found.is_some_and(|found| same_double(found, expected))
 }
 
 /// Whether two doubles are the same number: −0 is not 0, and NaN is NaN.
-pub(super) fn same_double(left: f64, right: f64) -> bool {
+fn same_double(left: f64, right: f64) -> bool {
     left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
 }

@@ -113,10 +113,8 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 self.rt.key_value(&value)?
             }
             _ => {
-                return Err(malformed(
-                    "a key that is not a string, number or symbol",
-                    at,
-                ));
+                let what = "a key that is not a string, number or symbol";
+                return Err(malformed(what, at));
             }
         };
         Ok(key)
@@ -175,10 +173,10 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 self.check_stack()?;
                 let map = self.rt.map(Vec::new())?;
                 let map = self.keep(index, map)?;
+                let map_set = &self.tables.intrinsics.map_set;
                 for _ in 0..count {
                     let entry = [self.part()?, self.part()?];
-                    self.rt
-                        .call(&self.tables.intrinsics.map_set, &map, &entry)?;
+                    self.rt.call(map_set, &map, &entry)?;
                 }
                 self.reader.leave();
                 map
@@ -247,9 +245,9 @@ impl<'d, 'b> Decoder<'d, 'b> {
         self.check_stack()?;
         self.objects.reserve(self.rt, index)?;
         self.unbuilt.push((index, Unbuilt::Array));
+        let room = (count as usize).min(FIRST_ROOM);
         let mut items: Vec<Value> = Vec::new();
-        self.rt
-            .reserve(&mut items, (count as usize).min(FIRST_ROOM))?;
+        self.rt.reserve(&mut items, room)?;
         let mut holes: Vec<u32> = Vec::new();
         for place in 0..count {
             let item = match self.reader.next()? {
@@ -278,9 +276,9 @@ impl<'d, 'b> Decoder<'d, 'b> {
             }
         }
         // Holes at the end leave the length to be set.
-        let length = self.rt.key_utf8(b"length")?;
-        self.rt
-            .set_strict(&array, &length, Value::from(f64::from(count)))?;
+        let length = Value::from(f64::from(count));
+        let key = &self.tables.intrinsics.length;
+        self.rt.set_strict(&array, key, length)?;
         Ok(self.keep(index, array)?)
     }
 
@@ -325,10 +323,8 @@ impl<'d, 'b> Decoder<'d, 'b> {
             Some(Unbuilt::Array) => self.rt.array()?,
             Some(Unbuilt::Object) => self.rt.object()?,
             None => {
-                return Err(malformed(
-                    "a reference to a value that is not an object",
-                    at,
-                ));
+                let what = "a reference to a value that is not an object";
+                return Err(malformed(what, at));
             }
         };
         Ok(self.keep(index, container)?)

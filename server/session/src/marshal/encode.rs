@@ -161,10 +161,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
     }
 
     pub(crate) fn lend(&mut self, value: &Value) -> Encoded {
-        let remote = value
-            .identity()
-            .and_then(|_| self.tables.remote_slot(value));
-        if let Some(id) = remote {
+        if value.identity().is_some()
+            && let Some(id) = self.tables.remote_slot(value)
+        {
             return self.send_back(id);
         }
         let (kind, class) = plain::nature(self.tables, value);

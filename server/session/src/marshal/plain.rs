@@ -185,9 +185,8 @@ pub(crate) fn class_prototype(tables: &ObjectTables, value: &Value) -> Option<Va
     if native.is_some_and(|function| function.brand.is_none()) {
         return None;
     }
-    let property = rt
-        .own_property(value, &tables.intrinsics.prototype)
-        .ok()??;
+    let key = &tables.intrinsics.prototype;
+    let property = rt.own_property(value, key).ok()??;
     if native.is_none() && property.attributes.writable {
         return None;
     }

@@ -77,9 +77,8 @@ impl Decoder<'_, '_> {
         let Some(class) = SlotId::new(class).and_then(|id| self.tables.lent_value(id)) else {
             return Ok(None);
         };
-        let property = self
-            .rt
-            .own_property(&class, &self.tables.intrinsics.prototype)?;
+        let key = &self.tables.intrinsics.prototype;
+        let property = self.rt.own_property(&class, key)?;
         Ok(match property.map(|property| property.content) {
             Some(Content::Value(prototype)) if prototype.is_object() => Some(prototype),
             _ => None,

@@ -195,10 +195,7 @@ impl<'b> Search<'_, 'b> {
         if self.known_list(index).is_none() {
             for (place, expected) in (0..length).zip(items) {
                 let item = self.rt.get_index(&array, place)?;
-                let same = item
-                    .as_f64()
-                    .is_some_and(|found| compare::same_double(found, expected));
-                if !same {
+                if !compare::same_number(&item, expected) {
                     self.rt.push(&mut slots, (place, item))?;
                 }
             }
@@ -421,9 +418,8 @@ fn entries(rt: Runtime, object: &Value) -> JsResult<Entries> {
             if entries.by_key.try_reserve(1).is_err() {
                 return Err(rt.out_of_memory());
             }
-            entries
-                .by_key
-                .insert((*key).clone(), entries.in_order.len());
+            let place = entries.in_order.len();
+            entries.by_key.insert((*key).clone(), place);
             rt.push(&mut entries.in_order, ((*key).clone(), value))?;
         }
     }
