@@ -5,6 +5,7 @@
 //! functions in `native`; the event loop implements [`hostd_napi::NodeRuntime`].
 #![forbid(unsafe_code)]
 
+mod decoders;
 mod event_loop;
 mod globals;
 mod native;

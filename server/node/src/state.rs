@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use hostd_engine::{ErrorConstructor, JsResult, Runtime, Value};
 use hostd_napi::Host;
 
-use crate::native::text::Decoders;
+use crate::decoders::Decoders;
 use crate::rejections::Rejections;
 use crate::timers::Timers;
 

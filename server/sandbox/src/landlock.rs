@@ -1,4 +1,4 @@
-//! Landlock: denies access to files, and to what else it governs, unless granted.
+//! Landlock: denies access to files, and to what else it governs, unless granted. `confine` calls it.
 //!
 //! The rights follow from the version that was found, and the kernel must support every one of
 //! them: Landlock's best-effort mode is not used.

@@ -1,5 +1,5 @@
 //! What a host process sets for itself: that it ends with its client, its session, no core files,
-//! and how much freed memory it keeps.
+//! and how much freed memory it keeps. The program takes these steps first.
 //!
 //! Upholds I-18.
 

@@ -1,4 +1,5 @@
-//! The facts that a handler of SIGSYS gets about a filtered call.
+//! The facts that a handler of SIGSYS gets about a filtered call: for `gate`, `diagnose` and the crash
+//! record. It runs in signal handlers (C5).
 
 use crate::seccomp;
 

@@ -10,7 +10,7 @@ use hostd_protocol::ids::SlotId;
 
 use super::Session;
 use super::answer::Refusal;
-use super::notices::Due;
+use super::pending::Due;
 use crate::lent::LentObject;
 use crate::marshal::Lent;
 

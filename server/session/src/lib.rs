@@ -20,6 +20,7 @@ mod level;
 mod marshal;
 mod notices;
 mod options;
+mod pending;
 mod promises;
 mod run;
 mod serve;
@@ -46,8 +47,7 @@ use rustc_hash::FxHashMap;
 
 use crate::marshal::Original;
 use level::{FrameBuffers, Level};
-use notices::{Due, Notices};
-use settled::Settled;
+use pending::{Due, Notices, Settled};
 use tables::ObjectTables;
 
 pub use options::{SessionError, SessionHooks, SessionOptions};

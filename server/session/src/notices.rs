@@ -2,10 +2,9 @@
 //!
 //! Turn requests are coalesced. Uncaught errors are bounded; those beyond the bound are counted.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use hostd_engine::{Deferred, Value};
+use hostd_engine::Value;
 use hostd_napi::Origin;
 use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::frame::FrameKind;
@@ -13,6 +12,7 @@ use hostd_protocol::ids::CallId;
 use hostd_protocol::parts::AnyValue;
 
 use super::Session;
+use super::pending::Due;
 use super::settled::Batch;
 use crate::marshal::Writable;
 
@@ -33,25 +33,6 @@ const REANNOUNCE_AFTER: Duration = Duration::from_millis(20);
 const REMINDER_INTERVAL: Duration = Duration::from_millis(250);
 /// How often that interval doubles while no turn comes: to 2 s, since a loop may be busy for long.
 const REMINDER_DOUBLINGS_MAX: u32 = 3;
-
-/// What the session does at the beginning of the next turn.
-#[derive(Debug)]
-pub(super) enum Due {
-    /// An awaitable of the client was settled.
-    Settle(Deferred, Result<Value, Value>),
-    /// The client has dropped an iterator in the middle.
-    CloseIterator(Value),
-}
-
-/// The notices that wait for room in the home lane.
-#[derive(Debug, Default)]
-pub(super) struct Notices {
-    request_turn: bool,
-    /// It was requested before: the wake pipe alone is not enough.
-    again: bool,
-    uncaught: VecDeque<(Value, &'static str)>,
-    lost: u64,
-}
 
 impl Session {
     pub(super) fn note_uncaught(&self, error: &Value, origin: &'static str) {

@@ -8,8 +8,8 @@ use hostd_protocol::parts::PromiseOutcome;
 
 use super::Session;
 use super::answer::Refusal;
-use super::notices::Due;
-use super::settled::{OutcomeOf, Settled, outcome};
+use super::pending::{Due, Settled};
+use super::settled::{OutcomeOf, outcome};
 use super::tables::Fresh;
 
 /// The engine function tag of the reactions of promises with a subscription.

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 
 use hostd_engine::{PromiseState, Value};
 use hostd_protocol::calls::{self, SettledPromise};
-use hostd_protocol::ids::SlotId;
 use hostd_protocol::parts::{AnyValue, List, PromiseOutcome, Put};
 
 use super::Session;
+use super::pending::Settled;
 use crate::marshal::{Encoded, Encoder};
 
 /// The most promises in one frame.
@@ -18,15 +18,6 @@ const PER_FRAME_MAX: usize = 1000;
 const NOTICE_FULL_BYTES: usize = 48 << 10;
 /// A result of more bytes is not sent along: the client requests it.
 const VALUE_BYTES_MAX: usize = 8 << 10;
-
-/// A promise that was settled, and the subscription that this concerns.
-#[derive(Clone, Debug)]
-pub(super) struct Settled {
-    pub(super) id: SlotId,
-    pub(super) serial: u32,
-    /// Kept alive to find out whether the id belongs to another object by now.
-    pub(super) promise: Value,
-}
 
 #[derive(Debug)]
 pub(super) struct Batch {

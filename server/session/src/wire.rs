@@ -1,4 +1,5 @@
-//! The frames of the session, on their way out and in.
+//! The frames of the session, on their way out and in: the only calls of the carrier that move one.
+//! With the feature `faults` each is a step at which a test has the host fail.
 
 use hostd_protocol::error::Result;
 use hostd_protocol::frame::Header;

@@ -1,4 +1,5 @@
 // Events and abort signals: as much of the web's as addons use to have their tasks cancelled.
+// `globals.js` evaluates this when one of the four classes is first read.
 (function (native) {
 'use strict';
 

@@ -1,4 +1,5 @@
 //! The encodings of `Buffer`, between bytes and UTF-16 or UTF-8, as Node reads and writes them.
+//! `bytes` calls this; it knows no engine.
 //!
 //! Reading is lenient where Node is: hexadecimal text ends at its first bad pair, base64 skips what
 //! is no digit and takes both alphabets.

@@ -3,28 +3,11 @@
 //! A text that arrives in one piece needs no state. The decoder of a text that arrives in several
 //! pieces is kept by the host, under a number that its `TextDecoder` in `text.js` holds.
 
-use std::collections::HashMap;
-use std::fmt;
-
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use hostd_engine::{Invocation, JsResult, Runtime, Value};
 
 use super::bytes::{argument, size};
 use crate::state::NodeState;
-
-/// The decoders of texts that arrive in pieces.
-#[derive(Default)]
-pub(crate) struct Decoders {
-    by_number: HashMap<usize, Decoder>,
-    /// Numbers given so far: none is given twice.
-    given: usize,
-}
-
-impl fmt::Debug for Decoders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.by_number.keys()).finish()
-    }
-}
 
 fn encoding(rt: Runtime, label: &Value) -> JsResult<Option<&'static Encoding>> {
     Ok(Encoding::for_label(rt.utf8(label)?.as_bytes()))

@@ -1,4 +1,5 @@
-//! The table of the second filter, which is installed when the addon is loaded.
+//! The table of the second filter, which `tighten` installs when the addon is loaded; `advice` looks
+//! up what it denies.
 
 use syscalls::x86_64::Sysno;
 

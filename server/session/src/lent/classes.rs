@@ -1,4 +1,5 @@
-//! The numbers of classes on the wire: one per prototype, as long as the prototype lives.
+//! The numbers of classes on the wire: one per prototype, as long as the prototype lives. The encoder
+//! asks for the number of each object that crosses by reference, `describe` for its prototype.
 
 use hostd_engine::{Runtime, Value, Weak};
 use rustc_hash::FxHashMap;

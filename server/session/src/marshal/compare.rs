@@ -1,4 +1,4 @@
-//! Whether a value in the engine is still what the request said.
+//! Whether a value in the engine is still what the request said: for `write_back`. Runs no JavaScript.
 
 use hostd_engine::{Runtime, Value};
 use hostd_protocol::value::Token;

@@ -1,5 +1,5 @@
 //! Errors: class, name, message, code, stack, cause and own properties; an exception of the client
-//! comes back as itself.
+//! comes back as itself. Decoder and encoder call this for every error; no getter of one runs.
 
 use hostd_engine::{Attributes, Content, Descriptor, ErrorConstructor as Native, Runtime, Value};
 use hostd_protocol::ids::SlotId;

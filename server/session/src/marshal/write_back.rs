@@ -1,4 +1,5 @@
-//! What a call changed in the data that its request brought.
+//! Write-back of the host: what a call changed in the data that its request brought. `serve` and `ask`
+//! look for changes before they write a reply or a request to the client.
 //!
 //! The request is kept, and read a second time beside the objects that it became; nothing else
 //! remembers how they were. What was written back becomes the baseline for the next time.
