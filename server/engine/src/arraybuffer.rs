@@ -51,10 +51,8 @@ unsafe extern "C" fn reallocate(
     let size = crate::size(size);
     match backing {
         Backing::Owned(vector) => {
-            if vector
-                .try_reserve_exact(size.saturating_sub(vector.len()))
-                .is_err()
-            {
+            let more = size.saturating_sub(vector.len());
+            if vector.try_reserve_exact(more).is_err() {
                 return std::ptr::null_mut();
             }
             vector.resize(size, 0);
@@ -316,29 +314,19 @@ impl Runtime {
 
     /// A copy of the bytes of a buffer or view; `None` for other values.
     pub fn copy_bytes(self, value: &Value) -> JsResult<Option<Vec<u8>>> {
-        let mut bytes = Vec::new();
-        Ok(self.append_bytes(value, &mut bytes)?.then_some(bytes))
-    }
-
-    /// Appends the bytes of a buffer or view; false for other values.
-    pub fn append_bytes(self, value: &Value, into: &mut Vec<u8>) -> JsResult<bool> {
-        let Some(length) = self.byte_length(value) else {
-            return Ok(false);
-        };
-        self.reserve(into, length)?;
-        // Read again: `reserve` may have made an error object.
         let Some((start, length)) = self.raw_bytes(value) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let end = into.len();
+        let mut bytes = Vec::new();
+        // Where this succeeds, no code of the engine's has run.
+        self.reserve(&mut bytes, length)?;
         if length > 0 {
-            let room = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
-            // SAFETY: E7; the room was reserved, and nothing runs during the copy.
-            unsafe { start.copy_to(room, length) };
+            // SAFETY: E7; the room was reserved, and the start is still valid.
+            unsafe { start.copy_to(bytes.as_mut_ptr(), length) };
             // SAFETY: E7; the bytes were written above.
-            unsafe { into.set_len(end + length) };
+            unsafe { bytes.set_len(length) };
         }
-        Ok(true)
+        Ok(Some(bytes))
     }
 
     /// Returns whether the bytes of a buffer or view are exactly these.

@@ -34,13 +34,6 @@ impl Runtime {
         unsafe { q::JS_IsSet(value.0) }
     }
 
-    /// The keys and values of a `Map`, in its order.
-    pub fn map_entries(self, map: &Value) -> JsResult<Vec<(Value, Value)>> {
-        let flat = self.collect_from(&self.intrinsics().map_for_each, map)?;
-        let mut flat = flat.into_iter();
-        self.list_from(std::iter::from_fn(|| Some((flat.next()?, flat.next()?))))
-    }
-
     /// The keys and values of a `Map`, alternating, in its order.
     pub fn map_items(self, map: &Value) -> JsResult<Vec<Value>> {
         self.collect_from(&self.intrinsics().map_for_each, map)

@@ -107,8 +107,7 @@ impl Engine {
             mutations: Cell::new(0),
             read_weight: Cell::new(0),
             panics: Cell::new(0),
-            stack_bytes: options.stack_bytes,
-            stack_limit: Cell::new(stack_pointer().saturating_sub(options.stack_bytes)),
+            stack_limit: stack_pointer().saturating_sub(options.stack_bytes),
             external: Cell::new(0),
             external_at_gc: Cell::new(0),
         });
@@ -222,20 +221,11 @@ impl Runtime {
         version.to_str().unwrap_or("unknown")
     }
 
-    /// Makes the caller's frame the top of the stack from which the limit counts.
-    pub fn update_stack_top(self) {
-        // SAFETY: E1; the context and its runtime are live while there is a handle.
-        unsafe { q::JS_UpdateStackTop(self.state.rt) };
-        self.state
-            .stack_limit
-            .set(stack_pointer().saturating_sub(self.state.stack_bytes));
-    }
-
     /// Returns whether the stack has room for another call. The engine itself checks JavaScript
     /// code only, so calls of native functions check this.
     #[inline]
     pub fn stack_ok(self) -> bool {
-        stack_pointer() > self.state.stack_limit.get()
+        stack_pointer() > self.state.stack_limit
     }
 
     /// The `RangeError` of an exhausted stack.
@@ -310,12 +300,6 @@ impl Runtime {
             strings: usage.str_count.unsigned_abs(),
             external: self.state.external.get(),
         }
-    }
-
-    /// Sets the largest heap, in bytes; `None` lifts the limit.
-    pub fn set_memory_limit(self, limit: Option<usize>) {
-        // SAFETY: E1; 0 means no limit.
-        unsafe { q::JS_SetMemoryLimit(self.state.rt, limit.unwrap_or(0) as _) };
     }
 
     /// The number of panics caught in callbacks; each became an `InternalError` in JavaScript.

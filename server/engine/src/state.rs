@@ -65,8 +65,7 @@ pub(crate) struct State {
     /// write.
     pub(crate) read_weight: Cell<u64>,
     pub(crate) panics: Cell<u64>,
-    pub(crate) stack_bytes: usize,
-    pub(crate) stack_limit: Cell<usize>,
+    pub(crate) stack_limit: usize,
     pub(crate) external: Cell<i64>,
     pub(crate) external_at_gc: Cell<i64>,
 }
@@ -151,11 +150,6 @@ impl Runtime {
     /// The original `Object.prototype`.
     pub fn object_prototype(self) -> &'static Value {
         &self.intrinsics().object_prototype
-    }
-
-    /// The original `Array.prototype`.
-    pub fn array_prototype(self) -> &'static Value {
-        &self.intrinsics().array_prototype
     }
 }
 

@@ -367,14 +367,4 @@ impl Runtime {
         let length = crate::size(length);
         Ok(Utf16 { text, length })
     }
-
-    /// The number of UTF-16 code units of a string; `None` for other values.
-    #[inline]
-    pub fn string_length(self, value: &Value) -> Option<usize> {
-        if !value.is_string() {
-            return None;
-        }
-        let length = self.get_raw(value, &self.intrinsics().keys.length).ok()?;
-        usize::try_from(length.as_i32()?).ok()
-    }
 }

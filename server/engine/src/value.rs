@@ -74,7 +74,8 @@ impl Value {
     /// Returns whether it is a string.
     #[inline]
     pub fn is_string(&self) -> bool {
-        matches!(self.tag(), q::JS_TAG_STRING | q::JS_TAG_STRING_ROPE)
+        // SAFETY: E2; it reads the tag only.
+        unsafe { q::JS_IsString(self.0) }
     }
 
     /// Returns whether it is a symbol.

@@ -50,11 +50,6 @@ impl Weak {
     pub fn is_alive(&self) -> bool {
         self.get().is_some()
     }
-
-    /// Returns whether it really is weak.
-    pub fn is_weak(&self) -> bool {
-        matches!(self.0, Target::Cell(_))
-    }
 }
 
 impl fmt::Debug for Weak {

@@ -4,7 +4,7 @@
 
 use hostd_engine::{FinalizerToken, MAX_BUFFER_LENGTH, Runtime, Value};
 
-use crate::{call_js, engine, js, thrown_text};
+use crate::{call_js, engine, engine_of, js, thrown_text};
 
 const TOKEN: FinalizerToken = FinalizerToken {
     tag: 9,
@@ -173,10 +173,8 @@ fn shared_buffer_grows_and_says_where_nothing_is() {
 
 #[test]
 fn shared_buffer_beyond_the_heap_is_an_error() {
-    let rt = engine();
-    rt.set_memory_limit(Some(64 << 20));
+    let rt = engine_of(Some(64 << 20));
     let source = "new SharedArrayBuffer(1, { maxByteLength: 1 << 30 })";
     let text = thrown_text(rt, rt.eval_script(source, "test.js"));
-    rt.set_memory_limit(None);
     assert!(text.contains("out of memory"), "{text}");
 }

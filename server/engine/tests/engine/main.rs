@@ -38,9 +38,14 @@ use hostd_engine::{Options, Runtime, Value};
 
 /// An engine for the test's thread.
 fn engine() -> Runtime {
+    engine_of(None)
+}
+
+/// An engine whose heap has at most so many bytes.
+fn engine_of(memory_limit: Option<usize>) -> Runtime {
     match Runtime::new(Options {
         stack_bytes: 1 << 20,
-        memory_limit: None,
+        memory_limit,
     }) {
         Ok(rt) => rt,
         Err(error) => panic!("{error}"),

@@ -2,7 +2,7 @@
 
 use hostd_engine::{EngineError, Options, Runtime, Value};
 
-use crate::{engine, js, text, thrown_text};
+use crate::{engine, engine_of, js, text, thrown_text};
 
 #[test]
 fn a_thread_has_one_engine() {
@@ -36,18 +36,8 @@ fn endless_recursion_of_scripts_is_a_range_error() {
 }
 
 #[test]
-fn a_new_top_moves_the_limit() {
-    let rt = engine();
-    std::hint::black_box([0_u8; 4096]);
-    rt.update_stack_top();
-    assert!(rt.stack_ok());
-    assert_eq!(js(rt, "1").as_i32(), Some(1));
-}
-
-#[test]
 fn the_memory_limit_is_an_exception() {
-    let rt = engine();
-    rt.set_memory_limit(Some(8 << 20));
+    let rt = engine_of(Some(8 << 20));
     let answer = thrown_text(
         rt,
         rt.eval_script(
@@ -56,7 +46,6 @@ fn the_memory_limit_is_an_exception() {
         ),
     );
     assert!(answer.contains("out of memory"), "{answer}");
-    rt.set_memory_limit(None);
     rt.gc();
     assert_eq!(js(rt, "2").as_i32(), Some(2));
 }
