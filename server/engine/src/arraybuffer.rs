@@ -90,8 +90,7 @@ impl Runtime {
     pub fn array_buffer(self, length: usize) -> JsResult {
         self.check_length(length)?;
         // SAFETY: E1; without bytes to copy the engine's own allocation is left zeroed.
-        let raw = unsafe { q::JS_NewArrayBufferCopy(self.ctx(), std::ptr::null(), length as _) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewArrayBufferCopy(self.ctx(), std::ptr::null(), length as _) })
             .map_err(|_| self.range_error("Array buffer allocation failed"))
     }
 

@@ -16,15 +16,13 @@ impl Runtime {
     /// Makes a bigint.
     pub fn bigint_i64(self, value: i64) -> JsResult {
         // SAFETY: E1; the context and its runtime are live while there is a handle.
-        let raw = unsafe { q::JS_NewBigInt64(self.ctx(), value) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewBigInt64(self.ctx(), value) })
     }
 
     /// Makes a bigint.
     pub fn bigint_u64(self, value: u64) -> JsResult {
         // SAFETY: E1; the context and its runtime are live while there is a handle.
-        let raw = unsafe { q::JS_NewBigUint64(self.ctx(), value) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewBigUint64(self.ctx(), value) })
     }
 
     /// Makes a bigint of sign and magnitude, the least significant word first. An array that is too

@@ -157,8 +157,7 @@ impl Runtime {
         let args = [buffer.clone(), count(byte_offset), count(length)];
         let (count, values) = self.raw_args(&args)?;
         // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe { q::JS_NewTypedArray(self.ctx(), count, values, element.engine_type()) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewTypedArray(self.ctx(), count, values, element.engine_type()) })
     }
 
     /// Makes a `DataView`.

@@ -39,16 +39,14 @@ impl Runtime {
     pub(crate) fn call_native(self, function: &Value, this: &Value, args: &[Value]) -> JsResult {
         let (count, values) = self.raw_args(args)?;
         // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe { q::JS_Call(self.ctx(), function.0, this.0, count, values) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_Call(self.ctx(), function.0, this.0, count, values) })
     }
 
     /// Constructs without counting a change.
     pub(crate) fn construct_native(self, constructor: &Value, args: &[Value]) -> JsResult {
         let (count, values) = self.raw_args(args)?;
         // SAFETY: E1, E2; the engine does not write to the arguments.
-        let raw = unsafe { q::JS_CallConstructor(self.ctx(), constructor.0, count, values) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_CallConstructor(self.ctx(), constructor.0, count, values) })
     }
 
     /// Arguments as the engine takes them: it declares them mutable, but does not write to them.

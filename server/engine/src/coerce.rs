@@ -19,16 +19,14 @@ impl Runtime {
         }
         self.count_script(value);
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let raw = unsafe { q::JS_ToNumber(self.ctx(), value.0) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_ToNumber(self.ctx(), value.0) })
     }
 
     /// `ToString(value)`; a symbol is a `TypeError`.
     pub fn to_string_value(self, value: &Value) -> JsResult {
         self.count_script(value);
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let raw = unsafe { q::JS_ToString(self.ctx(), value.0) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_ToString(self.ctx(), value.0) })
     }
 
     /// `Object(value)`; `undefined` and `null` are a `TypeError`.
@@ -41,8 +39,7 @@ impl Runtime {
             return Err(self.type_error("Cannot convert undefined or null to object"));
         }
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let raw = unsafe { q::JS_ToObject(self.ctx(), value.0) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_ToObject(self.ctx(), value.0) })
     }
 
     /// Counts a coercion that may call into JavaScript code.

@@ -17,8 +17,7 @@ impl Runtime {
             f64::NAN
         };
         // SAFETY: E1; the context and its runtime are live while there is a handle.
-        let raw = unsafe { q::JS_NewDate(self.ctx(), clipped) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewDate(self.ctx(), clipped) })
     }
 
     /// Returns whether it is a date.

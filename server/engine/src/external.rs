@@ -29,8 +29,7 @@ impl Runtime {
         let external =
             self.object_of_class(self.state.classes.external(), &Value::NULL, payload)?;
         // SAFETY: E1, E2; the object is live and was just made by us.
-        let code = unsafe { q::JS_PreventExtensions(self.ctx(), external.0) };
-        self.answer(code)?;
+        self.answer(unsafe { q::JS_PreventExtensions(self.ctx(), external.0) })?;
         Ok(external)
     }
 

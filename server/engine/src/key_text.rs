@@ -93,8 +93,7 @@ impl Runtime {
     #[inline]
     pub fn key_to_value(self, key: &Key) -> JsResult {
         // SAFETY: E1, E8; the call borrows an atom that we own a count of.
-        let raw = unsafe { q::JS_AtomToValue(self.ctx(), key.atom) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_AtomToValue(self.ctx(), key.atom) })
     }
 
     /// The text of a string key, or the description of a symbol.

@@ -9,15 +9,13 @@ impl Runtime {
     #[inline]
     pub fn object(self) -> JsResult {
         // SAFETY: E1; the context and its runtime are live while there is a handle.
-        let raw = unsafe { q::JS_NewObject(self.ctx()) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewObject(self.ctx()) })
     }
 
     /// `Object.create(prototype)`; the prototype is an object or null.
     pub fn object_with_prototype(self, prototype: &Value) -> JsResult {
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let raw = unsafe { q::JS_NewObjectProto(self.ctx(), prototype.0) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewObjectProto(self.ctx(), prototype.0) })
     }
 
     /// A plain object with these own properties, in this order. The longer of the two lists is cut,
@@ -34,16 +32,14 @@ impl Runtime {
     #[inline]
     pub fn array(self) -> JsResult {
         // SAFETY: E1; the context and its runtime are live while there is a handle.
-        let raw = unsafe { q::JS_NewArray(self.ctx()) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewArray(self.ctx()) })
     }
 
     /// An array of `length` holes.
     pub fn array_with_length(self, length: u32) -> JsResult {
         let array = self.array()?;
         // SAFETY: E1, E2; the array is live and was just made by us.
-        let code = unsafe { q::JS_SetLength(self.ctx(), array.0, i64::from(length)) };
-        self.answer(code)?;
+        self.answer(unsafe { q::JS_SetLength(self.ctx(), array.0, i64::from(length)) })?;
         Ok(array)
     }
 
@@ -93,8 +89,7 @@ impl Runtime {
     #[inline]
     pub fn prototype(self, object: &Value) -> JsResult {
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let raw = unsafe { q::JS_GetPrototype(self.ctx(), object.0) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_GetPrototype(self.ctx(), object.0) })
     }
 
     /// The prototype without running JavaScript; null for a proxy.
@@ -111,15 +106,14 @@ impl Runtime {
     pub fn set_prototype(self, object: &Value, prototype: &Value) -> JsResult<()> {
         self.count_mutation();
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let code = unsafe { q::JS_SetPrototype(self.ctx(), object.0, prototype.0) };
-        self.answer(code).map(drop)
+        self.answer(unsafe { q::JS_SetPrototype(self.ctx(), object.0, prototype.0) })
+            .map(drop)
     }
 
     /// Returns whether properties may be added; a proxy's trap runs.
     pub fn is_extensible(self, object: &Value) -> JsResult<bool> {
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let code = unsafe { q::JS_IsExtensible(self.ctx(), object.0) };
-        self.answer(code)
+        self.answer(unsafe { q::JS_IsExtensible(self.ctx(), object.0) })
     }
 
     /// `Object.freeze(object)`, as V8 does it: a typed array with elements throws at the end.
@@ -145,8 +139,8 @@ impl Runtime {
             q::JS_SealObject
         };
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let code = unsafe { restrict(self.ctx(), object.0) };
-        self.answer(code).map(drop)
+        self.answer(unsafe { restrict(self.ctx(), object.0) })
+            .map(drop)
     }
 
     /// Freezes or seals a typed array. One whose length may change throws before anything is done;
@@ -201,15 +195,13 @@ impl Runtime {
     pub fn prevent_extensions(self, object: &Value) -> JsResult<bool> {
         self.count_mutation();
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let code = unsafe { q::JS_PreventExtensions(self.ctx(), object.0) };
-        self.answer(code)
+        self.answer(unsafe { q::JS_PreventExtensions(self.ctx(), object.0) })
     }
 
     /// `value instanceof constructor` by the engine's own function.
     pub(crate) fn instance_by_engine(self, value: &Value, constructor: &Value) -> JsResult<bool> {
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let code = unsafe { q::JS_IsInstanceOf(self.ctx(), value.0, constructor.0) };
-        self.answer(code)
+        self.answer(unsafe { q::JS_IsInstanceOf(self.ctx(), value.0, constructor.0) })
     }
 
     /// Returns whether it is an object of the kind that `{}` makes, whose prototype is the original

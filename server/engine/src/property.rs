@@ -100,8 +100,7 @@ impl Runtime {
     #[inline]
     pub(crate) fn get_raw(self, object: &Value, key: &Key) -> JsResult {
         // SAFETY: E1, E2, E8; the call borrows live values and an atom that we own a count of.
-        let raw = unsafe { q::JS_GetProperty(self.ctx(), object.0, key.atom) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_GetProperty(self.ctx(), object.0, key.atom) })
     }
 
     /// `object[key]`, running getters and traps. Primitives work; undefined and null throw.
@@ -116,8 +115,7 @@ impl Runtime {
     pub fn get_index(self, object: &Value, index: u32) -> JsResult {
         self.count_read();
         // SAFETY: E1, E2; the call borrows live values of this context.
-        let raw = unsafe { q::JS_GetPropertyUint32(self.ctx(), object.0, index) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_GetPropertyUint32(self.ctx(), object.0, index) })
     }
 
     /// `object[name]` for an ASCII or UTF-8 name.
@@ -130,8 +128,7 @@ impl Runtime {
     pub fn has(self, object: &Value, key: &Key) -> JsResult<bool> {
         self.count_read();
         // SAFETY: E1, E2, E8; the call borrows live values and an atom that we own a count of.
-        let code = unsafe { q::JS_HasProperty(self.ctx(), object.0, key.atom) };
-        self.answer(code)
+        self.answer(unsafe { q::JS_HasProperty(self.ctx(), object.0, key.atom) })
     }
 
     /// `Object.hasOwn(object, key)`.
@@ -195,8 +192,7 @@ impl Runtime {
     pub fn delete(self, object: &Value, key: &Key) -> JsResult<bool> {
         self.count_mutation();
         // SAFETY: E1, E2, E8; without JS_PROP_THROW refusal is no exception.
-        let code = unsafe { q::JS_DeleteProperty(self.ctx(), object.0, key.atom, 0) };
-        self.answer(code)
+        self.answer(unsafe { q::JS_DeleteProperty(self.ctx(), object.0, key.atom, 0) })
     }
 
     /// `Reflect.defineProperty`: false if the object refuses; only proxies throw.

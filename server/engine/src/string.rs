@@ -332,8 +332,7 @@ impl Runtime {
     /// Makes a string from UTF-16 code units, paired or not.
     pub fn string_utf16(self, units: &[u16]) -> JsResult {
         // SAFETY: E1; the engine copies the units.
-        let raw = unsafe { q::JS_NewStringUTF16(self.ctx(), units.as_ptr(), units.len() as _) };
-        self.adopt(raw)
+        self.adopt(unsafe { q::JS_NewStringUTF16(self.ctx(), units.as_ptr(), units.len() as _) })
     }
 
     /// The empty string.
