@@ -4,84 +4,56 @@ use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Value};
 
-/// The element types of typed arrays, numbered as Node-API numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum ElementType {
-    /// `Int8Array`.
-    Int8 = 0,
-    /// `Uint8Array`.
-    Uint8 = 1,
-    /// `Uint8ClampedArray`.
-    Uint8Clamped = 2,
-    /// `Int16Array`.
-    Int16 = 3,
-    /// `Uint16Array`.
-    Uint16 = 4,
-    /// `Int32Array`.
-    Int32 = 5,
-    /// `Uint32Array`.
-    Uint32 = 6,
-    /// `Float32Array`.
-    Float32 = 7,
-    /// `Float64Array`.
-    Float64 = 8,
-    /// `BigInt64Array`.
-    BigInt64 = 9,
-    /// `BigUint64Array`.
-    BigUint64 = 10,
-    /// `Float16Array`.
-    Float16 = 11,
+/// Declares the element types, each with the size of an element in bytes.
+macro_rules! element_types {
+    ($($element:ident $size:literal;)*) => {
+        /// The element types of typed arrays, numbered as Node-API numbers them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum ElementType {
+            $(#[doc = concat!("`", stringify!($element), "Array`.")] $element,)*
+        }
+
+        impl ElementType {
+            /// All of them, in the order of their numbers.
+            pub const ALL: [ElementType; 12] = [$(ElementType::$element),*];
+
+            /// The size of an element in bytes.
+            pub fn size(self) -> usize {
+                match self {
+                    $(ElementType::$element => $size,)*
+                }
+            }
+
+            /// The name of its typed array.
+            pub fn array_name(self) -> &'static str {
+                match self {
+                    $(ElementType::$element => concat!(stringify!($element), "Array"),)*
+                }
+            }
+        }
+    };
+}
+
+element_types! {
+    Int8 1;
+    Uint8 1;
+    Uint8Clamped 1;
+    Int16 2;
+    Uint16 2;
+    Int32 4;
+    Uint32 4;
+    Float32 4;
+    Float64 8;
+    BigInt64 8;
+    BigUint64 8;
+    Float16 2;
 }
 
 impl ElementType {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [ElementType; 12] = [
-        ElementType::Int8,
-        ElementType::Uint8,
-        ElementType::Uint8Clamped,
-        ElementType::Int16,
-        ElementType::Uint16,
-        ElementType::Int32,
-        ElementType::Uint32,
-        ElementType::Float32,
-        ElementType::Float64,
-        ElementType::BigInt64,
-        ElementType::BigUint64,
-        ElementType::Float16,
-    ];
-
     /// The type with that number.
     pub fn from_number(number: u32) -> Option<ElementType> {
         ElementType::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// The size of an element in bytes.
-    pub fn size(self) -> usize {
-        match self {
-            ElementType::Int8 | ElementType::Uint8 | ElementType::Uint8Clamped => 1,
-            ElementType::Int16 | ElementType::Uint16 | ElementType::Float16 => 2,
-            ElementType::Int32 | ElementType::Uint32 | ElementType::Float32 => 4,
-            ElementType::Float64 | ElementType::BigInt64 | ElementType::BigUint64 => 8,
-        }
-    }
-
-    /// The name of its typed array.
-    pub fn array_name(self) -> &'static str {
-        match self {
-            ElementType::Int8 => "Int8Array",
-            ElementType::Uint8 => "Uint8Array",
-            ElementType::Uint8Clamped => "Uint8ClampedArray",
-            ElementType::Int16 => "Int16Array",
-            ElementType::Uint16 => "Uint16Array",
-            ElementType::Int32 => "Int32Array",
-            ElementType::Uint32 => "Uint32Array",
-            ElementType::Float32 => "Float32Array",
-            ElementType::Float64 => "Float64Array",
-            ElementType::BigInt64 => "BigInt64Array",
-            ElementType::BigUint64 => "BigUint64Array",
-            ElementType::Float16 => "Float16Array",
-        }
     }
 
     /// The engine's own number, which has another order.
@@ -189,55 +161,43 @@ impl Runtime {
 
     /// The parts of a view; `None` for other values.
     pub fn view(self, value: &Value) -> Option<View> {
-        if let Some(element) = self.element_type(value) {
-            return self.typed_array_view(value, element);
-        }
-        if !self.is_data_view(value) {
-            return None;
-        }
         let intrinsics = self.intrinsics();
+        let (kind, [buffer, offset, length]) = if let Some(element) = self.element_type(value) {
+            (
+                ViewKind::TypedArray(element),
+                &intrinsics.typed_array_getters,
+            )
+        } else if self.is_data_view(value) {
+            (ViewKind::DataView, &intrinsics.data_view_getters)
+        } else {
+            return None;
+        };
         let call = |getter| self.call_native(getter, value, &[]).ok();
         let size = |getter| call(getter).and_then(|size| bytes(&size)).unwrap_or(0);
-        let buffer = call(&intrinsics.data_view_buffer)?;
-        let byte_length = size(&intrinsics.data_view_length);
-        let byte_offset = size(&intrinsics.data_view_offset);
+        // The C interface has fixed lengths only, so the getter is called.
+        let byte_length = size(length);
+        let (buffer, byte_offset) = match kind {
+            // The C interface throws for one that is detached, which has no bytes.
+            ViewKind::TypedArray(_) if byte_length > 0 => self.typed_array_buffer(value).ok()?,
+            _ => (call(buffer)?, size(offset)),
+        };
         Some(View {
-            kind: ViewKind::DataView,
+            kind,
             buffer,
             byte_offset,
             byte_length,
         })
     }
 
-    fn typed_array_view(self, value: &Value, element: ElementType) -> Option<View> {
-        let kind = ViewKind::TypedArray(element);
-        let intrinsics = self.intrinsics();
-        let call = |getter| self.call_native(getter, value, &[]).ok();
-        // The C interface has fixed lengths only, so the getter is called.
-        let byte_length = bytes(&call(&intrinsics.typed_array_length)?).unwrap_or(0);
-        if byte_length == 0 {
-            // It may be detached, for which the C interface throws.
-            let offset = call(&intrinsics.typed_array_offset);
-            return Some(View {
-                kind,
-                buffer: call(&intrinsics.typed_array_buffer)?,
-                byte_offset: offset.and_then(|offset| bytes(&offset)).unwrap_or(0),
-                byte_length,
-            });
-        }
+    /// The buffer of a typed array, and where the array begins in it.
+    fn typed_array_buffer(self, array: &Value) -> JsResult<(Value, usize)> {
         let mut offset = 0;
         let unused = std::ptr::null_mut();
         // SAFETY: E1, E2; the out-pointer lives on our stack, null ones are not written.
         let raw = unsafe {
-            q::JS_GetTypedArrayBuffer(self.ctx(), value.0, &raw mut offset, unused, unused)
+            q::JS_GetTypedArrayBuffer(self.ctx(), array.0, &raw mut offset, unused, unused)
         };
-        let buffer = self.adopt(raw).ok()?;
-        Some(View {
-            kind,
-            buffer,
-            byte_offset: crate::size(offset),
-            byte_length,
-        })
+        Ok((self.adopt(raw)?, crate::size(offset)))
     }
 }
 

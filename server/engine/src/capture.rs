@@ -1,45 +1,68 @@
 //! Captures the original built-ins of a new engine.
 
+use rquickjs_sys as q;
+
 use crate::error::ErrorConstructor;
 use crate::intrinsics::{Intrinsics, KnownKeys};
 use crate::state::EngineError;
-use crate::{Content, Runtime, Value};
+use crate::{Content, Key, Runtime, Value};
 
 type Captured<T> = Result<T, EngineError>;
 
-fn member(rt: Runtime, object: &Value, name: &'static str) -> Captured<Value> {
-    let missing = |_| EngineError::Missing(name);
-    let key = rt.key_utf8(name.as_bytes()).map_err(missing)?;
-    let value = rt.get(object, &key).map_err(missing)?;
-    if value.is_undefined() {
-        Err(EngineError::Missing(name))
-    } else {
+/// A new engine, read by paths from its global object such as `Map.prototype.set`.
+struct Original {
+    rt: Runtime,
+    global: Value,
+}
+
+impl Original {
+    fn key(&self, path: &'static str, name: &str) -> Captured<Key> {
+        let key = self.rt.key_utf8(name.as_bytes());
+        key.map_err(|_| EngineError::Missing(path))
+    }
+
+    fn at(&self, path: &'static str) -> Captured<Value> {
+        let mut value = self.global.clone();
+        for name in path.split('.') {
+            let found = self.rt.get(&value, &self.key(path, name)?);
+            value = found.map_err(|_| EngineError::Missing(path))?;
+        }
+        if value.is_undefined() {
+            return Err(EngineError::Missing(path));
+        }
         Ok(value)
     }
-}
 
-fn getter(rt: Runtime, object: &Value, name: &'static str) -> Captured<Value> {
-    let missing = |_| EngineError::Missing(name);
-    let key = rt.key_utf8(name.as_bytes()).map_err(missing)?;
-    match rt
-        .own_property(object, &key)
-        .map_err(missing)?
-        .map(|property| property.content)
-    {
-        Some(Content::Accessor {
-            getter: Some(getter),
-            ..
-        }) => Ok(getter),
-        _ => Err(EngineError::Missing(name)),
+    fn getter(&self, object: &Value, name: &'static str) -> Captured<Value> {
+        let property = self.rt.own_property(object, &self.key(name, name)?);
+        match property.ok().flatten().map(|property| property.content) {
+            Some(Content::Accessor {
+                getter: Some(getter),
+                ..
+            }) => Ok(getter),
+            _ => Err(EngineError::Missing(name)),
+        }
     }
-}
 
-impl KnownKeys {
-    fn new(rt: Runtime, symbol: &Value) -> Captured<KnownKeys> {
-        let key = |name: &'static str| {
-            rt.key_utf8(name.as_bytes())
-                .map_err(|_| EngineError::Missing(name))
-        };
+    /// The getters of a view's buffer, offset and length in bytes.
+    fn view_getters(&self, prototype: &Value) -> Captured<[Value; 3]> {
+        Ok([
+            self.getter(prototype, "buffer")?,
+            self.getter(prototype, "byteOffset")?,
+            self.getter(prototype, "byteLength")?,
+        ])
+    }
+
+    /// The class of what a constructor makes.
+    fn class_of(&self, constructor: &'static str, args: &[Value]) -> Captured<q::JSClassID> {
+        let object = self.rt.construct_native(&self.at(constructor)?, args);
+        let object = object.map_err(|_| EngineError::Missing(constructor))?;
+        Ok(object.class_id())
+    }
+
+    fn keys(&self) -> Captured<KnownKeys> {
+        let key = |name| self.key(name, name);
+        let has_instance = self.at("Symbol.hasInstance")?;
         Ok(KnownKeys {
             length: key("length")?,
             name: key("name")?,
@@ -48,9 +71,8 @@ impl KnownKeys {
             constructor: key("constructor")?,
             then: key("then")?,
             to_json: key("toJSON")?,
-            has_instance: rt
-                .key_value(&member(rt, symbol, "hasInstance")?)
-                .map_err(|_| EngineError::Missing("hasInstance"))?,
+            has_instance: (self.rt.key_value(&has_instance))
+                .map_err(|_| EngineError::Missing("Symbol.hasInstance"))?,
         })
     }
 }
@@ -58,97 +80,61 @@ impl KnownKeys {
 impl Intrinsics {
     pub(crate) fn capture(rt: Runtime) -> Captured<Intrinsics> {
         let global = rt.global();
-        let prototype_of = |class: &Value, name| member(rt, &member(rt, class, "prototype")?, name);
+        let original = Original { rt, global };
+        let at = |path| original.at(path);
         let mut errors = [const { Value::UNDEFINED }; 8];
         for (slot, name) in errors.iter_mut().zip(ErrorConstructor::NAMES) {
-            *slot = member(rt, &global, name)?;
+            *slot = at(name)?;
         }
-        let type_error_prototype = member(
-            rt,
-            &errors[ErrorConstructor::TypeError as usize],
-            "prototype",
-        )?;
-        let weak_map = member(rt, &global, "WeakMap")?;
-        let symbol = member(rt, &global, "Symbol")?;
-        let bigint = member(rt, &global, "BigInt")?;
-        let map = member(rt, &global, "Map")?;
-        let set = member(rt, &global, "Set")?;
-        let data_view = member(rt, &global, "DataView")?;
-        let data_view_prototype = member(rt, &data_view, "prototype")?;
-        let construct = |class: &Value, args: &[Value], name| {
-            rt.construct_native(class, args)
-                .map_err(|_| EngineError::Missing(name))
-        };
-        let uint8_prototype = member(rt, &member(rt, &global, "Uint8Array")?, "prototype")?;
-        let typed_array_prototype = rt
-            .prototype(&uint8_prototype)
+        let typed_array_prototype = (rt.prototype(&at("Uint8Array.prototype")?))
             .map_err(|_| EngineError::Missing("%TypedArray%"))?;
         let plain = rt.object().map_err(|_| EngineError::OutOfMemory)?;
-        let object_class = plain.class_id();
-        let proxy = construct(
-            &member(rt, &global, "Proxy")?,
-            &[plain.clone(), plain],
-            "Proxy",
-        )?;
         let array = rt.array().map_err(|_| EngineError::OutOfMemory)?;
-        let shared_array_buffer = member(rt, &global, "SharedArrayBuffer")?;
-        let shared_prototype = member(rt, &shared_array_buffer, "prototype")?;
-        let array_buffer = member(rt, &global, "ArrayBuffer")?;
-        let array_buffer_prototype = member(rt, &array_buffer, "prototype")?;
-        let shared = construct(&shared_array_buffer, &[Value::from(0)], "SharedArrayBuffer")?;
-        let function = member(rt, &global, "Function")?;
-        let function_prototype = member(rt, &function, "prototype")?;
-        let bind = member(rt, &function_prototype, "bind")?;
-        let bound = rt
-            .call_native(&bind, &function, &[])
-            .map_err(|_| EngineError::Missing("bind"))?;
-        let dom_exception = member(rt, &global, "DOMException")?;
-        let dom_exception = construct(&dom_exception, &[], "DOMException")?;
-        let keys = KnownKeys::new(rt, &symbol)?;
-        let has_instance = rt
-            .get(&function_prototype, &keys.has_instance)
-            .map_err(|_| EngineError::Missing("hasInstance"))?;
+        let function = at("Function")?;
+        let bound = (rt.call_native(&at("Function.prototype.bind")?, &function, &[]))
+            .map_err(|_| EngineError::Missing("Function.prototype.bind"))?;
+        let keys = original.keys()?;
+        let function_prototype = at("Function.prototype")?;
+        let has_instance = (rt.get(&function_prototype, &keys.has_instance))
+            .map_err(|_| EngineError::Missing("Symbol.hasInstance"))?;
         Ok(Intrinsics {
-            type_error_prototype,
+            type_error_prototype: at("TypeError.prototype")?,
             errors,
-            object_prototype: member(rt, &member(rt, &global, "Object")?, "prototype")?,
-            array_prototype: member(rt, &member(rt, &global, "Array")?, "prototype")?,
-            weak_map_set: prototype_of(&weak_map, "set")?,
-            weak_map,
-            reflect_set: member(rt, &member(rt, &global, "Reflect")?, "set")?,
-            symbol_for: member(rt, &symbol, "for")?,
-            symbol_key_for: member(rt, &symbol, "keyFor")?,
-            symbol_description: getter(rt, &member(rt, &symbol, "prototype")?, "description")?,
-            symbol,
-            bigint_to_string: prototype_of(&bigint, "toString")?,
-            bigint,
-            date_get_time: prototype_of(&member(rt, &global, "Date")?, "getTime")?,
-            map_set: prototype_of(&map, "set")?,
-            map_for_each: prototype_of(&map, "forEach")?,
-            map,
-            set_add: prototype_of(&set, "add")?,
-            set_for_each: prototype_of(&set, "forEach")?,
-            set,
-            data_view_buffer: getter(rt, &data_view_prototype, "buffer")?,
-            data_view_offset: getter(rt, &data_view_prototype, "byteOffset")?,
-            data_view_length: getter(rt, &data_view_prototype, "byteLength")?,
-            data_view,
-            typed_array_length: getter(rt, &typed_array_prototype, "byteLength")?,
-            typed_array_buffer: getter(rt, &typed_array_prototype, "buffer")?,
-            typed_array_offset: getter(rt, &typed_array_prototype, "byteOffset")?,
+            object_prototype: at("Object.prototype")?,
+            array_prototype: at("Array.prototype")?,
+            weak_map_set: at("WeakMap.prototype.set")?,
+            weak_map: at("WeakMap")?,
+            reflect_set: at("Reflect.set")?,
+            symbol_for: at("Symbol.for")?,
+            symbol_key_for: at("Symbol.keyFor")?,
+            symbol_description: original.getter(&at("Symbol.prototype")?, "description")?,
+            symbol: at("Symbol")?,
+            bigint_to_string: at("BigInt.prototype.toString")?,
+            bigint: at("BigInt")?,
+            date_get_time: at("Date.prototype.getTime")?,
+            map_set: at("Map.prototype.set")?,
+            map_for_each: at("Map.prototype.forEach")?,
+            map: at("Map")?,
+            set_add: at("Set.prototype.add")?,
+            set_for_each: at("Set.prototype.forEach")?,
+            set: at("Set")?,
+            data_view_getters: original.view_getters(&at("DataView.prototype")?)?,
+            data_view: at("DataView")?,
+            typed_array_getters: original.view_getters(&typed_array_prototype)?,
             function_prototype,
             function,
             has_instance,
             bound_class: bound.class_id(),
-            dom_exception_class: dom_exception.class_id(),
-            eval: member(rt, &global, "eval")?,
-            proxy_class: proxy.class_id(),
-            object_class,
+            dom_exception_class: original.class_of("DOMException", &[])?,
+            eval: at("eval")?,
+            proxy_class: original.class_of("Proxy", &[plain.clone(), plain.clone()])?,
+            object_class: plain.class_id(),
             array_class: array.class_id(),
-            shared_array_buffer_class: shared.class_id(),
-            shared_array_buffer,
-            shared_array_buffer_growable: getter(rt, &shared_prototype, "growable")?,
-            array_buffer_resizable: getter(rt, &array_buffer_prototype, "resizable")?,
+            shared_array_buffer_class: original.class_of("SharedArrayBuffer", &[Value::from(0)])?,
+            shared_array_buffer: at("SharedArrayBuffer")?,
+            shared_array_buffer_growable: original
+                .getter(&at("SharedArrayBuffer.prototype")?, "growable")?,
+            array_buffer_resizable: original.getter(&at("ArrayBuffer.prototype")?, "resizable")?,
             empty_string: rt.string_utf8(b"").map_err(|_| EngineError::OutOfMemory)?,
             keys,
         })

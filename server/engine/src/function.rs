@@ -70,43 +70,36 @@ pub struct FunctionSpec<'a> {
 impl<'a> FunctionSpec<'a> {
     /// A constructible function without a name, as all functions of Node-API are.
     pub fn new(call: NativeCall, tag: u8, words: [usize; 3]) -> FunctionSpec<'a> {
-        let (name, length, receiver, constructible) = (None, 0, None, true);
         FunctionSpec {
             call,
             tag,
             words,
-            name,
-            length,
-            receiver,
-            constructible,
+            name: None,
+            length: 0,
+            receiver: None,
+            constructible: true,
         }
     }
 
     /// With that name.
     #[must_use]
-    pub fn name(self, name: &'a Value) -> FunctionSpec<'a> {
-        FunctionSpec {
-            name: Some(name),
-            ..self
-        }
+    pub fn name(mut self, name: &'a Value) -> FunctionSpec<'a> {
+        self.name = Some(name);
+        self
     }
 
     /// With that brand required of `this`.
     #[must_use]
-    pub fn receiver(self, brand: Brand) -> FunctionSpec<'a> {
-        FunctionSpec {
-            receiver: Some(brand),
-            ..self
-        }
+    pub fn receiver(mut self, brand: Brand) -> FunctionSpec<'a> {
+        self.receiver = Some(brand);
+        self
     }
 
     /// Without `new` and without a `prototype`.
     #[must_use]
-    pub fn not_constructible(self) -> FunctionSpec<'a> {
-        FunctionSpec {
-            constructible: false,
-            ..self
-        }
+    pub fn not_constructible(mut self) -> FunctionSpec<'a> {
+        self.constructible = false;
+        self
     }
 }
 
@@ -311,11 +304,8 @@ impl Runtime {
 
     /// Makes a native class: a constructor whose objects have the brand, and its `prototype`.
     /// Called without `new` it gets the receiver as `this`.
-    pub fn class(self, spec: FunctionSpec<'_>, brand: Brand) -> JsResult<(Value, Value)> {
-        let spec = FunctionSpec {
-            constructible: true,
-            ..spec
-        };
+    pub fn class(self, mut spec: FunctionSpec<'_>, brand: Brand) -> JsResult<(Value, Value)> {
+        spec.constructible = true;
         let constructor = self.function_with_brand(spec, brand.0)?;
         if let Some(payload) = self.payload::<FunctionPayload>(&constructor) {
             payload.has_prototype.set(true);
