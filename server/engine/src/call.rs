@@ -2,6 +2,8 @@
 
 use rquickjs_sys as q;
 
+use crate::function::FunctionPayload;
+use crate::remote::RemotePayload;
 use crate::{JsResult, Key, Runtime, Value};
 
 impl Runtime {
@@ -63,7 +65,8 @@ impl Runtime {
     #[inline]
     fn count_call(self, function: &Value) -> bool {
         let class = function.class_id();
-        if class == self.state.classes.function() || self.state.classes.is_remote(class) {
+        let classes = &self.state.classes;
+        if classes.has::<FunctionPayload>(class) || classes.has::<RemotePayload>(class) {
             return false;
         }
         self.count_mutation();

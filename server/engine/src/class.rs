@@ -6,7 +6,7 @@
 
 use rquickjs_sys as q;
 
-use crate::classes::{Brand, Classes, Payload};
+use crate::classes::{Brand, Class, Payload};
 use crate::record::{Base, NO_ENTRY, NOT_HELD};
 use crate::state::current;
 use crate::{JsResult, Runtime, Value};
@@ -19,10 +19,7 @@ pub(crate) struct InstancePayload {
 }
 
 impl Payload for InstancePayload {
-    #[inline]
-    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
-        class == classes.instance()
-    }
+    const FIRST: Class = Class::Instance;
 }
 
 impl Base {
@@ -60,14 +57,12 @@ impl Runtime {
     /// Makes an object of one of our classes with its payload.
     pub(crate) fn object_of_class<P: Payload>(
         self,
-        class: q::JSClassID,
+        class: Class,
         prototype: &Value,
         payload: P,
     ) -> JsResult {
-        debug_assert!(
-            P::belongs_to(&self.state.classes, class),
-            "another class' payload"
-        );
+        let class = self.state.classes.id(class);
+        debug_assert!(self.state.classes.has::<P>(class), "another class' payload");
         // SAFETY: E1, E2; the call borrows live values of this context.
         let raw = unsafe { q::JS_NewObjectProtoClass(self.ctx(), prototype.0, class) };
         let object = self.adopt(raw)?;
@@ -83,7 +78,7 @@ impl Runtime {
         let mut class = 0;
         // SAFETY: E2; the class tells whether the pointer is ours.
         let payload = unsafe { q::JS_GetAnyOpaque(value.0, &raw mut class) }.cast::<P>();
-        if P::belongs_to(&self.state.classes, class) {
+        if self.state.classes.has::<P>(class) {
             // SAFETY: E4; the borrow of the value keeps the object and its payload alive.
             unsafe { payload.as_ref() }
         } else {
@@ -111,6 +106,6 @@ impl Runtime {
             base: Base::default(),
             brand,
         };
-        self.object_of_class(self.state.classes.instance(), prototype, payload)
+        self.object_of_class(Class::Instance, prototype, payload)
     }
 }

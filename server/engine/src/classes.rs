@@ -7,13 +7,24 @@ use rquickjs_sys as q;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Brand(pub(crate) u32);
 
-/// The ids of our classes, which follow one another.
-pub(crate) struct Classes {
-    first: q::JSClassID,
+/// Our classes, in the order of their ids.
+#[derive(Clone, Copy)]
+pub(crate) enum Class {
+    Function,
+    Instance,
+    External,
+    Slot,
+    RemoteObject,
+    RemoteFunction,
 }
 
 /// How many there are.
 pub(crate) const COUNT: u32 = 6;
+
+/// The ids of our classes, which follow one another.
+pub(crate) struct Classes {
+    first: q::JSClassID,
+}
 
 impl Classes {
     /// With these ids.
@@ -21,28 +32,9 @@ impl Classes {
         Classes { first: ids[0] }
     }
 
-    pub(crate) fn function(&self) -> q::JSClassID {
-        self.first
-    }
-
-    pub(crate) fn instance(&self) -> q::JSClassID {
-        self.first + 1
-    }
-
-    pub(crate) fn external(&self) -> q::JSClassID {
-        self.first + 2
-    }
-
-    pub(crate) fn slot(&self) -> q::JSClassID {
-        self.first + 3
-    }
-
-    pub(crate) fn remote_object(&self) -> q::JSClassID {
-        self.first + 4
-    }
-
-    pub(crate) fn remote_function(&self) -> q::JSClassID {
-        self.first + 5
+    #[inline]
+    pub(crate) fn id(&self, class: Class) -> q::JSClassID {
+        self.first + class as u32
     }
 
     /// Returns whether objects of the class have a payload of ours (E4).
@@ -51,16 +43,18 @@ impl Classes {
         class.wrapping_sub(self.first) < COUNT
     }
 
+    /// Returns whether objects of the class have this type of payload.
     #[inline]
-    pub(crate) fn is_remote(&self, class: q::JSClassID) -> bool {
-        class == self.remote_object() || class == self.remote_function()
+    pub(crate) fn has<P: Payload>(&self, class: q::JSClassID) -> bool {
+        class.wrapping_sub(self.id(P::FIRST)) <= P::LAST as u32 - P::FIRST as u32
     }
 }
 
 /// The data of an object of one of our classes. It begins with its `Base` (E4).
 pub(crate) trait Payload {
-    /// Returns whether objects of the class have this type of payload.
-    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool;
+    /// The first and the last class whose objects have this type of payload.
+    const FIRST: Class;
+    const LAST: Class = Self::FIRST;
 
     /// Runs when the object dies, after its `Base` was retired. It may not call the engine (E5).
     fn retire(&mut self) {}

@@ -2,7 +2,7 @@
 
 use rquickjs_sys as q;
 
-use crate::classes::{Classes, Payload};
+use crate::classes::{Class, Payload};
 use crate::record::Base;
 use crate::{JsResult, Runtime, Value};
 
@@ -13,10 +13,7 @@ pub(crate) struct ExternalPayload {
 }
 
 impl Payload for ExternalPayload {
-    #[inline]
-    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
-        class == classes.external()
-    }
+    const FIRST: Class = Class::External;
 }
 
 impl Runtime {
@@ -26,8 +23,7 @@ impl Runtime {
             base: Base::default(),
             words,
         };
-        let external =
-            self.object_of_class(self.state.classes.external(), &Value::NULL, payload)?;
+        let external = self.object_of_class(Class::External, &Value::NULL, payload)?;
         // SAFETY: E1, E2; the object is live and was just made by us.
         self.answer(unsafe { q::JS_PreventExtensions(self.ctx(), external.0) })?;
         Ok(external)
@@ -36,7 +32,7 @@ impl Runtime {
     /// Returns whether it is an external.
     #[inline]
     pub fn is_external(self, value: &Value) -> bool {
-        value.is_object() && value.class_id() == self.state.classes.external()
+        value.is_object() && self.state.classes.has::<ExternalPayload>(value.class_id())
     }
 
     /// The data of an external; `None` for other values.

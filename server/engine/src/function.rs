@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rquickjs_sys as q;
 
-use crate::classes::{Classes, Payload};
+use crate::classes::{Class, Payload};
 use crate::property::data_descriptor;
 use crate::record::Base;
 use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
@@ -118,10 +118,7 @@ pub(crate) struct FunctionPayload {
 }
 
 impl Payload for FunctionPayload {
-    #[inline]
-    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
-        class == classes.function()
-    }
+    const FIRST: Class = Class::Function;
 }
 
 /// The engine's hook for calls of native functions.
@@ -326,8 +323,8 @@ impl Runtime {
             constructible: spec.constructible,
             has_prototype: std::cell::Cell::new(false),
         };
-        let class = self.state.classes.function();
-        let function = self.object_of_class(class, &intrinsics.function_prototype, payload)?;
+        let prototype = &intrinsics.function_prototype;
+        let function = self.object_of_class(Class::Function, prototype, payload)?;
         let hidden = q::JS_PROP_CONFIGURABLE | q::JS_PROP_NO_EXOTIC;
         let length = Value::from(i32::from(spec.length));
         self.put_with_flags(&function, &intrinsics.keys.length, length, hidden)?;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::classes::{Classes, Payload};
+use crate::classes::{Class, Payload};
 use crate::finalizer::queue;
 use crate::function::lent_args;
 use crate::key::KeyRef;
@@ -36,10 +36,8 @@ pub(crate) struct RemotePayload {
 }
 
 impl Payload for RemotePayload {
-    #[inline]
-    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
-        classes.is_remote(class)
-    }
+    const FIRST: Class = Class::RemoteObject;
+    const LAST: Class = Class::RemoteFunction;
 
     fn retire(&mut self) {
         queue(self.token);
@@ -54,10 +52,10 @@ impl Runtime {
 
     /// Makes a remote object; its token is queued when it dies.
     pub fn remote_object(self, class: RemoteClass, id: u64, token: FinalizerToken) -> JsResult {
-        let (intrinsics, classes) = (self.intrinsics(), &self.state.classes);
+        let intrinsics = self.intrinsics();
         let (class, prototype) = match class {
-            RemoteClass::Object => (classes.remote_object(), &intrinsics.object_prototype),
-            RemoteClass::Function => (classes.remote_function(), &intrinsics.function_prototype),
+            RemoteClass::Object => (Class::RemoteObject, &intrinsics.object_prototype),
+            RemoteClass::Function => (Class::RemoteFunction, &intrinsics.function_prototype),
         };
         let base = Base::default();
         self.object_of_class(class, prototype, RemotePayload { base, id, token })

@@ -8,6 +8,7 @@
 
 use rquickjs_sys as q;
 
+use crate::remote::RemotePayload;
 use crate::{Content, JsResult, Key, Property, Runtime, Thrown, Value};
 
 impl Runtime {
@@ -66,7 +67,7 @@ impl Runtime {
             return false;
         }
         let class = object.class_id();
-        class == self.intrinsics().proxy_class || self.state.classes.is_remote(class)
+        class == self.intrinsics().proxy_class || self.state.classes.has::<RemotePayload>(class)
     }
 
     /// Returns whether it is an array whose length cannot be set. The engine would convert the new

@@ -14,17 +14,14 @@ use std::rc::Rc;
 
 use rquickjs_sys as q;
 
-use crate::classes::{Classes, Payload};
+use crate::classes::{Class, Payload};
 use crate::record::{Base, NO_ENTRY, Record, SlotData};
 use crate::slots::SlotPayload;
 use crate::state::current;
 use crate::{JsResult, Runtime, Value};
 
 impl Payload for SlotPayload {
-    #[inline]
-    fn belongs_to(classes: &Classes, class: q::JSClassID) -> bool {
-        class == classes.slot()
-    }
+    const FIRST: Class = Class::Slot;
 
     fn retire(&mut self) {
         if let Some(state) = current() {
@@ -123,7 +120,7 @@ impl Runtime {
             map: number,
         };
         // From here on the slot's finalizer gives the place back.
-        let slot = self.object_of_class(self.state.classes.slot(), &Value::NULL, payload)?;
+        let slot = self.object_of_class(Class::Slot, &Value::NULL, payload)?;
         let Some(payload) = self.payload::<SlotPayload>(&slot).map(std::ptr::from_ref) else {
             return Err(self.type_error("the slot of the object is broken"));
         };
