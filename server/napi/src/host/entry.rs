@@ -16,28 +16,155 @@ const MAX_ROUNDS: usize = 1000;
 /// How often garbage is collected at most where finalizers make more of it each time.
 const MAX_COLLECTIONS: usize = 100;
 
-impl HostState {
-    /// See [`super::Host::enter`].
-    pub(super) fn enter<R>(&'static self, f: impl FnOnce(Runtime) -> R) -> R {
-        let depth = Depth::enter(self);
+impl Host {
+    /// Runs `f` with the engine. Leaving the outermost entry runs what is due: next ticks,
+    /// microtasks, then the finalizers of what died.
+    pub fn enter<R>(&self, f: impl FnOnce(Runtime) -> R) -> R {
+        let state = self.state;
+        let depth = Depth::enter(state);
         if depth.is_outermost() {
-            self.uv.enter();
-            self.left_holding.set(false);
+            state.uv.enter();
+            state.left_holding.set(false);
         }
-        let result = f(self.rt);
-        if depth.is_outermost() && self.is_unsettled() && !self.left_holding.get() {
-            self.settle();
+        let result = f(state.rt);
+        if depth.is_outermost() && state.is_unsettled() && !state.left_holding.get() {
+            state.settle();
         }
         result
     }
 
-    /// See [`super::Host::tidy`].
-    pub(super) fn tidy(&'static self) {
-        if !self.node.holds_ticks() {
+    /// Runs `f` as nested: for an embedder that waits in the middle of JavaScript and serves other calls
+    /// meanwhile. A callback of libuv, which is outermost itself, may have called that JavaScript.
+    pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _depth = Depth::enter(self.state);
+        f()
+    }
+
+    /// Runs what is due although nothing was done, as where something has died since the last
+    /// entry: an entry without an item.
+    pub fn tidy(&self) {
+        if !self.state.node.holds_ticks() {
             self.enter(|_| ());
         }
     }
 
+    /// Whether a turn has something to do.
+    pub fn has_pending(&self) -> bool {
+        let state = self.state;
+        state.inbox.is_filled()
+            || state.node.is_due()
+            || state.is_unsettled()
+            || state.uv.is_due()
+            || state.round.borrow().is_closing()
+    }
+
+    /// Runs what is due, within bounds: timers, what threads posted,
+    /// immediates. True if more is left. Called from inside JavaScript it does nothing.
+    pub fn turn(&self, max_items: usize, max: Duration) -> bool {
+        let state = self.state;
+        // JavaScript that waits on the stack runs to completion first.
+        if state.is_nested() || state.is_closed() || max_items == 0 {
+            return self.has_pending();
+        }
+        // One entry deep, whether or not the caller has entered: that is where items are settled.
+        let _depth = state.is_idle().then(|| Depth::enter(state));
+        let mut budget = Budget::new(max_items, max);
+        state.node.turn(*self, &mut budget);
+        state.left_holding.set(state.node.holds_ticks());
+        self.has_pending()
+    }
+
+    /// Collects garbage, and all unreachable objects whose death was delayed, until there are none:
+    /// finalizers may drop others. Called from inside JavaScript it runs no finalizers.
+    pub fn collect(&self) {
+        let state = self.state;
+        let _depth = state.is_idle().then(|| Depth::enter(state));
+        for _ in 0..MAX_COLLECTIONS {
+            if !state.collect() || state.is_nested() {
+                return;
+            }
+            state.settle_item();
+        }
+    }
+
+    /// Releases unreachable objects whose death was delayed, if it is time to. True if a turn is to be
+    /// asked for, which runs their finalizers. Called from inside JavaScript it does nothing.
+    pub fn age(&self) -> bool {
+        let state = self.state;
+        if !state.is_idle() {
+            return false;
+        }
+        state.handles.borrow_mut().forget_ended();
+        state.rt.age(Instant::now());
+        state.is_unsettled()
+    }
+
+    /// Whether something about the object is known only by its identity: a wrap, a type tag, a
+    /// finalizer, a live strong reference. Such an object is not plain data.
+    pub fn is_pinned(&self, value: &Value) -> bool {
+        let Some(address) = value.identity() else {
+            return false;
+        };
+        if self.state.rt.is_pinned(value) {
+            return true;
+        }
+        let mut pins = self.state.pins.borrow_mut();
+        pins.contains(address, || {
+            let mut all = HashSet::new();
+            for env in self.state.envs() {
+                let references = env.references.borrow();
+                all.extend(references.iter().filter_map(|(_, one)| one.pinned()));
+            }
+            all
+        })
+    }
+
+    /// Whether the value is an `ArrayBufferView` that inherits from `Buffer.prototype`.
+    pub fn is_buffer(&self, value: &Value) -> bool {
+        let rt = self.state.rt;
+        let Some(buffer) = self.state.node.buffer_prototype() else {
+            return false;
+        };
+        let mut holder = value.clone();
+        if rt.element_type(value).is_none() {
+            return false;
+        }
+        while let Ok(prototype) = rt.prototype_no_trap(&holder) {
+            if !prototype.is_object() {
+                return false;
+            }
+            if prototype.identity() == buffer.identity() {
+                return true;
+            }
+            holder = prototype;
+        }
+        false
+    }
+
+    /// Makes a `Buffer` that owns these bytes.
+    pub fn buffer(&self, bytes: Vec<u8>) -> JsResult {
+        let length = bytes.len();
+        let memory = self.state.rt.array_buffer_from(bytes)?;
+        self.state.buffer_over(&memory, 0, length)
+    }
+
+    /// Ends every environment in Node's order: async work, buffers' finalizers, cleanup hooks, threadsafe
+    /// functions, all other finalizers. JavaScript of addons cannot run from then on.
+    pub fn close(&self) {
+        let state = self.state;
+        if state.closed.replace(true) {
+            return;
+        }
+        let _depth = Depth::enter(state);
+        let now = Instant::now();
+        let end = now.checked_add(state.grace).unwrap_or(now);
+        for env in state.envs().into_iter().rev() {
+            env.close(state, end);
+        }
+    }
+}
+
+impl HostState {
     /// Whether no entry is open.
     pub(crate) fn is_idle(&self) -> bool {
         self.depth.get() == 0
@@ -67,29 +194,6 @@ impl HostState {
         if self.is_unsettled() && !self.is_nested() && !self.is_closed() {
             self.settle();
         }
-    }
-
-    /// See [`super::Host::has_pending`].
-    pub(super) fn has_pending(&self) -> bool {
-        self.inbox.is_filled()
-            || self.node.is_due()
-            || self.is_unsettled()
-            || self.uv.is_due()
-            || self.round.borrow().is_closing()
-    }
-
-    /// See [`super::Host::turn`].
-    pub(super) fn turn(&'static self, max_items: usize, max: Duration) -> bool {
-        // JavaScript that waits on the stack runs to completion first.
-        if self.is_nested() || self.is_closed() || max_items == 0 {
-            return self.has_pending();
-        }
-        // One entry deep, whether or not the caller has entered: that is where items are settled.
-        let _depth = self.is_idle().then(|| Depth::enter(self));
-        let mut budget = Budget::new(max_items, max);
-        self.node.turn(Host { state: self }, &mut budget);
-        self.left_holding.set(self.node.holds_ticks());
-        self.has_pending()
     }
 
     /// Opens a callback scope; gives its id.
@@ -180,27 +284,6 @@ impl HostState {
         let has_finalized = self.rt.has_finalized();
         self.run_basic_finalizers();
         has_finalized
-    }
-
-    /// See [`super::Host::collect`].
-    pub(super) fn collect_all(&'static self) {
-        let _depth = self.is_idle().then(|| Depth::enter(self));
-        for _ in 0..MAX_COLLECTIONS {
-            if !self.collect() || self.is_nested() {
-                return;
-            }
-            self.settle_item();
-        }
-    }
-
-    /// See [`super::Host::age`].
-    pub(super) fn age(&'static self) -> bool {
-        if !self.is_idle() {
-            return false;
-        }
-        self.handles.borrow_mut().forget_ended();
-        self.rt.age(Instant::now());
-        self.is_unsettled()
     }
 
     /// Takes over the tokens of what died until now.
@@ -308,57 +391,6 @@ impl HostState {
         }
     }
 
-    /// See [`super::Host::is_pinned`].
-    pub(super) fn is_pinned(&self, value: &Value) -> bool {
-        let Some(address) = value.identity() else {
-            return false;
-        };
-        if self.rt.is_pinned(value) {
-            return true;
-        }
-        let mut pins = self.pins.borrow_mut();
-        pins.contains(address, || {
-            let mut all = HashSet::new();
-            for env in self.envs() {
-                let references = env.references.borrow();
-                all.extend(
-                    references
-                        .iter()
-                        .filter_map(|(_, reference)| reference.pinned()),
-                );
-            }
-            all
-        })
-    }
-
-    /// See [`super::Host::is_buffer`].
-    pub(super) fn is_buffer(&self, value: &Value) -> bool {
-        let Some(buffer) = self.node.buffer_prototype() else {
-            return false;
-        };
-        let mut holder = value.clone();
-        if self.rt.element_type(value).is_none() {
-            return false;
-        }
-        while let Ok(prototype) = self.rt.prototype_no_trap(&holder) {
-            if !prototype.is_object() {
-                return false;
-            }
-            if prototype.identity() == buffer.identity() {
-                return true;
-            }
-            holder = prototype;
-        }
-        false
-    }
-
-    /// See [`super::Host::buffer`].
-    pub(super) fn buffer(&self, bytes: Vec<u8>) -> JsResult {
-        let length = bytes.len();
-        let memory = self.rt.array_buffer_from(bytes)?;
-        self.buffer_over(&memory, 0, length)
-    }
-
     /// Makes a `Buffer` over a part of an array buffer.
     pub(crate) fn buffer_over(&self, memory: &Value, offset: usize, length: usize) -> JsResult {
         let rt = self.rt;
@@ -370,28 +402,6 @@ impl HostState {
             rt.set_prototype(&view, prototype)?;
         }
         Ok(view)
-    }
-
-    /// See [`super::Host::close`].
-    pub(super) fn close(&'static self) {
-        if self.closed.replace(true) {
-            return;
-        }
-        let _depth = Depth::enter(self);
-        let now = Instant::now();
-        let end = now.checked_add(self.grace).unwrap_or(now);
-        for env in self.envs().into_iter().rev() {
-            env.close(self, end);
-        }
-    }
-}
-
-impl Host {
-    /// Runs `f` as nested: for an embedder that waits in the middle of JavaScript and serves other calls
-    /// meanwhile. A callback of libuv, which is outermost itself, may have called that JavaScript.
-    pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _depth = Depth::enter(self.state);
-        f()
     }
 }
 

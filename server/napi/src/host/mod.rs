@@ -172,18 +172,6 @@ impl Host {
         self.state.rt
     }
 
-    /// Runs `f` with the engine. Leaving the outermost entry runs what is due: next ticks,
-    /// microtasks, then the finalizers of what died.
-    pub fn enter<R>(&self, f: impl FnOnce(Runtime) -> R) -> R {
-        self.state.enter(f)
-    }
-
-    /// Runs what is due although nothing was done, as where something has died since the last
-    /// entry: an entry without an item.
-    pub fn tidy(&self) {
-        self.state.tidy();
-    }
-
     /// The embedder did something, after which objects may be unreachable: to be called before it
     /// asks for [`age_timeout`](Self::age_timeout).
     #[inline]
@@ -196,44 +184,15 @@ impl Host {
         self.state.rt.age_timeout()
     }
 
-    /// Releases unreachable objects whose death was delayed, if it is time to. True if a turn is to be
-    /// asked for, which runs their finalizers. Called from inside JavaScript it does nothing.
-    pub fn age(&self) -> bool {
-        self.state.age()
-    }
-
-    /// Collects garbage, and all unreachable objects whose death was delayed, until there are none:
-    /// finalizers may drop others. Called from inside JavaScript it runs no finalizers.
-    pub fn collect(&self) {
-        self.state.collect_all();
-    }
-
     /// Reports an uncaught error to the listeners of `process`, or if there is none to the embedder.
     pub fn uncaught(&self, thrown: &Thrown, origin: Origin) {
         self.state.uncaught(thrown, origin);
-    }
-
-    /// Has [`HostHooks::resolved`] called, once, for a promise that an addon made just now and has not
-    /// settled, with this name, the last one given; false if it is none such.
-    pub fn watch(&self, promise: &Value, name: u32) -> bool {
-        self.state.watch(promise, name)
     }
 
     /// To be called while this thread is idle, with the time since it began: ends the timed park of a
     /// pool thread. Whether async work waits for a thread that only needs a CPU, perhaps this one.
     pub fn idle(waited: Duration) -> bool {
         pool::idle(waited)
-    }
-
-    /// Whether something about the object is known only by its identity: a wrap, a type tag, a
-    /// finalizer, a live strong reference. Such an object is not plain data.
-    pub fn is_pinned(&self, value: &Value) -> bool {
-        self.state.is_pinned(value)
-    }
-
-    /// Whether a turn has something to do.
-    pub fn has_pending(&self) -> bool {
-        self.state.has_pending()
     }
 
     /// When a turn will have something to do without a request for it: the next timer, libuv. To be
@@ -250,12 +209,6 @@ impl Host {
     pub fn queued_calls(&self) -> usize {
         let envs = self.state.envs();
         envs.iter().map(|env| env.queued_threadsafe()).sum()
-    }
-
-    /// Runs what is due, within bounds: timers, what threads posted,
-    /// immediates. True if more is left. Called from inside JavaScript it does nothing.
-    pub fn turn(&self, max_items: usize, max: Duration) -> bool {
-        self.state.turn(max_items, max)
     }
 
     /// Whether something keeps the host busy, as it keeps Node's loop alive: an open threadsafe
@@ -275,35 +228,27 @@ impl Host {
         rt.set_strict(&rt.global(), &key, value)
     }
 
-    /// Whether the value is an `ArrayBufferView` that inherits from `Buffer.prototype`.
-    pub fn is_buffer(&self, value: &Value) -> bool {
-        self.state.is_buffer(value)
-    }
-
-    /// Makes a `Buffer` that owns these bytes.
-    pub fn buffer(&self, bytes: Vec<u8>) -> JsResult {
-        self.state.buffer(bytes)
-    }
-
-    /// Ends every environment in Node's order: async work, buffers' finalizers, cleanup hooks, threadsafe
-    /// functions, all other finalizers. JavaScript of addons cannot run from then on.
-    pub fn close(&self) {
-        self.state.close();
-    }
-
     /// The host's own parts, for this crate.
     pub(crate) fn state(self) -> &'static HostState {
         self.state
     }
 
-    /// Makes an environment for an addon's file, and says what it is to take for its file.
+    /// Makes an environment for an addon's file; `filename` is what the addon takes for its own.
     pub(crate) fn create_env(
         self,
         path: &Path,
         filename: Option<&Path>,
         api_version: i32,
     ) -> &'static Env {
-        self.state.create_env(path, filename, api_version)
+        let mut envs = self.state.envs.borrow_mut();
+        let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
+        let owned = Owned::new(Env::new(id, path, filename, api_version));
+        let env = owned.get();
+        if env.is_experimental() {
+            self.state.has_experimental.set(true);
+        }
+        envs.push(owned);
+        env
     }
 }
 
@@ -392,18 +337,6 @@ impl HostState {
     /// The environment with this id.
     pub(crate) fn env_by_id(&self, id: EnvId) -> Option<&'static Env> {
         self.envs.borrow().get(id.0 as usize).map(Owned::get)
-    }
-
-    fn create_env(&self, path: &Path, filename: Option<&Path>, api_version: i32) -> &'static Env {
-        let mut envs = self.envs.borrow_mut();
-        let id = EnvId(u32::try_from(envs.len()).unwrap_or(u32::MAX));
-        let owned = Owned::new(Env::new(id, path, filename, api_version));
-        let env = owned.get();
-        if env.is_experimental() {
-            self.has_experimental.set(true);
-        }
-        envs.push(owned);
-        env
     }
 
     /// Notes which function is in flight; gives the one before. A handler of a fatal signal may ask,

@@ -59,7 +59,7 @@ impl Drop for OwnedHost {
             let _never_dropped = ManuallyDrop::new(parts);
             return;
         }
-        state.close();
+        self.host.close();
         // Handles that finalizers closed.
         state.finish_uv();
         for handle in state.async_hooks.take().into_keys() {
