@@ -6,8 +6,9 @@ use rquickjs_sys as q;
 
 use crate::{Runtime, Value};
 
-/// The type of a value, as `napi_typeof` returns it.
+/// The type of a value, as `napi_typeof` returns and numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Kind {
     /// `undefined`.
     Undefined,

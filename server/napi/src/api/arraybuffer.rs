@@ -10,7 +10,7 @@ use crate::abi::external_memory;
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;
-use crate::env::finalizer::{Call, Finalizer, Owner, token};
+use crate::env::finalizer::{Owner, token};
 
 impl Cx {
     /// The address of a buffer's or view's bytes; NULL if there are none.
@@ -54,8 +54,7 @@ impl Cx {
         finalize: Option<Finalize>,
         hint: Data,
     ) -> NapiResult<Value> {
-        let call = Call::from(finalize);
-        let finalizer = Finalizer::new(self.env.id(), Owner::Buffer, call, memory.data, hint);
+        let finalizer = self.finalizer(Owner::Buffer, finalize, memory.data, hint);
         let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
         let buffer = self.js(external_memory::array_buffer(self.rt(), memory, token(id)))?;
         if finalize.is_some() {

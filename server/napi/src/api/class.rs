@@ -11,7 +11,7 @@ use crate::abi::checked::{self, Data, Descriptors, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_ref, napi_value};
 use crate::env::Cx;
-use crate::env::finalizer::{Call, Finalizer, Owner};
+use crate::env::finalizer::Owner;
 
 /// `napi_static`.
 const STATIC: c_int = 1 << 10;
@@ -199,8 +199,7 @@ pub(crate) fn napi_wrap(
     if slot.wrap.is_some() {
         return Err(Status::InvalidArg);
     }
-    let finalizer = Finalizer::new(cx.env.id(), Owner::Wrap, Call::from(finalize), native, hint);
-    let id = cx.attach(&object, finalizer)?;
+    let id = cx.attach(&object, cx.finalizer(Owner::Wrap, finalize, native, hint))?;
     let wrap = Some(id as u64);
     cx.js(cx.rt().set_slot(&object, SlotData { wrap, ..slot }))?;
     cx.weak_reference(object, id, result)

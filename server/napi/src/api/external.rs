@@ -7,7 +7,7 @@ use crate::abi::checked::{Data, Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;
-use crate::env::finalizer::{Call, Finalizer, Owner};
+use crate::env::finalizer::Owner;
 
 /// Makes an external.
 pub(crate) fn napi_create_external(
@@ -19,9 +19,7 @@ pub(crate) fn napi_create_external(
 ) -> NapiResult {
     let external = cx.js(cx.rt().external([data.word(), 0, 0]))?;
     if finalize.is_some() {
-        let finalizer =
-            Finalizer::new(cx.env.id(), Owner::Object, Call::from(finalize), data, hint);
-        cx.attach(&external, finalizer)?;
+        cx.attach(&external, cx.finalizer(Owner::Object, finalize, data, hint))?;
     }
     result.set(cx.push(external))
 }

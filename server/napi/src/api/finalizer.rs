@@ -7,7 +7,7 @@ use crate::abi::checked::{Data, Handle, OptOut, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_ref;
 use crate::env::Cx;
-use crate::env::finalizer::{Call, Finalizer, Owner, token};
+use crate::env::finalizer::{Finalizer, Owner, token};
 
 /// Attaches a finalizer that is called after the object's death.
 pub(crate) fn napi_add_finalizer(
@@ -22,15 +22,33 @@ pub(crate) fn napi_add_finalizer(
     if !object.is_object() {
         return Err(Status::InvalidArg);
     }
-    let call = Call::Finalize(finalize);
     let id = cx.attach(
         &object,
-        Finalizer::new(cx.env.id(), Owner::Object, call, data, hint),
+        cx.finalizer(Owner::Object, Some(finalize), data, hint),
     )?;
     cx.weak_reference(object, id, result)
 }
 
 impl Cx {
+    /// An entry of this environment, not yet in the table.
+    pub(super) fn finalizer(
+        &self,
+        owner: Owner,
+        call: Option<Finalize>,
+        data: Data,
+        hint: Data,
+    ) -> Finalizer {
+        Finalizer {
+            env: self.env.id(),
+            owner,
+            call,
+            data,
+            hint,
+            order: 0,
+            attached: None,
+        }
+    }
+
     /// Adds an entry that comes due when the object dies.
     pub(crate) fn attach(&self, object: &Value, finalizer: Finalizer) -> NapiResult<usize> {
         let id = self.host.finalizers.borrow_mut().insert(finalizer)?;
@@ -54,17 +72,9 @@ impl Cx {
 
     /// Makes an entry call nothing: its reference was deleted.
     pub(crate) fn cancel(&self, id: usize) {
-        let owner = self
-            .host
-            .finalizers
-            .borrow()
-            .get(id)
-            .map(|entry| entry.owner);
-        match owner {
-            // A wrap's entry holds the wrapped pointer too.
-            Some(Owner::Wrap) => self.host.finalizers.borrow_mut().disarm(id),
-            Some(_) => drop(self.detach(id)),
-            None => {}
+        // A wrap's entry holds the wrapped pointer too.
+        if !self.host.finalizers.borrow_mut().disarm_wrap(id) {
+            self.detach(id);
         }
     }
 
@@ -96,8 +106,7 @@ pub(crate) fn node_api_post_finalizer(
     data: Data,
     hint: Data,
 ) -> NapiResult {
-    let call = Call::Finalize(finalize);
-    cx.post_finalizer(Finalizer::new(cx.env.id(), Owner::Posted, call, data, hint))
+    cx.post_finalizer(cx.finalizer(Owner::Posted, Some(finalize), data, hint))
 }
 
 /// Reports to the collector how much foreign memory objects keep alive; the result is the total.

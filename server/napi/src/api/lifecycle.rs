@@ -8,7 +8,7 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_async_cleanup_hook_handle;
 use crate::env::Cx;
 use crate::env::cleanup::{self, AsyncEntry, Hook};
-use crate::env::finalizer::{Call, Finalizer, Instance, Owner};
+use crate::env::finalizer::{Instance, Owner};
 use crate::host::{self, Event};
 
 /// Sets the instance data. The finalizer of what was set before is not called.
@@ -22,14 +22,7 @@ pub(crate) fn napi_set_instance_data(
     if let Some(id) = cx.env.instance.get().finalizer {
         let _replaced = finalizers.remove(id);
     }
-    let call = Call::from(finalize);
-    let id = finalizers.insert(Finalizer::new(
-        cx.env.id(),
-        Owner::Instance,
-        call,
-        data,
-        hint,
-    ))?;
+    let id = finalizers.insert(cx.finalizer(Owner::Instance, finalize, data, hint))?;
     cx.env.instance.set(Instance {
         data,
         finalizer: Some(id),

@@ -2,8 +2,6 @@
 
 use std::ffi::c_int;
 
-use hostd_engine::Kind;
-
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_value, napi_valuetype};
@@ -37,22 +35,5 @@ pub(crate) fn napi_get_value_bool(cx: &Cx, value: Handle, result: Out<bool>) -> 
 
 /// The type of a value.
 pub(crate) fn napi_typeof(cx: &Cx, value: Handle, result: Out<napi_valuetype>) -> NapiResult {
-    let kind = cx.read(value, |value| cx.rt().kind(value))?;
-    result.set(number_of(kind))
-}
-
-/// The header's number for a kind.
-fn number_of(kind: Kind) -> c_int {
-    match kind {
-        Kind::Undefined => 0,
-        Kind::Null => 1,
-        Kind::Boolean => 2,
-        Kind::Number => 3,
-        Kind::String => 4,
-        Kind::Symbol => 5,
-        Kind::Object => 6,
-        Kind::Function => 7,
-        Kind::External => 8,
-        Kind::BigInt => 9,
-    }
+    result.set(cx.read(value, |value| cx.rt().kind(value))? as c_int)
 }

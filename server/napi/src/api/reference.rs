@@ -141,7 +141,7 @@ impl Cx {
         let reference = references.get(id.0)?;
         let address = reference.pinned()?;
         let lives_on = reference.strong().is_some_and(Value::is_shared);
-        if !lives_on || reference.belongs_to_finalizer() {
+        if !lives_on || reference.finalizer.is_some() {
             return None;
         }
         pins.fast_remove(address);
@@ -178,10 +178,8 @@ impl Cx {
             };
             reference.hold = self.strong(value);
         }
-        reference.count = reference
-            .count
-            .checked_add(1)
-            .ok_or(Status::GenericFailure)?;
+        let count = reference.count.checked_add(1);
+        reference.count = count.ok_or(Status::GenericFailure)?;
         Ok(reference.count)
     }
 

@@ -7,7 +7,7 @@ use crate::abi::checked::{Data, ExternalText, Handle, OptOut, Out, OutSlice};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_value;
 use crate::env::Cx;
-use crate::env::finalizer::{Call, Finalizer, Owner};
+use crate::env::finalizer::Owner;
 
 /// The longest string of V8's, in code units.
 const V8_LENGTH_MAX: usize = (1 << 29) - 24;
@@ -99,8 +99,7 @@ fn give_back(
     data: Data,
     hint: Data,
 ) -> NapiResult {
-    let call = Call::from(finalize);
-    let finalizer = Finalizer::new(cx.env.id(), Owner::Posted, call, data, hint);
+    let finalizer = cx.finalizer(Owner::Posted, finalize, data, hint);
     if length == 0 {
         cx.host.run_finalizer(&finalizer);
     } else if finalize.is_some() {

@@ -15,21 +15,6 @@ use crate::abi::status::{NapiResult, Status};
 /// The tag of this crate's tokens.
 pub(crate) const TAG_FINALIZER: u8 = 0;
 
-/// The call of an entry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Call {
-    /// Nothing: the entry only carries its data.
-    Nothing,
-    /// An ordinary finalizer.
-    Finalize(Finalize),
-}
-
-impl From<Option<Finalize>> for Call {
-    fn from(finalize: Option<Finalize>) -> Self {
-        finalize.map_or(Self::Nothing, Self::Finalize)
-    }
-}
-
 /// What an entry belongs to, which decides when teardown runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -52,30 +37,16 @@ pub(crate) struct Finalizer {
     pub(crate) env: EnvId,
     /// What it belongs to.
     pub(crate) owner: Owner,
-    /// The call.
-    pub(crate) call: Call,
+    /// What it calls; without it the entry only carries its data.
+    pub(crate) call: Option<Finalize>,
     /// The first pointer it is given.
     pub(crate) data: Data,
     /// The second pointer it is given.
     pub(crate) hint: Data,
-    order: u64,
+    /// Its place among all that were ever added, which the table gives it.
+    pub(crate) order: u64,
     /// What takes its token off its object.
     pub(crate) attached: Option<FinalizerId>,
-}
-
-impl Finalizer {
-    /// An entry of that environment.
-    pub(crate) fn new(env: EnvId, owner: Owner, call: Call, data: Data, hint: Data) -> Self {
-        Self {
-            env,
-            owner,
-            call,
-            data,
-            hint,
-            order: 0,
-            attached: None,
-        }
-    }
 }
 
 /// The table.
@@ -121,11 +92,14 @@ impl Finalizers {
         }
     }
 
-    /// Makes an entry call nothing.
-    pub(crate) fn disarm(&mut self, id: usize) {
-        if let Some(finalizer) = self.slots.get_mut(id) {
-            finalizer.call = Call::Nothing;
-        }
+    /// Makes the entry of a wrap call nothing; false if it is none.
+    pub(crate) fn disarm_wrap(&mut self, id: usize) -> bool {
+        let entry = self.slots.get_mut(id);
+        let Some(wrap) = entry.filter(|entry| entry.owner == Owner::Wrap) else {
+            return false;
+        };
+        wrap.call = None;
+        true
     }
 
     /// The ids of an environment's entries that `which` accepts, youngest first.

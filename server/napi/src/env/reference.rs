@@ -32,17 +32,6 @@ impl Reference {
         }
     }
 
-    /// Whether it came with a wrap or finalizer, and so goes with it.
-    #[inline]
-    pub(crate) fn belongs_to_finalizer(&self) -> bool {
-        self.finalizer.is_some()
-    }
-
-    /// How often it holds its value.
-    pub(crate) fn count(&self) -> u32 {
-        self.count
-    }
-
     /// The value, if it is held strongly.
     #[inline]
     pub(crate) fn strong(&self) -> Option<&Value> {

@@ -112,9 +112,9 @@ impl Env {
         let references = self.references.borrow();
         let owned = references
             .iter()
-            .filter(|(_, reference)| !reference.belongs_to_finalizer());
+            .filter(|(_, reference)| reference.finalizer.is_none());
         for (id, reference) in owned {
-            debug.leak(self, id, &format!("napi_ref (count {})", reference.count()));
+            debug.leak(self, id, &format!("napi_ref (count {})", reference.count));
         }
         for (id, _) in self.deferreds.borrow().iter() {
             debug.leak(self, id, "napi_deferred");

@@ -8,7 +8,7 @@ use hostd_engine::{ElementType, FinalizerToken, JsResult, Runtime, Thrown, Value
 
 use super::{Budget, Host, HostState, Origin, Settled};
 use crate::env::Env;
-use crate::env::finalizer::{Call, Finalizer, Owner, TAG_FINALIZER};
+use crate::env::finalizer::{Finalizer, Owner, TAG_FINALIZER};
 use crate::env::slots::{IdKind, pack};
 
 /// How many rounds of follow-up work one exit does before the rest has to wait for a turn.
@@ -369,17 +369,11 @@ impl HostState {
 
     /// Calls a finalizer that was taken out of the table.
     pub(crate) fn run_finalizer(&'static self, finalizer: &Finalizer) {
-        let Some(env) = self.env_by_id(finalizer.env) else {
-            return;
-        };
         let Finalizer { data, hint, .. } = *finalizer;
-        match finalizer.call {
-            Call::Nothing => {}
-            Call::Finalize(finalize) => {
-                self.call_native(env, Origin::Finalizer, || {
-                    finalize.call(env.raw(), data, hint);
-                });
-            }
+        if let (Some(env), Some(finalize)) = (self.env_by_id(finalizer.env), finalizer.call) {
+            self.call_native(env, Origin::Finalizer, || {
+                finalize.call(env.raw(), data, hint);
+            });
         }
     }
 
