@@ -15,6 +15,15 @@ use super::types::{
 };
 use std::ffi::c_void;
 
+/// A function of an addon's that is not NULL.
+pub(crate) trait Function: Sized {
+    /// The C type.
+    type Nullable;
+
+    /// The function, unless it is NULL.
+    fn new(function: Self::Nullable) -> Option<Self>;
+}
+
 /// The types of function pointers that are not NULL: the C type, and the function without `Option`.
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident($nullable:ident: $function:ty);)*) => {$(
@@ -22,8 +31,10 @@ macro_rules! functions {
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name($function);
 
-        impl $name {
-            pub(super) fn new(function: $nullable) -> Option<Self> {
+        impl Function for $name {
+            type Nullable = $nullable;
+
+            fn new(function: $nullable) -> Option<Self> {
                 function.map(Self)
             }
         }
@@ -97,8 +108,10 @@ pub(crate) struct NoEnvFinalize(
     unsafe extern "C" fn(*mut c_void, *mut c_void),
 );
 
-impl NoEnvFinalize {
-    pub(super) fn new(function: node_api_noenv_finalize) -> Option<Self> {
+impl Function for NoEnvFinalize {
+    type Nullable = node_api_noenv_finalize;
+
+    fn new(function: node_api_noenv_finalize) -> Option<Self> {
         function.map(Self)
     }
 }

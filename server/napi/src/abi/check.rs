@@ -12,19 +12,16 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 
-use super::callback::{
-    AsyncHook, CallJs, Callback, CleanupHook, Complete, Execute, Finalize, NoEnvFinalize,
-};
+use super::callback::Function;
 use super::checked::{
     Arguments, Data, Descriptors, ExternalText, Handle, InOut, Memory, OptOut, Out, OutSlice,
     ThreadCalls, Words, WorkCalls, nonzero,
 };
 use super::status::{NapiResult, Status};
 use super::types::{
-    NAPI_AUTO_LENGTH, OpaqueId, napi_async_cleanup_hook, napi_async_complete_callback,
-    napi_async_context, napi_async_execute_callback, napi_callback, napi_cleanup_hook, napi_env,
-    napi_finalize, napi_property_descriptor, napi_threadsafe_function_call_js, napi_type_tag,
-    napi_value, node_api_noenv_finalize,
+    NAPI_AUTO_LENGTH, OpaqueId, napi_async_complete_callback, napi_async_context,
+    napi_async_execute_callback, napi_finalize, napi_property_descriptor,
+    napi_threadsafe_function_call_js, napi_type_tag, napi_value,
 };
 
 /// The largest length of a text or array that Node accepts.
@@ -132,14 +129,7 @@ pub(crate) unsafe fn byte_buffer<'a>(
 
 /// Text with a length, NUL-terminated where that is `NAPI_AUTO_LENGTH`. NULL only when empty.
 pub(crate) unsafe fn text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
-    if start.is_null() {
-        return if length == 0 {
-            Ok(&[])
-        } else {
-            Err(Status::InvalidArg)
-        };
-    }
-    if length == NAPI_AUTO_LENGTH {
+    if length == NAPI_AUTO_LENGTH && !start.is_null() {
         // SAFETY: A1; NUL-terminated with NAPI_AUTO_LENGTH; not NULL.
         return Ok(unsafe { CStr::from_ptr(start) }.to_bytes());
     }
@@ -149,15 +139,8 @@ pub(crate) unsafe fn text<'a>(start: *const c_char, length: usize) -> NapiResult
 
 /// UTF-16 text with a length in code units, NUL-terminated where that is `NAPI_AUTO_LENGTH`.
 pub(crate) unsafe fn text16<'a>(start: *const u16, length: usize) -> NapiResult<&'a [u16]> {
-    if start.is_null() {
-        return if length == 0 {
-            Ok(&[])
-        } else {
-            Err(Status::InvalidArg)
-        };
-    }
     let mut units = length;
-    if length == NAPI_AUTO_LENGTH {
+    if length == NAPI_AUTO_LENGTH && !start.is_null() {
         units = 0;
         let mut at = start;
         // SAFETY: A1; NUL-terminated with NAPI_AUTO_LENGTH: nothing behind the NUL is read.
@@ -237,36 +220,14 @@ pub(crate) unsafe fn opt_tag(pointer: *const napi_type_tag) -> NapiResult<Option
     Ok(unsafe { pointer.as_ref() }.copied())
 }
 
-/// A native function for JavaScript; NULL is refused.
-pub(crate) unsafe fn callback(function: napi_callback) -> NapiResult<Callback> {
-    Callback::new(function).ok_or(Status::InvalidArg)
+/// A function of the addon's; NULL is refused.
+pub(crate) unsafe fn function<T: Function>(function: T::Nullable) -> NapiResult<T> {
+    T::new(function).ok_or(Status::InvalidArg)
 }
 
-/// A finalizer; NULL is refused.
-pub(crate) unsafe fn finalize(function: napi_finalize) -> NapiResult<Finalize> {
-    Finalize::new(function).ok_or(Status::InvalidArg)
-}
-
-/// A finalizer or NULL.
-pub(crate) unsafe fn opt_finalize(function: napi_finalize) -> NapiResult<Option<Finalize>> {
-    Ok(Finalize::new(function))
-}
-
-/// A finalizer without environment, or NULL.
-pub(crate) unsafe fn noenv_finalize(
-    function: node_api_noenv_finalize,
-) -> NapiResult<Option<NoEnvFinalize>> {
-    Ok(NoEnvFinalize::new(function))
-}
-
-/// A cleanup hook; NULL is refused.
-pub(crate) unsafe fn cleanup_hook(function: napi_cleanup_hook) -> NapiResult<CleanupHook> {
-    CleanupHook::new(function).ok_or(Status::InvalidArg)
-}
-
-/// An async cleanup hook; NULL is refused.
-pub(crate) unsafe fn async_hook(function: napi_async_cleanup_hook) -> NapiResult<AsyncHook> {
-    AsyncHook::new(function).ok_or(Status::InvalidArg)
+/// A function of the addon's, or NULL.
+pub(crate) unsafe fn opt_function<T: Function>(function: T::Nullable) -> NapiResult<Option<T>> {
+    Ok(T::new(function))
 }
 
 /// Latin-1 text that the engine may keep.
@@ -356,11 +317,6 @@ pub(crate) unsafe fn id<T: OpaqueId>(id: T) -> NapiResult<T> {
     }
 }
 
-/// An environment that is ignored.
-pub(crate) unsafe fn unchecked_env(env: napi_env) -> NapiResult<napi_env> {
-    Ok(env)
-}
-
 /// An async context, or NULL for none.
 pub(crate) unsafe fn opt_async_context(
     context: napi_async_context,
@@ -395,9 +351,9 @@ pub(crate) unsafe fn thread_calls(
 ) -> NapiResult<ThreadCalls> {
     Ok(ThreadCalls {
         context: Data(context),
-        call_js: CallJs::new(call_js),
+        call_js: Function::new(call_js),
         finalize_data: Data(finalize_data),
-        finalize: Finalize::new(finalize),
+        finalize: Function::new(finalize),
     })
 }
 
@@ -408,8 +364,8 @@ pub(crate) unsafe fn work_calls(
     data: *mut c_void,
 ) -> NapiResult<WorkCalls> {
     Ok(WorkCalls {
-        execute: Execute::new(execute).ok_or(Status::InvalidArg)?,
-        complete: Complete::new(complete),
+        execute: Function::new(execute).ok_or(Status::InvalidArg)?,
+        complete: Function::new(complete),
         data: Data(data),
     })
 }

@@ -10,7 +10,7 @@
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
-use super::callback::{CallJs, Callback, Complete, Execute, Finalize};
+use super::callback::{CallJs, Callback, Complete, Execute, Finalize, Function};
 pub(crate) use super::data::Data;
 use super::status::{NapiResult, Status};
 use super::types::{napi_property_descriptor, napi_value};
@@ -172,9 +172,9 @@ impl<'a> Descriptors<'a> {
             Descriptor {
                 name,
                 key: nonzero(raw.name),
-                method: Callback::new(raw.method),
-                getter: Callback::new(raw.getter),
-                setter: Callback::new(raw.setter),
+                method: Function::new(raw.method),
+                getter: Function::new(raw.getter),
+                setter: Function::new(raw.setter),
                 value: nonzero(raw.value),
                 attributes: raw.attributes,
                 data: Data(raw.data),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL, Symbol};
 
-use super::callback::{ApiVersion, Init};
+use super::callback::{ApiVersion, Function, Init};
 use super::registered::{self, Registered};
 use super::types::{napi_addon_register_func, node_api_addon_get_api_version_func};
 

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::callback::Init;
+use super::callback::{Function, Init};
 use super::types::napi_module;
 
 /// What an image registered from a constructor.

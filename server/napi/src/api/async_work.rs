@@ -5,7 +5,7 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::napi_async_work;
 use crate::env::Cx;
 use crate::env::work::Work;
-use crate::host::works::{Cancel, Queue};
+use crate::host::works::Cancel;
 
 /// libuv's error for work that runs or was executed.
 const UV_EBUSY: i32 = -16;
@@ -42,18 +42,18 @@ pub(crate) fn napi_delete_async_work(cx: &Cx, work: napi_async_work) -> NapiResu
 ///
 /// Work that is queued or running already is `napi_generic_failure`; Node does as it may.
 pub(crate) fn napi_queue_async_work(cx: &Cx, work: napi_async_work) -> NapiResult {
-    match cx.host.queue_work(work.0) {
-        Queue::Queued => Ok(()),
-        Queue::Unknown => Err(cx.stale_id("napi_async_work", work.0)),
-        Queue::Busy => {
-            cx.warn_once("was given work that is queued already");
-            Err(Status::GenericFailure)
-        }
-        Queue::NoThread => {
-            cx.warn_once("could not start a thread for the work");
-            Err(Status::GenericFailure)
-        }
+    let mut works = cx.host.works.borrow_mut();
+    let Some(entry) = works.get_mut(work.0) else {
+        return Err(cx.stale_id("napi_async_work", work.0));
+    };
+    if entry.ticket.is_some() {
+        cx.warn_once("was given work that is queued already");
+    } else if cx.host.queue_work(work.0, entry) {
+        return Ok(());
+    } else {
+        cx.warn_once("could not start a thread for the work");
     }
+    Err(Status::GenericFailure)
 }
 
 /// Takes work back that has not begun; it completes with `napi_cancelled`.

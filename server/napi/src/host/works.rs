@@ -8,20 +8,8 @@ use std::time::Instant;
 
 use super::{Event, HostState, Job, Origin, Ticket, pool};
 use crate::abi::status::Status;
+use crate::env::work::Work;
 use crate::env::{Env, flags};
-
-/// What became of an attempt to queue work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
-    /// It is queued.
-    Queued,
-    /// It was queued already.
-    Busy,
-    /// There is no such work.
-    Unknown,
-    /// The pool has no thread and cannot start one.
-    NoThread,
-}
 
 /// What became of an attempt to cancel work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,17 +25,10 @@ pub(crate) enum Cancel {
 }
 
 impl HostState {
-    /// Queues work.
-    pub(crate) fn queue_work(&self, id: usize) -> Queue {
-        let mut works = self.works.borrow_mut();
-        let Some(work) = works.get_mut(id) else {
-            return Queue::Unknown;
-        };
-        if work.ticket.is_some() {
-            return Queue::Busy;
-        }
+    /// Queues work that is idle; false if the pool has no thread and cannot start one.
+    pub(crate) fn queue_work(&self, id: usize, work: &mut Work) -> bool {
         let Some(env) = self.env_by_id(work.env) else {
-            return Queue::Unknown;
+            return false;
         };
         let ticket = Arc::new(Ticket::new());
         let job = Job {
@@ -58,12 +39,12 @@ impl HostState {
             ticket: Arc::clone(&ticket),
             inbox: Arc::clone(&self.inbox),
         };
-        if !pool::submit(job) {
-            return Queue::NoThread;
+        let is_queued = pool::submit(job);
+        if is_queued {
+            work.ticket = Some(ticket);
+            work.was_queued = true;
         }
-        work.ticket = Some(ticket);
-        work.was_queued = true;
-        Queue::Queued
+        is_queued
     }
 
     /// Takes work back that has not begun.

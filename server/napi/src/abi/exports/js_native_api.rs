@@ -32,10 +32,10 @@ napi_exports! {
     env   string::napi_create_string_utf8(text(str: *const c_char, length: usize), out(result: *mut napi_value));
     env   string::napi_create_string_utf16(text16(str: *const u16, length: usize), out(result: *mut napi_value));
     env   string::node_api_create_external_string_latin1(
-              external_text(str: *mut c_char, length: usize), opt_finalize(finalize_callback: napi_finalize),
+              external_text(str: *mut c_char, length: usize), opt_function(finalize_callback: napi_finalize),
               data(finalize_hint: *mut c_void), out(result: *mut napi_value), opt_out(copied: *mut bool));
     env   string::node_api_create_external_string_utf16(
-              external_text16(str: *mut u16, length: usize), opt_finalize(finalize_callback: napi_finalize),
+              external_text16(str: *mut u16, length: usize), opt_function(finalize_callback: napi_finalize),
               data(finalize_hint: *mut c_void), out(result: *mut napi_value), opt_out(copied: *mut bool));
     env   string::node_api_create_property_key_latin1(
               text(str: *const c_char, length: usize), out(result: *mut napi_value));
@@ -47,7 +47,7 @@ napi_exports! {
     env   symbol::node_api_symbol_for(
               text(utf8description: *const c_char, length: usize), out(result: *mut napi_value));
     js    function::napi_create_function(
-              opt_text(utf8name: *const c_char, length: usize), callback(cb: napi_callback), data(data: *mut c_void),
+              opt_text(utf8name: *const c_char, length: usize), function(cb: napi_callback), data(data: *mut c_void),
               out(result: *mut napi_value));
     env   error::napi_create_error(opt_handle(code: napi_value), handle(msg: napi_value), out(result: *mut napi_value));
     env   error::napi_create_type_error(
@@ -115,17 +115,17 @@ napi_exports! {
               opt_out(this_arg: *mut napi_value), opt_out(data: *mut *mut c_void));
     env   function::napi_get_new_target(id(cbinfo: napi_callback_info), out(result: *mut napi_value));
     js    class::napi_define_class(
-              some_text(utf8name: *const c_char, length: usize), callback(constructor: napi_callback),
+              some_text(utf8name: *const c_char, length: usize), function(constructor: napi_callback),
               data(data: *mut c_void), descriptors(property_count: usize, properties: *const napi_property_descriptor),
               out(result: *mut napi_value));
 
     js    class::napi_wrap(
-              handle(js_object: napi_value), data(native_object: *mut c_void), opt_finalize(finalize_cb: napi_finalize),
+              handle(js_object: napi_value), data(native_object: *mut c_void), opt_function(finalize_cb: napi_finalize),
               data(finalize_hint: *mut c_void), opt_out(result: *mut napi_ref));
     js    class::napi_unwrap(handle(js_object: napi_value), out(result: *mut *mut c_void));
     js    class::napi_remove_wrap(handle(js_object: napi_value), opt_out(result: *mut *mut c_void));
     js    external::napi_create_external(
-              data(data: *mut c_void), opt_finalize(finalize_cb: napi_finalize), data(finalize_hint: *mut c_void),
+              data(data: *mut c_void), opt_function(finalize_cb: napi_finalize), data(finalize_hint: *mut c_void),
               out(result: *mut napi_value));
     env   external::napi_get_value_external(handle(value: napi_value), out(result: *mut *mut c_void));
 
@@ -156,7 +156,7 @@ napi_exports! {
     js    arraybuffer::napi_create_arraybuffer(
               plain(byte_length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
     js    arraybuffer::napi_create_external_arraybuffer(
-              memory(external_data: *mut c_void, byte_length: usize), opt_finalize(finalize_cb: napi_finalize),
+              memory(external_data: *mut c_void, byte_length: usize), opt_function(finalize_cb: napi_finalize),
               data(finalize_hint: *mut c_void), out(result: *mut napi_value));
     env   arraybuffer::napi_get_arraybuffer_info(
               handle(arraybuffer: napi_value), opt_out(data: *mut *mut c_void), opt_out(byte_length: *mut usize));
@@ -189,7 +189,7 @@ napi_exports! {
     env   date::napi_is_date(handle(value: napi_value), out(is_date: *mut bool));
     js    date::napi_get_date_value(handle(value: napi_value), out(result: *mut f64));
     env   finalizer::napi_add_finalizer(
-              handle(js_object: napi_value), data(finalize_data: *mut c_void), finalize(finalize_cb: napi_finalize),
+              handle(js_object: napi_value), data(finalize_data: *mut c_void), function(finalize_cb: napi_finalize),
               data(finalize_hint: *mut c_void), opt_out(result: *mut napi_ref));
 
     env   bigint::napi_create_bigint_int64(plain(value: i64), out(result: *mut napi_value));
@@ -207,7 +207,7 @@ napi_exports! {
               handle(object: napi_value), plain(key_mode: napi_key_collection_mode), plain(key_filter: napi_key_filter),
               plain(key_conversion: napi_key_conversion), out(result: *mut napi_value));
     basic lifecycle::napi_set_instance_data(
-              data(data: *mut c_void), opt_finalize(finalize_cb: napi_finalize), data(finalize_hint: *mut c_void));
+              data(data: *mut c_void), opt_function(finalize_cb: napi_finalize), data(finalize_hint: *mut c_void));
     basic lifecycle::napi_get_instance_data(out(data: *mut *mut c_void));
 
     env   arraybuffer::napi_detach_arraybuffer(handle(arraybuffer: napi_value));
@@ -225,12 +225,12 @@ napi_exports! {
               out(result: *mut napi_value));
     js    object::node_api_set_prototype(handle(object: napi_value), handle(value: napi_value));
     basic finalizer::node_api_post_finalizer(
-              finalize(finalize_cb: napi_finalize), data(finalize_data: *mut c_void), data(finalize_hint: *mut c_void));
+              function(finalize_cb: napi_finalize), data(finalize_data: *mut c_void), data(finalize_hint: *mut c_void));
     env   arraybuffer::node_api_is_sharedarraybuffer(handle(value: napi_value), out(result: *mut bool));
     js    arraybuffer::node_api_create_sharedarraybuffer(
               plain(byte_length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
     js    arraybuffer::node_api_create_external_sharedarraybuffer(
               memory(external_data: *mut c_void, byte_length: usize),
-              noenv_finalize(finalize_cb: node_api_noenv_finalize), data(finalize_hint: *mut c_void),
+              opt_function(finalize_cb: node_api_noenv_finalize), data(finalize_hint: *mut c_void),
               out(result: *mut napi_value));
 }

@@ -41,7 +41,7 @@ napi_exports! {
     js    buffer::napi_create_buffer(
               plain(length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
     js    buffer::napi_create_external_buffer(
-              memory_of(length: usize, data: *mut c_void), opt_finalize(finalize_cb: napi_finalize),
+              memory_of(length: usize, data: *mut c_void), opt_function(finalize_cb: napi_finalize),
               data(finalize_hint: *mut c_void), out(result: *mut napi_value));
     js    buffer::node_api_create_buffer_from_arraybuffer(
               handle(arraybuffer: napi_value), plain(byte_offset: usize), plain(byte_length: usize),
@@ -56,8 +56,8 @@ napi_exports! {
     basic module::napi_get_node_version(out(version: *mut *const napi_node_version));
     js    fatal::napi_fatal_exception(handle(err: napi_value));
 
-    peek  lifecycle::napi_add_env_cleanup_hook(cleanup_hook(fun: napi_cleanup_hook), data(arg: *mut c_void));
-    peek  lifecycle::napi_remove_env_cleanup_hook(cleanup_hook(fun: napi_cleanup_hook), data(arg: *mut c_void));
+    peek  lifecycle::napi_add_env_cleanup_hook(function(fun: napi_cleanup_hook), data(arg: *mut c_void));
+    peek  lifecycle::napi_remove_env_cleanup_hook(function(fun: napi_cleanup_hook), data(arg: *mut c_void));
 
     env   tsfn::napi_create_threadsafe_function(
               opt_handle(func: napi_value), async_resource(async_resource: napi_value, async_resource_name: napi_value),
@@ -66,7 +66,7 @@ napi_exports! {
               out(result: *mut napi_threadsafe_function));
 
     basic lifecycle::napi_add_async_cleanup_hook(
-              async_hook(hook: napi_async_cleanup_hook), data(arg: *mut c_void),
+              function(hook: napi_async_cleanup_hook), data(arg: *mut c_void),
               opt_out(remove_handle: *mut napi_async_cleanup_hook_handle));
     basic module::napi_get_uv_event_loop(out(loop_: *mut *mut c_void));
     basic module::node_api_get_module_file_name(out(result: *mut *const c_char));
@@ -83,8 +83,8 @@ napi_free_exports! {
     tsfn::napi_acquire_threadsafe_function(id(func: napi_threadsafe_function));
     tsfn::napi_release_threadsafe_function(
         id(func: napi_threadsafe_function), plain(mode: napi_threadsafe_function_release_mode));
-    tsfn::napi_unref_threadsafe_function(unchecked_env(env: napi_env), id(func: napi_threadsafe_function));
-    tsfn::napi_ref_threadsafe_function(unchecked_env(env: napi_env), id(func: napi_threadsafe_function));
+    tsfn::napi_unref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
+    tsfn::napi_ref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
     lifecycle::napi_remove_async_cleanup_hook(id(remove_handle: napi_async_cleanup_hook_handle));
 }
 
