@@ -11,7 +11,7 @@ use super::types::{
     napi_addon_register_func, napi_async_cleanup_hook, napi_async_cleanup_hook_handle,
     napi_async_complete_callback, napi_async_execute_callback, napi_callback, napi_callback_info,
     napi_cleanup_hook, napi_env, napi_finalize, napi_status, napi_threadsafe_function_call_js,
-    napi_value, node_api_addon_get_api_version_func, node_api_noenv_finalize,
+    napi_value, node_api_addon_get_api_version_func,
 };
 use std::ffi::c_void;
 
@@ -95,24 +95,6 @@ impl Finalize {
     pub(crate) fn call(self, env: napi_env, data: Data, hint: Data) {
         // SAFETY: A4; an addon's finalizer, called once with the pointers it was given with.
         unsafe { guarded_call(env.0, data.word(), hint.word(), 0, self.0 as *const ()) };
-    }
-}
-
-/// A finalizer without environment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoEnvFinalize(
-    #[expect(
-        dead_code,
-        reason = "external shared memory is refused, so there is none to free"
-    )]
-    unsafe extern "C" fn(*mut c_void, *mut c_void),
-);
-
-impl Function for NoEnvFinalize {
-    type Nullable = node_api_noenv_finalize;
-
-    fn new(function: node_api_noenv_finalize) -> Option<Self> {
-        function.map(Self)
     }
 }
 

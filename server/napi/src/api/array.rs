@@ -22,11 +22,6 @@ pub(crate) fn napi_create_array_with_length(
     result.set(cx.push(array))
 }
 
-/// Returns whether it is an array.
-pub(crate) fn napi_is_array(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_array(value))?)
-}
-
 /// The length of an array.
 pub(crate) fn napi_get_array_length(cx: &Cx, value: Handle, result: Out<u32>) -> NapiResult {
     let length = cx.read(value, |value| cx.rt().array_length(value))?;

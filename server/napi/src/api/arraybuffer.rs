@@ -4,11 +4,11 @@ use std::ffi::c_void;
 
 use hostd_engine::{JsResult, Value};
 
-use crate::abi::callback::{Finalize, NoEnvFinalize};
+use crate::abi::callback::Finalize;
 use crate::abi::checked::{Data, Handle, Memory, OptOut, Out};
 use crate::abi::external_memory;
 use crate::abi::status::{NapiResult, Status};
-use crate::abi::types::napi_value;
+use crate::abi::types::{napi_value, node_api_noenv_finalize};
 use crate::env::Cx;
 use crate::env::finalizer::{Owner, token};
 
@@ -92,11 +92,6 @@ pub(crate) fn napi_create_external_arraybuffer(
     result.set(cx.push(buffer))
 }
 
-/// Returns whether it is an array buffer; shared ones are not.
-pub(crate) fn napi_is_arraybuffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_array_buffer(value))?)
-}
-
 /// Where an array buffer's bytes are and how many; shared ones too.
 pub(crate) fn napi_get_arraybuffer_info(
     cx: &Cx,
@@ -130,15 +125,6 @@ pub(crate) fn napi_is_detached_arraybuffer(
     result.set(cx.rt().is_detached(&value))
 }
 
-/// Returns whether it is a shared array buffer.
-pub(crate) fn node_api_is_sharedarraybuffer(
-    cx: &Cx,
-    value: Handle,
-    result: Out<bool>,
-) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_shared_array_buffer(value))?)
-}
-
 /// Makes a zeroed shared array buffer.
 pub(crate) fn node_api_create_sharedarraybuffer(
     cx: &Cx,
@@ -159,7 +145,7 @@ pub(crate) fn node_api_create_sharedarraybuffer(
 pub(crate) fn node_api_create_external_sharedarraybuffer(
     _: &Cx,
     _: Memory,
-    _: Option<NoEnvFinalize>,
+    _: node_api_noenv_finalize,
     _: Data,
     _: Out<napi_value>,
 ) -> NapiResult {

@@ -97,12 +97,6 @@ fn over(
     result.set(cx.push(buffer))
 }
 
-/// Returns whether it is a view of an array buffer: any typed array or data view.
-pub(crate) fn napi_is_buffer(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    let is_view = |value: &_| cx.rt().is_typed_array(value) || cx.rt().is_data_view(value);
-    result.set(cx.read(value, is_view)?)
-}
-
 /// Where the bytes of any view are and how many.
 pub(crate) fn napi_get_buffer_info(
     cx: &Cx,

@@ -11,11 +11,6 @@ pub(crate) fn napi_create_date(cx: &Cx, time: f64, result: Out<napi_value>) -> N
     result.set(cx.push(date))
 }
 
-/// Returns whether it is a date.
-pub(crate) fn napi_is_date(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_date(value))?)
-}
-
 /// The time of a date, in milliseconds.
 pub(crate) fn napi_get_date_value(cx: &Cx, value: Handle, result: Out<f64>) -> NapiResult {
     let value = cx.value(value)?;

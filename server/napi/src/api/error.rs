@@ -104,14 +104,6 @@ fn throw(cx: &Cx, class: ErrorConstructor, code: Option<&[u8]>, message: &[u8]) 
     Ok(())
 }
 
-/// Returns whether a constructor of errors made it, whatever its prototype is now.
-pub(crate) fn napi_is_error(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    let rt = cx.rt();
-    result.set(cx.read(value, |value| {
-        rt.is_error(value) || rt.is_dom_exception(value)
-    })?)
-}
-
 /// Returns whether an exception is pending.
 pub(crate) fn napi_is_exception_pending(cx: &Cx, result: Out<bool>) -> NapiResult {
     result.set(cx.env.is_exception_pending())

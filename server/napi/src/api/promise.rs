@@ -57,8 +57,3 @@ fn settle(
     cx.host.notify_settled(unsettled.watched);
     cx.js(settled)
 }
-
-/// Returns whether it is a promise of the engine.
-pub(crate) fn napi_is_promise(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_promise(value))?)
-}

@@ -9,11 +9,6 @@ use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_typedarray_type, napi_value};
 use crate::env::Cx;
 
-/// Returns whether it is a typed array.
-pub(crate) fn napi_is_typedarray(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_typed_array(value))?)
-}
-
 /// Makes a typed array over a part of an array buffer.
 ///
 /// # Differs from Node
@@ -106,11 +101,6 @@ pub(crate) fn napi_create_dataview(
         rt.data_view(buffer, offset, length)
     })?;
     result.set(cx.push(view))
-}
-
-/// Returns whether it is a data view.
-pub(crate) fn napi_is_dataview(cx: &Cx, value: Handle, result: Out<bool>) -> NapiResult {
-    result.set(cx.read(value, |value| cx.rt().is_data_view(value))?)
 }
 
 /// The length, bytes, buffer and offset of a data view.

@@ -98,7 +98,7 @@ napi_exports! {
               handle(object: napi_value),
               descriptors(property_count: usize, properties: *const napi_property_descriptor));
 
-    env   array::napi_is_array(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::napi_is_array(handle(value: napi_value), out(result: *mut bool));
     js    array::napi_get_array_length(handle(value: napi_value), out(result: *mut u32));
     js    coerce::napi_strict_equals(handle(lhs: napi_value), handle(rhs: napi_value), out(result: *mut bool));
 
@@ -148,11 +148,11 @@ napi_exports! {
     js    error::napi_throw_type_error(opt_name(code: *const c_char), name(msg: *const c_char));
     js    error::napi_throw_range_error(opt_name(code: *const c_char), name(msg: *const c_char));
     js    error::node_api_throw_syntax_error(opt_name(code: *const c_char), name(msg: *const c_char));
-    env   error::napi_is_error(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::napi_is_error(handle(value: napi_value), out(result: *mut bool));
     env   error::napi_is_exception_pending(out(result: *mut bool));
     env   error::napi_get_and_clear_last_exception(out(result: *mut napi_value));
 
-    env   arraybuffer::napi_is_arraybuffer(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::napi_is_arraybuffer(handle(value: napi_value), out(result: *mut bool));
     js    arraybuffer::napi_create_arraybuffer(
               plain(byte_length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
     js    arraybuffer::napi_create_external_arraybuffer(
@@ -160,7 +160,7 @@ napi_exports! {
               data(finalize_hint: *mut c_void), out(result: *mut napi_value));
     env   arraybuffer::napi_get_arraybuffer_info(
               handle(arraybuffer: napi_value), opt_out(data: *mut *mut c_void), opt_out(byte_length: *mut usize));
-    env   typedarray::napi_is_typedarray(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::napi_is_typedarray(handle(value: napi_value), out(result: *mut bool));
     js    typedarray::napi_create_typedarray(
               plain(kind: napi_typedarray_type), plain(length: usize), handle(arraybuffer: napi_value),
               plain(byte_offset: usize), out(result: *mut napi_value));
@@ -170,7 +170,7 @@ napi_exports! {
     js    typedarray::napi_create_dataview(
               plain(length: usize), handle(arraybuffer: napi_value), plain(byte_offset: usize),
               out(result: *mut napi_value));
-    env   typedarray::napi_is_dataview(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::napi_is_dataview(handle(value: napi_value), out(result: *mut bool));
     env   typedarray::napi_get_dataview_info(
               handle(dataview: napi_value), opt_out(bytelength: *mut usize), opt_out(data: *mut *mut c_void),
               opt_out(arraybuffer: *mut napi_value), opt_out(byte_offset: *mut usize));
@@ -180,13 +180,13 @@ napi_exports! {
     js    promise::napi_create_promise(out(deferred: *mut napi_deferred), out(promise: *mut napi_value));
     js    promise::napi_resolve_deferred(id(deferred: napi_deferred), handle(resolution: napi_value));
     js    promise::napi_reject_deferred(id(deferred: napi_deferred), handle(rejection: napi_value));
-    env   promise::napi_is_promise(handle(value: napi_value), out(is_promise: *mut bool));
+    env   primitive::napi_is_promise(handle(value: napi_value), out(is_promise: *mut bool));
 
     js    script::napi_run_script(handle(script: napi_value), out(result: *mut napi_value));
     basic finalizer::napi_adjust_external_memory(plain(change_in_bytes: i64), out(adjusted_value: *mut i64));
 
     js    date::napi_create_date(plain(time: f64), out(result: *mut napi_value));
-    env   date::napi_is_date(handle(value: napi_value), out(is_date: *mut bool));
+    env   primitive::napi_is_date(handle(value: napi_value), out(is_date: *mut bool));
     js    date::napi_get_date_value(handle(value: napi_value), out(result: *mut f64));
     env   finalizer::napi_add_finalizer(
               handle(js_object: napi_value), data(finalize_data: *mut c_void), function(finalize_cb: napi_finalize),
@@ -226,11 +226,11 @@ napi_exports! {
     js    object::node_api_set_prototype(handle(object: napi_value), handle(value: napi_value));
     basic finalizer::node_api_post_finalizer(
               function(finalize_cb: napi_finalize), data(finalize_data: *mut c_void), data(finalize_hint: *mut c_void));
-    env   arraybuffer::node_api_is_sharedarraybuffer(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::node_api_is_sharedarraybuffer(handle(value: napi_value), out(result: *mut bool));
     js    arraybuffer::node_api_create_sharedarraybuffer(
               plain(byte_length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
     js    arraybuffer::node_api_create_external_sharedarraybuffer(
               memory(external_data: *mut c_void, byte_length: usize),
-              opt_function(finalize_cb: node_api_noenv_finalize), data(finalize_hint: *mut c_void),
+              plain(finalize_cb: node_api_noenv_finalize), data(finalize_hint: *mut c_void),
               out(result: *mut napi_value));
 }

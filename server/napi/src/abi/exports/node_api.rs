@@ -49,7 +49,7 @@ napi_exports! {
     js    buffer::napi_create_buffer_copy(
               bytes(length: usize, data: *const c_void), opt_out(result_data: *mut *mut c_void),
               out(result: *mut napi_value));
-    env   buffer::napi_is_buffer(handle(value: napi_value), out(result: *mut bool));
+    env   primitive::napi_is_buffer(handle(value: napi_value), out(result: *mut bool));
     env   buffer::napi_get_buffer_info(
               handle(value: napi_value), opt_out(data: *mut *mut c_void), opt_out(length: *mut usize));
 
