@@ -24,13 +24,6 @@ pub(super) enum Fault {
     Damaged(&'static str),
 }
 
-/// A version of a library's interface that is needed: the library's name and the version's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct VersionNeed {
-    pub(super) library: String,
-    pub(super) version: String,
-}
-
 /// One dynamic symbol.
 #[derive(Debug, Clone, Copy)]
 struct Symbol {
@@ -46,8 +39,8 @@ pub(super) struct Image {
     pub(super) needed: Vec<String>,
     /// Its own search paths for them; `$ORIGIN` is not yet replaced.
     pub(super) run_paths: Vec<String>,
-    /// The versions it needs of them.
-    pub(super) versions_needed: Vec<VersionNeed>,
+    /// The versions it needs of them: the library's name and the version's.
+    pub(super) versions_needed: Vec<(String, String)>,
     /// The versions it has to offer.
     pub(super) versions_defined: Vec<String>,
     strings: Vec<u8>,
@@ -170,10 +163,8 @@ impl<'a, S: Source> Segments<'a, S> {
             .take_while(|&(tag, _)| tag != elf::DT_NULL)
             .collect();
         let value = |wanted| {
-            dynamic
-                .iter()
-                .find(|(tag, _)| *tag == wanted)
-                .map(|&(_, value)| value)
+            let mut entries = dynamic.iter();
+            entries.find_map(|&(tag, value)| (tag == wanted).then_some(value))
         };
         // `DF_1_PIE`: a program that can be placed anywhere is a shared object by its type only.
         if value(elf::DT_FLAGS_1).is_some_and(|flags| flags & 0x0800_0000 != 0) {
@@ -277,58 +268,38 @@ impl<'a, S: Source> Segments<'a, S> {
         None
     }
 
-    fn versions_needed(&self, address: u64, strings: &[u8]) -> Vec<VersionNeed> {
+    fn versions_needed(&self, address: u64, strings: &[u8]) -> Vec<(String, String)> {
         let table = self.at(address, MAX_VERSION_BYTES).unwrap_or_default();
         let mut found = Vec::new();
-        let mut at = 0_usize;
-        while let Some(need) = part::<elf::Verneed<Le>>(&table, at) {
+        for (at, need) in list::<elf::Verneed<Le>>(&table, 0, |need| need.vn_next.get(Le)) {
             let library = text(strings, need.vn_file.get(Le) as usize).unwrap_or_default();
-            let mut aux = at.saturating_add(need.vn_aux.get(Le) as usize);
-            for _ in 0..need.vn_cnt.get(Le) {
-                let Some(version) = part::<elf::Vernaux<Le>>(&table, aux) else {
-                    break;
-                };
+            let first = at.saturating_add(need.vn_aux.get(Le) as usize);
+            let versions = list::<elf::Vernaux<Le>>(&table, first, |one| one.vna_next.get(Le));
+            for (_, version) in versions.take(need.vn_cnt.get(Le).into()) {
                 // Bit 1 marks a need that may stay unmet.
-                let weak = version.vna_flags.get(Le).0 & 2 != 0;
-                if let (false, Some(name)) =
-                    (weak, text(strings, version.vna_name.get(Le) as usize))
-                {
-                    found.push(VersionNeed {
-                        library: library.into(),
-                        version: name.into(),
-                    });
-                }
-                let next = version.vna_next.get(Le) as usize;
-                if next == 0 || found.len() >= MAX_VERSIONS {
-                    break;
-                }
-                aux = aux.saturating_add(next);
+                let is_weak = version.vna_flags.get(Le).0 & 2 != 0;
+                let name = text(strings, version.vna_name.get(Le) as usize);
+                found.extend(
+                    name.filter(|_| !is_weak)
+                        .map(|name| (library.into(), name.into())),
+                );
             }
-            let next = need.vn_next.get(Le) as usize;
-            if next == 0 || found.len() >= MAX_VERSIONS {
+            if found.len() >= MAX_VERSIONS {
                 break;
             }
-            at = at.saturating_add(next);
         }
         found
     }
 
     fn versions_defined(&self, address: u64, strings: &[u8]) -> Vec<String> {
         let table = self.at(address, MAX_VERSION_BYTES).unwrap_or_default();
-        let mut found = Vec::new();
-        let mut at = 0_usize;
-        while let Some(definition) = part::<elf::Verdef<Le>>(&table, at) {
-            let aux = at.saturating_add(definition.vd_aux.get(Le) as usize);
-            let name = part::<elf::Verdaux<Le>>(&table, aux)
-                .and_then(|aux| text(strings, aux.vda_name.get(Le) as usize));
-            found.extend(name.map(str::to_owned));
-            let next = definition.vd_next.get(Le) as usize;
-            if next == 0 || found.len() >= MAX_VERSIONS {
-                break;
-            }
-            at = at.saturating_add(next);
-        }
-        found
+        let definitions = list::<elf::Verdef<Le>>(&table, 0, |one| one.vd_next.get(Le));
+        let name = |(at, definition): (usize, elf::Verdef<Le>)| {
+            let first = at.saturating_add(definition.vd_aux.get(Le) as usize);
+            let name = part::<elf::Verdaux<Le>>(&table, first)?.vda_name.get(Le);
+            text(strings, name as usize).map(str::to_owned)
+        };
+        definitions.filter_map(name).collect()
     }
 }
 
@@ -434,6 +405,23 @@ fn whole<T: Pod>(bytes: &[u8]) -> Option<T> {
 /// The structure at an offset into the bytes.
 fn part<T: Pod>(bytes: &[u8], at: usize) -> Option<T> {
     whole(bytes.get(at..)?)
+}
+
+/// The entries of a list in the bytes, each with its place; `next` reads how far it is to the next.
+fn list<T: Pod>(
+    bytes: &[u8],
+    first: usize,
+    next: fn(&T) -> u32,
+) -> impl Iterator<Item = (usize, T)> {
+    let mut place = Some(first);
+    let entries = std::iter::from_fn(move || {
+        let at = place?;
+        let entry = part::<T>(bytes, at)?;
+        let distance = next(&entry) as usize;
+        place = at.checked_add(distance).filter(|_| distance > 0);
+        Some((at, entry))
+    });
+    entries.take(MAX_VERSIONS)
 }
 
 /// The structures that fill the bytes.

@@ -11,46 +11,6 @@ use super::LoadError;
 use super::elf::{self, Image};
 use super::file;
 
-/// A need that is not met.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unmet {
-    /// No such library; `needed_by` is the library that needs it, unless the addon itself does.
-    Library {
-        library: String,
-        needed_by: Option<String>,
-    },
-    /// The library lacks a version; `found` is the newest of the same series.
-    Version {
-        library: String,
-        needed: String,
-        found: Option<String>,
-    },
-}
-
-impl Unmet {
-    /// Makes the error for the addon at `path`.
-    pub(super) fn into_error(self, path: &Path) -> LoadError {
-        let path = path.to_path_buf();
-        match self {
-            Self::Library { library, needed_by } => LoadError::MissingLibrary {
-                path,
-                library,
-                needed_by,
-            },
-            Self::Version {
-                library,
-                needed,
-                found,
-            } => LoadError::SystemTooOld {
-                path,
-                library,
-                needed,
-                found,
-            },
-        }
-    }
-}
-
 /// How many libraries a search reads at most.
 const MAX_LIBRARIES: usize = 256;
 const CACHE: &str = "/etc/ld.so.cache";
@@ -106,65 +66,21 @@ impl Places {
             .find(|path| path.is_file())
     }
 
-    /// Finds the first need of an addon, or of a library it needs, that is not met.
-    pub(super) fn first_unmet(&self, addon: &Image, path: &Path) -> Option<Unmet> {
-        let mut seen: Vec<String> = Vec::new();
-        let mut open: Vec<(Option<String>, PathBuf, Image)> = Vec::new();
-        if let Some(unmet) = self.check(addon, path, None, &mut seen, &mut open) {
-            return Some(unmet);
+    /// The error for the first need of an addon, or of a library it needs, that is not met.
+    pub(super) fn first_unmet(&self, addon: &Image, path: &Path) -> Option<LoadError> {
+        let mut search = Search {
+            places: self,
+            addon: path,
+            seen: Vec::new(),
+            open: Vec::new(),
+        };
+        let mut unmet = search.check(addon, path, None);
+        while unmet.is_none()
+            && let Some((name, path, image)) = search.open.pop()
+        {
+            unmet = search.check(&image, &path, Some(&name));
         }
-        while let Some((name, path, image)) = open.pop() {
-            if let Some(unmet) = self.check(&image, &path, name.as_deref(), &mut seen, &mut open) {
-                return Some(unmet);
-            }
-        }
-        None
-    }
-
-    fn check(
-        &self,
-        image: &Image,
-        path: &Path,
-        name: Option<&str>,
-        seen: &mut Vec<String>,
-        open: &mut Vec<(Option<String>, PathBuf, Image)>,
-    ) -> Option<Unmet> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        for library in &image.needed {
-            let Some(found) = self.find(library, image, folder) else {
-                return Some(Unmet::Library {
-                    library: library.clone(),
-                    needed_by: name.map(Into::into),
-                });
-            };
-            let versions = image
-                .versions_needed
-                .iter()
-                .filter(|need| &need.library == library);
-            let versions: Vec<&str> = versions.map(|need| need.version.as_str()).collect();
-            let known = seen.contains(library);
-            if known && versions.is_empty() {
-                continue;
-            }
-            // The system's loader reports a library that cannot be read.
-            let Some(read) = read(&found) else { continue };
-            for needed in versions {
-                let defined = &read.versions_defined;
-                if !defined.is_empty() && !defined.iter().any(|version| version == needed) {
-                    let found = newest_of_series(needed, defined);
-                    return Some(Unmet::Version {
-                        library: library.clone(),
-                        needed: needed.into(),
-                        found,
-                    });
-                }
-            }
-            if !known && seen.len() < MAX_LIBRARIES {
-                seen.push(library.clone());
-                open.push((Some(library.clone()), found, read));
-            }
-        }
-        None
+        unmet
     }
 
     /// Returns whether a library that the addon is linked against directly defines the name.
@@ -180,6 +96,56 @@ impl Places {
                     .and_then(|found| read(&found))
                     .is_some_and(|image| image.defines(name))
             })
+    }
+}
+
+/// A search through the libraries that an addon needs, for what they lack.
+struct Search<'a> {
+    places: &'a Places,
+    addon: &'a Path,
+    seen: Vec<String>,
+    /// The libraries whose own needs were not checked yet.
+    open: Vec<(String, PathBuf, Image)>,
+}
+
+impl Search<'_> {
+    /// Checks the needs of the addon, or of the library of that name.
+    fn check(&mut self, image: &Image, path: &Path, name: Option<&str>) -> Option<LoadError> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        for library in &image.needed {
+            let Some(found) = self.places.find(library, image, folder) else {
+                return Some(LoadError::MissingLibrary {
+                    path: self.addon.into(),
+                    library: library.clone(),
+                    needed_by: name.map(Into::into),
+                });
+            };
+            let versions = image.versions_needed.iter();
+            let mut versions = versions.filter(|(of, _)| of == library).peekable();
+            let known = self.seen.contains(library);
+            if known && versions.peek().is_none() {
+                continue;
+            }
+            // The system's loader reports a library that cannot be read.
+            let Some(read) = read(&found) else { continue };
+            let defined = &read.versions_defined;
+            let mut missing = versions.filter(|(_, needed)| !defined.contains(needed));
+            if !defined.is_empty()
+                && let Some((_, needed)) = missing.next()
+            {
+                return Some(LoadError::SystemTooOld {
+                    path: self.addon.into(),
+                    library: library.clone(),
+                    needed: needed.clone(),
+                    found: newest_of_series(needed, defined),
+                });
+            }
+            if !known && self.seen.len() < MAX_LIBRARIES {
+                self.seen.push(library.clone());
+                self.open.push((library.clone(), found, read));
+            }
+        }
+        None
     }
 }
 

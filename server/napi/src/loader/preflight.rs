@@ -83,8 +83,7 @@ pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
 impl Facts {
     /// Explains why the system's loader could not open the file, if a library is the reason.
     pub(super) fn unmet(&self) -> Option<LoadError> {
-        let unmet = Places::of_system().first_unmet(&self.image, &self.path)?;
-        Some(unmet.into_error(&self.path))
+        Places::of_system().first_unmet(&self.image, &self.path)
     }
 }
 
