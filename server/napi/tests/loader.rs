@@ -13,7 +13,7 @@ use std::process::Command;
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::preflight::diagnose;
-use hostd_napi::{Host, HostHooks, HostOptions, LoadError, Origin, OwnedHost};
+use hostd_napi::{Host, HostHooks, HostOptions, LoadError, LoadErrorKind, Origin, OwnedHost};
 use tempfile::TempDir;
 
 struct Hooks;
@@ -173,10 +173,6 @@ fn init_that_throws_is_an_error_with_its_text() {
             .ends_with("failed to initialise: Error: no licence"),
         "{error}"
     );
-    let LoadError::Init { stack, .. } = error else {
-        panic!("{error:?}")
-    };
-    assert!(stack.expect("a stack").starts_with("Error: no licence"));
 }
 
 #[test]
@@ -243,7 +239,7 @@ fn module_registered_without_entry_point_is_refused() {
          __attribute__((constructor)) static void enroll(void) { napi_module_register(&module); }",
     );
     let error = refused(&path);
-    assert!(matches!(error, LoadError::NoEntryPoint { .. }), "{error}");
+    assert!(matches!(error.kind, LoadErrorKind::NoEntryPoint), "{error}");
 }
 
 #[test]
@@ -279,27 +275,30 @@ fn v8_libuv_and_unknown_functions_are_refused_before_any_code_runs() {
         error.to_string().contains("(_ZN2v87Isolate10GetCurrentEv)"),
         "{error}"
     );
-    assert!(matches!(error, LoadError::NeedsV8 { .. }));
+    assert!(matches!(error.kind, LoadErrorKind::NeedsV8(_)));
     let error = diagnose(&using(
         "node.node",
         "_ZN4node19GetCurrentEventLoopEPN2v87IsolateE",
-    ));
-    assert!(matches!(error, Err(LoadError::NeedsV8 { .. })), "{error:?}");
-    let error = diagnose(&using("newer_uv.node", "uv_invent_something"));
+    ))
+    .expect_err("it is refused");
+    assert!(matches!(error.kind, LoadErrorKind::NeedsV8(_)), "{error:?}");
+    let error =
+        diagnose(&using("newer_uv.node", "uv_invent_something")).expect_err("it is refused");
     assert!(
-        matches!(error, Err(LoadError::UnknownLibuv { .. })),
+        matches!(error.kind, LoadErrorKind::UnknownLibuv(_)),
         "{error:?}"
     );
     let facts = diagnose(&using("uv.node", "uv_default_loop"));
     assert!(facts.is_ok_and(|facts| facts.uses_libuv));
-    let error = diagnose(&using("new.node", "napi_invent_something"));
+    let error = diagnose(&using("new.node", "napi_invent_something")).expect_err("it is refused");
     assert!(
-        matches!(error, Err(LoadError::UnknownFunction { .. })),
+        matches!(error.kind, LoadErrorKind::UnknownFunction(_)),
         "{error:?}"
     );
-    let error = diagnose(&using("newer.node", "node_api_invent_something"));
+    let error =
+        diagnose(&using("newer.node", "node_api_invent_something")).expect_err("it is refused");
     assert!(
-        matches!(error, Err(LoadError::UnknownFunction { .. })),
+        matches!(error.kind, LoadErrorKind::UnknownFunction(_)),
         "{error:?}"
     );
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::LoadError;
+use super::{LoadError, LoadErrorKind};
 
 /// Bytes that can be read in parts: a file, or a slice in tests.
 pub(super) trait Source {
@@ -58,17 +58,14 @@ impl Source for AddonFile {
 /// Opens a regular file that is not empty; the error names what else it is. Never waits, even for a
 /// pipe.
 pub(super) fn open(path: &Path) -> Result<AddonFile, LoadError> {
-    let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => LoadError::NotFound { path: path.into() },
-        _ => LoadError::Unreadable {
-            path: path.into(),
-            source,
-        },
+    let unreadable = |source: io::Error| {
+        let kind = match source.kind() {
+            io::ErrorKind::NotFound => LoadErrorKind::NotFound,
+            _ => LoadErrorKind::Unreadable(source),
+        };
+        kind.of(path)
     };
-    let not_an_addon = |what| LoadError::NotAnAddon {
-        path: path.into(),
-        what,
-    };
+    let not_an_addon = |what| LoadErrorKind::NotAnAddon(what).of(path);
     let check = |kind| other_kind(kind).map_or(Ok(()), |what| Err(not_an_addon(what)));
     let real = path.canonicalize().map_err(unreadable)?;
     // Checked before it is opened too, because opening some devices has effects.

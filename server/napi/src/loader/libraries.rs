@@ -7,9 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::LoadError;
 use super::elf::{self, Image};
 use super::file;
+use super::{LoadError, LoadErrorKind};
 
 /// How many libraries a search reads at most.
 const MAX_LIBRARIES: usize = 256;
@@ -70,7 +70,6 @@ impl Places {
     pub(super) fn first_unmet(&self, addon: &Image, path: &Path) -> Option<LoadError> {
         let mut search = Search {
             places: self,
-            addon: path,
             seen: Vec::new(),
             open: Vec::new(),
         };
@@ -80,7 +79,7 @@ impl Places {
         {
             unmet = search.check(&image, &path, Some(&name));
         }
-        unmet
+        unmet.map(|kind| kind.of(path))
     }
 
     /// Returns whether a library that the addon is linked against directly defines the name.
@@ -102,7 +101,6 @@ impl Places {
 /// A search through the libraries that an addon needs, for what they lack.
 struct Search<'a> {
     places: &'a Places,
-    addon: &'a Path,
     seen: Vec<String>,
     /// The libraries whose own needs were not checked yet.
     open: Vec<(String, PathBuf, Image)>,
@@ -110,12 +108,11 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Checks the needs of the addon, or of the library of that name.
-    fn check(&mut self, image: &Image, path: &Path, name: Option<&str>) -> Option<LoadError> {
+    fn check(&mut self, image: &Image, path: &Path, name: Option<&str>) -> Option<LoadErrorKind> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         for library in &image.needed {
             let Some(found) = self.places.find(library, image, folder) else {
-                return Some(LoadError::MissingLibrary {
-                    path: self.addon.into(),
+                return Some(LoadErrorKind::MissingLibrary {
                     library: library.clone(),
                     needed_by: name.map(Into::into),
                 });
@@ -133,8 +130,7 @@ impl Search<'_> {
             if !defined.is_empty()
                 && let Some((_, needed)) = missing.next()
             {
-                return Some(LoadError::SystemTooOld {
-                    path: self.addon.into(),
+                return Some(LoadErrorKind::SystemTooOld {
                     library: library.clone(),
                     needed: needed.clone(),
                     found: newest_of_series(needed, defined),

@@ -22,7 +22,7 @@ use crate::abi::types::NAPI_VERSION_EXPERIMENTAL;
 use crate::env::EnvId;
 use crate::host::Host;
 
-pub use error::{LoadError, Platform};
+pub use error::{LoadError, LoadErrorKind, Platform};
 use preflight::Facts;
 
 /// The newest stable version of Node-API that is supported.
@@ -138,10 +138,8 @@ fn load_as(host: Host, path: &Path, arguments: Option<DlopenArguments>) -> Resul
 
 /// Explains why the system's loader refused the file: by a library, if one is the reason.
 fn cannot_open(facts: &Facts, error: &libloading::Error) -> LoadError {
-    facts.unmet().unwrap_or_else(|| LoadError::Open {
-        path: facts.path.clone(),
-        message: message_of(error),
-    })
+    let open = || LoadErrorKind::Open(message_of(error)).of(&facts.path);
+    facts.unmet().unwrap_or_else(open)
 }
 
 /// The message of the system's loader, which is the innermost cause.
@@ -157,18 +155,14 @@ fn message_of(error: &libloading::Error) -> String {
 ///
 /// A module that registered itself while it was opened comes first; it declares no version.
 fn entry_point(image: &Image, path: &Path) -> Result<(Init, Option<i32>), LoadError> {
-    let path = || path.to_path_buf();
-    match image.registered {
-        Some(Registered::Module(Some(init))) => Ok((init, None)),
-        Some(Registered::Module(None)) => Err(LoadError::NoEntryPoint { path: path() }),
-        Some(Registered::Foreign) => Err(LoadError::NeedsV8 {
-            path: path(),
-            symbol: "node_module_register".into(),
-        }),
-        None => match image.init {
-            Some(init) => Ok((init, image.api_version)),
-            None => Err(LoadError::NotRegistered { path: path() }),
-        },
+    match (image.registered, image.init) {
+        (Some(Registered::Module(Some(init))), _) => Ok((init, None)),
+        (Some(Registered::Module(None)), _) => Err(LoadErrorKind::NoEntryPoint.of(path)),
+        (Some(Registered::Foreign), _) => {
+            Err(LoadErrorKind::NeedsV8("node_module_register".into()).of(path))
+        }
+        (None, Some(init)) => Ok((init, image.api_version)),
+        (None, None) => Err(LoadErrorKind::NotRegistered.of(path)),
     }
 }
 
@@ -179,30 +173,17 @@ fn effective_version(declared: Option<i32>, path: &Path) -> Result<i32, LoadErro
         Some(version @ (OLDEST_VERSION..=SUPPORTED_VERSION | NAPI_VERSION_EXPERIMENTAL)) => {
             Ok(version)
         }
-        Some(declared) => Err(LoadError::UnsupportedVersion {
-            path: path.into(),
-            declared,
-            supported: SUPPORTED_VERSION,
-        }),
+        Some(declared) => Err(LoadErrorKind::UnsupportedVersion(declared).of(path)),
     }
 }
 
-/// The error for an exception of `init`: its text and its stack.
+/// The error for an exception of `init`.
 fn init_threw(rt: Runtime, thrown: &Thrown, path: &Path) -> LoadError {
-    let text = |value: &Value| rt.utf8(value).ok().map(|text| text.as_str().to_owned());
-    let message = text(&thrown.0).unwrap_or_else(|| "it threw something without text".into());
-    let stack = rt
-        .is_error(&thrown.0)
-        .then(|| rt.get_named(&thrown.0, "stack").ok())
-        .flatten();
-    let stack = stack
-        .filter(Value::is_string)
-        .and_then(|stack| text(&stack));
-    LoadError::Init {
-        path: path.into(),
-        message,
-        stack,
-    }
+    let message = match rt.utf8(&thrown.0) {
+        Ok(text) => text.as_str().to_owned(),
+        Err(_) => "it threw something without text".to_owned(),
+    };
+    LoadErrorKind::Init(message).of(path)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::elf::{self, Fault, Image};
 use super::file;
 use super::libraries::Places;
-use super::{LoadError, Platform};
+use super::{LoadError, LoadErrorKind};
 use crate::abi::exports::{self, Symbol};
 
 /// The facts that an addon's file shows.
@@ -34,7 +34,7 @@ pub struct Facts {
 /// Reads the file at `path` and finds whatever would keep it from loading here.
 ///
 /// The search for libraries may miss a place that the system's loader knows, so the last two
-/// kinds of error ([`LoadError::MissingLibrary`], [`LoadError::SystemTooOld`]) are very likely but
+/// kinds of error ([`LoadErrorKind::MissingLibrary`], [`LoadErrorKind::SystemTooOld`]) are very likely but
 /// not certain. All others are.
 pub fn diagnose(path: &Path) -> Result<Facts, LoadError> {
     let facts = inspect(path)?;
@@ -47,24 +47,13 @@ pub fn diagnose(path: &Path) -> Result<Facts, LoadError> {
 /// Reads the file at `path` and refuses what certainly does not work.
 pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
     let file = file::open(path)?;
-    let path = path.to_path_buf();
     let image = elf::read(&file).map_err(|fault| match fault {
-        Fault::Other(what) => LoadError::NotAnAddon {
-            path: path.clone(),
-            what,
-        },
-        Fault::Damaged(what) => LoadError::Damaged {
-            path: path.clone(),
-            what,
-        },
-        Fault::Platform(file) => LoadError::OtherPlatform {
-            path: path.clone(),
-            file,
-            host: Platform::host(),
-        },
+        Fault::Other(what) => LoadErrorKind::NotAnAddon(what).of(path),
+        Fault::Damaged(what) => LoadErrorKind::Damaged(what).of(path),
+        Fault::Platform(file) => LoadErrorKind::OtherPlatform(file).of(path),
     })?;
-    check_libc(&path, &image)?;
-    check_imports(&path, &image, &file.path)?;
+    check_libc(path, &image)?;
+    check_imports(path, &image, &file.path)?;
     let uses_libuv = image.imports().any(hostd_libuv::has);
     Ok(Facts {
         path: file.path,
@@ -102,11 +91,7 @@ fn check_libc(path: &Path, image: &Image) -> Result<(), LoadError> {
         _ => None,
     };
     match image.needed.iter().find_map(|library| needs(library)) {
-        Some(file) if file != host => Err(LoadError::OtherLibc {
-            path: path.into(),
-            file,
-            host,
-        }),
+        Some(file) if file != host => Err(LoadErrorKind::OtherLibc { file, host }.of(path)),
         _ => Ok(()),
     }
 }
@@ -120,17 +105,17 @@ fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadErro
         places.companion_defines(image, real, symbol)
     };
     for symbol in image.imports() {
-        let refused: fn(PathBuf, String) -> LoadError = if is_v8(symbol) {
-            |path, symbol| LoadError::NeedsV8 { path, symbol }
+        let refused = if is_v8(symbol) {
+            LoadErrorKind::NeedsV8
         } else if symbol.starts_with("uv_") && !hostd_libuv::has(symbol) {
-            |path, symbol| LoadError::UnknownLibuv { path, symbol }
+            LoadErrorKind::UnknownLibuv
         } else if is_node_api(symbol) && !known.contains(symbol) {
-            |path, symbol| LoadError::UnknownFunction { path, symbol }
+            LoadErrorKind::UnknownFunction
         } else {
             continue;
         };
         if !companion_defines(symbol) {
-            return Err(refused(path.into(), symbol.into()));
+            return Err(refused(symbol.into()).of(path));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use hostd_engine::{ErrorConstructor, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
-use hostd_napi::{Host, LoadError, NODE_API_VERSION, NodeVersion, Origin, libuv_version};
+use hostd_napi::{Host, LoadErrorKind, NODE_API_VERSION, NodeVersion, Origin, libuv_version};
 
 use super::bytes::argument;
 use crate::state::{NodeState, Tick};
@@ -212,7 +212,7 @@ pub(crate) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         Ok(initialized) => initialized,
         Err(error) => {
             let thrown = rt.throw(ErrorConstructor::Error, &error.to_string());
-            if !matches!(error, LoadError::NoEntryPoint { .. }) {
+            if !matches!(error.kind, LoadErrorKind::NoEntryPoint) {
                 let code = rt.string_utf8(b"ERR_DLOPEN_FAILED")?;
                 rt.put(&thrown.0, &rt.key_utf8(b"code")?, code)?;
             }
