@@ -13,39 +13,32 @@ use crate::Value;
 use crate::state::Runtime;
 use crate::value::{JsResult, Thrown};
 
-/// The native error constructors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorConstructor {
-    /// `Error`.
-    Error,
-    /// `TypeError`.
-    TypeError,
-    /// `RangeError`.
-    RangeError,
-    /// `SyntaxError`.
-    SyntaxError,
-    /// `ReferenceError`.
-    ReferenceError,
-    /// `EvalError`.
-    EvalError,
-    /// `URIError`.
-    UriError,
-    /// `InternalError`, the engine's own: out of memory, interrupted, a defect of the host.
-    InternalError,
+/// Declares the error constructors, each with its name in JavaScript.
+macro_rules! error_constructors {
+    ($($constructor:ident $name:literal;)*) => {
+        /// The native error constructors. `InternalError` is the engine's own: out of memory,
+        /// interrupted, a defect of the host.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorConstructor {
+            $(#[doc = concat!("`", $name, "`.")] $constructor,)*
+        }
+
+        impl ErrorConstructor {
+            /// The names of the constructors, in the order of the variants.
+            pub(crate) const NAMES: [&'static str; 8] = [$($name),*];
+        }
+    };
 }
 
-impl ErrorConstructor {
-    /// The names of the constructors, in the order of the variants.
-    pub(crate) const NAMES: [&'static str; 8] = [
-        "Error",
-        "TypeError",
-        "RangeError",
-        "SyntaxError",
-        "ReferenceError",
-        "EvalError",
-        "URIError",
-        "InternalError",
-    ];
+error_constructors! {
+    Error "Error";
+    TypeError "TypeError";
+    RangeError "RangeError";
+    SyntaxError "SyntaxError";
+    ReferenceError "ReferenceError";
+    EvalError "EvalError";
+    UriError "URIError";
+    InternalError "InternalError";
 }
 
 impl Thrown {

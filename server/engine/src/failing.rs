@@ -60,14 +60,6 @@ unsafe impl GlobalAlloc for FailingAllocator {
         unsafe { System.alloc(layout) }
     }
 
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if fails(layout.size()) {
-            return ptr::null_mut();
-        }
-        // SAFETY: E14; the caller upholds the contract of the system's allocator.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: E14; the caller upholds the contract of the system's allocator.
         unsafe { System.dealloc(block, layout) }

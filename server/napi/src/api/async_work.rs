@@ -20,7 +20,12 @@ pub(crate) fn napi_create_async_work(
     result: Out<napi_async_work>,
 ) -> NapiResult {
     super::async_context::check_resource(cx, resource, name)?;
-    let work = Work::new(cx.env.id(), calls);
+    let work = Work {
+        env: cx.env.id(),
+        calls,
+        ticket: None,
+        was_queued: false,
+    };
     let id = cx.host.works.borrow_mut().insert(work);
     let id = id.ok_or(Status::GenericFailure)?;
     cx.made(id);

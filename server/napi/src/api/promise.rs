@@ -14,12 +14,12 @@ pub(crate) fn napi_create_promise(
     promise: Out<napi_value>,
 ) -> NapiResult {
     let (value, settle) = cx.js(cx.rt().promise())?;
-    let id = cx
-        .env
-        .deferreds
-        .borrow_mut()
-        .insert(Unsettled::new(settle))
-        .ok_or(Status::GenericFailure)?;
+    let unsettled = Unsettled {
+        deferred: settle,
+        watched: None,
+    };
+    let id = cx.env.deferreds.borrow_mut().insert(unsettled);
+    let id = id.ok_or(Status::GenericFailure)?;
     cx.made(id);
     cx.host.note_promise(&value, cx.env.id(), id);
     deferred.set(napi_deferred(id))?;

@@ -12,15 +12,6 @@ pub(crate) struct Unsettled {
     pub(crate) watched: Option<(Value, u32)>,
 }
 
-impl Unsettled {
-    pub(crate) fn new(deferred: Deferred) -> Self {
-        Self {
-            deferred,
-            watched: None,
-        }
-    }
-}
-
 /// The promise that an addon made last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastPromise {

@@ -16,15 +16,3 @@ pub(crate) struct Work {
     /// Whether it was ever queued.
     pub(crate) was_queued: bool,
 }
-
-impl Work {
-    /// A piece that is not queued.
-    pub(crate) fn new(env: EnvId, calls: WorkCalls) -> Self {
-        Self {
-            env,
-            calls,
-            ticket: None,
-            was_queued: false,
-        }
-    }
-}

@@ -24,56 +24,52 @@ impl Host {
     /// The engine cannot start, or this thread has one.
     #[expect(clippy::new_ret_no_self, reason = "a host comes with its owner")]
     pub fn new(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<OwnedHost, StartError> {
-        start(options, node)
+        // Keeps the exported functions in the binary.
+        std::hint::black_box(exports::symbols().count());
+        address::reserve();
+        let options_of_engine = Options {
+            stack_bytes: options.stack_bytes,
+            memory_limit: options.memory_limit,
+        };
+        let engine = owned::engine(options_of_engine).map_err(StartError::Engine)?;
+        let state = Owned::new(HostState {
+            rt: engine.runtime(),
+            handles: RefCell::new(HandleStack::new()),
+            scopes: RefCell::new(ScopeStack::default()),
+            frames: Frames::new(),
+            inbox: Arc::new(Inbox::new(options.request_turn)),
+            pins: RefCell::new(Pins::new()),
+            finalizers: RefCell::new(Finalizers::new()),
+            has_experimental: Cell::new(false),
+            last_promise: Cell::new(None),
+            async_hooks: RefCell::default(),
+            works: RefCell::new(Slots::new(IdKind::AsyncWork)),
+            contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),
+            round: RefCell::default(),
+            left_holding: Cell::new(false),
+            uv: Uv::default(),
+            callback_scopes: RefCell::default(),
+            scope_floor: Cell::new(0),
+            scope_serial: Cell::new(0),
+            grace: options.grace,
+            node_version: options.node_version,
+            node_version_for_c: napi_node_version {
+                major: options.node_version.major,
+                minor: options.node_version.minor,
+                patch: options.node_version.patch,
+                release: c"node".as_ptr(),
+            },
+            row: Cell::new(None),
+            envs: RefCell::new(Vec::new()),
+            debug: options.debug.then(super::debug::Debug::new),
+            hooks: options.hooks,
+            node,
+            argv: options.argv,
+            depth: Cell::new(0),
+            closed: Cell::new(false),
+            finalized: RefCell::new(VecDeque::new()),
+            warned: RefCell::new(HashSet::new()),
+        });
+        Ok(OwnedHost::new(state, engine))
     }
-}
-
-fn start(options: HostOptions, node: Box<dyn NodeRuntime>) -> Result<OwnedHost, StartError> {
-    // Keeps the exported functions in the binary.
-    std::hint::black_box(exports::symbols().count());
-    address::reserve();
-    let options_of_engine = Options {
-        stack_bytes: options.stack_bytes,
-        memory_limit: options.memory_limit,
-    };
-    let engine = owned::engine(options_of_engine).map_err(StartError::Engine)?;
-    let state = Owned::new(HostState {
-        rt: engine.runtime(),
-        handles: RefCell::new(HandleStack::new()),
-        scopes: RefCell::new(ScopeStack::default()),
-        frames: Frames::new(),
-        inbox: Arc::new(Inbox::new(options.request_turn)),
-        pins: RefCell::new(Pins::new()),
-        finalizers: RefCell::new(Finalizers::new()),
-        has_experimental: Cell::new(false),
-        last_promise: Cell::new(None),
-        async_hooks: RefCell::default(),
-        works: RefCell::new(Slots::new(IdKind::AsyncWork)),
-        contexts: RefCell::new(Slots::new(IdKind::AsyncContext)),
-        round: RefCell::default(),
-        left_holding: Cell::new(false),
-        uv: Uv::default(),
-        callback_scopes: RefCell::default(),
-        scope_floor: Cell::new(0),
-        scope_serial: Cell::new(0),
-        grace: options.grace,
-        node_version: options.node_version,
-        node_version_for_c: napi_node_version {
-            major: options.node_version.major,
-            minor: options.node_version.minor,
-            patch: options.node_version.patch,
-            release: c"node".as_ptr(),
-        },
-        row: Cell::new(None),
-        envs: RefCell::new(Vec::new()),
-        debug: options.debug.then(super::debug::Debug::new),
-        hooks: options.hooks,
-        node,
-        argv: options.argv,
-        depth: Cell::new(0),
-        closed: Cell::new(false),
-        finalized: RefCell::new(VecDeque::new()),
-        warned: RefCell::new(HashSet::new()),
-    });
-    Ok(OwnedHost::new(state, engine))
 }

@@ -45,13 +45,7 @@ impl HostOptions {
 
 impl fmt::Debug for HostOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostOptions")
-            .field("stack_bytes", &self.stack_bytes)
-            .field("memory_limit", &self.memory_limit)
-            .field("argv", &self.argv)
-            .field("grace", &self.grace)
-            .field("node_version", &self.node_version)
-            .finish_non_exhaustive()
+        f.write_str("HostOptions")
     }
 }
 

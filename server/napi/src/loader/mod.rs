@@ -43,36 +43,14 @@ pub struct Loaded {
     pub path: PathBuf,
 }
 
-/// Why a load did not come to an end.
-#[derive(Debug)]
-enum Failure {
-    /// The file was refused.
-    Refused(LoadError),
-    /// Its `init` threw.
-    Threw(Thrown, PathBuf),
-}
-
-impl From<LoadError> for Failure {
-    fn from(error: LoadError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-/// The arguments of a script's `process.dlopen`.
-#[derive(Debug)]
-struct DlopenArguments {
-    /// The object that `init` is to fill.
-    exports: Value,
-    /// The flags of `dlopen`.
-    flags: i32,
-    /// The file that the addon gets as its own, if any.
-    filename: Option<PathBuf>,
-}
-
 impl Host {
     /// Loads an addon and runs its `init`, inside [`Host::enter`].
     pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
-        self.enter(|_| load(*self, path))
+        self.enter(|rt| {
+            let facts = preflight::inspect(path)?;
+            let loaded = load(*self, &facts, library::FLAGS, Some(&facts.path), None)?;
+            loaded.map_err(|thrown| init_threw(rt, &thrown, &facts.path))
+        })
     }
 
     /// `process.dlopen`: loads an addon in an environment of its own, which fills `exports`; returns
@@ -85,55 +63,40 @@ impl Host {
         path: &Path,
         exports: Value,
         flags: Option<i32>,
-        filename: Option<PathBuf>,
+        filename: Option<&Path>,
     ) -> Result<JsResult, LoadError> {
-        let arguments = DlopenArguments {
-            exports,
-            flags: flags.unwrap_or(library::FLAGS),
-            filename,
-        };
-        match load_as(self, path, Some(arguments)) {
-            Ok(loaded) => Ok(Ok(loaded.exports)),
-            Err(Failure::Threw(thrown, _)) => Ok(Err(thrown)),
-            Err(Failure::Refused(error)) => Err(error),
-        }
+        let facts = preflight::inspect(path)?;
+        let flags = flags.unwrap_or(library::FLAGS);
+        let loaded = load(self, &facts, flags, filename, Some(exports))?;
+        Ok(loaded.map(|loaded| loaded.exports))
     }
 }
 
-/// Loads the addon at `path` and runs its `init`.
-fn load(host: Host, path: &Path) -> Result<Loaded, LoadError> {
-    load_as(host, path, None).map_err(|failure| match failure {
-        Failure::Refused(error) => error,
-        Failure::Threw(thrown, path) => init_threw(host.runtime(), &thrown, &path),
-    })
-}
-
-/// Loads an addon, with the arguments of a script's `process.dlopen` if there are any.
-fn load_as(host: Host, path: &Path, arguments: Option<DlopenArguments>) -> Result<Loaded, Failure> {
-    let facts = preflight::inspect(path)?;
+/// Opens an addon's file, with these flags of `dlopen`, and runs its `init`; the inner result is what
+/// that threw. `filename` is what the addon takes for its own file, `exports` what `init` fills.
+fn load(
+    host: Host,
+    facts: &Facts,
+    flags: i32,
+    filename: Option<&Path>,
+    exports: Option<Value>,
+) -> Result<JsResult<Loaded>, LoadError> {
     if facts.uses_libuv
         && let Err(error) = host.state().uv_loop()
     {
         tracing::error!(%error, "cannot create a libuv loop for the addon");
     }
-    let (exports, flags, filename) = match arguments {
-        Some(arguments) => (Some(arguments.exports), arguments.flags, arguments.filename),
-        None => (None, library::FLAGS, Some(facts.path.clone())),
-    };
-    let image = library::open(&facts.path, flags).map_err(|error| cannot_open(&facts, &error))?;
+    let image = library::open(&facts.path, flags).map_err(|error| cannot_open(facts, &error))?;
     let (init, declared) = entry_point(&image, &facts.path)?;
     let api_version = effective_version(declared, &facts.path)?;
-    let env = host.create_env(&facts.path, filename.as_deref(), api_version);
-    let exports = host
-        .state()
-        .run_init(env, init, exports)
-        .map_err(|thrown| Failure::Threw(thrown, facts.path.clone()))?;
-    Ok(Loaded {
+    let env = host.create_env(&facts.path, filename, api_version);
+    let exports = host.state().run_init(env, init, exports);
+    Ok(exports.map(|exports| Loaded {
         env: env.id(),
         exports,
         api_version,
-        path: facts.path,
-    })
+        path: facts.path.clone(),
+    }))
 }
 
 /// Explains why the system's loader refused the file: by a library, if one is the reason.

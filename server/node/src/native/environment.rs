@@ -208,7 +208,12 @@ pub(crate) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         None
     };
     let (exports, flags) = (argument(call, 1).clone(), argument(call, 2).as_i32());
-    match host(rt)?.dlopen(Path::new(path.as_str()), exports, flags, filename) {
+    match host(rt)?.dlopen(
+        Path::new(path.as_str()),
+        exports,
+        flags,
+        filename.as_deref(),
+    ) {
         Ok(initialized) => initialized,
         Err(error) => {
             let thrown = rt.throw(ErrorConstructor::Error, &error.to_string());
