@@ -113,11 +113,11 @@ pub const ANNOUNCED_TURN_TIMEOUT: Duration = Duration::from_millis(50);
 // The thread pool.
 
 /// The longest timed park of a pool thread that expects a burst of jobs.
-pub const POOL_NAP_MAX: Duration = Duration::from_micros(500);
+pub const POOL_TIMED_PARK_MAX: Duration = Duration::from_micros(500);
 
-/// The JS thread ends the nap of a pool thread when it has been idle for so long: it may be waiting
+/// The JS thread ends the timed park of a pool thread when it has been idle for so long: it may be waiting
 /// for that job.
-pub const POOL_NAP_IDLE: Duration = Duration::from_micros(10);
+pub const POOL_TIMED_PARK_IDLE: Duration = Duration::from_micros(10);
 
 /// Jobs that follow each other within this time count as a burst.
 pub const POOL_RAPID: Duration = Duration::from_micros(100);

@@ -17,7 +17,7 @@ pub enum WaitSwitch {
     /// `pool-spin`: a pool thread spins for the next job.
     PoolSpin,
     /// `pool-nap`: a pool thread parks for a short time when it expects a burst of jobs.
-    PoolNap,
+    PoolTimedPark,
     /// `brief-poll`: a client thread polls before it releases what other threads need.
     BriefPoll,
     /// `yield`: spinning threads yield the CPU between polls.
@@ -32,7 +32,7 @@ const NAMES: [(&str, WaitSwitch); 8] = [
     ("spin", WaitSwitch::Spin),
     ("loop-spin", WaitSwitch::LoopSpin),
     ("pool-spin", WaitSwitch::PoolSpin),
-    ("pool-nap", WaitSwitch::PoolNap),
+    ("pool-nap", WaitSwitch::PoolTimedPark),
     ("brief-poll", WaitSwitch::BriefPoll),
     ("yield", WaitSwitch::Yield),
     ("placement", WaitSwitch::Placement),

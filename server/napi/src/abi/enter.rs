@@ -264,25 +264,76 @@ macro_rules! fast_or_slow {
     };
 }
 
+/// The exported function of a row.
+macro_rules! shim {
+    (free $module:ident $name:ident($($check:ident($($arg:ident: $ty:ty),*)),*) []) => {
+        #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
+        ///
+        /// # Safety
+        ///
+        /// A1 and A2: the pointers are what the header requires.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($($arg: $ty),*),*) -> napi_status {
+            const ROW: &$crate::abi::row::Row = &$crate::abi::row::Row { name: stringify!($name) };
+            $crate::abi::enter::free(ROW, || {
+                $crate::api::$module::$name(
+                    // SAFETY: A1, A2; the addon passes what the header requires.
+                    $(unsafe { $crate::abi::check::$check($($arg),*) }?),*
+                )
+            })
+        }
+    };
+    ($mode:ident $module:ident $name:ident($($check:ident($($arg:ident: $ty:ty),*)),*) [$($fast:ident)?]) => {
+        #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
+        ///
+        /// # Safety
+        ///
+        /// A1 and A2: the pointers are what the header requires.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(env: napi_env, $($($arg: $ty),*),*) -> napi_status {
+            const ROW: &$crate::abi::row::Row = &$crate::abi::row::Row { name: stringify!($name) };
+            $crate::abi::enter::fast_or_slow!(
+                [$($fast)?] $module env ROW
+                // SAFETY: A1, A2; the addon passes what the header requires.
+                ($(unsafe { $crate::abi::check::$check($($arg),*) }),*)
+                $crate::abi::enter::$mode(
+                    env,
+                    ROW,
+                    move |cx| {
+                        $crate::api::$module::$name(
+                            cx,
+                            // SAFETY: A1, A2; the addon passes what the header requires.
+                            $(unsafe { $crate::abi::check::$check($($arg),*) }?),*
+                        )
+                    },
+                    // SAFETY: A1, A2; the caller's contract, passed on.
+                    move || unsafe { $name(env, $($($arg),*),*) },
+                )
+            )
+        }
+    };
+}
+
 /// Turns a table of rows into exported functions.
 ///
 /// A row is `mode module::name(a check of C parameters per argument of the body);`. The row
-/// `env array::napi_is_array(handle(value: napi_value), out(result: *mut bool));` becomes
+/// `env array::napi_get_array_length(handle(value: napi_value), out(result: *mut u32));` becomes
 ///
 /// ```text
-/// pub unsafe extern "C" fn napi_is_array(env: napi_env, value: napi_value, result: *mut bool) -> napi_status {
-///     const ROW: &Row = &Row { name: "napi_is_array" };
+/// pub unsafe extern "C" fn napi_get_array_length(env: napi_env, value: napi_value, result: *mut u32) -> napi_status {
+///     const ROW: &Row = &Row { name: "napi_get_array_length" };
 ///     enter::env(
 ///         env,
 ///         ROW,
-///         move |cx| api::array::napi_is_array(cx, unsafe { check::handle(value) }?, unsafe { check::out(result) }?),
-///         move || unsafe { napi_is_array(env, value, result) },
+///         move |cx| api::array::napi_get_array_length(cx, unsafe { check::handle(value) }?, unsafe { check::out(result) }?),
+///         move || unsafe { napi_get_array_length(env, value, result) },
 ///     )
 /// }
 /// ```
 ///
-/// and a line of the table. With `or fast_name` behind it, `api::array::fast_name` is tried first,
-/// see [`fast`].
+/// and a line of the table. A function of the mode `free` has no environment: its body gets the
+/// checked arguments only. With `or fast_name` behind it, `api::array::fast_name` is tried first, see
+/// [`fast`].
 macro_rules! napi_exports {
     (
         $(#[$doc:meta])*
@@ -290,36 +341,9 @@ macro_rules! napi_exports {
         $($mode:ident $module:ident::$name:ident($($check:ident($($arg:ident: $ty:ty),*)),*)
             $(or $fast:ident)?;)*
     ) => {
-        $(
-            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
-            ///
-            /// # Safety
-            ///
-            /// A1 and A2: the pointers are what the header requires.
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name(env: napi_env, $($($arg: $ty),*),*) -> napi_status {
-                const ROW: &$crate::abi::row::Row =
-                    &$crate::abi::row::Row { name: stringify!($name) };
-                $crate::abi::enter::fast_or_slow!(
-                    [$($fast)?] $module env ROW
-                    // SAFETY: A1, A2; the addon passes what the header requires.
-                    ($(unsafe { $crate::abi::check::$check($($arg),*) }),*)
-                    $crate::abi::enter::$mode(
-                        env,
-                        ROW,
-                        move |cx| {
-                            $crate::api::$module::$name(
-                                cx,
-                                // SAFETY: A1, A2; the addon passes what the header requires.
-                                $(unsafe { $crate::abi::check::$check($($arg),*) }?),*
-                            )
-                        },
-                        // SAFETY: A1, A2; the caller's contract, passed on.
-                        move || unsafe { $name(env, $($($arg),*),*) },
-                    )
-                )
-            }
-        )*
+        $($crate::abi::enter::shim! {
+            $mode $module $name($($check($($arg: $ty),*)),*) [$($fast)?]
+        })*
         $(#[$doc])*
         #[used]
         pub static $table: &[$crate::abi::row::Symbol] = &[
@@ -333,47 +357,7 @@ macro_rules! napi_exports {
     };
 }
 
-/// Turns a table of rows without environment into exported functions.
-///
-/// As [`napi_exports`], without mode and `env`: the body gets the checked arguments only.
-macro_rules! napi_free_exports {
-    (
-        $(#[$doc:meta])*
-        static $table:ident: $header:literal;
-        $($module:ident::$name:ident($($check:ident($($arg:ident: $ty:ty),*)),*);)*
-    ) => {
-        $(
-            #[doc = concat!("<https://nodejs.org/api/n-api.html#", stringify!($name), ">")]
-            ///
-            /// # Safety
-            ///
-            /// A1 and A2: the pointers are what the header requires.
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name($($($arg: $ty),*),*) -> napi_status {
-                const ROW: &$crate::abi::row::Row =
-                    &$crate::abi::row::Row { name: stringify!($name) };
-                $crate::abi::enter::free(ROW, || {
-                    $crate::api::$module::$name(
-                        // SAFETY: A1, A2; the addon passes what the header requires.
-                        $(unsafe { $crate::abi::check::$check($($arg),*) }?),*
-                    )
-                })
-            }
-        )*
-        $(#[$doc])*
-        #[used]
-        pub static $table: &[$crate::abi::row::Symbol] = &[
-            $($crate::abi::row::Symbol::new(
-                &$crate::abi::row::Row { name: stringify!($name) },
-                $header,
-                $crate::abi::row::Entry::None,
-                $name as *const (),
-            ),)*
-        ];
-    };
-}
-
-pub(crate) use {fast_or_slow, napi_exports, napi_free_exports};
+pub(crate) use {fast_or_slow, napi_exports, shim};
 
 /// The modes' names as the tables spell them.
 #[expect(non_upper_case_globals, reason = "named by the mode word of a row")]
@@ -384,4 +368,5 @@ pub(crate) mod entry {
     pub(crate) const env: Entry = Entry::Env;
     pub(crate) const basic: Entry = Entry::Basic;
     pub(crate) const peek: Entry = Entry::Peek;
+    pub(crate) const free: Entry = Entry::None;
 }

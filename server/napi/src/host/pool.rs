@@ -28,7 +28,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hostd_wait::constants::{
-    POOL_NAP_IDLE, POOL_NAP_MAX, POOL_QUICK, POOL_RAPID, POOL_SPIN, POOL_WATCH,
+    POOL_QUICK, POOL_RAPID, POOL_SPIN, POOL_TIMED_PARK_IDLE, POOL_TIMED_PARK_MAX, POOL_WATCH,
 };
 use hostd_wait::{AdaptiveSpin, WaitSwitch, YieldBackoff};
 
@@ -137,7 +137,7 @@ enum Nearby {
     /// None does.
     None,
     /// One that is in a timed park.
-    Napping,
+    TimedPark,
     /// One that spins.
     Spinning,
 }
@@ -182,7 +182,7 @@ impl Queue {
 
     /// Whether the next thread that parks is to have a timeout.
     fn needs_watch(&self) -> bool {
-        !self.is_watched && (self.nearby == Nearby::Napping || self.is_busy())
+        !self.is_watched && (self.nearby == Nearby::TimedPark || self.is_busy())
     }
 
     /// Counts a parked thread that is to be woken for the jobs, if no other thread takes them.
@@ -214,11 +214,11 @@ impl Queue {
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
 static READY: Condvar = Condvar::new();
-static NAP_ENDS: Condvar = Condvar::new();
+static TIMED_PARK_ENDS: Condvar = Condvar::new();
 /// Whether there are jobs, for a thread that spins.
 static HAS_JOBS: AtomicBool = AtomicBool::new(false);
 /// Whether a thread is in a timed park that the JS thread may end.
-static IS_NAPPING: AtomicBool = AtomicBool::new(false);
+static IS_IN_TIMED_PARK: AtomicBool = AtomicBool::new(false);
 /// Threads that take a job as soon as they have a CPU: those that spin or were woken.
 static RUNNABLE: AtomicUsize = AtomicUsize::new(0);
 static SIZE: LazyLock<usize> = LazyLock::new(|| {
@@ -268,9 +268,9 @@ pub(crate) fn idle(waited: Duration) -> bool {
     if !HAS_JOBS.load(Ordering::Relaxed) {
         return false;
     }
-    if waited >= POOL_NAP_IDLE && IS_NAPPING.swap(false, Ordering::Relaxed) {
+    if waited >= POOL_TIMED_PARK_IDLE && IS_IN_TIMED_PARK.swap(false, Ordering::Relaxed) {
         RUNNABLE.fetch_add(1, Ordering::Relaxed);
-        NAP_ENDS.notify_one();
+        TIMED_PARK_ENDS.notify_one();
     }
     RUNNABLE.load(Ordering::Relaxed) > 0
 }
@@ -318,10 +318,11 @@ fn serve() {
             } else {
                 None
             };
-            let naps = is_needed && (burst > 1 || is_rapid) && WaitSwitch::PoolNap.is_on();
+            let parks_briefly =
+                is_needed && (burst > 1 || is_rapid) && WaitSwitch::PoolTimedPark.is_on();
             queue = match spin_time {
                 Some(time) => spin(queue, time),
-                None if naps => nap(queue),
+                None if parks_briefly => timed_park(queue),
                 None => park(queue),
             };
             burst = 0;
@@ -366,14 +367,14 @@ fn spin(mut queue: MutexGuard<'_, Queue>, time: Duration) -> MutexGuard<'_, Queu
 }
 
 /// Parks for a short time, or until the JS thread is idle.
-fn nap(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
-    queue.set_nearby(Nearby::Napping);
-    IS_NAPPING.store(true, Ordering::Relaxed);
-    queue = NAP_ENDS
-        .wait_timeout(queue, POOL_NAP_MAX)
+fn timed_park(mut queue: MutexGuard<'_, Queue>) -> MutexGuard<'_, Queue> {
+    queue.set_nearby(Nearby::TimedPark);
+    IS_IN_TIMED_PARK.store(true, Ordering::Relaxed);
+    queue = TIMED_PARK_ENDS
+        .wait_timeout(queue, POOL_TIMED_PARK_MAX)
         .unwrap_or_else(PoisonError::into_inner)
         .0;
-    IS_NAPPING.store(false, Ordering::Relaxed);
+    IS_IN_TIMED_PARK.store(false, Ordering::Relaxed);
     queue.set_nearby(Nearby::None);
     queue
 }
@@ -442,7 +443,7 @@ mod tests {
         assert!(!queue.is_attended());
         queue.is_watched = false;
         assert!(!queue.needs_watch());
-        queue.set_nearby(Nearby::Napping);
+        queue.set_nearby(Nearby::TimedPark);
         assert!(queue.is_attended() && queue.needs_watch());
         queue.set_nearby(Nearby::Spinning);
         assert!(queue.is_attended() && !queue.needs_watch());

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,14 +67,11 @@ impl Watch {
             .name("napi-uv".to_owned())
             .stack_size(WATCHER_STACK)
             .spawn(move || {
-                let mut seen: Vec<epoll::Event> = Vec::with_capacity(1);
+                let mut room = [MaybeUninit::uninit()];
                 loop {
-                    seen.clear();
-                    let waited =
-                        epoll::wait(&theirs, rustix::buffer::spare_capacity(&mut seen), None);
-                    match (waited, seen.first()) {
-                        (Ok(_), Some(event)) if event.data.u64() == END => return,
-                        (Ok(_), Some(_)) => {
+                    match epoll::wait(&theirs, &mut room, None) {
+                        Ok(([event], _)) if event.data.u64() == END => return,
+                        Ok(([_], _)) => {
                             tell.store(true, Ordering::Release);
                             inbox.post(Event::Loop);
                         }

@@ -117,11 +117,11 @@ pub(crate) struct Bench {
 
 /// Makes this thread's host.
 pub(crate) fn bench() -> Bench {
-    bench_with_ring(Arc::new(|| {}))
+    bench_with_requests(Arc::new(|| {}))
 }
 
 /// Makes this thread's host, with a bell.
-pub(crate) fn bench_with_ring(ring: Arc<dyn Fn() + Send + Sync>) -> Bench {
+pub(crate) fn bench_with_requests(ring: Arc<dyn Fn() + Send + Sync>) -> Bench {
     let recorded = Rc::new(Recorded::default());
     let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&recorded))));
     options.stack_bytes = 1024 * 1024;

@@ -65,7 +65,7 @@ fn environment_ends_in_nodes_order() {
     extern "C" fn finalize_buffer(_: napi_env, _: *mut c_void, _: *mut c_void) {
         log("buffer".to_owned());
     }
-    extern "C" fn last_words(_: *mut c_void) {
+    extern "C" fn hook_that_reads(_: *mut c_void) {
         let env = ENV.get();
         let object = get!(napi_create_object(env));
         let mut result = NULL;
@@ -121,7 +121,7 @@ fn environment_ends_in_nodes_order() {
         ));
         assert_eq!(status, Status::Ok);
         assert_eq!(
-            call!(napi_add_env_cleanup_hook(env, Some(last_words), null)),
+            call!(napi_add_env_cleanup_hook(env, Some(hook_that_reads), null)),
             Status::Ok
         );
         let external = get!(napi_create_external(env, data(5), Some(finalize), null));

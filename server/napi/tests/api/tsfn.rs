@@ -543,7 +543,7 @@ fn burst_of_a_thread_rings_once() {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let rings = Arc::new(AtomicUsize::new(0));
-    let bench = bench_with_ring({
+    let bench = bench_with_requests({
         let rings = Arc::clone(&rings);
         Arc::new(move || {
             rings.fetch_add(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! libuv's loop beside the host's own events: when it is due, who rings for it, what it runs.
+//! libuv's loop beside the host's own events: when it is due, when it requests a turn, what it runs.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
@@ -56,24 +56,24 @@ fn loop_of(env: napi_env) -> Raw {
     get!(napi_get_uv_event_loop(env))
 }
 
-/// A host with a bell that can be waited for, and the loop that an addon asked it for.
+/// A host, its requests for turns, and the loop that an addon asked it for.
 fn bench_with_loop() -> (Bench, Receiver<()>, Raw) {
-    let (bell, rung) = channel();
-    let bench = bench_with_ring(Arc::new(move || {
-        let _ = bell.send(());
+    let (request, requests) = channel();
+    let bench = bench_with_requests(Arc::new(move || {
+        let _ = request.send(());
     }));
     let of: std::rc::Rc<Cell<Raw>> = std::rc::Rc::new(Cell::new(std::ptr::null_mut()));
     let into = std::rc::Rc::clone(&of);
     bench.run(8, move |env| into.set(loop_of(env)));
-    settle(&bench, &rung);
-    (bench, rung, of.get())
+    settle(&bench, &requests);
+    (bench, requests, of.get())
 }
 
-/// Takes turns until nothing is due, and forgets who rang for them.
-fn settle(bench: &Bench, rung: &Receiver<()>) {
+/// Takes turns until nothing is due, and forgets the requests for them.
+fn settle(bench: &Bench, requests: &Receiver<()>) {
     while bench.host.turn(1000, Duration::from_secs(1)) {}
     let _ = bench.host.next_deadline();
-    while rung.try_recv().is_ok() {}
+    while requests.try_recv().is_ok() {}
 }
 
 fn due(bench: &Bench) -> bool {
@@ -103,7 +103,7 @@ fn host_without_a_loop_has_no_deadline() {
 
 #[test]
 fn timer_is_a_deadline_and_is_called_in_a_turn() {
-    let (bench, rung, of) = bench_with_loop();
+    let (bench, requests, of) = bench_with_loop();
     let timer = handle(TIMER);
     let begin = Instant::now();
     bench.host.enter(|_| {
@@ -124,12 +124,12 @@ fn timer_is_a_deadline_and_is_called_in_a_turn() {
     assert_eq!(CALLS.get(), 1);
     assert!(!bench.host.is_kept_alive());
     assert_eq!(bench.host.next_deadline(), None);
-    drop(rung);
+    drop(requests);
 }
 
 #[test]
 fn what_keeps_nothing_alive_is_called_all_the_same() {
-    let (bench, _rung, of) = bench_with_loop();
+    let (bench, _requests, of) = bench_with_loop();
     let timer = handle(TIMER);
     bench.host.enter(|_| {
         // SAFETY: a handle of this test's.
@@ -149,13 +149,13 @@ fn what_keeps_nothing_alive_is_called_all_the_same() {
 
 #[test]
 fn sign_of_a_thread_rings_until_it_is_seen() {
-    let (bench, rung, of) = bench_with_loop();
+    let (bench, requests, of) = bench_with_loop();
     let sign = handle(ASYNC);
     // SAFETY: a handle of this test's.
     bench
         .host
         .enter(|_| unsafe { uv_async_init(of, sign, count) });
-    settle(&bench, &rung);
+    settle(&bench, &requests);
     for round in 1..=200 {
         assert!(!due(&bench), "round {round}");
         let address = sign.expose_provenance();
@@ -163,7 +163,7 @@ fn sign_of_a_thread_rings_until_it_is_seen() {
             // SAFETY: this may be called from any thread.
             unsafe { uv_async_send(std::ptr::with_exposed_provenance_mut(address)) }
         });
-        rung.recv_timeout(LONG).expect("a ring");
+        requests.recv_timeout(LONG).expect("a request");
         thread.unwrap().join().unwrap();
         assert!(bench.host.has_pending());
         bench.host.turn(1000, LONG);
@@ -173,7 +173,7 @@ fn sign_of_a_thread_rings_until_it_is_seen() {
 
 #[test]
 fn unread_descriptor_stays_due_and_wakes_once() {
-    let (bench, rung, of) = bench_with_loop();
+    let (bench, requests, of) = bench_with_loop();
     let (reading, mut writing) = std::io::pipe().unwrap();
     let poll = handle(POLL);
     bench.host.enter(|_| {
@@ -183,11 +183,11 @@ fn unread_descriptor_stays_due_and_wakes_once() {
         unsafe { uv_poll_start(poll, READABLE, count_poll) };
     });
     assert!(due(&bench), "the descriptor is to be registered");
-    settle(&bench, &rung);
+    settle(&bench, &requests);
     assert!(!due(&bench));
     assert_eq!(CALLS.get(), 0);
     writing.write_all(b"x").unwrap();
-    rung.recv_timeout(LONG).expect("a ring");
+    requests.recv_timeout(LONG).expect("a request");
     let mut before = 0;
     for _ in 0..3 {
         assert!(due(&bench));
@@ -195,12 +195,15 @@ fn unread_descriptor_stays_due_and_wakes_once() {
         assert!(CALLS.get() > before);
         before = CALLS.get();
     }
-    assert!(rung.try_recv().is_err(), "who takes turns is not rung for");
+    assert!(
+        requests.try_recv().is_err(),
+        "no turn is requested of one who takes them"
+    );
 }
 
 #[test]
 fn clock_of_the_loop_goes_on_when_an_addon_is_called() {
-    let (bench, _rung, of) = bench_with_loop();
+    let (bench, _requests, of) = bench_with_loop();
     // SAFETY: the loop of this thread.
     let now = || unsafe { uv_now(of) };
     let before = now();
@@ -211,7 +214,7 @@ fn clock_of_the_loop_goes_on_when_an_addon_is_called() {
 
 #[test]
 fn immediates_and_events_are_served_beside_a_loop() {
-    let (bench, _rung, _) = bench_with_loop();
+    let (bench, _requests, _) = bench_with_loop();
     let script = "globalThis.log = []; setImmediate(() => { log.push('immediate'); \
                   setImmediate(() => log.push('next')); }); setTimeout(() => log.push('timer'), 1); 0";
     assert_eq!(bench.script(script), "0");
@@ -221,7 +224,7 @@ fn immediates_and_events_are_served_beside_a_loop() {
 
 #[test]
 fn spent_turn_goes_on_with_the_immediates_it_did_not_come_to() {
-    let (bench, _rung, _) = bench_with_loop();
+    let (bench, _requests, _) = bench_with_loop();
     let script = "globalThis.log = []; \
                   for (let i = 0; i < 5; i++) setImmediate(() => log.push(i)); 0";
     assert_eq!(bench.script(script), "0");

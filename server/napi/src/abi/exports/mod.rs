@@ -10,6 +10,5 @@ pub fn symbols() -> impl Iterator<Item = &'static Symbol> {
     js_native_api::JS_NATIVE_API
         .iter()
         .chain(node_api::NODE_API)
-        .chain(node_api::NODE_API_FREE)
         .chain(node_api::NODE_API_BY_HAND)
 }

@@ -1,8 +1,8 @@
-//! The table of `node_api.h`, in the order of that header: with environment, without, and by hand.
+//! The table of `node_api.h`, in the order of that header, then what is written by hand.
 
 use std::ffi::{c_char, c_void};
 
-use crate::abi::enter::{napi_exports, napi_free_exports};
+use crate::abi::enter::napi_exports;
 use crate::abi::row::{Entry, Row, Symbol};
 use crate::abi::types::{
     napi_async_cleanup_hook, napi_async_cleanup_hook_handle, napi_async_complete_callback,
@@ -15,7 +15,7 @@ use crate::abi::{check, registered};
 use crate::api;
 
 napi_exports! {
-    /// The rows of `node_api.h` that have an environment.
+    /// The rows of `node_api.h`.
     static NODE_API: "node_api.h";
 
     env   async_context::napi_async_init(
@@ -70,22 +70,18 @@ napi_exports! {
               opt_out(remove_handle: *mut napi_async_cleanup_hook_handle));
     basic module::napi_get_uv_event_loop(out(loop_: *mut *mut c_void));
     basic module::node_api_get_module_file_name(out(result: *mut *const c_char));
-}
 
-napi_free_exports! {
-    /// The rows of `node_api.h` that check no environment: callable from any thread.
-    static NODE_API_FREE: "node_api.h";
-
-    tsfn::napi_call_threadsafe_function(
-        id(func: napi_threadsafe_function), data(data: *mut c_void),
-        plain(is_blocking: napi_threadsafe_function_call_mode));
-    tsfn::napi_get_threadsafe_function_context(id(func: napi_threadsafe_function), out(result: *mut *mut c_void));
-    tsfn::napi_acquire_threadsafe_function(id(func: napi_threadsafe_function));
-    tsfn::napi_release_threadsafe_function(
-        id(func: napi_threadsafe_function), plain(mode: napi_threadsafe_function_release_mode));
-    tsfn::napi_unref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
-    tsfn::napi_ref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
-    lifecycle::napi_remove_async_cleanup_hook(id(remove_handle: napi_async_cleanup_hook_handle));
+    // Callable from any thread.
+    free  tsfn::napi_call_threadsafe_function(
+              id(func: napi_threadsafe_function), data(data: *mut c_void),
+              plain(is_blocking: napi_threadsafe_function_call_mode));
+    free  tsfn::napi_get_threadsafe_function_context(id(func: napi_threadsafe_function), out(result: *mut *mut c_void));
+    free  tsfn::napi_acquire_threadsafe_function(id(func: napi_threadsafe_function));
+    free  tsfn::napi_release_threadsafe_function(
+              id(func: napi_threadsafe_function), plain(mode: napi_threadsafe_function_release_mode));
+    free  tsfn::napi_unref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
+    free  tsfn::napi_ref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
+    free  lifecycle::napi_remove_async_cleanup_hook(id(remove_handle: napi_async_cleanup_hook_handle));
 }
 
 const FATAL_ERROR: &Row = &Row {
