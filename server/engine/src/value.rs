@@ -41,59 +41,11 @@ impl Value {
         unsafe { q::JS_VALUE_GET_TAG(self.0) }
     }
 
-    /// Returns whether it is `undefined`.
-    #[inline]
-    pub fn is_undefined(&self) -> bool {
-        self.tag() == q::JS_TAG_UNDEFINED
-    }
-
-    /// Returns whether it is `null`.
-    #[inline]
-    pub fn is_null(&self) -> bool {
-        self.tag() == q::JS_TAG_NULL
-    }
-
-    /// Returns whether it is `undefined` or `null`.
-    #[inline]
-    pub fn is_nullish(&self) -> bool {
-        matches!(self.tag(), q::JS_TAG_UNDEFINED | q::JS_TAG_NULL)
-    }
-
-    /// Returns whether it is a boolean.
-    #[inline]
-    pub fn is_boolean(&self) -> bool {
-        self.tag() == q::JS_TAG_BOOL
-    }
-
-    /// Returns whether it is a number.
-    #[inline]
-    pub fn is_number(&self) -> bool {
-        matches!(self.tag(), q::JS_TAG_INT | q::JS_TAG_FLOAT64)
-    }
-
     /// Returns whether it is a string.
     #[inline]
     pub fn is_string(&self) -> bool {
         // SAFETY: E2; it reads the tag only.
         unsafe { q::JS_IsString(self.0) }
-    }
-
-    /// Returns whether it is a symbol.
-    #[inline]
-    pub fn is_symbol(&self) -> bool {
-        self.tag() == q::JS_TAG_SYMBOL
-    }
-
-    /// Returns whether it is a bigint.
-    #[inline]
-    pub fn is_bigint(&self) -> bool {
-        matches!(self.tag(), q::JS_TAG_BIG_INT | q::JS_TAG_SHORT_BIG_INT)
-    }
-
-    /// Returns whether it is an object of any kind, functions and externals included.
-    #[inline]
-    pub fn is_object(&self) -> bool {
-        self.tag() == q::JS_TAG_OBJECT
     }
 
     /// Reads a boolean.
@@ -164,6 +116,32 @@ impl Value {
         // SAFETY: E10; as above.
         unsafe { twin.count().read() == before + 1 }
     }
+}
+
+/// The kinds of values: what their tag is.
+macro_rules! kinds {
+    ($($doc:literal $name:ident: $($tag:ident)|+;)*) => {
+        impl Value {
+            $(
+                #[doc = concat!("Returns whether it is ", $doc, ".")]
+                #[inline]
+                pub fn $name(&self) -> bool {
+                    matches!(self.tag(), $(q::$tag)|+)
+                }
+            )*
+        }
+    };
+}
+
+kinds! {
+    "`undefined`" is_undefined: JS_TAG_UNDEFINED;
+    "`null`" is_null: JS_TAG_NULL;
+    "`undefined` or `null`" is_nullish: JS_TAG_UNDEFINED | JS_TAG_NULL;
+    "a boolean" is_boolean: JS_TAG_BOOL;
+    "a number" is_number: JS_TAG_INT | JS_TAG_FLOAT64;
+    "a symbol" is_symbol: JS_TAG_SYMBOL;
+    "a bigint" is_bigint: JS_TAG_BIG_INT | JS_TAG_SHORT_BIG_INT;
+    "an object of any kind, functions and externals included" is_object: JS_TAG_OBJECT;
 }
 
 impl Clone for Value {

@@ -32,6 +32,13 @@ const ARGUMENTS_MAX: usize = 1 << 17;
 /// about as many.
 const PROPERTIES_MAX: usize = 1 << 24;
 
+fn not_null<T>(pointer: *const T) -> NapiResult {
+    if pointer.is_null() {
+        return Err(Status::InvalidArg);
+    }
+    Ok(())
+}
+
 // The checks themselves. Safety, for all of them: A1.
 
 /// A value that is passed as it is.
@@ -97,11 +104,7 @@ pub(crate) unsafe fn properties<'a>(
 
 /// A place for a result; NULL is refused.
 pub(crate) unsafe fn out<T>(pointer: *mut T) -> NapiResult<Out<T>> {
-    if pointer.is_null() {
-        Err(Status::InvalidArg)
-    } else {
-        Ok(Out(pointer))
-    }
+    not_null(pointer).map(|()| Out(pointer))
 }
 
 /// A place for a result, or NULL.
@@ -156,18 +159,14 @@ pub(crate) unsafe fn text16<'a>(start: *const u16, length: usize) -> NapiResult<
 
 /// Text of which NULL means the empty one, whatever the length.
 pub(crate) unsafe fn opt_text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
-    if start.is_null() {
-        return Ok(&[]);
-    }
+    let length = if start.is_null() { 0 } else { length };
     // SAFETY: A1; the caller's contract, passed on.
     unsafe { text(start, length) }
 }
 
 /// Text that may not be NULL, of any length.
 pub(crate) unsafe fn some_text<'a>(start: *const c_char, length: usize) -> NapiResult<&'a [u8]> {
-    if start.is_null() {
-        return Err(Status::InvalidArg);
-    }
+    not_null(start)?;
     // SAFETY: A1; the caller's contract, passed on.
     unsafe { text(start, length) }
 }
@@ -258,9 +257,7 @@ pub(crate) unsafe fn external_text16<'a>(
 
 /// An array of plain elements that may not be NULL even when it is empty.
 pub(crate) unsafe fn some_slice<'a, T: Copy>(count: usize, start: *const T) -> NapiResult<&'a [T]> {
-    if start.is_null() {
-        return Err(Status::InvalidArg);
-    }
+    not_null(start)?;
     // SAFETY: A1; the caller's contract, passed on.
     unsafe { slice(count, start) }
 }
@@ -282,9 +279,7 @@ pub(crate) unsafe fn arguments<'a>(
 
 /// The word count and array of a bigint; a NULL count is refused.
 pub(crate) unsafe fn words<'a>(count: *mut usize, start: *mut u64) -> NapiResult<Words<'a>> {
-    if count.is_null() {
-        return Err(Status::InvalidArg);
-    }
+    not_null(count)?;
     let count = InOut(count);
     // SAFETY: A1; the caller's contract, passed on.
     let words = unsafe { buffer(start, count.get()) }?;
