@@ -28,39 +28,29 @@ impl Value {
     /// Reads a number that is exactly an `i32` and not -0.
     #[inline]
     pub fn as_i32(&self) -> Option<i32> {
-        match self.tag() {
-            // SAFETY: E2; the tag says what the union holds.
-            q::JS_TAG_INT => Some(unsafe { q::JS_VALUE_GET_INT(self.0) }),
-            q::JS_TAG_FLOAT64 => {
-                // SAFETY: E2; the tag says what the union holds.
-                let double = unsafe { q::JS_VALUE_GET_FLOAT64(self.0) };
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "compared bit for bit below"
-                )]
-                let int = double as i32;
-                (f64::from(int).to_bits() == double.to_bits()).then_some(int)
-            }
-            _ => None,
+        if let Some(int) = self.as_int() {
+            return Some(int);
         }
+        let double = self.as_f64()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "compared bit for bit below"
+        )]
+        let int = double as i32;
+        (f64::from(int).to_bits() == double.to_bits()).then_some(int)
     }
 
     /// Reads a number the way ECMAScript's `ToInt32` does: truncated, modulo 2^32.
     #[inline]
     pub fn as_wrapped_i32(&self) -> Option<i32> {
-        if self.tag() == q::JS_TAG_INT {
-            // SAFETY: E2; the tag says what the union holds.
-            return Some(unsafe { q::JS_VALUE_GET_INT(self.0) });
-        }
-        self.as_f64().map(wrap_i32)
+        self.as_int().or_else(|| self.as_f64().map(wrap_i32))
     }
 
     /// Reads a number truncated and saturated to `i64`; NaN and the infinities give 0.
     #[inline]
     pub fn as_saturated_i64(&self) -> Option<i64> {
-        if self.tag() == q::JS_TAG_INT {
-            // SAFETY: E2; the tag says what the union holds.
-            return Some(i64::from(unsafe { q::JS_VALUE_GET_INT(self.0) }));
+        if let Some(int) = self.as_int() {
+            return Some(i64::from(int));
         }
         #[expect(clippy::cast_possible_truncation, reason = "saturation is the purpose")]
         self.as_f64()

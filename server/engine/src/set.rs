@@ -28,7 +28,7 @@ impl Runtime {
         if code >= 0 {
             return Ok(true);
         }
-        self.after_failure(object, key, number)
+        self.after_failure(object, key, number, self.pending())
     }
 
     /// `object[index] = value` in sloppy code.
@@ -48,7 +48,7 @@ impl Runtime {
         }
         let thrown = self.pending();
         let key = self.key_index(index)?;
-        self.refusal_or_throw(object, &key, number, thrown)
+        self.after_failure(object, &key, number, thrown)
     }
 
     /// `object[key] = value` in strict code: a refusal is a `TypeError`.
@@ -86,14 +86,9 @@ impl Runtime {
         Ok(answer.as_bool() == Some(true))
     }
 
-    #[cold]
-    fn after_failure(self, object: &Value, key: &Key, number: bool) -> JsResult<bool> {
-        let thrown = self.pending();
-        self.refusal_or_throw(object, key, number, thrown)
-    }
-
     /// The result of a set that threw: false if the engine refused, else the exception.
-    fn refusal_or_throw(
+    #[cold]
+    fn after_failure(
         self,
         object: &Value,
         key: &Key,

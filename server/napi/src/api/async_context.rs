@@ -39,7 +39,7 @@ pub(crate) fn napi_async_init(
     result: Out<napi_async_context>,
 ) -> NapiResult {
     check_resource(cx, resource, name)?;
-    let id = cx.host.contexts.borrow_mut().insert(cx.env.id());
+    let id = cx.host.contexts.borrow_mut().insert(cx.env.id);
     let id = id.ok_or(Status::GenericFailure)?;
     cx.made(id);
     result.set(napi_async_context(id))

@@ -21,7 +21,7 @@ pub(crate) fn napi_create_async_work(
 ) -> NapiResult {
     super::async_context::check_resource(cx, resource, name)?;
     let work = Work {
-        env: cx.env.id(),
+        env: cx.env.id,
         calls,
         ticket: None,
         was_queued: false,

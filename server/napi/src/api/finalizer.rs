@@ -39,7 +39,7 @@ impl Cx {
         hint: Data,
     ) -> Finalizer {
         Finalizer {
-            env: self.env.id(),
+            env: self.env.id,
             owner,
             call,
             data,

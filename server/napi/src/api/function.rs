@@ -16,7 +16,7 @@ use std::ffi::c_void;
 impl Cx {
     /// How to make a function that calls into this addon.
     pub(super) fn spec<'a>(&self, callback: Callback, data: Data) -> FunctionSpec<'a> {
-        let words = frame::words(callback, data, self.env.raw());
+        let words = frame::words(callback, data, self.env.raw);
         FunctionSpec::new(host::callback, TAG_CALLBACK, words)
     }
 

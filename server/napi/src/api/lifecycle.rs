@@ -68,7 +68,7 @@ pub(crate) fn napi_add_async_cleanup_hook(
     handle: OptOut<napi_async_cleanup_hook_handle>,
 ) -> NapiResult {
     let entry = AsyncEntry {
-        env: cx.env.id(),
+        env: cx.env.id,
         hook,
         argument,
     };

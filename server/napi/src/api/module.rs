@@ -21,7 +21,7 @@ pub(crate) fn napi_get_node_version(cx: &Cx, result: Out<*const napi_node_versio
 
 /// The module's file as a `file:` URL.
 pub(crate) fn node_api_get_module_file_name(cx: &Cx, result: Out<*const c_char>) -> NapiResult {
-    result.set(cx.env.file_url().as_ptr())
+    result.set(cx.env.file_url.as_ptr())
 }
 
 /// The loop of libuv that runs on this thread, made by the first call.

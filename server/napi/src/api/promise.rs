@@ -21,7 +21,7 @@ pub(crate) fn napi_create_promise(
     let id = cx.env.deferreds.borrow_mut().insert(unsettled);
     let id = id.ok_or(Status::GenericFailure)?;
     cx.made(id);
-    cx.host.note_promise(&value, cx.env.id(), id);
+    cx.host.note_promise(&value, cx.env.id, id);
     deferred.set(napi_deferred(id))?;
     promise.set(cx.push(value))
 }

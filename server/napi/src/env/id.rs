@@ -3,10 +3,3 @@
 /// Names an addon's environment within its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EnvId(pub(crate) u32);
-
-impl EnvId {
-    /// The position among the host's environments, counted from 0.
-    pub fn index(self) -> u32 {
-        self.0
-    }
-}

@@ -20,6 +20,7 @@ pub(crate) mod tsfn;
 pub(crate) mod work;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
@@ -56,11 +57,14 @@ const EXPLAINED: u32 = 1 << 31;
 /// One addon's environment.
 #[derive(Debug)]
 pub(crate) struct Env {
-    id: EnvId,
-    raw: napi_env,
+    pub(crate) id: EnvId,
+    /// Its id in C.
+    pub(crate) raw: napi_env,
     api_version: i32,
-    path: PathBuf,
-    file_url: CString,
+    /// The addon's file.
+    pub(crate) path: PathBuf,
+    /// The `file:` URL that the addon gets as its own; empty if a script gave none.
+    pub(crate) file_url: CString,
     flags: Cell<u8>,
     unrecorded: Cell<bool>,
     last: Cell<(Status, u32)>,
@@ -71,7 +75,7 @@ pub(crate) struct Env {
     pub(crate) deferreds: RefCell<Slots<Unsettled>>,
     pub(crate) hooks: RefCell<Hooks>,
     pub(crate) instance: Cell<finalizer::Instance>,
-    pub(crate) threadsafe: RefCell<tsfn::Locals>,
+    pub(crate) threadsafe: RefCell<HashMap<usize, tsfn::Local>>,
 }
 
 impl Env {
@@ -97,22 +101,11 @@ impl Env {
         }
     }
 
-    /// Its id in C.
-    #[inline]
-    pub(crate) fn raw(&self) -> napi_env {
-        self.raw
-    }
-
     /// Which index a `napi_env` names, if it is one.
     #[inline]
     pub(crate) fn index_of(raw: napi_env) -> Option<usize> {
         let offset = raw.0.wrapping_sub(ENVS);
         (offset < INFOS - ENVS && offset.is_multiple_of(STEP)).then_some(offset / STEP)
-    }
-
-    /// Its id.
-    pub(crate) fn id(&self) -> EnvId {
-        self.id
     }
 
     /// Whether the addon declared version 10 or is experimental.
@@ -132,16 +125,6 @@ impl Env {
         finalizer();
         self.flags
             .set(self.flags.get() & !flags::BASIC_ONLY | before);
-    }
-
-    /// The addon's file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The `file:` URL that the addon gets as its own; empty if a script gave none.
-    pub(crate) fn file_url(&self) -> &CString {
-        &self.file_url
     }
 
     /// See [`flags`].
@@ -263,8 +246,8 @@ mod tests {
     #[test]
     fn env_ids_are_recognised_and_strays_are_not() {
         let env = Env::new(EnvId(3), Path::new("/x.node"), None, 8);
-        assert_eq!(Env::index_of(env.raw()), Some(3));
-        for stray in [0, 1, usize::MAX, 0x7fff_0000_1234, env.raw().0 + 1, INFOS] {
+        assert_eq!(Env::index_of(env.raw), Some(3));
+        for stray in [0, 1, usize::MAX, 0x7fff_0000_1234, env.raw.0 + 1, INFOS] {
             assert_eq!(Env::index_of(napi_env(stray)), None, "{stray:#x}");
         }
     }

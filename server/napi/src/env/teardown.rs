@@ -43,7 +43,7 @@ impl Env {
     /// Runs finalizers, youngest first; those that are added meanwhile too.
     fn finalize_all(&'static self, host: &'static HostState, which: fn(Owner) -> bool) {
         loop {
-            let due = host.finalizers.borrow().of(self.id(), which);
+            let due = host.finalizers.borrow().of(self.id, which);
             if due.is_empty() {
                 return;
             }
@@ -89,7 +89,7 @@ impl Env {
             let entries = host.async_hooks.borrow();
             entries
                 .values()
-                .filter(|entry| entry.env == self.id())
+                .filter(|entry| entry.env == self.id)
                 .count()
         };
         host.serve_until(end, || count() == 0);
@@ -97,7 +97,7 @@ impl Env {
         if unfinished > 0 {
             tracing::warn!(
                 unfinished,
-                addon = %self.path().display(),
+                addon = %self.path.display(),
                 "async cleanup hooks did not call napi_remove_async_cleanup_hook in time; going on without"
             );
         }
@@ -123,7 +123,7 @@ impl Env {
             debug.leak(self, id, "napi_async_work");
         }
         for (id, owner) in host.contexts.borrow().iter() {
-            if *owner == self.id() {
+            if *owner == self.id {
                 debug.leak(self, id, "napi_async_context");
             }
         }

@@ -100,7 +100,7 @@ impl Debug {
             self.ids.borrow().stack(id)
         };
         tracing::warn!(
-            addon = %env.path().display(),
+            addon = %env.path.display(),
             "misuse: {} was given a {what} ({id:#x}) that is not alive: freed, out of its scope, or \
              made up; called from {}; made at {made}",
             row.name,
@@ -112,7 +112,7 @@ impl Debug {
     pub(crate) fn leak(&self, env: &Env, id: usize, what: &str) {
         if self.may_report() {
             tracing::warn!(
-                addon = %env.path().display(),
+                addon = %env.path.display(),
                 "leak: a {what} was never given back; made at {}",
                 self.ids.borrow().stack(id),
             );

@@ -372,7 +372,7 @@ impl HostState {
         let Finalizer { data, hint, .. } = *finalizer;
         if let (Some(env), Some(finalize)) = (self.env_by_id(finalizer.env), finalizer.call) {
             self.call_native(env, Origin::Finalizer, || {
-                finalize.call(env.raw(), data, hint);
+                finalize.call(env.raw, data, hint);
             });
         }
     }

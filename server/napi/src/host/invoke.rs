@@ -27,16 +27,12 @@ const LOOP: &Row = &Row {
 pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
     let raw = napi_env(invocation.words[2]);
     let Some(Caller { host, env }) = caller(raw) else {
-        return Err(rt.throw(
-            ErrorConstructor::Error,
-            "the addon of this function does not exist",
-        ));
+        let message = "the addon of this function does not exist";
+        return Err(rt.throw(ErrorConstructor::Error, message));
     };
     if env.flags() & (flags::NO_JS | flags::POISONED) != 0 {
-        return Err(rt.throw(
-            ErrorConstructor::Error,
-            "the addon of this function was closed",
-        ));
+        let message = "the addon of this function was closed";
+        return Err(rt.throw(ErrorConstructor::Error, message));
     }
     let value = host.in_scope(env, CALLBACK, || {
         let returned = host.frames.call(raw, invocation);
@@ -49,10 +45,7 @@ pub(crate) fn callback(rt: Runtime, invocation: &Invocation<'_>) -> JsResult {
             ended.unwrap_or(Value::UNDEFINED)
         })
     });
-    match env.take_exception() {
-        None => Ok(value),
-        Some(thrown) => Err(thrown),
-    }
+    env.take_exception().map_or(Ok(value), Err)
 }
 
 impl HostState {
@@ -67,7 +60,7 @@ impl HostState {
         let exports = exports.map_or_else(|| self.rt.object(), Ok)?;
         let value = self.in_scope(env, INIT, || {
             let handle = self.handles.borrow_mut().push(exports.clone());
-            let returned = init.call(env.raw(), handle);
+            let returned = init.call(env.raw, handle);
             if returned.0 == 0 || returned == handle {
                 return exports;
             }
@@ -77,10 +70,7 @@ impl HostState {
                 ended.unwrap_or(exports)
             })
         });
-        match env.take_exception() {
-            None => Ok(value),
-            Some(thrown) => Err(thrown),
-        }
+        env.take_exception().map_or(Ok(value), Err)
     }
 
     /// The value of a handle that is not alive but was returned: of a scope that was closed on the
@@ -149,18 +139,12 @@ impl HostState {
         let result = call();
         self.swap_row(outer);
         if self.restore_scope_floor(scope_floor) {
-            self.warn_once(
-                row,
-                env,
-                "left a callback scope open, which ends the process in Node",
-            );
+            let text = "left a callback scope open, which ends the process in Node";
+            self.warn_once(row, env, text);
         }
         if self.scopes.borrow_mut().leave(floor) > 0 {
-            self.warn_once(
-                row,
-                env,
-                "left a handle scope open, which ends the process in Node",
-            );
+            let text = "left a handle scope open, which ends the process in Node";
+            self.warn_once(row, env, text);
         }
         self.handles.borrow_mut().truncate(height);
         result

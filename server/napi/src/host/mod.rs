@@ -75,7 +75,7 @@ pub(crate) struct Caller {
 /// The environment that a `napi_env` names, if it is that of the last call.
 #[inline]
 pub(crate) fn last_caller(raw: napi_env) -> Option<Caller> {
-    CALLER.get().filter(|caller| caller.env.raw() == raw)
+    CALLER.get().filter(|caller| caller.env.raw == raw)
 }
 
 /// The environment that a `napi_env` names on this thread.
@@ -364,7 +364,7 @@ impl HostState {
     pub(crate) fn warn_stale(&self, row: &'static Row, env: &Env, what: &'static str) {
         if self.is_new(row, Some(env), what) {
             tracing::warn!(
-                addon = %env.path().display(),
+                addon = %env.path.display(),
                 "{} was given a {what} that is not alive: freed, out of its scope, or made up",
                 row.name,
             );
@@ -375,13 +375,13 @@ impl HostState {
     #[cold]
     pub(crate) fn warn_once(&self, row: &'static Row, env: Option<&Env>, text: &'static str) {
         if self.is_new(row, env, text) {
-            let addon = env.map(|env| tracing::field::display(env.path().display()));
+            let addon = env.map(|env| tracing::field::display(env.path.display()));
             tracing::warn!(addon, "{} {text}", row.name);
         }
     }
 
     fn is_new(&self, row: &Row, env: Option<&Env>, what: &'static str) -> bool {
         let mut warned = self.warned.borrow_mut();
-        warned.insert((env.map(Env::id), row.name, what))
+        warned.insert((env.map(|env| env.id), row.name, what))
     }
 }

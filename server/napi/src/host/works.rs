@@ -33,7 +33,7 @@ impl HostState {
         let ticket = Arc::new(Ticket::new());
         let job = Job {
             work: id,
-            env: env.raw(),
+            env: env.raw,
             execute: work.calls.execute,
             data: work.calls.data.word(),
             ticket: Arc::clone(&ticket),
@@ -102,14 +102,14 @@ impl HostState {
             Status::Ok
         };
         self.call_native(env, Origin::AsyncWork, || {
-            complete.call(env.raw(), status, calls.data);
+            complete.call(env.raw, status, calls.data);
         });
     }
 
     /// The work that an environment owns.
     pub(crate) fn works_of(&self, env: &Env) -> Vec<usize> {
         let works = self.works.borrow();
-        let mine = works.iter().filter(|(_, work)| work.env == env.id());
+        let mine = works.iter().filter(|(_, work)| work.env == env.id);
         mine.map(|(id, _)| id).collect()
     }
 
@@ -126,7 +126,7 @@ impl Env {
     pub(crate) fn finish_works(&'static self, host: &'static HostState, end: Instant) {
         let queued = || -> Vec<usize> {
             let works = host.works.borrow();
-            let mine = works.iter().filter(|(_, work)| work.env == self.id());
+            let mine = works.iter().filter(|(_, work)| work.env == self.id);
             mine.filter(|(_, work)| work.ticket.is_some())
                 .map(|(id, _)| id)
                 .collect()
@@ -139,7 +139,7 @@ impl Env {
         if !left.is_empty() {
             tracing::warn!(
                 works = left.len(),
-                addon = %self.path().display(),
+                addon = %self.path.display(),
                 "async work was still running at the end; going on without"
             );
             for id in left {

@@ -92,7 +92,7 @@ fn load(
     let env = host.create_env(&facts.path, filename, api_version);
     let exports = host.state().run_init(env, init, exports);
     Ok(exports.map(|exports| Loaded {
-        env: env.id(),
+        env: env.id,
         exports,
         api_version,
         path: facts.path.clone(),

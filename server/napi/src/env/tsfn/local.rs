@@ -30,14 +30,14 @@ impl Env {
         inbox: Arc<Inbox>,
         spec: ThreadsafeSpec,
     ) -> NapiResult<usize> {
-        let id = allocate(self.id(), &spec, inbox).ok_or(Status::GenericFailure)?;
+        let id = allocate(self.id, &spec, inbox).ok_or(Status::GenericFailure)?;
         let place = self.hooks.borrow_mut().place();
         let local = Local {
             place,
             function: spec.function,
             calls: spec.calls,
         };
-        self.threadsafe.borrow_mut().by_id.insert(id, local);
+        self.threadsafe.borrow_mut().insert(id, local);
         Ok(id)
     }
 
@@ -45,7 +45,6 @@ impl Env {
     pub(crate) fn has_referenced_threadsafe(&self) -> bool {
         self.threadsafe
             .borrow()
-            .by_id
             .keys()
             .any(|id| resolve(*id).is_some_and(|(slot, _)| slot.referenced.load(Ordering::Relaxed)))
     }
@@ -54,7 +53,6 @@ impl Env {
     pub(crate) fn queued_threadsafe(&self) -> usize {
         let locals = self.threadsafe.borrow();
         let lengths = locals
-            .by_id
             .keys()
             .filter_map(|id| locked(*id).ok().map(|(_, state)| state.queue.len()));
         lengths.sum()
@@ -68,7 +66,7 @@ impl Env {
         id: usize,
         may_go_on: &mut dyn FnMut() -> bool,
     ) -> Served {
-        let (function, calls) = match self.threadsafe.borrow().by_id.get(&id) {
+        let (function, calls) = match self.threadsafe.borrow().get(&id) {
             Some(local) => (local.function.clone(), local.calls),
             None => return Served::Closing,
         };
@@ -109,7 +107,7 @@ impl Env {
                 let handle = function.map_or(napi_value(0), |function| {
                     host.handles.borrow_mut().push(function.clone())
                 });
-                call_js.call(self.raw(), handle, calls.context, data);
+                call_js.call(self.raw, handle, calls.context, data);
             }),
             (None, Some(function)) => {
                 if let Err(thrown) = host.rt.call(function, &Value::UNDEFINED, &[]) {
@@ -123,7 +121,7 @@ impl Env {
     /// Closes the open functions that are younger than that place, for teardown. Adds those that
     /// threads hold to `held`.
     pub(crate) fn close_threadsafe(&self, place: u64, held: &mut Vec<usize>) {
-        for (id, local) in &self.threadsafe.borrow().by_id {
+        for (id, local) in self.threadsafe.borrow().iter() {
             if local.place < place {
                 continue;
             }
@@ -146,7 +144,7 @@ impl Env {
         loop {
             let mut closed: Vec<(u64, usize)> = {
                 let locals = self.threadsafe.borrow();
-                let closed = locals.by_id.iter();
+                let closed = locals.iter();
                 closed.map(|(id, local)| (local.place, *id)).collect()
             };
             if closed.is_empty() {
@@ -167,7 +165,7 @@ impl Env {
         id: usize,
         end: Option<Instant>,
     ) {
-        let Some(local) = self.threadsafe.borrow_mut().by_id.remove(&id) else {
+        let Some(local) = self.threadsafe.borrow_mut().remove(&id) else {
             return;
         };
         let calls = local.calls;
@@ -187,7 +185,7 @@ impl Env {
         }
         if let Some(finalize) = calls.finalize {
             host.call_native(self, Origin::ThreadsafeFunction, || {
-                finalize.call(self.raw(), calls.finalize_data, calls.context);
+                finalize.call(self.raw, calls.finalize_data, calls.context);
             });
         }
         drop(local);

@@ -9,7 +9,7 @@
 //! Calls are queued in the slot. However many there are, a function is posted to the host's inbox
 //! once: a burst is one wake-up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -23,14 +23,9 @@ use crate::host::Inbox;
 
 mod local;
 
-/// The functions of an environment, on the host's thread.
-#[derive(Debug, Default)]
-pub(crate) struct Locals {
-    by_id: HashMap<usize, Local>,
-}
-
+/// A function of an environment, on the host's thread.
 #[derive(Debug)]
-struct Local {
+pub(crate) struct Local {
     /// When it is closed at the end: see [`Hooks`](crate::env::cleanup::Hooks).
     place: u64,
     function: Option<Value>,
