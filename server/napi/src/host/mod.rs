@@ -290,24 +290,9 @@ impl Host {
         self.state.uv.is_open()
     }
 
-    /// Runs one round of libuv's loop, with events and immediates in its middle.
-    pub fn run_uv(self, budget: &mut Budget) {
-        self.state.run_uv(budget);
-    }
-
-    /// Completes async work and calls threadsafe functions, one round.
-    pub fn serve_events(self, budget: &mut Budget) {
-        self.state.serve_events(budget);
-    }
-
-    /// Whether that round was cut short by the budget.
+    /// Whether the round of [`serve_events`](Self::serve_events) was cut short by the budget.
     pub fn is_round_cut(self) -> bool {
         self.state.round.borrow().is_cut()
-    }
-
-    /// Finalizes the threadsafe functions that have ended.
-    pub fn finalize_closing(self, budget: &mut Budget) {
-        self.state.finalize_closing(budget);
     }
 
     /// Whether threadsafe functions are to be finalized.

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Budget, Event, HostState};
+use super::{Budget, Event, Host, HostState};
 use crate::env::tsfn::{self, Served};
 
 /// How often one function may be called in a round, as measured in Node.
@@ -81,23 +81,25 @@ impl Round {
     }
 }
 
-impl HostState {
-    /// Serves what is there; what comes meanwhile waits for the next round, unless it is for a function
-    /// that this one has not passed. Where the budget ends, the next call goes on.
-    pub(super) fn serve_events(&'static self, budget: &mut Budget) {
-        if !self.round.borrow().has_begun {
-            if !self.inbox.is_filled() {
+impl Host {
+    /// Completes async work and calls threadsafe functions, one round: what is there. What comes
+    /// meanwhile waits for the next round, unless it is for a function that this one has not passed.
+    /// Where the budget ends, the next call goes on.
+    pub fn serve_events(self, budget: &mut Budget) {
+        let state = self.state;
+        if !state.round.borrow().has_begun {
+            if !state.inbox.is_filled() {
                 return;
             }
-            self.round.borrow_mut().begin(self.inbox.len());
+            state.round.borrow_mut().begin(state.inbox.len());
         }
         while !budget.is_spent() {
-            let mut round = self.round.borrow_mut();
+            let mut round = state.round.borrow_mut();
             if let Some(left) = round.events.checked_sub(1) {
                 round.events = left;
                 drop(round);
-                if let Some(event) = self.inbox.next() {
-                    self.serve(event, budget);
+                if let Some(event) = state.inbox.next() {
+                    state.serve(event, budget);
                 }
                 continue;
             }
@@ -105,15 +107,32 @@ impl HostState {
                 return;
             };
             drop(round);
-            self.serve_function(function, calls, budget);
+            state.serve_function(function, calls, budget);
         }
         // Not cut short if there is nothing left to do.
-        let mut round = self.round.borrow_mut();
+        let mut round = state.round.borrow_mut();
         if round.events == 0 {
             round.current();
         }
     }
 
+    /// Finalizes the threadsafe functions that have come to their end, the last one first.
+    pub fn finalize_closing(self, budget: &mut Budget) {
+        let state = self.state;
+        while !budget.is_spent() {
+            let next = state.round.borrow_mut().closing.pop();
+            let Some(id) = next else { return };
+            let env = tsfn::owner(id).and_then(|owner| state.env_by_id(owner));
+            if let Some(env) = env {
+                env.finalize_threadsafe(state, id, None);
+                state.settle_item();
+            }
+            budget.spend();
+        }
+    }
+}
+
+impl HostState {
     fn serve_function(&'static self, id: usize, mut calls: usize, budget: &mut Budget) {
         let env = tsfn::owner(id).and_then(|owner| self.env_by_id(owner));
         let mut may_go_on = || {
@@ -156,36 +175,23 @@ impl HostState {
         true
     }
 
-    /// Finalizes the functions that have come to their end, the last one first.
-    pub(super) fn finalize_closing(&'static self, budget: &mut Budget) {
-        while !budget.is_spent() {
-            let next = self.round.borrow_mut().closing.pop();
-            let Some(id) = next else { return };
-            let env = tsfn::owner(id).and_then(|owner| self.env_by_id(owner));
-            if let Some(env) = env {
-                env.finalize_threadsafe(self, id, None);
-                self.settle_item();
-            }
-            budget.spend();
-        }
-    }
-
     /// Serves events, and waits for more, until something is done or its time is over. For the end,
     /// when no more turns are taken.
     pub(crate) fn serve_until(&'static self, end: Instant, is_done: impl Fn() -> bool) {
+        let host = Host { state: self };
         while !is_done() && Instant::now() < end {
             let mut budget = Budget::until(end);
             let mut until = end;
             if self.uv.is_open() {
-                self.run_uv(&mut budget);
+                host.run_uv(&mut budget);
                 until = self.uv.deadline().unwrap_or(end).min(end);
                 if is_done() {
                     return;
                 }
             }
             if self.inbox.wait_until(until) {
-                self.serve_events(&mut budget);
-                self.finalize_closing(&mut budget);
+                host.serve_events(&mut budget);
+                host.finalize_closing(&mut budget);
             }
         }
     }

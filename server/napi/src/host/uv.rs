@@ -173,6 +173,25 @@ impl Uv {
     }
 }
 
+impl Host {
+    /// Runs a round of the loop, in the middle of which events are served and immediates run.
+    /// What is called by libuv itself is outermost: callback scopes and `napi_make_callback` end
+    /// with next ticks and microtasks there.
+    pub fn run_uv(self, budget: &mut Budget) {
+        let state = self.state;
+        let Some(uv) = state.uv.idle() else { return };
+        uv.budget.set(Some(std::mem::take(budget)));
+        let depth = Depth::suspend(state);
+        state.in_native_scope(|| uv.of.run_once());
+        drop(depth);
+        if let Some(left) = uv.budget.take() {
+            *budget = left;
+        }
+        budget.spend();
+        state.settle_item();
+    }
+}
+
 impl HostState {
     /// The loop, made when it is first asked for.
     pub(crate) fn uv_loop(&self) -> io::Result<*mut std::ffi::c_void> {
@@ -201,43 +220,27 @@ impl HostState {
 
     /// Runs a round of the loop for the end, if there is one: no more turns are taken.
     pub(crate) fn finish_uv(&'static self) {
-        self.run_uv(&mut Budget::default());
-    }
-
-    /// Runs a round of the loop, in the middle of which events are served and immediates run.
-    /// What is called by libuv itself is outermost: callback scopes and `napi_make_callback` end
-    /// with next ticks and microtasks there.
-    pub(super) fn run_uv(&'static self, budget: &mut Budget) {
-        let Some(uv) = self.uv.idle() else { return };
-        uv.budget.set(Some(std::mem::take(budget)));
-        let depth = Depth::suspend(self);
-        self.in_native_scope(|| uv.of.run_once());
-        drop(depth);
-        if let Some(left) = uv.budget.take() {
-            *budget = left;
-        }
-        budget.spend();
-        self.settle_item();
+        Host { state: self }.run_uv(&mut Budget::default());
     }
 }
 
 /// Runs a part of a turn in the middle of a round.
-fn in_turn(part: fn(&'static HostState, &mut Budget)) {
-    let Some(host) = current() else { return };
-    let Some(uv) = host.uv.0.get() else { return };
+fn in_turn(part: fn(Host, &mut Budget)) {
+    let Some(state) = current() else { return };
+    let Some(uv) = state.uv.0.get() else { return };
     let Some(mut budget) = uv.budget.take() else {
         return;
     };
-    let depth = Depth::enter(host);
-    part(host, &mut budget);
+    let depth = Depth::enter(state);
+    part(Host { state }, &mut budget);
     drop(depth);
     uv.budget.set(Some(budget));
 }
 
 fn serve_events() {
-    in_turn(HostState::serve_events);
+    in_turn(Host::serve_events);
 }
 
 fn run_immediates() {
-    in_turn(|state, budget| state.node.run_immediates(Host { state }, budget));
+    in_turn(|host, budget| host.node().run_immediates(host, budget));
 }
