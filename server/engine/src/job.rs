@@ -13,11 +13,8 @@ unsafe extern "C" fn interrupt_hook(_: *mut q::JSRuntime, _: *mut c_void) -> i32
     };
     let hook = rt.state.hooks.interrupt.borrow().clone();
     let Some(hook) = hook else { return 0 };
-    if let Ok(stop) = catch_unwind(AssertUnwindSafe(|| hook())) {
-        return i32::from(stop);
-    }
-    rt.count_panic();
-    0
+    // A panic has been printed, and stops nothing.
+    catch_unwind(AssertUnwindSafe(|| hook())).map_or(0, i32::from)
 }
 
 unsafe extern "C" fn rejection_hook(
@@ -31,9 +28,8 @@ unsafe extern "C" fn rejection_hook(
     let hook = rt.state.hooks.rejection.borrow().clone();
     let Some(hook) = hook else { return };
     let (promise, reason) = (Value::lent(&promise), Value::lent(&reason));
-    if catch_unwind(AssertUnwindSafe(|| hook(rt, promise, reason, handled))).is_err() {
-        rt.count_panic();
-    }
+    // A panic has been printed.
+    let _ = catch_unwind(AssertUnwindSafe(|| hook(rt, promise, reason, handled)));
 }
 
 impl Runtime {

@@ -41,12 +41,6 @@ impl KeyQuery {
         writable: false,
         configurable: false,
     };
-    /// What `Reflect.ownKeys` lists.
-    pub const OWN: KeyQuery = KeyQuery {
-        symbols: true,
-        enumerable: false,
-        ..KeyQuery::OWN_ENUMERABLE
-    };
 
     /// The engine's flags. Enumerability is requested only where it matters, because a proxy's trap
     /// runs for it.

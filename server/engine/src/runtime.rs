@@ -39,8 +39,6 @@ pub struct Memory {
     pub allocated: u64,
     /// Objects alive.
     pub objects: u64,
-    /// Strings alive.
-    pub strings: u64,
     /// The total of [`Runtime::adjust_external`], in bytes.
     pub external: i64,
 }
@@ -106,7 +104,6 @@ impl Engine {
             allocator: NonNull::from(heap.allocator()),
             mutations: Cell::new(0),
             read_weight: Cell::new(0),
-            panics: Cell::new(0),
             stack_limit: stack_pointer().saturating_sub(options.stack_bytes),
             external: Cell::new(0),
             external_at_gc: Cell::new(0),
@@ -297,26 +294,13 @@ impl Runtime {
         Memory {
             allocated: usage.malloc_size.unsigned_abs(),
             objects: usage.obj_count.unsigned_abs(),
-            strings: usage.str_count.unsigned_abs(),
             external: self.state.external.get(),
         }
-    }
-
-    /// The number of panics caught in callbacks; each became an `InternalError` in JavaScript.
-    pub fn panics(self) -> u64 {
-        self.state.panics.get()
-    }
-
-    pub(crate) fn count_panic(self) {
-        self.state
-            .panics
-            .set(self.state.panics.get().wrapping_add(1));
     }
 
     /// Turns a caught panic into an exception.
     #[cold]
     pub(crate) fn panicked(self) -> Thrown {
-        self.count_panic();
         self.throw(
             ErrorConstructor::InternalError,
             "the host failed (a defect of the host)",

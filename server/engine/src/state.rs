@@ -64,7 +64,6 @@ pub(crate) struct State {
     /// What a property read adds to `mutations`: 1 once foreign code exists, whose getters may
     /// write.
     pub(crate) read_weight: Cell<u64>,
-    pub(crate) panics: Cell<u64>,
     pub(crate) stack_limit: usize,
     pub(crate) external: Cell<i64>,
     pub(crate) external_at_gc: Cell<i64>,

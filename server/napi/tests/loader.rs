@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
-use hostd_napi::preflight::diagnose;
+use hostd_napi::preflight::{Facts, inspect};
 use hostd_napi::{Host, HostHooks, HostOptions, LoadError, LoadErrorKind, Origin, OwnedHost};
 use tempfile::TempDir;
 
@@ -114,6 +114,12 @@ fn answer(host: Host, exports: Value, expression: &str) -> String {
         let value = rt.eval_script(expression, "test.js").expect("no exception");
         rt.utf8(&value).expect("text").as_str().to_owned()
     })
+}
+
+/// What reading the file shows: whatever would keep it from loading here.
+fn diagnose(path: &Path) -> Result<Facts, LoadError> {
+    let facts = inspect(path)?;
+    facts.unmet().map_or(Ok(facts), Err)
 }
 
 fn refused(path: &Path) -> LoadError {
@@ -322,12 +328,7 @@ fn weak_imports_and_companions_may_use_any_name() {
     );
     let link = ["-L.", "-lcompanion", "-Wl,-rpath,$ORIGIN"];
     let path = workshop.library("with.node", &source, &link);
-    let facts = diagnose(&path).expect("the companion has the name");
-    assert!(facts.has_entry_point);
-    assert!(
-        facts.functions.contains(&"napi_create_int32".to_owned()),
-        "{facts:?}"
-    );
+    diagnose(&path).expect("the companion has the name");
     assert_eq!(loaded(&path, "addon.answer"), "42");
 }
 

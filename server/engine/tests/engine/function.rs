@@ -214,7 +214,6 @@ fn a_panic_becomes_an_internal_error() {
     let function = rt.function(FunctionSpec::new(panics, 1, [0; 3])).unwrap();
     let answer = thrown_text(rt, rt.call(&function, &Value::UNDEFINED, &[]));
     assert!(answer.starts_with("InternalError"), "{answer}");
-    assert_eq!(rt.panics(), 1);
 }
 
 #[test]

@@ -56,9 +56,9 @@ fn an_interrupt_ends_the_microtasks() {
 }
 
 #[test]
-fn a_panicking_hook_is_counted_and_survived() {
+fn a_panicking_hook_is_survived() {
     let rt = engine();
     rt.set_rejection_hook(Some(Rc::new(|_, _, _, _| panic!("on purpose"))));
     js(rt, "Promise.reject(1); null");
-    assert_eq!(rt.panics(), 1);
+    assert_eq!(js(rt, "1").as_i32(), Some(1));
 }

@@ -2,7 +2,7 @@
 
 use hostd_engine::{KeyQuery, Runtime, Value};
 
-use crate::{engine, js};
+use crate::{OWN, engine, js};
 
 fn names(rt: Runtime, object: &Value, query: KeyQuery) -> Vec<String> {
     let keys = rt
@@ -20,10 +20,7 @@ fn names(rt: Runtime, object: &Value, query: KeyQuery) -> Vec<String> {
 fn integers_come_first_then_strings_then_symbols() {
     let rt = engine();
     let object = js(rt, "({b: 1, 10: 1, [Symbol('s')]: 1, a: 1, 2: 1})");
-    assert_eq!(
-        names(rt, &object, KeyQuery::OWN),
-        ["2", "10", "b", "a", "s"]
-    );
+    assert_eq!(names(rt, &object, OWN), ["2", "10", "b", "a", "s"]);
     assert_eq!(
         names(rt, &object, KeyQuery::OWN_ENUMERABLE),
         ["2", "10", "b", "a"]
@@ -38,7 +35,7 @@ fn filters_look_at_attributes() {
         "Object.defineProperties({}, {w: {value: 1, writable: true}, c: {value: 1, configurable: \
          true}, e: {value: 1, enumerable: true}, g: {get() {}, enumerable: true}})",
     );
-    let all = KeyQuery::OWN;
+    let all = OWN;
     assert_eq!(
         names(
             rt,
@@ -90,7 +87,7 @@ fn contiguous_elements_of_frozen_objects_pass_the_filters() {
     let rt = engine();
     let writable = KeyQuery {
         writable: true,
-        ..KeyQuery::OWN
+        ..OWN
     };
     for (source, expected) in [
         ("Object.freeze({0: 1, 9: 1, a: 1})", &["0", "9"][..]),

@@ -34,7 +34,14 @@ mod string;
 mod symbol;
 mod weak;
 
-use hostd_engine::{Options, Runtime, Value};
+use hostd_engine::{KeyQuery, Options, Runtime, Value};
+
+/// What `Reflect.ownKeys` lists.
+const OWN: KeyQuery = KeyQuery {
+    symbols: true,
+    enumerable: false,
+    ..KeyQuery::OWN_ENUMERABLE
+};
 
 /// An engine for the test's thread.
 fn engine() -> Runtime {

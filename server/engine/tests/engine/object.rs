@@ -2,7 +2,7 @@
 
 use hostd_engine::{KeyQuery, Kind, Value};
 
-use crate::{call_js, engine, js, text, thrown_text};
+use crate::{OWN, call_js, engine, js, text, thrown_text};
 
 #[test]
 fn kinds_are_those_of_napi_typeof() {
@@ -200,13 +200,13 @@ fn circle_of_prototypes_ends_in_an_error() {
     );
     let query = KeyQuery {
         inherited: true,
-        ..KeyQuery::OWN
+        ..OWN
     };
     let thrown = rt.keys(&object, query).unwrap_err();
     assert!(text(rt, &thrown.0).contains("RangeError"));
     let thrown = rt.instance_of(&object, &js(rt, "Date")).unwrap_err();
     assert!(text(rt, &thrown.0).contains("RangeError"));
-    assert_eq!(rt.keys(&object, KeyQuery::OWN).unwrap().len(), 0);
+    assert_eq!(rt.keys(&object, OWN).unwrap().len(), 0);
 }
 
 #[test]

@@ -20,32 +20,13 @@ use crate::abi::exports::{self, Symbol};
 pub struct Facts {
     /// The real path: without symbolic links, as the addon's run paths are understood.
     pub path: PathBuf,
-    /// The libraries that it is linked against.
-    pub libraries: Vec<String>,
-    /// The Node-API functions that it imports; those that look them up at run time import none.
-    pub functions: Vec<String>,
     /// Whether it imports functions of libuv.
     pub uses_libuv: bool,
-    /// Whether it defines `napi_register_module_v1`; if not, it must register itself when opened.
-    pub has_entry_point: bool,
     image: Image,
 }
 
-/// Reads the file at `path` and finds whatever would keep it from loading here.
-///
-/// The search for libraries may miss a place that the system's loader knows, so the last two
-/// kinds of error ([`LoadErrorKind::MissingLibrary`], [`LoadErrorKind::SystemTooOld`]) are very likely but
-/// not certain. All others are.
-pub fn diagnose(path: &Path) -> Result<Facts, LoadError> {
-    let facts = inspect(path)?;
-    match facts.unmet() {
-        Some(error) => Err(error),
-        None => Ok(facts),
-    }
-}
-
 /// Reads the file at `path` and refuses what certainly does not work.
-pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
+pub fn inspect(path: &Path) -> Result<Facts, LoadError> {
     let file = file::open(path)?;
     let image = elf::read(&file).map_err(|fault| match fault {
         Fault::Other(what) => LoadErrorKind::NotAnAddon(what).of(path),
@@ -57,21 +38,18 @@ pub(super) fn inspect(path: &Path) -> Result<Facts, LoadError> {
     let uses_libuv = image.imports().any(hostd_libuv::has);
     Ok(Facts {
         path: file.path,
-        libraries: image.needed.clone(),
-        functions: image
-            .imports()
-            .filter(|name| is_node_api(name))
-            .map(Into::into)
-            .collect(),
         uses_libuv,
-        has_entry_point: image.defines("napi_register_module_v1"),
         image,
     })
 }
 
 impl Facts {
     /// Explains why the system's loader could not open the file, if a library is the reason.
-    pub(super) fn unmet(&self) -> Option<LoadError> {
+    ///
+    /// The search for libraries may miss a place that the system's loader knows, so the error
+    /// ([`LoadErrorKind::MissingLibrary`], [`LoadErrorKind::SystemTooOld`]) is very likely but not
+    /// certain. All others are.
+    pub fn unmet(&self) -> Option<LoadError> {
         Places::of_system().first_unmet(&self.image, &self.path)
     }
 }
