@@ -1,4 +1,7 @@
-//! The nursery's holds: see [`nursery`](crate::nursery).
+//! The nursery's tables: the objects whose death it delays, in lists by what is known of them.
+//!
+//! [`nursery`](crate::nursery) explains the holds and decides when they move from one list to
+//! another; nothing here calls the engine. Finalizers call [`Nursery::note_death`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -35,7 +38,7 @@ pub(crate) struct Nursery {
     pub(crate) given_up: RefCell<Vec<GivenUp>>,
     /// Bytes of array buffers and other memory that the engine does not allocate.
     pub(crate) foreign: Cell<u64>,
-    /// Whether the thread was active since the last call of [`Runtime::age`], and since the last
+    /// Whether the thread was active since the last call of `Runtime::age`, and since the last
     /// step.
     pub(crate) stirred: Cell<bool>,
     pub(crate) active: Cell<bool>,

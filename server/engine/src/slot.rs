@@ -8,7 +8,7 @@
 //!
 //! The engine's own look-up in a `WeakMap` is not used: the hash of an object is a multiple of its
 //! address, so in a large map it searches lists of some twenty keys. For the same reason there are
-//! many maps, of [`KEYS_MAX`] keys each.
+//! many maps, of a few keys each.
 
 use std::rc::Rc;
 

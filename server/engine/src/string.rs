@@ -1,6 +1,6 @@
-//! Strings in UTF-8, Latin-1, UTF-16 and WTF-8.
+//! Strings, made of and read as UTF-8, Latin-1, UTF-16 and WTF-8.
 //!
-//! Guards hold a reference count on an immutable string (E7), so that reading an ASCII string
+//! What is read is lent by a guard, [`Utf8`], [`Wtf8`] or [`Utf16`]. It holds a reference count on an immutable string (E7), so that reading an ASCII string
 //! copies nothing. The engine reads the three bytes of an encoded surrogate as a lone surrogate,
 //! Node as three errors: the UTF-8 functions follow Node, the WTF-8 ones keep lone surrogates.
 

@@ -1,4 +1,5 @@
-//! Symbols. The C interface takes C strings only, so the captured built-ins make them.
+//! Symbols. The C interface takes C strings only, so the captured built-ins (`intrinsics`)
+//! make and read them.
 
 use crate::{JsResult, Runtime, Value};
 

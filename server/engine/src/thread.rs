@@ -1,4 +1,7 @@
-//! Which engine this thread has: what values and keys need to be released.
+//! The engine of this thread as a bare pointer, with which values and keys are released.
+//!
+//! `value` and `key` read it when something is cloned or dropped, and know no more of an engine.
+//! Only `state::set_current` writes it, when an engine is made and before it is freed.
 
 use std::cell::Cell;
 use std::ptr;

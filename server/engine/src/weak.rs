@@ -1,4 +1,4 @@
-//! Weak references that are read without a look-up.
+//! Weak references that are read without a look-up: [`Runtime::weak`] makes one to any value.
 //!
 //! One cell per object holds its address; the finalizer of the object's slot clears it. Between the
 //! moment an object's count reaches zero and the death of its slot only finalizers run, which

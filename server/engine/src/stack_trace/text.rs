@@ -45,7 +45,7 @@ pub(super) fn format(
     lines(rt, traces, header, sites)
 }
 
-/// [`format`] without running code of the script: a name, code or message that is an object or an
+/// [`format()`] without running code of the script: a name, code or message that is an object or an
 /// accessor counts as missing.
 pub(super) fn format_untouched(
     rt: Runtime,

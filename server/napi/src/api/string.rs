@@ -1,4 +1,7 @@
-//! Strings in three encodings, external strings, property keys.
+//! The bodies for strings: made of and copied to an addon's text in three encodings.
+//!
+//! External strings and property keys are made here too. What is longer than a string of V8's is
+//! refused, although the engine could hold it.
 
 use hostd_engine::{JsResult, Value};
 

@@ -1,4 +1,4 @@
-//! Symbols.
+//! The bodies that make symbols: new ones, and those of the global registry.
 
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};

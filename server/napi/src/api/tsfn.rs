@@ -1,4 +1,7 @@
-//! Threadsafe functions: made, shared between threads, called, released.
+//! The bodies for threadsafe functions: made, shared between threads, called, released.
+//!
+//! Only making one needs an environment; the others may be called on any thread and pass on to
+//! [`tsfn`], which has the functions themselves.
 
 use std::ffi::c_void;
 use std::sync::Arc;

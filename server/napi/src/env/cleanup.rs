@@ -1,5 +1,8 @@
-//! Cleanup hooks of an environment: plain, asynchronous, and those of threadsafe functions, in one
-//! list, run youngest first.
+//! Cleanup hooks of an environment, plain and asynchronous: `api::lifecycle` adds and removes them,
+//! `teardown` runs them, the youngest first.
+//!
+//! The handle of an asynchronous hook is known to the whole process, because any thread may finish
+//! it. All else is used on the host's thread alone.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

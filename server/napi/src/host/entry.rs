@@ -1,5 +1,7 @@
-//! Entering and leaving: the outermost entry's end is where next ticks, microtasks and finalizers
-//! run, because nothing of an addon is on the stack then.
+//! Entries and turns of a host: how an embedder runs JavaScript, takes a turn, collects and closes.
+//!
+//! The outermost entry's end is where next ticks, microtasks and finalizers run, because nothing of
+//! an addon is on the stack then.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};

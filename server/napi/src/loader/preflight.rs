@@ -1,6 +1,6 @@
 //! Reads an addon's file before it is opened, and refuses one that cannot work, with the reason.
 //!
-//! Opening a library runs its code, and a missing function ends the process at its first call, so
+//! [`inspect`] is the first step of every load. Opening a library runs its code, and a missing function ends the process at its first call, so
 //! both are checked by reading alone.
 //!
 //! Upholds I-15.
