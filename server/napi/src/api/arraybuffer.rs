@@ -21,12 +21,9 @@ impl Cx {
 
     /// Resolves a handle to an array buffer, shared or not; all else is `napi_invalid_arg`.
     pub(super) fn any_buffer(&self, handle: Handle) -> NapiResult<Value> {
-        let buffer = self.value(handle)?;
-        if self.rt().is_array_buffer(&buffer) || self.rt().is_shared_array_buffer(&buffer) {
-            Ok(buffer)
-        } else {
-            Err(Status::InvalidArg)
-        }
+        let rt = self.rt();
+        let is_buffer = |value: &_| rt.is_array_buffer(value) || rt.is_shared_array_buffer(value);
+        self.value_if(handle, is_buffer, Status::InvalidArg)
     }
 
     /// Makes a view of a part of a buffer; of a detached one, which the engine refuses, that of an
@@ -107,10 +104,8 @@ pub(crate) fn napi_get_arraybuffer_info(
 
 /// Detaches an array buffer; no effect on one that is detached.
 pub(crate) fn napi_detach_arraybuffer(cx: &Cx, buffer: Handle) -> NapiResult {
-    let buffer = cx.value(buffer)?;
-    if !cx.rt().is_array_buffer(&buffer) {
-        return Err(Status::ArraybufferExpected);
-    }
+    let is_buffer = |value: &_| cx.rt().is_array_buffer(value);
+    let buffer = cx.value_if(buffer, is_buffer, Status::ArraybufferExpected)?;
     cx.rt().detach(&buffer);
     Ok(())
 }

@@ -231,10 +231,5 @@ fn wrap_of(cx: &Cx, object: Handle) -> NapiResult<(Value, usize)> {
 }
 
 fn object_of(cx: &Cx, object: Handle) -> NapiResult<Value> {
-    let object = cx.value(object)?;
-    if object.is_object() {
-        Ok(object)
-    } else {
-        Err(Status::InvalidArg)
-    }
+    cx.value_if(object, Value::is_object, Status::InvalidArg)
 }

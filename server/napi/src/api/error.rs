@@ -2,6 +2,7 @@
 
 use hostd_engine::{ErrorConstructor, JsResult, Thrown, Value};
 
+use super::string::{fits, string};
 use crate::abi::checked::{Handle, Out};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{napi_extended_error_info, napi_value};
@@ -49,12 +50,8 @@ fn create(
     message: Handle,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let string = |handle| match cx.value(handle)? {
-        value if value.is_string() => Ok(value),
-        _ => Err(Status::StringExpected),
-    };
-    let message = string(message)?;
-    let code = code.map(string).transpose()?;
+    let message = string(cx, message)?;
+    let code = code.map(|code| string(cx, code)).transpose()?;
     let error = cx.no_throw(coded(cx, class, code, &message))?;
     result.set(cx.push(error))
 }
@@ -98,8 +95,8 @@ pub(crate) fn napi_throw(cx: &Cx, error: Handle) -> NapiResult {
 }
 
 fn throw(cx: &Cx, class: ErrorConstructor, code: Option<&[u8]>, message: &[u8]) -> NapiResult {
-    super::string::fits(message.len())?;
-    super::string::fits(code.map_or(0, <[u8]>::len))?;
+    fits(message.len())?;
+    fits(code.map_or(0, <[u8]>::len))?;
     cx.env.set_exception(text_error(cx, class, code, message));
     Ok(())
 }

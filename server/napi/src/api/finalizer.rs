@@ -18,10 +18,7 @@ pub(crate) fn napi_add_finalizer(
     hint: Data,
     result: OptOut<napi_ref>,
 ) -> NapiResult {
-    let object = cx.value(object)?;
-    if !object.is_object() {
-        return Err(Status::InvalidArg);
-    }
+    let object = cx.value_if(object, Value::is_object, Status::InvalidArg)?;
     let id = cx.attach(
         &object,
         cx.finalizer(Owner::Object, Some(finalize), data, hint),

@@ -274,10 +274,7 @@ fn key_of(cx: &Cx, key: Handle) -> NapiResult<Key> {
 
 /// A string or symbol as a key; all else is `napi_name_expected`.
 fn name_of(cx: &Cx, key: Handle) -> NapiResult<Key> {
-    let key = cx.value(key)?;
-    if key.is_string() || key.is_symbol() {
-        cx.js(cx.rt().key_value(&key))
-    } else {
-        Err(Status::NameExpected)
-    }
+    let is_name = |key: &Value| key.is_string() || key.is_symbol();
+    let key = cx.value_if(key, is_name, Status::NameExpected)?;
+    cx.js(cx.rt().key_value(&key))
 }

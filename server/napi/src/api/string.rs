@@ -173,13 +173,8 @@ pub(crate) fn napi_get_value_string_utf16(
     copy(&text, buffer, result, |_, end| end)
 }
 
-fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
-    let value = cx.value(value)?;
-    if value.is_string() {
-        Ok(value)
-    } else {
-        Err(Status::StringExpected)
-    }
+pub(super) fn string(cx: &Cx, value: Handle) -> NapiResult<Value> {
+    cx.value_if(value, Value::is_string, Status::StringExpected)
 }
 
 /// Copies what fits beside the final NUL, cut where `cut` allows it; without a buffer only the full

@@ -1,7 +1,8 @@
 //! The bodies that make symbols: new ones, and those of the global registry.
 
+use super::string::{fits, string};
 use crate::abi::checked::{Handle, Out};
-use crate::abi::status::{NapiResult, Status};
+use crate::abi::status::NapiResult;
 use crate::abi::types::napi_value;
 use crate::env::Cx;
 
@@ -11,10 +12,7 @@ pub(crate) fn napi_create_symbol(
     description: Option<Handle>,
     result: Out<napi_value>,
 ) -> NapiResult {
-    let description = description.map(|handle| cx.value(handle)).transpose()?;
-    if description.as_ref().is_some_and(|value| !value.is_string()) {
-        return Err(Status::StringExpected);
-    }
+    let description = description.map(|text| string(cx, text)).transpose()?;
     let symbol = cx.no_throw(cx.rt().symbol(description.as_ref()))?;
     result.set(cx.push(symbol))
 }
@@ -25,7 +23,7 @@ pub(crate) fn node_api_symbol_for(
     description: &[u8],
     result: Out<napi_value>,
 ) -> NapiResult {
-    super::string::fits(description.len())?;
+    fits(description.len())?;
     let symbol = cx.no_throw(cx.rt().symbol_for(description))?;
     result.set(cx.push(symbol))
 }

@@ -50,6 +50,22 @@ impl Cx {
         }
     }
 
+    /// Resolves a handle to a value of a kind; `otherwise` for any other.
+    #[inline]
+    pub(crate) fn value_if(
+        &self,
+        handle: Handle,
+        is: impl FnOnce(&Value) -> bool,
+        otherwise: Status,
+    ) -> NapiResult<Value> {
+        let value = self.value(handle)?;
+        if is(&value) {
+            Ok(value)
+        } else {
+            Err(otherwise)
+        }
+    }
+
     /// Resolves a handle that has no slot.
     #[cold]
     fn value_without_slot(&self, handle: Handle) -> NapiResult<Value> {
@@ -207,12 +223,8 @@ impl Cx {
     /// Resolves a handle to something callable; all else is `napi_invalid_arg`, as in Node.
     #[inline]
     pub(crate) fn function(&self, handle: Handle) -> NapiResult<Value> {
-        let value = self.value(handle)?;
-        if self.rt().is_function(&value) {
-            Ok(value)
-        } else {
-            Err(Status::InvalidArg)
-        }
+        let is_function = |value: &_| self.rt().is_function(value);
+        self.value_if(handle, is_function, Status::InvalidArg)
     }
 
     /// A failure that leaves the last-error record as it is, where Node returns it bare.

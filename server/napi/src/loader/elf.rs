@@ -24,14 +24,6 @@ pub(super) enum Fault {
     Damaged(&'static str),
 }
 
-/// One dynamic symbol.
-#[derive(Debug, Clone, Copy)]
-struct Symbol {
-    name: u32,
-    defined: bool,
-    weak: bool,
-}
-
 /// A shared library, as far as loading is concerned.
 #[derive(Debug, Default)]
 pub(super) struct Image {
@@ -44,26 +36,33 @@ pub(super) struct Image {
     /// The versions it has to offer.
     pub(super) versions_defined: Vec<String>,
     strings: Vec<u8>,
-    symbols: Vec<Symbol>,
+    symbols: Vec<elf::Sym64<Le>>,
 }
 
 impl Image {
     /// The names that must be found elsewhere when they are used; weak ones may stay missing.
     pub(super) fn imports(&self) -> impl Iterator<Item = &str> {
-        let wanted = self
-            .symbols
-            .iter()
-            .filter(|symbol| !symbol.defined && !symbol.weak);
+        let is_weak = |symbol: &elf::Sym64<Le>| symbol.st_info.0 >> 4 == elf::STB_WEAK.0;
+        let wanted = self.symbols.iter();
+        let wanted = wanted.filter(move |symbol| !is_defined(symbol) && !is_weak(symbol));
         wanted
-            .filter_map(|symbol| text(&self.strings, symbol.name as usize))
+            .filter_map(|symbol| self.name_of(symbol))
             .filter(|name| !name.is_empty())
     }
 
     /// Returns whether it defines that name for others.
     pub(super) fn defines(&self, name: &str) -> bool {
-        let mut defined = self.symbols.iter().filter(|symbol| symbol.defined);
-        defined.any(|symbol| text(&self.strings, symbol.name as usize) == Some(name))
+        let mut defined = self.symbols.iter().filter(|symbol| is_defined(symbol));
+        defined.any(|symbol| self.name_of(symbol) == Some(name))
     }
+
+    fn name_of(&self, symbol: &elf::Sym64<Le>) -> Option<&str> {
+        text(&self.strings, symbol.st_name.get(Le) as usize)
+    }
+}
+
+fn is_defined(symbol: &elf::Sym64<Le>) -> bool {
+    symbol.st_shndx.get(Le) != elf::SHN_UNDEF
 }
 
 const MAX_HEADERS: u16 = 1024;
@@ -209,7 +208,7 @@ impl<'a, S: Source> Segments<'a, S> {
         Ok(image)
     }
 
-    fn symbols(&self, address: u64, count: u32) -> Result<Vec<Symbol>, Fault> {
+    fn symbols(&self, address: u64, count: u32) -> Result<Vec<elf::Sym64<Le>>, Fault> {
         if count > MAX_SYMBOLS {
             return Err(Fault::Damaged("it has too many symbols"));
         }
@@ -220,13 +219,8 @@ impl<'a, S: Source> Segments<'a, S> {
             self.exactly(address, length)
         };
         let table = table.ok_or(Fault::Damaged("its symbols are cut off"))?;
-        let symbol = |symbol: elf::Sym64<Le>| Symbol {
-            name: symbol.st_name.get(Le),
-            defined: symbol.st_shndx.get(Le) != elf::SHN_UNDEF,
-            weak: symbol.st_info.0 >> 4 == elf::STB_WEAK.0,
-        };
         // The first symbol stands for "none".
-        Ok(each(&table).skip(1).map(symbol).collect())
+        Ok(each(&table).skip(1).collect())
     }
 
     fn hash_count(&self, address: u64) -> Option<u32> {
