@@ -137,11 +137,9 @@ impl<T> Slots<T> {
     #[inline]
     pub(crate) fn get(&self, id: usize) -> Option<&T> {
         let (generation, index) = unpack(self.kind, id)?;
-        match self.entries.get(index as usize)? {
-            Slot {
-                generation: current,
-                content: Content::Live(item),
-            } if *current == generation => Some(item),
+        let slot = self.entries.get(index as usize)?;
+        match &slot.content {
+            Content::Live(item) if slot.generation == generation => Some(item),
             _ => None,
         }
     }
@@ -149,11 +147,9 @@ impl<T> Slots<T> {
     /// The one with this id, if it is alive, to change it.
     pub(crate) fn get_mut(&mut self, id: usize) -> Option<&mut T> {
         let (generation, index) = unpack(self.kind, id)?;
-        match self.entries.get_mut(index as usize)? {
-            Slot {
-                generation: current,
-                content: Content::Live(item),
-            } if *current == generation => Some(item),
+        let slot = self.entries.get_mut(index as usize)?;
+        match &mut slot.content {
+            Content::Live(item) if slot.generation == generation => Some(item),
             _ => None,
         }
     }
