@@ -18,7 +18,7 @@ pub use host::{
 pub use loader::{LoadError, LoadErrorKind, Loaded, Platform, preflight};
 
 /// The newest stable version of Node-API that is supported.
-pub const NODE_API_VERSION: i32 = loader::SUPPORTED_VERSION;
+pub const NODE_API_VERSION: i32 = abi::types::SUPPORTED_VERSION;
 
 /// The version of the libuv that addons are given.
 pub fn libuv_version() -> String {

@@ -46,6 +46,11 @@ pub(crate) unsafe fn plain<T>(value: T) -> NapiResult<T> {
     Ok(value)
 }
 
+/// An argument that no body needs.
+pub(crate) unsafe fn ignored<T>(_: T) -> NapiResult {
+    Ok(())
+}
+
 /// A pointer that is passed through.
 pub(crate) unsafe fn data(pointer: *mut c_void) -> NapiResult<Data> {
     Ok(Data(pointer))

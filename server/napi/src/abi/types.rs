@@ -189,6 +189,8 @@ pub struct napi_module {
 pub const NAPI_AUTO_LENGTH: usize = usize::MAX;
 /// `NAPI_VERSION_EXPERIMENTAL`.
 pub const NAPI_VERSION_EXPERIMENTAL: i32 = i32::MAX;
+/// The newest stable version of Node-API that is supported.
+pub const SUPPORTED_VERSION: i32 = 10;
 
 // Sizes as the C compiler has them on every 64-bit target.
 const _: () = {

@@ -8,7 +8,7 @@ use crate::abi::callback::Finalize;
 use crate::abi::checked::{Data, Handle, Memory, OptOut, Out};
 use crate::abi::external_memory;
 use crate::abi::status::{NapiResult, Status};
-use crate::abi::types::{napi_value, node_api_noenv_finalize};
+use crate::abi::types::napi_value;
 use crate::env::Cx;
 use crate::env::finalizer::{Owner, token};
 
@@ -140,7 +140,7 @@ pub(crate) fn node_api_create_sharedarraybuffer(
 pub(crate) fn node_api_create_external_sharedarraybuffer(
     _: &Cx,
     _: Memory,
-    _: node_api_noenv_finalize,
+    (): (),
     _: Data,
     _: Out<napi_value>,
 ) -> NapiResult {

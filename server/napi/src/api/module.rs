@@ -5,9 +5,8 @@ use std::ptr;
 
 use crate::abi::checked::Out;
 use crate::abi::status::{NapiResult, Status};
-use crate::abi::types::napi_node_version;
+use crate::abi::types::{SUPPORTED_VERSION, napi_node_version};
 use crate::env::Cx;
-use crate::loader::SUPPORTED_VERSION;
 
 /// The highest Node-API version, whatever the module declared.
 pub(crate) fn napi_get_version(_: &Cx, result: Out<u32>) -> NapiResult {

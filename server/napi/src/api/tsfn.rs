@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::abi::checked::{Data, Handle, Out, ThreadCalls};
 use crate::abi::status::{NapiResult, Status};
 use crate::abi::types::{
-    napi_env, napi_threadsafe_function, napi_threadsafe_function_call_mode,
+    napi_threadsafe_function, napi_threadsafe_function_call_mode,
     napi_threadsafe_function_release_mode,
 };
 use crate::env::tsfn::ThreadsafeSpec;
@@ -84,7 +84,7 @@ pub(crate) fn napi_release_threadsafe_function(
 
 /// Lets the host end although it is open.
 pub(crate) fn napi_unref_threadsafe_function(
-    _: napi_env,
+    (): (),
     function: napi_threadsafe_function,
 ) -> NapiResult {
     tsfn::set_referenced(function.0, false)
@@ -92,7 +92,7 @@ pub(crate) fn napi_unref_threadsafe_function(
 
 /// Keeps the host busy while it is open.
 pub(crate) fn napi_ref_threadsafe_function(
-    _: napi_env,
+    (): (),
     function: napi_threadsafe_function,
 ) -> NapiResult {
     tsfn::set_referenced(function.0, true)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::SUPPORTED_VERSION;
+use crate::abi::types::SUPPORTED_VERSION;
 
 /// Why an addon could not be loaded.
 #[derive(Debug)]

@@ -18,15 +18,13 @@ use hostd_engine::{JsResult, Runtime, Thrown, Value};
 use crate::abi::callback::Init;
 use crate::abi::library::{self, Image};
 use crate::abi::registered::Registered;
-use crate::abi::types::NAPI_VERSION_EXPERIMENTAL;
+use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, SUPPORTED_VERSION};
 use crate::env::EnvId;
 use crate::host::Host;
 
 pub use error::{LoadError, LoadErrorKind, Platform};
 use preflight::Facts;
 
-/// The newest stable version of Node-API that is supported.
-pub(crate) const SUPPORTED_VERSION: i32 = 10;
 /// The version of an addon that declares none, or an older one.
 const OLDEST_VERSION: i32 = 8;
 

@@ -231,6 +231,6 @@ napi_exports! {
               plain(byte_length: usize), opt_out(data: *mut *mut c_void), out(result: *mut napi_value));
     js    arraybuffer::node_api_create_external_sharedarraybuffer(
               memory(external_data: *mut c_void, byte_length: usize),
-              plain(finalize_cb: node_api_noenv_finalize), data(finalize_hint: *mut c_void),
+              ignored(finalize_cb: node_api_noenv_finalize), data(finalize_hint: *mut c_void),
               out(result: *mut napi_value));
 }

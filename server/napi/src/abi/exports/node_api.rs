@@ -79,8 +79,8 @@ napi_exports! {
     free  tsfn::napi_acquire_threadsafe_function(id(func: napi_threadsafe_function));
     free  tsfn::napi_release_threadsafe_function(
               id(func: napi_threadsafe_function), plain(mode: napi_threadsafe_function_release_mode));
-    free  tsfn::napi_unref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
-    free  tsfn::napi_ref_threadsafe_function(plain(env: napi_env), id(func: napi_threadsafe_function));
+    free  tsfn::napi_unref_threadsafe_function(ignored(env: napi_env), id(func: napi_threadsafe_function));
+    free  tsfn::napi_ref_threadsafe_function(ignored(env: napi_env), id(func: napi_threadsafe_function));
     free  lifecycle::napi_remove_async_cleanup_hook(id(remove_handle: napi_async_cleanup_hook_handle));
 }
 
