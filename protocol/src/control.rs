@@ -12,7 +12,7 @@ use crate::codec;
 use crate::confinement::{Bounds, Confinement, Mechanism};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
-use crate::ids::{Generation, LaneIndex};
+use crate::ids::{Generation, LaneNumber};
 use crate::limits::{LimitKind, Limits};
 
 /// Bytes of the largest packet on the control socket, without its length field.
@@ -111,14 +111,14 @@ pub enum Packet<'a> {
     /// Bytes that a lane carries.
     Data {
         /// The lane.
-        lane: LaneIndex,
+        lane: LaneNumber,
         /// The bytes.
         bytes: &'a [u8],
     },
     /// The cancel word of a lane.
     Cancel {
         /// The lane.
-        lane: LaneIndex,
+        lane: LaneNumber,
         /// The word.
         word: u32,
     },
@@ -137,37 +137,24 @@ impl<'a> Packet<'a> {
 
     /// Reads a packet's payload.
     pub fn decode(kind: u8, payload: &'a [u8]) -> Result<Self> {
-        let lane = |bytes: [u8; 2]| {
-            let lane = LaneIndex(u16::from_le_bytes(bytes));
-            if lane.0 < LANES {
-                Ok(lane)
-            } else {
-                Err(ProtocolError::violation("a lane that does not exist"))
-            }
+        let lane = |low, high| {
+            LaneNumber::new(u16::from_le_bytes([low, high]).into())
+                .ok_or(ProtocolError::violation("a lane that does not exist"))
         };
         match (kind, payload) {
             (MESSAGE, message) => Ok(Self::Message(message)),
             (DATA, [a, b, bytes @ ..]) => Ok(Self::Data {
-                lane: lane([*a, *b])?,
+                lane: lane(*a, *b)?,
                 bytes,
             }),
-            (CANCEL, [a, b, word @ ..]) if word.len() == 4 => {
-                let word = word
-                    .iter()
-                    .rev()
-                    .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-                Ok(Self::Cancel {
-                    lane: lane([*a, *b])?,
-                    word,
-                })
-            }
+            (CANCEL, [a, b, c, d, e, f]) => Ok(Self::Cancel {
+                lane: lane(*a, *b)?,
+                word: u32::from_le_bytes([*c, *d, *e, *f]),
+            }),
             _ => Err(ProtocolError::malformed("an unknown kind of packet", 4)),
         }
     }
 }
-
-/// Lanes of a session, on every carrier.
-pub const LANES: u16 = 64;
 
 /// Decodes a message.
 pub fn decode_message<T: DeserializeOwned>(payload: &[u8]) -> Result<T> {
@@ -186,9 +173,9 @@ pub fn encode_message<T: Serialize>(out: &mut Vec<u8>, message: &T) -> Result {
 }
 
 /// Appends a packet with bytes of a lane: at most [`DATA_BYTES`] of them.
-pub(crate) fn encode_data(out: &mut Vec<u8>, lane: LaneIndex, bytes: &[u8]) -> Result {
+pub(crate) fn encode_data(out: &mut Vec<u8>, lane: LaneNumber, bytes: &[u8]) -> Result {
     encode(out, DATA, |out| {
-        codec::put(out, lane.0);
+        codec::put(out, u16::from(lane.number()));
         out.extend_from_slice(bytes);
         true
     })
@@ -198,9 +185,9 @@ pub(crate) fn encode_data(out: &mut Vec<u8>, lane: LaneIndex, bytes: &[u8]) -> R
 pub(crate) const DATA_BYTES: usize = PACKET_BYTES - 2;
 
 /// Appends a packet with the cancel word of a lane.
-pub(crate) fn encode_cancel(out: &mut Vec<u8>, lane: LaneIndex, word: u32) -> Result {
+pub(crate) fn encode_cancel(out: &mut Vec<u8>, lane: LaneNumber, word: u32) -> Result {
     encode(out, CANCEL, |out| {
-        codec::put(out, (lane.0, word));
+        codec::put(out, (u16::from(lane.number()), word));
         true
     })
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+pub use hostd_shm::{HOME_LANE, LaneNumber};
 use serde::{Deserialize, Serialize};
 
 /// A slot in a table of lent objects, of one side or the other.
@@ -75,9 +76,4 @@ numbers! {
     CallId(u32);
     /// An incarnation of the host: a frame of another one is a violation.
     Generation(u32);
-    /// A lane of the session.
-    LaneIndex(u16);
 }
-
-/// The lane of the host's notices: one way, never leased.
-pub const HOME_LANE: LaneIndex = LaneIndex(0);

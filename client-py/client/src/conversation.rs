@@ -11,7 +11,7 @@ use hostd_protocol::carrier::{
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
-use hostd_protocol::ids::{Generation, LaneIndex};
+use hostd_protocol::ids::{Generation, LaneNumber};
 use hostd_protocol::pending::{By, Pending};
 
 use crate::ClientError;
@@ -26,7 +26,7 @@ const DISCARDED_BYTES_MAX: usize = 16 << 20;
 
 thread_local! {
     /// The lane that this thread leased last, whose memory is in the cache of its CPU.
-    static LAST_LANE: Cell<Option<LaneIndex>> = const { Cell::new(None) };
+    static LAST_LANE: Cell<Option<LaneNumber>> = const { Cell::new(None) };
     /// A table of open requests that the next conversation of this thread reuses.
     static FREE_PENDING: Cell<Option<Pending>> = const { Cell::new(None) };
 }
@@ -358,7 +358,7 @@ fn nothing_to_answer() -> ClientError {
 /// The caller's idle callback, and after an interruption the grace period of the host.
 struct GraceIdle<'a> {
     idle: &'a mut dyn Idle,
-    cancel: (&'a HostInstance, LaneIndex),
+    cancel: (&'a HostInstance, LaneNumber),
     since: &'a mut Option<Instant>,
 }
 
@@ -371,9 +371,7 @@ impl Idle for GraceIdle<'_> {
                 if self.idle.check().is_err() {
                     *self.since = Some(Instant::now());
                     let (instance, lane) = self.cancel;
-                    if let Ok(cancel) = instance.end.canceller(lane) {
-                        cancel.set(1);
-                    }
+                    instance.end.set_cancel(lane, 1);
                 }
                 Ok(())
             }

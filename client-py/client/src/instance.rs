@@ -12,7 +12,7 @@ use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::control::ClientMessage;
-use hostd_protocol::ids::{Generation, LaneIndex};
+use hostd_protocol::ids::{Generation, LaneNumber};
 use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
@@ -254,7 +254,7 @@ impl HostInstance {
     /// The error of a conversation whose host is gone: waits for the exit report, and names the export
     /// of the call that was running.
     #[cold]
-    pub(crate) fn lost(&self, lane: LaneIndex, export: Option<&str>) -> ClientError {
+    pub(crate) fn lost(&self, lane: LaneNumber, export: Option<&str>) -> ClientError {
         if !self.is_ours() {
             return ClientError::Forked;
         }
@@ -266,7 +266,9 @@ impl HostInstance {
             // Each caller names its own call.
             Running::Unknown => export.map(str::to_owned),
             Running::Idle => None,
-            Running::Lane(running) if running == lane.0 => self.set_last_call(export),
+            Running::Lane(running) if usize::from(running) == lane.get() => {
+                self.set_last_call(export)
+            }
             Running::Lane(_) => self.wait_for_last_call(),
         };
         ClientError::HostDied(Box::new(report))

@@ -1,6 +1,5 @@
 //! Errors of segments and lanes.
 
-use crate::lane::LaneNumber;
 use crate::layout::SEGMENT_LEN;
 
 /// Why a segment could not be made or opened.
@@ -46,17 +45,8 @@ pub enum SegmentError {
 ///
 /// The lane can't be resynchronised: the session with this peer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "protocol violation on lane {lane}: the peer claims {claimed} bytes in a ring of {capacity}"
-)]
-pub struct Violation {
-    /// The lane.
-    pub lane: LaneNumber,
-    /// How many bytes the ring would hold if the peer's index were true.
-    pub claimed: u32,
-    /// How many it can hold.
-    pub capacity: u32,
-}
+#[error("corrupt shared-memory ring index")]
+pub struct Violation;
 
 /// The caller's check ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

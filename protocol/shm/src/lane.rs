@@ -44,12 +44,12 @@ impl LaneNumber {
     }
 
     /// The number, in its smallest type.
-    pub(crate) fn number(self) -> u8 {
+    pub fn number(self) -> u8 {
         self.0
     }
 
     /// This lane's bit in a set of lanes.
-    pub(crate) fn bit(self) -> u64 {
+    pub fn bit(self) -> u64 {
         1 << self.0
     }
 

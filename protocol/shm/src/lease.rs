@@ -1,26 +1,30 @@
-//! Which lanes are leased, and the queue of threads that wait for one. Private to the client.
+//! Which lanes are leased, and the queue of threads that wait for one. Private to the client, whichever
+//! way its frames travel.
 //!
 //! Upholds I-5.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use hostd_wait::constants::PARK_MAX;
 
 use crate::error::Stopped;
 use crate::lane::{HOME_LANE, LaneNumber};
 use crate::ready::ALL_LANES;
-use crate::sync::{AcqRel, Acquire, AtomicU64, Condvar, Mutex, Relaxed, lock};
+use crate::sync::{AcqRel, Acquire, AtomicU64, Condvar, Mutex, Relaxed, Release, lock};
 
 /// The home lane is never free, so its bit says that a thread waits. While it is set, the fast
 /// paths take no lane and all changes happen under the lock.
 const WAITERS: u64 = 1;
 
-/// The free list of the lanes for calls: a bit for each.
+/// The free list of the lanes.
 #[derive(Debug)]
-pub(crate) struct Leases {
+pub struct Leases {
+    /// A bit for each lane for calls.
     free: AtomicU64,
+    home_leased: AtomicBool,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
@@ -40,16 +44,34 @@ struct Slot {
     nudged: bool,
 }
 
-impl Leases {
-    pub(crate) fn new() -> Self {
+impl Default for Leases {
+    /// All lanes are free.
+    fn default() -> Self {
         Self {
             free: AtomicU64::new(ALL_LANES & !HOME_LANE.bit()),
+            home_leased: AtomicBool::new(false),
             queue: Mutex::new(VecDeque::new()),
+        }
+    }
+}
+
+impl Leases {
+    /// Takes the home lane; false if it is leased.
+    pub fn try_lease_home(&self) -> bool {
+        !self.home_leased.swap(true, Acquire)
+    }
+
+    /// Whether this lane is leased.
+    pub fn is_leased(&self, lane: LaneNumber) -> bool {
+        if lane == HOME_LANE {
+            self.home_leased.load(Relaxed)
+        } else {
+            self.free.load(Relaxed) & lane.bit() == 0
         }
     }
 
     /// Takes a lane, `hint` if that is free. None if none is free, or threads wait for one.
-    pub(crate) fn try_lease(&self, hint: Option<LaneNumber>) -> Option<LaneNumber> {
+    pub fn try_lease(&self, hint: Option<LaneNumber>) -> Option<LaneNumber> {
         let mut free = self.free.load(Relaxed);
         loop {
             if free & WAITERS != 0 {
@@ -67,7 +89,10 @@ impl Leases {
     }
 
     /// Returns a lane; if threads wait for one, the first of the queue gets it.
-    pub(crate) fn give_back(&self, lane: LaneNumber) {
+    pub fn give_back(&self, lane: LaneNumber) {
+        if lane == HOME_LANE {
+            return self.home_leased.store(false, Release);
+        }
         let mut free = self.free.load(Relaxed);
         while free & WAITERS == 0 {
             match self
@@ -106,7 +131,7 @@ impl Leases {
     /// Waits in the queue for a lane until `check` breaks; it is called before the first park, after
     /// each `PARK_MAX` and after [`wake_all`](Self::wake_all).
     #[cold]
-    pub(crate) fn lease(
+    pub fn lease(
         &self,
         hint: Option<LaneNumber>,
         check: &mut dyn FnMut() -> ControlFlow<()>,
@@ -171,7 +196,7 @@ impl Leases {
     }
 
     /// Has every waiting thread call its check.
-    pub(crate) fn wake_all(&self) {
+    pub fn wake_all(&self) {
         for waiter in lock(&self.queue).iter() {
             lock(&waiter.slot).nudged = true;
             waiter.woken.notify_one();

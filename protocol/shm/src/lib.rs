@@ -70,20 +70,21 @@ mod turn;
 mod uninit;
 mod wake_pipe;
 
-pub use client::{ClientRings, LaneHandle, Lease, SegmentClient, Waited};
+pub use client::{ClientRings, Lease, SegmentClient, Waited};
 #[cfg(not(loom))]
 pub use client::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
 pub use error::{SegmentError, Stopped, Violation};
 pub use host::{CancelWord, FutexWaker, HostRings, HostWait, HostWaiter, Ready, SegmentHost};
 pub use lane::{HOME_LANE, Interest, LANES, LaneNumber, RING_CAPACITY};
 pub use layout::SEGMENT_LEN;
+pub use lease::Leases;
 #[cfg(not(loom))]
 pub use mapping::SealedMapping;
 #[cfg(not(loom))]
 pub use pidfd::exit_status;
 pub use ready::ReadyBitmap;
 pub use segment::Segment;
-pub use top::{ClientTop, HostTop, Top, TopState};
+pub use top::{HostTop, Top, TopState};
 pub use turn::{MaybeOwned, TurnClaim, TurnOwner};
 pub use wake_pipe::{ClientPipeWord, HostPipeWord, IdleSpin};
 

@@ -63,36 +63,23 @@ pub(crate) fn is_at_top(area: &Area) -> bool {
     decode(word(area).load(Acquire)).state == TopState::AtTop
 }
 
-/// The client's view of the state word.
-#[derive(Debug, Clone)]
-pub struct ClientTop(pub(crate) Arc<Area>);
-
-impl ClientTop {
-    /// Announces a turn on this lane, if the JS thread is at its top and no other turn is
-    /// announced. Then the turn is to be sent at once: the host waits for it. Otherwise the host
-    /// requests another turn when it comes to its top.
-    pub fn try_take(&self, lane: LaneNumber) -> bool {
-        let word = word(&self.0);
-        let mut seen = word.load(Acquire);
-        for _ in 0..TRIES_MAX {
-            let free = seen & KIND == AT_TOP;
-            let next = if free {
-                TAKEN | u32::from(lane.number()) << LANE_SHIFT | seen & DECLINED
-            } else {
-                seen | DECLINED
-            };
-            match word.compare_exchange(seen, next, AcqRel, Acquire) {
-                Ok(_) => return free,
-                Err(now) => seen = now,
-            }
+/// Announces a turn on this lane: see [`ClientRings::try_take_top`](crate::ClientRings::try_take_top).
+pub(crate) fn try_take(area: &Area, lane: LaneNumber) -> bool {
+    let word = word(area);
+    let mut seen = word.load(Acquire);
+    for _ in 0..TRIES_MAX {
+        let free = seen & KIND == AT_TOP;
+        let next = if free {
+            TAKEN | u32::from(lane.number()) << LANE_SHIFT | seen & DECLINED
+        } else {
+            seen | DECLINED
+        };
+        match word.compare_exchange(seen, next, AcqRel, Acquire) {
+            Ok(_) => return free,
+            Err(now) => seen = now,
         }
-        false
     }
-
-    /// The state as the host claims it.
-    pub fn state(&self) -> TopState {
-        decode(word(&self.0).load(Acquire)).state
-    }
+    false
 }
 
 /// The host's view of the state word.

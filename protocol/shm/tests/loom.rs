@@ -224,8 +224,8 @@ fn a_cancel_is_heard() {
         let (ours, theirs) = Segment::model();
         let client = ours.into_client();
         let lease = client.try_lease(None).unwrap();
-        let handle = lease.handle();
-        let other = thread::spawn(move || handle.set_cancel(5));
+        let lane = lease.index();
+        let other = thread::spawn(move || client.set_cancel(lane, 5));
         let mut host = theirs.into_host();
         let waited = host.lanes[1].wait(Interest::Data, 0, None);
         assert_eq!(waited, Ok(HostWait::Cancelled));

@@ -51,7 +51,7 @@ fn another_process_wakes_and_is_woken() {
         }
         assert!(got == frame);
     }
-    client.handle(lease.index()).set_cancel(1);
+    client.set_cancel(lease.index(), 1);
     assert!(host.wait().unwrap().success());
 }
 

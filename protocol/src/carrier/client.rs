@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use hostd_shm::{ClientPipeWord, LaneHandle};
+use hostd_shm::ClientPipeWord;
 
 use super::lane_client::{LaneClient, LeasedLane};
-use super::port::{self, lane_number};
-use super::queue::{QueueClient, QueueLane, Queues};
+use super::port;
+use super::queue::{QueueLane, Queues};
 use super::waiting::Idle;
 use crate::error::Result;
 use crate::frame::Header;
-use crate::ids::LaneIndex;
+use crate::ids::LaneNumber;
 
 /// The client's end of a session. Cloning it is cheap; any thread may use it.
 #[derive(Clone, Debug)]
@@ -18,17 +18,17 @@ pub enum ClientEnd {
     /// Over shared-memory rings.
     Lanes(LaneClient),
     /// Over queues.
-    Queues(QueueClient),
+    Queues(Arc<Queues>),
 }
 
 impl ClientEnd {
     /// Leases a lane for an outermost call, `hint` if that one is free; waits for one if none is,
     /// first come first served.
     #[inline]
-    pub fn lease(&self, hint: Option<LaneIndex>, idle: &mut dyn Idle) -> Result<ClientLane> {
+    pub fn lease(&self, hint: Option<LaneNumber>, idle: &mut dyn Idle) -> Result<ClientLane> {
         Ok(match self {
             Self::Lanes(end) => ClientLane::Rings(end.lease(hint, idle)?),
-            Self::Queues(end) => ClientLane::Queue(end.lease(hint, idle)?),
+            Self::Queues(queues) => ClientLane::Queue(QueueLane::lease(queues, hint, idle)?),
         })
     }
 
@@ -36,7 +36,7 @@ impl ClientEnd {
     pub fn home(&self) -> Option<ClientLane> {
         Some(match self {
             Self::Lanes(end) => ClientLane::Rings(end.home()?),
-            Self::Queues(end) => ClientLane::Queue(end.home()?),
+            Self::Queues(queues) => ClientLane::Queue(QueueLane::home(queues)?),
         })
     }
 
@@ -45,7 +45,7 @@ impl ClientEnd {
     pub fn disconnect(&self) {
         match self {
             Self::Lanes(end) => end.disconnect(),
-            Self::Queues(end) => end.queues.disconnect(),
+            Self::Queues(queues) => queues.disconnect(),
         }
     }
 
@@ -53,7 +53,7 @@ impl ClientEnd {
     pub fn is_gone(&self) -> bool {
         match self {
             Self::Lanes(end) => end.is_gone(),
-            Self::Queues(end) => end.queues.is_gone(),
+            Self::Queues(queues) => queues.is_gone(),
         }
     }
 
@@ -71,12 +71,12 @@ impl ClientEnd {
         matches!(self, Self::Lanes(_))
     }
 
-    /// Sets the cancel word of a lane that another thread has leased.
-    pub fn canceller(&self, lane: LaneIndex) -> Result<Canceller> {
-        Ok(match self {
-            Self::Lanes(end) => Canceller::Rings(end.segment.handle(lane_number(lane)?)),
-            Self::Queues(end) => Canceller::Queue(Arc::clone(&end.queues), lane),
-        })
+    /// Sets the cancel word of a lane, also while another thread has leased it; zero clears it.
+    pub fn set_cancel(&self, lane: LaneNumber, word: u32) {
+        match self {
+            Self::Lanes(end) => end.segment.set_cancel(lane, word),
+            Self::Queues(queues) => queues.set_cancel(lane, word),
+        }
     }
 
     /// To be called in a forked child, before it uses anything of this end.
@@ -91,7 +91,7 @@ impl ClientEnd {
     pub(super) fn queues(&self) -> Option<&Arc<Queues>> {
         match self {
             Self::Lanes(_) => None,
-            Self::Queues(end) => Some(&end.queues),
+            Self::Queues(queues) => Some(queues),
         }
     }
 }
@@ -107,7 +107,7 @@ pub enum ClientLane {
 
 impl ClientLane {
     /// The lane's number.
-    pub fn index(&self) -> LaneIndex {
+    pub fn index(&self) -> LaneNumber {
         match self {
             Self::Rings(lane) => lane.index(),
             Self::Queue(lane) => lane.index,
@@ -131,7 +131,7 @@ impl ClientLane {
             Self::Rings(lane) => port::send(lane, frame, idle),
             Self::Queue(lane) => {
                 lane.queues.check()?;
-                port::send(lane, frame, idle)
+                port::send(&mut lane.port(), frame, idle)
             }
         }
     }
@@ -148,7 +148,7 @@ impl ClientLane {
             }
             Self::Queue(lane) => {
                 let terms = lane.queues.terms.on(lane.index);
-                port::receive(lane, body, &terms, idle)
+                port::receive(&mut lane.port(), body, &terms, idle)
             }
         }
     }
@@ -177,25 +177,6 @@ impl ClientLane {
     pub fn notify(&mut self) {
         if let Self::Rings(lane) = self {
             lane.lease.notify();
-        }
-    }
-}
-
-/// Sets the cancel word of a lane, from any thread.
-#[derive(Clone, Debug)]
-pub enum Canceller {
-    /// Of shared-memory rings.
-    Rings(LaneHandle),
-    /// Of a pair of queues.
-    Queue(Arc<Queues>, LaneIndex),
-}
-
-impl Canceller {
-    /// Sets the word; zero clears it.
-    pub fn set(&self, word: u32) {
-        match self {
-            Self::Rings(lane) => lane.set_cancel(word),
-            Self::Queue(queues, lane) => queues.set_cancel(*lane, word),
         }
     }
 }

@@ -8,13 +8,12 @@ use std::time::Duration;
 use hostd_shm::{CancelWord, FutexWaker};
 
 use super::lane_host::LaneHost;
-use super::port::lane_number;
 use super::queue::{QueueHost, Queues};
 use super::waiting::Wake;
 use super::wake_pipe::HostWakePipe;
 use crate::error::Result;
 use crate::frame::Header;
-use crate::ids::LaneIndex;
+use crate::ids::LaneNumber;
 
 /// The host's end of a session: belongs to the JS thread.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl HostEnd {
     /// Receives a frame from this lane, whose body replaces `body`. Waits for it, serving this
     /// lane exclusively; a wake-up meanwhile is returned by the next [`Self::wait`].
     #[inline]
-    pub fn receive(&mut self, lane: LaneIndex, body: &mut Vec<u8>) -> Result<Header> {
+    pub fn receive(&mut self, lane: LaneNumber, body: &mut Vec<u8>) -> Result<Header> {
         match self {
             Self::Lanes(end) => end.receive(lane, body),
             Self::Queues(end) => end.receive(lane, body),
@@ -59,7 +58,7 @@ impl HostEnd {
     /// Waits until there is something to receive on this lane, serving it exclusively; false if
     /// nothing came for `timeout`, or for as long as this carrier waits at a time.
     #[inline]
-    pub fn wait_for(&mut self, lane: LaneIndex, timeout: Duration) -> Result<bool> {
+    pub fn wait_for(&mut self, lane: LaneNumber, timeout: Duration) -> Result<bool> {
         match self {
             Self::Lanes(end) => end.wait_for(lane, timeout),
             Self::Queues(end) => end.wait_for(lane, timeout),
@@ -68,7 +67,7 @@ impl HostEnd {
 
     /// A lane other than this one that has something to receive although its client has cancelled
     /// it: the call is withdrawn.
-    pub fn withdrawn(&mut self, other_than: LaneIndex) -> Result<Option<LaneIndex>> {
+    pub fn withdrawn(&mut self, other_than: LaneNumber) -> Result<Option<LaneNumber>> {
         match self {
             Self::Lanes(end) => end.withdrawn(other_than),
             Self::Queues(end) => Ok(end.withdrawn(other_than)),
@@ -77,7 +76,7 @@ impl HostEnd {
 
     /// Sends a frame on this lane, and wakes its reader. Waits while there is no space.
     #[inline]
-    pub fn send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result {
+    pub fn send(&mut self, lane: LaneNumber, frame: &[u8]) -> Result {
         match self {
             Self::Lanes(end) => end.send(lane, frame),
             Self::Queues(end) => end.send(lane, frame),
@@ -123,13 +122,11 @@ impl HostEnd {
     }
 
     /// Reads the lane's cancel word, for the engine's interrupt handler.
-    pub fn cancel_flag(&self, lane: LaneIndex) -> Result<CancelFlag> {
-        Ok(match self {
-            Self::Lanes(end) => {
-                CancelFlag::Rings(end.segment.lanes[lane_number(lane)?.get()].cancel_word())
-            }
+    pub fn cancel_flag(&self, lane: LaneNumber) -> CancelFlag {
+        match self {
+            Self::Lanes(end) => CancelFlag::Rings(end.segment.lanes[lane.get()].cancel_word()),
             Self::Queues(end) => CancelFlag::Queue(Arc::clone(&end.queues), lane),
-        })
+        }
     }
 
     /// Wakes the JS thread from other threads.
@@ -155,7 +152,7 @@ pub enum CancelFlag {
     /// Of shared-memory rings.
     Rings(CancelWord),
     /// Of a pair of queues.
-    Queue(Arc<Queues>, LaneIndex),
+    Queue(Arc<Queues>, LaneNumber),
 }
 
 impl CancelFlag {

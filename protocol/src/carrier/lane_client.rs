@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use hostd_shm::{ClientRings, Interest, LaneNumber, Lease, Segment, SegmentClient, Waited};
+use hostd_shm::{ClientRings, Interest, Lease, Segment, SegmentClient, Waited};
 
-use super::port::{self, Port, Terms, lane_index, lane_number};
-use super::waiting::{Idle, slice, while_parked};
+use super::port::{self, Port, Terms};
+use super::waiting::{Check, Idle, slice, wait_for_lease, while_parked};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
-use crate::ids::LaneIndex;
+use crate::ids::LaneNumber;
 
 /// The client's end.
 #[derive(Clone, Debug)]
@@ -28,14 +28,20 @@ impl LaneClient {
     }
 
     #[inline]
-    pub(super) fn lease(&self, hint: Option<LaneIndex>, idle: &mut dyn Idle) -> Result<LeasedLane> {
-        let hint = hint.and_then(|lane| lane_number(lane).ok());
+    pub(super) fn lease(
+        &self,
+        hint: Option<LaneNumber>,
+        idle: &mut dyn Idle,
+    ) -> Result<LeasedLane> {
         if self.is_gone() {
             return Err(ProtocolError::Disconnected);
         }
         let lease = match self.segment.try_lease(hint) {
             Some(lease) => lease,
-            None => self.wait_for_lease(hint, idle)?,
+            None => {
+                let lease = |check: &mut Check<'_>| self.segment.lease(hint, check);
+                wait_for_lease(|| self.is_gone(), idle, lease)?
+            }
         };
         Ok(self.leased(lease))
     }
@@ -46,29 +52,6 @@ impl LaneClient {
             lease,
             terms: self.terms,
         }
-    }
-
-    #[cold]
-    fn wait_for_lease(&self, hint: Option<LaneNumber>, idle: &mut dyn Idle) -> Result<Lease> {
-        while_parked(idle, Err(ProtocolError::Interrupted), |idle| {
-            let mut gone = false;
-            let mut check = || {
-                gone = self.is_gone();
-                if gone || idle.check().is_err() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            };
-            let lease = self.segment.lease(hint, &mut check);
-            lease.map_err(|_| {
-                if gone {
-                    ProtocolError::Disconnected
-                } else {
-                    ProtocolError::Interrupted
-                }
-            })
-        })
     }
 
     pub(super) fn home(&self) -> Option<LeasedLane> {
@@ -94,8 +77,8 @@ pub struct LeasedLane {
 }
 
 impl LeasedLane {
-    pub(super) fn index(&self) -> LaneIndex {
-        lane_index(self.lease.index())
+    pub(super) fn index(&self) -> LaneNumber {
+        self.lease.index()
     }
 
     pub(super) fn terms(&self) -> Terms {
@@ -127,13 +110,11 @@ impl LeasedLane {
             Waited::Stopped => Err(ProtocolError::Disconnected),
         }
     }
-}
 
-impl LeasedLane {
     /// Receives a notice from the home lane if one is there, whose body replaces `body`; never waits.
     /// An error if the host is gone and there is none.
     pub fn try_notice(&mut self, body: &mut Vec<u8>) -> Result<Option<Header>> {
-        let terms = self.terms().on(self.index());
+        let terms = self.terms.on(self.index());
         // The host is seen to be gone before the last look, so that what it sent before is read.
         let is_gone = self.is_gone();
         match port::try_receive_whole(self, body, &terms)? {

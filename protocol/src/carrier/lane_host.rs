@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hostd_shm::{
-    HostRings, HostWait, Interest, LaneNumber, ReadyBitmap, Segment, SegmentHost, Top, TopState,
-};
+use hostd_shm::{HostRings, HostWait, Interest, ReadyBitmap, Segment, SegmentHost, Top, TopState};
 use hostd_wait::constants::ANNOUNCED_TURN_TIMEOUT;
 
-use super::port::{self, Port, Terms, lane_index};
+use super::port::{self, Port, Terms};
 use super::waiting::{Idle, Uninterruptible, Wake};
 use super::wake_pipe::HostWakePipe;
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
-use crate::ids::{HOME_LANE, LaneIndex};
+use crate::ids::{HOME_LANE, LaneNumber};
 
 /// The host's end.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ impl LaneHost {
             if let Some(lane) = self.announced.take()
                 && self.turn_arrives(lane)?
             {
-                return Ok(self.serving(lane_index(lane)));
+                return Ok(self.serving(lane));
             }
             if std::mem::take(&mut self.woken) {
                 return Ok(Wake::Woken);
@@ -109,7 +107,7 @@ impl LaneHost {
     /// A lane is served before the next wait: what is due to be notified is notified now, and not
     /// after the lane was served.
     #[inline]
-    fn serving(&mut self, lane: LaneIndex) -> Wake {
+    fn serving(&mut self, lane: LaneNumber) -> Wake {
         if let Some(home) = self.segment.lanes.first_mut() {
             home.notify();
         }
@@ -193,11 +191,11 @@ impl LaneHost {
         std::mem::take(&mut self.declined)
     }
 
-    fn next_ready(&mut self) -> Result<Option<LaneIndex>> {
+    fn next_ready(&mut self) -> Result<Option<LaneNumber>> {
         while let Some(lane) = self.ready.as_mut().and_then(Iterator::next) {
             // A conversation may have read it since.
             if self.segment.lanes[lane.get()].readable()? > 0 {
-                return Ok(Some(lane_index(lane)));
+                return Ok(Some(lane));
             }
         }
         self.ready = None;
@@ -205,15 +203,15 @@ impl LaneHost {
     }
 
     #[inline]
-    pub(super) fn send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result {
-        let mut port = self.port(lane)?;
+    pub(super) fn send(&mut self, lane: LaneNumber, frame: &[u8]) -> Result {
+        let mut port = self.port(lane);
         port::send(&mut port, frame, &mut Uninterruptible)?;
         port.lane.notify();
         Ok(())
     }
 
     pub(super) fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
-        let port = self.port(HOME_LANE)?;
+        let port = self.port(HOME_LANE);
         if port.lane.writable()? < frame.len() {
             return Ok(false);
         }
@@ -224,20 +222,20 @@ impl LaneHost {
     }
 
     #[inline]
-    pub(super) fn receive(&mut self, lane: LaneIndex, body: &mut Vec<u8>) -> Result<Header> {
+    pub(super) fn receive(&mut self, lane: LaneNumber, body: &mut Vec<u8>) -> Result<Header> {
         let terms = self.terms;
-        port::receive(&mut self.port(lane)?, body, &terms, &mut Uninterruptible)
+        port::receive(&mut self.port(lane), body, &terms, &mut Uninterruptible)
     }
 
     #[inline]
-    pub(super) fn wait_for(&mut self, lane: LaneIndex, timeout: Duration) -> Result<bool> {
-        self.port(lane)?.wait_at_most(Interest::Data, Some(timeout))
+    pub(super) fn wait_for(&mut self, lane: LaneNumber, timeout: Duration) -> Result<bool> {
+        self.port(lane).wait_at_most(Interest::Data, Some(timeout))
     }
 
     #[cold]
-    pub(super) fn withdrawn(&mut self, other_than: LaneIndex) -> Result<Option<LaneIndex>> {
+    pub(super) fn withdrawn(&mut self, other_than: LaneNumber) -> Result<Option<LaneNumber>> {
         for lane in &mut self.segment.lanes {
-            let index = lane_index(lane.index());
+            let index = lane.index();
             if index != other_than && lane.cancel() != 0 && lane.readable()? > 0 {
                 return Ok(Some(index));
             }
@@ -246,17 +244,12 @@ impl LaneHost {
     }
 
     #[inline]
-    fn port(&mut self, lane: LaneIndex) -> Result<HostPort<'_>> {
-        let lane = self
-            .segment
-            .lanes
-            .get_mut(usize::from(lane.0))
-            .ok_or(ProtocolError::violation("a lane that does not exist"))?;
-        Ok(HostPort {
-            lane,
+    fn port(&mut self, lane: LaneNumber) -> HostPort<'_> {
+        HostPort {
+            lane: &mut self.segment.lanes[lane.get()],
             gone: &self.gone,
             woken: &mut self.woken,
-        })
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub mod socket;
 mod waiting;
 mod wake_pipe;
 
-pub use client::{Canceller, ClientEnd, ClientLane};
+pub use client::{ClientEnd, ClientLane};
 pub use host::{CancelFlag, HostEnd, HostWaker};
 pub use hostd_shm::{
     ClientPipeWord, ClientRings, IdleSpin, LaneWaiter, LaneWaiterWaker, MaybeOwned, TurnClaim,

@@ -2,30 +2,19 @@
 
 use std::time::Instant;
 
-use hostd_shm::{Interest, LaneNumber, Violation};
+use hostd_shm::{Interest, Violation};
 use hostd_wait::constants::PARK_MAX;
 
 use super::waiting::{Idle, while_parked};
 use crate::error::{ProtocolError, Result};
 use crate::frame::{HEADER_BYTES, Header};
-use crate::ids::{Generation, HOME_LANE, LaneIndex};
+use crate::ids::{Generation, HOME_LANE, LaneNumber};
 use crate::limits::Limits;
 
 impl From<Violation> for ProtocolError {
     fn from(_: Violation) -> Self {
         Self::violation("corrupt shared-memory ring index")
     }
-}
-
-/// The number of the shared-memory lane.
-pub(super) fn lane_number(lane: LaneIndex) -> Result<LaneNumber> {
-    LaneNumber::new(usize::from(lane.0))
-        .ok_or(ProtocolError::violation("a lane that does not exist"))
-}
-
-/// The index of a shared-memory lane, of which there are 64.
-pub(super) fn lane_index(lane: LaneNumber) -> LaneIndex {
-    LaneIndex(u16::try_from(lane.get()).unwrap_or(0))
 }
 
 /// One end of a lane, as bytes.
@@ -50,7 +39,7 @@ pub(super) struct Terms {
 impl Terms {
     /// The terms of a lane: a notice fits into the ring or the queue of the home lane.
     #[inline]
-    pub(super) fn on(mut self, lane: LaneIndex) -> Self {
+    pub(super) fn on(mut self, lane: LaneNumber) -> Self {
         if lane == HOME_LANE {
             self.limits.frame_bytes = self.limits.frame_bytes.min(NOTICE_BYTES);
         }

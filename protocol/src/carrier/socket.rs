@@ -17,18 +17,18 @@ use tokio::sync::Notify;
 use super::client::ClientEnd;
 use super::host::HostEnd;
 use super::port::Terms;
-use super::queue::{Direction, QueueClient, QueueHost, Queues};
-use crate::control::{self, DATA_BYTES, LANES, PREFIX_BYTES, Packet, end_or};
+use super::queue::{QueueHost, Queues, Side};
+use crate::control::{self, DATA_BYTES, PREFIX_BYTES, Packet, end_or};
 use crate::error::{ProtocolError, Result};
 use crate::handshake::{HELLO_BYTES, Hello};
-use crate::ids::{Generation, HOME_LANE, LaneIndex};
+use crate::ids::{Generation, HOME_LANE, LaneNumber};
 use crate::limits::Limits;
 use crate::pace::{PAUSE, Pace};
 
 /// The client's end of a session over the socket; [`Connection::run`] moves its bytes.
 pub fn client(generation: Generation, limits: Limits) -> ClientEnd {
     let terms = Terms { generation, limits };
-    ClientEnd::Queues(QueueClient::new(Queues::new(terms)))
+    ClientEnd::Queues(Queues::new(terms))
 }
 
 /// The host's end of a session over the socket; [`Connection::run`] moves its bytes.
@@ -184,7 +184,7 @@ impl Outbox {
 /// What a connection moves besides messages.
 #[derive(Debug)]
 pub struct Connection {
-    queues: Option<(Arc<Queues>, Side)>,
+    queues: Option<Arc<Queues>>,
     side: Side,
     outbox: Outbox,
 }
@@ -199,19 +199,11 @@ const UNSOLICITED_PIECE: usize = 1024;
 /// them: the thread that reads notices may itself wait for the reply of a turn.
 const NOTICE_BYTES_MAX: usize = 8 << 20;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Client,
-    Host,
-}
-
 impl Connection {
     /// The client's end. Over lanes, only messages travel.
     pub fn of_client(end: &ClientEnd, outbox: Outbox) -> Self {
         Self {
-            queues: end
-                .queues()
-                .map(|queues| (Arc::clone(queues), Side::Client)),
+            queues: end.queues().map(Arc::clone),
             side: Side::Client,
             outbox,
         }
@@ -220,7 +212,7 @@ impl Connection {
     /// The host's end. Over lanes, only messages travel.
     pub fn of_host(end: &HostEnd, outbox: Outbox) -> Self {
         Self {
-            queues: end.queues().map(|queues| (Arc::clone(queues), Side::Host)),
+            queues: end.queues().map(Arc::clone),
             side: Side::Host,
             outbox,
         }
@@ -234,21 +226,15 @@ impl Connection {
         mut on_message: impl FnMut(M),
     ) -> Result {
         let (reader, mut writer) = tokio::io::split(stream);
-        let queues = self.queues;
-        let pace = (self.side == Side::Client).then(|| Pace::new(UNSOLICITED_MAX));
-        let reading = read_all(
-            BufReader::new(reader),
-            queues.as_ref(),
-            pace,
-            &mut on_message,
-        );
-        let writing = write_all(&mut writer, queues.as_ref(), &self.outbox);
+        let queues = self.queues.as_deref();
+        let reading = read_all(BufReader::new(reader), queues, self.side, &mut on_message);
+        let writing = write_all(&mut writer, queues, self.side, &self.outbox);
         let ended = tokio::select! {
             biased;
             ended = reading => ended,
             ended = writing => ended,
         };
-        if let Some((queues, _)) = &queues {
+        if let Some(queues) = queues {
             queues.disconnect();
         }
         ended
@@ -257,11 +243,12 @@ impl Connection {
 
 async fn read_all<M: DeserializeOwned>(
     mut reader: impl AsyncRead + Unpin,
-    queues: Option<&(Arc<Queues>, Side)>,
-    mut pace: Option<Pace>,
+    queues: Option<&Queues>,
+    side: Side,
     on_message: &mut impl FnMut(M),
 ) -> Result {
     let mut payload = Vec::new();
+    let mut pace = (side == Side::Client).then(|| Pace::new(UNSOLICITED_MAX));
     loop {
         let mut unsolicited = None;
         match read_packet(&mut reader, &mut payload).await? {
@@ -270,18 +257,18 @@ async fn read_all<M: DeserializeOwned>(
                 on_message(control::decode_message(payload)?);
             }
             Packet::Data { lane, bytes } => match queues {
-                Some((queues, Side::Client)) if lane == HOME_LANE => {
+                Some(queues) if side == Side::Client && lane == HOME_LANE => {
                     unsolicited = Some(bytes.len());
                     let incoming = &queues.to_client;
                     if !incoming.push_within(lane, bytes, NOTICE_BYTES_MAX)? {
                         return Err(ProtocolError::violation("more notices than can be kept"));
                     }
                 }
-                Some((queues, side)) => deliver(queues, *side, lane, bytes).await?,
+                Some(queues) => deliver(queues, side, lane, bytes).await?,
                 None => return Err(ProtocolError::violation("frames on the control socket")),
             },
             Packet::Cancel { lane, word } => match queues {
-                Some((queues, Side::Host)) => queues.set_cancel(lane, word),
+                Some(queues) if side == Side::Host => queues.set_cancel(lane, word),
                 _ => return Err(ProtocolError::violation("a cancel message from the host")),
             },
         }
@@ -294,14 +281,11 @@ async fn read_all<M: DeserializeOwned>(
 }
 
 /// Waits for space: unread bytes block the other side and do not fill this side's memory.
-async fn deliver(queues: &Queues, side: Side, lane: LaneIndex, bytes: &[u8]) -> Result {
-    let incoming: &Direction = match side {
-        Side::Client => &queues.to_client,
-        Side::Host => &queues.to_host,
-    };
+async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, bytes: &[u8]) -> Result {
+    let incoming = queues.incoming(side);
     let mut rest = &bytes[incoming.push(lane, bytes)?..];
     while !rest.is_empty() {
-        if side == Side::Client && !queues.is_leased(lane) {
+        if side == Side::Client && !queues.leases.is_leased(lane) {
             return Err(ProtocolError::violation(
                 "frames on a lane that no call uses",
             ));
@@ -317,7 +301,8 @@ async fn deliver(queues: &Queues, side: Side, lane: LaneIndex, bytes: &[u8]) -> 
 
 async fn write_all(
     writer: &mut (impl AsyncWrite + Unpin),
-    queues: Option<&(Arc<Queues>, Side)>,
+    queues: Option<&Queues>,
+    side: Side,
     outbox: &Outbox,
 ) -> Result {
     let what = "cannot write to the control socket";
@@ -329,7 +314,7 @@ async fn write_all(
                 Some(messages) => packets = messages.concat(),
                 None => more = false,
             },
-            gathered = gather(queues, &mut packets) => gathered?,
+            gathered = gather(queues, side, &mut packets) => gathered?,
         }
         writer
             .write_all(&packets)
@@ -343,21 +328,18 @@ async fn write_all(
 }
 
 /// Appends what the lanes have to send, as packets.
-async fn gather(queues: Option<&(Arc<Queues>, Side)>, packets: &mut Vec<u8>) -> Result {
-    let Some((queues, side)) = queues else {
+async fn gather(queues: Option<&Queues>, side: Side, packets: &mut Vec<u8>) -> Result {
+    let Some(queues) = queues else {
         return std::future::pending().await;
     };
-    let outgoing = match side {
-        Side::Client => &queues.to_host,
-        Side::Host => &queues.to_client,
-    };
+    let outgoing = queues.outgoing(side);
     let marks = outgoing.notifier.marks().await;
-    for lane in (0..LANES).map(LaneIndex) {
-        if marks.cancels & (1 << lane.0) != 0 && *side == Side::Client {
+    for lane in LaneNumber::all() {
+        if marks.cancels & lane.bit() != 0 && side == Side::Client {
             // A packet of six bytes always fits.
             let _ = control::encode_cancel(packets, lane, queues.cancel(lane));
         }
-        if marks.ready & (1 << lane.0) == 0 {
+        if marks.ready & lane.bit() == 0 {
             continue;
         }
         let mut bytes = Vec::new();
@@ -366,7 +348,7 @@ async fn gather(queues: Option<&(Arc<Queues>, Side)>, packets: &mut Vec<u8>) -> 
             .and_then(|()| packets.try_reserve(PACKET));
         reserved.map_err(|_| ProtocolError::Memory { bytes: PACKET })?;
         let pulled = outgoing.pull(lane, DATA_BYTES, |part| bytes.extend_from_slice(part));
-        if matches!(pulled, Ok(DATA_BYTES)) {
+        if pulled == DATA_BYTES {
             // There may be more, which is sent after the other lanes.
             outgoing.notifier.mark_ready(lane);
         }

@@ -1,10 +1,13 @@
 //! What a waiting thread does, and what ends its wait.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use hostd_shm::Stopped;
 use hostd_wait::constants::PARK_MAX;
 
-use crate::ids::LaneIndex;
+use crate::error::ProtocolError;
+use crate::ids::LaneNumber;
 
 /// The wait is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,37 @@ pub fn while_parked<R: Send>(
     outcome
 }
 
+/// What a wait for a lease calls, to know whether to go on.
+pub(super) type Check<'a> = dyn FnMut() -> ControlFlow<()> + 'a;
+
+/// Waits for a lane by `lease` until `gone` or `idle` ends that.
+#[cold]
+pub(super) fn wait_for_lease<L: Send>(
+    gone: impl Fn() -> bool + Sync,
+    idle: &mut dyn Idle,
+    mut lease: impl FnMut(&mut Check<'_>) -> Result<L, Stopped> + Send,
+) -> Result<L, ProtocolError> {
+    while_parked(idle, Err(ProtocolError::Interrupted), |idle| {
+        let mut is_gone = false;
+        let mut check = || {
+            is_gone = gone();
+            if is_gone || idle.check().is_err() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let lease = lease(&mut check);
+        lease.map_err(|Stopped| {
+            if is_gone {
+                ProtocolError::Disconnected
+            } else {
+                ProtocolError::Interrupted
+            }
+        })
+    })
+}
+
 /// Waits without a check.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uninterruptible;
@@ -82,7 +116,7 @@ impl<F: FnMut() -> Result<(), Interrupted>> Idle for F {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// This lane has something to read.
-    Lane(LaneIndex),
+    Lane(LaneNumber),
     /// A [`HostWaker`](super::HostWaker) woke the thread: something other than a frame is to be
     /// handled.
     Woken,

@@ -12,7 +12,7 @@ use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, RemoteError, Result as Carried};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
-use hostd_protocol::ids::LaneIndex;
+use hostd_protocol::ids::LaneNumber;
 use hostd_protocol::parts::Part;
 use hostd_protocol::value::ValueReader;
 
@@ -65,7 +65,7 @@ impl Session {
     /// reply's header and the compounds of the request.
     fn exchange<P>(
         &self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         call: CallKind,
         buffers: &mut FrameBuffers,
         request: &impl Writable<P>,
@@ -147,7 +147,7 @@ impl Session {
 
     /// Receives the next frame of this lane. Meanwhile other lanes are served on top, if the client
     /// allows nested threads.
-    fn receive_on(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
+    fn receive_on(&self, lane: LaneNumber, body: &mut Vec<u8>) -> Carried<Header> {
         if !self.nested_threads {
             return self.receive_alone(lane, body);
         }
@@ -175,7 +175,7 @@ impl Session {
 
     /// Receives from this lane alone. Calls of other lanes that their clients have given up
     /// meanwhile are answered, since nothing else would ever end them but what is waited for here.
-    fn receive_alone(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Carried<Header> {
+    fn receive_alone(&self, lane: LaneNumber, body: &mut Vec<u8>) -> Carried<Header> {
         while !self
             .end
             .borrow_mut()
@@ -192,14 +192,14 @@ impl Session {
 
     /// Serves a lane while another one waits for its client. A call that was given up is refused
     /// before anything of it runs. A reply to a request that is open further down is kept for it.
-    fn serve_on_top(&self, lane: LaneIndex) -> Carried<()> {
+    fn serve_on_top(&self, lane: LaneNumber) -> Carried<()> {
         let mut body = Vec::new();
         let header = self.receive_frame(lane, &mut body)?;
         if header.kind != FrameKind::Request {
             self.out_of_order.borrow_mut().insert(lane, (header, body));
             return Ok(());
         }
-        self.serve_lane(lane, &header, &mut body)?;
+        self.serve_lane(lane, &header, &mut body);
         if self.is_lost() {
             return Err(ProtocolError::Disconnected);
         }

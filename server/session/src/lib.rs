@@ -41,7 +41,7 @@ use hostd_napi::{Host, OwnedHost};
 use hostd_protocol::carrier::{CancelFlag, HostEnd};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::frame::Header;
-use hostd_protocol::ids::{CallId, Generation, LaneIndex};
+use hostd_protocol::ids::{CallId, Generation, LaneNumber};
 use hostd_protocol::limits::Limits;
 use rustc_hash::FxHashMap;
 
@@ -81,18 +81,21 @@ pub struct Session {
     /// The requests of the client that are open on the lane that is being served, outermost first.
     open: RefCell<Vec<Rc<Level>>>,
     levels: RefCell<Vec<Rc<Level>>>,
-    #[expect(clippy::vec_box, reason = "taking one out moves a pointer, not the buffers")]
+    #[expect(
+        clippy::vec_box,
+        reason = "taking one out moves a pointer, not the buffers"
+    )]
     buffers: RefCell<Vec<Box<FrameBuffers>>>,
-    lane: Cell<Option<LaneIndex>>,
+    lane: Cell<Option<LaneNumber>>,
     /// The requests to the client that are open, outermost first: their lanes and compounds.
-    open_requests: RefCell<Vec<(LaneIndex, Rc<Vec<Original>>)>>,
+    open_requests: RefCell<Vec<(LaneNumber, Rc<Vec<Original>>)>>,
     /// The compounds of a request that has none.
     no_originals: Rc<Vec<Original>>,
     cancels: RefCell<Vec<Option<CancelFlag>>>,
     nested: Cell<u32>,
     nested_threads: bool,
     /// Replies to requests that are not the innermost one, by lane.
-    out_of_order: RefCell<FxHashMap<LaneIndex, OutOfOrderReply>>,
+    out_of_order: RefCell<FxHashMap<LaneNumber, OutOfOrderReply>>,
     next_call: Cell<CallId>,
     lost: RefCell<Option<ProtocolError>>,
     poisoned: Cell<bool>,
@@ -125,7 +128,7 @@ impl Session {
             return false;
         };
         self.cancels.try_borrow().is_ok_and(|flags| {
-            let flag = flags.get(usize::from(lane.0));
+            let flag = flags.get(lane.get());
             flag.and_then(Option::as_ref)
                 .is_some_and(|flag| flag.get() != 0)
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, Result};
 use hostd_protocol::frame::{FrameKind, Header};
-use hostd_protocol::ids::{HOME_LANE, LaneIndex};
+use hostd_protocol::ids::{HOME_LANE, LaneNumber};
 
 use super::Session;
 
@@ -87,7 +87,7 @@ impl Session {
         }
     }
 
-    fn serve_outermost(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result {
+    fn serve_outermost(&self, lane: LaneNumber, body: &mut Vec<u8>) -> Result {
         if lane == HOME_LANE {
             return Err(ProtocolError::violation("a request on lane 0"));
         }
@@ -95,7 +95,7 @@ impl Session {
         if header.kind != FrameKind::Request {
             return Err(ProtocolError::violation("a reply without a request"));
         }
-        self.serve_lane(lane, &header, body)?;
+        self.serve_lane(lane, &header, body);
         self.host.note_activity();
         if self.served.get().is_multiple_of(AGE_INTERVAL_CALLS) {
             self.age();
@@ -111,35 +111,24 @@ impl Session {
     }
 
     /// Serves a request; meanwhile its lane is the one that is being served.
-    pub(super) fn serve_lane(
-        &self,
-        lane: LaneIndex,
-        header: &Header,
-        body: &mut Vec<u8>,
-    ) -> Result {
-        self.cache_cancel_flag(lane)?;
+    pub(super) fn serve_lane(&self, lane: LaneNumber, header: &Header, body: &mut Vec<u8>) {
+        self.cache_cancel_flag(lane);
         let below = self.lane.replace(Some(lane));
         // A crash record names the lane.
-        let outer = self.hooks.swap_lane(u32::from(lane.0));
+        let outer = self.hooks.swap_lane(u32::from(lane.number()));
         self.serve(lane, header, body);
         self.hooks.swap_lane(outer);
         self.lane.set(below);
-        Ok(())
     }
 
     /// Caches the cancel word of the lane for the interrupt handler.
-    fn cache_cancel_flag(&self, lane: LaneIndex) -> Result {
-        let index = usize::from(lane.0);
+    fn cache_cancel_flag(&self, lane: LaneNumber) {
         let mut flags = self.cancels.borrow_mut();
-        if flags.get(index).is_none_or(Option::is_none) {
-            let flag = self.end.borrow().cancel_flag(lane)?;
-            if flags.len() <= index {
-                flags.resize(index + 1, None);
-            }
-            if let Some(slot) = flags.get_mut(index) {
-                *slot = Some(flag);
-            }
+        if flags.len() <= lane.get() {
+            flags.resize(lane.get() + 1, None);
         }
-        Ok(())
+        if let Some(slot) = flags.get_mut(lane.get()) {
+            slot.get_or_insert_with(|| self.end.borrow().cancel_flag(lane));
+        }
     }
 }

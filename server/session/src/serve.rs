@@ -6,7 +6,7 @@ use std::rc::Rc;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
-use hostd_protocol::ids::{CallId, LaneIndex};
+use hostd_protocol::ids::{CallId, LaneNumber};
 use hostd_protocol::value::ValueReader;
 
 use super::Session;
@@ -16,7 +16,7 @@ use crate::marshal::{Changes, Encoded, Encoder, Sent};
 
 impl Session {
     /// Serves a request whose body is `body`; the memory of `body` is returned for the next one.
-    pub(super) fn serve(&self, lane: LaneIndex, header: &Header, body: &mut Vec<u8>) {
+    pub(super) fn serve(&self, lane: LaneNumber, header: &Header, body: &mut Vec<u8>) {
         let level = self.levels.borrow_mut().pop().unwrap_or_default();
         level.body.replace(std::mem::take(body));
         self.open.borrow_mut().push(Rc::clone(&level));
@@ -81,7 +81,7 @@ impl Session {
     /// Sends the reply. What cannot be sent becomes a failure that says so.
     fn reply(
         &self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         header: &Header,
         level: &Level,
         mut answer: Result<Answer, Refusal>,
@@ -114,7 +114,7 @@ impl Session {
         }
     }
 
-    fn transmit(&self, lane: LaneIndex, header: &Header, buffers: &mut FrameBuffers) {
+    fn transmit(&self, lane: LaneNumber, header: &Header, buffers: &mut FrameBuffers) {
         let frame = buffers.builder.finish(header.call, self.generation);
         let sent = frame.and_then(|frame| self.send_frame(lane, frame));
         if let Err(error) = sent {
@@ -245,7 +245,7 @@ impl Session {
     }
 
     #[cold]
-    fn panicked(&self, lane: LaneIndex, header: &Header, level: &Level) {
+    fn panicked(&self, lane: LaneNumber, header: &Header, level: &Level) {
         let call = CallKind::from_number(header.number).map_or("unknown call", CallKind::name);
         tracing::error!(target: "napi_hostd", call, "the host panicked while it served a call");
         self.poisoned.set(true);

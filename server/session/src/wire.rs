@@ -3,7 +3,7 @@
 
 use hostd_protocol::error::Result;
 use hostd_protocol::frame::Header;
-use hostd_protocol::ids::LaneIndex;
+use hostd_protocol::ids::LaneNumber;
 
 use super::Session;
 
@@ -13,7 +13,7 @@ use crate::fault::{self, Place};
 impl Session {
     /// Sends a frame; waits while there is no room.
     #[inline]
-    pub(super) fn send_frame(&self, lane: LaneIndex, frame: &[u8]) -> Result {
+    pub(super) fn send_frame(&self, lane: LaneNumber, frame: &[u8]) -> Result {
         let send = |frame: &[u8]| self.end.borrow_mut().send(lane, frame);
         #[cfg(feature = "faults")]
         fault::end_allocations(frame);
@@ -34,7 +34,7 @@ impl Session {
 
     /// Receives a frame; waits for it.
     #[inline]
-    pub(super) fn receive_frame(&self, lane: LaneIndex, body: &mut Vec<u8>) -> Result<Header> {
+    pub(super) fn receive_frame(&self, lane: LaneNumber, body: &mut Vec<u8>) -> Result<Header> {
         #[cfg(feature = "faults")]
         fault::read("unread", Place::Before);
         let header = self.end.borrow_mut().receive(lane, body)?;

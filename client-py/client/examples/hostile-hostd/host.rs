@@ -12,7 +12,7 @@ use hostd_protocol::carrier::{HostEnd, Wake};
 use hostd_protocol::control::{HostMessage, LogLevel};
 use hostd_protocol::error::Result;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header, read_releases};
-use hostd_protocol::ids::{CallId, Generation, HOME_LANE, LaneIndex, SlotId};
+use hostd_protocol::ids::{CallId, Generation, HOME_LANE, LaneNumber, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{Token, ValueReader, ValueWriter};
@@ -69,7 +69,7 @@ const MANNERS: &[Manner] = &[
 /// A request of the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    pub(crate) lane: LaneIndex,
+    pub(crate) lane: LaneNumber,
     pub(crate) header: Header,
     call: CallKind,
     depth: u32,
@@ -133,7 +133,7 @@ impl Host {
         }
     }
 
-    fn serve(&mut self, lane: LaneIndex, header: Header, body: &[u8], depth: u32) -> Result {
+    fn serve(&mut self, lane: LaneNumber, header: Header, body: &[u8], depth: u32) -> Result {
         let shapes = self.held.read(&header, body);
         let Some(call) = CallKind::from_number(header.number) else {
             return Ok(());
@@ -173,7 +173,7 @@ impl Host {
             },
             Manner::Trickle => self.trickle(asked),
             Manner::Late => {
-                let cancel = self.end.cancel_flag(lane)?;
+                let cancel = self.end.cancel_flag(lane);
                 let end = Instant::now() + Duration::from_secs(5);
                 while cancel.get() == 0 && Instant::now() < end {
                     thread::sleep(Duration::from_millis(1));
@@ -375,7 +375,7 @@ impl Host {
 
     pub(crate) fn send(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         mut frame: FrameBuilder,
         call: CallId,
         manner: Manner,
@@ -392,7 +392,7 @@ impl Host {
 
     fn send_as(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         mut frame: FrameBuilder,
         (call, id): (CallKind, CallId),
         manner: Manner,
@@ -408,7 +408,7 @@ impl Host {
         self.send(lane, frame, id, manner, chance)
     }
 
-    fn write(&mut self, lane: LaneIndex, frame: &[u8]) -> Result {
+    fn write(&mut self, lane: LaneNumber, frame: &[u8]) -> Result {
         if lane == HOME_LANE && !self.end.try_notice(frame)? {
             return Ok(());
         }

@@ -21,7 +21,7 @@ use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::handshake::Hello;
-use hostd_protocol::ids::{CallId, LaneIndex};
+use hostd_protocol::ids::{CallId, LaneNumber};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{Token, ValueReader};
 use rustix::process::{Signal, getpid, kill_process};
@@ -167,7 +167,7 @@ impl Fake<'_> {
     /// Performs the action and writes the reply to `frame`; an exit code ends the process instead.
     fn act(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         header: Header,
         script: &str,
         frame: &mut FrameBuilder,
@@ -274,7 +274,7 @@ impl Fake<'_> {
     /// Answers with the beginning of a frame, and then byte by byte.
     fn trickle(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         header: Header,
         frame: &mut FrameBuilder,
         (beginning, pause): (usize, Duration),
@@ -291,8 +291,8 @@ impl Fake<'_> {
     }
 
     /// Waits until the call is cancelled.
-    fn heed(&mut self, lane: LaneIndex) -> Result<(), ProtocolError> {
-        let flag = self.end.cancel_flag(lane)?;
+    fn heed(&mut self, lane: LaneNumber) -> Result<(), ProtocolError> {
+        let flag = self.end.cancel_flag(lane);
         while flag.get() == 0 {
             thread::sleep(Duration::from_millis(1));
         }
@@ -301,7 +301,7 @@ impl Fake<'_> {
 
     fn call_back(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         header: Header,
         frame: &mut FrameBuilder,
     ) -> Result<FrameKind, ProtocolError> {

@@ -14,7 +14,7 @@ use crate::lane::{Direction, Interest, LaneNumber};
 use crate::parker::{ClientAnnouncement, HostAnnouncement, publish_fence};
 use crate::ring::{Consumer, Producer};
 use crate::sync::{Acquire, Relaxed, Release, SeqCst, fence, pause};
-use crate::top::ClientTop;
+use crate::top::try_take;
 use crate::uninit::{append, as_uninit};
 
 /// How a wait ended.
@@ -89,7 +89,7 @@ impl ClientRings {
     #[inline]
     pub fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize, Violation> {
         let limit = limit.min(self.readable()?);
-        append(target, limit, |spare| self.read_uninit(spare))
+        append(target, limit, |target| self.read_uninit(target))
     }
 
     fn read_uninit(&mut self, target: &mut [MaybeUninit<u8>]) -> Result<usize, Violation> {
@@ -265,42 +265,11 @@ impl ClientRings {
         Ok(ready.then_some(()))
     }
 
-    /// A handle that other threads may use while this one waits.
-    pub fn handle(&self) -> LaneHandle {
-        LaneHandle::new(Arc::clone(&self.area), self.index)
-    }
-
-    /// Announces a turn on this lane: see [`ClientTop::try_take`].
+    /// Announces a turn on this lane, if the JS thread is at its top and no other turn is
+    /// announced. Then the turn is to be sent at once: the host waits for it. Otherwise the host
+    /// requests another turn when it comes to its top.
     pub fn try_take_top(&self) -> bool {
-        ClientTop(Arc::clone(&self.area)).try_take(self.index)
-    }
-
-    /// Sets the cancel word: see [`LaneHandle::set_cancel`].
-    pub fn set_cancel(&self, word: u32) {
-        set_cancel(&self.area, self.index, word);
-    }
-}
-
-/// What other threads may do to a lane that is leased.
-#[derive(Debug, Clone)]
-pub struct LaneHandle {
-    area: Arc<Area>,
-    index: LaneNumber,
-}
-
-impl LaneHandle {
-    pub(super) fn new(area: Arc<Area>, index: LaneNumber) -> Self {
-        Self { area, index }
-    }
-
-    /// The lane's number.
-    pub fn index(&self) -> LaneNumber {
-        self.index
-    }
-
-    /// Wakes the thread of this process that waits on the lane, which then calls its check.
-    pub fn wake(&self) {
-        self.area.lane(self.index).parker.0.unpark();
+        try_take(&self.area, self.index)
     }
 
     /// Sets the cancel word, which the host reads with
@@ -311,7 +280,7 @@ impl LaneHandle {
     }
 }
 
-fn set_cancel(area: &Area, index: LaneNumber, word: u32) {
+pub(super) fn set_cancel(area: &Area, index: LaneNumber, word: u32) {
     area.lane(index).cancel.0.store(word, Release);
     if word != 0 {
         publish_fence();

@@ -15,14 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use self::lane::cancel_word;
-pub use self::lane::{ClientRings, LaneHandle, Waited};
+pub use self::lane::{ClientRings, Waited};
 #[cfg(not(loom))]
 pub use self::waiter::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
 use crate::area::Area;
 use crate::error::Stopped;
 use crate::lane::{HOME_LANE, LANES, LaneNumber};
 use crate::lease::Leases;
-use crate::top::ClientTop;
 use crate::wake_pipe::ClientPipeWord;
 
 /// The client's end of a segment. Cloning it is cheap; any thread may use it.
@@ -38,7 +37,6 @@ pub struct SegmentClient {
 struct Shared {
     area: Arc<Area>,
     leases: Leases,
-    home_leased: AtomicBool,
     /// The host is gone.
     disconnected: AtomicBool,
     lanes: [UnsafeCell<ClientRings>; LANES],
@@ -56,12 +54,10 @@ impl SegmentClient {
             let index = LaneNumber::new(number).unwrap_or(HOME_LANE);
             UnsafeCell::new(ClientRings::new(Arc::clone(&area), index))
         });
-        let home_leased = AtomicBool::new(false);
         Self {
             shared: Arc::new(Shared {
                 area,
-                leases: Leases::new(),
-                home_leased,
+                leases: Leases::default(),
                 disconnected: AtomicBool::new(false),
                 lanes,
             }),
@@ -74,11 +70,10 @@ impl SegmentClient {
     /// its memory warm and its spinning adapted.
     #[inline]
     pub fn try_lease(&self, hint: Option<LaneNumber>) -> Option<Lease> {
-        let index = self.shared.leases.try_lease(hint)?;
-        Some(Lease {
-            shared: Arc::clone(&self.shared),
-            index,
-        })
+        self.shared
+            .leases
+            .try_lease(hint)
+            .map(|index| self.leased(index))
     }
 
     /// Leases a lane for a call; waits for one if none is free, first come first served, for as
@@ -92,21 +87,19 @@ impl SegmentClient {
             return Ok(lease);
         }
         let index = self.shared.leases.lease(hint, check)?;
-        Ok(Lease {
-            shared: Arc::clone(&self.shared),
-            index,
-        })
+        Ok(self.leased(index))
     }
 
     /// Leases the home lane, on which the host's one-way frames come. None if it is leased.
     pub fn try_lease_home(&self) -> Option<Lease> {
-        if self.shared.home_leased.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        Some(Lease {
-            shared: Arc::clone(&self.shared),
-            index: HOME_LANE,
-        })
+        let leases = &self.shared.leases;
+        leases.try_lease_home().then(|| self.leased(HOME_LANE))
+    }
+
+    #[inline]
+    fn leased(&self, index: LaneNumber) -> Lease {
+        let shared = Arc::clone(&self.shared);
+        Lease { shared, index }
     }
 
     /// Has every thread of this process that waits on a lane or for one call its check: after a flag
@@ -131,14 +124,9 @@ impl SegmentClient {
         self.shared.disconnected.load(Ordering::Acquire)
     }
 
-    /// A handle to a lane that other threads may use while it is leased.
-    pub fn handle(&self, index: LaneNumber) -> LaneHandle {
-        LaneHandle::new(Arc::clone(&self.shared.area), index)
-    }
-
-    /// The word that says whether the JS thread is at its top.
-    pub fn top(&self) -> ClientTop {
-        ClientTop(Arc::clone(&self.shared.area))
+    /// As [`ClientRings::set_cancel`], also while another thread has leased the lane.
+    pub fn set_cancel(&self, index: LaneNumber, word: u32) {
+        lane::set_cancel(&self.shared.area, index, word);
     }
 
     /// The word of the wake pipe.
@@ -206,10 +194,6 @@ impl Drop for Lease {
             return;
         }
         self.notify();
-        if self.index == HOME_LANE {
-            self.shared.home_leased.store(false, Ordering::Release);
-        } else {
-            self.shared.leases.give_back(self.index);
-        }
+        self.shared.leases.give_back(self.index);
     }
 }

@@ -74,7 +74,7 @@ impl HostRings {
     #[inline]
     pub fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize, Violation> {
         let limit = limit.min(self.readable()?);
-        append(target, limit, |spare| self.read_uninit(spare))
+        append(target, limit, |target| self.read_uninit(target))
     }
 
     fn read_uninit(&mut self, target: &mut [MaybeUninit<u8>]) -> Result<usize, Violation> {

@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
-use hostd_shm::Interest;
+use hostd_shm::{Interest, LANES};
 use tokio::sync::Notify;
 
 use super::sync::{lock, wait_on};
 use crate::carrier::waiting::{Idle, slice};
-use crate::control::LANES;
 use crate::error::{ProtocolError, Result};
-use crate::ids::LaneIndex;
+use crate::ids::LaneNumber;
 
 /// A queue takes this many bytes before its writer waits.
 pub(super) const QUEUE_BYTES: usize = 256 << 10;
@@ -19,7 +18,7 @@ pub(super) const QUEUE_BYTES: usize = 256 << 10;
 /// The queues of one direction, and what is notified of them.
 #[derive(Debug)]
 pub(in crate::carrier) struct Direction {
-    channels: [Channel; LANES as usize],
+    channels: [Channel; LANES],
     pub(in crate::carrier) notifier: Notifier,
 }
 
@@ -42,59 +41,66 @@ impl Direction {
         self.notifier.wake();
     }
 
-    pub(super) fn channel(&self, lane: LaneIndex) -> Result<&Channel> {
-        self.channels
-            .get(usize::from(lane.0))
-            .ok_or(ProtocolError::violation("a lane that does not exist"))
+    fn channel(&self, lane: LaneNumber) -> &Channel {
+        &self.channels[lane.get()]
     }
 
-    pub(in crate::carrier) fn push(&self, lane: LaneIndex, bytes: &[u8]) -> Result<usize> {
-        let channel = self.channel(lane)?;
-        let pushed = {
-            let mut queue = lock(&channel.queue);
-            let fits = bytes.len().min(QUEUE_BYTES - queue.len().min(QUEUE_BYTES));
-            let reserved = queue.try_reserve(fits);
-            reserved.map_err(|_| ProtocolError::Memory { bytes: fits })?;
-            queue.extend(&bytes[..fits]);
-            channel.changed.notify_all();
-            fits
-        };
-        if pushed > 0 {
-            self.notifier.mark_ready(lane);
-        }
-        Ok(pushed)
+    fn queue(&self, lane: LaneNumber) -> MutexGuard<'_, VecDeque<u8>> {
+        lock(&self.channel(lane).queue)
+    }
+
+    /// Bytes in a queue.
+    pub(super) fn held(&self, lane: LaneNumber) -> usize {
+        self.queue(lane).len()
+    }
+
+    /// Takes what fits of `bytes`, and returns how much that was.
+    pub(in crate::carrier) fn push(&self, lane: LaneNumber, bytes: &[u8]) -> Result<usize> {
+        let queue = self.queue(lane);
+        let fits = bytes.len().min(QUEUE_BYTES.saturating_sub(queue.len()));
+        self.append(lane, queue, &bytes[..fits])?;
+        Ok(fits)
     }
 
     /// Takes all of `bytes`, even if the queue is full; false if it would be longer than `limit`.
     pub(in crate::carrier) fn push_within(
         &self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         bytes: &[u8],
         limit: usize,
     ) -> Result<bool> {
-        let channel = self.channel(lane)?;
-        let fits = {
-            let mut queue = lock(&channel.queue);
-            let fits = queue.len().saturating_add(bytes.len()) <= limit;
-            if fits {
-                queue.extend(bytes);
-                channel.changed.notify_all();
-            }
-            fits
-        };
+        let queue = self.queue(lane);
+        let fits = queue.len().saturating_add(bytes.len()) <= limit;
         if fits {
-            self.notifier.mark_ready(lane);
+            self.append(lane, queue, bytes)?;
         }
         Ok(fits)
     }
 
+    fn append(
+        &self,
+        lane: LaneNumber,
+        mut queue: MutexGuard<'_, VecDeque<u8>>,
+        bytes: &[u8],
+    ) -> Result {
+        let reserved = queue.try_reserve(bytes.len());
+        reserved.map_err(|_| ProtocolError::Memory { bytes: bytes.len() })?;
+        queue.extend(bytes);
+        drop(queue);
+        if !bytes.is_empty() {
+            self.channel(lane).changed.notify_all();
+            self.notifier.mark_ready(lane);
+        }
+        Ok(())
+    }
+
     pub(in crate::carrier) fn pull(
         &self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         limit: usize,
         mut each: impl FnMut(&[u8]),
-    ) -> Result<usize> {
-        let channel = self.channel(lane)?;
+    ) -> usize {
+        let channel = self.channel(lane);
         let mut queue = lock(&channel.queue);
         let count = limit.min(queue.len());
         let (front, back) = queue.as_slices();
@@ -106,29 +112,22 @@ impl Direction {
             channel.changed.notify_all();
             channel.space.notify_one();
         }
-        Ok(count)
-    }
-
-    pub(super) fn has(&self, lane: LaneIndex) -> bool {
-        self.channel(lane)
-            .is_ok_and(|channel| !lock(&channel.queue).is_empty())
+        count
     }
 
     /// Waits until a queue has space, in a task.
-    pub(in crate::carrier) async fn space(&self, lane: LaneIndex) {
-        if let Ok(channel) = self.channel(lane) {
-            channel.space.notified().await;
-        }
+    pub(in crate::carrier) async fn space(&self, lane: LaneNumber) {
+        self.channel(lane).space.notified().await;
     }
 
     pub(super) fn wait(
         &self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         interest: Interest,
         gone: &AtomicBool,
         idle: &mut dyn Idle,
     ) -> Result {
-        let channel = self.channel(lane)?;
+        let channel = self.channel(lane);
         let is_ready = |queue: &VecDeque<u8>| {
             if interest == Interest::Space {
                 queue.len() < QUEUE_BYTES
@@ -189,12 +188,12 @@ impl Notifier {
         self.notify.notify_one();
     }
 
-    pub(in crate::carrier) fn mark_ready(&self, lane: LaneIndex) {
-        self.change(|marks| marks.ready |= 1 << lane.0);
+    pub(in crate::carrier) fn mark_ready(&self, lane: LaneNumber) {
+        self.change(|marks| marks.ready |= lane.bit());
     }
 
-    pub(super) fn mark_cancel(&self, lane: LaneIndex) {
-        self.change(|marks| marks.cancels |= 1 << lane.0);
+    pub(super) fn mark_cancel(&self, lane: LaneNumber) {
+        self.change(|marks| marks.cancels |= lane.bit());
     }
 
     pub(in crate::carrier) fn wake(&self) {
@@ -211,12 +210,4 @@ impl Notifier {
             self.notify.notified().await;
         }
     }
-}
-
-pub(super) fn fill(direction: &Direction, lane: LaneIndex, target: &mut [u8]) -> Result<usize> {
-    let mut at = 0;
-    direction.pull(lane, target.len(), |bytes| {
-        target[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
-    })
 }

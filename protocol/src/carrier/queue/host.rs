@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_shm::Interest;
+use hostd_shm::{Interest, ReadyBitmap};
 
-use super::direction::{QUEUE_BYTES, fill};
-use super::shared::Queues;
+use super::direction::QUEUE_BYTES;
+use super::shared::{QueuePort, Queues, Side};
 use super::sync::{lock, wait_on};
-use crate::carrier::port::{self, Port};
-use crate::carrier::waiting::{Idle, Interrupted, Uninterruptible, Wake};
-use crate::control::LANES;
+use crate::carrier::port;
+use crate::carrier::waiting::{Interrupted, Uninterruptible, Wake};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
-use crate::ids::{HOME_LANE, LaneIndex};
+use crate::ids::{HOME_LANE, LaneNumber};
 
 /// The host's end.
 #[derive(Debug)]
 pub struct QueueHost {
     pub(in crate::carrier) queues: Arc<Queues>,
     ready: u64,
-    last: u32,
+    /// The lane from which the next round begins.
+    start: u8,
     /// Notices that are sent when the JS thread is at its top.
     held: Vec<u8>,
     /// Called before each park; this end never spins, so what it returns has no effect.
@@ -32,7 +32,7 @@ impl QueueHost {
         Self {
             queues,
             ready: 0,
-            last: 0,
+            start: 0,
             held: Vec::new(),
             on_idle: |_| false,
         }
@@ -66,11 +66,12 @@ impl QueueHost {
                     return Ok(Wake::Woken);
                 }
             }
-            while let Some(lane) = self.next_ready() {
-                if self.queues.to_host.has(lane) {
+            for lane in ReadyBitmap::new(self.ready, self.start) {
+                if self.queues.to_host.held(lane) > 0 {
+                    self.start = lane.number().wrapping_add(1) % 64;
                     return Ok(Wake::Lane(lane));
                 }
-                self.ready &= !(1 << lane.0);
+                self.ready &= !lane.bit();
             }
             if self.queues.is_gone() {
                 return Err(ProtocolError::Disconnected);
@@ -78,26 +79,22 @@ impl QueueHost {
         }
     }
 
-    /// Round robin: the first lane after the last one.
-    fn next_ready(&mut self) -> Option<LaneIndex> {
-        if self.ready == 0 {
-            return None;
+    fn port(&self, lane: LaneNumber) -> QueuePort<'_> {
+        QueuePort {
+            queues: &self.queues,
+            side: Side::Host,
+            lane,
         }
-        let start = (self.last + 1) % 64;
-        self.last = (start + self.ready.rotate_right(start).trailing_zeros()) % 64;
-        Some(LaneIndex(u16::try_from(self.last).unwrap_or(0)))
     }
 
-    pub(in crate::carrier) fn send(&mut self, lane: LaneIndex, frame: &[u8]) -> Result {
+    pub(in crate::carrier) fn send(&mut self, lane: LaneNumber, frame: &[u8]) -> Result {
         self.queues.check()?;
-        let queues = &self.queues;
-        port::send(&mut HostPort { queues, lane }, frame, &mut Uninterruptible)
+        port::send(&mut self.port(lane), frame, &mut Uninterruptible)
     }
 
     pub(in crate::carrier) fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
-        let channel = self.queues.to_client.channel(HOME_LANE)?;
         // Only this end writes, so what is free stays free.
-        let queued = lock(&channel.queue).len() + self.held.len();
+        let queued = self.queues.to_client.held(HOME_LANE) + self.held.len();
         let fits = queued + frame.len() <= QUEUE_BYTES;
         if fits {
             self.held.extend_from_slice(frame);
@@ -107,7 +104,7 @@ impl QueueHost {
 
     pub(in crate::carrier) fn wait_for(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         timeout: Duration,
     ) -> Result<bool> {
         let deadline = Instant::now().checked_add(timeout);
@@ -126,50 +123,19 @@ impl QueueHost {
         }
     }
 
-    pub(in crate::carrier) fn withdrawn(&self, other_than: LaneIndex) -> Option<LaneIndex> {
-        let mut lanes = (1..LANES).map(LaneIndex);
-        lanes.find(|&lane| {
-            lane != other_than && self.queues.cancel(lane) != 0 && self.queues.to_host.has(lane)
+    pub(in crate::carrier) fn withdrawn(&self, other_than: LaneNumber) -> Option<LaneNumber> {
+        LaneNumber::all().find(|&lane| {
+            let is_cancelled = lane != other_than && self.queues.cancel(lane) != 0;
+            is_cancelled && self.queues.to_host.held(lane) > 0
         })
     }
 
     pub(in crate::carrier) fn receive(
         &mut self,
-        lane: LaneIndex,
+        lane: LaneNumber,
         body: &mut Vec<u8>,
     ) -> Result<Header> {
-        let queues = &self.queues;
-        let mut port = HostPort { queues, lane };
-        port::receive(&mut port, body, &queues.terms, &mut Uninterruptible)
-    }
-}
-
-struct HostPort<'a> {
-    queues: &'a Queues,
-    lane: LaneIndex,
-}
-
-impl Port for HostPort<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.queues.to_client.push(self.lane, bytes)
-    }
-
-    fn read(&mut self, target: &mut [u8]) -> Result<usize> {
-        fill(&self.queues.to_host, self.lane, target)
-    }
-
-    fn read_onto(&mut self, target: &mut Vec<u8>, limit: usize) -> Result<usize> {
-        self.queues
-            .to_host
-            .pull(self.lane, limit, |bytes| target.extend_from_slice(bytes))
-    }
-
-    fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
-        let direction = if interest == Interest::Space {
-            &self.queues.to_client
-        } else {
-            &self.queues.to_host
-        };
-        direction.wait(self.lane, interest, &self.queues.gone, idle)
+        let terms = self.queues.terms;
+        port::receive(&mut self.port(lane), body, &terms, &mut Uninterruptible)
     }
 }

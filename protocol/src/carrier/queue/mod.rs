@@ -3,11 +3,9 @@
 mod client;
 mod direction;
 mod host;
-mod leases;
 mod shared;
 mod sync;
 
-pub(super) use client::{QueueClient, QueueLane};
-pub(super) use direction::Direction;
+pub(super) use client::QueueLane;
 pub(super) use host::QueueHost;
-pub(super) use shared::Queues;
+pub(super) use shared::{Queues, Side};

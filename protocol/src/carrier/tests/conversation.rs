@@ -95,7 +95,7 @@ pub(super) fn frame_larger_than_the_ring_is_streamed(pair: Pair) {
 pub(super) fn conversation_nests(pair: Pair) {
     const DEPTH: u8 = 20;
 
-    fn host_serves(host: &mut HostEnd, lane: LaneIndex, pending: &mut Pending) -> Result {
+    fn host_serves(host: &mut HostEnd, lane: LaneNumber, pending: &mut Pending) -> Result {
         let mut body = Vec::new();
         let header = host.receive(lane, &mut body)?;
         pending.asked(&header)?;

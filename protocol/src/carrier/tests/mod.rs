@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::error::{ProtocolError, Result};
 use crate::frame::{FrameBuilder, FrameKind, HEADER_BYTES, Header};
-use crate::ids::{CallId, Generation, LaneIndex};
+use crate::ids::{CallId, Generation, LaneNumber};
 use crate::limits::Limits;
 use crate::pending::Pending;
 

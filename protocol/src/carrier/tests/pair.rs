@@ -125,7 +125,7 @@ pub(super) fn frame(kind: FrameKind, number: u16, call: CallId, body: &[u8]) -> 
     builder.finish(call, GENERATION).unwrap().to_vec()
 }
 
-pub(super) fn next_lane(host: &mut HostEnd) -> Result<LaneIndex> {
+pub(super) fn next_lane(host: &mut HostEnd) -> Result<LaneNumber> {
     loop {
         if let Wake::Lane(lane) = host.wait(None)? {
             return Ok(lane);
