@@ -189,9 +189,9 @@ impl Conversation {
                 let Some(open) = self.pending.innermost().filter(|open| open.by == By::Them) else {
                     return Err(nothing_to_answer());
                 };
-                frame.finish_as(open.number, open.call, self.instance.generation)?;
+                let bytes = frame.finish_as(open.number, open.call, self.instance.generation)?;
                 self.pending.answer()?;
-                frame.finish_as(open.number, open.call, self.instance.generation)?
+                bytes
             }
             FrameKind::Notice => return Err(nothing_to_answer()),
         };

@@ -15,13 +15,14 @@ use hostd_protocol::control::ClientMessage;
 use hostd_protocol::ids::{Generation, LaneNumber};
 use hostd_protocol::limits::Limits;
 use rustix::process::{Signal, pidfd_send_signal};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::cache::Unsaved;
 use crate::cause::{Cause, Kill};
+use crate::fork::{self, PerProcess};
 use crate::report::Running;
 use crate::wake_pipe::WakePipe;
-use crate::{ClientError, ExitReport, fork, lock};
+use crate::{ClientError, ExitReport, lock};
 
 /// How long an exit report is waited for: longer than the supervisor needs to make one.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,7 +82,8 @@ pub(crate) struct HostInstance {
     /// Its resource limits.
     pub(crate) bounds: Option<Bounds>,
     pub(crate) outbox: Outbox,
-    pub(crate) shutdown: Shutdown,
+    /// When it is killed, once it was told to end.
+    pub(crate) shutdown: watch::Sender<Option<Instant>>,
     /// Whether it was prepared, so that any thread may call it.
     serving: AtomicBool,
     /// Whether it takes no further conversations.
@@ -107,19 +109,6 @@ struct LastCall {
     export: Option<String>,
 }
 
-/// The deadline of a shutdown, once the host was told to end.
-#[derive(Debug, Default)]
-pub(crate) struct Shutdown {
-    deadline: Mutex<Option<Instant>>,
-    pub(crate) changed: Notify,
-}
-
-impl Shutdown {
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        *lock(&self.deadline)
-    }
-}
-
 impl HostInstance {
     pub(crate) fn new(
         generation: Generation,
@@ -138,7 +127,7 @@ impl HostInstance {
             applied,
             bounds,
             outbox,
-            shutdown: Shutdown::default(),
+            shutdown: watch::Sender::default(),
             serving: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             finalized: AtomicBool::new(false),
@@ -150,10 +139,10 @@ impl HostInstance {
             epoch: fork::epoch(),
             unsaved: Mutex::new(unsaved),
         });
-        let mut instances = lock(&INSTANCES);
-        instances.retain(|instance| instance.strong_count() > 0);
-        instances.push(Arc::downgrade(&instance));
-        drop(instances);
+        INSTANCES.with(|instances| {
+            instances.retain(|instance| instance.strong_count() > 0);
+            instances.push(Arc::downgrade(&instance));
+        });
         instance
     }
 
@@ -210,13 +199,12 @@ impl HostInstance {
             return;
         }
         let deadline = Instant::now() + grace;
-        let mut earliest = lock(&self.shutdown.deadline);
-        *earliest = Some(earliest.map_or(deadline, |other| other.min(deadline)));
-        drop(earliest);
-        // After the deadline, which says that an end is no death: the host may end at once. This fails
-        // only if the host is gone.
+        // Before the host can end because of it: the deadline says that an end is no death.
+        self.shutdown.send_modify(|earliest| {
+            *earliest = Some(earliest.map_or(deadline, |other| other.min(deadline)));
+        });
+        // This fails only if the host is gone.
         let _ = self.outbox.send(&ClientMessage::Shutdown);
-        self.shutdown.changed.notify_one();
     }
 
     /// Publishes the exit report to all threads that wait for it, and disconnects the carrier.
@@ -233,22 +221,12 @@ impl HostInstance {
         if !self.is_ours() {
             return None;
         }
-        let deadline = Instant::now() + timeout;
-        let mut report = lock(&self.report);
-        loop {
-            if let Some(report) = &*report {
-                return Some(Arc::clone(report));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            report = self
-                .reported
-                .wait_timeout(report, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let report = lock(&self.report);
+        let waited = self
+            .reported
+            .wait_timeout_while(report, timeout, |report| report.is_none());
+        let (report, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        report.clone()
     }
 
     /// The error of a conversation whose host is gone: waits for the exit report, and names the export
@@ -324,19 +302,13 @@ impl HostInstance {
 }
 
 /// The instances that this process started. A forked child detaches from their shared memory.
-static INSTANCES: Mutex<Vec<Weak<HostInstance>>> = Mutex::new(Vec::new());
+static INSTANCES: PerProcess<Vec<Weak<HostInstance>>> = PerProcess::new();
 
-/// To be called in a forked child before anything else of this crate: its clients then behave as
-/// if they had not been started, and conversations of the parent write nothing.
-pub fn forked() {
-    fork::advance();
-    // A thread that does not exist in the child may have held the lock.
-    if let Ok(mut instances) = INSTANCES.try_lock() {
-        for instance in std::mem::take(&mut *instances) {
-            if let Some(instance) = instance.upgrade() {
-                #[cfg(target_os = "linux")]
-                instance.end.detach_forked();
-            }
+/// Detaches a forked child from the shared memory of its parent.
+pub(crate) fn forked() {
+    for instance in INSTANCES.forked().unwrap_or_default() {
+        if let Some(instance) = instance.upgrade() {
+            instance.end.detach_forked();
         }
     }
 }

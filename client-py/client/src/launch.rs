@@ -27,7 +27,7 @@ use crate::error::SpawnError;
 use crate::instance::Process;
 use crate::options::{Carrier, HostConfig};
 use crate::scratch::{PlannedScratch, ScratchFolder};
-use crate::wake_pipe::{UnboundPipe, WakePipe};
+use crate::wake_pipe::WakePipe;
 
 /// A process that was started and has sent nothing yet.
 #[derive(Debug)]
@@ -52,10 +52,8 @@ pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Lau
     };
     let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
     // Without the pipe, a thread receives the requests for turns.
-    let made = end
-        .pipe_word()
-        .and_then(|word| Some((UnboundPipe::new().ok()?, word)));
-    let (wake_pipe, pipe_fd) = made.map(|((pipe, fd), word)| (pipe.bind(word), fd)).unzip();
+    let word = end.pipe_word();
+    let (wake_pipe, pipe_fd) = word.and_then(|word| WakePipe::new(word).ok()).unzip();
     let mut handover = Handover::default();
     handover.add(Role::Lanes, lanes);
     handover.add(Role::CrashPage, crash_fd);

@@ -55,7 +55,6 @@ pub use conversation::{Conversation, HostRef};
 pub use error::{ClientError, SpawnError};
 pub use events::{HostEvents, OutputStream, SpawnThread};
 pub use hostd_protocol::carrier::{Idle, Interrupted, ParkedWait, Uninterruptible};
-pub use instance::forked;
 pub use limits::SandboxLimit;
 pub use loop_signal::{LoopSignal, PipeWatch};
 pub use options::{Carrier, HostConfig, OnStart, RestartMode};
@@ -65,6 +64,16 @@ pub use turn_scheduler::{TurnAction, TurnActions, TurnEvent, TurnScheduler};
 pub use wake_pipe::WakePipe;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// To be called in a forked child before anything else of this crate: its clients then behave as
+/// if they had not been started, and conversations of the parent write nothing.
+pub fn forked() {
+    fork::advance();
+    supervise::forked();
+    poller::forked();
+    scratch::forked();
+    instance::forked();
+}
 
 /// Locks; a panic of another holder leaves no state half-changed.
 #[inline]

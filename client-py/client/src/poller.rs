@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -24,8 +24,9 @@ use tokio::runtime::Handle;
 use crate::cause::Kill;
 use crate::error::SpawnError;
 use crate::events::{HostEvents, SpawnThread};
-use crate::fork;
+use crate::fork::{self, PerProcess};
 use crate::instance::HostInstance;
+use crate::lock;
 
 /// A handler that takes longer than once or twice this time is left to its thread.
 const HANDOVER_AFTER: Duration = Duration::from_millis(10);
@@ -126,7 +127,13 @@ enum Step {
     Wait(Option<Duration>),
 }
 
-static POLLERS: Mutex<Vec<Arc<Poller>>> = Mutex::new(Vec::new());
+static POLLERS: PerProcess<Vec<Arc<Poller>>> = PerProcess::new();
+
+/// A forked child has no threads of its parent.
+pub(crate) fn forked() {
+    // The lanes that they polled are not to be given back.
+    mem::forget(POLLERS.forked());
+}
 /// The program ends: threads that poll do so as well.
 static IS_ENDED: AtomicBool = AtomicBool::new(false);
 
@@ -135,16 +142,10 @@ thread_local! {
     static HANDLING: RefCell<Option<(Arc<Poller>, Arc<PollThread>)>> = const { RefCell::new(None) };
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Has the threads that poll end soon, in a program that ends.
 pub fn end_polling() {
     IS_ENDED.store(true, Ordering::SeqCst);
-    for poller in &*lock(&POLLERS) {
-        poller.waker.wake();
-    }
+    POLLERS.with(|pollers| pollers.iter().for_each(|poller| poller.waker.wake()));
 }
 
 /// This thread is about to wait for long. If it is in a handler, another thread takes its place.
@@ -211,35 +212,33 @@ fn try_to_add(
 
 /// A host has ended: its lane is polled no more.
 pub(crate) fn wake() {
-    for poller in &*lock(&POLLERS) {
-        poller.set_changed();
-    }
+    POLLERS.with(|pollers| pollers.iter().for_each(|poller| poller.set_changed()));
 }
 
 /// A poller of this process that has room for one more lane.
 fn poller(spawn: SpawnThread) -> io::Result<Arc<Poller>> {
-    let mut pollers = lock(&POLLERS);
-    // A forked child has no threads of its parent.
-    pollers.retain(|poller| poller.epoch == fork::epoch());
-    let has_room = |poller: &&Arc<Poller>| poller.lanes.load(Ordering::Relaxed) < WAIT_LANES_MAX;
-    if let Some(poller) = pollers.iter().find(has_room) {
-        return Ok(Arc::clone(poller));
-    }
-    let poller = Arc::new(Poller {
-        epoch: fork::epoch(),
-        waker: LaneWaiterWaker::default(),
-        polled: Mutex::default(),
-        added: Mutex::default(),
-        is_changed: AtomicBool::new(false),
-        lanes: AtomicUsize::new(0),
-        thread: ArcSwap::default(),
-        is_monitored: AtomicBool::new(false),
-        runtime: Handle::current(),
-        spawn,
-    });
-    poller.spawn(poller.thread.load_full())?;
-    pollers.push(Arc::clone(&poller));
-    Ok(poller)
+    POLLERS.with(|pollers| {
+        let has_room =
+            |poller: &&Arc<Poller>| poller.lanes.load(Ordering::Relaxed) < WAIT_LANES_MAX;
+        if let Some(poller) = pollers.iter().find(has_room) {
+            return Ok(Arc::clone(poller));
+        }
+        let poller = Arc::new(Poller {
+            epoch: fork::epoch(),
+            waker: LaneWaiterWaker::default(),
+            polled: Mutex::default(),
+            added: Mutex::default(),
+            is_changed: AtomicBool::new(false),
+            lanes: AtomicUsize::new(0),
+            thread: ArcSwap::default(),
+            is_monitored: AtomicBool::new(false),
+            runtime: Handle::current(),
+            spawn,
+        });
+        poller.spawn(poller.thread.load_full())?;
+        pollers.push(Arc::clone(&poller));
+        Ok(poller)
+    })
 }
 
 /// Receives the notices of a host until it is gone.

@@ -49,12 +49,12 @@ impl ReapOutcome {
 /// When a host was started, and figures of this process at that time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StartRecord {
-    at: Instant,
+    pub(crate) at: Instant,
     /// Peak memory up to this many bytes may be that of the fork of this process, which the kernel counts
     /// as the host's own.
     inherited: u64,
     /// The `RLIMIT_AS` of this process, which its children inherit.
-    address_space: Option<u64>,
+    pub(crate) address_space: Option<u64>,
 }
 
 impl StartRecord {
@@ -67,16 +67,6 @@ impl StartRecord {
             inherited: own.saturating_add(FORK_OVERHEAD_BYTES),
             address_space: getrlimit(Resource::As).current,
         }
-    }
-
-    /// The `RLIMIT_AS` that the host inherited, in bytes.
-    pub(crate) fn address_space(self) -> Option<u64> {
-        self.address_space
-    }
-
-    /// How long ago that was.
-    pub(crate) fn elapsed(self) -> Duration {
-        self.at.elapsed()
     }
 
     /// Reaps the child, which has ended.

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use crate::background;
 use crate::error::SpawnError;
 use crate::folder::open_own;
-use crate::fork;
+use crate::fork::PerProcess;
 use crate::remove::empty;
 
 /// The environment variables that name the folder, and the subfolder that each names.
@@ -63,13 +63,17 @@ pub(crate) struct PlannedScratch {
 #[derive(Debug)]
 struct ClientFolder {
     path: PathBuf,
-    /// The fork epoch of the process that made it.
-    epoch: u32,
     /// It is locked from the first host on.
     lock: Mutex<Option<OwnedFd>>,
 }
 
-static CLIENT_FOLDER: Mutex<Weak<ClientFolder>> = Mutex::new(Weak::new());
+static CLIENT_FOLDER: PerProcess<Weak<ClientFolder>> = PerProcess::new();
+
+/// A forked child has a folder of its own.
+pub(crate) fn forked() {
+    // The weak reference owns nothing.
+    drop(CLIENT_FOLDER.forked());
+}
 
 impl PlannedScratch {
     /// Chooses a random name. The first call removes the folders of killed clients, in the background.
@@ -80,14 +84,14 @@ impl PlannedScratch {
             let _ = background::start(|| sweep(&std::env::temp_dir()));
         }
         let parent = std::env::temp_dir();
-        let mut known = held(&CLIENT_FOLDER);
-        let is_ours = |it: &Arc<ClientFolder>| it.epoch == fork::epoch() && it.parent() == parent;
-        let client = known.upgrade().filter(is_ours).unwrap_or_else(|| {
-            let client = ClientFolder::within(&parent);
-            *known = Arc::downgrade(&client);
-            client
-        });
-        Self::of(client)
+        Self::of(CLIENT_FOLDER.with(|known| {
+            let is_there = |it: &Arc<ClientFolder>| it.parent() == parent;
+            known.upgrade().filter(is_there).unwrap_or_else(|| {
+                let client = ClientFolder::within(&parent);
+                *known = Arc::downgrade(&client);
+                client
+            })
+        }))
     }
 
     fn of(client: Arc<ClientFolder>) -> Self {
@@ -130,7 +134,6 @@ impl ClientFolder {
     fn within(parent: &Path) -> Arc<Self> {
         Arc::new(Self {
             path: parent.join(format!("{NAME_PREFIX}{:016x}", random())),
-            epoch: fork::epoch(),
             lock: Mutex::default(),
         })
     }
@@ -141,7 +144,7 @@ impl ClientFolder {
 
     /// Makes and locks it, unless that was done.
     fn ensure(&self) -> io::Result<()> {
-        let mut held = held(&self.lock);
+        let mut held = crate::lock(&self.lock);
         for _ in 0..CREATE_ATTEMPTS_MAX {
             if held.is_some() {
                 return Ok(());
@@ -156,15 +159,11 @@ impl ClientFolder {
     }
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Drop for ClientFolder {
     /// Removes it: its last host has ended. If a folder in it could not be removed, it stays for the
     /// next client.
     fn drop(&mut self) {
-        if held(&self.lock).is_some() {
+        if crate::lock(&self.lock).is_some() {
             let _ = fs::remove_dir(&self.path);
         }
     }
@@ -318,7 +317,7 @@ mod tests {
         assert!(path.exists());
         // A client that is killed loses its descriptors and removes nothing.
         let client = held.client.as_ref().unwrap();
-        drop(super::held(&client.lock).take());
+        drop(crate::lock(&client.lock).take());
         sweep(parent.path());
         assert!(!path.exists());
     }

@@ -5,9 +5,9 @@
 //! spawned it. It never blocks: blocking work runs on threads of its own.
 
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
@@ -16,7 +16,7 @@ use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 use tokio::runtime::{Builder, Handle};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::attach::Started;
 use crate::attest::{attest, host_of};
@@ -25,6 +25,7 @@ use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
+use crate::fork::PerProcess;
 use crate::instance::HostInstance;
 use crate::launch::{self, Launched};
 use crate::memory;
@@ -48,13 +49,14 @@ const DISCONNECTED_EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// memory and its files, which takes long on a busy machine.
 const EXITING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The event loop of the supervisor thread, and the process that it runs in.
-struct Supervisor {
-    runtime: Handle,
-    process: u32,
-}
+/// The event loop of the supervisor thread, once that is started.
+static SUPERVISOR: PerProcess<Option<Handle>> = PerProcess::new();
 
-static SUPERVISOR: Mutex<Option<Supervisor>> = Mutex::new(None);
+/// A forked child has no supervisor.
+pub(crate) fn forked() {
+    // What a handle refers to is dropped on the supervisor's thread only.
+    std::mem::forget(SUPERVISOR.forked());
+}
 
 /// Starts a host on the supervisor's thread, and first the supervisor if this process has none. The
 /// outcome is sent to `started`; if its receiver was dropped, the host is killed.
@@ -64,20 +66,10 @@ pub(crate) fn start(
     generation: Generation,
     started: Sender<Result<Arc<HostInstance>, SpawnError>>,
 ) -> Result<(), SpawnError> {
-    let mut supervisor = SUPERVISOR.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    let runtime = match &*supervisor {
-        Some(supervisor) if supervisor.process == process => supervisor.runtime.clone(),
-        _ => {
-            let runtime = begin()?;
-            *supervisor = Some(Supervisor {
-                runtime: runtime.clone(),
-                process,
-            });
-            runtime
-        }
-    };
-    drop(supervisor);
+    let runtime = SUPERVISOR.with(|supervisor| match supervisor {
+        Some(runtime) => Ok(runtime.clone()),
+        None => Ok::<_, SpawnError>(supervisor.insert(begin()?).clone()),
+    })?;
     runtime.spawn(supervise(options, budget, generation, started));
     Ok(())
 }
@@ -400,7 +392,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
             posix_session::kill_all(session);
         }
     }
-    let was_told = instance.shutdown.deadline().is_some();
+    let was_told = instance.shutdown.borrow().is_some();
     let report = Arc::new(host.report(was_told && said_goodbye).await);
     if !was_told {
         budget.crashed(Arc::clone(&report));
@@ -421,7 +413,7 @@ async fn lost_connection(
     instance.retire();
     match ended {
         Ok(()) | Err(ProtocolError::Disconnected) => {
-            if instance.shutdown.deadline().is_none() && !exits_after_disconnection(host).await {
+            if instance.shutdown.borrow().is_none() && !exits_after_disconnection(host).await {
                 instance.kill(Kill::Disconnected);
             }
         }
@@ -431,17 +423,17 @@ async fn lost_connection(
 
 /// Waits until the host was told to end and its grace period is over.
 async fn grace_expired(instance: &HostInstance) {
+    let mut shutdown = instance.shutdown.subscribe();
     loop {
-        match instance.shutdown.deadline() {
-            None => instance.shutdown.changed.notified().await,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return;
-                }
-                // A second request may shorten the grace period.
-                let _ = timeout(left, instance.shutdown.changed.notified()).await;
-            }
+        let deadline = *shutdown.borrow_and_update();
+        // A second request may shorten the grace period. The sender is in the instance.
+        let changed = shutdown.changed();
+        let Some(deadline) = deadline else {
+            let _ = changed.await;
+            continue;
+        };
+        if timeout_at(deadline.into(), changed).await.is_err() {
+            return;
         }
     }
 }

@@ -20,32 +20,6 @@ use crate::fork;
 /// The most bytes that one read takes: more than a host leaves there that keeps to the protocol.
 const READ_BYTES: usize = 1024;
 
-/// A wake pipe that is not bound to a host yet.
-#[derive(Debug)]
-pub(crate) struct UnboundPipe {
-    reader: OwnedFd,
-}
-
-impl UnboundPipe {
-    /// Makes the pipe, both ends nonblocking. Returns the end of the host as well.
-    pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
-        let (reader, theirs) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let reader = open(path, flags, Mode::empty())?;
-        Ok((Self { reader }, theirs))
-    }
-
-    pub(crate) fn bind(self, word: ClientPipeWord) -> WakePipe {
-        WakePipe {
-            reader: self.reader,
-            word,
-            idle_spin: Mutex::default(),
-            epoch: fork::epoch(),
-        }
-    }
-}
-
 /// The reading end of one host's wake pipe.
 #[derive(Debug)]
 pub struct WakePipe {
@@ -56,6 +30,20 @@ pub struct WakePipe {
 }
 
 impl WakePipe {
+    /// Makes the pipe, both ends nonblocking. Returns the end of the host as well.
+    pub(crate) fn new(word: ClientPipeWord) -> io::Result<(Self, OwnedFd)> {
+        let (reader, theirs) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let pipe = Self {
+            reader: open(path, flags, Mode::empty())?,
+            word,
+            idle_spin: Mutex::default(),
+            epoch: fork::epoch(),
+        };
+        Ok((pipe, theirs))
+    }
+
     /// A duplicate of the descriptor, for a loop to poll: readable when the host requests a turn.
     ///
     /// # Errors
@@ -124,8 +112,8 @@ mod tests {
     fn pair() -> (WakePipe, File) {
         let (segment, _) = Segment::create().unwrap();
         let end = lane::client(segment, Generation(1), Limits::DEFAULT);
-        let (pipe, theirs) = UnboundPipe::new().unwrap();
-        (pipe.bind(end.pipe_word().unwrap()), theirs.into())
+        let (pipe, theirs) = WakePipe::new(end.pipe_word().unwrap()).unwrap();
+        (pipe, theirs.into())
     }
 
     #[test]

@@ -53,9 +53,9 @@ pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> Str
     if let Some(session) = session {
         return watch_all(pid, bounds, session).await;
     }
-    let mut trigger = CheckTrigger::new(pid);
+    let timer = CpuTimer::new(pid);
     loop {
-        trigger.next().await;
+        check_is_due(timer.as_ref()).await;
         // It may have ended, which the supervisor sees.
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         if let Some(text) = exceeded(&[Member { pid, status }], &bounds) {
@@ -66,12 +66,12 @@ pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> Str
 
 /// The same for a host together with the programs that it starts.
 async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
-    let mut trigger = CheckTrigger::new(pid);
+    let timer = CpuTimer::new(pid);
     let mut known = HashMap::from([(pid, Some(Duration::ZERO))]);
     let mut was_beyond = false;
     loop {
         // The CPU times tell whether anything has run, after the timeout as well.
-        let _ = timeout(PROGRAMS_INTERVAL, trigger.next()).await;
+        let _ = timeout(PROGRAMS_INTERVAL, check_is_due(timer.as_ref())).await;
         let spent = known
             .keys()
             .map(|pid| (*pid, posix_session::cpu_time(*pid)));
@@ -137,24 +137,12 @@ fn exceeded(found: &[Member], bounds: &Bounds) -> Option<String> {
     None
 }
 
-/// When to check.
-enum CheckTrigger {
-    /// When the process has used CPU time.
-    CpuTime(CpuTimer),
-    /// When time has passed.
-    Periodic,
-}
-
-impl CheckTrigger {
-    fn new(pid: u32) -> Self {
-        CpuTimer::new(pid).map_or(Self::Periodic, Self::CpuTime)
-    }
-
-    async fn next(&mut self) {
-        match self {
-            Self::CpuTime(timer) => timer.expired.notified().await,
-            Self::Periodic => tokio::time::sleep(CHECK_INTERVAL).await,
-        }
+/// Waits until it is time for a check: until the process has used CPU time, or without a timer for
+/// that, until time has passed.
+async fn check_is_due(timer: Option<&CpuTimer>) {
+    match timer {
+        Some(timer) => timer.expired.notified().await,
+        None => tokio::time::sleep(CHECK_INTERVAL).await,
     }
 }
 
@@ -240,7 +228,7 @@ fn listen(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
     AsyncFd::with_interest(signals, Interest::READABLE)
 }
 
-/// Wakes the trigger of each timer that has expired.
+/// Wakes the waiter of each timer that has expired.
 async fn receive(signals: AsyncFd<SignalFd>) {
     while let Ok(mut ready) = signals.readable().await {
         while let Ok(Some(signal)) = signals.get_ref().read_signal() {
@@ -339,15 +327,20 @@ mod tests {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let (mut working, mut sleeping) =
-                    (CheckTrigger::new(busy_pid), CheckTrigger::new(idle_pid));
-                assert!(matches!(working, CheckTrigger::CpuTime(_)));
+                let (working, sleeping) = (CpuTimer::new(busy_pid), CpuTimer::new(idle_pid));
+                let (working, sleeping) = (working.as_ref(), sleeping.as_ref());
+                assert!(working.is_some());
                 let quiet = Duration::from_millis(300);
                 // A fresh process spends some at its start.
-                while tokio::time::timeout(quiet, sleeping.next()).await.is_ok() {}
+                while tokio::time::timeout(quiet, check_is_due(sleeping))
+                    .await
+                    .is_ok()
+                {}
                 for _ in 0..5 {
                     let limit = Duration::from_secs(30);
-                    tokio::time::timeout(limit, working.next()).await.unwrap();
+                    tokio::time::timeout(limit, check_is_due(working))
+                        .await
+                        .unwrap();
                 }
             });
         });

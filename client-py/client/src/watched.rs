@@ -102,7 +102,7 @@ impl WatchedProcess {
             ReapOutcome::Reaped(status) => Some(Usage {
                 user: status.user,
                 system: status.system,
-                wall: self.start_record.elapsed(),
+                wall: self.start_record.at.elapsed(),
                 peak_memory: findings.peak_memory.or(status.peak_memory),
             }),
             ReapOutcome::Status(_) | ReapOutcome::Unknown(_) => None,
@@ -119,7 +119,7 @@ impl WatchedProcess {
             usage: usage.as_ref(),
             bounds: self.bounds.as_ref(),
             // A host of a server inherits the limits of the server, which are unknown here.
-            address_space: self.start_record.address_space().filter(|_| !is_of_server),
+            address_space: self.start_record.address_space.filter(|_| !is_of_server),
             stderr: &stderr_tail,
         };
         let cause = evidence.cause(KernelMemory::read);

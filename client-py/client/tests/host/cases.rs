@@ -72,6 +72,7 @@ cases! {
     exit_status_is_known_where_sigchld_is_ignored
     exit_status_is_known_where_another_thread_waits_for_all_children
     forked_child_has_a_host_of_its_own
+    forked_child_waits_for_no_lock_of_its_parent
     crashes_leave_nothing_behind
 }
 
@@ -911,4 +912,8 @@ fn crashes_leave_nothing_behind() {
 
 fn forked_child_has_a_host_of_its_own() {
     assert_eq!(scenario("fork", &[])[1], "apart");
+}
+
+fn forked_child_waits_for_no_lock_of_its_parent() {
+    assert_eq!(scenario("fork-locked", &[])[1], "not locked");
 }

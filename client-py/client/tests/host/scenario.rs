@@ -6,9 +6,10 @@
     reason = "tests"
 )]
 
+use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,16 @@ use hostd_client::{Cause, Client, ClientError, ExitReport, forked};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use crate::cases::{Fixture, ask, run};
+
+/// Receives a message once [`hang`] is called.
+static REACHED: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
+
+fn hang(_: &str, _: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    REACHED.lock().unwrap().take().unwrap().send(()).unwrap();
+    loop {
+        thread::park();
+    }
+}
 
 pub(crate) fn play(name: &str) -> ExitCode {
     let fixture = Fixture::default();
@@ -61,6 +72,23 @@ pub(crate) fn play(name: &str) -> ExitCode {
             assert!(!alive.contains(") Z "), "{alive}");
             client.close(Duration::from_secs(5)).wait();
             println!("apart");
+        }
+        // As in the child of a fork during which a thread held the locks of the crate: the supervisor,
+        // which starts a thread.
+        "fork-locked" => {
+            // No thread polls yet.
+            forked();
+            let (reached, is_reached) = mpsc::channel();
+            *REACHED.lock().unwrap() = Some(reached);
+            let mut options = fixture.options();
+            options.spawn_thread = hang;
+            let stuck = thread::Builder::new().spawn(move || ask(&Client::new(options), "pid"));
+            is_reached.recv().unwrap();
+            forked();
+            assert!(ask(&client, "pid").is_ok());
+            assert!(!stuck.unwrap().is_finished());
+            client.close(Duration::from_secs(5)).wait();
+            println!("not locked");
         }
         // Hosts die and are replaced, again and again.
         "crashes" => {
