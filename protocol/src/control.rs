@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::confinement::{Bounds, Confinement, Mechanism};
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, malformed, violation};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, LaneNumber};
 use crate::limits::{LimitKind, Limits};
@@ -130,7 +130,7 @@ impl<'a> Packet<'a> {
         let [a, b, c, d, kind] = prefix;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > PACKET_BYTES {
-            return Err(ProtocolError::violation("a packet that is too large"));
+            return violation("a packet that is too large");
         }
         Ok((length, kind))
     }
@@ -147,11 +147,11 @@ impl<'a> Packet<'a> {
                 lane: lane(*a, *b)?,
                 bytes,
             }),
-            (CANCEL, [a, b, c, d, e, f]) => Ok(Self::Cancel {
+            (CANCEL, [a, b, word @ ..]) if let Ok(word) = word.try_into() => Ok(Self::Cancel {
                 lane: lane(*a, *b)?,
-                word: u32::from_le_bytes([*c, *d, *e, *f]),
+                word: u32::from_le_bytes(word),
             }),
-            _ => Err(ProtocolError::malformed("an unknown kind of packet", 4)),
+            _ => malformed("an unknown kind of packet", 4),
         }
     }
 }
@@ -160,10 +160,7 @@ impl<'a> Packet<'a> {
 pub fn decode_message<T: DeserializeOwned>(payload: &[u8]) -> Result<T> {
     match codec::get_message(payload) {
         Some((message, used)) if used == payload.len() => Ok(message),
-        _ => Err(ProtocolError::malformed(
-            "a control message that can't be decoded",
-            0,
-        )),
+        _ => malformed("a control message that can't be decoded", 0),
     }
 }
 
@@ -204,10 +201,9 @@ fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>) -> boo
         }
         _ => {
             out.truncate(start);
-            Err(ProtocolError::limit(
+            Err(ProtocolError::beyond(
                 LimitKind::MessageBytes,
                 PACKET_BYTES as u64,
-                PACKET_BYTES as u64 + 1,
             ))
         }
     }
@@ -248,9 +244,9 @@ pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
         .map_err(|error| end_or(error, what))?;
     match Packet::decode(kind, &payload)? {
         Packet::Message(payload) => decode_message(payload),
-        Packet::Data { .. } | Packet::Cancel { .. } => Err(ProtocolError::violation(
-            "data before the session has started",
-        )),
+        Packet::Data { .. } | Packet::Cancel { .. } => {
+            violation("data before the session has started")
+        }
     }
 }
 

@@ -95,6 +95,12 @@ impl ProtocolError {
         }
     }
 
+    /// A message that exceeds a limit by one, or by a number that was not counted.
+    pub fn beyond(kind: LimitKind, limit: impl Into<u64>) -> Self {
+        let limit = limit.into();
+        Self::limit(kind, limit, limit + 1)
+    }
+
     /// Whether the connection is lost with this error, and not only the message.
     pub const fn is_fatal(&self) -> bool {
         !matches!(
@@ -106,6 +112,16 @@ impl ProtocolError {
 
 /// Result of everything in this crate that can fail.
 pub type Result<T = (), E = ProtocolError> = std::result::Result<T, E>;
+
+/// Fails with [`ProtocolError::malformed`].
+pub(crate) const fn malformed<T>(what: &'static str, at: usize) -> Result<T> {
+    Err(ProtocolError::malformed(what, at))
+}
+
+/// Fails with [`ProtocolError::violation`].
+pub(crate) const fn violation<T>(what: &'static str) -> Result<T> {
+    Err(ProtocolError::violation(what))
+}
 
 /// Why the other side refused or failed a request, when it is not a thrown value.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]

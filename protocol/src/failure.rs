@@ -1,6 +1,6 @@
 //! The body of a Failure frame: why a request was refused, or that a value was thrown.
 
-use crate::error::{ProtocolError, RemoteError, Result};
+use crate::error::{RemoteError, Result, malformed};
 use crate::value::{Token, ValueReader, ValueWriter};
 
 /// The class byte of a Failure whose body is a thrown value.
@@ -73,7 +73,7 @@ impl Failure {
             LIMIT => RemoteError::Limit(text(body)?),
             HOST => RemoteError::Host(text(body)?),
             STALE => RemoteError::Stale(body.take_u32()?),
-            _ => return Err(ProtocolError::malformed("an unknown class of failure", at)),
+            _ => return malformed("an unknown class of failure", at),
         };
         body.finish()?;
         Ok(Self::Remote(error))
@@ -92,7 +92,7 @@ fn text(body: &mut ValueReader<'_>) -> Result<String> {
             let units: Vec<u16> = units.iter().take(TEXT_BYTES / 3).collect();
             Ok(capped(&String::from_utf16_lossy(&units)))
         }
-        _ => Err(ProtocolError::malformed("expected a text", at)),
+        _ => malformed("expected a text", at),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::ops::BitOr;
 
 use crate::codec::{self, Source};
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, malformed, violation};
 use crate::ids::{CallId, Generation};
 use crate::lent::Release;
 use crate::limits::{LimitKind, Limits};
@@ -120,23 +120,19 @@ impl Header {
             source.get::<(u32, u8, u8)>(),
             source.get::<(u16, u32, u32)>(),
         ) else {
-            return Err(ProtocolError::malformed("a short header", 0));
+            return malformed("a short header", 0);
         };
         let Some(kind) = FrameKind::from_code(kind) else {
-            return Err(ProtocolError::malformed("an unknown kind of frame", 4));
+            return malformed("an unknown kind of frame", 4);
         };
         if flags & !Flags::ALL != 0 {
-            return Err(ProtocolError::malformed("unknown flags of a frame", 5));
+            return malformed("unknown flags of a frame", 5);
         }
         if theirs != generation.0 {
-            return Err(ProtocolError::violation(
-                "a frame of another generation of the host",
-            ));
+            return violation("a frame of another generation of the host");
         }
         if body_len > limits.frame_bytes {
-            return Err(ProtocolError::violation(
-                "a frame beyond the limit of the session",
-            ));
+            return violation("a frame beyond the limit of the session");
         }
         Ok(Self {
             body_len,
@@ -319,7 +315,7 @@ pub fn read_releases(
     }
     let count = body.take_count(RELEASE_BYTES)?;
     if count as usize > RELEASES_MAX {
-        return Err(ProtocolError::violation("too many releases in a frame"));
+        return violation("too many releases in a frame");
     }
     for _ in 0..count {
         each(Release {
@@ -363,13 +359,13 @@ pub fn read_denials(flags: Flags, body: &mut ValueReader<'_>) -> Result<Vec<Deni
     let text = |body: &mut ValueReader<'_>| -> Result<Vec<u8>> {
         let length = body.take_count(1)? as usize;
         if length > DENIAL_TEXT_BYTES {
-            return Err(ProtocolError::violation("a denial with a long text"));
+            return violation("a denial with a long text");
         }
         Ok(body.take_bytes(length)?.to_vec())
     };
     let count = body.take_count(DENIAL_BYTES)? as usize;
     if count > DENIALS_MOST {
-        return Err(ProtocolError::violation("too many denials in a frame"));
+        return violation("too many denials in a frame");
     }
     let one = |_| {
         let what = Denied::from_code(body.take_u8()?)
@@ -378,7 +374,7 @@ pub fn read_denials(flags: Flags, body: &mut ValueReader<'_>) -> Result<Vec<Deni
         let subject = text(body)?;
         let grants = body.take_count(4)? as usize;
         if grants > GRANTS_MOST {
-            return Err(ProtocolError::violation("a denial with many paths"));
+            return violation("a denial with many paths");
         }
         let grants = (0..grants).map(|_| text(body)).collect::<Result<_>>()?;
         Ok(Denial {

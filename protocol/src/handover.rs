@@ -22,7 +22,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, malformed, violation};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::value::codes;
 
@@ -72,7 +72,7 @@ impl Role {
         if FileType::from_raw_mode(found.st_mode) == kind {
             Ok(())
         } else {
-            Err(ProtocolError::violation(what))
+            violation(what)
         }
     }
 }
@@ -178,10 +178,10 @@ fn read(stream: &UnixStream, flags: RecvFlags) -> Result<Handover> {
     };
     let roles = decode(roles)?;
     if roles.len() != descriptors.len() || received.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(ProtocolError::malformed(
+        return malformed(
             "a handover with another number of descriptors than of roles",
             HELLO_BYTES,
-        ));
+        );
     }
     for (role, descriptor) in roles.iter().zip(&descriptors) {
         role.check(descriptor)?;
@@ -196,7 +196,7 @@ fn decode(record: [u8; 1 + DESCRIPTORS_MAX]) -> Result<Vec<Role>> {
         Some((codes, rest)) if rest.iter().all(|byte| *byte == 0) => codes,
         _ => {
             let what = "a handover with another number of roles than it says";
-            return Err(ProtocolError::malformed(what, HELLO_BYTES));
+            return malformed(what, HELLO_BYTES);
         }
     };
     let mut roles = Vec::with_capacity(codes.len());
@@ -207,7 +207,7 @@ fn decode(record: [u8; 1 + DESCRIPTORS_MAX]) -> Result<Vec<Role>> {
         ))?;
         if roles.contains(&role) {
             let what = "a handover with a role twice";
-            return Err(ProtocolError::malformed(what, HELLO_BYTES));
+            return malformed(what, HELLO_BYTES);
         }
         roles.push(role);
     }

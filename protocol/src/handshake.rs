@@ -6,7 +6,7 @@
 //!
 //! Upholds I-7.
 
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, malformed};
 
 /// The protocol version of this build. Raised with every change that an older build can't decode; the
 /// test `fingerprint` fails otherwise.
@@ -58,10 +58,7 @@ impl Hello {
     pub fn decode(bytes: &[u8; HELLO_BYTES]) -> Result<Self> {
         let (magic, rest) = bytes.split_at(MAGIC.len());
         if magic != MAGIC {
-            return Err(ProtocolError::malformed(
-                "no napi-hostd at the other end",
-                0,
-            ));
+            return malformed("no napi-hostd at the other end", 0);
         }
         let (protocol, rest) = rest.split_at(4);
         let protocol = protocol

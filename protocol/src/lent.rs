@@ -14,7 +14,7 @@
 //!
 //! Upholds I-9.
 
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, violation};
 use crate::ids::SlotId;
 use crate::limits::LimitKind;
 
@@ -67,12 +67,7 @@ impl<T> Lent<T> {
     /// Lends an object that is not lent yet; counts one sending.
     pub fn lend(&mut self, object: T) -> Result<SlotId> {
         if self.count >= self.limit {
-            let found = u64::from(self.count) + 1;
-            return Err(ProtocolError::limit(
-                LimitKind::LentObjects,
-                self.limit,
-                found,
-            ));
+            return Err(ProtocolError::beyond(LimitKind::LentObjects, self.limit));
         }
         let taken = Slot::Taken {
             object,
@@ -104,7 +99,7 @@ impl<T> Lent<T> {
                 *sent += 1;
                 Ok(())
             }
-            _ => Err(ProtocolError::violation("an object that was not lent")),
+            _ => violation("an object that was not lent"),
         }
     }
 
@@ -123,7 +118,7 @@ impl<T> Lent<T> {
     /// release was read before.
     pub fn came_back(&mut self, id: SlotId) -> Result<Option<T>> {
         let Some(Slot::Taken { sent, back, .. }) = self.slot_mut(id) else {
-            return Err(ProtocolError::violation("an object that was not lent"));
+            return violation("an object that was not lent");
         };
         *back = back.saturating_add(1);
         Ok(if *sent == 0 && *back == 0 {
@@ -154,25 +149,19 @@ impl<T> Lent<T> {
     pub fn release(&mut self, release: Release) -> Result<Option<T>> {
         let Release { id, .. } = release;
         let Some(slot) = self.slot_mut(id) else {
-            return Err(ProtocolError::violation(
-                "a release of an object that was never lent",
-            ));
+            return violation("a release of an object that was never lent");
         };
         let Slot::Taken { sent, back, .. } = slot else {
-            return Err(ProtocolError::violation(
-                "a release of what was released before",
-            ));
+            return violation("a release of what was released before");
         };
         if release.received == 0 {
-            return Err(ProtocolError::violation("a release of no receipt"));
+            return violation("a release of no receipt");
         }
         let (Some(sent_left), Some(back_left)) = (
             sent.checked_sub(release.received),
             back.checked_sub_unsigned(release.returned),
         ) else {
-            return Err(ProtocolError::violation(
-                "more releases of an object than it was sent",
-            ));
+            return violation("more releases of an object than it was sent");
         };
         (*sent, *back) = (sent_left, back_left);
         Ok(if sent_left == 0 && back_left == 0 {
@@ -316,7 +305,7 @@ impl Received {
                 counts.returned += 1;
                 Ok(())
             }
-            None => Err(ProtocolError::violation("an object that is not held")),
+            None => violation("an object that is not held"),
         }
     }
 

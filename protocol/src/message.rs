@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, malformed};
 use crate::limits::LimitKind;
 use crate::value::{ValueReader, ValueWriter};
 
@@ -72,10 +72,7 @@ pub fn read<T: DeserializeOwned>(body: &mut ValueReader<'_>) -> Result<T> {
     check_memory(bytes.len())?;
     match codec::get_message(bytes) {
         Some((message, used)) if used == bytes.len() => Ok(message),
-        _ => Err(ProtocolError::malformed(
-            "a message that can't be decoded",
-            at,
-        )),
+        _ => malformed("a message that can't be decoded", at),
     }
 }
 
@@ -94,9 +91,5 @@ fn check_memory(bytes: usize) -> Result {
 }
 
 fn too_large() -> ProtocolError {
-    ProtocolError::limit(
-        LimitKind::MessageBytes,
-        MESSAGE_BYTES as u64,
-        MESSAGE_BYTES as u64 + 1,
-    )
+    ProtocolError::beyond(LimitKind::MessageBytes, MESSAGE_BYTES as u64)
 }

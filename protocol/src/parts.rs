@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, violation};
 use crate::ids::SlotId;
 use crate::message;
 use crate::value::{Token, ValueReader, ValueWriter};
@@ -257,7 +257,7 @@ impl<P: Part, V: Part> Part for PromiseOutcome<P, V> {
     fn read<D: PartReader>(body: &mut D) -> PartResult<D, Self::Read<D::Side>> {
         let state = body.field(|body| match body.take_u8()? {
             state @ 0..=2 => Ok(state),
-            _ => Err(ProtocolError::violation("an unknown state of a promise")),
+            _ => violation("an unknown state of a promise"),
         })?;
         Ok(match state {
             0 => PromiseOutcome::Pending(P::read(body)?),

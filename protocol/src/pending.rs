@@ -3,7 +3,7 @@
 //! No I/O: the caller notes here which frames it has sent and received. A reply matches the
 //! innermost open request, or the session ends.
 
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, violation};
 use crate::frame::Header;
 use crate::ids::CallId;
 use crate::limits::{LimitKind, Limits};
@@ -50,9 +50,7 @@ impl Pending {
     #[inline]
     pub fn ask(&mut self, number: u16) -> Result<CallId> {
         if self.open.last().is_some_and(|open| open.by == By::Us) {
-            return Err(ProtocolError::violation(
-                "a request inside one that waits for its reply",
-            ));
+            return violation("a request inside one that waits for its reply");
         }
         self.room()?;
         self.next = self.next.next();
@@ -75,9 +73,7 @@ impl Pending {
     #[inline]
     pub fn asked(&mut self, header: &Header) -> Result {
         if self.open.last().is_some_and(|open| open.by == By::Them) {
-            return Err(ProtocolError::violation(
-                "a request inside one that is being answered",
-            ));
+            return violation("a request inside one that is being answered");
         }
         self.room()?;
         self.open.push(OpenRequest {
@@ -100,7 +96,7 @@ impl Pending {
                 self.open.pop();
                 Ok(())
             }
-            _ => Err(ProtocolError::violation("a reply without a request")),
+            _ => violation("a reply without a request"),
         }
     }
 
@@ -109,9 +105,7 @@ impl Pending {
     pub fn answer(&mut self) -> Result<OpenRequest> {
         match self.open.pop_if(|open| open.by == By::Them) {
             Some(open) => Ok(open),
-            None => Err(ProtocolError::violation(
-                "a reply of ours without a request",
-            )),
+            None => violation("a reply of ours without a request"),
         }
     }
 
@@ -133,11 +127,7 @@ impl Pending {
     #[inline]
     fn room(&self) -> Result {
         if self.open.len() >= self.limit as usize {
-            return Err(ProtocolError::limit(
-                LimitKind::NestedRequests,
-                self.limit,
-                u64::from(self.limit) + 1,
-            ));
+            return Err(ProtocolError::beyond(LimitKind::NestedRequests, self.limit));
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ impl HostEnd {
     pub fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
         match self {
             Self::Lanes(end) => end.try_notice(frame),
-            Self::Queues(end) => end.try_notice(frame),
+            Self::Queues(end) => Ok(end.try_notice(frame)),
         }
     }
 

@@ -36,13 +36,11 @@ impl LaneClient {
         if self.is_gone() {
             return Err(ProtocolError::Disconnected);
         }
-        let lease = match self.segment.try_lease(hint) {
-            Some(lease) => lease,
-            None => {
-                let lease = |check: &mut Check<'_>| self.segment.lease(hint, check);
-                wait_for_lease(|| self.is_gone(), idle, lease)?
-            }
-        };
+        if let Some(lease) = self.segment.try_lease(hint) {
+            return Ok(self.leased(lease));
+        }
+        let lease = |check: &mut Check<'_>| self.segment.lease(hint, check);
+        let lease = wait_for_lease(|| self.is_gone(), idle, lease)?;
         Ok(self.leased(lease))
     }
 

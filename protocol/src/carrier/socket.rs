@@ -19,7 +19,7 @@ use super::host::HostEnd;
 use super::port::Terms;
 use super::queue::{QueueHost, Queues, Side};
 use crate::control::{self, DATA_BYTES, PREFIX_BYTES, Packet, end_or};
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, violation};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, HOME_LANE, LaneNumber};
 use crate::limits::Limits;
@@ -73,9 +73,9 @@ pub async fn read_message<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Un
     let mut payload = Vec::new();
     match read_packet(stream, &mut payload).await? {
         Packet::Message(payload) => control::decode_message(payload),
-        Packet::Data { .. } | Packet::Cancel { .. } => Err(ProtocolError::violation(
-            "data before the session has begun",
-        )),
+        Packet::Data { .. } | Packet::Cancel { .. } => {
+            violation("data before the session has begun")
+        }
     }
 }
 
@@ -261,15 +261,15 @@ async fn read_all<M: DeserializeOwned>(
                     unsolicited = Some(bytes.len());
                     let incoming = &queues.to_client;
                     if !incoming.push_within(lane, bytes, NOTICE_BYTES_MAX)? {
-                        return Err(ProtocolError::violation("more notices than can be kept"));
+                        return violation("more notices than can be kept");
                     }
                 }
                 Some(queues) => deliver(queues, side, lane, bytes).await?,
-                None => return Err(ProtocolError::violation("frames on the control socket")),
+                None => return violation("frames on the control socket"),
             },
             Packet::Cancel { lane, word } => match queues {
                 Some(queues) if side == Side::Host => queues.set_cancel(lane, word),
-                _ => return Err(ProtocolError::violation("a cancel message from the host")),
+                _ => return violation("a cancel message from the host"),
             },
         }
         if let (Some(bytes), Some(pace)) = (unsolicited, &mut pace)
@@ -286,9 +286,7 @@ async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, bytes: &[u8]) ->
     let mut rest = &bytes[incoming.push(lane, bytes)?..];
     while !rest.is_empty() {
         if side == Side::Client && !queues.leases.is_leased(lane) {
-            return Err(ProtocolError::violation(
-                "frames on a lane that no call uses",
-            ));
+            return violation("frames on a lane that no call uses");
         }
         incoming.space(lane).await;
         if queues.is_gone() {

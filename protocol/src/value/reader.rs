@@ -5,7 +5,7 @@
 use super::tag::{ElementKind, ErrorClass, Tag};
 use super::token::{Packed, Token};
 use crate::codec::{Scalar, Source};
-use crate::error::{ProtocolError, Result};
+use crate::error::{ProtocolError, Result, malformed};
 use crate::ids::SlotId;
 use crate::limits::{LimitKind, Limits};
 
@@ -120,10 +120,7 @@ impl<'a> ValueReader<'a> {
         if self.source.remaining() == 0 {
             Ok(())
         } else {
-            Err(ProtocolError::malformed(
-                "bytes after the end of the message",
-                self.position(),
-            ))
+            malformed("bytes after the end of the message", self.position())
         }
     }
 
@@ -160,10 +157,7 @@ impl<'a> ValueReader<'a> {
         match self.take_u8()? {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(ProtocolError::malformed(
-                "a flag that is neither 0 nor 1",
-                at,
-            )),
+            _ => malformed("a flag that is neither 0 nor 1", at),
         }
     }
 
@@ -180,10 +174,7 @@ impl<'a> ValueReader<'a> {
         let at = self.position();
         let count = self.take_u32()?;
         if (count as usize).saturating_mul(each) > self.source.remaining() {
-            return Err(ProtocolError::malformed(
-                "a count beyond the end of the message",
-                at,
-            ));
+            return malformed("a count beyond the end of the message", at);
         }
         Ok(count)
     }
@@ -245,7 +236,7 @@ impl<'a> ValueReader<'a> {
         let at = self.position();
         match self.next()? {
             key @ (Token::Str(_) | Token::Str16(_)) => Ok(key),
-            _ => Err(ProtocolError::malformed("a key that is not a string", at)),
+            _ => malformed("a key that is not a string", at),
         }
     }
 
@@ -308,7 +299,7 @@ impl<'a> ValueReader<'a> {
             Tag::Int64 => {
                 let value: i64 = self.take()?;
                 if value.unsigned_abs() >= 1 << 53 {
-                    return Err(ProtocolError::malformed("an integer beyond 2^53", at));
+                    return malformed("an integer beyond 2^53", at);
                 }
                 Token::Int64(value)
             }
@@ -367,7 +358,7 @@ impl<'a> ValueReader<'a> {
             }
             Tag::Hole => Token::Hole,
             Tag::RequestObject => Token::RequestObject(self.take()?),
-            _ => return Err(ProtocolError::malformed("an unknown kind of value", at)),
+            _ => return malformed("an unknown kind of value", at),
         })
     }
 
@@ -380,10 +371,7 @@ impl<'a> ValueReader<'a> {
         let writable = self.take_bool()?;
         let length = usize::try_from(self.take_u64()?).map_err(|_| self.short())?;
         if !length.is_multiple_of(element.size()) {
-            return Err(ProtocolError::malformed(
-                "a buffer that ends inside an element",
-                at,
-            ));
+            return malformed("a buffer that ends inside an element", at);
         }
         self.spend(COMPOUND_VALUES - 1)?;
         self.spend_bytes(length)?;
@@ -421,10 +409,7 @@ impl<'a> ValueReader<'a> {
         let at = self.position();
         let index = self.take_u32()?;
         if index >= self.compounds {
-            return Err(ProtocolError::malformed(
-                "a reference to what has not come yet",
-                at,
-            ));
+            return malformed("a reference to what has not come yet", at);
         }
         Ok(index)
     }
@@ -432,12 +417,7 @@ impl<'a> ValueReader<'a> {
     #[inline]
     fn enter(&mut self) -> Result<u32> {
         if self.depth >= self.limits.depth {
-            let found = u64::from(self.depth) + 1;
-            return Err(ProtocolError::limit(
-                LimitKind::Depth,
-                self.limits.depth,
-                found,
-            ));
+            return Err(ProtocolError::beyond(LimitKind::Depth, self.limits.depth));
         }
         self.depth += 1;
         self.spend(COMPOUND_VALUES - 1)?;
@@ -481,11 +461,7 @@ impl<'a> ValueReader<'a> {
                 self.values_beyond = left;
                 Ok(())
             }
-            None => Err(ProtocolError::limit(
-                LimitKind::Values,
-                self.limits.values,
-                u64::from(self.limits.values) + 1,
-            )),
+            None => Err(ProtocolError::beyond(LimitKind::Values, self.limits.values)),
         }
     }
 

@@ -332,12 +332,7 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     fn enter(&mut self) -> Result {
         if self.depth >= self.limits.depth {
-            let found = u64::from(self.depth) + 1;
-            return Err(ProtocolError::limit(
-                LimitKind::Depth,
-                self.limits.depth,
-                found,
-            ));
+            return Err(ProtocolError::beyond(LimitKind::Depth, self.limits.depth));
         }
         self.depth += 1;
         Ok(())

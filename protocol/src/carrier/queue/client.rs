@@ -22,10 +22,11 @@ impl QueueLane {
     ) -> Result<Self> {
         queues.check()?;
         let leases = &queues.leases;
-        let lease = |check: &mut Check<'_>| leases.lease(hint, check);
-        let index = match leases.try_lease(hint) {
-            Some(index) => index,
-            None => wait_for_lease(|| queues.is_gone(), idle, lease)?,
+        let index = if let Some(index) = leases.try_lease(hint) {
+            index
+        } else {
+            let lease = |check: &mut Check<'_>| leases.lease(hint, check);
+            wait_for_lease(|| queues.is_gone(), idle, lease)?
         };
         let queues = Arc::clone(queues);
         Ok(Self { queues, index })

@@ -92,14 +92,14 @@ impl QueueHost {
         port::send(&mut self.port(lane), frame, &mut Uninterruptible)
     }
 
-    pub(in crate::carrier) fn try_notice(&mut self, frame: &[u8]) -> Result<bool> {
+    pub(in crate::carrier) fn try_notice(&mut self, frame: &[u8]) -> bool {
         // Only this end writes, so what is free stays free.
         let queued = self.queues.to_client.held(HOME_LANE) + self.held.len();
         let fits = queued + frame.len() <= QUEUE_BYTES;
         if fits {
             self.held.extend_from_slice(frame);
         }
-        Ok(fits)
+        fits
     }
 
     pub(in crate::carrier) fn wait_for(
