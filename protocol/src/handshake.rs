@@ -6,6 +6,7 @@
 //!
 //! Upholds I-7.
 
+use crate::codec::Source;
 use crate::error::{ProtocolError, Result, malformed};
 
 /// The protocol version of this build. Raised with every change that an older build can't decode; the
@@ -56,20 +57,14 @@ impl Hello {
 
     /// Reads a hello of any version.
     pub fn decode(bytes: &[u8; HELLO_BYTES]) -> Result<Self> {
-        let (magic, rest) = bytes.split_at(MAGIC.len());
-        if magic != MAGIC {
+        let mut source = Source::new(bytes);
+        if source.bytes(MAGIC.len()) != Some(MAGIC) {
             return malformed("no napi-hostd at the other end", 0);
         }
-        let (protocol, rest) = rest.split_at(4);
-        let protocol = protocol
-            .iter()
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-        let length = usize::from(rest[0]);
-        let build = rest[1..].get(..length).ok_or(ProtocolError::malformed(
-            "a build text that is too long",
-            MAGIC.len() + 4,
-        ))?;
+        let (protocol, length) = source.get::<(u32, u8)>().unwrap_or_default();
+        let Some(build) = source.rest().get(..length.into()) else {
+            return malformed("a build text that is too long", MAGIC.len() + 4);
+        };
         let build = build
             .iter()
             .filter(|byte| is_printable(**byte))

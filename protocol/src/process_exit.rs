@@ -41,24 +41,17 @@ impl ProcessExit {
 
     /// Reads a record.
     pub fn decode(bytes: &[u8; EXIT_BYTES]) -> Self {
-        let long = |place| u64::from(word(bytes, place)) | u64::from(word(bytes, place + 4)) << 32;
-        let signal = word(bytes, 0).cast_signed();
+        let word = |index: usize| i32::from_le_bytes(bytes.as_chunks().0[index]);
+        let long = |index: usize| u64::from_le_bytes(bytes.as_chunks().0[index]);
+        let signal = word(0);
         Self {
             signal: (signal != 0).then_some(signal),
-            exit_code: (signal == 0).then(|| word(bytes, 4).cast_signed()),
-            user: Duration::from_micros(long(8)),
-            system: Duration::from_micros(long(16)),
-            peak_memory: Some(long(24)).filter(|peak| *peak != 0),
+            exit_code: (signal == 0).then(|| word(1)),
+            user: Duration::from_micros(long(1)),
+            system: Duration::from_micros(long(2)),
+            peak_memory: Some(long(3)).filter(|peak| *peak != 0),
         }
     }
-}
-
-/// The number at a place inside the bytes.
-fn word(bytes: &[u8], place: usize) -> u32 {
-    bytes[place..place + 4]
-        .iter()
-        .rev()
-        .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]

@@ -70,8 +70,8 @@ impl Evidence<'_> {
             .or_else(|| self.memory(signal, kernel_memory))
             .unwrap_or_else(|| {
                 // A record without a call is that of a SIGSYS that a process sent.
-                let is_sent =
-                    self.findings.backtrace.is_some() && self.findings.forbidden.is_none();
+                let record = &self.findings.report;
+                let is_sent = record.backtrace.is_some() && record.forbidden.is_none();
                 match signal {
                     Signal::SIGSYS if !is_sent => Cause::ForbiddenCall,
                     _ => Cause::Signal,
@@ -118,6 +118,7 @@ impl Evidence<'_> {
         // A program that goes on without memory that it was refused uses a null pointer.
         let is_null = self
             .findings
+            .report
             .address
             .is_none_or(|address| address < NULL_END);
         let is_likely = self.findings.lacked_memory && is_null && FAULTS.contains(&signal);
@@ -185,7 +186,7 @@ fn failed_allocation(stderr: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::limits::tests::BOUNDS;
-    use crate::report::{ForbiddenCall, StackFrame};
+    use crate::report::{ExitReport, ForbiddenCall, StackFrame};
 
     const PANIC: &str =
         "addon\nunfinished memory allocation of 4096 bytes failed\nstack backtrace:";
@@ -243,7 +244,10 @@ mod tests {
     fn lacked_memory(address: Option<u64>) -> Findings {
         Findings {
             lacked_memory: true,
-            address,
+            report: ExitReport {
+                address,
+                ..ExitReport::default()
+            },
             ..Findings::default()
         }
     }
@@ -289,9 +293,13 @@ mod tests {
         death!(Signal::SIGSYS;).check("forbidden-call", None);
         let with = |forbidden| {
             let backtrace = Some(vec![StackFrame::unnamed(1)]);
-            let findings = Findings {
-                backtrace,
+            let report = ExitReport {
                 forbidden,
+                backtrace,
+                ..ExitReport::default()
+            };
+            let findings = Findings {
+                report,
                 ..Findings::default()
             };
             death!(Signal::SIGSYS; findings)

@@ -1,9 +1,8 @@
 //! What a forked child must know: that it is not the process that started a host, and that no thread
 //! exists there which could release a lock.
 
-use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwapOption;
 
@@ -28,7 +27,7 @@ pub(crate) fn advance() {
 #[derive(Debug)]
 pub(crate) struct PerProcess<T>(ArcSwapOption<Mutex<T>>);
 
-impl<T: Default> PerProcess<T> {
+impl<T: Default + 'static> PerProcess<T> {
     pub(crate) const fn new() -> Self {
         Self(ArcSwapOption::const_empty())
     }
@@ -44,15 +43,10 @@ impl<T: Default> PerProcess<T> {
         body(&mut lock(&state))
     }
 
-    /// Begins anew, in a forked child. Returns the state of the parent; none if that was locked: it may
-    /// be half-changed, so it is not even dropped.
-    pub(crate) fn forked(&self) -> Option<T> {
-        let parent = self.0.swap(None)?;
-        let state = parent
-            .try_lock()
-            .ok()
-            .map(|mut state| mem::take(&mut *state));
-        mem::forget(parent);
-        state
+    /// Begins anew, in a forked child. Returns the state of the parent; none if that was locked. It is
+    /// never dropped: what it owns belongs to the parent, and it may be half-changed.
+    pub(crate) fn forked(&self) -> Option<MutexGuard<'static, T>> {
+        let parent: &'static _ = Box::leak(Box::new(self.0.swap(None)?));
+        parent.try_lock().ok()
     }
 }

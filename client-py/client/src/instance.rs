@@ -306,7 +306,8 @@ static INSTANCES: PerProcess<Vec<Weak<HostInstance>>> = PerProcess::new();
 
 /// Detaches a forked child from the shared memory of its parent.
 pub(crate) fn forked() {
-    for instance in INSTANCES.forked().unwrap_or_default() {
+    let instances = INSTANCES.forked();
+    for instance in instances.iter().flat_map(|instances| instances.iter()) {
         if let Some(instance) = instance.upgrade() {
             instance.end.detach_forked();
         }

@@ -40,27 +40,20 @@ impl SandboxLimit {
         }
     }
 
-    fn value(self, bounds: &Bounds) -> Option<u64> {
-        match self {
-            Self::Memory => Some(bounds.memory),
-            Self::Threads => Some(bounds.threads),
-            Self::Files => Some(bounds.files),
-            Self::FileSize => Some(bounds.file_size),
-            Self::Cpu => bounds.cpu,
-        }
-    }
-
-    fn written(self, value: u64) -> String {
-        match self {
-            Self::Memory | Self::FileSize => size(value),
-            Self::Threads | Self::Files | Self::Cpu => value.to_string(),
-        }
-    }
-
     /// The limit as its option is written, and what would raise it; none if there is no limit.
     pub fn advice(self, bounds: &Bounds) -> Option<String> {
-        let (option, value) = (self.option(), self.value(bounds)?);
-        let (now, more) = (self.written(value), self.written(value.saturating_mul(2)));
+        let (value, written): (u64, fn(u64) -> String) = match self {
+            Self::Memory => (bounds.memory, size),
+            Self::FileSize => (bounds.file_size, size),
+            Self::Threads => (bounds.threads, |count| count.to_string()),
+            Self::Files => (bounds.files, |count| count.to_string()),
+            Self::Cpu => (bounds.cpu?, |seconds| seconds.to_string()),
+        };
+        let (option, now, more) = (
+            self.option(),
+            written(value),
+            written(value.saturating_mul(2)),
+        );
         Some(format!(
             "its limit is {option}={now}; sandbox=Sandbox({option}={more}) allows twice as much"
         ))

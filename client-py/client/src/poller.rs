@@ -131,8 +131,7 @@ static POLLERS: PerProcess<Vec<Arc<Poller>>> = PerProcess::new();
 
 /// A forked child has no threads of its parent.
 pub(crate) fn forked() {
-    // The lanes that they polled are not to be given back.
-    mem::forget(POLLERS.forked());
+    drop(POLLERS.forked());
 }
 /// The program ends: threads that poll do so as well.
 static IS_ENDED: AtomicBool = AtomicBool::new(false);

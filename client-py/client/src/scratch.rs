@@ -71,7 +71,6 @@ static CLIENT_FOLDER: PerProcess<Weak<ClientFolder>> = PerProcess::new();
 
 /// A forked child has a folder of its own.
 pub(crate) fn forked() {
-    // The weak reference owns nothing.
     drop(CLIENT_FOLDER.forked());
 }
 

@@ -4,6 +4,7 @@
 //! The thread never ends, because the parent-death signal of a host is bound to the thread that
 //! spawned it. It never blocks: blocking work runs on threads of its own.
 
+use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -15,10 +16,10 @@ use hostd_protocol::confinement::{Applied, Bounds, Confinement};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
+use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{timeout, timeout_at};
 
-use crate::attach::Started;
 use crate::attest::{attest, host_of};
 use crate::background;
 use crate::cause::Kill;
@@ -54,8 +55,7 @@ static SUPERVISOR: PerProcess<Option<Handle>> = PerProcess::new();
 
 /// A forked child has no supervisor.
 pub(crate) fn forked() {
-    // What a handle refers to is dropped on the supervisor's thread only.
-    std::mem::forget(SUPERVISOR.forked());
+    drop(SUPERVISOR.forked());
 }
 
 /// Starts a host on the supervisor's thread, and first the supervisor if this process has none. The
@@ -117,8 +117,7 @@ async fn supervise(
 ) {
     watchdog::prepare();
     let start_record = StartRecord::now();
-    let launched = launch_or_attach(&options, generation).await;
-    let launched = match launched {
+    let launched = match launch_or_attach(&options, generation).await {
         Ok(launched) => launched,
         Err(error) => {
             // The receiver may have been dropped meanwhile.
@@ -126,33 +125,21 @@ async fn supervise(
             return;
         }
     };
-    let Launched {
-        started:
-            Started {
-                process,
-                control,
-                stdout,
-                stderr,
-                status,
-            },
-        end,
-        crash_page,
-        wake_pipe,
-        scratch,
-        unsaved,
-    } = launched;
-    let confinement = confinement(&options, scratch.as_ref());
+    let confinement = confinement(&options, launched.scratch.as_ref());
+    let process = launched.started;
+    let output = |pipe, stream| OutputReader::read(pipe, stream, Arc::clone(&options.events));
     let mut host = WatchedProcess {
+        applied: Applied::new(),
         bounds: None,
-        scratch,
-        unsaved,
-        process: Arc::new(process),
+        scratch: launched.scratch,
+        unsaved: launched.unsaved,
+        process: Arc::new(process.process),
         generation,
-        crash_page,
-        status,
+        crash_page: launched.crash_page,
+        status: process.status,
         start_record,
-        stdout: OutputReader::read(stdout, OutputStream::Stdout, Arc::clone(&options.events)),
-        stderr: OutputReader::read(stderr, OutputStream::Stderr, Arc::clone(&options.events)),
+        stdout: output(process.stdout, OutputStream::Stdout),
+        stderr: output(process.stderr, OutputStream::Stderr),
     };
     let setup = Setup {
         generation,
@@ -163,7 +150,7 @@ async fn supervise(
         debug: options.debug,
         confinement,
     };
-    let mut stream = match socket::adopt(control) {
+    let mut stream = match socket::adopt(process.control) {
         Ok(stream) => stream,
         Err(source) => {
             launch::kill(&host.process);
@@ -174,17 +161,11 @@ async fn supervise(
         }
     };
     let greeted = greet(&mut stream, &options, setup, host.process.pid);
-    let greeted = timeout(options.start_timeout, greeted).await;
-    let refused = match greeted {
-        Ok(Ok((applied, bounds))) => {
-            host.bounds = bounds;
-            let served = Served {
-                stream,
-                end,
-                wake_pipe,
-                applied,
-            };
-            return serve(host, served, &options, &budget, &started).await;
+    let refused = match timeout(options.start_timeout, greeted).await {
+        Ok(Ok(confined)) => {
+            (host.applied, host.bounds) = confined;
+            let ends = (launched.end, launched.wake_pipe);
+            return serve(host, stream, ends, &options, &budget, &started).await;
         }
         Ok(Err(error)) => error,
         Err(_) => SpawnError::Timeout(options.start_timeout),
@@ -236,7 +217,7 @@ fn confinement(options: &HostConfig, scratch: Option<&ScratchFolder>) -> Option<
 
 /// Shakes hands with the host and waits until it is ready.
 async fn greet(
-    stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+    stream: &mut UnixStream,
     options: &HostConfig,
     setup: Setup,
     pid: u32,
@@ -285,31 +266,18 @@ async fn greet(
     }
 }
 
-/// The parts of a host that is ready.
-struct Served<S> {
-    stream: S,
-    end: ClientEnd,
-    wake_pipe: Option<WakePipe>,
-    applied: Applied,
-}
-
 /// Watches a host that serves until it has ended, and makes its exit report.
-async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
+async fn serve(
     mut host: WatchedProcess,
-    served: Served<S>,
+    stream: UnixStream,
+    (end, wake_pipe): (ClientEnd, Option<WakePipe>),
     options: &Arc<HostConfig>,
     budget: &CrashBudget,
     started: &Sender<Result<Arc<HostInstance>, SpawnError>>,
 ) {
-    let Served {
-        stream,
-        end,
-        wake_pipe,
-        applied,
-    } = served;
     let outbox = Outbox::default();
     let process = Arc::clone(&host.process);
-    let pid = host_of(process.pid, &applied);
+    let pid = host_of(process.pid, &host.applied);
     let starts_programs = options
         .confinement
         .as_ref()
@@ -322,7 +290,7 @@ async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(
         process,
         (end, wake_pipe),
         options.limits,
-        (applied, host.bounds),
+        (mem::take(&mut host.applied), host.bounds),
         (outbox, host.unsaved.take()),
     );
     let outcome = poller::add(&instance, options.handlers()).map(|()| Arc::clone(&instance));

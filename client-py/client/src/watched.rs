@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostd_protocol::confinement::Bounds;
+use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::ids::Generation;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tokio::io::Interest;
@@ -37,6 +37,8 @@ const REMOVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A process, its output and its folders.
 pub(crate) struct WatchedProcess {
+    /// Its sandbox mechanisms, until its instance takes them, and its limits.
+    pub(crate) applied: Applied,
     pub(crate) bounds: Option<Bounds>,
     pub(crate) scratch: Option<ScratchFolder>,
     /// Its cache folder, until its instance takes that.
@@ -129,18 +131,11 @@ impl WatchedProcess {
             signal,
             exit_code,
             cause,
-            export: None,
-            address: findings.address,
-            overflowed: findings.overflowed,
-            node_api: findings.node_api,
-            thread: findings.thread,
-            forbidden: findings.forbidden,
-            backtrace: findings.backtrace,
             stderr_tail,
             stdout_tail: self.stdout.tail(),
             usage,
             expected,
-            running: findings.running,
+            ..findings.report
         }
     }
 }

@@ -1,12 +1,64 @@
-//! A shared mapping of a file that another process writes, for reading copies of it.
+//! Files in memory that two processes share: making one, mapping it, and reading copies of one that
+//! another process writes.
 
 #![expect(unsafe_code, reason = "a mapping: see the invariants in lib.rs")]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
+use rustix::fs::{self, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::error::SegmentError;
+
+/// Without these a peer could shrink the file, and an access would fault.
+pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
+    .union(SealFlags::GROW)
+    .union(SealFlags::SEAL);
+
+/// Makes a file in memory of this size, and seals it.
+pub(crate) fn sealed_file(name: &str, length: usize) -> Result<OwnedFd, SegmentError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let made = match fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        // Before Linux 6.3.
+        Err(Errno::INVAL) => fs::memfd_create(name, flags),
+        made => made,
+    };
+    let file = made.map_err(failed("create"))?;
+    fs::ftruncate(&file, length as u64).map_err(failed("size"))?;
+    fs::fcntl_add_seals(&file, SEALS).map_err(failed("seal"))?;
+    Ok(file)
+}
+
+/// Maps the first `length` bytes of a file, shared.
+pub(crate) fn map(
+    file: &impl AsFd,
+    length: usize,
+    protection: ProtFlags,
+) -> Result<NonNull<u8>, SegmentError> {
+    // SAFETY: M; a new mapping at an address that the system chooses overlaps no memory in use.
+    let base = unsafe {
+        mmap(
+            ptr::null_mut(),
+            length,
+            protection,
+            MapFlags::SHARED,
+            file,
+            0,
+        )
+    };
+    let base = base.map_err(failed("map"))?;
+    NonNull::new(base.cast()).ok_or_else(|| failed("map")(Errno::NOMEM))
+}
+
+/// The error of a step that the system refused.
+pub(crate) fn failed(step: &'static str) -> impl FnOnce(Errno) -> SegmentError {
+    move |errno| SegmentError::System {
+        step,
+        source: errno.into(),
+    }
+}
 
 /// A mapped file. It needs no descriptor.
 #[derive(Debug)]
@@ -21,29 +73,11 @@ unsafe impl Send for SealedMapping {}
 unsafe impl Sync for SealedMapping {}
 
 impl SealedMapping {
-    /// Maps the first `length` bytes of a file.
-    ///
-    /// # Errors
-    /// The file is not sealed against shrinking or is shorter, or the system refuses the mapping.
-    pub fn new(file: &impl AsFd, length: usize) -> Result<Self, Errno> {
-        let seals = rustix::fs::fcntl_get_seals(file)?;
-        let size = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
-        if !seals.contains(rustix::fs::SealFlags::SHRINK) || size < length as u64 {
-            return Err(Errno::INVAL);
-        }
-        // SAFETY: M; a new mapping at an address that the system chooses overlaps no memory in use.
-        let base = unsafe {
-            mmap(
-                ptr::null_mut(),
-                length,
-                ProtFlags::READ,
-                MapFlags::SHARED,
-                file,
-                0,
-            )
-        }?;
-        let base = NonNull::new(base.cast()).ok_or(Errno::NOMEM)?;
-        Ok(Self { base, length })
+    /// Makes a file in memory that no process can resize, and maps it.
+    pub fn create(name: &str, length: usize) -> Result<(Self, OwnedFd), SegmentError> {
+        let file = sealed_file(name, length)?;
+        let base = map(&file, length, ProtFlags::READ)?;
+        Ok((Self { base, length }, file))
     }
 
     /// Copies bytes from `offset` on; false if they are not all inside the mapping.

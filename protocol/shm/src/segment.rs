@@ -48,11 +48,10 @@ impl Segment {
 mod linux {
     #![expect(unsafe_code, reason = "mapping memory: see the invariants in lib.rs")]
 
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-    use std::ptr::{self, NonNull};
+    use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
-    use rustix::fs::{self, MemfdFlags, SealFlags};
+    use rustix::fs;
     use rustix::io::Errno;
     use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
@@ -61,12 +60,8 @@ mod linux {
     use crate::area::Area;
     use crate::error::SegmentError;
     use crate::layout::LAYOUT;
+    use crate::mapping::{SEALS, failed, map, sealed_file};
     use crate::sync::{Acquire, Release};
-
-    /// Without these a peer could shrink the object, and an access would fault.
-    const SEALS: SealFlags = SealFlags::SHRINK
-        .union(SealFlags::GROW)
-        .union(SealFlags::SEAL);
 
     impl Segment {
         /// Makes a segment and the descriptor that the host process is to inherit (close-on-exec,
@@ -76,11 +71,9 @@ mod linux {
         /// A process that this one forks does not inherit the mapping: see
         /// [`SegmentClient::detach_forked`](crate::SegmentClient::detach_forked).
         pub fn create() -> Result<(Self, OwnedFd), SegmentError> {
-            let fd = memfd().map_err(failed("create"))?;
-            fs::ftruncate(&fd, SEGMENT_LEN as u64).map_err(failed("size"))?;
-            let area = map(fd.as_fd())?;
+            let fd = sealed_file("napi-hostd-lanes", SEGMENT_LEN)?;
+            let area = area(&fd)?;
             area.header().layout.0.store(LAYOUT, Release);
-            fs::fcntl_add_seals(&fd, SEALS).map_err(failed("seal"))?;
             // SAFETY: M; the range is our own mapping, and this changes what a forked child gets, not
             // this process.
             unsafe {
@@ -116,7 +109,7 @@ mod linux {
             if found != SEGMENT_LEN as u64 {
                 return Err(SegmentError::WrongSize { found });
             }
-            let area = map(fd.as_fd())?;
+            let area = area(&fd)?;
             // The mapping keeps the memory.
             drop(fd);
             let found = area.header().layout.0.load(Acquire);
@@ -151,39 +144,10 @@ mod linux {
         }
     }
 
-    fn memfd() -> Result<OwnedFd, Errno> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        match fs::memfd_create("napi-hostd-lanes", flags | MemfdFlags::NOEXEC_SEAL) {
-            // Before Linux 6.3.
-            Err(Errno::INVAL) => fs::memfd_create("napi-hostd-lanes", flags),
-            result => result,
-        }
-    }
-
-    fn map(fd: BorrowedFd<'_>) -> Result<Area, SegmentError> {
+    fn area(fd: &OwnedFd) -> Result<Area, SegmentError> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: M; a new mapping at an address that the system chooses overlaps no memory in use.
-        let base = unsafe {
-            mm::mmap(
-                ptr::null_mut(),
-                SEGMENT_LEN,
-                protection,
-                MapFlags::SHARED,
-                fd,
-                0,
-            )
-        }
-        .map_err(failed("map"))?;
-        let base = NonNull::new(base.cast()).ok_or_else(|| failed("map")(Errno::NOMEM))?;
-        // SAFETY: M; mapped just now with this length. The object was sealed when opened, or is the
-        // creator's own, who seals it before it passes the descriptor on.
+        let base = map(fd, SEGMENT_LEN, protection)?;
+        // SAFETY: M; mapped just now with this length, and the object is sealed.
         Ok(unsafe { Area::from_mapping(base) })
-    }
-
-    fn failed(step: &'static str) -> impl FnOnce(Errno) -> SegmentError {
-        move |errno| SegmentError::System {
-            step,
-            source: errno.into(),
-        }
     }
 }

@@ -376,10 +376,7 @@ fn a_cancel_is_seen_and_taken_back() {
 #[test]
 fn a_turn_is_taken_at_the_top_only_and_once() {
     let (client, host) = pair();
-    let leases: Vec<Lease> = (0..4).map(|_| lease(&client)).collect();
-    let [one, two, three, four] = leases.as_slice() else {
-        unreachable!("four leases");
-    };
+    let [one, two, three, four] = std::array::from_fn(|_| lease(&client));
     let said = |state, declined| Top { state, declined };
     assert!(!three.try_take_top());
     assert_eq!(host.top.arrive(), said(TopState::Busy, true));

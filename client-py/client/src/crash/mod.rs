@@ -19,7 +19,7 @@ pub(crate) use page::CrashPage;
 use page::Record;
 
 use crate::memory;
-use crate::report::{ForbiddenCall, Running, StackFrame};
+use crate::report::{ExitReport, StackFrame};
 use file::Budget;
 use rustix::io::Errno;
 
@@ -31,24 +31,12 @@ const READ_BYTES_MAX: u64 = 64 << 20;
 /// What a crash record says beyond the exit status.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// The call that was running.
-    pub(crate) running: Running,
+    /// The fields of the exit report that are from the record, and no others.
+    pub(crate) report: ExitReport,
     /// The signal that the process wrote a record of.
     pub(crate) recorded: Option<i32>,
-    /// The address whose access failed.
-    pub(crate) address: Option<u64>,
-    /// Whether the stack of the thread overflowed.
-    pub(crate) overflowed: bool,
-    /// The name of the thread, if it is not the JS thread.
-    pub(crate) thread: Option<String>,
-    /// The Node-API function that the thread was in.
-    pub(crate) node_api: Option<String>,
-    /// The stack of the thread, innermost frame first.
-    pub(crate) backtrace: Option<Vec<StackFrame>>,
     /// Whether the last error number of the thread was ENOMEM.
     pub(crate) lacked_memory: bool,
-    /// The system call that its seccomp filter ended it for.
-    pub(crate) forbidden: Option<ForbiddenCall>,
     /// The most memory that the process had, in bytes.
     pub(crate) peak_memory: Option<u64>,
 }
@@ -58,22 +46,29 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     let Some((running, record)) = page.read() else {
         return Findings::default();
     };
-    let mut findings = Findings {
+    let report = ExitReport {
         running,
+        ..ExitReport::default()
+    };
+    let mut findings = Findings {
+        report,
         recorded: record.as_ref().map(|record| record.signal),
         ..Findings::default()
     };
     let Some(record) = record.filter(|record| Some(record.signal) == signal) else {
         return findings;
     };
-    findings.address = record.fault_address();
-    findings.overflowed = record.overflowed();
-    findings.thread = (!record.is_js_thread).then(|| escape(&record.thread_name));
-    findings.node_api = (!record.node_api.is_empty()).then(|| escape(&record.node_api));
+    findings.report = ExitReport {
+        address: record.fault_address(),
+        overflowed: record.overflowed(),
+        thread: (!record.is_js_thread).then(|| escape(&record.thread_name)),
+        node_api: (!record.node_api.is_empty()).then(|| escape(&record.node_api)),
+        forbidden: call::forbidden(&record),
+        backtrace: Some(trace(&record)),
+        ..findings.report
+    };
     findings.lacked_memory = record.error == Errno::NOMEM.raw_os_error();
     findings.peak_memory = memory::peak(&record.status);
-    findings.forbidden = call::forbidden(&record);
-    findings.backtrace = Some(trace(&record));
     findings
 }
 
@@ -89,6 +84,7 @@ fn trace(record: &Record) -> Vec<StackFrame> {
 mod tests {
     use super::page::tests::page_with;
     use super::*;
+    use crate::report::Running;
 
     const SIGSEGV: i32 = 11;
     const SIGABRT: i32 = 6;
@@ -98,10 +94,11 @@ mod tests {
         let (page, _theirs) = page_with(3, SIGSEGV);
         for signal in [None, Some(SIGABRT)] {
             let findings = examine(&page, signal);
-            assert_eq!(findings.running, Running::Lane(3));
+            assert_eq!(findings.report.running, Running::Lane(3));
             assert_eq!(findings.recorded, Some(SIGSEGV));
-            assert!(findings.address.is_none() && findings.backtrace.is_none());
+            let report = findings.report;
+            assert!(report.address.is_none() && report.backtrace.is_none());
         }
-        assert!(examine(&page, Some(SIGSEGV)).backtrace.is_some());
+        assert!(examine(&page, Some(SIGSEGV)).report.backtrace.is_some());
     }
 }

@@ -3,9 +3,8 @@
 use std::os::fd::OwnedFd;
 
 use hostd_protocol::SealedMapping;
+use hostd_protocol::carrier::lane::SegmentError;
 use nix::sys::signal::Signal;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::io::Errno;
 
 use crate::report::Running;
 
@@ -99,18 +98,8 @@ pub(super) struct Called {
 
 impl CrashPage {
     /// Creates the file; returns it and the host's descriptor of it.
-    pub(crate) fn create() -> Result<(Self, OwnedFd), Errno> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let name = "napi-hostd-crash";
-        let file = match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-            // Before Linux 6.3.
-            Err(Errno::INVAL) => memfd_create(name, flags),
-            made => made,
-        }?;
-        ftruncate(&file, FILE_BYTES as u64)?;
-        let seals = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-        fcntl_add_seals(&file, seals)?;
-        let mapping = SealedMapping::new(&file, FILE_BYTES)?;
+    pub(crate) fn create() -> Result<(Self, OwnedFd), SegmentError> {
+        let (mapping, file) = SealedMapping::create("napi-hostd-crash", FILE_BYTES)?;
         Ok((Self { mapping }, file))
     }
 
@@ -223,7 +212,8 @@ impl Head<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use hostd_sandbox::crash::{FILE_BYTES as THEIRS, Layout, NO_LANE as NONE};
-    use rustix::io::pwrite;
+    use rustix::fs::ftruncate;
+    use rustix::io::{Errno, pwrite};
 
     use super::*;
 
