@@ -27,16 +27,12 @@ const CANCEL: u8 = 2;
 
 /// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named as in Rust's log")]
 pub enum LogLevel {
-    /// A failure.
     Error,
-    /// A possible failure.
     Warn,
-    /// An event of general interest.
     Info,
-    /// For finding a fault.
     Debug,
-    /// Everything.
     Trace,
 }
 
@@ -69,18 +65,17 @@ pub enum ClientMessage {
 }
 
 /// A message of the host.
+#[expect(missing_docs, reason = "the names of the fields say it")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostMessage {
     /// It has confined itself, or failed to; once, in answer to a setup with a policy.
     Confined {
-        /// What was applied.
         applied: Vec<Mechanism>,
         /// What it may use up, if that could be limited.
         bounds: Option<Bounds>,
     },
     /// It serves; once, in answer to the setup.
     Ready {
-        /// Its process.
         pid: u32,
         /// Bytes of stack that JavaScript and the addon may use.
         stack_bytes: u64,
@@ -92,11 +87,9 @@ pub enum HostMessage {
     },
     /// A line of its log.
     Log {
-        /// How important.
         level: LogLevel,
         /// Which part of the host.
         target: String,
-        /// What.
         message: String,
     },
     /// It has torn down in order and exits with 0. An exit without this is a crash.
@@ -104,24 +97,15 @@ pub enum HostMessage {
 }
 
 /// A packet that was read.
+#[expect(missing_docs, reason = "the names of the fields say it")]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// A message, to be decoded with [`decode_message`].
     Message(&'a [u8]),
     /// Bytes that a lane carries.
-    Data {
-        /// The lane.
-        lane: LaneNumber,
-        /// The bytes.
-        bytes: &'a [u8],
-    },
+    Data { lane: LaneNumber, bytes: &'a [u8] },
     /// The cancel word of a lane.
-    Cancel {
-        /// The lane.
-        lane: LaneNumber,
-        /// The word.
-        word: u32,
-    },
+    Cancel { lane: LaneNumber, word: u32 },
 }
 
 impl<'a> Packet<'a> {
@@ -133,6 +117,16 @@ impl<'a> Packet<'a> {
             return violation("a packet that is too large");
         }
         Ok((length, kind))
+    }
+
+    /// The message in a packet that comes before the session has begun.
+    pub(crate) fn message<T: DeserializeOwned>(self) -> Result<T> {
+        match self {
+            Packet::Message(payload) => decode_message(payload),
+            Packet::Data { .. } | Packet::Cancel { .. } => {
+                violation("data before the session has begun")
+            }
+        }
     }
 
     /// Reads a packet's payload.
@@ -242,12 +236,7 @@ pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
     stream
         .read_exact(&mut payload)
         .map_err(|error| end_or(error, what))?;
-    match Packet::decode(kind, &payload)? {
-        Packet::Message(payload) => decode_message(payload),
-        Packet::Data { .. } | Packet::Cancel { .. } => {
-            violation("data before the session has started")
-        }
-    }
+    Packet::decode(kind, &payload)?.message()
 }
 
 /// Maps every error by which the system reports the end of the stream to [`ProtocolError::Disconnected`].

@@ -9,6 +9,7 @@ use crate::limits::LimitKind;
 
 /// The connection is unusable, or this message can't be sent or understood.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ProtocolError {
     /// The other side is gone.
     #[error("the peer closed the connection")]
@@ -16,59 +17,43 @@ pub enum ProtocolError {
     /// The other side sent bytes that can't be decoded. The connection can't be used any more.
     #[error("the peer sent a malformed message: {what} (at byte {at})")]
     Malformed {
-        /// What was expected, or found.
         what: &'static str,
         /// The offset in the block that was read.
         at: usize,
     },
     /// The other side sent what it may not send now. The connection can't be used any more.
     #[error("protocol violation by the peer: {what}")]
-    Violation {
-        /// The rule that was broken.
-        what: &'static str,
-    },
+    Violation { what: &'static str },
     /// A message exceeds a limit. Nothing of it was sent, or nothing of it is used.
     #[error("{found} {} exceed the limit of {limit}{}", kind.what(), kind.option())]
     Limit {
-        /// The limit.
         kind: LimitKind,
-        /// Its value.
         limit: u64,
         /// What was found; with a count that is only begun, the first number that is too high.
         found: u64,
     },
     /// There is no memory for a message. Nothing of it was sent, or nothing of it is used.
     #[error("out of memory: a message needs {bytes} more bytes")]
-    Memory {
-        /// The bytes that were requested.
-        bytes: usize,
-    },
+    Memory { bytes: usize },
     /// The two sides are of different versions.
     #[error(
         "protocol versions differ: {ours} here, {theirs} in the peer ({build}); \
          install client and host from the same release"
     )]
     Version {
-        /// Our protocol.
         ours: u32,
-        /// The other side's protocol.
         theirs: u32,
-        /// The other side's build.
         build: String,
     },
     /// The other side did not answer in time.
     #[error("the peer did not {what} before the deadline")]
-    Timeout {
-        /// What it should have done.
-        what: &'static str,
-    },
+    Timeout { what: &'static str },
     /// The waiting side's own [`crate::carrier::Idle`] ended the wait.
     #[error("the wait was interrupted")]
     Interrupted,
     /// The operating system refused.
     #[error("{what}: {error}")]
     Io {
-        /// What was tried.
         what: &'static str,
         /// Why it failed. Not a `source`: the message contains it already.
         error: io::Error,

@@ -29,34 +29,19 @@ impl Failure {
 
     /// Writes the body of a Failure frame.
     pub fn write(out: &mut ValueWriter<'_>, error: &RemoteError) -> Result {
-        match error {
-            RemoteError::Load { message, detail } => {
-                out.put_u8(LOAD);
-                out.str(message)?;
-                out.str(detail)
-            }
-            RemoteError::Unsupported(text) => {
-                out.put_u8(UNSUPPORTED);
-                out.str(text)
-            }
-            RemoteError::Cancelled => {
-                out.put_u8(CANCELLED);
-                Ok(())
-            }
-            RemoteError::Limit(text) => {
-                out.put_u8(LIMIT);
-                out.str(text)
-            }
-            RemoteError::Host(text) => {
-                out.put_u8(HOST);
-                out.str(text)
-            }
-            RemoteError::Stale(id) => {
-                out.put_u8(STALE);
-                out.put_u32(*id);
-                Ok(())
-            }
+        let (class, texts): (u8, &[&str]) = match error {
+            RemoteError::Load { message, detail } => (LOAD, &[message, detail]),
+            RemoteError::Unsupported(text) => (UNSUPPORTED, &[text]),
+            RemoteError::Cancelled => (CANCELLED, &[]),
+            RemoteError::Limit(text) => (LIMIT, &[text]),
+            RemoteError::Host(text) => (HOST, &[text]),
+            RemoteError::Stale(_) => (STALE, &[]),
+        };
+        out.put_u8(class);
+        if let RemoteError::Stale(id) = error {
+            out.put_u32(*id);
         }
+        texts.iter().try_for_each(|text| out.str(text))
     }
 
     /// Reads the body of a Failure frame.

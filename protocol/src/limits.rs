@@ -52,16 +52,12 @@ impl Default for Limits {
 
 /// Which limit was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the fields of Limits")]
 pub enum LimitKind {
-    /// [`Limits::frame_bytes`].
     FrameBytes,
-    /// [`Limits::depth`].
     Depth,
-    /// [`Limits::values`].
     Values,
-    /// [`Limits::nested_requests`].
     NestedRequests,
-    /// [`Limits::lent_objects`].
     LentObjects,
     /// [`crate::control::PACKET_BYTES`] or [`crate::message::MESSAGE_BYTES`].
     MessageBytes,

@@ -34,11 +34,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) unknown: Option<String>,
     /// The signal that ended it; none if it exited.
     pub(crate) signal: Option<i32>,
-    /// What its crash record says.
     pub(crate) findings: &'a Findings,
-    /// What it used.
     pub(crate) usage: Option<&'a Usage>,
-    /// The limits of its sandbox.
     pub(crate) bounds: Option<&'a Bounds>,
     /// The `RLIMIT_AS` that it inherited, in bytes.
     pub(crate) address_space: Option<u64>,

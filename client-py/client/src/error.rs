@@ -59,41 +59,28 @@ impl ClientError {
 /// Why no host could be started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum SpawnError {
     /// There is no such file.
     #[error("cannot find the host program {}; install napi_python again, or build napi-hostd", .0.display())]
     Missing(PathBuf),
     /// The file cannot be executed.
     #[error("cannot run the host program {}: {source}", binary.display())]
-    NotExecutable {
-        /// The file.
-        binary: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    NotExecutable { binary: PathBuf, source: io::Error },
     /// The server that was to start it cannot be reached, or refuses.
     #[error("cannot use the server at {}: {source}", address.display())]
-    Server {
-        /// Its socket.
-        address: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Server { address: PathBuf, source: io::Error },
     /// The system refused a step.
     #[error("{what}: {source}")]
     System {
-        /// The step.
         what: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// The scratch folder cannot be created.
     #[error("cannot create the scratch folder in {}: {source}; TMPDIR chooses another place", parent.display())]
     ScratchFolder {
-        /// The folder that was to contain it.
         parent: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -103,9 +90,7 @@ pub enum SpawnError {
     /// The handshake failed: the program is another version, or not a host.
     #[error("the handshake with the host program {} failed: {source}", binary.display())]
     Handshake {
-        /// The file.
         binary: PathBuf,
-        /// Why.
         #[source]
         source: ProtocolError,
     },
@@ -115,7 +100,6 @@ pub enum SpawnError {
     /// The host is not confined as its policy requires.
     #[error("{}", unavailable(mechanism, entry.as_deref()))]
     Sandbox {
-        /// The mechanism that is missing.
         mechanism: String,
         /// The report of the host about it.
         entry: Option<Box<Mechanism>>,
@@ -125,10 +109,7 @@ pub enum SpawnError {
         "the host process ended while it was starting: {report}{}",
         last_message(report)
     )]
-    Died {
-        /// How it ended.
-        report: Box<ExitReport>,
-    },
+    Died { report: Box<ExitReport> },
     /// The host was not ready in time, and was killed.
     #[error("the host process was not ready within {} s and was killed; start_timeout= sets the limit", .0.as_secs_f64())]
     Timeout(Duration),

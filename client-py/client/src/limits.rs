@@ -6,16 +6,12 @@ use hostd_protocol::confinement::Bounds;
 /// A limit of the sandbox of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "named as the options")]
 pub enum SandboxLimit {
-    /// Memory of its own.
     Memory,
-    /// Threads.
     Threads,
-    /// Open descriptors.
     Files,
-    /// The length of one file.
     FileSize,
-    /// Processor time.
     Cpu,
 }
 

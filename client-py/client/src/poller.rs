@@ -27,6 +27,7 @@ use crate::events::{HostEvents, SpawnThread};
 use crate::fork::{self, PerProcess};
 use crate::instance::HostInstance;
 use crate::lock;
+use crate::options::HostConfig;
 
 /// A handler that takes longer than once or twice this time is left to its thread.
 const HANDOVER_AFTER: Duration = Duration::from_millis(10);
@@ -160,24 +161,17 @@ pub fn hand_over() {
 
 /// Receives the notices of a host from now on, and calls the handler of its addon; if that fails, the
 /// host is killed. Called on the supervisor's thread.
-pub(crate) fn add(
-    instance: &Arc<HostInstance>,
-    (events, attention, spawn): (&Arc<dyn HostEvents>, &Arc<Attention>, SpawnThread),
-) -> Result<(), SpawnError> {
-    try_to_add(instance, events, attention, spawn).map_err(|source| {
+pub(crate) fn add(instance: &Arc<HostInstance>, options: &HostConfig) -> Result<(), SpawnError> {
+    try_to_add(instance, options).map_err(|source| {
         let what = "cannot start the thread that receives the notices of the host";
         instance.kill(Kill::ClientResources(format!("{what}: {source}")));
         SpawnError::System { what, source }
     })
 }
 
-fn try_to_add(
-    instance: &Arc<HostInstance>,
-    events: &Arc<dyn HostEvents>,
-    attention: &Arc<Attention>,
-    spawn: SpawnThread,
-) -> io::Result<()> {
-    let poller = poller(spawn)?;
+fn try_to_add(instance: &Arc<HostInstance>, options: &HostConfig) -> io::Result<()> {
+    let (events, attention) = (&options.events, &options.attention);
+    let poller = poller(options.spawn_thread)?;
     let mut added = Polled::default();
     let is_known = (attention.poller.load().as_ref()).is_some_and(|it| it.epoch == poller.epoch);
     if !is_known {
@@ -201,7 +195,7 @@ fn try_to_add(
         Some(lane) => {
             // Its notices cannot be waited for together with those of others.
             let receive = move || receive_notices(lane, &host, &*events);
-            spawn("hostd-notices", Box::new(receive))?;
+            (options.spawn_thread)("hostd-notices", Box::new(receive))?;
         }
         None => {}
     }
@@ -258,22 +252,17 @@ fn handle(
     instance: &HostInstance,
     events: &dyn HostEvents,
 ) -> bool {
-    match received {
+    let error = match received {
         Ok(header) if header.kind == FrameKind::Notice => {
             events.notice(header, body);
-            true
+            return true;
         }
-        Ok(_) => {
-            let error = ProtocolError::violation("a request on lane 0");
-            instance.kill(Kill::from(&error));
-            false
-        }
-        Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => false,
-        Err(error) => {
-            instance.kill(Kill::from(&error));
-            false
-        }
-    }
+        Ok(_) => ProtocolError::violation("a request on lane 0"),
+        Err(ProtocolError::Disconnected | ProtocolError::Interrupted) => return false,
+        Err(error) => error,
+    };
+    instance.kill(Kill::from(&error));
+    false
 }
 
 impl Home {

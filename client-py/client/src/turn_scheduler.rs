@@ -98,6 +98,8 @@ impl<L, W> MaybeOwned for TurnScheduler<L, W> {
 }
 
 impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
+    const NOTHING: TurnActions<L, W> = [None, None, None, None];
+
     /// No turn is due, and there is no owner.
     pub fn new(now: Instant) -> Self {
         Self {
@@ -150,7 +152,7 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
             }
             TurnEvent::TurnBegun => {
                 self.due = None;
-                [None, None, None, None]
+                Self::NOTHING
             }
             TurnEvent::LoopAttached(event_loop, is_committed) => {
                 let owner = Owner {
@@ -167,7 +169,7 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
                     owner.is_committed = true;
                     [None, self.watch(), None, None]
                 }
-                _ => [None, None, None, None],
+                _ => Self::NOTHING,
             },
             TurnEvent::LoopDetached => {
                 // The timer has the worker take a turn that is due, unless another one does.
@@ -176,7 +178,7 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
             }
             TurnEvent::LoopStalled => match self.owner.take() {
                 Some(owner) => [retire(Some(owner)), None, Some(TurnAction::RunTurn), None],
-                None => [None, None, None, None],
+                None => Self::NOTHING,
             },
             TurnEvent::PipeWritten => {
                 self.due.get_or_insert(now);
@@ -186,12 +188,8 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
             TurnEvent::WaiterEntered(waiter) => {
                 self.waiters.push(waiter);
                 let is_first = self.waiters.len() == 1 && self.is_committed();
-                [
-                    None,
-                    is_first.then_some(TurnAction::UnwatchPipe),
-                    None,
-                    None,
-                ]
+                let unwatch = is_first.then_some(TurnAction::UnwatchPipe);
+                [None, unwatch, None, None]
             }
             TurnEvent::WaiterLeft(waiter, is_notified) => {
                 self.waiters.retain(|known| *known != waiter);
@@ -245,19 +243,17 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
             self.timer = Some(now + interval.clamp(TURN_OVERDUE_AFTER, CHECK_INTERVAL_MAX));
         }
         let Some(overdue) = overdue.filter(|time| *time >= TURN_OVERDUE_AFTER) else {
-            return [None, None, None, None];
+            return Self::NOTHING;
         };
         match &self.owner {
             None => [None, None, Some(TurnAction::RunTurn), None],
             Some(owner) if owner.is_committed || overdue < PROVISIONAL_TIMEOUT => {
                 [None, None, Some(TurnAction::CheckLoop), None]
             }
-            Some(_) => [
-                retire(self.owner.take()),
-                None,
-                Some(TurnAction::RunTurn),
-                None,
-            ],
+            Some(_) => {
+                let retire = retire(self.owner.take());
+                [retire, None, Some(TurnAction::RunTurn), None]
+            }
         }
     }
 }

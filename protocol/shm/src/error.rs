@@ -5,13 +5,12 @@ use crate::layout::SEGMENT_LEN;
 /// Why a segment could not be made or opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum SegmentError {
     /// The system refused a step.
     #[error("the system refused to {step} the shared-memory segment: {source}")]
     System {
-        /// The step that failed.
         step: &'static str,
-        /// What the system said.
         source: std::io::Error,
     },
     /// The descriptor is not a memfd that is sealed against a change of size and of seals.
@@ -24,21 +23,13 @@ pub enum SegmentError {
         "the descriptor was not mapped: it has {found} bytes where this version needs \
          {SEGMENT_LEN}"
     )]
-    WrongSize {
-        /// Its size in bytes.
-        found: u64,
-    },
+    WrongSize { found: u64 },
     /// The first word names another layout.
     #[error(
         "the segment has layout {found:#018x}, this build expects {expected:#018x}: client and \
          host are different versions"
     )]
-    WrongLayout {
-        /// The layout word found.
-        found: u64,
-        /// The layout word of this build.
-        expected: u64,
-    },
+    WrongLayout { found: u64, expected: u64 },
 }
 
 /// The other end of a lane published an impossible index: it is broken or hostile.

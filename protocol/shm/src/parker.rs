@@ -83,7 +83,7 @@ impl Parker {
     #[cold]
     pub(crate) fn unpark(&self) {
         if faulty(Fault::NoBump) {
-            self.futex.wake_only();
+            self.futex.wake();
         } else {
             self.futex.bump_and_wake();
         }

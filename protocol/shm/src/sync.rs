@@ -34,11 +34,6 @@ impl Futex {
         self.wake();
     }
 
-    /// The deliberate fault of a wake-up that does not change the word.
-    pub(crate) fn wake_only(&self) {
-        self.wake();
-    }
-
     /// Parks if the word still is `seen`: until woken, until `timeout` or a signal, or for a spurious
     /// reason.
     #[cfg(not(loom))]
@@ -50,7 +45,7 @@ impl Futex {
     }
 
     #[cfg(not(loom))]
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         use rustix::thread::futex::{Flags, wake};
         let _ = wake(&self.word, Flags::empty(), i32::MAX.unsigned_abs());
     }
@@ -76,7 +71,7 @@ impl Futex {
     }
 
     #[cfg(loom)]
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let _guard = lock(&self.gate.0);
         self.gate.1.notify_all();
     }

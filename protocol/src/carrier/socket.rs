@@ -71,12 +71,7 @@ pub async fn write_message<T: Serialize>(
 /// Reads one message, and no byte beyond it.
 pub async fn read_message<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> Result<T> {
     let mut payload = Vec::new();
-    match read_packet(stream, &mut payload).await? {
-        Packet::Message(payload) => control::decode_message(payload),
-        Packet::Data { .. } | Packet::Cancel { .. } => {
-            violation("data before the session has begun")
-        }
-    }
+    read_packet(stream, &mut payload).await?.message()
 }
 
 async fn read_packet<'a>(

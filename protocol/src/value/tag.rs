@@ -60,38 +60,23 @@ codes! {
     }
 
     /// What a buffer is a view of bytes as. The first twelve are Node-API's typed array types.
+    #[expect(missing_docs, reason = "named as the view in JavaScript")]
     pub enum ElementKind {
-        /// `Int8Array`
         Int8 = 0,
-        /// `Uint8Array`
         Uint8 = 1,
-        /// `Uint8ClampedArray`
         Uint8Clamped = 2,
-        /// `Int16Array`
         Int16 = 3,
-        /// `Uint16Array`
         Uint16 = 4,
-        /// `Int32Array`
         Int32 = 5,
-        /// `Uint32Array`
         Uint32 = 6,
-        /// `Float32Array`
         Float32 = 7,
-        /// `Float64Array`
         Float64 = 8,
-        /// `BigInt64Array`
         BigInt64 = 9,
-        /// `BigUint64Array`
         BigUint64 = 10,
-        /// `Float16Array`
         Float16 = 11,
-        /// Node's `Buffer`
         Buffer = 32,
-        /// `ArrayBuffer`
         ArrayBuffer = 33,
-        /// `DataView`
         DataView = 34,
-        /// `SharedArrayBuffer`
         SharedArrayBuffer = 35,
     }
 
@@ -152,22 +137,15 @@ codes! {
     }
 
     /// The class of an error value.
+    #[expect(missing_docs, reason = "named as the class in JavaScript, without Error")]
     pub enum ErrorClass {
-        /// `Error`
         Error = 0,
-        /// `TypeError`
         Type = 1,
-        /// `RangeError`
         Range = 2,
-        /// `SyntaxError`
         Syntax = 3,
-        /// `ReferenceError`
         Reference = 4,
-        /// `EvalError`
         Eval = 5,
-        /// `URIError`
         Uri = 6,
-        /// `AggregateError`
         Aggregate = 7,
         /// A class of the addon's or of the client's own.
         Other = 8,

@@ -7,8 +7,10 @@ use crate::ids::SlotId;
 
 /// The beginning of a value; what follows a compound's token, the caller reads.
 ///
-/// A count has been checked against the bytes that are left, so memory may be allocated for it. After the last element of a compound that has elements (those marked *nested*) the
-/// caller calls [`super::ValueReader::leave`].
+/// Compounds are numbered by `index` in their block. A `count` has been checked against the bytes that
+/// are left, so memory may be allocated for it. After the last element of a compound that has elements
+/// (those marked *nested*) the caller calls [`super::ValueReader::leave`].
+#[expect(missing_docs, reason = "index, count and what the types say")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Token<'a> {
     /// `undefined`
@@ -25,7 +27,6 @@ pub enum Token<'a> {
     Float(f64),
     /// A bigint.
     BigInt {
-        /// Its sign.
         negative: bool,
         /// Its size, the lowest word first.
         words: Words<'a>,
@@ -37,52 +38,20 @@ pub enum Token<'a> {
     /// A date in milliseconds since 1970 UTC.
     Date(f64),
     /// Nested: `count` values follow.
-    Array {
-        /// Its number in the block.
-        index: u32,
-        /// How many values follow.
-        count: u32,
-    },
+    Array { index: u32, count: u32 },
     /// An array of integers.
-    ArrayI32 {
-        /// Its number in the block.
-        index: u32,
-        /// Its elements.
-        items: Packed<'a, i32>,
-    },
+    ArrayI32 { index: u32, items: Packed<'a, i32> },
     /// An array of numbers.
-    ArrayF64 {
-        /// Its number in the block.
-        index: u32,
-        /// Its elements.
-        items: Packed<'a, f64>,
-    },
+    ArrayF64 { index: u32, items: Packed<'a, f64> },
     /// Nested: `count` pairs of [`super::ValueReader::key`] and a value follow.
-    Object {
-        /// Its number in the block.
-        index: u32,
-        /// How many pairs follow.
-        count: u32,
-    },
+    Object { index: u32, count: u32 },
     /// Nested: `count` pairs of values follow.
-    Map {
-        /// Its number in the block.
-        index: u32,
-        /// How many pairs follow.
-        count: u32,
-    },
+    Map { index: u32, count: u32 },
     /// Nested: `count` values follow.
-    Set {
-        /// Its number in the block.
-        index: u32,
-        /// How many values follow.
-        count: u32,
-    },
+    Set { index: u32, count: u32 },
     /// A buffer.
     Buffer {
-        /// Its number in the block.
         index: u32,
-        /// What it is.
         element: ElementKind,
         /// The host's lent object, if there is one.
         id: Option<SlotId>,
@@ -94,11 +63,9 @@ pub enum Token<'a> {
     /// Nested: five values (name, message, code, stack, cause) follow, then
     /// [`super::ValueReader::own_fields`] pairs of a key and a value.
     Error {
-        /// Its number in the block.
         index: u32,
         /// The sender's lent object, if there is one.
         id: Option<SlotId>,
-        /// Its class.
         class: ErrorClass,
     },
     /// A hole of an array.
@@ -109,7 +76,6 @@ pub enum Token<'a> {
     Own(SlotId),
     /// An object that lives at the sender. To be counted by the receiver.
     Lent {
-        /// Its id there.
         id: SlotId,
         /// A `HostKind` or `ClientKind` code.
         kind: u8,

@@ -97,7 +97,7 @@ impl HostWaiter {
             });
         let lanes = ReadyBitmap::new(found.transpose()?.unwrap_or(0), self.start);
         if let Some(first) = lanes.first() {
-            self.shared.serves(first);
+            self.shared.hot.set(Some(first));
             self.start = first.number().wrapping_add(1) % 64;
         }
         Ok(Ready {
@@ -109,14 +109,14 @@ impl HostWaiter {
     /// The next wait is for the client's answer to something other than a frame on the home lane,
     /// as a notification through the wake pipe.
     pub fn expect_answer(&mut self) {
-        self.shared.expect_answer();
+        self.shared.expects_answer.set(true);
     }
 
     /// Has `hook` called while the JS thread spins without success, with the time since it began, and
     /// with the maximum before it parks. It returns whether other threads of this process need a CPU:
     /// then the JS thread yields between polls.
     pub fn on_idle(&mut self, hook: fn(Duration) -> bool) {
-        self.shared.on_idle(hook);
+        self.shared.on_idle.set(hook);
     }
 }
 

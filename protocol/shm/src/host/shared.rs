@@ -27,15 +27,15 @@ pub(super) struct Shared {
     unnotified_space: Cell<u64>,
     /// The lane that was served last. Its ready bit stays set although its ring is empty, and the
     /// ring is polled instead: then a conversation touches the cache lines of its ring only.
-    hot: Cell<Option<LaneNumber>>,
+    pub(super) hot: Cell<Option<LaneNumber>>,
     spin: Cell<AdaptiveSpin>,
     placement: Placement,
     /// The client that was woken last, or has woken this thread, needs this thread's CPU.
     skip_spin: Cell<bool>,
     /// See [`HostWaiter::expect_answer`](super::HostWaiter::expect_answer).
-    expects_answer: Cell<bool>,
+    pub(super) expects_answer: Cell<bool>,
     /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
-    on_idle: Cell<fn(Duration) -> bool>,
+    pub(super) on_idle: Cell<fn(Duration) -> bool>,
     yields: Cell<YieldBackoff>,
 }
 
@@ -57,11 +57,6 @@ impl Shared {
         }
     }
 
-    /// This lane is served now.
-    pub(super) fn serves(&self, index: LaneNumber) {
-        self.hot.set(Some(index));
-    }
-
     /// The client is to be notified of what was written to this lane.
     #[inline]
     pub(super) fn note_data(&self, index: LaneNumber) {
@@ -73,16 +68,6 @@ impl Shared {
     pub(super) fn note_space(&self, index: LaneNumber) {
         self.unnotified_space
             .set(self.unnotified_space.get() | index.bit());
-    }
-
-    /// See [`HostWaiter::expect_answer`](super::HostWaiter::expect_answer).
-    pub(super) fn expect_answer(&self) {
-        self.expects_answer.set(true);
-    }
-
-    /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
-    pub(super) fn on_idle(&self, hook: fn(Duration) -> bool) {
-        self.on_idle.set(hook);
     }
 
     pub(super) fn readable(&self, index: LaneNumber) -> Result<usize, Violation> {
