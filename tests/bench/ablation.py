@@ -28,7 +28,7 @@ SWITCHES = (
     "spin",
     "loop-spin",
     "pool-spin",
-    "pool-nap",
+    "pool-park",
     "brief-poll",
     "yield",
     "placement",

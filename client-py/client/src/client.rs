@@ -16,7 +16,10 @@ use crate::crash_budget::CrashBudget;
 use crate::instance::HostInstance;
 use crate::options::{HostConfig, RestartMode};
 use crate::wake_pipe::WakePipe;
-use crate::{ClientError, Conversation, ExitReport, HostRef, fork, lock, supervise};
+use crate::{
+    ClientError, Conversation, ExitReport, HostRef, fork, instance, lock, poller, scratch,
+    supervise,
+};
 
 /// A thread that waits for a start by another one checks for its own interruption this often.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -409,6 +412,16 @@ impl Shared {
         instance.set_serving();
         Ok(instance)
     }
+}
+
+/// To be called in a forked child before anything else of this crate: its clients then behave as
+/// if they had not been started, and conversations of the parent write nothing.
+pub fn forked() {
+    fork::advance();
+    supervise::forked();
+    poller::forked();
+    scratch::forked();
+    instance::forked();
 }
 
 impl Drop for Shared {

@@ -50,7 +50,7 @@ mod watched;
 
 pub use cache::clear_cache;
 pub use cause::{Cause, Kill};
-pub use client::{Client, ClientStats, Closing};
+pub use client::{Client, ClientStats, Closing, forked};
 pub use conversation::{Conversation, HostRef};
 pub use error::{ClientError, SpawnError};
 pub use events::{HostEvents, OutputStream, SpawnThread};
@@ -64,16 +64,6 @@ pub use turn_scheduler::{TurnAction, TurnActions, TurnEvent, TurnScheduler};
 pub use wake_pipe::WakePipe;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// To be called in a forked child before anything else of this crate: its clients then behave as
-/// if they had not been started, and conversations of the parent write nothing.
-pub fn forked() {
-    fork::advance();
-    supervise::forked();
-    poller::forked();
-    scratch::forked();
-    instance::forked();
-}
 
 /// Locks; a panic of another holder leaves no state half-changed.
 #[inline]

@@ -88,6 +88,11 @@ impl HostConfig {
         }
     }
 
+    /// What handles its notices, what requests that, and what starts the thread.
+    pub(crate) fn handlers(&self) -> (&Arc<dyn HostEvents>, &Arc<Attention>, SpawnThread) {
+        (&self.events, &self.attention, self.spawn_thread)
+    }
+
     /// Whether the host is run for the reports that it makes at its end, which are then waited for longer.
     pub(crate) fn is_to_report(&self) -> bool {
         let diagnosed = |confinement: &Confinement| confinement.diagnose;

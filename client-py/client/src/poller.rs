@@ -27,7 +27,6 @@ use crate::events::{HostEvents, SpawnThread};
 use crate::fork::{self, PerProcess};
 use crate::instance::HostInstance;
 use crate::lock;
-use crate::options::HostConfig;
 
 /// A handler that takes longer than once or twice this time is left to its thread.
 const HANDOVER_AFTER: Duration = Duration::from_millis(10);
@@ -161,17 +160,22 @@ pub fn hand_over() {
 
 /// Receives the notices of a host from now on, and calls the handler of its addon; if that fails, the
 /// host is killed. Called on the supervisor's thread.
-pub(crate) fn add(instance: &Arc<HostInstance>, options: &HostConfig) -> Result<(), SpawnError> {
-    try_to_add(instance, options).map_err(|source| {
+pub(crate) fn add(
+    instance: &Arc<HostInstance>,
+    handlers: (&Arc<dyn HostEvents>, &Arc<Attention>, SpawnThread),
+) -> Result<(), SpawnError> {
+    try_to_add(instance, handlers).map_err(|source| {
         let what = "cannot start the thread that receives the notices of the host";
         instance.kill(Kill::ClientResources(format!("{what}: {source}")));
         SpawnError::System { what, source }
     })
 }
 
-fn try_to_add(instance: &Arc<HostInstance>, options: &HostConfig) -> io::Result<()> {
-    let (events, attention) = (&options.events, &options.attention);
-    let poller = poller(options.spawn_thread)?;
+fn try_to_add(
+    instance: &Arc<HostInstance>,
+    (events, attention, spawn): (&Arc<dyn HostEvents>, &Arc<Attention>, SpawnThread),
+) -> io::Result<()> {
+    let poller = poller(spawn)?;
     let mut added = Polled::default();
     let is_known = (attention.poller.load().as_ref()).is_some_and(|it| it.epoch == poller.epoch);
     if !is_known {
@@ -195,7 +199,7 @@ fn try_to_add(instance: &Arc<HostInstance>, options: &HostConfig) -> io::Result<
         Some(lane) => {
             // Its notices cannot be waited for together with those of others.
             let receive = move || receive_notices(lane, &host, &*events);
-            (options.spawn_thread)("hostd-notices", Box::new(receive))?;
+            spawn("hostd-notices", Box::new(receive))?;
         }
         None => {}
     }

@@ -293,7 +293,7 @@ async fn serve(
         (mem::take(&mut host.applied), host.bounds),
         (outbox, host.unsaved.take()),
     );
-    let outcome = poller::add(&instance, options).map(|()| Arc::clone(&instance));
+    let outcome = poller::add(&instance, options.handlers()).map(|()| Arc::clone(&instance));
     if started.send(outcome).is_err() {
         instance.kill(Kill::LoadAbandoned);
     }

@@ -23,9 +23,8 @@ pub(crate) fn append(
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<usize, Violation>,
 ) -> Result<usize, Violation> {
     target.reserve(limit);
-    let free = target.spare_capacity_mut();
-    let limit = limit.min(free.len());
-    let read = read(&mut free[..limit])?.min(limit);
+    let free = &mut target.spare_capacity_mut()[..limit];
+    let read = read(free)?.min(limit);
     let len = target.len() + read;
     // SAFETY: U; the reader has initialised `read` bytes after the old length, inside the capacity.
     unsafe { target.set_len(len) };

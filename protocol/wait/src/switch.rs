@@ -16,7 +16,7 @@ pub enum WaitSwitch {
     LoopSpin,
     /// `pool-spin`: a pool thread spins for the next job.
     PoolSpin,
-    /// `pool-nap`: a pool thread parks for a short time when it expects a burst of jobs.
+    /// `pool-park`: a pool thread parks for a short time when it expects a burst of jobs.
     PoolTimedPark,
     /// `brief-poll`: a client thread polls before it releases what other threads need.
     BriefPoll,
@@ -32,7 +32,7 @@ const NAMES: [(&str, WaitSwitch); 8] = [
     ("spin", WaitSwitch::Spin),
     ("loop-spin", WaitSwitch::LoopSpin),
     ("pool-spin", WaitSwitch::PoolSpin),
-    ("pool-nap", WaitSwitch::PoolTimedPark),
+    ("pool-park", WaitSwitch::PoolTimedPark),
     ("brief-poll", WaitSwitch::BriefPoll),
     ("yield", WaitSwitch::Yield),
     ("placement", WaitSwitch::Placement),
