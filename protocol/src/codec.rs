@@ -25,7 +25,6 @@ const MESSAGES: Fixed<Limit<MESSAGE_BYTES>> = bincode::config::standard()
 /// A number of fixed width, or a few of them: it goes through a piece of stack of just its size,
 /// so that there is one check for room, and no way to fail.
 pub(crate) trait Scalar: Encode + Decode<()> {
-    /// Appends it.
     fn put(&self, out: &mut Vec<u8>);
     /// Takes it from the front of `rest`, if there is enough.
     fn take(rest: &mut &[u8]) -> Option<Self>;

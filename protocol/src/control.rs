@@ -75,16 +75,9 @@ pub enum HostMessage {
         bounds: Option<Bounds>,
     },
     /// It serves; once, in answer to the setup.
-    Ready {
-        pid: u32,
-        /// Bytes of stack that JavaScript and the addon may use.
-        stack_bytes: u64,
-    },
+    Ready { pid: u32, stack_bytes: u64 },
     /// It can't serve, and exits.
-    Refused {
-        /// Why, and what to do.
-        message: String,
-    },
+    Refused { message: String },
     /// A line of its log.
     Log {
         level: LogLevel,
@@ -175,7 +168,6 @@ pub(crate) fn encode_data(out: &mut Vec<u8>, lane: LaneNumber, bytes: &[u8]) -> 
 /// How many of a lane's bytes go into one packet.
 pub(crate) const DATA_BYTES: usize = PACKET_BYTES - 2;
 
-/// Appends a packet with the cancel word of a lane.
 pub(crate) fn encode_cancel(out: &mut Vec<u8>, lane: LaneNumber, word: u32) -> Result {
     encode(out, CANCEL, |out| {
         codec::put(out, (u16::from(lane.number()), word));

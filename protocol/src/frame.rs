@@ -329,7 +329,6 @@ pub fn read_releases(
 
 /// How many denials a frame has at most.
 pub const DENIALS_MOST: usize = 32;
-/// Bytes of a text of a denial at most.
 const DENIAL_TEXT_BYTES: usize = 1024;
 /// The largest number of paths to grant in one denial.
 const GRANTS_MOST: usize = 2;

@@ -26,7 +26,6 @@ use crate::error::{ProtocolError, Result, malformed, violation};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::value::codes;
 
-/// The largest number of descriptors of one handover.
 const DESCRIPTORS_MAX: usize = 15;
 const HANDOVER_BYTES: usize = HELLO_BYTES + 1 + DESCRIPTORS_MAX;
 

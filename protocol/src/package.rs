@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 
 const MODULES: &str = "node_modules";
 const MANIFEST: &str = "package.json";
-/// Bytes that are read of a manifest.
 const MANIFEST_MAX: u64 = 1 << 20;
 /// Dependencies that are looked up.
 const DEPENDENCIES_MAX: usize = 64;
@@ -151,11 +150,8 @@ fn home_of(user: u32) -> Option<PathBuf> {
     found.map(|user| user.dir)
 }
 
-/// The folders that hold more than one package.
 struct Shared {
-    /// Looks up the home of a user.
     find_home: fn(u32) -> Option<PathBuf>,
-    /// The users whose homes were looked up.
     users: Vec<u32>,
     homes: Vec<PathBuf>,
     temporary: PathBuf,

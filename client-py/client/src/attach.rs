@@ -91,7 +91,6 @@ fn connect(address: &Path, mut handover: Handover, timeout: Duration) -> io::Res
     Ok((stream, pid, stdout, stderr, status))
 }
 
-/// The error of a handover that the server refused.
 fn refusal(stream: &mut UnixStream) -> io::Error {
     let mut read = || {
         read_hello(stream)?.check()?;

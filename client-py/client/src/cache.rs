@@ -48,7 +48,6 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Unsaved {
     pub(crate) entry: Entry,
-    /// The host's cache folder.
     pub(crate) folder: PathBuf,
 }
 

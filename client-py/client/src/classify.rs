@@ -28,9 +28,7 @@ const FAULTS: [Signal; 5] = [
 /// What is known of a process that has ended.
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {
-    /// Why this process killed it, if it did.
     pub(crate) killed: Option<Kill>,
-    /// Why its exit status is unknown, if it is.
     pub(crate) unknown: Option<String>,
     /// The signal that ended it; none if it exited.
     pub(crate) signal: Option<i32>,

@@ -366,7 +366,6 @@ impl Shared {
         self.budget.exhausted()
     }
 
-    /// Waits for the restart backoff after a crash.
     fn back_off(&self, idle: &mut dyn Idle) -> Result<(), ClientError> {
         loop {
             let left = self.budget.backoff();
@@ -378,7 +377,6 @@ impl Shared {
         }
     }
 
-    /// Starts a host and runs `on_start` with it.
     fn start(&self, idle: &mut dyn Idle) -> Result<Arc<HostInstance>, ClientError> {
         self.back_off(idle)?;
         let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);

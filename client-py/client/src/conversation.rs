@@ -67,7 +67,6 @@ pub struct Conversation {
     export: Option<Arc<str>>,
     /// When the innermost call was interrupted, if it was.
     interrupted: Option<Instant>,
-    /// Frames that came after the interruption.
     discarded: Vec<(Header, Vec<u8>)>,
     /// Whether the lane has failed: then nothing more is sent on it, and the host has ended or is about
     /// to.

@@ -33,7 +33,6 @@ pub(crate) enum FileSync {
     No,
 }
 
-/// How much may still be copied.
 struct CopyBudget {
     bytes: u64,
     files: u32,

@@ -25,7 +25,6 @@ pub(crate) struct CrashBudget {
 struct Entries {
     /// When each happened, and to which generation.
     crashes: VecDeque<(Instant, u32)>,
-    /// How the last host crashed.
     last: Option<Arc<ExitReport>>,
     total: u64,
 }
@@ -51,7 +50,6 @@ impl CrashBudget {
         }
     }
 
-    /// Forgets the crashes of generations before this one.
     pub(crate) fn reset_before(&self, generation: u32) {
         let mut entries = lock(&self.entries);
         entries.crashes.retain(|crash| crash.1 >= generation);
@@ -60,7 +58,6 @@ impl CrashBudget {
         }
     }
 
-    /// How many hosts have crashed in total.
     pub(crate) fn total(&self) -> u64 {
         lock(&self.entries).total
     }

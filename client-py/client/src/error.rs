@@ -152,7 +152,6 @@ impl SpawnError {
     }
 }
 
-/// Words which mechanism is missing, and why.
 fn unavailable(mechanism: &str, entry: Option<&Mechanism>) -> String {
     let mut text = format!("the sandbox requires {mechanism}, which is not available here");
     if let Some(entry) = entry {

@@ -32,7 +32,6 @@ impl<T: Default + 'static> PerProcess<T> {
         Self(ArcSwapOption::const_empty())
     }
 
-    /// Locks the state for `body`.
     pub(crate) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
         let state = self.0.load_full().unwrap_or_else(|| {
             let none = None::<Arc<Mutex<T>>>;

@@ -62,7 +62,6 @@ impl Process {
         }
     }
 
-    /// Why it was killed, if it was.
     pub(crate) fn killed(&self) -> Option<Kill> {
         lock(&self.killed).clone()
     }
@@ -77,9 +76,7 @@ pub(crate) struct HostInstance {
     /// Wakes an event loop of this process; none over the socket carrier.
     pub(crate) wake_pipe: Option<Arc<WakePipe>>,
     pub(crate) limits: Limits,
-    /// Its sandbox mechanisms.
     pub(crate) applied: Applied,
-    /// Its resource limits.
     pub(crate) bounds: Option<Bounds>,
     pub(crate) outbox: Outbox,
     /// When it is killed, once it was told to end.

@@ -38,7 +38,6 @@ pub(crate) struct Launched {
     pub(crate) crash_page: Option<CrashPage>,
     /// Wakes an event loop of this process; none over the socket carrier.
     pub(crate) wake_pipe: Option<WakePipe>,
-    /// Its scratch folder.
     pub(crate) scratch: Option<ScratchFolder>,
     /// Its cache folder, if there is no cache entry for it yet.
     pub(crate) unsaved: Option<Unsaved>,
@@ -170,7 +169,6 @@ fn restore_cache(options: &HostConfig, scratch: &ScratchFolder) -> Option<Unsave
     (!is_restored).then_some(Unsaved { entry, folder })
 }
 
-/// The error of a failed spawn.
 fn spawn_error(options: &HostConfig, source: io::Error) -> SpawnError {
     let binary = options.binary.clone();
     if !binary.exists() {

@@ -43,7 +43,6 @@ impl OutputReader {
         }
     }
 
-    /// The last of the output.
     pub(crate) fn tail(&self) -> String {
         lock(&self.tail).text()
     }

@@ -120,7 +120,6 @@ impl AsMut<ClientRings> for Home {
     }
 }
 
-/// What a thread that polls does next.
 enum Step {
     Notices(Home),
     Attend(Addon),
@@ -238,7 +237,6 @@ fn poller(spawn: SpawnThread) -> io::Result<Arc<Poller>> {
     })
 }
 
-/// Receives the notices of a host until it is gone.
 fn receive_notices(mut home: ClientLane, instance: &HostInstance, events: &dyn HostEvents) {
     let mut body = Vec::new();
     loop {

@@ -15,7 +15,6 @@ pub(crate) struct Member {
     pub(crate) status: String,
 }
 
-/// Finds the confined processes of a session.
 pub(crate) fn members(session: u32) -> Vec<Member> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -36,7 +36,6 @@ pub(crate) enum ReapOutcome {
 }
 
 impl ReapOutcome {
-    /// The signal that ended it, and its exit code.
     pub(crate) fn status(&self) -> (Option<i32>, Option<i32>) {
         match self {
             Self::Reaped(status) => (status.signal, status.exit_code),
@@ -58,7 +57,6 @@ pub(crate) struct StartRecord {
 }
 
 impl StartRecord {
-    /// The record of a host that is started now.
     pub(crate) fn now() -> Self {
         let kibibytes = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
         let own = u64::try_from(kibibytes).unwrap_or(0).saturating_mul(1024);
@@ -101,7 +99,6 @@ impl StartRecord {
     }
 }
 
-/// Why the exit status is unknown to this process.
 fn unknown(error: &io::Error) -> String {
     let reaped = if ignores_sigchld() {
         "this program ignores SIGCHLD, so the kernel drops the status of its children"
@@ -111,7 +108,6 @@ fn unknown(error: &io::Error) -> String {
     format!("{reaped}, and the kernel keeps no status for its pidfd (Linux 6.15 does): {error}")
 }
 
-/// Whether this process ignores SIGCHLD.
 fn ignores_sigchld() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status

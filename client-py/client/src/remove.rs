@@ -16,7 +16,6 @@ use rustix::io::Errno;
 
 use crate::folder::{FOLDER, check_time, entries};
 
-/// A folder that is being emptied.
 struct Emptying<'a> {
     top: BorrowedFd<'a>,
     deadline: Instant,

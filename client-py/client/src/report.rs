@@ -46,7 +46,6 @@ pub struct ExitReport {
     pub usage: Option<Usage>,
     /// Whether it was told to end and confirmed that it does.
     pub expected: bool,
-    /// The call that was running.
     pub(crate) running: Running,
 }
 

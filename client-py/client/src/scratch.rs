@@ -110,7 +110,6 @@ impl PlannedScratch {
         }
     }
 
-    /// Makes the folder.
     pub(crate) fn make(&self) -> Result<ScratchFolder, SpawnError> {
         self.try_to_make()
             .map_err(|source| SpawnError::ScratchFolder {
@@ -141,7 +140,6 @@ impl ClientFolder {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Makes and locks it, unless that was done.
     fn ensure(&self) -> io::Result<()> {
         let mut held = crate::lock(&self.lock);
         for _ in 0..CREATE_ATTEMPTS_MAX {
@@ -168,7 +166,6 @@ impl Drop for ClientFolder {
     }
 }
 
-/// A random number.
 fn random() -> u64 {
     // The keys of the hash are random.
     RandomState::new().hash_one(std::process::id())
@@ -214,7 +211,6 @@ fn remove_own(path: &Path) {
     }
 }
 
-/// Removes a folder.
 fn remove(path: &Path, folder: &OwnedFd) {
     if empty(folder.as_fd(), Instant::now() + REMOVE_TIMEOUT).is_ok() {
         // Another process may have removed it.

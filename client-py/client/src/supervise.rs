@@ -92,7 +92,6 @@ fn begin() -> Result<Handle, SpawnError> {
     Ok(handle)
 }
 
-/// Spawns a host, or has a server spawn one.
 async fn launch_or_attach(
     options: &Arc<HostConfig>,
     generation: Generation,

@@ -146,7 +146,6 @@ async fn check_is_due(timer: Option<&CpuTimer>) {
     }
 }
 
-/// A timer on the CPU clock of a process.
 struct CpuTimer {
     number: isize,
     expired: Arc<Notify>,

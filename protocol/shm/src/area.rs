@@ -38,7 +38,6 @@ mod real {
             Self { base }
         }
 
-        /// Where the mapping begins.
         pub(crate) fn base(&self) -> NonNull<u8> {
             self.base
         }

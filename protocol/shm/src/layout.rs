@@ -36,9 +36,7 @@ pub(crate) struct Header {
 #[cfg_attr(loom, derive(Default))]
 #[repr(C)]
 pub(crate) struct RingControl {
-    /// How many bytes were ever read.
     pub(crate) head: Line<AtomicU32>,
-    /// How many bytes were ever written.
     pub(crate) tail: Line<AtomicU32>,
 }
 

@@ -29,7 +29,6 @@ pub struct LaneHost {
     announced: Option<LaneNumber>,
     /// A turn was declined while the JS thread was not at its top.
     declined: bool,
-    /// The client's wake pipe, if it has one.
     pipe: Option<Arc<HostWakePipe>>,
     notification: Notification,
 }
@@ -186,7 +185,6 @@ impl LaneHost {
         pipe
     }
 
-    /// Whether a turn was declined since the last call.
     pub(super) fn take_declined(&mut self) -> bool {
         std::mem::take(&mut self.declined)
     }

@@ -47,7 +47,6 @@ impl Terms {
     }
 }
 
-/// Bytes in the body of a notice.
 const NOTICE_BYTES: u32 = 256 << 10;
 
 /// Memory for a body grows in steps of this size at most, as its bytes come in.

@@ -352,5 +352,4 @@ async fn gather(queues: Option<&Queues>, side: Side, packets: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// Bytes of the largest packet.
 const PACKET: usize = PREFIX_BYTES + control::PACKET_BYTES;

@@ -26,11 +26,7 @@ pub enum Token<'a> {
     /// A number.
     Float(f64),
     /// A bigint.
-    BigInt {
-        negative: bool,
-        /// Its size, the lowest word first.
-        words: Words<'a>,
-    },
+    BigInt { negative: bool, words: Words<'a> },
     /// A string.
     Str(&'a str),
     /// A string with lone surrogates in it.

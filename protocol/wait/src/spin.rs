@@ -16,7 +16,6 @@ const NEVER: &SpinLimits = &SpinLimits {
 #[derive(Debug, Clone, Copy)]
 pub struct AdaptiveSpin {
     limits: &'static SpinLimits,
-    /// The time to spin now.
     budget: Duration,
     /// Waits since the budget came to zero.
     skipped: u32,

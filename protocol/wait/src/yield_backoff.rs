@@ -9,9 +9,7 @@ use crate::switch::WaitSwitch;
 /// take whole time slices then: a yield costs more there than it gains.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct YieldBackoff {
-    /// When the back-off ends.
     until: Option<Instant>,
-    /// How long the last one was.
     time: Duration,
 }
 

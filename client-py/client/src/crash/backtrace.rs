@@ -14,7 +14,6 @@ use super::maps::{Mapping, Maps};
 use super::page::Record;
 use crate::report::StackFrame;
 
-/// The most frames of a backtrace.
 const FRAMES_MAX: usize = 64;
 /// The most files that are opened.
 const FILES_MAX: usize = 32;

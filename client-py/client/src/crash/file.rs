@@ -28,7 +28,6 @@ impl Budget {
         }
     }
 
-    /// Whether there is time left.
     pub(super) fn has_time(&self) -> bool {
         Instant::now() < self.until
     }
@@ -57,7 +56,6 @@ struct Piece {
 }
 
 impl<'b> Pieces<'b> {
-    /// Opens a regular file.
     pub(super) fn open(path: &str, budget: &'b Budget) -> Option<Self> {
         let path = Path::new(path);
         // To open a device or a FIFO may block or have an effect.

@@ -16,7 +16,6 @@ pub(super) struct Placed<'a, 'b> {
     elf: Elf<'a, &'a Pieces<'b>>,
     /// The difference of an address in memory and that in the file.
     pub(super) bias: u64,
-    /// Its addresses in memory.
     pub(super) range: Range<u64>,
 }
 

@@ -1,9 +1,7 @@
 //! Parses the memory map of a process that has ended, as the kernel formats it.
 
-/// The most lines that are parsed.
 const LINES_MAX: usize = 4096;
 
-/// A part of a file in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mapping<'a> {
     pub(super) start: u64,

@@ -37,7 +37,6 @@ pub(crate) struct Findings {
     pub(crate) recorded: Option<i32>,
     /// Whether the last error number of the thread was ENOMEM.
     pub(crate) lacked_memory: bool,
-    /// The most memory that the process had, in bytes.
     pub(crate) peak_memory: Option<u64>,
 }
 

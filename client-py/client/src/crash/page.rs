@@ -80,7 +80,6 @@ pub(super) struct Record {
     /// The last error that the C library reported on the thread.
     pub(super) error: i32,
     pub(super) call: Called,
-    /// The content of `/proc/self/status`.
     pub(super) status: String,
     pub(super) maps: String,
     pub(super) stack_address: u64,

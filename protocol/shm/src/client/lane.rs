@@ -290,7 +290,6 @@ pub(super) fn set_cancel(area: &Area, index: LaneNumber, word: u32) {
     }
 }
 
-/// The cancel word of a lane.
 pub(crate) fn cancel_word(area: &Area, index: LaneNumber) -> u32 {
     area.lane(index).cancel.0.load(Acquire)
 }

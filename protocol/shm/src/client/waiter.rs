@@ -87,7 +87,6 @@ impl LaneWaiter {
         }
     }
 
-    /// Parks once. Returns whether there is something.
     fn park<L: AsMut<ClientRings>>(
         &self,
         lanes: &mut [L],

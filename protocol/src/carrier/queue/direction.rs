@@ -49,7 +49,6 @@ impl Direction {
         lock(&self.channel(lane).queue)
     }
 
-    /// Bytes in a queue.
     pub(super) fn held(&self, lane: LaneNumber) -> usize {
         self.queue(lane).len()
     }
