@@ -105,7 +105,7 @@ fn skip_outcome(decoder: &mut Decoder<'_, '_>) -> PyResult<()> {
     let reader = &mut decoder.reader;
     let skipped = reader.take_u8().and_then(|state| match state {
         0 => Ok(()),
-        _ => reader.skip(),
+        _ => reader.walk(|_| ()),
     });
     skipped.map_err(errors::protocol)
 }

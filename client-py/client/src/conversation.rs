@@ -342,16 +342,12 @@ impl Drop for Conversation {
 
 #[cold]
 fn violation() -> ProtocolError {
-    ProtocolError::Violation {
-        what: "a notice on a call lane",
-    }
+    ProtocolError::violation("a notice on a call lane")
 }
 
 #[cold]
 fn nothing_to_answer() -> ClientError {
-    ClientError::Protocol(ProtocolError::Violation {
-        what: "a reply of the client without a request",
-    })
+    ProtocolError::violation("a reply of the client without a request").into()
 }
 
 /// The caller's idle callback, and after an interruption the grace period of the host.

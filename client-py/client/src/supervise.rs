@@ -149,20 +149,10 @@ async fn supervise(
         debug: options.debug,
         confinement,
     };
-    let mut stream = match socket::adopt(process.control) {
-        Ok(stream) => stream,
-        Err(source) => {
-            launch::kill(&host.process);
-            let binary = options.binary.clone();
-            let _ = started.send(Err(SpawnError::Handshake { binary, source }));
-            host.report(false).await;
-            return;
-        }
-    };
-    let greeted = greet(&mut stream, &options, setup, host.process.pid);
+    let greeted = greet(process.control, &options, setup, host.process.pid);
     let refused = match timeout(options.start_timeout, greeted).await {
-        Ok(Ok(confined)) => {
-            (host.applied, host.bounds) = confined;
+        Ok(Ok((stream, applied, bounds))) => {
+            (host.applied, host.bounds) = (applied, bounds);
             let ends = (launched.end, launched.wake_pipe);
             return serve(host, stream, ends, &options, &budget, &started).await;
         }
@@ -216,15 +206,17 @@ fn confinement(options: &HostConfig, scratch: Option<&ScratchFolder>) -> Option<
 
 /// Shakes hands with the host and waits until it is ready.
 async fn greet(
-    stream: &mut UnixStream,
+    control: std::os::unix::net::UnixStream,
     options: &HostConfig,
     setup: Setup,
     pid: u32,
-) -> Result<(Applied, Option<Bounds>), SpawnError> {
+) -> Result<(UnixStream, Applied, Option<Bounds>), SpawnError> {
     let handshake = |source| SpawnError::Handshake {
         binary: options.binary.clone(),
         source,
     };
+    let mut control = socket::adopt(control).map_err(handshake)?;
+    let stream = &mut control;
     let hello = socket::read_hello(stream).await.map_err(handshake)?;
     hello.check().map_err(handshake)?;
     let confinement = setup.confinement.clone();
@@ -250,7 +242,7 @@ async fn greet(
                     (None, Some(confinement)) => attest(options, confinement, pid, Vec::new())?,
                     (applied, _) => applied.unwrap_or_default(),
                 };
-                return Ok((applied, limited));
+                return Ok((control, applied, limited));
             }
             HostMessage::Refused { message } => return Err(SpawnError::Refused(message)),
             HostMessage::Log {

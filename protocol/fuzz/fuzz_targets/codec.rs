@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { values: 1 << 16, ..Limits::DEFAULT };
     let mut reader = ValueReader::new(bytes, &limits);
-    while reader.remaining() > 0 && reader.skip().is_ok() {}
+    while reader.remaining() > 0 && reader.walk(|_| ()).is_ok() {}
     let _ = Failure::read(&mut ValueReader::new(bytes, &limits));
     let _ = message::read::<Description>(&mut ValueReader::new(bytes, &limits));
 });

@@ -12,12 +12,6 @@ pub trait MaybeOwned {
     fn is_owned(&self) -> bool;
 }
 
-impl<T> MaybeOwned for Option<T> {
-    fn is_owned(&self) -> bool {
-        self.is_some()
-    }
-}
-
 /// The state of the turns, the loop that owns them included, locked.
 #[derive(Debug)]
 pub struct TurnOwner<S>(Mutex<S>);

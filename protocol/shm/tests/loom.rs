@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hostd_shm::{
-    ClientPipeWord, ClientRings, Fault, HostWait, IdleSpin, Interest, LANES, RING_CAPACITY,
-    Segment, SegmentHost, TopState, TurnClaim, TurnOwner, Waited, with_fault,
+    ClientPipeWord, ClientRings, Fault, HostWait, IdleSpin, Interest, LANES, MaybeOwned,
+    RING_CAPACITY, Segment, SegmentHost, TopState, TurnClaim, TurnOwner, Waited, with_fault,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -357,13 +357,22 @@ fn serve_two_frames(mut host: SegmentHost) {
     }
 }
 
+/// Whether a loop owns the turns.
+struct Owned(bool);
+
+impl MaybeOwned for Owned {
+    fn is_owned(&self) -> bool {
+        self.0
+    }
+}
+
 /// A thread was notified of a turn while no loop owned the turns; before it takes the turn, a loop
 /// becomes the owner and calls the host. What the call leaves is run in a turn of the loop.
 fn a_late_turn_meets_a_new_owner() {
     let (ours, theirs) = Segment::model();
     let host = thread::spawn(move || serve_two_frames(theirs.into_host()));
     let client = ours.into_client();
-    let owner = Arc::new(TurnOwner::new(None));
+    let owner = Arc::new(TurnOwner::new(Owned(false)));
     let late = {
         let (client, owner) = (client.clone(), Arc::clone(&owner));
         thread::spawn(move || {
@@ -375,7 +384,7 @@ fn a_late_turn_meets_a_new_owner() {
             assert_eq!(lease.write(&[frame]), Ok(1));
         })
     };
-    *owner.lock() = Some(());
+    owner.lock().0 = true;
     let mut lease = client.try_lease(None).unwrap();
     assert_eq!(lease.write(&[CALL]), Ok(1));
     drop(lease);

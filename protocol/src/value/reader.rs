@@ -251,12 +251,8 @@ impl<'a> ValueReader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Reads over one value with everything in it, without recursion.
-    pub fn skip(&mut self) -> Result {
-        self.walk(|_| ())
-    }
-
-    /// As [`Self::skip`]; shows each token but the keys of an error's own properties, in order.
+    /// Reads over one value with everything in it, without recursion. Shows each token but the keys of
+    /// an error's own properties, in order.
     pub fn walk(&mut self, mut each: impl FnMut(&Token<'a>)) -> Result {
         // What is left to read per level; an error is read as its five values, then as its pairs.
         let mut levels: Vec<(u64, bool)> = vec![(1, false)];

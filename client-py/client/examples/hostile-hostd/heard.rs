@@ -104,7 +104,7 @@ fn before_values(header: &Header, reader: &mut ValueReader<'_>) -> Result<u32> {
             reader.take_u32()?;
             if reader.take_bool()? {
                 // It is one of this host's objects.
-                reader.skip()?;
+                reader.walk(|_| ())?;
             }
             reader.take_count(1)?
         }
@@ -114,7 +114,7 @@ fn before_values(header: &Header, reader: &mut ValueReader<'_>) -> Result<u32> {
         }
         CallKind::CallMethod => {
             reader.take_u32()?;
-            reader.skip()?;
+            reader.walk(|_| ())?;
             reader.take_count(1)?
         }
         CallKind::Get | CallKind::Has | CallKind::Delete => {

@@ -463,7 +463,7 @@ fn begin(header: Header, body: &[u8]) -> Option<(u64, Manner)> {
         return None;
     }
     if reader.take_bool().ok()? {
-        reader.skip().ok()?;
+        reader.walk(|_| ()).ok()?;
     }
     reader.take_count(1).ok()?;
     let mut number = || match reader.next().ok()? {
