@@ -218,16 +218,12 @@ pub fn write_message<T: Serialize>(stream: &mut impl Write, message: &T) -> Resu
 
 /// Reads one message from a blocking stream, and no byte beyond it.
 pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> Result<T> {
-    let what = "cannot read from the control socket";
+    let io = |error| end_or(error, "cannot read from the control socket");
     let mut prefix = [0; PREFIX_BYTES];
-    stream
-        .read_exact(&mut prefix)
-        .map_err(|error| end_or(error, what))?;
+    stream.read_exact(&mut prefix).map_err(io)?;
     let (length, kind) = Packet::length(prefix)?;
     let mut payload = vec![0; length];
-    stream
-        .read_exact(&mut payload)
-        .map_err(|error| end_or(error, what))?;
+    stream.read_exact(&mut payload).map_err(io)?;
     Packet::decode(kind, &payload)?.message()
 }
 

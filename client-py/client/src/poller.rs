@@ -287,10 +287,6 @@ impl Home {
 }
 
 impl Addon {
-    fn is_due(&self, now: Option<Instant>) -> bool {
-        self.due.zip(now).is_some_and(|(due, now)| due <= now)
-    }
-
     /// Calls the handler. Returns whether it may be called again.
     fn attend(&mut self) -> bool {
         self.attention.is_requested.store(false, Ordering::SeqCst);
@@ -315,7 +311,12 @@ impl Polled {
         }
         let earliest = self.addons.iter().filter_map(|addon| addon.due).min();
         let now = earliest.map(|_| Instant::now());
-        let is_next = |addon: &Addon| addon.attention.is_requested() || addon.is_due(now);
+        let is_due = |addon: &Addon| {
+            addon
+                .due
+                .is_some_and(|due| now.is_some_and(|now| due <= now))
+        };
+        let is_next = |addon: &Addon| addon.attention.is_requested() || is_due(addon);
         if let Some(place) = self.addons.iter().position(is_next) {
             return Step::Attend(self.addons.remove(place));
         }

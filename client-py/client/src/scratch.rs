@@ -111,17 +111,13 @@ impl PlannedScratch {
     }
 
     pub(crate) fn make(&self) -> Result<ScratchFolder, SpawnError> {
-        self.try_to_make()
+        let path = self.client.path.join(&self.name);
+        let made = self.client.ensure();
+        made.and_then(|()| fs::DirBuilder::new().mode(MODE).create(&path))
             .map_err(|source| SpawnError::ScratchFolder {
                 parent: self.client.parent().to_owned(),
                 source,
-            })
-    }
-
-    fn try_to_make(&self) -> io::Result<ScratchFolder> {
-        self.client.ensure()?;
-        let path = self.client.path.join(&self.name);
-        fs::DirBuilder::new().mode(MODE).create(&path)?;
+            })?;
         let client = Some(Arc::clone(&self.client));
         Ok(ScratchFolder { path, client })
     }
@@ -244,15 +240,9 @@ fn sweep(parent: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(NAME_PREFIX.as_bytes())
-        {
-            continue;
-        }
-        let path = entry.path();
-        if let Ok(Some(lock)) = lock(&path) {
+        let (name, path) = (entry.file_name(), entry.path());
+        let is_scratch = name.as_encoded_bytes().starts_with(NAME_PREFIX.as_bytes());
+        if is_scratch && let Ok(Some(lock)) = lock(&path) {
             remove(&path, &lock);
         }
     }

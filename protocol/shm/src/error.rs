@@ -38,8 +38,3 @@ pub enum SegmentError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("corrupt shared-memory ring index")]
 pub struct Violation;
-
-/// The caller's check ended a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the wait was stopped by its check")]
-pub struct Stopped;

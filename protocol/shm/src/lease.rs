@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicBool;
 
 use hostd_wait::constants::PARK_MAX;
 
-use crate::error::Stopped;
 use crate::lane::{HOME_LANE, LaneNumber};
 use crate::ready::ALL_LANES;
 use crate::sync::{AcqRel, Acquire, AtomicU64, Condvar, Mutex, Relaxed, Release, lock};
@@ -128,23 +127,23 @@ impl Leases {
         }
     }
 
-    /// Waits in the queue for a lane until `check` breaks; it is called before the first park, after
+    /// Waits in the queue for a lane; none if `check` breaks. It is called before the first park, after
     /// each `PARK_MAX` and after [`wake_all`](Self::wake_all).
     #[cold]
     pub fn lease(
         &self,
         hint: Option<LaneNumber>,
         check: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<LaneNumber, Stopped> {
+    ) -> Option<LaneNumber> {
         let waiter = match self.enqueue(hint) {
-            Ok(lane) => return Ok(lane),
+            Ok(lane) => return Some(lane),
             Err(waiter) => waiter,
         };
         loop {
             // No lock is held while foreign code runs.
             if check().is_break() {
                 self.resign(&waiter);
-                return Err(Stopped);
+                return None;
             }
             let mut slot = lock(&waiter.slot);
             if slot.lane.is_none() && !slot.nudged {
@@ -152,8 +151,8 @@ impl Leases {
                 (slot, _) = slept.unwrap_or_else(std::sync::PoisonError::into_inner);
             }
             slot.nudged = false;
-            if let Some(lane) = slot.lane.take() {
-                return Ok(lane);
+            if slot.lane.is_some() {
+                return slot.lane.take();
             }
         }
     }

@@ -73,7 +73,7 @@ mod wake_pipe;
 pub use client::{ClientRings, Lease, SegmentClient, Waited};
 #[cfg(not(loom))]
 pub use client::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
-pub use error::{SegmentError, Stopped, Violation};
+pub use error::{SegmentError, Violation};
 pub use host::{CancelWord, FutexWaker, HostRings, HostWait, HostWaiter, Ready, SegmentHost};
 pub use lane::{HOME_LANE, Interest, LANES, LaneNumber, RING_CAPACITY};
 pub use layout::SEGMENT_LEN;

@@ -298,7 +298,7 @@ async fn write_all(
     side: Side,
     outbox: &Outbox,
 ) -> Result {
-    let what = "cannot write to the control socket";
+    let io = |error| end_or(error, "cannot write to the control socket");
     loop {
         let mut packets = Vec::new();
         let mut more = true;
@@ -309,13 +309,10 @@ async fn write_all(
             },
             gathered = gather(queues, side, &mut packets) => gathered?,
         }
-        writer
-            .write_all(&packets)
-            .await
-            .map_err(|error| end_or(error, what))?;
+        writer.write_all(&packets).await.map_err(io)?;
         if !more {
-            writer.flush().await.map_err(|error| end_or(error, what))?;
-            return writer.shutdown().await.map_err(|error| end_or(error, what));
+            writer.flush().await.map_err(io)?;
+            return writer.shutdown().await.map_err(io);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use hostd_shm::Stopped;
 use hostd_wait::constants::PARK_MAX;
 
 use crate::error::ProtocolError;
@@ -65,7 +64,7 @@ pub(super) type Check<'a> = dyn FnMut() -> ControlFlow<()> + 'a;
 pub(super) fn wait_for_lease<L: Send>(
     gone: impl Fn() -> bool + Sync,
     idle: &mut dyn Idle,
-    mut lease: impl FnMut(&mut Check<'_>) -> Result<L, Stopped> + Send,
+    mut lease: impl FnMut(&mut Check<'_>) -> Option<L> + Send,
 ) -> Result<L, ProtocolError> {
     while_parked(idle, Err(ProtocolError::Interrupted), |idle| {
         let mut is_gone = false;
@@ -78,12 +77,10 @@ pub(super) fn wait_for_lease<L: Send>(
             }
         };
         let lease = lease(&mut check);
-        lease.map_err(|Stopped| {
-            if is_gone {
-                ProtocolError::Disconnected
-            } else {
-                ProtocolError::Interrupted
-            }
+        lease.ok_or(if is_gone {
+            ProtocolError::Disconnected
+        } else {
+            ProtocolError::Interrupted
         })
     })
 }

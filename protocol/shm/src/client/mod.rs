@@ -19,7 +19,6 @@ pub use self::lane::{ClientRings, Waited};
 #[cfg(not(loom))]
 pub use self::waiter::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
 use crate::area::Area;
-use crate::error::Stopped;
 use crate::lane::{HOME_LANE, LANES, LaneNumber};
 use crate::lease::Leases;
 use crate::wake_pipe::ClientPipeWord;
@@ -82,12 +81,12 @@ impl SegmentClient {
         &self,
         hint: Option<LaneNumber>,
         check: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Lease, Stopped> {
+    ) -> Option<Lease> {
         if let Some(lease) = self.try_lease(hint) {
-            return Ok(lease);
+            return Some(lease);
         }
         let index = self.shared.leases.lease(hint, check)?;
-        Ok(self.leased(index))
+        Some(self.leased(index))
     }
 
     /// Leases the home lane, on which the host's one-way frames come. None if it is leased.
