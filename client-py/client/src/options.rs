@@ -1,4 +1,5 @@
-//! The options of a host.
+//! The options of a host: what the user of this crate sets for one addon before it makes a
+//! [`Client`](crate::Client). Nothing here changes while hosts run.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,4 +1,6 @@
-//! A host process as the supervisor watches it: its exit, and the report on that.
+//! A host process as the supervisor watches it: its exit, and the report on that, which takes the exit
+//! status, the crash record and the last output together. Runs on the supervisor's thread and must not
+//! block it.
 
 use std::fs;
 use std::future::Future;

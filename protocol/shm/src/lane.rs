@@ -1,4 +1,5 @@
-//! What identifies a lane, its rings and what a thread waits for on it, and the sizes of both.
+//! What identifies a lane and its rings, what a thread waits for on it, and their number and size. The
+//! protocol uses the same lane numbers for its other carrier.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The client's end of a session, over either carrier.
+//! The client's end of a session, over either carrier: what `hostd-client` leases lanes from. It only
+//! selects the carrier; `lane_client` and `queue` do the work, `port` moves the frames.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The host's end of a session, over either carrier.
+//! The host's end of a session, over either carrier: what `hostd-session` serves, on the JS thread. It
+//! only selects the carrier; `lane_host` and `queue` do the work, `port` moves the frames.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The client's end over shared-memory rings.
+//! The client's end over shared-memory rings, called by `client`, and by the poller of the client for
+//! the notices on the home lane.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;

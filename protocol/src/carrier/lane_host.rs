@@ -1,4 +1,6 @@
-//! The host's end over shared-memory rings.
+//! The host's end over shared-memory rings, called by `host` on the JS thread. It also keeps the order
+//! of the turns: one that was announced is served first, and the wake pipe is notified only while the
+//! JS thread is at its top.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The client's end of one lane.
+//! The client's end of one lane: writing, reading, notifying the host, and the wait for it, which spins,
+//! yields and parks. Used by the thread that has leased the lane; `set_cancel` by any thread.
 
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;

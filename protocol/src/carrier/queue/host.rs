@@ -1,4 +1,5 @@
-//! The host's end of the queues.
+//! The host's end of the queues, called by `carrier::host` on the JS thread. It behaves as the end over
+//! shared-memory rings, but parks on a condition variable and never spins.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
