@@ -11,12 +11,11 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use hostd_protocol::carrier::ClientEnd;
-use hostd_protocol::carrier::socket::{self, Connection, Outbox};
+use hostd_protocol::carrier::socket::{self, Connection, ControlStream, Outbox};
 use hostd_protocol::confinement::{Applied, Bounds, Confinement};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
-use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{timeout, timeout_at};
 
@@ -210,7 +209,7 @@ async fn greet(
     options: &HostConfig,
     setup: Setup,
     pid: u32,
-) -> Result<(UnixStream, Applied, Option<Bounds>), SpawnError> {
+) -> Result<(ControlStream, Applied, Option<Bounds>), SpawnError> {
     let handshake = |source| SpawnError::Handshake {
         binary: options.binary.clone(),
         source,
@@ -260,7 +259,7 @@ async fn greet(
 /// Watches a host that serves until it has ended, and makes its exit report.
 async fn serve(
     mut host: WatchedProcess,
-    stream: UnixStream,
+    stream: ControlStream,
     (end, wake_pipe): (ClientEnd, Option<WakePipe>),
     options: &Arc<HostConfig>,
     budget: &CrashBudget,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use interprocess::local_socket::tokio::Stream;
+pub use interprocess::local_socket::tokio::Stream as ControlStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -39,14 +39,14 @@ pub fn host(generation: Generation, limits: Limits) -> HostEnd {
 
 /// Makes one end of an unnamed socket pair a local socket like a named one. To be called inside a
 /// tokio runtime.
-pub fn adopt(socket: std::os::unix::net::UnixStream) -> Result<Stream> {
+pub fn adopt(socket: std::os::unix::net::UnixStream) -> Result<ControlStream> {
     let io = |error| ProtocolError::Io {
         what: "cannot poll the control socket",
         error,
     };
     socket.set_nonblocking(true).map_err(io)?;
     let socket = tokio::net::UnixStream::from_std(socket).map_err(io)?;
-    Ok(Stream::UdSocket(socket.into()))
+    Ok(ControlStream::UdSocket(socket.into()))
 }
 
 /// Reads the hello of the other side. Does not check the version.
