@@ -674,13 +674,16 @@ fn callbacks_without_end_last_no_longer_than_the_grace() {
         let start = Instant::now();
         conversation.send(&mut request("call-forever")).unwrap();
         let mut body = Vec::new();
-        let mut idle = Deadline::after(Duration::from_millis(50));
         // The first callback is answered, as if it took until the deadline.
         assert_eq!(
-            conversation.next(&mut body, &mut idle).unwrap().kind,
+            conversation
+                .next(&mut body, &mut Uninterruptible)
+                .unwrap()
+                .kind,
             FrameKind::Request
         );
         conversation.interrupt();
+        let mut idle = Deadline::after(Duration::from_millis(50));
         let mut answer = FrameBuilder::new(Limits::DEFAULT);
         answer.start(FrameKind::Reply, 32);
         answer.body().null();
