@@ -22,9 +22,11 @@ use hostd_protocol::value::ElementKind;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
+use crate::call::method;
 use crate::errors;
 use crate::handle::Handle;
 
@@ -74,7 +76,7 @@ pub(crate) fn with_bytes<R>(
         let owner = view
             .obj(py)
             .ok_or_else(|| errors::raised::<PyBufferError>("the buffer has no owner object"))?;
-        let flat = PyMemoryView::from(owner)?.call_method0(pyo3::intern!(py, "tobytes"))?;
+        let flat = PyMemoryView::from(owner)?.call_method0(intern!(py, "tobytes"))?;
         return Ok(then(flat.cast::<PyBytes>()?.as_bytes()));
     }
     let start: *const u8 = view.buf_ptr().cast_const().cast();
@@ -204,6 +206,33 @@ impl Buffer {
 
     fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         self.bytes.bind(py).clone()
+    }
+
+    /// The bytes in hexadecimal, as of `bytes.hex`.
+    #[pyo3(signature = (sep=None, bytes_per_sep=1))]
+    fn hex<'py>(
+        &self,
+        py: Python<'py>,
+        sep: Option<&Bound<'py, PyAny>>,
+        bytes_per_sep: i32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = self.bytes.bind(py).as_any();
+        match sep {
+            None => method(bytes, intern!(py, "hex"), ()),
+            Some(sep) => method(bytes, intern!(py, "hex"), (sep, bytes_per_sep)),
+        }
+    }
+
+    /// The bytes as text, as of `bytes.decode`.
+    #[pyo3(signature = (encoding="utf-8", errors="strict"))]
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        encoding: &str,
+        errors: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = self.bytes.bind(py).as_any();
+        method(bytes, intern!(py, "decode"), (encoding, errors))
     }
 
     fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

@@ -93,6 +93,23 @@ def test_bytes_that_changed_meanwhile_come_with_the_next_receipt(js: Script) -> 
     assert bytes(before) == b"\x01"
 
 
+def test_bytes_as_text(js: Script) -> None:
+    buffer = js("Buffer.from([0xc3, 0xa9, 0x21])")
+    assert buffer.hex() == "c3a921"
+    assert buffer.hex("-", 2) == bytes(buffer).hex("-", 2)
+    assert buffer.hex(sep=b":") == "c3:a9:21"
+    assert buffer.decode() == "é!"
+    assert buffer.decode("latin-1") == "Ã©!"
+    assert buffer.decode(errors="ignore", encoding="ascii") == "!"
+    assert js("Uint16Array.of(0x3041)").decode("utf-16-le") == "\u3041"
+    with pytest.raises(UnicodeDecodeError):
+        buffer.decode("ascii")
+    with pytest.raises(LookupError):
+        buffer.decode("no-such-codec")
+    with pytest.raises(TypeError):
+        buffer.hex(1)
+
+
 def test_a_buffer_is_read_only(js: Script) -> None:
     view = memoryview(js("Buffer.from('abc')"))
     with pytest.raises(TypeError, match="read-only"):
