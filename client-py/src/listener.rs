@@ -103,7 +103,7 @@ impl HostEvents for Worker {
     /// Reads the notice in this thread, unless another thread does the jobs.
     fn notice(&self, header: Header, body: &[u8]) {
         let background = &*self.background;
-        let is_turn_request = header.number == CallKind::Ring.number() && body.is_empty();
+        let is_turn_request = header.number == CallKind::WakeUp.number() && body.is_empty();
         if is_turn_request {
             background.note_refundable(flood::NOTICE);
         }

@@ -66,7 +66,7 @@ fn read_for(
     let mut reader = ValueReader::new(body, &addon.config.limits);
     read_preamble(py, addon, generation, header.flags, &mut reader)?;
     let begun = match CallKind::from_number(header.number) {
-        Some(CallKind::Ring) => {
+        Some(CallKind::WakeUp) => {
             addon.background.turns.request_turn();
             return Ok(());
         }

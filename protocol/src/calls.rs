@@ -143,7 +143,7 @@ calls! {
     /// A step of an iterator, an `IteratorStep`: `{done, value}` or a promise of it.
     Host 39 RemoteStep(Target, u8, AnyValue) -> AnyValue;
     /// A wake-up request.
-    Notice 64 Ring() -> ();
+    Notice 64 WakeUp() -> ();
     /// Promises that were settled, and their settlement subscriptions.
     Notice 65 Settled(List<SettledPromise>) -> ();
     /// An unhandled exception, and where it comes from.

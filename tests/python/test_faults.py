@@ -131,7 +131,7 @@ WRITTEN = {
     "callback": callbacks,
     "load": calls,
     "turn": promises,
-    "ring": promises,
+    "wake-up": promises,
     "settled": settling,
     "uncaught": uncaught,
     "release": idling,

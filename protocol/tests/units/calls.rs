@@ -35,7 +35,7 @@ const GOLDEN: &[(u16, &str)] = &[
     (36, "RemoteKeys"),
     (37, "RemoteDelete"),
     (39, "RemoteStep"),
-    (64, "Ring"),
+    (64, "WakeUp"),
     (65, "Settled"),
     (66, "Uncaught"),
     (67, "Released"),

@@ -88,7 +88,7 @@ impl Session {
             | CallKind::RemoteKeys
             | CallKind::RemoteDelete
             | CallKind::RemoteStep
-            | CallKind::Ring
+            | CallKind::WakeUp
             | CallKind::Settled
             | CallKind::Uncaught
             | CallKind::Released => {

@@ -7,7 +7,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | step | what is written: `hello`, `ready`, `goodbye`, `reply`, `failure`, `callback`, `ring`, `settled`, `uncaught`, `released`, and the replies `load`, `turn`, `release`; what is read: `unread` (anything), `setup`, `request`, `answer` (a callback's), `load`, `turn`, `release` |
+//! | step | what is written: `hello`, `ready`, `goodbye`, `reply`, `failure`, `callback`, `wake-up`, `settled`, `uncaught`, `released`, and the replies `load`, `turn`, `release`; what is read: `unread` (anything), `setup`, `request`, `answer` (a callback's), `load`, `turn`, `release` |
 //! | place | `before`, `middle` (half of the frame is written) and `after` writing; `read` after reading |
 //! | action | `kill` (as by SIGKILL), `exit` (with 0), `garbage` (bytes of the frame are others: its header, one in its middle, or some after it) |
 
@@ -221,7 +221,7 @@ pub fn step_of_written(frame: &[u8]) -> &'static str {
         (1, _) => "callback",
         (2, call) => named(call).unwrap_or("reply"),
         (3, call) => named(call).unwrap_or("failure"),
-        (_, Some(CallKind::Ring)) => "ring",
+        (_, Some(CallKind::WakeUp)) => "wake-up",
         (_, Some(CallKind::Settled)) => "settled",
         (_, Some(CallKind::Uncaught)) => "uncaught",
         (_, Some(CallKind::Released)) => "released",

@@ -201,7 +201,7 @@ impl Session {
             return true;
         }
         let by_wake_pipe = !again && self.end.borrow_mut().request_notify();
-        if !by_wake_pipe && !self.notify::<calls::Ring>(&()) {
+        if !by_wake_pipe && !self.notify::<calls::WakeUp>(&()) {
             return false;
         }
         self.by_wake_pipe.set(by_wake_pipe);

@@ -138,7 +138,7 @@ impl Values<'_> {
     /// Chooses a notice, and writes its body.
     pub(crate) fn notice(&mut self) -> Result<CallKind> {
         Ok(match self.chance.below(8) {
-            0 | 1 => CallKind::Ring,
+            0 | 1 => CallKind::WakeUp,
             2 => {
                 self.error(DEPTH)?;
                 self.value(1)?;

@@ -262,7 +262,7 @@ impl Host {
     fn tell(&mut self, manner: Manner, chance: &mut Chance) -> Result {
         for _ in 0..=chance.few() {
             let mut frame = FrameBuilder::new(LIMITS);
-            frame.start(FrameKind::Notice, CallKind::Ring.number());
+            frame.start(FrameKind::Notice, CallKind::WakeUp.number());
             let mut is_large = false;
             self.prelude(&mut frame, &[], &mut is_large, manner, chance)?;
             let call = self.values(&mut frame, 0, manner, chance).notice()?;

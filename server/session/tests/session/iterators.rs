@@ -36,7 +36,7 @@ fn iterator_left_in_the_middle_is_closed_in_a_turn() {
     let iterator = iterate(&mut peer);
     assert_eq!(next(&mut peer, iterator).unwrap(), "0");
     peer.release(&[(iterator, 1)]).unwrap();
-    assert_eq!(peer.notice(), (CallKind::Ring, String::new()));
+    assert_eq!(peer.notice(), (CallKind::WakeUp, String::new()));
     assert_eq!(peer.script("closed").unwrap(), "0");
     turn(&mut peer);
     assert_eq!(peer.script("closed").unwrap(), "1");

@@ -100,7 +100,7 @@ fn turn_tells_what_ended_in_it() {
     let mut peer = Peer::start();
     peer.script("new Promise((_, no) => setImmediate(no, 'no'))")
         .unwrap();
-    assert_eq!(peer.notice().0, CallKind::Ring);
+    assert_eq!(peer.notice().0, CallKind::WakeUp);
     let turn = peer.ask(CallKind::Turn, |_| ()).unwrap();
     assert_eq!(turn, "false 1/1 2 \"no\"");
 }
@@ -151,7 +151,7 @@ fn awaitable_of_the_client_is_a_promise_that_it_settles() {
     })
     .unwrap();
     // What waits for it runs in a turn, wherever the client takes that.
-    assert_eq!(peer.notice(), (CallKind::Ring, String::new()));
+    assert_eq!(peer.notice(), (CallKind::WakeUp, String::new()));
     assert_eq!(peer.script("typeof got").unwrap(), "\"undefined\"");
     assert_eq!(peer.ask(CallKind::Turn, |_| ()).unwrap(), "false");
     assert_eq!(peer.script("got").unwrap(), "\"done\"");

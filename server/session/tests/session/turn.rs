@@ -10,7 +10,7 @@ fn turn(peer: &mut Peer) -> String {
 }
 
 fn ring(peer: &mut Peer) {
-    assert_eq!(peer.notice(), (CallKind::Ring, String::new()));
+    assert_eq!(peer.notice(), (CallKind::WakeUp, String::new()));
 }
 
 #[test]
