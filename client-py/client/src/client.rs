@@ -188,9 +188,13 @@ impl Client {
         host: &HostRef,
         idle: &mut dyn Idle,
     ) -> Result<Option<Conversation>, ClientError> {
-        match host.serving() {
-            Some(instance) => Conversation::lease_alive(instance, idle),
+        let leased = match host.serving() {
+            Some(instance) => Conversation::lease_alive(instance, idle)?,
+            None => None,
+        };
+        match leased {
             None => self.begin_with(host, idle),
+            leased => Ok(leased),
         }
     }
 
@@ -208,7 +212,7 @@ impl Client {
     fn begin(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
         let shared = &self.shared;
         loop {
-            if let Some(instance) = shared.current.load_full().filter(|it| it.is_alive())
+            if let Some(instance) = shared.current.load_full()
                 && let Some(conversation) = Conversation::lease_alive(instance, idle)?
             {
                 return Ok(conversation);

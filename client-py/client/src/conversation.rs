@@ -40,12 +40,12 @@ impl HostRef {
     #[inline]
     pub fn conversation(&self, idle: &mut dyn Idle) -> Result<Option<Conversation>, ClientError> {
         match self.0.upgrade() {
-            Some(instance) if instance.is_alive() => Conversation::lease_alive(instance, idle),
-            _ => Ok(None),
+            Some(instance) => Conversation::lease_alive(instance, idle),
+            None => Ok(None),
         }
     }
 
-    /// The host, if it is neither gone nor runs its `on_start`.
+    /// The host, once its `on_start` has ended; it may be gone.
     #[inline]
     pub(crate) fn serving(&self) -> Option<Arc<HostInstance>> {
         self.0.upgrade().filter(|instance| instance.is_serving())
@@ -108,6 +108,9 @@ impl Conversation {
         instance: Arc<HostInstance>,
         idle: &mut dyn Idle,
     ) -> Result<Option<Self>, ClientError> {
+        if !instance.is_alive() {
+            return Ok(None);
+        }
         match Self::lease(instance, idle) {
             Err(ProtocolError::Disconnected) => Ok(None),
             leased => leased.map(Some).map_err(ClientError::from_lease),

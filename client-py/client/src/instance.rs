@@ -168,10 +168,10 @@ impl HostInstance {
         self.finalized.load(Ordering::Acquire) || !self.is_ours()
     }
 
-    /// Whether a conversation of any thread may start.
+    /// Whether its `on_start` has ended.
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        self.serving.load(Ordering::Acquire) && self.is_alive()
+        self.serving.load(Ordering::Acquire)
     }
 
     /// Notes the end of `on_start`.
