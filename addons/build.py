@@ -57,6 +57,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
 }
 # Deaths must stay deaths: no optimiser may see through them.
 FLAGS: dict[str, list[str]] = {
+    "writer": ["-O0", "-g", "-fno-stack-protector"],
     "crash": ["-O0", "-g", "-fno-stack-protector", "-Wno-infinite-recursion"],
     "bench": ["-O3"],
 }

@@ -191,6 +191,50 @@ static napi_value MakeBuffer(napi_env env, napi_callback_info info) {
   return buffer;
 }
 
+// Adds 1 to every byte.
+static napi_value ChangeBuffer(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint8_t* bytes;
+  size_t length;
+  TRY(env, napi_get_buffer_info(env, args[0], (void**)&bytes, &length));
+  for (size_t i = 0; i < length; i++) bytes[i]++;
+  return NULL;
+}
+
+static void free_external(napi_env env, void* data, void* hint) { free(data); }
+
+// An ArrayBuffer over memory of the addon's.
+static napi_value MakeExternal(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint32_t length;
+  napi_value buffer;
+  TRY(env, napi_get_value_uint32(env, args[0], &length));
+  void* bytes = malloc(length);
+  if (bytes == NULL) return NULL;
+  memset(bytes, 7, length);
+  if (napi_create_external_arraybuffer(env, bytes, length, free_external, NULL, &buffer) !=
+      napi_ok) {
+    free(bytes);
+    return NULL;
+  }
+  return buffer;
+}
+
+// Reads a text as UTF-8, and returns it as a new string.
+static napi_value CopyText(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  size_t length;
+  napi_value result = NULL;
+  TRY(env, napi_get_value_string_utf8(env, args[0], NULL, 0, &length));
+  char* text = malloc(length + 1);
+  if (text == NULL) return NULL;
+  if (napi_get_value_string_utf8(env, args[0], text, length + 1, &length) == napi_ok) {
+    napi_create_string_utf8(env, text, length, &result);
+  }
+  free(text);
+  return result;
+}
+
 static double now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -322,6 +366,62 @@ static napi_value SendEvents(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// A stream of frames, as of a camera: the thread fills one after another.
+
+typedef struct {
+  napi_threadsafe_function function;
+  uint32_t count, length;
+  pthread_t thread;
+} Stream;
+
+enum { FRAMES_QUEUED_MAX = 4 };
+
+static void deliver_frame(napi_env env, napi_value callback, void* context, void* data) {
+  Stream* stream = context;
+  napi_value undefined, frame;
+  if (env != NULL && callback != NULL && napi_get_undefined(env, &undefined) == napi_ok &&
+      napi_create_buffer_copy(env, stream->length, data, NULL, &frame) == napi_ok) {
+    napi_call_function(env, undefined, callback, 1, &frame, NULL);
+  }
+  free(data);
+}
+
+static void* send_frames(void* data) {
+  Stream* stream = data;
+  for (uint32_t i = 0; i < stream->count; i++) {
+    void* frame = malloc(stream->length);
+    if (frame == NULL) break;
+    memset(frame, (int)(i & 255), stream->length);
+    if (napi_call_threadsafe_function(stream->function, frame, napi_tsfn_blocking) != napi_ok) {
+      free(frame);
+      return NULL;
+    }
+  }
+  napi_release_threadsafe_function(stream->function, napi_tsfn_release);
+  return NULL;
+}
+
+static void end_stream(napi_env env, void* data, void* hint) {
+  Stream* stream = data;
+  pthread_join(stream->thread, NULL);
+  free(stream);
+}
+
+// sendFrames(callback, count, length): a thread sends frames whose bytes are 0, 1 ... 255, 0 ...
+static napi_value SendFrames(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 3);
+  Stream* stream = calloc(1, sizeof *stream);
+  if (stream == NULL) return NULL;
+  napi_value name;
+  TRY(env, napi_get_value_uint32(env, args[1], &stream->count));
+  TRY(env, napi_get_value_uint32(env, args[2], &stream->length));
+  TRY(env, napi_create_string_utf8(env, "bench", NAPI_AUTO_LENGTH, &name));
+  TRY(env, napi_create_threadsafe_function(env, args[0], NULL, name, FRAMES_QUEUED_MAX, 1, stream,
+                                           end_stream, stream, deliver_frame, &stream->function));
+  if (pthread_create(&stream->thread, NULL, send_frames, stream) != 0) abort();
+  return NULL;
+}
+
 // Async work.
 
 typedef struct {
@@ -372,7 +472,9 @@ NAPI_MODULE_INIT() {
       {"makeObject", MakeObject}, {"sumObject", SumObject},
       {"sumBuffer", SumBuffer}, {"makeBuffer", MakeBuffer},
       {"measure", Measure},     {"sendEvents", SendEvents},
-      {"asyncAdd", AsyncAdd},
+      {"asyncAdd", AsyncAdd},   {"changeBuffer", ChangeBuffer},
+      {"makeExternal", MakeExternal}, {"copyText", CopyText},
+      {"sendFrames", SendFrames},
   };
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
     if (plain_export(env, exports, FUNCTIONS[i].name, FUNCTIONS[i].callback) == NULL) return NULL;

@@ -95,15 +95,15 @@ struct words {
   unsigned long from, to;
 };
 
-// The memory that is shared with the client: the largest that has a name and can be written.
-static struct words shared(void) {
+// What is shared with the client and has this name.
+static struct words named(const char* name) {
   unsigned long from = 0, to = 0;
   char line[512];
   FILE* maps = fopen("/proc/self/maps", "r");
   while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
     unsigned long first, last;
     char rights[8];
-    if (strstr(line, "memfd:") != NULL && sscanf(line, "%lx-%lx %7s", &first, &last, rights) == 3 &&
+    if (strstr(line, name) != NULL && sscanf(line, "%lx-%lx %7s", &first, &last, rights) == 3 &&
         rights[1] == 'w' && last - first > to - from) {
       from = first, to = last;
     }
@@ -111,6 +111,7 @@ static struct words shared(void) {
   if (maps != NULL) fclose(maps);
   return (struct words){from, to};
 }
+static struct words shared(void) { return named("memfd:napi-hostd-lanes"); }
 
 static void wake(struct words memory) {
   for (unsigned long word = memory.from; word < memory.to; word += 4) {
@@ -189,6 +190,33 @@ static int hole(void) {
   }
 }
 
+// The bytes of large buffers, where nothing is that anybody relies on. Both halves for a third of a
+// second: 16 MiB of each, of which one is the client's own.
+static int bulk(int takes_away) {
+  struct words memory = named("memfd:napi-hostd-memory");
+  unsigned long half = (memory.to - memory.from) / 2, part = 16 << 20;
+  struct timespec now, begun;
+  uint32_t last = 1;
+  if (memory.to == 0) return ENOENT;
+  if (part > half) part = half;
+  clock_gettime(CLOCK_MONOTONIC, &begun);
+  do {
+    for (unsigned long from = memory.from; from < memory.to; from += half) {
+      if (takes_away) {
+        if (madvise((void*)from, half, MADV_REMOVE) != 0) return errno;
+        continue;
+      }
+      for (unsigned long at = from; at < from + part; at += 4) {
+        *(volatile uint32_t*)at = last = any(last);
+      }
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 < 300);
+  return madvise((void*)memory.from, memory.to - memory.from, MADV_REMOVE) != 0 ? errno : 0;
+}
+static int bulk_noise(void) { return bulk(0); }
+static int bulk_hole(void) { return bulk(1); }
+
 // The kernel tells who is at the other end, not as a number, but as what stands for the process.
 static int other_end(void) {
   enum { PEER_PIDFD = 77, USER_NAMESPACE = 0xff09 };
@@ -220,6 +248,8 @@ const struct attack PROTOCOL[] = {
     {"S02_noise", noise, 1},
     {"S02_small_numbers", small_numbers, 1},
     {"S02_hole", hole, 1},
+    {"S03_bulk_noise", bulk_noise, 1},
+    {"S03_bulk_hole", bulk_hole, 1},
     {"S10_log_flood", log_flood, 1},
     {"S12_peer", other_end, 0},
     {"S12_descriptors", descriptors, 1},

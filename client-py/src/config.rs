@@ -1,17 +1,32 @@
 //! What `load_addon` was given: it does not change while the addon is loaded.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hostd_protocol::limits::Limits;
+use hostd_protocol::message::LoadRequest;
 use pyo3::prelude::*;
+
+/// What a host loads when it is started.
+pub(crate) enum Loads {
+    /// The addon of [`AddonConfig::path`].
+    Addon,
+    /// What `require(name)` finds in a folder.
+    Module { name: String, folder: String },
+    /// Nothing at first; modules are found from a folder.
+    Nothing { folder: String },
+}
 
 /// The options of one loaded addon, as far as this crate uses them.
 pub(crate) struct AddonConfig {
     /// The addon's name in messages and logs.
     pub(crate) label: Arc<str>,
+    /// The file that stands for what is loaded: the addon, or the manifest of the package.
     pub(crate) path: PathBuf,
+    /// The module that is loaded, and the folder from which it is found.
+    pub(crate) loads: Loads,
     /// Whether instances of Python-defined classes are live for their public names.
     pub(crate) public: bool,
     pub(crate) limits: Limits,
@@ -31,4 +46,20 @@ pub(crate) struct AddonConfig {
     pub(crate) package: Vec<PathBuf>,
     /// The share of one CPU that a host may take from this process by unsolicited messages.
     pub(crate) unsolicited_cpu: f64,
+}
+
+impl AddonConfig {
+    /// What a host that was just started is asked to load.
+    pub(crate) fn load_request(&self) -> LoadRequest {
+        match &self.loads {
+            Loads::Addon => LoadRequest::Addon {
+                path: self.path.as_os_str().as_bytes().to_vec(),
+            },
+            Loads::Module { name, folder } => LoadRequest::Module {
+                name: name.clone(),
+                folder: folder.clone(),
+            },
+            Loads::Nothing { .. } => LoadRequest::Nothing,
+        }
+    }
 }

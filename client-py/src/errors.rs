@@ -70,6 +70,9 @@ pub(crate) fn is_breach() -> bool {
 /// A message that can't be sent or understood.
 #[cold]
 pub(crate) fn protocol(error: ProtocolError) -> PyErr {
+    if let ProtocolError::Violation { what } = error {
+        return violation(what);
+    }
     BROKEN.set(error.is_fatal());
     protocol_to_py(error)
 }
@@ -309,8 +312,20 @@ pub(crate) fn remote(error: RemoteError, path: Option<&str>) -> PyErr {
 
 /// The addon threw while it was loaded.
 #[cold]
-pub(crate) fn thrown_at_load(path: Option<&str>, thrown: &PyErr) -> PyErr {
-    made(|py| call(&of_errors(py, "thrown_at_load")?, (path, thrown.value(py))))
+pub(crate) fn thrown_at_load(path: Option<&str>, module: Option<&str>, thrown: &PyErr) -> PyErr {
+    made(|py| {
+        let thrown = thrown.value(py);
+        call(&of_errors(py, "thrown_at_load")?, (path, module, thrown))
+    })
+}
+
+/// CUDA cannot be used, or its driver refused something: `name` and `code` are the driver's own.
+#[cold]
+pub(crate) fn cuda(message: &str, name: Option<&str>, code: Option<i32>) -> PyErr {
+    raise_with("CudaError", message, |facts| {
+        facts.set("name", name)?;
+        facts.set("code", code)
+    })
 }
 
 /// The lane of a call went away while a callback of it ran.

@@ -6,7 +6,7 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use hostd_client::{ExitReport, HostRef, lock};
@@ -14,11 +14,13 @@ use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::{Generation, SlotId};
 use hostd_protocol::lent::{Lent, Release};
 use hostd_protocol::limits::Limits;
+use hostd_protocol::memory::ClientMemory;
 use hostd_protocol::value::{ClientKind, HostKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
 
+use crate::argument_memory::ArgumentMemory;
 use crate::call::release;
 use crate::classes::Classes;
 use crate::fallible;
@@ -56,6 +58,11 @@ struct LentObjects {
     count: u64,
 }
 
+/// Whether this is what keeps the memory of an argument lent.
+fn is_memory(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<ArgumentMemory>()
+}
+
 impl LentObjects {
     /// Removes the address of an object that has left the table.
     fn without_address(&mut self, gone: Option<LentObject>) -> Option<LentObject> {
@@ -90,6 +97,8 @@ pub(crate) struct HostGeneration {
     pub(crate) number: Generation,
     pub(crate) host: HostRef,
     pub(crate) limits: Limits,
+    /// The memory for large buffers, which ends with the process.
+    memory: Option<Weak<ClientMemory>>,
     lent: Mutex<LentObjects>,
     proxies: Mutex<FxHashMap<u32, Py<PyWeakrefReference>>>,
     /// The last settled subscription of each promise: its notice can arrive before the promise
@@ -136,6 +145,7 @@ impl HostGeneration {
     ) -> Self {
         Self {
             number,
+            memory: host.memory().as_ref().map(Arc::downgrade),
             host,
             limits,
             lent: Mutex::new(LentObjects {
@@ -158,6 +168,11 @@ impl HostGeneration {
             unproven: AtomicBool::new(false),
             on_release,
         }
+    }
+
+    /// The memory for large buffers; none over the socket carrier, and when the process has ended.
+    pub(crate) fn memory(&self) -> Option<Arc<ClientMemory>> {
+        self.memory.as_ref()?.upgrade()
     }
 
     /// Marks the process as gone. Returns the objects that were lent to it, which the caller drops.
@@ -278,22 +293,48 @@ impl HostGeneration {
         Ok(lent.without_address(gone))
     }
 
+    /// The lent object that a request of the host is about. The memory of an argument is none.
     pub(crate) fn lent(&self, py: Python<'_>, id: SlotId) -> Option<LentObject> {
-        lock(&self.lent).table.get(id).map(|entry| LentObject {
+        let lent = lock(&self.lent);
+        let entry = lent.table.get(id)?;
+        (!is_memory(entry.object.bind(py))).then(|| LentObject {
             object: entry.object.clone_ref(py),
             ..*entry
         })
     }
 
     /// The lent object that a message of the host refers to; also the table's entry if the host had
-    /// released it meanwhile, which the caller drops.
+    /// released it meanwhile, which the caller drops. The memory of an argument is none.
     pub(crate) fn came_back(
         &self,
         py: Python<'_>,
         id: SlotId,
     ) -> Option<(Py<PyAny>, Option<LentObject>)> {
+        self.back(py, id, false)
+    }
+
+    /// As [`Self::came_back`], the memory of an argument, and nothing else.
+    pub(crate) fn memory_came_back(
+        &self,
+        py: Python<'_>,
+        id: SlotId,
+    ) -> Option<(Py<ArgumentMemory>, Option<LentObject>)> {
+        let (memory, gone) = self.back(py, id, true)?;
+        let memory = memory.into_bound(py).cast_into_exact().ok()?;
+        Some((memory.unbind(), gone))
+    }
+
+    fn back(
+        &self,
+        py: Python<'_>,
+        id: SlotId,
+        memory: bool,
+    ) -> Option<(Py<PyAny>, Option<LentObject>)> {
         let mut lent = lock(&self.lent);
         let object = lent.table.get(id)?.object.clone_ref(py);
+        if is_memory(object.bind(py)) != memory {
+            return None;
+        }
         let gone = lent.table.came_back(id).ok()?;
         Some((object, lent.without_address(gone)))
     }

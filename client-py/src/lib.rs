@@ -2,8 +2,9 @@
 //! without the interpreter; the Python code of the package is in `python/napi_python`.
 //!
 //! The groups of modules below are in order: a module uses only others of its own group and of those
-//! before it, without a circle. They are memory and errors, the state of an addon, proxies without
-//! their methods, conversion, requests, and what makes requests.
+//! before it, without a circle. They are memory, errors and interfaces of others, the state of an addon,
+//! buffers and proxies without their methods, device memory, conversion, requests, and what makes
+//! requests.
 #![deny(unsafe_code)]
 
 use hostd_client::{flood, jobs};
@@ -12,6 +13,7 @@ mod call;
 mod denials;
 mod errors;
 mod fallible;
+mod foreign;
 mod keys;
 mod names;
 mod output;
@@ -20,6 +22,7 @@ mod sandbox;
 mod threads;
 
 mod addon;
+mod argument_memory;
 mod background;
 mod blocked;
 mod classes;
@@ -34,7 +37,10 @@ mod worker_queue;
 mod adopt;
 mod buffer;
 mod handle;
+mod pool;
 mod proxy;
+
+mod cuda;
 
 mod convert;
 

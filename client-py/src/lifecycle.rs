@@ -40,6 +40,16 @@ impl LoadedAddon {
             let (lent, proxies) = generation.counts();
             result.set("python_objects_lent", lent)?;
             result.set("proxies", proxies)?;
+            if let Some(memory) = generation.memory() {
+                let arguments = memory.usage();
+                let shared = Facts::new(py)?;
+                shared.set("limit", arguments.limit as u64)?;
+                shared.set("arguments", arguments.allocated as u64)?;
+                shared.set("results", stats.shared_bytes)?;
+                let retained = arguments.retained as u64;
+                shared.set("retained", retained.saturating_add(stats.retained_bytes))?;
+                result.set("shared", shared.0.into_any())?;
+            }
         }
         let dropped = self.background.dropped.load(Ordering::Relaxed);
         result.set("output_dropped", dropped)?;
@@ -51,6 +61,17 @@ impl LoadedAddon {
         result.set("generation", self.generation())?;
         result.set("pid", self.pid())?;
         Ok(result.0)
+    }
+
+    /// Frees what is unreachable in the host, and memory that is kept for later buffers.
+    pub(crate) fn collect(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.request(py, calls::Collect, Request::to(None), &())?;
+        if let Some(generation) = self.current()
+            && let Some(memory) = generation.memory()
+        {
+            memory.trim();
+        }
+        Ok(())
     }
 
     /// Ends the process and starts a new one.

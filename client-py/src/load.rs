@@ -1,7 +1,6 @@
 //! Loads the addon in a host that was just started: the client calls this in the thread whose call
 //! started the host, with the first conversation of that host, before any other call.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use hostd_client::{Client, ClientError, Conversation, HostConfig};
@@ -9,7 +8,6 @@ use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
-use hostd_protocol::message::LoadRequest;
 use hostd_protocol::parts::{Part, Put, Record};
 use hostd_protocol::value::{HostKind, Token, ValueReader};
 use pyo3::prelude::*;
@@ -17,6 +15,7 @@ use pyo3::types::PyWeakrefReference;
 
 use crate::addon::LoadedAddon;
 use crate::call::call;
+use crate::config::Loads;
 use crate::convert::Decoder;
 use crate::convert::pace::{self, Pace};
 use crate::deadline::{self, Deadline};
@@ -86,8 +85,7 @@ impl LoadedAddon {
         let generation = Arc::new(generation);
         let mut builder = FrameBuilder::new(limits);
         builder.start(FrameKind::Request, CallKind::Load.number());
-        let path = self.config.path.as_os_str().as_bytes().to_vec();
-        let request: <calls::Load as TypedCall>::Request = (Record(LoadRequest { path }),);
+        let request: <calls::Load as TypedCall>::Request = (Record(self.config.load_request()),);
         request.put(&mut builder.body())?;
         conversation.send(&mut builder)?;
         let mut body = Vec::new();
@@ -168,7 +166,11 @@ impl LoadedAddon {
                     let value = decoder.value()?;
                     let thrown = decoder.thrown(value)?;
                     let path = self.config.path.to_str();
-                    Ok(errors::thrown_at_load(path, &thrown))
+                    let module = match self.config.loads {
+                        Loads::Addon => None,
+                        Loads::Module { .. } | Loads::Nothing { .. } => Some(self.label().as_ref()),
+                    };
+                    Ok(errors::thrown_at_load(path, module, &thrown))
                 })
                 .unwrap_or_else(|error| error),
             Err(error) => errors::protocol(error),

@@ -1,28 +1,28 @@
 //! The Python module: what `_native.pyi` describes.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostd_client::{Carrier, HostConfig, RestartMode};
 use hostd_protocol::calls;
 use hostd_protocol::limits::Limits;
-use hostd_protocol::package::package_of;
+use hostd_protocol::package::{package_of, packages_above, packages_of};
 use hostd_protocol::value::{ClientKind, ErrorClass, IteratorStep};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
-use crate::config::AddonConfig;
+use crate::config::{AddonConfig, Loads};
 use crate::errors;
 use crate::exchange::Request;
 use crate::fallible;
 use crate::lifecycle;
 use crate::names::Names;
 use crate::output;
-use crate::proxy::{Addon, Host, JSClass, JSFunction, Reference};
+use crate::proxy::{Addon, Host, JSClass, JSFunction, Module, Reference};
 use crate::sandbox::confinement;
 use crate::threads;
 use crate::turns::running_loop;
@@ -61,13 +61,22 @@ mod _native {
     #[pymodule_export]
     use crate::buffer::Buffer;
     #[pymodule_export]
+    use crate::cuda::{CudaBuffer, CudaHandle, acquire_cuda, preallocate_cuda};
+    #[pymodule_export]
     use crate::deadline::_deadlines;
     #[pymodule_export]
     use crate::exchange::Settler;
     #[pymodule_export]
+    use crate::pool::{
+        _pool_at, _pool_buffer_at, _pools_after_fork_in_child, _pools_after_fork_in_parent,
+        _pools_before_fork, _remove_pool_names,
+    };
+    #[pymodule_export]
+    use crate::pool::{BufferPool, PoolBuffer, PoolGuard};
+    #[pymodule_export]
     use crate::proxy::opaque::{ErrorHandle, External, Symbol};
     #[pymodule_export]
-    use crate::proxy::{Addon, Host, JSClass, JSFunction, JSIterator, JSObject, Promise};
+    use crate::proxy::{Addon, Host, JSClass, JSFunction, JSIterator, JSObject, Module, Promise};
 
     /// Python takes the numbers of the protocol from here; the stub lists them.
     #[pymodule_init]
@@ -85,7 +94,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox))]
+#[pyo3(signature = (path, *, module, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -93,6 +102,7 @@ mod _native {
 fn _open<'py>(
     py: Python<'py>,
     path: PathBuf,
+    module: Option<(Option<String>, String)>,
     label: String,
     binary: PathBuf,
     public: bool,
@@ -110,6 +120,7 @@ fn _open<'py>(
     on_start: Option<Py<PyAny>>,
     sandbox: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
+    let is_module = module.is_some();
     // As Node does. In a sandbox the links to the file need not exist.
     let path = if sandbox.is_some() {
         path.canonicalize().unwrap_or(path)
@@ -123,13 +134,22 @@ fn _open<'py>(
     running_loop(py)?;
     // The look-up of the user can wait for another machine.
     let package = if sandbox.is_some() {
-        py.detach(|| package_of(&path))
+        py.detach(|| match &module {
+            None => package_of(&path),
+            Some((Some(_), _)) => packages_of(&path),
+            Some((None, folder)) => packages_above(Path::new(folder)),
+        })
     } else {
         Vec::new()
     };
     let addon = LoadedAddon::new(AddonConfig {
         label: label.as_str().into(),
         path: path.clone(),
+        loads: match module {
+            None => Loads::Addon,
+            Some((Some(name), folder)) => Loads::Module { name, folder },
+            Some((None, folder)) => Loads::Nothing { folder },
+        },
         public,
         limits: Limits::of_values(max_values),
         on_start,
@@ -145,7 +165,12 @@ fn _open<'py>(
     let object = Addon {
         addon: Arc::clone(&addon),
     };
-    let object = Bound::new(py, object)?;
+    let object = if is_module {
+        let module = PyClassInitializer::from(object).add_subclass(Module);
+        Bound::new(py, module)?.into_super()
+    } else {
+        Bound::new(py, object)?
+    };
     let events = Arc::new(Worker::of(&addon));
     let confinement = sandbox
         .map(|sandbox| confinement(&sandbox, &package))
@@ -154,9 +179,6 @@ fn _open<'py>(
     options.label = label;
     options.env = env;
     options.address = address;
-    options.scratch = confinement
-        .as_ref()
-        .is_some_and(|confinement| confinement.scratch_is_temporary);
     options.confinement = confinement;
     options.limits = addon.config.limits;
     options.carrier = match carrier {

@@ -9,8 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use hostd_client::lock;
-use nix::sys::signal::{SigSet, SigmaskHow};
+use hostd_client::{lock, start_thread};
 use pyo3::prelude::*;
 
 static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
@@ -25,17 +24,10 @@ thread_local! {
 
 /// Starts a thread that blocks all signals.
 pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    // The new thread inherits the mask; this one gets its own mask back at once.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
-    let started = thread::Builder::new().name(name.to_owned()).spawn(move || {
+    let started = start_thread(name, move || {
         JOINED.set(1);
         body();
-    });
-    if let Ok(before) = before {
-        // A mask that was set before is valid.
-        let _ = before.thread_set_mask();
-    }
-    let started = started?;
+    })?;
     let mut threads = lock(&THREADS);
     threads.retain(|thread| !thread.is_finished());
     threads.push(started);

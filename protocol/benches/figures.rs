@@ -2,13 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 use std::hint::black_box;
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
+use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{ClientEnd, HostEnd, Uninterruptible, Wake, lane};
+use hostd_protocol::control::{ClientMessage, HostMessage};
 use hostd_protocol::frame::{FrameBuilder, FrameKind};
 use hostd_protocol::ids::{CallId, Generation};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::value::{Token, ValueReader, ValueWriter};
+use serde::de::DeserializeOwned;
 
 const LIMITS: Limits = Limits::DEFAULT;
 const GENERATION: Generation = Generation(1);
@@ -153,8 +157,80 @@ fn round_trips(name: &str, client: &ClientEnd) {
     });
 }
 
+/// Moves the bytes of one end of a socket carrier in a thread.
+fn connect<M: DeserializeOwned + 'static>(connection: Connection, socket: UnixStream) {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_io().build().unwrap();
+        // Ends with an error when the measurement is over.
+        let _ = runtime.block_on(async move {
+            let stream = socket::adopt(socket).unwrap();
+            connection.run::<M>(stream, |_| {}).await
+        });
+    };
+    std::thread::Builder::new().spawn(run).unwrap();
+}
+
+/// Large requests with a small reply, and small requests with a large one: each as many bytes as its
+/// number of 64 KiB says.
+fn transfers() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    socket::enlarge_send_buffer(&ours);
+    socket::enlarge_send_buffer(&theirs);
+    let client = socket::client(GENERATION, LIMITS);
+    connect::<HostMessage>(Connection::of_client(&client, Outbox::default()), ours);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let host = std::thread::Builder::new().spawn(move || {
+        let mut host = socket::host(GENERATION, LIMITS);
+        connect::<ClientMessage>(Connection::of_host(&host, Outbox::default()), theirs);
+        sender.send(host.waker()).unwrap();
+        let mut body = Vec::new();
+        let mut builder = FrameBuilder::new(LIMITS);
+        while let Ok(wake) = host.wait(None) {
+            let Wake::Lane(lane) = wake else { continue };
+            let Ok(header) = host.receive(lane, &mut body) else {
+                return;
+            };
+            builder.start(FrameKind::Reply, header.number);
+            let bytes = usize::from(header.number) * UNIT;
+            builder.body_bytes().resize(16 + bytes, 1);
+            let frame = builder.finish(header.call, GENERATION).unwrap();
+            host.send(lane, frame).unwrap();
+        }
+    });
+    let waker = receiver.recv().unwrap();
+    let mut body = Vec::new();
+    for units in [1, 4, 16, 160] {
+        let turns = 800 / units;
+        for (way, request, reply) in [("in", units, 0), ("out", 0, units)] {
+            let name = format!("{} KiB {way} over a socket", (units as usize * UNIT) >> 10);
+            let mut builder = FrameBuilder::new(LIMITS);
+            measure(&name, turns, || {
+                let mut lane = client.lease(None, &mut Uninterruptible).unwrap();
+                builder.start(FrameKind::Request, u16::try_from(reply).unwrap());
+                let bytes = request as usize * UNIT;
+                builder.body_bytes().resize(16 + bytes, 1);
+                let frame = builder.finish(CallId(1), GENERATION).unwrap();
+                lane.send(frame, &mut Uninterruptible).unwrap();
+                lane.receive(&mut body, &mut Uninterruptible).unwrap();
+                assert_eq!(body.len(), reply as usize * UNIT);
+            });
+        }
+    }
+    client.disconnect();
+    waker.disconnect();
+    host.unwrap().join().unwrap();
+}
+
+/// Bytes.
+const UNIT: usize = 64 << 10;
+
 fn main() {
+    if std::env::args().any(|argument| argument == "transfers") {
+        return transfers();
+    }
     values();
+    transfers();
     let (segment, fd) = lane::Segment::create().unwrap();
     let client = lane::client(segment, GENERATION, LIMITS);
     let (sender, receiver) = std::sync::mpsc::channel();

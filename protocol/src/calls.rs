@@ -80,12 +80,12 @@ macro_rules! calls {
 }
 
 calls! {
-    /// Loads the addon: its exports, and those that are functions or classes by name.
+    /// Loads what the host is for: its exports, and those that are functions or classes by name.
     Client 1 Load(Record<LoadRequest>) -> (AnyValue, List<NamedExport>);
     /// Calls a function; `this` is undefined if it is not given. One block.
     Client 2 Call(Target, Option<AnyValue>, Arguments) -> AnyValue;
-    /// `new target(...arguments)`
-    Client 3 Construct(Target, Arguments) -> AnyValue;
+    /// `new target(...arguments)`; if true, the microtasks and ticks that it leaves wait for the next turn.
+    Client 3 Construct(Target, bool, Arguments) -> AnyValue;
     /// `target[key](...arguments)`
     Client 4 CallMethod(Target, PropertyKey, Arguments) -> AnyValue;
     /// Whether `key in target`, and `target[key]`
@@ -128,9 +128,15 @@ calls! {
     Client 24 IterateAsync(Target) -> AnyValue;
     /// Collects garbage, and runs finalizers.
     Client 25 Collect() -> ();
+    /// A promise that follows an object with a method `then`; undefined if it has none.
+    Client 26 Follow(Target) -> AnyValue;
+    /// Calls a function; its result stays in the host.
+    Client 27 RunStep(AnyValue) -> ();
+    /// Loads something more, by reference.
+    Client 28 LoadMore(Record<LoadRequest>) -> AnyValue;
     /// Calls a callable.
     Host 32 Invoke(Target, Arguments) -> AnyValue;
-    /// Whether `key in target`, and `target[key]`
+    /// Whether `key in target`, and `target[key]`; of a callable the number of its parameters, `length`.
     Host 33 RemoteGet(Target, PropertyKey) -> (bool, AnyValue);
     /// `target[key] = value`
     Host 34 RemoteSet(Target, PropertyKey, AnyValue) -> ();

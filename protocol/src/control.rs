@@ -16,7 +16,7 @@ use crate::ids::{Generation, LaneNumber};
 use crate::limits::{LimitKind, Limits};
 
 /// Bytes of the largest packet on the control socket, without its length field.
-pub const PACKET_BYTES: usize = 64 << 10;
+pub const PACKET_BYTES: usize = 256 << 10;
 
 /// Bytes before a packet's payload.
 pub(crate) const PREFIX_BYTES: usize = 5;
@@ -62,6 +62,10 @@ pub enum ClientMessage {
     Setup(Setup),
     /// Tear down and exit.
     Shutdown,
+    /// The memory file whose descriptor comes with this message has this number.
+    MemoryFile(u32),
+    /// No region names this memory file any more.
+    ForgetMemoryFile(u32),
 }
 
 /// A message of the host.
@@ -75,7 +79,12 @@ pub enum HostMessage {
         bounds: Option<Bounds>,
     },
     /// It serves; once, in answer to the setup.
-    Ready { pid: u32, stack_bytes: u64 },
+    Ready {
+        pid: u32,
+        stack_bytes: u64,
+        /// Whether it has mapped the memory for large buffers.
+        shares_memory: bool,
+    },
     /// It can't serve, and exits.
     Refused { message: String },
     /// A line of its log.
@@ -156,23 +165,25 @@ pub fn encode_message<T: Serialize>(out: &mut Vec<u8>, message: &T) -> Result {
     encode(out, MESSAGE, |out| codec::put_message(out, message))
 }
 
-/// Appends a packet with bytes of a lane: at most [`DATA_BYTES`] of them.
-pub(crate) fn encode_data(out: &mut Vec<u8>, lane: LaneNumber, bytes: &[u8]) -> Result {
-    encode(out, DATA, |out| {
-        codec::put(out, u16::from(lane.number()));
-        out.extend_from_slice(bytes);
-        true
-    })
-}
+/// Bytes of the lane's number, with which the payload of a packet with a lane's bytes begins.
+pub(crate) const LANE_BYTES: usize = 2;
 
 /// How many of a lane's bytes go into one packet.
-pub(crate) const DATA_BYTES: usize = PACKET_BYTES - 2;
+pub(crate) const DATA_BYTES: usize = PACKET_BYTES - LANE_BYTES;
 
-pub(crate) fn encode_cancel(out: &mut Vec<u8>, lane: LaneNumber, word: u32) -> Result {
-    encode(out, CANCEL, |out| {
-        codec::put(out, (u16::from(lane.number()), word));
-        true
-    })
+/// What comes before `length` bytes of a lane in their packet: at most [`DATA_BYTES`].
+pub(crate) fn data_prefix(lane: LaneNumber, length: usize) -> [u8; PREFIX_BYTES + LANE_BYTES] {
+    let length = u32::try_from(LANE_BYTES + length).unwrap_or(u32::MAX);
+    let [a, b, c, d] = length.to_le_bytes();
+    let [low, high] = u16::from(lane.number()).to_le_bytes();
+    [a, b, c, d, DATA, low, high]
+}
+
+/// A packet with the cancel word of a lane.
+pub(crate) fn cancel_packet(lane: LaneNumber, word: u32) -> [u8; PREFIX_BYTES + 6] {
+    let [low, high] = u16::from(lane.number()).to_le_bytes();
+    let [a, b, c, d] = word.to_le_bytes();
+    [6, 0, 0, 0, CANCEL, low, high, a, b, c, d]
 }
 
 fn encode(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>) -> bool) -> Result {

@@ -44,6 +44,8 @@ codes! {
         Stderr = 5,
         /// For the server: the pipe for the process id and the exit of the host.
         Status = 6,
+        /// For the host: the memory file for bulk data.
+        Memory = 7,
     }
 }
 
@@ -63,6 +65,10 @@ impl Role {
             Self::Stdout => (FileType::Fifo, "a standard output that is not a pipe"),
             Self::Stderr => (FileType::Fifo, "a standard error that is not a pipe"),
             Self::Status => (FileType::Fifo, "a status pipe that is not a pipe"),
+            Self::Memory => (
+                FileType::RegularFile,
+                "a descriptor for bulk memory that is not a memory file",
+            ),
         };
         let found = fstat(descriptor).map_err(|error| ProtocolError::Io {
             what: "cannot check a descriptor of the handover",
@@ -311,7 +317,7 @@ mod tests {
         let file = file.as_fd();
         for (record, descriptors, why) in [
             (&[0_u8][..], 1, "unknown role"),
-            (&[7], 1, "unknown role"),
+            (&[8], 1, "unknown role"),
             (&[0xFF; 15], 15, "unknown role"),
             (&[1, 1], 2, "a role twice"),
             (&[1], 0, "another number of descriptors"),
@@ -336,9 +342,9 @@ mod tests {
     fn descriptors_of_the_wrong_kind_are_refused() {
         let (reader, _writer) = pipe().unwrap();
         let (file, (socket, _)) = (file(), UnixStream::pair().unwrap());
-        for code in 1..=6 {
+        for code in 1..=7 {
             let role = Role::from_code(code).unwrap();
-            let is_file = matches!(role, Role::Lanes | Role::CrashPage);
+            let is_file = matches!(role, Role::Lanes | Role::CrashPage | Role::Memory);
             let wrong = if is_file { &reader } else { &file };
             for wrong in [wrong.as_fd(), socket.as_fd()] {
                 let text = refusal(&message(&[code]), &[wrong]);

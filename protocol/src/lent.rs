@@ -316,15 +316,6 @@ impl Received {
         }
     }
 
-    /// How often an id came in, zero if it is not known.
-    pub fn times(&self, id: SlotId) -> u64 {
-        let (page, place) = place(id);
-        self.pages
-            .get(page)
-            .and_then(Option::as_ref)
-            .map_or(0, |page| page.counts[place].received)
-    }
-
     /// Forgets an id whose proxy is gone: what to release, or none if it is not known.
     #[must_use = "what is not released stays alive at the sender"]
     pub fn forget(&mut self, id: SlotId) -> Option<Release> {
@@ -382,7 +373,6 @@ mod tests {
         assert_eq!(receiver.forget(id(u32::MAX)), None);
         receiver.receive(id(1000)).unwrap();
         assert_eq!(receiver.receive(id(1000)).unwrap(), Receipt::Again);
-        assert_eq!(receiver.times(id(1000)), 2);
         assert_eq!(receiver.forget(id(1000)).unwrap().received, 2);
         assert!(receiver.pages.iter().all(Option::is_none));
     }

@@ -18,6 +18,8 @@ pub mod handshake;
 pub mod ids;
 pub mod lent;
 pub mod limits;
+pub mod memory;
+pub mod memory_files;
 pub mod message;
 pub mod pace;
 pub mod package;

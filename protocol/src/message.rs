@@ -11,11 +11,23 @@ use crate::value::{ValueReader, ValueWriter};
 /// Bytes of the largest message.
 pub const MESSAGE_BYTES: usize = codec::MESSAGE_BYTES;
 
-/// The request to load an addon.
+/// What to load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoadRequest {
-    /// The file, as the bytes of its path.
-    pub path: Vec<u8>,
+pub enum LoadRequest {
+    /// An addon.
+    Addon {
+        /// The file, as the bytes of its path.
+        path: Vec<u8>,
+    },
+    /// What `require(name)` returns in a module of a folder.
+    Module {
+        /// The name of a package, or the path of a module.
+        name: String,
+        /// The folder.
+        folder: String,
+    },
+    /// Nothing: what is needed is loaded later.
+    Nothing,
 }
 
 /// What an object or a class of the host is.
@@ -52,6 +64,10 @@ pub struct HostStats {
     pub engine_bytes: u64,
     /// Objects in the engine.
     pub engine_objects: u64,
+    /// Bytes of buffers that lie in shared memory.
+    pub shared_bytes: u64,
+    /// Bytes of shared memory that are kept for later buffers.
+    pub retained_bytes: u64,
 }
 
 /// Appends a message to a body.

@@ -29,6 +29,72 @@ pub fn package_of(addon: &Path) -> Vec<PathBuf> {
     package_among(addon, &mut Shared::of(home_of))
 }
 
+/// Packages that are granted with a package.
+const PACKAGES_MAX: usize = 4096;
+
+/// What a host may read that requires a module of the package with this manifest: the package, and
+/// all that it depends on, however far. Instead of a folder that holds other things as well, the file
+/// is granted. Instead of a manifest it may be any module. If that is not installed in a
+/// `node_modules`, all packages that it can find are granted.
+///
+/// The path is one without links.
+pub fn packages_of(manifest: &Path) -> Vec<PathBuf> {
+    let mut shared = Shared::of(home_of);
+    let Some(package) = manifest.parent() else {
+        return Vec::new();
+    };
+    let mut granted: Vec<PathBuf> = Vec::new();
+    if shared.holds(package) {
+        granted.extend(manifest.is_file().then(|| manifest.to_owned()));
+        return granted;
+    }
+    granted.push(package.to_owned());
+    if installed_package(manifest).is_none() {
+        granted.extend(packages_above(package));
+        return granted;
+    }
+    let mut next = 0;
+    while let Some(package) = granted.get(next).cloned() {
+        next += 1;
+        for dependency in dependencies_of(&package, true) {
+            if granted.len() < PACKAGES_MAX
+                && !granted.contains(&dependency)
+                && !shared.holds(&dependency)
+            {
+                granted.push(dependency);
+            }
+        }
+    }
+    granted.extend(
+        manifests_above(package)
+            .into_iter()
+            .filter(|it| !it.starts_with(package)),
+    );
+    granted
+}
+
+/// What a host may read that requires modules from a folder: each `node_modules` of that folder and
+/// of those above it.
+pub fn packages_above(folder: &Path) -> Vec<PathBuf> {
+    let mut shared = Shared::of(home_of);
+    let manifests = manifests_above(folder);
+    let modules = folder.ancestors().map(|above| above.join(MODULES));
+    let modules = modules.filter_map(|modules| modules.canonicalize().ok());
+    modules
+        .filter(|modules| modules.is_dir() && !shared.holds(modules))
+        .chain(manifests)
+        .collect()
+}
+
+/// The manifests of a folder and of those above it: which kind of modules a file has depends on the
+/// nearest one.
+fn manifests_above(folder: &Path) -> Vec<PathBuf> {
+    let manifests = folder.ancestors().map(|above| above.join(MANIFEST));
+    manifests
+        .filter(|manifest| manifest.symlink_metadata().is_ok_and(|it| it.is_file()))
+        .collect()
+}
+
 fn package_among(addon: &Path, shared: &mut Shared) -> Vec<PathBuf> {
     let parents = || addon.ancestors().skip(1);
     let installed = installed_package(addon);
@@ -53,7 +119,7 @@ fn package_among(addon: &Path, shared: &mut Shared) -> Vec<PathBuf> {
     let mut granted = vec![root];
     if granted.first() == installed.as_ref() {
         let package = granted[0].clone();
-        for dependency in dependencies_of(&package) {
+        for dependency in dependencies_of(&package, false) {
             if !granted.contains(&dependency) && !shared.holds(&dependency) {
                 granted.push(dependency);
             }
@@ -96,16 +162,18 @@ fn installed_package(addon: &Path) -> Option<PathBuf> {
 struct Manifest {
     dependencies: Map<String, Value>,
     optional_dependencies: Map<String, Value>,
+    peer_dependencies: Map<String, Value>,
 }
 
 /// The folders of the dependencies that a package's manifest names, as Node finds them. The manifest
 /// is the addon's: a name leads to no other place than a package in a `node_modules`.
-fn dependencies_of(package: &Path) -> Vec<PathBuf> {
+fn dependencies_of(package: &Path, with_peers: bool) -> Vec<PathBuf> {
     let manifest = manifest_of(package).unwrap_or_default();
     let names = manifest
         .dependencies
         .keys()
-        .chain(manifest.optional_dependencies.keys());
+        .chain(manifest.optional_dependencies.keys())
+        .chain(manifest.peer_dependencies.keys().filter(|_| with_peers));
     names
         .filter(|name| is_package_name(name))
         .take(DEPENDENCIES_MAX)

@@ -143,7 +143,10 @@ fn control(all: &mut Fingerprint) {
         }),
     };
     all.control("confined", &confined);
+    all.control("memory file", &ClientMessage::MemoryFile(1));
+    all.control("forget memory file", &ClientMessage::ForgetMemoryFile(1));
     let ready = HostMessage::Ready {
+        shares_memory: true,
         pid: 19,
         stack_bytes: 20,
     };
@@ -218,7 +221,10 @@ fn frames(all: &mut Fingerprint) {
         assert!(is_refused(u32::MAX) && is_refused(most + 1), "{place}");
     }
     let path = b"/x".to_vec();
-    all.record("load", &LoadRequest { path });
+    all.record("load", &LoadRequest::Addon { path });
+    let (name, folder) = ("sharp".to_owned(), "/srv".to_owned());
+    all.record("load a module", &LoadRequest::Module { name, folder });
+    all.record("load nothing", &LoadRequest::Nothing);
     let description = Description {
         kind: 1,
         name: "name".into(),
@@ -236,6 +242,8 @@ fn frames(all: &mut Fingerprint) {
         queued_events: 5,
         engine_bytes: 6,
         engine_objects: 7,
+        shared_bytes: 8,
+        retained_bytes: 9,
     };
     all.record("stats", &stats);
     let load = RemoteError::Load {
@@ -324,6 +332,7 @@ fn start(all: &mut Fingerprint) {
         Role::Stdout,
         Role::Stderr,
         Role::Status,
+        Role::Memory,
     ];
     for role in roles {
         handover.add(role, Some(tempfile::tempfile().unwrap().into()));

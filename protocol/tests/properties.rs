@@ -9,6 +9,7 @@ use hostd_protocol::handshake::{HELLO_BYTES, Hello};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
+use hostd_protocol::memory::Region;
 use hostd_protocol::message::{self, Description};
 use hostd_protocol::value::{ElementKind, ErrorClass, Token, ValueReader, ValueWriter};
 use proptest::prelude::*;
@@ -36,6 +37,8 @@ enum Value {
     Map(Vec<(Self, Self)>),
     Set(Vec<Self>),
     Buffer(bool, Vec<u8>),
+    SharedBuffer(bool, Region),
+    SharedText(Region),
     Error(u32, Box<[Self; 5]>, Vec<(String, Self)>),
 }
 
@@ -60,6 +63,36 @@ fn value() -> impl Strategy<Value = Value> {
         prop::collection::vec(any::<u64>(), 0..8).prop_map(Value::Doubles),
         (any::<bool>(), prop::collection::vec(any::<u8>(), 0..32))
             .prop_map(|(writable, bytes)| Value::Buffer(writable, bytes)),
+        (
+            any::<bool>(),
+            1..u32::MAX,
+            any::<u32>(),
+            any::<u64>(),
+            any::<u64>()
+        )
+            .prop_map(|(writable, id, file, offset, length)| {
+                let id = SlotId::new(id).unwrap();
+                Value::SharedBuffer(
+                    writable,
+                    Region {
+                        id,
+                        file,
+                        offset,
+                        length,
+                    },
+                )
+            }),
+        (1..u32::MAX, any::<u32>(), any::<u64>(), 0..1_u64 << 20).prop_map(
+            |(id, file, offset, length)| {
+                let id = SlotId::new(id).unwrap();
+                Value::SharedText(Region {
+                    id,
+                    file,
+                    offset,
+                    length,
+                })
+            }
+        ),
     ];
     leaf.prop_recursive(6, 64, 6, |inner| {
         let pairs = prop::collection::vec((any::<String>(), inner.clone()), 0..4);
@@ -138,6 +171,11 @@ fn write(w: &mut ValueWriter<'_>, value: &Value) {
             w.buffer(ElementKind::Uint8, None, *writable, bytes)
                 .unwrap();
         }
+        Value::SharedText(region) => w.shared_text(*region),
+        Value::SharedBuffer(writable, region) => {
+            w.shared_buffer(ElementKind::Uint8, None, *writable, *region)
+                .unwrap();
+        }
         Value::Error(id, parts, own) => {
             let mut open = w.open_error(SlotId::new(*id), ErrorClass::Range).unwrap();
             for part in parts.iter() {
@@ -185,6 +223,17 @@ fn read(r: &mut ValueReader<'_>) -> Value {
         } => {
             assert_eq!((element, id), (ElementKind::Uint8, None));
             Value::Buffer(writable, bytes.to_vec())
+        }
+        Token::SharedText(region) => Value::SharedText(region),
+        Token::SharedBuffer {
+            element,
+            id,
+            writable,
+            region,
+            ..
+        } => {
+            assert_eq!((element, id), (ElementKind::Uint8, None));
+            Value::SharedBuffer(writable, region)
         }
         Token::Array { count, .. } => {
             let items = (0..count).map(|_| read(r)).collect();

@@ -4,7 +4,7 @@
 //!
 //! Addons find the functions in the executable that opens them, when they are opened or by name at
 //! run time. The same file serves each package with such binaries, because link arguments reach no
-//! further than their own package.
+//! further than their own package. The program gets its layout here as well.
 
 #[path = "../sandbox/src/overridden.rs"]
 #[expect(
@@ -15,7 +15,8 @@ mod overridden;
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use overridden::OVERRIDDEN;
 
@@ -26,6 +27,10 @@ const TARGETS: [(&str, &str); 4] = [
     ("examples", "examples"),
     ("benches", "benches"),
 ];
+/// The order of the code in the program, in the folder of its package.
+const ORDER: &str = "start.ld";
+/// The first version of glibc that reads packed relative relocations.
+const PACKED_SINCE: (u32, u32) = (2, 36);
 
 fn main() {
     for place in ["build.rs", "tests", "examples", "benches"] {
@@ -47,6 +52,33 @@ fn main() {
             println!("cargo::rustc-link-arg-{kind}={argument}");
         }
     }
+    if !macos && Path::new(ORDER).exists() {
+        lay_out();
+    }
+}
+
+/// Adds the arguments by which less of the program is resident while it is idle.
+fn lay_out() {
+    println!("cargo::rerun-if-changed={ORDER}");
+    let folder = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let order = folder.unwrap_or_default().join(ORDER);
+    println!("cargo::rustc-link-arg-bins=-T");
+    println!("cargo::rustc-link-arg-bins={}", order.display());
+    // The table of relocations, 250 KB, is read whole at the start; packed, it has 2 KB. Only newer
+    // versions of glibc read a packed one, so it is packed only if the machine that builds has one.
+    let is_native = env::var_os("HOST") == env::var_os("TARGET");
+    if is_native && glibc().is_some_and(|version| version >= PACKED_SINCE) {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// The version of the glibc of this machine, if it has one.
+fn glibc() -> Option<(u32, u32)> {
+    let answer = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let text = String::from_utf8(answer.ok()?.stdout).ok()?;
+    let (major, minor) = text.trim().strip_prefix("glibc ")?.split_once('.')?;
+    let minor = minor.split('.').next()?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Whether cargo finds a target there: it refuses arguments for a kind that has none.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use hostd_protocol::carrier::socket::{Connection, Outbox, adopt};
 use hostd_protocol::control::{ClientMessage, HostMessage};
 use hostd_protocol::error::{ProtocolError, Result as Carried};
+use hostd_protocol::memory_files::MemoryFiles;
 use hostd_session::Closer;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
@@ -25,8 +26,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the thread: `connection` sends the messages of `outbox`. `client` is the result of
-    /// [`client`].
+    /// Starts the thread: `connection` sends the messages of `outbox`, and `files` receives the memory
+    /// files of the client. `client` is the result of [`client`].
     ///
     /// # Errors
     /// The system has no thread or no descriptor left.
@@ -35,6 +36,7 @@ impl Running {
         stream: UnixStream,
         connection: Connection,
         client: Option<OwnedFd>,
+        files: Option<MemoryFiles>,
         closer: Closer,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -45,7 +47,7 @@ impl Running {
             .name("hostd-control".to_owned())
             .spawn(move || {
                 // It has an error or none, either of which means that the client is gone.
-                let _ = runtime.block_on(serve(stream, connection, client, &closer));
+                let _ = runtime.block_on(serve(stream, connection, (client, files), &closer));
                 if !closer.is_over() {
                     kill_this_process();
                 }
@@ -70,7 +72,7 @@ impl Running {
 async fn serve(
     stream: UnixStream,
     connection: Connection,
-    client: Option<OwnedFd>,
+    (client, files): (Option<OwnedFd>, Option<MemoryFiles>),
     closer: &Closer,
 ) -> Carried<()> {
     let client = client.and_then(|client| {
@@ -83,16 +85,32 @@ async fn serve(
     let stream = adopt(stream)?;
     let ended = connection.run(stream, |message| match message {
         ClientMessage::Shutdown => closer.close(),
+        ClientMessage::MemoryFile(number) => {
+            let arrived = files.as_ref().map(|files| files.arrived(number));
+            if let Some(Err(error)) = arrived {
+                // The JS thread ends the session when a frame names the file.
+                tracing::error!(target: "napi_hostd", %error, "cannot map a memory file");
+            }
+        }
+        ClientMessage::ForgetMemoryFile(number) => {
+            if let Some(files) = &files {
+                files.forget(number);
+            }
+        }
         ClientMessage::Setup(_) => {
             tracing::warn!(target: "napi_hostd", "a second setup was ignored");
         }
     });
-    match client {
-        None => ended.await,
-        Some(client) => tokio::select! {
-            result = ended => result,
-            _ = client.readable() => Err(ProtocolError::Disconnected),
-        },
+    let client_ended = async {
+        match client {
+            // An error means that it cannot be polled any more.
+            Some(client) => drop(client.readable().await),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        result = ended => result,
+        () = client_ended => Err(ProtocolError::Disconnected),
     }
 }
 

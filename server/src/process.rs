@@ -15,6 +15,8 @@ use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{HostEnd, lane};
 use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup, read_message};
 use hostd_protocol::handover::{Handover, Role};
+use hostd_protocol::memory::HostMemory;
+use hostd_protocol::memory_files::MemoryFiles;
 
 use hostd_sandbox::{SingleThreaded, Tightening};
 use hostd_session::{Ended, Session, SessionOptions};
@@ -60,10 +62,11 @@ fn serve(
 ) -> anyhow::Result<()> {
     let (mut handover, setup) = handshake(&mut stream)?;
     let client = client(&stream)?;
-    let (mut tightening, mut report) = (None, None);
+    let (mut tightening, mut report, mut memory_limit) = (None, None, None);
     if let Some(confinement) = &setup.confinement {
         let (applied, bounds, later) = confine(alone, confinement, parent);
         tightening = later;
+        memory_limit = bounds.as_ref().map(|bounds| bounds.memory);
         let missing = confinement.missing(&applied).map(|(name, _)| name);
         let missing = missing.filter(|name| !confinement.can_do_without(name));
         let confined = HostMessage::Confined { applied, bounds };
@@ -89,13 +92,20 @@ fn serve(
     if is_diagnosed {
         denials::report_in_background(&outbox)?;
     }
-    match start(&setup, handover, stack_bytes, tightening, &outbox) {
-        Ok((session, connection)) => {
+    match start(
+        &setup,
+        handover,
+        stack_bytes,
+        (tightening, memory_limit),
+        &outbox,
+    ) {
+        Ok((session, connection, files)) => {
             // The process ends: the system frees the memory sooner.
             let session = ManuallyDrop::new(session);
             let ready = HostMessage::Ready {
                 pid: std::process::id(),
                 stack_bytes: stack_bytes as u64,
+                shares_memory: files.is_some(),
             };
             #[cfg(feature = "faults")]
             spoil(&mut stream, "ready", &[0, 1, 0, 0, 0, 0]);
@@ -104,7 +114,7 @@ fn serve(
             }
             outbox.send(&ready)?;
             let closer = session.closer();
-            let running = Running::start(outbox, stream, connection, client, closer)?;
+            let running = Running::start(outbox, stream, connection, client, files, closer)?;
             match session.run() {
                 Ended::Closed => {
                     if is_diagnosed {
@@ -148,6 +158,9 @@ fn handshake(stream: &mut UnixStream) -> anyhow::Result<(Handover, Setup)> {
             Ok((handover, setup))
         }
         ClientMessage::Shutdown => Err(anyhow!("the client ended the session before the setup")),
+        ClientMessage::MemoryFile(_) | ClientMessage::ForgetMemoryFile(_) => {
+            Err(anyhow!("the client sent a memory file before the setup"))
+        }
     }
 }
 
@@ -162,14 +175,15 @@ fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
     });
 }
 
-/// Makes the carrier and the session. Returns the connection that moves the carrier's bytes as well.
+/// Makes the carrier and the session. Returns the connection that moves the carrier's bytes and what
+/// receives memory files as well.
 fn start(
     setup: &Setup,
     mut handover: Handover,
     stack_bytes: usize,
-    tightening: Option<Tightening>,
+    (tightening, memory_limit): (Option<Tightening>, Option<u64>),
     outbox: &Outbox,
-) -> anyhow::Result<(Rc<Session>, Connection)> {
+) -> anyhow::Result<(Rc<Session>, Connection, Option<MemoryFiles>)> {
     let (generation, limits) = (setup.generation, setup.limits);
     let mut end: HostEnd = match handover.take(Role::Lanes) {
         Some(lanes) => {
@@ -182,8 +196,14 @@ fn start(
     let connection = Connection::of_host(&end, outbox.clone());
     let wake_pipe = handover.take(Role::WakePipe);
     let wake_pipe = wake_pipe.and_then(|pipe| end.attach_wake_pipe(pipe.into()));
+    let memory = handover.take(Role::Memory);
+    // Without it, as under a limit of address space, the bytes of large buffers travel in frames.
+    let memory = memory.and_then(|file| HostMemory::open(&file, memory_limit).ok());
+    let files = memory.as_ref().map(|memory| memory.files().clone());
+    let connection = connection.receive_files(files.clone());
     let session = Session::start(SessionOptions {
         end,
+        memory,
         wake_pipe,
         generation,
         limits,
@@ -192,5 +212,5 @@ fn start(
         debug: setup.debug,
         hooks: Box::new(ProcessHooks::new(tightening)),
     })?;
-    Ok((session, connection))
+    Ok((session, connection, files))
 }

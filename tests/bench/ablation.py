@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 
 import bench
 import turns
+from measure import ADDON, nanoseconds, pretty
 from napi_python import host, load_addon
 
 VARIABLE = "NAPI_HOSTD_WAIT"
@@ -81,12 +82,12 @@ def from_threads(add: Callable[[int, int], object], times: int) -> float:
 
 def measure() -> dict[str, float]:
     """Returns nanoseconds for each row: the child's part."""
-    addon = load_addon(bench.ADDON)
+    addon = load_addon(ADDON)
     calls, of_itself = bench.python_rows(addon), turns.rows()
     found = {}
     for row, (times, batches) in CALLS.items():
         calls[row](times)
-        found[row] = statistics.median(bench.nanoseconds(calls[row], times) for _ in range(batches))
+        found[row] = statistics.median(nanoseconds(calls[row], times) for _ in range(batches))
     for row, (times, batches) in TURNS.items():
         of_itself[row](times)
         found[row] = statistics.median(of_itself[row](times) for _ in range(batches))
@@ -137,7 +138,7 @@ def table(condition: str, samples: dict[str, list[dict[str, float]]]) -> str:
     for row in rows:
         on = median(ALL_ON, row)
         ratios = (f"{median(switch, row) / on:.2f}" for switch in others)
-        lines.append(f"| {row} | {bench.pretty(on)} | {' | '.join(ratios)} |")
+        lines.append(f"| {row} | {pretty(on)} | {' | '.join(ratios)} |")
     return "\n".join(lines) + "\n"
 
 

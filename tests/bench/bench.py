@@ -15,26 +15,35 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import memory
 import napi_python
 import turns
+from measure import (
+    ADDON,
+    ROUNDS,
+    SAMPLES,
+    Measured,
+    Run,
+    Samples,
+    nanoseconds,
+    pretty,
+    print_heading,
+    print_row,
+    resident,
+    start_node,
+)
 from napi_python import Addon, host, load_addon
 
-HERE = Path(__file__).parent
-SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parent.parent / "addons" / "build"))
-ADDON = SAMPLES / "bench.node"
 CRASH = SAMPLES / "crash.node"
-MANIFEST = HERE.parent.parent / "Cargo.toml"
+MANIFEST = Path(__file__).parents[2] / "Cargo.toml"
 #: builds and runs what measures the lower bound of a call
 FLOOR = ["cargo", "run", "-qr", "--manifest-path", str(MANIFEST), "-p", "hostd-client"]
 FLOOR += ["--example", "floor"]
-ROUNDS = 9
 NUMBERS = list(range(1000))
 BLOCK = bytes([1]) * (1 << 20)
-
-Run = Callable[[int], None]
 
 #: row, repetitions a round over lanes, target ratio to Node of the first release
 ROWS = {
@@ -44,7 +53,7 @@ ROWS = {
     "callback": ("callback into Python", 10_000),
     "list": ("list of 1000 numbers in", 1000),
     "object": ("object of 100 properties out", 2000),
-    "buffer": ("1 MiB buffer in, read (copied)", 50),
+    "buffer": ("1 MiB of bytes in, read", 50),
 }
 
 #: what the addon does in a loop of its own, in the host and in Node: the fourteen of the target
@@ -134,42 +143,6 @@ def python_rows(addon: Addon) -> dict[str, Run]:
     }
 
 
-def nanoseconds(run: Run, times: int) -> float:
-    """Returns the time of one repetition."""
-    start = time.perf_counter_ns()
-    run(times)
-    return (time.perf_counter_ns() - start) / times
-
-
-class Measured:
-    """A process that measures itself: it answers each line with a number."""
-
-    def __init__(self, *command: str) -> None:
-        """Starts it."""
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, question: str) -> float:
-        """Returns the answer to one line."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(question + "\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
-
-    def close(self) -> None:
-        """Ends it."""
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def resident(pid: int) -> float:
-    """Returns the resident memory of a process in bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def start_load_call() -> float:
     """Times start, load and first call of a fresh host, in nanoseconds."""
     start = time.perf_counter_ns()
@@ -229,25 +202,17 @@ def one_cpu() -> None:
     host(addon).close()
 
 
-def pretty(value: float) -> str:
-    """Returns a time with the unit that suits it."""
-    for unit, size in (("ms", 1e6), ("µs", 1e3)):
-        if value >= size:
-            return f"{value / size:.2f} {unit}"
-    return f"{value:.0f} ns"
-
-
 def main() -> None:
     """Runs the benchmark."""
     lanes, socket = load_addon(ADDON), load_addon(ADDON, carrier="socket")
-    node, floor = Measured("node", str(HERE / "node_side.cjs"), str(ADDON)), Measured(*FLOOR)
+    node, floor = start_node(), Measured(*FLOOR)
     over_lanes, over_socket = python_rows(lanes), python_rows(socket)
     idle = resident(host(lanes).pid)
     floor.ask("1000")
-    samples: dict[tuple[str, str], list[float]] = {}
-
-    def note(row: str, system: str, value: float) -> None:
-        samples.setdefault((row, system), []).append(value)
+    samples, closing = Samples(), contextlib.ExitStack()
+    note = samples.note
+    bulk = memory.Rows(lanes, socket, closing)
+    bulk.measure(Samples(), node, list(memory.ROWS))
 
     of_itself = turns.rows()
     for row, (_, times) in turns.ROWS.items():
@@ -262,6 +227,7 @@ def main() -> None:
             note(row, "lanes", nanoseconds(over_lanes[row], times))
             note(row, "socket", nanoseconds(over_socket[row], max(times // 20, 5)))
             note(row, "node", node.ask(f"{row} {times * 5}"))
+        bulk.measure(samples, node, list(memory.ROWS))
         for row, (_, times) in turns.ROWS.items():
             for _ in range(turns.PASSES.get(row, 1)):
                 note(row, "lanes", of_itself[row](times))
@@ -287,21 +253,19 @@ def main() -> None:
     note("one-cpu", "lanes", float(single.stdout))
     for addon in (lanes, socket, crash):
         host(addon).close()
+    closing.close()
     node.close()
     floor.close()
-    report({key: statistics.median(values) for key, values in samples.items()})
+    report(samples.medians())
 
 
 def report(median: dict[tuple[str, str], float]) -> None:
     """Prints the table."""
     out = sys.stdout.write
-    out(f"{'':40}{'lanes':>12}{'socket':>12}{'Node':>12}{'lanes/Node':>12}{'socket/Node':>12}\n")
-    rows = {**ROWS, **turns.ROWS, "start": ("start, load, first call", 0)}
-    for row, (title, _) in rows.items():
-        mine, his, wire = (median.get((row, name)) for name in ("lanes", "node", "socket"))
-        assert mine is not None and his is not None
-        out(f"{title:40}{pretty(mine):>12}{pretty(wire) if wire else '':>12}{pretty(his):>12}")
-        out(f"{mine / his:>12.2f}{f'{wire / his:.2f}' if wire else '':>12}\n")
+    print_heading()
+    for row, (title, _) in {**ROWS, **memory.ROWS, **turns.ROWS}.items():
+        print_row(title, row, median)
+    print_row("start, load, first call", "start", median)
 
     def ratio(name: str) -> float:
         mine, his = median[name, "lanes"], median[name, "node"]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from pathlib import Path
 from typing import Any
 
+from measure import SAMPLES
 from napi_python import load_addon
-
-_DEFAULT = Path(__file__).parents[2] / "addons" / "build"
-SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))
 
 #: row, repetitions a round; Node does as many. A burst lasts from when the thread begins to send
 ROWS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import platform
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from napi_python import AddonCrashed, host, load_addon
+from napi_python import AddonCrashed, host, load_addon, require
 
 TESTS = Path(__file__).parent.parent
 SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", TESTS.parent / "addons" / "build"))
@@ -95,6 +96,21 @@ def resvg() -> None:
         say(f"  {image.width} × {image.height} pixels, a PNG of {len(png)} bytes: {png[:8]!r}")
 
 
+def sharp_package() -> None:
+    """Requires a package and writes a picture to the disk."""
+    title('A package by its own JavaScript: require("sharp")')
+
+    async def draw() -> bytes:
+        with require("sharp", root=TESTS / "packages") as sharp:
+            image = sharp(SVG.encode()).resize(440).flatten(background="#fff")
+            return bytes(await image.png().toBuffer())
+
+    png = asyncio.run(draw())
+    file = TESTS.parent / ".work" / "demo.png"
+    file.write_bytes(png)
+    say(f"  a picture of {len(png)} bytes: {file}")
+
+
 def crash() -> None:
     """Crashes an addon on purpose and calls it again."""
     title("A crash, on purpose")
@@ -123,6 +139,7 @@ def main() -> None:
     rust_sample()
     lightningcss()
     resvg()
+    sharp_package()
     crash()
     say()
 

@@ -23,7 +23,7 @@ RELEASES, WRITE_BACK = 1, 2
 REQUEST, REPLY, FAILURE, NOTICE = 1, 2, 3, 4
 TURN, RING, SETTLED, HOME_LANE = 12, 64, 65, 0
 
-PROTOCOL = 5
+PROTOCOL = 6
 #: the first message of each side, without the build: `Hello` in protocol/src/handshake.rs
 HELLO = b"NAPIHOSTD" + struct.pack("<IB", PROTOCOL, 0) + bytes(64)
 #: bytes of the handover after the hello, see protocol/src/handover.rs
@@ -81,8 +81,8 @@ class Host:
         self._read(len(HELLO) + RECORD_BYTES)
         _, setup = self._packet()
         self.generation = struct.unpack_from("<I", setup, 4)[0]
-        # Ready: its process, bytes of stack.
-        self._send(0, struct.pack("<IIQ", 1, os.getpid(), 1 << 20))
+        # Ready: its process, bytes of stack, and that it shares no memory.
+        self._send(0, struct.pack("<IIQ?", 1, os.getpid(), 1 << 20, False))
         self.lane, self.call, self.number, self.flags = 0, 0, 0, 0
 
     def serve(self, answer: Callable[[Host, int, bytes], None], exports: bytes) -> None:

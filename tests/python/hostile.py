@@ -73,6 +73,11 @@ OFTEN = (0, 20, 20, 0.3, 0.3, 0.3, 0.3)
 DEADLINES = (1.0, 1.0, 0.05, 0.05, 0.05, 0.05, 0.05)
 UNHEEDING = (LARGE, RUNAWAY, STALL, TRICKLE)
 
+# More than what travels in a frame.
+LARGE_BYTES = 20_000
+# A buffer of a host may be longer than what a test may read.
+READ_MAX = MIB
+
 # Cases between two looks at the memory.
 BATCH = 32
 # A time that is exceeded is measured again so often: the machine may have been busy.
@@ -211,6 +216,11 @@ class Frames:
             lambda: set(range(some)),
             lambda: bytearray(some),
             lambda: array.array("d", [0.5] * some),
+            # These lie in shared memory.
+            lambda: bytearray(LARGE_BYTES + some),
+            lambda: array.array("d", [0.5] * LARGE_BYTES),
+            lambda: memoryview(bytes(LARGE_BYTES * 4))[::2],
+            lambda: "text" * LARGE_BYTES,
             lambda: collections.deque(range(some)),
             lambda: chance.choice(self.callables),
             lambda: chance.choice(self.callables),
@@ -308,7 +318,18 @@ class Frames:
                 lambda: asyncio.run(_awaited(value)),
             )
         elif isinstance(value, Buffer):
-            own = (lambda: bytes(memoryview(value)), lambda: len(value), lambda: value[:1])
+            data = memoryview(value).cast("B")[:READ_MAX]
+            own = (
+                lambda: bytes(data),
+                lambda: data.hex()[:9],
+                lambda: len(value),
+                lambda: value[:1],
+                lambda: value[:READ_MAX] == data,
+                lambda: str(value[:READ_MAX].decode("utf-8", "replace")),
+                lambda: value.release(),
+                lambda: written(value),
+                lambda: self.exported[0](value, value[: READ_MAX // 16]),
+            )
         elif isinstance(value, BaseException):
             own = (
                 lambda: str(value),
@@ -459,6 +480,13 @@ class Frames:
             self.report("another addon does not work")
         if host(self.innocent).pid != self.innocent_pid:
             self.report("another addon's host has ended")
+
+
+def written(value: Buffer) -> None:
+    """Writes to a buffer of a host, if it is one to be written to."""
+    if value.shared and len(value):
+        with memoryview(value).cast("B") as data:
+            data[:READ_MAX] = bytes(len(data[:READ_MAX]))
 
 
 async def _soon() -> int:

@@ -81,6 +81,9 @@ VALUES = {
     "error": ValueError("of Python"),
     "large": [[1.5] * 20_000, "x" * 90_000, bytes(90_000), {str(i): [i] for i in range(9000)}],
     "surrogates": "\ud800" * 90_000,
+    "shared text": "é€" * 30_000,
+    "shared bytes": bytearray(90_000),
+    "shared views": [memoryview(bytes(90_000))[::2], bytearray(90_000)],
 }
 SCRIPTS = {
     "object": "({a: [1, 2.5, 'x'], b: {c: [[], {}]}})",
@@ -89,6 +92,9 @@ SCRIPTS = {
     "functions": "[() => 1, class {}, Symbol('x'), Promise.resolve(1)]",
     "error": "(() => { throw new TypeError('x'.repeat(5000)); })()",
     "text": "'é€\\ud800'.repeat(3000)",
+    "shared": "[new Uint8Array(90000), Buffer.alloc(90000), 'x'.repeat(90000)]",
+    "shared text": "'é€'.repeat(30000)",
+    "resized": "(b => (b.resize(90000), b))(new ArrayBuffer(20000, {maxByteLength: 1e5}))",
     "codecs": "['hex', 'base64', 'base64url', 'utf16le', 'latin1', 'ascii', 'utf8']"
     ".map((code) => Buffer.from(Buffer.alloc(5000, 'aé').toString(code), code).length)",
     "decoders": "['utf-8', 'utf-16le', 'latin1']"

@@ -5,34 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from conftest import addon_path
 from processes import gone_within, killed_client
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+HERE = Path(__file__).parent
 HEAD = f"""
 import gc, multiprocessing, os, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor
 from napi_python import AddonCrashed, StaleHandleError, host, load_addon
+sys.path.append({str(HERE)!r})
+from children import forked as child
 PATH = {str(addon_path("crash"))!r}
-
-def child(work):
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ADDONS = 100
-DESCRIPTORS_MAX = 5
-"""The process, its control connection, its two output streams, and the wake pipe."""
+DESCRIPTORS_MAX = 6
+"""The process, its control connection, two output streams, wake pipe, and shared memory."""
 SECONDS = 30.0
 IDLE_ADDONS = 50
 IDLE_SECONDS = 3.0

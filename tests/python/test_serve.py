@@ -21,11 +21,12 @@ from typing import Any
 
 import pytest
 from conftest import addon_path
-from forged import HELLO, RECORD_BYTES
+from forged import HELLO, PROTOCOL, RECORD_BYTES
 from napi_python import (
     Addon,
     AddonCrashed,
     AddonTimeout,
+    BufferPool,
     JSError,
     LoadError,
     Sandbox,
@@ -101,6 +102,43 @@ def test_everything_works_at_an_address(carrier: Any, server: Server) -> None:
         assert parent_of(pid) == server.pid
         assert ("napi-hostd-lanes" in mappings(pid)) == (carrier == "lanes")
     assert gone_within(pid, 2)
+
+
+@pytest.mark.parametrize("carrier", ["lanes", "socket"])
+def test_large_buffers_at_an_address(carrier: Any, server: Server) -> None:
+    length = 3 << 20
+    with load_addon(CRASH, address=server.address, carrier=carrier) as loaded:
+        run = host(loaded).run_script
+        target = bytearray(length)
+        assert run("b => { b[70000] = 7; return b.length; }")(target) == length
+        assert (target[70_000], target.count(0)) == (7, length - 1)
+        made = run(f"globalThis.made = new Uint8Array({length}).fill(9)")
+        assert bytes(made) == b"\x09" * length
+        # Only memory that both share is a live view.
+        assert made.shared == (carrier == "lanes")
+        assert ("shared" in host(loaded).stats()) == (carrier == "lanes")
+        text = "naïve — " * 100_000
+        assert run("t => t + '!'")(text) == text + "!"
+
+
+@pytest.mark.parametrize("carrier", ["lanes", "socket"])
+def test_buffers_of_a_pool_at_an_address(carrier: Any, server: Server) -> None:
+    with BufferPool("64 MiB") as pool:
+        buffer = pool.zeros((1 << 20,), "uint8")
+        with load_addon(CRASH, address=server.address, carrier=carrier) as loaded:
+            run = host(loaded).run_script
+            run("b => { globalThis.kept = b; b[1] = 5; }")(buffer)
+            assert buffer[1] == 5
+            run("kept[2] = 6")
+            # After the call, only what is shared is seen.
+            assert buffer[2] == (6 if carrier == "lanes" else 0)
+            with pytest.raises(AddonCrashed):
+                loaded.abort()
+            # The next process is handed the pool anew.
+            run = host(loaded).run_script
+            assert run("b => b[1]")(buffer) == 5
+        buffer[3] = 8
+        assert buffer[:4].tolist() == [0, 5, buffer[2], 8]
 
 
 def test_each_session_has_a_process_of_its_own(server: Server) -> None:
@@ -420,7 +458,10 @@ def refusal(server: Server, words: bytes, descriptors: list[int]) -> str:
         (b"x", "truncated"),
         (b"GET / HTTP/1.1\r\n\r\n".ljust(200), "no napi-hostd at the other end"),
         (HELLO, "truncated"),
-        (HELLO.replace(b"\x05", b"\x09"), "protocol versions differ: 5 here, 9 in the peer"),
+        (
+            HELLO.replace(bytes([PROTOCOL]), b"\x09"),
+            f"protocol versions differ: {PROTOCOL} here, 9 in the peer",
+        ),
         (handover()[:-1], "truncated"),
         (handover(), "without a pipe for output, errors or status"),
         (handover(STDOUT), "another number of descriptors than of roles"),

@@ -166,7 +166,8 @@ def violation_of(text: str) -> AddonError:
 
 MADE: dict[str, Callable[[str], BaseException]] = {
     "load": lambda text: LoadError(f"cannot load: {text}", path=text, detail=text),
-    "load thrown": lambda text: _errors.thrown_at_load(text, JSError(text)),
+    "load thrown": lambda text: _errors.thrown_at_load(text, None, JSError(text)),
+    "module thrown": lambda text: _errors.thrown_at_load(None, text, JSError(text)),
     "timeout": lambda text: AddonTimeout(f"{text} of the addon {text} did not return", export=text),
     "crash": crash_of,
     "violation": violation_of,

@@ -59,6 +59,7 @@ ROWS = [
     Row("jieba", "@node-rs/jieba-linux-x64-gnu", "jieba.linux-x64-gnu.node"),
     Row("blake", "@napi-rs/blake-hash-linux-x64-gnu", "blake.linux-x64-gnu.node"),
     Row("snappy", "@napi-rs/snappy-linux-x64-gnu", "snappy.linux-x64-gnu.node"),
+    Row("lz4", "@antoniomuso/lz4-napi-linux-x64-gnu", "lz4-napi.linux-x64-gnu.node"),
     Row("oxc_parser", "@oxc-parser/binding-linux-x64-gnu", "parser.linux-x64-gnu.node"),
     Row("rollup", "@rollup/rollup-linux-x64-gnu", "rollup.linux-x64-gnu.node"),
     Row("lightningcss_async", "lightningcss-linux-x64-gnu", "lightningcss.linux-x64-gnu.node"),

@@ -252,6 +252,14 @@ def snappy(addon: Any) -> Any:
 
 
 @calls
+def lz4(addon: Any) -> Any:
+    text = "abc" * 100
+    compressed = bytes(addon.compressSync(text.encode()))
+    again = bytes(addon.compress(text).result(30))
+    return [compressed, compressed == again, addon.uncompressSync(compressed).decode() == text]
+
+
+@calls
 def blake(addon: Any) -> Any:
     key = bytes(range(32))
     keyed = addon.Blake3Hasher.newKeyed(key)

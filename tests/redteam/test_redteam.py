@@ -57,6 +57,8 @@ GRANTED = {
     "C01_read_own_file": "an addon may read itself",
     "C02_write_scratch": "its folder is its own",
     "E07_flock_readable": "a lock of its own file looks the same to the filter",
+    "S03_bulk_noise": "the bytes of buffers are its own, and garbage otherwise",
+    "S03_bulk_hole": "bytes that become zero are such garbage",
     "R10_deep": "what is in its folder goes with it, however hard it is to remove",
     "R10_closed": "the same",
     "R11_flood": "it may print; what is kept of it has an end",

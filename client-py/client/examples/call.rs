@@ -113,7 +113,7 @@ fn load(
     let mut frame = FrameBuilder::new(LIMITS);
     frame.start(FrameKind::Request, CallKind::Load.number());
     let path = path.as_os_str().as_bytes().to_vec();
-    let request: <calls::Load as TypedCall>::Request = (Record(LoadRequest { path }),);
+    let request: <calls::Load as TypedCall>::Request = (Record(LoadRequest::Addon { path }),);
     request.put(&mut frame.body())?;
     conversation.send_while(&mut frame, &mut Uninterruptible)?;
     let mut body = Vec::new();

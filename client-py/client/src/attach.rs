@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use hostd_protocol::carrier::socket;
 use hostd_protocol::control::{HostMessage, read_hello, read_message};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::handover::{Handover, Role};
@@ -70,6 +71,7 @@ type Connected = (UnixStream, u32, OwnedFd, OwnedFd, OwnedFd);
 fn connect(address: &Path, mut handover: Handover, timeout: Duration) -> io::Result<Connected> {
     check_folder(address)?;
     let mut stream = UnixStream::connect(address)?;
+    socket::enlarge_send_buffer(&stream);
     check_server(socket_peercred(&stream)?.uid, geteuid())?;
     stream.set_read_timeout(Some(timeout))?;
     let mut pipe = |role| -> io::Result<OwnedFd> {

@@ -2,7 +2,8 @@
 //! the supervisor runs on them: Tokio's pool for blocking work panics if the system refuses a thread,
 //! and the supervisor would end with that panic.
 
-use std::{io, thread};
+use std::io;
+use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::sync::oneshot;
@@ -11,11 +12,20 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// The system refuses a thread; `work` is dropped.
-pub(crate) fn spawn_thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+pub fn start_thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    // The new thread inherits the mask; this one gets its own mask back at once.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
     before.thread_set_mask()?;
-    spawned.map(drop)
+    started
+}
+
+/// As [`start_thread`], for [`SpawnThread`](crate::SpawnThread).
+pub(crate) fn spawn_thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    start_thread(name, work).map(drop)
 }
 
 /// Starts `work` on a thread of its own; its result comes over the channel.

@@ -12,7 +12,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, DirBuilder};
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use tempfile::Builder;
 
 use crate::copy::{FileSync, PRIVATE, copy, times};
-use crate::folder::{self, FOLDER, open_own};
+use crate::folder::{self, FOLDER, open_private};
 use crate::remove::empty;
 
 /// The most bytes of all entries; beyond it the least recently used are removed.
@@ -80,7 +80,7 @@ impl Entry {
     /// # Errors
     /// It could not be copied whole; the folder is removed again.
     pub(crate) fn restore(&self, folder: &Path) -> io::Result<bool> {
-        let Some(entry) = opened(&self.root.join(&self.name))? else {
+        let Some(entry) = open_private(&self.root.join(&self.name))? else {
             return Ok(false);
         };
         if flock(&entry, FlockOperation::NonBlockingLockShared).is_err() {
@@ -93,7 +93,7 @@ impl Entry {
         // The time of the last use decides which entries are removed first.
         let _ = futimens(&entry, &times(now));
         DirBuilder::new().mode(PRIVATE.bits()).create(folder)?;
-        let copied = opened(folder)?
+        let copied = open_private(folder)?
             .ok_or_else(|| io::Error::from(Errno::NOENT))
             .and_then(|to| copy(entry.as_fd(), to.as_fd(), FileSync::No));
         if copied.is_err() {
@@ -110,7 +110,7 @@ impl Unsaved {
     /// Nothing is stored: it is too large, changes meanwhile, or the system refuses.
     pub(crate) fn store(&self) -> io::Result<()> {
         let Entry { root, name } = &self.entry;
-        let Some(from) = opened(&self.folder)? else {
+        let Some(from) = open_private(&self.folder)? else {
             return Ok(());
         };
         if is_empty(from.as_fd())? {
@@ -120,14 +120,14 @@ impl Unsaved {
             .mode(PRIVATE.bits())
             .recursive(true)
             .create(root)?;
-        let Some(place) = opened(root)? else {
+        let Some(place) = open_private(root)? else {
             return Err(Errno::PERM.into());
         };
         let unfinished = Builder::new()
             .prefix(UNFINISHED)
             .permissions(fs::Permissions::from_mode(PRIVATE.bits()))
             .tempdir_in(root)?;
-        let Some(to) = opened(unfinished.path())? else {
+        let Some(to) = open_private(unfinished.path())? else {
             return Err(Errno::PERM.into());
         };
         copy(from.as_fd(), to.as_fd(), FileSync::Yes)?;
@@ -169,20 +169,13 @@ fn root() -> Option<PathBuf> {
     Some(caches.join("napi_python"))
 }
 
-/// Opens a folder of this user that no other user may enter; none if there is no such folder.
-fn opened(path: &Path) -> io::Result<Option<OwnedFd>> {
-    let is_private = |mode| (Mode::from_raw_mode(mode) & (Mode::RWXG | Mode::RWXO)).is_empty();
-    let folder = open_own(path)?.filter(|(_, found)| is_private(found.st_mode));
-    Ok(folder.map(|(folder, _)| folder))
-}
-
 fn is_empty(folder: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(folder::entries(folder)?.next().transpose()?.is_none())
 }
 
 /// The entries with the time of their last use, the unfinished ones among them.
 fn entries(root: &Path) -> io::Result<Vec<(std::ffi::OsString, SystemTime)>> {
-    if opened(root)?.is_none() {
+    if open_private(root)?.is_none() {
         return Ok(Vec::new());
     }
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The handle of an addon's host: starts a process when one is needed, replaces it after a crash, and
 //! ends it with the last clone.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -43,7 +43,6 @@ struct Shared {
     /// The host that serves, or the last one that did.
     current: ArcSwapOption<HostInstance>,
     generation: AtomicU32,
-    starts: AtomicU64,
     budget: Arc<CrashBudget>,
     phase: Mutex<Phase>,
     changed: Condvar,
@@ -89,15 +88,6 @@ impl Closing {
     }
 }
 
-/// How often the host of a client was started and crashed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClientStats {
-    /// Host processes that were started.
-    pub starts: u64,
-    /// Host processes that ended without having been told to.
-    pub crashes: u64,
-}
-
 impl Client {
     /// A client whose host is not started yet.
     pub fn new(options: HostConfig) -> Self {
@@ -107,7 +97,6 @@ impl Client {
                 options: Arc::new(options),
                 current: ArcSwapOption::empty(),
                 generation: AtomicU32::new(0),
-                starts: AtomicU64::new(0),
                 budget: Arc::new(budget),
                 phase: Mutex::new(Phase::Settled),
                 changed: Condvar::new(),
@@ -165,14 +154,6 @@ impl Client {
     pub fn wake_pipe(&self, generation: Generation) -> Option<Arc<WakePipe>> {
         let instance = self.shared.instance(generation)?;
         instance.is_alive().then(|| instance.wake_pipe.clone())?
-    }
-
-    /// The counts so far.
-    pub fn stats(&self) -> ClientStats {
-        ClientStats {
-            starts: self.shared.starts.load(Ordering::Relaxed),
-            crashes: self.shared.budget.total(),
-        }
     }
 
     /// Leases a lane of the host that serves; starts one if there is none.
@@ -397,7 +378,6 @@ impl Shared {
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ClientError::Closed),
             }
         };
-        self.starts.fetch_add(1, Ordering::Relaxed);
         if let Some(on_start) = &self.options.on_start {
             if let Phase::Starting { instance: slot, .. } = &mut *lock(&self.phase) {
                 *slot = Some(Arc::clone(&instance));

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use hostd_protocol::carrier::{
     ClientLane, Idle, Interrupted, ParkedWait, Uninterruptible, while_parked,
 };
+use hostd_protocol::control::ClientMessage;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::{Generation, LaneNumber};
+use hostd_protocol::memory::ClientMemory;
 use hostd_protocol::pending::{By, Pending};
 
 use crate::ClientError;
 use crate::cause::Kill;
 use crate::instance::HostInstance;
+use crate::pool::SharedPool;
 
 /// How long a host may take to end a call after its interruption, before it is killed.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(500);
@@ -49,6 +52,24 @@ impl HostRef {
     #[inline]
     pub(crate) fn serving(&self) -> Option<Arc<HostInstance>> {
         self.0.upgrade().filter(|instance| instance.is_serving())
+    }
+
+    /// The memory for large buffers that it shares with this process; none over the socket carrier.
+    pub fn memory(&self) -> Option<Arc<ClientMemory>> {
+        self.0.upgrade()?.memory.clone()
+    }
+
+    /// The number by which regions name the file of a pool, which the host is handed if it does not have
+    /// it yet. None if it shares no memory, is gone, or there is no descriptor left.
+    pub fn attach(&self, pool: &SharedPool) -> Option<u32> {
+        let instance = self.0.upgrade()?;
+        let outbox = &instance.outbox;
+        let memory = instance.memory.as_ref()?;
+        memory.attach(pool.id(), |number| {
+            let file = pool.data_file().try_clone_to_owned().ok();
+            let message = ClientMessage::MemoryFile(number);
+            file.is_some_and(|file| outbox.send_file(&message, file).is_ok())
+        })
     }
 
     pub(crate) fn is_of(&self, conversation: &Conversation) -> bool {

@@ -26,7 +26,6 @@ struct Entries {
     /// When each happened, and to which generation.
     crashes: VecDeque<(Instant, u32)>,
     last: Option<Arc<ExitReport>>,
-    total: u64,
 }
 
 impl CrashBudget {
@@ -40,7 +39,6 @@ impl CrashBudget {
     /// Counts a host that ended without having been told to.
     pub(crate) fn crashed(&self, report: Arc<ExitReport>) {
         let mut entries = lock(&self.entries);
-        entries.total += 1;
         entries
             .crashes
             .push_back((Instant::now(), report.generation));
@@ -56,10 +54,6 @@ impl CrashBudget {
         if entries.crashes.is_empty() {
             entries.last = None;
         }
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        lock(&self.entries).total
     }
 
     /// How the last host crashed, if the policy allows no other.
@@ -133,7 +127,6 @@ mod tests {
         assert!(budget.exhausted().is_some());
         budget.reset_before(2);
         assert!(budget.exhausted().is_none());
-        assert_eq!(budget.total(), 2);
     }
 
     #[test]

@@ -26,6 +26,13 @@ pub(crate) fn open_own(path: &Path) -> io::Result<Option<(OwnedFd, Stat)>> {
     Ok((found.st_uid == geteuid().as_raw()).then_some((folder, found)))
 }
 
+/// Opens a folder of this user that no other user may enter; none if there is no such folder.
+pub(crate) fn open_private(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let is_private = |mode| (Mode::from_raw_mode(mode) & (Mode::RWXG | Mode::RWXO)).is_empty();
+    let folder = open_own(path)?.filter(|(_, found)| is_private(found.st_mode));
+    Ok(folder.map(|(folder, _)| folder))
+}
+
 /// The entries of a folder without itself and the one above it.
 pub(crate) fn entries(
     folder: impl AsFd,

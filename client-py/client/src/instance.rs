@@ -14,6 +14,7 @@ use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::control::ClientMessage;
 use hostd_protocol::ids::{Generation, LaneNumber};
 use hostd_protocol::limits::Limits;
+use hostd_protocol::memory::{ClientMemory, PoolId};
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::watch;
 
@@ -67,6 +68,16 @@ impl Process {
     }
 }
 
+/// This process's ends of what it shares with a host.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) end: ClientEnd,
+    /// Wakes an event loop of this process; none over the socket carrier.
+    pub(crate) wake_pipe: Option<WakePipe>,
+    /// The memory for large buffers; none over the socket carrier, or if the system refused it.
+    pub(crate) memory: Option<ClientMemory>,
+}
+
 /// One process of an addon's host that serves or has served.
 #[derive(Debug)]
 pub(crate) struct HostInstance {
@@ -75,6 +86,8 @@ pub(crate) struct HostInstance {
     pub(crate) end: ClientEnd,
     /// Wakes an event loop of this process; none over the socket carrier.
     pub(crate) wake_pipe: Option<Arc<WakePipe>>,
+    /// The memory for large buffers; none over the socket carrier.
+    pub(crate) memory: Option<Arc<ClientMemory>>,
     pub(crate) limits: Limits,
     pub(crate) applied: Applied,
     pub(crate) bounds: Option<Bounds>,
@@ -110,7 +123,7 @@ impl HostInstance {
     pub(crate) fn new(
         generation: Generation,
         process: Arc<Process>,
-        (end, wake_pipe): (ClientEnd, Option<WakePipe>),
+        ends: Ends,
         limits: Limits,
         (applied, bounds): (Applied, Option<Bounds>),
         (outbox, unsaved): (Outbox, Option<Unsaved>),
@@ -118,8 +131,9 @@ impl HostInstance {
         let instance = Arc::new(Self {
             generation,
             process,
-            end,
-            wake_pipe: wake_pipe.map(Arc::new),
+            end: ends.end,
+            wake_pipe: ends.wake_pipe.map(Arc::new),
+            memory: ends.memory.map(Arc::new),
             limits,
             applied,
             bounds,
@@ -300,6 +314,19 @@ impl HostInstance {
 
 /// The instances that this process started. A forked child detaches from their shared memory.
 static INSTANCES: PerProcess<Vec<Weak<HostInstance>>> = PerProcess::new();
+
+/// All hosts forget the file of a pool; its memory stays as long as their buffers use it.
+pub(crate) fn detach_pool(pool: PoolId) {
+    let instances: Vec<_> = INSTANCES.with(|all| all.iter().filter_map(Weak::upgrade).collect());
+    for instance in instances {
+        let memory = instance.memory.as_ref().filter(|_| instance.is_ours());
+        if let Some(number) = memory.and_then(|memory| memory.detach(pool)) {
+            let message = ClientMessage::ForgetMemoryFile(number);
+            // It fails only if the host is gone.
+            let _ = instance.outbox.send(&message);
+        }
+    }
+}
 
 /// Detaches a forked child from the shared memory of its parent.
 pub(crate) fn forked() {

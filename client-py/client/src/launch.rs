@@ -12,10 +12,11 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hostd_protocol::carrier::lane::{Segment, SegmentError};
-use hostd_protocol::carrier::{ClientEnd, lane, socket};
+use hostd_protocol::carrier::{lane, socket};
 use hostd_protocol::control::LogLevel;
 use hostd_protocol::handover::{Handover, Role};
 use hostd_protocol::ids::Generation;
+use hostd_protocol::memory::ClientMemory;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
@@ -24,7 +25,7 @@ use crate::attach::{self, Started};
 use crate::cache::{Entry, Unsaved};
 use crate::crash::CrashPage;
 use crate::error::SpawnError;
-use crate::instance::Process;
+use crate::instance::{Ends, Process};
 use crate::options::{Carrier, HostConfig};
 use crate::scratch::{PlannedScratch, ScratchFolder};
 use crate::wake_pipe::WakePipe;
@@ -33,11 +34,9 @@ use crate::wake_pipe::WakePipe;
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) started: Started,
-    pub(crate) end: ClientEnd,
+    pub(crate) ends: Ends,
     /// The shared page for its crash record; none if there was no memory for it.
     pub(crate) crash_page: Option<CrashPage>,
-    /// Wakes an event loop of this process; none over the socket carrier.
-    pub(crate) wake_pipe: Option<WakePipe>,
     pub(crate) scratch: Option<ScratchFolder>,
     /// Its cache folder, if there is no cache entry for it yet.
     pub(crate) unsaved: Option<Unsaved>,
@@ -53,11 +52,21 @@ pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Lau
     // Without the pipe, a thread receives the requests for turns.
     let word = end.pipe_word();
     let (wake_pipe, pipe_fd) = word.and_then(|word| WakePipe::new(word).ok()).unzip();
+    let limit = options
+        .confinement
+        .as_ref()
+        .and_then(|policy| policy.memory);
+    // Without it, the bytes of large buffers travel in frames.
+    let shared = lanes.is_some().then(|| ClientMemory::create(limit).ok());
+    let (memory, memory_fd) = shared.flatten().unzip();
     let mut handover = Handover::default();
     handover.add(Role::Lanes, lanes);
     handover.add(Role::CrashPage, crash_fd);
     handover.add(Role::WakePipe, pipe_fd);
-    let planned = options.scratch.then(PlannedScratch::new);
+    handover.add(Role::Memory, memory_fd);
+    let confinement = options.confinement.as_ref();
+    let has_scratch = confinement.is_some_and(|confinement| confinement.scratch_is_temporary);
+    let planned = has_scratch.then(PlannedScratch::new);
     let (started, scratch, unsaved) = if let Some(address) = &options.address {
         let scratch = planned.as_ref().map(PlannedScratch::make).transpose()?;
         let started = attach::attach(address, handover, options.start_timeout)?;
@@ -68,9 +77,12 @@ pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Lau
     };
     Ok(Launched {
         started,
-        end,
+        ends: Ends {
+            end,
+            wake_pipe,
+            memory,
+        },
         crash_page,
-        wake_pipe,
         scratch,
         unsaved,
     })
@@ -83,6 +95,8 @@ fn spawn(
 ) -> Result<(Started, Option<ScratchFolder>, Option<Unsaved>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
     let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
+    socket::enlarge_send_buffer(&control);
+    socket::enlarge_send_buffer(&theirs);
     // The host finds it there when it starts.
     handover
         .send(&control)

@@ -10,9 +10,13 @@
 //! call, unless the thread has to wait.
 #![forbid(unsafe_code)]
 
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("hosts run on x86-64 only: see docs/sandbox.md");
+
 mod attach;
 mod attest;
 mod background;
+mod bulk;
 mod cache;
 mod cause;
 mod classify;
@@ -37,6 +41,7 @@ mod memory;
 mod options;
 mod output;
 mod poller;
+pub mod pool;
 mod posix_session;
 mod reap;
 mod remove;
@@ -48,9 +53,11 @@ mod wake_pipe;
 mod watchdog;
 mod watched;
 
+pub use background::start_thread;
+pub use bulk::{HostBytes, LentMemory};
 pub use cache::clear_cache;
 pub use cause::{Cause, Kill};
-pub use client::{Client, ClientStats, Closing, forked};
+pub use client::{Client, Closing, forked};
 pub use conversation::{Conversation, HostRef};
 pub use error::{ClientError, SpawnError};
 pub use events::{HostEvents, OutputStream, SpawnThread};
@@ -59,7 +66,7 @@ pub use limits::SandboxLimit;
 pub use loop_signal::{LoopSignal, PipeWatch};
 pub use options::{Carrier, HostConfig, OnStart, RestartMode};
 pub use poller::{Attention, end_polling, hand_over};
-pub use report::{ExitReport, StackFrame, Usage};
+pub use report::{ExitReport, ForbiddenCall, StackFrame, Usage};
 pub use turn_scheduler::{TurnAction, TurnActions, TurnEvent, TurnScheduler};
 pub use wake_pipe::WakePipe;
 

@@ -52,6 +52,37 @@ fn total() -> Option<u64> {
         .min()
 }
 
+/// How much memory the system and the cgroup have left for this process, in bytes, as far as they say.
+pub(crate) fn available() -> Option<u64> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let cgroup = |limit: &str, usage: &str, stat: &str| {
+        let limit = number(limit)?;
+        // What is cached of files is given up when memory is needed.
+        let cached = read(stat).and_then(|text| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("inactive_file "));
+            line?.trim().parse::<u64>().ok()
+        });
+        let used = number(usage)?.saturating_sub(cached.unwrap_or(0));
+        Some(limit.saturating_sub(used))
+    };
+    let folder = "/sys/fs/cgroup";
+    let unified = cgroup(
+        &format!("{folder}/memory.max"),
+        &format!("{folder}/memory.current"),
+        &format!("{folder}/memory.stat"),
+    );
+    let legacy = cgroup(
+        &format!("{folder}/memory/memory.limit_in_bytes"),
+        &format!("{folder}/memory/memory.usage_in_bytes"),
+        &format!("{folder}/memory/memory.stat"),
+    );
+    let system = read("/proc/meminfo").and_then(|text| kibibytes(&text, "MemAvailable:"));
+    [unified, legacy, system].into_iter().flatten().min()
+}
+
 /// The most memory that a process had, in bytes, from its `/proc/PID/status`.
 pub(crate) fn peak(status: &str) -> Option<u64> {
     kibibytes(status, "VmHWM:")

@@ -29,11 +29,9 @@ pub struct HostConfig {
     pub carrier: Carrier,
     /// The environment of the host; that of this process if none is given.
     pub env: Option<Vec<(OsString, OsString)>>,
-    /// The sandbox of the host, if it has one.
+    /// The sandbox of the host, if it has one. A temporary scratch folder in it is made here, and
+    /// removed with the host.
     pub confinement: Option<Confinement>,
-    /// Whether it gets a scratch folder as its home, which is removed with it. Only together with
-    /// [`Self::confinement`].
-    pub scratch: bool,
     /// The protocol limits of both sides.
     pub limits: Limits,
     /// How long a host may take from its spawn until it is ready.
@@ -75,7 +73,6 @@ impl HostConfig {
             carrier: Carrier::Auto,
             env: None,
             confinement: None,
-            scratch: false,
             limits: Limits::DEFAULT,
             start_timeout: Duration::from_secs(10),
             restart: RestartMode::OnCrash,

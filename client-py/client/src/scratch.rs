@@ -162,7 +162,8 @@ impl Drop for ClientFolder {
     }
 }
 
-fn random() -> u64 {
+/// A random number.
+pub(crate) fn random() -> u64 {
     // The keys of the hash are random.
     RandomState::new().hash_one(std::process::id())
 }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use hostd_protocol::carrier::ClientEnd;
 use hostd_protocol::carrier::socket::{self, Connection, ControlStream, Outbox};
 use hostd_protocol::confinement::{Applied, Bounds, Confinement};
 use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
+use hostd_protocol::memory::ClientMemory;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{timeout, timeout_at};
 
@@ -26,7 +26,7 @@ use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
 use crate::fork::PerProcess;
-use crate::instance::HostInstance;
+use crate::instance::{Ends, HostInstance};
 use crate::launch::{self, Launched};
 use crate::memory;
 use crate::options::HostConfig;
@@ -35,7 +35,6 @@ use crate::poller;
 use crate::posix_session;
 use crate::reap::StartRecord;
 use crate::scratch::ScratchFolder;
-use crate::wake_pipe::WakePipe;
 use crate::watchdog;
 use crate::watched::{DRAIN_TIMEOUT, WatchedProcess};
 
@@ -48,6 +47,8 @@ const DISCONNECTED_EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// The same for a process whose exit has begun. The kernel closes its descriptors before it frees its
 /// memory and its files, which takes long on a busy machine.
 const EXITING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Memory of an ended host that is freed on this thread, in bytes: it takes some milliseconds.
+const FREED_INLINE_MAX: u64 = 64 << 20;
 
 /// The event loop of the supervisor thread, once that is started.
 static SUPERVISOR: PerProcess<Option<Handle>> = PerProcess::new();
@@ -150,9 +151,13 @@ async fn supervise(
     };
     let greeted = greet(process.control, &options, setup, host.process.pid);
     let refused = match timeout(options.start_timeout, greeted).await {
-        Ok(Ok((stream, applied, bounds))) => {
+        Ok(Ok((stream, applied, bounds, shares_memory))) => {
             (host.applied, host.bounds) = (applied, bounds);
-            let ends = (launched.end, launched.wake_pipe);
+            let mut ends = launched.ends;
+            if !shares_memory {
+                // Its limit of address space does not allow it.
+                ends.memory = None;
+            }
             return serve(host, stream, ends, &options, &budget, &started).await;
         }
         Ok(Err(error)) => error,
@@ -209,7 +214,7 @@ async fn greet(
     options: &HostConfig,
     setup: Setup,
     pid: u32,
-) -> Result<(ControlStream, Applied, Option<Bounds>), SpawnError> {
+) -> Result<(ControlStream, Applied, Option<Bounds>, bool), SpawnError> {
     let handshake = |source| SpawnError::Handshake {
         binary: options.binary.clone(),
         source,
@@ -236,12 +241,12 @@ async fn greet(
                 limited = bounds;
             }
             // Without a report, a required mechanism counts as missing.
-            HostMessage::Ready { .. } => {
+            HostMessage::Ready { shares_memory, .. } => {
                 let applied = match (attested, &confinement) {
                     (None, Some(confinement)) => attest(options, confinement, pid, Vec::new())?,
                     (applied, _) => applied.unwrap_or_default(),
                 };
-                return Ok((control, applied, limited));
+                return Ok((control, applied, limited, shares_memory));
             }
             HostMessage::Refused { message } => return Err(SpawnError::Refused(message)),
             HostMessage::Log {
@@ -260,7 +265,7 @@ async fn greet(
 async fn serve(
     mut host: WatchedProcess,
     stream: ControlStream,
-    (end, wake_pipe): (ClientEnd, Option<WakePipe>),
+    ends: Ends,
     options: &Arc<HostConfig>,
     budget: &CrashBudget,
     started: &Sender<Result<Arc<HostInstance>, SpawnError>>,
@@ -274,11 +279,11 @@ async fn serve(
         .is_some_and(|confinement| confinement.subprocess);
     // The host calls setsid() before it is confined: its process id is that of its session.
     let programs = starts_programs.then_some(process.pid);
-    let connection = Connection::of_client(&end, outbox.clone());
+    let connection = Connection::of_client(&ends.end, outbox.clone());
     let instance = HostInstance::new(
         host.generation,
         process,
-        (end, wake_pipe),
+        ends,
         options.limits,
         (mem::take(&mut host.applied), host.bounds),
         (outbox, host.unsaved.take()),
@@ -308,7 +313,10 @@ async fn serve(
         let bounds = host.bounds;
         let mut beyond = std::pin::pin!(async {
             match bounds {
-                Some(bounds) => watchdog::watch(pid, bounds, programs).await,
+                Some(bounds) => {
+                    let shared = || instance.memory.as_ref().map_or(0, |it| it.host_bytes());
+                    watchdog::watch(pid, bounds, programs, shared).await
+                }
                 None => std::future::pending().await,
             }
         });
@@ -357,8 +365,22 @@ async fn serve(
     }
     instance.finalize(Arc::clone(&report));
     poller::wake();
+    if let Some(memory) = instance.memory.clone() {
+        free_memory(memory);
+    }
     if !was_told {
         options.events.died(&report);
+    }
+}
+
+/// Frees what an ended host has used of the memory for large buffers. What is left ends with the last
+/// buffer that is in use.
+fn free_memory(memory: Arc<ClientMemory>) {
+    match memory.used_bytes() {
+        0 => {}
+        1..=FREED_INLINE_MAX => memory.host_has_ended(),
+        // Without a thread it stays.
+        _ => drop(background::start(move || memory.host_has_ended())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Enforces limits of a sandbox that the kernel does not: memory that `RLIMIT_DATA` does not count, such
-//! as pages that were written and then made read-only, and threads without a PID namespace.
+//! as pages that were written and then made read-only and what is shared with the client, and threads
+//! without a PID namespace.
 //!
 //! It checks a host each time that it has used a little CPU time, since taking memory or threads costs
 //! CPU time. A timer on the CPU clock of the host tells that, so that an idle host costs nothing; where
@@ -48,24 +49,30 @@ const SLACK_BYTES_PER_PROGRAM: u64 = 4 << 20;
 const TIMER_SIGNAL: Signal = Signal::SIGURG;
 
 /// Waits until a host exceeds its bounds, and returns which and by how much. If it may start programs,
-/// `session` is the POSIX session that they are in.
-pub(crate) async fn watch(pid: u32, bounds: Bounds, session: Option<u32>) -> String {
+/// `session` is the POSIX session that they are in. `shared` returns the bytes that the host has used of
+/// the memory that it shares with this process.
+pub(crate) async fn watch(
+    pid: u32,
+    bounds: Bounds,
+    session: Option<u32>,
+    shared: impl Fn() -> u64,
+) -> String {
     if let Some(session) = session {
-        return watch_all(pid, bounds, session).await;
+        return watch_all(pid, bounds, session, shared).await;
     }
     let timer = CpuTimer::new(pid);
     loop {
         check_is_due(timer.as_ref()).await;
         // It may have ended, which the supervisor sees.
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        if let Some(text) = exceeded(&[Member { pid, status }], &bounds) {
+        if let Some(text) = exceeded(&[Member { pid, status }], shared(), &bounds) {
             return text;
         }
     }
 }
 
 /// The same for a host together with the programs that it starts.
-async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
+async fn watch_all(pid: u32, bounds: Bounds, session: u32, shared: impl Fn() -> u64) -> String {
     let timer = CpuTimer::new(pid);
     let mut known = HashMap::from([(pid, Some(Duration::ZERO))]);
     let mut was_beyond = false;
@@ -83,7 +90,7 @@ async fn watch_all(pid: u32, bounds: Bounds, session: u32) -> String {
         let found = background::run(move || posix_session::members(session)).await;
         let found = found.unwrap_or_else(|_| posix_session::members(session));
         // A fork has the memory of its parent for a moment, so one excess alone does not count.
-        let beyond = exceeded(&found, &bounds);
+        let beyond = exceeded(&found, shared(), &bounds);
         match beyond {
             Some(text) if was_beyond => return text,
             beyond => was_beyond = beyond.is_some(),
@@ -112,13 +119,14 @@ fn threads_of(status: &str) -> u64 {
     line.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Which bound processes exceed together.
-fn exceeded(found: &[Member], bounds: &Bounds) -> Option<String> {
+/// Which bound processes exceed together, with so many bytes of shared memory.
+fn exceeded(found: &[Member], shared: u64, bounds: &Bounds) -> Option<String> {
     let sum = |of: fn(&str) -> u64| {
         let figures = found.iter().map(|member| of(&member.status));
         figures.fold(0, u64::saturating_add)
     };
-    let (memory, threads, processes) = (sum(memory_of), sum(threads_of), found.len() as u64);
+    let (threads, processes) = (sum(threads_of), found.len() as u64);
+    let memory = sum(memory_of).saturating_add(shared);
     let them = match processes {
         0 | 1 => "it".to_owned(),
         _ => format!("it and its child processes, {processes} in all,"),
@@ -262,7 +270,7 @@ mod tests {
 
     fn alone(status: &str) -> Option<String> {
         let status = status.to_owned();
-        exceeded(&[Member { pid: 1, status }], &BOUNDS)
+        exceeded(&[Member { pid: 1, status }], 0, &BOUNDS)
     }
 
     #[test]
@@ -298,13 +306,15 @@ mod tests {
             status: status(memory, 0, threads),
         };
         let few = [member(50, 1), member(50, 7)];
-        assert_eq!(exceeded(&few, &BOUNDS), None);
-        let text = exceeded(&[member(65, 1), member(65, 1)], &BOUNDS).unwrap();
+        assert_eq!(exceeded(&few, 0, &BOUNDS), None);
+        let text = exceeded(&few, 30 << 20, &BOUNDS).unwrap();
+        assert!(text.contains("had 130 MiB of memory"), "{text}");
+        let text = exceeded(&[member(65, 1), member(65, 1)], 0, &BOUNDS).unwrap();
         assert!(text.contains("2 in all, had 130 MiB of memory"), "{text}");
         let many = [member(1, 4), member(1, 4), member(1, 1)];
-        let text = exceeded(&many, &BOUNDS).unwrap();
+        let text = exceeded(&many, 0, &BOUNDS).unwrap();
         assert!(text.contains("3 in all, had 9 threads"), "{text}");
-        assert_eq!(exceeded(&[], &BOUNDS), None);
+        assert_eq!(exceeded(&[], 0, &BOUNDS), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ addon.add(1, 2)
 
 from napi_python._addon import load_addon
 from napi_python._aio import aio
+from napi_python._callables import pass_this
 from napi_python._classes import js_class
 from napi_python._convert import register
 from napi_python._deadline import deadline
@@ -17,6 +18,8 @@ from napi_python._errors import (
     AddonCrashed,
     AddonError,
     AddonTimeout,
+    CudaError,
+    InstallError,
     JSError,
     JSRangeError,
     JSSyntaxError,
@@ -29,24 +32,32 @@ from napi_python._errors import (
     SandboxWarning,
     StaleHandleError,
 )
+from napi_python._install import InstalledPackage, install
+from napi_python._modules import open_host, require
 from napi_python._native import (
     Addon,
     Buffer,
+    CudaBuffer,
+    CudaHandle,
     External,
     Host,
     JSClass,
     JSFunction,
     JSObject,
+    Module,
     Promise,
     Symbol,
     __version__,
+    acquire_cuda,
     clear_cache,
     construct,
     host,
     new_object,
+    preallocate_cuda,
 )
 from napi_python._output import on_uncaught
 from napi_python._policy import by_ref, expose
+from napi_python._pool import BufferPool, PoolBuffer, PoolGuard
 from napi_python._restart import RestartPolicy
 from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
 from napi_python._values import BigInt, Object, undefined
@@ -60,9 +71,15 @@ __all__ = [
     "ArrayBuffer",
     "BigInt",
     "Buffer",
+    "BufferPool",
+    "CudaBuffer",
+    "CudaError",
+    "CudaHandle",
     "DataView",
     "External",
     "Host",
+    "InstallError",
+    "InstalledPackage",
     "JSClass",
     "JSError",
     "JSFunction",
@@ -72,8 +89,11 @@ __all__ = [
     "JSTypeError",
     "LoadError",
     "Mechanism",
+    "Module",
     "NapiError",
     "Object",
+    "PoolBuffer",
+    "PoolGuard",
     "Promise",
     "ProtocolError",
     "RestartPolicy",
@@ -87,6 +107,7 @@ __all__ = [
     "Symbol",
     "TypedArray",
     "__version__",
+    "acquire_cuda",
     "aio",
     "by_ref",
     "clear_cache",
@@ -94,10 +115,15 @@ __all__ = [
     "deadline",
     "expose",
     "host",
+    "install",
     "js_class",
     "load_addon",
     "new_object",
     "on_uncaught",
+    "open_host",
+    "pass_this",
+    "preallocate_cuda",
     "register",
+    "require",
     "undefined",
 ]

@@ -122,6 +122,47 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
 
     """
     _require_isolated(isolated)
+    file = _addon_file(path)
+    return open_addon(
+        file,
+        None,
+        _label(name, file),
+        sandbox=sandbox,
+        remote=remote,
+        restart=restart,
+        env=env,
+        address=address,
+        carrier=carrier,
+        start_timeout=start_timeout,
+        timeout=timeout,
+        max_values=max_values,
+        unsolicited_cpu=unsolicited_cpu,
+        nested_threads=nested_threads,
+        on_start=on_start,
+        debug=debug,
+    )
+
+
+def open_addon(  # noqa: PLR0913 - all but the first are options
+    path: pathlib.Path,
+    module: tuple[str | None, str] | None,
+    label: str,
+    *,
+    sandbox: Literal["default", "strict", "none"] | Sandbox = "default",
+    remote: Literal["public", "exposed"] | None = None,
+    restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
+    env: Mapping[str, str] | None = None,
+    address: str | os.PathLike[str] | None = None,
+    carrier: Literal["auto", "lanes", "socket"] = "auto",
+    start_timeout: float = 10.0,
+    timeout: float | None = None,
+    max_values: int = 1 << 26,
+    unsolicited_cpu: float = 0.25,
+    nested_threads: bool = False,
+    on_start: Callable[[_native.Addon], object] | None = None,
+    debug: bool = False,
+) -> _native.Addon:
+    """Starts a host that loads the addon `path`, or the module of a name and a folder."""
     confined = _sandbox.parse(sandbox)
     if remote not in (None, "public", "exposed"):
         raise ValueError(f"remote must be 'public' or 'exposed', got {remote!r}")
@@ -144,12 +185,12 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         raise ValueError(f"max_values must be an int between 1 and 2**32 - 1, got {max_values!r}")
     if not unsolicited_cpu > 0:
         raise ValueError(f"unsolicited_cpu must be > 0, got {unsolicited_cpu!r}")
-    file = _addon_file(path)
     if confined is not None:
         env = None if address is not None else _sandbox.environment(confined, env)
     return _native._open(  # noqa: SLF001 - of this package
-        str(file),
-        label=_label(name, file),
+        str(path),
+        module=module,
+        label=label,
         binary=_host_binary() if address is None else str(_socket(address)),
         public=remote == "public" or (remote is None and confined is None),
         restart=numbers,
@@ -187,6 +228,11 @@ def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
     file = pathlib.Path(text).absolute()
     if not file.exists():
         message = f"the file {file} does not exist; build or install the addon first"
+        if not text.endswith((".node", ".so")):
+            message = f"{message}, or write require({text!r}) to load a package"
+        raise LoadError(message, path=str(file))
+    if (file / "package.json").is_file():
+        message = f"{file} is a package; write require({str(file)!r}) to load it"
         raise LoadError(message, path=str(file))
     if not file.is_file():
         message = f"{file} is not a file; pass the path of the .node file"

@@ -23,6 +23,8 @@ from napi_python import _policy
 from napi_python._native import (
     Addon,
     Buffer,
+    CudaBuffer,
+    CudaHandle,
     External,
     JSClass,
     JSFunction,
@@ -31,7 +33,7 @@ from napi_python._native import (
     Promise,
     Symbol,
 )
-from napi_python._values import Undefined
+from napi_python._values import BigInt, Undefined
 
 _T = TypeVar("_T")
 
@@ -198,6 +200,15 @@ def _numpy_array(value: Any) -> _Reduced:  # noqa: ANN401 - an ndarray
     )
 
 
+def _cuda_buffer(value: CudaBuffer) -> _Reduced:
+    return _OBJECT, {"pointer": BigInt(value.ptr), "size": value.size, "device": value.device}
+
+
+def _cuda_handle(value: CudaHandle) -> _Reduced:
+    names = ("handle", "offset", "size", "device")
+    return _OBJECT, {name: getattr(value, name) for name in names}
+
+
 # By the outermost module and the name of a class.
 _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("builtins", "memoryview"): lambda value: _refused(value, "pass value.tolist()"),
@@ -211,6 +222,8 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("ipaddress", "IPv4Network"): _text,
     ("ipaddress", "IPv6Address"): _text,
     ("ipaddress", "IPv6Network"): _text,
+    ("napi_python", "CudaBuffer"): _cuda_buffer,
+    ("napi_python", "CudaHandle"): _cuda_handle,
     ("numpy", "ndarray"): _numpy_array,
     ("pandas", "NaTType"): lambda _: (_DATE, math.nan),
     ("types", "SimpleNamespace"): lambda value: (_OBJECT, vars(value)),

@@ -7,8 +7,10 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 from __future__ import annotations
 
 import inspect
+import os
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+import stat
+from typing import Any, ClassVar, cast
 
 from napi_python import _text
 from napi_python._native import ERROR, RANGE_ERROR, SYNTAX_ERROR, TYPE_ERROR
@@ -93,7 +95,9 @@ class JSError(AddonError, RuntimeError):
     """Something that JavaScript code or the addon threw.
 
     For an `Error`, `value` is None and the own properties of the object are attributes too; for
-    anything else that was thrown, `value` is the thing itself.
+    anything else that was thrown, `value` is the thing itself. `file`, `line` and `column` are
+    where JavaScript code threw it, counted from 1, unless the object has properties of these
+    names; what native code threw has none of them.
     """
 
     name: str | None
@@ -104,10 +108,15 @@ class JSError(AddonError, RuntimeError):
     value: object
     properties: dict[str, object]
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an own property of the object
-            """Own properties of the JavaScript object are attributes."""
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an own property of the object
+        """Reads the place in the stack; own properties of the JavaScript object are found before."""
+        if name in _PLACE:
+            stack = self.__dict__.get("stack")
+            place = _place(stack if isinstance(stack, str) else None)
+            if place is not None:
+                return place[_PLACE.index(name)]
+        text = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=self)
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
         """Makes the error; `message` may also be given as a fact, when it differs."""
@@ -120,6 +129,38 @@ class JSError(AddonError, RuntimeError):
             if name.startswith("_") or name in _PRINTED or hasattr(type(self), name):
                 continue
             self.__dict__.setdefault(name, value)
+
+
+# The attributes that tell where an error was thrown.
+_PLACE = ("file", "line", "column")
+# A frame of a stack, of a function or of none.
+_FRAME = re.compile(
+    r"^    at (?:[^\n]*? \()?((?!node:|native\b)[^\n()]+):(\d{1,9}):(\d{1,9})\)?$", re.MULTILINE
+)
+
+
+def _place(stack: str | None) -> tuple[str, int, int] | None:
+    """Returns the first place in a stack that is in no module of Node's."""
+    found = _FRAME.search(stack or "")
+    if found is None:
+        return None
+    return _text.name(found[1].removeprefix("file://"), _PATH_MAX), int(found[2]), int(found[3])
+
+
+def _source_line(file: str, line: int) -> str | None:
+    """Returns a line of a file of JavaScript, escaped; None if it cannot be shown."""
+    try:
+        # What is no file is not waited for: a package may name any path.
+        opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as source:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                return None
+            lines = source.read(_SOURCE_MAX).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    if not 0 < line <= len(lines) or len(lines[line - 1]) > _TEXT_MAX_CHARACTERS:
+        return None
+    return _text.source(lines[line - 1]).strip()
 
 
 # Python 3.11 prints an exception that has this attribute as a syntax error, with a place and a line
@@ -158,12 +199,16 @@ class JSSyntaxError(JSError, SyntaxError):
             self.lineno, self.offset = int(place[2]), int(place[3])
 
 
+# What files of JavaScript are called.
+_JAVASCRIPT = (".js", ".cjs", ".mjs")
 # The first frame of a stack. The host gives an error of its parser one named `<parser>`.
 _FIRST_FRAME = re.compile(r"^    at (?:<parser> \((.*):(\d{1,9}):(\d{1,9})\)$)?", re.MULTILINE)
 # The file name of a script of `run_script()`.
 _SCRIPT = "<run_script>"
 # Longer lines, as of minified code, are left out.
 _TEXT_MAX_CHARACTERS = 1000
+# How many bytes of a file are searched for a line.
+_SOURCE_MAX = 4 << 20
 # How many characters of a file name are shown.
 _PATH_MAX = 1000
 
@@ -201,6 +246,21 @@ class LoadError(AddonError, ImportError):
     def __init__(self, message: str = "", /, **facts: object) -> None:
         super().__init__(message, **facts)
         self.msg = str(self)
+
+
+class InstallError(AddonError):
+    """A package could not be installed; the message says why and what to do.
+
+    `cause` is the kind of cause: "not-found" (no such package or version), "registry" (it cannot be
+    reached, or fails), "integrity", "npm-missing" (or too old), "not-writable", "disk-full",
+    "platform", "conflict", "timeout", "killed", or "npm" for anything else. `code` is npm's own
+    code, such as `E404`, and `output` the last of what npm printed; both are None if npm did not
+    fail.
+    """
+
+    cause: str | None
+    code: str | None
+    output: str | None
 
 
 class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says what happened
@@ -279,6 +339,17 @@ class StaleHandleError(AddonError, ReferenceError):
 
     `__cause__` is the `AddonCrashed` that tells how that process ended, unless it was closed.
     """
+
+
+class CudaError(AddonError, RuntimeError):
+    """CUDA is not available, or its driver refused something.
+
+    `name` and `code` are the driver's own name and number of the error, such as
+    "CUDA_ERROR_OUT_OF_MEMORY" and 2; None if there is no driver, or it was not asked.
+    """
+
+    name: str | None
+    code: int | None
 
 
 class ProtocolError(AddonError):
@@ -414,12 +485,25 @@ def js_thrown(value: object) -> JSError:
     return JSError(f"JavaScript threw {_text.cut(text, _text.MESSAGE_MAX)}", value=value)
 
 
-def thrown_at_load(path: str | None, thrown: BaseException) -> LoadError:
-    """Makes the exception for an addon whose initialisation threw, of which this is the cause."""
-    text = (
-        f"the addon {path or ''} threw an exception during initialisation: "
-        f"{_text.message(str(thrown), _EXCERPT_MAX)}; check what the addon needs at run time"
-    )
+def thrown_at_load(path: str | None, module: str | None, thrown: BaseException) -> LoadError:
+    """Makes the exception for an addon or a module whose load threw, of which this is the cause."""
+    said = _text.message(str(thrown), _EXCERPT_MAX)
+    if module is None:
+        text = (
+            f"the addon {path or ''} threw an exception during initialisation: {said}; check what "
+            "the addon needs at run time"
+        )
+    elif getattr(thrown, "code", None) == "MODULE_NOT_FOUND":
+        text = f"{said}; install what is missing with python -m napi_python install"
+    else:
+        text = f"the module {module} threw an exception while it was loaded: {said}"
+        place = _place(getattr(thrown, "stack", None))
+        if place is not None:
+            file, line, column = place
+            text = f"{text} ({file}:{line}:{column})"
+            source = _source_line(file, line) if file.endswith(_JAVASCRIPT) else None
+            if source:
+                text = f"{text}\n    {source}"
     error = LoadError(text, path=path)
     error.__cause__ = thrown
     return error

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import fractions
 import functools
 import os
 import pathlib
-import re
 import stat
 import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from napi_python import _text
+from napi_python import _sizes, _text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Path = str | os.PathLike[str]
 
-_UNITS: Final = {
-    "": 1,
-    "B": 1,
-    "KB": 1000,
-    "MB": 1000**2,
-    "GB": 1000**3,
-    "TB": 1000**4,
-    "KIB": 1 << 10,
-    "MIB": 1 << 20,
-    "GIB": 1 << 30,
-    "TIB": 1 << 40,
-}
-_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 _SIZE_MAX: Final = (1 << 63) - 1
 
 # The smallest limits with which the host itself can start.
@@ -45,13 +30,7 @@ def _bytes_of(name: str, value: object) -> int | None:
         return None
     size = value
     if isinstance(value, str):
-        found = _SIZE.fullmatch(value)
-        unit = _UNITS.get(found[2].upper()) if found else None
-        if found is None or unit is None:
-            text = f"{name} must be a number of bytes or a text such as '512 MiB', got {value!r}"
-            raise ValueError(text)
-        # Exact, so that the range check below sees every digit.
-        size = int(fractions.Fraction(found[1]) * unit)
+        size = _sizes.parse(name, value)
     return _count_of(name, size)
 
 

@@ -3,108 +3,47 @@
 //!
 //! A block is read completely before any of it is applied, since applying runs Python code.
 
+use hostd_protocol::value::{self, Change, ChangeReader, ReadChange};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyNone, PySet, PyString, PyTuple};
-use rustc_hash::FxHashSet;
 
 use super::decode::Decoder;
 use super::encode::wire;
 use super::hashes;
 use super::pace::{self, PAUSE_ITEMS};
-use crate::buffer;
+use crate::buffer::WritableView;
 use crate::call::call;
 use crate::errors;
-use crate::fallible::{self, push};
+use crate::fallible;
 use crate::names::Names;
 
-/// A compound, and what has changed in it.
-type Changed<'a, 'py> = (Bound<'py, PyAny>, HostChange<'a, 'py>);
+/// A compound, and what the addon has changed in it.
+type Changed<'a, 'py> = (Bound<'py, PyAny>, ReadChange<'a, Decoder<'a, 'py>>);
 
 type Entries<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
 
-/// What the addon has changed in one compound.
-pub(crate) enum HostChange<'a, 'py> {
-    /// The new length, and the items that are others.
-    Array(u32, Vec<(u32, Bound<'py, PyAny>)>),
-    /// What is set, and the keys that are deleted.
-    Object(Entries<'py>, Vec<Bound<'py, PyString>>),
-    Refilled(Bound<'py, PyList>),
-    /// Bytes from an offset on.
-    Bytes(u64, &'a [u8]),
+impl<'a, 'py> ChangeReader<'a> for Decoder<'a, 'py> {
+    type Name = Bound<'py, PyString>;
+
+    fn bytes(&mut self, length: usize) -> PyResult<&'a [u8]> {
+        wire(self.reader.take_bytes(length))
+    }
+
+    fn name(&mut self) -> PyResult<Bound<'py, PyString>> {
+        self.key()
+    }
 }
 
 /// Reads a write-back block; the reader then stands at the rest of the frame.
 pub(crate) fn read_changes<'a, 'py>(
     decoder: &mut Decoder<'a, 'py>,
 ) -> PyResult<Vec<Changed<'a, 'py>>> {
-    let count = decoder.count(5)?;
-    if count as usize > decoder.request_count() {
-        return Err(errors::violation(
-            "more changes than the request had objects",
-        ));
-    }
-    let mut changes = Vec::new();
-    let mut targets = FxHashSet::default();
-    for _ in 0..count {
-        targets.try_reserve(1).map_err(|_| fallible::memory())?;
-        let index = decoder.u32()?;
-        if !targets.insert(index) {
-            return Err(errors::violation("an object that is written back twice"));
-        }
-        let change = read_change(decoder, index)?;
-        push(&mut changes, change)?;
-    }
+    let changes = value::read_changes(decoder, decoder.request_count(), |decoder, index| {
+        decoder.request_object(index)
+    })?;
     decoder.restart();
     Ok(changes)
-}
-
-fn read_change<'a, 'py>(decoder: &mut Decoder<'a, 'py>, index: u32) -> PyResult<Changed<'a, 'py>> {
-    let target = decoder.request_object(index)?;
-    let what = match wire(decoder.reader.take_u8())? {
-        0 => {
-            let length = decoder.u32()?;
-            let count = decoder.count(5)?;
-            let mut slots = Vec::new();
-            for _ in 0..count {
-                let slot = decoder.u32()?;
-                if slot >= length {
-                    return Err(errors::violation("a change beyond the end of an array"));
-                }
-                push(&mut slots, (slot, decoder.value()?))?;
-            }
-            HostChange::Array(length, slots)
-        }
-        1 => {
-            let count = decoder.count(6)?;
-            let mut sets = Vec::new();
-            for _ in 0..count {
-                push(&mut sets, (decoder.key()?, decoder.value()?))?;
-            }
-            let count = decoder.count(5)?;
-            let mut deletes = Vec::new();
-            for _ in 0..count {
-                push(&mut deletes, decoder.key()?)?;
-            }
-            HostChange::Object(sets, deletes)
-        }
-        2 => {
-            let count = decoder.count(1)?;
-            let items = fallible::list(decoder.py)?;
-            for _ in 0..count {
-                items.append(decoder.value()?)?;
-            }
-            HostChange::Refilled(items)
-        }
-        3 => {
-            let offset = wire(decoder.reader.take_u64())?;
-            let length = wire(decoder.reader.take_u64())?;
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            HostChange::Bytes(offset, wire(decoder.reader.take_bytes(length))?)
-        }
-        _ => return Err(errors::violation("an unknown kind of change")),
-    };
-    Ok((target, what))
 }
 
 /// Changes the Python objects, except immutable ones (tuples, data classes, bytes).
@@ -115,7 +54,7 @@ pub(crate) fn apply<'py>(
     let py = decoder.py;
     for (target, what) in changes {
         match what {
-            HostChange::Array(length, slots) => {
+            Change::Array { length, slots } => {
                 if let Ok(list) = target.cast::<PyList>() {
                     apply_list(decoder, list, length as usize, slots)?;
                 } else if let Some(copy) = refillable(&target)? {
@@ -123,15 +62,16 @@ pub(crate) fn apply<'py>(
                     call(Names::get(py)?.refill.bind(py), (&target, copy))?;
                 }
             }
-            HostChange::Object(sets, deletes) => {
+            Change::Object { sets, deletes } => {
                 if let Ok(dict) = target.cast::<PyDict>() {
                     apply_dict(decoder, dict, sets, deletes)?;
                 } else {
                     call(Names::get(py)?.update.bind(py), (&target, sets, deletes))?;
                 }
             }
-            HostChange::Refilled(items) => {
+            Change::Refilled(items) => {
                 if let Ok(set) = target.cast::<PySet>() {
+                    let items = fallible::list_of(py, items.into_iter().map(Ok))?;
                     if hashes::collide(&items, || decoder.pause())? {
                         return Err(errors::raised::<PyValueError>(
                             "the addon's changes to a set were lost: more than 64 of its new items \
@@ -153,9 +93,10 @@ pub(crate) fn apply<'py>(
                     decoder.changed_length(before, set.len());
                 }
             }
-            HostChange::Bytes(offset, bytes) => {
+            Change::Bytes { offset, bytes } => {
                 if !target.is_instance_of::<pyo3::types::PyBytes>() {
-                    buffer::write_back(&target, offset, bytes)?;
+                    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                    WritableView::new(&target)?.write(start, bytes)?;
                 }
             }
         }

@@ -13,6 +13,7 @@ use pyo3::types::{
 use super::encode::{Encoder, changed, wire};
 use super::pace::PAUSE_ITEMS;
 use super::place::{Step, shown};
+use super::shared::Source;
 use crate::buffer;
 
 impl<'a, 'py> Encoder<'a, 'py> {
@@ -245,10 +246,13 @@ impl<'a, 'py> Encoder<'a, 'py> {
         if self.known(bytes.as_any()) {
             return Ok(());
         }
-        wire(
-            self.out
-                .buffer(ElementKind::Buffer, None, false, bytes.as_bytes()),
-        )?;
+        let source = Source::Bytes(bytes.as_bytes());
+        if !self.share(&source, ElementKind::Buffer, false)? {
+            wire(
+                self.out
+                    .buffer(ElementKind::Buffer, None, false, bytes.as_bytes()),
+            )?;
+        }
         self.number_unless(bytes.as_bytes().is_empty(), bytes.as_any())
     }
 
@@ -291,9 +295,11 @@ impl<'a, 'py> Encoder<'a, 'py> {
 
     fn bytes_of(&mut self, view: PyUntypedBuffer, element: ElementKind) -> PyResult<()> {
         let writable = !view.readonly();
-        wire(buffer::with_bytes(self.py, &view, |bytes| {
-            self.out.buffer(element, None, writable, bytes)
-        })?)?;
+        if !self.share(&Source::View(&view), element, writable)? {
+            wire(buffer::with_bytes(self.py, &view, |bytes| {
+                self.out.buffer(element, None, writable, bytes)
+            })?)?;
+        }
         view.release(self.py);
         Ok(())
     }

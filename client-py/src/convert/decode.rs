@@ -5,20 +5,22 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hostd_client::HostBytes;
 use hostd_protocol::lent::Release;
 
 use hostd_protocol::ids::SlotId;
+use hostd_protocol::memory::Region;
 use hostd_protocol::value::{ElementKind, ErrorClass, HostKind, Token, Units, ValueReader, Words};
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyUnicodeDecodeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PyNone, PySet};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyNone, PySet};
 
 use super::objects::RequestObjects;
 use super::pace::Pace;
 use super::received::{Kind, Received};
 use crate::addon::LoadedAddon;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Contents, HeldMemory, SharedContents};
 use crate::call::call;
 use crate::errors;
 use crate::fallible::{self, int, push};
@@ -34,6 +36,13 @@ pub(super) struct Rare {
     pub(super) unhashable: Vec<(usize, Kind)>,
     /// The errors that are being read: their places, and their classes.
     open_errors: Vec<(usize, u8)>,
+}
+
+/// The bytes of a buffer that is read.
+enum Incoming<'a> {
+    Bytes(&'a [u8]),
+    Copied(Py<PyBytes>),
+    Shared(SharedContents),
 }
 
 /// Reads one block of values.
@@ -146,6 +155,11 @@ impl<'a, 'py> Decoder<'a, 'py> {
     }
 
     /// A compound of the request, by its number.
+    /// The objects of the request that this message answers, or that is open while the host asks this.
+    pub(super) const fn request(&self) -> Option<&'a RequestObjects> {
+        self.request
+    }
+
     pub(super) fn request_object(&self, index: u32) -> PyResult<Bound<'py, PyAny>> {
         let compounds = self.request.map(|request| &request.compounds);
         match compounds.and_then(|compounds| compounds.get(index as usize)) {
@@ -163,15 +177,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         if let Some(rare) = &mut self.rare {
             rare.open_errors.clear();
         }
-    }
-
-    pub(super) fn u32(&mut self) -> PyResult<u32> {
-        self.reader.take_u32().map_err(errors::protocol)
-    }
-
-    /// The number of entries that follow, of at least so many bytes each.
-    pub(super) fn count(&mut self, bytes: usize) -> PyResult<u32> {
-        self.reader.take_count(bytes).map_err(errors::protocol)
     }
 
     #[inline]
@@ -199,23 +204,32 @@ impl<'a, 'py> Decoder<'a, 'py> {
         let mut reader = self.reader.clone();
         let mut left = self.uncounted.unwrap_or(0);
         let walked = reader.walk(|token| {
-            let (Token::Lent { id, .. }
-            | Token::Own(id)
-            | Token::Buffer { id: Some(id), .. }
-            | Token::Error { id: Some(id), .. }) = *token
-            else {
-                return;
+            let mut memory = None;
+            let ids = match *token {
+                Token::Lent { id, .. } | Token::Own(id) => [Some(id), None],
+                Token::Buffer { id, .. } | Token::Error { id, .. } => [id, None],
+                Token::SharedBuffer { id, region, .. } => {
+                    memory = self.is_own(region).then_some(region.id);
+                    [Some(region.id), id]
+                }
+                Token::SharedText(region) => [Some(region.id), None],
+                _ => return,
             };
-            if left > 0 {
-                left -= 1;
-            } else if matches!(token, Token::Own(_)) {
-                drop(self.generation.came_back(self.py, id));
-            } else {
-                self.generation.release(Release {
-                    id,
-                    received: 1,
-                    returned: 0,
-                });
+            for id in ids.into_iter().flatten() {
+                if left > 0 {
+                    left -= 1;
+                } else if memory == Some(id) {
+                    drop(self.generation.memory_came_back(self.py, id));
+                    memory = None;
+                } else if matches!(token, Token::Own(_)) {
+                    drop(self.generation.came_back(self.py, id));
+                } else {
+                    self.generation.release(Release {
+                        id,
+                        received: 1,
+                        returned: 0,
+                    });
+                }
             }
         });
         self.uncounted = Some(left);
@@ -289,6 +303,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         match token {
             Token::BigInt { negative, words } => self.bigint(negative, words),
             Token::Str16(units) => utf16(py, units),
+            Token::SharedText(region) => self.shared_text(region),
             Token::Date(milliseconds) => self.date(milliseconds),
             Token::ArrayI32 { items, .. } => {
                 self.packed(items.iter().map(move |item| int(py, i64::from(item))))
@@ -301,7 +316,24 @@ impl<'a, 'py> Decoder<'a, 'py> {
             Token::Buffer {
                 element, id, bytes, ..
             } => {
-                let buffer = self.buffer(element, id, bytes)?;
+                let received = Incoming::Bytes(bytes);
+                let buffer = self.buffer(element, id, received)?;
+                push(&mut self.compounds, Some(buffer.clone()))?;
+                Ok(buffer)
+            }
+            Token::SharedBuffer {
+                element,
+                id,
+                writable,
+                region,
+                ..
+            } => {
+                let received = if self.is_own(region) {
+                    self.own_memory(region)?
+                } else {
+                    Incoming::Shared(self.shared(region, writable)?)
+                };
+                let buffer = self.buffer(element, id, received)?;
                 push(&mut self.compounds, Some(buffer.clone()))?;
                 Ok(buffer)
             }
@@ -336,7 +368,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         &mut self,
         element: ElementKind,
         id: Option<SlotId>,
-        bytes: &[u8],
+        incoming: Incoming<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
         let known = id.and_then(|id| self.generation.proxy(py, id));
@@ -347,22 +379,109 @@ impl<'a, 'py> Decoder<'a, 'py> {
             && let Some(handle) = &buffer.get().handle
         {
             handle.count();
-            if buffer.get().contents(py) == bytes {
+            let is_same = match &incoming {
+                Incoming::Bytes(bytes) => buffer.get().is_copy_of(py, bytes),
+                Incoming::Copied(bytes) => buffer.get().is_copy_of(py, bytes.as_bytes(py)),
+                Incoming::Shared(shared) => {
+                    shared.is_live && buffer.get().is_view_of(&shared.bytes)
+                }
+            };
+            if is_same && buffer.get().element == element {
                 return Ok(known.clone());
             }
-            // The older proxy, which has older bytes, has counted this receipt.
+            // The older proxy, which has other bytes, has counted this receipt.
             times = 0;
         }
         let handle = id.map(|id| Handle::new(self.addon, self.generation, id, 0, times));
         let handle = handle.transpose()?;
-        let copy = fallible::bytes(py, bytes)?;
-        let buffer = Bound::new(py, Buffer::new(handle, element, copy)?)?.into_any();
+        let contents = match incoming {
+            Incoming::Bytes(bytes) => Contents::Copied(fallible::bytes(py, bytes)?.unbind()),
+            Incoming::Copied(bytes) => Contents::Copied(bytes),
+            Incoming::Shared(shared) => Contents::Shared(shared),
+        };
+        let buffer = Buffer::new(handle, element, contents, py)?;
+        let buffer = Bound::new(py, buffer)?.into_any();
         if let Some(id) = id
             && known.is_none()
         {
             self.generation.remember(id, &buffer)?;
         }
         Ok(buffer)
+    }
+
+    /// A text in memory that the host shares. It is copied first: the host could change it while it is
+    /// decoded.
+    fn shared_text(&mut self, region: Region) -> PyResult<Bound<'py, PyAny>> {
+        let shared = self.shared(region, false)?;
+        let mut text = Vec::new();
+        fallible::reserve(&mut text, shared.bytes.len())?;
+        shared.bytes.append_to(&mut text);
+        let text = fallible::utf8(self.py, &text).map_err(|error| {
+            if error.is_instance_of::<PyUnicodeDecodeError>(self.py) {
+                errors::violation("a string that is not UTF-8")
+            } else {
+                error
+            }
+        })?;
+        Ok(text.into_any())
+    }
+
+    /// The bytes of a buffer in memory that the host shares, and lends by an id of its own.
+    fn shared(&mut self, region: Region, is_live: bool) -> PyResult<SharedContents> {
+        self.counted += 1;
+        let lent = Handle::new(self.addon, self.generation, region.id, 0, 1)?;
+        let Some(file) = self.generation.memory() else {
+            // Unless the process has ended meanwhile.
+            return Err(if self.generation.is_dead() {
+                self.unknown()
+            } else {
+                errors::violation("a buffer in memory that is not shared")
+            });
+        };
+        let bytes = HostBytes::new(&file, region).map_err(errors::protocol)?;
+        Ok(SharedContents {
+            bytes: bytes.bytes().clone(),
+            is_live,
+            memory: Arc::new(HeldMemory::Host(lent, bytes)),
+        })
+    }
+
+    /// Whether a region is not in the part of the memory in which the host allocates.
+    fn is_own(&self, region: Region) -> bool {
+        let file = self.generation.memory();
+        file.is_some_and(|file| file.is_own(region))
+    }
+
+    /// The bytes of a buffer in memory that was lent to the host: of an argument, or a pool.
+    fn own_memory(&mut self, region: Region) -> PyResult<Incoming<'static>> {
+        let py = self.py;
+        let Some((memory, gone)) = self.generation.memory_came_back(py, region.id) else {
+            return Err(if self.generation.is_dead() {
+                self.unknown()
+            } else {
+                errors::violation("a region of memory that was never lent to it")
+            });
+        };
+        self.counted += 1;
+        drop(gone);
+        let lent = memory.get();
+        let Some(bytes) = lent.part(region) else {
+            return Err(errors::violation(
+                "a region outside of the memory that was lent",
+            ));
+        };
+        if lent.is_readonly {
+            let copy = PyBytes::new_with(py, bytes.len(), |target| {
+                bytes.read(0, target);
+                Ok(())
+            })?;
+            return Ok(Incoming::Copied(copy.unbind()));
+        }
+        Ok(Incoming::Shared(SharedContents {
+            bytes,
+            is_live: true,
+            memory: Arc::new(HeldMemory::Argument(memory)),
+        }))
     }
 
     /// A lent Python object that the host refers to.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::limits::LimitKind;
+use hostd_protocol::memory::{SHARED_MIN, shared_min};
 use hostd_protocol::value::{COMPOUND_VALUES, ClientKind, PAUSE_VALUES, ValueWriter};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -16,6 +17,7 @@ use pyo3::{PyTypeInfo, intern};
 use rustc_hash::FxHashMap;
 
 use super::addresses::Addresses;
+use super::callable::form_of_function;
 use super::objects::RequestObjects;
 use super::pace::{PAUSE_ITEMS, Pace};
 use super::place::{Place, Step};
@@ -164,7 +166,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         if value.get_type_ptr().cast() == self.names.function.as_ptr() {
             return match self.converter(value)? {
                 Some(convert) => self.converted(value, &convert),
-                None => self.lend_as(value, ClientKind::Callable),
+                None => self.callable(value, form_of_function(value)?),
             };
         }
         if self.proxy(value)? {
@@ -303,7 +305,8 @@ impl<'a, 'py> Encoder<'a, 'py> {
     #[inline]
     pub(crate) fn string(&mut self, text: &Bound<'py, PyString>) -> PyResult<()> {
         match text.to_str() {
-            Ok(text) => wire(self.out.str(text)),
+            Ok(text) if text.len() < shared_min(SHARED_MIN) => wire(self.out.str(text)),
+            Ok(text) => self.long_text(text),
             Err(_) => self.string_with_surrogates(text),
         }
     }

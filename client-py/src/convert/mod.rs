@@ -2,6 +2,7 @@
 
 mod addresses;
 mod apply;
+mod callable;
 mod container;
 mod decode;
 mod decode_container;
@@ -14,6 +15,7 @@ pub(crate) mod pace;
 mod parts;
 mod place;
 mod received;
+mod shared;
 mod write_back;
 
 pub(crate) use apply::{apply, read_changes};

@@ -7,6 +7,7 @@ use hostd_protocol::ids::SlotId;
 use pyo3::prelude::*;
 
 use super::received::{Change, Received};
+use crate::argument_memory::SharedArgument;
 use crate::deadline::Deadline;
 use crate::generation::Lending;
 
@@ -15,6 +16,8 @@ use crate::generation::Lending;
 pub(crate) struct RequestObjects {
     /// The compounds in the order of their numbers.
     pub(crate) compounds: Vec<Py<PyAny>>,
+    /// The buffers in shared memory that are written back.
+    pub(crate) shared: Vec<SharedArgument>,
     /// Proxies whose ids were written: the release of a dropped one can travel on another lane and
     /// arrive before this message.
     pub(crate) proxies: Vec<Py<PyAny>>,
@@ -47,6 +50,7 @@ impl RequestObjects {
     /// Drops everything and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.compounds.clear();
+        self.shared.clear();
         self.proxies.clear();
         self.lent.clear();
         self.sent.clear();

@@ -3,15 +3,17 @@
 
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
-use hostd_protocol::value::{ClientKind, ErrorClass};
+use hostd_protocol::value::{CallableForm, ClientKind, ErrorClass};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString};
 use pyo3::{PyTypeInfo, intern};
 
+use super::callable;
 use super::encode::{Encoder, wire};
 use super::form::Form;
 use super::place::Step;
+use super::shared::Source;
 use crate::adopt::adopt_running;
 use crate::buffer::{self, Buffer};
 use crate::call::{attribute, call, method};
@@ -27,8 +29,14 @@ impl<'py> Encoder<'_, 'py> {
         } else if let Ok(buffer) = value.cast_exact::<Buffer>() {
             if !self.known(value) {
                 let buffer = buffer.get();
-                let bytes = buffer.contents(self.py);
-                wire(self.out.buffer(buffer.element, None, false, bytes))?;
+                let bytes = buffer.bytes(self.py)?;
+                let source = Source::Bytes(bytes.as_bytes());
+                if !self.share(&source, buffer.element, false)? {
+                    wire(
+                        self.out
+                            .buffer(buffer.element, None, false, bytes.as_bytes()),
+                    )?;
+                }
                 self.number(value)?;
             }
         } else {
@@ -73,7 +81,10 @@ impl<'py> Encoder<'_, 'py> {
         match Form::of(value)? {
             Form::View => self.view(value),
             Form::DataClass => self.data_class(value),
-            Form::Callable => self.lend_as(value, ClientKind::Callable),
+            Form::Callable => {
+                let form = callable::form(value)?;
+                self.callable(value, form)
+            }
             Form::Path => self.path(value),
             Form::Integer => {
                 let int = method(value, intern!(py, "__index__"), ())?;
@@ -186,8 +197,23 @@ impl<'py> Encoder<'_, 'py> {
         self.lend_as(value, kind)
     }
 
+    /// A callable, as a function of this form.
+    pub(super) fn callable(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+        form: CallableForm,
+    ) -> PyResult<()> {
+        adopt_running(self.addon, self.py)?;
+        let id = self.lend(value, ClientKind::Callable)?.id;
+        self.out.lent(id, ClientKind::Callable.code(), form.code());
+        Ok(())
+    }
+
     pub(super) fn lend_as(&mut self, value: &Bound<'py, PyAny>, kind: ClientKind) -> PyResult<()> {
-        if matches!(kind, ClientKind::Callable | ClientKind::Awaitable) {
+        if kind == ClientKind::Callable {
+            return self.callable(value, callable::form(value)?);
+        }
+        if kind == ClientKind::Awaitable {
             adopt_running(self.addon, self.py)?;
         }
         let lending = self.lend(value, kind)?;

@@ -1,9 +1,10 @@
 //! Write-back: what Python changed in the containers of a request of the host, written for the host.
 
+use hostd_protocol::value::ChangeKind;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::encode::Encoder;
+use super::encode::{Encoder, wire};
 use super::place::Step;
 use super::received::{Change, Container, Kind, Received};
 use crate::fallible::{self, push};
@@ -14,12 +15,11 @@ pub(crate) fn write(
     received: &Received,
     changes: &[Change],
 ) -> PyResult<()> {
-    encoder.out.put_u32(u32::try_from(changes.len())?);
+    wire(encoder.out.put_count(changes.len()))?;
     for change in changes {
         let Some(container) = received.container(change) else {
             continue;
         };
-        encoder.out.put_u32(container.index);
         write_change(encoder, container, change).map_err(|error| {
             let argument = container.argument.map_or_else(
                 || "a value for Python".to_owned(),
@@ -31,16 +31,18 @@ pub(crate) fn write(
     Ok(())
 }
 
-const ARRAY: u8 = 0;
-const OBJECT: u8 = 1;
-const REFILLED: u8 = 2;
-
 fn write_change(
     encoder: &mut Encoder<'_, '_>,
     container: &Container,
     change: &Change,
 ) -> PyResult<()> {
     let py = encoder.py;
+    let kind = match container.kind {
+        Kind::Array => ChangeKind::Array,
+        Kind::Object => ChangeKind::Object,
+        Kind::Map | Kind::Pairs | Kind::Set | Kind::Items => ChangeKind::Refilled,
+    };
+    encoder.out.change(container.index, kind);
     match container.kind {
         Kind::Array => write_array(encoder, change),
         Kind::Object => write_object(encoder, container, change),
@@ -68,9 +70,8 @@ fn write_array(encoder: &mut Encoder<'_, '_>, change: &Change) -> PyResult<()> {
     for slot in changed {
         push(&mut slots, slot)?;
     }
-    encoder.out.put_u8(ARRAY);
-    encoder.out.put_u32(u32::try_from(now.len())?);
-    encoder.out.put_u32(u32::try_from(slots.len())?);
+    wire(encoder.out.put_count(now.len()))?;
+    wire(encoder.out.put_count(slots.len()))?;
     for (place, item) in slots {
         encoder.out.put_u32(u32::try_from(place)?);
         encoder.value_at(&item, || Step::Item(place))?;
@@ -99,8 +100,7 @@ fn write_object(
             push(&mut sets, (key, value))?;
         }
     }
-    encoder.out.put_u8(OBJECT);
-    encoder.out.put_u32(u32::try_from(sets.len())?);
+    wire(encoder.out.put_count(sets.len()))?;
     for (key, value) in sets {
         encoder.key(&now, &key)?;
         encoder.value_at(&value, || Step::key(&key))?;
@@ -111,7 +111,7 @@ fn write_object(
             push(&mut deletes, key)?;
         }
     }
-    encoder.out.put_u32(u32::try_from(deletes.len())?);
+    wire(encoder.out.put_count(deletes.len()))?;
     for key in deletes {
         encoder.key(&former, &key)?;
     }
@@ -129,8 +129,7 @@ fn write_items<'py>(
     encoder: &mut Encoder<'_, 'py>,
     items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    encoder.out.put_u8(REFILLED);
-    encoder.out.put_u32(u32::try_from(items.len())?);
+    wire(encoder.out.put_count(items.len()))?;
     for item in items {
         encoder.value(&item)?;
     }

@@ -245,6 +245,7 @@ impl LoadedAddon {
         buffers: &ExchangeBuffers,
         read: &mut impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<R> {
+        decoder.take_back()?;
         if header.flags.contains(Flags::WRITE_BACK) {
             let changes = read_changes(decoder)?;
             apply(decoder, changes)?;

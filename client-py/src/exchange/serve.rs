@@ -163,6 +163,7 @@ fn read_all<'py>(
     header: Header,
     decoder: &mut Decoder<'_, 'py>,
 ) -> PyResult<Option<HostRequest<'py>>> {
+    decoder.take_back()?;
     if header.flags.contains(Flags::WRITE_BACK) {
         let changes = read_changes(decoder)?;
         apply(decoder, changes)?;
@@ -262,10 +263,15 @@ fn act<'py>(py: Python<'py>, addon: &Arc<LoadedAddon>, request: HostRequest<'py>
     match access {
         Access::Get(key) => answer(
             calls::RemoteGet,
-            match key.filter(|_| has_properties) {
-                Some(key) => call(names.remote_get.bind(py), (target, &key, public))
-                    .map(|found| (!found.is(&names.absent)).then_some((found, key))),
-                None => Ok(None),
+            match key {
+                Some(key) if kind == ClientKind::Callable && key == "length" => {
+                    call(names.length_of.bind(py), (target,)).map(|length| Some((length, key)))
+                }
+                Some(key) if has_properties => {
+                    call(names.remote_get.bind(py), (target, &key, public))
+                        .map(|found| (!found.is(&names.absent)).then_some((found, key)))
+                }
+                _ => Ok(None),
             },
         ),
         Access::Has(key) => answer(

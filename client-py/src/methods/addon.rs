@@ -1,15 +1,24 @@
 //! Methods of `Addon`, whose attributes are the exports, and of `Host`, its process.
 
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
 use hostd_protocol::calls;
+use hostd_protocol::message::LoadRequest;
+use hostd_protocol::parts::Record;
 use hostd_protocol::value::HostKind;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::object::delete;
 use super::requests::attribute;
+use crate::call::call;
+use crate::config::Loads;
 use crate::errors;
 use crate::exchange::Request;
+use crate::fallible;
 use crate::names::is_dunder;
 use crate::proxy::{Addon, Host, Reference};
 use crate::sandbox;
@@ -72,7 +81,11 @@ impl Addon {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Addon {}>", self.addon.label())
+        let class = match self.addon.config.loads {
+            Loads::Addon => "Addon",
+            Loads::Module { .. } | Loads::Nothing { .. } => "Module",
+        };
+        format!("<{class} {}>", self.addon.label())
     }
 
     fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -110,8 +123,7 @@ impl Host {
 
     /// Frees the addon's unreachable objects now and runs their finalizers.
     fn collect(&self, py: Python<'_>) -> PyResult<()> {
-        self.addon
-            .request(py, calls::Collect, Request::to(None), &())
+        self.addon.collect(py)
     }
 
     /// Ends the process and starts a fresh one.
@@ -137,10 +149,77 @@ impl Host {
         answer.inspect_err(|error| errors::add_source_line(py, error, source))
     }
 
+    /// Loads a package or module into this process, as `require(name)` in a module of the folder
+    /// does, and returns what it exports.
+    #[pyo3(signature = (name, root = None))]
+    fn require<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        root: Option<PathBuf>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let folder = match (root, &self.addon.config.loads) {
+            (Some(root), _) => absolute(&root)?,
+            (None, Loads::Module { folder, .. } | Loads::Nothing { folder }) => folder.clone(),
+            (None, Loads::Addon) => {
+                absolute(self.addon.config.path.parent().unwrap_or(Path::new("/")))?
+            }
+        };
+        self.load_more(py, LoadRequest::Module { name, folder })
+    }
+
+    /// Loads a Node-API addon into this process, and returns what it exports.
+    fn load_addon<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
+        let path = std::path::absolute(path)?.into_os_string().into_vec();
+        self.load_more(py, LoadRequest::Addon { path })
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
+        self.addon.close(py);
+    }
+
+    /// Calls a function as one step: no event of the addon comes before it returns.
+    #[pyo3(signature = (function, /, *args, **kwargs))]
+    fn run_step<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = function.py();
+        let step = fallible::import(py, "napi_python._callables", "Step")?;
+        let step = call(&step, (function, args, kwargs))?;
+        self.addon
+            .request(py, calls::RunStep, Request::to(None), &(step.as_any(),))?;
+        step.getattr(intern!(py, "result"))
+    }
+
     fn __repr__(&self) -> String {
         match self.addon.pid() {
             Some(pid) => format!("<Host of {}, process {pid}>", self.addon.label()),
             None => format!("<Host of {}, not running>", self.addon.label()),
         }
     }
+}
+
+impl Host {
+    fn load_more<'py>(&self, py: Python<'py>, wanted: LoadRequest) -> PyResult<Bound<'py, PyAny>> {
+        let request = Request::to(None);
+        self.addon
+            .request(py, calls::LoadMore, request, &(Record(wanted),))
+    }
+}
+
+/// A folder that scripts are told.
+fn absolute(folder: &Path) -> PyResult<String> {
+    let folder = std::path::absolute(folder)?;
+    folder
+        .into_os_string()
+        .into_string()
+        .map_err(|_| errors::raised::<PyValueError>("root must be a path in UTF-8"))
 }

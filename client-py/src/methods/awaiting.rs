@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::sync::Mutex;
 
 use hostd_client::lock;
+use hostd_protocol::calls;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -19,8 +20,8 @@ use crate::call::call;
 use crate::deadline::Deadline;
 use crate::errors;
 use crate::exchange::suspended;
-use crate::proxy::Promise;
 use crate::proxy::await_future::{AwaitFuture, is_done};
+use crate::proxy::{Promise, Reference};
 use crate::turns::running_loop;
 
 /// One step of an `await`: what the loop is to wait for, and the future; or, as an error, the
@@ -76,6 +77,17 @@ fn no_loop() -> PyErr {
     errors::raised::<PyRuntimeError>(
         "a promise can only be awaited on a running asyncio loop; elsewhere, call its result()",
     )
+}
+
+/// An `await` of an object of the host that is no promise: of a promise that follows it.
+pub(super) fn follow(py: Python<'_>, object: Reference<'_>) -> PyResult<Awaiting> {
+    let promise = object.request(py, calls::Follow, &(object,))?;
+    match promise.cast::<Promise>() {
+        Ok(promise) => Awaiting::of(promise),
+        Err(_) => Err(errors::raised::<PyTypeError>(
+            "this JavaScript object can't be awaited: it has no method then()",
+        )),
+    }
 }
 
 /// One step of a task that has the promise as its coroutine.

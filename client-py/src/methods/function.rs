@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::awaiting::{self, Awaiting};
 use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
@@ -45,6 +46,11 @@ impl JSFunction {
                     .call_with(py, this.bind(py), (args, kwargs))
             }
         }
+    }
+
+    /// Awaits a function with a method `then`.
+    fn __await__(&self, py: Python<'_>) -> PyResult<Awaiting> {
+        awaiting::follow(py, self.reference(py)?)
     }
 
     fn __getattribute__<'py>(

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
 
+use super::awaiting::{self, Awaiting};
 use super::requests::attribute;
 use crate::classes::ClassInfo;
 use crate::errors;
@@ -43,10 +44,12 @@ impl JSObject {
 
     /// Deletes a property; `absent` makes the error if there is none.
     fn delete(&self, key: &Bound<'_, PyAny>, absent: impl FnOnce() -> PyErr) -> PyResult<()> {
-        if !self.reference().has(key)? {
+        let reference = self.reference();
+        // A proxy may deny what it has.
+        if !reference.has(key)? && reference.get(key)?.is_none() {
             return Err(absent());
         }
-        delete(self.reference(), key)
+        delete(reference, key)
     }
 }
 
@@ -141,6 +144,11 @@ impl JSObject {
             .reference()
             .request(py, calls::IterateAsync, &(self.reference(),))?;
         fallible::import(py, "napi_python._iterate", "read_async")?.call1((iterator,))
+    }
+
+    /// Awaits any object with a method `then`, as JavaScript does.
+    fn __await__(&self, py: Python<'_>) -> PyResult<Awaiting> {
+        awaiting::follow(py, self.reference())
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

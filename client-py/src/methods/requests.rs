@@ -9,6 +9,7 @@ use hostd_protocol::parts::{AnyValue, Put, Target};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
+use crate::adopt::adopt_for_constructor;
 use crate::convert::{Attribute, CallArguments, ClientSide, Encoder, Named, Writable};
 use crate::errors;
 use crate::exchange::Request;
@@ -91,8 +92,10 @@ impl<'a> Reference<'a> {
         name: Option<&'a Arc<str>>,
         arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let defers = adopt_for_constructor(self.addon(), py)?;
+        let body = (self, defers, arguments);
         self.addon()
-            .request(py, calls::Construct, self.spec(name), &(self, arguments))
+            .request(py, calls::Construct, self.spec(name), &body)
     }
 
     /// `self[key](...arguments)`

@@ -10,10 +10,16 @@ use crate::addon::LoadedAddon;
 ///
 /// Exported functions and classes are in the instance's `__dict__`, so reading one sends no message;
 /// other exports are read from the host each time.
-#[pyclass(frozen, dict, weakref, module = "napi_python")]
+#[pyclass(frozen, dict, weakref, subclass, module = "napi_python")]
 pub(crate) struct Addon {
     pub(crate) addon: Arc<LoadedAddon>,
 }
+
+/// A package or module that `require` loaded: what it exports are its attributes.
+///
+/// It is callable if the package exports a function or a class.
+#[pyclass(frozen, extends = Addon, module = "napi_python")]
+pub(crate) struct Module;
 
 /// The process of an addon.
 #[pyclass(frozen, module = "napi_python")]

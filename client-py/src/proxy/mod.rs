@@ -11,7 +11,7 @@ pub(crate) mod opaque;
 pub(crate) mod promise;
 mod reference;
 
-pub(crate) use addon::{Addon, Host};
+pub(crate) use addon::{Addon, Host, Module};
 pub(crate) use class::JSClass;
 pub(crate) use create::{proxy, reference_of};
 pub(crate) use function::JSFunction;

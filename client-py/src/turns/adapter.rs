@@ -253,6 +253,12 @@ impl Turns {
         self.is_committed.load(Ordering::Relaxed)
     }
 
+    /// Whether this loop owns the turns.
+    pub(crate) fn is_owned_by(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        let owner = self.owner();
+        owner.is_some_and(|owner| owner.event_loop.is(event_loop))
+    }
+
     /// Whether the loop that owns the turns runs in this thread, which is about to block. A
     /// provisional one loses the turns.
     pub(crate) fn is_owned_here(&self, py: Python<'_>) -> PyResult<bool> {

@@ -6,6 +6,9 @@
 //! [`ClientRings`] of a lane to one thread at a time; the host's JS thread works through
 //! [`SegmentHost`], which has the [`HostRings`] of all lanes and one [`HostWaiter`] for them.
 //!
+//! For bulk data there are memory files ([`SharedMemory`]) in which the process that owns a part
+//! allocates blocks ([`Arena`]); what lies where travels in frames.
+//!
 //! This crate moves bytes; frames and messages are `hostd-protocol`'s. It takes a description of how
 //! long to spin from `hostd-wait`.
 //!
@@ -42,6 +45,10 @@
 //!   pointers, at offsets masked to the ring, between the ring and private memory. Only the private
 //!   copy is read, and the compiler is kept from reading the ring again in its place. A peer that
 //!   breaks the index protocol can corrupt the bytes it sends, nothing else.
+//! - **S, shared bytes.** A `SharedBytes` holds its `SharedMemory` and lies inside of its mapping. No
+//!   reference to its bytes is formed: they are copied through raw pointers, and the address is given
+//!   out as a number. A peer may change them at any time; what is read is data, never trusted. A word
+//!   of a `SharedMemory` is an aligned atomic inside of the mapping.
 //! - **L, exclusive lanes.** The private end of a lane is reached through its [`Lease`] only; the
 //!   free list gives an index to one lease at a time, and only the lease's drop returns it.
 //! - **K, structures of the kernel.** An ioctl is given an exclusive reference to the structure that
@@ -50,6 +57,8 @@
 //!   never writes uninitialised bytes.
 
 mod area;
+#[cfg(not(loom))]
+mod arena;
 mod client;
 mod error;
 mod host;
@@ -58,9 +67,13 @@ mod layout;
 mod lease;
 #[cfg(not(loom))]
 mod mapping;
+#[cfg(not(loom))]
+mod memory;
 mod parker;
 #[cfg(not(loom))]
 mod pidfd;
+#[cfg(not(loom))]
+mod piece_hash;
 mod ready;
 mod ring;
 mod segment;
@@ -70,6 +83,8 @@ mod turn;
 mod uninit;
 mod wake_pipe;
 
+#[cfg(not(loom))]
+pub use arena::{Arena, ArenaUsage, Block};
 pub use client::{ClientRings, Lease, SegmentClient, Waited};
 #[cfg(not(loom))]
 pub use client::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
@@ -81,7 +96,11 @@ pub use lease::Leases;
 #[cfg(not(loom))]
 pub use mapping::SealedMapping;
 #[cfg(not(loom))]
+pub use memory::{PAGE, SharedBytes, SharedMemory};
+#[cfg(not(loom))]
 pub use pidfd::exit_status;
+#[cfg(not(loom))]
+pub use piece_hash::hash_piece;
 pub use ready::ReadyBitmap;
 pub use segment::Segment;
 pub use top::{HostTop, Top, TopState};

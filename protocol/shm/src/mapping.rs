@@ -9,6 +9,7 @@ use std::ptr::{self, NonNull};
 use rustix::fs::{self, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::process::{Resource, getrlimit};
 
 use crate::error::SegmentError;
 
@@ -19,6 +20,13 @@ pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
 
 /// Makes a file in memory of this size, and seals it.
 pub(crate) fn sealed_file(name: &str, length: usize) -> Result<OwnedFd, SegmentError> {
+    // Beyond this limit the system would not only refuse it, but send SIGXFSZ to this process.
+    if getrlimit(Resource::Fsize)
+        .current
+        .is_some_and(|limit| limit < length as u64)
+    {
+        return Err(failed("size")(Errno::FBIG));
+    }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let made = match fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
         // Before Linux 6.3.

@@ -1,28 +1,39 @@
 //! The control connection on tokio: messages both ways, and the lanes' bytes if the socket is the
 //! carrier.
 //!
-//! The threads that send and receive frames use queues; one task at each
-//! end moves the bytes of the queues over the connection.
+//! The threads that send and receive frames use queues; one task at each end moves the blocks of the
+//! queues over the connection: one packet, one system call, no copy.
 
 use std::collections::VecDeque;
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
 
 pub use interprocess::local_socket::tokio::Stream as ControlStream;
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 use super::client::ClientEnd;
 use super::host::HostEnd;
 use super::port::Terms;
-use super::queue::{QueueHost, Queues, Side};
-use crate::control::{self, DATA_BYTES, PREFIX_BYTES, Packet, end_or};
+use super::queue::{Block, Marks, QueueHost, Queues, Side};
+use crate::control::{self, LANE_BYTES, PREFIX_BYTES, Packet, end_or};
 use crate::error::{ProtocolError, Result, violation};
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, HOME_LANE, LaneNumber};
 use crate::limits::Limits;
+use crate::memory_files::MemoryFiles;
 use crate::pace::{PAUSE, Pace};
 
 /// The client's end of a session over the socket; [`Connection::run`] moves its bytes.
@@ -35,6 +46,16 @@ pub fn client(generation: Generation, limits: Limits) -> ClientEnd {
 pub fn host(generation: Generation, limits: Limits) -> HostEnd {
     let terms = Terms { generation, limits };
     HostEnd::Queues(QueueHost::new(Queues::new(terms)))
+}
+
+/// Bytes of the largest piece that the system holds for one end: as many packets as keep both sides
+/// busy. Linux holds 208 KiB by default, less than one packet.
+const SEND_BUFFER_BYTES: usize = 1 << 20;
+
+/// Has the system hold more of what is sent by this end; without that, it is slower. To be called before
+/// the confinement, which may forbid it.
+pub fn enlarge_send_buffer(socket: &std::os::unix::net::UnixStream) {
+    let _ = set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES);
 }
 
 /// Makes one end of an unnamed socket pair a local socket like a named one. To be called inside a
@@ -101,10 +122,18 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    packets: VecDeque<Vec<u8>>,
+    packets: VecDeque<OutboundPacket>,
     /// Whether packets were taken that may not be written yet.
     writing: bool,
     closed: bool,
+}
+
+/// A packet that waits to be written.
+#[derive(Debug)]
+struct OutboundPacket {
+    bytes: Vec<u8>,
+    /// A descriptor that travels with it.
+    file: Option<OwnedFd>,
 }
 
 /// Messages that may be dropped are dropped while so many wait.
@@ -115,8 +144,20 @@ impl Outbox {
     pub fn send<T: Serialize>(&self, message: &T) -> Result {
         let mut packet = Vec::new();
         control::encode_message(&mut packet, message)?;
-        self.change(|queue| queue.packets.push_back(packet));
+        self.push(packet, None);
         Ok(())
+    }
+
+    /// Sends a message with a descriptor, which is closed once it is sent.
+    pub fn send_file<T: Serialize>(&self, message: &T, file: OwnedFd) -> Result {
+        let mut packet = Vec::new();
+        control::encode_message(&mut packet, message)?;
+        self.push(packet, Some(file));
+        Ok(())
+    }
+
+    fn push(&self, bytes: Vec<u8>, file: Option<OwnedFd>) {
+        self.change(|queue| queue.packets.push_back(OutboundPacket { bytes, file }));
     }
 
     /// Sends a message that may be dropped if the other side does not keep up, as a line of the
@@ -129,7 +170,8 @@ impl Outbox {
         self.change(|queue| {
             let fits = queue.packets.len() < OUTBOX_MESSAGES;
             if fits {
-                queue.packets.push_back(packet);
+                let (bytes, file) = (packet, None);
+                queue.packets.push_back(OutboundPacket { bytes, file });
             }
             fits
         })
@@ -158,7 +200,7 @@ impl Outbox {
     }
 
     /// The next packets, or none if it is closed and all is taken.
-    async fn take(&self) -> Option<Vec<Vec<u8>>> {
+    async fn take(&self) -> Option<Vec<OutboundPacket>> {
         loop {
             {
                 let mut queue = self.queue();
@@ -182,6 +224,8 @@ pub struct Connection {
     queues: Option<Arc<Queues>>,
     side: Side,
     outbox: Outbox,
+    /// Receives the descriptors that come with messages; without it, they are closed.
+    files: Option<MemoryFiles>,
 }
 
 /// The largest number of unsolicited packets, messages and notices, that the client reads within a
@@ -201,6 +245,7 @@ impl Connection {
             queues: end.queues().map(Arc::clone),
             side: Side::Client,
             outbox,
+            files: None,
         }
     }
 
@@ -210,20 +255,30 @@ impl Connection {
             queues: end.queues().map(Arc::clone),
             side: Side::Host,
             outbox,
+            files: None,
         }
+    }
+
+    /// Has the descriptors that come with messages go there.
+    #[must_use]
+    pub fn receive_files(self, files: Option<MemoryFiles>) -> Self {
+        Self { files, ..self }
     }
 
     /// Serves the connection until it ends or the outbox is closed. Calls `on_message` for each message
     /// of the other side. Disconnects the end of a socket carrier before it returns.
     pub async fn run<M: DeserializeOwned>(
         self,
-        stream: impl AsyncRead + AsyncWrite,
+        stream: ControlStream,
         mut on_message: impl FnMut(M),
     ) -> Result {
-        let (reader, mut writer) = tokio::io::split(stream);
+        let ControlStream::UdSocket(socket) = &stream;
+        let socket = socket.inner();
+        let files = self.files.as_ref();
+        let reader = PacketReader::new(socket, files);
         let queues = self.queues.as_deref();
-        let reading = read_all(BufReader::new(reader), queues, self.side, &mut on_message);
-        let writing = write_all(&mut writer, queues, self.side, &self.outbox);
+        let reading = read_all(reader, queues, self.side, &mut on_message);
+        let writing = write_all(&stream, queues, self.side, &self.outbox);
         let ended = tokio::select! {
             biased;
             ended = reading => ended,
@@ -232,21 +287,142 @@ impl Connection {
         if let Some(queues) = queues {
             queues.disconnect();
         }
+        if let Some(files) = files {
+            files.close();
+        }
         ended
     }
 }
 
+/// Reads packets and the descriptors that come with them.
+struct PacketReader<'a> {
+    socket: &'a UnixStream,
+    files: Option<&'a MemoryFiles>,
+    /// What was read of the next packet's prefix.
+    prefix: [u8; PREFIX_BYTES],
+    held: usize,
+}
+
+/// The most descriptors that are received at a time: as many as the client sends with one message.
+const DESCRIPTORS_MAX: usize = 1;
+
+impl<'a> PacketReader<'a> {
+    const fn new(socket: &'a UnixStream, files: Option<&'a MemoryFiles>) -> Self {
+        Self {
+            socket,
+            files,
+            prefix: [0; PREFIX_BYTES],
+            held: 0,
+        }
+    }
+
+    /// Reads a packet's payload, and returns its kind. The prefix of the next packet comes with it, so
+    /// that a stream of packets takes one system call for each.
+    async fn read(&mut self, payload: &mut Block) -> Result<u8> {
+        let Self { socket, files, .. } = *self;
+        while self.held < PREFIX_BYTES {
+            let rest = IoSliceMut::new(&mut self.prefix[self.held..]);
+            self.held += receive(socket, files, &mut [rest]).await?;
+        }
+        let (length, kind) = Packet::length(self.prefix)?;
+        self.held = 0;
+        let mut rest = payload.refill(length)?;
+        while !rest.is_empty() {
+            let length = rest.len();
+            let slices = &mut [IoSliceMut::new(rest), IoSliceMut::new(&mut self.prefix)];
+            let received = receive(socket, files, slices).await?;
+            rest = &mut rest[received.min(length)..];
+            self.held = received.saturating_sub(length);
+        }
+        Ok(kind)
+    }
+}
+
+/// Receives bytes, at least one. The descriptors that come with them go to `files`.
+async fn receive(
+    socket: &UnixStream,
+    files: Option<&MemoryFiles>,
+    slices: &mut [IoSliceMut<'_>],
+) -> Result<usize> {
+    poll_fn(|context| {
+        loop {
+            ready!(socket.poll_read_ready(context))?;
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let received = socket.try_io(Interest::READABLE, || {
+                let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+                Ok(recvmsg(socket, slices, &mut ancillary, flags)?.bytes)
+            });
+            // Owned before anything else: without a receiver they are closed.
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(rights) = message {
+                    rights.for_each(|file| {
+                        if let Some(files) = files {
+                            files.push(file);
+                        }
+                    });
+                }
+            }
+            match received {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                received => return Poll::Ready(received),
+            }
+        }
+    })
+    .await
+    .map_err(|error| end_or(error, "cannot read from the control socket"))
+}
+
+/// Sends all of `first` and `second`; the descriptor goes with the first byte.
+async fn send(
+    socket: &UnixStream,
+    first: &[u8],
+    second: &[u8],
+    mut file: Option<OwnedFd>,
+) -> Result {
+    let mut sent = 0;
+    while sent < first.len() + second.len() {
+        let write = || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            let files = file.as_ref().map(|file| [file.as_fd()]);
+            if let Some(files) = &files {
+                ancillary.push(SendAncillaryMessage::ScmRights(files));
+            }
+            let slices = [
+                IoSlice::new(first.get(sent..).unwrap_or_default()),
+                IoSlice::new(&second[sent.saturating_sub(first.len())..]),
+            ];
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            Ok(sendmsg(socket, &slices, &mut ancillary, flags)?)
+        };
+        match socket.async_io(Interest::WRITABLE, write).await {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => {
+                let io = |error| end_or(error, "cannot write to the control socket");
+                sent += result.map_err(io)?;
+                file = None;
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn read_all<M: DeserializeOwned>(
-    mut reader: impl AsyncRead + Unpin,
+    mut reader: PacketReader<'_>,
     queues: Option<&Queues>,
     side: Side,
     on_message: &mut impl FnMut(M),
 ) -> Result {
-    let mut payload = Vec::new();
+    let mut payload = Block::default();
     let mut pace = (side == Side::Client).then(|| Pace::new(UNSOLICITED_MAX));
     loop {
         let mut unsolicited = None;
-        match read_packet(&mut reader, &mut payload).await? {
+        let kind = reader.read(&mut payload).await?;
+        match Packet::decode(kind, payload.unread())? {
             Packet::Message(payload) => {
                 unsolicited = Some(payload.len());
                 on_message(control::decode_message(payload)?);
@@ -255,11 +431,15 @@ async fn read_all<M: DeserializeOwned>(
                 Some(queues) if side == Side::Client && lane == HOME_LANE => {
                     unsolicited = Some(bytes.len());
                     let incoming = &queues.to_client;
-                    if !incoming.push_within(lane, bytes, NOTICE_BYTES_MAX)? {
+                    payload.skip(LANE_BYTES);
+                    if !incoming.push_within(lane, &mut payload, NOTICE_BYTES_MAX)? {
                         return violation("more notices than can be kept");
                     }
                 }
-                Some(queues) => deliver(queues, side, lane, bytes).await?,
+                Some(queues) => {
+                    payload.skip(LANE_BYTES);
+                    deliver(queues, side, lane, &mut payload).await?;
+                }
                 None => return violation("frames on the control socket"),
             },
             Packet::Cancel { lane, word } => match queues {
@@ -276,10 +456,13 @@ async fn read_all<M: DeserializeOwned>(
 }
 
 /// Waits for space: unread bytes block the other side and do not fill this side's memory.
-async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, bytes: &[u8]) -> Result {
+async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, block: &mut Block) -> Result {
     let incoming = queues.incoming(side);
-    let mut rest = &bytes[incoming.push(lane, bytes)?..];
-    while !rest.is_empty() {
+    loop {
+        incoming.push_block(lane, block)?;
+        if block.unread().is_empty() {
+            return Ok(());
+        }
         if side == Side::Client && !queues.leases.is_leased(lane) {
             return violation("frames on a lane that no call uses");
         }
@@ -287,66 +470,63 @@ async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, bytes: &[u8]) ->
         if queues.is_gone() {
             return Err(ProtocolError::Disconnected);
         }
-        rest = &rest[incoming.push(lane, rest)?..];
     }
-    Ok(())
 }
 
 async fn write_all(
-    writer: &mut (impl AsyncWrite + Unpin),
+    mut stream: &ControlStream,
     queues: Option<&Queues>,
     side: Side,
     outbox: &Outbox,
 ) -> Result {
-    let io = |error| end_or(error, "cannot write to the control socket");
+    let ControlStream::UdSocket(socket) = stream;
+    let socket = socket.inner();
     loop {
-        let mut packets = Vec::new();
-        let mut more = true;
         tokio::select! {
             messages = outbox.take() => match messages {
-                Some(messages) => packets = messages.concat(),
-                None => more = false,
+                Some(packets) => for OutboundPacket { bytes, file } in packets {
+                    send(socket, &bytes, &[], file).await?;
+                },
+                None => break,
             },
-            gathered = gather(queues, side, &mut packets) => gathered?,
+            marks = marks(queues, side) => if let Some(queues) = queues {
+                send_marked(socket, queues, side, marks).await?;
+            },
         }
-        writer.write_all(&packets).await.map_err(io)?;
-        if !more {
-            writer.flush().await.map_err(io)?;
-            return writer.shutdown().await.map_err(io);
-        }
+    }
+    let io = |error| end_or(error, "cannot write to the control socket");
+    stream.flush().await.map_err(io)?;
+    stream.shutdown().await.map_err(io)
+}
+
+/// What the lanes have to send; never anything without queues.
+async fn marks(queues: Option<&Queues>, side: Side) -> Marks {
+    match queues {
+        Some(queues) => queues.outgoing(side).notifier.marks().await,
+        None => std::future::pending().await,
     }
 }
 
-/// Appends what the lanes have to send, as packets.
-async fn gather(queues: Option<&Queues>, side: Side, packets: &mut Vec<u8>) -> Result {
-    let Some(queues) = queues else {
-        return std::future::pending().await;
-    };
+/// Sends the marked cancel words, and a block of each marked lane.
+async fn send_marked(socket: &UnixStream, queues: &Queues, side: Side, marks: Marks) -> Result {
     let outgoing = queues.outgoing(side);
-    let marks = outgoing.notifier.marks().await;
     for lane in LaneNumber::all() {
         if marks.cancels & lane.bit() != 0 && side == Side::Client {
-            // A packet of six bytes always fits.
-            let _ = control::encode_cancel(packets, lane, queues.cancel(lane));
+            let packet = control::cancel_packet(lane, queues.cancel(lane));
+            send(socket, &packet, &[], None).await?;
         }
         if marks.ready & lane.bit() == 0 {
             continue;
         }
-        let mut bytes = Vec::new();
-        let reserved = bytes
-            .try_reserve_exact(DATA_BYTES)
-            .and_then(|()| packets.try_reserve(PACKET));
-        reserved.map_err(|_| ProtocolError::Memory { bytes: PACKET })?;
-        let pulled = outgoing.pull(lane, DATA_BYTES, |part| bytes.extend_from_slice(part));
-        if pulled == DATA_BYTES {
-            // There may be more, which is sent after the other lanes.
-            outgoing.notifier.mark_ready(lane);
-        }
-        if !bytes.is_empty() {
-            let _ = control::encode_data(packets, lane, &bytes);
+        if let Some(block) = outgoing.pop(lane) {
+            let prefix = control::data_prefix(lane, block.unread().len());
+            send(socket, &prefix, block.unread(), None).await?;
+            outgoing.give_back(lane, block);
+            if outgoing.held(lane) > 0 {
+                // Sent after the other lanes.
+                outgoing.notifier.mark_ready(lane);
+            }
         }
     }
     Ok(())
 }
-
-const PACKET: usize = PREFIX_BYTES + control::PACKET_BYTES;

@@ -8,13 +8,14 @@
 mod reader;
 mod tag;
 mod token;
+mod write_back;
 mod writer;
 
 pub use reader::{COMPOUND_VALUES, PAUSE_VALUES, ValueReader, is_pause_due};
 pub(crate) use tag::codes;
-pub use tag::{ClientKind, ElementKind, ErrorClass, HostKind, IteratorStep};
+pub use tag::{
+    CallableForm, ClientKind, ElementKind, ErrorClass, FunctionKind, HostKind, IteratorStep,
+};
 pub use token::{Number, Packed, Token, Units, Words};
+pub use write_back::{Change, ChangeKind, ChangeReader, ReadChange, read_changes};
 pub use writer::{Open, ValueWriter};
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,7 @@ use crate::codec::{Scalar, Source};
 use crate::error::{ProtocolError, Result, malformed};
 use crate::ids::SlotId;
 use crate::limits::{LimitKind, Limits};
+use crate::memory::Region;
 
 /// Reads one block: the compounds of everything read through one reader share a numbering.
 ///
@@ -345,6 +346,18 @@ impl<'a> ValueReader<'a> {
                 }
             }
             Tag::Buffer => self.buffer()?,
+            Tag::SharedBuffer => self.shared_buffer()?,
+            Tag::SharedText => {
+                let id = self.memory_id(at)?;
+                let (file, offset, length) = (self.take()?, self.take()?, self.take_u64()?);
+                self.spend_bytes(usize::try_from(length).unwrap_or(usize::MAX))?;
+                Token::SharedText(Region {
+                    id,
+                    file,
+                    offset,
+                    length,
+                })
+            }
             Tag::Error => {
                 let index = self.enter()?;
                 let id = SlotId::new(self.take_u32()?);
@@ -360,15 +373,9 @@ impl<'a> ValueReader<'a> {
 
     fn buffer(&mut self) -> Result<Token<'a>> {
         let at = self.position();
-        let index = self.number()?;
-        let element = ElementKind::from_code(self.take_u8()?)
-            .ok_or(ProtocolError::malformed("an unknown kind of buffer", at))?;
-        let id = SlotId::new(self.take_u32()?);
-        let writable = self.take_bool()?;
-        let length = usize::try_from(self.take_u64()?).map_err(|_| self.short())?;
-        if !length.is_multiple_of(element.size()) {
-            return malformed("a buffer that ends inside an element", at);
-        }
+        let (index, element, id, writable) = self.buffer_head(at)?;
+        let length =
+            usize::try_from(self.whole_elements(at, element)?).map_err(|_| self.short())?;
         self.spend(COMPOUND_VALUES - 1)?;
         self.spend_bytes(length)?;
         Ok(Token::Buffer {
@@ -378,6 +385,55 @@ impl<'a> ValueReader<'a> {
             writable,
             bytes: self.take_bytes(length)?,
         })
+    }
+
+    fn shared_buffer(&mut self) -> Result<Token<'a>> {
+        let at = self.position();
+        let (index, element, id, writable) = self.buffer_head(at)?;
+        let memory = self.memory_id(at)?;
+        let file = self.take_u32()?;
+        let offset = self.take_u64()?;
+        let length = self.whole_elements(at, element)?;
+        self.spend(COMPOUND_VALUES - 1)?;
+        Ok(Token::SharedBuffer {
+            index,
+            element,
+            id,
+            writable,
+            region: Region {
+                id: memory,
+                file,
+                offset,
+                length,
+            },
+        })
+    }
+
+    fn memory_id(&mut self, at: usize) -> Result<SlotId> {
+        let what = "shared memory without an id";
+        SlotId::new(self.take_u32()?).ok_or(ProtocolError::malformed(what, at))
+    }
+
+    /// The number of a buffer, its element type, its id, and whether it is writable.
+    fn buffer_head(&mut self, at: usize) -> Result<(u32, ElementKind, Option<SlotId>, bool)> {
+        let index = self.number()?;
+        let element = ElementKind::from_code(self.take_u8()?)
+            .ok_or(ProtocolError::malformed("an unknown kind of buffer", at))?;
+        Ok((
+            index,
+            element,
+            SlotId::new(self.take_u32()?),
+            self.take_bool()?,
+        ))
+    }
+
+    /// The length of a buffer in bytes.
+    fn whole_elements(&mut self, at: usize, element: ElementKind) -> Result<u64> {
+        let length = self.take_u64()?;
+        if !length.is_multiple_of(element.size() as u64) {
+            return malformed("a buffer that ends inside an element", at);
+        }
+        Ok(length)
     }
 
     #[inline]
@@ -482,15 +538,3 @@ impl<'a> ValueReader<'a> {
 
 /// The tag and the length of a key.
 const KEY_BYTES: usize = 5;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_due_once_in_each_run_of_items() {
-        let items = PAUSE_VALUES as usize;
-        let due: Vec<usize> = (0..3 * items).filter(|&at| is_pause_due(at)).collect();
-        assert_eq!(due, [items - 1, 2 * items - 1, 3 * items - 1]);
-    }
-}

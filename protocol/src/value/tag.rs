@@ -57,6 +57,8 @@ codes! {
         Own = 21,
         Lent = 22,
         RequestObject = 23,
+        SharedBuffer = 24,
+        SharedText = 25,
     }
 
     /// What a buffer is a view of bytes as. The first twelve are Node-API's typed array types.
@@ -126,6 +128,18 @@ codes! {
         Instance = 11,
     }
 
+    /// Which kind of function a callable of the client is in JavaScript.
+    pub enum FunctionKind {
+        /// An ordinary function.
+        Plain = 0,
+        /// A `GeneratorFunction`.
+        Generator = 1,
+        /// An `AsyncFunction`.
+        Async = 2,
+        /// An `AsyncGeneratorFunction`.
+        AsyncGenerator = 3,
+    }
+
     /// A step of an iterator that the client lends.
     pub enum IteratorStep {
         /// `next`
@@ -149,6 +163,38 @@ codes! {
         Aggregate = 7,
         /// A class of the addon's or of the client's own.
         Other = 8,
+    }
+}
+
+/// What function a callable of the client is: its code travels in the place of the class of an
+/// instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallableForm {
+    /// The kind of function.
+    pub kind: FunctionKind,
+    /// Whether `this` is sent before the arguments.
+    pub passes_this: bool,
+}
+
+impl CallableForm {
+    const PASSES_THIS: u32 = 1 << 8;
+
+    /// The code as it travels.
+    pub const fn code(self) -> u32 {
+        let this = if self.passes_this {
+            Self::PASSES_THIS
+        } else {
+            0
+        };
+        self.kind.code() as u32 | this
+    }
+
+    /// What the code means, if anything.
+    pub fn from_code(code: u32) -> Option<Self> {
+        let kind = u8::try_from(code & !Self::PASSES_THIS).ok();
+        let kind = kind.and_then(FunctionKind::from_code)?;
+        let passes_this = code & Self::PASSES_THIS != 0;
+        Some(Self { kind, passes_this })
     }
 }
 

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::tag::{ElementKind, ErrorClass};
 use crate::ids::SlotId;
+use crate::memory::Region;
 
 /// The beginning of a value; what follows a compound's token, the caller reads.
 ///
@@ -31,6 +32,8 @@ pub enum Token<'a> {
     Str(&'a str),
     /// A string with lone surrogates in it.
     Str16(Units<'a>),
+    /// As [`Self::Str`], with its UTF-8 in shared memory: it may be invalid, and may change.
+    SharedText(Region),
     /// A date in milliseconds since 1970 UTC.
     Date(f64),
     /// Nested: `count` values follow.
@@ -56,6 +59,17 @@ pub enum Token<'a> {
         /// Its bytes: a whole number of elements.
         bytes: &'a [u8],
     },
+    /// As [`Self::Buffer`], with its bytes in shared memory.
+    SharedBuffer {
+        index: u32,
+        element: ElementKind,
+        /// The host's lent object, if there is one.
+        id: Option<SlotId>,
+        /// Whether the receiver may change them.
+        writable: bool,
+        /// Where the bytes are: a whole number of elements. It may lie outside of the sender's memory.
+        region: Region,
+    },
     /// Nested: five values (name, message, code, stack, cause) follow, then
     /// [`super::ValueReader::own_fields`] pairs of a key and a value.
     Error {
@@ -75,7 +89,7 @@ pub enum Token<'a> {
         id: SlotId,
         /// A `HostKind` or `ClientKind` code.
         kind: u8,
-        /// The host's class id, or zero.
+        /// The host's class id, a `CallableForm` code, or zero.
         class: u32,
     },
     /// In a write-back block: a compound of the request. To be checked by the receiver.

@@ -5,6 +5,7 @@ use crate::codec;
 use crate::error::{ProtocolError, Result};
 use crate::ids::SlotId;
 use crate::limits::{LimitKind, Limits};
+use crate::memory::Region;
 
 /// Appends one block: the compounds of everything written through one writer share a numbering.
 ///
@@ -78,6 +79,12 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn put_u64(&mut self, value: u64) {
         codec::put(self.out, value);
+    }
+
+    /// The length of a list, as a field of four bytes.
+    pub fn put_count(&mut self, length: usize) -> Result {
+        self.put_u32(Self::count(length)?);
+        Ok(())
     }
 
     /// Makes room for fields and scalars of so many bytes, which are then written without fail.
@@ -312,6 +319,42 @@ impl<'a> ValueWriter<'a> {
         codec::put(self.out, bytes.len() as u64);
         self.out.extend_from_slice(bytes);
         Ok(open.index)
+    }
+
+    /// A buffer whose bytes lie in shared memory; otherwise as [`Self::buffer`]. `writable` says whether
+    /// the receiver may change them. The caller has counted the region's id as sent.
+    pub fn shared_buffer(
+        &mut self,
+        element: ElementKind,
+        id: Option<SlotId>,
+        writable: bool,
+        region: Region,
+    ) -> Result<u32> {
+        let open = self.begin(Tag::SharedBuffer)?;
+        codec::put(
+            self.out,
+            (element.code(), SlotId::wire(id), u8::from(writable)),
+        );
+        self.region(region);
+        Ok(open.index)
+    }
+
+    /// A string whose UTF-8 lies in shared memory. The caller has counted the region's id as sent.
+    pub fn shared_text(&mut self, region: Region) {
+        self.tag(Tag::SharedText);
+        self.region(region);
+    }
+
+    fn region(&mut self, region: Region) {
+        codec::put(self.out, region.id.get());
+        codec::put(self.out, region.file);
+        codec::put(self.out, region.offset);
+        codec::put(self.out, region.length);
+    }
+
+    /// Whether no container is open.
+    pub const fn is_outermost(&self) -> bool {
+        self.depth == 0
     }
 
     // Helpers.

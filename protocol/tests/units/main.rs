@@ -6,6 +6,10 @@
 )]
 
 mod calls;
+mod confinement;
 mod control;
+mod handshake;
 mod lent;
 mod pending;
+mod process_exit;
+mod value;

@@ -44,14 +44,14 @@ fn time<T>(name: &str, mut operation: impl FnMut() -> JsResult<T>) -> JsResult<(
 fn run(rt: Runtime) -> JsResult<()> {
     let key = rt.key_utf8(b"value")?;
     let object = rt.object()?;
-    rt.put(&object, &key, rt.int(1))?;
+    rt.put(&object, &key, Value::from(1))?;
     let array = rt.array_from((0..100).map(Value::from).collect())?;
     let text = rt.string_utf8(b"hello world")?;
     let accented = rt.string_utf8("héllo wörld".as_bytes())?;
 
-    time("int", || Ok(rt.int(black_box(5))))?;
-    time("number", || Ok(rt.number(black_box(5.5))))?;
-    let number = rt.number(5.5);
+    time("int", || Ok(Value::from(black_box(5))))?;
+    time("number", || Ok(Value::from(black_box(5.5))))?;
+    let number = Value::from(5.5);
     time("as_f64", || Ok(black_box(&number).as_f64()))?;
     time("kind of an object", || Ok(rt.kind(black_box(&object))))?;
     time("clone and drop of an object", || Ok(object.clone()))?;
@@ -70,13 +70,13 @@ fn run(rt: Runtime) -> JsResult<()> {
     time("utf16, 11 units", || Ok(rt.utf16(&text)?.len()))?;
     time("key_utf8", || rt.key_utf8(b"value"))?;
     time("get by key", || rt.get(&object, &key))?;
-    time("set by key", || rt.set(&object, &key, rt.int(2)))?;
+    time("set by key", || rt.set(&object, &key, Value::from(2)))?;
     time("set by name", || {
-        rt.set(&object, &rt.key_utf8(b"value")?, rt.int(2))
+        rt.set(&object, &rt.key_utf8(b"value")?, Value::from(2))
     })?;
     time("get by name", || rt.get(&object, &rt.key_utf8(b"value")?))?;
     time("get_index", || rt.get_index(&array, 50))?;
-    time("set_index", || rt.set_index(&array, 50, rt.int(1)))?;
+    time("set_index", || rt.set_index(&array, 50, Value::from(1)))?;
     time("own_property", || rt.own_property(&object, &key))?;
     time("own_keys of one", || rt.own_keys(&object))?;
     calls(rt)?;
@@ -87,7 +87,7 @@ fn run(rt: Runtime) -> JsResult<()> {
 fn calls(rt: Runtime) -> JsResult<()> {
     let name = rt.string_utf8(b"add")?;
     let native = rt.function(FunctionSpec::new(add, 1, [0; 3]).name(&name))?;
-    let args = [rt.int(1), rt.int(2)];
+    let args = [Value::from(1), Value::from(2)];
     time("function (make and free)", || {
         rt.function(FunctionSpec::new(add, 1, [0; 3]).name(&name))
     })?;

@@ -1,4 +1,5 @@
-//! The engine's allocator: the C library's, with a count of bytes, and arenas that stay allocated.
+//! The engine's allocator: the C library's, with a count of bytes, large blocks in shared memory, and
+//! arenas that stay allocated.
 //!
 //! The engine takes small blocks from arenas of 4 KiB, each for one block size. It frees an arena
 //! with its last block and builds the next one block by block, so an addon that makes some values
@@ -11,8 +12,11 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ops::RangeInclusive;
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 
 use rquickjs_sys as q;
+
+use crate::large_blocks::LargeBlocks;
 
 /// The sizes, in bytes, of the blocks for objects, strings, buffers and their parts, heads
 /// included.
@@ -32,6 +36,11 @@ const KEPT_BLOCKS_MAX: usize = 1_024;
 /// After how many freed arenas some are kept for the first time.
 const FREED_ARENAS_MIN: u32 = 16;
 
+thread_local! {
+    /// The allocator of this thread's engine.
+    static CURRENT: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+}
+
 /// The allocator of one engine.
 pub(crate) struct Allocator {
     rt: Cell<*mut q::JSRuntime>,
@@ -43,6 +52,8 @@ pub(crate) struct Allocator {
     kept_blocks: Cell<usize>,
     /// How many bytes the engine allocated so far, in arenas and large blocks.
     allocated: Cell<u64>,
+    /// Blocks in shared memory, once there is some.
+    pub(crate) large: Rc<LargeBlocks>,
     /// How often the engine called `malloc`.
     #[cfg(test)]
     mallocs: Cell<u32>,
@@ -66,6 +77,7 @@ impl Heap {
         };
         let allocator = NonNull::from(Box::leak(Box::new(Allocator::new())));
         let opaque = allocator.as_ptr().cast();
+        CURRENT.set(opaque);
         // SAFETY: E1, E14; the engine copies the structure, and `allocator` outlives it.
         let rt = unsafe { q::JS_NewRuntime2(&raw const functions, opaque) };
         let heap = Heap { rt, allocator };
@@ -86,6 +98,7 @@ impl Drop for Heap {
             // SAFETY: E1; nothing refers to the engine any more.
             unsafe { q::JS_FreeRuntime(self.rt) };
         }
+        CURRENT.set(ptr::null_mut());
         // SAFETY: E14; it was leaked in `new`, and the engine that used it is freed.
         drop(unsafe { Box::from_raw(self.allocator.as_ptr()) });
     }
@@ -99,6 +112,7 @@ impl Allocator {
             threshold: Cell::new(FREED_ARENAS_MIN),
             kept_blocks: Cell::new(KEPT_BLOCKS_MIN),
             allocated: Cell::new(0),
+            large: Rc::default(),
             #[cfg(test)]
             mallocs: Cell::new(0),
         }
@@ -190,6 +204,12 @@ unsafe extern "C" fn calloc(opaque: *mut c_void, count: q::size_t, size: q::size
     if fails(total) {
         return refused(total);
     }
+    if let Some(address) = allocator(opaque).large.allocate(total) {
+        return ptr::with_exposed_provenance_mut(address);
+    }
+    if allocator(opaque).large.is_beyond(total) {
+        return refused(total);
+    }
     // SAFETY: E14; any numbers are allowed.
     let block = unsafe { libc::calloc(count, size) };
     if block.is_null() {
@@ -228,12 +248,15 @@ unsafe extern "C" fn realloc(
     size: q::size_t,
 ) -> *mut c_void {
     let size = crate::size(size);
-    // SAFETY: E14; null has the size 0.
-    let before = unsafe { libc::malloc_usable_size(block) };
+    let before = usable(opaque, block);
     if size > before && fails(size) {
         return refused(size);
     }
     allocator(opaque).count(size.saturating_sub(before));
+    if allocator(opaque).large.contains(block.addr()) {
+        // SAFETY: E14; the engine gives the block, of this size, up if this succeeds.
+        return unsafe { move_large(opaque, block, before, size) };
+    }
     // SAFETY: E14; the engine gives the block up if this succeeds.
     let moved = unsafe { libc::realloc(block, size) };
     if moved.is_null() && size > 0 {
@@ -242,7 +265,38 @@ unsafe extern "C" fn realloc(
     moved
 }
 
+/// Resizes a block in shared memory, which may move to the C library's heap if it becomes small.
+unsafe fn move_large(
+    opaque: *mut c_void,
+    block: *mut c_void,
+    before: usize,
+    size: usize,
+) -> *mut c_void {
+    let large = &allocator(opaque).large;
+    if size <= before && large.is_large(size) {
+        return block;
+    }
+    let moved = match large.allocate(size) {
+        Some(address) => ptr::with_exposed_provenance_mut(address),
+        None if large.is_beyond(size) => return refused(size),
+        // SAFETY: E14; any number is allowed.
+        None => unsafe { libc::malloc(size) },
+    };
+    if moved.is_null() {
+        return refused(size);
+    }
+    // SAFETY: E14; both have that many bytes, and are different blocks.
+    unsafe { block.copy_to_nonoverlapping(moved, before.min(size)) };
+    large.free(block.addr());
+    moved
+}
+
 unsafe extern "C" fn free(opaque: *mut c_void, block: *mut c_void) {
+    let large = &allocator(opaque).large;
+    if large.contains(block.addr()) {
+        large.free(block.addr());
+        return;
+    }
     // SAFETY: E14; null has the size 0.
     if ARENA_SIZES.contains(&unsafe { libc::malloc_usable_size(block) }) {
         let freed = &allocator(opaque).freed_arenas;
@@ -253,8 +307,18 @@ unsafe extern "C" fn free(opaque: *mut c_void, block: *mut c_void) {
 }
 
 unsafe extern "C" fn usable_size(block: *const c_void) -> q::size_t {
+    // The engine passes no pointer to the allocator here.
+    usable(CURRENT.get(), block.cast_mut()) as q::size_t
+}
+
+/// How many bytes a block has; 0 for null.
+fn usable(opaque: *mut c_void, block: *mut c_void) -> usize {
+    // Null without an engine: nothing lies in shared memory then.
+    if !opaque.is_null() && allocator(opaque).large.contains(block.addr()) {
+        return allocator(opaque).large.size(block.addr());
+    }
     // SAFETY: E14; null has the size 0.
-    unsafe { libc::malloc_usable_size(block.cast_mut()) as q::size_t }
+    unsafe { libc::malloc_usable_size(block) }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::ffi::c_void;
 
+use hostd_shm::SharedBytes;
 use rquickjs_sys as q;
 
 use crate::finalizer::queue;
@@ -29,8 +30,13 @@ pub struct DataPointer {
 enum Backing {
     /// Bytes of ours.
     Owned(Vec<u8>),
-    /// Foreign bytes: the token that is queued when they are no longer used, and their number.
-    External(FinalizerToken, usize),
+    /// Foreign bytes: the token that is queued when they are no longer used, their number, and what keeps
+    /// them mapped if they lie in shared memory.
+    External(
+        FinalizerToken,
+        usize,
+        #[expect(dead_code, reason = "its drop is what matters")] Option<SharedBytes>,
+    ),
 }
 
 /// Frees (size 0) or resizes the bytes of a buffer; it may run inside a finalizer (E5).
@@ -58,17 +64,18 @@ unsafe extern "C" fn reallocate(
             vector.resize(size, 0);
             vector.as_mut_ptr().cast()
         }
-        Backing::External(token, length) => {
+        Backing::External(token, length, _) => {
+            let (token, length) = (*token, *length);
             let mut vector = Vec::new();
             if vector.try_reserve_exact(size).is_err() {
                 return std::ptr::null_mut();
             }
-            let kept = size.min(*length);
+            let kept = size.min(length);
             // SAFETY: E4; the foreign memory has `length` bytes until its token is queued.
             vector
                 .extend_from_slice(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), kept) });
             vector.resize(size, 0);
-            queue(*token);
+            queue(token);
             let start = vector.as_mut_ptr();
             *backing = Backing::Owned(vector);
             start.cast()
@@ -79,7 +86,7 @@ unsafe extern "C" fn reallocate(
 impl Backing {
     /// Frees our bytes, or gives foreign ones back to their owner.
     fn release(self) {
-        if let Backing::External(token, _) = self {
+        if let Backing::External(token, _, _) = self {
             queue(token);
         }
     }
@@ -102,10 +109,13 @@ impl Runtime {
         self.adopt(raw)
     }
 
-    /// A buffer that takes over the bytes without copying.
+    /// A buffer that takes over the bytes without copying, unless its bytes are to lie in shared memory.
     pub fn array_buffer_from(self, bytes: Vec<u8>) -> JsResult {
         self.check_length(bytes.len())?;
         let length = bytes.len();
+        if self.shares(length) {
+            return self.array_buffer_copy(&bytes);
+        }
         let mut backing = Box::new(Backing::Owned(bytes));
         let Backing::Owned(vector) = &mut *backing else {
             return self.array_buffer_copy(&[]);
@@ -137,7 +147,27 @@ impl Runtime {
         } else {
             std::ptr::with_exposed_provenance_mut(address)
         };
-        self.adopt_backing(start, length, Box::new(Backing::External(token, length)))
+        self.adopt_backing(
+            start,
+            length,
+            Box::new(Backing::External(token, length, None)),
+        )
+    }
+
+    /// A buffer over bytes in shared memory. The token is queued when they are no longer used, or at
+    /// once if this fails.
+    pub fn shared_memory_buffer(self, shared: SharedBytes, token: FinalizerToken) -> JsResult {
+        let length = shared.len();
+        if let Err(thrown) = self.check_length(length) {
+            queue(token);
+            return Err(thrown);
+        }
+        let start = std::ptr::with_exposed_provenance_mut(shared.address());
+        self.adopt_backing(
+            start,
+            length,
+            Box::new(Backing::External(token, length, Some(shared))),
+        )
     }
 
     fn adopt_backing(self, start: *mut u8, length: usize, backing: Box<Backing>) -> JsResult {
@@ -311,6 +341,19 @@ impl Runtime {
         true
     }
 
+    /// Copies the bytes of one buffer or view to another one, as many as both have.
+    pub fn copy_between(self, from: &Value, to: &Value) {
+        let (Some((from, length)), Some((to, room))) = (self.raw_bytes(from), self.raw_bytes(to))
+        else {
+            return;
+        };
+        self.count_mutation();
+        if length.min(room) > 0 {
+            // SAFETY: E7; both have that many bytes, which may overlap.
+            unsafe { from.copy_to(to, length.min(room)) };
+        }
+    }
+
     /// A copy of the bytes of a buffer or view; `None` for other values.
     pub fn copy_bytes(self, value: &Value) -> JsResult<Option<Vec<u8>>> {
         let Some((start, length)) = self.raw_bytes(value) else {
@@ -326,6 +369,15 @@ impl Runtime {
             unsafe { bytes.set_len(length) };
         }
         Ok(Some(bytes))
+    }
+
+    /// Copies the first `length` bytes of a buffer or view to shared memory; false if it has fewer.
+    pub(crate) fn copy_to_shared(self, value: &Value, length: usize, target: &SharedBytes) -> bool {
+        let Some((start, all)) = self.raw_bytes(value) else {
+            return false;
+        };
+        // SAFETY: E7; copied at once, without a call into the engine.
+        length <= all && target.write(0, unsafe { std::slice::from_raw_parts(start, length) })
     }
 
     /// Returns whether the bytes of a buffer or view are exactly these.

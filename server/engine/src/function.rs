@@ -4,6 +4,7 @@
 //! data, so native functions have a class of their own. The engine checks no stack for it and makes
 //! no frame, so the stack is checked here. `prototype` is made when it is first read, as in V8.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rquickjs_sys as q;
@@ -11,7 +12,7 @@ use rquickjs_sys as q;
 use crate::classes::{Class, Payload};
 use crate::property::data_descriptor;
 use crate::record::Base;
-use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Value};
+use crate::{Attributes, Brand, Descriptor, JsResult, Runtime, Thrown, Value};
 
 /// The tag of this crate's own native functions. They need little stack and run when it is nearly
 /// exhausted too, to make the stack trace of that very error.
@@ -59,8 +60,9 @@ pub struct FunctionSpec<'a> {
     pub words: [usize; 3],
     /// Its `name`, a string; `None` for the empty one.
     pub name: Option<&'a Value>,
-    /// Its `length`.
-    pub length: u16,
+    /// Its `length`; `None` if [`RemoteHooks::length`](crate::RemoteHooks::length) reads it when it is
+    /// first needed.
+    pub length: Option<u16>,
     /// The brand that `this` must have; any other is a `TypeError` "Illegal invocation".
     pub receiver: Option<Brand>,
     /// Whether `new f()` works.
@@ -75,7 +77,7 @@ impl<'a> FunctionSpec<'a> {
             tag,
             words,
             name: None,
-            length: 0,
+            length: Some(0),
             receiver: None,
             constructible: true,
         }
@@ -92,6 +94,13 @@ impl<'a> FunctionSpec<'a> {
     #[must_use]
     pub fn receiver(mut self, brand: Brand) -> FunctionSpec<'a> {
         self.receiver = Some(brand);
+        self
+    }
+
+    /// With a `length` that is read when it is first needed.
+    #[must_use]
+    pub fn remote_length(mut self) -> FunctionSpec<'a> {
+        self.length = None;
         self
     }
 
@@ -114,7 +123,9 @@ pub(crate) struct FunctionPayload {
     receiver: u32,
     tag: u8,
     constructible: bool,
-    has_prototype: std::cell::Cell<bool>,
+    has_prototype: Cell<bool>,
+    /// Its `length` was not read yet.
+    lacks_length: Cell<bool>,
 }
 
 impl Payload for FunctionPayload {
@@ -223,8 +234,12 @@ fn construct(
     Ok(if result.is_object() { result } else { this })
 }
 
-/// The hooks that make `prototype` when it is first read, defined or deleted. Listing the keys does
-/// not make it (E9), so `Object.getOwnPropertyNames(f)` lacks it until then.
+/// The engine's flags of `length` and `name`.
+const HIDDEN: u32 = q::JS_PROP_CONFIGURABLE;
+
+/// The hooks that make `prototype`, and a `length` that is remote, when it is first read, defined or
+/// deleted. Listing the keys does not make them (E9), so `Object.getOwnPropertyNames(f)` lacks them
+/// until then.
 pub(crate) static EXOTIC_METHODS: q::JSClassExoticMethods = q::JSClassExoticMethods {
     get_own_property: Some(own_property_hook),
     get_own_property_names: None,
@@ -236,16 +251,20 @@ pub(crate) static EXOTIC_METHODS: q::JSClassExoticMethods = q::JSClassExoticMeth
 };
 
 /// Called for keys that do not exist. Refuses to delete a `prototype` that was not made yet, and
-/// makes it; reports any other key as deleted.
+/// makes it; reports any other key as deleted, a `length` that was not read among them.
 unsafe extern "C" fn delete_hook(
     _: *mut q::JSContext,
     function: q::JSValue,
     key: q::JSAtom,
 ) -> i32 {
+    if let Some(payload) = lazy_length_at(&function, key) {
+        payload.lacks_length.set(false);
+        return 1;
+    }
     i32::from(lazy_prototype_at(&function, key).is_none())
 }
 
-/// Makes a `prototype` that was not made yet, and lets the engine define the property.
+/// Makes a property that was not made yet, and lets the engine define it anew.
 unsafe extern "C" fn define_hook(
     ctx: *mut q::JSContext,
     function: q::JSValue,
@@ -255,6 +274,11 @@ unsafe extern "C" fn define_hook(
     setter: q::JSValue,
     flags: i32,
 ) -> i32 {
+    if lazy_length_at(&function, key).is_some()
+        && let Some(Err(thrown)) = read_length(&function)
+    {
+        return raise_code(thrown);
+    }
     lazy_prototype_at(&function, key);
     let flags = flags | q::JS_PROP_NO_EXOTIC.cast_signed();
     // SAFETY: E1, E2, E6, E8; the engine takes counts of its own.
@@ -268,17 +292,64 @@ fn lazy_prototype_at(function: &q::JSValue, key: q::JSAtom) -> Option<Value> {
     is_prototype.then(|| lazy_prototype(rt, Value::lent(function)))?
 }
 
+/// The function if `length` is the key and was not read yet.
+fn lazy_length_at(function: &q::JSValue, key: q::JSAtom) -> Option<&FunctionPayload> {
+    let rt = Runtime::current()?;
+    if key != rt.try_intrinsics()?.keys.length.atom {
+        return None;
+    }
+    let payload = rt.payload::<FunctionPayload>(Value::lent(function))?;
+    payload.lacks_length.get().then_some(payload)
+}
+
+/// Reads the `length` and makes it a property. JavaScript may run meanwhile, and may read it too.
+fn read_length(function: &q::JSValue) -> Option<JsResult> {
+    let rt = Runtime::current()?;
+    let function = Value::lent(function);
+    let payload = rt.payload::<FunctionPayload>(function)?;
+    let length = rt.remote_length(payload.words);
+    if let Ok(length) = &length
+        && payload.lacks_length.replace(false)
+    {
+        let flags = HIDDEN | q::JS_PROP_NO_EXOTIC;
+        let key = &rt.intrinsics().keys.length;
+        // A function that is not extensible any more keeps reading it.
+        let made = rt.put_with_flags(function, key, length.clone(), flags);
+        payload.lacks_length.set(!matches!(made, Ok(true)));
+    }
+    Some(length)
+}
+
+fn raise_code(thrown: Thrown) -> i32 {
+    if let Some(rt) = Runtime::current() {
+        rt.raise(thrown);
+    }
+    -1
+}
+
 unsafe extern "C" fn own_property_hook(
     _: *mut q::JSContext,
     found: *mut q::JSPropertyDescriptor,
     function: q::JSValue,
     key: q::JSAtom,
 ) -> i32 {
+    // SAFETY: E6; the engine passes null or a descriptor to fill.
+    let found = unsafe { found.as_mut() };
+    if lazy_length_at(&function, key).is_some() {
+        let Some(found) = found else { return 1 };
+        return match read_length(&function) {
+            Some(Ok(length)) => {
+                *found = data_descriptor(length, HIDDEN);
+                1
+            }
+            Some(Err(thrown)) => raise_code(thrown),
+            None => 0,
+        };
+    }
     let Some(prototype) = lazy_prototype_at(&function, key) else {
         return 0;
     };
-    // SAFETY: E6; the engine passes null or a descriptor to fill.
-    if let Some(found) = unsafe { found.as_mut() } {
+    if let Some(found) = found {
         *found = data_descriptor(prototype, q::JS_PROP_WRITABLE);
     }
     1
@@ -321,13 +392,16 @@ impl Runtime {
             receiver: spec.receiver.map_or(0, |brand| brand.0),
             tag: spec.tag,
             constructible: spec.constructible,
-            has_prototype: std::cell::Cell::new(false),
+            has_prototype: Cell::new(false),
+            lacks_length: Cell::new(spec.length.is_none()),
         };
         let prototype = &intrinsics.function_prototype;
         let function = self.object_of_class(Class::Function, prototype, payload)?;
-        let hidden = q::JS_PROP_CONFIGURABLE | q::JS_PROP_NO_EXOTIC;
-        let length = Value::from(i32::from(spec.length));
-        self.put_with_flags(&function, &intrinsics.keys.length, length, hidden)?;
+        let hidden = HIDDEN | q::JS_PROP_NO_EXOTIC;
+        if let Some(length) = spec.length {
+            let length = Value::from(i32::from(length));
+            self.put_with_flags(&function, &intrinsics.keys.length, length, hidden)?;
+        }
         let name = spec.name.unwrap_or(&intrinsics.empty_string).clone();
         self.put_with_flags(&function, &intrinsics.keys.name, name, hidden)?;
         if spec.constructible {

@@ -72,6 +72,13 @@ impl Runtime {
         unsafe { q::JS_IsConstructor(self.ctx(), value.0) }
     }
 
+    /// The engine's number of the class of an object, which is the same for all of one class; 0 for
+    /// what is no object.
+    pub fn class_number(self, value: &Value) -> u32 {
+        // SAFETY: E1, E2; the call borrows a live value.
+        unsafe { q::JS_GetClassID(value.0) }
+    }
+
     /// `left === right`.
     #[inline]
     pub fn strict_equals(self, left: &Value, right: &Value) -> bool {

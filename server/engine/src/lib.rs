@@ -60,7 +60,14 @@
 //!   or, between giving the hold up and taking it again, until the record's finalizer reports its
 //!   death.
 //! - **E14** Allocator functions get a live pointer to the `allocator`'s state, and only blocks
-//!   that the C library's allocator returned.
+//!   that the C library's allocator or `large_blocks` returned.
+//! - **E15** A text that the client has lent in shared memory does not change until it is released: the
+//!   host trusts the client, which may end it at any time.
+//! - **E16** Bytecode was written by an engine of the same version and build options, and is
+//!   unchanged.
+//! - **E17** The engine frees a module only when the resolution of its imports fails; before that it
+//!   is taken out of the table of modules. The pinned version has the byte that says whether a module
+//!   is resolved, and its status, where `module` reads them, which is checked at the first use.
 //!
 //! The lowest modules (`value`, `key`, `record` and the tables `classes`, `finalizers`, `holds`,
 //! `slots`, `intrinsics`) know no engine. `state` consists of them and defines [`Runtime`], to which
@@ -92,6 +99,9 @@ mod key;
 mod key_text;
 mod keys;
 mod kind;
+mod large_blocks;
+mod module;
+mod module_record;
 mod number;
 mod nursery;
 mod object;
@@ -104,6 +114,7 @@ mod remote;
 mod runtime;
 mod script;
 mod set;
+mod shared_bytes;
 mod shared_memory;
 mod slot;
 mod slots;
@@ -130,12 +141,16 @@ pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};
 pub use key::{Key, KeyRef};
 pub use keys::{KeyQuery, Keys};
 pub use kind::Kind;
+pub use large_blocks::MemoryPin;
 pub use promise::{Deferred, PromiseState};
 pub use property::{Attributes, Content, Descriptor, Property};
 pub use record::SlotData;
 pub use remote::RemoteClass;
 pub use runtime::{Engine, Memory, Options};
-pub use state::{EngineError, InterruptHook, JobErrorHook, RejectionHook, RemoteHooks, Runtime};
+pub use state::{
+    EngineError, InterruptHook, JobErrorHook, ModuleHooks, ModuleSource, RejectionHook,
+    RemoteHooks, Runtime,
+};
 pub use string::{Utf8, Utf16, Wtf8};
 pub use value::{JsResult, Thrown, Value};
 pub use weak::Weak;

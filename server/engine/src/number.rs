@@ -3,7 +3,7 @@
 
 use rquickjs_sys as q;
 
-use crate::{Runtime, Value};
+use crate::Value;
 
 impl Value {
     /// Reads a number.
@@ -83,25 +83,5 @@ fn wrap_far(double: f64) -> i32 {
         (double % RANGE) as i64 as i32
     } else {
         0
-    }
-}
-
-impl Runtime {
-    /// Makes a number.
-    #[inline]
-    pub fn number(self, value: f64) -> Value {
-        Value::from(value)
-    }
-
-    /// Makes a number from an integer.
-    #[inline]
-    pub fn int(self, value: i32) -> Value {
-        Value::from(value)
-    }
-
-    /// Makes a boolean.
-    #[inline]
-    pub fn boolean(self, value: bool) -> Value {
-        Value::from(value)
     }
 }

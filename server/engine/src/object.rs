@@ -85,6 +85,16 @@ impl Runtime {
         unsafe { q::JS_IsProxy(value.0) }
     }
 
+    /// The target and the handler of a proxy.
+    pub fn proxy_parts(self, proxy: &Value) -> JsResult<(Value, Value)> {
+        // SAFETY: E1, E2; the call borrows a live value.
+        let target = unsafe { q::JS_GetProxyTarget(self.ctx(), proxy.0) };
+        let target = self.adopt(target)?;
+        // SAFETY: E1, E2; as above.
+        let handler = unsafe { q::JS_GetProxyHandler(self.ctx(), proxy.0) };
+        Ok((target, self.adopt(handler)?))
+    }
+
     /// The prototype; a proxy's trap runs.
     #[inline]
     pub fn prototype(self, object: &Value) -> JsResult {

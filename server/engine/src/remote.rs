@@ -68,6 +68,18 @@ impl Runtime {
             .map(|payload| payload.id)
     }
 
+    /// Reads the `length` of a native function by the hooks; a panic becomes an exception.
+    pub(crate) fn remote_length(self, words: [usize; 3]) -> JsResult {
+        if !self.stack_ok() {
+            return Err(self.stack_overflow());
+        }
+        let Some(hooks) = self.state.remote.borrow().clone() else {
+            return Ok(Value::from(0));
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| hooks.length(self, words)));
+        outcome.unwrap_or_else(|_| Err(self.panicked()))
+    }
+
     /// Calls a hook for a remote object; a panic becomes an exception.
     fn call_hook<T>(
         self,

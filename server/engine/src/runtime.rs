@@ -12,7 +12,7 @@ use crate::allocator::Heap;
 use crate::holds::Nursery;
 use crate::intrinsics::Intrinsics;
 use crate::slots::Slots;
-use crate::state::{EngineError, Hooks, State, current, set_current};
+use crate::state::{EngineError, Hooks, Modules, State, current, set_current};
 use crate::{ErrorConstructor, Runtime, Thrown, Value, register, shared_memory};
 
 /// How the engine is set up.
@@ -93,6 +93,7 @@ impl Engine {
             intrinsics: OnceCell::new(),
             finalizers: RefCell::default(),
             remote: RefCell::new(None),
+            modules: Modules::default(),
             hooks: Hooks::default(),
             brands: Cell::new(0),
             collected: RefCell::default(),
@@ -135,6 +136,7 @@ impl Drop for Engine {
             let state = unsafe { self.state.as_mut() };
             let values = (
                 mem::take(&mut state.hooks),
+                state.modules.hooks.take(),
                 state.remote.take(),
                 mem::replace(&mut state.nursery, Nursery::new()),
                 mem::take(&mut state.slots),

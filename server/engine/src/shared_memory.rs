@@ -23,13 +23,14 @@ pub(crate) fn install(rt: *mut q::JSRuntime) {
     unsafe { q::JS_SetSharedArrayBufferFunctions(rt, &raw const functions) };
 }
 
-/// Allocates bytes for one buffer. On failure the exception is pending, as the engine requires.
+/// Allocates bytes for one buffer, all zero, so that large ones lie in memory that another process can be
+/// shown (see `large_blocks`). On failure the exception is pending, as the engine requires.
 unsafe extern "C" fn allocate(opaque: *mut c_void, size: q::size_t) -> *mut c_void {
     let Some(size) = size.checked_add(HEAD as q::size_t) else {
         return std::ptr::null_mut();
     };
     // SAFETY: E1, E12; the opaque pointer is the engine.
-    let block = unsafe { q::js_malloc_rt(opaque.cast(), size) }.cast::<u64>();
+    let block = unsafe { q::js_mallocz_rt(opaque.cast(), size) }.cast::<u64>();
     if block.is_null() {
         if let Some(state) = current() {
             // SAFETY: E1; the context is live while scripts run.

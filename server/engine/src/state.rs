@@ -6,12 +6,15 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use rquickjs_sys as q;
+use rustc_hash::FxHashMap;
 
 use crate::allocator::Allocator;
 use crate::classes::Classes;
 use crate::finalizers::Finalizers;
 use crate::holds::Nursery;
 use crate::intrinsics::Intrinsics;
+use crate::large_blocks::LargeBlocks;
+use crate::module_record::Module;
 use crate::slots::Slots;
 use crate::stack_trace::StackTraces;
 use crate::thread;
@@ -49,6 +52,7 @@ pub(crate) struct State {
     pub(crate) finalizers: RefCell<Finalizers>,
     pub(crate) remote: RefCell<Option<Rc<dyn RemoteHooks>>>,
     pub(crate) hooks: Hooks,
+    pub(crate) modules: Modules,
     pub(crate) brands: Cell<u32>,
     /// Where values that a native callback collects go (see `collection`).
     pub(crate) collected: RefCell<Vec<Value>>,
@@ -79,6 +83,10 @@ impl State {
     pub(crate) fn allocator(&self) -> &Allocator {
         // SAFETY: E14; the allocator is freed with the state.
         unsafe { self.allocator.as_ref() }
+    }
+
+    pub(crate) fn large_blocks(&self) -> &Rc<LargeBlocks> {
+        &self.allocator().large
     }
 }
 
@@ -186,6 +194,49 @@ pub trait RemoteHooks {
     /// Lists the own properties, integer keys first. For `Object.keys` and the like the engine
     /// then calls `get` for each of them.
     fn own_keys(&self, rt: Runtime, id: u64) -> JsResult<Vec<Key>>;
+    /// Reads the `length` of a native function with this data that was made without one.
+    fn length(&self, rt: Runtime, words: [usize; 3]) -> JsResult;
     /// Calls the object (`RemoteClass::Function` only).
     fn call(&self, rt: Runtime, id: u64, this: &Value, args: &[Value]) -> JsResult;
+}
+
+/// What a module is.
+#[derive(Debug)]
+pub enum ModuleSource {
+    /// The text of an ES module, a string.
+    Text(Value),
+    /// Values that are exported by name.
+    Exports {
+        /// The names.
+        names: Vec<String>,
+        /// The function that is called when the module is evaluated, and returns an array of the
+        /// values in the order of the names.
+        evaluate: Value,
+    },
+}
+
+/// Where modules come from.
+pub trait ModuleHooks {
+    /// The URL that a specifier means in a module or script. It is the name of the module.
+    fn resolve(
+        &self,
+        rt: Runtime,
+        specifier: &str,
+        base: &str,
+        attributes: &Value,
+    ) -> JsResult<String>;
+    /// What a module of that URL is.
+    fn load(&self, rt: Runtime, url: &str, attributes: &Value) -> JsResult<ModuleSource>;
+    /// Fills the `import.meta` of a module.
+    fn fill_meta(&self, rt: Runtime, url: &str, meta: &Value) -> JsResult<()>;
+}
+
+/// The modules of an engine.
+#[derive(Default)]
+pub(crate) struct Modules {
+    pub(crate) hooks: RefCell<Option<Rc<dyn ModuleHooks>>>,
+    /// E17: the modules that the engine has, by name and address.
+    pub(crate) known: RefCell<FxHashMap<String, Module>>,
+    /// What is imported by the module or script that the engine asked for last.
+    pub(crate) base: RefCell<String>,
 }

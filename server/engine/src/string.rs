@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::string::FromUtf8Error;
 
+use hostd_shm::SharedBytes;
 use rquickjs_sys as q;
 
 use crate::thread::engine;
@@ -81,7 +82,8 @@ impl Utf8 {
     #[inline]
     pub(crate) fn new(rt: Runtime, text: Wtf8) -> JsResult<Utf8> {
         let bytes = text.as_bytes();
-        let repaired = if is_ascii(bytes) {
+        // The engine writes valid text but for surrogates, which begin with this byte.
+        let repaired = if is_ascii(bytes) || !bytes.contains(&SURROGATE_LEAD) {
             None
         } else {
             let error = std::str::from_utf8(bytes).err();
@@ -96,7 +98,8 @@ impl Utf8 {
     pub fn as_str(&self) -> &str {
         match &self.repaired {
             Some(repaired) => repaired,
-            // SAFETY: E7; `new` found the immutable text to be UTF-8.
+            // SAFETY: E7; `new` found the immutable text to be UTF-8, or without surrogates, which are all
+            // that the engine writes besides.
             None => unsafe { std::str::from_utf8_unchecked(self.text.as_bytes()) },
         }
     }
@@ -217,6 +220,9 @@ fn repair(rt: Runtime, bytes: &[u8], first: usize) -> JsResult<String> {
 /// U+FFFD in UTF-8.
 const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
 
+/// The first byte of an encoded surrogate, and of the characters from U+D000 on.
+const SURROGATE_LEAD: u8 = 0xED;
+
 /// How long the head of a string's block is (E11).
 const HEAD: usize = 24;
 /// In its first word, besides the number of code units: they have 16 bits.
@@ -316,6 +322,13 @@ impl Runtime {
             )
         };
         self.adopt(raw)
+    }
+
+    /// Makes a string of WTF-8 in shared memory, which the other process must not change meanwhile.
+    pub fn string_shared(self, text: &SharedBytes) -> JsResult {
+        let start: *const u8 = std::ptr::with_exposed_provenance(text.address());
+        // SAFETY: E15; the bytes are mapped, and the client does not change a text that it has lent.
+        self.string_wtf8(unsafe { std::slice::from_raw_parts(start, text.len()) })
     }
 
     /// Makes a string whose code units are the bytes.

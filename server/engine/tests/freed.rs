@@ -62,6 +62,9 @@ impl RemoteHooks for Absent {
     fn own_keys(&self, _: Runtime, _: u64) -> JsResult<Vec<Key>> {
         Ok(Vec::new())
     }
+    fn length(&self, _: Runtime, _: [usize; 3]) -> JsResult {
+        Ok(Value::from(0))
+    }
     fn call(&self, _: Runtime, _: u64, _: &Value, _: &[Value]) -> JsResult {
         Ok(Value::UNDEFINED)
     }

@@ -24,3 +24,8 @@ pub const NODE_API_VERSION: i32 = abi::types::SUPPORTED_VERSION;
 pub fn libuv_version() -> String {
     abi::uv::version()
 }
+
+/// Name and message of an error by libuv's number, such as "ENOENT" for -2.
+pub fn libuv_error(number: i32) -> Option<(String, String)> {
+    abi::uv::error(number)
+}

@@ -7,28 +7,11 @@
 use hostd_engine::{FunctionSpec, Invocation, JsResult, NativeCall, Runtime, Thrown, Value};
 use hostd_napi::Host;
 
-use crate::native::{bytes, environment, text, timers};
-use crate::state::NodeState;
-
-/// The parts, by the name under which scripts load each other.
-const PARTS: [(&str, &str); 9] = [
-    ("errors", include_str!("js/errors.js")),
-    ("buffer", include_str!("js/buffer.js")),
-    ("text", include_str!("js/text.js")),
-    ("process", include_str!("js/process.js")),
-    ("console", include_str!("js/console.js")),
-    ("inspect", include_str!("js/inspect.js")),
-    ("clone", include_str!("js/clone.js")),
-    ("timers", include_str!("js/timers.js")),
-    ("abort", include_str!("js/abort.js")),
-];
-const GLOBALS: &str = include_str!("js/globals.js");
-
-/// The engine function tag of this module's native functions.
-const TAG: u8 = 32;
+use crate::native::{binding, builtins, bytes, environment, text, timers};
+use crate::state::{NodeState, TAG};
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 42] = [
+const FUNCTIONS: [(&str, NativeCall); 47] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -71,6 +54,11 @@ const FUNCTIONS: [(&str, NativeCall); 42] = [
     ("referenceTimer", timers::reference),
     ("addImmediate", timers::add_immediate),
     ("setTimerCalls", timers::set_calls),
+    ("builtinNames", builtins::names),
+    ("builtinFunction", builtins::function),
+    ("shapeNames", builtins::shape_names),
+    ("shape", builtins::shape),
+    ("functions", binding::functions),
 ];
 
 pub(crate) fn install(host: Host) -> Result<(), Thrown> {
@@ -80,19 +68,21 @@ pub(crate) fn install(host: Host) -> Result<(), Thrown> {
         let function = rt.function(FunctionSpec::new(call, TAG, [0; 3]).not_constructible())?;
         rt.set_strict(&native, &rt.key_utf8(name.as_bytes())?, function)?;
     }
-    let script = rt.eval_bootstrap(GLOBALS, "node:internal/globals")?;
+    let script = script(rt, "globals")?;
     rt.call(&script, &Value::UNDEFINED, std::slice::from_ref(&native))?;
     // A host's globals are made once: the cell is empty.
     let _ = NodeState::of(rt)?.load.set(rt.get_named(&native, "load")?);
     Ok(())
 }
 
+/// The function that a script consists of.
+fn script(rt: Runtime, name: &str) -> JsResult {
+    hostd_builtins::script(rt, name)
+        .unwrap_or_else(|| Err(rt.type_error("the host has no such script")))
+}
+
 /// `evaluate(name)`: the function that a part consists of.
 fn evaluate(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let name = rt.utf8(bytes::argument(call, 0))?;
-    let part = PARTS.iter().find(|(part, _)| *part == name.as_str());
-    let Some((name, source)) = part else {
-        return Err(rt.type_error("the globals have no such part"));
-    };
-    rt.eval_bootstrap(source, &format!("node:internal/{name}"))
+    script(rt, name.as_str())
 }

@@ -5,14 +5,19 @@
 //! functions in `native`; the event loop implements [`hostd_napi::NodeRuntime`].
 #![forbid(unsafe_code)]
 
+mod compression;
 mod decoders;
+mod digests;
 mod event_loop;
+mod files;
 mod globals;
 mod native;
 mod rejections;
 mod state;
+mod subprocess;
 mod timers;
 
+use hostd_engine::{JsResult, Value};
 use hostd_napi::{Host, HostOptions, OwnedHost, StartError};
 
 use state::NodeState;
@@ -33,4 +38,36 @@ pub fn start(options: HostOptions) -> Result<OwnedHost, StartError> {
         ))
     })?;
     Ok(host)
+}
+
+/// What `require` came to.
+#[derive(Debug)]
+pub enum Required {
+    /// The exports.
+    Loaded(Value),
+    /// A promise of the exports, of an ES module that waits for something.
+    Loading(Value),
+}
+
+/// What `require(specifier)` returns in a module of that folder; of what can be imported only, its
+/// namespace.
+///
+/// # Errors
+/// What it throws.
+pub fn require(host: Host, specifier: &str, folder: &str) -> JsResult<Required> {
+    let rt = host.runtime();
+    let Some(load) = NodeState::of(rt)?.load.get() else {
+        return Err(rt.type_error("this host has no globals"));
+    };
+    let realm = rt.call(load, &Value::UNDEFINED, &[rt.string_utf8(b"realm")?])?;
+    let require = rt.get_named(&realm, "requireFrom")?;
+    let args = [specifier, folder].map(|text| rt.string_utf8(text.as_bytes()));
+    let [specifier, folder] = args;
+    let found = rt.call(&require, &realm, &[specifier?, folder?])?;
+    let value = rt.get_index(&found, 1)?;
+    Ok(if rt.to_bool(&rt.get_index(&found, 0)?) {
+        Required::Loading(value)
+    } else {
+        Required::Loaded(value)
+    })
 }

@@ -7,9 +7,16 @@ use std::collections::VecDeque;
 use hostd_engine::{ErrorConstructor, JsResult, Runtime, Value};
 use hostd_napi::Host;
 
+use crate::compression::Streams;
 use crate::decoders::Decoders;
+use crate::digests::Hashes;
+use crate::files::Files;
 use crate::rejections::Rejections;
+use crate::subprocess::Programs;
 use crate::timers::Timers;
+
+/// The engine function tag of this crate's native functions.
+pub(crate) const TAG: u8 = 32;
 
 /// The Node around one host. Scripts set the `OnceCell`s when they are first evaluated.
 #[derive(Debug, Default)]
@@ -31,6 +38,11 @@ pub(crate) struct NodeState {
     pub(crate) listener: OnceCell<Value>,
     pub(crate) buffer_prototype: OnceCell<Value>,
     pub(crate) decoders: RefCell<Decoders>,
+    /// What `fs` has open.
+    pub(crate) files: RefCell<Files>,
+    pub(crate) streams: RefCell<Streams>,
+    pub(crate) hashes: RefCell<Hashes>,
+    pub(crate) programs: RefCell<Programs>,
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@
     reason = "helpers of tests are not recognised as tests"
 )]
 
+#[expect(dead_code, reason = "other programs of tests use the rest")]
 mod harness;
 
 use std::time::{Duration, Instant};

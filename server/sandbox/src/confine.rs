@@ -244,11 +244,6 @@ fn allowed(policy: &Policy, jailed: bool, landlock: u32) -> Allowed {
 }
 
 fn filter(alone: &SingleThreaded, allowed: &Allowed) -> Result<String, Failure> {
-    if cfg!(not(target_arch = "x86_64")) {
-        return Err(Failure::because(
-            "the system-call filter exists for x86-64 only",
-        ));
-    }
     crash::guard().map_err(Failure::of("sigaction"))?;
     let program = if allowed.diagnose {
         diagnose::prepare(allowed.jailed)?;

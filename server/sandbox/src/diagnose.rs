@@ -1,12 +1,5 @@
 //! The records of denied system calls, which the handler in `gate.rs` adds while the process runs
 //! on.
-#![cfg_attr(
-    not(target_arch = "x86_64"),
-    expect(
-        dead_code,
-        reason = "nothing is intercepted there, so nothing is recorded"
-    )
-)]
 
 use std::fmt;
 use std::os::fd::IntoRawFd as _;

@@ -29,6 +29,9 @@
     reason = "island 4: system calls without a safe wrapper; see the invariants above"
 )]
 
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("the host runs on x86-64 only: see docs/sandbox.md");
+
 pub mod advice;
 mod confine;
 pub mod crash;

@@ -51,6 +51,8 @@ pub const SYSTEM_READ: &[&str] = &[
     "/usr/local/lib",
     "/nix/store",
     "/etc/ld.so.cache",
+    // Packages read there which C library the system has.
+    "/usr/bin/ldd",
     "/usr/share/zoneinfo",
     "/usr/share/locale",
     "/usr/share/fonts",

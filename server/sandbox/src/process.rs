@@ -65,13 +65,14 @@ pub fn no_core_dumps() -> Result<(), StepError> {
 }
 
 #[cfg(target_env = "gnu")]
-/// The largest block that comes from the heap rather than from a mapping of its own, in bytes.
-const HEAP_BLOCK_MAX: i32 = 8 << 20;
+/// The largest block that comes from the heap rather than from a mapping of its own, in bytes: the most that
+/// the C library allows.
+const HEAP_BLOCK_MAX: i32 = 32 << 20;
 #[cfg(target_env = "gnu")]
 /// The free memory at the end of the heap that is kept, in bytes.
-const KEPT_MAX: i32 = 16 << 20;
+const KEPT_MAX: i32 = 64 << 20;
 
-/// Has the allocator keep up to 16 MiB of freed memory for the next allocation.
+/// Has the allocator keep up to 64 MiB of freed memory for the next allocation.
 ///
 /// By default it returns more than 128 KiB at the end of the heap to the system, and maps each
 /// buffer from that size on separately: for a host that receives one buffer after another the

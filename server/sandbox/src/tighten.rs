@@ -4,8 +4,6 @@
 //! be made executable, neither written memory nor a file. A hostile addon has run code by then, and
 //! could fake the success of this step; the layers before this one confine it.
 
-use rustix::io::Errno;
-
 use crate::StepError;
 use crate::policy::Policy;
 use crate::seccomp;
@@ -31,9 +29,6 @@ impl Tightening {
     /// # Errors
     /// The kernel refuses, for instance because a thread has installed a filter of its own.
     pub fn apply(self) -> Result<(), StepError> {
-        if cfg!(not(target_arch = "x86_64")) {
-            return Err(StepError::refused("tighten", "seccomp")(Errno::NOSYS));
-        }
         let program = seccomp::emit_over(&seccomp::after_loading(self.diagnose));
         seccomp::install_everywhere(&program).map_err(StepError::refused("tighten", "seccomp"))
     }

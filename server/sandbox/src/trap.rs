@@ -60,7 +60,6 @@ impl FilteredCall {
         paths.second.map(usize::from)
     }
 
-    #[cfg(target_arch = "x86_64")]
     pub(crate) fn arguments(&self, context: &libc::ucontext_t) -> [u64; 6] {
         use libc::{REG_R8, REG_R9, REG_R10, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RSI};
         let places = if self.architecture == I386 {
@@ -73,11 +72,5 @@ impl FilteredCall {
             let word = context.uc_mcontext.gregs.get(place);
             word.map_or(0, |word| word.cast_unsigned())
         })
-    }
-
-    /// Filters exist for x86-64 only.
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn arguments(&self, _: &libc::ucontext_t) -> [u64; 6] {
-        [0; 6]
     }
 }

@@ -410,7 +410,6 @@ fn crash_is_written_down() {
         _,
         _,
         _,
-        _,
         maps,
         address,
         length,

@@ -7,9 +7,11 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use hostd_engine::{Content, JsResult, Key, KeyQuery, Runtime, Value};
+use hostd_engine::{Content, JsResult, Key, KeyQuery, PromiseState, Runtime, Thrown, Value};
 use hostd_napi::LoadError;
+use hostd_node::Required;
 use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::frame::Flags;
@@ -20,7 +22,11 @@ use hostd_protocol::value::ValueReader;
 use super::Session;
 use super::answer::{Answer, Answers, Exports, Refusal};
 use super::level::Level;
+use super::notices::{TURN_ITEMS_MAX, TURN_TIME_MAX};
 use crate::marshal::{Asked, Decoder, Lent, apply};
+
+/// How often a module that waits for something at its top level is looked at.
+const LOAD_POLL: Duration = Duration::from_micros(200);
 
 /// What a script of the client is called in stack traces.
 const SCRIPT: &str = "<run_script>";
@@ -54,6 +60,7 @@ impl Session {
             CallKind::Keys => serve!(Keys, |request| self.keys(request)),
             CallKind::Describe => serve!(Describe, |request| self.describe(request)),
             CallKind::Load => serve!(Load, |request| self.load(request)),
+            CallKind::LoadMore => serve!(LoadMore, |request| self.load_more(request)),
             CallKind::RunScript => serve!(RunScript, |request| self.run_script(request)),
             CallKind::Iterate => serve!(Iterate, |request| self.iterate(request)),
             CallKind::IterateAsync => serve!(IterateAsync, |request| self.iterate_async(request)),
@@ -73,6 +80,14 @@ impl Session {
                 Ok(self.rt.instance_of(&value, &class)?)
             }),
             CallKind::Watch => serve!(Watch, |request| self.watch(request)),
+            CallKind::Follow => serve!(Follow, |(object,)| {
+                let follow = &self.tables.intrinsics.follow;
+                self.result(self.rt.call(follow, &Value::UNDEFINED, &[object]))
+            }),
+            CallKind::RunStep => serve!(RunStep, |(function,)| {
+                self.rt.call(&function, &Value::UNDEFINED, &[])?;
+                Ok(())
+            }),
             CallKind::Settle => serve!(Settle, |request| self.settle(request)),
             CallKind::Turn => serve!(Turn, |()| Ok(self.take_turn())),
             CallKind::Release => serve!(Release, |()| Ok(())),
@@ -165,13 +180,16 @@ impl Session {
     fn construct(
         &self,
         level: &Level,
-        (class, arguments): (Value, Vec<Value>),
+        (class, defers, arguments): (Value, bool, Vec<Value>),
     ) -> Result<Value, Refusal> {
         let rt = self.rt;
         if !rt.is_constructor(&class) {
             return Err(rt.type_error("this function is not a constructor").into());
         }
         let result = rt.construct(&class, &arguments);
+        if defers {
+            self.host.defer_microtasks();
+        }
         level.objects.borrow_mut().arguments = arguments;
         self.result(result)
     }
@@ -255,17 +273,59 @@ impl Session {
             let text = "this host has loaded its addon already; each addon has a host of its own";
             return Err(RemoteError::Host(text.to_owned()).into());
         }
-        let path = PathBuf::from(OsString::from_vec(request.path));
-        let loaded = self.host.load(&path).map_err(|error| load_error(&error))?;
+        let loaded = self.loaded_by(request)?;
         self.loaded.set(true);
         self.hooks.addon_loaded().map_err(not_confined)?;
         let rt = self.rt;
-        self.host.set_global("addon", loaded.exports.clone())?;
-        Ok(Box::new(exports(rt, loaded.exports)?))
+        self.host.set_global("addon", loaded.clone())?;
+        Ok(Box::new(exports(rt, loaded)?))
+    }
+
+    fn load_more(&self, (request,): (LoadRequest,)) -> Result<Lent, Refusal> {
+        Ok(Lent(self.loaded_by(request)?))
+    }
+
+    /// What a request asks to be loaded.
+    fn loaded_by(&self, request: LoadRequest) -> Result<Value, Refusal> {
+        match request {
+            LoadRequest::Addon { path } => {
+                let path = PathBuf::from(OsString::from_vec(path));
+                let loaded = self.host.load(&path).map_err(|error| load_error(&error))?;
+                Ok(loaded.exports)
+            }
+            LoadRequest::Module { name, folder } => {
+                let exports = match hostd_node::require(self.host, &name, &folder)? {
+                    Required::Loaded(exports) => exports,
+                    Required::Loading(promise) => self.settled(&promise)?,
+                };
+                if exports.is_object() {
+                    return Ok(exports);
+                }
+                let text = "what the module exports is no object, so Python cannot refer to it";
+                Err(self.rt.type_error(text).into())
+            }
+            LoadRequest::Nothing => Ok(self.rt.object()?),
+        }
+    }
+
+    /// Takes turns until a promise is settled. The client ends a host that takes too long.
+    fn settled(&self, promise: &Value) -> JsResult {
+        self.rt.mark_handled(promise);
+        loop {
+            match self.rt.promise_state(promise) {
+                Some(PromiseState::Fulfilled(value)) => return Ok(value),
+                Some(PromiseState::Rejected(reason)) => return Err(Thrown(reason)),
+                Some(PromiseState::Pending) | None => {}
+            }
+            if !self.host.turn(TURN_ITEMS_MAX, TURN_TIME_MAX) {
+                std::thread::sleep(LOAD_POLL);
+            }
+        }
     }
 
     fn stats(&self) -> HostStats {
         let memory = self.rt.memory();
+        let shared = self.rt.shared_usage();
         HostStats {
             lent: self.tables.objects.borrow().len() as u64,
             received: self.tables.remotes.borrow().len() as u64,
@@ -274,6 +334,8 @@ impl Session {
             queued_events: self.host.queued_calls() as u64,
             engine_bytes: memory.allocated,
             engine_objects: memory.objects,
+            shared_bytes: shared.allocated as u64,
+            retained_bytes: shared.retained as u64,
         }
     }
 }

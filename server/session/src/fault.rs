@@ -19,6 +19,7 @@ use hostd_engine::failing;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Result;
 use hostd_protocol::frame::{FrameKind, HEADER_BYTES};
+use hostd_protocol::memory::SharedBytes;
 
 /// The variable that says which fault.
 pub const VARIABLE: &str = "NAPI_HOSTD_FAULT";
@@ -120,6 +121,13 @@ fn act(action: Action) {
 const ALLOCATION: &[u8] = b"allocation:";
 /// The first number of the request that is served, plus one.
 static PLANNED: AtomicU64 = AtomicU64::new(0);
+
+/// A text in shared memory was received: that of a request may have allocations fail.
+pub fn plan_allocations_of(text: &SharedBytes) {
+    let mut bytes = vec![0; text.len()];
+    text.read(0, &mut bytes);
+    plan_allocations(FrameKind::Request, &bytes);
+}
 
 /// A frame was read: a request may have allocations fail.
 pub fn plan_allocations(kind: FrameKind, body: &[u8]) {

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use hostd_engine::{FinalizerToken, Invocation, JsResult, Key, RemoteHooks, Runtime, Value};
 use hostd_napi::{HostHooks, Origin};
 use hostd_protocol::calls;
+use hostd_protocol::parts::{Arguments, Put};
 use hostd_protocol::value::ClientKind;
 
 use super::Session;
-use crate::lent::REMOTE_TOKEN;
+use crate::lent::{MEMORY_TOKEN, REMOTE_TOKEN};
+use crate::marshal::{Encoded, Encoder};
 
 #[derive(Debug)]
 pub(super) struct Hooks;
@@ -35,13 +37,18 @@ impl HostHooks for Hooks {
     }
 
     fn finalized(&self, _: Runtime, token: &FinalizerToken) {
-        if let Some(session) = Session::current()
-            && token.tag == REMOTE_TOKEN
-        {
-            let released = session.tables.remotes.borrow_mut().died(*token);
-            if let Some(id) = released {
-                session.tables.awaitables.borrow_mut().remove(&id.get());
+        let Some(session) = Session::current() else {
+            return;
+        };
+        let mut remotes = session.tables.remotes.borrow_mut();
+        match token.tag {
+            REMOTE_TOKEN => {
+                if let Some(id) = remotes.died(*token) {
+                    session.tables.awaitables.borrow_mut().remove(&id.get());
+                }
             }
+            MEMORY_TOKEN => remotes.memory_unused(*token),
+            _ => {}
         }
     }
 }
@@ -74,7 +81,19 @@ pub(super) fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
         return Ok(Value::UNDEFINED);
     };
     let target = u32::try_from(call.words[0]).unwrap_or_default();
+    if call.words[1] != 0 {
+        return session.ask::<calls::Invoke>(&(target, WithThis(call)));
+    }
     session.ask::<calls::Invoke>(&(target, call.args))
+}
+
+/// The arguments of a callable that gets `this` before them.
+struct WithThis<'i>(&'i Invocation<'i>);
+
+impl Put<Arguments, Encoder<'_, '_>> for WithThis<'_> {
+    fn put(&self, body: &mut Encoder<'_, '_>) -> Encoded {
+        body.arguments_with_this(self.0.this, self.0.args)
+    }
 }
 
 /// The traps of exposed objects and live containers.
@@ -146,6 +165,19 @@ impl RemoteHooks for Remote {
         });
         keys.dedup_by(|(key, _), (former, _)| key == former);
         rt.list_from(keys.into_iter().map(|(key, _)| key))
+    }
+
+    fn length(&self, rt: Runtime, words: [usize; 3]) -> JsResult {
+        let Some(session) = Session::current() else {
+            return Ok(Value::from(0));
+        };
+        let id = u32::try_from(words[0]).unwrap_or_default();
+        let key = &session.tables.intrinsics.length;
+        let (_, length) = session.ask::<calls::RemoteGet>(&(id, key))?;
+        if length.is_number() {
+            return Ok(length);
+        }
+        Err(rt.type_error("the length of a Python callable is not a number"))
     }
 
     fn call(&self, rt: Runtime, _: u64, _: &Value, _: &[Value]) -> JsResult {

@@ -3,7 +3,7 @@
 use hostd_engine::{
     ErrorConstructor, FunctionSpec, Invocation, JsResult, Key, NativeCall, Runtime, Value,
 };
-use hostd_protocol::value::{ClientKind, ErrorClass, IteratorStep};
+use hostd_protocol::value::{ClientKind, ErrorClass, FunctionKind, IteratorStep};
 
 /// The engine function tag of a function that ignores what it is given.
 const IGNORE_TAG: u8 = 66;
@@ -11,11 +11,25 @@ const IGNORE_TAG: u8 = 66;
 /// The engine function tag of the steps of the client's iterators.
 const STEP_TAG: u8 = 67;
 
-/// The built-in prototypes of iterators, synchronous and not.
+/// The built-in prototypes of iterators and generators, synchronous and not.
 const PROTOTYPES: &str = "(() => {
     const of = Object.getPrototypeOf;
-    return [of(of([][Symbol.iterator]())), of(of((async function* () {}).prototype))];
+    const generators = [of((function* () {}).prototype), of((async function* () {}).prototype)];
+    return [of(of([][Symbol.iterator]())), of(generators[1]), ...generators];
 })()";
+
+/// The built-in prototypes of functions that are not plain, in the order of their numbers.
+const FUNCTION_PROTOTYPES: &str =
+    "[function* () {}, async function () {}, async function* () {}].map(Object.getPrototypeOf)";
+
+/// Makes a promise that follows an object with a method `then`, which is read once and called in a
+/// microtask, as by `await`.
+const FOLLOW: &str = "((Promise, apply) => (object) => {
+    const method = object.then;
+    if (typeof method !== 'function') return undefined;
+    const then = (resolve, reject) => apply(method, object, [resolve, reject]);
+    return new Promise((resolve) => resolve({ __proto__: null, then }));
+})(Promise, Reflect.apply)";
 
 const CANCELLED: &str = "the call was cancelled: no further callback of it runs";
 const GONE: &str = "the connection to Python is lost; the host process exits";
@@ -31,6 +45,9 @@ pub(crate) struct Intrinsics {
     pub(crate) set_add: Value,
     pub(crate) set_clear: Value,
     pub(crate) function_prototype: Value,
+    /// Of generator functions, asynchronous functions and asynchronous generator functions.
+    function_prototypes: [Value; 3],
+    pub(crate) follow: Value,
     pub(crate) error_prototypes: Vec<(ErrorClass, Value)>,
     pub(crate) error_keys: ErrorKeys,
     /// A function that does nothing: as a handler it takes note of a rejection.
@@ -89,6 +106,8 @@ impl Intrinsics {
             hidden_parts: [key("errors")?, key("error")?, key("suppressed")?],
         };
         let iterator = rt.get_named(&rt.get_named(&global, "Symbol")?, "iterator")?;
+        let functions = rt.eval_bootstrap(FUNCTION_PROTOTYPES, "node:internal/functions")?;
+        let function = |place| rt.get_index(&functions, place);
         Ok(Self {
             call_client,
             map_set: rt.get_named(&map_prototype, "set")?,
@@ -98,6 +117,8 @@ impl Intrinsics {
             set_clear: rt.get_named(&set_prototype, "clear")?,
             set_prototype,
             function_prototype: prototype_of("Function")?,
+            function_prototypes: [function(0)?, function(1)?, function(2)?],
+            follow: rt.eval_bootstrap(FOLLOW, "node:internal/follow")?,
             error_prototypes,
             error_keys,
             ignore: rt.function(FunctionSpec::new(ignore, IGNORE_TAG, [0; 3]))?,
@@ -113,6 +134,19 @@ impl Intrinsics {
             done: key("done")?,
             value: key("value")?,
         })
+    }
+}
+
+impl Intrinsics {
+    /// The prototype of functions of this kind, if they are not plain.
+    pub(crate) const fn function_prototype_of(&self, kind: FunctionKind) -> Option<&Value> {
+        let [generator, asynchronous, async_generator] = &self.function_prototypes;
+        match kind {
+            FunctionKind::Plain => None,
+            FunctionKind::Generator => Some(generator),
+            FunctionKind::Async => Some(asynchronous),
+            FunctionKind::AsyncGenerator => Some(async_generator),
+        }
     }
 }
 
@@ -149,9 +183,9 @@ impl Iterators {
         let symbols = rt.get_named(&rt.global(), "Symbol")?;
         Ok(Self {
             iterator: prototype(0, &steps[..1], false)?,
-            generator: prototype(0, &steps, false)?,
+            generator: prototype(2, &steps, false)?,
             async_iterator: prototype(1, &steps[..1], true)?,
-            async_generator: prototype(1, &steps, true)?,
+            async_generator: prototype(3, &steps, true)?,
             async_symbol: rt.key_value(&rt.get_named(&symbols, "asyncIterator")?)?,
             finish: rt.key_utf8(b"return")?,
         })

@@ -25,8 +25,8 @@ const FLUSH_RETRY: Duration = Duration::from_millis(10);
 /// After this time without a frame, releases are sent in a notice of their own.
 const RELEASE_DELAY: Duration = Duration::from_millis(50);
 /// How many items, and how long, a turn runs before other calls are served.
-const TURN_ITEMS_MAX: usize = 1000;
-const TURN_TIME_MAX: Duration = Duration::from_millis(5);
+pub(super) const TURN_ITEMS_MAX: usize = 1000;
+pub(super) const TURN_TIME_MAX: Duration = Duration::from_millis(5);
 /// A turn that was not taken for so long is requested again by the next event.
 const REANNOUNCE_AFTER: Duration = Duration::from_millis(20);
 /// A turn that was not taken for so long is requested again without an event.

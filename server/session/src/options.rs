@@ -8,6 +8,7 @@ use hostd_protocol::carrier::{HostEnd, HostWakePipe};
 use hostd_protocol::frame::Denial;
 use hostd_protocol::ids::Generation;
 use hostd_protocol::limits::Limits;
+use hostd_protocol::memory::HostMemory;
 
 /// What a session is made from.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct SessionOptions {
     pub end: HostEnd,
     /// The client's wake pipe, which is attached to that end.
     pub wake_pipe: Option<Arc<HostWakePipe>>,
+    /// The memory for large buffers; without it, their bytes travel in frames.
+    pub memory: Option<HostMemory>,
     /// The generation that every frame carries.
     pub generation: Generation,
     /// The limits that the client stated.

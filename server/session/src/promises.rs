@@ -34,6 +34,8 @@ impl Session {
     pub(super) fn watch(&self, (id,): (SlotId,)) -> Result<OutcomeOf<u32>, Refusal> {
         let promise = self.tables.held(id)?;
         let rt = self.rt;
+        // The client is about to wait.
+        self.host.run_deferred_microtasks();
         let Some(state) = rt.promise_state(&promise) else {
             return Err(rt.type_error("only a promise can be awaited").into());
         };

@@ -91,6 +91,12 @@ impl Session {
             answer = Err(error.into());
             None
         });
+        if changes.is_none() && self.tables.remotes.borrow().uses_memory() {
+            // Memory that the arguments were in is released with this reply, so that the next call can
+            // use it while the processor still has it in its caches.
+            level.objects.borrow_mut().clear();
+            self.host.report_unused();
+        }
         let mut written = self.compose(&mut buffers, header, level, changes.as_ref(), &answer);
         if let Err(error) = written {
             answer = Err(error.into());

@@ -49,7 +49,7 @@ impl Session {
         let session = Rc::new(Self {
             host,
             rt,
-            tables: ObjectTables::new(host, intrinsics, &limits),
+            tables: ObjectTables::new(host, intrinsics, &limits, options.memory),
             generation: options.generation,
             limits,
             hooks: options.hooks,

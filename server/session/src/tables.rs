@@ -7,6 +7,7 @@ use hostd_napi::Host;
 use hostd_protocol::error::{RemoteError, Result as Carried};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::Limits;
+use hostd_protocol::memory::{HostMemory, SHARED_MIN, shared_min};
 use hostd_protocol::value::HostKind;
 use rustc_hash::FxHashMap;
 
@@ -43,10 +44,23 @@ pub(crate) struct ObjectTables {
     pub(crate) awaitables: RefCell<FxHashMap<u32, Deferred>>,
     /// A subscription to a promise that is about to be lent.
     pub(crate) fresh: Cell<Option<Fresh>>,
+    /// The memory for large buffers.
+    pub(crate) memory: Option<HostMemory>,
 }
 
 impl ObjectTables {
-    pub(crate) fn new(host: Host, intrinsics: Intrinsics, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        host: Host,
+        intrinsics: Intrinsics,
+        limits: &Limits,
+        memory: Option<HostMemory>,
+    ) -> Self {
+        if let Some(memory) = &memory
+            && let Some(arena) = memory.arena()
+        {
+            host.runtime()
+                .allocate_in(arena, memory.limit(), shared_min(SHARED_MIN));
+        }
         Self {
             host,
             rt: host.runtime(),
@@ -57,6 +71,7 @@ impl ObjectTables {
             classes: RefCell::default(),
             awaitables: RefCell::default(),
             fresh: Cell::new(None),
+            memory,
         }
     }
 

@@ -165,6 +165,7 @@ fn session(addon: &str, alone: bool) {
     let js = thread::Builder::new().stack_size(2 << 20).spawn(move || {
         let segment = lane::Segment::open(lanes).unwrap();
         let session = Session::start(SessionOptions {
+            memory: None,
             end: lane::host(segment, GENERATION, LIMITS),
             wake_pipe: None,
             generation: GENERATION,

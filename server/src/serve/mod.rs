@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use hostd_protocol::carrier::socket::enlarge_send_buffer;
 use hostd_protocol::process_exit::ProcessExit;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal};
@@ -174,6 +175,7 @@ impl Server {
 
     /// Starts the host of a connection that has become readable.
     fn start_host(&mut self, stream: &UnixStream) {
+        enlarge_send_buffer(stream);
         match HostProcess::spawn(stream) {
             Ok(host) => self.hosts.extend(host),
             Err(error) => {

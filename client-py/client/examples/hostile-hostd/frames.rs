@@ -38,6 +38,7 @@ impl Values<'_> {
             | CallKind::CallMethod
             | CallKind::RunScript
             | CallKind::NewObject
+            | CallKind::LoadMore
             | CallKind::Coerce => self.any(is_large),
             CallKind::Iterate | CallKind::IterateAsync => {
                 if self.chance.one_in(4) {

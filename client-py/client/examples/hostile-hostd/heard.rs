@@ -20,6 +20,9 @@ struct Counts {
     returned: u64,
 }
 
+/// The kind of memory that the client lends with an argument.
+const MEMORY: u8 = ClientKind::Opaque.code();
+
 /// The objects of the client that this host holds.
 #[derive(Debug, Default)]
 pub(crate) struct Held(BTreeMap<SlotId, Counts>);
@@ -51,6 +54,12 @@ impl Held {
         }
     }
 
+    /// The memory of arguments, and how often each was received.
+    pub(crate) fn memory(&self) -> impl Iterator<Item = (SlotId, u64)> {
+        let memory = self.0.iter().filter(|(_, counts)| counts.kind == MEMORY);
+        memory.map(|(id, counts)| (*id, counts.received))
+    }
+
     /// Releases an object with its whole count.
     pub(crate) fn release(&mut self, id: SlotId) -> Option<Release> {
         let counts = self.0.remove(&id)?;
@@ -79,7 +88,14 @@ impl Held {
         let count = before_values(header, &mut reader)?;
         for _ in 0..count {
             reader.walk(|token| {
-                if let Token::Lent { id, kind, .. } = *token {
+                let lent = match *token {
+                    Token::Lent { id, kind, .. } => Some((id, kind)),
+                    Token::SharedBuffer { region, .. } | Token::SharedText(region) => {
+                        Some((region.id, MEMORY))
+                    }
+                    _ => None,
+                };
+                if let Some((id, kind)) = lent {
                     let counts = self.0.entry(id).or_default();
                     counts.kind = kind;
                     counts.received += 1;
@@ -110,6 +126,7 @@ fn before_values(header: &Header, reader: &mut ValueReader<'_>) -> Result<u32> {
         }
         CallKind::Construct => {
             reader.take_u32()?;
+            reader.take_bool()?;
             reader.take_count(1)?
         }
         CallKind::CallMethod => {
@@ -149,7 +166,8 @@ const fn shape(token: &Token<'_>) -> Option<Shape> {
         Token::Array { .. } | Token::ArrayI32 { .. } | Token::ArrayF64 { .. } => Shape::Array,
         Token::Object { .. } => Shape::Object,
         Token::Map { .. } | Token::Set { .. } => Shape::Collection,
-        Token::Buffer { .. } => Shape::Bytes,
+        Token::Buffer { .. } | Token::SharedBuffer { .. } => Shape::Bytes,
+        // It is not written back.
         Token::Error { .. } => Shape::Other,
         _ => return None,
     })

@@ -19,7 +19,9 @@ use hostd_protocol::value::{Token, ValueReader, ValueWriter};
 
 use crate::breach::{damaged, denials};
 use crate::chance::Chance;
+use crate::commands::Command;
 use crate::heard::{Held, Shape};
+use crate::memory::Memory;
 use crate::values::{TEXTS, Values};
 
 /// The exported function that names a case and a manner.
@@ -87,9 +89,11 @@ pub(crate) struct Host {
     asked: u32,
     /// Requests outside of a case.
     aside: u64,
-    held: Held,
+    pub(crate) held: Held,
     frames: u64,
-    counter: Option<File>,
+    pub(crate) counter: Option<File>,
+    pub(crate) memory: Option<Memory>,
+    is_overwriting: bool,
 }
 
 impl Host {
@@ -98,6 +102,7 @@ impl Host {
         generation: Generation,
         outbox: Outbox,
         (seed, counter): (u64, Option<File>),
+        memory: Option<Memory>,
     ) -> Self {
         let mut before = [0; 8];
         let read = counter
@@ -120,6 +125,8 @@ impl Host {
             held: Held::default(),
             frames,
             counter,
+            memory,
+            is_overwriting: false,
         }
     }
 
@@ -156,9 +163,13 @@ impl Host {
         match call {
             CallKind::Load => return self.load(asked, &mut chance),
             CallKind::Call => {
+                if let Some(command) = Command::read(header, body) {
+                    return self.obey(asked, &command);
+                }
                 if let Some((case, manner)) = begin(header, body) {
                     (self.case, self.manner) = (case, manner);
                     (self.served, self.asked) = (0, 0);
+                    self.overwrite();
                     return self.send_simple(asked, |out| {
                         out.null();
                     });
@@ -181,6 +192,16 @@ impl Host {
                 self.answer(asked, &shapes, manner, &mut chance)
             }
             _ => self.answer(asked, &shapes, manner, &mut chance),
+        }
+    }
+
+    /// Has the memory overwritten while cases run.
+    fn overwrite(&mut self) {
+        if let Some(memory) = &self.memory
+            && !self.is_overwriting
+        {
+            memory.scribble();
+            self.is_overwriting = true;
         }
     }
 
@@ -282,6 +303,7 @@ impl Host {
                     message: chance.pick(TEXTS).into(),
                 },
                 _ => HostMessage::Ready {
+                    shares_memory: true,
                     pid: 1,
                     stack_bytes: u64::MAX,
                 },
@@ -370,6 +392,7 @@ impl Host {
             left: 60,
             containers,
             is_illegal: manner == Manner::Illegal,
+            half: self.memory.as_ref().map(Memory::half),
         }
     }
 
@@ -408,7 +431,7 @@ impl Host {
         self.send(lane, frame, id, manner, chance)
     }
 
-    fn write(&mut self, lane: LaneNumber, frame: &[u8]) -> Result {
+    pub(crate) fn write(&mut self, lane: LaneNumber, frame: &[u8]) -> Result {
         if lane == HOME_LANE && !self.end.try_notice(frame)? {
             return Ok(());
         }

@@ -6,21 +6,23 @@ use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{HostKind, ValueWriter};
 
 use crate::chance::Chance;
+use crate::commands::COMMAND;
 use crate::host::{Asked, BEGIN, Host, LIMITS, Manner};
 use crate::values::Values;
 
-/// The function that names a case, two others and a class.
+/// The function that names a case, two others, a class and the function for commands.
 const EXPORTS: &[(&str, u32, HostKind)] = &[
     ("begin", BEGIN, HostKind::Function),
     ("f", 3, HostKind::Function),
     ("g", 4, HostKind::Function),
     ("C", 5, HostKind::Class),
+    ("command", COMMAND, HostKind::Function),
 ];
 
 impl Host {
-    /// Exports what the cases need, and rarely something else.
+    /// Exports what the cases need, and rarely, where frames are counted, something else.
     pub(crate) fn load(&mut self, asked: Asked, chance: &mut Chance) -> Result {
-        if self.generation.0 > 1 && chance.one_in(16) {
+        if self.counter.is_some() && self.generation.0 > 1 && chance.one_in(16) {
             let manner = chance.pick(&[Manner::Legal, Manner::Illegal]);
             let mut frame = FrameBuilder::new(LIMITS);
             let is_failure = chance.one_in(2);

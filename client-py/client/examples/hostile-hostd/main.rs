@@ -7,10 +7,12 @@
 
 mod breach;
 mod chance;
+mod commands;
 mod frames;
 mod heard;
 mod host;
 mod loading;
+mod memory;
 mod shapes;
 #[path = "../../tests/host/start.rs"]
 mod start;
@@ -24,15 +26,19 @@ use std::thread;
 use hostd_protocol::carrier::HostEnd;
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::control::ClientMessage;
+use hostd_protocol::handover::Role;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::host::Host;
+use crate::memory::Memory;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let mut started = start::start(&arguments)?;
     let setup = started.greet()?;
-    let (end, control) = started.ready(&setup)?;
+    let memory = started.handover.take(Role::Memory);
+    let memory = memory.map(Memory::open).transpose()?;
+    let (end, control) = started.ready(&setup, memory.is_some())?;
     let outbox = Outbox::default();
     carry(&end, control, outbox.clone())?;
     let seed = std::env::var("NAPI_HOSTD_SEED")?.parse()?;
@@ -40,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => Some(File::options().read(true).write(true).open(path)?),
         None => None,
     };
-    Host::new(end, setup.generation, outbox, (seed, counter)).run()
+    Host::new(end, setup.generation, outbox, (seed, counter), memory).run()
 }
 
 /// Runs the control connection on a thread. The process ends when the client closes it or requests a

@@ -3,6 +3,7 @@
 
 use hostd_protocol::error::Result;
 use hostd_protocol::ids::SlotId;
+use hostd_protocol::memory::Region;
 use hostd_protocol::value::{ElementKind, ErrorClass, HostKind};
 
 use crate::values::{FIRST_ID, MODULUS, TEXTS, Values};
@@ -14,7 +15,7 @@ impl Values<'_> {
     /// A value with many others in it.
     pub(crate) fn large(&mut self) -> Result {
         let count = self.chance.pick(COUNTS);
-        match self.chance.below(16) {
+        match self.chance.below(18) {
             0 => self.many(count, |it, _| it.nothing()),
             1 => self.many(count, |it, _| it.empty_object()),
             2 => self.many(count / 2, |it, _| it.empty_collection()),
@@ -38,6 +39,8 @@ impl Values<'_> {
                     .buffer(ElementKind::Uint8, None, true, &bytes)
                     .map(drop)
             }
+            15 => self.many(count, |it, _| it.shared()),
+            16 => self.huge_shared(),
             14 => self.out.bigint(true, &vec![u64::MAX; count as usize]),
             _ => self.many(count, |it, _| {
                 it.out.reference(0);
@@ -177,6 +180,30 @@ impl Values<'_> {
             self.close(open, count);
         }
         Ok(())
+    }
+
+    /// A text or a buffer in shared memory that is larger than a message may have.
+    fn huge_shared(&mut self) -> Result {
+        let (Some(half), Some(id)) = (self.half, self.id()) else {
+            return self.scalar();
+        };
+        let length = half >> self.chance.below(12);
+        let length = length - length % 8;
+        let region = Region {
+            id,
+            file: 0,
+            offset: half,
+            length,
+        };
+        if self.chance.one_in(2) {
+            self.out.shared_text(region);
+            return Ok(());
+        }
+        self.compounds += 1;
+        let element = ElementKind::Float64;
+        self.out
+            .shared_buffer(element, None, true, region)
+            .map(drop)
     }
 
     fn long_text(&mut self, count: u32) -> Result {

@@ -51,7 +51,7 @@ const NUMBERS: &[f64] = &[
 ];
 const TIMES: &[f64] = &[0.0, -1.0, 1.7e12, -6.2e13, 2.5e14, 0.25];
 const NOT_TIMES: &[f64] = &[f64::NAN, f64::INFINITY, 8.64e15, -8.64e15, 1e300];
-const ELEMENTS: &[ElementKind] = &[
+pub(crate) const ELEMENTS: &[ElementKind] = &[
     ElementKind::Int8,
     ElementKind::Uint8,
     ElementKind::Uint8Clamped,
@@ -110,6 +110,8 @@ pub(crate) struct Values<'a> {
     pub(crate) containers: u32,
     /// Whether a value may be what the protocol forbids.
     pub(crate) is_illegal: bool,
+    /// The bytes of a half of the shared memory, if there is any.
+    pub(crate) half: Option<u64>,
 }
 
 impl Values<'_> {
@@ -134,6 +136,7 @@ impl Values<'_> {
             4 => self.map(depth),
             5 => self.set(depth),
             6 => self.error(depth),
+            7 if self.chance.one_in(2) => self.shared(),
             7 => self.buffer(),
             8 => self.packed(),
             9 | 10 => self.reference(),
@@ -357,10 +360,10 @@ impl Values<'_> {
 
     /// What the protocol forbids.
     fn breach(&mut self) -> Result {
-        match self.chance.below(10) {
+        match self.chance.below(13) {
             0 => self
                 .out
-                .put_u8(24 + self.chance.below(200).to_le_bytes()[0]),
+                .put_u8(26 + self.chance.below(200).to_le_bytes()[0]),
             1 => self.out.reference(self.chance.below(u32::MAX)),
             2 => self.out.request_object(self.chance.below(u32::MAX)),
             3 => {
@@ -386,6 +389,7 @@ impl Values<'_> {
                         .lent(id, 6 + self.chance.below(250).to_le_bytes()[0] % 200, 0);
                 }
             }
+            9..=11 => self.ill_shared(),
             _ => self.out.put_u32(self.chance.below(u32::MAX)),
         }
         Ok(())

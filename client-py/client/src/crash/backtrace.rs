@@ -89,7 +89,6 @@ fn steps<'m>(record: &Record, maps: &Maps<'m>, files: &mut Files<'_, '_, 'm>) ->
     steps
 }
 
-#[cfg(target_arch = "x86_64")]
 fn registers(record: &Record) -> UnwindRegsNative {
     UnwindRegsNative::new(
         record.program_counter,
@@ -98,17 +97,7 @@ fn registers(record: &Record) -> UnwindRegsNative {
     )
 }
 
-#[cfg(target_arch = "aarch64")]
-fn registers(record: &Record) -> UnwindRegsNative {
-    UnwindRegsNative::new(
-        record.link_register,
-        record.stack_pointer,
-        record.frame_pointer,
-    )
-}
-
 /// The caller of an address without code, if it was called.
-#[cfg(target_arch = "x86_64")]
 fn after_wild_jump(
     record: &Record,
     registers: &mut UnwindRegsNative,
@@ -119,16 +108,6 @@ fn after_wild_jump(
     registers.set_ip(back);
     registers.set_sp(record.stack_pointer.checked_add(8)?);
     FrameAddress::from_return_address(back)
-}
-
-#[cfg(target_arch = "aarch64")]
-fn after_wild_jump(
-    record: &Record,
-    _: &mut UnwindRegsNative,
-    maps: &Maps<'_>,
-) -> Option<FrameAddress> {
-    maps.code_at(record.link_register)?;
-    FrameAddress::from_return_address(record.link_register)
 }
 
 /// The files that the code on the stack is from.

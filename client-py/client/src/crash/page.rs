@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::report::Running;
 
 /// The offsets of the fields; a test compares them with those of the host.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR2");
 pub(super) const HEAD_BYTES: usize = 4096;
 pub(super) const MAPS_BYTES: usize = 128 << 10;
 pub(super) const STACK_BYTES: usize = 256 << 10;
@@ -23,18 +23,17 @@ const JS_THREAD: usize = 36;
 const PROGRAM_COUNTER: usize = 40;
 const STACK_POINTER: usize = 48;
 const FRAME_POINTER: usize = 56;
-const LINK_REGISTER: usize = 64;
-const MAPS_LENGTH: usize = 72;
-const STACK_ADDRESS: usize = 80;
-const STACK_LENGTH: usize = 88;
-const THREAD_NAME: (usize, usize) = (96, 16);
-const NODE_API: (usize, usize) = (112, 64);
-const ERROR: usize = 176;
-const STATUS_LENGTH: usize = 184;
-const CALL_TABLE: usize = 192;
-const CALL_NUMBER: usize = 196;
-const CALL_ARGUMENTS: usize = 200;
-const CALL_PATH: (usize, usize) = (248, 256);
+const MAPS_LENGTH: usize = 64;
+const STACK_ADDRESS: usize = 72;
+const STACK_LENGTH: usize = 80;
+const THREAD_NAME: (usize, usize) = (88, 16);
+const NODE_API: (usize, usize) = (104, 64);
+const ERROR: usize = 168;
+const STATUS_LENGTH: usize = 176;
+const CALL_TABLE: usize = 184;
+const CALL_NUMBER: usize = 188;
+const CALL_ARGUMENTS: usize = 192;
+const CALL_PATH: (usize, usize) = (240, 256);
 const STATUS_BYTES: usize = 2048;
 const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 
@@ -67,14 +66,6 @@ pub(super) struct Record {
     pub(super) program_counter: u64,
     pub(super) stack_pointer: u64,
     pub(super) frame_pointer: u64,
-    #[cfg_attr(
-        not(target_arch = "aarch64"),
-        expect(
-            dead_code,
-            reason = "this processor keeps return addresses on the stack"
-        )
-    )]
-    pub(super) link_register: u64,
     pub(super) thread_name: String,
     pub(super) node_api: String,
     /// The last error that the C library reported on the thread.
@@ -127,7 +118,6 @@ impl CrashPage {
             program_counter: head.u64(PROGRAM_COUNTER),
             stack_pointer: head.u64(STACK_POINTER),
             frame_pointer: head.u64(FRAME_POINTER),
-            link_register: head.u64(LINK_REGISTER),
             thread_name: head.text(THREAD_NAME),
             node_api: head.text(NODE_API),
             error: head.u32(ERROR).cast_signed(),
@@ -248,7 +238,6 @@ pub(super) mod tests {
                 PROGRAM_COUNTER,
                 STACK_POINTER,
                 FRAME_POINTER,
-                LINK_REGISTER,
                 MAPS_LENGTH,
                 STACK_ADDRESS,
                 STACK_LENGTH,

@@ -47,7 +47,7 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
         control::write_message(&mut started.control, &refused).unwrap();
         return ExitCode::SUCCESS;
     }
-    let (mut end, control) = started.ready(&setup).unwrap();
+    let (mut end, control) = started.ready(&setup, false).unwrap();
 
     let outbox = Outbox::default();
     let shutdown = Arc::new(AtomicBool::new(false));

@@ -13,7 +13,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// A host that has its control socket and ends with its client.
 pub(crate) struct Started {
     pub(crate) control: UnixStream,
-    handover: Handover,
+    pub(crate) handover: Handover,
 }
 
 /// Takes the control socket.
@@ -42,8 +42,13 @@ impl Started {
         Ok(setup)
     }
 
-    /// Tells the client that this host is ready; returns the end of the carrier and the socket.
-    pub(crate) fn ready(mut self, setup: &Setup) -> Result<(HostEnd, UnixStream)> {
+    /// Tells the client that this host is ready, and whether it uses the memory for large buffers; returns
+    /// the end of the carrier and the socket.
+    pub(crate) fn ready(
+        mut self,
+        setup: &Setup,
+        shares_memory: bool,
+    ) -> Result<(HostEnd, UnixStream)> {
         let end = match self.handover.take(Role::Lanes) {
             Some(memory) => {
                 let segment = lane::Segment::open(memory)?;
@@ -52,6 +57,7 @@ impl Started {
             None => socket::host(setup.generation, setup.limits),
         };
         let ready = HostMessage::Ready {
+            shares_memory,
             pid: std::process::id(),
             stack_bytes: 8 << 20,
         };

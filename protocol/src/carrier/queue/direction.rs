@@ -1,19 +1,20 @@
 //! The queues of one direction, and the notifier of the thread or task that serves them.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hostd_shm::{Interest, LANES};
 use tokio::sync::Notify;
 
+use super::blocks::{BLOCK_BYTES, Block, Blocks};
 use super::sync::{lock, wait_on};
 use crate::carrier::waiting::{Idle, slice};
 use crate::error::{ProtocolError, Result};
 use crate::ids::LaneNumber;
 
 /// A queue takes this many bytes before its writer waits.
-pub(super) const QUEUE_BYTES: usize = 256 << 10;
+pub(super) const QUEUE_BYTES: usize = 512 << 10;
 
 /// The queues of one direction, and what is notified of them.
 #[derive(Debug)]
@@ -45,52 +46,95 @@ impl Direction {
         &self.channels[lane.get()]
     }
 
-    fn queue(&self, lane: LaneNumber) -> MutexGuard<'_, VecDeque<u8>> {
+    fn queue(&self, lane: LaneNumber) -> MutexGuard<'_, Queue> {
         lock(&self.channel(lane).queue)
     }
 
-    pub(super) fn held(&self, lane: LaneNumber) -> usize {
-        self.queue(lane).len()
+    pub(in crate::carrier) fn held(&self, lane: LaneNumber) -> usize {
+        self.queue(lane).blocks.held()
     }
 
     /// Takes what fits of `bytes`, and returns how much that was.
     pub(in crate::carrier) fn push(&self, lane: LaneNumber, bytes: &[u8]) -> Result<usize> {
-        let queue = self.queue(lane);
-        let fits = bytes.len().min(QUEUE_BYTES.saturating_sub(queue.len()));
-        self.append(lane, queue, &bytes[..fits])?;
-        Ok(fits)
+        let mut taken = 0;
+        loop {
+            let mut queue = self.queue(lane);
+            let space = QUEUE_BYTES.saturating_sub(queue.blocks.held());
+            let piece = (bytes.len() - taken).min(space).min(BLOCK_BYTES);
+            if piece == 0 {
+                return Ok(taken);
+            }
+            let mut block = queue.blocks.take_free();
+            // Not copied under the lock, which the connection needs for the block before.
+            drop(queue);
+            let part = &bytes[taken..taken + piece];
+            block.refill(piece)?.copy_from_slice(part);
+            let unused = self.append(lane, block)?;
+            self.give_back(lane, unused);
+            taken += piece;
+        }
     }
 
-    /// Takes all of `bytes`, even if the queue is full; false if it would be longer than `limit`.
+    /// Appends all that a block holds if the queue has space for anything; the block is empty then.
+    pub(in crate::carrier) fn push_block(&self, lane: LaneNumber, block: &mut Block) -> Result {
+        if self.held(lane) < QUEUE_BYTES {
+            *block = self.append(lane, std::mem::take(block))?;
+        }
+        Ok(())
+    }
+
+    /// Appends all that a block holds, even if the queue is full; false if it would be longer than
+    /// `limit`.
     pub(in crate::carrier) fn push_within(
         &self,
         lane: LaneNumber,
-        bytes: &[u8],
+        block: &mut Block,
         limit: usize,
     ) -> Result<bool> {
-        let queue = self.queue(lane);
-        let fits = queue.len().saturating_add(bytes.len()) <= limit;
+        let fits = self.held(lane).saturating_add(block.unread().len()) <= limit;
         if fits {
-            self.append(lane, queue, bytes)?;
+            *block = self.append(lane, std::mem::take(block))?;
         }
         Ok(fits)
     }
 
-    fn append(
-        &self,
-        lane: LaneNumber,
-        mut queue: MutexGuard<'_, VecDeque<u8>>,
-        bytes: &[u8],
-    ) -> Result {
-        let reserved = queue.try_reserve(bytes.len());
-        reserved.map_err(|_| ProtocolError::Memory { bytes: bytes.len() })?;
-        queue.extend(bytes);
+    /// Returns a block to use in place of this one.
+    fn append(&self, lane: LaneNumber, block: Block) -> Result<Block> {
+        let mut queue = self.queue(lane);
+        let unused = queue.blocks.push(block)?;
+        let is_awaited = queue.waiting > 0;
         drop(queue);
-        if !bytes.is_empty() {
+        if is_awaited {
             self.channel(lane).changed.notify_all();
-            self.notifier.mark_ready(lane);
         }
-        Ok(())
+        self.notifier.mark_ready(lane);
+        Ok(unused)
+    }
+
+    /// Takes the first block, if there is one.
+    pub(in crate::carrier) fn pop(&self, lane: LaneNumber) -> Option<Block> {
+        let mut queue = self.queue(lane);
+        let block = queue.blocks.pop(usize::MAX);
+        self.took(lane, queue);
+        block
+    }
+
+    /// Keeps the memory of a block that was read.
+    pub(in crate::carrier) fn give_back(&self, lane: LaneNumber, block: Block) {
+        self.queue(lane).blocks.give_back(block);
+    }
+
+    /// Notifies the writer once half of the queue is free: for each piece it would take a wake-up.
+    fn took(&self, lane: LaneNumber, queue: MutexGuard<'_, Queue>) {
+        let is_awaited = queue.waiting > 0;
+        if queue.blocks.held() <= QUEUE_BYTES / 2 {
+            drop(queue);
+            let channel = self.channel(lane);
+            if is_awaited {
+                channel.changed.notify_all();
+            }
+            channel.space.notify_one();
+        }
     }
 
     pub(in crate::carrier) fn pull(
@@ -99,19 +143,20 @@ impl Direction {
         limit: usize,
         mut each: impl FnMut(&[u8]),
     ) -> usize {
-        let channel = self.channel(lane);
-        let mut queue = lock(&channel.queue);
-        let count = limit.min(queue.len());
-        let (front, back) = queue.as_slices();
-        let first = count.min(front.len());
-        each(&front[..first]);
-        each(&back[..count - first]);
-        queue.drain(..count);
-        if count > 0 {
-            channel.changed.notify_all();
-            channel.space.notify_one();
+        let mut count = 0;
+        loop {
+            let mut queue = self.queue(lane);
+            let Some(block) = queue.blocks.pop(limit - count) else {
+                count += queue.blocks.read_part(limit - count, &mut each);
+                self.took(lane, queue);
+                return count;
+            };
+            self.took(lane, queue);
+            // Not copied under the lock, which the connection needs for the block behind.
+            each(block.unread());
+            count += block.unread().len();
+            self.give_back(lane, block);
         }
-        count
     }
 
     /// Waits until a queue has space, in a task.
@@ -127,17 +172,17 @@ impl Direction {
         idle: &mut dyn Idle,
     ) -> Result {
         let channel = self.channel(lane);
-        let is_ready = |queue: &VecDeque<u8>| {
+        let is_ready = |queue: &Queue| {
             if interest == Interest::Space {
-                queue.len() < QUEUE_BYTES
+                queue.blocks.held() <= QUEUE_BYTES / 2
             } else {
-                !queue.is_empty()
+                queue.blocks.held() > 0
             }
         };
         loop {
             // No lock is held while foreign code runs.
             let verdict = idle.check();
-            let queue = lock(&channel.queue);
+            let mut queue = lock(&channel.queue);
             if is_ready(&queue) {
                 return Ok(());
             }
@@ -147,7 +192,9 @@ impl Direction {
             if verdict.is_err() {
                 return Err(ProtocolError::Interrupted);
             }
-            let queue = wait_on(&channel.changed, queue, slice(idle.until()));
+            queue.waiting += 1;
+            queue = wait_on(&channel.changed, queue, slice(idle.until()));
+            queue.waiting -= 1;
             if is_ready(&queue) {
                 return Ok(());
             }
@@ -156,18 +203,32 @@ impl Direction {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Channel {
-    pub(super) queue: Mutex<VecDeque<u8>>,
+struct Channel {
+    queue: Mutex<Queue>,
     changed: Condvar,
     space: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    blocks: Blocks,
+    /// Threads that wait for a change: without one there is no wake-up, which is a system call.
+    waiting: u32,
 }
 
 /// Notifies the thread or task that serves all lanes of a direction which of them have something.
 #[derive(Debug, Default)]
 pub(in crate::carrier) struct Notifier {
-    pub(super) state: Mutex<Marks>,
-    pub(super) changed: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
     notify: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    marks: Marks,
+    /// Threads that wait for a mark.
+    waiting: u32,
 }
 
 /// What happened since the marks were taken last.
@@ -180,10 +241,21 @@ pub(in crate::carrier) struct Marks {
     pub(super) woken: bool,
 }
 
+impl Marks {
+    fn is_none(self) -> bool {
+        self.ready | self.cancels == 0 && !self.woken
+    }
+}
+
 impl Notifier {
     fn change(&self, change: impl FnOnce(&mut Marks)) {
-        change(&mut lock(&self.state));
-        self.changed.notify_all();
+        let mut state = lock(&self.state);
+        change(&mut state.marks);
+        let is_awaited = state.waiting > 0;
+        drop(state);
+        if is_awaited {
+            self.changed.notify_all();
+        }
         self.notify.notify_one();
     }
 
@@ -199,11 +271,22 @@ impl Notifier {
         self.change(|marks| marks.woken = true);
     }
 
+    /// Waits in a thread for a mark, at most for `timeout`, and takes the marks.
+    pub(super) fn wait(&self, timeout: Duration) -> Marks {
+        let mut state = lock(&self.state);
+        if state.marks.is_none() && !timeout.is_zero() {
+            state.waiting += 1;
+            state = wait_on(&self.changed, state, timeout);
+            state.waiting -= 1;
+        }
+        std::mem::take(&mut state.marks)
+    }
+
     /// Waits in a task, and takes the marks.
     pub(in crate::carrier) async fn marks(&self) -> Marks {
         loop {
-            let marks = std::mem::take(&mut *lock(&self.state));
-            if marks.ready | marks.cancels != 0 || marks.woken {
+            let marks = self.wait(Duration::ZERO);
+            if !marks.is_none() {
                 return marks;
             }
             self.notify.notified().await;

@@ -8,7 +8,6 @@ use hostd_shm::{Interest, ReadyBitmap};
 
 use super::direction::QUEUE_BYTES;
 use super::shared::{QueuePort, Queues, Side};
-use super::sync::{lock, wait_on};
 use crate::carrier::port;
 use crate::carrier::waiting::{Interrupted, Uninterruptible, Wake};
 use crate::error::{ProtocolError, Result};
@@ -49,23 +48,19 @@ impl QueueHost {
         let queues = Arc::clone(&self.queues);
         let notifier = &queues.to_host.notifier;
         loop {
+            let has_something = self.ready != 0 || queues.is_gone();
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-            {
-                let mut marks = lock(&notifier.state);
-                if self.ready | marks.ready == 0 && !marks.woken && !self.queues.is_gone() {
-                    if left == Some(Duration::ZERO) {
-                        return Ok(Wake::TimedOut);
-                    }
-                    marks = wait_on(
-                        &notifier.changed,
-                        marks,
-                        left.unwrap_or(Duration::from_secs(60)),
-                    );
-                }
-                self.ready |= std::mem::take(&mut marks.ready);
-                if std::mem::take(&mut marks.woken) && !self.queues.is_gone() {
-                    return Ok(Wake::Woken);
-                }
+            let timeout = match left {
+                _ if has_something => Duration::ZERO,
+                left => left.unwrap_or(Duration::from_secs(60)),
+            };
+            let marks = notifier.wait(timeout);
+            self.ready |= marks.ready;
+            if marks.woken && !queues.is_gone() {
+                return Ok(Wake::Woken);
+            }
+            if self.ready == 0 && left == Some(Duration::ZERO) && !queues.is_gone() {
+                return Ok(Wake::TimedOut);
             }
             for lane in ReadyBitmap::new(self.ready, self.start) {
                 if self.queues.to_host.held(lane) > 0 {

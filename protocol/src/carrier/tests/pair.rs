@@ -48,6 +48,7 @@ pub(super) fn socket() -> Pair {
 
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let client = socket::client(GENERATION, LIMITS);
+    socket::enlarge_send_buffer(&ours);
     serve::<HostMessage>(Connection::of_client(&client, Outbox::default()), ours);
     let host = move || {
         let host = socket::host(GENERATION, LIMITS);

@@ -27,7 +27,7 @@ impl Runtime {
         let native = |name: &str, length, call: NativeCall| {
             let name = rt.string_utf8(name.as_bytes())?;
             let spec = FunctionSpec {
-                length,
+                length: Some(length),
                 ..FunctionSpec::new(call, OWN_TAG, [0; 3]).not_constructible()
             };
             rt.function(spec.name(&name))

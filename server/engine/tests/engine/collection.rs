@@ -1,6 +1,7 @@
 //! Maps and sets.
 
 use crate::{engine, js, text, thrown_text};
+use hostd_engine::Value;
 
 #[test]
 fn map_entries_come_in_order() {
@@ -38,10 +39,13 @@ fn set_values_come_in_order() {
 #[test]
 fn maps_and_sets_are_built() {
     let rt = engine();
-    let entries = vec![(rt.int(1), rt.int(2)), (rt.int(1), rt.int(3))];
+    let entries = vec![
+        (Value::from(1), Value::from(2)),
+        (Value::from(1), Value::from(3)),
+    ];
     let map = rt.map(entries).unwrap();
     assert_eq!(rt.map_items(&map).unwrap()[1].as_i32(), Some(3));
-    let set = rt.set_of(vec![rt.int(1), rt.int(1)]).unwrap();
+    let set = rt.set_of(vec![Value::from(1), Value::from(1)]).unwrap();
     assert_eq!(rt.set_values(&set).unwrap().len(), 1);
 }
 
@@ -56,7 +60,7 @@ fn foreign_code_cannot_interfere() {
             .as_str(),
     );
     drop(map);
-    let map = rt.map(vec![(rt.int(1), rt.int(2))]).unwrap();
+    let map = rt.map(vec![(Value::from(1), Value::from(2))]).unwrap();
     assert_eq!(rt.map_items(&map).unwrap().len(), 2);
 }
 

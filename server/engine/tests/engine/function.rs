@@ -51,7 +51,7 @@ fn a_plain_call_passes_this_args_and_data() {
         .function(FunctionSpec::new(describe, 7, [1, 2, 3]))
         .unwrap();
     let answer = rt
-        .call(&function, &rt.int(1), &[Value::NULL, Value::TRUE])
+        .call(&function, &Value::from(1), &[Value::NULL, Value::TRUE])
         .unwrap();
     assert_eq!(text(rt, &answer), "Number 2 7 [1, 2, 3]");
     let answer = call_js(
@@ -98,7 +98,7 @@ fn what_a_constructor_returns_counts_if_it_is_an_object() {
         .construct(&function, std::slice::from_ref(&other))
         .unwrap();
     assert!(rt.strict_equals(&made, &other));
-    let made = rt.construct(&function, &[rt.int(3)]).unwrap();
+    let made = rt.construct(&function, &[Value::from(3)]).unwrap();
     assert!(rt.instance_of(&made, &function).unwrap());
 }
 
@@ -176,7 +176,7 @@ fn names_and_lengths_are_as_given() {
     let rt = engine();
     let name = rt.string_utf8("né".as_bytes()).unwrap();
     let spec = FunctionSpec {
-        length: 2,
+        length: Some(2),
         ..FunctionSpec::new(describe, 1, [0; 3]).name(&name)
     };
     let function = rt.function(spec).unwrap();
@@ -234,7 +234,9 @@ fn exceptions_pass_through_both_ways() {
 #[test]
 fn calling_what_is_no_function_is_a_type_error() {
     let rt = engine();
-    assert!(thrown_text(rt, rt.call(&rt.int(1), &Value::UNDEFINED, &[])).starts_with("TypeError"));
+    assert!(
+        thrown_text(rt, rt.call(&Value::from(1), &Value::UNDEFINED, &[])).starts_with("TypeError")
+    );
 }
 
 #[test]

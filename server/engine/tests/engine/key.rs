@@ -1,13 +1,14 @@
 //! Property keys.
 
 use crate::{call_js, engine, js, text};
+use hostd_engine::Value;
 
 #[test]
 fn a_non_ascii_name_is_right_after_its_mojibake_twin() {
     let rt = engine();
     let object = rt.object().unwrap();
     let twin = rt.key_utf8("Ã©k".as_bytes()).unwrap();
-    rt.put(&object, &twin, rt.int(1)).unwrap();
+    rt.put(&object, &twin, Value::from(1)).unwrap();
     let key = rt.key_utf8("ék".as_bytes()).unwrap();
     assert_ne!(twin, key);
     assert_eq!(text(rt, &rt.key_to_value(&key).unwrap()), "ék");

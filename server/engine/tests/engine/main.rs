@@ -19,6 +19,7 @@ mod function;
 mod job;
 mod key;
 mod keys;
+mod large_blocks;
 mod mutation;
 mod number;
 mod nursery;

@@ -38,10 +38,14 @@ fn changes_count() {
     let rt = engine();
     let object = rt.object().unwrap();
     let key = rt.key_utf8(b"a").unwrap();
-    let one = rt.int(1);
+    let one = Value::from(1);
     let buffer = rt.array_buffer(4).unwrap();
-    assert!(counts(rt, || drop(rt.set(&object, &key, rt.int(1)))));
-    assert!(counts(rt, || drop(rt.set_index(&object, 0, rt.int(1)))));
+    assert!(counts(rt, || drop(rt.set(&object, &key, Value::from(1)))));
+    assert!(counts(rt, || drop(rt.set_index(
+        &object,
+        0,
+        Value::from(1)
+    ))));
     assert!(counts(rt, || drop(rt.define(
         &object,
         &key,
@@ -59,7 +63,11 @@ fn calling_javascript_counts() {
     let rt = engine();
     let array = rt.array().unwrap();
     let push = rt.get_named(&array, "push").unwrap();
-    assert!(counts(rt, || drop(rt.call(&push, &array, &[rt.int(1)]))));
+    assert!(counts(rt, || drop(rt.call(
+        &push,
+        &array,
+        &[Value::from(1)]
+    ))));
 }
 
 #[test]

@@ -13,17 +13,17 @@ fn integral_doubles_take_the_integer_form_and_compare_equal() {
         (-1.0, -1),
         (2_147_483_647.0, i32::MAX),
     ] {
-        assert_eq!(rt.number(double).as_i32(), Some(int));
-        assert!(rt.strict_equals(&rt.number(double), &rt.int(int)));
+        assert_eq!(Value::from(double).as_i32(), Some(int));
+        assert!(rt.strict_equals(&Value::from(double), &Value::from(int)));
     }
-    assert_eq!(rt.number(2_147_483_648.0).as_i32(), None);
-    assert_eq!(rt.number(2_147_483_648.0).as_f64(), Some(2_147_483_648.0));
+    assert_eq!(Value::from(2_147_483_648.0).as_i32(), None);
+    assert_eq!(Value::from(2_147_483_648.0).as_f64(), Some(2_147_483_648.0));
 }
 
 #[test]
 fn negative_zero_is_kept() {
     let rt = engine();
-    let zero = rt.number(-0.0);
+    let zero = Value::from(-0.0);
     assert_eq!(zero.as_i32(), None);
     assert!(zero.as_f64().unwrap().is_sign_negative());
     assert_eq!(
@@ -34,10 +34,9 @@ fn negative_zero_is_kept() {
 
 #[test]
 fn nan_is_a_number() {
-    let rt = engine();
-    assert!(rt.number(f64::NAN).as_f64().unwrap().is_nan());
-    assert_eq!(rt.number(f64::NAN).as_wrapped_i32(), Some(0));
-    assert_eq!(rt.number(f64::INFINITY).as_saturated_i64(), Some(0));
+    assert!(Value::from(f64::NAN).as_f64().unwrap().is_nan());
+    assert_eq!(Value::from(f64::NAN).as_wrapped_i32(), Some(0));
+    assert_eq!(Value::from(f64::INFINITY).as_saturated_i64(), Some(0));
 }
 
 #[test]
@@ -49,12 +48,12 @@ fn doubles_that_scripts_computed_are_read_as_integers() {
 #[test]
 fn wrapping_follows_to_int32() {
     let rt = engine();
-    let wrapped = |double: f64| rt.number(double).as_wrapped_i32().unwrap();
+    let wrapped = |double: f64| Value::from(double).as_wrapped_i32().unwrap();
     assert_eq!(wrapped(4_294_967_301.0), 5);
     assert_eq!(wrapped(-2_147_483_649.0), 2_147_483_647);
     assert_eq!(wrapped(1e300), 0);
     assert_eq!(wrapped(-1.9), -1);
-    let engine_says = call_js(rt, "x => x | 0", &[rt.number(1.234e19)])
+    let engine_says = call_js(rt, "x => x | 0", &[Value::from(1.234e19)])
         .as_i32()
         .unwrap();
     assert_eq!(wrapped(1.234e19), engine_says);
@@ -62,10 +61,9 @@ fn wrapping_follows_to_int32() {
 
 #[test]
 fn saturation_stops_at_the_ends() {
-    let rt = engine();
-    assert_eq!(rt.number(1e300).as_saturated_i64(), Some(i64::MAX));
-    assert_eq!(rt.number(-1e300).as_saturated_i64(), Some(i64::MIN));
-    assert_eq!(rt.number(-1.5).as_saturated_i64(), Some(-1));
+    assert_eq!(Value::from(1e300).as_saturated_i64(), Some(i64::MAX));
+    assert_eq!(Value::from(-1e300).as_saturated_i64(), Some(i64::MIN));
+    assert_eq!(Value::from(-1.5).as_saturated_i64(), Some(-1));
 }
 
 #[test]

@@ -36,7 +36,10 @@ fn object_from_keeps_order_and_defines_proto() {
     let key = |name: &str| rt.key_utf8(name.as_bytes()).unwrap();
     let keys = [key("b"), key("__proto__"), key("a")];
     let object = rt
-        .object_from(&keys, vec![rt.int(1), rt.object().unwrap(), rt.int(3)])
+        .object_from(
+            &keys,
+            vec![Value::from(1), rt.object().unwrap(), Value::from(3)],
+        )
         .unwrap();
     let json = call_js(
         rt,
@@ -49,7 +52,7 @@ fn object_from_keeps_order_and_defines_proto() {
 #[test]
 fn array_from_takes_the_values() {
     let rt = engine();
-    let values = vec![rt.int(1), rt.string_utf8(b"two").unwrap(), Value::NULL];
+    let values = vec![Value::from(1), rt.string_utf8(b"two").unwrap(), Value::NULL];
     let array = rt.array_from(values).unwrap();
     assert_eq!(rt.array_length(&array), Some(3));
     assert_eq!(
@@ -116,16 +119,21 @@ fn freezing_sealing_and_extending() {
 fn to_object_of_nothing_is_a_type_error() {
     let rt = engine();
     assert!(thrown_text(rt, rt.to_object(&Value::NULL)).starts_with("TypeError"));
-    assert_eq!(rt.kind(&rt.to_object(&rt.int(1)).unwrap()), Kind::Object);
+    assert_eq!(
+        rt.kind(&rt.to_object(&Value::from(1)).unwrap()),
+        Kind::Object
+    );
 }
 
 #[test]
 fn instance_of_follows_symbol_has_instance() {
     let rt = engine();
     let even = js(rt, "({[Symbol.hasInstance](x) { return x % 2 === 0 }})");
-    assert!(rt.instance_of(&rt.int(2), &even).unwrap());
-    assert!(!rt.instance_of(&rt.int(3), &even).unwrap());
-    assert!(thrown_text(rt, rt.instance_of(&rt.int(3), &rt.int(3))).starts_with("TypeError"));
+    assert!(rt.instance_of(&Value::from(2), &even).unwrap());
+    assert!(!rt.instance_of(&Value::from(3), &even).unwrap());
+    assert!(
+        thrown_text(rt, rt.instance_of(&Value::from(3), &Value::from(3))).starts_with("TypeError")
+    );
 }
 
 #[test]

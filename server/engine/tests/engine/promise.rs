@@ -21,7 +21,7 @@ fn resolving_runs_the_reactions_in_the_microtasks() {
     let native = rt.function(FunctionSpec::new(record, 1, [0; 3])).unwrap();
     rt.promise_then(&promise, &native, &Value::UNDEFINED)
         .unwrap();
-    rt.resolve(deferred, &rt.int(5)).unwrap();
+    rt.resolve(deferred, &Value::from(5)).unwrap();
     assert!(
         matches!(rt.promise_state(&promise), Some(PromiseState::Fulfilled(value)) if value.as_i32() == Some(5))
     );

@@ -1,6 +1,6 @@
 //! Reading, writing and defining properties.
 
-use hostd_engine::{Attributes, Content, Descriptor};
+use hostd_engine::{Attributes, Content, Descriptor, Value};
 
 use crate::{call_js, engine, js, text, thrown_text};
 
@@ -34,7 +34,7 @@ fn define_sets_exactly_the_given_attributes() {
     let rt = engine();
     let object = rt.object().unwrap();
     let key = rt.key_utf8(b"x").unwrap();
-    let seven = rt.int(7);
+    let seven = Value::from(7);
     assert!(
         rt.define(&object, &key, Descriptor::Value(&seven, Attributes::NONE))
             .unwrap()
@@ -43,7 +43,7 @@ fn define_sets_exactly_the_given_attributes() {
     assert_eq!(property.attributes, Attributes::NONE);
     assert!(matches!(property.content, Content::Value(value) if value.as_i32() == Some(7)));
     // It cannot be redefined, and that is no exception.
-    let eight = rt.int(8);
+    let eight = Value::from(8);
     assert!(
         !rt.define(&object, &key, Descriptor::Value(&eight, Attributes::ALL))
             .unwrap()
@@ -100,7 +100,7 @@ fn define_on_a_frozen_object_is_refused_without_exception() {
     let rt = engine();
     let object = js(rt, "Object.freeze({})");
     let key = rt.key_utf8(b"x").unwrap();
-    assert!(!rt.put(&object, &key, rt.int(1)).unwrap());
+    assert!(!rt.put(&object, &key, Value::from(1)).unwrap());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_array_that_refuses_an_element_keeps_its_length() {
         assert!(!rt.define(&array, &key, value).unwrap());
         assert_eq!(rt.array_length(&array), Some(2));
     }
-    let value = rt.int(7);
+    let value = Value::from(7);
     let key = rt.key_index(1).unwrap();
     assert!(
         rt.define(&array, &key, Descriptor::Value(&value, Attributes::NONE))
@@ -130,9 +130,9 @@ fn put_defines_where_set_would_run_a_setter() {
     );
     let object = rt.object().unwrap();
     let key = rt.key_utf8(b"trap").unwrap();
-    assert!(rt.put(&object, &key, rt.int(1)).unwrap());
+    assert!(rt.put(&object, &key, Value::from(1)).unwrap());
     assert!(rt.has_own(&object, &key).unwrap());
-    assert!(rt.put_index(&object, 3, rt.int(4)).unwrap());
+    assert!(rt.put_index(&object, 3, Value::from(4)).unwrap());
     assert_eq!(rt.get_index(&object, 3).unwrap().as_i32(), Some(4));
 }
 

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use hostd_engine::{FinalizerToken, JsResult, Key, RemoteClass, RemoteHooks, Runtime, Value};
+use hostd_engine::{
+    FinalizerToken, FunctionSpec, Invocation, JsResult, Key, RemoteClass, RemoteHooks, Runtime,
+    Value,
+};
 
 use crate::{call_js, engine, js, text};
 
@@ -30,7 +33,7 @@ impl Recorder {
 impl RemoteHooks for Recorder {
     fn get(&self, rt: Runtime, id: u64, key: &Key) -> JsResult<Option<Value>> {
         match self.note(rt, "get", id, key).as_str() {
-            "a" => Ok(Some(rt.int(1))),
+            "a" => Ok(Some(Value::from(1))),
             "0" => rt.string_utf8(b"zero").map(Some),
             "throws" => Err(rt.range_error("remote")),
             "panics" => panic!("on purpose"),
@@ -53,6 +56,14 @@ impl RemoteHooks for Recorder {
 
     fn own_keys(&self, rt: Runtime, _: u64) -> JsResult<Vec<Key>> {
         Ok(vec![rt.key_index(0)?, rt.key_utf8(b"a")?])
+    }
+
+    fn length(&self, rt: Runtime, words: [usize; 3]) -> JsResult {
+        self.log.borrow_mut().push("length".to_owned());
+        match words[0] {
+            0 => Err(rt.range_error("no length")),
+            length => Ok(Value::from(i32::try_from(length).unwrap_or(0))),
+        }
     }
 
     fn call(&self, rt: Runtime, id: u64, this: &Value, args: &[Value]) -> JsResult {
@@ -129,12 +140,12 @@ fn writes_go_out_and_refusals_come_back() {
     );
     assert!(recorder.take().starts_with("set 7 x"));
     let key = rt.key_utf8(b"fixed").unwrap();
-    assert!(!rt.set(&object, &key, rt.int(1)).unwrap());
+    assert!(!rt.set(&object, &key, Value::from(1)).unwrap());
     assert!(
-        rt.set(&object, &rt.key_utf8(b"y").unwrap(), rt.int(1))
+        rt.set(&object, &rt.key_utf8(b"y").unwrap(), Value::from(1))
             .unwrap()
     );
-    assert!(rt.set_index(&object, 4, rt.int(1)).unwrap());
+    assert!(rt.set_index(&object, 4, Value::from(1)).unwrap());
     assert!(!rt.delete(&object, &key).unwrap());
     recorder.take();
     let strict = "o => { 'use strict'; try { o.fixed = 1 } catch (e) { return String(e) } }";
@@ -209,4 +220,45 @@ fn a_remote_object_survives_everything_scripts_do_to_objects() {
     let script = "o => { Object.setPrototypeOf(o, null); try { Object.freeze(o) } catch {} for (const k in o) {} new WeakMap().set(o, 1);
         structuredCloneIsMissing = typeof structuredClone; return Object.entries(Object.assign({}, o)).length }";
     assert_eq!(call_js(rt, script, &[object]).as_i32(), Some(2));
+}
+
+#[test]
+fn length_of_a_function_is_read_once_and_when_it_is_needed() {
+    let rt = engine();
+    let (_, recorder) = remote(rt, RemoteClass::Object);
+    let function = |length| {
+        let spec = FunctionSpec::new(nothing, 1, [length, 0, 0]);
+        rt.function(spec.remote_length().not_constructible())
+            .unwrap()
+    };
+    let check = |length, script: &str, expected: &str, calls: &str| {
+        let answer = call_js(rt, script, &[function(length)]);
+        assert_eq!(text(rt, &answer), expected, "{script}");
+        assert_eq!(recorder.take(), calls, "{script}");
+    };
+    let own = "f => JSON.stringify(Object.getOwnPropertyDescriptor(f, 'length'))";
+    let expected = r#"{"value":3,"writable":false,"enumerable":false,"configurable":true}"#;
+    check(3, own, expected, "length");
+    check(3, "f => f.length + f.length", "6", "length");
+    check(3, "f => [f(), f.name, 'length' in f].join()", ",,true", "");
+    check(3, "f => (delete f.length, f.length)", "0", "");
+    check(
+        3,
+        "f => (Object.preventExtensions(f), [f.length, f.length].join())",
+        "3,3",
+        "length,length",
+    );
+    let fails = "f => { try { f.length } catch (e) { return e.name + ('length' in f) } }";
+    check(0, fails, "RangeErrortrue", "length");
+    let redefine = "f => { try { Object.defineProperty(f, 'length', {value: 1}) } \
+                    catch (e) { return e.name } }";
+    check(0, redefine, "RangeError", "length");
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "native functions have one signature"
+)]
+fn nothing(_: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(Value::UNDEFINED)
 }

@@ -66,7 +66,7 @@ fn external_memory_is_summed() {
 #[test]
 fn values_print_for_debugging() {
     let rt = engine();
-    assert_eq!(format!("{:?}", rt.int(1)), "Value(Number)");
+    assert_eq!(format!("{:?}", Value::from(1)), "Value(Number)");
     assert_eq!(format!("{:?}", rt.key_utf8(b"k").unwrap()), "Key(k)");
     let thrown = rt
         .eval_script("throw new Error('shown')", "t.js")
@@ -84,7 +84,7 @@ fn a_slice_of_values_is_as_dense_as_the_engines() {
         rt.call(&sum, &Value::UNDEFINED, &args).unwrap().as_i32(),
         Some(44_850)
     );
-    assert_eq!(text(rt, &rt.boolean(true)), "true");
+    assert_eq!(text(rt, &Value::from(true)), "true");
 }
 
 #[test]

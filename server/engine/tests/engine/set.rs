@@ -1,6 +1,7 @@
 //! Sloppy sets: what is refused in silence and what throws.
 
 use crate::{call_js, engine, js, thrown_text};
+use hostd_engine::Value;
 
 #[test]
 fn a_frozen_object_refuses_silently() {
@@ -17,8 +18,10 @@ fn a_frozen_object_refuses_silently() {
         "Object.freeze(function () {})",
     ] {
         let object = js(rt, source);
-        assert!(!rt.set(&object, &key, rt.int(2)).unwrap(), "{source}");
-        assert!(thrown_text(rt, rt.set_strict(&object, &key, rt.int(2))).starts_with("TypeError"));
+        assert!(!rt.set(&object, &key, Value::from(2)).unwrap(), "{source}");
+        assert!(
+            thrown_text(rt, rt.set_strict(&object, &key, Value::from(2))).starts_with("TypeError")
+        );
     }
 }
 
@@ -26,8 +29,8 @@ fn a_frozen_object_refuses_silently() {
 fn frozen_arrays_refuse_elements_silently() {
     let rt = engine();
     let array = js(rt, "Object.freeze([1, 2])");
-    assert!(!rt.set_index(&array, 0, rt.int(9)).unwrap());
-    assert!(!rt.set_index(&array, 7, rt.int(9)).unwrap());
+    assert!(!rt.set_index(&array, 0, Value::from(9)).unwrap());
+    assert!(!rt.set_index(&array, 7, Value::from(9)).unwrap());
     assert_eq!(rt.get_index(&array, 0).unwrap().as_i32(), Some(1));
 }
 
@@ -42,7 +45,7 @@ fn a_throwing_setter_throws() {
     ] {
         let object = js(rt, source);
         assert_eq!(
-            thrown_text(rt, rt.set(&object, &key, rt.int(2))),
+            thrown_text(rt, rt.set(&object, &key, Value::from(2))),
             "TypeError: mine",
             "{source}"
         );
@@ -54,14 +57,14 @@ fn a_proxy_that_says_no_is_no_exception() {
     let rt = engine();
     let key = rt.key_utf8(b"a").unwrap();
     let proxy = js(rt, "new Proxy({}, {set() { return false }})");
-    assert!(!rt.set(&proxy, &key, rt.int(1)).unwrap());
-    assert!(!rt.set_index(&proxy, 0, rt.int(1)).unwrap());
+    assert!(!rt.set(&proxy, &key, Value::from(1)).unwrap());
+    assert!(!rt.set_index(&proxy, 0, Value::from(1)).unwrap());
     let proxy = js(
         rt,
         "globalThis.seen = []; new Proxy({}, {set(t, k, v) { seen.push(k, v); return true }})",
     );
-    assert!(rt.set(&proxy, &key, rt.int(1)).unwrap());
-    assert!(rt.set_index(&proxy, 5, rt.int(2)).unwrap());
+    assert!(rt.set(&proxy, &key, Value::from(1)).unwrap());
+    assert!(rt.set_index(&proxy, 5, Value::from(2)).unwrap());
     assert_eq!(crate::text(rt, &js(rt, "seen.join()")), "a,1,5,2");
 }
 
@@ -75,7 +78,7 @@ fn a_proxy_on_the_chain_refuses_silently_and_throws_aloud() {
         "new Proxy({get a() { return 1 }}, {})",
     ] {
         let heir = js(rt, &format!("Object.create({source})"));
-        assert!(!rt.set(&heir, &key, rt.int(1)).unwrap(), "{source}");
+        assert!(!rt.set(&heir, &key, Value::from(1)).unwrap(), "{source}");
     }
     for source in [
         "new Proxy({}, {set() { 'use strict'; Object.freeze([]).a = 1; return true }})",
@@ -83,7 +86,7 @@ fn a_proxy_on_the_chain_refuses_silently_and_throws_aloud() {
         "new Proxy({}, {set: 5})",
     ] {
         let heir = js(rt, &format!("Object.create({source})"));
-        let thrown = thrown_text(rt, rt.set(&heir, &key, rt.int(1)));
+        let thrown = thrown_text(rt, rt.set(&heir, &key, Value::from(1)));
         assert!(thrown.starts_with("TypeError"), "{source}: {thrown}");
     }
 }
@@ -96,7 +99,7 @@ fn a_proxy_breaking_its_invariant_throws() {
         rt,
         "new Proxy(Object.defineProperty({}, 'a', {value: 1}), {set() { return true }})",
     );
-    assert!(thrown_text(rt, rt.set(&proxy, &key, rt.int(2))).starts_with("TypeError"));
+    assert!(thrown_text(rt, rt.set(&proxy, &key, Value::from(2))).starts_with("TypeError"));
 }
 
 #[test]
@@ -104,15 +107,15 @@ fn a_bad_array_length_throws_and_a_frozen_one_does_not() {
     let rt = engine();
     let key = rt.key_utf8(b"length").unwrap();
     let array = js(rt, "[1, 2, 3]");
-    assert!(thrown_text(rt, rt.set(&array, &key, rt.int(-1))).starts_with("RangeError"));
-    assert!(rt.set(&array, &key, rt.int(1)).unwrap());
+    assert!(thrown_text(rt, rt.set(&array, &key, Value::from(-1))).starts_with("RangeError"));
+    assert!(rt.set(&array, &key, Value::from(1)).unwrap());
     assert_eq!(rt.array_length(&array), Some(1));
     let frozen = js(rt, "Object.freeze([1])");
-    assert!(!rt.set(&frozen, &key, rt.int(0)).unwrap());
+    assert!(!rt.set(&frozen, &key, Value::from(0)).unwrap());
     // Nothing is converted for it.
     let length = js(rt, "({valueOf() { throw 'asked' }})");
     assert!(!rt.set(&frozen, &key, length).unwrap());
-    assert!(!rt.set(&frozen, &key, rt.int(-1)).unwrap());
+    assert!(!rt.set(&frozen, &key, Value::from(-1)).unwrap());
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_conversion_that_throws_throws() {
         "TypeError: convert"
     );
     assert!(thrown_text(rt, rt.set_index(&array, 0, js(rt, "Symbol()"))).starts_with("TypeError"));
-    assert!(rt.set_index(&array, 9, rt.int(1)).is_ok());
+    assert!(rt.set_index(&array, 9, Value::from(1)).is_ok());
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn set_through_the_prototype_reaches_the_receiver() {
     let rt = engine();
     let object = js(rt, "Object.create({set a(x) { this.got = x }})");
     let key = rt.key_utf8(b"a").unwrap();
-    assert!(rt.set(&object, &key, rt.int(6)).unwrap());
+    assert!(rt.set(&object, &key, Value::from(6)).unwrap());
     assert_eq!(call_js(rt, "o => o.got", &[object]).as_i32(), Some(6));
 }
 
@@ -141,5 +144,5 @@ fn set_through_the_prototype_reaches_the_receiver() {
 fn primitives_swallow_sets() {
     let rt = engine();
     let key = rt.key_utf8(b"a").unwrap();
-    assert!(!rt.set(&rt.int(1), &key, rt.int(2)).unwrap());
+    assert!(!rt.set(&Value::from(1), &key, Value::from(2)).unwrap());
 }

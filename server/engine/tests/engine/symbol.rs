@@ -1,6 +1,7 @@
 //! Symbols.
 
 use crate::{engine, js, text};
+use hostd_engine::Value;
 
 #[test]
 fn any_description_works() {
@@ -31,5 +32,5 @@ fn a_symbol_has_an_identity() {
     let symbol = rt.symbol(None).unwrap();
     assert_eq!(symbol.identity(), symbol.clone().identity());
     assert_ne!(symbol.identity(), rt.symbol(None).unwrap().identity());
-    assert_eq!(rt.int(1).identity(), None);
+    assert_eq!(Value::from(1).identity(), None);
 }

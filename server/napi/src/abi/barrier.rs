@@ -8,7 +8,6 @@
 //!
 //! Upholds I-14.
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::ffi::c_void;
 
 /// Calls `function` with as many of the arguments as it takes.
@@ -17,7 +16,6 @@ use std::ffi::c_void;
 ///
 /// `function` is a function of the C ABI that takes at most four integers or pointers and returns
 /// one or nothing, and may be called with these.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn guarded_call(
     first: usize,
@@ -26,7 +24,6 @@ pub(super) unsafe extern "C" fn guarded_call(
     fourth: usize,
     function: *const (),
 ) -> usize {
-    #[cfg(target_arch = "x86_64")]
     std::arch::naked_asm!(
         ".cfi_startproc",
         ".cfi_personality 0x1b, {refuse}",
@@ -39,49 +36,9 @@ pub(super) unsafe extern "C" fn guarded_call(
         ".cfi_endproc",
         refuse = sym refuse,
     );
-    #[cfg(target_arch = "aarch64")]
-    std::arch::naked_asm!(
-        ".cfi_startproc",
-        ".cfi_personality 0x1b, {refuse}",
-        "stp x29, x30, [sp, #-16]!",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset x29, -16",
-        ".cfi_offset x30, -8",
-        "mov x29, sp",
-        "blr x4",
-        "ldp x29, x30, [sp], #16",
-        ".cfi_def_cfa_offset 0",
-        ".cfi_restore x29",
-        ".cfi_restore x30",
-        "ret",
-        ".cfi_endproc",
-        refuse = sym refuse,
-    );
-}
-
-/// The call without a barrier, on other processors: an exception ends at Rust's own handlers.
-///
-/// # Safety
-///
-/// As above.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) unsafe extern "C" fn guarded_call(
-    first: usize,
-    second: usize,
-    third: usize,
-    fourth: usize,
-    function: *const (),
-) -> usize {
-    type Function = unsafe extern "C" fn(usize, usize, usize, usize) -> usize;
-    // SAFETY: by the contract above; a function of the C ABI ignores arguments that it does not
-    // take.
-    let function = unsafe { std::mem::transmute::<*const (), Function>(function) };
-    // SAFETY: by the contract above.
-    unsafe { function(first, second, third, fourth) }
 }
 
 /// The personality function of the frame: ends the search for a handler, and a forced unwind.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 extern "C" fn refuse(
     _version: i32,
     _actions: i32,

@@ -32,6 +32,8 @@ const OURS: usize = 3;
 // As libuv's header declares them; loops and handles are pointers here.
 unsafe extern "C" {
     fn uv_version_string() -> *const c_char;
+    fn uv_err_name_r(error: c_int, into: *mut c_char, size: usize) -> *mut c_char;
+    fn uv_strerror_r(error: c_int, into: *mut c_char, size: usize) -> *mut c_char;
     fn uv_default_loop() -> Raw;
     fn uv_loop_size() -> usize;
     fn uv_loop_init(of: Raw) -> c_int;
@@ -65,6 +67,18 @@ pub(crate) fn version() -> String {
     // SAFETY: A7; libuv returns a literal.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_string_lossy().into_owned()
+}
+
+/// Name and message of an error; `None` if libuv knows none of that number.
+pub(crate) fn error(number: c_int) -> Option<(String, String)> {
+    let text = |describe: unsafe extern "C" fn(c_int, *mut c_char, usize) -> *mut c_char| {
+        let mut buffer = [0_u8; 128];
+        // SAFETY: A7; it writes at most so many bytes, the last of which is NUL.
+        unsafe { describe(number, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let text = CStr::from_bytes_until_nul(&buffer).ok()?.to_str().ok()?;
+        (!text.starts_with("Unknown system error")).then(|| text.to_owned())
+    };
+    Some((text(uv_err_name_r)?, text(uv_strerror_r)?))
 }
 
 /// What the host runs in each round of the loop.

@@ -29,7 +29,11 @@ impl Host {
             state.left_holding.set(false);
         }
         let result = f(state.rt);
-        if depth.is_outermost() && state.is_unsettled() && !state.left_holding.get() {
+        if depth.is_outermost()
+            && state.is_unsettled()
+            && !state.left_holding.get()
+            && !state.defers_microtasks.get()
+        {
             state.settle();
         }
         result
@@ -40,6 +44,23 @@ impl Host {
     pub fn nest<R>(&self, f: impl FnOnce() -> R) -> R {
         let _depth = Depth::enter(self.state);
         f()
+    }
+
+    /// Reports what the embedder's remote objects and shared memory are no longer used by, now. Runs no
+    /// code of an addon.
+    pub fn report_unused(&self) {
+        let state = self.state;
+        state.handles.borrow_mut().forget_ended();
+        state.note_finalized();
+        let all = state.finalized.take();
+        let (finalizers, unused) = all
+            .into_iter()
+            .partition(|token| token.tag == TAG_FINALIZER);
+        state.finalized.replace(finalizers);
+        let unused: VecDeque<FinalizerToken> = unused;
+        for token in unused {
+            state.hooks.finalized(state.rt, &token);
+        }
     }
 
     /// Runs what is due although nothing was done, as where something has died since the last
@@ -60,6 +81,23 @@ impl Host {
             || state.round.borrow().is_closing()
     }
 
+    /// Has the microtasks and ticks that wait, and those that are added to them, run in the next turn and
+    /// not at the end of an entry. Does nothing if none waits, or if JavaScript waits further down.
+    pub fn defer_microtasks(&self) {
+        let state = self.state;
+        if state.is_unsettled() && !state.is_nested() {
+            state.defers_microtasks.set(true);
+        }
+    }
+
+    /// Runs the microtasks and ticks that were deferred, unless JavaScript waits further down.
+    pub fn run_deferred_microtasks(&self) {
+        let state = self.state;
+        if !state.is_nested() && state.defers_microtasks.replace(false) {
+            state.settle_item();
+        }
+    }
+
     /// Runs what is due, within bounds: timers, what threads posted,
     /// immediates. True if more is left. Called from inside JavaScript it does nothing.
     pub fn turn(&self, max_items: usize, max: Duration) -> bool {
@@ -69,6 +107,7 @@ impl Host {
             return self.has_pending();
         }
         // One entry deep, whether or not the caller has entered: that is where items are settled.
+        state.defers_microtasks.set(false);
         let _depth = state.is_idle().then(|| Depth::enter(state));
         let mut budget = Budget::new(max_items, max);
         state.node.turn(*self, &mut budget);
@@ -77,16 +116,18 @@ impl Host {
     }
 
     /// Collects garbage, and all unreachable objects whose death was delayed, until there are none:
-    /// finalizers may drop others. Called from inside JavaScript it runs no finalizers.
+    /// finalizers may drop others. Called from inside JavaScript it runs no finalizers. Gives shared memory
+    /// that is kept for later buffers back to the system.
     pub fn collect(&self) {
         let state = self.state;
         let _depth = state.is_idle().then(|| Depth::enter(state));
         for _ in 0..MAX_COLLECTIONS {
             if !state.collect() || state.is_nested() {
-                return;
+                break;
             }
             state.settle_item();
         }
+        state.rt.trim_shared();
     }
 
     /// Releases unreachable objects whose death was delayed, if it is time to. True if a turn is to be
@@ -145,9 +186,14 @@ impl Host {
 
     /// Makes a `Buffer` that owns these bytes.
     pub fn buffer(&self, bytes: Vec<u8>) -> JsResult {
-        let length = bytes.len();
         let memory = self.state.rt.array_buffer_from(bytes)?;
-        self.state.buffer_over(&memory, 0, length)
+        self.buffer_over(&memory)
+    }
+
+    /// Makes a `Buffer` over an array buffer.
+    pub fn buffer_over(&self, memory: &Value) -> JsResult {
+        let length = self.state.rt.byte_length(memory).unwrap_or(0);
+        self.state.buffer_over(memory, 0, length)
     }
 
     /// Ends every environment in Node's order: async work, buffers' finalizers, cleanup hooks, threadsafe

@@ -17,6 +17,8 @@ pub(crate) enum Event {
         /// Whether it was cancelled.
         cancelled: bool,
     },
+    /// A task of the Node around Node-API was run.
+    TaskDone(u64),
     /// An asynchronous cleanup hook is done or removed.
     AsyncHookDone(usize),
     /// There is something to poll for in libuv's loop.

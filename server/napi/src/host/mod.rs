@@ -15,6 +15,8 @@ mod owned;
 pub(crate) mod pool;
 mod round;
 mod settlement;
+mod task_table;
+mod tasks;
 mod uv;
 pub(crate) mod works;
 
@@ -48,7 +50,7 @@ pub(crate) use invoke::callback;
 pub use node_runtime::{NodeRuntime, Settled};
 pub use options::{HostHooks, HostOptions, NodeVersion, Origin, StartError};
 pub use owned::OwnedHost;
-pub(crate) use pool::{Job, Ticket};
+pub(crate) use pool::{Execution, Job, Ticket};
 pub(crate) use round::Round;
 pub(crate) use uv::Uv;
 
@@ -128,6 +130,8 @@ pub(crate) struct HostState {
     pub(crate) async_hooks: RefCell<HashMap<usize, AsyncEntry>>,
     /// The async work of all environments.
     pub(crate) works: RefCell<Slots<Work>>,
+    /// What the Node around Node-API has running in the pool.
+    tasks: RefCell<task_table::Tasks>,
     /// The async contexts of all environments, and whose they are.
     pub(crate) contexts: RefCell<Slots<EnvId>>,
     /// What an addon returns is mostly that one.
@@ -136,6 +140,8 @@ pub(crate) struct HostState {
     pub(crate) round: RefCell<Round>,
     /// Whether this entry was a turn that left ticks waiting: then they don't run at its end either.
     left_holding: Cell<bool>,
+    /// Microtasks and ticks wait for the next turn.
+    defers_microtasks: Cell<bool>,
     pub(crate) uv: Uv,
     /// The open callback scopes, outermost first.
     callback_scopes: RefCell<Vec<usize>>,
@@ -217,6 +223,7 @@ impl Host {
         let envs = self.state.envs();
         envs.iter().any(|env| env.has_referenced_threadsafe())
             || self.state.has_queued_work()
+            || self.state.has_tasks()
             || self.state.node.is_kept_alive()
             || self.state.uv.is_alive()
     }

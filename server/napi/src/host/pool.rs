@@ -22,6 +22,7 @@
 //! if the JS thread waits for that job.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -79,9 +80,17 @@ impl Ticket {
     }
 }
 
+/// What a thread of the pool runs.
+pub(crate) enum Job {
+    /// An addon's async work.
+    Work(Execution),
+    /// A function of the embedder's.
+    Task(Box<dyn FnOnce() + Send>),
+}
+
 /// One execution of a piece of work.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Execution {
     /// The work's id.
     pub(crate) work: usize,
     /// The environment that `execute` is passed.
@@ -97,6 +106,16 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    fn run(self) {
+        match self {
+            Self::Work(execution) => execution.run(),
+            // A panic ends the task, not the thread.
+            Self::Task(task) => drop(catch_unwind(AssertUnwindSafe(task))),
+        }
+    }
+}
+
+impl Execution {
     fn run(self) {
         if !self.ticket.begin() {
             return;

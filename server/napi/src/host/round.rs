@@ -156,6 +156,11 @@ impl HostState {
                 self.settle_item();
                 budget.spend();
             }
+            Event::TaskDone(number) => {
+                self.complete_task(number);
+                self.settle_item();
+                budget.spend();
+            }
             Event::AsyncHookDone(handle) => {
                 self.forget_async_hook(handle);
             }

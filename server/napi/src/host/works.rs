@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Event, HostState, Job, Origin, Ticket, pool};
+use super::{Event, Execution, HostState, Job, Origin, Ticket, pool};
 use crate::abi::status::Status;
 use crate::env::work::Work;
 use crate::env::{Env, flags};
@@ -31,7 +31,7 @@ impl HostState {
             return false;
         };
         let ticket = Arc::new(Ticket::new());
-        let job = Job {
+        let execution = Execution {
             work: id,
             env: env.raw,
             execute: work.calls.execute,
@@ -39,7 +39,7 @@ impl HostState {
             ticket: Arc::clone(&ticket),
             inbox: Arc::clone(&self.inbox),
         };
-        let is_queued = pool::submit(job);
+        let is_queued = pool::submit(Job::Work(execution));
         if is_queued {
             work.ticket = Some(ticket);
             work.was_queued = true;

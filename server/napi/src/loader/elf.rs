@@ -11,7 +11,7 @@ use object::elf;
 use object::pod::{Pod, from_bytes};
 
 use super::Platform;
-use super::file::Source;
+use super::file::AddonFile;
 
 /// Why a file is no addon for this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +72,9 @@ const MAX_VERSIONS: usize = 4096;
 const MAX_VERSION_BYTES: u64 = 1 << 16;
 
 /// Reads the image of a shared library for the host's platform.
-pub(super) fn read(source: &impl Source) -> Result<Image, Fault> {
+pub(super) fn read(source: &AddonFile) -> Result<Image, Fault> {
     let head = source
-        .range(0, source.size().min(64))
+        .range(0, source.size.min(64))
         .ok_or(Fault::Damaged("it cannot be read"))?;
     if !head.starts_with(b"\x7fELF") {
         return Err(other_format(source, &head));
@@ -94,14 +94,14 @@ pub(super) fn read(source: &impl Source) -> Result<Image, Fault> {
 }
 
 /// The loadable parts of a file, by the addresses they will have.
-struct Segments<'a, S> {
-    source: &'a S,
+struct Segments<'a> {
+    source: &'a AddonFile,
     loads: Vec<elf::ProgramHeader64<Le>>,
     dynamic: elf::ProgramHeader64<Le>,
 }
 
-impl<'a, S: Source> Segments<'a, S> {
-    fn read(source: &'a S, header: &elf::FileHeader64<Le>) -> Result<Self, Fault> {
+impl<'a> Segments<'a> {
+    fn read(source: &'a AddonFile, header: &elf::FileHeader64<Le>) -> Result<Self, Fault> {
         const DAMAGED: Fault = Fault::Damaged("its program headers are cut off");
         let count = header.e_phnum.get(Le);
         let size = size_of::<elf::ProgramHeader64<Le>>();
@@ -118,7 +118,7 @@ impl<'a, S: Source> Segments<'a, S> {
         let loads: Vec<_> = of_type(elf::PT_LOAD).copied().collect();
         for load in &loads {
             let end = load.p_offset.get(Le).checked_add(load.p_filesz.get(Le));
-            if end.is_none_or(|end| end > source.size()) {
+            if end.is_none_or(|end| end > source.size) {
                 return Err(Fault::Damaged("it is shorter than it says"));
             }
         }
@@ -298,7 +298,7 @@ impl<'a, S: Source> Segments<'a, S> {
 }
 
 /// The fault of a file that is not ELF.
-fn other_format(source: &impl Source, head: &[u8]) -> Fault {
+fn other_format(source: &AddonFile, head: &[u8]) -> Fault {
     let word = |at: usize| {
         let bytes = head.get(at..at + 4)?.try_into().ok()?;
         Some(u32::from_le_bytes(bytes))

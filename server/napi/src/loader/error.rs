@@ -190,13 +190,8 @@ pub struct Platform {
 impl Platform {
     /// What this host was built for.
     pub fn host() -> Self {
-        let system = if cfg!(target_os = "linux") {
-            "Linux"
-        } else {
-            std::env::consts::OS
-        };
         Self {
-            system,
+            system: "Linux",
             machine: std::env::consts::ARCH.into(),
         }
     }

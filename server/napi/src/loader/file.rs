@@ -8,28 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::{LoadError, LoadErrorKind};
 
-/// Bytes that can be read in parts: a file, or a slice in tests.
-pub(super) trait Source {
-    /// How many bytes there are.
-    fn size(&self) -> u64;
-    /// Reads exactly that range; `None` if it is not there.
-    fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>>;
-}
-
 /// The most bytes that are read at once; real tables are a hundredth of it.
 const RANGE_MAX: u64 = 64 << 20;
-
-impl Source for &[u8] {
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-
-    fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
-        let start = usize::try_from(offset).ok()?;
-        let end = start.checked_add(usize::try_from(length).ok()?)?;
-        self.get(start..end).map(<[u8]>::to_vec)
-    }
-}
 
 /// An open regular file and its real path.
 #[derive(Debug)]
@@ -37,15 +17,13 @@ pub(super) struct AddonFile {
     /// The path without symbolic links, as `$ORIGIN` is understood.
     pub(super) path: PathBuf,
     file: File,
-    size: u64,
+    /// How many bytes it has.
+    pub(super) size: u64,
 }
 
-impl Source for AddonFile {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
+impl AddonFile {
+    /// Reads exactly that range; `None` if it is not there.
+    pub(super) fn range(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
         if length > RANGE_MAX || offset.checked_add(length)? > self.size {
             return None;
         }

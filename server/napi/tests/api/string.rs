@@ -38,6 +38,65 @@ fn utf8_is_cut_at_characters_and_always_ends_in_nul() {
     });
 }
 
+/// Texts of each kind that the engine stores: narrow, wide, in pieces that were concatenated, a part of
+/// another; long enough that they are not encoded at once.
+#[test]
+fn utf8_of_long_texts_is_whole_or_cut_at_a_character() {
+    let scripts = [
+        "'\\xe9x'.repeat(3000)",
+        "'\\u20ac\\ud83d\\ude00a'.repeat(2000)",
+        "'\\ud800\\u20ac\\udc00'.repeat(2000)",
+        "'\\u20ac'.repeat(4000) + '\\xe9'.repeat(4000)",
+        "'x'.repeat(5000) + 'y'.repeat(5000)",
+        "'\\u20acx'.repeat(9000).slice(1, 17001)",
+        "'\\xe9x'.repeat(9000).slice(1, 17001)",
+    ];
+    with_env(move |env| {
+        for script in scripts {
+            let units = eval(env, script);
+            let mut wide = vec![0u16; 20_000];
+            let count = get!(napi_get_value_string_utf16(
+                env,
+                units,
+                wide.as_mut_ptr(),
+                wide.len()
+            ));
+            let expected = String::from_utf16_lossy(&wide[..count]);
+            // Made anew: reading a text can change how the engine stores it.
+            let value = eval(env, script);
+            let length = get!(napi_get_value_string_utf8(env, value, ptr::null_mut(), 0));
+            assert_eq!(length, expected.len(), "{script}");
+            for size in [
+                1,
+                2,
+                4097,
+                4098,
+                4099,
+                4100,
+                8195,
+                length,
+                length + 1,
+                length + 9,
+            ] {
+                let mut buffer = vec![0x55u8; size];
+                let value = eval(env, script);
+                let copied = get!(napi_get_value_string_utf8(
+                    env,
+                    value,
+                    buffer.as_mut_ptr().cast(),
+                    size
+                ));
+                let end = (0..size.min(length + 1))
+                    .rev()
+                    .find(|end| expected.is_char_boundary(*end));
+                assert_eq!(Some(copied), end, "{script}, {size}");
+                assert!(buffer[..copied] == expected.as_bytes()[..copied]);
+                assert_eq!(buffer[copied], 0, "{script}, {size}");
+            }
+        }
+    });
+}
+
 #[test]
 fn lone_surrogates_are_replaced_in_utf8_and_kept_in_utf16() {
     with_env(|env| {

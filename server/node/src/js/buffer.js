@@ -425,11 +425,21 @@ Buffer.poolSize = 8192;
 for (const [name, of] of [['parent', (buffer) => buffer.buffer], ['offset', (buffer) => buffer.byteOffset]]) {
   Object.defineProperty(prototype, name, { enumerable: true, get() { return this instanceof Buffer ? of(this) : undefined; } });
 }
-prototype[Symbol.for('nodejs.util.inspect.custom')] = function () {
-  const shown = Math.min(this.length, 50);
-  const hex = native.decode(this, HEX, 0, shown).replace(/(..)(?!$)/g, '$1 ');
+// How many bytes `inspect` shows: `INSPECT_MAX_BYTES` of the module.
+native.bufferLimits = { shown: 50 };
+prototype[Symbol.for('nodejs.util.inspect.custom')] = function (depth, options, inspect) {
+  const shown = Math.min(this.length, native.bufferLimits.shown);
   const rest = this.length - shown;
-  return `<${this.constructor.name}${hex && ` ${hex}`}${rest > 0 ? ` ... ${rest} more byte${rest > 1 ? 's' : ''}` : ''}>`;
+  const parts = [];
+  if (shown > 0) parts.push(`${native.decode(this, HEX, 0, shown).replace(/(..)(?!$)/g, '$1 ')}${rest > 0 ? ` ... ${rest} more byte${rest > 1 ? 's' : ''}` : ''}`);
+  const others = Reflect.ownKeys(this).filter((key) => typeof key !== 'string' || !/^\d+$/.test(key));
+  if (others.length && inspect) {
+    const extras = { __proto__: null };
+    for (const key of others) if (options.showHidden || Object.prototype.propertyIsEnumerable.call(this, key)) extras[key] = this[key];
+    const text = inspect(extras, { ...options, breakLength: Infinity, compact: true });
+    if (text.length > 27) parts.push(text.slice(27, -2));
+  }
+  return `<${this.constructor.name}${parts.length ? ` ${parts.join(', ')}` : ''}>`;
 };
 native.setBufferPrototype(prototype);
 return Buffer;

@@ -64,6 +64,15 @@ const clone = (value, seen) => {
   if (native.isPromise(value) || value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef || native.isExternal(value)) {
     throw refuse(`#<${value.constructor?.name ?? 'Object'}>`);
   }
+  // Objects of Node's own that copy themselves, such as blobs.
+  const { clone: cloneSelf, deserialize } = native.cloneSymbols ?? {};
+  if (cloneSelf !== undefined && typeof value[cloneSelf] === 'function') {
+    const { data, deserializeInfo } = value[cloneSelf]();
+    const [module, name] = deserializeInfo.split(':');
+    const copy = keep(new (native.load('realm').require(module)[name])());
+    copy[deserialize](data);
+    return copy;
+  }
   const copy = keep({});
   for (const key of Object.keys(value)) {
     Object.defineProperty(copy, key, { value: clone(value[key], seen), enumerable: true, writable: true, configurable: true });
@@ -71,7 +80,7 @@ const clone = (value, seen) => {
   return copy;
 };
 
-return function structuredClone(value, options) {
+const structuredClone = function structuredClone(value, options) {
   if (arguments.length === 0) throw native.load('errors').named(TypeError, 'ERR_MISSING_ARGS', 'The "value" argument must be specified');
   const copy = clone(value, new Map());
   for (const buffer of options?.transfer ?? []) {
@@ -80,4 +89,7 @@ return function structuredClone(value, options) {
   }
   return copy;
 };
+// A copy in which some objects are others.
+Object.defineProperty(structuredClone, 'withKnown', { value: clone });
+return structuredClone;
 })

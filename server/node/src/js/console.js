@@ -2,7 +2,8 @@
 (function (native) {
 'use strict';
 
-const inspect = () => native.load('inspect');
+// Node's own, once it is loaded.
+const inspect = () => native.shown ?? native.load('inspect');
 let indentation = '';
 const counts = new Map();
 const timers = new Map();
@@ -46,7 +47,12 @@ const members = {
   },
   dir(value, options) { native.output(1, `${indentation}${inspect().inspect(value, options)}\n`); },
   dirxml(...args) { line(1, args); },
-  table(value) { line(1, [value]); },
+  table(data, columns) {
+    let text = '';
+    const sink = { write(part) { text += part; }, on() {}, once() {}, removeListener() {}, listenerCount: () => 0 };
+    new members.Console({ stdout: sink }).table(data, columns);
+    line(1, [text.slice(0, -1)]);
+  },
   group(...args) {
     if (args.length) line(1, args);
     indentation += '  ';
@@ -70,5 +76,12 @@ const members = {
   },
 };
 members.groupCollapsed = members.group;
+Object.assign(members, { clear() {}, profile() {}, profileEnd() {}, timeStamp() {}, context: () => members });
+members.createTask = () => ({ run: (callback) => callback() });
+Object.defineProperty(members, 'Console', {
+  get: () => native.load('realm').require('internal/console/constructor').Console,
+  set(value) { Object.defineProperty(members, 'Console', { value, enumerable: true, writable: true, configurable: true }); },
+  enumerable: true, configurable: true,
+});
 return Object.defineProperty(members, Symbol.toStringTag, { value: 'console', configurable: true });
 })

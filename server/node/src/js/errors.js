@@ -9,6 +9,9 @@ const coded = (Class, code, message) => {
   return error;
 };
 
+// What Node has and a host has not.
+const unavailable = (message) => coded(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', message);
+
 const named = (Class, code, message) => {
   const error = coded(Class, code, message);
   native.showCodeInStack(error);
@@ -92,5 +95,5 @@ const requireFunction = (value, name) => {
   if (typeof value !== 'function') throw invalidType(name, 'function', value);
 };
 
-return { coded, named, invalidType, outOfRange, invalidValue, outOfBounds, unknownEncoding, requireNumber, requireInteger, requireFunction };
+return { coded, named, unavailable, invalidType, outOfRange, invalidValue, outOfBounds, unknownEncoding, requireNumber, requireInteger, requireFunction };
 })

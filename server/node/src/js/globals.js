@@ -11,12 +11,19 @@ native.load = (name) => {
   return parts.get(name);
 };
 
+// Groups of native functions, each made once.
+const groups = new Map();
+const { functions } = native;
+native.functions = (name) => {
+  if (!groups.has(name)) groups.set(name, functions(name));
+  return groups.get(name);
+};
+
 const define = (name, value, enumerable = false) =>
   Object.defineProperty(global, name, { value, enumerable, writable: true, configurable: true });
-const lazy = (name, make, enumerable = false) => Object.defineProperty(global, name, {
-  get() { return make(); },
-  set(value) { define(name, value, enumerable); },
-  enumerable, configurable: true,
+const { defineProperty } = Object;
+const lazy = (name, make, enumerable = false) => defineProperty(global, name, {
+  get: make, set: (value) => define(name, value, enumerable), enumerable, configurable: true,
 });
 
 // V8 makes the global of a template, which stands between it and Object.prototype.
@@ -50,14 +57,33 @@ Object.defineProperty(FinalizationRegistry.prototype, 'register', {
   value: { register(target, value) { apply(register, this, arguments); native.hold(target); } }.register,
 });
 
+// The frame of asynchronous context that is current: `AsyncLocalStorage` sets it. What is put off keeps
+// the frame in which it was.
+native.frame = undefined;
+native.within = (frame, callback, self, args) => {
+  const before = native.frame;
+  native.frame = frame;
+  try {
+    return apply(callback, self, args);
+  } finally {
+    native.frame = before;
+  }
+};
+native.bindFrame = (callback) => {
+  const { frame } = native;
+  if (frame === undefined || typeof callback !== 'function') return callback;
+  return function (...args) { return native.within(frame, callback, this, args); };
+};
+
 const { then } = Promise.prototype;
 const settled = Promise.resolve();
 define('queueMicrotask', function queueMicrotask(callback) {
   native.load('errors').requireFunction(callback, 'callback');
   // An exception of the callback is an uncaught one, and not a rejection.
+  const run = native.bindFrame(callback);
   apply(then, settled, [() => {
     try {
-      callback();
+      run();
     } catch (error) {
       native.uncaught(error);
     }
@@ -70,8 +96,34 @@ define('gc', function gc() { native.collect(); });
 for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate']) {
   lazy(name, () => native.load('timers')[name], true);
 }
-for (const name of ['Event', 'EventTarget', 'AbortSignal', 'AbortController']) {
-  lazy(name, () => native.load('abort')[name]);
+// The rest is Node's own JavaScript: the module of each, and whether it shows among the global's keys.
+const STREAMS = [
+  'ReadableStream', 'ReadableStreamDefaultReader', 'ReadableStreamBYOBReader', 'ReadableStreamBYOBRequest',
+  'ReadableByteStreamController', 'ReadableStreamDefaultController', 'TransformStream', 'TransformStreamDefaultController',
+  'WritableStream', 'WritableStreamDefaultController', 'WritableStreamDefaultWriter', 'ByteLengthQueuingStrategy',
+  'CountQueuingStrategy', 'TextEncoderStream', 'TextDecoderStream', 'CompressionStream', 'DecompressionStream',
+];
+const PERFORMANCE = [
+  'PerformanceEntry', 'PerformanceMark', 'PerformanceMeasure', 'PerformanceObserver', 'PerformanceObserverEntryList',
+  'PerformanceResourceTiming', 'Performance',
+];
+for (const [module, names, enumerable = false] of [
+  ['internal/event_target', ['Event', 'EventTarget', 'CustomEvent']],
+  ['internal/abort_controller', ['AbortSignal', 'AbortController']],
+  ['internal/url', ['URL', 'URLSearchParams']],
+  ['buffer', ['Blob', 'File']],
+  ['buffer', ['atob', 'btoa'], true],
+  ['internal/worker/io', ['MessageChannel', 'MessagePort', 'BroadcastChannel']],
+  ['internal/deps/undici/undici', ['MessageEvent']],
+  ['stream/web', STREAMS],
+  ['perf_hooks', PERFORMANCE],
+  ['perf_hooks', ['performance'], true],
+  ['internal/navigator', ['Navigator']],
+  ['internal/navigator', ['navigator'], true],
+  ['internal/crypto/webcrypto', ['crypto'], true],
+  ['internal/crypto/webcrypto', ['Crypto', 'CryptoKey', 'SubtleCrypto']],
+]) {
+  for (const name of names) lazy(name, () => native.load('realm').require(module)[name], enumerable);
 }
 
 for (const name of ['dispose', 'asyncDispose']) {

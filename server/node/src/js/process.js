@@ -77,29 +77,6 @@ Object.setPrototypeOf(process.prototype, EventEmitter.prototype);
 Object.defineProperty(process.prototype, Symbol.toStringTag, { value: 'process', configurable: true });
 const self = Object.create(process.prototype);
 
-const stream = (fd) => Object.assign(Object.create(EventEmitter.prototype), {
-  fd,
-  isTTY: false,
-  writable: true,
-  write(chunk, encoding, callback) {
-    if (typeof chunk === 'string') {
-      const plain = typeof encoding !== 'string' || /^utf-?8$/i.test(encoding);
-      native.output(fd, plain ? chunk : globalThis.Buffer.from(chunk, encoding));
-    } else if (chunk instanceof Uint8Array) {
-      native.output(fd, chunk);
-    } else {
-      throw errors().invalidType('chunk', ['string', 'Buffer', 'TypedArray', 'DataView'], chunk);
-    }
-    const done = typeof encoding === 'function' ? encoding : callback;
-    if (typeof done === 'function') self.nextTick(done);
-    return true;
-  },
-  end(...args) {
-    if (args.length && typeof args[0] !== 'function') this.write(...args);
-    return this;
-  },
-});
-
 const hrtime = (previous) => {
   const now = native.hrtime();
   const seconds = Number(now / 1_000_000_000n), nanoseconds = Number(now % 1_000_000_000n);
@@ -113,15 +90,34 @@ hrtime.bigint = () => native.hrtime();
 
 const exitCodeOf = (code) => {
   if (code === undefined || code === null) return undefined;
-  const number = typeof code === 'string' && code.trim() !== '' ? Number(code) : code;
+  const number = typeof code === 'string' && Number.isInteger(Number(code)) && code.trim() !== '' ? Number(code) : code;
   errors().requireInteger(number, 'code', -0x80000000, 0xffffffff);
   return number;
 };
 let exiting = false;
 
+// Values are strings, whatever is assigned.
+const textOf = (value) => {
+  if (typeof value === 'symbol') throw new TypeError('Cannot convert a Symbol value to a string');
+  return `${value}`;
+};
+const environment = new Proxy(Object.fromEntries(facts.env), {
+  set(target, name, value) { return Reflect.set(target, name, textOf(value)); },
+  defineProperty(target, name, descriptor) {
+    if ('get' in descriptor || 'set' in descriptor) {
+      throw errors().named(TypeError, 'ERR_INVALID_OBJECT_DEFINE_PROPERTY', "'process.env' does not accept an accessor(getter/setter) descriptor");
+    }
+    if (!descriptor.configurable || !descriptor.writable || !descriptor.enumerable) {
+      throw errors().named(TypeError, 'ERR_INVALID_OBJECT_DEFINE_PROPERTY',
+        "'process.env' only accepts a configurable, writable, and enumerable data descriptor");
+    }
+    return Reflect.defineProperty(target, name, { ...descriptor, value: textOf(descriptor.value) });
+  },
+});
+
 const members = {
   version: `v${facts.node}`,
-  versions: Object.freeze({ node: facts.node, modules: facts.modules, napi: facts.napi, uv: facts.uv }),
+  versions: Object.freeze({ node: facts.node, modules: facts.modules, napi: facts.napi, uv: facts.uv, openssl: '3.5.2' }),
   arch: facts.arch,
   platform: facts.platform,
   release: { name: 'node', lts: facts.lts },
@@ -131,10 +127,15 @@ const members = {
   argv0: facts.argv[0],
   execArgv: [],
   execPath: facts.execPath,
-  env: Object.fromEntries(facts.env),
-  config: { target_defaults: {}, variables: {} },
-  features: { inspector: false, debug: false, uv: false, ipv6: true, tls: false, cached_builtins: true },
-  exitCode: undefined,
+  env: environment,
+  config: {
+    target_defaults: { cflags: [], default_configuration: 'Release', defines: [], include_dirs: [], libraries: [] },
+    variables: { host_arch: facts.arch, target_arch: facts.arch, napi_build_version: facts.napi, node_module_version: Number(facts.modules) },
+  },
+  features: {
+    inspector: false, debug: false, uv: false, ipv6: true, tls_alpn: false, tls_sni: false, tls_ocsp: false, tls: false,
+    openssl_is_boringssl: false, cached_builtins: true, require_module: true, typescript: false,
+  },
   _exiting: false,
   cwd() { return native.cwd(); },
   uptime() { return Number(native.hrtime() - facts.started) / 1e9; },
@@ -142,7 +143,7 @@ const members = {
   memoryUsage: Object.assign(() => native.memory(), { rss: () => native.memory().rss }),
   nextTick(callback, ...args) {
     errors().requireFunction(callback, 'callback');
-    if (!exiting) native.nextTick(callback, args);
+    if (!exiting) native.nextTick(native.bindFrame(callback), args);
   },
   emitWarning(warning, type, code) {
     let detail;
@@ -206,11 +207,41 @@ for (const name of Object.keys(members)) {
 for (const name of ['version', 'versions', 'arch', 'platform', 'release']) {
   Object.defineProperty(self, name, { writable: false, configurable: false });
 }
+let exitCode;
+Object.defineProperty(self, 'exitCode', {
+  get: () => exitCode,
+  set(code) {
+    exitCodeOf(code);
+    exitCode = code;
+  },
+  enumerable: true,
+});
 Object.defineProperty(self, 'ppid', { enumerable: true, configurable: true, get: () => native.parent() });
-for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
-  let made;
-  Object.defineProperty(self, name, { enumerable: true, configurable: true, get: () => made ??= stream(fd) });
+for (const name of [
+  'stdin', 'stdout', 'stderr', 'getuid', 'geteuid', 'getgid', 'getegid', 'getgroups', 'umask', 'chdir', 'kill', 'cpuUsage',
+  'threadCpuUsage', 'resourceUsage', 'constrainedMemory', 'availableMemory', 'binding', 'report', 'allowedNodeEnvironmentFlags',
+  'getBuiltinModule', 'hasUncaughtExceptionCaptureCallback', 'setUncaughtExceptionCaptureCallback', 'getActiveResourcesInfo',
+  '_getActiveHandles', '_getActiveRequests', 'sourceMapsEnabled', 'setSourceMapsEnabled', 'moduleLoadList', 'domain', 'debugPort',
+  'ref', 'unref',
+]) {
+  Object.defineProperty(self, name, {
+    get() { return native.load('process_more')[name]; },
+    set(value) { Object.defineProperty(self, name, { value, enumerable: true, writable: true, configurable: true }); },
+    enumerable: true, configurable: true,
+  });
 }
+
+// Once Node's `EventEmitter` is loaded, `process` is one: its listeners move.
+native.becomeEmitter = (NodeEmitter) => {
+  const all = listeners(self);
+  Object.setPrototypeOf(process.prototype, NodeEmitter.prototype);
+  for (const [name, list] of all) {
+    for (const listener of list) {
+      if (listener.listener) self.once(name, listener.listener);
+      else self.on(name, listener);
+    }
+  }
+};
 
 // What a promise was rejected with may be anything; listeners of uncaught errors are given an error.
 const nameOf = (reason) => {
@@ -234,6 +265,11 @@ native.setUncaughtListener((name, first, second) => {
   const isReason = second === 'unhandledRejection' && !(first instanceof Error);
   const error = isReason ? unhandled(first) : first;
   self.emit('uncaughtExceptionMonitor', error, second);
+  const capture = native.uncaughtCapture?.();
+  if (capture) {
+    capture(error);
+    return true;
+  }
   return self.emit(name, error, second);
 });
 return self;

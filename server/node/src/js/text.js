@@ -25,6 +25,9 @@ class TextEncoder {
     // What was read: the UTF-16 length of the written part; a lone surrogate was written as U+FFFD.
     return { read: native.decode(target, UTF8, 0, written).length, written };
   }
+  [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
+    return inspect({ encoding: this.encoding }, options);
+  }
 }
 
 const bytesOf = (input) => {

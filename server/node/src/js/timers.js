@@ -25,8 +25,10 @@ class Timeout {
   #key = 0;
   #number = 0;
   #referenced = true;
+  #frame = native.frame;
 
-  constructor(callback, after, args, repeats) {
+  constructor(callback, after, args = [], repeats = false, referenced = true) {
+    this.#referenced = referenced;
     this._idleTimeout = duration(after);
     this._onTimeout = callback;
     this._timerArgs = args;
@@ -56,7 +58,8 @@ class Timeout {
     // The next round of an interval counts from the beginning of this one.
     const begin = timer._repeat === null ? undefined : native.timerNow();
     try {
-      if (timer._timerArgs.length) apply(timer._onTimeout, timer, timer._timerArgs);
+      if (timer.#frame !== undefined) native.within(timer.#frame, timer._onTimeout, timer, timer._timerArgs);
+      else if (timer._timerArgs.length) apply(timer._onTimeout, timer, timer._timerArgs);
       else timer._onTimeout();
     } finally {
       // It may have been refreshed or cleared meanwhile.
@@ -112,7 +115,7 @@ class Immediate {
   #referenced = true;
 
   constructor(callback, args) {
-    this._onImmediate = callback;
+    this._onImmediate = native.bindFrame(callback);
     this._argv = args;
     this._destroyed = false;
     native.addImmediate(this);
@@ -162,16 +165,12 @@ function clearImmediate(immediate) {
   immediate._onImmediate = null;
 }
 
-const promisified = (start) => Object.freeze((...args) => new Promise((resolve) => start(resolve, args)));
-Object.defineProperty(setTimeout, custom, {
-  enumerable: true,
-  get: () => promisified((resolve, [after, value]) => setTimeout(resolve, after, value)),
-});
-Object.defineProperty(setImmediate, custom, {
-  enumerable: true,
-  get: () => promisified((resolve, [value]) => setImmediate(resolve, value)),
-});
+for (const start of [setTimeout, setImmediate]) {
+  Object.defineProperty(start, custom, {
+    enumerable: true, get: () => native.load('realm').require('timers/promises')[start.name],
+  });
+}
 
 native.setTimerCalls(runTimeout, runImmediate);
-return { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate };
+return { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate, Timeout, Immediate };
 })

@@ -4,10 +4,13 @@
 //! The scripts pass the arguments in this order; all else is checked. An invalid argument makes the
 //! result `undefined`.
 
-use hostd_engine::{Invocation, JsResult, Runtime, Value};
+use hostd_engine::{Invocation, JsResult, NativeCall, Runtime, Value};
 use memchr::memmem;
 
 use super::encoding::{self, Allocated, Encoding};
+
+/// What the module `buffer` has beside the methods of `Buffer`.
+pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[("isUtf8", is_utf8), ("isAscii", is_ascii)];
 
 /// The argument at an index, or `undefined`.
 pub(crate) fn argument<'a>(call: &Invocation<'a>, index: usize) -> &'a Value {
@@ -115,13 +118,25 @@ pub(crate) fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         _ => bytes.len().min(space),
     };
     rt.write_bytes(view, offset, &bytes[..count]);
-    Ok(length_value(rt, count))
+    Ok(length_value(count))
 }
 
 /// `byteLength(string)`: the number of bytes in UTF-8.
 pub(crate) fn byte_length(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let text = rt.utf8(argument(call, 0))?;
-    Ok(length_value(rt, text.as_bytes().len()))
+    Ok(length_value(text.as_bytes().len()))
+}
+
+/// `isUtf8(bytes)`.
+fn is_utf8(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let bytes = rt.copy_bytes(argument(call, 0))?.unwrap_or_default();
+    Ok(Value::from(std::str::from_utf8(&bytes).is_ok()))
+}
+
+/// `isAscii(bytes)`.
+fn is_ascii(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let bytes = rt.copy_bytes(argument(call, 0))?.unwrap_or_default();
+    Ok(Value::from(bytes.is_ascii()))
 }
 
 /// `compare(a, start, end, b, start, end)`: -1, 0 or 1.
@@ -133,7 +148,7 @@ pub(crate) fn compare(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let (Some(left), Some(right)) = (side(0)?, side(3)?) else {
         return Ok(Value::UNDEFINED);
     };
-    Ok(rt.int(left.cmp(&right) as i32))
+    Ok(Value::from(left.cmp(&right) as i32))
 }
 
 /// `indexOf(view, needle, start, forward, step)`: the offset of the next needle, a view or a byte, or
@@ -149,7 +164,7 @@ pub(crate) fn index_of(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         .and_then(|(hay, needle)| find(&hay, &needle, call))
         .and_then(|at| i32::try_from(at).ok())
         .unwrap_or(-1);
-    Ok(rt.int(found))
+    Ok(Value::from(found))
 }
 
 fn find(hay: &[u8], needle: &[u8], call: &Invocation<'_>) -> Option<usize> {
@@ -284,7 +299,7 @@ pub(crate) fn read_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     } else {
         bits as f64
     };
-    Ok(rt.number(value))
+    Ok(Value::from(value))
 }
 
 /// `writeNumber(view, value, offset, code)`: the offset after it; `undefined` if it is not inside the
@@ -312,7 +327,7 @@ pub(crate) fn write_number(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     };
     let bytes = number.ordered(bits.to_le_bytes());
     if rt.write_bytes(argument(call, 0), offset, &bytes[..number.size]) {
-        Ok(length_value(rt, offset + number.size))
+        Ok(length_value(offset + number.size))
     } else {
         Ok(Value::UNDEFINED)
     }
@@ -324,10 +339,10 @@ fn number_at(call: &Invocation<'_>, offset: usize, code: usize) -> Option<(Numbe
     Some((number, size(call, offset)?))
 }
 
-fn length_value(rt: Runtime, length: usize) -> Value {
+fn length_value(length: usize) -> Value {
     #[expect(
         clippy::cast_precision_loss,
         reason = "buffers are shorter than 2^31 bytes"
     )]
-    rt.number(length as f64)
+    Value::from(length as f64)
 }

@@ -15,8 +15,9 @@ use super::bytes::argument;
 use crate::state::{NodeState, Tick};
 use crate::timers::BEGIN;
 
-/// `NODE_MODULE_VERSION` of the Node line that is followed.
-const MODULES: &str = "127";
+/// What stands for `NODE_MODULE_VERSION`: no file that needs the interface of V8 is published for it, so
+/// packages that bring such files and one for Node-API choose the latter.
+const MODULES: &str = "10127";
 /// The name of that line.
 const LINE: &str = "Jod";
 
@@ -57,26 +58,15 @@ pub(crate) fn facts(rt: Runtime, _: &Invocation<'_>) -> JsResult {
         ("modules", text(MODULES)?),
         ("uv", text(&libuv_version())?),
         ("lts", text(LINE)?),
-        ("arch", text(node_arch())?),
+        ("arch", text("x64")?),
         ("platform", text(std::env::consts::OS)?),
-        ("pid", rt.number(f64::from(std::process::id()))),
+        ("pid", Value::from(f64::from(std::process::id()))),
         ("argv", texts(&argv)?),
         ("execPath", text(&executable)?),
         ("env", rt.array_from(variables?)?),
         ("started", rt.bigint_u64(0)?),
     ];
     object(rt, all)
-}
-
-/// Node's name of the processor.
-fn node_arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        "x86" => "ia32",
-        "loongarch64" => "loong64",
-        other => other,
-    }
 }
 
 fn object<const N: usize>(rt: Runtime, members: [(&str, Value); N]) -> JsResult {
@@ -100,8 +90,8 @@ pub(crate) fn cwd(rt: Runtime, _: &Invocation<'_>) -> JsResult {
 }
 
 /// `parent()`: the parent's process id.
-pub(crate) fn parent(rt: Runtime, _: &Invocation<'_>) -> JsResult {
-    Ok(rt.number(f64::from(std::os::unix::process::parent_id())))
+pub(crate) fn parent(_: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(Value::from(f64::from(std::os::unix::process::parent_id())))
 }
 
 /// `memory()`: what `process.memoryUsage` answers.
@@ -118,11 +108,11 @@ pub(crate) fn memory(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     )]
     let (heap, external) = (engine.allocated as f64, engine.external as f64);
     let all = [
-        ("rss", rt.number(resident.unwrap_or(0.0) * 1024.0)),
-        ("heapTotal", rt.number(heap)),
-        ("heapUsed", rt.number(heap)),
-        ("external", rt.number(external)),
-        ("arrayBuffers", rt.number(0.0)),
+        ("rss", Value::from(resident.unwrap_or(0.0) * 1024.0)),
+        ("heapTotal", Value::from(heap)),
+        ("heapUsed", Value::from(heap)),
+        ("external", Value::from(external)),
+        ("arrayBuffers", Value::from(0.0)),
     ];
     object(rt, all)
 }
@@ -241,7 +231,7 @@ pub(crate) fn hold(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `isPromise(value)`.
 pub(crate) fn is_promise(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    Ok(rt.boolean(rt.is_promise(argument(call, 0))))
+    Ok(Value::from(rt.is_promise(argument(call, 0))))
 }
 
 /// `promiseState(promise)`: its state in words, and its result.
@@ -256,7 +246,7 @@ pub(crate) fn promise_state(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 
 /// `isProxy(value)`.
 pub(crate) fn is_proxy(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    Ok(rt.boolean(rt.is_proxy(argument(call, 0))))
+    Ok(Value::from(rt.is_proxy(argument(call, 0))))
 }
 
 /// `showCodeInStack(error)`.
@@ -267,5 +257,5 @@ pub(crate) fn show_code_in_stack(rt: Runtime, call: &Invocation<'_>) -> JsResult
 
 /// `isExternal(value)`.
 pub(crate) fn is_external(rt: Runtime, call: &Invocation<'_>) -> JsResult {
-    Ok(rt.boolean(rt.is_external(argument(call, 0))))
+    Ok(Value::from(rt.is_external(argument(call, 0))))
 }

@@ -38,7 +38,7 @@ pub(crate) fn open_decoder(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     let mut decoders = NodeState::of(rt)?.decoders.borrow_mut();
     decoders.given += 1;
     #[expect(clippy::cast_precision_loss, reason = "counts to far less than 2^53")]
-    Ok(rt.number(decoders.given as f64))
+    Ok(Value::from(decoders.given as f64))
 }
 
 /// `closeDecoder(number)`.

@@ -18,8 +18,8 @@ fn count(number: f64) -> u64 {
     clippy::cast_precision_loss,
     reason = "a process starts fewer than 2^53 timers and runs for fewer milliseconds"
 )]
-fn number(rt: Runtime, count: u64) -> Value {
-    rt.number(count as f64)
+fn number(count: u64) -> Value {
+    Value::from(count as f64)
 }
 
 /// The serial number in an argument.
@@ -30,7 +30,7 @@ fn serial(call: &Invocation<'_>) -> u64 {
 /// `timerNow()`: the time that timers count.
 pub(crate) fn now(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     let now = NodeState::of(rt)?.timers.borrow().now();
-    Ok(number(rt, now))
+    Ok(number(now))
 }
 
 /// `startTimer(timer, milliseconds, referenced, start or undefined)`: what stops it.
@@ -43,7 +43,7 @@ pub(crate) fn start(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let start = argument(call, 3)
         .as_f64()
         .map_or_else(|| timers.now(), count);
-    Ok(number(rt, timers.start(timer, start, after, referenced)))
+    Ok(number(timers.start(timer, start, after, referenced)))
 }
 
 /// `stopTimer(serial)`.

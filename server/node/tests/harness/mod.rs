@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::{Host, HostHooks, HostOptions, Origin};
+use hostd_node::Required;
 
 /// What a host told.
 #[derive(Default)]
@@ -67,4 +68,13 @@ pub(crate) fn node(script: &str) -> Option<String> {
             None
         }
     }
+}
+
+/// What `require(name)` returns in the root folder.
+pub(crate) fn require(host: Host, name: &str) -> Value {
+    match host.enter(|_| hostd_node::require(host, name, "/")) {
+        Ok(Required::Loaded(exports)) => Some(exports),
+        _ => None,
+    }
+    .expect("a module")
 }

@@ -168,12 +168,11 @@ fn write(
     if is_js && let Some(function) = node_api() {
         store(&page.node_api, function.as_bytes());
     }
-    let [program_counter, stack_pointer, frame_pointer, link_register] = registers(context);
+    let [program_counter, stack_pointer, frame_pointer] = registers(context);
     for (word, register) in [
         (&page.program_counter, program_counter),
         (&page.stack_pointer, stack_pointer),
         (&page.frame_pointer, frame_pointer),
-        (&page.link_register, link_register),
     ] {
         word.store(register, Ordering::Relaxed);
     }
@@ -194,37 +193,17 @@ fn node_api() -> Option<&'static str> {
     function()
 }
 
-/// The program counter, the stack pointer, the frame pointer and the link register.
-fn registers(context: *mut libc::c_void) -> [u64; 4] {
+/// The program counter, the stack pointer and the frame pointer.
+fn registers(context: *mut libc::c_void) -> [u64; 3] {
     // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
     let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_ref() }) else {
-        return [0; 4];
+        return [0; 3];
     };
-    #[cfg(target_arch = "x86_64")]
-    {
-        let general = &context.uc_mcontext.gregs;
-        let read = |number: libc::c_int| {
-            let number = usize::try_from(number).unwrap_or(usize::MAX);
-            general.get(number).map_or(0, |value| value.cast_unsigned())
-        };
-        [
-            read(libc::REG_RIP),
-            read(libc::REG_RSP),
-            read(libc::REG_RBP),
-            0,
-        ]
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        let machine = &context.uc_mcontext;
-        let [.., frame_pointer, link_register] = machine.regs;
-        [machine.pc, machine.sp, frame_pointer, link_register]
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        let _ = context;
-        [0; 4]
-    }
+    [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP].map(|number| {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let value = context.uc_mcontext.gregs.get(number);
+        value.map_or(0, |value| value.cast_unsigned())
+    })
 }
 
 /// A file of `/proc` about this process, which is opened before the sandbox denies it.

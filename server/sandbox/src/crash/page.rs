@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use crate::StepError;
 
 /// The first word of a record; its last byte is the number of the layout.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR1");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR2");
 const HEAD_BYTES: usize = 4096;
 /// Bytes of `/proc/self/status` that are kept, at the end of the head.
 pub(super) const STATUS_BYTES: usize = 2048;
@@ -56,8 +56,6 @@ pub(super) struct Page {
     pub(super) program_counter: AtomicU64,
     pub(super) stack_pointer: AtomicU64,
     pub(super) frame_pointer: AtomicU64,
-    /// The link register, on processors that have one; else 0.
-    pub(super) link_register: AtomicU64,
     /// The number of bytes of the memory map.
     pub(super) maps_bytes: AtomicU64,
     /// The address of the first recorded byte of the stack, and the number of bytes.
@@ -84,7 +82,7 @@ pub struct Layout {
     /// The first word.
     pub magic: u64,
     /// Offsets of the fields, in the order of their declaration.
-    pub fields: [usize; 23],
+    pub fields: [usize; 22],
     /// Offset and length of `/proc/self/status`.
     pub status: (usize, usize),
     /// Offset and length of the memory map.
@@ -109,7 +107,6 @@ impl Layout {
             offset_of!(Page, program_counter),
             offset_of!(Page, stack_pointer),
             offset_of!(Page, frame_pointer),
-            offset_of!(Page, link_register),
             offset_of!(Page, maps_bytes),
             offset_of!(Page, stack_address),
             offset_of!(Page, stack_bytes),

@@ -7,4 +7,4 @@ mod remotes;
 
 pub(crate) use classes::Classes;
 pub(crate) use objects::{LentObject, Objects};
-pub(crate) use remotes::{REMOTE_TOKEN, Remotes};
+pub(crate) use remotes::{MEMORY_TOKEN, REMOTE_TOKEN, Remotes};

@@ -1,6 +1,6 @@
 //! The host's objects that the client holds: one object, one id, and a strong value behind it.
 
-use hostd_engine::Value;
+use hostd_engine::{MemoryPin, Value};
 use hostd_protocol::error::{ProtocolError, Result};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::lent::{Lent, Release};
@@ -19,6 +19,24 @@ pub(crate) struct LentObject {
     pub(crate) watch: u32,
     /// An iterator that the client has begun to read and not come to the end of.
     pub(crate) unfinished: bool,
+    /// The bytes of a buffer: lent by themselves, so that they stay where they are while Python has a
+    /// view of them, whatever becomes of the buffer.
+    #[expect(dead_code, reason = "its drop is what matters")]
+    pub(crate) memory: Option<MemoryPin>,
+}
+
+impl LentObject {
+    /// An object without bytes of its own, which nothing is known of yet.
+    pub(crate) fn new(value: Value, kind: HostKind, class: u32) -> Self {
+        Self {
+            value,
+            kind,
+            class,
+            watch: 0,
+            unfinished: false,
+            memory: None,
+        }
+    }
 }
 
 /// All objects that the client holds, by id and by identity.

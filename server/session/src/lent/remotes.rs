@@ -4,14 +4,23 @@
 //! token, and the release of its id waits here until a frame takes it along. A proxy may die and
 //! its id come in again before the token is seen: the serial number distinguishes the two.
 
+use std::collections::BTreeSet;
+
 use hostd_engine::{FinalizerToken, Value, Weak};
 use hostd_protocol::error::{ProtocolError, Result};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::lent::{Received, Release};
+use hostd_protocol::memory::Region;
 use rustc_hash::FxHashMap;
 
 /// The tag of the tokens that dead proxies leave behind.
 pub(crate) const REMOTE_TOKEN: u8 = 64;
+
+/// The tag of the tokens that array buffers over memory of the client's leave behind.
+pub(crate) const MEMORY_TOKEN: u8 = 65;
+
+/// The most memories that are searched for bytes; those that are not found are copied.
+const OVERLAPPING_MAX: usize = 64;
 
 /// So many releases ride with one frame: they fit into a notice.
 const MOST_RELEASES: usize = 2048;
@@ -23,6 +32,19 @@ pub(crate) struct Remotes {
     proxies: FxHashMap<u32, Proxy>,
     serial: usize,
     released: Vec<Release>,
+    /// The client's memory that array buffers use, by its id.
+    memories: FxHashMap<u32, UsedMemory>,
+    /// Where each begins in this process, and its id.
+    addresses: BTreeSet<(usize, u32)>,
+}
+
+/// Memory of the client's.
+#[derive(Debug)]
+struct UsedMemory {
+    region: Region,
+    address: usize,
+    /// How many array buffers use it.
+    buffers: u32,
 }
 
 #[derive(Debug)]
@@ -38,6 +60,8 @@ impl Remotes {
             proxies: FxHashMap::default(),
             serial: 0,
             released: Vec::new(),
+            memories: FxHashMap::default(),
+            addresses: BTreeSet::new(),
         }
     }
 
@@ -79,6 +103,66 @@ impl Remotes {
         self.proxies.remove(&id.get());
         self.give_back(id);
         Some(id)
+    }
+
+    /// Counts a receipt of a memory, which begins at `address`, and the array buffer that is about to use
+    /// it. Returns the token that the buffer is to leave behind.
+    pub(crate) fn receive_memory(
+        &mut self,
+        region: Region,
+        address: usize,
+    ) -> Result<FinalizerToken> {
+        let id = region.id;
+        let bytes = size_of::<(u32, UsedMemory)>();
+        let room = self.memories.try_reserve(1);
+        room.map_err(|_| ProtocolError::Memory { bytes })?;
+        self.received.receive(id)?;
+        let memory = self.memories.entry(id.get()).or_insert(UsedMemory {
+            region,
+            address,
+            buffers: 0,
+        });
+        memory.buffers += 1;
+        self.addresses.insert((memory.address, id.get()));
+        Ok(FinalizerToken {
+            tag: MEMORY_TOKEN,
+            words: [id.get() as usize, 0, 0],
+        })
+    }
+
+    /// An array buffer does not use its memory any more, which is released with the last one.
+    pub(crate) fn memory_unused(&mut self, token: FinalizerToken) {
+        let id = u32::try_from(token.words[0]).ok().and_then(SlotId::new);
+        let Some(id) = id else { return };
+        if let Some(memory) = self.memories.get_mut(&id.get()) {
+            memory.buffers -= 1;
+            if memory.buffers == 0 {
+                self.addresses.remove(&(memory.address, id.get()));
+                self.memories.remove(&id.get());
+                self.give_back(id);
+            }
+        }
+    }
+
+    /// Where `length` bytes at this address lie in the client's memory; none if they lie elsewhere.
+    pub(crate) fn memory_at(&self, address: usize, length: usize) -> Option<Region> {
+        let length = length as u64;
+        // Memories overlap if a pool buffer was passed in parts.
+        let before = self.addresses.range(..=(address, u32::MAX)).rev();
+        before.take(OVERLAPPING_MAX).find_map(|(start, id)| {
+            let lent = self.memories.get(id)?.region;
+            let from = (address - start) as u64;
+            (from.checked_add(length)? <= lent.length).then(|| Region {
+                offset: lent.offset + from,
+                length,
+                ..lent
+            })
+        })
+    }
+
+    /// Whether a buffer uses memory of the client's.
+    pub(crate) fn uses_memory(&self) -> bool {
+        !self.memories.is_empty()
     }
 
     /// Gives back every receipt of an id that has no proxy.

@@ -6,21 +6,31 @@
 
 use hostd_engine::{JsResult, Key, Runtime, Thrown, Value};
 use hostd_protocol::error::ProtocolError;
+use hostd_protocol::value::{ChangeReader, read_changes};
 
 use super::Original;
 use super::decode::{Decoded, Decoder};
-use super::write_back::{ARRAY, Change, OBJECT, REFILLED};
 use crate::tables::ObjectTables;
 
-/// What one compound of a request to the client became.
-pub(crate) type Applied = (Original, Change);
+/// What the client changed in a compound that it was sent.
+type Change<'b> = hostd_protocol::value::Change<Key, Value, &'b [u8]>;
 
-impl<'d> Decoder<'d, '_> {
+/// What one compound of a request to the client became.
+pub(crate) type Applied<'b> = (Original, Change<'b>);
+
+impl<'d, 'b> Decoder<'d, 'b> {
     /// Reads a write-back block, which comes before everything else: what the client changed in the
     /// compounds of a request to it.
-    pub(crate) fn write_back(&mut self, originals: &'d [Original]) -> Decoded<Vec<Applied>> {
+    pub(crate) fn write_back(&mut self, originals: &'d [Original]) -> Decoded<Vec<Applied<'b>>> {
         self.originals = originals;
-        let changes = read(self, originals)?;
+        let changes = read_changes(self, originals.len(), |_, index| {
+            let original = originals.get(index as usize).cloned();
+            original.ok_or_else(|| ProtocolError::violation("a change of no compound").into())
+        })?;
+        let fits = |(original, change): &Applied<'_>| is_possible(self.rt, &original.value, change);
+        if !changes.iter().all(fits) {
+            return Err(ProtocolError::violation("a change that the compound can't have").into());
+        }
         self.originals = &[];
         self.objects.clear();
         self.reader.restart_numbering();
@@ -28,74 +38,34 @@ impl<'d> Decoder<'d, '_> {
     }
 }
 
-fn read(decoder: &mut Decoder<'_, '_>, originals: &[Original]) -> Decoded<Vec<Applied>> {
-    let count = decoder.fields().take_count(5)?;
-    if count as usize > originals.len() {
-        return Err(ProtocolError::violation("more changes than the request has compounds").into());
-    }
-    let (rt, mut changes) = (decoder.rt, Vec::new());
-    for _ in 0..count {
-        let index = decoder.fields().take_u32()?;
-        let Some(original) = originals.get(index as usize) else {
-            return Err(ProtocolError::violation("a change of no compound").into());
-        };
-        let change = read_change(decoder, &original.value)?;
-        rt.push(&mut changes, (original.clone(), change))?;
-    }
-    Ok(changes)
-}
+impl<'b> ChangeReader<'b> for Decoder<'_, 'b> {
+    type Name = Key;
 
-fn read_change(decoder: &mut Decoder<'_, '_>, original: &Value) -> Decoded<Change> {
-    let rt = decoder.rt;
-    match decoder.fields().take_u8()? {
-        ARRAY if rt.is_array(original) => {
-            let length = decoder.fields().take_u32()?;
-            let slots = read_list(decoder, 5, |decoder| {
-                let slot = decoder.fields().take_u32()?;
-                if slot >= length {
-                    let what = "a change beyond the end of an array";
-                    return Err(ProtocolError::violation(what).into());
-                }
-                Ok((slot, decoder.part()?))
-            })?;
-            Ok(Change::Array { length, slots })
-        }
-        OBJECT if rt.is_plain_object(original) => {
-            let entry = |decoder: &mut Decoder<'_, '_>| Ok((decoder.key()?, decoder.part()?));
-            let sets = read_list(decoder, 6, entry)?;
-            let deletes = read_list(decoder, 5, Decoder::key)?;
-            Ok(Change::Object { sets, deletes })
-        }
-        REFILLED if rt.is_map(original) || rt.is_set(original) => {
-            let items = read_list(decoder, 1, Decoder::part)?;
-            if rt.is_map(original) && items.len() % 2 != 0 {
-                return Err(ProtocolError::violation("a key of a map without a value").into());
-            }
-            Ok(Change::Refilled(items))
-        }
-        _ => Err(ProtocolError::violation("a change that the compound can't have").into()),
+    fn bytes(&mut self, length: usize) -> Decoded<&'b [u8]> {
+        Ok(self.reader.take_bytes(length)?)
+    }
+
+    fn name(&mut self) -> Decoded<Key> {
+        self.key()
     }
 }
 
-/// Reads items after their count; each has at least `bytes`.
-fn read_list<'d, 'b, T>(
-    decoder: &mut Decoder<'d, 'b>,
-    bytes: usize,
-    read: impl Fn(&mut Decoder<'d, 'b>) -> Decoded<T>,
-) -> Decoded<Vec<T>> {
-    let mut items = Vec::new();
-    for _ in 0..decoder.fields().take_count(bytes)? {
-        let item = read(decoder)?;
-        decoder.rt.push(&mut items, item)?;
+/// Whether the client may change a compound in this way.
+fn is_possible(rt: Runtime, original: &Value, change: &Change<'_>) -> bool {
+    match change {
+        Change::Array { .. } => rt.is_array(original),
+        Change::Object { .. } => rt.is_plain_object(original),
+        Change::Refilled(items) if rt.is_map(original) => items.len().is_multiple_of(2),
+        Change::Refilled(_) => rt.is_set(original),
+        Change::Bytes { .. } => false,
     }
-    Ok(items)
 }
 
 /// Changes the originals. What can't be changed any more, as an array that was frozen meanwhile, is
 /// a `TypeError`.
 pub(crate) fn apply(
     tables: &ObjectTables,
-    changes: Vec<Applied>,
+    changes: Vec<Applied<'_>>,
     is_cancelled: impl Fn() -> bool,
 ) -> JsResult<()> {
     for (original, change) in changes {
@@ -109,7 +79,7 @@ pub(crate) fn apply(
     Ok(())
 }
 
-fn apply_change(tables: &ObjectTables, target: &Value, change: Change) -> JsResult<()> {
+fn apply_change(tables: &ObjectTables, target: &Value, change: Change<'_>) -> JsResult<()> {
     let (rt, intrinsics) = (tables.rt, &tables.intrinsics);
     match change {
         Change::Array { length, slots } => {

@@ -55,6 +55,7 @@ pub(super) fn matches(
         | Token::Map { index, .. }
         | Token::Set { index, .. }
         | Token::Buffer { index, .. }
+        | Token::SharedBuffer { index, .. }
         | Token::Error { index, .. }
         | Token::Ref(index) => objects
             .get(index)
@@ -63,7 +64,8 @@ pub(super) fn matches(
             .lent_value(id)
             .is_some_and(|expected| same(value, &expected)),
         Token::Lent { id, .. } => tables.remote_slot(value) == Some(id),
-        Token::RequestObject(_) => false,
+        // A text in shared memory is never inside of a container, and only what is, is compared.
+        Token::RequestObject(_) | Token::SharedText(_) => false,
     }
 }
 

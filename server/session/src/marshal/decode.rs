@@ -203,6 +203,26 @@ impl<'d, 'b> Decoder<'d, 'b> {
                 let value = buffer::decode(self.tables, element, existing, bytes)?;
                 self.keep(index, value)?
             }
+            Token::SharedText(region) => {
+                let (shared, token) = buffer::receive(self.tables, region)?;
+                #[cfg(feature = "faults")]
+                crate::fault::plan_allocations_of(&shared);
+                let text = self.rt.string_shared(&shared);
+                self.tables.remotes.borrow_mut().memory_unused(token);
+                text?
+            }
+            Token::SharedBuffer {
+                index,
+                element,
+                id: None,
+                region,
+                ..
+            } => {
+                let (shared, token) = buffer::receive(self.tables, region)?;
+                let memory = self.rt.shared_memory_buffer(shared, token)?;
+                let value = buffer::view(self.tables, element, memory)?;
+                self.keep(index, value)?
+            }
             Token::Error { index, id, class } => self.error(index, id, class)?,
             Token::Ref(index) => self.reference(index, at)?,
             Token::Lent { id, kind, class } => self.proxy(id, kind, class)?,

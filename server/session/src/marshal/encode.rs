@@ -3,7 +3,7 @@
 //! What is read here are own data properties, elements and built-in contents; no getter, no trap
 //! and no other JavaScript runs, so what is being written cannot change meanwhile.
 
-use hostd_engine::{JsResult, Runtime, Thrown, Value};
+use hostd_engine::{JsResult, MemoryPin, Runtime, Thrown, Value};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
@@ -126,24 +126,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
-    /// Writes items after their count.
-    pub(super) fn list<T>(
-        &mut self,
-        items: &[T],
-        write: impl Fn(&mut Self, &T) -> Encoded,
-    ) -> Encoded {
-        self.out.put_u32(count(items.len())?);
-        items.iter().try_for_each(|item| write(self, item))
-    }
-
-    pub(crate) fn values(&mut self, values: &[Value]) -> Encoded {
-        self.out.put_u32(count(values.len())?);
-        self.each(values)
-    }
-
     /// Writes values one after the other. Room is made for many of them at a time: scalars are
     /// written without a check.
-    fn each(&mut self, values: &[Value]) -> Encoded {
+    pub(super) fn each(&mut self, values: &[Value]) -> Encoded {
         for some in values.chunks(ROOM_VALUES as usize) {
             self.out.reserve(some.len() * VALUE_BYTES)?;
             some.iter().try_for_each(|value| self.value(value))?;
@@ -151,8 +136,29 @@ impl<'e, 'w> Encoder<'e, 'w> {
         Ok(())
     }
 
+    /// `this`, which is never copied, and the arguments.
+    pub(crate) fn arguments_with_this(&mut self, this: &Value, arguments: &[Value]) -> Encoded {
+        self.out.put_count(arguments.len().saturating_add(1))?;
+        let is_copied = this.is_object()
+            && matches!(
+                plain::classify(self.tables, this)?,
+                Plain::Array(_) | Plain::Object(..) | Plain::Map(_) | Plain::Set(_)
+            );
+        if is_copied {
+            self.lend(this)?;
+        } else {
+            self.value(this)?;
+        }
+        self.each_argument(arguments)
+    }
+
     pub(crate) fn arguments(&mut self, arguments: &[Value]) -> Encoded {
-        self.out.put_u32(count(arguments.len())?);
+        self.out.put_count(arguments.len())?;
+        self.each_argument(arguments)
+    }
+
+    #[inline]
+    fn each_argument(&mut self, arguments: &[Value]) -> Encoded {
         for (position, argument) in (0..).zip(arguments) {
             self.seen.begin_argument(position);
             self.value(argument)?;
@@ -191,7 +197,7 @@ impl<'e, 'w> Encoder<'e, 'w> {
         if text.is_lossy() {
             let units = self.rt.utf16(value)?;
             self.out.str16(units.as_units().iter().copied())?;
-        } else {
+        } else if !self.shared_text(&text)? {
             self.out.str(&text)?;
         }
         Ok(())
@@ -389,23 +395,36 @@ impl<'e, 'w> Encoder<'e, 'w> {
 
     /// Writes an object of the client's and counts that it goes back.
     fn send_back(&mut self, id: SlotId) -> Encoded {
-        self.rt.reserve(self.sent, 1)?;
-        self.tables.remotes.borrow_mut().send_back(id)?;
-        self.sent.push(Sent::Theirs(id));
+        self.count_back(id)?;
         self.out.own(id);
         Ok(())
     }
 
-    /// Enters an object into the table and counts one sending.
-    fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
+    /// Counts that an object or memory of the client's goes back.
+    pub(super) fn count_back(&mut self, id: SlotId) -> Encoded {
         self.rt.reserve(self.sent, 1)?;
-        let id = self.tables.objects.borrow_mut().lend(LentObject {
-            value: value.clone(),
-            kind,
-            class,
-            watch: 0,
-            unfinished: false,
-        })?;
+        self.tables.remotes.borrow_mut().send_back(id)?;
+        self.sent.push(Sent::Theirs(id));
+        Ok(())
+    }
+
+    /// Lends an object that is not lent yet.
+    fn count_lent(&mut self, value: &Value, kind: HostKind, class: u32) -> Encoded<SlotId> {
+        self.enter(LentObject::new(value.clone(), kind, class))
+    }
+
+    /// Lends the bytes of a buffer by themselves.
+    pub(super) fn lend_memory(&mut self, memory: MemoryPin) -> Encoded<SlotId> {
+        self.enter(LentObject {
+            memory: Some(memory),
+            ..LentObject::new(Value::UNDEFINED, HostKind::Object, 0)
+        })
+    }
+
+    /// Enters an object into the table and counts one sending.
+    fn enter(&mut self, object: LentObject) -> Encoded<SlotId> {
+        self.rt.reserve(self.sent, 1)?;
+        let id = self.tables.objects.borrow_mut().lend(object)?;
         self.sent.push(Sent::Ours(id));
         Ok(id)
     }

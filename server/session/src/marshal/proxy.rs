@@ -3,7 +3,7 @@
 use hostd_engine::{Content, ErrorConstructor, FunctionSpec, JsResult, RemoteClass, Value};
 use hostd_protocol::error::RemoteError;
 use hostd_protocol::ids::SlotId;
-use hostd_protocol::value::ClientKind;
+use hostd_protocol::value::{CallableForm, ClientKind};
 
 use super::decode::{Decoded, Decoder};
 use crate::tables::CALLABLE_TAG;
@@ -23,9 +23,17 @@ impl Decoder<'_, '_> {
         let (rt, number) = (self.rt, id.get());
         match kind {
             ClientKind::Callable => {
-                let words = [number as usize, 0, 0];
+                let Some(form) = CallableForm::from_code(class) else {
+                    tables.remotes.borrow_mut().give_back(id);
+                    let text = format!("unknown form of callable {class}");
+                    return Err(RemoteError::Unsupported(text).into());
+                };
+                let words = [number as usize, usize::from(form.passes_this), 0];
                 let spec = FunctionSpec::new(tables.intrinsics.call_client, CALLABLE_TAG, words);
-                let function = rt.function(spec.not_constructible())?;
+                let function = rt.function(spec.remote_length().not_constructible())?;
+                if let Some(prototype) = tables.intrinsics.function_prototype_of(form.kind) {
+                    rt.set_prototype(&function, prototype)?;
+                }
                 tables.note_proxy(id, &function)?;
                 Ok(function)
             }

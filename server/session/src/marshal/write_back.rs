@@ -7,34 +7,15 @@
 use hostd_engine::{Content, JsResult, Key, Runtime, Value};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::limits::{LimitKind, Limits};
-use hostd_protocol::value::{Token, ValueReader};
+use hostd_protocol::value::{ChangeKind, Token, ValueReader};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::encode::{Encoded, Encoder, count};
+use super::encode::{Encoded, Encoder};
 use super::{RequestObjects, compare};
 use crate::tables::ObjectTables;
 
-pub(super) const ARRAY: u8 = 0;
-pub(super) const OBJECT: u8 = 1;
-pub(super) const REFILLED: u8 = 2;
-const BYTES: u8 = 3;
-
 /// What one compound became.
-#[derive(Debug)]
-pub(crate) enum Change {
-    Array {
-        length: u32,
-        slots: Vec<(u32, Value)>,
-    },
-    Object {
-        sets: Vec<(Key, Value)>,
-        deletes: Vec<Key>,
-    },
-    /// The items of a set, or the keys and values of a map in turns.
-    Refilled(Vec<Value>),
-    /// Of a buffer; only the host sends it.
-    Bytes { offset: usize, bytes: Vec<u8> },
-}
+type Change = hostd_protocol::value::Change<Key, Value, Vec<u8>>;
 
 /// The contents of a compound at the last write-back.
 #[derive(Debug)]
@@ -85,33 +66,36 @@ impl Changes {
     }
 
     pub(crate) fn write(&self, encoder: &mut Encoder<'_, '_>) -> Encoded {
-        encoder.out.put_u32(count(self.changed.len())?);
-        for (index, change) in &self.changed {
-            encoder.out.put_u32(*index);
+        encoder.out.put_count(self.changed.len())?;
+        for &(index, ref change) in &self.changed {
             match change {
                 Change::Array { length, slots } => {
-                    encoder.out.put_u8(ARRAY);
+                    encoder.out.change(index, ChangeKind::Array);
                     encoder.out.put_u32(*length);
-                    encoder.list(slots, |encoder, (slot, value)| {
+                    encoder.out.put_count(slots.len())?;
+                    for (slot, value) in slots {
                         encoder.out.put_u32(*slot);
-                        encoder.value(value)
-                    })?;
+                        encoder.value(value)?;
+                    }
                 }
                 Change::Object { sets, deletes } => {
-                    encoder.out.put_u8(OBJECT);
-                    encoder.list(sets, |encoder, (key, value)| {
+                    encoder.out.change(index, ChangeKind::Object);
+                    encoder.out.put_count(sets.len())?;
+                    for (key, value) in sets {
                         encoder.key(key)?;
-                        encoder.value(value)
-                    })?;
-                    encoder.list(deletes, Encoder::key)?;
+                        encoder.value(value)?;
+                    }
+                    encoder.out.put_count(deletes.len())?;
+                    deletes.iter().try_for_each(|key| encoder.key(key))?;
                 }
                 Change::Refilled(values) => {
-                    encoder.out.put_u8(REFILLED);
-                    encoder.values(values)?;
+                    encoder.out.change(index, ChangeKind::Refilled);
+                    encoder.out.put_count(values.len())?;
+                    encoder.each(values)?;
                 }
                 Change::Bytes { offset, bytes } => {
-                    encoder.out.put_u8(BYTES);
-                    encoder.out.put_u64(*offset as u64);
+                    encoder.out.change(index, ChangeKind::Bytes);
+                    encoder.out.put_u64(*offset);
                     encoder.out.put_u64(bytes.len() as u64);
                     encoder.out.put_bytes(bytes)?;
                 }
@@ -383,7 +367,7 @@ impl<'b> Search<'_, 'b> {
         let last = now.iter().zip(expected).rposition(differs);
         let changed = now.get(first..=last.unwrap_or(first));
         let change = Change::Bytes {
-            offset: first,
+            offset: first as u64,
             bytes: self.rt.copied(changed.unwrap_or_default())?,
         };
         self.note(index, Known::Bytes(now), change)

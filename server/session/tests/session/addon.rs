@@ -35,7 +35,7 @@ fn spine() -> &'static PathBuf {
 fn load(peer: &mut Peer) -> Answer {
     let path = spine().as_os_str().as_encoded_bytes().to_vec();
     peer.ask(CallKind::Load, |out| {
-        message::write(out, &LoadRequest { path }).unwrap();
+        message::write(out, &LoadRequest::Addon { path }).unwrap();
     })
 }
 
@@ -139,6 +139,7 @@ fn class_instances_are_wrapped_and_checked() {
     let (mut peer, class) = with_export("Counter");
     let made = peer.ask(CallKind::Construct, |out| {
         out.put_u32(class);
+        out.put_u8(0);
         out.put_u32(1);
         out.int32(9);
     });

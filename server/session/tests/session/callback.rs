@@ -194,3 +194,43 @@ fn call_that_was_given_up_behind_a_callback_is_refused_unread() {
         peer.released
     );
 }
+
+/// Calls a script with a callable of this form.
+fn call_with_form(peer: &mut Peer, script: &str, form: u32) -> Result<String, String> {
+    let id = peer.lend(script);
+    let put = |w: &mut ValueWriter<'_>| w.lent(SlotId::new(3).unwrap(), 0, form);
+    peer.call_with(id, 1, put, &mut |_, asked, w| {
+        match asked.call {
+            CallKind::Invoke => w.int32(asked.values.len().try_into().unwrap()),
+            CallKind::RemoteGet => {
+                w.put_u8(1);
+                w.int32(2);
+            }
+            other => panic!("{other:?}"),
+        }
+        FrameKind::Reply
+    })
+}
+
+#[test]
+fn form_of_a_callable_is_its_kind_and_whether_it_gets_this() {
+    let mut peer = Peer::start();
+    let look = "(f => [f.constructor.name, f.length, f.call({}, 1, 2)].join())";
+    for (form, expected) in [
+        (0, "Function,2,2"),
+        (1, "GeneratorFunction,2,2"),
+        (2, "AsyncFunction,2,2"),
+        (3, "AsyncGeneratorFunction,2,2"),
+        (0x100, "Function,2,3"),
+        (0x103, "AsyncGeneratorFunction,2,3"),
+    ] {
+        let answer = call_with_form(&mut peer, look, form);
+        assert_eq!(answer.unwrap(), format!("{expected:?}"), "{form}");
+    }
+    for form in [4, 0xff, 0x104, 0x200, u32::MAX] {
+        let answer = call_with_form(&mut peer, look, form).unwrap_err();
+        let expected = format!("unknown form of callable {form}");
+        assert!(answer.contains(&expected), "{answer}");
+    }
+    assert!(call_with_form(&mut peer, look, 0).is_ok());
+}

@@ -20,6 +20,7 @@ fn at(out: &mut ValueWriter<'_>, target: u32, key: &str) {
 fn construct(peer: &mut Peer, class: u32, argument: i32) -> Answer {
     peer.ask(CallKind::Construct, |out| {
         out.put_u32(class);
+        out.put_u8(0);
         out.put_u32(1);
         out.int32(argument);
     })

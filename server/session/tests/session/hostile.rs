@@ -159,7 +159,7 @@ fn script_that_is_not_text_is_a_type_error() {
 #[test]
 fn missing_addon_is_a_load_error() {
     let mut peer = Peer::start();
-    let request = hostd_protocol::message::LoadRequest {
+    let request = hostd_protocol::message::LoadRequest::Addon {
         path: b"/nowhere/x.node".to_vec(),
     };
     let error = peer

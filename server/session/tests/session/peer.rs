@@ -84,6 +84,7 @@ impl Peer {
                 let end = lane::host(segment, GENERATION, limits);
                 let waker = end.waker();
                 let options = SessionOptions {
+                    memory: None,
                     end,
                     wake_pipe: None,
                     generation: GENERATION,

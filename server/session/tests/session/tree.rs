@@ -68,6 +68,18 @@ fn token_text(token: Token<'_>, reader: &mut ValueReader<'_>) -> String {
             let lent = if id.is_some() { "lent " } else { "" };
             format!("{lent}{element:?}{bytes:?}")
         }
+        Token::SharedText(region) => format!("text[{}]", region.length),
+        Token::SharedBuffer {
+            element,
+            id,
+            writable,
+            region,
+            ..
+        } => {
+            let lent = if id.is_some() { "lent " } else { "" };
+            let shared = if writable { "live" } else { "copied" };
+            format!("{lent}{shared} {element:?}[{}]", region.length)
+        }
         Token::Error { class, id, .. } => {
             let parts: Vec<_> = (0..5).map(|_| text(reader)).collect();
             let count = reader.own_fields().expect("a count");

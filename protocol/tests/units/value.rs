@@ -1,8 +1,12 @@
 //! What is written is read again; what is not written by us is refused.
 
-use super::*;
-use crate::error::ProtocolError;
-use crate::limits::Limits;
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::limits::Limits;
+use hostd_protocol::value::*;
+
+/// What an array begins with, and what other compounds with a count begin with.
+const ARRAY: u8 = 11;
+const COUNTED: [u8; 5] = [ARRAY, 12, 14, 15, 16];
 
 fn block(write: impl FnOnce(&mut ValueWriter<'_>)) -> Vec<u8> {
     let mut out = Vec::new();
@@ -93,14 +97,8 @@ fn rewound_array_leaves_no_trace() {
 
 #[test]
 fn counts_beyond_the_message_are_refused_before_allocation() {
-    for tag in [
-        tag::Tag::Array,
-        tag::Tag::ArrayI32,
-        tag::Tag::Object,
-        tag::Tag::Map,
-        tag::Tag::Set,
-    ] {
-        let mut bytes = vec![tag.code()];
+    for tag in COUNTED {
+        let mut bytes = vec![tag];
         bytes.extend_from_slice(&u32::MAX.to_le_bytes());
         let error = ValueReader::new(&bytes, &Limits::DEFAULT)
             .next()
@@ -121,7 +119,7 @@ fn nesting_past_the_limit_is_refused_on_both_sides() {
         let _ = w.open_array().unwrap();
     }
     assert!(matches!(w.open_array(), Err(ProtocolError::Limit { .. })));
-    let bytes = [[tag::Tag::Array.code(), 1, 0, 0, 0]; 5].concat();
+    let bytes = [[ARRAY, 1, 0, 0, 0]; 5].concat();
     let mut r = ValueReader::new(&bytes, &limits);
     assert!(matches!(r.walk(|_| ()), Err(ProtocolError::Limit { .. })));
 }
@@ -130,7 +128,7 @@ fn nesting_past_the_limit_is_refused_on_both_sides() {
 fn kind_of_value_that_does_not_exist_is_refused() {
     for code in 0..=u8::MAX {
         let bytes = [[code].as_slice(), &[1; 64]].concat();
-        let known = code <= 23;
+        let known = code <= 25;
         let result = ValueReader::new(&bytes, &Limits::DEFAULT).next();
         let unknown = matches!(
             result,
@@ -141,4 +139,11 @@ fn kind_of_value_that_does_not_exist_is_refused() {
         );
         assert_eq!(known, !unknown, "{code}");
     }
+}
+
+#[test]
+fn a_pause_is_due_once_in_each_run_of_items() {
+    let items = PAUSE_VALUES as usize;
+    let due: Vec<usize> = (0..3 * items).filter(|&at| is_pause_due(at)).collect();
+    assert_eq!(due, [items - 1, 2 * items - 1, 3 * items - 1]);
 }

@@ -1,0 +1,96 @@
+"""Python callables as JavaScript functions: their `length`, and `this` on request."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+
+
+@final
+class PassThis(Generic[_P, _T]):
+    """A callable that gets JavaScript's `this` before its arguments; made by `pass_this`."""
+
+    # A dataclass would be converted to its fields.
+    __slots__ = ("__weakref__", "function")
+
+    def __init__(self, function: Callable[_P, _T]) -> None:
+        self.function: Final = function
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> PassThis[..., _T]:
+        """Binds the function of a method to its instance, or to its class."""
+        bind: Any = getattr(type(self.function), "__get__", None)
+        return self if bind is None else PassThis(bind(self.function, instance, owner))
+
+    def __repr__(self) -> str:
+        return f"<pass_this({self.function!r})>"
+
+
+def pass_this(function: Callable[_P, _T], /) -> PassThis[_P, _T]:
+    """Has JavaScript's `this` passed to a callback as its first argument.
+
+    Also a decorator, of methods too: `this` comes after `self`. An object is passed by reference,
+    also one that would be copied as an argument.
+
+    Raises:
+        TypeError: If `function` is not callable.
+
+    """
+    if isinstance(function, PassThis):
+        return function
+    if not callable(function):
+        raise TypeError(f"pass_this() takes a callable, not {type(function).__name__}")
+    return PassThis(function)
+
+
+def length_of(value: Callable[..., object]) -> int:
+    """Returns how many arguments a callable expects, as the `length` of functions tells it.
+
+    Counted are positional parameters before the first one with a default; 0 without a signature.
+    """
+    if isinstance(value, PassThis):
+        return max(0, length_of(value.function) - 1)
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    length = 0
+    for parameter in parameters:
+        if parameter.kind not in _POSITIONAL or parameter.default is not inspect.Parameter.empty:
+            break
+        length += 1
+    return length
+
+
+@final
+class Step:
+    """A call of a function whose result stays in Python."""
+
+    __slots__ = ("_arguments", "_function", "_keywords", "result")
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        arguments: tuple[object, ...],
+        keywords: dict[str, object] | None,
+    ) -> None:
+        self._function: Final = function
+        self._arguments: Final = arguments
+        self._keywords: Final = keywords or {}
+        self.result: object = None
+
+    def __call__(self) -> None:
+        self.result = self._function(*self._arguments, **self._keywords)

@@ -1,0 +1,111 @@
+// ES modules: Node's own resolution and translation, over the engine's modules.
+(function (native) {
+'use strict';
+
+const { internalBinding, require } = native.load('realm');
+const script = native.functions('script');
+const { classNumber } = native.functions('value');
+const fs = internalBinding('fs');
+const { process } = globalThis;
+
+const { URL, fileURLToPath, pathToFileURL } = require('internal/url');
+const { defaultResolve } = require('internal/modules/esm/resolve');
+const { defaultLoadSync } = require('internal/modules/esm/load');
+const { initializeImportMeta } = require('internal/modules/esm/initialize_import_meta');
+const { codes: { ERR_REQUIRE_ASYNC_MODULE, ERR_REQUIRE_CYCLE_MODULE, ERR_METHOD_NOT_IMPLEMENTED, ERR_UNKNOWN_MODULE_FORMAT } } = require('internal/errors');
+require('internal/modules/esm/utils').initializeESM(true);
+const translators = () => require('internal/modules/esm/translators').translators;
+
+const EMPTY = 'node:internal/empty';
+const FACADE = 'node:internal/facade/';
+
+const { parts } = native.load('module_wrap');
+
+// What resolution found out about a module.
+const formats = new Map();
+
+// The URL of the module or script that imports something.
+const urlOf = (base) => {
+  if (base.startsWith('/')) return pathToFileURL(base).href;
+  return URL.canParse(base) ? base : pathToFileURL(`${process.cwd()}/`).href;
+};
+
+const resolveSync = (specifier, base, importAttributes) => {
+  const found = defaultResolve(specifier, { __proto__: null, parentURL: urlOf(base), importAttributes });
+  if (found.format != null) formats.set(found.url, found.format);
+  return found;
+};
+
+const resolve = (specifier, base, attributes) => {
+  if (specifier.startsWith(FACADE) || base.startsWith(FACADE)) return specifier;
+  return resolveSync(specifier, base, { __proto__: null, ...attributes }).url;
+};
+
+const load = (url, attributes) => {
+  if (url === EMPTY) return [[], () => []];
+  if (url.startsWith(FACADE)) {
+    const original = JSON.stringify(url.slice(FACADE.length));
+    return `export * from ${original}; export { default } from ${original}; export const __esModule = true;`;
+  }
+  const known = formats.get(url);
+  const context = { __proto__: null, format: known, importAttributes: { __proto__: null, ...attributes } };
+  if (url.startsWith('file:') && known !== 'commonjs') context.source = fs.readFileUtf8(fileURLToPath(url), 0);
+  const { format, source } = defaultLoadSync(url, context);
+  if (format === 'module') return String(source);
+  const translate = translators().get(format);
+  if (translate === undefined) throw new ERR_UNKNOWN_MODULE_FORMAT(format, url);
+  return parts(translate(url, format === 'commonjs' ? undefined : source, false));
+};
+
+const fillMeta = (url, meta) => {
+  if (!url.startsWith(FACADE)) initializeImportMeta(meta, { url, isMain: false }, loader);
+};
+
+const evaluateNow = (url, filename, parent) => {
+  const found = script.importModule(url);
+  if (found === undefined) throw new ERR_REQUIRE_CYCLE_MODULE(`Cannot require() ES Module ${filename} in a cycle.`);
+  const [promise, namespace] = found;
+  const [state, reason] = native.promiseState(promise);
+  if (state === 'fulfilled') return namespace;
+  promise.catch(() => {});
+  if (state === 'rejected') throw reason;
+  throw new ERR_REQUIRE_ASYNC_MODULE(filename, parent?.filename);
+};
+
+// The module loader, as Node's own CommonJS modules ask for it.
+const loader = {
+  allowImportMetaResolve: true,
+  resolveSync,
+  resolve: async (...args) => resolveSync(...args),
+  importSyncForRequire(module, filename, source, isMain, parent) {
+    const { href } = pathToFileURL(filename);
+    formats.set(href, 'module');
+    return { wrap: { url: href }, namespace: evaluateNow(href, filename, parent) };
+  },
+  async import(specifier, base, attributes) {
+    const { url } = resolveSync(specifier, base, attributes);
+    const [promise, namespace] = script.importModule(url);
+    await promise;
+    return namespace;
+  },
+};
+
+let namespaceClass;
+const isNamespace = (tested) => {
+  namespaceClass ??= classNumber(script.importModule(EMPTY)[1]);
+  return classNumber(tested) === namespaceClass;
+};
+
+return {
+  resolve, load, fillMeta,
+  isNamespace,
+  facade: (wrap) => evaluateNow(FACADE + wrap.url, wrap.url),
+  importFrom: (specifier, folder) => loader.import(specifier, pathToFileURL(`${folder}/noop.js`).href, undefined),
+  exports: {
+    getOrInitializeCascadedLoader: () => loader,
+    createModuleLoader: () => loader,
+    register() { throw new ERR_METHOD_NOT_IMPLEMENTED('module.register()'); },
+    getHooksProxy() { throw new ERR_METHOD_NOT_IMPLEMENTED('getHooksProxy()'); },
+  },
+};
+})

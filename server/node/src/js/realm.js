@@ -1,0 +1,79 @@
+// The realm of Node's built-in modules: Node's own JavaScript, loaded when something is required,
+// over the bindings of `bindings.js`. What the host has itself takes the place of some modules.
+(function (native) {
+'use strict';
+
+const { process } = globalThis;
+
+const replacements = native.load('replacements');
+const names = [...new Set([...native.builtinNames(), ...Object.keys(replacements)])].sort();
+const bindings = native.load('bindings');
+
+const primordials = {};
+const messaging = bindings.get('messaging');
+const { privateSymbols } = bindings.get('util');
+const { perIsolateSymbols } = bindings;
+for (const name of ['primordials', 'domexception', 'messageport']) {
+  native.builtinFunction(`internal/per_context/${name}`)(messaging, primordials, privateSymbols, perIsolateSymbols);
+}
+// The engine's own class is the one that programs meet.
+messaging.DOMException = globalThis.DOMException;
+
+let internalBinding, require;
+bindings.set('builtins', {
+  builtinIds: names,
+  builtinCategories: { canBeRequired: names, cannotBeRequired: [] },
+  natives: {},
+  compileFunction: (id) => replacements[id] ?? native.builtinFunction(id),
+  hasCachedBuiltins: () => true,
+  setInternalLoaders(binding, loader) {
+    internalBinding = binding;
+    require = loader;
+  },
+});
+native.builtinFunction('internal/bootstrap/realm')(process, () => { throw new Error('No such binding'); }, bindings.get, primordials);
+
+// ES modules are loaded when one is imported.
+const modules = () => native.load('modules');
+native.functions('script').setModuleHooks(
+  (...args) => modules().resolve(...args), (...args) => modules().load(...args), (...args) => modules().fillMeta(...args));
+
+require('internal/util/debuglog').initializeDebugEnv(process.env.NODE_DEBUG);
+const { Module, initializeCJS } = require('internal/modules/cjs/loader');
+initializeCJS();
+require('internal/bootstrap/realm').BuiltinModule.allowRequireByUsers('sqlite');
+native.becomeEmitter(require('events'));
+const shown = require('internal/util/inspect');
+native.shown = { inspect: shown.inspect, format: (args) => shown.format(...args), plain: native.load('inspect').plain };
+const path = require('path');
+
+// A module cannot be required, but can be imported.
+const IMPORT_ONLY = new Set(['ERR_PACKAGE_PATH_NOT_EXPORTED', 'ERR_REQUIRE_ASYNC_MODULE']);
+
+// What Node lists is of use to those who call from a module; here, the folders are.
+const describe = (error, specifier, parent) => {
+  if (error?.code !== 'MODULE_NOT_FOUND' || error.requireStack?.length !== 1) return;
+  const isPath = /^\.{0,2}\//.test(specifier);
+  error.message = `Cannot find ${isPath ? 'module' : 'package'} '${specifier}' from ${parent.path}` +
+    (isPath ? '' : `; these folders were searched: ${parent.paths.join(', ')}`);
+  error.requireStack = [];
+};
+
+// What `require(specifier)` returns in a module of a folder, and whether that is a promise of it.
+const requireFrom = (specifier, folder) => {
+  const parent = new Module(path.join(folder, '[napi_python]'), null);
+  parent.filename = parent.id;
+  parent.paths = Module._nodeModulePaths(folder);
+  try {
+    return [false, parent.require(specifier)];
+  } catch (error) {
+    if (IMPORT_ONLY.has(error?.code)) return [true, native.load('modules').importFrom(specifier, folder)];
+    describe(error, specifier, parent);
+    throw error;
+  }
+};
+
+return {
+  internalBinding, require, requireFrom,
+};
+})

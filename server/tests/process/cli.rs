@@ -1,0 +1,87 @@
+//! The command line of the program.
+
+use hostd_sandbox::policy::Name;
+
+use napi_hostd::cli::{Command, Script, UsageError, parse};
+
+fn line(words: &[&str]) -> Result<Command, UsageError> {
+    parse(words.iter().map(Into::into))
+}
+
+#[test]
+fn session_has_a_parent_and_no_other_option() {
+    assert_eq!(
+        line(&["--session", "--parent", "42"]),
+        Ok(Command::Session { parent: 42 })
+    );
+    assert!(line(&["--session", "--parent", "one"]).is_err());
+    assert_eq!(
+        line(&["--session", "--parent", "1", "--carrier", "socket"]),
+        Err(UsageError::Unknown("--carrier".to_owned()))
+    );
+}
+
+#[test]
+fn no_arguments_print_an_explanation() {
+    assert_eq!(line(&[]), Ok(Command::Explain));
+}
+
+#[test]
+fn serve_takes_a_socket_or_none() {
+    assert_eq!(line(&["serve"]), Ok(Command::Serve(None)));
+    assert_eq!(
+        line(&["serve", "--socket", "/run/x/s"]),
+        Ok(Command::Serve(Some("/run/x/s".into())))
+    );
+    assert!(line(&["serve", "--socket"]).is_err());
+    assert!(line(&["serve", "more"]).is_err());
+}
+
+#[test]
+fn help_is_an_option_of_every_command() {
+    for words in [["--help"].as_slice(), &["-h"], &["audit", "--help"]] {
+        assert_eq!(line(words), Ok(Command::Help));
+    }
+    assert_eq!(line(&["doctor", "-h"]), Ok(Command::Help));
+    assert_eq!(line(&["serve", "--help"]), Ok(Command::Help));
+}
+
+#[test]
+fn audit_takes_one_addon() {
+    let expected = |script| Ok(Command::Audit("x.node".into(), script));
+    assert_eq!(line(&["audit", "x.node"]), expected(None));
+    assert_eq!(
+        line(&["audit", "x.node", "--run", "y.js"]),
+        expected(Some(Script::File("y.js".into())))
+    );
+    assert_eq!(
+        line(&["audit", "x.node", "--call", "f(1)"]),
+        expected(Some(Script::Call("f(1)".into())))
+    );
+    assert!(line(&["audit", "x.node", "--run"]).is_err());
+    assert!(line(&["audit", "x.node", "--call", "f()", "more"]).is_err());
+    assert!(line(&["audit"]).is_err());
+    assert!(line(&["audit", "--call"]).is_err());
+    assert!(line(&["audit", "x.node", "y.node"]).is_err());
+}
+
+#[test]
+fn doctor_takes_a_policy_to_try_or_none() {
+    assert_eq!(line(&["doctor"]), Ok(Command::Doctor));
+    assert_eq!(
+        line(&["doctor", "--try", "strict"]),
+        Ok(Command::TryPolicy(Name::Strict))
+    );
+    assert!(line(&["doctor", "--try", "loose"]).is_err());
+    assert!(line(&["doctor", "who"]).is_err());
+}
+
+#[test]
+fn invalid_argument_is_named_in_the_error() {
+    assert_eq!(
+        line(&["nonsense"]),
+        Err(UsageError::Unknown("nonsense".to_owned()))
+    );
+    assert_eq!(line(&["--session"]), Err(UsageError::NoParent));
+    assert!(line(&["--parent", "1"]).is_err());
+}

@@ -1,0 +1,43 @@
+'use strict';
+const { probes } = require('./probe.js');
+const assert = require('assert');
+const failing = (run) => () => { try { run(); } catch (error) { return [error.name, error.code, error.message, error.operator, error.generatedMessage]; } return 'passed'; };
+const all = {
+  exports: () => Object.keys(assert),
+  'assert/strict': () => [require('assert/strict') === assert.strict, assert.strict.equal === assert.strictEqual],
+  ok: failing(() => assert.ok(0, 'mine')),
+  'ok with an error': failing(() => assert.ok(false, new TypeError('t'))),
+  'ok without arguments': failing(() => assert.ok()),
+  equal: failing(() => assert.equal(1, 2)),
+  'equal loosely': failing(() => assert.equal(1, '1')),
+  notEqual: failing(() => assert.notEqual(1, 1)),
+  strictEqual: failing(() => assert.strictEqual(1, 2)),
+  'strictEqual of texts': failing(() => assert.strictEqual('a\nb', 'a\nc')),
+  'strictEqual of objects': failing(() => assert.strictEqual({ a: 1 }, { a: 1 })),
+  notStrictEqual: failing(() => assert.notStrictEqual('a', 'a')),
+  deepEqual: failing(() => assert.deepEqual({ a: 1, b: [1, 2] }, { a: '1', b: [1, 3] })),
+  deepStrictEqual: failing(() => assert.deepStrictEqual({ a: 1, b: { c: [1, 2, 3] } }, { a: 1, b: { c: [1, 2, 4] } })),
+  'deepStrictEqual of maps': failing(() => assert.deepStrictEqual(new Map([[1, 2]]), new Map([[1, 3]]))),
+  'deepStrictEqual of prototypes': failing(() => assert.deepStrictEqual([], Object.create([]))),
+  notDeepStrictEqual: failing(() => assert.notDeepStrictEqual([1], [1])),
+  partialDeepStrictEqual: failing(() => assert.partialDeepStrictEqual({ a: 1, b: 2 }, { a: 1 })),
+  throws: failing(() => assert.throws(() => {})),
+  'throws the right': failing(() => assert.throws(() => { throw new TypeError('bad'); }, { name: 'TypeError', message: /bad/ })),
+  'throws the wrong': failing(() => assert.throws(() => { throw new TypeError('bad'); }, { name: 'RangeError' })),
+  'throws another class': failing(() => assert.throws(() => { throw new TypeError('bad'); }, TypeError)),
+  'throws by expression': failing(() => assert.throws(() => { throw new TypeError('bad'); }, /good/)),
+  doesNotThrow: failing(() => assert.doesNotThrow(() => { throw new Error('x'); }, 'no')),
+  rejects: async () => { await assert.rejects(Promise.reject(new Error('a')), /a/); return 'passed'; },
+  'rejects of a value': async () => assert.rejects(Promise.resolve(1)),
+  doesNotReject: async () => assert.doesNotReject(Promise.reject(new Error('a'))),
+  match: failing(() => assert.match('abc', /x/)),
+  doesNotMatch: failing(() => assert.doesNotMatch('abc', /b/)),
+  'match of a number': failing(() => assert.match(1, /x/)),
+  ifError: failing(() => assert.ifError(new Error('e'))),
+  'ifError of null': failing(() => assert.ifError(null)),
+  fail: failing(() => assert.fail()),
+  'fail with a message': failing(() => assert.fail('m')),
+  AssertionError: () => { const e = new assert.AssertionError({ actual: 1, expected: 2, operator: 'strictEqual' }); return [e.message, e.actual, e.expected, e.code]; },
+  'AssertionError without options': () => new assert.AssertionError(),
+};
+probes(all);

