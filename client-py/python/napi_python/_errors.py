@@ -109,7 +109,7 @@ class JSError(AddonError, RuntimeError):
     properties: dict[str, object]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an own property of the object
-        """Reads the place in the stack; own properties of the JavaScript object are found before."""
+        """Reads the place in the stack; own properties of the object are found before."""
         if name in _PLACE:
             stack = self.__dict__.get("stack")
             place = _place(stack if isinstance(stack, str) else None)
