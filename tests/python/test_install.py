@@ -945,7 +945,8 @@ def test_progress_is_shown_on_a_terminal(registry: Registry, root: Path) -> None
 
 # --- The page ------------------------------------------------------------------------------------
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "packages.md").read_text(encoding="utf-8")
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/packages.md"
+PAGE = DOCUMENT.read_text(encoding="utf-8").partition("\n## Require\n")[0]
 #: the first block of each language in the section
 BLOCKS = {
     language: re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
