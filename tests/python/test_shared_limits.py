@@ -23,6 +23,12 @@ SUM = """b => {
 }"""
 
 
+@pytest.fixture(autouse=True)
+def _without_backtraces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One takes so much memory that the watchdog may end a host that has run out of it."""
+    monkeypatch.setenv("RUST_BACKTRACE", "0")
+
+
 @pytest.fixture
 def confined() -> Iterator[Callable[..., Addon]]:
     """Loads an addon under limits."""
