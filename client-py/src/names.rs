@@ -59,7 +59,6 @@ names! {
     class_factory: PyString = "napi_python._classes" "FACTORY",
     view: PyType = "napi_python._views" "View",
     step: PyAny = "napi_python._iterate" "step",
-    async_step: PyAny = "napi_python._iterate" "async_step",
     js_error_class: PyType = "napi_python._errors" "JSError",
     js_error: PyAny = "napi_python._errors" "js_error",
     js_error_of: PyAny = "napi_python._errors" "js_error_of",

@@ -8,8 +8,9 @@ addon.add(1, 2)
 ```
 """
 
+from typing import TYPE_CHECKING
+
 from napi_python._addon import load_addon
-from napi_python._aio import aio
 from napi_python._callables import pass_this
 from napi_python._classes import js_class
 from napi_python._convert import register
@@ -62,6 +63,9 @@ from napi_python._restart import RestartPolicy
 from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
 from napi_python._values import BigInt, Object, undefined
 from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
+
+if TYPE_CHECKING:
+    from napi_python._aio import aio
 
 __all__ = [
     "Addon",
@@ -127,3 +131,18 @@ __all__ = [
     "require",
     "undefined",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports `aio` when it is used: asyncio takes longer to import than all of this package."""
+    if name != "aio":
+        text = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(text, name=name)
+    from napi_python._aio import aio  # noqa: PLC0415 - see above
+
+    globals()[name] = aio
+    return aio
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fractions
 import re
 from typing import Final
 
@@ -34,7 +33,8 @@ def parse(name: str, text: str) -> int:
         message = f"{name} must be a number of bytes or a text such as '512 MiB', got {shown!r}"
         raise ValueError(message)
     # Exact, so that a range check sees every digit.
-    return int(fractions.Fraction(found[1]) * unit)
+    whole, _, part = found[1].partition(".")
+    return (int(whole + part) * unit) // 10 ** len(part)
 
 
 def size_of(name: str, value: object) -> int:

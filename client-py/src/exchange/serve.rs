@@ -13,6 +13,7 @@ use hostd_protocol::parts::{AnyValue, Part, Put};
 use hostd_protocol::value::{ClientKind, IteratorStep, ValueReader};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
 use super::buffers::ExchangeBuffers;
@@ -334,7 +335,7 @@ fn invoke<'py>(
     call(target, arguments)
 }
 
-/// One step of an iterator: `_iterate.py` takes it.
+/// One step of an iterator: `_iterate.py` or `_iterate_async.py` takes it.
 fn step<'py>(
     py: Python<'py>,
     addon: &Arc<LoadedAddon>,
@@ -353,12 +354,13 @@ fn step<'py>(
             ));
         }
     };
-    let names = Names::get(py)?;
     if is_async {
-        let task = (target, step, value, addon.number);
-        call(names.async_step.bind(py), task)
+        static ASYNC_STEP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let async_step = ASYNC_STEP.import(py, "napi_python._iterate_async", "async_step")?;
+        call(async_step, (target, step, value, addon.number))
     } else {
-        call(names.step.bind(py), (target, step, value))
+        let step_of = Names::get(py)?.step.bind(py);
+        call(step_of, (target, step, value))
     }
 }
 

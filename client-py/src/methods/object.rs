@@ -143,7 +143,7 @@ impl JSObject {
         let iterator = self
             .reference()
             .request(py, calls::IterateAsync, &(self.reference(),))?;
-        fallible::import(py, "napi_python._iterate", "read_async")?.call1((iterator,))
+        fallible::import(py, "napi_python._iterate_async", "read_async")?.call1((iterator,))
     }
 
     /// Awaits any object with a method `then`, as JavaScript does.
