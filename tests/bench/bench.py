@@ -20,6 +20,7 @@ from pathlib import Path
 
 import memory
 import napi_python
+import packages
 import turns
 from measure import (
     ADDON,
@@ -213,6 +214,8 @@ def main() -> None:
     note = samples.note
     bulk = memory.Rows(lanes, socket, closing)
     bulk.measure(Samples(), node, list(memory.ROWS))
+    folders = packages.Folders(closing)
+    packages.measure(Samples(), folders)
 
     of_itself = turns.rows()
     for row, (_, times) in turns.ROWS.items():
@@ -240,6 +243,7 @@ def main() -> None:
         note("add", "floor", floor.ask(str(ROWS["add"][1])))
         note("start", "lanes", start_load_call())
         note("start", "node", node_start())
+        packages.measure(samples, folders)
     crash = load_addon(CRASH, restart="on-crash")
     for _ in range(ROUNDS):
         raised, ready = crash_times(crash)
@@ -287,6 +291,7 @@ def report(median: dict[tuple[str, str], float]) -> None:
     out(f"{'add(1, 2) on one CPU':40}{pretty(median['one-cpu', 'lanes']):>12}\n")
     out(f"{'crash to exception':40}{pretty(median['crash', 'lanes']):>12}\n")
     out(f"{'crash to ready again':40}{pretty(median['ready', 'lanes']):>12}\n")
+    packages.report(median)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def parse(name: str, text: str) -> int:
         raise ValueError(message)
     # Exact, so that a range check sees every digit.
     whole, _, part = found[1].partition(".")
-    return (int(whole + part) * unit) // 10 ** len(part)
+    scale: int = 10 ** len(part)
+    return int(whole + part) * unit // scale
 
 
 def size_of(name: str, value: object) -> int:
