@@ -90,32 +90,45 @@ pub struct ClientMemory {
     half: usize,
 }
 
-/// The regions of the host's half that this process uses, and how often.
+/// The regions of the host's half that this process uses.
 #[derive(Debug, Default)]
-pub struct HostRegions(Mutex<BTreeMap<(usize, usize), u32>>);
+pub struct HostRegions(Mutex<Used>);
+
+#[derive(Debug, Default)]
+struct Used {
+    /// How often each one is in use, by its offset and length.
+    counts: BTreeMap<(usize, usize), u32>,
+    /// Whether the memory of all others was given back to the system.
+    is_over: bool,
+}
 
 impl HostRegions {
-    /// Counts a use of these bytes.
-    pub fn add(&self, bytes: &SharedBytes) {
-        *self
-            .lock()
-            .entry((bytes.offset(), bytes.len()))
-            .or_default() += 1;
+    /// Counts a use of these bytes. False if their memory was given back to the system because the host
+    /// has ended.
+    #[must_use]
+    pub fn add(&self, bytes: &SharedBytes) -> bool {
+        let mut used = self.lock();
+        let key = (bytes.offset(), bytes.len());
+        if used.is_over && !used.counts.contains_key(&key) {
+            return false;
+        }
+        *used.counts.entry(key).or_default() += 1;
+        true
     }
 
     /// Ends a use that was counted.
     pub fn remove(&self, bytes: &SharedBytes) {
         let key = (bytes.offset(), bytes.len());
-        let mut regions = self.lock();
-        if let Some(count) = regions.get_mut(&key) {
+        let counts = &mut self.lock().counts;
+        if let Some(count) = counts.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
-                regions.remove(&key);
+                counts.remove(&key);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(usize, usize), u32>> {
+    fn lock(&self) -> MutexGuard<'_, Used> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -202,9 +215,12 @@ impl ClientMemory {
     /// in use keeps the whole file mapped.
     pub fn host_has_ended(&self) {
         self.arena(Arena::retain_nothing);
-        let regions = self.regions.lock();
+        let mut used = self.regions.lock();
+        // A message of the host that is not read yet may name others.
+        used.is_over = true;
         let mut at = self.half;
-        let ranges = regions
+        let ranges = used
+            .counts
             .keys()
             .map(|(start, length)| (*start, start + length));
         for (start, end) in ranges.chain([(self.half * 2, self.half * 2)]) {

@@ -100,7 +100,7 @@ fn memory_of_a_host_is_counted_and_freed_but_for_what_is_in_use() {
     let used = client.of_host(region(0, places[1], LENGTH)).unwrap();
     let part = client.of_host(region(0, places[3] + 5, 10)).unwrap();
     for bytes in [&used, &used, &part] {
-        client.regions().add(bytes);
+        assert!(client.regions().add(bytes));
     }
     client.regions().remove(&used);
     for block in &blocks {
@@ -113,6 +113,11 @@ fn memory_of_a_host_is_counted_and_freed_but_for_what_is_in_use() {
     assert!(used.read(7, &mut byte) && byte == *b"x");
     assert!(part.read(2, &mut byte) && byte == *b"x");
     assert!(blocks[0].bytes().read(7, &mut byte) && byte == [0]);
+    // What a message that is read now names is gone, unless it is in use.
+    let gone = client.of_host(region(0, places[0], LENGTH)).unwrap();
+    assert!(!client.regions().add(&gone));
+    assert!(client.regions().add(&used));
+    client.regions().remove(&used);
     client.regions().remove(&used);
     client.regions().remove(&part);
     client.host_has_ended();

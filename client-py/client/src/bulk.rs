@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hostd_protocol::error::Result;
+use hostd_protocol::error::{ProtocolError, Result};
 use hostd_protocol::memory::{Block, ClientMemory, HostRegions, Region, SharedBytes};
 
 use crate::fork;
@@ -48,7 +48,7 @@ impl Drop for LentMemory {
     }
 }
 
-/// Bytes that the host has sent in its memory. They stay when it has ended.
+/// Bytes that the host has sent in its memory. They stay when it ends.
 #[derive(Debug)]
 pub struct HostBytes {
     bytes: SharedBytes,
@@ -60,11 +60,14 @@ impl HostBytes {
     /// The bytes of a region.
     ///
     /// # Errors
-    /// It is not in the memory of the host.
+    /// It is not in the memory of the host; [`ProtocolError::Disconnected`] if the host has ended, and the
+    /// bytes with it.
     pub fn new(memory: &ClientMemory, region: Region) -> Result<Self> {
         let bytes = memory.of_host(region)?;
         let regions = Arc::clone(memory.regions());
-        regions.add(&bytes);
+        if !regions.add(&bytes) {
+            return Err(ProtocolError::Disconnected);
+        }
         Ok(Self {
             bytes,
             regions,

@@ -365,11 +365,12 @@ async fn serve(
     }
     instance.finalize(Arc::clone(&report));
     poller::wake();
-    if let Some(memory) = instance.memory.clone() {
-        free_memory(memory);
-    }
     if !was_told {
         options.events.died(&report);
+    }
+    // Whoever reads a last message of it from now on is told of its end.
+    if let Some(memory) = instance.memory.clone() {
+        free_memory(memory);
     }
 }
 

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hostd_client::HostBytes;
-use hostd_protocol::lent::Release;
-
+use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::SlotId;
+use hostd_protocol::lent::Release;
 use hostd_protocol::memory::Region;
 use hostd_protocol::value::{ElementKind, ErrorClass, HostKind, Token, Units, ValueReader, Words};
 use pyo3::exceptions::{PyBaseException, PyUnicodeDecodeError};
@@ -438,7 +438,10 @@ impl<'a, 'py> Decoder<'a, 'py> {
                 errors::violation("a buffer in memory that is not shared")
             });
         };
-        let bytes = HostBytes::new(&file, region).map_err(errors::protocol)?;
+        let bytes = HostBytes::new(&file, region).map_err(|error| match error {
+            ProtocolError::Disconnected => self.addon.ended(self.generation),
+            error => errors::protocol(error),
+        })?;
         Ok(SharedContents {
             bytes: bytes.bytes().clone(),
             is_live,
