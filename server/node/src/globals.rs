@@ -11,7 +11,7 @@ use crate::native::{binding, builtins, bytes, environment, text, timers};
 use crate::state::{NodeState, TAG};
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 47] = [
+const FUNCTIONS: [(&str, NativeCall); 48] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -42,6 +42,7 @@ const FUNCTIONS: [(&str, NativeCall); 47] = [
     ("setBufferPrototype", environment::set_buffer_prototype),
     ("dlopen", environment::dlopen),
     ("collect", environment::collect),
+    ("collectCyclesFrom", environment::collect_cycles_from),
     ("hold", environment::hold),
     ("isPromise", environment::is_promise),
     ("promiseState", environment::promise_state),

@@ -5,6 +5,9 @@
 
 const { process } = globalThis;
 
+// The realm takes half of it, and stays.
+native.collectCyclesFrom(8 << 20);
+
 const replacements = native.load('replacements');
 const names = [...new Set([...native.builtinNames(), ...Object.keys(replacements)])].sort();
 const bindings = native.load('bindings');
@@ -24,7 +27,7 @@ bindings.set('builtins', {
   builtinIds: names,
   builtinCategories: { canBeRequired: names, cannotBeRequired: [] },
   natives: {},
-  compileFunction: (id) => replacements[id] ?? native.builtinFunction(id),
+  compileFunction: (id) => replacements[id] ?? native.load('deferred')(id, native.builtinFunction(id)),
   hasCachedBuiltins: () => true,
   setInternalLoaders(binding, loader) {
     internalBinding = binding;
@@ -43,8 +46,11 @@ const { Module, initializeCJS } = require('internal/modules/cjs/loader');
 initializeCJS();
 require('internal/bootstrap/realm').BuiltinModule.allowRequireByUsers('sqlite');
 native.becomeEmitter(require('events'));
-const shown = require('internal/util/inspect');
-native.shown = { inspect: shown.inspect, format: (args) => shown.format(...args), plain: native.load('inspect').plain };
+native.shown = {
+  get inspect() { return require('internal/util/inspect').inspect; },
+  format: (args) => require('internal/util/inspect').format(...args),
+  plain: (error) => native.load('inspect').plain(error),
+};
 const path = require('path');
 
 // A module cannot be required, but can be imported.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use hostd_engine::{ErrorConstructor, Invocation, JsResult, PromiseState, Runtime, Thrown, Value};
 use hostd_napi::{Host, LoadErrorKind, NODE_API_VERSION, NodeVersion, Origin, libuv_version};
 
-use super::bytes::argument;
+use super::bytes::{argument, size};
 use crate::state::{NodeState, Tick};
 use crate::timers::BEGIN;
 
@@ -220,6 +220,12 @@ pub(crate) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 /// ends.
 pub(crate) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
     host(rt)?.gc();
+    Ok(Value::UNDEFINED)
+}
+
+/// `collectCyclesFrom(bytes)`: the heap grows so far before cycles are collected.
+pub(crate) fn collect_cycles_from(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    rt.collect_cycles_from(size(call, 0).unwrap_or(0));
     Ok(Value::UNDEFINED)
 }
 
