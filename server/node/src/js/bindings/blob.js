@@ -1,6 +1,44 @@
-// The binding `blob`: blobs in memory, as lists of bytes that nothing changes.
-(function () {
+// The binding `blob`: blobs as lists of parts, which are bytes that nothing changes, or lie in a file.
+(function (native) {
 'use strict';
+
+// How much of a file is read at a time.
+const PIECE = 64 << 10;
+
+// Bytes of a file, which can be read for as long as the file does not change.
+class FilePart {
+  #path; #start; #stat;
+  constructor(path, stat, start, length) {
+    this.#path = path;
+    this.#stat = stat;
+    this.#start = start;
+    this.length = length;
+  }
+
+  static of(path) {
+    const stat = native.load('realm').require('fs').statSync(path, { bigint: true });
+    return new FilePart(path, stat, 0, Number(stat.size));
+  }
+
+  subarray(start, end) { return new FilePart(this.#path, this.#stat, this.#start + start, end - start); }
+
+  read() {
+    const fs = native.load('realm').require('fs');
+    const fd = fs.openSync(this.#path);
+    try {
+      const { size, mtimeNs } = fs.fstatSync(fd, { bigint: true });
+      if (size !== this.#stat.size || mtimeNs !== this.#stat.mtimeNs) throw new Error('The file has changed');
+      const bytes = new Uint8Array(this.length);
+      for (let at = 0, count; at < bytes.length; at += count) {
+        count = fs.readSync(fd, bytes, at, bytes.length - at, this.#start + at);
+        if (count === 0) throw new Error('The file has become shorter');
+      }
+      return bytes.buffer;
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+}
 
 class Handle {
   #parts;
@@ -19,13 +57,24 @@ class Handle {
     return new Handle(parts);
   }
 
-  // Each call of `pull` gives one part: status 1 and its bytes, or 0 at the end.
+  // Each call of `pull` gives one part: status 1 and its bytes, 0 at the end, or -1 if it cannot be read.
   getReader() {
-    let next = 0;
+    const left = this.#parts.toReversed();
     return { pull: (done) => {
-      const part = this.#parts[next++];
-      if (part === undefined) done(0);
-      else done(1, part.slice().buffer);
+      let part = left.pop();
+      if (part === undefined) return done(0);
+      if (!(part instanceof FilePart)) return done(1, part.slice().buffer);
+      if (part.length > PIECE) {
+        left.push(part.subarray(PIECE, part.length));
+        part = part.subarray(0, PIECE);
+      }
+      let bytes;
+      try {
+        bytes = part.read();
+      } catch {
+        return done(-1);
+      }
+      return done(1, bytes);
     } };
   }
 }
@@ -33,7 +82,15 @@ class Handle {
 const stored = new Map();
 return {
   createBlob: (sources) => new Handle(sources.flatMap((source) => source instanceof Handle ? Handle.parts(source) : [source])),
-  createBlobFromFilePath() { throw new Error('fs.openAsBlob is not available in this host'); },
+  createBlobFromFilePath(path) {
+    let part;
+    try {
+      part = FilePart.of(path);
+    } catch {
+      throw native.load('errors').coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Unable to open file as blob');
+    }
+    return [new Handle([part]), part.length];
+  },
   concat(views) {
     const all = views.map((view) => ArrayBuffer.isView(view)
       ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array(view));
