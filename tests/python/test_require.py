@@ -345,6 +345,13 @@ def test_dynamic_import_of_a_package(project: Write) -> None:
     assert asyncio.run(main()) == "came"
 
 
+def test_scripts_import_before_anything_is_required() -> None:
+    script = "import('node:path').then(path => path.join('a', '..', 'b'))"
+    with open_host() as empty, load_addon(addon_path("number")) as addon:
+        for imports in (empty, host(addon)):
+            assert imports.run_script(script).result() == "b"
+
+
 def test_require_from_two_threads(project: Write) -> None:
     folder = project(ADDER)
     sums: list[int] = []

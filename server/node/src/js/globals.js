@@ -93,6 +93,14 @@ define('queueMicrotask', function queueMicrotask(callback) {
 // As Node has it with --expose-gc.
 define('gc', function gc() { native.collect(); });
 
+// A script can import before anything was required.
+const modules = () => {
+  native.load('realm');
+  return native.load('modules');
+};
+native.functions('script').setModuleHooks(
+  (...args) => modules().resolve(...args), (...args) => modules().load(...args), (...args) => modules().fillMeta(...args));
+
 for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate']) {
   lazy(name, () => native.load('timers')[name], true);
 }

@@ -36,11 +36,6 @@ bindings.set('builtins', {
 });
 native.builtinFunction('internal/bootstrap/realm')(process, () => { throw new Error('No such binding'); }, bindings.get, primordials);
 
-// ES modules are loaded when one is imported.
-const modules = () => native.load('modules');
-native.functions('script').setModuleHooks(
-  (...args) => modules().resolve(...args), (...args) => modules().load(...args), (...args) => modules().fillMeta(...args));
-
 require('internal/util/debuglog').initializeDebugEnv(process.env.NODE_DEBUG);
 const { Module, initializeCJS } = require('internal/modules/cjs/loader');
 initializeCJS();
