@@ -8,8 +8,12 @@ use offset_allocator::{Allocation, Allocator};
 
 use crate::memory::{PAGE, SharedBytes, SharedMemory};
 
-/// The most blocks of an arena at a time.
-const BLOCKS_MAX: u32 = 1 << 16;
+/// The pages of the first part of an arena, and the most blocks there: most arenas need no more, and the
+/// tables of the second part take up 3 MiB.
+const FIRST_PAGES: u32 = 64 << 20 >> PAGE.trailing_zeros();
+const FIRST_BLOCKS_MAX: u32 = 1 << 10;
+/// The most blocks of the second part.
+const SECOND_BLOCKS_MAX: u32 = 1 << 16;
 
 /// Free memory that the system is not given back at once, in bytes and as a part of the arena: providing
 /// a page again costs ten times as much as copying into it.
@@ -24,8 +28,8 @@ pub struct Arena {
     /// The first page of the part.
     first: usize,
     pages: usize,
-    /// Made for the first block.
-    allocator: Option<Allocator>,
+    first_part: Part,
+    second_part: Part,
     /// The pages that take up memory.
     resident: Bits,
     /// The pages that are allocated.
@@ -34,6 +38,49 @@ pub struct Arena {
     taken_count: usize,
     /// The most pages that are free and not given back.
     retained_max: usize,
+}
+
+/// A part of an arena, with tables of its own.
+struct Part {
+    /// Its first page, relative to the arena.
+    start: u32,
+    pages: u32,
+    blocks_max: u32,
+    /// Made for the first block.
+    allocator: Option<Allocator>,
+}
+
+impl Part {
+    fn new(start: u32, pages: u32, blocks_max: u32) -> Self {
+        Self {
+            start,
+            pages,
+            blocks_max: blocks_max.min(pages),
+            allocator: None,
+        }
+    }
+
+    /// Allocates pages; none if there is no room, or no memory for the tables.
+    fn allocate(&mut self, count: u32) -> Option<Allocation> {
+        if count > self.pages {
+            return None;
+        }
+        if self.allocator.is_none() {
+            // The allocator does not report that there is no memory, so this is tried first.
+            let tables = BYTES_PER_BLOCK.checked_mul(self.blocks_max as usize)?;
+            let mut memory: Vec<u8> = Vec::new();
+            memory.try_reserve_exact(tables).ok()?;
+            drop(memory);
+            self.allocator = Some(Allocator::with_max_allocs(self.pages, self.blocks_max));
+        }
+        self.allocator.as_mut()?.allocate(count)
+    }
+
+    fn free(&mut self, allocation: Allocation) {
+        if let Some(allocator) = &mut self.allocator {
+            allocator.free(allocation);
+        }
+    }
 }
 
 /// A block of an arena. It is free again once it is given back to [`Arena::free`].
@@ -75,11 +122,14 @@ impl Arena {
         let end = offset.checked_add(length)?;
         let fits =
             end <= memory.len() && offset.is_multiple_of(PAGE) && length.is_multiple_of(PAGE);
+        let pages = u32::try_from(length / PAGE).ok()?;
+        let first = pages.min(FIRST_PAGES);
         fits.then(|| Self {
             memory: Arc::clone(memory),
             first: offset / PAGE,
             pages: length / PAGE,
-            allocator: None,
+            first_part: Part::new(0, first, FIRST_BLOCKS_MAX),
+            second_part: Part::new(first, pages - first, SECOND_BLOCKS_MAX),
             resident: Bits::default(),
             taken: Bits::default(),
             resident_free: 0,
@@ -98,14 +148,20 @@ impl Arena {
         let units = u32::try_from(count).ok()?;
         self.resident.reserve(self.pages)?;
         self.taken.reserve(self.pages)?;
-        let allocation = self.allocator()?.allocate(units)?;
-        let start = allocation.offset as usize;
+        let (part, allocation) = match self.first_part.allocate(units) {
+            Some(allocation) => (&mut self.first_part, allocation),
+            None => {
+                let allocation = self.second_part.allocate(units)?;
+                (&mut self.second_part, allocation)
+            }
+        };
+        let start = (part.start + allocation.offset) as usize;
         let known = self.resident.count(start, count);
         let offset = (self.first + start) * PAGE;
         let bytes = self.memory.bytes(offset, length);
         let provided = known == count || self.memory.populate(offset, count * PAGE).is_ok();
         let (Some(bytes), true) = (bytes, provided) else {
-            self.allocator()?.free(allocation);
+            part.free(allocation);
             return None;
         };
         self.resident_free -= known;
@@ -138,8 +194,10 @@ impl Arena {
             pages: (start, count),
         } = block;
         drop(bytes);
-        if let Some(allocator) = &mut self.allocator {
-            allocator.free(allocation);
+        if start < self.second_part.start as usize {
+            self.first_part.free(allocation);
+        } else {
+            self.second_part.free(allocation);
         }
         self.taken.set(start, count, false);
         self.taken_count -= count;
@@ -180,21 +238,6 @@ impl Arena {
     /// The memory that it allocates from.
     pub fn memory(&self) -> &Arc<SharedMemory> {
         &self.memory
-    }
-
-    /// The allocator, made for the first block; none without memory for its tables.
-    fn allocator(&mut self) -> Option<&mut Allocator> {
-        if self.allocator.is_none() {
-            let all = u32::try_from(self.pages).ok()?;
-            let blocks = BLOCKS_MAX.min(all);
-            // It does not report that there is no memory, so this is tried first.
-            let tables = BYTES_PER_BLOCK.checked_mul(blocks as usize)?;
-            let mut memory: Vec<u8> = Vec::new();
-            memory.try_reserve_exact(tables).ok()?;
-            drop(memory);
-            self.allocator = Some(Allocator::with_max_allocs(all, blocks));
-        }
-        self.allocator.as_mut()
     }
 
     fn discard(&mut self, start: usize, count: usize) {

@@ -218,3 +218,27 @@ fn files_that_can_shrink_are_refused() {
         Err(SegmentError::NotSealed)
     ));
 }
+
+/// The first 64 MiB have tables for 1024 blocks; what has no room there lies behind.
+#[test]
+fn more_and_larger_blocks_lie_in_the_second_part() {
+    const LENGTH: usize = 256 << 20;
+    let (memory, file) = SharedMemory::create("arena", LENGTH).unwrap();
+    let mut arena = Arena::new(&memory, 0, LENGTH).unwrap();
+    let mut blocks: Vec<Block> = (0..3000).map(|_| arena.allocate(PAGE).unwrap()).collect();
+    blocks.push(arena.allocate(65 << 20).unwrap());
+    blocks.sort_by_key(|block| block.bytes().offset());
+    for (before, after) in blocks.iter().zip(&blocks[1..]) {
+        assert!(before.bytes().offset() + before.bytes().len() <= after.bytes().offset());
+    }
+    assert_eq!(arena.usage().allocated, 3000 * PAGE + (65 << 20));
+    assert!(arena.allocate(192 << 20).is_none(), "it is used in part");
+    for block in blocks {
+        arena.free(block);
+    }
+    let whole = arena.allocate(128 << 20).unwrap();
+    arena.free(whole);
+    arena.trim();
+    assert_eq!(arena.usage().allocated, 0);
+    assert_eq!(used(&file), 0);
+}

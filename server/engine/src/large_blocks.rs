@@ -26,6 +26,8 @@ pub(crate) struct LargeBlocks {
     limit: Cell<Option<usize>>,
     /// The smallest block that lies there, in bytes.
     large_min: Cell<usize>,
+    /// Whether what is allocated is none of an array buffer.
+    is_private: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,14 @@ impl LargeBlocks {
         self.start.set(all.map_or(0, |all| all.address()));
         self.length.set(arena.memory().len());
         *self.arena.borrow_mut() = Some(arena);
+    }
+
+    /// What `act` allocates does not lie here: it is none of an array buffer.
+    pub(crate) fn privately<T>(&self, act: impl FnOnce() -> T) -> T {
+        let before = self.is_private.replace(true);
+        let done = act();
+        self.is_private.set(before);
+        done
     }
 
     pub(crate) fn usage(&self) -> ArenaUsage {
@@ -74,7 +84,7 @@ impl LargeBlocks {
 
     /// The address of a new block, all zero; none if it is small, or there is no room.
     pub(crate) fn allocate(&self, size: usize) -> Option<usize> {
-        if !self.is_large(size) {
+        if !self.is_large(size) || self.is_private.get() {
             return None;
         }
         let block = self

@@ -99,8 +99,10 @@ impl Runtime {
     /// E16: the bytes are unchanged, and written by an engine of the same version and build options.
     pub unsafe fn eval_compiled(self, code: &[u8]) -> JsResult {
         let flags = q::JS_READ_OBJ_BYTECODE.cast_signed();
-        // SAFETY: E1, E16.
-        let script = unsafe { q::JS_ReadObject(self.ctx(), code.as_ptr(), code.len() as _, flags) };
+        let script = self.large_blocks().privately(|| {
+            // SAFETY: E1, E16.
+            unsafe { q::JS_ReadObject(self.ctx(), code.as_ptr(), code.len() as _, flags) }
+        });
         let script = self.adopt(script)?;
         // SAFETY: E1, E3; the engine takes the script over.
         let raw = unsafe { q::JS_EvalFunction(self.ctx(), script.into_raw()) };

@@ -54,7 +54,7 @@ impl Runtime {
         self.large_blocks().is_large(length)
     }
 
-    fn large_blocks(self) -> &'static Rc<LargeBlocks> {
+    pub(crate) fn large_blocks(self) -> &'static Rc<LargeBlocks> {
         self.state.large_blocks()
     }
 }
