@@ -221,6 +221,28 @@ for (const name of ['SHA-1', 'SHA-256', 'SHA-384', 'SHA-512', 'sha-256', { name:
 }
 probe('subtle.digest of an ArrayBuffer', async () => Buffer.from(await globalThis.crypto.subtle.digest('SHA-1', new ArrayBuffer(3))).toString('hex'));
 probe('subtle.digest of a text', () => crypto.subtle.digest('SHA-1', 'abc'));
+probe('subtle.importKey', async () => {
+  const key = await crypto.subtle.importKey('raw', Buffer.from('0123456789abcdef'), { name: 'HMAC', hash: 'SHA-256' }, true, ['sign']);
+  return [key.type, key.extractable, key.algorithm, key.usages, Buffer.from(await crypto.subtle.exportKey('raw', key)).toString()];
+});
+probe('subtle.importKey of a JWK', async () => {
+  const key = await crypto.subtle.importKey('jwk', { kty: 'oct', k: 'MDEyMzQ1Njc4OWFiY2RlZg', ext: true }, 'AES-GCM', true, ['encrypt']);
+  return [key.type, key.algorithm, await crypto.subtle.exportKey('jwk', key), crypto.KeyObject.from(key).symmetricKeySize];
+});
+for (const name of ['PBKDF2', 'HKDF']) {
+  probe(`subtle.deriveBits ${name}`, async () => {
+    const key = await crypto.subtle.importKey('raw', Buffer.from('password'), name, false, ['deriveBits']);
+    const salt = Buffer.from('0123456789abcdef');
+    return Buffer.from(await crypto.subtle.deriveBits({ name, salt, info: salt, iterations: 1000, hash: 'SHA-256' }, key, 256)).toString('hex');
+  });
+  probe(`subtle.deriveKey ${name}`, async () => {
+    const key = await crypto.subtle.importKey('raw', Buffer.from('password'), name, false, ['deriveKey']);
+    const salt = Buffer.from('0123456789abcdef');
+    const made = await crypto.subtle.deriveKey(
+      { name, salt, info: salt, iterations: 1000, hash: 'SHA-256' }, key, { name: 'AES-GCM', length: 128 }, true, ['encrypt']);
+    return Buffer.from(await crypto.subtle.exportKey('raw', made)).toString('hex');
+  });
+}
 probe('the global', () => [crypto.webcrypto === globalThis.crypto, typeof CryptoKey, typeof SubtleCrypto, typeof Crypto, globalThis.crypto.randomUUID().length, Object.prototype.toString.call(globalThis.crypto)]);
 probe('the global is no constructor', () => new Crypto());
 

@@ -19,8 +19,15 @@ const { perIsolateSymbols } = bindings;
 for (const name of ['primordials', 'domexception', 'messageport']) {
   native.builtinFunction(`internal/per_context/${name}`)(messaging, primordials, privateSymbols, perIsolateSymbols);
 }
-// The engine's own class is the one that programs meet.
-messaging.DOMException = globalThis.DOMException;
+// The engine's own class is the one that programs meet. It takes a name; Node's modules also pass options.
+messaging.DOMException = new Proxy(globalThis.DOMException, {
+  construct(made, [message, options], target) {
+    if (options === null || typeof options !== 'object') return Reflect.construct(made, [message, options], target);
+    const error = Reflect.construct(made, [message, options.name], made);
+    if ('cause' in options) Object.defineProperty(error, 'cause', { value: options.cause, writable: true, configurable: true });
+    return error;
+  },
+});
 
 let internalBinding, require;
 bindings.set('builtins', {

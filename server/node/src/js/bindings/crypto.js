@@ -78,10 +78,14 @@ class KeyObjectHandle {
   }
   get bytes() { return this.#bytes; }
   getSymmetricKeySize() { return this.#bytes.length; }
+  keyDetail(target) { return Object.assign(target, { length: this.#bytes.length * 8 }); }
   export() { return Buffer.from(this.#bytes); }
   exportJwk(target) { return Object.assign(target, { kty: 'oct', k: this.#bytes.toString('base64url') }); }
   equals(other) { return other.bytes.length === this.#bytes.length && crypto.isEqual(other.bytes, this.#bytes); }
-  initJwk() { throw absent('createSecretKey of a JWK'); }
+  initJwk(jwk) {
+    if (jwk.kty !== 'oct') throw absent('createPublicKey or createPrivateKey of a JWK');
+    this.#bytes = Buffer.from(jwk.k, 'base64url');
+  }
   initECRaw() { throw absent('subtle.importKey of an elliptic curve'); }
   initEDRaw() { throw absent('subtle.importKey of an Edwards curve'); }
 }
