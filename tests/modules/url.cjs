@@ -6,6 +6,15 @@ const shown = (found) => ({ ...Object.fromEntries(['href', 'origin', 'protocol',
 const inputs = ['http://user:pa%20ss@Example.COM:8080/a/../b?x=1&y=2#z', 'file:///a/b', 'https://münchen.de/ä?ö#ü', 'data:text/plain,hi', 'http://[::1]:80/', 'mailto:a@b', 'http://1.2.3/', 'HTTP://a:80'];
 const all = {
   exports: () => Object.keys(url),
+  'createObjectURL': async () => {
+    const { resolveObjectURL } = require('buffer');
+    const address = URL.createObjectURL(new Blob(['abc']));
+    const found = await resolveObjectURL(address).text();
+    URL.revokeObjectURL(address);
+    return [address.slice(0, 14), found, resolveObjectURL(address)];
+  },
+  'createObjectURL of a text': () => URL.createObjectURL('abc'),
+  'revokeObjectURL without arguments': () => URL.revokeObjectURL(),
   'globals': () => [url.URL === URL, url.URLSearchParams === URLSearchParams],
   'invalid URL': () => new URL('nope'),
   'invalid URL with a base': () => new URL('//', 'nope'),

@@ -46,6 +46,7 @@ native.builtinFunction('internal/bootstrap/realm')(process, () => { throw new Er
 require('internal/util/debuglog').initializeDebugEnv(process.env.NODE_DEBUG);
 const { Module, initializeCJS } = require('internal/modules/cjs/loader');
 initializeCJS();
+require('internal/url').installObjectURLMethods();
 require('internal/bootstrap/realm').BuiltinModule.allowRequireByUsers('sqlite');
 native.becomeEmitter(require('events'));
 native.shown = {
