@@ -4,6 +4,7 @@ const { inspect } = require('util');
 
 probes({
   'perf_hooks exports': () => Object.keys(require('perf_hooks')),
+  'constants': () => require('perf_hooks').constants,
   'performance.now': () => typeof performance.now() === 'number' && performance.now() >= 0,
   'timeOrigin': () => Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1000,
   'mark and measure': () => { performance.mark('a', { detail: 1 }); performance.mark('b'); const m = performance.measure('m', 'a', 'b'); const all = performance.getEntriesByType('mark').map((e) => [e.name, e.detail, e.entryType]); performance.clearMarks(); return [m.name, m.entryType, m.duration >= 0, all, performance.getEntriesByName('a').length]; },

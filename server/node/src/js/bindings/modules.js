@@ -52,6 +52,8 @@ const nearest = (from) => {
     if (folder === path().dirname(folder)) return undefined;
   }
 };
+const STATUSES = ['FAILED', 'ENABLED', 'ALREADY_ENABLED', 'DISABLED'];
+
 return {
   readPackageJSON: (file, isEsm, base, specifier) => read(file, base, specifier),
   getNearestParentPackageJSON: nearest,
@@ -63,10 +65,10 @@ return {
   getPackageType(resolved) {
     return nearest(fileURLToPath(resolved))?.[2];
   },
-  enableCompileCache: () => [0],
+  enableCompileCache: () => [STATUSES.indexOf('DISABLED')],
   getCompileCacheDir: nothing,
   flushCompileCache: nothing,
-  compileCacheStatus: ['DISABLED'],
+  compileCacheStatus: STATUSES,
   setLazyPathHelpers(meta, resolved) {
     meta.filename = fileURLToPath(resolved);
     meta.dirname = path().dirname(meta.filename);
