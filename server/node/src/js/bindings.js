@@ -161,8 +161,15 @@ const makers = {
     createHeapSnapshotStream() { throw errors.unavailable('v8.getHeapSnapshot is not available: this host does not run on V8'); },
     triggerHeapSnapshot() { throw errors.unavailable('v8.writeHeapSnapshot is not available: this host does not run on V8'); },
   }),
-  internal_only_v8: () => ({ queryObjects: nothing }),
+  internal_only_v8: () => ({
+    queryObjects() { throw errors.unavailable('v8.queryObjects is not available: this host does not run on V8'); },
+  }),
   zlib: part('bindings/zlib'),
+  watchdog: () => ({
+    TraceSigintWatchdog: class TraceSigintWatchdog {
+      constructor() { throw errors.unavailable('util.setTraceSigInt is not available: a host gets no SIGINT'); }
+    },
+  }),
   worker: () => ({
     Worker: class Worker {
       constructor() { throw errors.unavailable('worker_threads.Worker is not available: a host has one JavaScript thread'); }

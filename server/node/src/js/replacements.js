@@ -71,6 +71,9 @@ return {
       const { ERR_UNKNOWN_FILE_EXTENSION } = require('internal/errors').codes;
       throw new ERR_UNKNOWN_FILE_EXTENSION('.ts', filename);
     },
+    stripTypeScriptTypes() {
+      throw native.load('errors').unavailable('module.stripTypeScriptTypes is not available: the engine has no WebAssembly');
+    },
   })),
   'internal/modules/esm/loader': is(() => native.load('modules').exports),
 };

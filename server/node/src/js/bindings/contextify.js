@@ -45,6 +45,7 @@ return {
       this.#text = text;
       this.#filename = filename;
     }
+    createCachedData() { throw errors.unavailable('vm.Script.createCachedData is not available: this host has no code cache'); }
     runInContext() { return script.runScript(this.#text, this.#filename); }
   },
   compileFunction(code, filename, line, column, cached, produce, context, extensions, parameters) {
@@ -59,7 +60,7 @@ return {
     }
     throw errors.unavailable('vm.createContext is not available: a host has one context');
   },
-  measureMemory: nothing,
+  measureMemory() { throw errors.unavailable('vm.measureMemory is not available: this host does not run on V8'); },
   startSigintWatchdog: nothing,
   stopSigintWatchdog: () => false,
 };
