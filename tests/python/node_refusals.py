@@ -114,7 +114,6 @@ ABSENT = {
     "crypto:setFips": ("crypto.setFips(true)", "crypto.setFips"),
     "crypto:sign": (f"crypto.sign('sha256', bytes, {KEY})", "crypto.sign"),
     "crypto:verify": (f"crypto.verify('sha256', bytes, {KEY}, bytes)", "verify"),
-    "fs:openAsBlob": ("fs.openAsBlob('/etc/hostname')", "fs.openAsBlob"),
     "module:stripTypeScriptTypes": (
         "module_.stripTypeScriptTypes('1')",
         "module.stripTypeScriptTypes",
