@@ -8,7 +8,7 @@ probes({
   'functions': () => ['binding', 'uptime', 'cpuUsage', 'threadCpuUsage', 'resourceUsage', 'memoryUsage', 'constrainedMemory', 'availableMemory', 'kill', 'exit', 'hrtime', 'getuid', 'geteuid', 'getgid', 'getegid', 'getgroups', 'emitWarning', 'nextTick', 'setSourceMapsEnabled', 'getBuiltinModule', 'abort', 'umask', 'chdir', 'cwd', 'on', 'once', 'off', 'emit', 'dlopen', 'hasUncaughtExceptionCaptureCallback', 'setUncaughtExceptionCaptureCallback', 'ref', 'unref', 'getActiveResourcesInfo'].map((name) => [name, typeof process[name]]),
   'platform and arch': () => [process.platform, process.arch],
   'release': () => [process.release.name, process.release.lts],
-  'version begins': () => process.version.startsWith('v22.'),
+  'version': () => [process.version, process.versions.node],
   'is an EventEmitter': () => process instanceof require('events'),
   'tag': () => Object.prototype.toString.call(process),
   'env converts': () => { process.env.MODS_A = 5; process.env.MODS_B = undefined; process.env.MODS_C = null; const found = [process.env.MODS_A, process.env.MODS_B, process.env.MODS_C, 'MODS_A' in process.env, Object.keys(process.env).includes('MODS_A')]; delete process.env.MODS_A; return [...found, process.env.MODS_A]; },

@@ -61,12 +61,12 @@ pub struct NodeVersion {
 }
 
 impl Default for NodeVersion {
-    /// The release whose behaviour is followed.
+    /// The release whose globals and built-in modules the host has.
     fn default() -> Self {
         Self {
             major: 22,
-            minor: 22,
-            patch: 2,
+            minor: 20,
+            patch: 0,
         }
     }
 }
