@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -33,6 +34,7 @@ def pairs(printed: str) -> list[tuple[str, str]]:
     return [(probe, json.dumps(outcome)) for probe, outcome in found]
 
 
+@functools.cache
 def lines(program: Path, script: Path) -> list[tuple[str, str]]:
-    """What a program prints for a script."""
+    """What a program prints for a script, which is run once."""
     return pairs(run(program, script))

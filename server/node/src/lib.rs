@@ -12,6 +12,7 @@ mod event_loop;
 mod files;
 mod globals;
 mod native;
+mod pipe;
 mod rejections;
 mod state;
 mod subprocess;

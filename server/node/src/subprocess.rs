@@ -16,6 +16,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
+use crate::pipe::Pipe;
+
 /// How much is read at once.
 pub(crate) const CHUNK: usize = 64 * 1024;
 /// The stack of a thread that waits for a program.
@@ -337,25 +339,10 @@ fn read(
 pub(crate) struct Program {
     /// None once it has ended.
     pub(crate) child: Option<Child>,
-    pub(crate) pipes: [Option<Arc<File>>; 3],
+    pub(crate) pipes: [Option<Arc<Pipe>>; 3],
 }
 
 impl Program {
-    pub(crate) fn new(mut child: Child) -> Self {
-        fn open(end: impl Into<OwnedFd>) -> Arc<File> {
-            Arc::new(File::from(end.into()))
-        }
-        let pipes = [
-            child.stdin.take().map(open),
-            child.stdout.take().map(open),
-            child.stderr.take().map(open),
-        ];
-        Self {
-            child: Some(child),
-            pipes,
-        }
-    }
-
     /// Whether nothing is left of it.
     pub(crate) fn is_over(&self) -> bool {
         self.child.is_none() && self.pipes.iter().all(Option::is_none)

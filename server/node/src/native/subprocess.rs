@@ -1,7 +1,6 @@
 //! The native functions of the bindings `spawn_sync`, `process_wrap` and `pipe_wrap`. Errors of the
 //! system are negative numbers, as libuv has them.
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use hostd_engine::{Invocation, JsResult, NativeCall, Runtime, Value};
 use hostd_napi::Host;
 
 use super::bytes::{argument, size};
+use crate::pipe::Pipe;
 use crate::state::NodeState;
 use crate::subprocess::{self, CHUNK, Limits, Program, Start, Stream};
 
@@ -128,16 +128,24 @@ fn start(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let node = NodeState::of(rt)?;
     let space = node.programs.borrow_mut().by_number.try_reserve(1);
     space.map_err(|_| rt.out_of_memory())?;
-    let child = match requested.spawn() {
+    let mut child = match requested.spawn() {
         Ok(child) => child,
         Err(failed) => return Ok(error(subprocess::number(&failed))),
+    };
+    let pipes = match Pipe::of(&mut child) {
+        Ok(pipes) => pipes,
+        Err(failed) => {
+            end(child);
+            return Ok(error(subprocess::number(&failed)));
+        }
     };
     let pid = child.id();
     let number = {
         let mut programs = node.programs.borrow_mut();
         programs.given += 1;
         let number = programs.given;
-        programs.by_number.insert(number, Program::new(child));
+        let child = Some(child);
+        programs.by_number.insert(number, Program { child, pipes });
         number
     };
     let callback = argument(call, 8).clone();
@@ -208,7 +216,7 @@ fn kill(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 }
 
 /// The pipe that the arguments `(number, index)` name.
-fn pipe(rt: Runtime, call: &Invocation<'_>) -> JsResult<Option<Arc<std::fs::File>>> {
+fn pipe(rt: Runtime, call: &Invocation<'_>) -> JsResult<Option<Arc<Pipe>>> {
     let (Some(number), Some(index)) = (size(call, 0), size(call, 1)) else {
         return Ok(None);
     };
@@ -227,7 +235,7 @@ fn read(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     };
     let work = move || {
         let mut chunk = vec![0; CHUNK];
-        let read = (&*pipe).read(&mut chunk);
+        let read = pipe.read(&mut chunk);
         read.map(|count| {
             chunk.truncate(count);
             chunk
@@ -250,7 +258,7 @@ fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         return Ok(error(EBADF));
     };
     let bytes = rt.copy_bytes(argument(call, 2))?.unwrap_or_default();
-    let work = move || (&*pipe).write_all(&bytes);
+    let work = move || pipe.write_all(&bytes);
     host(rt)?.run_in_thread(work, move |rt, written| {
         let result = written.map_or_else(
             |failed| error(subprocess::number(&failed)),
@@ -264,9 +272,12 @@ fn write(rt: Runtime, call: &Invocation<'_>) -> JsResult {
 /// `closePipe(number, index)`.
 fn close_pipe(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     if let (Some(number), Some(index)) = (size(call, 0), size(call, 1)) {
-        with_program(rt, number, |program| {
+        let closed = with_program(rt, number, |program| {
             program.pipes.get_mut(index).and_then(Option::take)
         })?;
+        if let Some(pipe) = closed.flatten() {
+            pipe.close();
+        }
     }
     Ok(Value::UNDEFINED)
 }
