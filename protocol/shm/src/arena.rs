@@ -148,12 +148,11 @@ impl Arena {
         let units = u32::try_from(count).ok()?;
         self.resident.reserve(self.pages)?;
         self.taken.reserve(self.pages)?;
-        let (part, allocation) = match self.first_part.allocate(units) {
-            Some(allocation) => (&mut self.first_part, allocation),
-            None => {
-                let allocation = self.second_part.allocate(units)?;
-                (&mut self.second_part, allocation)
-            }
+        let (part, allocation) = if let Some(allocation) = self.first_part.allocate(units) {
+            (&mut self.first_part, allocation)
+        } else {
+            let allocation = self.second_part.allocate(units)?;
+            (&mut self.second_part, allocation)
         };
         let start = (part.start + allocation.offset) as usize;
         let known = self.resident.count(start, count);

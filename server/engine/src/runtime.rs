@@ -290,11 +290,10 @@ impl Runtime {
     /// Has the engine collect cycles of itself only when its heap has so many bytes, or as many as it
     /// would wait for anyway. For what is known to stay.
     pub fn collect_cycles_from(self, bytes: usize) {
-        // SAFETY: E1; plain integers.
-        unsafe {
-            let usual = q::JS_GetGCThreshold(self.state.rt);
-            q::JS_SetGCThreshold(self.state.rt, usual.max(bytes as _));
-        }
+        // SAFETY: E1; a plain integer.
+        let usual = unsafe { q::JS_GetGCThreshold(self.state.rt) };
+        // SAFETY: E1; a plain integer.
+        unsafe { q::JS_SetGCThreshold(self.state.rt, usual.max(bytes as _)) };
     }
 
     /// Measures the heap; it walks all of it.
