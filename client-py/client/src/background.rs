@@ -8,14 +8,23 @@ use std::thread::{self, JoinHandle};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::sync::oneshot;
 
+/// What must be free where a thread starts, in bytes: more than the reserve of the Python module gives.
+const FREE_MIN: usize = 512 << 10;
+
 /// Starts a thread that blocks all signals.
 ///
 /// # Errors
-/// The system refuses a thread; `work` is dropped.
+/// The system refuses a thread, or there is no memory; `work` is dropped.
 pub fn start_thread(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
+    // Where a thread's stack is left of an earlier one, it can start without memory. Then the C library
+    // ends the process, which cannot note what the thread has to free at its end.
+    let mut free = Vec::<u8>::new();
+    free.try_reserve_exact(FREE_MIN)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
+    drop(free);
     // The new thread inherits the mask; this one gets its own mask back at once.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let started = thread::Builder::new().name(name.to_owned()).spawn(work);
