@@ -7,12 +7,10 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import stat
 from typing import Any, ClassVar, cast
 
-from napi_python import _text
+from napi_python import _places, _text
 from napi_python._native import ERROR, RANGE_ERROR, SYNTAX_ERROR, TYPE_ERROR
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
@@ -96,8 +94,9 @@ class JSError(AddonError, RuntimeError):
 
     For an `Error`, `value` is None and the own properties of the object are attributes too; for
     anything else that was thrown, `value` is the thing itself. `file`, `line` and `column` are
-    where JavaScript code threw it, counted from 1, unless the object has properties of these
-    names; what native code threw has none of them.
+    where JavaScript code threw it, counted from 1, and `package` is name and version of the package
+    that this file belongs to, unless the object has properties of these names; what native code
+    threw has none of them.
     """
 
     name: str | None
@@ -110,11 +109,12 @@ class JSError(AddonError, RuntimeError):
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an own property of the object
         """Reads the place in the stack; own properties of the object are found before."""
-        if name in _PLACE:
-            stack = self.__dict__.get("stack")
-            place = _place(stack if isinstance(stack, str) else None)
-            if place is not None:
-                return place[_PLACE.index(name)]
+        if name in {"file", "line", "column", "package"}:
+            place = _places.place(self.__dict__.get("stack"))
+            found = getattr(place, name, None)
+            found = found() if callable(found) else found
+            if found is not None:
+                return found
         text = f"{type(self).__name__!r} object has no attribute {name!r}"
         raise AttributeError(text, name=name, obj=self)
 
@@ -129,38 +129,6 @@ class JSError(AddonError, RuntimeError):
             if name.startswith("_") or name in _PRINTED or hasattr(type(self), name):
                 continue
             self.__dict__.setdefault(name, value)
-
-
-# The attributes that tell where an error was thrown.
-_PLACE = ("file", "line", "column")
-# A frame of a stack, of a function or of none.
-_FRAME = re.compile(
-    r"^    at (?:[^\n]*? \()?((?!node:|native\b)[^\n()]+):(\d{1,9}):(\d{1,9})\)?$", re.MULTILINE
-)
-
-
-def _place(stack: str | None) -> tuple[str, int, int] | None:
-    """Returns the first place in a stack that is in no module of Node's."""
-    found = _FRAME.search(stack or "")
-    if found is None:
-        return None
-    return _text.name(found[1].removeprefix("file://"), _PATH_MAX), int(found[2]), int(found[3])
-
-
-def _source_line(file: str, line: int) -> str | None:
-    """Returns a line of a file of JavaScript, escaped; None if it cannot be shown."""
-    try:
-        # What is no file is not waited for: a package may name any path.
-        opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(opened, "rb") as source:
-            if not stat.S_ISREG(os.fstat(opened).st_mode):
-                return None
-            lines = source.read(_SOURCE_MAX).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return None
-    if not 0 < line <= len(lines) or len(lines[line - 1]) > _TEXT_MAX_CHARACTERS:
-        return None
-    return _text.source(lines[line - 1]).strip()
 
 
 # Python 3.11 prints an exception that has this attribute as a syntax error, with a place and a line
@@ -195,22 +163,14 @@ class JSSyntaxError(JSError, SyntaxError):
         self.msg = str(self)
         place = _FIRST_FRAME.search(self.stack or "")
         if place and place[1] is not None:
-            self.filename = _text.name(place[1], _PATH_MAX)
+            self.filename = _text.name(place[1], _places.PATH_MAX)
             self.lineno, self.offset = int(place[2]), int(place[3])
 
 
-# What files of JavaScript are called.
-_JAVASCRIPT = (".js", ".cjs", ".mjs")
 # The first frame of a stack. The host gives an error of its parser one named `<parser>`.
 _FIRST_FRAME = re.compile(r"^    at (?:<parser> \((.*):(\d{1,9}):(\d{1,9})\)$)?", re.MULTILINE)
 # The file name of a script of `run_script()`.
 _SCRIPT = "<run_script>"
-# Longer lines, as of minified code, are left out.
-_TEXT_MAX_CHARACTERS = 1000
-# How many bytes of a file are searched for a line.
-_SOURCE_MAX = 4 << 20
-# How many characters of a file name are shown.
-_PATH_MAX = 1000
 
 
 def add_source_line(error: JSSyntaxError, source: str) -> None:
@@ -221,7 +181,7 @@ def add_source_line(error: JSSyntaxError, source: str) -> None:
     if not 0 < error.lineno <= len(lines):
         return
     line = lines[error.lineno - 1]
-    if len(line) > _TEXT_MAX_CHARACTERS:
+    if len(line) > _places.LINE_MAX:
         return
     before = line.encode("utf-8", "surrogatepass")[: max(error.offset - 1, 0)]
     try:
@@ -422,9 +382,11 @@ def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> 
     # The addon may have written any of it.
     for name, value in facts.items():
         if isinstance(value, str):
-            facts[name] = _text.output(value) if name == "stderr" else _text.name(value, _PATH_MAX)
+            facts[name] = (
+                _text.output(value) if name == "stderr" else _text.name(value, _places.PATH_MAX)
+            )
         elif isinstance(value, list) and name != "arguments":
-            facts[name] = [_text.name(str(line), _PATH_MAX) for line in value]
+            facts[name] = [_text.name(str(line), _places.PATH_MAX) for line in value]
     message = _crash_message(label, how, facts, after, loading=loading)
     cls = SandboxViolation if facts["cause"] == "forbidden-call" else AddonCrashed
     return cls(message, **facts)
@@ -497,11 +459,10 @@ def thrown_at_load(path: str | None, module: str | None, thrown: BaseException) 
         text = f"{said}; install what is missing with python -m napi_python install"
     else:
         text = f"the module {module} threw an exception while it was loaded: {said}"
-        place = _place(getattr(thrown, "stack", None))
+        place = _places.place(getattr(thrown, "stack", None))
         if place is not None:
-            file, line, column = place
-            text = f"{text} ({file}:{line}:{column})"
-            source = _source_line(file, line) if file.endswith(_JAVASCRIPT) else None
+            text = f"{text} ({place})"
+            source = place.source()
             if source:
                 text = f"{text}\n    {source}"
     error = LoadError(text, path=path)

@@ -10,7 +10,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING
 
-from napi_python import _text
+from napi_python import _places, _text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +87,9 @@ def on_uncaught(
 ) -> Callable[[BaseException], object] | None:
     """Sets the hook for exceptions that no call can raise, and returns the previous hook.
 
-    These are exceptions of threadsafe functions and finalizers, and unhandled rejections. With
-    None, the default, they are logged at ERROR with their traceback.
+    These are exceptions of threadsafe functions, timers and finalizers, and unhandled rejections;
+    `package`, `file`, `line` and `column` of a `JSError` say where it was thrown. With None, the
+    default, they are logged at ERROR, with package and place, and their traceback.
     """
     global _hook
     former, _hook = _hook, hook
@@ -96,13 +97,16 @@ def on_uncaught(
 
 
 def uncaught(label: str, error: BaseException, origin: object) -> None:
-    """Calls the hook of `on_uncaught`, or logs the exception."""
+    """Calls the hook of `on_uncaught`, or logs the exception, with its place and package."""
     if _hook is not None:
         _hook(error)
         return
+    place = _places.place(getattr(error, "stack", None))
     _logger(label).error(
-        "unhandled exception in %s",
+        "unhandled exception in %s of %s%s",
         _text.name(str(origin)),
+        (place.package() if place else None) or label,
+        f", at {place}" if place else "",
         exc_info=(type(error), error, error.__traceback__),
     )
 
