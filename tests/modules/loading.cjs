@@ -78,6 +78,30 @@ const files = {
   'store/real/node_modules/linked/index.js': 'module.exports = [__filename, require("beside")];',
   'store/real/node_modules/beside/index.js': 'module.exports = "beside, in the store";',
 };
+// Modules that lead back to what is being evaluated. Node adds advice to some of the messages.
+const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+const seen = (name) => `(() => { try { return Object.keys(require("${name}")); } catch (error) { return [error.name, error.code, error.message.split(" A cycle")[0].replace(/ $/gm, "")]; } })()`;
+Object.assign(files, {
+  'back/self.mjs': `${REQUIRE} export const seen = ${seen('./self.mjs')}; export const after = 1;`,
+  'back/self-tla.mjs': `${REQUIRE} await null; export const seen = ${seen('./self-tla.mjs')};`,
+  'back/a.mjs': 'import b from "./b.cjs"; export const a = 1; export default b;',
+  'back/b.cjs': `exports.seen = ${seen('./a.mjs')};`,
+  'back/c.cjs': `exports.c = 1; exports.seen = ${seen('./d.mjs')};`,
+  'back/d.mjs': 'import c from "./c.cjs"; export const d = Object.keys(c);',
+  'back/e.mjs': 'export { seen } from "./f.mjs"; export const e = 1;',
+  'back/f.mjs': `${REQUIRE} import { e } from "./e.mjs"; export const seen = ${seen('./e.mjs')}; export const late = () => e;`,
+  'back/g.mjs': 'import h from "./h.cjs"; export const g = h;',
+  'back/h.cjs': `module.exports = ${seen('./i.mjs')};`,
+  'back/i.mjs': 'import { g } from "./g.mjs"; export const i = () => g;',
+  'back/import-self.mjs': 'export const before = 1; export const again = import("./import-self.mjs").then((found) => [found.before, found.after]); export const after = 2;',
+  'back/import-self-tla.mjs': 'const again = import("./import-self-tla.mjs").then(() => "imported"); await null; export const first = await Promise.race([again, new Promise((done) => setTimeout(done, 5, "pending"))]);',
+  'back/import-self-throws.mjs': 'globalThis.importedAgain = import("./import-self-throws.mjs").then(() => "imported", (error) => error.message); throw new Error("while evaluated");',
+  'back/import-self.cjs': 'exports.early = 1; exports.again = import("./import-self.cjs").then((found) => [Object.keys(found), found.default === module.exports]); exports.late = 2;',
+  'back/import-mixed.mjs': 'import mixed from "./import-mixed.cjs"; export const again = mixed.again; export const after = 2;',
+  'back/import-mixed.cjs': 'exports.early = 1; exports.again = import("./import-mixed.mjs").then((found) => [Object.keys(found), found.after]);',
+  'back/import-outer.mjs': 'import { again } from "./import-inner.mjs"; export const outer = 1; export { again };',
+  'back/import-inner.mjs': 'import { outer } from "./import-outer.mjs"; export const again = import("./import-outer.mjs").then((found) => [found.outer, outer]);',
+});
 for (const [name, text] of Object.entries(files)) {
   const file = path.join(root, name);
   fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -154,6 +178,20 @@ probe('two importers of one failure', async () => {
   const both = await Promise.allSettled([load('./shared.mjs'), load('./other.mjs'), load('./nodefault.mjs')]);
   return both.map((one) => one.status);
 });
+for (const [name, kept] of [
+  ['self.mjs', 'seen'], ['self-tla.mjs', 'seen'], ['a.mjs', 'default'], ['c.cjs', 'seen'], ['d.mjs', 'd'], ['e.mjs', 'seen'], ['f.mjs', 'seen'],
+  ['g.mjs', 'g'], ['i.mjs', 'i'], ['import-self.mjs', 'again'], ['import-self-tla.mjs', 'first'], ['import-self.cjs', 'again'],
+  ['import-mixed.mjs', 'again'], ['import-outer.mjs', 'again'],
+]) {
+  const file = `./back/${name}`;
+  // Each way first once: in another folder the modules are others.
+  fs.cpSync(path.join(root, 'back'), path.join(root, 'ways', name, 'back'), { recursive: true });
+  probe(`lead back: require ${name}`, () => from(file)[kept]);
+  probe(`lead back: import ${name}`, async () => (await load(`./ways/${name}/back/${name}`))[kept]);
+  probe(`lead back: import ${name} after require`, async () => (await load(file))[kept]);
+}
+probe('lead back: import what throws', () => load('./back/import-self-throws.mjs'));
+probe('lead back: what it imported', () => globalThis.importedAgain);
 probe('create require of a folder', () => createRequire(`${root}/deep/`)('plain').plain);
 probe('create require of a relative path', () => createRequire('./x'));
 

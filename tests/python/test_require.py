@@ -330,6 +330,26 @@ def test_require_inside_a_callback(project: Write) -> None:
         assert result == 2
 
 
+@pytest.mark.parametrize("exports", [{"import": "./index.js"}, "./index.js"])
+def test_require_of_a_module_that_is_being_evaluated(exports: object, project: Write) -> None:
+    text = "export const before = 1; export const seen = globalThis.ask(); export const after = 2;"
+    folder = project(package("again", text, type="module", exports=exports))
+    file = f"{folder}/node_modules/again/index.js"
+    with open_host(root=folder) as shared:
+
+        def ask() -> str:
+            with pytest.raises(JSError) as caught:
+                shared.require("again")
+            assert caught.value.code == "ERR_REQUIRE_CYCLE_MODULE"
+            return caught.value.message
+
+        shared.run_script("(ask) => { globalThis.ask = ask; }")(ask)
+        module = shared.require("again")
+        assert module.seen.startswith(f"Cannot require() ES Module {file} in a cycle.")
+        assert (module.before, module.after) == (1, 2)
+        assert shared.require("again").after == 2
+
+
 def test_dynamic_import_of_a_package(project: Write) -> None:
     folder = project(
         {

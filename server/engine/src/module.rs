@@ -68,6 +68,15 @@ impl Runtime {
         Ok(Some((promise, self.adopt(namespace)?)))
     }
 
+    /// Returns whether the module of a URL is being evaluated at this moment.
+    #[must_use]
+    pub fn is_module_evaluating(self, url: &str) -> bool {
+        let known = self.state.modules.known.borrow();
+        known
+            .get(url)
+            .is_some_and(|module| module.status() == EVALUATING)
+    }
+
     /// Returns whether the text of a string can be compiled as an ES module.
     pub fn is_module_text(self, text: &Value) -> JsResult<bool> {
         let mut text = self.copied(self.utf8(text)?.as_bytes())?;

@@ -11,6 +11,8 @@ const { process } = globalThis;
 const { URL, fileURLToPath, pathToFileURL } = require('internal/url');
 const { defaultResolve } = require('internal/modules/esm/resolve');
 const { defaultLoadSync } = require('internal/modules/esm/load');
+const { Module, kIsExecuting, kRequiredModuleSymbol } = require('internal/modules/cjs/loader');
+const { kEvaluated, kEvaluating } = internalBinding('module_wrap');
 const { initializeImportMeta } = require('internal/modules/esm/initialize_import_meta');
 const { codes: { ERR_REQUIRE_ASYNC_MODULE, ERR_REQUIRE_CYCLE_MODULE, ERR_METHOD_NOT_IMPLEMENTED, ERR_UNKNOWN_MODULE_FORMAT } } = require('internal/errors');
 require('internal/modules/esm/utils').initializeESM(true);
@@ -36,9 +38,26 @@ const resolveSync = (specifier, base, importAttributes) => {
   return found;
 };
 
+const cycle = (what, from) => {
+  const shown = from?.startsWith('file:') ? fileURLToPath(from) : from;
+  return new ERR_REQUIRE_CYCLE_MODULE(`Cannot ${what} in a cycle.${shown ? ` (from ${shown})` : ''}`);
+};
+
+// Whether the imports that are resolved are those of a module that require() loads.
+let isRequired = false;
+
+const refuseCycle = (url, specifier, base) => {
+  if (script.isEvaluating(url)) throw cycle(`import Module ${specifier}`, base);
+  if (!url.startsWith('file:')) return;
+  const loaded = Module._cache[fileURLToPath(url)];
+  if (loaded?.[kIsExecuting]) throw cycle(`import CommonJS Module ${specifier}`, base);
+};
+
 const resolve = (specifier, base, attributes) => {
   if (specifier.startsWith(FACADE) || base.startsWith(FACADE)) return specifier;
-  return resolveSync(specifier, base, { __proto__: null, ...attributes }).url;
+  const { url } = resolveSync(specifier, base, { __proto__: null, ...attributes });
+  if (isRequired) refuseCycle(url, specifier, base);
+  return url;
 };
 
 const load = (url, attributes) => {
@@ -61,10 +80,21 @@ const fillMeta = (url, meta) => {
   if (!url.startsWith(FACADE)) initializeImportMeta(meta, { url, isMain: false }, loader);
 };
 
+// Imports a module for require(): its imports must not lead back to what is being evaluated.
+const importRequired = (url, filename, parent) => {
+  const before = isRequired;
+  isRequired = true;
+  try {
+    const found = script.importModule(url);
+    if (found === undefined) throw cycle(`require() ES Module ${filename}`, parent?.filename);
+    return found;
+  } finally {
+    isRequired = before;
+  }
+};
+
 const evaluateNow = (url, filename, parent) => {
-  const found = script.importModule(url);
-  if (found === undefined) throw new ERR_REQUIRE_CYCLE_MODULE(`Cannot require() ES Module ${filename} in a cycle.`);
-  const [promise, namespace] = found;
+  const [promise, namespace] = importRequired(url, filename, parent);
   const [state, reason] = native.promiseState(promise);
   if (state === 'fulfilled') return namespace;
   promise.catch(() => {});
@@ -72,7 +102,7 @@ const evaluateNow = (url, filename, parent) => {
   throw new ERR_REQUIRE_ASYNC_MODULE(filename, parent?.filename);
 };
 
-// The module loader, as Node's own CommonJS modules ask for it.
+// The module loader, as Node's own CommonJS modules ask for it. The engine imports what import() names.
 const loader = {
   allowImportMetaResolve: true,
   resolveSync,
@@ -80,14 +110,24 @@ const loader = {
   importSyncForRequire(module, filename, source, isMain, parent) {
     const { href } = pathToFileURL(filename);
     formats.set(href, 'module');
-    return { wrap: { url: href }, namespace: evaluateNow(href, filename, parent) };
+    let status = kEvaluating;
+    const wrap = { url: href, getStatus: () => status };
+    module[kRequiredModuleSymbol] = wrap;
+    const namespace = evaluateNow(href, filename, parent);
+    status = kEvaluated;
+    return { wrap, namespace };
   },
-  async import(specifier, base, attributes) {
-    const { url } = resolveSync(specifier, base, attributes);
-    const [promise, namespace] = script.importModule(url);
-    await promise;
-    return namespace;
-  },
+};
+
+// What can be imported only, for a caller that blocks: the evaluation that a module is in goes on
+// only after the call.
+const importFrom = async (specifier, folder) => {
+  const { url } = resolveSync(specifier, pathToFileURL(`${folder}/noop.js`).href, undefined);
+  const found = script.importModule(url);
+  if (found === undefined) throw cycle(`require() ES Module ${url.startsWith('file:') ? fileURLToPath(url) : url}`);
+  const [promise, namespace] = found;
+  await promise;
+  return namespace;
 };
 
 let namespaceClass;
@@ -100,7 +140,7 @@ return {
   resolve, load, fillMeta,
   isNamespace,
   facade: (wrap) => evaluateNow(FACADE + wrap.url, wrap.url),
-  importFrom: (specifier, folder) => loader.import(specifier, pathToFileURL(`${folder}/noop.js`).href, undefined),
+  importFrom,
   exports: {
     getOrInitializeCascadedLoader: () => loader,
     createModuleLoader: () => loader,

@@ -11,6 +11,7 @@ pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[
     ("checkScript", check_script),
     ("runScript", run_script),
     ("importModule", import_module),
+    ("isEvaluating", is_evaluating),
     ("isModuleText", is_module_text),
     ("setModuleHooks", set_module_hooks),
 ];
@@ -46,6 +47,12 @@ fn import_module(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         Some((promise, namespace)) => rt.array_from(vec![promise, namespace]),
         None => Ok(Value::UNDEFINED),
     }
+}
+
+/// `isEvaluating(url)`: whether the module of a URL is being evaluated at this moment.
+fn is_evaluating(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let url = rt.utf8(argument(call, 0))?;
+    Ok(Value::from(rt.is_module_evaluating(url.as_str())))
 }
 
 /// `isModuleText(text)`: whether it can be the text of an ES module.
