@@ -26,6 +26,26 @@ const shown = (value) => JSON.parse(JSON.stringify(value, (key, item) => {
 const PIXELS = Buffer.from(Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7) % 256));
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="20" height="30" fill="#c33"/><circle cx="30" cy="15" r="8" fill="green"/></svg>';
 
+// A model of ONNX, y = relu(a + b) over vectors of floats: the fields of its protocol buffer by
+// number. A field has a whole number, or text or further fields with their length.
+const varint = (number) => (number > 127 ? [(number & 127) | 128, ...varint(number >>> 7)] : [number]);
+const field = (number, content) => {
+  if (typeof content === 'number') return [number << 3, ...varint(content)];
+  const bytes = Buffer.from(content);
+  return [(number << 3) | 2, ...varint(bytes.length), ...bytes];
+};
+const onnxNode = (operator, inputs, output) => field(1, [...inputs.flatMap((input) => field(1, input)), ...field(2, output), ...field(4, operator)]);
+const FLOATS = field(1, [...field(1, 1), ...field(2, field(1, field(2, 'length')))]);
+const onnxValue = (number, name) => field(number, [...field(1, name), ...field(2, FLOATS)]);
+const SUM_MODEL = Buffer.from([
+  ...field(1, 8),
+  ...field(7, [
+    ...onnxNode('Add', ['a', 'b'], 'sum'), ...onnxNode('Relu', ['sum'], 'y'), ...field(2, 'graph'),
+    ...onnxValue(11, 'a'), ...onnxValue(11, 'b'), ...onnxValue(12, 'y'),
+  ]),
+  ...field(8, [...field(1, ''), ...field(2, 13)]),
+]);
+
 const scenarios = {
   async '@swc/core'(swc) {
     const { code } = swc.transformSync('let x: number = 1; export class A { #p = x ?? 2 }', {
@@ -177,6 +197,26 @@ const scenarios = {
     index.add(2n, new Float32Array([0, 1, 0]));
     const found = index.search(new Float32Array([0.9, 0.1, 0]), 2, 0);
     return [[...found.keys].map(String), [...found.distances].map((d) => d.toFixed(3)), index.size(), index.contains(2n), index.dimensions()];
+  },
+  async 'onnxruntime-node'({ InferenceSession, Tensor, listSupportedBackends }) {
+    const session = await InferenceSession.create(SUM_MODEL, { intraOpNumThreads: 1, logSeverityLevel: 4 });
+    const floats = (...values) => new Tensor('float32', Float32Array.from(values), [values.length]);
+    const { y } = await session.run({ a: floats(1, -2, 3.5), b: floats(0.5, 1, 4) });
+    const large = Float32Array.from({ length: 100_000 }, (_, i) => i);
+    const sums = await session.run({ a: new Tensor('float32', large, [100_000]), b: floats(-1) });
+    const file = path.join(folder(), 'sum.onnx');
+    fs.writeFileSync(file, SUM_MODEL);
+    const again = await InferenceSession.create(file);
+    const outcome = [
+      session.inputNames, session.outputNames, y.type, y.dims, [...y.data], sums.y.dims, digest(Buffer.from(sums.y.data.buffer)),
+      [...(await again.run({ a: floats(1), b: floats(2) })).y.data], listSupportedBackends().map(({ name }) => name),
+      await attempt(() => InferenceSession.create(Buffer.from('no model'))),
+      await attempt(() => session.run({ a: floats(1) })),
+      await attempt(() => session.run({ a: new Tensor('int32', [1]), b: floats(1) })),
+    ];
+    await session.release();
+    await again.release();
+    return outcome;
   },
   async rollup({ rollup, VERSION }) {
     const files = { entry: 'import { used } from "dep"; console.log(used); export default 1', dep: 'export const used = 2; export const unused = 3' };
