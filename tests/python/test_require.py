@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pathlib
+import shlex
+import subprocess
 import textwrap
 import threading
 from collections.abc import Callable
@@ -184,6 +187,28 @@ def test_place_of_an_error_of_a_package(project: Write) -> None:
         with pytest.raises(JSError, match="ENOENT") as caught:
             fails.native()
         assert (caught.value.file, caught.value.line) == (file, 4)
+
+
+def test_native_file_that_needs_v8(project: Write) -> None:
+    files = package("old", "exports.open = () => require('./build/Release/old.node');")
+    symbol = "_ZN2v87Isolate10GetCurrentEv"
+    text = f"extern int {symbol}(void); int use(void) {{ return {symbol}(); }}"
+    folder = project({**files, "node_modules/old/build/Release/old.c": text})
+    source = folder / "node_modules/old/build/Release/old.c"
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    native = source.with_suffix(".node")
+    subprocess.run([*compiler, "-shared", "-fPIC", "-o", native, source], check=True)
+    expected = (
+        f"{native} calls V8 or Node's C++ interface directly ({symbol}), which exists only inside "
+        "Node; only addons that use Node-API alone can be loaded; look for a version of the "
+        "package that does"
+    )
+    with require("old", root=folder) as old, pytest.raises(JSError) as caught:
+        old.open()
+    assert caught.value.message == expected
+    with pytest.raises(LoadError) as refused:
+        load_addon(native)
+    assert str(refused.value).startswith(expected)
 
 
 BROKEN = {
