@@ -29,6 +29,7 @@ exports.emit = () => {
 };
 exports.text = () => void Promise.reject("no Error");
 exports.inner = async (f) => f();
+exports.timed = (f) => void setTimeout(f);
 """
 THROWN = {"reject": (4, 13), "timer": (6, 57), "emit": (9, 41)}
 
@@ -119,6 +120,23 @@ def test_what_is_no_error_names_what_was_loaded(
         outer.text()
         message = logged().getMessage()
     assert message == "unhandled exception in unhandled rejection of outer 3.0.0"
+
+
+def test_python_exception_names_what_was_loaded(
+    root: pathlib.Path, logged: Callable[[], logging.LogRecord]
+) -> None:
+    class AwkwardError(Exception):
+        @property
+        def stack(self) -> str:
+            raise RuntimeError("not to be read")
+
+    def fail() -> None:
+        raise AwkwardError
+
+    with require("outer", root=root) as outer:
+        outer.timed(fail)
+        record = logged()
+    assert record.getMessage() == "unhandled exception in timer of outer 3.0.0"
 
 
 def test_file_of_the_project_that_a_package_calls(

@@ -11,6 +11,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from napi_python import _places, _text
+from napi_python._errors import JSError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +102,7 @@ def uncaught(label: str, error: BaseException, origin: object) -> None:
     if _hook is not None:
         _hook(error)
         return
-    place = _places.place(getattr(error, "stack", None))
+    place = _places.place(error.stack) if isinstance(error, JSError) else None
     _logger(label).error(
         "unhandled exception in %s of %s%s",
         _text.name(str(origin)),
