@@ -375,6 +375,19 @@ def test_require_of_a_module_that_is_being_evaluated(exports: object, project: W
         assert shared.require("again").after == 2
 
 
+def test_module_that_waits_inside_a_callback(project: Write) -> None:
+    text = "export const x = await new Promise((done) => setTimeout(done, 5, 'later'));"
+    calls = package("calls", "exports.call = (f) => f();")
+    folder = project({**calls, **package("waits", text, type="module")})
+    # The time limit ends the test where the call waits for what cannot happen.
+    with open_host(root=folder, timeout=10) as shared:
+        call = shared.require("calls").call
+        with pytest.raises(JSError, match="waits at its top level"):
+            call(lambda: shared.require("waits"))
+        assert shared.require("waits").x == "later"
+        assert call(lambda: shared.require("waits").x) == "later"
+
+
 def test_dynamic_import_of_a_package(project: Write) -> None:
     folder = project(
         {

@@ -308,7 +308,8 @@ impl Session {
         }
     }
 
-    /// Takes turns until a promise is settled. The client ends a host that takes too long.
+    /// Takes turns until a promise is settled. The client ends a host that takes too long. Inside a
+    /// callback no turn can be taken, so one that is pending fails.
     fn settled(&self, promise: &Value) -> JsResult {
         self.rt.mark_handled(promise);
         loop {
@@ -316,6 +317,11 @@ impl Session {
                 Some(PromiseState::Fulfilled(value)) => return Ok(value),
                 Some(PromiseState::Rejected(reason)) => return Err(Thrown(reason)),
                 Some(PromiseState::Pending) | None => {}
+            }
+            if self.host.is_nested() {
+                let text = "the module waits at its top level for something that cannot happen \
+                            before the callback returns; require it outside of callbacks first";
+                return Err(self.rt.type_error(text));
             }
             if !self.host.turn(TURN_ITEMS_MAX, TURN_TIME_MAX) {
                 std::thread::sleep(LOAD_POLL);

@@ -98,6 +98,12 @@ impl Host {
         }
     }
 
+    /// Whether JavaScript waits further down, so that no turn can be taken.
+    #[must_use]
+    pub fn is_nested(&self) -> bool {
+        self.state.is_nested()
+    }
+
     /// Runs what is due, within bounds: timers, what threads posted,
     /// immediates. True if more is left. Called from inside JavaScript it does nothing.
     pub fn turn(&self, max_items: usize, max: Duration) -> bool {
