@@ -97,6 +97,13 @@ def test_package_that_exports_a_class(project: Write) -> None:
         assert counter().next() == 5
 
 
+def test_module_is_passed_as_what_it_exports() -> None:
+    with require("node:events") as events:
+        same = host(events).run_script("(module, ...others) => others.every((o) => o === module)")
+        assert same(events, events.EventEmitter, events)
+        assert host(events).run_script("(listed) => new listed[0]().on !== undefined")([events])
+
+
 def test_es_module(project: Write) -> None:
     text = "export const x = 1; export default function hello() { return 'hi'; }"
     folder = project(package("esm", text, type="module"))

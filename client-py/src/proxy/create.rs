@@ -72,7 +72,7 @@ pub(crate) fn reference_of<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Option<R
         &external.get().handle
     } else if let Ok(iterator) = value.cast_exact::<JSIterator>() {
         &iterator.get().object.get().handle
-    } else if let Ok(addon) = value.cast_exact::<Addon>() {
+    } else if let Ok(addon) = value.cast::<Addon>() {
         return Ok(Some(Reference::Exports(&addon.get().addon)));
     } else {
         return Ok(None);
