@@ -12,7 +12,7 @@ use hostd_protocol::package::{package_of, packages_above, packages_of};
 use hostd_protocol::value::{ClientKind, ErrorClass, IteratorStep};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
 use crate::config::{AddonConfig, Loads};
@@ -22,7 +22,7 @@ use crate::fallible;
 use crate::lifecycle;
 use crate::names::Names;
 use crate::output;
-use crate::proxy::{Addon, Host, JSClass, JSFunction, Module, Reference};
+use crate::proxy::{Addon, Host, JSClass, JSFunction, Module, Reference, reference_of};
 use crate::sandbox::confinement;
 use crate::threads;
 use crate::turns::running_loop;
@@ -57,7 +57,9 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{_after_fork, _open, _shutdown, clear_cache, construct, host, new_object};
+    use super::{
+        _after_fork, _open, _run_beside, _shutdown, clear_cache, construct, host, new_object,
+    };
     #[pymodule_export]
     use crate::buffer::Buffer;
     #[pymodule_export]
@@ -266,6 +268,24 @@ fn new_object<'py>(
         None => fallible::dict(py)?.into_any(),
     };
     addon.request(py, calls::NewObject, Request::to(None), &(&value,))
+}
+
+/// Runs JavaScript in the host of a proxy.
+#[pyfunction]
+#[pyo3(signature = (proxy, source, /))]
+fn _run_beside<'py>(
+    proxy: &Bound<'py, PyAny>,
+    source: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Some(reference) = reference_of(proxy)? else {
+        return Err(errors::raised::<PyTypeError>(
+            "an object of a host is needed",
+        ));
+    };
+    let request = Request::to(None);
+    reference
+        .addon()
+        .request(proxy.py(), calls::RunScript, request, &(source.as_any(),))
 }
 
 /// The interpreter ends: closes every host.

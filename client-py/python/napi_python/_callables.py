@@ -1,9 +1,12 @@
-"""Python callables as JavaScript functions: their `length`, and `this` on request."""
+"""Python callables as JavaScript functions: `length`, and `this` and keywords on request."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, final
+
+from napi_python._values import Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +76,30 @@ def length_of(value: Callable[..., object]) -> int:
             break
         length += 1
     return length
+
+
+def with_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Has a function with keyword-only parameters take an options object as its keywords.
+
+    The object comes after an argument for each positional parameter without a default, as the
+    options that many JavaScript functions take do.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return function
+    kinds = {parameter.kind for parameter in parameters}
+    if kinds.isdisjoint((inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)):
+        return function
+    required = length_of(function)
+
+    @functools.wraps(function)
+    def call(*args: object) -> object:
+        if len(args) > required and isinstance(options := args[-1], Object):
+            return function(*args[:-1], **options)
+        return function(*args)
+
+    return call
 
 
 @final

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-FACTORY: Final = """(name, base, construct, methods, accessors, statics, constants) => {
+DEFINE: Final = """
     const define = (object, key, property) =>
-        Object.defineProperty(object, key, { ...property, configurable: true });
+        Object.defineProperty(object, key, { ...property, configurable: true });"""
+
+FACTORY: Final = (
+    """(name, base, construct, methods, accessors, statics, constants) => {"""
+    + DEFINE
+    + """
     const made = {[name]: class {
         constructor(...args) {
             const instance = construct(...args);
@@ -52,6 +57,7 @@ FACTORY: Final = """(name, base, construct, methods, accessors, statics, constan
     for (const [key, get] of constants) define(made, key, { get() { return get(); } });
     return made;
 }"""
+)
 
 
 @final

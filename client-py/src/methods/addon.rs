@@ -12,6 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::extending;
 use super::object::delete;
 use super::requests::attribute;
 use crate::call::call;
@@ -65,6 +66,19 @@ impl Addon {
                 self.addon.label()
             ))),
         }
+    }
+
+    /// As `instanceof`: the exports can be a class.
+    fn __instancecheck__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        extending::is_instance(value, Reference::Exports(&self.addon))
+    }
+
+    /// The base that a class statement has in the place of the exports.
+    fn __mro_entries__<'py>(
+        slf: &Bound<'py, Self>,
+        bases: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        extending::mro_entries(slf.py(), bases)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

@@ -1,17 +1,15 @@
 //! Methods of `JSClass`: calling it constructs, `isinstance` works.
 
-use std::sync::Arc;
-
-use hostd_protocol::calls;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::extending;
 use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
+use crate::proxy::JSClass;
 use crate::proxy::class::Target;
-use crate::proxy::{JSClass, JSObject};
 
 impl JSClass {
     fn name(&self, py: Python<'_>) -> String {
@@ -45,21 +43,15 @@ impl JSClass {
     }
 
     fn __instancecheck__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Ok(object) = value.cast::<JSObject>() else {
-            return Ok(false);
-        };
-        let reference = self.reference();
-        let handle = &object.get().handle;
-        if !Arc::ptr_eq(&handle.addon, reference.addon()) {
-            return Ok(false);
-        }
-        // An object of an earlier process is no instance of a class of this one.
-        if reference.addon().current().is_none_or(|generation| {
-            !Arc::ptr_eq(&generation, &handle.generation) || generation.is_dead()
-        }) {
-            return Ok(false);
-        }
-        reference.request(value.py(), calls::InstanceOf, &(value, reference))
+        extending::is_instance(value, self.reference())
+    }
+
+    /// The base that a class statement has in the place of this class.
+    fn __mro_entries__<'py>(
+        slf: &Bound<'py, Self>,
+        bases: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        extending::mro_entries(slf.py(), bases)
     }
 
     fn __getattribute__<'py>(

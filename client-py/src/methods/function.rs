@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::awaiting::{self, Awaiting};
+use super::extending;
 use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
@@ -46,6 +47,19 @@ impl JSFunction {
                     .call_with(py, this.bind(py), (args, kwargs))
             }
         }
+    }
+
+    /// As `instanceof`: a function can be a constructor.
+    fn __instancecheck__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        extending::is_instance(value, self.reference(value.py())?)
+    }
+
+    /// The base that a class statement has in the place of this function.
+    fn __mro_entries__<'py>(
+        slf: &Bound<'py, Self>,
+        bases: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        extending::mro_entries(slf.py(), bases)
     }
 
     /// Awaits a function with a method `then`.

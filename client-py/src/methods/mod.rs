@@ -4,6 +4,7 @@
 mod addon;
 mod awaiting;
 mod class;
+mod extending;
 mod function;
 mod object;
 mod promise;

@@ -8,7 +8,7 @@ use super::Reference;
 use crate::addon::Export;
 use crate::handle::Handle;
 
-/// A JavaScript class.
+/// A JavaScript class: calling it constructs, and a class statement can extend it.
 #[pyclass(frozen, weakref, module = "napi_python")]
 pub(crate) struct JSClass {
     pub(crate) target: Target,

@@ -1,0 +1,48 @@
+//! JavaScript classes, functions and exports as classes of Python: `isinstance`, and as the base of a
+//! class statement.
+
+use std::sync::Arc;
+
+use hostd_protocol::calls;
+use pyo3::prelude::*;
+
+use crate::call::call;
+use crate::fallible;
+use crate::proxy::{JSObject, Reference};
+
+/// `value instanceof class`; false for what is no JavaScript object of the host that runs.
+pub(super) fn is_instance(value: &Bound<'_, PyAny>, class: Reference<'_>) -> PyResult<bool> {
+    if let Ok(object) = value.cast::<JSObject>() {
+        return is_object_instance(object, class);
+    }
+    let object_of = fallible::import(value.py(), "napi_python._delegate", "object_of")?;
+    match call(&object_of, (value,))?.cast::<JSObject>() {
+        Ok(object) => is_object_instance(object, class),
+        Err(_) => Ok(false),
+    }
+}
+
+fn is_object_instance(object: &Bound<'_, JSObject>, class: Reference<'_>) -> PyResult<bool> {
+    let handle = &object.get().handle;
+    if !Arc::ptr_eq(&handle.addon, class.addon()) {
+        return Ok(false);
+    }
+    // An object of an earlier process is no instance of a class of this one.
+    if class.addon().current().is_none_or(|generation| {
+        !Arc::ptr_eq(&generation, &handle.generation) || generation.is_dead()
+    }) {
+        return Ok(false);
+    }
+    class.request(object.py(), calls::InstanceOf, &(object.as_any(), class))
+}
+
+/// What a class statement has in the place of a JavaScript base: `_extending.py` makes the class.
+pub(super) fn mro_entries<'py>(
+    py: Python<'py>,
+    bases: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    call(
+        &fallible::import(py, "napi_python._extending", "mro_entries")?,
+        (bases,),
+    )
+}
