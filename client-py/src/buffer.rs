@@ -1,14 +1,7 @@
-//! The buffer protocol: reads the bytes of Python objects, writes changes back, and exports the bytes
-//! of a JavaScript buffer as `Buffer`.
+//! `Buffer`: the bytes of a JavaScript buffer as a Python object with the buffer protocol.
 //!
 //! It has unsafe code, for the buffer protocol. Invariants:
-//! B1. A `PyUntypedBuffer` keeps its memory alive and in place until it is released; `buf_ptr`
-//!     and `len_bytes` describe it, in one piece if it is C-contiguous.
-//! B2. The interpreter is held while bytes are copied, so no Python code changes them meanwhile.
-//!     What remains: native code that writes into the exporter's memory without the interpreter
-//!     (numpy in another thread). It can tear the copy, as it can tear any reader's; the bytes are
-//!     copied once and never trusted.
-//! B3. The bytes of a `Buffer` live in a `bytes` object, or in shared memory, that it holds until it is
+//! B1. The bytes of a `Buffer` live in a `bytes` object, or in shared memory, that it holds until it is
 //!     released, which is refused while there is a view of them.
 //!     Those in a `bytes` object are never changed. Those in shared memory can change at any time: the
 //!     host writes to them, and Python too; they are copied through raw pointers, never borrowed.
@@ -18,9 +11,7 @@
 )]
 
 use std::ffi::{CStr, c_int, c_void};
-use std::mem::MaybeUninit;
 use std::ptr;
-use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -36,188 +27,11 @@ use pyo3::types::{PyBytes, PyDict, PyMemoryView, PySlice};
 
 use crate::argument_memory::ArgumentMemory;
 use crate::call::method;
+use crate::element::ElementType;
 use crate::errors;
 use crate::fallible::{self, Argument as _, Facts, tuple_of};
-use crate::foreign::dlpack::{self, ElementType, Layout, Wish};
+use crate::foreign::dlpack::{self, Wish};
 use crate::handle::Handle;
-
-/// The buffer of an object. One without strides, as those of ctypes, is described by a memoryview.
-pub(crate) fn view(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    PyUntypedBuffer::get(object)
-        .or_else(|_| PyUntypedBuffer::get(PyMemoryView::from(object)?.as_any()))
-}
-
-/// The element type of a buffer's format, if there is a typed array for it.
-pub(crate) fn element_of(view: &PyUntypedBuffer) -> Option<ElementKind> {
-    element_of_format(view.format().to_bytes(), view.item_size())
-}
-
-/// The element type of a format with elements of this size, if there is a typed array for it.
-pub(crate) fn element_of_format(format: &[u8], size: usize) -> Option<ElementKind> {
-    let code = match format {
-        [] => b'B',
-        [code] | [b'@' | b'=' | b'<' | b'|', code] => *code,
-        [b'>' | b'!', code] if size == 1 => *code,
-        _ => return None,
-    };
-    Some(match (code, size) {
-        (b'b', 1) => ElementKind::Int8,
-        (b'B' | b'c' | b'?', 1) => ElementKind::Uint8,
-        (b'h', 2) => ElementKind::Int16,
-        (b'H', 2) => ElementKind::Uint16,
-        (b'i' | b'l', 4) => ElementKind::Int32,
-        (b'I' | b'L', 4) => ElementKind::Uint32,
-        (b'e', 2) => ElementKind::Float16,
-        (b'f', 4) => ElementKind::Float32,
-        (b'd', 8) => ElementKind::Float64,
-        (b'l' | b'q' | b'n', 8) => ElementKind::BigInt64,
-        (b'L' | b'Q' | b'N', 8) => ElementKind::BigUint64,
-        _ => return None,
-    })
-}
-
-/// Calls `then` with the bytes of a view, in C order.
-pub(crate) fn with_bytes<R>(
-    py: Python<'_>,
-    view: &PyUntypedBuffer,
-    then: impl FnOnce(&[u8]) -> R,
-) -> PyResult<R> {
-    let length = view.len_bytes();
-    if length == 0 {
-        return Ok(then(&[]));
-    }
-    if !view.is_c_contiguous() {
-        let owner = view
-            .obj(py)
-            .ok_or_else(|| errors::raised::<PyBufferError>("the buffer has no owner object"))?;
-        let flat = PyMemoryView::from(owner)?.call_method0(intern!(py, "tobytes"))?;
-        return Ok(then(flat.cast::<PyBytes>()?.as_bytes()));
-    }
-    let start: *const u8 = view.buf_ptr().cast_const().cast();
-    // SAFETY: B1 (in one piece, alive until after `then`) and B2.
-    let bytes = unsafe { slice::from_raw_parts(start, length) };
-    Ok(then(bytes))
-}
-
-/// Calls `then` with the bytes of a contiguous view from `at` on, if they are all inside of it.
-pub(crate) fn with_piece(
-    _: Python<'_>,
-    view: &PyUntypedBuffer,
-    at: usize,
-    length: usize,
-    then: impl FnOnce(&[u8]),
-) {
-    let is_inside = at.saturating_add(length) <= view.len_bytes();
-    if !is_inside || !view.is_c_contiguous() {
-        return;
-    }
-    let start: *const u8 = view.buf_ptr().cast_const().cast();
-    // SAFETY: B1; the piece is inside the view, as was checked.
-    let piece = unsafe { start.add(at) };
-    // SAFETY: B1 and B2; `then` runs no Python code, since it is not given the interpreter.
-    then(unsafe { slice::from_raw_parts(piece, length) });
-}
-
-/// Copies the bytes of a view that is not in one piece, in C order. False, and nothing is copied, if it is
-/// in one piece, or has another length.
-pub(crate) fn gather(
-    py: Python<'_>,
-    view: &PyUntypedBuffer,
-    target: &SharedBytes,
-) -> PyResult<bool> {
-    if view.is_c_contiguous() || view.len_bytes() != target.len() {
-        return Ok(false);
-    }
-    let owner = view
-        .obj(py)
-        .ok_or_else(|| errors::raised::<PyBufferError>("the buffer has no owner object"))?;
-    let mut again = MaybeUninit::uninit();
-    // SAFETY: B1; the view is filled if this succeeds.
-    if unsafe { ffi::PyObject_GetBuffer(owner.as_ptr(), again.as_mut_ptr(), ffi::PyBUF_FULL_RO) }
-        != 0
-    {
-        return Err(PyErr::fetch(py));
-    }
-    // SAFETY: B1; it was filled above.
-    let mut again = unsafe { again.assume_init() };
-    let start: *mut c_void = ptr::with_exposed_provenance_mut(target.address());
-    let is_same = again.len.unsigned_abs() == target.len();
-    // SAFETY: B1, B3; the target has as many bytes as the view.
-    let gathered = if is_same
-        && unsafe {
-            ffi::PyBuffer_ToContiguous(start, &raw const again, again.len, b'C'.cast_signed()) == 0
-        } {
-        Ok(true)
-    } else if is_same {
-        Err(PyErr::fetch(py))
-    } else {
-        Err(errors::raised::<PyBufferError>(
-            "the owner of the buffer has a buffer of another length",
-        ))
-    };
-    // SAFETY: B1; it is ours, and is not used again.
-    unsafe { ffi::PyBuffer_Release(&raw mut again) };
-    gathered
-}
-
-/// A buffer that the addon's changes are written to.
-pub(crate) struct WritableView(PyUntypedBuffer);
-
-impl WritableView {
-    /// The buffer of an object that was writable when it was sent.
-    pub(crate) fn new(target: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self(view(target)?))
-    }
-
-    /// Writes bytes from `start` on, in C order.
-    pub(crate) fn write(&self, start: usize, bytes: &[u8]) -> PyResult<()> {
-        let Self(view) = self;
-        if view.readonly() || start.saturating_add(bytes.len()) > view.len_bytes() {
-            return Err(errors::raised::<PyBufferError>(
-                "the addon's changes to a buffer were lost: the buffer changed its size or became \
-                 read-only during the call; do not resize it until the call returns",
-            ));
-        }
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if !view.is_c_contiguous() {
-            return write_scattered(view, start, bytes);
-        }
-        let first: *mut u8 = view.buf_ptr().cast();
-        // SAFETY: B1; `start + bytes.len()` was checked against the length above.
-        let place = unsafe { first.add(start) };
-        // SAFETY: B1 and B2; the source is private memory of ours, so the two don't overlap.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
-        Ok(())
-    }
-}
-
-/// Writes into a view that is not in one piece, byte by byte.
-fn write_scattered(view: &PyUntypedBuffer, start: usize, bytes: &[u8]) -> PyResult<()> {
-    let size = view.item_size();
-    let shape = view.shape();
-    if size == 0 || view.suboffsets().is_some() {
-        return Err(errors::raised::<PyBufferError>(
-            "the addon's changes cannot be copied back into a buffer of this layout; pass a \
-             contiguous buffer",
-        ));
-    }
-    let mut indices = vec![0; shape.len()];
-    for (at, &byte) in (start..).zip(bytes) {
-        let mut item = at / size;
-        for (index, &extent) in indices.iter_mut().zip(shape).rev() {
-            *index = item % extent.max(1);
-            item /= extent.max(1);
-        }
-        let place: *mut u8 = view.get_ptr(&indices).cast();
-        // SAFETY: B1; every index is below its extent, and `at % size` below the item's size.
-        let place = unsafe { place.add(at % size) };
-        // SAFETY: B1 and B2; the view is writable, which the caller has checked.
-        unsafe { place.write(byte) };
-    }
-    Ok(())
-}
 
 #[cold]
 fn released() -> PyErr {
@@ -351,25 +165,34 @@ impl Buffer {
         Self::new(None, self.element, contents, py)
     }
 
-    /// The format of its elements in Python, and its type in JavaScript.
-    const fn described(&self) -> (&'static CStr, &'static str) {
+    /// The format of its elements in Python.
+    fn format(&self) -> &'static CStr {
         match self.element {
-            ElementKind::Int8 => (c"b", "Int8Array"),
-            ElementKind::Uint8 => (c"B", "Uint8Array"),
-            ElementKind::Uint8Clamped => (c"B", "Uint8ClampedArray"),
-            ElementKind::Int16 => (c"h", "Int16Array"),
-            ElementKind::Uint16 => (c"H", "Uint16Array"),
-            ElementKind::Int32 => (c"i", "Int32Array"),
-            ElementKind::Uint32 => (c"I", "Uint32Array"),
-            ElementKind::Float16 => (c"e", "Float16Array"),
-            ElementKind::Float32 => (c"f", "Float32Array"),
-            ElementKind::Float64 => (c"d", "Float64Array"),
-            ElementKind::BigInt64 => (c"q", "BigInt64Array"),
-            ElementKind::BigUint64 => (c"Q", "BigUint64Array"),
-            ElementKind::Buffer => (c"B", "Buffer"),
-            ElementKind::ArrayBuffer => (c"B", "ArrayBuffer"),
-            ElementKind::DataView => (c"B", "DataView"),
-            ElementKind::SharedArrayBuffer => (c"B", "SharedArrayBuffer"),
+            ElementKind::BigInt64 => c"q",
+            ElementKind::BigUint64 => c"Q",
+            other => ElementType::of_javascript(other).format.unwrap_or(c"B"),
+        }
+    }
+
+    /// Its type in JavaScript.
+    const fn class(&self) -> &'static str {
+        match self.element {
+            ElementKind::Int8 => "Int8Array",
+            ElementKind::Uint8 => "Uint8Array",
+            ElementKind::Uint8Clamped => "Uint8ClampedArray",
+            ElementKind::Int16 => "Int16Array",
+            ElementKind::Uint16 => "Uint16Array",
+            ElementKind::Int32 => "Int32Array",
+            ElementKind::Uint32 => "Uint32Array",
+            ElementKind::Float16 => "Float16Array",
+            ElementKind::Float32 => "Float32Array",
+            ElementKind::Float64 => "Float64Array",
+            ElementKind::BigInt64 => "BigInt64Array",
+            ElementKind::BigUint64 => "BigUint64Array",
+            ElementKind::Buffer => "Buffer",
+            ElementKind::ArrayBuffer => "ArrayBuffer",
+            ElementKind::DataView => "DataView",
+            ElementKind::SharedArrayBuffer => "SharedArrayBuffer",
         }
     }
 }
@@ -498,14 +321,14 @@ impl Buffer {
                 "a shared Buffer is not hashable, since its bytes can change; use bytes(buffer)",
             ));
         }
-        if self.described().0 == c"B" {
+        if self.format() == c"B" {
             return self.bytes(py)?.hash();
         }
         Ok(self.shape[0])
     }
 
     fn __repr__(&self) -> String {
-        format!("<Buffer {} of {}>", self.described().1, self.shape[0])
+        format!("<Buffer {} of {}>", self.class(), self.shape[0])
     }
 
     #[getter]
@@ -517,10 +340,7 @@ impl Buffer {
         let address = start.addr().object(py)?;
         let interface = Facts::new(py)?;
         interface.set("shape", tuple_of(py, [self.__len__().object(py)?])?)?;
-        interface.set(
-            "typestr",
-            ElementType::of_javascript(self.element).typestr(),
-        )?;
+        interface.set("typestr", ElementType::of_javascript(self.element).typestr)?;
         interface.set("data", tuple_of(py, [address, is_read_only.object(py)?])?)?;
         interface.set("strides", None::<usize>)?;
         interface.set("version", 3)?;
@@ -536,27 +356,13 @@ impl Buffer {
         dl_device: Option<(i32, i32)>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if stream.is_some() {
-            return Err(errors::raised::<PyValueError>(
-                "stream must be None: the bytes are in the memory of the host",
-            ));
-        }
-        let this = slf.get();
-        let layout = Layout {
-            element: ElementType::of_javascript(this.element),
-            shape: &[i64::try_from(this.shape[0])?],
-        };
         let wish = Wish {
             max_version,
             dl_device,
             copy,
         };
-        // The capsule holds a view, so that the bytes are not released before it is.
-        let view = PyMemoryView::from(slf.as_any())?;
-        let (start, _) = this.place(slf.py())?;
-        let is_read_only = !this.is_live();
-        // SAFETY: B3; the capsule holds the view, and nothing writes to bytes that are read-only.
-        unsafe { dlpack::of_host(view.as_any(), start.cast(), is_read_only, &layout, &wish) }
+        let element = ElementType::of_javascript(slf.get().element);
+        dlpack::of_host(slf.as_any(), element.dlpack, stream, &wish)
     }
 
     #[staticmethod]
@@ -580,7 +386,7 @@ impl Buffer {
         let (start, length) = this.place(slf.py())?;
         let length = isize::try_from(length)?;
         let is_readonly = c_int::from(!this.is_live());
-        // SAFETY: Python passes a view to be filled; B3 keeps the bytes while `slf` lives, which
+        // SAFETY: Python passes a view to be filled; B1 keeps the bytes while `slf` lives, which
         // the view holds. Nothing writes through the `*mut` to copied bytes, which are read-only.
         let filled = unsafe {
             ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, is_readonly, flags)
@@ -593,7 +399,7 @@ impl Buffer {
         let view = unsafe { &mut *view };
         view.itemsize = this.strides[0];
         if flags & ffi::PyBUF_FORMAT != 0 {
-            view.format = this.described().0.as_ptr().cast_mut();
+            view.format = this.format().as_ptr().cast_mut();
         }
         // The arrays live in `slf`, which is frozen and held by the view.
         if flags & ffi::PyBUF_ND == ffi::PyBUF_ND {

@@ -36,6 +36,8 @@ mod worker_queue;
 
 mod adopt;
 mod buffer;
+mod element;
+mod exporter;
 mod handle;
 mod pool;
 mod proxy;

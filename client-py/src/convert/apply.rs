@@ -12,9 +12,9 @@ use super::decode::Decoder;
 use super::encode::wire;
 use super::hashes;
 use super::pace::{self, PAUSE_ITEMS};
-use crate::buffer::WritableView;
 use crate::call::call;
 use crate::errors;
+use crate::exporter::WritableView;
 use crate::fallible;
 use crate::names::Names;
 

@@ -14,7 +14,7 @@ use super::encode::{Encoder, changed, wire};
 use super::pace::PAUSE_ITEMS;
 use super::place::{Step, shown};
 use super::shared::Source;
-use crate::buffer;
+use crate::exporter;
 
 impl<'a, 'py> Encoder<'a, 'py> {
     pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> PyResult<()> {
@@ -276,7 +276,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         }
         let is_plain =
             object.is_instance_of::<PyByteArray>() || object.get_type().is(&self.names.memory_view);
-        let element = match buffer::element_of(&view) {
+        let element = match exporter::element_of(&view) {
             Some(ElementKind::Uint8) if is_plain => ElementKind::Buffer,
             Some(element) => element,
             None => {
@@ -296,7 +296,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
     fn bytes_of(&mut self, view: PyUntypedBuffer, element: ElementKind) -> PyResult<()> {
         let writable = !view.readonly();
         if !self.share(&Source::View(&view), element, writable)? {
-            wire(buffer::with_bytes(self.py, &view, |bytes| {
+            wire(exporter::with_bytes(self.py, &view, |bytes| {
                 self.out.buffer(element, None, writable, bytes)
             })?)?;
         }
@@ -312,7 +312,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         let py = self.py;
         let source = wrapper.getattr(intern!(py, "_source"))?;
         let code: u8 = wrapper.getattr(intern!(py, "_element"))?.extract()?;
-        let view = buffer::view(&source)?;
+        let view = exporter::view(&source)?;
         // A bytearray can have changed its length since it was wrapped.
         let element = ElementKind::from_code(code)
             .filter(|element| view.len_bytes().is_multiple_of(element.size()));

@@ -22,9 +22,9 @@ use super::objects::RequestObjects;
 use super::pace::{PAUSE_ITEMS, Pace};
 use super::place::{Place, Step};
 use crate::addon::LoadedAddon;
-use crate::buffer;
 use crate::call::call;
 use crate::errors;
+use crate::exporter;
 use crate::fallible::{self, push};
 use crate::generation::{HostGeneration, Lending};
 use crate::names::Names;
@@ -174,7 +174,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         }
         write_as!(self, value, cast_exact: PyTuple => tuple);
         if value.is_exact_instance_of::<PyByteArray>() {
-            return self.buffer(value, buffer::view(value)?).map(|_| ());
+            return self.buffer(value, exporter::view(value)?).map(|_| ());
         }
         if let Ok(int) = value.cast::<PyInt>()
             && value.get_type().is(&self.names.bigint)
@@ -200,7 +200,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         }
         write_as!(self, value, cast: PyBytes => bytes);
         if value.is_instance_of::<PyByteArray>() {
-            return self.buffer(value, buffer::view(value)?).map(|_| ());
+            return self.buffer(value, exporter::view(value)?).map(|_| ());
         }
         self.other(value)
     }

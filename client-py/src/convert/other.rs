@@ -15,9 +15,10 @@ use super::form::Form;
 use super::place::Step;
 use super::shared::Source;
 use crate::adopt::adopt_running;
-use crate::buffer::{self, Buffer};
+use crate::buffer::Buffer;
 use crate::call::{attribute, call, method};
 use crate::errors;
+use crate::exporter;
 use crate::fallible::push;
 use crate::proxy::{Reference, opaque, reference_of};
 
@@ -105,7 +106,7 @@ impl<'py> Encoder<'_, 'py> {
                 Ok(())
             }
             Form::Buffer => {
-                if let Ok(view) = buffer::view(value)
+                if let Ok(view) = exporter::view(value)
                     && self.buffer(value, view)?
                 {
                     return Ok(());

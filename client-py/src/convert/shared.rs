@@ -21,7 +21,7 @@ use super::decode::Decoder;
 use super::encode::{Encoder, wire};
 use super::objects::RequestObjects;
 use crate::argument_memory::{ArgumentMemory, Kept, SharedArgument};
-use crate::buffer::{self, WritableView};
+use crate::exporter::{self, WritableView};
 use crate::fallible::{self, push};
 
 /// The bytes of a piece: what both sides have changed in it is not merged.
@@ -164,7 +164,7 @@ impl Encoder<'_, '_> {
         mut hashes: Option<&mut Vec<u64>>,
     ) -> PyResult<()> {
         if let Source::View(view) = source
-            && buffer::gather(self.py, view, target)?
+            && exporter::gather(self.py, view, target)?
         {
             if let Some(hashes) = hashes {
                 hashes
@@ -188,7 +188,7 @@ impl Encoder<'_, '_> {
             };
             match source {
                 Source::Bytes(bytes) => put(bytes.get(at..at + length).unwrap_or_default()),
-                Source::View(view) => buffer::with_piece(self.py, view, at, length, put),
+                Source::View(view) => exporter::with_piece(self.py, view, at, length, put),
             }
         }
         Ok(())

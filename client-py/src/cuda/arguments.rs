@@ -7,9 +7,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyTuple};
 
-use super::element::Element;
 use super::runtime::Kind;
 use crate::call::method;
+use crate::element::ElementType;
 use crate::errors;
 use crate::fallible;
 
@@ -105,11 +105,11 @@ pub(super) fn extents(shape: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
 
 /// The bytes of an array, if there can be so many. All but empty extents count, so that no stride
 /// overflows.
-pub(super) fn bytes_of(shape: &[i64], element: &Element) -> Option<u64> {
+pub(super) fn bytes_of(shape: &[i64], element: &ElementType) -> Option<u64> {
     let size = shape
         .iter()
         .filter(|&&extent| extent != 0)
-        .try_fold(element.size(), |size, extent| {
+        .try_fold(element.size as u64, |size, extent| {
             size.checked_mul(extent.unsigned_abs())
         })?;
     i64::try_from(size).ok()?;

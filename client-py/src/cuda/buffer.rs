@@ -10,12 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyTuple};
 
 use super::arguments::{bytes_of, check_stream, extents, kind_of, number_of_device, whole};
-use super::element::Element;
+use super::element;
 use super::handle::CudaHandle;
 use super::memory::{Hold, Memory, released};
 use super::runtime::{Kind, Runtime, usable};
-use crate::buffer;
+use crate::element::ElementType;
 use crate::errors;
+use crate::exporter;
 use crate::fallible::{self, Argument as _, Facts};
 use crate::foreign::dlpack::{self, DeviceId, Layout, Wish};
 use crate::foreign::driver::Allocation;
@@ -41,7 +42,7 @@ pub(crate) fn acquire_cuda(
         offset: 0,
         size: kind.size,
     };
-    CudaBuffer::new(memory, all, Element::bytes(), None)
+    CudaBuffer::new(memory, all, ElementType::bytes(), None)
 }
 
 /// Keeps `count` buffers of a size idle, for `acquire_cuda` to take without a call of the driver.
@@ -82,7 +83,7 @@ pub(crate) struct CudaBuffer {
     memory: Mutex<Option<Hold>>,
     device: i32,
     part: Part,
-    element: &'static Element,
+    element: &'static ElementType,
     shape: Vec<i64>,
 }
 
@@ -104,12 +105,12 @@ impl CudaBuffer {
     fn new(
         memory: Hold,
         part: Part,
-        element: &'static Element,
+        element: &'static ElementType,
         shape: Option<Vec<i64>>,
     ) -> PyResult<Self> {
         let shape = match shape {
             Some(shape) => shape,
-            None => vec![i64::try_from(part.size / element.size())?],
+            None => vec![i64::try_from(part.size / element.size as u64)?],
         };
         Ok(Self {
             device: memory.get()?.device(),
@@ -165,12 +166,12 @@ impl CudaBuffer {
 
 /// The host buffer of an object, in one piece.
 fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    let view = buffer::view(object)?;
+    let view = exporter::view(object)?;
     if view.is_c_contiguous() {
         return Ok(view);
     }
     let flat = PyMemoryView::from(object)?.call_method0(intern!(object.py(), "tobytes"))?;
-    buffer::view(&flat)
+    exporter::view(&flat)
 }
 
 #[pymethods]
@@ -202,7 +203,7 @@ impl CudaBuffer {
             offset: handle.offset,
             size: handle.size,
         };
-        Self::new(Hold::new(memory), part, Element::bytes(), None)
+        Self::new(Hold::new(memory), part, ElementType::bytes(), None)
     }
 
     /// The address on the device.
@@ -252,14 +253,13 @@ impl CudaBuffer {
         offset: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let held = self.held(py)?;
-        let element = dtype.map_or_else(|| Ok(Element::bytes()), Element::named)?;
+        let element = dtype.map_or_else(|| Ok(ElementType::bytes()), element::named)?;
         let place = self.place(offset, 0)?;
         let room = self.part.offset + self.part.size - place;
-        if !place.is_multiple_of(element.size()) {
+        if !place.is_multiple_of(element.size as u64) {
             return Err(errors::raised::<PyValueError>(format!(
                 "cannot view {} at this offset: it must be a multiple of the {} bytes of an element",
-                element.name,
-                element.size()
+                element.name, element.size
             )));
         }
         let shape = shape.map(extents).transpose()?;
@@ -273,12 +273,11 @@ impl CudaBuffer {
                         element.name
                     ))
                 })?,
-            None if room.is_multiple_of(element.size()) => room,
+            None if room.is_multiple_of(element.size as u64) => room,
             None => {
                 return Err(errors::raised::<PyValueError>(format!(
                     "cannot view {room} bytes as {}: an element has {} bytes; pass a shape",
-                    element.name,
-                    element.size()
+                    element.name, element.size
                 )));
             }
         };
@@ -327,7 +326,7 @@ impl CudaBuffer {
     ) -> PyResult<()> {
         let py = target.py();
         let held = self.held(py)?;
-        let view = buffer::view(target)?;
+        let view = exporter::view(target)?;
         if view.readonly() || !view.is_c_contiguous() {
             return Err(errors::raised::<PyBufferError>(
                 "cannot copy into this buffer: it is read-only or not contiguous; pass a writable, \
@@ -385,7 +384,7 @@ impl CudaBuffer {
 
     #[getter]
     fn __cuda_array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Some(typestr) = self.element.dlpack.typestr() else {
+        let Some(typestr) = self.element.typestr else {
             return Err(errors::raised::<PyAttributeError>(format!(
                 "__cuda_array_interface__ has no name for {}; use DLPack",
                 self.element.name
@@ -427,6 +426,7 @@ impl CudaBuffer {
         let layout = Layout {
             element: self.element.dlpack,
             shape: &self.shape,
+            strides: None,
         };
         let device = self.dlpack_device();
         dlpack::of_device(

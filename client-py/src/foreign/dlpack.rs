@@ -5,10 +5,11 @@
 //! deleter, once, from any thread, with or without the interpreter.
 //!
 //! Invariants:
-//! L1. The structures have the layout of `dlpack.h`: version 0.8 for `Legacy`, 1.0 for `Versioned`.
-//! L2. `manager_ctx` is the `Exported` that contains the structure, as `Box::into_raw` gave it. The
+//! L1. The structures, and `DataType`, have the layout of `dlpack.h`: version 0.8 for `Legacy`, 1.0 for
+//!     `Versioned`.
+//! L2. `manager_ctx` is the `ExportedTensor` that contains the structure, as `Box::into_raw` gave it. The
 //!     deleter takes it back; by the contract of DLPack it is called once.
-//! L3. Shape and strides lie in the `Exported`, which does not change after it was made.
+//! L3. Shape and strides lie in the `ExportedTensor`, which does not change after it was made.
 //! L4. A capsule is made with its tensor and the name of an unconsumed one. While it has that name,
 //!     no other code has called or will call the deleter.
 //! L5. The interpreter is held (there is a token of it, or the interpreter called).
@@ -19,14 +20,15 @@ use std::ffi::{CStr, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr;
 
-use hostd_protocol::value::ElementKind;
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyByteArray;
+use pyo3::types::{PyByteArray, PyMemoryView};
 
 use crate::call::release;
+use crate::element::DataType;
 use crate::errors;
+use crate::exporter::Exported;
 use crate::fallible;
 use crate::reserve;
 
@@ -48,94 +50,13 @@ pub(crate) struct DeviceId {
     pub(crate) number: i32,
 }
 
-/// `DLDataType`, of one lane.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct ElementType {
-    code: u8,
-    bits: u8,
-    lanes: u16,
-}
-
-impl ElementType {
-    pub(crate) const fn int(bits: u8) -> Self {
-        Self::new(0, bits)
-    }
-
-    pub(crate) const fn uint(bits: u8) -> Self {
-        Self::new(1, bits)
-    }
-
-    pub(crate) const fn float(bits: u8) -> Self {
-        Self::new(2, bits)
-    }
-
-    pub(crate) const fn bfloat(bits: u8) -> Self {
-        Self::new(4, bits)
-    }
-
-    pub(crate) const fn complex(bits: u8) -> Self {
-        Self::new(5, bits)
-    }
-
-    pub(crate) const fn bool() -> Self {
-        Self::new(6, 8)
-    }
-
-    const fn new(code: u8, bits: u8) -> Self {
-        let lanes = 1;
-        Self { code, bits, lanes }
-    }
-
-    /// The size of an element in bytes.
-    pub(crate) const fn size(self) -> u8 {
-        self.bits / 8
-    }
-
-    /// The type in the interfaces of numpy, little-endian, if it has a name there.
-    pub(crate) fn typestr(self) -> Option<String> {
-        let kind = match self.code {
-            0 => 'i',
-            1 => 'u',
-            2 => 'f',
-            5 => 'c',
-            6 => 'b',
-            _ => return None,
-        };
-        let order = if self.size() == 1 { '|' } else { '<' };
-        Some(format!("{order}{kind}{}", self.size()))
-    }
-
-    /// The type of the elements of a JavaScript buffer.
-    pub(crate) const fn of_javascript(kind: ElementKind) -> Self {
-        match kind {
-            ElementKind::Int8 => Self::int(8),
-            ElementKind::Int16 => Self::int(16),
-            ElementKind::Int32 => Self::int(32),
-            ElementKind::BigInt64 => Self::int(64),
-            ElementKind::Uint16 => Self::uint(16),
-            ElementKind::Uint32 => Self::uint(32),
-            ElementKind::BigUint64 => Self::uint(64),
-            ElementKind::Float16 => Self::float(16),
-            ElementKind::Float32 => Self::float(32),
-            ElementKind::Float64 => Self::float(64),
-            ElementKind::Uint8
-            | ElementKind::Uint8Clamped
-            | ElementKind::Buffer
-            | ElementKind::ArrayBuffer
-            | ElementKind::DataView
-            | ElementKind::SharedArrayBuffer => Self::uint(8),
-        }
-    }
-}
-
 /// `DLTensor`.
 #[repr(C)]
 struct Tensor {
     data: *mut c_void,
     device: DeviceId,
     dimensions: i32,
-    element: ElementType,
+    element: DataType,
     shape: *mut i64,
     strides: *mut i64,
     byte_offset: u64,
@@ -205,7 +126,7 @@ impl Managed for Versioned {
 }
 
 /// A structure with what it refers to.
-struct Exported<M> {
+struct ExportedTensor<M> {
     managed: M,
     /// The extents, then the strides.
     #[expect(dead_code, reason = "the structure points into it")]
@@ -220,7 +141,7 @@ unsafe extern "C" fn delete<M: Managed>(managed: *mut M) {
     let Some(managed) = (unsafe { managed.as_mut() }) else {
         return;
     };
-    let exported = managed.manager().cast::<Exported<M>>();
+    let exported = managed.manager().cast::<ExportedTensor<M>>();
     // SAFETY: L2.
     drop(unsafe { Box::from_raw(exported) });
 }
@@ -263,20 +184,12 @@ impl Wish {
     }
 }
 
-/// What a tensor consists of, in C order without gaps.
+/// What a tensor consists of.
 pub(crate) struct Layout<'a> {
-    pub(crate) element: ElementType,
+    pub(crate) element: DataType,
     pub(crate) shape: &'a [i64],
-}
-
-impl Layout<'_> {
-    /// The number of bytes, if there can be so many.
-    fn bytes(&self) -> Option<usize> {
-        let size = usize::from(self.element.size());
-        self.shape.iter().try_fold(size, |bytes, &extent| {
-            bytes.checked_mul(usize::try_from(extent).ok()?)
-        })
-    }
+    /// In elements; none is C order without gaps.
+    pub(crate) strides: Option<&'a [i64]>,
 }
 
 /// Where the memory of a tensor is.
@@ -332,52 +245,85 @@ impl Drop for ObjectOwner {
     }
 }
 
-/// A capsule of host memory, or of a copy of it if the consumer wants one. Memory that is read-only
-/// is refused to consumers that do not know of it.
-///
-/// # Safety
-///
-/// `address` must be valid for the bytes of the layout as long as `owner` lives, and for writing
-/// unless `is_read_only`.
-pub(crate) unsafe fn of_host<'py>(
-    owner: &Bound<'py, PyAny>,
-    address: *mut u8,
-    is_read_only: bool,
-    layout: &Layout<'_>,
+/// A capsule of the memory of an object with the buffer protocol, or of a copy of it in C order if the
+/// consumer wants one. Memory that is read-only is refused to consumers that do not know of it.
+pub(crate) fn of_host<'py>(
+    object: &Bound<'py, PyAny>,
+    element: DataType,
+    stream: Option<&Bound<'py, PyAny>>,
     wish: &Wish,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = owner.py();
+    if stream.is_some() {
+        return Err(errors::raised::<PyValueError>(
+            "stream must be None: the bytes are in the memory of the host",
+        ));
+    }
+    let py = object.py();
+    // The capsule holds a view, so that the memory is not released before the capsule is.
+    let view = PyMemoryView::from(object)?.into_any();
     wish.check_device(HOST)?;
+    let exported = Exported::of(&view, ffi::PyBUF_FULL_RO)?;
+    let mut shape = Vec::new();
+    for extent in exported.shape() {
+        fallible::push(&mut shape, i64::try_from(extent)?)?;
+    }
     let keep = |owner: Bound<'_, PyAny>| Box::new(ObjectOwner(Some(owner.unbind())));
     if wish.copy == Some(true) {
-        let length = layout.bytes().ok_or_else(fallible::memory)?;
-        let copy = PyByteArray::new_with(py, length, |target| {
-            if length != 0 {
-                // SAFETY: the caller's; the target is new and has this length.
-                unsafe { ptr::copy_nonoverlapping(address, target.as_mut_ptr(), length) };
-            }
-            Ok(())
+        let copy = PyByteArray::new_with(py, exported.length(), |target| {
+            exported.copy_to(py, target.as_mut_ptr())
         })?;
         let place = Place {
             data: copy.data().cast(),
             device: HOST,
             flags: IS_COPIED,
         };
-        return capsule(py, keep(copy.into_any()), &place, layout, wish);
+        let layout = Layout {
+            element,
+            shape: &shape,
+            strides: None,
+        };
+        return capsule(py, keep(copy.into_any()), &place, &layout, wish);
     }
-    if is_read_only && !wish.is_versioned() {
+    let is_readonly = exported.is_readonly();
+    if is_readonly && !wish.is_versioned() {
         return Err(errors::raised::<PyBufferError>(
             "cannot export read-only memory: the consumer does not know DLPack 1.0, and DLPack could \
              not say before that memory is read-only; use a newer version of the consumer, or ask \
              for copy=True",
         ));
     }
+    let strides = strides_in_elements(&exported)?;
     let place = Place {
-        data: address.cast(),
+        data: exported.start(),
         device: HOST,
-        flags: if is_read_only { READ_ONLY } else { 0 },
+        flags: if is_readonly { READ_ONLY } else { 0 },
     };
-    capsule(py, keep(owner.clone()), &place, layout, wish)
+    drop(exported);
+    let layout = Layout {
+        element,
+        shape: &shape,
+        strides: strides.as_deref(),
+    };
+    capsule(py, keep(view), &place, &layout, wish)
+}
+
+/// The strides of a view that is not in C order without gaps.
+fn strides_in_elements(exported: &Exported) -> PyResult<Option<Vec<i64>>> {
+    let Some(strides) = exported.strides().filter(|_| !exported.is_contiguous()) else {
+        return Ok(None);
+    };
+    let size = exported.item_size().cast_signed().max(1);
+    let mut found = Vec::new();
+    for stride in strides {
+        if stride % size != 0 {
+            return Err(errors::raised::<PyBufferError>(
+                "cannot export elements that do not lie at multiples of their size; ask for \
+                 copy=True",
+            ));
+        }
+        fallible::push(&mut found, i64::try_from(stride / size)?)?;
+    }
+    Ok(Some(found))
 }
 
 fn capsule<'py>(
@@ -403,12 +349,16 @@ fn capsule_of<'py, M: Managed>(
     let mut extents = Vec::new();
     fallible::reserve(&mut extents, 2 * layout.shape.len())?;
     extents.extend_from_slice(layout.shape);
-    let mut stride = 1_i64;
-    for &extent in layout.shape.iter().rev() {
-        extents.push(stride);
-        stride = stride.saturating_mul(extent.max(1));
+    if let Some(strides) = layout.strides {
+        extents.extend_from_slice(strides);
+    } else {
+        let mut stride = 1_i64;
+        for &extent in layout.shape.iter().rev() {
+            extents.push(stride);
+            stride = stride.saturating_mul(extent.max(1));
+        }
+        extents[layout.shape.len()..].reverse();
     }
-    extents[layout.shape.len()..].reverse();
     let is_empty = layout.shape.contains(&0);
     let shape = extents.as_mut_ptr();
     let tensor = Tensor {
@@ -424,7 +374,7 @@ fn capsule_of<'py, M: Managed>(
         strides: shape.wrapping_add(layout.shape.len()),
         byte_offset: 0,
     };
-    let exported = Box::into_raw(Box::new(Exported {
+    let exported = Box::into_raw(Box::new(ExportedTensor {
         managed: M::new(tensor, place.flags),
         extents,
         owner,

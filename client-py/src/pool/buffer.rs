@@ -1,229 +1,29 @@
-//! `PoolBuffer`: bytes of a pool as a Python object with the buffer protocol, and copies into it.
-//!
-//! It has unsafe code, for the buffer protocol. Invariants:
-//! P1. A `Handle` keeps its reference, and with that the mapping and the range of the buffer, while
-//!     its count of exports is above 0. What exports memory raises the count before it gives out an
-//!     address, and lowers it when the view or region ends.
-//! P2. A layout lies inside the bytes of its reference: it was made for their length, checked against
-//!     it, or selects a part of such a layout.
-//! P3. No reference to bytes of a pool is formed: they are copied through raw pointers. Other threads
-//!     and processes can write them at any time, which tears a copy and nothing else.
-//! P4. A `Py_buffer` that was filled by `PyObject_GetBuffer` is released once, by its owner, and
-//!     describes memory that stays in place until then.
-//! P5. A view that is filled for `__getbuffer__` points to arrays of the `PoolBuffer`, which is frozen
-//!     and held by the view.
-#![expect(
-    unsafe_code,
-    reason = "the buffer protocol has no safe form in the stable ABI"
-)]
+//! `PoolBuffer`: bytes of a pool as a Python object with the buffer protocol.
+#![expect(unsafe_code, reason = "the functions that Python exports a buffer by")]
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::{ptr, slice};
 
 use hostd_client::lock;
 use hostd_client::pool::PoolReference;
-use hostd_protocol::memory::SharedBytes;
-use pyo3::exceptions::{PyBufferError, PyImportError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PyTuple};
 
 use super::errors::{pool_error, released};
+use super::export::Exporter;
 use super::guard::PoolGuard;
+use super::handle::{Handle, check_exports};
 use super::layout::{Element, Layout, shape};
 use super::open::BufferPool;
+use super::source;
 use crate::call::method;
 use crate::errors::raised;
+use crate::exporter::Exported;
 use crate::fallible;
-
-/// From this many bytes on a copy runs without the interpreter.
-const DETACHED_MIN: usize = 1 << 20;
-
-/// One reference to a buffer, which all views that were cut from it share.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    /// None once it was forgotten.
-    reference: Mutex<Option<Arc<PoolReference>>>,
-    /// How many views of other objects, and regions, use the memory.
-    exports: AtomicUsize,
-}
-
-impl Handle {
-    fn reference(&self) -> PyResult<Arc<PoolReference>> {
-        lock(&self.reference).clone().ok_or_else(released)
-    }
-
-    /// Begins an export. The reference stays until [`Self::end_export`].
-    fn export(&self) -> PyResult<Arc<PoolReference>> {
-        let reference = lock(&self.reference);
-        let found = reference.clone().ok_or_else(released)?;
-        self.exports.fetch_add(1, Ordering::Relaxed);
-        Ok(found)
-    }
-
-    fn end_export(&self) {
-        self.exports.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Drops the reference.
-    fn forget(&self) -> PyResult<()> {
-        let mut reference = lock(&self.reference);
-        check_exports(self.exports.load(Ordering::Relaxed))?;
-        let found = reference.take();
-        drop(reference);
-        drop(found);
-        Ok(())
-    }
-}
-
-fn check_exports(exports: usize) -> PyResult<()> {
-    if exports == 0 {
-        return Ok(());
-    }
-    Err(raised::<PyBufferError>(format!(
-        "the pool buffer cannot be released: {exports} memoryviews, arrays, guards or addons use its \
-         memory; release them first"
-    )))
-}
-
-/// A buffer of an object, in any layout.
-struct Exported(Box<ffi::Py_buffer>);
-
-impl Exported {
-    fn of(object: &Bound<'_, PyAny>, flags: c_int) -> PyResult<Self> {
-        let mut view = Box::new(ffi::Py_buffer::new());
-        // SAFETY: P4; the view is ours alone, and the interpreter is held.
-        let done = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, flags) };
-        if done != 0 {
-            return Err(PyErr::fetch(object.py()));
-        }
-        Ok(Self(view))
-    }
-
-    fn length(&self) -> usize {
-        self.0.len.unsigned_abs()
-    }
-
-    fn element(&self) -> PyResult<Element> {
-        let format = if self.0.format.is_null() {
-            c"B"
-        } else {
-            // SAFETY: P4; a format is a C string that lives as long as the view.
-            unsafe { CStr::from_ptr(self.0.format) }
-        };
-        Element::of_format(format, self.0.itemsize.unsigned_abs())
-    }
-
-    fn shape(&self) -> Vec<usize> {
-        let count = usize::try_from(self.0.ndim).unwrap_or(0);
-        if count == 0 {
-            return Vec::new();
-        }
-        if self.0.shape.is_null() {
-            return vec![self.length() / self.0.itemsize.unsigned_abs().max(1)];
-        }
-        // SAFETY: P4; a view has as many extents as dimensions.
-        let extents = unsafe { slice::from_raw_parts(self.0.shape, count) };
-        extents.iter().map(|extent| extent.unsigned_abs()).collect()
-    }
-
-    fn is_contiguous(&self) -> bool {
-        // SAFETY: P4.
-        unsafe { ffi::PyBuffer_IsContiguous(&raw const *self.0, b'C'.cast_signed()) != 0 }
-    }
-
-    /// Copies its elements to `target` in C order; it has room for them.
-    fn copy_to(&self, py: Python<'_>, target: *mut u8) -> PyResult<()> {
-        let length = self.length();
-        if self.is_contiguous() {
-            let from = self.0.buf.expose_provenance();
-            let to = target.expose_provenance();
-            let copy = move || {
-                let from = ptr::with_exposed_provenance::<u8>(from);
-                let to = ptr::with_exposed_provenance_mut::<u8>(to);
-                // SAFETY: P3, P4; both have this many bytes until the caller returns. The two can
-                // overlap.
-                unsafe { ptr::copy(from, to, length) };
-            };
-            if length < DETACHED_MIN {
-                copy();
-            } else {
-                py.detach(copy);
-            }
-            return Ok(());
-        }
-        // SAFETY: P3, P4; the target has this many bytes, as the caller knows.
-        let done = unsafe {
-            ffi::PyBuffer_ToContiguous(
-                target.cast(),
-                &raw const *self.0,
-                self.0.len,
-                b'C'.cast_signed(),
-            )
-        };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(PyErr::fetch(py))
-        }
-    }
-
-    /// Copies elements in C order, as many as it has, into it.
-    fn copy_from(&self, py: Python<'_>, source: &[u8]) -> PyResult<()> {
-        if source.len() != self.length() {
-            return Err(PyErr::new::<PyValueError, _>("the lengths differ"));
-        }
-        // SAFETY: P3, P4; the source has as many bytes as the view, which is writable.
-        let done = unsafe {
-            ffi::PyBuffer_FromContiguous(
-                &raw const *self.0,
-                source.as_ptr().cast(),
-                self.0.len,
-                b'C'.cast_signed(),
-            )
-        };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(PyErr::fetch(py))
-        }
-    }
-}
-
-impl Drop for Exported {
-    fn drop(&mut self) {
-        // SAFETY: P4; the interpreter is held, as it was when the view was made.
-        unsafe { ffi::PyBuffer_Release(&raw mut *self.0) };
-    }
-}
-
-/// An object whose buffer is copied into a pool.
-pub(crate) struct Source(Exported);
-
-impl Source {
-    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Exported::of(object, ffi::PyBUF_FULL_RO).map(Self)
-    }
-
-    /// The layout of its copy.
-    pub(crate) fn layout(&self) -> PyResult<Layout> {
-        Layout::contiguous(self.0.element()?, &self.0.shape())
-    }
-
-    /// Copies its bytes into a buffer that was allocated for its layout.
-    pub(crate) fn copy_to(&self, py: Python<'_>, target: &SharedBytes) -> PyResult<()> {
-        if self.0.length() > target.len() {
-            return Err(raised::<PyBufferError>(
-                "the buffer cannot be copied: its length is not that of its shape; convert it first",
-            ));
-        }
-        self.0
-            .copy_to(py, ptr::with_exposed_provenance_mut(target.address()))
-    }
-}
 
 /// Bytes of a pool: a writable buffer that other Python processes of this user can use at the same time,
 /// compatible with numpy. Pickled, it is the same memory in another process.
@@ -246,13 +46,9 @@ impl PoolBuffer {
         layout: Layout,
         is_readonly: bool,
     ) -> Self {
-        let handle = Handle {
-            reference: Mutex::new(Some(Arc::new(reference))),
-            exports: AtomicUsize::new(0),
-        };
         Self {
             pool,
-            handle: Mutex::new(Some(Arc::new(handle))),
+            handle: Mutex::new(Some(Arc::new(Handle::new(reference)))),
             exports: AtomicUsize::new(0),
             layout,
             is_readonly,
@@ -517,28 +313,7 @@ impl PoolBuffer {
             return self.one(py, layout)?.set_item(0, value);
         }
         let target = Bound::new(py, self.view(py, layout, false)?)?;
-        let target = Exported::of(target.as_any(), ffi::PyBUF_FULL)?;
-        let source = Exported::of(value, ffi::PyBUF_FULL_RO)?;
-        let same = source.element()?.name() == target.element()?.name();
-        if !same || source.shape() != target.shape() || source.length() != target.length() {
-            return Err(raised::<PyValueError>(format!(
-                "the assigned buffer must have the element type and shape of what it replaces ({} \
-                 {:?}), got {} {:?}; use numpy() to convert",
-                target.element()?.name(),
-                target.shape(),
-                source.element()?.name(),
-                source.shape()
-            )));
-        }
-        if source.is_contiguous() && target.is_contiguous() {
-            return source.copy_to(py, target.0.buf.cast());
-        }
-        // The two can overlap.
-        let mut copy = Vec::new();
-        fallible::reserve(&mut copy, source.length())?;
-        copy.resize(source.length(), 0);
-        source.copy_to(py, copy.as_mut_ptr())?;
-        target.copy_from(py, &copy)
+        source::assign(target.as_any(), value)
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -624,51 +399,16 @@ impl PoolBuffer {
         flags: c_int,
     ) -> PyResult<()> {
         let this = slf.get();
-        let layout = &this.layout;
-        let wants = |flag: c_int| flags & flag == flag;
-        let is_c = layout.is_c_contiguous();
-        let refused = (this.is_readonly && wants(ffi::PyBUF_WRITABLE))
-            || (!is_c && !wants(ffi::PyBUF_STRIDES))
-            || (!is_c && wants(ffi::PyBUF_C_CONTIGUOUS))
-            || (wants(ffi::PyBUF_F_CONTIGUOUS) && !layout.is_f_contiguous())
-            || (wants(ffi::PyBUF_ANY_CONTIGUOUS) && !is_c && !layout.is_f_contiguous());
-        if refused {
-            return Err(raised::<PyBufferError>(
-                "the pool buffer cannot be exported: it is read-only, or its elements have gaps \
-                 between them, which is not what was asked for; copy it first",
-            ));
-        }
         let handle = this.handle()?;
-        let reference = handle.export()?;
-        let start = reference.bytes().address() + layout.offset;
-        let start = ptr::with_exposed_provenance_mut::<c_void>(start);
-        let length = layout.bytes().cast_signed();
-        let readonly = c_int::from(this.is_readonly);
-        // SAFETY: Python passes a view to be filled. P1, P2: the memory stays until it is released,
-        // which `__releasebuffer__` is told.
-        let filled =
-            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, readonly, flags) };
-        if filled != 0 {
-            handle.end_export();
-            return Err(PyErr::fetch(slf.py()));
-        }
-        this.exports.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the view was filled above and is ours alone until we return.
-        let view = unsafe { &mut *view };
-        view.itemsize = layout.element.size.cast_signed();
-        view.format = if wants(ffi::PyBUF_FORMAT) {
-            layout.element.format.as_ptr().cast_mut()
-        } else {
-            ptr::null_mut::<c_char>()
+        let exporter = Exporter {
+            owner: slf.as_any(),
+            handle: &handle,
+            layout: &this.layout,
+            is_readonly: this.is_readonly,
         };
-        // P5.
-        if wants(ffi::PyBUF_ND) {
-            view.ndim = c_int::try_from(layout.shape.len())?;
-            view.shape = layout.shape.as_ptr().cast_mut();
-        }
-        if wants(ffi::PyBUF_STRIDES) {
-            view.strides = layout.strides.as_ptr().cast_mut();
-        }
+        // SAFETY: Python passes a view to be filled. The layout is in `slf`, which is frozen.
+        unsafe { exporter.fill(view, flags)? };
+        this.exports.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

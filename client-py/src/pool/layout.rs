@@ -1,12 +1,13 @@
 //! How the elements of a pool buffer lie in its memory: element type, shape and strides.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyEllipsis, PySlice, PyString, PyTuple, PyType};
 
+use crate::element::{ELEMENT_TYPES, ElementType};
 use crate::errors::raised;
 
 /// The most dimensions that the buffer protocol knows.
@@ -14,32 +15,11 @@ const DIMENSIONS_MAX: usize = 64;
 /// The longest format of a buffer that is copied, in bytes.
 const FORMAT_MAX: usize = 4096;
 
-/// Element types: name, format in the buffer protocol, size, and code in numpy's `dtype.str`.
-const TYPES: [(&str, &str, usize, &str); 14] = [
-    ("uint8", "B", 1, "u1"),
-    ("int8", "b", 1, "i1"),
-    ("bool", "?", 1, "b1"),
-    ("int16", "h", 2, "i2"),
-    ("uint16", "H", 2, "u2"),
-    ("int32", "i", 4, "i4"),
-    ("uint32", "I", 4, "u4"),
-    ("int64", "l", 8, "i8"),
-    ("uint64", "L", 8, "u8"),
-    ("float16", "e", 2, "f2"),
-    ("float32", "f", 4, "f4"),
-    ("float64", "d", 8, "f8"),
-    ("complex64", "Zf", 8, "c8"),
-    ("complex128", "Zd", 16, "c16"),
-];
-
-/// Other names of these element types: Python's types, and formats of the same size.
-const ALIASES: [(&str, &str); 6] = [
+/// Python's types as names of element types.
+const ALIASES: [(&str, &str); 3] = [
     ("int", "int64"),
     ("float", "float64"),
     ("complex", "complex128"),
-    ("q", "int64"),
-    ("Q", "uint64"),
-    ("c", "uint8"),
 ];
 
 /// The type of an element: its format in the buffer protocol, and its size.
@@ -54,15 +34,26 @@ impl Element {
         let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
         let name = alias.map_or(name, |(_, name)| name);
         let plain = name.strip_prefix(['<', '=', '|', '@']).unwrap_or(name);
-        let is_prefixed = plain.len() != name.len();
-        let (_, format, size, _) = TYPES.iter().find(|(known, format, _, code)| {
-            *known == name || *code == plain && is_prefixed || *format == plain
-        })?;
-        let format = CString::new(*format).ok()?;
+        let is_code = |known: &ElementType| {
+            let code = known.typestr.and_then(|typestr| typestr.get(1..));
+            plain.len() != name.len() && code == Some(plain)
+        };
+        let plain = plain.as_bytes();
+        let known = ElementType::find(|known| known.name == name || is_code(known))
+            .or_else(|| ElementType::find(|known| known.has_format(plain)))
+            .or_else(|| match plain {
+                [code] => (1..=8).find_map(|size| ElementType::of_code(*code, size)),
+                _ => None,
+            })?;
         Some(Self {
-            format: format.into(),
-            size: *size,
+            format: known.format?.into(),
+            size: known.size,
         })
+    }
+
+    /// The element type, if its format is that of one.
+    pub(crate) fn known(&self) -> Option<&'static ElementType> {
+        ElementType::of_format(self.format.to_bytes(), self.size)
     }
 
     /// Bytes.
@@ -85,7 +76,8 @@ impl Element {
             text.and_then(|text| Self::named(&text))
         };
         found.ok_or_else(|| {
-            let names: Vec<&str> = TYPES.iter().map(|(name, ..)| *name).collect();
+            let usable = ELEMENT_TYPES.iter().filter(|known| known.format.is_some());
+            let names: Vec<&str> = usable.map(|known| known.name).collect();
             let shown = dtype.repr().map_or_else(
                 |_| "another object".to_owned(),
                 |text| text.to_string_lossy().chars().take(100).collect(),
@@ -114,15 +106,10 @@ impl Element {
 
     /// The name of the type, or its format if it has no name.
     pub(crate) fn name(&self) -> String {
-        let format = self.format.to_string_lossy();
-        let named = Self::named(&format);
-        let same = named.filter(|named| named.size == self.size);
-        let known = same.and_then(|same| {
-            TYPES
-                .iter()
-                .find(|(_, format, ..)| same.format.to_bytes() == format.as_bytes())
-        });
-        known.map_or_else(|| format.into_owned(), |(name, ..)| (*name).to_owned())
+        self.known().map_or_else(
+            || self.format.to_string_lossy().into_owned(),
+            |known| known.name.to_owned(),
+        )
     }
 }
 

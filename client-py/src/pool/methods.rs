@@ -10,10 +10,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::buffer::{PoolBuffer, Source};
+use super::buffer::PoolBuffer;
 use super::errors::{pool_error, released};
 use super::layout::{Element, Layout, count, shape};
 use super::open::BufferPool;
+use super::source::Source;
 use crate::call::call;
 use crate::errors::raised;
 use crate::fallible;

@@ -3,10 +3,13 @@
 
 mod buffer;
 mod errors;
+mod export;
 mod guard;
+mod handle;
 mod layout;
 mod methods;
 mod open;
+mod source;
 
 pub(crate) use buffer::PoolBuffer;
 pub(crate) use guard::PoolGuard;
