@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use hostd_client::lock;
 use hostd_client::pool::PoolReference;
-use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyImportError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -24,6 +24,7 @@ use crate::call::method;
 use crate::errors::raised;
 use crate::exporter::Exported;
 use crate::fallible;
+use crate::foreign::dlpack::{self, Wish};
 
 /// Bytes of a pool: a writable buffer that other Python processes of this user can use at the same time,
 /// compatible with numpy. Pickled, it is the same memory in another process.
@@ -355,6 +356,37 @@ impl PoolBuffer {
             "<PoolBuffer {} {shape:?}{state}>",
             self.layout.element.name()
         )
+    }
+
+    /// Returns a DLPack capsule of the memory, read-only if the buffer is, or of a copy in C order.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__<'py>(
+        slf: &Bound<'py, Self>,
+        stream: Option<&Bound<'py, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().reference()?;
+        let element = &slf.get().layout.element;
+        let known = element.known().ok_or_else(|| {
+            raised::<PyBufferError>(format!(
+                "cannot export elements of the format {:?}: DLPack has no such type; use \
+                 memoryview(buffer)",
+                element.format
+            ))
+        })?;
+        let wish = Wish {
+            max_version,
+            dl_device,
+            copy,
+        };
+        dlpack::of_host(slf.as_any(), known.dlpack, stream, &wish)
+    }
+
+    #[staticmethod]
+    fn __dlpack_device__() -> (i32, i32) {
+        (dlpack::HOST.kind, dlpack::HOST.number)
     }
 
     /// The same memory in another process, which it is referred to in from then on.
