@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from conftest import addon_path
-from napi_python import Buffer, BufferPool, Sandbox, SharedArrayBuffer, host, load_addon
+from napi_python import (
+    Buffer,
+    BufferPool,
+    JSError,
+    PoolBuffer,
+    Sandbox,
+    SharedArrayBuffer,
+    TypedArray,
+    host,
+    load_addon,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from conftest import Script
 
@@ -170,8 +180,79 @@ def test_buffer_stays_while_an_addon_keeps_it(pool: BufferPool, js: Script) -> N
     js("0")
     gc.collect()
     buffer.release()
-    with pytest.raises(TypeError, match="can't be converted"):
+    with pytest.raises(ValueError, match="released or forgotten"):
         js("b => 0")(buffer)
+
+
+@pytest.mark.parametrize("end", [PoolBuffer.release, PoolBuffer.forget])
+def test_released_buffer_is_no_argument(
+    end: Callable[[PoolBuffer], None], pool: BufferPool, js: Script
+) -> None:
+    for length in (10, LENGTH):
+        buffer = pool.bytes(length)
+        part = buffer[1:]
+        wrapped = TypedArray("uint8", buffer)
+        end(buffer)
+        given: list[Any] = [buffer, [buffer], {"key": buffer}, wrapped]
+        given += [] if end is PoolBuffer.release else [part]
+        for argument in given:
+            with pytest.raises(ValueError, match="the pool buffer was released or forgotten"):
+                js("b => 0")(argument)
+        with pytest.raises(ValueError, match="the pool buffer was released or forgotten"):
+            js("f => f()")(lambda buffer=buffer: buffer)
+    assert js("b => b[0]")(pool.copy(b"next")) == ord("n"), "the addon can be called as before"
+
+
+def test_read_only_and_writable_at_once(pool: BufferPool, js: Script) -> None:
+    buffer = pool.zeros(LENGTH, "uint8")
+    fixed: Any = np.asarray(buffer)
+    fixed.flags.writeable = False
+    call = js("(...all) => { all[0][1] = 7; return [all.map(b => b[1]), all[0] === all[1]]; }")
+    for given in ((buffer, fixed, buffer.toreadonly()), (buffer[:], fixed, memoryview(fixed))):
+        assert call(*given) == [[7, 7, 7], False]
+        assert buffer[1] == 7
+        buffer[1] = 0
+
+
+@pytest.mark.parametrize(
+    "how", ["b.buffer.transfer()", "structuredClone(b.buffer, {transfer: [b.buffer]})"]
+)
+def test_memory_of_a_pool_is_detached(how: str, pool: BufferPool, js: Script) -> None:
+    buffer = pool.zeros(LENGTH, "uint8")
+    take, read, drop = js(f"""(() => {{
+        let kept;
+        const take = b => {{ b[3] = 252; kept = new Uint8Array({how}); return b.length; }};
+        return [take, () => kept[3], () => {{ kept = null; }}];
+    }})()""")
+    assert take(buffer) == 0
+    assert (buffer[3], read()) == (252, 252)
+    assert take(buffer) == 0, "each call has an ArrayBuffer of its own"
+    drop()
+    for _ in range(3):
+        gc.collect()
+        js("0")
+    buffer.release()
+
+
+def test_memory_of_a_pool_cannot_be_resized(pool: BufferPool, js: Script) -> None:
+    buffer = pool.zeros(LENGTH, "uint8")
+    assert js("b => b.buffer.resizable")(buffer) is False
+    with pytest.raises(JSError, match="not resizable"):
+        js("b => b.buffer.resize(0)")(buffer)
+    assert not np.asarray(buffer).any()
+
+
+def test_guard_whose_view_an_addon_keeps(pool: BufferPool, js: Script) -> None:
+    buffer = pool.zeros(LENGTH, "uint8")
+    keep = js("globalThis.guarded = null; b => { guarded = b; b[0] = 1; }")
+    with pytest.raises(BufferError, match="addons use its memory"), buffer.write() as view:
+        keep(view)
+    with pytest.raises(ValueError, match="released memoryview"):
+        keep(view)
+    with buffer.write() as view:
+        assert view[0] == 1, "the guard has ended"
+    assert js("guarded[0]") == 1, "no view outlives its memory"
+    js("guarded = null")
 
 
 def test_closed_pool_keeps_what_an_addon_uses(js: Script) -> None:

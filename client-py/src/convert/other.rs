@@ -4,9 +4,9 @@
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
 use hostd_protocol::value::{CallableForm, ClientKind, ErrorClass};
-use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::exceptions::{PyBaseException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PyMemoryView, PyString};
 use pyo3::{PyTypeInfo, intern};
 
 use super::callable;
@@ -20,6 +20,7 @@ use crate::call::{attribute, call, method};
 use crate::errors;
 use crate::exporter;
 use crate::fallible::push;
+use crate::pool::PoolBuffer;
 use crate::proxy::{Reference, opaque, reference_of};
 
 impl<'py> Encoder<'_, 'py> {
@@ -106,10 +107,14 @@ impl<'py> Encoder<'_, 'py> {
                 Ok(())
             }
             Form::Buffer => {
-                if let Ok(view) = exporter::view(value)
-                    && self.buffer(value, view)?
-                {
-                    return Ok(());
+                match exporter::view(value) {
+                    Ok(view) => {
+                        if self.buffer(value, view)? {
+                            return Ok(());
+                        }
+                    }
+                    Err(error) if is_release(value, &error) => return Err(error),
+                    Err(_) => {}
                 }
                 self.reduced(value)
             }
@@ -308,6 +313,13 @@ impl<'py> Encoder<'_, 'py> {
         }
         self.value(value)
     }
+}
+
+/// Whether a value has no buffer because it was released.
+#[cold]
+fn is_release(value: &Bound<'_, PyAny>, error: &PyErr) -> bool {
+    let is_ours = value.is_instance_of::<PoolBuffer>() || value.is_instance_of::<PyMemoryView>();
+    is_ours && error.is_instance_of::<PyValueError>(value.py())
 }
 
 /// What `_errors.describe` returns: class, name, message, stack, code, cause.
