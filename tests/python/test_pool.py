@@ -391,6 +391,10 @@ def test_ten_thousand_small_buffers() -> None:
 def test_a_pool_larger_than_memory_takes_what_is_used() -> None:
     pool = BufferPool("8 TiB")
     buffer = pool.zeros(1 << 20)
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    files = [line.split(maxsplit=5)[5] for line in maps if "napi_python-pool" in line]
+    assert files
+    assert all(file.startswith("/memfd:") for file in files), "no file of a file system"
     assert pool.stats()["resident"] == 1 << 20
     with pytest.raises(MemoryError, match=r"the system has [0-9]+ bytes of memory left"):
         pool.bytes(4 << 40)
@@ -750,6 +754,21 @@ def test_a_forked_child_has_references_of_its_own(pool: BufferPool) -> None:
     assert (stats["buffers"], stats["processes"], stats["reclaimed"]) == (1, 1, 1)
 
 
+def test_a_guard_excludes_a_forked_child(pool: BufferPool) -> None:
+    buffer = pool.bytes(10)
+
+    def work() -> None:
+        with pytest.raises(TimeoutError, match=f"being written by process {os.getppid()}"):
+            buffer.read().__enter__()
+
+    with buffer.write():
+        in_child(work)
+        with pytest.raises(TimeoutError, match="being written by process"):
+            buffer.read().__enter__()
+    with buffer.write():
+        pass
+
+
 def test_a_child_keeps_what_its_parent_releases(pool: BufferPool) -> None:
     buffer = pool.copy(b"kept")
     read, write = os.pipe()
@@ -1099,6 +1118,7 @@ def test_a_pool_of_another_user_is_refused(pool: BufferPool, other: Other) -> No
             "threading.Thread(target=work, daemon=True).start()"
         ),
         "import os; pid = os.fork()\nif pid: os.waitpid(pid, 0)",
+        "capsule = pool.bytes(10).__dlpack__()",
         (
             "class Late:\n"
             "    def __del__(self): assert bytes(buffer) == bytes(10)\n"

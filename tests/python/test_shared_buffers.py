@@ -297,6 +297,31 @@ def test_buffer_that_is_resized_during_the_call(js: Script) -> None:
         js("(b, f) => { f(); b[99999] = 252; }")(target, target.clear)
 
 
+def test_buffer_that_grows_during_the_call(js: Script) -> None:
+    target = bytearray(DATA)
+    js("(b, f) => { f(); b[99999] = 252; }")(target, lambda: target.extend(b"more"))
+    assert (len(target), target[99999]) == (LENGTH + 4, 252)
+    assert target.endswith(b"more")
+
+
+@pytest.mark.parametrize("length", [0, 10, LENGTH // 2, 4 * LENGTH])
+def test_view_of_a_buffer_that_javascript_resizes(length: int, js: Script) -> None:
+    run = js(f"""(() => {{
+        const made = new ArrayBuffer({LENGTH}, {{maxByteLength: {8 * LENGTH}}});
+        new Uint8Array(made).fill(7);
+        return [() => made, x => {{ made.resize(x); return new Uint8Array(made).fill(9).length; }}];
+    }})()""")
+    buffer = run[0]()
+    view = memoryview(buffer)
+    assert run[1](length) == length
+    # It has the bytes of either moment at each place, and keeps its length.
+    assert (view.nbytes, set(bytes(view)) <= {0, 7, 9}) == (LENGTH, True)
+    assert bytes(run[0]()) == b"\x09" * length
+    js(f"globalThis.others = Array.from({{length: 9}}, () => new Uint8Array({LENGTH}).fill(3))")
+    assert 3 not in bytes(view), "its memory is not used for others"
+    js("others = null")
+
+
 def test_buffers_in_containers_and_callbacks(js: Script) -> None:
     target = bytearray(DATA)
     assert (
