@@ -1,33 +1,27 @@
-//! Wire → Python: scalars, identity and errors. Containers are in `decode_container.rs`. The host can
-//! be hostile: the results are of a closed set of types, ids are accepted only if they were issued, and
+//! Wire → Python: scalars and identity. Containers, buffers and errors are in `decode_container.rs`,
+//! `decode_buffer.rs` and `decode_error.rs`. The host can be hostile: the results are of a closed set of types, ids are accepted only if they were issued, and
 //! the reader has checked depth and counts.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hostd_client::HostBytes;
-use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::lent::Release;
-use hostd_protocol::memory::Region;
-use hostd_protocol::value::{ElementKind, ErrorClass, HostKind, Token, Units, ValueReader, Words};
-use pyo3::exceptions::{PyBaseException, PyUnicodeDecodeError};
+use hostd_protocol::value::{HostKind, Token, Units, ValueReader, Words};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyNone, PySet};
+use pyo3::types::{PyBool, PyDict, PyList, PyNone, PySet};
 
 use super::objects::RequestObjects;
 use super::pace::Pace;
 use super::received::{Kind, Received};
 use crate::addon::LoadedAddon;
-use crate::buffer::{Buffer, Contents, HeldMemory, SharedContents};
 use crate::call::call;
 use crate::errors;
 use crate::fallible::{self, int, push};
 use crate::generation::HostGeneration;
-use crate::handle::Handle;
 use crate::names::Names;
-use crate::proxy::{self, opaque};
+use crate::proxy;
 
 /// The state of a decoder that few messages need, boxed so that a decoder is cheap to drop.
 #[derive(Default)]
@@ -35,21 +29,14 @@ pub(super) struct Rare {
     /// The compounds that are lists although they are Maps or Sets in the host.
     pub(super) unhashable: Vec<(usize, Kind)>,
     /// The errors that are being read: their places, and their classes.
-    open_errors: Vec<(usize, u8)>,
-}
-
-/// The bytes of a buffer that is read.
-enum Incoming<'a> {
-    Bytes(&'a [u8]),
-    Copied(Py<PyBytes>),
-    Shared(SharedContents),
+    pub(super) open_errors: Vec<(usize, u8)>,
 }
 
 /// Reads one block of values.
 pub(crate) struct Decoder<'a, 'py> {
     pub(crate) py: Python<'py>,
     pub(super) names: &'py Names,
-    addon: &'a Arc<LoadedAddon>,
+    pub(super) addon: &'a Arc<LoadedAddon>,
     pub(super) generation: &'a Arc<HostGeneration>,
     pub(crate) reader: ValueReader<'a>,
     pub(super) compounds: Vec<Option<Bound<'py, PyAny>>>,
@@ -62,7 +49,7 @@ pub(crate) struct Decoder<'a, 'py> {
     pace: Pace,
     /// The objects that were counted so far: those of the host, and those of this side that came
     /// back.
-    counted: u32,
+    pub(super) counted: u32,
     /// If set, values are skipped and only their objects are counted, without this many that were
     /// counted before.
     pub(super) uncounted: Option<u32>,
@@ -154,12 +141,12 @@ impl<'a, 'py> Decoder<'a, 'py> {
         self.request.map_or(0, |request| request.compounds.len())
     }
 
-    /// A compound of the request, by its number.
     /// The objects of the request that this message answers, or that is open while the host asks this.
     pub(super) const fn request(&self) -> Option<&'a RequestObjects> {
         self.request
     }
 
+    /// A compound of the request, by its number.
     pub(super) fn request_object(&self, index: u32) -> PyResult<Bound<'py, PyAny>> {
         let compounds = self.request.map(|request| &request.compounds);
         match compounds.and_then(|compounds| compounds.get(index as usize)) {
@@ -315,28 +302,14 @@ impl<'a, 'py> Decoder<'a, 'py> {
             Token::Set { count, .. } => self.set(count),
             Token::Buffer {
                 element, id, bytes, ..
-            } => {
-                let received = Incoming::Bytes(bytes);
-                let buffer = self.buffer(element, id, received)?;
-                push(&mut self.compounds, Some(buffer.clone()))?;
-                Ok(buffer)
-            }
+            } => self.copied_buffer(element, id, bytes),
             Token::SharedBuffer {
                 element,
                 id,
                 writable,
                 region,
                 ..
-            } => {
-                let received = if self.is_own(region) {
-                    self.own_memory(region)?
-                } else {
-                    Incoming::Shared(self.shared(region, writable)?)
-                };
-                let buffer = self.buffer(element, id, received)?;
-                push(&mut self.compounds, Some(buffer.clone()))?;
-                Ok(buffer)
-            }
+            } => self.shared_buffer(element, id, writable, region),
             Token::Error { id, class, .. } => self.error(id, class),
             Token::Ref(index) => match self.compounds.get(index as usize) {
                 Some(Some(known)) => Ok(known.clone()),
@@ -364,129 +337,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         Ok(moment)
     }
 
-    fn buffer(
-        &mut self,
-        element: ElementKind,
-        id: Option<SlotId>,
-        incoming: Incoming<'_>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = self.py;
-        let known = id.and_then(|id| self.generation.proxy(py, id));
-        self.counted += u32::from(id.is_some());
-        let mut times = u64::from(id.is_some());
-        if let Some(known) = &known
-            && let Ok(buffer) = known.cast::<Buffer>()
-            && let Some(handle) = &buffer.get().handle
-        {
-            handle.count();
-            let is_same = match &incoming {
-                Incoming::Bytes(bytes) => buffer.get().is_copy_of(py, bytes),
-                Incoming::Copied(bytes) => buffer.get().is_copy_of(py, bytes.as_bytes(py)),
-                Incoming::Shared(shared) => {
-                    shared.is_live && buffer.get().is_view_of(&shared.bytes)
-                }
-            };
-            if is_same && buffer.get().element == element {
-                return Ok(known.clone());
-            }
-            // The older proxy, which has other bytes, has counted this receipt.
-            times = 0;
-        }
-        let handle = id.map(|id| Handle::new(self.addon, self.generation, id, 0, times));
-        let handle = handle.transpose()?;
-        let contents = match incoming {
-            Incoming::Bytes(bytes) => Contents::Copied(fallible::bytes(py, bytes)?.unbind()),
-            Incoming::Copied(bytes) => Contents::Copied(bytes),
-            Incoming::Shared(shared) => Contents::Shared(shared),
-        };
-        let buffer = Buffer::new(handle, element, contents, py)?;
-        let buffer = Bound::new(py, buffer)?.into_any();
-        if let Some(id) = id
-            && known.is_none()
-        {
-            self.generation.remember(id, &buffer)?;
-        }
-        Ok(buffer)
-    }
-
-    /// A text in memory that the host shares. It is copied first: the host could change it while it is
-    /// decoded.
-    fn shared_text(&mut self, region: Region) -> PyResult<Bound<'py, PyAny>> {
-        let shared = self.shared(region, false)?;
-        let mut text = Vec::new();
-        fallible::reserve(&mut text, shared.bytes.len())?;
-        shared.bytes.append_to(&mut text);
-        let text = fallible::utf8(self.py, &text).map_err(|error| {
-            if error.is_instance_of::<PyUnicodeDecodeError>(self.py) {
-                errors::violation("a string that is not UTF-8")
-            } else {
-                error
-            }
-        })?;
-        Ok(text.into_any())
-    }
-
-    /// The bytes of a buffer in memory that the host shares, and lends by an id of its own.
-    fn shared(&mut self, region: Region, is_live: bool) -> PyResult<SharedContents> {
-        self.counted += 1;
-        let lent = Handle::new(self.addon, self.generation, region.id, 0, 1)?;
-        let Some(file) = self.generation.memory() else {
-            // Unless the process has ended meanwhile.
-            return Err(if self.generation.is_dead() {
-                self.unknown()
-            } else {
-                errors::violation("a buffer in memory that is not shared")
-            });
-        };
-        let bytes = HostBytes::new(&file, region).map_err(|error| match error {
-            ProtocolError::Disconnected => self.addon.ended(self.generation),
-            error => errors::protocol(error),
-        })?;
-        Ok(SharedContents {
-            bytes: bytes.bytes().clone(),
-            is_live,
-            memory: Arc::new(HeldMemory::Host(lent, bytes)),
-        })
-    }
-
-    /// Whether a region is not in the part of the memory in which the host allocates.
-    fn is_own(&self, region: Region) -> bool {
-        let file = self.generation.memory();
-        file.is_some_and(|file| file.is_own(region))
-    }
-
-    /// The bytes of a buffer in memory that was lent to the host: of an argument, or a pool.
-    fn own_memory(&mut self, region: Region) -> PyResult<Incoming<'static>> {
-        let py = self.py;
-        let Some((memory, gone)) = self.generation.memory_came_back(py, region.id) else {
-            return Err(if self.generation.is_dead() {
-                self.unknown()
-            } else {
-                errors::violation("a region of memory that was never lent to it")
-            });
-        };
-        self.counted += 1;
-        drop(gone);
-        let lent = memory.get();
-        let Some(bytes) = lent.part(region) else {
-            return Err(errors::violation(
-                "a region outside of the memory that was lent",
-            ));
-        };
-        if lent.is_readonly {
-            let copy = PyBytes::new_with(py, bytes.len(), |target| {
-                bytes.read(0, target);
-                Ok(())
-            })?;
-            return Ok(Incoming::Copied(copy.unbind()));
-        }
-        Ok(Incoming::Shared(SharedContents {
-            bytes,
-            is_live: true,
-            memory: Arc::new(HeldMemory::Argument(memory)),
-        }))
-    }
-
     /// A lent Python object that the host refers to.
     fn own(&mut self, id: SlotId) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
@@ -506,7 +356,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
     /// The error for an unknown id: it was never lent, or the tables were emptied because the process
     /// has died since.
     #[cold]
-    fn unknown(&self) -> PyErr {
+    pub(super) fn unknown(&self) -> PyErr {
         if self.generation.is_dead() {
             return self.addon.ended(self.generation);
         }
@@ -522,67 +372,6 @@ impl<'a, 'py> Decoder<'a, 'py> {
         }
         self.counted += 1;
         proxy::proxy(self.py, self.addon, self.generation, (id, kind, class))
-    }
-
-    /// An error that is referred to from inside itself: it is made now, and filled when it is read.
-    #[cold]
-    fn open_error(&mut self, place: usize) -> PyResult<Bound<'py, PyAny>> {
-        let open = &self.rare_state().open_errors;
-        let Some(&(_, class)) = open.iter().find(|open| open.0 == place) else {
-            return Err(errors::violation(
-                "a reference to an object that does not exist yet",
-            ));
-        };
-        let error = call(self.names.js_error_of.bind(self.py), (class,))?;
-        self.compounds[place] = Some(error.clone());
-        Ok(error)
-    }
-
-    /// A JavaScript error: an exception instance, not raised.
-    fn error(&mut self, id: Option<SlotId>, class: ErrorClass) -> PyResult<Bound<'py, PyAny>> {
-        let place = self.compounds.len();
-        push(&mut self.compounds, None)?;
-        push(&mut self.rare_state().open_errors, (place, class.code()))?;
-        self.counted += u32::from(id.is_some());
-        let handle = id.map(|id| Handle::new(self.addon, self.generation, id, 0, 1));
-        let handle = handle.transpose()?;
-        let name = self.value()?;
-        let message = self.value()?;
-        let code = self.value()?;
-        let stack = self.value()?;
-        let cause = self.value()?;
-        let own = fallible::dict(self.py)?;
-        for _ in 0..self.reader.own_fields().map_err(errors::protocol)? {
-            let key = self.key()?;
-            own.set_item(key, self.value()?)?;
-        }
-        self.reader.leave();
-        self.rare_state().open_errors.pop();
-        let made = self.compounds.get(place).cloned().flatten();
-        let described = (class.code(), name, message, code, stack, cause, own, made);
-        let error = call(self.names.js_error.bind(self.py), described)?;
-        if let Some(handle) = handle {
-            error.setattr(&self.names.handle_key, opaque::ErrorHandle { handle })?;
-        }
-        if self.addon.denials.is_pending() {
-            let error = PyErr::from_value(error.clone());
-            self.addon.annotate(self.py, &error);
-        }
-        self.compounds[place] = Some(error.clone());
-        Ok(error)
-    }
-
-    /// A thrown value as the exception to raise. A Python exception that passed through JavaScript is
-    /// the same object.
-    pub(crate) fn thrown(&self, value: Bound<'py, PyAny>) -> PyResult<PyErr> {
-        if value.is_instance_of::<PyBaseException>() {
-            let error = PyErr::from_value(value);
-            self.addon.annotate(self.py, &error);
-            return Ok(error);
-        }
-        let error = PyErr::from_value(call(self.names.js_thrown.bind(self.py), (value,))?);
-        self.addon.annotate(self.py, &error);
-        Ok(error)
     }
 }
 
