@@ -10,7 +10,9 @@
 //! the dead one referred to is reclaimed when memory is short or somebody counts.
 
 mod address;
+mod buffers;
 mod error;
+mod fork;
 mod lock;
 mod names;
 mod operations;
@@ -23,10 +25,9 @@ mod table;
 mod tests;
 
 pub use address::PoolAddress;
+pub use buffers::PoolReference;
 pub use error::PoolError;
+pub use fork::{pools_after_fork_in_child, pools_after_fork_in_parent, pools_before_fork};
 pub use operations::PoolStats;
-pub use shared::{
-    POOL_LOCK_TIMEOUT, PoolReference, SharedPool, pools_after_fork_in_child,
-    pools_after_fork_in_parent, pools_before_fork, remove_pool_names,
-};
+pub use shared::{POOL_LOCK_TIMEOUT, SharedPool, remove_pool_names};
 pub use table::POOL_BYTES_MAX;

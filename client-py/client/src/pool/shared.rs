@@ -13,30 +13,22 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use hostd_protocol::memory::{PAGE, SharedBytes, SharedMemory};
+use hostd_protocol::memory::{PAGE, SharedMemory};
 
 use super::address::{Files, PoolAddress};
 use super::error::PoolError;
 use super::lock::{self, Locker, TablesLock};
 use super::names::{self, PublishedName};
-use super::operations::{Allocated, PoolStats, Tables, touched_pages};
+use super::operations::{PoolStats, Tables};
 use super::ranges;
 use super::table::{POOL_BYTES_MAX, Table, UNIT, header};
 use crate::instance;
-use crate::memory;
 use crate::scratch::random;
 
 /// How long an operation waits for the lock of the tables, which is held for microseconds.
 pub const POOL_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the drop of a pool waits for it.
 const LEAVE_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long a release waits for it, which can run in the collector.
-const RELEASE_LOCK_TIMEOUT: Duration = Duration::from_millis(5);
-/// How long a fork waits for it.
-const FORK_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// From this size on an allocation is compared with the memory that is left: the system would end a
-/// process instead of refusing memory to it.
-const CHECKED_MIN: usize = 64 << 20;
 
 /// The pools of this process, so that each is opened once. Without a lock, which a thread could hold
 /// while another one forks.
@@ -47,25 +39,25 @@ static POOLS: ArcSwapOption<Vec<Weak<SharedPool>>> = ArcSwapOption::const_empty(
 pub struct SharedPool {
     id: [u64; 2],
     size: u64,
-    memory: Arc<SharedMemory>,
+    pub(super) memory: Arc<SharedMemory>,
     data: OwnedFd,
     table: Table,
     /// Replaced in a forked child, which needs locks of its own.
-    control: ArcSwap<OwnedFd>,
-    member: Member,
+    pub(super) control: ArcSwap<OwnedFd>,
+    pub(super) member: Member,
     /// Buffers that were released while the tables were locked.
-    pending: ArcSwapOption<Pending>,
+    pub(super) pending: ArcSwapOption<Pending>,
     /// What a fork that is under way has prepared for its child.
-    prepared: ArcSwapOption<Prepared>,
+    pub(super) prepared: ArcSwapOption<Prepared>,
     name: ArcSwapOption<PublishedName>,
 }
 
 /// The process that uses a pool, and its entry in the tables, in one word.
 #[derive(Debug, Default)]
-struct Member(AtomicU64);
+pub(super) struct Member(AtomicU64);
 
 impl Member {
-    fn set(&self, entry: usize) {
+    pub(super) fn set(&self, entry: usize) {
         let word = (entry as u64) << 32 | u64::from(process::id());
         self.0.store(word, Ordering::Release);
     }
@@ -81,31 +73,23 @@ impl Member {
     }
 }
 
+/// A list of buffers that were released while the tables were locked.
 #[derive(Debug)]
-struct Pending {
-    node: usize,
-    generation: u64,
-    next: Option<Arc<Pending>>,
+pub(super) struct Pending {
+    pub(super) node: usize,
+    pub(super) generation: u64,
+    pub(super) next: Option<Arc<Pending>>,
 }
 
 /// The control file as a forked child is to use it, and the child's entry.
 #[derive(Debug)]
-struct Prepared {
-    control: Arc<OwnedFd>,
-    entry: usize,
-}
-
-/// A reference of this process to a buffer of a pool, dropped with it.
-#[derive(Debug)]
-pub struct PoolReference {
-    pool: Arc<SharedPool>,
-    node: usize,
-    generation: u64,
-    bytes: SharedBytes,
+pub(super) struct Prepared {
+    pub(super) control: Arc<OwnedFd>,
+    pub(super) entry: usize,
 }
 
 /// The pools of this process that are in use.
-fn pools() -> Vec<Arc<SharedPool>> {
+pub(super) fn pools() -> Vec<Arc<SharedPool>> {
     let pools = POOLS.load();
     let known = pools.iter().flat_map(|pools| pools.iter());
     known.filter_map(Weak::upgrade).collect()
@@ -116,18 +100,6 @@ fn known(id: [u64; 2]) -> Option<Arc<SharedPool>> {
     pools()
         .into_iter()
         .find(|pool| pool.id == id && pool.member.entry().is_ok())
-}
-
-/// Fails if the system would have to end a process to provide so many bytes.
-fn check_available(asked: usize) -> Result<(), PoolError> {
-    if asked < CHECKED_MIN {
-        return Ok(());
-    }
-    let asked = asked as u64;
-    match memory::available() {
-        Some(available) if available < asked => Err(PoolError::Unavailable { asked, available }),
-        _ => Ok(()),
-    }
 }
 
 impl SharedPool {
@@ -264,7 +236,7 @@ impl SharedPool {
         done
     }
 
-    fn locked<R>(
+    pub(super) fn locked<R>(
         &self,
         timeout: Duration,
         body: impl FnOnce(&Tables<'_>) -> Result<R, PoolError>,
@@ -328,122 +300,6 @@ impl SharedPool {
         }
     }
 
-    /// Allocates `length` bytes. They are zero if `zero` is true.
-    ///
-    /// # Errors
-    /// There is no room in the pool, the system has no memory, or the tables are locked for longer than
-    /// `timeout`.
-    pub fn allocate(
-        self: &Arc<Self>,
-        length: usize,
-        zero: bool,
-        timeout: Duration,
-    ) -> Result<PoolReference, PoolError> {
-        let allocated = self.locked(timeout, |tables| tables.allocate(length as u64))?;
-        let Allocated {
-            node,
-            generation,
-            offset,
-            missing,
-            is_stale,
-        } = allocated;
-        let reference = self.reference(node, generation, offset, length)?;
-        if missing > 0 {
-            let checked = check_available(missing.saturating_mul(PAGE));
-            checked
-                .and_then(|()| self.provide(offset, length))
-                .inspect_err(|_| self.forget_pages(offset, length))?;
-        }
-        if zero && is_stale {
-            reference.bytes.clear();
-        }
-        Ok(reference)
-    }
-
-    /// Has the system provide the pages of a range.
-    fn provide(&self, offset: usize, length: usize) -> Result<(), PoolError> {
-        let (first, count) = touched_pages(offset, length.max(1));
-        let provided = self.memory.populate(first * PAGE, count * PAGE);
-        provided.map_err(|source| PoolError::Memory {
-            asked: length as u64,
-            source,
-        })
-    }
-
-    /// Notes that pages could not be provided. What stays noted is provided at the first access.
-    fn forget_pages(&self, offset: usize, length: usize) {
-        let (first, count) = touched_pages(offset, length.max(1));
-        let _ = self.locked(POOL_LOCK_TIMEOUT, |tables| {
-            Ok(tables.forget_pages(first, count)?)
-        });
-    }
-
-    fn reference(
-        self: &Arc<Self>,
-        node: usize,
-        generation: u64,
-        offset: usize,
-        length: usize,
-    ) -> Result<PoolReference, PoolError> {
-        let bytes = self
-            .memory
-            .bytes(offset, length)
-            .ok_or(PoolError::Corrupt)?;
-        Ok(PoolReference {
-            pool: Arc::clone(self),
-            node,
-            generation,
-            bytes,
-        })
-    }
-
-    /// Refers to a buffer that another process has, by what [`PoolReference::key`] returned there.
-    ///
-    /// # Errors
-    /// The buffer was released, or is shorter than `length`.
-    pub fn attach(
-        self: &Arc<Self>,
-        (node, generation): (usize, u64),
-        length: usize,
-    ) -> Result<PoolReference, PoolError> {
-        let offset = self.locked(POOL_LOCK_TIMEOUT, |tables| {
-            let (offset, size) = tables.place(node).map_err(|_| PoolError::Stale)?;
-            if length > size {
-                return Err(PoolError::Stale);
-            }
-            tables.attach(node, generation)?;
-            Ok(offset)
-        })?;
-        self.reference(node, generation, offset, length)
-    }
-
-    /// Has `count` buffers of `length` bytes exist, in use or not, so that one is allocated in constant
-    /// time.
-    ///
-    /// # Errors
-    /// There is no room in the pool, or the system has no memory.
-    pub fn preallocate(&self, length: usize, count: u64) -> Result<(), PoolError> {
-        let mut made = Vec::new();
-        self.locked(POOL_LOCK_TIMEOUT, |tables| {
-            tables.preallocate(length as u64, count, |offset, length| {
-                made.try_reserve(1).map_err(|_| PoolError::Repair)?;
-                made.push((offset, length));
-                Ok(())
-            })
-        })?;
-        let all = made.iter().map(|(_, length)| length).sum();
-        let checked = check_available(all);
-        let provided = checked.and_then(|()| {
-            made.iter()
-                .try_for_each(|(offset, length)| self.provide(*offset, *length))
-        });
-        provided.inspect_err(|_| {
-            for (offset, length) in &made {
-                self.forget_pages(*offset, *length);
-            }
-        })
-    }
-
     /// Frees what is preallocated and not in use, and gives free memory back to the system.
     pub fn trim(&self) -> Result<(), PoolError> {
         self.locked(POOL_LOCK_TIMEOUT, |tables| tables.trim())
@@ -452,35 +308,6 @@ impl SharedPool {
     /// What it holds, after buffers of processes that have ended were reclaimed.
     pub fn stats(&self) -> Result<PoolStats, PoolError> {
         self.locked(POOL_LOCK_TIMEOUT, |tables| tables.stats())
-    }
-
-    /// Before a fork: registers the child with the references of this process, under an opened file that
-    /// only the child keeps.
-    fn prepare(&self) -> Result<Prepared, PoolError> {
-        // The kernel releases it if the fork fails.
-        let control = lock::reopen(&self.control.load())?;
-        let entry = self.locked(FORK_LOCK_TIMEOUT, |tables| {
-            let entry = tables.register(&control, process::id())?;
-            tables.copy_references(entry)?;
-            Ok(entry)
-        })?;
-        Ok(Prepared {
-            control: Arc::new(control),
-            entry,
-        })
-    }
-
-    /// In a forked child: takes over what was prepared. Without that the pool is of no use to the child.
-    fn adopt(&self) {
-        let Some(prepared) = self.prepared.swap(None) else {
-            return;
-        };
-        self.control.store(Arc::clone(&prepared.control));
-        self.member.set(prepared.entry);
-        // If the tables stay locked, the child is shown with the number of its parent.
-        let _ = self.locked(FORK_LOCK_TIMEOUT, |tables| {
-            Ok(tables.set_pid(prepared.entry, process::id())?)
-        });
     }
 }
 
@@ -495,93 +322,6 @@ impl Drop for SharedPool {
         while let Some(released) = pending.take() {
             pending.clone_from(&released.next);
         }
-    }
-}
-
-impl PoolReference {
-    /// The bytes of the buffer.
-    pub fn bytes(&self) -> &SharedBytes {
-        &self.bytes
-    }
-
-    /// The pool.
-    pub fn pool(&self) -> &Arc<SharedPool> {
-        &self.pool
-    }
-
-    /// What [`SharedPool::attach`] of another process takes: valid while there is a reference.
-    pub fn key(&self) -> (usize, u64) {
-        (self.node, self.generation)
-    }
-
-    /// How many references there are to the buffer, over all processes that live.
-    pub fn count(&self) -> Result<u64, PoolError> {
-        self.pool.locked(POOL_LOCK_TIMEOUT, |tables| {
-            tables.count(self.node, self.generation)
-        })
-    }
-
-    /// Tries to begin a guard: one that writes excludes all others, one that reads those that write.
-    ///
-    /// # Errors
-    /// [`PoolError::Guarded`] if a guard excludes it.
-    pub fn guard(&self, is_writer: bool) -> Result<(), PoolError> {
-        self.pool.locked(POOL_LOCK_TIMEOUT, |tables| {
-            tables.guard(self.node, self.generation, is_writer)
-        })
-    }
-
-    /// Ends a guard.
-    pub fn unguard(&self, is_writer: bool) -> Result<(), PoolError> {
-        self.pool.locked(POOL_LOCK_TIMEOUT, |tables| {
-            tables.unguard(self.node, self.generation, is_writer)
-        })
-    }
-}
-
-impl Drop for PoolReference {
-    fn drop(&mut self) {
-        let (node, generation) = self.key();
-        // A thread that has found the tables locked for long does not wait again.
-        let timeout = match *self.pool.pending.load() {
-            Some(_) => Duration::ZERO,
-            None => RELEASE_LOCK_TIMEOUT,
-        };
-        let released = self
-            .pool
-            .locked(timeout, |tables| tables.release(node, generation));
-        if matches!(released, Err(PoolError::Busy)) {
-            // The next who locks the tables in this process releases it.
-            self.pool.pending.rcu(|next| {
-                Some(Arc::new(Pending {
-                    node,
-                    generation,
-                    next: next.clone(),
-                }))
-            });
-        }
-    }
-}
-
-/// Before a fork: prepares all pools for the child.
-pub fn pools_before_fork() {
-    for pool in pools() {
-        let prepared = pool.prepare().ok().map(Arc::new);
-        pool.prepared.store(prepared);
-    }
-}
-
-/// In the parent, after a fork or a failed one.
-pub fn pools_after_fork_in_parent() {
-    for pool in pools() {
-        pool.prepared.store(None);
-    }
-}
-
-/// In a forked child.
-pub fn pools_after_fork_in_child() {
-    for pool in pools() {
-        pool.adopt();
     }
 }
 
