@@ -127,6 +127,29 @@ const scenarios = {
     return [hash, await argon2.verify(hash, 'password'), await argon2.verify(hash, 'other'), argon2.needsRehash(hash, { timeCost: 9 }),
       digest(await argon2.hash('p', { salt, raw: true, memoryCost: 1024 })), (await attempt(() => argon2.verify('nonsense', 'x')))[0]];
   },
+  'better-sqlite3': async (Database) => {
+    const db = new Database(path.join(folder(), 'x.db'));
+    const mode = db.pragma('journal_mode = WAL', { simple: true });
+    db.exec('create table t (id integer primary key, name text, data blob)');
+    const insert = db.prepare('insert into t (name, data) values (?, ?)');
+    const many = db.transaction((rows) => rows.map(({ name, data }) => insert.run(name, data).changes));
+    const changes = many([{ name: 'a', data: Buffer.from([1, 2]) }, { name: 'b', data: null }]);
+    db.function('twice', (x) => x * 2);
+    db.aggregate('total', { start: 0, step: (sum, item) => sum + item });
+    db.table('numbers', { columns: ['n'], parameters: ['last'], *rows(last) { for (let n = 1; n <= last; n++) yield [n]; } });
+    const results = [
+      mode, changes,
+      db.prepare('select id, name, data, twice(id) as twice from t order by id').all(),
+      db.prepare('select total(id) from t').pluck().get(),
+      [...db.prepare('select n from numbers(4)').iterate()].map(({ n }) => n),
+      db.prepare('select 9007199254740993 as b').safeIntegers().get(),
+      await attempt(() => db.exec('nonsense')),
+      await attempt(() => many([{ name: 1n << 70n }])),
+      db.inTransaction,
+    ];
+    db.close();
+    return [...results, await attempt(() => db.exec('select 1'))];
+  },
   async lmdb({ open }) {
     const dir = folder();
     const database = open({ path: path.join(dir, 'db'), compression: false });
