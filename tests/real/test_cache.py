@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -54,6 +56,21 @@ def test_what_was_unpacked_at_load_is_there_for_the_next_process(entries: pathli
         assert list(entries.iterdir()) == []
         host(addon).restart()
         assert unpacked(cache_of(addon)).stat().st_mtime_ns > made.st_mtime_ns
+
+
+def test_what_was_unpacked_is_there_for_later_programs(entries: pathlib.Path) -> None:
+    program = (
+        "import pathlib, sys; from napi_python import host, load_addon\n"
+        "with load_addon(sys.argv[1]) as addon:\n"
+        "    folder = pathlib.Path(host(addon).run_script('process.env.XDG_CACHE_HOME'))\n"
+        "    (found,) = folder.rglob('*.node')\n"
+        "    print(found.stat().st_mtime_ns)\n"
+    )
+    command = [sys.executable, "-c", program, str(SWC)]
+    # A file that was unpacked again has a later time.
+    times = {subprocess.check_output(command) for _ in range(3)}
+    assert len(times) == 1
+    assert len(list(entries.iterdir())) == 1
 
 
 def test_what_a_process_changes_in_its_copy_reaches_no_other(entries: pathlib.Path) -> None:

@@ -59,6 +59,11 @@ impl Entry {
     pub(crate) fn of(addon: &Path, confinement: &Confinement) -> Option<Self> {
         let found = fs::metadata(addon).ok()?;
         let mut policy = DefaultHasher::new();
+        // The entry is for later clients, too.
+        let confinement = Confinement {
+            client: 0,
+            ..confinement.clone()
+        };
         confinement.hash(&mut policy);
         let name = format!(
             "{:x}-{:x}-{:x}-{}.{:09}-{}.{:09}-{:016x}",
