@@ -368,7 +368,7 @@ async fn serve(
     if !was_told {
         options.events.died(&report);
     }
-    // Whoever reads a last message of it from now on is told of its end.
+    // After this, reading a region that one of its last messages names fails with its end.
     if let Some(memory) = instance.memory.clone() {
         free_memory(memory);
     }
