@@ -1,7 +1,8 @@
-"""The build backend of the package: maturin, with the host program built first.
+"""The build backend of the package: maturin, with the host program and the library built first.
 
-A wheel holds two things made by cargo: the extension module, which maturin builds, and the program
-`napi-hostd`, which is built here and put where maturin takes it along. `docs/decisions.md` says
+A wheel holds three things made by cargo: the extension module, which maturin builds, the program
+`napi-hostd`, and the library that runs addons in the program's own process. The last two are built
+here and put where maturin takes them along. `docs/decisions.md` says
 why it is done so.
 """
 
@@ -21,6 +22,7 @@ import third_party
 
 _HERE = pathlib.Path(__file__).resolve().parent.parent
 _PROGRAM = "napi-hostd"
+_LIBRARY = "libhostd_library.so"
 _PLACE = _HERE / "python" / "napi_python" / "_bin"
 #: What is built into the program of Node's built-in modules, and the Node that it is taken from:
 #: named by the variable, fetched by `make`, or else required for the build.
@@ -54,7 +56,7 @@ def _profile(settings: Settings) -> str:
 
 
 def _build_host(settings: Settings) -> None:
-    """Builds the program and puts it into the package, executable, with the licences."""
+    """Builds program and library and puts them into the package, with the licences."""
     package = _PLACE.parent
     if not os.access(_PLACE if _PLACE.exists() else package, os.W_OK):
         text = (
@@ -64,16 +66,18 @@ def _build_host(settings: Settings) -> None:
         raise SystemExit(text)
     profile = _profile(settings)
     _find_node()
-    _cargo("build", "--locked", "--package", _PROGRAM, "--bin", _PROGRAM, "--profile", profile)
+    # In one call, so that both are linked at the same time.
+    _cargo("build", "--locked", "--package=napi-hostd", "--package=hostd-library", "--bins", "--lib", "--profile", profile)
     metadata = json.loads(_cargo(*third_party.METADATA, capture=True))
     folder = "debug" if profile == "dev" else profile
-    built = pathlib.Path(metadata["target_directory"]) / folder / _PROGRAM
+    built = pathlib.Path(metadata["target_directory"]) / folder
     _PLACE.mkdir(exist_ok=True)
-    # Replaced in one step: a host that runs from the old file goes on.
-    fresh = _PLACE / f"{_PROGRAM}.new"
-    shutil.copyfile(built, fresh)
-    fresh.chmod(0o755)
-    fresh.replace(_PLACE / _PROGRAM)
+    for name in (_PROGRAM, _LIBRARY):
+        # Replaced in one step: a host that runs from the old file goes on.
+        fresh = _PLACE / f"{name}.new"
+        shutil.copyfile(built / name, fresh)
+        fresh.chmod(0o755)
+        fresh.replace(_PLACE / name)
     own = (_HERE.parent / "LICENSE").read_text(encoding="utf-8")
     node = (_BUILTINS / "LICENSE-node").read_text(encoding="utf-8")
     notices = third_party.notices(metadata, own, node)

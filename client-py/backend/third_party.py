@@ -6,8 +6,8 @@ import pathlib
 from collections import defaultdict
 from typing import Any
 
-#: The two things that cargo makes for a wheel.
-_ROOTS = ("napi-hostd", "napi-python")
+#: The things that cargo makes for a wheel.
+_ROOTS = ("napi-hostd", "hostd-library", "napi-python")
 #: What a licence's file is called, to upper case.
 _NAMES = ("LICEN", "UNLICEN", "COPYING", "COPYRIGHT", "NOTICE")
 

@@ -2,6 +2,7 @@
 //! `napi_python/_errors.py`.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::Duration;
 
 use hostd_client::{Cause, ClientError, ExitReport, SpawnError};
@@ -349,6 +350,7 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
     made(|py| {
         let facts = Facts::new(py)?;
         facts.set("how", report.how())?;
+        facts.set("in_process", report.in_process)?;
         facts.set("signal", report.signal)?;
         facts.set("exit_code", report.exit_code)?;
         facts.set("signal_name", report.signal_name())?;
@@ -393,6 +395,15 @@ fn unavailable(label: &str, error: SpawnError) -> PyErr {
     made(|py| {
         let unavailable = of_errors(py, "sandbox_unavailable")?;
         call(&unavailable, (label, why, mechanism, errno))
+    })
+}
+
+/// The library for sessions in this process cannot be used.
+#[cold]
+pub(crate) fn no_library(label: &str, file: &Path, reason: &str) -> PyErr {
+    let message = format!("cannot run the addon {label} in this process: {reason}");
+    raise_with("LoadError", &message, |facts| {
+        facts.set("path", file.as_os_str().into_py_any(facts.0.py())?)
     })
 }
 

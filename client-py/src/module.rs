@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostd_client::{Carrier, HostConfig, RestartMode};
+use hostd_client::{Carrier, HostConfig, RestartMode, SessionLibrary};
 use hostd_protocol::calls;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::package::{package_of, packages_above, packages_of};
@@ -19,6 +19,7 @@ use crate::config::{AddonConfig, Loads};
 use crate::errors;
 use crate::exchange::Request;
 use crate::fallible;
+use crate::foreign::library;
 use crate::lifecycle;
 use crate::names::Names;
 use crate::output;
@@ -96,7 +97,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, module, label, binary, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox))]
+#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, on_start, sandbox))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -107,6 +108,7 @@ fn _open<'py>(
     module: Option<(Option<String>, String)>,
     label: String,
     binary: PathBuf,
+    library: Option<PathBuf>,
     public: bool,
     restart: (u32, f64, f64),
     policy: String,
@@ -177,7 +179,14 @@ fn _open<'py>(
     let confinement = sandbox
         .map(|sandbox| confinement(&sandbox, &package))
         .transpose()?;
+    let library = library
+        .map(|file| {
+            py.detach(|| library::load(&file))
+                .map_err(|reason| errors::no_library(&label, &file, &reason))
+        })
+        .transpose()?;
     let mut options = HostConfig::new(binary, path, events);
+    options.library = library.map(|library| library as Arc<dyn SessionLibrary>);
     options.label = label;
     options.env = env;
     options.address = address;

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod handover;
 pub mod handshake;
 pub mod ids;
+pub mod in_process;
 pub mod lent;
 pub mod limits;
 pub mod memory;

@@ -1,16 +1,16 @@
-//! The host process: its phases, control connection, output, and the commands of its program.
+//! The host process: its phases, output, and the commands of its program.
 //!
 //! `main` parses the command line and calls [`process`] (one session of a client), [`serve`],
-//! [`audit`] or [`doctor`]. The session itself is `hostd-session`.
+//! [`audit`] or [`doctor`]. The session itself is `hostd-session`,
+//! its control connection `hostd-control`.
 #![forbid(unsafe_code)]
 
 pub mod audit;
 pub mod cli;
+mod client_process;
 mod confine;
-pub mod control;
 mod denials;
 pub mod doctor;
 mod hooks;
-pub mod logs;
 pub mod process;
 pub mod serve;

@@ -7,30 +7,19 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use hostd_protocol::carrier::socket::{self, Connection, Outbox};
-use hostd_protocol::carrier::{HostEnd, lane};
-use hostd_protocol::control::{self, ClientMessage, HostMessage, Setup, read_message};
-use hostd_protocol::handover::{Handover, Role};
-use hostd_protocol::memory::HostMemory;
-use hostd_protocol::memory_files::MemoryFiles;
+use hostd_control::{Opened, Running, handshake, logs, open};
+use hostd_protocol::carrier::socket::Outbox;
+use hostd_protocol::control::{self, HostMessage};
+use hostd_protocol::handover::Role;
+use hostd_sandbox::SingleThreaded;
+use hostd_session::Ended;
 
-use hostd_sandbox::{SingleThreaded, Tightening};
-use hostd_session::{Ended, Session, SessionOptions};
-
+use crate::client_process::{client, kill_this_process};
 use crate::confine::confine;
-use crate::control::{Running, client};
 use crate::denials;
 use crate::hooks::ProcessHooks;
-use crate::logs;
-
-/// Bytes of the stack that JavaScript and the addon may not use: for the frames of the host.
-const STACK_MARGIN: usize = 512 << 10;
-/// How long the client may take for each message of the handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves one session. `parent` is the process that started this one: the client, or the server to
 /// which the client is connected.
@@ -60,7 +49,14 @@ fn serve(
     mut stream: UnixStream,
     stack_bytes: usize,
 ) -> anyhow::Result<()> {
+    #[cfg(feature = "faults")]
+    spoil(&mut stream, "hello", b"NAPIHOSTD\x01\0\0\0");
     let (mut handover, setup) = handshake(&mut stream)?;
+    #[cfg(feature = "faults")]
+    {
+        hostd_session::fault::is_generation(setup.generation.0);
+        hostd_session::fault::read("setup", hostd_session::fault::Place::Read);
+    }
     let client = client(&stream)?;
     let (mut tightening, mut report, mut memory_limit) = (None, None, None);
     if let Some(confinement) = &setup.confinement {
@@ -92,14 +88,13 @@ fn serve(
     if is_diagnosed {
         denials::report_in_background(&outbox)?;
     }
-    match start(
-        &setup,
-        handover,
-        stack_bytes,
-        (tightening, memory_limit),
-        &outbox,
-    ) {
-        Ok((session, connection, files)) => {
+    let hooks = Box::new(ProcessHooks::new(tightening));
+    match open(&setup, handover, stack_bytes, memory_limit, hooks, &outbox) {
+        Ok(Opened {
+            session,
+            connection,
+            files,
+        }) => {
             // The process ends: the system frees the memory sooner.
             let session = ManuallyDrop::new(session);
             let ready = HostMessage::Ready {
@@ -114,7 +109,11 @@ fn serve(
             }
             outbox.send(&ready)?;
             let closer = session.closer();
-            let running = Running::start(outbox, stream, connection, client, files, closer)?;
+            let running =
+                Running::start(outbox, stream, (connection, files), client, closer, || {
+                    // No code of the addon may run any more.
+                    kill_this_process();
+                })?;
             match session.run() {
                 Ended::Closed => {
                     if is_diagnosed {
@@ -136,34 +135,6 @@ fn serve(
     }
 }
 
-/// Receives what the client sends first: its descriptors, and the settings of the session.
-fn handshake(stream: &mut UnixStream) -> anyhow::Result<(Handover, Setup)> {
-    stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
-    #[cfg(feature = "faults")]
-    spoil(stream, "hello", b"NAPIHOSTD\x01\0\0\0");
-    let mut handover = Handover::accept(stream)?;
-    for role in [Role::Stdout, Role::Stderr, Role::Status] {
-        // Of the server that started this process, if one did.
-        drop(handover.take(role));
-    }
-    let message = read_message(stream)?;
-    stream.set_read_timeout(None)?;
-    match message {
-        ClientMessage::Setup(setup) => {
-            #[cfg(feature = "faults")]
-            {
-                hostd_session::fault::is_generation(setup.generation.0);
-                hostd_session::fault::read("setup", hostd_session::fault::Place::Read);
-            }
-            Ok((handover, setup))
-        }
-        ClientMessage::Shutdown => Err(anyhow!("the client ended the session before the setup")),
-        ClientMessage::MemoryFile(_) | ClientMessage::ForgetMemoryFile(_) => {
-            Err(anyhow!("the client sent a memory file before the setup"))
-        }
-    }
-}
-
 /// Injects the fault of a handshake step, whose message begins with `bytes`: writes them and ends the
 /// process, or writes other bytes.
 #[cfg(feature = "faults")]
@@ -173,44 +144,4 @@ fn spoil(stream: &mut UnixStream, step: &str, bytes: &[u8]) {
         // This fails only if the client is gone.
         let _ = stream.write_all(bytes);
     });
-}
-
-/// Makes the carrier and the session. Returns the connection that moves the carrier's bytes and what
-/// receives memory files as well.
-fn start(
-    setup: &Setup,
-    mut handover: Handover,
-    stack_bytes: usize,
-    (tightening, memory_limit): (Option<Tightening>, Option<u64>),
-    outbox: &Outbox,
-) -> anyhow::Result<(Rc<Session>, Connection, Option<MemoryFiles>)> {
-    let (generation, limits) = (setup.generation, setup.limits);
-    let mut end: HostEnd = match handover.take(Role::Lanes) {
-        Some(lanes) => {
-            let segment =
-                lane::Segment::open(lanes).context("cannot map the shared memory of the lanes")?;
-            lane::host(segment, generation, limits)
-        }
-        None => socket::host(generation, limits),
-    };
-    let connection = Connection::of_host(&end, outbox.clone());
-    let wake_pipe = handover.take(Role::WakePipe);
-    let wake_pipe = wake_pipe.and_then(|pipe| end.attach_wake_pipe(pipe.into()));
-    let memory = handover.take(Role::Memory);
-    // Without it, as under a limit of address space, the bytes of large buffers travel in frames.
-    let memory = memory.and_then(|file| HostMemory::open(&file, memory_limit).ok());
-    let files = memory.as_ref().map(|memory| memory.files().clone());
-    let connection = connection.receive_files(files.clone());
-    let session = Session::start(SessionOptions {
-        end,
-        memory,
-        wake_pipe,
-        generation,
-        limits,
-        stack_bytes: stack_bytes.saturating_sub(STACK_MARGIN),
-        nested_threads: setup.nested_threads,
-        debug: setup.debug,
-        hooks: Box::new(ProcessHooks::new(tightening)),
-    })?;
-    Ok((session, connection, files))
 }

@@ -20,7 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Uid, geteuid, pidfd_open};
 
 use crate::error::SpawnError;
-use crate::instance::Process;
+use crate::runner::Process;
 
 /// How long the server may take to report the exit status of a process after its exit.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(200);

@@ -1,22 +1,43 @@
-//! Threads of this crate. They block all signals, which belong to the program, and blocking work of
+//! Threads of this crate. They block the signals that belong to the program: all but those of faults,
+//! for which the program may have a handler, as Python's `faulthandler`. And blocking work of
 //! the supervisor runs on them: Tokio's pool for blocking work panics if the system refuses a thread,
 //! and the supervisor would end with that panic.
 
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tokio::sync::oneshot;
 
 /// What must be free where a thread starts, in bytes: more than the reserve of the Python module gives.
 const FREE_MIN: usize = 512 << 10;
 
-/// Starts a thread that blocks all signals.
+/// The signals that a fault of the thread itself raises.
+const FAULTS: [Signal; 7] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGABRT,
+    Signal::SIGTRAP,
+    Signal::SIGSYS,
+];
+
+/// Starts a thread that blocks all signals but those of faults.
 ///
 /// # Errors
 /// The system refuses a thread, or there is no memory; `work` is dropped.
 pub fn start_thread(
     name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    start_thread_with(name, None, work)
+}
+
+/// As [`start_thread`], with a stack of so many bytes.
+pub(crate) fn start_thread_with(
+    name: &str,
+    stack_bytes: Option<usize>,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     // Where a thread's stack is left of an earlier one, it can start without memory. Then the C library
@@ -26,8 +47,14 @@ pub fn start_thread(
         .map_err(|_| io::ErrorKind::OutOfMemory)?;
     drop(free);
     // The new thread inherits the mask; this one gets its own mask back at once.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    let mut blocked = SigSet::all();
+    FAULTS.into_iter().for_each(|signal| blocked.remove(signal));
+    let before = blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let builder = thread::Builder::new().name(name.to_owned());
+    let started = match stack_bytes {
+        Some(bytes) => builder.stack_size(bytes).spawn(work),
+        None => builder.spawn(work),
+    };
     before.thread_set_mask()?;
     started
 }

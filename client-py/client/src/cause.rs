@@ -18,6 +18,8 @@ pub enum Cause {
     ForbiddenCall,
     /// This process killed it.
     Killed(Kill),
+    /// This process left its thread behind, which it cannot kill: the session ran in this process.
+    Left(Kill),
     /// The program restarted it.
     Restart,
     /// The kernel ended it at a limit of its sandbox: which one, and what raises it.
@@ -75,6 +77,12 @@ impl Cause {
             Self::Killed(kill) => {
                 let (code, why) = kill.code_and_words();
                 (code, format!("killed: {why}"))
+            }
+            Self::Left(kill) => {
+                let (code, why) = kill.code_and_words();
+                let text =
+                    format!("given up: {why}; native code of it may still run on its thread");
+                (code, text)
             }
             Self::Restart => ("restart", "the program restarted it".to_owned()),
             Self::Limit(what) => ("limit", what.clone()),

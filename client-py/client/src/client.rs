@@ -127,7 +127,7 @@ impl Client {
     /// The process id of the host that serves.
     pub fn pid(&self) -> Option<u32> {
         let instance = self.shared.current.load_full()?;
-        instance.is_alive().then(|| instance.process.pid)
+        instance.is_alive().then(|| instance.runner.pid())
     }
 
     /// The sandbox mechanisms of the host that serves, or of the last one; empty without a policy.

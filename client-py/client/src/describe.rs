@@ -33,7 +33,7 @@ impl ExitReport {
             (None, None) => "is gone".to_owned(),
         };
         match &self.cause {
-            Cause::Killed(_) => format!("was {reason}"),
+            Cause::Killed(_) | Cause::Left(_) => format!("was {reason}"),
             Cause::Restart => format!("was ended: {reason}"),
             Cause::Limit(_) | Cause::OutOfMemory(_) | Cause::Unknown(_) => {
                 format!("{end}: {reason}")

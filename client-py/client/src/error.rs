@@ -110,6 +110,11 @@ pub enum SpawnError {
         last_message(report)
     )]
     Died { report: Box<ExitReport> },
+    /// The session would run in a process that was forked of one with such sessions.
+    #[error(
+        "it runs in the process that this one was forked from, isolated=False; load it with isolated=True here, or start processes by the method \"spawn\""
+    )]
+    ForkedLibrary,
     /// The host was not ready in time, and was killed.
     #[error("the host process was not ready within {} s and was killed; start_timeout= sets the limit", .0.as_secs_f64())]
     Timeout(Duration),

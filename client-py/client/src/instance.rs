@@ -1,9 +1,8 @@
-//! One process of an addon's host, shared by the supervisor and the threads that use it: its carrier,
+//! One run of an addon's host, shared by the supervisor and the threads that use it: its carrier,
 //! whether it serves, and how it ended.
 //!
 //! Upholds I-17.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -15,13 +14,13 @@ use hostd_protocol::control::ClientMessage;
 use hostd_protocol::ids::{Generation, LaneNumber};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::memory::{ClientMemory, PoolId};
-use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::watch;
 
 use crate::cache::Unsaved;
 use crate::cause::{Cause, Kill};
 use crate::fork::{self, PerProcess};
 use crate::report::Running;
+use crate::runner::Runner;
 use crate::wake_pipe::WakePipe;
 use crate::{ClientError, ExitReport, lock};
 
@@ -30,43 +29,6 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a call that ended with the host waits for the thread of the crashed call to name it.
 const LAST_CALL_TIMEOUT: Duration = Duration::from_millis(20);
-
-/// The descriptor of a host process, and why it was killed.
-#[derive(Debug)]
-pub(crate) struct Process {
-    pub(crate) pid: u32,
-    pub(crate) pidfd: OwnedFd,
-    killed: Mutex<Option<Kill>>,
-    epoch: u32,
-}
-
-impl Process {
-    pub(crate) fn new(pid: u32, pidfd: OwnedFd) -> Self {
-        Self {
-            pid,
-            pidfd,
-            killed: Mutex::new(None),
-            epoch: fork::epoch(),
-        }
-    }
-
-    /// Kills it; the first reason is the one that is reported.
-    pub(crate) fn kill(&self, reason: Kill) {
-        if self.epoch != fork::epoch() {
-            return;
-        }
-        let mut killed = lock(&self.killed);
-        if killed.is_none() {
-            *killed = Some(reason);
-            // It fails only if the process has ended.
-            let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
-        }
-    }
-
-    pub(crate) fn killed(&self) -> Option<Kill> {
-        lock(&self.killed).clone()
-    }
-}
 
 /// This process's ends of what it shares with a host.
 #[derive(Debug)]
@@ -78,11 +40,11 @@ pub(crate) struct Ends {
     pub(crate) memory: Option<ClientMemory>,
 }
 
-/// One process of an addon's host that serves or has served.
+/// One run of an addon's host that serves or has served: a generation.
 #[derive(Debug)]
 pub(crate) struct HostInstance {
     pub(crate) generation: Generation,
-    pub(crate) process: Arc<Process>,
+    pub(crate) runner: Runner,
     pub(crate) end: ClientEnd,
     /// Wakes an event loop of this process; none over the socket carrier.
     pub(crate) wake_pipe: Option<Arc<WakePipe>>,
@@ -122,7 +84,7 @@ struct LastCall {
 impl HostInstance {
     pub(crate) fn new(
         generation: Generation,
-        process: Arc<Process>,
+        runner: Runner,
         ends: Ends,
         limits: Limits,
         (applied, bounds): (Applied, Option<Bounds>),
@@ -130,7 +92,7 @@ impl HostInstance {
     ) -> Arc<Self> {
         let instance = Arc::new(Self {
             generation,
-            process,
+            runner,
             end: ends.end,
             wake_pipe: ends.wake_pipe.map(Arc::new),
             memory: ends.memory.map(Arc::new),
@@ -269,7 +231,7 @@ impl HostInstance {
             Some(report) => ExitReport::clone(&report),
             None => ExitReport {
                 generation: self.generation.0,
-                pid: self.process.pid,
+                pid: self.runner.pid(),
                 cause: Cause::Unknown(
                     "its control connection was lost, and its exit was not observed".to_owned(),
                 ),
@@ -304,11 +266,11 @@ impl HostInstance {
         last.export.clone()
     }
 
-    /// Kills it and refuses further conversations.
+    /// Kills it, or leaves its thread behind, and refuses further conversations.
     #[cold]
     pub(crate) fn kill(&self, reason: Kill) {
         self.retire();
-        self.process.kill(reason);
+        self.runner.kill(reason);
     }
 }
 

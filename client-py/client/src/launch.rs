@@ -25,8 +25,9 @@ use crate::attach::{self, Started};
 use crate::cache::{Entry, Unsaved};
 use crate::crash::CrashPage;
 use crate::error::SpawnError;
-use crate::instance::{Ends, Process};
+use crate::instance::Ends;
 use crate::options::{Carrier, HostConfig};
+use crate::runner::Process;
 use crate::scratch::{PlannedScratch, ScratchFolder};
 use crate::wake_pipe::WakePipe;
 
@@ -42,13 +43,15 @@ pub(crate) struct Launched {
     pub(crate) unsaved: Option<Unsaved>,
 }
 
-/// Spawns a host, or has the server at `options.address` spawn one.
-pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Launched, SpawnError> {
+/// Makes what this process shares with a host, and the descriptors to hand over.
+pub(crate) fn shared(
+    options: &HostConfig,
+    generation: Generation,
+) -> Result<(Ends, Handover), SpawnError> {
     let (end, lanes) = match segment(options, Segment::create)? {
         Some((segment, fd)) => (lane::client(segment, generation, options.limits), Some(fd)),
         None => (socket::client(generation, options.limits), None),
     };
-    let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
     // Without the pipe, a thread receives the requests for turns.
     let word = end.pipe_word();
     let (wake_pipe, pipe_fd) = word.and_then(|word| WakePipe::new(word).ok()).unzip();
@@ -61,9 +64,21 @@ pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Lau
     let (memory, memory_fd) = shared.flatten().unzip();
     let mut handover = Handover::default();
     handover.add(Role::Lanes, lanes);
-    handover.add(Role::CrashPage, crash_fd);
     handover.add(Role::WakePipe, pipe_fd);
     handover.add(Role::Memory, memory_fd);
+    let ends = Ends {
+        end,
+        wake_pipe,
+        memory,
+    };
+    Ok((ends, handover))
+}
+
+/// Spawns a host, or has the server at `options.address` spawn one.
+pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Launched, SpawnError> {
+    let (ends, mut handover) = shared(options, generation)?;
+    let (crash_page, crash_fd) = CrashPage::create().ok().unzip();
+    handover.add(Role::CrashPage, crash_fd);
     let confinement = options.confinement.as_ref();
     let has_scratch = confinement.is_some_and(|confinement| confinement.scratch_is_temporary);
     let planned = has_scratch.then(PlannedScratch::new);
@@ -77,11 +92,7 @@ pub(crate) fn launch(options: &HostConfig, generation: Generation) -> Result<Lau
     };
     Ok(Launched {
         started,
-        ends: Ends {
-            end,
-            wake_pipe,
-            memory,
-        },
+        ends,
         crash_page,
         scratch,
         unsaved,
@@ -94,13 +105,7 @@ fn spawn(
     planned: Option<&PlannedScratch>,
 ) -> Result<(Started, Option<ScratchFolder>, Option<Unsaved>), SpawnError> {
     let system = |what| move |source| SpawnError::System { what, source };
-    let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
-    socket::enlarge_send_buffer(&control);
-    socket::enlarge_send_buffer(&theirs);
-    // The host finds it there when it starts.
-    handover
-        .send(&control)
-        .map_err(system("cannot pass descriptors to napi-hostd"))?;
+    let (control, theirs) = control_pair(handover)?;
     let mut command = Command::new(&options.binary);
     command.args(["--session", "--parent", &std::process::id().to_string()]);
     if let Some(env) = &options.env {
@@ -148,6 +153,18 @@ fn spawn(
             Err(error)
         }
     }
+}
+
+/// Makes a control connection, whose other end finds the handover there when it begins to read.
+pub(crate) fn control_pair(handover: Handover) -> Result<(UnixStream, UnixStream), SpawnError> {
+    let system = |what| move |source| SpawnError::System { what, source };
+    let (control, theirs) = UnixStream::pair().map_err(system("cannot create a socket pair"))?;
+    socket::enlarge_send_buffer(&control);
+    socket::enlarge_send_buffer(&theirs);
+    handover
+        .send(&control)
+        .map_err(system("cannot pass descriptors to napi-hostd"))?;
+    Ok((control, theirs))
 }
 
 /// The shared-memory segment, unless frames go over the socket.

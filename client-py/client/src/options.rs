@@ -12,6 +12,7 @@ use hostd_protocol::control::LogLevel;
 use hostd_protocol::limits::Limits;
 
 use crate::events::{HostEvents, SpawnThread};
+use crate::in_process::SessionLibrary;
 use crate::poller::Attention;
 use crate::{ClientError, Conversation, background};
 
@@ -19,6 +20,8 @@ use crate::{ClientError, Conversation, background};
 pub struct HostConfig {
     /// The `napi-hostd` executable.
     pub binary: PathBuf,
+    /// Runs the sessions in this process, if that is wanted: then neither `binary` nor `address` is used.
+    pub library: Option<Arc<dyn SessionLibrary>>,
     /// The socket of `napi-hostd serve`, if that is to start the process.
     pub address: Option<PathBuf>,
     /// The addon's file, for messages and the cache; [`Self::on_start`] loads it.
@@ -67,6 +70,7 @@ impl HostConfig {
             .into_owned();
         Self {
             binary,
+            library: None,
             address: None,
             addon,
             label,

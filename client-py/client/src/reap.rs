@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use rustix::process::{Resource, WaitId, WaitIdOptions, getrlimit, waitid};
 use wait4::try_wait4_pid;
 
-use crate::instance::Process;
+use crate::runner::Process;
 
 /// How many bytes a process may use between fork and exec beyond those of its parent.
 const FORK_OVERHEAD_BYTES: u64 = 1 << 20;

@@ -46,6 +46,8 @@ pub struct ExitReport {
     pub usage: Option<Usage>,
     /// Whether it was told to end and confirmed that it does.
     pub expected: bool,
+    /// Whether it ran in this process, on a thread.
+    pub in_process: bool,
     pub(crate) running: Running,
 }
 

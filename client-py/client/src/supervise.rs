@@ -26,6 +26,7 @@ use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
 use crate::fork::PerProcess;
+use crate::in_process;
 use crate::instance::{Ends, HostInstance};
 use crate::launch::{self, Launched};
 use crate::memory;
@@ -34,6 +35,7 @@ use crate::output::OutputReader;
 use crate::poller;
 use crate::posix_session;
 use crate::reap::StartRecord;
+use crate::runner::Runner;
 use crate::scratch::ScratchFolder;
 use crate::watchdog;
 use crate::watched::{DRAIN_TIMEOUT, WatchedProcess};
@@ -70,7 +72,12 @@ pub(crate) fn start(
         Some(runtime) => Ok(runtime.clone()),
         None => Ok::<_, SpawnError>(supervisor.insert(begin()?).clone()),
     })?;
-    runtime.spawn(supervise(options, budget, generation, started));
+    match options.library.clone() {
+        Some(library) => {
+            runtime.spawn(in_process::supervise(options, library, generation, started))
+        }
+        None => runtime.spawn(supervise(options, budget, generation, started)),
+    };
     Ok(())
 }
 
@@ -140,15 +147,7 @@ async fn supervise(
         stdout: output(process.stdout, OutputStream::Stdout),
         stderr: output(process.stderr, OutputStream::Stderr),
     };
-    let setup = Setup {
-        generation,
-        limits: options.limits,
-        label: options.label.clone(),
-        log: options.log,
-        nested_threads: options.nested_threads,
-        debug: options.debug,
-        confinement,
-    };
+    let setup = setup(&options, generation, confinement);
     let greeted = greet(process.control, &options, setup, host.process.pid);
     let refused = match timeout(options.start_timeout, greeted).await {
         Ok(Ok((stream, applied, bounds, shares_memory))) => {
@@ -186,6 +185,23 @@ async fn supervise(
     let _ = started.send(Err(refused));
 }
 
+/// The settings of a session.
+pub(crate) fn setup(
+    options: &HostConfig,
+    generation: Generation,
+    confinement: Option<Box<Confinement>>,
+) -> Setup {
+    Setup {
+        generation,
+        limits: options.limits,
+        label: options.label.clone(),
+        log: options.log,
+        nested_threads: options.nested_threads,
+        debug: options.debug,
+        confinement,
+    }
+}
+
 /// Waits for the exit of a host that has closed its control connection. Returns whether it came in
 /// time.
 async fn exits_after_disconnection(host: &WatchedProcess) -> bool {
@@ -209,7 +225,7 @@ fn confinement(options: &HostConfig, scratch: Option<&ScratchFolder>) -> Option<
 }
 
 /// Shakes hands with the host and waits until it is ready.
-async fn greet(
+pub(crate) async fn greet(
     control: std::os::unix::net::UnixStream,
     options: &HostConfig,
     setup: Setup,
@@ -282,7 +298,7 @@ async fn serve(
     let connection = Connection::of_client(&ends.end, outbox.clone());
     let instance = HostInstance::new(
         host.generation,
-        process,
+        Runner::Process(process),
         ends,
         options.limits,
         (mem::take(&mut host.applied), host.bounds),
@@ -376,7 +392,7 @@ async fn serve(
 
 /// Frees what an ended host has used of the memory for large buffers. What is left ends with the last
 /// buffer that is in use.
-fn free_memory(memory: Arc<ClientMemory>) {
+pub(crate) fn free_memory(memory: Arc<ClientMemory>) {
     match memory.used_bytes() {
         0 => {}
         1..=FREED_INLINE_MAX => memory.host_has_ended(),
@@ -403,7 +419,7 @@ async fn lost_connection(
 }
 
 /// Waits until the host was told to end and its grace period is over.
-async fn grace_expired(instance: &HostInstance) {
+pub(crate) async fn grace_expired(instance: &HostInstance) {
     let mut shutdown = instance.shutdown.subscribe();
     loop {
         let deadline = *shutdown.borrow_and_update();

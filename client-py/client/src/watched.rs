@@ -21,11 +21,11 @@ use crate::background;
 use crate::cache::Unsaved;
 use crate::classify::Evidence;
 use crate::crash::{self, CrashPage, Findings};
-use crate::instance::Process;
 use crate::memory::KernelMemory;
 use crate::output::OutputReader;
 use crate::reap::{ReapOutcome, StartRecord};
 use crate::report::{ExitReport, Usage};
+use crate::runner::Process;
 use crate::scratch::ScratchFolder;
 
 /// How long sockets and pipes of a host are read after its exit.

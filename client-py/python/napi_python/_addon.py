@@ -48,22 +48,32 @@ def _label(name: str | None, path: pathlib.Path) -> str:
     return _text.name(name or stem or "addon")
 
 
-def _require_isolated(isolated: bool) -> None:  # noqa: FBT001
-    if not isolated:
-        text = (
-            "isolated=False (the same engine in this process) is not implemented; leave it out to "
-            "run the addon in its own process"
-        )
-        raise NotImplementedError(text)
+def _library() -> str:
+    """Returns the path of the library that runs addons in this process."""
+    return str(pathlib.Path(__file__).with_name("_bin") / "libhostd_library.so")
+
+
+def _check_in_process(thread: str, **given: object) -> None:
+    """Refuses options that need a process of its own; `given` are those that were set, or None."""
+    for name, value in given.items():
+        if value is not None:
+            text = (
+                f"{name}={value!r} needs a process of its own, and isolated=False runs the addon in "
+                f"this one: leave out {name}=, or isolated=False"
+            )
+            raise ValueError(text)
+    if thread != "own":
+        raise ValueError(f"thread must be 'own', got {thread!r}")
 
 
 def load_addon(  # noqa: PLR0913 - all but the path are options
     path: str | os.PathLike[str],
     *,
     isolated: bool = True,
-    sandbox: Literal["default", "strict", "none"] | Sandbox = "default",
+    thread: Literal["own"] = "own",
+    sandbox: Literal["default", "strict", "none"] | Sandbox | None = None,
     remote: Literal["public", "exposed"] | None = None,
-    restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
+    restart: Literal["on-crash", "never"] | RestartPolicy | None = None,
     name: str | None = None,
     env: Mapping[str, str] | None = None,
     address: str | os.PathLike[str] | None = None,
@@ -76,20 +86,25 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     on_start: Callable[[_native.Addon], object] | None = None,
     debug: bool = False,
 ) -> _native.Addon:
-    """Loads a Node-API addon in a process of its own and returns its exports.
+    """Loads a Node-API addon, in a process of its own, and returns its exports.
 
     Args:
         path: The `.node` file.
-        isolated: Must be True; running the addon in this process is not implemented.
+        isolated: Whether the addon gets a process of its own. False runs it in this process, for
+            addons that are trusted: a crash of it ends the program. Then `restart`, `env`,
+            `address` and any `sandbox` but "none" cannot be given. See docs/modes.md.
+        thread: With isolated=False, where its JavaScript and its functions run: on a thread of
+            their own ("own"), which any thread of the program may call.
         sandbox: What the addon may do: "default" (its own package and a folder of its own; no
             network, no other processes), "strict" (the same, and other files and processes do not
-            exist for it), "none" (everything this user may), or a `Sandbox` with options. See
-            docs/sandbox.md.
+            exist for it), "none" (everything this user may), or a `Sandbox` with options. None is
+            "default", or "none" with isolated=False. See docs/sandbox.md.
         remote: Which other Python objects the addon can access. "public" (the default with
             sandbox="none"): instances of classes written in Python, by their public names.
             "exposed" (the default otherwise): only what `expose` and `by_ref` show.
-        restart: Whether the call after a crash starts a new process ("on-crash") or raises
-            `AddonCrashed` again ("never"); a `RestartPolicy` limits the number of crashes.
+        restart: Whether the call after a crash starts a new process ("on-crash", which None
+            means) or raises `AddonCrashed` again ("never"); a `RestartPolicy` limits the number of
+            crashes.
         name: The addon's name in messages and in the logger `napi_python.addon.<name>`.
         env: The environment of the process, a dict of `str`. By default it is this process'
             environment, with a sandbox only its language, time zone and numbers of threads.
@@ -121,12 +136,13 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         ValueError: An option has an invalid value, or cannot be combined with another.
 
     """
-    _require_isolated(isolated)
     file = _addon_file(path)
     return open_addon(
         file,
         None,
         _label(name, file),
+        isolated=isolated,
+        thread=thread,
         sandbox=sandbox,
         remote=remote,
         restart=restart,
@@ -148,9 +164,11 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
     module: tuple[str | None, str] | None,
     label: str,
     *,
-    sandbox: Literal["default", "strict", "none"] | Sandbox = "default",
+    isolated: bool = True,
+    thread: Literal["own"] = "own",
+    sandbox: Literal["default", "strict", "none"] | Sandbox | None = None,
     remote: Literal["public", "exposed"] | None = None,
-    restart: Literal["on-crash", "never"] | RestartPolicy = "on-crash",
+    restart: Literal["on-crash", "never"] | RestartPolicy | None = None,
     env: Mapping[str, str] | None = None,
     address: str | os.PathLike[str] | None = None,
     carrier: Literal["auto", "lanes", "socket"] = "auto",
@@ -163,10 +181,18 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
     debug: bool = False,
 ) -> _native.Addon:
     """Starts a host that loads the addon `path`, or the module of a name and a folder."""
-    confined = _sandbox.parse(sandbox)
+    if not isolated:
+        confining = None if sandbox == "none" else sandbox
+        _check_in_process(thread, sandbox=confining, restart=restart, env=env, address=address)
+        sandbox, restart = "none", "never"
+    elif thread != "own":
+        raise ValueError(f"thread={thread!r} needs isolated=False")
+    confined = _sandbox.parse("default" if sandbox is None else sandbox)
     if remote not in (None, "public", "exposed"):
         raise ValueError(f"remote must be 'public' or 'exposed', got {remote!r}")
-    numbers, policy = native(restart)
+    numbers, policy = native("on-crash" if restart is None else restart)
+    if not isolated:
+        policy = "it ran in this process; host(addon).restart() starts it anew"
     if carrier not in ("auto", "lanes", "socket"):
         raise ValueError(f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}")
     if not start_timeout > 0:
@@ -191,7 +217,8 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         str(path),
         module=module,
         label=label,
-        binary=_host_binary() if address is None else str(_socket(address)),
+        binary=_binary(isolated, address),
+        library=None if isolated else _library(),
         public=remote == "public" or (remote is None and confined is None),
         restart=numbers,
         policy=policy,
@@ -207,6 +234,13 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         on_start=on_start,
         sandbox=confined,
     )
+
+
+def _binary(isolated: bool, address: str | os.PathLike[str] | None) -> str:  # noqa: FBT001
+    """Returns the path of what starts the process, for messages too."""
+    if not isolated:
+        return _library()
+    return _host_binary() if address is None else str(_socket(address))
 
 
 def _socket(address: str | os.PathLike[str]) -> pathlib.Path:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 class HostOptions(TypedDict, total=False):
     """The options of `require` and `open_host`: those of `load_addon`, which describes them."""
 
-    sandbox: Literal["default", "strict", "none"] | Sandbox
+    isolated: bool
+    thread: Literal["own"]
+    sandbox: Literal["default", "strict", "none"] | Sandbox | None
     remote: Literal["public", "exposed"] | None
-    restart: Literal["on-crash", "never"] | RestartPolicy
+    restart: Literal["on-crash", "never"] | RestartPolicy | None
     env: Mapping[str, str] | None
     address: str | os.PathLike[str] | None
     carrier: Literal["auto", "lanes", "socket"]

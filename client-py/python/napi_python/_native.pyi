@@ -385,6 +385,7 @@ def _open(
     module: tuple[str | None, str] | None,
     label: str,
     binary: str,
+    library: str | None,
     public: bool,
     restart: tuple[int, float, float],
     policy: str,

@@ -185,6 +185,14 @@ impl HostWaker {
         }
     }
 
+    /// Whether [`Self::disconnect`] was called. Cheap.
+    pub fn is_disconnected(&self) -> bool {
+        match self {
+            Self::Lanes(_, gone) => gone.load(Ordering::Relaxed),
+            Self::Queues(queues) => queues.is_gone(),
+        }
+    }
+
     /// The client is gone: every wait of the JS thread ends with `Disconnected`.
     pub fn disconnect(&self) {
         match self {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use hostd_engine::{FinalizerToken, Invocation, JsResult, Key, RemoteHooks, Runtime, Value};
 use hostd_napi::{HostHooks, Origin};
 use hostd_protocol::calls;
+use hostd_protocol::error::ProtocolError;
 use hostd_protocol::parts::{Arguments, Put};
 use hostd_protocol::value::ClientKind;
 
@@ -27,6 +28,8 @@ impl HostHooks for Hooks {
         if let Some(session) = Session::current() {
             tracing::warn!(target: "napi_hostd", code, "the addon ended the process");
             session.hooks.exit(code);
+            // Where the process goes on, the session ends instead.
+            session.lose(ProtocolError::Disconnected);
         }
     }
 
@@ -71,7 +74,7 @@ pub(super) fn install(session: &Rc<Session>) {
     let served = Rc::downgrade(session);
     session.rt.set_interrupt_hook(Some(Rc::new(move || {
         let session = served.upgrade();
-        session.is_some_and(|session| session.is_cancelled() || session.is_lost())
+        session.is_some_and(|session| session.is_cancelled() || session.is_ending())
     })));
 }
 

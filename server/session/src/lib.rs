@@ -139,6 +139,11 @@ impl Session {
         self.lost.borrow().is_some()
     }
 
+    /// Whether JavaScript that runs is to stop because the session ends. Cheap.
+    fn is_ending(&self) -> bool {
+        self.is_lost() || self.turn_requests.is_disconnected()
+    }
+
     fn lose(&self, error: ProtocolError) {
         self.lost.borrow_mut().get_or_insert(error);
     }

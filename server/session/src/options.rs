@@ -37,7 +37,8 @@ pub struct SessionOptions {
 ///
 /// The defaults are those of a process without a sandbox and without a record of crashes.
 pub trait SessionHooks: fmt::Debug {
-    /// The addon asked for the end of the process, as by `process.exit`.
+    /// The addon asked for the end of the process, as by `process.exit`. If this returns, the session
+    /// ends instead.
     fn exit(&self, code: i32);
 
     /// The addon is loaded: what remains of the confinement is applied here. Called once.

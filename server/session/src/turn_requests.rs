@@ -62,6 +62,10 @@ impl TurnRequests {
         self.is_closing.load(Ordering::Acquire)
     }
 
+    pub(crate) fn is_disconnected(&self) -> bool {
+        self.waker.is_disconnected()
+    }
+
     pub(crate) fn set_over(&self) {
         self.is_over.store(true, Ordering::Release);
     }
@@ -80,6 +84,12 @@ impl Closer {
     pub fn close(&self) {
         self.0.is_closing.store(true, Ordering::Release);
         self.0.waker.wake();
+    }
+
+    /// The client is gone: the session ends as soon as the JS thread waits, and JavaScript that runs
+    /// stops.
+    pub fn disconnect(&self) {
+        self.0.waker.disconnect();
     }
 
     /// Whether the session has ended in order.

@@ -8,5 +8,3 @@ mod exports;
 mod layout;
 #[cfg(test)]
 mod life;
-#[cfg(test)]
-mod logs;

@@ -1,5 +1,4 @@
-//! Sends the log of the host to the client, by a `tracing` layer that never blocks. `process` installs
-//! it.
+//! Sends the log of the host to the client, by a `tracing` layer that never blocks.
 //!
 //! Lines are queued in the bounded outbox of the control thread. What does not fit is counted, and the
 //! next line that fits names the count. Nothing here prints: stdout and stderr are the addon's.
@@ -11,6 +10,7 @@ use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::{HostMessage, LogLevel, Setup};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -64,6 +64,16 @@ impl<F> fmt::Debug for LogLayer<F> {
 
 /// Sends the log of this process to the client, at the level that the client requested.
 pub fn install(setup: &Setup, outbox: &Outbox) {
+    // This fails only if a test has set a subscriber.
+    let _ = tracing::subscriber::set_global_default(subscriber(setup, outbox));
+}
+
+/// As [`install`], the log of this thread, until the result is dropped.
+pub fn install_on_thread(setup: &Setup, outbox: &Outbox) -> DefaultGuard {
+    tracing::subscriber::set_default(subscriber(setup, outbox))
+}
+
+fn subscriber(setup: &Setup, outbox: &Outbox) -> impl Subscriber + Send + Sync + 'static {
     let wanted = LEVELS.iter().find(|(_, requested)| *requested == setup.log);
     let wanted = wanted.map_or(LevelFilter::OFF, |(level, _)| (*level).into());
     let outbox = outbox.clone();
@@ -75,9 +85,7 @@ pub fn install(setup: &Setup, outbox: &Outbox) {
             message: line.message,
         })
     });
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(wanted));
-    // This fails only if a test has set a subscriber.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    tracing_subscriber::registry().with(layer.with_filter(wanted))
 }
 
 impl<S, F> Layer<S> for LogLayer<F>

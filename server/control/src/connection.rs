@@ -1,5 +1,5 @@
-//! The control connection of a session: a thread that passes messages to and from the client, and
-//! kills this process when the client is gone, even if the JS thread is busy. `process` starts it.
+//! The thread of a control connection, which passes messages to and from the client, and tells when
+//! the client is gone, even if the JS thread is busy.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,9 +12,6 @@ use hostd_protocol::control::{ClientMessage, HostMessage};
 use hostd_protocol::error::{ProtocolError, Result as Carried};
 use hostd_protocol::memory_files::MemoryFiles;
 use hostd_session::Closer;
-use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
-use rustix::process::{PidfdFlags, getppid, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -27,17 +24,18 @@ pub struct Running {
 
 impl Running {
     /// Starts the thread: `connection` sends the messages of `outbox`, and `files` receives the memory
-    /// files of the client. `client` is the result of [`client`].
+    /// files of the client. `client` is a pidfd of the client that is watched as well. `lost` is called
+    /// on that thread if the client is gone before the session has ended.
     ///
     /// # Errors
     /// The system has no thread or no descriptor left.
     pub fn start(
         outbox: Outbox,
         stream: UnixStream,
-        connection: Connection,
+        (connection, files): (Connection, Option<MemoryFiles>),
         client: Option<OwnedFd>,
-        files: Option<MemoryFiles>,
         closer: Closer,
+        lost: impl FnOnce() + Send + 'static,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -49,11 +47,18 @@ impl Running {
                 // It has an error or none, either of which means that the client is gone.
                 let _ = runtime.block_on(serve(stream, connection, (client, files), &closer));
                 if !closer.is_over() {
-                    kill_this_process();
+                    lost();
                 }
             })
             .context("cannot start the control thread")?;
         Ok(Self { outbox, thread })
+    }
+
+    /// Ends the connection without a word, which the client takes for the end of a session that failed.
+    pub fn end(self) {
+        self.outbox.close();
+        // A panic of the thread has ended the connection too.
+        let _ = self.thread.join();
     }
 
     /// Tells the client that everything was torn down in order, and waits until that is sent.
@@ -62,9 +67,7 @@ impl Running {
     /// The message cannot be made.
     pub fn send_goodbye(self) -> anyhow::Result<()> {
         self.outbox.send(&HostMessage::Goodbye)?;
-        self.outbox.close();
-        // After a panic of the thread, the client takes the exit for a crash.
-        let _ = self.thread.join();
+        self.end();
         Ok(())
     }
 }
@@ -78,7 +81,7 @@ async fn serve(
     let client = client.and_then(|client| {
         let watched = watch(client);
         if let Err(error) = &watched {
-            warn_of_unwatched(error);
+            tracing::warn!(target: "napi_hostd", %error, "cannot poll the client's process for its end");
         }
         watched.ok()
     });
@@ -114,33 +117,6 @@ async fn serve(
     }
 }
 
-/// A pidfd of the client, if a server started this process: then the kernel does not kill this process
-/// with the client, and a child that the client forked may hold the connection open.
-///
-/// To be called before the confinement, which forbids it.
-///
-/// # Errors
-/// The client is gone.
-pub fn client(stream: &UnixStream) -> Result<Option<OwnedFd>, ProtocolError> {
-    let watched = socket_peercred(stream).and_then(|peer| {
-        let is_parent = getppid() == Some(peer.pid);
-        let open = || pidfd_open(peer.pid, PidfdFlags::empty());
-        (!is_parent).then(open).transpose()
-    });
-    match watched {
-        Ok(process) => Ok(process),
-        Err(Errno::SRCH) => Err(ProtocolError::Disconnected),
-        Err(error) => {
-            warn_of_unwatched(&error.into());
-            Ok(None)
-        }
-    }
-}
-
-fn warn_of_unwatched(error: &io::Error) {
-    tracing::warn!(target: "napi_hostd", %error, "cannot poll the client's process for its end");
-}
-
 /// Polls a descriptor for as long as it is owned by the result.
 #[expect(
     deprecated,
@@ -148,11 +124,4 @@ fn warn_of_unwatched(error: &io::Error) {
 )]
 fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(process, Interest::READABLE)
-}
-
-/// Ends this process because the client is gone: no code of the addon may run any more.
-fn kill_this_process() {
-    let this = rustix::process::getpid();
-    // A process may always signal itself.
-    let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use napi_hostd::logs::{Line, LogLayer};
+use hostd_control::logs::{Line, LogLayer};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// Bytes of a line; the rest is cut.
