@@ -1,11 +1,15 @@
 //! The state of an addon's background work: turns of the host's event loop, notices, releases. It has
 //! no pointer to the addon; `worker` does the work.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use hostd_client::lock;
 use hostd_protocol::ids::Generation;
+use pyo3::prelude::*;
 
 use crate::flood::Meter;
 use crate::jobs::Job;
@@ -22,6 +26,10 @@ const TURN_REFUND_MAX: Duration = Duration::from_micros(200);
 pub(crate) struct Background {
     pub(crate) turns: Turns,
     pub(crate) queue: Arc<WorkerQueue>,
+    /// The thread that does the jobs of the worker in its turns; none if the worker does them.
+    pub(crate) owner: Option<ThreadId>,
+    /// Python functions that are to be called on that thread.
+    pub(crate) deferred: Mutex<VecDeque<Py<PyAny>>>,
     /// The length of the current generation's release queue.
     pub(crate) releases: AtomicUsize,
     /// The worker checks the releases soon, without being woken.
@@ -39,11 +47,13 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    pub(crate) fn new(unsolicited_cpu: f64) -> Self {
+    pub(crate) fn new(unsolicited_cpu: f64, owner: Option<ThreadId>) -> Self {
         let queue = Arc::<WorkerQueue>::default();
         Self {
-            turns: Turns::new(Arc::clone(&queue)),
+            turns: Turns::new(Arc::clone(&queue), owner.is_none()),
             queue,
+            owner,
+            deferred: Mutex::default(),
             releases: AtomicUsize::new(0),
             is_awake: AtomicBool::new(false),
             preload: PreloadNotices::default(),
@@ -58,6 +68,22 @@ impl Background {
     /// Counts bytes of output that were dropped.
     pub(crate) fn add_dropped(&self, bytes: u64) {
         self.dropped.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether another thread than this one does the jobs.
+    pub(crate) fn is_owned_elsewhere(&self) -> bool {
+        self.owner
+            .is_some_and(|owner| owner != thread::current().id())
+    }
+
+    /// Has a function called on the thread that does the jobs, if that is a thread of the program.
+    pub(crate) fn defer(&self, function: &Bound<'_, PyAny>) -> bool {
+        if self.owner.is_none() {
+            return false;
+        }
+        lock(&self.deferred).push_back(function.clone().unbind());
+        self.turns.request_turn();
+        true
     }
 
     /// Ends the worker soon, and the loop's ownership of the turns.

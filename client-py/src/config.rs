@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use hostd_protocol::limits::Limits;
@@ -44,6 +45,8 @@ pub(crate) struct AddonConfig {
     pub(crate) sandbox: Option<Py<PyAny>>,
     /// The paths of the addon's own package, which a sandboxed host may read.
     pub(crate) package: Vec<PathBuf>,
+    /// The thread on which the session runs, if that is the one that loads the addon.
+    pub(crate) owner: Option<ThreadId>,
     /// The share of one CPU that a host may take from this process by unsolicited messages.
     pub(crate) unsolicited_cpu: f64,
 }

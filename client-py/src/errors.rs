@@ -425,6 +425,10 @@ pub(crate) fn client(label: &str, error: ClientError) -> PyErr {
         ClientError::Remote(error) => remote(error, None),
         ClientError::HostDied(report) => crashed(label, &report, After::Start, false),
         ClientError::Closed => closed(label),
+        ClientError::WrongThread => raise(
+            "WrongThreadError",
+            &format!("{label}: {}", ClientError::WrongThread),
+        ),
         ClientError::Spawn(error) if matches!(*error, SpawnError::Sandbox { .. }) => {
             unavailable(label, *error)
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use hostd_client::lock;
+use hostd_client::{ClientError, lock};
 use hostd_protocol::calls;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,6 +12,7 @@ use pyo3::types::PyDict;
 
 use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
 use crate::call::call;
+use crate::errors;
 use crate::exchange::Request;
 use crate::fallible::{self, Facts};
 use crate::generation::{End, LentObject};
@@ -77,6 +78,7 @@ impl LoadedAddon {
     /// Ends the process and starts a new one.
     pub(crate) fn restart(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let client = self.client()?;
+        self.check_thread()?;
         if let Some(report) = py.detach(|| client.restart()) {
             self.finalize_generation(&report);
         }
@@ -84,9 +86,12 @@ impl LoadedAddon {
     }
 
     /// Ends the process for good.
-    pub(crate) fn close(&self, py: Python<'_>) {
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.is_closed() {
+            self.check_thread()?;
+        }
         if self.closed.swap(true, Ordering::AcqRel) {
-            return;
+            return Ok(());
         }
         if let Some(client) = self.client.get() {
             let (grace, drain) = if client.is_to_report() {
@@ -101,6 +106,15 @@ impl LoadedAddon {
             self.end_generation(&generation, End::Closed);
         }
         self.background.stop();
+        Ok(())
+    }
+
+    /// Refuses another thread than that of the session, if that is one of the program.
+    fn check_thread(&self) -> PyResult<()> {
+        if self.background.is_owned_elsewhere() {
+            return Err(errors::client(self.label(), ClientError::WrongThread));
+        }
+        Ok(())
     }
 }
 

@@ -108,7 +108,7 @@ fn _open<'py>(
     module: Option<(Option<String>, String)>,
     label: String,
     binary: PathBuf,
-    library: Option<PathBuf>,
+    library: Option<(PathBuf, bool)>,
     public: bool,
     restart: (u32, f64, f64),
     policy: String,
@@ -125,6 +125,7 @@ fn _open<'py>(
     sandbox: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, Addon>> {
     let is_module = module.is_some();
+    let is_caller = library.as_ref().is_some_and(|(_, is_caller)| *is_caller);
     // As Node does. In a sandbox the links to the file need not exist.
     let path = if sandbox.is_some() {
         path.canonicalize().unwrap_or(path)
@@ -164,6 +165,7 @@ fn _open<'py>(
         nested_threads,
         sandbox: sandbox.as_ref().map(|sandbox| sandbox.clone().unbind()),
         package: package.clone(),
+        owner: is_caller.then(|| std::thread::current().id()),
         unsolicited_cpu,
     });
     let object = Addon {
@@ -180,12 +182,13 @@ fn _open<'py>(
         .map(|sandbox| confinement(&sandbox, &package))
         .transpose()?;
     let library = library
-        .map(|file| {
+        .map(|(file, _)| {
             py.detach(|| library::load(&file))
                 .map_err(|reason| errors::no_library(&label, &file, &reason))
         })
         .transpose()?;
     let mut options = HostConfig::new(binary, path, events);
+    options.caller = addon.config.owner;
     options.library = library.map(|library| library as Arc<dyn SessionLibrary>);
     options.label = label;
     options.env = env;
@@ -212,7 +215,8 @@ fn _open<'py>(
     addon.connect(options, object.as_any())?;
     lifecycle::register(&addon);
     if let Err(error) = addon.running(py) {
-        addon.close(py);
+        // It is this thread that loads it.
+        addon.close(py)?;
         return Err(error);
     }
     addon.set_opened();

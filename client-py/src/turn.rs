@@ -5,14 +5,18 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostd_client::lock;
 use hostd_protocol::calls;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::addon::LoadedAddon;
+use crate::call::{call, unraisable};
 use crate::exchange::Request;
 use crate::flood;
 use crate::generation::HostGeneration;
+use crate::jobs::Job;
+use crate::notices;
 use crate::output;
 use crate::settlements;
 use crate::turns::TurnCondition;
@@ -43,6 +47,7 @@ pub(crate) fn give(
     condition: TurnCondition,
 ) -> PyResult<()> {
     addon.background.turns.begin();
+    do_jobs_of_owner(addon, py);
     let current = || addon.current().filter(|current| addon.is_current(current));
     let generation = current().or_else(|| {
         addon.background.preload.request_turn();
@@ -56,6 +61,37 @@ pub(crate) fn give(
         addon.background.turns.request_turn();
     }
     Ok(())
+}
+
+/// Does what the worker would do, where the session runs on this thread.
+fn do_jobs_of_owner(addon: &Arc<LoadedAddon>, py: Python<'_>) {
+    let background = &addon.background;
+    if background.owner.is_none() || background.is_owned_elsewhere() {
+        return;
+    }
+    while let Some(job) = background.queue.pop() {
+        let done = match job {
+            Job::Died(report) => {
+                addon.finalize_generation(&report);
+                Ok(())
+            }
+            Job::Notice(header, body) => notices::read(py, addon, header, &body),
+            // This is one.
+            Job::Turn => Ok(()),
+        };
+        if let Err(error) = done {
+            output::trouble(py, addon.label(), error);
+        }
+    }
+    loop {
+        let next = lock(&background.deferred).pop_front();
+        let Some(function) = next else {
+            return;
+        };
+        if let Err(error) = call(function.bind(py), ()) {
+            unraisable(py, error);
+        }
+    }
 }
 
 /// Takes a turn. Returns whether more is left. If the JS thread was running something, the host

@@ -56,13 +56,22 @@ impl Worker {
             return None;
         }
         let next_flush = self.flush_if_due();
+        let next_run = self.check_session();
         let next_check = self.check_turns();
-        [next_flush, next_check].into_iter().flatten().min()
+        [next_flush, next_run, next_check]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Sends the queued releases if there are many, or have been for a while. Returns when to do that.
     fn flush_if_due(&self) -> Option<Instant> {
         let background = &*self.background;
+        if background.is_owned_elsewhere() {
+            // The next frame carries them.
+            background.is_awake.store(false, Ordering::Release);
+            return None;
+        }
         let count = background.releases.load(Ordering::Acquire);
         if count > 0 {
             let now = Instant::now();
@@ -81,6 +90,18 @@ impl Worker {
         None
     }
 
+    /// Requests a turn for a session that runs on a thread of the program, if it has something to do.
+    /// Returns when it will have.
+    fn check_session(&self) -> Option<Instant> {
+        self.background.owner?;
+        let addon = self.addon.upgrade()?;
+        let (is_due, next) = addon.client.get()?.take_due();
+        if is_due {
+            self.background.turns.request_turn();
+        }
+        next
+    }
+
     /// Checks that a due turn is taken, if it is time to. Returns when that is the next time.
     fn check_turns(&self) -> Option<Instant> {
         let turns = &self.background.turns;
@@ -93,6 +114,12 @@ impl Worker {
     /// Does the queued jobs, unless another thread does. Returns false when the interpreter ends.
     pub(crate) fn work(&self) -> bool {
         let (background, queue) = (&*self.background, &self.background.queue);
+        if background.is_owned_elsewhere() {
+            if queue.has_jobs() {
+                background.turns.request_turn();
+            }
+            return true;
+        }
         let process = std::process::id();
         loop {
             let before = queue.active_in.swap(process, Ordering::AcqRel);

@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context as _, anyhow};
-use hostd_control::{Opened, Running, handshake, logs, open};
+use hostd_control::{Opened, Running, Surroundings, handshake, logs, open};
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::{self, HostMessage};
 use hostd_protocol::handover::Role;
@@ -88,8 +88,14 @@ fn serve(
     if is_diagnosed {
         denials::report_in_background(&outbox)?;
     }
-    let hooks = Box::new(ProcessHooks::new(tightening));
-    match open(&setup, handover, stack_bytes, memory_limit, hooks, &outbox) {
+    let surroundings = Surroundings {
+        stack_bytes,
+        memory_limit,
+        hooks: Box::new(ProcessHooks::new(tightening)),
+        on_wake: None,
+        on_wait: None,
+    };
+    match open(&setup, handover, surroundings, &outbox) {
         Ok(Opened {
             session,
             connection,

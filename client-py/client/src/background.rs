@@ -48,7 +48,9 @@ pub(crate) fn start_thread_with(
     drop(free);
     // The new thread inherits the mask; this one gets its own mask back at once.
     let mut blocked = SigSet::all();
-    FAULTS.into_iter().for_each(|signal| blocked.remove(signal));
+    for signal in FAULTS {
+        blocked.remove(signal);
+    }
     let before = blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let builder = thread::Builder::new().name(name.to_owned());
     let started = match stack_bytes {

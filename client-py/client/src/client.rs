@@ -11,10 +11,13 @@ use hostd_protocol::carrier::{Idle, while_parked};
 use hostd_protocol::confinement::{Applied, Bounds};
 use hostd_protocol::ids::Generation;
 
+use crate::caller_thread::CallerThread;
 use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
+use crate::fork::PerProcess;
 use crate::instance::HostInstance;
 use crate::options::{HostConfig, RestartMode};
+use crate::supervise::StartStep;
 use crate::wake_pipe::WakePipe;
 use crate::{
     ClientError, Conversation, ExitReport, HostRef, fork, instance, lock, poller, scratch,
@@ -69,6 +72,23 @@ pub struct Closing {
     until: Instant,
 }
 
+/// Sessions that were closed on another thread than theirs.
+static LEFT_OVER: PerProcess<Vec<Closing>> = PerProcess::new();
+
+/// Ends the sessions of this thread that were closed on other threads.
+pub(crate) fn finish_left_over() {
+    let is_here = |closing: &Closing| {
+        let mut callers = closing.instances.iter().map(|it| it.runner.caller());
+        callers.all(|caller| caller.is_none_or(CallerThread::is_here))
+    };
+    let ours: Vec<_> = LEFT_OVER.with(|left_over| {
+        let (ours, others) = std::mem::take(left_over).into_iter().partition(is_here);
+        *left_over = others;
+        ours
+    });
+    ours.into_iter().for_each(Closing::wait);
+}
+
 impl Closing {
     /// Waits until it has ended, at most for its grace period and the time that killing it takes.
     pub fn wait(self) {
@@ -76,11 +96,23 @@ impl Closing {
         self.wait_until(until);
     }
 
+    /// For sessions that run on a thread of the program: ends those of this thread, with those of it that
+    /// were closed elsewhere; keeps the others for their thread.
+    pub fn finish_here(self) {
+        LEFT_OVER.with(|left_over| left_over.push(self));
+        finish_left_over();
+    }
+
     /// Waits until it has ended, at most until `end`; after that the kernel ends it together with this
     /// process.
     pub fn wait_until(self, end: Instant) {
         let end = end.min(self.until);
         for instance in self.instances {
+            if let Some(caller) = instance.runner.caller()
+                && !caller.finish(end)
+            {
+                continue;
+            }
             // A host that cannot be killed ends with this process, too.
             let left = end.saturating_duration_since(Instant::now());
             let _ = instance.wait_for_report(left);
@@ -113,6 +145,18 @@ impl Client {
     /// Whether the restart policy allows no further host.
     pub fn has_given_up(&self) -> bool {
         self.shared.budget.exhausted().is_some()
+    }
+
+    /// Whether a session that runs on the thread that loaded the addon has something to do, and when it
+    /// will have otherwise. Says so once.
+    pub fn take_due(&self) -> (bool, Option<Instant>) {
+        let instance = self.shared.current.load_full();
+        let instance = instance.or_else(|| match &*lock(&self.shared.phase) {
+            Phase::Starting { instance, .. } => instance.clone(),
+            Phase::Settled | Phase::Closed => None,
+        });
+        let caller = instance.as_ref().and_then(|it| it.runner.caller());
+        caller.map_or((false, None), CallerThread::take_due)
     }
 
     /// Whether no host process serves at the moment.
@@ -192,6 +236,13 @@ impl Client {
     #[cold]
     fn begin(&self, idle: &mut dyn Idle) -> Result<Conversation, ClientError> {
         let shared = &self.shared;
+        if shared
+            .options
+            .caller
+            .is_some_and(|owner| owner != thread::current().id())
+        {
+            return Err(ClientError::WrongThread);
+        }
         loop {
             if let Some(instance) = shared.current.load_full()
                 && let Some(conversation) = Conversation::lease_alive(instance, idle)?
@@ -287,6 +338,9 @@ impl Client {
             }
             instance.is_ours().then(|| {
                 instance.shut_down(DROP_GRACE);
+                if let Some(caller) = instance.runner.caller() {
+                    caller.finish(Instant::now() + DROP_GRACE);
+                }
                 instance.exit_report(DROP_GRACE + KILL_TIMEOUT)
             })
         });
@@ -364,13 +418,19 @@ impl Shared {
 
     fn start(&self, idle: &mut dyn Idle) -> Result<Arc<HostInstance>, ClientError> {
         self.back_off(idle)?;
+        if self.options.caller.is_some() {
+            finish_left_over();
+        }
         let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
         let (sender, receiver) = mpsc::channel();
         let (options, budget) = (Arc::clone(&self.options), Arc::clone(&self.budget));
         supervise::start(options, budget, generation, sender)?;
         let instance = loop {
             match receiver.recv_timeout(CHECK_INTERVAL) {
-                Ok(started) => break started?,
+                Ok(StartStep::Done(started)) => break started?,
+                Ok(StartStep::Open(caller, library, control)) => {
+                    caller.open(&*library, control)?;
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     // The supervisor kills a host whose receiver was dropped.
                     idle.check().map_err(|_| ClientError::Interrupted)?;

@@ -132,6 +132,11 @@ impl Conversation {
         if !instance.is_alive() {
             return Ok(None);
         }
+        if let Some(caller) = instance.runner.caller()
+            && !caller.is_here()
+        {
+            return Err(ClientError::WrongThread);
+        }
         match Self::lease(instance, idle) {
             Err(ProtocolError::Disconnected) => Ok(None),
             leased => leased.map(Some).map_err(ClientError::from_lease),

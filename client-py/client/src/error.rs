@@ -41,6 +41,11 @@ pub enum ClientError {
     /// The idle callback of the caller ended the wait.
     #[error("the call was interrupted")]
     Interrupted,
+    /// The session runs on the thread that loaded the addon, and this is another one.
+    #[error(
+        "the addon runs on the thread that loaded it, thread=\"caller\", and this is another thread; thread=\"own\" lets every thread call it"
+    )]
+    WrongThread,
     /// The conversation belongs to the process that this one was forked from.
     #[error("the call was made by the parent of this forked process")]
     Forked,

@@ -2,21 +2,25 @@
 //! shared with the session, and the control connection, are those of a host process.
 
 use std::fmt;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 
+use hostd_protocol::carrier::HostRunner;
 use hostd_protocol::carrier::socket::{Connection, ControlStream, Outbox};
 use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::HostMessage;
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
-pub use hostd_protocol::in_process::SessionEnd;
+pub use hostd_protocol::in_process::{Resumed, SessionEnd};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::background;
+use crate::caller_thread::CallerThread;
 use crate::cause::{Cause, Kill};
+use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::instance::{Ends, HostInstance};
 use crate::launch;
@@ -24,34 +28,58 @@ use crate::options::HostConfig;
 use crate::poller;
 use crate::report::ExitReport;
 use crate::runner::{Runner, SessionThread};
-use crate::supervise::{free_memory, grace_expired, greet, setup};
+use crate::supervise::{StartStep, free_memory, grace_expired, greet, setup};
 
 /// The stack of a thread that serves a session, in bytes: that of Node's main thread. Only what is used
 /// of it becomes resident.
-const STACK_BYTES: usize = 8 << 20;
+pub(crate) const STACK_BYTES: usize = 8 << 20;
 
 /// The library that runs sessions in this process.
 pub trait SessionLibrary: fmt::Debug + Send + Sync {
     /// Serves one session on the calling thread, from the handshake to its end.
     fn serve(&self, control: OwnedFd, stack_bytes: usize) -> SessionEnd;
 
+    /// Makes a session that runs on the calling thread, as [`Self::serve`] would; its threads call
+    /// `target`.
+    ///
+    /// # Errors
+    /// There is no memory for its stack.
+    fn open(
+        &self,
+        control: OwnedFd,
+        stack_bytes: usize,
+        target: Arc<dyn WakeTarget>,
+    ) -> io::Result<Box<dyn SharedSession>>;
+
     /// The process that loaded it: a child that is forked of it has none of its threads.
     fn process(&self) -> u32;
+}
+
+/// A session that runs on the thread that opened it.
+pub trait SharedSession: Send + Sync {
+    /// Runs it until it waits; on another thread, nothing.
+    fn resume(&self) -> Resumed;
+}
+
+/// What the threads of a session tell that it has something to do.
+pub trait WakeTarget: Send + Sync {
+    /// The session is to run.
+    fn wake(&self);
 }
 
 /// Starts a session and watches it until its end. The outcome of the start is sent to `started`; if its
 /// receiver was dropped, the thread is left behind.
 pub(crate) async fn supervise(
     options: Arc<HostConfig>,
-    library: Arc<dyn SessionLibrary>,
+    (library, budget): (Arc<dyn SessionLibrary>, Arc<CrashBudget>),
     generation: Generation,
-    started: Sender<Result<Arc<HostInstance>, SpawnError>>,
+    started: Sender<StartStep>,
 ) {
-    let begun = match begin(&options, library, generation) {
+    let begun = match begin(&options, library, generation, &started) {
         Ok(begun) => begun,
         Err(error) => {
             // The receiver may have been dropped meanwhile.
-            let _ = started.send(Err(error));
+            let _ = started.send(StartStep::Done(Err(error)));
             return;
         }
     };
@@ -59,6 +87,7 @@ pub(crate) async fn supervise(
         mut ends,
         control,
         ended,
+        caller,
     } = begun;
     let setup = setup(&options, generation, None);
     let greeted = greet(control, &options, setup, std::process::id());
@@ -67,11 +96,20 @@ pub(crate) async fn supervise(
             if !shares_memory {
                 ends.memory = None;
             }
-            serve(&options, generation, (stream, ends, ended), started).await;
+            let session = Session {
+                stream,
+                ends,
+                ended,
+                caller,
+            };
+            serve((&options, &budget), generation, session, started).await;
         }
         // Its thread ends by itself: the control connection is closed now.
-        Ok(Err(error)) => drop(started.send(Err(error))),
-        Err(_) => drop(started.send(Err(SpawnError::Timeout(options.start_timeout)))),
+        Ok(Err(error)) => drop(started.send(StartStep::Done(Err(error)))),
+        Err(_) => {
+            let error = SpawnError::Timeout(options.start_timeout);
+            drop(started.send(StartStep::Done(Err(error))));
+        }
     }
 }
 
@@ -80,19 +118,41 @@ struct Begun {
     ends: Ends,
     control: std::os::unix::net::UnixStream,
     ended: oneshot::Receiver<SessionEnd>,
+    caller: Option<Arc<CallerThread>>,
+}
+
+/// A session that is ready.
+struct Session {
+    stream: ControlStream,
+    ends: Ends,
+    ended: oneshot::Receiver<SessionEnd>,
+    caller: Option<Arc<CallerThread>>,
 }
 
 fn begin(
     options: &HostConfig,
     library: Arc<dyn SessionLibrary>,
     generation: Generation,
+    started: &Sender<StartStep>,
 ) -> Result<Begun, SpawnError> {
     if library.process() != std::process::id() {
         return Err(SpawnError::ForkedLibrary);
     }
-    let (ends, handover) = launch::shared(options, generation)?;
+    let (mut ends, handover) = launch::shared(options, generation)?;
     let (control, theirs) = launch::control_pair(handover)?;
     let (sender, ended) = oneshot::channel();
+    if let Some(owner) = options.caller {
+        let caller = Arc::new(CallerThread::new(owner, sender, &options.attention));
+        ends.end.run_by(Arc::clone(&caller) as Arc<dyn HostRunner>);
+        // If the receiver is gone, the handshake fails.
+        let _ = started.send(StartStep::Open(Arc::clone(&caller), library, theirs.into()));
+        return Ok(Begun {
+            ends,
+            control,
+            ended,
+            caller: Some(caller),
+        });
+    }
     let serve = move || {
         // The receiver is gone if the session was left behind.
         let _ = sender.send(library.serve(theirs.into(), STACK_BYTES));
@@ -106,29 +166,36 @@ fn begin(
         ends,
         control,
         ended,
+        caller: None,
     })
 }
 
 /// Watches a session that serves until it has ended, and makes its exit report.
 async fn serve(
-    options: &Arc<HostConfig>,
+    (options, budget): (&Arc<HostConfig>, &CrashBudget),
     generation: Generation,
-    (stream, ends, mut ended): (ControlStream, Ends, oneshot::Receiver<SessionEnd>),
-    started: Sender<Result<Arc<HostInstance>, SpawnError>>,
+    session: Session,
+    started: Sender<StartStep>,
 ) {
+    let Session {
+        stream,
+        ends,
+        mut ended,
+        caller,
+    } = session;
     let outbox = Outbox::default();
     let connection = Connection::of_client(&ends.end, outbox.clone());
     let thread = Arc::new(SessionThread::default());
     let instance = HostInstance::new(
         generation,
-        Runner::Thread(Arc::clone(&thread)),
+        Runner::Thread(Arc::clone(&thread), caller),
         ends,
         options.limits,
         (Applied::new(), None),
         (outbox, None),
     );
     let outcome = poller::add(&instance, options.handlers()).map(|()| Arc::clone(&instance));
-    if let Err(mpsc::SendError(_)) = started.send(outcome) {
+    if let Err(mpsc::SendError(_)) = started.send(StartStep::Done(outcome)) {
         instance.kill(Kill::LoadAbandoned);
     }
     let on_message = |message: HostMessage| match message {
@@ -161,6 +228,9 @@ async fn serve(
     };
     let was_told = instance.shutdown.borrow().is_some();
     let report = Arc::new(report(generation, &thread, end, was_told));
+    if !was_told {
+        budget.crashed(Arc::clone(&report));
+    }
     instance.finalize(Arc::clone(&report));
     poller::wake();
     if !was_told {

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use hostd_protocol::confinement::Confinement;
@@ -22,6 +23,8 @@ pub struct HostConfig {
     pub binary: PathBuf,
     /// Runs the sessions in this process, if that is wanted: then neither `binary` nor `address` is used.
     pub library: Option<Arc<dyn SessionLibrary>>,
+    /// With a library, the thread on which the sessions run; else each has a thread of its own.
+    pub caller: Option<ThreadId>,
     /// The socket of `napi-hostd serve`, if that is to start the process.
     pub address: Option<PathBuf>,
     /// The addon's file, for messages and the cache; [`Self::on_start`] loads it.
@@ -71,6 +74,7 @@ impl HostConfig {
         Self {
             binary,
             library: None,
+            caller: None,
             address: None,
             addon,
             label,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::Notify;
 
+use crate::caller_thread::CallerThread;
 use crate::cause::Kill;
 use crate::{fork, lock};
 
@@ -14,7 +15,8 @@ use crate::{fork, lock};
 #[derive(Clone, Debug)]
 pub(crate) enum Runner {
     Process(Arc<Process>),
-    Thread(Arc<SessionThread>),
+    /// The thread, and what runs the session if that is the thread that loaded the addon.
+    Thread(Arc<SessionThread>, Option<Arc<CallerThread>>),
 }
 
 impl Runner {
@@ -22,7 +24,16 @@ impl Runner {
     pub(crate) fn pid(&self) -> u32 {
         match self {
             Self::Process(process) => process.pid,
-            Self::Thread(_) => std::process::id(),
+            Self::Thread(..) => std::process::id(),
+        }
+    }
+
+    /// What runs the session on the thread that loaded the addon, if that does.
+    #[inline]
+    pub(crate) fn caller(&self) -> Option<&CallerThread> {
+        match self {
+            Self::Thread(_, caller) => caller.as_deref(),
+            Self::Process(_) => None,
         }
     }
 
@@ -30,7 +41,7 @@ impl Runner {
     pub(crate) fn kill(&self, reason: Kill) {
         match self {
             Self::Process(process) => process.kill(reason),
-            Self::Thread(thread) => thread.leave(reason),
+            Self::Thread(thread, _) => thread.leave(reason),
         }
     }
 }

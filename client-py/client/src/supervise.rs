@@ -5,6 +5,7 @@
 //! spawned it. It never blocks: blocking work runs on threads of its own.
 
 use std::mem;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -21,12 +22,13 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::attest::{attest, host_of};
 use crate::background;
+use crate::caller_thread::CallerThread;
 use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
 use crate::fork::PerProcess;
-use crate::in_process;
+use crate::in_process::{self, SessionLibrary};
 use crate::instance::{Ends, HostInstance};
 use crate::launch::{self, Launched};
 use crate::memory;
@@ -52,6 +54,15 @@ const EXITING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of an ended host that is freed on this thread, in bytes: it takes some milliseconds.
 const FREED_INLINE_MAX: u64 = 64 << 20;
 
+/// What the thread that starts a host is told.
+#[derive(Debug)]
+pub(crate) enum StartStep {
+    /// It is to open the session, whose control socket this is.
+    Open(Arc<CallerThread>, Arc<dyn SessionLibrary>, OwnedFd),
+    /// The host serves, or could not be started.
+    Done(Result<Arc<HostInstance>, SpawnError>),
+}
+
 /// The event loop of the supervisor thread, once that is started.
 static SUPERVISOR: PerProcess<Option<Handle>> = PerProcess::new();
 
@@ -66,7 +77,7 @@ pub(crate) fn start(
     options: Arc<HostConfig>,
     budget: Arc<CrashBudget>,
     generation: Generation,
-    started: Sender<Result<Arc<HostInstance>, SpawnError>>,
+    started: Sender<StartStep>,
 ) -> Result<(), SpawnError> {
     let runtime = SUPERVISOR.with(|supervisor| match supervisor {
         Some(runtime) => Ok(runtime.clone()),
@@ -74,7 +85,8 @@ pub(crate) fn start(
     })?;
     match options.library.clone() {
         Some(library) => {
-            runtime.spawn(in_process::supervise(options, library, generation, started))
+            let by = (library, budget);
+            runtime.spawn(in_process::supervise(options, by, generation, started))
         }
         None => runtime.spawn(supervise(options, budget, generation, started)),
     };
@@ -119,7 +131,7 @@ async fn supervise(
     options: Arc<HostConfig>,
     budget: Arc<CrashBudget>,
     generation: Generation,
-    started: Sender<Result<Arc<HostInstance>, SpawnError>>,
+    started: Sender<StartStep>,
 ) {
     watchdog::prepare();
     let start_record = StartRecord::now();
@@ -127,7 +139,7 @@ async fn supervise(
         Ok(launched) => launched,
         Err(error) => {
             // The receiver may have been dropped meanwhile.
-            let _ = started.send(Err(error));
+            let _ = started.send(StartStep::Done(Err(error)));
             return;
         }
     };
@@ -182,7 +194,7 @@ async fn supervise(
     } else {
         refused
     };
-    let _ = started.send(Err(refused));
+    let _ = started.send(StartStep::Done(Err(refused)));
 }
 
 /// The settings of a session.
@@ -284,7 +296,7 @@ async fn serve(
     ends: Ends,
     options: &Arc<HostConfig>,
     budget: &CrashBudget,
-    started: &Sender<Result<Arc<HostInstance>, SpawnError>>,
+    started: &Sender<StartStep>,
 ) {
     let outbox = Outbox::default();
     let process = Arc::clone(&host.process);
@@ -305,7 +317,7 @@ async fn serve(
         (outbox, host.unsaved.take()),
     );
     let outcome = poller::add(&instance, options.handlers()).map(|()| Arc::clone(&instance));
-    if started.send(outcome).is_err() {
+    if started.send(StartStep::Done(outcome)).is_err() {
         instance.kill(Kill::LoadAbandoned);
     }
 

@@ -89,6 +89,8 @@ pub struct TurnScheduler<L, W> {
     timer: Option<Instant>,
     /// When a turn was due last, while the timer is armed.
     last_due: Instant,
+    /// Whether the worker takes the turns that nobody else takes.
+    has_worker: bool,
 }
 
 impl<L, W> MaybeOwned for TurnScheduler<L, W> {
@@ -108,6 +110,16 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
             due: None,
             timer: None,
             last_due: now,
+            has_worker: true,
+        }
+    }
+
+    /// No worker takes turns: one that is due waits for a loop, or for a thread that waits.
+    #[must_use]
+    pub fn without_worker(self) -> Self {
+        Self {
+            has_worker: false,
+            ..self
         }
     }
 
@@ -177,7 +189,7 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
                 [retire(self.owner.take()), None, None, arm]
             }
             TurnEvent::LoopStalled => match self.owner.take() {
-                Some(owner) => [retire(Some(owner)), None, Some(TurnAction::RunTurn), None],
+                Some(owner) => [retire(Some(owner)), None, self.leave(), None],
                 None => Self::NOTHING,
             },
             TurnEvent::PipeWritten => {
@@ -186,10 +198,12 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
                 [None, None, notify, self.arm(now)]
             }
             TurnEvent::WaiterEntered(waiter) => {
+                let is_waited_for = self.due.is_some() && self.owner.is_none() && !self.has_worker;
+                let notify = is_waited_for.then(|| TurnAction::NotifyWaiter(waiter.clone()));
                 self.waiters.push(waiter);
                 let is_first = self.waiters.len() == 1 && self.is_committed();
                 let unwatch = is_first.then_some(TurnAction::UnwatchPipe);
-                [None, unwatch, None, None]
+                [None, unwatch, notify, None]
             }
             TurnEvent::WaiterLeft(waiter, is_notified) => {
                 self.waiters.retain(|known| *known != waiter);
@@ -211,8 +225,17 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
         match (&self.owner, self.waiters.last().cloned()) {
             (Some(_), _) => [Some(TurnAction::NotifyLoop), self.arm(now)],
             (None, Some(waiter)) => [Some(TurnAction::NotifyWaiter(waiter)), self.arm(now)],
-            (None, None) => [Some(TurnAction::RunTurn), None],
+            (None, None) => [self.leave(), None],
         }
+    }
+
+    /// No loop takes the turn: the worker does, or else the thread that began to wait last.
+    fn leave(&self) -> Option<TurnAction<L, W>> {
+        if self.has_worker {
+            return Some(TurnAction::RunTurn);
+        }
+        let waiter = self.waiters.last().cloned();
+        waiter.map(TurnAction::NotifyWaiter)
     }
 
     /// Only a committed loop watches the wake pipe, and only while no thread waits.
@@ -246,13 +269,13 @@ impl<L, W: Clone + PartialEq> TurnScheduler<L, W> {
             return Self::NOTHING;
         };
         match &self.owner {
-            None => [None, None, Some(TurnAction::RunTurn), None],
+            None => [None, None, self.leave(), None],
             Some(owner) if owner.is_committed || overdue < PROVISIONAL_TIMEOUT => {
                 [None, None, Some(TurnAction::CheckLoop), None]
             }
             Some(_) => {
                 let retire = retire(self.owner.take());
-                [retire, None, Some(TurnAction::RunTurn), None]
+                [retire, None, self.leave(), None]
             }
         }
     }
@@ -476,5 +499,31 @@ mod tests {
             );
         }
         assert!((TIMER_LINGER..TIMER_LINGER + CHECK_INTERVAL_MAX * 2).contains(&(now - begin)));
+    }
+
+    #[test]
+    fn without_a_worker_a_turn_waits_for_a_loop_or_a_thread() {
+        let now = Instant::now();
+        let late = now + PROVISIONAL_TIMEOUT;
+        let scheduler = || Scheduler::new(now).without_worker();
+        let done = |scheduler: &mut Scheduler, event, at| -> Vec<Action> {
+            scheduler.handle(event, at).into_iter().flatten().collect()
+        };
+        let mut waits = scheduler();
+        assert_eq!(done(&mut waits, TurnRequested, now), []);
+        assert_eq!(done(&mut waits, DeadlinePassed, late), []);
+        assert_eq!(
+            done(&mut waits, WaiterEntered(WAITER), late),
+            [NotifyWaiter(WAITER)]
+        );
+        let mut attached = scheduler();
+        assert_eq!(done(&mut attached, TurnRequested, now), []);
+        let actions = done(&mut attached, LoopAttached(LOOP, true), late);
+        assert!(actions.contains(&NotifyLoop), "{actions:?}");
+        let mut stalled = scheduler();
+        done(&mut stalled, LoopAttached(LOOP, true), now);
+        done(&mut stalled, TurnRequested, now);
+        assert_eq!(done(&mut stalled, LoopStalled, late), [Retire(LOOP)]);
+        assert!(stalled.is_due());
     }
 }

@@ -32,6 +32,7 @@ from napi_python._errors import (
     SandboxViolation,
     SandboxWarning,
     StaleHandleError,
+    WrongThreadError,
 )
 from napi_python._install import InstalledPackage, install
 from napi_python._modules import open_host, require
@@ -110,6 +111,7 @@ __all__ = [
     "StaleHandleError",
     "Symbol",
     "TypedArray",
+    "WrongThreadError",
     "__version__",
     "acquire_cuda",
     "aio",

@@ -62,15 +62,15 @@ def _check_in_process(thread: str, **given: object) -> None:
                 f"this one: leave out {name}=, or isolated=False"
             )
             raise ValueError(text)
-    if thread != "own":
-        raise ValueError(f"thread must be 'own', got {thread!r}")
+    if thread not in ("own", "caller"):
+        raise ValueError(f"thread must be 'own' or 'caller', got {thread!r}")
 
 
 def load_addon(  # noqa: PLR0913 - all but the path are options
     path: str | os.PathLike[str],
     *,
     isolated: bool = True,
-    thread: Literal["own"] = "own",
+    thread: Literal["own", "caller"] = "own",
     sandbox: Literal["default", "strict", "none"] | Sandbox | None = None,
     remote: Literal["public", "exposed"] | None = None,
     restart: Literal["on-crash", "never"] | RestartPolicy | None = None,
@@ -94,7 +94,10 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             addons that are trusted: a crash of it ends the program. Then `restart`, `env`,
             `address` and any `sandbox` but "none" cannot be given. See docs/modes.md.
         thread: With isolated=False, where its JavaScript and its functions run: on a thread of
-            their own ("own"), which any thread of the program may call.
+            their own ("own"), which any thread of the program may call, or on the thread that
+            loads it ("caller"): its calls run there directly, and other threads that call it get
+            `WrongThreadError`. What is due between calls runs in turns of an asyncio loop of that
+            thread, while it waits for a promise, or in `host(addon).run_pending()`.
         sandbox: What the addon may do: "default" (its own package and a folder of its own; no
             network, no other processes), "strict" (the same, and other files and processes do not
             exist for it), "none" (everything this user may), or a `Sandbox` with options. None is
@@ -165,7 +168,7 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
     label: str,
     *,
     isolated: bool = True,
-    thread: Literal["own"] = "own",
+    thread: Literal["own", "caller"] = "own",
     sandbox: Literal["default", "strict", "none"] | Sandbox | None = None,
     remote: Literal["public", "exposed"] | None = None,
     restart: Literal["on-crash", "never"] | RestartPolicy | None = None,
@@ -218,7 +221,7 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         module=module,
         label=label,
         binary=_binary(isolated, address),
-        library=None if isolated else _library(),
+        library=None if isolated else (_library(), thread == "caller"),
         public=remote == "public" or (remote is None and confined is None),
         restart=numbers,
         policy=policy,

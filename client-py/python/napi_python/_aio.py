@@ -151,12 +151,16 @@ def _settle_from(settle: Callable[..., None], future: _Running) -> None:
 
 def _settle(settler: _Settler, addon: int, value: object, *, rejected: bool = False) -> None:
     """Queues the settlement for a thread of the addon, since a busy host would block a loop."""
-    _settlers.submit(addon, functools.partial(_settle_now, settler, value, rejected))
+    job = functools.partial(_settle_now, settler, value, rejected)
+    if not settler._defer(job):  # noqa: SLF001 - one package
+        _settlers.submit(addon, job)
 
 
 def watch_later(promise: Promise, addon: int) -> None:
     """Subscribes to a promise in a thread of its addon, since a busy host would block a loop."""
-    _settlers.submit(addon, functools.partial(_watch_now, promise))
+    job = functools.partial(_watch_now, promise)
+    if not promise._defer(job):  # noqa: SLF001 - one package
+        _settlers.submit(addon, job)
 
 
 def _watch_now(promise: Promise) -> None:

@@ -301,6 +301,13 @@ class StaleHandleError(AddonError, ReferenceError):
     """
 
 
+class WrongThreadError(AddonError, RuntimeError):
+    """The addon runs on the thread that loaded it (thread="caller"), and another thread used it.
+
+    `thread="own"` lets every thread call the addon.
+    """
+
+
 class CudaError(AddonError, RuntimeError):
     """CUDA is not available, or its driver refused something.
 

@@ -20,7 +20,7 @@ class HostOptions(TypedDict, total=False):
     """The options of `require` and `open_host`: those of `load_addon`, which describes them."""
 
     isolated: bool
-    thread: Literal["own"]
+    thread: Literal["own", "caller"]
     sandbox: Literal["default", "strict", "none"] | Sandbox | None
     remote: Literal["public", "exposed"] | None
     restart: Literal["on-crash", "never"] | RestartPolicy | None

@@ -64,7 +64,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 impl LoadedAddon {
     /// An addon without a client.
     pub(crate) fn new(config: AddonConfig) -> Arc<Self> {
-        let background = Arc::new(Background::new(config.unsolicited_cpu));
+        let background = Arc::new(Background::new(config.unsolicited_cpu, config.owner));
         Arc::new(Self {
             config,
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -198,6 +198,11 @@ impl Drop for LoadedAddon {
             return;
         }
         if let Some(client) = self.client.take() {
+            if self.background.owner.is_some() {
+                // On its thread it ends here; elsewhere when that thread loads another one, or at the end.
+                client.close(SHUTDOWN_GRACE).finish_here();
+                return;
+            }
             // Without a thread the host ends with this process.
             let close = move || client.close(SHUTDOWN_GRACE).wait();
             let _ = threads::start("napi-python-close", close);

@@ -16,6 +16,7 @@ use super::send::Sent;
 use super::spec::{Request, ends_wait_for_exception, proves};
 use super::suspended;
 use crate::addon::LoadedAddon;
+use crate::adopt::adopt_running;
 use crate::convert::{ClientSide, Decoder, Writable, apply, read_changes};
 use crate::deadline;
 use crate::errors;
@@ -140,6 +141,10 @@ impl LoadedAddon {
         buffers: &mut ExchangeBuffers,
         write: &mut Write<'_, 'py>,
     ) -> PyResult<(Arc<HostGeneration>, Header)> {
+        if self.background.owner.is_some() {
+            // Nothing but a loop of this thread runs what this call leaves for later.
+            adopt_running(self, py)?;
+        }
         for _ in 0..REQUEST_ATTEMPTS_MAX {
             let nested = suspended::generation(self);
             let is_nested = nested.is_some();

@@ -4,17 +4,22 @@
 //! Invariants:
 //! L1. The file comes with this package: its functions have the types of `hostd_protocol::in_process`
 //!     once its version was compared. It is never closed, because addons keep its addresses.
+//! L2. A session is resumed only on the thread that opened it, by one call at a time, and freed once.
+//! L3. The context of a waker is a box of the target, which `release` takes back.
 #![expect(unsafe_code, reason = "a library that is loaded at run time")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::fs;
+use std::io;
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 
-use hostd_client::{SessionEnd, SessionLibrary, lock};
+use hostd_client::{Resumed, SessionEnd, SessionLibrary, SharedSession, WakeTarget, lock};
 use hostd_protocol::in_process::{
-    SERVE_NAME, ServeFunction, VERSION, VERSION_NAME, VersionFunction,
+    FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction, RESUME_NAME, ResumeFunction, SERVE_NAME,
+    ServeFunction, VERSION, VERSION_NAME, VersionFunction, Waker,
 };
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
@@ -28,6 +33,9 @@ static LOADED: Mutex<Option<Arc<InProcessLibrary>>> = Mutex::new(None);
 #[derive(Debug)]
 pub(crate) struct InProcessLibrary {
     serve: ServeFunction,
+    open: OpenFunction,
+    resume: ResumeFunction,
+    free: FreeFunction,
     /// The process that loaded it.
     process: u32,
 }
@@ -58,10 +66,8 @@ pub(crate) fn load(path: &Path) -> Result<Arc<InProcessLibrary>, String> {
         )
     };
     // SAFETY: L1; the function takes nothing, whatever its version.
-    let version: VersionFunction = unsafe { library.get(VERSION_NAME.to_bytes_with_nul()) }
-        .map(|found| *found)
-        .map_err(|_| missing(VERSION_NAME))?;
-    let found = version();
+    let version: Option<VersionFunction> = unsafe { function(&library, VERSION_NAME) };
+    let found = version.ok_or_else(|| missing(VERSION_NAME))?();
     if found != VERSION {
         return Err(format!(
             "{} has version {found} of the protocol, this package {VERSION}",
@@ -69,16 +75,34 @@ pub(crate) fn load(path: &Path) -> Result<Arc<InProcessLibrary>, String> {
         ));
     }
     // SAFETY: L1; the version was compared.
-    let serve: ServeFunction = unsafe { library.get(SERVE_NAME.to_bytes_with_nul()) }
-        .map(|found| *found)
-        .map_err(|_| missing(SERVE_NAME))?;
+    let serve: Option<ServeFunction> = unsafe { function(&library, SERVE_NAME) };
+    // SAFETY: L1; as above.
+    let open: Option<OpenFunction> = unsafe { function(&library, OPEN_NAME) };
+    // SAFETY: L1; as above.
+    let resume: Option<ResumeFunction> = unsafe { function(&library, RESUME_NAME) };
+    // SAFETY: L1; as above.
+    let free: Option<FreeFunction> = unsafe { function(&library, FREE_NAME) };
     let _never_closed = library.into_raw();
     let library = Arc::new(InProcessLibrary {
-        serve,
+        serve: serve.ok_or_else(|| missing(SERVE_NAME))?,
+        open: open.ok_or_else(|| missing(OPEN_NAME))?,
+        resume: resume.ok_or_else(|| missing(RESUME_NAME))?,
+        free: free.ok_or_else(|| missing(FREE_NAME))?,
         process: std::process::id(),
     });
     *loaded = Some(Arc::clone(&library));
     Ok(library)
+}
+
+/// A function of the library.
+///
+/// # Safety
+///
+/// L1: the function of this name has the type `F`.
+unsafe fn function<F: Copy>(library: &Library, name: &CStr) -> Option<F> {
+    // SAFETY: L1; the caller keeps the condition.
+    let found = unsafe { library.get::<F>(name.to_bytes_with_nul()) };
+    found.ok().map(|found| *found)
 }
 
 /// The file from which this process has the functions of Node-API, if it has them.
@@ -107,7 +131,82 @@ impl SessionLibrary for InProcessLibrary {
         SessionEnd::decode(unsafe { (self.serve)(control.into_raw_fd(), stack_bytes) })
     }
 
+    fn open(
+        &self,
+        control: OwnedFd,
+        stack_bytes: usize,
+        target: Arc<dyn WakeTarget>,
+    ) -> io::Result<Box<dyn SharedSession>> {
+        let context = Box::into_raw(Box::new(target)).cast_const().cast();
+        let waker = Waker {
+            wake,
+            release,
+            context,
+        };
+        // SAFETY: L1; the descriptor is owned and handed over, and so is the context.
+        let session = unsafe { (self.open)(control.into_raw_fd(), stack_bytes, waker) };
+        if session.is_null() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(Box::new(LibrarySession {
+            session,
+            resume: self.resume,
+            free: self.free,
+            owner: this_thread(),
+        }))
+    }
+
     fn process(&self) -> u32 {
         self.process
     }
+}
+
+/// A session that runs on the thread that opened it.
+struct LibrarySession {
+    session: *mut c_void,
+    resume: ResumeFunction,
+    free: FreeFunction,
+    owner: ThreadId,
+}
+
+// SAFETY: L2; it is used on its own thread only, and freed on any.
+unsafe impl Send for LibrarySession {}
+// SAFETY: L2; as above.
+unsafe impl Sync for LibrarySession {}
+
+impl SharedSession for LibrarySession {
+    #[inline]
+    fn resume(&self) -> Resumed {
+        if this_thread() != self.owner {
+            return Resumed::Waiting(None);
+        }
+        // SAFETY: L2; this is its thread, and it runs nothing: it would not be back here otherwise.
+        Resumed::decode(unsafe { (self.resume)(self.session) })
+    }
+}
+
+impl Drop for LibrarySession {
+    fn drop(&mut self) {
+        // SAFETY: L2; nobody else has it.
+        unsafe { (self.free)(self.session) };
+    }
+}
+
+/// The calling thread, found without a count.
+#[inline]
+fn this_thread() -> ThreadId {
+    thread_local! {
+        static THREAD: ThreadId = thread::current().id();
+    }
+    THREAD.with(|thread| *thread)
+}
+
+extern "C" fn wake(context: *const c_void) {
+    // SAFETY: L3; it was not released yet.
+    unsafe { &*context.cast::<Arc<dyn WakeTarget>>() }.wake();
+}
+
+extern "C" fn release(context: *const c_void) {
+    // SAFETY: L3; it is released once.
+    drop(unsafe { Box::from_raw(context.cast_mut().cast::<Arc<dyn WakeTarget>>()) });
 }

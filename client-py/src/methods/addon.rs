@@ -23,6 +23,8 @@ use crate::fallible;
 use crate::names::is_dunder;
 use crate::proxy::{Addon, Host, Reference};
 use crate::sandbox;
+use crate::turn;
+use crate::turns::TurnCondition;
 
 #[pymethods]
 impl Addon {
@@ -90,8 +92,8 @@ impl Addon {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
-        self.addon.close(py);
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.addon.close(py)
     }
 
     fn __repr__(&self) -> String {
@@ -146,8 +148,14 @@ impl Host {
     }
 
     /// Ends the process; later calls raise.
-    fn close(&self, py: Python<'_>) {
-        self.addon.close(py);
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.addon.close(py)
+    }
+
+    /// Runs what is due of the addon: timers, events of its threads, settled promises. Needed with
+    /// thread="caller" where no asyncio loop runs; elsewhere this happens by itself.
+    fn run_pending(&self, py: Python<'_>) -> PyResult<()> {
+        turn::give(&self.addon, py, TurnCondition::None)
     }
 
     /// Runs JavaScript in the global scope of the host, where the exports are `addon`.
@@ -193,8 +201,8 @@ impl Host {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
-        self.addon.close(py);
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.addon.close(py)
     }
 
     /// Calls a function as one step: no event of the addon comes before it returns.

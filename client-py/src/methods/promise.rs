@@ -203,6 +203,12 @@ impl Promise {
         result
     }
 
+    /// Has a function called on the thread of the session, if that is a thread of the program. Whether it
+    /// is.
+    fn _defer(&self, function: &Bound<'_, PyAny>) -> bool {
+        self.handle.addon.background.defer(function)
+    }
+
     /// Subscribes, however long the host is busy.
     #[pyo3(name = "_watch")]
     fn subscribe_when_free(&self, py: Python<'_>) -> PyResult<()> {

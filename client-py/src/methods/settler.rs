@@ -12,6 +12,12 @@ use crate::generation::Lending;
 
 #[pymethods]
 impl Settler {
+    /// Has a function called on the thread of the session, if that is a thread of the program. Whether it
+    /// is.
+    fn _defer(&self, function: &Bound<'_, PyAny>) -> bool {
+        self.addon.background.defer(function)
+    }
+
     /// Fulfils the promise, or rejects it with an exception.
     #[pyo3(signature = (value, rejected = false))]
     fn __call__(&self, value: &Bound<'_, PyAny>, rejected: bool) -> PyResult<()> {

@@ -79,9 +79,16 @@ impl LoopOwner {
 }
 
 impl Turns {
-    pub(crate) fn new(queue: Arc<WorkerQueue>) -> Self {
+    /// `has_worker`: the worker takes the turns that nobody else takes.
+    pub(crate) fn new(queue: Arc<WorkerQueue>, has_worker: bool) -> Self {
+        let scheduler = Scheduler::new(Instant::now());
+        let scheduler = if has_worker {
+            scheduler
+        } else {
+            scheduler.without_worker()
+        };
         Self {
-            scheduler: TurnOwner::new(Scheduler::new(Instant::now())),
+            scheduler: TurnOwner::new(scheduler),
             queue,
             is_owned: AtomicBool::new(false),
             is_committed: AtomicBool::new(false),

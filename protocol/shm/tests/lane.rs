@@ -3,7 +3,9 @@
 #![cfg(all(target_os = "linux", not(loom)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -435,4 +437,35 @@ fn many_threads_call_at_once_and_each_gets_its_own_reply() {
         caller.join().unwrap();
     }
     server.join().unwrap();
+}
+
+#[test]
+fn both_ends_on_one_thread_take_turns_in_the_waits_of_the_host() {
+    let (client, mut host) = pair();
+    let lease = Rc::new(RefCell::new(lease(&client)));
+    let number = lease.borrow().index();
+    let switches = Rc::new(RefCell::new(Vec::new()));
+    let (theirs, noted) = (Rc::clone(&lease), Rc::clone(&switches));
+    host.waiter.on_wait(Box::new(move |time| {
+        noted.borrow_mut().push(time);
+        // The first switch brings nothing.
+        if noted.borrow().len() == 2 {
+            theirs.borrow_mut().write(b"go").unwrap();
+            theirs.borrow_mut().notify();
+        }
+    }));
+    let found = host.waiter.wait(None).unwrap();
+    assert_eq!(found.lanes.clone().collect::<Vec<_>>(), [number]);
+    assert_eq!(*switches.borrow(), [None, None]);
+    let lane = &mut host.lanes[number.get()];
+    let mut bytes = [0; 2];
+    assert_eq!(lane.read(&mut bytes), Ok(2));
+    let ended = lane.wait(Interest::Data, 0, Some(SOON)).unwrap();
+    assert_eq!(ended, HostWait::TimedOut);
+    let times = switches.borrow();
+    assert!(
+        times[2..]
+            .iter()
+            .all(|time| time.is_some_and(|time| time <= SOON))
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hostd_shm::ClientPipeWord;
 
-use super::lane_client::{LaneClient, LeasedLane};
+use super::lane_client::{HostRunner, LaneClient, LeasedLane};
 use super::port;
 use super::queue::{QueueLane, Queues};
 use super::waiting::Idle;
@@ -31,6 +31,13 @@ impl ClientEnd {
             Self::Lanes(end) => ClientLane::Rings(end.lease(hint, idle)?),
             Self::Queues(queues) => ClientLane::Queue(QueueLane::lease(queues, hint, idle)?),
         })
+    }
+
+    /// Has waits on lanes run the host, on the thread that waits; only over shared-memory rings.
+    pub fn run_by(&mut self, runner: Arc<dyn HostRunner>) {
+        if let Self::Lanes(end) = self {
+            end.run_by(runner);
+        }
     }
 
     /// The home lane, on which notices come. None if it is leased already.

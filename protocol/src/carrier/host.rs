@@ -46,6 +46,13 @@ impl HostEnd {
         }
     }
 
+    /// Has every wait over shared-memory rings call `switch`: see [`hostd_shm::HostWaiter::on_wait`].
+    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>)>) {
+        if let Self::Lanes(end) = self {
+            end.segment.waiter.on_wait(switch);
+        }
+    }
+
     /// Receives a frame from this lane, whose body replaces `body`. Waits for it, serving this
     /// lane exclusively; a wake-up meanwhile is returned by the next [`Self::wait`].
     #[inline]

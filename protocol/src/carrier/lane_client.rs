@@ -2,8 +2,12 @@
 //! the notices on the home lane.
 
 use std::cell::Cell;
+use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use hostd_shm::{ClientRings, Interest, Lease, Segment, SegmentClient, Waited};
 
@@ -13,11 +17,21 @@ use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::LaneNumber;
 
+/// How often the end of a session that ran on this thread is looked for.
+const END_POLL_INTERVAL: Duration = Duration::from_micros(100);
+
 /// The client's end.
 #[derive(Clone, Debug)]
 pub struct LaneClient {
     pub(super) segment: SegmentClient,
     terms: Terms,
+    runner: Option<Arc<dyn HostRunner>>,
+}
+
+/// Runs a host whose JS thread is the calling thread.
+pub trait HostRunner: fmt::Debug + Send + Sync {
+    /// Runs the host until it waits. False if it has ended.
+    fn run(&self) -> bool;
 }
 
 impl LaneClient {
@@ -25,7 +39,12 @@ impl LaneClient {
         Self {
             segment: segment.into_client(),
             terms,
+            runner: None,
         }
+    }
+
+    pub(super) fn run_by(&mut self, runner: Arc<dyn HostRunner>) {
+        self.runner = Some(runner);
     }
 
     #[inline]
@@ -50,6 +69,7 @@ impl LaneClient {
         LeasedLane {
             lease,
             terms: self.terms,
+            runner: self.runner.clone(),
         }
     }
 
@@ -73,6 +93,7 @@ impl LaneClient {
 pub struct LeasedLane {
     pub(super) lease: Lease,
     terms: Terms,
+    runner: Option<Arc<dyn HostRunner>>,
 }
 
 impl LeasedLane {
@@ -82,6 +103,35 @@ impl LeasedLane {
 
     pub(super) fn terms(&self) -> Terms {
         self.terms
+    }
+
+    /// Runs the host on this thread until there is what is waited for.
+    fn run_host(
+        &mut self,
+        runner: &dyn HostRunner,
+        interest: Interest,
+        idle: &mut dyn Idle,
+    ) -> Result {
+        loop {
+            self.lease.notify();
+            let is_running = runner.run();
+            let is_ready = match interest {
+                Interest::Data => self.lease.readable()? > 0,
+                Interest::Space => self.lease.writable()? > 0,
+                Interest::Either => self.lease.readable()? > 0 || self.lease.writable()? > 0,
+            };
+            if is_ready {
+                return Ok(());
+            }
+            if self.is_gone() {
+                return Err(ProtocolError::Disconnected);
+            }
+            if !is_running {
+                // How it ended is found out by another thread.
+                thread::sleep(END_POLL_INTERVAL);
+            }
+            idle.check().map_err(|_| ProtocolError::Interrupted)?;
+        }
     }
 
     fn wait_parked(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
@@ -152,6 +202,9 @@ impl Port for LeasedLane {
 
     #[inline]
     fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
+        if let Some(runner) = self.runner.clone() {
+            return self.run_host(&*runner, interest, idle);
+        }
         if idle.may_poll_briefly() && self.lease.poll_briefly(interest)? {
             return Ok(());
         }

@@ -28,7 +28,7 @@ pub use hostd_shm::{
     ClientPipeWord, ClientRings, IdleSpin, LaneWaiter, LaneWaiterWaker, MaybeOwned, TurnClaim,
     TurnOwner, WAIT_LANES_MAX, can_wait_for_lanes,
 };
-pub use lane_client::LeasedLane;
+pub use lane_client::{HostRunner, LeasedLane};
 pub use waiting::{Idle, Interrupted, ParkedWait, Uninterruptible, Wake, while_parked};
 pub use wake_pipe::HostWakePipe;
 

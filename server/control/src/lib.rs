@@ -7,4 +7,4 @@ pub mod logs;
 mod opening;
 
 pub use connection::Running;
-pub use opening::{Opened, handshake, open};
+pub use opening::{Opened, Surroundings, handshake, open};

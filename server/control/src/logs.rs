@@ -3,6 +3,7 @@
 //! Lines are queued in the bounded outbox of the control thread. What does not fit is counted, and the
 //! next line that fits names the count. Nothing here prints: stdout and stderr are the addon's.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +11,6 @@ use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::{HostMessage, LogLevel, Setup};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -64,28 +64,62 @@ impl<F> fmt::Debug for LogLayer<F> {
 
 /// Sends the log of this process to the client, at the level that the client requested.
 pub fn install(setup: &Setup, outbox: &Outbox) {
+    let log = SessionLog::new(setup, outbox);
+    let wanted = log.level.map_or(LevelFilter::OFF, LevelFilter::from);
+    let layer = LogLayer::new(move |line| log.send(line));
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(wanted));
     // This fails only if a test has set a subscriber.
-    let _ = tracing::subscriber::set_global_default(subscriber(setup, outbox));
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// As [`install`], the log of this thread, until the result is dropped.
-pub fn install_on_thread(setup: &Setup, outbox: &Outbox) -> DefaultGuard {
-    tracing::subscriber::set_default(subscriber(setup, outbox))
+/// Where the log of a session goes, and from which level on.
+#[derive(Clone, Debug)]
+pub struct SessionLog {
+    level: Option<Level>,
+    outbox: Outbox,
 }
 
-fn subscriber(setup: &Setup, outbox: &Outbox) -> impl Subscriber + Send + Sync + 'static {
-    let wanted = LEVELS.iter().find(|(_, requested)| *requested == setup.log);
-    let wanted = wanted.map_or(LevelFilter::OFF, |(level, _)| (*level).into());
-    let outbox = outbox.clone();
-    let layer = LogLayer::new(move |line: Line| {
+thread_local! {
+    /// The log of the session that this thread runs.
+    static OF_THREAD: RefCell<Option<SessionLog>> = const { RefCell::new(None) };
+}
+
+impl SessionLog {
+    /// The log that the client asks for in its settings.
+    pub fn new(setup: &Setup, outbox: &Outbox) -> Self {
+        let wanted = LEVELS.iter().find(|(_, requested)| *requested == setup.log);
+        Self {
+            level: wanted.map(|(level, _)| *level),
+            outbox: outbox.clone(),
+        }
+    }
+
+    fn send(&self, line: Line) -> bool {
+        if self.level.is_none_or(|level| line.level > level) {
+            return true;
+        }
         let level = LEVELS.iter().find(|(level, _)| *level == line.level);
-        outbox.send_or_drop(&HostMessage::Log {
+        self.outbox.send_or_drop(&HostMessage::Log {
             level: level.map_or(LogLevel::Error, |(_, sent)| *sent),
             target: line.target,
             message: line.message,
         })
+    }
+}
+
+/// Sends the log of each thread to the session that [`replace_thread_log`] names there. For a process
+/// with several sessions; has no effect after the first call.
+pub fn install_by_thread() {
+    let layer = LogLayer::new(|line| {
+        OF_THREAD.with_borrow(|log| log.as_ref().is_none_or(|log| log.send(line)))
     });
-    tracing_subscriber::registry().with(layer.with_filter(wanted))
+    let layer = layer.with_filter(LevelFilter::INFO);
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+}
+
+/// Sets the session to which the log of this thread goes; returns the former one.
+pub fn replace_thread_log(log: Option<SessionLog>) -> Option<SessionLog> {
+    OF_THREAD.replace(log)
 }
 
 impl<S, F> Layer<S> for LogLayer<F>

@@ -1,7 +1,9 @@
 //! From the first bytes of the control connection to a session that can run.
 
+use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -11,7 +13,7 @@ use hostd_protocol::control::{ClientMessage, Setup, read_message};
 use hostd_protocol::handover::{Handover, Role};
 use hostd_protocol::memory::HostMemory;
 use hostd_protocol::memory_files::MemoryFiles;
-use hostd_session::{Session, SessionHooks, SessionOptions};
+use hostd_session::{Session, SessionHooks, SessionOptions, WakeHook};
 
 /// Bytes of the stack that JavaScript and the addon may not use: for the frames of the host.
 const STACK_MARGIN: usize = 512 << 10;
@@ -51,17 +53,34 @@ pub fn handshake(stream: &mut UnixStream) -> anyhow::Result<(Handover, Setup)> {
     }
 }
 
-/// Makes the carrier and the session. `stack_bytes` is the stack of this thread, `memory_limit` what the
-/// session may use of the memory for large buffers.
+/// What a session gets of the thread and the process around it.
+pub struct Surroundings {
+    /// The stack of the thread, in bytes.
+    pub stack_bytes: usize,
+    /// What the session may use of the memory for large buffers, in bytes.
+    pub memory_limit: Option<u64>,
+    /// The process.
+    pub hooks: Box<dyn SessionHooks>,
+    /// Called from any thread when the JS thread is to be run, where nothing else wakes it.
+    pub on_wake: Option<Arc<WakeHook>>,
+    /// What waits of the JS thread call in place of parking: see [`HostEnd::on_wait`].
+    pub on_wait: Option<Box<dyn Fn(Option<Duration>)>>,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
+
+/// Makes the carrier and the session.
 ///
 /// # Errors
 /// The shared memory cannot be mapped, or the engine cannot start.
 pub fn open(
     setup: &Setup,
     mut handover: Handover,
-    stack_bytes: usize,
-    memory_limit: Option<u64>,
-    hooks: Box<dyn SessionHooks>,
+    surroundings: Surroundings,
     outbox: &Outbox,
 ) -> anyhow::Result<Opened> {
     let (generation, limits) = (setup.generation, setup.limits);
@@ -73,12 +92,15 @@ pub fn open(
         }
         None => socket::host(generation, limits),
     };
+    if let Some(on_wait) = surroundings.on_wait {
+        end.on_wait(on_wait);
+    }
     let connection = Connection::of_host(&end, outbox.clone());
     let wake_pipe = handover.take(Role::WakePipe);
     let wake_pipe = wake_pipe.and_then(|pipe| end.attach_wake_pipe(pipe.into()));
     let memory = handover.take(Role::Memory);
     // Without it, as under a limit of address space, the bytes of large buffers travel in frames.
-    let memory = memory.and_then(|file| HostMemory::open(&file, memory_limit).ok());
+    let memory = memory.and_then(|file| HostMemory::open(&file, surroundings.memory_limit).ok());
     let files = memory.as_ref().map(|memory| memory.files().clone());
     let connection = connection.receive_files(files.clone());
     let session = Session::start(SessionOptions {
@@ -87,10 +109,11 @@ pub fn open(
         wake_pipe,
         generation,
         limits,
-        stack_bytes: stack_bytes.saturating_sub(STACK_MARGIN),
+        stack_bytes: surroundings.stack_bytes.saturating_sub(STACK_MARGIN),
         nested_threads: setup.nested_threads,
         debug: setup.debug,
-        hooks,
+        hooks: surroundings.hooks,
+        on_wake: surroundings.on_wake,
     })?;
     Ok(Opened {
         session,

@@ -41,6 +41,12 @@ thread_local! {
     static CURRENT: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
 }
 
+/// Makes it the allocator of this thread's engine; returns what was there. The pointer is compared and
+/// handed to the engine's functions only while its engine is on this thread.
+pub(crate) fn replace_current(allocator: *mut c_void) -> *mut c_void {
+    CURRENT.replace(allocator)
+}
+
 /// The allocator of one engine.
 pub(crate) struct Allocator {
     rt: Cell<*mut q::JSRuntime>,

@@ -68,6 +68,8 @@
 //! - **E17** The engine frees a module only when the resolution of its imports fails; before that it
 //!   is taken out of the table of modules. The pinned version has the byte that says whether a module
 //!   is resolved, and its status, where `module` reads them, which is checked at the first use.
+//! - **E18** A parked engine is put back only on the thread that it was taken off, and is not dropped
+//!   while it is parked; nothing of it is used meanwhile.
 //!
 //! The lowest modules (`value`, `key`, `record` and the tables `classes`, `finalizers`, `holds`,
 //! `slots`, `intrinsics`) know no engine. `state` consists of them and defines [`Runtime`], to which
@@ -121,6 +123,7 @@ mod slots;
 mod stack_trace;
 mod state;
 mod string;
+mod swap;
 mod symbol;
 mod thread;
 mod value;
@@ -152,5 +155,6 @@ pub use state::{
     RemoteHooks, Runtime,
 };
 pub use string::{Utf8, Utf16, Wtf8};
+pub use swap::ParkedEngine;
 pub use value::{JsResult, Thrown, Value};
 pub use weak::Weak;

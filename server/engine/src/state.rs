@@ -109,6 +109,18 @@ pub(crate) unsafe fn set_current(state: *const State) {
     CURRENT.set(state);
 }
 
+/// As [`set_current`]; returns what was there.
+///
+/// # Safety
+///
+/// As for [`set_current`].
+pub(crate) unsafe fn replace_current(state: *const State) -> *const State {
+    let before = CURRENT.get();
+    // SAFETY: the caller keeps the condition.
+    unsafe { set_current(state) };
+    before
+}
+
 impl Runtime {
     /// The engine of this thread, if it was made.
     #[inline]

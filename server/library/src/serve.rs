@@ -1,21 +1,36 @@
-//! One session on the calling thread, from the handshake to its end.
+//! One session, from the handshake to its end, on a thread of its own or as a coroutine of the client's.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use hostd_control::{Opened, Running, handshake, logs, open};
+use hostd_control::logs::{self, SessionLog};
+use hostd_control::{Opened, Running, Surroundings, handshake, open};
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::{HostMessage, write_message};
 use hostd_protocol::in_process::SessionEnd;
-use hostd_session::Ended;
+use hostd_session::{Ended, WakeHook};
 
 use crate::hooks::InProcessHooks;
 
+/// How a session runs that shares its thread with the client.
+#[derive(Debug)]
+pub(crate) struct Sharing {
+    /// Lets the client run, for as long as the session may wait.
+    pub(crate) wait: fn(Option<Duration>),
+    /// Lets the client run while JavaScript is under way.
+    pub(crate) pause: fn(),
+    /// Called from any thread when the session has something to do.
+    pub(crate) on_wake: Arc<WakeHook>,
+}
+
 /// Serves the session whose control socket this is.
-pub(crate) fn serve(control: OwnedFd, stack_bytes: usize) -> SessionEnd {
+pub(crate) fn serve(control: OwnedFd, stack_bytes: usize, sharing: Option<Sharing>) -> SessionEnd {
     let mut stream = UnixStream::from(control);
-    match start(&mut stream, stack_bytes) {
+    match start(&mut stream, stack_bytes, sharing) {
         Ok(end) => end,
         Err(error) => {
             let message = format!("{error:#}");
@@ -26,25 +41,34 @@ pub(crate) fn serve(control: OwnedFd, stack_bytes: usize) -> SessionEnd {
     }
 }
 
-fn start(stream: &mut UnixStream, stack_bytes: usize) -> anyhow::Result<SessionEnd> {
+fn start(
+    stream: &mut UnixStream,
+    stack_bytes: usize,
+    sharing: Option<Sharing>,
+) -> anyhow::Result<SessionEnd> {
     let (handover, setup) = handshake(stream)?;
     let outbox = Outbox::default();
-    let _log = logs::install_on_thread(&setup, &outbox);
-    let hooks = InProcessHooks::default();
-    let exited = Rc::clone(&hooks.exited);
-    let opened = open(
-        &setup,
-        handover,
+    logs::install_by_thread();
+    logs::replace_thread_log(Some(SessionLog::new(&setup, &outbox)));
+    let exited = Rc::new(Cell::new(None));
+    let pause = sharing.as_ref().map(|sharing| sharing.pause);
+    let hooks = InProcessHooks {
+        exited: Rc::clone(&exited),
+        pause: pause.map(|pause| (pause, Cell::new(Instant::now()))),
+    };
+    let wait = sharing.as_ref().map(|sharing| sharing.wait);
+    let surroundings = Surroundings {
         stack_bytes,
-        None,
-        Box::new(hooks),
-        &outbox,
-    )?;
+        memory_limit: None,
+        hooks: Box::new(hooks),
+        on_wake: sharing.map(|sharing| sharing.on_wake),
+        on_wait: wait.map(|wait| Box::new(wait) as Box<dyn Fn(Option<Duration>)>),
+    };
     let Opened {
         session,
         connection,
         files,
-    } = opened;
+    } = open(&setup, handover, surroundings, &outbox)?;
     outbox.send(&HostMessage::Ready {
         pid: std::process::id(),
         stack_bytes: stack_bytes as u64,
@@ -66,6 +90,7 @@ fn start(stream: &mut UnixStream, stack_bytes: usize) -> anyhow::Result<SessionE
     let ended = session.run();
     // Before the client learns of the end: then nothing of the session is left.
     drop(session);
+    logs::replace_thread_log(None);
     Ok(match (ended, exited.get()) {
         (Ended::Closed, _) => {
             running.send_goodbye()?;

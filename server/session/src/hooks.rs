@@ -74,7 +74,10 @@ pub(super) fn install(session: &Rc<Session>) {
     let served = Rc::downgrade(session);
     session.rt.set_interrupt_hook(Some(Rc::new(move || {
         let session = served.upgrade();
-        session.is_some_and(|session| session.is_cancelled() || session.is_ending())
+        session.is_some_and(|session| {
+            session.hooks.pause();
+            session.is_cancelled() || session.is_ending()
+        })
     })));
 }
 

@@ -50,7 +50,7 @@ use level::{FrameBuffers, Level};
 use pending::{Due, Notices, Settled};
 use tables::ObjectTables;
 
-pub use options::{SessionError, SessionHooks, SessionOptions};
+pub use options::{SessionError, SessionHooks, SessionOptions, WakeHook};
 pub use run::Ended;
 pub use turn_requests::Closer;
 use turn_requests::TurnRequests;
@@ -58,6 +58,10 @@ use turn_requests::TurnRequests;
 thread_local! {
     static CURRENT: RefCell<Weak<Session>> = const { RefCell::new(Weak::new()) };
 }
+
+/// The session that is off the thread while another one runs there; none at first.
+#[derive(Debug, Default)]
+pub struct ParkedSession(Weak<Session>);
 
 /// A reply to a request that is not the innermost one.
 type OutOfOrderReply = (Header, Vec<u8>);
@@ -116,6 +120,11 @@ impl Session {
     /// What ends the session from another thread.
     pub fn closer(&self) -> Closer {
         Closer::of(&self.turn_requests)
+    }
+
+    /// Exchanges what this thread knows of its session.
+    pub fn swap_thread_session(other: &mut ParkedSession) {
+        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut other.0));
     }
 
     pub(crate) fn current() -> Option<Rc<Self>> {

@@ -31,6 +31,17 @@ pub struct SessionOptions {
     pub debug: bool,
     /// The process around the session.
     pub hooks: Box<dyn SessionHooks>,
+    /// Called from any thread when the JS thread is to be run, where nothing else wakes it.
+    pub on_wake: Option<Arc<WakeHook>>,
+}
+
+/// See [`SessionOptions::on_wake`].
+pub struct WakeHook(pub Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for WakeHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WakeHook")
+    }
 }
 
 /// The process around a session. All methods are called on the session's thread.
@@ -53,6 +64,10 @@ pub trait SessionHooks: fmt::Debug {
     fn swap_lane(&self, _lane: u32) -> u32 {
         0
     }
+
+    /// Called while JavaScript runs, at the engine's interval: lets other work of the thread go on where
+    /// the thread is the client's.
+    fn pause(&self) {}
 
     /// Takes the system calls that were denied since the last time. Called for each frame: it must
     /// not allocate if there are none.

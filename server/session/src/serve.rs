@@ -86,6 +86,10 @@ impl Session {
         level: &Level,
         mut answer: Result<Answer, Refusal>,
     ) {
+        if self.is_lost() {
+            // As after `process.exit`: the client is told how the session ended.
+            return;
+        }
         let mut buffers = self.take_buffers();
         let changes = self.find_changes(level).unwrap_or_else(|error| {
             answer = Err(error.into());

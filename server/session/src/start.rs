@@ -25,7 +25,11 @@ impl Session {
         if Self::current().is_some() {
             return Err(SessionError::AlreadyServing);
         }
-        let turn_requests = Arc::new(TurnRequests::new(options.end.waker(), options.wake_pipe));
+        let turn_requests = Arc::new(TurnRequests::new(
+            options.end.waker(),
+            options.wake_pipe,
+            options.on_wake,
+        ));
         // Weak: threads of the addon may outlive the session, and the requests map shared memory.
         let requests = Arc::downgrade(&turn_requests);
         let owner = hostd_node::start(HostOptions {

@@ -5,22 +5,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hostd_protocol::carrier::{HostWakePipe, HostWaker};
 
+use crate::options::WakeHook;
+
 /// Requests to the JS thread, from any thread.
 #[derive(Debug)]
 pub(crate) struct TurnRequests {
     waker: HostWaker,
     /// Wakes a loop of the client without a thread in between.
     wake_pipe: Option<Arc<HostWakePipe>>,
+    on_wake: Option<Arc<WakeHook>>,
     is_requested: AtomicBool,
     is_closing: AtomicBool,
     is_over: AtomicBool,
 }
 
 impl TurnRequests {
-    pub(crate) fn new(waker: HostWaker, wake_pipe: Option<Arc<HostWakePipe>>) -> Self {
+    pub(crate) fn new(
+        waker: HostWaker,
+        wake_pipe: Option<Arc<HostWakePipe>>,
+        on_wake: Option<Arc<WakeHook>>,
+    ) -> Self {
         Self {
             waker,
             wake_pipe,
+            on_wake,
             is_requested: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -36,7 +44,14 @@ impl TurnRequests {
             if let Some(pipe) = &self.wake_pipe {
                 pipe.notify_if_at_top();
             }
-            self.waker.wake();
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.waker.wake();
+        if let Some(hook) = &self.on_wake {
+            (hook.0)();
         }
     }
 
@@ -83,7 +98,7 @@ impl Closer {
     /// Has the session torn down as soon as the JS thread is at its top.
     pub fn close(&self) {
         self.0.is_closing.store(true, Ordering::Release);
-        self.0.waker.wake();
+        self.0.wake();
     }
 
     /// The client is gone: the session ends as soon as the JS thread waits, and JavaScript that runs

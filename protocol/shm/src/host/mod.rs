@@ -112,6 +112,13 @@ impl HostWaiter {
         self.shared.expects_answer.set(true);
     }
 
+    /// Has every wait of this end call `switch`, in place of spinning and parking, with the time that it
+    /// may take: where the client's end runs on the same thread. It returns once that has notified this
+    /// end, or for no reason. Can be set once.
+    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>)>) {
+        let _ = self.shared.switch.set(switch);
+    }
+
     /// Has `hook` called while the JS thread spins without success, with the time since it began, and
     /// with the maximum before it parks. It returns whether other threads of this process need a CPU:
     /// then the JS thread yields between polls.

@@ -1,6 +1,7 @@
 //! The state that all lanes share on the JS thread, and the one wait for all of them.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,6 @@ use crate::ring::Consumer;
 use crate::sync::{AcqRel, AtomicU32, Relaxed, SeqCst, fence};
 
 /// What the lanes share on the JS thread.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) area: Arc<Area>,
     /// Set by the wakers; private to this process.
@@ -37,6 +37,17 @@ pub(super) struct Shared {
     /// See [`HostWaiter::on_idle`](super::HostWaiter::on_idle).
     pub(super) on_idle: Cell<fn(Duration) -> bool>,
     yields: Cell<YieldBackoff>,
+    /// See [`HostWaiter::on_wait`](super::HostWaiter::on_wait).
+    pub(super) switch: OnceCell<Box<Switch>>,
+}
+
+/// Lets the client's end run on this thread, for as long as the host may wait.
+pub(super) type Switch = dyn Fn(Option<Duration>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -54,6 +65,7 @@ impl Shared {
             expects_answer: Cell::new(false),
             on_idle: Cell::new(|_| false),
             yields: Cell::default(),
+            switch: OnceCell::new(),
         }
     }
 
@@ -214,6 +226,28 @@ impl Shared {
         self.is_woken() && self.woken.swap(0, AcqRel) != 0
     }
 
+    /// Lets the client's end run until `poll` finds something or the timeout expires (`None`).
+    #[inline]
+    fn wait_by<T>(
+        &self,
+        switch: &Switch,
+        timeout: Option<Duration>,
+        mut poll: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        self.notify_all();
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            if let Some(found) = poll() {
+                return Some(found);
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return None;
+            }
+            switch(left);
+        }
+    }
+
     /// Spins, then parks, until `poll` finds something or the timeout expires (`None`). `poll` is
     /// passed whether the announcement was made.
     pub(super) fn wait<T>(
@@ -222,6 +256,9 @@ impl Shared {
         timeout: Option<Duration>,
         mut poll: impl FnMut(bool) -> Option<T>,
     ) -> Option<T> {
+        if let Some(switch) = self.switch.get() {
+            return self.wait_by(&**switch, timeout, || poll(false));
+        }
         let is_notice =
             self.expects_answer.take() || self.unnotified_data.get() & HOME_LANE.bit() != 0;
         if is_notice {

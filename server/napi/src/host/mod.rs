@@ -65,6 +65,19 @@ thread_local! {
     static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
 }
 
+/// What a thread knows of its host.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadHost {
+    current: Option<&'static HostState>,
+    caller: Option<Caller>,
+}
+
+/// Exchanges what this thread knows of its host.
+pub(crate) fn swap_thread_host(other: &mut ThreadHost) {
+    other.current = CURRENT.replace(other.current);
+    other.caller = CALLER.replace(other.caller);
+}
+
 /// An environment that a `napi_env` of this thread names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {

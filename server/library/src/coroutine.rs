@@ -1,0 +1,161 @@
+//! Sessions as coroutines of the client's thread: each has a stack of its own, and runs there from
+//! [`SharedThread::resume`] until it waits. What a thread knows of its session, its host and its engine
+//! is exchanged when another session is resumed there.
+//!
+//! N2: the address of a coroutine's yielder is used only while the coroutine runs, which is between its
+//! [`SharedThread::resume`] and the switch back; it is set before and taken off after that.
+//!
+//! N3: a session is resumed on the thread that made it. What is parked is put back there only.
+
+#![expect(
+    unsafe_code,
+    reason = "the switch of stacks, and of what a thread knows"
+)]
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::OwnedFd;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use hostd_control::logs::{self, SessionLog};
+use hostd_napi::ParkedHost;
+use hostd_protocol::in_process::{Resumed, SessionEnd};
+use hostd_session::{ParkedSession, Session, WakeHook};
+
+use crate::serve::{Sharing, serve};
+
+type SessionYielder = Yielder<(), Option<Duration>>;
+type SessionCoroutine = Coroutine<(), Option<Duration>, SessionEnd, DefaultStack>;
+
+thread_local! {
+    /// The yielder of the coroutine that runs (N2).
+    static RUNNING: Cell<*const SessionYielder> = const { Cell::new(ptr::null()) };
+    /// The number of the session that this thread knows; zero for none.
+    static OCCUPANT: Cell<u64> = const { Cell::new(0) };
+    /// What it knows of the others, by their numbers.
+    static PARKED: RefCell<Vec<(u64, Parked)>> = const { RefCell::new(Vec::new()) };
+    static NEXT_NUMBER: Cell<u64> = const { Cell::new(1) };
+}
+
+/// What a thread knows of a session that is not its occupant.
+#[derive(Default)]
+struct Parked {
+    session: ParkedSession,
+    host: ParkedHost,
+    log: Option<SessionLog>,
+}
+
+impl Parked {
+    fn swap(&mut self) {
+        self.log = logs::replace_thread_log(self.log.take());
+        Session::swap_thread_session(&mut self.session);
+        // SAFETY: N3; what is here was taken off this thread, and its coroutine has not ended.
+        unsafe { self.host.swap() };
+    }
+}
+
+/// A session that runs on the thread of the client that made it.
+pub(crate) struct SharedThread {
+    number: u64,
+    /// None once it has ended.
+    coroutine: Option<ManuallyDrop<SessionCoroutine>>,
+    yielder: Cell<*const SessionYielder>,
+}
+
+impl fmt::Debug for SharedThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedThread")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lets the client run: called by the session, on its own stack.
+fn switch(time: Option<Duration>) {
+    let yielder = RUNNING.get();
+    // SAFETY: N2; null, or the yielder of the coroutine that runs.
+    if let Some(yielder) = unsafe { yielder.as_ref() } {
+        yielder.suspend(time);
+    }
+}
+
+/// Lets the client check its deadline and signals.
+fn pause() {
+    switch(Some(Duration::ZERO));
+}
+
+impl SharedThread {
+    /// A session that was not resumed yet.
+    pub(crate) fn new(
+        control: OwnedFd,
+        stack_bytes: usize,
+        on_wake: Arc<WakeHook>,
+    ) -> io::Result<Self> {
+        let stack = DefaultStack::new(stack_bytes)?;
+        let number = NEXT_NUMBER.replace(NEXT_NUMBER.get() + 1);
+        let run = move |yielder: &SessionYielder, ()| {
+            RUNNING.set(yielder);
+            let sharing = Sharing {
+                wait: switch,
+                pause,
+                on_wake,
+            };
+            serve(control, stack_bytes, Some(sharing))
+        };
+        Ok(Self {
+            number,
+            coroutine: Some(ManuallyDrop::new(Coroutine::with_stack(stack, run))),
+            yielder: Cell::new(ptr::null()),
+        })
+    }
+
+    /// Runs the session until it waits, or has ended.
+    pub(crate) fn resume(&mut self) -> Resumed {
+        self.occupy();
+        let Some(coroutine) = &mut self.coroutine else {
+            return Resumed::Ended(SessionEnd::Lost);
+        };
+        let outer = RUNNING.replace(self.yielder.get());
+        let result = coroutine.resume(());
+        self.yielder.set(RUNNING.replace(outer));
+        match result {
+            CoroutineResult::Yield(time) => Resumed::Waiting(time),
+            CoroutineResult::Return(end) => {
+                // It has ended, so that its drop unwinds nothing.
+                drop(self.coroutine.take().map(ManuallyDrop::into_inner));
+                OCCUPANT.set(0);
+                Resumed::Ended(end)
+            }
+        }
+    }
+
+    /// Makes this the session that the thread knows.
+    #[inline]
+    fn occupy(&self) {
+        if OCCUPANT.get() != self.number {
+            self.displace();
+        }
+    }
+
+    #[cold]
+    fn displace(&self) {
+        PARKED.with_borrow_mut(|parked| {
+            let before = OCCUPANT.replace(self.number);
+            if before != 0 {
+                let mut leaving = Parked::default();
+                leaving.swap();
+                parked.push((before, leaving));
+            }
+            if let Some(place) = parked.iter().position(|(number, _)| *number == self.number) {
+                let (_, mut coming) = parked.swap_remove(place);
+                coming.swap();
+            }
+        });
+    }
+}

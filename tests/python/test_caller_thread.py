@@ -1,0 +1,337 @@
+"""thread="caller": the session runs on the thread that loaded the addon, in its calls and turns."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import addon_path, control_c, run_program, until
+from napi_python import (
+    Addon,
+    AddonCrashed,
+    AddonTimeout,
+    JSError,
+    WrongThreadError,
+    deadline,
+    host,
+    load_addon,
+    open_host,
+    require,
+)
+
+SECONDS = 30
+
+
+def load(name: str, **options: Any) -> Any:
+    """Loads a sample addon on this thread."""
+    return load_addon(addon_path(name), isolated=False, thread="caller", **options)
+
+
+@pytest.fixture
+def order() -> Iterator[Any]:
+    """An addon with threads, work and promises."""
+    with load("order") as loaded:
+        yield loaded
+
+
+def in_thread(function: Callable[[], Any]) -> Any:
+    """Calls a function in another thread and returns its result, or raises what it raised."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(SECONDS)
+    assert outcome, "the thread hangs"
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+def test_calls_and_callbacks_run_on_this_thread(order: Any) -> None:
+    script = host(order).run_script
+    assert script("(a, b) => a + b")(1, 2) == 3
+    threads: list[int] = []
+
+    def deeper(depth: int) -> int:
+        threads.append(threading.get_ident())
+        return 0 if depth == 0 else script("(f, n) => f(n) + 1")(deeper, depth - 1)
+
+    assert deeper(20) == 20
+    assert set(threads) == {threading.get_ident()}
+    assert host(order).pid == os.getpid()
+
+
+def test_exceptions_cross_both_ways(order: Any) -> None:
+    script = host(order).run_script
+    error = KeyError("mine")
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(KeyError) as caught:
+        script("f => f()")(fail)
+    assert caught.value is error
+    assert script("f => { try { f() } catch (e) { return e instanceof Error } }")(fail) is True
+    with pytest.raises(JSError, match="theirs"):
+        script("throw new Error('theirs')")
+
+
+def test_another_thread_is_told_the_way_out(order: Any) -> None:
+    add = host(order).run_script("(a, b) => a + b")
+    process = host(order)
+    for use in (lambda: add(1, 2), lambda: process.stats(), process.restart, process.close):
+        with pytest.raises(WrongThreadError, match="thread=\"own\""):
+            in_thread(use)
+    assert add(1, 2) == 3
+
+
+def test_another_thread_may_load_an_addon_of_its_own(order: Any) -> None:
+    def use() -> Any:
+        with load("order") as mine:
+            return host(mine).run_script("6 * 7")
+
+    assert in_thread(use) == 42
+    assert host(order).run_script("1") == 1
+
+
+def test_sessions_of_one_thread_call_each_other() -> None:
+    with load("primitive") as first, load("order") as second:
+        a, b = host(first).run_script, host(second).run_script
+        a("globalThis.name = 'a'")
+        b("globalThis.name = 'b'")
+        call_b = b("f => name + (f ? f() : '')")
+        call_a = a("f => name + (f ? f() : '')")
+        assert call_a(lambda: call_b(lambda: call_a(lambda: call_b(None)))) == "abab"
+        with pytest.raises(ZeroDivisionError):
+            call_a(lambda: call_b(lambda: 1 / 0))
+        assert (call_a(None), call_b(None)) == ("a", "b")
+
+
+def test_what_is_due_runs_in_run_pending(order: Any) -> None:
+    ticks: list[int] = []
+    script = host(order).run_script
+    script("f => { setTimeout(f, 5, 1); setTimeout(f, 10, 2); setImmediate(f, 0) }")(ticks.append)
+    assert ticks == []
+    end = time.monotonic() + SECONDS
+    while len(ticks) < 3 and time.monotonic() < end:
+        host(order).run_pending()
+    assert ticks == [0, 1, 2]
+
+
+def test_events_of_threads_run_in_run_pending(order: Any) -> None:
+    seen: list[int] = []
+    order.eventsOfThread(seen.append, 500)
+    end = time.monotonic() + SECONDS
+    while len(seen) < 500 and time.monotonic() < end:
+        host(order).run_pending()
+    assert seen == list(range(500))
+
+
+def test_thread_that_waits_for_a_promise_takes_the_turns(order: Any) -> None:
+    script = host(order).run_script
+    assert script("new Promise(done => setTimeout(done, 20, 'timer'))").result(SECONDS) == "timer"
+    assert script("(async () => { await null; return 'microtask' })()").result(SECONDS) == "microtask"
+    with pytest.raises(JSError, match="late"):
+        script("new Promise((_, no) => setTimeout(no, 5, new Error('late')))").result(SECONDS)
+
+
+def test_loop_takes_the_turns(order: Any) -> None:
+    seen: list[int] = []
+
+    async def main() -> None:
+        script = host(order).run_script
+        assert await script("new Promise(done => setTimeout(done, 20, 'timer'))") == "timer"
+        order.eventsOfThread(seen.append, 2000)
+        await until(lambda: len(seen) == 2000)
+        ticks: list[int] = []
+        script("f => { let n = 0; const t = setInterval(() => { f(n); if (++n == 3) clearInterval(t) }, 2) }")(
+            ticks.append
+        )
+        await until(lambda: len(ticks) == 3)
+        assert ticks == [0, 1, 2]
+
+        async def answer() -> str:
+            await asyncio.sleep(0.001)
+            return "of Python"
+
+        assert await script("async f => 'answer ' + await f()")(answer) == "answer of Python"
+        many = [script("n => new Promise(done => setImmediate(done, n))")(n) for n in range(100)]
+        assert await asyncio.gather(*many) == list(range(100))
+
+    asyncio.run(main())
+    assert seen == list(range(2000))
+    # The loop is gone; the next one takes the turns.
+    asyncio.run(main())
+
+
+def test_endless_javascript_ends_at_its_deadline(order: Any) -> None:
+    script = host(order).run_script
+    started = time.monotonic()
+    with deadline(0.2), pytest.raises(AddonTimeout):
+        script("for (;;);")
+    assert time.monotonic() - started < 5
+    assert script("1 + 1") == 2
+
+
+def test_control_c_ends_endless_javascript(order: Any) -> None:
+    with control_c(0.2), pytest.raises(KeyboardInterrupt):
+        host(order).run_script("for (;;);")
+    assert host(order).run_script("1 + 1") == 2
+
+
+def test_signal_handler_may_call_the_addon(order: Any) -> None:
+    script = host(order).run_script
+    add = script("(a, b) => a + b")
+    results: list[int] = []
+    former = signal.signal(signal.SIGALRM, lambda *_: results.append(add(20, 22)))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        script("{ const end = Date.now() + 300; while (Date.now() < end); }")
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    assert results == [42]
+
+
+def test_process_exit_ends_the_session_only(order: Any) -> None:
+    script = host(order).run_script
+    with pytest.raises(AddonCrashed, match="session in this process exited with code 3") as caught:
+        script("process.exit(3)")
+    assert caught.value.exit_code == 3
+    with pytest.raises(AddonCrashed, match="restart"):
+        script("1")
+    host(order).restart()
+    assert host(order).run_script("2") == 2
+
+
+def test_large_buffers_and_texts_cross() -> None:
+    data = bytes(range(256)) * 8192
+    with load("buffer") as addon:
+        script = host(addon).run_script
+        assert bytes(script("b => { b[0] = 7; return b }")(bytearray(data)))[:2] == b"\x07\x01"
+        assert script("b => b.length")(data) == len(data)
+        assert len(script("'x'.repeat(5000000)")) == 5_000_000
+
+
+def test_closed_addon_refuses_and_its_thread_goes_on() -> None:
+    addon = load("order")
+    script = host(addon).run_script
+    script("globalThis.late = 1; setInterval(() => {}, 1)")
+    host(addon).close()
+    with pytest.raises(Exception, match="closed"):
+        script("1")
+    with load("order") as other:
+        assert host(other).run_script("typeof late") == "undefined"
+
+
+def resources() -> tuple[int, int]:
+    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+
+def test_loads_and_closes_leave_nothing() -> None:
+    def once() -> None:
+        with load("order") as addon:
+            assert host(addon).run_script("1") == 1
+        # The last reference goes without a close.
+        host(load("primitive")).run_script("1")
+        gc.collect()
+
+    for _ in range(5):
+        once()
+    before = resources()
+    for _ in range(40):
+        once()
+    end = time.monotonic() + SECONDS
+    while resources() > before and time.monotonic() < end:
+        time.sleep(0.001)
+    assert resources() <= before
+
+
+def test_addon_that_another_thread_drops_ends_with_the_next_load() -> None:
+    before = resources()
+    addon: Addon | None = load("order")
+    held = [addon]
+    addon = None
+    in_thread(lambda: held.clear())
+    with load("order"):
+        pass
+    end = time.monotonic() + SECONDS
+    while resources() > before and time.monotonic() < end:
+        time.sleep(0.001)
+    assert resources() <= before
+
+
+def test_packages_pass_objects_to_each_other(tmp_path: Path) -> None:
+    for name, source in (
+        ("makes", "class Made { value() { return 42 } } module.exports = () => new Made()"),
+        ("reads", "module.exports = made => made.value()"),
+    ):
+        folder = tmp_path / "node_modules" / name
+        folder.mkdir(parents=True)
+        (folder / "package.json").write_text(f'{{"name": "{name}", "version": "1.0.0"}}')
+        (folder / "index.js").write_text(source)
+    with open_host(root=tmp_path, isolated=False, thread="caller") as opened:
+        assert opened.require("reads")(opened.require("makes")()) == 42
+    reads: Any = require("reads", root=tmp_path, isolated=False, thread="caller")
+    assert reads({"value": lambda: 7}) == 7
+    host(reads).close()
+
+
+FORKS = """
+import os, sys
+from napi_python import host, load_addon
+addon = load_addon(sys.argv[1], isolated=False, thread="caller")
+add = host(addon).run_script("(a, b) => a + b")
+assert add(1, 2) == 3
+pid = os.fork()
+if pid == 0:
+    try:
+        addon.eventsBegun()
+    except Exception as error:
+        os.write(1, str(error).encode() + b"\\n")
+    try:
+        load_addon(sys.argv[1], isolated=False, thread="caller")
+    except Exception as error:
+        os.write(1, str(error).encode() + b"\\n")
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert add(1, 2) == 3
+"""
+
+
+def test_forked_child_is_refused_and_the_parent_goes_on() -> None:
+    done = run_program(FORKS, addon_path("order"))
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        assert "the process that this one was forked from" in line
+    assert len(done.stdout.splitlines()) == 2
+
+
+ENDS = """
+import sys
+from napi_python import host, load_addon
+addon = load_addon(sys.argv[1], isolated=False, thread="caller")
+script = host(addon).run_script
+script("setInterval(() => {}, 1)")
+kept = script("new Promise(() => {})")
+addon.eventsOfThread(lambda n: None, 100000)
+print("end")
+"""
+
+
+def test_interpreter_ends_with_work_in_flight() -> None:
+    done = run_program(ENDS, addon_path("order"), timeout=SECONDS)
+    assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
