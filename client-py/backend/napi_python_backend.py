@@ -67,7 +67,16 @@ def _build_host(settings: Settings) -> None:
     profile = _profile(settings)
     _find_node()
     # In one call, so that both are linked at the same time.
-    _cargo("build", "--locked", "--package=napi-hostd", "--package=hostd-library", "--bins", "--lib", "--profile", profile)
+    _cargo(
+        "build",
+        "--locked",
+        "--package=napi-hostd",
+        "--package=hostd-library",
+        "--bins",
+        "--lib",
+        "--profile",
+        profile,
+    )
     metadata = json.loads(_cargo(*third_party.METADATA, capture=True))
     folder = "debug" if profile == "dev" else profile
     built = pathlib.Path(metadata["target_directory"]) / folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import queue
 import sys
@@ -12,6 +13,7 @@ import pytest
 from napi_python import AddonCrashed, host, load_addon, on_uncaught
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import in_process
 import oracle
 from differences import DIFFERENCES
 
@@ -23,16 +25,32 @@ def in_host(case: oracle.Case, *, later: bool) -> list[str]:
         return list(lines.result(60.0) if hasattr(lines, "result") else lines)
 
 
-@pytest.mark.parametrize("name", [case.name for case in oracle.cases()])
-def test_the_host_answers_as_node_does(name: str) -> None:
-    case = oracle.case(name)
+@functools.cache
+def answers_of_node(name: str) -> list[str]:
+    """Returns what Node gives for a case, with the known differences."""
     expected = oracle.run_in_node(name, later=True)
     assert expected, "a script without operations compares nothing"
     known = DIFFERENCES.get(name, {})
     stale = [line for line in known if line not in expected]
     assert not stale, f"the list of differences names lines that Node does not give: {stale}"
-    expected = [known.get(line, line) for line in expected]
-    found = in_host(case, later=True)
+    return [known.get(line, line) for line in expected]
+
+
+@pytest.mark.parametrize("name", [case.name for case in oracle.cases()])
+def test_the_host_answers_as_node_does(name: str) -> None:
+    compare(answers_of_node(name), in_host(oracle.case(name), later=True))
+
+
+@pytest.mark.parametrize("thread", in_process.THREADS)
+@pytest.mark.parametrize("name", [case.name for case in oracle.cases()])
+def test_a_session_in_this_process_answers_as_node_does(name: str, thread: str) -> None:
+    case = oracle.case(name)
+    found, _ = in_process.answer(case.addon, case.source(later=True), thread)
+    compare(answers_of_node(name), found)
+
+
+def compare(expected: list[str], found: list[str]) -> None:
+    """Fails with the lines that differ."""
     difference = [
         line
         for line in difflib.unified_diff(expected, found, "Node", "host", n=0, lineterm="")
@@ -55,6 +73,10 @@ def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixt
     capfd.readouterr()
     in_host(oracle.case(name), later=False)
     assert capfd.readouterr().out.splitlines() == expected
+    for thread in in_process.THREADS:
+        source = oracle.case(name).source(later=False)
+        _, printed = in_process.answer(oracle.case(name).addon, source, thread)
+        assert printed == expected
 
 
 @pytest.mark.parametrize("death", oracle.FATAL, ids=lambda death: death.name)

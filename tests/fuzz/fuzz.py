@@ -3,10 +3,12 @@
 The logs have to be equal, but for what `known.py` lists.
 
     python3 tests/fuzz/fuzz.py [--programs 100000] [--first SEED] [--misuse] [--operations BINARY]
+                               [--thread own|caller]
 
 A seed makes a program, whatever the machine. `--misuse` breaks the rules on purpose, in the host
 alone, which has to survive. With `--operations` the host is the example of that name of
-`server/napi`, instead of the one in the installed package.
+`server/napi`, instead of the one in the installed package; with `--thread`, it is a session in a
+Python process.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "conformance"))
+import in_process  # noqa: E402 - found by the path above
 import oracle  # noqa: E402 - found by the path above
 
 sys.path.insert(0, str(HERE))
@@ -93,6 +96,16 @@ def in_host(path: Path, text: str) -> list[str]:
 
     with load_addon(path, env=ENVIRONMENT, timeout=SECONDS) as loaded:
         return list(host(loaded).run_script(text).result(SECONDS))
+
+
+def in_this_process(thread: str) -> Runner:
+    """Returns a runner that runs the session in a Python process, on that thread."""
+
+    def run(path: Path, text: str) -> list[str]:
+        logs, _ = in_process.answer(path, text, thread, seconds=SECONDS, settings=SETTINGS)
+        return logs
+
+    return run
 
 
 def as_one_line(text: str) -> str:
@@ -182,10 +195,13 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--misuse", action="store_true")
     parser.add_argument("--operations")
+    parser.add_argument("--thread", choices=in_process.THREADS, help="with isolated=False")
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--trace", type=int, metavar="SEED", help="show one program's logs")
     options = parser.parse_args()
     host = in_operations(options.operations) if options.operations else in_host
+    if options.thread:
+        host = in_this_process(options.thread)
     if options.trace is not None:
         return trace(options.trace, host)
     explained: Counter[str] = Counter()

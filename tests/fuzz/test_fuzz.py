@@ -31,6 +31,15 @@ def test_random_programs_do_in_the_host_what_they_do_in_node(name: str, seeds: r
     assert not found, "\n\n".join(map(str, found[:5]))
 
 
+@pytest.mark.parametrize("thread", fuzz.in_process.THREADS)
+@pytest.mark.parametrize("name", fuzz.ADDONS)
+def test_random_programs_do_in_this_process_what_they_do_in_node(name: str, thread: str) -> None:
+    host = fuzz.in_this_process(thread)
+    differences = fuzz.differences(range(4000, 4500), name, host)
+    found = [one for one in differences if one.known is None]
+    assert not found, "\n\n".join(map(str, found[:5]))
+
+
 @pytest.mark.parametrize("one", KNOWN, ids=lambda one: one.function)
 def test_what_is_known_to_differ_is_documented_and_still_differs(one: Known) -> None:
     document = fuzz.HERE.parents[1] / "docs" / "differences.md"

@@ -49,7 +49,7 @@ def in_thread(function: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             outcome.append(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+        except BaseException as error:
             outcome.append(error)
 
     thread = threading.Thread(target=run)
@@ -94,7 +94,7 @@ def test_another_thread_is_told_the_way_out(order: Any) -> None:
     add = host(order).run_script("(a, b) => a + b")
     process = host(order)
     for use in (lambda: add(1, 2), lambda: process.stats(), process.restart, process.close):
-        with pytest.raises(WrongThreadError, match="thread=\"own\""):
+        with pytest.raises(WrongThreadError, match='thread="own"'):
             in_thread(use)
     assert add(1, 2) == 3
 
@@ -144,7 +144,9 @@ def test_events_of_threads_run_in_run_pending(order: Any) -> None:
 def test_thread_that_waits_for_a_promise_takes_the_turns(order: Any) -> None:
     script = host(order).run_script
     assert script("new Promise(done => setTimeout(done, 20, 'timer'))").result(SECONDS) == "timer"
-    assert script("(async () => { await null; return 'microtask' })()").result(SECONDS) == "microtask"
+    assert (
+        script("(async () => { await null; return 'microtask' })()").result(SECONDS) == "microtask"
+    )
     with pytest.raises(JSError, match="late"):
         script("new Promise((_, no) => setTimeout(no, 5, new Error('late')))").result(SECONDS)
 
@@ -158,9 +160,10 @@ def test_loop_takes_the_turns(order: Any) -> None:
         order.eventsOfThread(seen.append, 2000)
         await until(lambda: len(seen) == 2000)
         ticks: list[int] = []
-        script("f => { let n = 0; const t = setInterval(() => { f(n); if (++n == 3) clearInterval(t) }, 2) }")(
-            ticks.append
-        )
+        script(
+            "f => { let n = 0;"
+            "const t = setInterval(() => { f(n); if (++n == 3) clearInterval(t) }, 2) }"
+        )(ticks.append)
         await until(lambda: len(ticks) == 3)
         assert ticks == [0, 1, 2]
 
@@ -238,7 +241,7 @@ def test_closed_addon_refuses_and_its_thread_goes_on() -> None:
 
 
 def resources() -> tuple[int, int]:
-    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+    return len([*Path("/proc/self/task").iterdir()]), len([*Path("/proc/self/fd").iterdir()])
 
 
 def test_loads_and_closes_leave_nothing() -> None:

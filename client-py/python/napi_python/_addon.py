@@ -58,12 +58,26 @@ def _check_in_process(thread: str, **given: object) -> None:
     for name, value in given.items():
         if value is not None:
             text = (
-                f"{name}={value!r} needs a process of its own, and isolated=False runs the addon in "
-                f"this one: leave out {name}=, or isolated=False"
+                f"{name}={value!r} needs a process of its own, and isolated=False runs the addon "
+                f"in this one: leave out {name}=, or isolated=False"
             )
             raise ValueError(text)
     if thread not in ("own", "caller"):
         raise ValueError(f"thread must be 'own' or 'caller', got {thread!r}")
+
+
+def _check_numbers(
+    start_timeout: float, timeout: float | None, max_values: int, unsolicited_cpu: float
+) -> None:
+    """Refuses numbers that are out of their range."""
+    if not start_timeout > 0:
+        raise ValueError(f"start_timeout must be > 0 seconds, got {start_timeout!r}")
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout must be > 0 seconds or None, got {timeout!r}")
+    if type(max_values) is not int or not 0 < max_values < 1 << 32:
+        raise ValueError(f"max_values must be an int between 1 and 2**32 - 1, got {max_values!r}")
+    if not unsolicited_cpu > 0:
+        raise ValueError(f"unsolicited_cpu must be > 0, got {unsolicited_cpu!r}")
 
 
 def load_addon(  # noqa: PLR0913 - all but the path are options
@@ -198,8 +212,7 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         policy = "it ran in this process; host(addon).restart() starts it anew"
     if carrier not in ("auto", "lanes", "socket"):
         raise ValueError(f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}")
-    if not start_timeout > 0:
-        raise ValueError(f"start_timeout must be > 0 seconds, got {start_timeout!r}")
+    _check_numbers(start_timeout, timeout, max_values, unsolicited_cpu)
     if address is not None and (env is not None or (confined is not None and confined.env)):
         text = (
             "env= cannot be combined with address=: the process gets the environment of the "
@@ -208,12 +221,6 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         raise ValueError(text)
     if env is not None:
         env = _sandbox.environment_of(env)
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout must be > 0 seconds or None, got {timeout!r}")
-    if type(max_values) is not int or not 0 < max_values < 1 << 32:
-        raise ValueError(f"max_values must be an int between 1 and 2**32 - 1, got {max_values!r}")
-    if not unsolicited_cpu > 0:
-        raise ValueError(f"unsolicited_cpu must be > 0, got {unsolicited_cpu!r}")
     if confined is not None:
         env = None if address is not None else _sandbox.environment(confined, env)
     return _native._open(  # noqa: SLF001 - of this package
