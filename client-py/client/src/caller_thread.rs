@@ -13,9 +13,8 @@ use hostd_protocol::in_process::{Resumed, SessionEnd};
 use tokio::sync::oneshot;
 
 use crate::error::SpawnError;
-use crate::in_process::{STACK_BYTES, SessionLibrary, SharedSession, WakeTarget};
+use crate::library::{STACK_BYTES, SessionLibrary, SharedSession, WakeTarget};
 use crate::lock;
-use crate::poller::Attention;
 
 /// How long the owner's thread sleeps between two looks at a session that is to end.
 const END_POLL_INTERVAL: Duration = Duration::from_micros(50);
@@ -42,16 +41,16 @@ pub(crate) struct CallerThread {
 }
 
 /// What other threads tell a session.
-#[derive(Debug)]
 pub(crate) struct Wakes {
     is_woken: AtomicBool,
-    attention: Arc<Attention>,
+    /// Has [`CallerThread::take_due`] called soon.
+    attend: Box<dyn Fn() + Send + Sync>,
 }
 
 impl WakeTarget for Wakes {
     fn wake(&self) {
         if !self.is_woken.swap(true, Ordering::AcqRel) {
-            self.attention.request();
+            (self.attend)();
         }
     }
 }
@@ -65,11 +64,12 @@ impl fmt::Debug for CallerThread {
 }
 
 impl CallerThread {
-    /// A session of this thread that is not opened yet. Its end is sent to `ended`.
+    /// A session of this thread that is not opened yet. Its end is sent to `ended`;
+    /// `attend` has [`Self::take_due`] called.
     pub(crate) fn new(
         owner: ThreadId,
         ended: oneshot::Sender<SessionEnd>,
-        attention: &Arc<Attention>,
+        attend: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         LazyLock::force(&BASE);
         Self {
@@ -80,7 +80,7 @@ impl CallerThread {
             due: AtomicU64::new(NEVER),
             wakes: Arc::new(Wakes {
                 is_woken: AtomicBool::new(false),
-                attention: Arc::clone(attention),
+                attend,
             }),
         }
     }
@@ -155,7 +155,7 @@ impl CallerThread {
         });
         let before = self.due.swap(due, Ordering::AcqRel);
         if due < before {
-            self.wakes.attention.request();
+            (self.wakes.attend)();
         }
     }
 }

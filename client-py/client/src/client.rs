@@ -15,9 +15,8 @@ use crate::caller_thread::CallerThread;
 use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
 use crate::fork::PerProcess;
-use crate::instance::HostInstance;
+use crate::instance::{HostInstance, StartStep};
 use crate::options::{HostConfig, RestartMode};
-use crate::supervise::StartStep;
 use crate::wake_pipe::WakePipe;
 use crate::{
     ClientError, Conversation, ExitReport, HostRef, fork, instance, lock, poller, scratch,

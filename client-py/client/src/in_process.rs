@@ -1,9 +1,6 @@
 //! Runs sessions in this process: each on a thread of its own, which serves it until its end. What is
 //! shared with the session, and the control connection, are those of a host process.
 
-use std::fmt;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 
@@ -13,7 +10,7 @@ use hostd_protocol::confinement::Applied;
 use hostd_protocol::control::HostMessage;
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
-pub use hostd_protocol::in_process::{Resumed, SessionEnd};
+use hostd_protocol::in_process::SessionEnd;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -22,50 +19,14 @@ use crate::caller_thread::CallerThread;
 use crate::cause::{Cause, Kill};
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
-use crate::instance::{Ends, HostInstance};
+use crate::instance::{Ends, HostInstance, StartStep};
 use crate::launch;
+use crate::library::{STACK_BYTES, SessionLibrary};
 use crate::options::HostConfig;
 use crate::poller;
 use crate::report::ExitReport;
 use crate::runner::{Runner, SessionThread};
-use crate::supervise::{StartStep, free_memory, grace_expired, greet, setup};
-
-/// The stack of a thread that serves a session, in bytes: that of Node's main thread. Only what is used
-/// of it becomes resident.
-pub(crate) const STACK_BYTES: usize = 8 << 20;
-
-/// The library that runs sessions in this process.
-pub trait SessionLibrary: fmt::Debug + Send + Sync {
-    /// Serves one session on the calling thread, from the handshake to its end.
-    fn serve(&self, control: OwnedFd, stack_bytes: usize) -> SessionEnd;
-
-    /// Makes a session that runs on the calling thread, as [`Self::serve`] would; its threads call
-    /// `target`.
-    ///
-    /// # Errors
-    /// There is no memory for its stack.
-    fn open(
-        &self,
-        control: OwnedFd,
-        stack_bytes: usize,
-        target: Arc<dyn WakeTarget>,
-    ) -> io::Result<Box<dyn SharedSession>>;
-
-    /// The process that loaded it: a child that is forked of it has none of its threads.
-    fn process(&self) -> u32;
-}
-
-/// A session that runs on the thread that opened it.
-pub trait SharedSession: Send + Sync {
-    /// Runs it until it waits; on another thread, nothing.
-    fn resume(&self) -> Resumed;
-}
-
-/// What the threads of a session tell that it has something to do.
-pub trait WakeTarget: Send + Sync {
-    /// The session is to run.
-    fn wake(&self);
-}
+use crate::supervise::{free_memory, grace_expired, greet, setup};
 
 /// Starts a session and watches it until its end. The outcome of the start is sent to `started`; if its
 /// receiver was dropped, the thread is left behind.
@@ -142,7 +103,10 @@ fn begin(
     let (control, theirs) = launch::control_pair(handover)?;
     let (sender, ended) = oneshot::channel();
     if let Some(owner) = options.caller {
-        let caller = Arc::new(CallerThread::new(owner, sender, &options.attention));
+        let caller = Arc::new(CallerThread::new(owner, sender, {
+            let attention = Arc::clone(&options.attention);
+            Box::new(move || attention.request())
+        }));
         ends.end.run_by(Arc::clone(&caller) as Arc<dyn HostRunner>);
         // If the receiver is gone, the handshake fails.
         let _ = started.send(StartStep::Open(Arc::clone(&caller), library, theirs.into()));

@@ -3,6 +3,7 @@
 //!
 //! Upholds I-17.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -17,8 +18,11 @@ use hostd_protocol::memory::{ClientMemory, PoolId};
 use tokio::sync::watch;
 
 use crate::cache::Unsaved;
+use crate::caller_thread::CallerThread;
 use crate::cause::{Cause, Kill};
+use crate::error::SpawnError;
 use crate::fork::{self, PerProcess};
+use crate::library::SessionLibrary;
 use crate::report::Running;
 use crate::runner::Runner;
 use crate::wake_pipe::WakePipe;
@@ -72,6 +76,15 @@ pub(crate) struct HostInstance {
     epoch: u32,
     /// Its cache folder, until that is stored for later hosts.
     unsaved: Mutex<Option<Unsaved>>,
+}
+
+/// What the thread that starts a host is told.
+#[derive(Debug)]
+pub(crate) enum StartStep {
+    /// It is to open the session, whose control socket this is.
+    Open(Arc<CallerThread>, Arc<dyn SessionLibrary>, OwnedFd),
+    /// The host serves, or could not be started.
+    Done(Result<Arc<HostInstance>, SpawnError>),
 }
 
 /// The call that was running when the host crashed.

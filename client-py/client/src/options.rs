@@ -13,7 +13,7 @@ use hostd_protocol::control::LogLevel;
 use hostd_protocol::limits::Limits;
 
 use crate::events::{HostEvents, SpawnThread};
-use crate::in_process::SessionLibrary;
+use crate::library::SessionLibrary;
 use crate::poller::Attention;
 use crate::{ClientError, Conversation, background};
 

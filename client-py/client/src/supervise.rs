@@ -5,7 +5,6 @@
 //! spawned it. It never blocks: blocking work runs on threads of its own.
 
 use std::mem;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -22,14 +21,13 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::attest::{attest, host_of};
 use crate::background;
-use crate::caller_thread::CallerThread;
 use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
 use crate::fork::PerProcess;
-use crate::in_process::{self, SessionLibrary};
-use crate::instance::{Ends, HostInstance};
+use crate::in_process;
+use crate::instance::{Ends, HostInstance, StartStep};
 use crate::launch::{self, Launched};
 use crate::memory;
 use crate::options::HostConfig;
@@ -53,15 +51,6 @@ const DISCONNECTED_EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 const EXITING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of an ended host that is freed on this thread, in bytes: it takes some milliseconds.
 const FREED_INLINE_MAX: u64 = 64 << 20;
-
-/// What the thread that starts a host is told.
-#[derive(Debug)]
-pub(crate) enum StartStep {
-    /// It is to open the session, whose control socket this is.
-    Open(Arc<CallerThread>, Arc<dyn SessionLibrary>, OwnedFd),
-    /// The host serves, or could not be started.
-    Done(Result<Arc<HostInstance>, SpawnError>),
-}
 
 /// The event loop of the supervisor thread, once that is started.
 static SUPERVISOR: PerProcess<Option<Handle>> = PerProcess::new();

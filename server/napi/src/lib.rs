@@ -10,7 +10,7 @@ mod env;
 mod host;
 mod loader;
 
-pub use abi::owned::ParkedHost;
+pub use abi::parked::ParkedHost;
 pub use env::EnvId;
 pub use host::{
     Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, NodeRuntime, NodeVersion, Origin,

@@ -44,6 +44,7 @@ pub(crate) mod external_memory;
 pub(crate) mod frame;
 pub(crate) mod library;
 pub(crate) mod owned;
+pub(crate) mod parked;
 pub(crate) mod record;
 pub(crate) mod registered;
 pub(crate) mod row;

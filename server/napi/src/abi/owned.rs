@@ -8,9 +8,7 @@
 
 use std::ptr::NonNull;
 
-use hostd_engine::{Engine, EngineError, Options, ParkedEngine};
-
-use crate::host;
+use hostd_engine::{Engine, EngineError, Options};
 
 /// A box whose content is lent out until it is dropped.
 #[derive(Debug)]
@@ -34,27 +32,6 @@ impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         // SAFETY: A10; it was leaked in `new`, and what was lent is not used any more.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-    }
-}
-
-/// The host that is off the thread while another one runs there, with its engine; none at first.
-#[derive(Debug, Default)]
-pub struct ParkedHost {
-    host: host::ThreadHost,
-    engine: ParkedEngine,
-}
-
-impl ParkedHost {
-    /// Takes the host of this thread off it, and puts the one that was parked here in its place.
-    ///
-    /// # Safety
-    ///
-    /// A10, and E18 of `hostd-engine`: what is parked here was taken off this thread, and is not dropped
-    /// while it is off.
-    pub unsafe fn swap(&mut self) {
-        host::swap_thread_host(&mut self.host);
-        // SAFETY: the caller keeps the condition.
-        unsafe { self.engine.swap() };
     }
 }
 
