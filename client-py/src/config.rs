@@ -7,6 +7,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use hostd_protocol::limits::Limits;
+use hostd_protocol::memory::SharedMemory;
 use hostd_protocol::message::LoadRequest;
 use pyo3::prelude::*;
 
@@ -47,6 +48,8 @@ pub(crate) struct AddonConfig {
     pub(crate) package: Vec<PathBuf>,
     /// The thread on which the session runs, if that is the one that loads the addon.
     pub(crate) owner: Option<ThreadId>,
+    /// The address space that the session shares, if it runs in this process.
+    pub(crate) process_memory: Option<Arc<SharedMemory>>,
     /// The share of one CPU that a host may take from this process by unsolicited messages.
     pub(crate) unsolicited_cpu: f64,
 }

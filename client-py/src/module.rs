@@ -147,6 +147,12 @@ fn _open<'py>(
     } else {
         Vec::new()
     };
+    let library = library
+        .map(|(file, _)| {
+            py.detach(|| library::load(&file))
+                .map_err(|reason| errors::no_library(&label, &file, &reason))
+        })
+        .transpose()?;
     let addon = LoadedAddon::new(AddonConfig {
         label: label.as_str().into(),
         path: path.clone(),
@@ -165,6 +171,7 @@ fn _open<'py>(
         nested_threads,
         sandbox: sandbox.as_ref().map(|sandbox| sandbox.clone().unbind()),
         package: package.clone(),
+        process_memory: library.as_ref().map(|it| Arc::clone(it.memory())),
         owner: is_caller.then(|| std::thread::current().id()),
         unsolicited_cpu,
     });
@@ -180,12 +187,6 @@ fn _open<'py>(
     let events = Arc::new(Worker::of(&addon));
     let confinement = sandbox
         .map(|sandbox| confinement(&sandbox, &package))
-        .transpose()?;
-    let library = library
-        .map(|(file, _)| {
-            py.detach(|| library::load(&file))
-                .map_err(|reason| errors::no_library(&label, &file, &reason))
-        })
         .transpose()?;
     let mut options = HostConfig::new(binary, path, events);
     options.caller = addon.config.owner;

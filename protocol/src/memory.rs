@@ -65,6 +65,9 @@ const HALF_MIN: u64 = 64 << 10;
 /// Halves are a multiple of this.
 const PAGE_BYTES: u64 = PAGE as u64;
 
+/// The number of the file that stands for the address space of both sides, where they are in one process.
+pub const PROCESS_FILE: u32 = u32::MAX;
+
 /// Where the bytes of a buffer lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {

@@ -59,6 +59,12 @@ impl MemoryFiles {
         Ok(())
     }
 
+    /// Adds memory that is not handed over: that of the process, where the client is in the same one.
+    pub fn add(&self, number: u32, memory: Arc<SharedMemory>) {
+        let former = self.state().files.insert(number, memory);
+        drop(former);
+    }
+
     /// Forgets a file, which is unmapped once no buffer uses it.
     pub fn forget(&self, number: u32) {
         let former = self.state().files.remove(&number);

@@ -91,6 +91,7 @@ fn serve(
     let surroundings = Surroundings {
         stack_bytes,
         memory_limit,
+        process_memory: None,
         hooks: Box::new(ProcessHooks::new(tightening)),
         on_wake: None,
         on_wait: None,

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub use hostd_protocol::in_process::{Resumed, SessionEnd};
+use hostd_protocol::memory::SharedMemory;
 
 /// The stack of a thread that serves a session, in bytes: that of Node's main thread. Only what is used
 /// of it becomes resident.
@@ -27,6 +28,10 @@ pub trait SessionLibrary: fmt::Debug + Send + Sync {
         stack_bytes: usize,
         target: Arc<dyn WakeTarget>,
     ) -> io::Result<Box<dyn SharedSession>>;
+
+    /// The address space that its sessions share with this process: what is lent to one of them names
+    /// ranges of it.
+    fn memory(&self) -> &Arc<SharedMemory>;
 
     /// The process that loaded it: a child that is forked of it has none of its threads.
     fn process(&self) -> u32;

@@ -246,7 +246,15 @@ impl<'a, 'py> Encoder<'a, 'py> {
         if self.known(bytes.as_any()) {
             return Ok(());
         }
-        let source = Source::Bytes(bytes.as_bytes());
+        let view = if self.lends_as_is(bytes.as_bytes().len()) {
+            Some(PyUntypedBuffer::get(bytes.as_any())?)
+        } else {
+            None
+        };
+        let source = match &view {
+            Some(view) => Source::View(view),
+            None => Source::Bytes(bytes.as_bytes()),
+        };
         if !self.share(&source, ElementKind::Buffer, false)? {
             wire(
                 self.out

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use hostd_client::LentMemory;
 use hostd_client::pool::SharedPool;
 use hostd_protocol::memory::{
-    ARGUMENT_MIN, Region, SharedBytes, WRITABLE_MIN, hash_piece, shared_min,
+    ARGUMENT_MIN, PROCESS_FILE, Region, SharedBytes, WRITABLE_MIN, hash_piece, shared_min,
 };
 use hostd_protocol::value::{ClientKind, ElementKind};
 use pyo3::buffer::PyUntypedBuffer;
@@ -55,7 +55,10 @@ impl Encoder<'_, '_> {
             Source::View(view) => view.len_bytes(),
         };
         if let Source::View(view) = source
-            && let Some(region) = self.in_pool(view)?
+            && let Some(region) = match self.in_pool(view)? {
+                None => self.in_process(view)?,
+                in_pool => in_pool,
+            }
         {
             wire(self.out.shared_buffer(element, None, writable, region))?;
             return Ok(true);
@@ -152,6 +155,40 @@ impl Encoder<'_, '_> {
             id: self.lend(kept.as_any(), ClientKind::Opaque)?.id,
             file,
             offset: offset as u64,
+            length: length as u64,
+        }))
+    }
+
+    /// Whether a buffer of this length is lent as it is, to a session in this process.
+    pub(super) fn lends_as_is(&self, length: usize) -> bool {
+        length >= ARGUMENT_MIN && self.addon.config.process_memory.is_some()
+    }
+
+    /// Lends the memory of a buffer to a session in this process, as it is; none if the session is in
+    /// another one, or the buffer is short or not in one piece.
+    fn in_process(&mut self, view: &PyUntypedBuffer) -> PyResult<Option<Region>> {
+        let length = view.len_bytes();
+        let memory = self.addon.config.process_memory.clone();
+        let Some(memory) = memory.filter(|_| length >= ARGUMENT_MIN && view.is_c_contiguous())
+        else {
+            return Ok(None);
+        };
+        let address = view.buf_ptr().expose_provenance();
+        let (Some(owner), Some(bytes)) = (view.obj(self.py), memory.bytes(address, length)) else {
+            return Ok(None);
+        };
+        let owner = PyMemoryView::from(owner)?.unbind();
+        let lent = ArgumentMemory {
+            bytes,
+            file: PROCESS_FILE,
+            is_readonly: view.readonly(),
+            _kept: Kept::View(owner),
+        };
+        let kept = Bound::new(self.py, lent)?;
+        Ok(Some(Region {
+            id: self.lend(kept.as_any(), ClientKind::Opaque)?.id,
+            file: PROCESS_FILE,
+            offset: address as u64,
             length: length as u64,
         }))
     }

@@ -6,6 +6,8 @@
 //!     once its version was compared. It is never closed, because addons keep its addresses.
 //! L2. A session is resumed only on the thread that opened it, by one call at a time, and freed once.
 //! L3. The context of a waker is a box of the target, which `release` takes back.
+//! L4. Of the memory of the process, only ranges are taken that a buffer of Python's exports, which is kept
+//!     with the range.
 #![expect(unsafe_code, reason = "a library that is loaded at run time")]
 
 use std::ffi::{CStr, c_void};
@@ -21,6 +23,7 @@ use hostd_protocol::in_process::{
     FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction, RESUME_NAME, ResumeFunction, SERVE_NAME,
     ServeFunction, VERSION, VERSION_NAME, VersionFunction, Waker,
 };
+use hostd_protocol::memory::SharedMemory;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
 /// A function that every provider of Node-API exports.
@@ -36,6 +39,7 @@ pub(crate) struct InProcessLibrary {
     open: OpenFunction,
     resume: ResumeFunction,
     free: FreeFunction,
+    memory: Arc<SharedMemory>,
     /// The process that loaded it.
     process: u32,
 }
@@ -88,6 +92,8 @@ pub(crate) fn load(path: &Path) -> Result<Arc<InProcessLibrary>, String> {
         open: open.ok_or_else(|| missing(OPEN_NAME))?,
         resume: resume.ok_or_else(|| missing(RESUME_NAME))?,
         free: free.ok_or_else(|| missing(FREE_NAME))?,
+        // SAFETY: L4.
+        memory: unsafe { SharedMemory::of_process() },
         process: std::process::id(),
     });
     *loaded = Some(Arc::clone(&library));
@@ -154,6 +160,10 @@ impl SessionLibrary for InProcessLibrary {
             free: self.free,
             owner: this_thread(),
         }))
+    }
+
+    fn memory(&self) -> &Arc<SharedMemory> {
+        &self.memory
     }
 
     fn process(&self) -> u32 {

@@ -49,6 +49,8 @@
 //!   reference to its bytes is formed: they are copied through raw pointers, and the address is given
 //!   out as a number. A peer may change them at any time; what is read is data, never trusted. A word
 //!   of a `SharedMemory` is an aligned atomic inside of the mapping.
+//! - **P, memory of this process.** A range of `SharedMemory::of_process` is memory of Python's, which the
+//!   client keeps while it is lent, or of the engine's; the caller of that function answers for it.
 //! - **L, exclusive lanes.** The private end of a lane is reached through its [`Lease`] only; the
 //!   free list gives an index to one lease at a time, and only the lease's drop returns it.
 //! - **K, structures of the kernel.** An ioctl is given an exclusive reference to the structure that

@@ -31,6 +31,8 @@ pub const PAGE: usize = 4096;
 pub struct SharedMemory {
     base: NonNull<u8>,
     length: usize,
+    /// It is the address space of this process, not a file: offsets are addresses.
+    is_process: bool,
 }
 
 // SAFETY: S; all access is through raw copies, which any thread may make.
@@ -68,10 +70,29 @@ impl SharedMemory {
 
     fn map(file: &OwnedFd, length: usize) -> Result<Arc<Self>, SegmentError> {
         let base = map(file, length, ProtFlags::READ | ProtFlags::WRITE)?;
-        let memory = Self { base, length };
+        let memory = Self {
+            base,
+            length,
+            is_process: false,
+        };
         // It would be as large as the file in a core dump. Without effect before Linux 3.4.
         let _ = memory.advise(0, length, Advice::LinuxDontDump);
         Ok(Arc::new(memory))
+    }
+
+    /// The address space of this process, for both ends of a session in one process. Offsets are
+    /// addresses.
+    ///
+    /// # Safety
+    ///
+    /// P: the memory of each range that is taken of it is readable, and writable if it is written to,
+    /// until the last [`SharedBytes`] of the range is dropped.
+    pub unsafe fn of_process() -> Arc<Self> {
+        Arc::new(Self {
+            base: NonNull::dangling(),
+            length: isize::MAX.cast_unsigned(),
+            is_process: true,
+        })
     }
 
     /// Its size in bytes.
@@ -98,7 +119,7 @@ impl SharedMemory {
     #[inline]
     pub fn offset_of(&self, address: usize) -> Option<usize> {
         let offset = address.wrapping_sub(self.base.as_ptr().addr());
-        (offset < self.length).then_some(offset)
+        (offset < self.length && !self.is_process).then_some(offset)
     }
 
     /// Reads the word at `at`, a multiple of 8. None if it is not inside, or not aligned.
@@ -131,7 +152,7 @@ impl SharedMemory {
 
     fn atomic(&self, at: usize) -> Option<&AtomicU64> {
         let end = at.checked_add(size_of::<u64>())?;
-        if end > self.length || !at.is_multiple_of(size_of::<u64>()) {
+        if end > self.length || self.is_process || !at.is_multiple_of(size_of::<u64>()) {
             return None;
         }
         // SAFETY: M; the offset is inside the mapping.
@@ -160,7 +181,7 @@ impl SharedMemory {
 
     fn advise(&self, offset: usize, length: usize, advice: Advice) -> Result<(), Errno> {
         let end = offset.checked_add(length).ok_or(Errno::INVAL)?;
-        if end > self.length {
+        if end > self.length || self.is_process {
             return Err(Errno::INVAL);
         }
         // SAFETY: M; the offset is inside the mapping.
@@ -172,6 +193,9 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
+        if self.is_process {
+            return;
+        }
         // SAFETY: M; the mapping is this long and ours, and its last user drops it.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.length) };
     }
@@ -305,6 +329,10 @@ impl SharedBytes {
     }
 
     fn start(&self) -> *mut u8 {
+        if self.memory.is_process {
+            // P: the owner of the memory has exposed its address.
+            return ptr::with_exposed_provenance_mut(self.offset);
+        }
         // SAFETY: S; the offset is inside the mapping, or at its end for no bytes.
         unsafe { self.memory.base.as_ptr().add(self.offset) }
     }

@@ -11,7 +11,7 @@ use hostd_protocol::carrier::socket::{self, Connection, Outbox};
 use hostd_protocol::carrier::{HostEnd, lane};
 use hostd_protocol::control::{ClientMessage, Setup, read_message};
 use hostd_protocol::handover::{Handover, Role};
-use hostd_protocol::memory::HostMemory;
+use hostd_protocol::memory::{HostMemory, PROCESS_FILE, SharedMemory};
 use hostd_protocol::memory_files::MemoryFiles;
 use hostd_session::{Session, SessionHooks, SessionOptions, WakeHook};
 
@@ -59,6 +59,8 @@ pub struct Surroundings {
     pub stack_bytes: usize,
     /// What the session may use of the memory for large buffers, in bytes.
     pub memory_limit: Option<u64>,
+    /// The address space of the process, if the client is in the same one.
+    pub process_memory: Option<Arc<SharedMemory>>,
     /// The process.
     pub hooks: Box<dyn SessionHooks>,
     /// Called from any thread when the JS thread is to be run, where nothing else wakes it.
@@ -102,6 +104,9 @@ pub fn open(
     // Without it, as under a limit of address space, the bytes of large buffers travel in frames.
     let memory = memory.and_then(|file| HostMemory::open(&file, surroundings.memory_limit).ok());
     let files = memory.as_ref().map(|memory| memory.files().clone());
+    if let (Some(files), Some(memory)) = (&files, surroundings.process_memory) {
+        files.add(PROCESS_FILE, memory);
+    }
     let connection = connection.receive_files(files.clone());
     let session = Session::start(SessionOptions {
         end,

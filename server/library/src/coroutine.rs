@@ -26,6 +26,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use hostd_control::logs::{self, SessionLog};
 use hostd_napi::ParkedHost;
 use hostd_protocol::in_process::{Resumed, SessionEnd};
+use hostd_protocol::memory::SharedMemory;
 use hostd_session::{ParkedSession, Session, WakeHook};
 
 use crate::serve::{Sharing, serve};
@@ -94,7 +95,7 @@ impl SharedThread {
     /// A session that was not resumed yet.
     pub(crate) fn new(
         control: OwnedFd,
-        stack_bytes: usize,
+        (stack_bytes, memory): (usize, Arc<SharedMemory>),
         on_wake: Arc<WakeHook>,
     ) -> io::Result<Self> {
         let stack = DefaultStack::new(stack_bytes)?;
@@ -106,7 +107,7 @@ impl SharedThread {
                 pause,
                 on_wake,
             };
-            serve(control, stack_bytes, Some(sharing))
+            serve(control, (stack_bytes, memory), Some(sharing))
         };
         Ok(Self {
             number,

@@ -12,6 +12,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use hostd_protocol::in_process::{Resumed, SessionEnd, VERSION, Waker};
+use hostd_protocol::memory::SharedMemory;
 use hostd_session::WakeHook;
 
 use crate::coroutine::SharedThread;
@@ -23,12 +24,19 @@ extern "C" fn napi_python_library_version() -> u32 {
     VERSION
 }
 
+/// The address space that the client shares with its sessions.
+fn memory() -> Arc<SharedMemory> {
+    // SAFETY: N1; the client keeps the memory that a region names while that is lent.
+    unsafe { SharedMemory::of_process() }
+}
+
 /// See [`hostd_protocol::in_process::ServeFunction`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn napi_python_library_serve(control: c_int, stack_bytes: usize) -> u32 {
     // SAFETY: N1; the caller passes a descriptor that it owns.
     let control = unsafe { OwnedFd::from_raw_fd(control) };
-    let served = catch_unwind(|| serve(control, stack_bytes, None));
+    let memory = memory();
+    let served = catch_unwind(|| serve(control, (stack_bytes, memory), None));
     served.unwrap_or(SessionEnd::Lost).encode()
 }
 
@@ -63,7 +71,7 @@ unsafe extern "C" fn napi_python_library_open(
     let control = unsafe { OwnedFd::from_raw_fd(control) };
     let waker = OwnedWaker(waker);
     let on_wake = Arc::new(WakeHook(Box::new(move || waker.wake())));
-    let session = SharedThread::new(control, stack_bytes, on_wake);
+    let session = SharedThread::new(control, (stack_bytes, memory()), on_wake);
     session.map_or(ptr::null_mut(), |session| {
         Box::into_raw(Box::new(session)).cast()
     })

@@ -12,6 +12,7 @@ use hostd_control::{Opened, Running, Surroundings, handshake, open};
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::{HostMessage, write_message};
 use hostd_protocol::in_process::SessionEnd;
+use hostd_protocol::memory::SharedMemory;
 use hostd_session::{Ended, WakeHook};
 
 use crate::hooks::InProcessHooks;
@@ -27,10 +28,14 @@ pub(crate) struct Sharing {
     pub(crate) on_wake: Arc<WakeHook>,
 }
 
-/// Serves the session whose control socket this is.
-pub(crate) fn serve(control: OwnedFd, stack_bytes: usize, sharing: Option<Sharing>) -> SessionEnd {
+/// Serves the session whose control socket this is, with so much stack and this memory of the process.
+pub(crate) fn serve(
+    control: OwnedFd,
+    (stack_bytes, memory): (usize, Arc<SharedMemory>),
+    sharing: Option<Sharing>,
+) -> SessionEnd {
     let mut stream = UnixStream::from(control);
-    match start(&mut stream, stack_bytes, sharing) {
+    match start(&mut stream, (stack_bytes, memory), sharing) {
         Ok(end) => end,
         Err(error) => {
             let message = format!("{error:#}");
@@ -43,7 +48,7 @@ pub(crate) fn serve(control: OwnedFd, stack_bytes: usize, sharing: Option<Sharin
 
 fn start(
     stream: &mut UnixStream,
-    stack_bytes: usize,
+    (stack_bytes, memory): (usize, Arc<SharedMemory>),
     sharing: Option<Sharing>,
 ) -> anyhow::Result<SessionEnd> {
     let (handover, setup) = handshake(stream)?;
@@ -60,6 +65,7 @@ fn start(
     let surroundings = Surroundings {
         stack_bytes,
         memory_limit: None,
+        process_memory: Some(memory),
         hooks: Box::new(hooks),
         on_wake: sharing.map(|sharing| sharing.on_wake),
         on_wait: wait.map(|wait| Box::new(wait) as Box<dyn Fn(Option<Duration>)>),
