@@ -214,7 +214,6 @@ def test_host_program_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"isolated": False}, NotImplementedError, "not implemented"),
         ({"sandbox": "loose"}, ValueError, "'default', 'strict', 'none'"),
         ({"remote": "everything"}, ValueError, "'public' or 'exposed'"),
         ({"restart": "always"}, ValueError, "'on-crash', 'never' or"),

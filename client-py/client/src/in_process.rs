@@ -19,6 +19,7 @@ use crate::caller_thread::CallerThread;
 use crate::cause::{Cause, Kill};
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
+use crate::greeting::{greet, setup};
 use crate::instance::{Ends, HostInstance, StartStep};
 use crate::launch;
 use crate::library::{STACK_BYTES, SessionLibrary};
@@ -26,7 +27,6 @@ use crate::options::HostConfig;
 use crate::poller;
 use crate::report::ExitReport;
 use crate::runner::{Runner, SessionThread};
-use crate::supervise::{free_memory, grace_expired, greet, setup};
 
 /// Starts a session and watches it until its end. The outcome of the start is sent to `started`; if its
 /// receiver was dropped, the thread is left behind.
@@ -183,7 +183,7 @@ async fn serve(
                 end = &mut ended => break Some(end.unwrap_or(SessionEnd::Lost)),
                 _ = &mut connection, if is_connected => is_connected = false,
                 () = thread.when_left() => break None,
-                () = grace_expired(&instance) => {
+                () = instance.grace_expired() => {
                     instance.kill(Kill::ShutdownTimeout);
                     break None;
                 }
@@ -201,8 +201,8 @@ async fn serve(
         options.events.died(&report);
     }
     // A session that was left behind may use its memory still.
-    if let Some(memory) = instance.memory.clone().filter(|_| end.is_some()) {
-        free_memory(memory);
+    if end.is_some() {
+        instance.free_memory();
     }
 }
 

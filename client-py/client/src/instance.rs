@@ -16,7 +16,9 @@ use hostd_protocol::ids::{Generation, LaneNumber};
 use hostd_protocol::limits::Limits;
 use hostd_protocol::memory::{ClientMemory, PoolId};
 use tokio::sync::watch;
+use tokio::time::timeout_at;
 
+use crate::background;
 use crate::cache::Unsaved;
 use crate::caller_thread::CallerThread;
 use crate::cause::{Cause, Kill};
@@ -33,6 +35,10 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a call that ended with the host waits for the thread of the crashed call to name it.
 const LAST_CALL_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// Memory of an ended host that is freed by the thread that ends it, in bytes: it takes some
+/// milliseconds.
+const FREED_INLINE_MAX: u64 = 64 << 20;
 
 /// This process's ends of what it shares with a host.
 #[derive(Debug)]
@@ -284,6 +290,37 @@ impl HostInstance {
     pub(crate) fn kill(&self, reason: Kill) {
         self.retire();
         self.runner.kill(reason);
+    }
+
+    /// Frees what the host, which has ended, has used of the memory for large buffers. What is left ends
+    /// with the last buffer that is in use.
+    pub(crate) fn free_memory(&self) {
+        let Some(memory) = self.memory.clone() else {
+            return;
+        };
+        match memory.used_bytes() {
+            0 => {}
+            1..=FREED_INLINE_MAX => memory.host_has_ended(),
+            // Without a thread it stays.
+            _ => drop(background::start(move || memory.host_has_ended())),
+        }
+    }
+
+    /// Waits until the host was told to end and its grace period is over.
+    pub(crate) async fn grace_expired(&self) {
+        let mut shutdown = self.shutdown.subscribe();
+        loop {
+            let deadline = *shutdown.borrow_and_update();
+            // A second request may shorten the grace period. The sender is in the instance.
+            let changed = shutdown.changed();
+            let Some(deadline) = deadline else {
+                let _ = changed.await;
+                continue;
+            };
+            if timeout_at(deadline.into(), changed).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod events;
 pub mod flood;
 mod folder;
 mod fork;
+mod greeting;
 mod in_process;
 mod instance;
 pub mod jobs;

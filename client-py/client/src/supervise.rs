@@ -10,22 +10,22 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use hostd_protocol::carrier::socket::{self, Connection, ControlStream, Outbox};
-use hostd_protocol::confinement::{Applied, Bounds, Confinement};
-use hostd_protocol::control::{ClientMessage, HostMessage, Setup};
+use hostd_protocol::carrier::socket::{Connection, ControlStream, Outbox};
+use hostd_protocol::confinement::{Applied, Confinement};
+use hostd_protocol::control::HostMessage;
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
-use hostd_protocol::memory::ClientMemory;
 use tokio::runtime::{Builder, Handle};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
-use crate::attest::{attest, host_of};
+use crate::attest::host_of;
 use crate::background;
 use crate::cause::Kill;
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
 use crate::fork::PerProcess;
+use crate::greeting::{greet, setup};
 use crate::in_process;
 use crate::instance::{Ends, HostInstance, StartStep};
 use crate::launch::{self, Launched};
@@ -49,8 +49,6 @@ const DISCONNECTED_EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// The same for a process whose exit has begun. The kernel closes its descriptors before it frees its
 /// memory and its files, which takes long on a busy machine.
 const EXITING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Memory of an ended host that is freed on this thread, in bytes: it takes some milliseconds.
-const FREED_INLINE_MAX: u64 = 64 << 20;
 
 /// The event loop of the supervisor thread, once that is started.
 static SUPERVISOR: PerProcess<Option<Handle>> = PerProcess::new();
@@ -186,23 +184,6 @@ async fn supervise(
     let _ = started.send(StartStep::Done(Err(refused)));
 }
 
-/// The settings of a session.
-pub(crate) fn setup(
-    options: &HostConfig,
-    generation: Generation,
-    confinement: Option<Box<Confinement>>,
-) -> Setup {
-    Setup {
-        generation,
-        limits: options.limits,
-        label: options.label.clone(),
-        log: options.log,
-        nested_threads: options.nested_threads,
-        debug: options.debug,
-        confinement,
-    }
-}
-
 /// Waits for the exit of a host that has closed its control connection. Returns whether it came in
 /// time.
 async fn exits_after_disconnection(host: &WatchedProcess) -> bool {
@@ -223,59 +204,6 @@ fn confinement(options: &HostConfig, scratch: Option<&ScratchFolder>) -> Option<
         confinement.scratch = Some(scratch.path().as_os_str().as_bytes().to_vec());
     }
     Some(confinement)
-}
-
-/// Shakes hands with the host and waits until it is ready.
-pub(crate) async fn greet(
-    control: std::os::unix::net::UnixStream,
-    options: &HostConfig,
-    setup: Setup,
-    pid: u32,
-) -> Result<(ControlStream, Applied, Option<Bounds>, bool), SpawnError> {
-    let handshake = |source| SpawnError::Handshake {
-        binary: options.binary.clone(),
-        source,
-    };
-    let mut control = socket::adopt(control).map_err(handshake)?;
-    let stream = &mut control;
-    let hello = socket::read_hello(stream).await.map_err(handshake)?;
-    hello.check().map_err(handshake)?;
-    let confinement = setup.confinement.clone();
-    let mut attested = None;
-    let mut limited = None;
-    let setup = ClientMessage::Setup(setup);
-    socket::write_message(stream, &setup)
-        .await
-        .map_err(handshake)?;
-    loop {
-        match socket::read_message(stream).await.map_err(handshake)? {
-            HostMessage::Confined { applied, bounds } => {
-                let Some(confinement) = &confinement else {
-                    let what = "a sandbox report although no sandbox was requested";
-                    return Err(handshake(ProtocolError::violation(what)));
-                };
-                attested = Some(attest(options, confinement, pid, applied)?);
-                limited = bounds;
-            }
-            // Without a report, a required mechanism counts as missing.
-            HostMessage::Ready { shares_memory, .. } => {
-                let applied = match (attested, &confinement) {
-                    (None, Some(confinement)) => attest(options, confinement, pid, Vec::new())?,
-                    (applied, _) => applied.unwrap_or_default(),
-                };
-                return Ok((control, applied, limited, shares_memory));
-            }
-            HostMessage::Refused { message } => return Err(SpawnError::Refused(message)),
-            HostMessage::Log {
-                level,
-                target,
-                message,
-            } => {
-                options.events.log(level, &target, &message);
-            }
-            HostMessage::Goodbye => return Err(handshake(ProtocolError::Disconnected)),
-        }
-    }
 }
 
 /// Watches a host that serves until it has ended, and makes its exit report.
@@ -350,7 +278,7 @@ async fn serve(
                     host.exited().await;
                     break;
                 }
-                () = grace_expired(&instance) => {
+                () = instance.grace_expired() => {
                     instance.kill(Kill::ShutdownTimeout);
                     host.exited().await;
                     break;
@@ -386,20 +314,7 @@ async fn serve(
         options.events.died(&report);
     }
     // After this, reading a region that one of its last messages names fails with its end.
-    if let Some(memory) = instance.memory.clone() {
-        free_memory(memory);
-    }
-}
-
-/// Frees what an ended host has used of the memory for large buffers. What is left ends with the last
-/// buffer that is in use.
-pub(crate) fn free_memory(memory: Arc<ClientMemory>) {
-    match memory.used_bytes() {
-        0 => {}
-        1..=FREED_INLINE_MAX => memory.host_has_ended(),
-        // Without a thread it stays.
-        _ => drop(background::start(move || memory.host_has_ended())),
-    }
+    instance.free_memory();
 }
 
 /// Waits shortly for the end of a host that has closed its connection, then kills it.
@@ -416,22 +331,5 @@ async fn lost_connection(
             }
         }
         Err(error) => instance.kill(Kill::from(&error)),
-    }
-}
-
-/// Waits until the host was told to end and its grace period is over.
-pub(crate) async fn grace_expired(instance: &HostInstance) {
-    let mut shutdown = instance.shutdown.subscribe();
-    loop {
-        let deadline = *shutdown.borrow_and_update();
-        // A second request may shorten the grace period. The sender is in the instance.
-        let changed = shutdown.changed();
-        let Some(deadline) = deadline else {
-            let _ = changed.await;
-            continue;
-        };
-        if timeout_at(deadline.into(), changed).await.is_err() {
-            return;
-        }
     }
 }

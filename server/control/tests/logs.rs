@@ -1,6 +1,6 @@
 //! The layer that sends the log of the host to the client.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hostd_control::logs::{Line, LogLayer};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -13,7 +13,7 @@ fn lines(room: usize, log: impl FnOnce()) -> Vec<Line> {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&taken);
     let layer = LogLayer::new(move |line| {
-        let mut taken = sink.lock().unwrap();
+        let mut taken = sink.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = taken.len() != room || line.message == "last";
         if fits {
             taken.push(line);
@@ -21,7 +21,7 @@ fn lines(room: usize, log: impl FnOnce()) -> Vec<Line> {
         fits
     });
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let taken = taken.lock().unwrap();
+    let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
     taken.clone()
 }
 
@@ -47,7 +47,7 @@ fn full_sink_counts_the_lost_lines() {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         (0..4).for_each(|_| tracing::info!("line"));
     });
-    let text = taken.lock().unwrap();
+    let text = taken.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(text.contains("3 lines before"), "{text}");
 }
 

@@ -92,6 +92,7 @@ impl Peer {
                     stack_bytes: 6 << 20,
                     nested_threads: false,
                     debug: false,
+                    on_wake: None,
                     hooks: Box::new(Hooks),
                 };
                 let session = Session::start(options).expect("a session");
