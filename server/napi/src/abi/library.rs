@@ -4,7 +4,7 @@
 //! Node, unless a script passes other flags to `process.dlopen`. They are never closed, so an
 //! addon's function pointers stay callable (A4).
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL, Symbol};
@@ -48,4 +48,12 @@ pub(crate) fn open(path: &Path, flags: c_int) -> Result<Image, libloading::Error
         init,
         api_version,
     })
+}
+
+/// Whether what is opened finds this function by this name, and no other one.
+pub(crate) fn is_found_by_name(name: &CStr, function: *const ()) -> bool {
+    let library = Library::this();
+    // SAFETY: A4; the address is compared and never called.
+    let found: Result<Symbol<*const ()>, _> = unsafe { library.get(name.to_bytes_with_nul()) };
+    found.is_ok_and(|found| found.into_raw().cast_const().cast() == function)
 }

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::barrier::guarded_call;
+use super::library;
 use super::owned::Owned;
 
 type Raw = *mut c_void;
@@ -58,6 +59,11 @@ unsafe extern "C" {
     fn uv_idle_init(of: Raw, handle: Raw) -> c_int;
     fn uv_idle_start(handle: Raw, callback: Callback) -> c_int;
     fn uv_idle_stop(handle: Raw) -> c_int;
+}
+
+/// Whether addons find this libuv: they do where the process exports its names.
+pub(crate) fn is_exported() -> bool {
+    library::is_found_by_name(c"uv_default_loop", uv_default_loop as *const ())
 }
 
 /// The version of libuv.

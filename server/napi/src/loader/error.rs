@@ -56,6 +56,8 @@ pub enum LoadErrorKind {
     NeedsV8(String),
     /// The file uses a function that libuv does not have here.
     UnknownLibuv(String),
+    /// The file uses libuv, one of whose functions is named, and addons cannot find it in this process.
+    HiddenLibuv(String),
     /// The file uses a Node-API function that does not exist here.
     UnknownFunction(String),
     /// The addon declares this version of Node-API, which is newer than the one here.
@@ -146,6 +148,11 @@ impl fmt::Display for LoadError {
                 "{path} uses {symbol}, which is not in the libuv of this host; the addon was built \
                  for another system or a newer libuv: use an older build of it, or a newer \
                  napi-hostd"
+            ),
+            Kind::HiddenLibuv(symbol) => write!(
+                f,
+                "{path} uses libuv ({symbol}), which an addon finds in a process of its own only; \
+                 load it with isolated=True"
             ),
             Kind::UnknownFunction(symbol) => write!(
                 f,

@@ -14,6 +14,7 @@ use super::file;
 use super::libraries::Places;
 use super::{LoadError, LoadErrorKind};
 use crate::abi::exports::{self, Symbol};
+use crate::abi::uv;
 
 /// The facts that an addon's file shows.
 #[derive(Debug)]
@@ -35,7 +36,13 @@ pub fn inspect(path: &Path) -> Result<Facts, LoadError> {
     })?;
     check_libc(path, &image)?;
     check_imports(path, &image, &file.path)?;
-    let uses_libuv = image.imports().any(hostd_libuv::has);
+    let of_libuv = image.imports().find(|symbol| hostd_libuv::has(symbol));
+    if let Some(symbol) = of_libuv
+        && !uv::is_exported()
+    {
+        return Err(LoadErrorKind::HiddenLibuv(symbol.into()).of(path));
+    }
+    let uses_libuv = of_libuv.is_some();
     Ok(Facts {
         path: file.path,
         uses_libuv,
