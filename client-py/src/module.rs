@@ -55,6 +55,7 @@ const NUMBERS: [(&str, u8); 17] = [
 #[pymodule]
 mod _native {
     use super::NUMBERS;
+    use crate::foreign::interpreter;
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -84,6 +85,7 @@ mod _native {
     /// Python takes the numbers of the protocol from here; the stub lists them.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        interpreter::check_main(module.py())?;
         NUMBERS
             .iter()
             .try_for_each(|(name, number)| module.setattr(*name, *number))
